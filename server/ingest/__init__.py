@@ -1,1 +1,1 @@
-"""Samples that are sent to the server. Acknowledged means: as durable as the sync mode says."""
+"""Ingestion of samples. Acknowledged samples are as durable as the setting `sync` defines."""

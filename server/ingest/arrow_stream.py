@@ -1,7 +1,8 @@
-"""An Arrow IPC stream that a stranger sent → batches.
+"""Read untrusted Arrow IPC streams as batches.
 
-Arrow itself believes what a stream says of its sizes. So the messages are looked at first: what
-they claim to hold must fit into what a body may have unpacked, and everything is validated.
+Arrow does not check the sizes that a stream declares. So this module reads the headers of all
+messages first, rejects declared sizes above the limit of a decompressed body, and validates every
+record batch.
 """
 
 from __future__ import annotations
@@ -30,15 +31,15 @@ _MOST_COLUMNS = 10_000
 _CELLS = 256 << 10
 _MOST_WAITING = 1024
 _OFTEN = 1024
-"""So many messages are looked at before others have a turn."""
+"""Messages that a reader processes before it yields to other bodies."""
 
 
 def read_arrow_stream(
     body: bytes, limits: LabelLimits, *, most_bytes: int
 ) -> Iterator[Batch | None]:
-    """Batches of at most some hundred thousand cells; None now and then where there is nothing yet.
+    """Read batches of at most some hundred thousand cells; None: yield to other bodies.
 
-    most_bytes  of all buffers together, when unpacked
+    most_bytes  limit for the decompressed size of all buffers
 
     Raises `InputError`, `LimitExceeded`.
     """
@@ -69,7 +70,8 @@ def read_arrow_stream(
 def _parts(
     stream: pa.RecordBatchStreamReader, layout: Layout, limits: LabelLimits, most_bytes: int
 ) -> Iterator[pa.RecordBatch | None]:
-    """Checked record batches of the columns that are used: small ones joined, large ones cut."""
+    """Validated record batches of the columns that the layout uses: joins small ones, splits large
+    ones."""
     waiting: list[pa.RecordBatch] = []
     rows = texts = 0
     for number, whole in enumerate(stream):
@@ -105,7 +107,7 @@ def _cut(
 
 
 def _most_entries(column: pa.Array[Any], limits: LabelLimits) -> int:
-    """Of the lists and maps of a column; 1 for others."""
+    """Length of the longest list or map of a column; 1 for other types."""
     offsets = getattr(column, "offsets", None)
     if offsets is None or len(column) == 0:
         return 1
@@ -116,7 +118,7 @@ def _most_entries(column: pa.Array[Any], limits: LabelLimits) -> int:
 
 
 def _octets_of_views(column: pa.Array[Any]) -> int:
-    """Of the texts of a column that may all be the same bytes, when each has bytes of its own."""
+    """Size of the texts of a view column without sharing: views can share the same bytes."""
     import pyarrow as pa  # noqa: PLC0415 - heavy, and only such bodies need it
 
     if not pa.types.is_string_view(column.type):
@@ -129,7 +131,8 @@ def _octets_of_views(column: pa.Array[Any]) -> int:
 
 
 def _need_flat_texts(schema: pa.Schema) -> None:
-    """Raises `InputError` for types whose texts take no bytes of their own, inside others."""
+    """Raise `InputError` for types whose texts can share bytes: views inside other types, and
+    dictionaries of dictionaries."""
     import pyarrow as pa  # noqa: PLC0415 - heavy, and only such bodies need it
 
     for name, kind in zip(schema.names, schema.types, strict=True):
@@ -165,7 +168,7 @@ def _check_unpacked_size(body: bytes, most_bytes: int) -> Iterator[None]:
 
 
 def _lengths(body: bytes, records: int) -> Iterator[int]:
-    """Of all arrays, those inside others among them; some take no bytes at all."""
+    """The largest length of all arrays, including nested ones and those without buffers."""
     yield 0
     place = _field(body, records, _NODES)
     if place is None:
@@ -182,7 +185,7 @@ def _lengths(body: bytes, records: int) -> Iterator[int]:
 
 
 def _messages(body: bytes) -> Iterator[tuple[int, int, int]]:
-    """Table, kind and place of the body of each message with records."""
+    """Header table, type and offset of the body of each message with records."""
     at = 0
     while at + 4 <= len(body):
         if body[at : at + 4] == _CONTINUES:
@@ -227,7 +230,7 @@ def _unpacked_sizes(body: bytes, records: int, body_at: int) -> Iterator[int]:
 
 
 def _field(body: bytes, table: int, number: int) -> int | None:
-    """Where a field of a flatbuffer's table stands."""
+    """The offset of a field of a flatbuffer table; None: absent."""
     vtable = table - struct.unpack_from("<i", body, table)[0]
     (size,) = struct.unpack_from("<H", body, vtable)
     entry = 4 + 2 * number

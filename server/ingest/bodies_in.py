@@ -1,4 +1,4 @@
-"""Bodies of samples: by content type, and the paths that other systems' clients write to."""
+"""Endpoints for bodies with samples: by content type, and at the paths of other systems."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ async def ingest(request: Request) -> Response:
     Prometheus text (`text/plain`), OpenMetrics (`application/openmetrics-text`), metric families
     (`application/vnd.google.protobuf`), JSON lines (`application/x-ndjson`), Influx line protocol
     (`application/vnd.influx.line-protocol`) or an Arrow IPC stream
-    (`application/vnd.apache.arrow.stream`); plain, gzip or zstd. All of a body is stored or none.
-    Samples without a time get the time of the request.
+    (`application/vnd.apache.arrow.stream`); uncompressed, gzip or zstd. The server stores a body as
+    a whole or not at all. Samples without a time get the time of the request.
     """
     kind = media_type(request)
     reader = READERS.get(kind)
@@ -49,13 +49,13 @@ async def ingest(request: Request) -> Response:
 
 
 async def influx(request: Request) -> Response:
-    """Store Influx line protocol, as InfluxDB 1 and 2 take it; `precision` and `db` are heeded.
+    """Store Influx line protocol, at the paths of InfluxDB 1 and 2; `precision` and `db` apply.
 
-    A field of a line becomes the series measurement_field. Good lines are stored also where others
-    are at fault; the answer is 400 then, and names the lines.
+    Each field of a line becomes the series measurement_field. If some lines are invalid, the server
+    stores the others and answers with a 400 that names the invalid lines.
     """
     problems = LineProblems()
-    query = request.query_params  # clients of InfluxDB send others, too
+    query = request.query_params  # unchecked: clients of InfluxDB send other parameters, too
     options = _body_options(query.get("precision", ""), query.get("db", ""), problems)
     await _store(request, read_influx, options)
     if not problems.count:
@@ -70,13 +70,15 @@ async def influx(request: Request) -> Response:
 
 
 async def import_lines(request: Request) -> Response:
-    """Store JSON lines as VictoriaMetrics exports them. All of a body is stored or none."""
+    """Store JSON lines in the export format of VictoriaMetrics. The server stores a body as a whole
+    or not at all."""
     await _store(request, read_json_lines, BodyOptions())
     return Response(status_code=204)
 
 
 async def import_text(request: Request) -> Response:
-    """Store Prometheus text, as VictoriaMetrics imports it. All of a body is stored or none."""
+    """Store Prometheus text, at the path of VictoriaMetrics. The server stores a body as a whole or
+    not at all."""
     await _store(request, partial(read_text, openmetrics=False), BodyOptions())
     return Response(status_code=204)
 

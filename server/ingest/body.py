@@ -1,4 +1,4 @@
-"""A request's body as the readers of formats see it: in slices, or as a whole."""
+"""A request body for the readers of formats, which decompress it in slices or as a whole."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from novaql.server.http.unpacking import slices, whole
 
 
 class Body:
-    """A body as it was sent.
+    """A received body.
 
-    encoding  its content encoding: "", `identity`, `gzip` or `zstd`
-    limit     bytes when unpacked; beyond them reading raises `BodyTooLarge`
+    encoding  content encoding: "", `identity`, `gzip` or `zstd`
+    limit     largest decompressed size in bytes; above it, reading raises `BodyTooLarge`
     """
 
     def __init__(self, sent: bytes, encoding: str = "", *, limit: int) -> None:
@@ -20,12 +20,12 @@ class Body:
         self._limit = limit
 
     def slices(self) -> Iterator[bytes]:
-        """Unpacked bytes, about a megabyte at a time; from the beginning at each call.
+        """Decompressed slices of about a megabyte. Each call starts at the beginning of the body.
 
-        Raises `BodyTooLarge`, and `InvalidRequest` for a body that cannot be unpacked.
+        Raises `BodyTooLarge`, and `InvalidRequest` for a body that cannot be decompressed.
         """
         return slices(self._sent, self._encoding, limit=self._limit)
 
     def whole(self) -> bytes:
-        """All of it. Raises as `slices` does."""
+        """The whole decompressed body. Raises the errors of `slices`."""
         return whole(self._sent, self._encoding, limit=self._limit)

@@ -1,10 +1,10 @@
-"""OTLP points of delta temporality → cumulative ones, by sums that are kept for each series.
+"""Convert OTLP points of delta temporality to cumulative points, with a sum for each series.
 
-A delta says what happened between its start and its time. It is added to what its series had
-before; the start of the series' first delta stays the start of the sum. A delta that begins before
-the last one ended has been counted, at least in part, and is rejected; after a gap the sum goes on.
-Where a sum is not known any more (a restart of the server, a series unheard of for long), it
-begins anew, which readers see by its start timestamp.
+A delta is the change between its start and its time. `DeltaSums` adds it to the sum of its series;
+the start of the sum is that of the series' first delta. A delta that starts before the previous one
+ended overlaps it, so it is rejected. A gap between deltas does not reset the sum. After a restart
+of the server, or if the sum of an inactive series was evicted, a new sum begins; readers detect
+this by its start timestamp.
 """
 
 from __future__ import annotations
@@ -28,40 +28,42 @@ _LIFETIME_NS = 3600 * 10**9
 
 
 class DeltaProblem(ValueError):
-    """The point cannot be added to its series."""
+    """The point cannot be added to the sum of its series."""
 
 
 class TurnNeeded(Exception):
-    """The point is a delta, and the request does not have its turn yet."""
+    """The point is a delta, and the request has not acquired the lock of the sums."""
 
 
 class DeltaSums:
     """The sums of one store.
 
-    most_series  how many are kept; one that nothing was added to for an hour, by the times of the
-                 points, gives way to a new one, and then new ones are rejected
+    most_series  limit for the number of sums. At the limit, a new sum evicts the oldest one if it
+                 received no point for an hour, by the times of the points; otherwise the new point
+                 is rejected
     """
 
     def __init__(self, *, most_series: int) -> None:
         self._most_series = most_series
-        self._sums: OrderedDict[Key, Message] = OrderedDict()  # the one added to last stands last
+        self._sums: OrderedDict[Key, Message] = OrderedDict()  # the last updated sum is the last
         self._turn = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._sums)
 
     def begin(self) -> DeltaRequest:
-        """A request that does not wait for its turn, but raises `TurnNeeded`.
+        """Begin a request that raises `TurnNeeded` instead of waiting for the lock.
 
-        It ends with `leave`; before that `commit` if its points are stored.
+        The caller calls `commit` after the points are stored, and always calls `leave`.
         """
         return DeltaRequest(self._sums, self._most_series, self._turn)
 
     @contextmanager
     def request(self) -> Iterator[DeltaRequest]:
-        """The points of one request, which are forgotten if the block ends in an error.
+        """Begin a request that waits for the lock. It commits its sums at the end of the block; an
+        error discards them.
 
-        Requests with deltas wait for each other; others do not.
+        Only requests with deltas acquire the lock.
         """
         request = self.begin()
         request.waits = True
@@ -73,7 +75,7 @@ class DeltaSums:
 
 
 class DeltaRequest:
-    """Sums as they are after the points of a request, until it is known that those are stored."""
+    """The changed sums of a request, until its points are stored."""
 
     def __init__(
         self, sums: OrderedDict[Key, Message], most_series: int, turn: threading.Lock
@@ -83,15 +85,15 @@ class DeltaRequest:
         self._turn = turn
         self._holds_turn = False
         self.waits = False
-        self._changed: dict[Key, Message | None] = {}  # None: not kept any more
+        self._changed: dict[Key, Message | None] = {}  # None: removed
         self._growth = 0
         self._by_age: Iterator[Key] | None = None
         self._oldest: Key | None = None
 
     def cumulative(self, key: Key, kind: str, point: Message) -> Message:
-        """The point as a cumulative one.
+        """Add a point to the sum of its series; return the cumulative point.
 
-        Raises `DeltaProblem` and `TurnNeeded`; nothing is added then.
+        Raises `DeltaProblem` and `TurnNeeded`, without a change of the sum.
 
         kind  sum, histogram or exponentialHistogram
         """
@@ -122,7 +124,7 @@ class DeltaRequest:
         return total
 
     def try_turn(self, timeout_s: float = 0.05) -> bool:
-        """Whether the request has its turn, perhaps after waiting for it a little."""
+        """Wait up to `timeout_s` for the lock; return whether the request holds it."""
         if not self._holds_turn:
             self._holds_turn = self._turn.acquire(timeout=timeout_s)
         return self._holds_turn
@@ -138,21 +140,21 @@ class DeltaRequest:
 
     def _oldest_unchanged(self) -> Key | None:
         if self._by_age is None:
-            self._by_age = iter(self._sums)  # which do not change while the request has its turn
+            self._by_age = iter(self._sums)  # unchanged while this request holds the lock
             self._oldest = next(self._by_age, None)
         while self._oldest in self._changed:
             self._oldest = next(self._by_age, None)
         return self._oldest
 
     def commit(self) -> None:
-        """The points are stored."""
+        """Store the changed sums, after the points are stored."""
         for key, total in self._changed.items():
             self._sums.pop(key, None)
             if total is not None:
                 self._sums[key] = total
 
     def leave(self) -> None:
-        """Let the next request in."""
+        """Release the lock."""
         if self._holds_turn:
             self._holds_turn = False
             self._turn.release()
@@ -173,7 +175,7 @@ def _number(point: Message) -> float:
 
 
 def _histograms(before: Message, point: Message) -> Message:
-    """A histogram with other bounds begins anew."""
+    """Add histograms. A change of bounds begins a new sum."""
     bounds = [_float(bound) for bound in point.get("explicitBounds", ())]
     if bounds != [_float(bound) for bound in before.get("explicitBounds", ())]:
         return point
@@ -186,7 +188,8 @@ def _histograms(before: Message, point: Message) -> Message:
 
 
 def _exponential(before: Message, point: Message) -> Message:
-    """In the coarser resolution of the two. One with another zero threshold begins anew."""
+    """Add exponential histograms in the coarser of the two resolutions. A change of the zero
+    threshold begins a new sum."""
     if _float(before.get("zeroThreshold", 0)) != _float(point.get("zeroThreshold", 0)):
         return point
     scale = min(int(before.get("scale", 0)), int(point.get("scale", 0)))
@@ -236,7 +239,7 @@ def _width(side: dict[int, int]) -> int:
 
 
 def _totals(before: Message, point: Message) -> Message:
-    """Count and sum. A sum that one of the two does not know is not known."""
+    """Add count and sum. If one of the points has no sum, the total has none."""
     total: Message = {**point, "startTimeUnixNano": before["startTimeUnixNano"]}
     total["count"] = int(before.get("count", 0)) + int(point.get("count", 0))
     total.pop("sum", None)
@@ -246,7 +249,7 @@ def _totals(before: Message, point: Message) -> Message:
 
 
 def _restarted(point: Message, began: int) -> Message:
-    """What is kept of a point, as the first of a sum."""
+    """The fields of a point that a sum needs; the first point of a sum is the sum itself."""
     return {key: point[key] for key in _SUMMED_FIELDS if key in point} | {
         "startTimeUnixNano": began
     }

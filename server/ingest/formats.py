@@ -1,4 +1,4 @@
-"""Samples in any format that is understood, as a request's body has them → one batch."""
+"""Readers of request bodies: samples of each supported format → batches."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from novaql.server.ingest.spool import Incoming, Slices
 
 @dataclass(frozen=True, slots=True)
 class BodyOptions:
-    """What a request says about its body beside its content type.
+    """Options of a request for its body.
 
-    precision  unit of the times of line protocol
-    extra      labels for series that have none of that name (line protocol)
-    problems   takes lines of line protocol that are at fault; None: they are refused with the rest
-    now_ms     time of samples that have none
+    precision  unit of times in line protocol
+    extra      labels for series without labels of these names (line protocol)
+    problems   receives invalid lines of line protocol; None: an invalid line rejects the body
+    now_ms     time of samples without a time
     """
 
     precision: str = "ns"
@@ -32,11 +32,11 @@ class BodyOptions:
 
 
 Reader = Callable[[Intake, Body, BodyOptions], Slices]
-"""Reads a body in a writer thread. Raises `InputError`, `LimitExceeded`, and what `Body` raises."""
+"""Reads a body in a writer thread. Raises `InputError`, `LimitExceeded`, and errors of `Body`."""
 
 
 def read_influx(intake: Intake, body: Body, options: BodyOptions) -> Slices:
-    """Influx line protocol."""
+    """Read Influx line protocol."""
     precision = precision_of(options.precision)
     if options.problems is not None:
         options.problems.clear()
@@ -56,7 +56,7 @@ def read_influx(intake: Intake, body: Body, options: BodyOptions) -> Slices:
 
 
 def read_json_lines(intake: Intake, body: Body, options: BodyOptions) -> Slices:
-    """JSON lines, those that VictoriaMetrics exports among them."""
+    """Read JSON lines, including exports of VictoriaMetrics."""
 
     def feed(block: bytes, lines: int) -> Incoming:
         parser = intake.json_lines
@@ -67,7 +67,7 @@ def read_json_lines(intake: Intake, body: Body, options: BodyOptions) -> Slices:
 
 
 def read_text(intake: Intake, body: Body, options: BodyOptions, *, openmetrics: bool) -> Slices:
-    """Prometheus text, or OpenMetrics."""
+    """Read Prometheus text or OpenMetrics."""
     parser = intake.text
     state = TextState(options.now_ms, openmetrics=openmetrics)
 
@@ -93,11 +93,12 @@ def _in_blocks(
     finish: Callable[[], None] = lambda: None,
     cut: Callable[[bytes], Iterable[bytes]] = lambda block: (block,),
 ) -> Slices:
-    """Bodies of a store are read side by side, their blocks in turn.
+    """Read a body in blocks. Bodies of a store that are read concurrently take turns after each
+    block.
 
-    feed    reads a block; the number is of the lines before it
-    cut     a block in parts that take less memory
-    forget  forgets the series, after a body that is refused though some blocks of it were read
+    feed    reads a block; the second argument is the number of lines before it
+    cut     splits a block into parts that need less memory
+    forget  removes the series of the parser, if a body is rejected after some of its blocks
     """
     lines, some = 0, False
     try:
@@ -118,7 +119,7 @@ def _in_blocks(
 
 
 def read_protobuf(intake: Intake, body: Body, options: BodyOptions) -> Slices:
-    """Metric families as Prometheus's client libraries write them, one after the other."""
+    """Read consecutive metric families in protobuf, as Prometheus's client libraries write them."""
     parser = ProtobufParser(
         default_time_ms=options.now_ms, what="body", always_classic=True, limits=intake.limits
     )
@@ -134,7 +135,7 @@ def read_protobuf(intake: Intake, body: Body, options: BodyOptions) -> Slices:
 
 
 def read_arrow(intake: Intake, body: Body, _: BodyOptions) -> Slices:
-    """An Arrow IPC stream: a table with a row a sample, or a column a metric."""
+    """Read an Arrow IPC stream: a table with a row for each sample, or a column for each metric."""
     data = body.whole()
     for batch in read_arrow_stream(data, intake.limits, most_bytes=intake.most_bytes):
         yield None if batch is None else Incoming(batch, octets=8 * len(batch))
@@ -160,4 +161,4 @@ READERS: Mapping[str, Reader] = {
     PROTOBUF: read_protobuf,
     ARROW: read_arrow,
 }
-"""Content type → what reads it."""
+"""Content type → reader."""

@@ -1,4 +1,4 @@
-"""What the doors of one store remember: series they have met, and sums of deltas."""
+"""State of the ingestion into one store: known series of the decoders, and sums of deltas."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from novaql.server.tenants.store import Store
 
 
 class Intake:
-    """Decoders that keep the series they have met; `turn` is held while a parser of text is used.
+    """Decoders that cache the series of earlier requests. `turn` locks the parsers of text.
 
-    Of one store, so that no tenant's requests meet what another one's have left.
+    Each store has its own, so tenants do not share any of this state.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -37,7 +37,7 @@ _making = threading.Lock()
 
 
 def intake_of(context: ServerContext) -> Intake:
-    """That of the store of the request."""
+    """The intake of the request's store."""
     store = context.store
     found = _intakes.get(store)
     if found is None:

@@ -1,4 +1,4 @@
-"""OTLP metrics → a batch, with the names, labels and series that Prometheus makes of them."""
+"""Convert OTLP metrics to a batch, with Prometheus's mapping to names, labels and series."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SHAPELESS = (AttributeError, TypeError, ValueError, KeyError, OverflowError, Re
 
 @dataclass(slots=True)
 class Converted:
-    """What the messages brought; `rejected` points were left out, for the first `reason`."""
+    """Converted points. rejected: number of omitted points; reason: that of the first one"""
 
     series: dict[frozenset[tuple[str, str]], int] = field(default_factory=dict)
     labels: list[Labels] = field(default_factory=list)
@@ -89,11 +89,11 @@ class Converted:
 def convert(
     request: Message, deltas: DeltaRequest | None = None, limits: LabelLimits = USUAL_LIMITS
 ) -> Converted:
-    """All points of a request.
+    """Convert all points of a request.
 
-    deltas  sums to which points of delta temporality are added; None: they are rejected
+    deltas  sums for points of delta temporality; None: these points are rejected
 
-    Raises `InputError` for a request that is not of OTLP's shape, `LimitExceeded`.
+    Raises `LimitExceeded`, and `InputError` for a request that is not valid OTLP.
     """
     out = Converted(limits=limits)
     try:
@@ -156,7 +156,7 @@ def _metric(metric: Message, identity: Labels, out: Converted, deltas: DeltaRequ
         point = given
         labels = _labels(_attributes(point.get("attributes", ()))) | identity
         scale = int(point.get("scale", 0))
-        if kind == "exponentialHistogram" and scale < MIN_SCHEMA:  # before it spoils a sum
+        if kind == "exponentialHistogram" and scale < MIN_SCHEMA:  # before it changes a sum
             _reject(out, 1, f"{name}: the scale {scale} is below {MIN_SCHEMA}")
             continue
         if sums is not None:
@@ -227,7 +227,7 @@ def _exponential(name: str, point: Message, labels: Labels, out: Converted) -> N
 
 
 def _side(buckets: Message, coarser: int) -> Side:
-    """Prometheus counts a bucket by its upper bound, OTLP by its lower one."""
+    """Convert buckets: Prometheus numbers a bucket by its upper bound, OTLP by its lower one."""
     offset = int(buckets.get("offset", 0))
     if not -(2**31) <= offset < 2**31 - len(buckets.get("bucketCounts", ())):
         raise InputError(f"the offset {offset} of buckets is out of range")
@@ -240,7 +240,8 @@ def _side(buckets: Message, coarser: int) -> Side:
 
 
 def _timed(point: Message, value: Any) -> tuple[int, float, int]:
-    """Time, value and start; the staleness marker for a point without a value."""
+    """Time, value and start of a point; the value of a point without one is the staleness
+    marker."""
     time_ms = int(point.get("timeUnixNano", 0)) // 1_000_000
     start_ms = int(point.get("startTimeUnixNano", 0)) // 1_000_000
     for one in (time_ms, start_ms):
@@ -262,7 +263,8 @@ def _plain(number: float) -> str:
 
 
 def _labels(attributes: Mapping[str, str]) -> Labels:
-    """Attributes whose names become the same are joined with `;`, in order of their names."""
+    """Convert attributes to labels. Joins values of attributes with the same label name by `;`, in
+    order of the attributes' names."""
     out: Labels = {}
     for name in sorted(attributes):
         label = label_name(name)

@@ -1,4 +1,4 @@
-"""The answer to an OTLP export: empty, or how many points were rejected and why."""
+"""The answer to an OTLP export: empty, or the number of rejected points and the reason."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from novaql.inputs.protobuf import varint
 
 
 def otlp_answer(rejected: int, reason: str, *, as_json: bool) -> bytes:
-    """An `ExportMetricsServiceResponse`."""
+    """Encode an `ExportMetricsServiceResponse`."""
     if not rejected:
         return b"{}" if as_json else b""
     if as_json:

@@ -16,11 +16,11 @@ _JSON = "application/json"
 
 
 async def otlp(request: Request) -> Response:
-    """Store OTLP metrics: protobuf or JSON, gzip or not.
+    """Store OTLP metrics: protobuf or JSON, uncompressed or gzip.
 
-    Gauges, sums, histograms of both kinds and summaries, under the names that Prometheus gives
-    them. Points of delta temporality are added up. Points that cannot be stored are left out, and
-    the answer says how many and why.
+    Gauges, sums, both kinds of histograms and summaries get the names that Prometheus gives them.
+    The server adds up points of delta temporality. It omits points that it cannot store; the answer
+    contains their number and the reason.
     """
     kind = media_type(request)
     if kind not in (_PROTO, _JSON):

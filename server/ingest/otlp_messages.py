@@ -1,6 +1,6 @@
-"""OTLP metrics as plain data: the protobuf form becomes what the JSON form is.
+"""Decode OTLP metrics in protobuf or JSON to the same plain data.
 
-Messages are dicts under the names of OTLP's JSON; absent fields are absent.
+Messages are dicts with the field names of OTLP's JSON. Absent fields have no key.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Message = dict[str, Any]
 _DEEPEST = 32
 _DOUBLE, _FIXED = struct.Struct("<d"), struct.Struct("<Q")
 
-# Field number → name, kind; a list is repeated. Kinds that are no message are handled by `_one`.
+# Field number → name and kind; a list: repeated. `_one` decodes the kinds that are not messages.
 _NUMBER_POINT: dict[int, tuple[str, Any]] = {
     2: ("startTimeUnixNano", "fixed"),
     3: ("timeUnixNano", "fixed"),
@@ -99,12 +99,13 @@ SCHEMA: dict[str, dict[int, tuple[str, Any]]] = {
 
 
 def from_protobuf(data: bytes) -> Message:
-    """An `ExportMetricsServiceRequest`. Raises `InputError`."""
+    """Decode an `ExportMetricsServiceRequest` in protobuf. Raises `InputError`."""
     return message_of(data, 0, len(data), "Request", 0)
 
 
 def from_json(data: bytes) -> Message:
-    """The same in JSON. Raises `InputError`; what is in it is not checked here."""
+    """Decode an `ExportMetricsServiceRequest` in JSON. Raises `InputError`. It does not check
+    the fields."""
     try:
         found = json.loads(data)
     except (ValueError, RecursionError) as problem:
@@ -124,10 +125,10 @@ def message_of(
     without: tuple[int, ...] = (),
     most_bytes: int = 1 << 62,
 ) -> Message:
-    """The message in data[at:stop]. Raises `InputError`, `LimitExceeded`.
+    """Decode the message in data[at:stop]. Raises `InputError`, `LimitExceeded`.
 
-    without     numbers of fields that are passed over
-    most_bytes  of the other fields
+    without     numbers of fields to skip
+    most_bytes  limit for the size of the other fields
     """
     if depth > _DEEPEST:
         raise InputError(f"byte {at}: messages are nested too deeply")

@@ -22,7 +22,7 @@ _PER = {
 
 
 def label_name(name: str) -> str:
-    """An attribute's name as a label's."""
+    """Convert the name of an attribute to a label name."""
     shown = _NOT_IN_LABELS.sub("_", name)
     if shown[:1].isdigit():
         return f"key_{shown}"
@@ -30,7 +30,7 @@ def label_name(name: str) -> str:
 
 
 def metric_name(name: str, unit: str, *, counter: bool, gauge: bool) -> str:
-    """A metric's name with its unit; counters end in `_total`, gauges of unit 1 in `_ratio`."""
+    """The name of a metric and its unit; counters end in `_total`, gauges of unit 1 in `_ratio`."""
     words = [word for word in _NOT_IN_METRICS.split(name) if word]
     whole, _, per = unit.strip().partition("/")
     for suffix in (unit_words(whole), f"per_{_per(per)}" if per and "{" not in per else ""):
@@ -46,7 +46,7 @@ def metric_name(name: str, unit: str, *, counter: bool, gauge: bool) -> str:
 
 
 def unit_words(unit: str) -> str:
-    """`ms` → `milliseconds`; an annotation in braces is none."""
+    """The unit in words: `ms` → `milliseconds`. Ignores annotations in braces."""
     return "" if "{" in unit else _UNITS.get(unit, unit)
 
 

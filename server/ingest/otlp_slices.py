@@ -1,4 +1,4 @@
-"""An OTLP export in requests that are small enough to be decoded and converted at once."""
+"""Split an OTLP export into requests that are small enough to decode and convert at once."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from novaql.server.pools.writers import BLOCKED
 
 SLICE_BYTES = 64 << 10
 MOST_MESSAGE_BYTES = 1 << 20
-"""Of a data point, a resource, or whatever else is decoded as a whole."""
+"""Size limit of a message that is decoded as a whole, such as a data point or a resource."""
 MOST_MESSAGES = 2_000_000
-"""Resources, scopes, metrics and points of one export."""
+"""Limit for the resources, scopes, metrics and points of one export."""
 _OFTEN = 1 << 14
 _MANY = {
     "Request": (1,),
@@ -26,15 +26,15 @@ _MANY = {
     "Metric": (5, 7, 9, 10, 11),
     **dict.fromkeys(("Gauge", "Sum", "Histogram", "ExponentialHistogram", "Summary"), (1,)),
 }
-"""Messages that may be cut, and the fields that are the parts of them."""
+"""Messages that can be split: name → numbers of the fields that contain their parts."""
 
 _Sized = tuple[Message | None, int]
 
 
 class OtlpReading:
-    """Reads one export, as often as it is needed.
+    """Reads one export; several times, if necessary.
 
-    rejected, reason  how many points were left out by the last reading, and why the first was
+    rejected, reason  number of points that the last reading omitted, and the reason of the first
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class OtlpReading:
         self.reason = ""
 
     def slices(self) -> Slices:
-        """What the export brings. Raises `InputError`, `LimitExceeded`."""
+        """Read the export in slices. Raises `InputError`, `LimitExceeded`."""
         self.leave()
         self.rejected, self.reason = 0, ""
         request = self._request = self._deltas.begin()
@@ -78,21 +78,22 @@ class OtlpReading:
         self.reason = self.reason or converted.reason
 
     def commit(self) -> None:
-        """The points are stored: later deltas are added to them."""
+        """Commit the sums of deltas, after the points are stored."""
         if self._request is not None:
             self._request.commit()
 
     def leave(self) -> None:
-        """Let other requests with deltas in."""
+        """Release the lock of the sums of deltas."""
         if self._request is not None:
             self._request.leave()
             self._request = None
 
 
 def cut(data: bytes) -> Iterator[_Sized]:
-    """Requests of about `SLICE_BYTES`, and the bytes of each; None now and then.
+    """Split an export into requests of about `SLICE_BYTES`, with their sizes; None: yield to other
+    bodies.
 
-    A resource, scope or metric whose parts are in several requests is in each of them.
+    If the parts of a resource, scope or metric are in several requests, each of them repeats it.
     Raises `InputError`, `LimitExceeded`.
     """
     yield from _cut(data, 0, len(data), "Request", 0, [0])

@@ -1,7 +1,7 @@
-"""A remote-write message with series that are at fault: the sound ones are stored all the same.
+"""Remote-write messages with invalid series: the server stores the valid ones.
 
-A sender that is told 400 does not come again, so one bad series must not cost it the thousands
-beside it. Which ones they are is found by reading halves of a part, then halves of those.
+A client does not retry after a 400, so one invalid series must not lose the others of the message.
+A bisection of a part finds its invalid series.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from novaql.text import excerpt
 from novaql.tsdb import Batch, Metadata
 
 MOST_AT_FAULT = 50
-"""A message with more series that are at fault is refused as a whole."""
+"""A message with more invalid series is rejected as a whole."""
 MOST_WORK = 16
-"""So is one for which more than so many times the bytes of a part would have to be read …"""
+"""Limit of the bisection: it decodes at most `MOST_WORK` times the bytes of the part …"""
 FREE_WORK = 1 << 17
-"""… and this many beside."""
+"""… plus this number of bytes. Above it, the message is rejected as a whole."""
 _NAMED = 3
 _PLACE = re.compile(r"^(time series at )?byte \d+: ")
-"""Where in the part of the message that was read, which says nothing of the whole one."""
+"""A position in the part, which error messages omit: it is not a position in the message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What one part brings."""
+    """The decoded content of a part. octets: its bytes in the message"""
 
     batch: Batch
     metadata: dict[str, Metadata]
@@ -36,7 +36,7 @@ class Read:
 
 
 class SoundSeries:
-    """Reads the parts of one message, and notes which series are left out."""
+    """Reads the parts of one message, and collects the errors of invalid series."""
 
     def __init__(self) -> None:
         self._faults: list[str] = []
@@ -45,10 +45,10 @@ class SoundSeries:
         self._sound = False
 
     def of(self, parts: Parts) -> Iterator[Read | None]:
-        """What is sound; None where there is nothing yet.
+        """Read the valid series; None: yield to other bodies.
 
-        Raises `InputError` where a fault is no matter of single series, or of too many of them, and
-        `LimitExceeded`.
+        Raises `LimitExceeded`, and `InputError` for a fault outside of series or for too many
+        invalid series.
         """
         for part in parts:
             if part is None:
@@ -97,12 +97,12 @@ class SoundSeries:
         self._series += len(places)
 
     def need_some(self) -> None:
-        """Raises the first fault if nothing was sound."""
+        """Raise the first error if no series is valid."""
         if self._first is not None and not self._sound:
             raise self._first
 
     def left_out(self) -> str:
-        """In words what was left out; "" if nothing was."""
+        """The message about omitted series; "": none."""
         if not self._faults:
             return ""
         left_out = "1 is" if len(self._faults) == 1 else f"{len(self._faults)} are"

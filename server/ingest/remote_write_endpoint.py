@@ -23,11 +23,11 @@ _DECODERS: dict[str, Store] = {
 
 
 async def write(request: Request) -> Response:
-    """Store a remote-write message, 1.0 or 2.0: protobuf, packed with snappy.
+    """Store a remote-write message, 1.0 or 2.0: protobuf, compressed with snappy.
 
-    Of a message with series that are at fault the others are stored, and the answer is 400; the
-    headers say how many samples, histograms and exemplars were. Packed with zstd it is
-    VictoriaMetrics' protocol, which vmagent asks for by `get_vm_proto_version`.
+    If some series are invalid, the server stores the others and answers with a 400. The headers
+    contain the numbers of stored samples, histograms and exemplars. A message compressed with zstd
+    uses VictoriaMetrics' protocol, which vmagent detects by `get_vm_proto_version`.
     """
     if _VICTORIA in request.query_params:
         return Response("1", media_type="text/plain")

@@ -1,4 +1,4 @@
-"""Every door by which samples come in."""
+"""All endpoints that store samples."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _row(
         "ingest",
         errors=(400, 413, 415, 503),
         success=success,
-        media=takes if success == 200 else (),  # OTLP is answered in the encoding of its request
+        media=takes if success == 200 else (),  # the answer to OTLP has the format of its request
         documented=documented,
         takes=takes,
     )

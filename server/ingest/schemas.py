@@ -1,4 +1,4 @@
-"""What the doors of the Nova API take beside a body, and what they answer."""
+"""Models of the query and the answer of POST /v1/ingest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from novaql.server.http.shapes import Body
 
 
 class IngestQuery(Body):
-    """What a body of line protocol does not say itself."""
+    """Options for line protocol."""
 
     precision: Literal["ns", "us", "ms", "s", "m", "h", "n", "u", "µ", "µs", ""] = Field(
         "ns", description="unit of the times of line protocol"
@@ -21,7 +21,7 @@ class IngestQuery(Body):
 
 
 class IngestAnswer(BaseModel):
-    """What a body brought; all of it is stored."""
+    """Counts of the stored body."""
 
     samples: int = Field(ge=0, description="samples that are numbers")
     histograms: int = Field(ge=0, description="native histograms")

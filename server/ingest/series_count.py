@@ -1,4 +1,4 @@
-"""How many different series the batches of one body have, counted while they are read."""
+"""Count the distinct series of a body while its batches are read."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _FEW = 1 << 16
 
 
 class SeriesCount:
-    """Counts series by hashes of 64 bits. A body of one batch is counted without them.
+    """Counts distinct series by 64-bit hashes; does not hash a body of one batch.
 
-    limits  `series` of them are the most
+    limits  `series` is the limit of the count
     """
 
     def __init__(self, limits: LabelLimits) -> None:
@@ -27,7 +27,7 @@ class SeriesCount:
         self._waiting = 0
 
     def add(self, batch: Batch) -> None:
-        """Raises `LimitExceeded` for too many series."""
+        """Count the series of a batch. Raises `LimitExceeded`."""
         native = batch.native
         rows = [batch.series_index] if native is None else [batch.series_index, native.series_index]
         used = np.unique(np.concatenate(rows))
@@ -47,7 +47,7 @@ class SeriesCount:
             self._limits.check_series(self.total())
 
     def total(self) -> int:
-        """How many there are."""
+        """The number of distinct series."""
         if self._first is not None:
             return len(self._first[1])
         if self._fresh:
@@ -57,7 +57,7 @@ class SeriesCount:
 
 
 def _hashes(table: SeriesTable, rows: Ints) -> _Hashes:
-    """A hash of each label set, whatever columns its table has."""
+    """A hash of each label set, independent of the columns of its table."""
     found: _Hashes = np.zeros(len(rows), np.uint64)
     for name, column in table.columns.items():
         codes, place = np.unique(column.codes[rows], return_inverse=True)

@@ -1,4 +1,4 @@
-"""From a message to the store."""
+"""Use cases of ingestion: decode a body and store its samples."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from novaql.server.tenants.context import ServerContext
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How much of a message was stored; what was left out of it and why, in words."""
+    """Counts of stored samples. left_out: message about omitted ones; "": none"""
 
     samples: int = 0
     histograms: int = 0
@@ -33,7 +33,7 @@ class Written:
     left_out: str = ""
 
     def headers(self) -> dict[str, str]:
-        """What remote write 2.0 wants told, also of a message that failed."""
+        """The headers that remote write 2.0 requires, also for a rejected message."""
         start = "X-Prometheus-Remote-Write"
         return {
             f"{start}-Samples-Written": str(self.samples),
@@ -44,7 +44,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class StoredCounts:
-    """What a body brought and the store took; how many of its samples others of it replaced."""
+    """Counts of a stored body. overwritten: samples that later ones of the body replaced"""
 
     samples: int
     histograms: int
@@ -53,7 +53,7 @@ class StoredCounts:
 
 
 class Store(Protocol):
-    """Stores a message; `zstd`: it is packed with that, else with snappy."""
+    """Stores a message. zstd: the compression, instead of snappy"""
 
     def __call__(
         self, context: ServerContext, body: bytes, *, zstd: bool = False
@@ -61,9 +61,9 @@ class Store(Protocol):
 
 
 def store_message(context: ServerContext, body: bytes, *, zstd: bool = False) -> Steps[Written]:
-    """Decode remote write 1.0 and store what is sound in it. Runs in writer threads.
+    """Decode a remote write 1.0 message and store its valid series. Runs in writer threads.
 
-    Raises `InputError`, `BodyTooLarge` or a `StoreError`; no sample of the message is stored then.
+    Raises `InputError` or `BodyTooLarge`, without storing any sample, or a `StoreError`.
     """
     decoder = intake_of(context).remote_write
     limits = intake_of(context).limits
@@ -73,7 +73,7 @@ def store_message(context: ServerContext, body: bytes, *, zstd: bool = False) ->
 
 
 def store_message_2(context: ServerContext, body: bytes, *, zstd: bool = False) -> Steps[Written]:
-    """The same for remote write 2.0."""
+    """Decode a remote write 2.0 message and store its valid series, as `store_message` does."""
     limits = intake_of(context).limits
     return (yield from _store_parts(context, body, zstd, lambda data: parts_2(data, limits)))
 
@@ -112,7 +112,7 @@ def _store_parts(
 def store_otlp(
     context: ServerContext, body: bytes, *, packed: bool, as_json: bool
 ) -> Steps[tuple[int, str]]:
-    """Decode an OTLP export and store it; how many points were left out, and why."""
+    """Decode and store an OTLP export; return the number of omitted points, and the reason."""
     intake = intake_of(context)
     data = Body(
         body, "gzip" if packed else "", limit=context.settings.max_decompressed_bytes
@@ -133,9 +133,9 @@ def store_otlp(
 def store_body(
     context: ServerContext, body: bytes, *, encoding: str, read: Reader, options: BodyOptions
 ) -> Steps[StoredCounts]:
-    """Read a body of any format and store what it brings.
+    """Read a body in any format and store its samples.
 
-    Raises `InputError`, a `ServerError` or a `StoreError`; nothing is stored then.
+    Raises `InputError` or a `ServerError`, without storing any sample, or a `StoreError`.
     """
     intake = intake_of(context)
     whole = Body(body, encoding, limit=context.settings.max_decompressed_bytes)

@@ -1,9 +1,9 @@
-"""What is read from a body, slice by slice → the store, all of it or nothing.
+"""Store the samples of a body as a whole or not at all.
 
-A body is read to its end before its first sample is stored, so a fault in its last line stores
-nothing. What was read is held in memory meanwhile, if that is little beside the body; otherwise it
-is dropped, and the body, now known to be sound, is read a second time, and each slice is stored as
-it comes. So memory is bounded however many samples a byte of the body makes.
+`spooled` reads a body to its end before it stores the first sample, so an error in the last line
+stores nothing. It buffers the batches in memory if they are small compared to the body. Otherwise
+it discards them, reads the valid body a second time, and stores each slice at once. So memory is
+bounded, independently of the number of samples in a byte of the body.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from novaql.server.tenants.context import ServerContext
 from novaql.tsdb import AppendResult, Batch, Metadata
 
 HELD_BYTES = 32 << 20
-"""Bytes of batches that are held for any body; as many as it has unpacked are held beside."""
+"""Limit of the batches that are buffered for a body: this plus its decompressed size, in bytes."""
 
 _COMPARED = 1 << 18
 MOST_METADATA = 1 << 16
-"""Metrics that one body may have metadata of."""
+"""Limit for the number of metrics with metadata in one body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """What a slice of a body brings.
+    """The content of a slice of a body.
 
-    octets  of the unpacked body that were read for it
+    octets  bytes of the decompressed body in the slice
     """
 
     batch: Batch
@@ -40,14 +40,16 @@ class Incoming:
 
 
 Slices = Generator[Incoming | Blocked | None, None, None]
-"""Of one body; None where there is nothing yet, and work for others may be done between."""
+"""The slices of a body; None: yield to other bodies."""
 
 
 @dataclass(slots=True)
 class Stored:
-    """What the store took of a body. Samples are floats; late ones are older than it takes.
+    """Counts of a stored body.
 
-    overwritten  samples that a later one of the same quarter of a million or so replaced
+    samples      stored floats
+    late         samples that are older than the store accepts
+    overwritten  samples that a later one replaced, among each quarter of a million samples or so
     """
 
     samples: int = 0
@@ -68,14 +70,13 @@ class Stored:
 def spooled(
     context: ServerContext, read: Callable[[], Slices], series: SeriesCount | None = None
 ) -> Steps[Stored]:
-    """Store what a body brings.
+    """Store the samples of a body.
 
-    read    begins to read the body; called a second time only if the first time had no fault
+    read    starts reading the body; a second call follows only if the first reading had no error
     series  counts the series, up to its limit
 
-    Raises what reading and storing raise. Nothing is stored before the body was read to its end. A
-    store that fails after that may have taken some slices; it takes them again when the body is
-    sent again.
+    Raises the errors of reading and storing. Stores nothing before the end of the body. If the
+    store fails after that, it may have stored some slices; a retry of the body stores them again.
     """
     held: list[Incoming] | None = []
     metadata: dict[str, Metadata] = {}
@@ -100,7 +101,7 @@ def spooled(
                     held.append(part)
             yield part if isinstance(part, Blocked) else None
     if metadata:
-        # Metadata first: should that fail, no sample is stored, and the sender comes again.
+        # Metadata first: if this fails, no sample is stored, and the client retries.
         context.store.set_metadata(metadata)
     stored, some, samples = Stored(), list[Batch](), 0
     with closing(read() if held is None else _each(held)) as parts:
@@ -123,7 +124,7 @@ def _each(held: list[Incoming]) -> Slices:
 
 
 def append(context: ServerContext, batch: Batch) -> AppendResult:
-    """Store a batch, and count its samples."""
+    """Store a batch, and count its samples in the server's metrics."""
     if len(batch) == 0 and batch.exemplars is None:
         return AppendResult()
     try:
@@ -135,7 +136,7 @@ def append(context: ServerContext, batch: Batch) -> AppendResult:
 
 
 def _octets(batch: Batch, tables: set[int]) -> int:
-    """About the memory that a batch takes. A table that is met again takes none."""
+    """The approximate memory of a batch. A table that an earlier batch uses, too, adds nothing."""
     size = 24 * len(batch.values) + (0 if batch.starts is None else batch.starts.nbytes)
     if batch.native is not None:
         buckets = batch.native.histograms

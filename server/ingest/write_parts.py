@@ -1,8 +1,8 @@
-"""A remote-write message in parts that are small enough to be decoded at once.
+"""Split a remote-write message into parts that are small enough to decode at once.
 
-Messages of usual size are one part. Of a larger one the time series are walked over, and counted,
-before they are decoded. A single time series that is larger than a part is cut into several with
-the same labels.
+A message of usual size is one part. In a larger one, the splitter scans and counts the time series
+before it decodes them. It splits a time series that is larger than a part into several with the
+same labels.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from novaql.inputs import LabelLimits, Message2, Places, RemoteWriteDecoder, Wri
 from novaql.inputs.protobuf import BYTES, fields, read_varint, varint
 
 PART_FIELDS = 1 << 13
-"""Most samples, histograms and exemplars in a part of one large series."""
+"""Limit for samples, histograms and exemplars in a part of one large series."""
 
 _SERIES_KEY = 0x0A
 _OFTEN = 1 << 14
-"""So many fields are walked over before others have a turn."""
+"""Fields that are scanned before the splitter yields to other bodies."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartSizes:
-    """The largest parts, in bytes.
+    """Limits for the size of parts, in bytes.
 
-    quick  for compiled code, which needs little memory beside the message
-    plain  for Python, where a field of two bytes makes objects of hundreds of bytes
+    quick  for compiled code, which needs little memory in addition to the message
+    plain  for Python, where a field of two bytes becomes objects of hundreds of bytes
     """
 
     quick: int = 1 << 20
@@ -40,15 +40,16 @@ USUAL = PartSizes()
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some time series of a message, one after the other.
+    """Consecutive time series of a message.
 
-    read    decodes them; raises `InputError`, `LimitExceeded`
-    places  where each lies, in bytes, for the size of each
-    some    decodes those of `places` from one number up to another
-    rest    decodes what is no time series; None: there is nothing to decode
-    octets  of the message
-    series  how many; 0: not counted, since there is no other part
-    whole   its series are whole ones; else a fault in it is one of the message
+    read    decodes the part; raises `InputError`, `LimitExceeded`
+    places  start and end of each time series, in bytes
+    some    decodes the time series with indexes of `places` from the first argument up to the
+            second
+    rest    decodes fields that are not time series; None: there are none
+    octets  size of the part in the message, in bytes
+    series  number of time series; 0: not counted, since the message is one part
+    whole   the part contains whole time series; False: an error in it rejects the message
     """
 
     read: Callable[[], WriteRequest]
@@ -61,15 +62,15 @@ class Part:
 
 
 Parts = Generator[Part | None, None, None]
-"""None now and then where there is nothing yet."""
+"""The parts of a message; None: yield to other bodies."""
 
 
 def parts_1(
     data: bytes, decoder: RemoteWriteDecoder, limits: LabelLimits, sizes: PartSizes = USUAL
 ) -> Parts:
-    """Those of a message of remote write 1.0. Raises `InputError`, `LimitExceeded`.
+    """The parts of a remote write 1.0 message. Raises `InputError`, `LimitExceeded`.
 
-    The decoder forgets its series if a message of several parts is refused.
+    The decoder evicts its series if a message of several parts is rejected.
     """
     if len(data) <= sizes.plain:
         yield _part_1(data, decoder)
@@ -111,7 +112,7 @@ def _small_parts_1(
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Where some fields of a message lie; is_large: the content of one time series alone."""
+    """Start and end of consecutive fields. is_large: they are the content of one time series"""
 
     begin: int
     end: int
@@ -127,7 +128,7 @@ class _Piece:
 
 
 def _pieces_1(data: bytes, most: int, limits: LabelLimits) -> Iterator[_Piece | None]:
-    """Pieces of a message of about `most` bytes."""
+    """Split a message into pieces of about `most` bytes."""
     at = begin = series = before = walked = 0
     end = len(data)
     while at < end:
@@ -190,7 +191,7 @@ def _cut_series_1(
     limits: LabelLimits,
     sizes: PartSizes,
 ) -> Parts:
-    """A time series in parts that have its labels and some of its samples each."""
+    """Split a time series into parts with its labels and some of its samples each."""
     at, stop = piece.begin, piece.end
     behind, labels, count = at, 0, 1
     while behind < stop and data[behind] == _SERIES_KEY:
@@ -212,7 +213,7 @@ def _cut_series_1(
 
 
 def _runs(data: bytes, at: int, stop: int, most: int) -> Iterator[tuple[int, int]]:
-    """Where fields lie, as many as are read at once; (0, 0) where there is nothing yet."""
+    """Start and end of the fields of each part; (0, 0): yield to other bodies."""
     begin, held = at, 0
     for walked, (*_, after) in enumerate(fields(data, at, stop)):
         held += 1
@@ -226,7 +227,7 @@ def _runs(data: bytes, at: int, stop: int, most: int) -> Iterator[tuple[int, int
 
 
 def parts_2(data: bytes, limits: LabelLimits, sizes: PartSizes = USUAL) -> Parts:
-    """Those of a message of remote write 2.0. Raises `InputError`, `LimitExceeded`."""
+    """The parts of a remote write 2.0 message. Raises `InputError`, `LimitExceeded`."""
     message = Message2(data, limits)
     for _ in message.walk(_OFTEN):
         yield None
