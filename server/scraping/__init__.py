@@ -1,6 +1,6 @@
-"""Scraping as Prometheus does it, told by the `scrape_configs` of its configuration file.
+"""Scraping as in Prometheus, configured by the `scrape_configs` of its configuration file.
 
-Invariants: a target is scraped by one loop; a series that ends is marked stale; a scrape that
-breaks a limit or cannot be understood brings nothing but `up 0`; what a job tells of its secrets
-is that they are there.
+Invariants: one loop scrapes a target; a series that ends gets a staleness marker; an invalid answer
+and an answer above a limit store only the report, with `up 0`; the shown configuration of a job
+redacts its secrets.
 """

@@ -1,7 +1,7 @@
-"""Prometheus's configuration file → scrape jobs.
+"""Read scrape jobs from Prometheus's configuration file.
 
-The file is checked as `novaql check config` checks it; then what concerns scraping is taken. What
-only Prometheus can do is refused by name: a target that is silently not scraped would be worse.
+The file passes the checks of `novaql check config` first. The reader rejects features of scraping
+that only Prometheus supports, by name, because it must not omit targets silently.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ Fields = Mapping[str, Any]
 
 
 def read_scrape_jobs(path: str | Path) -> list[ScrapeJob]:
-    """The jobs of a configuration file and of the files that `scrape_config_files` names.
+    """Read the jobs of a configuration file, and of the files that `scrape_config_files` names.
 
-    Raises `FileProblems` for what is wrong or cannot be done here, `OSError`.
+    Raises `OSError`, and `FileProblems` for invalid and unsupported settings.
     """
     file = str(path)
     read_config_file(file, names=Names.UTF8)
@@ -216,7 +216,7 @@ def _rules(items: Any) -> tuple[RelabelRule, ...]:
 
 
 def rule_of(item: Fields) -> RelabelRule:
-    """A rule from the fields of its YAML; what is not there has Prometheus's default."""
+    """Create a rule from its fields in YAML. Missing fields have Prometheus's defaults."""
     usual = RelabelRule()
     return RelabelRule(
         action=Action(str(item.get("action") or "replace").lower()),

@@ -1,4 +1,4 @@
-"""Target groups from files that are watched, and from servers that are asked."""
+"""Discover target groups: watch files, and poll servers."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from novaql.server.scraping.model import FileDiscovery, HttpDiscovery, TargetGro
 log = logging.getLogger("novaql.scraping")
 
 WATCH_S = 0.5
-"""How often files are looked at for changes."""
+"""Interval between two checks of files for changes."""
 
 _HTTP_TIMEOUT_S = 30.0
 MOST_ADDRESSES = 100_000
-"""Of one discovery, before relabelling."""
+"""Limit for the addresses of one discovery, before relabelling."""
 
 MOST_BYTES = 32 << 20
-"""Of a file with target groups, and of an answer."""
+"""Size limit of a file or an answer with target groups."""
 
 Found = Callable[[list[TargetGroup]], None]
-"""Takes all groups of a discovery, whenever they may have changed."""
+"""Receives all groups of a discovery after each possible change."""
 
 
 class BadGroups(ValueError):
-    """What is wrong with a list of target groups."""
+    """A list of target groups is invalid."""
 
 
 def groups_of(
     found: Any, source: str, meta: tuple[str, str], *, most: int = MOST_ADDRESSES
 ) -> list[TargetGroup]:
-    """Groups as JSON or YAML holds them. meta: a label that tells where they are from.
+    """Convert decoded JSON or YAML to target groups. Raises `BadGroups`.
 
-    Raises `BadGroups`.
+    meta  name and value of a label with the source of the groups
     """
     if found is None:
         return []
@@ -67,8 +67,8 @@ def groups_of(
 
 
 class FileWatch:
-    """Files of one discovery. A file that cannot be read, or has more than `most_bytes`, keeps what
-    it said before."""
+    """The files of one discovery. A file that cannot be read, is invalid or has more than
+    `most_bytes` does not change its groups."""
 
     def __init__(self, settings: FileDiscovery, *, most_bytes: int = MOST_BYTES) -> None:
         self._settings = settings
@@ -76,7 +76,7 @@ class FileWatch:
         self._read: dict[str, tuple[object, list[TargetGroup]]] = {}
 
     def groups(self) -> list[TargetGroup] | None:
-        """All groups, or None if no file has changed since the last call."""
+        """All groups; None if no file has changed since the last call."""
         paths = sorted({p for pattern in self._settings.files for p in glob.glob(pattern)})
         changed = paths != sorted(self._read)
         before = self._read
@@ -106,7 +106,7 @@ class FileWatch:
 
 
 def _state_of(path: str) -> object:
-    """Changes when the file does."""
+    """A value that changes with the file."""
     try:
         status = os.stat(path)
     except OSError:
@@ -124,7 +124,7 @@ def _groups_in(path: str, most_bytes: int) -> list[TargetGroup]:
 
 
 async def watch_files(settings: FileDiscovery, found: Found) -> None:
-    """Tell of groups at once, and whenever a file changes. Never returns."""
+    """Pass the groups to `found` at once, and after each change of a file. Never returns."""
     watch = FileWatch(settings)
     while True:
         groups = await asyncio.to_thread(watch.groups)
@@ -134,7 +134,8 @@ async def watch_files(settings: FileDiscovery, found: Found) -> None:
 
 
 async def query_server(settings: HttpDiscovery, found: Found) -> None:
-    """Tell of groups at once and after each interval. What fails keeps what was. Never returns."""
+    """Pass the groups to `found` at once, and after each interval. A failed request does not change
+    the groups. Never returns."""
     fetcher = Fetcher(settings.client)
     try:
         while True:

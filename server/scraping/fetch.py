@@ -1,4 +1,4 @@
-"""HTTP for scraping: the one module that speaks to targets and to servers that tell of targets."""
+"""HTTP client for scraping: only this module sends requests to targets and discovery servers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MOST_BYTES = 256 << 20
 
 
 class FetchProblem(Exception):
-    """What went wrong, in one sentence."""
+    """A request failed. The message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """body: unpacked"""
+    """An answer. body: decompressed"""
 
     body: bytes
     content_type: str
@@ -29,7 +29,7 @@ class Fetched:
 
 
 class Fetcher:
-    """Requests with the settings of one job; connections are kept between them."""
+    """Sends requests with the settings of one job, over persistent connections."""
 
     def __init__(self, client: Client, *, compression: bool = True) -> None:
         self._settings = client
@@ -45,9 +45,9 @@ class Fetcher:
     async def get(
         self, url: str, timeout_s: float, headers: dict[str, str], *, most_bytes: int = 0
     ) -> Fetched:
-        """The answer, if its status is 200. Raises `FetchProblem`, also when time is up.
+        """Return an answer with status 200. Raises `FetchProblem`, also after the timeout.
 
-        most_bytes  limit for the body, unpacked; 0: 256 MiB
+        most_bytes  limit for the decompressed body; 0: 256 MiB
         """
         sent = {
             "User-Agent": "NovaQL",
@@ -75,7 +75,7 @@ class Fetcher:
         await self._http.aclose()
 
     def _authorization(self) -> dict[str, str]:
-        """Files of secrets are read each time: they may change."""
+        """The `Authorization` header. Reads files of secrets for each request: they may change."""
         client = self._settings
         try:
             if client.basic is not None:

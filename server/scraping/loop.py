@@ -1,4 +1,4 @@
-"""One target, scraped again and again at its own place in the interval."""
+"""Scrape one target repeatedly, at its own offset in the interval."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from novaql.tsdb import Batch, Metadata
 log = logging.getLogger("novaql.scraping")
 
 _TOLERANCE_S = 0.002
-"""Scrapes that begin so much too late or too early get the time at which they were due."""
+"""Samples get the scheduled time if the scrape begins at most so much before or after it."""
 
 
 class ScrapeLoop:
-    """Scrapes one target until its task is cancelled; everything it needs runs off the event loop.
+    """Scrapes one target until its task is cancelled. Parsing and storing run in threads.
 
-    problem  set from outside: why the target is not to be scraped (its job has too many)
+    problem  the reason for which the job does not allow scrapes (too many targets); set by the pool
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class ScrapeLoop:
         self._health = "unknown"
 
     def view(self) -> TargetView:
-        """What there is to tell of the target now."""
+        """The current state of the target."""
         target = self.target
         return TargetView(
             pool=target.job.name,
@@ -71,7 +71,7 @@ class ScrapeLoop:
         )
 
     async def run(self) -> None:
-        """Never returns."""
+        """Scrape at each scheduled time. Never returns."""
         interval = self.target.interval_s
         due = self._next_due(self._clock())
         while True:
@@ -82,11 +82,11 @@ class ScrapeLoop:
             try:
                 await self.scrape_once(round(at * 1000))
             except Exception:
-                # A full store is one reason; the next scrape goes on when there is room.
+                # For example, the disk is full. The next scrape tries again.
                 log.exception("samples of %s could not be stored", self.target.url)
             due += interval
             now = self._clock()
-            if not now <= due <= now + 2 * interval:  # some were missed, or the clock was set back
+            if not now <= due <= now + 2 * interval:  # missed scrapes, or the clock was set back
                 due = self._next_due(now)
 
     def _next_due(self, now: float) -> float:
@@ -94,7 +94,7 @@ class ScrapeLoop:
         return now + (offset - now) % interval
 
     async def scrape_once(self, at_ms: int) -> None:
-        """Scrape now and store what came, with one time."""
+        """Scrape the target, and store the samples or the failure."""
         began = time.perf_counter()
         size = 0
         try:
@@ -128,10 +128,10 @@ class ScrapeLoop:
         return await self._fetcher.get(self.target.url, timeout, headers, most_bytes=most)
 
     async def end(self) -> None:
-        """Mark all series as ended, unless the task is cancelled before.
+        """Store staleness markers for all series, unless the task is cancelled before.
 
-        As long as two intervals and a bit may pass before the target is taken for gone: a reload
-        that brings it back leaves no marks.
+        The delay is 2.1 intervals: if a reload restores the target before, the series get no
+        markers.
         """
         await asyncio.sleep(self.target.interval_s)
         at_ms = round(self._clock() * 1000)

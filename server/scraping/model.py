@@ -1,4 +1,4 @@
-"""What a scrape configuration says, and what becomes of the targets that it leads to."""
+"""Scrape configurations, and the targets that result from them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,14 @@ _INTERVAL, _TIMEOUT = "__scrape_interval__", "__scrape_timeout__"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on one scrape, or on the targets of a job; 0 stands for none.
+    """Limits of one scrape, and of the targets of a job; 0: no limit.
 
-    samples after relabelling; targets of the job; labels of a series; bytes of a label name, of a
-    label value, and of the answer unpacked
+    samples      samples after relabelling
+    targets      targets of the job
+    labels       labels of a series
+    name_bytes   size of a label name
+    value_bytes  size of a label value
+    body_bytes   size of the decompressed answer
     """
 
     samples: int = 0
@@ -42,10 +46,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """How targets, and servers that tell of targets, are spoken to.
+    """Settings of the HTTP client for targets and discovery servers.
 
-    authorization  type and credentials; `credentials_file` is read before each request
-    basic          user, password, file of the password
+    authorization  type, credentials, and file of the credentials, read before each request
+    basic          user, password, and file of the password, read before each request
     """
 
     basic: tuple[str, str, str] | None = None
@@ -61,7 +65,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class FileDiscovery:
-    """Files (patterns of paths) with target groups, in JSON or YAML."""
+    """Discovery from files (glob patterns) with target groups, in JSON or YAML."""
 
     files: tuple[str, ...]
     refresh_s: float = 300.0
@@ -69,7 +73,7 @@ class FileDiscovery:
 
 @dataclass(frozen=True, slots=True)
 class HttpDiscovery:
-    """A server that answers with target groups, in JSON."""
+    """Discovery from a server that answers with target groups, in JSON."""
 
     url: str
     refresh_s: float = 60.0
@@ -78,7 +82,7 @@ class HttpDiscovery:
 
 @dataclass(frozen=True, slots=True)
 class TargetGroup:
-    """Addresses that share labels. `source` tells groups of one discovery apart."""
+    """Addresses with common labels. source: identifies the group in its discovery"""
 
     source: str
     targets: tuple[str, ...]
@@ -90,7 +94,7 @@ class ScrapeJob:
     """One item of `scrape_configs`.
 
     protocols  names in order of preference
-    made       bounds on labels that relabelling makes
+    made       limits of labels that relabelling creates
     """
 
     name: str
@@ -122,8 +126,8 @@ class ScrapeJob:
 class ScrapeTarget:
     """One target after relabelling.
 
-    labels      put onto each of its series, `job` and `instance` among them
-    discovered  as they were before relabelling
+    labels      labels of each of its series, including `job` and `instance`
+    discovered  labels before relabelling
     """
 
     job: ScrapeJob
@@ -135,23 +139,24 @@ class ScrapeTarget:
 
     @property
     def key(self) -> str:
-        """Equal for targets between which nobody need tell."""
+        """The identity of the target: targets with the same URL and labels have the same key."""
         pairs = "\xff".join(f"{n}\xfe{v}" for n, v in sorted(self.labels.items()))
         return f"{self.url}\xff{pairs}"
 
     @property
     def offset_s(self) -> float:
-        """When in its interval the target is scraped: always the same, spread over all of it."""
+        """The offset of scrapes in the interval. It depends only on the key, so the offsets of
+        targets are spread over the interval."""
         digest = hashlib.blake2b(self.key.encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") / 2**64 * self.interval_s
 
 
 class NoTarget(ValueError):
-    """Labels that lead to no target: why, in one sentence."""
+    """The labels do not define a valid target. The message is one sentence."""
 
 
 def discovered_labels(job: ScrapeJob, group: TargetGroup, address: str) -> dict[str, str]:
-    """What is known of an address before relabelling."""
+    """The labels of an address before relabelling."""
     labels = {
         _ADDRESS: address,
         _SCHEME: job.scheme,
@@ -160,13 +165,13 @@ def discovered_labels(job: ScrapeJob, group: TargetGroup, address: str) -> dict[
         _TIMEOUT: format_duration(round(job.timeout_s * 1000)),
         "job": job.name,
     }
-    # Parameters of the job go before labels of the group that are called like them.
+    # Parameters of the job override labels of the group with the same names.
     first = {f"{_PARAMETER}{name}": values[0] for name, values in job.params if values}
     return {**labels, **group.labels, **first, _ADDRESS: address}
 
 
 def target_of(job: ScrapeJob, discovered: Labels) -> ScrapeTarget | None:
-    """The target that relabelling makes of discovered labels; None: dropped. Raises `NoTarget`."""
+    """Relabel discovered labels to a target; None: relabelling drops it. Raises `NoTarget`."""
     try:
         labels = relabelled(discovered, job.relabel, job.made)
     except InputError as problem:

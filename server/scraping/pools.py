@@ -1,4 +1,4 @@
-"""All scrape jobs of a server: discovery, relabelling of targets, and a loop for each."""
+"""Run scrape jobs: discovery, relabelling of targets, and a loop for each target."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ log = logging.getLogger("novaql.scraping")
 
 _THREADS = 2
 SHOWN_REFUSED = 1000
-"""So many targets of a job that are beyond the limit are listed."""
+"""Targets of a job beyond the limit that reports list."""
 
 
 def scrape_jobs_of(config: Path | None) -> list[ScrapeJob]:
-    """The jobs of a configuration file; none for None. Raises `ArgumentError`."""
+    """Read the jobs of a configuration file; None: no jobs. Raises `ArgumentError`."""
     if config is None:
         return []
     try:
@@ -49,7 +49,7 @@ def scrape_jobs_of(config: Path | None) -> list[ScrapeJob]:
 
 
 class TargetLimit:
-    """How many targets the jobs of a tenant have, and how many they may have; 0: no limit. On the
+    """Number of targets of all jobs of a tenant, and its limit; 0: no limit. For use on the
     manager's event loop only."""
 
     def __init__(self, most: int) -> None:
@@ -57,7 +57,7 @@ class TargetLimit:
         self._taken = 0
 
     def take(self) -> bool:
-        """Count one more, if there may be one more."""
+        """Count a target; False: the limit is reached."""
         if 0 < self.most <= self._taken:
             return False
         self._taken += 1
@@ -68,11 +68,11 @@ class TargetLimit:
 
 
 class _Pool:
-    """One job while it runs.
+    """A running job.
 
-    limit    of the targets that the jobs of the tenant have together
-    dropped  targets that relabelling dropped, and those beyond the limit
-    refused  how many are beyond the limit
+    limit    limit for the targets of all jobs of the tenant
+    dropped  targets that relabelling dropped, and targets beyond the limit
+    refused  number of targets beyond the limit
     """
 
     def __init__(
@@ -105,7 +105,8 @@ class _Pool:
         return lambda groups: self._take(key, groups)
 
     def _take(self, key: object, groups: Sequence[TargetGroup]) -> None:
-        """Groups of one discovery have become known: start what is new, end what is gone."""
+        """Receive the groups of one discovery: start loops for new targets, end those of removed
+        targets."""
         self._groups[key] = groups
         wanted: dict[str, ScrapeTarget] = {}
         self.dropped = []
@@ -168,7 +169,7 @@ class _Pool:
         return [loop.view() for loop, _ in list(self._loops.values())]
 
     async def stop(self) -> None:
-        """End all tasks; series are not marked: a server that stops may come back."""
+        """End all tasks, without staleness markers: the server may start again."""
         tasks = [
             *self._watching,
             *(task for _, task in self._loops.values()),
@@ -182,17 +183,17 @@ class _Pool:
 
 
 class ScrapeManager:
-    """Scrapes into a store what a configuration file names, between `start` and `stop`.
+    """Scrapes the targets of a configuration file into a store, between `start` and `stop`.
 
-    A job of the server (`server.app.Job`). It has a thread with an event loop of its own, so that
-    scrapes come in time whatever the server does, and threads that read and store.
+    A job of the server (`server.app.Job`). Its own thread runs an event loop, so that load of the
+    server does not delay scrapes; a pool of threads parses and stores answers.
 
-    config, jobs  the file, and what `scrape_jobs_of` made of it; the file is looked at again and
-                  again, and a change that makes sense is carried out
-    tenant_id     whose store it is; None: the first tenant's
-    most_targets  targets that are scraped at one time; 0: no limit
-    look_every_s  seconds between two looks at the file
-    made          bounds on labels that relabelling makes
+    config, jobs  the file, and its jobs from `scrape_jobs_of`. The manager checks the file for
+                  changes, and applies a valid change
+    tenant_id     tenant of the store; None: the first one
+    most_targets  limit for concurrent targets; 0: no limit
+    look_every_s  interval between two checks of the file
+    made          limits of labels that relabelling creates
     """
 
     def __init__(
@@ -221,7 +222,7 @@ class ScrapeManager:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="scrape")
 
     def start(self) -> None:
-        """Begin; returns when the first targets are known and their loops wait."""
+        """Start the thread; return after the loops of the first targets have started."""
         ready = threading.Event()
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._run(ready)), name="scrape manager", daemon=True
@@ -230,7 +231,7 @@ class ScrapeManager:
         ready.wait()
 
     def stop(self) -> None:
-        """End all scrapes, those under way too."""
+        """Cancel all scrapes, including running ones, and end the threads."""
         if self._loop is not None and self._stopping is not None:
             self._loop.call_soon_threadsafe(self._stopping.set)
         if self._thread is not None:
@@ -238,9 +239,9 @@ class ScrapeManager:
         self._threads.shutdown()
 
     def reload(self) -> None:
-        """Read the configuration file again; jobs that have not changed go on undisturbed.
+        """Read the configuration file again. Unchanged jobs continue without interruption.
 
-        Raises as `scrape_jobs_of` does, and then nothing has changed.
+        Raises the errors of `scrape_jobs_of`, without a change.
         """
         jobs = scrape_jobs_of(self._config)
         loop = self._loop
@@ -248,7 +249,7 @@ class ScrapeManager:
         asyncio.run_coroutine_threadsafe(self._replace(jobs), loop).result()
 
     def scrape_report(self) -> ScrapeReport:
-        """Every target that is scraped now, what relabelling dropped, and the jobs."""
+        """Current targets, dropped targets, and the jobs."""
         pools = list(self._pools)
         return ScrapeReport(
             tuple(view for pool in pools for view in pool.views()),
@@ -268,7 +269,7 @@ class ScrapeManager:
         await asyncio.gather(*(pool.stop() for pool in self._pools))
 
     async def _look(self) -> None:
-        """Never returns."""
+        """Check the file for changes at each interval. Never returns."""
         while True:
             await asyncio.sleep(self._look_every_s)
             now = await asyncio.to_thread(_stamp, self._config)
@@ -303,7 +304,7 @@ class ScrapeManager:
 
 
 def _stamp(file: Path) -> tuple[int, int, int] | None:
-    """Changes when the file does; None while there is none."""
+    """A value that changes with the file; None: the file does not exist."""
     try:
         found = file.stat()
     except OSError:

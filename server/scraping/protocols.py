@@ -1,4 +1,4 @@
-"""Which formats a target is asked for, and what its answer is read as."""
+"""Negotiate formats: the `Accept` header for a target, and the format of its answer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KNOWN = (
 
 
 def accept_header(protocols: Sequence[str]) -> str:
-    """Media types in order of preference, each with its weight."""
+    """The `Accept` header: media types in order of preference, each with a weight."""
     weight = 10 - max(0, 10 - len(protocols) - 1)
     parts = []
     for protocol in protocols:
@@ -33,9 +33,9 @@ def accept_header(protocols: Sequence[str]) -> str:
 
 
 def content_type_of(given: str, fallback: str) -> str:
-    """The answer's type, or the fallback's where the answer has none that is known.
+    """The content type of an answer; if it is missing or unknown, that of the fallback protocol.
 
-    Raises `FetchProblem` where there is no fallback either.
+    Raises `FetchProblem` if the job has no fallback protocol either.
     """
     kind = given.partition(";")[0].strip().lower()
     if kind in _KNOWN:

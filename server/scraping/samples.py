@@ -1,4 +1,4 @@
-"""What a target answered → the batch that is stored: labels, limits, markers, the report."""
+"""Convert answers of targets to batches: labels, limits, staleness markers, and the report."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ EXTRA = ("scrape_timeout_seconds", "scrape_sample_limit", "scrape_body_size_byte
 
 
 class RefusedScrape(ValueError):
-    """An answer that breaks a limit of its job. The sentence is Prometheus's where it has one.
+    """An answer exceeds a limit of its job. The message is that of Prometheus, if it has one.
 
-    exposed, kept  samples in the answer, and how many relabelling left, where that is known
+    exposed, retained  samples of the answer before and after relabelling; 0: unknown
     """
 
     def __init__(self, sentence: str, exposed: int = 0, retained: int = 0) -> None:
@@ -48,8 +48,8 @@ class RefusedScrape(ValueError):
 class Answer:
     """Samples of an answer after relabelling.
 
-    exposed, kept  how many samples there were before, and how many relabelling left; of those that
-                   became equal only one is in the batch
+    exposed, retained  samples before and after relabelling. If relabelling makes series equal, the
+                       batch has only one of them
     """
 
     batch: Batch
@@ -59,11 +59,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Mapped:
-    """What relabelling made of a table of series.
+    """The result of relabelling a table of series.
 
-    table   the table to store
-    row_of  the row in it of each row of `series`, -1 where there is none
-    kept    which rows no rule dropped; of rows that became equal only one has a place
+    table     relabelled table to store
+    row_of    row in `table` for each row of `series`; -1: none
+    retained  rows of `series` that no rule dropped, including duplicates without a row in `table`
     """
 
     series: SeriesTable
@@ -73,9 +73,9 @@ class _Mapped:
 
 
 class SampleMaker:
-    """Makes batches of the answers of one target. For one thread at a time.
+    """Converts the answers of one target to batches. For one thread at a time.
 
-    metadata  as the target gave it with its last answer
+    metadata  metadata of the last answer
     """
 
     def __init__(self, target: ScrapeTarget) -> None:
@@ -83,15 +83,15 @@ class SampleMaker:
         self.metadata: dict[str, Metadata] = {}
         self._reader = TargetReader(target.url, target.job.exposed)
         self._alive = self._next_alive = SeriesTable.unlabelled(0)
-        # The last table of the reader and what was made of it: equal series come as one object.
+        # A cache for the last table of the reader, which returns equal series as the same object.
         self._mapped: _Mapped | None = None
         names = (*REPORTED, *(EXTRA if target.job.extra_metrics else ()))
         self._report = SeriesTable.from_dicts([{METRIC_NAME: n, **target.labels} for n in names])
 
     def read(self, body: bytes, content_type: str, at_ms: int) -> Answer:
-        """The samples after relabelling.
+        """Parse and relabel the samples of an answer.
 
-        Raises `InputError` for a text that cannot be read, `RefusedScrape`.
+        Raises `InputError` for an invalid answer, and `RefusedScrape`.
         """
         job = self.target.job
         batch, metadata = self._reader.read(body, content_type, at_ms)
@@ -110,7 +110,8 @@ class SampleMaker:
         return Answer(_moved(batch, mapped.table, mapped.row_of), exposed, retained)
 
     def success(self, answer: Answer, at_ms: int, duration_s: float, size: int) -> Batch:
-        """Samples, markers for what vanished, and the report. `stored` is called after it."""
+        """A batch with samples, staleness markers for ended series, and the report. The caller
+        calls `stored` after it has stored the batch."""
         batch = answer.batch
         tracked = self.target.job.track_timestamps_staleness
         now_alive = batch.series if tracked else _seen_at(batch, batch.series, at_ms)
@@ -123,20 +124,21 @@ class SampleMaker:
     def failure(
         self, at_ms: int, duration_s: float, size: int = 0, counts: tuple[int, int] = (0, 0)
     ) -> Batch:
-        """Markers for every series that was there, and the report of a target that is down.
+        """A batch with staleness markers for all series, and the report of a target that is down.
 
-        counts  `exposed` and `retained` of an answer that was refused
+        counts  `exposed` and `retained` of a rejected answer
         """
         gone, self._next_alive = self._alive, SeriesTable.unlabelled(0)
         return self._with_report(_nothing(), gone, at_ms, [0.0, duration_s, *counts, 0], size)
 
     def end(self, at_ms: int) -> Batch:
-        """Markers for every series, the report's among them: the target is there no longer."""
+        """A batch with staleness markers for all series, including those of the report, after the
+        end of the target."""
         gone, self._next_alive = self._alive, SeriesTable.unlabelled(0)
         return concat_batches([_markers(gone, at_ms), _markers(self._report, at_ms)])
 
     def stored(self) -> None:
-        """The store took the batch made last, so later markers are of the series in it."""
+        """Record that the last batch is stored: its series are now the current ones."""
         self._alive = self._next_alive
 
     def _with_report(
@@ -170,7 +172,7 @@ class SampleMaker:
         _need_names(table)
         check_limits(table, job.limits)
         _, first = np.unique(table.keys(), return_index=True)
-        if len(first) < len(table):  # of series that became equal the first one counts
+        if len(first) < len(table):  # the first of several equal series remains
             is_first = np.zeros(len(table), np.bool_)
             is_first[first] = True
             place = np.where(is_first, np.cumsum(is_first) - 1, -1)
@@ -183,9 +185,9 @@ class SampleMaker:
 def with_target_labels(
     series: SeriesTable, labels: Mapping[str, str], *, honor: bool
 ) -> SeriesTable:
-    """The series with the labels of their target.
+    """Add the labels of the target to its series.
 
-    honor  a label of the series' own stays; otherwise it becomes `exported_…`
+    honor  labels of the series override those of the target; False: they become `exported_…`
     """
     columns = dict(series.columns)
     for label, text in labels.items():
@@ -207,7 +209,7 @@ def with_target_labels(
 
 
 def check_limits(table: SeriesTable, limits: Limits) -> None:
-    """Raises `RefusedScrape` for a series with more labels, or longer ones, than a job allows."""
+    """Raise `RefusedScrape` if the number or size of the labels of a series exceeds a limit."""
     if limits.labels:
         counts = np.zeros(len(table), np.int64)
         for column in table.columns.values():
@@ -246,7 +248,7 @@ def _need_names(table: SeriesTable) -> None:
 
 
 def _moved(batch: Batch, table: SeriesTable, row_of: Ints) -> Batch:
-    """The batch over another table, less the samples whose row is -1."""
+    """Move the batch to another table of series, without samples whose row is -1."""
     index = row_of[batch.series_index]
     native = batch.native
     if native is not None:
@@ -272,7 +274,7 @@ def _moved(batch: Batch, table: SeriesTable, row_of: Ints) -> Batch:
 
 
 def _seen_at(batch: Batch, series: SeriesTable, at_ms: int) -> SeriesTable:
-    """Series with a sample at the time of the scrape."""
+    """The series with a sample at the time of the scrape."""
     now = batch.timestamps == at_ms
     if now.all() and len(series) == len(batch.values):
         return series
@@ -285,7 +287,7 @@ def _seen_at(batch: Batch, series: SeriesTable, at_ms: int) -> SeriesTable:
 
 
 def _missing_series(before: SeriesTable, now: SeriesTable) -> SeriesTable:
-    """Series of `before` that `now` has not."""
+    """The series of `before` that `now` does not contain."""
     if before is now or len(before) == 0:
         return SeriesTable.unlabelled(0)
     keys = concat_tables([before, now]).keys()

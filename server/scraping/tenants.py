@@ -1,4 +1,4 @@
-"""Whose scrape jobs a configuration has: a file of the first tenant, or a folder with one each."""
+"""Scrape configurations of tenants: a file for the first tenant, or a folder with one for each."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ ScrapeFiles = dict[str | None, tuple[Path, list[ScrapeJob]]]
 
 
 def scrape_files_of(config: Path | None) -> ScrapeFiles:
-    """Name of the tenant (None: the first one) → its file, and the jobs in it.
+    """Read scrape configurations: name of the tenant (None: the first one) → file, and its jobs.
 
-    config  a file; or a folder, in which a file is named for its tenant: `acme.yml`
+    config  a file; or a folder with a file named after each tenant: `acme.yml`
 
-    Raises `ArgumentError`, before anything is scraped.
+    Raises `ArgumentError`.
     """
     if config is None:
         return {}
@@ -34,7 +34,7 @@ def scrape_files_of(config: Path | None) -> ScrapeFiles:
 
 
 def managers_of(files: ScrapeFiles, context: ServerContext) -> list[ScrapeManager]:
-    """A manager for each file, over its tenant's store. Raises `ArgumentError`."""
+    """Create a manager for each file, with the store of its tenant. Raises `ArgumentError`."""
     known = tenants(context.database) if files else []
     ids = {tenant.name: tenant.id for tenant in known}
     limits = {tenant.id: tenant.limits for tenant in known}

@@ -1,4 +1,5 @@
-"""API tokens of a tenant: issued, listed without their secrets, rotated with an overlap, revoked.
+"""API tokens of a tenant: issue, list without secrets, rotate with an overlap, revoke.
 
-A token's role is never above its owner's, not even later. A secret is shown once.
+The role of a token is at most that of its owner, also after the owner's role changes. The server
+shows a secret only once.
 """

@@ -40,7 +40,7 @@ def issue_token(
     version: ApiVersion,
     response: Response,
 ) -> IssuedOut:
-    """Issue a token. Its secret is in this answer and nowhere else."""
+    """Issue a token. Only this answer contains its secret."""
     token, secret = service.create(unit, body, caller, version)
     response.headers["Location"] = f"/v1/tokens/{token.id}"
     owner = service.owners(unit, [token])[token.owner_id]
@@ -50,7 +50,7 @@ def issue_token(
 @router.get("/{id}", dependencies=[ADMIN])
 @cached(by="rows")
 def get_token(unit: UnitOfWork, id: ResourceId) -> TokenOut:
-    """One token, without its secret."""
+    """A token, without its secret."""
     token = service.get(unit, id)
     return TokenOut.of(token, service.owners(unit, [token])[token.owner_id])
 
@@ -58,10 +58,10 @@ def get_token(unit: UnitOfWork, id: ResourceId) -> TokenOut:
 @router.post("/{id}/rotate", dependencies=[ADMIN])
 @audited("token.rotate")
 def rotate_token(unit: UnitOfWork, id: ResourceId) -> IssuedOut:
-    """Give a token a new secret, shown this once; the old one works for an hour more.
+    """Rotate the secret of a token. The old secret stays valid for an hour.
 
-    Rotating again within the hour ends the oldest secret at once. A revoked or expired token
-    is a 409.
+    Only this answer contains the new secret. Another rotation within the hour invalidates the
+    oldest secret at once. The answer for a revoked or expired token is a 409.
     """
     token, secret = service.renew(unit, id)
     owner = service.owners(unit, [token])[token.owner_id]
@@ -71,5 +71,5 @@ def rotate_token(unit: UnitOfWork, id: ResourceId) -> IssuedOut:
 @router.delete("/{id}", status_code=204, dependencies=[ADMIN])
 @audited("token.revoke")
 def revoke_token(unit: UnitOfWork, id: ResourceId) -> None:
-    """Revoke a token. It is refused from the next request on."""
+    """Revoke a token. The server rejects it from the next request on."""
     service.end(unit, id)

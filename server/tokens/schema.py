@@ -1,4 +1,4 @@
-"""Wire shapes of tokens."""
+"""Models of requests and answers for tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RoleName = Literal["read_only", "operator", "admin"]
 
 
 class IssueToken(Body):
-    """What the token is for. The owner is who asks, unless another user is named."""
+    """A token to issue. The default owner is the user that sends the request."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "ci", "role": "read_only"}]})
 
@@ -36,7 +36,7 @@ class TokenQuery(PageQuery):
 
 
 class OwnerOut(ResponseModel):
-    """Whose token it is."""
+    """The owner of a token."""
 
     id: str
     name: str
@@ -44,7 +44,7 @@ class OwnerOut(ResponseModel):
 
 
 class TokenOut(ResponseModel):
-    """What may be shown of a token; `role` is what it may do now."""
+    """A token without its secret; `role` is its current role."""
 
     id: str
     name: str
@@ -64,7 +64,7 @@ class TokenOut(ResponseModel):
 
     @classmethod
     def of(cls, token: Token, owner: User) -> TokenOut:
-        """A row as clients see it."""
+        """Convert a row for clients."""
         shown = {name: getattr(token, name) for name in cls.model_fields if name != "owner"}
         return cls.model_validate(
             {**shown, "owner": {"id": owner.id, "name": owner.name, "email": owner.email}}
@@ -72,7 +72,7 @@ class TokenOut(ResponseModel):
 
 
 class IssuedOut(TokenOut):
-    """A token with its secret, which is shown this once."""
+    """A token with its secret, which only this answer contains."""
 
     token: str
 

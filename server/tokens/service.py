@@ -35,7 +35,7 @@ def owners(unit: Unit, tokens: Iterable[Token]) -> dict[str, User]:
 
 
 def get(unit: Unit, token_id: str, *, lock: bool = False) -> Token:
-    """A token that is not revoked."""
+    """Load a token that is not revoked."""
     token = unit.get(Token, token_id, "token", lock=lock)
     if token.revoked_at is not None:
         raise not_found("token", token_id, unit.tenant_name)
@@ -43,7 +43,7 @@ def get(unit: Unit, token_id: str, *, lock: bool = False) -> Token:
 
 
 def create(unit: Unit, body: IssueToken, caller: Principal, api_version: str) -> tuple[Token, str]:
-    """A new token and its secret. The owner is the caller unless the body names another user."""
+    """Create a token: the row and its secret. The default owner is the caller."""
     owner_id = caller.user_id if body.owner_id is None else body.owner_id
     owner = unit.find(User, owner_id)
     if owner is None or owner.status != "active":
@@ -70,7 +70,7 @@ def create(unit: Unit, body: IssueToken, caller: Principal, api_version: str) ->
 
 
 def renew(unit: Unit, token_id: str) -> tuple[Token, str]:
-    """A new secret for a token; the one before works for an hour more."""
+    """Rotate the secret of a token; the old one stays valid for an hour."""
     token = unit.get(Token, token_id, "token", lock=True)
     owner = unit.get(User, token.owner_id, "user")
     before = snapshot(token, owner)
@@ -88,6 +88,6 @@ def end(unit: Unit, token_id: str) -> None:
 
 
 def snapshot(token: Token, owner: User) -> dict[str, object]:
-    """A token as the audit log shows it: that the secret changed, not what it is."""
+    """A token for the audit log: it shows that the secret changed, not the secret."""
     shown = TokenOut.of(token, owner).model_dump(mode="json", exclude={"last_used_at"})
     return {**shown, "secret": token.digest}
