@@ -1,1 +1,1 @@
-"""The audit log: who did what, searched, shown with its difference, and exported."""
+"""The audit log: search entries, show an entry with its difference, and export entries."""

@@ -1,4 +1,4 @@
-"""/v1/audit/exports/{id}/content: an exported file, opened by its URL alone."""
+"""/v1/audit/exports/{id}/content: download an exported file with a signed URL."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ router = api_router("/v1/audit/exports", "audit")
 
 
 def signature(context_keys: list[bytes], signed: bytes) -> str:
-    """The signature of a download URL, by the newest key."""
+    """Sign a download URL with the newest key."""
     return hmac.new(context_keys[0], signed, "sha256").hexdigest()
 
 
@@ -41,9 +41,10 @@ def signature(context_keys: list[bytes], signed: bytes) -> str:
 async def download_export(
     request: Request, id: ResourceId, query: Annotated[DownloadQuery, Query()]
 ) -> Response:
-    """The file of an export. The URL is the permission, until it expires.
+    """Download the file of an export. The signed URL authenticates the request until it expires.
 
-    It opens nothing once the token that asked for it is revoked or its user deactivated.
+    The server rejects the URL after the token that created the export is revoked, or the user of
+    the token is deactivated.
     """
     context = context_of(request)
     export = await context.pools.state.run(lambda: _opened(context, id, query))
@@ -83,7 +84,7 @@ def _opened(context: ServerContext, export_id: str, query: DownloadQuery) -> Aud
             creator = session.get(User, export.creator_id)
             if token is None or token.revoked_at or creator is None or creator.status != "active":
                 raise refused
-        assert export.content is None or isinstance(export.content, bytes)  # loads it now
+        assert export.content is None or isinstance(export.content, bytes)  # loads deferred column
         session.expunge(export)
         return export
 

@@ -1,4 +1,4 @@
-"""Writing exports that are too large for a client to wait for."""
+"""The job that writes large exports."""
 
 from __future__ import annotations
 

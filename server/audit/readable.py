@@ -1,4 +1,4 @@
-"""What a role reads of an entry: a resource's data only if the role may read the resource."""
+"""Access to the data of audit entries: a role reads them only if it may read the target."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ _READ_BY_ALL = frozenset(
 
 
 def reader_of(target_type: str) -> Role:
-    """The lowest role that reads resources of a type. Types that are not listed are for
-    administrators: a new one shows nothing by mistake."""
+    """The lowest role that may read resources of a type. For unlisted types, such as new ones, it
+    is the administrator."""
     return Role.READ_ONLY if target_type in _READ_BY_ALL else Role.ADMIN

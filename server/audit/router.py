@@ -34,7 +34,7 @@ router = api_router("/v1/audit", "audit")
 
 
 async def small_file(request: Request, body: CreateExport) -> service.File | None:
-    """The file of an export, if the client can wait for it."""
+    """Write the file of a small export; None: a job writes the export."""
     return await checked(request, body, service.prepare)
 
 
@@ -43,7 +43,7 @@ async def small_file(request: Request, body: CreateExport) -> service.File | Non
 def list_entries(
     unit: UnitOfWork, pages: Pages, caller: Caller, query: Annotated[AuditQuery, Query()]
 ) -> EntriesOut:
-    """Search the audit log, the newest first."""
+    """Search the audit log, newest entries first."""
     page = service.find(unit, pages, query)
     shown = [AuditEntryOut.of(entry, caller.role) for entry in page.rows]
     return EntriesOut(data=shown, next_cursor=page.next_cursor)
@@ -61,7 +61,7 @@ def create_export(
     base_url: BaseUrl,
     response: Response,
 ) -> ExportOut:
-    """Export entries as a file. 201 when it is ready, 202 while it is being written."""
+    """Export entries to a file. The status is 201 if the file is ready, 202 if a job writes it."""
     export = service.create(unit, body, file, caller)
     if export.status == "ready":
         response.headers["Location"] = f"/v1/audit/exports/{export.id}"
@@ -72,14 +72,14 @@ def create_export(
 
 @router.get("/exports/{id}", dependencies=[ADMIN])
 def get_export(unit: UnitOfWork, id: ResourceId, base_url: BaseUrl) -> ExportOut:
-    """An export, and the URL of its file once it is ready."""
+    """An export; a ready one contains the URL of its file."""
     return _shown(unit, unit.get(AuditExport, id, "export"), base_url)
 
 
 @router.get("/{id}", dependencies=[READ_ONLY])
 @cached(by="rows")
 def get_entry(unit: UnitOfWork, id: ResourceId, caller: Caller) -> AuditEntryOut:
-    """One entry with its difference and the request it came from."""
+    """An entry with its difference and the request that caused it."""
     return AuditEntryOut.of(service.get(unit, id), caller.role)
 
 

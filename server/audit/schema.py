@@ -1,4 +1,4 @@
-"""Wire shapes of the audit log."""
+"""Models of requests and answers for the audit log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Outcome = Literal["success", "denied", "failed"]
 
 
 class AuditQuery(PageQuery):
-    """Filters, all of which must hold; the newest first."""
+    """Filters. An entry must match all of them; the newest entries are first."""
 
     actor: Text | None = Field(None, description="id of the user or job, exactly")
     target: Text | None = Field(None, description="id of what was acted on, exactly")
@@ -29,7 +29,7 @@ class AuditQuery(PageQuery):
 
 
 class AuditActorOut(ResponseModel):
-    """Who acted."""
+    """The author of an action."""
 
     type: str
     id: str
@@ -37,14 +37,14 @@ class AuditActorOut(ResponseModel):
 
 
 class TargetOut(ResponseModel):
-    """What was acted on."""
+    """The resource that an action affects."""
 
     type: str
     id: str
 
 
 class AuditEntryOut(ResponseModel):
-    """One entry. Secrets in snapshots are hidden; that they changed is shown.
+    """An audit entry. It redacts secrets, and shows whether they changed.
 
     `before`, `after` and `diff` are empty for a role that may not read the target.
     """
@@ -64,7 +64,7 @@ class AuditEntryOut(ResponseModel):
 
     @classmethod
     def of(cls, entry: AuditEntry, role: Role) -> AuditEntryOut:
-        """A row as clients of a role see it."""
+        """Convert a row for clients with a role."""
         shown = {
             name: getattr(entry, name)
             for name in cls.model_fields
@@ -88,11 +88,11 @@ class AuditEntryOut(ResponseModel):
 
 
 class EntriesOut(Listed[AuditEntryOut]):
-    """A page of the log."""
+    """A page of audit entries."""
 
 
 class ExportFilters(Body):
-    """Which entries."""
+    """Filters for the entries of an export."""
 
     actor: Text | None = None
     target: Text | None = None
@@ -101,7 +101,7 @@ class ExportFilters(Body):
 
 
 class CreateExport(Body):
-    """The time to export: from `from` on, before `to`."""
+    """The time range to export: `from` is inclusive, `to` is exclusive."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -118,7 +118,7 @@ class CreateExport(Body):
 
 
 class ExportOut(ResponseModel):
-    """An export. The URL opens without a token until it expires."""
+    """An export. The URL is valid without a token until it expires."""
 
     id: str
     status: Literal["ready", "pending"]
@@ -131,7 +131,7 @@ class ExportOut(ResponseModel):
 
 
 class DownloadQuery(Body):
-    """What a download URL holds."""
+    """The parameters of a download URL."""
 
     expires: Annotated[str, Field(pattern=r"^[0-9]{1,15}$", description="ms since 1970")]
     signature: Annotated[str, Field(min_length=1, max_length=128, description="of the URL")]

@@ -1,4 +1,4 @@
-"""Use cases of the audit log. Nothing here changes or deletes an entry."""
+"""Use cases of the audit log. None of them changes or deletes an entry."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ JOB = "audit.export"
 
 
 def find(unit: Unit, pages: Pager, query: AuditQuery) -> Page[AuditEntry]:
-    """A page of the log, the newest first."""
+    """A page of the audit log, newest entries first."""
     wanted = {name: getattr(query, name) for name in ("actor", "target", "action", "outcome")}
     statement = _filtered(wanted)
     if query.since is not None:
@@ -44,7 +44,7 @@ def find(unit: Unit, pages: Pager, query: AuditQuery) -> Page[AuditEntry]:
 
 
 def get(unit: Unit, entry_id: str) -> AuditEntry:
-    """One entry, or the 404."""
+    """Load an entry. Raises `NotFound`."""
     statement = select(AuditEntry).where(AuditEntry.id == entry_id)
     found = unit.session.execute(statement).scalar_one_or_none()
     if found is None:
@@ -54,7 +54,7 @@ def get(unit: Unit, entry_id: str) -> AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """The file of an export: gzipped, with the digest and the number of the entries in it."""
+    """The file of an export, compressed with gzip. sha256: digest of the decompressed file"""
 
     content: bytes
     sha256: str
@@ -62,7 +62,7 @@ class File:
 
 
 def prepare(preparation: Preparation) -> File | None:
-    """The file of an export that is small enough to be written while the client waits."""
+    """Write the file of a small export within the request; None: the export is too large."""
     body: CreateExport = preparation.body
     if body.from_ >= body.to:
         raise invalid("/to", "must be later than from")
@@ -77,7 +77,7 @@ def prepare(preparation: Preparation) -> File | None:
 
 
 def create(unit: Unit, body: CreateExport, file: File | None, caller: Principal) -> AuditExport:
-    """An export: ready if its file is, else written by a job. It is an audit event itself."""
+    """Create an export: ready with a file; without one, a job writes it. The export is audited."""
     now = unit.now()
     check_limit(unit, "max_audit_exports", AuditExport, AuditExport.expires_at > now)
     export = AuditExport(
@@ -105,14 +105,14 @@ def create(unit: Unit, body: CreateExport, file: File | None, caller: Principal)
 
 
 def file_of(unit: Unit, export: AuditExport) -> File:
-    """The file of an export: the entries as they are in this transaction, which should only read:
-    it takes as long as there are entries."""
+    """Write the file of an export from the entries of this transaction. This should be a read
+    transaction, since its duration grows with the number of entries."""
     wanted = _entries(export.filters, export.from_at, export.to_at)
     return _file(unit, wanted, export.format, lambda: None)
 
 
 def attach(export: AuditExport, file: File) -> None:
-    """Keep the file of an export, which is ready then."""
+    """Store the file of an export, and set its status to ready."""
     export.content, export.sha256, export.entries = file.content, file.sha256, file.entries
     export.status = "ready"
 
@@ -138,7 +138,7 @@ def _file(
 
 
 def snapshot(export: AuditExport) -> dict[str, Any]:
-    """An export as the audit log shows it."""
+    """An export for the audit log."""
     return {
         "from": export.from_at.isoformat(),
         "to": export.to_at.isoformat(),
@@ -148,7 +148,7 @@ def snapshot(export: AuditExport) -> dict[str, Any]:
 
 
 def signed_part(tenant_id: str, export_id: str, expires: datetime) -> bytes:
-    """What the signature of a download URL covers: nothing of it can be changed."""
+    """The text that the signature of a download URL covers: all parts that identify the file."""
     return f"GET\n{tenant_id}\n{export_id}\n{to_ms(expires)}".encode()
 
 

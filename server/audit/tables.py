@@ -13,11 +13,12 @@ from novaql.server.db.rows import Base, Row
 
 
 class AuditExport(Row, Base):
-    """Entries of some time as one file, as they were when it was asked for.
+    """A file with the entries of a time range, written once.
 
-    content      the file, gzipped; None while it is being written
-    sha256       of the file, unpacked
-    token_id, creator_id  whose token asked: without either the URL opens nothing
+    content      file, compressed with gzip; None until it is written
+    sha256       digest of the decompressed file
+    token_id, creator_id  token that created the export, and its user: the URL is invalid after the
+                 token is revoked or the user is deactivated
     """
 
     __tablename__ = "audit_exports"

@@ -1,4 +1,4 @@
-"""Entries as CSV or JSON, for people with spreadsheets and for programs."""
+"""Encode audit entries as CSV or JSON."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MEDIA = {"csv": "text/csv; charset=utf-8; header=present", "json": "application/
 
 
 def as_json(entries: Iterable[AuditEntry]) -> Iterator[bytes]:
-    """{"data": [entry, …]}, the shape of the list, in pieces."""
+    """Encode entries as `{"data": [entry, …]}`, the format of the list, in pieces."""
     before = b'{"data":['
     for entry in entries:
         yield before + orjson.dumps(_plain(entry))
@@ -45,9 +45,10 @@ def as_json(entries: Iterable[AuditEntry]) -> Iterator[bytes]:
 
 
 def as_csv(entries: Iterable[AuditEntry]) -> Iterator[bytes]:
-    """RFC 4180 with a header, in pieces. Snapshots and differences are JSON in their cells.
+    """Encode entries as CSV (RFC 4180) with a header, in pieces. Cells of snapshots and differences
+    contain JSON.
 
-    A cell that a spreadsheet would take for a formula begins with an apostrophe.
+    An apostrophe precedes a cell that a spreadsheet would evaluate as a formula.
     """
     yield _row(COLUMNS)
     for entry in entries:

@@ -1,1 +1,2 @@
-"""The demo: a day of a small fleet that goes on live, this machine's own metrics, and a server."""
+"""The demo: a server with a day of samples of a simulated fleet, which continue live, and with
+metrics of this machine."""

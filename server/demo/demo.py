@@ -1,4 +1,4 @@
-"""run_demo(): data to look at and a server to look at it with, until Ctrl-C."""
+"""run_demo(): serve sample data until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def run_demo(
     out: TextIO | None = None,
     log_level: str = "warning",
 ) -> None:
-    """Load the fleet, serve it with this machine's metrics, and go on until SIGINT or SIGTERM.
+    """Load samples of the fleet; serve them and this machine's metrics until SIGINT or SIGTERM.
 
-    settings      where to listen and whether to ask for tokens; `settings.data` is not used
-    data          directory of the store, kept afterwards. None: a temporary one that goes
-    open_browser  show the first page
-    out           where the address, the token and three commands are printed (standard output)
+    settings      settings of the server; `data` is ignored
+    data          directory of the store, which remains. None: a temporary one, which is deleted
+    open_browser  open the console in a browser
+    out           output for the address, the token and three commands; None: standard output
 
-    Raises `ArgumentError` if the address cannot be listened on, `StoreError` for a store that
+    Raises `ArgumentError` if the server cannot listen on the address, and `StoreError` if the store
     cannot be opened.
     """
     out = sys.stdout if out is None else out
@@ -83,12 +83,12 @@ def run_demo(
 
 
 def reachable(address: str) -> str:
-    """The address to call from this machine, where the server listens on all of them."""
+    """The address for clients on this machine, also if the server listens on all addresses."""
     return address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 def program() -> str:
-    """How this shell would start `novaql`: by its name if that is found, else by its path."""
+    """The command that starts `novaql` in a shell: its name if it is on `PATH`, else its path."""
     if shutil.which("novaql"):
         return "novaql"
     started = Path(sys.argv[0])
@@ -98,7 +98,7 @@ def program() -> str:
 def welcome(
     address: str, token: str | None, folder: Path, samples: int, *, persistent: bool
 ) -> str:
-    """What the demo prints once it can be used."""
+    """The message that the demo prints when it is ready."""
     header = f' -H "Authorization: Bearer {token}"' if token else ""
     page = f"{address}/" + (f"#token={token}" if token else "")
     lines = [
@@ -140,7 +140,7 @@ def _directory(data: Path | None) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _progress(out: TextIO) -> Iterator[Report]:
-    """A progress bar where a person watches, else silence."""
+    """A progress bar on a terminal; no output otherwise."""
     if not out.isatty() or os.environ.get("TERM") == "dumb":
         yield lambda _done, _all: None
         return

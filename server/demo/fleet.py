@@ -1,7 +1,7 @@
-"""Samples of the demo's fleet: the last day at once, and then whatever time has brought since.
+"""Generate samples of the demo's fleet: the last day at once, then new samples as time passes.
 
-All chance comes from one seed, drawn step after step, so that a fleet made in one piece, in many
-pieces or live has the same samples.
+All random numbers come from one seed, in order of the steps. So the samples do not depend on the
+sizes of the batches.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _REQUESTS = (("GET", "200"), ("GET", "404"), ("GET", "error"), ("POST", "201"), ("POST", "error"))
 _MEAN_OF_BUCKET = np.array([3500, 7600, 17000, 36000, 73000, 165000, 350000, 700000, 1550000,
                             3400000, 7300000])  # fmt: skip
-"""Microseconds that a request of each bucket takes on average."""
+"""Mean duration of the requests in each bucket, in microseconds."""
 
 METADATA = {
     "up": Metadata("gauge", "Whether the last scrape of the target succeeded."),
@@ -42,9 +42,9 @@ METADATA = {
 
 
 class Fleet:
-    """The fleet from a day before `now_ms` on, one step every `INTERVAL_S` seconds.
+    """Generates samples from a day before `now_ms` on, one step every `INTERVAL_S` seconds.
 
-    `take(steps)` and `until(now_ms)` answer the next steps as batches, each sample once.
+    `take(steps)` and `until(now_ms)` return the next steps as batches, each sample once.
     Times are milliseconds.
     """
 
@@ -68,11 +68,11 @@ class Fleet:
 
     @property
     def next_ms(self) -> int:
-        """Time of the first step that has not been taken."""
+        """Time of the next step."""
         return self._next_s * 1000
 
     def until(self, now_ms: int) -> Batch | None:
-        """All steps up to now, or None if none is due."""
+        """All steps up to `now_ms`; None if no step is due."""
         due = (now_ms - self.next_ms) // (INTERVAL_S * 1000) + 1
         return self.take(due) if due > 0 else None
 
@@ -83,7 +83,7 @@ class Fleet:
         times = seconds.astype(np.float64)
         alive = self._alive(times)
         values, there = self._samples(times, alive)
-        # A series that is gone at its scrape gets one staleness marker there.
+        # A series that ends gets one staleness marker, at the first step without it.
         before = np.concatenate([self._was_there[None], there[:-1]])
         gone = before & ~there
         self._was_there = there[-1]
@@ -93,13 +93,14 @@ class Fleet:
         return Batch(self.series, row.astype(np.int64), seconds[step] * 1000, values[step, row])
 
     def _alive(self, times: Floats) -> Bools:
-        """[T, I]"""
+        """Whether each instance runs at each time: [T, I]."""
         down = self.incident.is_down(times)[:, None]
         alive: Bools = ~(down & (np.array(self.instances) == RESTARTED))
         return alive
 
     def _samples(self, times: Floats, alive: Bools) -> tuple[Floats, Bools]:
-        """Values and presence of every series: [T, S], in the order of `_label_sets`."""
+        """Values of every series, and whether it has a sample: [T, S], in the order of
+        `_label_sets`."""
         severity = self.incident.severity(times)[:, None]
         wave = wobble(times, self._phases)
         requests = self._draw_requests(times, alive, severity, wave)
@@ -127,7 +128,7 @@ class Fleet:
         ]
         values = [block.reshape(len(times), -1).astype(np.float64) for block in blocks]
         there = [np.repeat(alive, block.shape[2], axis=1) for block in blocks]
-        there[0] = np.ones_like(there[0])  # `up` is the scraper's own, it is 0 and not absent
+        there[0] = np.ones_like(there[0])  # `up` is always present: 0 for a stopped instance
         there[-1] = alive & ~bad
         broken = self._service_names == BROKEN
         values.append(np.ones((len(times), int(broken.sum()))))
@@ -135,7 +136,8 @@ class Fleet:
         return np.concatenate(values, axis=1), np.concatenate(there, axis=1)
 
     def _accumulate(self, kind: int, growth: Ints, born: Bools) -> Ints:
-        """Counters from their growth per step [T, I, K]; from 0 again where an instance is born."""
+        """Add up counters from their growth per step [T, I, K]; reset them when an instance
+        starts."""
         grown = self._totals[kind] + np.cumsum(growth, axis=0)
         for step, instance in np.argwhere(born).tolist():
             grown[step:, instance] -= grown[step, instance] - growth[step, instance]
@@ -143,10 +145,10 @@ class Fleet:
         return grown
 
     def _draw_requests(self, times: Floats, alive: Bools, severity: Floats, wave: Floats) -> Ints:
-        """Requests answered in each step: [T, I, method and status]."""
+        """Number of requests in each step: [T, I, method and status]."""
         peers = np.array([service.instances for service in self._services])
         rate = np.array([service.rate for service in self._services]) / peers
-        # The instances of a service that are left take the load of one that is down.
+        # The other instances of a service take over the load of a stopped one.
         same = self._service_names[:, None] == self._service_names
         load = (
             rate
@@ -165,10 +167,10 @@ class Fleet:
         return drawn
 
     def _draw_latency(self, requests: Ints, severity: Floats, wave: Floats) -> Ints:
-        """How many of the requests fall into each bucket (not cumulative): [T, I, B]."""
+        """Number of requests in each bucket (not cumulative): [T, I, B]."""
         median = np.array([service.median for service in self._services])
         slow = 1 + severity * (self._per_service(SLOWDOWN, 1.0) - 1)
-        # Log-logistic: a closed form with the long tail that latencies have.
+        # A log-logistic distribution: a closed form with a long tail, as for real latencies.
         ratio = np.array(BOUNDS) / (median * (1 + 0.15 * wave) * slow)[..., None]
         below = 1 / (1 + ratio**-2.6)
         share = np.diff(below, axis=2, prepend=0.0, append=1.0)
@@ -183,11 +185,11 @@ class Fleet:
         return drawn
 
     def _draw_gauges(self, times: Floats, severity: Floats, wave: Floats) -> tuple[Floats, Floats]:
-        """Memory in bytes, in whole pages, and jobs that wait: both [T, I]."""
+        """Memory in bytes, in whole pages, and waiting jobs: both [T, I]."""
         noise = self._gauge_rng.random((len(times), len(self.instances), 2))
         broken = self._service_names == BROKEN
         base = np.array([service.memory for service in self._services])
-        collected = (times[:, None] / 540 + self._phases) % 1  # garbage piles up, then goes
+        collected = (times[:, None] / 540 + self._phases) % 1  # garbage grows until it is collected
         grown = 1 + 0.05 * wave + 0.09 * collected + 0.01 * noise[..., 0]
         memory = np.floor(base * (grown + 0.7 * severity * broken) / 4096) * 4096
         waiting = daily(times)[:, None] * 3 * (1 + wave) + severity * broken * 240
@@ -197,7 +199,7 @@ class Fleet:
         return np.array([of.get(service.name, otherwise) for service in self._services])
 
     def _label_sets(self) -> list[dict[str, str]]:
-        """Label sets in the order in which `_samples` puts the columns."""
+        """Label sets of the series, in the order of the columns of `_samples`."""
         targets = [
             {"job": JOB, "service": service.name, "instance": instance}
             for service, instance in zip(self._services, self.instances, strict=True)

@@ -1,4 +1,4 @@
-"""Background work of the demo: the fleet's next samples, and scrapes of this very server."""
+"""Background work of the demo: append new samples of the fleet, and scrape this server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 SCRAPE_S = 5.0
 LOAD_STEPS = 240
-"""Steps of history that are appended at one time: an hour."""
+"""Steps of history in one append: an hour."""
 
 
 def now_ms() -> int:
@@ -28,10 +28,10 @@ def now_ms() -> int:
 
 
 def load_history(fleet: Fleet, store: Store, progress: Callable[[int, int], None]) -> int:
-    """Append the fleet's past; how many samples that was.
+    """Append the history of the fleet; return the number of samples.
 
-    A store that already has a newer part, because the demo ran on it before, gets what it lacks.
-    `progress` is called with the steps done and the steps there are.
+    If the store contains samples of an earlier run of the demo, only newer samples are appended.
+    `progress` receives the number of finished steps and of all steps.
     """
     known = store.label_values("service", [], fleet.next_ms, now_ms())
     newest = _newest(store) if known else None
@@ -51,7 +51,7 @@ def load_history(fleet: Fleet, store: Store, progress: Callable[[int, int], None
 
 
 class FleetJob:
-    """Appends what the fleet has brought since, every few seconds, between `start` and `stop`."""
+    """Appends new samples of the fleet every few seconds, between `start` and `stop`."""
 
     def __init__(self, fleet: Fleet, store: Store, *, every_s: float = SCRAPE_S) -> None:
         self._fleet = fleet
@@ -64,7 +64,7 @@ class FleetJob:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends after the append that is under way."""
+        """Stop after a running append."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -76,20 +76,20 @@ class FleetJob:
                 if batch is not None:
                     self._store.append(batch)
             except Exception:
-                # As a scrape that is lost: the next one goes on.
+                # These samples are lost, as in a failed scrape; the next append continues.
                 log.exception("samples of the demo's fleet could not be stored")
             self._stop.wait(self._every_s)
 
 
 class SelfScrape:
-    """Scrapes the server itself and this machine's metrics, once the server has an address.
+    """Scrapes the metrics of the server and of this machine, after the server has an address.
 
-    config  where the configuration of these scrapes is written
+    config  file for the configuration of these scrapes
     """
 
     def __init__(self, store: Store, config: Path, *, every_s: float = SCRAPE_S) -> None:
         self.address: str | None = None
-        self.tenant_id: str | None = None  # the first one
+        self.tenant_id: str | None = None  # the first tenant
         self._store = store
         self._config = config
         self._every_s = every_s

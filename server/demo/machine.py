@@ -1,7 +1,7 @@
-"""This machine's own metrics, under the names that node_exporter made familiar.
+"""Metrics of this machine, with the names of node_exporter.
 
-`mount_node_metrics` exposes them as text for a scraper, as any target of Prometheus does. What
-the system does not tell (no disks in a container, no load average) is left out.
+`mount_node_metrics` serves them as text, as any target of Prometheus does. It omits metrics that
+the system does not provide (disks in a container, load average).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _DEVICE_PREFIXES_LEFT_OUT = ("loop", "ram", "zram", "dm-")
 
 
 class NodeCollector(Collector):
-    """Reads the machine afresh at every scrape."""
+    """Reads the metrics from the system for each scrape."""
 
     def __init__(self) -> None:
         self._process = psutil.Process()
@@ -47,7 +47,7 @@ class NodeCollector(Collector):
             self._own_process,
         )
         for part in parts:
-            # What this system does not know is absent, and takes nothing else with it.
+            # Omits metrics that the system does not provide, and continues with the others.
             with contextlib.suppress(OSError, AttributeError, NotImplementedError, psutil.Error):
                 yield from list(part())
 
@@ -66,14 +66,14 @@ class NodeCollector(Collector):
 
 
 def node_registry() -> CollectorRegistry:
-    """A registry with the machine's metrics and nothing else."""
+    """A registry with only the metrics of this machine."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(NodeCollector())
     return registry
 
 
 def mount_node_metrics(app: FastAPI) -> None:
-    """Serve the machine's metrics at `NODE_METRICS_PATH`, to this machine only."""
+    """Serve the metrics of this machine at `NODE_METRICS_PATH`, only to this machine."""
     registry = node_registry()
 
     def node_metrics(request: Request) -> Response:
@@ -98,7 +98,7 @@ def _cpu() -> Iterator[Metric]:
     )
     for cpu, times in enumerate(psutil.cpu_times(percpu=True)):
         for mode, seconds in times._asdict().items():
-            if not mode.startswith("guest"):  # already part of user and nice
+            if not mode.startswith("guest"):  # user and nice include it
                 family.add_metric([str(cpu), mode], seconds)
     yield family
 
@@ -157,7 +157,7 @@ def _disks() -> Iterator[Metric]:
 def _by_device(
     devices: Mapping[str, object], prefix: str, fields: Mapping[str, tuple[str, float]]
 ) -> Iterator[Metric]:
-    """One counter a field, one series a device. fields: name → psutil's name, factor."""
+    """A counter for each field, a series for each device. fields: name → psutil's name, factor"""
     for name, (field, factor) in fields.items():
         family = CounterMetricFamily(
             f"{prefix}_{name}", f"{name.replace('_', ' ')} of each device.", labels=["device"]
@@ -188,7 +188,7 @@ def _filesystems() -> Iterator[Metric]:
         try:
             usage = psutil.disk_usage(disk.mountpoint)
         except OSError:
-            continue  # a mount point that this user may not look into
+            continue  # this user may not access the mount point
         for name, field in names.items():
             families[name].add_metric(
                 [disk.device, disk.fstype, disk.mountpoint], getattr(usage, field)

@@ -1,7 +1,7 @@
-"""What happens in the fleet when: its services, the rhythm of a day, and the incident.
+"""The model of the fleet: its services, the daily rhythm, and the incident.
 
-Pure functions of time. Times are seconds since 1970 in arrays [T]; what depends on the instance is
-[T, I]. Chance is added by `server/demo/fleet.py`.
+Pure functions of time. Times are seconds since 1970 in arrays [T]; values of instances have the
+shape [T, I]. `server/demo/fleet.py` adds random variation.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Flags = NDArray[np.bool_]
 class Service:
     """One service of the fleet.
 
-    rate     requests per second of the whole service at a busy hour
-    median   seconds that half of the requests take
-    errors   share of requests that fail on an ordinary day
-    cpu      seconds of processor time per request
-    memory   bytes of one instance
+    rate     requests of all instances per second at a busy hour
+    median   median duration of requests in seconds
+    errors   share of failed requests on a usual day
+    cpu      processor time per request in seconds
+    memory   memory of one instance in bytes
     """
 
     name: str
@@ -50,17 +50,17 @@ BROKEN = "checkout"
 BAD_VERSION = "2.15.0"
 RESTARTED = "checkout-2"
 
-# At the height of the incident: share of failing requests, and how many times longer they take.
+# At the peak of the incident: share of failed requests, and factor of durations.
 EXTRA_ERRORS = {"checkout": 0.24, "gateway": 0.031, "payments": 0.008}
 SLOWDOWN = {"checkout": 11.0, "gateway": 2.4, "payments": 1.3}
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """A release that goes wrong. Seconds since 1970.
+    """A faulty release. Times are seconds since 1970.
 
-    From `start` to `rollback` the broken service runs `BAD_VERSION`; one instance is gone between
-    `down` and `back`; at `end` all is as before.
+    From `start` to `rollback`, the broken service runs `BAD_VERSION`. One instance is down from
+    `down` to `back`. At `end`, the service has recovered.
     """
 
     start: float
@@ -71,12 +71,12 @@ class Incident:
 
     @classmethod
     def before(cls, now: float) -> Incident:
-        """The incident of the day that ends at `now`: three and a half hours ago."""
+        """The incident of the day before `now`: three and a half hours before it."""
         start = now - 3.5 * 3600
         return cls(start, start + 660, start + 810, start + 1380, start + 1500)
 
     def severity(self, times: Floats) -> Floats:
-        """0 … 1: how bad it is; three minutes to get bad, two to get well."""
+        """The severity, from 0 to 1: it rises for three minutes, and falls for two."""
         rise = (times - self.start) / 180
         fall = (self.end - times) / (self.end - self.rollback)
         return np.clip(np.minimum(rise, fall), 0, 1)
@@ -89,7 +89,7 @@ class Incident:
 
 
 def daily(times: Floats) -> Floats:
-    """The rhythm of a day in UTC: about 0.35 before dawn, 1 in the afternoon, a dip at noon."""
+    """The load over a day in UTC: about 0.35 before dawn, 1 in the afternoon, less at noon."""
     hour = (times / 3600) % 24
     main = 0.5 - 0.5 * np.cos((hour - 3.5) / 24 * 2 * np.pi)
     noon = 0.09 * np.exp(-(((hour - 12.4) / 0.8) ** 2))
@@ -98,7 +98,7 @@ def daily(times: Floats) -> Floats:
 
 
 def wobble(times: Floats, phases: Floats) -> Floats:
-    """Slow ups and downs within ±1, other ones for each of `phases` [I]: [T, I]."""
+    """Slow variation within ±1, different for each of `phases` [I]: [T, I]."""
     total = np.zeros((len(times), len(phases)))
     for period, weight in ((420.0, 0.2), (1130.0, 0.25), (2970.0, 0.3), (8123.0, 0.25)):
         angle = times[:, None] * (2 * np.pi / period) + phases * (1 + period % 7)

@@ -1,4 +1,4 @@
-"""SIGTERM as Ctrl-C, so that one way out cleans up after both."""
+"""Handle SIGTERM like Ctrl-C, so that both run the same clean-up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from types import FrameType
 
 @contextlib.contextmanager
 def until_signal() -> Iterator[None]:
-    """Ends quietly on SIGINT or SIGTERM, wherever the body is. Does nothing off the main thread."""
+    """Leave the block on SIGINT or SIGTERM, without an error. Has no effect outside the main
+    thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,5 +1,6 @@
-"""SCIM 2.0: identity providers make, change and end the users of a tenant.
+"""SCIM 2.0: identity providers create, change and delete the users of a tenant.
 
-A SCIM User is the same row as a user of `/v1/users`; what that has no column for is kept beside it.
-`active` false deactivates: every token of the user is refused from the next request on.
+A SCIM User and a user of `/v1/users` are the same row; a JSON column stores attributes without a
+column of their own. `active` false deactivates the user: the server rejects every token of the
+user from the next request on.
 """

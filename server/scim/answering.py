@@ -1,7 +1,7 @@
-"""One SCIM request, answered by scim2-server over the tenant's tables.
+"""Answer SCIM requests with scim2-server, over the tenant's tables.
 
-Bodies are parsed and validated before a transaction that writes begins, and answers are made after
-it: on SQLite it holds up every other writer.
+The server parses and validates bodies before a write transaction begins, and creates answers after
+it ends: on SQLite, a write transaction blocks all other writers.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from novaql.server.scim.storage import TenantStorage, Units
 from novaql.server.tenants.context import ServerContext
 
 _ELSEWHERE = re.compile(r"\s*\[type=\w+[^\]]*\]|\s*For further information visit \S+")
-"""What pydantic adds for who writes the server; clients are told what is wrong."""
+"""Details for developers in pydantic's error messages, which answers omit."""
 
 
 def answered(request: Request, context: ServerContext, fields: dict[str, Any]) -> ScimResponse:
-    """The answer to one request. An operation of a bulk request is a transaction of its own."""
+    """Answer one request. Each operation of a bulk request has its own transaction."""
     scim_request = plainly(ScimRequest(**fields, subject=principal_of(request)))
     service = scim_service()
     units = Units(context, context.actor_of(principal_of(request)), origin_of(request))

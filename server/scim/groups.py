@@ -1,4 +1,4 @@
-"""Rows of groups and members as SCIM resources, and back."""
+"""Convert rows of groups and members to SCIM resources, and back."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ScimGroups:
         return select(ScimGroup).order_by(ScimGroup.id)
 
     def equality(self, attribute: str, value: str) -> ColumnElement[bool] | None:
-        """A condition on rows for `attribute eq value`; None if there is no column for it."""
+        """The SQL condition for `attribute eq value`; None: no column stores the attribute."""
         match attribute.lower():
             case "displayname":
                 return ScimGroup.name_key == value.casefold()
@@ -49,12 +49,12 @@ class ScimGroups:
                 return None
 
     def shown(self, rows: list[ScimGroup], *, members: bool = True) -> list[Resource[Any]]:
-        """Rows as resources, with their members unless nobody asks for them."""
+        """Convert rows to resources. members: include the members"""
         found = self._members([row.id for row in rows]) if members else {}
         return [self._shown(row, found.get(row.id, [])) for row in rows]
 
     def get(self, resource_id: str, *, lock: bool = False) -> ScimGroup:
-        """One row. Raises SCIM's own 404."""
+        """Load a row. Raises SCIM's 404."""
         statement = self.all().where(ScimGroup.id == resource_id)
         if lock:
             statement = statement.with_for_update()
@@ -64,7 +64,7 @@ class ScimGroups:
         return row
 
     def create(self, resource: Resource[Any]) -> ScimGroup:
-        """A new group with its members."""
+        """Create a group with its members."""
         check_limit(self.unit, "max_user_groups", ScimGroup)
         now = self.unit.now()
         row = ScimGroup(id=new_id("grp"), created_at=now, updated_at=now, version=1)
@@ -79,7 +79,7 @@ class ScimGroups:
         return row
 
     def update(self, resource: Resource[Any], expected: str | None) -> ScimGroup:
-        """The whole new state of a group; members that stay are left alone."""
+        """Replace the state of a group. Rows of unchanged members stay as they are."""
         row = self.get(str(resource.id), lock=True)
         if expected is not None and expected != etag(row.version):
             raise PreconditionFailedException
@@ -108,7 +108,8 @@ class ScimGroups:
         added: Iterable[str] = (),
         removed: Iterable[str] = (),
     ) -> None:
-        """Count a change and write its audit entry: the members that came and went, not all."""
+        """Increment the row version and write an audit entry, with at most 100 added and 100
+        removed members."""
         self.unit.touch(row)
         came, went = sorted(added)[:100], sorted(removed)[:100]
         self.unit.audit(
@@ -119,7 +120,7 @@ class ScimGroups:
         )
 
     def delete(self, resource_id: str, expected: str | None) -> None:
-        """The group and its memberships go."""
+        """Delete a group, and its memberships."""
         row = self.get(resource_id, lock=True)
         if expected is not None and expected != etag(row.version):
             raise PreconditionFailedException
@@ -130,9 +131,9 @@ class ScimGroups:
         session.delete(row)
 
     def add_members(self, group_id: str, members: Iterable[dict[str, Any]]) -> None:
-        """Add members; each at most once in the call, and not there yet.
+        """Add members, which must be distinct and not yet in the group.
 
-        Raises SCIM's `invalidValue` for one that is neither a user nor a group of the tenant.
+        Raises SCIM's `invalidValue` for an id that is neither a user nor a group of the tenant.
         """
         members = list(members)
         for member in members:
@@ -167,7 +168,7 @@ class ScimGroups:
                 )
 
     def remove_members(self, group_id: str, ids: Iterable[str]) -> None:
-        """Remove members; one who is not there is no error."""
+        """Remove members. Ignores ids that are not in the group."""
         wanted = sorted(ids)
         for begin in range(0, len(wanted), 500):
             self.unit.session.execute(
@@ -178,7 +179,7 @@ class ScimGroups:
             )
 
     def present(self, group_id: str, ids: Iterable[str]) -> set[str]:
-        """Which of these are members already."""
+        """The ids that are members of the group."""
         found: set[str] = set()
         wanted = sorted(ids)
         for begin in range(0, len(wanted), 500):

@@ -1,7 +1,7 @@
-"""The library's handler where resources are read and written in transactions of their own.
+"""The library's handler, with separate transactions for reads and writes of resources.
 
-A resource is read, what a request makes of it is worked out outside of any transaction, and it is
-written if it has not changed since. If it has, that is done anew.
+The handler reads a resource, applies the request outside of any transaction, and writes the
+resource if it has not changed in between. If it has changed, the handler retries.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _TRIES = 10
 
 
 class Handler(ScimHandler):
-    """Serves requests without a transaction around them."""
+    """Handles requests without a surrounding transaction."""
 
     def replace(self, request: ScimRequest) -> ScimResponse:
-        """Replace a resource. The body is validated before anything is read."""
+        """Replace a resource. Validates the body before it reads the resource."""
         with self.service.provider:
             target = self.service.route(request, Operation.replace)
             resource_type = self.service.resource_type_at(cast(str, target.endpoint))
@@ -46,7 +46,7 @@ class Handler(ScimHandler):
         replacement: Resource[Any],
         conditions: Conditions,
     ) -> Resource[Any]:
-        """The resource as it is afterwards. It has been read already."""
+        """Replace a resource, which the caller has read; return the new state."""
         known: list[Resource[Any]] = [current]
 
         def once() -> Resource[Any]:
@@ -63,7 +63,7 @@ class Handler(ScimHandler):
         patch_op: PatchOp[Any],
         conditions: Conditions,
     ) -> Resource[Any]:
-        """The resource as it is afterwards."""
+        """Patch a resource; return the new state."""
 
         def once() -> Resource[Any]:
             given = patch_op.model_copy(deep=True)
@@ -76,7 +76,7 @@ class Handler(ScimHandler):
     def delete_resource(
         self, resource_type: ResourceType, resource_id: str, conditions: Conditions
     ) -> None:
-        """Delete a resource once its conditions are met."""
+        """Delete a resource if it meets the conditions."""
 
         def once() -> None:
             super(Handler, self).delete_resource(resource_type, resource_id, conditions)
@@ -85,8 +85,8 @@ class Handler(ScimHandler):
 
 
 def _until_unchanged(once: Callable[[], Done], conditions: Conditions) -> Done:
-    """Do something again while others change the resource between reading and writing it; a client
-    that has named a version is refused instead."""
+    """Retry while concurrent requests change the resource between the read and the write. Does not
+    retry a request with a version in its conditions: raises its error."""
     for _ in range(_TRIES - 1):
         try:
             return once()

@@ -1,7 +1,7 @@
-"""PATCH of a group's members, without the members that it does not name.
+"""PATCH of a group's members, which reads only the members that the request names.
 
-Identity providers add and remove people one by one, in groups of ten thousand. What is no plain
-adding or removing of members is left to the library, which works on the whole resource.
+Identity providers add and remove members one by one, in groups of ten thousand. This module handles
+operations that only add or remove members; the library handles all others, on the whole resource.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from novaql.server.scim.groups import ScimGroups
 from novaql.server.scim.users import etag
 
 MOST_OPERATIONS = 100
-"""In one PATCH, as in a bulk request."""
+"""Limit for the operations of one PATCH or bulk request."""
 
 _PATH = re.compile(r"/Groups/([^/]+)")
 _ONE = re.compile(r'members\[\s*value\s+eq\s+"([^"\\]*)"\s*\]', re.IGNORECASE)
@@ -37,7 +37,7 @@ class MemberChange:
 
 
 def member_changes(scim_request: ScimRequest) -> tuple[str, list[MemberChange]] | None:
-    """The group and what happens to its members; None if the request is anything else."""
+    """Parse a PATCH of members: id of the group, and changes; None for any other request."""
     path = _PATH.fullmatch(scim_request.path)
     if (
         scim_request.method != "PATCH"
@@ -61,8 +61,8 @@ def member_changes(scim_request: ScimRequest) -> tuple[str, list[MemberChange]] 
 
 
 def check_operations(scim_request: ScimRequest) -> None:
-    """Refuse too many operations before the library validates them: each takes it milliseconds, or
-    works on a whole resource. Raises SCIM's 413 for a bulk request, 400 for a PATCH."""
+    """Reject too many operations before the library validates them, which takes milliseconds or
+    processes a whole resource for each. Raises SCIM's 413 for a bulk request, 400 for a PATCH."""
     if scim_request.method not in ("PATCH", "POST"):
         return
     try:
@@ -90,7 +90,7 @@ def _operations_of(body: Any) -> list[Any]:
 
 
 def _member(body: Any, name: str) -> Any:
-    """A member of an object; names of attributes have no case (RFC 7643 2.1)."""
+    """A member of an object. Names of attributes are case-insensitive (RFC 7643 2.1)."""
     if not isinstance(body, dict):
         return None
     return next((value for key, value in body.items() if key.casefold() == name), None)
@@ -99,8 +99,8 @@ def _member(body: Any, name: str) -> Any:
 def change_members(
     groups: ScimGroups, group_id: str, changes: Sequence[MemberChange]
 ) -> ScimResponse:
-    """Make the changes, of each member the last one. Who is a member already is not added, who is
-    none is not removed."""
+    """Apply the last change of each member. Ignores additions of present members, and removals of
+    absent ones."""
     last = {str(m["value"]): (change.adds, m) for change in changes for m in change.members}
     row = groups.get(group_id, lock=True)
     present = groups.present(group_id, last)

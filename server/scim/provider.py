@@ -1,4 +1,4 @@
-"""What this server offers over SCIM: Users with the enterprise extension, Groups."""
+"""The SCIM service: Users with the enterprise extension, and Groups."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _building = threading.Lock()
 
 
 def scim_service() -> ScimService:
-    """The protocol, without storage; the same for every tenant.
+    """The SCIM service without storage, which all tenants share.
 
-    It is built by one thread: building parses sources, and `ast.parse` of CPython 3.11 fails
-    now and then on several threads at once.
+    A lock serializes its creation, since it parses sources: `ast.parse` of CPython 3.11 sometimes
+    fails on concurrent threads.
     """
     with _building:
         return _built()

@@ -1,9 +1,9 @@
-"""Requests of identity providers that the RFCs do not have, written as the RFCs do.
+"""Convert requests of identity providers that deviate from the RFCs.
 
-Entra sends a manager as a text where the schema has an object, and in a PATCH without a path keys
-that are paths with a filter, as `emails[type eq "work"].value`. What else it does (capitals, truth
-values as texts, dotted keys, filters that match nothing yet) the library takes, told to by the
-policy of server/scim/provider.py.
+Entra sends a manager as a text instead of an object. In a PATCH without a path, it sends keys that
+are paths with a filter, such as `emails[type eq "work"].value`. The library accepts its other
+deviations (capitals, truth values as texts, dotted keys, filters without a match), by the policy in
+server/scim/provider.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MANAGER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:user:manager"
 
 
 def plainly(scim_request: ScimRequest) -> ScimRequest:
-    """The same request; a PATCH with operations that the library understands."""
+    """Convert the operations of a PATCH to ones that the library supports."""
     if scim_request.method != "PATCH":
         return scim_request
     try:
@@ -36,7 +36,7 @@ def plainly(scim_request: ScimRequest) -> ScimRequest:
 
 
 def _operations(operation: Any) -> Iterator[Any]:
-    """One operation as one, or as several that do the same."""
+    """Convert an operation to one or more equivalent ones."""
     if not isinstance(operation, dict):
         yield operation
         return

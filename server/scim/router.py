@@ -26,9 +26,9 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 async def scim(request: Request) -> Response:
-    """SCIM 2.0 (RFC 7643, 7644): what the service offers, Users, Groups, search and bulk.
+    """SCIM 2.0 (RFC 7643, 7644): Users, Groups, search, bulk and discovery.
 
-    Point an identity provider here, with a token of purpose `scim`.
+    This is the base URL for an identity provider, with a token of purpose `scim`.
     """
     context = context_of(request)
     body = await read_body(request, limit=context.settings.max_body_bytes)
@@ -50,7 +50,7 @@ async def scim(request: Request) -> Response:
 
 def _parsed(body: bytes) -> Any:
     try:
-        return parse_json(body, any_case=True)  # RFC 7643 2.1: names of attributes have no case
+        return parse_json(body, any_case=True)  # RFC 7643 2.1: case-insensitive names
     except InvalidRequest as problem:
         raise InvalidRequest(
             problem.message, code="invalid_syntax", details=problem.details
@@ -60,10 +60,10 @@ def _parsed(body: bytes) -> Any:
 def _answered(
     request: Request, context: ServerContext, fields: dict[str, Any]
 ) -> tuple[ScimResponse, bytes]:
-    """The answer and its body. In a thread: a body of 1 MiB takes some tenths of a second."""
+    """The answer and its body. Runs in a thread: a body of 1 MiB takes some tenths of a second."""
     if fields["body"].strip():
         check_texts(_parsed(fields["body"]))
-    # SCIM's models take a second to build: not at the start of servers that nobody provisions.
+    # SCIM's models take a second to build, so only the first SCIM request imports them.
     from novaql.server.scim.answering import answered  # noqa: PLC0415
 
     done = answered(request, context, fields)
@@ -83,7 +83,7 @@ ROUTES = tuple(
         Role.ADMIN,
         "scim",
         media=("application/scim+json",),
-        documented=False,  # SCIM describes itself: /Schemas, /ResourceTypes
+        documented=False,  # /Schemas and /ResourceTypes describe SCIM
         samples=False,
         action=None if methods == ("GET",) else "scim.write",
     )

@@ -1,4 +1,4 @@
-"""scim2-server's storage over the tables of one tenant."""
+"""Storage of scim2-server over the tables of one tenant."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from novaql.server.tenants.context import ServerContext
 Kind = ScimUsers | ScimGroups
 LONGEST_FILTER = 8192
 WORDS = 3
-"""Of a comparison: attribute, operator, value."""
+"""Words of a comparison: attribute, operator, value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """Transactions of one request, in its tenant."""
+    """Creates transactions of a request, in its tenant."""
 
     context: ServerContext
     actor: Actor
@@ -58,10 +58,10 @@ class Kinds:
 
 
 class TenantStorage(ScimStorage):
-    """Users and groups of a tenant. Each call is a transaction of its own, which writes only if the
-    call does; what it gives is made into resources by one that reads.
+    """Users and groups of a tenant. Each call has its own transaction: a write transaction only for
+    a write. A read transaction converts the rows of the answer to resources.
 
-    search_work  resources × comparisons of one search that no index answers
+    search_work  limit for resources × comparisons of a search without an index
     """
 
     def __init__(self, units: Units, provider: ScimProvider, search_work: int) -> None:
@@ -107,7 +107,8 @@ class TenantStorage(ScimStorage):
         return SearchPage(len(found), found[start:stop])
 
     def _candidates(self, kind: Kind, search: SearchRequest[Any]) -> list[Resource[Any]]:
-        """What the filter has to look at: what one column can tell is told by the database."""
+        """The resources for the filter to check. The database evaluates an equality of an indexed
+        column."""
         statement: Any = kind.all()
         condition = _equality(kind, search.filter)
         if condition is not None:
@@ -143,13 +144,13 @@ class TenantStorage(ScimStorage):
 
     @contextmanager
     def reading(self) -> Iterator[Kinds]:
-        """Users and groups in a transaction that reads."""
+        """Users and groups in a read transaction."""
         with self._units.begin(writes=False) as unit:
             yield self._kinds(unit)
 
     @contextmanager
     def writing(self) -> Iterator[Kinds]:
-        """Users and groups in a transaction that writes."""
+        """Users and groups in a write transaction."""
         with self._units.begin(writes=True) as unit:
             yield self._kinds(unit)
 
@@ -178,7 +179,7 @@ def _plain_page(kind: Kind, start: int, count: int | None) -> SearchPage:
 
 
 def _check_work(kind: Kind, statement: Any, search: SearchRequest[Any], most: int) -> None:
-    """Raises SCIM's `tooMany` for a search that would look at too much, row by row."""
+    """Raise SCIM's `tooMany` for a search that would scan too many rows."""
     text = "" if search.filter is None else str(search.filter)
     if len(text) > LONGEST_FILTER:
         raise TooManyException(
@@ -221,7 +222,7 @@ def _sort_key(search: SearchRequest[Any], resource: Resource[Any]) -> tuple[bool
 
 
 def _leaves_out_members(parameters: ResponseParameters[Any] | None) -> bool:
-    """Whether an answer has no members: then they need not be read."""
+    """Whether the request excludes members from the answer, so that storage does not read them."""
     excluded = None if parameters is None else parameters.excluded_attributes
     return any(str(path).lower().rpartition(":")[2] == "members" for path in excluded or ())
 

@@ -1,4 +1,4 @@
-"""Groups of users, as identity providers have them."""
+"""Tables of groups and their members."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from novaql.server.db.rows import Base, Row, TenantRow
 
 
 class ScimGroup(Row, Base):
-    """A group; its members are rows of their own, so that one is added without the others."""
+    """A group. Each member has its own row, so an addition does not read the other members."""
 
     __tablename__ = "scim_groups"
     __table_args__ = (Index("ix_scim_groups_name", "tenant_id", "name_key"),)
@@ -22,7 +22,7 @@ class ScimGroup(Row, Base):
 
 
 class ScimMember(TenantRow, Base):
-    """Somebody (or another group) in a group."""
+    """A user or a group in a group."""
 
     __tablename__ = "scim_members"
 

@@ -1,4 +1,4 @@
-"""Rows of users as SCIM resources, and back."""
+"""Convert rows of users to SCIM resources, and back."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from novaql.server.ids import new_id
 from novaql.server.scim.tables import ScimGroup, ScimMember
 
 GONE = "deleted:"
-"""Of `email_key` of a user who was deleted over SCIM: the name is free again, the row stays."""
+"""Prefix of `email_key` after a deletion over SCIM: it frees the name, and the row remains."""
 
 MOST_NAME, MOST_KEY = 254, 400
-"""Characters of a userName, and of what else is found by an index, which has no room for more."""
+"""Limits in characters: a userName, and other indexed values, since indexes limit their keys."""
 
 _OWN = ("id", "meta", "groups", "password", "schemas")
 
@@ -45,11 +45,11 @@ class ScimUsers:
         self._model = model
 
     def all(self) -> Select[User]:
-        """Users that SCIM knows."""
+        """The users that SCIM shows: all that were not deleted over SCIM."""
         return select(User).where(User.email_key.not_like(f"{GONE}%")).order_by(User.id)
 
     def equality(self, attribute: str, value: str) -> ColumnElement[bool] | None:
-        """A condition on rows for `attribute eq value`; None if there is no column for it."""
+        """The SQL condition for `attribute eq value`; None: no column stores the attribute."""
         match attribute.lower():
             case "username":
                 return User.email_key == value.casefold()
@@ -61,12 +61,12 @@ class ScimUsers:
                 return None
 
     def shown(self, rows: list[User]) -> list[Resource[Any]]:
-        """Rows as resources, each with the groups it is in."""
+        """Convert rows to resources, with the groups of each user."""
         groups = self._groups([row.id for row in rows])
         return [self._shown(row, groups.get(row.id, [])) for row in rows]
 
     def get(self, resource_id: str, *, lock: bool = False) -> User:
-        """One row. Raises SCIM's own 404."""
+        """Load a row. Raises SCIM's 404."""
         statement = self.all().where(User.id == resource_id)
         if lock:
             statement = statement.with_for_update()
@@ -76,7 +76,7 @@ class ScimUsers:
         return row
 
     def create(self, resource: Resource[Any]) -> User:
-        """A new user: active, unless the resource says otherwise, and without any token."""
+        """Create a user without a token, active unless the resource has `active` false."""
         check_new_user(self.unit)
         now = self.unit.now()
         row = User(id=new_id("usr"), created_at=now, updated_at=now, version=1)
@@ -91,7 +91,7 @@ class ScimUsers:
         return row
 
     def update(self, resource: Resource[Any], expected: str | None) -> User:
-        """The whole new state of a user."""
+        """Replace the state of a user."""
         row = self.get(str(resource.id), lock=True)
         _expect(row.version, expected)
         before = dict(row.scim or {})
@@ -112,7 +112,8 @@ class ScimUsers:
         return row
 
     def delete(self, resource_id: str, expected: str | None) -> None:
-        """End the user for good. The row stays, since what they did names them."""
+        """Delete a user permanently. The row remains, since entries of the user's actions refer to
+        it."""
         row = self.get(resource_id, lock=True)
         _expect(row.version, expected)
         set_access(self.unit, row, role=row.role, status=DEACTIVATED)
@@ -159,13 +160,13 @@ class ScimUsers:
 
 
 def _attributes(resource: Resource[Any]) -> dict[str, Any]:
-    """What a client has set, as JSON."""
+    """The attributes that a client has set, as JSON."""
     dumped = resource.model_dump(scim_ctx=Context.DEFAULT, mode="json", exclude_none=True)
     return {name: value for name, value in dumped.items() if name not in _OWN}
 
 
 def check_length(name: str, text: str | None, most: int = MOST_KEY) -> None:
-    """Raises SCIM's 400 for a text that is too long to be found by."""
+    """Raise SCIM's 400 for a text that is too long for an index."""
     if text is not None and len(text) > most:
         detail = f"{name} has {len(text)} characters; at most {most} are taken"
         raise InvalidValueException(detail=detail)
@@ -188,7 +189,7 @@ def _fill(row: User, attributes: dict[str, Any]) -> None:
 
 
 def _role(attributes: dict[str, Any]) -> str | None:
-    """The role that the identity provider gives, if it is one of ours."""
+    """The role from the identity provider; None: it names no role of this server."""
     known = {role.value for role in Role}
     given = [str(role.get("value", "")).lower() for role in attributes.get("roles", ())]
     return next((role for role in given if role in known), None)
@@ -200,7 +201,7 @@ def _expect(version: int, expected: str | None) -> None:
 
 
 def etag(version: int) -> str:
-    """A row's version as SCIM writes it."""
+    """The row version as an ETag."""
     return f'W/"{version}"'
 
 
@@ -215,7 +216,7 @@ def meta(name: str, row: User | ScimGroup) -> Meta:
 
 @contextmanager
 def _unique(unit: Unit) -> Iterator[None]:
-    """Flush what the block changes; a userName that is taken is SCIM's own 409."""
+    """Flush the changes of the block. Raises SCIM's 409 for an existing userName."""
     try:
         with flushed_or(unit.session, Conflict("taken")):
             yield

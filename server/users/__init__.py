@@ -1,5 +1,5 @@
-"""People of a tenant: invited, active, deactivated.
+"""Users of a tenant: invited, active or deactivated.
 
-There is always an active administrator. Who is deactivated has no token that works; their name
-stays where they did something.
+A tenant always has an active administrator. The server rejects all tokens of a deactivated user.
+Audit entries and other records still show the user's name.
 """

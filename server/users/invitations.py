@@ -1,4 +1,4 @@
-"""/v1/invitations/accept: the one way in without a token."""
+"""/v1/invitations/accept: accept an invitation, without a token."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ router = api_router("/v1/invitations", "users")
 async def accept_invitation(
     request: Request, body: AcceptInvitation, response: Response
 ) -> AcceptedOut:
-    """Accept an invitation: the user becomes active and gets their first token.
+    """Accept an invitation: the user becomes active and gets a first token.
 
-    The secret in the body is the permission. It works once, and until it expires.
+    The secret in the body authenticates the request. It is valid once, until it expires.
     """
     context = context_of(request)
     secret = body.token

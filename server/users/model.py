@@ -1,4 +1,4 @@
-"""The states of a user, and what follows from them. Pure."""
+"""The states of a user."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """An invited user has no token yet; a deactivated one has none that works."""
+    """An invited user has no token yet; the server rejects all tokens of a deactivated one."""
 
     INVITED = "invited"
     ACTIVE = "active"

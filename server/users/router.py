@@ -45,8 +45,8 @@ def invite_user(
 ) -> InvitedOut:
     """Invite a user.
 
-    The answer has the secret that the user accepts the invitation with. It is shown only here, and
-    it is valid for seven days.
+    Only this answer contains the secret of the invitation, with which the user accepts it. It is
+    valid for seven days.
     """
     user, secret = service.invite(unit, body)
     response.headers["Location"] = f"/v1/users/{user.id}"
@@ -56,14 +56,14 @@ def invite_user(
 @router.get("/{id}", dependencies=[ADMIN])
 @cached(by="rows")
 def get_user(unit: UnitOfWork, id: ResourceId) -> UserOut:
-    """One user. A deactivated one is found in the list only, by `status=deactivated`."""
+    """A user. Only the list contains deactivated users, with `status=deactivated`."""
     return UserOut.of(service.get(unit, id))
 
 
 @router.post("/{id}", dependencies=[ADMIN])
 @audited("user.update")
 def change_user(unit: UnitOfWork, id: ResourceId, body: ChangeUser, seen: IfMatch) -> UserOut:
-    """Change a user's name or role, or let a deactivated one in again."""
+    """Change a user's name or role, or reactivate a deactivated user."""
     expected = body.version if seen is None else seen
     return UserOut.of(service.change(unit, id, body, expected))
 
@@ -71,7 +71,7 @@ def change_user(unit: UnitOfWork, id: ResourceId, body: ChangeUser, seen: IfMatc
 @router.post("/{id}/invitation", dependencies=[ADMIN])
 @audited("user.invite")
 def invite_again(unit: UnitOfWork, id: ResourceId, base_url: BaseUrl) -> InvitedOut:
-    """Make a new invitation for a user who has not accepted; the old one ends."""
+    """Create a new invitation for an invited user. It invalidates the old one."""
     user, secret = service.invite_again(unit, id)
     return _invited(user, secret, base_url)
 

@@ -1,4 +1,4 @@
-"""Wire shapes of users."""
+"""Models of requests and answers for users."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Email = Annotated[
 
 
 class InviteUser(Body):
-    """Whom to invite, and what they may do once they accept."""
+    """The user to invite, and the role of the user."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -38,7 +38,7 @@ class InviteUser(Body):
 
 
 class ChangeUser(Body):
-    """What to change. `version` is the one that the change was made from."""
+    """Changes of a user. `version` is the row version that they are based on."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"version": 1, "name": "Grace"}]})
 
@@ -49,7 +49,7 @@ class ChangeUser(Body):
 
 
 class AcceptInvitation(Body):
-    """The secret of an invitation, and the name that the user wants to have."""
+    """The secret of an invitation, and the name of the user."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -72,7 +72,7 @@ class UserQuery(PageQuery):
 
 
 class UserOut(ResponseModel):
-    """A user. `invitation_url` is in the answer that made the invitation, and nowhere else."""
+    """A user. Only the answer that creates an invitation contains `invitation_url`."""
 
     id: str
     email: str
@@ -86,14 +86,14 @@ class UserOut(ResponseModel):
 
     @classmethod
     def of(cls, user: User) -> UserOut:
-        """A row as clients see it."""
+        """Convert a row for clients."""
         return cls.model_validate(
             {name: getattr(user, name) for name in cls.model_fields if hasattr(user, name)}
         )
 
 
 class InvitedOut(UserOut):
-    """A user who was just invited."""
+    """An invited user, with the invitation."""
 
     invitation_url: str = Field(
         description="a page; the secret is behind `#invitation=`, which browsers send to no server"
@@ -107,7 +107,7 @@ class UsersOut(Listed[UserOut]):
 
 
 class AcceptedOut(ResponseModel):
-    """The user, now active, and their first token; its secret is shown this once."""
+    """The active user and a first token. Only this answer contains its secret."""
 
     user: UserOut
     token_id: str

@@ -1,4 +1,4 @@
-"""Use cases of users: load, decide, save, announce."""
+"""Use cases of users."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def find(unit: Unit, pages: Pager, query: UserQuery) -> Page[User]:
 
 
 def get(unit: Unit, user_id: str, *, lock: bool = False) -> User:
-    """A user who is not deactivated."""
+    """Load a user that is not deactivated."""
     user = unit.get(User, user_id, "user", lock=lock)
     if user.status == Status.DEACTIVATED:
         raise not_found("user", user_id, unit.tenant_name)
@@ -42,7 +42,7 @@ def get(unit: Unit, user_id: str, *, lock: bool = False) -> User:
 
 
 def invite(unit: Unit, body: InviteUser) -> tuple[User, str]:
-    """A new user and the secret of their invitation. Raises `Conflict` `user_exists`."""
+    """Create a user: the row, and the secret of the invitation. Raises `Conflict` `user_exists`."""
     check_new_user(unit)
     now = unit.now()
     user = User(
@@ -65,7 +65,7 @@ def invite(unit: Unit, body: InviteUser) -> tuple[User, str]:
 
 
 def invite_again(unit: Unit, user_id: str) -> tuple[User, str]:
-    """A new invitation; the one before opens nothing any more."""
+    """Create a new invitation, which invalidates the old one."""
     user = get(unit, user_id, lock=True)
     if user.status != Status.INVITED:
         raise Conflict("the user has accepted already", code="user_active")
@@ -76,7 +76,7 @@ def invite_again(unit: Unit, user_id: str) -> tuple[User, str]:
 
 
 def accept(unit: Unit, user: User, name: str | None) -> None:
-    """An invited user becomes active."""
+    """Make an invited user active."""
     before = snapshot(user)
     user.status = Status.ACTIVE.value
     user.invitation = user.invitation_expires_at = None
@@ -85,7 +85,7 @@ def accept(unit: Unit, user: User, name: str | None) -> None:
 
 
 def change(unit: Unit, user_id: str, body: ChangeUser, expected: int | None) -> User:
-    """Another name or role, or back from deactivated."""
+    """Change name or role, or reactivate a user."""
     user = unit.get(User, user_id, "user", lock=True)
     unit.expect(user, expected)
     if user.status == Status.DEACTIVATED and body.status is None:
@@ -102,7 +102,7 @@ def change(unit: Unit, user_id: str, body: ChangeUser, expected: int | None) -> 
 
 
 def deactivate(unit: Unit, user_id: str) -> User:
-    """End a user's access: every token of theirs is refused from the next request on."""
+    """Deactivate a user: the server rejects all tokens of the user from the next request on."""
     user = get(unit, user_id, lock=True)
     before = snapshot(user)
     set_access(unit, user, role=user.role, status=Status.DEACTIVATED.value)
@@ -111,7 +111,7 @@ def deactivate(unit: Unit, user_id: str) -> User:
 
 
 def snapshot(user: User) -> dict[str, object]:
-    """A user as the audit log shows them."""
+    """A user for the audit log."""
     shown = UserOut.of(user).model_dump(mode="json", exclude={"last_active_at"})
     return {**shown, "invitation_secret": user.invitation}
 

@@ -1,4 +1,4 @@
-"""exports of the audit log."""
+"""Exports of the audit log."""
 
 from __future__ import annotations
 

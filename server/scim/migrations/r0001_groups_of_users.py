@@ -14,7 +14,7 @@ depends_on = ("platform_0001",)
 
 
 def upgrade() -> None:
-    """Make it so."""
+    """Apply the migration."""
     op.create_table(
         "scim_groups",
         sa.Column("name_key", sa.String(), nullable=False),
@@ -53,7 +53,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo it."""
+    """Revert the migration."""
     op.drop_index(op.f("ix_scim_members_tenant_id"), table_name="scim_members")
     op.drop_index(op.f("ix_scim_members_member_id"), table_name="scim_members")
     op.drop_table("scim_members")
