@@ -58,7 +58,7 @@ def read_request(data: bytes) -> ReadRequest:
             _check_bound("matchers", matchers, MOST_MATCHERS)
         elif number == 2 and kind == VARINT:
             accepted.append(read_varint(data, start, stop)[0])
-        elif number == 2 and kind == BYTES:  # packed
+        elif number == 2 and kind == BYTES:  # packed encoding
             at = start
             while at < stop:
                 value, at = read_varint(data, at, stop)

@@ -14,7 +14,7 @@ depends_on = ("platform_0001",)
 
 
 def upgrade() -> None:
-    """Make it so."""
+    """Apply the migration."""
     op.create_table(
         "audit_exports",
         sa.Column("from_at", Instant(), nullable=False),
@@ -44,6 +44,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo it."""
+    """Revert the migration."""
     op.drop_index(op.f("ix_audit_exports_tenant_id"), table_name="audit_exports")
     op.drop_table("audit_exports")
