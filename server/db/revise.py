@@ -46,12 +46,12 @@ depends_on = {depends!r}
 
 
 def upgrade() -> None:
-    """Make it so."""
+    """Apply the migration."""
     {upgrade}
 
 
 def downgrade() -> None:
-    """Undo it."""
+    """Revert the migration."""
     {downgrade}
 '''
 
