@@ -97,7 +97,7 @@ class SilenceAlert(Body):
     duration: Duration | None = Field(
         None, description="1s to 366d; may be left out with `until_resolved`"
     )
-    reason: Reason = Field(description="for whoever wonders why nobody was called")
+    reason: Reason = Field(description="why no notification was sent")
     until_resolved: bool = Field(False, description="end it when the alert resolves")
 
 

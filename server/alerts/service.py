@@ -141,7 +141,7 @@ def _not_too_often(unit: Unit, alert: Alert) -> None:
     if last is not None:
         wait = math.ceil((last + gap - unit.now()).total_seconds())
         raise RateLimited(
-            f"this alert was told by hand a moment ago; again in {wait} s",
+            f"this alert was notified by hand a moment ago; again in {wait} s",
             code="notified_just_now",
             headers={"Retry-After": str(max(wait, 1))},
         )

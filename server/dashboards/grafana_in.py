@@ -58,7 +58,7 @@ def imported(
 
     panels = PanelReader(report, parses).read(dashboard)
     if len(panels) > MOST_PANELS:
-        raise invalid("/dashboard/panels", f"at most {MOST_PANELS} panels can be kept")
+        raise invalid("/dashboard/panels", f"at most {MOST_PANELS} panels can be stored")
     _report_rest(dashboard, report)
     content = {
         "title": title[:500],

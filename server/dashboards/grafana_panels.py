@@ -64,7 +64,7 @@ class PanelReader:
             if not isinstance(panel, Mapping):
                 self._report.add(at, "dropped", "is no object")
             elif panel.get("type") == "row":
-                self._report.add(at, "changed", "the row is gone, its panels are kept")
+                self._report.add(at, "changed", "the row was dropped, its panels are imported")
                 for inner, below in enumerate(_list(panel.get("panels"))):
                     if isinstance(below, Mapping):
                         yield f"{at}/panels/{inner}", below
@@ -79,7 +79,7 @@ class PanelReader:
             self._report.add(at, "dropped", f"a panel of type {kind[:40]} without a usable query")
             return None
         if known != "text" and not queries:
-            self._report.add(at, "dropped", "no query of it can be kept")
+            self._report.add(at, "dropped", "none of its queries can be imported")
             return None
         shown = known or "timeseries"
         if kind not in _SAME:
@@ -132,7 +132,7 @@ class PanelReader:
         inside = options if isinstance(options, Mapping) else panel
         if inside.get("mode") not in (None, "markdown"):
             mode = str(inside.get("mode"))[:20]
-            self._report.add(f"{at}/options/mode", "changed", f"{mode} is kept as Markdown")
+            self._report.add(f"{at}/options/mode", "changed", f"{mode} is imported as Markdown")
         return _text(inside.get("content"))[:50_000]
 
     def _field_config(self, at: str, panel: Mapping[str, Any]) -> dict[str, Any]:

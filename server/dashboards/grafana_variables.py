@@ -57,7 +57,7 @@ def read_variable(
             add(at, "dropped", "there is one source of data: the samples of this server")
             return None
         case _:
-            add(at, "dropped", f"variables of type {str(kind)[:40]} are not kept")
+            add(at, "dropped", f"variables of type {str(kind)[:40]} are not imported")
             return None
     if read is None:
         return None
@@ -105,7 +105,7 @@ def _values(variable: Mapping[str, Any], at: str, add: Add, kind: str) -> dict[s
     parts = _COMMA.split(text) if isinstance(text, str) else []
     values = [part.strip().replace("\\,", ",") for part in parts]
     if any(" : " in value for value in values):
-        add(f"{at}/query", "changed", "texts of values were dropped, the values are kept")
+        add(f"{at}/query", "changed", "texts of values were dropped, the values are imported")
         values = [value.rpartition(" : ")[2].strip() for value in values]
     if kind == "interval":
         odd = [value for value in values if value and not _INTERVAL.fullmatch(value)]

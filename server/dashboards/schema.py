@@ -71,7 +71,7 @@ class PanelQuery(Body):
         None, description="name of each series; `{{label}}` stands for a label's value"
     )
     instant: bool = Field(False, description="at the end of the range only")
-    hidden: bool = Field(False, description="kept, but neither asked nor shown")
+    hidden: bool = Field(False, description="stored, but neither evaluated nor shown")
 
 
 class Threshold(Body):
@@ -95,7 +95,8 @@ class PanelIn(Body):
     max: float | None = None
     thresholds: Annotated[list[Threshold], Field(max_length=50)] = Field(default_factory=list)
     text: Annotated[str, Field(max_length=50_000)] | None = Field(
-        None, description="Markdown of a text panel, kept as it is; whoever shows it escapes it"
+        None,
+        description="Markdown of a text panel, stored unchanged; a client that renders it escapes it",
     )
     grid: Grid
 

@@ -100,7 +100,7 @@ class SelfScrape:
         return ScrapeReport() if self._manager is None else self._manager.scrape_report()
 
     def start(self) -> None:
-        assert self.address is not None, "the server tells its address before its jobs start"
+        assert self.address is not None, "the server reports its address before its jobs start"
         host = urlsplit(self.address).netloc
         jobs = "".join(
             f"- job_name: {name}\n  metrics_path: {path}\n"

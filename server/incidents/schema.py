@@ -18,7 +18,7 @@ ServiceNames = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=63)]],
     Field(
         max_length=50,
-        description="what it affects: names of the catalog; none as long as nobody knows",
+        description="affected services: names of the catalog; empty while unknown",
     ),
 ]
 UserIds = Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(max_length=50)]

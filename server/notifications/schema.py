@@ -17,7 +17,7 @@ Url = Annotated[
         min_length=8,
         max_length=2000,
         json_schema_extra={"pattern": URL_PATTERN},
-        description="write-only: kept sealed, and shown as scheme and host",
+        description="write-only: stored sealed, and shown as scheme and host",
     ),
 ]
 Address = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^\s,;<>@]+@[^\s,;<>@]+$")]
@@ -61,7 +61,7 @@ class WebhookSettings(Body):
 
     url: Url
     bearer_token: Annotated[str, Field(min_length=1, max_length=2000)] | None = Field(
-        None, description="kept sealed, never shown"
+        None, description="stored sealed, never shown"
     )
 
 
@@ -98,7 +98,7 @@ class EmailSettings(Body):
     to: Annotated[list[Address], Field(min_length=1, max_length=50)]
     username: ShortText | None = None
     password: Annotated[str, Field(min_length=1, max_length=500)] | None = Field(
-        None, description="kept sealed, never shown"
+        None, description="stored sealed, never shown"
     )
 
 
@@ -142,7 +142,7 @@ class ChannelOut(ResponseModel):
     type: ChannelType
     send_resolved: bool
     settings: dict[str, Any]
-    secrets: list[str] = Field(description="names of the secrets that are kept")
+    secrets: list[str] = Field(description="names of the stored secrets")
     created_at: Timestamp
     updated_at: Timestamp
     version: int
@@ -202,7 +202,7 @@ class RoutingShown(ResponseModel):
     time_intervals: list[Any]
     created_at: Timestamp | None
     updated_at: Timestamp | None
-    version: int = Field(description="0: none was set, nobody is told")
+    version: int = Field(description="0: no tree is set, and no channel is notified")
 
 
 class TryRouting(Body):

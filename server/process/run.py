@@ -168,7 +168,7 @@ def first_token(context: ServerContext) -> str | None:
     if context.access.accounts is None or has_tokens(context.database):
         return None
     if context.database.is_fallback:
-        log.warning("nobody has a token, and none can be made now")
+        log.warning("no token exists, and none can be created now")
         return None
     return add_admin(
         context.database, context.clock, context.access.default_principal.tenant_id

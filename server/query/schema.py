@@ -125,7 +125,7 @@ class LintQuery(QueryText):
 
     start: Time | None = Field(None, description="absent: since ever")
     end: Time | None = Field(None, description="absent: for ever")
-    data: bool = Field(True, description="false: only the text tells something")
+    data: bool = Field(True, description="false: diagnose by the query text alone")
 
 
 class CompleteQuery(QueryText):

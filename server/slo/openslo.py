@@ -132,7 +132,7 @@ def _window(spec: Mapping[str, Any], notes: list[str]) -> str | dict[str, str]:
         if period is None:
             raise NotTaken(f"a calendar window of {duration} is not read: {', '.join(_PERIODS)}")
         if "startTime" in calendar:
-            notes.append(f"startTime is not kept: the window is the {period} of the calendar")
+            notes.append(f"startTime is not imported: the window is the {period} of the calendar")
         return {"period": period, "zone": str(calendar.get("timeZone", "UTC"))}
     found = re.fullmatch(r"(\d{1,4})([MQY])", duration)
     if found is None:
