@@ -96,7 +96,7 @@ class PanelIn(Body):
     thresholds: Annotated[list[Threshold], Field(max_length=50)] = Field(default_factory=list)
     text: Annotated[str, Field(max_length=50_000)] | None = Field(
         None,
-        description="Markdown of a text panel, stored unchanged; a client that renders it escapes it",
+        description="Markdown of a text panel, stored unchanged; clients escape it",
     )
     grid: Grid
 
