@@ -67,8 +67,12 @@ class FileClock:
 
 
 def from_ms(ms: int) -> datetime:
-    """Convert milliseconds since 1970 to a time in UTC."""
-    return _EPOCH + timedelta(milliseconds=ms)
+    """Return the time in UTC of milliseconds since 1970. Raises `ValueError` outside of the years
+    1 to 9999."""
+    try:
+        return _EPOCH + timedelta(milliseconds=ms)
+    except OverflowError:
+        raise ValueError("the time is outside of the years 1 to 9999") from None
 
 
 def to_ms(at: datetime) -> int:

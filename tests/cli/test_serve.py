@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,17 @@ def test_it_answers_and_stops(tmp_path: Path) -> None:
         assert process.wait(30) in (0, 130)
 
 
+@pytest.fixture
+def same_logging() -> Iterator[None]:
+    """Restores the root logger, which `serve` configures to write to the stderr of this test."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.mark.usefixtures("same_logging")
 @pytest.mark.parametrize(
     ("options", "text"),
     [
