@@ -134,7 +134,7 @@ def test_a_loop_that_is_over_is_told_nothing() -> None:
 
 
 def test_each_thread_is_prepared_once() -> None:
-    """A third may begin: the executor does not see at once that a thread is idle again."""
+    """The executor may start a third thread, and give it no work."""
 
     def work() -> str:
         time.sleep(0.02)
@@ -146,8 +146,9 @@ def test_each_thread_is_prepared_once() -> None:
         used: set[str] = set()
         for _ in range(2):
             used |= set(await asyncio.gather(*[pool.run(work) for _ in range(2)]))
-        assert sorted(prepared) == sorted(used)
-        assert {"look_0", "look_1"} <= used
+        assert len(prepared) == len(set(prepared))
+        assert used
+        assert used <= set(prepared)
         pool.close(forget=True)
 
     asyncio.run(look())

@@ -141,14 +141,20 @@ def quantile(element: Element, q: float, notes: Notes) -> float:
 
 
 def total(members: list[FloatHistogram], name: str, notes: Notes) -> FloatHistogram | None:
-    """The sum; None where exponential and custom buckets meet."""
-    if len({one.custom for one in members}) > 1:
+    """The sum; None where exponential and custom buckets meet.
+
+    Different custom bounds are reported if they meet before the first member that does not fit:
+    Prometheus adds one member after the other and stops at that one.
+    """
+    mixed = len({one.custom for one in members}) > 1
+    if mixed:
         notes.warn(f"{MIXED_SCHEMAS} {quoted(name)}")
-        return None
-    if {ResetHint.RESET, ResetHint.NOT_RESET} <= {one.hint for one in members}:
+    elif {ResetHint.RESET, ResetHint.NOT_RESET} <= {one.hint for one in members}:
         notes.conflicting_resets("aggregation")
     found = members[0]
     for one in members[1:]:
+        if one.custom != found.custom:
+            return None
         if found.custom and found.custom_values != one.custom_values:
             notes.bounds_reconciled("aggregation")
         found = add(found, one)
