@@ -159,7 +159,7 @@ class Settings:
     max_query_points: int = 11_000
     result_cache_bytes: int = 64 << 20
     response_cache_bytes: int = 16 << 20
-    slo_cache_ttl_s: float = 5.0
+    slo_cache_ttl_s: float = 15.0
     max_read_samples: int = 20_000_000
     max_body_bytes: int = 1 << 20
     max_write_bytes: int = 64 << 20

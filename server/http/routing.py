@@ -74,6 +74,9 @@ class NovaRoute(APIRoute):
         calls = [dependency.dependency for dependency in self.dependencies]
         self.admission = next((call for call in calls if isinstance(call, Requires)), None)
         self.samples = samples in calls
+        # `handle` admits the request before FastAPI solves dependencies.
+        solved = self.dependant.dependencies
+        solved[:] = [one for one in solved if one.call not in (self.admission, samples)]
         (self.method,) = self.verbs = tuple(self.methods)
         self.rules = Rules(
             self.method, self.path, self.success, self.action, self.samples, self.cached_by
