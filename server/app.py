@@ -20,9 +20,9 @@ from novaql.server.db.engine import StateDatabase
 from novaql.server.errors import KINDS
 from novaql.server.http.compression import Compression
 from novaql.server.http.edge import Edge
-from novaql.server.http.failures import answer_failure
 from novaql.server.http.index import RouteIndex
 from novaql.server.http.openapi import openapi_document
+from novaql.server.http.problem import answer_failure
 from novaql.server.http.site import Site
 from novaql.server.jobs.housekeeping import housekeeper
 from novaql.server.jobs.leases import holder_of
@@ -104,9 +104,9 @@ def create_app(
         housekeeping=housekeeper(context, RETENTIONS),
         holder=None if owned_elsewhere else holder_of(settings.data),
     )
-    context.on_new_jobs(runner.wake)
+    context.lifecycle.job_wakers.append(runner.wake)
     relay = Relay(context, CONSUMERS, runs=settings.job_threads > 0 and not owned_elsewhere)
-    context.on_new_events(relay.wake)
+    context.lifecycle.event_wakers.append(relay.wake)
     app = FastAPI(
         title="NovaQL",
         version=__version__,

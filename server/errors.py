@@ -228,6 +228,11 @@ def invalid(pointer: str, message: str) -> InvalidRequest:
     return InvalidRequest(f"{pointer or 'the body'}: {message}", details=[Detail(pointer, message)])
 
 
+def impossible(pointer: str, message: str, code: str) -> Impossible:
+    """The error for a valid field that names or asks for something that does not exist."""
+    return Impossible(f"{pointer}: {message}", code=code, details=[Detail(pointer, message)])
+
+
 @contextmanager
 def inside(pointer: str) -> Iterator[None]:
     """Prepend `pointer` to the pointers of errors that checks of a part of a body raise."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from contextlib import suppress
 from pathlib import Path
-
-log = logging.getLogger(__name__)
 
 _OTHERS = 0o077
 
@@ -24,10 +21,3 @@ def make_private(folder: Path) -> None:
             mode = path.stat().st_mode
             if mode & _OTHERS:
                 path.chmod(mode & 0o7777 & ~_OTHERS)
-
-
-def warn_if_open_to_others(data: Path) -> None:
-    """Log a warning if other users may access an existing data directory."""
-    with suppress(OSError):
-        if data.stat().st_mode & _OTHERS:
-            log.warning("other users may read %s; to end that: chmod -R go= %s", data, data)

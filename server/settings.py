@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
+
+from pydantic import TypeAdapter
 
 from novaql import ArgumentError, duration_ms, tsdb
 from novaql.server.addresses import is_loopback, parse_networks, parse_server
-from novaql.server.settings_limits import RESOURCE_LIMITS, TENANT_LIMITS
+from novaql.server.settings_limits import (
+    AnySeconds,
+    AtLeastOne,
+    OrUnlimited,
+    PerTenant,
+    Rule,
+    Seconds,
+    SecondsOfLease,
+    SecondsOfRequest,
+)
 from novaql.server.settings_renames import SettingNames
 from novaql.server.settings_sources import environment_texts, of_environment, of_file
 
-__all__ = ["TENANT_LIMITS", "Limits", "Settings", "SyncMode"]
 SyncMode = Literal["always", "interval", "os"]
 _URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:[0-9]{1,5})?(/[^\s?#]*)?")
 
 Limits = tuple[tuple[str, float], ...]
 """Limits of one tenant: names and values."""
 
+Note = TypeVar("Note")
 _SECRET = ("master_key", "database_url")
-_LIMITS_OF_WRITES = (
-    "max_write_bytes",
-    "max_decompressed_bytes",
-    "max_write_series",
-    "max_labels",
-    "max_label_name_bytes",
-    "max_label_value_bytes",
-    "max_delta_series",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,81 +141,91 @@ class Settings:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     trusted_proxies: str = ""
-    max_connections: int = 4096
-    max_connections_per_address: int = 256
+    max_connections: OrUnlimited = 4096
+    max_connections_per_address: OrUnlimited = 256
     sync: SyncMode = "interval"
-    sync_interval_s: float = 1.0
+    sync_interval_s: Seconds = 1.0
     retention: str = ""
-    retention_bytes: int = 0
+    retention_bytes: OrUnlimited = 0
     rollups: str = ""
     rollup_retention: str = ""
-    query_threads: int = 2
+    query_threads: AtLeastOne = 2
     query_queue: int = 64
-    max_concurrent_queries: int = 64
-    write_queue: int = 32
-    write_memory_bytes: int = 256 << 20
-    query_timeout_s: float = 120.0
-    query_memory_bytes: int = 0
-    max_query_samples: int = 500_000_000
-    max_query_points: int = 11_000
+    max_concurrent_queries: Annotated[OrUnlimited, PerTenant()] = 64
+    write_queue: AtLeastOne = 32
+    write_memory_bytes: AtLeastOne = 256 << 20
+    query_timeout_s: Annotated[Seconds, PerTenant()] = 120.0
+    query_memory_bytes: OrUnlimited = 0
+    max_query_samples: Annotated[int, PerTenant()] = 500_000_000
+    max_query_points: Annotated[int, PerTenant()] = 11_000
     result_cache_bytes: int = 64 << 20
     response_cache_bytes: int = 16 << 20
     slo_cache_ttl_s: float = 15.0
-    max_read_samples: int = 20_000_000
-    max_body_bytes: int = 1 << 20
-    max_write_bytes: int = 64 << 20
-    max_decompressed_bytes: int = 64 << 20
-    max_write_series: int = 1_000_000
-    max_labels: int = 256
-    max_label_name_bytes: int = 1024
-    max_label_value_bytes: int = 64 << 10
-    max_delta_series: int = 200_000
+    max_read_samples: Annotated[int, PerTenant()] = 20_000_000
+    max_body_bytes: AtLeastOne = 1 << 20
+    max_write_bytes: AtLeastOne = 64 << 20
+    max_decompressed_bytes: AtLeastOne = 64 << 20
+    max_write_series: AtLeastOne = 1_000_000
+    max_labels: AtLeastOne = 256
+    max_label_name_bytes: AtLeastOne = 1024
+    max_label_value_bytes: AtLeastOne = 64 << 10
+    max_delta_series: AtLeastOne = 200_000
     compression_min_bytes: int = 4096
     scrape_config: Path | None = None
     shutdown_timeout_s: float = 10.0
     database_url: str = field(default="", repr=False)
     master_key: str = field(default="", repr=False)
-    rate_per_minute: int = 100
-    rate_per_day: int = 10_000
-    prometheus_per_minute: int = 60_000
-    auth_failures_per_minute: int = 120
+    rate_per_minute: Annotated[OrUnlimited, PerTenant()] = 100
+    rate_per_day: Annotated[OrUnlimited, PerTenant()] = 10_000
+    prometheus_per_minute: Annotated[OrUnlimited, PerTenant()] = 60_000
+    auth_failures_per_minute: OrUnlimited = 120
     egress_allow: str = ""
     dns_server: str = ""
     webhook_http: bool = False
     webhook_retry_delays: str = "5s,5m,30m,2h,5h,10h,14h,20h,24h"
-    webhook_timeout_s: float = 15.0
-    webhook_secret_overlap_s: float = 86_400.0
-    workers: int = 1
-    job_threads: int = 4
-    job_lease_s: float = 15.0
+    webhook_timeout_s: SecondsOfRequest = 15.0
+    webhook_secret_overlap_s: AnySeconds = 86_400.0
+    workers: AtLeastOne = 1
+    job_threads: OrUnlimited = 4
+    job_lease_s: SecondsOfLease = 15.0
     clock_file: str = ""
     public_url: str = ""
-    evaluation_interval_s: float = 60.0
+    evaluation_interval_s: Seconds = 60.0
     evaluations_spread: bool = True
     manual_notify_interval_s: float = 30.0
-    min_evaluation_interval_s: float = 1.0
-    max_rule_series: int = 20_000
-    max_rules: int = 5_000
-    max_rule_groups: int = 1_000
-    max_silences: int = 1_000
-    max_channels: int = 500
-    max_webhooks: int = 100
-    max_dashboards: int = 2_000
-    max_embeds: int = 2_000
-    max_tokens: int = 2_000
-    max_users: int = 10_000
-    max_user_groups: int = 1_000
-    max_services: int = 2_000
-    max_slos: int = 1_000
-    max_open_incidents: int = 2_000
-    max_audit_exports: int = 50
-    max_former_users: int = 20_000
-    max_group_members: int = 200_000
-    max_pending_deliveries: int = 10_000
-    max_incident_entries: int = 10_000
-    max_idempotency_keys: int = 20_000
-    max_scrape_targets: int = 10_000
-    max_history: int = 100_000
+    min_evaluation_interval_s: Annotated[AnySeconds, PerTenant()] = 1.0
+    max_rule_series: Annotated[OrUnlimited, PerTenant()] = 20_000
+    max_rules: Annotated[OrUnlimited, PerTenant("rules")] = 5_000
+    max_rule_groups: Annotated[OrUnlimited, PerTenant("rule groups")] = 1_000
+    max_silences: Annotated[OrUnlimited, PerTenant("silences that have not ended")] = 1_000
+    max_channels: Annotated[OrUnlimited, PerTenant("notification channels")] = 500
+    max_webhooks: Annotated[OrUnlimited, PerTenant("webhooks")] = 100
+    max_dashboards: Annotated[OrUnlimited, PerTenant("dashboards")] = 2_000
+    max_embeds: Annotated[OrUnlimited, PerTenant("embedded panels")] = 2_000
+    max_tokens: Annotated[OrUnlimited, PerTenant("tokens")] = 2_000
+    max_users: Annotated[OrUnlimited, PerTenant("users")] = 10_000
+    max_user_groups: Annotated[OrUnlimited, PerTenant("groups of users")] = 1_000
+    max_services: Annotated[OrUnlimited, PerTenant("services")] = 2_000
+    max_slos: Annotated[OrUnlimited, PerTenant("objectives")] = 1_000
+    max_open_incidents: Annotated[OrUnlimited, PerTenant("open incidents")] = 2_000
+    max_audit_exports: Annotated[OrUnlimited, PerTenant("exports that have not expired")] = 50
+    max_former_users: Annotated[OrUnlimited, PerTenant("deactivated users", requested=False)] = (
+        20_000
+    )
+    max_group_members: Annotated[
+        OrUnlimited, PerTenant("memberships in groups", requested=False)
+    ] = 200_000
+    max_pending_deliveries: Annotated[
+        OrUnlimited, PerTenant("messages that wait to be delivered", requested=False)
+    ] = 10_000
+    max_incident_entries: Annotated[
+        OrUnlimited, PerTenant("entries in a timeline", requested=False)
+    ] = 10_000
+    max_idempotency_keys: Annotated[
+        OrUnlimited, PerTenant("Idempotency-Keys in 24 hours", requested=False)
+    ] = 20_000
+    max_scrape_targets: Annotated[OrUnlimited, PerTenant()] = 10_000
+    max_history: Annotated[OrUnlimited, PerTenant()] = 100_000
     calls_selector: str = "traces_service_graph_request_total"
 
     def __post_init__(self) -> None:
@@ -228,16 +239,9 @@ class Settings:
             raise ArgumentError("sync", f"is one of {', '.join(get_args(SyncMode))}")
         if not 0 <= self.port <= 65535:
             raise ArgumentError("listen", f"{self.port} is no port number")
-        for name in (
-            "query_threads",
-            "write_queue",
-            "write_memory_bytes",
-            "max_body_bytes",
-            "workers",
-            *_LIMITS_OF_WRITES,
-        ):
-            if getattr(self, name) < 1:
-                raise ArgumentError(name, "must be at least 1")
+        for name, rule in _RULES:
+            if not rule.holds(getattr(self, name)):
+                raise ArgumentError(name, rule.message)
         for name in ("egress_allow", "trusted_proxies"):
             try:
                 parse_networks(getattr(self, name))
@@ -257,40 +261,8 @@ class Settings:
             raise ArgumentError(
                 "public_url", "must be http:// or https://, a host, and at most a path"
             )
-        for name in (
-            "rate_per_minute",
-            "rate_per_day",
-            "prometheus_per_minute",
-            "auth_failures_per_minute",
-            "max_connections",
-            "max_connections_per_address",
-            "job_threads",
-            "retention_bytes",
-            "max_concurrent_queries",
-            "min_evaluation_interval_s",
-            "max_rule_series",
-            "query_memory_bytes",
-            *RESOURCE_LIMITS,
-        ):
-            if getattr(self, name) < 0:
-                raise ArgumentError(name, "must be 0 or more")
-        for name in (
-            "sync_interval_s",
-            "query_timeout_s",
-            "webhook_timeout_s",
-            "evaluation_interval_s",
-        ):
-            if not getattr(self, name) > 0:
-                raise ArgumentError(name, "must be greater than 0")
-
-        if not 1 <= self.job_lease_s <= 3600:
-            raise ArgumentError("job_lease_s", "must be from 1 to 3600")
         if self.write_memory_bytes < self.max_write_bytes:
             raise ArgumentError("write_memory_bytes", "must be at least max_write_bytes")
-        if self.webhook_timeout_s > 60:
-            raise ArgumentError("webhook_timeout_s", "must be at most 60")
-        if self.webhook_secret_overlap_s < 0:
-            raise ArgumentError("webhook_secret_overlap_s", "must be 0 or more")
         self.webhook_schedule()
         self.storage_options()
 
@@ -350,16 +322,34 @@ class Settings:
 
     def as_text(self) -> str:
         """Encode the settings as JSON, for `from_text` in another process."""
-        return json.dumps(asdict(self), default=str)
+        return TypeAdapter(Settings).dump_json(self).decode()
 
     @classmethod
     def from_text(cls, text: str) -> Settings:
         """Decode settings that `as_text` encoded."""
-        paths = {n for n, hint in get_type_hints(cls).items() if hint in (Path, Path | None)}
-        values: dict[str, Any] = json.loads(text)
-        for name in paths:
-            values[name] = None if values[name] is None else Path(values[name])
-        return cls(**values)
+        return TypeAdapter(cls).validate_json(text)
+
+
+def _notes(kind: type[Note]) -> list[tuple[str, Note]]:
+    """Return the annotations of one kind, with the names of their settings."""
+    return [
+        (name, note)
+        for name, hint in get_type_hints(Settings, include_extras=True).items()
+        for note in getattr(hint, "__metadata__", ())
+        if isinstance(note, kind)
+    ]
+
+
+_RULES = _notes(Rule)
+_PER_TENANT = dict(_notes(PerTenant))
+TENANT_LIMITS: Mapping[str, type] = {
+    name: hint for name, hint in get_type_hints(Settings).items() if name in _PER_TENANT
+}
+"""Settings that `novaql admin limits` can override for a tenant, and their types."""
+RESOURCES = {name: note.resources for name, note in _PER_TENANT.items() if note.resources}
+"""Settings that limit the resources of a tenant, and what the resources are called."""
+REQUESTED = frozenset(name for name in RESOURCES if _PER_TENANT[name].requested)
+"""Those of `RESOURCES` that limit resources which requests create."""
 
 
 def _positive_ms(name: str, text: str) -> int:

@@ -1,29 +1,35 @@
-"""Settings that a tenant can override."""
+"""Annotations of the fields of `Settings`: valid values, and limits of a tenant."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-RESOURCE_LIMITS = (
-    *("max_rules", "max_rule_groups", "max_silences", "max_channels", "max_webhooks"),
-    *("max_dashboards", "max_embeds", "max_tokens", "max_users", "max_user_groups"),
-    *("max_services", "max_slos", "max_open_incidents", "max_audit_exports"),
-    *("max_former_users", "max_group_members", "max_pending_deliveries", "max_incident_entries"),
-    *("max_idempotency_keys", "max_scrape_targets", "max_history"),
-)
-"""Limits of a tenant's rows or other resources; 0: no limit."""
 
-TENANT_LIMITS: Mapping[str, type] = {
-    "query_timeout_s": float,
-    "max_query_samples": int,
-    "max_query_points": int,
-    "max_read_samples": int,
-    "max_concurrent_queries": int,
-    "min_evaluation_interval_s": float,
-    "max_rule_series": int,
-    **dict.fromkeys(RESOURCE_LIMITS, int),
-    "rate_per_minute": int,
-    "rate_per_day": int,
-    "prometheus_per_minute": int,
-}
-"""Settings that `novaql admin limits` can override for a tenant."""
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """holds: whether a value is valid; message: of the error for any other value"""
+
+    holds: Callable[[Any], bool]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PerTenant:
+    """`novaql admin limits` can override the setting for a tenant.
+
+    resources   the setting limits their number; "": it limits something else
+    requested   requests create each of them; False: they are created with other resources
+    """
+
+    resources: str = ""
+    requested: bool = True
+
+
+AtLeastOne = Annotated[int, Rule(lambda value: value >= 1, "must be at least 1")]
+OrUnlimited = Annotated[int, Rule(lambda value: value >= 0, "must be 0 or more")]
+AnySeconds = Annotated[float, Rule(lambda value: value >= 0, "must be 0 or more")]
+Seconds = Annotated[float, Rule(lambda value: value > 0, "must be greater than 0")]
+SecondsOfRequest = Annotated[Seconds, Rule(lambda value: value <= 60, "must be at most 60")]
+SecondsOfLease = Annotated[float, Rule(lambda value: 1 <= value <= 3600, "must be from 1 to 3600")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from prometheus_client import (
@@ -47,11 +48,11 @@ class Telemetry:
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         self._registry.register(_StoreStats(store_stats))
-        self._requests = Counter(
+        counter = partial(Counter, registry=self._registry)
+        self._requests = counter(
             "novaql_http_requests",
             "HTTP requests by route and status code.",
             ["route", "method", "code"],
-            registry=self._registry,
         )
         self._latency = Histogram(
             "novaql_http_request_duration_seconds",
@@ -60,27 +61,18 @@ class Telemetry:
             buckets=_LATENCIES,
             registry=self._registry,
         )
-        self.query_samples = Counter(
-            "novaql_query_samples", "Samples read by queries.", registry=self._registry
-        )
-        self.queries = Counter(
-            "novaql_queries", "Queries by outcome.", ["outcome"], registry=self._registry
-        )
+        self.query_samples = counter("novaql_query_samples", "Samples read by queries.")
+        self.queries = counter("novaql_queries", "Queries by outcome.", ["outcome"])
         self.queries_running = Gauge(
             "novaql_queries_running", "Queries that run or wait.", registry=self._registry
         )
-        self._refused = Counter(
+        self._refused = counter(
             "novaql_refused_requests",
             "Requests refused before they did anything, by reason.",
             ["reason"],
-            registry=self._registry,
         )
-        self.jobs = Counter(
-            "novaql_jobs", "Jobs by kind and outcome.", ["kind", "outcome"], registry=self._registry
-        )
-        self.ingested_samples = Counter(
-            "novaql_ingested_samples", "Samples stored.", registry=self._registry
-        )
+        self.jobs = counter("novaql_jobs", "Jobs by kind and outcome.", ["kind", "outcome"])
+        self.ingested_samples = counter("novaql_ingested_samples", "Samples stored.")
         build = Gauge("novaql_build_info", "Always 1.", ["version"], registry=self._registry)
         build.labels(version).set(1)
 

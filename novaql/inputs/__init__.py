@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from novaql.inputs.arrow_table import ArrowReader as ArrowReader
     from novaql.inputs.batch_stream import concat_batches as concat_batches
-    from novaql.inputs.exposed_options import AS_EXPOSED as AS_EXPOSED
     from novaql.inputs.exposed_options import ExposedOptions as ExposedOptions
     from novaql.inputs.exposition import ExpositionParser as ExpositionParser
     from novaql.inputs.exposition import TextState as TextState
@@ -44,7 +43,7 @@ else:
         {
             "arrow_table": ("ArrowReader",),
             "batch_stream": ("concat_batches",),
-            "exposed_options": ("AS_EXPOSED", "ExposedOptions"),
+            "exposed_options": ("ExposedOptions",),
             "exposition": ("ExpositionParser", "TextState"),
             "influx": ("InfluxParser", "LineProblems", "precision_of"),
             "json_lines": ("JsonLinesParser", "short_lines"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -52,6 +52,11 @@ def checked(matcher: Matcher, pointer: str) -> Matcher:
 def parse_matchers(texts: Sequence[str], pointer: str) -> tuple[Matcher, ...]:
     """Parse each matcher."""
     return tuple(parse_matcher(t, f"{pointer}/{n}") for n, t in enumerate(texts))
+
+
+def all_match(matchers: Iterable[Matcher], labels: Mapping[str, str]) -> bool:
+    """Whether each matcher matches. A missing label counts as the empty text."""
+    return all(m.matches(labels.get(m.name, "")) for m in matchers)
 
 
 def to_rows(matchers: Iterable[Matcher]) -> list[list[str]]:

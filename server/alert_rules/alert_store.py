@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,11 +10,12 @@ from hashlib import sha256
 from typing import Any
 
 import orjson
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from novaql.promqltest import FloatHistogram, labels_of
 from novaql.rules.evaluation import ActiveAlert, State, series_of
 from novaql.server.alert_model import history
+from novaql.server.alert_model.batches import delete_by, rows_by
 from novaql.server.alert_model.identity import alert_id
 from novaql.server.alert_model.tables import Alert, AlertChange, AlertRule
 from novaql.server.alert_rules.evaluation import Active, RuleResult, RuleState
@@ -25,7 +26,6 @@ from novaql.server.db.unit import Unit
 from novaql.server.ids import new_id
 
 LIVE = (State.PENDING.value, State.FIRING.value)
-_AT_ONCE = 500
 
 
 class Change(StrEnum):
@@ -53,15 +53,10 @@ def load(
     """Load the state of each rule. `intended` is the column of their group."""
     ids = [rule.id for rule in rules]
     alerts: dict[str, Active] = {}
-    for row in _live(unit, ids):
+    for row in live(unit, ids):
         active = _active(row)
         alerts.setdefault(row.rule_id, {})[active.labels] = active
-    recorded = {
-        row.rule_id: row.series
-        for row in unit.session.execute(
-            select(RecordedSeries).where(RecordedSeries.rule_id.in_(ids))
-        ).scalars()
-    }
+    recorded = {row.rule_id: row.series for row in rows_by(unit, RecordedSeries.rule_id, ids)}
     return [
         RuleState(
             alerts.get(r.id, {}),
@@ -82,10 +77,14 @@ def save(
     at: datetime,
 ) -> list[Transition]:
     """Save the results of an evaluation. Returns the transitions of alerts."""
-    rows = {row.id: row for row in _live(unit, [rule.id for rule in rules])}
+    rows = {row.id: row for row in live(unit, [rule.id for rule in rules])}
     transitions: list[Transition] = []
     for rule, old, new in zip(rules, states, results, strict=True):
-        _save_health(rule, new, at)
+        rule.health = "err" if new.problem else "ok"
+        rule.last_error = new.problem
+        rule.evaluated_at = at
+        rule.evaluation_s = round(new.seconds, 9)
+        rule.series = new.series
         if new.recorded is not None:
             _save_recorded(unit, rule.id, new.recorded)
         transitions += _save_alerts(unit, rule, old.alerts, new.alerts, rows, at)
@@ -104,16 +103,18 @@ def save(
     return transitions
 
 
-def resolve_all(unit: Unit, rule_ids: Sequence[str], at: datetime, note: str) -> list[Transition]:
-    """Resolve all alerts of rules that are deleted or paused."""
-    transitions = []
-    for row in _live(unit, rule_ids):
+def live(unit: Unit, rule_ids: Collection[str]) -> list[Alert]:
+    """The pending and firing alerts of rules."""
+    return rows_by(unit, Alert.rule_id, rule_ids, Alert.state.in_(LIVE))
+
+
+def resolve(unit: Unit, alerts: Iterable[Alert], note: str) -> list[Transition]:
+    """Resolve the live alerts of rules that are deleted or paused."""
+    transitions, at = [], unit.now()
+    for row in alerts:
         change = Change.RESOLVED if row.state == State.FIRING else Change.INACTIVE
-        row.state = change.value
-        row.resolved_at, row.recovering_since = at, None
-        unit.touch(row)
+        transitions.append(_over(unit, row, change, at))
         unit.session.add(history.entry(row, change, at, note))
-        transitions.append(Transition(change, row))
     return transitions
 
 
@@ -139,18 +140,18 @@ def _save_alerts(
     rule: AlertRule,
     old: Mapping[Any, ActiveAlert],
     new: Mapping[Any, ActiveAlert],
-    live: Mapping[str, Alert],
+    known: Mapping[str, Alert],
     at: datetime,
 ) -> Iterator[Transition]:
     ids = {labels: alert_id(unit.tenant_id, rule.id, dict(labels)) for labels in {**old, **new}}
-    rows = {**live, **_known(unit, [key for key in ids.values() if key not in live])}
+    others = rows_by(unit, Alert.id, [key for key in ids.values() if key not in known])
+    rows = {**known, **{row.id: row for row in others}}
     for labels, key in ids.items():
         was, now = old.get(labels), new.get(labels)
         row = rows.get(key)
         if now is None:  # it was pending and its condition is false, or its rule exceeds its limit
             if row is not None and was is not None:
                 fired = was.state is State.FIRING
-                row.state = (State.FIRING if fired else State.PENDING).value
                 yield _over(unit, row, Change.RESOLVED if fired else Change.INACTIVE, at)
             continue
         if row is None:
@@ -158,7 +159,7 @@ def _save_alerts(
         elif was is None:  # a new episode
             row.resolved_at = row.notified_at = row.incident_id = None
         change = _change(was, now)
-        if change in (Change.RESOLVED, Change.INACTIVE):
+        if change is Change.RESOLVED:
             yield _over(unit, row, change, at)
             continue
         _set(row, rule, now)
@@ -172,12 +173,10 @@ def _change(was: ActiveAlert | None, now: ActiveAlert) -> Change | None:
         return Change.RESOLVED
     if was is None or was.state is not now.state:
         return Change.FIRING if now.state is State.FIRING else Change.PENDING
-    recovering_before, recovering_now = was.keep_firing_since_ms, now.keep_firing_since_ms
-    if recovering_before is None and recovering_now is not None:
-        return Change.RECOVERING
-    if recovering_before is not None and recovering_now is None:
-        return Change.FIRING_AGAIN
-    return None
+    recovered, recovers = (one.keep_firing_since_ms is not None for one in (was, now))
+    if recovered == recovers:
+        return None
+    return Change.RECOVERING if recovers else Change.FIRING_AGAIN
 
 
 def _over(unit: Unit, row: Alert, change: Change, at: datetime) -> Transition:
@@ -220,14 +219,6 @@ def _set(row: Alert, rule: AlertRule, now: ActiveAlert) -> None:
     row.recovering_since = None if since_ms is None else from_ms(since_ms)
 
 
-def _save_health(rule: AlertRule, result: RuleResult, at: datetime) -> None:
-    rule.health = "err" if result.problem else "ok"
-    rule.last_error = result.problem
-    rule.evaluated_at = at
-    rule.evaluation_s = round(result.seconds, 9)
-    rule.series = result.series
-
-
 def _save_recorded(unit: Unit, rule_id: str, series: list[dict[str, str]]) -> None:
     digest = sha256(orjson.dumps(series, option=orjson.OPT_SORT_KEYS)).hexdigest()
     row = unit.session.execute(
@@ -241,26 +232,9 @@ def _save_recorded(unit: Unit, rule_id: str, series: list[dict[str, str]]) -> No
 
 def delete_recorded(unit: Unit, rule_ids: Sequence[str]) -> list[dict[str, str]]:
     """Delete the recorded series of rules. Returns their labels."""
-    rows = unit.session.execute(
-        select(RecordedSeries).where(RecordedSeries.rule_id.in_(rule_ids))
-    ).scalars()
+    rows = rows_by(unit, RecordedSeries.rule_id, rule_ids)
     found = [series for row in rows for series in row.series]
-    unit.session.execute(delete(RecordedSeries).where(RecordedSeries.rule_id.in_(rule_ids)))
-    return found
-
-
-def _live(unit: Unit, rule_ids: Sequence[str]) -> Iterable[Alert]:
-    for start in range(0, len(rule_ids), _AT_ONCE):
-        some = rule_ids[start : start + _AT_ONCE]
-        statement = select(Alert).where(Alert.rule_id.in_(some), Alert.state.in_(LIVE))
-        yield from unit.session.execute(statement).scalars().all()
-
-
-def _known(unit: Unit, ids: Sequence[str]) -> dict[str, Alert]:
-    found: dict[str, Alert] = {}
-    for start in range(0, len(ids), _AT_ONCE):
-        statement = select(Alert).where(Alert.id.in_(ids[start : start + _AT_ONCE]))
-        found |= {row.id: row for row in unit.session.execute(statement).scalars()}
+    delete_by(unit, RecordedSeries.rule_id, rule_ids)
     return found
 
 

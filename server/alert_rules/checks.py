@@ -20,22 +20,21 @@ from novaql.server.alert_rules.tables import RuleGroup
 from novaql.server.alert_rules.thresholds import thresholds_of
 from novaql.server.db.tenant_limits import limit_reached
 from novaql.server.errors import Conflict, invalid
-from novaql.server.http.checks import checked
 from novaql.server.http.dependencies import ResourceId
-from novaql.server.http.preparing import Preparation
+from novaql.server.http.preparing import Preparation, checked
 from novaql.server.settings import Settings
 
 _MS = timedelta(milliseconds=1)
 SHORTEST_INTERVAL = timedelta(seconds=1)
 LONGEST_INTERVAL = timedelta(days=1)
 PLAIN = (
-    "severity",
-    "service",
-    "no_data",
-    "on_error",
-    "escalation_policy_id",
-    "auto_incident",
+    *("severity", "service", "no_data", "on_error", "escalation_policy_id", "auto_incident"),
     "paused",
+)
+_SAME = ("name", "type", "expr", "labels", "annotations", "channels")
+_REMOVABLE = (
+    *("for_", "keep_firing_for", "interval", "query_offset", "severity", "service"),
+    "escalation_policy_id",
 )
 
 
@@ -81,14 +80,15 @@ def check_rule(body: RuleBody, settings: Settings, given: RulePatch | None = Non
     if not recording:
         check_templates(body.labels, "/labels")
         check_templates(body.annotations, "/annotations")
-        check_expression(body.expr)
-    else:
-        check_expression(body.expr)
+    check_expression(body.expr)
+    if recording:
         for name in ("for_", "keep_firing_for", "annotations", "channels"):
             if getattr(body, name):
                 raise invalid(f"/{name.rstrip('_')}", "a recording rule has none")
-    if given is None or "interval" in given.model_fields_set:
-        _check_interval(body, settings)
+    if body.interval is not None and (given is None or "interval" in given.model_fields_set):
+        if not SHORTEST_INTERVAL <= body.interval <= LONGEST_INTERVAL:
+            raise invalid("/interval", "an interval is from 1s to 1d")
+        check_interval_ms(ms(body.interval), settings, "a rule", "/interval")
 
 
 def check_interval_ms(interval_ms: int, settings: Settings, what: str, pointer: str) -> None:
@@ -103,48 +103,39 @@ def check_interval_ms(interval_ms: int, settings: Settings, what: str, pointer: 
         )
 
 
-def patched(rule: AlertRule, group: RuleGroup, body: RulePatch) -> RuleBody:
-    """Apply a patch to a rule."""
-    return RuleBody.model_validate({**_as_body(rule, group), **_given(body)}, by_name=True)
-
-
-def ms(duration: timedelta | None) -> int:
-    """Milliseconds; None is 0."""
-    return 0 if duration is None else duration // _MS
-
-
-def _check_interval(body: RuleBody, settings: Settings) -> None:
-    if body.interval is None:
-        return
-    if not SHORTEST_INTERVAL <= body.interval <= LONGEST_INTERVAL:
-        raise invalid("/interval", "an interval is from 1s to 1d")
-    check_interval_ms(ms(body.interval), settings, "a rule", "/interval")
-
-
-def _as_body(rule: AlertRule, group: RuleGroup) -> dict[str, Any]:
-    offset = group.query_offset_ms
+def columns_of(body: RuleBody) -> dict[str, Any]:
+    """The columns of a rule that a checked body sets."""
     return {
-        "name": rule.name,
-        "type": rule.type,
-        "expr": rule.expr,
+        "name": body.name,
+        "expr": body.expr,
+        "for_ms": ms(body.for_),
+        "keep_firing_for_ms": ms(body.keep_firing_for),
+        "labels": dict(body.labels),
+        "annotations": dict(body.annotations),
+        "channels": list(body.channels),
+        **{name: getattr(body, name) for name in PLAIN},
+    }
+
+
+def patched(rule: AlertRule, group: RuleGroup, body: RulePatch) -> RuleBody:
+    """Apply a patch to a rule. null removes an optional field; other fields ignore it."""
+    offset = group.query_offset_ms
+    current = {
         "for_": rule.for_ms * _MS,
         "keep_firing_for": rule.keep_firing_for_ms * _MS,
         "interval": group.interval_ms * _MS,
         "query_offset": None if offset is None else offset * _MS,
         "limit": group.limit,
-        "labels": dict(rule.labels),
-        "annotations": dict(rule.annotations),
-        "channels": list(rule.channels),
-        **{name: getattr(rule, name) for name in PLAIN},
+        **{name: getattr(rule, name) for name in (*_SAME, *PLAIN)},
     }
-
-
-def _given(body: RulePatch) -> dict[str, Any]:
-    """The fields of a patch. null removes an optional field; other fields ignore it."""
-    optional = {"for_", "keep_firing_for", "interval", "query_offset", "severity", "service"}
-    optional.add("escalation_policy_id")
-    return {
+    given = {
         name: getattr(body, name)
         for name in body.model_fields_set - {"version"}
-        if getattr(body, name) is not None or name in optional
+        if getattr(body, name) is not None or name in _REMOVABLE
     }
+    return RuleBody.model_validate({**current, **given}, by_name=True)
+
+
+def ms(duration: timedelta | None) -> int:
+    """Milliseconds; None is 0."""
+    return 0 if duration is None else duration // _MS

@@ -29,10 +29,11 @@ from novaql import (
 from novaql.promqltest import Labels
 from novaql.rules import AlertingRule, Group
 from novaql.rules.evaluation import ActiveAlert, AlertState, RuleContext, State, Vector
+from novaql.server.alert_model.tables import AlertRule
 from novaql.server.alert_rules.alert_store import value_text
-from novaql.server.alert_rules.checks import check_rule, ms
+from novaql.server.alert_rules.checks import check_rule, columns_of, ms
 from novaql.server.alert_rules.jobs import rule_context
-from novaql.server.alert_rules.model import SERVICE, SEVERITY
+from novaql.server.alert_rules.model import library_rule
 from novaql.server.alert_rules.schema import RuleBody, TestRule, TriedAlert, TriedOut
 from novaql.server.clock import from_ms, rfc3339, to_ms
 from novaql.server.errors import inside, invalid
@@ -56,11 +57,20 @@ MOST_TRANSITIONS = 200_000
 MOST_TEXT = 64 << 20
 """Most characters of labels and annotations in a dry run."""
 
-_INACTIVE, _RESOLVED = "inactive", "resolved"
-
 
 class _TooMuch(Exception):
     """A dry run exceeds a limit."""
+
+
+@dataclass(slots=True)
+class _Timeline:
+    """The transitions of one alert."""
+
+    annotations: dict[str, str] = field(default_factory=dict)
+    transitions: list[dict[str, Any]] = field(default_factory=list)
+    firing_since_ms: int | None = None
+    firing_ms: int = 0
+    fired: int = 0
 
 
 @dataclass(slots=True)
@@ -71,41 +81,48 @@ class _Timelines:
     transitions: int = 0
     text: int = 0
 
-    def get(self, labels: Labels, annotations: dict[str, str]) -> _Timeline:
-        """Return the transitions of an alert, and set its current annotations."""
+    def step(
+        self, before: dict[Labels, State], after: dict[Labels, ActiveAlert], now_ms: int
+    ) -> None:
+        """Add the transitions between two steps."""
+        for labels, alert in after.items():
+            timeline = self._timeline(labels, alert.annotations)
+            old = before.get(labels)
+            if alert.state is State.INACTIVE:
+                if old is State.FIRING:
+                    self._add(timeline, "resolved", value_text(alert.value), now_ms)
+            elif old is not alert.state:
+                self._add(timeline, alert.state.value, value_text(alert.value), now_ms)
+        for labels, old in before.items():
+            if labels not in after and old is State.PENDING:
+                self._add(self.of[labels], "inactive", None, now_ms)
+
+    def _timeline(self, labels: Labels, annotations: dict[str, str]) -> _Timeline:
         timeline = self.of.get(labels)
         if timeline is None:
             if len(self.of) >= MOST_ALERTS:
                 raise _TooMuch(f"there are more than {MOST_ALERTS} alerts")
-            timeline = self.of[labels] = _Timeline({})
+            timeline = self.of[labels] = _Timeline()
             self.text += sum(len(name) + len(text) for name, text in labels)
         if timeline.annotations is not annotations:
-            self.text += _length(annotations) - _length(timeline.annotations)
+            self.text += sum(map(len, annotations.values()))
+            self.text -= sum(map(len, timeline.annotations.values()))
             timeline.annotations = annotations
             if self.text > MOST_TEXT:
                 raise _TooMuch(f"labels and annotations are longer than {MOST_TEXT >> 20} MiB")
         return timeline
 
-    def count_transition(self) -> None:
-        """Count a transition."""
+    def _add(self, timeline: _Timeline, state: str, value: str | None, now_ms: int) -> None:
         self.transitions += 1
         if self.transitions > MOST_TRANSITIONS:
             raise _TooMuch(f"alerts change their state more than {MOST_TRANSITIONS} times")
-
-
-def _length(annotations: dict[str, str]) -> int:
-    return sum(map(len, annotations.values()))
-
-
-@dataclass(slots=True)
-class _Timeline:
-    """The transitions of one alert."""
-
-    annotations: dict[str, str]
-    transitions: list[dict[str, Any]] = field(default_factory=list)
-    firing_since_ms: int | None = None
-    firing_ms: int = 0
-    fired: int = 0
+        timeline.transitions.append({"at": _time(now_ms), "state": state, "value": value})
+        if state == State.FIRING.value:
+            timeline.fired += 1
+            timeline.firing_since_ms = now_ms
+        elif timeline.firing_since_ms is not None:
+            timeline.firing_ms += now_ms - timeline.firing_since_ms
+            timeline.firing_since_ms = None
 
 
 @router.post("/test", dependencies=[READ_ONLY, SAMPLES], response_model=TriedOut)
@@ -126,8 +143,8 @@ async def try_rule(request: Request, body: TestRule) -> Response:
     if end_ms < start_ms:
         raise invalid("/end", "the end is before the start")
     steps = (end_ms - start_ms) // interval_ms + 1
-    if steps > context.settings.max_query_points:
-        most = context.settings.max_query_points
+    most = context.settings.max_query_points
+    if steps > most:
         raise invalid("/end", f"{steps} evaluations are more than {most}; try a shorter range")
 
     def work(cancellation: Cancellation) -> TriedOut:
@@ -170,12 +187,12 @@ def dry_run(
         within_budget(context, options, cancellation),
         cancellation=cancellation,
     )
-    group = Group("test", (_rule(body),), interval_ms, offset_ms, body.limit)
-    state = AlertState(_rule(body), group)
+    rule = library_rule(AlertRule(type=body.type, **columns_of(body)))
+    assert isinstance(rule, AlertingRule)
+    state = AlertState(rule, Group("test", (rule,), interval_ms, offset_ms, body.limit))
     timelines, problem, evaluations = _run(state, result, rules, offset_ms, cancellation)
-    last_ms = (
-        end_ms if evaluations == len(result.times_ms) else int(result.times_ms[evaluations - 1])
-    )
+    complete = evaluations == len(result.times_ms)
+    last_ms = end_ms if complete else int(result.times_ms[evaluations - 1])
     alerts = [_shown(labels, timeline, last_ms) for labels, timeline in timelines.of.items()]
     alerts.sort(key=lambda alert: (-alert.firing_seconds, sorted(alert.labels.items())))
     warnings = list(result.warnings)
@@ -189,9 +206,7 @@ def dry_run(
         alerts=alerts[:SHOWN],
         total_alerts=len(alerts),
         total_fired=sum(alert.fired for alert in alerts),
-        firing_at_end=sum(
-            1 for timeline in timelines.of.values() if timeline.firing_since_ms is not None
-        ),
+        firing_at_end=sum(one.firing_since_ms is not None for one in timelines.of.values()),
         truncated=len(alerts) > SHOWN,
         problem=problem,
         warnings=warnings,
@@ -221,7 +236,7 @@ def _run(
         try:
             found = state.labelled(vector, now_ms, replace(rules, timeout_s=left_s))
             state.advance(found, now_ms)
-            _add_transitions(timelines, before, state.alerts, now_ms)
+            timelines.step(before, state.alerts, now_ms)
         except QueryTimeout:
             return timelines, _late(now_ms), step
         except (EvaluationError, _TooMuch) as failure:
@@ -243,41 +258,6 @@ def _column(result: Result, step: int) -> Vector:
     return Vector(result.series.take(rows), result.values[rows, step], native)
 
 
-def _add_transitions(
-    timelines: _Timelines,
-    before: dict[Labels, State],
-    after: dict[Labels, ActiveAlert],
-    now_ms: int,
-) -> None:
-    for labels, alert in after.items():
-        timeline = timelines.get(labels, alert.annotations)
-        old = before.get(labels)
-        if alert.state is State.INACTIVE:
-            if old is State.FIRING:
-                timelines.count_transition()
-                _add(timeline, _RESOLVED, alert, now_ms)
-        elif old is not alert.state:
-            timelines.count_transition()
-            _add(timeline, alert.state.value, alert, now_ms)
-    for labels, old in before.items():
-        if labels not in after and old is State.PENDING:
-            timelines.count_transition()
-            timeline = timelines.of[labels]
-            timeline.transitions.append({"at": _time(now_ms), "state": _INACTIVE, "value": None})
-
-
-def _add(timeline: _Timeline, state: str, alert: ActiveAlert, now_ms: int) -> None:
-    timeline.transitions.append(
-        {"at": _time(now_ms), "state": state, "value": value_text(alert.value)}
-    )
-    if state == State.FIRING.value:
-        timeline.fired += 1
-        timeline.firing_since_ms = now_ms
-    elif timeline.firing_since_ms is not None:
-        timeline.firing_ms += now_ms - timeline.firing_since_ms
-        timeline.firing_since_ms = None
-
-
 def _shown(labels: Labels, timeline: _Timeline, end_ms: int) -> TriedAlert:
     firing = timeline.firing_ms
     if timeline.firing_since_ms is not None:
@@ -288,19 +268,6 @@ def _shown(labels: Labels, timeline: _Timeline, end_ms: int) -> TriedAlert:
         transitions=timeline.transitions,
         firing_seconds=firing / 1000,
         fired=timeline.fired,
-    )
-
-
-def _rule(body: RuleBody) -> AlertingRule:
-    named = {SEVERITY: body.severity, SERVICE: body.service}
-    labels = {name: text for name, text in named.items() if text} | body.labels
-    return AlertingRule(
-        body.name,
-        body.expr,
-        ms(body.for_),
-        ms(body.keep_firing_for),
-        labels,
-        dict(body.annotations),
     )
 
 

@@ -196,10 +196,10 @@ class _Evaluation:
         """Adjust loaded alerts: apply a longer `for`, and do not count outages."""
         moment, hold_ms = self.moment, state.rule.for_ms
         for alert in state.alerts.values():
+            since = alert.active_since_ms
             if alert.state is State.PENDING and moment.outage:
                 assert moment.last_ms is not None
                 gap = moment.time_ms - moment.last_ms
-                since = alert.active_since_ms
                 if gap > OUTAGE_TOLERANCE_MS:
                     alert.active_since_ms = moment.time_ms
                 elif hold_ms >= GRACE_PERIOD_MS:
@@ -208,10 +208,8 @@ class _Evaluation:
                     )
                 else:
                     alert.active_since_ms = since + gap
-            elif (
-                alert.state is State.FIRING and moment.time_ms - alert.active_since_ms < hold_ms
-            ):  # its `for` is longer now
-                alert.state, alert.fired_ms = State.PENDING, None
+            elif alert.state is State.FIRING and moment.time_ms - since < hold_ms:
+                alert.state, alert.fired_ms = State.PENDING, None  # its `for` is longer now
 
     def _policy_alert(
         self, state: AlertState, policy: str, reason: str, message: str = ""
@@ -245,14 +243,12 @@ class _Evaluation:
 def has_data(expr: str, at: Callable[[str], Vector]) -> bool:
     """Whether any selector of an expression finds a series; True without selectors."""
     nodes = list(walk(parse(expr)))
-    inside = {id(node.selector) for node in nodes if isinstance(node, MatrixSelector)}
+    ranges = [node for node in nodes if isinstance(node, MatrixSelector)]
+    inside = {id(node.selector) for node in ranges}
+    instants = [n for n in nodes if isinstance(n, VectorSelector) and id(n) not in inside]
     texts = [
-        f"count(last_over_time({format_expr(node)}))"
-        if isinstance(node, MatrixSelector)
-        else f"count({format_expr(node)})"
-        for node in nodes
-        if isinstance(node, MatrixSelector)
-        or (isinstance(node, VectorSelector) and id(node) not in inside)
+        *(f"count(last_over_time({format_expr(node)}))" for node in ranges),
+        *(f"count({format_expr(node)})" for node in instants),
     ]
     return not texts or any(len(at(text)) for text in texts)
 

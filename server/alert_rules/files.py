@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,13 +23,14 @@ from novaql.rules import (
 from novaql.server.alert_model.tables import AlertRule
 from novaql.server.alert_rules.checks import check_interval_ms
 from novaql.server.alert_rules.jobs import EVALUATE
+from novaql.server.alert_rules.lookup import rules_by_group
 from novaql.server.alert_rules.model import SERVICE, SEVERITY, labels_of_rule
 from novaql.server.alert_rules.schema import ImportedRulesOut, ImportRules
 from novaql.server.alert_rules.service import (
     NOT_OF_OBJECTIVES,
     default_interval_ms,
     drop,
-    group_row,
+    new_group,
     new_rule,
     schedule_deletion,
 )
@@ -37,8 +38,7 @@ from novaql.server.alert_rules.tables import RuleGroup
 from novaql.server.db.tenant_limits import check_limit, limit_reached
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Detail, Impossible, invalid, not_found
-from novaql.server.http.checks import checked
-from novaql.server.http.preparing import Preparation
+from novaql.server.http.preparing import Preparation, checked
 
 OWN = ("api/", "slo/")
 _Key = tuple[str, str, tuple[tuple[str, str], ...], int]
@@ -54,7 +54,15 @@ def _groups_of(preparation: Preparation) -> tuple[Group, ...]:
     body, settings = preparation.body, preparation.context.settings
     if body.file.startswith(OWN):
         raise invalid("/file", "names that begin with api/ or slo/ are the server's own")
-    groups = parse_groups(body.document, body.file, preparation.checkpoint)
+    try:
+        groups = read_rules(body.document, body.file, checkpoint=preparation.checkpoint).groups
+    except FileProblems as found:
+        details = [
+            Detail("/document", f"line {p.place.line}, column {p.place.column}: {p.message}")
+            for p in found.problems
+        ]
+        message = f"{body.file}: {details[0].message}"
+        raise Impossible(message, code="invalid_rule_file", details=details) from None
     most = settings.max_rule_groups
     if 0 < most < len(groups):
         what = f"the file has {len(groups)} rule groups, the tenant may have {most}"
@@ -99,22 +107,6 @@ def import_file(unit: Unit, body: ImportRules, groups: Sequence[Group]) -> Impor
     return out
 
 
-def parse_groups(
-    document: str, file: str, checkpoint: Callable[[], None] = lambda: None
-) -> tuple[Group, ...]:
-    """Parse the groups of a document. Raises `Impossible` with a detail for each problem."""
-    try:
-        return read_rules(document, file, checkpoint=checkpoint).groups
-    except FileProblems as found:
-        details = [
-            Detail("/document", f"line {p.place.line}, column {p.place.column}: {p.message}")
-            for p in found.problems
-        ]
-        raise Impossible(
-            f"{file}: {details[0].message}", code="invalid_rule_file", details=details
-        ) from None
-
-
 def replace_file(
     unit: Unit, file: str, groups: Sequence[Group], *, default_ms: int, managed: str
 ) -> dict[str, Any]:
@@ -126,7 +118,8 @@ def replace_file(
         select(RuleGroup).where(RuleGroup.file == file).with_for_update()
     ).scalars()
     known = {row.name: row for row in rows}
-    there = _rules_of_file(unit, file)
+    of_file = select(RuleGroup.id).where(RuleGroup.file == file)
+    there = rules_by_group(unit, AlertRule.group_id.in_(of_file))
     pairs: list[tuple[Group, RuleGroup]] = []
     times: dict[str, datetime] = {}
     for number, group in enumerate(groups):
@@ -135,7 +128,7 @@ def replace_file(
         if row is None:
             # Spread the first evaluations of a file's groups over the interval.
             turn = min(number * interval // max(len(groups), 1), 5_000)
-            row = group_row(unit, file=file, name=group.name, interval_ms=interval, later_ms=turn)
+            row = new_group(unit, file=file, name=group.name, interval_ms=interval, later_ms=turn)
             times[row.id] = row.anchor
         else:
             if row.interval_ms != interval:
@@ -147,23 +140,19 @@ def replace_file(
         pairs.append((group, row))
     unit.session.add_all(row for _, row in pairs)
     unit.session.flush()  # the rules reference these rows
-    made: list[str] = []
-    changed: list[str] = []
-    unchanged, gone = 0, []
+    made, changed, unchanged = [], [], 0
+    gone: list[tuple[str, AlertRule]] = []
     for group, row in pairs:
-        olds = there.pop(row.id, [])
-        left = dict(zip(_keys_of_rows(olds), olds, strict=True))
-        for position, (key, rule) in enumerate(zip(_keys(group.rules), group.rules, strict=True)):
+        left = _by_key(there.pop(row.id, ()))
+        for position, (key, rule) in enumerate(_by_key(group.rules).items()):
             name = f"{group.name}/{rule.name}"
-            old = left.pop(key, None)
-            fields = _fields(rule)
+            old, fields = left.pop(key, None), _fields(rule)
             if old is None:
                 new_rule(unit, row, position=position, managed=managed, **fields)
                 made.append(name)
                 continue
-            before = {field: getattr(old, field) for field in fields}
             old.position = position
-            if before == fields:
+            if all(getattr(old, field) == value for field, value in fields.items()):
                 unchanged += 1
                 continue
             for field, value in fields.items():
@@ -195,100 +184,79 @@ def export_yaml(unit: Unit, file: str | None) -> str:
     groups = unit.session.execute(statement).scalars().all()
     if file is not None and not groups:
         raise not_found("alert_rule_file", file, unit.tenant_name)
+    rules = rules_by_group(unit, AlertRule.group_id.in_(statement.with_only_columns(RuleGroup.id)))
     names: Counter[str] = Counter()
     written = []
     for group in groups:
         names[group.name] += 1
         repeated = f" ({names[group.name]})" if names[group.name] > 1 else ""
-        written.append(_group(group, group.name + repeated, _rules(unit, group)))
+        written.append(_group(group, group.name + repeated, rules.get(group.id, ())))
     text: str = yaml.safe_dump({"groups": written}, sort_keys=False, allow_unicode=True)
     return text
 
 
 def _group(group: RuleGroup, name: str, rules: Iterable[AlertRule]) -> dict[str, Any]:
-    out: dict[str, Any] = {"name": name, "interval": format_duration(group.interval_ms)}
-    if group.query_offset_ms is not None:
-        out["query_offset"] = format_duration(group.query_offset_ms)
-    if group.limit:
-        out["limit"] = group.limit
-    if group.labels:
-        out["labels"] = dict(group.labels)
-    out["rules"] = [_rule(rule) for rule in rules]
-    return out
+    offset = group.query_offset_ms
+    optional = {
+        "query_offset": None if offset is None else format_duration(offset),
+        "limit": group.limit,
+        "labels": dict(group.labels),
+    }
+    return {
+        "name": name,
+        "interval": format_duration(group.interval_ms),
+        **{key: value for key, value in optional.items() if value},
+        "rules": [_rule(rule) for rule in rules],
+    }
 
 
 def _rule(rule: AlertRule) -> dict[str, Any]:
-    kind = "record" if rule.type == "recording" else "alert"
-    out: dict[str, Any] = {kind: rule.name, "expr": rule.expr}
-    if rule.for_ms:
-        out["for"] = format_duration(rule.for_ms)
-    if rule.keep_firing_for_ms:
-        out["keep_firing_for"] = format_duration(rule.keep_firing_for_ms)
-    if labels := labels_of_rule(rule):
-        out["labels"] = labels
-    if rule.annotations:
-        out["annotations"] = dict(rule.annotations)
-    return out
+    fields = {
+        "record" if rule.type == "recording" else "alert": rule.name,
+        "expr": rule.expr,
+        "for": rule.for_ms and format_duration(rule.for_ms),
+        "keep_firing_for": rule.keep_firing_for_ms and format_duration(rule.keep_firing_for_ms),
+        "labels": labels_of_rule(rule),
+        "annotations": dict(rule.annotations),
+    }
+    return {key: value for key, value in fields.items() if value}
 
 
 def _fields(rule: Rule) -> dict[str, Any]:
-    if not isinstance(rule, AlertingRule):
-        return {
-            "type": "recording",
-            "name": rule.name,
-            "expr": rule.expr,
-            "labels": dict(rule.labels),
-            "annotations": {},
-        }
-    return {
-        "type": "alerting",
+    fields: dict[str, Any] = {
+        "type": _type(rule),
         "name": rule.name,
         "expr": rule.expr,
-        "for_ms": rule.for_ms,
-        "keep_firing_for_ms": rule.keep_firing_for_ms,
         "labels": dict(rule.labels),
-        "annotations": dict(rule.annotations),
-        # For filters and for display. A template has no value of the rule, only one for each alert.
-        "severity": _plain(rule.labels.get(SEVERITY)),
-        "service": _plain(rule.labels.get(SERVICE)),
+        "annotations": {},
     }
+    if isinstance(rule, AlertingRule):
+        fields |= {
+            "for_ms": rule.for_ms,
+            "keep_firing_for_ms": rule.keep_firing_for_ms,
+            "annotations": dict(rule.annotations),
+            # For filters and for display. A template has only a value for each alert.
+            "severity": _plain(rule.labels.get(SEVERITY)),
+            "service": _plain(rule.labels.get(SERVICE)),
+        }
+    return fields
 
 
 def _plain(text: str | None) -> str | None:
     return None if text is None or "{{" in text else text[:200]
 
 
-def _keys(rules: Sequence[Rule]) -> list[_Key]:
-    return _counted(
-        ("alerting" if isinstance(rule, AlertingRule) else "recording", rule.name, rule.labels)
-        for rule in rules
-    )
-
-
-def _keys_of_rows(rows: Sequence[AlertRule]) -> list[_Key]:
-    return _counted((row.type, row.name, row.labels) for row in rows)
-
-
-def _counted(found: Iterable[tuple[str, str, Any]]) -> list[_Key]:
+def _by_key(rules: Iterable[Any]) -> dict[_Key, Any]:
+    """Rules or rows by type, name and labels, and by their number among those that are alike."""
     seen: Counter[tuple[str, str, tuple[tuple[str, str], ...]]] = Counter()
-    keys = []
-    for kind, name, labels in found:
-        key = (kind, name, tuple(sorted(labels.items())))
-        keys.append((*key, seen[key]))
+    found = {}
+    for rule in rules:
+        kind = rule.type if isinstance(rule, AlertRule) else _type(rule)
+        key = (kind, rule.name, tuple(sorted(rule.labels.items())))
+        found[(*key, seen[key])] = rule
         seen[key] += 1
-    return keys
-
-
-def _rules_of_file(unit: Unit, file: str) -> dict[str, list[AlertRule]]:
-    """The rules of a file by group, in order."""
-    groups = select(RuleGroup.id).where(RuleGroup.file == file)
-    statement = select(AlertRule).where(AlertRule.group_id.in_(groups))
-    found: dict[str, list[AlertRule]] = {}
-    for rule in unit.session.execute(statement.order_by(AlertRule.position)).scalars():
-        found.setdefault(rule.group_id, []).append(rule)
     return found
 
 
-def _rules(unit: Unit, group: RuleGroup) -> Sequence[AlertRule]:
-    statement = select(AlertRule).where(AlertRule.group_id == group.id).order_by(AlertRule.position)
-    return unit.session.execute(statement).scalars().all()
+def _type(rule: Rule) -> str:
+    return "alerting" if isinstance(rule, AlertingRule) else "recording"

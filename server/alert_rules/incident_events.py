@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import select
 
 from novaql.server.alert_model import history
+from novaql.server.alert_model.batches import rows_by
 from novaql.server.alert_model.tables import Alert, AlertRule
 from novaql.server.alert_rules.alert_store import Change, Transition
 from novaql.server.clock import rfc3339
@@ -26,7 +27,6 @@ SHOWN = 10
 
 NO_INCIDENT = "no_incident"
 _ENDS = (Change.PENDING, Change.RESOLVED, Change.INACTIVE)
-_AT_ONCE = 500
 
 
 def publish(unit: Unit, transitions: Sequence[Transition], rules: Mapping[str, AlertRule]) -> None:
@@ -75,13 +75,9 @@ def _by_rule_and_service(
 def added(unit: Unit, event: EventEnvelope) -> None:
     """Alerts were added to an incident: set its id on those that are still in that episode."""
     fired = {one["id"]: one["fired_at"] for one in event.data["alerts"]}
-    ids = sorted(fired)
-    for start in range(0, len(ids), _AT_ONCE):
-        some = select(Alert).where(Alert.id.in_(ids[start : start + _AT_ONCE]))
-        held = some.order_by(Alert.id).with_for_update()
-        for alert in unit.session.execute(held).scalars():
-            if alert.fired_at is not None and _fired(alert) == fired[alert.id]:
-                alert.incident_id = event.data["incident_id"]
+    for alert in rows_by(unit, Alert.id, fired, lock=True):
+        if alert.fired_at is not None and _fired(alert) == fired[alert.id]:
+            alert.incident_id = event.data["incident_id"]
 
 
 def not_opened(unit: Unit, event: EventEnvelope) -> None:

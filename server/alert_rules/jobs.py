@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
@@ -16,12 +15,12 @@ from novaql.server.alert_model.tables import Alert, AlertChange, AlertRule
 from novaql.server.alert_rules import alert_store
 from novaql.server.alert_rules.evaluation import (
     EvaluationTime,
-    RuleState,
     Slots,
     evaluate_group,
     is_outage,
     set_back,
 )
+from novaql.server.alert_rules.lookup import rules_by_group
 from novaql.server.alert_rules.model import library_group
 from novaql.server.alert_rules.tables import RuleGroup
 from novaql.server.alert_rules.transitions import apply_transitions
@@ -41,32 +40,24 @@ RULE_TIMEOUT_S = 10.0
 INACTIVE_RETENTION, RESOLVED_RETENTION = timedelta(minutes=15), timedelta(days=30)
 
 
-@dataclass(slots=True)
-class _Loaded:
-    group: RuleGroup
-    rules: Sequence[AlertRule]
-    states: list[RuleState]
-
-
 def evaluate(job: JobRun) -> None:
     """Evaluate a group at its latest slot that is not in the future."""
     with job.read() as unit:
-        loaded = _load(unit, job.key)
+        group = unit.find(RuleGroup, job.key)
+        if group is None:
+            return
+        evaluated = _rules(unit, group.id)
+        states = alert_store.load(unit, evaluated, group.intended)
         now_ms = to_ms(unit.now())
-    if loaded is None:
-        return
-    group = loaded.group
+    settings = job.context.settings
     slots = Slots.of(
-        group.id,
-        to_ms(group.anchor),
-        group.interval_ms,
-        spread=job.context.settings.evaluations_spread,
+        group.id, to_ms(group.anchor), group.interval_ms, spread=settings.evaluations_spread
     )
     slot = slots.last(now_ms)
     last = None if group.evaluated_at is None else to_ms(group.evaluated_at)
     again = from_ms(slots.after(slot))
     if last is not None and last > max(slot, now_ms):  # the clock was set back
-        loaded.states = [set_back(one, slot, last - slot) for one in loaded.states]
+        states = [set_back(one, slot, last - slot) for one in states]
         last = None
     if last is not None and slot <= last:  # already evaluated in this interval
         with job.finish(again_at=again):
@@ -79,11 +70,11 @@ def evaluate(job: JobRun) -> None:
         slot, group.interval_ms, last, None if resumed is None else to_ms(resumed)
     )
     began = time.perf_counter()
-    library = library_group(group, loaded.rules, job.context.settings.max_rule_series)
+    library = library_group(group, evaluated, settings.max_rule_series)
     known = {key: list(series) for key, series in group.intended.items()}
 
     def intend(place: int, series: list[dict[str, str]]) -> None:
-        rule_id = loaded.rules[place].id
+        rule_id = evaluated[place].id
         known[rule_id] = [*known.get(rule_id, ()), *series]
         with job.note() as unit:
             current = unit.find(RuleGroup, group.id, lock=True)
@@ -91,7 +82,7 @@ def evaluate(job: JobRun) -> None:
                 current.intended = dict(known)
 
     rules_context = rule_context(job.context, job.cancellation)
-    results = evaluate_group(library, loaded.states, moment, rules_context, intend)
+    results = evaluate_group(library, states, moment, rules_context, intend)
     seconds = time.perf_counter() - began
     with job.finish(again_at=again) as unit:
         current = unit.find(RuleGroup, group.id, lock=True)
@@ -110,7 +101,7 @@ def evaluate(job: JobRun) -> None:
         settled = {rule.id for rule, new in zip(rules, results, strict=True) if new.wrote}
         if known:
             current.intended = {k: series for k, series in known.items() if k not in settled}
-        transitions = alert_store.save(unit, rules, loaded.states, results, at)
+        transitions = alert_store.save(unit, rules, states, results, at)
         apply_transitions(unit, transitions, {rule.id: rule for rule in rules})
 
 
@@ -141,15 +132,10 @@ def delete_ended(job: JobRun) -> None:
             ("inactive", INACTIVE_RETENTION),
             ("resolved", RESOLVED_RETENTION),
         ):
-            over = select(Alert.id).where(
-                Alert.state == state, Alert.resolved_at <= unit.now() - retention
-            )
-            unit.session.execute(delete(AlertChange).where(AlertChange.alert_id.in_(over)))
-            unit.session.execute(
-                delete(Alert).where(
-                    Alert.state == state, Alert.resolved_at <= unit.now() - retention
-                )
-            )
+            over = (Alert.state == state) & (Alert.resolved_at <= unit.now() - retention)
+            ids = select(Alert.id).where(over)
+            unit.session.execute(delete(AlertChange).where(AlertChange.alert_id.in_(ids)))
+            unit.session.execute(delete(Alert).where(over))
 
 
 def rule_context(context: ServerContext, cancellation: Cancellation | None = None) -> RuleContext:
@@ -166,19 +152,10 @@ def rule_context(context: ServerContext, cancellation: Cancellation | None = Non
     )
 
 
-def _load(unit: Unit, group_id: str) -> _Loaded | None:
-    group = unit.find(RuleGroup, group_id)
-    if group is None:
-        return None
-    rules = _rules(unit, group_id)
-    return _Loaded(group, rules, alert_store.load(unit, rules, group.intended))
-
-
 def _rules(unit: Unit, group_id: str) -> Sequence[AlertRule]:
     """The rules of a group that are not paused, in order."""
-    wanted = select(AlertRule).where(AlertRule.group_id == group_id, AlertRule.paused.is_(False))
-    statement = wanted.order_by(AlertRule.position)
-    return unit.session.execute(statement).scalars().all()
+    found = rules_by_group(unit, AlertRule.group_id == group_id, AlertRule.paused.is_(False))
+    return found.get(group_id, [])
 
 
 KINDS = (

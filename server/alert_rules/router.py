@@ -32,7 +32,7 @@ from novaql.server.http.dependencies import (
     ResourceId,
     UnitOfWork,
 )
-from novaql.server.http.pagination import Key
+from novaql.server.http.pagination import Key, equal_to
 from novaql.server.http.routing import api_router, audited, cached
 
 router = api_router("/v1/alert-rules", "alerts")
@@ -45,10 +45,7 @@ _FILTERS = ("type", "name", "service", "severity", "health", "paused")
 @cached(by="rows")
 def list_rules(unit: UnitOfWork, pages: Pages, query: Annotated[RuleQuery, Query()]) -> RulesOut:
     """The rules, with their thresholds, routing and current states."""
-    statement = select(AlertRule)
-    for name in _FILTERS:
-        if (wanted := getattr(query, name)) is not None:
-            statement = statement.where(getattr(AlertRule, name) == wanted)
+    statement = select(AlertRule).where(*equal_to(AlertRule, query, *_FILTERS))
     for name, column in (("file", RuleGroup.file), ("group", RuleGroup.name)):
         if (wanted := getattr(query, name)) is not None:
             groups = select(RuleGroup.id).where(column == wanted)
@@ -66,7 +63,7 @@ def create_rule(unit: UnitOfWork, body: RuleBody, response: Response) -> RuleOut
     does not return an instant vector is a 422; a parse error has line and column. Recording rules
     have `type: recording`.
     """
-    rule, _ = service.create(unit, body)
+    rule = service.create(unit, body)
     response.headers["Location"] = f"/v1/alert-rules/{rule.id}"
     return _one(unit, rule)
 
@@ -137,8 +134,7 @@ def change_rule(
     become pending again. `paused: true` ends the rule's alerts and series; `paused: false` resumes
     evaluation.
     """
-    rule, _ = service.change(unit, id, body, seen, checked_version)
-    return _one(unit, rule)
+    return _one(unit, service.change(unit, id, body, seen, checked_version))
 
 
 @router.delete(

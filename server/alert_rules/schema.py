@@ -8,7 +8,15 @@ from pydantic import ConfigDict, Field
 
 from novaql.server.alert_model.shapes import Labels, ShortText
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import Body, Duration, Listed, PolicyId, ResponseModel, Timestamp
+from novaql.server.http.shapes import (
+    Body,
+    Duration,
+    Listed,
+    PolicyId,
+    ResponseModel,
+    Timestamp,
+    example,
+)
 from novaql.server.notifications.schema import DestinationOut
 
 ChannelNames = Annotated[
@@ -33,21 +41,14 @@ RuleName = Annotated[
 class RuleBody(Body):
     """A rule. Labels and annotations are templates, as in Prometheus: `{{ $labels.instance }}`."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        allow_inf_nan=False,
-        serialize_by_alias=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "InstanceDown",
-                    "expr": "up == 0",
-                    "for": "5m",
-                    "severity": "page",
-                    "annotations": {"summary": "{{ $labels.instance }} is down"},
-                }
-            ]
-        },
+    model_config = example(
+        {
+            "name": "InstanceDown",
+            "expr": "up == 0",
+            "for": "5m",
+            "severity": "page",
+            "annotations": {"summary": "{{ $labels.instance }} is down"},
+        }
     )
 
     name: RuleName = Field(description="`alertname`, or the metric that a recording rule writes")
@@ -85,12 +86,7 @@ class RuleBody(Body):
 class RulePatch(Body):
     """Changes to a rule, made from its `version`. Omitted fields do not change."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        allow_inf_nan=False,
-        serialize_by_alias=True,
-        json_schema_extra={"examples": [{"version": 1, "for": "10m"}]},
-    )
+    model_config = example({"version": 1, "for": "10m"})
 
     version: int | None = Field(None, ge=1, description="or If-Match")
     name: RuleName | None = None
@@ -146,8 +142,6 @@ class CountsOut(ResponseModel):
 class RuleOut(ResponseModel):
     """A rule, with the result of its last evaluation."""
 
-    model_config = ConfigDict(serialize_by_alias=True)
-
     id: str
     type: RuleType
     name: str
@@ -201,9 +195,7 @@ _FILE = """groups:
 class ImportRules(Body):
     """A Prometheus rule file. It replaces an earlier import with the same name."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"file": "node.yml", "document": _FILE}]}
-    )
+    model_config = example({"file": "node.yml", "document": _FILE})
 
     file: Annotated[
         str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
@@ -241,8 +233,6 @@ class TriedRule(RuleBody):
 
 class TestRule(Body):
     """A rule, and a past range to test it over. Nothing is stored, and no notification is sent."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
 
     rule: TriedRule
     start: Timestamp

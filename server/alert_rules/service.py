@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import delete, select
 
-from novaql.server.alert_model.tables import Alert, AlertRule
+from novaql.server.alert_model.tables import AlertRule
 from novaql.server.alert_rules import alert_store
-from novaql.server.alert_rules.alert_store import written_by
-from novaql.server.alert_rules.checks import PLAIN, ms, patched
+from novaql.server.alert_rules.checks import PLAIN, columns_of, ms, patched
 from novaql.server.alert_rules.jobs import EVALUATE, FORGET, RETIRE
 from novaql.server.alert_rules.schema import RuleBody, RulePatch
 from novaql.server.alert_rules.tables import RuleGroup
@@ -24,11 +24,15 @@ from novaql.server.ids import new_id
 from novaql.server.notifications.dispatch import REGROUP
 from novaql.server.notifications.lookup import check_channels
 
+_SHOWN = (
+    *("id", "type", "name", "expr", "for_ms", "keep_firing_for_ms", "labels"),
+    *("annotations", "channels", "managed", "version"),
+)
 NOT_OF_OBJECTIVES = ~AlertRule.managed.startswith(SLO)
 """Selects the rules that count towards the tenant's limit; objectives create the others."""
 
 
-def create(unit: Unit, body: RuleBody) -> tuple[AlertRule, RuleGroup]:
+def create(unit: Unit, body: RuleBody) -> AlertRule:
     """Create a checked rule in its own group. Evaluation starts now."""
     check_channels(unit, body.channels, "/channels")
     check_references(unit, body, body.model_fields_set)
@@ -40,31 +44,22 @@ def create(unit: Unit, body: RuleBody) -> tuple[AlertRule, RuleGroup]:
         file=f"api/{rule_id}",
         name=body.name,
         interval_ms=ms(body.interval) or default_interval_ms(unit),
-        query_offset_ms=None if body.query_offset is None else ms(body.query_offset),
-        limit=body.limit,
     )
-    rule = new_rule(
-        unit,
-        group,
-        rule_id=rule_id,
-        type=body.type,
-        name=body.name,
-        expr=body.expr,
-        for_ms=ms(body.for_),
-        keep_firing_for_ms=ms(body.keep_firing_for),
-        labels=dict(body.labels),
-        annotations=dict(body.annotations),
-        channels=list(body.channels),
-        **{name: getattr(body, name) for name in PLAIN},
-    )
+    group.query_offset_ms = None if body.query_offset is None else ms(body.query_offset)
+    group.limit = body.limit
+    unit.session.add(group)
     unit.session.flush()
-    unit.audit("alert_rule.create", ("alert_rule", rule.id), after=snapshot(rule, group))
-    return rule, group
+    unit.enqueue(EVALUATE, key=group.id, run_at=group.anchor)
+    schedule_deletion(unit)
+    rule = new_rule(unit, group, rule_id=rule_id, type=body.type, **columns_of(body))
+    unit.session.flush()
+    unit.record(rule, "alert_rule.create", None, partial(snapshot, group))
+    return rule
 
 
 def change(
     unit: Unit, rule_id: str, body: RulePatch, seen: int | None, checked_version: int
-) -> tuple[AlertRule, RuleGroup]:
+) -> AlertRule:
     """Change a rule. Alerts whose labels do not change continue.
 
     seen             the version in If-Match, if the request has one
@@ -75,36 +70,29 @@ def change(
     unit.expect(rule, body.version if seen is None else seen)
     if rule.version != checked_version:
         raise VersionConflict(f"{rule.id} was changed while the request was checked")
-    before = snapshot(rule, group)
+    before = snapshot(group, rule)
     given = body.model_fields_set
     whole = patched(rule, group, body)
     check_channels(unit, whole.channels, "/channels")
     changed = [name for name in PLAIN if getattr(whole, name) != getattr(rule, name)]
     check_references(unit, whole, changed)
-    rule.name, rule.expr = whole.name, whole.expr
-    rule.for_ms, rule.keep_firing_for_ms = ms(whole.for_), ms(whole.keep_firing_for)
-    rule.labels, rule.annotations = dict(whole.labels), dict(whole.annotations)
-    rule.channels = list(whole.channels)
     if whole.paused and not rule.paused:
         end(unit, [rule], note="the rule was paused")
         rule.series = 0
-    for name in PLAIN:
-        setattr(rule, name, getattr(whole, name))
+    for name, value in columns_of(whole).items():
+        setattr(rule, name, value)
     if "interval" in given:
         group.interval_ms = ms(whole.interval) or default_interval_ms(unit)
         group.anchor = unit.now()
     if "query_offset" in given:
         group.query_offset_ms = None if whole.query_offset is None else ms(whole.query_offset)
     group.limit = whole.limit
-    unit.touch(rule)
     unit.touch(group)
     unit.enqueue(EVALUATE, key=group.id)
     if "channels" in given:
         unit.enqueue(REGROUP, key="all")
-    unit.audit(
-        "alert_rule.update", ("alert_rule", rule.id), before=before, after=snapshot(rule, group)
-    )
-    return rule, group
+    unit.record(rule, "alert_rule.update", before, partial(snapshot, group))
+    return rule
 
 
 def remove(unit: Unit, rule_id: str) -> None:
@@ -113,7 +101,7 @@ def remove(unit: Unit, rule_id: str) -> None:
     if rule.managed.startswith("slo:"):
         raise Conflict("the rule belongs to an objective; remove that", code="rule_is_managed")
     group = unit.get(RuleGroup, rule.group_id, "alert_rule")
-    before = snapshot(rule, group)
+    before = snapshot(group, rule)
     drop(unit, [rule])
     unit.audit("alert_rule.delete", ("alert_rule", rule_id), before=before)
 
@@ -137,16 +125,14 @@ def drop(unit: Unit, rules: Sequence[AlertRule], *, note: str = "the rule was re
 def end(unit: Unit, rules: Sequence[AlertRule], *, note: str) -> None:
     """Resolve the alerts of rules, and enqueue a job that ends their series."""
     ids = [rule.id for rule in rules]
-    live = unit.session.execute(
-        select(Alert).where(Alert.rule_id.in_(ids), Alert.state.in_(alert_store.LIVE))
-    ).scalars()
-    series = [*written_by(live), *alert_store.delete_recorded(unit, ids)]
+    live = alert_store.live(unit, ids)
+    series = [*alert_store.written_by(live), *alert_store.delete_recorded(unit, ids)]
     of_rules = RuleGroup.id.in_({rule.group_id for rule in rules})
     for group in unit.session.execute(select(RuleGroup).where(of_rules)).scalars():
         if group.intended:
             series += [labels for rule_id in ids for labels in group.intended.get(rule_id, ())]
             group.intended = {k: v for k, v in group.intended.items() if k not in ids}
-    transitions = alert_store.resolve_all(unit, ids, unit.now(), note)
+    transitions = alert_store.resolve(unit, live, note)
     apply_transitions(unit, transitions, {rule.id: rule for rule in rules})
     unit.session.flush()
     if series:
@@ -154,41 +140,19 @@ def end(unit: Unit, rules: Sequence[AlertRule], *, note: str) -> None:
 
 
 def new_group(
-    unit: Unit,
-    *,
-    file: str,
-    name: str,
-    interval_ms: int,
-    query_offset_ms: int | None = None,
-    limit: int = 0,
-) -> RuleGroup:
-    """Add a group. Evaluation starts now."""
-    group = group_row(unit, file=file, name=name, interval_ms=interval_ms)
-    group.query_offset_ms, group.limit = query_offset_ms, limit
-    unit.session.add(group)
-    unit.session.flush()
-    unit.enqueue(EVALUATE, key=group.id, run_at=group.anchor)
-    schedule_deletion(unit)
-    return group
-
-
-def group_row(
     unit: Unit, *, file: str, name: str, interval_ms: int, later_ms: int = 0
 ) -> RuleGroup:
     """The row of a new group. Its first evaluation is `later_ms` from now."""
-    now = unit.now()
     return RuleGroup(
         id=new_id("grp"),
-        created_at=now,
-        updated_at=now,
-        version=1,
+        created_at=unit.now(),
         file=file,
         name=name,
         interval_ms=interval_ms,
         query_offset_ms=None,
         limit=0,
         labels={},
-        anchor=now + timedelta(milliseconds=later_ms),
+        anchor=unit.now() + timedelta(milliseconds=later_ms),
     )
 
 
@@ -204,8 +168,6 @@ def new_rule(
     rule = AlertRule(
         id=new_id("rule") if rule_id is None else rule_id,
         created_at=unit.now(),
-        updated_at=unit.now(),
-        version=1,
         group_id=group.id,
         position=position,
         **{"channels": [], **fields},
@@ -232,16 +194,10 @@ def default_interval_ms(unit: Unit) -> int:
     return round(usual_s * 1000)
 
 
-def snapshot(rule: AlertRule, group: RuleGroup) -> dict[str, Any]:
+def snapshot(group: RuleGroup, rule: AlertRule) -> dict[str, Any]:
     """A rule as the audit log stores it."""
     return {
-        **{
-            name: getattr(rule, name)
-            for name in (
-                *("id", "type", "name", "expr", "for_ms", "keep_firing_for_ms", "labels"),
-                *("annotations", "channels", "managed", "version", *PLAIN),
-            )
-        },
+        **{name: getattr(rule, name) for name in (*_SHOWN, *PLAIN)},
         "file": group.file,
         "group": group.name,
         "interval_ms": group.interval_ms,

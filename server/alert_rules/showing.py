@@ -17,7 +17,7 @@ from novaql.server.db.tenant_scope import Prepared
 from novaql.server.db.unit import Unit
 from novaql.server.notifications.lookup import destinations_for, routing_plan
 from novaql.server.notifications.routing_config import RoutingPlan
-from novaql.server.notifications.routing_service import destination_out
+from novaql.server.notifications.schema import DestinationOut
 
 _MS = timedelta(milliseconds=1)
 _GROUPS = Prepared(select(RuleGroup).where(RuleGroup.id.in_(bindparam("ids", expanding=True))))
@@ -56,39 +56,22 @@ def _shown(
     state = "firing" if firing else "pending" if pending else "inactive"
     labels = {**group.labels, **labels_of_rule(rule), "alertname": rule.name}
     found = destinations_for(plan, labels, rule.channels) if rule.type == "alerting" else []
-    return RuleOut.model_validate(
-        {
-            **{name: getattr(rule, name) for name in _SAME},
-            "for": rule.for_ms * _MS,
-            "keep_firing_for": rule.keep_firing_for_ms * _MS,
-            "interval": group.interval_ms * _MS,
-            "query_offset": None if group.query_offset_ms is None else group.query_offset_ms * _MS,
-            "limit": group.limit,
-            "file": group.file,
-            "group": group.name,
-            "managed": rule.managed or None,
-            "thresholds": thresholds_of(rule.expr),
-            "routing": [destination_out(one) for one in found],
-            "state": "unknown" if rule.evaluated_at is None else state,
-            "alerts": {"pending": pending, "firing": firing},
-            "last_error": rule.last_error or None,
-            "last_evaluated_at": rule.evaluated_at,
-            "evaluation_seconds": rule.evaluation_s,
-            "missed_evaluations": group.missed,
-        }
+    return RuleOut.of_row(
+        rule,
+        for_=rule.for_ms * _MS,
+        keep_firing_for=rule.keep_firing_for_ms * _MS,
+        interval=group.interval_ms * _MS,
+        query_offset=None if group.query_offset_ms is None else group.query_offset_ms * _MS,
+        limit=group.limit,
+        file=group.file,
+        group=group.name,
+        managed=rule.managed or None,
+        thresholds=list(thresholds_of(rule.expr)),
+        routing=[DestinationOut.of(one) for one in found],
+        state="unknown" if rule.evaluated_at is None else state,
+        alerts={"pending": pending, "firing": firing},
+        last_error=rule.last_error or None,
+        last_evaluated_at=rule.evaluated_at,
+        evaluation_seconds=rule.evaluation_s,
+        missed_evaluations=group.missed,
     )
-
-
-_SAME = (
-    *("id", "type", "name", "expr", "labels", "annotations", "severity", "service", "no_data"),
-    *(
-        "on_error",
-        "channels",
-        "escalation_policy_id",
-        "auto_incident",
-        "paused",
-        "health",
-        "series",
-    ),
-    *("created_at", "updated_at", "version"),
-)

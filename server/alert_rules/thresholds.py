@@ -10,14 +10,10 @@ from novaql.server.alert_rules.schema import ThresholdOut
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 
-def thresholds_of(expr: str) -> list[ThresholdOut]:
-    """The numbers in the comparisons of an expression, in order."""
-    return [ThresholdOut(op=op, value=value) for op, value in _comparisons(expr)]
-
-
 @lru_cache(maxsize=4096)
-def _comparisons(expr: str) -> tuple[tuple[str, float], ...]:
-    found: list[tuple[str, float]] = []
+def thresholds_of(expr: str) -> tuple[ThresholdOut, ...]:
+    """The numbers in the comparisons of an expression, in order."""
+    found: list[ThresholdOut] = []
     stack = [parse(expr)]
     while stack:
         node = stack.pop()
@@ -28,7 +24,7 @@ def _comparisons(expr: str) -> tuple[tuple[str, float], ...]:
         if str(node.op) in _COMPARISONS:
             number = _number(node.right)
             if number is not None:
-                found.append((str(node.op), number))
+                found.append(ThresholdOut(op=str(node.op), value=number))
                 continue
         stack += [node.right, node.left]
     return tuple(found)

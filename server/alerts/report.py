@@ -12,6 +12,7 @@ from sqlalchemy import select
 from novaql.language import format_expr, parse
 from novaql.server.alert_model.tables import Alert, AlertRule
 from novaql.server.alert_rules.alert_store import LIVE
+from novaql.server.alert_rules.lookup import rules_by_group
 from novaql.server.alert_rules.model import labels_of_rule
 from novaql.server.alert_rules.tables import RuleGroup
 from novaql.server.clock import rfc3339
@@ -45,9 +46,7 @@ def group_reports(unit: Unit) -> list[GroupReport]:
     alerts: dict[str, list[Alert]] = {}
     for alert in _live(unit):
         alerts.setdefault(alert.rule_id, []).append(alert)
-    rules: dict[str, list[AlertRule]] = {}
-    for rule in unit.session.execute(select(AlertRule).order_by(AlertRule.position)).scalars():
-        rules.setdefault(rule.group_id, []).append(rule)
+    rules = rules_by_group(unit)
     statement = select(RuleGroup).order_by(RuleGroup.file, RuleGroup.name)
     found = []
     for group in unit.session.execute(statement).scalars():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query, Response
+from sqlalchemy import select
 
 from novaql.server.alert_model.tables import Alert
 from novaql.server.alerts import service
@@ -18,19 +19,27 @@ from novaql.server.alerts.schema import (
 )
 from novaql.server.alerts.showing import alert_detail, alert_out
 from novaql.server.http.dependencies import OPERATOR, READ_ONLY, Pages, ResourceId, UnitOfWork
+from novaql.server.http.pagination import Key, equal_to
 from novaql.server.http.routing import api_router, audited
 from novaql.server.notifications.lookup import routing_plan
 from novaql.server.silences.muting import Muting
 from novaql.server.silences.schema import SilenceOut
-from novaql.server.silences.showing import silence_out
 
 router = api_router("/v1/alerts", "alerts")
+
+KEYS = (Key(Alert.created_at, descending=True), Key(Alert.id))
 
 
 @router.get("", dependencies=[READ_ONLY])
 def list_alerts(unit: UnitOfWork, pages: Pages, query: Annotated[AlertQuery, Query()]) -> AlertsOut:
     """Alerts, newest first. `firing=true` selects those that fire now."""
-    page = service.find(unit, pages, query)
+    where = equal_to(Alert, query, "state", "service", "severity", "name", "rule_id")
+    if query.state is None:
+        where.append(Alert.state != "inactive")
+    if query.firing is not None:
+        fires = Alert.state == "firing"
+        where.append(fires if query.firing else ~fires)
+    page = pages.page(unit, select(Alert).where(*where), KEYS, query)
     muting = Muting.of(unit, routing_plan(unit))
     shown = [alert_out(alert, muting) for alert in page.rows]
     return AlertsOut(data=shown, next_cursor=page.next_cursor)
@@ -63,7 +72,7 @@ def silence_alert(
         response.headers["Location"] = f"/v1/silences/{row.id}"
     else:
         response.status_code = 200
-    return silence_out(row, unit.now())
+    return SilenceOut.of(row, unit.now())
 
 
 @router.delete("/{id}/silence", status_code=204, dependencies=[OPERATOR])
@@ -87,5 +96,4 @@ def notify_alert(unit: UnitOfWork, id: ResourceId) -> NotifiedOut:
     409 if the alert does not fire or is silenced; 429 if the previous call was moments ago.
     """
     made = service.notify(unit, id)
-    shown = [SentOut(id=row.id, channel=row.channel, status=row.status) for row in made]
-    return NotifiedOut(notifications=shown)
+    return NotifiedOut(notifications=[SentOut.of_row(row) for row in made])

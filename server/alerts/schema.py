@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from novaql.server.alert_model.shapes import ShortText
 from novaql.server.alert_rules.schema import RuleOut
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import Body, Duration, Listed, ResponseModel, Timestamp
+from novaql.server.http.shapes import Body, Duration, Listed, ResponseModel, Timestamp, example
 from novaql.server.notifications.schema import DestinationOut
 from novaql.server.silences.schema import Reason
 
@@ -86,13 +86,7 @@ class AlertsOut(Listed[AlertOut]):
 class SilenceAlert(Body):
     """The duration of a silence, and its reason."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"duration": "2h", "reason": "the disk is being replaced, see OPS-17"},
-            ]
-        }
-    )
+    model_config = example({"duration": "2h", "reason": "the disk is being replaced, see OPS-17"})
 
     duration: Duration | None = Field(
         None, description="1s to 366d; may be left out with `until_resolved`"

@@ -8,57 +8,44 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from novaql.server.alert_model import history
+from novaql.server.alert_model.identity import matchers_of_alert
 from novaql.server.alert_model.payload import alert_payload
 from novaql.server.alert_model.tables import Alert, AlertRule
-from novaql.server.alerts.schema import AlertQuery, SilenceAlert
+from novaql.server.alerts.schema import SilenceAlert
 from novaql.server.db.tables import Job
 from novaql.server.db.tenant_limits import DELIVERIES, PENDING_LIMIT, check_limit
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, NotFound, RateLimited, invalid
-from novaql.server.http.pages import Pager
-from novaql.server.http.pagination import Key, Page
 from novaql.server.notifications import dispatch
 from novaql.server.notifications.grouping import Reason
 from novaql.server.notifications.lookup import channels_named, destinations_for, routing_plan
 from novaql.server.notifications.tables import Notification
 from novaql.server.silences import repository
-from novaql.server.silences.model import InvalidSilence, checked_duration, checked_reason
+from novaql.server.silences.model import checked_duration, checked_reason
 from novaql.server.silences.muting import Muting
 from novaql.server.silences.tables import SilenceRow
-
-KEYS = (Key(Alert.created_at, descending=True), Key(Alert.id))
-
-
-def find(unit: Unit, pages: Pager, query: AlertQuery) -> Page[Alert]:
-    """A page of alerts, newest first."""
-    statement = select(Alert)
-    if query.state is not None:
-        statement = statement.where(Alert.state == query.state)
-    else:
-        statement = statement.where(Alert.state != "inactive")
-    if query.firing is not None:
-        fires = Alert.state == "firing"
-        statement = statement.where(fires if query.firing else ~fires)
-    for name in ("service", "severity", "name", "rule_id"):
-        if (wanted := getattr(query, name)) is not None:
-            statement = statement.where(getattr(Alert, name) == wanted)
-    return pages.page(unit, statement, KEYS, query)
 
 
 def silence(unit: Unit, alert_id: str, body: SilenceAlert) -> tuple[SilenceRow, bool]:
     """Silence one alert. Returns True if its own silence was not in force before."""
     alert = unit.get(Alert, alert_id, "alert", lock=True)
-    reason, ends_at = _reason(body.reason), None
+    reason, ends_at = checked_reason(body.reason), None
     if body.duration is not None:
-        ends_at = unit.now() + _duration(body.duration)
+        ends_at = unit.now() + checked_duration(body.duration)
     elif not body.until_resolved:
         raise invalid("/duration", "a duration is needed, or until_resolved")
     if body.until_resolved and alert.state not in ("pending", "firing"):
         raise Conflict("the alert is over, so it cannot resolve", code="alert_resolved")
-    row, new = repository.silence_alert(
-        unit, alert, ends_at, reason, until_resolved=body.until_resolved
+    row, new = repository.silence(
+        unit,
+        matchers_of_alert(alert.labels),
+        starts_at=unit.now(),
+        ends_at=ends_at,
+        reason=reason,
+        alert=alert,
+        until_resolved=body.until_resolved,
     )
-    unit.session.flush()
+    history.record(unit, alert, "silenced", reason)
     unit.audit("alert.silence", ("alert", alert.id), after=repository.snapshot(row))
     unit.publish(
         "alert.silenced", {"alert": alert_payload(alert), "silence": repository.snapshot(row)}
@@ -74,9 +61,8 @@ def unsilence(unit: Unit, alert_id: str) -> list[str]:
         raise NotFound(f"Alert {alert.id} has no silence of its own.", code="silence_not_found")
     before = repository.snapshot(row)
     repository.lift(unit, row)
-    history.record(unit, alert, repository.LIFTED, "")
+    history.record(unit, alert, "unsilenced", "")
     dispatch.notify_again(unit, [alert.id])
-    unit.session.flush()
     unit.audit("alert.unsilence", ("alert", alert.id), before=before)
     unit.publish("alert.unsilenced", {"alert": alert_payload(alert), "silence": before})
     return Muting.of(unit, routing_plan(unit)).suppressing(alert.labels)
@@ -114,20 +100,6 @@ def notify(unit: Unit, alert_id: str) -> list[Notification]:
     history.record(unit, alert, "notified", f"by {unit.actor.name}")
     unit.audit("alert.notify", ("alert", alert.id), after={"channels": sorted(made)})
     return list(made.values())
-
-
-def _duration(duration: timedelta) -> timedelta:
-    try:
-        return checked_duration(duration)
-    except InvalidSilence as problem:
-        raise invalid("/duration", str(problem)) from None
-
-
-def _reason(text: str) -> str:
-    try:
-        return checked_reason(text)
-    except InvalidSilence as problem:
-        raise invalid("/reason", str(problem)) from None
 
 
 def _not_too_often(unit: Unit, alert: Alert) -> None:

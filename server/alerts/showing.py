@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, select
 
 from novaql.server.alert_model.tables import Alert, AlertChange, AlertRule
+from novaql.server.alert_rules.alert_store import LIVE
 from novaql.server.alert_rules.showing import shown_rules
 from novaql.server.alerts.schema import AlertDetailOut, AlertOut, HistoryEntry, RoutingOut
 from novaql.server.db.tenant_scope import Prepared
@@ -15,7 +16,6 @@ from novaql.server.db.unit import Unit
 from novaql.server.notifications.dispatch import group_id
 from novaql.server.notifications.lookup import destinations_for, routing_plan
 from novaql.server.notifications.routing_config import RoutingPlan
-from novaql.server.notifications.routing_service import destination_out
 from novaql.server.notifications.tables import NotificationGroup
 from novaql.server.silences.muting import Muting
 
@@ -30,15 +30,13 @@ _CHANGES = Prepared(
 
 def alert_out(alert: Alert, muting: Muting) -> AlertOut:
     """The wire shape of an alert."""
-    live = alert.state in ("pending", "firing")
-    return AlertOut(
-        **{name: getattr(alert, name) for name in _SAME},
+    silences = muting.silences_of(alert.labels)
+    return AlertOut.of_row(
+        alert,
         sub_state="recovering" if alert.recovering_since is not None else None,
         value=_value(alert.value),
-        silenced=bool(muting.silences_of(alert.labels)),
-        suppressed_by=muting.suppressing(alert.labels)
-        if live
-        else muting.silences_of(alert.labels),
+        silenced=bool(silences),
+        suppressed_by=muting.suppressing(alert.labels) if alert.state in LIVE else silences,
     )
 
 
@@ -68,10 +66,7 @@ def _value(text: str) -> float | str:
 
 def _history(unit: Unit, alert: Alert) -> list[HistoryEntry]:
     rows: Sequence[AlertChange] = _CHANGES.run(unit.session, alert_id=alert.id).scalars().all()
-    return [
-        HistoryEntry(at=r.at, type=r.type, value=_value(r.value) if r.value else None, note=r.note)
-        for r in rows
-    ]
+    return [HistoryEntry.of_row(r, value=_value(r.value) if r.value else None) for r in rows]
 
 
 def _routing(
@@ -82,19 +77,6 @@ def _routing(
         labels = one.group_labels(alert.labels)
         key = group_id(unit, one, labels)
         group = unit.find(NotificationGroup, key)
-        found.append(
-            RoutingOut(
-                **destination_out(one).model_dump(),
-                group=key,
-                group_labels=labels,
-                next_flush=None if group is None else group.next_flush,
-            )
-        )
+        flush = None if group is None else group.next_flush
+        found.append(RoutingOut.of(one, group=key, group_labels=labels, next_flush=flush))
     return found
-
-
-_SAME = (
-    *("id", "rule_id", "name", "state", "labels", "annotations", "service", "severity"),
-    *("started_at", "fired_at", "resolved_at", "notified_at", "incident_id"),
-    *("created_at", "updated_at", "version"),
-)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hmac
-from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import Query, Response
-from sqlalchemy import select
 from starlette.requests import Request
 
 from novaql.server.audit.schema import DownloadQuery
@@ -50,9 +49,8 @@ async def download_export(
     export = await context.pools.state.run(lambda: _opened(context, id, query))
     if export.content is None:
         raise Conflict("the export is still being written", code="export_pending")
-    packed = export.content
     content = await context.pools.state.run(
-        lambda: gzip.decompress(packed), tenant=export.tenant_id
+        partial(gzip.decompress, export.content), tenant=export.tenant_id
     )
     headers = {
         "Cache-Control": "no-store",
@@ -66,9 +64,7 @@ async def download_export(
 def _opened(context: ServerContext, export_id: str, query: DownloadQuery) -> AuditExport:
     refused = Forbidden("this URL opens nothing", code="invalid_signature")
     with context.database.read(None) as session:
-        export = session.execute(
-            select(AuditExport).where(AuditExport.id == export_id)
-        ).scalar_one_or_none()
+        export = session.get(AuditExport, export_id)
         if export is None:
             raise refused
         signed = signed_part(export.tenant_id, export.id, export.expires_at)
@@ -78,7 +74,8 @@ def _opened(context: ServerContext, export_id: str, query: DownloadQuery) -> Aud
         ]
         if not any(good) or int(query.expires) != to_ms(export.expires_at):
             raise refused
-        _refuse_late(context.clock.now(), export.expires_at)
+        if context.clock.now() >= export.expires_at:
+            raise Gone("this URL has expired; ask for the export again", code="export_expired")
         if context.access.accounts is not None:
             token = session.get(Token, export.token_id)
             creator = session.get(User, export.creator_id)
@@ -87,8 +84,3 @@ def _opened(context: ServerContext, export_id: str, query: DownloadQuery) -> Aud
         assert export.content is None or isinstance(export.content, bytes)  # loads deferred column
         session.expunge(export)
         return export
-
-
-def _refuse_late(now: datetime, expires: datetime) -> None:
-    if now >= expires:
-        raise Gone("this URL has expired; ask for the export again", code="export_expired")

@@ -18,7 +18,6 @@ from novaql.server.audit.schema import (
 from novaql.server.audit.tables import AuditExport
 from novaql.server.clock import to_ms
 from novaql.server.db.unit import Unit
-from novaql.server.http.checks import checked
 from novaql.server.http.dependencies import (
     ADMIN,
     READ_ONLY,
@@ -28,6 +27,7 @@ from novaql.server.http.dependencies import (
     ResourceId,
     UnitOfWork,
 )
+from novaql.server.http.preparing import checked
 from novaql.server.http.routing import api_router, audited, cached
 
 router = api_router("/v1/audit", "audit")
@@ -45,8 +45,7 @@ def list_entries(
 ) -> EntriesOut:
     """Search the audit log, newest entries first."""
     page = service.find(unit, pages, query)
-    shown = [AuditEntryOut.of(entry, caller.role) for entry in page.rows]
-    return EntriesOut(data=shown, next_cursor=page.next_cursor)
+    return EntriesOut.of(page, lambda entry: AuditEntryOut.of(entry, caller.role))
 
 
 @router.post(
@@ -91,6 +90,5 @@ def _shown(unit: Unit, export: AuditExport, base_url: str) -> ExportOut:
         expires = to_ms(export.expires_at)
         path = f"/v1/audit/exports/{export.id}/content"
         url = f"{base_url}{path}?expires={expires}&signature={signature}"
-    names = [name for name in ExportOut.model_fields if name != "download_url"]
-    shown = {name: getattr(export, name) for name in names}
-    return ExportOut.model_validate({**shown, "download_url": url})
+    names = ExportOut.model_fields.keys() - {"download_url"}
+    return ExportOut(**{name: getattr(export, name) for name in names}, download_url=url)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from novaql.server.audit.readable import reader_of
 from novaql.server.auth.roles import Role
 from novaql.server.crypto.redaction import WRITE_ONLY_URLS, with_short_urls
 from novaql.server.db.tables import AuditEntry
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import Body, Listed, ResponseModel, Timestamp
+from novaql.server.http.shapes import Body, Listed, ResponseModel, Timestamp, example
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Outcome = Literal["success", "denied", "failed"]
@@ -65,26 +65,19 @@ class AuditEntryOut(ResponseModel):
     @classmethod
     def of(cls, entry: AuditEntry, role: Role) -> AuditEntryOut:
         """Convert a row for clients with a role."""
-        shown = {
-            name: getattr(entry, name)
-            for name in cls.model_fields
-            if name not in ("actor", "target")
-        }
+        names = cls.model_fields.keys() - {"actor", "target"}
+        shown = {name: getattr(entry, name) for name in names}
         if not role.covers(reader_of(entry.target_type)):
             shown |= {"before": None, "after": None, "diff": []}
         elif entry.target_type in WRITE_ONLY_URLS:
             shown |= {name: with_short_urls(shown[name]) for name in ("before", "after", "diff")}
-        return cls.model_validate(
-            {
-                **shown,
-                "actor": {
-                    "type": entry.actor_type,
-                    "id": entry.actor_id,
-                    "name": entry.actor_name,
-                },
-                "target": {"type": entry.target_type, "id": entry.target_id},
-            }
-        )
+        shown["actor"] = {
+            "type": entry.actor_type,
+            "id": entry.actor_id,
+            "name": entry.actor_name,
+        }
+        shown["target"] = {"type": entry.target_type, "id": entry.target_id}
+        return cls.model_validate(shown)
 
 
 class EntriesOut(Listed[AuditEntryOut]):
@@ -103,12 +96,8 @@ class ExportFilters(Body):
 class CreateExport(Body):
     """The time range to export: `from` is inclusive, `to` is exclusive."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"from": "2026-04-01T00:00:00Z", "to": "2026-05-01T00:00:00Z", "format": "csv"}
-            ]
-        }
+    model_config = example(
+        {"from": "2026-04-01T00:00:00Z", "to": "2026-05-01T00:00:00Z", "format": "csv"}
     )
 
     from_: Timestamp = Field(alias="from")

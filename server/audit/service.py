@@ -21,12 +21,17 @@ from novaql.server.db.tables import AuditEntry
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
 from novaql.server.errors import invalid, not_found
-from novaql.server.http.pages import Pager
-from novaql.server.http.pagination import Key, Page
+from novaql.server.http.pagination import Key, Page, Pager
 from novaql.server.http.preparing import Preparation
-from novaql.server.ids import new_id
 
 KEYS = (Key(AuditEntry.at, descending=True), Key(AuditEntry.id, descending=True))
+_OLDEST_FIRST = (AuditEntry.at, AuditEntry.id)
+_FILTERS = {
+    "actor": AuditEntry.actor_id,
+    "target": AuditEntry.target_id,
+    "action": AuditEntry.action,
+    "outcome": AuditEntry.outcome,
+}
 LONGEST = timedelta(days=366)
 VALID = timedelta(hours=1)
 JOB = "audit.export"
@@ -34,12 +39,7 @@ JOB = "audit.export"
 
 def find(unit: Unit, pages: Pager, query: AuditQuery) -> Page[AuditEntry]:
     """A page of the audit log, newest entries first."""
-    wanted = {name: getattr(query, name) for name in ("actor", "target", "action", "outcome")}
-    statement = _filtered(wanted)
-    if query.since is not None:
-        statement = statement.where(AuditEntry.at >= query.since)
-    if query.until is not None:
-        statement = statement.where(AuditEntry.at < query.until)
+    statement = _entries(query.model_dump(), query.since, query.until)
     return pages.page(unit, statement, KEYS, query)
 
 
@@ -68,7 +68,7 @@ def prepare(preparation: Preparation) -> File | None:
         raise invalid("/to", "must be later than from")
     if body.to - body.from_ > LONGEST:
         raise invalid("/to", "an export covers at most 366 days")
-    wanted = _entries(body.filters.model_dump(exclude_none=True), body.from_, body.to)
+    wanted = _entries(body.filters.model_dump(), body.from_, body.to).order_by(*_OLDEST_FIRST)
     with preparation.read() as unit:
         counted = wanted.with_only_columns(func.count()).order_by(None)
         if unit.session.execute(counted).scalar_one() > preparation.context.tuning.export_at_once:
@@ -80,11 +80,9 @@ def create(unit: Unit, body: CreateExport, file: File | None, caller: Principal)
     """Create an export: ready with a file; without one, a job writes it. The export is audited."""
     now = unit.now()
     check_limit(unit, "max_audit_exports", AuditExport, AuditExport.expires_at > now)
-    export = AuditExport(
-        id=new_id("exp"),
-        created_at=now,
-        updated_at=now,
-        version=1,
+    export = unit.new(
+        AuditExport,
+        "exp",
         from_at=body.from_,
         to_at=body.to,
         format=body.format,
@@ -107,7 +105,7 @@ def create(unit: Unit, body: CreateExport, file: File | None, caller: Principal)
 def file_of(unit: Unit, export: AuditExport) -> File:
     """Write the file of an export from the entries of this transaction. This should be a read
     transaction, since its duration grows with the number of entries."""
-    wanted = _entries(export.filters, export.from_at, export.to_at)
+    wanted = _entries(export.filters, export.from_at, export.to_at).order_by(*_OLDEST_FIRST)
     return _file(unit, wanted, export.format, lambda: None)
 
 
@@ -152,23 +150,13 @@ def signed_part(tenant_id: str, export_id: str, expires: datetime) -> bytes:
     return f"GET\n{tenant_id}\n{export_id}\n{to_ms(expires)}".encode()
 
 
-def _entries(filters: Mapping[str, Any], begin: datetime, end: datetime) -> Select[AuditEntry]:
-    return (
-        _filtered(filters)
-        .where(AuditEntry.at >= begin, AuditEntry.at < end)
-        .order_by(AuditEntry.at, AuditEntry.id)
-    )
-
-
-def _filtered(wanted: Mapping[str, Any]) -> Select[AuditEntry]:
-    statement = select(AuditEntry)
-    columns = {
-        "actor": AuditEntry.actor_id,
-        "target": AuditEntry.target_id,
-        "action": AuditEntry.action,
-        "outcome": AuditEntry.outcome,
-    }
-    for name, column in columns.items():
-        if wanted.get(name) is not None:
-            statement = statement.where(column == wanted[name])
-    return statement
+def _entries(
+    filters: Mapping[str, Any], begin: datetime | None, end: datetime | None
+) -> Select[AuditEntry]:
+    found = select(AuditEntry)
+    for name, column in _FILTERS.items():
+        if filters.get(name) is not None:
+            found = found.where(column == filters[name])
+    if begin is not None:
+        found = found.where(AuditEntry.at >= begin)
+    return found if end is None else found.where(AuditEntry.at < end)

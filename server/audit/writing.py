@@ -52,13 +52,12 @@ def as_csv(entries: Iterable[AuditEntry]) -> Iterator[bytes]:
     """
     yield _row(COLUMNS)
     for entry in entries:
-        plain = _plain(entry)
-        yield _row([_cell(plain[name]) for name in COLUMNS])
+        yield _row(map(_cell, _plain(entry).values()))
 
 
 def _row(cells: Iterable[str]) -> bytes:
     out = io.StringIO(newline="")
-    csv.writer(out, lineterminator="\r\n").writerow(cells)
+    csv.writer(out).writerow(cells)
     return out.getvalue().encode()
 
 

@@ -97,16 +97,13 @@ class Accounts:
         if not used:
             return
         with self._database.write(None, durability="relaxed", visible=False) as session:
-            for token_id, at in used.items():
-                newer = (Token.last_used_at.is_(None)) | (Token.last_used_at < at)
-                session.execute(
-                    update(Token).where(Token.id == token_id, newer).values(last_used_at=at)
-                )
-            for user_id, at in active.items():
-                later = (User.last_active_at.is_(None)) | (User.last_active_at < at)
-                session.execute(
-                    update(User).where(User.id == user_id, later).values(last_active_at=at)
-                )
+            for column, times in ((Token.last_used_at, used), (User.last_active_at, active)):
+                table = column.class_
+                for key, at in times.items():
+                    earlier = column.is_(None) | (column < at)
+                    session.execute(
+                        update(table).where(table.id == key, earlier).values({column: at})
+                    )
             for tenant_id in sorted(tenants):
                 bump(session, tenant_id, _WRITTEN)
 

@@ -128,8 +128,6 @@ def add_admin(
                 id=new_id("usr"),
                 tenant_id=tenant_id,
                 created_at=now,
-                updated_at=now,
-                version=1,
                 email=email,
                 email_key=email.casefold(),
                 name=email.partition("@")[0],

@@ -108,41 +108,42 @@ class Quotas:
     def spend_at_once(self, wanted: Sequence[tuple[Quota, str]]) -> list[QuotaState] | None:
         """Spend one request of each quota for its key. None if this requires a read of the
         database."""
-        now = to_ms(self._clock.now())
-        chosen = [(quota, self._of(quota, key)) for quota, key in wanted]
-        for number, (_, taken) in enumerate(chosen):
-            with taken.lock:
-                ready = taken.spare > 0 and now <= taken.until_ms and now >= taken.last_ms
-                if ready:
-                    taken.spare -= 1
-            if not ready:
-                for _, earlier in chosen[:number]:
-                    with earlier.lock:
-                        earlier.spare += 1
-                return None
-        return [_state_of(quota, taken, now) for quota, taken in chosen]
+        states, lacking = self._spend(wanted, refill=False)
+        return states if lacking is None else None
 
     def spend(self, wanted: Sequence[tuple[Quota, str]]) -> list[QuotaState]:
         """Spend one request of each quota for its key. Raises `RateLimited`; no quota is spent
         then."""
-        spent: list[tuple[Quota, _Taken]] = []
+        states, lacking = self._spend(wanted, refill=True)
+        if lacking is not None:
+            raise limited([*states, lacking], [quota for quota, _ in wanted])
+        return states
+
+    def _spend(
+        self, wanted: Sequence[tuple[Quota, str]], *, refill: bool
+    ) -> tuple[list[QuotaState], QuotaState | None]:
+        """Return the states of the quotas, and that of the first one without a request. If there is
+        one, no quota is spent."""
         now = to_ms(self._clock.now())
+        spent: list[tuple[Quota, _Taken]] = []
+        lacking = None
         for quota, key in wanted:
             taken = self._of(quota, key)
             with taken.lock:
-                if taken.spare <= 0 or not taken.last_ms <= now <= taken.until_ms:
+                ready = taken.spare > 0 and taken.last_ms <= now <= taken.until_ms
+                if refill and not ready:
                     self._take(quota, key, taken, now)
-                if taken.spare > 0:
-                    taken.spare -= 1
-                    spent.append((quota, taken))
-                    continue
+                    ready = taken.spare > 0
+                if not ready:
+                    lacking = _state_of(quota, taken, now)
+                    break
+                taken.spare -= 1
+            spent.append((quota, taken))
+        if lacking is not None:
             for _, earlier in spent:
                 with earlier.lock:
                     earlier.spare += 1
-            states = [_state_of(q, t, now) for q, t in spent]
-            policy = [one for one, _ in wanted]
-            raise limited([*states, _state_of(quota, taken, now)], policy)
-        return [_state_of(quota, taken, now) for quota, taken in spent]
+        return [_state_of(quota, taken, now) for quota, taken in spent], lacking
 
     def forget(self, before: datetime) -> None:
         """Delete the counts of keys without a request since `before`."""

@@ -9,7 +9,7 @@ delay each request of another tenant by the time of all eighty.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, NamedTuple
 
 from novaql.server.pools.fair_queue import FairQueue
 
@@ -24,50 +24,45 @@ class Starts:
     def __init__(self, most: int, *, young_s: float = YOUNG_S) -> None:
         self.young_s = young_s
         self._most = most
-        self._queue: FairQueue[_Request] = FairQueue(most_active=most)
+        self._queue: FairQueue[_Start] = FairQueue(most_active=most)
 
     async def wait(self, tenant: str) -> None:
         """Wait until a request of a tenant may begin. The request ends with the task that waits."""
-        request = _Request(self, tenant)
+        task = asyncio.current_task()
+        assert task is not None
+        start = _Start(task, task.get_loop().create_future())
         if self._queue.active(tenant) < self._most:
             self._queue.enter(tenant)
-            request.begin()
+            self._begin(tenant, start)
         else:
-            self._queue.put(tenant, request)
-            await request.turn
+            self._queue.put(tenant, start)
+            await start.turn
 
-    def leave(self, tenant: str) -> None:
-        """Count a request of a tenant as ended or as no longer young, so that others may begin."""
+    def _begin(self, tenant: str, start: _Start) -> None:
+        def leave(_: object = None) -> None:
+            # If a task ends just as it stops being young, both callbacks are already scheduled.
+            if old.cancelled():
+                return
+            old.cancel()
+            start.task.remove_done_callback(leave)
+            self._leave(tenant)
+
+        start.turn.set_result(None)
+        start.task.add_done_callback(leave)
+        old = start.task.get_loop().call_later(self.young_s, leave)
+
+    def _leave(self, tenant: str) -> None:
+        """Count a request as ended or as no longer young, so that others may begin."""
         self._queue.leave(tenant)
         while (taken := self._queue.take()) is not None:
             if taken.item.turn.done():  # its client has disconnected
                 self._queue.leave(taken.tenant)
             else:
-                taken.item.begin()
+                self._begin(taken.tenant, taken.item)
 
 
-class _Request:
+class _Start(NamedTuple):
     """turn: done when the request may begin"""
 
-    def __init__(self, starts: Starts, tenant: str) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._starts = starts
-        self._tenant = tenant
-        self._task = task
-        self._left = False
-        self.turn: asyncio.Future[None] = task.get_loop().create_future()
-
-    def begin(self) -> None:
-        self.turn.set_result(None)
-        self._task.add_done_callback(self._leave)
-        self._old = self._task.get_loop().call_later(self._starts.young_s, self._leave, self._task)
-
-    def _leave(self, task: asyncio.Task[Any]) -> None:
-        # If a task ends just as it stops being young, both callbacks are already scheduled.
-        if self._left:
-            return
-        self._left = True
-        self._old.cancel()
-        task.remove_done_callback(self._leave)
-        self._starts.leave(self._tenant)
+    task: asyncio.Task[Any]
+    turn: asyncio.Future[None]

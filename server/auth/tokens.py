@@ -43,8 +43,6 @@ def issue(
         id=new_id("tok"),
         tenant_id=owner.tenant_id,
         created_at=now,
-        updated_at=now,
-        version=1,
         name=name,
         role=role.value,
         owner_id=owner.id,

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from novaql.server.catalog.tables import Service
 from novaql.server.db.unit import Unit
-from novaql.server.errors import Detail, Impossible, not_found
+from novaql.server.errors import Impossible, impossible, not_found
 
 
 def service_named(unit: Unit, name: str, *, lock: bool = False) -> Service:
@@ -39,8 +39,7 @@ def check_policy(policy_id: str, pointer: str) -> None:
 
 
 def _unknown(kind: str, pointer: str, message: str) -> Impossible:
-    details = [Detail(pointer, message)]
-    return Impossible(f"{pointer}: {message}", code=f"unknown_{kind}", details=details)
+    return impossible(pointer, message, f"unknown_{kind}")
 
 
 def services_held(unit: Unit, names: Collection[str]) -> frozenset[str]:

@@ -70,21 +70,14 @@ def patch(before: Any, after: Any, at: str = "") -> list[dict[str, Any]]:
     """Return the difference as a JSON Patch (RFC 6902). Lists are replaced as a whole."""
     if isinstance(before, dict) and isinstance(after, dict):
         found: list[dict[str, Any]] = []
-        for name in before:
+        for name in before | after:
             place = f"{at}/{name.replace('~', '~0').replace('/', '~1')}"
             if name not in after:
                 found.append({"op": "remove", "path": place})
+            elif name not in before:
+                found.append({"op": "add", "path": place, "value": after[name]})
             else:
                 found += patch(before[name], after[name], place)
-        found += [
-            {
-                "op": "add",
-                "path": f"{at}/{name.replace('~', '~0').replace('/', '~1')}",
-                "value": value,
-            }
-            for name, value in after.items()
-            if name not in before
-        ]
         return found
     if before == after and type(before) is type(after):
         return []

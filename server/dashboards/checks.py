@@ -11,12 +11,12 @@ from novaql import ArgumentError, QueryError, to_ms
 from novaql.server.dashboards.interpolation import check, references
 from novaql.server.dashboards.schema import COLUMNS, Grid, SaveDashboard, VariableIn
 from novaql.server.dashboards.variable_queries import VariableQuery, read_variable_query
-from novaql.server.errors import Detail, Impossible, invalid
+from novaql.server.errors import Impossible, impossible, invalid
 from novaql.server.http.preparing import Preparation
 
 BUILT_IN_DURATIONS = ("__interval", "__rate_interval", "__range")
 BUILT_IN_NUMBERS = ("__interval_ms", "__range_s", "__range_ms", "__from", "__to")
-_INTERVAL = re.compile(r"(?:\d{1,9}(?:ms|[smhdwy]))+", re.ASCII)
+INTERVAL = re.compile(r"(?:\d{1,9}(?:ms|[smhdwy]))+", re.ASCII)
 
 
 MOST_TRIES = 5_000
@@ -79,10 +79,7 @@ def check_query(pointer: str, text: str, variables: Sequence[VariableIn], tries:
         check(text, [*names, *BUILT_IN_DURATIONS, *BUILT_IN_NUMBERS], durations, tries.one)
     except QueryError as problem:
         place = f"line {problem.line}, column {problem.column}"
-        message = f"{problem.sentence} at {place}"
-        raise Impossible(
-            f"{pointer}: {message}", code="syntax_error", details=[Detail(pointer, message)]
-        ) from None
+        raise impossible(pointer, f"{problem.sentence} at {place}", "syntax_error") from None
 
 
 def _queries(body: SaveDashboard) -> Iterator[tuple[str, str]]:
@@ -134,7 +131,7 @@ def _check_variable(
     if not variable.values:
         raise invalid(f"{at}/values", "at least one is needed")
     for place, text in enumerate(variable.values):
-        if variable.type == "interval" and not _INTERVAL.fullmatch(text):
+        if variable.type == "interval" and not INTERVAL.fullmatch(text):
             raise invalid(f"{at}/values/{place}", "a duration like 5m is wanted")
     for text in variable.default:
         if text not in variable.values and not (variable.include_all and text == "$__all"):

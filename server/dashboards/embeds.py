@@ -11,11 +11,11 @@ from __future__ import annotations
 import hmac
 import html
 import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import Response
@@ -38,7 +38,7 @@ from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import User
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Origin, system_actor
-from novaql.server.errors import Detail, Forbidden, Gone, Impossible, not_found
+from novaql.server.errors import Forbidden, Gone, impossible, not_found
 from novaql.server.http.dependencies import (
     OPERATOR,
     READ_ONLY,
@@ -51,8 +51,7 @@ from novaql.server.http.dependencies import (
 from novaql.server.http.formats import MEDIA, format_of
 from novaql.server.http.request import context_of
 from novaql.server.http.routing import api_router, audited
-from novaql.server.http.shapes import Body, Duration, ResponseModel, Timestamp
-from novaql.server.ids import new_id
+from novaql.server.http.shapes import Body, Duration, ResponseModel, Timestamp, example
 from novaql.server.tenants.context import ServerContext
 
 router = api_router("/v1", "dashboards")
@@ -73,9 +72,7 @@ HostName = Annotated[
 class MakeEmbed(Body):
     """The origins that may frame the panel, and the expiry."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"origins": ["https://wiki.example"], "expires_in": "7d"}]}
-    )
+    model_config = example({"origins": ["https://wiki.example"], "expires_in": "7d"})
 
     origins: Annotated[list[HostName], Field(max_length=20)] = Field(
         default_factory=list, description="pages that may frame it; empty: none may"
@@ -93,11 +90,6 @@ class EmbedOut(ResponseModel):
     revoked_at: Timestamp | None
     created_at: Timestamp
     created_by: str
-
-    @classmethod
-    def of(cls, row: PanelEmbed) -> EmbedOut:
-        """The wire shape of a row."""
-        return cls.model_validate({name: getattr(row, name) for name in cls.model_fields})
 
 
 class MadeEmbed(EmbedOut):
@@ -135,19 +127,13 @@ def make_embed(
     lives = USUAL if body.expires_in is None else body.expires_in
     if not timedelta(0) < lives <= LONGEST:
         message = "more than nothing, and at most 366 days"
-        raise Impossible(
-            f"/expires_in: {message}",
-            code="invalid_expiry",
-            details=[Detail("/expires_in", message)],
-        )
+        raise impossible("/expires_in", message, "invalid_expiry")
     secret, now = secrets.token_urlsafe(32), unit.now()
     live = (PanelEmbed.revoked_at.is_(None), PanelEmbed.expires_at > now)
     check_limit(unit, "max_embeds", PanelEmbed, *live)
-    row = PanelEmbed(
-        id=new_id("emb"),
-        created_at=now,
-        updated_at=now,
-        version=1,
+    row = unit.new(
+        PanelEmbed,
+        "emb",
         panel_id=panel.id,
         origins=sorted(set(body.origins)),
         digest=digest_of(secret),
@@ -156,7 +142,7 @@ def make_embed(
     )
     unit.session.add(row)
     unit.session.flush()
-    shown = EmbedOut.of(row)
+    shown = EmbedOut.model_validate(row)
     unit.audit("panel.embed", ("panel", panel.id), after=shown.model_dump(mode="json"))
     base = f"{base_url}/v1/embeds/{row.id}"
     return MadeEmbed(
@@ -173,7 +159,7 @@ def list_embeds(unit: UnitOfWork, id: ResourceId) -> EmbedsOut:
     panel = unit.get(Panel, id, "panel")
     rows = select(PanelEmbed).where(PanelEmbed.panel_id == panel.id)
     found = unit.session.execute(rows.order_by(PanelEmbed.created_at, PanelEmbed.id)).scalars()
-    return EmbedsOut(data=[EmbedOut.of(row) for row in found])
+    return EmbedsOut(data=[EmbedOut.model_validate(row) for row in found])
 
 
 @router.delete("/panels/{id}/embeds/{embed_id}", status_code=204, dependencies=[OPERATOR])
@@ -184,10 +170,10 @@ def revoke_embed(unit: UnitOfWork, id: ResourceId, embed_id: ResourceId) -> None
     row = unit.get(PanelEmbed, embed_id, "embed", lock=True)
     if row.panel_id != panel.id:
         raise not_found("embed", row.id, unit.tenant_name)
-    before = EmbedOut.of(row).model_dump(mode="json")
+    before = EmbedOut.model_validate(row).model_dump(mode="json")
     row.revoked_at = row.revoked_at or unit.now()
     unit.touch(row)
-    after = EmbedOut.of(row).model_dump(mode="json")
+    after = EmbedOut.model_validate(row).model_dump(mode="json")
     unit.audit("panel.revoke_embed", ("panel", panel.id), before=before, after=after)
 
 
@@ -288,7 +274,8 @@ def _open(
         embed, tenant, maker = found
         if embed.revoked_at is not None or not _may_embed(context, embed, maker):
             raise refused
-        _refuse_late(context.clock.now(), embed.expires_at)
+        if context.clock.now() >= embed.expires_at:
+            raise Gone("this URL has expired", code="embed_expired")
         principal = Principal(
             id=embed.id,
             name="embedded panel",
@@ -316,8 +303,3 @@ def _may_embed(context: ServerContext, embed: PanelEmbed, maker: User | None) ->
             and embed.created_by == context.access.default_principal.user_id
         )
     return maker.status == "active" and Role(maker.role).covers(Role.OPERATOR)
-
-
-def _refuse_late(now: datetime, expires: datetime) -> None:
-    if now >= expires:
-        raise Gone("this URL has expired", code="embed_expired")

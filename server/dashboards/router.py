@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Query, Response
 from starlette.requests import Request
 
+from novaql.server.auth.roles import Principal
 from novaql.server.dashboards import service
 from novaql.server.dashboards.checks import Tries, check_dashboard, prepare_dashboard
 from novaql.server.dashboards.grafana_in import imported
@@ -27,8 +28,8 @@ from novaql.server.dashboards.schema import (
     VersionsOut,
 )
 from novaql.server.dashboards.tables import Dashboard, DashboardVersion
+from novaql.server.db.unit import Unit
 from novaql.server.errors import InvalidRequest, invalid
-from novaql.server.http.checks import checked
 from novaql.server.http.dependencies import (
     OPERATOR,
     READ_ONLY,
@@ -38,7 +39,7 @@ from novaql.server.http.dependencies import (
     ResourceId,
     UnitOfWork,
 )
-from novaql.server.http.preparing import Preparation
+from novaql.server.http.preparing import Preparation, checked
 from novaql.server.http.routing import api_router, audited, cached
 
 router = api_router("/v1/dashboards", "dashboards")
@@ -63,7 +64,7 @@ def list_dashboards(
     """The dashboards, with their owners and the times of their last change."""
     page = service.find(unit, pages, query)
     rows = service.rows_of(unit, page.rows)
-    return DashboardsOut(data=[rows[row.id] for row in page.rows], next_cursor=page.next_cursor)
+    return DashboardsOut(data=rows, next_cursor=page.next_cursor)
 
 
 @router.post(
@@ -83,12 +84,7 @@ def save_dashboard(
     `id` remains the same panel, even if it moves. Every query must parse with placeholders for its
     variables; the first query that does not is a 422 with line and column.
     """
-    dashboard, fresh = service.save(unit, body, caller, seen)
-    if fresh:
-        response.headers["Location"] = f"/v1/dashboards/{dashboard.id}"
-    else:
-        response.status_code = 200
-    return service.shown(unit, dashboard)
+    return service.shown(unit, _saved(unit, body, caller, seen, response))
 
 
 @router.post(
@@ -114,13 +110,9 @@ def import_dashboard(
         content = wanted.model_dump(mode="json", by_alias=True, exclude={"id", "version"})
         dashboard_id = version = None
     else:
-        dashboard, fresh = service.save(unit, wanted, caller, seen)
+        dashboard = _saved(unit, wanted, caller, seen, response)
         content = service.document(unit, dashboard)
         dashboard_id, version = dashboard.id, dashboard.version
-        if fresh:
-            response.headers["Location"] = f"/v1/dashboards/{dashboard.id}"
-        else:
-            response.status_code = 200
     return ImportedDashboardOut(
         id=dashboard_id,
         version=version,
@@ -183,6 +175,17 @@ def export_dashboard(
     return content
 
 
+def _saved(
+    unit: Unit, body: SaveDashboard, caller: Principal, seen: int | None, response: Response
+) -> Dashboard:
+    dashboard, fresh = service.save(unit, body, caller, seen)
+    if fresh:
+        response.headers["Location"] = f"/v1/dashboards/{dashboard.id}"
+    else:
+        response.status_code = 200
+    return dashboard
+
+
 def _read_import(preparation: Preparation) -> tuple[SaveDashboard, list[Note]]:
     body: ImportDashboard = preparation.body
     tries = Tries(preparation.checkpoint)
@@ -197,9 +200,4 @@ def _read_import(preparation: Preparation) -> tuple[SaveDashboard, list[Note]]:
 
 def _version(version: DashboardVersion, people: dict[str, PersonOut]) -> dict[str, Any]:
     title = str(version.document.get("title", ""))
-    return {
-        "number": version.number,
-        "at": version.at,
-        "by": people[version.by],
-        "title": title,
-    }
+    return {"number": version.number, "at": version.at, "by": people[version.by], "title": title}

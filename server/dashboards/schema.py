@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import Body, Duration, Listed, ResponseModel, Timestamp
+from novaql.server.http.shapes import Body, Duration, Listed, ResponseModel, Timestamp, example
 
 Title = Annotated[str, Field(max_length=500)]
 Long = Annotated[str, Field(max_length=10_000)]
@@ -147,7 +147,7 @@ class TimeRange(Body):
 class SaveDashboard(Body):
     """A whole dashboard. With an `id` it replaces that dashboard, from its `version`."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+    model_config = example(EXAMPLE)
 
     id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     version: int | None = Field(None, ge=1)
@@ -259,7 +259,7 @@ class VersionInFull(VersionOut):
 class ImportDashboard(Body):
     """A dashboard in Grafana's export format."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [GRAFANA_EXAMPLE]})
+    model_config = example(GRAFANA_EXAMPLE)
 
     dashboard: dict[str, Any]
     dry_run: bool = Field(False, description="only tell what would become of it")

@@ -22,9 +22,7 @@ from novaql.server.db.tables import User
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Impossible, not_found
-from novaql.server.http.pages import Pager
-from novaql.server.http.pagination import Key, Page
-from novaql.server.http.shapes import duration_text
+from novaql.server.http.pagination import Key, Page, Pager
 from novaql.server.ids import new_id
 
 KEYS = (Key(Dashboard.created_at), Key(Dashboard.id))
@@ -45,30 +43,19 @@ def find(unit: Unit, pages: Pager, query: DashboardQuery) -> Page[Dashboard]:
     return pages.page(unit, statement, KEYS, query)
 
 
-def rows_of(unit: Unit, dashboards: Sequence[Dashboard]) -> dict[str, DashboardRow]:
-    """The list entries of dashboards, by id."""
+def rows_of(unit: Unit, dashboards: Sequence[Dashboard]) -> list[DashboardRow]:
+    """The list entries of dashboards, in their order."""
     ids = [row.id for row in dashboards]
     counted = select(Panel.dashboard_id, func.count()).where(Panel.dashboard_id.in_(ids))
     counted = counted.group_by(Panel.dashboard_id)
     counts = {key: count for key, count in unit.session.execute(counted)}  # noqa: C416 - rows
-    people = people_of(
-        unit, {d.created_by for d in dashboards} | {d.updated_by for d in dashboards}
-    )
-    return {
-        row.id: DashboardRow(
-            id=row.id,
-            title=row.title,
-            tags=row.tags,
-            owner=people[row.created_by],
-            panel_count=counts.get(row.id, 0),
-            last_edited_at=row.updated_at,
-            last_edited_by=people[row.updated_by],
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-            version=row.version,
+    people = people_of(unit, (key for d in dashboards for key in (d.created_by, d.updated_by)))
+    return [
+        DashboardRow(
+            **_head(row, people), title=row.title, tags=row.tags, panel_count=counts.get(row.id, 0)
         )
         for row in dashboards
-    }
+    ]
 
 
 def people_of(unit: Unit, ids: Iterable[str]) -> dict[str, PersonOut]:
@@ -92,25 +79,20 @@ def save(
 
     seen  the version of If-Match; it has precedence over that of the body
     """
-    now, user = unit.now(), caller.user_id
     if body.id is None:
         check_limit(unit, "max_dashboards", Dashboard)
-        dashboard = Dashboard(
-            id=new_id("dash"), created_at=now, updated_at=now, version=1, created_by=user
-        )
+        dashboard = unit.new(Dashboard, "dash", created_by=caller.user_id)
         before, action = None, "dashboard.create"
     else:
         dashboard = unit.get(Dashboard, body.id, "dashboard", lock=True)
         unit.expect(dashboard, body.version if seen is None else seen)
         before, action = document(unit, dashboard), "dashboard.update"
-    dashboard.title, dashboard.description = body.title, body.description
+    content = body.model_dump(mode="json", by_alias=True, exclude={"id", "version", "panels"})
+    for column, value in content.items():
+        setattr(dashboard, column, value)
     dashboard.tags = sorted(set(body.tags))
     dashboard.tag_lines = "\n".join(["", *dashboard.tags, ""])
-    dashboard.variables = [v.model_dump(mode="json") for v in body.variables]
-    dashboard.annotations = [a.model_dump(mode="json") for a in body.annotations]
-    dashboard.refresh = None if body.refresh is None else duration_text(body.refresh)
-    dashboard.time_range = body.time_range.model_dump(mode="json", by_alias=True)
-    dashboard.updated_by = user
+    dashboard.updated_by = caller.user_id
     unit.session.add(dashboard)
     unit.session.flush()
     _save_panels(unit, dashboard, body.panels)
@@ -148,19 +130,20 @@ def document(unit: Unit, dashboard: Dashboard) -> dict[str, Any]:
 
 def shown(unit: Unit, dashboard: Dashboard) -> DashboardOut:
     """The wire shape of a whole dashboard."""
-    people = people_of(unit, {dashboard.created_by, dashboard.updated_by})
-    return DashboardOut.model_validate(
-        {
-            **document(unit, dashboard),
-            "id": dashboard.id,
-            "owner": people[dashboard.created_by],
-            "last_edited_by": people[dashboard.updated_by],
-            "last_edited_at": dashboard.updated_at,
-            "created_at": dashboard.created_at,
-            "updated_at": dashboard.updated_at,
-            "version": dashboard.version,
-        }
-    )
+    people = people_of(unit, (dashboard.created_by, dashboard.updated_by))
+    return DashboardOut.model_validate(document(unit, dashboard) | _head(dashboard, people))
+
+
+def _head(dashboard: Dashboard, people: Mapping[str, PersonOut]) -> dict[str, Any]:
+    return {
+        "id": dashboard.id,
+        "owner": people[dashboard.created_by],
+        "last_edited_by": people[dashboard.updated_by],
+        "last_edited_at": dashboard.updated_at,
+        "created_at": dashboard.created_at,
+        "updated_at": dashboard.updated_at,
+        "version": dashboard.version,
+    }
 
 
 def versions_of(unit: Unit, dashboard_id: str) -> list[DashboardVersion]:
@@ -203,9 +186,7 @@ def _save_panels(unit: Unit, dashboard: Dashboard, panels: Sequence[PanelIn]) ->
         known_id = panel.id or (alike.pop() if len(alike) == 1 else None)
         spec = panel.model_dump(mode="json", exclude={"id", "title"})
         if known_id is None:
-            now = unit.now()
-            row = Panel(id=new_id("pan"), created_at=now, updated_at=now, version=1)
-            row.dashboard_id = dashboard.id
+            row = unit.new(Panel, "pan", dashboard_id=dashboard.id)
             unit.session.add(row)
         else:
             row = known[known_id]

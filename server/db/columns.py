@@ -27,8 +27,8 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else from_ms(int(value))
 
 
-class _AnyText(TypeDecorator[str]):
-    """Text that is read back as it was written, with any characters (`texts.py`)."""
+class Text(TypeDecorator[str]):
+    """Text of any length, read back as it was written, with any characters (`texts.py`)."""
 
     impl: Any = sqlalchemy.Text
     cache_ok = True
@@ -40,14 +40,7 @@ class _AnyText(TypeDecorator[str]):
         return None if value is None else restored(value)
 
 
-class Text(_AnyText):
-    """Text of any length."""
-
-    impl = sqlalchemy.Text
-    cache_ok = True
-
-
-class String(_AnyText):
+class String(Text):
     """Text with a nominal limit of characters: `String(64)`.
 
     The database does not enforce the limit: SQLite never does, and PostgreSQL would count the

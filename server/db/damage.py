@@ -48,5 +48,5 @@ def need_not_lost(data: Path) -> None:
 
 
 def reason_of(problem: BaseException) -> str:
-    """Return the driver's error message."""
-    return str(getattr(problem, "orig", None) or problem)
+    """Return the message of the driver or the operating system."""
+    return str(getattr(problem, "orig", None) or getattr(problem, "strerror", None) or problem)

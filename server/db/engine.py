@@ -6,7 +6,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +24,6 @@ from novaql.server.db.texts import json_text, json_value
 from novaql.server.errors import InvalidRequest, ServerError, Unavailable
 
 Durability = Literal["full", "relaxed"]
-AfterCommit = Callable[[], None]
 _VERSIONS_OF = text(VERSIONS_OF.replace("?", ":tenant"))
 
 BUSY_MS = 30_000
@@ -39,8 +38,9 @@ _TOO_LARGE = "54000"
 """PostgreSQL: a value exceeds a limit, for example of an index entry."""
 
 _USED = "tables_used"
-_POOL = 24
 _COMMON: dict[str, Any] = {
+    "pool_size": 24,
+    "max_overflow": 8,
     "json_serializer": json_text,
     "json_deserializer": json_value,
     "hide_parameters": True,  # omits values of rows, including secrets, from errors and logs
@@ -113,7 +113,6 @@ class StateDatabase:
         visible     whether any answer depends on the changes; if so, the versions of the tables
                     increase
         """
-        after: list[AfterCommit] = []
         with self._turn if self.is_sqlite else nullcontext():
             if self.is_fallback and not self._came_back() and durability == "full":
                 raise Unavailable(
@@ -127,7 +126,6 @@ class StateDatabase:
                 immediate.connect() as connection,
                 self._session(connection, tenant_id) as session,
             ):
-                session.info["after_commit"] = after
                 before = _rows_changed(connection)
                 yield session
                 session.flush()
@@ -135,8 +133,6 @@ class StateDatabase:
                 if changed and visible and (before is None or before != _rows_changed(connection)):
                     bump(session, tenant_id, changed)
                 session.commit()
-        for call in after:
-            call()
 
     def refuse_changes(self, why: str) -> None:
         """Reject writing units until this process ends."""
@@ -215,19 +211,11 @@ class StateDatabase:
             import psycopg  # noqa: PLC0415 - a large driver, for one of the two databases
 
             log.debug("PostgreSQL by psycopg %s", psycopg.__version__)
-            engine = create_engine(
-                url, pool_size=_POOL, max_overflow=8, pool_pre_ping=True, **_COMMON
-            )
+            engine = create_engine(url, **_COMMON, pool_pre_ping=True)
             watch(engine)
             return engine
-        engine = create_engine(
-            url,
-            **_COMMON,
-            pool_size=_POOL,
-            max_overflow=8,
-            connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False},
-        )
-
+        arguments = {"timeout": BUSY_MS / 1000, "check_same_thread": False}
+        engine = create_engine(url, **_COMMON, connect_args=arguments)
         watch(engine)
 
         @event.listens_for(engine, "connect")
@@ -266,11 +254,6 @@ def tables_used(session: Session) -> TablesUsed:
     used = session.info[_USED]
     assert isinstance(used, TablesUsed)
     return used
-
-
-def after_commit(session: Session, call: AfterCommit) -> None:
-    """Register a callback that runs after the unit commits. It does not run after a rollback."""
-    session.info["after_commit"].append(call)
 
 
 @contextmanager

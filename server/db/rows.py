@@ -51,6 +51,10 @@ class Row(TenantRow):
     updated_at: Mapped[datetime]
     version: Mapped[int] = mapped_column(default=1)
 
+    def __init__(self, **values: Any) -> None:
+        """Create a row that has not changed since its creation."""
+        super().__init__(**{"updated_at": values.get("created_at"), "version": 1, **values})
+
 
 class Tenant(Base):
     """An isolated customer of the server, which owns all other rows.

@@ -19,8 +19,7 @@ class SqliteVersions:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-        self._index: WalIndex | None = None
+        self._open: tuple[sqlite3.Connection, WalIndex] | None = None
         self._former: list[WalIndex] = []
         self._last: dict[str, tuple[bytes | None, RowVersions]] = {}
         self.generation = 0
@@ -46,14 +45,13 @@ class SqliteVersions:
     def forget(self) -> None:
         """Invalidate all versions, because another file is the database from now on."""
         with self._lock:
-            connection, self._connection = self._connection, None
-            if self._index is not None:
-                self._former.append(self._index)
-                self._index = None
+            before, self._open = self._open, None
             self._last.clear()
             self.generation += 1
-        if connection is not None:
+        if before is not None:
+            connection, index = before
             connection.close()
+            self._former.append(index)
 
     def close(self) -> None:
         """Close the files. Call it after the process has closed every connection to the
@@ -63,9 +61,8 @@ class SqliteVersions:
         self._former.clear()
 
     def _opened(self, path: str) -> tuple[sqlite3.Connection, WalIndex]:
-        if self._connection is None:
-            self._connection = sqlite3.connect(path, timeout=0, check_same_thread=False)
-        if self._index is None:
-            self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            self._index = WalIndex(Path(path))
-        return self._connection, self._index
+        if self._open is None:
+            connection = sqlite3.connect(path, timeout=0, check_same_thread=False)
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            self._open = connection, WalIndex(Path(path))
+        return self._open

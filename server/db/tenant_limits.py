@@ -16,33 +16,7 @@ from sqlalchemy import ColumnElement, func, select, text
 from novaql.server.db.rows import TenantRow
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, Detail
-
-RESOURCES = {
-    "max_rules": "rules",
-    "max_rule_groups": "rule groups",
-    "max_silences": "silences that have not ended",
-    "max_channels": "notification channels",
-    "max_webhooks": "webhooks",
-    "max_dashboards": "dashboards",
-    "max_embeds": "embedded panels",
-    "max_tokens": "tokens",
-    "max_users": "users",
-    "max_user_groups": "groups of users",
-    "max_services": "services",
-    "max_slos": "objectives",
-    "max_open_incidents": "open incidents",
-    "max_audit_exports": "exports that have not expired",
-}
-"""Settings that limit a kind of resource, and the name of the kind."""
-
-GROWTH = {
-    "max_former_users": "deactivated users",
-    "max_group_members": "memberships in groups",
-    "max_pending_deliveries": "messages that wait to be delivered",
-    "max_incident_entries": "entries in a timeline",
-    "max_idempotency_keys": "Idempotency-Keys in 24 hours",
-}
-"""Settings that limit rows which are created with other resources, and the name of the kind."""
+from novaql.server.settings import RESOURCES
 
 PENDING_LIMIT = "max_pending_deliveries"
 DELIVERIES = ("webhooks.deliver", "alerts.deliver")
@@ -58,7 +32,7 @@ def check_limit(
 ) -> None:
     """Raise `Conflict` `limit_reached` unless the tenant may have `adds` more rows of a kind.
 
-    setting  the limit, one of `RESOURCES` or `GROWTH`; 0: unlimited
+    setting  the limit, one of `RESOURCES`; 0: unlimited
     where    selects the rows of the table that count
     """
     if adds > 0 and remaining(unit, setting, table, *where) < adds:
@@ -81,7 +55,7 @@ def remaining(
 def too_many(unit: Unit, setting: str) -> Conflict:
     """Return the error for one more row of a kind."""
     most: int = getattr(unit.settings, setting)
-    called = RESOURCES.get(setting) or GROWTH[setting]
+    called = RESOURCES[setting]
     return limit_reached(setting, f"the tenant may have {most} {called}", most)
 
 

@@ -48,11 +48,8 @@ def tenant_of(session: Session) -> str:
 
 def by_id(session: Session, table: type[AnyRow], key: str) -> AnyRow | None:
     """Return the row of the session's tenant with an id."""
-    if session.info.get(_TENANT) is None:
-        return session.execute(select(table).where(table.id == key)).scalar_one_or_none()
-    found: AnyRow | None = (
-        _by_id(cast(Hashable, table)).run(session, of_id=key).scalar_one_or_none()
-    )
+    rows = _by_id(cast(Hashable, table)).run(session, of_id=key)
+    found: AnyRow | None = rows.scalar_one_or_none()
     return found
 
 

@@ -7,7 +7,7 @@ both use units, so a use case serves either.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from novaql.server.clock import Clock, rfc3339
 from novaql.server.crypto.redaction import Snapshot, hidden, patch, shown_url
 from novaql.server.crypto.sealing import CannotUnseal, SealingKeys, is_sealed
+from novaql.server.db.batches import batches
 from novaql.server.db.rows import Row, TenantRow
 from novaql.server.db.tables import AuditEntry, Event, Job
 from novaql.server.db.tenant_scope import by_id
@@ -25,7 +26,6 @@ from novaql.server.ids import new_id
 from novaql.server.settings import Settings
 
 AnyRow = TypeVar("AnyRow", bound=Row)
-_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,10 @@ class Unit:
         if row is None:
             raise not_found(kind, key, self.tenant_name)
         return row
+
+    def new(self, table: type[AnyRow], prefix: str, **columns: Any) -> AnyRow:
+        """Return a new row with an id of this prefix. The caller adds it to the session."""
+        return table(id=new_id(prefix), created_at=self.now(), **columns)
 
     def expect(self, row: Row, version: int | None) -> None:
         """Raise `VersionConflict` unless the row has the version that the client last read."""
@@ -180,11 +184,7 @@ class Unit:
                     "id": entry_id,
                     "at": rfc3339(now),
                     "action": action,
-                    "actor": {
-                        "type": self.actor.type,
-                        "id": self.actor.id,
-                        "name": self.actor.name,
-                    },
+                    "actor": asdict(self.actor),
                     "target": {"type": target[0], "id": target[1]},
                     "request_id": self.origin.request_id,
                 },
@@ -217,74 +217,48 @@ class Unit:
         key: str | None = None,
         payload: Mapping[str, Any] | None = None,
         run_at: datetime | None = None,
-    ) -> str:
-        """Add a job that is due at a time (default: now). Return its id.
+    ) -> None:
+        """Add a job that is due at a time (default: now).
 
         key  the subject of the job. A kind has one job for each key: a second call changes its time
              and payload. None: a separate job
         """
         at = self.now() if run_at is None else run_at
-        if key is not None:
-            known = self.session.execute(
-                select(Job).where(Job.kind == kind, Job.key == key).with_for_update()
-            ).scalar_one_or_none()
-            if known is not None:
-                known.run_at, known.set_at = at, self.now()
-                known.payload = dict(payload or {})
-                known.attempts = 0
-                self.wakes = True
-                return known.id
-        job_id = new_id("job")
-        self.session.add(
-            Job(
-                id=job_id,
-                kind=kind,
-                key=job_id if key is None else key,
-                payload=dict(payload or {}),
-                created_at=self.now(),
-                run_at=at,
-                set_at=self.now(),
-                attempts=0,
-            )
-        )
-        self.wakes = True
-        return job_id
+        if key is None:
+            self._add_job(kind, new_id("job"), at, payload)
+        else:
+            self.enqueue_all(kind, {key: at}, payload)
 
-    def enqueue_all(self, kind: str, times: Mapping[str, datetime]) -> None:
-        """Like `enqueue` for many keys, each with its time, without payloads."""
-        keys = list(times)
-        known: set[str] = set()
-        for start in range(0, len(keys), _AT_ONCE):
-            wanted = Job.key.in_(keys[start : start + _AT_ONCE])
+    def enqueue_all(
+        self, kind: str, times: Mapping[str, datetime], payload: Mapping[str, Any] | None = None
+    ) -> None:
+        """Like `enqueue` for many keys, each with its time, and one payload."""
+        missing = dict(times)
+        for keys in batches(times):
+            wanted = Job.key.in_(keys)
             jobs = self.session.execute(
                 select(Job).where(Job.kind == kind, wanted).order_by(Job.key).with_for_update()
             ).scalars()
             for job in jobs:
-                job.run_at, job.set_at = times[job.key], self.now()
-                job.payload, job.attempts = {}, 0
-                known.add(job.key)
+                job.run_at, job.set_at = missing.pop(job.key), self.now()
+                job.payload, job.attempts = dict(payload or {}), 0
+        for key, at in missing.items():
+            self._add_job(kind, key, at, payload)
+        self.wakes = self.wakes or bool(times)
+
+    def _add_job(
+        self, kind: str, key: str, run_at: datetime, payload: Mapping[str, Any] | None
+    ) -> None:
         now = self.now()
-        self.session.add_all(
-            Job(
-                id=new_id("job"),
-                kind=kind,
-                key=key,
-                payload={},
-                created_at=now,
-                run_at=times[key],
-                set_at=now,
-                attempts=0,
-            )
-            for key in keys
-            if key not in known
-        )
-        self.wakes = self.wakes or bool(keys)
+        job = Job(id=new_id("job"), kind=kind, key=key, payload=dict(payload or {}), attempts=0)
+        job.created_at, job.run_at, job.set_at = now, run_at, now
+        self.session.add(job)
+        self.wakes = True
 
     def cancel(self, kind: str, keys: Sequence[str]) -> None:
         """Delete jobs. A job that runs now loses its lease, and its changes roll back."""
-        for start in range(0, len(keys), _AT_ONCE):
-            some = Job.key.in_(keys[start : start + _AT_ONCE])
-            self.session.execute(delete(Job).where(Job.kind == kind, some))
+        for some in batches(keys):
+            self.session.execute(delete(Job).where(Job.kind == kind, Job.key.in_(some)))
 
     def seal(self, secret: str, place: str) -> str:
         """Encrypt a secret for a column. `place` names it: `webhook:wh_…:secret`."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 import webbrowser
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,7 +19,6 @@ from novaql.server.auth.bootstrap import add_admin, ensure_first_tenant
 from novaql.server.demo.fleet import Fleet
 from novaql.server.demo.live import FleetJob, SelfScrape, load_history, now_ms
 from novaql.server.demo.machine import mount_node_metrics
-from novaql.server.demo.stopping import until_signal
 from novaql.server.process.run import serve
 from novaql.server.settings import Settings
 from novaql.server.tenants.opening import open_clock, open_state, open_store
@@ -44,15 +45,15 @@ def run_demo(
     cannot be opened.
     """
     out = sys.stdout if out is None else out
-    with until_signal(), _directory(data) as folder:
+    with _until_signal(), _directory(data) as folder:
         chosen = replace(settings or Settings(), data=folder, sync="os")
         store = open_store(chosen)
         try:
             database, clock = open_state(chosen), open_clock(chosen)
             tenant = ensure_first_tenant(database, clock)
-            token = (
-                add_admin(database, clock, tenant.id, called="demo").secret if chosen.auth else None
-            )
+            token = None
+            if chosen.auth:
+                token = add_admin(database, clock, tenant.id, called="demo").secret
             fleet = Fleet(now_ms())
             with _progress(out) as progress:
                 samples = load_history(fleet, store, progress)
@@ -63,11 +64,10 @@ def run_demo(
 
         def started(address: str, _: str | None) -> None:
             scrapes.address = reachable(address)
-            link = f"{scrapes.address}/" + (f"#token={token}" if token else "")
             out.write(welcome(scrapes.address, token, folder, samples, persistent=data is not None))
             out.flush()
             if open_browser:
-                webbrowser.open(link)
+                webbrowser.open(_page(scrapes.address, token))
 
         serve(
             chosen,
@@ -95,17 +95,20 @@ def program() -> str:
     return os.path.relpath(started) if started.name == "novaql" else "novaql"
 
 
+def _page(address: str, token: str | None) -> str:
+    return f"{address}/" + (f"#token={token}" if token else "")
+
+
 def welcome(
     address: str, token: str | None, folder: Path, samples: int, *, persistent: bool
 ) -> str:
     """The message that the demo prints when it is ready."""
     header = f' -H "Authorization: Bearer {token}"' if token else ""
-    page = f"{address}/" + (f"#token={token}" if token else "")
     lines = [
         "",
         f"  NovaQL demo: {samples:,} samples of a small fleet, and this machine, live.",
         "",
-        f"  Open    {page}",
+        f"  Open    {_page(address, token)}",
     ]
     if token:
         lines.append(f"  Token   {token}")
@@ -126,6 +129,21 @@ def welcome(
         "",
     ]
     return "\n".join(lines) + "\n"
+
+
+@contextlib.contextmanager
+def _until_signal() -> Iterator[None]:
+    """Leave the block on SIGINT or SIGTERM, without an error, so that both run the same clean-up.
+    Has no effect outside the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

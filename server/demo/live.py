@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +9,11 @@ from urllib.parse import urlsplit
 
 from novaql.server.demo.fleet import METADATA, Fleet
 from novaql.server.demo.machine import NODE_METRICS_PATH
+from novaql.server.jobs.loop import Loop
 from novaql.server.scraping.pools import ScrapeManager, scrape_jobs_of
 from novaql.server.tenants.scrapes import ScrapeReport
-from novaql.server.tenants.store import Store
+from novaql.server.tenants.store import Store, numeric_stats
 from novaql.tsdb import Batch
-
-log = logging.getLogger(__name__)
 
 SCRAPE_S = 5.0
 LOAD_STEPS = 240
@@ -34,14 +31,16 @@ def load_history(fleet: Fleet, store: Store, progress: Callable[[int, int], None
     `progress` receives the number of finished steps and of all steps.
     """
     known = store.label_values("service", [], fleet.next_ms, now_ms())
-    newest = _newest(store) if known else None
+    newest = numeric_stats(store)["last_ms"] if known else None
     store.set_metadata(METADATA)
     done, samples = 0, 0
     while done < fleet.history_steps:
         steps = min(LOAD_STEPS, fleet.history_steps - done)
         batch = fleet.take(steps)
         if newest is not None:
-            batch = _after(batch, newest)
+            later = batch.timestamps > newest
+            index, times, values = batch.series_index, batch.timestamps, batch.values
+            batch = Batch(batch.series, index[later], times[later], values[later])
         if len(batch):
             store.append(batch)
         done += steps
@@ -50,35 +49,18 @@ def load_history(fleet: Fleet, store: Store, progress: Callable[[int, int], None
     return samples
 
 
-class FleetJob:
+class FleetJob(Loop):
     """Appends new samples of the fleet every few seconds, between `start` and `stop`."""
 
     def __init__(self, fleet: Fleet, store: Store, *, every_s: float = SCRAPE_S) -> None:
+        super().__init__("demo fleet", self._append, every_s=every_s)
         self._fleet = fleet
         self._store = store
-        self._every_s = every_s
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="demo fleet", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop after a running append."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                batch = self._fleet.until(now_ms())
-                if batch is not None:
-                    self._store.append(batch)
-            except Exception:
-                # These samples are lost, as in a failed scrape; the next append continues.
-                log.exception("samples of the demo's fleet could not be stored")
-            self._stop.wait(self._every_s)
+    def _append(self) -> None:
+        batch = self._fleet.until(now_ms())
+        if batch is not None:
+            self._store.append(batch)
 
 
 class SelfScrape:
@@ -115,14 +97,3 @@ class SelfScrape:
     def stop(self) -> None:
         if self._manager is not None:
             self._manager.stop()
-
-
-def _newest(store: Store) -> int | None:
-    range_of = getattr(store, "time_range", None)
-    found: tuple[int, int] | None = range_of() if range_of is not None else None
-    return found[1] if found else None
-
-
-def _after(batch: Batch, time_ms: int) -> Batch:
-    mask = batch.timestamps > time_ms
-    return Batch(batch.series, batch.series_index[mask], batch.timestamps[mask], batch.values[mask])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import psutil
 from fastapi import FastAPI, Request, Response
@@ -57,12 +58,14 @@ class NodeCollector(Collector):
             memory = self._process.memory_info()
             threads = self._process.num_threads()
             born = self._process.create_time()
-        yield _counter(
+        yield CounterMetricFamily(
             "process_cpu_seconds", "Processor time of NovaQL.", times.user + times.system
         )
-        yield _gauge("process_resident_memory_bytes", "Memory of NovaQL.", memory.rss)
-        yield _gauge("process_threads", "Threads of NovaQL.", threads)
-        yield _gauge("process_start_time_seconds", "When NovaQL started, since 1970.", born)
+        yield GaugeMetricFamily("process_resident_memory_bytes", "Memory of NovaQL.", memory.rss)
+        yield GaugeMetricFamily("process_threads", "Threads of NovaQL.", threads)
+        yield GaugeMetricFamily(
+            "process_start_time_seconds", "When NovaQL started, since 1970.", born
+        )
 
 
 def node_registry() -> CollectorRegistry:
@@ -84,14 +87,6 @@ def mount_node_metrics(app: FastAPI) -> None:
     app.add_api_route(NODE_METRICS_PATH, node_metrics, include_in_schema=False)
 
 
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, text, value)
-
-
-def _counter(name: str, text: str, value: float) -> Metric:
-    return CounterMetricFamily(name, text, value)
-
-
 def _cpu() -> Iterator[Metric]:
     family = CounterMetricFamily(
         "node_cpu_seconds", "Seconds each processor spent in each mode.", labels=["cpu", "mode"]
@@ -107,16 +102,16 @@ def _memory() -> Iterator[Metric]:
     memory = psutil.virtual_memory()._asdict()
     for field, name in _MEMORY.items():
         if field in memory:
-            yield _gauge(f"node_memory_{name}_bytes", f"Memory: {field}.", memory[field])
+            yield GaugeMetricFamily(f"node_memory_{name}_bytes", f"Memory: {field}.", memory[field])
     swap = psutil.swap_memory()
-    yield _gauge("node_memory_SwapTotal_bytes", "Swap space.", swap.total)
-    yield _gauge("node_memory_SwapFree_bytes", "Swap space not in use.", swap.free)
+    yield GaugeMetricFamily("node_memory_SwapTotal_bytes", "Swap space.", swap.total)
+    yield GaugeMetricFamily("node_memory_SwapFree_bytes", "Swap space not in use.", swap.free)
 
 
 def _load() -> Iterator[Metric]:
     for minutes, load in zip((1, 5, 15), psutil.getloadavg(), strict=True):
-        yield _gauge(f"node_load{minutes}", f"Load, mean of {minutes} min.", load)
-    yield _gauge(
+        yield GaugeMetricFamily(f"node_load{minutes}", f"Load, mean of {minutes} min.", load)
+    yield GaugeMetricFamily(
         "node_boot_time_seconds", "When the machine started, since 1970.", psutil.boot_time()
     )
 
@@ -171,26 +166,21 @@ def _by_device(
 
 
 def _filesystems() -> Iterator[Metric]:
-    names = {"size": "total", "avail": "free"}
-    families = {
-        name: GaugeMetricFamily(
+    size, free = (
+        GaugeMetricFamily(
             f"node_filesystem_{name}_bytes",
             f"File system space: {name}.",
             labels=["device", "fstype", "mountpoint"],
         )
-        for name in names
-    }
-    seen = set()
+        for name in ("size", "avail")
+    )
+    disks: dict[str, Any] = {}
     for disk in psutil.disk_partitions(all=False):
-        if disk.device in seen:
-            continue
-        seen.add(disk.device)
-        try:
+        disks.setdefault(disk.device, disk)
+    for device, disk in disks.items():
+        with contextlib.suppress(OSError):  # this user may not access the mount point
             usage = psutil.disk_usage(disk.mountpoint)
-        except OSError:
-            continue  # this user may not access the mount point
-        for name, field in names.items():
-            families[name].add_metric(
-                [disk.device, disk.fstype, disk.mountpoint], getattr(usage, field)
-            )
-    yield from (family for family in families.values() if family.samples)
+            labels = [device, disk.fstype, disk.mountpoint]
+            size.add_metric(labels, usage.total)
+            free.add_metric(labels, usage.free)
+    yield from (family for family in (size, free) if family.samples)

@@ -9,7 +9,7 @@ from novaql.server.auth.rate_limits import Quota, rate_headers
 from novaql.server.auth.roles import Principal, Role
 from novaql.server.bases import is_prometheus
 from novaql.server.errors import Forbidden, RateLimited
-from novaql.server.http.request import origin_of
+from novaql.server.http.request import unit_for
 from novaql.server.tenants.context import ServerContext
 from novaql.server.versions import chosen_version
 
@@ -48,7 +48,7 @@ async def admit(
     except Forbidden:
         if writes and action is not None:
             await context.pools.state.run(
-                lambda: _record_denial(request, scoped, action), tenant=principal.tenant_id
+                lambda: _record_denial(request, action), tenant=principal.tenant_id
             )
         raise
     if samples and not context.stores.is_open(principal.tenant_id):
@@ -94,9 +94,8 @@ async def _spend(
         request.state.rate_headers = rate_headers(states)
 
 
-def _record_denial(request: Request, context: ServerContext, action: str) -> None:
-    principal: Principal = request.state.principal
+def _record_denial(request: Request, action: str) -> None:
     named = [str(value) for value in request.path_params.values()]
-    with context.unit(context.actor_of(principal), origin_of(request), writes=True) as unit:
+    with unit_for(request, writes=True) as unit:
         target = (action.partition(".")[0], named[0] if named else "")
         unit.audit(action, target, outcome="denied")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -56,7 +56,7 @@ async def read_model(request: Request, model: type[BaseModel] | None, route: str
         return found
     if found.sent and media_type(request) != "application/json":
         raise UnsupportedMedia("this endpoint takes application/json")
-    read = _reader(model, found.sent, version_of(request), route)
+    read = partial(_parsed, model, found.sent, version_of(request), route)
     if len(found.sent) <= _INLINE_BYTES:
         found.model = read()
     else:
@@ -77,11 +77,6 @@ async def read_json(request: Request, model: type[Model], *, limit: int) -> Mode
     return validate(model, parse_json(await read_body(request, limit=limit)))
 
 
-def _reader(
-    model: type[BaseModel], sent: bytes, version: str, route: str
-) -> Callable[[], BaseModel]:
-    def read() -> BaseModel:
-        value = parse_json(sent) if sent.strip() else {}
-        return validate(model, to_current(version, route, value))
-
-    return read
+def _parsed(model: type[BaseModel], sent: bytes, version: str, route: str) -> BaseModel:
+    value = parse_json(sent) if sent.strip() else {}
+    return validate(model, to_current(version, route, value))

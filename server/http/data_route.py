@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,6 +18,7 @@ from novaql.server.http.admission import admit
 Handler = Callable[[Request], Awaitable[Response]]
 
 
+@dataclass(eq=False, repr=False)
 class DataRoute(Route):
     """A Starlette route with admission, and with its part of the OpenAPI document.
 
@@ -39,50 +41,39 @@ class DataRoute(Route):
     local        any process answers it, about itself
     """
 
-    methods: set[str]
+    verbs: tuple[str, ...]
+    path: str
+    handler: Handler
+    role: Role | None
+    tag: str
+    errors: tuple[int, ...] = ()
+    _: KW_ONLY
+    answer: type[BaseModel] | None = None
+    media: tuple[str, ...] = ()
+    body: type[BaseModel] | None = None
+    takes: tuple[str, ...] = ()
+    query: type[BaseModel] | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+    schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    success: int = 200
+    answers: Mapping[int, type[BaseModel] | None] = field(default_factory=dict)
+    documented: bool = True
+    action: str | None = None
+    example: Mapping[str, Any] | None = None
+    samples: bool = True
+    local: bool = False
+    methods: set[str] = field(init=False)
 
-    def __init__(
-        self,
-        methods: tuple[str, ...],
-        path: str,
-        handler: Handler,
-        role: Role | None,
-        tag: str,
-        errors: tuple[int, ...] = (),
-        *,
-        answer: type[BaseModel] | None = None,
-        media: tuple[str, ...] = (),
-        body: type[BaseModel] | None = None,
-        takes: tuple[str, ...] = (),
-        query: type[BaseModel] | None = None,
-        parameters: Mapping[str, str] | None = None,
-        required: tuple[str, ...] = (),
-        schemas: Mapping[str, Mapping[str, Any]] | None = None,
-        success: int = 200,
-        answers: Mapping[int, type[BaseModel] | None] | None = None,
-        documented: bool = True,
-        action: str | None = None,
-        example: Mapping[str, Any] | None = None,
-        samples: bool = True,
-        local: bool = False,
-    ) -> None:
-        self.role, self.tag, self.errors = role, tag, errors
-        self.answer, self.media = answer, media
-        self.body, self.takes, self.query = body, takes, query
-        self.parameters, self.required = dict(parameters or {}), required
-        self.schemas = dict(schemas or {})
-        self.success, self.answers = success, dict(answers or {})
-        self.documented = documented
-        self.action, self.example, self.samples, self.local = action, example, samples, local
-        self.description = (handler.__doc__ or "").strip()
-
+    def __post_init__(self) -> None:
         async def admitted(request: Request) -> Response:
             await self._admit(request)
-            return await handler(request)
+            return await self.handler(request)
 
-        super().__init__(path, admitted, methods=list(methods), name=handler.__name__)
-        self.verbs = methods
-        self.methods = set(methods)  # HEAD becomes GET before the look-up of routes
+        name = self.handler.__name__
+        super().__init__(self.path, admitted, methods=list(self.verbs), name=name)
+        self.description = (self.handler.__doc__ or "").strip()
+        self.methods = set(self.verbs)  # HEAD becomes GET before the look-up of routes
 
     @property
     def quota(self) -> str | None:

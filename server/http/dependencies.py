@@ -18,7 +18,7 @@ from starlette.requests import Request
 from novaql.server.auth.roles import Principal, Role
 from novaql.server.http.admission import admit
 from novaql.server.http.answers import version_in
-from novaql.server.http.pages import Pager
+from novaql.server.http.pagination import Pager
 from novaql.server.http.request import context_of, principal_of
 from novaql.server.http.unit_of_work import RequestUnit, request_unit
 from novaql.server.tenants.context import ServerContext

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from novaql.server.errors import NotAcceptable
+from novaql.server.http.accept import weights_in
 
 Format = Literal["json", "csv", "arrow"]
 
@@ -20,35 +22,16 @@ def format_of(requested: Format | None, accept: str) -> Format:
     default."""
     if requested is not None:
         return requested
-    best: Format | None = None
-    best_weight = 0.0
-    for name, media in MEDIA.items():
-        weight = _weight(media.partition(";")[0], accept or "*/*")
-        if weight > best_weight:
-            best, best_weight = name, weight
-    if best is None:
+    weights = weights_in(accept or "*/*")
+    best = max(MEDIA, key=lambda name: _weight(MEDIA[name], weights))
+    if not _weight(MEDIA[best], weights) > 0:
         known = ", ".join(media.partition(";")[0] for media in MEDIA.values())
         raise NotAcceptable(f"none of {accept!r} can be written; there is {known}")
     return best
 
 
-def _weight(media: str, accept: str) -> float:
+def _weight(media: str, weights: Mapping[str, float]) -> float:
     """Return the weight of a type: that of the most specific range that matches it."""
-    kind = media.partition("/")[0]
-    found = {media: -1.0, f"{kind}/*": -1.0, "*/*": -1.0}
-    for part in accept.lower().split(","):
-        name, *parameters = (piece.strip() for piece in part.split(";"))
-        if name in found:
-            found[name] = _quality(parameters)
-    return next((weight for weight in found.values() if weight >= 0), 0.0)
-
-
-def _quality(parameters: list[str]) -> float:
-    for parameter in parameters:
-        key, _, value = parameter.partition("=")
-        if key == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
-    return 1.0
+    name = media.partition(";")[0]
+    ranges = (name, f"{name.partition('/')[0]}/*", "*/*")
+    return next((weights[one] for one in ranges if one in weights), 0.0)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from starlette.routing import BaseRoute, Match, compile_path
@@ -38,12 +37,6 @@ class IndexedRoute(Protocol):
 ByMethod = Mapping[str, IndexedRoute]
 
 
-@dataclass(frozen=True, slots=True)
-class _Template:
-    pattern: re.Pattern[str]
-    routes: ByMethod
-
-
 class RouteIndex(BaseRoute):
     """All routes. A path without parameters has precedence over a template that matches it too."""
 
@@ -56,11 +49,11 @@ class RouteIndex(BaseRoute):
             if "GET" in found:
                 found.setdefault("HEAD", found["GET"])
         self._fixed = {path: found for path, found in by_path.items() if "{" not in path}
-        self._templates: dict[int, list[_Template]] = {}
+        self._templates: dict[int, list[tuple[re.Pattern[str], ByMethod]]] = {}
         for path, found in by_path.items():
             if "{" in path:
                 segments = _ANY if ":path}" in path else path.count("/")
-                template = _Template(compile_path(path)[0], found)
+                template = compile_path(path)[0], found
                 self._templates.setdefault(segments, []).append(template)
 
     def find(self, path: str) -> tuple[ByMethod, dict[str, str]] | None:
@@ -69,10 +62,10 @@ class RouteIndex(BaseRoute):
         if routes is not None:
             return routes, {}
         for segments in (path.count("/"), _ANY):
-            for template in self._templates.get(segments, ()):
-                match = template.pattern.match(path)
+            for pattern, found in self._templates.get(segments, ()):
+                match = pattern.match(path)
                 if match is not None:
-                    return template.routes, match.groupdict()
+                    return found, match.groupdict()
         return None
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:

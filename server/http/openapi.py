@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi.openapi.utils import get_openapi
 
+from novaql.server.bases import is_prometheus
 from novaql.server.http.data_route import DataRoute
 from novaql.server.http.openapi_components import (
     ANY_REQUEST,
@@ -20,7 +21,7 @@ from novaql.server.http.openapi_components import (
     shared_responses,
     summary_of,
 )
-from novaql.server.http.openapi_data import paths_and_schemas
+from novaql.server.http.openapi_data import DocumentedRoute, described_by
 from novaql.server.http.routing import NovaRoute
 
 _TOKEN = {
@@ -34,31 +35,30 @@ _OF_FASTAPI = ("HTTPValidationError", "ValidationError")
 
 def openapi_document(routes: Sequence[NovaRoute | DataRoute], *, version: str) -> dict[str, Any]:
     """Return the whole document as plain data."""
-    ours = [r for r in routes if isinstance(r, NovaRoute) and r.include_in_schema]
+    described: list[NovaRoute | DocumentedRoute] = []
+    for row in routes:
+        if isinstance(row, DataRoute):
+            described += described_by(row)
+        elif row.include_in_schema:
+            described.append(row)
     document = get_openapi(
         title="NovaQL",
         version=version,
         description=DESCRIPTION,
-        routes=ours,
+        routes=described,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         contact={"name": "NovaQL"},
         servers=[{"url": "/"}],
     )
-    for route in ours:
+    for route in described:
         _finish(document["paths"][route.path_format][route.method.lower()], route)
-    paths, schemas = paths_and_schemas([route for route in routes if isinstance(route, DataRoute)])
-    for path, operations in paths.items():
-        document["paths"].setdefault(path, {}).update(operations)
-    components = document.setdefault("components", {})
-    schemas |= components.get("schemas", {})
-    components["schemas"] = {n: s for n, s in sorted(schemas.items()) if n not in _OF_FASTAPI}
+    components = document["components"]
+    schemas = sorted(components["schemas"].items())
+    components["schemas"] = {name: s for name, s in schemas if name not in _OF_FASTAPI}
     components["securitySchemes"] = {"token": _TOKEN}
     components["headers"] = HEADERS
     components["parameters"] = PARAMETERS
-    components["responses"] = {
-        **shared_responses(),
-        **shared_responses(prometheus=True),
-    }
+    components["responses"] = shared_responses()
     used = {
         tag for path in document["paths"].values() for op in path.values() for tag in op["tags"]
     }
@@ -67,7 +67,7 @@ def openapi_document(routes: Sequence[NovaRoute | DataRoute], *, version: str) -
     return document
 
 
-def _finish(operation: dict[str, Any], route: NovaRoute) -> None:
+def _finish(operation: dict[str, Any], route: NovaRoute | DocumentedRoute) -> None:
     operation["summary"] = summary_of(route.description)
     operation["security"] = [{"token": []}] if route.role else []
     if route.role:
@@ -79,29 +79,31 @@ def _finish(operation: dict[str, Any], route: NovaRoute) -> None:
     if route.body is not None:  # an empty body counts as an object without fields
         fields = route.body.model_fields.values()
         operation["requestBody"]["required"] = any(field.is_required() for field in fields)
-    parameters = [finished(p) for p in operation.get("parameters", ())]
+    parameters = [finished(p) for p in operation.pop("parameters", ())]
     parameters += [{"$ref": f"#/components/parameters/{name}"} for name in _headers_taken(route)]
-    operation["parameters"] = parameters
+    if parameters:
+        operation["parameters"] = parameters
     operation["responses"] = _responses(operation["responses"], route)
 
 
-def _headers_taken(route: NovaRoute) -> list[str]:
-    names = ["ApiVersion"] if route.role else []
-    if route.has_etag and route.method == "GET":
-        names.append("IfNoneMatch")
-    if route.takes_if_match:
-        names.append("IfMatch")
-    if route.takes_idempotency_key:
-        names.append("IdempotencyKey")
-    return names
+def _headers_taken(route: NovaRoute | DocumentedRoute) -> list[str]:
+    taken = {
+        "ApiVersion": _is_ours(route) and route.role,
+        "IfNoneMatch": route.has_etag and route.method == "GET",
+        "IfMatch": route.takes_if_match,
+        "IdempotencyKey": route.takes_idempotency_key,
+    }
+    return [name for name, applies in taken.items() if applies]
 
 
-def _responses(found: dict[str, Any], route: NovaRoute) -> dict[str, Any]:
-    headers = {"X-Request-Id": header("RequestId"), "API-Version": header("ApiVersion")}
-    if route.role is not None:
-        headers |= {"RateLimit": header("RateLimit")}
-        headers |= {"RateLimit-Policy": header("RateLimitPolicy")}
-    usual = str(route.status_code or 200)
+def _responses(found: dict[str, Any], route: NovaRoute | DocumentedRoute) -> dict[str, Any]:
+    headers = {"X-Request-Id": header("RequestId")}
+    if _is_ours(route):
+        headers["API-Version"] = header("ApiVersion")
+        if route.role:
+            headers["RateLimit"] = header("RateLimit")
+            headers["RateLimit-Policy"] = header("RateLimitPolicy")
+    usual = str(route.success)
     done: dict[str, Any] = {}
     for status, response in found.items():
         if int(status) < 300:
@@ -114,7 +116,13 @@ def _responses(found: dict[str, Any], route: NovaRoute) -> dict[str, Any]:
     if route.has_etag and route.method == "GET":
         text = "The client has it already, as its If-None-Match says"
         done["304"] = {"description": text, "headers": done[usual]["headers"]}
-    codes = {*ANY_REQUEST, *route.errors}
-    for code in sorted(codes):
-        done[str(code)] = failure(code)
+    for code in {*ANY_REQUEST, *route.errors}:
+        done[str(code)] = failure(code, prometheus=is_prometheus(route.path))
     return dict(sorted(done.items()))
+
+
+def _is_ours(route: NovaRoute | DocumentedRoute) -> bool:
+    """Return whether a path follows the rules of the Nova API and not those of another base."""
+    if isinstance(route, NovaRoute):
+        return True
+    return route.path.startswith("/v1/") and route.role is not None

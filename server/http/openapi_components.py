@@ -130,14 +130,11 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 _SENTENCE = re.compile(r"(?<=[.?!]) (?=[A-Z`0-9])")
 
 
-def shared_responses(*, prometheus: bool = False) -> dict[str, dict[str, Any]]:
-    """Return the components of `SHARED` for one base."""
+def shared_responses() -> dict[str, dict[str, Any]]:
+    """Return the components of `SHARED`, for each base."""
     return {
-        _shared_name(status, prometheus=prometheus): {
-            "description": description,
-            "headers": {"X-Request-Id": header("RequestId")},
-            "content": {"application/json": {"schema": _error(prometheus=prometheus)}},
-        }
+        _shared_name(status, prometheus): _failure(description, prometheus)
+        for prometheus in (False, True)
         for status, (_, description) in SHARED.items()
     }
 
@@ -145,15 +142,11 @@ def shared_responses(*, prometheus: bool = False) -> dict[str, dict[str, Any]]:
 def failure(status: int, *, prometheus: bool = False) -> dict[str, Any]:
     """Return a response that is an error, in the format of a base."""
     if status in SHARED:
-        return {"$ref": f"#/components/responses/{_shared_name(status, prometheus=prometheus)}"}
-    headers = {"X-Request-Id": header("RequestId")}
+        return {"$ref": f"#/components/responses/{_shared_name(status, prometheus)}"}
+    found = _failure(MEANING.get(status, HTTPStatus(status).phrase), prometheus)
     if status == 429:
-        headers["Retry-After"] = header("RetryAfter")
-    return {
-        "description": MEANING.get(status, HTTPStatus(status).phrase),
-        "headers": headers,
-        "content": {"application/json": {"schema": _error(prometheus=prometheus)}},
-    }
+        found["headers"]["Retry-After"] = header("RetryAfter")
+    return found
 
 
 def header(name: str) -> dict[str, str]:
@@ -184,10 +177,15 @@ def finished(parameter: dict[str, Any]) -> dict[str, Any]:
     return {**parameter, "schema": schema, **described}
 
 
-def _error(*, prometheus: bool) -> dict[str, str]:
+def _failure(description: str, prometheus: bool) -> dict[str, Any]:
     model = "PrometheusError" if prometheus else "ErrorEnvelope"
-    return {"$ref": f"#/components/schemas/{model}"}
+    schema = {"$ref": f"#/components/schemas/{model}"}
+    return {
+        "description": description,
+        "headers": {"X-Request-Id": header("RequestId")},
+        "content": {"application/json": {"schema": schema}},
+    }
 
 
-def _shared_name(status: int, *, prometheus: bool) -> str:
+def _shared_name(status: int, prometheus: bool) -> str:
     return ("Prometheus" if prometheus else "") + SHARED[status][0]

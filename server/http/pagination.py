@@ -11,17 +11,18 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Select, and_, or_
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import ColumnElement, Select, and_, or_
+from sqlalchemy.orm import InstrumentedAttribute
 
 from novaql.server.clock import from_ms, to_ms
 from novaql.server.crypto.sealing import SealingKeys
+from novaql.server.db.unit import Unit
 from novaql.server.errors import InvalidRequest
 
 AnyRow = TypeVar("AnyRow")
@@ -57,60 +58,71 @@ class Key:
     descending: bool = False
 
 
-class Cursors:
-    """Writes and reads the cursors of one list: tenant, path and filters."""
-
-    def __init__(self, keys: SealingKeys, tenant_id: str, path: str, filters: Mapping[str, Any]):
-        self._keys = keys.signing_keys("cursor")
-        shown = json.dumps([tenant_id, path, sorted(filters.items())], default=str)
-        self._bound = hashlib.sha256(shown.encode()).digest()
-
-    def write(self, values: Sequence[Any]) -> str:
-        """Return the cursor after a row with these values of the keys."""
-        plain = [{"t": to_ms(v)} if isinstance(v, datetime) else v for v in values]
-        body = json.dumps(plain, separators=(",", ":")).encode()
-        return _base64(self._sign(self._keys[0], body) + body)
-
-    def read(self, text: str) -> list[Any]:
-        """Return the values in a cursor. Raises `InvalidRequest` with code `invalid_cursor`."""
-        try:
-            raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        except ValueError:
-            raw = b""
-        signature, body = raw[:_SIGNATURE], raw[_SIGNATURE:]
-        genuine = [hmac.compare_digest(signature, self._sign(key, body)) for key in self._keys]
-        if not any(genuine) or _base64(raw) != text:
-            raise InvalidRequest(
-                "the cursor is not one of this list with these filters; start without one",
-                code="invalid_cursor",
-            )
-        values: list[Any] = json.loads(body)
-        return [from_ms(v["t"]) if isinstance(v, dict) else v for v in values]
-
-    def _sign(self, key: bytes, body: bytes) -> bytes:
-        return hmac.digest(key, self._bound + body, "sha256")[:_SIGNATURE]
+def equal_to(table: type[Any], query: PageQuery, *names: str) -> list[ColumnElement[bool]]:
+    """Return the conditions that columns equal the filters of the same names that are given."""
+    given = ((name, getattr(query, name)) for name in names)
+    return [getattr(table, name) == value for name, value in given if value is not None]
 
 
-def page_of(
-    session: Session,
-    statement: Select[AnyRow],
-    keys: Sequence[Key],
-    query: PageQuery,
-    cursors: Cursors,
-) -> Page[AnyRow]:
-    """Return one list page of a statement's rows, in the order of the keys.
+@dataclass(frozen=True, slots=True)
+class Pager:
+    """Creates the pages of one list. Its cursors are bound to the tenant, the path and the filters.
 
-    Rows that are added later never repeat or hide a row of an earlier page.
+    keys  sign the cursors
+    path  the path of the request
     """
-    if query.cursor is not None:
-        values = cursors.read(query.cursor)
-        statement = statement.where(_after(keys, values))
-    order = [k.column.desc() if k.descending else k.column.asc() for k in keys]
-    found = session.execute(statement.order_by(*order).limit(query.limit + 1)).scalars().all()
-    rows = found[: query.limit]
-    if len(found) <= query.limit:
-        return Page(rows, None)
-    return Page(rows, cursors.write([getattr(rows[-1], key.column.key) for key in keys]))
+
+    keys: SealingKeys
+    tenant_id: str
+    path: str
+
+    def page(
+        self, unit: Unit, statement: Select[AnyRow], order: Sequence[Key], query: PageQuery
+    ) -> Page[AnyRow]:
+        """Return the page of a statement's rows that `query` selects. The last key of `order` is
+        unique. Rows that are added later never repeat or hide a row of an earlier page.
+
+        Raises `InvalidRequest` with the code `invalid_cursor` for a cursor of another list.
+        """
+        filters = query.model_dump(mode="json", exclude={"limit", "cursor"})
+        shown = json.dumps([self.tenant_id, self.path, sorted(filters.items())], default=str)
+        bound = hashlib.sha256(shown.encode()).digest()
+        keys = self.keys.signing_keys("cursor")
+        if query.cursor is not None:
+            statement = statement.where(_after(order, _values_in(query.cursor, keys, bound)))
+        columns = [k.column.desc() if k.descending else k.column.asc() for k in order]
+        statement = statement.order_by(*columns).limit(query.limit + 1)
+        found = unit.session.execute(statement).scalars().all()
+        rows = found[: query.limit]
+        if len(found) <= query.limit:
+            return Page(rows, None)
+        last = [getattr(rows[-1], key.column.key) for key in order]
+        return Page(rows, _cursor_after(last, keys[0], bound))
+
+
+def _cursor_after(values: Sequence[Any], key: bytes, bound: bytes) -> str:
+    plain = [{"t": to_ms(v)} if isinstance(v, datetime) else v for v in values]
+    body = json.dumps(plain, separators=(",", ":")).encode()
+    return _base64(_signature(key, bound, body) + body)
+
+
+def _values_in(cursor: str, keys: Sequence[bytes], bound: bytes) -> list[Any]:
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        raw = b""
+    signature, body = raw[:_SIGNATURE], raw[_SIGNATURE:]
+    genuine = any(hmac.compare_digest(signature, _signature(key, bound, body)) for key in keys)
+    if not genuine or _base64(raw) != cursor:
+        raise InvalidRequest(
+            "the cursor is not one of this list with these filters; start without one",
+            code="invalid_cursor",
+        )
+    return [from_ms(v["t"]) if isinstance(v, dict) else v for v in json.loads(body)]
+
+
+def _signature(key: bytes, bound: bytes, body: bytes) -> bytes:
+    return hmac.digest(key, bound + body, "sha256")[:_SIGNATURE]
 
 
 def _after(keys: Sequence[Key], values: Sequence[Any]) -> Any:

@@ -6,18 +6,22 @@ of threads, which tenants share in turn, and a deadline.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, TypeVar
 
+from starlette.requests import Request
+
 from novaql import Cancellation
-from novaql.server.db.unit import Actor, Origin, Unit
+from novaql.server.db.unit import Unit
 from novaql.server.errors import Impossible
+from novaql.server.http.dependencies import usable
+from novaql.server.http.request import context_of, unit_for
 from novaql.server.tenants.context import ServerContext
 
-Found = TypeVar("Found")
+Checked = TypeVar("Checked")
 LONGEST_S = 10.0
 """The deadline of the preparation of one request, in seconds."""
 
@@ -35,8 +39,7 @@ class Preparation:
     context: ServerContext
     body: Any
     names: Mapping[str, str]
-    actor: Actor
-    origin: Origin
+    request: Request
     began_s: float
     cancellation: Cancellation
 
@@ -48,11 +51,24 @@ class Preparation:
                 f"checking the request took longer than {LONGEST_S:g} s", code="check_timeout"
             )
 
-    @contextmanager
-    def read(self) -> Iterator[Unit]:
+    def read(self) -> AbstractContextManager[Unit]:
         """Begin a read-only transaction. The later writing transaction may see other rows."""
-        with self.context.unit(self.actor, self.origin, writes=False) as unit:
-            yield unit
+        return unit_for(self.request, writes=False)
 
 
-Prepare = Callable[[Preparation], Any]
+async def checked(request: Request, body: Any, check: Callable[[Preparation], Checked]) -> Checked:
+    """Run `check` in a thread of the pool for checks, with a deadline, and return its result.
+    Tenants take turns.
+
+        async def checked_rule(request: Request, body: CreateRule) -> Rule:
+            return await checked(request, body, check_rule)
+
+    Raises what `check` raises, and `Busy` if too many checks wait.
+    """
+    context = context_of(request)
+    names = {name: usable(text) for name, text in request.path_params.items()}
+
+    def run(cancellation: Cancellation) -> Checked:
+        return check(Preparation(context, body, names, request, monotonic(), cancellation))
+
+    return await context.pools.queries.check(request, run)

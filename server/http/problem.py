@@ -1,4 +1,4 @@
-"""Formats an error as an answer: the envelope of the API, or that of Prometheus on its base."""
+"""Formats an error as an answer: the envelope of the API, or that of Prometheus or SCIM."""
 
 from __future__ import annotations
 
@@ -6,11 +6,24 @@ import re
 from typing import Any
 
 import orjson
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql import ArgumentError, Located, QueryCancelled, QueryError, QueryTimeout
 from novaql.server.bases import is_prometheus, is_scim
-from novaql.server.errors import INTERNAL, Detail, ServerError, kind_of
+from novaql.server.errors import (
+    INTERNAL,
+    Detail,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    ServerError,
+    kind_of,
+)
+from novaql.server.http.query import invalid_query
+from novaql.server.http.request import request_id_of
 from novaql.text import excerpt
 
 _PROMETHEUS_SENTENCES: dict[type[Exception], str] = {
@@ -20,6 +33,31 @@ _PROMETHEUS_SENTENCES: dict[type[Exception], str] = {
 _MOST_OF_A_MESSAGE, _MOST_OF_A_DETAIL, _MOST_DETAILS = 2_000, 1_000, 200
 _NOTHING = re.compile(r"(?:\s|#.*)*")
 SORRY = "something went wrong on our side; quote the request id when you report it"
+
+
+async def answer_failure(request: Request, error: Exception) -> Response:
+    """Return the error in the format of the API or of another base, by the path.
+
+    The handler of every exception in `errors.KINDS`, and of the framework's own.
+    """
+    path = request.scope["path"]
+    if isinstance(error, RequestValidationError):
+        error = invalid_query(error)
+    elif isinstance(error, HTTPException):
+        error = _own(request.method, path, error)
+    return problem_response(error, path, request_id_of(request))
+
+
+def _own(method: str, path: str, error: HTTPException) -> ServerError:
+    """Translate an error of the framework to an error of this server."""
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        message = f"{method} is not for {path}; it takes {allowed}"
+        return MethodNotAllowed(message, headers={"Allow": allowed})
+    if error.status_code == 404:
+        usual = error.detail == "Not Found"
+        return NotFound(f"there is nothing at {path}" if usual else error.detail)
+    return InvalidRequest(error.detail)
 
 
 def problem_response(error: BaseException, path: str, request_id: str) -> Response:

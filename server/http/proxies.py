@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from novaql.server.addresses import Network
+from novaql.server.addresses import Network, parse_server
 from novaql.server.errors import Busy, ServerError
 from novaql.server.http.problem import problem_response
 from novaql.server.ids import new_id
@@ -18,7 +19,6 @@ _FOR, _PROTO, _HOST = b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-ho
 _HOST_TEXT = re.compile(
     rb"[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?"
 )
-_REMEMBERED = 4096
 
 
 class TrustedProxies:
@@ -26,20 +26,12 @@ class TrustedProxies:
 
     def __init__(self, networks: Sequence[Network]) -> None:
         self._networks = tuple(networks)
-        self._cached: dict[str, bool] = {}
+        self.trusts = lru_cache(maxsize=4096)(self._trusts)
 
-    def trusts(self, address: str) -> bool:
+    def _trusts(self, address: str) -> bool:
         """Return whether a peer's address is in one of the networks."""
-        if not self._networks:
-            return False
-        cached = self._cached.get(address)
-        if cached is None:
-            if len(self._cached) >= _REMEMBERED:
-                self._cached.clear()
-            ip = _address(address)
-            cached = ip is not None and any(ip in network for network in self._networks)
-            self._cached[address] = cached
-        return cached
+        ip = _address(address)
+        return ip is not None and any(ip in network for network in self._networks)
 
     def client_of(self, peer: str, forwarded: Iterable[bytes]) -> str:
         """Return the address of the client, from the lines of X-Forwarded-For that a trusted peer
@@ -144,12 +136,8 @@ def _apply(scope: Scope, named: Sequence[tuple[bytes, bytes]]) -> None:
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Parse an address with or without a port, and unwrap IPv4 in IPv6; None if it is malformed."""
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
     try:
-        ip = ipaddress.ip_address(text)
+        ip = ipaddress.ip_address(parse_server(text, 80)[0])
     except ValueError:
         return None
     mapped = ip.ipv4_mapped if ip.version == 6 else None

@@ -38,15 +38,15 @@ def check_query(request: Request, model: type[BaseModel] | None) -> None:
         if free is not None and name.startswith(free):
             continue
         if "\0" in text:
-            raise _invalid(name, "a NUL character stands in it")
+            raise _refusal([([name], "a NUL character stands in it")])
         if model is None:
-            raise _invalid(name, UNKNOWN)
+            raise _refusal([([name], UNKNOWN)])
         kinds = _kinds(annotations.get(name))
         if name in seen and list not in kinds:
-            raise _invalid(name, "stands more than once")
+            raise _refusal([([name], "stands more than once")])
         seen.add(name)
         if (wrong := _misspelt(kinds, text)) is not None:
-            raise _invalid(name, wrong)
+            raise _refusal([([name], wrong)])
 
 
 def read_query(request: Request, model: type[Model]) -> Model:
@@ -83,7 +83,3 @@ def _misspelt(kinds: set[Any], text: str) -> str | None:
     if int in kinds:
         return None if _INTEGER.fullmatch(text) else "an integer in decimal digits is wanted"
     return None
-
-
-def _invalid(name: str, message: str) -> InvalidRequest:
-    return InvalidRequest(f"{name}: {message}", details=[Detail(f"/{name}", message)])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 from starlette.requests import Request
 
 from novaql.server.auth.roles import Principal, Role
-from novaql.server.db.unit import Origin
+from novaql.server.db.unit import Origin, Unit
 from novaql.server.tenants.context import ServerContext
 
 
@@ -21,6 +23,12 @@ def principal_of(request: Request) -> Principal:
     found = request.scope["state"]["principal"]
     assert isinstance(found, Principal)
     return found
+
+
+def unit_for(request: Request, *, writes: bool) -> AbstractContextManager[Unit]:
+    """Begin a transaction in the tenant of a request, for its principal."""
+    context, principal = context_of(request), principal_of(request)
+    return context.unit(context.actor_of(principal), origin_of(request), writes=writes)
 
 
 def runs_the_server(request: Request) -> bool:

@@ -14,7 +14,6 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.server.auth.roles import Role
 from novaql.server.http.answers import or_unchanged, version_in
 from novaql.server.http.bodies import read_model
 from novaql.server.http.body_reader import has_body
@@ -55,6 +54,12 @@ class NovaRoute(APIRoute):
     An endpoint that is a plain function runs in one transaction, in a thread (`transaction.py`),
     which also records its answer under the Idempotency-Key, writes it in the API version of the
     request, and checks its audit entry. A coroutine does all of this itself.
+
+    Its attributes are those of `DataRoute`, and:
+
+    takes_idempotency_key   a repeated request with its key gets the recorded response
+    takes_if_match          it checks the row version that the client last read: `version` in the
+                            body, or If-Match
     """
 
     methods: set[str]
@@ -73,11 +78,21 @@ class NovaRoute(APIRoute):
         super().__init__(path, run, **options)
         calls = [dependency.dependency for dependency in self.dependencies]
         self.admission = next((call for call in calls if isinstance(call, Requires)), None)
-        self.samples = samples in calls
+        self.role = None if self.admission is None else self.admission.role
+        self.quota = "api"
+        self.samples = self.of_the_owner = samples in calls
         # `handle` admits the request before FastAPI solves dependencies.
         solved = self.dependant.dependencies
         solved[:] = [one for one in solved if one.call not in (self.admission, samples)]
         (self.method,) = self.verbs = tuple(self.methods)
+        self.body = _model_of(self.body_field)
+        self.query = _model_of(next(iter(self.dependant.query_params), None))
+        self.documented, self.tag = self.include_in_schema, str(self.tags[0])
+        self.answer, self.success = self.response_model, self.status_code or 200
+        self.takes_idempotency_key = (
+            self.method == "POST" and self.role is not None and not self.samples
+        )
+        self.takes_if_match = self.body is not None and "version" in self.body.model_fields
         self.rules = Rules(
             self.method, self.path, self.success, self.action, self.samples, self.cached_by
         )
@@ -92,41 +107,6 @@ class NovaRoute(APIRoute):
         self.takes: tuple[str, ...] = ()
 
     @property
-    def role(self) -> Role | None:
-        """The least role that a token must have; None: no token is needed."""
-        return None if self.admission is None else self.admission.role
-
-    @property
-    def quota(self) -> str:
-        """The quota that a request spends."""
-        return "api"
-
-    @property
-    def of_the_owner(self) -> bool:
-        """Whether only the process that owns the stores can answer."""
-        return self.samples
-
-    @property
-    def documented(self) -> bool:
-        """Whether it is in the OpenAPI document."""
-        return self.include_in_schema
-
-    @property
-    def answer(self) -> Any:
-        """The model of the usual answer; None if it has no JSON body."""
-        return self.response_model
-
-    @property
-    def success(self) -> int:
-        """The status of the usual answer."""
-        return self.status_code or 200
-
-    @property
-    def tag(self) -> str:
-        """The group of the API that it belongs to."""
-        return str(self.tags[0])
-
-    @property
     def example(self) -> dict[str, Any] | None:
         """A valid body, if its model has an example."""
         extra = {} if self.body is None else self.body.model_config.get("json_schema_extra")
@@ -134,21 +114,10 @@ class NovaRoute(APIRoute):
         return cast("dict[str, Any]", examples[0]) if isinstance(examples, list) else None
 
     @property
-    def takes_idempotency_key(self) -> bool:
-        """Whether a repeated request with its Idempotency-Key gets the recorded response."""
-        return self.method == "POST" and self.role is not None and not self.samples
-
-    @property
     def has_etag(self) -> bool:
         """Whether its answer is one resource with a version, which becomes its entity tag."""
-        fields = getattr(self.response_model, "model_fields", {})
+        fields = getattr(self.answer, "model_fields", {})
         return "version" in fields and fields["version"].annotation is int
-
-    @property
-    def takes_if_match(self) -> bool:
-        """Whether it checks the row version that the client last read: `version` in the body, or
-        If-Match."""
-        return self.body is not None and "version" in self.body.model_fields
 
     @property
     def errors(self) -> set[int]:
@@ -158,18 +127,6 @@ class NovaRoute(APIRoute):
         codes |= {404} if "{" in self.path else set()
         codes |= {409, 422} if self.method == "POST" else set()
         return codes | {int(code) for code in self.responses if int(code) >= 400}
-
-    @property
-    def body(self) -> type[BaseModel] | None:
-        """The model of the JSON body."""
-        field = self.body_field
-        return None if field is None else cast("type[BaseModel]", field.field_info.annotation)
-
-    @property
-    def query(self) -> type[BaseModel] | None:
-        """The model of the query parameters."""
-        fields = self.dependant.query_params
-        return cast("type[BaseModel]", fields[0].field_info.annotation) if fields else None
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         solve_and_run = super().get_route_handler()
@@ -205,6 +162,11 @@ class NovaRoute(APIRoute):
         route = f"POST {self.path} {version_of(request)}"
         flights = context_of(request).caches.keys_in_flight
         return flights.holding(principal.tenant_id, principal.id, route, key)
+
+
+def _model_of(field: Any) -> type[BaseModel] | None:
+    model: type[BaseModel] | None = None if field is None else field.field_info.annotation
+    return model
 
 
 def api_router(prefix: str, tag: str) -> APIRouter:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -17,8 +18,10 @@ from pydantic import (
 )
 
 from novaql.server.clock import parse_time, rfc3339
+from novaql.server.http.pagination import Page
 
 Item = TypeVar("Item")
+AnyRow = TypeVar("AnyRow")
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _DURATION = re.compile(r"(?:\d{1,12}(?:ms|[smhdw]))+", re.ASCII)
 _PART = re.compile(r"(\d+)(ms|[smhdw])")
@@ -31,16 +34,30 @@ def _is_absent(value: object) -> bool:
 class Body(BaseModel):
     """Base of request bodies: no unknown field, no conversion of types, no NaN."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
+
+
+def example(body: dict[str, Any]) -> ConfigDict:
+    """Return the `model_config` of a model of bodies with an example."""
+    return ConfigDict(json_schema_extra={"examples": [body]})
 
 
 class ResponseModel(BaseModel):
     """The base of answers. Later versions may add fields: clients must ignore unknown ones.
 
+    It validates rows and other objects, too: `UserOut.model_validate(user)`.
+
     settled  all fields change only together with the resource's `version`
     """
 
+    model_config = ConfigDict(from_attributes=True, serialize_by_alias=True)
     settled: ClassVar[bool] = False
+
+    @classmethod
+    def of_row(cls, row: object, **computed: Any) -> Self:
+        """Return the shape of a row: its attributes of the same names, except computed fields."""
+        same = {name: getattr(row, name) for name in cls.model_fields if name not in computed}
+        return cls.model_validate({**same, **computed}, by_name=True)
 
 
 class Listed(ResponseModel, Generic[Item]):
@@ -50,6 +67,11 @@ class Listed(ResponseModel, Generic[Item]):
     next_cursor: str | None = Field(
         None, exclude_if=_is_absent, description="cursor of the next page; absent at the end"
     )
+
+    @classmethod
+    def of(cls, page: Page[AnyRow], show: Callable[[AnyRow], Item]) -> Self:
+        """Return a page of rows, each as `show` returns it."""
+        return cls(data=[show(row) for row in page.rows], next_cursor=page.next_cursor)
 
 
 def _read_time(value: Any) -> datetime:

@@ -10,7 +10,8 @@ resolve to this server.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.types import Scope
@@ -35,7 +36,6 @@ class Site:
     own: frozenset[Origin]
     public_host: str
     any_host: bool
-    _cached: dict[tuple[str, bytes, bytes], bool] = field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: Settings) -> Site:
@@ -69,7 +69,9 @@ class Site:
         if not self.any_host:
             self._check_host(host)
         writes = scope["method"] not in _SAFE
-        foreign = foreign or not all(self._is_own(scope["scheme"], host, one) for one in origins)
+        foreign = foreign or not all(
+            _is_own(self.own, scope["scheme"], host, one) for one in origins
+        )
         if writes and foreign:
             raise Forbidden(
                 "a page of another site must not do this; if it is this server's own, its "
@@ -88,19 +90,14 @@ class Site:
         if not is_loopback(name) and (not self.public_host or name != self.public_host):
             raise Forbidden("without authentication this server answers to localhost only")
 
-    def _is_own(self, scheme: str, host: bytes, origin: bytes) -> bool:
-        key = (scheme, host, origin)
-        cached = self._cached.get(key)
-        if cached is None:
-            if len(self._cached) >= 1024:
-                self._cached.clear()
-            parsed = _parsed(origin.decode("latin-1"))
-            requested = _parsed(f"{scheme}://{host.decode('latin-1')}")
-            cached = parsed is not None and (
-                parsed in self.own or (parsed == requested and _is_address(parsed[1]))
-            )
-            self._cached[key] = cached
-        return cached
+
+@lru_cache(maxsize=1024)
+def _is_own(own: frozenset[Origin], scheme: str, host: bytes, origin: bytes) -> bool:
+    parsed = _parsed(origin.decode("latin-1"))
+    requested = _parsed(f"{scheme}://{host.decode('latin-1')}")
+    return parsed is not None and (
+        parsed in own or (parsed == requested and _is_address(parsed[1]))
+    )
 
 
 def _parsed(url: str) -> Origin | None:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from novaql.server.pools.query_workers import QueryWorkers
 
@@ -50,17 +51,9 @@ def begin(pieces: Iterator[Piece], at_once: int) -> Begun:
 def _joined(pieces: list[Piece]) -> list[Piece]:
     """Join small neighbouring pieces."""
     out: list[Piece] = []
-    small: list[Piece] = []
-    for piece in pieces:
-        if len(piece) < LARGE_PIECE:
-            small.append(piece)
-            continue
-        if small:
-            out.append(b"".join(small))
-            small = []
-        out.append(piece)
-    if small:
-        out.append(b"".join(small))
+    for small, group in groupby(pieces, lambda piece: len(piece) < LARGE_PIECE):
+        neighbours = list(group)
+        out += [b"".join(neighbours)] if small else neighbours
     return out
 
 
@@ -98,12 +91,8 @@ class PiecesResponse(Response):
             self.headers["content-length"] = str(sum(map(len, begun.pieces)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        start: Message = {
-            "type": "http.response.start",
-            "status": self.status_code,
-            "headers": self.raw_headers,
-        }
-        await send(start)
+        head = {"status": self.status_code, "headers": self.raw_headers}
+        await send({"type": "http.response.start", **head})
         gone = asyncio.ensure_future(_client_gone(receive))
         try:
             for piece in self._begun.pieces:

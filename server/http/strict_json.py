@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from novaql.server.errors import Detail, InvalidRequest
+from novaql.server.errors import Detail, InvalidRequest, invalid
 from novaql.server.wording import worded
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -22,12 +23,13 @@ def parse_json(body: bytes, *, any_case: bool = False) -> Any:
 
     any_case  keys that differ in case only are the same
     """
-    repeated: list[tuple[dict[str, Any], str]] = []
+    repeated: dict[int, tuple[dict[str, Any], str]] = {}  # by the id of the object
 
     def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         out = dict(pairs)
         if len({name.casefold() for name in out} if any_case else out) < len(pairs):
-            repeated.append((out, _repeated([name for name, _ in pairs], any_case=any_case)))
+            name = _repeated([name for name, _ in pairs], any_case=any_case)
+            repeated[id(out)] = out, name
         return out
 
     try:
@@ -38,16 +40,21 @@ def parse_json(body: bytes, *, any_case: bool = False) -> Any:
             parse_float=_float,
         )
     except UnicodeDecodeError as problem:
-        raise _invalid("", f"not UTF-8 at byte {problem.start}") from None
+        raise invalid("", f"not UTF-8 at byte {problem.start}") from None
     except json.JSONDecodeError as problem:
         place = f"line {problem.lineno} column {problem.colno}"
-        raise _invalid("", f"not JSON: {problem.msg} at {place}") from None
+        raise invalid("", f"not JSON: {problem.msg} at {place}") from None
     except RecursionError:
-        raise _invalid("", "nested too deeply") from None
+        raise invalid("", "nested too deeply") from None
     except ValueError as problem:  # an integer with more digits than Python converts
-        raise _invalid("", f"not JSON this server reads: {problem}") from None
-    if repeated:
-        raise _invalid(_pointer_to(value, repeated), "the key stands twice in its object")
+        raise invalid("", f"not JSON this server reads: {problem}") from None
+    if repeated:  # a repeated key may have replaced an object that has one too
+        pointer, name = next(
+            (pointer, repeated[id(item)][1])
+            for pointer, item, _ in _values_in(value)
+            if id(item) in repeated
+        )
+        raise invalid(f"{pointer}/{_escaped(name)}", "the key stands twice in its object")
     return value
 
 
@@ -68,13 +75,28 @@ def validate(model: type[Model], value: Any) -> Model:
 
 def check_texts(value: Any) -> None:
     """Raise `InvalidRequest` for texts that no field accepts, and for too deep nesting."""
-    if (unusable := _unusable(value)) is not None:
-        raise _invalid(*unusable)
+    for pointer, item, depth in _values_in(value):
+        if depth > MOST_NESTED:
+            raise invalid("", "nested too deeply")
+        texts = (item,) if isinstance(item, str) else item if isinstance(item, dict) else ()
+        for text in texts:
+            if (wrong := _wrong_text(text)) is not None:
+                raise invalid(pointer, wrong)
 
 
-def _invalid(pointer: str, message: str) -> InvalidRequest:
-    where = pointer or "the body"
-    return InvalidRequest(f"{where}: {message}", details=[Detail(pointer, message)])
+def _values_in(value: Any) -> Iterator[tuple[str, Any, int]]:
+    """Yield all values inside of a value, and itself, in order: pointer, value, depth."""
+    waiting = [("", value, 0)]
+    while waiting:
+        pointer, item, depth = waiting.pop()
+        yield pointer, item, depth
+        if isinstance(item, dict):
+            inside = [(f"{pointer}/{_escaped(n)}", one, depth + 1) for n, one in item.items()]
+        elif isinstance(item, list):
+            inside = [(f"{pointer}/{number}", one, depth + 1) for number, one in enumerate(item)]
+        else:
+            continue
+        waiting += reversed(inside)
 
 
 def _repeated(names: list[str], *, any_case: bool) -> str:
@@ -88,56 +110,16 @@ def _repeated(names: list[str], *, any_case: bool) -> str:
     raise AssertionError("no name is repeated")
 
 
-def _pointer_to(value: Any, repeated: list[tuple[dict[str, Any], str]]) -> str:
-    """Return the pointer to the first repeated key. A repeated key may have replaced an object that
-    contains another one, so the search looks for the object that still exists."""
-    names = {id(found): name for found, name in repeated}
-    waiting = [("", value)]
-    while waiting:
-        pointer, item = waiting.pop()
-        if isinstance(item, dict):
-            if id(item) in names:
-                return f"{pointer}/{_escaped(names[id(item)])}"
-            inside = [(f"{pointer}/{_escaped(name)}", one) for name, one in item.items()]
-        elif isinstance(item, list):
-            inside = [(f"{pointer}/{number}", one) for number, one in enumerate(item)]
-        else:
-            continue
-        waiting += reversed(inside)
-    raise AssertionError("the object is in the value")
-
-
 def _constant(text: str) -> NoReturn:
-    raise _invalid("", f"{text} is not JSON")
+    raise invalid("", f"{text} is not JSON")
 
 
 def _float(text: str) -> float:
     """Parse a number with a point or an exponent. JSON has one number type: `7.0` is an integer."""
     number = float(text)
     if math.isinf(number):
-        raise _invalid("", f"{text} is too large for a number")
+        raise invalid("", f"{text} is too large for a number")
     return int(number) if number.is_integer() and abs(number) < _EXACT else number
-
-
-def _unusable(value: Any) -> tuple[str, str] | None:
-    """Return the pointer to the first value that no field accepts, and the reason."""
-    waiting = [("", value, 0)]
-    while waiting:
-        pointer, item, depth = waiting.pop()
-        if depth > MOST_NESTED:
-            return "", "nested too deeply"
-        match item:
-            case str():
-                if (wrong := _wrong_text(item)) is not None:
-                    return pointer, wrong
-            case dict():
-                for name, inside in item.items():
-                    if (wrong := _wrong_text(name)) is not None:
-                        return pointer, wrong
-                    waiting.append((f"{pointer}/{_escaped(name)}", inside, depth + 1))
-            case list():
-                waiting += [(f"{pointer}/{i}", inside, depth + 1) for i, inside in enumerate(item)]
-    return None
 
 
 def _wrong_text(text: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -97,43 +97,34 @@ class _Work:
     response: Response | None
 
     def run(self, use: Callable[[], Any]) -> RecordedResponse | ExternalCall[Any, Any]:
-        """Run `use` in one transaction."""
+        """Run `use` in one transaction, or return the recorded response of its Idempotency-Key."""
         with self.unit.begin(writes=self.rules.method != "GET"):
-            key = self.unit.request.scope["state"].get("idempotency_key")
-            if key is None:
-                found = use()
-                self._check_audit(found)
-                if isinstance(found, ExternalCall):
-                    return found
-            else:
-                return self._once(key, use)
+            key = self._key()
+            recorded = None if key is None else recall(self.unit, *key)
+            if recorded is not None:
+                headers = {**recorded.headers, "Idempotent-Replayed": "true"}
+                return replace(recorded, headers=headers)
+            found = use()
+            if isinstance(found, ExternalCall):
+                return found
+            if self.rules.action is not None and not self.unit.audited:
+                raise AssertionError(f"{self.rules.path} changed something without audit entry")
+            if key is not None:
+                done = self._encoded(found)
+                remember(self.unit, *key, done)
+                return done
         return self._encoded(found)
 
-    def _once(self, key: str, use: Callable[[], Any]) -> RecordedResponse | ExternalCall[Any, Any]:
-        """Return the recorded response of this Idempotency-Key, or run `use` and record its
-        response."""
+    def _key(self) -> tuple[str, str, str, str] | None:
+        """Return the owner, the route, the Idempotency-Key and the fingerprint of the request."""
         request = self.unit.request
-        owner = principal_of(request).id
-        route = f"{self.rules.method} {self.rules.path} {self.version}"
+        key = request.scope["state"].get("idempotency_key")
+        if key is None:
+            return None
         assert isinstance(request, ModelRequest)
+        route = f"{self.rules.method} {self.rules.path} {self.version}"
         print_ = fingerprint(request.scope["path"], request.url.query, request.sent)
-        recorded = recall(self.unit, owner, route, key, print_)
-        if recorded is not None:
-            return RecordedResponse(
-                recorded.status, {**recorded.headers, "Idempotent-Replayed": "true"}, recorded.body
-            )
-        found = use()
-        self._check_audit(found)
-        if isinstance(found, ExternalCall):
-            return found
-        done = self._encoded(found)
-        remember(self.unit, owner, route, key, print_, done)
-        return done
-
-    def _check_audit(self, found: object) -> None:
-        action = self.rules.action
-        if action is not None and not isinstance(found, ExternalCall) and not self.unit.audited:
-            raise AssertionError(f"{self.rules.path} changed something without audit entry")
+        return principal_of(request).id, route, key, print_
 
     def _encoded(self, found: Any) -> RecordedResponse:
         response = self.response

@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from novaql.server.db.engine import tables_used
 from novaql.server.db.unit import Unit
-from novaql.server.http.request import context_of, origin_of, principal_of
+from novaql.server.http.request import context_of, origin_of, principal_of, unit_for
 from novaql.server.tenants.context import ServerContext
 
 Done = TypeVar("Done")
@@ -64,12 +64,11 @@ async def request_unit(request: Request) -> RequestUnit:
 
 async def in_unit(request: Request, work: Callable[[Unit], Done], *, writes: bool = False) -> Done:
     """Run database work of an asynchronous endpoint in a thread, as one transaction."""
-    context, principal = context_of(request), principal_of(request)
-    actor, origin = context.actor_of(principal), origin_of(request)
 
     def run() -> Done:
-        with context.unit(actor, origin, writes=writes) as unit:
+        with unit_for(request, writes=writes) as unit:
             return work(unit)
 
-    threads = context.pools.state if writes else context.pools.readers
-    return await threads.run(run, tenant=principal.tenant_id)
+    pools = context_of(request).pools
+    threads = pools.state if writes else pools.readers
+    return await threads.run(run, tenant=principal_of(request).tenant_id)

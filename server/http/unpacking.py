@@ -19,11 +19,14 @@ def slices(body: bytes, encoding: str, *, limit: int) -> Iterator[bytes]:
 
     Raises `BodyTooLarge` as soon as the output exceeds the limit, and `InvalidRequest`.
     """
+    unpack = _UNPACKERS.get(encoding)
+    if unpack is None:
+        raise InvalidRequest(f"there is no content encoding {encoding!r}")
     size = 0
-    for piece in _unpacker(encoding)(body):
+    for piece in unpack(body):
         size += len(piece)
         if size > limit:
-            raise too_large(limit)
+            raise BodyTooLarge(f"the body is larger than {limit} bytes when unpacked")
         yield piece
 
 
@@ -32,21 +35,6 @@ def whole(body: bytes, encoding: str, *, limit: int) -> bytes:
     if encoding in ("", "identity"):
         return body
     return b"".join(slices(body, encoding, limit=limit))
-
-
-def too_large(limit: int) -> BodyTooLarge:
-    """Return the error for a body above the limit."""
-    return BodyTooLarge(f"the body is larger than {limit} bytes when unpacked")
-
-
-def _unpacker(encoding: str):  # type: ignore[no-untyped-def]
-    if encoding in ("", "identity"):
-        return _plain
-    if encoding == "gzip":
-        return _gzip
-    if encoding == "zstd":
-        return _zstd
-    raise InvalidRequest(f"there is no content encoding {encoding!r}")
 
 
 def _plain(body: bytes) -> Iterator[bytes]:
@@ -91,3 +79,6 @@ def _zstd(body: bytes) -> Iterator[bytes]:
                 yield piece
     except (pa.ArrowException, OSError) as problem:
         raise InvalidRequest(f"zstd: {problem}") from None
+
+
+_UNPACKERS = {"": _plain, "identity": _plain, "gzip": _gzip, "zstd": _zstd}

@@ -17,11 +17,12 @@ from typing import Any
 from sqlalchemy import select
 
 from novaql.server.catalog.lookup import services_held
+from novaql.server.db.batches import batches
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict
 from novaql.server.incidents.model import MOST_ALERTS, EntryType, Status, severity_of
+from novaql.server.incidents.schema import CreateIncident
 from novaql.server.incidents.service import (
-    Trigger,
     check_open_incidents,
     held_open,
     resolve_incident,
@@ -35,42 +36,23 @@ log = logging.getLogger(__name__)
 ENDED = "its last alert has ended"
 """The note of an incident that the server resolved."""
 
-_AT_ONCE = 500
 _LONGEST_TITLE, _LONGEST_DESCRIPTION = 200, 10_000
 
 
 def firing(unit: Unit, event: EventEnvelope) -> None:
     """Alerts started to fire: open an incident, or add them to the open one."""
-    _hold(unit, event.data)
-    newest = _newest(unit, [one["id"] for one in event.data["alerts"]])
-    newly_fired = [
-        one
-        for one in event.data["alerts"]
-        if one["id"] not in newest or newest[one["id"]].event_id < event.id
-    ]
-    if newly_fired:
-        incident = _triggered(unit, event, newly_fired)
-        if incident is not None:
-            _link(unit, incident, event, newly_fired)
+    _link(unit, event, [one for one, _ in _newer(unit, event)])
 
 
 def over(unit: Unit, event: EventEnvelope) -> None:
     """Alerts ended: resolve incidents whose last alert has ended."""
-    _hold(unit, event.data)
-    newest = _newest(unit, [one["id"] for one in event.data["alerts"]])
     unheard, ended = [], []
-    for one in event.data["alerts"]:
-        link = newest.get(one["id"])
-        if link is not None and link.event_id >= event.id:
-            continue
+    for one, link in _newer(unit, event):
         if link is None or link.over_at is not None:
             unheard.append(one)  # this event arrived before the one of its start
         else:
             ended.append(link)
-    if unheard:
-        incident = _triggered(unit, event, unheard)
-        if incident is not None:
-            ended += _link(unit, incident, event, unheard)
+    ended += _link(unit, event, unheard)
     for incident_id in sorted({link.incident_id for link in ended}):
         _end(unit, event, incident_id, [one for one in ended if one.incident_id == incident_id])
 
@@ -81,11 +63,20 @@ def key_of(data: Mapping[str, Any]) -> str:
     return f"alert:{data['rule_id']}" + ("" if service is None else f":{service}")
 
 
-def _hold(unit: Unit, data: Mapping[str, Any]) -> None:
-    """Lock the service, if the catalog has it, then the open incident: the order of all callers."""
-    if data["service"] is not None:
-        services_held(unit, [data["service"]])
-    held_open(unit, key_of(data))
+def _newer(
+    unit: Unit, event: EventEnvelope
+) -> list[tuple[Mapping[str, Any], IncidentAlert | None]]:
+    """The alerts of an event with their newest links, without those that a newer event changed.
+
+    Locks the service, if the catalog has it, then the open incident: the order of all callers.
+    """
+    if event.data["service"] is not None:
+        services_held(unit, [event.data["service"]])
+    held_open(unit, key_of(event.data))
+    alerts = event.data["alerts"]
+    newest = _newest(unit, [one["id"] for one in alerts])
+    found = [(one, newest.get(one["id"])) for one in alerts]
+    return [(one, link) for one, link in found if link is None or link.event_id < event.id]
 
 
 def _end(
@@ -122,19 +113,19 @@ def _triggered(
     ids = {one["id"] for one in alerts}
     incident, _ = trigger(
         unit,
-        Trigger(
+        CreateIncident.model_construct(  # not all of these texts are within the bounds of a body
             title=_line(annotations.get("summary")) or _line(data["name"]) or data["rule_id"],
             severity=severity_of(data["severities"]),
             services=[] if data["service"] is None else [data["service"]],
             description=annotations.get("description", "")[:_LONGEST_DESCRIPTION],
             dedup_key=key_of(data),
             escalation_policy_id=data["escalation_policy_id"],
-            source={
-                "rule_id": data["rule_id"],
-                "alerts": [one for one in data["shown"] if one["id"] in ids],
-                "count": len(ids),
-            },
         ),
+        source={
+            "rule_id": data["rule_id"],
+            "alerts": [one for one in data["shown"] if one["id"] in ids],
+            "count": len(ids),
+        },
     )
     return incident
 
@@ -147,9 +138,13 @@ def _not_opened(unit: Unit, data: Mapping[str, Any], alert_ids: list[str], reaso
 
 
 def _link(
-    unit: Unit, incident: Incident, event: EventEnvelope, alerts: Sequence[Mapping[str, Any]]
+    unit: Unit, event: EventEnvelope, alerts: Sequence[Mapping[str, Any]]
 ) -> list[IncidentAlert]:
-    """Add alerts to an incident, or mark them as firing again. The caller has locked its row."""
+    """Add alerts to their incident, or mark them as firing again. Opens the incident if there is
+    none."""
+    incident = _triggered(unit, event, alerts) if alerts else None
+    if incident is None:
+        return []
     known = _newest(unit, [one["id"] for one in alerts], incident.id)
     links = []
     for one in alerts:
@@ -176,9 +171,12 @@ def _newest(
 ) -> dict[str, IncidentAlert]:
     """The newest link of each alert, to one incident or to any."""
     found: dict[str, IncidentAlert] = {}
-    for start in range(0, len(alert_ids), _AT_ONCE):
-        some = IncidentAlert.alert_id.in_(alert_ids[start : start + _AT_ONCE])
-        statement = select(IncidentAlert).where(some).order_by(IncidentAlert.event_id)
+    for some in batches(alert_ids):
+        statement = (
+            select(IncidentAlert)
+            .where(IncidentAlert.alert_id.in_(some))
+            .order_by(IncidentAlert.event_id)
+        )
         if incident_id is not None:
             statement = statement.where(IncidentAlert.incident_id == incident_id)
         found |= {row.alert_id: row for row in unit.session.execute(statement).scalars()}

@@ -1,4 +1,4 @@
-"""The states of an incident, and the actions that each state allows. Pure functions."""
+"""The states of an incident, the types of its timeline entries, and the severities of alerts."""
 
 from __future__ import annotations
 
@@ -48,28 +48,3 @@ def severity_of(labels: Iterable[str]) -> str:
     """The worst incident severity of the severities of alerts, case-insensitive."""
     found = (_BY_WORD.get(label.strip().lower(), UNKNOWN) for label in labels)
     return min(found, default=UNKNOWN)
-
-
-class IncidentResolved(ValueError):
-    """The incident is resolved: it accepts only comments."""
-
-
-def acknowledge(status: Status, *, again: bool) -> EntryType | None:
-    """The entry of an acknowledgement; None if it changes nothing.
-
-    again  whether the user is an acknowledger already
-
-    Raises `IncidentResolved`.
-    """
-    if status is Status.RESOLVED:
-        raise IncidentResolved
-    if status is Status.TRIGGERED:
-        return EntryType.ACKNOWLEDGED
-    return None if again else EntryType.ACKNOWLEDGER_ADDED
-
-
-def resolve(status: Status) -> Status:
-    """The state after a resolution. Raises `IncidentResolved`."""
-    if status is Status.RESOLVED:
-        raise IncidentResolved
-    return Status.RESOLVED

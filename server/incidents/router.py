@@ -21,7 +21,6 @@ from novaql.server.incidents.schema import (
     TimelineOut,
     TimelineQuery,
 )
-from novaql.server.incidents.showing import shown
 from novaql.server.incidents.tables import Incident
 
 router = api_router("/v1/incidents", "incidents")
@@ -33,8 +32,7 @@ def list_incidents(
     unit: UnitOfWork, pages: Pages, query: Annotated[IncidentQuery, Query()]
 ) -> IncidentsOut:
     """Incidents, newest first. `status=open` selects those that are not resolved."""
-    page = incidents.find(unit, pages, query)
-    return IncidentsOut(data=[shown(one) for one in page.rows], next_cursor=page.next_cursor)
+    return IncidentsOut.of(incidents.find(unit, pages, query), IncidentOut.of)
 
 
 @router.post("", status_code=201, dependencies=[OPERATOR], responses={200: {"model": IncidentOut}})
@@ -51,14 +49,14 @@ def create_incident(unit: UnitOfWork, body: CreateIncident, response: Response) 
         response.headers["Location"] = f"/v1/incidents/{incident.id}"
     else:
         response.status_code = 200
-    return shown(incident)
+    return IncidentOut.of(incident)
 
 
 @router.get("/{id}", dependencies=[READ_ONLY])
 @cached(by="rows")
 def get_incident(unit: UnitOfWork, id: ResourceId) -> IncidentOut:
     """One incident."""
-    return shown(unit.get(Incident, id, "incident"))
+    return IncidentOut.of(unit.get(Incident, id, "incident"))
 
 
 @router.post("/{id}/ack", dependencies=[OPERATOR])
@@ -68,7 +66,7 @@ def acknowledge_incident(unit: UnitOfWork, id: ResourceId) -> IncidentOut:
 
     Others may join; a repeated call changes nothing. 409 if it is resolved.
     """
-    return shown(incidents.acknowledge_incident(unit, id))
+    return IncidentOut.of(incidents.acknowledge_incident(unit, id))
 
 
 @router.post("/{id}/resolve", dependencies=[OPERATOR])
@@ -77,14 +75,14 @@ def resolve_incident(unit: UnitOfWork, id: ResourceId, body: ResolveIncident) ->
     """Resolve an incident, with a note. 409 if it is resolved already."""
     incident = unit.get(Incident, id, "incident", lock=True)
     incidents.resolve_incident(unit, incident, body.note)
-    return shown(incident)
+    return IncidentOut.of(incident)
 
 
 @router.post("/{id}/comments", status_code=201, dependencies=[OPERATOR])
 @audited("incident.comment")
 def comment_on_incident(unit: UnitOfWork, id: ResourceId, body: AddComment) -> CommentOut:
     """Add a comment to the timeline of an incident, in any state."""
-    return CommentOut.of(incidents.comment(unit, id, body.body))
+    return CommentOut.model_validate(incidents.comment(unit, id, body.body))
 
 
 @router.get("/{id}/timeline", dependencies=[READ_ONLY])
@@ -98,5 +96,4 @@ def get_incident_timeline(
     `comment` its `id` and `body`, `alerts_ended` the `alerts` that ended.
     """
     page = incidents.timeline(unit, pages, id, query)
-    shown_entries = [TimelineEntryOut.of(entry) for entry in page.rows]
-    return TimelineOut(data=shown_entries, next_cursor=page.next_cursor)
+    return TimelineOut.of(page, TimelineEntryOut.model_validate)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AliasPath, Field
 
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import Body, Listed, Name, PolicyId, ResponseModel, Timestamp
+from novaql.server.http.shapes import (
+    Body,
+    Listed,
+    Name,
+    PolicyId,
+    ResponseModel,
+    Timestamp,
+    example,
+)
 from novaql.server.incidents.model import MOST_ALERTS, EntryType
-from novaql.server.incidents.tables import Entry
+from novaql.server.incidents.tables import Incident
 
 Severity = Literal["sev1", "sev2", "sev3", "sev4", "sev5"]
 StatusName = Literal["triggered", "acknowledged", "resolved"]
@@ -27,16 +35,12 @@ UserIds = Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Fi
 class CreateIncident(Body):
     """A new incident."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "title": "checkout answers with errors",
-                    "severity": "sev2",
-                    "services": ["checkout"],
-                    "description": "a third of the orders fail since the last release",
-                }
-            ]
+    model_config = example(
+        {
+            "title": "checkout answers with errors",
+            "severity": "sev2",
+            "services": ["checkout"],
+            "description": "a third of the orders fail since the last release",
         }
     )
 
@@ -59,9 +63,7 @@ class CreateIncident(Body):
 class ResolveIncident(Body):
     """The note of a resolution."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"note": "rolled back to 2026-03-30"}]}
-    )
+    model_config = example({"note": "rolled back to 2026-03-30"})
 
     note: Words
 
@@ -69,9 +71,7 @@ class ResolveIncident(Body):
 class AddComment(Body):
     """The text of a comment."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"body": "the errors began with the release of 14:05"}]}
-    )
+    model_config = example({"body": "the errors began with the release of 14:05"})
 
     body: Words
 
@@ -103,7 +103,7 @@ class ActorOut(ResponseModel):
 class AcknowledgerOut(ResponseModel):
     """A user that has acknowledged the incident."""
 
-    id: str
+    id: str = Field(validation_alias="user_id")
     name: str
     at: Timestamp
 
@@ -136,6 +136,18 @@ class IncidentOut(ResponseModel):
     updated_at: Timestamp
     version: int
 
+    @classmethod
+    def of(cls, incident: Incident) -> IncidentOut:
+        """The wire shape of an incident. A unit loads services, alerts and acknowledgers once."""
+        alerts = incident.first_alerts if incident.alert_count else []
+        parts = {
+            "services": [row.service for row in incident.services],
+            "alerts": [row.alert_id for row in alerts],
+            "acknowledged_by": incident.acknowledgers,
+        }
+        columns = {name: getattr(incident, name) for name in cls.model_fields.keys() - parts}
+        return cls.model_validate(columns | parts)
+
 
 class IncidentsOut(Listed[IncidentOut]):
     """A page of incidents."""
@@ -150,11 +162,6 @@ class TimelineEntryOut(ResponseModel):
     actor: ActorOut
     data: dict[str, Any]
 
-    @classmethod
-    def of(cls, entry: Entry) -> TimelineEntryOut:
-        """The wire shape of a row."""
-        return cls.model_validate({name: getattr(entry, name) for name in cls.model_fields})
-
 
 class TimelineOut(Listed[TimelineEntryOut]):
     """A page of a timeline."""
@@ -163,25 +170,12 @@ class TimelineOut(Listed[TimelineEntryOut]):
 class CommentOut(ResponseModel):
     """A comment. `seq` is the number of its entry in the timeline."""
 
-    id: str
+    id: str = Field(validation_alias=AliasPath("data", "id"))
     incident_id: str
     seq: int
-    body: str
-    author: ActorOut
-    created_at: Timestamp
-    updated_at: Timestamp = Field(description="as `created_at`: comments are never changed")
-
-    @classmethod
-    def of(cls, entry: Entry) -> CommentOut:
-        """The wire shape of a comment's entry."""
-        return cls.model_validate(
-            {
-                "id": entry.data["id"],
-                "incident_id": entry.incident_id,
-                "seq": entry.seq,
-                "body": entry.data["body"],
-                "author": entry.actor,
-                "created_at": entry.at,
-                "updated_at": entry.at,
-            }
-        )
+    body: str = Field(validation_alias=AliasPath("data", "body"))
+    author: ActorOut = Field(validation_alias="actor")
+    created_at: Timestamp = Field(validation_alias="at")
+    updated_at: Timestamp = Field(
+        validation_alias="at", description="as `created_at`: comments are never changed"
+    )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import select
@@ -14,15 +14,13 @@ from novaql.server.db.engine import flushed_or
 from novaql.server.db.tables import User
 from novaql.server.db.tenant_limits import check_limit, too_many
 from novaql.server.db.unit import Unit
-from novaql.server.errors import Conflict, Detail, Impossible
-from novaql.server.http.pages import Pager
-from novaql.server.http.pagination import Key, Page
+from novaql.server.errors import Conflict, impossible
+from novaql.server.http.pagination import Key, Page, Pager, equal_to
 from novaql.server.ids import new_id
-from novaql.server.incidents.model import EntryType, IncidentResolved, Status, acknowledge, resolve
-from novaql.server.incidents.schema import CreateIncident, IncidentQuery, TimelineQuery
-from novaql.server.incidents.showing import snapshot
+from novaql.server.incidents.model import EntryType, Status
+from novaql.server.incidents.schema import CreateIncident, IncidentOut, IncidentQuery, TimelineQuery
 from novaql.server.incidents.tables import Acknowledger, Entry, Incident, IncidentService
-from novaql.server.incidents.timeline import actor_of, append, is_full
+from novaql.server.incidents.timeline import append, is_full
 
 KEYS = (Key(Incident.created_at, descending=True), Key(Incident.id, descending=True))
 ENTRY_KEYS = (Key(Entry.seq),)
@@ -31,48 +29,20 @@ _WITH_PARTS = (
     selectinload(Incident.acknowledgers),
     selectinload(Incident.first_alerts),
 )
+_ENTRY = {"title", "severity", "services", "description", "assignees"}
 OPEN = "open"
 TRIES = 10
 """Attempts to find or create an incident: one with the same key may resolve or start meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trigger:
-    """The content of a new incident, or of a further entry of the open one with its key.
-
-    source  further data for the timeline
-    """
-
-    title: str
-    severity: str
-    services: Sequence[str]
-    description: str = ""
-    dedup_key: str | None = None
-    escalation_policy_id: str | None = None
-    assignees: Sequence[str] = ()
-    source: Mapping[str, Any] = field(default_factory=dict)
-
-    def entry_data(self) -> dict[str, Any]:
-        """The `data` of its timeline entry."""
-        return {
-            **self.source,
-            "title": self.title,
-            "severity": self.severity,
-            "services": list(self.services),
-            "description": self.description,
-            "assignees": list(self.assignees),
-        }
-
-
 def find(unit: Unit, pages: Pager, query: IncidentQuery) -> Page[Incident]:
     """A page of incidents, newest first."""
     statement = select(Incident).options(*_WITH_PARTS)
+    statement = statement.where(*equal_to(Incident, query, "severity"))
     if query.status == OPEN:
         statement = statement.where(Incident.status != Status.RESOLVED.value)
     elif query.status is not None:
         statement = statement.where(Incident.status == query.status)
-    if query.severity is not None:
-        statement = statement.where(Incident.severity == query.severity)
     if query.service is not None:
         affects = IncidentService.incident_id == Incident.id
         statement = statement.join(IncidentService, affects).where(
@@ -87,23 +57,10 @@ def create(unit: Unit, body: CreateIncident) -> tuple[Incident, bool]:
     Raises `Impossible`: `unknown_service` for a name that is not in the catalog, `unknown_user` for
     an assignee that is unknown or deactivated.
     """
-    services = list(dict.fromkeys(body.services))
-    assignees = list(dict.fromkeys(body.assignees))
     _refuse_unknown(unit, body)
     if held_open(unit, body.dedup_key) is None:
         check_open_incidents(unit)
-    return trigger(
-        unit,
-        Trigger(
-            title=body.title,
-            severity=body.severity,
-            services=services,
-            description=body.description,
-            dedup_key=body.dedup_key,
-            escalation_policy_id=body.escalation_policy_id,
-            assignees=assignees,
-        ),
-    )
+    return trigger(unit, body)
 
 
 def check_open_incidents(unit: Unit) -> None:
@@ -111,15 +68,24 @@ def check_open_incidents(unit: Unit) -> None:
     check_limit(unit, "max_open_incidents", Incident, Incident.status != Status.RESOLVED.value)
 
 
-def trigger(unit: Unit, given: Trigger) -> tuple[Incident, bool]:
-    """Create an incident or trigger the open one, atomically for each key. Names are checked."""
+def trigger(
+    unit: Unit, given: CreateIncident, source: Mapping[str, Any] | None = None
+) -> tuple[Incident, bool]:
+    """Create an incident or trigger the open one, atomically for each key. Names are checked.
+
+    source  further data for the entry in the timeline
+    """
+    unique = {name: list(dict.fromkeys(getattr(given, name))) for name in ("services", "assignees")}
+    given = given.model_copy(update=unique)
+    content = given.model_dump(include=_ENTRY)
+    entry_data = {**(source or {}), **content}
     taken = Conflict("incidents with this key come and go too fast", code="dedup_key_busy")
     for _ in range(TRIES):
         known = held_open(unit, given.dedup_key)
         if known is not None:
-            return _again(unit, known, given), False
+            return _again(unit, known, entry_data), False
         try:
-            return _begin(unit, given, taken), True
+            return _begin(unit, given, entry_data, taken), True
         except Conflict as problem:
             if problem is not taken:
                 raise
@@ -129,22 +95,20 @@ def trigger(unit: Unit, given: Trigger) -> tuple[Incident, bool]:
 def acknowledge_incident(unit: Unit, incident_id: str) -> Incident:
     """Acknowledge an incident as the current user. Raises `Conflict` `incident_resolved`."""
     incident = unit.get(Incident, incident_id, "incident", lock=True)
+    _refuse_resolved(incident)
     user = unit.actor
     before = snapshot(incident)
-    again = any(one.user_id == user.id for one in incident.acknowledgers)
-    try:
-        what = acknowledge(Status(incident.status), again=again)
-    except IncidentResolved:
-        raise _over(incident) from None
-    if what is None:
+    first = incident.status == Status.TRIGGERED.value
+    if not first and any(one.user_id == user.id for one in incident.acknowledgers):
         unit.audit("incident.ack", ("incident", incident.id), before=before, after=before)
         return incident
+    what = EntryType.ACKNOWLEDGED if first else EntryType.ACKNOWLEDGER_ADDED
     entry = append(unit, incident, what, {})
     incident.acknowledgers.append(
         Acknowledger(user_id=user.id, name=user.name, seq=entry.seq, at=entry.at)
     )
     event = None
-    if what is EntryType.ACKNOWLEDGED:
+    if first:
         incident.status, incident.acknowledged_at = Status.ACKNOWLEDGED.value, unit.now()
         event = "incident.acknowledged"
     unit.record(incident, "incident.ack", before, snapshot, event=event)
@@ -153,12 +117,10 @@ def acknowledge_incident(unit: Unit, incident_id: str) -> Incident:
 
 def resolve_incident(unit: Unit, incident: Incident, note: str) -> Incident:
     """Resolve an incident. The caller has locked its row. Raises `Conflict` `incident_resolved`."""
+    _refuse_resolved(incident)
     before = snapshot(incident)
-    try:
-        incident.status = resolve(Status(incident.status)).value
-    except IncidentResolved:
-        raise _over(incident) from None
-    incident.resolved_at, incident.resolved_by = unit.now(), actor_of(unit.actor)
+    incident.status = Status.RESOLVED.value
+    incident.resolved_at, incident.resolved_by = unit.now(), asdict(unit.actor)
     incident.resolution_note = note
     append(unit, incident, EntryType.RESOLVED, {"note": note})
     unit.record(incident, "incident.resolve", before, snapshot, event="incident.resolved")
@@ -194,43 +156,42 @@ def held_open(unit: Unit, key: str | None) -> Incident | None:
     return unit.session.execute(statement.with_for_update()).scalar_one_or_none()
 
 
-def _again(unit: Unit, incident: Incident, given: Trigger) -> Incident:
+def snapshot(incident: Incident) -> dict[str, Any]:
+    """An incident as the audit log and events contain it."""
+    return IncidentOut.of(incident).model_dump(mode="json")
+
+
+def _again(unit: Unit, incident: Incident, entry_data: Mapping[str, Any]) -> Incident:
     before = snapshot(incident)
     incident.triggers += 1
     if not is_full(unit, incident):
-        append(unit, incident, EntryType.TRIGGERED, given.entry_data())
+        append(unit, incident, EntryType.TRIGGERED, entry_data)
     unit.record(incident, "incident.trigger", before, snapshot)
     return incident
 
 
-def _begin(unit: Unit, given: Trigger, taken: Conflict) -> Incident:
-    now = unit.now()
-    incident = Incident(
-        id=new_id("inc"),
-        created_at=now,
-        updated_at=now,
-        version=1,
-        title=given.title,
-        description=given.description,
-        severity=given.severity,
+def _begin(
+    unit: Unit, given: CreateIncident, entry_data: Mapping[str, Any], taken: Conflict
+) -> Incident:
+    incident = unit.new(
+        Incident,
+        "inc",
+        **given.model_dump(exclude={"services"}),
         status=Status.TRIGGERED.value,
-        dedup_key=given.dedup_key,
-        escalation_policy_id=given.escalation_policy_id,
         related_to=_last_with(unit, given.dedup_key),
-        assignees=list(given.assignees),
         triggers=1,
         entries=0,
         alert_count=0,
-        created_by=actor_of(unit.actor),
-        services=[
-            IncidentService(service=name, position=position, created_at=now)
-            for position, name in enumerate(given.services)
-        ],
+        created_by=asdict(unit.actor),
         acknowledgers=[],
     )
+    incident.services = [
+        IncidentService(service=name, position=position, created_at=incident.created_at)
+        for position, name in enumerate(given.services)
+    ]
     with flushed_or(unit.session, taken):
         unit.session.add(incident)
-    append(unit, incident, EntryType.TRIGGERED, given.entry_data())
+    append(unit, incident, EntryType.TRIGGERED, entry_data)
     unit.record(incident, "incident.create", None, snapshot, event="incident.created")
     return incident
 
@@ -250,7 +211,7 @@ def _refuse_unknown(unit: Unit, body: CreateIncident) -> None:
     there = services_held(unit, body.services)
     for number, name in enumerate(body.services):
         if name not in there:
-            raise _impossible(
+            raise impossible(
                 f"/services/{number}",
                 f"no service of the catalog is named {name}",
                 "unknown_service",
@@ -259,14 +220,11 @@ def _refuse_unknown(unit: Unit, body: CreateIncident) -> None:
     people = set(unit.session.execute(wanted).scalars()) if body.assignees else set()
     for number, user_id in enumerate(body.assignees):
         if user_id not in people:
-            raise _impossible(
+            raise impossible(
                 f"/assignees/{number}", f"no user who can act has the id {user_id}", "unknown_user"
             )
 
 
-def _impossible(pointer: str, message: str, code: str) -> Impossible:
-    return Impossible(f"{pointer}: {message}", code=code, details=[Detail(pointer, message)])
-
-
-def _over(incident: Incident) -> Conflict:
-    return Conflict(f"incident {incident.id} is resolved", code="incident_resolved")
+def _refuse_resolved(incident: Incident) -> None:
+    if incident.status == Status.RESOLVED.value:
+        raise Conflict(f"incident {incident.id} is resolved", code="incident_resolved")

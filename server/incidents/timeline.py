@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from novaql.server.db.unit import Actor, Unit
+from novaql.server.db.unit import Unit
 from novaql.server.incidents.model import EntryType
 from novaql.server.incidents.tables import Entry, Incident
 
@@ -27,13 +28,8 @@ def append(unit: Unit, incident: Incident, type_: EntryType, data: Mapping[str, 
         seq=incident.entries,
         at=unit.now(),
         type=type_.value,
-        actor=actor_of(unit.actor),
+        actor=asdict(unit.actor),
         data=dict(data),
     )
     unit.session.add(entry)
     return entry
-
-
-def actor_of(actor: Actor) -> dict[str, Any]:
-    """An actor as rows and answers contain it."""
-    return {"type": actor.type, "id": actor.id, "name": actor.name}

@@ -15,14 +15,12 @@ import numpy as np
 
 from novaql import InputError, LimitExceeded
 from novaql.inputs import BY_NAME, ArrowReader, LabelLimits, Layout
-from novaql.tsdb import Batch
+from novaql.tsdb import Batch, Ints
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_CONTINUES = b"\xff\xff\xff\xff"
-_SCHEMA, _DICTIONARY, _RECORDS = 1, 2, 3
-_HEADER_TYPE, _HEADER, _BODY_LENGTH = 1, 2, 3
+_HEADER = 2
 _LENGTH, _NODES, _BUFFERS, _COMPRESSION = 0, 1, 2, 3
 _DICTIONARY_DATA = 1
 _TIME_BYTES = 8
@@ -45,9 +43,9 @@ def read_arrow_stream(
     """
     import pyarrow as pa  # noqa: PLC0415 - heavy, and only such bodies need it
 
-    for _ in _check_unpacked_size(body, most_bytes):
-        yield None
     try:
+        for _ in _check_unpacked_size(body, most_bytes):
+            yield None
         with pa.ipc.open_stream(body) as stream:
             schema = stream.schema
             if len(schema) > _MOST_COLUMNS:
@@ -61,7 +59,7 @@ def read_arrow_stream(
                 batch = reader.read(part)
                 limits.check_columns(batch.series)
                 yield batch
-    except (pa.ArrowException, OSError, ValueError) as problem:
+    except (pa.ArrowException, OSError, ValueError, struct.error) as problem:
         if isinstance(problem, InputError):
             raise
         raise InputError(f"body: {problem}") from problem
@@ -149,84 +147,59 @@ def _need_flat_texts(schema: pa.Schema) -> None:
 
 
 def _check_unpacked_size(body: bytes, most_bytes: int) -> Iterator[None]:
+    import pyarrow as pa  # noqa: PLC0415 - heavy, and only such bodies need it
+
     total = rows = 0
-    try:
-        for number, (at, header_type, body_at) in enumerate(_messages(body)):
-            header = _table(body, at, _HEADER)
-            if header_type == _DICTIONARY:
-                header = _table(body, header, _DICTIONARY_DATA)
-            else:
-                rows += _scalar(body, header, _LENGTH, "<q")
-            longest = max(_scalar(body, header, _LENGTH, "<q"), *_lengths(body, header))
-            total += sum(_unpacked_sizes(body, header, body_at))
-            if total > most_bytes or max(rows, longest) * _TIME_BYTES > most_bytes:
-                raise LimitExceeded(f"the body is larger than {most_bytes} bytes when unpacked")
-            if number % _OFTEN == 0:
-                yield
-    except (struct.error, IndexError) as problem:
-        raise InputError("body: this is no Arrow IPC stream") from problem
-
-
-def _lengths(body: bytes, records: int) -> Iterator[int]:
-    """The largest length of all arrays, including nested ones and those without buffers."""
-    yield 0
-    place = _field(body, records, _NODES)
-    if place is None:
-        return
-    vector = place + struct.unpack_from("<I", body, place)[0]
-    (count,) = struct.unpack_from("<I", body, vector)
-    if vector + 4 + 16 * count > len(body):
-        raise InputError("body: the Arrow IPC stream is cut off")
-    lengths = np.frombuffer(body, "<i8", 2 * count, vector + 4)[::2]
-    if len(lengths):
-        yield int(lengths.max())
-        if int(lengths.min()) < 0:
-            raise InputError("body: an array of the Arrow IPC stream has no length")
-
-
-def _messages(body: bytes) -> Iterator[tuple[int, int, int]]:
-    """Header table, type and offset of the body of each message with records."""
-    at = 0
-    while at + 4 <= len(body):
-        if body[at : at + 4] == _CONTINUES:
-            at += 4
-        (size,) = struct.unpack_from("<i", body, at)
-        at += 4
-        if size == 0:
-            return
-        if size < 8 or at + size > len(body):
-            raise InputError("body: the Arrow IPC stream is cut off")
-        root = at + struct.unpack_from("<I", body, at)[0]
-        kind = _scalar(body, root, _HEADER_TYPE, "<B")
-        length = _scalar(body, root, _BODY_LENGTH, "<q")
-        if kind == _SCHEMA and size > _MOST_SCHEMA_BYTES:
-            raise LimitExceeded(f"the schema has {size} bytes, {_MOST_SCHEMA_BYTES} is most")
-        at += size
-        if not 0 <= length <= len(body) - at:
-            raise InputError("body: the Arrow IPC stream is cut off")
-        if kind in (_DICTIONARY, _RECORDS):
-            yield root, kind, at
-        at += length
-
-
-def _unpacked_sizes(body: bytes, records: int, body_at: int) -> Iterator[int]:
-    place = _field(body, records, _BUFFERS)
-    if place is None:
-        return
-    packed = _field(body, records, _COMPRESSION) is not None
-    vector = place + struct.unpack_from("<I", body, place)[0]
-    (count,) = struct.unpack_from("<I", body, vector)
-    if vector + 4 + 16 * count > len(body):
-        raise InputError("body: the Arrow IPC stream is cut off")
-    for number in range(count):
-        offset, length = struct.unpack_from("<qq", body, vector + 4 + 16 * number)
-        if offset < 0 or length < 0:
-            raise InputError("body: a buffer of the Arrow IPC stream has no size")
-        if packed and length >= 8:
-            (size,) = struct.unpack_from("<q", body, body_at + offset)
-            yield length if size < 0 else size
+    # Arrow verifies that a header is a valid flatbuffer, and that the body has all its bytes.
+    for number, message in enumerate(pa.ipc.MessageReader.open_stream(body)):
+        header = message.metadata.to_pybytes()
+        if message.type == "schema" and len(header) > _MOST_SCHEMA_BYTES:
+            raise LimitExceeded(f"the schema has {len(header)} bytes, {_MOST_SCHEMA_BYTES} is most")
+        if message.type not in ("dictionary", "record batch"):
+            continue
+        records = _table(header, struct.unpack_from("<I", header)[0], _HEADER)
+        if message.type == "dictionary":
+            records = _table(header, records, _DICTIONARY_DATA)
         else:
-            yield length
+            rows += _length(header, records)
+        nodes = _structs(header, records, _NODES)[::2]
+        if (nodes < 0).any():
+            raise InputError("body: an array of the Arrow IPC stream has no length")
+        longest = max(_length(header, records), int(nodes.max(initial=0)))
+        total += _unpacked_size(header, records, message.body)
+        if total > most_bytes or max(rows, longest) * _TIME_BYTES > most_bytes:
+            raise LimitExceeded(f"the body is larger than {most_bytes} bytes when unpacked")
+        if number % _OFTEN == 0:
+            yield
+
+
+def _unpacked_size(header: bytes, records: int, body: pa.Buffer | None) -> int:
+    buffers = _structs(header, records, _BUFFERS)
+    if (buffers < 0).any():
+        raise InputError("body: a buffer of the Arrow IPC stream has no size")
+    if _field(header, records, _COMPRESSION) is None:
+        return int(sum(buffers[1::2].tolist()))
+    total = 0
+    view = memoryview(body or b"")
+    for offset, length in buffers.reshape(-1, 2).tolist():
+        size = struct.unpack_from("<q", view, offset)[0] if length >= 8 else length
+        total += length if size < 0 else size
+    return total
+
+
+def _structs(header: bytes, table: int, number: int) -> Ints:
+    """A vector of structs with two numbers each."""
+    place = _field(header, table, number)
+    if place is None:
+        return np.zeros(0, np.int64)
+    vector = place + struct.unpack_from("<I", header, place)[0]
+    (count,) = struct.unpack_from("<I", header, vector)
+    return np.frombuffer(header, "<i8", 2 * count, vector + 4)
+
+
+def _length(header: bytes, records: int) -> int:
+    place = _field(header, records, _LENGTH)
+    return 0 if place is None else int(struct.unpack_from("<q", header, place)[0])
 
 
 def _field(body: bytes, table: int, number: int) -> int | None:
@@ -238,11 +211,6 @@ def _field(body: bytes, table: int, number: int) -> int | None:
         return None
     (offset,) = struct.unpack_from("<H", body, vtable + entry)
     return table + offset if offset else None
-
-
-def _scalar(body: bytes, table: int, number: int, form: str) -> int:
-    place = _field(body, table, number)
-    return 0 if place is None else int(struct.unpack_from(form, body, place)[0])
 
 
 def _table(body: bytes, table: int, number: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import partial
 
 import orjson
@@ -11,9 +10,9 @@ from starlette.responses import Response
 
 from novaql.inputs import LineProblems
 from novaql.server.errors import UnsupportedMedia
-from novaql.server.http.body_reader import media_type, read_body
+from novaql.server.http.body_reader import media_type
 from novaql.server.http.query import read_query
-from novaql.server.http.request import context_of, principal_of
+from novaql.server.ingest.body import Body, store_body
 from novaql.server.ingest.formats import (
     READERS,
     BodyOptions,
@@ -22,10 +21,12 @@ from novaql.server.ingest.formats import (
     read_json_lines,
     read_text,
 )
-from novaql.server.ingest.schemas import IngestQuery
-from novaql.server.ingest.service import StoredCounts, store_body
-
-_ENCODINGS = ("gzip", "zstd")
+from novaql.server.ingest.intake import intake_of
+from novaql.server.ingest.schemas import IngestAnswer, IngestQuery
+from novaql.server.ingest.series_count import SeriesCount
+from novaql.server.ingest.spool import spooled
+from novaql.server.pools.writers import Steps
+from novaql.server.tenants.context import ServerContext
 
 
 async def ingest(request: Request) -> Response:
@@ -44,8 +45,8 @@ async def ingest(request: Request) -> Response:
             f"the content type {kind!r} is not taken here; {', '.join(READERS)} are"
         )
     query = read_query(request, IngestQuery)
-    taken = await _store(request, reader, _body_options(query.precision, query.db))
-    return Response(orjson.dumps(asdict(taken)), media_type="application/json")
+    answer = await _stored(request, reader, _body_options(query.precision, query.db))
+    return Response(orjson.dumps(answer.model_dump()), media_type="application/json")
 
 
 async def influx(request: Request) -> Response:
@@ -57,7 +58,7 @@ async def influx(request: Request) -> Response:
     problems = LineProblems()
     query = request.query_params  # unchecked: clients of InfluxDB send other parameters, too
     options = _body_options(query.get("precision", ""), query.get("db", ""), problems)
-    await _store(request, read_influx, options)
+    await _stored(request, read_influx, options)
     if not problems.count:
         return Response(status_code=204)
     left_out = "1 line is" if problems.count == 1 else f"{problems.count} lines are"
@@ -72,14 +73,14 @@ async def influx(request: Request) -> Response:
 async def import_lines(request: Request) -> Response:
     """Store JSON lines in the export format of VictoriaMetrics. The server stores a body as a whole
     or not at all."""
-    await _store(request, read_json_lines, BodyOptions())
+    await _stored(request, read_json_lines, BodyOptions())
     return Response(status_code=204)
 
 
 async def import_text(request: Request) -> Response:
     """Store Prometheus text, at the path of VictoriaMetrics. The server stores a body as a whole or
     not at all."""
-    await _store(request, partial(read_text, openmetrics=False), BodyOptions())
+    await _stored(request, partial(read_text, openmetrics=False), BodyOptions())
     return Response(status_code=204)
 
 
@@ -89,11 +90,24 @@ def _body_options(
     return BodyOptions(precision, {"db": database} if database else {}, problems)
 
 
-async def _store(request: Request, read: Reader, options: BodyOptions) -> StoredCounts:
-    context = context_of(request)
-    encoding = request.headers.get("content-encoding", "").strip().lower()
-    with context.pools.ingest.body(principal_of(request).tenant_id) as held:
-        limit = context.settings.max_write_bytes
-        body = await read_body(request, limit=limit, encodings=_ENCODINGS, held=held)
-        steps = store_body(context, body, encoding=encoding, read=read, options=options)
-        return await context.pools.ingest.store(held, steps)
+async def _stored(request: Request, read: Reader, options: BodyOptions) -> IngestAnswer:
+    store = partial(_store, read=read, options=options)
+    return await store_body(request, ("gzip", "zstd"), store)
+
+
+def _store(
+    context: ServerContext, body: Body, *, read: Reader, options: BodyOptions
+) -> Steps[IngestAnswer]:
+    """Read a body in any format and store its samples.
+
+    Raises `InputError` or a `ServerError`, without storing any sample, or a `StoreError`.
+    """
+    intake = intake_of(context)
+    series = SeriesCount(intake.limits)
+    stored = yield from spooled(context, partial(read, intake, body, options), series)
+    return IngestAnswer(
+        samples=stored.samples,
+        histograms=stored.histograms,
+        series=series.total(),
+        overwritten=stored.overwritten,
+    )

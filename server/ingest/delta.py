@@ -12,10 +12,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
-from novaql.server.ingest.otlp_messages import Message
+from novaql.server.ingest.otlp_messages import Message, float_of
 from novaql.tsdb import MIN_SCHEMA
 
 Key = tuple[str, str, frozenset[tuple[str, str]]]
@@ -52,26 +50,11 @@ class DeltaSums:
         return len(self._sums)
 
     def begin(self) -> DeltaRequest:
-        """Begin a request that raises `TurnNeeded` instead of waiting for the lock.
+        """Begin a request. Only requests with deltas acquire the lock of the sums.
 
         The caller calls `commit` after the points are stored, and always calls `leave`.
         """
         return DeltaRequest(self._sums, self._most_series, self._turn)
-
-    @contextmanager
-    def request(self) -> Iterator[DeltaRequest]:
-        """Begin a request that waits for the lock. It commits its sums at the end of the block; an
-        error discards them.
-
-        Only requests with deltas acquire the lock.
-        """
-        request = self.begin()
-        request.waits = True
-        try:
-            yield request
-            request.commit()
-        finally:
-            request.leave()
 
 
 class DeltaRequest:
@@ -84,7 +67,6 @@ class DeltaRequest:
         self._most_series = most_series
         self._turn = turn
         self._holds_turn = False
-        self.waits = False
         self._changed: dict[Key, Message | None] = {}  # None: removed
         self._growth = 0
         self._by_age: Iterator[Key] | None = None
@@ -98,10 +80,7 @@ class DeltaRequest:
         kind  sum, histogram or exponentialHistogram
         """
         if not self._holds_turn:
-            if not self.waits:
-                raise TurnNeeded
-            self._turn.acquire()
-            self._holds_turn = True
+            raise TurnNeeded
         time = int(point.get("timeUnixNano", 0))
         began = int(point.get("startTimeUnixNano", 0)) or time
         if began > time:
@@ -171,13 +150,13 @@ def _numbers(before: Message, point: Message) -> Message:
 
 
 def _number(point: Message) -> float:
-    return _float(point["asDouble"]) if "asDouble" in point else float(int(point.get("asInt", 0)))
+    return float_of(point["asDouble"]) if "asDouble" in point else float(int(point.get("asInt", 0)))
 
 
 def _histograms(before: Message, point: Message) -> Message:
     """Add histograms. A change of bounds begins a new sum."""
-    bounds = [_float(bound) for bound in point.get("explicitBounds", ())]
-    if bounds != [_float(bound) for bound in before.get("explicitBounds", ())]:
+    bounds = [float_of(bound) for bound in point.get("explicitBounds", ())]
+    if bounds != [float_of(bound) for bound in before.get("explicitBounds", ())]:
         return point
     counts, more = before.get("bucketCounts", ()), point.get("bucketCounts", ())
     if len(counts) != len(more):
@@ -190,13 +169,13 @@ def _histograms(before: Message, point: Message) -> Message:
 def _exponential(before: Message, point: Message) -> Message:
     """Add exponential histograms in the coarser of the two resolutions. A change of the zero
     threshold begins a new sum."""
-    if _float(before.get("zeroThreshold", 0)) != _float(point.get("zeroThreshold", 0)):
+    if float_of(before.get("zeroThreshold", 0)) != float_of(point.get("zeroThreshold", 0)):
         return point
     scale = min(int(before.get("scale", 0)), int(point.get("scale", 0)))
     sides: dict[str, dict[int, int]] = {}
     for side in ("positive", "negative"):
-        sides[side] = _buckets(before, side, scale)
-        for number, count in _buckets(point, side, scale).items():
+        sides[side] = buckets(before, side, scale)
+        for number, count in buckets(point, side, scale).items():
             sides[side][number] = sides[side].get(number, 0) + count
     while any(_width(side) > _MOST_BUCKETS for side in sides.values()):
         scale -= 1
@@ -215,7 +194,11 @@ def _exponential(before: Message, point: Message) -> Message:
     return total
 
 
-def _buckets(point: Message, side: str, scale: int) -> dict[int, int]:
+def buckets(point: Message, side: str, scale: int) -> dict[int, int]:
+    """Counts of the buckets of a side, `positive` or `negative`, in a scale that is not finer.
+
+    OTLP numbers a bucket by its lower bound.
+    """
     given = point.get(side, {})
     finer = int(point.get("scale", 0)) - scale
     offset = int(given.get("offset", 0))
@@ -244,7 +227,7 @@ def _totals(before: Message, point: Message) -> Message:
     total["count"] = int(before.get("count", 0)) + int(point.get("count", 0))
     total.pop("sum", None)
     if "sum" in before and "sum" in point:
-        total["sum"] = _float(before["sum"]) + _float(point["sum"])
+        total["sum"] = float_of(before["sum"]) + float_of(point["sum"])
     return total
 
 
@@ -253,10 +236,6 @@ def _restarted(point: Message, began: int) -> Message:
     return {key: point[key] for key in _SUMMED_FIELDS if key in point} | {
         "startTimeUnixNano": began
     }
-
-
-def _float(value: Any) -> float:
-    return float({"Infinity": "inf", "-Infinity": "-inf"}.get(str(value), value))
 
 
 _ADD = {"sum": _numbers, "histogram": _histograms, "exponentialHistogram": _exponential}

@@ -38,11 +38,8 @@ _making = threading.Lock()
 
 def intake_of(context: ServerContext) -> Intake:
     """The intake of the request's store."""
-    store = context.store
-    found = _intakes.get(store)
-    if found is None:
-        with _making:
-            found = _intakes.get(store)
-            if found is None:
-                found = _intakes[store] = Intake(context.settings)
+    with _making:
+        found = _intakes.get(context.store)
+        if found is None:
+            found = _intakes[context.store] = Intake(context.settings)
     return found

@@ -12,8 +12,8 @@ import orjson
 
 from novaql import InputError
 from novaql.inputs import USUAL_LIMITS, LabelLimits, Side, WireHistogram, columns_of, out_of_range
-from novaql.server.ingest.delta import DeltaProblem, DeltaRequest
-from novaql.server.ingest.otlp_messages import Message
+from novaql.server.ingest.delta import DeltaProblem, DeltaRequest, buckets
+from novaql.server.ingest.otlp_messages import Message, float_of
 from novaql.server.ingest.otlp_names import label_name, metric_name, unit_words
 from novaql.text import excerpt
 from novaql.tsdb import (
@@ -181,7 +181,7 @@ def _number(name: str, point: Message, labels: Labels, out: Converted) -> None:
 
 
 def _classic(name: str, point: Message, labels: Labels, out: Converted) -> None:
-    bounds = [_float(bound) for bound in point.get("explicitBounds", ())]
+    bounds = [float_of(bound) for bound in point.get("explicitBounds", ())]
     counts = [int(count) for count in point.get("bucketCounts", ())]
     if counts and len(counts) != len(bounds) + 1:
         raise InputError(f"{name}: {len(counts)} buckets do not fit {len(bounds)} bounds")
@@ -198,7 +198,7 @@ def _classic(name: str, point: Message, labels: Labels, out: Converted) -> None:
 
 def _summary(name: str, point: Message, labels: Labels, out: Converted) -> None:
     for found in point.get("quantileValues", ()):
-        quantile = {"quantile": _plain(_float(found.get("quantile", 0))), METRIC_NAME: name}
+        quantile = {"quantile": _plain(float_of(found.get("quantile", 0))), METRIC_NAME: name}
         out.add({**labels, **quantile}, *_timed(point, found.get("value", 0)))
     _sum_and_count(name, point, {**labels}, out)
 
@@ -211,32 +211,28 @@ def _sum_and_count(name: str, point: Message, labels: Labels, out: Converted) ->
 
 
 def _exponential(name: str, point: Message, labels: Labels, out: Converted) -> None:
-    scale = int(point.get("scale", 0))
-    coarser = max(0, scale - MAX_SCHEMA)
+    scale = min(int(point.get("scale", 0)), MAX_SCHEMA)
     time_ms, total, start_ms = _timed(point, point.get("sum", 0))
     if _unrecorded(point):
         out.add({**labels, METRIC_NAME: name}, time_ms, STALE, start_ms)
         return
-    positive, negative = (_side(point.get(side, {}), coarser) for side in ("positive", "negative"))
+    positive, negative = (_side(point, side, scale) for side in ("positive", "negative"))
     histogram = WireHistogram(
-        time_ms, scale - coarser, 0, float(int(point.get("count", 0))), total,
-        float(int(point.get("zeroCount", 0))), _float(point.get("zeroThreshold", 0)),
+        time_ms, scale, 0, float(int(point.get("count", 0))), total,
+        float(int(point.get("zeroCount", 0))), float_of(point.get("zeroThreshold", 0)),
         negative, positive, (), stale=False,
     )  # fmt: skip
     out.histograms.append((out.row({**labels, METRIC_NAME: name}), histogram, start_ms))
 
 
-def _side(buckets: Message, coarser: int) -> Side:
+def _side(point: Message, side: str, scale: int) -> Side:
     """Convert buckets: Prometheus numbers a bucket by its upper bound, OTLP by its lower one."""
-    offset = int(buckets.get("offset", 0))
-    if not -(2**31) <= offset < 2**31 - len(buckets.get("bucketCounts", ())):
+    given = point.get(side, {})
+    offset = int(given.get("offset", 0))
+    if not -(2**31) <= offset < 2**31 - len(given.get("bucketCounts", ())):
         raise InputError(f"the offset {offset} of buckets is out of range")
-    found: dict[int, float] = {}
-    for place, count in enumerate(buckets.get("bucketCounts", ())):
-        if int(count):
-            number = ((offset + place) >> coarser) + 1
-            found[number] = found.get(number, 0.0) + int(count)
-    return sorted(found.items())
+    found = buckets(point, side, scale).items()
+    return sorted((number + 1, float(count)) for number, count in found)
 
 
 def _timed(point: Message, value: Any) -> tuple[int, float, int]:
@@ -247,15 +243,11 @@ def _timed(point: Message, value: Any) -> tuple[int, float, int]:
     for one in (time_ms, start_ms):
         if not FIRST_SAMPLE_MS <= one <= LAST_SAMPLE_MS:
             raise out_of_range(one)
-    return time_ms, STALE if _unrecorded(point) else _float(value), start_ms
+    return time_ms, STALE if _unrecorded(point) else float_of(value), start_ms
 
 
 def _unrecorded(point: Message) -> bool:
     return bool(int(point.get("flags", 0)) & _NO_VALUE)
-
-
-def _float(value: Any) -> float:
-    return float({"Infinity": "inf", "-Infinity": "-inf"}.get(str(value), value))
 
 
 def _plain(number: float) -> str:
@@ -285,7 +277,7 @@ def _text(value: Message) -> str:
     if "intValue" in value:
         return str(int(value["intValue"]))
     if "doubleValue" in value:
-        return _plain(_float(value["doubleValue"]))
+        return _plain(float_of(value["doubleValue"]))
     plain = _data(value)
     return "" if plain is None else orjson.dumps(plain).decode()
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from novaql.inputs.protobuf import bytes_field, number_field
 from novaql.server.errors import UnsupportedMedia
-from novaql.server.http.body_reader import media_type, read_body
-from novaql.server.http.request import context_of, principal_of
-from novaql.server.ingest.otlp_answer import otlp_answer
-from novaql.server.ingest.service import store_otlp
+from novaql.server.http.body_reader import media_type
+from novaql.server.ingest.body import Body, store_body
+from novaql.server.ingest.intake import intake_of
+from novaql.server.ingest.otlp_slices import OtlpReading
+from novaql.server.ingest.spool import spooled
+from novaql.server.pools.writers import Steps
+from novaql.server.tenants.context import ServerContext
 
 _PROTO = "application/x-protobuf"
 _JSON = "application/json"
@@ -25,12 +32,30 @@ async def otlp(request: Request) -> Response:
     kind = media_type(request)
     if kind not in (_PROTO, _JSON):
         raise UnsupportedMedia(f"OTLP is taken here as {_PROTO} or {_JSON}")
-    context = context_of(request)
-    limit = context.settings.max_write_bytes
-    encoding = request.headers.get("content-encoding", "").strip().lower()
-    with context.pools.ingest.body(principal_of(request).tenant_id) as held:
-        body = await read_body(request, limit=limit, encodings=("gzip",), held=held)
-        packed = encoding == "gzip"
-        steps = store_otlp(context, body, packed=packed, as_json=kind == _JSON)
-        rejected, reason = await context.pools.ingest.store(held, steps)
-    return Response(otlp_answer(rejected, reason, as_json=kind == _JSON), media_type=kind)
+    as_json = kind == _JSON
+    rejected, reason = await store_body(request, ("gzip",), partial(_store, as_json=as_json))
+    return Response(_answer(rejected, reason, as_json=as_json), media_type=kind)
+
+
+def _store(context: ServerContext, body: Body, *, as_json: bool) -> Steps[tuple[int, str]]:
+    """Decode and store an export; return the number of omitted points, and the reason."""
+    intake = intake_of(context)
+    reading = OtlpReading(body.whole(), intake.deltas, intake.limits, as_json=as_json)
+    try:
+        stored = yield from spooled(context, reading.slices)
+        reading.commit()
+    finally:
+        reading.leave()
+    if stored.late and not reading.rejected:
+        return stored.late, "older than this store takes"
+    return reading.rejected + stored.late, reading.reason
+
+
+def _answer(rejected: int, reason: str, *, as_json: bool) -> bytes:
+    """Encode an `ExportMetricsServiceResponse`: empty, or the rejected points and the reason."""
+    if not rejected:
+        return b"{}" if as_json else b""
+    if as_json:
+        partial_success = {"rejectedDataPoints": str(rejected), "errorMessage": reason}
+        return orjson.dumps({"partialSuccess": partial_success})
+    return bytes_field(1, number_field(1, rejected) + bytes_field(2, reason.encode()))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from google.protobuf.descriptor import Descriptor
+
 from novaql import InputError, LimitExceeded
 from novaql.inputs import LabelLimits, check_json_memory
 from novaql.inputs.protobuf import BYTES, fields
 from novaql.server.ingest.delta import DeltaRequest, DeltaSums, TurnNeeded
-from novaql.server.ingest.otlp import Converted, convert
-from novaql.server.ingest.otlp_messages import SCHEMA, Message, from_json, message_of
+from novaql.server.ingest.otlp import convert
+from novaql.server.ingest.otlp_messages import REQUEST, Message, from_json, from_protobuf
 from novaql.server.ingest.spool import Incoming, Slices
 from novaql.server.pools.writers import BLOCKED
 
@@ -20,7 +22,7 @@ MOST_MESSAGES = 2_000_000
 """Limit for the resources, scopes, metrics and points of one export."""
 _OFTEN = 1 << 14
 _MANY = {
-    "Request": (1,),
+    REQUEST.name: (1,),
     "ResourceMetrics": (2,),
     "ScopeMetrics": (2,),
     "Metric": (5, 7, 9, 10, 11),
@@ -53,7 +55,7 @@ class OtlpReading:
         self.leave()
         self.rejected, self.reason = 0, ""
         request = self._request = self._deltas.begin()
-        for message, octets in self._messages():
+        for message, octets in (_from_json if self._as_json else cut)(self._data):
             if message is None:
                 yield None
                 continue
@@ -63,19 +65,9 @@ class OtlpReading:
                 while not request.try_turn():
                     yield BLOCKED
                 converted = convert(message, request, self._limits)
-            self._note(converted)
+            self.rejected += converted.rejected
+            self.reason = self.reason or converted.reason
             yield Incoming(converted.batch(), converted.metadata, octets)
-
-    def _messages(self) -> Iterator[_Sized]:
-        if self._as_json:
-            check_json_memory(self._data, "the body")
-            yield from_json(self._data), len(self._data)
-            return
-        yield from cut(self._data)
-
-    def _note(self, converted: Converted) -> None:
-        self.rejected += converted.rejected
-        self.reason = self.reason or converted.reason
 
     def commit(self) -> None:
         """Commit the sums of deltas, after the points are stored."""
@@ -89,6 +81,11 @@ class OtlpReading:
             self._request = None
 
 
+def _from_json(data: bytes) -> Iterator[_Sized]:
+    check_json_memory(data, "the body")
+    yield from_json(data), len(data)
+
+
 def cut(data: bytes) -> Iterator[_Sized]:
     """Split an export into requests of about `SLICE_BYTES`, with their sizes; None: yield to other
     bodies.
@@ -96,19 +93,16 @@ def cut(data: bytes) -> Iterator[_Sized]:
     If the parts of a resource, scope or metric are in several requests, each of them repeats it.
     Raises `InputError`, `LimitExceeded`.
     """
-    yield from _cut(data, 0, len(data), "Request", 0, [0])
+    yield from _cut(data, 0, len(data), REQUEST, [0])
 
 
-def _cut(
-    data: bytes, at: int, stop: int, kind: str, depth: int, count: list[int]
-) -> Iterator[_Sized]:
-    many = _MANY.get(kind)
+def _cut(data: bytes, at: int, stop: int, kind: Descriptor, count: list[int]) -> Iterator[_Sized]:
+    many = _MANY.get(kind.name)
     if stop - at <= SLICE_BYTES or many is None:
         _need_small(stop - at)
-        yield message_of(data, at, stop, kind, depth), stop - at
+        yield from_protobuf(data[at:stop], kind), stop - at
         return
-    schema = SCHEMA[kind]
-    head = message_of(data, at, stop, kind, depth, without=many, most_bytes=MOST_MESSAGE_BYTES)
+    head = from_protobuf(_without(data, at, stop, many), kind)
     parts: list[Message] = []
     size, empty = 0, True
     for number, wire, first, last in fields(data, at, stop):
@@ -119,30 +113,44 @@ def _cut(
             continue
         if count[0] > MOST_MESSAGES:
             raise LimitExceeded(f"the export has more than {MOST_MESSAGES} messages in it")
-        name, of = schema[number]
-        inner = of[0] if isinstance(of, list) else of
+        field = kind.fields_by_number[number]
+        name, inner, repeated = field.json_name, field.message_type, field.is_repeated
+        assert inner is not None
         if wire != BYTES:
             raise InputError(f"byte {first}: a field has wire type {wire}, not {BYTES}")
-        if last - first <= SLICE_BYTES and isinstance(of, list):
-            parts.append(message_of(data, first, last, inner, depth + 1))
+        is_small = last - first <= SLICE_BYTES and repeated
+        if is_small:
+            parts.append(from_protobuf(data[first:last], inner))
             size += last - first + 2
             if size < SLICE_BYTES:
                 continue
         if parts:
             yield {**head, name: parts}, size
             parts, size, empty = [], 0, False
-        if last - first <= SLICE_BYTES and isinstance(of, list):
+        if is_small:
             continue
-        for part, octets in _cut(data, first, last, inner, depth + 1, count):
+        for part, octets in _cut(data, first, last, inner, count):
             if part is None:
                 yield None, 0
             else:
-                yield {**head, name: [part] if isinstance(of, list) else part}, octets
+                yield {**head, name: [part] if repeated else part}, octets
                 empty = False
     if parts:
-        yield {**head, schema[many[0]][0]: parts}, size
+        yield {**head, kind.fields_by_number[many[0]].json_name: parts}, size
     elif empty:
         yield head, 0
+
+
+def _without(data: bytes, at: int, stop: int, numbers: tuple[int, ...]) -> bytes:
+    """The fields with other numbers. Raises `LimitExceeded` if they are too large."""
+    found, size = [], 0
+    for number, _, _, last in fields(data, at, stop):
+        if number not in numbers:
+            found.append(data[at:last])
+            size += last - at
+            _need_small(size)
+        at = last
+    return b"".join(found)
 
 
 def _need_small(size: int) -> None:

@@ -7,13 +7,11 @@ A bisection of a part finds its invalid series.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 from novaql import InputError
+from novaql.server.ingest.spool import Incoming, Slices
 from novaql.server.ingest.write_parts import Part, Parts
 from novaql.text import excerpt
-from novaql.tsdb import Batch, Metadata
 
 MOST_AT_FAULT = 50
 """A message with more invalid series is rejected as a whole."""
@@ -26,15 +24,6 @@ _PLACE = re.compile(r"^(time series at )?byte \d+: ")
 """A position in the part, which error messages omit: it is not a position in the message."""
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
-    """The decoded content of a part. octets: its bytes in the message"""
-
-    batch: Batch
-    metadata: dict[str, Metadata]
-    octets: int
-
-
 class SoundSeries:
     """Reads the parts of one message, and collects the errors of invalid series."""
 
@@ -44,7 +33,7 @@ class SoundSeries:
         self._series = 0
         self._sound = False
 
-    def of(self, parts: Parts) -> Iterator[Read | None]:
+    def of(self, parts: Parts) -> Slices:
         """Read the valid series; None: yield to other bodies.
 
         Raises `LimitExceeded`, and `InputError` for a fault outside of series or for too many
@@ -64,16 +53,16 @@ class SoundSeries:
             else:
                 self._sound = True
                 self._series += part.series
-                yield Read(request.batch, request.metadata, part.octets)
+                yield Incoming(request.batch, request.metadata, part.octets)
 
-    def _halves(self, part: Part) -> Iterator[Read | None]:
+    def _halves(self, part: Part) -> Slices:
         assert self._first is not None
         places = part.places()
-        if not places:
+        if not places or part.some is None:
             raise self._first
         if part.rest is not None:
             rest = part.rest()
-            yield Read(rest.batch, rest.metadata, 0)
+            yield Incoming(rest.batch, rest.metadata, 0)
         work = MOST_WORK * part.octets + FREE_WORK
         waiting = [(0, len(places))]
         while waiting:
@@ -93,7 +82,7 @@ class SoundSeries:
             else:
                 self._sound = True
                 octets = sum(stop - start for start, stop in places[begin:end])
-                yield Read(request.batch, request.metadata, octets)
+                yield Incoming(request.batch, request.metadata, octets)
         self._series += len(places)
 
     def need_some(self) -> None:

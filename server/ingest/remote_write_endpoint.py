@@ -2,24 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.server.errors import INTERNAL, InvalidRequest, UnsupportedMedia, kind_of
-from novaql.server.http.body_reader import media_type, read_body
+from novaql.server.http.body_reader import media_type
 from novaql.server.http.problem import problem_response
-from novaql.server.http.request import context_of, principal_of, request_id_of
-from novaql.server.ingest.service import Store, Written, store_message, store_message_2
+from novaql.server.http.request import request_id_of
+from novaql.server.ingest.body import Body, store_body
+from novaql.server.ingest.intake import Intake, intake_of
+from novaql.server.ingest.partial_write import SoundSeries
+from novaql.server.ingest.spool import Slices, spooled
+from novaql.server.ingest.write_parts import Parts, parts_1, parts_2
+from novaql.server.pools.writers import Steps
+from novaql.server.tenants.context import ServerContext
 
 _PROTO = "application/x-protobuf"
 _VICTORIA = "get_vm_proto_version"
-_VERSION_1 = "prometheus.writerequest"
-_VERSION_2 = "io.prometheus.write.v2.request"
-_DECODERS: dict[str, Store] = {
-    "": store_message,
-    _VERSION_1: store_message,
-    _VERSION_2: store_message_2,
+_Cut = Callable[[bytes, Intake], Parts]
+"""Splits a message into parts."""
+
+
+def _cut_1(data: bytes, intake: Intake) -> Parts:
+    return parts_1(data, intake.remote_write, intake.limits)
+
+
+def _cut_2(data: bytes, intake: Intake) -> Parts:
+    return parts_2(data, intake.limits)
+
+
+_VERSIONS: dict[str, _Cut] = {
+    "": _cut_1,
+    "prometheus.writerequest": _cut_1,
+    "io.prometheus.write.v2.request": _cut_2,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Counts of stored samples. left_out: message about omitted ones; "": none"""
+
+    samples: int = 0
+    histograms: int = 0
+    exemplars: int = 0
+    left_out: str = ""
+
+    def headers(self) -> dict[str, str]:
+        """The headers that remote write 2.0 requires, also for a rejected message."""
+        start = "X-Prometheus-Remote-Write"
+        return {
+            f"{start}-Samples-Written": str(self.samples),
+            f"{start}-Histograms-Written": str(self.histograms),
+            f"{start}-Exemplars-Written": str(self.exemplars),
+        }
 
 
 async def write(request: Request) -> Response:
@@ -31,14 +71,9 @@ async def write(request: Request) -> Response:
     """
     if _VICTORIA in request.query_params:
         return Response("1", media_type="text/plain")
-    store = _decoder(request)
-    context = context_of(request)
-    limit = context.settings.max_write_bytes
+    store = partial(_store, cut=_version(request))
     try:
-        with context.pools.ingest.body(principal_of(request).tenant_id) as held:
-            body = await read_body(request, limit=limit, encodings=("snappy", "zstd"), held=held)
-            zstd = request.headers.get("content-encoding", "").strip().lower() == "zstd"
-            written = await context.pools.ingest.store(held, store(context, body, zstd=zstd))
+        written = await store_body(request, ("snappy", "zstd"), store, usual="snappy")
         if written.left_out:
             return _refusal(request, InvalidRequest(written.left_out), written)
     except Exception as problem:
@@ -54,21 +89,40 @@ def _refusal(request: Request, problem: Exception, written: Written) -> Response
     return answer
 
 
-def _decoder(request: Request) -> Store:
-    kind = media_type(request)
-    proto = _parameter(request.headers.get("content-type", ""), "proto").lower()
-    if kind not in (_PROTO, "") or proto not in _DECODERS:
+def _version(request: Request) -> _Cut:
+    proto = ""
+    for part in request.headers.get("content-type", "").split(";")[:0:-1]:
+        key, _, value = part.strip().partition("=")
+        if key.lower() == "proto":
+            proto = value.strip('"').lower()
+    if media_type(request) not in (_PROTO, "") or proto not in _VERSIONS:
         raise UnsupportedMedia(
             f"remote write is taken here: {_PROTO};proto=prometheus.WriteRequest "
             "or proto=io.prometheus.write.v2.Request",
             headers=Written().headers(),
         )
-    return _DECODERS[proto]
+    return _VERSIONS[proto]
 
 
-def _parameter(content_type: str, name: str) -> str:
-    for part in content_type.split(";")[1:]:
-        key, _, value = part.strip().partition("=")
-        if key.lower() == name:
-            return value.strip('"')
-    return ""
+def _store(context: ServerContext, body: Body, *, cut: _Cut) -> Steps[Written]:
+    """Decode a message and store its valid series. Runs in writer threads.
+
+    Raises `InputError` or `BodyTooLarge`, without storing any sample, or a `StoreError`.
+    """
+    data = body.whole()
+    sound = SoundSeries()
+
+    def read() -> Slices:
+        nonlocal sound
+        sound = SoundSeries()
+        with closing(cut(data, intake_of(context))) as parts:
+            yield from sound.of(parts)
+            sound.need_some()
+
+    stored = yield from spooled(context, read)
+    left_out = sound.left_out()
+    if stored.late:
+        many = "1 sample is" if stored.late == 1 else f"{stored.late} samples are"
+        of_samples = f"{many} older than this store takes"
+        left_out = f"{left_out}; {of_samples}" if left_out else f"partial write: {of_samples}"
+    return Written(stored.samples, stored.histograms, stored.exemplars, left_out)

@@ -104,7 +104,7 @@ def spooled(
         # Metadata first: if this fails, no sample is stored, and the client retries.
         context.store.set_metadata(metadata)
     stored, some, samples = Stored(), list[Batch](), 0
-    with closing(read() if held is None else _each(held)) as parts:
+    with closing(read() if held is None else (part for part in held)) as parts:
         for part in parts:
             if isinstance(part, Incoming):
                 stored.add(part.batch, append(context, part.batch))
@@ -117,10 +117,6 @@ def spooled(
             yield part if isinstance(part, Blocked) else None
     stored.overwritten += overwritten(some)
     return stored
-
-
-def _each(held: list[Incoming]) -> Slices:
-    yield from held
 
 
 def append(context: ServerContext, batch: Batch) -> AppendResult:
@@ -139,10 +135,7 @@ def _octets(batch: Batch, tables: set[int]) -> int:
     """The approximate memory of a batch. A table that an earlier batch uses, too, adds nothing."""
     size = 24 * len(batch.values) + (0 if batch.starts is None else batch.starts.nbytes)
     if batch.native is not None:
-        buckets = batch.native.histograms
-        size += 16 * len(batch.native.timestamps) + sum(
-            getattr(getattr(buckets, name), "nbytes", 0) for name in buckets.__slots__
-        )
+        size += 16 * len(batch.native.timestamps) + batch.native.histograms.nbytes
     if batch.exemplars is not None:
         size += 24 * len(batch.exemplars) + sum(
             column.codes.nbytes + 80 * len(column.values)

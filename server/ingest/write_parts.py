@@ -13,7 +13,7 @@ from functools import partial
 
 from novaql import InputError
 from novaql.inputs import LabelLimits, Message2, Places, RemoteWriteDecoder, WriteRequest
-from novaql.inputs.protobuf import BYTES, fields, read_varint, varint
+from novaql.inputs.protobuf import BYTES, bytes_field, fields, read_varint
 
 PART_FIELDS = 1 << 13
 """Limit for samples, histograms and exemplars in a part of one large series."""
@@ -53,10 +53,10 @@ class Part:
     """
 
     read: Callable[[], WriteRequest]
-    places: Callable[[], Places]
-    some: Callable[[int, int], WriteRequest]
     octets: int
     series: int = 0
+    places: Callable[[], Places] = list
+    some: Callable[[int, int], WriteRequest] | None = None
     rest: Callable[[], WriteRequest] | None = None
     whole: bool = True
 
@@ -76,38 +76,27 @@ def parts_1(
         yield _part_1(data, decoder)
         return
     try:
-        yield from _quick_parts_1(data, decoder, limits, sizes)
+        yield from _parts_1(data, decoder, limits, sizes.plain, sizes.quick)
     except BaseException:
         decoder.forget()
         raise
 
 
-def _quick_parts_1(
-    data: bytes, decoder: RemoteWriteDecoder, limits: LabelLimits, sizes: PartSizes
+def _parts_1(
+    data: bytes, decoder: RemoteWriteDecoder, limits: LabelLimits, plain: int, quick: int = 0
 ) -> Parts:
-    for piece in _pieces_1(data, sizes.quick, limits):
-        if piece is None:
-            yield None
-            continue
-        request = None if piece.is_large else decoder.decode_quickly(piece.of(data))
-        if request is not None:
-            yield Part(partial(_same, request), list, _none, piece.octets, piece.series)
-        elif piece.is_large:
-            yield from _cut_series_1(data, piece, decoder, limits, sizes)
-        else:
-            yield from _small_parts_1(piece.of(data), decoder, limits, sizes)
-
-
-def _small_parts_1(
-    data: bytes, decoder: RemoteWriteDecoder, limits: LabelLimits, sizes: PartSizes
-) -> Parts:
-    for piece in _pieces_1(data, sizes.plain, limits):
+    """Parts of `quick` bytes for compiled code, or of `plain` bytes if it cannot decode them."""
+    for piece in _pieces_1(data, quick or plain, limits):
         if piece is None:
             yield None
         elif piece.is_large:
-            yield from _cut_series_1(data, piece, decoder, limits, sizes)
-        else:
+            yield from _cut_series_1(data, piece, decoder, limits, plain)
+        elif not quick:
             yield _part_1(piece.of(data), decoder, piece.series)
+        elif (request := decoder.decode_quickly(piece.of(data))) is not None:
+            yield Part(partial(_same, request), piece.octets, piece.series)
+        else:
+            yield from _parts_1(piece.of(data), decoder, limits, plain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,49 +170,47 @@ def _part_1(data: bytes, decoder: RemoteWriteDecoder, count: int = 0) -> Part:
             at = stop
         return decoder.decode_message(b"".join(found))
 
-    return Part(partial(decoder.decode_message, data), series, some, len(data), count, rest)
+    return Part(partial(decoder.decode_message, data), len(data), count, series, some, rest)
 
 
 def _cut_series_1(
-    data: bytes,
-    piece: _Piece,
-    decoder: RemoteWriteDecoder,
-    limits: LabelLimits,
-    sizes: PartSizes,
+    data: bytes, piece: _Piece, decoder: RemoteWriteDecoder, limits: LabelLimits, most: int
 ) -> Parts:
     """Split a time series into parts with its labels and some of its samples each."""
     at, stop = piece.begin, piece.end
-    behind, labels, count = at, 0, 1
+    behind, labels = at, 0
     while behind < stop and data[behind] == _SERIES_KEY:
         size, start = read_varint(data, behind + 1, stop)
         behind = start + size
         labels += 1
         if labels > limits.labels or behind > stop:
             raise InputError(f"time series at byte {at}: it has more than {limits.labels} labels")
-    head = data[at:behind]
-    for first, last in _runs(data, behind, stop, sizes.plain):
-        if last == 0:
-            yield None
-            continue
-        inside = head + data[first:last]
-        message = bytes([_SERIES_KEY]) + varint(len(inside)) + inside
-        read = partial(decoder.decode_message, message)
-        yield Part(read, list, _none, last - first, count, whole=False)
-        count = 0
+
+    def decode(inside: bytes) -> WriteRequest:
+        return decoder.decode_message(bytes_field(1, inside))
+
+    yield from _runs(data, data[at:behind], behind, stop, most, decode)
 
 
-def _runs(data: bytes, at: int, stop: int, most: int) -> Iterator[tuple[int, int]]:
-    """Start and end of the fields of each part; (0, 0): yield to other bodies."""
-    begin, held = at, 0
+def _runs(
+    data: bytes, head: bytes, at: int, stop: int, most: int, decode: Callable[[bytes], WriteRequest]
+) -> Parts:
+    """Parts of one time series. head: its labels, which each part repeats"""
+    begin, held, series = at, 0, 1
+
+    def part(end: int) -> Part:
+        read = partial(decode, head + data[begin:end])
+        return Part(read, end - begin, series, whole=False)
+
     for walked, (*_, after) in enumerate(fields(data, at, stop)):
         held += 1
         if after - begin >= most or held >= PART_FIELDS:
-            yield begin, after
-            begin, held = after, 0
+            yield part(after)
+            begin, held, series = after, 0, 0
         if walked % _OFTEN == _OFTEN - 1:
-            yield 0, 0
+            yield None
     if begin < stop or at == stop:
-        yield begin, stop
+        yield part(stop)
 
 
 def parts_2(data: bytes, limits: LabelLimits, sizes: PartSizes = USUAL) -> Parts:
@@ -234,14 +221,14 @@ def parts_2(data: bytes, limits: LabelLimits, sizes: PartSizes = USUAL) -> Parts
     for first, last in message.groups(sizes.plain):
         size = message.octets(first, last)
         if last - first == 1 and size > sizes.plain:
-            yield from _cut_series_2(message, first, sizes.plain)
+            yield from _runs(*message.opened(first), sizes.plain, message.decode_one)
             continue
         yield Part(
             partial(message.decode, first, last),
-            partial(message.places, first, last),
-            partial(_some_2, message, first),
             size,
             last - first,
+            partial(message.places, first, last),
+            partial(_some_2, message, first),
         )
 
 
@@ -249,21 +236,5 @@ def _some_2(message: Message2, first: int, begin: int, end: int) -> WriteRequest
     return message.decode(first + begin, first + end)
 
 
-def _cut_series_2(message: Message2, number: int, most: int) -> Parts:
-    data, head, at, stop = message.opened(number)
-    count = 1
-    for first, last in _runs(data, at, stop, most):
-        if last == 0:
-            yield None
-            continue
-        read = partial(message.decode_one, head + data[first:last])
-        yield Part(read, list, _none, last - first, count, whole=False)
-        count = 0
-
-
 def _same(request: WriteRequest) -> WriteRequest:
     return request
-
-
-def _none(_begin: int, _end: int) -> WriteRequest:
-    raise LookupError("a part without a fault is not read in halves")

@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic
@@ -130,11 +130,9 @@ class JobRun:
     cancellation: Cancellation
     ended: bool = field(default=False)
 
-    @contextmanager
-    def read(self) -> Iterator[Unit]:
+    def read(self) -> AbstractContextManager[Unit]:
         """Begin a read-only unit."""
-        with self.context.unit(*self._origin(), writes=False) as unit:
-            yield unit
+        return self._unit(writes=False)
 
     @contextmanager
     def finish(self, *, again_at: datetime | None = None) -> Iterator[Unit]:
@@ -144,7 +142,7 @@ class JobRun:
 
         Raises `LeaseLost`, and changes nothing, if this worker no longer holds the lease.
         """
-        with self.context.unit(*self._origin(), writes=True) as unit:
+        with self._unit(writes=True) as unit:
             row = self._own(unit.session)
             yield unit
             unit.session.flush()
@@ -157,7 +155,7 @@ class JobRun:
                 if again_at is not None and row.run_at == self.run_at:
                     # If the clock was set back during the run, the job waits as long as intended.
                     turned = max(self.began - unit.now(), timedelta())
-                    _wait_until(row, again_at - turned, unit.now())
+                    row.run_at, row.set_at = again_at - turned, unit.now()
                 _give_back(row)
                 unit.wakes = True
         self.ended = True
@@ -165,19 +163,19 @@ class JobRun:
     @contextmanager
     def note(self) -> Iterator[Unit]:
         """Begin a unit whose changes persist however the job ends. Raises `LeaseLost`."""
-        with self.context.unit(*self._origin(), writes=True) as unit:
+        with self._unit(writes=True) as unit:
             self._own(unit.session)
             yield unit
 
     def fail(self, error: BaseException, kind: JobKind) -> None:
         """Release the job after a failure, for a retry."""
-        with self.context.unit(*self._origin(), writes=True) as unit:
+        with self._unit(writes=True) as unit:
             row = self._own(unit.session)
             _give_back(row)
             row.attempts = self.attempts + 1
             row.last_error = f"{type(error).__name__}: {error}"[:1000]
             if row.run_at == self.run_at:
-                _wait_until(row, unit.now() + kind.retry(row.attempts), unit.now())
+                row.run_at, row.set_at = unit.now() + kind.retry(row.attempts), unit.now()
             if kind.failed is not None:
                 try:
                     with unit.session.begin_nested():
@@ -194,12 +192,8 @@ class JobRun:
             raise LeaseLost(self.id)
         return row
 
-    def _origin(self) -> tuple[Any, Origin]:
-        return system_actor(self.kind), Origin(self.id)
-
-
-def _wait_until(row: Job, at: datetime, now: datetime) -> None:
-    row.run_at, row.set_at = at, now
+    def _unit(self, *, writes: bool) -> AbstractContextManager[Unit]:
+        return self.context.unit(system_actor(self.kind), Origin(self.id), writes=writes)
 
 
 def _give_back(row: Job) -> None:

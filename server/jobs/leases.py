@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from novaql.server.db.engine import StateDatabase
 from novaql.server.db.tables import Job
 from novaql.server.errors import Unavailable
 from novaql.server.ids import is_id, new_id
+from novaql.server.jobs.loop import Loop
 
 log = logging.getLogger(__name__)
 _RENEWALS = 3
@@ -33,6 +35,22 @@ future dates from before a clock was set back."""
 
 NOTICED = timedelta(seconds=1)
 """Smaller backward steps of the clock are ignored."""
+
+
+class ClockCheck:
+    """Calls `mend` with the time at the first check, and when the clock has gone back."""
+
+    def __init__(self, clock: Clock, mend: Callable[[datetime], None]) -> None:
+        self._clock = clock
+        self._mend = mend
+        self._latest: datetime | None = None
+
+    def check(self) -> None:
+        """Raises what `mend` raises; the next check calls it again."""
+        now = self._clock.now()
+        if self._latest is None or now < self._latest - NOTICED:
+            self._mend(now)
+        self._latest = now
 
 
 def holder_of(data: Path) -> str:
@@ -70,21 +88,18 @@ class Leases:
         self._clock = clock
         self._lock = threading.Lock()
         self._held: dict[str, tuple[str, float]] = {}
-        self._latest: datetime | None = None
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._times = ClockCheck(clock, self._mend_times)
+        self._loop = Loop("leases", self.renew, every_s=lasts.total_seconds() / _RENEWALS)
 
     def start(self) -> None:
         """Release the leases of an earlier process with this name, and start to renew leases."""
         self._release_all()
-        self._thread = threading.Thread(target=self._renew_often, name="leases", daemon=True)
-        self._thread.start()
+        self._loop.start()
 
     def stop(self) -> None:
         """Release the remaining leases: those of jobs that did not begin."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._loop.stop()
+        if self._loop.started:
             self._release_all()
 
     def hold(self, job_id: str, longest: timedelta) -> str:
@@ -122,37 +137,22 @@ class Leases:
         intended.
 
         If a job's time was set in the future of this clock, the clock was ahead: the job then waits
-        as long as intended, from now on. The check runs at the start, and when this clock has gone
-        back.
+        as long as intended, from now on.
         """
-        now = self._clock.now()
-        latest, self._latest = self._latest, now
-        if latest is not None and now >= latest - NOTICED:
-            return
+        self._times.check()
+
+    def _mend_times(self, now: datetime) -> None:
         run_at, set_at = (type_coerce(c, BigInteger) for c in (Job.run_at, Job.set_at))
         ahead = now + self.lasts + SKEW
-        try:
-            with self._database.write(None, durability="relaxed", visible=False) as session:
-                session.execute(
-                    update(Job)
-                    .where(Job.set_at > now)
-                    .values(run_at=run_at - set_at + to_ms(now), set_at=now)
-                )
-                session.execute(
-                    update(Job).where(Job.lease_until > ahead).values(lease_until=now + self.lasts)
-                )
-        except BaseException:
-            self._latest = latest
-            raise
-
-    def _renew_often(self) -> None:
-        while not self._stop.wait(self.lasts.total_seconds() / _RENEWALS):
-            try:
-                self.renew()
-            except Unavailable as problem:
-                log.warning("leases wait: %s", problem)
-            except Exception:
-                log.exception("leases could not be renewed")
+        with self._database.write(None, durability="relaxed", visible=False) as session:
+            session.execute(
+                update(Job)
+                .where(Job.set_at > now)
+                .values(run_at=run_at - set_at + to_ms(now), set_at=now)
+            )
+            session.execute(
+                update(Job).where(Job.lease_until > ahead).values(lease_until=now + self.lasts)
+            )
 
     def _release_all(self) -> None:
         try:

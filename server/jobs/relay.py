@@ -9,7 +9,6 @@ row; relays of other processes skip it.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -18,9 +17,9 @@ from sqlalchemy import ColumnElement, Select, select, update
 from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import Event
 from novaql.server.db.unit import Origin, system_actor
-from novaql.server.errors import Unavailable
 from novaql.server.jobs.job import LONGEST_WAIT, as_system, backoff
-from novaql.server.jobs.leases import NOTICED
+from novaql.server.jobs.leases import ClockCheck
+from novaql.server.jobs.loop import Loop
 from novaql.server.jobs.outbox import Consumer, EventEnvelope, acted_on, matches
 from novaql.server.tenants.context import ServerContext
 
@@ -53,29 +52,22 @@ class Relay:
         self._context = context
         self._consumers = consumers
         self._runs = runs
-        self._poll_s = poll_s
         self._retry = retry
-        self._latest: datetime | None = None
-        self._wake = threading.Event()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._times = ClockCheck(context.clock, self._mend_times)
+        self._loop = Loop("relay", lambda: 0 if self.relay_round() else None, every_s=poll_s)
 
     def start(self) -> None:
         """Start the thread."""
         if self._runs:
-            self._thread = threading.Thread(target=self._work, name="relay", daemon=True)
-            self._thread.start()
+            self._loop.start()
 
     def stop(self) -> None:
         """Stop after the event that is being relayed."""
-        self._stop.set()
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._loop.stop()
 
     def wake(self) -> None:
         """Poll for events now."""
-        self._wake.set()
+        self._loop.wake()
 
     def run_due(self, *, most: int = 10_000) -> int:
         """Relay in this thread until no event is due. Return their number. For tests."""
@@ -90,28 +82,15 @@ class Relay:
         """Relay a few due events of each tenant that has some. Return their number."""
         if self._context.database.is_fallback:  # the mark would be lost
             return 0
-        self._mend_times()
+        self._times.check()
         done, last = 0, ""
-        while (tenant := self._tenant_after(last)) is not None and not self._stop.is_set():
+        while (tenant := self._tenant_after(last)) is not None and not self._loop.stopping.is_set():
             last = tenant.id
             try:
                 done += self._relay_some(as_system(self._context, tenant, NAME))
             except Exception:  # of this tenant; other tenants must not wait for it
                 log.exception("events could not be relayed", extra={"tenant": tenant.id})
         return done
-
-    def _work(self) -> None:
-        while not self._stop.is_set():
-            found = 0
-            try:
-                found = self.relay_round()
-            except Unavailable as problem:
-                log.warning("events wait: %s", problem)
-            except Exception:
-                log.exception("events could not be relayed")
-            if not found:
-                self._wake.wait(self._poll_s)
-                self._wake.clear()
 
     def _tenant_after(self, tenant_id: str) -> Tenant | None:
         """Return the next tenant by id that has unrelayed events."""
@@ -129,7 +108,7 @@ class Relay:
             (wanted if is_wanted else others).append(event_id)
         done = self._mark(context, others)
         for event_id in wanted[:BATCH]:
-            if self._stop.is_set():
+            if self._loop.stopping.is_set():
                 break
             done += self._relay(context, event_id)
         return done
@@ -181,27 +160,16 @@ class Relay:
                 event.attempts += 1
                 event.next_at = context.clock.now() + self._retry(event.attempts)
 
-    def _mend_times(self) -> None:
+    def _mend_times(self, now: datetime) -> None:
         """Correct the times of events after the clock was set back, so that they are relayed as
-        soon as intended.
-
-        The check runs at the start, and when this clock has gone back.
-        """
-        now = self._context.clock.now()
-        latest, self._latest = self._latest, now
-        if latest is not None and now >= latest - NOTICED:
-            return
+        soon as intended."""
         ahead = update(Event).where(_UNRELAYED)
         longest = now + LONGEST_WAIT
-        try:
-            with self._context.database.write(None, durability="relaxed", visible=False) as session:
-                session.execute(
-                    ahead.where(Event.attempts == 0, Event.next_at > now).values(next_at=now)
-                )
-                session.execute(ahead.where(Event.next_at > longest).values(next_at=longest))
-        except BaseException:
-            self._latest = latest
-            raise
+        with self._context.database.write(None, durability="relaxed", visible=False) as session:
+            session.execute(
+                ahead.where(Event.attempts == 0, Event.next_at > now).values(next_at=now)
+            )
+            session.execute(ahead.where(Event.next_at > longest).values(next_at=longest))
 
     def _count(self, outcome: str, events: int = 1) -> None:
         self._context.telemetry.jobs.labels(NAME, outcome).inc(events)

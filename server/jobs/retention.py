@@ -22,7 +22,6 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute
 
 from novaql.server.db.rows import Tenant, TenantRow
-from novaql.server.settings import Settings
 from novaql.server.tenants.context import ServerContext
 
 _AT_ONCE = 500
@@ -49,16 +48,15 @@ def forget_ended(context: ServerContext, retentions: Iterable[Retention]) -> Non
     now = context.clock.now()
     with context.database.read(None) as session:
         tenants = {row.id: row.limits for row in session.execute(select(Tenant)).scalars()}
-    most = {key: _most(context.settings, limits) for key, limits in tenants.items()}
+    most = {
+        key: int(dict(limits).get("max_history", context.settings.max_history))
+        for key, limits in tenants.items()
+    }
     for one in retentions:
         if one.max_age is not None:
             _delete(context, one, one.since <= now - one.max_age)
         for tenant_id, last in _surplus(context, one, now, most).items():
             _delete(context, one, one.table.tenant_id == tenant_id, one.since <= last)
-
-
-def _most(settings: Settings, limits: tuple[tuple[str, float], ...]) -> int:
-    return int(dict(limits).get("max_history", settings.max_history))
 
 
 def _surplus(

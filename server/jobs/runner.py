@@ -15,37 +15,38 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select
 
 from novaql import QueryCancelled
 from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import Job
-from novaql.server.errors import Unavailable
 from novaql.server.ids import new_id
 from novaql.server.jobs.fair_claims import FairClaims
 from novaql.server.jobs.job import JobCancellation, JobKind, JobRun, LeaseLost, as_system
 from novaql.server.jobs.leases import Leases
+from novaql.server.jobs.loop import Loop
 from novaql.server.tenants.context import ServerContext
 
 __all__ = ["JobKind", "JobRun", "JobRunner", "LeaseLost"]
 log = logging.getLogger(__name__)
-Key = TypeVar("Key")
 _AT_ONCE = 32
 _SOONEST_S = 0.001
 
 
-@dataclass(slots=True)
+@dataclass
 class _KindPool:
     """Threads for some kinds of jobs, and the number of running jobs of each tenant."""
 
     kinds: Sequence[str]
     threads: int
     active: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.executor = ThreadPoolExecutor(max(1, self.most), thread_name_prefix="job")
 
     @property
     def most(self) -> int:
@@ -82,16 +83,14 @@ class JobRunner:
         )
         self._works = threads > 0
         self._poll_s = poll_s
-        self._housekeeping = housekeeping
-        self._wake = threading.Event()
-        self._stop = threading.Event()
         self._lock = threading.Lock()
         self._lanes: Counter[tuple[str, str]] = Counter()
         self._waiting: Counter[str] = Counter()
         self._share = max(1, waiting // 2)
         self._fair = FairClaims()
-        self._loop: threading.Thread | None = None
-        self._housekeeper: threading.Thread | None = None
+        self._loop = Loop("jobs", self._fill_pools, every_s=poll_s)
+        # A thread of its own, because slow housekeeping must not delay due jobs.
+        self._housekeeper = Loop("housekeeping", housekeeping, every_s=poll_s)
         self._leases = Leases(
             context.database,
             context.clock,
@@ -102,81 +101,47 @@ class JobRunner:
     def start(self) -> None:
         if not self._works:
             return
-        self._housekeeper = threading.Thread(
-            target=self._run_housekeeping, name="housekeeping", daemon=True
-        )
         self._housekeeper.start()
         if self._kinds:
             self._leases.start()
-            self._loop = threading.Thread(target=self._work, name="jobs", daemon=True)
             self._loop.start()
 
     def stop(self) -> None:
         """Stop. Queries of running jobs end at their next checkpoint. These jobs, and claimed jobs
         that have not begun, are released. Wait for all other running jobs."""
-        self._stop.set()
-        self._wake.set()
-        for thread in (self._loop, self._housekeeper):
-            if thread is not None:
-                thread.join()
+        self._loop.stop()
+        self._housekeeper.stop()
+        for pool in self._kind_pools:
+            pool.executor.shutdown()
         self._leases.stop()
 
     def wake(self) -> None:
         """Poll for due jobs now."""
-        self._wake.set()
+        self._loop.wake()
 
     def run_due(self, *, most: int = 10_000) -> int:
         """Run due jobs in this thread until none is due. Return their number.
 
         For tests with their own clock: advance the clock, run due jobs, check.
         """
-        done = 0
-        while done < most:
+        for done in range(most):
             self._leases.mend_times()
             claimed = self._claim(1, list(self._kinds))
             if not claimed:
                 return done
-            for run in claimed:
-                try:
-                    self._run(run)
-                finally:
-                    self._leave(run)
-                done += 1
+            try:
+                self._run(claimed[0])
+            finally:
+                self._leave(claimed[0])
         raise RuntimeError(f"more than {most} jobs were due: one of them is always due again")
 
-    def _work(self) -> None:
-        with ExitStack() as stack:
-            pools = [
-                stack.enter_context(ThreadPoolExecutor(b.most, thread_name_prefix="job"))
-                for b in self._kind_pools
-            ]
-            while not self._stop.is_set():
-                claimed, wait_s = 0, self._poll_s
-                try:
-                    self._leases.mend_times()
-                    looked = self._context.clock.now()
-                    for kind_pool, pool in zip(self._kind_pools, pools, strict=True):
-                        claimed += self._fill(kind_pool, pool)
-                    if not claimed:
-                        wait_s = self._until_due_s(looked)
-                except Unavailable as problem:
-                    log.warning("jobs wait: %s", problem)
-                except Exception:
-                    log.exception("jobs could not be leased")
-                if not claimed:
-                    self._wake.wait(wait_s)
-                    self._wake.clear()
-
-    def _run_housekeeping(self) -> None:
-        """Runs in a separate thread, because slow housekeeping must not delay due jobs."""
-        while not self._stop.is_set():
-            try:
-                self._housekeeping()
-            except Unavailable as problem:
-                log.warning("housekeeping waits: %s", problem)
-            except Exception:
-                log.exception("housekeeping failed")
-            self._stop.wait(self._poll_s)
+    def _fill_pools(self) -> float:
+        """Give due jobs to free threads. Return the seconds until there may be more."""
+        self._leases.mend_times()
+        looked = self._context.clock.now()
+        if sum(self._fill(pool) for pool in self._kind_pools):
+            return 0
+        return self._until_due_s(looked)
 
     def _until_due_s(self, looked: datetime) -> float:
         """Return the seconds until the next known job is due, if that is before the next poll."""
@@ -191,33 +156,29 @@ class JobRunner:
             return self._poll_s
         return max((at - self._context.clock.now()).total_seconds(), _SOONEST_S)
 
-    def _fill(self, kind_pool: _KindPool, pool: ThreadPoolExecutor) -> int:
+    def _fill(self, kind_pool: _KindPool) -> int:
         """Give due jobs to free threads of a pool, and jobs of tenants without a running job to
         extra threads. Return the number of jobs."""
         with self._lock:
             active = Counter(kind_pool.active)
         free = kind_pool.threads - active.total()
-        if free > 0:
-            runs = self._claim(min(free, _AT_ONCE), kind_pool.kinds, active)
-        else:
-            runs = self._claim(
-                kind_pool.most - active.total(), kind_pool.kinds, active, first_only=True
-            )
+        most = min(free, _AT_ONCE) if free > 0 else kind_pool.most - active.total()
+        runs = self._claim(most, kind_pool.kinds, active, first_only=free <= 0)
         for run in runs:
             with self._lock:
                 kind_pool.active[run.context.tenant_id] += 1
-            pool.submit(self._run_and_leave, run, kind_pool)
+            kind_pool.executor.submit(self._run_and_leave, run, kind_pool)
         return len(runs)
 
     def _run_and_leave(self, run: JobRun, kind_pool: _KindPool) -> None:
         try:
-            if not self._stop.is_set():
+            if not self._loop.stopping.is_set():
                 self._run(run)
         finally:
             with self._lock:
-                _less(kind_pool.active, run.context.tenant_id)
+                kind_pool.active -= Counter([run.context.tenant_id])
             self._leave(run)
-            self._wake.set()
+            self.wake()
 
     def _run(self, run: JobRun) -> None:
         kind = self._kinds[run.kind]
@@ -230,7 +191,7 @@ class JobRunner:
         except LeaseLost:
             outcome = "lost"
         except Exception as error:
-            if isinstance(error, QueryCancelled) and self._stop.is_set():
+            if isinstance(error, QueryCancelled) and self._loop.stopping.is_set():
                 # The job has changed nothing: `Leases.stop` releases it, and the next start runs
                 # it.
                 self._context.telemetry.jobs.labels(run.kind, "stopped").inc()
@@ -341,12 +302,10 @@ class JobRunner:
             job.run_at,
             job.lease,
             now,
-            JobCancellation(self._stop, self._kinds[job.kind].longest),
+            JobCancellation(self._loop.stopping, self._kinds[job.kind].longest),
         )
 
     def _enter_lane(self, kind: JobKind, payload: Mapping[str, Any], tenant_id: str) -> bool:
-        if self._loop is None:
-            return True
         lane = (kind.name, str(payload.get(kind.lane, ""))) if kind.lane else None
         with self._lock:
             if kind.waits and self._waiting[tenant_id] >= self._share:
@@ -362,16 +321,8 @@ class JobRunner:
     def _leave(self, run: JobRun) -> None:
         self._leases.let_go(run.lease)
         kind = self._kinds[run.kind]
-        if self._loop is None:
-            return
         with self._lock:
             if kind.lane is not None:
-                _less(self._lanes, (kind.name, str(run.payload.get(kind.lane, ""))))
-            if kind.waits and run.context.principal is not None:
-                _less(self._waiting, run.context.principal.tenant_id)
-
-
-def _less(counts: Counter[Key], key: Key) -> None:
-    counts[key] -= 1
-    if not counts[key]:
-        del counts[key]
+                self._lanes -= Counter([(kind.name, str(run.payload.get(kind.lane, "")))])
+            if kind.waits:
+                self._waiting -= Counter([run.context.tenant_id])

@@ -29,14 +29,12 @@ _ROUTE = (
     *("receiver", "group_by", "group_wait", "group_interval", "repeat_interval", "continue"),
     *("matchers", "match", "match_re", "mute_time_intervals", "active_time_intervals", "routes"),
 )
-_TIMES = ("times", "weekdays", "days_of_month", "months", "years", "location")
+_RANGES = ("weekdays", "days_of_month", "months", "years")
+_MAIL = ("smarthost", "from", "auth_username", "auth_password", "require_tls")
 _SENT = {
     "webhook_configs": ("url", "send_resolved", "http_config"),
     "slack_configs": ("api_url", "send_resolved", "channel", "username", "icon_emoji"),
-    "email_configs": (
-        *("to", "from", "smarthost", "auth_username", "auth_password", "require_tls"),
-        "send_resolved",
-    ),
+    "email_configs": ("to", "send_resolved", *_MAIL),
 }
 
 
@@ -66,7 +64,23 @@ def converted(document: str) -> Converted:
         _refuse("", f"with its aliases it has more than {MOST_VALUES} values")
     if not isinstance(config, dict) or not isinstance(config.get("route"), dict):
         _refuse("/route", "a configuration of Alertmanager has a `route`")
-    return _Reading(config).read()
+    done = Converted()
+    root = _Node(config, "", done.dropped)
+    everywhere = root.below("global")
+    receivers: dict[str, list[str]] = {}
+    for receiver in root.each("receivers"):
+        name = receiver.text("name")
+        if name in receivers:
+            _refuse(f"{receiver.pointer}/name", f"the receiver {name!r} stands twice")
+        receivers[name] = list(_channels(name, receiver, everywhere, done))
+    if not isinstance(config["route"].get("receiver"), str):
+        _refuse("/route/receiver", "the root names a receiver")
+    done.routing["route"] = _route(root.below("route"), receivers)
+    done.routing["inhibit_rules"] = [_inhibit(rule) for rule in root.each("inhibit_rules")]
+    kinds = ("time_intervals", "mute_time_intervals")
+    done.routing["time_intervals"] = [_times(one) for kind in kinds for one in root.each(kind)]
+    root.drop_all_but("global", "route", "receivers", "inhibit_rules", *kinds)
+    return done
 
 
 def _size(value: Any) -> int:
@@ -82,183 +96,165 @@ def _size(value: Any) -> int:
     return count
 
 
-class _Reading:
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        self._config = config
-        self._global = _mapping(config.get("global"), "/global")
-        self._done = Converted()
+class _Node:
+    """The fields at a place of the file. `dropped` collects places that have no counterpart."""
 
-    def read(self) -> Converted:
-        done, config = self._done, self._config
-        receivers: dict[str, list[str]] = {}
-        for number, receiver in enumerate(_list(config.get("receivers"), "/receivers")):
-            pointer = f"/receivers/{number}"
-            given = _mapping(receiver, pointer)
-            name = _text(given.get("name"), f"{pointer}/name")
-            if name in receivers:
-                _refuse(f"{pointer}/name", f"the receiver {name!r} stands twice")
-            receivers[name] = list(self._channels(name, given, pointer))
-        if not isinstance(config["route"].get("receiver"), str):
-            _refuse("/route/receiver", "the root names a receiver")
-        done.routing["route"] = self._route(config["route"], "/route", receivers)
-        done.routing["inhibit_rules"] = [
-            self._inhibit(_mapping(rule, f"/inhibit_rules/{n}"), f"/inhibit_rules/{n}")
-            for n, rule in enumerate(_list(config.get("inhibit_rules"), "/inhibit_rules"))
-        ]
-        done.routing["time_intervals"] = [
-            self._times(_mapping(one, f"/{key}/{n}"), f"/{key}/{n}")
-            for key in ("time_intervals", "mute_time_intervals")
-            for n, one in enumerate(_list(config.get(key), f"/{key}"))
-        ]
-        known = ("global", "route", "receivers", "inhibit_rules", "time_intervals")
-        self._drop(config, (*known, "mute_time_intervals"), "")
-        return done
+    def __init__(self, value: Any, pointer: str, dropped: list[str]) -> None:
+        fields = {} if value is None else value
+        if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
+            _refuse(pointer, "fields with names are wanted here")
+        self.fields: dict[str, Any] = fields
+        self.pointer, self._dropped = pointer, dropped
 
-    def _route(
-        self, node: Mapping[str, Any], pointer: str, receivers: Mapping[str, list[str]]
-    ) -> dict[str, Any]:
-        self._drop(node, _ROUTE, pointer)
-        out: dict[str, Any] = {
-            name: node[name]
-            for name in ("group_by", "continue", "mute_time_intervals", "active_time_intervals")
-            if node.get(name) is not None
+    def drop_all_but(self, *known: str) -> None:
+        self._dropped += [f"{self.pointer}/{name}" for name in self.fields if name not in known]
+
+    def get(self, name: str) -> Any:
+        return self.fields.get(name)
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """Those of the fields that have a value."""
+        return {name: self.fields[name] for name in names if self.get(name) is not None}
+
+    def text(self, name: str) -> str:
+        value = self.get(name)
+        if not isinstance(value, str) or not value:
+            _refuse(f"{self.pointer}/{name}", "a name is wanted here")
+        return value
+
+    def listed(self, name: str) -> list[Any]:
+        value = self.get(name)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            _refuse(f"{self.pointer}/{name}", "a list is wanted here")
+        return value
+
+    def below(self, name: str) -> _Node:
+        return _Node(self.get(name), f"{self.pointer}/{name}", self._dropped)
+
+    def each(self, name: str) -> Iterator[_Node]:
+        for n, one in enumerate(self.listed(name)):
+            yield _Node(one, f"{self.pointer}/{name}/{n}", self._dropped)
+
+
+def _route(node: _Node, receivers: Mapping[str, list[str]]) -> dict[str, Any]:
+    node.drop_all_but(*_ROUTE)
+    out = node.given("group_by", "continue", "mute_time_intervals", "active_time_intervals")
+    for name, value in node.given("group_wait", "group_interval", "repeat_interval").items():
+        out[name] = _duration(value, f"{node.pointer}/{name}")
+    receiver = node.get("receiver")
+    if receiver is not None:
+        if not isinstance(receiver, str) or receiver not in receivers:
+            _refuse(f"{node.pointer}/receiver", f"there is no receiver {receiver!r}")
+        out["channels"] = receivers[receiver]
+    if matchers := _matchers(node):
+        out["matchers"] = matchers
+    if below := [_route(one, receivers) for one in node.each("routes")]:
+        out["routes"] = below
+    return out
+
+
+def _inhibit(rule: _Node) -> dict[str, Any]:
+    sides = ("source_", "target_")
+    names = [f"{side}{kind}" for side in sides for kind in ("matchers", "match", "match_re")]
+    rule.drop_all_but(*names, "equal")
+    return {
+        **{f"{side}matchers": _matchers(rule, side) for side in sides},
+        "equal": [str(name) for name in rule.listed("equal")],
+    }
+
+
+def _times(named: _Node) -> dict[str, Any]:
+    named.drop_all_but("name", "time_intervals")
+    intervals = []
+    for one in named.each("time_intervals"):
+        one.drop_all_but("times", *_RANGES, "location")
+        fields: dict[str, Any] = {
+            name: [str(part) for part in one.listed(name)] for name in one.given(*_RANGES)
         }
-        for name in ("group_wait", "group_interval", "repeat_interval"):
-            if node.get(name) is not None:
-                out[name] = _duration(node[name], f"{pointer}/{name}")
-        receiver = node.get("receiver")
-        if receiver is not None:
-            if receiver not in receivers:
-                _refuse(f"{pointer}/receiver", f"there is no receiver {receiver!r}")
-            out["channels"] = receivers[receiver]
-        matchers = _matchers(node, pointer, "matchers", "match", "match_re")
-        if matchers:
-            out["matchers"] = matchers
-        below = [
-            self._route(_mapping(one, f"{pointer}/routes/{n}"), f"{pointer}/routes/{n}", receivers)
-            for n, one in enumerate(_list(node.get("routes"), f"{pointer}/routes"))
-        ]
-        if below:
-            out["routes"] = below
-        return out
+        if one.given("times"):
+            fields["times"] = [
+                {name: _clock(t.get(name)) for name in ("start_time", "end_time")}
+                for t in one.each("times")
+            ]
+        if one.given("location"):
+            fields["location"] = str(one.get("location"))
+        intervals.append(fields)
+    return {"name": named.text("name"), "time_intervals": intervals}
 
-    def _inhibit(self, rule: Mapping[str, Any], pointer: str) -> dict[str, Any]:
-        sides = ("source", "target")
-        names = [f"{s}_{kind}" for s in sides for kind in ("matchers", "match", "match_re")]
-        self._drop(rule, (*names, "equal"), pointer)
-        return {
-            **{
-                f"{side}_matchers": _matchers(
-                    rule, pointer, f"{side}_matchers", f"{side}_match", f"{side}_match_re"
-                )
-                for side in sides
-            },
-            "equal": [str(name) for name in _list(rule.get("equal"), f"{pointer}/equal")],
-        }
 
-    def _times(self, named: Mapping[str, Any], pointer: str) -> dict[str, Any]:
-        self._drop(named, ("name", "time_intervals"), pointer)
-        intervals = []
-        for n, one in enumerate(_list(named.get("time_intervals"), f"{pointer}/time_intervals")):
-            place = f"{pointer}/time_intervals/{n}"
-            given = _mapping(one, place)
-            self._drop(given, _TIMES, place)
-            fields: dict[str, Any] = {
-                name: [str(part) for part in _list(given[name], f"{place}/{name}")]
-                for name in ("weekdays", "days_of_month", "months", "years")
-                if given.get(name) is not None
-            }
-            if given.get("times") is not None:
-                times = _list(given["times"], f"{place}/times")
-                fields["times"] = [
-                    {
-                        name: _clock(_mapping(t, f"{place}/times/{k}").get(name))
-                        for name in ("start_time", "end_time")
-                    }
-                    for k, t in enumerate(times)
-                ]
-            if given.get("location") is not None:
-                fields["location"] = str(given["location"])
-            intervals.append(fields)
-        return {"name": _text(named.get("name"), f"{pointer}/name"), "time_intervals": intervals}
+def _channels(name: str, receiver: _Node, everywhere: _Node, done: Converted) -> Iterator[str]:
+    """Convert a receiver to channels. They have its name; the second one is `NAME 2`."""
+    receiver.drop_all_but("name", *_SENT)
+    plain = name.replace(",", ";").replace("@", " at ").strip() or "receiver"
+    made = 0
+    for kind, fields in _SENT.items():
+        for given in receiver.each(kind):
+            given.drop_all_but(*fields)
+            made += 1
+            called = plain if made == 1 else f"{plain} {made}"
+            try:
+                done.channels[called] = _channel(called, kind, given, everywhere)
+            except _CannotBeMade as problem:
+                done.problems[called] = f"{given.pointer}: {problem}"
+            yield called
 
-    def _channels(self, name: str, receiver: Mapping[str, Any], pointer: str) -> Iterator[str]:
-        """Convert a receiver to channels. They have its name; the second one is `NAME 2`."""
-        self._drop(receiver, ("name", *_SENT), pointer)
-        made = 0
-        for kind, fields in _SENT.items():
-            for n, one in enumerate(_list(receiver.get(kind), f"{pointer}/{kind}")):
-                place = f"{pointer}/{kind}/{n}"
-                given = _mapping(one, place)
-                self._drop(given, fields, place)
-                made += 1
-                plain = name.replace(",", ";").replace("@", " at ").strip() or "receiver"
-                called = plain if made == 1 else f"{plain} {made}"
-                try:
-                    self._done.channels[called] = self._channel(called, kind, given, place)
-                except _CannotBeMade as problem:
-                    self._done.problems[called] = f"{place}: {problem}"
-                yield called
 
-    def _channel(
-        self, name: str, kind: str, given: Mapping[str, Any], pointer: str
-    ) -> dict[str, Any]:
-        usual = kind == "webhook_configs"  # Alertmanager's defaults differ by kind
-        body: dict[str, Any] = {"name": name, "send_resolved": given.get("send_resolved", usual)}
-        if kind == "webhook_configs":
-            settings = {"url": _secret(given.get("url"), "url")}
-            http = _mapping(given.get("http_config"), f"{pointer}/http_config")
-            self._drop(http, ("authorization",), f"{pointer}/http_config")
-            bearer = _mapping(http.get("authorization"), f"{pointer}/http_config/authorization")
-            if bearer.get("credentials") is not None:
-                settings["bearer_token"] = _secret(bearer["credentials"], "credentials")
-            return {**body, "type": "webhook", "webhook": settings}
-        if kind == "slack_configs":
-            url = given.get("api_url") or self._global.get("slack_api_url")
-            settings = {"url": _secret(url, "api_url")}
-            for field_name in ("channel", "username", "icon_emoji"):
-                if given.get(field_name):
-                    settings[field_name] = str(given[field_name])
-            return {**body, "type": "slack", "slack": settings}
-        return {**body, "type": "email", "email": self._mail(given)}
+def _channel(name: str, kind: str, given: _Node, everywhere: _Node) -> dict[str, Any]:
+    usual = kind == "webhook_configs"  # Alertmanager's defaults differ by kind
+    sent = given.fields.get("send_resolved", usual)
+    body: dict[str, Any] = {"name": name, "send_resolved": sent}
+    if kind == "webhook_configs":
+        settings = {"url": _secret(given.get("url"), "url")}
+        http = given.below("http_config")
+        http.drop_all_but("authorization")
+        credentials = http.below("authorization").get("credentials")
+        if credentials is not None:
+            settings["bearer_token"] = _secret(credentials, "credentials")
+        return {**body, "type": "webhook", "webhook": settings}
+    if kind == "slack_configs":
+        url = given.get("api_url") or everywhere.get("slack_api_url")
+        settings = {"url": _secret(url, "api_url")}
+        for field_name in ("channel", "username", "icon_emoji"):
+            if given.get(field_name):
+                settings[field_name] = str(given.get(field_name))
+        return {**body, "type": "slack", "slack": settings}
+    return {**body, "type": "email", "email": _mail(given, everywhere)}
 
-    def _mail(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        def chosen(name: str, of_all: str) -> Any:
-            return given.get(name) if given.get(name) is not None else self._global.get(of_all)
 
-        host, _, port = str(chosen("smarthost", "smtp_smarthost") or "").rpartition(":")
-        if not host or not port.isdigit():
-            raise _CannotBeMade("a smarthost like smtp.example.com:587 is needed")
-        encrypts = chosen("require_tls", "smtp_require_tls")
-        implicit = port == "465"
-        settings: dict[str, Any] = {
-            "host": host.strip("[]"),
-            "port": int(port),
-            "tls": "tls" if implicit else "none" if encrypts is False else "starttls",
-            "from": _address(chosen("from", "smtp_from")),
-            "to": [_address(one) for one in str(given.get("to") or "").split(",")],
-        }
-        if username := chosen("auth_username", "smtp_auth_username"):
-            settings["username"] = str(username)
-            settings["password"] = _secret(
-                chosen("auth_password", "smtp_auth_password"), "password"
-            )
-        return settings
-
-    def _drop(self, given: Mapping[str, Any], known: tuple[str, ...], pointer: str) -> None:
-        self._done.dropped += [f"{pointer}/{name}" for name in given if name not in known]
+def _mail(given: _Node, everywhere: _Node) -> dict[str, Any]:
+    own = given.given(*_MAIL)
+    usual = {f"smtp_{name}": name for name in _MAIL}
+    chosen = {usual[name]: value for name, value in everywhere.given(*usual).items()} | own
+    host, _, port = str(chosen.get("smarthost") or "").rpartition(":")
+    if not host or not port.isdigit():
+        raise _CannotBeMade("a smarthost like smtp.example.com:587 is needed")
+    encrypts = chosen.get("require_tls")
+    settings: dict[str, Any] = {
+        "host": host.strip("[]"),
+        "port": int(port),
+        "tls": "tls" if port == "465" else "none" if encrypts is False else "starttls",
+        "from": _address(chosen.get("from")),
+        "to": [_address(one) for one in str(given.get("to") or "").split(",")],
+    }
+    if username := chosen.get("auth_username"):
+        settings["username"] = str(username)
+        settings["password"] = _secret(chosen.get("auth_password"), "password")
+    return settings
 
 
 class _CannotBeMade(ValueError):
     """A receiver lacks a setting that a channel needs."""
 
 
-def _matchers(node: Mapping[str, Any], pointer: str, new: str, equal: str, regex: str) -> list[str]:
-    written = node.get(new)
-    lines = [written] if isinstance(written, str) else _list(written, f"{pointer}/{new}")
+def _matchers(node: _Node, side: str = "") -> list[str]:
+    """The matchers in new and old spellings. `side` is the prefix of their names."""
+    written = node.get(f"{side}matchers")
+    lines = [written] if isinstance(written, str) else node.listed(f"{side}matchers")
     found = [one for line in lines for one in _apart(str(line))]
-    for name, op in ((equal, "="), (regex, "=~")):
-        pairs = _mapping(node.get(name), f"{pointer}/{name}")
+    for kind, op in (("match", "="), ("match_re", "=~")):
+        pairs = node.below(f"{side}{kind}").fields
         found += [f"{key}{op}{orjson.dumps(str(text)).decode()}" for key, text in pairs.items()]
     return found
 
@@ -300,28 +296,6 @@ def _secret(value: Any, name: str) -> str:
     if not text or text == HIDDEN or "{{" in text:
         raise _CannotBeMade(f"the file does not hold the {name}")
     return text
-
-
-def _mapping(value: Any, pointer: str) -> dict[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        _refuse(pointer, "fields with names are wanted here")
-    return value
-
-
-def _list(value: Any, pointer: str) -> list[Any]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        _refuse(pointer, "a list is wanted here")
-    return value
-
-
-def _text(value: Any, pointer: str) -> str:
-    if not isinstance(value, str) or not value:
-        _refuse(pointer, "a name is wanted here")
-    return value
 
 
 def _refuse(pointer: str, message: str) -> NoReturn:

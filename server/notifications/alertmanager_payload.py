@@ -10,20 +10,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote_plus
 
+from novaql.server.notifications.tables import Notification
+
 _NEVER = "0001-01-01T00:00:00Z"
 _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
 
 
 def webhook_payload(
-    payload: Mapping[str, Any],
-    *,
-    notification_id: str,
-    why: str,
-    channel: str,
-    external_url: str,
-    expressions: Mapping[str, str],
+    row: Notification, external_url: str, expressions: Mapping[str, str]
 ) -> dict[str, Any]:
     """The body of the request. `expressions` maps rule ids to expressions."""
+    payload = row.payload
     alerts = [_alert(alert, external_url, expressions) for alert in payload["alerts"]]
     labels = payload["group_labels"]
     return {
@@ -31,14 +28,14 @@ def webhook_payload(
         "groupKey": f"{payload['route']}:{labels_text(labels)}",
         "truncatedAlerts": payload["truncated"],
         "status": "firing" if any(a["status"] == "firing" for a in alerts) else "resolved",
-        "receiver": channel,
+        "receiver": row.channel,
         "groupLabels": labels,
         "commonLabels": _common([a["labels"] for a in alerts]),
         "commonAnnotations": _common([a["annotations"] for a in alerts]),
         "externalURL": external_url,
         "alerts": alerts,
-        "notification_id": notification_id,
-        "why": why,
+        "notification_id": row.id,
+        "why": row.why,
     }
 
 
@@ -57,22 +54,18 @@ def fingerprint(labels: Mapping[str, str]) -> str:
     return f"{total:016x}"
 
 
-def generator_url(external_url: str, expr: str) -> str:
-    """The URL that shows the expression of a rule."""
-    return f"{external_url}/graph?g0.expr={quote_plus(expr)}&g0.tab=1"
-
-
 def _alert(
     alert: Mapping[str, Any], external_url: str, expressions: Mapping[str, str]
 ) -> dict[str, Any]:
     fires = alert["state"] == "firing"
+    expr = quote_plus(expressions.get(alert["rule_id"], ""))
     return {
         "status": "firing" if fires else "resolved",
         "labels": alert["labels"],
         "annotations": alert["annotations"],
         "startsAt": alert["fired_at"] or alert["started_at"],
         "endsAt": _NEVER if fires else alert["resolved_at"],
-        "generatorURL": generator_url(external_url, expressions.get(alert["rule_id"], "")),
+        "generatorURL": f"{external_url}/graph?g0.expr={expr}&g0.tab=1",
         "fingerprint": fingerprint(alert["labels"]),
         "id": alert["id"],
         "value": alert["value"],

@@ -5,20 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends, Query, Request, Response
+from sqlalchemy import ColumnElement, select
 
-from novaql.server.http.checks import checked
-from novaql.server.http.dependencies import (
-    ADMIN,
-    READ_ONLY,
-    IfMatch,
-    Pages,
-    ResourceId,
-    UnitOfWork,
-)
-from novaql.server.http.pagination import PageQuery
+from novaql.server.db.unit import Unit
+from novaql.server.http.dependencies import ADMIN, READ_ONLY, IfMatch, Pages, ResourceId, UnitOfWork
+from novaql.server.http.pagination import Key, PageQuery, Pager, equal_to
+from novaql.server.http.preparing import checked
 from novaql.server.http.routing import api_router, audited, cached
 from novaql.server.notifications import channels_service as service
-from novaql.server.notifications.channels_service import channel_out, notification_out
+from novaql.server.notifications.channels_service import channel_out
 from novaql.server.notifications.schema import (
     ChangeChannel,
     ChannelOut,
@@ -30,20 +25,23 @@ from novaql.server.notifications.schema import (
     NotificationsOut,
     TestedOut,
 )
-from novaql.server.notifications.tables import Notification
+from novaql.server.notifications.tables import Channel, Notification
 
 router = api_router("/v1/notification-channels", "alerts")
 log_router = api_router("/v1/notifications", "alerts")
 
+KEYS = (Key(Channel.created_at), Key(Channel.id))
+LOG_KEYS = (Key(Notification.created_at, descending=True), Key(Notification.id, descending=True))
+
 
 async def checked_channel(request: Request, body: MakeChannel) -> None:
     """Check the targets of a new channel."""
-    await checked(request, body, service.check)
+    await checked(request, body, lambda run: service.check_targets(run.context, body))
 
 
 async def checked_change(request: Request, _seen: IfMatch, body: ChangeChannel) -> None:
     """Check the targets of a changed channel, after If-Match is read."""
-    await checked(request, body, service.check)
+    await checked(request, body, lambda run: service.check_targets(run.context, body))
 
 
 @router.get("", dependencies=[READ_ONLY])
@@ -52,7 +50,8 @@ def list_channels(
     unit: UnitOfWork, pages: Pages, query: Annotated[ChannelQuery, Query()]
 ) -> ChannelsOut:
     """The channels, without their secrets."""
-    page = service.find(unit, pages, query)
+    statement = select(Channel).where(*equal_to(Channel, query, "type"))
+    page = pages.page(unit, statement, KEYS, query)
     shown = [channel_out(unit, row) for row in page.rows]
     return ChannelsOut(data=shown, next_cursor=page.next_cursor)
 
@@ -74,7 +73,7 @@ def create_channel(unit: UnitOfWork, body: MakeChannel, response: Response) -> C
 @cached(by="rows")
 def get_channel(unit: UnitOfWork, id: ResourceId) -> ChannelOut:
     """One channel, without its secrets."""
-    return channel_out(unit, service.get(unit, id))
+    return channel_out(unit, unit.get(Channel, id, "channel"))
 
 
 @router.patch(
@@ -101,8 +100,7 @@ def delete_channel(unit: UnitOfWork, id: ResourceId) -> None:
 @audited("channel.test")
 def try_channel(unit: UnitOfWork, id: ResourceId) -> TestedOut:
     """Send a test notification to a channel. The notification log shows its delivery."""
-    made = service.send_test(unit, id)
-    return TestedOut(id=made.id, channel=made.channel, status="pending")
+    return TestedOut.of_row(service.send_test(unit, id))
 
 
 @router.get("/{id}/messages", dependencies=[READ_ONLY])
@@ -110,9 +108,8 @@ def list_channel_messages(
     unit: UnitOfWork, pages: Pages, id: ResourceId, query: Annotated[PageQuery, Query()]
 ) -> NotificationsOut:
     """The notifications to one channel, newest first. This is how a client reads a sink."""
-    page = service.messages(unit, pages, id, query)
-    shown = [notification_out(row) for row in page.rows]
-    return NotificationsOut(data=shown, next_cursor=page.next_cursor)
+    channel = unit.get(Channel, id, "channel")
+    return _page(unit, pages, query, [Notification.channel == channel.name])
 
 
 @log_router.get("", dependencies=[READ_ONLY])
@@ -121,13 +118,22 @@ def list_notifications(
     unit: UnitOfWork, pages: Pages, query: Annotated[NotificationQuery, Query()]
 ) -> NotificationsOut:
     """The notification log, newest first."""
-    page = service.log(unit, pages, query)
-    shown = [notification_out(row) for row in page.rows]
-    return NotificationsOut(data=shown, next_cursor=page.next_cursor)
+    where = equal_to(Notification, query, "channel", "status", "alert_id", "why")
+    if query.group is not None:
+        where.append(Notification.group_id == query.group)
+    return _page(unit, pages, query, where)
 
 
 @log_router.get("/{id}", dependencies=[READ_ONLY])
 @cached(by="rows")
 def get_notification(unit: UnitOfWork, id: ResourceId) -> NotificationOut:
     """One notification, with its alerts."""
-    return notification_out(unit.get(Notification, id, "notification"))
+    return NotificationOut.of(unit.get(Notification, id, "notification"))
+
+
+def _page(
+    unit: Unit, pages: Pager, query: PageQuery, where: list[ColumnElement[bool]]
+) -> NotificationsOut:
+    page = pages.page(unit, select(Notification).where(*where), LOG_KEYS, query)
+    shown = [NotificationOut.of(row) for row in page.rows]
+    return NotificationsOut(data=shown, next_cursor=page.next_cursor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import orjson
@@ -15,47 +16,17 @@ from novaql.server.db.tables import Job
 from novaql.server.db.tenant_limits import DELIVERIES, PENDING_LIMIT, check_limit
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, invalid
-from novaql.server.http.pages import Pager
-from novaql.server.http.pagination import Key, Page, PageQuery
-from novaql.server.http.preparing import Preparation
 from novaql.server.ids import new_id
 from novaql.server.notifications.delivery import channel_url, sealed_place, secrets_of, url_place
 from novaql.server.notifications.dispatch import notify
 from novaql.server.notifications.grouping import Reason
 from novaql.server.notifications.lookup import routing_plan
 from novaql.server.notifications.routing_config import channels_in
-from novaql.server.notifications.schema import (
-    ChangeChannel,
-    ChannelOut,
-    ChannelQuery,
-    MakeChannel,
-    NotificationOut,
-    NotificationQuery,
-)
+from novaql.server.notifications.schema import ChangeChannel, ChannelOut, MakeChannel
 from novaql.server.notifications.tables import Channel, Notification
 from novaql.server.tenants.context import ServerContext
 
-KEYS = (Key(Channel.created_at), Key(Channel.id))
-LOG_KEYS = (Key(Notification.created_at, descending=True), Key(Notification.id, descending=True))
-_SECRETS = {
-    "webhook": ("bearer_token",),
-    "slack": ("url",),
-    "email": ("password",),
-    "sink": (),
-}
-
-
-def find(unit: Unit, pages: Pager, query: ChannelQuery) -> Page[Channel]:
-    """A page of channels, oldest first."""
-    statement = select(Channel)
-    if query.type is not None:
-        statement = statement.where(Channel.type == query.type)
-    return pages.page(unit, statement, KEYS, query)
-
-
-def get(unit: Unit, channel_id: str, *, lock: bool = False) -> Channel:
-    """One channel."""
-    return unit.get(Channel, channel_id, "channel", lock=lock)
+_SECRETS = {"webhook": ("bearer_token",), "slack": ("url",), "email": ("password",)}
 
 
 def create(unit: Unit, body: MakeChannel) -> Channel:
@@ -64,8 +35,6 @@ def create(unit: Unit, body: MakeChannel) -> Channel:
     row = Channel(
         id=new_id("chan"),
         created_at=unit.now(),
-        updated_at=unit.now(),
-        version=1,
         name=body.name,
         type=body.type,
         settings={},
@@ -77,26 +46,25 @@ def create(unit: Unit, body: MakeChannel) -> Channel:
     taken = Conflict(f"there is a channel {body.name!r} already", code="name_taken")
     with flushed_or(unit.session, taken):
         unit.session.add(row)
-    unit.audit("channel.create", ("channel", row.id), after=_snapshot(unit, row))
+    unit.record(row, "channel.create", None, partial(_snapshot, unit))
     return row
 
 
 def change(unit: Unit, channel_id: str, body: ChangeChannel, seen: int | None) -> Channel:
     """Change a channel with checked targets. `seen` is the version of If-Match."""
-    row = get(unit, channel_id, lock=True)
+    row = unit.get(Channel, channel_id, "channel", lock=True)
     unit.expect(row, body.version if seen is None else seen)
     before = _snapshot(unit, row)
     if body.send_resolved is not None:
         row.send_resolved = body.send_resolved
     _set(unit, row, body, needed=False)
-    unit.touch(row)
-    unit.audit("channel.update", ("channel", row.id), before=before, after=_snapshot(unit, row))
+    unit.record(row, "channel.update", before, partial(_snapshot, unit))
     return row
 
 
 def remove(unit: Unit, channel_id: str) -> None:
     """Delete a channel. Raises `Conflict` while the routing or a rule names it."""
-    row = get(unit, channel_id, lock=True)
+    row = unit.get(Channel, channel_id, "channel", lock=True)
     if row.name in channels_in(routing_plan(unit).root):
         raise Conflict("the routing names the channel", code="channel_in_use")
     rules = unit.session.execute(select(AlertRule.name, AlertRule.channels)).all()
@@ -110,67 +78,19 @@ def remove(unit: Unit, channel_id: str) -> None:
 
 def send_test(unit: Unit, channel_id: str) -> Notification:
     """Create a notification without alerts for the channel."""
-    row = get(unit, channel_id)
+    row = unit.get(Channel, channel_id, "channel")
     check_limit(unit, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
     made = notify(unit, row, "test", {}, "test", Reason.TEST, [])
     unit.audit("channel.test", ("channel", row.id), after={"notification": made.id})
     return made
 
 
-def messages(unit: Unit, pages: Pager, channel_id: str, query: PageQuery) -> Page[Notification]:
-    """A page of the notifications to one channel, newest first."""
-    row = get(unit, channel_id)
-    statement = select(Notification).where(Notification.channel == row.name)
-    return pages.page(unit, statement, LOG_KEYS, query)
-
-
-def log(unit: Unit, pages: Pager, query: NotificationQuery) -> Page[Notification]:
-    """A page of the notification log, newest first."""
-    statement = select(Notification)
-    for name in ("channel", "status", "alert_id", "why"):
-        if (wanted := getattr(query, name)) is not None:
-            statement = statement.where(getattr(Notification, name) == wanted)
-    if query.group is not None:
-        statement = statement.where(Notification.group_id == query.group)
-    return pages.page(unit, statement, LOG_KEYS, query)
-
-
 def channel_out(unit: Unit, row: Channel) -> ChannelOut:
     """The wire shape of a channel."""
     secrets = secrets_of(unit, row)
     url = channel_url(unit, row, secrets)
-    return ChannelOut(
-        id=row.id,
-        name=row.name,
-        type=row.type,  # type: ignore[arg-type]  # one of the four
-        send_resolved=row.send_resolved,
-        settings=dict(row.settings) if url is None else {**row.settings, "url": shown_url(url)},
-        secrets=sorted(secrets),
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        version=row.version,
-    )
-
-
-def notification_out(row: Notification) -> NotificationOut:
-    """The wire shape of a notification."""
-    payload = row.payload
-    return NotificationOut.model_validate(
-        {
-            **{name: getattr(row, name) for name in _SAME},
-            "group": row.group_id,
-            "error": row.error or None,
-            **{
-                name: payload[name]
-                for name in ("route", "group_labels", "alerts", "total", "truncated")
-            },
-        }
-    )
-
-
-def check(preparation: Preparation) -> None:
-    """Check the targets of a channel before it is created or changed."""
-    check_targets(preparation.context, preparation.body)
+    settings = row.settings if url is None else {**row.settings, "url": shown_url(url)}
+    return ChannelOut.of_row(row, settings=settings, secrets=sorted(secrets))
 
 
 def check_targets(context: ServerContext, body: MakeChannel | ChangeChannel) -> None:
@@ -219,9 +139,3 @@ def _snapshot(unit: Unit, row: Channel) -> dict[str, Any]:
     """A channel as the audit log stores it: it shows that a secret changed, but not the secret."""
     shown = channel_out(unit, row).model_dump(mode="json")
     return {**shown, "secret": row.sealed, "secret_url": row.url}
-
-
-_SAME = (
-    *("id", "channel", "channel_type", "status", "why", "alert_id", "firing", "resolved"),
-    *("attempts", "sent_at", "created_at", "updated_at", "version"),
-)

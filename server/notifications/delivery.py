@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from email.utils import format_datetime
 from typing import Any
 
 import orjson
@@ -38,15 +37,18 @@ def deliver(job: JobRun) -> None:
     """Attempt to deliver the notification whose id is the job's key."""
     with job.read() as unit:
         row = unit.find(Notification, job.key)
-        channel = None if row is None else _channel(unit, row.channel)
+        if row is None or row.status != "pending":
+            return
+        of_name = select(Channel).where(Channel.name == row.channel)
+        channel = unit.session.execute(of_name).scalar_one_or_none()
         secrets = {} if channel is None else _all_secrets(unit, channel)
-        expressions = {} if row is None else _expressions(unit, row)
-    if row is None or row.status != "pending":
-        return
-    problem: NotDelivered | None = NotDelivered("the channel was deleted", lasting=True)
+        expressions = _expressions(unit, row)
+    problem: NotDelivered | None = None
     note = ""
-    if channel is not None:
-        problem, note = _attempt(job.context, channel, secrets, row, expressions)
+    try:
+        note = send(job.context, channel, secrets, row, expressions)
+    except NotDelivered as found:
+        problem = found
     tried = row.attempts + 1
     lasting = problem is not None and (problem.lasting or tried > len(WAITS_S))
     again = problem is not None and not lasting
@@ -70,22 +72,9 @@ def deliver(job: JobRun) -> None:
             )
 
 
-def _attempt(
-    context: ServerContext,
-    channel: Channel,
-    secrets: Mapping[str, str],
-    row: Notification,
-    expressions: Mapping[str, str],
-) -> tuple[NotDelivered | None, str]:
-    try:
-        return None, send(context, channel, secrets, row, expressions)
-    except NotDelivered as found:
-        return found, ""
-
-
 def send(
     context: ServerContext,
-    channel: Channel,
+    channel: Channel | None,
     secrets: Mapping[str, str],
     row: Notification,
     expressions: Mapping[str, str],
@@ -94,36 +83,23 @@ def send(
 
     Raises `NotDelivered`.
     """
+    if channel is None:
+        raise NotDelivered("the channel was deleted", lasting=True)
     settings, url = channel.settings, context.settings.public_url
     match channel.type:
         case "sink":
             pass
         case "webhook":
-            body = webhook_payload(
-                row.payload,
-                notification_id=row.id,
-                why=row.why,
-                channel=channel.name,
-                external_url=url,
-                expressions=expressions,
-            )
+            body = webhook_payload(row, url, expressions)
             headers = {"X-Notification-Id": row.id}
             if token := secrets.get("bearer_token"):
                 headers["Authorization"] = f"Bearer {token}"
             _post(context.dialer, secrets["url"], body, headers)
         case "slack":
-            text = slack_body(row.payload, row.firing, row.resolved, settings, url, row.id)
+            text = slack_body(row, settings, url)
             _post(context.dialer, secrets["url"], text, {"X-Notification-Id": row.id})
         case "email":
-            mail = mail_of(
-                row.payload,
-                row.firing,
-                row.resolved,
-                settings,
-                notification_id=row.id,
-                date=format_datetime(row.created_at),
-            )
-            return send_mail(context.dialer, settings, secrets, mail)
+            return send_mail(context.dialer, settings, secrets, mail_of(row, settings))
         case other:
             raise NotDelivered(f"there is no channel of type {other}", lasting=True)
     return ""
@@ -177,10 +153,6 @@ def _reset_notified(unit: Unit, row: Notification) -> None:
     last = None if group is None else group.notified.get(row.channel)
     if group is not None and last is not None and last["at"] == rfc3339(row.created_at):
         group.notified = {name: one for name, one in group.notified.items() if name != row.channel}
-
-
-def _channel(unit: Unit, name: str) -> Channel | None:
-    return unit.session.execute(select(Channel).where(Channel.name == name)).scalar_one_or_none()
 
 
 def _expressions(unit: Unit, notification: Notification) -> dict[str, str]:

@@ -8,12 +8,14 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from pydantic import TypeAdapter
 from sqlalchemy import delete, select
 
+from novaql.server.alert_model.batches import delete_by, rows_by
 from novaql.server.alert_model.identity import group_key
 from novaql.server.alert_model.payload import alert_payload
 from novaql.server.alert_model.tables import Alert, AlertRule
-from novaql.server.clock import parse_time, rfc3339
+from novaql.server.clock import rfc3339
 from novaql.server.db.tables import Job
 from novaql.server.db.tenant_limits import DELIVERIES, PENDING_LIMIT, remaining
 from novaql.server.db.unit import Unit
@@ -26,25 +28,15 @@ from novaql.server.notifications.grouping import (
     next_flush,
     reason_to_notify,
 )
-from novaql.server.notifications.lookup import (
-    channels_named,
-    destinations_for,
-    routing_plan,
-    rows_by,
-)
+from novaql.server.notifications.lookup import channels_named, destinations_for, routing_plan
 from novaql.server.notifications.routing import Destination
 from novaql.server.notifications.routing_config import RoutingPlan
-from novaql.server.notifications.tables import (
-    Channel,
-    GroupMember,
-    Notification,
-    NotificationGroup,
-)
+from novaql.server.notifications.tables import Channel, GroupMember, Notification, NotificationGroup
 from novaql.server.notifications.time_intervals import is_quiet
 
 log = logging.getLogger(__name__)
+_LAST_NOTIFICATION = TypeAdapter(LastNotification | None)
 FLUSH, DELIVER, REGROUP = "alerts.flush", "alerts.deliver", "alerts.regroup"
-_AT_ONCE = 500
 REGROUPED_AT_ONCE = 1000
 """The most alerts that one transaction regroups."""
 
@@ -71,8 +63,7 @@ def join_groups(unit: Unit, alerts: Sequence[Alert], rules: Mapping[str, AlertRu
             labels = destination.group_labels(alert.labels)
             key = group_id(unit, destination, labels)
             wanted.setdefault(key, (destination, labels, []))[2].append(alert)
-    rows = rows_by(unit, NotificationGroup, NotificationGroup.id, wanted)
-    known = {row.id: row for row in rows}
+    known = {row.id: row for row in rows_by(unit, NotificationGroup.id, wanted)}
     here = _memberships(unit, [alert.id for alert in alerts]) if known else set()
     fresh: list[dict[str, str]] = []
     flushes: dict[str, datetime] = {}
@@ -80,7 +71,16 @@ def join_groups(unit: Unit, alerts: Sequence[Alert], rules: Mapping[str, AlertRu
         group = known.get(key)
         if group is None:
             started = [alert.fired_at or alert.started_at for alert in members]
-            flushes[key] = _new_group(unit, key, destination, labels, started).next_flush
+            flushes[key] = first_flush(destination, unit.now(), started)
+            group = NotificationGroup(
+                id=key,
+                created_at=unit.now(),
+                destination=_to_json(destination),
+                labels=labels,
+                notified={},
+                next_flush=flushes[key],
+            )
+            unit.session.add(group)
         else:
             group.destination = _to_json(destination)
         fresh += [
@@ -107,7 +107,8 @@ def regroup(unit: Unit, after: str) -> str | None:
     if last is not None:
         theirs &= GroupMember.alert_id <= last
     unit.session.execute(delete(GroupMember).where(theirs))
-    join_groups(unit, alerts, _rules_of(unit, alerts))
+    rules = rows_by(unit, AlertRule.id, {alert.rule_id for alert in alerts})
+    join_groups(unit, alerts, {rule.id: rule for rule in rules})
     return last
 
 
@@ -117,27 +118,20 @@ def delete_empty_groups(unit: Unit) -> None:
     unused = select(NotificationGroup.id).where(NotificationGroup.id.not_in(used))
     ids = list(unit.session.execute(unused).scalars())
     unit.cancel(FLUSH, ids)
-    for start in range(0, len(ids), _AT_ONCE):
-        some = NotificationGroup.id.in_(ids[start : start + _AT_ONCE])
-        unit.session.execute(delete(NotificationGroup).where(some))
+    delete_by(unit, NotificationGroup.id, ids)
 
 
 def _memberships(unit: Unit, alert_ids: Sequence[str]) -> set[tuple[str, str]]:
     """The memberships of alerts as pairs: id of the group, id of the alert."""
-    rows = rows_by(unit, GroupMember, GroupMember.alert_id, alert_ids)
+    rows = rows_by(unit, GroupMember.alert_id, alert_ids)
     return {(row.group_id, row.alert_id) for row in rows}
-
-
-def _rules_of(unit: Unit, alerts: Sequence[Alert]) -> dict[str, AlertRule]:
-    ids = {alert.rule_id for alert in alerts}
-    return {row.id: row for row in rows_by(unit, AlertRule, AlertRule.id, ids)}
 
 
 def notify_again(unit: Unit, alert_ids: Iterable[str]) -> None:
     """After the silence of firing alerts was lifted, make the next flush report them as new."""
     gone = set(alert_ids)
-    groups = sorted({group_id for group_id, _ in _memberships(unit, sorted(gone))})
-    for group in rows_by(unit, NotificationGroup, NotificationGroup.id, groups, lock=True):
+    groups = {group_id for group_id, _ in _memberships(unit, sorted(gone))}
+    for group in rows_by(unit, NotificationGroup.id, groups, lock=True):
         group.notified = {
             channel: {**last, "firing": [key for key in last["firing"] if key not in gone]}
             for channel, last in group.notified.items()
@@ -163,18 +157,12 @@ def flush(unit: Unit, group_id: str, suppressions: Suppressions) -> None:
         unmuted = [alert for alert in alerts if not muting.suppressing(alert.labels)]
         if _notify_channels(unit, group, destination, unmuted):
             over = [alert.id for alert in alerts if alert.state != "firing"]
-            _remove_members(unit, group_id, over)
+            delete_by(unit, GroupMember.alert_id, over, GroupMember.group_id == group_id)
             if len(over) == len(alerts):
                 unit.session.delete(group)
                 return
     group.next_flush = next_flush(destination, unit.now())
     unit.enqueue(FLUSH, key=group.id, run_at=group.next_flush)
-
-
-def _remove_members(unit: Unit, group_id: str, alert_ids: Sequence[str]) -> None:
-    for start in range(0, len(alert_ids), _AT_ONCE):
-        some = GroupMember.alert_id.in_(alert_ids[start : start + _AT_ONCE])
-        unit.session.execute(delete(GroupMember).where(GroupMember.group_id == group_id, some))
 
 
 def _notify_channels(
@@ -194,7 +182,7 @@ def _notify_channels(
     notified = dict(group.notified)
     for channel in channels_named(unit, destination.channels):
         reason = reason_to_notify(
-            _last_notification(notified.get(channel.name)),
+            _LAST_NOTIFICATION.validate_python(notified.get(channel.name)),
             firing,
             resolved,
             repeat_interval=destination.repeat_interval,
@@ -238,8 +226,6 @@ def notify(
     row = Notification(
         id=new_id("ntf"),
         created_at=unit.now(),
-        updated_at=unit.now(),
-        version=1,
         channel=channel.name,
         channel_type=channel.type,
         group_id=group_id,
@@ -262,28 +248,6 @@ def notify(
     return row
 
 
-def _new_group(
-    unit: Unit,
-    key: str,
-    destination: Destination,
-    labels: dict[str, str],
-    started: Sequence[datetime],
-) -> NotificationGroup:
-    now = unit.now()
-    group = NotificationGroup(
-        id=key,
-        created_at=now,
-        updated_at=now,
-        version=1,
-        destination=_to_json(destination),
-        labels=labels,
-        notified={},
-        next_flush=first_flush(destination, now, started),
-    )
-    unit.session.add(group)
-    return group
-
-
 def group_id(unit: Unit, destination: Destination, labels: Mapping[str, str]) -> str:
     """The id of the group of the alerts with these grouping labels."""
     return "ngr_" + group_key(f"{unit.tenant_id}/{destination.path}", labels)
@@ -303,11 +267,3 @@ def _from_json(written: Mapping[str, Any]) -> Destination:
     for name in ("channels", "group_by", "mute_times", "active_times"):
         given[name] = tuple(given[name])
     return Destination(**given)
-
-
-def _last_notification(written: Mapping[str, Any] | None) -> LastNotification | None:
-    if written is None:
-        return None
-    return LastNotification(
-        parse_time(written["at"]), frozenset(written["firing"]), frozenset(written["resolved"])
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from novaql.server.alert_model.matcher_text import all_match
 from novaql.tsdb import Matcher
 
 Labels = Mapping[str, str]
@@ -37,7 +38,7 @@ class Inhibitor:
             sources: dict[tuple[str, ...], list[str]] = {}
             for alert, labels in firing.items():
                 # An alert that is also a target does not inhibit: two would mute each other.
-                if _match(rule.sources, labels) and not _match(rule.targets, labels):
+                if all_match(rule.sources, labels) and not all_match(rule.targets, labels):
                     sources.setdefault(_key(rule, labels), []).append(alert)
             self._rules.append((rule, sources))
 
@@ -45,13 +46,9 @@ class Inhibitor:
         """Sorted ids of the alerts that inhibit an alert with these labels."""
         found: set[str] = set()
         for rule, sources in self._rules:
-            if _match(rule.targets, labels):
+            if all_match(rule.targets, labels):
                 found.update(sources.get(_key(rule, labels), ()))
         return tuple(sorted(found))
-
-
-def _match(matchers: tuple[Matcher, ...], labels: Labels) -> bool:
-    return all(m.matches(labels.get(m.name, "")) for m in matchers)
 
 
 def _key(rule: InhibitRule, labels: Labels) -> tuple[str, ...]:

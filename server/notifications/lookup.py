@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from sqlalchemy import select
 
+from novaql.server.alert_model.batches import rows_by
 from novaql.server.db.tenant_scope import Prepared
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Detail, Impossible
@@ -15,13 +15,18 @@ from novaql.server.notifications.routing import Destination, destinations
 from novaql.server.notifications.routing_config import RoutingPlan, plan_of
 from novaql.server.notifications.tables import Channel, Routing
 
-_AT_ONCE = 500
 _ROUTING = Prepared(select(Routing))
 
 
+def current_routing(unit: Unit) -> Routing | None:
+    """The routing of the tenant, or None."""
+    row: Routing | None = _ROUTING.run(unit.session).scalar_one_or_none()
+    return row
+
+
 def routing_plan(unit: Unit) -> RoutingPlan:
-    """The routing of the tenant. The plan of a tenant without routing has no channels."""
-    row = _ROUTING.run(unit.session).scalar_one_or_none()
+    """The plan of the tenant's routing. Without routing, it has no channels."""
+    row = current_routing(unit)
     return plan_of(None if row is None else row.config)
 
 
@@ -43,7 +48,7 @@ def destinations_for(
 def channels_named(unit: Unit, names: Iterable[str]) -> list[Channel]:
     """The existing channels with these names, in their order."""
     wanted = list(dict.fromkeys(names))
-    by_name = {row.name: row for row in rows_by(unit, Channel, Channel.name, wanted)}
+    by_name = {row.name: row for row in rows_by(unit, Channel.name, wanted)}
     return [by_name[name] for name in wanted if name in by_name]
 
 
@@ -55,16 +60,3 @@ def check_channels(unit: Unit, names: Iterable[str], pointer: str) -> None:
     if unknown:
         message = f"there is no notification channel {unknown[0]!r}"
         raise Impossible(message, code="unknown_channel", details=[Detail(pointer, message)])
-
-
-def rows_by(
-    unit: Unit, table: Any, column: Any, keys: Iterable[str], *, lock: bool = False
-) -> list[Any]:
-    """The rows with these values in a column. `lock` locks them in the order of the column."""
-    wanted = list(keys)
-    found: list[Any] = []
-    for start in range(0, len(wanted), _AT_ONCE):
-        statement = select(table).where(column.in_(wanted[start : start + _AT_ONCE]))
-        statement = statement.order_by(column).with_for_update() if lock else statement
-        found += unit.session.execute(statement).scalars().all()
-    return found

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from email.message import EmailMessage
+from email.utils import format_datetime
 from typing import Any
 
 from novaql.server.notifications.alertmanager_payload import labels_text
+from novaql.server.notifications.tables import Notification
 
 SHOWN = 20
 """The most alerts that a message lists."""
 
 
-def title_of(payload: Mapping[str, Any], firing: int, resolved: int) -> str:
+def title_of(row: Notification) -> str:
     """The title of a message: `[FIRING:2] HighErrorRate {service="api"}`."""
-    state = f"FIRING:{firing}" if firing else f"RESOLVED:{resolved}"
-    names = list(dict.fromkeys(alert["name"] for alert in payload["alerts"]))
+    state = f"FIRING:{row.firing}" if row.firing else f"RESOLVED:{row.resolved}"
+    names = list(dict.fromkeys(alert["name"] for alert in row.payload["alerts"]))
     shown = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
-    labels = {k: v for k, v in payload["group_labels"].items() if k != "alertname"}
+    labels = {k: v for k, v in row.payload["group_labels"].items() if k != "alertname"}
     group = f" {labels_text(labels)}" if labels else ""
     return f"[{state}] {shown}{group}"
 
@@ -35,26 +37,19 @@ def lines_of(payload: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def slack_body(
-    payload: Mapping[str, Any],
-    firing: int,
-    resolved: int,
-    settings: Mapping[str, Any],
-    link: str,
-    notification_id: str,
-) -> dict[str, Any]:
+def slack_body(row: Notification, settings: Mapping[str, Any], link: str) -> dict[str, Any]:
     """The body for an incoming webhook of Slack, or of a compatible service.
 
     The footer contains the id of the notification, which identifies duplicates.
     """
-    title = title_of(payload, firing, resolved)
+    title = title_of(row)
     attachment = {
-        "color": "danger" if firing else "good",
+        "color": "danger" if row.firing else "good",
         "title": title,
         "fallback": title,
-        "text": _escaped("\n".join(lines_of(payload))),
+        "text": _escaped("\n".join(lines_of(row.payload))),
         "mrkdwn_in": ["text"],
-        "footer": notification_id,
+        "footer": row.id,
     }
     if link:
         attachment["title_link"] = link
@@ -65,24 +60,16 @@ def slack_body(
     return body
 
 
-def mail_of(
-    payload: Mapping[str, Any],
-    firing: int,
-    resolved: int,
-    settings: Mapping[str, Any],
-    *,
-    notification_id: str,
-    date: str,
-) -> EmailMessage:
+def mail_of(row: Notification, settings: Mapping[str, Any]) -> EmailMessage:
     """The mail. Its Message-ID contains the id of the notification, which identifies duplicates."""
     mail = EmailMessage()
-    mail["Subject"] = " ".join(title_of(payload, firing, resolved).split())
+    mail["Subject"] = " ".join(title_of(row).split())
     mail["From"] = settings["from"]
     mail["To"] = ", ".join(settings["to"])
-    mail["Date"] = date
-    mail["Message-ID"] = f"<{notification_id}@novaql>"
+    mail["Date"] = format_datetime(row.created_at)
+    mail["Message-ID"] = f"<{row.id}@novaql>"
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content("\n".join(lines_of(payload)) + "\n")
+    mail.set_content("\n".join(lines_of(row.payload)) + "\n")
     return mail
 
 

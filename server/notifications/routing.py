@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
+from novaql.server.alert_model.matcher_text import all_match
 from novaql.tsdb import Matcher
 
 T = TypeVar("T")
@@ -76,7 +77,7 @@ def destinations(root: Route, labels: Mapping[str, str]) -> tuple[Destination, .
 def _walk(node: Route, labels: Mapping[str, str], here: Destination) -> Iterator[Destination]:
     deeper = False
     for place, child in enumerate(node.routes):
-        if not all(m.matches(labels.get(m.name, "")) for m in child.matchers):
+        if not all_match(child.matchers, labels):
             continue
         deeper = True
         yield from _walk(child, labels, _below(here, child, f"{here.path}/{place}"))

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import orjson
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from novaql.server.alert_model.matcher_text import parse_matchers
 from novaql.server.errors import invalid
@@ -41,8 +41,6 @@ Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Fie
 
 class RouteBody(Body):
     """A node of the tree. It inherits omitted fields from its parent, except time intervals."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
 
     channels: Names | None = Field(None, description="names of notification channels")
     matchers: MatcherTexts = Field(
@@ -198,9 +196,7 @@ def _route(body: RouteBody, pointer: str, times: Mapping[str, Any], depth: int) 
 def _interval(body: TimesBody, pointer: str) -> TimeInterval:
     try:
         zone = ZoneInfo(body.location)
-    except (ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
-        raise invalid(f"{pointer}/location", f"there is no time zone {body.location!r}") from None
-    except KeyError:
+    except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
         raise invalid(f"{pointer}/location", f"there is no time zone {body.location!r}") from None
     try:
         return checked_interval(

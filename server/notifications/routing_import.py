@@ -14,7 +14,7 @@ from novaql.server.http.strict_json import validate
 from novaql.server.notifications import channels_service
 from novaql.server.notifications.alertmanager_config import Converted, converted
 from novaql.server.notifications.lookup import channels_named, check_channels
-from novaql.server.notifications.routing_config import channels_in, compile_plan, plan_of
+from novaql.server.notifications.routing_config import channels_in, plan_of
 from novaql.server.notifications.routing_service import config_of, save, shown
 from novaql.server.notifications.schema import (
     ImportedRouting,
@@ -61,23 +61,15 @@ def import_file(
         unit.session.flush()
         row, before = save(unit, routing, seen)
         out = shown(row)
+    channels = {"created": list(made), "used": used, "missing": missing}
     unit.audit(
         "alert_routing.import",
         ("alert_routing", out.id or "none"),
         before=before,
-        after={
-            **config_of(routing),
-            "channels": {"created": list(made), "used": used, "missing": missing},
-            "dry_run": dry_run,
-        },
+        after={**config_of(routing), "channels": channels, "dry_run": dry_run},
     )
-    return ImportedRouting(
-        routing=out,
-        created=list(made),
-        used=used,
-        missing=missing,
-        dropped=found.dropped,
-        dry_run=dry_run,
+    return ImportedRouting.model_validate(
+        {"routing": out, **channels, "dropped": found.dropped, "dry_run": dry_run}
     )
 
 
@@ -98,8 +90,7 @@ def parse(preparation: Preparation) -> ParsedFile:
         channels_service.check_targets(preparation.context, one)
     config = {**found.routing, "route": _without(found.routing["route"], missing)}
     routing = validate(SetRouting, {**config, "version": body.version})
-    plan = compile_plan(routing)
-    plan_of(config_of(routing))  # caches the plan for readers of the stored document
+    plan = plan_of(config_of(routing))
     return ParsedFile(found, used, made, missing, routing, list(channels_in(plan.root)))
 
 

@@ -6,13 +6,15 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Response
 
-from novaql.server.http.checks import checked
 from novaql.server.http.dependencies import ADMIN, OPERATOR, READ_ONLY, IfMatch, UnitOfWork
+from novaql.server.http.preparing import checked
 from novaql.server.http.routing import api_router, audited
 from novaql.server.notifications import routing_import
 from novaql.server.notifications import routing_service as service
-from novaql.server.notifications.routing_config import RoutingPlan
+from novaql.server.notifications.lookup import current_routing, destinations_for, routing_plan
+from novaql.server.notifications.routing_config import RoutingPlan, compile_plan, plan_of
 from novaql.server.notifications.schema import (
+    DestinationOut,
     ImportedRouting,
     ImportRouting,
     RoutingShown,
@@ -26,12 +28,14 @@ router = api_router("/v1/alert-routing", "alerts")
 
 async def checked_routing(request: Request, _seen: IfMatch, body: SetRouting) -> RoutingPlan:
     """The plan of a new routing, after If-Match is read."""
-    return await checked(request, body, service.check)
+    return await checked(request, body, lambda _: plan_of(service.config_of(body)))
 
 
 async def checked_trial(request: Request, body: TryRouting) -> RoutingPlan | None:
     """The plan of a proposed routing."""
-    return await checked(request, body, service.check_trial)
+    if body.config is None:
+        return None
+    return await checked(request, body.config, lambda proposed: compile_plan(proposed.body))
 
 
 async def checked_file(
@@ -47,7 +51,7 @@ def get_alert_routing(unit: UnitOfWork) -> RoutingShown:
 
     Before the first routing is set, `version` is 0 and the tree names no channels.
     """
-    return service.shown(service.current(unit))
+    return service.shown(current_routing(unit))
 
 
 @router.post(
@@ -85,8 +89,8 @@ def try_alert_routing(
     proposed: Annotated[RoutingPlan | None, Depends(checked_trial)],
 ) -> TriedRouting:
     """Find the destinations of an alert with these labels, by the current or a proposed routing."""
-    found = service.destinations_of(unit, body.labels, proposed)
-    return TriedRouting(destinations=[service.destination_out(one) for one in found])
+    found = destinations_for(proposed or routing_plan(unit), body.labels)
+    return TriedRouting(destinations=[DestinationOut.of(one) for one in found])
 
 
 @router.post("/import", dependencies=[ADMIN])

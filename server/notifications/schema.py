@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from novaql.server.alert_model.shapes import Labels, ShortText
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import URL_PATTERN, Body, Duration, Listed, ResponseModel, Timestamp
+from novaql.server.http.shapes import (
+    URL_PATTERN,
+    Body,
+    Duration,
+    Listed,
+    ResponseModel,
+    Timestamp,
+    example,
+)
+from novaql.server.notifications.routing import Destination
 from novaql.server.notifications.routing_config import RoutingBody
+from novaql.server.notifications.tables import Notification
 
 Url = Annotated[
     str,
@@ -89,8 +99,6 @@ class ChangedSlack(SlackSettings):
 class EmailSettings(Body):
     """A mail server, and the recipients."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
-
     host: Annotated[str, Field(min_length=1, max_length=253)]
     port: int = Field(587, ge=1, le=65535)
     tls: Literal["starttls", "tls", "none"] = "starttls"
@@ -105,7 +113,7 @@ class EmailSettings(Body):
 class MakeChannel(Body):
     """A channel, with exactly the settings of its type. A `sink` has none."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "log", "type": "sink"}]})
+    model_config = example({"name": "log", "type": "sink"})
 
     name: ChannelName = Field(description="how routes and rules call it; it never changes")
     type: ChannelType
@@ -121,9 +129,7 @@ class ChangeChannel(Body):
     Given settings replace all current ones, except that an omitted URL does not change.
     """
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"version": 1, "send_resolved": False}]}
-    )
+    model_config = example({"version": 1, "send_resolved": False})
 
     version: int | None = Field(None, ge=1, description="or If-Match")
     send_resolved: bool | None = None
@@ -169,15 +175,13 @@ class TestedOut(ResponseModel):
 class SetRouting(RoutingBody):
     """The whole routing, with the `version` that a change was made from."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_ROUTING]})
+    model_config = example(_ROUTING)
 
     version: int | None = Field(None, ge=1, description="or If-Match")
 
 
 class RouteOut(ResponseModel):
     """A node of the tree, without inherited fields."""
-
-    model_config = ConfigDict(serialize_by_alias=True)
 
     channels: list[str] | None = None
     matchers: list[str]
@@ -208,11 +212,7 @@ class RoutingShown(ResponseModel):
 class TryRouting(Body):
     """Labels of an alert, and optionally a proposed routing."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"labels": {"alertname": "InstanceDown", "severity": "page"}}]
-        }
-    )
+    model_config = example({"labels": {"alertname": "InstanceDown", "severity": "page"}})
 
     labels: Labels
     config: RoutingBody | None = None
@@ -230,6 +230,17 @@ class DestinationOut(ResponseModel):
     mute_time_intervals: list[str]
     active_time_intervals: list[str]
 
+    @classmethod
+    def of(cls, one: Destination, **more: Any) -> Self:
+        """The wire shape of a destination. `more` are the fields of a subclass."""
+        return cls.of_row(
+            one,
+            route=one.path,
+            mute_time_intervals=one.mute_times,
+            active_time_intervals=one.active_times,
+            **more,
+        )
+
 
 class TriedRouting(ResponseModel):
     """The destinations of such an alert."""
@@ -240,9 +251,7 @@ class TriedRouting(ResponseModel):
 class ImportRouting(Body):
     """The text of `alertmanager.yml`, with the `version` of the routing that it replaces."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"document": _FILE, "dry_run": True}]}
-    )
+    model_config = example({"document": _FILE, "dry_run": True})
 
     document: Annotated[str, Field(min_length=1, max_length=900_000)] = Field(
         description="the YAML text, with its secrets"
@@ -287,6 +296,11 @@ class NotificationOut(ResponseModel):
     created_at: Timestamp
     updated_at: Timestamp
     version: int
+
+    @classmethod
+    def of(cls, row: Notification) -> NotificationOut:
+        """The wire shape of a row."""
+        return cls.of_row(row, group=row.group_id, error=row.error or None, **row.payload)
 
 
 class NotificationsOut(Listed[NotificationOut]):

@@ -4,13 +4,10 @@ process."""
 from __future__ import annotations
 
 import os
-import sys
+import resource
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-
-if sys.platform != "win32":
-    import resource
 
 ROOT = Path("/")
 _UNLIMITED = 1 << 60
@@ -26,15 +23,10 @@ def usable_memory(root: Path = ROOT) -> int:
 
 
 def _machine() -> int:
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return 4 << 30
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _of_process() -> Iterator[int]:
-    if sys.platform == "win32":
-        return
     for name in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
         limit, _ = resource.getrlimit(name)
         if limit not in (resource.RLIM_INFINITY, -1):

@@ -8,7 +8,6 @@ block that is still in use. After two failed queries of 400 MB each, the process
 from __future__ import annotations
 
 import ctypes
-import sys
 import threading
 from collections.abc import Callable
 
@@ -20,7 +19,7 @@ _DELAY_S = 0.2
 
 def malloc_trim() -> None:
     """Make the allocator return unused pages, if it is one that does so on demand."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
 

@@ -147,11 +147,8 @@ class TenantMemory:
 
     def reserve(self, size: int) -> None:
         """Reserve bytes, or wait for them. Raises the errors of `QueryMemory.reserve`."""
-        cancellation = self.cancellation
-        if cancellation is None:
-            self.memory.reserve(self.tenant, size)
-        else:
-            self.memory.reserve(self.tenant, size, lambda: cancellation.cancelled)
+        cancellation = self.cancellation or Cancellation()
+        self.memory.reserve(self.tenant, size, lambda: cancellation.cancelled)
 
     def release(self, size: int) -> None:
         """Release bytes."""

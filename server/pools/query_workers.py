@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -147,7 +146,9 @@ class QueryWorkers:
         No thread waits for the client between two pieces.
         """
         tenant, _ = _tenant_of(scope)
-        return await self._large.run(lambda: next(pieces, None), tenant=tenant, admitted=True)
+        return await self._large.run(
+            lambda: next(pieces, None), tenant=tenant, put=FairQueue.put_first
+        )
 
     async def check(self, request: Request, work: Callable[[Cancellation], Answer]) -> Answer:
         """Check a request before it is carried out. The check pauses for small queries and other
@@ -163,9 +164,7 @@ class QueryWorkers:
             raise await refused("too many requests at once") from None
 
     def _left(self, tenant: str, *, small: bool) -> None:
-        self._of_tenants[tenant] -= 1
-        if not self._of_tenants[tenant]:
-            del self._of_tenants[tenant]
+        self._of_tenants -= Counter([tenant])
         if small:
             self.small_queries.leave()
 
@@ -192,9 +191,8 @@ def _tenant_of(scope: Scope) -> tuple[str, int]:
 
 def _yield_to_others() -> None:
     """Lower the priority of the calling thread below the others."""
-    if sys.platform == "linux":  # elsewhere this would change the whole process
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LARGE_PRIORITY)
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LARGE_PRIORITY)
 
 
 async def _watch(task: asyncio.Future[Any], request: Request, ends: float) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 
 import httpx
 import orjson
@@ -11,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from novaql.server.jobs.loop import Loop
 from novaql.server.telemetry import Observation, Telemetry
 
 log = logging.getLogger(__name__)
@@ -25,22 +25,16 @@ class Reporter:
     def __init__(self, telemetry: Telemetry, owner: str) -> None:
         self._telemetry = telemetry
         self._client = httpx.Client(transport=httpx.HTTPTransport(uds=owner), timeout=5)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
+        self._loop = Loop("reporter", self._report, every_s=_EVERY_S)
         telemetry.buffer_observations()
 
     def start(self) -> None:
-        self._thread.start()
+        self._loop.start()
 
     def stop(self) -> None:
-        self._stop.set()
-        self._thread.join()
+        self._loop.stop()
         self._report()
         self._client.close()
-
-    def _run(self) -> None:
-        while not self._stop.wait(_EVERY_S):
-            self._report()
 
     def _report(self) -> None:
         observed = self._telemetry.take_observations()

@@ -9,10 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from novaql.server.jobs.loop import Loop
 from novaql.server.process.connections import SharedCounts
 from novaql.server.settings import Settings
 
@@ -30,7 +30,7 @@ class _Place:
     wait_s: float = 0.1
 
 
-@dataclass(slots=True)
+@dataclass
 class ApiWorkers:
     """`settings.workers` processes that share a listening socket.
 
@@ -43,25 +43,20 @@ class ApiWorkers:
     sock: socket.socket
     owner: str
     log_level: str = "info"
-    _places: list[_Place] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _watcher: threading.Thread | None = None
-    _pipe: tuple[int, int] | None = None
-    _counts: SharedCounts | None = None
 
-    def start(self) -> None:
+    def __post_init__(self) -> None:
+        self._places = [_Place() for _ in range(self.settings.workers)]
         self._pipe = os.pipe()
         self._counts = SharedCounts.made(self.settings.workers)
-        self._places = [_Place() for _ in range(self.settings.workers)]
-        self._watcher = threading.Thread(target=self._watch, name="workers", daemon=True)
-        self._watcher.start()
+        self._loop = Loop("workers", self._watch, every_s=0.1)
+
+    def start(self) -> None:
+        self._loop.start()
 
     def stop(self) -> None:
         """Stop all workers after their current requests. Kill those that have not ended after the
         longest lag."""
-        self._stop.set()
-        if self._watcher is not None:
-            self._watcher.join()
+        self._loop.stop()
         running = [p.process for p in self._places if p.process is not None]
         for process in running:
             if process.poll() is None:
@@ -73,12 +68,8 @@ class ApiWorkers:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        if self._pipe is not None:
-            for descriptor in self._pipe:
-                os.close(descriptor)
-            self._pipe = None
-        if self._counts is not None:
-            os.close(self._counts.descriptor)
+        for descriptor in (*self._pipe, self._counts.descriptor):
+            os.close(descriptor)
 
     def read_certificate(self) -> None:
         """Make all workers load the certificate in the settings' files again."""
@@ -88,10 +79,8 @@ class ApiWorkers:
                 process.send_signal(signal.SIGHUP)
 
     def _watch(self) -> None:
-        while not self._stop.is_set():
-            for row, place in enumerate(self._places):
-                self._look_after(row, place)
-            self._stop.wait(0.1)
+        for row, place in enumerate(self._places):
+            self._look_after(row, place)
 
     def _look_after(self, row: int, place: _Place) -> None:
         now = time.monotonic()
@@ -103,16 +92,13 @@ class ApiWorkers:
                 return
             log.warning("a worker ended", extra={"pid": place.process.pid, "exit_code": code})
             place.process = None
-            if self._counts is not None:
-                self._counts.clear(row)
+            self._counts.clear(row)
             place.start_at = now + place.wait_s
             place.wait_s = min(place.wait_s * 2, _SLOWEST_RESTART_S)
         if now >= place.start_at:
             place.process, place.began = self._started(row), now
 
     def _started(self, row: int) -> subprocess.Popen[bytes]:
-        assert self._pipe is not None
-        assert self._counts is not None
         reading, number = self._pipe[0], self.sock.fileno()
         process = subprocess.Popen(
             [sys.executable, "-m", "novaql.server.process.worker"],

@@ -104,7 +104,9 @@ async def self_metrics(request: Request) -> Response:
     try:
         wanted = re2.compile(pattern) if pattern else None
     except re2.error as problem:
-        raise bad_parameter("metric_name_pattern", _reason(problem)) from None
+        reason = problem.args[0]
+        reason = reason.decode() if isinstance(reason, bytes) else str(reason)
+        raise bad_parameter("metric_name_pattern", reason) from None
     if not runs_the_server(request):
         return success(b"[]")
     telemetry = context_of(request).telemetry
@@ -130,8 +132,3 @@ async def openapi_yaml(request: Request) -> Response:
     document |= {"openapi": f"{version}.0", "servers": [{"url": _BASE}], "paths": paths}
     text = orjson.dumps(document, option=orjson.OPT_INDENT_2)
     return Response(text, media_type="application/yaml; charset=utf-8")
-
-
-def _reason(problem: Exception) -> str:
-    first = problem.args[0] if problem.args else problem
-    return first.decode() if isinstance(first, bytes) else str(first)

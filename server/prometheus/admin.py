@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.server.errors import InvalidRequest, Unavailable
-from novaql.server.http.request import context_of, origin_of, principal_of
+from novaql.server.http.request import context_of, principal_of, unit_for
 from novaql.server.prometheus.envelope import success
-from novaql.server.prometheus.parameters import bad_parameter, go_bool, read_parameters
+from novaql.server.prometheus.parameters import bad_parameter, read_parameters
 from novaql.server.prometheus.selectors import deletion_matchers
-from novaql.server.tenants.store import Store
+from novaql.tsdb import DeleteResult
 
 log = logging.getLogger("novaql.server")
 DELETE, CLEAN, SNAPSHOT = "samples.delete", "samples.clean", "samples.snapshot"
@@ -32,19 +32,18 @@ async def snapshot(request: Request) -> Response:
     The snapshot links files instead of copying them where the file system allows it, so it takes
     little time and disk space. `skip_head`: omit samples that are in no block yet.
     """
-    text = (await read_parameters(request)).text("skip_head")
-    skip_head = go_bool(text) if text else False
-    if skip_head is None:
-        reason = f'strconv.ParseBool: parsing "{text}": invalid syntax'
-        raise bad_parameter("skip_head", f"unable to parse boolean: {reason}")
+    parameters = await read_parameters(request)
+    skip_head = parameters.flag("skip_head", "unable to parse boolean")
     store = context_of(request).store
     if store.path is None:
         raise Unavailable("admin APIs disabled: the store is in memory, there is no snapshot of it")
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(8)}"
     shown = {"name": name, "skip_head": skip_head}
-    await _recorded(
-        request, SNAPSHOT, shown, lambda: take_snapshot(store, name, skip_head=skip_head)
+    folder = store.path / "snapshots" / name
+    done = await _recorded(
+        request, SNAPSHOT, shown, lambda: store.snapshot(folder, skip_head=skip_head)
     )
+    log.info("snapshot", extra={"snapshot": name, "blocks": done.blocks})
     return success(orjson.dumps({"name": name}))
 
 
@@ -71,7 +70,7 @@ async def delete_series(request: Request) -> Response:
             "start": parameters.text("start") or None,
             "end": parameters.text("end") or None,
         }
-        found = await _recorded(
+        found: DeleteResult = await _recorded(
             request, DELETE, shown, lambda: store.delete(sets, start_ms, end_ms)
         )
         context_of(request).note_write()
@@ -86,13 +85,6 @@ async def clean_tombstones(request: Request) -> Response:
     return Response(status_code=204)
 
 
-def take_snapshot(store: Store, name: str, *, skip_head: bool) -> None:
-    """Copy the store into a new directory. Raises `ReadFailed` and `WriteFailed`."""
-    assert store.path is not None
-    done = store.snapshot(store.path / "snapshots" / name, skip_head=skip_head)
-    log.info("snapshot", extra={"snapshot": name, "blocks": done.blocks})
-
-
 async def _recorded(
     request: Request, action: str, shown: Mapping[str, Any], work: Callable[[], Answer]
 ) -> Answer:
@@ -102,10 +94,9 @@ async def _recorded(
     change has an entry. If the work fails, a second entry records the failure.
     """
     context = context_of(request)
-    actor, origin = context.actor_of(principal_of(request)), origin_of(request)
 
     def record(outcome: str) -> None:
-        with context.unit(actor, origin, writes=True) as unit:
+        with unit_for(request, writes=True) as unit:
             unit.audit(action, ("samples", unit.tenant_id), after=shown, outcome=outcome)
 
     await context.pools.state.run(lambda: record("success"))

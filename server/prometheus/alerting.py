@@ -14,7 +14,7 @@ from starlette.responses import Response
 from novaql.server.alerts.report import GroupReport, RuleReport, active_alerts, group_reports
 from novaql.server.http.unit_of_work import in_unit
 from novaql.server.prometheus.envelope import success
-from novaql.server.prometheus.parameters import Parameters, bad_parameter, go_bool, read_parameters
+from novaql.server.prometheus.parameters import Parameters, bad_parameter, read_parameters
 from novaql.server.prometheus.selectors import MatcherSets
 
 
@@ -36,11 +36,7 @@ async def rules(request: Request) -> Response:
     """Rule groups with their active alerts, filtered by the parameters."""
     wanted = _wanted(await read_parameters(request))
     reports = await in_unit(request, group_reports)
-    found, next_token = _chosen(reports, wanted)
-    data: dict[str, Any] = {"groups": found}
-    if next_token:
-        data["groupNextToken"] = next_token
-    return success(orjson.dumps(data))
+    return success(orjson.dumps(_page(reports, wanted)))
 
 
 async def alerts(request: Request) -> Response:
@@ -57,28 +53,25 @@ def _wanted(parameters: Parameters) -> _Wanted:
     kind = parameters.text("type").lower()
     if kind not in ("", "alert", "record"):
         raise bad_parameter("type", f'not supported value "{kind}"')
-    without = parameters.text("exclude_alerts")
-    if without and go_bool(without) is None:
-        reason = f'strconv.ParseBool: parsing "{without}": invalid syntax'
-        raise bad_parameter("exclude_alerts", f"error converting exclude_alerts: {reason}")
+    without_alerts = parameters.flag("exclude_alerts", "error converting exclude_alerts")
     matchers = parameters.matcher_sets()
     limit, token = parameters.text("group_limit"), parameters.text("group_next_token")
     if token and not limit:
         reason = "group_limit needs to be present in order to paginate over the groups"
         raise bad_parameter("group_limit", reason)
-    most = parameters.whole("group_limit", 0, _limit_error(limit)) if limit else 0
+    refusal = (
+        f'invalid parameter "group_limit": strconv.ParseInt: parsing "{limit}": invalid syntax'
+    )
+    most = parameters.whole("group_limit", 0, refusal)
     if limit and most <= 0:
         raise bad_parameter("group_limit", "group_limit needs to be greater than 0")
     names, groups, files = (
         frozenset(parameters.all(name)) for name in ("rule_name[]", "rule_group[]", "file[]")
     )
-    exclude = bool(without and go_bool(without))
-    return _Wanted(kind, names, groups, files, exclude, matchers, most, token)
+    return _Wanted(kind, names, groups, files, without_alerts, matchers, most, token)
 
 
-def _chosen(
-    reports: Sequence[GroupReport], wanted: _Wanted
-) -> tuple[list[dict[str, Any]], str | None]:
+def _page(reports: Sequence[GroupReport], wanted: _Wanted) -> dict[str, Any]:
     """The groups of the page, and the token of the first group of the next page."""
     found: list[dict[str, Any]] = []
     begun = not wanted.token
@@ -91,15 +84,21 @@ def _chosen(
             continue
         if wanted.files and group.file not in wanted.files:
             continue
-        rules_ = [_shown(rule, wanted) for rule in group.rules if _fits(rule, wanted)]
+        rules_ = [
+            {**rule.shown, "alerts": None}
+            if rule.alerting and wanted.without_alerts
+            else rule.shown
+            for rule in group.rules
+            if _fits(rule, wanted)
+        ]
         if not rules_:
             continue  # no rule of the group matches
         if wanted.limit and len(found) == wanted.limit:
-            return found, _token(group)
+            return {"groups": found, "groupNextToken": _token(group)}
         found.append({**group.shown, "rules": rules_})
     if not begun:
         raise bad_parameter("group_next_token", f"there is no group {wanted.token}")
-    return found, None
+    return {"groups": found}
 
 
 def _fits(rule: RuleReport, wanted: _Wanted) -> bool:
@@ -113,18 +112,7 @@ def _fits(rule: RuleReport, wanted: _Wanted) -> bool:
     )
 
 
-def _shown(rule: RuleReport, wanted: _Wanted) -> dict[str, Any]:
-    if rule.alerting and wanted.without_alerts:
-        return {**rule.shown, "alerts": None}
-    return rule.shown
-
-
 def _token(group: GroupReport) -> str:
     """The token of a group for the URL of the next page, as in Prometheus."""
     text = f"{group.file};{group.name}".encode()
     return hashlib.sha1(text, usedforsecurity=False).hexdigest()
-
-
-def _limit_error(text: str) -> str:
-    reason = f'strconv.ParseInt: parsing "{text}": invalid syntax'
-    return f'invalid parameter "group_limit": {reason}'

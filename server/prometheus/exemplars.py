@@ -6,45 +6,37 @@ from itertools import pairwise
 
 import numpy as np
 import orjson
-from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql import QueryError
 from novaql.language import VectorSelector, parse, walk
 from novaql.server.errors import InvalidRequest
 from novaql.server.http.problem import query_error_text
-from novaql.server.http.request import context_of
 from novaql.server.prometheus.envelope import success
-from novaql.server.prometheus.parameters import read_parameters
-from novaql.server.query.run import run_in_worker
+from novaql.server.prometheus.parameters import Parameters, in_worker
 from novaql.server.query.syntax_tree import all_matchers
+from novaql.server.tenants.store import Store
 from novaql.text import float_tokens
 from novaql.tsdb import SeriesExemplars
 
 
-async def query_exemplars(request: Request) -> Response:
+@in_worker
+def query_exemplars(store: Store, parameters: Parameters) -> Response:
     """Exemplars of the series that the selectors of a query match.
 
     The answer to a query without a selector is a 204, as in Prometheus.
     """
-    parameters = await read_parameters(request)
     start_ms, end_ms = parameters.range_ms()
     if end_ms < start_ms:
         raise InvalidRequest("end timestamp must not be before start timestamp")
-    text = parameters.text("query")
-    store = context_of(request).store
-
-    def find() -> Response:
-        try:
-            tree = parse(text)
-        except QueryError as problem:
-            raise InvalidRequest(query_error_text(problem)) from None
-        sets = [all_matchers(node) for node in walk(tree) if isinstance(node, VectorSelector)]
-        if not sets:
-            return Response(status_code=204)
-        return success(exemplars_json(store.exemplars(sets, start_ms, end_ms)))
-
-    return await run_in_worker(request, find)
+    try:
+        tree = parse(parameters.text("query"))
+    except QueryError as problem:
+        raise InvalidRequest(query_error_text(problem)) from None
+    sets = [all_matchers(node) for node in walk(tree) if isinstance(node, VectorSelector)]
+    if not sets:
+        return Response(status_code=204)
+    return success(exemplars_json(store.exemplars(sets, start_ms, end_ms)))
 
 
 def exemplars_json(found: SeriesExemplars) -> bytes:

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 
 import numpy as np
-from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.server.http.request import context_of
-from novaql.server.prometheus.parameters import read_parameters
-from novaql.server.prometheus.selectors import MatcherSets
-from novaql.server.query.run import run_in_worker
+from novaql.server.prometheus.parameters import Parameters, in_worker
 from novaql.server.tenants.store import Store
 from novaql.text import go_number
 from novaql.tsdb import (
     METRIC_NAME,
     Floats,
     Ints,
-    LabelColumn,
     Selection,
     SeriesTable,
-    Tile,
     concat_tables,
     is_stale,
 )
@@ -33,30 +28,22 @@ _NOT_IN_METRIC_NAMES = re.compile(r"[^a-zA-Z0-9_:]|^(?=\d)")
 _NOT_IN_LABEL_NAMES = re.compile(r"[^a-zA-Z0-9_]|^(?=\d)")
 
 
-async def federate(request: Request) -> Response:
+@in_worker
+def federate(store: Store, parameters: Parameters) -> Response:
     """The newest sample, at most five minutes old, of each series that any `match[]` matches.
 
     The answer omits native histograms and series that have ended. A series without the label
     `instance` gets an empty one, so that the scraping server does not add its own.
     """
-    parameters = await read_parameters(request)
     sets = parameters.matcher_sets()
-    store = context_of(request).store
     now_ms = int(time.time() * 1000)
-
-    def text() -> Response:
-        return Response(exposition(store, sets, now_ms), media_type=CONTENT_TYPE)
-
-    return await run_in_worker(request, text)
-
-
-def exposition(store: Store, sets: MatcherSets, now_ms: int) -> bytes:
-    """The text of the answer."""
-    start_ms = now_ms - _LOOKBACK_MS + 1
-    found = [_latest(store.select(matchers, start_ms, now_ms)) for matchers in sets]
+    found = [_latest(store.select(each, now_ms - _LOOKBACK_MS + 1, now_ms)) for each in sets]
     found = [one for one in found if len(one[0])]
-    if not found:
-        return b""
+    text = _exposition(found) if found else ""
+    return Response(text, media_type=CONTENT_TYPE)
+
+
+def _exposition(found: Sequence[tuple[SeriesTable, Ints, Floats]]) -> str:
     table = concat_tables([one[0] for one in found])
     times = np.concatenate([one[1] for one in found])
     values = np.concatenate([one[2] for one in found])
@@ -66,7 +53,7 @@ def exposition(store: Store, sets: MatcherSets, now_ms: int) -> bytes:
     names = table.column(METRIC_NAME).compacted()
     rows = by_labels[np.argsort(names.codes[by_labels], kind="stable")]
     labels = _label_texts(table.take(rows))
-    shown = [_escaped(text, _NOT_IN_METRIC_NAMES) for text in names.values]
+    shown = [_NOT_IN_METRIC_NAMES.sub("_", text) for text in names.values]
     lines: list[str] = []
     before = -1
     for code, own, value, at in zip(
@@ -76,39 +63,23 @@ def exposition(store: Store, sets: MatcherSets, now_ms: int) -> bytes:
             lines.append(f"# TYPE {shown[code]} untyped\n")
             before = code
         lines.append(f"{shown[code]}{{{own}}} {go_number(value)} {at}\n")
-    return "".join(lines).encode()
+    return "".join(lines)
 
 
 def _latest(selection: Selection) -> tuple[SeriesTable, Ints, Floats]:
     """Series with their last samples, without series that end with a staleness marker."""
-    rows: list[Ints] = []
-    times: list[Ints] = []
-    values: list[Floats] = []
+    none = np.zeros(0, np.int64)
+    parts: list[tuple[Ints, Ints, Floats]] = [(none, none, np.zeros(0))]
     for reference in selection.tiles:
-        tile = reference.load()
-        some, at, value = _last_of(tile)
-        alive = ~is_stale(value)
-        rows.append(some[alive])
-        times.append(at[alive])
-        values.append(value[alive])
-    if not rows:
-        return selection.series.take(np.zeros(0, np.int64)), np.zeros(0, np.int64), np.zeros(0)
-    return (
-        selection.series.take(np.concatenate(rows)),
-        np.concatenate(times),
-        np.concatenate(values),
-    )
-
-
-def _last_of(tile: Tile) -> tuple[Ints, Ints, Floats]:
-    if tile.offsets is None:
-        if len(tile.timestamps) == 0:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
-        times = np.full(len(tile.rows), tile.timestamps[-1])
-        return tile.rows, times, np.ascontiguousarray(tile.values[:, -1])
-    filled = np.flatnonzero(np.diff(tile.offsets))
-    last = tile.offsets[filled + 1] - 1
-    return tile.rows[filled], tile.timestamps[last], tile.values[last]
+        tile = reference.load().ragged()
+        assert tile.offsets is not None
+        filled = np.flatnonzero(np.diff(tile.offsets))
+        last = tile.offsets[filled + 1] - 1
+        alive = ~is_stale(tile.values[last])
+        last = last[alive]
+        parts.append((tile.rows[filled][alive], tile.timestamps[last], tile.values[last]))
+    rows, times, values = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return selection.series.take(rows), times, values
 
 
 def _label_texts(table: SeriesTable) -> list[str]:
@@ -117,7 +88,8 @@ def _label_texts(table: SeriesTable) -> list[str]:
     for name, column in table.columns.items():
         if name == METRIC_NAME:
             continue
-        words = _pairs(name, column)
+        shown = _NOT_IN_LABEL_NAMES.sub("_", name)
+        words = [f'{shown}="{_quoted(value)}",' for value in column.values]
         for row, code in zip(
             np.flatnonzero(column.codes).tolist(),
             column.codes[column.codes != 0].tolist(),
@@ -131,14 +103,5 @@ def _label_texts(table: SeriesTable) -> list[str]:
     ]
 
 
-def _pairs(name: str, column: LabelColumn) -> list[str]:
-    shown = _escaped(name, _NOT_IN_LABEL_NAMES)
-    return [f'{shown}="{_quoted(value)}",' for value in column.values]
-
-
 def _quoted(value: str) -> str:
     return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
-
-
-def _escaped(name: str, wrong: re.Pattern[str]) -> str:
-    return wrong.sub("_", name)

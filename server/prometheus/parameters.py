@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from novaql import ArgumentError, duration_ms, to_ms
 from novaql.server.errors import InvalidRequest, UnsupportedMedia
 from novaql.server.http.body_reader import media_type, read_body
+from novaql.server.http.data_route import Handler
 from novaql.server.http.request import context_of
 from novaql.server.prometheus.selectors import MatcherSets, matcher_sets
+from novaql.server.query.run import run_in_worker
+from novaql.server.tenants.store import Store
 from novaql.tsdb import MAX_TIME_MS, MIN_TIME_MS
 
 _DATE = re.compile(r"-?\d{4,}-\d\d-\d\d[Tt]")
@@ -35,9 +41,13 @@ TRUTH = {"pattern": f"^({'|'.join(sorted(_TRUE | _FALSE))})?$"}
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """All values of all parameters; those of a form precede those of the query string, as in Go."""
+    """All values of all parameters; those of a form precede those of the query string, as in Go.
+
+    path  parameters of the path
+    """
 
     values: dict[str, list[str]]
+    path: Mapping[str, str] = field(default_factory=dict)
 
     def text(self, name: str) -> str:
         """The first value; "" without one."""
@@ -67,7 +77,17 @@ class Parameters:
         text = self.text(name)
         if not text and default_ms is not None:
             return default_ms
-        return duration_of(text, name)
+        reason = f'cannot parse "{text}" to a valid duration'
+        number = _number(text)
+        if number is not None and not abs(number) <= _MOST_DURATION_S:
+            raise bad_parameter(name, f"{reason}. It overflows int64")
+        if number is None and (text != text.strip() or "_" in text):
+            raise bad_parameter(name, reason)
+        sign = -1 if number is not None and number < 0 else 1
+        try:
+            return sign * duration_ms(text if number is None else abs(number), argument=name)
+        except ArgumentError:
+            raise bad_parameter(name, reason) from None
 
     def count(self, name: str) -> int:
         """A limit; 0, the default: no limit."""
@@ -93,11 +113,18 @@ class Parameters:
             raise InvalidRequest(refusal)
         return number
 
+    def flag(self, name: str, what: str) -> bool:
+        """A truth value; the default is false. The message of an error begins with `what`."""
+        text = self.text(name)
+        found = go_bool(text) if text else False
+        if found is None:
+            reason = f'strconv.ParseBool: parsing "{text}": invalid syntax'
+            raise bad_parameter(name, f"{what}: {reason}")
+        return found
+
     def range_ms(self) -> tuple[int, int]:
         """`start` and `end`; the default is all time."""
-        start_ms = self.time_ms("start", MIN_TIME_MS)
-        end_ms = self.time_ms("end", MAX_TIME_MS)
-        return start_ms, end_ms
+        return self.time_ms("start", MIN_TIME_MS), self.time_ms("end", MAX_TIME_MS)
 
     def matcher_sets(self) -> MatcherSets:
         """The selectors of `match[]`. Error messages have no prefix, as in Prometheus."""
@@ -127,27 +154,24 @@ async def read_parameters(request: Request) -> Parameters:
     values: dict[str, list[str]] = {}
     for name, value in pairs:
         values.setdefault(name, []).append(value)
-    return Parameters(values)
+    return Parameters(values, request.path_params)
+
+
+def in_worker(work: Callable[[Store, Parameters], Response]) -> Handler:
+    """An endpoint whose answer `work` creates from the tenant's store in a worker thread."""
+
+    @wraps(work)
+    async def handler(request: Request) -> Response:
+        parameters = await read_parameters(request)
+        store = context_of(request).store
+        return await run_in_worker(request, lambda: work(store, parameters))
+
+    return handler
 
 
 def bad_parameter(name: str, reason: str) -> InvalidRequest:
     """The error for an invalid parameter, with Prometheus's message."""
     return InvalidRequest(f'invalid parameter "{name}": {reason}')
-
-
-def duration_of(text: str, name: str) -> int:
-    """Parse a duration: milliseconds. Raises `InvalidRequest`."""
-    reason = f'cannot parse "{text}" to a valid duration'
-    number = _number(text)
-    if number is not None and not abs(number) <= _MOST_DURATION_S:
-        raise bad_parameter(name, f"{reason}. It overflows int64")
-    if number is None and (text != text.strip() or "_" in text):
-        raise bad_parameter(name, reason)
-    sign = -1 if number is not None and number < 0 else 1
-    try:
-        return sign * duration_ms(text if number is None else abs(number), argument=name)
-    except ArgumentError:
-        raise bad_parameter(name, reason) from None
 
 
 def go_bool(text: str) -> bool | None:

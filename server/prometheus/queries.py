@@ -19,12 +19,13 @@ from novaql.server.prometheus.envelope import annotations_json, success
 from novaql.server.prometheus.parameters import (
     Parameters,
     bad_parameter,
-    duration_of,
     go_bool,
+    in_worker,
     read_parameters,
 )
-from novaql.server.query.run import run_in_worker, run_query
+from novaql.server.query.run import run_query
 from novaql.server.query.syntax_tree import tree_json
+from novaql.server.tenants.store import Store
 
 _LOOKBACK_MS = 300_000
 _TRUNCATED = "results truncated due to limit"
@@ -33,8 +34,7 @@ _TRUNCATED = "results truncated due to limit"
 async def query(request: Request) -> Response:
     """Evaluate a query at one time."""
     parameters = await read_parameters(request)
-    now_ms = int(time.time() * 1000)
-    at_ms = parameters.time_ms("time", now_ms)
+    at_ms = parameters.time_ms("time", int(time.time() * 1000))
     return await _answer(request, parameters, at_ms, at_ms, 0)
 
 
@@ -60,39 +60,37 @@ async def query_range(request: Request) -> Response:
     return await _answer(request, parameters, start_ms, end_ms, step_ms)
 
 
-async def format_query(request: Request) -> Response:
+@in_worker
+def format_query(_: Store, parameters: Parameters) -> Response:
     """Format a query in its canonical form."""
-    text = (await read_parameters(request)).text("query")
-
-    def canonical() -> Response:
-        return success(orjson.dumps(format_expr(parse(text))))
-
-    return await run_in_worker(request, canonical)
+    return success(orjson.dumps(format_expr(parse(parameters.text("query")))))
 
 
-async def parse_query(request: Request) -> Response:
+@in_worker
+def parse_query(_: Store, parameters: Parameters) -> Response:
     """The syntax tree of a query, in the format of Prometheus's tree view."""
-    text = (await read_parameters(request)).text("query")
-
-    def tree() -> Response:
-        shown = tree_json(parse(text), text)
-        return success(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS))
-
-    return await run_in_worker(request, tree)
+    text = parameters.text("query")
+    return success(orjson.dumps(tree_json(parse(text), text), option=orjson.OPT_SORT_KEYS))
 
 
 async def _answer(
     request: Request, parameters: Parameters, start_ms: int, end_ms: int, step_ms: int
 ) -> Response:
     limit = parameters.count("limit")
-    lookback_ms = _lookback_ms(parameters)
+    try:
+        lookback_ms = parameters.duration_ms("lookback_delta", _LOOKBACK_MS)
+    except InvalidRequest as problem:
+        reason = problem.message.partition(": ")[2]
+        sentence = f"error parsing lookback delta duration: {reason}"
+        raise InvalidRequest(sentence) from None
+    lookback_ms = lookback_ms if lookback_ms > 0 else _LOOKBACK_MS
     timeout_s = None
     if parameters.text("timeout"):
         timeout_s = parameters.duration_ms("timeout") / 1000
         if timeout_s <= 0:
             raise QueryTimeout("the timeout was over at once")
     with_stats = bool(parameters.text("stats"))
-    rollup_ms = parameters.duration_ms("rollup") if parameters.text("rollup") else 0
+    rollup_ms = parameters.duration_ms("rollup", 0)
     if rollup_ms < 0:
         raise bad_parameter("rollup", "must not be negative")
     options = QueryOptions(
@@ -123,19 +121,6 @@ async def _answer(
         cached=cached,
     )
     return pieces_response(begun, context.pools.queries, media_type="application/json")
-
-
-def _lookback_ms(parameters: Parameters) -> int:
-    text = parameters.text("lookback_delta")
-    if not text:
-        return _LOOKBACK_MS
-    try:
-        found = duration_of(text, "lookback_delta")
-    except InvalidRequest as problem:
-        reason = problem.message.partition(": ")[2]
-        sentence = f"error parsing lookback delta duration: {reason}"
-        raise InvalidRequest(sentence) from None
-    return found if found > 0 else _LOOKBACK_MS
 
 
 def _stats(stats: QueryStats) -> dict[str, dict[str, float]]:

@@ -12,12 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql import InputError
-from novaql.inputs.protobuf import BYTES, VARINT, fields, read_varint, signed, text, varint
+from novaql.inputs.protobuf import (
+    BYTES,
+    VARINT,
+    bytes_field,
+    fields,
+    read_varint,
+    signed,
+    text,
+    varint,
+)
 from novaql.server.prometheus.read_histograms import histogram_fields
 from novaql.tsdb import Floats, Ints, Matcher, MatchOp, Selection, SeriesTable
 
 _OPS = (MatchOp.EQUAL, MatchOp.NOT_EQUAL, MatchOp.REGEX, MatchOp.NOT_REGEX)
-_LABEL, _SAMPLE = 0x0A, 0x12  # fields 1 and 2 of a time series, both messages
+_SAMPLE = 0x12  # field 2 of a time series, a message
 _VALUE, _TIME = 0x09, 0x10  # fields of a sample: a double and a varint
 MOST_QUERIES, MOST_MATCHERS, MOST_TYPES = 1_000, 10_000, 16
 """Limits of one request: queries, matchers of all queries, and response types."""
@@ -84,16 +93,12 @@ def _query(data: bytes, start: int, stop: int) -> ReadQuery:
             matchers.append(_matcher(data, first, last))
             _check_bound("matchers", len(matchers), MOST_MATCHERS)
         elif number == 4 and kind == BYTES:
-            labels_only = _wants_labels_only(data, first, last)
+            # Whether the hints name the function `series`, as Prometheus's series API does.
+            hints = fields(data, first, last)
+            labels_only = any(
+                n == 2 and k == BYTES and data[a:b] == b"series" for n, k, a, b in hints
+            )
     return ReadQuery(times[1], times[2], matchers, labels_only)
-
-
-def _wants_labels_only(data: bytes, start: int, stop: int) -> bool:
-    """Whether the hints name the function `series`, as Prometheus's series API does."""
-    return any(
-        number == 2 and kind == BYTES and data[first:last] == b"series"
-        for number, kind, first, last in fields(data, start, stop)
-    )
 
 
 def _matcher(data: bytes, start: int, stop: int) -> Matcher:
@@ -115,7 +120,7 @@ def _matcher(data: bytes, start: int, stop: int) -> Matcher:
 
 def read_response(results: Sequence[bytes]) -> bytes:
     """Encode a response from encoded results."""
-    return b"".join(b"\x0a" + varint(len(result)) + result for result in results)
+    return b"".join(bytes_field(1, result) for result in results)
 
 
 def query_result(selection: Selection, *, labels_only: bool = False) -> bytes:
@@ -151,18 +156,14 @@ def label_fields(table: SeriesTable) -> list[bytes]:
     rows = [b""] * len(table)
     for name, column in table.columns.items():
         used = np.unique(column.codes[column.codes != 0]).tolist()
-        encoded = {code: _label(name, column.values[code]) for code in used}
+        of_name = bytes_field(1, name.encode())
+        encoded = {
+            code: bytes_field(1, of_name + bytes_field(2, column.values[code].encode()))
+            for code in used
+        }
         for row in np.flatnonzero(column.codes).tolist():
             rows[row] += encoded[int(column.codes[row])]
     return rows
-
-
-def _label(name: str, value: str) -> bytes:
-    pair = b"".join(
-        tag + varint(len(part)) + part
-        for tag, part in ((b"\x0a", name.encode()), (b"\x12", value.encode()))
-    )
-    return bytes([_LABEL]) + varint(len(pair)) + pair
 
 
 def encode_samples(times: Ints, values: Floats) -> tuple[bytes, Ints]:

@@ -19,12 +19,12 @@ from novaql.server.http.request import context_of
 from novaql.server.prometheus.read_chunks import STREAMED_TYPE, frames
 from novaql.server.prometheus.read_messages import (
     ReadQuery,
-    ReadRequest,
     query_result,
     read_request,
     read_response,
 )
 from novaql.server.query.run import run_in_worker
+from novaql.server.tenants.context import ServerContext
 from novaql.tsdb import Selection
 
 _SAMPLES, _STREAMED = 0, 1
@@ -45,39 +45,32 @@ async def read(request: Request) -> Response:
     if form is None and parsed.accepted:
         accepted = " ".join(str(kind) for kind in parsed.accepted)
         raise InvalidRequest(f"none of requested response types are supported: [{accepted}]")
-    if form == _STREAMED:
-        return await _streamed(request, parsed)
+    queries = parsed.queries
 
-    def answer() -> bytes:
-        left = context.settings.max_read_samples
-        results = []
-        for query in parsed.queries:
-            selection = _selection(request, query, left)
-            results.append(query_result(selection, labels_only=query.labels_only))
+    def selections(left: int) -> Iterator[Selection]:
+        for query in queries:
+            selection = _selection(context, query, left)
             left -= selection.samples
+            yield selection
+
+    def encoded() -> bytes:
+        found = zip(selections(context.settings.max_read_samples), queries, strict=True)
+        results = [query_result(some, labels_only=query.labels_only) for some, query in found]
         return bytes(cramjam.snappy.compress_raw(read_response(results)))
 
+    def streamed() -> list[bytes]:
+        """The chunks of all series, a tenth of the size of their samples."""
+        found = list(selections(context.settings.max_query_samples))
+        return list(frames(found, labels_only=[query.labels_only for query in queries]))
+
+    if form == _STREAMED:
+        chunks = await run_in_worker(request, streamed)
+        return StreamingResponse(iter(chunks), media_type=STREAMED_TYPE)
     headers = {"Content-Encoding": "snappy", "Content-Type": _PROTO}
-    return Response(await run_in_worker(request, answer), headers=headers)
+    return Response(await run_in_worker(request, encoded), headers=headers)
 
 
-async def _streamed(request: Request, parsed: ReadRequest) -> Response:
-    """Encode the chunks of all series, a tenth of the size of their samples, then send them."""
-    most = context_of(request).settings.max_query_samples
-
-    def answer() -> Iterator[bytes]:
-        left, selections = most, []
-        for query in parsed.queries:
-            selection = _selection(request, query, left)
-            left -= selection.samples
-            selections.append(selection)
-        return iter(list(frames(selections, labels_only=[q.labels_only for q in parsed.queries])))
-
-    return StreamingResponse(await run_in_worker(request, answer), media_type=STREAMED_TYPE)
-
-
-def _selection(request: Request, query: ReadQuery, most: int) -> Selection:
-    context = context_of(request)
+def _selection(context: ServerContext, query: ReadQuery, most: int) -> Selection:
     if query.labels_only:
         found = context.store.series([query.matchers], query.start_ms, query.end_ms)
         return Selection(found, ())

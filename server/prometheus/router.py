@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from novaql.server.auth.roles import Role
@@ -24,103 +25,97 @@ from novaql.server.prometheus.envelope import PrometheusAnswer
 from novaql.server.prometheus.fuzzy import ALGORITHMS
 from novaql.server.prometheus.parameters import COUNT, TRUTH, WHOLE
 
+
+@dataclass(frozen=True, slots=True)
+class _Parameter:
+    """schema: more of its JSON Schema than that it is a text"""
+
+    description: str
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    required: bool = False
+
+
+def _needed(description: str) -> _Parameter:
+    return _Parameter(description, required=True)
+
+
+def _one_of(description: str, *values: str) -> _Parameter:
+    return _Parameter(description, {"enum": ["", *values]})
+
+
 _BOTH = ("GET", "POST")
 _GET = ("GET",)
 _WRITES = ("POST", "PUT")
+_NDJSON, _EVENTS = ("application/x-ndjson",), ("text/event-stream",)
 _RUN = (422, 503)
-_TIMES = {"start": "earliest time, Unix seconds or RFC 3339", "end": "latest time"}
-_MATCH = {
-    "match[]": "a series selector; may stand more than once",
-    **_TIMES,
-    "limit": "keep the first so many; 0: all",
-}
+_TEXT = {"query": _needed("PromQL")}
+_START, _END = "earliest time, Unix seconds or RFC 3339", "latest time"
+_TIMES = {"start": _Parameter(_START), "end": _Parameter(_END)}
+_SELECTOR = "a series selector; may stand more than once"
+_RANGE = {**_TIMES, "limit": _Parameter("keep the first so many; 0: all", COUNT)}
+_MATCH = {"match[]": _Parameter(_SELECTOR), **_RANGE}
 _QUERY = {
-    "query": "PromQL",
-    "timeout": "a duration like `30s`",
-    "limit": "keep the first so many series; 0: all",
-    "lookback_delta": "how long a sample stays visible",
-    "rollup": "a duration: rollups of this resolution may answer, windows move to multiples of it",
-    "stats": "`true` or `all`: add statistics",
-    "nocache": "`1`: neither use nor keep answers to range queries",
+    **_TEXT,
+    "timeout": _Parameter("a duration like `30s`"),
+    "limit": _Parameter("keep the first so many series; 0: all", COUNT),
+    "lookback_delta": _Parameter("how long a sample stays visible"),
+    "rollup": _Parameter(
+        "a duration: rollups of this resolution may answer, windows move to multiples of it"
+    ),
+    "stats": _Parameter("`true` or `all`: add statistics"),
+    "nocache": _Parameter("`1`: neither use nor keep answers to range queries"),
 }
+_TIME = {"time": _Parameter("Unix seconds or RFC 3339")}
+_STEPS = {"start": _needed(_START), "end": _needed(_END), "step": _needed("width")}
 _METADATA = {
-    "metric": "only this one",
-    "limit": "most metrics",
-    "limit_per_metric": "most for each metric",
+    "metric": _Parameter("only this one"),
+    "limit": _Parameter("most metrics", WHOLE),
+    "limit_per_metric": _Parameter("most for each metric", WHOLE),
 }
 _SEARCH = {
-    "match[]": "search in series of these selectors",
-    "search[]": "a term; may stand more than once, any of them matches",
-    "fuzz_threshold": "0 to 100: least score of a fuzzy match",
-    "fuzz_alg": "`subsequence` (default) or `jarowinkler`",
-    "case_sensitive": "default true",
-    "sort_by": "`alpha` or `score`",
-    "sort_dir": "`asc` or `dsc`",
-    "include_score": "tell the score of each",
+    "match[]": _Parameter("search in series of these selectors"),
+    "search[]": _Parameter("a term; may stand more than once, any of them matches"),
+    "fuzz_threshold": _Parameter(
+        "0 to 100: least score of a fuzzy match",
+        {"pattern": r"^(\+?0*([0-9]|[1-9][0-9]|100)|-0+)?$"},
+    ),
+    "fuzz_alg": _one_of("`subsequence` (default) or `jarowinkler`", *ALGORITHMS),
+    "case_sensitive": _Parameter("default true", TRUTH),
+    "sort_by": _one_of("`alpha` or `score`", "alpha", "score"),
+    "sort_dir": _one_of("`asc` or `dsc`", "asc", "dsc"),
+    "include_score": _Parameter("tell the score of each", TRUTH),
     **_TIMES,
-    "limit": "default 100",
-    "batch_size": "results in one line; default 100",
+    "limit": _Parameter("default 100", COUNT),
+    "batch_size": _Parameter("results in one line; default 100", COUNT),
 }
 _RULES = {
-    "type": "`alert` or `record`",
-    "rule_name[]": "only rules of this name",
-    "rule_group[]": "only groups of this name",
-    "file[]": "only groups of this file",
-    "exclude_alerts": "leave active alerts out",
-    "match[]": "only rules with these labels",
-    "group_limit": "groups in one page",
-    "group_next_token": "the next page",
+    "type": _Parameter(
+        "`alert` or `record`", {"pattern": "^([Aa][Ll][Ee][Rr][Tt]|[Rr][Ee][Cc][Oo][Rr][Dd])?$"}
+    ),
+    "rule_name[]": _Parameter("only rules of this name"),
+    "rule_group[]": _Parameter("only groups of this name"),
+    "file[]": _Parameter("only groups of this file"),
+    "exclude_alerts": _Parameter("leave active alerts out", TRUTH),
+    "match[]": _Parameter("only rules with these labels"),
+    "group_limit": _Parameter("groups in one page", {"pattern": r"^(\+?0*[1-9][0-9]*)?$"}),
+    "group_next_token": _Parameter("the next page"),
 }
 _TARGET_METADATA = {
-    "match_target": "targets with these labels",
-    "metric": "only this one",
-    "limit": "most targets",
+    "match_target": _Parameter("targets with these labels"),
+    "metric": _Parameter("only this one"),
+    "limit": _Parameter("most targets", WHOLE),
 }
-_POOL = {"scrapePool": "a scrape job"}
-_PATTERN = {"metric_name_pattern": "a regex for the whole name"}
-_REQUIRED = {
-    "/query": ("query",),
-    "/query_range": ("query", "start", "end", "step"),
-    "/query_exemplars": ("query",),
-    "/format_query": ("query",),
-    "/parse_query": ("query",),
-    "/series": ("match[]",),
-    "/search/label_values": ("label",),
-    "/targets/relabel_steps": ("scrapePool", "labels"),
-    "/admin/tsdb/delete_series": ("match[]",),
+_POOL = {"scrapePool": _Parameter("a scrape job")}
+_TARGETS = {"state": _Parameter("`active`, `dropped`"), **_POOL}
+_STEPS_OF = {"scrapePool": _needed("a scrape job"), "labels": _needed("a JSON object")}
+_STATISTICS = {
+    "limit": _Parameter(
+        "1 to 10 000; default 10", {"pattern": r"^(\+?0*([1-9][0-9]{0,3}|10000))?$"}
+    )
 }
-_RANGE: dict[str, Mapping[str, Any]] = {"limit": COUNT}
-_SEARCHING: dict[str, Mapping[str, Any]] = {
-    "fuzz_threshold": {"pattern": r"^(\+?0*([0-9]|[1-9][0-9]|100)|-0+)?$"},
-    "fuzz_alg": {"enum": ["", *ALGORITHMS]},
-    "case_sensitive": TRUTH,
-    "include_score": TRUTH,
-    "sort_by": {"enum": ["", "alpha", "score"]},
-    "sort_dir": {"enum": ["", "asc", "dsc"]},
-    "limit": COUNT,
-    "batch_size": COUNT,
-}
-_SCHEMAS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    "/query": _RANGE,
-    "/query_range": _RANGE,
-    "/series": _RANGE,
-    "/labels": _RANGE,
-    "/label/{name}/values": _RANGE,
-    "/metadata": {"limit": WHOLE, "limit_per_metric": WHOLE},
-    "/search/metric_names": {**_SEARCHING, "include_metadata": TRUTH},
-    "/search/label_names": _SEARCHING,
-    "/search/label_values": _SEARCHING,
-    "/rules": {
-        "type": {"pattern": "^([Aa][Ll][Ee][Rr][Tt]|[Rr][Ee][Cc][Oo][Rr][Dd])?$"},
-        "exclude_alerts": TRUTH,
-        "group_limit": {"pattern": r"^(\+?0*[1-9][0-9]*)?$"},
-    },
-    "/targets/metadata": {"limit": WHOLE},
-    "/status/tsdb": {"limit": {"pattern": r"^(\+?0*([1-9][0-9]{0,3}|10000))?$"}},
-    "/openapi.yaml": {"openapi_version": {"enum": ["", "3.1", "3.2"]}},
-    "/admin/tsdb/snapshot": {"skip_head": TRUTH},
-}
-_NDJSON = ("application/x-ndjson",)
+_PATTERN = {"metric_name_pattern": _Parameter("a regex for the whole name")}
+_OPENAPI = {"openapi_version": _one_of("`3.1` or `3.2`", "3.1", "3.2")}
+_SNAPSHOT = {"skip_head": _Parameter("leave out what is in memory only", TRUTH)}
 
 
 def _endpoints(base: str, *, documented: bool) -> tuple[DataRoute, ...]:
@@ -128,27 +123,27 @@ def _endpoints(base: str, *, documented: bool) -> tuple[DataRoute, ...]:
         methods: tuple[str, ...],
         path: str,
         handler: Handler,
-        parameters: dict[str, str] | None = None,
+        parameters: Mapping[str, _Parameter] | None = None,
         errors: tuple[int, ...] = (503,),
         *,
-        role: Role = Role.READ_ONLY,
         media: tuple[str, ...] = (),
         success: int = 200,
         nothing: bool = False,
         action: str | None = None,
     ) -> DataRoute:
+        given = parameters or {}
         return DataRoute(
             methods,
             f"{base}{path}",
             handler,
-            role,
+            Role.READ_ONLY if action is None else Role.ADMIN,
             "prometheus",
             errors=(*errors, *(() if methods == _GET else (413, 415))),
             answer=None if media or success == 204 else PrometheusAnswer,
             media=media,
-            parameters=parameters or {},
-            required=_REQUIRED.get(path, ()),
-            schemas=_SCHEMAS.get(path, {}),
+            parameters={name: one.description for name, one in given.items()},
+            required=tuple(name for name, one in given.items() if one.required),
+            schemas={name: one.schema for name, one in given.items() if one.schema},
             success=success,
             answers={204: None} if nothing else {},
             documented=documented,
@@ -156,20 +151,14 @@ def _endpoints(base: str, *, documented: bool) -> tuple[DataRoute, ...]:
         )
 
     return (
-        row(_BOTH, "/query", queries.query, {**_QUERY, "time": "Unix seconds or RFC 3339"}, _RUN),
+        row(_BOTH, "/query", queries.query, {**_QUERY, **_TIME}, _RUN),
+        row(_BOTH, "/query_range", queries.query_range, {**_QUERY, **_STEPS}, _RUN),
         row(
-            _BOTH, "/query_range", queries.query_range, {**_QUERY, **_TIMES, "step": "width"}, _RUN
+            _BOTH, "/query_exemplars", exemplars.query_exemplars, {**_TEXT, **_TIMES}, nothing=True
         ),
-        row(
-            _BOTH,
-            "/query_exemplars",
-            exemplars.query_exemplars,
-            {"query": "PromQL", **_TIMES},
-            nothing=True,
-        ),
-        row(_BOTH, "/format_query", queries.format_query, {"query": "PromQL"}),
-        row(_BOTH, "/parse_query", queries.parse_query, {"query": "PromQL"}),
-        row(_BOTH, "/series", metadata.series, _MATCH),
+        row(_BOTH, "/format_query", queries.format_query, _TEXT),
+        row(_BOTH, "/parse_query", queries.parse_query, _TEXT),
+        row(_BOTH, "/series", metadata.series, {"match[]": _needed(_SELECTOR), **_RANGE}),
         row(_BOTH, "/labels", metadata.labels, _MATCH),
         row(_GET, "/label/{name}/values", metadata.label_values, _MATCH),
         row(_GET, "/metadata", metadata.metadata, _METADATA),
@@ -177,7 +166,7 @@ def _endpoints(base: str, *, documented: bool) -> tuple[DataRoute, ...]:
             _BOTH,
             "/search/metric_names",
             search.search_metric_names,
-            {**_SEARCH, "include_metadata": "tell type, help and unit"},
+            {**_SEARCH, "include_metadata": _Parameter("tell type, help and unit", TRUTH)},
             media=_NDJSON,
         ),
         row(_BOTH, "/search/label_names", search.search_label_names, _SEARCH, media=_NDJSON),
@@ -185,21 +174,15 @@ def _endpoints(base: str, *, documented: bool) -> tuple[DataRoute, ...]:
             _BOTH,
             "/search/label_values",
             search.search_label_values,
-            {"label": "name of the label", **_SEARCH},
+            {"label": _needed("name of the label"), **_SEARCH},
             media=_NDJSON,
         ),
         row(_GET, "/rules", alerting.rules, _RULES, ()),
         row(_GET, "/alerts", alerting.alerts, errors=()),
         row(_GET, "/alertmanagers", alerting.alertmanagers, errors=()),
-        row(_GET, "/targets", targets.targets, {"state": "`active`, `dropped`", **_POOL}, ()),
+        row(_GET, "/targets", targets.targets, _TARGETS, ()),
         row(_GET, "/targets/metadata", targets.target_metadata, _TARGET_METADATA, ()),
-        row(
-            _GET,
-            "/targets/relabel_steps",
-            targets.relabel_steps,
-            {**_POOL, "labels": "a JSON object"},
-            (404,),
-        ),
+        row(_GET, "/targets/relabel_steps", targets.relabel_steps, _STEPS_OF, (404,)),
         row(_GET, "/scrape_pools", targets.scrape_pools, errors=()),
         row(_GET, "/scrape_pools/config", targets.scrape_pool_config, _POOL, (404,)),
         row(_GET, "/status/config", status.config, errors=()),
@@ -207,41 +190,20 @@ def _endpoints(base: str, *, documented: bool) -> tuple[DataRoute, ...]:
         row(_GET, "/status/runtimeinfo", status.runtimeinfo, errors=()),
         row(_GET, "/status/buildinfo", status.buildinfo, errors=()),
         row(_GET, "/status/walreplay", status.walreplay, errors=()),
-        row(_GET, "/status/tsdb", status.tsdb_status, {"limit": "1 to 10 000; default 10"}),
+        row(_GET, "/status/tsdb", status.tsdb_status, _STATISTICS),
         row(_GET, "/status/tsdb/blocks", status.tsdb_blocks),
         row(_GET, "/status/self_metrics", about.self_metrics, _PATTERN, ()),
         row(_GET, "/features", about.features, errors=()),
         row(_GET, "/notifications", about.notifications, errors=()),
-        row(
-            _GET,
-            "/notifications/live",
-            about.live_notifications,
-            errors=(),
-            media=("text/event-stream",),
-        ),
-        row(
-            _GET,
-            "/openapi.yaml",
-            about.openapi_yaml,
-            {"openapi_version": "`3.1` or `3.2`"},
-            (),
-            media=("application/yaml",),
-        ),
+        row(_GET, "/notifications/live", about.live_notifications, errors=(), media=_EVENTS),
+        row(_GET, "/openapi.yaml", about.openapi_yaml, _OPENAPI, (), media=("application/yaml",)),
         row(("POST",), "/read", remote_read.read, media=("application/x-protobuf",)),
-        row(
-            _WRITES,
-            "/admin/tsdb/snapshot",
-            admin.snapshot,
-            {"skip_head": "leave out what is in memory only"},
-            role=Role.ADMIN,
-            action=admin.SNAPSHOT,
-        ),
+        row(_WRITES, "/admin/tsdb/snapshot", admin.snapshot, _SNAPSHOT, action=admin.SNAPSHOT),
         row(
             _WRITES,
             "/admin/tsdb/delete_series",
             admin.delete_series,
-            {"match[]": "a series selector", **_TIMES},
-            role=Role.ADMIN,
+            {"match[]": _needed("a series selector"), **_TIMES},
             action=admin.DELETE,
             success=204,
         ),
@@ -250,7 +212,6 @@ def _endpoints(base: str, *, documented: bool) -> tuple[DataRoute, ...]:
             "/admin/tsdb/clean_tombstones",
             admin.clean_tombstones,
             errors=(),
-            role=Role.ADMIN,
             action=admin.CLEAN,
             success=204,
         ),
@@ -269,7 +230,7 @@ def _beside(base: str) -> tuple[DataRoute, ...]:
             "prometheus",
             (503,),
             media=("text/plain",),
-            parameters={"match[]": _MATCH["match[]"]},
+            parameters={"match[]": _SELECTOR},
             documented=base != "",
         ),
     )

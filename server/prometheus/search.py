@@ -3,38 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
-from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from novaql.server.errors import InvalidRequest
-from novaql.server.http.request import context_of
 from novaql.server.prometheus.fuzzy import ALGORITHMS, Scorer, scorer
-from novaql.server.prometheus.parameters import Parameters, go_bool, read_parameters
+from novaql.server.prometheus.parameters import Parameters, go_bool, in_worker
 from novaql.server.prometheus.selectors import MatcherSets
-from novaql.server.query.run import run_in_worker
 from novaql.server.tenants.store import Store
 from novaql.tsdb import METRIC_NAME, Metadata
 
 _HOUR_MS = 3_600_000
 _LARGEST_BATCH = 10_000
-Found = list[tuple[float, str]]
+NO_METADATA: Mapping[str, Metadata] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
     """The parameters of a search.
 
+    where  selectors, first and last time of the series
     order  "" and "alpha": by name; "score": the highest score first
     """
 
-    matchers: MatcherSets
-    start_ms: int
-    end_ms: int
+    where: tuple[MatcherSets, int, int]
     score: Scorer
     order: str
     descending: bool
@@ -42,78 +38,51 @@ class Search:
     limit: int
     batch: int
 
-    def pick(self, names: list[str]) -> tuple[Found, bool]:
+    def answer(self, names: list[str], metadata: Mapping[str, Metadata] = NO_METADATA) -> Response:
         """The matching names in order, up to the limit, and whether more names match."""
         found = [(points, name) for name in names if (points := self.score(name)) is not None]
         if self.order == "score":
             found.sort(key=lambda one: (-one[0], one[1]))
         elif self.descending:
             found.reverse()  # names are in ascending order
-        return found[: self.limit], len(found) > self.limit
+        shown, more = found[: self.limit], len(found) > self.limit
+
+        async def lines() -> AsyncIterator[bytes]:
+            for at in range(0, max(len(shown), 1), self.batch):
+                batch = [
+                    _record(points, name, metadata.get(name), self.include_score)
+                    for points, name in shown[at : at + self.batch]
+                ]
+                yield orjson.dumps({"results": batch}) + b"\n"
+            yield orjson.dumps({"status": "success", "has_more": more}) + b"\n"
+
+        return StreamingResponse(lines(), media_type="application/x-ndjson; charset=utf-8")
 
 
-async def search_metric_names(request: Request) -> Response:
+@in_worker
+def search_metric_names(store: Store, parameters: Parameters) -> Response:
     """Search metric names; with `include_metadata`, the answer includes metadata."""
-    parameters = await read_parameters(request)
     search = _read(parameters, "metric_names")
     with_metadata = _boolean(parameters, "include_metadata", default=False)
-    store = context_of(request).store
-
-    def find() -> tuple[Found, bool, Mapping[str, Metadata]]:
-        names = store.label_values(METRIC_NAME, search.matchers, search.start_ms, search.end_ms)
-        return *search.pick(names), store.metadata() if with_metadata else {}
-
-    return await _answer(request, search, find)
+    names = store.label_values(METRIC_NAME, *search.where)
+    return search.answer(names, store.metadata() if with_metadata else NO_METADATA)
 
 
-async def search_label_names(request: Request) -> Response:
+@in_worker
+def search_label_names(store: Store, parameters: Parameters) -> Response:
     """Search label names."""
-    search = _read(await read_parameters(request), "label_names")
-
-    def names(store: Store) -> list[str]:
-        return store.label_names(search.matchers, search.start_ms, search.end_ms)
-
-    return await _plain_answer(request, search, names)
+    search = _read(parameters, "label_names")
+    return search.answer(store.label_names(*search.where))
 
 
-async def search_label_values(request: Request) -> Response:
+@in_worker
+def search_label_values(store: Store, parameters: Parameters) -> Response:
     """Search values of the label `label`."""
-    parameters = await read_parameters(request)
     search = _read(parameters, "label_values")
     label = parameters.text("label")
     if not label:
         raise InvalidRequest('missing required parameter "label"')
-
-    def values(store: Store) -> list[str]:
-        return store.label_values(label, search.matchers, search.start_ms, search.end_ms)
-
-    return await _plain_answer(request, search, values)
-
-
-async def _plain_answer(
-    request: Request, search: Search, names: Callable[[Store], list[str]]
-) -> Response:
-    store = context_of(request).store
-    return await _answer(request, search, lambda: (*search.pick(names(store)), {}))
-
-
-async def _answer(
-    request: Request,
-    search: Search,
-    find: Callable[[], tuple[Found, bool, Mapping[str, Metadata]]],
-) -> Response:
-    found, more, metadata = await run_in_worker(request, find)
-
-    async def lines() -> AsyncIterator[bytes]:
-        for at in range(0, max(len(found), 1), search.batch):
-            batch = [
-                _record(points, name, metadata.get(name), search.include_score)
-                for points, name in found[at : at + search.batch]
-            ]
-            yield orjson.dumps({"results": batch}) + b"\n"
-        yield orjson.dumps({"status": "success", "has_more": more}) + b"\n"
-
-    return StreamingResponse(lines(), media_type="application/x-ndjson; charset=utf-8")
+    return search.answer(store.label_values(label, *search.where))
 
 
 def _record(
@@ -123,8 +92,7 @@ def _record(
     if with_metadata:
         record["score"] = int(points) if points.is_integer() else points
     if known is not None:
-        fields = {"type": known.type, "help": known.help, "unit": known.unit}
-        record |= {key: text for key, text in fields.items() if text}
+        record |= {key: text for key, text in asdict(known).items() if text}
     return record
 
 
@@ -157,19 +125,12 @@ def _read(parameters: Parameters, what: str) -> Search:
     batch = _number(parameters, "batch_size", 100, "must be non-negative integer") or 100
     if order not in ("", "alpha", "score"):
         raise InvalidRequest(f'invalid sort_by "{order}" for {what}: must be "alpha" or "score"')
-    return Search(
-        matchers,
-        start_ms,
-        end_ms,
-        scorer(
-            terms, algorithm=algorithm, threshold=threshold / 100, case_sensitive=case_sensitive
-        ),
-        order,
-        direction == "dsc",
-        include_score,
-        limit,
-        min(batch, _LARGEST_BATCH),
+    score = scorer(
+        terms, algorithm=algorithm, threshold=threshold / 100, case_sensitive=case_sensitive
     )
+    where, descending = (matchers, start_ms, end_ms), direction == "dsc"
+    batch = min(batch, _LARGEST_BATCH)
+    return Search(where, score, order, descending, include_score, limit, batch)
 
 
 def _number(

@@ -16,11 +16,10 @@ from starlette.responses import PlainTextResponse, Response
 from novaql.server.errors import InvalidRequest
 from novaql.server.http.request import context_of, principal_of, runs_the_server
 from novaql.server.prometheus.envelope import success
-from novaql.server.prometheus.parameters import read_parameters
+from novaql.server.prometheus.parameters import Parameters, in_worker
 from novaql.server.prometheus.targets import config_yaml
-from novaql.server.query.run import run_in_worker
 from novaql.server.settings import TENANT_LIMITS, Settings
-from novaql.server.tenants.store import numeric_stats
+from novaql.server.tenants.store import Store, numeric_stats
 from novaql.tsdb import MAX_TIME_MS, MIN_TIME_MS, blocks_on_disk, cardinality
 
 COMPATIBLE_WITH = "3.0.0"
@@ -53,8 +52,7 @@ async def runtimeinfo(request: Request) -> Response:
     Only administrators of the first tenant can read working directory, host name and number of
     processors.
     """
-    context = context_of(request)
-    started = datetime.fromtimestamp(context.lifecycle.started_at, UTC)
+    started = datetime.fromtimestamp(context_of(request).lifecycle.started_at, UTC)
     info = {
         "startTime": started.isoformat().replace("+00:00", "Z"),
         "CWD": str(Path.cwd()),
@@ -78,11 +76,8 @@ async def runtimeinfo(request: Request) -> Response:
 
 async def config(request: Request) -> Response:
     """The current configuration: the scrape jobs."""
-    return success(
-        orjson.dumps(
-            {"yaml": config_yaml(context_of(request).scrapes(principal_of(request).tenant_id))}
-        )
-    )
+    report = context_of(request).scrapes(principal_of(request).tenant_id)
+    return success(orjson.dumps({"yaml": config_yaml(report)}))
 
 
 async def flags(request: Request) -> Response:
@@ -128,65 +123,58 @@ async def walreplay(request: Request) -> Response:
     return success(orjson.dumps({"min": segment, "max": segment, "current": segment}))
 
 
-async def tsdb_status(request: Request) -> Response:
+@in_worker
+def tsdb_status(store: Store, parameters: Parameters) -> Response:
     """Statistics of all series of the store: in memory and in blocks.
 
     `chunkCount` counts the series of the head and of each block.
     """
-    parameters = await read_parameters(request)
     refusal = "limit must be a positive number"
     limit = parameters.whole("limit", 10, refusal)
     if limit < 1:
         raise InvalidRequest(refusal)
     if limit > MOST_STATISTICS:
         raise InvalidRequest(f"limit must not exceed {MOST_STATISTICS}")
-    store = context_of(request).store
-
-    def count() -> Response:
-        table = store.series([], MIN_TIME_MS, MAX_TIME_MS)
-        stats = numeric_stats(store)
-        found = cardinality(table, limit)
-        data = {
-            "headStats": {
-                "numSeries": len(table),
-                "numLabelPairs": found.label_pairs,
-                "chunkCount": int(stats.get("head_series", 0)) + _block_series(store.path),
-                "minTime": int(stats.get("first_ms", _NO_TIME[0])),
-                "maxTime": int(stats.get("last_ms", _NO_TIME[1])),
-            },
-            "seriesCountByMetricName": found.series_by_metric,
-            "labelValueCountByLabelName": found.values_by_label,
-            "memoryInBytesByLabelName": found.memory_by_label,
-            "seriesCountByLabelValuePair": found.series_by_pair,
-        }
-        return success(orjson.dumps(data))
-
-    return await run_in_worker(request, count)
+    table = store.series([], MIN_TIME_MS, MAX_TIME_MS)
+    stats = numeric_stats(store)
+    found = cardinality(table, limit)
+    blocks = () if store.path is None else blocks_on_disk(store.path)
+    chunks = int(stats.get("head_series", 0)) + sum(entry.series for entry in blocks)
+    data = {
+        "headStats": {
+            "numSeries": len(table),
+            "numLabelPairs": found.label_pairs,
+            "chunkCount": chunks,
+            "minTime": int(stats.get("first_ms", _NO_TIME[0])),
+            "maxTime": int(stats.get("last_ms", _NO_TIME[1])),
+        },
+        "seriesCountByMetricName": found.series_by_metric,
+        "labelValueCountByLabelName": found.values_by_label,
+        "memoryInBytesByLabelName": found.memory_by_label,
+        "seriesCountByLabelValuePair": found.series_by_pair,
+    }
+    return success(orjson.dumps(data))
 
 
-async def tsdb_blocks(request: Request) -> Response:
+@in_worker
+def tsdb_blocks(store: Store, _: Parameters) -> Response:
     """Blocks on disk. `ulid` is the id of the block, 32 hexadecimal digits."""
-    store = context_of(request).store
-
-    def list_them() -> Response:
-        blocks = [
-            {
-                "ulid": entry.identity,
-                "minTime": entry.first_ms,
-                "maxTime": entry.last_ms,
-                "stats": {
-                    "numSamples": entry.samples,
-                    "numSeries": entry.series,
-                    "numChunks": entry.series,
-                },
-                "compaction": {"level": 1, "sources": [entry.identity]},
-                "version": BLOCK_VERSION,
-            }
-            for entry in (() if store.path is None else blocks_on_disk(store.path))
-        ]
-        return success(orjson.dumps({"blocks": blocks}))
-
-    return await run_in_worker(request, list_them)
+    blocks = [
+        {
+            "ulid": entry.identity,
+            "minTime": entry.first_ms,
+            "maxTime": entry.last_ms,
+            "stats": {
+                "numSamples": entry.samples,
+                "numSeries": entry.series,
+                "numChunks": entry.series,
+            },
+            "compaction": {"level": 1, "sources": [entry.identity]},
+            "version": BLOCK_VERSION,
+        }
+        for entry in (() if store.path is None else blocks_on_disk(store.path))
+    ]
+    return success(orjson.dumps({"blocks": blocks}))
 
 
 async def healthy(request: Request) -> Response:  # noqa: ARG001 - the shape of an endpoint
@@ -197,7 +185,3 @@ async def healthy(request: Request) -> Response:  # noqa: ARG001 - the shape of 
 async def ready(request: Request) -> Response:  # noqa: ARG001 - the shape of an endpoint
     """The store is open, and the server answers queries."""
     return PlainTextResponse("NovaQL is Ready.\n")
-
-
-def _block_series(path: Path | None) -> int:
-    return 0 if path is None else sum(entry.series for entry in blocks_on_disk(path))

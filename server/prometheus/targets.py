@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from textwrap import indent
 from typing import Any
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql import InputError
-from novaql.inputs import RelabelRule, relabelled
+from novaql.inputs import relabelled
 from novaql.language import format_duration
 from novaql.server.errors import InvalidRequest, NotFound
 from novaql.server.http.request import context_of, principal_of
@@ -20,7 +21,6 @@ from novaql.server.prometheus.parameters import bad_parameter, read_parameters
 from novaql.server.prometheus.selectors import selector_matchers
 from novaql.server.tenants.label_limits import label_limits
 from novaql.server.tenants.scrapes import PoolView, ScrapeReport, TargetView
-from novaql.tsdb import Metadata
 
 _NEVER = "0001-01-01T00:00:00Z"
 _STATES = ("", "any")
@@ -64,10 +64,10 @@ async def target_metadata(request: Request) -> Response:
         if not all(m.matches(labels.get(m.name, "")) for m in matchers):
             continue
         if metric and metric in known:
-            found.append({"target": labels, **_metadata(known[metric])})
+            found.append({"target": labels, **asdict(known[metric])})
         elif not metric:
             found += [
-                {"target": labels, "metric": n, **_metadata(m)} for n, m in sorted(known.items())
+                {"target": labels, "metric": n, **asdict(m)} for n, m in sorted(known.items())
             ]
     return success(orjson.dumps(found))
 
@@ -104,7 +104,7 @@ async def relabel_steps(request: Request) -> Response:
             now = relabelled(now, [rule], limits)
         except InputError as problem:
             raise bad_parameter("labels", str(problem)) from None
-        steps.append({"rule": _rule(rule), "output": now or {}, "keep": now is not None})
+        steps.append({"rule": rule, "output": now or {}, "keep": now is not None})
         if now is None:
             break
     return success(orjson.dumps({"steps": steps}))
@@ -116,18 +116,6 @@ def config_yaml(report: ScrapeReport) -> str:
     return "global: {}\n" + ("scrape_configs:\n" + "".join(blocks) if blocks else "")
 
 
-def _rule(rule: RelabelRule) -> dict[str, Any]:
-    return {
-        "source_labels": list(rule.source_labels),
-        "separator": rule.separator,
-        "regex": rule.regex,
-        "modulus": rule.modulus,
-        "target_label": rule.target_label,
-        "replacement": rule.replacement,
-        "action": rule.action.value,
-    }
-
-
 def _target(target: TargetView) -> dict[str, Any]:
     return {
         "discoveredLabels": dict(sorted(target.discovered.items())),
@@ -136,16 +124,15 @@ def _target(target: TargetView) -> dict[str, Any]:
         "scrapeUrl": target.url,
         "globalUrl": target.url,
         "lastError": target.error,
-        "lastScrape": _NEVER if target.last_ms is None else rfc3339(target.last_ms),
+        "lastScrape": _NEVER if target.last_ms is None else _rfc3339(target.last_ms),
         "lastScrapeDuration": target.duration_s,
         "health": target.health,
-        "scrapeInterval": _duration(target.interval_s),
-        "scrapeTimeout": _duration(target.timeout_s),
+        "scrapeInterval": format_duration(round(target.interval_s * 1000)),
+        "scrapeTimeout": format_duration(round(target.timeout_s * 1000)),
     }
 
 
-def rfc3339(time_ms: int) -> str:
-    """Format a time in UTC, with milliseconds."""
+def _rfc3339(time_ms: int) -> str:
     text = datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
@@ -159,11 +146,3 @@ def _pool(request: Request, name: str) -> PoolView:
     if not found:
         raise NotFound(f"scrape pool {name!r} not found")
     return found[0]
-
-
-def _metadata(metadata: Metadata) -> dict[str, str]:
-    return {"type": metadata.type, "help": metadata.help, "unit": metadata.unit}
-
-
-def _duration(seconds: float) -> str:
-    return format_duration(round(seconds * 1000))

@@ -39,7 +39,7 @@ from novaql.tsdb import METRIC_NAME, Matcher, MatchOp
 
 Tree = dict[str, Any]
 
-_TYPE_WORDS = {
+TYPE_WORDS = {
     ValueType.SCALAR: "scalar",
     ValueType.VECTOR: "vector",
     ValueType.MATRIX: "matrix",
@@ -176,9 +176,9 @@ def _function(signature: Signature) -> Tree:
         optional = -1 if most is None else most - signature.fewest_arguments
     return {
         "name": signature.name,
-        "argTypes": [_TYPE_WORDS[kind] for kind in signature.arguments],
+        "argTypes": [TYPE_WORDS[kind] for kind in signature.arguments],
         "variadic": optional,
-        "returnType": _TYPE_WORDS[signature.returns],
+        "returnType": TYPE_WORDS[signature.returns],
     }
 
 

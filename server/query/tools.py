@@ -7,7 +7,7 @@ The answer to a query that does not parse is the same 422 with a position as for
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from functools import wraps
 from typing import Any, TypeVar
 
 import orjson
@@ -17,12 +17,12 @@ from starlette.responses import Response
 
 from novaql import explain, query_options, to_ms
 from novaql.complete import complete
-from novaql.language import Aggregate, Call, ValueType, VectorSelector, format, parse, type_of, walk
+from novaql.language import Aggregate, Call, VectorSelector, format, parse, type_of, walk
 from novaql.lint import Knowledge, lint
 from novaql.server.auth.roles import Role
 from novaql.server.errors import invalid
 from novaql.server.http.bodies import read_json
-from novaql.server.http.data_route import DataRoute, Handler
+from novaql.server.http.data_route import DataRoute
 from novaql.server.http.request import context_of
 from novaql.server.query.run import run_in_worker
 from novaql.server.query.schema import (
@@ -37,55 +37,44 @@ from novaql.server.query.schema import (
     QueryText,
     Time,
 )
-from novaql.server.query.syntax_tree import tree_json
+from novaql.server.query.syntax_tree import TYPE_WORDS, tree_json
+from novaql.server.tenants.store import Store
 from novaql.tsdb import MAX_TIME_MS, MIN_TIME_MS
 
-RequestModel = TypeVar("RequestModel", bound=BaseModel)
-_TYPES = {
-    ValueType.SCALAR: "scalar",
-    ValueType.VECTOR: "vector",
-    ValueType.MATRIX: "matrix",
-    ValueType.STRING: "string",
-}
+Body = TypeVar("Body", bound=BaseModel)
+_HEADERS = {"Cache-Control": "no-store", "Content-Type": "application/json"}
 
 
-async def parse_query(request: Request) -> Response:
+def parse_query(_: Store, body: QueryText) -> dict[str, Any]:
     """The syntax tree of a query, its type, selectors and functions."""
-    body = await _body(request, QueryText)
-
-    def work() -> dict[str, Any]:
-        tree = parse(body.query)
-        selectors, functions = [], set()
-        for node in walk(tree):
-            match node:
-                case VectorSelector():
-                    line, column = node.span.position(body.query)
-                    words = body.query[node.span.start : node.span.end]
-                    place = {"line": line, "column": column, "length": len(words)}
-                    selectors.append({"text": words, "metric": node.name, **place})
-                case Call():
-                    functions.add(node.function)
-                case Aggregate():
-                    functions.add(node.op)
-        return {
-            "type": _TYPES[type_of(tree)],
-            "ast": tree_json(tree, body.query),
-            "selectors": sorted(selectors, key=lambda s: (s["line"], s["column"])),
-            "functions": sorted(functions),
-        }
-
-    return await _answer(request, work)
+    tree = parse(body.query)
+    selectors, functions = [], set()
+    for node in walk(tree):
+        match node:
+            case VectorSelector():
+                line, column = node.span.position(body.query)
+                words = body.query[node.span.start : node.span.end]
+                place = {"line": line, "column": column, "length": len(words)}
+                selectors.append({"text": words, "metric": node.name, **place})
+            case Call():
+                functions.add(node.function)
+            case Aggregate():
+                functions.add(node.op)
+    return {
+        "type": TYPE_WORDS[type_of(tree)],
+        "ast": tree_json(tree, body.query),
+        "selectors": sorted(selectors, key=lambda s: (s["line"], s["column"])),
+        "functions": sorted(functions),
+    }
 
 
-async def format_query(request: Request) -> Response:
+def format_query(_: Store, body: QueryText) -> dict[str, Any]:
     """Format a query in its canonical form, which formatting does not change again."""
-    body = await _body(request, QueryText)
-    return await _answer(request, lambda: {"query": format(parse(body.query))})
+    return {"query": format(parse(body.query))}
 
 
-async def explain_query(request: Request) -> Response:
+def explain_query(_: Store, body: ExplainQuery) -> dict[str, Any]:
     """The plan of a query after each rule of the planner."""
-    body = await _body(request, ExplainQuery)
     options = query_options(
         time=body.time,
         start=body.start,
@@ -93,47 +82,25 @@ async def explain_query(request: Request) -> Response:
         step=body.step,
         lookback="5m" if body.lookback is None else body.lookback,
     )
-    return await _answer(request, lambda: {"plan": explain(body.query, options)})
+    return {"plan": explain(body.query, options)}
 
 
-async def lint_query(request: Request) -> Response:
+def lint_query(store: Store, body: LintQuery) -> dict[str, Any]:
     """Probable mistakes in a query that parses, using what the tenant's data contain."""
-    body = await _body(request, LintQuery)
-    start_ms, end_ms = _times(body.start, body.end)
-    store = context_of(request).store
-
-    def work() -> dict[str, Any]:
-        known = Knowledge(store, start_ms, end_ms) if body.data else Knowledge()
-        return {"findings": [asdict(finding) for finding in lint(body.query, known)]}
-
-    return await _answer(request, work)
+    times = _times(body.start, body.end)
+    known = Knowledge(store, *times) if body.data else Knowledge()
+    return {"findings": lint(body.query, known)}
 
 
-async def complete_query(request: Request) -> Response:
+def complete_query(store: Store, body: CompleteQuery) -> dict[str, Any]:
     """Completions at a position of a query: metrics, labels, values, functions, keywords."""
-    body = await _body(request, CompleteQuery)
     start_ms, end_ms = _times(body.start, body.end)
     if body.cursor is not None and body.cursor > len(body.query):
         raise invalid("/cursor", "is behind the end of the query")
-    store = context_of(request).store
-
-    def work() -> dict[str, Any]:
-        found = complete(
-            body.query, body.cursor, store, start_ms=start_ms, end_ms=end_ms, limit=body.limit
-        )
-        return {"completions": [asdict(completion) for completion in found]}
-
-    return await _answer(request, work)
-
-
-async def _body(request: Request, model: type[RequestModel]) -> RequestModel:
-    return await read_json(request, model, limit=context_of(request).settings.max_body_bytes)
-
-
-async def _answer(request: Request, work: Callable[[], dict[str, Any]]) -> Response:
-    content = await run_in_worker(request, lambda: orjson.dumps(work()))
-    headers = {"Cache-Control": "no-store", "Content-Type": "application/json"}
-    return Response(content, headers=headers)
+    found = complete(
+        body.query, body.cursor, store, start_ms=start_ms, end_ms=end_ms, limit=body.limit
+    )
+    return {"completions": found}
 
 
 def _times(start: Time | None, end: Time | None) -> tuple[int, int]:
@@ -146,11 +113,21 @@ def _times(start: Time | None, end: Time | None) -> tuple[int, int]:
 
 def _tool(
     name: str,
-    handler: Handler,
-    body: type[BaseModel],
+    work: Callable[[Store, Body], dict[str, Any]],
+    body: type[Body],
     answer: type[BaseModel],
     **example: Any,
 ) -> DataRoute:
+    """The route of a tool, whose `work` runs in a worker thread."""
+
+    @wraps(work)
+    async def handler(request: Request) -> Response:
+        context = context_of(request)
+        given = await read_json(request, body, limit=context.settings.max_body_bytes)
+        store = context.store
+        content = await run_in_worker(request, lambda: orjson.dumps(work(store, given)))
+        return Response(content, headers=_HEADERS)
+
     return DataRoute(
         ("POST",),
         f"/v1/novaql/{name}",

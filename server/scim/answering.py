@@ -6,7 +6,9 @@ it ends: on SQLite, a write transaction blocks all other writers.
 
 from __future__ import annotations
 
+import json
 import re
+from functools import partial
 from typing import Any
 
 from scim2_models import SCIMException
@@ -15,30 +17,38 @@ from scim2_server.responses import ScimResponse
 from starlette.requests import Request
 
 from novaql.server.http.request import origin_of, principal_of
+from novaql.server.scim.groups import ScimGroups
 from novaql.server.scim.handling import Handler
 from novaql.server.scim.member_patch import change_members, check_operations, member_changes
 from novaql.server.scim.provider import scim_service
 from novaql.server.scim.quirks import plainly
-from novaql.server.scim.storage import TenantStorage, Units
+from novaql.server.scim.storage import TenantStorage
 from novaql.server.tenants.context import ServerContext
 
 _ELSEWHERE = re.compile(r"\s*\[type=\w+[^\]]*\]|\s*For further information visit \S+")
 """Details for developers in pydantic's error messages, which answers omit."""
 
 
-def answered(request: Request, context: ServerContext, fields: dict[str, Any]) -> ScimResponse:
-    """Answer one request. Each operation of a bulk request has its own transaction."""
-    scim_request = plainly(ScimRequest(**fields, subject=principal_of(request)))
+def answered(
+    request: Request, context: ServerContext, fields: dict[str, Any], body: Any
+) -> ScimResponse:
+    """Answer one request, whose body is parsed. Each operation of a bulk request has its own
+    transaction."""
+    plain = plainly(request.method, body)
+    if plain is not body:
+        fields = {**fields, "body": json.dumps(plain).encode()}
+    scim_request = ScimRequest(**fields, subject=principal_of(request))
     service = scim_service()
-    units = Units(context, context.actor_of(principal_of(request)), origin_of(request))
-    storage = TenantStorage(units, service.provider, context.tuning.search_work)
+    begin = partial(context.unit, context.actor_of(principal_of(request)), origin_of(request))
+    storage = TenantStorage(begin, service.provider, context.tuning.search_work)
     try:
-        of_members = member_changes(scim_request)
+        of_members = member_changes(scim_request, plain)
         if of_members is not None:
-            with storage.writing() as kinds:
-                done = change_members(kinds.groups, *of_members)
+            with storage.rows("Group", writes=True) as groups:
+                assert isinstance(groups, ScimGroups)
+                done = change_members(groups, *of_members)
         else:
-            check_operations(scim_request)
+            check_operations(request.method, plain)
             done = Handler(service, storage).handle(scim_request)
     except SCIMException as refused:
         done = service.error_response(refused)

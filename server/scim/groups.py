@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from scim2_models import (
-    Context,
-    InvalidValueException,
-    NotFoundException,
-    PreconditionFailedException,
-    Resource,
-)
+from scim2_models import InvalidValueException, Resource
 from sqlalchemy import ColumnElement, Select, delete, select
 
+from novaql.server.db.batches import batches
 from novaql.server.db.tables import User
 from novaql.server.db.tenant_limits import check_limit
-from novaql.server.db.unit import Unit
-from novaql.server.ids import new_id
+from novaql.server.scim.rows import Related, ScimRows, check_length, given_attributes
 from novaql.server.scim.tables import ScimGroup, ScimMember
-from novaql.server.scim.users import GONE, check_length, etag, meta
+from novaql.server.scim.users import GONE
 from novaql.text import excerpt
 
-_OWN = ("id", "meta", "members", "schemas")
 
-
-class ScimGroups:
+class ScimGroups(ScimRows[ScimGroup]):
     """The groups of a unit's tenant."""
 
-    name = "Group"
-
-    def __init__(self, unit: Unit, model: type[Resource[Any]]) -> None:
-        self.unit = unit
-        self._model = model
+    name, related = "Group", "members"
 
     def all(self) -> Select[ScimGroup]:
         """Every group."""
@@ -48,55 +36,31 @@ class ScimGroups:
             case _:
                 return None
 
-    def shown(self, rows: list[ScimGroup], *, members: bool = True) -> list[Resource[Any]]:
-        """Convert rows to resources. members: include the members"""
-        found = self._members([row.id for row in rows]) if members else {}
-        return [self._shown(row, found.get(row.id, [])) for row in rows]
-
-    def get(self, resource_id: str, *, lock: bool = False) -> ScimGroup:
-        """Load a row. Raises SCIM's 404."""
-        statement = self.all().where(ScimGroup.id == resource_id)
-        if lock:
-            statement = statement.with_for_update()
-        row = self.unit.session.execute(statement).scalar_one_or_none()
-        if row is None:
-            raise NotFoundException(detail=f"there is no Group with id {resource_id}")
-        return row
-
     def create(self, resource: Resource[Any]) -> ScimGroup:
         """Create a group with its members."""
         check_limit(self.unit, "max_user_groups", ScimGroup)
-        now = self.unit.now()
-        row = ScimGroup(id=new_id("grp"), created_at=now, updated_at=now, version=1)
+        row = self.unit.new(ScimGroup, "grp")
         attributes, members = _parts(resource)
         _fill(row, attributes)
         self.unit.session.add(row)
         self.unit.session.flush()
-        self.add_members(row.id, members)
-        self.unit.audit(
-            "group.create", ("group", row.id), after=_representation(attributes, members)
-        )
+        self.add_members(row.id, members.values())
+        after = attributes | {"members_added": list(members)[:100]}
+        self.unit.record(row, "group.create", None, lambda _: after)
         return row
 
     def update(self, resource: Resource[Any], expected: str | None) -> ScimGroup:
         """Replace the state of a group. Rows of unchanged members stay as they are."""
-        row = self.get(str(resource.id), lock=True)
-        if expected is not None and expected != etag(row.version):
-            raise PreconditionFailedException
+        row = self.locked(str(resource.id), expected)
         attributes, members = _parts(resource)
         before = dict(row.attributes)
         _fill(row, attributes)
-        wanted = {str(member["value"]): member for member in members}
-        present = set(
-            self.unit.session.execute(
-                select(ScimMember.member_id).where(ScimMember.group_id == row.id)
-            ).scalars()
-        )
-        self.remove_members(row.id, present - wanted.keys())
-        self.add_members(row.id, [wanted[key] for key in wanted.keys() - present])
-        self.changed(
-            row, before, attributes, added=wanted.keys() - present, removed=present - wanted.keys()
-        )
+        here = select(ScimMember.member_id).where(ScimMember.group_id == row.id)
+        present = set(self.unit.session.execute(here).scalars())
+        added, removed = members.keys() - present, present - members.keys()
+        self.remove_members(row.id, removed)
+        self.add_members(row.id, [members[key] for key in added])
+        self.changed(row, before, attributes, added=added, removed=removed)
         return row
 
     def changed(
@@ -105,25 +69,19 @@ class ScimGroups:
         before: dict[str, Any],
         after: dict[str, Any],
         *,
-        added: Iterable[str] = (),
-        removed: Iterable[str] = (),
+        added: Iterable[str],
+        removed: Iterable[str],
     ) -> None:
         """Increment the row version and write an audit entry, with at most 100 added and 100
         removed members."""
-        self.unit.touch(row)
         came, went = sorted(added)[:100], sorted(removed)[:100]
-        self.unit.audit(
-            "group.update",
-            ("group", row.id),
-            before=before | ({"members_removed": went} if went else {}),
-            after=after | ({"members_added": came} if came else {}),
-        )
+        before = before | ({"members_removed": went} if went else {})
+        after = after | ({"members_added": came} if came else {})
+        self.unit.record(row, "group.update", before, lambda _: after)
 
     def delete(self, resource_id: str, expected: str | None) -> None:
         """Delete a group, and its memberships."""
-        row = self.get(resource_id, lock=True)
-        if expected is not None and expected != etag(row.version):
-            raise PreconditionFailedException
+        row = self.locked(resource_id, expected)
         self.unit.audit("group.delete", ("group", row.id), before=row.attributes)
         session = self.unit.session
         session.execute(delete(ScimMember).where(ScimMember.group_id == row.id))
@@ -152,10 +110,8 @@ class ScimGroups:
             ],
         )
 
-    def _need_all(self, ids: set[str]) -> None:
-        wanted = sorted(ids)
-        for begin in range(0, len(wanted), 500):
-            some = wanted[begin : begin + 500]
+    def _need_all(self, ids: Iterable[str]) -> None:
+        for some in batches(sorted(ids)):
             known: set[str] = set()
             for rows in (
                 select(User.id).where(User.id.in_(some), User.email_key.not_like(f"{GONE}%")),
@@ -169,32 +125,22 @@ class ScimGroups:
 
     def remove_members(self, group_id: str, ids: Iterable[str]) -> None:
         """Remove members. Ignores ids that are not in the group."""
-        wanted = sorted(ids)
-        for begin in range(0, len(wanted), 500):
-            self.unit.session.execute(
-                delete(ScimMember).where(
-                    ScimMember.group_id == group_id,
-                    ScimMember.member_id.in_(wanted[begin : begin + 500]),
-                )
-            )
+        here = delete(ScimMember).where(ScimMember.group_id == group_id)
+        for some in batches(sorted(ids)):
+            self.unit.session.execute(here.where(ScimMember.member_id.in_(some)))
 
     def present(self, group_id: str, ids: Iterable[str]) -> set[str]:
         """The ids that are members of the group."""
+        here = select(ScimMember.member_id).where(ScimMember.group_id == group_id)
         found: set[str] = set()
-        wanted = sorted(ids)
-        for begin in range(0, len(wanted), 500):
-            found |= set(
-                self.unit.session.execute(
-                    select(ScimMember.member_id).where(
-                        ScimMember.group_id == group_id,
-                        ScimMember.member_id.in_(wanted[begin : begin + 500]),
-                    )
-                ).scalars()
-            )
+        for some in batches(sorted(ids)):
+            rows = self.unit.session.execute(here.where(ScimMember.member_id.in_(some)))
+            found |= set(rows.scalars())
         return found
 
-    def _members(self, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
-        found: dict[str, list[dict[str, Any]]] = {}
+    def related_to(self, ids: Sequence[str]) -> Related:
+        """The members of groups."""
+        found: Related = {}
         rows = self.unit.session.execute(
             select(ScimMember)
             .where(ScimMember.group_id.in_(ids))
@@ -210,26 +156,19 @@ class ScimGroups:
             found.setdefault(member.group_id, []).append(shown)
         return found
 
-    def _shown(self, row: ScimGroup, members: list[dict[str, Any]]) -> Resource[Any]:
-        attributes = {**row.attributes, **({"members": members} if members else {})}
-        resource = self._model.model_validate(attributes)
-        resource.id = row.id
-        resource.meta = meta(self.name, row)
-        return resource
+    def attributes_of(self, row: ScimGroup) -> dict[str, Any]:
+        """The attributes in a row."""
+        return row.attributes
 
 
-def _parts(resource: Resource[Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    dumped = resource.model_dump(scim_ctx=Context.DEFAULT, mode="json", exclude_none=True)
-    members = {str(m["value"]): m for m in dumped.get("members", ()) if m.get("value")}
-    attributes = {name: value for name, value in dumped.items() if name not in _OWN}
-    return attributes, list(members.values())
+def _parts(resource: Resource[Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """The attributes of a group, and its members by id."""
+    attributes = given_attributes(resource)
+    members = attributes.pop("members", ())
+    return attributes, {str(m["value"]): m for m in members if m.get("value")}
 
 
 def _fill(row: ScimGroup, attributes: dict[str, Any]) -> None:
     check_length("displayName", attributes.get("displayName"))
     row.name_key = str(attributes.get("displayName", "")).casefold()
     row.attributes = attributes
-
-
-def _representation(attributes: dict[str, Any], members: list[dict[str, Any]]) -> dict[str, Any]:
-    return attributes | {"members_added": [str(m["value"]) for m in members[:100]]}

@@ -7,14 +7,11 @@ resource if it has not changed in between. If it has changed, the handler retrie
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from scim2_models import PatchOp, PreconditionFailedException, Resource, ResourceType
 from scim2_server.conditions import Conditions
 from scim2_server.handler import ScimHandler
-from scim2_server.requests import ScimRequest
-from scim2_server.responses import ScimResponse
-from scim2_server.routing import Operation
 
 Done = TypeVar("Done")
 _TRIES = 10
@@ -22,22 +19,6 @@ _TRIES = 10
 
 class Handler(ScimHandler):
     """Handles requests without a surrounding transaction."""
-
-    def replace(self, request: ScimRequest) -> ScimResponse:
-        """Replace a resource. Validates the body before it reads the resource."""
-        with self.service.provider:
-            target = self.service.route(request, Operation.replace)
-            resource_type = self.service.resource_type_at(cast(str, target.endpoint))
-            self.service.authorize(request, target, resource_type)
-            shown = self.service.read_response_parameters(resource_type, request.query)
-            replacement = self.service.read_replacement(
-                resource_type, request.body, request.header("Content-Type")
-            )
-            current = self.storage.get(resource_type, cast(str, target.resource_id))
-            conditions = self.service.read_conditions(request)
-            resource = self.replace_resource(resource_type, current, replacement, conditions)
-            response = self.service.replacement_response(request.base_url, resource, shown)
-            return self.service.me_response(request, target, response)
 
     def replace_resource(
         self,

@@ -6,7 +6,6 @@ operations that only add or remove members; the library handles all others, on t
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
 
 from novaql.server.scim.groups import ScimGroups
-from novaql.server.scim.users import etag
+from novaql.server.scim.rows import etag
 
 MOST_OPERATIONS = 100
 """Limit for the operations of one PATCH or bulk request."""
@@ -36,7 +35,7 @@ class MemberChange:
     members: Sequence[dict[str, Any]]
 
 
-def member_changes(scim_request: ScimRequest) -> tuple[str, list[MemberChange]] | None:
+def member_changes(scim_request: ScimRequest, body: Any) -> tuple[str, list[MemberChange]] | None:
     """Parse a PATCH of members: id of the group, and changes; None for any other request."""
     path = _PATH.fullmatch(scim_request.path)
     if (
@@ -45,10 +44,6 @@ def member_changes(scim_request: ScimRequest) -> tuple[str, list[MemberChange]] 
         or scim_request.query
         or scim_request.header("If-Match")
     ):
-        return None
-    try:
-        body = json.loads(scim_request.body)
-    except ValueError:
         return None
     if not isinstance(body, dict) or body.get("schemas") != [_PATCH]:
         return None
@@ -60,24 +55,18 @@ def member_changes(scim_request: ScimRequest) -> tuple[str, list[MemberChange]] 
     return (path[1], changes) if len(changes) == len(found) else None
 
 
-def check_operations(scim_request: ScimRequest) -> None:
+def check_operations(method: str, body: Any) -> None:
     """Reject too many operations before the library validates them, which takes milliseconds or
     processes a whole resource for each. Raises SCIM's 413 for a bulk request, 400 for a PATCH."""
-    if scim_request.method not in ("PATCH", "POST"):
-        return
-    try:
-        body = json.loads(scim_request.body)
-    except ValueError:
-        return
     operations = _operations_of(body)
-    if scim_request.method == "POST":
+    if method == "POST":
         inside = sum(len(_operations_of(_member(one, "data"))) for one in operations)
         if len(operations) > MOST_OPERATIONS or inside > 10 * MOST_OPERATIONS:
             raise PayloadTooLargeException(
                 detail=f"{len(operations)} operations with {inside} inside; at most "
                 f"{MOST_OPERATIONS} (maxOperations) with {10 * MOST_OPERATIONS} are taken"
             )
-    elif len(operations) > MOST_OPERATIONS:
+    elif method == "PATCH" and len(operations) > MOST_OPERATIONS:
         raise InvalidValueException(
             detail=f"{len(operations)} operations; at most {MOST_OPERATIONS} are taken, "
             "but for those that add or remove members"

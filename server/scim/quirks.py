@@ -8,31 +8,20 @@ server/scim/provider.py.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
-
-from scim2_server.requests import ScimRequest
 
 _MANAGER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:user:manager"
 
 
-def plainly(scim_request: ScimRequest) -> ScimRequest:
-    """Convert the operations of a PATCH to ones that the library supports."""
-    if scim_request.method != "PATCH":
-        return scim_request
-    try:
-        body = json.loads(scim_request.body)
-    except ValueError:
-        return scim_request
+def plainly(method: str, body: Any) -> Any:
+    """Convert the operations in the body of a PATCH to ones that the library supports. Other bodies
+    are returned as they are."""
     operations = body.get("Operations") if isinstance(body, dict) else None
-    if not isinstance(operations, list):
-        return scim_request
+    if method != "PATCH" or not isinstance(operations, list):
+        return body
     plain = [one for operation in operations for one in _operations(operation)]
-    if plain == operations:
-        return scim_request
-    return replace(scim_request, body=json.dumps({**body, "Operations": plain}).encode())
+    return body if plain == operations else {**body, "Operations": plain}
 
 
 def _operations(operation: Any) -> Iterator[Any]:

@@ -61,12 +61,14 @@ def _answered(
     request: Request, context: ServerContext, fields: dict[str, Any]
 ) -> tuple[ScimResponse, bytes]:
     """The answer and its body. Runs in a thread: a body of 1 MiB takes some tenths of a second."""
+    body = None
     if fields["body"].strip():
-        check_texts(_parsed(fields["body"]))
+        body = _parsed(fields["body"])
+        check_texts(body)
     # SCIM's models take a second to build, so only the first SCIM request imports them.
     from novaql.server.scim.answering import answered  # noqa: PLC0415
 
-    done = answered(request, context, fields)
+    done = answered(request, context, fields, body)
     return done, b"" if done.body is None else json.dumps(done.body).encode()
 
 

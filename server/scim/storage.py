@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from typing import Any, Union
 
 from scim2_models import (
@@ -19,53 +18,35 @@ from scim2_models import (
 from scim2_models.path import CompareOperator, Comparison
 from scim2_server.storage import ScimStorage, SearchPage
 from scim2_server.utils import parametrize
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, Select, func
 
-from novaql.server.db.tables import User
-from novaql.server.db.unit import Actor, Origin, Unit
+from novaql.server.db.rows import Row
+from novaql.server.db.unit import Unit
 from novaql.server.scim.groups import ScimGroups
-from novaql.server.scim.tables import ScimGroup
+from novaql.server.scim.rows import ScimRows
 from novaql.server.scim.users import ScimUsers
-from novaql.server.tenants.context import ServerContext
 
-Kind = ScimUsers | ScimGroups
+_KINDS: dict[str, type[ScimRows[Any]]] = {"User": ScimUsers, "Group": ScimGroups}
 LONGEST_FILTER = 8192
 WORDS = 3
 """Words of a comparison: attribute, operator, value."""
-
-
-@dataclass(frozen=True, slots=True)
-class Units:
-    """Creates transactions of a request, in its tenant."""
-
-    context: ServerContext
-    actor: Actor
-    origin: Origin
-
-    def begin(self, *, writes: bool) -> AbstractContextManager[Unit]:
-        return self.context.unit(self.actor, self.origin, writes=writes)
-
-
-@dataclass(frozen=True, slots=True)
-class Kinds:
-    """Users and groups of a unit's tenant."""
-
-    users: ScimUsers
-    groups: ScimGroups
-
-    def of(self, resource_type: ResourceType) -> Kind:
-        return self.users if resource_type.name == "User" else self.groups
 
 
 class TenantStorage(ScimStorage):
     """Users and groups of a tenant. Each call has its own transaction: a write transaction only for
     a write. A read transaction converts the rows of the answer to resources.
 
+    begin        begins a transaction in the tenant, by `writes`
     search_work  limit for resources × comparisons of a search without an index
     """
 
-    def __init__(self, units: Units, provider: ScimProvider, search_work: int) -> None:
-        self._units = units
+    def __init__(
+        self,
+        begin: Callable[..., AbstractContextManager[Unit]],
+        provider: ScimProvider,
+        search_work: int,
+    ) -> None:
+        self._begin = begin
         self._provider = provider
         self._search_work = search_work
 
@@ -76,12 +57,9 @@ class TenantStorage(ScimStorage):
         *,
         response_parameters: ResponseParameters[Any] | None = None,
     ) -> Resource[Any]:
-        members = not _leaves_out_members(response_parameters)
-        with self.reading() as kinds:
-            kind = kinds.of(resource_type)
-            if isinstance(kind, ScimUsers):
-                return kind.shown([kind.get(resource_id)])[0]
-            return kind.shown([kind.get(resource_id)], members=members)[0]
+        with self.rows(resource_type.name, writes=False) as rows:
+            related = not _leaves_out(response_parameters, rows.related)
+            return rows.shown([rows.get(resource_id)], related=related)[0]
 
     def search(
         self,
@@ -90,36 +68,34 @@ class TenantStorage(ScimStorage):
         *,
         position: Any = None,  # noqa: ARG002 - cursors are not announced
     ) -> SearchPage:
-        start = search_request.start_index_0 or 0
-        count = search_request.count
-        with self.reading() as found_by:
-            kinds = [found_by.of(resource_type) for resource_type in resource_types]
+        with self._begin(writes=False) as unit:
+            kinds = [self._rows(unit, resource_type.name) for resource_type in resource_types]
             if len(kinds) == 1 and search_request.filter is None and search_request.sort_by is None:
-                return _plain_page(kinds[0], start, count)
-            found = [r for kind in kinds for r in self._candidates(kind, search_request)]
+                return _plain_page(kinds[0], search_request)
+            found = [r for rows in kinds for r in self._candidates(rows, search_request)]
         found = _matching(found, search_request)
-        descending = (
-            search_request.sort_by is not None
-            and search_request.sort_order == SearchRequest.SortOrder.descending
+        descending = search_request.sort_order == SearchRequest.SortOrder.descending
+        found.sort(
+            key=lambda r: _sort_key(search_request, r),
+            reverse=descending and search_request.sort_by is not None,
         )
-        found.sort(key=lambda r: _sort_key(search_request, r), reverse=descending)
-        stop = None if count is None else start + count
-        return SearchPage(len(found), found[start:stop])
+        start = search_request.start_index_0 or 0
+        return SearchPage(len(found), found[start:][: search_request.count])
 
-    def _candidates(self, kind: Kind, search: SearchRequest[Any]) -> list[Resource[Any]]:
+    def _candidates(self, rows: ScimRows[Any], search: SearchRequest[Any]) -> list[Resource[Any]]:
         """The resources for the filter to check. The database evaluates an equality of an indexed
         column."""
-        statement: Any = kind.all()
-        condition = _equality(kind, search.filter)
+        statement = rows.all()
+        condition = _equality(rows, search.filter)
         if condition is not None:
             statement = statement.where(condition)
-        _check_work(kind, statement, search, self._search_work)
-        return kind.shown(list(kind.unit.session.execute(statement).scalars()))
+        _check_work(rows, statement, search, self._search_work)
+        return rows.shown(rows.unit.session.scalars(statement).all())
 
     def create(self, resource_type: ResourceType, resource: Resource[Any]) -> Resource[Any]:
-        with self.writing() as kinds:
-            row = kinds.of(resource_type).create(resource)
-        return self._shown(row)
+        with self.rows(resource_type.name, writes=True) as rows:
+            row = rows.create(resource)
+        return self._shown(resource_type, row)
 
     def update(
         self,
@@ -128,9 +104,9 @@ class TenantStorage(ScimStorage):
         *,
         expected_version: str | None = None,
     ) -> Resource[Any]:
-        with self.writing() as kinds:
-            row = kinds.of(resource_type).update(resource, expected_version)
-        return self._shown(row)
+        with self.rows(resource_type.name, writes=True) as rows:
+            row = rows.update(resource, expected_version)
+        return self._shown(resource_type, row)
 
     def delete(
         self,
@@ -139,63 +115,58 @@ class TenantStorage(ScimStorage):
         *,
         expected_version: str | None = None,
     ) -> None:
-        with self.writing() as kinds:
-            kinds.of(resource_type).delete(resource_id, expected_version)
+        with self.rows(resource_type.name, writes=True) as rows:
+            rows.delete(resource_id, expected_version)
 
     @contextmanager
-    def reading(self) -> Iterator[Kinds]:
-        """Users and groups in a read transaction."""
-        with self._units.begin(writes=False) as unit:
-            yield self._kinds(unit)
+    def rows(self, name: str | None, *, writes: bool) -> Iterator[ScimRows[Any]]:
+        """The rows of a resource type, in a transaction."""
+        with self._begin(writes=writes) as unit:
+            yield self._rows(unit, name)
 
-    @contextmanager
-    def writing(self) -> Iterator[Kinds]:
-        """Users and groups in a write transaction."""
-        with self._units.begin(writes=True) as unit:
-            yield self._kinds(unit)
+    def _rows(self, unit: Unit, name: str | None) -> ScimRows[Any]:
+        assert name is not None
+        model = self._provider.model_for(name)
+        assert isinstance(model, type)
+        assert issubclass(model, Resource)
+        return _KINDS[name](unit, model)
 
-    def _kinds(self, unit: Unit) -> Kinds:
-        return Kinds(
-            ScimUsers(unit, _model(self._provider, "User")),
-            ScimGroups(unit, _model(self._provider, "Group")),
-        )
-
-    def _shown(self, row: User | ScimGroup) -> Resource[Any]:
-        with self.reading() as kinds:
-            if isinstance(row, User):
-                return kinds.users.shown([row])[0]
-            return kinds.groups.shown([row])[0]
+    def _shown(self, resource_type: ResourceType, row: Row) -> Resource[Any]:
+        with self.rows(resource_type.name, writes=False) as rows:
+            return rows.shown([row])[0]
 
 
-def _plain_page(kind: Kind, start: int, count: int | None) -> SearchPage:
-    statement: Any = kind.all()
-    total = kind.unit.session.execute(
-        statement.with_only_columns(func.count()).order_by(None)
-    ).scalar_one()
-    if count is not None:
-        statement = statement.limit(count)
-    rows = list(kind.unit.session.execute(statement.offset(start)).scalars())
-    return SearchPage(total, kind.shown(rows))
+def _plain_page(rows: ScimRows[Any], search: SearchRequest[Any]) -> SearchPage:
+    page = rows.all().offset(search.start_index_0 or 0).limit(search.count)
+    return SearchPage(_count(rows, rows.all()), rows.shown(rows.unit.session.scalars(page).all()))
 
 
-def _check_work(kind: Kind, statement: Any, search: SearchRequest[Any], most: int) -> None:
+def _count(rows: ScimRows[Any], statement: Select[Any]) -> int:
+    counted = statement.with_only_columns(func.count()).order_by(None)
+    return int(rows.unit.session.execute(counted).scalar_one())
+
+
+def _check_work(
+    rows: ScimRows[Any], statement: Select[Any], search: SearchRequest[Any], most: int
+) -> None:
     """Raise SCIM's `tooMany` for a search that would scan too many rows."""
     text = "" if search.filter is None else str(search.filter)
     if len(text) > LONGEST_FILTER:
         raise TooManyException(
             detail=f"the filter has {len(text)} characters; at most {LONGEST_FILTER} are taken"
         )
-    counted = statement.with_only_columns(func.count()).order_by(None)
-    rows = kind.unit.session.execute(counted).scalar_one()
+    scanned = _count(rows, statement)
     words = max(len(text.split()), WORDS)
-    if rows * words > most * WORDS:
+    if scanned * words > most * WORDS:
         raise TooManyException(
-            detail=f"the search looks at {rows} resources; filter by userName, externalId, "
+            detail=f"the search looks at {scanned} resources; filter by userName, externalId, "
             "displayName of a group or id, each by eq, which are found by an index"
         )
 
 
-def _equality(kind: Kind, scim_filter: ScimFilter[Any] | None) -> ColumnElement[bool] | None:
+def _equality(
+    rows: ScimRows[Any], scim_filter: ScimFilter[Any] | None
+) -> ColumnElement[bool] | None:
     node = None if scim_filter is None else scim_filter.ast
     if (
         not isinstance(node, Comparison)
@@ -203,7 +174,7 @@ def _equality(kind: Kind, scim_filter: ScimFilter[Any] | None) -> ColumnElement[
         or not isinstance(node.value, str)
     ):
         return None
-    return kind.equality(str(node.attr_path).rpartition(":")[2], node.value)
+    return rows.equality(str(node.attr_path).rpartition(":")[2], node.value)
 
 
 def _matching(found: list[Resource[Any]], search: SearchRequest[Any]) -> list[Resource[Any]]:
@@ -221,14 +192,7 @@ def _sort_key(search: SearchRequest[Any], resource: Resource[Any]) -> tuple[bool
     return value is None, "" if value is None else value, str(resource.id)
 
 
-def _leaves_out_members(parameters: ResponseParameters[Any] | None) -> bool:
-    """Whether the request excludes members from the answer, so that storage does not read them."""
+def _leaves_out(parameters: ResponseParameters[Any] | None, attribute: str) -> bool:
+    """Whether the request excludes an attribute from the answer, so that it is not read."""
     excluded = None if parameters is None else parameters.excluded_attributes
-    return any(str(path).lower().rpartition(":")[2] == "members" for path in excluded or ())
-
-
-def _model(provider: ScimProvider, name: str) -> type[Resource[Any]]:
-    found = provider.model_for(name)
-    assert found is not None
-    assert issubclass(found, Resource)
-    return found
+    return any(str(path).lower().rpartition(":")[2] == attribute for path in excluded or ())

@@ -7,11 +7,12 @@ import glob
 import logging
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import orjson
 
-from novaql.rules import YamlProblem, read_yaml
+from novaql.rules import read_yaml
 from novaql.server.scraping.fetch import Fetcher, FetchProblem
 from novaql.server.scraping.model import FileDiscovery, HttpDiscovery, TargetGroup
 
@@ -36,7 +37,7 @@ class BadGroups(ValueError):
 
 
 def groups_of(
-    found: Any, source: str, meta: tuple[str, str], *, most: int = MOST_ADDRESSES
+    found: Any, meta: tuple[str, str], *, most: int = MOST_ADDRESSES
 ) -> list[TargetGroup]:
     """Convert decoded JSON or YAML to target groups. Raises `BadGroups`.
 
@@ -60,9 +61,7 @@ def groups_of(
             raise BadGroups(f"group {number}: labels must be texts")
         if unknown := set(item) - {"targets", "labels"}:
             raise BadGroups(f"group {number}: there is no field {sorted(unknown)[0]!r}")
-        groups.append(
-            TargetGroup(f"{source}:{number}", tuple(targets), {**labels, meta[0]: meta[1]})
-        )
+        groups.append(TargetGroup(targets=tuple(targets), labels={**labels, meta[0]: meta[1]}))
     return groups
 
 
@@ -83,20 +82,14 @@ class FileWatch:
         self._read = {}
         for path in paths:
             old = before.get(path)
-            state = _state_of(path)
+            state = file_state(path)
             if old is not None and old[0] == state:
                 self._read[path] = old
                 continue
             try:
                 groups = _groups_in(path, self._most_bytes)
                 changed = True
-            except (
-                OSError,
-                BadGroups,
-                YamlProblem,
-                UnicodeError,
-                orjson.JSONDecodeError,
-            ) as problem:
+            except (OSError, ValueError) as problem:
                 log.warning("target file %s: %s", path, problem)
                 groups = [] if old is None else old[1]
             self._read[path] = (state, groups)
@@ -105,8 +98,8 @@ class FileWatch:
         return [group for _, groups in self._read.values() for group in groups]
 
 
-def _state_of(path: str) -> object:
-    """A value that changes with the file."""
+def file_state(path: str | Path) -> tuple[int, int, int] | None:
+    """A value that changes with the file; None: the file does not exist."""
     try:
         status = os.stat(path)
     except OSError:
@@ -120,7 +113,7 @@ def _groups_in(path: str, most_bytes: int) -> list[TargetGroup]:
     if len(text) > most_bytes:
         raise BadGroups(f"larger than {most_bytes >> 20} MiB")
     found = orjson.loads(text) if path.endswith(".json") else read_yaml(text.decode())
-    return groups_of(found, path, ("__meta_filepath", path))
+    return groups_of(found, ("__meta_filepath", path))
 
 
 async def watch_files(settings: FileDiscovery, found: Found) -> None:
@@ -130,20 +123,20 @@ async def watch_files(settings: FileDiscovery, found: Found) -> None:
         groups = await asyncio.to_thread(watch.groups)
         if groups is not None:
             found(groups)
-        await asyncio.sleep(min(WATCH_S, settings.refresh_s))
+        await asyncio.sleep(min(WATCH_S, settings.refresh_interval))
 
 
 async def query_server(settings: HttpDiscovery, found: Found) -> None:
     """Pass the groups to `found` at once, and after each interval. A failed request does not change
     the groups. Never returns."""
-    fetcher = Fetcher(settings.client)
+    fetcher = Fetcher(settings)
     try:
         while True:
             try:
                 found(await _fetched_groups(settings, fetcher))
             except (FetchProblem, BadGroups) as problem:
                 log.warning("target groups of %s: %s", settings.url, problem)
-            await asyncio.sleep(settings.refresh_s)
+            await asyncio.sleep(settings.refresh_interval)
     finally:
         await fetcher.close()
 
@@ -151,7 +144,7 @@ async def query_server(settings: HttpDiscovery, found: Found) -> None:
 async def _fetched_groups(settings: HttpDiscovery, fetcher: Fetcher) -> list[TargetGroup]:
     headers = {
         "Accept": "application/json",
-        "X-Prometheus-Refresh-Interval-Seconds": f"{settings.refresh_s:g}",
+        "X-Prometheus-Refresh-Interval-Seconds": f"{settings.refresh_interval:g}",
     }
     answer = await fetcher.get(settings.url, _HTTP_TIMEOUT_S, headers, most_bytes=MOST_BYTES)
     if answer.content_type.partition(";")[0].strip().lower() != "application/json":
@@ -160,4 +153,4 @@ async def _fetched_groups(settings: HttpDiscovery, fetcher: Fetcher) -> list[Tar
         groups = orjson.loads(answer.body)
     except orjson.JSONDecodeError as problem:
         raise BadGroups(str(problem)) from problem
-    return groups_of(groups, settings.url, ("__meta_url", settings.url))
+    return groups_of(groups, ("__meta_url", settings.url))

@@ -25,7 +25,6 @@ class Fetched:
 
     body: bytes
     content_type: str
-    headers: httpx.Headers
 
 
 class Fetcher:
@@ -39,7 +38,11 @@ class Fetcher:
             follow_redirects=client.follow_redirects,
             trust_env=False,
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
-            headers=list(client.headers),
+            headers=[
+                (name, value)
+                for name, header in client.http_headers.items()
+                for value in (*header.values, *header.secrets)
+            ],
         )
 
     async def get(
@@ -62,11 +65,8 @@ class Fetcher:
                         reason = f"{answer.status_code} {answer.reason_phrase}"
                         raise FetchProblem(f"server returned HTTP status {reason}")
                     body = await _body(answer, most_bytes or MOST_BYTES)
-                    kind = answer.headers.get("content-type", "")
-                    return Fetched(body, kind, answer.headers)
-        except TimeoutError:
-            raise FetchProblem(f"no complete answer within {timeout_s:g} s") from None
-        except httpx.TimeoutException:
+                    return Fetched(body, answer.headers.get("content-type", ""))
+        except (TimeoutError, httpx.TimeoutException):
             raise FetchProblem(f"no complete answer within {timeout_s:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as problem:
             raise FetchProblem(f"{url}: {str(problem) or type(problem).__name__}") from problem
@@ -78,18 +78,22 @@ class Fetcher:
         """The `Authorization` header. Reads files of secrets for each request: they may change."""
         client = self._settings
         try:
-            if client.basic is not None:
-                user, password, file = client.basic
-                secret = Path(file).read_text().strip() if file else password
-                pair = httpx.BasicAuth(user, secret)
-                return {"Authorization": pair._auth_header}
-            if client.authorization is not None:
-                kind, credentials, file = client.authorization
-                secret = Path(file).read_text().strip() if file else credentials
-                return {"Authorization": f"{kind} {secret}"}
+            if (basic := client.basic_auth) is not None:
+                secret = _secret(basic.password_file, basic.password)
+                return {"Authorization": httpx.BasicAuth(basic.username, secret)._auth_header}
+            if client.bearer_token or client.bearer_token_file:
+                secret = _secret(client.bearer_token_file, client.bearer_token)
+                return {"Authorization": f"Bearer {secret}"}
+            if (given := client.authorization) is not None:
+                secret = _secret(given.credentials_file, given.credentials)
+                return {"Authorization": f"{given.type} {secret}"}
         except OSError as problem:
             raise FetchProblem(f"credentials: {problem}") from problem
         return {}
+
+
+def _secret(file: str, text: str) -> str:
+    return Path(file).read_text().strip() if file else text
 
 
 async def _body(answer: httpx.Response, most: int) -> bytes:
@@ -112,12 +116,13 @@ async def _body(answer: httpx.Response, most: int) -> bytes:
 
 
 def _tls(client: Client) -> ssl.SSLContext | bool:
-    if not (client.ca_file or client.cert_file or client.insecure_skip_verify):
+    tls = client.tls_config
+    if not (tls.ca_file or tls.cert_file or tls.insecure_skip_verify):
         return True
-    context = ssl.create_default_context(cafile=client.ca_file or None)
-    if client.insecure_skip_verify:
+    context = ssl.create_default_context(cafile=tls.ca_file or None)
+    if tls.insecure_skip_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    if client.cert_file:
-        context.load_cert_chain(client.cert_file, client.key_file or None)
+    if tls.cert_file:
+        context.load_cert_chain(tls.cert_file, tls.key_file or None)
     return context

@@ -57,7 +57,7 @@ class ScrapeLoop:
         """The current state of the target."""
         target = self.target
         return TargetView(
-            pool=target.job.name,
+            pool=target.job.job_name,
             discovered=dict(target.discovered),
             labels=dict(sorted(target.labels.items())),
             url=target.url,
@@ -100,7 +100,7 @@ class ScrapeLoop:
         try:
             found = await self._fetched()
             size = len(found.body)
-            kind = content_type_of(found.content_type, self.target.job.fallback_protocol)
+            kind = content_type_of(found.content_type, self.target.job.fallback_scrape_protocol)
             duration = time.perf_counter() - began
             await self._in_thread(self._store_success, found.body, kind, at_ms, duration)
             error = ""
@@ -110,7 +110,8 @@ class ScrapeLoop:
             counts = (0, 0)
             if isinstance(problem, RefusedScrape):
                 counts = (problem.exposed, problem.retained)
-            await self._in_thread(self._store_failure, at_ms, duration, size, counts)
+            failure = self._maker.failure
+            await self._in_thread(lambda: self._append(failure(at_ms, duration, size, counts)))
         if error and self._health != "down":
             log.warning("scrape of %s failed: %s", self.target.url, error)
         self._health = "down" if error else "up"
@@ -124,7 +125,7 @@ class ScrapeLoop:
             "Accept": self._accept,
             "X-Prometheus-Scrape-Timeout-Seconds": f"{timeout:g}",
         }
-        most = self.target.job.limits.body_bytes
+        most = self.target.job.body_size_limit
         return await self._fetcher.get(self.target.url, timeout, headers, most_bytes=most)
 
     async def end(self) -> None:
@@ -142,17 +143,11 @@ class ScrapeLoop:
         await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
     def _store_success(self, body: bytes, kind: str, at_ms: int, duration: float) -> None:
-        answer = self._maker.read(body, kind, at_ms)
-        self._append(self._maker.success(answer, at_ms, duration, len(body)))
+        self._append(self._maker.success(body, kind, at_ms, duration))
         metadata = self._maker.metadata
         if metadata and metadata != self._cached_metadata:
             self._store.set_metadata(metadata)
             self._cached_metadata = metadata
-
-    def _store_failure(
-        self, at_ms: int, duration: float, size: int, counts: tuple[int, int]
-    ) -> None:
-        self._append(self._maker.failure(at_ms, duration, size, counts))
 
     def _append(self, batch: Batch) -> None:
         self._store.append(batch)

@@ -1,15 +1,22 @@
-"""Scrape configurations, and the targets that result from them."""
+"""Scrape configurations, and the targets that result from them.
+
+The fields of a job have the names and the defaults of Prometheus's configuration file.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Annotated
 from urllib.parse import urlencode
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from novaql import InputError
 from novaql.inputs import (
-    AS_EXPOSED,
     USUAL_LIMITS,
     ExposedOptions,
     LabelLimits,
@@ -22,104 +29,170 @@ from novaql.rules import file_duration_ms
 Labels = Mapping[str, str]
 _ADDRESS, _SCHEME, _PATH, _PARAMETER = "__address__", "__scheme__", "__metrics_path__", "__param_"
 _INTERVAL, _TIMEOUT = "__scrape_interval__", "__scrape_timeout__"
+_SIZES = {"": 1, "B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50}
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGTPE]?)i?B?")
+PROTOCOLS = (
+    "OpenMetricsText1.0.0",
+    "OpenMetricsText0.0.1",
+    "PrometheusText1.0.0",
+    "PrometheusText0.0.4",
+)
+_NATIVE = "PrometheusProto"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits of one scrape, and of the targets of a job; 0: no limit.
-
-    samples      samples after relabelling
-    targets      targets of the job
-    labels       labels of a series
-    name_bytes   size of a label name
-    value_bytes  size of a label value
-    body_bytes   size of the decompressed answer
-    """
-
-    samples: int = 0
-    targets: int = 0
-    labels: int = 0
-    name_bytes: int = 0
-    value_bytes: int = 0
-    body_bytes: int = 0
+def _placed(file: str, info: ValidationInfo) -> str:
+    """The path of a file that is relative to the folder of the configuration, the context."""
+    return os.path.join(info.context or "", file) if file else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
-    """Settings of the HTTP client for targets and discovery servers.
+def _octets(text: object) -> int:
+    found = _SIZE.findall(str(text))
+    return int(sum(float(number) * _SIZES.get(unit, 1 << 60) for number, unit in found))
 
-    authorization  type, credentials, and file of the credentials, read before each request
-    basic          user, password, and file of the password, read before each request
-    """
 
-    basic: tuple[str, str, str] | None = None
-    authorization: tuple[str, str, str] | None = None
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
-    server_name: str = ""
+def _rule(item: object) -> object:
+    """The fields of a rule, whose action may have capital letters."""
+    if not isinstance(item, Mapping):
+        return item
+    texts = ("separator", "regex", "target_label", "replacement")
+    action = str(item.get("action", "replace")).lower()
+    return {**item, **{name: str(item[name]) for name in texts if name in item}, "action": action}
+
+
+Text = Annotated[str, BeforeValidator(str)]
+File = Annotated[Text, AfterValidator(_placed)]
+Seconds = Annotated[float, BeforeValidator(lambda text: file_duration_ms(str(text)) / 1000)]
+Octets = Annotated[int, BeforeValidator(_octets)]
+Rule = Annotated[RelabelRule, BeforeValidator(_rule)]
+
+
+class _Section(BaseModel):
+    """A section of the file, after `novaql check config`. It ignores other fields."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class BasicAuth(_Section):
+    """password_file: read before each request"""
+
+    username: Text = ""
+    password: Text = ""
+    password_file: File = ""
+
+
+class Authorization(_Section):
+    """credentials_file: read before each request"""
+
+    type: Text = "Bearer"
+    credentials: Text = ""
+    credentials_file: File = ""
+
+
+class Tls(_Section):
+    """Files of certificates and of the key."""
+
+    ca_file: File = ""
+    cert_file: File = ""
+    key_file: File = ""
     insecure_skip_verify: bool = False
+
+
+class HttpHeader(_Section):
+    """Values of a header."""
+
+    values: tuple[Text, ...] = ()
+    secrets: tuple[Text, ...] = ()
+
+
+class Client(_Section):
+    """Settings of the HTTP client for targets and discovery servers."""
+
+    basic_auth: BasicAuth | None = None
+    authorization: Authorization | None = None
+    bearer_token: Text = ""
+    bearer_token_file: File = ""
+    tls_config: Tls = Tls()
     follow_redirects: bool = True
-    headers: tuple[tuple[str, str], ...] = ()
+    http_headers: dict[Text, HttpHeader] = Field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class FileDiscovery:
+class TargetGroup(_Section):
+    """Addresses with common labels."""
+
+    targets: tuple[Text, ...] = ()
+    labels: dict[Text, Text] = Field(default_factory=dict)
+
+
+class FileDiscovery(_Section):
     """Discovery from files (glob patterns) with target groups, in JSON or YAML."""
 
-    files: tuple[str, ...]
-    refresh_s: float = 300.0
+    files: tuple[File, ...]
+    refresh_interval: Seconds = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class HttpDiscovery:
+class HttpDiscovery(Client):
     """Discovery from a server that answers with target groups, in JSON."""
 
-    url: str
-    refresh_s: float = 60.0
-    client: Client = Client()
+    url: Text
+    refresh_interval: Seconds = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class TargetGroup:
-    """Addresses with common labels. source: identifies the group in its discovery"""
+class ScrapeJob(Client):
+    """One item of `scrape_configs`. 0: no limit
 
-    source: str
-    targets: tuple[str, ...]
-    labels: Labels = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class ScrapeJob:
-    """One item of `scrape_configs`.
-
-    protocols  names in order of preference
-    made       limits of labels that relabelling creates
+    made  limits of labels that relabelling creates
+    text  the item as YAML, without secrets
     """
 
-    name: str
-    interval_s: float = 60.0
-    timeout_s: float = 10.0
-    path: str = "/metrics"
-    scheme: str = "http"
-    params: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    job_name: Text
+    scrape_interval: Seconds = 60.0
+    scrape_timeout: Seconds | None = None
+    metrics_path: Text = "/metrics"
+    scheme: Text = "http"
+    params: dict[Text, tuple[Text, ...]] = Field(default_factory=dict)
     honor_labels: bool = False
     honor_timestamps: bool = True
     track_timestamps_staleness: bool = False
-    compression: bool = True
-    extra_metrics: bool = False
-    protocols: tuple[str, ...] = ()
-    fallback_protocol: str = ""
-    limits: Limits = Limits()
-    client: Client = Client()
-    exposed: ExposedOptions = AS_EXPOSED
-    relabel: tuple[RelabelRule, ...] = ()
-    metric_relabel: tuple[RelabelRule, ...] = ()
+    enable_compression: bool = True
+    extra_scrape_metrics: bool = False
+    scrape_protocols: tuple[Text, ...] = ()
+    fallback_scrape_protocol: Text = ""
+    scrape_native_histograms: bool = False
+    scrape_classic_histograms: bool = False
+    always_scrape_classic_histograms: bool = False
+    convert_classic_histograms_to_nhcb: bool = False
+    sample_limit: int = 0
+    target_limit: int = 0
+    label_limit: int = 0
+    label_name_length_limit: int = 0
+    label_value_length_limit: int = 0
+    body_size_limit: Octets = 0
+    relabel_configs: tuple[Rule, ...] = ()
+    metric_relabel_configs: tuple[Rule, ...] = ()
+    static_configs: tuple[TargetGroup, ...] = ()
+    file_sd_configs: tuple[FileDiscovery, ...] = ()
+    http_sd_configs: tuple[HttpDiscovery, ...] = ()
     made: LabelLimits = USUAL_LIMITS
-    static: tuple[TargetGroup, ...] = ()
-    files: tuple[FileDiscovery, ...] = ()
-    http: tuple[HttpDiscovery, ...] = ()
     text: str = ""
+
+    @property
+    def timeout_s(self) -> float:
+        timeout = self.scrape_timeout
+        return min(10.0, self.scrape_interval) if timeout is None else timeout
+
+    @property
+    def _native(self) -> bool:
+        return self.scrape_native_histograms or _NATIVE in self.scrape_protocols
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """Names of protocols in order of preference."""
+        return self.scrape_protocols or ((_NATIVE, *PROTOCOLS) if self._native else PROTOCOLS)
+
+    @property
+    def exposed(self) -> ExposedOptions:
+        classic = self.always_scrape_classic_histograms or self.scrape_classic_histograms
+        return ExposedOptions(self._native, classic, self.convert_classic_histograms_to_nhcb)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,20 +233,20 @@ def discovered_labels(job: ScrapeJob, group: TargetGroup, address: str) -> dict[
     labels = {
         _ADDRESS: address,
         _SCHEME: job.scheme,
-        _PATH: job.path,
-        _INTERVAL: format_duration(round(job.interval_s * 1000)),
+        _PATH: job.metrics_path,
+        _INTERVAL: format_duration(round(job.scrape_interval * 1000)),
         _TIMEOUT: format_duration(round(job.timeout_s * 1000)),
-        "job": job.name,
+        "job": job.job_name,
     }
     # Parameters of the job override labels of the group with the same names.
-    first = {f"{_PARAMETER}{name}": values[0] for name, values in job.params if values}
+    first = {f"{_PARAMETER}{name}": values[0] for name, values in job.params.items() if values}
     return {**labels, **group.labels, **first, _ADDRESS: address}
 
 
 def target_of(job: ScrapeJob, discovered: Labels) -> ScrapeTarget | None:
     """Relabel discovered labels to a target; None: relabelling drops it. Raises `NoTarget`."""
     try:
-        labels = relabelled(discovered, job.relabel, job.made)
+        labels = relabelled(discovered, job.relabel_configs, job.made)
     except InputError as problem:
         raise NoTarget(str(problem)) from problem
     if labels is None:
@@ -206,7 +279,7 @@ def _seconds(text: str, what: str) -> float:
 
 
 def _url(job: ScrapeJob, labels: Labels) -> str:
-    parameters: dict[str, Sequence[str]] = dict(job.params)
+    parameters: dict[str, Sequence[str]] = {**job.params}
     for name, value in labels.items():
         if name.startswith(_PARAMETER):
             key = name.removeprefix(_PARAMETER)

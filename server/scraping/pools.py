@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from novaql import ArgumentError
 from novaql.inputs import USUAL_LIMITS, LabelLimits
 from novaql.rules import FileProblems
 from novaql.server.scraping.config import read_scrape_jobs
-from novaql.server.scraping.discovery import query_server, watch_files
+from novaql.server.scraping.discovery import file_state, query_server, watch_files
 from novaql.server.scraping.fetch import Fetcher
 from novaql.server.scraping.loop import ScrapeLoop
 from novaql.server.scraping.model import (
@@ -72,7 +72,6 @@ class _Pool:
 
     limit    limit for the targets of all jobs of the tenant
     dropped  targets that relabelling dropped, and targets beyond the limit
-    refused  number of targets beyond the limit
     """
 
     def __init__(
@@ -80,11 +79,10 @@ class _Pool:
     ) -> None:
         self.job = job
         self.dropped: list[DroppedTarget] = []
-        self.refused = 0
         self._limit = limit
         self._store = store
         self._threads = threads
-        self._fetcher = Fetcher(job.client, compression=job.compression)
+        self._fetcher = Fetcher(job, compression=job.enable_compression)
         self._groups: dict[object, Sequence[TargetGroup]] = {}
         self._loops: dict[str, tuple[ScrapeLoop, asyncio.Task[None]]] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}
@@ -92,17 +90,14 @@ class _Pool:
 
     def start(self) -> None:
         job = self.job
-        self._take("static", job.static)
-        for number, files in enumerate(job.files):
-            self._watch(watch_files(files, self._taker(("files", number))))
-        for number, server in enumerate(job.http):
-            self._watch(query_server(server, self._taker(("http", number))))
+        self._take("static", job.static_configs)
+        for number, files in enumerate(job.file_sd_configs):
+            self._watch(watch_files(files, partial(self._take, ("files", number))))
+        for number, server in enumerate(job.http_sd_configs):
+            self._watch(query_server(server, partial(self._take, ("http", number))))
 
     def _watch(self, work: Coroutine[Any, Any, None]) -> None:
         self._watching.append(asyncio.create_task(work))
-
-    def _taker(self, key: object) -> Callable[[list[TargetGroup]], None]:
-        return lambda groups: self._take(key, groups)
 
     def _take(self, key: object, groups: Sequence[TargetGroup]) -> None:
         """Receive the groups of one discovery: start loops for new targets, end those of removed
@@ -116,31 +111,30 @@ class _Pool:
                 try:
                     target = target_of(self.job, discovered)
                 except NoTarget as problem:
-                    log.warning("job %s: target %s: %s", self.job.name, address, problem)
+                    log.warning("job %s: target %s: %s", self.job.job_name, address, problem)
                     continue
                 if target is None:
-                    self.dropped.append(DroppedTarget(self.job.name, discovered))
+                    self.dropped.append(DroppedTarget(self.job.job_name, discovered))
                 else:
                     wanted.setdefault(target.key, target)
-        for key_ in [key_ for key_ in self._loops if key_ not in wanted]:
-            self._end(key_)
-        self.refused = 0
-        for key_, target in wanted.items():
-            if key_ in self._loops:
+        for gone in self._loops.keys() - wanted.keys():
+            self._end(gone)
+        refused = []
+        for name, target in wanted.items():
+            if name in self._loops:
                 continue
             if self._limit.take():
-                self._begin(key_, target)
+                self._begin(name, target)
             else:
-                self.refused += 1
-                if self.refused <= SHOWN_REFUSED:
-                    self.dropped.append(DroppedTarget(self.job.name, target.discovered))
-        if self.refused:
+                refused.append(DroppedTarget(self.job.job_name, target.discovered))
+        self.dropped += refused[:SHOWN_REFUSED]
+        if refused:
             log.warning(
                 "job %s: %d targets are not scraped: the tenant may have %d "
                 "(max_scrape_targets = %d)",
-                *(self.job.name, self.refused, self._limit.most, self._limit.most),
+                *(self.job.job_name, len(refused), self._limit.most, self._limit.most),
             )
-        limit = self.job.limits.targets
+        limit = self.job.target_limit
         over = 0 < limit < len(wanted)
         for loop, _ in self._loops.values():
             loop.problem = (
@@ -211,7 +205,7 @@ class ScrapeManager:
         self._look_every_s = look_every_s
         self._made = made
         self._config = config
-        self._seen = _stamp(config)
+        self._seen = file_state(config)
         self._store = store
         self._jobs = list(jobs)
         self._limit = TargetLimit(most_targets)
@@ -254,7 +248,7 @@ class ScrapeManager:
         return ScrapeReport(
             tuple(view for pool in pools for view in pool.views()),
             tuple(target for pool in pools for target in pool.dropped),
-            tuple(PoolView(job.name, job.text, job.relabel) for job in self._jobs),
+            tuple(PoolView(job.job_name, job.text, job.relabel_configs) for job in self._jobs),
         )
 
     async def _run(self, ready: threading.Event) -> None:
@@ -272,7 +266,7 @@ class ScrapeManager:
         """Check the file for changes at each interval. Never returns."""
         while True:
             await asyncio.sleep(self._look_every_s)
-            now = await asyncio.to_thread(_stamp, self._config)
+            now = await asyncio.to_thread(file_state, self._config)
             if now in (None, self._seen):
                 continue
             self._seen = now
@@ -285,32 +279,15 @@ class ScrapeManager:
             await self._replace(jobs)
 
     async def _replace(self, jobs: Sequence[ScrapeJob]) -> None:
-        jobs = [replace(job, made=self._made) for job in jobs]
-        running = {pool.job.name: pool for pool in self._pools}
-        unchanged = [running[job.name] for job in jobs if _is_same(running.get(job.name), job)]
-        by_name = {pool.job.name: pool for pool in unchanged}
-        gone = [pool for pool in self._pools if pool not in unchanged]
+        jobs = [job.model_copy(update={"made": self._made}) for job in jobs]
+        before = self._pools
         pools = [
-            by_name[job.name]
-            if job.name in by_name
-            else _Pool(job, self._store, self._threads, self._limit)
+            next((pool for pool in before if pool.job == job), None)
+            or _Pool(job, self._store, self._threads, self._limit)
             for job in jobs
         ]
-        self._jobs, self._pools = list(jobs), pools
-        await asyncio.gather(*(pool.stop() for pool in gone))
+        self._jobs, self._pools = jobs, pools
+        await asyncio.gather(*(pool.stop() for pool in before if pool not in pools))
         for pool in pools:
-            if pool not in unchanged:
+            if pool not in before:
                 pool.start()
-
-
-def _stamp(file: Path) -> tuple[int, int, int] | None:
-    """A value that changes with the file; None: the file does not exist."""
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
-
-
-def _is_same(pool: _Pool | None, job: ScrapeJob) -> bool:
-    return pool is not None and pool.job == job

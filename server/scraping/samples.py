@@ -9,7 +9,7 @@ import numpy as np
 
 from novaql import InputError
 from novaql.inputs import TargetReader, concat_batches, relabelled
-from novaql.server.scraping.model import Limits, ScrapeTarget
+from novaql.server.scraping.model import ScrapeJob, ScrapeTarget
 from novaql.tsdb import (
     METRIC_NAME,
     STALE,
@@ -45,19 +45,6 @@ class RefusedScrape(ValueError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answer:
-    """Samples of an answer after relabelling.
-
-    exposed, retained  samples before and after relabelling. If relabelling makes series equal, the
-                       batch has only one of them
-    """
-
-    batch: Batch
-    exposed: int
-    retained: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Mapped:
     """The result of relabelling a table of series.
 
@@ -85,11 +72,12 @@ class SampleMaker:
         self._alive = self._next_alive = SeriesTable.unlabelled(0)
         # A cache for the last table of the reader, which returns equal series as the same object.
         self._mapped: _Mapped | None = None
-        names = (*REPORTED, *(EXTRA if target.job.extra_metrics else ()))
+        names = (*REPORTED, *(EXTRA if target.job.extra_scrape_metrics else ()))
         self._report = SeriesTable.from_dicts([{METRIC_NAME: n, **target.labels} for n in names])
 
-    def read(self, body: bytes, content_type: str, at_ms: int) -> Answer:
-        """Parse and relabel the samples of an answer.
+    def success(self, body: bytes, content_type: str, at_ms: int, duration_s: float) -> Batch:
+        """Parse and relabel the samples of an answer; return a batch with them, staleness markers
+        for ended series, and the report. The caller calls `stored` after it has stored the batch.
 
         Raises `InputError` for an invalid answer, and `RefusedScrape`.
         """
@@ -100,26 +88,21 @@ class SampleMaker:
         exposed = len(batch)
         mapped = self._relabelled(batch.series)
         retained = exposed
-        if job.metric_relabel:
+        if job.metric_relabel_configs:
             retained = int(mapped.retained[batch.series_index].sum())
             if batch.native is not None:
                 retained += int(mapped.retained[batch.native.series_index].sum())
-        if 0 < job.limits.samples < retained:
+        if 0 < job.sample_limit < retained:
             raise RefusedScrape("sample limit exceeded", exposed, retained)
         self.metadata = metadata
-        return Answer(_moved(batch, mapped.table, mapped.row_of), exposed, retained)
-
-    def success(self, answer: Answer, at_ms: int, duration_s: float, size: int) -> Batch:
-        """A batch with samples, staleness markers for ended series, and the report. The caller
-        calls `stored` after it has stored the batch."""
-        batch = answer.batch
-        tracked = self.target.job.track_timestamps_staleness
+        batch = _moved(batch, mapped.table, mapped.row_of)
+        tracked = job.track_timestamps_staleness
         now_alive = batch.series if tracked else _seen_at(batch, batch.series, at_ms)
         gone = _missing_series(self._alive, now_alive)
         added = _missing_series(now_alive, self._alive)
         self._next_alive = now_alive
-        report = [1.0, duration_s, answer.exposed, answer.retained, len(added)]
-        return self._with_report(batch, gone, at_ms, report, size)
+        report = [1.0, duration_s, exposed, retained, len(added)]
+        return self._with_report(batch, gone, at_ms, report, len(body))
 
     def failure(
         self, at_ms: int, duration_s: float, size: int = 0, counts: tuple[int, int] = (0, 0)
@@ -129,7 +112,7 @@ class SampleMaker:
         counts  `exposed` and `retained` of a rejected answer
         """
         gone, self._next_alive = self._alive, SeriesTable.unlabelled(0)
-        return self._with_report(_nothing(), gone, at_ms, [0.0, duration_s, *counts, 0], size)
+        return self._with_report(None, gone, at_ms, [0.0, duration_s, *counts, 0], size)
 
     def end(self, at_ms: int) -> Batch:
         """A batch with staleness markers for all series, including those of the report, after the
@@ -142,13 +125,13 @@ class SampleMaker:
         self._alive = self._next_alive
 
     def _with_report(
-        self, batch: Batch, gone: SeriesTable, at_ms: int, report: list[float], size: int
+        self, batch: Batch | None, gone: SeriesTable, at_ms: int, report: list[float], size: int
     ) -> Batch:
-        if self.target.job.extra_metrics:
-            report = [*report, self.target.timeout_s, self.target.job.limits.samples, size]
+        if self.target.job.extra_scrape_metrics:
+            report = [*report, self.target.timeout_s, self.target.job.sample_limit, size]
         rows = np.arange(len(report), dtype=np.int64)
         times = np.full(len(report), at_ms, np.int64)
-        parts = [batch] if len(batch) else []
+        parts = [batch] if batch else []
         parts.append(Batch(self._report, rows, times, np.array(report, np.float64)))
         if len(gone):
             parts.append(_markers(gone, at_ms))
@@ -160,17 +143,18 @@ class SampleMaker:
         job = self.target.job
         table = with_target_labels(series, self.target.labels, honor=job.honor_labels)
         rows = np.arange(len(series), dtype=np.int64)
-        if job.metric_relabel:
+        if job.metric_relabel_configs:
             retained: list[dict[str, str]] = []
             for row, labels in enumerate(table.dicts()):
-                found = relabelled(labels, job.metric_relabel, job.made)
+                found = relabelled(labels, job.metric_relabel_configs, job.made)
                 rows[row] = len(retained) if found else -1
                 if found:
                     retained.append(found)
             table = SeriesTable.from_dicts(retained)
         there = rows >= 0
-        _need_names(table)
-        check_limits(table, job.limits)
+        if len(table) and not table.column(METRIC_NAME).codes.all():
+            raise InputError("metric name is missing from metric after relabelling")
+        check_limits(table, job)
         _, first = np.unique(table.keys(), return_index=True)
         if len(first) < len(table):  # the first of several equal series remains
             is_first = np.zeros(len(table), np.bool_)
@@ -197,8 +181,7 @@ def with_target_labels(
             continue
         there = own.codes != 0
         if honor:
-            given = LabelColumn.encode(mine if mine else text for mine in own.texts())
-            columns[label] = given
+            columns[label] = LabelColumn.encode(mine or text for mine in own.texts())
             continue
         exported = f"exported_{label}"
         while exported in columns and (columns[exported].codes[there] != 0).any():
@@ -208,43 +191,39 @@ def with_target_labels(
     return SeriesTable.from_columns(len(series), columns)
 
 
-def check_limits(table: SeriesTable, limits: Limits) -> None:
+def check_limits(table: SeriesTable, job: ScrapeJob) -> None:
     """Raise `RefusedScrape` if the number or size of the labels of a series exceeds a limit."""
-    if limits.labels:
+    if job.label_limit:
         counts = np.zeros(len(table), np.int64)
         for column in table.columns.values():
             counts += column.codes != 0
-        if (counts > limits.labels).any():
-            row = int(np.argmax(counts > limits.labels))
+        if (counts > job.label_limit).any():
+            row = int(np.argmax(counts > job.label_limit))
             name = table.labels(row).get(METRIC_NAME, "")
             raise RefusedScrape(
                 f"label_limit exceeded (metric: {name:.50}, number of labels: {counts[row]}, "
-                f"limit: {limits.labels})"
+                f"limit: {job.label_limit})"
             )
     for name, column in table.columns.items():
         used = np.unique(column.codes)
         size = len(name.encode())
-        if 0 < limits.name_bytes < size and used.any():
+        if 0 < job.label_name_length_limit < size and used.any():
             raise RefusedScrape(
                 f"label_name_length_limit exceeded (label name: {name:.50}, length: {size}, "
-                f"limit: {limits.name_bytes})"
+                f"limit: {job.label_name_length_limit})"
             )
-        if limits.value_bytes:
+        if job.label_value_length_limit:
             longest = max((column.values[code] for code in used.tolist()), key=_size, default="")
-            if _size(longest) > limits.value_bytes:
+            if _size(longest) > job.label_value_length_limit:
                 raise RefusedScrape(
                     f"label_value_length_limit exceeded (label name: {name:.50}, "
-                    f"value: {longest:.50}, length: {_size(longest)}, limit: {limits.value_bytes})"
+                    f"value: {longest:.50}, length: {_size(longest)}, "
+                    f"limit: {job.label_value_length_limit})"
                 )
 
 
 def _size(text: str) -> int:
     return len(text.encode())
-
-
-def _need_names(table: SeriesTable) -> None:
-    if len(table) and not (table.column(METRIC_NAME).codes != 0).all():
-        raise InputError("metric name is missing from metric after relabelling")
 
 
 def _moved(batch: Batch, table: SeriesTable, row_of: Ints) -> Batch:
@@ -304,8 +283,3 @@ def _at_once(batch: Batch, at_ms: int) -> Batch:
 def _markers(series: SeriesTable, at_ms: int) -> Batch:
     rows = np.arange(len(series), dtype=np.int64)
     return Batch(series, rows, np.full(len(rows), at_ms, np.int64), np.full(len(rows), STALE))
-
-
-def _nothing() -> Batch:
-    none = np.zeros(0, np.int64)
-    return Batch(SeriesTable.unlabelled(0), none, none, np.zeros(0))

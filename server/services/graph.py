@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+import numpy as np
+
 
 class Direction(StrEnum):
     """Upstream services are the dependencies of a service; downstream services depend on it."""
@@ -142,47 +144,16 @@ def cycles(edges: Iterable[Edge]) -> tuple[tuple[str, ...], ...]:
     """The groups of services in dependency cycles, each sorted by name.
 
     A group is a strongly connected component of more than one node, or one node with an edge to
-    itself. The search is Tarjan's algorithm without recursion.
+    itself.
     """
-    links = _links(edges, forward=True)
-    number: dict[str, int] = {}
-    low: dict[str, int] = {}
-    stack: list[str] = []
-    on_stack: set[str] = set()
-    found: list[tuple[str, ...]] = []
-    for root in sorted(links):
-        if root in number:
-            continue
-        path = [(root, iter(links.get(root, ())))]
-        number[root] = low[root] = len(number)
-        stack.append(root)
-        on_stack.add(root)
-        while path:
-            here, rest = path[-1]
-            there = next(rest, None)
-            if there is None:
-                path.pop()
-                if path:
-                    low[path[-1][0]] = min(low[path[-1][0]], low[here])
-                if low[here] == number[here]:
-                    group = _pop_group(stack, on_stack, here)
-                    if len(group) > 1 or here in links.get(here, ()):
-                        found.append(tuple(sorted(group)))
-            elif there not in number:
-                number[there] = low[there] = len(number)
-                stack.append(there)
-                on_stack.add(there)
-                path.append((there, iter(links.get(there, ()))))
-            elif there in on_stack:
-                low[here] = min(low[here], number[there])
-    return tuple(sorted(found))
-
-
-def _pop_group(stack: list[str], on_stack: set[str], last: str) -> list[str]:
-    group: list[str] = []
-    while True:
-        name = stack.pop()
-        on_stack.discard(name)
-        group.append(name)
-        if name == last:
-            return group
+    pairs = [(edge.source, edge.target) for edge in edges]
+    names = sorted({name for pair in pairs for name in pair})
+    number = {name: index for index, name in enumerate(names)}
+    reached = np.zeros((len(names), len(names)), np.float32)
+    for source, target in pairs:
+        reached[number[source], number[target]] = 1
+    for _ in range(len(names).bit_length()):  # by at most 2, 4, 8 … edges
+        reached = np.minimum(reached + reached @ reached, 1)
+    mutual = reached * reached.T > 0
+    groups = {tuple(np.flatnonzero(row).tolist()) for row in mutual if row.any()}
+    return tuple(tuple(names[index] for index in group) for group in sorted(groups))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 from fastapi import Depends, Query, Request, Response
@@ -11,7 +10,6 @@ from sqlalchemy import select
 from novaql import NovaqlError
 from novaql.server.catalog.lookup import service_named
 from novaql.server.catalog.tables import Service
-from novaql.server.http.checks import checked
 from novaql.server.http.dependencies import (
     OPERATOR,
     READ_ONLY,
@@ -22,6 +20,8 @@ from novaql.server.http.dependencies import (
     Server,
     UnitOfWork,
 )
+from novaql.server.http.pagination import Key, equal_to
+from novaql.server.http.preparing import checked
 from novaql.server.http.routing import api_router, audited, cached
 from novaql.server.incidents.recent import count_open, recent_of
 from novaql.server.query.measure import Meter
@@ -35,9 +35,7 @@ from novaql.server.services.schema import (
     GraphOut,
     GraphQuery,
     HealthOut,
-    HealthSlo,
     NodeOut,
-    ReadingOut,
     RecentIncident,
     RegisterService,
     ServiceDetailOut,
@@ -46,11 +44,12 @@ from novaql.server.services.schema import (
     ServiceQuery,
     ServicesOut,
 )
-from novaql.server.services.signals import Reading, overall
+from novaql.server.services.signals import overall
 from novaql.server.slo.posture import postures
 from novaql.server.slo.service import archive
 
 router = api_router("/v1/services", "services")
+KEYS = (Key(Service.name),)
 
 
 async def checked_registration(request: Request, body: RegisterService) -> None:
@@ -69,9 +68,8 @@ def list_services(
     unit: UnitOfWork, pages: Pages, query: Annotated[ServiceQuery, Query()]
 ) -> ServicesOut:
     """The services of the catalog, by name."""
-    page = catalog.find(unit, pages, query)
-    shown = [catalog.shown(service) for service in page.rows]
-    return ServicesOut(data=shown, next_cursor=page.next_cursor)
+    found = select(Service).where(*equal_to(Service, query, "owner", "tier"))
+    return ServicesOut.of(pages.page(unit, found, KEYS, query), catalog.shown)
 
 
 @router.post("", status_code=201, dependencies=[OPERATOR, Depends(checked_registration)])
@@ -94,7 +92,7 @@ def get_service(
         **dict(catalog.shown(service)),
         open_incidents=count_open(unit, service.name),
         recent_incidents=[
-            RecentIncident.of(incident)
+            RecentIncident.model_validate(incident)
             for incident in recent_of(unit, service.name, query.incidents)
         ],
     )
@@ -145,13 +143,11 @@ def get_service_health(unit: UnitOfWork, name: ResourceId, server: Server) -> He
     meter = Meter(server, unit.now())
     signals = readings(service, meter)
     slos = [
-        HealthSlo.model_validate(
-            {
-                "name": p.slo.name,
-                "status": p.status,
-                "remaining": None if p.budget is None else p.budget.remaining,
-            }
-        )
+        {
+            "name": p.slo.name,
+            "status": p.status,
+            "remaining": None if p.budget is None else p.budget.remaining,
+        }
         for p in postures(unit, meter, service.name)
     ]
     return HealthOut.model_validate(
@@ -159,7 +155,7 @@ def get_service_health(unit: UnitOfWork, name: ResourceId, server: Server) -> He
             "service": service.name,
             "at": meter.at,
             "status": overall(signals),
-            "signals": {name: _shown(reading) for name, reading in signals.items()},
+            "signals": signals,
             "slos": slos,
             "warnings": meter.warnings,
         }
@@ -191,33 +187,8 @@ def get_service_dependencies(
     return GraphOut(
         service=here.name,
         nodes=[NodeOut(name=name, kind=kind.value) for name, kind in found.nodes.items()],
-        edges=[
-            EdgeOut.model_validate(
-                {
-                    "from": edge.source,
-                    "to": edge.target,
-                    "source": edge.origin,
-                    "last_seen": edge.last_seen,
-                }
-            )
-            for edge in found.edges
-        ],
+        edges=[EdgeOut.model_validate(edge) for edge in found.edges],
         cycles=[list(cycle) for cycle in found.cycles],
         truncated=found.truncated,
         warnings=warnings,
-    )
-
-
-def _shown(reading: Reading) -> ReadingOut:
-    value: float | str | None = reading.value
-    if reading.value is not None and math.isinf(reading.value):
-        value = "+Inf" if reading.value > 0 else "-Inf"
-    return ReadingOut.model_validate(
-        {
-            "value": value,
-            "unit": reading.unit,
-            "status": reading.status,
-            "baseline": reading.baseline,
-            "reason": reading.reason,
-        }
     )

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
-from novaql.server.catalog.tables import Service
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import Body, Listed, Name, PathName, ResponseModel, Timestamp
-from novaql.server.incidents.tables import Incident
+from novaql.server.http.shapes import (
+    Body,
+    Listed,
+    Name,
+    PathName,
+    ResponseModel,
+    Timestamp,
+    example,
+)
 
 Expression = Annotated[str, Field(min_length=1, max_length=10_000)]
 Tier = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[a-z0-9_-]+$")]
@@ -66,17 +73,8 @@ class Signals(Body):
 class RegisterService(Body):
     """A service, with its owner."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "checkout",
-                    "owner": "payments",
-                    "tier": "tier1",
-                    "depends_on": ["ledger"],
-                }
-            ]
-        }
+    model_config = example(
+        {"name": "checkout", "owner": "payments", "tier": "tier1", "depends_on": ["ledger"]}
     )
 
     name: PathName
@@ -94,9 +92,7 @@ class RegisterService(Body):
 class ChangeService(Body):
     """Changes to a service, made from its `version`."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"version": 1, "owner": "checkout-team"}]}
-    )
+    model_config = example({"version": 1, "owner": "checkout-team"})
 
     version: int | None = Field(None, ge=1)
     owner: Name | None = None
@@ -149,12 +145,6 @@ class ServiceOut(ResponseModel):
     updated_at: Timestamp
     version: int
 
-    @classmethod
-    def of(cls, service: Service, signals: dict[str, SignalSettingsOut]) -> ServiceOut:
-        """The wire shape of a service."""
-        shown = {name: getattr(service, name) for name in cls.model_fields if name != "signals"}
-        return cls.model_validate({**shown, "signals": signals})
-
 
 class ServiceDetailQuery(Body):
     """Options for the details of a service."""
@@ -172,11 +162,6 @@ class RecentIncident(ResponseModel):
     created_at: Timestamp
     resolved_at: Timestamp | None
 
-    @classmethod
-    def of(cls, incident: Incident) -> RecentIncident:
-        """The wire shape of an incident in the catalog."""
-        return cls.model_validate({name: getattr(incident, name) for name in cls.model_fields})
-
 
 class ServiceDetailOut(ServiceOut):
     """A service, with the newest incidents that affect it."""
@@ -191,10 +176,14 @@ class ServicesOut(Listed[ServiceOut]):
     """A page of services."""
 
 
+def _finite_or_text(value: float | None) -> float | str | None:
+    return f"{value:+}".title() if value is not None and math.isinf(value) else value
+
+
 class ReadingOut(ResponseModel):
     """The current reading of a signal."""
 
-    value: float | Literal["+Inf", "-Inf"] | None
+    value: Annotated[float | Literal["+Inf", "-Inf"] | None, BeforeValidator(_finite_or_text)]
     unit: str
     status: Literal["no_data", "healthy", "degraded", "unhealthy"]
     baseline: float | None = Field(description="median of the day before")
@@ -242,9 +231,11 @@ class EdgeOut(ResponseModel):
 
     model_config = ConfigDict(serialize_by_alias=True)
 
-    source_: str = Field(alias="from")
-    target: str = Field(alias="to")
-    source: Literal["declared", "discovered", "declared+discovered"]
+    source_: str = Field(validation_alias="source", serialization_alias="from")
+    target: str = Field(serialization_alias="to")
+    source: Literal["declared", "discovered", "declared+discovered"] = Field(
+        validation_alias="origin"
+    )
     last_seen: Timestamp | None
 
 

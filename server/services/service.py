@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
-
-from sqlalchemy import select
 
 from novaql.language import ValueType, parse, type_of
 from novaql.server.catalog.lookup import service_named
@@ -13,54 +12,23 @@ from novaql.server.db.engine import flushed_or
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, Impossible
-from novaql.server.http.pages import Pager
-from novaql.server.http.pagination import Key, Page
-from novaql.server.ids import new_id
 from novaql.server.incidents.recent import open_of
 from novaql.server.services.schema import (
     ChangeService,
     RegisterService,
     ServiceOut,
-    ServiceQuery,
     Signals,
-    SignalSettingsOut,
 )
 from novaql.server.services.signals import configured
 
-KEYS = (Key(Service.name),)
 MOST_NAMED = 10
 """The most incidents that a rejection names."""
 
 
-def find(unit: Unit, pages: Pager, query: ServiceQuery) -> Page[Service]:
-    """A page of services, by name."""
-    statement = select(Service)
-    if query.owner is not None:
-        statement = statement.where(Service.owner == query.owner)
-    if query.tier is not None:
-        statement = statement.where(Service.tier == query.tier)
-    return pages.page(unit, statement, KEYS, query)
-
-
 def register(unit: Unit, body: RegisterService) -> Service:
     """Register a service. Raises `Conflict` `service_exists`, and errors of its expressions."""
-    signals = body.signals.settings()
     check_limit(unit, "max_services", Service)
-    now = unit.now()
-    service = Service(
-        id=new_id("svc"),
-        created_at=now,
-        updated_at=now,
-        version=1,
-        name=body.name,
-        owner=body.owner,
-        tier=body.tier,
-        description=body.description,
-        links=[link.model_dump() for link in body.links],
-        runbooks=body.runbooks,
-        depends_on=sorted(set(body.depends_on)),
-        signals=signals,
-    )
+    service = unit.new(Service, "svc", **_columns(body))
     taken = Conflict(f"there is a service named {body.name} already", code="service_exists")
     with flushed_or(unit.session, taken):
         unit.session.add(service)
@@ -76,18 +44,19 @@ def change(unit: Unit, name: str, body: ChangeService, seen: int | None) -> Serv
     service = service_named(unit, name, lock=True)
     unit.expect(service, body.version if seen is None else seen)
     before = snapshot(service)
-    for field in ("owner", "tier", "description", "runbooks"):
-        given = getattr(body, field)
-        if given is not None:
-            setattr(service, field, given)
-    if body.links is not None:
-        service.links = [link.model_dump() for link in body.links]
-    if body.depends_on is not None:
-        service.depends_on = sorted(set(body.depends_on))
-    if body.signals is not None:
-        service.signals = body.signals.settings()
+    for column, value in _columns(body).items():
+        setattr(service, column, value)
     unit.record(service, "service.update", before, snapshot)
     return service
+
+
+def _columns(body: RegisterService | ChangeService) -> dict[str, Any]:
+    columns = body.model_dump(exclude_none=True, exclude={"version"})
+    if body.depends_on is not None:
+        columns["depends_on"] = sorted(set(body.depends_on))
+    if body.signals is not None:
+        columns["signals"] = body.signals.settings()
+    return columns
 
 
 def remove(unit: Unit, name: str) -> Service:
@@ -109,16 +78,12 @@ def remove(unit: Unit, name: str) -> Service:
 
 def shown(service: Service) -> ServiceOut:
     """The wire shape of a service, with the default settings of its signals."""
-    signals = {
-        name: SignalSettingsOut(
-            expr=s.expression_for(service.name),
-            unit=s.unit,
-            degraded=s.degraded,
-            unhealthy=s.unhealthy,
-        )
-        for name, s in configured(service.signals).items()
+    columns = {name: getattr(service, name) for name in ServiceOut.model_fields}
+    columns["signals"] = {
+        name: replace(signal, expr=signal.expression_for(service.name))
+        for name, signal in configured(service.signals).items()
     }
-    return ServiceOut.of(service, signals)
+    return ServiceOut.model_validate(columns)
 
 
 def snapshot(service: Service) -> dict[str, Any]:

@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from novaql.server.alert_model.matcher_text import all_match
+from novaql.server.errors import invalid
+from novaql.server.http.shapes import Timestamp
 from novaql.tsdb import Matcher
 
 LONGEST = timedelta(days=366)
 SHORTEST = timedelta(seconds=1)
 MOST_REVISIONS = 100
 """The most revisions that a silence retains. Older ones are dropped."""
-
-
-class InvalidSilence(ValueError):
-    """The silence would mute everything, nothing, or last too long. The message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +25,11 @@ class Revision:
     """
 
     number: int
-    starts_at: datetime
-    ends_at: datetime | None
+    starts_at: Timestamp
+    ends_at: Timestamp | None
     reason: str
     created_by: str
-    made_at: datetime
+    made_at: Timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +55,19 @@ class Silence:
             return False
         return last.starts_at <= now and (last.ends_at is None or now < last.ends_at)
 
+    def is_current(self, now: datetime) -> bool:
+        """Whether the silence is in force at `now`, or will be."""
+        return self.is_active(now) or (self.lifted_at is None and self.current.starts_at > now)
+
+    def state(self, now: datetime) -> str:
+        """`pending`, `active` or `expired`."""
+        if self.is_active(now):
+            return "active"
+        return "pending" if self.is_current(now) else "expired"
+
     def mutes(self, labels: Mapping[str, str], now: datetime) -> bool:
         """Whether an alert with these labels is silenced at `now`."""
-        return self.is_active(now) and all(m.matches(labels.get(m.name, "")) for m in self.matchers)
+        return self.is_active(now) and all_match(self.matchers, labels)
 
     def revised(
         self, starts_at: datetime, ends_at: datetime | None, reason: str, by: str
@@ -75,29 +84,22 @@ class Silence:
 
 
 def checked_reason(reason: str) -> str:
-    """Return the reason without surrounding blanks. Raises `InvalidSilence` if it is empty."""
+    """Return the reason without surrounding blanks. Raises `InvalidRequest` if it is empty."""
     text = reason.strip()
     if not text:
-        raise InvalidSilence("a silence needs a reason that somebody else can understand")
+        raise invalid("/reason", "a silence needs a reason that somebody else can understand")
     return text
 
 
-def checked_duration(duration: timedelta) -> timedelta:
-    """Return the duration. Raises `InvalidSilence` unless it is between 1 second and 1 year."""
+def checked_duration(duration: timedelta, pointer: str = "/duration") -> timedelta:
+    """Return the duration. Raises `InvalidRequest` unless it is between 1 second and 1 year."""
     if not SHORTEST <= duration <= LONGEST:
-        raise InvalidSilence("a silence lasts from 1s to 366d")
+        raise invalid(pointer, "a silence lasts from 1s to 366d")
     return duration
 
 
 def checked_matchers(matchers: Sequence[Matcher]) -> tuple[Matcher, ...]:
-    """Return the matchers. Raises `InvalidSilence` if all match missing labels, so every alert."""
-    if not any(not m.matches("") for m in matchers):
-        raise InvalidSilence("at least one matcher must not match the empty text")
+    """Return the matchers. Raises `InvalidRequest` if all match missing labels, so every alert."""
+    if all(m.matches("") for m in matchers):
+        raise invalid("/matchers", "at least one matcher must not match the empty text")
     return tuple(sorted(set(matchers)))
-
-
-def muting(
-    silences: Sequence[Silence], labels: Mapping[str, str], now: datetime
-) -> tuple[str, ...]:
-    """Ids of the silences that mute an alert at `now`, sorted."""
-    return tuple(sorted(s.id for s in silences if s.mutes(labels, now)))

@@ -10,25 +10,13 @@ from sqlalchemy import select
 from novaql.server.alert_model.matcher_text import checked
 from novaql.server.alert_model.tables import Alert
 from novaql.server.errors import invalid, not_found
-from novaql.server.http.dependencies import (
-    OPERATOR,
-    READ_ONLY,
-    Pages,
-    ResourceId,
-    UnitOfWork,
-)
-from novaql.server.http.pagination import Key
+from novaql.server.http.dependencies import OPERATOR, READ_ONLY, Pages, ResourceId, UnitOfWork
+from novaql.server.http.pagination import Key, equal_to
 from novaql.server.http.routing import api_router, audited
 from novaql.server.notifications.dispatch import notify_again
 from novaql.server.silences import repository
-from novaql.server.silences.model import (
-    InvalidSilence,
-    checked_duration,
-    checked_matchers,
-    checked_reason,
-)
+from novaql.server.silences.model import checked_duration, checked_matchers, checked_reason
 from novaql.server.silences.schema import MakeSilence, SilenceOut, SilenceQuery, SilencesOut
-from novaql.server.silences.showing import silence_out
 from novaql.server.silences.tables import SilenceRow
 from novaql.tsdb import Matcher, MatchOp
 
@@ -43,9 +31,7 @@ def list_silences(
 ) -> SilencesOut:
     """Silences. Without `state`, the list includes expired ones."""
     now = unit.now()
-    statement = select(SilenceRow)
-    if query.alert_id is not None:
-        statement = statement.where(SilenceRow.alert_id == query.alert_id)
+    statement = select(SilenceRow).where(*equal_to(SilenceRow, query, "alert_id"))
     ended = SilenceRow.lifted_at.is_not(None) | (
         SilenceRow.ends_at.is_not(None) & (SilenceRow.ends_at <= now)
     )
@@ -57,7 +43,7 @@ def list_silences(
         case "active":
             statement = statement.where(~ended, SilenceRow.starts_at <= now)
     page = pages.page(unit, statement, KEYS, query)
-    shown = [silence_out(row, now) for row in page.rows]
+    shown = [SilenceOut.of(row, now) for row in page.rows]
     return SilencesOut(data=shown, next_cursor=page.next_cursor)
 
 
@@ -76,13 +62,8 @@ def make_silence(unit: UnitOfWork, body: MakeSilence, response: Response) -> Sil
         for number, one in enumerate(body.matchers)
     )
     starts_at = unit.now() if body.starts_at is None else body.starts_at
-    try:
-        matchers = checked_matchers(matchers)
-        reason = checked_reason(body.reason)
-    except InvalidSilence as problem:
-        raise invalid(
-            "/matchers" if "matcher" in str(problem) else "/reason", str(problem)
-        ) from None
+    matchers = checked_matchers(matchers)
+    reason = checked_reason(body.reason)
     if (body.ends_at is None) == (body.duration is None):
         raise invalid("/ends_at", "either ends_at or duration is needed")
     if body.duration is not None:
@@ -90,29 +71,24 @@ def make_silence(unit: UnitOfWork, body: MakeSilence, response: Response) -> Sil
     else:
         assert body.ends_at is not None
         ends_at, pointer = body.ends_at, "/ends_at"
-    try:
-        checked_duration(ends_at - starts_at)
-    except InvalidSilence as problem:
-        raise invalid(pointer, str(problem)) from None
+    checked_duration(ends_at - starts_at, pointer)
     if ends_at <= unit.now():
         raise invalid(pointer, "the silence would be over already")
     row, new = repository.silence(
         unit, matchers, starts_at=starts_at, ends_at=ends_at, reason=reason
     )
-    unit.session.flush()
-    unit.audit("silence.create", ("silence", row.id), after=repository.snapshot(row))
-    unit.publish("alert.silence_created", {"silence": repository.snapshot(row)})
+    unit.record(row, "silence.create", None, repository.snapshot, event="alert.silence_created")
     if new:
         response.headers["Location"] = f"/v1/silences/{row.id}"
     else:
         response.status_code = 200
-    return silence_out(row, unit.now())
+    return SilenceOut.of(row, unit.now())
 
 
 @router.get("/{id}", dependencies=[READ_ONLY])
 def get_silence(unit: UnitOfWork, id: ResourceId) -> SilenceOut:
     """One silence, with its revisions."""
-    return silence_out(unit.get(SilenceRow, id, "silence"), unit.now())
+    return SilenceOut.of(unit.get(SilenceRow, id, "silence"), unit.now())
 
 
 @router.delete("/{id}", status_code=204, dependencies=[OPERATOR])
@@ -120,14 +96,13 @@ def get_silence(unit: UnitOfWork, id: ResourceId) -> SilenceOut:
 def lift_silence(unit: UnitOfWork, id: ResourceId) -> None:
     """End a silence now. 404 if it has expired."""
     row = unit.get(SilenceRow, id, "silence", lock=True)
-    if not repository.is_current(row, unit.now()):
+    known = repository.silence_of(row)
+    if not known.is_current(unit.now()):
         raise not_found("silence", row.id, unit.tenant_name)
     before = repository.snapshot(row)
-    known = repository.silence_of(row)
     firing = unit.session.execute(select(Alert).where(Alert.state == "firing")).scalars()
     muted = [alert.id for alert in firing if known.mutes(alert.labels, unit.now())]
     repository.lift(unit, row)
     notify_again(unit, muted)
-    unit.session.flush()
     unit.audit("silence.lift", ("silence", row.id), before=before)
     unit.publish("alert.silence_lifted", {"silence": before})

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from novaql.server.alert_model.shapes import ShortText
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import Body, Duration, Listed, ResponseModel, Timestamp
+from novaql.server.http.shapes import Body, Duration, Listed, ResponseModel, Timestamp, example
+from novaql.server.silences.repository import silence_of
+from novaql.server.silences.tables import SilenceRow
 
 Reason = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]
 
@@ -24,15 +27,11 @@ class MatcherBody(Body):
 class MakeSilence(Body):
     """The matchers of a silence, its start, its end, and its reason."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "matchers": [{"name": "provider", "value": "payments"}],
-                    "duration": "1h",
-                    "reason": "maintenance of the payment provider",
-                }
-            ]
+    model_config = example(
+        {
+            "matchers": [{"name": "provider", "value": "payments"}],
+            "duration": "1h",
+            "reason": "maintenance of the payment provider",
         }
     )
 
@@ -80,6 +79,19 @@ class SilenceOut(ResponseModel):
     created_at: Timestamp
     updated_at: Timestamp
     version: int
+
+    @classmethod
+    def of(cls, row: SilenceRow, now: datetime) -> SilenceOut:
+        """The wire shape of a row."""
+        last = row.revisions[-1]
+        return cls.of_row(
+            row,
+            matchers=[{"name": name, "op": op, "value": value} for name, op, value in row.matchers],
+            state=silence_of(row).state(now),
+            reason=last["reason"],
+            created_by=last["created_by"],
+            revision=last["number"],
+        )
 
 
 class SilenceQuery(PageQuery):

@@ -130,30 +130,19 @@ def verdicts(
     min_events  with fewer events in the long window no alert fires: one failure of three requests
                 is not significant
     """
-    return [
-        _verdict(severity, objective, window_seconds, counts, min_events) for severity in Severity
-    ]
-
-
-def _verdict(
-    severity: Severity,
-    objective: Objective,
-    window_seconds: int,
-    counts: Mapping[int, Counts],
-    min_events: int,
-) -> Verdict:
-    reason = ""
+    found = {severity: Verdict(severity, firing=False) for severity in Severity}
     for pair in pairs_of(window_seconds):
-        if pair.severity is not severity:
-            continue
-        factor = pair.factor(window_seconds)
+        severity, factor = pair.severity, pair.factor(window_seconds)
         long, short = counts[pair.long], counts[pair.short]
-        if not (_above(objective, long, factor) and _above(objective, short, factor)):
+        above = _above(objective, long, factor) and _above(objective, short, factor)
+        if not above or found[severity].firing:
             continue
         if long.total >= min_events:
-            return Verdict(severity, firing=True)
-        reason = f"only {float(long.total):g} events in {pair.long} s, of {min_events} asked for"
-    return Verdict(severity, firing=False, reason=reason)
+            found[severity] = Verdict(severity, firing=True)
+        else:
+            few = f"only {float(long.total):g} events in {pair.long} s, of {min_events} asked for"
+            found[severity] = Verdict(severity, firing=False, reason=few)
+    return list(found.values())
 
 
 def _above(objective: Objective, counts: Counts, factor: Fraction) -> bool:

@@ -15,7 +15,6 @@ from novaql.server.catalog.tables import Service
 from novaql.server.db.tenant_limits import limit_reached
 from novaql.server.db.unit import Unit
 from novaql.server.errors import InvalidRequest, ServerError, not_found
-from novaql.server.http.checks import checked
 from novaql.server.http.dependencies import (
     OPERATOR,
     READ_ONLY,
@@ -27,7 +26,7 @@ from novaql.server.http.dependencies import (
     UnitOfWork,
 )
 from novaql.server.http.pagination import Key
-from novaql.server.http.preparing import Preparation
+from novaql.server.http.preparing import Preparation, checked
 from novaql.server.http.routing import api_router, audited, cached
 from novaql.server.http.transaction import ExternalCall
 from novaql.server.query.measure import Meter
@@ -36,7 +35,6 @@ from novaql.server.slo.openslo import NotTaken, Read, read_documents
 from novaql.server.slo.posture import Posture, posture, postures
 from novaql.server.slo.rules import prometheus_rules
 from novaql.server.slo.schema import (
-    BudgetOut,
     HistoryOut,
     ImportedSlosOut,
     ImportSlos,
@@ -105,8 +103,8 @@ def import_slos(
         if objective is None:
             skipped.append({"name": document.name, "reason": document.problem})
             continue
-        name = f"{document.service}/{objective.name}"
-        known = slos.named(unit, document.service, objective.name)
+        name = f"{document.service}/{objective.columns['name']}"
+        known = slos.named(unit, document.service, objective.columns["name"])
         if known is not None:
             objective = replace(objective, version=known.version)
         try:
@@ -188,10 +186,7 @@ def delete_slo(unit: UnitOfWork, service: ResourceId, name: ResourceId) -> None:
 def get_slo_history(unit: UnitOfWork, service: ResourceId, name: ResourceId) -> HistoryOut:
     """The versions of an objective with their periods of validity, newest first."""
     slo = _one(unit, service, name)
-    terms = [
-        TermOut.model_validate({f: getattr(term, f) for f in TermOut.model_fields})
-        for term in slos.history(unit, slo)
-    ]
+    terms = [TermOut.model_validate(term) for term in slos.history(unit, slo)]
     return HistoryOut(service=slo.service, name=slo.name, terms=terms)
 
 
@@ -249,39 +244,19 @@ def _shown(found: Posture) -> SloOut:
     slo, (begin, end) = found.slo, found.bounds
     window = slo.window
     text = window.get("rolling") or f"{window['period']} in {window['zone']}"
-    budget = None
-    if found.budget is not None:
-        budget = BudgetOut.model_validate(
-            {f: getattr(found.budget, f) for f in BudgetOut.model_fields}
-        )
+    columns = SloOut.model_fields.keys() & Slo.__table__.columns.keys()
     return SloOut.model_validate(
         {
-            **{name: getattr(slo, name) for name in _OWN},
+            **{name: getattr(slo, name) for name in columns},
             "window": {"text": text, "starts_at": begin, "ends_at": end},
             "status": found.status,
             "attainment": found.attainment,
-            "error_budget": budget,
+            "error_budget": found.budget,
             "burn_rates": found.burn_rates,
             "time_to_exhaustion": found.exhaustion_s,
             "coverage": found.coverage,
             "events": found.events,
-            "alerts": [
-                {"severity": v.severity.value, "firing": v.firing, "reason": v.reason}
-                for v in found.verdicts
-            ],
+            "alerts": found.verdicts,
             "warnings": found.warnings,
         }
     )
-
-
-_OWN = (
-    "id",
-    "service",
-    "name",
-    "objective",
-    "indicator",
-    "min_events",
-    "created_at",
-    "updated_at",
-    "version",
-)

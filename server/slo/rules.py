@@ -127,15 +127,7 @@ def prometheus_rules(slo: Slo) -> str:
         "sloth_slo_info": "vector(1)",
     }
     meta = [{"record": name, "expr": expr, "labels": labels} for name, expr in facts.items()]
-    alerts = [
-        {
-            "alert": rule["name"],
-            "expr": rule["expr"],
-            "labels": rule["labels"],
-            "annotations": rule["annotations"],
-        }
-        for rule in alert_rules(slo)
-    ]
+    alerts = [{"alert": rule.pop("name"), **rule} for rule in alert_rules(slo)]
     name = f"{slo.service}-{slo.name}"
     groups = [
         {"name": f"sloth-slo-sli-recordings-{name}", "rules": ratios},

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import Body, Listed, PathName, ResponseModel, Timestamp
+from novaql.server.http.shapes import Body, Listed, PathName, ResponseModel, Timestamp, example
 
 Selector = Annotated[str, Field(min_length=1, max_length=10_000)]
 StatusName = Literal["ok", "at_risk", "breached", "no_data"]
@@ -62,18 +62,14 @@ RollingText = Annotated[
 class SetSlo(Body):
     """An objective. The name of an existing objective changes it, from its `version`."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "objective": "0.999",
-                    "indicator": {
-                        "type": "ratio",
-                        "bad": 'http_requests_total{code=~"5.."}',
-                        "total": "http_requests_total",
-                    },
-                }
-            ]
+    model_config = example(
+        {
+            "objective": "0.999",
+            "indicator": {
+                "type": "ratio",
+                "bad": 'http_requests_total{code=~"5.."}',
+                "total": "http_requests_total",
+            },
         }
     )
 
@@ -94,9 +90,7 @@ class SetSlo(Body):
 class ImportSlos(Body):
     """OpenSLO documents in YAML, separated by `---`."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"document": "apiVersion: openslo/v1\nkind: SLO\n"}]}
-    )
+    model_config = example({"document": "apiVersion: openslo/v1\nkind: SLO\n"})
 
     document: Annotated[str, Field(min_length=1, max_length=500_000)]
 

@@ -18,7 +18,7 @@ from novaql.server.slo.indicator import InvalidIndicator, read_indicator
 from novaql.server.slo.objective import InvalidObjective, Objective
 from novaql.server.slo.posture import window_of
 from novaql.server.slo.rules import alert_rules
-from novaql.server.slo.schema import CalendarBody, SetSlo
+from novaql.server.slo.schema import SetSlo
 from novaql.server.slo.tables import Slo, SloTerm
 from novaql.server.slo.window import InvalidWindow
 
@@ -33,16 +33,14 @@ def named(unit: Unit, service: str, name: str, *, lock: bool = False) -> Slo | N
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A checked objective, in the form of its row.
+    """A checked objective.
 
-    rules  its burn alerts
+    columns  the values of its row
+    version  the version that the client saw
+    rules    its burn alerts
     """
 
-    name: str
-    objective: str
-    window: dict[str, Any]
-    indicator: dict[str, Any]
-    min_events: int
+    columns: dict[str, Any]
     version: int | None
     rules: list[dict[str, Any]]
 
@@ -52,30 +50,11 @@ def checked(service: str, body: SetSlo) -> Checked:
 
     Raises `InvalidRequest` for invalid fields, and the errors of parsing for its expressions.
     """
-    window = (
-        body.window.model_dump()
-        if isinstance(body.window, CalendarBody)
-        else {"rolling": body.window}
-    )
-    indicator = body.indicator.model_dump(exclude_none=True)
-    check(body.objective, window, indicator)
-    row = Slo(
-        service=service,
-        name=body.name,
-        objective=body.objective,
-        window=window,
-        indicator=indicator,
-        min_events=body.min_events,
-    )
-    return Checked(
-        body.name,
-        body.objective,
-        window,
-        indicator,
-        body.min_events,
-        body.version,
-        alert_rules(row),
-    )
+    columns = body.model_dump(exclude={"version"}, exclude_none=True)
+    if isinstance(body.window, str):
+        columns["window"] = {"rolling": body.window}
+    check(columns["objective"], columns["window"], columns["indicator"])
+    return Checked(columns, body.version, alert_rules(Slo(service=service, **columns)))
 
 
 def set_slo(unit: Unit, service: str, body: Checked, seen: int | None) -> tuple[Slo, bool]:
@@ -86,21 +65,15 @@ def set_slo(unit: Unit, service: str, body: Checked, seen: int | None) -> tuple[
     Raises `VersionConflict` for a change from an older version.
     """
     service_named(unit, service)
-    window, indicator = body.window, body.indicator
-    known = named(unit, service, body.name, lock=True)
+    known = named(unit, service, body.columns["name"], lock=True)
     if known is None:
         return _create(unit, service, body), True
     unit.expect(known, body.version if seen is None else seen)
-    before = snapshot(known)
-    changed = (known.objective, known.window, known.indicator) != (
-        body.objective,
-        window,
-        indicator,
-    )
-    known.objective, known.window, known.indicator = body.objective, window, indicator
-    known.min_events = body.min_events
+    before, term = snapshot(known), _term(known)
+    for column, value in body.columns.items():
+        setattr(known, column, value)
     _record(unit, known, "slo.update", before, body)
-    if changed:
+    if _term(known) != term:
         _end_term(unit, known)
         _begin_term(unit, known)
     return known, False
@@ -110,14 +83,12 @@ def check(objective: str, window: Mapping[str, Any], indicator: Mapping[str, Any
     """Raise `InvalidRequest` that names the first invalid field, or `QueryError`."""
     try:
         Objective.parse(objective)
+        window_of(window)
+        read_indicator(indicator)
     except InvalidObjective as problem:
         raise _invalid("/objective", problem) from None
-    try:
-        window_of(window)
     except InvalidWindow as problem:
         raise _invalid("/window/zone" if "zone" in window else "/window", problem) from None
-    try:
-        read_indicator(indicator)
     except InvalidIndicator as problem:
         raise _invalid(f"/indicator/{problem.field}", problem) from None
 
@@ -149,9 +120,7 @@ def snapshot(slo: Slo) -> dict[str, Any]:
         "id": slo.id,
         "service": slo.service,
         "name": slo.name,
-        "objective": slo.objective,
-        "window": slo.window,
-        "indicator": slo.indicator,
+        **_term(slo),
         "min_events": slo.min_events,
         "version": slo.version,
     }
@@ -164,19 +133,12 @@ def apart(slo: Slo) -> Slo:
 
 def _create(unit: Unit, service: str, body: Checked) -> Slo:
     check_limit(unit, "max_slos", Slo, Slo.archived_at.is_(None))
-    now = unit.now()
-    slo = Slo(
-        id=new_id("slo"),
-        created_at=now,
-        updated_at=now,
-        version=1,
+    slo = unit.new(
+        Slo,
+        "slo",
         service=service,
-        name=body.name,
-        key=_key(service, body.name),
-        objective=body.objective,
-        window=body.window,
-        indicator=body.indicator,
-        min_events=body.min_events,
+        key=_key(service, body.columns["name"]),
+        **body.columns,
     )
     taken = Conflict("somebody else made it just now", code="version_conflict")
     with flushed_or(unit.session, taken):
@@ -201,17 +163,13 @@ def _record(
     unit.record(slo, action, before, snapshot, event="slo.saved", more=rules)
 
 
+def _term(slo: Slo) -> dict[str, Any]:
+    return {"objective": slo.objective, "window": slo.window, "indicator": slo.indicator}
+
+
 def _begin_term(unit: Unit, slo: Slo) -> None:
-    unit.session.add(
-        SloTerm(
-            id=new_id("slt"),
-            slo_id=slo.id,
-            objective=slo.objective,
-            window=slo.window,
-            indicator=slo.indicator,
-            valid_from=unit.now(),
-        )
-    )
+    term = SloTerm(id=new_id("slt"), slo_id=slo.id, **_term(slo), valid_from=unit.now())
+    unit.session.add(term)
 
 
 def _end_term(unit: Unit, slo: Slo) -> None:

@@ -28,6 +28,7 @@ class Period(StrEnum):
     YEAR = "year"
 
 
+_MONTHS = {Period.MONTH: 1, Period.QUARTER: 3, Period.YEAR: 12}
 _USUAL_DAYS = {
     Period.DAY: 1,
     Period.WEEK: 7,
@@ -103,22 +104,14 @@ class CalendarWindow:
 
     def _begin(self, local: datetime) -> datetime:
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-        if self.period is Period.DAY:
-            return midnight
-        if self.period is Period.WEEK:
-            return midnight - timedelta(days=local.weekday())
-        if self.period is Period.MONTH:
-            return midnight.replace(day=1)
-        if self.period is Period.QUARTER:
-            return midnight.replace(day=1, month=(local.month - 1) // 3 * 3 + 1)
-        return midnight.replace(day=1, month=1)
+        if months := _MONTHS.get(self.period):
+            return midnight.replace(day=1, month=(local.month - 1) // months * months + 1)
+        return midnight - timedelta(days=local.weekday() if self.period is Period.WEEK else 0)
 
     def _next(self, begin: datetime) -> datetime:
-        if self.period is Period.DAY:
-            return begin + timedelta(days=1)  # wall-clock arithmetic in the same zone
-        if self.period is Period.WEEK:
-            return begin + timedelta(days=7)
-        months = {Period.MONTH: 1, Period.QUARTER: 3, Period.YEAR: 12}[self.period]
+        months = _MONTHS.get(self.period)
+        if months is None:  # wall-clock arithmetic in the same zone
+            return begin + timedelta(days=_USUAL_DAYS[self.period])
         years, month = divmod(begin.month - 1 + months, 12)
         return begin.replace(year=begin.year + years, month=month + 1)
 

@@ -22,7 +22,7 @@ from novaql.server.crypto.sealing import SealingKeys
 from novaql.server.db.engine import StateDatabase
 from novaql.server.db.master_keys import open_keys, passing_keys
 from novaql.server.db.rows import Tenant
-from novaql.server.egress.dialer import Dialer, Resolver
+from novaql.server.egress.dialer import Dialer
 from novaql.server.egress.names import resolver_at
 from novaql.server.pools.pools import Pools
 from novaql.server.pools.query_memory import QueryMemory, memory_for_queries
@@ -57,15 +57,13 @@ def assemble(
     Afterwards the first tenant exists and its store is open, unless another process owns the
     stores.
     """
-    if owned_elsewhere:
-        return _around(settings, None, database, clock, scrapes, tuning)
     # The store comes first: it creates its directory, and rejects one with other contents.
-    first = open_store(settings) if store is None else store
+    own = open_store(settings) if store is None and not owned_elsewhere else None
     try:
-        return _around(settings, first, database, clock, scrapes, tuning)
+        return _around(settings, store or own, database, clock, scrapes, tuning)
     except BaseException:
-        if store is None:
-            first.close()
+        if own is not None:
+            own.close()
         raise
 
 
@@ -87,6 +85,7 @@ def _around(
             given = {}
         elif not state.is_fallback:
             correct_first_place(state, tenant.id)
+    resolver = resolver_at(parse_server(settings.dns_server, 53) if settings.dns_server else None)
     stores = Stores(not_here) if first is None else open_stores(settings, state, given)
     return ServerContext(
         settings=settings,
@@ -94,7 +93,7 @@ def _around(
         database=state,
         keys=_keys(settings, state),
         stores=stores,
-        dialer=Dialer(parse_networks(settings.egress_allow), _resolver(settings)),
+        dialer=Dialer(parse_networks(settings.egress_allow), resolver),
         telemetry=Telemetry(__version__, stores.stats),
         access=_access(settings, state, time, tenant),
         pools=_pools(settings, state),
@@ -141,11 +140,6 @@ def _pools(settings: Settings, state: StateDatabase) -> Pools:
             threads=2, capacity=settings.write_queue, octets=settings.write_memory_bytes
         ),
     )
-
-
-def _resolver(settings: Settings) -> Resolver:
-    named = settings.dns_server
-    return resolver_at(parse_server(named, 53) if named else None)
 
 
 def _keys(settings: Settings, state: StateDatabase) -> SealingKeys:

@@ -148,14 +148,6 @@ class ServerContext:
             for wake in self.lifecycle.event_wakers:
                 wake()
 
-    def on_new_jobs(self, wake: Callable[[], None]) -> None:
-        """Call `wake` after each commit that adds jobs."""
-        self.lifecycle.job_wakers.append(wake)
-
-    def on_new_events(self, wake: Callable[[], None]) -> None:
-        """Call `wake` after each commit that publishes events."""
-        self.lifecycle.event_wakers.append(wake)
-
     @staticmethod
     def actor_of(principal: Principal) -> Actor:
         """Return the owner of a token, in the form of audit entries."""

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from novaql import ArgumentError, tsdb
 from novaql.server.auth.bootstrap import ensure_first_tenant
 from novaql.server.clock import Clock, FileClock, SystemClock
-from novaql.server.db.damage import DamagedState, need_not_lost, need_sound
+from novaql.server.db.damage import DamagedState, need_not_lost, need_sound, reason_of
 from novaql.server.db.engine import StateDatabase
 from novaql.server.db.migrate import migrate
 from novaql.server.db.readonly_fallback import copy_of, need_writable
@@ -105,8 +105,8 @@ def _fallback_database(settings: Settings, url: str, problem: Exception) -> Stat
     if is_new and settings.auth:
         raise ArgumentError(
             "data",
-            f"{path.parent} cannot be written ({_reason(problem)}); give another place for tokens "
-            "by NOVAQL_DATABASE_URL, or serve without authentication",
+            f"{path.parent} cannot be written ({reason_of(problem)}); give another place for "
+            "tokens by NOVAQL_DATABASE_URL, or serve without authentication",
         ) from problem
     try:
         if is_new:
@@ -119,14 +119,10 @@ def _fallback_database(settings: Settings, url: str, problem: Exception) -> Stat
     log.warning(
         "the server's database cannot be written (%s): %s; queries are served, changes of anything "
         "but samples are refused",
-        _reason(problem),
+        reason_of(problem),
         "an empty one stands in" if is_new else "a copy stands in until it can",
     )
     return database
-
-
-def _reason(problem: Exception) -> str:
-    return str(getattr(problem, "orig", None) or getattr(problem, "strerror", None) or problem)
 
 
 def open_clock(settings: Settings) -> Clock:

@@ -27,8 +27,7 @@ def list_tokens(unit: UnitOfWork, pages: Pages, query: Annotated[TokenQuery, Que
     """The tokens of the tenant that are not revoked, without their secrets."""
     page = service.find(unit, pages, query)
     owners = service.owners(unit, page.rows)
-    shown = [TokenOut.of(token, owners[token.owner_id]) for token in page.rows]
-    return TokensOut(data=shown, next_cursor=page.next_cursor)
+    return TokensOut.of(page, lambda token: TokenOut.of(token, owners[token.owner_id]))
 
 
 @router.post("", status_code=201, dependencies=[ADMIN])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from novaql.server.db.tables import Token, User
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import Body, Listed, Name, ResponseModel, Timestamp
+from novaql.server.http.shapes import Body, Listed, Name, ResponseModel, Timestamp, example
 
 RoleName = Literal["read_only", "operator", "admin"]
 
@@ -16,7 +16,7 @@ RoleName = Literal["read_only", "operator", "admin"]
 class IssueToken(Body):
     """A token to issue. The default owner is the user that sends the request."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "ci", "role": "read_only"}]})
+    model_config = example({"name": "ci", "role": "read_only"})
 
     name: Name
     role: RoleName
@@ -65,10 +65,8 @@ class TokenOut(ResponseModel):
     @classmethod
     def of(cls, token: Token, owner: User) -> TokenOut:
         """Convert a row for clients."""
-        shown = {name: getattr(token, name) for name in cls.model_fields if name != "owner"}
-        return cls.model_validate(
-            {**shown, "owner": {"id": owner.id, "name": owner.name, "email": owner.email}}
-        )
+        columns = {name: getattr(token, name) for name in cls.model_fields if name != "owner"}
+        return cls.model_validate({**columns, "owner": owner})
 
 
 class IssuedOut(TokenOut):

@@ -13,8 +13,7 @@ from novaql.server.db.tables import Token, User
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, Impossible, not_found
-from novaql.server.http.pages import Pager
-from novaql.server.http.pagination import Key, Page
+from novaql.server.http.pagination import Key, Page, Pager
 from novaql.server.tokens.schema import IssueToken, TokenOut, TokenQuery
 
 KEYS = (Key(Token.created_at), Key(Token.id))

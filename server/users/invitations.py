@@ -83,4 +83,4 @@ def _accept(
             unit.session, user, name="first", role=Role(user.role), now=unit.now()
         )
         unit.audit("token.create", ("token", token.id), after={"name": token.name})
-        return AcceptedOut(user=UserOut.of(user), token_id=token.id, token=token_secret)
+        return AcceptedOut(user=UserOut.model_validate(user), token_id=token.id, token=token_secret)

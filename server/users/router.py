@@ -33,9 +33,7 @@ router = api_router("/v1/users", "users")
 @cached(by="rows")
 def list_users(unit: UnitOfWork, pages: Pages, query: Annotated[UserQuery, Query()]) -> UsersOut:
     """The users of the tenant, oldest first."""
-    page = service.find(unit, pages, query)
-    shown = [UserOut.of(user) for user in page.rows]
-    return UsersOut(data=shown, next_cursor=page.next_cursor)
+    return UsersOut.of(service.find(unit, pages, query), UserOut.model_validate)
 
 
 @router.post("", status_code=201, dependencies=[ADMIN])
@@ -57,7 +55,7 @@ def invite_user(
 @cached(by="rows")
 def get_user(unit: UnitOfWork, id: ResourceId) -> UserOut:
     """A user. Only the list contains deactivated users, with `status=deactivated`."""
-    return UserOut.of(service.get(unit, id))
+    return UserOut.model_validate(service.get(unit, id))
 
 
 @router.post("/{id}", dependencies=[ADMIN])
@@ -65,7 +63,7 @@ def get_user(unit: UnitOfWork, id: ResourceId) -> UserOut:
 def change_user(unit: UnitOfWork, id: ResourceId, body: ChangeUser, seen: IfMatch) -> UserOut:
     """Change a user's name or role, or reactivate a deactivated user."""
     expected = body.version if seen is None else seen
-    return UserOut.of(service.change(unit, id, body, expected))
+    return UserOut.model_validate(service.change(unit, id, body, expected))
 
 
 @router.post("/{id}/invitation", dependencies=[ADMIN])
@@ -86,7 +84,7 @@ def deactivate_user(unit: UnitOfWork, id: ResourceId) -> None:
 def _invited(user: User, secret: str, base_url: str) -> InvitedOut:
     assert user.invitation_expires_at is not None
     return InvitedOut(
-        **UserOut.of(user).model_dump(),
+        **UserOut.model_validate(user).model_dump(),
         invitation_url=f"{base_url}/#invitation={secret}",
         invitation_token=secret,
         invitation_expires_at=user.invitation_expires_at,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from novaql.server.db.tables import User
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import Body, Listed, Name, ResponseModel, Timestamp
+from novaql.server.http.shapes import Body, Listed, Name, ResponseModel, Timestamp, example
 
 RoleName = Literal["read_only", "operator", "admin"]
 StatusName = Literal["invited", "active", "deactivated"]
@@ -26,11 +25,7 @@ Email = Annotated[
 class InviteUser(Body):
     """The user to invite, and the role of the user."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"email": "grace@example.com", "name": "Grace", "role": "operator"}]
-        }
-    )
+    model_config = example({"email": "grace@example.com", "name": "Grace", "role": "operator"})
 
     email: Email
     name: Name | None = None
@@ -40,7 +35,7 @@ class InviteUser(Body):
 class ChangeUser(Body):
     """Changes of a user. `version` is the row version that they are based on."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"version": 1, "name": "Grace"}]})
+    model_config = example({"version": 1, "name": "Grace"})
 
     version: int | None = Field(None, ge=1)
     name: Name | None = None
@@ -51,12 +46,8 @@ class ChangeUser(Body):
 class AcceptInvitation(Body):
     """The secret of an invitation, and the name of the user."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"token": "nova_invitation_0000000000000000000000000000000000000000000000000"}
-            ]
-        }
+    model_config = example(
+        {"token": "nova_invitation_0000000000000000000000000000000000000000000000000"}
     )
 
     token: str = Field(min_length=1, max_length=128, description="the invitation's secret")
@@ -83,13 +74,6 @@ class UserOut(ResponseModel):
     created_at: Timestamp
     updated_at: Timestamp
     version: int
-
-    @classmethod
-    def of(cls, user: User) -> UserOut:
-        """Convert a row for clients."""
-        return cls.model_validate(
-            {name: getattr(user, name) for name in cls.model_fields if hasattr(user, name)}
-        )
 
 
 class InvitedOut(UserOut):

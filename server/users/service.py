@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from novaql.server.auth.user_access import check_new_user, set_access
+from novaql.server.auth.user_access import ACTIVE, DEACTIVATED, check_new_user, set_access
 from novaql.server.crypto.token_secrets import digest_of, new_secret
 from novaql.server.db.engine import flushed_or
 from novaql.server.db.tables import User
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, not_found
-from novaql.server.http.pages import Pager
-from novaql.server.http.pagination import Key, Page
-from novaql.server.ids import new_id
-from novaql.server.users.model import INVITATION_VALID, Status
+from novaql.server.http.pagination import Key, Page, Pager, equal_to
 from novaql.server.users.schema import ChangeUser, InviteUser, UserOut, UserQuery
 
+INVITED = "invited"
+INVITATION_VALID = timedelta(days=7)
 KEYS = (Key(User.created_at), Key(User.id))
 
 
 def find(unit: Unit, pages: Pager, query: UserQuery) -> Page[User]:
     """A page of users, oldest first."""
-    statement = select(User)
-    if query.status is not None:
-        statement = statement.where(User.status == query.status)
-    if query.role is not None:
-        statement = statement.where(User.role == query.role)
+    statement = select(User).where(*equal_to(User, query, "status", "role"))
     if query.email is not None:
         statement = statement.where(User.email_key == query.email.casefold())
     return pages.page(unit, statement, KEYS, query)
@@ -36,7 +31,7 @@ def find(unit: Unit, pages: Pager, query: UserQuery) -> Page[User]:
 def get(unit: Unit, user_id: str, *, lock: bool = False) -> User:
     """Load a user that is not deactivated."""
     user = unit.get(User, user_id, "user", lock=lock)
-    if user.status == Status.DEACTIVATED:
+    if user.status == DEACTIVATED:
         raise not_found("user", user_id, unit.tenant_name)
     return user
 
@@ -44,19 +39,16 @@ def get(unit: Unit, user_id: str, *, lock: bool = False) -> User:
 def invite(unit: Unit, body: InviteUser) -> tuple[User, str]:
     """Create a user: the row, and the secret of the invitation. Raises `Conflict` `user_exists`."""
     check_new_user(unit)
-    now = unit.now()
-    user = User(
-        id=new_id("usr"),
-        created_at=now,
-        updated_at=now,
-        version=1,
+    user = unit.new(
+        User,
+        "usr",
         email=body.email,
         email_key=body.email.casefold(),
         name=body.name or body.email.partition("@")[0],
         role=body.role,
-        status=Status.INVITED.value,
+        status=INVITED,
     )
-    secret = _invitation(user, now)
+    secret = _invitation(user, unit.now())
     taken = Conflict(f"there is a user with the address {body.email}", code="user_exists")
     with flushed_or(unit.session, taken):
         unit.session.add(user)
@@ -67,7 +59,7 @@ def invite(unit: Unit, body: InviteUser) -> tuple[User, str]:
 def invite_again(unit: Unit, user_id: str) -> tuple[User, str]:
     """Create a new invitation, which invalidates the old one."""
     user = get(unit, user_id, lock=True)
-    if user.status != Status.INVITED:
+    if user.status != INVITED:
         raise Conflict("the user has accepted already", code="user_active")
     before = snapshot(user)
     secret = _invitation(user, unit.now())
@@ -78,7 +70,7 @@ def invite_again(unit: Unit, user_id: str) -> tuple[User, str]:
 def accept(unit: Unit, user: User, name: str | None) -> None:
     """Make an invited user active."""
     before = snapshot(user)
-    user.status = Status.ACTIVE.value
+    user.status = ACTIVE
     user.invitation = user.invitation_expires_at = None
     user.name = name or user.name
     unit.record(user, "user.accept", before, snapshot)
@@ -88,9 +80,9 @@ def change(unit: Unit, user_id: str, body: ChangeUser, expected: int | None) -> 
     """Change name or role, or reactivate a user."""
     user = unit.get(User, user_id, "user", lock=True)
     unit.expect(user, expected)
-    if user.status == Status.DEACTIVATED and body.status is None:
+    if user.status == DEACTIVATED and body.status is None:
         raise not_found("user", user_id, unit.tenant_name)
-    if user.status == Status.INVITED and body.status is not None:
+    if user.status == INVITED and body.status is not None:
         raise Conflict("an invited user becomes active by accepting", code="user_invited")
     before = snapshot(user)
     role, status = body.role or user.role, body.status or user.status
@@ -105,14 +97,14 @@ def deactivate(unit: Unit, user_id: str) -> User:
     """Deactivate a user: the server rejects all tokens of the user from the next request on."""
     user = get(unit, user_id, lock=True)
     before = snapshot(user)
-    set_access(unit, user, role=user.role, status=Status.DEACTIVATED.value)
+    set_access(unit, user, role=user.role, status=DEACTIVATED)
     unit.record(user, "user.deactivate", before, snapshot)
     return user
 
 
 def snapshot(user: User) -> dict[str, object]:
     """A user for the audit log."""
-    shown = UserOut.of(user).model_dump(mode="json", exclude={"last_active_at"})
+    shown = UserOut.model_validate(user).model_dump(mode="json", exclude={"last_active_at"})
     return {**shown, "invitation_secret": user.invitation}
 
 

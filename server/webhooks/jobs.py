@@ -18,11 +18,11 @@ from novaql.server.db.unit import Unit
 from novaql.server.egress.outgoing import HttpAttempt, post
 from novaql.server.ids import new_id
 from novaql.server.jobs.runner import JobKind, JobRun
+from novaql.server.tenants.context import ServerContext
 from novaql.server.webhooks.messages import JOB
 from novaql.server.webhooks.retries import Verdict, next_attempt, verdict
-from novaql.server.webhooks.secrets import valid_secrets
+from novaql.server.webhooks.secrets import shown_url_of, url_of, valid_secrets
 from novaql.server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
-from novaql.server.webhooks.urls import shown_url_of, url_of
 
 MOST_ATTEMPTS = 100
 """The most attempts that the log retains for a message; older ones are deleted."""
@@ -46,6 +46,12 @@ def prepared(unit: Unit, webhook: Webhook, delivery: WebhookDelivery) -> Sending
     signed = headers(delivery.id, int(now.timestamp()), body, valid_secrets(unit, webhook))
     more = {"Content-Type": "application/json", "User-Agent": AGENT}
     return Sending(url_of(unit, webhook), body, {**signed, **more}, now)
+
+
+def send(context: ServerContext, sending: Sending) -> HttpAttempt:
+    """Make one attempt, outside of any transaction."""
+    timeout_s = context.settings.webhook_timeout_s
+    return post(context.dialer, sending.url, sending.body, sending.headers, timeout_s=timeout_s)
 
 
 def record(
@@ -114,10 +120,7 @@ def _deliver(job: JobRun) -> None:
         _end_unsent(job)
         return
     settings = job.context.settings
-    timeout = settings.webhook_timeout_s
-    attempt = post(
-        job.context.dialer, sending.url, sending.body, sending.headers, timeout_s=timeout
-    )
+    attempt = send(job.context, sending)
     outcome = verdict(attempt.status)
     again_at = None
     if outcome is Verdict.FAILED:

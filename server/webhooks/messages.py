@@ -11,10 +11,10 @@ import orjson
 from sqlalchemy import delete, select
 
 from novaql.server.clock import rfc3339
+from novaql.server.db.batches import batches
 from novaql.server.db.tables import Job
 from novaql.server.db.tenant_limits import DELIVERIES, PENDING_LIMIT, remaining
 from novaql.server.db.unit import Unit
-from novaql.server.ids import new_id
 from novaql.server.jobs.outbox import Consumer, EventEnvelope
 from novaql.server.versions import event_in
 from novaql.server.webhooks.events import wanted
@@ -65,7 +65,6 @@ def message(
     unit: Unit, webhook: Webhook, type_: str, at: datetime, data: Mapping[str, Any], event_id: str
 ) -> WebhookDelivery:
     """Write a message in the endpoint's API version. The caller has locked the endpoint's row."""
-    now = unit.now()
     webhook.sequence += 1
     content = {
         "type": type_,
@@ -75,11 +74,10 @@ def message(
         "sequence": webhook.sequence,
         "data": event_in(webhook.api_version, type_, dict(data)),
     }
-    delivery = WebhookDelivery(
-        id=new_id("dlv"),
-        created_at=now,
-        updated_at=now,
-        version=1,
+    now = unit.now()
+    delivery = unit.new(
+        WebhookDelivery,
+        "dlv",
         webhook_id=webhook.id,
         event_id=event_id,
         event_type=type_,
@@ -97,7 +95,6 @@ def message(
 
 def remove(unit: Unit, delivery_ids: list[str]) -> None:
     """Delete messages with their attempts."""
-    for start in range(0, len(delivery_ids), 500):
-        part = delivery_ids[start : start + 500]
+    for part in batches(delivery_ids):
         unit.session.execute(delete(WebhookAttempt).where(WebhookAttempt.delivery_id.in_(part)))
         unit.session.execute(delete(WebhookDelivery).where(WebhookDelivery.id.in_(part)))

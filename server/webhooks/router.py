@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends, Query, Response
+from sqlalchemy import select
 from starlette.requests import Request
 
-from novaql.server.egress.outgoing import HttpAttempt, post
-from novaql.server.http.checks import checked
+from novaql.server.egress.outgoing import HttpAttempt
 from novaql.server.http.dependencies import (
     ADMIN,
     ApiVersion,
@@ -20,11 +20,13 @@ from novaql.server.http.dependencies import (
     UnitOfWork,
     if_match,
 )
+from novaql.server.http.pagination import Key, equal_to
+from novaql.server.http.preparing import checked
 from novaql.server.http.routing import api_router, audited
 from novaql.server.http.transaction import ExternalCall
 from novaql.server.ids import new_id
 from novaql.server.webhooks import service
-from novaql.server.webhooks.jobs import prepared, record
+from novaql.server.webhooks.jobs import prepared, record, send
 from novaql.server.webhooks.messages import message
 from novaql.server.webhooks.schema import (
     ChangeWebhook,
@@ -46,6 +48,7 @@ from novaql.server.webhooks.schema import (
 from novaql.server.webhooks.tables import Webhook, WebhookDelivery
 
 router = api_router("/v1/webhooks", "webhooks")
+KEYS = (Key(Webhook.created_at), Key(Webhook.id))
 
 
 async def check_new_target(request: Request, body: CreateWebhook) -> None:
@@ -63,9 +66,9 @@ def list_webhooks(
     unit: UnitOfWork, pages: Pages, query: Annotated[WebhookQuery, Query()]
 ) -> WebhooksOut:
     """The webhooks, with their filters and the result of the last delivery."""
-    page = service.find(unit, pages, query)
-    shown = [WebhookOut.of(unit, webhook) for webhook in page.rows]
-    return WebhooksOut(data=shown, next_cursor=page.next_cursor)
+    found = select(Webhook).where(*equal_to(Webhook, query, "status"))
+    page = pages.page(unit, found, KEYS, query)
+    return WebhooksOut.of(page, lambda webhook: WebhookOut.of(unit, webhook))
 
 
 @router.post("", status_code=201, dependencies=[ADMIN, Depends(check_new_target)])
@@ -150,10 +153,6 @@ def test_webhook(
     sending = prepared(unit, webhook, delivery)
     delivery.status, delivery.next_at = "dead", None  # replaced if the attempt succeeds
     delivery_id, webhook_id = delivery.id, webhook.id
-    timeout_s = unit.settings.webhook_timeout_s
-
-    def act() -> HttpAttempt:
-        return post(server.dialer, sending.url, sending.body, sending.headers, timeout_s=timeout_s)
 
     def finish(attempt: HttpAttempt) -> Tested:
         known = unit.find(Webhook, webhook_id, lock=True)
@@ -164,20 +163,12 @@ def test_webhook(
             known.last_delivery = last
             if attempt.delivered:
                 delivery.status, delivery.delivered_at = "delivered", sending.at
-        after = {
-            "delivered": attempt.delivered,
-            "status_code": attempt.status,
-            "error": attempt.error,
-        }
+        tested = Tested.model_validate(attempt)
+        after = tested.model_dump(exclude={"latency_ms"})
         unit.audit("webhook.test", ("webhook", webhook_id), after=after)
-        return Tested(
-            delivered=attempt.delivered,
-            status_code=attempt.status,
-            latency_ms=attempt.latency_ms,
-            error=attempt.error,
-        )
+        return tested
 
-    return ExternalCall(act, finish)
+    return ExternalCall(lambda: send(server, sending), finish)
 
 
 @router.delete("/{id}", status_code=204, dependencies=[ADMIN])
@@ -195,9 +186,7 @@ def list_deliveries(
     query: Annotated[DeliveryQuery, Query()],
 ) -> DeliveriesOut:
     """The messages to a webhook, newest first. The server deletes them after 30 days."""
-    page = service.log(unit, pages, id, query)
-    shown = [DeliveryOut.of(delivery) for delivery in page.rows]
-    return DeliveriesOut(data=shown, next_cursor=page.next_cursor)
+    return DeliveriesOut.of(service.log(unit, pages, id, query), DeliveryOut.model_validate)
 
 
 @router.get("/{id}/deliveries/{delivery_id}", dependencies=[ADMIN])
@@ -211,7 +200,7 @@ def get_delivery(unit: UnitOfWork, id: ResourceId, delivery_id: ResourceId) -> D
 @audited("webhook.replay")
 def replay_delivery(unit: UnitOfWork, id: ResourceId, delivery_id: ResourceId) -> DeliveryOut:
     """Replay a delivered or dead message, with the same id."""
-    return DeliveryOut.of(service.replay_one(unit, id, delivery_id))
+    return DeliveryOut.model_validate(service.replay_one(unit, id, delivery_id))
 
 
 @router.post("/{id}/replay", status_code=202, dependencies=[ADMIN])

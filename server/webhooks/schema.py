@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from novaql.server.crypto.redaction import with_short_urls
 from novaql.server.db.unit import Unit
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import URL_PATTERN, Body, Listed, ResponseModel, Timestamp
+from novaql.server.http.shapes import URL_PATTERN, Body, Listed, ResponseModel, Timestamp, example
 from novaql.server.versions import SUPPORTED
+from novaql.server.webhooks.secrets import shown_url_of
 from novaql.server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
-from novaql.server.webhooks.urls import shown_url_of
 
 Url = Annotated[
     str,
@@ -59,12 +59,8 @@ Description = Annotated[str, Field(max_length=2000)]
 class CreateWebhook(Body):
     """A webhook."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"url": "https://192.0.43.8/nova", "events": ["incident.*", "alert.firing"]}
-            ]
-        }
+    model_config = example(
+        {"url": "https://192.0.43.8/nova", "events": ["incident.*", "alert.firing"]}
     )
 
     url: Url
@@ -77,7 +73,7 @@ class CreateWebhook(Body):
 class ChangeWebhook(Body):
     """Changes to a webhook, made from its `version`."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"version": 1, "events": ["*"]}]})
+    model_config = example({"version": 1, "events": ["*"]})
 
     version: int | None = Field(None, ge=1)
     url: Url | None = None
@@ -92,7 +88,7 @@ class ChangeWebhook(Body):
 class RotateSecret(Body):
     """Options of a rotation."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{}]})
+    model_config = example({})
 
     secret: Secret | None = None
     force: bool = Field(
@@ -103,7 +99,7 @@ class RotateSecret(Body):
 class Replay(Body):
     """Selects the dead letters to replay: those of messages created in this time range."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{}]})
+    model_config = example({})
 
     since: Timestamp | None = Field(None, description="from then on")
     until: Timestamp | None = Field(None, description="before then")
@@ -181,7 +177,7 @@ class Tested(ResponseModel):
     """The receiver's response to a test."""
 
     delivered: bool
-    status_code: int | None
+    status_code: int | None = Field(validation_alias="status")
     latency_ms: float
     error: str | None = Field(
         description="`target_not_allowed`, `dns`, `connect`, `tls`, `timeout`, `protocol`"
@@ -196,14 +192,7 @@ class AttemptOut(ResponseModel):
     status_code: int | None
     error: str | None
     latency_ms: float
-    response: str
-
-    @classmethod
-    def of(cls, attempt: WebhookAttempt) -> AttemptOut:
-        """The wire shape of a row."""
-        names = ("number", "at", "status_code", "error", "latency_ms")
-        shown = {name: getattr(attempt, name) for name in names}
-        return cls.model_validate({**shown, "response": attempt.excerpt})
+    response: str = Field(validation_alias="excerpt")
 
 
 class DeliveryOut(ResponseModel):
@@ -225,11 +214,6 @@ class DeliveryOut(ResponseModel):
     created_at: Timestamp
     updated_at: Timestamp
 
-    @classmethod
-    def of(cls, delivery: WebhookDelivery) -> DeliveryOut:
-        """The wire shape of a row."""
-        return cls.model_validate({name: getattr(delivery, name) for name in cls.model_fields})
-
 
 class DeliveryInFull(DeliveryOut):
     """A message, with its body and its attempts, oldest first."""
@@ -242,12 +226,11 @@ class DeliveryInFull(DeliveryOut):
         cls, delivery: WebhookDelivery, attempts: list[WebhookAttempt]
     ) -> DeliveryInFull:
         """The wire shape of a row and its attempts."""
-        shown = DeliveryOut.of(delivery).model_dump()
+        shown = DeliveryOut.model_validate(delivery).model_dump()
         body = orjson.loads(delivery.body)
         if delivery.event_type == "webhook.disabled":  # earlier versions stored the whole URL
             body = with_short_urls(body)
-        history = [AttemptOut.of(attempt) for attempt in attempts]
-        return cls(**shown, body=body, history=history)
+        return cls.model_validate({**shown, "body": body, "history": attempts})
 
 
 class Replayed(ResponseModel):

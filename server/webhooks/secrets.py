@@ -1,4 +1,7 @@
-"""Signing secrets of endpoints, sealed in the database. During a rotation two are valid."""
+"""The sealed columns of endpoints: URLs, which may contain credentials, and signing secrets.
+
+During a rotation two secrets are valid. Answers show only the scheme and host of a URL.
+"""
 
 from __future__ import annotations
 
@@ -21,21 +24,35 @@ def chosen_secret(given: str | None) -> str:
     return given
 
 
-def sealed(unit: Unit, webhook_id: str, secret: str) -> str:
-    """Seal a secret for the endpoint's row."""
-    return unit.seal(secret, _place(webhook_id))
+def set_url(unit: Unit, webhook: Webhook, url: str) -> None:
+    """Seal and set the URL of an endpoint."""
+    webhook.url = unit.seal_url(url, _place(webhook, "url"), webhook.url or "")
+
+
+def url_of(unit: Unit, webhook: Webhook) -> str:
+    """Unseal the whole URL, for a delivery."""
+    return unit.open_url(webhook.url, _place(webhook, "url"))
+
+
+def shown_url_of(unit: Unit, webhook: Webhook) -> str:
+    """The scheme and host of the URL."""
+    return unit.shown_url(webhook.url, _place(webhook, "url"))
+
+
+def set_secret(unit: Unit, webhook: Webhook, secret: str) -> None:
+    """Seal and set the secret of an endpoint."""
+    webhook.secret = unit.seal(secret, _place(webhook, "secret"))
 
 
 def valid_secrets(unit: Unit, webhook: Webhook) -> list[str]:
     """The valid secrets, newest first."""
-    found = [unit.unseal(webhook.secret, _place(webhook.id))]
-    until = webhook.previous_valid_until
+    sealed, until = [webhook.secret], webhook.previous_valid_until
     if webhook.previous_secret is not None and until is not None and unit.now() < until:
-        found.append(unit.unseal(webhook.previous_secret, _place(webhook.id)))
-    return found
+        sealed.append(webhook.previous_secret)
+    return [unit.unseal(secret, _place(webhook, "secret")) for secret in sealed]
 
 
-def rotate(
+def rotate_secret(
     unit: Unit, webhook: Webhook, given: str | None, *, overlap: timedelta, force: bool
 ) -> str:
     """Replace the secret and return the new one. Both sign for the overlap.
@@ -53,9 +70,9 @@ def rotate(
         )
     webhook.previous_secret = webhook.secret
     webhook.previous_valid_until = unit.now() + overlap
-    webhook.secret = sealed(unit, webhook.id, secret)
+    set_secret(unit, webhook, secret)
     return secret
 
 
-def _place(webhook_id: str) -> str:
-    return f"webhook:{webhook_id}:secret"
+def _place(webhook: Webhook, column: str) -> str:
+    return f"webhook:{webhook.id}:{column}"

@@ -21,11 +21,8 @@ from novaql.server.db.tenant_limits import (
 )
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, invalid, not_found
-from novaql.server.http.pages import Pager
-from novaql.server.http.pagination import Key, Page
+from novaql.server.http.pagination import Key, Page, Pager, equal_to
 from novaql.server.http.preparing import Preparation
-from novaql.server.ids import new_id
-from novaql.server.webhooks import secrets
 from novaql.server.webhooks.events import UnknownEvent, checked_filters
 from novaql.server.webhooks.jobs import disable
 from novaql.server.webhooks.messages import JOB, remove
@@ -36,25 +33,15 @@ from novaql.server.webhooks.schema import (
     Replay,
     RotateSecret,
     WebhookOut,
-    WebhookQuery,
 )
+from novaql.server.webhooks.secrets import chosen_secret, rotate_secret, set_secret, set_url
 from novaql.server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
-from novaql.server.webhooks.urls import set_url
 
-KEYS = (Key(Webhook.created_at), Key(Webhook.id))
 LOG_KEYS = (
     Key(WebhookDelivery.created_at, descending=True),
     Key(WebhookDelivery.id, descending=True),
 )
 MOST_REPLAYED = 1000
-
-
-def find(unit: Unit, pages: Pager, query: WebhookQuery) -> Page[Webhook]:
-    """A page of webhooks, oldest first."""
-    statement = select(Webhook)
-    if query.status is not None:
-        statement = statement.where(Webhook.status == query.status)
-    return pages.page(unit, statement, KEYS, query)
 
 
 def check_target(preparation: Preparation) -> None:
@@ -84,20 +71,18 @@ def create(
     event_types  existing types of events
     """
     check_limit(unit, "max_webhooks", Webhook)
-    secret, webhook_id, now = secrets.chosen_secret(body.secret), new_id("wh"), unit.now()
-    webhook = Webhook(
-        id=webhook_id,
-        created_at=now,
-        updated_at=now,
-        version=1,
+    webhook = unit.new(
+        Webhook,
+        "wh",
         events=_filters(body.events, event_types),
         description=body.description,
         api_version=body.api_version or api_version,
-        secret=secrets.sealed(unit, webhook_id, secret),
         status="active",
         sequence=0,
         created_by=caller.user_id,
     )
+    secret = chosen_secret(body.secret)
+    set_secret(unit, webhook, secret)
     set_url(unit, webhook, body.url)
     unit.session.add(webhook)
     unit.session.flush()
@@ -118,10 +103,10 @@ def change(
     before = snapshot(unit, webhook)
     if body.url is not None:
         set_url(unit, webhook, body.url)
-    for name in ("description", "api_version"):
-        given = getattr(body, name)
-        if given is not None:
-            setattr(webhook, name, given)
+    if body.description is not None:
+        webhook.description = body.description
+    if body.api_version is not None:
+        webhook.api_version = body.api_version
     if body.events is not None:
         webhook.events = _filters(body.events, event_types)
     if body.enabled is True and webhook.status == "disabled":
@@ -138,7 +123,7 @@ def rotate(unit: Unit, webhook_id: str, body: RotateSecret) -> tuple[Webhook, st
     webhook = unit.get(Webhook, webhook_id, "webhook", lock=True)
     before = snapshot(unit, webhook)
     overlap = timedelta(seconds=unit.settings.webhook_secret_overlap_s)
-    secret = secrets.rotate(unit, webhook, body.secret, overlap=overlap, force=body.force)
+    secret = rotate_secret(unit, webhook, body.secret, overlap=overlap, force=body.force)
     unit.record(webhook, "webhook.rotate_secret", before, partial(snapshot, unit))
     return webhook, secret
 
@@ -159,9 +144,8 @@ def end(unit: Unit, webhook_id: str) -> None:
     unit.get(Webhook, webhook_id, "webhook")
     own = select(WebhookDelivery.id).where(WebhookDelivery.webhook_id == webhook_id)
     pending = own.where(WebhookDelivery.status == "pending")
-    waiting = list(unit.session.execute(pending).scalars())
-    for start in range(0, len(waiting), 500):  # first: a finishing job holds its row
-        unit.cancel(JOB, waiting[start : start + 500])
+    # First: a finishing job holds its row.
+    unit.cancel(JOB, list(unit.session.execute(pending).scalars()))
     webhook = unit.get(Webhook, webhook_id, "webhook", lock=True)
     unit.audit("webhook.delete", ("webhook", webhook.id), before=snapshot(unit, webhook))
     remove(unit, list(unit.session.execute(own).scalars()))
@@ -171,9 +155,9 @@ def end(unit: Unit, webhook_id: str) -> None:
 def log(unit: Unit, pages: Pager, webhook_id: str, query: DeliveryQuery) -> Page[WebhookDelivery]:
     """A page of an endpoint's messages, newest first."""
     unit.get(Webhook, webhook_id, "webhook")
-    statement = select(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook_id)
-    if query.status is not None:
-        statement = statement.where(WebhookDelivery.status == query.status)
+    statement = select(WebhookDelivery).where(
+        WebhookDelivery.webhook_id == webhook_id, *equal_to(WebhookDelivery, query, "status")
+    )
     if query.type is not None:
         statement = statement.where(WebhookDelivery.event_type == query.type)
     return pages.page(unit, statement, LOG_KEYS, query)

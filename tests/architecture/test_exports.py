@@ -65,7 +65,11 @@ def source_of(package: str) -> dict[str, tuple[str, str]]:
     """The public names of an `__init__`, as type checkers see it → module and name there."""
     init = init_of(package)
     assert init is not None
-    statements = tree(init).body
+    statements = [
+        inner
+        for node in tree(init).body
+        for inner in (node.body if isinstance(node, ast.Try) else [node])
+    ]
     checked = [inner for node in statements if isinstance(node, ast.If) for inner in node.body]
     found: dict[str, tuple[str, str]] = {}
     for node in [*checked, *statements]:

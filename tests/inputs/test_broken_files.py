@@ -147,9 +147,9 @@ def test_broken_files_of_targets_are_refused_or_read(
 ) -> None:
     path = tmp_path / name
     path.write_bytes(data.draw(mutated(body)))
-    FileWatch(FileDiscovery((str(path),), 300)).groups()  # what is wrong with it, the log says
+    FileWatch(FileDiscovery(files=(str(path),))).groups()  # what is wrong with it, the log says
     path.write_bytes(body)
-    found = FileWatch(FileDiscovery((str(path),), 300)).groups()
+    found = FileWatch(FileDiscovery(files=(str(path),))).groups()
     assert found is not None
     assert [*found[0].targets] == ["a:1", "b:2" if name == "a.json" else "b"]
 
@@ -163,4 +163,4 @@ def test_broken_configurations_are_refused_or_read(tmp_path: Path, data: st.Data
         read_scrape_jobs(path)
     path.write_bytes(JOBS)
     (job,) = read_scrape_jobs(path)
-    assert job.name == "a"
+    assert job.job_name == "a"

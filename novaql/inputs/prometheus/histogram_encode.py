@@ -154,13 +154,19 @@ def _write_spans(writer: BitWriter, index: Ints) -> None:
     if len(index) == 0:
         writer.varbit(0, signed=False)
         return
+    found = spans(index)
+    writer.varbit(len(found), signed=False)
+    for gap, length in found:
+        writer.varbit(length, signed=False)
+        writer.varbit(gap, signed=True)
+
+
+def spans(index: Ints) -> list[tuple[int, int]]:
+    """Runs of consecutive buckets, at least one: the gap before each, and its length."""
     begins = np.flatnonzero(np.diff(index, prepend=index[0] - 2) != 1)
     lengths = np.diff(np.append(begins, len(index)))
     gaps = index[begins] - np.append(0, index[begins[:-1]] + lengths[:-1])
-    writer.varbit(len(begins), signed=False)
-    for length, gap in zip(lengths.tolist(), gaps.tolist(), strict=True):
-        writer.varbit(length, signed=False)
-        writer.varbit(gap, signed=True)
+    return list(zip(gaps.tolist(), lengths.tolist(), strict=True))
 
 
 def _write_whole(writer: BitWriter, times: Ints, h: Histograms, cells: Ints) -> None:

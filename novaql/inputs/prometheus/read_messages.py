@@ -10,7 +10,16 @@ import google_crc32c
 
 from novaql.errors import InputError
 from novaql.inputs.prometheus.chunk_bytes import Encoding
-from novaql.inputs.protobuf.wire import BYTES, VARINT, fields, read_varint, text, varint
+from novaql.inputs.protobuf.wire import (
+    BYTES,
+    VARINT,
+    bytes_field,
+    fields,
+    number_field,
+    read_varint,
+    text,
+    varint,
+)
 from novaql.tsdb.matchers import Matcher, MatchOp
 
 _OPS = {MatchOp.EQUAL: 0, MatchOp.NOT_EQUAL: 1, MatchOp.REGEX: 2, MatchOp.NOT_REGEX: 3}
@@ -35,20 +44,20 @@ def read_request(
     matchers: Sequence[Matcher], start_ms: int, end_ms: int, *, labels_only: bool
 ) -> bytes:
     """One query; chunks are preferred. `labels_only`: the hint that only series are wanted."""
-    parts = [_number(1, start_ms), _number(2, end_ms)]
+    parts = [number_field(1, start_ms), number_field(2, end_ms)]
     parts += [
-        _bytes(
+        bytes_field(
             3,
-            _number(1, _OPS[matcher.op])
-            + _bytes(2, matcher.name.encode())
-            + _bytes(3, matcher.value.encode()),
+            number_field(1, _OPS[matcher.op])
+            + bytes_field(2, matcher.name.encode())
+            + bytes_field(3, matcher.value.encode()),
         )
         for matcher in matchers
     ]
-    function = _bytes(2, b"series") if labels_only else b""
-    parts.append(_bytes(4, function + _number(3, start_ms) + _number(4, end_ms)))
+    function = bytes_field(2, b"series") if labels_only else b""
+    parts.append(bytes_field(4, function + number_field(3, start_ms) + number_field(4, end_ms)))
     accepted = [0] if labels_only else [1, 0]
-    return _bytes(1, b"".join(parts)) + b"".join(b"\x10" + varint(one) for one in accepted)
+    return bytes_field(1, b"".join(parts)) + b"".join(b"\x10" + varint(one) for one in accepted)
 
 
 def series_of_frames(body: Readable, what: str) -> Iterator[ReadSeries]:
@@ -140,11 +149,3 @@ def _exactly(body: Readable, size: int, what: str) -> bytes:
         parts.append(part)
         size -= len(part)
     return b"".join(parts)
-
-
-def _number(field_: int, value: int) -> bytes:
-    return bytes([field_ << 3]) + varint(value & (1 << 64) - 1)
-
-
-def _bytes(field_: int, value: bytes) -> bytes:
-    return bytes([field_ << 3 | 2]) + varint(len(value)) + value

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from novaql.inputs.protobuf.wire import BYTES as BYTES
     from novaql.inputs.protobuf.wire import FIXED64 as FIXED64
     from novaql.inputs.protobuf.wire import VARINT as VARINT
+    from novaql.inputs.protobuf.wire import bytes_field as bytes_field
     from novaql.inputs.protobuf.wire import fields as fields
+    from novaql.inputs.protobuf.wire import number_field as number_field
     from novaql.inputs.protobuf.wire import read_varint as read_varint
     from novaql.inputs.protobuf.wire import signed as signed
     from novaql.inputs.protobuf.wire import text as text
@@ -26,7 +28,9 @@ else:
                 "BYTES",
                 "FIXED64",
                 "VARINT",
+                "bytes_field",
                 "fields",
+                "number_field",
                 "read_varint",
                 "signed",
                 "text",

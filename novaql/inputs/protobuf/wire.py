@@ -75,6 +75,16 @@ def varint(number: int) -> bytes:
     return bytes(out)
 
 
+def bytes_field(number: int, content: bytes) -> bytes:
+    """A field that is a text, bytes or a message."""
+    return varint(number << 3 | BYTES) + varint(len(content)) + content
+
+
+def number_field(number: int, value: int) -> bytes:
+    """A field that is a varint, a signed one as 64 bits."""
+    return varint(number << 3) + varint(value & (1 << 64) - 1)
+
+
 def zigzag(number: int) -> int:
     """A signed number as one that is not negative: 0, -1, 1, -2 … as 0, 1, 2, 3 …"""
     return number << 1 if number >= 0 else (-number << 1) - 1

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from novaql.server.db.columns import Instant, Json
+from novaql.server.db.migrations.columns import resource_columns, tenant_column
 
 revision = "alerts_0001"
 down_revision = None
@@ -17,40 +18,20 @@ def upgrade() -> None:
     """Apply the migration."""
     op.create_table(
         "alert_changes",
-        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("id", sa.String(length=64), primary_key=True),
         sa.Column("alert_id", sa.String(length=64), nullable=False),
         sa.Column("at", Instant(), nullable=False),
         sa.Column("type", sa.String(length=24), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_alert_changes_tenant_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_alert_changes")),
+        tenant_column(),
     )
-    op.create_index(
-        "ix_alert_changes_alert", "alert_changes", ["tenant_id", "alert_id", "at"], unique=False
-    )
-    op.create_index(
-        op.f("ix_alert_changes_tenant_id"), "alert_changes", ["tenant_id"], unique=False
-    )
+    op.create_index("ix_alert_changes_alert", "alert_changes", ["tenant_id", "alert_id", "at"])
     op.create_table(
         "alert_routing",
         sa.Column("config", Json, nullable=False),
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("created_at", Instant(), nullable=False),
-        sa.Column("updated_at", Instant(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_alert_routing_tenant_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_alert_routing")),
+        *resource_columns(),
         sa.UniqueConstraint("tenant_id", name="uq_alert_routing_tenant"),
-    )
-    op.create_index(
-        op.f("ix_alert_routing_tenant_id"), "alert_routing", ["tenant_id"], unique=False
     )
     op.create_table(
         "alert_rule_groups",
@@ -66,19 +47,8 @@ def upgrade() -> None:
         sa.Column("evaluation_s", sa.Float(), nullable=False),
         sa.Column("evaluations", sa.BigInteger(), nullable=False),
         sa.Column("missed", sa.BigInteger(), nullable=False),
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("created_at", Instant(), nullable=False),
-        sa.Column("updated_at", Instant(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_alert_rule_groups_tenant_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_alert_rule_groups")),
+        *resource_columns(),
         sa.UniqueConstraint("tenant_id", "file", "name", name="uq_alert_rule_groups_name"),
-    )
-    op.create_index(
-        op.f("ix_alert_rule_groups_tenant_id"), "alert_rule_groups", ["tenant_id"], unique=False
     )
     op.create_table(
         "alert_silences",
@@ -89,22 +59,9 @@ def upgrade() -> None:
         sa.Column("starts_at", Instant(), nullable=False),
         sa.Column("ends_at", Instant(), nullable=True),
         sa.Column("lifted_at", Instant(), nullable=True),
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("created_at", Instant(), nullable=False),
-        sa.Column("updated_at", Instant(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_alert_silences_tenant_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_alert_silences")),
+        *resource_columns(),
     )
-    op.create_index(
-        "ix_alert_silences_alert", "alert_silences", ["tenant_id", "alert_id"], unique=False
-    )
-    op.create_index(
-        op.f("ix_alert_silences_tenant_id"), "alert_silences", ["tenant_id"], unique=False
-    )
+    op.create_index("ix_alert_silences_alert", "alert_silences", ["tenant_id", "alert_id"])
     op.create_table(
         "alerts",
         sa.Column("rule_id", sa.String(length=64), nullable=False),
@@ -121,17 +78,10 @@ def upgrade() -> None:
         sa.Column("keeping_since", Instant(), nullable=True),
         sa.Column("notified_at", Instant(), nullable=True),
         sa.Column("incident_id", sa.String(length=64), nullable=True),
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("created_at", Instant(), nullable=False),
-        sa.Column("updated_at", Instant(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_alerts_tenant_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_alerts")),
+        *resource_columns(),
     )
-    op.create_index("ix_alerts_rule", "alerts", ["tenant_id", "rule_id", "state"], unique=False)
-    op.create_index("ix_alerts_state", "alerts", ["tenant_id", "state", "created_at"], unique=False)
-    op.create_index(op.f("ix_alerts_tenant_id"), "alerts", ["tenant_id"], unique=False)
+    op.create_index("ix_alerts_rule", "alerts", ["tenant_id", "rule_id", "state"])
+    op.create_index("ix_alerts_state", "alerts", ["tenant_id", "state", "created_at"])
     op.create_table(
         "notification_channels",
         sa.Column("name", sa.String(length=100), nullable=False),
@@ -139,44 +89,18 @@ def upgrade() -> None:
         sa.Column("settings", Json, nullable=False),
         sa.Column("sealed", sa.Text(), nullable=False),
         sa.Column("send_resolved", sa.Boolean(), nullable=False),
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("created_at", Instant(), nullable=False),
-        sa.Column("updated_at", Instant(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_notification_channels_tenant_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_notification_channels")),
+        *resource_columns(),
         sa.UniqueConstraint("tenant_id", "name", name="uq_notification_channels_name"),
-    )
-    op.create_index(
-        op.f("ix_notification_channels_tenant_id"),
-        "notification_channels",
-        ["tenant_id"],
-        unique=False,
     )
     op.create_table(
         "notification_group_members",
         sa.Column("group_id", sa.String(length=64), nullable=False),
         sa.Column("alert_id", sa.String(length=64), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_notification_group_members_tenant_id")
-        ),
+        tenant_column(),
         sa.PrimaryKeyConstraint("group_id", "alert_id", name=op.f("pk_notification_group_members")),
     )
     op.create_index(
-        op.f("ix_notification_group_members_alert_id"),
-        "notification_group_members",
-        ["alert_id"],
-        unique=False,
-    )
-    op.create_index(
-        op.f("ix_notification_group_members_tenant_id"),
-        "notification_group_members",
-        ["tenant_id"],
-        unique=False,
+        op.f("ix_notification_group_members_alert_id"), "notification_group_members", ["alert_id"]
     )
     op.create_table(
         "notification_groups",
@@ -184,18 +108,7 @@ def upgrade() -> None:
         sa.Column("labels", Json, nullable=False),
         sa.Column("told", Json, nullable=False),
         sa.Column("next_flush", Instant(), nullable=False),
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("created_at", Instant(), nullable=False),
-        sa.Column("updated_at", Instant(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_notification_groups_tenant_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_notification_groups")),
-    )
-    op.create_index(
-        op.f("ix_notification_groups_tenant_id"), "notification_groups", ["tenant_id"], unique=False
+        *resource_columns(),
     )
     op.create_table(
         "notifications",
@@ -211,40 +124,22 @@ def upgrade() -> None:
         sa.Column("error", sa.Text(), nullable=False),
         sa.Column("sent_at", Instant(), nullable=True),
         sa.Column("payload", Json, nullable=False),
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("created_at", Instant(), nullable=False),
-        sa.Column("updated_at", Instant(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_notifications_tenant_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifications")),
+        *resource_columns(),
     )
     op.create_index(
-        "ix_notifications_alert",
-        "notifications",
-        ["tenant_id", "alert_id", "created_at"],
-        unique=False,
+        "ix_notifications_alert", "notifications", ["tenant_id", "alert_id", "created_at"]
     )
     op.create_index(
-        "ix_notifications_channel",
-        "notifications",
-        ["tenant_id", "channel", "created_at"],
-        unique=False,
+        "ix_notifications_channel", "notifications", ["tenant_id", "channel", "created_at"]
     )
     op.create_index(
-        "ix_notifications_group",
-        "notifications",
-        ["tenant_id", "group_id", "created_at"],
-        unique=False,
-    )
-    op.create_index(
-        op.f("ix_notifications_tenant_id"), "notifications", ["tenant_id"], unique=False
+        "ix_notifications_group", "notifications", ["tenant_id", "group_id", "created_at"]
     )
     op.create_table(
         "alert_rules",
-        sa.Column("group_id", sa.String(length=64), nullable=False),
+        sa.Column(
+            "group_id", sa.String(length=64), sa.ForeignKey("alert_rule_groups.id"), nullable=False
+        ),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("type", sa.String(length=16), nullable=False),
         sa.Column("name", sa.String(length=300), nullable=False),
@@ -266,79 +161,30 @@ def upgrade() -> None:
         sa.Column("evaluated_at", Instant(), nullable=True),
         sa.Column("evaluation_s", sa.Float(), nullable=False),
         sa.Column("series", sa.Integer(), nullable=False),
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("created_at", Instant(), nullable=False),
-        sa.Column("updated_at", Instant(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["group_id"], ["alert_rule_groups.id"], name=op.f("fk_alert_rules_group_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_alert_rules_tenant_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_alert_rules")),
+        *resource_columns(),
     )
-    op.create_index(
-        "ix_alert_rules_group", "alert_rules", ["tenant_id", "group_id", "position"], unique=False
-    )
-    op.create_index(op.f("ix_alert_rules_tenant_id"), "alert_rules", ["tenant_id"], unique=False)
+    op.create_index("ix_alert_rules_group", "alert_rules", ["tenant_id", "group_id", "position"])
     op.create_table(
         "alert_recorded_series",
-        sa.Column("rule_id", sa.String(length=64), nullable=False),
+        sa.Column(
+            "rule_id", sa.String(length=64), sa.ForeignKey("alert_rules.id"), primary_key=True
+        ),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("series", Json, nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["rule_id"], ["alert_rules.id"], name=op.f("fk_alert_recorded_series_rule_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_alert_recorded_series_tenant_id")
-        ),
-        sa.PrimaryKeyConstraint("rule_id", name=op.f("pk_alert_recorded_series")),
-    )
-    op.create_index(
-        op.f("ix_alert_recorded_series_tenant_id"),
-        "alert_recorded_series",
-        ["tenant_id"],
-        unique=False,
+        tenant_column(),
     )
 
 
 def downgrade() -> None:
     """Revert the migration."""
-    op.drop_index(op.f("ix_alert_recorded_series_tenant_id"), table_name="alert_recorded_series")
     op.drop_table("alert_recorded_series")
-    op.drop_index(op.f("ix_alert_rules_tenant_id"), table_name="alert_rules")
-    op.drop_index("ix_alert_rules_group", table_name="alert_rules")
     op.drop_table("alert_rules")
-    op.drop_index(op.f("ix_notifications_tenant_id"), table_name="notifications")
-    op.drop_index("ix_notifications_group", table_name="notifications")
-    op.drop_index("ix_notifications_channel", table_name="notifications")
-    op.drop_index("ix_notifications_alert", table_name="notifications")
     op.drop_table("notifications")
-    op.drop_index(op.f("ix_notification_groups_tenant_id"), table_name="notification_groups")
     op.drop_table("notification_groups")
-    op.drop_index(
-        op.f("ix_notification_group_members_tenant_id"), table_name="notification_group_members"
-    )
-    op.drop_index(
-        op.f("ix_notification_group_members_alert_id"), table_name="notification_group_members"
-    )
     op.drop_table("notification_group_members")
-    op.drop_index(op.f("ix_notification_channels_tenant_id"), table_name="notification_channels")
     op.drop_table("notification_channels")
-    op.drop_index(op.f("ix_alerts_tenant_id"), table_name="alerts")
-    op.drop_index("ix_alerts_state", table_name="alerts")
-    op.drop_index("ix_alerts_rule", table_name="alerts")
     op.drop_table("alerts")
-    op.drop_index(op.f("ix_alert_silences_tenant_id"), table_name="alert_silences")
-    op.drop_index("ix_alert_silences_alert", table_name="alert_silences")
     op.drop_table("alert_silences")
-    op.drop_index(op.f("ix_alert_rule_groups_tenant_id"), table_name="alert_rule_groups")
     op.drop_table("alert_rule_groups")
-    op.drop_index(op.f("ix_alert_routing_tenant_id"), table_name="alert_routing")
     op.drop_table("alert_routing")
-    op.drop_index(op.f("ix_alert_changes_tenant_id"), table_name="alert_changes")
-    op.drop_index("ix_alert_changes_alert", table_name="alert_changes")
     op.drop_table("alert_changes")

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from novaql.server.db.columns import Instant, Json
+from novaql.server.db.migrations.columns import resource_columns
 
 revision = "audit_0001"
 down_revision = None
@@ -28,22 +29,10 @@ def upgrade() -> None:
         sa.Column("expires_at", Instant(), nullable=False),
         sa.Column("token_id", sa.String(length=64), nullable=False),
         sa.Column("creator_id", sa.String(length=64), nullable=False),
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("created_at", Instant(), nullable=False),
-        sa.Column("updated_at", Instant(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_audit_exports_tenant_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_exports")),
-    )
-    op.create_index(
-        op.f("ix_audit_exports_tenant_id"), "audit_exports", ["tenant_id"], unique=False
+        *resource_columns(),
     )
 
 
 def downgrade() -> None:
     """Revert the migration."""
-    op.drop_index(op.f("ix_audit_exports_tenant_id"), table_name="audit_exports")
     op.drop_table("audit_exports")

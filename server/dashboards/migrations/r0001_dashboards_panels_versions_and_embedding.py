@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from novaql.server.db.columns import Instant, Json
+from novaql.server.db.migrations.columns import resource_columns, tenant_column
 
 revision = "dashboards_0001"
 down_revision = None
@@ -27,89 +28,48 @@ def upgrade() -> None:
         sa.Column("time_range", Json, nullable=False),
         sa.Column("created_by", sa.String(length=64), nullable=False),
         sa.Column("updated_by", sa.String(length=64), nullable=False),
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("created_at", Instant(), nullable=False),
-        sa.Column("updated_at", Instant(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_dashboards_tenant_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_dashboards")),
+        *resource_columns(),
     )
-    op.create_index(op.f("ix_dashboards_tenant_id"), "dashboards", ["tenant_id"], unique=False)
     op.create_table(
         "dashboard_versions",
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("dashboard_id", sa.String(length=64), nullable=False),
+        sa.Column("id", sa.String(length=64), primary_key=True),
+        sa.Column(
+            "dashboard_id", sa.String(length=64), sa.ForeignKey("dashboards.id"), nullable=False
+        ),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("at", Instant(), nullable=False),
         sa.Column("by", sa.String(length=64), nullable=False),
         sa.Column("document", Json, nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["dashboard_id"], ["dashboards.id"], name=op.f("fk_dashboard_versions_dashboard_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_dashboard_versions_tenant_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_dashboard_versions")),
+        tenant_column(),
         sa.UniqueConstraint("dashboard_id", "number", name="uq_dashboard_versions_number"),
-    )
-    op.create_index(
-        op.f("ix_dashboard_versions_tenant_id"), "dashboard_versions", ["tenant_id"], unique=False
     )
     op.create_table(
         "panels",
-        sa.Column("dashboard_id", sa.String(length=64), nullable=False),
+        sa.Column(
+            "dashboard_id", sa.String(length=64), sa.ForeignKey("dashboards.id"), nullable=False
+        ),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("spec", Json, nullable=False),
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("created_at", Instant(), nullable=False),
-        sa.Column("updated_at", Instant(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["dashboard_id"], ["dashboards.id"], name=op.f("fk_panels_dashboard_id")
-        ),
-        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_panels_tenant_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_panels")),
+        *resource_columns(),
     )
-    op.create_index("ix_panels_dashboard", "panels", ["dashboard_id", "position"], unique=False)
-    op.create_index(op.f("ix_panels_tenant_id"), "panels", ["tenant_id"], unique=False)
+    op.create_index("ix_panels_dashboard", "panels", ["dashboard_id", "position"])
     op.create_table(
         "panel_embeds",
-        sa.Column("panel_id", sa.String(length=64), nullable=False),
+        sa.Column("panel_id", sa.String(length=64), sa.ForeignKey("panels.id"), nullable=False),
         sa.Column("origins", Json, nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("expires_at", Instant(), nullable=False),
         sa.Column("revoked_at", Instant(), nullable=True),
         sa.Column("created_by", sa.String(length=64), nullable=False),
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("created_at", Instant(), nullable=False),
-        sa.Column("updated_at", Instant(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(["panel_id"], ["panels.id"], name=op.f("fk_panel_embeds_panel_id")),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_panel_embeds_tenant_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_panel_embeds")),
+        *resource_columns(),
     )
-    op.create_index(op.f("ix_panel_embeds_panel_id"), "panel_embeds", ["panel_id"], unique=False)
-    op.create_index(op.f("ix_panel_embeds_tenant_id"), "panel_embeds", ["tenant_id"], unique=False)
+    op.create_index(op.f("ix_panel_embeds_panel_id"), "panel_embeds", ["panel_id"])
 
 
 def downgrade() -> None:
     """Revert the migration."""
-    op.drop_index(op.f("ix_panel_embeds_tenant_id"), table_name="panel_embeds")
-    op.drop_index(op.f("ix_panel_embeds_panel_id"), table_name="panel_embeds")
     op.drop_table("panel_embeds")
-    op.drop_index(op.f("ix_panels_tenant_id"), table_name="panels")
-    op.drop_index("ix_panels_dashboard", table_name="panels")
     op.drop_table("panels")
-    op.drop_index(op.f("ix_dashboard_versions_tenant_id"), table_name="dashboard_versions")
     op.drop_table("dashboard_versions")
-    op.drop_index(op.f("ix_dashboards_tenant_id"), table_name="dashboards")
     op.drop_table("dashboards")

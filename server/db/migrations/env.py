@@ -1,4 +1,7 @@
-"""Run by Alembic: migrates over the given connection, inside its transaction."""
+"""Run by Alembic: migrates over the given connection, inside its transaction.
+
+`comparison` has further options, for `db/revise.py`.
+"""
 
 from __future__ import annotations
 
@@ -14,5 +17,6 @@ context.configure(
     target_metadata=Base.metadata,
     render_as_batch=True,
     transactional_ddl=True,
+    **context.config.attributes.get("comparison", {}),
 )
 context.run_migrations()

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from novaql.server.db.columns import Instant, Json
+from novaql.server.db.migrations.columns import resource_columns, tenant_column
 
 revision = "incidents_0001"
 down_revision = None
@@ -32,27 +33,11 @@ def upgrade() -> None:
         sa.Column("resolved_at", Instant(), nullable=True),
         sa.Column("resolved_by", Json, nullable=True),
         sa.Column("resolution_note", sa.Text(), nullable=True),
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("created_at", Instant(), nullable=False),
-        sa.Column("updated_at", Instant(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_incidents_tenant_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_incidents")),
+        *resource_columns(),
     )
-    op.create_index(
-        "ix_incidents_key", "incidents", ["tenant_id", "dedup_key", "created_at"], unique=False
-    )
-    op.create_index(
-        "ix_incidents_status",
-        "incidents",
-        ["tenant_id", "status", "created_at", "id"],
-        unique=False,
-    )
-    op.create_index(op.f("ix_incidents_tenant_id"), "incidents", ["tenant_id"], unique=False)
-    op.create_index(
-        "ix_incidents_time", "incidents", ["tenant_id", "created_at", "id"], unique=False
-    )
+    op.create_index("ix_incidents_key", "incidents", ["tenant_id", "dedup_key", "created_at"])
+    op.create_index("ix_incidents_status", "incidents", ["tenant_id", "status", "created_at", "id"])
+    op.create_index("ix_incidents_time", "incidents", ["tenant_id", "created_at", "id"])
     op.create_index(
         "uq_incidents_open_key",
         "incidents",
@@ -63,89 +48,50 @@ def upgrade() -> None:
     )
     op.create_table(
         "incident_acknowledgers",
-        sa.Column("incident_id", sa.String(length=64), nullable=False),
+        sa.Column(
+            "incident_id", sa.String(length=64), sa.ForeignKey("incidents.id"), nullable=False
+        ),
         sa.Column("user_id", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("at", Instant(), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["incident_id"], ["incidents.id"], name=op.f("fk_incident_acknowledgers_incident_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_incident_acknowledgers_tenant_id")
-        ),
+        tenant_column(),
         sa.PrimaryKeyConstraint("incident_id", "user_id", name=op.f("pk_incident_acknowledgers")),
-    )
-    op.create_index(
-        op.f("ix_incident_acknowledgers_tenant_id"),
-        "incident_acknowledgers",
-        ["tenant_id"],
-        unique=False,
     )
     op.create_table(
         "incident_entries",
-        sa.Column("incident_id", sa.String(length=64), nullable=False),
+        sa.Column(
+            "incident_id", sa.String(length=64), sa.ForeignKey("incidents.id"), nullable=False
+        ),
         sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("at", Instant(), nullable=False),
         sa.Column("type", sa.String(length=24), nullable=False),
         sa.Column("actor", Json, nullable=False),
         sa.Column("data", Json, nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["incident_id"], ["incidents.id"], name=op.f("fk_incident_entries_incident_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_incident_entries_tenant_id")
-        ),
+        tenant_column(),
         sa.PrimaryKeyConstraint("incident_id", "seq", name=op.f("pk_incident_entries")),
-    )
-    op.create_index(
-        op.f("ix_incident_entries_tenant_id"), "incident_entries", ["tenant_id"], unique=False
     )
     op.create_table(
         "incident_services",
-        sa.Column("incident_id", sa.String(length=64), nullable=False),
+        sa.Column(
+            "incident_id", sa.String(length=64), sa.ForeignKey("incidents.id"), nullable=False
+        ),
         sa.Column("service", sa.String(length=200), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["incident_id"], ["incidents.id"], name=op.f("fk_incident_services_incident_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_incident_services_tenant_id")
-        ),
+        tenant_column(),
         sa.PrimaryKeyConstraint("incident_id", "service", name=op.f("pk_incident_services")),
     )
     op.create_index(
         "ix_incident_services_service",
         "incident_services",
         ["tenant_id", "service", "created_at", "incident_id"],
-        unique=False,
-    )
-    op.create_index(
-        op.f("ix_incident_services_tenant_id"), "incident_services", ["tenant_id"], unique=False
     )
 
 
 def downgrade() -> None:
     """Revert the migration."""
-    op.drop_index(op.f("ix_incident_services_tenant_id"), table_name="incident_services")
-    op.drop_index("ix_incident_services_service", table_name="incident_services")
     op.drop_table("incident_services")
-    op.drop_index(op.f("ix_incident_entries_tenant_id"), table_name="incident_entries")
     op.drop_table("incident_entries")
-    op.drop_index(op.f("ix_incident_acknowledgers_tenant_id"), table_name="incident_acknowledgers")
     op.drop_table("incident_acknowledgers")
-    op.drop_index(
-        "uq_incidents_open_key",
-        table_name="incidents",
-        sqlite_where=sa.text("status <> 'resolved'"),
-        postgresql_where=sa.text("status <> 'resolved'"),
-    )
-    op.drop_index("ix_incidents_time", table_name="incidents")
-    op.drop_index(op.f("ix_incidents_tenant_id"), table_name="incidents")
-    op.drop_index("ix_incidents_status", table_name="incidents")
-    op.drop_index("ix_incidents_key", table_name="incidents")
     op.drop_table("incidents")

@@ -105,8 +105,8 @@ def test_without_a_commit_sqlite_is_not_called(tmp_path: Path, versions: SqliteV
     change(writer, "ten_1", "users")
     first = versions.of(str(path), "ten_1")
     statements: list[str] = []
-    connection = versions._connection
-    assert connection is not None
+    assert versions._open is not None
+    connection, _ = versions._open
     connection.set_trace_callback(statements.append)
     assert versions.of(str(path), "ten_1") == first
     assert statements == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from novaql.errors import InputError
 from novaql.inputs.label_limits import USUAL_LIMITS
 from novaql.server.auth.roles import Role
-from novaql.server.ingest.delta import DeltaProblem, DeltaSums
+from novaql.server.ingest.delta import DeltaProblem, DeltaRequest, DeltaSums
 from novaql.server.ingest.otlp import Converted, convert
 from novaql.tsdb.tile import is_stale
 from tests.support.servers.http_server import LocalServer, local_server
@@ -42,8 +44,20 @@ def at(start: int, end: int, **values: Any) -> Point:
     return {"startTimeUnixNano": str(start * S), "timeUnixNano": str(end * S), **values}
 
 
+@contextmanager
+def request_to(sums: DeltaSums) -> Iterator[DeltaRequest]:
+    """A request that holds the lock. An error discards its sums."""
+    request = sums.begin()
+    assert request.try_turn()
+    try:
+        yield request
+        request.commit()
+    finally:
+        request.leave()
+
+
 def taken(sums: DeltaSums, request: dict[str, Any]) -> Converted:
-    with sums.request() as deltas:
+    with request_to(sums) as deltas:
         return convert(request, deltas, USUAL_LIMITS)
 
 
@@ -209,14 +223,14 @@ def test_an_error_forgets_the_request() -> None:
     key = ("m", "sum", frozenset[tuple[str, str]]())
 
     def fails() -> None:
-        with sums.request() as deltas:
+        with request_to(sums) as deltas:
             deltas.cumulative(key, "sum", at(0, 1, asInt=1))
             raise OSError("full")
 
     with pytest.raises(OSError, match="full"):
         fails()
     assert len(sums) == 0
-    with sums.request() as deltas, pytest.raises(DeltaProblem):
+    with request_to(sums) as deltas, pytest.raises(DeltaProblem):
         deltas.cumulative(key, "sum", at(2, 1, asInt=1))
 
 

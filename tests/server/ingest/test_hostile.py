@@ -55,8 +55,9 @@ REFUSED = {400, 413, 415, 422}
 
 def otlp_batch(data: bytes, *, as_json: bool) -> Batch:
     request = from_json(data) if as_json else from_protobuf(data)
-    with DeltaSums(most_series=10).request() as deltas:
-        return convert(request, deltas).batch()
+    deltas = DeltaSums(most_series=10).begin()
+    deltas.try_turn()
+    return convert(request, deltas).batch()
 
 
 @dataclass(frozen=True)

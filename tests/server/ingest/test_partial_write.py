@@ -15,6 +15,7 @@ from novaql.inputs.label_limits import USUAL_LIMITS
 from novaql.inputs.remote_write import RemoteWriteDecoder
 from novaql.server.auth.roles import Role
 from novaql.server.ingest.partial_write import MOST_AT_FAULT, SoundSeries
+from novaql.server.ingest.spool import Incoming
 from novaql.server.ingest.write_parts import Parts, PartSizes, parts_1, parts_2
 from novaql.tsdb.tile import Batch
 from tests.support.messages.remote_messages import write_2_message
@@ -58,7 +59,7 @@ VERSIONS: dict[str, tuple[Callable[[list[Series]], bytes], Callable[[bytes, Part
 
 def sound(parts: Parts) -> tuple[SoundSeries, list[Batch]]:
     reading = SoundSeries()
-    batches = [read.batch for read in reading.of(parts) if read is not None]
+    batches = [read.batch for read in reading.of(parts) if isinstance(read, Incoming)]
     reading.need_some()
     return reading, batches
 

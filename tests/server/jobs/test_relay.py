@@ -171,7 +171,7 @@ def test_a_tenant_whose_events_cannot_be_read_does_not_stop_others(served: Local
 
 def test_a_unit_that_rolls_back_publishes_nothing(served: LocalServer) -> None:
     woken: list[bool] = []
-    served.context.on_new_events(lambda: woken.append(True))
+    served.context.lifecycle.event_wakers.append(lambda: woken.append(True))
 
     def half(unit: Unit) -> None:
         unit.publish("incident.created", {})

@@ -126,7 +126,7 @@ def test_a_commit_wakes_the_relay_at_once(database: StateDatabase) -> None:
     take = Consumer("*", lambda _, happened: heard.append(happened.type))
     with local_server(database=database) as served:
         work = Relay(served.context, [take], poll_s=3600)
-        served.context.on_new_events(work.wake)
+        served.context.lifecycle.event_wakers.append(work.wake)
         work.start()
         try:
             publish(served, "thing.happened")

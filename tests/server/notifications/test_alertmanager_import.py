@@ -115,6 +115,10 @@ def test_what_a_file_becomes() -> None:
         ("- 1", "/route"),
         ("route: {receiver: x}", "/route/receiver"),
         ("route: {}\nreceivers: []", "/route/receiver"),
+        (
+            "route: {receiver: a, routes: [{receiver: []}]}\nreceivers: [{name: a}]",
+            "/route/routes/0",
+        ),
         ("route: {receiver: a, routes: 3}\nreceivers: [{name: a}]", "/route/routes"),
         ("route: {receiver: a}\nreceivers: [{name: a}, {name: a}]", "/receivers/1/name"),
         ("route: {receiver: a, group_wait: x}\nreceivers: [{name: a}]", "/route/group_wait"),

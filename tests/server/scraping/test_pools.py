@@ -219,7 +219,7 @@ def test_offsets_are_steady_and_spread(tmp_path: Path) -> None:
         f"scrape_configs: [{{job_name: a, static_configs: [{{targets: [{addresses}]}}]}}]"
     )
     (one,) = read_scrape_jobs(config)
-    (group,) = one.static
+    (group,) = one.static_configs
     offsets = []
     for address in group.targets:
         target = target_of(one, discovered_labels(one, group, address))

@@ -36,7 +36,7 @@ def maker(folder: Path, more: str = "", **labels: str) -> SampleMaker:
     )
     (found,) = read_scrape_jobs(config)
     target = target_of(
-        found, discovered_labels(found, TargetGroup("static", ("h:1",), labels), "h:1")
+        found, discovered_labels(found, TargetGroup(targets=("h:1",), labels=labels), "h:1")
     )
     assert target is not None
     return SampleMaker(target)
@@ -44,7 +44,7 @@ def maker(folder: Path, more: str = "", **labels: str) -> SampleMaker:
 
 def stored(one: SampleMaker, body: bytes, at_ms: int, kind: str = TEXT) -> Batch:
     """The batch of an answer that the store took."""
-    batch = one.success(one.read(body, kind, at_ms), at_ms, 0.5, len(body))
+    batch = one.success(body, kind, at_ms, 0.5)
     one.stored()
     return batch
 
@@ -87,7 +87,7 @@ def test_series_that_vanish_become_stale(tmp_path: Path) -> None:
 def test_markers_are_made_again_after_the_store_refused_them(tmp_path: Path) -> None:
     one = maker(tmp_path)
     stored(one, b"a 1\nb 1\n", NOW)
-    one.success(one.read(b"a 1\n", TEXT, NOW + 1), NOW + 1, 0.5, 4)  # not stored
+    one.success(b"a 1\n", TEXT, NOW + 1, 0.5)  # not stored
     again = named(plain(stored(one, b"a 1\n", NOW + 2)))
     assert again["b"] == {NOW + 2: bits(STALE)}
 

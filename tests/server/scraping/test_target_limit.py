@@ -69,10 +69,10 @@ def test_a_server_takes_the_limit_of_its_settings(tmp_path: Path) -> None:
 def test_a_discovery_that_is_too_large_keeps_what_was(tmp_path: Path) -> None:
     file = tmp_path / "targets.json"
     file.write_text('[{"targets": ["a:1"]}]')
-    watch = FileWatch(FileDiscovery((str(file),)), most_bytes=1000)
+    watch = FileWatch(FileDiscovery(files=(str(file),)), most_bytes=1000)
     first = watch.groups()
     assert first is not None
     file.write_text('[{"targets": ["b:1"]}]' + " " * 1000)
     assert watch.groups() in (None, first)
     with pytest.raises(BadGroups, match="more than 3 targets"):
-        groups_of([{"targets": ["a", "b"]}, {"targets": ["c", "d"]}], "f", ("m", "f"), most=3)
+        groups_of([{"targets": ["a", "b"]}, {"targets": ["c", "d"]}], ("m", "f"), most=3)

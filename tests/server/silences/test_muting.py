@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from novaql.server.alert_model.identity import matchers_of_alert, silence_id
+from novaql.server.errors import InvalidRequest
 from novaql.server.notifications.inhibition import Inhibitor, InhibitRule
 from novaql.server.notifications.time_intervals import (
     InvalidInterval,
@@ -17,14 +18,13 @@ from novaql.server.notifications.time_intervals import (
     is_quiet,
 )
 from novaql.server.silences.model import (
-    InvalidSilence,
     Revision,
     Silence,
     checked_duration,
     checked_matchers,
     checked_reason,
-    muting,
 )
+from novaql.server.silences.muting import Muting
 from novaql.tsdb.matchers import Matcher, MatchOp
 
 NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
@@ -44,7 +44,7 @@ def test_a_silence_begins_and_ends() -> None:
     assert silence.mutes(LABELS, NOON)
     assert not silence.mutes(LABELS, NOON + HOUR)
     assert not silence.mutes({**LABELS, "job": "web"}, NOON)
-    assert muting([silence], LABELS, NOON) == (silence.id,)
+    assert Muting([silence], Inhibitor([], {}), NOON).silences_of(LABELS) == [silence.id]
 
 
 def test_saying_it_again_keeps_id_and_history() -> None:
@@ -68,19 +68,19 @@ def test_a_silence_until_resolved_has_no_end() -> None:
 
 @pytest.mark.parametrize("reason", ["", "  ", "\n"])
 def test_a_reason_is_needed(reason: str) -> None:
-    with pytest.raises(InvalidSilence):
+    with pytest.raises(InvalidRequest):
         checked_reason(reason)
 
 
 @pytest.mark.parametrize("duration", [timedelta(0), -HOUR, timedelta(days=367)])
 def test_durations_out_of_range(duration: timedelta) -> None:
-    with pytest.raises(InvalidSilence):
+    with pytest.raises(InvalidRequest):
         checked_duration(duration)
 
 
 def test_a_silence_of_everything_is_refused() -> None:
     everything = [Matcher("a", MatchOp.REGEX, ".*"), Matcher("b", MatchOp.NOT_EQUAL, "x")]
-    with pytest.raises(InvalidSilence):
+    with pytest.raises(InvalidRequest):
         checked_matchers(everything)
     named = Matcher("c", MatchOp.EQUAL, "d")
     assert checked_matchers([named, *everything, named])[-1] == named

@@ -154,7 +154,7 @@ def test_a_slow_endpoint_does_not_hold_up_others(
     with local_server(database=database, webhook_timeout_s=60.0, **REACHABLE) as served:
         subscribe(served, f"{receiver.url}/slow", "audit.token.create")
         runner = JobRunner(served.context, JOBS, threads=2, poll_s=0.05)
-        served.context.on_new_jobs(runner.wake)
+        served.context.lifecycle.job_wakers.append(runner.wake)
         relay = Relay(served.context, CONSUMERS, poll_s=0.05)
         receiver.hold.clear()
         system = served.context.scoped(served.context.access.default_principal)
