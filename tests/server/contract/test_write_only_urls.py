@@ -217,7 +217,9 @@ def test_data_of_entries_is_for_those_who_may_read_the_resource() -> None:
         place = PLACES.get(noun, "/".join(endpoint.path.split("/")[:3]))
         roles = [e.role for e in ROUTES if "GET" in e.verbs and e.path.startswith(place) and e.role]
         lowest = min(roles, key=lambda role: list(Role).index(role))
-        assert reader_of(TYPES.get(noun, noun)) == lowest, f"{endpoint.action}: see audit/readable.py"
+        assert reader_of(TYPES.get(noun, noun)) == lowest, (
+            f"{endpoint.action}: see audit/readable.py"
+        )
     assert {reader_of(t) for t in ("group", "token", "webhook_delivery", "new")} == {Role.ADMIN}
 
 
