@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -191,8 +192,9 @@ def _tenant_of(scope: Scope) -> tuple[str, int]:
 
 def _yield_to_others() -> None:
     """Lower the priority of the calling thread below the others."""
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LARGE_PRIORITY)
+    if sys.platform == "linux":  # elsewhere this would change another or the whole process
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LARGE_PRIORITY)
 
 
 async def _watch(task: asyncio.Future[Any], request: Request, ends: float) -> None:
