@@ -114,7 +114,7 @@ def _responses(found: dict[str, Any], route: NovaRoute | DocumentedRoute) -> dic
                 own["Idempotent-Replayed"] = header("IdempotentReplayed")
             done[status] = {**response, "description": "Done", "headers": own}
     if route.has_etag and route.method == "GET":
-        text = "The client has it already, as its If-None-Match says"
+        text = "Not modified since the ETag in If-None-Match"
         done["304"] = {"description": text, "headers": done[usual]["headers"]}
     for code in {*ANY_REQUEST, *route.errors}:
         done[str(code)] = failure(code, prometheus=is_prometheus(route.path))

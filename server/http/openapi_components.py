@@ -11,35 +11,35 @@ from novaql.server.versions import CURRENT, SUPPORTED
 
 MEANING = {
     400: "Malformed or invalid input",
-    401: "No token, or not a good one",
-    403: "The token's role is too low, or a page of another site made the request",
-    404: "There is no such thing, or it is another tenant's",
-    406: "None of the formats asked for exists",
-    409: "The state of things does not allow it",
-    410: "It is over",
-    415: "The body has a content type that is not taken",
-    422: "Well-formed, but it cannot be carried out",
+    401: "Missing or invalid token",
+    403: "The token's role is too low, or a page of another site sent the request",
+    404: "Not found in this tenant",
+    406: "None of the requested formats is available",
+    409: "Conflict with the current state of the resource",
+    410: "No longer available",
+    415: "Unsupported content type of the body",
+    422: "Well-formed, but impossible to carry out",
     429: "Too many requests",
-    500: "Our fault",
-    503: "Busy, or the storage is not available; try again",
+    500: "Internal error",
+    503: "Overloaded, or the storage is unavailable; retry",
 }
-DESCRIPTION = """Metric queries over an embedded column store, and what stands on them.
+DESCRIPTION = """Metric queries over an embedded column store, and an observability platform.
 
-Every answer carries `X-Request-Id`, and every failure the same envelope. Operations that are marked
-`x-idempotency-key` take the header `Idempotency-Key` (1 to 255 printable characters): sent again
-within 24 hours with the same request, it gets the same answer, marked `Idempotent-Replayed: true`;
-409 while the first is being worked on, 422 with another request. Lists are pages: `next_cursor` of
-one is `cursor` of the next, and it is absent at the end. Updates take the `version` of what they
-were made from, in the body or as `If-Match`. No text that is sent holds U+0000.
+Every response has an `X-Request-Id`, and every error the same envelope. Operations marked
+`x-idempotency-key` accept the header `Idempotency-Key` (1 to 255 printable characters): a request
+that is repeated within 24 hours gets the first response, marked `Idempotent-Replayed: true`. The
+status is 409 while the first request runs, and 422 if the key was used for another request. Lists
+are paginated: pass `next_cursor` of a page as `cursor` to get the next page; the last page has
+none. Updates take the `version` that the client last read, in the body or as `If-Match`. Text must
+not contain U+0000.
 
-Every path that has `get` also answers HEAD, with the status and the headers of GET and no body
-(`x-implied-methods`). HEAD has no operations of its own here: each would repeat its GET, and
-generated clients would have every method twice. Any other method is a 405 with `Allow`.
+Every path with `get` also answers HEAD, with the status and headers of GET and without a body
+(`x-implied-methods`). The document does not list HEAD, so that generated clients do not contain
+every method twice. Any other method is a 405 with `Allow`.
 
-A request whose head is larger than 64 kB or has more than 100 headers is refused before its path
-counts: 414 where the request line is too long, 431 where the headers are. A head that is not there
-after 10 s is a 408, and so is a body that arrives at less than 16 kB/s after its first 10 s, or
-pauses for 60 s.
+A request head of more than 64 kB or 100 headers is rejected before its path is read: with 414 if
+the request line is too long, otherwise with 431. A head that does not arrive within 10 s is a 408,
+and so is a body that arrives at less than 16 kB/s after its first 10 s, or pauses for 60 s.
 """
 ANY_REQUEST = (400, 403, 408, 414, 431, 500, 503)
 """Errors that any request can get, whatever its path: 400 for a malformed one, 403 for one of
@@ -52,31 +52,31 @@ SHARED = {
 }
 """Errors that are components of the document, by status: name and description."""
 TAGS = {
-    "alerts": "Alerts, their silences, and the rules that raise them",
-    "audit": "Who did what, when, and what it changed",
+    "alerts": "Alert rules, alerts, silences, notification channels and routing",
+    "audit": "The log of changes: author, time, and the values before and after",
     "dashboards": "Dashboards and the data of their panels",
-    "health": "Whether the server works, and its own metrics",
-    "incidents": "What went wrong, who has taken it on, and its timeline",
-    "ingest": "Samples sent to the server",
+    "health": "Health checks and metrics of the server itself",
+    "incidents": "Incidents, their assignees and timelines",
+    "ingest": "Ingestion of samples",
     "prometheus": "Prometheus's HTTP API, for Grafana, promtool and remote readers",
     "query": "NovaQL queries",
     "services": "The catalogue of services, their health and their dependencies",
     "slo": "Service level objectives and their error budgets",
     "tokens": "API tokens",
-    "users": "People of a tenant",
+    "users": "Users of a tenant",
     "webhooks": "Signed deliveries of events",
 }
 HEADERS: dict[str, dict[str, Any]] = {
     "RequestId": {
-        "description": "Quote it when you report a problem",
+        "description": "Identifies the request, also in the log of the server",
         "schema": {"type": "string", "pattern": "^req_[0-7][0-9A-HJKMNP-TV-Z]{25}$"},
     },
     "ApiVersion": {
-        "description": "The version that the answer is written in",
+        "description": "The API version of the response",
         "schema": {"type": "string", "enum": list(SUPPORTED)},
     },
     "RateLimit": {
-        "description": "What is left of each quota, and seconds until there is more",
+        "description": "The remaining requests of each quota, and the seconds until it is refilled",
         "schema": {"type": "string", "examples": ['"minute";r=87;t=31, "day";r=9120;t=40213']},
     },
     "RateLimitPolicy": {
@@ -84,7 +84,7 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "examples": ['"minute";q=100;w=60, "day";q=10000;w=86400']},
     },
     "IdempotentReplayed": {
-        "description": "There, and `true`, if this is the answer to an earlier request",
+        "description": "`true` for the recorded response to an earlier request; otherwise absent",
         "schema": {"type": "string", "enum": ["true"]},
     },
     "ETag": {
@@ -100,27 +100,27 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "IdempotencyKey": {
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "Chosen by the client for one change: a request that is sent again with it "
-        "within 24 hours gets the first answer, and changes nothing",
+        "description": "Chosen by the client for one change: a request that is repeated with it "
+        "within 24 hours gets the first response and changes nothing",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
     },
     "IfNoneMatch": {
         "name": "If-None-Match",
         "in": "header",
-        "description": "The ETag of an earlier answer: 304 if nothing has changed",
+        "description": "The ETag of an earlier response: 304 if nothing has changed",
         "schema": {"type": "string"},
     },
     "IfMatch": {
         "name": "If-Match",
         "in": "header",
-        "description": "The ETag of what the change was made from, or its `version`; it counts "
-        "before `version` in the body. 409 if the resource has changed since",
+        "description": "The ETag or `version` that the client last read; it has precedence over "
+        "`version` in the body. 409 if the resource has changed since",
         "schema": {"type": "string", "pattern": VERSION_TAG, "examples": ['"3"']},
     },
     "ApiVersion": {
         "name": "API-Version",
         "in": "header",
-        "description": "Version of the API; absent: the one the token was issued for. This "
+        "description": "Version of the API; absent: the version at the token's creation. This "
         f"document describes {CURRENT}; the server also speaks {', '.join(SUPPORTED[:-1])}.",
         "schema": {"type": "string", "enum": [CURRENT]},
     },
