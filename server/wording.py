@@ -7,7 +7,7 @@ from typing import Any
 
 from novaql.text import excerpt
 
-UNKNOWN = "there is no field or parameter of this name"
+UNKNOWN = "no such field or parameter"
 _WORDS = {"extra_forbidden": UNKNOWN, "missing": "is required"}
 
 

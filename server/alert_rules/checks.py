@@ -76,7 +76,7 @@ def check_rule(body: RuleBody, settings: Settings, given: RulePatch | None = Non
     check_labels(body.labels)
     for name in ("severity", "service"):
         if name in body.labels and getattr(body, name) is not None:
-            raise invalid(f"/labels/{name}", f"the field {name} says it already")
+            raise invalid(f"/labels/{name}", f"the field {name} sets it")
     if not recording:
         check_templates(body.labels, "/labels")
         check_templates(body.annotations, "/annotations")

@@ -96,7 +96,8 @@ def import_file(unit: Unit, body: ImportRules, groups: Sequence[Group]) -> Impor
         unit, body.file, groups, default_ms=default_interval_ms(unit), managed="file"
     )
     again = [
-        f"{one.name} {dict(one.labels)} stands more than once" for one in duplicate_rules(groups)
+        f"{one.name} {dict(one.labels)} is defined more than once"
+        for one in duplicate_rules(groups)
     ]
     out = ImportedRulesOut(
         file=body.file, groups=[group.name for group in groups], warnings=again, **done

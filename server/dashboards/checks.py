@@ -132,7 +132,7 @@ def _check_variable(
         raise invalid(f"{at}/values", "at least one is needed")
     for place, text in enumerate(variable.values):
         if variable.type == "interval" and not INTERVAL.fullmatch(text):
-            raise invalid(f"{at}/values/{place}", "a duration like 5m is wanted")
+            raise invalid(f"{at}/values/{place}", "must be a duration like 5m")
     for text in variable.default:
         if text not in variable.values and not (variable.include_all and text == "$__all"):
             raise invalid(f"{at}/default", f"{text!r} is none of the values")
@@ -143,8 +143,8 @@ def _check_variable_query(at: str, text: str, before: Sequence[VariableIn], trie
     if query is None:
         raise invalid(
             f"{at}/query",
-            "label_values(selector, label), label_values(label), label_names(selector), "
-            "metrics(regex) or query_result(expr) is wanted",
+            "must be label_values(selector, label), label_values(label), label_names(selector), "
+            "metrics(regex) or query_result(expr)",
         )
     if query.expr:
         check_query(f"{at}/query", query.expr, before, tries)

@@ -107,7 +107,7 @@ def _choice(
         if more:
             raise Impossible(
                 f"variable {variable.name}: there are more than {MOST_VALUES} values; give it an "
-                "all_value, a regex that stands for all",
+                "all_value, a regex that matches all",
                 code="too_many_values",
             )
         # Without options, use a pattern that matches nothing: an empty alternation would match "".

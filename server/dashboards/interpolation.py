@@ -174,7 +174,7 @@ def _inside(reference: Reference, value: Value) -> str:
         return escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
     if value.pattern is not None or len(value.texts) != 1:
         where = f"behind {reference.matcher}" if reference.matcher else "here"
-        raise BadValue(name, f"several values cannot stand {where}; write =~ instead")
+        raise BadValue(name, f"several values are not allowed {where}; use =~")
     return value.texts[0]
 
 
@@ -182,7 +182,7 @@ def _quoted(text: str, quote: str, name: str) -> str:
     """Escape a text for a kind of quotes."""
     if quote == "`":
         if "`" in text or "\r" in text:
-            raise BadValue(name, "a value with a back quote cannot stand in back quotes")
+            raise BadValue(name, "a value with a back quote is not allowed in back quotes")
         return text
     text = text.replace("\\", "\\\\").replace(quote, "\\" + quote)
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
@@ -192,7 +192,7 @@ def _outside(name: str, form: str | None, value: Value) -> str:
     if form == "csv":
         return ", ".join(_name(name, text) for text in value.texts)
     if value.pattern is not None or len(value.texts) != 1:
-        raise BadValue(name, "several values cannot stand outside of quotes")
+        raise BadValue(name, "several values are not allowed outside of quotes")
     text = value.texts[0]
     if _NUMBER.fullmatch(text) or _DURATION.fullmatch(text):
         return f"({text})" if text.startswith(("-", "+")) else text
@@ -202,7 +202,7 @@ def _outside(name: str, form: str | None, value: Value) -> str:
 def _name(variable: str, text: str) -> str:
     if not _NAME.fullmatch(text) or text.lower() in _KEYWORDS:
         raise BadValue(
-            variable, f"{_short(text)} is no number, duration or name, and stands outside of quotes"
+            variable, f"{_short(text)} is no number, duration or name, and is outside of quotes"
         )
     return text
 

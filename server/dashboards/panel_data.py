@@ -80,9 +80,7 @@ class Choosing(Body):
                 continue
             given[name.removeprefix(VARIABLE)] = values = [value] if type(value) is str else value
             if any(len(text) > 1000 or "\0" in text for text in values):
-                raise invalid(
-                    f"/{name}", "a value of at most 1000 characters, without NUL, is wanted"
-                )
+                raise invalid(f"/{name}", "must be a value of at most 1000 characters, without NUL")
         found = handler(others)
         found._given = given
         return found

@@ -68,7 +68,7 @@ class PanelQuery(Body):
 
     expr: Annotated[str, Field(min_length=1, max_length=20_000)]
     legend: Annotated[str, Field(max_length=500)] | None = Field(
-        None, description="name of each series; `{{label}}` stands for a label's value"
+        None, description="name of each series; `{{label}}` is replaced by the value of a label"
     )
     instant: bool = Field(False, description="at the end of the range only")
     hidden: bool = Field(False, description="stored, but neither evaluated nor shown")
@@ -121,7 +121,7 @@ class VariableIn(Body):
     multi: bool = Field(False, description="several values can be chosen")
     include_all: bool = Field(False, description="`$__all` can be chosen: all of them")
     all_value: Annotated[str, Field(max_length=1000)] | None = Field(
-        None, description="a regex that stands for all; absent: the values themselves do"
+        None, description="a regex that matches all; absent: the values themselves do"
     )
     default: Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=1000)] = (
         Field(default_factory=list, description="chosen unless the viewer chooses; else the first")
@@ -166,7 +166,7 @@ class DashboardQuery(PageQuery):
 
     tag: str | None = Field(None, min_length=1, max_length=100, description="has this tag")
     title: str | None = Field(
-        None, min_length=1, max_length=200, description="stands in the title, in any case"
+        None, min_length=1, max_length=200, description="is part of the title, in any case"
     )
 
 

@@ -52,10 +52,10 @@ async def read_model(request: Request, model: type[BaseModel] | None, route: str
     found.model = None
     if model is None:
         if found.sent.strip() not in (b"", b"{}"):
-            raise InvalidRequest("this endpoint takes no body")
+            raise InvalidRequest("this endpoint accepts no body")
         return found
     if found.sent and media_type(request) != "application/json":
-        raise UnsupportedMedia("this endpoint takes application/json")
+        raise UnsupportedMedia("this endpoint accepts application/json")
     read = partial(_parsed, model, found.sent, version_of(request), route)
     if len(found.sent) <= _INLINE_BYTES:
         found.model = read()
@@ -73,7 +73,7 @@ async def read_json(request: Request, model: type[Model], *, limit: int) -> Mode
     """
     check_query(request, None)
     if media_type(request) != "application/json":
-        raise UnsupportedMedia("this endpoint takes application/json")
+        raise UnsupportedMedia("this endpoint accepts application/json")
     return validate(model, parse_json(await read_body(request, limit=limit)))
 
 

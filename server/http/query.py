@@ -38,12 +38,12 @@ def check_query(request: Request, model: type[BaseModel] | None) -> None:
         if free is not None and name.startswith(free):
             continue
         if "\0" in text:
-            raise _refusal([([name], "a NUL character stands in it")])
+            raise _refusal([([name], "contains a NUL character")])
         if model is None:
             raise _refusal([([name], UNKNOWN)])
         kinds = _kinds(annotations.get(name))
         if name in seen and list not in kinds:
-            raise _refusal([([name], "stands more than once")])
+            raise _refusal([([name], "is given more than once")])
         seen.add(name)
         if (wrong := _misspelt(kinds, text)) is not None:
             raise _refusal([([name], wrong)])
@@ -77,9 +77,9 @@ def _kinds(annotation: Any) -> set[Any]:
 
 def _misspelt(kinds: set[Any], text: str) -> str | None:
     if bool in kinds:
-        return None if text in _BOOLEANS else "true or false is wanted"
+        return None if text in _BOOLEANS else "must be true or false"
     if float in kinds:
-        return None if _NUMBER.fullmatch(text) else "a decimal number is wanted"
+        return None if _NUMBER.fullmatch(text) else "must be a decimal number"
     if int in kinds:
-        return None if _INTEGER.fullmatch(text) else "an integer in decimal digits is wanted"
+        return None if _INTEGER.fullmatch(text) else "must be an integer in decimal digits"
     return None

@@ -78,7 +78,7 @@ def _read_time(value: Any) -> datetime:
     if isinstance(value, datetime):
         return value
     if not isinstance(value, str):
-        raise ValueError("an RFC 3339 time with a zone is wanted")  # noqa: TRY004 - Pydantic's way
+        raise ValueError("must be an RFC 3339 time with a zone")  # noqa: TRY004 - Pydantic's way
     return parse_time(value)
 
 
@@ -86,10 +86,10 @@ def _read_duration(value: Any) -> timedelta:
     if isinstance(value, timedelta):
         return value
     if not isinstance(value, str) or len(value) > 64 or not _DURATION.fullmatch(value):
-        raise ValueError("a duration like 30s, 5m or 1h30m is wanted")
+        raise ValueError("must be a duration like 30s, 5m or 1h30m")
     ms = sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(value))
     if ms > 100 * 365 * _UNITS["d"]:
-        raise ValueError("a duration of at most 100 years is wanted")
+        raise ValueError("must be a duration of at most 100 years")
     return timedelta(milliseconds=ms)
 
 

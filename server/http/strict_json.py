@@ -54,7 +54,7 @@ def parse_json(body: bytes, *, any_case: bool = False) -> Any:
             for pointer, item, _ in _values_in(value)
             if id(item) in repeated
         )
-        raise invalid(f"{pointer}/{_escaped(name)}", "the key stands twice in its object")
+        raise invalid(f"{pointer}/{_escaped(name)}", "the key is repeated in its object")
     return value
 
 
@@ -124,9 +124,9 @@ def _float(text: str) -> float:
 
 def _wrong_text(text: str) -> str | None:
     if "\0" in text:
-        return "a NUL character stands in it"
+        return "contains a NUL character"
     if any("\ud800" <= c <= "\udfff" for c in text):
-        return "not valid Unicode: a surrogate stands alone"
+        return "not valid Unicode: contains a lone surrogate"
     return None
 
 

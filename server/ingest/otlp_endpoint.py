@@ -47,7 +47,7 @@ def _store(context: ServerContext, body: Body, *, as_json: bool) -> Steps[tuple[
     finally:
         reading.leave()
     if stored.late and not reading.rejected:
-        return stored.late, "older than this store takes"
+        return stored.late, "older than this store accepts"
     return reading.rejected + stored.late, reading.reason
 
 

@@ -123,6 +123,6 @@ def _store(context: ServerContext, body: Body, *, cut: _Cut) -> Steps[Written]:
     left_out = sound.left_out()
     if stored.late:
         many = "1 sample is" if stored.late == 1 else f"{stored.late} samples are"
-        of_samples = f"{many} older than this store takes"
+        of_samples = f"{many} older than this store accepts"
         left_out = f"{left_out}; {of_samples}" if left_out else f"partial write: {of_samples}"
     return Written(stored.samples, stored.histograms, stored.exemplars, left_out)

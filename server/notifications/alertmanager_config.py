@@ -71,7 +71,7 @@ def converted(document: str) -> Converted:
     for receiver in root.each("receivers"):
         name = receiver.text("name")
         if name in receivers:
-            _refuse(f"{receiver.pointer}/name", f"the receiver {name!r} stands twice")
+            _refuse(f"{receiver.pointer}/name", f"the receiver {name!r} is defined twice")
         receivers[name] = list(_channels(name, receiver, everywhere, done))
     if not isinstance(config["route"].get("receiver"), str):
         _refuse("/route/receiver", "the root names a receiver")
@@ -102,7 +102,7 @@ class _Node:
     def __init__(self, value: Any, pointer: str, dropped: list[str]) -> None:
         fields = {} if value is None else value
         if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
-            _refuse(pointer, "fields with names are wanted here")
+            _refuse(pointer, "must be fields with names")
         self.fields: dict[str, Any] = fields
         self.pointer, self._dropped = pointer, dropped
 
@@ -119,7 +119,7 @@ class _Node:
     def text(self, name: str) -> str:
         value = self.get(name)
         if not isinstance(value, str) or not value:
-            _refuse(f"{self.pointer}/{name}", "a name is wanted here")
+            _refuse(f"{self.pointer}/{name}", "must be a name")
         return value
 
     def listed(self, name: str) -> list[Any]:
@@ -127,7 +127,7 @@ class _Node:
         if value is None:
             return []
         if not isinstance(value, list):
-            _refuse(f"{self.pointer}/{name}", "a list is wanted here")
+            _refuse(f"{self.pointer}/{name}", "must be a list")
         return value
 
     def below(self, name: str) -> _Node:

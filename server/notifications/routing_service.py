@@ -34,7 +34,7 @@ def save(unit: Unit, body: SetRouting, seen: int | None) -> tuple[Routing, dict[
     row = unit.session.execute(select(Routing).with_for_update()).scalar_one_or_none()
     if row is None:
         row = Routing(id=new_id("rtg"), created_at=unit.now(), config=config)
-        taken = Conflict("somebody else set it just now", code="version_conflict")
+        taken = Conflict("it was changed by another request", code="version_conflict")
         with flushed_or(unit.session, taken):
             unit.session.add(row)
         before: dict[str, Any] | None = None

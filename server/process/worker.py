@@ -62,7 +62,7 @@ def main() -> int:
 def _unreached(app: FastAPI, settings: Settings) -> Edge:
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
         raise Unavailable(
-            "the process that keeps the samples does not answer; try again",
+            "the process with the samples does not answer; try again",
             headers={"Retry-After": "1"},
         )
 

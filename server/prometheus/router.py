@@ -51,7 +51,7 @@ _RUN = (422, 503)
 _TEXT = {"query": _needed("PromQL")}
 _START, _END = "earliest time, Unix seconds or RFC 3339", "latest time"
 _TIMES = {"start": _Parameter(_START), "end": _Parameter(_END)}
-_SELECTOR = "a series selector; may stand more than once"
+_SELECTOR = "a series selector; may be repeated"
 _RANGE = {**_TIMES, "limit": _Parameter("keep the first so many; 0: all", COUNT)}
 _MATCH = {"match[]": _Parameter(_SELECTOR), **_RANGE}
 _QUERY = {
@@ -74,7 +74,7 @@ _METADATA = {
 }
 _SEARCH = {
     "match[]": _Parameter("search in series of these selectors"),
-    "search[]": _Parameter("a term; may stand more than once, any of them matches"),
+    "search[]": _Parameter("a term; may be repeated, any of them matches"),
     "fuzz_threshold": _Parameter(
         "0 to 100: least score of a fuzzy match",
         {"pattern": r"^(\+?0*([0-9]|[1-9][0-9]|100)|-0+)?$"},

@@ -46,7 +46,7 @@ class NovaqlRequest(BaseModel):
     )
     guard_formulas: bool = Field(
         False,
-        description="CSV only: an apostrophe stands before texts that a spreadsheet would evaluate",
+        description="CSV only: an apostrophe precedes texts that a spreadsheet would evaluate",
     )
 
 

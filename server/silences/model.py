@@ -87,7 +87,7 @@ def checked_reason(reason: str) -> str:
     """Return the reason without surrounding blanks. Raises `InvalidRequest` if it is empty."""
     text = reason.strip()
     if not text:
-        raise invalid("/reason", "a silence needs a reason that somebody else can understand")
+        raise invalid("/reason", "a silence needs a reason that others can understand")
     return text
 
 

@@ -35,7 +35,7 @@ class Objective:
             )
         ratio = Fraction("0" + text if text.startswith(".") else text)
         if ratio == 0:
-            raise InvalidObjective("an objective of 0 asks for nothing: it must be above 0")
+            raise InvalidObjective("an objective must be above 0")
         return cls(text, ratio)
 
     @property

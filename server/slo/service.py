@@ -140,7 +140,7 @@ def _create(unit: Unit, service: str, body: Checked) -> Slo:
         key=_key(service, body.columns["name"]),
         **body.columns,
     )
-    taken = Conflict("somebody else made it just now", code="version_conflict")
+    taken = Conflict("it was created by another request", code="version_conflict")
     with flushed_or(unit.session, taken):
         unit.session.add(slo)
     _begin_term(unit, slo)

@@ -181,7 +181,7 @@ def test_without_authentication_only_this_machine_is_answered() -> None:
 def test_a_truth_value_is_true_or_false(server: LocalServer, text: str) -> None:
     answer = server.client.get(f"/v1/alerts?firing={text}", headers=server.bearer())
     assert answer.status_code == 400
-    assert answer.json()["error"]["message"] == "firing: true or false is wanted"
+    assert answer.json()["error"]["message"] == "firing: must be true or false"
 
 
 def test_refusals_are_in_words_of_the_api(server: LocalServer) -> None:
@@ -190,6 +190,6 @@ def test_refusals_are_in_words_of_the_api(server: LocalServer) -> None:
     told = {d["pointer"]: d["message"] for d in answer.json()["error"]["details"]}
     assert told == {
         "/expr": "is required",
-        "/for": "a duration like 30s, 5m or 1h30m is wanted",
-        "/nope": "there is no field or parameter of this name",
+        "/for": "must be a duration like 30s, 5m or 1h30m",
+        "/nope": "no such field or parameter",
     }

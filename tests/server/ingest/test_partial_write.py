@@ -149,6 +149,6 @@ def test_samples_that_come_too_late_are_told(
         status, text, written = sent(server, headers, late)
         found = server.prometheus("query", query="m[2m]", time=61).json()
     assert status == 400
-    assert "partial write: 1 sample is older than this store takes" in text
+    assert "partial write: 1 sample is older than this store accepts" in text
     assert written == ["1", "0", "0"]
     assert found["data"]["result"][0]["values"] == [[60, "1"], [61, "2"]]
