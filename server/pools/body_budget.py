@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from novaql.server.errors import Busy
 
@@ -34,23 +33,16 @@ class BodyBudget:
         self._waiting: list[HeldBody] = []
         self.used = 0
 
-    @contextmanager
-    def body(self, tenant: str) -> Iterator[HeldBody]:
-        """Hold bytes for one body of a tenant. The end of the block releases them."""
-        body = HeldBody(self, tenant)
-        self._bodies[tenant].append(body)
-        try:
-            yield body
-        except asyncio.CancelledError:
-            if body.given_up and body.task.uncancel() == 0:
-                raise _busy() from None
-            raise
-        finally:
-            self._remove(body)
+    def body(self, tenant: str) -> HeldBody:
+        """Return a context for one body of a tenant. Its end releases the bytes."""
+        return HeldBody(self, tenant)
 
     def held_by(self, tenant: str) -> int:
         """Return the bytes of a tenant's bodies."""
         return sum(body.octets for body in self._bodies.get(tenant, ()))
+
+    def _add(self, body: HeldBody) -> None:
+        self._bodies[body.tenant].append(body)
 
     def _remove(self, body: HeldBody) -> None:
         self.used -= body.octets
@@ -128,11 +120,9 @@ class HeldBody:
         self.wanted = 0
         self.granted: asyncio.Future[None] | None = None
         self.pinned = False
-        self.given_up = False
-        task = asyncio.current_task()
-        assert task is not None
-        self.task = task
         self._budget = budget
+        self._task: asyncio.Task[object] | None = None
+        self._given_up = False
 
     async def grow(self, octets: int) -> None:
         """Reserve more bytes; wait for them if necessary. Raises `Busy` at the end of the wait."""
@@ -141,11 +131,30 @@ class HeldBody:
 
     def give_up(self) -> bool:
         """Make the task of the body raise `Busy`. Return whether that was possible."""
-        if self.pinned or self.given_up or self.task is asyncio.current_task():
+        if self.pinned or self._given_up or self._task is None:
             return False
-        self.given_up = True
-        self.task.cancel()
+        if self._task is asyncio.current_task():
+            return False
+        self._given_up = True
+        self._task.cancel()
         return True
+
+    def __enter__(self) -> HeldBody:
+        self._task = asyncio.current_task()
+        self._budget._add(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        _: TracebackType | None,
+    ) -> None:
+        self._budget._remove(self)
+        if self._given_up and isinstance(problem, asyncio.CancelledError):
+            assert self._task is not None
+            if self._task.uncancel() == 0:
+                raise _busy() from None
 
 
 def _busy() -> Busy:

@@ -74,13 +74,9 @@ class FairQueue(Generic[Item]):
                 raise QueueFull
             displaced = QueueItem(longest, self._waiting[longest].pop())
             self._size -= 1
-        self.put_last(tenant, item)
-        return displaced
-
-    def put_last(self, tenant: str, item: Item) -> None:
-        """Add an item without the bounds, behind the tenant's others."""
         self._waiting.setdefault(tenant, deque()).append(item)
         self._size += 1
+        return displaced
 
     def put_back(self, tenant: str, item: Item) -> None:
         """Make an active item wait again, like `put_first`."""

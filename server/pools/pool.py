@@ -12,12 +12,11 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from time import monotonic
 from traceback import clear_frames
 from typing import Any, TypeVar
 
-from novaql.server.pools.fair_queue import FairQueue, QueueFull, QueueItem
+from novaql.server.pools.fair_queue import FairQueue, QueueFull
 
 Answer = TypeVar("Answer")
 
@@ -28,24 +27,33 @@ _LOOK_S = 0.05
 _here = threading.local()
 
 
-@dataclass(slots=True, eq=False)
 class Place:
     """A task of a tenant: its function, and the place that it has or waits for.
 
     work, future, loop, ended   of `Pool.run`
     began    when it acquired its place, in seconds of `monotonic`
-    go       set when a paused task acquires a place again
     """
 
-    pool: Pool
-    tenant: str
-    work: Callable[[], Any]
-    future: asyncio.Future[Any]
-    loop: asyncio.AbstractEventLoop
-    ended: Callable[[], None] | None
-    began: float = 0.0
-    paused: bool = False
-    go: threading.Event = field(default_factory=threading.Event)
+    __slots__ = ("_pool", "began", "ended", "future", "go", "loop", "paused", "tenant", "work")
+
+    def __init__(
+        self,
+        pool: Pool,
+        tenant: str,
+        work: Callable[[], Any],
+        future: asyncio.Future[Any],
+        loop: asyncio.AbstractEventLoop,
+        ended: Callable[[], None] | None,
+    ) -> None:
+        self._pool = pool
+        self.tenant = tenant
+        self.work = work
+        self.future = future
+        self.loop = loop
+        self.ended = ended
+        self.began = 0.0
+        self.paused = False
+        self.go: threading.Event | None = None
 
     def yield_to_waiting(self, over: Callable[[], bool] = lambda: False) -> None:
         """A checkpoint. If it is another tenant's turn, release the place to it, and wait to
@@ -53,17 +61,14 @@ class Place:
 
         over  returns whether the work has to end, which also ends the wait
         """
-        if self.paused or (self.pool.waiting and monotonic() - self.began > QUANTUM_S):
-            self.pool.pause(self, over)
+        if self.paused or (self._pool.waiting and monotonic() - self.began > QUANTUM_S):
+            self._pool.pause(self, over)
 
 
 def place_here() -> Place | None:
     """Return the place of the task that runs in this thread; None in a thread of no pool."""
     place: Place | None = getattr(_here, "place", None)
     return place
-
-
-Put = Callable[[FairQueue[Place], str, Place], QueueItem[Place] | None]
 
 
 class Pool:
@@ -73,8 +78,6 @@ class Pool:
     name    of the threads, followed by a number
     begin   runs in each thread before its first task
     queue   the waiting tasks; unbounded by default
-    most_paused  tasks that hold a thread without a place; by default twice `threads`
-    most_beyond  extra places; by default `threads`
     inside  tasks that run or wait; changes on the event loop only
     """
 
@@ -85,8 +88,6 @@ class Pool:
         begin: Callable[[], None] | None = None,
         *,
         queue: FairQueue[Place] | None = None,
-        most_paused: int | None = None,
-        most_beyond: int | None = None,
     ) -> None:
         self._places = threads
         self._name = name
@@ -94,8 +95,8 @@ class Pool:
         self._queue: FairQueue[Place] = FairQueue() if queue is None else queue
         self._running = 0  # tasks that have a place
         self._paused = 0  # tasks that released their place to others
-        self._most_paused = 2 * threads if most_paused is None else most_paused
-        self._most_beyond = threads if most_beyond is None else most_beyond
+        self._most_paused = 2 * threads
+        self._most_beyond = threads
         self._executor = ThreadPoolExecutor(
             threads + self._most_paused + self._most_beyond, name, begin
         )
@@ -113,14 +114,13 @@ class Pool:
         work: Callable[[], Answer],
         *,
         tenant: str = "",
-        put: Put = FairQueue.put,
+        admitted: bool = False,
         ended: Callable[[], None] | None = None,
     ) -> asyncio.Future[Answer]:
         """Run a task; on the event loop only. The future gets its result or its error.
 
         tenant    the tenant whose turn it is in; "" is the server itself
-        put       adds it to the queue if it has to wait; `FairQueue.put_first` and `put_last`
-                  ignore the bounds, for work that continues earlier work
+        admitted  it continues work that was admitted earlier: the bounds do not apply
         ended     called on the event loop when the task has ended, before the future is done
 
         The caller may cancel the future or set another outcome: the task continues, and its result
@@ -138,7 +138,10 @@ class Pool:
                 self._queue.enter(tenant)
                 self._begin_work(place)
             else:
-                displaced = put(self._queue, tenant, place)
+                if admitted:
+                    self._queue.put_first(tenant, place)
+                else:
+                    displaced = self._queue.put(tenant, place)
                 if displaced is not None and displaced.item.paused:  # it can no longer be rejected
                     self._queue.enter(displaced.tenant)
                     self._queue.put_back(*displaced)
@@ -156,13 +159,14 @@ class Pool:
             if not place.paused:
                 if self._paused >= self._most_paused or not self._queue.is_due_to(place.tenant):
                     return
-                place.paused = True
-                place.go.clear()
+                place.paused, place.go = True, threading.Event()
                 self._paused += 1
                 self._running -= 1
                 self._queue.put_back(place.tenant, place)
                 self._dispatch()
-        while not place.go.wait(_LOOK_S):
+            go = place.go
+        assert go is not None
+        while not go.wait(_LOOK_S):
             if over():
                 with self._lock:
                     if place.paused and self._queue.remove(place.tenant, place):
@@ -217,6 +221,7 @@ class Pool:
         self._running += 1
         self._paused -= 1
         place.began, place.paused = monotonic(), False
+        assert place.go is not None
         place.go.set()
 
     def _end_if_over(self) -> None:

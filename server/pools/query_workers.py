@@ -147,9 +147,7 @@ class QueryWorkers:
         No thread waits for the client between two pieces.
         """
         tenant, _ = _tenant_of(scope)
-        return await self._large.run(
-            lambda: next(pieces, None), tenant=tenant, put=FairQueue.put_first
-        )
+        return await self._large.run(lambda: next(pieces, None), tenant=tenant, admitted=True)
 
     async def check(self, request: Request, work: Callable[[Cancellation], Answer]) -> Answer:
         """Check a request before it is carried out. The check pauses for small queries and other

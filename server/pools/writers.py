@@ -1,21 +1,20 @@
 """Threads that decode and store samples from clients, shared fairly between tenants.
 
-A job is a generator that yields between slices of a body: a sequence of steps. If another tenant
-waits, a job pauses between two steps (`pool.py`), so that no tenant waits for the whole of
+A job is a generator that yields between slices of a body: a sequence of steps. Tenants take turns.
+If another tenant waits, a job pauses between two steps, so that no tenant waits for the whole of
 another's large body.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, deque
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from novaql.server.errors import Busy
 from novaql.server.pools.body_budget import BodyBudget, HeldBody
-from novaql.server.pools.fair_queue import FairQueue, QueueFull
-from novaql.server.pools.pool import Pool, place_here
+from novaql.server.pools.pool import Pool
 
 Answer = TypeVar("Answer")
 
@@ -26,10 +25,19 @@ class Blocked:
 
 BLOCKED = Blocked()
 Steps = Generator[Blocked | None, None, Answer]
-"""A job in steps, which returns the answer."""
+"""A job in steps, which returns the answer. Each step may run in another thread."""
 
 MOST_PAUSED = 2
 """The largest number of paused bodies, because bodies that have begun hold memory."""
+
+
+class _Job:
+    def __init__(self, tenant: str, steps: Steps[Any], held: HeldBody | None) -> None:
+        self.tenant = tenant
+        self.steps = steps
+        self.held = held
+        self.begun = False
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
 
 class Writers:
@@ -38,87 +46,141 @@ class Writers:
     threads  their number; while all of them are busy, a tenant without a running job gets an extra
              one
     capacity bodies that run or wait; a further one is rejected with `Busy`, or the youngest of
-             another tenant if that one has more of them
+    another tenant if that one has more of them
     octets   the budget of all these bodies
     """
 
     def __init__(self, *, threads: int, capacity: int, octets: int) -> None:
         self.budget = BodyBudget(octets)
-        waiting = max(0, capacity - threads)
-        queue = FairQueue[Any](waiting, share=waiting)
-        self._pool = Pool(threads, "write", queue=queue, most_paused=MOST_PAUSED, most_beyond=1)
+        self._pool = Pool(threads + 1, "write")
+        self._threads = threads
+        self._capacity = capacity
+        self._queues: dict[str, deque[_Job]] = {}  # in the order in which tenants are served
+        self._bodies: dict[str, int] = {}  # for each tenant, those that run or wait
+        self._running: Counter[str] = Counter()  # busy threads of each tenant
+        self._paused = 0
+        self._elsewhere: frozenset[str] = frozenset()  # tenants with waiting jobs; read by threads
 
-    def body(self, tenant: str) -> AbstractContextManager[HeldBody]:
+    def body(self, tenant: str) -> HeldBody:
         """Return a context for one body of a tenant: its part of the budget."""
         return self.budget.body(tenant)
 
     async def store(self, held: HeldBody, steps: Steps[Answer]) -> Answer:
         """Run a job on a body that has arrived, and return its answer. Once begun it runs to its
         end even if the client disconnects. Raises `Busy`."""
-        job = _Job(self._pool, held.tenant, steps, held)
-        try:
-            answer: Answer = await job.run(FairQueue.put)
-        except QueueFull:
-            raise Busy("too many writes at once", headers={"Retry-After": "1"}) from None
+        tenant = held.tenant
+        self._need_place(tenant)
+        self._bodies[tenant] = self._bodies.get(tenant, 0) + 1
+        answer: Answer = await self._done(_Job(tenant, steps, held))
         return answer
 
     async def run(self, tenant: str, work: Callable[[], Answer]) -> Answer:
         """Run a function in a thread and return its answer. Once begun it runs to its end even if
         the client disconnects."""
-        answer: Answer = await _Job(self._pool, tenant, _in_one_step(work)).run(FairQueue.put_last)
+        answer: Answer = await self._done(_Job(tenant, _in_one_step(work), None))
         return answer
+
+    async def _done(self, job: _Job) -> Any:
+        self._queues.setdefault(job.tenant, deque()).append(job)
+        self._dispatch()
+        try:
+            return await job.future
+        except asyncio.CancelledError:
+            if not job.begun:
+                self._queues[job.tenant].remove(job)
+                self._leave(job)
+                self._dispatch()
+            raise
+
+    def _need_place(self, tenant: str) -> None:
+        """Raise `Busy` if no place is free for another body."""
+        if sum(self._bodies.values()) < self._capacity:
+            return
+        most = max(self._bodies, key=self._bodies.__getitem__)
+        if self._bodies[most] > self._bodies.get(tenant, 0) + 1:
+            for job in reversed(self._queues.get(most, ())):
+                if not job.begun and job.held is not None and job.held.give_up():
+                    return
+        raise Busy("too many writes at once", headers={"Retry-After": "1"})
+
+    def _dispatch(self) -> None:
+        while (job := self._next()) is not None:
+            self._running[job.tenant] += 1
+            if job.begun:
+                self._paused -= 1
+            job.begun = True
+            if job.held is not None:
+                job.held.pinned = True
+            ran = self._pool.run(lambda job=job: self._steps(job))  # type: ignore[misc]
+            ran.add_done_callback(lambda ran, job=job: self._ran(job, ran))  # type: ignore[misc]
+        self._look_around()
+
+    def _next(self) -> _Job | None:
+        """Return the first job of the next tenant, if a thread is free for it. The tenant moves to
+        the end of the order."""
+        working = self._running.total()
+        if working > self._threads:
+            return None
+        for tenant in list(self._queues):
+            if working == self._threads and self._running[tenant]:
+                continue
+            queue = self._queues.pop(tenant)
+            if queue:
+                job = queue.popleft()
+                self._queues[tenant] = queue
+                return job
+        return None
+
+    def _look_around(self) -> None:
+        waiting = frozenset(tenant for tenant, queue in self._queues.items() if queue)
+        self._elsewhere = waiting if self._paused < MOST_PAUSED else frozenset()
+
+    def _steps(self, job: _Job) -> tuple[bool, Any]:
+        """Run steps in a thread. Return whether the job has ended, and its answer."""
+        while True:
+            try:
+                step = next(job.steps)
+            except StopIteration as end:
+                return True, end.value
+            if step is BLOCKED:
+                return False, BLOCKED
+            waiting = self._elsewhere
+            if waiting and waiting != {job.tenant}:
+                return False, None
+
+    def _ran(self, job: _Job, ran: asyncio.Future[tuple[bool, Any]]) -> None:
+        self._running -= Counter([job.tenant])
+        if ran.cancelled() or ran.exception() is not None:
+            self._leave(job)
+            if not job.future.done():
+                problem = None if ran.cancelled() else ran.exception()
+                job.future.set_exception(problem or asyncio.CancelledError())
+                job.future.exception()  # marks the error as retrieved: the client may have left
+        else:
+            ended, answer = ran.result()
+            if not ended:
+                self._paused += 1
+                queue = self._queues.setdefault(job.tenant, deque())
+                if answer is BLOCKED:
+                    queue.append(job)  # the job that it waits for is before it
+                else:
+                    queue.appendleft(job)
+            else:
+                self._leave(job)
+                if not job.future.done():
+                    job.future.set_result(answer)
+        self._dispatch()
+
+    def _leave(self, job: _Job) -> None:
+        if job.held is None:
+            return
+        self._bodies[job.tenant] -= 1
+        if not self._bodies[job.tenant]:
+            del self._bodies[job.tenant]
 
     def close(self) -> None:
         """Wait for running jobs."""
         self._pool.close(forget=False)
-
-
-class _Job:
-    """begun: whether a thread has taken it"""
-
-    def __init__(
-        self, pool: Pool, tenant: str, steps: Steps[Any], held: HeldBody | None = None
-    ) -> None:
-        self._pool = pool
-        self._tenant = tenant
-        self._steps: Steps[Any] | None = steps
-        self._held = held
-        self._begun = False
-
-    async def run(self, put: Callable[[FairQueue[Any], str, Any], Any]) -> Any:
-        running = asyncio.ensure_future(self._run(put))
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            if not self._begun:
-                self._steps = None  # releases the body; its turn passes
-                running.cancel()
-            raise
-
-    async def _run(self, put: Callable[[FairQueue[Any], str, Any], Any]) -> Any:
-        while True:
-            answer = await self._pool.run(self._advance, tenant=self._tenant, put=put)
-            if answer is not BLOCKED:
-                return answer
-            put = FairQueue.put_last  # the job that it waits for is before it
-
-    def _advance(self) -> Any:
-        """Run steps in a thread. Return the answer, or `BLOCKED`."""
-        steps, place = self._steps, place_here()
-        if steps is None:
-            return None
-        assert place is not None
-        self._begun = True
-        if self._held is not None:
-            self._held.pinned = True
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                return end.value
-            if step is BLOCKED:
-                return BLOCKED
-            place.yield_to_waiting()
 
 
 def _in_one_step(work: Callable[[], Answer]) -> Steps[Answer]:
