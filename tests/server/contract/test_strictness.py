@@ -254,3 +254,14 @@ def test_whole_numbers_on_the_base_of_prometheus_have_64_bits(
     assert (answer.status_code, answer.json()["errorType"]) == (400, "bad_data")
     most = {name: f"+00{2**63 - 1}"}
     assert ask(path, params=most, headers=walk.server.bearer()).status_code == 200
+
+
+@pytest.mark.parametrize("sent", [b"\x0b", b"\x0c", b" \x1c ", b"\xc2\x85"])
+def test_only_whitespace_of_json_is_an_empty_body(sent: bytes) -> None:
+    with local_server() as server:
+        headers = {"Content-Type": "application/json", **server.bearer()}
+        hook = {"url": "https://192.0.43.8/x", "events": ["*"]}
+        made = server.client.post("/v1/webhooks", json=hook, headers=headers).json()
+        replay = f"/v1/webhooks/{made['id']}/replay"
+        assert server.client.post(replay, content=b" \r\n\t", headers=headers).status_code == 202
+        assert server.client.post(replay, content=sent, headers=headers).status_code == 400
