@@ -96,4 +96,4 @@ def notify_alert(unit: UnitOfWork, id: ResourceId) -> NotifiedOut:
     409 if the alert does not fire or is silenced; 429 if the previous call was moments ago.
     """
     made = service.notify(unit, id)
-    return NotifiedOut(notifications=[SentOut.of_row(row) for row in made])
+    return NotifiedOut(notifications=[SentOut.model_validate(row) for row in made])

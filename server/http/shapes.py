@@ -55,7 +55,10 @@ class ResponseModel(BaseModel):
 
     @classmethod
     def of_row(cls, row: object, **computed: Any) -> Self:
-        """Return the shape of a row: its attributes of the same names, except computed fields."""
+        """Return the answer for a row of which some fields are computed; others are its attributes.
+
+        Without computed fields, `model_validate` does the same.
+        """
         same = {name: getattr(row, name) for name in cls.model_fields if name not in computed}
         return cls.model_validate({**same, **computed}, by_name=True)
 

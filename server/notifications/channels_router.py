@@ -100,7 +100,7 @@ def delete_channel(unit: UnitOfWork, id: ResourceId) -> None:
 @audited("channel.test")
 def try_channel(unit: UnitOfWork, id: ResourceId) -> TestedOut:
     """Send a test notification to a channel. The notification log shows its delivery."""
-    return TestedOut.of_row(service.send_test(unit, id))
+    return TestedOut.model_validate(service.send_test(unit, id))
 
 
 @router.get("/{id}/messages", dependencies=[READ_ONLY])
