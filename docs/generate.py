@@ -24,7 +24,7 @@ from novaql.language.signatures.labels import LABELS
 from novaql.language.signatures.over_time import OVER_TIME
 from novaql.language.signatures.rollups import ROLLUPS
 from novaql.language.signatures.transforms import TRANSFORMS
-from novaql.server.http.openapi_components import TAGS
+from novaql.server.openapi.components import TAGS
 from novaql.server.routes import ROUTES
 
 REFERENCE = Path(__file__).parent / "reference"

@@ -21,13 +21,13 @@ from novaql.server.errors import KINDS
 from novaql.server.http.compression import Compression
 from novaql.server.http.edge import Edge
 from novaql.server.http.index import RouteIndex
-from novaql.server.http.openapi import openapi_document
 from novaql.server.http.problem import answer_failure
 from novaql.server.http.site import Site
 from novaql.server.jobs.housekeeping import housekeeper
 from novaql.server.jobs.leases import holder_of
 from novaql.server.jobs.relay import Relay
 from novaql.server.jobs.runner import JobRunner
+from novaql.server.openapi.document import openapi_document
 from novaql.server.routes import ROUTES
 from novaql.server.scraping.tenants import managers_of, scrape_files_of
 from novaql.server.settings import Settings

@@ -25,8 +25,8 @@ from novaql.server.errors import (
     TooSlow,
     UriTooLong,
 )
-from novaql.server.http.proxies import TrustedProxies
 from novaql.server.process.connections import Connections
+from novaql.server.process.proxies import TrustedProxies
 from novaql.server.process.refusals import path_of, refusal
 from novaql.server.telemetry import Telemetry
 

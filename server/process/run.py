@@ -27,11 +27,11 @@ from novaql.server.app import Job, create_app
 from novaql.server.auth.bootstrap import add_admin, has_tokens
 from novaql.server.db.engine import StateDatabase
 from novaql.server.file_modes import create_private_files
-from novaql.server.http.proxies import FromWorkers, Proxied, TrustedProxies
 from novaql.server.process.connections import Connections, most_connections
 from novaql.server.process.garbage import settle
 from novaql.server.process.limits import Guard, LimitedProtocol, Limits
 from novaql.server.process.logs import log_to_stderr
+from novaql.server.process.proxies import FromWorkers, Proxied, TrustedProxies
 from novaql.server.process.shared_counts import ReportReceiver
 from novaql.server.process.supervisor import ApiWorkers
 from novaql.server.process.tls import read_again, tls_context

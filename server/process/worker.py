@@ -19,9 +19,9 @@ from novaql.server.app import create_app
 from novaql.server.errors import Unavailable
 from novaql.server.file_modes import create_private_files
 from novaql.server.http.edge import Edge
-from novaql.server.http.forwarding import Forwarding
 from novaql.server.http.site import Site
 from novaql.server.process.connections import Connections, SharedCounts, most_connections
+from novaql.server.process.forwarding import Forwarding
 from novaql.server.process.garbage import settle
 from novaql.server.process.logs import log_to_stderr
 from novaql.server.process.run import GracefulServer, public_server

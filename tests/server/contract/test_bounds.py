@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from novaql.server.http.openapi import openapi_document
+from novaql.server.openapi.document import openapi_document
 from novaql.server.routes import ROUTES, Row
 from tests.support.contract.route_walk import Walk
 from tests.support.contract.schema_values import Place, Values

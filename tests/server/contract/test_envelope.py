@@ -9,7 +9,7 @@ import pytest
 
 from novaql import tsdb
 from novaql.server.auth.roles import Role
-from novaql.server.http.error_models import ErrorEnvelope
+from novaql.server.openapi.error_models import ErrorEnvelope
 from novaql.server.routes import ROUTES, Row
 from tests.support.servers.http_server import WRITE_HEADERS, LocalServer, local_server
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema.validators import validator_for
 
-from novaql.server.http.openapi import openapi_document
+from novaql.server.openapi.document import openapi_document
 from novaql.server.routes import ROUTES
 
 DOCUMENT: dict[str, Any] = openapi_document(ROUTES, version="1")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -13,8 +12,8 @@ from novaql.errors import ArgumentError
 from novaql.server.auth.bootstrap import add_tenant, set_limits
 from novaql.server.auth.roles import Role
 from tests.support.contract.route_walk import Walk
+from tests.support.servers.forked import novaql
 from tests.support.servers.http_server import (
-    ROOT,
     LocalServer,
     local_server,
     server_process,
@@ -114,10 +113,7 @@ def test_a_change_counts_for_the_next_request() -> None:
 @pytest.mark.slow
 def test_by_the_command_line_while_the_server_runs(tmp_path: Path) -> None:
     def admin(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "novaql", "admin", *arguments]
-        return subprocess.run(
-            [*command, "--data", str(tmp_path / "data")], capture_output=True, text=True, cwd=ROOT
-        )
+        return novaql("admin", *arguments, "--data", str(tmp_path / "data"))
 
     with server_process(tmp_path / "data") as server:
         assert admin("limits").stdout == ""

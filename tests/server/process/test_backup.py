@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +15,8 @@ from novaql import tsdb
 from novaql.server.db.engine import StateDatabase
 from novaql.server.db.rows import Tenant
 from tests.support.messages.remote_write_messages import message_of, packed
-from tests.support.servers.http_server import ROOT, WRITE_HEADERS, ServerProcess, server_process
+from tests.support.servers.forked import novaql
+from tests.support.servers.http_server import WRITE_HEADERS, ServerProcess, server_process
 from tests.support.servers.state_databases import KINDS, postgresql_url
 from tests.support.store.model import batch_of
 
@@ -28,12 +28,7 @@ NOW_S = 1_700_000_000
 def admin(
     *arguments: str, settings: Mapping[str, str] | None = None, fails: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    environ = {k: v for k, v in os.environ.items() if not k.startswith("NOVAQL_")}
-    environ |= {f"NOVAQL_{name.upper()}": value for name, value in (settings or {}).items()}
-    command = [sys.executable, "-m", "novaql", "admin", *arguments]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=environ, cwd=ROOT
-    )
+    done = novaql("admin", *arguments, settings=settings, check=False)
     assert (done.returncode != 0) == fails, done.stderr
     assert "Traceback" not in done.stderr
     return done

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,8 @@ import pytest
 
 from tests.support.messages.remote_write_messages import message_of, packed
 from tests.support.servers import patiently
-from tests.support.servers.http_server import ROOT, WRITE_HEADERS, server_process
+from tests.support.servers.forked import novaql
+from tests.support.servers.http_server import WRITE_HEADERS, server_process
 from tests.support.servers.state_databases import postgresql, postgresql_url
 
 pytestmark = pytest.mark.slow
@@ -31,11 +30,7 @@ def tool(name: str) -> str:
 
 
 def admin(settings: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    environ = os.environ | {f"NOVAQL_{k.upper()}": v for k, v in settings.items()}
-    command = [sys.executable, "-m", "novaql", "admin", *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=True, env=environ, cwd=ROOT
-    )
+    return novaql("admin", *arguments, settings=settings)
 
 
 def test_what_is_dumped_and_backed_up_comes_back_whole(tmp_path: Path) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -14,7 +12,8 @@ import httpx
 import pytest
 
 from tests.support.messages.remote_write_messages import message_of, packed
-from tests.support.servers.http_server import ROOT, WRITE_HEADERS, server_process
+from tests.support.servers.forked import novaql
+from tests.support.servers.http_server import WRITE_HEADERS, server_process
 
 pytestmark = pytest.mark.slow
 
@@ -33,8 +32,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         hook = {"url": "https://192.0.43.8/x", "events": ["incident.*"]}
         url = f"{server.url}/v1/webhooks"
         assert httpx.post(url, json=hook, headers=bearer, timeout=30).status_code == 201
-        backup = [sys.executable, "-m", "novaql", "admin", "backup", str(data.parent / "copy")]
-        subprocess.run([*backup, "--data", str(data)], check=True, cwd=ROOT, capture_output=True)
+        novaql("admin", "backup", str(data.parent / "copy"), "--data", str(data))
         assert server.stop() == 0
         with closing(sqlite3.connect(data / "server" / "state.db")) as state:
             state.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # everything is in the one file
@@ -82,19 +80,7 @@ def test_the_start_names_the_way_back_and_samples_are_served(
     shutil.copytree(sound[0], data)
     damage(data, how)
 
-    command = [
-        sys.executable,
-        "-m",
-        "novaql.server",
-        "--data",
-        str(data),
-        "--listen",
-        "127.0.0.1:0",
-    ]
-    environ = {k: v for k, v in os.environ.items() if not k.startswith("NOVAQL_")}
-    refused = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=ROOT, env=environ, timeout=120
-    )
+    refused = novaql("serve", "--data", str(data), "--listen", "127.0.0.1:0", check=False)
     assert refused.returncode == 2
     assert "Traceback" not in refused.stderr
     what = "state.db" if how.startswith("state") else "master.key"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +12,8 @@ import pytest
 
 from tests.support.programs.prometheus_programs import program, running_prometheus
 from tests.support.servers import patiently
-from tests.support.servers.http_server import ROOT, server_process
+from tests.support.servers.forked import novaql
+from tests.support.servers.http_server import server_process
 
 pytestmark = pytest.mark.slow
 
@@ -34,14 +33,7 @@ remote_write:
 def test_two_tenants_at_once(tmp_path: Path, workers: str) -> None:
     data = tmp_path / "data"
     with server_process(data, "--workers", workers) as server, ExitStack() as stack:
-        made = subprocess.run(
-            [sys.executable, "-m", "novaql", "admin", "tenant", "beta", "--data", str(data)],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=ROOT,
-            env=dict(os.environ),
-        )
+        made = novaql("admin", "tenant", "beta", "--data", str(data))
         tokens = {"alpha": str(server.token), "beta": made.stdout.strip()}
         for name, token in tokens.items():
             config = _CONFIG.format(name=name, url=server.url, token=token)

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from jsonschema import Draft202012Validator
 
-from novaql.server.http.openapi import openapi_document
+from novaql.server.openapi.document import openapi_document
 from novaql.server.routes import ROUTES
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import functools
-import os
 import shutil
 import signal
 import subprocess
@@ -37,8 +36,8 @@ from novaql.server.tenants.context import ServerContext
 from novaql.server.tenants.store import Store
 from novaql.server.tuning import Tuning
 from tests.support.messages.remote_write_messages import Series, message_of, packed
+from tests.support.servers.forked import ROOT, Forked, environment, start
 
-ROOT = Path(__file__).parents[3]
 WRITE_HEADERS = {
     "Content-Type": "application/x-protobuf",
     "Content-Encoding": "snappy",
@@ -184,7 +183,7 @@ def serving(app: FastAPI, limits: Limits | None = None) -> Iterator[str]:
 class ServerProcess:
     """`python -m novaql.server`, listening. `token` is None without authentication."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | Forked
     url: str
     token: str | None
 
@@ -211,33 +210,28 @@ def server_process(
 
     settings    what its environment says, as `{"job_threads": "0"}`
     had_tokens  its database is elsewhere and has tokens, so none is printed
-    prefix      of the command, as `memory_limit` gives one
+    prefix      of the command, as `memory_limit` gives one; without one the process is a fork
     """
-    command = [
-        sys.executable,
-        "-m",
-        "novaql.server",
-        "--data",
-        str(data),
-        "--listen",
-        "127.0.0.1:0",
-    ]
+    options = ["--data", str(data), "--listen", "127.0.0.1:0", *arguments]
     had_tokens = had_tokens or (data / "server" / "state.db").exists()
-    environ = {k: v for k, v in os.environ.items() if not k.startswith("NOVAQL_")}
-    environ |= {f"NOVAQL_{name.upper()}": value for name, value in (settings or {}).items()}
-    with (data.parent / f"{data.name}.log").open("a") as log:
-        process = subprocess.Popen(
-            [*prefix, *command, *arguments],
-            cwd=ROOT,
-            env=environ,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
+    environ = environment(settings)
+    log = data.parent / f"{data.name}.log"
+    if prefix:
+        with log.open("a") as errors:
+            process: subprocess.Popen[str] | Forked = subprocess.Popen(
+                [*prefix, sys.executable, "-m", "novaql.server", *options],
+                cwd=ROOT,
+                env=environ,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+    else:
+        process = start(["serve", *options], environ=environ, log=log)
     try:
         assert process.stdout is not None
         first = process.stdout.readline()
-        assert first.startswith("NovaQL listens on "), log.name
+        assert first.startswith("NovaQL listens on "), log
         token = None
         if "--no-auth" not in arguments and not had_tokens:
             assert "token" in process.stdout.readline()
@@ -253,7 +247,9 @@ def server_process(
         process.stdout.close()
 
 
-def wait_until_ready(url: str, process: subprocess.Popen[Any], seconds: float = 90) -> None:
+def wait_until_ready(
+    url: str, process: subprocess.Popen[Any] | Forked, seconds: float = 90
+) -> None:
     """Return once the URL answers 200."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +14,8 @@ import httpx
 from novaql.server.http.index import RouteIndex
 from novaql.server.routes import ROUTES
 from tests.support.contract.documented import assert_documented
-from tests.support.servers.http_server import ROOT, ServerProcess, server_process
+from tests.support.servers.forked import novaql
+from tests.support.servers.http_server import ServerProcess, server_process
 from tests.support.servers.state_databases import postgresql_url
 
 TABLE = RouteIndex(ROUTES)
@@ -75,9 +73,4 @@ def second_tenant(kind: str, data: Path, **settings: str) -> Iterator[tuple[Tena
 
 def admin(data: Path, settings: Mapping[str, str], *arguments: str) -> str:
     """`novaql admin …`: what it prints."""
-    environ = os.environ | {f"NOVAQL_{name.upper()}": value for name, value in settings.items()}
-    command = [sys.executable, "-m", "novaql", "admin", *arguments, "--data", str(data)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=True, env=environ, cwd=ROOT
-    )
-    return done.stdout.strip()
+    return novaql("admin", *arguments, "--data", str(data), settings=settings).stdout.strip()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from novaql.server.addresses import parse_networks
-from novaql.server.http.proxies import TrustedProxies
+from novaql.server.process.proxies import TrustedProxies
 from tests.support.servers.http_server import LocalServer, local_server
 from tests.support.servers.raw_http import connected, until_closed
 

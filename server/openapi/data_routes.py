@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from novaql.server.bases import is_prometheus
 from novaql.server.http.data_route import DataRoute
-from novaql.server.http.error_models import ErrorEnvelope, PrometheusError
+from novaql.server.openapi.error_models import ErrorEnvelope, PrometheusError
 
 
 class DocumentedRoute(APIRoute):

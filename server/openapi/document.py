@@ -9,7 +9,8 @@ from fastapi.openapi.utils import get_openapi
 
 from novaql.server.bases import is_prometheus
 from novaql.server.http.data_route import DataRoute
-from novaql.server.http.openapi_components import (
+from novaql.server.http.routing import NovaRoute
+from novaql.server.openapi.components import (
     ANY_REQUEST,
     DESCRIPTION,
     HEADERS,
@@ -21,8 +22,7 @@ from novaql.server.http.openapi_components import (
     shared_responses,
     summary_of,
 )
-from novaql.server.http.openapi_data import DocumentedRoute, described_by
-from novaql.server.http.routing import NovaRoute
+from novaql.server.openapi.data_routes import DocumentedRoute, described_by
 
 _TOKEN = {
     "type": "http",

@@ -1,0 +1,7 @@
+"""Imported by the process that `forked.py` forks: the programs, and the compiled kernels."""
+
+import novaql.cli.admin
+import novaql.cli.serve  # noqa: F401
+from novaql import warmup
+
+warmup()
