@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import Path
 
-from tests.support.servers.http_server import ROOT
+from tests.support.repository.files import ROOT
 
 PAGE = ROOT / "docs" / "design" / "resources.md"
 SERVER = ROOT / "server"

@@ -20,8 +20,9 @@ from packaging.requirements import Requirement
 
 from novaql.server.settings import Settings
 from tests.support.programs.prometheus_programs import free_port
+from tests.support.repository.files import ROOT
 from tests.support.servers import patiently
-from tests.support.servers.http_server import ROOT, wait_until_ready
+from tests.support.servers.http_server import wait_until_ready
 
 DEPLOY = ROOT / "server" / "deploy"
 

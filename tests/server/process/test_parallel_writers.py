@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.servers.http_server import ROOT, fresh_state, server_process
+from tests.support.repository.files import ROOT
+from tests.support.servers.http_server import fresh_state, server_process
 
 pytestmark = pytest.mark.slow
 

@@ -20,7 +20,8 @@ import pytest
 from cryptography import x509
 
 from tests.support.peers.certificates import write_certificate
-from tests.support.servers.http_server import ROOT, server_process
+from tests.support.repository.files import ROOT
+from tests.support.servers.http_server import server_process
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,8 @@ from novaql.server.db.engine import StateDatabase
 from novaql.server.wiring import EVENT_TYPES
 from tests.server.webhooks.conftest import ask, make_a_token, subscribe
 from tests.support.peers.receiver import Receiver
-from tests.support.servers.http_server import ROOT, LocalServer, local_server
+from tests.support.repository.files import ROOT
+from tests.support.servers.http_server import LocalServer, local_server
 
 HERE = "http://127.0.0.1:1/"
 

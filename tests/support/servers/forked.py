@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import TextIO
 
 from novaql.cli import run
+from tests.support.repository.files import ROOT
 
-ROOT = Path(__file__).parents[3]
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.support.servers.preloaded"])
 _LONGEST_S = 300

@@ -36,7 +36,8 @@ from novaql.server.tenants.context import ServerContext
 from novaql.server.tenants.store import Store
 from novaql.server.tuning import Tuning
 from tests.support.messages.remote_write_messages import Series, message_of, packed
-from tests.support.servers.forked import ROOT, Forked, environment, start
+from tests.support.repository.files import ROOT
+from tests.support.servers.forked import Forked, environment, start
 
 WRITE_HEADERS = {
     "Content-Type": "application/x-protobuf",
