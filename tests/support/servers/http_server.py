@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import functools
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import uvicorn
 from fastapi import FastAPI
 
 from novaql import tsdb
@@ -30,7 +33,7 @@ from novaql.server.db.migrate import migrate
 from novaql.server.jobs.relay import Relay
 from novaql.server.jobs.runner import JobRunner
 from novaql.server.process.limits import Limits
-from novaql.server.process.run import address_of, listen, public_server
+from novaql.server.process.run import GracefulServer, address_of, listen, public_server
 from novaql.server.settings import Settings
 from novaql.server.tenants.context import ServerContext
 from novaql.server.tenants.store import Store
@@ -168,16 +171,55 @@ def _template() -> Path:
 def serving(app: FastAPI, limits: Limits | None = None) -> Iterator[str]:
     """The application behind a real socket, in a thread; its URL."""
     sock = listen(Settings(port=0))
-    running = public_server(app, limits=limits)
-    running.config.timeout_graceful_shutdown = 5
+    made = public_server(app, limits=limits)
+    made.config.timeout_graceful_shutdown = 5
+    running = _Prompt(made.config, app.state.context.lifecycle.stopping)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [sock]}, daemon=True)
     thread.start()
     try:
         yield address_of(sock)
     finally:
-        running.should_exit = True
+        running.end()
         thread.join(timeout=30)
         sock.close()
+
+
+class _Prompt(GracefulServer):
+    """Ends at once. uvicorn looks every 0.1 s whether it should end, and then pauses for 0.1 s:
+    most of the time of a test."""
+
+    def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
+        super().__init__(config, stopping)
+        self._ready = threading.Event()
+        self._ended = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def end(self) -> None:
+        self._ready.wait(timeout=30)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._ended.set)
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)  # it sets the header Date
+        self._loop = asyncio.get_running_loop()
+        self._ready.set()
+        await self._ended.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for sock in sockets or ():
+            sock.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await asyncio.sleep(0)  # their ends are noticed
+        try:
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                await self._wait_tasks_to_complete()
+        except TimeoutError:
+            for task in self.server_state.tasks:
+                task.cancel()
+        await self.lifespan.shutdown()
 
 
 @dataclass
