@@ -28,6 +28,8 @@ from tests.support.peers.exposer import PROTOBUF, exposing
 from tests.support.programs.prometheus_server import free_port
 from tests.support.store.batches import Plain, plain
 
+pytestmark = pytest.mark.slow
+
 NATIVE = ExposedOptions(native_histograms=True, always_classic=True)
 
 

@@ -41,6 +41,7 @@ def test_verdict(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         assert f"{path.name}:" in said or ".yml:" in said, "the place is missing"
 
 
+@pytest.mark.slow
 def test_promtool_agrees() -> None:
     """One run of promtool a file: quick, but many."""
     promtool = program("promtool")

@@ -99,6 +99,7 @@ NATIVE: list[Sample] = [
 MORE: list[Sample] = [({"__name__": "up", "job": "c"}, 3000, 2.25), (SMALL[0][0], 3000, 9.0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "last"),
     [(SMALL, MORE[:1]), (NATIVE[:1], NATIVE[1:]), (NATIVE, MORE[:1])],

@@ -19,6 +19,8 @@ from novaql.tsdb.labels import LabelColumn, SeriesTable
 from novaql.tsdb.matchers import Matcher, MatchOp
 from novaql.tsdb.tile import Batch
 
+pytestmark = pytest.mark.slow
+
 SERIES, BLOCKS, SAMPLES = 20_000, 6, 1
 STEP_MS = 60_000
 

@@ -12,6 +12,8 @@ import pytest
 
 from novaql.tsdb.rooms import LEAST_BYTES, Rooms
 
+pytestmark = pytest.mark.slow
+
 COUNT = LEAST_BYTES // 8 + 5
 
 

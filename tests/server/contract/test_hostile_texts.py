@@ -18,6 +18,8 @@ from tests.support.contract.route_walk import Walk
 from tests.support.servers.http_server import local_server
 from tests.support.servers.state_databases import KINDS, state_database
 
+pytestmark = pytest.mark.slow
+
 _CHANCE = random.Random(7)
 DENSE = "".join(chr(_CHANCE.randrange(0x4E00, 0x9FFF)) for _ in range(9_000))
 """Nothing packs it, so it is too large for an entry of an index of PostgreSQL."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import pytest
 
 from novaql import query, tsdb
 from novaql.server.demo.demo import reachable, welcome
@@ -81,6 +82,7 @@ def test_the_welcome_names_address_token_and_three_ways_in() -> None:
     assert reachable("http://0.0.0.0:9490") == "http://127.0.0.1:9490"
 
 
+@pytest.mark.slow
 def test_the_demo_serves_fleet_machine_and_itself_until_sigterm(tmp_path: Path) -> None:
     program = (
         "from novaql.server.demo.demo import run_demo; "

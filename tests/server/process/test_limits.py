@@ -230,6 +230,7 @@ def test_a_body_may_take_its_time_if_it_keeps_the_rate(server: LocalServer) -> N
         assert until_closed(connection).startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.slow
 def test_early_bytes_do_not_buy_a_long_wait(server: LocalServer) -> None:
     """All that came at once counts for no more than the time that a body may be idle."""
     head = POST + authorized(server) + b"Content-Length: 1000000\r\n\r\n"

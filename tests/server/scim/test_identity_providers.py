@@ -260,6 +260,7 @@ def test_members_come_and_go(idp: Idp) -> None:
     assert "members" not in idp.get(f"{path}?excludedAttributes=members")
 
 
+@pytest.mark.slow
 def test_a_large_group_is_changed_without_its_other_members(idp: Idp) -> None:
     """Ten thousand members: one more is a few statements, whatever is there."""
     people = [f"usr_{number:026}" for number in range(10_000)]

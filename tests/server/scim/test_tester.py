@@ -15,6 +15,8 @@ from scim2_tester import Status, check_server
 
 from tests.server.scim.conftest import Idp
 
+pytestmark = pytest.mark.slow
+
 GOOD = {Status.SUCCESS, Status.COMPLIANT, Status.ACCEPTABLE}
 
 

@@ -9,12 +9,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
+import pytest
 
 from novaql import tsdb
 from novaql.server.scraping.pools import ScrapeManager, scrape_jobs_of
 from novaql.server.scraping.samples import REPORTED
 from tests.support.peers.exposer import Exposer, exposing
 from tests.support.programs.prometheus_data import prometheus_with_data
+
+pytestmark = pytest.mark.slow
 
 BODY = b"""\
 # TYPE requests_total counter

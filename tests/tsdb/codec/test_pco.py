@@ -84,6 +84,7 @@ seeds, sizes = st.integers(0, 1 << 30), st.sampled_from([1, 2, 7, 255, 256, 257,
 kinds = st.sampled_from(["int32", "int64", "float64"])
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(seeds, sizes, st.sampled_from(SHAPES), kinds, st.integers(0, 12))
 def test_whatever_pcodec_chooses(seed: int, size: int, shape: str, kind: str, level: int) -> None:
