@@ -1,0 +1,64 @@
+"""`novaql ledger`: verify exported logs of agents, without the server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from novaql.cli.failures import note
+from novaql.ledger.notes import Checkpoint, VerifierKey
+from novaql.ledger.verify import verify_export
+
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.group("ledger")
+def command() -> None:
+    """Verify the logs of agents. Works offline, on an export."""
+
+
+@command.command("verify")
+@click.argument("export", type=_FILE)
+@click.option(
+    "--key",
+    "vkeys",
+    metavar="VKEY",
+    multiple=True,
+    required=True,
+    help="A public key that you trust (`NAME+ID+BASE64`); repeat it for keys before a rotation.",
+)
+@click.option(
+    "--checkpoint",
+    metavar="LAST",
+    type=_FILE,
+    help="A file with the last checkpoint that you saved. Detects removed and rewritten entries.",
+)
+def verify(export: Path, vkeys: tuple[str, ...], checkpoint: Path | None) -> None:
+    """Verify an export of an agent's log: every entry, its order, and the signed checkpoint.
+
+    The first fault is an error (exit code 1) that names the first bad entry, if it can be known.
+    Save each checkpoint that you get, and pass the last one: without it, the command cannot detect
+    that the newest entries were removed, or that the whole log was rewritten.
+
+    \b
+    novaql ledger verify export.jsonl --key 'novaql-…+1a2b3c4d+AQ…' --checkpoint last.checkpoint
+    """
+    keys = [VerifierKey.parse(text) for text in vkeys]
+    saved = None
+    if checkpoint is not None:
+        saved = Checkpoint.parse(checkpoint.read_text(encoding="utf-8"))
+    with export.open("rb") as lines:
+        found = verify_export(lines, keys, saved)
+    head = found.checkpoint
+    click.echo(
+        f"ok: {head.size} entries of {head.origin}, signed by {found.key.name} at {head.time}"
+    )
+    if found.saved is None:
+        note(
+            "warning",
+            "without --checkpoint, truncation cannot be detected: removed newest entries, or a log "
+            "that was rewritten as a whole",
+        )
+    else:
+        click.echo(f"ok: it begins with the {found.saved.size} entries of the saved checkpoint")
