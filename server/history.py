@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from sqlalchemy import case, func
 
+from novaql.server.agents.tables import AgentAction
 from novaql.server.alert_model.tables import Alert, AlertChange
 from novaql.server.audit.tables import AuditExport
 from novaql.server.dashboards.tables import PanelEmbed
@@ -64,6 +65,7 @@ RETENTIONS: tuple[Retention, ...] = (
         case((IncidentAlert.position >= MOST_ALERTS, IncidentAlert.over_at)),
         _MOMENT,
     ),
+    Retention(AgentAction, AgentAction.ended_at, None),
     Retention(PanelEmbed, func.coalesce(PanelEmbed.revoked_at, PanelEmbed.expires_at), _MONTH),
     Retention(AuditExport, AuditExport.expires_at, _MOMENT),
     Retention(Slo, Slo.archived_at, _YEARS, (SloTerm.slo_id,)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from novaql.server.agents.router import router as agents
 from novaql.server.alert_rules.dry_run import router as rule_tests
 from novaql.server.alert_rules.router import router as alert_rules
 from novaql.server.alerts.router import router as alerts
@@ -15,6 +16,8 @@ from novaql.server.http.data_route import DataRoute
 from novaql.server.http.routing import NovaRoute, routes_of
 from novaql.server.incidents.router import router as incidents
 from novaql.server.ingest.router import ROUTES as INGEST
+from novaql.server.ledger.router import keys_router as ledger_keys
+from novaql.server.ledger.router import router as ledger
 from novaql.server.notifications.channels_router import log_router as notifications
 from novaql.server.notifications.channels_router import router as channels
 from novaql.server.notifications.routing_router import router as alert_routing
@@ -41,6 +44,7 @@ ROUTES: tuple[Row, ...] = (
     *routes_of(alerts),
     *routes_of(silences),
     *routes_of(channels, notifications, alert_routing),
+    *routes_of(agents, ledger, ledger_keys),
     *routes_of(audit, downloads),
     *routes_of(webhooks),
     *routes_of(users, invitations),

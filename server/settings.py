@@ -127,6 +127,14 @@ class Settings:
     max_pending_deliveries   webhook messages and notifications of a tenant that wait for delivery;
                         one more message becomes a dead letter, one more notification waits
     max_incident_entries   entries in the timeline of an incident; the server rejects more comments
+    max_agents          agents of a tenant
+    max_queued_actions  actions of a tenant's agents that have not ended
+    max_ledger_entries  entries in the ledger of an agent; then it can propose nothing more
+    agent_trust_half_life_s   time in which the weight of an outcome in a trust score halves
+    ledger_key_file     file of the keys that sign ledgers; None: `ledger.keys` beside the master key
+    ledger_checkpoint_dir   folder of the last checkpoint of each ledger, best on another disk;
+                        None: `server/ledger` in the data directory
+    ledger_checkpoint_interval_s   a ledger that has grown gets a checkpoint after so long
     max_idempotency_keys   keys of a tenant in 24 hours
     max_scrape_targets  targets of a tenant; the server lists those beyond it as dropped
     max_history         ended rows of a tenant in each table; the server deletes the oldest
@@ -221,6 +229,15 @@ class Settings:
     max_incident_entries: Annotated[
         OrUnlimited, PerTenant("entries in a timeline", requested=False)
     ] = 10_000
+    max_agents: Annotated[OrUnlimited, PerTenant("agents")] = 500
+    max_queued_actions: Annotated[OrUnlimited, PerTenant("actions that have not ended")] = 1_000
+    max_ledger_entries: Annotated[
+        OrUnlimited, PerTenant("entries in a ledger", requested=False)
+    ] = 1_000_000
+    agent_trust_half_life_s: Seconds = 30 * 86_400.0
+    ledger_key_file: Path | None = None
+    ledger_checkpoint_dir: Path | None = None
+    ledger_checkpoint_interval_s: Seconds = 300.0
     max_idempotency_keys: Annotated[
         OrUnlimited, PerTenant("Idempotency-Keys in 24 hours", requested=False)
     ] = 20_000

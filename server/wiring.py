@@ -6,6 +6,7 @@ reacts to a change of another domain consumes its event.
 
 from __future__ import annotations
 
+from novaql.server.agents.jobs import EXPIRIES
 from novaql.server.alert_rules.incident_events import CONSUMERS as INCIDENTS_OF_ALERTS
 from novaql.server.alert_rules.jobs import KINDS as EVALUATIONS
 from novaql.server.alert_rules.objectives import CONSUMERS as BURN_ALERTS
@@ -14,6 +15,7 @@ from novaql.server.history import RETENTIONS
 from novaql.server.incidents.from_alerts import CONSUMERS as ALERTS_OF_INCIDENTS
 from novaql.server.jobs.outbox import Consumer
 from novaql.server.jobs.runner import JobKind
+from novaql.server.ledger.jobs import CHECKPOINTS
 from novaql.server.notifications.jobs import job_kinds
 from novaql.server.routes import ROUTES
 from novaql.server.silences.muting import Muting
@@ -30,9 +32,18 @@ CONSUMERS: tuple[Consumer, ...] = (
     *INCIDENTS_OF_ALERTS,
 )
 
-JOBS: tuple[JobKind, ...] = (EXPORTS, DELIVERIES, *EVALUATIONS, *job_kinds(Muting.of))
+JOBS: tuple[JobKind, ...] = (
+    EXPORTS,
+    DELIVERIES,
+    *EVALUATIONS,
+    *job_kinds(Muting.of),
+    CHECKPOINTS,
+    EXPIRIES,
+)
 
 AUDITED_WITHOUT_ROUTE = (
+    "agent_action.approve",
+    "agent_action.reject",
     "dashboard.update",
     "group.create",
     "group.delete",

@@ -1,7 +1,7 @@
 """Hashes and proofs of the Merkle tree of RFC 6962, as pure functions.
 
-A *node* is a complete subtree: `Node(level, index)` covers the leaves from `index * 2**level` to
-`(index + 1) * 2**level`, and never changes once it exists. Proofs and roots are computed from the
+A *node* is a complete subtree: `Node(level, position)` covers the leaves from
+`position * 2**level` to `(position + 1) * 2**level`, and never changes once it exists. Proofs and roots are computed from the
 hashes of a few nodes, so a log that stores its nodes reads O(log n) of them.
 """
 
@@ -22,7 +22,7 @@ class Node(NamedTuple):
     """A complete subtree of `2**level` leaves; level 0: a leaf."""
 
     level: int
-    index: int
+    position: int
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -118,7 +118,7 @@ def completed(index: int, leaf: bytes, hashes: Mapping[Node, bytes]) -> dict[Nod
     found = leaf
     for sibling in siblings_of(index):
         found = node_hash(hashes[sibling], found)
-        nodes[Node(sibling.level + 1, sibling.index >> 1)] = found
+        nodes[Node(sibling.level + 1, sibling.position >> 1)] = found
     return nodes
 
 

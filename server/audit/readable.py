@@ -6,7 +6,16 @@ from novaql.server.auth.roles import Role
 
 _READ_BY_ALL = frozenset(
     {
-        *("alert", "alert_routing", "alert_rule", "alert_rule_file", "channel", "dashboard"),
+        *(
+            "agent",
+            "agent_action",
+            "alert",
+            "alert_routing",
+            "alert_rule",
+            "alert_rule_file",
+            "channel",
+            "dashboard",
+        ),
         *("incident", "panel", "samples", "service", "silence", "slo"),
     }
 )

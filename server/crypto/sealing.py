@@ -12,6 +12,7 @@ import base64
 import hashlib
 import hmac
 import os
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -100,11 +101,19 @@ def write_keys(path: Path, keys: Sequence[bytes], *, replace: bool = True) -> No
 
     replace  False: if two processes start at once, one writes the file and both use its key
     """
+    write_private(path, b",".join(base64.b64encode(key) for key in keys) + b"\n", replace=replace)
+
+
+def write_private(path: Path, content: bytes, *, replace: bool = True) -> None:
+    """Write a file that only its owner may read. It appears whole or not at all.
+
+    replace  False: an existing file stays as it is
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.new-{os.getpid()}")
+    fresh = path.with_name(f"{path.name}.new-{os.getpid()}-{threading.get_ident()}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(b",".join(base64.b64encode(key) for key in keys) + b"\n")
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     if replace:

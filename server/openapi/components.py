@@ -52,6 +52,7 @@ SHARED = {
 }
 """Errors that are components of the document, by status: name and description."""
 TAGS = {
+    "agents": "Agents, their queued actions, and their tamper-evident ledgers",
     "alerts": "Alert rules, alerts, silences, notification channels and routing",
     "audit": "The log of changes: author, time, and the values before and after",
     "dashboards": "Dashboards and the data of their panels",

@@ -1,0 +1,378 @@
+"""Use cases of actions: propose, revise, decide, start and finish.
+
+Executors call these in their own units:
+
+    action = propose(unit, agent_id, "runbook.run", content, title=…, executor="runbook")
+    start(unit, action.id, hash_of_what_runs)     once, after the event `agent.action.approved`
+    finish(unit, action.id, succeeded=True, result="…")
+
+Each locks the row of the agent first, then that of the action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from novaql import duration_ms
+from novaql.ledger.canonical import canonical_json
+from novaql.server.agents.changes import end, publish, record_hash, snapshot
+from novaql.server.agents.model import (
+    Outcome,
+    Status,
+    content_hash,
+    is_capable,
+    outside_scope,
+    refusal_of_decision,
+)
+from novaql.server.agents.schema import ActionQuery
+from novaql.server.agents.tables import Agent, AgentAction
+from novaql.server.agents.trust import count, note, score_now
+from novaql.server.clock import rfc3339
+from novaql.server.db.tenant_limits import check_limit, too_many
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Conflict, Forbidden, invalid, not_found
+from novaql.server.http.pagination import Key, Page, Pager, equal_to
+from novaql.server.ledger.service import is_full
+
+KEYS = (Key(AgentAction.created_at, descending=True), Key(AgentAction.id, descending=True))
+EXPIRY = "agents.expire"
+LONGEST_CONTENT = 64 << 10
+API = "api"
+"""The executor of actions that agents carry out themselves."""
+
+
+class OutsideLimits(Forbidden):
+    """An agent proposed what its capabilities or its scope do not contain: a violation."""
+
+
+def find(unit: Unit, pages: Pager, agent_id: str, query: ActionQuery) -> Page[AgentAction]:
+    """A page of an agent's actions, newest first."""
+    unit.get(Agent, agent_id, "agent")
+    wanted = select(AgentAction).where(
+        AgentAction.agent_id == agent_id, *equal_to(AgentAction, query, "status")
+    )
+    return pages.page(unit, wanted, KEYS, query)
+
+
+def get(unit: Unit, agent_id: str, action_id: str) -> AgentAction:
+    """Load an action of an agent. Raises `NotFound`."""
+    unit.get(Agent, agent_id, "agent")
+    return _of_agent(unit, agent_id, action_id, lock=False)
+
+
+def held(unit: Unit, agent_id: str, action_id: str) -> tuple[Agent, AgentAction]:
+    """Lock an agent and one of its actions. Raises `NotFound`."""
+    agent = unit.get(Agent, agent_id, "agent", lock=True)
+    return agent, _of_agent(unit, agent_id, action_id, lock=True)
+
+
+def propose(
+    unit: Unit,
+    agent_id: str,
+    kind: str,
+    content: Mapping[str, Any],
+    *,
+    title: str,
+    services: Sequence[str] = (),
+    executor: str = API,
+) -> AgentAction:
+    """Queue an action, or approve it at once if the trust score reaches the policy's threshold.
+
+    Raises `OutsideLimits` for a kind or a service that the agent may not act on (then call
+    `violation`, in another or the same unit); `Conflict` `agent_stopped` or `limit_reached`.
+    """
+    check_limit(unit, "max_queued_actions", AgentAction, AgentAction.ended_at.is_(None))
+    agent = unit.get(Agent, agent_id, "agent", lock=True)
+    if agent.status == "stopped":
+        raise Conflict("the agent is stopped", code="agent_stopped")
+    if is_full(unit, agent.id):
+        raise too_many(unit, "max_ledger_entries")
+    _check_limits(agent, kind, services)
+    digest = _hash_of(agent.id, kind, services, content)
+    score, threshold = score_now(unit, agent), agent.policy["auto_approve_from"]
+    automatic = threshold is not None and score >= threshold
+    action = unit.new(
+        AgentAction,
+        "act",
+        agent_id=agent.id,
+        kind=kind,
+        title=title,
+        content=dict(content),
+        content_hash=digest,
+        services=sorted(set(services)),
+        executor=executor,
+        requester_id=unit.actor.id,
+        status=Status.QUEUED.value,
+        policy=agent.policy,
+        score=score,
+        threshold=threshold,
+        automatic=automatic,
+        approvals=[],
+        expires_at=unit.now() + _expires_after(agent.policy),
+    )
+    unit.session.add(action)
+    unit.enqueue(EXPIRY, key=action.id, run_at=action.expires_at)
+    note(unit, agent, "agent.action.queued", {**_facts(action), "requester": action.requester_id})
+    unit.record(action, "agent_action.propose", None, snapshot, event="agent.action.queued")
+    if automatic:
+        _approve(unit, agent, action)
+        publish(unit, action)
+    return action
+
+
+def violation(unit: Unit, agent_id: str, refusal: Forbidden, kind: str) -> None:
+    """Record that an agent violated a guardrail: in its trust score, its ledger and the audit
+    log."""
+    agent = unit.get(Agent, agent_id, "agent", lock=True)
+    count(unit, agent, Outcome.VIOLATION)
+    why = {"kind": kind, "code": refusal.code, "why": refusal.message}
+    note(unit, agent, "agent.violation", why)
+    unit.audit("agent_action.propose", ("agent", agent.id), after=why, outcome="denied")
+
+
+def revise(
+    unit: Unit,
+    agent_id: str,
+    action_id: str,
+    content: Mapping[str, Any],
+    *,
+    title: str | None = None,
+    version: int | None = None,
+) -> AgentAction:
+    """Replace the content of a queued action. Earlier approvals are void.
+
+    version  the row version that a client saw; None: not checked
+    """
+    agent, action = held(unit, agent_id, action_id)
+    if version is not None:
+        unit.expect(action, version)
+    _check_decidable(unit, agent, action)
+    before = snapshot(action)
+    action.content_hash = _hash_of(agent.id, action.kind, action.services, content)
+    action.content, action.approvals = dict(content), []
+    action.title = action.title if title is None else title
+    note(unit, agent, "agent.action.revised", _facts(action))
+    unit.record(action, "agent_action.revise", before, snapshot, event="agent.action.queued")
+    return action
+
+
+def decide(
+    unit: Unit, agent_id: str, action_id: str, *, approve: bool, shown_hash: str, reason: str | None
+) -> AgentAction:
+    """Approve or reject a queued action as the current user.
+
+    Raises `Forbidden` `self_approval` or `not_an_approver`; `Conflict` `action_changed` if
+    `shown_hash` is not that of its content, and `action_decided`, `action_expired`,
+    `already_approved` or `agent_stopped`.
+    """
+    agent, action = held(unit, agent_id, action_id)
+    user = unit.actor.id
+    if approve and user in (action.requester_id, agent.owner_id):
+        raise Forbidden(
+            "the requester of an action and the owner of its agent cannot approve it",
+            code="self_approval",
+        )
+    if action.policy["approvers"] and user not in action.policy["approvers"]:
+        raise Forbidden("the policy of the agent names other approvers", code="not_an_approver")
+    _check_decidable(unit, agent, action)
+    _check_hash(action, shown_hash)
+    before = snapshot(action)
+    action.reason = reason
+    if not approve:
+        count(unit, agent, Outcome.REJECTION)
+        _decided(unit, action, Status.REJECTED)
+        action.ended_at = unit.now()
+        note(unit, agent, "agent.action.rejected", {**_facts(action), **record_hash(reason)})
+        unit.cancel(EXPIRY, [action.id])
+    else:
+        if any(one["user_id"] == user for one in action.approvals):
+            raise Conflict("you approved it already", code="already_approved")
+        action.approvals = [*action.approvals, {"user_id": user, "at": rfc3339(unit.now())}]
+        if len(action.approvals) >= action.policy["approvals"]:
+            _approve(unit, agent, action)
+        else:
+            note(unit, agent, "agent.action.approval", _facts(action))
+    verb = "approve" if approve else "reject"
+    unit.record(action, f"agent_action.{verb}", before, snapshot)
+    if action.status != Status.QUEUED:
+        publish(unit, action)
+    return action
+
+
+def start(unit: Unit, action_id: str, running_hash: str) -> AgentAction:
+    """Begin an approved action; only the first call can.
+
+    running_hash  `model.content_hash` of what is about to run. Raises `Conflict` `action_changed`
+                  if it is not what was approved; `action_not_approved`, `action_expired` or
+                  `agent_stopped`.
+    """
+    agent, action = _held_by_id(unit, action_id)
+    _check_runnable(unit, agent, action)
+    _check_hash(action, running_hash)
+    action.status = Status.RUNNING.value
+    unit.touch(action)
+    unit.cancel(EXPIRY, [action.id])
+    note(unit, agent, "agent.action.started", _facts(action))
+    return action
+
+
+def finish(unit: Unit, action_id: str, *, succeeded: bool, result: str = "") -> AgentAction:
+    """End an action that runs. `result` is a short text without secrets. Raises `Conflict`
+    `action_not_running`."""
+    agent, action = _held_by_id(unit, action_id)
+    if action.status != Status.RUNNING:
+        raise Conflict(f"the action is {action.status}", code="action_not_running")
+    count(unit, agent, Outcome.SUCCESS if succeeded else Outcome.FAILURE)
+    status = Status.EXECUTED if succeeded else Status.FAILED
+    end(unit, agent, action, status, {**_facts(action), **record_hash(result, "result")}, result)
+    return action
+
+
+def report(
+    unit: Unit, agent_id: str, action_id: str, *, shown_hash: str, succeeded: bool, result: str
+) -> AgentAction:
+    """Report the outcome of an approved action that the agent itself carried out, as its owner or
+    requester."""
+    agent, action = held(unit, agent_id, action_id)
+    if action.executor != API:
+        message = f"its executor, {action.executor}, reports the outcome"
+        raise Conflict(message, code="other_executor")
+    if unit.actor.id not in (action.requester_id, agent.owner_id):
+        raise Forbidden("only its requester and the agent's owner report it", code="not_requester")
+    before = snapshot(action)
+    start(unit, action.id, shown_hash)
+    finish(unit, action.id, succeeded=succeeded, result=result)
+    unit.audit(
+        "agent_action.report", ("agent_action", action.id), before=before, after=snapshot(action)
+    )
+    return action
+
+
+def cancel(unit: Unit, agent_id: str, action_id: str) -> AgentAction:
+    """Withdraw an action that does not run yet. Raises `Conflict` `action_decided`."""
+    agent, action = held(unit, agent_id, action_id)
+    if action.status not in (Status.QUEUED, Status.APPROVED):
+        raise Conflict(f"the action is {action.status} already", code="action_decided")
+    before = snapshot(action)
+    unit.cancel(EXPIRY, [action.id])
+    end(unit, agent, action, Status.CANCELLED, _facts(action))
+    unit.audit(
+        "agent_action.cancel", ("agent_action", action.id), before=before, after=snapshot(action)
+    )
+    return action
+
+
+def expire(unit: Unit, action_id: str) -> None:
+    """End an action that was not decided, or did not begin, in time."""
+    action = unit.find(AgentAction, action_id)
+    if action is None:
+        return
+    agent, action = held(unit, action.agent_id, action_id)
+    unit.session.refresh(action)
+    waits = action.status in (Status.QUEUED, Status.APPROVED)
+    if waits and action.expires_at <= unit.now():
+        end(unit, agent, action, Status.EXPIRED, _facts(action))
+
+
+def _approve(unit: Unit, agent: Agent, action: AgentAction) -> None:
+    _decided(unit, action, Status.APPROVED)
+    action.expires_at = unit.now() + _expires_after(action.policy)
+    unit.enqueue(EXPIRY, key=action.id, run_at=action.expires_at)
+    facts = {**_facts(action), "automatic": action.automatic}
+    approvers = [one["user_id"] for one in action.approvals]
+    more = {"approvers": approvers, **record_hash(action.reason)}
+    note(unit, agent, "agent.action.approved", {**facts, **more})
+
+
+def _decided(unit: Unit, action: AgentAction, status: Status) -> None:
+    action.status, action.decided_at = status.value, unit.now()
+    action.decided_by = unit.actor.id
+
+
+def _facts(action: AgentAction) -> dict[str, Any]:
+    """Return what ledger entries say about an action: no texts of people, only hashes."""
+    return {
+        "action_id": action.id,
+        "kind": action.kind,
+        "services": action.services,
+        "content_hash": action.content_hash,
+        "approvals": len(action.approvals),
+        "required_approvals": action.policy["approvals"],
+        "queued_score": action.score,
+        "queued_threshold": action.threshold,
+    }
+
+
+def _check_limits(agent: Agent, kind: str, services: Sequence[str]) -> None:
+    if not is_capable(agent.capabilities, kind):
+        message = f"the agent has no capability for {kind}"
+        raise OutsideLimits(message, code="outside_capabilities")
+    strange = outside_scope(agent.services, services)
+    if strange:
+        message = f"not in the scope of the agent: {', '.join(strange[:10])}"
+        raise OutsideLimits(message, code="outside_scope")
+    if len(set(services)) > agent.max_services:
+        message = f"an action of the agent changes at most {agent.max_services} services"
+        raise OutsideLimits(message, code="outside_scope")
+
+
+def _check_decidable(unit: Unit, agent: Agent, action: AgentAction) -> None:
+    refusal = refusal_of_decision(
+        action.status, action.expires_at, unit.now(), voided=_is_void(agent, action)
+    )
+    if refusal is not None:
+        code, message = refusal
+        raise Conflict(message, code=code)
+
+
+def _check_runnable(unit: Unit, agent: Agent, action: AgentAction) -> None:
+    if action.status != Status.APPROVED:
+        raise Conflict(f"the action is {action.status}", code="action_not_approved")
+    if unit.now() >= action.expires_at:
+        raise Conflict("the approval has expired", code="action_expired")
+    if _is_void(agent, action):
+        raise Conflict("the agent was stopped; propose the action again", code="agent_stopped")
+
+
+def _is_void(agent: Agent, action: AgentAction) -> bool:
+    stopped = agent.stopped_at
+    return agent.status == "stopped" or (stopped is not None and action.created_at <= stopped)
+
+
+def _check_hash(action: AgentAction, given: str) -> None:
+    if given != action.content_hash:
+        raise Conflict(
+            "the content of the action is not the one with this hash; look at it again",
+            code="action_changed",
+        )
+
+
+def _hash_of(agent_id: str, kind: str, services: Sequence[str], content: Mapping[str, Any]) -> str:
+    try:
+        if len(canonical_json(content)) > LONGEST_CONTENT:
+            raise invalid("/content", f"may have {LONGEST_CONTENT} bytes as canonical JSON")
+        return content_hash(agent_id, kind, set(services), content)
+    except ValueError as problem:
+        raise invalid("/content", str(problem)) from None
+
+
+def _expires_after(policy: Mapping[str, Any]) -> timedelta:
+    return timedelta(milliseconds=duration_ms(policy["expires_after"]))
+
+
+def _held_by_id(unit: Unit, action_id: str) -> tuple[Agent, AgentAction]:
+    action = unit.get(AgentAction, action_id, "action")
+    agent, action = held(unit, action.agent_id, action_id)
+    unit.session.refresh(action)
+    return agent, action
+
+
+def _of_agent(unit: Unit, agent_id: str, action_id: str, *, lock: bool) -> AgentAction:
+    action = unit.get(AgentAction, action_id, "action", lock=lock)
+    if action.agent_id != agent_id:
+        raise not_found("action", action_id, unit.tenant_name)
+    return action

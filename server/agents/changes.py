@@ -1,0 +1,45 @@
+"""What every change of an action leaves: its end, its event, and hashes in place of texts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from novaql.server.agents.model import Status
+from novaql.server.agents.schema import AgentActionOut
+from novaql.server.agents.tables import Agent, AgentAction
+from novaql.server.agents.trust import note
+from novaql.server.db.unit import Unit
+
+
+def snapshot(action: AgentAction) -> dict[str, Any]:
+    """An action as the audit log and events contain it: with the hash of its content."""
+    return AgentActionOut.of(action).model_dump(mode="json", exclude={"content"})
+
+
+def publish(unit: Unit, action: AgentAction) -> None:
+    """Publish the event of the state of an action: `agent.action.approved`."""
+    unit.publish(f"agent.action.{action.status}", {"agent_action": snapshot(action)})
+
+
+def end(
+    unit: Unit,
+    agent: Agent,
+    action: AgentAction,
+    status: Status,
+    facts: Mapping[str, Any],
+    result: str | None = None,
+) -> None:
+    """End an action: its state, the entry in the ledger, and the event."""
+    action.status, action.ended_at, action.result = status.value, unit.now(), result
+    unit.touch(action)
+    note(unit, agent, f"agent.action.{status.value}", facts)
+    publish(unit, action)
+
+
+def record_hash(text: str | None, name: str = "reason") -> dict[str, str]:
+    """Return the hash of a text of a person, so that the ledger does not contain the text."""
+    if not text:
+        return {}
+    return {f"{name}_sha256": hashlib.sha256(text.encode()).hexdigest()}
