@@ -27,6 +27,7 @@ with needs("fastapi", "pydantic", "sqlalchemy", "alembic", "cryptography", extra
     from novaql.server.db.master_keys import rotate_key_file
     from novaql.server.errors import ServerError
     from novaql.server.file_modes import create_private_files
+    from novaql.server.ledger.keys import rotate_keys
     from novaql.server.process.backups import StoreCount, back_up
     from novaql.server.process.backups import restore as restore_backup
     from novaql.server.settings import TENANT_LIMITS, Settings
@@ -197,6 +198,20 @@ def rotate_key(data: Path | None) -> None:
     with _database(data) as (database, _), open_store(settings):
         count = rotate_key_file(settings, database)
     click.echo(f"the master key is a new one; secrets that were sealed anew: {count}")
+
+
+@command.command("rotate-ledger-key")
+@_DATA
+def rotate_ledger_key(data: Path | None) -> None:
+    """Create a new key that signs ledgers, and print its public key.
+
+    A running server signs with it at once. Checkpoints of before are verified with the old public
+    key, which `/v1/ledger/keys` still lists. The old private key is deleted.
+    """
+    settings = _settings(data)
+    with _database(data) as (database, clock):
+        key = rotate_keys(settings, database, clock.now())
+    click.echo(key.text)
 
 
 def _settings(data: Path | None) -> Settings:

@@ -19,6 +19,7 @@ from novaql.server.settings import Settings
 from novaql.server.tenants.opening import open_state
 
 _SAMPLES, _STATE, _KEY, _LIST = "samples", "server/state.db", "server/master.key", "backup.json"
+_LEDGER_KEYS = "server/ledger.keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,11 @@ def back_up(settings: Settings, target: Path) -> BackedUp:
         left_out.append("the master key is in the environment: keep it where backups are not")
     elif key.exists():
         _put(key, target / _KEY)
+    ledger_keys = settings.data / _LEDGER_KEYS
+    if settings.ledger_key_file is not None:
+        left_out.append("the keys of ledgers are in ledger_key_file: keep them elsewhere")
+    elif ledger_keys.exists():
+        _put(ledger_keys, target / _LEDGER_KEYS)
     stores = tuple(_copy_store(settings.data, place, target) for place in places)
     _write(target / _LIST, orjson.dumps({"stores": [asdict(one) for one in stores]}))
     return BackedUp(stores, tuple(left_out))
@@ -97,7 +103,7 @@ def restore(copy: Path, data: Path) -> tuple[StoreCount, ...]:
                 f"{wanted.samples} of {wanted.series} were backed up",
             )
         found.append(count)
-    for name in (_STATE, _KEY):
+    for name in (_STATE, _KEY, _LEDGER_KEYS):
         if (copy / name).exists():
             _put(copy / name, data / name)
     return tuple(found)

@@ -91,6 +91,7 @@ def writes() -> Iterator[Writes]:
         _dashboards(made)
         _alerts(made)
         _webhooks(made)
+        _agents(made)
         _samples(made)
         yield made
 
@@ -190,6 +191,28 @@ def _webhooks(w: Writes) -> None:
     w.do("DELETE", "/v1/webhooks/{id}/previous-secret", id=hook)
     w.do("POST", "/v1/webhooks/{id}/test", id=hook)
     w.do("DELETE", "/v1/webhooks/{id}", id=hook)
+
+
+def _agents(w: Writes) -> None:
+    body = {"name": "bot", "capabilities": ["deploy.rollback"]}
+    agent = w.do("POST", "/v1/agents", body)["id"]
+    w.do("PATCH", "/v1/agents/{id}", {"version": 1, "description": "d"}, id=agent)
+    proposal = PRIVILEGED["POST", "/v1/agents/{id}/proposals"].example
+    action = w.do("POST", "/v1/agents/{id}/proposals", proposal, id=agent)
+    path = "/v1/agents/{id}/actions/{action_id}"
+    ids = {"id": agent, "action_id": action["id"]}
+    revised = w.do("PATCH", path, {"version": 1, "content": {"a": 1}}, **ids)
+    decision = {"action_id": action["id"], "content_hash": revised["content_hash"]}
+    w.do("POST", "/v1/agents/{id}/actions", {**decision, "decision": "reject"}, id=agent)
+    other = w.do("POST", "/v1/agents/{id}/proposals", proposal, id=agent)["id"]
+    w.do("POST", f"{path}/cancel", id=agent, action_id=other)
+    policy = {"policy": {"auto_approve_from": 0.0}}
+    trusted = w.do("POST", "/v1/agents", {**body, "name": "trusted", **policy})["id"]
+    approved = w.do("POST", "/v1/agents/{id}/proposals", proposal, id=trusted)
+    result = {"content_hash": approved["content_hash"], "outcome": "executed"}
+    w.do("POST", f"{path}/result", result, id=trusted, action_id=approved["id"])
+    w.do("POST", "/v1/agents/{id}/stop", {"reason": "r"}, id=agent)
+    w.do("POST", "/v1/agents/{id}/resume", id=agent)
 
 
 def _samples(w: Writes) -> None:

@@ -67,6 +67,11 @@ MADE: dict[str, tuple[str, Callable[[int], Body]]] = {
         "/v1/incidents",
         lambda n: {"title": f"I{n}", "severity": "sev3", "services": ["shop"]},
     ),
+    "max_agents": ("/v1/agents", lambda n: {"name": f"a{n}", "capabilities": ["deploy.rollback"]}),
+    "max_queued_actions": (
+        "/v1/agents/{agent}/proposals",
+        lambda n: {"kind": "deploy.rollback", "title": f"T{n}", "content": {}},
+    ),
     "max_audit_exports": (
         "/v1/audit/export",
         lambda _: {"from": "2026-04-01T00:00:00Z", "to": "2026-05-01T00:00:00Z", "format": "csv"},
@@ -92,6 +97,9 @@ def path_for(walk: Walk, setting: str) -> str:
     if setting == "max_embeds":
         saved = walk.request("POST", "/v1/dashboards", {"title": "D", "panels": [PANEL]})
         path = path.format(panel=saved.json()["panels"][0]["id"])
+    if setting == "max_queued_actions":
+        agent = walk.request("POST", "/v1/agents", MADE["max_agents"][1](1))
+        path = path.format(agent=agent.json()["id"])
     if setting in ("max_slos", "max_open_incidents"):
         shop = {"name": "shop", "owner": "o", "tier": "tier1"}
         assert walk.request("POST", "/v1/services", shop).status_code == 201

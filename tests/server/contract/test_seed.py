@@ -78,7 +78,6 @@ DELETE /integrations/{provider}
 LATER = (
     "/incidents/{id}/postmortem",
     "/runbooks",
-    "/agents",
     "/oncall",
     "/escalation-policies",
     "/synthetics",
