@@ -130,6 +130,7 @@ class Settings:
     max_agents          agents of a tenant
     max_queued_actions  actions of a tenant's agents that have not ended
     max_ledger_entries  entries in the ledger of an agent; then it can propose nothing more
+    agent_action_expiry_s   time in which an action is decided, and begins, if its policy names none
     agent_trust_half_life_s   time in which the weight of an outcome in a trust score halves
     ledger_key_file     file of the keys that sign ledgers; None: `ledger.keys` beside the master key
     ledger_checkpoint_dir   folder of the last checkpoint of each ledger, best on another disk;
@@ -234,6 +235,7 @@ class Settings:
     max_ledger_entries: Annotated[
         OrUnlimited, PerTenant("entries in a ledger", requested=False)
     ] = 1_000_000
+    agent_action_expiry_s: Seconds = 86_400.0
     agent_trust_half_life_s: Seconds = 30 * 86_400.0
     ledger_key_file: Path | None = None
     ledger_checkpoint_dir: Path | None = None

@@ -76,8 +76,8 @@ class PolicyBody(Body):
         le=1,
         description="trust score from which actions need no approval; null: all need one",
     )
-    expires_after: Duration = Field(
-        timedelta(hours=24), description="1s to 30d: then an action expires"
+    expires_after: Duration | None = Field(
+        None, description="1s to 30d: then an action expires; absent: `agent_action_expiry_s`, 24h"
     )
 
 

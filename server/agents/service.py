@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -150,7 +151,9 @@ def _scope(unit: Unit, services: list[str]) -> list[str]:
 
 
 def _policy(unit: Unit, body: PolicyBody, owner_id: str) -> dict[str, Any]:
-    seconds = body.expires_after.total_seconds()
+    usual = timedelta(seconds=unit.settings.agent_action_expiry_s)
+    expires_after = usual if body.expires_after is None else body.expires_after
+    seconds = expires_after.total_seconds()
     if not _SHORTEST_S <= seconds <= _LONGEST_S:
         raise invalid("/policy/expires_after", "must be from 1s to 30d")
     approvers = list(dict.fromkeys(body.approvers))
@@ -162,7 +165,7 @@ def _policy(unit: Unit, body: PolicyBody, owner_id: str) -> dict[str, Any]:
         "approvals": body.approvals,
         "approvers": approvers,
         "auto_approve_from": body.auto_approve_from,
-        "expires_after": duration_text(body.expires_after),
+        "expires_after": duration_text(expires_after),
     }
 
 

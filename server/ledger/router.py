@@ -81,16 +81,14 @@ def get_agent_proof(
     begins with the older one. A size beyond the current one is a 400.
     """
     log = service.log_of(unit, id)
-    if (query.index is None) == (query.from_ is None):
-        raise invalid("/index", "either index (and size) or from (and to) is needed")
-    if query.index is not None:
-        if query.to is not None:
-            raise invalid("/to", "belongs to from")
-        return _inclusion(unit, log, query.index, query.size)
-    if query.size is not None:
-        raise invalid("/size", "belongs to index")
-    assert query.from_ is not None
-    return _consistency(unit, log, query.from_, query.to)
+    if query.from_ is not None:
+        if query.index is not None or query.size is not None:
+            raise invalid("/index", "either index (and size) or from (and to)")
+        return _consistency(unit, log, query.from_, query.to)
+    if query.to is not None:
+        raise invalid("/to", "belongs to from")
+    size = log.size if query.size is None else query.size
+    return _inclusion(unit, log, size - 1 if query.index is None else query.index, size)
 
 
 @router.get(
@@ -143,12 +141,11 @@ def list_ledger_keys(unit: UnitOfWork, server: Server) -> LedgerKeysOut:
     return LedgerKeysOut(data=shown)
 
 
-def _inclusion(unit: Unit, log: LedgerLog, index: int, size: int | None) -> ProofOut:
-    count = log.size if size is None else size
-    hashes = service.inclusion(unit, log, index, count)
+def _inclusion(unit: Unit, log: LedgerLog, index: int, size: int) -> ProofOut:
+    hashes = service.inclusion(unit, log, index, size)
     (leaf,) = service.hashes_of(unit, log.id, [Node(0, index)]).values()
     shown = {"type": "inclusion", "index": index, "leaf_hash": text_of(leaf), "from": None}
-    return _proof(unit, log, count, hashes, {**shown, "from_root": None})
+    return _proof(unit, log, size, hashes, {**shown, "from_root": None})
 
 
 def _consistency(unit: Unit, log: LedgerLog, old: int, to: int | None) -> ProofOut:

@@ -25,11 +25,11 @@ class LedgerQuery(PageQuery):
 
 
 class ProofQuery(BaseModel):
-    """What to prove: `index` (and `size`), or `from` (and `to`)."""
+    """What to prove: `index` (and `size`), or `from` (and `to`); by default the newest entry."""
 
     model_config = ConfigDict(extra="forbid")
 
-    index: Size | None = Field(None, description="of the entry to prove")
+    index: Size | None = Field(None, description="of the entry to prove; absent: the newest one")
     size: Size | None = Field(None, description="of the tree that has it; absent: the current one")
     from_: Size | None = Field(None, alias="from", description="size of the older tree")
     to: Size | None = Field(None, description="size of the newer tree; absent: the current one")

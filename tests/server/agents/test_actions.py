@@ -228,8 +228,11 @@ def test_of_two_approvers_at_once_one_decides(either: AgentRig, decisions: tuple
     for _ in range(5):
         action = either.proposal(agent)
         with ThreadPoolExecutor(2) as pool:
-            pairs = zip(decisions, ("bob", "eve"), strict=True)
-            answers = list(pool.map(lambda one, action=action: either.decide(action, one[0], by=one[1]), pairs))
+            decided = [
+                pool.submit(either.decide, action, decision, by=name)
+                for decision, name in zip(decisions, ("bob", "eve"), strict=True)
+            ]
+            answers = [one.result() for one in decided]
         assert sorted(one.status_code for one in answers) == [200, 409]
         (late,) = [one for one in answers if one.status_code == 409]
         assert code_of(late) == (409, "action_decided")

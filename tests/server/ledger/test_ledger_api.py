@@ -137,6 +137,7 @@ def test_every_inclusion_and_every_two_sizes_verify(rig: AgentRig) -> None:
             assert raw(proof["from_root"]) == roots[old]
             hashes = [raw(one) for one in proof["hashes"]]
             assert verifies_consistency(old, new, hashes, roots[old], raw(proof["root"]))
+    assert [rig.get(f"{path}{query}")["index"] for query in ("", "?size=3")] == [size - 1, 2]
     assert rig.get(f"{path}?index=0")["size"] == rig.get(f"{path}?from=1")["size"] == size
 
 
@@ -145,8 +146,8 @@ def test_sizes_that_are_none(rig: AgentRig) -> None:
     path = f"/v1/agents/{agent}/audit/proof"
     for query in (
         *("index=0&size=6", "index=5&size=5", "index=5", "index=0&size=0", "from=1&to=6"),
-        *("from=6", "from=0&to=5", "from=4&to=3", "", "index=0&from=1", "index=0&to=3"),
-        *("from=1&size=5", "size=5", "to=5", "index=-1", "index=x", "index=0&index=1", "more=1"),
+        *("from=6", "from=0&to=5", "from=4&to=3", "index=0&from=1", "index=0&to=3"),
+        *("from=1&size=5", "size=0", "to=5", "index=-1", "index=x", "index=0&index=1", "more=1"),
     ):
         answer = rig.ask("GET", f"{path}?{query}")
         assert code_of(answer) == (400, "validation_error"), query
