@@ -132,7 +132,7 @@ class Settings:
     max_ledger_entries  entries in the ledger of an agent; then it can propose nothing more
     agent_action_expiry_s   time in which an action is decided, and begins, if its policy names none
     agent_trust_half_life_s   time in which the weight of an outcome in a trust score halves
-    ledger_key_file     file of the keys that sign ledgers; None: `ledger.keys` beside the master key
+    ledger_key_file     file of the keys that sign ledgers; None: beside the master key
     ledger_checkpoint_dir   folder of the last checkpoint of each ledger, best on another disk;
                         None: `server/ledger` in the data directory
     ledger_checkpoint_interval_s   a ledger that has grown gets a checkpoint after so long

@@ -1,8 +1,8 @@
 """Hashes and proofs of the Merkle tree of RFC 6962, as pure functions.
 
 A *node* is a complete subtree: `Node(level, position)` covers the leaves from
-`position * 2**level` to `(position + 1) * 2**level`, and never changes once it exists. Proofs and roots are computed from the
-hashes of a few nodes, so a log that stores its nodes reads O(log n) of them.
+`position * 2**level` to `(position + 1) * 2**level`, and never changes once it exists. Proofs and
+roots are computed from the hashes of a few nodes, so a log that stores its nodes reads O(log n).
 """
 
 from __future__ import annotations

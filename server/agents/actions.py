@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import select
 
 from novaql import duration_ms
-from novaql.ledger.canonical import canonical_json
+from novaql.ledger import canonical_json
 from novaql.server.agents.changes import end, publish, record_hash, snapshot
 from novaql.server.agents.model import (
     Outcome,

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from novaql.ledger.canonical import canonical_json
+from novaql.ledger import canonical_json
 
 Z = 1.959963984540054
 """The quantile of the normal distribution for a confidence of 95 %."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from novaql.ledger.notes import Checkpoint, InvalidNote, VerifierKey, checkpoint_body
+from novaql.ledger import Checkpoint, InvalidNote, VerifierKey, checkpoint_body
 from novaql.server.clock import rfc3339
 from novaql.server.crypto.sealing import write_private
 from novaql.server.db.unit import Unit

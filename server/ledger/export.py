@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import orjson
 from sqlalchemy import select
 
-from novaql.ledger.verify import FORMAT
+from novaql.ledger import FORMAT
 from novaql.server.db.unit import Unit
 from novaql.server.ledger.checkpoints import published_note, signed_head
 from novaql.server.ledger.keys import LedgerKeys

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import select
 
 from novaql import ArgumentError
-from novaql.ledger.notes import VerifierKey, public_key, signed_note
+from novaql.ledger import VerifierKey, public_key, signed_note
 from novaql.server.clock import parse_time, rfc3339
 from novaql.server.crypto.sealing import write_private
 from novaql.server.db.engine import StateDatabase

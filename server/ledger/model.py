@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from novaql.ledger.canonical import canonical_json
+from novaql.ledger import canonical_json
 from novaql.server.crypto.redaction import hidden
 
 LONGEST_TEXT = 1000

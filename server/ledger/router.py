@@ -8,7 +8,7 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.ledger.tree import Node
+from novaql.ledger import Node
 from novaql.server.db.unit import Unit
 from novaql.server.errors import invalid
 from novaql.server.http.dependencies import READ_ONLY, Pages, ResourceId, Server, UnitOfWork

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import and_, or_, select
 
-from novaql.ledger.tree import (
+from novaql.ledger import (
     Node,
     Range,
     completed,

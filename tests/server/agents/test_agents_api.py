@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_what_is_no_agent(rig: AgentRig) -> None:
     ]
     for body in bad:
         assert code_of(rig.ask("POST", "/v1/agents", body)) == (400, "validation_error"), body
-    impossible = {
+    impossible: dict[str, dict[str, Any]] = {
         "unknown_service": {"scope": {"services": ["nothing"]}},
         "unknown_user": {"policy": {"approvers": ["usr_nobody"]}},
         "too_few_approvers": {
