@@ -30,9 +30,9 @@ from novaql.server.agents.model import (
 )
 from novaql.server.agents.schema import ActionQuery
 from novaql.server.agents.tables import Agent, AgentAction
-from novaql.server.agents.trust import count, note, score_now
+from novaql.server.agents.trust import check_not_full, count, note, score_now
 from novaql.server.clock import rfc3339
-from novaql.server.db.tenant_limits import check_limit, too_many
+from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, Forbidden, invalid, not_found
 from novaql.server.http.pagination import Key, Page, Pager, equal_to
@@ -89,8 +89,7 @@ def propose(
     agent = unit.get(Agent, agent_id, "agent", lock=True)
     if agent.status == "stopped":
         raise Conflict("the agent is stopped", code="agent_stopped")
-    if is_full(unit, agent.id):
-        raise too_many(unit, "max_ledger_entries")
+    check_not_full(unit, agent)
     _check_limits(agent, kind, services)
     digest = _hash_of(agent.id, kind, services, content)
     score, threshold = score_now(unit, agent), agent.policy["auto_approve_from"]
@@ -130,7 +129,8 @@ def violation(unit: Unit, agent_id: str, refusal: Forbidden, kind: str) -> None:
     agent = unit.get(Agent, agent_id, "agent", lock=True)
     count(unit, agent, Outcome.VIOLATION)
     why = {"kind": kind, "code": refusal.code, "why": refusal.message}
-    note(unit, agent, "agent.violation", why)
+    if not is_full(unit, agent.id):
+        note(unit, agent, "agent.violation", why)
     unit.audit("agent_action.propose", ("agent", agent.id), after=why, outcome="denied")
 
 
@@ -141,22 +141,20 @@ def revise(
     content: Mapping[str, Any],
     *,
     title: str | None = None,
-    version: int | None = None,
+    version: int | None,
 ) -> AgentAction:
-    """Replace the content of a queued action. Earlier approvals are void.
-
-    version  the row version that a client saw; None: not checked
-    """
+    """Replace the content of a queued action, made from its row version. Earlier approvals are
+    void. Raises `VersionConflict`, and the errors of `propose` and `decide`."""
     agent, action = held(unit, agent_id, action_id)
-    if version is not None:
-        unit.expect(action, version)
+    unit.expect(action, version)
     _check_decidable(unit, agent, action)
+    check_not_full(unit, agent)
     before = snapshot(action)
     action.content_hash = _hash_of(agent.id, action.kind, action.services, content)
     action.content, action.approvals = dict(content), []
     action.title = action.title if title is None else title
     note(unit, agent, "agent.action.revised", _facts(action))
-    unit.record(action, "agent_action.revise", before, snapshot, event="agent.action.queued")
+    unit.record(action, "agent_action.revise", before, snapshot, event="agent.action.revised")
     return action
 
 

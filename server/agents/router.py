@@ -23,6 +23,7 @@ from novaql.server.agents.schema import (
     StopAgent,
 )
 from novaql.server.agents.tables import Agent
+from novaql.server.db.unit import Unit
 from novaql.server.errors import Forbidden
 from novaql.server.http.dependencies import (
     ADMIN,
@@ -122,9 +123,7 @@ def decide_agent_action(
             reason=body.reason,
         )
     except Forbidden as refusal:
-        target, why = ("agent_action", body.action_id), {"code": refusal.code}
-        unit.audit(f"agent_action.{body.decision}", target, after=why, outcome="denied")
-        return _after_commit(refusal)
+        return _denied(unit, f"agent_action.{body.decision}", body.action_id, refusal)
     return AgentActionOut.of(action)
 
 
@@ -174,29 +173,35 @@ def revise_agent_action(
 ) -> AgentActionOut:
     """Replace the content of a queued action. It has a new hash, and needs all approvals anew."""
     expected = body.version if seen is None else seen
-    found = actions.get(unit, id, action_id)
-    unit.expect(found, expected)
     action = actions.revise(unit, id, action_id, body.content, title=body.title, version=expected)
     return AgentActionOut.of(action)
 
 
-@router.post("/{id}/actions/{action_id}/result", dependencies=[OPERATOR], responses={403: {}})
+@router.post(
+    "/{id}/actions/{action_id}/result",
+    dependencies=[OPERATOR],
+    response_model=AgentActionOut,
+    responses={403: {}},
+)
 @audited("agent_action.report")
 def report_agent_action(
     unit: UnitOfWork, id: ResourceId, action_id: ResourceId, body: ReportResult
-) -> AgentActionOut:
+) -> AgentActionOut | ExternalCall[None, AgentActionOut]:
     """Report the outcome of an approved action, as its requester or the agent's owner.
 
     It changes the trust score. 409 if the action is not approved, was reported, or has expired.
     """
-    action = actions.report(
-        unit,
-        id,
-        action_id,
-        shown_hash=body.content_hash,
-        succeeded=body.outcome == "executed",
-        result=body.result,
-    )
+    try:
+        action = actions.report(
+            unit,
+            id,
+            action_id,
+            shown_hash=body.content_hash,
+            succeeded=body.outcome == "executed",
+            result=body.result,
+        )
+    except Forbidden as refusal:
+        return _denied(unit, "agent_action.report", action_id, refusal)
     return AgentActionOut.of(action)
 
 
@@ -205,6 +210,15 @@ def report_agent_action(
 def cancel_agent_action(unit: UnitOfWork, id: ResourceId, action_id: ResourceId) -> AgentActionOut:
     """Withdraw an action that has not begun. 409 if it has, or has ended."""
     return AgentActionOut.of(actions.cancel(unit, id, action_id))
+
+
+def _denied(
+    unit: Unit, audit_action: str, action_id: str, refusal: Forbidden
+) -> ExternalCall[None, AgentActionOut]:
+    """Record in the audit log that a user may not do this, and reject the request."""
+    why = {"code": refusal.code}
+    unit.audit(audit_action, ("agent_action", action_id), after=why, outcome="denied")
+    return _after_commit(refusal)
 
 
 def _after_commit(refusal: Forbidden) -> ExternalCall[None, AgentActionOut]:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from novaql.server.agents.model import EVERY, Outcome
 from novaql.server.agents.schema import AgentOut, AgentQuery, ChangeAgent, PolicyBody, RegisterAgent
 from novaql.server.agents.tables import Agent
-from novaql.server.agents.trust import half_life, note
+from novaql.server.agents.trust import check_not_full, half_life, note
 from novaql.server.auth.roles import Role
 from novaql.server.catalog.lookup import services_held
 from novaql.server.db.engine import flushed_or
@@ -69,6 +69,7 @@ def change(unit: Unit, agent_id: str, body: ChangeAgent, version: int | None) ->
     """Change an agent. Queued actions retain the policy with which they were queued."""
     agent = unit.get(Agent, agent_id, "agent", lock=True)
     unit.expect(agent, version)
+    check_not_full(unit, agent)
     before = snapshot(agent)
     with flushed_or(unit.session, _taken(body.name or agent.name)):
         if body.name is not None:
@@ -105,6 +106,7 @@ def resume(unit: Unit, agent_id: str) -> Agent:
     agent = unit.get(Agent, agent_id, "agent", lock=True)
     if agent.status != "stopped":
         raise Conflict("the agent is not stopped", code="agent_not_stopped")
+    check_not_full(unit, agent)
     before = snapshot(agent)
     agent.status, agent.stop_reason = "active", None
     note(unit, agent, "agent.resumed", {})

@@ -10,8 +10,9 @@ from typing import Any
 from novaql.server.agents.model import Outcome, Tally, score_of
 from novaql.server.agents.tables import Agent
 from novaql.server.clock import from_ms, to_ms
+from novaql.server.db.tenant_limits import too_many
 from novaql.server.db.unit import Unit
-from novaql.server.ledger.service import append
+from novaql.server.ledger.service import append, is_full
 
 
 def tally_of(agent: Agent) -> Tally:
@@ -40,6 +41,15 @@ def count(unit: Unit, agent: Agent, outcome: Outcome) -> None:
     assert found.at is not None
     agent.tally = {**asdict(found), "at": to_ms(found.at)}
     agent.totals = {**agent.totals, outcome.value: agent.totals[outcome.value] + 1}
+
+
+def check_not_full(unit: Unit, agent: Agent) -> None:
+    """Raise `Conflict` `limit_reached` if the ledger of an agent is at its limit of entries.
+
+    What begins something new is then rejected; stops, decisions and ends are always recorded.
+    """
+    if is_full(unit, agent.id):
+        raise too_many(unit, "max_ledger_entries")
 
 
 def note(unit: Unit, agent: Agent, kind: str, data: Mapping[str, Any]) -> None:

@@ -23,6 +23,7 @@ EVENTS = (
     "alert.incident_over",
     "alert.notification_failed",
     "agent.action.queued",
+    "agent.action.revised",
     "agent.action.approved",
     "agent.action.rejected",
     "agent.action.executed",

@@ -238,6 +238,17 @@ def test_of_two_approvers_at_once_one_decides(either: AgentRig, decisions: tuple
         assert code_of(late) == (409, "action_decided")
 
 
+def test_of_two_revisions_at_once_one_is_a_conflict(either: AgentRig) -> None:
+    agent = either.agent()
+    for _ in range(5):
+        path = f"/v1/agents/{agent}/actions/{either.proposal(agent)['id']}"
+        bodies = [{"version": 1, "content": {"n": number}} for number in range(2)]
+        with ThreadPoolExecutor(2) as pool:
+            revised = [pool.submit(either.ask, "PATCH", path, body) for body in bodies]
+            answers = [one.result() for one in revised]
+        assert sorted(one.status_code for one in answers) == [200, 409]
+
+
 def test_who_reports_what(rig: AgentRig) -> None:
     agent = rig.agent()
     action = rig.proposal(agent)
@@ -249,6 +260,8 @@ def test_who_reports_what(rig: AgentRig) -> None:
     assert code_of(rig.ask("POST", result_path(action), body)) == (409, "action_not_approved")
     assert rig.decide(action).status_code == 200
     assert code_of(rig.ask("POST", result_path(action), body, by="eve")) == (403, "not_requester")
+    denied = rig.get("/v1/audit?action=agent_action.report&outcome=denied")["data"]
+    assert [one["actor"]["id"] for one in denied] == [rig.users["eve"]]
     assert rig.post(result_path(action), body, 200)["status"] == "failed"
     assert rig.get(f"/v1/agents/{agent}")["trust"]["totals"]["failures"] == 1
 
@@ -279,8 +292,15 @@ def test_a_full_ledger_takes_no_proposals_and_all_decisions() -> None:
         action = rig.proposal(agent)
         refused = rig.ask("POST", f"/v1/agents/{agent}/proposals", PROPOSAL)
         assert code_of(refused) == (409, "limit_reached")
+        path = f"/v1/agents/{agent}"
+        revised = rig.ask("PATCH", f"{path}/actions/{action['id']}", {"version": 1, "content": {}})
+        changed = rig.ask("PATCH", path, {"version": 1, "description": "x"})
+        violated = rig.ask("POST", f"{path}/proposals", {**PROPOSAL, "kind": "x"})
+        assert [code_of(one)[1] for one in (revised, changed, violated)] == ["limit_reached"] * 3
         assert rig.decide(action).status_code == 200
         assert len(rig.entries(agent)) == 3
+        rig.post(f"{path}/stop", {"reason": "r"}, 200)
+        assert code_of(rig.ask("POST", f"{path}/resume")) == (409, "limit_reached")
 
 
 class Executor:
