@@ -7,10 +7,19 @@ from pathlib import Path
 import click
 
 from novaql.cli.failures import note
+from novaql.ledger.entry_proof import verify_entry_proof
 from novaql.ledger.notes import Checkpoint, VerifierKey
 from novaql.ledger.verify import verify_export
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_KEYS = click.option(
+    "--key",
+    "vkeys",
+    metavar="VKEY",
+    multiple=True,
+    required=True,
+    help="A public key that you trust (`NAME+ID+BASE64`); repeat it for keys before a rotation.",
+)
 
 
 @click.group("ledger")
@@ -20,14 +29,7 @@ def command() -> None:
 
 @command.command("verify")
 @click.argument("export", type=_FILE)
-@click.option(
-    "--key",
-    "vkeys",
-    metavar="VKEY",
-    multiple=True,
-    required=True,
-    help="A public key that you trust (`NAME+ID+BASE64`); repeat it for keys before a rotation.",
-)
+@_KEYS
 @click.option(
     "--checkpoint",
     metavar="LAST",
@@ -62,3 +64,22 @@ def verify(export: Path, vkeys: tuple[str, ...], checkpoint: Path | None) -> Non
         )
     else:
         click.echo(f"ok: it begins with the {found.saved.size} entries of the saved checkpoint")
+
+
+@command.command("verify-entry")
+@click.argument("proof", type=_FILE)
+@_KEYS
+def verify_entry(proof: Path, vkeys: tuple[str, ...]) -> None:
+    """Verify the proof of one entry (`GET /v1/agents/{id}/audit/entry-proof`), and print the entry.
+
+    \b
+    novaql ledger verify-entry entry.tlog-proof --key 'novaql-…+1a2b3c4d+AQ…'
+    """
+    keys = [VerifierKey.parse(text) for text in vkeys]
+    found = verify_entry_proof(proof.read_text(encoding="utf-8", errors="replace"), keys)
+    click.echo(found.leaf.decode(errors="replace"))
+    origin, size = found.checkpoint.origin, found.checkpoint.size
+    note(
+        "ok",
+        f"entry {found.index} of {origin}, which had {size} entries at {found.checkpoint.time}",
+    )

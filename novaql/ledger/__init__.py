@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from novaql.ledger.canonical import canonical_json as canonical_json
+    from novaql.ledger.entry_proof import proof_text as proof_text
     from novaql.ledger.notes import Checkpoint as Checkpoint
     from novaql.ledger.notes import InvalidNote as InvalidNote
     from novaql.ledger.notes import VerifierKey as VerifierKey
@@ -33,6 +34,7 @@ else:
         __name__,
         {
             "canonical": ("canonical_json",),
+            "entry_proof": ("proof_text",),
             "notes": (
                 "Checkpoint",
                 "InvalidNote",

@@ -8,7 +8,7 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.ledger import Node
+from novaql.ledger import Node, proof_text
 from novaql.server.db.unit import Unit
 from novaql.server.errors import invalid
 from novaql.server.http.dependencies import READ_ONLY, Pages, ResourceId, Server, UnitOfWork
@@ -21,6 +21,7 @@ from novaql.server.ledger.export import pieces, planned
 from novaql.server.ledger.keys import open_keys
 from novaql.server.ledger.schema import (
     CheckpointOut,
+    EntryProofQuery,
     LedgerEntriesOut,
     LedgerEntryOut,
     LedgerKeyOut,
@@ -89,6 +90,29 @@ def get_agent_proof(
         raise invalid("/to", "belongs to from")
     size = log.size if query.size is None else query.size
     return _inclusion(unit, log, size - 1 if query.index is None else query.index, size)
+
+
+@router.get(
+    "/entry-proof",
+    response_class=Response,
+    response_model=None,
+    dependencies=[READ_ONLY],
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+def get_agent_entry_proof(
+    unit: UnitOfWork, id: ResourceId, query: Annotated[EntryProofQuery, Query()], server: Server
+) -> Response:
+    """One entry of the ledger of an agent, its proof and a signed checkpoint, as one text.
+
+    The format is C2SP `tlog-proof`; `novaql ledger verify-entry` verifies it without the server.
+    """
+    log = service.log_of(unit, id)
+    signed = signed_head(unit, log, open_keys(server.settings, server.database, unit.now()))
+    size = signed.head.size
+    index = size - 1 if query.index is None else query.index
+    hashes = service.inclusion(unit, log, index, size)
+    text = proof_text(index, service.leaf(unit, log, index), hashes, signed.note)
+    return Response(text, media_type="text/plain", headers={"Cache-Control": "no-store"})
 
 
 @router.get(

@@ -35,6 +35,14 @@ class ProofQuery(BaseModel):
     to: Size | None = Field(None, description="size of the newer tree; absent: the current one")
 
 
+class EntryProofQuery(BaseModel):
+    """The entry to prove."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    index: Size | None = Field(None, description="absent: the newest one")
+
+
 class LedgerEntryOut(ResponseModel):
     """An entry of a ledger.
 

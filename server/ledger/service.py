@@ -67,8 +67,8 @@ def append(unit: Unit, agent_id: str, kind: str, data: Mapping[str, Any]) -> Ent
     """
     log = _locked(unit, agent_id)
     index, now = log.size, unit.now()
-    leaf = leaf_of(log.id, index, rfc3339(now), kind, unit.actor.id, unit.origin.request_id, data)
-    digest = leaf_hash(leaf)
+    raw = leaf_of(log.id, index, rfc3339(now), kind, unit.actor.id, unit.origin.request_id, data)
+    digest = leaf_hash(raw)
     nodes = completed(index, digest, hashes_of(unit, log.id, siblings_of(index)))
     log.size, log.updated_at = index + 1, now
     if log.due_at is None:
@@ -76,7 +76,7 @@ def append(unit: Unit, agent_id: str, kind: str, data: Mapping[str, Any]) -> Ent
         unit.enqueue(JOB, key=log.id, run_at=log.due_at)
     unit.session.flush()
     entry = {"log": log.id, "seq": index, "at": now, "kind": kind}
-    unit.insert(LedgerEntry, [{**entry, "leaf": leaf.decode(), "leaf_hash": digest}])
+    unit.insert(LedgerEntry, [{**entry, "leaf": raw.decode(), "leaf_hash": digest}])
     unit.insert(
         LedgerNode,
         [
@@ -84,7 +84,7 @@ def append(unit: Unit, agent_id: str, kind: str, data: Mapping[str, Any]) -> Ent
             for node, found in nodes.items()
         ],
     )
-    return Entry(index, leaf, digest)
+    return Entry(index, raw, digest)
 
 
 def is_full(unit: Unit, agent_id: str) -> bool:
@@ -135,6 +135,15 @@ def consistency(unit: Unit, log: LedgerLog, old: int, size: int) -> list[bytes]:
     if not 0 < old <= size:
         raise invalid("/from", f"must be from 1 to {size}")
     return _proof(unit, log, consistency_ranges(old, size))
+
+
+def leaf(unit: Unit, log: LedgerLog, index: int) -> bytes:
+    """Return the bytes of an entry. Raises `LedgerDamaged` if it is missing."""
+    wanted = select(LedgerEntry.leaf).where(LedgerEntry.log == log.id, LedgerEntry.seq == index)
+    text = unit.session.execute(wanted).scalar_one_or_none()
+    if text is None:
+        raise LedgerDamaged(f"entry {index} is missing")
+    return text.encode()
 
 
 def hashes_of(unit: Unit, log: str, nodes: Iterable[Node]) -> dict[Node, bytes]:

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from novaql.cli.main import run
 from novaql.ledger.canonical import canonical_json
+from novaql.ledger.entry_proof import proof_text, verify_entry_proof
 from novaql.ledger.notes import Checkpoint, VerifierKey, checkpoint_body, public_key, signed_note
-from novaql.ledger.tree import RunningRoot, leaf_hash
+from novaql.ledger.tree import RunningRoot, inclusion_ranges, leaf_hash
 from novaql.ledger.verify import LedgerFault, verify_export
 from tests.architecture.test_imports import HEAVY, modules_after
 
@@ -161,6 +164,59 @@ def test_the_command(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert "error: entry 4 was changed" in capfd.readouterr().err
     assert run(["ledger", "verify", str(file), "--key", "no key"]) == 1
     assert run(["ledger", "verify", str(file)]) == 2
+
+
+def proof_of(index: int) -> str:
+    """The proof of an entry in the tree of all of them."""
+    leaves = [leaf_hash(one["leaf"].encode()) for one in ENTRIES]
+    hashes = []
+    for begin, end in inclusion_ranges(index, len(leaves)):
+        part = RunningRoot()
+        for leaf in leaves[begin:end]:
+            part.add(leaf)
+        hashes.append(part.root)
+    return proof_text(index, ENTRIES[index]["leaf"].encode(), hashes, NOTE)
+
+
+def test_the_proof_of_one_entry(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for index in range(10):
+        found = verify_entry_proof(proof_of(index), [KEY])
+        assert (found.index, found.leaf.decode()) == (index, ENTRIES[index]["leaf"])
+    file = tmp_path / "entry.tlog-proof"
+    file.write_text(proof_of(4), encoding="utf-8")
+    assert run(["ledger", "verify-entry", str(file), "--key", KEY.text]) == 0
+    assert capfd.readouterr().out == f"{ENTRIES[4]['leaf']}\n"
+    file.write_text(proof_of(4).replace("index 4", "index 5"), encoding="utf-8")
+    assert run(["ledger", "verify-entry", str(file), "--key", KEY.text]) == 1
+    assert "does not show that this is entry 5" in capfd.readouterr().err
+
+
+@given(st.integers(0, len(note_of(ENTRIES)) + 700), st.integers(1, 127))
+def test_a_changed_proof_fails_or_proves_the_same(place: int, bits: int) -> None:
+    raw = bytearray(proof_of(4).encode())
+    raw[place % len(raw)] ^= bits
+    try:
+        found = verify_entry_proof(raw.decode(), [KEY])
+    except (LedgerFault, UnicodeDecodeError):
+        return
+    assert (found.index, found.leaf.decode()) == (4, ENTRIES[4]["leaf"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "c2sp.org/tlog-proof@v1\n\n",
+        proof_text(0, b"{}", [], "no note"),
+        proof_text(0, b"{}", [], note_of(ENTRIES, bytes(range(1, 33)))),
+        proof_text(99, b"{}", [], note_of(ENTRIES)),
+        proof_text(0, b"{}", [], note_of(ENTRIES)).replace("index 0", "index 00"),
+        proof_text(0, b"{}", [], note_of(ENTRIES)).replace("extra ", "extra !"),
+    ],
+)
+def test_what_is_no_proof_of_an_entry(text: str) -> None:
+    with pytest.raises(LedgerFault):
+        verify_entry_proof(text, [KEY])
 
 
 def test_the_verifier_loads_nothing_of_the_server() -> None:

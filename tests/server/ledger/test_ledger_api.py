@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import func, select
 
 from novaql.ledger.canonical import canonical_json
+from novaql.ledger.entry_proof import verify_entry_proof
 from novaql.ledger.notes import Checkpoint, VerifierKey
 from novaql.ledger.tree import leaf_hash, verifies_consistency, verifies_inclusion
 from novaql.ledger.verify import verify_export
@@ -139,6 +140,20 @@ def test_every_inclusion_and_every_two_sizes_verify(rig: AgentRig) -> None:
             assert verifies_consistency(old, new, hashes, roots[old], raw(proof["root"]))
     assert [rig.get(f"{path}{query}")["index"] for query in ("", "?size=3")] == [size - 1, 2]
     assert rig.get(f"{path}?index=0")["size"] == rig.get(f"{path}?from=1")["size"] == size
+
+
+def test_one_entry_with_its_proof_is_verified_without_the_server(rig: AgentRig) -> None:
+    agent = grown(rig, 9)
+    entries = rig.entries(agent)
+    path = f"/v1/agents/{agent}/audit/entry-proof"
+    for index in range(9):
+        answer = rig.ask("GET", f"{path}?index={index}", by="bob")
+        found = verify_entry_proof(answer.text, keys_of(rig))
+        assert (found.index, found.leaf.decode()) == (index, entries[index]["leaf"])
+        assert found.checkpoint.origin.endswith(f"/{agent}")
+    assert verify_entry_proof(rig.ask("GET", path).text, keys_of(rig)).index == 8
+    for query in ("index=9", "index=-1", "size=3"):
+        assert code_of(rig.ask("GET", f"{path}?{query}")) == (400, "validation_error")
 
 
 def test_sizes_that_are_none(rig: AgentRig) -> None:
@@ -270,7 +285,7 @@ def test_the_head_of_any_size_needs_no_rebuild(rig: AgentRig) -> None:
 def test_readers_see_all_of_it_and_other_tenants_nothing(rig: AgentRig) -> None:
     agent = rig.agent()
     rig.tokens["reader"] = rig.server.tokens[Role.READ_ONLY]
-    for path in ("", "/checkpoint", "/proof?index=0", "/export"):
+    for path in ("", "/checkpoint", "/proof?index=0", "/entry-proof", "/export"):
         assert rig.ask("GET", f"/v1/agents/{agent}/audit{path}", by="reader").status_code == 200
         unknown = rig.ask("GET", f"/v1/agents/agt_none/audit{path}", by="reader")
         assert code_of(unknown) == (404, "agent_not_found")
