@@ -6,7 +6,7 @@ Executors call these in their own units:
     start(unit, action.id, hash_of_what_runs)     once, after the event `agent.action.approved`
     finish(unit, action.id, succeeded=True, result="…")
 
-Each locks the row of the agent first, then that of the action.
+Each locks the job that ends the action, then the rows of the agent, the action and the ledger.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from novaql.server.agents.schema import ActionQuery
 from novaql.server.agents.tables import Agent, AgentAction
 from novaql.server.agents.trust import check_not_full, count, note, score_now
 from novaql.server.clock import rfc3339
+from novaql.server.db.tables import Job
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, Forbidden, invalid, not_found
@@ -65,7 +66,13 @@ def get(unit: Unit, agent_id: str, action_id: str) -> AgentAction:
 
 
 def held(unit: Unit, agent_id: str, action_id: str) -> tuple[Agent, AgentAction]:
-    """Lock an agent and one of its actions. Raises `NotFound`."""
+    """Lock an agent and one of its actions. Raises `NotFound`.
+
+    The job that ends the action is locked first, because the job itself holds its row before it
+    locks the agent: two transactions with another order could wait for each other.
+    """
+    expiry = select(Job.id).where(Job.kind == EXPIRY, Job.key == action_id)
+    unit.session.execute(expiry.with_for_update()).all()
     agent = unit.get(Agent, agent_id, "agent", lock=True)
     return agent, _of_agent(unit, agent_id, action_id, lock=True)
 

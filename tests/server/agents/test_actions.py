@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import Event, Job
 from novaql.server.db.unit import Actor, Origin, Unit
 from novaql.server.errors import Conflict
+from novaql.server.history import RETENTIONS
+from novaql.server.jobs.housekeeping import forget
 from novaql.server.jobs.job import as_system
 from tests.support.servers.agent_rig import CONTENT, NOW, PROPOSAL, AgentRig, code_of
 from tests.support.servers.http_server import local_server
@@ -249,6 +252,21 @@ def test_of_two_revisions_at_once_one_is_a_conflict(either: AgentRig) -> None:
         assert sorted(one.status_code for one in answers) == [200, 409]
 
 
+def test_the_expiry_and_a_withdrawal_at_once_wait_for_nothing_for_ever(either: AgentRig) -> None:
+    agent = either.agent(policy={"expires_after": "1s"})
+    for _ in range(10):
+        action = either.proposal(agent)
+        either.clock.step(timedelta(seconds=1))
+        path = f"/v1/agents/{agent}/actions/{action['id']}/cancel"
+        with ThreadPoolExecutor(2) as pool:
+            jobs = pool.submit(either.server.run_jobs)
+            answer = pool.submit(either.ask, "POST", path).result()
+            jobs.result()
+        assert answer.status_code in (200, 409), answer.text
+        ended = "cancelled" if answer.status_code == 200 else "expired"
+        assert status(either, action) == ended
+
+
 def test_who_reports_what(rig: AgentRig) -> None:
     agent = rig.agent()
     action = rig.proposal(agent)
@@ -301,6 +319,21 @@ def test_a_full_ledger_takes_no_proposals_and_all_decisions() -> None:
         assert len(rig.entries(agent)) == 3
         rig.post(f"{path}/stop", {"reason": "r"}, 200)
         assert code_of(rig.ask("POST", f"{path}/resume")) == (409, "limit_reached")
+
+
+def test_of_ended_actions_the_newest_are_kept_and_open_ones_all() -> None:
+    clock = SteppedClock(NOW)
+    with local_server(clock=clock, max_history=1) as server:
+        rig = AgentRig(server, clock)
+        agent = rig.agent()
+        made = [rig.proposal(agent) for _ in range(4)]
+        for action in made[:3]:
+            assert rig.decide(action, "reject").status_code == 200
+            rig.clock.step(timedelta(seconds=1))
+        forget(server.context, RETENTIONS)
+        left = [one["id"] for one in rig.get(f"/v1/agents/{agent}/actions")["data"]]
+        assert sorted(left) == sorted(one["id"] for one in made[2:])
+        assert len(rig.entries(agent)) == 8
 
 
 class Executor:
