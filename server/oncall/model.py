@@ -1,0 +1,257 @@
+"""The final schedule: layers and overrides, resolved into contiguous spans."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from novaql.server.oncall.restrictions import Restriction, windows
+from novaql.server.oncall.rotation import Rotation, Turns
+
+Source = Literal["layer", "override"]
+Reason = Literal["user_left", "outside_restrictions", "not_started", "ended", "no_layers"]
+_DAY = timedelta(days=1)
+WIDER = tuple(timedelta(days=days) for days in (2, 16, 128, 800))
+"""How far from an instant the search for the ends of its shift looks, step by step. The last is
+longer than any turn."""
+
+
+MOST_STEPS = 10_000
+"""The most turns and restricted parts of which one range may consist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A rotation of members from `start` on, before `end`."""
+
+    start: datetime
+    rotation: Rotation
+    members: tuple[str, ...]
+    restrictions: tuple[Restriction, ...] = ()
+    end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A user who replaces what the layers say for a time. Later ones in a list have precedence."""
+
+    id: str
+    user_id: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of the final schedule: one user, or a gap.
+
+    user_id  None: nobody is on call, for the reason `gap`
+    layer    the number of the layer; None: an override, or a gap
+    absent   users who would be on call, but have left
+    turn     number of the turn; it only tells one turn from the next
+    """
+
+    start: datetime
+    end: datetime
+    user_id: str | None = None
+    layer: int | None = None
+    override_id: str | None = None
+    gap: Reason | None = None
+    absent: tuple[str, ...] = ()
+    turn: int | None = None
+
+    @property
+    def source(self) -> Source | None:
+        """What put the user on call; None for a gap."""
+        if self.user_id is None:
+            return None
+        return "layer" if self.override_id is None else "override"
+
+    def continues(self, other: Span) -> bool:
+        """Whether `other`, which begins where this span ends, is a part of the same shift."""
+        return replace(self, start=other.start, end=other.end) == other
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What the final schedule is computed from.
+
+    layers     a later one has precedence
+    overrides  in the order of their creation
+    left       when users left; they are on call before then, not after
+    """
+
+    zone: ZoneInfo
+    layers: tuple[Layer, ...]
+    overrides: tuple[Override, ...] = ()
+    left: Mapping[str, datetime] | None = None
+
+    def steps(self, start: datetime, end: datetime) -> float:
+        """Return about how many turns and restricted parts a range has, as the measure of work."""
+        total = 0.0
+        for layer in self.layers:
+            turns = (end - start) / layer.rotation.about
+            parts = sum(len(one.days) for one in layer.restrictions) / 7 * ((end - start) / _DAY)
+            total += turns + parts
+        return total
+
+    def final(self, start: datetime, end: datetime, lowest: int = 0) -> list[Span]:
+        """Return the final schedule between two instants: contiguous spans without overlap.
+
+        lowest  the first layer that counts; earlier ones are as if they had no shifts
+        """
+        if start >= end:
+            return []
+        pieces = self._claims(start, end, lowest)
+        spans: list[Span] = []
+        for span in _resolved(pieces, start, end, self._bounds(start, end)):
+            shown = span if span.user_id is not None else replace(span, gap=self._reason(span))
+            if spans and spans[-1].continues(shown):
+                spans[-1] = replace(spans[-1], end=shown.end)
+            else:
+                spans.append(shown)
+        return spans
+
+    def at(self, at: datetime) -> tuple[Span, bool, bool]:
+        """Return the whole span at an instant, and whether its beginning and its end are known. A
+        gap before the first layer has no beginning, one after the last layer has no end."""
+        found, begins, ends, lowest = Span(at, at), False, False, 0
+        for distance in WIDER:
+            start, end = at - distance, at + distance
+            if self.steps(start, end) > MOST_STEPS and found.start < found.end:
+                break
+            spans = self.final(start, end, lowest)
+            found = spans[bisect_left(spans, at, key=lambda span: span.end - _TICK)]
+            begins, ends = found.start > start, found.end < end
+            if begins and ends:
+                break
+            lowest = self._rank(found)
+        return found, begins, ends
+
+    def whole(self, start: datetime, end: datetime) -> list[Span]:
+        """Like `final`, but the first and the last shift are whole: they may begin before `start`
+        and end after `end`. For ids of shifts that do not depend on the range."""
+        spans = self.final(start, end)
+        first, begins, _ = self.at(start)
+        last, _, ends = self.at(end - _TICK)
+        if begins:
+            spans[0] = replace(spans[0], start=first.start)
+        if ends:
+            spans[-1] = replace(spans[-1], end=last.end)
+        return spans
+
+    def _rank(self, span: Span) -> int:
+        """The lowest layer that may end a shift: layers below that of the shift do not."""
+        if span.user_id is None:
+            return 0
+        return len(self.layers) if span.layer is None else span.layer
+
+    def _claims(self, start: datetime, end: datetime, lowest: int) -> Iterator[_Claim]:
+        for number, layer in enumerate(self.layers[lowest:], lowest):
+            for span in _shifts(layer, number, start, end, self.zone):
+                yield from self._present(span, number)
+        for number, one in enumerate(self.overrides, len(self.layers)):
+            begins, ends = max(one.start, start), min(one.end, end)
+            if begins < ends:
+                span = Span(begins, ends, one.user_id, override_id=one.id)
+                yield from self._present(span, number)
+
+    def _present(self, span: Span, rank: int) -> Iterator[_Claim]:
+        """The part of a shift before its user left, and the part after."""
+        assert span.user_id is not None
+        leaves = (self.left or {}).get(span.user_id)
+        if leaves is None or span.end <= leaves:
+            yield _Claim(rank, span, True)
+        elif span.start >= leaves:
+            yield _Claim(rank, span, False)
+        else:
+            yield _Claim(rank, replace(span, end=leaves), True)
+            yield _Claim(rank, replace(span, start=leaves), False)
+
+    def _bounds(self, start: datetime, end: datetime) -> set[datetime]:
+        """Where the reason of a gap may change."""
+        ends = [layer.end for layer in self.layers if layer.end is not None]
+        edges = [*(layer.start for layer in self.layers), *ends]
+        return {edge for edge in edges if start < edge < end}
+
+    def _reason(self, gap: Span) -> Reason:
+        if gap.absent:
+            return "user_left"
+        at = gap.start
+        if not self.layers:
+            return "no_layers"
+        if any(one.start <= at and (one.end is None or at < one.end) for one in self.layers):
+            return "outside_restrictions"
+        return "not_started" if any(at < one.start for one in self.layers) else "ended"
+
+
+_TICK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """A shift with its precedence, and whether its user is still there."""
+
+    rank: int
+    span: Span
+    present: bool
+
+
+def _shifts(
+    layer: Layer, number: int, start: datetime, end: datetime, zone: ZoneInfo
+) -> Iterator[Span]:
+    """The shifts of one layer: its turns, within its restrictions."""
+    begins = max(start, layer.start)
+    ends = end if layer.end is None else min(end, layer.end)
+    if begins >= ends:
+        return
+    turns = Turns(layer.rotation, layer.start, zone)
+    allowed = iter(windows(layer.restrictions, begins, ends, zone))
+    window = next(allowed, None)
+    turn = turns.at(begins)
+    turn_start, turn_end = begins, turns.begin(turn + 1)
+    while window is not None and turn_start < ends:
+        low, high = max(turn_start, window[0]), min(turn_end, window[1], ends)
+        if low < high:
+            user = layer.members[turn % len(layer.members)]
+            yield Span(low, high, user, number, turn=turn)
+        if window[1] <= turn_end:
+            window = next(allowed, None)
+        else:
+            turn += 1
+            turn_start, turn_end = turn_end, turns.begin(turn + 1)
+
+
+def _resolved(
+    claims: Iterable[_Claim], start: datetime, end: datetime, bounds: set[datetime]
+) -> Iterator[Span]:
+    """Sweep over all claims: at each instant the present one of the highest rank has precedence."""
+    begins: dict[datetime, list[_Claim]] = {}
+    ends: dict[datetime, list[_Claim]] = {}
+    for claim in claims:
+        begins.setdefault(claim.span.start, []).append(claim)
+        ends.setdefault(claim.span.end, []).append(claim)
+    active: list[_Claim] = []
+    edges = sorted({start, end} | begins.keys() | ends.keys() | bounds)
+    for low, high in pairwise(edges):
+        for claim in ends.get(low, ()):
+            active.remove(claim)
+        for claim in begins.get(low, ()):
+            insort(active, claim, key=lambda one: -one.rank)
+        absent: list[str] = []
+        holder: Span | None = None
+        for claim in active:
+            if claim.present:
+                holder = claim.span
+                break
+            if claim.span.user_id is not None and claim.span.user_id not in absent:
+                absent.append(claim.span.user_id)
+        if holder is None:
+            yield Span(low, high, absent=tuple(absent))
+        else:
+            yield replace(holder, start=low, end=high, absent=tuple(absent))
