@@ -23,6 +23,7 @@ from novaql.server.incidents.tables import (
 )
 from novaql.server.jobs.retention import Retention
 from novaql.server.notifications.tables import Notification
+from novaql.server.oncall.tables import OncallOverride
 from novaql.server.silences.tables import SilenceRow
 from novaql.server.slo.tables import Slo, SloTerm
 from novaql.server.webhooks.messages import RETENTION
@@ -67,6 +68,7 @@ RETENTIONS: tuple[Retention, ...] = (
     ),
     Retention(AgentAction, AgentAction.ended_at, None),
     Retention(PanelEmbed, func.coalesce(PanelEmbed.revoked_at, PanelEmbed.expires_at), _MONTH),
+    Retention(OncallOverride, OncallOverride.ends_at, _YEARS),
     Retention(AuditExport, AuditExport.expires_at, _MOMENT),
     Retention(Slo, Slo.archived_at, _YEARS, (SloTerm.slo_id,)),
     Retention(SloTerm, SloTerm.valid_until, _YEARS),

@@ -21,6 +21,8 @@ from novaql.server.ledger.router import router as ledger
 from novaql.server.notifications.channels_router import log_router as notifications
 from novaql.server.notifications.channels_router import router as channels
 from novaql.server.notifications.routing_router import router as alert_routing
+from novaql.server.oncall.feed import router as oncall_feed
+from novaql.server.oncall.router import router as oncall
 from novaql.server.prometheus.router import ROUTES as PROMETHEUS
 from novaql.server.query.router import ROUTES as QUERY
 from novaql.server.scim.router import ROUTES as SCIM
@@ -49,6 +51,7 @@ ROUTES: tuple[Row, ...] = (
     *routes_of(webhooks),
     *routes_of(users, invitations),
     *routes_of(tokens),
+    *routes_of(oncall, oncall_feed),
     *SCIM,
     *PROMETHEUS,
     *INGEST,

@@ -118,9 +118,11 @@ class Settings:
     manual_notify_interval_s   minimum interval between manual notifications for an alert
     min_evaluation_interval_s  shortest interval of a tenant's groups of rules
     max_rule_series     alerts or series of one rule; with more, its evaluation fails; 0: no limit
+    oncall_feed_past_days, oncall_feed_days   days before and after now in an iCalendar feed
     max_rules, max_rule_groups, max_silences, max_channels, max_webhooks, max_dashboards,
     max_embeds, max_tokens, max_users, max_user_groups, max_services, max_slos, max_open_incidents,
-    max_audit_exports   resources of a tenant; the server rejects more with 409 `limit_reached`;
+    max_schedules, max_overrides, max_audit_exports
+                        resources of a tenant; the server rejects more with 409 `limit_reached`;
                         0: no limit. Rules of SLOs and ended resources do not count
     max_former_users    deactivated users of a tenant; with more, the server creates no user
     max_group_members   memberships of users in all groups of a tenant
@@ -210,6 +212,10 @@ class Settings:
     max_channels: Annotated[OrUnlimited, PerTenant("notification channels")] = 500
     max_webhooks: Annotated[OrUnlimited, PerTenant("webhooks")] = 100
     max_dashboards: Annotated[OrUnlimited, PerTenant("dashboards")] = 2_000
+    oncall_feed_past_days: AtLeastOne = 30
+    oncall_feed_days: AtLeastOne = 180
+    max_schedules: Annotated[OrUnlimited, PerTenant("on-call schedules")] = 500
+    max_overrides: Annotated[OrUnlimited, PerTenant("overrides that have not ended")] = 5_000
     max_embeds: Annotated[OrUnlimited, PerTenant("embedded panels")] = 2_000
     max_tokens: Annotated[OrUnlimited, PerTenant("tokens")] = 2_000
     max_users: Annotated[OrUnlimited, PerTenant("users")] = 10_000

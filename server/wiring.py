@@ -17,6 +17,7 @@ from novaql.server.jobs.outbox import Consumer
 from novaql.server.jobs.runner import JobKind
 from novaql.server.ledger.jobs import CHECKPOINTS
 from novaql.server.notifications.jobs import job_kinds
+from novaql.server.oncall.departures import CONSUMERS as DEPARTURES
 from novaql.server.routes import ROUTES
 from novaql.server.silences.muting import Muting
 from novaql.server.webhooks.events import EVENTS
@@ -30,6 +31,7 @@ CONSUMERS: tuple[Consumer, ...] = (
     *BURN_ALERTS,
     *ALERTS_OF_INCIDENTS,
     *INCIDENTS_OF_ALERTS,
+    *DEPARTURES,
 )
 
 JOBS: tuple[JobKind, ...] = (
@@ -49,6 +51,7 @@ AUDITED_WITHOUT_ROUTE = (
     "group.delete",
     "group.update",
     "incident.trigger",
+    "schedule.update",
     "slo.create",
     "slo.update",
     "user.accept",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -15,10 +15,15 @@ from novaql.server.oncall.rotation import Rotation, Turns
 
 Source = Literal["layer", "override"]
 Reason = Literal["user_left", "outside_restrictions", "not_started", "ended", "no_layers"]
-_DAY = timedelta(days=1)
-WIDER = tuple(timedelta(days=days) for days in (2, 16, 128, 800))
-"""How far from an instant the search for the ends of its shift looks, step by step. The last is
-longer than any turn."""
+_WEEK = timedelta(days=7)
+_ABOVE_LAYERS = 1000
+"""The precedence of the first override: above all layers."""
+
+BEGINNING, END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+NEAR = (timedelta(days=2), timedelta(days=16))
+FAR = (timedelta(days=16), timedelta(days=128), timedelta(days=800))
+"""How far from an instant the search for the ends of its shift looks, step by step. The last of
+`FAR` is longer than any turn."""
 
 
 MOST_STEPS = 10_000
@@ -78,26 +83,41 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Term:
+    """What a schedule was between two changes; before and after them, it was something else."""
+
+    zone: ZoneInfo
+    layers: tuple[Layer, ...]
+    since: datetime = BEGINNING
+    until: datetime = END
+
+    def part_of(self, start: datetime, end: datetime) -> tuple[datetime, datetime]:
+        """The part of a range in this term. It may be empty: its end is then not after its start."""
+        return max(start, self.since), min(end, self.until)
+
+
+@dataclass(frozen=True, slots=True)
 class Schedule:
     """What the final schedule is computed from.
 
-    layers     a later one has precedence
+    terms      in the order of time; in each, a later layer has precedence
     overrides  in the order of their creation
     left       when users left; they are on call before then, not after
     """
 
-    zone: ZoneInfo
-    layers: tuple[Layer, ...]
+    terms: tuple[Term, ...]
     overrides: tuple[Override, ...] = ()
-    left: Mapping[str, datetime] | None = None
+    left: Mapping[str, datetime] = field(default_factory=dict)
 
     def steps(self, start: datetime, end: datetime) -> float:
         """Return about how many turns and restricted parts a range has, as the measure of work."""
         total = 0.0
-        for layer in self.layers:
-            turns = (end - start) / layer.rotation.about
-            parts = sum(len(one.days) for one in layer.restrictions) / 7 * ((end - start) / _DAY)
-            total += turns + parts
+        for term in self.terms:
+            begins, ends = term.part_of(start, end)
+            length = max(ends - begins, timedelta(0))
+            for layer in term.layers:
+                weekly = sum(len(one.days) for one in layer.restrictions)
+                total += length / layer.rotation.about + weekly * (length / _WEEK)
         return total
 
     def final(self, start: datetime, end: datetime, lowest: int = 0) -> list[Span]:
@@ -117,11 +137,11 @@ class Schedule:
                 spans.append(shown)
         return spans
 
-    def at(self, at: datetime) -> tuple[Span, bool, bool]:
+    def at(self, at: datetime, distances: Sequence[timedelta] = FAR) -> tuple[Span, bool, bool]:
         """Return the whole span at an instant, and whether its beginning and its end are known. A
         gap before the first layer has no beginning, one after the last layer has no end."""
         found, begins, ends, lowest = Span(at, at), False, False, 0
-        for distance in WIDER:
+        for distance in distances:
             start, end = at - distance, at + distance
             if self.steps(start, end) > MOST_STEPS and found.start < found.end:
                 break
@@ -130,7 +150,7 @@ class Schedule:
             begins, ends = found.start > start, found.end < end
             if begins and ends:
                 break
-            lowest = self._rank(found)
+            lowest = _rank(found)
         return found, begins, ends
 
     def whole(self, start: datetime, end: datetime) -> list[Span]:
@@ -145,17 +165,13 @@ class Schedule:
             spans[-1] = replace(spans[-1], end=last.end)
         return spans
 
-    def _rank(self, span: Span) -> int:
-        """The lowest layer that may end a shift: layers below that of the shift do not."""
-        if span.user_id is None:
-            return 0
-        return len(self.layers) if span.layer is None else span.layer
-
     def _claims(self, start: datetime, end: datetime, lowest: int) -> Iterator[_Claim]:
-        for number, layer in enumerate(self.layers[lowest:], lowest):
-            for span in _shifts(layer, number, start, end, self.zone):
-                yield from self._present(span, number)
-        for number, one in enumerate(self.overrides, len(self.layers)):
+        for term in self.terms:
+            begins, ends = term.part_of(start, end)
+            for number, layer in enumerate(term.layers[lowest:], lowest):
+                for span in _shifts(layer, number, begins, ends, term.zone):
+                    yield from self._present(span, number)
+        for number, one in enumerate(self.overrides, _ABOVE_LAYERS):
             begins, ends = max(one.start, start), min(one.end, end)
             if begins < ends:
                 span = Span(begins, ends, one.user_id, override_id=one.id)
@@ -164,7 +180,7 @@ class Schedule:
     def _present(self, span: Span, rank: int) -> Iterator[_Claim]:
         """The part of a shift before its user left, and the part after."""
         assert span.user_id is not None
-        leaves = (self.left or {}).get(span.user_id)
+        leaves = self.left.get(span.user_id)
         if leaves is None or span.end <= leaves:
             yield _Claim(rank, span, True)
         elif span.start >= leaves:
@@ -175,19 +191,31 @@ class Schedule:
 
     def _bounds(self, start: datetime, end: datetime) -> set[datetime]:
         """Where the reason of a gap may change."""
-        ends = [layer.end for layer in self.layers if layer.end is not None]
-        edges = [*(layer.start for layer in self.layers), *ends]
+        edges = [edge for term in self.terms for edge in (term.since, term.until)]
+        for term in self.terms:
+            edges += [layer.start for layer in term.layers]
+            edges += [layer.end for layer in term.layers if layer.end is not None]
         return {edge for edge in edges if start < edge < end}
 
     def _reason(self, gap: Span) -> Reason:
         if gap.absent:
             return "user_left"
         at = gap.start
-        if not self.layers:
+        layers = [
+            one for term in self.terms if term.since <= at < term.until for one in term.layers
+        ]
+        if not layers:
             return "no_layers"
-        if any(one.start <= at and (one.end is None or at < one.end) for one in self.layers):
+        if any(one.start <= at and (one.end is None or at < one.end) for one in layers):
             return "outside_restrictions"
-        return "not_started" if any(at < one.start for one in self.layers) else "ended"
+        return "not_started" if any(at < one.start for one in layers) else "ended"
+
+
+def _rank(span: Span) -> int:
+    """The lowest layer that may end a shift: layers below that of the shift do not."""
+    if span.user_id is None:
+        return 0
+    return _ABOVE_LAYERS if span.layer is None else span.layer
 
 
 _TICK = timedelta(microseconds=1)

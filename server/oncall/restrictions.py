@@ -55,9 +55,7 @@ def joined(some: Iterable[Window]) -> list[Window]:
     return union
 
 
-def _windows(
-    one: Restriction, start: datetime, end: datetime, zone: ZoneInfo
-) -> Iterable[Window]:
+def _windows(one: Restriction, start: datetime, end: datetime, zone: ZoneInfo) -> Iterable[Window]:
     day = wall_of(start, zone).date() - (one.over + 1) * _DAY
     last = wall_of(end, zone).date()
     while day <= last:

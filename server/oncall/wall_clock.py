@@ -37,7 +37,7 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def instant_of(wall: datetime, zone: ZoneInfo) -> datetime:
-    """Return the instant (UTC) at which clocks in the zone show a wall-clock time (without zone)."""
+    """Return the instant, in UTC, at which clocks in the zone show a time (without a zone)."""
     at = wall.replace(tzinfo=zone).astimezone(UTC)
     if wall_of(at, zone) == wall:
         return at

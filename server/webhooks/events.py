@@ -42,6 +42,7 @@ EVENTS = (
     "slo.recovered",
     "slo.saved",
     "slo.archived",
+    "oncall.member_left",
     "user.deactivated",
     "webhook.disabled",
     "webhook.test",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaql.server.oncall.model import Layer, Override, Schedule, Span
+from novaql.server.oncall.model import Layer, Override, Schedule, Span, Term
 from novaql.server.oncall.restrictions import Restriction
 from novaql.server.oncall.rotation import Rotation
 from novaql.server.oncall.wall_clock import UnknownZone, instant_of, transitions, zone_of
@@ -32,7 +33,7 @@ def at(text: str) -> datetime:
 
 
 def schedule(zone: str, *layers: Layer, **more: object) -> Schedule:
-    return Schedule(ZoneInfo(zone), layers, **more)  # type: ignore[arg-type]
+    return Schedule((Term(ZoneInfo(zone), layers),), **more)  # type: ignore[arg-type]
 
 
 def users(spans: list[Span]) -> list[str | None]:
@@ -110,7 +111,7 @@ def check_cover(zone: str, rotation: Rotation, start: datetime) -> None:
 
     assert spans[0].start == start
     assert spans[-1].end == start + 400 * DAY
-    for one, next_one in zip(spans, spans[1:], strict=False):
+    for one, next_one in pairwise(spans):
         assert one.start < one.end == next_one.start
     assert all(span.user_id is not None and span.gap is None for span in spans)
     turns = [span.turn for span in spans]
@@ -330,7 +331,7 @@ def test_a_range_is_its_parts(
 
     assert spans[0].start == start
     assert spans[-1].end == end
-    for one, next_one in zip(spans, spans[1:], strict=False):
+    for one, next_one in pairwise(spans):
         assert one.start < one.end == next_one.start
     assert [s for s in spans if s.end <= cut] == [
         s for s in final.final(start, cut) if s.end < cut or s in spans
@@ -344,14 +345,31 @@ def test_a_range_is_its_parts(
 
 def _plainly(final: Schedule, moment: datetime) -> str | None:
     """Who is on call, by asking each override and each layer."""
-    gone = final.left or {}
+    gone = final.left
+    (term,) = final.terms
     for one in reversed(final.overrides):
         if one.start <= moment < one.end and not gone.get(one.user_id, one.end) <= moment:
             return one.user_id
-    for number in reversed(range(len(final.layers))):
-        alone = Schedule(final.zone, (final.layers[number],))
+    for number in reversed(range(len(term.layers))):
+        alone = Schedule((Term(term.zone, (term.layers[number],)),))
         (span,) = alone.final(moment, moment + timedelta(seconds=1))[:1]
         user = span.user_id
         if user is not None and not (user in gone and gone[user] <= moment):
             return user
     return None
+
+
+def test_a_change_leaves_the_past_as_it_was() -> None:
+    start, change = at("2026-04-01T09:00"), at("2026-04-03T15:00")
+    before = Layer(start, DAILY, ("ada", "bob"))
+    after = Layer(start, DAILY, ("ada", "eve"))
+    place = ZoneInfo("UTC")
+    terms = Term(place, (before,), until=change), Term(place, (after,), since=change)
+    spans = Schedule(terms).final(start, start + 4 * DAY)
+
+    assert users(spans) == ["ada", "bob", "ada", "eve"]
+    shift, begins, ends = Schedule(terms).at(change)  # Ada's shift goes on: it is one
+    assert (shift.start, shift.end, begins, ends) == (spans[2].start, spans[2].end, True, True)
+    unlike = Term(place, (before,), until=change), Term(place, (), since=change)
+    gap = Schedule(unlike).final(start, start + 4 * DAY)[-1]
+    assert (gap.start, gap.gap) == (change, "no_layers")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from novaql.server.routes import ROUTES, Row
 from tests.support.servers.http_server import LocalServer
 
 _BRACED = re.compile(r"\{(\w+)\}")
+_PLACE = re.compile(r"\b([a-z]{2,5})_0{26}\b")
 ID = re.compile(r"[a-z]{2,5}_[0-9A-Za-z]{16,32}")
 
 
@@ -34,7 +36,7 @@ class Walk:
             path = self.path_of(endpoint)
             if path is None:
                 continue
-            answer = self.request("POST", path, endpoint.example)
+            answer = self.request("POST", path, self.body_of(endpoint))
             assert answer.status_code == endpoint.success, f"{endpoint.path}: {answer.text}"
             if endpoint.path not in self.made and answer.content:
                 self.made[endpoint.path] = answer.json()
@@ -51,6 +53,15 @@ class Walk:
                 return None
             path = path.replace(match[0], str(value))
         return path
+
+    def body_of(self, endpoint: Row) -> Any:
+        """The endpoint's example. Ids of zeros in it are those of what was made, by their prefix."""
+        text = json.dumps(endpoint.example)
+        made = {str(one["id"]).partition("_")[0]: one["id"] for one in self._resources()}
+        return json.loads(_PLACE.sub(lambda found: str(made.get(found[1], found[0])), text))
+
+    def _resources(self) -> list[Mapping[str, Any]]:
+        return [one for one in self.made.values() if isinstance(one, Mapping) and "id" in one]
 
     def everything(self) -> list[str]:
         """Every id and name in what was made."""

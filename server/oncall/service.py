@@ -1,0 +1,228 @@
+"""Use cases of schedules and overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import delete, select
+
+from novaql.server.auth.roles import Principal
+from novaql.server.auth.user_access import DEACTIVATED
+from novaql.server.clock import to_ms
+from novaql.server.crypto.token_secrets import digest_of, new_secret
+from novaql.server.db.tables import User
+from novaql.server.db.tenant_limits import check_limit
+from novaql.server.db.unit import Unit
+from novaql.server.errors import impossible, invalid, not_found
+from novaql.server.http.pagination import Key, Page, Pager, equal_to
+from novaql.server.oncall.people import People, people_of
+from novaql.server.oncall.reading import check_zone, checked_time, layers_of
+from novaql.server.oncall.schema import (
+    MakeOverride,
+    OverrideOut,
+    OverrideQuery,
+    SaveSchedule,
+    ScheduleOut,
+    ScheduleQuery,
+)
+from novaql.server.oncall.tables import OncallOverride, OncallSchedule
+
+MOST_FORMER = 20
+"""The most former terms of a schedule. Of older ones, the times are as in the oldest of these."""
+
+KEPT = timedelta(days=800)
+"""How long a former term is retained after its end."""
+
+KEYS = (Key(OncallSchedule.created_at), Key(OncallSchedule.id))
+OVERRIDE_KEYS = (Key(OncallOverride.created_at), Key(OncallOverride.id))
+
+
+def find(unit: Unit, pages: Pager, query: ScheduleQuery) -> Page[OncallSchedule]:
+    """A page of schedules, oldest first."""
+    statement = select(OncallSchedule).where(*equal_to(OncallSchedule, query, "name"))
+    return pages.page(unit, statement, KEYS, query)
+
+
+def members_of(schedules: Iterable[OncallSchedule]) -> list[str]:
+    """Ids of the members of all layers, without repetition."""
+    ids = (key for row in schedules for layer in row.layers for key in layer["members"])
+    return list(dict.fromkeys(ids))
+
+
+def members_ever_of(schedules: Iterable[OncallSchedule]) -> set[str]:
+    """Ids of the members of all layers, also of former ones."""
+    rows = list(schedules)
+    former = (layer for row in rows for term in row.former for layer in term["layers"])
+    return {*members_of(rows), *(key for layer in former for key in layer["members"])}
+
+
+def shown(row: OncallSchedule, people: People) -> ScheduleOut:
+    """A schedule for clients."""
+    users = [
+        {"id": key, "name": people.name(key), "left_at": people.left.get(key)}
+        for key in members_of([row])
+    ]
+    return ScheduleOut.of_row(row, users=users)
+
+
+def save(unit: Unit, body: SaveSchedule, seen: int | None) -> tuple[OncallSchedule, bool]:
+    """Create a schedule, or replace the version that the client saw. True if it is new.
+
+    seen  the version of If-Match; it has precedence over that of the body
+    """
+    check_zone(body.timezone)
+    layers_of(body.layers)
+    if body.id is None:
+        check_limit(unit, "max_schedules", OncallSchedule)
+        row, before = unit.new(OncallSchedule, "sch"), None
+    else:
+        row = unit.get(OncallSchedule, body.id, "schedule", lock=True)
+        unit.expect(row, body.version if seen is None else seen)
+        before = snapshot(row)
+    _check_members(unit, body, set(members_of([row])) if before else set())
+    layers = [layer.model_dump(mode="json") for layer in body.layers]
+    if before is None:
+        row.former = []
+    elif (row.layers, row.timezone) != (layers, body.timezone):
+        row.former = _with_former(unit, row)
+    row.name, row.description = body.name, body.description
+    row.timezone, row.layers = body.timezone, layers
+    unit.session.add(row)
+    unit.session.flush()
+    unit.record(row, "schedule.create" if before is None else "schedule.update", before, snapshot)
+    return row, before is None
+
+
+def end(unit: Unit, schedule_id: str) -> None:
+    """Delete a schedule with its overrides."""
+    row = unit.get(OncallSchedule, schedule_id, "schedule", lock=True)
+    unit.record(row, "schedule.delete", snapshot(row))
+    own = OncallOverride.schedule_id == row.id
+    unit.session.execute(delete(OncallOverride).where(own))
+    unit.session.delete(row)
+
+
+def rotate_feed(unit: Unit, schedule_id: str, caller: Principal) -> tuple[OncallSchedule, str]:
+    """Replace the secret of the feed and return it. The previous one is invalid at once."""
+    row = unit.get(OncallSchedule, schedule_id, "schedule", lock=True)
+    before, secret = snapshot(row), new_secret("ical")
+    row.ical_digest, row.ical_created_at = digest_of(secret), unit.now()
+    row.ical_created_by = caller.user_id
+    unit.record(row, "schedule.rotate_ical_secret", before, snapshot)
+    return row, secret
+
+
+def revoke_feed(unit: Unit, schedule_id: str) -> None:
+    """Invalidate the secret of the feed. 404 if there is none."""
+    row = unit.get(OncallSchedule, schedule_id, "schedule", lock=True)
+    if row.ical_digest is None:
+        raise not_found("ical_secret", schedule_id, unit.tenant_name)
+    before = snapshot(row)
+    row.ical_digest = row.ical_created_at = row.ical_created_by = None
+    unit.record(row, "schedule.revoke_ical_secret", before, snapshot)
+
+
+def find_overrides(unit: Unit, pages: Pager, query: OverrideQuery) -> Page[OncallOverride]:
+    """A page of overrides, oldest first."""
+    statement = select(OncallOverride)
+    if query.schedule is not None:
+        statement = statement.where(OncallOverride.schedule_id == query.schedule)
+    if query.user is not None:
+        statement = statement.where(OncallOverride.user_id == query.user)
+    if query.from_ is not None:
+        statement = statement.where(OncallOverride.ends_at > query.from_)
+    if query.to is not None:
+        statement = statement.where(OncallOverride.starts_at < query.to)
+    return pages.page(unit, statement, OVERRIDE_KEYS, query)
+
+
+def add_override(unit: Unit, body: MakeOverride, caller: Principal) -> OncallOverride:
+    """Create an override. It may lie in the past, to record who was on call."""
+    checked_time(body.start, "/start")
+    if checked_time(body.end, "/end") <= body.start:
+        raise invalid("/end", "is not after the start")
+    # Overrides of one schedule are created one after another: the order decides between them.
+    schedule = unit.find(OncallSchedule, body.schedule_id, lock=True)
+    if schedule is None:
+        raise impossible("/schedule_id", f"no schedule {body.schedule_id}", "unknown_schedule")
+    _check_users(unit, {"/user_id": body.user_id})
+    check_limit(unit, "max_overrides", OncallOverride, OncallOverride.ends_at > unit.now())
+    row = unit.new(
+        OncallOverride,
+        "ovr",
+        schedule_id=schedule.id,
+        user_id=body.user_id,
+        starts_at=body.start,
+        ends_at=body.end,
+        reason=body.reason,
+        created_by=caller.user_id,
+    )
+    unit.session.add(row)
+    unit.session.flush()
+    unit.record(row, "override.create", None, partial(override_snapshot, unit))
+    return row
+
+
+def end_override(unit: Unit, override_id: str) -> None:
+    """Delete an override that has not begun, or end one that is in force. One that is over is a
+    404: it is history."""
+    row = unit.get(OncallOverride, override_id, "override", lock=True)
+    if row.ends_at <= unit.now():
+        raise not_found("override", override_id, unit.tenant_name)
+    show = partial(override_snapshot, unit)
+    before = show(row)
+    if row.starts_at < unit.now():
+        row.ends_at = unit.now()
+        unit.record(row, "override.delete", before, show)
+    else:
+        unit.record(row, "override.delete", before)
+        unit.session.delete(row)
+
+
+def shown_override(row: OncallOverride, people: People) -> OverrideOut:
+    """An override for clients."""
+    user = {"id": row.user_id, "name": people.name(row.user_id)}
+    return OverrideOut.of_row(row, user=user, start=row.starts_at, end=row.ends_at)
+
+
+def snapshot(row: OncallSchedule) -> dict[str, Any]:
+    """A schedule for the audit log: it shows that the secret changed, not the secret."""
+    content = ScheduleOut.of_row(row, users=[]).model_dump(mode="json", exclude={"users"})
+    return {**content, "ical_secret": row.ical_digest}
+
+
+def override_snapshot(unit: Unit, row: OncallOverride) -> dict[str, Any]:
+    """An override for the audit log."""
+    return shown_override(row, people_of(unit, [row.user_id])).model_dump(mode="json")
+
+
+def _with_former(unit: Unit, row: OncallSchedule) -> list[Any]:
+    """The former terms of a schedule, with the one that ends now."""
+    now = to_ms(unit.now())
+    ending = {"timezone": row.timezone, "layers": row.layers, "until": now}
+    oldest = now - KEPT // timedelta(milliseconds=1)
+    kept = [one for one in row.former if oldest < one["until"] < now]
+    return [*kept, ending][-MOST_FORMER:]
+
+
+def _check_members(unit: Unit, body: SaveSchedule, known: set[str]) -> None:
+    """Members who have left may remain in a schedule, but not join it."""
+    places = {
+        f"/layers/{layer}/members/{place}": key
+        for layer, one in enumerate(body.layers)
+        for place, key in enumerate(one.members)
+        if key not in known
+    }
+    _check_users(unit, places)
+
+
+def _check_users(unit: Unit, places: Mapping[str, str]) -> None:
+    wanted = set(places.values())
+    statement = select(User.id).where(User.id.in_(wanted), User.status != DEACTIVATED)
+    there = set(unit.session.execute(statement).scalars()) if wanted else set()
+    for pointer, key in places.items():
+        if key not in there:
+            raise impossible(pointer, f"no user who can act has the id {key}", "unknown_user")

@@ -1,0 +1,145 @@
+"""The final schedules of rows: the users on call at a time, and the shifts of a range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Impossible, invalid
+from novaql.server.oncall.model import FAR, MOST_STEPS, NEAR, Override, Schedule, Source, Span
+from novaql.server.oncall.people import People, Person, people_of
+from novaql.server.oncall.reading import checked_time, terms_of
+from novaql.server.oncall.service import members_ever_of
+from novaql.server.oncall.tables import OncallOverride, OncallSchedule
+
+LONGEST, USUAL = timedelta(days=400), timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Schedules with what their final schedules are computed from."""
+
+    schedules: Mapping[str, Schedule]
+    people: People
+
+
+@dataclass(frozen=True, slots=True)
+class OnCall:
+    """The user on call for a schedule at a time, or a gap.
+
+    user          None: a gap, for the reason `gap`
+    starts, ends  of the whole shift; None: too far away, or never
+    absent        users who would be on call, but have left
+    """
+
+    schedule_id: str
+    schedule_name: str
+    user: Person | None
+    starts: datetime | None
+    ends: datetime | None
+    source: Source | None
+    layer: int | None
+    override_id: str | None
+    gap: str | None
+    absent: tuple[tuple[str, str], ...]
+
+
+def on_call(unit: Unit, schedule_id: str, at: datetime) -> OnCall | None:
+    """Return the user on call for a schedule at a time. None: there is no such schedule."""
+    row = unit.find(OncallSchedule, schedule_id)
+    return None if row is None else all_on_call(unit, [row], at)[0]
+
+
+def all_on_call(unit: Unit, rows: Sequence[OncallSchedule], at: datetime) -> list[OnCall]:
+    """Return the users on call at a time, one for each schedule, in their order."""
+    checked_time(at, "/at")
+    found: dict[str, OnCall] = {}
+    for distances in (NEAR, FAR):
+        left = [row for row in rows if row.id not in found]
+        if not left:
+            break
+        loaded = load(unit, left, at - distances[-1], at + distances[-1])
+        for row in left:
+            span, begins, ends = loaded.schedules[row.id].at(at, distances)
+            if (begins and ends) or distances is FAR:
+                found[row.id] = _on_call(row, span, begins, ends, loaded.people)
+    return [found[row.id] for row in rows]
+
+
+def load(unit: Unit, rows: Iterable[OncallSchedule], start: datetime, end: datetime) -> Loaded:
+    """Load overrides and users of schedules for a range."""
+    some = list(rows)
+    overrides: dict[str, list[Override]] = {row.id: [] for row in some}
+    statement = (
+        select(OncallOverride)
+        .where(
+            OncallOverride.schedule_id.in_(overrides),
+            OncallOverride.ends_at > start,
+            OncallOverride.starts_at < end,
+        )
+        .order_by(OncallOverride.created_at, OncallOverride.id)
+    )
+    for row in unit.session.execute(statement).scalars():
+        one = Override(row.id, row.user_id, row.starts_at, row.ends_at)
+        overrides[row.schedule_id].append(one)
+    users = {one.user_id for several in overrides.values() for one in several}
+    people = people_of(unit, {*members_ever_of(some), *users})
+    schedules = {
+        row.id: Schedule(
+            terms_of(row.layers, row.timezone, row.former), tuple(overrides[row.id]), people.left
+        )
+        for row in some
+    }
+    return Loaded(schedules, people)
+
+
+def checked_range(
+    unit: Unit, start: datetime | None, end: datetime | None
+) -> tuple[datetime, datetime]:
+    """Return the range of a preview. Raises `InvalidRequest` for one that is empty or too long."""
+    begins = checked_time(unit.now() if start is None else start, "/from")
+    ends = checked_time(begins + USUAL if end is None else end, "/to")
+    if not begins < ends <= begins + LONGEST:
+        raise invalid("/to", "must be after `from`, at most 400 days")
+    return begins, ends
+
+
+def shifts_of(schedule: Schedule, start: datetime, end: datetime) -> list[Span]:
+    """Return the final schedule of a range. Raises `Impossible` for one that is too much work."""
+    if schedule.steps(start, end) > MOST_STEPS:
+        raise Impossible(
+            f"the range has more than {MOST_STEPS} shifts; ask for a shorter one",
+            code="too_many_shifts",
+        )
+    return schedule.final(start, end)
+
+
+def span_fields(span: Span, people: People) -> dict[str, Any]:
+    """The fields that every span has for clients."""
+    return {
+        "source": span.source,
+        "layer": span.layer,
+        "override_id": span.override_id,
+        "gap": span.gap,
+        "absent": [{"id": key, "name": people.name(key)} for key in span.absent],
+    }
+
+
+def _on_call(row: OncallSchedule, span: Span, begins: bool, ends: bool, people: People) -> OnCall:
+    return OnCall(
+        schedule_id=row.id,
+        schedule_name=row.name,
+        user=None if span.user_id is None else people.by_id[span.user_id],
+        starts=span.start if begins else None,
+        ends=span.end if ends else None,
+        source=span.source,
+        layer=span.layer,
+        override_id=span.override_id,
+        gap=span.gap,
+        absent=tuple((key, people.name(key)) for key in span.absent),
+    )
