@@ -92,7 +92,7 @@ class Term:
     until: datetime = END
 
     def part_of(self, start: datetime, end: datetime) -> tuple[datetime, datetime]:
-        """The part of a range in this term. It may be empty: its end is then not after its start."""
+        """The part of a range in this term. If there is none, its end is not after its start."""
         return max(start, self.since), min(end, self.until)
 
 

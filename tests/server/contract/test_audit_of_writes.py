@@ -88,6 +88,7 @@ def writes() -> Iterator[Writes]:
         _people(made)
         _services(made)
         _incidents(made)
+        _oncall(made)
         _dashboards(made)
         _alerts(made)
         _webhooks(made)
@@ -136,6 +137,20 @@ def _incidents(w: Writes) -> None:
     w.do("POST", "/v1/incidents/{id}/ack", id=incident)
     w.do("POST", "/v1/incidents/{id}/comments", {"body": "looking"}, id=incident)
     w.do("POST", "/v1/incidents/{id}/resolve", {"note": "done"}, id=incident)
+
+
+def _oncall(w: Writes) -> None:
+    user = w.do("POST", "/v1/users", {"email": "rota@x.io", "role": "operator"})["id"]
+    body = {"name": "s", "timezone": "UTC", "layers": []}
+    schedule = w.do("POST", "/v1/oncall/schedules", body)["id"]
+    w.do("POST", "/v1/oncall/schedules", {**body, "id": schedule, "version": 1, "name": "t"})
+    span = {"start": "2090-04-01T00:00:00Z", "end": "2090-04-02T00:00:00Z"}
+    override = {"schedule_id": schedule, "user_id": user, **span}
+    made = w.do("POST", "/v1/oncall/overrides", override)["id"]
+    w.do("DELETE", "/v1/oncall/overrides/{id}", id=made)
+    w.do("POST", "/v1/oncall/schedules/{id}/ical-secret", id=schedule)
+    w.do("DELETE", "/v1/oncall/schedules/{id}/ical-secret", id=schedule)
+    w.do("DELETE", "/v1/oncall/schedules/{id}", id=schedule)
 
 
 def _dashboards(w: Writes) -> None:

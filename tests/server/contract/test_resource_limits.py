@@ -72,11 +72,18 @@ MADE: dict[str, tuple[str, Callable[[int], Body]]] = {
         "/v1/agents/{agent}/proposals",
         lambda n: {"kind": "deploy.rollback", "title": f"T{n}", "content": {}},
     ),
+    "max_schedules": (
+        "/v1/oncall/schedules",
+        lambda n: {"name": f"S{n}", "timezone": "UTC", "layers": []},
+    ),
+    "max_overrides": ("/v1/oncall/overrides", lambda _: dict(OVERRIDE)),
     "max_audit_exports": (
         "/v1/audit/export",
         lambda _: {"from": "2026-04-01T00:00:00Z", "to": "2026-05-01T00:00:00Z", "format": "csv"},
     ),
 }
+OVERRIDE: Body = {"start": "2090-04-01T00:00:00Z", "end": "2090-04-02T00:00:00Z"}
+"""For the schedule and the user that `path_for` adds."""
 THERE = {"max_tokens": 2, "max_users": 1}
 """What a tenant has from the start."""
 
@@ -100,6 +107,10 @@ def path_for(walk: Walk, setting: str) -> str:
     if setting == "max_queued_actions":
         agent = walk.request("POST", "/v1/agents", MADE["max_agents"][1](1))
         path = path.format(agent=agent.json()["id"])
+    if setting == "max_overrides":
+        schedule = {"name": "S", "timezone": "UTC", "layers": []}
+        OVERRIDE["schedule_id"] = walk.request("POST", "/v1/oncall/schedules", schedule).json()["id"]
+        OVERRIDE["user_id"] = walk.request("GET", "/v1/users").json()["data"][0]["id"]
     if setting in ("max_slos", "max_open_incidents"):
         shop = {"name": "shop", "owner": "o", "tier": "tier1"}
         assert walk.request("POST", "/v1/services", shop).status_code == 201

@@ -79,6 +79,7 @@ LATER = (
     "/incidents/{id}/postmortem",
     "/runbooks",
     "/oncall",
+    "/agents",
     "/escalation-policies",
     "/synthetics",
     "/integrations",
