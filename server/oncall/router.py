@@ -62,7 +62,7 @@ def list_on_call(
         statement = statement.where(OncallSchedule.id == query.schedule)
     page = pages.page(unit, statement, service.KEYS, query)
     found = shifts.all_on_call(unit, page.rows, at)
-    return OnCallsOut(data=[_shown(one) for one in found], next_cursor=page.next_cursor, at=at)
+    return OnCallsOut(data=[_shown(one) for one in found], next_cursor=page.next_cursor)
 
 
 @router.get("/schedules", dependencies=[READ_ONLY])

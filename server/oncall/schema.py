@@ -106,14 +106,14 @@ class SaveSchedule(Body):
     layers: Annotated[list[LayerBody], Field(max_length=20)]
 
 
-class UserOut(ResponseModel):
+class ShiftUser(ResponseModel):
     """A user by name. The name remains when the user is deactivated."""
 
     id: str
     name: str
 
 
-class ScheduleUser(UserOut):
+class ScheduleUser(ShiftUser):
     """A member of a schedule. Users who left have no shifts after that time."""
 
     left_at: Timestamp | None = Field(description="when the user was deactivated; else null")
@@ -173,7 +173,7 @@ class OverrideOut(ResponseModel):
 
     id: str
     schedule_id: str
-    user: UserOut
+    user: ShiftUser
     start: Timestamp
     end: Timestamp
     reason: str
@@ -202,7 +202,7 @@ class ContactOut(ResponseModel):
     email: str
 
 
-class OnCallUser(UserOut):
+class OnCallUser(ShiftUser):
     """The user on call."""
 
     contact: ContactOut
@@ -219,7 +219,7 @@ class SpanOut(ResponseModel):
     layer: int | None = Field(description="index of the layer")
     override_id: str | None
     gap: GapReason | None = Field(description="why no user is on call")
-    absent: list[UserOut] = Field(description="users who would be on call, but were deactivated")
+    absent: list[ShiftUser] = Field(description="users who would be on call, but were deactivated")
 
 
 class OnCallOut(SpanOut):
@@ -232,8 +232,6 @@ class OnCallOut(SpanOut):
 
 class OnCallsOut(Listed[OnCallOut]):
     """The users on call, one for each schedule."""
-
-    at: Timestamp
 
 
 class OnCallQuery(PageQuery):
@@ -250,7 +248,7 @@ class ShiftOut(SpanOut):
     until: Timestamp
     from_local: str = Field(examples=["2027-03-27T09:00:00+01:00"])
     until_local: str = Field(examples=["2027-03-28T09:00:00+02:00"])
-    user: UserOut | None
+    user: ShiftUser | None
 
 
 class ShiftsOut(ResponseModel):

@@ -33,7 +33,7 @@ from novaql.server.oncall.tables import OncallOverride, OncallSchedule
 MOST_FORMER = 20
 """The most former terms of a schedule. Of older ones, the times are as in the oldest of these."""
 
-KEPT = timedelta(days=800)
+FORMER_RETAINED = timedelta(days=800)
 """How long a former term is retained after its end."""
 
 KEYS = (Key(OncallSchedule.created_at), Key(OncallSchedule.id))
@@ -203,9 +203,9 @@ def _with_former(unit: Unit, row: OncallSchedule) -> list[Any]:
     """The former terms of a schedule, with the one that ends now."""
     now = to_ms(unit.now())
     ending = {"timezone": row.timezone, "layers": row.layers, "until": now}
-    oldest = now - KEPT // timedelta(milliseconds=1)
-    kept = [one for one in row.former if oldest < one["until"] < now]
-    return [*kept, ending][-MOST_FORMER:]
+    oldest = now - FORMER_RETAINED // timedelta(milliseconds=1)
+    recent = [one for one in row.former if oldest < one["until"] < now]
+    return [*recent, ending][-MOST_FORMER:]
 
 
 def _check_members(unit: Unit, body: SaveSchedule, known: set[str]) -> None:

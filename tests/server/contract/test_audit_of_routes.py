@@ -48,7 +48,7 @@ def test_what_is_made_is_recorded_once_with_the_id_of_the_request(two: TwoTenant
         filled = two.there.path_of(endpoint)
         if filled is None:
             continue
-        answer = two.there.request("POST", filled, endpoint.example)
+        answer = two.there.request("POST", filled, two.there.body_of(endpoint))
         assert answer.status_code == endpoint.success, f"{path}: {answer.text}"
         two.there.made.setdefault(path, answer.json())
         found = entries(two, answer.headers["x-request-id"])

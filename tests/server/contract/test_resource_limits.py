@@ -109,7 +109,9 @@ def path_for(walk: Walk, setting: str) -> str:
         path = path.format(agent=agent.json()["id"])
     if setting == "max_overrides":
         schedule = {"name": "S", "timezone": "UTC", "layers": []}
-        OVERRIDE["schedule_id"] = walk.request("POST", "/v1/oncall/schedules", schedule).json()["id"]
+        OVERRIDE["schedule_id"] = walk.request("POST", "/v1/oncall/schedules", schedule).json()[
+            "id"
+        ]
         OVERRIDE["user_id"] = walk.request("GET", "/v1/users").json()["data"][0]["id"]
     if setting in ("max_slos", "max_open_incidents"):
         shop = {"name": "shop", "owner": "o", "tier": "tier1"}
