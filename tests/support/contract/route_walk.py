@@ -55,7 +55,7 @@ class Walk:
         return path
 
     def body_of(self, endpoint: Row) -> Any:
-        """The endpoint's example. Ids of zeros in it are those of what was made, by their prefix."""
+        """The endpoint's example. Ids of zeros are those of what was made, by their prefix."""
         text = json.dumps(endpoint.example)
         made = {str(one["id"]).partition("_")[0]: one["id"] for one in self._resources()}
         return json.loads(_PLACE.sub(lambda found: str(made.get(found[1], found[0])), text))
