@@ -6,7 +6,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,9 @@ Reason = Literal["user_left", "outside_restrictions", "not_started", "ended", "n
 _WEEK = timedelta(days=7)
 _ABOVE_LAYERS = 1000
 """The precedence of the first override: above all layers."""
+
+_MOST_ABSENT = 50
+"""How many shifts of absent users above one that counts a span looks at."""
 
 BEGINNING, END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 NEAR = (timedelta(days=2), timedelta(days=16))
@@ -264,22 +267,42 @@ def _resolved(
     for claim in claims:
         begins.setdefault(claim.span.start, []).append(claim)
         ends.setdefault(claim.span.end, []).append(claim)
-    active: list[_Claim] = []
+    present = _Ranked()
+    absent = _Ranked()
     edges = sorted({start, end} | begins.keys() | ends.keys() | bounds)
     for low, high in pairwise(edges):
         for claim in ends.get(low, ()):
-            active.remove(claim)
+            (present if claim.present else absent).remove(claim)
         for claim in begins.get(low, ()):
-            insort(active, claim, key=lambda one: -one.rank)
-        absent: list[str] = []
-        holder: Span | None = None
-        for claim in active:
-            if claim.present:
-                holder = claim.span
+            (present if claim.present else absent).add(claim)
+        holder = next(iter(present.highest()), None)
+        missing: list[str] = []
+        for claim in islice(absent.highest(), _MOST_ABSENT):
+            if holder is not None and claim.rank < holder.rank:
                 break
-            if claim.span.user_id is not None and claim.span.user_id not in absent:
-                absent.append(claim.span.user_id)
+            if claim.span.user_id is not None and claim.span.user_id not in missing:
+                missing.append(claim.span.user_id)
         if holder is None:
-            yield Span(low, high, absent=tuple(absent))
+            yield Span(low, high, absent=tuple(missing))
         else:
-            yield replace(holder, start=low, end=high, absent=tuple(absent))
+            yield replace(holder.span, start=low, end=high, absent=tuple(missing))
+
+
+class _Ranked:
+    """Claims at one instant, by rank. At most one has a rank: the shifts of a layer do not overlap."""
+
+    def __init__(self) -> None:
+        self._ranks: list[int] = []
+        self._claims: dict[int, _Claim] = {}
+
+    def add(self, claim: _Claim) -> None:
+        insort(self._ranks, claim.rank)
+        self._claims[claim.rank] = claim
+
+    def remove(self, claim: _Claim) -> None:
+        del self._ranks[bisect_left(self._ranks, claim.rank)]
+        del self._claims[claim.rank]
+
+    def highest(self) -> Iterator[_Claim]:
+        """The claims, the highest first."""
+        return (self._claims[rank] for rank in reversed(self._ranks))

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from novaql.server.auth.roles import Role
 from novaql.server.clock import parse_time
+from novaql.server.crypto.token_secrets import digest_of
 from novaql.server.oncall.ical import Calendar, Shift, escaped, folded
 from novaql.server.oncall.model import Layer, Schedule, Term
 from novaql.server.oncall.rotation import Rotation
@@ -228,3 +229,12 @@ def test_the_time_zone_of_the_feed_is_the_zone(zone: str, hand_off: time) -> Non
 def test_the_time_zone_of_the_feed_is_the_zone_for_all_zones() -> None:
     for zone in ZONES:
         check_zone(zone, at("2026-10-01T00:00"), time(2, 30))
+
+
+def test_the_audit_log_shows_that_the_secret_changed(rota: Rota) -> None:
+    made = rota.schedule(layers=[])
+    url = url_of(rota, made["id"])
+    digest = digest_of(url.partition("secret=")[2])
+    (entry,) = rota.get("/audit?action=schedule.rotate_ical_secret")["data"]
+    assert digest not in str(entry)
+    assert entry["before"]["ical_secret"] != entry["after"]["ical_secret"]

@@ -21,7 +21,7 @@ ZONES = sorted(
     if name not in ("Factory", "localtime", "posixrules")
     and not name.startswith(("posix/", "right/"))
 )
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 EVERY_DAY = frozenset(range(7))
 DAILY = Rotation("daily", time(9))
 
@@ -373,3 +373,15 @@ def test_a_change_leaves_the_past_as_it_was() -> None:
     unlike = Term(place, (before,), until=change), Term(place, (), since=change)
     gap = Schedule(unlike).final(start, start + 4 * DAY)[-1]
     assert (gap.start, gap.gap) == (change, "no_layers")
+
+
+def test_thousands_of_overrides_at_once_are_not_quadratic() -> None:
+    """Each edge of the final schedule looks at a few of them."""
+    start = at("2026-04-01T00:00")
+    some = tuple(
+        Override(f"o{n}", "gone" if n % 2 else "bob", start + n * MINUTE, start + 400 * DAY)
+        for n in range(5000)
+    )
+    spans = schedule("UTC", overrides=some, left={"gone": start}).final(start, start + DAY)
+    assert {span.user_id for span in spans} == {"bob"}
+    assert all(len(span.absent) < 2 for span in spans)
