@@ -22,6 +22,7 @@ from novaql.server.notifications.channels_router import log_router as notificati
 from novaql.server.notifications.channels_router import router as channels
 from novaql.server.notifications.routing_router import router as alert_routing
 from novaql.server.oncall.feed import router as oncall_feed
+from novaql.server.oncall.preview import router as oncall_preview
 from novaql.server.oncall.router import router as oncall
 from novaql.server.prometheus.router import ROUTES as PROMETHEUS
 from novaql.server.query.router import ROUTES as QUERY
@@ -51,7 +52,7 @@ ROUTES: tuple[Row, ...] = (
     *routes_of(webhooks),
     *routes_of(users, invitations),
     *routes_of(tokens),
-    *routes_of(oncall, oncall_feed),
+    *routes_of(oncall, oncall_preview, oncall_feed),
     *SCIM,
     *PROMETHEUS,
     *INGEST,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Query, Response
@@ -21,8 +20,7 @@ from novaql.server.http.dependencies import (
 )
 from novaql.server.http.routing import api_router, audited, cached
 from novaql.server.oncall import service, shifts
-from novaql.server.oncall.model import Span
-from novaql.server.oncall.people import People, people_of
+from novaql.server.oncall.people import people_of
 from novaql.server.oncall.schema import (
     FeedOut,
     MakeOverride,
@@ -36,12 +34,8 @@ from novaql.server.oncall.schema import (
     ScheduleOut,
     ScheduleQuery,
     SchedulesOut,
-    ShiftOut,
-    ShiftsOut,
-    ShiftsQuery,
 )
 from novaql.server.oncall.tables import OncallSchedule
-from novaql.server.oncall.wall_clock import zone_of
 
 router = api_router("/v1/oncall", "oncall")
 UNKNOWN_ID: dict[str, Any] = {"description": "There is no schedule with the `id`"}
@@ -114,33 +108,6 @@ def get_schedule(unit: UnitOfWork, id: ResourceId) -> ScheduleOut:
 def delete_schedule(unit: UnitOfWork, id: ResourceId) -> None:
     """Delete a schedule with its overrides. Its feed stops."""
     service.end(unit, id)
-
-
-@router.get(
-    "/schedules/{id}/shifts",
-    dependencies=[READ_ONLY],
-    responses={422: {"description": "The range has too many shifts"}},
-)
-def list_shifts(
-    unit: UnitOfWork, id: ResourceId, query: Annotated[ShiftsQuery, Query()]
-) -> ShiftsOut:
-    """The final schedule of a range: layers and overrides, resolved into contiguous shifts and
-    gaps. Each gap has its reason."""
-    row = unit.get(OncallSchedule, id, "schedule")
-    start, end = shifts.checked_range(unit, query.from_, query.to)
-    loaded = shifts.load(unit, [row], start, end)
-    spans = shifts.shifts_of(loaded.schedules[row.id], start, end)
-    data = [_shift(span, row, loaded.people) for span in spans]
-    return ShiftsOut.model_validate(
-        {
-            "schedule": row.id,
-            "timezone": row.timezone,
-            "from": start,
-            "to": end,
-            "data": data,
-            "gaps": [one for one in data if one.gap is not None],
-        }
-    )
 
 
 @router.post("/schedules/{id}/ical-secret", dependencies=[OPERATOR])
@@ -216,26 +183,5 @@ def _shown(one: shifts.OnCall) -> OnCallOut:
             "override_id": one.override_id,
             "gap": one.gap,
             "absent": [{"id": key, "name": name} for key, name in one.absent],
-        }
-    )
-
-
-def _shift(span: Span, row: OncallSchedule, people: People) -> ShiftOut:
-    zone = zone_of(row.timezone)
-
-    def local(at: datetime) -> str:
-        return at.astimezone(zone).isoformat(timespec="seconds")
-
-    user = None
-    if span.user_id is not None:
-        user = {"id": span.user_id, "name": people.name(span.user_id)}
-    return ShiftOut.model_validate(
-        {
-            "from": span.start,
-            "until": span.end,
-            "from_local": local(span.start),
-            "until_local": local(span.end),
-            "user": user,
-            **shifts.span_fields(span, people),
         }
     )

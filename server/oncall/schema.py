@@ -79,6 +79,13 @@ class LayerBody(Body):
     )
 
 
+ZoneName = Annotated[
+    str,
+    Field(min_length=1, max_length=64, description="an IANA name", examples=["Europe/Berlin"]),
+]
+Layers = Annotated[list[LayerBody], Field(max_length=20)]
+
+
 class SaveSchedule(Body):
     """A whole schedule. With an `id` it replaces that schedule, from its `version`."""
 
@@ -100,10 +107,21 @@ class SaveSchedule(Body):
     version: int | None = Field(None, ge=1)
     name: Name
     description: str = Field("", max_length=2000)
-    timezone: Annotated[str, Field(min_length=1, max_length=64)] = Field(
-        description="an IANA name", examples=["Europe/Berlin"]
+    timezone: ZoneName
+    layers: Layers
+
+
+class PreviewSchedule(Body):
+    """Layers, and a range."""
+
+    model_config = example({"timezone": "Europe/Berlin", "layers": []})
+
+    timezone: ZoneName
+    layers: Layers
+    from_: Timestamp | None = Field(None, alias="from", description="absent: now")
+    to: Timestamp | None = Field(
+        None, description="at most 400 days after `from`; absent: 30 days after it"
     )
-    layers: Annotated[list[LayerBody], Field(max_length=20)]
 
 
 class ShiftUser(ResponseModel):
@@ -251,15 +269,20 @@ class ShiftOut(SpanOut):
     user: ShiftUser | None
 
 
-class ShiftsOut(ResponseModel):
+class PreviewOut(ResponseModel):
     """The final schedule of a range: contiguous, each instant in one shift or gap."""
 
-    schedule: str = Field(description="id of the schedule")
     timezone: str
     from_: Timestamp = Field(alias="from")
     to: Timestamp
     data: list[ShiftOut]
     gaps: list[ShiftOut] = Field(description="the gaps of `data`")
+
+
+class ShiftsOut(PreviewOut):
+    """The final schedule of a range, of one schedule."""
+
+    schedule: str = Field(description="id of the schedule")
 
 
 class ShiftsQuery(Body):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from novaql.server.http.pagination import Key, Page, Pager, equal_to
 from novaql.server.oncall.people import People, people_of
 from novaql.server.oncall.reading import check_zone, checked_time, layers_of
 from novaql.server.oncall.schema import (
+    LayerBody,
     MakeOverride,
     OverrideOut,
     OverrideQuery,
@@ -82,7 +83,7 @@ def save(unit: Unit, body: SaveSchedule, seen: int | None) -> tuple[OncallSchedu
         row = unit.get(OncallSchedule, body.id, "schedule", lock=True)
         unit.expect(row, body.version if seen is None else seen)
         before = snapshot(row)
-    _check_members(unit, body, set(members_of([row])) if before else set())
+    check_members(unit, body.layers, members_of([row]) if before else ())
     layers = [layer.model_dump(mode="json") for layer in body.layers]
     if before is None:
         row.former = []
@@ -208,11 +209,11 @@ def _with_former(unit: Unit, row: OncallSchedule) -> list[Any]:
     return [*recent, ending][-MOST_FORMER:]
 
 
-def _check_members(unit: Unit, body: SaveSchedule, known: set[str]) -> None:
-    """Members who have left may remain in a schedule, but not join it."""
+def check_members(unit: Unit, layers: Sequence[LayerBody], known: Collection[str] = ()) -> None:
+    """Raise `Impossible` for a member who has left, or never was there. Known members may stay."""
     places = {
         f"/layers/{layer}/members/{place}": key
-        for layer, one in enumerate(body.layers)
+        for layer, one in enumerate(layers)
         for place, key in enumerate(one.members)
         if key not in known
     }

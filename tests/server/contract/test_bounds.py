@@ -52,14 +52,14 @@ BEYOND_A_SCHEMA = (
     ("/v1/dashboards/{id}/.*", "/(start|end|step)", "times in several spellings"),
     ("/v1/silences", "/matchers/0/(op|value)", "one matcher does not match the empty text"),
     ("/v1/silences", "/ends_at", "there is an end or a duration"),
-    ("/v1/oncall/schedules", "/timezone", "names of time zones"),
+    ("/v1/oncall/schedules.*", "/timezone", "names of time zones"),
     (
-        "/v1/oncall/schedules",
+        "/v1/oncall/schedules.*",
         "/layers/0/(end|rotation/.*|restrictions/0/.*)",
         "the day of a hand-off and the length of a turn are those of the type; ends are later",
     ),
     ("/v1/oncall/overrides", "/(start|end)", "the end is after the start"),
-    ("/v1/oncall/schedules/{id}/shifts", "/(from|to)", "`to` is after `from`, not too far"),
+    ("/v1/oncall/schedules/(preview|{id}/shifts)", "/(from|to)", "`to` is later, not too far"),
     ("/v1/alert-rules/test", "/end", "is not before the start, nor too far from it"),
 )
 """Path, pointer, and what decides there beside the schema."""

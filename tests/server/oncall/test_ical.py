@@ -189,7 +189,7 @@ def check_zone(zone: str, start: datetime, hand_off: time) -> None:
     assert isinstance(rules, icalendar.Timezone)
     assert not rules.errors
     own = _observances(rules)
-    events = calendar.walk("VEVENT")
+    events: Any = calendar.walk("VEVENT")
     assert len(events) == len(spans)
     for event, span in zip(events, spans, strict=True):
         wall = event["DTSTART"].dt.replace(tzinfo=None)

@@ -303,3 +303,21 @@ def test_a_change_leaves_the_past_as_it_was(rota: Rota) -> None:
         rota.post("/oncall/schedules", {**body, "version": version, "layers": layers}, 200)
     spans = rota.shifts(made["id"], "2026-04-01T12:00:00Z", "2026-04-01T14:00:00Z")
     assert len(spans) == 21
+
+
+def test_a_schedule_that_is_not_saved(shared: Rota) -> None:
+    ada, _ = _two(shared)
+    made = shared.schedule(ada)
+    span = {"from": "2026-04-02T00:00:00Z", "to": "2026-04-05T00:00:00Z"}
+    body = {"timezone": "Europe/Berlin", "layers": [layer(ada)]}
+    shown = shared.post("/oncall/schedules/preview", {**body, **span}, 200)
+    assert shown["data"] == shared.shifts(made["id"], span["from"], span["to"])
+    usual = shared.post("/oncall/schedules/preview", {**body, "layers": []}, 200)
+    assert [one["gap"] for one in usual["gaps"]] == ["no_layers"]
+    for change, status, pointer in (
+        ({"timezone": "Mars/Base"}, 400, "/timezone"),
+        ({"layers": [layer("usr_none")]}, 422, "/layers/0/members/0"),
+        ({"to": span["from"]}, 400, "/to"),
+    ):
+        refused = shared.refused("POST", "/oncall/schedules/preview", {**body, **span, **change})
+        assert (refused[0], refused[2]) == (status, [pointer])
