@@ -289,7 +289,7 @@ def _resolved(
 
 
 class _Ranked:
-    """Claims at one instant, by rank. Each rank has at most one: a layer's shifts do not overlap."""
+    """Claims at one instant, by rank: a layer has one at most, its shifts do not overlap."""
 
     def __init__(self) -> None:
         self._ranks: list[int] = []

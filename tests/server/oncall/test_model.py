@@ -339,8 +339,15 @@ def test_a_range_is_its_parts(
     for hour in range(0, 240, 7):
         moment = start + hour * HOUR
         (here,) = [span for span in spans if span.start <= moment < span.end]
-        expected = _plainly(final, moment)
-        assert here.user_id == expected
+        assert here.user_id == _plainly(final, moment)
+        whole, begins, ends = final.at(moment)
+        assert begins
+        assert ends
+        if start < here.start and here.end < end:
+            assert whole == here
+        else:
+            assert whole.start <= here.start < here.end <= whole.end
+            assert whole.user_id == here.user_id
 
 
 def _plainly(final: Schedule, moment: datetime) -> str | None:
