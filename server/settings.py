@@ -215,7 +215,9 @@ class Settings:
     oncall_feed_past_days: AtLeastOne = 30
     oncall_feed_days: AtLeastOne = 180
     max_schedules: Annotated[OrUnlimited, PerTenant("on-call schedules")] = 500
-    max_overrides: Annotated[OrUnlimited, PerTenant("overrides that have not ended")] = 5_000
+    max_overrides: Annotated[
+        OrUnlimited, PerTenant("overrides that have not ended, or lay in the past")
+    ] = 5_000
     max_embeds: Annotated[OrUnlimited, PerTenant("embedded panels")] = 2_000
     max_tokens: Annotated[OrUnlimited, PerTenant("tokens")] = 2_000
     max_users: Annotated[OrUnlimited, PerTenant("users")] = 10_000

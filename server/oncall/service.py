@@ -150,7 +150,9 @@ def add_override(unit: Unit, body: MakeOverride, caller: Principal) -> OncallOve
     if schedule is None:
         raise impossible("/schedule_id", f"no schedule {body.schedule_id}", "unknown_schedule")
     _check_users(unit, {"/user_id": body.user_id})
-    check_limit(unit, "max_overrides", OncallOverride, OncallOverride.ends_at > unit.now())
+    recorded = OncallOverride.ends_at <= OncallOverride.created_at
+    counts = recorded | (OncallOverride.ends_at > unit.now())
+    check_limit(unit, "max_overrides", OncallOverride, counts)
     row = unit.new(
         OncallOverride,
         "ovr",

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from novaql.server.clock import from_ms
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Impossible, invalid
 from novaql.server.oncall.model import FAR, MOST_STEPS, NEAR, Override, Schedule, Source, Span
@@ -84,17 +85,16 @@ def load(unit: Unit, rows: Iterable[OncallSchedule], start: datetime, end: datet
         )
         .order_by(OncallOverride.created_at, OncallOverride.id)
     )
-    for row in unit.session.execute(statement).scalars():
-        one = Override(row.id, row.user_id, row.starts_at, row.ends_at)
-        overrides[row.schedule_id].append(one)
+    for found in unit.session.execute(statement).scalars():
+        one = Override(found.id, found.user_id, found.starts_at, found.ends_at)
+        overrides[found.schedule_id].append(one)
     users = {one.user_id for several in overrides.values() for one in several}
     people = people_of(unit, {*members_ever_of(some), *users})
-    schedules = {
-        row.id: Schedule(
-            terms_of(row.layers, row.timezone, row.former), tuple(overrides[row.id]), people.left
-        )
-        for row in some
-    }
+    schedules = {}
+    for row in some:
+        former = [term for term in row.former if from_ms(term["until"]) > start]
+        terms = terms_of(row.layers, row.timezone, former)
+        schedules[row.id] = Schedule(terms, tuple(overrides[row.id]), people.left)
     return Loaded(schedules, people)
 
 

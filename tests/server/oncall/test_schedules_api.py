@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from novaql.server.auth.bootstrap import set_limits
 from novaql.server.clock import rfc3339
 from novaql.server.db.unit import Origin, system_actor
 from novaql.server.oncall.shifts import on_call
@@ -321,3 +322,19 @@ def test_a_schedule_that_is_not_saved(shared: Rota) -> None:
     ):
         refused = shared.refused("POST", "/oncall/schedules/preview", {**body, **span, **change})
         assert (refused[0], refused[2]) == (status, [pointer])
+
+
+def test_overrides_of_the_past_count_as_those_of_the_future_do(rota: Rota) -> None:
+    ada = rota.user("ada")
+    made = rota.schedule(ada)
+    context = rota.server.context
+    tenant = context.access.default_principal.tenant_id
+    set_limits(context.database, tenant, {"max_overrides": 2}, context.settings)
+    rota.override(made["id"], ada, "2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z")
+    rota.override(made["id"], ada, "2026-04-01T00:00:00Z", "2026-04-01T12:30:00Z")
+    body = {"schedule_id": made["id"], "user_id": ada}
+    past = {**body, "start": "2026-03-01T00:00:00Z", "end": "2026-03-02T00:00:00Z"}
+    assert rota.refused("POST", "/oncall/overrides", past)[:2] == (409, "limit_reached")
+    rota.clock.step(timedelta(hours=1))  # one has ended, as most do: it is history
+    rota.post("/oncall/overrides", past)
+    assert rota.refused("POST", "/oncall/overrides", past)[:2] == (409, "limit_reached")
