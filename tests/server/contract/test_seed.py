@@ -78,8 +78,6 @@ DELETE /integrations/{provider}
 LATER = (
     "/incidents/{id}/postmortem",
     "/runbooks",
-    "/oncall",
-    "/agents",
     "/escalation-policies",
     "/synthetics",
     "/integrations",

@@ -17,8 +17,12 @@ import pytest
 from standardwebhooks import Webhook as Reference
 
 from tests.server.contract.test_seed import LATER, PROMISED
-from tests.server.process import test_seed_agents, test_seed_endpoints, test_seed_incidents
-from tests.server.process import test_seed_endpoints, test_seed_incidents, test_seed_oncall
+from tests.server.process import (
+    test_seed_agents,
+    test_seed_endpoints,
+    test_seed_incidents,
+    test_seed_oncall,
+)
 from tests.support.messages.remote_write_messages import message_of, packed
 from tests.support.peers.receiver import Receiver, receiving
 from tests.support.servers.http_server import WRITE_HEADERS
@@ -202,8 +206,8 @@ def test_every_promised_endpoint_was_used(acme: TenantClient) -> None:
 
 
 def test_these_files_together_leave_nothing_out() -> None:
-    others = (*test_seed_endpoints.OURS, *test_seed_incidents.OURS, *test_seed_agents.OURS)
-    others = (*test_seed_endpoints.OURS, *test_seed_incidents.OURS, *test_seed_oncall.OURS)
+    others = (*test_seed_endpoints.OURS, *test_seed_incidents.OURS)
+    others += (*test_seed_agents.OURS, *test_seed_oncall.OURS)
     served = (*OURS, *others, *LATER)
     promised = {row.split()[1] for row in PROMISED.split("\n") if row}
 
