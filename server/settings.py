@@ -138,6 +138,12 @@ class Settings:
     ledger_checkpoint_dir   folder of the last checkpoint of each ledger, best on another disk;
                         None: `server/ledger` in the data directory
     ledger_checkpoint_interval_s   a ledger that has grown gets a checkpoint after so long
+    max_streams         streams of events (timelines) that a tenant has open in each process; the
+                        server rejects more with 429; 0: no limit
+    stream_heartbeat_s  a stream sends an empty comment after so long without an event, and checks
+                        whether its token has expired
+    stream_look_s       a stream looks for new events so often
+    stream_stall_s      a stream ends if its client does not read an event for so long
     max_idempotency_keys   keys of a tenant in 24 hours
     max_scrape_targets  targets of a tenant; the server lists those beyond it as dropped
     max_history         ended rows of a tenant in each table; the server deletes the oldest
@@ -248,6 +254,10 @@ class Settings:
     ledger_key_file: Path | None = None
     ledger_checkpoint_dir: Path | None = None
     ledger_checkpoint_interval_s: Seconds = 300.0
+    max_streams: Annotated[OrUnlimited, PerTenant()] = 50
+    stream_heartbeat_s: Seconds = 15.0
+    stream_look_s: Seconds = 0.5
+    stream_stall_s: Seconds = 30.0
     max_idempotency_keys: Annotated[
         OrUnlimited, PerTenant("Idempotency-Keys in 24 hours", requested=False)
     ] = 20_000

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeVar
+
+Form = TypeVar("Form", bound=str)
+
 
 def weights_in(header: str) -> dict[str, float]:
     """Return the weight of each name in the header, in lower case. A malformed weight is 0."""
@@ -14,3 +19,21 @@ def weights_in(header: str) -> dict[str, float]:
         except ValueError:
             weights[name] = 0.0
     return weights
+
+
+def best_of(accept: str, forms: Mapping[Form, str]) -> Form | None:
+    """Return the form of an answer that an Accept header prefers; the first of equal ones. None if
+    it accepts none.
+
+    forms  names → media types
+    """
+    weights = weights_in(accept or "*/*")
+    best = max(forms, key=lambda name: _weight(forms[name], weights))
+    return best if _weight(forms[best], weights) > 0 else None
+
+
+def _weight(media: str, weights: Mapping[str, float]) -> float:
+    """Return the weight of a type: that of the most specific range that matches it."""
+    name = media.partition(";")[0]
+    ranges = (name, f"{name.partition('/')[0]}/*", "*/*")
+    return next((weights[one] for one in ranges if one in weights), 0.0)

@@ -8,10 +8,14 @@ from novaql.server.auth.credentials import authorize, secret_of, unauthenticated
 from novaql.server.auth.rate_limits import Quota, rate_headers
 from novaql.server.auth.roles import Principal, Role
 from novaql.server.bases import is_prometheus
+from novaql.server.db.tables import Token, User
 from novaql.server.errors import Forbidden, RateLimited
 from novaql.server.http.request import unit_for
 from novaql.server.tenants.context import ServerContext
 from novaql.server.versions import chosen_version
+
+PRINCIPAL_TABLES = (Token.__tablename__, User.__tablename__)
+"""The tables that decide whether a token is valid."""
 
 
 async def admit(
@@ -54,6 +58,20 @@ async def admit(
     if samples and not context.stores.is_open(principal.tenant_id):
         tenant = principal.tenant_id
         await context.pools.state.run(lambda: context.stores.of(tenant), tenant=tenant)
+
+
+async def still_admitted(request: Request) -> bool:
+    """Return whether the token of an admitted request is still valid, for an answer that takes
+    long. It spends no quota."""
+    context = context_of(request)
+    accounts = context.access.accounts
+    if accounts is None:
+        return True
+    secret = secret_of(request)
+    found = accounts.remembered(secret) or await context.pools.state.run(
+        lambda: accounts.find(secret)
+    )
+    return found is not None
 
 
 async def _principal(request: Request, context: ServerContext) -> Principal:

@@ -72,7 +72,7 @@ async def read_rows(request: Request, key: str, work: Callable[[Unit], Value]) -
 
 async def _version(context: ServerContext, cached_by: Cached | None) -> Version | None:
     """Return the version of all that an answer depends on besides the request; None: unknown."""
-    rows = await _rows(context)
+    rows = await row_versions(context)
     if rows is None:
         return None
     if cached_by == "rows":
@@ -84,7 +84,8 @@ async def _version(context: ServerContext, cached_by: Cached | None) -> Version 
     return None if samples is None else Version(rows, samples)
 
 
-async def _rows(context: ServerContext) -> RowVersions | None:
+async def row_versions(context: ServerContext) -> RowVersions | None:
+    """Return the versions of the tenant's rows; None: they cannot be read now."""
     database, tenant = context.database, context.tenant_id
     if database.is_sqlite:
         return database.versions_of(tenant)

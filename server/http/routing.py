@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import nullcontext
 from functools import wraps
 from typing import Any, TypeVar, cast
@@ -19,6 +19,7 @@ from novaql.server.http.bodies import read_model
 from novaql.server.http.body_reader import has_body
 from novaql.server.http.cache import Cached, cached_response
 from novaql.server.http.dependencies import Requires, samples, version_of
+from novaql.server.http.event_stream import prefers_stream
 from novaql.server.http.idempotency import read_key
 from novaql.server.http.query import check_query
 from novaql.server.http.request import context_of, principal_of
@@ -37,6 +38,12 @@ def cached(by: Cached) -> Callable[[Endpoint], Endpoint]:
     """Declare that the answer of a GET depends only on the request and the tenant's `rows`, or also
     on measurements of its `samples`."""
     return _noting("cached_by", by)
+
+
+def streamed(stream: Callable[[Request], Awaitable[Response]]) -> Callable[[Endpoint], Endpoint]:
+    """Declare that a GET answers with `stream`, a coroutine, if the client prefers a stream of
+    events (`event_stream.py`)."""
+    return _noting("stream", stream)
 
 
 def _noting(name: str, value: object) -> Callable[[Endpoint], Endpoint]:
@@ -67,6 +74,7 @@ class NovaRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         self.action: str | None = getattr(endpoint, "audit_action", None)
         self.cached_by: Cached | None = getattr(endpoint, "cached_by", None)
+        self.stream = getattr(endpoint, "stream", None)
         self.transactional = not inspect.iscoroutinefunction(endpoint)
         run = endpoint
         if self.transactional:
@@ -141,12 +149,15 @@ class NovaRoute(APIRoute):
         async def handle(request: Request) -> Response:
             if self.admission is not None:
                 await self.admission(request)
+            if self.stream is not None and prefers_stream(request):
+                check_query(request, None)
+                found: Response = await self.stream(request)
+                return found
             if self.method != "GET" or not self.transactional:
                 return await respond(request)
             if not self.cacheable or has_body(request):
                 return or_unchanged(request, await respond(request))
-            found = await cached_response(request, self.cached_by, respond)
-            return or_unchanged(request, found)
+            return or_unchanged(request, await cached_response(request, self.cached_by, respond))
 
         return handle
 

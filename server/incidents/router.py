@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import Query, Response
 
 from novaql.server.http.dependencies import OPERATOR, READ_ONLY, Pages, ResourceId, UnitOfWork
-from novaql.server.http.routing import api_router, audited, cached
+from novaql.server.http.event_stream import MEDIA as EVENT_STREAM
+from novaql.server.http.routing import api_router, audited, cached, streamed
 from novaql.server.incidents import service as incidents
 from novaql.server.incidents.schema import (
     AddComment,
@@ -21,6 +22,7 @@ from novaql.server.incidents.schema import (
     TimelineOut,
     TimelineQuery,
 )
+from novaql.server.incidents.stream import stream_timeline
 from novaql.server.incidents.tables import Incident
 
 router = api_router("/v1/incidents", "incidents")
@@ -85,8 +87,13 @@ def comment_on_incident(unit: UnitOfWork, id: ResourceId, body: AddComment) -> C
     return CommentOut.model_validate(incidents.comment(unit, id, body.body))
 
 
-@router.get("/{id}/timeline", dependencies=[READ_ONLY])
+@router.get(
+    "/{id}/timeline",
+    dependencies=[READ_ONLY],
+    responses={200: {"content": {EVENT_STREAM: {}}}},
+)
 @cached(by="rows")
+@streamed(stream_timeline)
 def get_incident_timeline(
     unit: UnitOfWork, pages: Pages, id: ResourceId, query: Annotated[TimelineQuery, Query()]
 ) -> TimelineOut:
@@ -94,6 +101,11 @@ def get_incident_timeline(
 
     `data` depends on the type: `triggered` has the content of the trigger, `resolved` the `note`,
     `comment` its `id` and `body`, `alerts_ended` the `alerts` that ended.
+
+    With `Accept: text/event-stream`, the answer is a stream of server-sent events, which goes on:
+    each entry is an event with its `seq` as `id`. `Last-Event-ID` resumes after an entry. The
+    stream ends when its token is no longer valid, when the server stops, and when its client does
+    not read. More streams of a tenant than `max_streams` are a 429.
     """
     page = incidents.timeline(unit, pages, id, query)
     return TimelineOut.of(page, TimelineEntryOut.model_validate)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from novaql.server.pools.query_memory import QueryMemory
 from novaql.server.pools.query_workers import QueryWorkers
+from novaql.server.pools.streams import Streams
 from novaql.server.pools.threads import StateThreads
 from novaql.server.pools.writers import Writers
 
@@ -21,6 +22,7 @@ class Pools:
     queries       queries
     query_memory  memory for queries, shared by tenants
     ingest        decoding and storing of samples that clients send
+    streams       counts open streams of events, which hold no thread
     """
 
     state: StateThreads
@@ -30,6 +32,7 @@ class Pools:
     queries: QueryWorkers
     query_memory: QueryMemory
     ingest: Writers
+    streams: Streams = field(default_factory=Streams)
 
     def close(self) -> None:
         """Wait for running work; reject waiting work."""
