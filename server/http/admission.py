@@ -63,7 +63,7 @@ async def admit(
 async def still_admitted(request: Request) -> bool:
     """Return whether the token of an admitted request is still valid, for an answer that takes
     long. It spends no quota."""
-    context = context_of(request)
+    context: ServerContext = request.app.state.context
     accounts = context.access.accounts
     if accounts is None:
         return True
