@@ -24,6 +24,7 @@ from novaql.server.notifications.routing_router import router as alert_routing
 from novaql.server.oncall.feed import router as oncall_feed
 from novaql.server.oncall.preview import router as oncall_preview
 from novaql.server.oncall.router import router as oncall
+from novaql.server.postmortems.router import router as postmortems
 from novaql.server.prometheus.router import ROUTES as PROMETHEUS
 from novaql.server.query.router import ROUTES as QUERY
 from novaql.server.scim.router import ROUTES as SCIM
@@ -43,6 +44,7 @@ ROUTES: tuple[Row, ...] = (
     *routes_of(services),
     *routes_of(slo),
     *routes_of(incidents),
+    *routes_of(postmortems),
     *routes_of(alert_rules, rule_tests),
     *routes_of(alerts),
     *routes_of(silences),

@@ -144,6 +144,10 @@ class Settings:
                         whether its token has expired
     stream_look_s       a stream looks for new events so often
     stream_stall_s      a stream ends if its client does not read an event for so long
+    postmortem_before_s, postmortem_after_s   a postmortem shows samples from so long before the
+                        start of an incident, until so long after it, or until it was resolved
+    postmortem_slow_ack_s   an incident that nobody acknowledged for longer leads to an action item
+    postmortem_query_s  timeout of one query of a postmortem
     max_idempotency_keys   keys of a tenant in 24 hours
     max_scrape_targets  targets of a tenant; the server lists those beyond it as dropped
     max_history         ended rows of a tenant in each table; the server deletes the oldest
@@ -258,6 +262,10 @@ class Settings:
     stream_heartbeat_s: Seconds = 15.0
     stream_look_s: Seconds = 0.5
     stream_stall_s: Seconds = 30.0
+    postmortem_before_s: Seconds = 1800.0
+    postmortem_after_s: Seconds = 1800.0
+    postmortem_slow_ack_s: Seconds = 900.0
+    postmortem_query_s: Seconds = 10.0
     max_idempotency_keys: Annotated[
         OrUnlimited, PerTenant("Idempotency-Keys in 24 hours", requested=False)
     ] = 20_000

@@ -123,7 +123,10 @@ class NovaRoute(APIRoute):
 
     @property
     def has_etag(self) -> bool:
-        """Whether its answer is one resource with a version, which becomes its entity tag."""
+        """Whether its answer has an entity tag: it is one resource with a version, or the endpoint
+        declares a 304."""
+        if 304 in self.responses:
+            return True
         fields = getattr(self.answer, "model_fields", {})
         return "version" in fields and fields["version"].annotation is int
 

@@ -1,0 +1,239 @@
+"""Reads the rows that are evidence of an incident."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from novaql.server.alert_model.tables import Alert, AlertChange, AlertRule
+from novaql.server.catalog.tables import Service
+from novaql.server.clock import to_ms
+from novaql.server.db.unit import Unit
+from novaql.server.incidents.model import MOST_ALERTS
+from novaql.server.incidents.tables import Entry, Incident, IncidentAlert
+from novaql.server.postmortems.evidence import (
+    AlertFact,
+    EntryFact,
+    IncidentFact,
+    PlannedQuery,
+    RelatedFact,
+    ServiceFact,
+    Window,
+)
+from novaql.server.postmortems.sources import SOURCES, Scope
+from novaql.server.services.signals import configured
+
+MOST_ENTRIES = 500
+"""The most entries of a timeline in a draft: the first and the last ones."""
+MOST_QUERIES = 40
+MOST_RULES = 10
+_EARLIER = timedelta(hours=1)
+"""The longest time between the start of an alert and its incident."""
+_MOST_CHANGES = 10_000
+_STEP_MS = 60_000
+_MOST_STEPS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class _Episode:
+    """When the condition of an alert became true, and when it fired, with its value then."""
+
+    began_at: datetime
+    fired_at: datetime
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """All evidence but the results of the queries, which are still to run."""
+
+    incident: IncidentFact
+    entries: Sequence[EntryFact]
+    alerts: Sequence[AlertFact]
+    services: Sequence[ServiceFact]
+    related: Sequence[RelatedFact]
+    window: Window
+    planned: Sequence[PlannedQuery]
+    missing: Sequence[str]
+
+
+def load(unit: Unit, incident_id: str) -> Loaded:
+    """Load the evidence of an incident. Raises the 404."""
+    incident = unit.get(Incident, incident_id, "incident")
+    missing: list[str] = []
+    entries = _entries(unit, incident, missing)
+    alerts = _alerts(unit, incident, missing)
+    names = [row.service for row in incident.services]
+    statement = select(Service).where(Service.name.in_(names)).order_by(Service.name)
+    services = unit.session.execute(statement).scalars().all()
+    started_at = min([incident.created_at, *(alert.began_at for alert in alerts)])
+    targets = {service.id: service.name for service in services}
+    targets |= {alert.rule_id: alert.name for alert in alerts}
+    managed = (alert.managed.partition("slo:")[2] for alert in alerts)
+    targets |= {slo_id: slo_id for slo_id in managed if slo_id}
+    scope = Scope(names, targets, started_at, incident.resolved_at)
+    related = [fact for source in SOURCES for fact in source(unit, scope)]
+    shown = [
+        ServiceFact(
+            service.name,
+            service.owner,
+            service.tier,
+            service.runbooks,
+            {
+                name: signal.expression_for(service.name)
+                for name, signal in configured(service.signals).items()
+            },
+        )
+        for service in services
+    ]
+    return Loaded(
+        _fact_of(incident, names, started_at),
+        entries,
+        alerts,
+        shown,
+        sorted(related, key=lambda fact: (fact.at, fact.id)),
+        _window(unit, started_at, incident.resolved_at or entries[-1].at),
+        _planned(alerts, shown, missing),
+        missing,
+    )
+
+
+def _fact_of(incident: Incident, services: Sequence[str], started_at: datetime) -> IncidentFact:
+    return IncidentFact(
+        incident.id,
+        incident.title,
+        incident.severity,
+        incident.status,
+        services,
+        incident.related_to,
+        incident.entries,
+        incident.alert_count,
+        incident.created_at,
+        started_at,
+        incident.acknowledged_at,
+        incident.resolved_at,
+    )
+
+
+def _entries(unit: Unit, incident: Incident, missing: list[str]) -> list[EntryFact]:
+    half = MOST_ENTRIES // 2
+    statement = (
+        select(Entry)
+        .where(Entry.incident_id == incident.id)
+        .where((Entry.seq <= half) | (Entry.seq > incident.entries - half))
+        .order_by(Entry.seq)
+    )
+    if incident.entries > MOST_ENTRIES:
+        missing.append(
+            f"Entries {half + 1} to {incident.entries - half} of the timeline are not in the draft."
+        )
+    found = unit.session.execute(statement).scalars()
+    return [EntryFact(row.seq, row.at, row.type, row.actor, row.data) for row in found]
+
+
+def _alerts(unit: Unit, incident: Incident, missing: list[str]) -> list[AlertFact]:
+    """The alerts of an incident, with the times and values of the episode that was part of it."""
+    links = list(incident.first_alerts) if incident.alert_count else []
+    if incident.alert_count > MOST_ALERTS:
+        missing.append(f"{incident.alert_count - MOST_ALERTS} further alerts are not in the draft.")
+    ids = [link.alert_id for link in links]
+    alerts = {
+        row.id: row
+        for row in unit.session.execute(select(Alert).where(Alert.id.in_(ids))).scalars()
+    }
+    rule_ids = {alert.rule_id for alert in alerts.values()}
+    found = unit.session.execute(select(AlertRule).where(AlertRule.id.in_(rule_ids))).scalars()
+    rules = {rule.id: rule for rule in found}
+    episodes = _episodes(unit, incident, ids)
+    facts = []
+    for link in links:
+        alert, episode = alerts.get(link.alert_id), episodes.get(link.alert_id)
+        if alert is not None and episode is not None:
+            facts.append(_alert_fact(link, alert, episode, rules.get(alert.rule_id)))
+    if len(facts) < len(links):
+        gone = len(links) - len(facts)
+        missing.append(f"The history of {gone} alerts has been deleted after its retention.")
+    return facts
+
+
+def _alert_fact(
+    link: IncidentAlert, alert: Alert, episode: _Episode, rule: AlertRule | None
+) -> AlertFact:
+    return AlertFact(
+        alert.id,
+        alert.rule_id,
+        alert.name,
+        alert.service,
+        alert.labels,
+        alert.annotations,
+        episode.value,
+        episode.began_at,
+        episode.fired_at,
+        link.over_at,
+        None if rule is None else rule.expr,
+        "" if rule is None else rule.managed,
+    )
+
+
+def _episodes(unit: Unit, incident: Incident, alert_ids: Sequence[str]) -> dict[str, _Episode]:
+    """The first episode of each alert in an incident. The row of the alert may be of a later one,
+    which belongs to another incident."""
+    statement = (
+        select(AlertChange)
+        .where(
+            AlertChange.alert_id.in_(alert_ids),
+            AlertChange.type.in_(("pending", "firing")),
+            AlertChange.at >= incident.created_at - _EARLIER,
+            AlertChange.at <= (incident.resolved_at or unit.now()),
+        )
+        .order_by(AlertChange.at, AlertChange.id)
+        .limit(_MOST_CHANGES)
+    )
+    pending: dict[str, datetime] = {}
+    found: dict[str, _Episode] = {}
+    for change in unit.session.execute(statement).scalars():
+        if change.type == "pending":
+            pending[change.alert_id] = change.at
+        elif change.alert_id not in found:
+            began_at = pending.get(change.alert_id, change.at)
+            found[change.alert_id] = _Episode(began_at, change.at, change.value)
+    return found
+
+
+def _window(unit: Unit, started_at: datetime, last_at: datetime) -> Window:
+    """The times of the queries: until the last event at most, so that new samples alone do not
+    change a draft."""
+    settings, opened = unit.settings, to_ms(started_at)
+    before, after = (
+        round(seconds * 1000)
+        for seconds in (settings.postmortem_before_s, settings.postmortem_after_s)
+    )
+    step = _STEP_MS * max(1, (before + after) // (_STEP_MS * _MOST_STEPS))
+    start = opened - before // step * step  # a step is at the start of the incident
+    return Window(start, opened, max(opened, min(opened + after, to_ms(last_at))), step)
+
+
+def _planned(
+    alerts: Sequence[AlertFact], services: Sequence[ServiceFact], missing: list[str]
+) -> list[PlannedQuery]:
+    """The expressions of the rules, then the signals of the services."""
+    rules = {alert.rule_id: alert for alert in reversed(alerts) if alert.expr is not None}
+    wanted = [
+        (f"Expression of alert {alert.name}", alert.expr or "", alert.id)
+        for _, alert in sorted(rules.items())[:MOST_RULES]
+    ]
+    wanted += [
+        (f"{signal.capitalize()} of {service.name}", expr, service.id)
+        for service in services
+        for signal, expr in service.signals.items()
+    ]
+    left_out = max(0, len(wanted) - MOST_QUERIES) + max(0, len(rules) - MOST_RULES)
+    if left_out > 0:
+        missing.append(f"{left_out} queries of rules and signals did not run: they are too many.")
+    return [
+        PlannedQuery(number, subject, expr, cites)
+        for number, (subject, expr, cites) in enumerate(wanted[:MOST_QUERIES], 1)
+    ]

@@ -1,0 +1,86 @@
+"""/v1/incidents/{id}/postmortem."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from novaql.server.errors import NotAcceptable
+from novaql.server.http.accept import best_of
+from novaql.server.http.answers import encoded, or_unchanged
+from novaql.server.http.dependencies import (
+    READ_ONLY,
+    SAMPLES,
+    ApiVersion,
+    ResourceId,
+    Server,
+)
+from novaql.server.http.routing import api_router
+from novaql.server.http.unit_of_work import in_unit
+from novaql.server.postmortems.draft import draft
+from novaql.server.postmortems.evidence import Evidence
+from novaql.server.postmortems.load import load
+from novaql.server.postmortems.measuring import measured
+from novaql.server.postmortems.schema import PostmortemOut
+from novaql.server.postmortems.shown import as_markdown, as_model
+
+MARKDOWN = "text/markdown"
+_FORMS = {"json": "application/json", "markdown": MARKDOWN}
+router = api_router("/v1/incidents", "incidents")
+
+
+@router.get(
+    "/{id}/postmortem",
+    response_model=PostmortemOut,
+    dependencies=[READ_ONLY, SAMPLES],
+    responses={
+        200: {"content": {MARKDOWN: {}}},
+        304: {"description": "The client has this draft"},
+        406: {"description": "Only JSON and Markdown can be written"},
+    },
+)
+async def get_incident_postmortem(
+    request: Request, id: ResourceId, version: ApiVersion, server: Server
+) -> Response:
+    """The draft of a postmortem, written from evidence, as JSON or with `Accept: text/markdown`.
+
+    The evidence is the timeline, the alerts, the samples of the affected services around the start,
+    and changes of their configuration before it. Each statement names its evidence, and each query
+    is in the answer. `root_cause` is null unless a comment or the resolution states one as
+    `root cause: …`. `draft_incomplete` means that some data is missing: `missing` says which. The
+    same evidence gives the same draft and the same entity tag.
+    """
+    accept = request.headers.get("accept", "")
+    form = best_of(accept, _FORMS)
+    if form is None:
+        raise NotAcceptable(f"none of {accept!r} can be written; there is JSON and {MARKDOWN}")
+    settings = server.settings
+    loaded = await in_unit(request, partial(load, incident_id=id))
+    queries = [
+        await measured(request, planned, loaded.window, settings.postmortem_query_s)
+        for planned in loaded.planned
+    ]
+    evidence = Evidence(
+        loaded.incident,
+        loaded.entries,
+        loaded.alerts,
+        loaded.services,
+        loaded.related,
+        queries,
+        loaded.window,
+        loaded.missing,
+    )
+    found = draft(evidence, timedelta(seconds=settings.postmortem_slow_ack_s))
+    headers = {"Vary": "Accept", "Cache-Control": "private, no-cache"}
+    if form == "markdown":
+        body = as_markdown(evidence, found).encode()
+        headers["Content-Type"] = f"{MARKDOWN}; charset=utf-8"
+    else:
+        recorded = encoded(as_model(evidence, found), 200, headers, version, request.url.path)
+        body, headers = recorded.body, dict(recorded.headers)
+    headers["ETag"] = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
+    return or_unchanged(request, Response(body, headers=headers))

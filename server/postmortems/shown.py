@@ -1,0 +1,142 @@
+"""A postmortem as an answer: JSON, or Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
+from novaql.server.clock import rfc3339
+from novaql.server.postmortems.draft import Draft, text_of
+from novaql.server.postmortems.evidence import EntryFact, Evidence, QueryFact, Window
+from novaql.server.postmortems.schema import (
+    CitedAlertOut,
+    CitedEntryOut,
+    CitedQueryOut,
+    CitedServiceOut,
+    ImpactOut,
+    MovedSeriesOut,
+    PostmortemOut,
+    RelatedOut,
+    RootCauseOut,
+    StatementOut,
+)
+
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
+
+
+def as_model(evidence: Evidence, draft: Draft) -> PostmortemOut:
+    """Return the draft with all facts that it may cite."""
+    incident = evidence.incident
+    ended, cause = incident.resolved_at, draft.root_cause
+    return PostmortemOut(
+        incident_id=incident.id,
+        title=incident.title,
+        incident_status=incident.status,  # type: ignore[arg-type]  # one of the table's
+        status="draft_incomplete" if draft.missing else "draft",
+        missing=list(draft.missing),
+        summary=draft.summary.text,
+        impact=ImpactOut(
+            text=draft.impact.text,
+            evidence=list(draft.impact.evidence),
+            severity=incident.severity,  # type: ignore[arg-type]  # likewise
+            services=list(incident.services),
+            alert_count=incident.alert_count,
+            started_at=incident.started_at,
+            resolved_at=ended,
+            duration_s=None if ended is None else (ended - incident.started_at).total_seconds(),
+        ),
+        root_cause=None
+        if cause is None
+        else RootCauseOut(text=cause.text, evidence=list(cause.evidence), confidence="stated"),
+        confidence="none" if cause is None else "stated",
+        contributing_factors=list(map(StatementOut.model_validate, draft.contributing_factors)),
+        action_items=list(map(StatementOut.model_validate, draft.action_items)),
+        timeline=[_entry(entry) for entry in evidence.entries],
+        alerts=list(map(CitedAlertOut.model_validate, evidence.alerts)),
+        services=list(map(CitedServiceOut.model_validate, evidence.services)),
+        related=list(map(RelatedOut.model_validate, evidence.related)),
+        queries=[_query(query, evidence.window) for query in evidence.queries],
+    )
+
+
+def _entry(entry: EntryFact) -> CitedEntryOut:
+    return CitedEntryOut.model_validate({"id": entry.id, **asdict(entry)})
+
+
+def _query(query: QueryFact, window: Window) -> CitedQueryOut:
+    return CitedQueryOut(
+        id=query.id,
+        subject=query.planned.subject,
+        query=query.planned.expr,
+        start=window.start_ms / 1000,
+        end=window.end_ms / 1000,
+        step=window.step_ms / 1000,
+        series=list(map(MovedSeriesOut.model_validate, query.series)),
+        series_count=query.series_count,
+        problem=query.problem,
+    )
+
+
+def as_markdown(evidence: Evidence, draft: Draft) -> str:
+    """Return the draft as Markdown. Texts of users and labels are escaped: they are no markup."""
+    return "\n".join(_lines(evidence, draft)) + "\n"
+
+
+def _lines(evidence: Evidence, draft: Draft) -> Iterator[str]:
+    incident, cause = evidence.incident, draft.root_cause
+    yield f"# Postmortem: {_plain(incident.title)}"
+    yield ""
+    yield f"Incident {_plain(incident.id)}. Status: {'incomplete draft' if draft.missing else 'draft'}."
+    if draft.missing:
+        yield from _section("Missing", [f"- {_plain(text)}" for text in draft.missing])
+    yield from _section("Summary", [_plain(draft.summary.text)])
+    yield from _section("Impact", [_cited(draft.impact.text, draft.impact.evidence)])
+    unknown = "Not known: no comment and no resolution states one."
+    stated = unknown if cause is None else _cited(f"Stated: {cause.text}", cause.evidence)
+    yield from _section("Root cause", [stated])
+    factors = [f"- {_cited(one.text, one.evidence)}" for one in draft.contributing_factors]
+    yield from _section("Contributing factors", factors or ["None was found."])
+    items = [f"- [ ] {_cited(one.text, one.evidence)}" for one in draft.action_items]
+    yield from _section("Action items", items or ["None follows from the facts."])
+    entries = [
+        f"- `{entry.id}` {rfc3339(entry.at)} {_plain(text_of(entry))}" for entry in evidence.entries
+    ]
+    yield from _section("Timeline", entries)
+    alerts = [
+        f"- `{alert.id}` {rfc3339(alert.fired_at)} {_plain(alert.name)}, "
+        f"value {_plain(alert.value)}"
+        for alert in evidence.alerts
+    ]
+    yield from _section("Alerts", alerts)
+    related = [f"- `{one.id}` {rfc3339(one.at)} {_plain(one.text)}" for one in evidence.related]
+    yield from _section("Related", related)
+    window = evidence.window
+    times = f"{window.start_ms / 1000:.0f} to {window.end_ms / 1000:.0f}, step {window.step_ms // 1000}"
+    queries = [
+        f"- `{query.id}` {_plain(query.planned.subject)} ({times} s): "
+        f"{_code(query.planned.expr)}"
+        for query in evidence.queries
+    ]
+    yield from _section("Queries", queries)
+
+
+def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield from ("", f"## {title}", "", *lines)
+
+
+def _cited(text: str, evidence: Sequence[str]) -> str:
+    return f"{_plain(text)} ({', '.join(f'`{one}`' for one in evidence)})"
+
+
+def _plain(text: str) -> str:
+    """Return a text as one line without markup."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def _code(text: str) -> str:
+    """Return an expression as code, in one line, with a fence longer than any of its own."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence} {' '.join(text.split())} {fence}" if longest else f"`{' '.join(text.split())}`"

@@ -1,0 +1,71 @@
+"""What happened around the start of an incident, besides its timeline and its alerts.
+
+A source is a function that reads rows of one domain. A domain with such rows (deployments, runs of
+runbooks) has its function here, and its facts are cited like the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from novaql.server.db.tables import AuditEntry
+from novaql.server.db.unit import Unit
+from novaql.server.postmortems.evidence import RelatedFact
+
+BEFORE = timedelta(hours=1)
+"""How long before the start changes are looked for."""
+MOST = 50
+"""The most facts of one source; the latest before the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a source reads facts about: affected services, rules and objectives, and times.
+
+    targets  ids of the services, rules and objectives → their names
+    """
+
+    services: Sequence[str]
+    targets: dict[str, str]
+    started_at: datetime
+    resolved_at: datetime | None
+
+
+Source = Callable[[Unit, Scope], Sequence[RelatedFact]]
+
+
+def configuration_changes(unit: Unit, scope: Scope) -> Sequence[RelatedFact]:
+    """Changes of the services, rules and objectives in the hour before the start, from the audit
+    log."""
+    if not scope.targets:
+        return ()
+    statement = (
+        select(AuditEntry)
+        .where(
+            AuditEntry.target_id.in_(scope.targets),
+            AuditEntry.target_type.in_(("service", "alert_rule", "slo")),
+            AuditEntry.action != "service.create",  # describes a service, and changes nothing
+            AuditEntry.outcome == "success",
+            AuditEntry.at >= scope.started_at - BEFORE,
+            AuditEntry.at < scope.started_at,
+        )
+        .order_by(AuditEntry.at.desc(), AuditEntry.id.desc())
+        .limit(MOST)
+    )
+    found = unit.session.execute(statement).scalars().all()
+    return [
+        RelatedFact(
+            "change",
+            entry.id,
+            entry.at,
+            f"{entry.action} of {scope.targets[entry.target_id]} by {entry.actor_name}",
+        )
+        for entry in reversed(found)
+    ]
+
+
+SOURCES: tuple[Source, ...] = (configuration_changes,)

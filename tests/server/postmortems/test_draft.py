@@ -1,0 +1,204 @@
+"""What a draft says follows from facts, and names them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from novaql.server.postmortems.draft import Draft, Statement, draft
+from novaql.server.postmortems.evidence import (
+    AlertFact,
+    EntryFact,
+    Evidence,
+    IncidentFact,
+    PlannedQuery,
+    QueryFact,
+    RelatedFact,
+    SeriesFact,
+    ServiceFact,
+    Window,
+)
+from novaql.server.postmortems.shown import as_markdown, as_model
+
+START = datetime(2026, 4, 1, 12, tzinfo=UTC)
+SLOW = timedelta(minutes=15)
+PERSON = {"type": "user", "id": "usr_1", "name": "ada"}
+times = st.integers(0, 7200).map(lambda seconds: START + timedelta(seconds=seconds))
+words = st.text(max_size=30)
+names = st.sampled_from(["api", "db", "web"])
+floats = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+
+
+@st.composite
+def entries(draw: st.DrawFn) -> list[EntryFact]:
+    found = [EntryFact(1, START, "triggered", PERSON, {})]
+    for seq in range(2, draw(st.integers(2, 6))):
+        kind = draw(st.sampled_from(["comment", "acknowledged", "alerts_ended", "triggered"]))
+        data = {"comment": {"body": draw(words)}, "alerts_ended": {"alerts": [], "count": 1}}
+        found.append(EntryFact(seq, draw(times), kind, PERSON, data.get(kind, {})))
+    return found
+
+
+@st.composite
+def alerts(draw: st.DrawFn) -> list[AlertFact]:
+    return [
+        AlertFact(
+            *(f"alrt_{n}", draw(st.sampled_from(["r1", "r2"])), "Down", draw(st.none() | names)),
+            {"instance": str(n)},
+            draw(st.dictionaries(st.sampled_from(["runbook_url", "summary"]), words)),
+            *("0", START, START, None, "up == 0", draw(st.sampled_from(["", "slo:slo_1"]))),
+        )
+        for n in range(draw(st.integers(0, 3)))
+    ]
+
+
+@st.composite
+def evidences(draw: st.DrawFn) -> Evidence:
+    services = draw(st.lists(names, unique=True))
+    known = [
+        ServiceFact(n, "ada", "1", draw(st.lists(words, max_size=1)), {})
+        for n in services
+        if draw(st.booleans())
+    ]
+    found, listed = draw(alerts()), draw(entries())
+    cited = [fact.id for fact in (*found, *known)]
+    queries = [
+        QueryFact(
+            PlannedQuery(n, "Errors", "errors", draw(st.sampled_from(cited))),
+            [SeriesFact({}, draw(floats), draw(floats), draw(floats), direction)],
+            1,
+            draw(st.none() | words),
+        )
+        for n, direction in enumerate(
+            draw(st.lists(st.sampled_from(["rose", "fell", "appeared", "unchanged"]), max_size=3))
+            if cited
+            else [],
+            1,
+        )
+    ]
+    resolved = draw(st.none() | times)
+    incident = IncidentFact(
+        *("inc_1", draw(words), "sev2", "triggered" if resolved is None else "resolved"),
+        *(services, draw(st.none() | st.just("inc_0")), len(listed), len(found), START, START),
+        *(draw(st.none() | times), resolved),
+    )
+    related = [RelatedFact("change", f"aud_{n}", START, "a change") for n in range(2)]
+    return Evidence(
+        *(incident, listed, found, known, draw(st.sampled_from([[], related])), queries),
+        Window(0, 1, 2, 1),
+        draw(st.lists(words, max_size=1)),
+    )
+
+
+def statements(made: Draft) -> list[Statement]:
+    causes = [] if made.root_cause is None else [made.root_cause]
+    items = (*made.contributing_factors, *made.action_items)
+    return [made.summary, made.impact, *causes, *items]
+
+
+@given(evidences())
+def test_every_statement_cites_facts_that_are_in_the_answer(evidence: Evidence) -> None:
+    made = draft(evidence, SLOW)
+    shown = as_model(evidence, made)
+    items = (*shown.timeline, *shown.alerts, *shown.services, *shown.related, *shown.queries)
+    ids = {item.id for item in items}
+
+    assert ids == evidence.ids()
+    for statement in statements(made):
+        assert statement.evidence, statement
+        assert set(statement.evidence) <= ids, statement
+
+
+@given(evidences())
+def test_the_same_evidence_gives_the_same_draft(evidence: Evidence) -> None:
+    once, again = draft(evidence, SLOW), draft(replace(evidence), SLOW)
+    assert once == again
+    assert as_model(evidence, once) == as_model(evidence, again)
+    assert as_markdown(evidence, once) == as_markdown(evidence, again)
+
+
+@given(evidences())
+def test_it_is_complete_only_when_nothing_is_missing(evidence: Evidence) -> None:
+    made = draft(evidence, SLOW)
+    shown = as_model(evidence, made)
+    open_ = evidence.incident.resolved_at is None
+    failed = any(query.problem is not None for query in evidence.queries)
+
+    assert (shown.status == "draft") == (not made.missing)
+    assert not (open_ or failed or evidence.missing) or made.missing
+
+
+@given(evidences())
+def test_no_cause_is_invented(evidence: Evidence) -> None:
+    silent = [replace(e, data={}) for e in evidence.entries]
+    made = draft(replace(evidence, entries=silent), SLOW)
+    shown = as_model(evidence, made)
+    assert made.root_cause is None
+    assert shown.confidence == "none"
+
+
+def plain(*texts: str, **fields: object) -> Evidence:
+    listed = [EntryFact(1, START, "triggered", PERSON, {})]
+    listed += [
+        EntryFact(seq, START, "comment", PERSON, {"body": text}) for seq, text in enumerate(texts, 2)
+    ]
+    end = START + timedelta(hours=1)
+    base = IncidentFact(
+        *("inc_1", "errors", "sev2", "resolved", [], None, len(listed), 0, START, START),
+        *(START, end),
+    )
+    incident = replace(base, **fields)  # type: ignore[arg-type]  # fields of it
+    return Evidence(incident, listed, [], [], [], [], Window(0, 1, 2, 1))
+
+
+def test_a_cause_is_what_a_comment_states_last() -> None:
+    evidence = plain("Root cause: the disk", "is the root cause: known?", "ROOT-CAUSE = a bug \nx")
+    made = draft(evidence, SLOW)
+    assert made.root_cause == Statement("a bug", ["timeline:4"])
+    assert draft(plain("the root cause is unclear"), SLOW).root_cause is None
+
+
+def test_a_slow_acknowledgement_is_an_action_item() -> None:
+    for minutes, expected in ((15, 0), (16, 1)):
+        evidence = plain(acknowledged_at=START + timedelta(minutes=minutes))
+        assert len(draft(evidence, SLOW).action_items) == expected
+    (item,) = draft(plain(acknowledged_at=None), SLOW).action_items
+    assert "was not acknowledged for 1h" in item.text
+
+
+def test_action_items_follow_from_facts() -> None:
+    alert = AlertFact(
+        *("alrt_1", "r1", "Burn", "api", {}, {}, "1", START, START, None, "up", "slo:slo_1"),
+    )
+    service = ServiceFact("api", "ada", "1", [], {})
+    evidence = replace(
+        plain(services=["api", "new"], related_to="inc_0", acknowledged_at=START),
+        alerts=[alert],
+        services=[service],
+    )
+    items = draft(evidence, SLOW).action_items
+
+    assert [(item.text.split()[0], list(item.evidence)) for item in items] == [
+        ("Write", ["alert:alrt_1"]),
+        ("Review", ["alert:alrt_1"]),
+        ("Name", ["service:api"]),
+        ("Add", ["timeline:1"]),
+        ("Compare", ["timeline:1"]),
+    ]
+    clean = replace(
+        plain(acknowledged_at=START),
+        alerts=[replace(alert, annotations={"runbook_url": "https://x"}, managed="")],
+    )
+    assert draft(clean, SLOW).action_items == ()
+
+
+@given(words, words)
+def test_markdown_has_no_markup_of_users(title: str, body: str) -> None:
+    evidence = plain(f"# h\n<script>[x](y) {body}", title=title)
+    lines = as_markdown(evidence, draft(evidence, SLOW)).split("\n")
+    headings = [line for line in lines if line.startswith("#")]
+    assert [line for line in headings[1:] if not line[3:].replace(" ", "").isalpha()] == []
+    assert not any("<script>" in line for line in lines)
