@@ -96,7 +96,7 @@ def _factors(evidence: Evidence) -> Iterator[Statement]:
             [alert.id for alert in alerts],
         )
     for fact in evidence.related:
-        yield Statement(f"Around the start, at {rfc3339(fact.at)}: {fact.text}.", [fact.id])
+        yield Statement(f"At {rfc3339(fact.at)}: {fact.text}.", [fact.id])
     for query in evidence.queries:
         moved = [series for series in query.series if series.direction != UNCHANGED]
         if moved:

@@ -76,14 +76,12 @@ DELETE /integrations/{provider}
 """
 
 LATER = (
-    "/incidents/{id}/postmortem",
     "/runbooks",
     "/escalation-policies",
     "/synthetics",
     "/integrations",
 )
-"""What the server does not have yet: whole domains, and drafts of postmortems. This tuple may only
-become shorter."""
+"""What the server does not have yet: whole domains. This tuple may only become shorter."""
 
 
 def test_what_is_promised_is_there() -> None:
