@@ -116,9 +116,7 @@ def _action_items(evidence: Evidence, slow_ack: timedelta) -> Iterator[Statement
             )
         if first.managed.startswith("slo:"):
             objective = first.managed.removeprefix("slo:")
-            yield Statement(
-                f"Review the error budget of objective {objective}, which burned.", ids
-            )
+            yield Statement(f"Review the error budget of objective {objective}, which burned.", ids)
     known = {service.name: service for service in evidence.services}
     opened = _of_types(evidence, "triggered")[:1]
     for name in evidence.incident.services:

@@ -32,7 +32,9 @@ class ImpactOut(StatementOut):
     severity: Severity
     services: list[str]
     alert_count: int
-    started_at: Timestamp = Field(description="when the condition of the first alert became true, or of the incident")
+    started_at: Timestamp = Field(
+        description="when the condition of the first alert became true, or of the incident"
+    )
     resolved_at: Timestamp | None
     duration_s: float | None = Field(description="null while it is not resolved")
 

@@ -87,7 +87,8 @@ def _lines(evidence: Evidence, draft: Draft) -> Iterator[str]:
     incident, cause = evidence.incident, draft.root_cause
     yield f"# Postmortem: {_plain(incident.title)}"
     yield ""
-    yield f"Incident {_plain(incident.id)}. Status: {'incomplete draft' if draft.missing else 'draft'}."
+    status = "incomplete draft" if draft.missing else "draft"
+    yield f"Incident {_plain(incident.id)}. Status: {status}."
     if draft.missing:
         yield from _section("Missing", [f"- {_plain(text)}" for text in draft.missing])
     yield from _section("Summary", [_plain(draft.summary.text)])
@@ -112,10 +113,11 @@ def _lines(evidence: Evidence, draft: Draft) -> Iterator[str]:
     related = [f"- `{one.id}` {rfc3339(one.at)} {_plain(one.text)}" for one in evidence.related]
     yield from _section("Related", related)
     window = evidence.window
-    times = f"{window.start_ms / 1000:.0f} to {window.end_ms / 1000:.0f}, step {window.step_ms // 1000}"
+    times = (
+        f"{window.start_ms / 1000:.0f} to {window.end_ms / 1000:.0f}, step {window.step_ms // 1000}"
+    )
     queries = [
-        f"- `{query.id}` {_plain(query.planned.subject)} ({times} s): "
-        f"{_code(query.planned.expr)}"
+        f"- `{query.id}` {_plain(query.planned.subject)} ({times} s): {_code(query.planned.expr)}"
         for query in evidence.queries
     ]
     yield from _section("Queries", queries)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,21 +20,24 @@ from tests.support.servers.event_streams import Events, open_stream
 from tests.support.servers.http_server import local_server
 from tests.support.servers.state_databases import KINDS, state_database
 
-QUICK = {"stream_look_s": 0.02, "stream_heartbeat_s": 0.1}
+QUICK: dict[str, Any] = {"stream_look_s": 0.02, "stream_heartbeat_s": 0.1}
 
 
 @pytest.fixture(params=KINDS)
 def quick(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
     """A server whose streams look often, over both kinds of database."""
-    with state_database(request.param, tmp_path) as database:
-        with local_server(clock=SteppedClock(NOW), database=database, **QUICK) as server:
-            made = Desk(server, SteppedClock(NOW))
-            made.service("api")
-            yield made
+    clock = SteppedClock(NOW)
+    with (
+        state_database(request.param, tmp_path) as database,
+        local_server(clock=clock, database=database, **QUICK) as server,
+    ):
+        made = Desk(server, clock)
+        made.service("api")
+        yield made
 
 
 @contextmanager
-def small(**settings: float) -> Iterator[Desk]:
+def small(**settings: Any) -> Iterator[Desk]:
     """A server over SQLite with other limits."""
     clock = SteppedClock(NOW)
     with local_server(clock=clock, **{**QUICK, **settings}) as server:
@@ -205,7 +209,9 @@ def test_what_it_refuses(quick: Desk) -> None:
     assert asked(url_of(incident), Authorization="Bearer x").status_code == 401
 
 
-@pytest.mark.parametrize("accept", ["*/*", "application/json", "text/event-stream;q=0.5, */*", "a/b"])
+@pytest.mark.parametrize(
+    "accept", ["*/*", "application/json", "text/event-stream;q=0.5, */*", "a/b"]
+)
 def test_other_clients_get_pages(shared: Desk, accept: str) -> None:
     incident = shared.open()
     headers = shared.server.bearer() | {"Accept": accept}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,12 +34,47 @@ names = st.sampled_from(["api", "db", "web"])
 floats = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 
 
+def alert(alert_id: str, **fields: Any) -> AlertFact:
+    usual: dict[str, Any] = {
+        "rule_id": "r1",
+        "name": "Down",
+        "service": "api",
+        "labels": {},
+        "annotations": {},
+        "value": "0",
+        "began_at": START,
+        "fired_at": START,
+        "ended_at": None,
+        "expr": "up == 0",
+        "managed": "",
+    }
+    return AlertFact(alert_id=alert_id, **{**usual, **fields})
+
+
+def incident_of(**fields: Any) -> IncidentFact:
+    usual: dict[str, Any] = {
+        "id": "inc_1",
+        "title": "errors",
+        "severity": "sev2",
+        "status": "resolved",
+        "services": [],
+        "related_to": None,
+        "entries": 1,
+        "alert_count": 0,
+        "created_at": START,
+        "started_at": START,
+        "acknowledged_at": START,
+        "resolved_at": START + timedelta(hours=1),
+    }
+    return IncidentFact(**{**usual, **fields})
+
+
 @st.composite
 def entries(draw: st.DrawFn) -> list[EntryFact]:
     found = [EntryFact(1, START, "triggered", PERSON, {})]
     for seq in range(2, draw(st.integers(2, 6))):
         kind = draw(st.sampled_from(["comment", "acknowledged", "alerts_ended", "triggered"]))
-        data = {"comment": {"body": draw(words)}, "alerts_ended": {"alerts": [], "count": 1}}
+        data: dict[str, Any] = {"comment": {"body": draw(words)}, "alerts_ended": {"count": 1}}
         found.append(EntryFact(seq, draw(times), kind, PERSON, data.get(kind, {})))
     return found
 
@@ -45,11 +82,12 @@ def entries(draw: st.DrawFn) -> list[EntryFact]:
 @st.composite
 def alerts(draw: st.DrawFn) -> list[AlertFact]:
     return [
-        AlertFact(
-            *(f"alrt_{n}", draw(st.sampled_from(["r1", "r2"])), "Down", draw(st.none() | names)),
-            {"instance": str(n)},
-            draw(st.dictionaries(st.sampled_from(["runbook_url", "summary"]), words)),
-            *("0", START, START, None, "up == 0", draw(st.sampled_from(["", "slo:slo_1"]))),
+        alert(
+            f"alrt_{n}",
+            rule_id=draw(st.sampled_from(["r1", "r2"])),
+            service=draw(st.none() | names),
+            annotations=draw(st.dictionaries(st.sampled_from(["runbook_url", "summary"]), words)),
+            managed=draw(st.sampled_from(["", "slo:slo_1"])),
         )
         for n in range(draw(st.integers(0, 3)))
     ]
@@ -64,7 +102,7 @@ def evidences(draw: st.DrawFn) -> Evidence:
         if draw(st.booleans())
     ]
     found, listed = draw(alerts()), draw(entries())
-    cited = [fact.id for fact in (*found, *known)]
+    cited = [*(one.id for one in found), *(service.id for service in known)]
     queries = [
         QueryFact(
             PlannedQuery(n, "Errors", "errors", draw(st.sampled_from(cited))),
@@ -80,10 +118,15 @@ def evidences(draw: st.DrawFn) -> Evidence:
         )
     ]
     resolved = draw(st.none() | times)
-    incident = IncidentFact(
-        *("inc_1", draw(words), "sev2", "triggered" if resolved is None else "resolved"),
-        *(services, draw(st.none() | st.just("inc_0")), len(listed), len(found), START, START),
-        *(draw(st.none() | times), resolved),
+    incident = incident_of(
+        title=draw(words),
+        status="triggered" if resolved is None else "resolved",
+        services=services,
+        related_to=draw(st.none() | st.just("inc_0")),
+        entries=len(listed),
+        alert_count=len(found),
+        acknowledged_at=draw(st.none() | times),
+        resolved_at=resolved,
     )
     related = [RelatedFact("change", f"aud_{n}", START, "a change") for n in range(2)]
     return Evidence(
@@ -103,8 +146,9 @@ def statements(made: Draft) -> list[Statement]:
 def test_every_statement_cites_facts_that_are_in_the_answer(evidence: Evidence) -> None:
     made = draft(evidence, SLOW)
     shown = as_model(evidence, made)
-    items = (*shown.timeline, *shown.alerts, *shown.services, *shown.related, *shown.queries)
-    ids = {item.id for item in items}
+    lists: list[Sequence[Any]] = [shown.timeline, shown.alerts, shown.services]
+    lists += [shown.related, shown.queries]
+    ids = {item.id for some in lists for item in some}
 
     assert ids == evidence.ids()
     for statement in statements(made):
@@ -140,17 +184,13 @@ def test_no_cause_is_invented(evidence: Evidence) -> None:
     assert shown.confidence == "none"
 
 
-def plain(*texts: str, **fields: object) -> Evidence:
+def plain(*texts: str, **fields: Any) -> Evidence:
     listed = [EntryFact(1, START, "triggered", PERSON, {})]
     listed += [
-        EntryFact(seq, START, "comment", PERSON, {"body": text}) for seq, text in enumerate(texts, 2)
+        EntryFact(seq, START, "comment", PERSON, {"body": text})
+        for seq, text in enumerate(texts, 2)
     ]
-    end = START + timedelta(hours=1)
-    base = IncidentFact(
-        *("inc_1", "errors", "sev2", "resolved", [], None, len(listed), 0, START, START),
-        *(START, end),
-    )
-    incident = replace(base, **fields)  # type: ignore[arg-type]  # fields of it
+    incident = incident_of(entries=len(listed), **fields)
     return Evidence(incident, listed, [], [], [], [], Window(0, 1, 2, 1))
 
 
@@ -170,13 +210,11 @@ def test_a_slow_acknowledgement_is_an_action_item() -> None:
 
 
 def test_action_items_follow_from_facts() -> None:
-    alert = AlertFact(
-        *("alrt_1", "r1", "Burn", "api", {}, {}, "1", START, START, None, "up", "slo:slo_1"),
-    )
+    burn = alert("alrt_1", name="Burn", managed="slo:slo_1")
     service = ServiceFact("api", "ada", "1", [], {})
     evidence = replace(
         plain(services=["api", "new"], related_to="inc_0", acknowledged_at=START),
-        alerts=[alert],
+        alerts=[burn],
         services=[service],
     )
     items = draft(evidence, SLOW).action_items
@@ -190,7 +228,7 @@ def test_action_items_follow_from_facts() -> None:
     ]
     clean = replace(
         plain(acknowledged_at=START),
-        alerts=[replace(alert, annotations={"runbook_url": "https://x"}, managed="")],
+        alerts=[replace(burn, annotations={"runbook_url": "https://x"}, managed="")],
     )
     assert draft(clean, SLOW).action_items == ()
 

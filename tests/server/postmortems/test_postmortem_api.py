@@ -198,7 +198,12 @@ def test_nothing_is_known(one: AlertRig) -> None:
 
 def test_a_signal_that_cannot_be_measured_is_missing(one: AlertRig) -> None:
     one.server.write([({"__name__": "a", "x": str(n)}, [(to_ms(NOW), 1.0)]) for n in range(2)])
-    body = {"name": "api", "owner": "ada", "tier": "1", "signals": {"errors": {"expr": "a + on () a"}}}
+    body = {
+        "name": "api",
+        "owner": "ada",
+        "tier": "1",
+        "signals": {"errors": {"expr": "a + on () a"}},
+    }
     one.post("/v1/services", body)
     found = postmortem(one, opened(one, services=["api"]))
 

@@ -20,14 +20,20 @@ def test_a_postmortem_over_workers(tmp_path: Path) -> None:
         with httpx.Client(base_url=server.url, headers=headers, timeout=60) as client:
             labels = {
                 "__name__": "service_saturation_ratio",
-                **{"service": "api", "resource": "disk"},
+                "service": "api",
+                "resource": "disk",
             }
             now = int(time.time())
             before = [((now - 60 * n) * 1000, 0.1) for n in range(20, 0, -1)]
             body = packed(message_of([(labels, before)]))
             write = "/prometheus/api/v1/write"
             assert client.post(write, content=body, headers=WRITE_HEADERS).status_code == 204
-            service = {"name": "api", "owner": "ada", "tier": "1", "runbooks": ["https://r.example"]}
+            service = {
+                "name": "api",
+                "owner": "ada",
+                "tier": "1",
+                "runbooks": ["https://r.example"],
+            }
             assert client.post("/v1/services", json=service).status_code == 201
             incident = {"title": "disk is full", "severity": "sev2", "services": ["api"]}
             url = f"/v1/incidents/{client.post('/v1/incidents', json=incident).json()['id']}"

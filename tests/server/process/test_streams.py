@@ -19,8 +19,12 @@ from tests.support.servers.state_databases import KINDS, postgresql_url
 pytestmark = pytest.mark.slow
 
 SETTINGS = {
-    **{"rate_per_minute": "0", "rate_per_day": "0", "sync": "os"},
-    **{"stream_look_s": "0.05", "stream_heartbeat_s": "0.5", "max_streams": "100"},
+    "rate_per_minute": "0",
+    "rate_per_day": "0",
+    "sync": "os",
+    "stream_look_s": "0.05",
+    "stream_heartbeat_s": "0.5",
+    "max_streams": "100",
 }
 COMMENTS = 300
 
@@ -69,10 +73,12 @@ def test_clients_that_reconnect_miss_and_repeat_nothing(server: ServerProcess) -
     with client_of(server) as client, ThreadPoolExecutor(6) as threads:
         url = opened(client)
         readers = [threads.submit(followed, server, url, seed) for seed in range(4)]
-        writes = range(COMMENTS // 2)
-        writers = [
-            threads.submit(lambda: [comment(client, url, str(n)) for n in writes]) for _ in range(2)
-        ]
+
+        def write() -> None:
+            for n in range(COMMENTS // 2):
+                comment(client, url, str(n))
+
+        writers = [threads.submit(write) for _ in range(2)]
         for done in writers:
             done.result(timeout=120)
         found = [reader.result(timeout=120) for reader in readers]
