@@ -146,7 +146,8 @@ class Settings:
     stream_stall_s      a stream ends if its client does not read an event for so long
     postmortem_before_s, postmortem_after_s   a postmortem shows samples from so long before the
                         start of an incident, until so long after it, or until it was resolved
-    postmortem_slow_ack_s   an incident that nobody acknowledged for longer leads to an action item
+    postmortem_slow_ack_s   an incident without acknowledgement for longer leads to an action
+                        item
     postmortem_query_s  timeout of one query of a postmortem
     max_idempotency_keys   keys of a tenant in 24 hours
     max_scrape_targets  targets of a tenant; the server lists those beyond it as dropped
