@@ -17,6 +17,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
@@ -24,7 +25,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from novaql.server.db.row_versions import RowVersions
 from novaql.server.db.unit import Unit
-from novaql.server.errors import Detail, InvalidRequest
+from novaql.server.errors import Busy, Detail, InvalidRequest, Unavailable
 from novaql.server.http.accept import best_of
 from novaql.server.http.admission import PRINCIPAL_TABLES, still_admitted
 from novaql.server.http.cache import row_versions
@@ -82,7 +83,7 @@ class EventStream(StreamingResponse):
         self._table = table
         self._context = context_of(request)
         headers = {"Cache-Control": "no-store", "Vary": "Accept", "X-Accel-Buffering": "no"}
-        super().__init__(self._events(), media_type=MEDIA, headers=headers)
+        super().__init__(self._until_the_end(), media_type=MEDIA, headers=headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         settings = self._context.settings
@@ -98,13 +99,20 @@ class EventStream(StreamingResponse):
                 log.info("a stream ends: its client reads too slowly")
                 raise ClientDisconnect from None
 
+    async def _until_the_end(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._events():
+                yield piece
+        except (Busy, Unavailable):
+            yield b": the server is busy\n\n"
+
     async def _events(self) -> AsyncIterator[bytes]:
         settings, stopping = self._context.settings, self._context.lifecycle.stopping
         yield b"retry: 1000\n\n"  # sends the headers at once
         sent_at = checked_at = time.monotonic()
         seen: RowVersions | None = None
         while not stopping.is_set():
-            now = await row_versions(self._context)  # before the rows: no later change is missed
+            now = await self._versions()  # before the rows: no later change is missed
             due = time.monotonic() >= checked_at + settings.stream_heartbeat_s
             if due or _changed(seen, now, PRINCIPAL_TABLES):
                 if not await still_admitted(self._request):
@@ -121,6 +129,12 @@ class EventStream(StreamingResponse):
                 sent_at = time.monotonic()
             await asyncio.sleep(settings.stream_look_s)
         yield b": the server stops\n\n"
+
+    async def _versions(self) -> RowVersions | None:
+        context = self._context
+        age_s = context.settings.stream_look_s / 2
+        read = partial(row_versions, context)
+        return await context.pools.streams.look(context.tenant_id, age_s, read)
 
     async def _new_events(self) -> AsyncIterator[bytes]:
         """Read and return all events that are there, a few at a time."""

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from novaql.server.errors import RateLimited
 
+Found = TypeVar("Found")
 RETRY_S = 5
 """When a client without a stream may try again."""
 
 
 class Streams:
-    """Counts the open streams of each tenant. Not thread-safe: only for the event loop."""
+    """Counts the open streams of each tenant, and shares their looks for changes. Not thread-safe:
+    only for the event loop."""
 
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()
+        self._looks: dict[str, tuple[float, asyncio.Task[Any]]] = {}
 
     def open_of(self, tenant: str) -> int:
         """Return the number of open streams of a tenant."""
@@ -38,3 +43,17 @@ class Streams:
             self._open[tenant] -= 1
             if not self._open[tenant]:
                 del self._open[tenant]
+                self._looks.pop(tenant, None)
+
+    async def look(
+        self, tenant: str, age_s: float, read: Callable[[], Coroutine[Any, Any, Found]]
+    ) -> Found:
+        """Return what `read` finds. All streams of a tenant share one read, which began at most
+        `age_s` ago."""
+        now = asyncio.get_running_loop().time()
+        at, task = self._looks.get(tenant, (0.0, None))
+        if task is None or now - at > age_s:
+            task = asyncio.ensure_future(read())
+            self._looks[tenant] = now, task
+        found: Found = await asyncio.shield(task)
+        return found

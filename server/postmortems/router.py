@@ -60,10 +60,7 @@ async def get_incident_postmortem(
         raise NotAcceptable(f"none of {accept!r} can be written; there is JSON and {MARKDOWN}")
     settings = server.settings
     loaded = await in_unit(request, partial(load, incident_id=id))
-    queries = [
-        await measured(request, planned, loaded.window, settings.postmortem_query_s)
-        for planned in loaded.planned
-    ]
+    queries = await measured(request, loaded.planned, loaded.window, settings)
     evidence = Evidence(
         loaded.incident,
         loaded.entries,

@@ -1,0 +1,62 @@
+"""Streams of a tenant are counted, and share their looks."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from novaql.server.errors import RateLimited
+from novaql.server.pools.streams import Streams
+
+
+def test_a_tenant_has_so_many_and_another_its_own() -> None:
+    streams = Streams()
+    with streams.opened("a", 1), streams.opened("b", 1), streams.opened("c", 0):
+        with pytest.raises(RateLimited), streams.opened("a", 1):
+            pass
+        with streams.opened("c", 0):
+            assert [streams.open_of(tenant) for tenant in "abc"] == [1, 1, 2]
+    assert [streams.open_of(tenant) for tenant in "abc"] == [0, 0, 0]
+
+
+def test_streams_of_a_tenant_share_a_look() -> None:
+    async def run() -> int:
+        streams, reads = Streams(), 0
+
+        async def read() -> int:
+            nonlocal reads
+            reads += 1
+            await asyncio.sleep(0)
+            return reads
+
+        async def look(tenant: str, age_s: float) -> int:
+            return await streams.look(tenant, age_s, read)
+
+        with streams.opened("a", 0):
+            assert set(await asyncio.gather(*(look("a", 60) for _ in range(5)))) == {1}
+            assert await look("b", 60) == 2
+            await asyncio.sleep(0.01)
+            assert await look("a", 0.001) == 3
+        return await look("a", 60)  # no stream is left that may share it
+
+    assert asyncio.run(run()) == 4
+
+
+def test_a_look_that_fails_is_tried_again() -> None:
+    async def run() -> None:
+        streams = Streams()
+
+        async def fail() -> int:
+            raise LookupError("gone")
+
+        async def read() -> int:
+            return 1
+
+        with streams.opened("a", 0):
+            with pytest.raises(LookupError, match="gone"):
+                await streams.look("a", 0, fail)
+            await asyncio.sleep(0.001)
+            assert await streams.look("a", 0, read) == 1
+
+    asyncio.run(run())
