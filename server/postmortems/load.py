@@ -25,6 +25,7 @@ from novaql.server.postmortems.evidence import (
 )
 from novaql.server.postmortems.sources import SOURCES, Scope
 from novaql.server.services.signals import configured
+from novaql.server.settings import Settings
 
 MOST_ENTRIES = 500
 """The most entries of a timeline in a draft: the first and the last ones."""
@@ -95,7 +96,7 @@ def load(unit: Unit, incident_id: str) -> Loaded:
         alerts,
         shown,
         sorted(related, key=lambda fact: (fact.at, fact.id)),
-        _window(unit, started_at, incident.resolved_at or entries[-1].at),
+        window_of(unit.settings, started_at, incident.resolved_at or entries[-1].at),
         _planned(alerts, shown, missing),
         missing,
     )
@@ -203,10 +204,10 @@ def _episodes(unit: Unit, incident: Incident, alert_ids: Sequence[str]) -> dict[
     return found
 
 
-def _window(unit: Unit, started_at: datetime, last_at: datetime) -> Window:
+def window_of(settings: Settings, started_at: datetime, last_at: datetime) -> Window:
     """The times of the queries: until the last event at most, so that new samples alone do not
     change a draft."""
-    settings, opened = unit.settings, to_ms(started_at)
+    opened = to_ms(started_at)
     before, after = (
         round(seconds * 1000)
         for seconds in (settings.postmortem_before_s, settings.postmortem_after_s)

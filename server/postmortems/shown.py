@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from novaql.server.clock import rfc3339
+from novaql.server.clock import from_ms, rfc3339
 from novaql.server.postmortems.draft import Draft, text_of
 from novaql.server.postmortems.evidence import EntryFact, Evidence, QueryFact, Window
 from novaql.server.postmortems.schema import (
@@ -113,9 +113,8 @@ def _lines(evidence: Evidence, draft: Draft) -> Iterator[str]:
     related = [f"- `{one.id}` {rfc3339(one.at)} {_plain(one.text)}" for one in evidence.related]
     yield from _section("Related", related)
     window = evidence.window
-    times = (
-        f"{window.start_ms / 1000:.0f} to {window.end_ms / 1000:.0f}, step {window.step_ms // 1000}"
-    )
+    start, end = (rfc3339(from_ms(at)) for at in (window.start_ms, window.end_ms))
+    times = f"{start} to {end}, step {window.step_ms // 1000}"
     queries = [
         f"- `{query.id}` {_plain(query.planned.subject)} ({times} s): {_code(query.planned.expr)}"
         for query in evidence.queries
