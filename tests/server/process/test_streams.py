@@ -6,10 +6,12 @@ import random
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from tests.support.servers.event_streams import open_stream
@@ -141,3 +143,56 @@ def test_streams_end_when_the_server_stops(server: ServerProcess) -> None:
             ends = [one.result(timeout=60) for one in tails]
 
     assert {comments[-1] for comments in ends} == {"the server stops"}
+
+
+def workers_of(server: ServerProcess) -> list[psutil.Process]:
+    found = []
+    for child in psutil.Process(server.process.pid).children():
+        with suppress(psutil.NoSuchProcess):  # zombies are such
+            if "novaql.server.process.worker" in child.cmdline():
+                found.append(child)
+    return found
+
+
+def written(server: ServerProcess, url: str, body: dict[str, str], key: str) -> None:
+    """A write that is tried again, with the same key, if its connection breaks off."""
+    while True:
+        with suppress(httpx.TransportError), client_of(server) as client:
+            answer = client.post(url, json=body, headers={"Idempotency-Key": key})
+            assert answer.status_code in (200, 201)
+            return
+
+
+def until_resolved(server: ServerProcess, url: str) -> list[tuple[int, dict[str, Any]]]:
+    """All events until the resolution, over streams that break off."""
+    seen = list[tuple[int, dict[str, Any]]]()
+    while not seen or seen[-1][1]["type"] != "resolved":
+        after = seen[-1][0] if seen else None
+        with (
+            suppress(httpx.TransportError),
+            client_of(server) as client,
+            open_stream(client, f"{url}/timeline", {}, after) as events,
+        ):
+            for event in events:
+                seen.append(event)
+                if event[1]["type"] == "resolved":
+                    break
+    return seen
+
+
+def test_streams_go_on_after_their_workers_are_killed(server: ServerProcess) -> None:
+    with client_of(server) as client, ThreadPoolExecutor(3) as threads:
+        url = opened(client)
+        readers = [threads.submit(until_resolved, server, url) for _ in range(3)]
+        for n in range(60):
+            written(server, f"{url}/comments", {"body": str(n)}, key=f"k{n}")
+            if n in (15, 30):
+                for worker in workers_of(server):
+                    worker.kill()
+        written(server, f"{url}/resolve", {"note": "done"}, key="end")
+        found = [reader.result(timeout=120) for reader in readers]
+
+    for events in found:
+        assert [number for number, _ in events] == list(range(1, 63))
+        bodies = [data["data"]["body"] for _, data in events[1:-1]]
+        assert bodies == [str(n) for n in range(60)]
