@@ -174,6 +174,7 @@ def test_it_is_one_request_of_the_quota() -> None:
     assert left[0] - left[1] == 1
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_read_is_disconnected() -> None:
     with small(stream_stall_s=0.3) as desk:
         incident, streams = desk.open(), desk.server.context.pools.streams
