@@ -137,17 +137,14 @@ class Settings:
     ledger_key_file     file of the keys that sign ledgers; None: beside the master key
     ledger_checkpoint_dir   folder of the last checkpoint of each ledger, best on another disk;
                         None: `server/ledger` in the data directory
-    ledger_checkpoint_interval_s   a ledger that has grown gets a checkpoint after so long
-    max_streams         streams of events (timelines) that a tenant has open in each process; the
-                        server rejects more with 429; 0: no limit
-    stream_heartbeat_s  a stream sends an empty comment after so long without an event, and checks
-                        whether its token has expired
-    stream_look_s       a stream looks for new events so often
+    ledger_checkpoint_interval_s   of the checkpoints of a ledger that grows
+    max_streams         streams of events (timelines) that a tenant has open in each process
+    stream_heartbeat_s  interval of empty comments in a stream, and of checks of its token's expiry
+    stream_look_s       interval of looks for new events
     stream_stall_s      a stream ends if its client does not read an event for so long
-    postmortem_before_s, postmortem_after_s   a postmortem shows samples from so long before the
-                        start of an incident, until so long after it, or until it was resolved
-    postmortem_slow_ack_s   an incident without acknowledgement for longer leads to an action
-                        item
+    postmortem_before_s, postmortem_after_s   samples before and after the start of an incident
+                        that a postmortem shows; none after its resolution
+    postmortem_slow_ack_s   a later acknowledgement leads to an action item
     postmortem_query_s  timeout of one query of a postmortem
     max_idempotency_keys   keys of a tenant in 24 hours
     max_scrape_targets  targets of a tenant; the server lists those beyond it as dropped
