@@ -135,15 +135,13 @@ class Settings:
     agent_action_expiry_s   time in which an action is decided, and begins, if its policy names none
     agent_trust_half_life_s   time in which the weight of an outcome in a trust score halves
     ledger_key_file     file of the keys that sign ledgers; None: beside the master key
-    ledger_checkpoint_dir   folder of the last checkpoint of each ledger, best on another disk;
-                        None: `server/ledger` in the data directory
+    ledger_checkpoint_dir   folder of the last checkpoints; None: `server/ledger` in the data
     ledger_checkpoint_interval_s   of the checkpoints of a ledger that grows
     max_streams         streams of events (timelines) that a tenant has open in each process
     stream_heartbeat_s  interval of empty comments in a stream, and of checks of its token's expiry
     stream_look_s       interval of looks for new events
     stream_stall_s      a stream ends if its client does not read an event for so long
-    postmortem_before_s, postmortem_after_s   samples before and after the start of an incident
-                        that a postmortem shows; none after its resolution
+    postmortem_before_s, postmortem_after_s   range of samples around the start of an incident
     postmortem_slow_ack_s   a later acknowledgement leads to an action item
     postmortem_query_s  timeout of one query of a postmortem
     max_idempotency_keys   keys of a tenant in 24 hours
