@@ -36,6 +36,7 @@ BEYOND_A_SCHEMA = (
     ),
     (DASHBOARDS, "/panels/0/queries", "a panel of another type than text has a query"),
     (DASHBOARDS, "/panels/0/grid(/.)?", "ends before column 24, overlaps no other"),
+    ("/v1/agents/{id}/audit/.*proof", "/(index|size|from|to)", "what the log has"),
     ("/v1/slo/{service}", "/indicator/.*", "selectors and expressions; good or bad, not both"),
     ("/v1/slo/{service}", "/window/zone", "names of time zones"),
     (
