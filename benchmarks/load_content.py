@@ -19,11 +19,13 @@ from benchmarks.senders import remote_write_messages
 HOURS = 1
 COUNTERS = 1000
 USERS, SERVICES, DASHBOARDS, RULES, OBJECTIVES, TOKENS = 50, 50, 20, 20, 10, 20
+SCHEDULES, INCIDENTS, AGENTS = 20, 20, 10
 _SUM = 'sum by (status) (rate(http_requests_total{job=~"$job"}[$__rate_interval]))'
 _P99 = (
     "histogram_quantile(0.99, sum by (le) "
     '(rate(http_request_duration_seconds_bucket{job=~"$job"}[$__rate_interval])))'
 )
+_PROPOSAL = {"kind": "deploy.rollback", "title": "Roll back", "content": {"to": "v41"}}
 _ONE = 'sum(rate(http_requests_total{job="job-3"}[5m]))'
 
 
@@ -40,6 +42,9 @@ class Content:
     rules: list[str]
     alerts: list[str]
     entries: list[str]
+    schedules: list[str]
+    incidents: list[str]
+    agents: list[str]
 
 
 def fill(url: str, token: str) -> Content:
@@ -73,6 +78,13 @@ def fill(url: str, token: str) -> Content:
         make("/v1/silences", {**silence, "reason": "maintenance"})
         hook = {"url": "https://example.com/hook", "events": ["user.deactivated"]}
         make("/v1/webhooks", hook)
+        schedules = [make("/v1/oncall/schedules", _schedule(n, users)) for n in range(SCHEDULES)]
+        incidents = [make("/v1/incidents", _incident(number)) for number in range(INCIDENTS)]
+        for incident in incidents:
+            make(f"/v1/incidents/{incident['id']}/comments", {"body": "looked at it"})
+        agents = [make("/v1/agents", _agent(number)) for number in range(AGENTS)]
+        for agent in agents:
+            make(f"/v1/agents/{agent['id']}/proposals", dict(_PROPOSAL))
         firing = "/v1/alerts?firing=true&limit=200"
         _wait(lambda: len(client.get(firing).json()["data"]) >= RULES // 2)
 
@@ -89,7 +101,28 @@ def fill(url: str, token: str) -> Content:
             rules,
             ids("/v1/alerts?limit=50"),
             ids("/v1/audit?limit=100"),
+            [schedule["id"] for schedule in schedules],
+            [incident["id"] for incident in incidents],
+            [agent["id"] for agent in agents],
         )
+
+
+def _schedule(number: int, users: list[str]) -> dict[str, Any]:
+    layer = {
+        "start": "2026-01-05T00:00:00Z",
+        "rotation": {"type": "weekly", "hand_off": "mon 09:00"},
+        "members": [users[(number + n) % len(users)] for n in range(4)],
+    }
+    return {"name": f"team-{number}", "timezone": "Europe/Berlin", "layers": [layer]}
+
+
+def _incident(number: int) -> dict[str, Any]:
+    services = [f"service-{number % OBJECTIVES}"]
+    return {"title": f"Disturbance {number}", "severity": "sev3", "services": services}
+
+
+def _agent(number: int) -> dict[str, Any]:
+    return {"name": f"agent-{number}", "capabilities": ["deploy.*"]}
 
 
 def _samples(client: httpx.Client) -> tuple[int, int]:

@@ -46,6 +46,9 @@ def _lists() -> list[Read]:
         of("notifications", 1, "notifications?limit=20"),
         of("audit", 2, "audit?limit=20"),
         of("webhooks", 1, "webhooks"),
+        of("incidents", 2, "incidents?status=open&limit=20"),
+        of("users on call", 2, "oncall?limit=20"),
+        of("agents", 1, "agents?limit=20"),
     ]
 
 
@@ -60,6 +63,12 @@ def _single(content: Content) -> list[Read]:
         of("alert", 2, "alerts", content.alerts),
         of("audit entry", 1, "audit", content.entries),
         of("user", 1, "users", content.users),
+        of("incident", 2, "incidents", content.incidents),
+        of("timeline", 1, "incidents", [f"{one}/timeline" for one in content.incidents]),
+        of("schedule", 1, "oncall/schedules", content.schedules),
+        of("month of shifts", 1, "oncall/schedules", [f"{s}/shifts" for s in content.schedules]),
+        of("agent", 1, "agents", content.agents),
+        of("ledger", 1, "agents", [f"{one}/audit" for one in content.agents]),
     ]
 
 
@@ -75,6 +84,7 @@ def _measured(content: Content) -> list[Read]:
         of("health", 1, [f"services/{one}/health" for one in services]),
         of("graph", 1, [f"services/{one}/dependencies?depth=2" for one in services]),
         of("objective", 1, [f"slo/{one}" for one in services]),
+        of("postmortem", 1, [f"incidents/{one}/postmortem" for one in content.incidents[:5]]),
     ]
 
 
