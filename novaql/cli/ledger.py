@@ -40,6 +40,7 @@ def verify(export: Path, vkeys: tuple[str, ...], checkpoint: Path | None) -> Non
     """Verify an export of an agent's log: every entry, its order, and the signed checkpoint.
 
     The first fault is an error (exit code 1) that names the first bad entry, if it can be known.
+    The export must have a signature of the first key; further keys are for an older checkpoint.
     Save each checkpoint that you get, and pass the last one: without it, the command cannot detect
     that the newest entries were removed, or that the whole log was rewritten.
 
@@ -49,7 +50,7 @@ def verify(export: Path, vkeys: tuple[str, ...], checkpoint: Path | None) -> Non
     keys = [VerifierKey.parse(text) for text in vkeys]
     saved = None
     if checkpoint is not None:
-        saved = Checkpoint.parse(checkpoint.read_text(encoding="utf-8"))
+        saved = Checkpoint.parse(checkpoint.read_text(encoding="utf-8", errors="replace"))
     with export.open("rb") as lines:
         found = verify_export(lines, keys, saved)
     head = found.checkpoint

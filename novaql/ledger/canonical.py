@@ -28,7 +28,8 @@ def _text(value: Any) -> str:
         case str():
             return json.dumps(value, ensure_ascii=False)
         case int():
-            if abs(value) > _LARGEST and _number(float(value)) != str(value):
+            beyond = abs(value) > _LARGEST
+            if abs(value) >= 2**63 or (beyond and _number(float(value)) != str(value)):
                 raise ValueError(f"{value} is not exact in JSON")
             return str(value)
         case float():

@@ -56,7 +56,8 @@ def verify_export(
 ) -> Verified:
     """Verify an export. Raises `LedgerFault` with the first fault.
 
-    keys   that the verifier trusts: the current one, and older ones for older checkpoints
+    keys   that the verifier trusts: first the current one, of which the export must have a
+           signature; then older ones, for the saved checkpoint
     saved  the last checkpoint that the verifier has seen
     """
     if saved is not None and saved.signer(keys) is None:
@@ -83,9 +84,9 @@ def verify_export(
         _compare_saved(saved, saved_root, running.size)
     if checkpoint is None:
         raise LedgerFault("the export has no checkpoint at its end: it is cut off, or not signed")
-    key = checkpoint.signer(keys)
+    key = checkpoint.signer(keys[:1])
     if key is None:
-        raise LedgerFault("the checkpoint of the export has no valid signature of a given key")
+        raise LedgerFault("the checkpoint of the export has no valid signature of the first key")
     _compare_head(checkpoint, origin, running, saved)
     return Verified(checkpoint, key, saved)
 
@@ -131,7 +132,7 @@ def _rows(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
             raise LedgerFault(f"line {number} of the export is no JSON object")
@@ -168,7 +169,7 @@ def _leaf(row: dict[str, Any], index: int, origin: str) -> bytes:
         raise LedgerFault(f"entry {index} was changed: its text does not give its hash", index)
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         raise LedgerFault(f"entry {index} was changed: its text is no JSON object", index)

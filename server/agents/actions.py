@@ -18,15 +18,19 @@ from typing import Any
 from sqlalchemy import select
 
 from novaql import duration_ms
-from novaql.ledger import canonical_json
 from novaql.server.agents.changes import end, publish, record_hash, snapshot
+from novaql.server.agents.checks import (
+    check_decidable,
+    check_hash,
+    check_limits,
+    check_runnable,
+    check_still_allowed,
+    hash_of,
+    is_trusted,
+)
 from novaql.server.agents.model import (
     Outcome,
     Status,
-    content_hash,
-    is_capable,
-    outside_scope,
-    refusal_of_decision,
 )
 from novaql.server.agents.schema import ActionQuery
 from novaql.server.agents.tables import Agent, AgentAction
@@ -35,19 +39,14 @@ from novaql.server.clock import rfc3339
 from novaql.server.db.tables import Job
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
-from novaql.server.errors import Conflict, Forbidden, invalid, not_found
+from novaql.server.errors import Conflict, Forbidden, not_found
 from novaql.server.http.pagination import Key, Page, Pager, equal_to
 from novaql.server.ledger.service import is_full
 
 KEYS = (Key(AgentAction.created_at, descending=True), Key(AgentAction.id, descending=True))
 EXPIRY = "agents.expire"
-LONGEST_CONTENT = 64 << 10
 API = "api"
 """The executor of actions that agents carry out themselves."""
-
-
-class OutsideLimits(Forbidden):
-    """An agent proposed what its capabilities or its scope do not contain: a violation."""
 
 
 def find(unit: Unit, pages: Pager, agent_id: str, query: ActionQuery) -> Page[AgentAction]:
@@ -87,7 +86,8 @@ def propose(
     services: Sequence[str] = (),
     executor: str = API,
 ) -> AgentAction:
-    """Queue an action, or approve it at once if the trust score reaches the policy's threshold.
+    """Queue an action, or approve it at once if the trust score reaches the policy's threshold (for
+    an agent that acts itself: if its owner proposes it, with services unless all are in scope).
 
     Raises `OutsideLimits` for a kind or a service that the agent may not act on (then call
     `violation`, in another or the same unit); `Conflict` `agent_stopped` or `limit_reached`.
@@ -97,10 +97,14 @@ def propose(
     if agent.status == "stopped":
         raise Conflict("the agent is stopped", code="agent_stopped")
     check_not_full(unit, agent)
-    _check_limits(agent, kind, services)
-    digest = _hash_of(agent.id, kind, services, content)
+    check_limits(agent, kind, services)
+    digest = hash_of(agent.id, kind, title, services, content)
     score, threshold = score_now(unit, agent), agent.policy["auto_approve_from"]
-    automatic = threshold is not None and score >= threshold
+    automatic = (
+        threshold is not None
+        and score >= threshold
+        and (executor != API or is_trusted(unit, agent, services))
+    )
     action = unit.new(
         AgentAction,
         "act",
@@ -131,13 +135,14 @@ def propose(
 
 
 def violation(unit: Unit, agent_id: str, refusal: Forbidden, kind: str) -> None:
-    """Record that an agent violated a guardrail: in its trust score, its ledger and the audit
-    log."""
+    """Record that an agent violated a guardrail: in its trust score, its ledger and the audit log.
+    A user who is not its owner cannot harm the agent so: then only in the audit log."""
     agent = unit.get(Agent, agent_id, "agent", lock=True)
-    count(unit, agent, Outcome.VIOLATION)
     why = {"kind": kind, "code": refusal.code, "why": refusal.message}
-    if not is_full(unit, agent.id):
-        note(unit, agent, "agent.violation", why)
+    if unit.actor.type != "user" or unit.actor.id == agent.owner_id:
+        count(unit, agent, Outcome.VIOLATION)
+        if not is_full(unit, agent.id):
+            note(unit, agent, "agent.violation", why)
     unit.audit("agent_action.propose", ("agent", agent.id), after=why, outcome="denied")
 
 
@@ -151,15 +156,19 @@ def revise(
     version: int | None,
 ) -> AgentAction:
     """Replace the content of a queued action, made from its row version. Earlier approvals are
-    void. Raises `VersionConflict`, and the errors of `propose` and `decide`."""
+    void. Only the requester and the agent's owner can, because neither can approve it. Raises
+    `Forbidden` `not_requester`, `VersionConflict`, and the errors of `propose` and `decide`."""
     agent, action = held(unit, agent_id, action_id)
+    if unit.actor.id not in (action.requester_id, agent.owner_id):
+        message = "only its requester and the agent's owner can revise it"
+        raise Forbidden(message, code="not_requester")
     unit.expect(action, version)
-    _check_decidable(unit, agent, action)
+    check_decidable(unit, agent, action)
     check_not_full(unit, agent)
     before = snapshot(action)
-    action.content_hash = _hash_of(agent.id, action.kind, action.services, content)
-    action.content, action.approvals = dict(content), []
     action.title = action.title if title is None else title
+    action.content_hash = hash_of(agent.id, action.kind, action.title, action.services, content)
+    action.content, action.approvals = dict(content), []
     note(unit, agent, "agent.action.revised", _facts(action))
     unit.record(action, "agent_action.revise", before, snapshot, event="agent.action.revised")
     return action
@@ -183,8 +192,8 @@ def decide(
         )
     if action.policy["approvers"] and user not in action.policy["approvers"]:
         raise Forbidden("the policy of the agent names other approvers", code="not_an_approver")
-    _check_decidable(unit, agent, action)
-    _check_hash(action, shown_hash)
+    check_decidable(unit, agent, action)
+    check_hash(action, shown_hash)
     before = snapshot(action)
     action.reason = reason
     if not approve:
@@ -196,6 +205,7 @@ def decide(
     else:
         if any(one["user_id"] == user for one in action.approvals):
             raise Conflict("you approved it already", code="already_approved")
+        check_still_allowed(agent, action)
         action.approvals = [*action.approvals, {"user_id": user, "at": rfc3339(unit.now())}]
         if len(action.approvals) >= action.policy["approvals"]:
             _approve(unit, agent, action)
@@ -216,8 +226,8 @@ def start(unit: Unit, action_id: str, running_hash: str) -> AgentAction:
                   `agent_stopped`.
     """
     agent, action = _held_by_id(unit, action_id)
-    _check_runnable(unit, agent, action)
-    _check_hash(action, running_hash)
+    check_runnable(unit, agent, action)
+    check_hash(action, running_hash)
     action.status = Status.RUNNING.value
     unit.touch(action)
     unit.cancel(EXPIRY, [action.id])
@@ -310,59 +320,6 @@ def _facts(action: AgentAction) -> dict[str, Any]:
         "queued_score": action.score,
         "queued_threshold": action.threshold,
     }
-
-
-def _check_limits(agent: Agent, kind: str, services: Sequence[str]) -> None:
-    if not is_capable(agent.capabilities, kind):
-        message = f"the agent has no capability for {kind}"
-        raise OutsideLimits(message, code="outside_capabilities")
-    strange = outside_scope(agent.services, services)
-    if strange:
-        message = f"not in the scope of the agent: {', '.join(strange[:10])}"
-        raise OutsideLimits(message, code="outside_scope")
-    if len(set(services)) > agent.max_services:
-        message = f"an action of the agent changes at most {agent.max_services} services"
-        raise OutsideLimits(message, code="outside_scope")
-
-
-def _check_decidable(unit: Unit, agent: Agent, action: AgentAction) -> None:
-    refusal = refusal_of_decision(
-        action.status, action.expires_at, unit.now(), voided=_is_void(agent, action)
-    )
-    if refusal is not None:
-        code, message = refusal
-        raise Conflict(message, code=code)
-
-
-def _check_runnable(unit: Unit, agent: Agent, action: AgentAction) -> None:
-    if action.status != Status.APPROVED:
-        raise Conflict(f"the action is {action.status}", code="action_not_approved")
-    if unit.now() >= action.expires_at:
-        raise Conflict("the approval has expired", code="action_expired")
-    if _is_void(agent, action):
-        raise Conflict("the agent was stopped; propose the action again", code="agent_stopped")
-
-
-def _is_void(agent: Agent, action: AgentAction) -> bool:
-    stopped = agent.stopped_at
-    return agent.status == "stopped" or (stopped is not None and action.created_at <= stopped)
-
-
-def _check_hash(action: AgentAction, given: str) -> None:
-    if given != action.content_hash:
-        raise Conflict(
-            "the content of the action is not the one with this hash; look at it again",
-            code="action_changed",
-        )
-
-
-def _hash_of(agent_id: str, kind: str, services: Sequence[str], content: Mapping[str, Any]) -> str:
-    try:
-        if len(canonical_json(content)) > LONGEST_CONTENT:
-            raise invalid("/content", f"may have {LONGEST_CONTENT} bytes as canonical JSON")
-        return content_hash(agent_id, kind, set(services), content)
-    except ValueError as problem:
-        raise invalid("/content", str(problem)) from None
 
 
 def _expires_after(policy: Mapping[str, Any]) -> timedelta:

@@ -97,8 +97,10 @@ def score_of(inputs: Mapping[str, float]) -> float:
     return round(min(1.0, max(0.0, bound - penalty)), 4)
 
 
-def content_hash(agent_id: str, kind: str, services: Iterable[str], content: Any) -> str:
-    """Return the SHA-256 of what an approver sees: agent, kind, services and content.
+def content_hash(
+    agent_id: str, kind: str, title: str, services: Iterable[str], content: Any
+) -> str:
+    """Return the SHA-256 of what an approver sees: agent, kind, title, services and content.
 
     Raises `ValueError` for content that has no canonical form.
     """
@@ -107,6 +109,7 @@ def content_hash(agent_id: str, kind: str, services: Iterable[str], content: Any
         "content": content,
         "kind": kind,
         "services": sorted(services),
+        "title": title,
     }
     return hashlib.sha256(canonical_json(shown)).hexdigest()
 

@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 from fastapi import Depends, Query, Response
 
 from novaql.server.agents import actions, service
+from novaql.server.agents.checks import OutsideLimits
 from novaql.server.agents.schema import (
     ActionQuery,
     AgentActionOut,
@@ -148,7 +149,7 @@ def propose_agent_action(
         action = actions.propose(
             unit, id, body.kind, body.content, title=body.title, services=body.services
         )
-    except actions.OutsideLimits as refusal:
+    except OutsideLimits as refusal:
         actions.violation(unit, id, refusal, body.kind)
         return _after_commit(refusal)
     response.headers["Location"] = f"/v1/agents/{id}/actions/{action.id}"
@@ -164,16 +165,25 @@ def get_agent_action(unit: UnitOfWork, id: ResourceId, action_id: ResourceId) ->
 
 @router.patch(
     "/{id}/actions/{action_id}",
-    responses={409: {}, 422: {}},
+    response_model=AgentActionOut,
+    responses={403: {}, 409: {}, 422: {}},
     dependencies=[OPERATOR, Depends(if_match)],
 )
 @audited("agent_action.revise")
 def revise_agent_action(
     unit: UnitOfWork, id: ResourceId, action_id: ResourceId, body: ReviseAction, seen: IfMatch
-) -> AgentActionOut:
-    """Replace the content of a queued action. It has a new hash, and needs all approvals anew."""
+) -> AgentActionOut | ExternalCall[None, AgentActionOut]:
+    """Replace the content of a queued action, as its requester or the agent's owner.
+
+    The action has a new hash, and needs all approvals anew.
+    """
     expected = body.version if seen is None else seen
-    action = actions.revise(unit, id, action_id, body.content, title=body.title, version=expected)
+    try:
+        action = actions.revise(
+            unit, id, action_id, body.content, title=body.title, version=expected
+        )
+    except Forbidden as refusal:
+        return _denied(unit, "agent_action.revise", action_id, refusal)
     return AgentActionOut.of(action)
 
 

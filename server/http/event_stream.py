@@ -111,6 +111,7 @@ class EventStream(StreamingResponse):
         yield b"retry: 1000\n\n"  # sends the headers at once
         sent_at = checked_at = time.monotonic()
         seen: RowVersions | None = None
+        more = True
         while not stopping.is_set():
             now = await self._versions()  # before the rows: no later change is missed
             due = time.monotonic() >= checked_at + settings.stream_heartbeat_s
@@ -119,15 +120,24 @@ class EventStream(StreamingResponse):
                     yield b": the token is not valid any more\n\n"
                     return
                 checked_at = time.monotonic()
-            if _changed(seen, now, (self._table,)):
-                async for event in self._new_events():
-                    yield event
+            if more or _changed(seen, now, (self._table,)):
+                found = await self._some_events()
+                more = len(found) == _AT_ONCE
+                for event in found:
+                    if stopping.is_set() or (
+                        time.monotonic() >= checked_at + settings.stream_heartbeat_s
+                    ):
+                        more = True  # the token is checked first
+                        break
+                    yield event.encoded()
+                    self._after = event.number
                     sent_at = time.monotonic()
             seen = now
             if time.monotonic() >= sent_at + settings.stream_heartbeat_s:
                 yield _HEARTBEAT
                 sent_at = time.monotonic()
-            await asyncio.sleep(settings.stream_look_s)
+            if not more:
+                await asyncio.sleep(settings.stream_look_s)
         yield b": the server stops\n\n"
 
     async def _versions(self) -> RowVersions | None:
@@ -136,17 +146,8 @@ class EventStream(StreamingResponse):
         read = partial(row_versions, context)
         return await context.pools.streams.look(context.tenant_id, age_s, read)
 
-    async def _new_events(self) -> AsyncIterator[bytes]:
-        """Read and return all events that are there, a few at a time."""
-        while not self._context.lifecycle.stopping.is_set():
-            found = await in_unit(
-                self._request, lambda unit: self._read(unit, self._after, _AT_ONCE)
-            )
-            for event in found:
-                yield event.encoded()
-                self._after = event.number
-            if len(found) < _AT_ONCE:
-                return
+    async def _some_events(self) -> Sequence[StreamEvent]:
+        return await in_unit(self._request, lambda unit: self._read(unit, self._after, _AT_ONCE))
 
 
 def _changed(before: RowVersions | None, now: RowVersions | None, tables: Sequence[str]) -> bool:

@@ -98,7 +98,10 @@ class NovaRoute(APIRoute):
         self.documented, self.tag = self.include_in_schema, str(self.tags[0])
         self.answer, self.success = self.response_model, self.status_code or 200
         self.takes_idempotency_key = (
-            self.method == "POST" and self.role is not None and not self.samples
+            self.method == "POST"
+            and self.transactional
+            and self.role is not None
+            and not self.samples
         )
         self.takes_if_match = self.body is not None and "version" in self.body.model_fields
         self.rules = Rules(

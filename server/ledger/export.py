@@ -13,6 +13,7 @@ from novaql.ledger import FORMAT
 from novaql.server.db.unit import Unit
 from novaql.server.ledger.checkpoints import published_note, signed_head
 from novaql.server.ledger.keys import LedgerKeys
+from novaql.server.ledger.model import readable
 from novaql.server.ledger.schema import text_of
 from novaql.server.ledger.service import LedgerDamaged, log_of
 from novaql.server.ledger.tables import LedgerEntry
@@ -24,24 +25,27 @@ _AT_ONCE = 500
 class Plan:
     """The log to export. Later entries are not part of the export.
 
-    note  the checkpoint at the end: of the current log, or the published one if the server does not
-          sign the current log; None: there is none
+    note    the checkpoint at the end: of the current log, or the published one if the server does
+            not sign the current log; None: there is none
+    signed  whether the server signs the current log
     """
 
     log: str
     origin: str
     size: int
     note: str | None
+    signed: bool
 
 
 def planned(unit: Unit, agent_id: str, keys: LedgerKeys) -> Plan:
     """Decide what to export. A damaged log is exported too, so that a verifier names the damage."""
     log = log_of(unit, agent_id)
+    signed = True
     try:
         note: str | None = signed_head(unit, log, keys).note
     except LedgerDamaged:
-        note = _published(unit, log.id)
-    return Plan(log.id, keys.origin(log.id), log.size, note)
+        note, signed = _published(unit, log.id), False
+    return Plan(log.id, keys.origin(log.id), log.size, note, signed)
 
 
 def pieces(plan: Plan, read: Callable[[], AbstractContextManager[Unit]]) -> Iterator[bytes]:
@@ -59,7 +63,7 @@ def pieces(plan: Plan, read: Callable[[], AbstractContextManager[Unit]]) -> Iter
         with read() as unit:
             rows = unit.session.execute(wanted).all()
         yield b"".join(
-            _line({"index": seq, "leaf": leaf, "leaf_hash": text_of(raw)})
+            _line({"index": seq, "leaf": readable(leaf), "leaf_hash": text_of(raw)})
             for seq, leaf, raw in rows
         )
         if len(rows) < _AT_ONCE:

@@ -32,6 +32,11 @@ def leaf_of(
     )
 
 
+def readable(leaf: bytes) -> str:
+    """Return the text of an entry. Bytes that are not UTF-8 (a changed row) are replaced."""
+    return leaf.decode(errors="replace")
+
+
 def bounded(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return data with secrets redacted and long texts cut; only its hash if it is still large."""
     shown = _cut(hidden(None, data)[1])

@@ -133,6 +133,9 @@ async def export_agent_audit(request: Request, id: ResourceId, server: Server) -
         keys = open_keys(server.settings, server.database, server.clock.now())
         with unit_for(request, writes=False) as unit:
             plan = planned(unit, id, keys)
+        if not plan.signed:  # the job may have published newer entries since the unit began
+            with unit_for(request, writes=False) as unit:
+                plan = planned(unit, id, keys)
         made = pieces(plan, lambda: unit_for(request, writes=False))
         return begin(made, server.tuning.answer_at_once)
 

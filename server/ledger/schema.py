@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from novaql.server.http.pagination import PageQuery
 from novaql.server.http.shapes import Listed, ResponseModel, Timestamp
+from novaql.server.ledger.model import readable
 from novaql.server.ledger.tables import LedgerEntry
 
 Size = Annotated[int, Field(ge=0, le=2**53 - 1)]
@@ -61,18 +62,22 @@ class LedgerEntryOut(ResponseModel):
     @classmethod
     def of(cls, entry: LedgerEntry) -> LedgerEntryOut:
         """Convert a row for clients."""
+        leaf = readable(entry.leaf)
         try:
-            content = json.loads(entry.leaf)
+            content = json.loads(leaf)
         except ValueError:  # someone changed the row; `novaql ledger verify` names it
+            content = None
+        if not isinstance(content, dict):
             content = {}
+        data = content.get("data")
         return cls(
             index=entry.seq,
             at=entry.at,
-            kind=entry.kind,
+            kind=str(content.get("kind", "")),
             actor=str(content.get("actor", "")),
             request_id=str(content.get("request_id", "")),
-            data=content.get("data") or {},
-            leaf=entry.leaf,
+            data=data if isinstance(data, dict) else {},
+            leaf=leaf,
             leaf_hash=text_of(entry.leaf_hash),
         )
 

@@ -76,7 +76,7 @@ def append(unit: Unit, agent_id: str, kind: str, data: Mapping[str, Any]) -> Ent
         unit.enqueue(JOB, key=log.id, run_at=log.due_at)
     unit.session.flush()
     entry = {"log": log.id, "seq": index, "at": now, "kind": kind}
-    unit.insert(LedgerEntry, [{**entry, "leaf": raw.decode(), "leaf_hash": digest}])
+    unit.insert(LedgerEntry, [{**entry, "leaf": raw, "leaf_hash": digest}])
     unit.insert(
         LedgerNode,
         [
@@ -140,10 +140,10 @@ def consistency(unit: Unit, log: LedgerLog, old: int, size: int) -> list[bytes]:
 def leaf(unit: Unit, log: LedgerLog, index: int) -> bytes:
     """Return the bytes of an entry. Raises `LedgerDamaged` if it is missing."""
     wanted = select(LedgerEntry.leaf).where(LedgerEntry.log == log.id, LedgerEntry.seq == index)
-    text = unit.session.execute(wanted).scalar_one_or_none()
-    if text is None:
+    found = unit.session.execute(wanted).scalar_one_or_none()
+    if found is None:
         raise LedgerDamaged(f"entry {index} is missing")
-    return text.encode()
+    return bytes(found)
 
 
 def hashes_of(unit: Unit, log: str, nodes: Iterable[Node]) -> dict[Node, bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import select
+from sqlalchemy.orm import defer
 
 from novaql.server.clock import rfc3339
 from novaql.server.db.unit import Unit
@@ -24,7 +25,10 @@ def left(unit: Unit, event: EventEnvelope) -> None:
         OncallOverride.user_id == user_id, OncallOverride.ends_at > event.at
     )
     overridden = set(unit.session.execute(replaced).scalars())
-    schedules = unit.session.execute(select(OncallSchedule).order_by(OncallSchedule.id)).scalars()
+    wanted = (
+        select(OncallSchedule).options(defer(OncallSchedule.former)).order_by(OncallSchedule.id)
+    )
+    schedules = unit.session.execute(wanted).scalars()
     for schedule in schedules:
         if user_id in members_of([schedule]) or schedule.id in overridden:
             data = {

@@ -8,6 +8,7 @@ is the same in each answer, and remains the same after changes elsewhere in the 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,9 @@ from zoneinfo import ZoneInfo
 from novaql.server.clock import to_ms
 from novaql.server.oncall.wall_clock import transitions, wall_of
 
+_LONGEST_COMMENT = 200
+_UNWRITTEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""Control characters, and line ends that some readers know beside CR and LF."""
 _WIDTH = 75
 
 
@@ -71,11 +75,11 @@ class Calendar:
         yield "BEGIN:VEVENT"
         yield f"UID:{uid(self.schedule_id, shift)}"
         yield f"DTSTAMP:{_utc(self.changed_at)}"
-        yield f"DTSTART;TZID={self.timezone}:{_local(shift.start, zone)}"
-        yield f"DTEND;TZID={self.timezone}:{_local(shift.end, zone)}"
+        yield f"DTSTART{_time(shift.start, self.timezone, zone)}"
+        yield f"DTEND{_time(shift.end, self.timezone, zone)}"
         yield f"SUMMARY:{escaped(f'{shift.user_name} on call: {self.name}')}"
         if shift.comment:
-            yield f"DESCRIPTION:{escaped(shift.comment)}"
+            yield f"DESCRIPTION:{escaped(shift.comment[:_LONGEST_COMMENT])}"
         yield "TRANSP:TRANSPARENT"
         yield "END:VEVENT"
 
@@ -91,11 +95,13 @@ def escaped(text: str) -> str:
     for character, written in (("\\", "\\\\"), (";", "\\;"), (",", "\\,")):
         text = text.replace(character, written)
     text = text.replace("\r\n", "\\n").replace("\n", "\\n").replace("\r", "\\n")
-    return "".join(one for one in text if (one >= " " and one != "\x7f") or one == "\t")
+    return "".join(one for one in text if one == "\t" or not _UNWRITTEN.match(one))
 
 
 def folded(line: str) -> str:
     """A line, folded at 75 octets between characters."""
+    if len(line) <= _WIDTH and line.isascii():
+        return f"{line}\r\n"
     parts, part, width = [], "", 0
     for character in line:
         size = len(character.encode("utf-8", "replace"))
@@ -138,8 +144,11 @@ def _offset(offset: timedelta) -> str:
     return text + (f"{seconds % 60:02}" if seconds % 60 else "")
 
 
-def _local(at: datetime, zone: ZoneInfo) -> str:
-    return f"{wall_of(at, zone):%Y%m%dT%H%M%S}"
+def _time(at: datetime, name: str, zone: ZoneInfo) -> str:
+    """A local time. In UTC if clocks show it for the second time: a local time is the first."""
+    if at.astimezone(zone).fold:
+        return f":{_utc(at)}"
+    return f";TZID={name}:{wall_of(at, zone):%Y%m%dT%H%M%S}"
 
 
 def _utc(at: datetime) -> str:

@@ -113,15 +113,16 @@ class Schedule:
     left: Mapping[str, datetime] = field(default_factory=dict)
 
     def steps(self, start: datetime, end: datetime) -> float:
-        """Return about how many turns and restricted parts a range has, as the measure of work."""
+        """Return about how many turns, restricted parts and overrides a range has: its work."""
         total = 0.0
         for term in self.terms:
             begins, ends = term.part_of(start, end)
-            length = max(ends - begins, timedelta(0))
             for layer in term.layers:
+                last = ends if layer.end is None else min(ends, layer.end)
+                length = max(last - max(begins, layer.start), timedelta(0))
                 weekly = sum(len(one.days) for one in layer.restrictions)
                 total += length / layer.rotation.about + weekly * (length / _WEEK)
-        return total
+        return total + sum(one.start < end and start < one.end for one in self.overrides)
 
     def final(self, start: datetime, end: datetime, lowest: int = 0) -> list[Span]:
         """Return the final schedule between two instants: contiguous spans without overlap.

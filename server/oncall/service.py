@@ -7,7 +7,9 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import orjson
 from sqlalchemy import delete, select
+from sqlalchemy.orm import defer
 
 from novaql.server.auth.roles import Principal
 from novaql.server.auth.user_access import DEACTIVATED
@@ -34,6 +36,9 @@ from novaql.server.oncall.tables import OncallOverride, OncallSchedule
 MOST_FORMER = 20
 """The most former terms of a schedule. Of older ones, the times are as in the oldest of these."""
 
+MOST_FORMER_BYTES = 256 << 10
+"""The size of all former terms as JSON; the oldest ones are dropped beyond it."""
+
 FORMER_RETAINED = timedelta(days=800)
 """How long a former term is retained after its end."""
 
@@ -43,7 +48,8 @@ OVERRIDE_KEYS = (Key(OncallOverride.created_at), Key(OncallOverride.id))
 
 def find(unit: Unit, pages: Pager, query: ScheduleQuery) -> Page[OncallSchedule]:
     """A page of schedules, oldest first."""
-    statement = select(OncallSchedule).where(*equal_to(OncallSchedule, query, "name"))
+    statement = select(OncallSchedule).options(defer(OncallSchedule.former))
+    statement = statement.where(*equal_to(OncallSchedule, query, "name"))
     return pages.page(unit, statement, KEYS, query)
 
 
@@ -207,8 +213,12 @@ def _with_former(unit: Unit, row: OncallSchedule) -> list[Any]:
     now = to_ms(unit.now())
     ending = {"timezone": row.timezone, "layers": row.layers, "until": now}
     oldest = now - FORMER_RETAINED // timedelta(milliseconds=1)
-    recent = [one for one in row.former if oldest < one["until"] < now]
-    return [*recent, ending][-MOST_FORMER:]
+    if row.former and row.former[-1]["until"] >= now:
+        return row.former  # what began in this millisecond was never in force
+    terms = [*(one for one in row.former if oldest < one["until"]), ending][-MOST_FORMER:]
+    while len(terms) > 1 and len(orjson.dumps(terms)) > MOST_FORMER_BYTES:
+        terms.pop(0)
+    return terms
 
 
 def check_members(unit: Unit, layers: Sequence[LayerBody], known: Collection[str] = ()) -> None:

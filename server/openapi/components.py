@@ -91,7 +91,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     },
     "ETag": {
         "description": "For If-None-Match, and for If-Match of a change",
-        "schema": {"type": "string", "pattern": '^"[0-9]+(-[0-9a-f]{12})?"$'},
+        "schema": {"type": "string", "pattern": '^"([0-9]+(-[0-9a-f]{12})?|[0-9a-f]{24})"$'},
     },
     "RetryAfter": {
         "description": "Seconds to wait",

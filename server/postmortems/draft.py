@@ -12,7 +12,7 @@ from novaql.server.postmortems.evidence import AlertFact, EntryFact, Evidence, S
 from novaql.server.postmortems.movement import UNCHANGED
 from novaql.tsdb import METRIC_NAME
 
-_STATED = re.compile(r"^[ \t]*root[ -]cause[ \t]*[:=][ \t]*(\S.*?)\s*$", re.I | re.M)
+_STATED = re.compile(r"^[ \t]*root[ -]cause[ \t]*[:=][ \t]*(\S.*)$", re.I | re.M)
 _RUNBOOK = ("runbook_url", "runbook")
 _SERIES_NAMED = 3
 
@@ -82,7 +82,7 @@ def _root_cause(evidence: Evidence) -> Statement | None:
         text = entry.data.get({"comment": "body", "resolved": "note"}.get(entry.type, ""))
         stated = _STATED.findall(text) if isinstance(text, str) else []
         if stated:
-            return Statement(stated[-1], [entry.id])
+            return Statement(stated[-1].rstrip(), [entry.id])
     return None
 
 

@@ -124,7 +124,11 @@ def _entries(unit: Unit, incident: Incident, missing: list[str]) -> list[EntryFa
     statement = (
         select(Entry)
         .where(Entry.incident_id == incident.id)
-        .where((Entry.seq <= half) | (Entry.seq > incident.entries - half))
+        .where(
+            (Entry.seq <= half)
+            | (Entry.seq > incident.entries - half)
+            | Entry.type.in_(("acknowledged", "resolved"))
+        )
         .order_by(Entry.seq)
     )
     if incident.entries > MOST_ENTRIES:
@@ -148,7 +152,8 @@ def _alerts(unit: Unit, incident: Incident, missing: list[str]) -> list[AlertFac
     rule_ids = {alert.rule_id for alert in alerts.values()}
     found = unit.session.execute(select(AlertRule).where(AlertRule.id.in_(rule_ids))).scalars()
     rules = {rule.id: rule for rule in found}
-    episodes = _episodes(unit, incident, ids)
+    longest = max((rule.for_ms for rule in rules.values()), default=0)
+    episodes = _episodes(unit, incident, ids, timedelta(milliseconds=longest))
     facts = []
     for link in links:
         alert, episode = alerts.get(link.alert_id), episodes.get(link.alert_id)
@@ -179,15 +184,19 @@ def _alert_fact(
     )
 
 
-def _episodes(unit: Unit, incident: Incident, alert_ids: Sequence[str]) -> dict[str, _Episode]:
-    """The first episode of each alert in an incident. The row of the alert may be of a later one,
-    which belongs to another incident."""
+def _episodes(
+    unit: Unit, incident: Incident, alert_ids: Sequence[str], longest: timedelta
+) -> dict[str, _Episode]:
+    """The first episode of each alert in an incident. Earlier and later ones belong to others.
+
+    longest  how long a condition of the alerts may be true before they fire
+    """
     statement = (
         select(AlertChange)
         .where(
             AlertChange.alert_id.in_(alert_ids),
-            AlertChange.type.in_(("pending", "firing")),
-            AlertChange.at >= incident.created_at - _EARLIER,
+            AlertChange.type.in_(("pending", "firing", "resolved", "inactive")),
+            AlertChange.at >= incident.created_at - _EARLIER - longest,
             AlertChange.at <= (incident.resolved_at or unit.now()),
         )
         .order_by(AlertChange.at, AlertChange.id)
@@ -195,13 +204,18 @@ def _episodes(unit: Unit, incident: Incident, alert_ids: Sequence[str]) -> dict[
     )
     pending: dict[str, datetime] = {}
     found: dict[str, _Episode] = {}
+    over: dict[str, _Episode] = {}
     for change in unit.session.execute(statement).scalars():
         if change.type == "pending":
             pending[change.alert_id] = change.at
+        elif change.type != "firing":
+            pending.pop(change.alert_id, None)
+            if change.at <= incident.created_at and change.alert_id in found:
+                over[change.alert_id] = found.pop(change.alert_id)
         elif change.alert_id not in found:
             began_at = pending.get(change.alert_id, change.at)
             found[change.alert_id] = _Episode(began_at, change.at, change.value)
-    return found
+    return over | found  # one that was over when its event arrived has no other
 
 
 def window_of(settings: Settings, started_at: datetime, last_at: datetime) -> Window:

@@ -93,7 +93,7 @@ def _lines(evidence: Evidence, draft: Draft) -> Iterator[str]:
         yield from _section("Missing", [f"- {_plain(text)}" for text in draft.missing])
     yield from _section("Summary", [_plain(draft.summary.text)])
     yield from _section("Impact", [_cited(draft.impact.text, draft.impact.evidence)])
-    unknown = "Not known: no comment and no resolution states one."
+    unknown = "Not known: no comment and no resolution that this draft has states one."
     stated = unknown if cause is None else _cited(f"Stated: {cause.text}", cause.evidence)
     yield from _section("Root cause", [stated])
     factors = [f"- {_cited(one.text, one.evidence)}" for one in draft.contributing_factors]

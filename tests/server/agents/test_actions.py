@@ -62,7 +62,9 @@ def result_path(action: Any) -> str:
 def test_an_action_is_proposed_approved_and_reported(rig: AgentRig) -> None:
     agent = rig.agent()
     action = rig.proposal(agent)
-    assert action["content_hash"] == content_hash(agent, "deploy.rollback", [], CONTENT)
+    assert action["content_hash"] == content_hash(
+        agent, "deploy.rollback", action["title"], [], CONTENT
+    )
     assert (action["status"], action["required_approvals"]) == ("queued", 1)
     assert rig.get(f"/v1/agents/{agent}/actions?status=queued")["data"] == [action]
     decided = rig.decide(action, reason="looks right").json()
@@ -369,7 +371,7 @@ def test_executors_of_other_domains(either: AgentRig) -> None:
     body = {"content_hash": digest, "outcome": "executed"}
     assert code_of(either.ask("POST", result_path(action), body)) == (409, "other_executor")
     with pytest.raises(Conflict, match="look at it again"), executor.unit() as unit:
-        start(unit, key, content_hash(agent, "runbook.run", [], {"steps": [2]}))
+        start(unit, key, content_hash(agent, "runbook.run", "t", [], {"steps": [2]}))
     with executor.unit() as unit:
         start(unit, key, digest)
     with pytest.raises(Conflict, match="running"), executor.unit() as unit:

@@ -95,16 +95,17 @@ def test_old_successes_count_less() -> None:
 
 
 def test_the_hash_is_of_all_that_is_shown() -> None:
-    first = content_hash("agt_1", "a.b", ["x", "y"], {"n": 1, "m": [1.5]})
+    first = content_hash("agt_1", "a.b", "t", ["x", "y"], {"n": 1, "m": [1.5]})
 
-    assert content_hash("agt_1", "a.b", ["y", "x"], {"m": [1.5], "n": 1}) == first
+    assert content_hash("agt_1", "a.b", "t", ["y", "x"], {"m": [1.5], "n": 1}) == first
     others = [
-        content_hash("agt_2", "a.b", ["x", "y"], {"n": 1, "m": [1.5]}),
-        content_hash("agt_1", "a.c", ["x", "y"], {"n": 1, "m": [1.5]}),
-        content_hash("agt_1", "a.b", ["x"], {"n": 1, "m": [1.5]}),
-        content_hash("agt_1", "a.b", ["x", "y"], {"n": 2, "m": [1.5]}),
+        content_hash("agt_2", "a.b", "t", ["x", "y"], {"n": 1, "m": [1.5]}),
+        content_hash("agt_1", "a.b", "u", ["x", "y"], {"n": 1, "m": [1.5]}),
+        content_hash("agt_1", "a.c", "t", ["x", "y"], {"n": 1, "m": [1.5]}),
+        content_hash("agt_1", "a.b", "t", ["x"], {"n": 1, "m": [1.5]}),
+        content_hash("agt_1", "a.b", "t", ["x", "y"], {"n": 2, "m": [1.5]}),
     ]
-    assert len({first, *others}) == 5
+    assert len({first, *others}) == 6
 
 
 def test_capabilities_and_scopes() -> None:

@@ -73,7 +73,7 @@ def test_after_a_rotation_old_checkpoints_verify_with_the_old_key(rig: AgentRig)
     assert saved.signer([old_key]) == old_key
     assert saved.signer([new_key]) is None
     lines = exported(rig, agent)
-    assert verify_export(lines, [old_key, new_key], saved).key == new_key
+    assert verify_export(lines, [new_key, old_key], saved).key == new_key
     with pytest.raises(LedgerFault, match="saved checkpoint has no valid signature"):
         verify_export(lines, [new_key], saved)
     with pytest.raises(LedgerFault, match="of the export has no valid signature"):

@@ -38,7 +38,10 @@ def change_database(rig: AgentRig, change: Change) -> None:
 
 
 def changed_byte(connection: sqlite3.Connection) -> None:
-    connection.execute("UPDATE ledger_entries SET leaf = replace(leaf, ':4}', ':9}') WHERE seq = 5")
+    connection.execute(
+        "UPDATE ledger_entries SET leaf = "
+        "CAST(replace(CAST(leaf AS TEXT), ':4}', ':9}') AS BLOB) WHERE seq = 5"
+    )
 
 
 def removed_newest(connection: sqlite3.Connection) -> None:
@@ -68,8 +71,8 @@ def rewritten(connection: sqlite3.Connection) -> None:
     rows = connection.execute("SELECT seq, leaf FROM ledger_entries ORDER BY seq").fetchall()
     nodes: dict[Node, bytes] = {}
     for seq, leaf in rows:
-        text = leaf.replace("test.entry", "fake.entry") if seq >= 3 else leaf
-        digest = leaf_hash(text.encode())
+        text = leaf.replace(b"test.entry", b"fake.entry") if seq >= 3 else leaf
+        digest = leaf_hash(text)
         needed = {node: nodes[node] for node in siblings_of(seq)}
         nodes |= {Node(0, seq): digest, **completed(seq, digest, needed)}
         connection.execute(
