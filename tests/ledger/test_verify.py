@@ -234,3 +234,20 @@ def test_cryptography_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 NOTE = note_of(ENTRIES)
+
+
+def test_a_text_that_is_nested_too_deep_is_a_fault() -> None:
+    deep = "[" * 100_000
+    rows = [*ENTRIES[:3], {"index": 3, "leaf": deep, "leaf_hash": hashed(deep)}]
+    with pytest.raises(LedgerFault, match="entry 3 was changed"):
+        verify_export(export(rows), [KEY])
+
+
+def test_only_the_first_key_signs_an_export() -> None:
+    old = bytes(range(1, 33))
+    older = VerifierKey(KEY.name, public_key(old))
+    forged, saved = note_of(ENTRIES, old), Checkpoint.parse(note_of(ENTRIES[:7], old))
+
+    assert verify_export(export(ENTRIES), [KEY, older], saved).key == KEY
+    with pytest.raises(LedgerFault, match="no valid signature of the first key"):
+        verify_export(export(ENTRIES, forged), [KEY, older], saved)

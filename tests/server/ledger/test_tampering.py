@@ -44,6 +44,11 @@ def changed_byte(connection: sqlite3.Connection) -> None:
     )
 
 
+def broken_byte(connection: sqlite3.Connection) -> None:
+    """No text in UTF-8 any more."""
+    connection.execute("UPDATE ledger_entries SET leaf = CAST(leaf || x'FF' AS BLOB) WHERE seq = 5")
+
+
 def removed_newest(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM ledger_entries WHERE seq >= 9")
 
@@ -86,6 +91,7 @@ def rewritten(connection: sqlite3.Connection) -> None:
 
 FAULTS: dict[Change, str] = {
     changed_byte: "entry 5 was changed",
+    broken_byte: "entry 5 was changed",
     removed_newest: "truncated: the saved checkpoint covers 12 entries, the export has 9",
     shortened: "truncated: the saved checkpoint covers 12 entries, the export has 9",
     swapped: "entry 5 was swapped",

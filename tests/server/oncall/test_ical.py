@@ -244,3 +244,14 @@ def test_the_audit_log_shows_that_the_secret_changed(rota: Rota) -> None:
     (entry,) = rota.get("/audit?action=schedule.rotate_ical_secret")["data"]
     assert digest not in str(entry)
     assert entry["before"]["ical_secret"] != entry["after"]["ical_secret"]
+
+
+def test_an_event_in_the_hour_that_clocks_show_twice() -> None:
+    """A local time there means the first occurrence: the second one is written in UTC."""
+    start = datetime(2027, 10, 31, 0, 45, tzinfo=UTC)
+    shift = Shift("usr_1", "Ada", start, start + timedelta(minutes=30))
+    text = Calendar("sch_1", "payments", "Europe/Berlin", start, [shift]).text()
+    (event,) = icalendar.Calendar.from_ical(text).walk("VEVENT")
+
+    assert event["DTSTART"].dt.astimezone(UTC) == shift.start
+    assert event["DTEND"].dt.astimezone(UTC) == shift.end

@@ -236,3 +236,19 @@ def test_alerts_that_are_gone_are_missing(one: AlertRig) -> None:
 def test_unknown_incidents_are_a_404(one: AlertRig) -> None:
     assert answer(one, {"id": "inc_none"}).status_code == 404
     assert one.ask("GET", "/v1/incidents/inc_none/postmortem").status_code == 404
+
+
+def test_an_alert_that_fires_again_is_not_the_one_of_the_incident_before(one: AlertRig) -> None:
+    first = disturbed(one)
+    ended(one)
+    for _ in range(8):
+        one.step(60, a=1.0)
+    again = one.clock.now()
+    for _ in range(8):
+        one.step(15, a=0.0)
+    second = one.get("/v1/incidents")["data"][0]
+    (alert,) = postmortem(one, second)["alerts"]
+
+    assert second["id"] != first["id"]
+    assert parse_time(alert["began_at"]) >= again
+    assert parse_time(alert["fired_at"]) >= again
