@@ -251,7 +251,8 @@ def test_an_event_in_the_hour_that_clocks_show_twice() -> None:
     start = datetime(2027, 10, 31, 0, 45, tzinfo=UTC)
     shift = Shift("usr_1", "Ada", start, start + timedelta(minutes=30))
     text = Calendar("sch_1", "payments", "Europe/Berlin", start, [shift]).text()
-    (event,) = icalendar.Calendar.from_ical(text).walk("VEVENT")
+    times: list[Any] = []
+    for event in icalendar.Calendar.from_ical(text).walk("VEVENT"):
+        times += [event.decoded("DTSTART"), event.decoded("DTEND")]
 
-    assert event["DTSTART"].dt.astimezone(UTC) == shift.start
-    assert event["DTEND"].dt.astimezone(UTC) == shift.end
+    assert [one.astimezone(UTC) for one in times] == [shift.start, shift.end]
