@@ -28,8 +28,8 @@ def _text(value: Any) -> str:
         case str():
             return json.dumps(value, ensure_ascii=False)
         case int():
-            beyond = abs(value) > _LARGEST
-            if abs(value) >= 2**63 or (beyond and _number(float(value)) != str(value)):
+            large = abs(value) > _LARGEST
+            if large and (abs(value) >= 1 << 1023 or _number(float(value)) != str(value)):
                 raise ValueError(f"{value} is not exact in JSON")
             return str(value)
         case float():

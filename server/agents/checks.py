@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from novaql.ledger import canonical_json
 from novaql.server.agents.model import (
     EVERY,
@@ -93,8 +95,9 @@ def hash_of(
 ) -> str:
     """Return the hash of a new content. Raises `InvalidRequest` if it is too long or inexact."""
     try:
+        orjson.dumps(content)  # the database stores no integer beyond 64 bits
         if len(canonical_json(content)) > LONGEST_CONTENT:
             raise invalid("/content", f"may have {LONGEST_CONTENT} bytes as canonical JSON")
         return content_hash(agent_id, kind, title, set(services), content)
-    except ValueError as problem:
+    except (ValueError, orjson.JSONEncodeError) as problem:
         raise invalid("/content", str(problem)) from None

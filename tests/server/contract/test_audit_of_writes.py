@@ -221,7 +221,7 @@ def _agents(w: Writes) -> None:
     w.do("POST", "/v1/agents/{id}/actions", {**decision, "decision": "reject"}, id=agent)
     other = w.do("POST", "/v1/agents/{id}/proposals", proposal, id=agent)["id"]
     w.do("POST", f"{path}/cancel", id=agent, action_id=other)
-    policy = {"policy": {"auto_approve_from": 0.0}}
+    policy = {"policy": {"auto_approve_from": 0.0}, "scope": {"services": ["*"]}}
     trusted = w.do("POST", "/v1/agents", {**body, "name": "trusted", **policy})["id"]
     approved = w.do("POST", "/v1/agents/{id}/proposals", proposal, id=trusted)
     result = {"content_hash": approved["content_hash"], "outcome": "executed"}

@@ -121,6 +121,7 @@ def test_many_at_once_are_one_log(acme: TenantClient, tmp_path: Path) -> None:
     body = {
         "name": "busy",
         "capabilities": ["deploy.rollback"],
+        "scope": {"services": ["*"]},
         "policy": {"auto_approve_from": 0.0},
     }
     agent = acme.json("POST", "/v1/agents", body, 201)["id"]

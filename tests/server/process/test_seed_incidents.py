@@ -102,7 +102,7 @@ def test_an_alert_opens_and_ends_one(acme: TenantClient) -> None:
     draft = acme.json("GET", f"/v1/incidents/{made['id']}/postmortem")
 
     assert draft["status"] in ("draft", "draft_incomplete")
-    assert [alert["id"] for alert in draft["alerts"]] == [alert["id"]]
+    assert [one["id"] for one in draft["alerts"]] == [f"alert:{alert['id']}"]
     assert [entry["type"] for entry in entries] == [
         "triggered",
         "acknowledged",
