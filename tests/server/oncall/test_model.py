@@ -392,13 +392,3 @@ def test_thousands_of_overrides_at_once_are_not_quadratic() -> None:
     spans = schedule("UTC", overrides=some, left={"gone": start}).final(start, start + DAY)
     assert {span.user_id for span in spans} == {"bob"}
     assert all(len(span.absent) < 2 for span in spans)
-
-
-def test_the_work_of_a_range_counts_overrides_and_only_layers_in_force() -> None:
-    start = datetime(2026, 1, 5, tzinfo=UTC)
-    hourly = Rotation("custom", time(0), length=HOUR)
-    layers = tuple(Layer(start, hourly, ("ada",), end=start + HOUR) for _ in range(20))
-    overrides = tuple(Override(f"o{n}", "bob", start, start + 40 * DAY) for n in range(7))
-    schedule = Schedule((Term(ZoneInfo("UTC"), layers),), overrides)
-
-    assert schedule.steps(start + DAY, start + 31 * DAY) == 7
