@@ -323,7 +323,7 @@ def test_a_full_ledger_takes_no_proposals_and_all_decisions() -> None:
         assert code_of(rig.ask("POST", f"{path}/resume")) == (409, "limit_reached")
 
 
-def test_of_ended_actions_the_newest_are_kept_and_open_ones_all() -> None:
+def test_only_the_newest_ended_actions_are_retained_and_all_open_ones() -> None:
     clock = SteppedClock(NOW)
     with local_server(clock=clock, max_history=1) as server:
         rig = AgentRig(server, clock)

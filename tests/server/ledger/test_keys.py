@@ -103,7 +103,7 @@ def test_a_lost_key_is_not_replaced_in_silence(rig: AgentRig) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"{}", b"\xff", b'{"name": "n", "keys": []}', b'{"name": 1, "keys": [{}]}']
 )
-def test_a_damaged_file_is_told(rig: AgentRig, content: bytes) -> None:
+def test_a_damaged_file_is_reported(rig: AgentRig, content: bytes) -> None:
     agent = rig.agent()
     checkpoint(rig, agent)
     path_of(rig).write_bytes(content)
