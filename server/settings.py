@@ -23,6 +23,7 @@ from novaql.server.settings_limits import (
     SecondsOfLease,
     SecondsOfRequest,
 )
+from novaql.server.settings_operations import OperationSettings
 from novaql.server.settings_renames import SettingNames
 from novaql.server.settings_sources import environment_texts, of_environment, of_file
 
@@ -37,8 +38,9 @@ _SECRET = ("master_key", "database_url")
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """Every setting of the server. Raises `ArgumentError` for unsafe or impossible values.
+class Settings(OperationSettings):
+    """Every setting of the server; those of operations are in `OperationSettings`. Raises
+    `ArgumentError` for unsafe or impossible values.
 
     data                directory of the store; the server's own files are in `data/server`
     host, port          address to listen on; port 0 takes a free one
@@ -118,10 +120,9 @@ class Settings:
     manual_notify_interval_s   minimum interval between manual notifications for an alert
     min_evaluation_interval_s  shortest interval of a tenant's groups of rules
     max_rule_series     alerts or series of one rule; with more, its evaluation fails; 0: no limit
-    oncall_feed_past_days, oncall_feed_days   days before and after now in an iCalendar feed
     max_rules, max_rule_groups, max_silences, max_channels, max_webhooks, max_dashboards,
     max_embeds, max_tokens, max_users, max_user_groups, max_services, max_slos, max_open_incidents,
-    max_schedules, max_overrides, max_audit_exports
+    max_audit_exports
                         resources of a tenant; the server rejects more with 409 `limit_reached`;
                         0: no limit. Rules of SLOs and ended resources do not count
     max_former_users    deactivated users of a tenant; with more, the server creates no user
@@ -129,21 +130,6 @@ class Settings:
     max_pending_deliveries   webhook messages and notifications of a tenant that wait for delivery;
                         one more message becomes a dead letter, one more notification waits
     max_incident_entries   entries in the timeline of an incident; the server rejects more comments
-    max_agents          agents of a tenant
-    max_queued_actions  actions of a tenant's agents that have not ended
-    max_ledger_entries  entries in the ledger of an agent; then it can propose nothing more
-    agent_action_expiry_s   time in which an action is decided, and begins, if its policy names none
-    agent_trust_half_life_s   time in which the weight of an outcome in a trust score halves
-    ledger_key_file     file of the keys that sign ledgers; None: beside the master key
-    ledger_checkpoint_dir   folder of the last checkpoints; None: `server/ledger` in the data
-    ledger_checkpoint_interval_s   of the checkpoints of a ledger that grows
-    max_streams         streams of events (timelines) that a tenant has open in each process
-    stream_heartbeat_s  interval of empty comments in a stream, and of checks of its token's expiry
-    stream_look_s       interval of looks for new events
-    stream_stall_s      a stream ends if its client does not read an event for so long
-    postmortem_before_s, postmortem_after_s   range of samples around the start of an incident
-    postmortem_slow_ack_s   a later acknowledgement leads to an action item
-    postmortem_query_s  timeout of one query of a postmortem
     max_idempotency_keys   keys of a tenant in 24 hours
     max_scrape_targets  targets of a tenant; the server lists those beyond it as dropped
     max_history         ended rows of a tenant in each table; the server deletes the oldest
@@ -218,12 +204,6 @@ class Settings:
     max_channels: Annotated[OrUnlimited, PerTenant("notification channels")] = 500
     max_webhooks: Annotated[OrUnlimited, PerTenant("webhooks")] = 100
     max_dashboards: Annotated[OrUnlimited, PerTenant("dashboards")] = 2_000
-    oncall_feed_past_days: AtLeastOne = 30
-    oncall_feed_days: AtLeastOne = 180
-    max_schedules: Annotated[OrUnlimited, PerTenant("on-call schedules")] = 500
-    max_overrides: Annotated[
-        OrUnlimited, PerTenant("overrides that have not ended, or lay in the past")
-    ] = 5_000
     max_embeds: Annotated[OrUnlimited, PerTenant("embedded panels")] = 2_000
     max_tokens: Annotated[OrUnlimited, PerTenant("tokens")] = 2_000
     max_users: Annotated[OrUnlimited, PerTenant("users")] = 10_000
@@ -244,24 +224,6 @@ class Settings:
     max_incident_entries: Annotated[
         OrUnlimited, PerTenant("entries in a timeline", requested=False)
     ] = 10_000
-    max_agents: Annotated[OrUnlimited, PerTenant("agents")] = 500
-    max_queued_actions: Annotated[OrUnlimited, PerTenant("actions that have not ended")] = 1_000
-    max_ledger_entries: Annotated[
-        OrUnlimited, PerTenant("entries in a ledger", requested=False)
-    ] = 1_000_000
-    agent_action_expiry_s: Seconds = 86_400.0
-    agent_trust_half_life_s: Seconds = 30 * 86_400.0
-    ledger_key_file: Path | None = None
-    ledger_checkpoint_dir: Path | None = None
-    ledger_checkpoint_interval_s: Seconds = 300.0
-    max_streams: Annotated[OrUnlimited, PerTenant()] = 50
-    stream_heartbeat_s: Seconds = 15.0
-    stream_look_s: Seconds = 0.5
-    stream_stall_s: Seconds = 30.0
-    postmortem_before_s: Seconds = 1800.0
-    postmortem_after_s: Seconds = 1800.0
-    postmortem_slow_ack_s: Seconds = 900.0
-    postmortem_query_s: Seconds = 10.0
     max_idempotency_keys: Annotated[
         OrUnlimited, PerTenant("Idempotency-Keys in 24 hours", requested=False)
     ] = 20_000

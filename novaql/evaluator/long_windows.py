@@ -17,8 +17,9 @@ from novaql.evaluator.kernels.strips import StripRollup, Strips, strips_of
 from novaql.evaluator.kernels.windows import Floats, Ints
 from novaql.tsdb.tile import Tile
 
-COST_AT_ONCE = 1 << 23
-"""Samples looked at between two checkpoints: some tenths of a second of work at most."""
+COST_AT_ONCE = 1 << 21
+"""Samples looked at between two checkpoints: some tenths of a second of work at most, which
+quantiles take."""
 
 
 def row_cost(tile: Tile, steps: int, reach_ms: int) -> int:
