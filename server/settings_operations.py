@@ -20,6 +20,8 @@ class OperationSettings:
     max_queued_actions  actions of a tenant's agents that have not ended
     max_ledger_entries  entries in the ledger of an agent; then it can propose nothing more
     agent_action_expiry_s   time in which an action is decided, and begins, if its policy names none
+    agent_action_deadline_s   time from the start of an action of an agent that acts itself to the
+                        report of its outcome; then the action is abandoned
     agent_trust_half_life_s   time in which the weight of an outcome in a trust score halves
     ledger_key_file     file of the keys that sign ledgers; None: beside the master key
     ledger_checkpoint_dir   folder of the last checkpoints; None: `server/ledger` in the data
@@ -45,6 +47,7 @@ class OperationSettings:
         OrUnlimited, PerTenant("entries in a ledger", requested=False)
     ] = 1_000_000
     agent_action_expiry_s: Seconds = 86_400.0
+    agent_action_deadline_s: Seconds = 3600.0
     agent_trust_half_life_s: Seconds = 30 * 86_400.0
     ledger_key_file: Path | None = None
     ledger_checkpoint_dir: Path | None = None

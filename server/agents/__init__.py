@@ -4,5 +4,6 @@ An action runs only as it was shown: an approval is bound to the hash of its con
 requester and the agent's owner cannot give it. Everything about an agent is in its ledger.
 
 Executors use `actions.py`: `propose`, `start`, `finish`; they learn decisions from the events
-`agent.action.approved`, `.rejected`, `.expired` and `.cancelled`.
+`agent.action.approved`, `.rejected`, `.expired` and `.cancelled`. Agents that act themselves
+use the endpoints `start` and `result`, within a deadline.
 """

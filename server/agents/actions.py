@@ -16,22 +16,22 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import defer
 
 from novaql import duration_ms
 from novaql.server.agents.changes import end, publish, record_hash, snapshot
 from novaql.server.agents.checks import (
+    API,
     check_decidable,
     check_hash,
     check_limits,
+    check_own,
     check_runnable,
     check_still_allowed,
     hash_of,
     is_trusted,
 )
-from novaql.server.agents.model import (
-    Outcome,
-    Status,
-)
+from novaql.server.agents.model import OPEN, Outcome, Status
 from novaql.server.agents.schema import ActionQuery
 from novaql.server.agents.tables import Agent, AgentAction
 from novaql.server.agents.trust import check_not_full, count, note, score_now
@@ -45,15 +45,15 @@ from novaql.server.ledger.service import is_full
 
 KEYS = (Key(AgentAction.created_at, descending=True), Key(AgentAction.id, descending=True))
 EXPIRY = "agents.expire"
-API = "api"
-"""The executor of actions that agents carry out themselves."""
 
 
 def find(unit: Unit, pages: Pager, agent_id: str, query: ActionQuery) -> Page[AgentAction]:
-    """A page of an agent's actions, newest first."""
+    """A page of an agent's actions, newest first, without their contents."""
     unit.get(Agent, agent_id, "agent")
-    wanted = select(AgentAction).where(
-        AgentAction.agent_id == agent_id, *equal_to(AgentAction, query, "status")
+    wanted = (
+        select(AgentAction)
+        .where(AgentAction.agent_id == agent_id, *equal_to(AgentAction, query, "status"))
+        .options(defer(AgentAction.content), defer(AgentAction.result))
     )
     return pages.page(unit, wanted, KEYS, query)
 
@@ -98,7 +98,7 @@ def propose(
         raise Conflict("the agent is stopped", code="agent_stopped")
     check_not_full(unit, agent)
     check_limits(agent, kind, services)
-    digest = hash_of(agent.id, kind, title, services, content)
+    digest, length = hash_of(agent.id, kind, title, services, content)
     score, threshold = score_now(unit, agent), agent.policy["auto_approve_from"]
     automatic = (
         threshold is not None
@@ -113,6 +113,7 @@ def propose(
         title=title,
         content=dict(content),
         content_hash=digest,
+        content_bytes=length,
         services=sorted(set(services)),
         executor=executor,
         requester_id=unit.actor.id,
@@ -167,7 +168,8 @@ def revise(
     check_not_full(unit, agent)
     before = snapshot(action)
     action.title = action.title if title is None else title
-    action.content_hash = hash_of(agent.id, action.kind, action.title, action.services, content)
+    digest, length = hash_of(agent.id, action.kind, action.title, action.services, content)
+    action.content_hash, action.content_bytes = digest, length
     action.content, action.approvals = dict(content), []
     note(unit, agent, "agent.action.revised", _facts(action))
     unit.record(action, "agent_action.revise", before, snapshot, event="agent.action.revised")
@@ -241,25 +243,38 @@ def finish(unit: Unit, action_id: str, *, succeeded: bool, result: str = "") -> 
     agent, action = _held_by_id(unit, action_id)
     if action.status != Status.RUNNING:
         raise Conflict(f"the action is {action.status}", code="action_not_running")
+    unit.cancel(EXPIRY, [action.id])
     count(unit, agent, Outcome.SUCCESS if succeeded else Outcome.FAILURE)
     status = Status.EXECUTED if succeeded else Status.FAILED
     end(unit, agent, action, status, {**_facts(action), **record_hash(result, "result")}, result)
     return action
 
 
+def begin(unit: Unit, agent_id: str, action_id: str, *, shown_hash: str) -> AgentAction:
+    """Begin an approved action that the agent itself carries out, as its owner or requester. Its
+    outcome has to be reported within `agent_action_deadline_s`."""
+    action = _held_own(unit, agent_id, action_id)
+    before = snapshot(action)
+    start(unit, action.id, shown_hash)
+    action.expires_at = unit.now() + timedelta(seconds=unit.settings.agent_action_deadline_s)
+    unit.enqueue(EXPIRY, key=action.id, run_at=action.expires_at)
+    unit.audit(
+        "agent_action.start", ("agent_action", action.id), before=before, after=snapshot(action)
+    )
+    return action
+
+
 def report(
     unit: Unit, agent_id: str, action_id: str, *, shown_hash: str, succeeded: bool, result: str
 ) -> AgentAction:
-    """Report the outcome of an approved action that the agent itself carried out, as its owner or
-    requester."""
-    agent, action = held(unit, agent_id, action_id)
-    if action.executor != API:
-        message = f"its executor, {action.executor}, reports the outcome"
-        raise Conflict(message, code="other_executor")
-    if unit.actor.id not in (action.requester_id, agent.owner_id):
-        raise Forbidden("only its requester and the agent's owner report it", code="not_requester")
+    """Report the outcome of an action that the agent itself carried out, as its owner or requester.
+    An approved action that did not begin yet begins and ends at once."""
+    action = _held_own(unit, agent_id, action_id)
     before = snapshot(action)
-    start(unit, action.id, shown_hash)
+    if action.status == Status.RUNNING:
+        check_hash(action, shown_hash)
+    else:
+        start(unit, action.id, shown_hash)
     finish(unit, action.id, succeeded=succeeded, result=result)
     unit.audit(
         "agent_action.report", ("agent_action", action.id), before=before, after=snapshot(action)
@@ -282,15 +297,20 @@ def cancel(unit: Unit, agent_id: str, action_id: str) -> AgentAction:
 
 
 def expire(unit: Unit, action_id: str) -> None:
-    """End an action that was not decided, or did not begin, in time."""
+    """End an action that was not decided, did not begin, or was not reported in time. What its
+    agent did of one that began is not known: it counts as a failure."""
     action = unit.find(AgentAction, action_id)
     if action is None:
         return
     agent, action = held(unit, action.agent_id, action_id)
     unit.session.refresh(action)
-    waits = action.status in (Status.QUEUED, Status.APPROVED)
-    if waits and action.expires_at <= unit.now():
+    if action.status not in OPEN or action.expires_at > unit.now():
+        return
+    if action.status != Status.RUNNING:
         end(unit, agent, action, Status.EXPIRED, _facts(action))
+    elif action.executor == API:
+        count(unit, agent, Outcome.FAILURE)
+        end(unit, agent, action, Status.ABANDONED, _facts(action))
 
 
 def _approve(unit: Unit, agent: Agent, action: AgentAction) -> None:
@@ -324,6 +344,16 @@ def _facts(action: AgentAction) -> dict[str, Any]:
 
 def _expires_after(policy: Mapping[str, Any]) -> timedelta:
     return timedelta(milliseconds=duration_ms(policy["expires_after"]))
+
+
+def _held_own(unit: Unit, agent_id: str, action_id: str) -> AgentAction:
+    """Lock an action that the agent itself carries out, for its owner or requester."""
+    agent, action = held(unit, agent_id, action_id)
+    check_own(action)
+    if unit.actor.id not in (action.requester_id, agent.owner_id):
+        message = "only its requester and the agent's owner start and report it"
+        raise Forbidden(message, code="not_requester")
+    return action
 
 
 def _held_by_id(unit: Unit, action_id: str) -> tuple[Agent, AgentAction]:

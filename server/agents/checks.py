@@ -21,6 +21,8 @@ from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, Forbidden, invalid
 
 LONGEST_CONTENT = 64 << 10
+API = "api"
+"""The executor of actions that agents carry out themselves."""
 
 
 class OutsideLimits(Forbidden):
@@ -90,14 +92,23 @@ def check_hash(action: AgentAction, given: str) -> None:
         )
 
 
+def check_own(action: AgentAction) -> None:
+    """Raise `Conflict` `other_executor` unless the agent itself carries out an action."""
+    if action.executor != API:
+        message = f"its executor, {action.executor}, starts it and reports the outcome"
+        raise Conflict(message, code="other_executor")
+
+
 def hash_of(
     agent_id: str, kind: str, title: str, services: Sequence[str], content: Mapping[str, Any]
-) -> str:
-    """Return the hash of a new content. Raises `InvalidRequest` if it is too long or inexact."""
+) -> tuple[str, int]:
+    """Return the hash and the length of a new content. Raises `InvalidRequest` if it is too long or
+    inexact."""
     try:
         orjson.dumps(content)  # the database stores no integer beyond 64 bits
-        if len(canonical_json(content)) > LONGEST_CONTENT:
+        length = len(canonical_json(content))
+        if length > LONGEST_CONTENT:
             raise invalid("/content", f"may have {LONGEST_CONTENT} bytes as canonical JSON")
-        return content_hash(agent_id, kind, title, set(services), content)
+        return content_hash(agent_id, kind, title, set(services), content), length
     except (ValueError, orjson.JSONEncodeError) as problem:
         raise invalid("/content", str(problem)) from None

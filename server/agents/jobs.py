@@ -1,4 +1,4 @@
-"""The job that ends actions that were not decided, or did not begin, in time."""
+"""The job that ends actions that were not decided, did not begin, or were not reported in time."""
 
 from __future__ import annotations
 

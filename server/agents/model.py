@@ -32,6 +32,7 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
     EXECUTED = "executed"
     FAILED = "failed"
+    ABANDONED = "abandoned"
 
 
 OPEN = (Status.QUEUED, Status.APPROVED, Status.RUNNING)

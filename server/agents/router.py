@@ -12,6 +12,7 @@ from novaql.server.agents.schema import (
     ActionQuery,
     AgentActionOut,
     AgentActionsOut,
+    AgentActionSummaryOut,
     AgentOut,
     AgentQuery,
     AgentsOut,
@@ -21,6 +22,7 @@ from novaql.server.agents.schema import (
     RegisterAgent,
     ReportResult,
     ReviseAction,
+    StartAction,
     StopAgent,
 )
 from novaql.server.agents.tables import Agent
@@ -96,9 +98,9 @@ def resume_agent(unit: UnitOfWork, id: ResourceId) -> AgentOut:
 def list_agent_actions(
     unit: UnitOfWork, pages: Pages, id: ResourceId, query: Annotated[ActionQuery, Query()]
 ) -> AgentActionsOut:
-    """The actions of an agent, newest first. `status=queued` selects those that wait for
-    approval."""
-    return AgentActionsOut.of(actions.find(unit, pages, id, query), AgentActionOut.of)
+    """The actions of an agent, newest first, without their contents. `status=queued` selects those
+    that wait for approval."""
+    return AgentActionsOut.of(actions.find(unit, pages, id, query), AgentActionSummaryOut.of)
 
 
 @router.post(
@@ -188,6 +190,29 @@ def revise_agent_action(
 
 
 @router.post(
+    "/{id}/actions/{action_id}/start",
+    dependencies=[OPERATOR],
+    response_model=AgentActionOut,
+    responses={403: {}},
+)
+@audited("agent_action.start")
+def start_agent_action(
+    unit: UnitOfWork, id: ResourceId, action_id: ResourceId, body: StartAction
+) -> AgentActionOut | ExternalCall[None, AgentActionOut]:
+    """Begin an approved action, as its requester or the agent's owner; only the first request can.
+
+    From then on the action is `running`: it does not expire, and cannot be withdrawn. If it is not
+    reported within `agent_action_deadline_s`, it is `abandoned`, which counts as a failure.
+    409 if the action is not approved, has other content or has expired, or if the agent is stopped.
+    """
+    try:
+        action = actions.begin(unit, id, action_id, shown_hash=body.content_hash)
+    except Forbidden as refusal:
+        return _denied(unit, "agent_action.start", action_id, refusal)
+    return AgentActionOut.of(action)
+
+
+@router.post(
     "/{id}/actions/{action_id}/result",
     dependencies=[OPERATOR],
     response_model=AgentActionOut,
@@ -197,9 +222,10 @@ def revise_agent_action(
 def report_agent_action(
     unit: UnitOfWork, id: ResourceId, action_id: ResourceId, body: ReportResult
 ) -> AgentActionOut | ExternalCall[None, AgentActionOut]:
-    """Report the outcome of an approved action, as its requester or the agent's owner.
+    """Report the outcome of an action, as its requester or the agent's owner.
 
-    It changes the trust score. 409 if the action is not approved, was reported, or has expired.
+    It changes the trust score. An approved action that was not started begins and ends at once.
+    409 if the action is neither running nor approved, or has expired.
     """
     try:
         action = actions.report(

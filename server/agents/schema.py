@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -50,7 +50,15 @@ UserId = Annotated[str, Field(min_length=1, max_length=64)]
 Reason = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="`content_hash` of the action")]
 StatusName = Literal[
-    "queued", "approved", "running", "rejected", "expired", "cancelled", "executed", "failed"
+    "queued",
+    "approved",
+    "running",
+    "rejected",
+    "expired",
+    "cancelled",
+    "executed",
+    "failed",
+    "abandoned",
 ]
 
 
@@ -170,8 +178,16 @@ class DecideAction(Body):
     reason: Reason | None = None
 
 
+class StartAction(Body):
+    """The content that an agent is about to carry out, by its hash."""
+
+    model_config = example({"content_hash": "0" * 64})
+
+    content_hash: Digest
+
+
 class ReportResult(Body):
-    """The outcome of an approved action that the agent itself carried out."""
+    """The outcome of an action that the agent itself carried out."""
 
     model_config = example({"content_hash": "0" * 64, "outcome": "executed"})
 
@@ -275,19 +291,19 @@ class ApprovalOut(ResponseModel):
     at: Timestamp
 
 
-class AgentActionOut(ResponseModel):
-    """An action of an agent."""
+class AgentActionSummaryOut(ResponseModel):
+    """An action of an agent, without its content and its result."""
 
     id: str
     agent_id: str
     kind: str
     title: str
     services: list[str]
-    content: dict[str, Any]
     content_hash: str = Field(
         description="hex SHA-256 of the canonical JSON (RFC 8785) of agent_id, content, kind and "
         "services"
     )
+    content_bytes: int = Field(description="length of the canonical JSON of `content`")
     executor: str = Field(description="`api`: the agent itself runs it and reports the outcome")
     requester_id: str
     status: StatusName
@@ -296,25 +312,34 @@ class AgentActionOut(ResponseModel):
     automatic: bool = Field(description="approved by the policy, without a user")
     required_approvals: int
     approvals: list[ApprovalOut]
-    expires_at: Timestamp
+    expires_at: Timestamp = Field(
+        description="when it expires unless it is decided, or begins; while an agent runs it "
+        "itself: when it is abandoned unless it is reported"
+    )
     decided_at: Timestamp | None
     decided_by: str | None
     reason: str | None
     ended_at: Timestamp | None
-    result: str | None
     created_at: Timestamp
     updated_at: Timestamp
     version: int
 
     @classmethod
-    def of(cls, action: AgentAction) -> AgentActionOut:
+    def of(cls, action: AgentAction) -> Self:
         """Convert a row for clients."""
         return cls.of_row(action, required_approvals=action.policy["approvals"])
+
+
+class AgentActionOut(AgentActionSummaryOut):
+    """An action of an agent."""
+
+    content: dict[str, Any]
+    result: str | None
 
 
 class AgentsOut(Listed[AgentOut]):
     """A page of agents."""
 
 
-class AgentActionsOut(Listed[AgentActionOut]):
-    """A page of actions."""
+class AgentActionsOut(Listed[AgentActionSummaryOut]):
+    """A page of actions, without their contents."""

@@ -48,12 +48,14 @@ class AgentAction(Row, Base):
     """An action of an agent.
 
     content       what is to be done, as approvers see it; `content_hash` identifies it
+    content_bytes the length of its canonical JSON
     executor      who runs it: `api` (the agent itself reports the outcome), or a domain
     requester_id  the user on whose request it was proposed
     policy        the approval policy when it was queued
     score         the trust score then; `threshold` is that of the policy
     approvals     the approvals so far: user ids and times
-    expires_at    it has to be decided by then, and after the approval to begin by then
+    expires_at    it has to be decided by then, after the approval to begin by then, and after the
+                  start (of an agent that acts itself) to be reported by then
     result        the outcome that its executor reported
     """
 
@@ -68,6 +70,7 @@ class AgentAction(Row, Base):
     title: Mapped[str] = mapped_column(String(200))
     content: Mapped[dict[str, Any]]
     content_hash: Mapped[str] = mapped_column(String(64))
+    content_bytes: Mapped[int]
     services: Mapped[list[str]]
     executor: Mapped[str] = mapped_column(String(16))
     requester_id: Mapped[str] = mapped_column(Id)

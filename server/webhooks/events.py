@@ -28,6 +28,7 @@ EVENTS = (
     "agent.action.rejected",
     "agent.action.executed",
     "agent.action.failed",
+    "agent.action.abandoned",
     "agent.action.expired",
     "agent.action.cancelled",
     "agent.registered",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from novaql.ledger import canonical_json
 from novaql.server.agents.actions import finish, propose, start
 from novaql.server.agents.model import content_hash
 from novaql.server.clock import SteppedClock
@@ -66,7 +67,9 @@ def test_an_action_is_proposed_approved_and_reported(rig: AgentRig) -> None:
         agent, "deploy.rollback", action["title"], [], CONTENT
     )
     assert (action["status"], action["required_approvals"]) == ("queued", 1)
-    assert rig.get(f"/v1/agents/{agent}/actions?status=queued")["data"] == [action]
+    summary = {k: v for k, v in action.items() if k not in ("content", "result")}
+    assert rig.get(f"/v1/agents/{agent}/actions?status=queued")["data"] == [summary]
+    assert summary["content_bytes"] == len(canonical_json(CONTENT))
     decided = rig.decide(action, reason="looks right").json()
     assert (decided["status"], decided["decided_by"]) == ("approved", rig.users["bob"])
     assert decided["reason"] == "looks right"

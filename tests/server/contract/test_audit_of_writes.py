@@ -225,6 +225,8 @@ def _agents(w: Writes) -> None:
     trusted = w.do("POST", "/v1/agents", {**body, "name": "trusted", **policy})["id"]
     approved = w.do("POST", "/v1/agents/{id}/proposals", proposal, id=trusted)
     result = {"content_hash": approved["content_hash"], "outcome": "executed"}
+    begun = {"content_hash": approved["content_hash"]}
+    w.do("POST", f"{path}/start", begun, id=trusted, action_id=approved["id"])
     w.do("POST", f"{path}/result", result, id=trusted, action_id=approved["id"])
     w.do("POST", "/v1/agents/{id}/stop", {"reason": "r"}, id=agent)
     w.do("POST", "/v1/agents/{id}/resume", id=agent)
