@@ -84,9 +84,7 @@ class Pager:
 
         Raises `InvalidRequest` with the code `invalid_cursor` for a cursor of another list.
         """
-        filters = query.model_dump(mode="json", exclude={"limit", "cursor"})
-        shown = json.dumps([self.tenant_id, self.path, sorted(filters.items())], default=str)
-        bound = hashlib.sha256(shown.encode()).digest()
+        bound = self._bound(query)
         keys = self.keys.signing_keys("cursor")
         if query.cursor is not None:
             statement = statement.where(_after(order, _values_in(query.cursor, keys, bound)))
@@ -96,11 +94,27 @@ class Pager:
         rows = found[: query.limit]
         if len(found) <= query.limit:
             return Page(rows, None)
-        last = [getattr(rows[-1], key.column.key) for key in order]
-        return Page(rows, _cursor_after(last, keys[0], bound))
+        return Page(rows, _cursor_after(rows[-1], order, keys[0], bound))
+
+    def first_of(
+        self, page: Page[AnyRow], count: int, order: Sequence[Key], query: PageQuery
+    ) -> Page[AnyRow]:
+        """Return a page with only the first rows of one; the next page begins after them."""
+        rows = page.rows[:count]
+        if len(rows) == len(page.rows):
+            return page
+        key = self.keys.signing_keys("cursor")[0]
+        return Page(rows, _cursor_after(rows[-1], order, key, self._bound(query)))
+
+    def _bound(self, query: PageQuery) -> bytes:
+        """The hash of the list to which a cursor is bound."""
+        filters = query.model_dump(mode="json", exclude={"limit", "cursor"})
+        shown = json.dumps([self.tenant_id, self.path, sorted(filters.items())], default=str)
+        return hashlib.sha256(shown.encode()).digest()
 
 
-def _cursor_after(values: Sequence[Any], key: bytes, bound: bytes) -> str:
+def _cursor_after(row: object, order: Sequence[Key], key: bytes, bound: bytes) -> str:
+    values = [getattr(row, one.column.key) for one in order]
     plain = [{"t": to_ms(v)} if isinstance(v, datetime) else v for v in values]
     body = json.dumps(plain, separators=(",", ":")).encode()
     return _base64(_signature(key, bound, body) + body)

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.server.auth.roles import Principal, Role
+from novaql.server.clock import rfc3339
 from novaql.server.crypto.token_secrets import digest_of
 from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import User
@@ -21,13 +22,15 @@ from novaql.server.http.dependencies import ResourceId
 from novaql.server.http.request import context_of
 from novaql.server.http.routing import api_router
 from novaql.server.oncall.ical import Calendar, Shift
-from novaql.server.oncall.model import FAR, MOST_STEPS
+from novaql.server.oncall.model import FAR, MOST_STEPS, Schedule
 from novaql.server.oncall.schema import FeedQuery
 from novaql.server.oncall.shifts import load
 from novaql.server.oncall.tables import OncallOverride, OncallSchedule
 from novaql.server.tenants.context import ServerContext
 
 router = api_router("/v1/oncall", "oncall")
+_MOST_HALVINGS = 12
+"""Of the range of a feed. Then it is minutes, and overrides at the same time are its work."""
 
 
 @router.get(
@@ -42,7 +45,9 @@ async def get_ical_feed(
     request: Request, id: ResourceId, query: Annotated[FeedQuery, Query()]
 ) -> Response:
     """The shifts of a schedule as iCalendar, for calendar programs. The secret in the URL
-    authorizes the request until it is rotated or revoked."""
+    authorizes the request until it is rotated or revoked. Its readers share quotas like those of a
+    token. The description of the calendar says if it is shortened, because it has too many shifts.
+    """
     context = context_of(request)
     try:
         scoped = await context.pools.state.run(lambda: _opened(context, id, query.secret))
@@ -50,8 +55,10 @@ async def get_ical_feed(
         await context.access.unauthenticated_limit.count(request)
         raise
     request.scope["state"]["context"] = scoped  # the tenant of the request from here on
-    # The minute quota of a token, shared by all readers of the URL.
-    wanted = [(q, id) for q in context.access.quota_plan.get("api", ()) if q.window_s == 60]
+    # The quotas of a token and of a tenant, but of this URL: who has it cannot spend those of
+    # others, and a new secret has its own.
+    bucket = f"{id}:{digest_of(query.secret)[:32]}"
+    wanted = [(quota, bucket) for quota in context.access.quota_plan.get("api", ())]
     if wanted and context.access.quotas.spend_at_once(wanted) is None:
         await context.pools.state.run(
             lambda: context.access.quotas.spend(wanted), tenant=scoped.tenant_id
@@ -114,14 +121,14 @@ def _text(context: ServerContext, key: str, user_id: str | None) -> str:
     settings = context.settings
     with context.unit(system_actor("schedule.ical"), Origin(key), writes=False) as unit:
         row = unit.get(OncallSchedule, key, "schedule")
-        start = unit.now() - timedelta(days=settings.oncall_feed_past_days)
-        end = unit.now() + timedelta(days=settings.oncall_feed_days)
+        now = unit.now()
+        start = now - timedelta(days=settings.oncall_feed_past_days)
+        end = now + timedelta(days=settings.oncall_feed_days)
         loaded = load(unit, [row], start - FAR[-1], end + FAR[-1])
         overrides = _overrides(unit, key, start)
         name, timezone, changed_at = row.name, row.timezone, row.updated_at
     schedule = loaded.schedules[key]
-    while schedule.steps(start, end) > MOST_STEPS:
-        end = start + (end - start) / 2
+    start, end, notice = _bounded(schedule, now, start, end)
     changes = [changed_at, *(one.updated_at for one in overrides.values())]
     shifts = [
         Shift(
@@ -134,7 +141,23 @@ def _text(context: ServerContext, key: str, user_id: str | None) -> str:
         for span in schedule.whole(start, end)
         if span.user_id is not None and user_id in (None, span.user_id)
     ]
-    return Calendar(key, name, timezone, max(changes), shifts).text()
+    return Calendar(key, name, timezone, max(changes), shifts, notice).text()
+
+
+def _bounded(
+    schedule: Schedule, now: datetime, start: datetime, end: datetime
+) -> tuple[datetime, datetime, str]:
+    """Shorten a range on both sides of now, in proportion, until its work is bounded. Return it,
+    and a notice for readers; empty if it is not shortened."""
+    past, future = now - start, end - now
+    halvings = 0
+    while schedule.steps(start, end) > MOST_STEPS and halvings < _MOST_HALVINGS:
+        halvings += 1
+        start, end = now - past / 2**halvings, now + future / 2**halvings
+    if not halvings:
+        return start, end, ""
+    notice = f"Shortened: the schedule has too many shifts. Only those from {rfc3339(start)} to "
+    return start, end, notice + f"{rfc3339(end)} are in this feed."
 
 
 def _overrides(unit: Unit, key: str, since: datetime) -> dict[str | None, OncallOverride]:

@@ -39,6 +39,7 @@ class Calendar:
     """A schedule as a calendar.
 
     changed_at  when it last changed: the time stamp of all events
+    notice      a text for readers of the calendar; may be empty
     """
 
     schedule_id: str
@@ -46,6 +47,7 @@ class Calendar:
     timezone: str
     changed_at: datetime
     shifts: Sequence[Shift]
+    notice: str = ""
 
     def text(self) -> str:
         """The feed: lines of at most 75 octets that end with CRLF."""
@@ -60,6 +62,9 @@ class Calendar:
         yield f"NAME:{escaped(self.name)}"
         yield f"X-WR-CALNAME:{escaped(self.name)}"
         yield f"X-WR-TIMEZONE:{self.timezone}"
+        if self.notice:
+            yield f"DESCRIPTION:{escaped(self.notice)}"
+            yield f"X-WR-CALDESC:{escaped(self.notice)}"
         yield "REFRESH-INTERVAL;VALUE=DURATION:PT1H"
         yield "X-PUBLISHED-TTL:PT1H"
         zone = ZoneInfo(self.timezone)

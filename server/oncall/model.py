@@ -23,14 +23,27 @@ _MOST_ABSENT = 50
 """How many shifts of absent users above one that counts a span looks at."""
 
 BEGINNING, END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-NEAR = (timedelta(days=2), timedelta(days=16))
-FAR = (timedelta(days=16), timedelta(days=128), timedelta(days=800))
+NEAR = (timedelta(hours=3), timedelta(days=2), timedelta(days=16))
+FAR = (*NEAR, timedelta(days=128), timedelta(days=800))
 """How far from an instant the search for the ends of its shift looks, step by step. The last of
 `FAR` is longer than any turn."""
 
-
 MOST_STEPS = 10_000
 """The most turns and restricted parts of which one range may consist."""
+_STEPS_OF_A_RESTRICTION = 3
+"""The work of a restriction in each range, besides the parts that it has there."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """The work that several searches may do together: turns and restricted parts."""
+
+    left: float
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing is left."""
+        return self.left <= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +73,8 @@ class Span:
 
     user_id  None: nobody is on call, for the reason `gap`
     layer    the number of the layer; None: an override, or a gap
-    absent   users who would be on call, but have left
+    absent   users who would be on call, but have left. They differ within a shift when a user who
+             left would have been on call for a part of it
     turn     number of the turn; it only tells one turn from the next
     """
 
@@ -81,8 +95,13 @@ class Span:
         return "layer" if self.override_id is None else "override"
 
     def continues(self, other: Span) -> bool:
-        """Whether `other`, which begins where this span ends, is a part of the same shift."""
+        """Whether `other`, which begins where this span ends, differs in nothing else."""
         return replace(self, start=other.start, end=other.end) == other
+
+    def is_shift_of(self, other: Span) -> bool:
+        """Whether an adjacent span is a part of the same shift, or of the same gap."""
+        absent = self.absent if self.user_id is None else other.absent
+        return replace(self, start=other.start, end=other.end, absent=absent) == other
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +160,21 @@ class Schedule:
                 spans.append(shown)
         return spans
 
-    def at(self, at: datetime, distances: Sequence[timedelta] = FAR) -> tuple[Span, bool, bool]:
-        """Return the whole span at an instant, and whether its beginning and its end are known. A
-        gap before the first layer has no beginning, one after the last layer has no end."""
+    def at(
+        self, at: datetime, distances: Sequence[timedelta] = FAR, budget: Budget | None = None
+    ) -> tuple[Span, bool, bool]:
+        """Return the whole shift or gap at an instant, and whether its beginning and its end are
+        known. A gap before the first layer has no beginning, one after the last layer has no end.
+        `absent` is that of the instant."""
         found, begins, ends, lowest = Span(at, at), False, False, 0
         for distance in distances:
             start, end = at - distance, at + distance
-            if self.steps(start, end) > MOST_STEPS and found.start < found.end:
+            steps = self.steps(start, end)
+            if steps > MOST_STEPS and found.start < found.end:
                 break
-            spans = self.final(start, end, lowest)
-            found = spans[bisect_left(spans, at, key=lambda span: span.end - _TICK)]
+            if budget is not None:
+                budget.left -= steps + self._least_steps()
+            found = _shift_at(self.final(start, end, lowest), at)
             begins, ends = found.start > start, found.end < end
             if begins and ends:
                 break
@@ -158,9 +182,15 @@ class Schedule:
         return found, begins, ends
 
     def whole(self, start: datetime, end: datetime) -> list[Span]:
-        """Like `final`, but the first and the last shift are whole: they may begin before `start`
-        and end after `end`. For ids of shifts that do not depend on the range."""
-        spans = self.final(start, end)
+        """Like `final`, but each shift is one span, whoever is absent, and the first and the last
+        one are whole: they may begin before `start` and end after `end`. For ids of shifts that do
+        not depend on the range."""
+        spans: list[Span] = []
+        for span in self.final(start, end):
+            if spans and spans[-1].is_shift_of(span):
+                spans[-1] = replace(spans[-1], end=span.end)
+            else:
+                spans.append(span)
         first, begins, _ = self.at(start)
         last, _, ends = self.at(end - _TICK)
         if begins:
@@ -168,6 +198,11 @@ class Schedule:
         if ends:
             spans[-1] = replace(spans[-1], end=last.end)
         return spans
+
+    def _least_steps(self) -> int:
+        """The work of a range, however short it is."""
+        layers = [layer for term in self.terms for layer in term.layers]
+        return sum(1 + _STEPS_OF_A_RESTRICTION * len(layer.restrictions) for layer in layers)
 
     def _claims(self, start: datetime, end: datetime, lowest: int) -> Iterator[_Claim]:
         for term in self.terms:
@@ -213,6 +248,17 @@ class Schedule:
         if any(one.start <= at and (one.end is None or at < one.end) for one in layers):
             return "outside_restrictions"
         return "not_started" if any(at < one.start for one in layers) else "ended"
+
+
+def _shift_at(spans: Sequence[Span], at: datetime) -> Span:
+    """The shift or gap at an instant, with all parts of it that are among some spans."""
+    number = bisect_left(spans, at, key=lambda span: span.end - _TICK)
+    found, first, last = spans[number], number, number
+    while first > 0 and spans[first - 1].is_shift_of(found):
+        first -= 1
+    while last + 1 < len(spans) and spans[last + 1].is_shift_of(found):
+        last += 1
+    return replace(found, start=spans[first].start, end=spans[last].end)
 
 
 def _rank(span: Span) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,13 +12,24 @@ from sqlalchemy import select
 from novaql.server.clock import from_ms
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Impossible, invalid
-from novaql.server.oncall.model import FAR, MOST_STEPS, NEAR, Override, Schedule, Source, Span
+from novaql.server.oncall.model import (
+    FAR,
+    MOST_STEPS,
+    NEAR,
+    Budget,
+    Override,
+    Schedule,
+    Source,
+    Span,
+)
 from novaql.server.oncall.people import People, Person, people_of
 from novaql.server.oncall.reading import checked_time, terms_of
 from novaql.server.oncall.service import members_ever_of
 from novaql.server.oncall.tables import OncallOverride, OncallSchedule
 
 LONGEST, USUAL = timedelta(days=400), timedelta(days=30)
+_PARTS_AT_ONCE = 1_000
+"""Layers and restrictions of schedules that are loaded at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +67,53 @@ def on_call(unit: Unit, schedule_id: str, at: datetime) -> OnCall | None:
     return None if row is None else all_on_call(unit, [row], at)[0]
 
 
-def all_on_call(unit: Unit, rows: Sequence[OncallSchedule], at: datetime) -> list[OnCall]:
-    """Return the users on call at a time, one for each schedule, in their order."""
+def all_on_call(
+    unit: Unit, rows: Sequence[OncallSchedule], at: datetime, budget: Budget | None = None
+) -> list[OnCall]:
+    """Return the users on call at a time, one for each schedule, in their order. If a budget is
+    spent, the later schedules are missing; the first one never is."""
     checked_time(at, "/at")
+    found: list[OnCall] = []
+    for some in _batches(rows):
+        if found and budget is not None and budget.spent:
+            break
+        found += _on_call_of(unit, some, at, budget)
+    return found
+
+
+def _on_call_of(
+    unit: Unit, rows: Sequence[OncallSchedule], at: datetime, budget: Budget | None
+) -> list[OnCall]:
     found: dict[str, OnCall] = {}
+    within = list(rows)
     for distances in (NEAR, FAR):
-        left = [row for row in rows if row.id not in found]
+        left = [row for row in within if row.id not in found]
         if not left:
             break
         loaded = load(unit, left, at - distances[-1], at + distances[-1])
         for row in left:
-            span, begins, ends = loaded.schedules[row.id].at(at, distances)
+            if budget is not None and budget.spent and row is not within[0]:
+                within = within[: within.index(row)]
+                break
+            span, begins, ends = loaded.schedules[row.id].at(at, distances, budget)
             if (begins and ends) or distances is FAR:
                 found[row.id] = _on_call(row, span, begins, ends, loaded.people)
-    return [found[row.id] for row in rows]
+    return [found[row.id] for row in within]
+
+
+def _batches(rows: Iterable[OncallSchedule]) -> Iterator[list[OncallSchedule]]:
+    """The rows in groups of which each can be loaded at once."""
+    some: list[OncallSchedule] = []
+    parts = 0
+    for row in rows:
+        layers = [*row.layers, *(layer for term in row.former for layer in term["layers"])]
+        parts += sum(1 + len(layer["restrictions"]) for layer in layers)
+        some.append(row)
+        if parts >= _PARTS_AT_ONCE:
+            yield some
+            some, parts = [], 0
+    if some:
+        yield some
 
 
 def load(unit: Unit, rows: Iterable[OncallSchedule], start: datetime, end: datetime) -> Loaded:

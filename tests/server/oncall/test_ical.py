@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novaql.server.auth.roles import Role
-from novaql.server.clock import parse_time
+from novaql.server.clock import SteppedClock, parse_time
 from novaql.server.crypto.token_secrets import digest_of
 from novaql.server.oncall.ical import Calendar, Shift, escaped, folded
 from novaql.server.oncall.model import Layer, Schedule, Term
 from novaql.server.oncall.rotation import Rotation
-from tests.server.oncall.conftest import Rota, layer
+from tests.server.oncall.conftest import NOW, Rota, layer
 from tests.server.oncall.test_model import ZONES, at
+from tests.support.servers.http_server import local_server
 
 
 def feed(rota: Rota, url: str) -> httpx.Response:
@@ -104,6 +105,42 @@ def test_ids_remain_after_an_unrelated_edit(rota: Rota) -> None:
     kept = {key for key, one in before.items() if one["DTSTART"].dt < june} - set(list(before)[:2])
     assert kept <= set(after)
     assert len(set(after)) == len(after)
+
+
+def test_a_large_feed_is_shortened_on_both_sides_and_says_so(rota: Rota) -> None:
+    ada, bob = rota.user("ada"), rota.user("bob")
+    hourly = {"type": "custom", "hand_off": "00:00", "length": "1h"}
+    layers = [layer(ada, bob, start="2026-02-01T00:00:00Z", rotation=hourly) for _ in range(20)]
+    made = rota.schedule(layers=layers)
+    text = feed(rota, url_of(rota, made["id"])).text
+    times = sorted(one["DTSTART"].dt for one in events_of(text).values())
+    calendar = icalendar.Calendar.from_ical(text)
+
+    # 210 days of 20 layers are 100 800 turns: halved four times, 6300.
+    assert times[0] == NOW - timedelta(days=30) / 16
+    assert NOW + timedelta(days=180) / 16 - times[-1] <= timedelta(hours=1)
+    notice = str(calendar["DESCRIPTION"])
+    assert notice.startswith("Shortened: the schedule has too many shifts. Only those from 2026-03")
+    assert str(calendar["X-WR-CALDESC"]) == notice
+    small = feed(rota, url_of(rota, rota.schedule(ada)["id"])).text
+    assert "Shortened" not in small
+
+
+def test_a_feed_spends_quotas_of_its_own() -> None:
+    clock = SteppedClock(NOW)
+    with local_server(clock=clock, rate_per_minute=0, rate_per_day=30) as server:
+        rota = Rota(server, clock)
+        ada = rota.user("ada")
+        made, other = rota.schedule(ada), rota.schedule(ada, name="other")
+        url, second = url_of(rota, made["id"]), url_of(rota, other["id"])
+        answers = [feed(rota, url) for _ in range(31)]
+        assert [one.status_code for one in answers] == [200] * 30 + [429]
+        assert answers[-1].json()["error"]["code"] == "rate_limited"
+        assert feed(rota, second).status_code == 200
+        rota.get("/oncall/schedules")  # the tenant's own quota is another
+        assert feed(rota, url_of(rota, made["id"])).status_code == 200  # and so is a new secret's
+        clock.step(timedelta(days=1, minutes=10))
+        assert feed(rota, second).status_code == 200
 
 
 def test_only_the_shifts_of_a_user(rota: Rota) -> None:

@@ -284,6 +284,25 @@ def test_a_lower_layer_covers_a_user_who_left() -> None:
     assert spans[0].absent == ("bob",)
 
 
+def test_an_absent_user_does_not_cut_the_shift_of_who_covers() -> None:
+    start = at("2026-04-01T09:00")
+    night = Restriction(EVERY_DAY, time(20), time(22), 0)
+    lower = Layer(start, Rotation("weekly", time(9), day=2), ("ada", "eve"))
+    upper = Layer(start, DAILY, ("bob",), (night,))
+    final = schedule("UTC", lower, upper, left={"bob": start})
+    spans = final.final(start, start + 2 * DAY)
+
+    assert users(spans) == ["ada"] * 5
+    assert [span.absent for span in spans] == [(), ("bob",), (), ("bob",), ()]
+    week = (start, start + 7 * DAY)
+    for hours, absent in ((1, ()), (11, ("bob",)), (12, ("bob",)), (13, ())):
+        whole, begins, ends = final.at(start + hours * HOUR)
+        assert (whole.start, whole.end, whole.absent) == (*week, absent)
+        assert (begins, ends) == (True, True)
+    shifts = final.whole(start + DAY, start + 8 * DAY)
+    assert [(one.user_id, one.start) for one in shifts] == [("ada", week[0]), ("eve", week[1])]
+
+
 def test_reasons_of_gaps() -> None:
     start = at("2026-04-01T09:00")
     layer = Layer(start, DAILY, ("ada",), end=start + DAY)
@@ -343,7 +362,7 @@ def test_a_range_is_its_parts(
         whole, begins, ends = final.at(moment)
         assert begins
         assert ends
-        if start < here.start and here.end < end:
+        if start < here.start and here.end < end and not gone:
             assert whole == here
         else:
             assert whole.start <= here.start < here.end <= whole.end

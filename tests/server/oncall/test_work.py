@@ -1,12 +1,16 @@
-"""The measure of work of a range."""
+"""The measure of work of a range, and its bound for a page."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
+
+from novaql.server.oncall import router
 from novaql.server.oncall.model import Layer, Override, Schedule, Term
 from novaql.server.oncall.rotation import Rotation
+from tests.server.oncall.conftest import Rota, layer
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -19,3 +23,34 @@ def test_the_work_of_a_range_counts_overrides_and_only_layers_in_force() -> None
     schedule = Schedule((Term(ZoneInfo("UTC"), layers),), overrides)
 
     assert schedule.steps(start + DAY, start + 31 * DAY) == 7
+
+
+def test_a_page_of_dense_schedules_ends_early_and_the_pages_are_complete(
+    rota: Rota, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, bob = rota.user("ada"), rota.user("bob")
+    hourly = {"type": "custom", "hand_off": "00:00", "length": "1h"}
+    half = [{"start": f"{hour:02}:00", "end": f"{hour:02}:30"} for hour in range(20)]
+    dense = [layer(ada, bob, rotation=hourly, restrictions=half) for _ in range(20)]
+    made = [rota.schedule(name=f"s{n}", layers=dense)["id"] for n in range(6)]
+    made += [rota.schedule(ada, name="light")["id"]]
+    whole = rota.get("/oncall?limit=200")["data"]
+
+    monkeypatch.setattr(router, "STEPS_OF_A_PAGE", 3_000)
+    pages, cursor = [], ""
+    while not pages or cursor:
+        page = rota.get(f"/oncall?limit=199{cursor}")  # another answer than `whole`
+        pages.append([one["schedule"] for one in page["data"]])
+        cursor = f"&cursor={page['next_cursor']}" if "next_cursor" in page else ""
+    assert [key for page in pages for key in page] == made == [one["schedule"] for one in whole]
+    assert 3 <= len(pages) <= 7
+    assert all(pages)
+
+
+def test_light_schedules_fill_a_page(rota: Rota) -> None:
+    ada, bob = rota.user("ada"), rota.user("bob")
+    for number in range(60):
+        rota.schedule(ada, bob, name=f"s{number}")
+    page = rota.get("/oncall?limit=200")
+    assert len(page["data"]) == 60
+    assert "next_cursor" not in page
