@@ -13,6 +13,27 @@ from novaql.server.postmortems.movement import UNCHANGED
 from novaql.tsdb import METRIC_NAME
 
 _STATED = re.compile(r"^[ \t]*root[ -]cause[ \t]*[:=][ \t]*(\S.*)$", re.I | re.M)
+_WORD = re.compile(r"[\w/]+")
+_UNKNOWN = frozenset(
+    (
+        *("unknown", "unclear", "undetermined", "tbd", "tba", "todo", "n/a", "na", "n", "a"),
+        *(
+            "none",
+            "nothing",
+            "pending",
+            "not",
+            "known",
+            "clear",
+            "determined",
+            "found",
+            "identified",
+        ),
+        *("confirmed", "investigated", "investigating", "investigation", "under", "to", "be", "no"),
+        *("idea", "we", "do", "don", "dont", "t", "know", "it", "is", "still", "yet", "so", "far"),
+        *("at", "this", "the", "moment", "time", "for", "now", "currently", "being"),
+    )
+)
+"""A text of only such words, or without words, is no cause: `not known yet`, `TBD`, `?`."""
 _RUNBOOK = ("runbook_url", "runbook")
 _SERIES_NAMED = 3
 
@@ -77,12 +98,15 @@ def _impact(evidence: Evidence) -> Statement:
 
 
 def _root_cause(evidence: Evidence) -> Statement | None:
-    """What the last comment or resolution states as `root cause: …`; None without one."""
+    """What the last comment or resolution states as `root cause: …`; None without one, and if it
+    states that the cause is not known."""
     for entry in reversed(evidence.entries):
         text = entry.data.get({"comment": "body", "resolved": "note"}.get(entry.type, ""))
         stated = _STATED.findall(text) if isinstance(text, str) else []
         if stated:
-            return Statement(stated[-1].rstrip(), [entry.id])
+            cause = stated[-1].rstrip()
+            known = set(_WORD.findall(cause.casefold())) - _UNKNOWN
+            return Statement(cause, [entry.id]) if known else None
     return None
 
 

@@ -46,7 +46,9 @@ class EntryFact:
 class AlertFact:
     """An alert of the incident, with the rule that it belongs to.
 
-    expr      of the rule; None if the rule is gone
+    expr      of the rule when the alert fired; None if the rule is gone
+    expr_changed   the rule has changed since then, and the expression of that time is not recorded:
+              `expr` is the current one
     managed   the source of the rule: `slo:slo_…` for an objective
     began_at  when its condition became true
     fired_at, value   when it fired; ended_at: None while it is part of the incident
@@ -64,6 +66,7 @@ class AlertFact:
     ended_at: datetime | None
     expr: str | None
     managed: str
+    expr_changed: bool = False
 
     @property
     def id(self) -> str:

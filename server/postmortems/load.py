@@ -23,7 +23,7 @@ from novaql.server.postmortems.evidence import (
     ServiceFact,
     Window,
 )
-from novaql.server.postmortems.sources import SOURCES, Scope
+from novaql.server.postmortems.sources import SOURCES, Scope, expression_at
 from novaql.server.services.signals import configured
 from novaql.server.settings import Settings
 
@@ -97,7 +97,7 @@ def load(unit: Unit, incident_id: str) -> Loaded:
         shown,
         sorted(related, key=lambda fact: (fact.at, fact.id)),
         window_of(unit.settings, started_at, incident.resolved_at or entries[-1].at),
-        _planned(alerts, shown, missing),
+        planned(alerts, shown, missing),
         missing,
     )
 
@@ -154,11 +154,16 @@ def _alerts(unit: Unit, incident: Incident, missing: list[str]) -> list[AlertFac
     rules = {rule.id: rule for rule in found}
     longest = max((rule.for_ms for rule in rules.values()), default=0)
     episodes = _episodes(unit, incident, ids, timedelta(milliseconds=longest))
+    expressions: dict[tuple[str, datetime], tuple[str | None, bool]] = {}
     facts = []
     for link in links:
         alert, episode = alerts.get(link.alert_id), episodes.get(link.alert_id)
         if alert is not None and episode is not None:
-            facts.append(_alert_fact(link, alert, episode, rules.get(alert.rule_id)))
+            rule = rules.get(alert.rule_id)
+            key = (alert.rule_id, episode.fired_at)
+            if key not in expressions:
+                expressions[key] = expression_at(unit, rule, episode.fired_at)
+            facts.append(_alert_fact(link, alert, episode, rule, expressions[key]))
     if len(facts) < len(links):
         gone = len(links) - len(facts)
         missing.append(f"The history of {gone} alerts has been deleted after its retention.")
@@ -166,8 +171,13 @@ def _alerts(unit: Unit, incident: Incident, missing: list[str]) -> list[AlertFac
 
 
 def _alert_fact(
-    link: IncidentAlert, alert: Alert, episode: _Episode, rule: AlertRule | None
+    link: IncidentAlert,
+    alert: Alert,
+    episode: _Episode,
+    rule: AlertRule | None,
+    expression: tuple[str | None, bool],
 ) -> AlertFact:
+    expr, changed = expression
     return AlertFact(
         alert.id,
         alert.rule_id,
@@ -179,8 +189,9 @@ def _alert_fact(
         episode.began_at,
         episode.fired_at,
         link.over_at,
-        None if rule is None else rule.expr,
+        expr,
         "" if rule is None else rule.managed,
+        changed,
     )
 
 
@@ -231,13 +242,19 @@ def window_of(settings: Settings, started_at: datetime, last_at: datetime) -> Wi
     return Window(start, opened, max(opened, min(opened + after, to_ms(last_at))), step)
 
 
-def _planned(
+def _subject(alert: AlertFact) -> str:
+    if alert.expr_changed:
+        return f"Current expression of alert {alert.name}, whose rule changed after it fired"
+    return f"Expression of alert {alert.name}"
+
+
+def planned(
     alerts: Sequence[AlertFact], services: Sequence[ServiceFact], missing: list[str]
 ) -> list[PlannedQuery]:
     """The expressions of the rules, then the signals of the services."""
     rules = {alert.rule_id: alert for alert in reversed(alerts) if alert.expr is not None}
     wanted = [
-        (f"Expression of alert {alert.name}", alert.expr or "", alert.id)
+        (_subject(alert), alert.expr or "", alert.id)
         for _, alert in sorted(rules.items())[:MOST_RULES]
     ]
     wanted += [

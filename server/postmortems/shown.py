@@ -22,7 +22,12 @@ from novaql.server.postmortems.schema import (
     StatementOut,
 )
 
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&$@]|:(?=//)|(?<=www)\.)", re.I)
+"""What is markup anywhere in a line, also where renderers make links of bare addresses."""
+_MARKER = re.compile(r"^([-+=:]|\d{1,9}(?=[.)]))")
+"""What begins a list, a line under a heading, or a definition."""
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
+"""Control characters, ends of lines, and characters that change the direction of a text."""
 
 
 def as_model(evidence: Evidence, draft: Draft) -> PostmortemOut:
@@ -101,22 +106,26 @@ def _lines(evidence: Evidence, draft: Draft) -> Iterator[str]:
     items = [f"- [ ] {_cited(one.text, one.evidence)}" for one in draft.action_items]
     yield from _section("Action items", items or ["None follows from the facts."])
     entries = [
-        f"- `{entry.id}` {rfc3339(entry.at)} {_plain(text_of(entry))}" for entry in evidence.entries
+        f"- {_code(entry.id)} {rfc3339(entry.at)} {_plain(text_of(entry))}"
+        for entry in evidence.entries
     ]
     yield from _section("Timeline", entries)
     alerts = [
-        f"- `{alert.id}` {rfc3339(alert.fired_at)} {_plain(alert.name)}, "
+        f"- {_code(alert.id)} {rfc3339(alert.fired_at)} {_plain(alert.name)}, "
         f"value {_plain(alert.value)}"
         for alert in evidence.alerts
     ]
     yield from _section("Alerts", alerts)
-    related = [f"- `{one.id}` {rfc3339(one.at)} {_plain(one.text)}" for one in evidence.related]
+    related = [
+        f"- {_code(one.id)} {rfc3339(one.at)} {_plain(one.text)}" for one in evidence.related
+    ]
     yield from _section("Related", related)
     window = evidence.window
     start, end = (rfc3339(from_ms(at)) for at in (window.start_ms, window.end_ms))
     times = f"{start} to {end}, step {window.step_ms // 1000}"
     queries = [
-        f"- `{query.id}` {_plain(query.planned.subject)} ({times} s): {_code(query.planned.expr)}"
+        f"- {_code(query.id)} {_plain(query.planned.subject)} ({times} s): "
+        f"{_code(query.planned.expr)}"
         for query in evidence.queries
     ]
     yield from _section("Queries", queries)
@@ -128,16 +137,27 @@ def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
 
 
 def _cited(text: str, evidence: Sequence[str]) -> str:
-    return f"{_plain(text)} ({', '.join(f'`{one}`' for one in evidence)})"
+    return f"{_plain(text)} ({', '.join(map(_code, evidence))})"
 
 
 def _plain(text: str) -> str:
     """Return a text as one line without markup."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    escaped = _SPECIAL.sub(r"\\\1", _in_one_line(text))
+    return _MARKER.sub(_escaped_marker, escaped)
+
+
+def _escaped_marker(found: re.Match[str]) -> str:
+    """`1.` is escaped at its point, because only punctuation can be."""
+    return f"{found[0]}\\" if found[0].isdigit() else f"\\{found[0]}"
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join(_UNSEEN.sub(" ", text).split())
 
 
 def _code(text: str) -> str:
     """Return an expression as code, in one line, with a fence longer than any of its own."""
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    line = _in_one_line(text)
+    longest = max((len(run) for run in re.findall("`+", line)), default=0)
     fence = "`" * (longest + 1)
-    return f"{fence} {' '.join(text.split())} {fence}" if longest else f"`{' '.join(text.split())}`"
+    return f"{fence} {line} {fence}" if longest or not line else f"`{line}`"

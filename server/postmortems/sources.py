@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
+from novaql.server.alert_model.tables import AlertRule
 from novaql.server.db.tables import AuditEntry
 from novaql.server.db.unit import Unit
 from novaql.server.postmortems.evidence import RelatedFact
@@ -66,6 +67,31 @@ def configuration_changes(unit: Unit, scope: Scope) -> Sequence[RelatedFact]:
         )
         for entry in reversed(found)
     ]
+
+
+def expression_at(unit: Unit, rule: AlertRule | None, at: datetime) -> tuple[str | None, bool]:
+    """Return the expression of a rule at a time, and whether it is only the current one, because
+    the rule has changed since then and the audit log does not have the change."""
+    if rule is None:
+        return None, False
+    if rule.updated_at <= at:
+        return rule.expr, False
+    statement = (
+        select(AuditEntry.before)
+        .where(
+            AuditEntry.target_id == rule.id,
+            AuditEntry.action == "alert_rule.update",
+            AuditEntry.outcome == "success",
+            AuditEntry.at > at,
+        )
+        .order_by(AuditEntry.at, AuditEntry.id)
+        .limit(1)
+    )
+    before = unit.session.execute(statement).scalar_one_or_none()
+    # Only the API records each change of a rule; imports of files and objectives record others.
+    if rule.managed or before is None or not isinstance(before.get("expr"), str):
+        return rule.expr, True
+    return before["expr"], False
 
 
 SOURCES: tuple[Source, ...] = (configuration_changes,)

@@ -37,7 +37,8 @@ def test_a_page_of_dense_schedules_ends_early_and_the_pages_are_complete(
     whole = rota.get("/oncall?limit=200")["data"]
 
     monkeypatch.setattr(router, "STEPS_OF_A_PAGE", 3_000)
-    pages, cursor = [], ""
+    pages: list[list[str]] = []
+    cursor = ""
     while not pages or cursor:
         page = rota.get(f"/oncall?limit=199{cursor}")  # another answer than `whole`
         pages.append([one["schedule"] for one in page["data"]])

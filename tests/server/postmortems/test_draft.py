@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from novaql.server.postmortems.draft import Draft, Statement, draft
 from novaql.server.postmortems.evidence import (
@@ -23,6 +27,7 @@ from novaql.server.postmortems.evidence import (
     ServiceFact,
     Window,
 )
+from novaql.server.postmortems.load import planned
 from novaql.server.postmortems.shown import as_markdown, as_model
 
 START = datetime(2026, 4, 1, 12, tzinfo=UTC)
@@ -201,6 +206,34 @@ def test_a_cause_is_what_a_comment_states_last() -> None:
     assert draft(plain("the root cause is unclear"), SLOW).root_cause is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("unknown", "Unknown.", "tbd", "TBD!", "?", "??", "n/a", "N.A.", "not known yet", "-"),
+        *("not yet known, still investigating", "to be determined", "We don't know yet", "…"),
+        *("**unknown**", "unclear (under investigation)", "none"),
+    ],
+)
+def test_a_cause_that_is_not_known_is_none(text: str) -> None:
+    evidence = plain(f"root cause: {text}")
+    assert draft(evidence, SLOW).root_cause is None
+    assert as_model(evidence, draft(evidence, SLOW)).confidence == "none"
+    withdrawn = plain("root cause: the disk", f"root cause: {text}")
+    assert draft(withdrawn, SLOW).root_cause is None
+    stated = plain(f"root cause: {text}", "root cause: unknown clients flooded it")
+    found = draft(stated, SLOW).root_cause
+    assert found == Statement("unknown clients flooded it", ["timeline:3"])
+
+
+def test_a_current_expression_is_named_so() -> None:
+    then, now = alert("alrt_1"), alert("alrt_2", name="Slow", rule_id="r2", expr_changed=True)
+    subjects = [query.subject for query in planned([then, now], [], [])]
+    assert subjects == [
+        "Expression of alert Down",
+        "Current expression of alert Slow, whose rule changed after it fired",
+    ]
+
+
 def test_a_slow_acknowledgement_is_an_action_item() -> None:
     for minutes, expected in ((15, 0), (16, 1)):
         evidence = plain(acknowledged_at=START + timedelta(minutes=minutes))
@@ -240,3 +273,53 @@ def test_markdown_has_no_markup_of_users(title: str, body: str) -> None:
     headings = [line for line in lines if line.startswith("#")]
     assert [line for line in headings[1:] if not line[3:].replace(" ", "").isalpha()] == []
     assert not any("<script>" in line for line in lines)
+
+
+MARKUP = [
+    *("![a](http://evil/x.png)", "[a](javascript:alert(1))", "<img src=x onerror=alert(1)>"),
+    *("1. one", "12) two", "- [ ] item", "+ plus", "= x", "--- ", "## h", "> quote", "    code"),
+    *("`tick", "```fence", "a | b", "a\\", "&lt;b&gt;", "~~gone~~", "*b* _i_", "<http://evil>"),
+    *("a\n# h", "a\r\n\r\n[x]: http://evil", "a\u2028# h", "a\x0b- b", "\u202etxt", "a\x00b"),
+    *("https://evil", "www.evil.example", "me@evil.example", "[x]: http://evil", "$x$"),
+]
+
+
+@given(st.sampled_from(MARKUP) | st.text(max_size=40), st.sampled_from(MARKUP) | st.text())
+@example("`", "``` ` ```")
+def test_a_reader_of_markdown_sees_texts_and_no_markup(title: str, body: str) -> None:
+    entry = EntryFact(1, START, "triggered", {**PERSON, "name": title}, {})
+    comment = EntryFact(2, START, "comment", PERSON, {"body": f"{body}\nroot cause: {title}x"})
+    named = alert("alrt_1", name=title)
+    query = QueryFact(PlannedQuery(1, title, body, "alert:alrt_1"), [], 0, body)
+    window = Window(0, 1, 2, 1)
+    evidence = Evidence(
+        incident_of(title=title, services=[title]),
+        *([entry, comment], [named], [], [RelatedFact("change", "`", START, body)], [query]),
+        window,
+        [body],
+    )
+    text = as_markdown(evidence, draft(evidence, SLOW))
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
+    inside = [one for token in tokens for one in token.children or ()]
+    kinds = {token.type for token in (*tokens, *inside)}
+
+    assert kinds <= {
+        *("heading_open", "heading_close", "inline", "text", "text_special", "code_inline"),
+        *("paragraph_open", "paragraph_close", "bullet_list_open", "bullet_list_close"),
+        *("list_item_open", "list_item_close", "softbreak"),
+    }
+    assert max(token.level for token in tokens) <= 3  # no list is in a list
+    shown = "".join(one.content for one in tokens[1].children or ())
+    assert shown.split() == f"Postmortem: {seen(title)}".split()
+    assert not re.search(r"(?<!\\)://|www\.", text.split("\n")[0], re.I)  # no bare address
+    code = [one.content for one in inside if one.type == "code_inline"]
+    assert " ".join(code[-1].split()) == seen(body)
+
+
+def seen(text: str) -> str:
+    """A text in one line, without characters that readers do not see."""
+    kept = (" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") or c in BIDI else c for c in text)
+    return " ".join("".join(kept).split())
+
+
+BIDI = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"

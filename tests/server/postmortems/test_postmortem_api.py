@@ -13,6 +13,7 @@ from sqlalchemy import delete
 
 from novaql.server.alert_model.tables import AlertChange
 from novaql.server.clock import SteppedClock, parse_time, to_ms
+from novaql.server.db.tables import AuditEntry
 from tests.support.servers.alert_rig import NOW, AlertRig
 from tests.support.servers.http_server import local_server
 from tests.support.servers.state_databases import KINDS, state_database
@@ -252,3 +253,28 @@ def test_an_alert_that_fires_again_is_not_the_one_of_the_incident_before(one: Al
     assert second["id"] != first["id"]
     assert parse_time(alert["began_at"]) >= again
     assert parse_time(alert["fired_at"]) >= again
+
+
+def test_the_expression_is_that_of_the_time_of_the_alert(rig: AlertRig) -> None:
+    incident = disturbed(rig)
+    path = "/v1/alert-rules/" + postmortem(rig, incident)["alerts"][0]["rule_id"]
+    rule = rig.get(path)
+    for expr in ("up < 1", "up < 2"):
+        rig.clock.step(timedelta(minutes=1))
+        changed = {"version": rig.get(path)["version"], "expr": expr}
+        assert rig.ask("PATCH", path, changed).status_code == 200
+    query = postmortem(rig, incident)["queries"][0]
+    assert (query["subject"], query["query"]) == ("Expression of alert Down", rule["expr"])
+
+
+def test_an_expression_that_is_not_recorded_is_called_the_current_one(one: AlertRig) -> None:
+    incident = disturbed(one)
+    path = "/v1/alert-rules/" + postmortem(one, incident)["alerts"][0]["rule_id"]
+    one.clock.step(timedelta(minutes=1))
+    changed = {"version": one.get(path)["version"], "expr": "up < 1"}
+    assert one.ask("PATCH", path, changed).status_code == 200
+    with one.server.context.database.write(None) as session:
+        session.execute(delete(AuditEntry))
+    query = postmortem(one, incident)["queries"][0]
+    assert query["query"] == "up < 1"
+    assert query["subject"].startswith("Current expression of alert Down, whose rule changed")
