@@ -27,6 +27,7 @@ from novaql.server.jobs.housekeeping import housekeeper
 from novaql.server.jobs.leases import holder_of
 from novaql.server.jobs.relay import Relay
 from novaql.server.jobs.runner import JobRunner
+from novaql.server.ledger.keys import report_lost as report_lost_ledger_keys
 from novaql.server.openapi.document import openapi_document
 from novaql.server.routes import ROUTES
 from novaql.server.scraping.tenants import managers_of, scrape_files_of
@@ -96,6 +97,8 @@ def create_app(
         ),
     )
     context = replace(context, event_types=EVENT_TYPES)
+    if not owned_elsewhere:
+        report_lost_ledger_keys(settings, context.database)
     every += managers_of(scrape_files, context)
     runner = JobRunner(
         context,

@@ -22,6 +22,13 @@ _KEYS = click.option(
 )
 
 
+_ORIGIN = click.option(
+    "--origin",
+    metavar="ORIGIN",
+    help="The log that it must be (`NAME/AGENT`, as in its checkpoints); another one is an error.",
+)
+
+
 @click.group("ledger")
 def command() -> None:
     """Verify the logs of agents. Works offline, on an export."""
@@ -36,13 +43,17 @@ def command() -> None:
     type=_FILE,
     help="A file with the last checkpoint that you saved. Detects removed and rewritten entries.",
 )
-def verify(export: Path, vkeys: tuple[str, ...], checkpoint: Path | None) -> None:
+@_ORIGIN
+def verify(
+    export: Path, vkeys: tuple[str, ...], checkpoint: Path | None, origin: str | None
+) -> None:
     """Verify an export of an agent's log: every entry, its order, and the signed checkpoint.
 
     The first fault is an error (exit code 1) that names the first bad entry, if it can be known.
     The export must have a signature of the first key; further keys are for an older checkpoint.
     Save each checkpoint that you get, and pass the last one: without it, the command cannot detect
-    that the newest entries were removed, or that the whole log was rewritten.
+    that the newest entries were removed, or that the whole log was rewritten. One key signs the
+    logs of all agents: --origin, or --checkpoint, refuses the log of another agent.
 
     \b
     novaql ledger verify export.jsonl --key 'novaql-…+1a2b3c4d+AQ…' --checkpoint last.checkpoint
@@ -52,7 +63,7 @@ def verify(export: Path, vkeys: tuple[str, ...], checkpoint: Path | None) -> Non
     if checkpoint is not None:
         saved = Checkpoint.parse(checkpoint.read_text(encoding="utf-8", errors="replace"))
     with export.open("rb") as lines:
-        found = verify_export(lines, keys, saved)
+        found = verify_export(lines, keys, saved, wanted=origin)
     head = found.checkpoint
     click.echo(
         f"ok: {head.size} entries of {head.origin}, signed by {found.key.name} at {head.time}"
@@ -70,17 +81,20 @@ def verify(export: Path, vkeys: tuple[str, ...], checkpoint: Path | None) -> Non
 @command.command("verify-entry")
 @click.argument("proof", type=_FILE)
 @_KEYS
-def verify_entry(proof: Path, vkeys: tuple[str, ...]) -> None:
+@_ORIGIN
+def verify_entry(proof: Path, vkeys: tuple[str, ...], origin: str | None) -> None:
     """Verify the proof of one entry (`GET /v1/agents/{id}/audit/entry-proof`), and print the entry.
 
     \b
     novaql ledger verify-entry entry.tlog-proof --key 'novaql-…+1a2b3c4d+AQ…'
     """
     keys = [VerifierKey.parse(text) for text in vkeys]
-    found = verify_entry_proof(proof.read_text(encoding="utf-8", errors="replace"), keys)
+    found = verify_entry_proof(
+        proof.read_text(encoding="utf-8", errors="replace"), keys, wanted=origin
+    )
     click.echo(found.leaf.decode(errors="replace"))
-    origin, size = found.checkpoint.origin, found.checkpoint.size
+    log, size = found.checkpoint.origin, found.checkpoint.size
     note(
         "ok",
-        f"entry {found.index} of {origin}, which had {size} entries at {found.checkpoint.time}",
+        f"entry {found.index} of {log}, which had {size} entries at {found.checkpoint.time}",
     )

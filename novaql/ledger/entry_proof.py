@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from novaql.ledger.notes import Checkpoint, InvalidNote, VerifierKey
 from novaql.ledger.tree import leaf_hash, verifies_inclusion
-from novaql.ledger.verify import LedgerFault
+from novaql.ledger.verify import LedgerFault, check_origin
 
 _FIRST = "c2sp.org/tlog-proof@v1"
 _INDEX = re.compile(r"index (0|[1-9][0-9]{0,18})")
@@ -31,8 +31,10 @@ def proof_text(index: int, leaf: bytes, hashes: Sequence[bytes], note: str) -> s
     return "\n".join(lines) + f"\n\n{note}"
 
 
-def verify_entry_proof(text: str, keys: Sequence[VerifierKey]) -> ProvenEntry:
-    """Verify the proof of an entry. Raises `LedgerFault`."""
+def verify_entry_proof(
+    text: str, keys: Sequence[VerifierKey], *, wanted: str | None = None
+) -> ProvenEntry:
+    """Verify the proof of an entry of a log, by default of any. Raises `LedgerFault`."""
     head, separator, note = text.partition("\n\n")
     first, *lines = head.split("\n")
     if first != _FIRST or not separator or len(lines) < 2 or not lines[0].startswith("extra "):
@@ -51,6 +53,7 @@ def verify_entry_proof(text: str, keys: Sequence[VerifierKey]) -> ProvenEntry:
     key = checkpoint.signer(keys)
     if key is None:
         raise LedgerFault("the checkpoint of the proof has no valid signature of a given key")
+    check_origin(checkpoint.origin, wanted)
     number = int(index[1])
     if not verifies_inclusion(leaf_hash(leaf), number, checkpoint.size, hashes, checkpoint.root):
         raise LedgerFault(f"the proof does not show that this is entry {number} of the log", number)

@@ -52,18 +52,24 @@ class Verified:
 
 
 def verify_export(
-    lines: Iterable[bytes], keys: Sequence[VerifierKey], saved: Checkpoint | None = None
+    lines: Iterable[bytes],
+    keys: Sequence[VerifierKey],
+    saved: Checkpoint | None = None,
+    *,
+    wanted: str | None = None,
 ) -> Verified:
     """Verify an export. Raises `LedgerFault` with the first fault.
 
     keys   that the verifier trusts: first the current one, of which the export must have a
            signature; then older ones, for the saved checkpoint
     saved  the last checkpoint that the verifier has seen
+    wanted the origin that the log must have; None: any, of which a checkpoint is signed
     """
     if saved is not None and saved.signer(keys) is None:
         raise LedgerFault("the saved checkpoint has no valid signature of a given key")
     rows = _rows(lines)
     origin = _origin(next(rows, None))
+    check_origin(origin, wanted)
     if saved is not None and saved.origin != origin:
         raise LedgerFault(
             f"the export is of the log {origin}, the saved checkpoint of {saved.origin}"
@@ -89,6 +95,12 @@ def verify_export(
         raise LedgerFault("the checkpoint of the export has no valid signature of the first key")
     _compare_head(checkpoint, origin, running, saved)
     return Verified(checkpoint, key, saved)
+
+
+def check_origin(origin: str, wanted: str | None) -> None:
+    """Raise `LedgerFault` for the log of another agent or server."""
+    if wanted is not None and origin != wanted:
+        raise LedgerFault(f"this is of the log {origin}, not of {wanted}")
 
 
 def _compare_saved(saved: Checkpoint, root: bytes | None, size: int) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import defer
 
 from novaql import duration_ms
-from novaql.server.agents.changes import end, publish, record_hash, snapshot
+from novaql.server.agents.changes import end, new_salt, publish, record_hash, snapshot
 from novaql.server.agents.checks import (
     API,
     check_decidable,
@@ -116,6 +116,7 @@ def propose(
         content_bytes=length,
         services=sorted(set(services)),
         executor=executor,
+        salt=new_salt(),
         requester_id=unit.actor.id,
         status=Status.QUEUED.value,
         policy=agent.policy,
@@ -202,7 +203,9 @@ def decide(
         count(unit, agent, Outcome.REJECTION)
         _decided(unit, action, Status.REJECTED)
         action.ended_at = unit.now()
-        note(unit, agent, "agent.action.rejected", {**_facts(action), **record_hash(reason)})
+        note(
+            unit, agent, "agent.action.rejected", {**_facts(action), **record_hash(action, reason)}
+        )
         unit.cancel(EXPIRY, [action.id])
     else:
         if any(one["user_id"] == user for one in action.approvals):
@@ -246,7 +249,8 @@ def finish(unit: Unit, action_id: str, *, succeeded: bool, result: str = "") -> 
     unit.cancel(EXPIRY, [action.id])
     count(unit, agent, Outcome.SUCCESS if succeeded else Outcome.FAILURE)
     status = Status.EXECUTED if succeeded else Status.FAILED
-    end(unit, agent, action, status, {**_facts(action), **record_hash(result, "result")}, result)
+    facts = {**_facts(action), **record_hash(action, result, "result")}
+    end(unit, agent, action, status, facts, result)
     return action
 
 
@@ -319,7 +323,7 @@ def _approve(unit: Unit, agent: Agent, action: AgentAction) -> None:
     unit.enqueue(EXPIRY, key=action.id, run_at=action.expires_at)
     facts = {**_facts(action), "automatic": action.automatic}
     approvers = [one["user_id"] for one in action.approvals]
-    more = {"approvers": approvers, **record_hash(action.reason)}
+    more = {"approvers": approvers, **record_hash(action, action.reason)}
     note(unit, agent, "agent.action.approved", {**facts, **more})
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
+import hmac
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from novaql.server.db.unit import Unit
 
 def snapshot(action: AgentAction) -> dict[str, Any]:
     """An action as the audit log and events contain it: with the hash of its content."""
-    return AgentActionOut.of(action).model_dump(mode="json", exclude={"content"})
+    return AgentActionOut.of(action).model_dump(mode="json", exclude={"content", "salt"})
 
 
 def publish(unit: Unit, action: AgentAction) -> None:
@@ -38,8 +39,17 @@ def end(
     publish(unit, action)
 
 
-def record_hash(text: str | None, name: str = "reason") -> dict[str, str]:
-    """Return the hash of a text of a person, so that the ledger does not contain the text."""
+def record_hash(action: AgentAction, text: str | None, name: str = "reason") -> dict[str, str]:
+    """Return the hash of a text of a person, so that the ledger does not contain the text. It is
+    salted: a short text cannot be guessed from it without the row of the action."""
     if not text:
         return {}
-    return {f"{name}_sha256": hashlib.sha256(text.encode()).hexdigest()}
+    if not action.salt:  # of an action from before there were salts
+        action.salt = new_salt()
+    digest = hmac.digest(bytes.fromhex(action.salt), f"{name}:{text}".encode(), "sha256")
+    return {f"{name}_hmac_sha256": digest.hex()}
+
+
+def new_salt() -> str:
+    """Return a random salt."""
+    return secrets.token_hex(16)

@@ -335,6 +335,10 @@ class AgentActionOut(AgentActionSummaryOut):
 
     content: dict[str, Any]
     result: str | None
+    salt: str = Field(
+        description="hex; `reason_hmac_sha256` in the ledger is HMAC-SHA-256 by this key of "
+        "`reason:` and the reason; `result_hmac_sha256` likewise"
+    )
 
 
 class AgentsOut(Listed[AgentOut]):

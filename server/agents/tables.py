@@ -50,6 +50,8 @@ class AgentAction(Row, Base):
     content       what is to be done, as approvers see it; `content_hash` identifies it
     content_bytes the length of its canonical JSON
     executor      who runs it: `api` (the agent itself reports the outcome), or a domain
+    salt          random; the ledger has hashes of the reason and the result with it, which say
+                  nothing any more once the row is deleted
     requester_id  the user on whose request it was proposed
     policy        the approval policy when it was queued
     score         the trust score then; `threshold` is that of the policy
@@ -73,6 +75,7 @@ class AgentAction(Row, Base):
     content_bytes: Mapped[int]
     services: Mapped[list[str]]
     executor: Mapped[str] = mapped_column(String(16))
+    salt: Mapped[str] = mapped_column(String(64))
     requester_id: Mapped[str] = mapped_column(Id)
     status: Mapped[str] = mapped_column(String(16))
     policy: Mapped[dict[str, Any]]

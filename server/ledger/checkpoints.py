@@ -1,19 +1,26 @@
-"""Signed checkpoints of logs, and the files of the last published ones.
+"""Signed checkpoints of logs, and the files of the last ones.
 
-The server signs no checkpoint that contradicts the published one, whatever the database says.
+The file of a log has the largest head that was signed, whether it was published or only given to a
+client. The server signs no head that contradicts it, whatever the database says.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from novaql.ledger import Checkpoint, InvalidNote, VerifierKey, checkpoint_body
 from novaql.server.clock import rfc3339
 from novaql.server.crypto.sealing import write_private
+from novaql.server.db.engine import StateDatabase
 from novaql.server.db.unit import Unit
-from novaql.server.ledger.keys import LedgerKeys
-from novaql.server.ledger.service import Head, LedgerDamaged, head
+from novaql.server.errors import Unavailable
+from novaql.server.ledger.keys import open_keys
+from novaql.server.ledger.service import Head, LedgerDamaged, head, log_of
 from novaql.server.ledger.tables import LedgerLog
 from novaql.server.settings import Settings
 
@@ -28,25 +35,66 @@ class Signed:
     note: str
 
 
-def signed_head(unit: Unit, log: LedgerLog, keys: LedgerKeys) -> Signed:
-    """Sign the current head of a log. Raises `LedgerDamaged` if it does not continue the published
-    checkpoint."""
-    published = published_checkpoint(unit.settings, unit.tenant_id, log.id)
-    if published is not None:
-        _check_continues(unit, log, published)
-    found = head(unit, log)
-    body = checkpoint_body(keys.origin(log.id), found.size, found.root, rfc3339(unit.now()))
-    return Signed(found, keys.origin(log.id), keys.current, keys.sign(body))
+@contextmanager
+def signing(
+    units: Callable[[], AbstractContextManager[Unit]],
+    settings: Settings,
+    database: StateDatabase,
+    tenant_id: str,
+    log_id: str,
+) -> Iterator[tuple[Unit, LedgerLog, Signed]]:
+    """Sign the current head of a log, and remember it in the log's file. The block runs in the
+    transaction that read the log, and must be short: other signers of the tenant wait for it.
+
+    The transaction begins after the file was read, so it sees each entry that the file covers.
+    Raises `NotFound`, and `LedgerDamaged` if the log does not continue the remembered head.
+    """
+    with units() as unit:
+        log_of(unit, log_id)  # no file for a log that does not exist
+    keys = open_keys(settings, database, unit.now())
+    with _exclusive(checkpoint_file(settings, tenant_id, log_id).parent):
+        signed_before = signed_checkpoint(settings, tenant_id, log_id)
+        with units() as unit:
+            log = log_of(unit, log_id)
+            if signed_before is not None:
+                _check_continues(unit, log, signed_before)
+            found = head(unit, log)
+            body = checkpoint_body(keys.origin(log.id), found.size, found.root, rfc3339(unit.now()))
+            signed = Signed(found, keys.origin(log.id), keys.current, keys.sign(body))
+            if signed_before is None or signed_before.size < found.size:
+                # Before anyone sees it: the server signs nothing that contradicts it.
+                _remember(checkpoint_file(settings, tenant_id, log_id), signed)
+            yield unit, log, signed
+
+
+def _remember(path: Path, signed: Signed) -> None:
+    try:
+        write_private(path, signed.note.encode())
+    except OSError as problem:
+        message = f"the head of the ledger cannot be written to {path.name}: {problem.strerror}"
+        raise Unavailable(message, code="ledger_not_signed") from None
+
+
+@contextmanager
+def _exclusive(folder: Path) -> Iterator[None]:
+    """Lock a folder against other threads and processes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def checkpoint_file(settings: Settings, tenant_id: str, log: str) -> Path:
-    """Return the path of the last published checkpoint of a log."""
+    """Return the path of the last signed checkpoint of a log."""
     folder = settings.ledger_checkpoint_dir or settings.data / "server" / "ledger"
     return folder / tenant_id / f"{log}.checkpoint"
 
 
-def published_note(settings: Settings, tenant_id: str, log: str) -> str | None:
-    """Return the last published checkpoint of a log as text."""
+def signed_note_of(settings: Settings, tenant_id: str, log: str) -> str | None:
+    """Return the last signed checkpoint of a log as text."""
     path = checkpoint_file(settings, tenant_id, log)
     try:
         return path.read_text(encoding="utf-8")
@@ -56,9 +104,9 @@ def published_note(settings: Settings, tenant_id: str, log: str) -> str | None:
         raise LedgerDamaged(f"the file {path.name} of its last checkpoint is damaged") from None
 
 
-def published_checkpoint(settings: Settings, tenant_id: str, log: str) -> Checkpoint | None:
-    """Return the last published checkpoint of a log."""
-    note = published_note(settings, tenant_id, log)
+def signed_checkpoint(settings: Settings, tenant_id: str, log: str) -> Checkpoint | None:
+    """Return the last signed checkpoint of a log."""
+    note = signed_note_of(settings, tenant_id, log)
     try:
         return None if note is None else Checkpoint.parse(note)
     except InvalidNote:
@@ -66,17 +114,12 @@ def published_checkpoint(settings: Settings, tenant_id: str, log: str) -> Checkp
         raise LedgerDamaged(f"the file {name} of its last checkpoint is damaged") from None
 
 
-def write_checkpoint(settings: Settings, tenant_id: str, log: str, note: str) -> None:
-    """Write the file of a log's checkpoint, whole or not at all."""
-    write_private(checkpoint_file(settings, tenant_id, log), note.encode())
-
-
-def _check_continues(unit: Unit, log: LedgerLog, published: Checkpoint) -> None:
-    if published.size > log.size:
+def _check_continues(unit: Unit, log: LedgerLog, before: Checkpoint) -> None:
+    if before.size > log.size:
         raise LedgerDamaged(
-            f"its published checkpoint covers {published.size} entries, and it has {log.size}"
+            f"its signed checkpoint covers {before.size} entries, and it has {log.size}"
         )
-    if head(unit, log, published.size).root != published.root:
+    if head(unit, log, before.size).root != before.root:
         raise LedgerDamaged(
-            f"its first {published.size} entries are not those of its published checkpoint"
+            f"its first {before.size} entries are not those of its signed checkpoint"
         )

@@ -11,44 +11,47 @@ from sqlalchemy import select
 
 from novaql.ledger import FORMAT
 from novaql.server.db.unit import Unit
-from novaql.server.ledger.checkpoints import published_note, signed_head
-from novaql.server.ledger.keys import LedgerKeys
+from novaql.server.ledger.checkpoints import signed_note_of, signing
+from novaql.server.ledger.keys import open_keys
 from novaql.server.ledger.model import readable
 from novaql.server.ledger.schema import text_of
 from novaql.server.ledger.service import LedgerDamaged, log_of
 from novaql.server.ledger.tables import LedgerEntry
+from novaql.server.tenants.context import ServerContext
 
 _AT_ONCE = 500
+Read = Callable[[], AbstractContextManager[Unit]]
+"""Begins a transaction that reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The log to export. Later entries are not part of the export.
 
-    note    the checkpoint at the end: of the current log, or the published one if the server does
+    note    the checkpoint at the end: of the current log, or the last signed one if the server does
             not sign the current log; None: there is none
-    signed  whether the server signs the current log
     """
 
     log: str
     origin: str
     size: int
     note: str | None
-    signed: bool
 
 
-def planned(unit: Unit, agent_id: str, keys: LedgerKeys) -> Plan:
+def planned(read: Read, context: ServerContext, agent_id: str) -> Plan:
     """Decide what to export. A damaged log is exported too, so that a verifier names the damage."""
-    log = log_of(unit, agent_id)
-    signed = True
+    where = (context.settings, context.database, context.tenant_id, agent_id)
     try:
-        note: str | None = signed_head(unit, log, keys).note
+        with signing(read, *where) as (_, log, signed):
+            return Plan(log.id, signed.origin, log.size, signed.note)
     except LedgerDamaged:
-        note, signed = _published(unit, log.id), False
-    return Plan(log.id, keys.origin(log.id), log.size, note, signed)
+        keys = open_keys(context.settings, context.database, context.clock.now())
+        with read() as unit:
+            log = log_of(unit, agent_id)
+            return Plan(log.id, keys.origin(log.id), log.size, _signed_before(unit, log.id))
 
 
-def pieces(plan: Plan, read: Callable[[], AbstractContextManager[Unit]]) -> Iterator[bytes]:
+def pieces(plan: Plan, read: Read) -> Iterator[bytes]:
     """Generate the lines. Each piece is read in a short transaction; entries never change."""
     yield _line({"ledger": FORMAT, "origin": plan.origin})
     last = -1
@@ -72,9 +75,9 @@ def pieces(plan: Plan, read: Callable[[], AbstractContextManager[Unit]]) -> Iter
     yield _line({"checkpoint": plan.note})
 
 
-def _published(unit: Unit, log: str) -> str | None:
+def _signed_before(unit: Unit, log: str) -> str | None:
     try:
-        return published_note(unit.settings, unit.tenant_id, log)
+        return signed_note_of(unit.settings, unit.tenant_id, log)
     except LedgerDamaged:
         return None
 

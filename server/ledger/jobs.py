@@ -8,8 +8,7 @@ from datetime import timedelta
 
 from novaql.server.db.unit import Unit
 from novaql.server.jobs.runner import JobKind, JobRun
-from novaql.server.ledger.checkpoints import Signed, signed_head, write_checkpoint
-from novaql.server.ledger.keys import open_keys
+from novaql.server.ledger.checkpoints import Signed, signing
 from novaql.server.ledger.service import JOB
 from novaql.server.ledger.tables import LedgerLog
 
@@ -18,14 +17,10 @@ log = logging.getLogger(__name__)
 
 def _run(job: JobRun) -> None:
     context = job.context
-    keys = open_keys(context.settings, context.database, context.clock.now())
-    with job.read() as unit:
-        row = unit.find(LedgerLog, job.key)
-        if row is None:
-            return
-        signed = signed_head(unit, row, keys)
     # If the process is killed before the transaction, the next run signs the same log, or more.
-    write_checkpoint(context.settings, context.tenant_id, job.key, signed.note)
+    where = (context.settings, context.database, context.tenant_id, job.key)
+    with signing(job.read, *where) as (_, _, signed):
+        pass
     with job.finish() as unit:
         _publish(unit, job.key, signed)
 
@@ -53,11 +48,13 @@ def _publish(unit: Unit, key: str, signed: Signed) -> None:
 
 
 def _failed(unit: Unit, key: str, reason: str) -> None:
-    """Report a log that cannot be signed, once until it can."""
+    """Report a log that cannot be signed: once until it can, though the reason may change."""
     row = unit.find(LedgerLog, key, lock=True)
     if row is None or row.fault == reason:
         return
-    row.fault = reason
+    is_known, row.fault = row.fault is not None, reason
+    if is_known:
+        return
     log.error("no checkpoint of a ledger", extra={"ledger": key, "reason": reason})
     unit.publish("ledger.damaged", {"agent_id": key, "reason": reason})
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,12 +23,15 @@ from novaql.server.clock import parse_time, rfc3339
 from novaql.server.crypto.sealing import write_private
 from novaql.server.db.engine import StateDatabase
 from novaql.server.db.master_keys import key_file as master_key_file
+from novaql.server.db.tables import Fact
 from novaql.server.errors import Unavailable
 from novaql.server.ledger.tables import LedgerLog
 from novaql.server.settings import Settings
 
+log = logging.getLogger(__name__)
 _SEED = 32
 NAME = "ledger.keys"
+_FACT = "ledger_key_name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +89,9 @@ def key_file(settings: Settings, database: StateDatabase) -> Path:
 
 
 def open_keys(settings: Settings, database: StateDatabase, now: datetime) -> LedgerKeys:
-    """Return the keys. If no ledger has a checkpoint yet, a missing file is created.
+    """Return the keys. The file is created once; the database remembers that it was.
 
-    Raises `Unavailable` if the file is missing though checkpoints were signed with it, or damaged.
+    Raises `Unavailable` if the file is missing though it was created before, or damaged.
     """
     path = key_file(settings, database)
     try:
@@ -95,6 +99,7 @@ def open_keys(settings: Settings, database: StateDatabase, now: datetime) -> Led
             _need_first(path, database)
             fresh = LedgerKeys(f"novaql-{os.urandom(6).hex()}", (_new_key(now),))
             write_private(path, _encoded(fresh), replace=False)
+            remember(database, _decoded(path.read_bytes()))
         return _decoded(path.read_bytes())
     except (ValueError, KeyError, TypeError) as problem:
         raise _unusable(path, f"is damaged ({problem})") from None
@@ -112,11 +117,29 @@ def rotate_keys(settings: Settings, database: StateDatabase, now: datetime) -> V
     return keys.current
 
 
+def remember(database: StateDatabase, keys: LedgerKeys) -> None:
+    """Record that there are keys, so that a lost file is not replaced."""
+    with database.write(None) as session:
+        session.merge(Fact(name=_FACT, value=keys.name))
+
+
+def report_lost(settings: Settings, database: StateDatabase) -> None:
+    """Log an error at the start of a server whose file of keys is missing. Ledgers cannot be signed
+    then; everything else works."""
+    path = key_file(settings, database)
+    try:
+        if not path.exists():
+            _need_first(path, database)
+    except Unavailable as problem:
+        log.error("%s", problem.message)  # noqa: TRY400  # the trace adds nothing
+
+
 def _need_first(path: Path, database: StateDatabase) -> None:
     signed = select(LedgerLog.id).where(LedgerLog.checkpoint_size > 0).limit(1)
     with database.read(None) as session:
-        if session.execute(signed).first() is not None:
-            raise _unusable(path, "is missing, and checkpoints were signed with it")
+        known = session.get(Fact, _FACT) is not None
+        if known or session.execute(signed).first() is not None:
+            raise _unusable(path, "is missing, and checkpoints may have been signed with it")
 
 
 def _unusable(path: Path, why: str) -> Unavailable:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Query
 from starlette.requests import Request
@@ -12,11 +14,11 @@ from novaql.ledger import Node, proof_text
 from novaql.server.db.unit import Unit
 from novaql.server.errors import invalid
 from novaql.server.http.dependencies import READ_ONLY, Pages, ResourceId, Server, UnitOfWork
-from novaql.server.http.request import principal_of, unit_for
+from novaql.server.http.request import context_of, principal_of, unit_for
 from novaql.server.http.routing import api_router, cached
 from novaql.server.http.streaming import Begun, begin, pieces_response
 from novaql.server.ledger import service
-from novaql.server.ledger.checkpoints import signed_head
+from novaql.server.ledger.checkpoints import Signed, signing
 from novaql.server.ledger.export import pieces, planned
 from novaql.server.ledger.keys import open_keys
 from novaql.server.ledger.schema import (
@@ -37,6 +39,7 @@ router = api_router("/v1/agents/{id}/audit", "agents")
 keys_router = api_router("/v1/ledger", "agents")
 
 JSON_LINES = "application/jsonl"
+Done = TypeVar("Done")
 
 
 @router.get("", dependencies=[READ_ONLY])
@@ -53,22 +56,24 @@ def list_agent_audit(
 
 
 @router.get("/checkpoint", dependencies=[READ_ONLY])
-def get_agent_checkpoint(unit: UnitOfWork, id: ResourceId, server: Server) -> CheckpointOut:
+async def get_agent_checkpoint(request: Request, id: ResourceId) -> CheckpointOut:
     """A signed checkpoint of the ledger of an agent, of now.
 
-    503 `ledger_damaged` if the ledger contradicts the checkpoint that the server published last.
+    503 `ledger_damaged` if the ledger contradicts a checkpoint that the server signed before.
     """
-    log = service.log_of(unit, id)
-    signed = signed_head(unit, log, open_keys(server.settings, server.database, unit.now()))
-    return CheckpointOut(
-        origin=signed.origin,
-        size=signed.head.size,
-        root=text_of(signed.head.root),
-        vkey=signed.key.text,
-        checkpoint=signed.note,
-        published_size=log.checkpoint_size,
-        published_at=log.checkpoint_at,
-    )
+
+    def shown(_: Unit, log: LedgerLog, signed: Signed) -> CheckpointOut:
+        return CheckpointOut(
+            origin=signed.origin,
+            size=signed.head.size,
+            root=text_of(signed.head.root),
+            vkey=signed.key.text,
+            checkpoint=signed.note,
+            published_size=log.checkpoint_size,
+            published_at=log.checkpoint_at,
+        )
+
+    return await _with_head(request, id, shown)
 
 
 @router.get("/proof", dependencies=[READ_ONLY])
@@ -99,19 +104,21 @@ def get_agent_proof(
     dependencies=[READ_ONLY],
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
-def get_agent_entry_proof(
-    unit: UnitOfWork, id: ResourceId, query: Annotated[EntryProofQuery, Query()], server: Server
+async def get_agent_entry_proof(
+    request: Request, id: ResourceId, query: Annotated[EntryProofQuery, Query()]
 ) -> Response:
     """One entry of the ledger of an agent, its proof and a signed checkpoint, as one text.
 
     The format is C2SP `tlog-proof`; `novaql ledger verify-entry` verifies it without the server.
     """
-    log = service.log_of(unit, id)
-    signed = signed_head(unit, log, open_keys(server.settings, server.database, unit.now()))
-    size = signed.head.size
-    index = size - 1 if query.index is None else query.index
-    hashes = service.inclusion(unit, log, index, size)
-    text = proof_text(index, service.leaf(unit, log, index), hashes, signed.note)
+
+    def proved(unit: Unit, log: LedgerLog, signed: Signed) -> str:
+        size = signed.head.size
+        index = size - 1 if query.index is None else query.index
+        hashes = service.inclusion(unit, log, index, size)
+        return proof_text(index, service.leaf(unit, log, index), hashes, signed.note)
+
+    text = await _with_head(request, id, proved)
     return Response(text, media_type="text/plain", headers={"Cache-Control": "no-store"})
 
 
@@ -126,17 +133,12 @@ async def export_agent_audit(request: Request, id: ResourceId, server: Server) -
     """The whole ledger of an agent as JSON lines, with a signed checkpoint in the last line.
 
     `novaql ledger verify` verifies it without the server. If the server does not sign the ledger,
-    because it contradicts the published checkpoint, the last line has the published one.
+    because it contradicts a checkpoint that was signed before, the last line has that one.
     """
 
     def start() -> Begun:
-        keys = open_keys(server.settings, server.database, server.clock.now())
-        with unit_for(request, writes=False) as unit:
-            plan = planned(unit, id, keys)
-        if not plan.signed:  # the job may have published newer entries since the unit began
-            with unit_for(request, writes=False) as unit:
-                plan = planned(unit, id, keys)
-        made = pieces(plan, lambda: unit_for(request, writes=False))
+        read = partial(unit_for, request, writes=False)
+        made = pieces(planned(read, server, id), read)
         return begin(made, server.tuning.answer_at_once)
 
     begun = await server.pools.readers.run(start, tenant=principal_of(request).tenant_id)
@@ -166,6 +168,21 @@ def list_ledger_keys(unit: UnitOfWork, server: Server) -> LedgerKeysOut:
         for key in keys.keys
     ]
     return LedgerKeysOut(data=shown)
+
+
+async def _with_head(
+    request: Request, log_id: str, work: Callable[[Unit, LedgerLog, Signed], Done]
+) -> Done:
+    """Sign the current head of a log in a thread, and work in the same transaction."""
+    context = context_of(request)
+    tenant = principal_of(request).tenant_id
+    where = (context.settings, context.database, tenant, log_id)
+
+    def signed() -> Done:
+        with signing(partial(unit_for, request, writes=False), *where) as found:
+            return work(*found)
+
+    return await context.pools.readers.run(signed, tenant=tenant)
 
 
 def _inclusion(unit: Unit, log: LedgerLog, index: int, size: int) -> ProofOut:

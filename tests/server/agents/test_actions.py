@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -67,7 +69,7 @@ def test_an_action_is_proposed_approved_and_reported(rig: AgentRig) -> None:
         agent, "deploy.rollback", action["title"], [], CONTENT
     )
     assert (action["status"], action["required_approvals"]) == ("queued", 1)
-    summary = {k: v for k, v in action.items() if k not in ("content", "result")}
+    summary = {k: v for k, v in action.items() if k not in ("content", "result", "salt")}
     assert rig.get(f"/v1/agents/{agent}/actions?status=queued")["data"] == [summary]
     assert summary["content_bytes"] == len(canonical_json(CONTENT))
     decided = rig.decide(action, reason="looks right").json()
@@ -102,7 +104,23 @@ def test_no_text_of_a_person_is_in_the_ledger(rig: AgentRig) -> None:
     assert "Ada" not in texts
     assert "example.com" not in texts
     assert rig.users["ada"] in texts
-    assert "reason_sha256" in texts
+    assert "reason_hmac_sha256" in texts
+
+
+def test_a_short_reason_cannot_be_guessed_from_the_ledger(rig: AgentRig) -> None:
+    agent = rig.agent()
+    decided = [rig.decide(rig.proposal(agent), "reject", reason="no").json() for _ in range(2)]
+    stored = [one["data"] for one in rig.entries(agent) if one["kind"] == "agent.action.rejected"]
+    hashes = [one["reason_hmac_sha256"] for one in stored]
+
+    assert hashes[0] != hashes[1]
+    for action, found in zip(decided, hashes, strict=True):
+        shown = rig.get(f"/v1/agents/{agent}/actions/{action['id']}")
+        salt = bytes.fromhex(shown["salt"])
+        assert hmac.digest(salt, b"reason:no", "sha256").hex() == found
+        others = (rig.ask("GET", "/v1/audit?limit=200").text, str(rig.entries(agent)))
+        assert all(shown["salt"] not in text for text in others)
+    assert hashlib.sha256(b"no").hexdigest() not in str(stored)
 
 
 def test_the_requester_and_the_owner_cannot_approve(rig: AgentRig) -> None:

@@ -14,7 +14,7 @@ from novaql.cli.main import run
 from novaql.ledger.notes import Checkpoint, VerifierKey
 from novaql.ledger.verify import LedgerFault, verify_export
 from novaql.server.clock import SteppedClock
-from novaql.server.ledger.keys import NAME, key_file, open_keys, rotate_keys
+from novaql.server.ledger.keys import NAME, key_file, open_keys, report_lost, rotate_keys
 from novaql.server.settings import Settings
 from tests.server.ledger.test_ledger_api import exported, grown, keys_of, write
 from tests.support.servers.agent_rig import NOW, AgentRig, code_of
@@ -98,6 +98,26 @@ def test_a_lost_key_is_not_replaced_in_silence(rig: AgentRig) -> None:
     path_of(rig).write_bytes(content)
     rig.step(seconds=60)
     assert checkpoint(rig, agent)["published_size"] == 4
+
+
+def test_a_key_that_is_lost_before_the_first_publication_is_not_replaced(
+    rig: AgentRig, caplog: pytest.LogCaptureFixture
+) -> None:
+    agent = grown(rig, 3)
+    checkpoint(rig, agent)  # signed, not published
+    path_of(rig).unlink()
+    answer = rig.ask("GET", f"/v1/agents/{agent}/audit/checkpoint")
+    assert code_of(answer) == (503, "ledger_keys_unusable")
+    assert not path_of(rig).exists()
+    report_lost(rig.server.context.settings, rig.server.context.database)  # at the next start
+    assert "ledger.keys is missing" in caplog.text
+
+
+def test_a_start_without_ledgers_reports_no_lost_key(
+    rig: AgentRig, caplog: pytest.LogCaptureFixture
+) -> None:
+    report_lost(rig.server.context.settings, rig.server.context.database)
+    assert "ledger.keys" not in caplog.text
 
 
 @pytest.mark.parametrize(

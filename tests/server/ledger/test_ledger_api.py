@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import stat
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -67,6 +68,30 @@ def grown(rig: AgentRig, size: int) -> str:
     agent = rig.agent()
     write(rig.server, agent, count=size - 1)
     return agent
+
+
+def test_checkpoints_beside_appends_and_publications_are_never_refused(rig: AgentRig) -> None:
+    agent = grown(rig, 2)
+    done = threading.Event()
+
+    def ask() -> list[tuple[int, int]]:
+        seen = []
+        while not done.is_set():
+            answer = rig.ask("GET", f"/v1/agents/{agent}/audit/checkpoint")
+            seen.append((answer.status_code, answer.json().get("size", 0)))
+        return seen
+
+    with ThreadPoolExecutor(3) as pool:
+        readers = [pool.submit(ask) for _ in range(3)]
+        try:
+            for _ in range(25):
+                write(rig.server, agent)
+                rig.step(seconds=300)  # publishes
+        finally:
+            done.set()
+        found = [reader.result() for reader in readers]
+    assert {status for seen in found for status, _ in seen} == {200}
+    assert all([size for _, size in seen] == sorted(size for _, size in seen) for seen in found)
 
 
 def raw(text: str) -> bytes:

@@ -11,9 +11,11 @@ import pytest
 from sqlalchemy import select
 
 from novaql.cli.main import run
+from novaql.ledger.notes import Checkpoint
 from novaql.ledger.tree import Node, completed, leaf_hash, siblings_of
 from novaql.server.clock import SteppedClock
 from novaql.server.db.tables import Event
+from novaql.server.ledger.checkpoints import checkpoint_file
 from tests.server.ledger.test_ledger_api import grown, write
 from tests.support.servers.agent_rig import NOW, AgentRig, code_of
 from tests.support.servers.http_server import fresh_state, local_server
@@ -152,6 +154,7 @@ def test_without_a_checkpoint_a_shorter_log_looks_whole_and_the_command_says_so(
 ) -> None:
     verifier = Verifier(rig, grown(rig, SIZE), tmp_path)
     change_database(rig, shortened)
+    file_of(rig, verifier.agent).unlink()
 
     assert verifier.verify(saved=False) == 0
     assert "truncation cannot be detected" in capfd.readouterr().err
@@ -179,6 +182,43 @@ def test_the_server_signs_nothing_that_contradicts_what_it_published(
     with rig.server.context.database.read(None) as session:
         told = session.execute(select(Event).where(Event.type == "ledger.damaged")).scalars()
         assert [one.data["agent_id"] for one in told] == [agent]
+
+
+def file_of(rig: AgentRig, agent: str) -> Path:
+    """The file of the last signed head."""
+    context = rig.server.context
+    tenant_id = context.access.default_principal.tenant_id
+    return checkpoint_file(context.settings, tenant_id, agent)
+
+
+@pytest.mark.parametrize("change", [shortened, rewritten, emptied])
+def test_a_head_that_only_a_client_has_is_not_contradicted(rig: AgentRig, change: Change) -> None:
+    """No checkpoint was published, but one was signed for a client, or is in a proof."""
+    agent = grown(rig, SIZE)
+    path, file, size = f"/v1/agents/{agent}/audit", file_of(rig, agent), 0
+    for signs in ("checkpoint", "entry-proof", "export"):
+        write(rig.server, agent)
+        assert rig.ask("GET", f"{path}/{signs}").status_code == 200
+        size = rig.get(f"{path}/proof")["size"]
+        assert Checkpoint.parse(file.read_text()).size == size
+    change_database(rig, change)
+    for signs in ("checkpoint", "entry-proof"):
+        assert code_of(rig.ask("GET", f"{path}/{signs}")) == (503, "ledger_damaged")
+    rig.step(seconds=300)
+    assert rig.get(f"/v1/agents/{agent}")["status"] == "active"
+    assert Checkpoint.parse(file.read_text()).size == size
+
+
+def test_a_damage_is_one_event_though_its_reason_changes(rig: AgentRig) -> None:
+    agent = grown(rig, SIZE)
+    rig.step(seconds=300)
+    change_database(rig, shortened)
+    for _ in range(4):
+        write(rig.server, agent)  # the reason has the size
+        rig.step(seconds=700)
+    with rig.server.context.database.read(None) as session:
+        found = session.execute(select(Event).where(Event.type == "ledger.damaged")).scalars().all()
+    assert len(found) == 1
 
 
 def test_an_action_that_a_damaged_log_cannot_record_does_not_happen(rig: AgentRig) -> None:

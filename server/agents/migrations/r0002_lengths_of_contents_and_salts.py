@@ -1,4 +1,5 @@
-"""Lengths of the contents of actions, so that lists need not read the contents."""
+"""Lengths of the contents of actions, so that lists need not read the contents; and the salts with
+which the ledger hashes texts of people. Actions of before get their salt with their next text."""
 
 from __future__ import annotations
 
@@ -27,6 +28,10 @@ def upgrade() -> None:
         "agent_actions",
         sa.Column("content_bytes", sa.Integer(), nullable=False, server_default="0"),
     )
+    op.add_column(
+        "agent_actions",
+        sa.Column("salt", sa.String(length=64), nullable=False, server_default=""),
+    )
     connection = op.get_bind()
     ids = connection.execute(sa.select(_ACTIONS.c.id)).scalars().all()
     for key in ids:
@@ -39,4 +44,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Revert the migration."""
     with op.batch_alter_table("agent_actions", schema=None) as batch_op:
+        batch_op.drop_column("salt")
         batch_op.drop_column("content_bytes")
