@@ -10,12 +10,14 @@ import base64
 import json
 import logging
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from novaql import ArgumentError
 from novaql.ledger import VerifierKey, public_key, signed_note
@@ -119,7 +121,7 @@ def rotate_keys(settings: Settings, database: StateDatabase, now: datetime) -> V
 
 def remember(database: StateDatabase, keys: LedgerKeys) -> None:
     """Record that there are keys, so that a lost file is not replaced."""
-    with database.write(None) as session:
+    with suppress(IntegrityError), database.write(None) as session:  # or another process just did
         session.merge(Fact(name=_FACT, value=keys.name))
 
 

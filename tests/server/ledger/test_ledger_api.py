@@ -84,7 +84,7 @@ def test_checkpoints_beside_appends_and_publications_are_never_refused(rig: Agen
     with ThreadPoolExecutor(3) as pool:
         readers = [pool.submit(ask) for _ in range(3)]
         try:
-            for _ in range(25):
+            for _ in range(8):
                 write(rig.server, agent)
                 rig.step(seconds=300)  # publishes
         finally:
