@@ -24,6 +24,7 @@ from novaql.server.db.master_keys import open_keys, passing_keys
 from novaql.server.db.rows import Tenant
 from novaql.server.egress.dialer import Dialer
 from novaql.server.egress.names import resolver_at
+from novaql.server.executors import Executors
 from novaql.server.pools.pools import Pools
 from novaql.server.pools.query_memory import QueryMemory, memory_for_queries
 from novaql.server.pools.query_workers import QueryWorkers
@@ -104,6 +105,7 @@ def _around(
             measurements=MeasurementCache(settings.slo_cache_ttl_s),
         ),
         scrapes=scrapes,
+        executors=_executors(settings),
         tuning=tuning,
     )
 
@@ -126,6 +128,12 @@ def _access(settings: Settings, state: StateDatabase, time: Clock, tenant: Tenan
         unauthenticated_limit=UnauthenticatedRateLimit(settings.auth_failures_per_minute),
         starts=Starts(most=max(2, settings.query_threads)),
     )
+
+
+def _executors(settings: Settings) -> Executors:
+    keys, checkpoints = settings.ledger_key_file, settings.ledger_checkpoint_dir
+    private = [path for path in (settings.data, keys, checkpoints, settings.tls_key) if path]
+    return Executors.from_file(settings.executors_file, private=private)
 
 
 def _pools(settings: Settings, state: StateDatabase) -> Pools:
