@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-import re2
-
 from novaql import ArgumentError
-from novaql.server.executors.config import ExecutorConfig, Parameter, placeholder
+from novaql.server.executors.config import ExecutorConfig, Parameter, compiled, placeholder
 
 
 def check_values(config: ExecutorConfig, values: Mapping[str, str]) -> None:
@@ -35,7 +33,7 @@ def _check(name: str, parameter: Parameter, value: str) -> None:
         raise ArgumentError(name, "contains a NUL character")
     if value.startswith("-") and not parameter.leading_dash:
         raise ArgumentError(name, "must not begin with `-`")
-    if re2.fullmatch(parameter.pattern, value) is None:
+    if compiled(parameter.pattern).fullmatch(value) is None:
         raise ArgumentError(name, f"does not match {parameter.pattern}")
 
 

@@ -6,7 +6,7 @@ import re
 import stat
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import re2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -37,7 +37,7 @@ class Parameter(_Table):
     @classmethod
     def _compiles(cls, pattern: str) -> str:
         try:
-            re2.compile(pattern)
+            compiled(pattern)
         except re2.error as problem:
             raise ValueError(f"is not a regular expression of RE2: {problem}") from None
         return pattern
@@ -128,6 +128,13 @@ class ExecutorsConfig(_Table):
     first_uid: Annotated[int, Field(ge=1, le=2**31)] = 64_000
     isolation: Literal["auto", "namespaces", "uid"] = "auto"
     executors: dict[Annotated[str, Field(pattern=_NAME)], ExecutorConfig] = {}
+
+
+def compiled(pattern: str) -> Any:
+    """Compile a pattern. Raises `re2.error`."""
+    options = re2.Options()
+    options.log_errors = False
+    return re2.compile(pattern, options)
 
 
 def placeholder(text: str) -> str | None:

@@ -128,7 +128,9 @@ class Executors:
             check_account(f"{path}: first_uid", uids)
         slots = Slots(config.max_runs, first)
         choice = choose(config.isolation, slots) if config.executors else Choice(None, "off", {})
-        log.info("executors", extra={"count": len(config.executors), "isolation": choice.line})
+        level = logging.WARNING if config.executors and choice.isolation is None else logging.INFO
+        extra = {"count": len(config.executors), "isolation": choice.line}
+        log.log(level, "executors", extra=extra)
         return cls(
             {name: Executor(name, e, choice, slots) for name, e in config.executors.items()},
             choice.line,

@@ -34,6 +34,7 @@ from novaql.server.executors.usage import below, memory_bytes
 
 _START_S = 10.0
 _END_S = 10.0
+_TMP = "/tmp"  # noqa: S108 - of the program
 
 
 class Namespaces(Isolation):
@@ -81,7 +82,8 @@ class Namespaces(Isolation):
         options += ["--proc", "/proc"] if self._proc else ["--dir", "/proc"]
         options += ["--dev", "/dev", "--remount-ro", "/dev"]
         options += ["--perms", "0700", "--size", str(limits.files_bytes), "--tmpfs", WORK]
-        options += ["--symlink", WORK.removeprefix("/"), "/tmp"]  # noqa: S108 - of the program
+        if not any(path.startswith(f"{_TMP}/") for path in program.read):
+            options += ["--symlink", WORK.removeprefix("/"), _TMP]
         options += ["--remount-ro", "/", "--chdir", WORK]
         return ["/usr/bin/bwrap", *options, "--", *limited(limits, program.command)]
 
@@ -89,7 +91,7 @@ class Namespaces(Isolation):
 class _Session(Session):
     def __init__(self, command: list[str]) -> None:
         self._command = command
-        self._status_fd, self._written_fd = os.pipe2(os.O_CLOEXEC)
+        self._status_fd, self._written_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._status = b""
         self._process: subprocess.Popen[bytes] | None = None
         self._first: int | None = None
@@ -169,8 +171,9 @@ class _Session(Session):
         return ended
 
     def exit_code(self) -> int | None:
-        while part := os.read(self._status_fd, 4096):
-            self._status += part
+        with suppress(BlockingIOError):
+            while part := os.read(self._status_fd, 4096):
+                self._status += part
         return self._field("exit-code")
 
     def close(self) -> None:

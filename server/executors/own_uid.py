@@ -34,6 +34,7 @@ from novaql.server.executors.usage import memory_bytes, of_uid
 
 _START_S = 10.0
 _END_S = 10.0
+_DEEPEST = 100
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _READ = "read-file,execute"
 _WRITE = (
@@ -148,18 +149,21 @@ def _kill_all(uid: int) -> bool:
 
 
 def measured(folder: str, most: int) -> tuple[int, int]:
-    """Return the size and number of files in a folder; it stops at more files than `most`."""
-    size, count, waiting = 0, 0, [folder]
-    while waiting and count <= most:
+    """Return the size and number of files in a folder; `most + 1` files if there are more, or if
+    folders are nested so deeply that looking at them takes long.
+    """
+    size, count, waiting = 0, 0, [(folder, 0)]
+    while waiting:
+        path, depth = waiting.pop()
         try:
-            with os.scandir(waiting.pop()) as entries:
+            with os.scandir(path) as entries:
                 for entry in entries:
                     count += 1
-                    if count > most:
-                        break
+                    if count > most or depth > _DEEPEST:
+                        return size, most + 1
                     size += entry.stat(follow_symlinks=False).st_blocks * 512
                     if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
+                        waiting.append((entry.path, depth + 1))
         except FileNotFoundError:
             continue  # the program has deleted it
         except OSError:

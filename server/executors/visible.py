@@ -17,6 +17,11 @@ def check_visible(
     position: str, config: ExecutorConfig, private: Iterable[Path], owners: set[int]
 ) -> None:
     """Raise `ArgumentError` if the program cannot run, or could read private files."""
+    visible = [*SYSTEM_FOLDERS, *SYSTEM_FILES, config.command[0], *config.read]
+    for path in visible:
+        for hidden in private:
+            if _overlap(Path(path).resolve(), hidden.resolve()):
+                raise fault(f"{position}: the script could read {hidden}, because it reads {path}")
     program = Path(config.command[0])
     if not program.is_file():
         raise fault(f"{position}.command[0]: there is no file {program}")
@@ -28,11 +33,10 @@ def check_visible(
     for path in config.read:
         if not Path(path).exists():
             raise fault(f"{position}.read: there is no {path}")
-    visible = [*SYSTEM_FOLDERS, *SYSTEM_FILES, config.command[0], *config.read]
-    for path in visible:
-        for hidden in private:
-            if _overlap(Path(path).resolve(), hidden.resolve()):
-                raise fault(f"{position}: the script could read {hidden}, because it reads {path}")
+    for path in (config.command[0], *config.read) if runs_as_root() else ():
+        for folder in Path(path).resolve().parents:
+            if not folder.stat().st_mode & stat.S_IXOTH:
+                raise fault(f"{position}: {path} is in {folder}, which only its owner can enter")
 
 
 def _overlap(one: Path, other: Path) -> bool:
