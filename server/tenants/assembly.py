@@ -24,7 +24,6 @@ from novaql.server.db.master_keys import open_keys, passing_keys
 from novaql.server.db.rows import Tenant
 from novaql.server.egress.dialer import Dialer
 from novaql.server.egress.names import resolver_at
-from novaql.server.executors import Executors
 from novaql.server.pools.pools import Pools
 from novaql.server.pools.query_memory import QueryMemory, memory_for_queries
 from novaql.server.pools.query_workers import QueryWorkers
@@ -33,7 +32,13 @@ from novaql.server.pools.writers import Writers
 from novaql.server.settings import Settings
 from novaql.server.telemetry import Telemetry
 from novaql.server.tenants.context import ServerContext
-from novaql.server.tenants.opening import open_clock, open_state, open_store, open_stores
+from novaql.server.tenants.opening import (
+    open_clock,
+    open_executors,
+    open_state,
+    open_store,
+    open_stores,
+)
 from novaql.server.tenants.scrapes import Scrapes
 from novaql.server.tenants.store import Store
 from novaql.server.tenants.stores import Stores, not_here
@@ -105,7 +110,7 @@ def _around(
             measurements=MeasurementCache(settings.slo_cache_ttl_s),
         ),
         scrapes=scrapes,
-        executors=_executors(settings),
+        executors=open_executors(settings),
         tuning=tuning,
     )
 
@@ -128,12 +133,6 @@ def _access(settings: Settings, state: StateDatabase, time: Clock, tenant: Tenan
         unauthenticated_limit=UnauthenticatedRateLimit(settings.auth_failures_per_minute),
         starts=Starts(most=max(2, settings.query_threads)),
     )
-
-
-def _executors(settings: Settings) -> Executors:
-    keys, checkpoints = settings.ledger_key_file, settings.ledger_checkpoint_dir
-    private = [path for path in (settings.data, keys, checkpoints, settings.tls_key) if path]
-    return Executors.from_file(settings.executors_file, private=private)
 
 
 def _pools(settings: Settings, state: StateDatabase) -> Pools:
