@@ -56,7 +56,7 @@ class ServerContext:
     stores       every tenant's samples
     dialer       connects to other systems, never in a network that is not public
     scrapes      the current scrape targets of this server
-    executors    programs that script steps can run: those of the tenant, in a request
+    executors    programs that script steps can run; `tenant_executors`: those of the tenant
     tuning       limits of the work on one request
     event_types  every type of event that a webhook can subscribe to
     principal    of the request; None outside of requests
@@ -87,8 +87,7 @@ class ServerContext:
         if found is None:
             if len(self.views) > _MOST_VIEWS:
                 self.views.clear()
-            executors = self.executors.for_tenant(principal.tenant_name)
-            found = replace(self, principal=principal, executors=executors)
+            found = replace(self, principal=principal)
             if principal.limits:
                 found = found._limited(self.settings.within(principal.limits))
             self.views[principal] = found
@@ -111,6 +110,13 @@ class ServerContext:
         if self.principal is None:
             raise LookupError("outside of a request there is no tenant")
         return self.principal.tenant_id
+
+    @property
+    def tenant_executors(self) -> Executors:
+        """The programs that script steps of the request's tenant can run."""
+        if self.principal is None:
+            raise LookupError("outside of a request there is no tenant to have executors")
+        return self.executors.for_tenant(self.principal.tenant_name)
 
     def note_write(self) -> None:
         """Invalidate measurements of the tenant's samples, because a request has changed them."""

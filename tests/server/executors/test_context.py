@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -31,13 +32,16 @@ def test_executors_of_a_tenant(tmp_path: Path) -> None:
     folder.mkdir()
     mine, other = {**ECHO, "tenants": ["default"]}, {**ECHO, "tenants": ["other"]}
     file = written(folder, {"executors": {"mine": mine, "other": other}})
-    settings = Settings(data=tmp_path / "data", executors_file=file)
-    with local_server(settings=settings) as server:
-        context = server.app.state.context
+    with local_server(executors_file=file) as server:
+        context = server.context
         scoped = context.scoped(context.access.default_principal)
         assert context.executors.names() == ["mine", "other"]
-        assert scoped.executors.names() == ["mine"]
-        outcome = scoped.executors.get("mine").run({}, timeout_s=20, cancelled=never)
+        assert scoped.tenant_executors.names() == ["mine"]
+        with pytest.raises(LookupError, match="there is no tenant"):
+            _ = context.tenant_executors
+        executor = scoped.tenant_executors.get("mine")
+        assert executor is not None
+        outcome = executor.run({}, timeout_s=20, cancelled=never)
 
     assert outcome.output == "ran\n" or outcome.status == "refused"
 
@@ -50,7 +54,8 @@ def test_no_script_reads_files_of_the_settings(tmp_path: Path, name: str) -> Non
     file = written(folder, {"executors": {"one": {**ECHO, "read": [str(tmp_path / "shown")]}}})
     hidden = tmp_path / "shown" / "hidden"
     settings = replace(Settings(data=tmp_path / "data"), executors_file=file)
-    changes = {name: hidden, "tls_cert": hidden} if name == "tls_key" else {name: hidden}
+    changes: dict[str, Any] = {name: hidden}
+    changes |= {"tls_cert": hidden} if name == "tls_key" else {}
 
     with pytest.raises(ArgumentError, match=f"could read {hidden}"):
         open_executors(replace(settings, **changes))
