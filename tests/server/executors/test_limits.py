@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,9 +22,11 @@ from tests.support.executors.shells import ISOLATIONS, Shell
 MIB = 1 << 20
 
 
-def left_over() -> list[str]:
+@pytest.fixture
+def left_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
     """Work folders of scripts on disk."""
-    return [str(path) for path in Path("/tmp").glob("novaql-script-*")]
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return lambda: [path.name for path in tmp_path.glob("novaql-script-*")]
 
 
 @pytest.mark.parametrize("isolation", ISOLATIONS)
@@ -50,13 +54,14 @@ def test_a_fork_bomb_ends(tmp_path: Path, isolation: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("isolation", ISOLATIONS)
-def test_filling_the_disk_is_bounded_and_cleaned(tmp_path: Path, isolation: str) -> None:
-    before = left_over()
+def test_filling_the_disk_is_bounded_and_cleaned(
+    tmp_path: Path, isolation: str, left_over: Callable[[], list[str]]
+) -> None:
     shell = Shell(tmp_path, isolation, limits={"files_bytes": 4 * MIB, "timeout_s": 10})
     one = shell.run("head -c 100M /dev/zero > a")
     many = shell.run(
         "for i in 1 2 3 4 5 6 7 8; do head -c 1M /dev/zero > $i && echo wrote || echo full; done;"
-        "sleep 5"
+        "sleep 2"
     )
     again = shell.run("ls -A; head -c 1M /dev/zero > a && echo wrote")
 
@@ -64,12 +69,13 @@ def test_filling_the_disk_is_bounded_and_cleaned(tmp_path: Path, isolation: str)
     assert many.output.count("wrote") <= 4 or many.status == "failed", many
     assert "full" in many.output or "files_bytes" in many.detail, many
     assert again.output == "wrote\n"
-    assert left_over() == before
+    assert left_over() == []
 
 
 @pytest.mark.parametrize("isolation", ISOLATIONS)
-def test_many_and_deep_folders_are_bounded_and_cleaned(tmp_path: Path, isolation: str) -> None:
-    before = left_over()
+def test_many_and_deep_folders_are_bounded_and_cleaned(
+    tmp_path: Path, isolation: str, left_over: Callable[[], list[str]]
+) -> None:
     shell = Shell(tmp_path, isolation, limits={"files": 300, "timeout_s": 10})
     wide = shell.run("while :; do : > $((i++)) || exit; done")
     deep = shell.run(f"mkdir -p {'a/' * 400}; sleep 10")
@@ -77,7 +83,7 @@ def test_many_and_deep_folders_are_bounded_and_cleaned(tmp_path: Path, isolation
     for outcome in (wide, deep):
         assert outcome.status == "failed", outcome
         assert "300 files" in outcome.detail
-    assert left_over() == before
+    assert left_over() == []
 
 
 @pytest.mark.parametrize("isolation", ISOLATIONS)
