@@ -33,6 +33,8 @@ class OperationSettings:
     postmortem_before_s, postmortem_after_s   range of samples around the start of an incident
     postmortem_slow_ack_s   a later acknowledgement leads to an action item
     postmortem_query_s  timeout of one query of a postmortem
+    executors_file      a TOML file of the programs that script steps of runbooks can run, and of
+                        their limits; None: script steps are refused
     """
 
     oncall_feed_past_days: AtLeastOne = 30
@@ -60,3 +62,4 @@ class OperationSettings:
     postmortem_after_s: Seconds = 1800.0
     postmortem_slow_ack_s: Seconds = 900.0
     postmortem_query_s: Seconds = 10.0
+    executors_file: Path | None = None

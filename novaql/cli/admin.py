@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ with needs("fastapi", "pydantic", "sqlalchemy", "alembic", "cryptography", extra
     from novaql.server.process.backups import StoreCount, back_up
     from novaql.server.process.backups import restore as restore_backup
     from novaql.server.settings import TENANT_LIMITS, Settings
-    from novaql.server.tenants.opening import open_clock, open_state, open_store
+    from novaql.server.tenants.opening import open_clock, open_executors, open_state, open_store
 
 _DATA = click.option(
     "--data",
@@ -212,6 +213,30 @@ def rotate_ledger_key(data: Path | None) -> None:
     with _database(data) as (database, clock):
         key = rotate_keys(settings, database, clock.now())
     click.echo(key.text)
+
+
+@command.command("executors")
+@click.option(
+    "--file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Default: executors_file of the server's settings.",
+)
+@_DATA
+def executors(file: Path | None, data: Path | None) -> None:
+    """Check the configuration of executors, and show how scripts are isolated.
+
+    Run it as the server's user. For each executor, it prints the tenants that may use it, and why
+    its runs are refused, if they are. It starts no script.
+    """
+    settings = _settings(data)
+    found = open_executors(replace(settings, executors_file=file) if file else settings)
+    click.echo(f"isolation: {found.isolation}")
+    for name in found.names():
+        executor = found.by_name[name]
+        tenants_of = ", ".join(executor.config.tenants) or "no tenant"
+        refused = f"\trefused: {executor.unavailable}" if executor.unavailable else ""
+        click.echo(f"{name}\t{tenants_of}{refused}")
 
 
 def _settings(data: Path | None) -> Settings:

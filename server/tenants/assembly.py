@@ -32,7 +32,13 @@ from novaql.server.pools.writers import Writers
 from novaql.server.settings import Settings
 from novaql.server.telemetry import Telemetry
 from novaql.server.tenants.context import ServerContext
-from novaql.server.tenants.opening import open_clock, open_state, open_store, open_stores
+from novaql.server.tenants.opening import (
+    open_clock,
+    open_executors,
+    open_state,
+    open_store,
+    open_stores,
+)
 from novaql.server.tenants.scrapes import Scrapes
 from novaql.server.tenants.store import Store
 from novaql.server.tenants.stores import Stores, not_here
@@ -104,6 +110,7 @@ def _around(
             measurements=MeasurementCache(settings.slo_cache_ttl_s),
         ),
         scrapes=scrapes,
+        executors=open_executors(settings),
         tuning=tuning,
     )
 

@@ -19,6 +19,7 @@ from novaql.server.crypto.sealing import SealingKeys
 from novaql.server.db.engine import StateDatabase
 from novaql.server.db.unit import Actor, Origin, Unit
 from novaql.server.egress.dialer import Dialer
+from novaql.server.executors import NO_EXECUTORS, Executors
 from novaql.server.pools.pools import Pools
 from novaql.server.settings import Settings
 from novaql.server.telemetry import Telemetry
@@ -55,6 +56,7 @@ class ServerContext:
     stores       every tenant's samples
     dialer       connects to other systems, never in a network that is not public
     scrapes      the current scrape targets of this server
+    executors    programs that script steps can run; `tenant_executors`: those of the tenant
     tuning       limits of the work on one request
     event_types  every type of event that a webhook can subscribe to
     principal    of the request; None outside of requests
@@ -73,6 +75,7 @@ class ServerContext:
     caches: Caches
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     scrapes: Scrapes = no_scrapes
+    executors: Executors = NO_EXECUTORS
     tuning: Tuning = USUAL
     event_types: frozenset[str] = frozenset()
     principal: Principal | None = None
@@ -107,6 +110,13 @@ class ServerContext:
         if self.principal is None:
             raise LookupError("outside of a request there is no tenant")
         return self.principal.tenant_id
+
+    @property
+    def tenant_executors(self) -> Executors:
+        """The programs that script steps of the request's tenant can run."""
+        if self.principal is None:
+            raise LookupError("outside of a request there is no tenant to have executors")
+        return self.executors.for_tenant(self.principal.tenant_name)
 
     def note_write(self) -> None:
         """Invalidate measurements of the tenant's samples, because a request has changed them."""

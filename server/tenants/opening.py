@@ -1,4 +1,4 @@
-"""Opens a server's database, clock and stores."""
+"""Opens a server's database, clock, stores and executors."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from novaql.server.db.engine import StateDatabase
 from novaql.server.db.migrate import migrate
 from novaql.server.db.readonly_fallback import copy_of, need_writable
 from novaql.server.db.rows import Tenant
+from novaql.server.executors import Executors
 from novaql.server.file_modes import make_private
 from novaql.server.settings import Settings
 from novaql.server.tenants.store import Store
@@ -123,6 +124,18 @@ def _fallback_database(settings: Settings, url: str, problem: Exception) -> Stat
         "an empty one stands in" if is_new else "a copy stands in until it can",
     )
     return database
+
+
+def open_executors(settings: Settings) -> Executors:
+    """Load the executors of scripts. No script can read the server's data, keys and settings."""
+    paths = (
+        settings.data,
+        settings.ledger_key_file,
+        settings.ledger_checkpoint_dir,
+        settings.tls_key,
+    )
+    private = [path for path in paths if path is not None]
+    return Executors.from_file(settings.executors_file, private=private)
 
 
 def open_clock(settings: Settings) -> Clock:
