@@ -1,7 +1,7 @@
 """One outgoing request: its answer, error and latency.
 
-Webhooks, notification channels and runbooks use it. It does not retry and follows no redirect: a redirect is
-an answer like any other. Failures are in `error`; none is raised.
+Webhooks, notification channels and runbooks use it. It does not retry and follows no redirect: a
+redirect is an answer like any other. Failures are in `error`; none is raised.
 """
 
 from __future__ import annotations

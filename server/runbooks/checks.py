@@ -1,4 +1,4 @@
-"""Checks of a runbook before the transaction that writes it: they parse queries and resolve names."""
+"""Checks of a runbook before the transaction that writes it: they parse queries, resolve names."""
 
 from __future__ import annotations
 

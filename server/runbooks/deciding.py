@@ -1,4 +1,4 @@
-"""Use cases of runs that exist: approve, reject, cancel, and what decisions about actions lead to."""
+"""Use cases of runs: approve, reject, cancel, and what decisions about actions lead to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP steps: one request by the server's dialer, which never enters networks that are not public."""
+"""HTTP steps: one request by the dialer, which never enters networks that are not public."""
 
 from __future__ import annotations
 

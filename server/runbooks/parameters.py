@@ -163,7 +163,7 @@ def _in_header(name: str, value: str) -> str:
     return value
 
 
-def _plain(name: str, value: str) -> str:
+def _plain(_name: str, value: str) -> str:
     return value
 
 

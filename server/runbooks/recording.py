@@ -1,4 +1,4 @@
-"""What every change of a run leaves: audit entry, event, timeline of the incident, ledger of the agent."""
+"""What every change of a run leaves: an audit entry, an event, and entries of timeline and ledger."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def end_run(unit: Unit, run: RunbookRun, status: RunStatus, reason: str | None =
 
 
 def conclude(unit: Unit, run: RunbookRun, step: RunbookStepRun, outcome: StepOutcome) -> None:
-    """Store the outcome of an attempt of the current step; then the run goes on, retries, or ends."""
+    """Store the outcome of an attempt of the current step. The run goes on, retries, or ends."""
     spec = run.content["steps"][run.position]
     redactor = Redactor(secrets_of(unit, run).values.values())
     most = unit.settings.runbook_output_bytes

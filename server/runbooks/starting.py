@@ -206,9 +206,7 @@ def _order(
         "guardrails": runbook.guardrails,
         "approval_policy": runbook.approval_policy,
         "parameters": plain,
-        "sealed_parameters": {
-            name: salted_hash(salts[name], text) for name, text in secret.items()
-        },
+        "sealed_parameters": hashes,
         "services": list(services),
         "incident_id": incident_id,
         "dry_run": dry_run,

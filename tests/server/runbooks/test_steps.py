@@ -78,9 +78,8 @@ def test_an_idempotent_step_is_retried(rig: RunbookRig, receiver: Receiver) -> N
 def test_a_query_step_is_a_condition(
     rig: RunbookRig, condition: dict[str, object], status: str
 ) -> None:
-    expr = (
-        'label_replace(vector(1), "a", "x", "", "") or label_replace(vector(5), "a", "y", "", "")'
-    )
+    one, five = (f'label_replace(vector({n}), "a", "{n}", "", "")' for n in (1, 5))
+    expr = f"{one} or {five}"
     run = rig.run(rig.runbook(query(expr, **condition)))
     assert (run["status"], statuses(run)) == (status, [status])
     assert "= 5" in run["steps"][0]["output"]

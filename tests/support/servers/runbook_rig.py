@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
+
 from tests.support.servers.agent_rig import AgentRig
 
 WAIT = {"name": "settle", "type": "wait", "duration": "30s"}
@@ -46,7 +48,7 @@ class RunbookRig(AgentRig):
 
     def decide_run(
         self, run: Any, decision: str = "approve", *, by: str = "bob", **more: Any
-    ) -> Any:
+    ) -> httpx.Response:
         body = {"decision": decision, "content_hash": run["content_hash"], **more}
         return self.ask("POST", f"/v1/runs/{run['id']}/decision", body, by=by)
 
