@@ -27,7 +27,7 @@ MOST = 50
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a source reads facts about: affected services, rules and objectives, and times.
+    """What a source reads facts about: the incident, services, rules and objectives, and times.
 
     targets  ids of the services, rules and objectives → their names
     """

@@ -68,8 +68,7 @@ def _decide_run(unit: Unit, run: RunbookRun, role: Role, body: DecideRun) -> Non
     _check_shown(run, body)
     before = snapshot(run)
     if body.decision == "reject":
-        record_run(unit, run, "reject", before, event=False)
-        end_run(unit, run, RunStatus.REJECTED, body.reason)
+        end_run(unit, run, RunStatus.REJECTED, body.reason, verb="reject")
         unit.cancel(JOB, [run.id])
         return
     run.approvals = _with_approval(unit, run.approvals)
@@ -97,8 +96,8 @@ def _decide_step(unit: Unit, run: RunbookRun, role: Role, body: DecideRun) -> No
     _check_shown(run, body)
     before = snapshot(run)
     if body.decision == "reject":
-        record_run(unit, run, "reject", before, event=False)
-        conclude(unit, run, step, StepOutcome(StepStatus.REJECTED, detail=body.reason or ""))
+        rejected = StepOutcome(StepStatus.REJECTED, detail=body.reason or "")
+        conclude(unit, run, step, rejected, verb="reject")
         unit.cancel(JOB, [run.id])
         return
     step.approvals = _with_approval(unit, step.approvals)
@@ -118,11 +117,12 @@ def cancel(unit: Unit, run_id: str) -> RunbookRun:
     before = snapshot(run)
     step = current_step(unit, run)
     run.cancelled_by = unit.actor.id
-    record_run(unit, run, "cancel", before, event=False)
     if step is not None and step.status == StepStatus.RUNNING:
+        record_run(unit, run, "cancel", before, event=False)
         unit.enqueue(JOB, key=run.id)
     else:
-        end_run(unit, run, RunStatus.CANCELLED, f"cancelled by {unit.actor.name}")
+        reason = f"cancelled by {unit.actor.name}"
+        end_run(unit, run, RunStatus.CANCELLED, reason, verb="cancel")
         unit.cancel(JOB, [run.id])
     return run
 

@@ -49,8 +49,16 @@ def record_run(
         _add_to_timeline(unit, run, happened)
 
 
-def end_run(unit: Unit, run: RunbookRun, status: RunStatus, reason: str | None = None) -> None:
-    """End a run in a state. Ends a step that waits, and the action of the agent."""
+def end_run(
+    unit: Unit,
+    run: RunbookRun,
+    status: RunStatus,
+    reason: str | None = None,
+    *,
+    verb: str = "end",
+) -> None:
+    """End a run in a state. Ends a step that waits, and the action of the agent. `verb`: of the
+    audit entry."""
     before = snapshot(run)
     step = current_step(unit, run)
     if step is not None and step.status in OPEN_STEPS:
@@ -63,11 +71,13 @@ def end_run(unit: Unit, run: RunbookRun, status: RunStatus, reason: str | None =
         record_step(unit, run, step)
     run.status, run.reason, run.ended_at = status.value, reason, unit.now()
     run.sealed = ""  # nothing needs its secrets any more
-    record_run(unit, run, "end", before)
+    record_run(unit, run, verb, before)
     _end_action(unit, run)
 
 
-def conclude(unit: Unit, run: RunbookRun, step: RunbookStepRun, outcome: StepOutcome) -> None:
+def conclude(
+    unit: Unit, run: RunbookRun, step: RunbookStepRun, outcome: StepOutcome, *, verb: str = "end"
+) -> None:
     """Store the outcome of an attempt of the current step. The run goes on, retries, or ends."""
     spec = run.content["steps"][run.position]
     redactor = Redactor(secrets_of(unit, run).values.values())
@@ -87,7 +97,7 @@ def conclude(unit: Unit, run: RunbookRun, step: RunbookStepRun, outcome: StepOut
     record_step(unit, run, step)
     end = end_after(step.status, spec)
     if end is not None:
-        end_run(unit, run, end, f"step {step.name}: {step.detail or step.status}"[:2000])
+        end_run(unit, run, end, f"step {step.name}: {step.detail or step.status}"[:2000], verb=verb)
         return
     run.position += 1
     run.status = RunStatus.RUNNING.value
@@ -98,7 +108,7 @@ def record_step(unit: Unit, run: RunbookRun, step: RunbookStepRun) -> None:
     """Write the audit entry, the event and the ledger entry of an outcome of a step."""
     shown = StepRunOut.model_validate(step).model_dump(mode="json")
     facts = {"run_id": run.id, "runbook_id": run.runbook_id, **shown}
-    unit.audit("runbook_run.step", ("runbook_run", run.id), after=facts)
+    unit.audit("runbook_step.end", ("runbook_step", f"{run.id}:{step.position}"), after=facts)
     unit.publish("runbook.run.step", {"runbook_step": facts})
     if run.agent_id is not None and not run.dry_run:
         agent = unit.get(Agent, run.agent_id, "agent", lock=True)

@@ -30,7 +30,11 @@ def test_a_run_waits_for_the_approval_of_its_policy(either: RunbookRig, receiver
     rig = either
     runbook = rig.runbook(http(receiver.url), approval_policy={"approvals": 2})
     run = rig.run(runbook, by="bob")
-    assert (run["status"], run["operator"], receiver.heard) == ("pending_approval", "bob@example.com", [])
+    assert (run["status"], run["operator"], receiver.heard) == (
+        "pending_approval",
+        "bob@example.com",
+        [],
+    )
     assert rig.decide_run(run, by="eve").json()["status"] == "pending_approval"
     assert code_of(rig.decide_run(run, by="eve")) == (409, "already_approved")
     run = approved(rig, run, by="joe")

@@ -24,9 +24,7 @@ def test_a_dry_run_sends_nothing(rig: RunbookRig, receiver: Receiver) -> None:
     rig.post("/v1/notification-channels", {"name": "ops", "type": "sink"})
     say = {"name": "say", "type": "notify", "channel": "ops", "message": "now ${what}"}
     steps = [
-        http(
-            f"{receiver.url}/${{what}}", headers={"X-Key": "k ${key}"}, json={"deep": ["${key}"]}
-        ),
+        http(f"{receiver.url}/${{what}}", headers={"X-Key": "k ${key}"}, json={"deep": ["${key}"]}),
         query("up", op=">", threshold=0.5),
         WAIT,
         say,
