@@ -24,6 +24,7 @@ from novaql.server.incidents.tables import (
 from novaql.server.jobs.retention import Retention
 from novaql.server.notifications.tables import Notification
 from novaql.server.oncall.tables import OncallOverride
+from novaql.server.runbooks.tables import RunbookRun, RunbookStepRun
 from novaql.server.silences.tables import SilenceRow
 from novaql.server.slo.tables import Slo, SloTerm
 from novaql.server.webhooks.messages import RETENTION
@@ -67,6 +68,7 @@ RETENTIONS: tuple[Retention, ...] = (
         _MOMENT,
     ),
     Retention(AgentAction, AgentAction.ended_at, None),
+    Retention(RunbookRun, RunbookRun.ended_at, None, (RunbookStepRun.run_id,)),
     Retention(PanelEmbed, func.coalesce(PanelEmbed.revoked_at, PanelEmbed.expires_at), _MONTH),
     Retention(OncallOverride, OncallOverride.ends_at, _YEARS),
     Retention(AuditExport, AuditExport.expires_at, _MOMENT),

@@ -27,6 +27,8 @@ from novaql.server.oncall.router import router as oncall
 from novaql.server.postmortems.router import router as postmortems
 from novaql.server.prometheus.router import ROUTES as PROMETHEUS
 from novaql.server.query.router import ROUTES as QUERY
+from novaql.server.runbooks.router import router as runbooks
+from novaql.server.runbooks.router import runs_router as runbook_runs
 from novaql.server.scim.router import ROUTES as SCIM
 from novaql.server.services.router import router as services
 from novaql.server.silences.router import router as silences
@@ -50,6 +52,7 @@ ROUTES: tuple[Row, ...] = (
     *routes_of(silences),
     *routes_of(channels, notifications, alert_routing),
     *routes_of(agents, ledger, ledger_keys),
+    *routes_of(runbooks, runbook_runs),
     *routes_of(audit, downloads),
     *routes_of(webhooks),
     *routes_of(users, invitations),

@@ -19,6 +19,11 @@ class OperationSettings:
     max_agents          agents of a tenant
     max_queued_actions  actions of a tenant's agents that have not ended
     max_ledger_entries  entries in the ledger of an agent; then it can propose nothing more
+    max_runbooks        runbooks of a tenant; `max_active_runs`: runs that have not ended
+    max_runbook_steps   steps of a runbook; 0: no limit but 100
+    runbook_output_bytes    size of the output that is stored of a step
+    runbook_step_timeout_s, runbook_run_timeout_s   of steps and runs that have none of their own
+    runbook_approval_expiry_s   time in which a run, or an approval step, is decided by default
     agent_action_expiry_s   time in which an action is decided, and begins, if its policy names none
     agent_action_deadline_s   time from the start of an action of an agent that acts itself to the
                         report of its outcome; then the action is abandoned
@@ -48,6 +53,15 @@ class OperationSettings:
     max_ledger_entries: Annotated[
         OrUnlimited, PerTenant("entries in a ledger", requested=False)
     ] = 1_000_000
+    max_runbooks: Annotated[OrUnlimited, PerTenant("runbooks")] = 500
+    max_active_runs: Annotated[
+        OrUnlimited, PerTenant("runs of runbooks that have not ended", requested=False)
+    ] = 500
+    max_runbook_steps: OrUnlimited = 50
+    runbook_output_bytes: AtLeastOne = 8_192
+    runbook_step_timeout_s: Seconds = 60.0
+    runbook_run_timeout_s: Seconds = 3600.0
+    runbook_approval_expiry_s: Seconds = 86_400.0
     agent_action_expiry_s: Seconds = 86_400.0
     agent_action_deadline_s: Seconds = 3600.0
     agent_trust_half_life_s: Seconds = 30 * 86_400.0

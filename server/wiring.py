@@ -19,6 +19,8 @@ from novaql.server.ledger.jobs import CHECKPOINTS
 from novaql.server.notifications.jobs import job_kinds
 from novaql.server.oncall.departures import CONSUMERS as DEPARTURES
 from novaql.server.routes import ROUTES
+from novaql.server.runbooks.jobs import CONSUMERS as RUNBOOK_ACTIONS
+from novaql.server.runbooks.jobs import RUNS
 from novaql.server.silences.muting import Muting
 from novaql.server.webhooks.events import EVENTS
 from novaql.server.webhooks.jobs import DELIVERIES
@@ -32,6 +34,7 @@ CONSUMERS: tuple[Consumer, ...] = (
     *ALERTS_OF_INCIDENTS,
     *INCIDENTS_OF_ALERTS,
     *DEPARTURES,
+    *RUNBOOK_ACTIONS,
 )
 
 JOBS: tuple[JobKind, ...] = (
@@ -41,6 +44,7 @@ JOBS: tuple[JobKind, ...] = (
     *job_kinds(Muting.of),
     CHECKPOINTS,
     EXPIRIES,
+    RUNS,
 )
 
 AUDITED_WITHOUT_ROUTE = (
@@ -51,6 +55,14 @@ AUDITED_WITHOUT_ROUTE = (
     "group.delete",
     "group.update",
     "incident.trigger",
+    "runbook.update",
+    "runbook_run.approve",
+    "runbook_run.end",
+    "runbook_run.reject",
+    "runbook_run.renew",
+    "runbook_run.start",
+    "runbook_run.wait",
+    "runbook_step.end",
     "schedule.update",
     "slo.create",
     "slo.update",

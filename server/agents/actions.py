@@ -167,6 +167,22 @@ def revise(
     unit.expect(action, version)
     check_decidable(unit, agent, action)
     check_not_full(unit, agent)
+    _revise(unit, agent, action, content, title)
+    return action
+
+
+def amend(unit: Unit, action_id: str, content: Mapping[str, Any]) -> AgentAction:
+    """Replace the content of a queued action, as its executor, because what it would run has
+    changed. Earlier approvals are void. Raises `Conflict` `action_decided` or `action_expired`."""
+    agent, action = _held_by_id(unit, action_id)
+    check_decidable(unit, agent, action)
+    _revise(unit, agent, action, content, None)
+    return action
+
+
+def _revise(
+    unit: Unit, agent: Agent, action: AgentAction, content: Mapping[str, Any], title: str | None
+) -> None:
     before = snapshot(action)
     action.title = action.title if title is None else title
     digest, length = hash_of(agent.id, action.kind, action.title, action.services, content)
@@ -174,7 +190,6 @@ def revise(
     action.content, action.approvals = dict(content), []
     note(unit, agent, "agent.action.revised", _facts(action))
     unit.record(action, "agent_action.revise", before, snapshot, event="agent.action.revised")
-    return action
 
 
 def decide(

@@ -1,7 +1,7 @@
-"""One outgoing POST request: its answer, error and latency.
+"""One outgoing request: its answer, error and latency.
 
-Webhooks and notification channels use it. It does not retry and follows no redirect: a redirect is
-an answer like any other. Failures are in `error`; none is raised.
+Webhooks, notification channels and runbooks use it. It does not retry and follows no redirect: a
+redirect is an answer like any other. Failures are in `error`; none is raised.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import httpx
 
 from novaql.server.egress.dialer import Dialer, TargetNotAllowed, Unreachable
 
-_EXCERPT = 1024
+EXCERPT = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class HttpAttempt:
     status       HTTP status; None: no answer, `error` has the reason
     error        `target_not_allowed`, `dns`, `connect`, `tls`, `timeout`, `protocol`, or None
     retry_after  the receiver's header
-    excerpt      the beginning of the answer's body, at most 1 KiB, as text
+    excerpt      the beginning of the answer's body, at most 1 KiB unless it is requested, as text
     latency_ms   from the first byte sent to the status received
     """
 
@@ -44,6 +44,20 @@ def post(
     dialer: Dialer, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float
 ) -> HttpAttempt:
     """Send a body. The whole attempt, including connecting and reading, ends within `timeout_s`."""
+    return send(dialer, "POST", url, body, headers, timeout_s=timeout_s)
+
+
+def send(
+    dialer: Dialer,
+    method: str,
+    url: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    *,
+    timeout_s: float,
+    most: int = EXCERPT,
+) -> HttpAttempt:
+    """Like `post`, with any method. `most` is the size of the excerpt of the answer's body."""
     started = time.perf_counter()
 
     def took() -> float:
@@ -52,7 +66,7 @@ def post(
     try:
         with (
             dialer.client(timeout_s=timeout_s, deadline_s=timeout_s) as client,
-            client.stream("POST", url, content=body, headers=dict(headers)) as answer,
+            client.stream(method, url, content=body, headers=dict(headers)) as answer,
         ):
             latency = took()
             return HttpAttempt(
@@ -60,7 +74,7 @@ def post(
                 None,
                 latency,
                 answer.headers.get("retry-after"),
-                _excerpt(answer),
+                _excerpt(answer, most),
             )
     except TargetNotAllowed:
         return HttpAttempt(None, "target_not_allowed", took())
@@ -75,17 +89,17 @@ def post(
         return HttpAttempt(None, "protocol", took())
 
 
-def _excerpt(answer: httpx.Response) -> str:
+def _excerpt(answer: httpx.Response, most: int) -> str:
     """Return the beginning of a body. A body that breaks off or does not end is not an error."""
     parts: list[bytes] = []
     size = 0
     try:
-        for part in answer.iter_raw(_EXCERPT):
+        for part in answer.iter_raw(EXCERPT):
             parts.append(part)
             size += len(part)
-            if size >= _EXCERPT:
+            if size >= most:
                 break
     except httpx.HTTPError:
         pass
-    text = b"".join(parts)[:_EXCERPT].decode("utf-8", "replace")
+    text = b"".join(parts)[:most].decode("utf-8", "replace")
     return text.replace("\0", "\ufffd")

@@ -30,6 +30,7 @@ class EntryType(StrEnum):
     RESOLVED = "resolved"
     COMMENT = "comment"
     ALERTS_ENDED = "alerts_ended"
+    RUNBOOK = "runbook"
 
 
 _WORDS = {

@@ -1,7 +1,7 @@
 """A notification in the format of Alertmanager's webhook, for receivers that support it.
 
-The format is version 4 of Alertmanager's `notify/webhook`. `notification_id`, `why`, and `id` and
-`value` of alerts are additions.
+The format is version 4 of Alertmanager's `notify/webhook`. `notification_id`, `why`, `message` (the
+text of a notification without alerts), and `id` and `value` of alerts are additions.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ def webhook_payload(
         "alerts": alerts,
         "notification_id": row.id,
         "why": row.why,
+        **({"message": payload["message"]} if "message" in payload else {}),
     }
 
 

@@ -27,6 +27,7 @@ class Reason(StrEnum):
     REPEAT = "repeat"
     BY_HAND = "by_hand"
     TEST = "test"
+    RUNBOOK = "runbook"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,9 @@ SHOWN = 20
 
 
 def title_of(row: Notification) -> str:
-    """The title of a message: `[FIRING:2] HighErrorRate {service="api"}`."""
+    """The title of a message: `[FIRING:2] HighErrorRate {service="api"}`, or that of its text."""
+    if "message" in row.payload:
+        return f"[{row.why.upper()}] {row.payload['message']['title']}"
     state = f"FIRING:{row.firing}" if row.firing else f"RESOLVED:{row.resolved}"
     names = list(dict.fromkeys(alert["name"] for alert in row.payload["alerts"]))
     shown = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
@@ -25,7 +27,9 @@ def title_of(row: Notification) -> str:
 
 
 def lines_of(payload: Mapping[str, Any]) -> list[str]:
-    """A line for each alert, and the number of further alerts."""
+    """A line for each alert, and the number of further alerts; or the text without alerts."""
+    if "message" in payload:
+        return [payload["message"]["text"]]
     lines = []
     for alert in payload["alerts"][:SHOWN]:
         notes = alert["annotations"]

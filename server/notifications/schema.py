@@ -290,6 +290,7 @@ class NotificationOut(ResponseModel):
     total: int
     truncated: int = Field(description="alerts that are not listed, for there are too many")
     alerts: list[Any]
+    message: dict[str, str] | None = Field(None, description="`title` and `text` without alerts")
     attempts: int
     error: str | None
     sent_at: Timestamp | None
@@ -315,5 +316,8 @@ class NotificationQuery(PageQuery):
     group: ShortText | None = Field(None, description="`group` of an alert's routing")
     alert_id: ShortText | None = Field(None, description="of those asked for by hand")
     why: (
-        Literal["new_alerts", "all_resolved", "some_resolved", "repeat", "by_hand", "test"] | None
+        Literal[
+            "new_alerts", "all_resolved", "some_resolved", "repeat", "by_hand", "test", "runbook"
+        ]
+        | None
     ) = Field(None, description="why it was sent")

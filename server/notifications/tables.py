@@ -70,9 +70,9 @@ class GroupMember(TenantRow, Base):
 class Notification(Row, Base):
     """One message to one channel: the log of notifications.
 
-    why      the reason: new_alerts, all_resolved, some_resolved, repeat, by_hand or test
+    why      the reason: new_alerts, all_resolved, some_resolved, repeat, by_hand, test or runbook
     status   pending, sent, or failed after the last attempt
-    payload  the content, before it is formatted for the channel
+    payload  the content, before it is formatted for the channel: alerts, or the text `message`
     """
 
     __tablename__ = "notifications"

@@ -62,6 +62,7 @@ TAGS = {
     "oncall": "On-call schedules, overrides, the users on call, and calendar feeds",
     "prometheus": "Prometheus's HTTP API, for Grafana, promtool and remote readers",
     "query": "NovaQL queries",
+    "runbooks": "Runbooks: remediations as steps with guardrails, and their runs",
     "services": "The catalogue of services, their health and their dependencies",
     "slo": "Service level objectives and their error budgets",
     "tokens": "API tokens",

@@ -120,6 +120,8 @@ def _factors(evidence: Evidence) -> Iterator[Statement]:
             [alert.id for alert in alerts],
         )
     for fact in evidence.related:
+        if fact.kind == "runbook_run" and fact.at >= evidence.incident.started_at:
+            continue  # a reaction to the disturbance
         yield Statement(f"At {rfc3339(fact.at)}: {fact.text}.", [fact.id])
     for query in evidence.queries:
         moved = [series for series in query.series if series.direction != UNCHANGED]
@@ -238,5 +240,8 @@ def text_of(entry: EntryFact) -> str:
             return f"resolved by {name}: {entry.data.get('note', '')}"
         case "alerts_ended":
             return f"{entry.data.get('count', len(entry.data.get('alerts', ())))} alerts ended"
+        case "runbook":
+            reason = f" ({entry.data['reason']})" if entry.data.get("reason") else ""
+            return f"runbook {entry.data.get('runbook', '')} {entry.data.get('what', '')}{reason}"
         case _:
             return f"{entry.type.replace('_', ' ')} by {name}"

@@ -75,7 +75,7 @@ def load(unit: Unit, incident_id: str) -> Loaded:
     targets |= {alert.rule_id: alert.name for alert in alerts}
     managed = (alert.managed.partition("slo:")[2] for alert in alerts)
     targets |= {slo_id: slo_id for slo_id in managed if slo_id}
-    scope = Scope(names, targets, started_at, incident.resolved_at)
+    scope = Scope(incident.id, names, targets, started_at, incident.resolved_at)
     related = [fact for source in SOURCES for fact in source(unit, scope)]
     shown = [
         ServiceFact(

@@ -16,20 +16,24 @@ from novaql.server.alert_model.tables import AlertRule
 from novaql.server.db.tables import AuditEntry
 from novaql.server.db.unit import Unit
 from novaql.server.postmortems.evidence import RelatedFact
+from novaql.server.runbooks.tables import RunbookRun
 
 BEFORE = timedelta(hours=1)
 """How long before the start changes are looked for."""
+MOST_READ = 500
+"""The most runs of runbooks that are read to find those of the services."""
 MOST = 50
 """The most facts of one source; the latest before the start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a source reads facts about: affected services, rules and objectives, and times.
+    """What a source reads facts about: the incident, services, rules and objectives, and times.
 
     targets  ids of the services, rules and objectives → their names
     """
 
+    incident_id: str
     services: Sequence[str]
     targets: dict[str, str]
     started_at: datetime
@@ -94,4 +98,32 @@ def expression_at(unit: Unit, rule: AlertRule | None, at: datetime) -> tuple[str
     return before["expr"], False
 
 
-SOURCES: tuple[Source, ...] = (configuration_changes,)
+def runbook_runs(unit: Unit, scope: Scope) -> Sequence[RelatedFact]:
+    """Runs of runbooks for the incident, and runs that changed its services, from an hour before
+    the start until its end. Only runs that have begun, and no dry runs."""
+    begun = (RunbookRun.started_at.is_not(None), RunbookRun.dry_run.is_(False))
+    own = select(RunbookRun).where(RunbookRun.incident_id == scope.incident_id, *begun)
+    near = select(RunbookRun).where(
+        RunbookRun.started_at >= scope.started_at - BEFORE,
+        RunbookRun.started_at <= (scope.resolved_at or unit.now()),
+        *begun,
+    )
+    newest = (RunbookRun.started_at.desc(), RunbookRun.id.desc())
+    found = list(unit.session.execute(own.order_by(*newest).limit(MOST)).scalars())
+    services = set(scope.services)
+    around = unit.session.execute(near.order_by(*newest).limit(MOST_READ)).scalars()
+    found += [run for run in around if services & set(run.services)]
+    latest = {run.id: run for run in found}
+    facts = [_fact_of(run) for run in latest.values()]
+    return sorted(facts, key=lambda fact: (fact.at, fact.id))[-MOST:]
+
+
+def _fact_of(run: RunbookRun) -> RelatedFact:
+    by = run.requester_name if run.agent_id is None else f"agent {run.agent_id}"
+    where = f" for {', '.join(run.services)}" if run.services else ""
+    why = f" ({run.reason})" if run.reason else ""
+    text = f"runbook {run.name}{where} was run by {by}: {run.status}{why}"
+    return RelatedFact("runbook_run", run.id, run.started_at or run.created_at, text)
+
+
+SOURCES: tuple[Source, ...] = (configuration_changes, runbook_runs)

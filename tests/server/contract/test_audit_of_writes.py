@@ -93,6 +93,7 @@ def writes() -> Iterator[Writes]:
         _alerts(made)
         _webhooks(made)
         _agents(made)
+        _runbooks(made)
         _samples(made)
         yield made
 
@@ -137,6 +138,23 @@ def _incidents(w: Writes) -> None:
     w.do("POST", "/v1/incidents/{id}/ack", id=incident)
     w.do("POST", "/v1/incidents/{id}/comments", {"body": "looking"}, id=incident)
     w.do("POST", "/v1/incidents/{id}/resolve", {"note": "done"}, id=incident)
+
+
+def _runbooks(w: Writes) -> None:
+    body = {"name": "r", "steps": [{"name": "settle", "type": "wait", "duration": "1s"}]}
+    runbook = w.do("POST", "/v1/runbooks", body)["id"]
+    w.do("POST", "/v1/runbooks", {**body, "id": runbook, "version": 1, "name": "s"})
+    first = w.do("POST", "/v1/runbooks/{id}/run", {}, id=runbook)["run_id"]
+    w.do("POST", "/v1/runs/{id}/cancel", id=first)
+    policy = {"approval_policy": {"approvals": 1}}
+    guarded = w.do("POST", "/v1/runbooks", {**body, **policy, "name": "t"})["id"]
+    second = w.do("POST", "/v1/runbooks/{id}/run", {}, id=guarded)["run_id"]
+    shown = w.rig.get(f"/v1/runs/{second}")["content_hash"]
+    decision = {"decision": "reject", "content_hash": shown}
+    w.do("POST", "/v1/runs/{id}/decision", decision, id=second)
+    w.do("DELETE", "/v1/runbooks/{id}", id=guarded)
+    w.do("POST", "/v1/runbooks/stop", {"reason": "maintenance"})
+    w.do("POST", "/v1/runbooks/start")
 
 
 def _oncall(w: Writes) -> None:

@@ -50,6 +50,7 @@ def file_of(groups: int, name: str = "one.yml") -> Body:
     return {"file": name, "document": "groups:\n" + "".join(map(group, range(groups)))}
 
 
+STEP = {"name": "settle", "type": "wait", "duration": "1s"}
 MADE: dict[str, tuple[str, Callable[[int], Body]]] = {
     "max_rules": ("/v1/alert-rules", lambda n: {"name": f"R{n}", "expr": "up"}),
     "max_rule_groups": ("/v1/alert-rules", lambda n: {"name": f"R{n}", "expr": "up"}),
@@ -72,6 +73,7 @@ MADE: dict[str, tuple[str, Callable[[int], Body]]] = {
         "/v1/agents/{agent}/proposals",
         lambda n: {"kind": "deploy.rollback", "title": f"T{n}", "content": {}},
     ),
+    "max_runbooks": ("/v1/runbooks", lambda n: {"name": f"R{n}", "steps": [STEP]}),
     "max_schedules": (
         "/v1/oncall/schedules",
         lambda n: {"name": f"S{n}", "timezone": "UTC", "layers": []},

@@ -76,7 +76,6 @@ DELETE /integrations/{provider}
 """
 
 LATER = (
-    "/runbooks",
     "/escalation-policies",
     "/synthetics",
     "/integrations",

@@ -1,0 +1,165 @@
+"""Secret parameters are sealed, and redacted wherever a run leaves traces."""
+
+from __future__ import annotations
+
+import base64
+import json
+from urllib.parse import quote
+
+import pytest
+
+from novaql.server.runbooks.redacting import Redactor
+from tests.support.peers.receiver import Receiver
+from tests.support.servers.agent_rig import code_of
+from tests.support.servers.runbook_rig import RunbookRig, http
+
+SECRET = 'p@ss "word"/1'
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        SECRET,
+        quote(SECRET, safe=""),
+        json.dumps(SECRET)[1:-1],
+        json.dumps(json.dumps({"inner": SECRET})),
+        SECRET.encode().hex(),
+        base64.b64encode(SECRET.encode()).decode(),
+        base64.b64encode(b"x:" + SECRET.encode() + b":y").decode(),
+        base64.b64encode(b"xy:" + SECRET.encode()).decode(),
+    ],
+)
+def test_every_spelling_is_redacted(spelled: str) -> None:
+    shown, _ = Redactor([SECRET]).shown(f"before {spelled} after", 1000)
+    assert "[hidden]" in shown
+    assert spelled not in shown
+    assert shown.startswith("before ")
+
+
+def test_texts_that_look_like_credentials_are_redacted() -> None:
+    text = (
+        "Authorization: Bearer abcdef123456 password=hunter22 "
+        '{"api_key": "k-123456"} https://u:pw123@host/ ok=1'
+    )
+    shown, _ = Redactor([]).shown(text, 1000)
+    for secret in ("abcdef123456", "hunter22", "k-123456", "pw123"):
+        assert secret not in shown
+    assert "ok=1" in shown
+
+
+def test_an_output_is_limited_after_its_redaction() -> None:
+    redactor = Redactor(["secret-secret"])
+    assert redactor.shown("é" * 10, 5) == ("éé", True)
+    assert redactor.shown("abc", 5) == ("abc", False)
+    assert redactor.shown("x secret-se", 100, cut=True) == ("x ", True)
+
+
+def test_the_secrets_of_a_run_are_nowhere_in_clear(either: RunbookRig, receiver: Receiver) -> None:
+    rig = either
+    agent = rig.runner()
+    step = http(
+        f"{receiver.url}/?k=${{token}}",
+        headers={"Authorization": "Bearer ${token}"},
+        json={"deep": "${other}"},
+    )
+    parameters = [
+        {"name": "token", "secret": True, "default": "default-secret-value"},
+        {"name": "other", "secret": True},
+    ]
+    runbook = rig.runbook(step, parameters=parameters)
+    shown = rig.get(f"/v1/runbooks/{runbook['id']}")
+    assert shown["parameters"][0]["default"] is None
+    assert shown["parameters"][0]["has_default"] is True
+    given = {"other": "given-secret-value"}
+    run = rig.run(runbook, parameters=given, agent_id=agent)
+    assert rig.decide(rig.action_of(run)).status_code == 200
+    rig.server.run_jobs()
+    (heard,) = receiver.heard
+    assert heard.headers["authorization"] == "Bearer default-secret-value"
+    assert json.loads(heard.body) == {"deep": "given-secret-value"}
+    traces = [rig.look(run["id"]), rig.action_of(run), rig.entries(agent), rig.get("/v1/audit")]
+    with rig.server.context.database.read(None) as session:
+        for table in ("runbooks", "runbook_runs", "runbook_step_runs", "events", "audit_entries"):
+            rows = session.connection().exec_driver_sql(f"SELECT * FROM {table}").all()  # noqa: S608
+            traces.append([str(row) for row in rows])
+    for secret in ("default-secret-value", "given-secret-value"):
+        assert secret not in str(traces)
+    assert set(rig.look(run["id"])["content"]["sealed_parameters"]) == {"token", "other"}
+
+
+def test_an_answer_that_repeats_a_secret_is_redacted_and_cut(rig: RunbookRig) -> None:
+    """The receiver here answers with what it was sent, many times."""
+    import http.server
+    import threading
+
+    class Echo(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"])) * 2000
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        step = {
+            "name": "echo",
+            "type": "http",
+            "method": "POST",
+            "url": f"http://127.0.0.1:{server.server_port}",
+            "json": "${token}",
+        }
+        parameters = [{"name": "token", "secret": True, "default": "tell-nobody-this"}]
+        agent = rig.runner()
+        run = rig.run(rig.runbook(step, parameters=parameters), agent_id=agent)
+        rig.decide(rig.action_of(run))
+        rig.server.run_jobs()
+    finally:
+        server.shutdown()
+        server.server_close()
+    (done,) = rig.look(run["id"])["steps"]
+    assert done["status"] == "succeeded"
+    assert done["truncated"] is True
+    assert len(done["output"].encode()) <= rig.server.context.settings.runbook_output_bytes
+    assert "tell" not in done["output"]
+    assert "[hidden]" in done["output"]
+    entry = next(one["leaf"] for one in rig.entries(agent) if one["kind"] == "runbook.step")
+    assert "tell" not in entry
+    assert len(entry) < 2500
+
+
+def test_secrets_are_only_where_they_stay_secret(rig: RunbookRig) -> None:
+    parameters = [{"name": "token", "secret": True}]
+    rig.post("/v1/notification-channels", {"name": "ops", "type": "sink"})
+    say = {"name": "say", "type": "notify", "channel": "ops", "message": "${token}"}
+    ask = {"name": "ask", "type": "query", "expr": 'up{a="${token}"}'}
+    for step in (say, ask):
+        body = {"name": "x", "steps": [step], "parameters": parameters}
+        assert code_of(rig.ask("POST", "/v1/runbooks", body)) == (422, "secret_parameter")
+    for header in ("Authorization", "Cookie", "X-Api-Key"):
+        step = http("http://127.0.0.1/", headers={header: "Bearer in-clear-text"})
+        answer = rig.ask("POST", "/v1/runbooks", {"name": "x", "steps": [step]})
+        assert code_of(answer) == (422, "secret_in_clear")
+        assert "in-clear" not in str(rig.get("/v1/audit"))
+    short = [{"name": "token", "secret": True, "default": "short"}]
+    body = {"name": "x", "steps": [http("http://127.0.0.1/")], "parameters": short}
+    answer = rig.ask("POST", "/v1/runbooks", body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["details"][0]["pointer"] == "/parameters/0/default"
+
+
+def test_a_secret_without_a_new_value_retains_its_own(rig: RunbookRig, receiver: Receiver) -> None:
+    step = http(f"{receiver.url}/?k=${{token}}")
+    first = {"name": "token", "secret": True, "default": "first-secret"}
+    runbook = rig.runbook(step, parameters=[first])
+    same = [{"name": "token", "secret": True}]
+    rig.runbook(step, parameters=same, id=runbook["id"], version=1, status=200)
+    assert rig.run(runbook)["status"] == "succeeded"
+    second = [{**first, "default": "second-secret"}]
+    rig.runbook(step, parameters=second, id=runbook["id"], version=2, status=200)
+    assert rig.run(runbook)["status"] == "succeeded"
+    assert [one.path for one in receiver.heard] == ["/?k=first-secret", "/?k=second-secret"]
