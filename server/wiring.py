@@ -11,6 +11,8 @@ from novaql.server.alert_rules.incident_events import CONSUMERS as INCIDENTS_OF_
 from novaql.server.alert_rules.jobs import KINDS as EVALUATIONS
 from novaql.server.alert_rules.objectives import CONSUMERS as BURN_ALERTS
 from novaql.server.audit.jobs import EXPORTS
+from novaql.server.escalation.jobs import KINDS as ESCALATION
+from novaql.server.escalation.runs import CONSUMERS as ESCALATIONS
 from novaql.server.history import RETENTIONS
 from novaql.server.incidents.from_alerts import CONSUMERS as ALERTS_OF_INCIDENTS
 from novaql.server.jobs.outbox import Consumer
@@ -32,6 +34,7 @@ CONSUMERS: tuple[Consumer, ...] = (
     *ALERTS_OF_INCIDENTS,
     *INCIDENTS_OF_ALERTS,
     *DEPARTURES,
+    *ESCALATIONS,
 )
 
 JOBS: tuple[JobKind, ...] = (
@@ -41,12 +44,14 @@ JOBS: tuple[JobKind, ...] = (
     *job_kinds(Muting.of),
     CHECKPOINTS,
     EXPIRIES,
+    *ESCALATION,
 )
 
 AUDITED_WITHOUT_ROUTE = (
     "agent_action.approve",
     "agent_action.reject",
     "dashboard.update",
+    "escalation_policy.update",
     "group.create",
     "group.delete",
     "group.update",

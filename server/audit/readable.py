@@ -7,7 +7,16 @@ from novaql.server.auth.roles import Role
 _READ_BY_ALL = frozenset(
     {
         *("agent", "agent_action", "alert", "alert_routing", "alert_rule", "alert_rule_file"),
-        *("channel", "dashboard", "incident", "override", "panel", "samples", "schedule"),
+        *(
+            "channel",
+            "dashboard",
+            "escalation_policy",
+            "incident",
+            "override",
+            "panel",
+            "samples",
+            "schedule",
+        ),
         *("service", "silence", "slo"),
     }
 )
