@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import select
+
 from novaql.server.db.tables import Event, Job
 from tests.server.escalation.conftest import Watch, step
-from sqlalchemy import select
 
 
 def event_types(watch: Watch) -> list[str]:
