@@ -12,7 +12,8 @@ from novaql.server.contacts.router import router as contacts
 from novaql.server.dashboards.embeds import router as embeds
 from novaql.server.dashboards.live import router as dashboard_data
 from novaql.server.dashboards.router import router as dashboards
-from novaql.server.escalation.router import incidents_router as escalations
+from novaql.server.escalation.router import escalations_router as escalations
+from novaql.server.escalation.router import incidents_router as pages_of_incidents
 from novaql.server.escalation.router import pages_router as pages
 from novaql.server.escalation.router import router as escalation_policies
 from novaql.server.health.router import ROUTES as HEALTH
@@ -59,7 +60,7 @@ ROUTES: tuple[Row, ...] = (
     *routes_of(users, invitations),
     *routes_of(tokens),
     *routes_of(oncall, oncall_preview, oncall_feed),
-    *routes_of(escalation_policies, pages, escalations),
+    *routes_of(escalation_policies, escalations, pages, pages_of_incidents),
     *routes_of(contacts),
     *SCIM,
     *PROMETHEUS,

@@ -68,8 +68,9 @@ class MakeNotificationRule(Body):
     model_config = example({"contact_method_id": "ctm_00000000000000000000000000", "delay": "5m"})
 
     contact_method_id: Annotated[str, Field(min_length=1, max_length=64)]
-    delay: Duration = Field(
-        timedelta(), description="after the page, unless it is acknowledged before; at most 24h"
+    delay: Duration | None = Field(
+        None,
+        description="unless the page is acknowledged before; at most 24h; absent: at once",
     )
 
 

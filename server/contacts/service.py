@@ -92,7 +92,7 @@ def remove(unit: Unit, user: User, method_id: str) -> None:
 
 def create_rule(unit: Unit, user: User, body: MakeNotificationRule) -> NotificationRule:
     """Create a notification rule. The caller has locked the user's row."""
-    delay_s = body.delay.total_seconds()
+    delay_s = 0.0 if body.delay is None else body.delay.total_seconds()
     if delay_s > LONGEST_DELAY_S:
         raise invalid("/delay", "must be at most 24h")
     method = unit.find(ContactMethod, body.contact_method_id)

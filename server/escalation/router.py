@@ -8,17 +8,19 @@ from fastapi import Depends, Query, Response
 
 from novaql.server.escalation import service
 from novaql.server.escalation.schema import (
+    EscalationOut,
+    EscalationPoliciesOut,
+    EscalationPolicyOut,
+    EscalationPolicyQuery,
+    EscalationQuery,
+    EscalationsOut,
     IncidentPageQuery,
     PageOut,
     PagesOut,
     PagesQuery,
-    PoliciesOut,
-    PolicyOut,
-    PolicyQuery,
-    RunOut,
-    SavePolicy,
+    SaveEscalationPolicy,
 )
-from novaql.server.escalation.tables import Page
+from novaql.server.escalation.tables import EscalationRun, Page
 from novaql.server.escalation_model.tables import EscalationPolicy
 from novaql.server.http.dependencies import (
     OPERATOR,
@@ -33,6 +35,7 @@ from novaql.server.http.routing import api_router, audited, cached
 
 router = api_router("/v1/escalation-policies", "oncall")
 pages_router = api_router("/v1/pages", "oncall")
+escalations_router = api_router("/v1/escalations", "oncall")
 incidents_router = api_router("/v1/incidents", "incidents")
 UNKNOWN_ID: dict[str, Any] = {"description": "There is no policy with the `id`"}
 
@@ -40,22 +43,22 @@ UNKNOWN_ID: dict[str, Any] = {"description": "There is no policy with the `id`"}
 @router.get("", dependencies=[READ_ONLY])
 @cached(by="rows")
 def list_escalation_policies(
-    unit: UnitOfWork, pages: Pages, query: Annotated[PolicyQuery, Query()]
-) -> PoliciesOut:
+    unit: UnitOfWork, pages: Pages, query: Annotated[EscalationPolicyQuery, Query()]
+) -> EscalationPoliciesOut:
     """The escalation policies, oldest first."""
-    return PoliciesOut.of(service.find(unit, pages, query), PolicyOut.of)
+    return EscalationPoliciesOut.of(service.find(unit, pages, query), EscalationPolicyOut.of)
 
 
 @router.post(
     "",
     status_code=201,
     dependencies=[OPERATOR, Depends(if_match)],
-    responses={200: {"model": PolicyOut}, 404: UNKNOWN_ID},
+    responses={200: {"model": EscalationPolicyOut}, 404: UNKNOWN_ID},
 )
 @audited("escalation_policy.create")
 def save_escalation_policy(
-    unit: UnitOfWork, body: SavePolicy, seen: IfMatch, response: Response
-) -> PolicyOut:
+    unit: UnitOfWork, body: SaveEscalationPolicy, seen: IfMatch, response: Response
+) -> EscalationPolicyOut:
     """Create or replace an escalation policy.
 
     A body with an `id` replaces that policy, from its `version` (or If-Match). Each step pages its
@@ -69,14 +72,14 @@ def save_escalation_policy(
         response.headers["Location"] = f"/v1/escalation-policies/{row.id}"
     else:
         response.status_code = 200
-    return PolicyOut.of(row)
+    return EscalationPolicyOut.of(row)
 
 
 @router.get("/{id}", dependencies=[READ_ONLY])
 @cached(by="rows")
-def get_escalation_policy(unit: UnitOfWork, id: ResourceId) -> PolicyOut:
+def get_escalation_policy(unit: UnitOfWork, id: ResourceId) -> EscalationPolicyOut:
     """One escalation policy."""
-    return PolicyOut.of(unit.get(EscalationPolicy, id, "escalation_policy"))
+    return EscalationPolicyOut.of(unit.get(EscalationPolicy, id, "escalation_policy"))
 
 
 @router.delete("/{id}", status_code=204, dependencies=[OPERATOR])
@@ -113,9 +116,18 @@ def list_pages_of_incident(
     return PagesOut.of(service.pages_of(unit, pages, id, query), PageOut.of)
 
 
-@incidents_router.get("/{id}/escalation", dependencies=[READ_ONLY])
+@escalations_router.get("", dependencies=[READ_ONLY])
 @cached(by="rows")
-def get_escalation(unit: UnitOfWork, id: ResourceId) -> RunOut:
-    """The escalation of an incident: its state, its next step, and its policy as it was when the
-    incident was created. 404 `escalation_not_found` if the incident has no policy."""
-    return RunOut.of(service.run_of(unit, id))
+def list_escalations(
+    unit: UnitOfWork, pages: Pages, query: Annotated[EscalationQuery, Query()]
+) -> EscalationsOut:
+    """The escalations of incidents, newest first: one for each incident with a policy."""
+    return EscalationsOut.of(service.find_runs(unit, pages, query), EscalationOut.of)
+
+
+@escalations_router.get("/{id}", dependencies=[READ_ONLY])
+@cached(by="rows")
+def get_escalation(unit: UnitOfWork, id: ResourceId) -> EscalationOut:
+    """One escalation: its state, its next step, and its policy as it was when the incident was
+    created."""
+    return EscalationOut.of(unit.get(EscalationRun, id, "escalation"))

@@ -39,7 +39,7 @@ def begin(unit: Unit, event: EventEnvelope) -> None:
         return
     run = unit.new(
         EscalationRun,
-        "run",
+        "esr",
         incident_id=incident.id,
         policy=policy,
         state=RunState.RUNNING.value,

@@ -27,20 +27,20 @@ StateName = Literal["running", "acknowledged", "exhausted", "ended"]
 StatusName = Literal["pending", "sent", "failed", "cancelled"]
 
 
-class TargetBody(Body):
+class EscalationTarget(Body):
     """A user, the user on call of a schedule, or a notification channel."""
 
     type: Literal["user", "schedule", "channel"]
     id: AnyId
 
 
-class StepBody(Body):
+class EscalationStep(Body):
     """A step: it pages its targets, and then waits."""
 
     wait: Duration = Field(
         description="after the pages of the step, before the next step; from `1s` to `7d`"
     )
-    targets: Annotated[list[TargetBody], Field(min_length=1, max_length=20)]
+    targets: Annotated[list[EscalationTarget], Field(min_length=1, max_length=20)]
     mode: ModeName = Field(
         "all",
         description="`round_robin` pages the next target each time; after `multi_ack`, which pages "
@@ -51,7 +51,7 @@ class StepBody(Body):
     )
 
 
-class SavePolicy(Body):
+class SaveEscalationPolicy(Body):
     """A whole policy. With an `id` it replaces that policy, from its `version`."""
 
     model_config = example(
@@ -70,7 +70,7 @@ class SavePolicy(Body):
     id: PolicyId | None = None
     version: int | None = Field(None, ge=1)
     name: Name
-    steps: Annotated[list[StepBody], Field(min_length=1, max_length=20)]
+    steps: Annotated[list[EscalationStep], Field(min_length=1, max_length=20)]
     repeat: Annotated[int, Field(ge=0, le=9)] = Field(
         0, description="how many more times the steps run if no user acknowledges"
     )
@@ -81,21 +81,21 @@ class SavePolicy(Body):
     )
 
 
-class StepOut(ResponseModel):
+class EscalationStepOut(ResponseModel):
     """A step of a policy."""
 
     wait: Duration
-    targets: list[TargetBody]
+    targets: list[EscalationTarget]
     mode: ModeName
     acknowledgers: int | None
 
 
-class PolicyOut(ResponseModel):
+class EscalationPolicyOut(ResponseModel):
     """An escalation policy."""
 
     id: str
     name: str
-    steps: list[StepOut]
+    steps: list[EscalationStepOut]
     repeat: int
     ack_timeout: Duration | None = Field(description="null: acknowledgements do not expire")
     created_at: Timestamp
@@ -103,7 +103,7 @@ class PolicyOut(ResponseModel):
     version: int
 
     @classmethod
-    def of(cls, row: EscalationPolicy) -> PolicyOut:
+    def of(cls, row: EscalationPolicy) -> EscalationPolicyOut:
         """The wire shape of a row."""
         timeout_s = row.ack_timeout_s
         return cls.of_row(
@@ -113,11 +113,11 @@ class PolicyOut(ResponseModel):
         )
 
 
-class PoliciesOut(Listed[PolicyOut]):
+class EscalationPoliciesOut(Listed[EscalationPolicyOut]):
     """A page of policies."""
 
 
-class PolicyQuery(PageQuery):
+class EscalationPolicyQuery(PageQuery):
     """Filters of the list."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
@@ -125,24 +125,24 @@ class PolicyQuery(PageQuery):
     )
 
 
-class RunPolicyOut(ResponseModel):
+class EscalationSnapshotOut(ResponseModel):
     """A policy as it was when the incident was created."""
 
     id: str
     version: int
     name: str
-    steps: list[StepOut]
+    steps: list[EscalationStepOut]
     repeat: int
     ack_timeout: Duration | None
 
 
-class RunOut(ResponseModel):
+class EscalationOut(ResponseModel):
     """The escalation of an incident."""
 
     id: str
     incident_id: str
     state: StateName
-    policy: RunPolicyOut = Field(description="as it was when the incident was created")
+    policy: EscalationSnapshotOut = Field(description="as it was when the incident was created")
     cycle: int = Field(description="passes over the steps, from 0")
     next_step: int | None = Field(description="index of the next step; null: it is not running")
     next_at: Timestamp | None = Field(description="when the next step is due")
@@ -156,7 +156,7 @@ class RunOut(ResponseModel):
     version: int
 
     @classmethod
-    def of(cls, row: EscalationRun) -> RunOut:
+    def of(cls, row: EscalationRun) -> EscalationOut:
         """The wire shape of a row."""
         policy = dict(row.policy)
         timeout_s = policy.pop("ack_timeout_s")
@@ -165,6 +165,19 @@ class RunOut(ResponseModel):
         count = len(policy["steps"])
         next_step = None if row.next_at is None else row.step % count
         return cls.of_row(row, policy=policy, next_step=next_step, ack_expires_at=row.ack_due)
+
+
+class EscalationsOut(Listed[EscalationOut]):
+    """A page of escalations."""
+
+
+class EscalationQuery(PageQuery):
+    """Filters of the list."""
+
+    incident: AnyId | None = Field(None, description="id of an incident")
+    state: StateName | None = Field(
+        None, description="`exhausted`: all repeats are over; `ended`: the incident is resolved"
+    )
 
 
 class PageTarget(ResponseModel):

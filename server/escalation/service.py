@@ -13,13 +13,14 @@ from novaql.server.db.rows import Row
 from novaql.server.db.tables import User
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
-from novaql.server.errors import impossible, invalid, not_found
+from novaql.server.errors import impossible, invalid
 from novaql.server.escalation.schema import (
+    EscalationPolicyOut,
+    EscalationPolicyQuery,
+    EscalationQuery,
     IncidentPageQuery,
     PagesQuery,
-    PolicyOut,
-    PolicyQuery,
-    SavePolicy,
+    SaveEscalationPolicy,
 )
 from novaql.server.escalation.tables import EscalationRun, Page
 from novaql.server.escalation_model.tables import EscalationPolicy
@@ -33,16 +34,17 @@ SHORTEST, LONGEST_WAIT = timedelta(seconds=1), timedelta(days=7)
 LONGEST_ACK = timedelta(days=30)
 KEYS = (Key(EscalationPolicy.created_at), Key(EscalationPolicy.id))
 PAGE_KEYS = (Key(Page.created_at, descending=True), Key(Page.id, descending=True))
+RUN_KEYS = (Key(EscalationRun.created_at, descending=True), Key(EscalationRun.id, descending=True))
 _TABLES: dict[str, type[Row]] = {"user": User, "schedule": OncallSchedule, "channel": Channel}
 
 
-def find(unit: Unit, pages: Pager, query: PolicyQuery) -> ListPage[EscalationPolicy]:
+def find(unit: Unit, pages: Pager, query: EscalationPolicyQuery) -> ListPage[EscalationPolicy]:
     """A page of policies, oldest first."""
     statement = select(EscalationPolicy).where(*equal_to(EscalationPolicy, query, "name"))
     return pages.page(unit, statement, KEYS, query)
 
 
-def save(unit: Unit, body: SavePolicy, seen: int | None) -> tuple[EscalationPolicy, bool]:
+def save(unit: Unit, body: SaveEscalationPolicy, seen: int | None) -> tuple[EscalationPolicy, bool]:
     """Create a policy, or replace the version that the client saw. True if it is new.
 
     seen  the version of If-Match; it has precedence over that of the body
@@ -85,14 +87,12 @@ def end(unit: Unit, policy_id: str) -> None:
     unit.session.delete(row)
 
 
-def run_of(unit: Unit, incident_id: str) -> EscalationRun:
-    """The escalation of an incident. Raises the 404 `escalation_not_found` if it has none."""
-    unit.get(Incident, incident_id, "incident")
-    wanted = select(EscalationRun).where(EscalationRun.incident_id == incident_id)
-    found = unit.session.execute(wanted).scalar_one_or_none()
-    if found is None:
-        raise not_found("escalation", incident_id, unit.tenant_name)
-    return found
+def find_runs(unit: Unit, pages: Pager, query: EscalationQuery) -> ListPage[EscalationRun]:
+    """The escalations, newest first."""
+    statement = select(EscalationRun).where(*equal_to(EscalationRun, query, "state"))
+    if query.incident is not None:
+        statement = statement.where(EscalationRun.incident_id == query.incident)
+    return pages.page(unit, statement, RUN_KEYS, query)
 
 
 def pages_of(
@@ -118,10 +118,10 @@ def find_pages(unit: Unit, pages: Pager, query: PagesQuery) -> ListPage[Page]:
 
 def snapshot(row: EscalationPolicy) -> dict[str, Any]:
     """A policy for the audit log."""
-    return PolicyOut.of(row).model_dump(mode="json")
+    return EscalationPolicyOut.of(row).model_dump(mode="json")
 
 
-def _check_times(body: SavePolicy) -> None:
+def _check_times(body: SaveEscalationPolicy) -> None:
     for number, step in enumerate(body.steps):
         if not SHORTEST <= step.wait <= LONGEST_WAIT:
             raise invalid(f"/steps/{number}/wait", "must be from 1s to 7d")
@@ -131,13 +131,15 @@ def _check_times(body: SavePolicy) -> None:
         raise invalid("/ack_timeout", "must be from 1s to 30d")
 
 
-def _ack_timeout_s(unit: Unit, body: SavePolicy) -> float | None:
+def _ack_timeout_s(unit: Unit, body: SaveEscalationPolicy) -> float | None:
     if "ack_timeout" not in body.model_fields_set:
         return unit.settings.escalation_ack_timeout_s
     return None if body.ack_timeout is None else body.ack_timeout.total_seconds()
 
 
-def _check_targets(unit: Unit, body: SavePolicy, known: Collection[tuple[str, str]]) -> None:
+def _check_targets(
+    unit: Unit, body: SaveEscalationPolicy, known: Collection[tuple[str, str]]
+) -> None:
     """Raise `Impossible` for a target that does not exist. Known targets may stay."""
     for number, step in enumerate(body.steps):
         for place, target in enumerate(step.targets):

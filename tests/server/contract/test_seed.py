@@ -77,7 +77,6 @@ DELETE /integrations/{provider}
 
 LATER = (
     "/runbooks",
-    "/escalation-policies",
     "/synthetics",
     "/integrations",
 )

@@ -17,7 +17,9 @@ def event_types(watch: Watch) -> list[str]:
 
 
 def run_of(watch: Watch, incident: str) -> dict[str, Any]:
-    found: dict[str, Any] = watch.get(f"/incidents/{incident}/escalation")
+    found: dict[str, Any]
+    (found,) = watch.get(f"/escalations?incident={incident}")["data"]
+    assert watch.get(f"/escalations/{found['id']}") == found
     return found
 
 
@@ -243,8 +245,8 @@ def test_a_policy_that_is_gone_when_a_rule_opens_an_incident(watch: Watch) -> No
     (incident,) = watch.get("/incidents")["data"]
     assert watch.types(incident["id"]) == ["triggered", "not_escalated"]
     assert incident["flags"] == ["not_escalated"]
-    path = f"/incidents/{incident['id']}/escalation"
-    assert watch.refused("GET", path)[:2] == (404, "escalation_not_found")
+    assert watch.get("/escalations")["data"] == []
+    assert watch.refused("GET", "/escalations/esr_01")[:2] == (404, "escalation_not_found")
 
 
 def test_a_rule_pages(watch: Watch) -> None:
