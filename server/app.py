@@ -104,11 +104,17 @@ def create_app(
         context,
         () if owned_elsewhere else JOBS,
         threads=1 if owned_elsewhere else settings.job_threads,
+        poll_s=settings.job_poll_s,
         housekeeping=housekeeper(context, RETENTIONS),
         holder=None if owned_elsewhere else holder_of(settings.data),
     )
     context.lifecycle.job_wakers.append(runner.wake)
-    relay = Relay(context, CONSUMERS, runs=settings.job_threads > 0 and not owned_elsewhere)
+    relay = Relay(
+        context,
+        CONSUMERS,
+        runs=settings.job_threads > 0 and not owned_elsewhere,
+        poll_s=settings.job_poll_s,
+    )
     context.lifecycle.event_wakers.append(relay.wake)
     app = FastAPI(
         title="NovaQL",

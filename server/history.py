@@ -13,6 +13,7 @@ from novaql.server.agents.tables import AgentAction
 from novaql.server.alert_model.tables import Alert, AlertChange
 from novaql.server.audit.tables import AuditExport
 from novaql.server.dashboards.tables import PanelEmbed
+from novaql.server.escalation.tables import EscalationRun, Page
 from novaql.server.incidents.model import MOST_ALERTS
 from novaql.server.incidents.tables import (
     Acknowledger,
@@ -60,6 +61,8 @@ RETENTIONS: tuple[Retention, ...] = (
             IncidentAlert.incident_id,
             Acknowledger.incident_id,
             Entry.incident_id,
+            Page.incident_id,
+            EscalationRun.incident_id,
         ),
     ),
     Retention(  # alerts beyond those that answers list
@@ -67,6 +70,7 @@ RETENTIONS: tuple[Retention, ...] = (
         case((IncidentAlert.position >= MOST_ALERTS, IncidentAlert.over_at)),
         _MOMENT,
     ),
+    Retention(Page, case((Page.status != "pending", Page.created_at)), "page_retention_s"),
     Retention(AgentAction, AgentAction.ended_at, None),
     Retention(RunbookRun, RunbookRun.ended_at, None, (RunbookStepRun.run_id,)),
     Retention(PanelEmbed, func.coalesce(PanelEmbed.revoked_at, PanelEmbed.expires_at), _MONTH),

@@ -8,9 +8,14 @@ from novaql.server.alert_rules.router import router as alert_rules
 from novaql.server.alerts.router import router as alerts
 from novaql.server.audit.download import router as downloads
 from novaql.server.audit.router import router as audit
+from novaql.server.contacts.router import router as contacts
 from novaql.server.dashboards.embeds import router as embeds
 from novaql.server.dashboards.live import router as dashboard_data
 from novaql.server.dashboards.router import router as dashboards
+from novaql.server.escalation.router import escalations_router as escalations
+from novaql.server.escalation.router import incidents_router as pages_of_incidents
+from novaql.server.escalation.router import pages_router as pages
+from novaql.server.escalation.router import router as escalation_policies
 from novaql.server.health.router import ROUTES as HEALTH
 from novaql.server.http.data_route import DataRoute
 from novaql.server.http.routing import NovaRoute, routes_of
@@ -58,6 +63,8 @@ ROUTES: tuple[Row, ...] = (
     *routes_of(users, invitations),
     *routes_of(tokens),
     *routes_of(oncall, oncall_preview, oncall_feed),
+    *routes_of(escalation_policies, escalations, pages, pages_of_incidents),
+    *routes_of(contacts),
     *SCIM,
     *PROMETHEUS,
     *INGEST,

@@ -15,6 +15,13 @@ class OperationSettings:
 
     max_schedules, max_overrides   schedules of a tenant, and overrides that have not ended; the
                         server rejects more with 409 `limit_reached`; 0: no limit
+    max_escalation_policies   escalation policies of a tenant
+    max_pending_pages   pages of a tenant that wait to be delivered; more are recorded as failed
+    escalation_ack_timeout_s   time in which an acknowledgement expires, of new policies that do not
+                        set `ack_timeout`
+    page_retention_s    age at which pages that have ended are deleted
+    job_poll_s          interval of looks for jobs and events that other processes have added, and
+                        for expired leases
     oncall_feed_past_days, oncall_feed_days   days before and after now in an iCalendar feed
     max_agents          agents of a tenant
     max_queued_actions  actions of a tenant's agents that have not ended
@@ -48,6 +55,13 @@ class OperationSettings:
     max_overrides: Annotated[
         OrUnlimited, PerTenant("overrides that have not ended, or lay in the past")
     ] = 5_000
+    max_escalation_policies: Annotated[OrUnlimited, PerTenant("escalation policies")] = 500
+    max_pending_pages: Annotated[
+        OrUnlimited, PerTenant("pages that wait to be delivered", requested=False)
+    ] = 10_000
+    escalation_ack_timeout_s: Seconds = 1800.0
+    page_retention_s: Seconds = 30 * 86_400.0
+    job_poll_s: Seconds = 0.5
     max_agents: Annotated[OrUnlimited, PerTenant("agents")] = 500
     max_queued_actions: Annotated[OrUnlimited, PerTenant("actions that have not ended")] = 1_000
     max_ledger_entries: Annotated[

@@ -11,6 +11,8 @@ from novaql.server.alert_rules.incident_events import CONSUMERS as INCIDENTS_OF_
 from novaql.server.alert_rules.jobs import KINDS as EVALUATIONS
 from novaql.server.alert_rules.objectives import CONSUMERS as BURN_ALERTS
 from novaql.server.audit.jobs import EXPORTS
+from novaql.server.escalation.jobs import KINDS as ESCALATION
+from novaql.server.escalation.runs import CONSUMERS as ESCALATIONS
 from novaql.server.history import RETENTIONS
 from novaql.server.incidents.from_alerts import CONSUMERS as ALERTS_OF_INCIDENTS
 from novaql.server.jobs.outbox import Consumer
@@ -35,6 +37,7 @@ CONSUMERS: tuple[Consumer, ...] = (
     *INCIDENTS_OF_ALERTS,
     *DEPARTURES,
     *RUNBOOK_ACTIONS,
+    *ESCALATIONS,
 )
 
 JOBS: tuple[JobKind, ...] = (
@@ -45,12 +48,14 @@ JOBS: tuple[JobKind, ...] = (
     CHECKPOINTS,
     EXPIRIES,
     RUNS,
+    *ESCALATION,
 )
 
 AUDITED_WITHOUT_ROUTE = (
     "agent_action.approve",
     "agent_action.reject",
     "dashboard.update",
+    "escalation_policy.update",
     "group.create",
     "group.delete",
     "group.update",

@@ -22,7 +22,7 @@ from novaql.server.notifications.schema import DestinationOut
 ChannelNames = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=50)
 ]
-POLICY = "of an escalation policy that there is; there are none yet, so any id is a 422"
+POLICY = "the escalation policy of incidents that the rule opens; an unknown id is a 422"
 RuleType = Literal["alerting", "recording"]
 NoData = Literal["ok", "alerting", "keep"]
 OnError = Literal["keep", "alerting"]

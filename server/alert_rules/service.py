@@ -16,10 +16,11 @@ from novaql.server.alert_rules.jobs import EVALUATE, FORGET, RETIRE
 from novaql.server.alert_rules.schema import RuleBody, RulePatch
 from novaql.server.alert_rules.tables import RuleGroup
 from novaql.server.alert_rules.transitions import SLO, apply_transitions
-from novaql.server.catalog.lookup import check_policy, check_service
+from novaql.server.catalog.lookup import check_service
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, VersionConflict
+from novaql.server.escalation_model.lookup import check_policy
 from novaql.server.ids import new_id
 from novaql.server.notifications.dispatch import REGROUP
 from novaql.server.notifications.lookup import check_channels
@@ -184,7 +185,7 @@ def check_references(unit: Unit, body: RuleBody, changed: Collection[str]) -> No
     if "service" in changed and body.service is not None:
         check_service(unit, body.service, "/service")
     if "escalation_policy_id" in changed and body.escalation_policy_id is not None:
-        check_policy(body.escalation_policy_id, "/escalation_policy_id")
+        check_policy(unit, body.escalation_policy_id, "/escalation_policy_id")
 
 
 def default_interval_ms(unit: Unit) -> int:

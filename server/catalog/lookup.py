@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from novaql.server.catalog.tables import Service
 from novaql.server.db.unit import Unit
-from novaql.server.errors import Impossible, impossible, not_found
+from novaql.server.errors import impossible, not_found
 
 
 def service_named(unit: Unit, name: str, *, lock: bool = False) -> Service:
@@ -29,17 +29,7 @@ def check_service(unit: Unit, name: str, pointer: str) -> None:
     """
     if not services_held(unit, [name]):
         message = f"no service of the catalog is named {name}"
-        raise _unknown("service", pointer, message)
-
-
-def check_policy(policy_id: str, pointer: str) -> None:
-    """Raise `Impossible` `unknown_escalation_policy`: no policies exist yet."""
-    message = f"there is no escalation policy with the id {policy_id}"
-    raise _unknown("escalation_policy", pointer, message)
-
-
-def _unknown(kind: str, pointer: str, message: str) -> Impossible:
-    return impossible(pointer, message, f"unknown_{kind}")
+        raise impossible(pointer, message, "unknown_service")
 
 
 def services_held(unit: Unit, names: Collection[str]) -> frozenset[str]:

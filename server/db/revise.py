@@ -26,6 +26,7 @@ _SERVER = Path(__file__).parents[1]
 _PLATFORM = "platform"
 _FOLDERS = {
     _PLATFORM: ("db", "catalog"),
+    "escalation": ("escalation_model", "escalation"),
     "alerts": ("alert_model", "alert_rules", "alerts", "silences", "notifications"),
 }
 """Branches that contain the migrations of several folders. Every other domain has its own branch.

@@ -20,8 +20,8 @@ class Status(StrEnum):
 class EntryType(StrEnum):
     """The type of a timeline entry.
 
-    ACKNOWLEDGED is the change of the state, which happens once. An acknowledgement by a further
-    user is ACKNOWLEDGER_ADDED.
+    ACKNOWLEDGED is the change of the state. An acknowledgement by a further user is
+    ACKNOWLEDGER_ADDED. ACK_EXPIRED is the change back to triggered.
     """
 
     TRIGGERED = "triggered"
@@ -31,6 +31,12 @@ class EntryType(StrEnum):
     COMMENT = "comment"
     ALERTS_ENDED = "alerts_ended"
     RUNBOOK = "runbook"
+    PAGED = "paged"
+    SCHEDULE_GAP = "schedule_gap"
+    PAGE_SKIPPED = "page_skipped"
+    NOT_ESCALATED = "not_escalated"
+    ACK_EXPIRED = "ack_expired"
+    ESCALATION_EXHAUSTED = "escalation_exhausted"
 
 
 _WORDS = {

@@ -55,7 +55,7 @@ class CreateIncident(Body):
     )
     escalation_policy_id: PolicyId | None = Field(
         None,
-        description="of an escalation policy that there is; there are none yet, so any id is a 422",
+        description="the escalation policy that pages for it, as it is now; an unknown id is a 422",
     )
     assignees: UserIds = Field(default_factory=list, description="ids of users")
 
@@ -132,6 +132,10 @@ class IncidentOut(ResponseModel):
     resolved_at: Timestamp | None
     resolution_note: str | None
     related_to: str | None = Field(description="the incident that had this dedup key before")
+    flags: list[str] = Field(
+        description="what went wrong with its escalation: `schedule_gap`, `page_skipped`, "
+        "`no_contact_method`, `not_escalated`, `escalation_exhausted`"
+    )
     created_at: Timestamp
     updated_at: Timestamp
     version: int

@@ -9,12 +9,13 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
-from novaql.server.catalog.lookup import check_policy, services_held
+from novaql.server.catalog.lookup import services_held
 from novaql.server.db.engine import flushed_or
 from novaql.server.db.tables import User
 from novaql.server.db.tenant_limits import check_limit, too_many
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, impossible
+from novaql.server.escalation_model.lookup import check_policy, policy_now
 from novaql.server.http.pagination import Key, Page, Pager, equal_to
 from novaql.server.ids import new_id
 from novaql.server.incidents.model import EntryType, Status
@@ -107,7 +108,7 @@ def acknowledge_incident(unit: Unit, incident_id: str) -> Incident:
     incident.acknowledgers.append(
         Acknowledger(user_id=user.id, name=user.name, seq=entry.seq, at=entry.at)
     )
-    event = None
+    event = "incident.acknowledger_added"
     if first:
         incident.status, incident.acknowledged_at = Status.ACKNOWLEDGED.value, unit.now()
         event = "incident.acknowledged"
@@ -125,6 +126,26 @@ def resolve_incident(unit: Unit, incident: Incident, note: str) -> Incident:
     append(unit, incident, EntryType.RESOLVED, {"note": note})
     unit.record(incident, "incident.resolve", before, snapshot, event="incident.resolved")
     return incident
+
+
+def expire_acknowledgement(unit: Unit, incident: Incident) -> None:
+    """Return an acknowledged incident to triggered. The caller has locked its row."""
+    names = [one.name for one in incident.acknowledgers]
+    for one in incident.acknowledgers:
+        unit.session.delete(one)
+    unit.session.flush()
+    unit.session.expire(incident, ["acknowledgers"])
+    incident.status, incident.acknowledged_at = Status.TRIGGERED.value, None
+    entry = append(unit, incident, EntryType.ACK_EXPIRED, {"acknowledged_by": names})
+    unit.touch(incident)
+    unit.publish("incident.ack_expired", {"incident": snapshot(incident), "seq": entry.seq})
+
+
+def flag(unit: Unit, incident: Incident, name: str) -> None:
+    """Flag an incident. The caller has locked its row."""
+    if name not in incident.flags:
+        incident.flags = sorted({*incident.flags, name})
+        unit.touch(incident)
 
 
 def comment(unit: Unit, incident_id: str, body: str) -> Entry:
@@ -182,6 +203,7 @@ def _begin(
         triggers=1,
         entries=0,
         alert_count=0,
+        flags=[],
         created_by=asdict(unit.actor),
         acknowledgers=[],
     )
@@ -192,7 +214,9 @@ def _begin(
     with flushed_or(unit.session, taken):
         unit.session.add(incident)
     append(unit, incident, EntryType.TRIGGERED, entry_data)
-    unit.record(incident, "incident.create", None, snapshot, event="incident.created")
+    policy_id = incident.escalation_policy_id
+    more = {} if policy_id is None else {"escalation_policy": policy_now(unit, policy_id)}
+    unit.record(incident, "incident.create", None, snapshot, event="incident.created", more=more)
     return incident
 
 
@@ -207,7 +231,7 @@ def _last_with(unit: Unit, key: str | None) -> str | None:
 
 def _refuse_unknown(unit: Unit, body: CreateIncident) -> None:
     if body.escalation_policy_id is not None:
-        check_policy(body.escalation_policy_id, "/escalation_policy_id")
+        check_policy(unit, body.escalation_policy_id, "/escalation_policy_id")
     there = services_held(unit, body.services)
     for number, name in enumerate(body.services):
         if name not in there:

@@ -76,6 +76,7 @@ class Incident(Row, Base):
     triggers      number of triggers
     entries       number of timeline entries; the next entry has the next number
     alert_count   number of alerts that are or were part of it
+    flags         what went wrong with its escalation, sorted
     created_by, resolved_by   actors: {type, id, name}
     first_alerts  the alerts that answers name
     """
@@ -109,6 +110,7 @@ class Incident(Row, Base):
     resolved_at: Mapped[datetime | None]
     resolved_by: Mapped[dict[str, Any] | None]
     resolution_note: Mapped[str | None] = mapped_column(Text)
+    flags: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
     services: Mapped[list[IncidentService]] = relationship(order_by=IncidentService.position)
     acknowledgers: Mapped[list[Acknowledger]] = relationship(order_by=Acknowledger.seq)
     first_alerts: Mapped[list[IncidentAlert]] = relationship(

@@ -32,13 +32,14 @@ class Retention:
     """The retention of the rows of a table.
 
     since    when a row ended; NULL or a time in the future: it has not ended
-    max_age  how long rows are retained after that; None: without limit of time, up to `max_history`
+    max_age  how long rows are retained after that, or the name of the setting in seconds; None:
+             without limit of time, up to `max_history`
     parts    columns of other tables with the row's id: their rows are deleted first
     """
 
     table: type[TenantRow]
     since: SQLColumnExpression[Any]
-    max_age: timedelta | None
+    max_age: timedelta | str | None
     parts: Sequence[InstrumentedAttribute[Any]] = ()
 
 
@@ -53,8 +54,11 @@ def forget_ended(context: ServerContext, retentions: Iterable[Retention]) -> Non
         for key, limits in tenants.items()
     }
     for one in retentions:
-        if one.max_age is not None:
-            _delete(context, one, one.since <= now - one.max_age)
+        max_age = one.max_age
+        if isinstance(max_age, str):
+            max_age = timedelta(seconds=getattr(context.settings, max_age))
+        if max_age is not None:
+            _delete(context, one, one.since <= now - max_age)
         for tenant_id, last in _surplus(context, one, now, most).items():
             _delete(context, one, one.table.tenant_id == tenant_id, one.since <= last)
 

@@ -41,7 +41,7 @@ def deliver(job: JobRun) -> None:
             return
         of_name = select(Channel).where(Channel.name == row.channel)
         channel = unit.session.execute(of_name).scalar_one_or_none()
-        secrets = {} if channel is None else _all_secrets(unit, channel)
+        secrets = {} if channel is None else all_secrets(unit, channel)
         expressions = _expressions(unit, row)
     problem: NotDelivered | None = None
     note = ""
@@ -91,13 +91,10 @@ def send(
             pass
         case "webhook":
             body = webhook_payload(row, url, expressions)
-            headers = {"X-Notification-Id": row.id}
-            if token := secrets.get("bearer_token"):
-                headers["Authorization"] = f"Bearer {token}"
-            _post(context.dialer, secrets["url"], body, headers)
+            post_json(context.dialer, secrets, body, {"X-Notification-Id": row.id})
         case "slack":
             text = slack_body(row, settings, url)
-            _post(context.dialer, secrets["url"], text, {"X-Notification-Id": row.id})
+            post_json(context.dialer, secrets, text, {"X-Notification-Id": row.id})
         case "email":
             return send_mail(context.dialer, settings, secrets, mail_of(row, settings))
         case other:
@@ -113,7 +110,8 @@ def secrets_of(unit: Unit, channel: Channel) -> dict[str, str]:
     return found
 
 
-def _all_secrets(unit: Unit, channel: Channel) -> dict[str, str]:
+def all_secrets(unit: Unit, channel: Channel) -> dict[str, str]:
+    """Unseal all secrets of a channel, with its URL as `url`."""
     secrets = secrets_of(unit, channel)
     url = channel_url(unit, channel, secrets)
     return secrets if url is None else {**secrets, "url": url}
@@ -136,9 +134,14 @@ def sealed_place(channel_id: str) -> str:
     return f"channel:{channel_id}:secrets"
 
 
-def _post(dialer: Dialer, url: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
-    usual = {"Content-Type": "application/json", "User-Agent": AGENT}
-    answer = post(dialer, url, orjson.dumps(body), {**usual, **headers}, timeout_s=TIMEOUT_S)
+def post_json(
+    dialer: Dialer, secrets: Mapping[str, str], body: Mapping[str, Any], headers: Mapping[str, str]
+) -> None:
+    """Post a body to `url` of the secrets, with its `bearer_token`. Raises `NotDelivered`."""
+    usual = {"Content-Type": "application/json", "User-Agent": AGENT, **headers}
+    if token := secrets.get("bearer_token"):
+        usual["Authorization"] = f"Bearer {token}"
+    answer = post(dialer, secrets["url"], orjson.dumps(body), usual, timeout_s=TIMEOUT_S)
     if answer.delivered:
         return
     if answer.status is None:

@@ -52,6 +52,14 @@ def channels_named(unit: Unit, names: Iterable[str]) -> list[Channel]:
     return [by_name[name] for name in wanted if name in by_name]
 
 
+def mail_channel(unit: Unit) -> Channel | None:
+    """The oldest channel of type `email`: pages by mail use its mail server. None: no mail."""
+    statement = select(Channel).where(Channel.type == "email")
+    oldest = statement.order_by(Channel.created_at, Channel.id).limit(1)
+    found: Channel | None = unit.session.execute(oldest).scalar_one_or_none()
+    return found
+
+
 def check_channels(unit: Unit, names: Iterable[str], pointer: str) -> None:
     """Raise `Impossible` for a channel that does not exist."""
     wanted = list(dict.fromkeys(names))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any
@@ -12,6 +14,16 @@ from novaql.server.notifications.tables import Notification
 
 SHOWN = 20
 """The most alerts that a message lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A message before it is formatted for a channel: its id, title, lines and time."""
+
+    id: str
+    title: str
+    lines: Sequence[str]
+    at: datetime
 
 
 def title_of(row: Notification) -> str:
@@ -46,18 +58,25 @@ def slack_body(row: Notification, settings: Mapping[str, Any], link: str) -> dic
 
     The footer contains the id of the notification, which identifies duplicates.
     """
-    title = title_of(row)
+    text = Text(row.id, title_of(row), lines_of(row.payload), row.created_at)
+    return slack_message(text, settings, link, color="danger" if row.firing else "good")
+
+
+def slack_message(
+    text: Text, settings: Mapping[str, Any], link: str, *, color: str
+) -> dict[str, Any]:
+    """A text as a body for Slack, with its id as footer."""
     attachment = {
-        "color": "danger" if row.firing else "good",
-        "title": title,
-        "fallback": title,
-        "text": _escaped("\n".join(lines_of(row.payload))),
+        "color": color,
+        "title": text.title,
+        "fallback": text.title,
+        "text": _escaped("\n".join(text.lines)),
         "mrkdwn_in": ["text"],
-        "footer": row.id,
+        "footer": text.id,
     }
     if link:
         attachment["title_link"] = link
-    body: dict[str, Any] = {"text": _escaped(title), "attachments": [attachment]}
+    body: dict[str, Any] = {"text": _escaped(text.title), "attachments": [attachment]}
     for name in ("channel", "username", "icon_emoji"):
         if settings.get(name):
             body[name] = settings[name]
@@ -66,14 +85,20 @@ def slack_body(row: Notification, settings: Mapping[str, Any], link: str) -> dic
 
 def mail_of(row: Notification, settings: Mapping[str, Any]) -> EmailMessage:
     """The mail. Its Message-ID contains the id of the notification, which identifies duplicates."""
+    text = Text(row.id, title_of(row), lines_of(row.payload), row.created_at)
+    return mail_message(text, settings)
+
+
+def mail_message(text: Text, settings: Mapping[str, Any]) -> EmailMessage:
+    """A text as a mail, with its id in the Message-ID."""
     mail = EmailMessage()
-    mail["Subject"] = " ".join(title_of(row).split())
+    mail["Subject"] = " ".join(text.title.split())
     mail["From"] = settings["from"]
     mail["To"] = ", ".join(settings["to"])
-    mail["Date"] = format_datetime(row.created_at)
-    mail["Message-ID"] = f"<{row.id}@novaql>"
+    mail["Date"] = format_datetime(text.at)
+    mail["Message-ID"] = f"<{text.id}@novaql>"
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content("\n".join(lines_of(row.payload)) + "\n")
+    mail.set_content("\n".join(text.lines) + "\n")
     return mail
 
 

@@ -59,7 +59,7 @@ TAGS = {
     "health": "Health checks and metrics of the server itself",
     "incidents": "Incidents, their assignees and timelines",
     "ingest": "Ingestion of samples",
-    "oncall": "On-call schedules, overrides, the users on call, and calendar feeds",
+    "oncall": "On-call schedules, overrides, calendar feeds, escalation policies and pages",
     "prometheus": "Prometheus's HTTP API, for Grafana, promtool and remote readers",
     "query": "NovaQL queries",
     "runbooks": "Runbooks: remediations as steps with guardrails, and their runs",

@@ -89,6 +89,7 @@ def writes() -> Iterator[Writes]:
         _services(made)
         _incidents(made)
         _oncall(made)
+        _escalation(made)
         _dashboards(made)
         _alerts(made)
         _webhooks(made)
@@ -169,6 +170,19 @@ def _oncall(w: Writes) -> None:
     w.do("POST", "/v1/oncall/schedules/{id}/ical-secret", id=schedule)
     w.do("DELETE", "/v1/oncall/schedules/{id}/ical-secret", id=schedule)
     w.do("DELETE", "/v1/oncall/schedules/{id}", id=schedule)
+
+
+def _escalation(w: Writes) -> None:
+    user = w.do("POST", "/v1/users", {"email": "pager@x.io", "role": "operator"})["id"]
+    body = {"name": "p", "steps": [{"wait": "5m", "targets": [{"type": "user", "id": user}]}]}
+    policy = w.do("POST", "/v1/escalation-policies", body)["id"]
+    w.do("POST", "/v1/escalation-policies", {**body, "id": policy, "version": 1})
+    w.do("DELETE", "/v1/escalation-policies/{id}", id=policy)
+    methods, rules = "/v1/users/{id}/contact-methods", "/v1/users/{id}/notification-rules"
+    method = w.do("POST", methods, {"name": "log", "type": "sink"}, id=user)["id"]
+    rule = w.do("POST", rules, {"contact_method_id": method, "delay": "1m"}, id=user)["id"]
+    w.do("DELETE", f"{rules}/{{rule_id}}", id=user, rule_id=rule)
+    w.do("DELETE", f"{methods}/{{method_id}}", id=user, method_id=method)
 
 
 def _dashboards(w: Writes) -> None:

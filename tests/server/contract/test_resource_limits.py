@@ -78,6 +78,7 @@ MADE: dict[str, tuple[str, Callable[[int], Body]]] = {
         "/v1/oncall/schedules",
         lambda n: {"name": f"S{n}", "timezone": "UTC", "layers": []},
     ),
+    "max_escalation_policies": ("/v1/escalation-policies", lambda n: {"name": f"P{n}", **STEPS}),
     "max_overrides": ("/v1/oncall/overrides", lambda _: dict(OVERRIDE)),
     "max_audit_exports": (
         "/v1/audit/export",
@@ -86,6 +87,8 @@ MADE: dict[str, tuple[str, Callable[[int], Body]]] = {
 }
 OVERRIDE: Body = {"start": "2090-04-01T00:00:00Z", "end": "2090-04-02T00:00:00Z"}
 """For the schedule and the user that `path_for` adds."""
+STEPS: Body = {"steps": [{"wait": "5m", "targets": [{"type": "user"}]}]}
+"""With the user that `path_for` adds."""
 THERE = {"max_tokens": 2, "max_users": 1}
 """What a tenant has from the start."""
 
@@ -115,6 +118,9 @@ def path_for(walk: Walk, setting: str) -> str:
             "id"
         ]
         OVERRIDE["user_id"] = walk.request("GET", "/v1/users").json()["data"][0]["id"]
+    if setting == "max_escalation_policies":
+        user_id = walk.request("GET", "/v1/users").json()["data"][0]["id"]
+        STEPS["steps"][0]["targets"][0]["id"] = user_id
     if setting in ("max_slos", "max_open_incidents"):
         shop = {"name": "shop", "owner": "o", "tier": "tier1"}
         assert walk.request("POST", "/v1/services", shop).status_code == 201

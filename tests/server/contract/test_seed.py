@@ -76,7 +76,6 @@ DELETE /integrations/{provider}
 """
 
 LATER = (
-    "/escalation-policies",
     "/synthetics",
     "/integrations",
 )

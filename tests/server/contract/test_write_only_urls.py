@@ -207,6 +207,8 @@ def as_before(database: StateDatabase, url: str) -> None:
 
 TYPES = {"audit": "audit_export", "scim": "user"}
 PLACES = {"audit": "/v1/audit/exports"}
+OWN = ("/contact-methods", "/notification-rules")
+"""Lists of which lower roles see only their own."""
 ACTING = [e for e in ROUTES if e.action is not None and e.path.startswith("/v1/")]
 
 
@@ -215,7 +217,8 @@ def test_data_of_entries_is_for_those_who_may_read_the_resource() -> None:
         assert endpoint.action is not None
         noun = endpoint.action.partition(".")[0]
         place = PLACES.get(noun, "/".join(endpoint.path.split("/")[:3]))
-        roles = [e.role for e in ROUTES if "GET" in e.verbs and e.path.startswith(place) and e.role]
+        lists = [e for e in ROUTES if "GET" in e.verbs and e.path.startswith(place)]
+        roles = [e.role for e in lists if e.role and not e.path.endswith(OWN)]
         lowest = min(roles, key=lambda role: list(Role).index(role))
         assert reader_of(TYPES.get(noun, noun)) == lowest, (
             f"{endpoint.action}: see audit/readable.py"
