@@ -13,6 +13,7 @@ from novaql.server.alert_rules.objectives import CONSUMERS as BURN_ALERTS
 from novaql.server.audit.jobs import EXPORTS
 from novaql.server.history import RETENTIONS
 from novaql.server.incidents.from_alerts import CONSUMERS as ALERTS_OF_INCIDENTS
+from novaql.server.integrations.jobs import DEVICES, SYNCS
 from novaql.server.jobs.outbox import Consumer
 from novaql.server.jobs.runner import JobKind
 from novaql.server.ledger.jobs import CHECKPOINTS
@@ -40,6 +41,8 @@ JOBS: tuple[JobKind, ...] = (
     *EVALUATIONS,
     *job_kinds(Muting.of),
     CHECKPOINTS,
+    SYNCS,
+    DEVICES,
     EXPIRIES,
 )
 
@@ -51,6 +54,7 @@ AUDITED_WITHOUT_ROUTE = (
     "group.delete",
     "group.update",
     "incident.trigger",
+    "integration.authorize",
     "schedule.update",
     "slo.create",
     "slo.update",

@@ -59,6 +59,7 @@ TAGS = {
     "health": "Health checks and metrics of the server itself",
     "incidents": "Incidents, their assignees and timelines",
     "ingest": "Ingestion of samples",
+    "integrations": "Connections to other systems, and what is imported from them",
     "oncall": "On-call schedules, overrides, the users on call, and calendar feeds",
     "prometheus": "Prometheus's HTTP API, for Grafana, promtool and remote readers",
     "query": "NovaQL queries",
