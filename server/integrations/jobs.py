@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
 
 from novaql.server.db.unit import Unit
 from novaql.server.errors import ServerError
@@ -17,7 +20,13 @@ from novaql.server.integrations.connecting import (
 )
 from novaql.server.integrations.credentials import Credentials
 from novaql.server.integrations.link import AccountLink, exchange_of
-from novaql.server.integrations.oauth import SLOWER_S, Refused, Tokens, poll_device
+from novaql.server.integrations.oauth import (
+    SLOWER_S,
+    USUAL_INTERVAL_S,
+    Refused,
+    Tokens,
+    poll_device,
+)
 from novaql.server.integrations.provider import (
     KINDS,
     MOST_IN_PAGE,
@@ -126,9 +135,17 @@ def _checked(provider: Provider, page: SyncPage) -> SyncPage:
         raise ProviderFault(Reason.PROVIDER_ERROR, f"unknown kinds {', '.join(sorted(unknown))}")
     if page.cursor is not None and len(page.cursor) > _LONGEST_CURSOR:
         raise ProviderFault(Reason.PROVIDER_ERROR, "the cursor is too long")
-    if any(not isinstance(one.external_id, str) or not one.external_id for one in page.resources):
+    if not all(_is_sound(one) for one in page.resources):
         raise ProviderFault(Reason.PROVIDER_ERROR, f"a resource of {provider.name} has no id")
     return page
+
+
+def _is_sound(one: Any) -> bool:
+    """Whether the fields of a resource have their types: a provider copies them from JSON."""
+    texts = (one.external_id, one.name, one.service or "", one.url or "")
+    dated = one.at is None or isinstance(one.at, datetime)
+    orjson.dumps(one.data)
+    return bool(one.external_id) and dated and all(isinstance(text, str) for text in texts)
 
 
 def _failed(job: JobRun, running: _Running, fault: ProviderFault) -> None:
@@ -177,7 +194,7 @@ def _poll(job: JobRun) -> None:
         if row is None or pending is None or pending.device_code is None:
             return
         provider = provider_named(unit.settings, row.provider)
-        sealed, interval = row.pending, row.interval_s or SLOWER_S
+        sealed, interval = row.pending, row.interval_s or USUAL_INTERVAL_S
         expired = row.pending_until is not None and row.pending_until <= unit.now()
     if expired:
         _end_device(job, sealed, "expired")

@@ -156,7 +156,9 @@ def test_a_failed_new_flow_leaves_the_connection_as_it_was(rig: IntegrationRig) 
 def test_a_device_flow_obeys_the_interval_and_slow_down(rig: IntegrationRig) -> None:
     rig.fake.device_answers = ["authorization_pending", "slow_down", "authorization_pending"]
     answer = rig.post("/fake/connect", {"flow": "device"})
-    polls = lambda: len(rig.fake.of("/token"))  # noqa: E731
+
+    def polls() -> int:
+        return len(rig.fake.of("/token"))
 
     assert answer["user_code"] == "WDJB-MJHT"
     assert (answer["interval"], answer["status"]) == (5, "connecting")
