@@ -17,6 +17,8 @@ from novaql.server.http.routing import NovaRoute, routes_of
 from novaql.server.incidents.router import router as incidents
 from novaql.server.ingest.router import ROUTES as INGEST
 from novaql.server.integrations.callback import router as integration_callback
+from novaql.server.integrations.hook_router import RECEIVER as HOOK_RECEIVER
+from novaql.server.integrations.hook_router import router as integration_hooks
 from novaql.server.integrations.router import router as integrations
 from novaql.server.ledger.router import keys_router as ledger_keys
 from novaql.server.ledger.router import router as ledger
@@ -57,7 +59,8 @@ ROUTES: tuple[Row, ...] = (
     *routes_of(users, invitations),
     *routes_of(tokens),
     *routes_of(oncall, oncall_preview, oncall_feed),
-    *routes_of(integration_callback, integrations),
+    HOOK_RECEIVER,
+    *routes_of(integration_callback, integrations, integration_hooks),
     *SCIM,
     *PROMETHEUS,
     *INGEST,

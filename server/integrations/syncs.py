@@ -22,6 +22,8 @@ from novaql.server.integrations.tables import Integration, IntegrationResource, 
 SYNC = "integrations.sync"
 """The kind of the job of a sync; its key is the id of the integration."""
 LIMIT = "max_integration_resources"
+COUNTED = (IntegrationResource.kind != "deploy", IntegrationResource.vanished_at.is_(None))
+"""The resources that the limit counts; a retention bounds the others."""
 _MOST_DATA = 16_384
 _LONGEST_ID, _LONGEST_NAME = 255, 500
 _MOST_NAMED = 200
@@ -78,7 +80,7 @@ def store(
     counts: dict[str, Any],
 ) -> list[IntegrationResource]:
     """Insert or update resources, and add to the counts. Return those that are new or changed."""
-    left = remaining(unit, LIMIT, IntegrationResource)
+    left = remaining(unit, LIMIT, IntegrationResource, *COUNTED)
     unique = {(one.kind, _short(one.external_id)): one for one in resources}
     known = _known(unit, provider, unique)
     changed, same = [], []
@@ -86,7 +88,7 @@ def store(
         count = dict(counts.get(kind, {}))
         content = _content(one)
         row = known.get((kind, external_id))
-        if row is None and left <= 0:
+        if row is None and left <= 0 and kind != "deploy":
             what = "skipped"
         elif row is None:
             what, left = "added", left - 1

@@ -5,9 +5,14 @@ from __future__ import annotations
 from novaql.server.errors import NotFound
 from novaql.server.integrations.provider import Provider
 from novaql.server.integrations.providers.fake import Fake
+from novaql.server.integrations.providers.generic_webhook import GENERIC_WEBHOOK
+from novaql.server.integrations.providers.github import GITHUB
 from novaql.server.settings import Settings
 
-PROVIDERS: tuple[Provider, ...] = ()
+PROVIDERS: tuple[Provider, ...] = (
+    GITHUB,
+    GENERIC_WEBHOOK,
+)
 
 
 def providers_of(settings: Settings) -> dict[str, Provider]:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -89,7 +90,7 @@ def test_a_provider_that_fails_during_a_refresh_is_no_reason_to_connect_again(
 def test_processes_over_one_database_refresh_once(kind: str, tmp_path: Path) -> None:
     clock = SteppedClock(START)
     with fake_provider() as fake, state_database(kind, tmp_path) as database:
-        chosen = {"egress_allow": "127.0.0.0/8", "integrations_fake_url": fake.url}
+        chosen: dict[str, Any] = {"egress_allow": "127.0.0.0/8", "integrations_fake_url": fake.url}
         with local_server(clock=clock, database=database, data=tmp_path, **chosen) as server:
             rig = IntegrationRig(server, clock, fake)
             rig.connect_oauth()
