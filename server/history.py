@@ -22,6 +22,7 @@ from novaql.server.incidents.tables import (
     IncidentAlert,
     IncidentService,
 )
+from novaql.server.integrations.tables import HookMessage, IntegrationResource, IntegrationSync
 from novaql.server.jobs.retention import Retention
 from novaql.server.notifications.tables import Notification
 from novaql.server.oncall.tables import OncallOverride
@@ -75,6 +76,16 @@ RETENTIONS: tuple[Retention, ...] = (
     Retention(RunbookRun, RunbookRun.ended_at, None, (RunbookStepRun.run_id,)),
     Retention(PanelEmbed, func.coalesce(PanelEmbed.revoked_at, PanelEmbed.expires_at), _MONTH),
     Retention(OncallOverride, OncallOverride.ends_at, _YEARS),
+    Retention(
+        IntegrationResource,
+        func.coalesce(
+            IntegrationResource.vanished_at,
+            case((IntegrationResource.kind == "deploy", IntegrationResource.at)),
+        ),
+        None,
+    ),
+    Retention(IntegrationSync, IntegrationSync.ended_at, _MONTH),
+    Retention(HookMessage, HookMessage.at, _MONTH),
     Retention(AuditExport, AuditExport.expires_at, _MOMENT),
     Retention(Slo, Slo.archived_at, _YEARS, (SloTerm.slo_id,)),
     Retention(SloTerm, SloTerm.valid_until, _YEARS),

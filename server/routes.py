@@ -21,6 +21,10 @@ from novaql.server.http.data_route import DataRoute
 from novaql.server.http.routing import NovaRoute, routes_of
 from novaql.server.incidents.router import router as incidents
 from novaql.server.ingest.router import ROUTES as INGEST
+from novaql.server.integrations.callback import router as integration_callback
+from novaql.server.integrations.hook_router import RECEIVER as HOOK_RECEIVER
+from novaql.server.integrations.hook_router import router as integration_hooks
+from novaql.server.integrations.router import router as integrations
 from novaql.server.ledger.router import keys_router as ledger_keys
 from novaql.server.ledger.router import router as ledger
 from novaql.server.notifications.channels_router import log_router as notifications
@@ -65,6 +69,8 @@ ROUTES: tuple[Row, ...] = (
     *routes_of(oncall, oncall_preview, oncall_feed),
     *routes_of(escalation_policies, escalations, pages, pages_of_incidents),
     *routes_of(contacts),
+    HOOK_RECEIVER,
+    *routes_of(integration_callback, integrations, integration_hooks),
     *SCIM,
     *PROMETHEUS,
     *INGEST,

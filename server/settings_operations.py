@@ -1,4 +1,4 @@
-"""Settings of operations: on-call, agents, streams, postmortems."""
+"""Settings of operations: on-call, agents, streams, postmortems, integrations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from novaql.server.settings_limits import AtLeastOne, OrUnlimited, PerTenant, Seconds
+from novaql.server.settings_limits import (
+    AnySeconds,
+    AtLeastOne,
+    OrUnlimited,
+    PerTenant,
+    Seconds,
+    SecondsOfRequest,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,23 @@ class OperationSettings:
     postmortem_query_s  timeout of one query of a postmortem
     executors_file      a TOML file of the programs that script steps of runbooks can run, and of
                         their limits; None: script steps are refused
+    max_integration_resources   resources that a tenant's integrations have imported; a sync counts
+                        and skips more
+    max_integration_hooks   hooks of a tenant that receive requests of other systems
+    integration_timeout_s   timeout of a request to a provider
+    integration_page_bytes  size of an answer of a provider
+    integration_max_pages   pages of one sync; with more, it fails
+    integration_sync_interval_s   time between the end of a sync and the next; 0: only on request
+    integration_sync_tries  attempts to read a page before a sync fails
+    integration_state_s     time in which a user finishes the authorization in a browser
+    integration_device_s    the same for the device flow, if the provider allows more
+    integration_refresh_s   lease of a refresh of an access token; longer than the timeout
+    integration_refresh_ahead_s   access tokens are refreshed so long before they expire
+    integration_hook_bytes  size of a request to a hook
+    integration_hook_per_minute   requests to one hook in a minute; 0: no limit
+    integration_hook_log    requests to a hook that administrators can read, the last ones
+    integration_hook_dedup_s   time in which a hook recognizes a repeated message
+    integrations_fake_url   URL of the provider `fake`, for tests; "": there is no such provider
     """
 
     oncall_feed_past_days: AtLeastOne = 30
@@ -91,3 +115,21 @@ class OperationSettings:
     postmortem_slow_ack_s: Seconds = 900.0
     postmortem_query_s: Seconds = 10.0
     executors_file: Path | None = None
+    max_integration_resources: Annotated[
+        OrUnlimited, PerTenant("imported resources", requested=False)
+    ] = 20_000
+    max_integration_hooks: Annotated[OrUnlimited, PerTenant("integration hooks")] = 50
+    integration_timeout_s: SecondsOfRequest = 15.0
+    integration_page_bytes: AtLeastOne = 4 << 20
+    integration_max_pages: AtLeastOne = 1_000
+    integration_sync_interval_s: AnySeconds = 900.0
+    integration_sync_tries: AtLeastOne = 5
+    integration_state_s: Seconds = 600.0
+    integration_device_s: Seconds = 1800.0
+    integration_refresh_s: Seconds = 60.0
+    integration_refresh_ahead_s: AnySeconds = 30.0
+    integration_hook_bytes: AtLeastOne = 256 << 10
+    integration_hook_per_minute: OrUnlimited = 600
+    integration_hook_log: AtLeastOne = 50
+    integration_hook_dedup_s: Seconds = 86_400.0
+    integrations_fake_url: str = ""

@@ -15,6 +15,7 @@ from novaql.server.escalation.jobs import KINDS as ESCALATION
 from novaql.server.escalation.runs import CONSUMERS as ESCALATIONS
 from novaql.server.history import RETENTIONS
 from novaql.server.incidents.from_alerts import CONSUMERS as ALERTS_OF_INCIDENTS
+from novaql.server.integrations.jobs import DEVICES, SYNCS
 from novaql.server.jobs.outbox import Consumer
 from novaql.server.jobs.runner import JobKind
 from novaql.server.ledger.jobs import CHECKPOINTS
@@ -46,6 +47,8 @@ JOBS: tuple[JobKind, ...] = (
     *EVALUATIONS,
     *job_kinds(Muting.of),
     CHECKPOINTS,
+    SYNCS,
+    DEVICES,
     EXPIRIES,
     RUNS,
     *ESCALATION,
@@ -68,6 +71,7 @@ AUDITED_WITHOUT_ROUTE = (
     "runbook_run.start",
     "runbook_run.wait",
     "runbook_step.end",
+    "integration.authorize",
     "schedule.update",
     "slo.create",
     "slo.update",

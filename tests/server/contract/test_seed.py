@@ -77,7 +77,6 @@ DELETE /integrations/{provider}
 
 LATER = (
     "/synthetics",
-    "/integrations",
 )
 """What the server does not have yet: whole domains. This tuple may only become shorter."""
 

@@ -1,0 +1,147 @@
+"""One request to a provider by the egress dialer: bounded, without redirects, with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+import orjson
+
+from novaql.server.clock import Clock
+from novaql.server.egress.dialer import Dialer, TargetNotAllowed, Unreachable
+from novaql.server.errors import Impossible
+from novaql.server.integrations.provider import ProviderFault, Reason, Reply
+
+AGENT = "NovaQL-Integrations/1"
+_LONGEST_WAIT_S = 3600.0
+_REASONS = {"dns": Reason.DNS, "timeout": Reason.TIMEOUT}
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Sends requests.
+
+    timeout_s  of a whole request;  most_bytes: of an answer
+    """
+
+    dialer: Dialer
+    clock: Clock
+    timeout_s: float
+    most_bytes: int
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        content: Any = None,
+        form: Mapping[str, str] | None = None,
+        any_status: bool = False,
+    ) -> Reply:
+        """Return the answer. Raises `ProviderFault`, also for a status that is not 2xx.
+
+        content     a body that is sent as JSON;  form: a body that is sent as a form
+        any_status  return answers of any status
+        """
+        own = {"Accept": "application/json", "User-Agent": AGENT, **(headers or {})}
+        options: dict[str, Any] = {"headers": own}
+        if params:
+            options["params"] = dict(params)
+        if form is not None:
+            options["data"] = dict(form)
+        elif content is not None:
+            options["content"] = orjson.dumps(content)
+            own["Content-Type"] = "application/json"
+        try:
+            status, answered, body = self._sent(method, url, options)
+        except TargetNotAllowed:
+            raise ProviderFault(Reason.BLOCKED, "the address is not public") from None
+        except Impossible as problem:
+            raise ProviderFault(Reason.BLOCKED, problem.message) from None
+        except Unreachable as problem:
+            reason = _REASONS.get(problem.reason, Reason.PROVIDER_ERROR)
+            raise ProviderFault(reason, str(problem)) from None
+        except httpx.TimeoutException:
+            raise ProviderFault(Reason.TIMEOUT, f"no answer in {self.timeout_s:g} s") from None
+        except httpx.ConnectError as problem:
+            text = str(problem).lower()
+            if "ssl" in text or "certificate" in text:
+                raise ProviderFault(Reason.TLS, "the TLS certificate is not valid") from None
+            raise ProviderFault(Reason.PROVIDER_ERROR, "the connection is refused") from None
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ValueError):
+            raise ProviderFault(Reason.PROVIDER_ERROR, "the answer is not HTTP") from None
+        if not any_status and not 200 <= status < 300:
+            raise self._fault(status, answered)
+        return Reply(status, answered, _parsed(body, lenient=any_status))
+
+    def _sent(
+        self, method: str, url: str, options: Mapping[str, Any]
+    ) -> tuple[int, dict[str, str], bytes]:
+        with (
+            self.dialer.client(timeout_s=self.timeout_s, deadline_s=self.timeout_s) as client,
+            client.stream(method, url, **options) as answer,
+        ):
+            parts, size = [], 0
+            for part in answer.iter_bytes():
+                size += len(part)
+                if size > self.most_bytes:
+                    raise ProviderFault(
+                        Reason.PROVIDER_ERROR, f"the answer is larger than {self.most_bytes} bytes"
+                    )
+                parts.append(part)
+            answered = {name.lower(): value for name, value in answer.headers.items()}
+            return answer.status_code, answered, b"".join(parts)
+
+    def _fault(self, status: int, headers: Mapping[str, str]) -> ProviderFault:
+        wait = self._wait(headers)
+        limited = status == 429 or (
+            status == 403
+            and (headers.get("x-ratelimit-remaining") == "0" or "retry-after" in headers)
+        )
+        if limited:
+            text = "the provider limits the rate of requests"
+            return ProviderFault(Reason.RATE_LIMITED, text, status=status, retry_after_s=wait)
+        if status == 401:
+            text = "the provider rejects the credentials"
+            return ProviderFault(Reason.UNAUTHORIZED, text, status=status)
+        if status == 403:
+            text = "the credentials do not allow this request"
+            return ProviderFault(Reason.FORBIDDEN_SCOPE, text, status=status)
+        text = f"the provider answers with status {status}"
+        if 300 <= status < 400:
+            text += "; redirects are not followed"
+        return ProviderFault(Reason.PROVIDER_ERROR, text, status=status, retry_after_s=wait)
+
+    def _wait(self, headers: Mapping[str, str]) -> float | None:
+        """The wait that Retry-After, or the reset of a rate limit, asks for, in seconds."""
+        now = self.clock.now().timestamp()
+        text = headers.get("retry-after", "").strip()
+        reset = headers.get("x-ratelimit-reset", "").strip()
+        if text.isascii() and text.isdigit():
+            found = float(text[:9])
+        elif text:
+            try:
+                found = parsedate_to_datetime(text).timestamp() - now
+            except (ValueError, OverflowError):
+                return None
+        elif reset.isascii() and reset.isdigit():
+            found = float(reset[:12]) - now
+        else:
+            return None
+        return min(max(found, 1.0), _LONGEST_WAIT_S)
+
+
+def _parsed(body: bytes, *, lenient: bool) -> Any:
+    if not body.strip():
+        return None
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        if lenient:
+            return None
+        raise ProviderFault(Reason.PROVIDER_ERROR, "the answer is not JSON") from None

@@ -1,0 +1,260 @@
+"""Jobs of integrations: syncs, and polls of the device flow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+from novaql.server.db.unit import Unit
+from novaql.server.errors import ServerError
+from novaql.server.integrations.connecting import (
+    DEVICE,
+    Pending,
+    complete,
+    end_pending,
+    pending_of,
+    without_sync,
+)
+from novaql.server.integrations.credentials import Credentials
+from novaql.server.integrations.link import AccountLink, exchange_of
+from novaql.server.integrations.oauth import (
+    SLOWER_S,
+    USUAL_INTERVAL_S,
+    Refused,
+    Tokens,
+    poll_device,
+)
+from novaql.server.integrations.provider import (
+    KINDS,
+    MOST_IN_PAGE,
+    Flow,
+    Provider,
+    ProviderFault,
+    Reason,
+    SyncPage,
+)
+from novaql.server.integrations.providers import provider_named
+from novaql.server.integrations.syncs import SYNC, end_sync, new_sync, next_sync, store, vanish
+from novaql.server.integrations.tables import Integration, IntegrationSync
+from novaql.server.jobs.job import backoff
+from novaql.server.jobs.runner import JobKind, JobRun
+
+_LASTING = frozenset({Reason.UNAUTHORIZED, Reason.FORBIDDEN_SCOPE, Reason.BLOCKED})
+"""Reasons for which another attempt would fail, too."""
+_LONGEST_CURSOR = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """The sync of a job. cursor, pages: after its last stored page."""
+
+    sync_id: str
+    cursor: str | None
+    pages: int
+
+
+def _sync(job: JobRun) -> None:
+    provider, running = _begun(job)
+    if provider is None or running is None:
+        with job.finish():
+            return
+    most = job.context.settings.integration_max_pages
+    try:
+        link = AccountLink(job.context, provider, job.key)
+        while (page := _read(provider, link, running, most)).more:
+            running = _stored(job, running, page)
+    except ProviderFault as fault:
+        _failed(job, running, fault)
+        return
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, ServerError) as problem:
+        text = f"the answer is not understood: {type(problem).__name__}"
+        _failed(job, running, ProviderFault(Reason.PROVIDER_ERROR, text))
+        return
+    with job.finish(again_at=_again(job)) as unit:
+        row, sync = _own(unit, job.key, running.sync_id)
+        if row is None or sync is None:
+            return
+        _add(unit, provider, sync, page)
+        row.cursor = page.cursor
+        if sync.whole:
+            vanish(unit, provider, sync)
+        end_sync(unit, row, sync, None)
+
+
+def _begun(job: JobRun) -> tuple[Provider | None, _Running | None]:
+    """Begin the queued sync, continue a killed one, or add a scheduled one."""
+    with job.note() as unit:
+        row = unit.find(Integration, job.key, lock=True)
+        if row is None or row.status != "connected" or row.credentials is None:
+            return None, None
+        provider = provider_named(unit.settings, row.provider)
+        sync = None if row.sync_id is None else unit.find(IntegrationSync, row.sync_id, lock=True)
+        if sync is None:
+            sync = new_sync(unit, row, "schedule")
+        if sync.status == "queued":
+            sync.status, sync.began_at = "running", unit.now()
+            unit.touch(sync)
+        return provider, _Running(sync.id, sync.cursor, sync.pages)
+
+
+def _read(provider: Provider, link: AccountLink, running: _Running, most: int) -> SyncPage:
+    """Read the next page. Raises `ProviderFault`."""
+    if running.pages >= most:
+        raise ProviderFault(Reason.PROVIDER_ERROR, f"there are more than {most} pages")
+    return _checked(provider, provider.sync(link, running.cursor))
+
+
+def _stored(job: JobRun, running: _Running, page: SyncPage) -> _Running:
+    """Store a page and its cursor in one transaction; a killed sync resumes behind it."""
+    with job.note() as unit:
+        row, sync = _own(unit, job.key, running.sync_id)
+        if row is None or sync is None:
+            raise ProviderFault(Reason.PROVIDER_ERROR, "the integration is disconnected")
+        provider = provider_named(unit.settings, row.provider)
+        _add(unit, provider, sync, page)
+        sync.tries = 0
+        return _Running(sync.id, sync.cursor, sync.pages)
+
+
+def _add(unit: Unit, provider: Provider, sync: IntegrationSync, page: SyncPage) -> None:
+    counts = dict(sync.counts)
+    store(unit, provider.name, page.resources, sync.id, counts)
+    sync.counts, sync.cursor, sync.pages = counts, page.cursor, sync.pages + 1
+    unit.touch(sync)
+
+
+def _checked(provider: Provider, page: SyncPage) -> SyncPage:
+    """Raise `ProviderFault` for a page that the interface does not allow."""
+    if len(page.resources) > MOST_IN_PAGE:
+        raise ProviderFault(Reason.PROVIDER_ERROR, f"a page has more than {MOST_IN_PAGE} resources")
+    unknown = {one.kind for one in page.resources} - set(KINDS)
+    if unknown:
+        raise ProviderFault(Reason.PROVIDER_ERROR, f"unknown kinds {', '.join(sorted(unknown))}")
+    if page.cursor is not None and len(page.cursor) > _LONGEST_CURSOR:
+        raise ProviderFault(Reason.PROVIDER_ERROR, "the cursor is too long")
+    if not all(_is_sound(one) for one in page.resources):
+        raise ProviderFault(Reason.PROVIDER_ERROR, f"a resource of {provider.name} has no id")
+    return page
+
+
+def _is_sound(one: Any) -> bool:
+    """Whether the fields of a resource have their types: a provider copies them from JSON."""
+    texts = (one.external_id, one.name, one.service or "", one.url or "")
+    dated = one.at is None or isinstance(one.at, datetime)
+    orjson.dumps(one.data)
+    return bool(one.external_id) and dated and all(isinstance(text, str) for text in texts)
+
+
+def _failed(job: JobRun, running: _Running, fault: ProviderFault) -> None:
+    """Try the page again later, or end the sync after a lasting fault or too many attempts."""
+    with job.read() as unit:
+        sync = unit.find(IntegrationSync, running.sync_id)
+        tries = 1 if sync is None else sync.tries + 1
+    lasting = fault.reason in _LASTING or tries >= job.context.settings.integration_sync_tries
+    wait = backoff(tries)
+    if fault.retry_after_s is not None:
+        wait = max(wait, timedelta(seconds=fault.retry_after_s))
+    again = _again(job) if lasting else job.context.clock.now() + wait
+    with job.finish(again_at=again) as unit:
+        row, sync = _own(unit, job.key, running.sync_id)
+        if row is None or sync is None:
+            return
+        sync.tries = tries
+        if lasting:
+            end_sync(unit, row, sync, fault)
+        else:
+            sync.fault = {"reason_code": fault.reason.value, "detail": fault.detail}
+            unit.touch(sync)
+
+
+def _own(
+    unit: Unit, key: str, sync_id: str
+) -> tuple[Integration, IntegrationSync] | tuple[None, None]:
+    """Lock the rows of a sync, unless it was cancelled."""
+    row = unit.find(Integration, key, lock=True)
+    sync = unit.find(IntegrationSync, sync_id, lock=True)
+    if row is None or sync is None or row.sync_id != sync_id:
+        return None, None
+    return row, sync
+
+
+def _again(job: JobRun) -> datetime | None:
+    with job.read() as unit:
+        return next_sync(unit)
+
+
+def _poll(job: JobRun) -> None:
+    """Poll once. The interval grows by `slow_down`; the flow ends at its expiry."""
+    with job.read() as unit:
+        row = unit.find(Integration, job.key)
+        pending = None if row is None else pending_of(unit, row)
+        if row is None or pending is None or pending.device_code is None:
+            return
+        provider = provider_named(unit.settings, row.provider)
+        sealed, interval = row.pending, row.interval_s or USUAL_INTERVAL_S
+        expired = row.pending_until is not None and row.pending_until <= unit.now()
+    if expired:
+        _end_device(job, sealed, "expired")
+        return
+    settings = provider.Settings.model_validate(pending.settings)
+    try:
+        tokens = poll_device(
+            exchange_of(job.context),
+            provider.oauth(settings),
+            pending.device_code,
+            job.context.clock.now(),
+        )
+    except Refused as problem:
+        _refused(job, sealed, interval, problem)
+    except ProviderFault as fault:  # RFC 8628: after a timeout, poll less often
+        _poll_again(job, sealed, max(interval * 2, fault.retry_after_s or 0.0), interval)
+    else:
+        _finish_device(job, provider, sealed, pending, tokens)
+
+
+def _refused(job: JobRun, sealed: str | None, interval: float, problem: Refused) -> None:
+    if problem.error == "authorization_pending":
+        _poll_again(job, sealed, interval, interval)
+    elif problem.error == "slow_down":
+        slower = max(interval + SLOWER_S, problem.interval_s or 0.0)
+        _poll_again(job, sealed, slower, slower)
+    elif problem.error == "expired_token":
+        _end_device(job, sealed, "expired")
+    else:  # access_denied, or an error that another poll does not change
+        _end_device(job, sealed, "denied")
+
+
+def _poll_again(job: JobRun, sealed: str | None, wait: float, interval: float) -> None:
+    with job.finish(again_at=job.context.clock.now() + timedelta(seconds=wait)) as unit:
+        row = unit.find(Integration, job.key, lock=True)
+        if row is not None and row.pending == sealed:
+            row.interval_s = interval
+
+
+def _end_device(job: JobRun, sealed: str | None, status: str) -> None:
+    with job.finish() as unit:
+        row = unit.find(Integration, job.key, lock=True)
+        if row is not None and row.pending == sealed:
+            end_pending(unit, row, status)
+            data = {"provider": row.provider, "reason": status}
+            unit.publish("integration.connect_failed", data)
+
+
+def _finish_device(
+    job: JobRun, provider: Provider, sealed: str | None, pending: Pending, tokens: Tokens
+) -> None:
+    with job.finish() as unit:
+        row = without_sync(unit, job.key)
+        if row is None or row.pending != sealed:
+            return
+        complete(
+            *(unit, row, provider, Credentials(pending.settings).with_tokens(tokens)),
+            *(pending.public, Flow.DEVICE, row.pending_user or "", "integration.authorize"),
+        )
+
+
+SYNCS = JobKind(SYNC, _sync, waits=True)
+DEVICES = JobKind(DEVICE, _poll, longest=timedelta(minutes=2), waits=True)

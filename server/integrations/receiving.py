@@ -1,0 +1,229 @@
+"""Requests to hooks: authentication, deduplication, and what they lead to."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any
+
+import orjson
+from sqlalchemy import delete, select
+
+from novaql.server.catalog.lookup import services_held
+from novaql.server.crypto.redaction import HIDDEN, hidden, is_secret
+from novaql.server.db.unit import Unit
+from novaql.server.errors import InvalidRequest, ServerError, invalid, kind_of
+from novaql.server.http.strict_json import check_texts, parse_json
+from novaql.server.ids import new_id
+from novaql.server.incidents.schema import CreateIncident
+from novaql.server.incidents.service import (
+    check_open_incidents,
+    held_open,
+    resolve_incident,
+    trigger,
+)
+from novaql.server.integrations.hook_schema import ReceivedOut
+from novaql.server.integrations.pointers import at_pointer
+from novaql.server.integrations.provider import (
+    HookCall,
+    HookOutcome,
+    HookSignature,
+    Occurrence,
+    Provider,
+)
+from novaql.server.integrations.providers import provider_named
+from novaql.server.integrations.syncs import store
+from novaql.server.integrations.tables import HookMessage, HookRequest, IntegrationHook
+
+_MOST_HEADERS, _LONGEST_VALUE, _LONGEST_BODY = 40, 500, 8192
+_ALWAYS_SECRET = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A request to a hook. header names are in lower case.
+
+    shown  the beginning of the body for the log, with secrets masked
+    """
+
+    hook_id: str
+    headers: Mapping[str, str]
+    body: bytes
+    shown: str = ""
+
+
+def signature_of(provider: Provider, config: Mapping[str, Any]) -> HookSignature:
+    """How requests to a hook are authenticated: as the provider prescribes, or as configured."""
+    if provider.hook_signature is not None:
+        return provider.hook_signature
+    given = config.get("signature") or {}
+    return HookSignature(
+        given.get("header", "X-Webhook-Token"),
+        given.get("type", "token") == "hmac_sha256",
+        given.get("prefix", ""),
+    )
+
+
+def is_authentic(signature: HookSignature, secret: str, received: Received) -> bool:
+    """Whether the header of a request has the secret, or the HMAC of the body with it."""
+    found = received.headers.get(signature.header.lower(), "")
+    expected = secret
+    if signature.hmac:
+        expected = hmac.new(secret.encode(), received.body, "sha256").hexdigest()
+        found = found.lower()
+    wanted = f"{signature.prefix}{expected}"
+    return hmac.compare_digest(found.encode(), wanted.encode())
+
+
+def understood(unit: Unit, hook: IntegrationHook, received: Received) -> tuple[HookOutcome, str]:
+    """Return what a request reports, and the id of its message. Raises `InvalidRequest`."""
+    provider = provider_named(unit.settings, hook.provider)
+    body = parse_json(received.body)
+    check_texts(body)
+    key = _message_id(provider, hook.config, received, body)
+    outcome = provider.read_hook(HookCall(received.headers, body, hook.config, unit.now()))
+    return outcome, key
+
+
+def take(
+    unit: Unit, hook: IntegrationHook, received: Received, outcome: HookOutcome, key: str
+) -> ReceivedOut:
+    """Store what a request reports, once for each message. The caller has locked the hook."""
+    if key and _is_repeated(unit, hook, key):
+        found = ReceivedOut(outcome="duplicate", resources=[], incidents=[])
+    else:
+        rows = store(unit, hook.provider, outcome.resources, None, {})
+        incidents = [_opened(unit, hook, one) for one in outcome.occurrences]
+        some = bool(outcome.resources or outcome.occurrences)
+        found = ReceivedOut(
+            outcome="accepted" if some else "ignored",
+            resources=[row.id for row in rows],
+            incidents=[one for one in incidents if one is not None],
+            note=outcome.note,
+        )
+    log(unit, hook, received, found.outcome, 202, key, ())
+    return found
+
+
+def rejected(unit: Unit, hook: IntegrationHook, received: Received, problem: ServerError) -> None:
+    """Record a request that was not accepted."""
+    details = [asdict(detail) for detail in problem.details] or [{"message": problem.message}]
+    log(unit, hook, received, "rejected", kind_of(problem).status, "", details)
+
+
+def log(
+    unit: Unit,
+    hook: IntegrationHook,
+    received: Received,
+    outcome: str,
+    status: int,
+    key: str,
+    details: Sequence[Any],
+) -> None:
+    """Add a request to the log of its hook, with secrets masked; the oldest ones are deleted."""
+    hook.received += 1
+    hook.last_at = unit.now()
+    signature = signature_of(provider_named(unit.settings, hook.provider), hook.config)
+    unit.session.add(
+        HookRequest(
+            id=new_id("hrq"),
+            hook_id=hook.id,
+            number=hook.received,
+            at=unit.now(),
+            outcome=outcome,
+            status=status,
+            message_id=key[:255] or None,
+            headers=_masked_headers(received.headers, signature.header.lower()),
+            body=received.shown,
+            details=list(details),
+        )
+    )
+    unit.session.execute(
+        delete(HookRequest).where(
+            HookRequest.hook_id == hook.id,
+            HookRequest.number <= hook.received - unit.settings.integration_hook_log,
+        )
+    )
+
+
+def _message_id(
+    provider: Provider, config: Mapping[str, Any], received: Received, body: Any
+) -> str:
+    """The id of a message; "": it has none, and is not deduplicated."""
+    where = config.get("message_id") or {}
+    header = provider.hook_id_header or where.get("header")
+    if header is not None:
+        found = received.headers.get(header.lower(), "")
+        if not found:
+            raise InvalidRequest(f"the header {header} with the id of the message is missing")
+        return found
+    if where.get("pointer") is None:
+        return ""
+    value = at_pointer(body, where["pointer"])
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise invalid(where["pointer"], "must be the id of the message")
+    return str(value)
+
+
+def _is_repeated(unit: Unit, hook: IntegrationHook, key: str) -> bool:
+    """Whether the hook has accepted this message before; if not, note it."""
+    digest = sha256(f"{hook.id}\0{key}".encode()).hexdigest()[:48]
+    known = select(HookMessage).where(HookMessage.id == f"hmsg_{digest}")
+    seen = unit.session.execute(known).scalar_one_or_none()
+    since = unit.now() - timedelta(seconds=unit.settings.integration_hook_dedup_s)
+    if seen is not None and seen.at > since:
+        return True
+    if seen is None:
+        unit.session.add(HookMessage(id=f"hmsg_{digest}", hook_id=hook.id, at=unit.now()))
+    else:
+        seen.at = unit.now()
+    return False
+
+
+def _opened(unit: Unit, hook: IntegrationHook, one: Occurrence) -> str | None:
+    """Trigger or resolve an incident. Return its id; None: there was none to resolve."""
+    key = f"{hook.id}:{one.dedup_key}"[:255]
+    known = held_open(unit, key)
+    if one.resolve:
+        if known is None:
+            return None
+        return resolve_incident(unit, known, f"resolved by the hook {hook.name}").id
+    if known is None:
+        check_open_incidents(unit)
+    there = services_held(unit, one.services)
+    given = CreateIncident(
+        title=one.title,
+        severity=one.severity,  # type: ignore[arg-type]
+        services=[name for name in one.services if name in there],
+        description=one.description,
+        dedup_key=key,
+        escalation_policy_id=None,
+    )
+    source = {
+        "hook": {"id": hook.id, "name": hook.name},
+        "unknown_services": [name for name in one.services if name not in there],
+    }
+    return trigger(unit, given, source)[0].id
+
+
+def _masked_headers(headers: Mapping[str, str], signature: str) -> dict[str, str]:
+    shown = {}
+    for name, value in list(headers.items())[:_MOST_HEADERS]:
+        secret = name in _ALWAYS_SECRET or name == signature or is_secret(name) or "token" in name
+        shown[name[:100]] = HIDDEN if secret or "signature" in name else value[:_LONGEST_VALUE]
+    return shown
+
+
+def masked_body(body: bytes) -> str:
+    """The beginning of a JSON body, with secrets masked by the names of their fields."""
+    try:
+        value = parse_json(body)
+        check_texts(value)
+    except InvalidRequest:
+        return ""
+    _, shown = hidden(None, {"body": value})
+    assert shown is not None
+    return orjson.dumps(shown["body"]).decode()[:_LONGEST_BODY]

@@ -1,0 +1,219 @@
+"""Connecting by each flow: what is stored, what is shown, and what is rejected."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from novaql.server.auth.roles import Role
+from novaql.server.db.tables import AuditEntry
+from tests.support.servers.fake_provider import KEY
+from tests.support.servers.integration_rig import IntegrationRig
+
+
+def test_a_key_connects_at_once_and_is_never_shown(rig: IntegrationRig) -> None:
+    answer = rig.post("/fake/connect", {"api_key": KEY})
+
+    assert (answer["flow"], answer["status"]) == ("api_key", "connected")
+    shown = rig.get("/fake/status")
+    assert (shown["status"], shown["flow"]) == ("connected", "api_key")
+    assert KEY not in json.dumps(shown)
+    with rig.server.context.database.read(None) as session:
+        entries = session.execute(select(AuditEntry)).scalars()
+        texts = [json.dumps([e.action, e.before, e.after, e.diff]) for e in entries]
+    assert any("integration.connect" in text for text in texts)
+    assert not any(KEY in text for text in texts)
+    assert KEY not in str(rig.row().credentials)
+
+
+def test_a_key_that_does_not_work_stores_nothing(rig: IntegrationRig) -> None:
+    answer = rig.ask("POST", "/fake/connect", {"api_key": "wrong"})
+
+    assert answer.status_code == 422
+    assert answer.json()["error"]["code"] == "connect_failed"
+    assert "unauthorized" in answer.json()["error"]["message"]
+    assert rig.get("")["data"] == []
+
+
+def test_settings_are_checked_with_pointers(rig: IntegrationRig) -> None:
+    for body, pointer in (
+        ({"flow": "nothing"}, "/flow"),
+        ({"unknown": 1}, "/unknown"),
+        ({"api_key": "two words"}, "/api_key"),
+    ):
+        answer = rig.ask("POST", "/fake/connect", body)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["details"][0]["pointer"] == pointer
+
+
+def test_the_authorize_url_has_the_challenge_and_no_secret(rig: IntegrationRig) -> None:
+    body = {"flow": "oauth", "client_secret": "s3cret-of-the-client"}
+    answer = rig.post("/fake/connect", body)
+    query = parse_qs(urlsplit(answer["authorize_url"]).query)
+
+    assert answer["flow"] == "oauth"
+    assert answer["expires_at"] == "2026-04-01T12:10:00Z"
+    assert query["code_challenge_method"] == ["S256"]
+    assert "code_verifier" not in query
+    assert query["redirect_uri"][0].endswith("/v1/integrations/callback")
+    assert "s3cret" not in json.dumps(answer)
+    httpx.get(rig.fake.authorize(answer["authorize_url"]))
+    (form,) = rig.fake.of("/token")
+    assert form["code_verifier"] not in answer["authorize_url"]
+    assert form["client_secret"] == "s3cret-of-the-client"
+    assert rig.status() == "connected"
+
+
+def test_a_state_is_valid_once(rig: IntegrationRig) -> None:
+    url = rig.fake.authorize(rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"])
+
+    first, second = httpx.get(url), httpx.get(url)
+
+    assert first.json() == {"provider": "fake", "status": "connected"}
+    assert second.status_code == 400
+    assert second.json()["error"]["code"] == "invalid_state"
+    assert len(rig.fake.of("/token")) == 1
+
+
+def test_unknown_and_expired_states_store_nothing(rig: IntegrationRig) -> None:
+    url = rig.fake.authorize(rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"])
+    forged = rig.server.client.get("/v1/integrations/callback?state=guess&code=c")
+    rig.step(601)
+    late = httpx.get(url)
+
+    assert (forged.status_code, late.status_code) == (400, 400)
+    assert rig.fake.of("/token") == []
+    assert rig.status() == "expired"
+    assert rig.row().credentials is None
+    assert rig.row().pending is None
+
+
+def test_a_new_flow_replaces_the_state_of_the_old_one(rig: IntegrationRig) -> None:
+    old = rig.fake.authorize(rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"])
+    new = rig.fake.authorize(rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"])
+
+    assert httpx.get(old).status_code == 400
+    assert httpx.get(new).status_code == 200
+
+
+def test_a_state_ends_with_the_role_of_its_user(rig: IntegrationRig) -> None:
+    url = rig.fake.authorize(rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"])
+    body = {"email": "eve@example.com", "role": "admin"}
+    headers = rig.server.bearer()
+    assert rig.server.client.post("/v1/users", json=body, headers=headers).status_code == 201
+    with rig.server.context.database.write(None) as session:
+        session.connection().exec_driver_sql("UPDATE users SET role = 'operator'")
+
+    assert httpx.get(url).status_code == 400
+    assert rig.fake.of("/token") == []
+
+
+def test_another_issuer_is_rejected_before_the_code_is_used(rig: IntegrationRig) -> None:
+    begun = rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"]
+    answer = httpx.get(rig.fake.authorize(begun, iss="https://mallory.example"))
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "wrong_issuer"
+    assert rig.fake.of("/token") == []
+
+
+def test_a_code_without_its_verifier_fails(rig: IntegrationRig) -> None:
+    begun = rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"]
+    url = rig.fake.authorize(begun)
+    for asked in rig.fake.codes.values():
+        asked["code_challenge"] = "of-another-verifier"
+
+    answer = httpx.get(url)
+
+    assert answer.status_code == 422
+    assert answer.json()["error"]["code"] == "exchange_failed"
+    assert rig.row().credentials is None
+
+
+def test_a_user_who_refuses_ends_the_flow(rig: IntegrationRig) -> None:
+    begun = rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"]
+    answer = httpx.get(rig.fake.authorize(begun, error="access_denied"))
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "authorization_denied"
+    assert rig.status() == "denied"
+
+
+def test_a_failed_new_flow_leaves_the_connection_as_it_was(rig: IntegrationRig) -> None:
+    rig.connect_key()
+    begun = rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"]
+    assert rig.status() == "connected"
+    httpx.get(rig.fake.authorize(begun, error="access_denied"))
+
+    assert rig.status() == "connected"
+    assert rig.post("/fake/test")["ok"] is True
+
+
+def test_a_device_flow_obeys_the_interval_and_slow_down(rig: IntegrationRig) -> None:
+    rig.fake.device_answers = ["authorization_pending", "slow_down", "authorization_pending"]
+    answer = rig.post("/fake/connect", {"flow": "device"})
+
+    def polls() -> int:
+        return len(rig.fake.of("/token"))
+
+    assert answer["user_code"] == "WDJB-MJHT"
+    assert (answer["interval"], answer["status"]) == (5, "connecting")
+    rig.step(4)
+    assert polls() == 0
+    rig.step(1)
+    assert polls() == 1
+    rig.step(5)
+    assert polls() == 2  # slow_down: ten seconds from now on
+    rig.step(9)
+    assert polls() == 2
+    rig.step(1)
+    assert polls() == 3
+    rig.step(9)
+    assert polls() == 3
+    rig.step(1)
+    assert polls() == 4
+    assert rig.status() == "connected"
+    assert rig.post("/fake/test")["ok"] is True
+
+
+def test_a_device_flow_that_nobody_finishes_expires(rig: IntegrationRig) -> None:
+    rig.fake.device_expires_s = 60
+    rig.fake.device_answers = ["authorization_pending"] * 100
+    rig.post("/fake/connect", {"flow": "device"})
+    for _ in range(13):
+        rig.step(5)
+
+    assert rig.status() == "expired"
+    assert rig.row().pending is None
+    count = len(rig.fake.of("/token"))
+    rig.step(100)
+    assert len(rig.fake.of("/token")) == count
+
+
+def test_a_refused_device_flow_ends(rig: IntegrationRig) -> None:
+    rig.fake.device_answers = ["access_denied"]
+    rig.post("/fake/connect", {"flow": "device"})
+    rig.step(5)
+
+    assert rig.status() == "denied"
+
+
+def test_only_administrators_use_integrations(rig: IntegrationRig) -> None:
+    assert rig.ask("GET", "", role=Role.OPERATOR).status_code == 403
+    assert rig.ask("POST", "/fake/sync", role=Role.OPERATOR).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/nothing/test", "/nothing/sync"])
+def test_an_unknown_provider_is_a_404_and_an_unconnected_one_a_409(
+    rig: IntegrationRig, path: str
+) -> None:
+    unknown = rig.ask("POST", path)
+    absent = rig.ask("POST", path.replace("nothing", "fake"))
+
+    assert (unknown.status_code, absent.status_code) == (404, 409)
+    assert unknown.json()["error"]["code"] == "provider_not_found"
+    assert absent.json()["error"]["code"] == "not_connected"
