@@ -19,6 +19,7 @@ from novaql.server.integrations.connecting import (
     without_sync,
 )
 from novaql.server.integrations.credentials import Credentials
+from novaql.server.integrations.imports import with_imports
 from novaql.server.integrations.link import AccountLink, exchange_of
 from novaql.server.integrations.oauth import (
     SLOWER_S,
@@ -77,7 +78,7 @@ def _sync(job: JobRun) -> None:
         row, sync = _own(unit, job.key, running.sync_id)
         if row is None or sync is None:
             return
-        _add(unit, provider, sync, page)
+        _add(unit, row, sync, page)
         row.cursor = page.cursor
         if sync.whole:
             vanish(unit, provider, sync)
@@ -113,15 +114,14 @@ def _stored(job: JobRun, running: _Running, page: SyncPage) -> _Running:
         row, sync = _own(unit, job.key, running.sync_id)
         if row is None or sync is None:
             raise ProviderFault(Reason.PROVIDER_ERROR, "the integration is disconnected")
-        provider = provider_named(unit.settings, row.provider)
-        _add(unit, provider, sync, page)
+        _add(unit, row, sync, page)
         sync.tries = 0
         return _Running(sync.id, sync.cursor, sync.pages)
 
 
-def _add(unit: Unit, provider: Provider, sync: IntegrationSync, page: SyncPage) -> None:
+def _add(unit: Unit, row: Integration, sync: IntegrationSync, page: SyncPage) -> None:
     counts = dict(sync.counts)
-    store(unit, provider.name, page.resources, sync.id, counts)
+    store(unit, row.provider, with_imports(unit, row, page), sync.id, counts)
     sync.counts, sync.cursor, sync.pages = counts, page.cursor, sync.pages + 1
     unit.touch(sync)
 

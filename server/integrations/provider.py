@@ -60,8 +60,14 @@ Syncing
     A resource is neutral: `kind` is one of `KINDS`, `external_id` is stable in the other system,
     `data` is JSON for clients and for the consumers of events. A deploy has `at` and `service`
     (a name of the catalog, if the settings map it), `data` with `version`, `environment` and
-    `status`: postmortems cite it. Imported objects for other domains are in `data` in a documented
-    form: a dashboard as `{"grafana": {…}}`, a rule as `{"expr": …, "for": …, "labels": …}`.
+    `status`: postmortems cite it. A rule has `data` with `expr`, `for_s` and `labels`.
+
+Importing
+    What another domain of this server shall have too is an `Import` of the page, for one of its
+    resources: `imports.py` and its neighbours `import_*.py` have those of dashboards, rule files
+    and schedules. The core saves it in the transaction that stores the page, and adds the result to
+    the resource as `data["imported"]`. `Import` receives the result of the last sync, so that it
+    changes the same object again. Convert and check before, in `sync`: that is slow.
 
 Hooks
     A provider that receives requests sets `hooks = True` and implements `read_hook`. The core has
@@ -82,6 +88,7 @@ from typing import Annotated, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from novaql.server.db.unit import Unit
 from novaql.server.http.shapes import URL_PATTERN
 
 MOST_IN_PAGE = 200
@@ -235,6 +242,22 @@ class Resource:
     at: datetime | None = None
 
 
+class Import(Protocol):
+    """What a page imports into another domain of this server, for a resource of the page."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The kind and the external id of the resource."""
+
+    def save(self, unit: Unit, user_id: str, former: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Create or change an object, and return what the resource says about it: the same if
+        nothing has changed. Raises `ServerError` before it changes anything.
+
+        user_id  of the user who has connected the provider
+        former   what the last call has returned; {} if there was none
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class SyncPage:
     """A page of a sync. `cursor`: where the next page, or the next sync, continues."""
@@ -242,6 +265,7 @@ class SyncPage:
     resources: Sequence[Resource]
     cursor: str | None
     more: bool
+    imports: Sequence[Import] = ()
 
 
 @dataclass(frozen=True, slots=True)

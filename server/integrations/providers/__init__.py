@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from novaql.server.errors import NotFound
 from novaql.server.integrations.provider import Provider
+from novaql.server.integrations.providers.alertmanager import ALERTMANAGER
 from novaql.server.integrations.providers.fake import Fake
 from novaql.server.integrations.providers.generic_webhook import GENERIC_WEBHOOK
 from novaql.server.integrations.providers.github import GITHUB
+from novaql.server.integrations.providers.prometheus import PROMETHEUS
 from novaql.server.settings import Settings
 
 PROVIDERS: tuple[Provider, ...] = (
+    PROMETHEUS,
+    ALERTMANAGER,
     GITHUB,
     GENERIC_WEBHOOK,
 )
