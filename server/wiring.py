@@ -10,6 +10,7 @@ from novaql.server.agents.jobs import EXPIRIES
 from novaql.server.alert_rules.incident_events import CONSUMERS as INCIDENTS_OF_ALERTS
 from novaql.server.alert_rules.jobs import KINDS as EVALUATIONS
 from novaql.server.alert_rules.objectives import CONSUMERS as BURN_ALERTS
+from novaql.server.alert_rules.synthetics import CONSUMERS as CHECK_ALERTS
 from novaql.server.audit.jobs import EXPORTS
 from novaql.server.history import RETENTIONS
 from novaql.server.incidents.from_alerts import CONSUMERS as ALERTS_OF_INCIDENTS
@@ -20,6 +21,7 @@ from novaql.server.notifications.jobs import job_kinds
 from novaql.server.oncall.departures import CONSUMERS as DEPARTURES
 from novaql.server.routes import ROUTES
 from novaql.server.silences.muting import Muting
+from novaql.server.synthetics.jobs import KINDS as SYNTHETICS
 from novaql.server.webhooks.events import EVENTS
 from novaql.server.webhooks.jobs import DELIVERIES
 from novaql.server.webhooks.messages import CONSUMER as WEBHOOKS
@@ -29,6 +31,7 @@ __all__ = ["CONSUMERS", "EVENT_TYPES", "JOBS", "RETENTIONS"]
 CONSUMERS: tuple[Consumer, ...] = (
     WEBHOOKS,
     *BURN_ALERTS,
+    *CHECK_ALERTS,
     *ALERTS_OF_INCIDENTS,
     *INCIDENTS_OF_ALERTS,
     *DEPARTURES,
@@ -41,6 +44,7 @@ JOBS: tuple[JobKind, ...] = (
     *job_kinds(Muting.of),
     CHECKPOINTS,
     EXPIRIES,
+    *SYNTHETICS,
 )
 
 AUDITED_WITHOUT_ROUTE = (

@@ -8,7 +8,7 @@ _READ_BY_ALL = frozenset(
     {
         *("agent", "agent_action", "alert", "alert_routing", "alert_rule", "alert_rule_file"),
         *("channel", "dashboard", "incident", "override", "panel", "samples", "schedule"),
-        *("service", "silence", "slo"),
+        *("service", "silence", "slo", "synthetic"),
     }
 )
 

@@ -36,6 +36,8 @@ EVENTS = (
     "agent.resumed",
     "ledger.checkpoint",
     "ledger.damaged",
+    "synthetic.created",
+    "synthetic.deleted",
     "synthetic.failed",
     "synthetic.recovered",
     "slo.burning",

@@ -78,7 +78,6 @@ DELETE /integrations/{provider}
 LATER = (
     "/runbooks",
     "/escalation-policies",
-    "/synthetics",
     "/integrations",
 )
 """What the server does not have yet: whole domains. This tuple may only become shorter."""
