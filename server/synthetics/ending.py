@@ -57,7 +57,7 @@ def end(
         _note(unit, result, outcome)
     if place.result_id == result.id:
         place.result_id = None
-    if place.next_at <= now:  # missed times are left out
+    if outcome is not None and place.next_at <= now:  # the times during a long run are left out
         place.next_at = after(unit, check, place)
     place.last_result_id = result.id
     count(unit, result)
