@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
+
 from novaql.rules import AlertingRule, Group
+from novaql.server.alert_model.tables import AlertRule
 from novaql.server.alert_rules.files import replace_file
 from novaql.server.db.unit import Unit
 from novaql.server.jobs.outbox import Consumer, EventEnvelope
@@ -21,6 +24,11 @@ def created(unit: Unit, event: EventEnvelope) -> None:
         for rule in event.data["alert_rules"]
     )
     _set(unit, check["id"], (Group(check["id"], rules, interval_ms),), interval_ms)
+    unit.session.flush()
+    managed = AlertRule.managed == f"synthetic:{check['id']}"
+    for row in unit.session.execute(select(AlertRule).where(managed)).scalars():
+        row.auto_incident, row.no_data = True, "keep"
+        row.escalation_policy_id = check["escalation_policy_id"]
 
 
 def deleted(unit: Unit, event: EventEnvelope) -> None:

@@ -13,6 +13,7 @@ from novaql.server.http.shapes import (
     Listed,
     Name,
     PathName,
+    PolicyId,
     ResponseModel,
     Timestamp,
     example,
@@ -86,6 +87,9 @@ class CreateSynthetic(Body):
     success_threshold: Times = Field(2, description="successes in a row, for it to recover")
     severity: Severity = Field("critical", description="label of the alert")
     service: PathName | None = None
+    escalation_policy_id: PolicyId | None = Field(
+        None, description="pages for the incident of the alert"
+    )
 
 
 class RegionOut(ResponseModel):
@@ -147,6 +151,7 @@ class SyntheticOut(ResponseModel):
     success_threshold: int
     severity: str
     service: str | None
+    escalation_policy_id: str | None
     state: StateName
     state_since: Timestamp
     status: list[RegionOut]

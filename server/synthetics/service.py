@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from novaql.server.catalog.lookup import check_service
+from novaql.server.catalog.lookup import check_policy, check_service
 from novaql.server.db.engine import flushed_or
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
@@ -77,6 +77,8 @@ def create(unit: Unit, body: CreateSynthetic) -> Synthetic:
     check_limit(unit, "max_synthetics", Synthetic, Synthetic.deleted_at.is_(None))
     if body.service is not None:
         check_service(unit, body.service, "/service")
+    if body.escalation_policy_id is not None:
+        check_policy(body.escalation_policy_id, "/escalation_policy_id")
     key = new_id("syn")
     regions = list(body.regions or [unit.settings.probe_region])
     check = Synthetic(
@@ -98,6 +100,7 @@ def create(unit: Unit, body: CreateSynthetic) -> Synthetic:
         success_threshold=body.success_threshold,
         severity=body.severity,
         service=body.service,
+        escalation_policy_id=body.escalation_policy_id,
         state=State.UNKNOWN.value,
         state_since=unit.now(),
         created_by=unit.actor.id,
@@ -191,6 +194,7 @@ def snapshot(check: Synthetic) -> dict[str, Any]:
         "success_threshold",
         "severity",
         "service",
+        "escalation_policy_id",
     )
     return {name: getattr(check, name) for name in fields}
 

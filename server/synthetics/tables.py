@@ -43,6 +43,7 @@ class Synthetic(Row, Base):
     service: Mapped[str | None] = mapped_column(String(200))
     state: Mapped[str] = mapped_column(String(16))
     state_since: Mapped[datetime]
+    escalation_policy_id: Mapped[str | None] = mapped_column(Id)
     created_by: Mapped[str] = mapped_column(Id)
     deleted_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]

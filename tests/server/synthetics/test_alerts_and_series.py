@@ -32,7 +32,7 @@ class Regions:
 
     def round(self, **statuses: str) -> None:
         """A minute, in which each region completes one run."""
-        self.lab.clock.step(timedelta(seconds=60))
+        self.lab.pass_time(30, 15)
         for region, token in self.tokens.items():
             for run in self.lab.post("/probes/claim", KINDS, 200, token)["runs"]:
                 status = statuses.get(region, "success")
@@ -40,9 +40,7 @@ class Regions:
                 outcome = {"status": status, "failure_reason": why, "duration_s": 0.1}
                 body = {"lease": run["lease"], "outcome": outcome}
                 self.lab.post("/probes/report", body, 200, token)
-        for _ in range(2):
-            self.lab.clock.step(timedelta(seconds=15))
-            self.lab.server.run_jobs()
+        self.lab.pass_time(30, 15)
 
 
 def incidents(lab: Lab) -> list[dict[str, Any]]:

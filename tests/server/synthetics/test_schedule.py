@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from sqlalchemy import select
@@ -75,7 +76,7 @@ def test_jitter_delays_within_its_share() -> None:
         for _ in range(400):
             lab.pass_time(1)
         began = [datetime.fromisoformat(one["started_at"]) for one in reversed(lab.results(check))]
-    gaps = [(b - a).total_seconds() for a, b in zip(began, began[1:], strict=False)]
+    gaps = [(b - a).total_seconds() for a, b in pairwise(began)]
     assert all(30 <= gap <= 91 for gap in gaps)
     assert len(set(gaps)) > 2
 
@@ -150,7 +151,7 @@ def test_slow_checks_do_not_delay_others_and_do_not_overlap() -> None:
     assert most <= 10
     assert most > 2
     assert len(results) >= 5
-    gaps = [b - a for a, b in zip(fast_times, fast_times[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(fast_times)]
     assert max(gaps) < 2.5
 
 

@@ -1,4 +1,4 @@
-"""A certificate authority of the test, and certificates that it signs: good, expired, wrong name."""
+"""A certificate authority of the test. It signs good, expired and wrongly named certificates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""synthetic checks, their results and runners."""
+"""synthetic checks."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ def upgrade() -> None:
         sa.Column("service", sa.String(length=200), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("state_since", Instant(), nullable=False),
+        sa.Column("escalation_policy_id", sa.String(length=64), nullable=True),
         sa.Column("created_by", sa.String(length=64), nullable=False),
         sa.Column("deleted_at", Instant(), nullable=True),
         sa.Column("expires_at", Instant(), nullable=True),
