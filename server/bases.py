@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 SCIM_BASES = ("/scim/v2", "/v1/scim/v2")
+PROBE_BASE = "/v1/probes/"
 PROMETHEUS_BASES = ("/prometheus/", "/api/v1/")
 
 

@@ -29,11 +29,20 @@ from novaql.server.oncall.tables import OncallOverride
 from novaql.server.runbooks.tables import RunbookRun, RunbookStepRun
 from novaql.server.silences.tables import SilenceRow
 from novaql.server.slo.tables import Slo, SloTerm
+from novaql.server.synthetics.tables import (
+    ProbeRunner,
+    Synthetic,
+    SyntheticRegion,
+    SyntheticResult,
+    SyntheticScreenshot,
+    SyntheticTally,
+)
 from novaql.server.webhooks.messages import RETENTION
 from novaql.server.webhooks.tables import WebhookAttempt, WebhookDelivery
 
 _MONTH, _YEARS = timedelta(days=30), timedelta(days=800)
 _MOMENT = timedelta(days=1)
+_NOW = timedelta()
 
 RETENTIONS: tuple[Retention, ...] = (
     Retention(
@@ -86,6 +95,23 @@ RETENTIONS: tuple[Retention, ...] = (
     ),
     Retention(IntegrationSync, IntegrationSync.ended_at, _MONTH),
     Retention(HookMessage, HookMessage.at, _MONTH),
+    Retention(  # `expires_at` is in the future until the settings of the domain say so
+        Synthetic,
+        Synthetic.expires_at,
+        _NOW,
+        (
+            SyntheticScreenshot.synthetic_id,
+            SyntheticResult.synthetic_id,
+            SyntheticTally.synthetic_id,
+            SyntheticRegion.synthetic_id,
+        ),
+    ),
+    Retention(SyntheticResult, SyntheticResult.expires_at, _NOW, (SyntheticScreenshot.result_id,)),
+    Retention(
+        SyntheticResult, SyntheticResult.completed_at, None, (SyntheticScreenshot.result_id,)
+    ),
+    Retention(SyntheticTally, SyntheticTally.expires_at, _NOW),
+    Retention(ProbeRunner, ProbeRunner.seen_at, _MONTH),
     Retention(AuditExport, AuditExport.expires_at, _MOMENT),
     Retention(Slo, Slo.archived_at, _YEARS, (SloTerm.slo_id,)),
     Retention(SloTerm, SloTerm.valid_until, _YEARS),

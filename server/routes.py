@@ -42,6 +42,8 @@ from novaql.server.scim.router import ROUTES as SCIM
 from novaql.server.services.router import router as services
 from novaql.server.silences.router import router as silences
 from novaql.server.slo.router import router as slo
+from novaql.server.synthetics.probes_router import router as probes
+from novaql.server.synthetics.router import router as synthetics
 from novaql.server.tokens.router import router as tokens
 from novaql.server.users.invitations import router as invitations
 from novaql.server.users.router import router as users
@@ -71,6 +73,7 @@ ROUTES: tuple[Row, ...] = (
     *routes_of(contacts),
     HOOK_RECEIVER,
     *routes_of(integration_callback, integrations, integration_hooks),
+    *routes_of(synthetics, probes),
     *SCIM,
     *PROMETHEUS,
     *INGEST,

@@ -1,4 +1,5 @@
 """Settings of operations: on-call, agents, streams, postmortems, integrations."""
+"""Settings of operations: on-call, agents, streams, postmortems, synthetic checks."""
 
 from __future__ import annotations
 
@@ -71,6 +72,27 @@ class OperationSettings:
     integration_hook_log    requests to a hook that administrators can read, the last ones
     integration_hook_dedup_s   time in which a hook recognizes a repeated message
     integrations_fake_url   URL of the provider `fake`, for tests; "": there is no such provider
+    max_synthetics      synthetic checks of a tenant
+    max_synthetic_runs  runs of a tenant's checks that runners have at the same time
+    max_synthetic_screenshots   screenshots of a tenant; more replace the oldest
+    min_synthetic_interval_s    shortest interval of a check
+    synthetic_jitter    largest delay of a scheduled run, as a share of the interval, up to 0.9
+    synthetic_results_s retention of results and their screenshots
+    synthetic_deleted_s how long the results of a deleted check can be read
+    synthetic_uptime_s  retention of the hourly numbers of runs, from which uptime is computed
+    synthetic_manual_wait_s     a manual run that no runner takes within this time is `runner_lost`
+    synthetic_alert_interval_s  interval of the rules that alert on failing checks
+    synthetic_state_s   how long the last state of a region counts in alerts, at least 4 intervals
+    screenshot_url_s    validity of the URL of a screenshot
+    probe_region        region of this server's own runner; "": it runs no checks
+    probe_threads       runs of the server's own runner at the same time
+    probe_lease_s       a runner in another process is lost if it does not renew its leases so long
+    probe_poll_s        interval at which runners ask for runs
+    probe_retry_delay_s wait before the first retry of a failed attempt; it doubles with each
+    probe_max_timeout_s longest timeout of one attempt
+    probe_max_body_bytes   size of an answer that a check reads; a larger one is a failure
+    probe_ca_file       further certificate authorities that checks trust, in PEM; None: none
+    probes_per_minute   requests of the token of a runner in a minute; 0: no limit
     """
 
     oncall_feed_past_days: AtLeastOne = 30
@@ -133,3 +155,24 @@ class OperationSettings:
     integration_hook_log: AtLeastOne = 50
     integration_hook_dedup_s: Seconds = 86_400.0
     integrations_fake_url: str = ""
+    max_synthetics: Annotated[OrUnlimited, PerTenant("synthetic checks")] = 200
+    max_synthetic_runs: Annotated[AtLeastOne, PerTenant()] = 20
+    max_synthetic_screenshots: Annotated[AtLeastOne, PerTenant()] = 1_000
+    min_synthetic_interval_s: Annotated[Seconds, PerTenant()] = 10.0
+    synthetic_jitter: AnySeconds = 0.1
+    synthetic_results_s: Seconds = 30 * 86_400.0
+    synthetic_deleted_s: AnySeconds = 7 * 86_400.0
+    synthetic_uptime_s: Seconds = 90 * 86_400.0
+    synthetic_manual_wait_s: Seconds = 300.0
+    synthetic_alert_interval_s: Seconds = 15.0
+    synthetic_state_s: Seconds = 3600.0
+    screenshot_url_s: Seconds = 3600.0
+    probe_region: str = "local"
+    probe_threads: AtLeastOne = 32
+    probe_lease_s: Seconds = 30.0
+    probe_poll_s: Seconds = 1.0
+    probe_retry_delay_s: AnySeconds = 1.0
+    probe_max_timeout_s: SecondsOfRequest = 60.0
+    probe_max_body_bytes: AtLeastOne = 1 << 20
+    probe_ca_file: Path | None = None
+    probes_per_minute: OrUnlimited = 1_200

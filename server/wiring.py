@@ -10,6 +10,7 @@ from novaql.server.agents.jobs import EXPIRIES
 from novaql.server.alert_rules.incident_events import CONSUMERS as INCIDENTS_OF_ALERTS
 from novaql.server.alert_rules.jobs import KINDS as EVALUATIONS
 from novaql.server.alert_rules.objectives import CONSUMERS as BURN_ALERTS
+from novaql.server.alert_rules.synthetics import CONSUMERS as CHECK_ALERTS
 from novaql.server.audit.jobs import EXPORTS
 from novaql.server.escalation.jobs import KINDS as ESCALATION
 from novaql.server.escalation.runs import CONSUMERS as ESCALATIONS
@@ -25,6 +26,7 @@ from novaql.server.routes import ROUTES
 from novaql.server.runbooks.jobs import CONSUMERS as RUNBOOK_ACTIONS
 from novaql.server.runbooks.jobs import RUNS
 from novaql.server.silences.muting import Muting
+from novaql.server.synthetics.jobs import KINDS as SYNTHETICS
 from novaql.server.webhooks.events import EVENTS
 from novaql.server.webhooks.jobs import DELIVERIES
 from novaql.server.webhooks.messages import CONSUMER as WEBHOOKS
@@ -34,6 +36,7 @@ __all__ = ["CONSUMERS", "EVENT_TYPES", "JOBS", "RETENTIONS"]
 CONSUMERS: tuple[Consumer, ...] = (
     WEBHOOKS,
     *BURN_ALERTS,
+    *CHECK_ALERTS,
     *ALERTS_OF_INCIDENTS,
     *INCIDENTS_OF_ALERTS,
     *DEPARTURES,
@@ -52,6 +55,7 @@ JOBS: tuple[JobKind, ...] = (
     EXPIRIES,
     RUNS,
     *ESCALATION,
+    *SYNTHETICS,
 )
 
 AUDITED_WITHOUT_ROUTE = (

@@ -42,6 +42,7 @@ COMMANDS: dict[str, Entry] = {
     "restore": Entry("novaql.cli.restore", "Create a database from a snapshot or backup."),
     "test": Entry("novaql.cli.test", "Run unit tests of rules."),
     "serve": Entry("novaql.cli.serve", "Serve a database over HTTP."),
+    "probe": Entry("novaql.cli.probe", "Run synthetic checks of a region for a server."),
     "ledger": Entry("novaql.cli.ledger", "Verify exported logs of agents, offline."),
     "admin": Entry("novaql.cli.admin", "Create tenants and tokens for the server."),
     "demo": Entry("novaql.cli.demo", "Start a server with sample data."),

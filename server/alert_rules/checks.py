@@ -18,6 +18,7 @@ from novaql.server.alert_rules.model import (
 from novaql.server.alert_rules.schema import RuleBody, RulePatch
 from novaql.server.alert_rules.tables import RuleGroup
 from novaql.server.alert_rules.thresholds import thresholds_of
+from novaql.server.alert_rules.transitions import SYNTHETIC
 from novaql.server.db.tenant_limits import limit_reached
 from novaql.server.errors import Conflict, invalid
 from novaql.server.http.dependencies import ResourceId
@@ -59,6 +60,8 @@ def _check_changed(rule_id: str, preparation: Preparation) -> int:
         group = unit.get(RuleGroup, rule.group_id, "alert_rule")
     if rule.managed.startswith("slo:"):
         raise Conflict("the rule belongs to an objective; change that", code="rule_is_managed")
+    if rule.managed.startswith(SYNTHETIC):
+        raise Conflict("the rule belongs to a synthetic check", code="rule_is_managed")
     whole = patched(rule, group, preparation.body)
     check_rule(whole, preparation.context.settings, given=preparation.body)
     thresholds_of(whole.expr)

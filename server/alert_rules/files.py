@@ -27,6 +27,7 @@ from novaql.server.alert_rules.lookup import rules_by_group
 from novaql.server.alert_rules.model import SERVICE, SEVERITY, labels_of_rule
 from novaql.server.alert_rules.schema import ImportedRulesOut, ImportRules
 from novaql.server.alert_rules.service import (
+    GROUPS_OF_USERS,
     NOT_OF_OBJECTIVES,
     default_interval_ms,
     drop,
@@ -40,7 +41,7 @@ from novaql.server.db.unit import Unit
 from novaql.server.errors import Detail, Impossible, invalid, not_found
 from novaql.server.http.preparing import Preparation, checked
 
-OWN = ("api/", "slo/")
+OWN = ("api/", "slo/", "synthetic/")
 _Key = tuple[str, str, tuple[tuple[str, str], ...], int]
 
 
@@ -53,7 +54,9 @@ async def checked_groups(request: Request, body: ImportRules) -> tuple[Group, ..
 def _groups_of(preparation: Preparation) -> tuple[Group, ...]:
     body, settings = preparation.body, preparation.context.settings
     if body.file.startswith(OWN):
-        raise invalid("/file", "names that begin with api/ or slo/ are the server's own")
+        raise invalid(
+            "/file", "names that begin with api/, slo/ or synthetic/ are the server's own"
+        )
     try:
         groups = read_rules(body.document, body.file, checkpoint=preparation.checkpoint).groups
     except FileProblems as found:
@@ -81,7 +84,7 @@ def import_file(unit: Unit, body: ImportRules, groups: Sequence[Group]) -> Impor
         "max_rule_groups",
         RuleGroup,
         others,
-        ~RuleGroup.file.startswith("slo/"),
+        GROUPS_OF_USERS,
         adds=len(groups),
     )
     check_limit(

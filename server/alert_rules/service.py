@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 
 from novaql.server.alert_model.tables import AlertRule
 from novaql.server.alert_rules import alert_store
@@ -15,7 +15,7 @@ from novaql.server.alert_rules.checks import PLAIN, columns_of, ms, patched
 from novaql.server.alert_rules.jobs import EVALUATE, FORGET, RETIRE
 from novaql.server.alert_rules.schema import RuleBody, RulePatch
 from novaql.server.alert_rules.tables import RuleGroup
-from novaql.server.alert_rules.transitions import SLO, apply_transitions
+from novaql.server.alert_rules.transitions import SLO, SYNTHETIC, apply_transitions
 from novaql.server.catalog.lookup import check_service
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
@@ -29,8 +29,11 @@ _SHOWN = (
     *("id", "type", "name", "expr", "for_ms", "keep_firing_for_ms", "labels"),
     *("annotations", "channels", "managed", "version"),
 )
-NOT_OF_OBJECTIVES = ~AlertRule.managed.startswith(SLO)
-"""Selects the rules that count towards the tenant's limit; objectives create the others."""
+NOT_OF_OBJECTIVES = ~or_(AlertRule.managed.startswith(SLO), AlertRule.managed.startswith(SYNTHETIC))
+"""Selects the rules that count towards the tenant's limit; objectives and synthetic checks create
+the others."""
+GROUPS_OF_USERS = ~or_(RuleGroup.file.startswith("slo/"), RuleGroup.file.startswith("synthetic/"))
+"""Selects the groups that count towards the tenant's limit."""
 
 
 def create(unit: Unit, body: RuleBody) -> AlertRule:
@@ -38,7 +41,7 @@ def create(unit: Unit, body: RuleBody) -> AlertRule:
     check_channels(unit, body.channels, "/channels")
     check_references(unit, body, body.model_fields_set)
     check_limit(unit, "max_rules", AlertRule, NOT_OF_OBJECTIVES)
-    check_limit(unit, "max_rule_groups", RuleGroup, ~RuleGroup.file.startswith("slo/"))
+    check_limit(unit, "max_rule_groups", RuleGroup, GROUPS_OF_USERS)
     rule_id = new_id("rule")
     group = new_group(
         unit,
@@ -101,6 +104,8 @@ def remove(unit: Unit, rule_id: str) -> None:
     rule = unit.get(AlertRule, rule_id, "alert_rule")
     if rule.managed.startswith("slo:"):
         raise Conflict("the rule belongs to an objective; remove that", code="rule_is_managed")
+    if rule.managed.startswith(SYNTHETIC):
+        raise Conflict("the rule belongs to a synthetic check; delete that", code="rule_is_managed")
     group = unit.get(RuleGroup, rule.group_id, "alert_rule")
     before = snapshot(group, rule)
     drop(unit, [rule])

@@ -18,6 +18,9 @@ MOST_EVENTS = 100
 SLO = "slo:"
 """The prefix of `AlertRule.managed` for the burn alerts of objectives."""
 
+SYNTHETIC = "synthetic:"
+"""The prefix of `AlertRule.managed` for the alerts of synthetic checks."""
+
 _BURNS = {Change.FIRING: "slo.burning", Change.RESOLVED: "slo.recovered"}
 
 

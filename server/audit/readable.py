@@ -20,6 +20,7 @@ _READ_BY_ALL = frozenset(
             "schedule",
         ),
         *("service", "silence", "slo"),
+        *("service", "silence", "slo", "synthetic"),
     }
 )
 

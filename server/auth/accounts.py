@@ -136,6 +136,7 @@ class Accounts:
             owner.id,
             owner.email,
             token.purpose,
+            token.region,
             tenant.limits,
         )
         until = min((end for end in ends if end is not None), default=None)

@@ -8,7 +8,7 @@ import binascii
 from starlette.requests import Request
 
 from novaql.server.auth.roles import Principal, Role
-from novaql.server.bases import SCIM_BASES, is_prometheus
+from novaql.server.bases import PROBE_BASE, SCIM_BASES, is_prometheus
 from novaql.server.errors import Forbidden, Unauthenticated
 
 _TOO_WEAK = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
@@ -43,6 +43,8 @@ def authorize(principal: Principal, needed: Role, path: str) -> None:
     """Raise `Forbidden` if the role is too low, or if the token has another purpose."""
     if principal.purpose == "scim" and not path.startswith(SCIM_BASES):
         raise Forbidden("this token is for SCIM only", headers=_TOO_WEAK)
+    if principal.purpose == "probe" and not path.startswith(PROBE_BASE):
+        raise Forbidden("this token is for runners of checks only", headers=_TOO_WEAK)
     if not principal.role.covers(needed):
         raise Forbidden(
             f"this needs the role {needed.value}, the token has {principal.role.value}",

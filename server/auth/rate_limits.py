@@ -61,9 +61,11 @@ def quota_plan(settings: Settings) -> dict[str, tuple[Quota, ...]]:
         Quota("day", settings.rate_per_day, 86_400, 600_000),
     )
     prometheus = (Quota("prometheus", settings.prometheus_per_minute, 60, 1000),)
+    probes = (Quota("probes", settings.probes_per_minute, 60, 1000),)
     return {
         "api": tuple(quota for quota in api if quota.limit),
         "prometheus": tuple(quota for quota in prometheus if quota.limit),
+        "probes": tuple(quota for quota in probes if quota.limit),
     }
 
 

@@ -35,7 +35,9 @@ class Principal:
     tenant_id, tenant_name   the tenant whose data the request can access; no other is accessible
     user_id, user_name       the owner: the actor of audit entries
     limits       settings that this tenant overrides
-    purpose      `api`, or `scim` for a token that is valid for the SCIM base only
+    purpose      `api`, `scim` for a token that is valid for the SCIM base only, or `probe` for that
+                 of a runner of synthetic checks, which can only claim runs and report them
+    region       of a token for a runner; None for others
     """
 
     id: str
@@ -47,4 +49,5 @@ class Principal:
     user_id: str
     user_name: str
     purpose: str = "api"
+    region: str | None = None
     limits: tuple[tuple[str, float], ...] = ()

@@ -26,6 +26,7 @@ def issue(
     role: Role,
     now: datetime,
     purpose: str = "api",
+    region: str | None = None,
     api_version: str = CURRENT,
     expires_at: datetime | None = None,
 ) -> tuple[Token, str]:
@@ -38,7 +39,7 @@ def issue(
             f"the owner is {owner.role}; a token of theirs cannot be {role.value}",
             code="role_above_owner",
         )
-    secret = new_secret("scim" if purpose == "scim" else role.value)
+    secret = new_secret(role.value if purpose == "api" else purpose)
     token = Token(
         id=new_id("tok"),
         tenant_id=owner.tenant_id,
@@ -50,6 +51,7 @@ def issue(
         digest=digest_of(secret),
         api_version=api_version,
         purpose=purpose,
+        region=region,
         expires_at=expires_at,
     )
     session.add(token)
@@ -66,7 +68,7 @@ def rotate(token: Token, now: datetime) -> str:
         raise Conflict("the token is revoked; it cannot be rotated", code="token_revoked")
     if token.expires_at is not None and token.expires_at <= now:
         raise Conflict("the token has expired; it cannot be rotated", code="token_expired")
-    secret = new_secret("scim" if token.purpose == "scim" else token.role)
+    secret = new_secret(token.role if token.purpose == "api" else token.purpose)
     token.previous, token.previous_valid_until = token.digest, now + OVERLAP
     token.digest, token.prefix = digest_of(secret), prefix_of(secret)
     return secret

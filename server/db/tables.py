@@ -44,6 +44,7 @@ class Token(Row, Base):
 
     owner_id   the user whose role bounds the token's
     previous   digest of the secret before the last rotation, valid until `previous_valid_until`
+    purpose    `api`, `scim` or `probe`; `region` is that of a runner, whose tokens are `probe`
     """
 
     __tablename__ = "tokens"
@@ -57,6 +58,7 @@ class Token(Row, Base):
     previous_valid_until: Mapped[datetime | None]
     api_version: Mapped[str] = mapped_column(String(10))
     purpose: Mapped[str] = mapped_column(String(16), default="api")
+    region: Mapped[str | None] = mapped_column(String(63))
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]

@@ -129,6 +129,13 @@ class Dialer:
         This is the check when a target is stored; dialing checks again. A name without an address
         passes, because it may get one later.
         """
+        parsed = self.check_syntax(url, schemes=schemes)
+        self.check_host(parsed.host, parsed.port or _PORTS[parsed.scheme])
+
+    @staticmethod
+    def check_syntax(url: str, *, schemes: Iterable[str] = ("https", "http")) -> httpx.URL:
+        """Return a URL that `check_url` may allow, without a look-up of its host. Raises like
+        `check_url`."""
         try:
             parsed = httpx.URL(url)
         except (httpx.InvalidURL, ValueError, TypeError):
@@ -140,7 +147,7 @@ class Dialer:
             raise Impossible("the URL must not hold a user name", code="target_not_allowed")
         if parsed.port is not None and not 1 <= parsed.port <= 65535:
             raise Impossible("ports are numbers from 1 to 65535", code="target_not_allowed")
-        self.check_host(parsed.host, parsed.port or _PORTS[parsed.scheme])
+        return parsed
 
     def check_host(self, host: str, port: int) -> None:
         """Like `check_url`, for a host and a port."""

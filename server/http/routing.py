@@ -40,6 +40,11 @@ def cached(by: Cached) -> Callable[[Endpoint], Endpoint]:
     return _noting("cached_by", by)
 
 
+def spends(quota: str) -> Callable[[Endpoint], Endpoint]:
+    """Declare that requests spend another quota than `api` (`auth/rate_limits.py`)."""
+    return _noting("quota", quota)
+
+
 def streamed(stream: Callable[[Request], Awaitable[Response]]) -> Callable[[Endpoint], Endpoint]:
     """Declare that a GET answers with `stream`, a coroutine, if the client prefers a stream of
     events (`event_stream.py`)."""
@@ -87,7 +92,7 @@ class NovaRoute(APIRoute):
         calls = [dependency.dependency for dependency in self.dependencies]
         self.admission = next((call for call in calls if isinstance(call, Requires)), None)
         self.role = None if self.admission is None else self.admission.role
-        self.quota = "api"
+        self.quota: str = getattr(endpoint, "quota", "api")
         self.samples = self.of_the_owner = samples in calls
         # `handle` admits the request before FastAPI solves dependencies.
         solved = self.dependant.dependencies

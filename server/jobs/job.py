@@ -94,6 +94,7 @@ class JobKind:
               releases the job, if possible
     lane      a field of the payload: jobs with equal values share `lane_width` places, so that a
               slow receiver does not delay others
+    own_threads   a setting: the number of threads for this kind alone
     waits     the job mostly waits for other systems: such jobs have threads of their own, of which
               one tenant gets half at most
     """
@@ -106,6 +107,7 @@ class JobKind:
     lane: str | None = None
     lane_width: int = 2
     waits: bool = False
+    own_threads: str = ""
 
 
 @dataclass(slots=True)

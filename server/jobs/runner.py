@@ -78,8 +78,13 @@ class JobRunner:
         self._context = context
         self._kinds = {kind.name: kind for kind in kinds}
         self._kind_pools = (
-            _KindPool([kind.name for kind in kinds if not kind.waits], threads),
-            _KindPool([kind.name for kind in kinds if kind.waits], waiting),
+            _KindPool([k.name for k in kinds if not k.waits and not k.own_threads], threads),
+            _KindPool([k.name for k in kinds if k.waits], waiting),
+            *(
+                _KindPool([k.name], getattr(context.settings, k.own_threads))
+                for k in kinds
+                if k.own_threads
+            ),
         )
         self._works = threads > 0
         self._poll_s = poll_s

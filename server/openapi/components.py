@@ -67,6 +67,7 @@ TAGS = {
     "runbooks": "Runbooks: remediations as steps with guardrails, and their runs",
     "services": "The catalogue of services, their health and their dependencies",
     "slo": "Service level objectives and their error budgets",
+    "synthetics": "Synthetic checks, their results and uptime, and the runners of regions",
     "tokens": "API tokens",
     "users": "Users of a tenant",
     "webhooks": "Signed deliveries of events",

@@ -8,7 +8,15 @@ from pydantic import Field
 
 from novaql.server.db.tables import Token, User
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import Body, Listed, Name, ResponseModel, Timestamp, example
+from novaql.server.http.shapes import (
+    Body,
+    Listed,
+    Name,
+    PathName,
+    ResponseModel,
+    Timestamp,
+    example,
+)
 
 RoleName = Literal["read_only", "operator", "admin"]
 
@@ -24,9 +32,12 @@ class IssueToken(Body):
         None, min_length=1, max_length=64, description="id of a user who is active"
     )
     expires_at: Timestamp | None = Field(None, description="absent: when it is revoked")
-    purpose: Literal["api", "scim"] = Field(
-        "api", description="`scim`: it opens the SCIM base and nothing else"
+    purpose: Literal["api", "scim", "probe"] = Field(
+        "api",
+        description="`scim`: it opens the SCIM base and nothing else; `probe`: a runner of "
+        "synthetic checks uses it, and it can only claim runs of its region and report them",
     )
+    region: PathName | None = Field(None, description="of a runner: for `probe` only, and needed")
 
 
 class TokenQuery(PageQuery):
@@ -51,7 +62,8 @@ class TokenOut(ResponseModel):
     role: RoleName
     owner: OwnerOut
     prefix: str = Field(description="the beginning of the secret")
-    purpose: Literal["api", "scim"]
+    purpose: Literal["api", "scim", "probe"]
+    region: str | None = Field(description="of a token with the purpose `probe`")
     api_version: str
     created_at: Timestamp
     updated_at: Timestamp

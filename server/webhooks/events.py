@@ -61,6 +61,8 @@ EVENTS = (
     "runbook.run.expired",
     "ledger.checkpoint",
     "ledger.damaged",
+    "synthetic.created",
+    "synthetic.deleted",
     "synthetic.failed",
     "synthetic.recovered",
     "slo.burning",

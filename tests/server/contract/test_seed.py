@@ -76,7 +76,6 @@ DELETE /integrations/{provider}
 """
 
 LATER = (
-    "/synthetics",
 )
 """What the server does not have yet: whole domains. This tuple may only become shorter."""
 

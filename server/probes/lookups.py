@@ -1,0 +1,32 @@
+"""Look-ups of names within the time of a probe.
+
+The system's resolver has no deadline of its own, so that it runs in threads.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+
+from novaql.server.egress.dialer import Dialer
+from novaql.server.probes.deadline import Deadline, ProbeFailure
+
+THREADS = 32
+_POOL = ThreadPoolExecutor(THREADS, thread_name_prefix="probe-dns")
+
+
+def addresses(dialer: Dialer, host: str, port: int, deadline: Deadline) -> list[str]:
+    """Return the addresses of a host, IPv4 first.
+
+    Raises `TargetNotAllowed`, `Unreachable`, or `ProbeFailure` `dns` after the deadline.
+    """
+    found: Future[list[str]] = _POOL.submit(dialer.addresses, host, port)
+    while True:
+        try:
+            every = found.result(timeout=deadline.slice())
+            return sorted(every, key=lambda address: ":" in address)
+        except NotYet:
+            continue
+        except ProbeFailure:
+            found.cancel()
+            raise ProbeFailure("dns", "the name was not resolved within the timeout") from None
