@@ -1,0 +1,1 @@
+"""Probes: what a runner executes to check a target. They use no database."""
