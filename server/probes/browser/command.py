@@ -39,6 +39,15 @@ LIMITS: Mapping[str, int] = {
     "RLIMIT_MEMLOCK": 0,
 }
 
+_DISABLED_FEATURES = (
+    "AutofillServerCommunication",
+    "CertificateTransparencyComponentUpdater",
+    "HttpsUpgrades",
+    "MediaRouter",
+    "NetworkTimeServiceQuerying",
+    "OptimizationHints",
+    "Translate",
+)
 _READ_ONLY = ("/usr", "/opt/google", "/etc/fonts", "/etc/ld.so.cache", "/etc/alternatives")
 _LINKED = ("/bin", "/lib", "/lib64", "/sbin")
 
@@ -77,6 +86,9 @@ def policies() -> str:
             "BackgroundModeEnabled": False,
             "ComponentUpdatesEnabled": False,
             "MetricsReportingEnabled": False,
+            "BrowserNetworkTimeQueriesEnabled": False,
+            "HttpsUpgradesEnabled": False,
+            "HttpsOnlyMode": "disallowed",
             "SafeBrowsingProtectionLevel": 0,
             "SearchSuggestEnabled": False,
             "SpellCheckServiceEnabled": False,
@@ -152,7 +164,7 @@ def browser_command(bwrap: str, program: str, policy_folder: str) -> list[str]:
         "--disable-domain-reliability",
         "--disable-client-side-phishing-detection",
         "--disable-extensions",
-        "--disable-features=OptimizationHints,MediaRouter,Translate,AutofillServerCommunication",
+        f"--disable-features={','.join(_DISABLED_FEATURES)}",
         "--disable-gpu",
         "--disable-popup-blocking",
         "--disable-sync",

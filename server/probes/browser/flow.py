@@ -22,7 +22,7 @@ from novaql.server.probes.browser.model import (
 )
 from novaql.server.probes.browser.page import Page
 from novaql.server.probes.browser.process import MAX_MEMORY, BrowserProcess
-from novaql.server.probes.browser.proxy import EgressProxy
+from novaql.server.probes.browser.proxy import MAX_BYTES, EgressProxy
 from novaql.server.probes.browser.redaction import Redaction
 from novaql.server.probes.browser.results import FlowFailed, FlowResult, StepResult
 
@@ -110,7 +110,9 @@ class _Run:
         self._browser = BrowserProcess()
         try:
             grace = self._end + _FAILURE_SCREENSHOT_S
-            self._proxy = EgressProxy(self._browser.listener, self._dialer, end=grace)
+            self._proxy = EgressProxy(
+                self._browser.listener, self._dialer, end=grace, max_bytes=MAX_BYTES
+            )
             self._proxy.start()
             try:
                 self._all_steps(self._browser, self._proxy)

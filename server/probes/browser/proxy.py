@@ -60,7 +60,7 @@ class EgressProxy:
     """
 
     def __init__(
-        self, listener: socket.socket, dialer: Dialer, *, end: float, max_bytes: int = MAX_BYTES
+        self, listener: socket.socket, dialer: Dialer, *, end: float, max_bytes: int
     ) -> None:
         self.denied: dict[tuple[str, int], None] = {}
         self.unreachable: dict[tuple[str, int], str] = {}
