@@ -90,6 +90,8 @@ def policies() -> str:
             "HttpsUpgradesEnabled": False,
             "HttpsOnlyMode": "disallowed",
             "SafeBrowsingProtectionLevel": 0,
+            "GenAiDefaultSettings": 2,
+            "GenAILocalFoundationalModelSettings": 1,
             "SearchSuggestEnabled": False,
             "SpellCheckServiceEnabled": False,
             "TranslateEnabled": False,
@@ -160,6 +162,7 @@ def browser_command(bwrap: str, program: str, policy_folder: str) -> list[str]:
         "--disable-breakpad",
         "--disable-component-extensions-with-background-pages",
         "--disable-component-update",
+        "--component-updater=url-source=data:,",  # some updates ignore the flag above
         "--disable-default-apps",
         "--disable-domain-reliability",
         "--disable-client-side-phishing-detection",

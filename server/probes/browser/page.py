@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from novaql.server.probes.browser import scripts
 from novaql.server.probes.browser.cdp import CommandFailed, Connection, Message
 from novaql.server.probes.browser.command import SIZE
+from novaql.server.probes.browser.masking import hide_closed_roots
 from novaql.server.probes.browser.proxy import EgressProxy
 from novaql.server.probes.browser.results import FlowFailed
 
@@ -197,14 +198,11 @@ class Page:
     def run(self, function: str, *arguments: Any) -> Any:
         """Run a function in the page, in a world of its own. None: there is no document now."""
         try:
-            world = self._cdp.call(
-                "Page.createIsolatedWorld", {"frameId": self._frame, "worldName": "novaql"}
-            )
             answer = self._cdp.call(
                 "Runtime.callFunctionOn",
                 {
                     "functionDeclaration": function,
-                    "executionContextId": world["executionContextId"],
+                    "executionContextId": self._world(),
                     "arguments": [{"value": argument} for argument in arguments],
                     "returnByValue": True,
                 },
@@ -214,6 +212,13 @@ class Page:
         if "exceptionDetails" in answer:
             return None
         return answer["result"].get("value")
+
+    def _world(self) -> int:
+        """Return the context of the driver's scripts in the document of now."""
+        made = self._cdp.call(
+            "Page.createIsolatedWorld", {"frameId": self._frame, "worldName": "novaql"}
+        )
+        return int(made["executionContextId"])
 
     def until(
         self, attempt: Callable[[], dict[str, Any] | None], reason: str, missing: str
@@ -272,6 +277,8 @@ class Page:
         if self.run(scripts.MASK, list(masks), sorted(self.secrets)) is None:
             raise FlowFailed("timeout", "the page cannot be masked, so there is no screenshot")
         try:
+            if self.secrets:
+                hide_closed_roots(self._cdp, self._world())
             answer = self._cdp.call("Page.captureScreenshot", {"format": "png"})
             image = base64.b64decode(answer["data"])
         except CommandFailed as problem:

@@ -77,15 +77,22 @@ HAS_TEXT = f"""(text, selector) => {{ {_VISIBLE}
   return {{found: false, elements: elements.length}};
 }}"""
 
-MASK = """(selectors, secrets) => {
-  const hidden = (globalThis.__masked = globalThis.__masked || []);
-  const hide = (e) => {
-    if (!e || !e.style) return;
-    hidden.push([e, e.getAttribute('style')]);
-    e.style.setProperty('transition', 'none', 'important');
-    e.style.setProperty('animation', 'none', 'important');
-    e.style.setProperty('opacity', '0', 'important');
-  };
+_HIDE = """
+const hide = (e) => {
+  if (!e || !e.style) return;
+  (globalThis.__masked = globalThis.__masked || []).push([e, e.getAttribute('style')]);
+  e.style.setProperty('transition', 'none', 'important');
+  e.style.setProperty('animation', 'none', 'important');
+  e.style.setProperty('opacity', '0', 'important');
+};
+"""
+
+HIDE_THIS = f"""function () {{ {_HIDE} hide(this); }}"""
+
+MASK = (
+    "(selectors, secrets) => {"
+    + _HIDE
+    + """
   const shows = (t) => typeof t === 'string' && secrets.some((s) => t.includes(s));
   const visit = (root) => {
     for (const s of selectors) {
@@ -96,9 +103,8 @@ MASK = """(selectors, secrets) => {
       if (shows(e.value) || shows(e.placeholder)) hide(e);
       const pseudo = ['::before', '::after'].map((p) => getComputedStyle(e, p).content);
       if (pseudo.some(shows)) hide(e);
-      const open = (globalThis.chrome && chrome.dom && chrome.dom.openOrClosedShadowRoot
-        ? chrome.dom.openOrClosedShadowRoot(e) : e.shadowRoot);
-      if (open) visit(open);
+      if (e.shadowRoot) visit(e.shadowRoot);
+      if (e instanceof HTMLCanvasElement && secrets.length) hide(e);
       if (e instanceof HTMLIFrameElement) {
         let inner = null;
         try { inner = e.contentDocument; } catch { /* of another origin */ }
@@ -109,11 +115,12 @@ MASK = """(selectors, secrets) => {
     }
   };
   visit(document);
-  return hidden.length;
+  return true;
 }"""
-"""Make invisible: fields of passwords, elements of selectors, and elements that show a secret.
-Without access to a frame of another origin, the frame is invisible when the run has typed a
-secret."""
+)
+"""Make invisible: fields of passwords, elements of selectors, and elements that show a secret. When
+the run has typed a secret, frames of other origins and canvases are invisible, too: their text is
+not accessible."""
 
 UNMASK = """() => {
   for (const [e, style] of (globalThis.__masked || []).reverse())

@@ -38,15 +38,11 @@ ATTEMPTS = {
 
 
 def addressed(text: str, port: int) -> str:
-    return text.format(
-        http=f"http://{INSIDE}:{port}/", ws=f"ws://{INSIDE}:{port}/", port=port
-    )
+    return text.format(http=f"http://{INSIDE}:{port}/", ws=f"ws://{INSIDE}:{port}/", port=port)
 
 
 @pytest.mark.parametrize("attempt", sorted(ATTEMPTS))
-def test_what_a_page_opens_on_loopback_is_blocked(
-    site: Site, inside: Inside, attempt: str
-) -> None:
+def test_what_a_page_opens_on_loopback_is_blocked(site: Site, inside: Inside, attempt: str) -> None:
     away = {"Location": f"http://{INSIDE}:{inside.port}/"}
     site.pages = {
         "/": Answer("<p>Here</p>" + addressed(ATTEMPTS[attempt], inside.port)),
@@ -101,9 +97,7 @@ def test_an_open_and_a_closed_port_look_the_same(inside: Inside) -> None:
     with socket.create_server((INSIDE, 0)) as server:
         closed = server.getsockname()[1]
 
-    details = {
-        run(f"http://{INSIDE}:{port}/").detail for port in (inside.port, closed)
-    }
+    details = {run(f"http://{INSIDE}:{port}/").detail for port in (inside.port, closed)}
 
     assert details == {f"step 1 (goto): {INSIDE} is not a public address"}
     assert inside.received() == []
@@ -134,9 +128,7 @@ def test_webrtc_sends_no_packet(site: Site, inside: Inside) -> None:
 
 def test_a_name_that_changes_its_answer(site: Site, inside: Inside) -> None:
     names = Names(moving_test=[[SITE], [INSIDE]])
-    site.pages["/"] = Answer(
-        f"<p>Here</p><img src='http://moving.test:{inside.port}/x'>"
-    )
+    site.pages["/"] = Answer(f"<p>Here</p><img src='http://moving.test:{inside.port}/x'>")
 
     result = run(
         site.url(host="moving.test"),
@@ -197,9 +189,7 @@ def test_downloads_are_refused(site: Site, disposition: str) -> None:
     }
 
     opened = run(site.url("/file"))
-    clicked = run(
-        site.url(), {"action": "click", "selector": "a"}, {"action": "wait", "for": 2}
-    )
+    clicked = run(site.url(), {"action": "click", "selector": "a"}, {"action": "wait", "for": 2})
 
     assert opened.failure_reason == "navigation_failed", opened
     assert clicked.failure_reason == "navigation_failed", clicked

@@ -218,9 +218,7 @@ def test_a_secret_that_is_missing(site: Site) -> None:
     assert site.requests == []
 
 
-def test_a_page_may_not_transfer_without_end(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_page_may_not_transfer_without_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flow, "MAX_BYTES", 1 << 20)
     site.pages = {"/": Answer("<img src=/large>"), "/large": Answer(b"x" * (4 << 20))}
 
