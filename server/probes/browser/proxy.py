@@ -221,18 +221,15 @@ class EgressProxy:
                     sink.settimeout(_HEAD_S)
                     data = source.recv(_BLOCK)
                     self._count(len(data))
-                    if source is target and answer is not None:
-                        data = answer.feed(data) if data else b""
-                    elif not data:
+                    if data:
+                        if source is target and answer is not None:
+                            data = answer.feed(data)
+                        sink.sendall(data)
+                    elif source is target:
+                        return
+                    else:
                         selector.unregister(source)
                         sink.shutdown(socket.SHUT_WR)
-                        if source is target:
-                            return
-                        continue
-                    if data:
-                        sink.sendall(data)
-                    elif answer is None or not answer.waiting:
-                        return
 
 
 class ResponseHead:

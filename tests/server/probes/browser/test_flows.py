@@ -240,7 +240,8 @@ def test_a_page_may_not_take_all_memory(site: Site, monkeypatch: pytest.MonkeyPa
 
 def test_dialogs_and_windows_do_not_stop_a_flow(site: Site) -> None:
     site.pages["/"] = Answer(
-        "<button onclick=\"alert(1); window.open('/other'); document.body.append('done')\">x</button>"
+        "<button>x</button><script>document.querySelector('button').onclick = () => {"
+        "alert(1); window.open('/other'); document.body.append('done')}</script>"
     )
     site.pages["/other"] = Answer("other")
 

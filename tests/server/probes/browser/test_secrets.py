@@ -6,7 +6,7 @@ import pytest
 
 from novaql.server.probes.browser import FlowResult
 from novaql.server.probes.browser.redaction import Redaction
-from tests.support.servers.browser_site import Answer, Request, Site, run
+from tests.support.servers.browser_site import Answer, Site, run
 
 SECRET = "tiger & <moon>"
 
@@ -43,14 +43,10 @@ def captured(site: Site, secret: str, *, as_secret: bool) -> FlowResult:
     )
 
 
-def answer_in(request: Request) -> Answer:
-    return Answer("<p>Thanks</p>")
-
-
 @pytest.mark.slow
 @pytest.mark.usefixtures("browser")
 def test_a_secret_is_in_no_part_of_a_result(site: Site) -> None:
-    site.pages = {"/": Answer(SHOWS), "/in": answer_in}
+    site.pages = {"/": Answer(SHOWS), "/in": Answer("<p>Thanks</p>")}
 
     result = captured(site, SECRET, as_secret=True)
 
@@ -65,7 +61,7 @@ def test_a_secret_is_in_no_part_of_a_result(site: Site) -> None:
 @pytest.mark.usefixtures("browser")
 def test_pictures_with_different_secrets_are_the_same(site: Site) -> None:
     """Every place that shows the secret is invisible, so no pixel depends on its letters."""
-    site.pages = {"/": Answer(SHOWS), "/in": answer_in}
+    site.pages = {"/": Answer(SHOWS), "/in": Answer("<p>Thanks</p>")}
 
     pictures = [
         dict(captured(site, value, as_secret=secret).screenshots)["filled"]
