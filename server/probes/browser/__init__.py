@@ -1,0 +1,19 @@
+"""Browser flows: a real Chromium takes the steps of a check, inside the egress rules.
+
+`docs/design/browser-flows.md` has the threat model.
+"""
+
+from novaql.server.probes.browser.flow import run_flow
+from novaql.server.probes.browser.model import Flow, Step
+from novaql.server.probes.browser.process import available
+from novaql.server.probes.browser.results import FAILURE_REASONS, FlowResult, StepResult
+
+__all__ = [
+    "FAILURE_REASONS",
+    "Flow",
+    "FlowResult",
+    "Step",
+    "StepResult",
+    "available",
+    "run_flow",
+]
