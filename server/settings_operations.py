@@ -1,5 +1,5 @@
-"""Settings of operations: on-call, agents, streams, postmortems, integrations."""
-"""Settings of operations: on-call, agents, streams, postmortems, synthetic checks."""
+"""Settings of operations: on-call, escalation, agents, runbooks, streams, postmortems, integrations,
+synthetic checks."""
 
 from __future__ import annotations
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy import select
 
-from novaql.server.catalog.lookup import check_policy, check_service
+from novaql.server.catalog.lookup import check_service
 from novaql.server.db.engine import flushed_or
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, invalid, not_found
+from novaql.server.escalation_model.lookup import check_policy
 from novaql.server.http.pagination import Key, Page, Pager, equal_to
 from novaql.server.ids import new_id
 from novaql.server.probes.spec import HttpRequest, TcpExchange
@@ -78,7 +79,7 @@ def create(unit: Unit, body: CreateSynthetic) -> Synthetic:
     if body.service is not None:
         check_service(unit, body.service, "/service")
     if body.escalation_policy_id is not None:
-        check_policy(body.escalation_policy_id, "/escalation_policy_id")
+        check_policy(unit, body.escalation_policy_id, "/escalation_policy_id")
     key = new_id("syn")
     regions = list(body.regions or [unit.settings.probe_region])
     check = Synthetic(

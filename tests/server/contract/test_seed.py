@@ -75,8 +75,7 @@ GET /integrations/{provider}/status
 DELETE /integrations/{provider}
 """
 
-LATER = (
-)
+LATER = ()
 """What the server does not have yet: whole domains. This tuple may only become shorter."""
 
 

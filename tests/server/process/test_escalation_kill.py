@@ -181,7 +181,10 @@ def test_each_step_pages_once_whenever_servers_are_killed(kind: str, tmp_path: P
     assert all(types == EXPECTED for types in timelines.values()), timelines
     once = Counter((one["incident_id"], one["step"], one["target"]["name"]) for one in pages)
     wanted = {
-        (one["id"], step, name) for one in opened for step in range(STEPS) for name in ("ada", "bob")
+        (one["id"], step, name)
+        for one in opened
+        for step in range(STEPS)
+        for name in ("ada", "bob")
     }
     assert once == Counter(wanted)
     by_id = {one.headers["webhook-id"]: json.loads(one.body) for one in heard}
