@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
+
 from novaql.rules import AlertingRule, Group
+from novaql.server.alert_model.tables import AlertRule
 from novaql.server.alert_rules.files import replace_file
 from novaql.server.db.unit import Unit
 from novaql.server.jobs.outbox import Consumer, EventEnvelope
@@ -24,6 +27,12 @@ def saved(unit: Unit, event: EventEnvelope) -> None:
     )
     group = Group(f"{slo['service']}/{slo['name']}", rules, INTERVAL_MS)
     _set(unit, slo["id"], (group,) if rules else ())
+    unit.session.flush()
+    policy_id = slo.get("escalation_policy_id")  # an event of an older server has none
+    managed = AlertRule.managed == f"slo:{slo['id']}"
+    for row in unit.session.execute(select(AlertRule).where(managed)).scalars():
+        row.escalation_policy_id = policy_id if row.labels.get("severity") == "page" else None
+        row.auto_incident = row.escalation_policy_id is not None
 
 
 def archived(unit: Unit, event: EventEnvelope) -> None:

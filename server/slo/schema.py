@@ -7,7 +7,15 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import Body, Listed, PathName, ResponseModel, Timestamp, example
+from novaql.server.http.shapes import (
+    Body,
+    Listed,
+    PathName,
+    PolicyId,
+    ResponseModel,
+    Timestamp,
+    example,
+)
 
 Selector = Annotated[str, Field(min_length=1, max_length=10_000)]
 StatusName = Literal["ok", "at_risk", "breached", "no_data"]
@@ -84,6 +92,11 @@ class SetSlo(Body):
     )
     indicator: IndicatorBody
     min_events: Annotated[int, Field(ge=0, le=10**9)] = 0
+    escalation_policy_id: PolicyId | None = Field(
+        None,
+        description="with it, burn alerts of the severity `page` open an incident, which this "
+        "policy escalates; an unknown id is a 422",
+    )
     version: int | None = Field(None, ge=1)
 
 
@@ -146,6 +159,7 @@ class SloOut(ResponseModel):
     window: SloWindowOut
     indicator: dict[str, Any]
     min_events: int
+    escalation_policy_id: str | None
     status: StatusName
     attainment: float | None
     error_budget: BudgetOut | None

@@ -13,6 +13,7 @@ from novaql.server.db.engine import flushed_or
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, Detail, InvalidRequest, not_found
+from novaql.server.escalation_model.lookup import check_policy
 from novaql.server.ids import new_id
 from novaql.server.slo.indicator import InvalidIndicator, read_indicator
 from novaql.server.slo.objective import InvalidObjective, Objective
@@ -51,6 +52,7 @@ def checked(service: str, body: SetSlo) -> Checked:
     Raises `InvalidRequest` for invalid fields, and the errors of parsing for its expressions.
     """
     columns = body.model_dump(exclude={"version"}, exclude_none=True)
+    columns["escalation_policy_id"] = body.escalation_policy_id
     if isinstance(body.window, str):
         columns["window"] = {"rolling": body.window}
     check(columns["objective"], columns["window"], columns["indicator"])
@@ -65,6 +67,8 @@ def set_slo(unit: Unit, service: str, body: Checked, seen: int | None) -> tuple[
     Raises `VersionConflict` for a change from an older version.
     """
     service_named(unit, service)
+    if body.columns["escalation_policy_id"] is not None:
+        check_policy(unit, body.columns["escalation_policy_id"], "/escalation_policy_id")
     known = named(unit, service, body.columns["name"], lock=True)
     if known is None:
         return _create(unit, service, body), True
@@ -122,6 +126,7 @@ def snapshot(slo: Slo) -> dict[str, Any]:
         "name": slo.name,
         **_term(slo),
         "min_events": slo.min_events,
+        "escalation_policy_id": slo.escalation_policy_id,
         "version": slo.version,
     }
 

@@ -20,6 +20,7 @@ class Slo(Row, Base):
     objective    decimal text
     window       {"rolling": "30d"} or {"period": "month", "zone": "Europe/Berlin"}
     indicator    the definition of good and bad events
+    escalation_policy_id   pages open an incident with this policy
     """
 
     __tablename__ = "slos"
@@ -35,6 +36,7 @@ class Slo(Row, Base):
     window: Mapped[dict[str, Any]]
     indicator: Mapped[dict[str, Any]]
     min_events: Mapped[int] = mapped_column(default=0)
+    escalation_policy_id: Mapped[str | None] = mapped_column(Id)
     archived_at: Mapped[datetime | None]
 
 
