@@ -1,4 +1,4 @@
-"""Streams of events that are open in this process, bounded for each tenant."""
+"""Open streams of events, bounded for each tenant over all processes of a server."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from novaql.server.errors import RateLimited
 
@@ -15,31 +15,53 @@ RETRY_S = 5
 """When a client without a stream may try again."""
 
 
+class SharedTally(Protocol):
+    """Counts that all processes of a server share (`process/connections.py`)."""
+
+    def count_of(self, address: str) -> int: ...
+
+    def enter_address(self, address: str) -> bool: ...
+
+    def leave_address(self, address: str) -> None: ...
+
+
 class Streams:
     """Counts the open streams of each tenant, and shares their looks for changes. Not thread-safe:
-    only for the event loop."""
+    only for the event loop.
 
-    def __init__(self) -> None:
+    shared  counts of all processes; None: this process is the only one that has streams. Several
+            processes that open a stream at the same instant may exceed the limit by one each.
+    """
+
+    def __init__(self, shared: SharedTally | None = None) -> None:
+        self.shared = shared
         self._open: Counter[str] = Counter()
         self._looks: dict[str, tuple[float, asyncio.Task[Any]]] = {}
 
     def open_of(self, tenant: str) -> int:
-        """Return the number of open streams of a tenant."""
+        """Return the number of open streams of a tenant in this process."""
         return self._open[tenant]
+
+    def _in_all(self, tenant: str) -> int:
+        return self._open[tenant] if self.shared is None else self.shared.count_of(tenant)
 
     @contextmanager
     def opened(self, tenant: str, most: int) -> Iterator[None]:
         """Count a stream during the block. Raises `RateLimited` if `most` are open; 0: no limit."""
-        if 0 < most <= self._open[tenant]:
+        if 0 < most <= self._in_all(tenant):
             raise RateLimited(
                 f"{most} streams of events are open, which is the limit; close one",
                 code="too_many_streams",
                 headers={"Retry-After": str(RETRY_S)},
             )
         self._open[tenant] += 1
+        if self.shared is not None:
+            self.shared.enter_address(tenant)
         try:
             yield
         finally:
+            if self.shared is not None:
+                self.shared.leave_address(tenant)
             self._open[tenant] -= 1
             if not self._open[tenant]:
                 del self._open[tenant]

@@ -3,7 +3,8 @@
 The counts are in memory that the workers share. Each worker writes its own row and sums the rows to
 decide, so no lock is needed. If a worker is killed, the process that starts its replacement clears
 its row. Addresses are counted by a keyed hash: two addresses may share a cell and its limit, but a
-client cannot choose which.
+client cannot choose which. Open streams of tenants are counted in the same way, in counts of their
+own: the id of the tenant is the address.
 """
 
 from __future__ import annotations
@@ -106,6 +107,10 @@ class Connections:
             return False
         self._own[cell] += 1
         return True
+
+    def count_of(self, address: str) -> int:
+        """Return the count of an address over all processes."""
+        return int(self._all[:, self._cell(address)].sum())
 
     def leave_address(self, address: str) -> None:
         """Release what `enter_address` admitted."""

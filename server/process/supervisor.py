@@ -48,6 +48,7 @@ class ApiWorkers:
         self._places = [_Place() for _ in range(self.settings.workers)]
         self._pipe = os.pipe()
         self._counts = SharedCounts.made(self.settings.workers)
+        self._streams = SharedCounts.made(self.settings.workers)
         self._loop = Loop("workers", self._watch, every_s=0.1)
 
     def start(self) -> None:
@@ -68,7 +69,7 @@ class ApiWorkers:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        for descriptor in (*self._pipe, self._counts.descriptor):
+        for descriptor in (*self._pipe, self._counts.descriptor, self._streams.descriptor):
             os.close(descriptor)
 
     def read_certificate(self) -> None:
@@ -93,6 +94,7 @@ class ApiWorkers:
             log.warning("a worker ended", extra={"pid": place.process.pid, "exit_code": code})
             place.process = None
             self._counts.clear(row)
+            self._streams.clear(row)
             place.start_at = now + place.wait_s
             place.wait_s = min(place.wait_s * 2, _SLOWEST_RESTART_S)
         if now >= place.start_at:
@@ -104,7 +106,7 @@ class ApiWorkers:
             [sys.executable, "-m", "novaql.server.process.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            pass_fds=(number, reading, self._counts.descriptor),
+            pass_fds=(number, reading, self._counts.descriptor, self._streams.descriptor),
         )
         message = {
             "settings": self.settings.as_text(),
@@ -112,6 +114,7 @@ class ApiWorkers:
             "alive": reading,
             "owner": self.owner,
             "counts": (self._counts.descriptor, self._counts.rows, self._counts.key),
+            "streams": (self._streams.descriptor, self._streams.rows, self._streams.key),
             "row": row,
             "log_level": self.log_level,
         }

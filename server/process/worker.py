@@ -49,6 +49,10 @@ def main() -> int:
         shared=counts,
         row=message["row"],
     )
+    streams = SharedCounts(*message["streams"])
+    app.state.context.pools.streams.shared = Connections(
+        most=0, most_an_address=0, shared=streams, row=message["row"]
+    )
     server = public_server(app, tls=tls_context(settings), connections=connections)
     threading.Thread(target=_stop_with_owner, args=(message["alive"], server), daemon=True).start()
     reporter.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +15,9 @@ import pytest
 
 from novaql.server.auth.roles import Role
 from novaql.server.clock import SteppedClock
+from novaql.server.db.unit import Unit
+from novaql.server.http.event_stream import StreamEvent
+from novaql.server.incidents import stream as timeline_stream
 from tests.server.incidents.conftest import NOW, Desk
 from tests.support.servers.event_streams import Events, open_stream
 from tests.support.servers.http_server import local_server
@@ -158,6 +161,28 @@ def test_a_tenant_has_so_many_and_each_that_ends_makes_way() -> None:
     assert refused.status_code == 429
     assert refused.json()["error"]["code"] == "too_many_streams"
     assert refused.headers["retry-after"] == "5"
+
+
+def test_a_backlog_is_not_sent_after_the_revocation(monkeypatch: pytest.MonkeyPatch) -> None:
+    with small(stream_heartbeat_s=60.0) as desk:  # the revocation ends it, not the next heartbeat
+        incident = desk.open()
+        for _ in range(60):
+            desk.post(f"/incidents/{incident['id']}/comments", {"body": "x"}, 201)
+        token = desk.post("/tokens", {"name": "tail", "role": "read_only"}, 201)
+        read = timeline_stream._entries
+
+        def revoked(incident_id: str, unit: Unit, after: int, most: int) -> Sequence[StreamEvent]:
+            """Read some entries. The token is revoked before they are sent."""
+            found = read(incident_id, unit, after, most)
+            desk.server.client.delete(f"/v1/tokens/{token['id']}", headers=desk.server.bearer())
+            time.sleep(2 * QUICK["stream_look_s"])
+            return found
+
+        monkeypatch.setattr(timeline_stream, "_entries", revoked)
+        with stream(desk, incident, token=token["token"]) as events:
+            sent = list(events)
+    assert 0 < len(sent) <= 40  # the batch that was read before, and at most one more
+    assert events.comments[-1] == "the token is not valid any more"
 
 
 def test_it_is_one_request_of_the_quota() -> None:

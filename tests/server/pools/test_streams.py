@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 import pytest
 
 from novaql.server.errors import RateLimited
 from novaql.server.pools.streams import Streams
+from novaql.server.process.connections import Connections, SharedCounts
 
 
 def test_a_tenant_has_so_many_and_another_its_own() -> None:
@@ -18,6 +20,23 @@ def test_a_tenant_has_so_many_and_another_its_own() -> None:
         with streams.opened("c", 0):
             assert [streams.open_of(tenant) for tenant in "abc"] == [1, 1, 2]
     assert [streams.open_of(tenant) for tenant in "abc"] == [0, 0, 0]
+
+
+def test_the_limit_is_that_of_all_processes() -> None:
+    counts = SharedCounts.made(2)
+    one, other = (
+        Streams(Connections(most=0, most_an_address=0, shared=counts, row=row)) for row in range(2)
+    )
+    with one.opened("a", 2), other.opened("a", 2), other.opened("b", 2):
+        for streams in (one, other):
+            with pytest.raises(RateLimited), streams.opened("a", 2):
+                pass
+        counts.clear(1)  # the other process was killed
+        with one.opened("a", 2):
+            pass
+    with one.opened("a", 1):
+        pass
+    os.close(counts.descriptor)
 
 
 def test_streams_of_a_tenant_share_a_look() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,9 @@ from sqlalchemy import delete
 from novaql.server.alert_model.tables import AlertChange
 from novaql.server.clock import SteppedClock, parse_time, to_ms
 from novaql.server.db.tables import AuditEntry
+from novaql.server.postmortems import router
+from novaql.server.postmortems.draft import Draft, draft
+from novaql.server.postmortems.evidence import Evidence
 from tests.support.servers.alert_rig import NOW, AlertRig
 from tests.support.servers.http_server import local_server
 from tests.support.servers.state_databases import KINDS, state_database
@@ -278,3 +282,19 @@ def test_an_expression_that_is_not_recorded_is_called_the_current_one(one: Alert
     query = postmortem(one, incident)["queries"][0]
     assert query["query"] == "up < 1"
     assert query["subject"].startswith("Current expression of alert Down, whose rule changed")
+
+
+def test_a_draft_is_not_written_on_the_event_loop(
+    one: AlertRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loops: list[object] = []
+
+    def watched(evidence: Evidence, slow_ack: timedelta) -> Draft:
+        loops.append(asyncio._get_running_loop())
+        return draft(evidence, slow_ack)
+
+    monkeypatch.setattr(router, "draft", watched)
+    incident = opened(one)
+    for accept in ("application/json", "text/markdown"):
+        assert answer(one, incident, accept=accept).status_code == 200
+    assert loops == [None, None]

@@ -6,7 +6,7 @@ import random
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,21 @@ def test_clients_that_reconnect_miss_and_repeat_nothing(server: ServerProcess) -
     for events in found:
         assert [number for number, _ in events] == list(range(1, COMMENTS + 2))
         assert [data for _, data in events] == pages
+
+
+def test_a_tenant_has_so_many_over_all_workers(tmp_path: Path) -> None:
+    settings = {**SETTINGS, "max_streams": "4"}
+    with (
+        server_process(tmp_path / "data", "--workers", "2", settings=settings) as server,
+        client_of(server) as client,
+        ExitStack() as open_streams,
+    ):
+        url = f"{opened(client)}/timeline"
+        for _ in range(4):
+            open_streams.enter_context(open_stream(client, url, {})).take(1)
+        headers = {"Accept": "text/event-stream"}
+        refused = {client.get(url, headers=headers).status_code for _ in range(12)}
+        assert refused == {429}
 
 
 def test_revoked_tokens_end_streams_in_every_worker(server: ServerProcess) -> None:
