@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from io import FileIO
 from typing import Any
@@ -18,6 +19,7 @@ from novaql.server.probes.browser.results import FlowFailed
 
 _MAX_MESSAGE = 32 << 20
 _TURN_S = 0.1
+_LATE_S = 1.0
 
 Message = dict[str, Any]
 
@@ -44,6 +46,7 @@ class Connection:
         self.end = end
         self._check = check
         self._data = bytearray()
+        self._messages: deque[bytes] = deque()
         self._last = 0
 
     def call(self, method: str, params: Mapping[str, Any] | None = None) -> Message:
@@ -89,16 +92,14 @@ class Connection:
             self.on_event(message)
 
     def _read(self, until: float) -> Message | None:
-        """Return the next message, or None at the time `until`."""
+        """Return the next message, or None at the time `until`. Messages that have arrived are
+        returned for another second, so that a page with many events does not delay the end."""
         while True:
             self._check()
-            if self._data:
-                part, found, rest = self._data.partition(b"\0")
-                if found:
-                    self._data = rest
-                    message: Message = json.loads(bytes(part))
-                    return message
             left = until - time.monotonic()
+            if self._messages and left > -_LATE_S:
+                message: Message = json.loads(self._messages.popleft())
+                return message
             if left <= 0:
                 return None
             if not readable(self._reading, min(_TURN_S, left)):
@@ -107,5 +108,9 @@ class Connection:
             if not block:
                 raise FlowFailed("browser_crashed", "the browser has ended")
             self._data += block
+            if b"\0" in block:
+                *whole, rest = bytes(self._data).split(b"\0")
+                self._messages.extend(whole)
+                self._data = bytearray(rest)
             if len(self._data) > _MAX_MESSAGE:
                 raise FlowFailed("limit_exceeded", "the page sends too large messages")

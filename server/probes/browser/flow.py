@@ -27,7 +27,9 @@ from novaql.server.probes.browser.redaction import Redaction
 from novaql.server.probes.browser.results import FlowFailed, FlowResult, StepResult
 
 _MEMORY_CHECK_S = 0.5
-_FAILURE_SCREENSHOT_S = 2.0
+_RESERVE_S = 1.0
+"""The part of the timeout, or a tenth of it, in which steps no longer wait."""
+_FAILURE_SCREENSHOT_S = 1.0
 _MAX_DETAIL = 500
 _WITHOUT_SCREENSHOT = frozenset({"browser_crashed", "cancelled", "limit_exceeded"})
 
@@ -42,8 +44,8 @@ def run_flow(
 ) -> FlowResult:
     """Run a flow in a new browser. Failures are in the result; none is raised.
 
-    timeout_s  for the start of the browser and all steps; a screenshot of a failure and the end of
-               the browser may take 3 s more
+    timeout_s  for the start of the browser and all steps. After it, the screenshot of a page that
+               hangs may take 1 s, and the end of the browser's processes some tenths
     secrets    values that `fill` steps name; other secrets are not typed
     cancelled  called about ten times a second; the run ends soon after it returns True
 
@@ -67,6 +69,7 @@ class _Run:
         self._flow = flow
         self._dialer = dialer
         self._end = time.monotonic() + timeout_s
+        self._step_end = self._end - min(_RESERVE_S, timeout_s * 0.1)
         self._secrets = {name: secrets[name] for name in flow.secret_names() if name in secrets}
         self._redacted = Redaction(self._secrets.values())
         self._cancelled = cancelled
@@ -140,7 +143,7 @@ class _Run:
             end=self._end,
             check=self._check,
         )
-        page = Page(connection, proxy, end=self._end)
+        page = Page(connection, proxy, end=self._step_end)
         page.attach()
         for number, step in enumerate(self._flow.planned(), start=1):
             started = time.monotonic()
@@ -159,7 +162,7 @@ class _Run:
     def _failure_screenshot(self, page: Page, connection: Connection, reason: str) -> None:
         if reason in _WITHOUT_SCREENSHOT:
             return
-        connection.end = time.monotonic() + _FAILURE_SCREENSHOT_S
+        page.step_end = connection.end = time.monotonic() + _FAILURE_SCREENSHOT_S
         try:
             self._screenshots.append((FAILURE_SCREENSHOT, page.screenshot(self._flow.masks())))
         except (FlowFailed, CommandFailed):

@@ -71,7 +71,6 @@ def main() -> None:
         _, most = resource.getrlimit(getattr(resource, name))
         value = limit if most == resource.RLIM_INFINITY else min(limit, most)
         resource.setrlimit(getattr(resource, name), (value, value))
-    os.nice(10)
     if given["uid"] is not None:
         os.setgroups([])
         os.setresgid(given["uid"], given["uid"], given["uid"])

@@ -274,8 +274,11 @@ class Page:
 
     def screenshot(self, masks: Sequence[str]) -> bytes:
         """Return the visible part of the page as PNG, without secrets and masked elements."""
-        if self.run(scripts.MASK, list(masks), sorted(self.secrets)) is None:
-            raise FlowFailed("timeout", "the page cannot be masked, so there is no screenshot")
+        self.until(
+            lambda: self.run(scripts.MASK, list(masks), sorted(self.secrets)),
+            "timeout",
+            "the page cannot be masked, so there is no screenshot",
+        )
         try:
             if self.secrets:
                 hide_closed_roots(self._cdp, self._world())

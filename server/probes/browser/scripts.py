@@ -93,10 +93,11 @@ MASK = (
     "(selectors, secrets) => {"
     + _HIDE
     + """
+  try { selectors.forEach((s) => document.querySelector(s)); } catch { return {invalid: true}; }
   const shows = (t) => typeof t === 'string' && secrets.some((s) => t.includes(s));
   const visit = (root) => {
     for (const s of selectors) {
-      try { root.querySelectorAll(s).forEach(hide); } catch { /* reported when it is used */ }
+      root.querySelectorAll(s).forEach(hide);
     }
     root.querySelectorAll('input[type=password]').forEach(hide);
     for (const e of root.querySelectorAll('*')) {
@@ -115,7 +116,7 @@ MASK = (
     }
   };
   visit(document);
-  return true;
+  return {found: true};
 }"""
 )
 """Make invisible: fields of passwords, elements of selectors, and elements that show a secret. When

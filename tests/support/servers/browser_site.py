@@ -177,7 +177,7 @@ def run(
     target: str,
     *steps: dict[str, Any],
     names: Names | None = None,
-    timeout_s: float = 20.0,
+    timeout_s: float = 60.0,
     secrets: Mapping[str, str] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> FlowResult:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import ssl
-import threading
 import time
 from pathlib import Path
 
@@ -121,10 +120,10 @@ def test_a_step_that_fails_has_a_reason(site: Site, step: dict[str, object], rea
     site.pages["/"] = Answer(PAGE)
 
     started = time.monotonic()
-    result = run(site.url(), {"action": "goto", "url": "/"}, step, timeout_s=6)
+    result = run(site.url(), {"action": "goto", "url": "/"}, step, timeout_s=10)
 
     assert failed(result) == reason, result
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 15
     assert len(result.steps) == 2
     assert [name for name, _ in result.screenshots] == ["failure"]
     assert not result.blocked
@@ -135,20 +134,20 @@ def test_a_page_that_does_not_load_ends_in_time(site: Site, page: Answer) -> Non
     site.pages = {"/": page, "/late": Answer("late", delay_s=20)}
 
     started = time.monotonic()
-    result = run(site.url(), timeout_s=5)
+    result = run(site.url(), timeout_s=10)
 
     assert failed(result) == "timeout"
-    assert time.monotonic() - started < 9
+    assert time.monotonic() - started < 15
 
 
 def test_a_page_that_computes_for_ever_ends_in_time(site: Site) -> None:
     site.pages["/"] = Answer("<p>x</p><script>onload = () => setTimeout(() => {for(;;);})</script>")
 
     started = time.monotonic()
-    result = run(site.url(), {"action": "expect_text", "text": "y"}, timeout_s=5)
+    result = run(site.url(), {"action": "expect_text", "text": "y"}, timeout_s=10)
 
     assert failed(result) in ("timeout", "text_not_found")
-    assert time.monotonic() - started < 9
+    assert time.monotonic() - started < 15
 
 
 def certificate(folder: Path) -> ssl.SSLContext:
@@ -199,16 +198,14 @@ def test_a_redirect_without_an_end(site: Site) -> None:
 
 def test_a_run_can_be_cancelled(site: Site) -> None:
     site.pages["/"] = Answer("x")
-    stop = threading.Event()
-    timer = threading.Timer(3, stop.set)
-    timer.start()
-
-    started = time.monotonic()
-    result = run(site.url(), {"action": "wait", "for": 30}, timeout_s=40, cancelled=stop.is_set)
-    timer.join()
+    result = run(
+        site.url(),
+        {"action": "wait", "for": 50},
+        cancelled=lambda: bool(site.requests),
+    )
 
     assert failed(result) == "cancelled"
-    assert time.monotonic() - started < 8
+    assert result.duration_s < 20
 
 
 def test_a_secret_that_is_missing(site: Site) -> None:

@@ -83,10 +83,21 @@ def test_masked_elements_and_passwords_are_invisible(site: Site) -> None:
             "<script>document.querySelector('dialog').showModal()</script>"
             "<style>dialog { width: 99px; height: 99px; overflow: hidden }</style>"
         )
-        result = run(site.url(), {"action": "screenshot", "name": "a", "mask": [".private", "p["]})
+        result = run(site.url(), {"action": "screenshot", "name": "a", "mask": [".private"]})
         return dict(result.screenshots)["a"]
 
     assert picture("one") == picture("another")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("browser")
+def test_a_mask_that_is_not_a_selector_leaves_no_picture(site: Site) -> None:
+    site.pages["/"] = Answer("<p>private</p>")
+
+    result = run(site.url(), {"action": "screenshot", "name": "a", "mask": ["p["]})
+
+    assert result.failure_reason == "selector_not_found"
+    assert result.screenshots == ()
 
 
 def test_redaction_knows_encodings() -> None:
