@@ -1,4 +1,4 @@
-"""Runs that are interrupted, cancelled, blocked; and what they leave in audit, events and timelines."""
+"""Runs that are interrupted, cancelled, blocked; what they leave in audit and timelines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guardrails: dry runs, blast radius, freeze windows, runs in an hour, times, and the stop switch."""
+"""Guardrails: dry runs, blast radius, freeze windows, runs in an hour, times, the stop switch."""
 
 from __future__ import annotations
 
