@@ -101,7 +101,7 @@ def get_incident_timeline(
 
     `data` depends on the type: `triggered` has the content of the trigger, `resolved` the `note`,
     `comment` its `id` and `body`, `alerts_ended` the `alerts` that ended, `runbook`
-    the `run_id` and the change (`what`).
+    the `run_id` and the `change`.
 
     With `Accept: text/event-stream`, the answer is a stream of server-sent events, which goes on:
     each entry is an event with its `seq` as `id`. `Last-Event-ID` resumes after an entry. The
