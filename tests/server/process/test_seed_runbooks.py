@@ -67,8 +67,8 @@ def test_a_runbook_from_beginning_to_end(acme: TenantClient, outside: Receiver) 
     bob = operator(acme, "bob")
     acme.json("POST", "/v1/services", {"name": "api", "owner": "o", "tier": "t"}, 201)
     steps = [query("vector(1)"), {**WAIT, "duration": "100ms"}, http(f"{outside.url}/restart")]
-    body = {"name": "restart", "service": "api", "steps": steps}
-    body["approval_policy"] = {"approvals": 1}
+    policy = {"approvals": 1}
+    body = {"name": "restart", "service": "api", "steps": steps, "approval_policy": policy}
     runbook = acme.json("POST", "/v1/runbooks", body, 201)
     assert acme.json("GET", "/v1/runbooks?service=api")["data"] == [runbook]
     path = f"/v1/runbooks/{runbook['id']}"
