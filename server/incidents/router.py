@@ -101,8 +101,8 @@ def get_incident_timeline(
 
     `data` depends on the type: `triggered` has the content of the trigger, `resolved` the `note`,
     `comment` its `id` and `body`, `alerts_ended` the `alerts` that ended, `runbook` the `run_id`
-    and what happened (`what`). Those of an escalation have its `cycle` and `step`: `paged` the
-    `pages`, `schedule_gap` the `schedule`, `page_skipped` the target and the `reason`.
+    and the `change`. Those of an escalation have its `cycle` and `step`: `paged` the `pages`,
+    `schedule_gap` the `schedule`, `page_skipped` the target and the `reason`.
 
     With `Accept: text/event-stream`, the answer is a stream of server-sent events, which goes on:
     each entry is an event with its `seq` as `id`. `Last-Event-ID` resumes after an entry. The

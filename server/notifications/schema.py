@@ -301,7 +301,8 @@ class NotificationOut(ResponseModel):
     @classmethod
     def of(cls, row: Notification) -> NotificationOut:
         """The wire shape of a row."""
-        return cls.of_row(row, group=row.group_id, error=row.error or None, **row.payload)
+        content = {"message": None, **row.payload}
+        return cls.of_row(row, group=row.group_id, error=row.error or None, **content)
 
 
 class NotificationsOut(Listed[NotificationOut]):

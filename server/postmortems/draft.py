@@ -242,6 +242,6 @@ def text_of(entry: EntryFact) -> str:
             return f"{entry.data.get('count', len(entry.data.get('alerts', ())))} alerts ended"
         case "runbook":
             reason = f" ({entry.data['reason']})" if entry.data.get("reason") else ""
-            return f"runbook {entry.data.get('runbook', '')} {entry.data.get('what', '')}{reason}"
+            return f"runbook {entry.data.get('runbook', '')} {entry.data.get('change', '')}{reason}"
         case _:
             return f"{entry.type.replace('_', ' ')} by {name}"

@@ -1,4 +1,4 @@
-"""What every change of a run leaves: an audit entry, an event, and entries of timeline and ledger."""
+"""What every change of a run leaves: an audit entry, an event, entries of timeline and ledger."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def record_run(
     unit: Unit, run: RunbookRun, verb: str, before: dict[str, Any] | None, *, event: bool = True
 ) -> None:
     """Write the audit entry of a change, its event `runbook.run.STATUS`, and a timeline entry."""
-    happened = "requested" if before is None else run.status
-    if happened == RunStatus.RUNNING:
-        happened = "started"
-    type_ = f"runbook.run.{happened}" if event else None
+    change = "requested" if before is None else run.status
+    if change == RunStatus.RUNNING:
+        change = "started"
+    type_ = f"runbook.run.{change}" if event else None
     unit.record(run, f"runbook_run.{verb}", before, snapshot, event=type_)
     if event:
-        _add_to_timeline(unit, run, happened)
+        _add_to_timeline(unit, run, change)
 
 
 def end_run(
@@ -135,7 +135,7 @@ def _ledger_facts(run: RunbookRun, step: RunbookStepRun) -> dict[str, Any]:
     }
 
 
-def _add_to_timeline(unit: Unit, run: RunbookRun, happened: str) -> None:
+def _add_to_timeline(unit: Unit, run: RunbookRun, change: str) -> None:
     if run.incident_id is None or run.dry_run:
         return
     incident = unit.find(Incident, run.incident_id, lock=True)
@@ -145,7 +145,7 @@ def _add_to_timeline(unit: Unit, run: RunbookRun, happened: str) -> None:
         "run_id": run.id,
         "runbook_id": run.runbook_id,
         "runbook": run.name,
-        "what": happened,
+        "change": change,
         "agent_id": run.agent_id,
         "reason": run.reason,
     }

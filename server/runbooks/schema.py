@@ -102,7 +102,7 @@ class SaveRunbook(Body):
             "name": "restart-checkout",
             "steps": [
                 {
-                    "name": "errors?",
+                    "name": "errors",
                     "type": "query",
                     "expr": "vector(1)",
                     "op": ">",

@@ -55,6 +55,11 @@ BEYOND_A_SCHEMA = (
     ("/v1/silences", "/ends_at", "there is an end or a duration"),
     ("/v1/oncall/schedules.*", "/timezone", "names of time zones"),
     (
+        "/v1/runbooks.*",
+        "/(steps|guardrails|approval_policy|parameters|incident_id|services).*",
+        "steps fit their types, parameters their patterns, windows their zones",
+    ),
+    (
         "/v1/oncall/schedules.*",
         "/layers/0/(end|rotation/.*|restrictions/0/.*)",
         "the day of a hand-off and the length of a turn are those of the type; ends are later",

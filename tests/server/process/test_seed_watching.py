@@ -22,6 +22,7 @@ from tests.server.process import (
     test_seed_endpoints,
     test_seed_incidents,
     test_seed_oncall,
+    test_seed_runbooks,
 )
 from tests.support.messages.remote_write_messages import message_of, packed
 from tests.support.peers.receiver import Receiver, receiving
@@ -206,7 +207,10 @@ def test_every_promised_endpoint_was_used(acme: TenantClient) -> None:
 
 
 def test_these_files_together_leave_nothing_out() -> None:
-    others = (test_seed_agents, test_seed_endpoints, test_seed_incidents, test_seed_oncall)
+    others = (
+        *(test_seed_agents, test_seed_endpoints, test_seed_incidents, test_seed_oncall),
+        test_seed_runbooks,
+    )
     served = (*OURS, *(path for file in others for path in file.OURS), *LATER)
     promised = {row.split()[1] for row in PROMISED.split("\n") if row}
 

@@ -1,4 +1,4 @@
-"""Runs that are interrupted, cancelled, blocked; and what they leave in audit, events and timelines."""
+"""Runs that are interrupted, cancelled, blocked; what they leave in audit and timelines."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def test_a_run_for_an_incident_is_in_its_timeline_and_postmortem(either: Runbook
     rig.run(rig.runbook(query("vector(1)"), name="other"))
     path = f"/v1/incidents/{incident}"
     entries = rig.get(f"{path}/timeline")["data"]
-    found = [(one["type"], one["data"].get("what")) for one in entries]
+    found = [(one["type"], one["data"].get("change")) for one in entries]
     assert found[1:] == [("runbook", "requested"), ("runbook", "started"), ("runbook", "succeeded")]
     assert entries[-1]["data"]["run_id"] == run["id"]
     written = rig.get(f"{path}/postmortem")

@@ -1,4 +1,4 @@
-"""Guardrails: dry runs, blast radius, freeze windows, runs in an hour, times, and the stop switch."""
+"""Guardrails: dry runs, blast radius, freeze windows, runs in an hour, times, the stop switch."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def test_a_dry_run_sends_nothing(rig: RunbookRig, receiver: Receiver) -> None:
         approval_policy=policy,
         guardrails={"freeze_windows": freeze, "max_runs_per_hour": 1},
     )
-    for _ in range(2):
-        run = rig.run(runbook, parameters={"what": "api"}, dry_run=True)
+    rig.run(runbook, parameters={"what": "api"}, dry_run=True)
+    run = rig.run(runbook, parameters={"what": "api"}, dry_run=True)
     assert (run["status"], statuses(run)) == ("succeeded", ["dry_run"] * 5)
     outputs = [step["output"] for step in run["steps"]]
     assert outputs[0].startswith(f"POST {receiver.url}/api\nX-Key: k [hidden]\n")

@@ -4,7 +4,7 @@ ends."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic, sleep
 from typing import Any
@@ -60,13 +60,13 @@ class Program:
 
 
 @pytest.fixture
-def program(rig: RunbookRig) -> Iterator[Program]:
+def program(rig: RunbookRig) -> Program:
     """The only executor of the server."""
     made = Program()
     executors = {"restart": made}
     object.__setattr__(rig.server.context, "executor_named", executors.get)
     rig.server.context.views.clear()
-    yield made
+    return made
 
 
 def test_an_executor_gets_values_as_arguments(rig: RunbookRig, program: Program) -> None:

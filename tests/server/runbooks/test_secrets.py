@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
 
 import pytest
@@ -87,40 +90,40 @@ def test_the_secrets_of_a_run_are_nowhere_in_clear(either: RunbookRig, receiver:
     assert set(rig.look(run["id"])["content"]["sealed_parameters"]) == {"token", "other"}
 
 
-def test_an_answer_that_repeats_a_secret_is_redacted_and_cut(rig: RunbookRig) -> None:
-    """The receiver here answers with what it was sent, many times."""
-    import http.server
-    import threading
+class Echo(BaseHTTPRequestHandler):
+    """Answers with what it was sent, many times."""
 
-    class Echo(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"])) * 2000
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"])) * 2000
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
+    def log_message(self, format: str, *args: object) -> None:
+        pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+@pytest.fixture
+def echo() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
     try:
-        step = {
-            "name": "echo",
-            "type": "http",
-            "method": "POST",
-            "url": f"http://127.0.0.1:{server.server_port}",
-            "json": "${token}",
-        }
-        parameters = [{"name": "token", "secret": True, "default": "tell-nobody-this"}]
-        agent = rig.runner()
-        run = rig.run(rig.runbook(step, parameters=parameters), agent_id=agent)
-        rig.decide(rig.action_of(run))
-        rig.server.run_jobs()
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
+        thread.join()
         server.server_close()
+
+
+def test_an_answer_that_repeats_a_secret_is_redacted_and_cut(rig: RunbookRig, echo: str) -> None:
+    parameters = [{"name": "token", "secret": True, "default": "tell-nobody-this"}]
+    agent = rig.runner()
+    runbook = rig.runbook(http(echo, json="${token}"), parameters=parameters)
+    run = rig.run(runbook, agent_id=agent)
+    rig.decide(rig.action_of(run))
+    rig.server.run_jobs()
     (done,) = rig.look(run["id"])["steps"]
     assert done["status"] == "succeeded"
     assert done["truncated"] is True
