@@ -20,6 +20,7 @@ from novaql.server.egress.dialer import Dialer
 from novaql.server.probes.browser_check import unavailable
 from novaql.server.probes.deadline import ProbeCancelled
 from novaql.server.probes.execute import execute
+from novaql.server.probes.result import Outcome
 from novaql.server.probes.spec import ProbeSpec
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ _REQUEST_S = 15.0
 _SHORTEST_S, _FULL_S, _LONGEST_S = 0.05, 0.25, 30.0
 _REPORTS = 5
 _FATAL = (401, 403)
+_PICTURES = 900_000
+"""The size of all screenshots of a report, below the server's usual limit of a body."""
 
 
 class RunnerRefused(Exception):
@@ -120,7 +123,7 @@ class ProbeRunner:
         try:
             spec = ProbeSpec.model_validate(claimed["spec"])
             outcome = execute(spec, self.dialer, self.tls, cancelled)
-            self._report(client, lease, outcome.model_dump(mode="json"))
+            self._report(client, lease, _small(outcome).model_dump(mode="json"))
         except ProbeCancelled:
             log.info("the run %s was cancelled", claimed["result_id"])
         except Exception:
@@ -167,3 +170,15 @@ class ProbeRunner:
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
+
+
+def _small(outcome: Outcome) -> Outcome:
+    """Return an outcome without the first screenshots, if all of them are too large to report. The
+    last ones show why a flow fails."""
+    size, kept = 0, []
+    for shot in reversed(outcome.screenshots):
+        size += len(shot.png)
+        if size > _PICTURES:
+            break
+        kept.append(shot)
+    return outcome.model_copy(update={"screenshots": kept[::-1]})

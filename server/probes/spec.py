@@ -116,8 +116,3 @@ class ProbeSpec(Strict):
     assertions: list[Assertion] = Field(default_factory=list)
     steps: list[dict[str, Any]] = Field(default_factory=list)
     secrets: dict[str, str] = Field(default_factory=dict, repr=False)
-
-    def longest_s(self) -> float:
-        """Return the longest time of all attempts and the waits between them."""
-        waits = self.retry_delay_s * float(2**self.retries - 1)
-        return self.timeout_s * (self.retries + 1) + waits

@@ -72,6 +72,15 @@ MADE: dict[str, tuple[str, Callable[[int], Body]]] = {
         "/v1/agents/{agent}/proposals",
         lambda n: {"kind": "deploy.rollback", "title": f"T{n}", "content": {}},
     ),
+    "max_synthetics": (
+        "/v1/synthetics",
+        lambda n: {
+            "name": f"c{n}",
+            "type": "http",
+            "target": "http://192.0.43.8/",
+            "interval": "1m",
+        },
+    ),
     "max_schedules": (
         "/v1/oncall/schedules",
         lambda n: {"name": f"S{n}", "timezone": "UTC", "layers": []},
