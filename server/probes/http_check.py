@@ -106,7 +106,7 @@ def outcome_of(seen: _Seen) -> Outcome:
     return Outcome(
         status="failure",
         address=measured.address,
-        phases=dict(measured.phases),
+        phases={**measured.phases},
         http_status=seen.status,
         http_version=seen.version,
         redirects=seen.redirects,

@@ -107,7 +107,7 @@ class ProbeRunner:
             "capabilities": kinds,
             "version": self.version,
         }
-        found = self._ask(client, "claim", body)
+        found = self._request(client, "claim", body)
         self._heartbeat_s = float(found["heartbeat_every_s"])
         for one in found["runs"]:
             cancelled = threading.Event()
@@ -136,7 +136,7 @@ class ProbeRunner:
         """Report an outcome; repeat it while the server does not answer."""
         for attempt in range(_REPORTS):
             try:
-                self._ask(client, "report", {"lease": lease, "outcome": outcome})
+                self._request(client, "report", {"lease": lease, "outcome": outcome})
             except httpx.HTTPStatusError as problem:
                 if problem.response.status_code < 500 and problem.response.status_code != 429:
                     log.info("the server did not take a result: %s", problem.response.text[:300])
@@ -157,13 +157,13 @@ class ProbeRunner:
         self._beat_at = time.monotonic() + self._heartbeat_s
         if not leases:
             return
-        found = self._ask(client, "heartbeat", {"region": self.region, "leases": leases})
+        found = self._request(client, "heartbeat", {"region": self.region, "leases": leases})
         with self._lock:
             for lease in found["ended"]:
                 if lease in self._running:
                     self._running[lease].set()
 
-    def _ask(self, client: httpx.Client, what: str, body: dict[str, Any]) -> dict[str, Any]:
+    def _request(self, client: httpx.Client, what: str, body: dict[str, Any]) -> dict[str, Any]:
         answer = client.post(f"/v1/probes/{what}", json=body)
         if answer.status_code in _FATAL:
             raise RunnerRefused(answer.text[:500])
@@ -175,10 +175,10 @@ class ProbeRunner:
 def _small(outcome: Outcome) -> Outcome:
     """Return an outcome without the first screenshots, if all of them are too large to report. The
     last ones show why a flow fails."""
-    size, kept = 0, []
+    size, chosen = 0, []
     for shot in reversed(outcome.screenshots):
         size += len(shot.png)
         if size > _PICTURES:
             break
-        kept.append(shot)
-    return outcome.model_copy(update={"screenshots": kept[::-1]})
+        chosen.append(shot)
+    return outcome.model_copy(update={"screenshots": chosen[::-1]})

@@ -26,7 +26,7 @@ BODY = {
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture"
 
 
-class Flow(BaseModel):
+class StepFlow(BaseModel):
     """The flows of a browser that exists in this test only."""
 
     model_config = ConfigDict(extra="forbid")
@@ -49,7 +49,7 @@ class Result:
 class Browser:
     """In place of the module of the browser."""
 
-    Flow = Flow
+    Flow = StepFlow
 
     def __init__(self, result: Result) -> None:
         self.result = result
@@ -59,7 +59,7 @@ class Browser:
         return None
 
     def run_flow(
-        self, flow: Flow, *, secrets: dict[str, str], cancelled: Event, **others: Any
+        self, flow: StepFlow, *, secrets: dict[str, str], cancelled: Event, **others: Any
     ) -> Result:
         assert flow.steps == BODY["steps"]
         assert not cancelled.is_set()
