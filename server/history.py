@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import case, func
+from sqlalchemy import case, func, select
 
 from novaql.server.agents.tables import AgentAction
 from novaql.server.alert_model.tables import Alert, AlertChange
@@ -95,6 +95,14 @@ RETENTIONS: tuple[Retention, ...] = (
     ),
     Retention(IntegrationSync, IntegrationSync.ended_at, _MONTH),
     Retention(HookMessage, HookMessage.at, _MONTH),
+    Retention(  # results of deleted checks, a few at a time
+        SyntheticResult,
+        select(Synthetic.expires_at)
+        .where(Synthetic.id == SyntheticResult.synthetic_id)
+        .scalar_subquery(),
+        _NOW,
+        (SyntheticScreenshot.result_id,),
+    ),
     Retention(  # `expires_at` is in the future until the settings of the domain say so
         Synthetic,
         Synthetic.expires_at,

@@ -75,11 +75,11 @@ def command(
     try:
         resolver = resolver_at(parse_server(dns_server, 53) if dns_server else None)
     except ValueError as problem:
-        raise ArgumentError(f"--dns-server: {problem}") from None
+        raise ArgumentError("dns_server", str(problem)) from None
     try:
         dialer = Dialer(parse_networks(egress_allow), resolver)
     except ValueError as problem:
-        raise ArgumentError(f"--egress-allow: {problem}") from None
+        raise ArgumentError("egress_allow", str(problem)) from None
     stopping = threading.Event()
     runner = ProbeRunner(
         server.rstrip("/"),
@@ -97,4 +97,4 @@ def command(
     try:
         runner.run()
     except RunnerRefused as refusal:
-        raise ArgumentError(f"the server refuses this runner: {refusal}") from None
+        raise click.ClickException(f"the server refuses this runner: {refusal}") from None

@@ -59,8 +59,8 @@ def evaluate(assertions: Sequence[Assertion], answer: Answer) -> list[AssertionR
     results = [_evaluated(one, answer) for one in assertions]
     if answer.status is not None and all(one.source != "status" for one in assertions):
         fine = 200 <= answer.status < 300
-        said = "" if fine else f"the status is {answer.status}, not 2xx"
-        results.insert(0, AssertionResult(source="status", ok=fine, detail=said))
+        condition = "" if fine else f"the status is {answer.status}, not 2xx"
+        results.insert(0, AssertionResult(source="status", ok=fine, detail=condition))
     return results
 
 
@@ -123,11 +123,11 @@ def _equal(found: Any, wanted: Any) -> bool:
 
 def _because(assertion: Assertion, found: Any) -> str:
     subject = assertion.name or assertion.path or assertion.source
-    said = f"{assertion.op} {assertion.value!r}" if assertion.value is not None else "exists"
+    condition = f"{assertion.op} {assertion.value!r}" if assertion.value is not None else "exists"
     if found is MISSING:
-        return f"{subject}: there is none; expected: {said}"
+        return f"{subject}: there is none; expected: {condition}"
     if assertion.source == "body":
-        return f"the body does not satisfy: {said}"
+        return f"the body does not satisfy: {condition}"
     if isinstance(found, float):
         found = round(found, 3)
-    return f"{subject} is {str(found)[:_SHOWN]!r}; expected: {said}"
+    return f"{subject} is {str(found)[:_SHOWN]!r}; expected: {condition}"

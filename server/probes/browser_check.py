@@ -19,6 +19,7 @@ from novaql.server.probes.result import (
 )
 from novaql.server.probes.spec import ProbeSpec
 
+LARGEST_PNG = 700_000
 _MODULE = "novaql.server.probes.browser"
 
 
@@ -62,7 +63,7 @@ def check_browser(spec: ProbeSpec, dialer: Dialer, deadline: Deadline) -> Outcom
     shots = [
         Screenshot(name=name[:100], png=base64.b64encode(png).decode())
         for name, png in found.screenshots[:MOST_SCREENSHOTS]
-        if len(png) <= 1_000_000
+        if len(png) <= LARGEST_PNG
     ]
     steps = [_step(one) for one in found.steps[:200]]
     if found.blocked:

@@ -134,7 +134,10 @@ def connect(
 
 def _dialed(address: str, port: int, deadline: Deadline) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError:  # this machine has no IPv6
+        raise ProbeFailure("connect", "the host cannot be reached") from None
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -75,6 +75,8 @@ def _attempt(spec: ProbeSpec, dialer: Dialer, tls: ssl.SSLContext, cancelled: Ev
         reason, detail = problem.reason, "the name has no address"
     except ProbeFailure as problem:
         reason, detail = problem.reason, problem.detail
+    except OSError:
+        reason, detail = "connection_lost", "the connection failed"
     except (httpx.InvalidURL, ValueError):
         reason, detail = "invalid_target", "the target cannot be used"
     facts = tcp_outcome(seen.measured) if spec.kind == "tcp" else outcome_of(seen)

@@ -106,7 +106,7 @@ def outcome_of(seen: _Seen) -> Outcome:
     return Outcome(
         status="failure",
         address=measured.address,
-        phases=dict(measured.phases),
+        phases={str(name): took for name, took in measured.phases.items()},
         http_status=seen.status,
         http_version=seen.version,
         redirects=seen.redirects,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ Reason = Annotated[str, Field(max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
 Detail = Annotated[str, Field(max_length=500)]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Phase = Literal["resolve", "connect", "tls", "processing", "transfer"]
+PHASES: tuple[Phase, ...] = get_args(Phase)
 MOST_SCREENSHOTS = 10
 _BASE64 = r"^[A-Za-z0-9+/]*={0,2}$"
 
@@ -37,7 +38,7 @@ class Screenshot(Strict):
     """A picture of a page, as PNG in base64."""
 
     name: Annotated[str, Field(max_length=100)]
-    png: Annotated[str, Field(max_length=1_500_000, pattern=_BASE64)]
+    png: Annotated[str, Field(max_length=1_000_000, pattern=_BASE64)]
 
 
 class Outcome(Strict):
@@ -53,7 +54,7 @@ class Outcome(Strict):
     duration_s: Seconds = 0.0
     attempts: Annotated[int, Field(ge=1, le=100)] = 1
     address: Annotated[str, Field(max_length=64)] | None = None
-    phases: dict[Phase, Seconds] = Field(default_factory=dict)
+    phases: Annotated[dict[str, Seconds], Field(max_length=10)] = Field(default_factory=dict)
     http_status: Annotated[int, Field(ge=100, le=999)] | None = None
     http_version: Annotated[str, Field(max_length=16)] | None = None
     redirects: Annotated[int, Field(ge=0, le=100)] = 0

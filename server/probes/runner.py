@@ -20,6 +20,7 @@ from novaql.server.egress.dialer import Dialer
 from novaql.server.probes.browser_check import unavailable
 from novaql.server.probes.deadline import ProbeCancelled
 from novaql.server.probes.execute import execute
+from novaql.server.probes.result import Outcome
 from novaql.server.probes.spec import ProbeSpec
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ _REQUEST_S = 15.0
 _SHORTEST_S, _FULL_S, _LONGEST_S = 0.05, 0.25, 30.0
 _REPORTS = 5
 _FATAL = (401, 403)
+_PICTURES = 900_000
+"""The size of all screenshots of a report, below the server's usual limit of a body."""
 
 
 class RunnerRefused(Exception):
@@ -104,7 +107,7 @@ class ProbeRunner:
             "capabilities": kinds,
             "version": self.version,
         }
-        found = self._ask(client, "claim", body)
+        found = self._request(client, "claim", body)
         self._heartbeat_s = float(found["heartbeat_every_s"])
         for one in found["runs"]:
             cancelled = threading.Event()
@@ -120,7 +123,7 @@ class ProbeRunner:
         try:
             spec = ProbeSpec.model_validate(claimed["spec"])
             outcome = execute(spec, self.dialer, self.tls, cancelled)
-            self._report(client, lease, outcome.model_dump(mode="json"))
+            self._report(client, lease, _small(outcome).model_dump(mode="json"))
         except ProbeCancelled:
             log.info("the run %s was cancelled", claimed["result_id"])
         except Exception:
@@ -133,7 +136,7 @@ class ProbeRunner:
         """Report an outcome; repeat it while the server does not answer."""
         for attempt in range(_REPORTS):
             try:
-                self._ask(client, "report", {"lease": lease, "outcome": outcome})
+                self._request(client, "report", {"lease": lease, "outcome": outcome})
             except httpx.HTTPStatusError as problem:
                 if problem.response.status_code < 500 and problem.response.status_code != 429:
                     log.info("the server did not take a result: %s", problem.response.text[:300])
@@ -154,16 +157,28 @@ class ProbeRunner:
         self._beat_at = time.monotonic() + self._heartbeat_s
         if not leases:
             return
-        found = self._ask(client, "heartbeat", {"region": self.region, "leases": leases})
+        found = self._request(client, "heartbeat", {"region": self.region, "leases": leases})
         with self._lock:
             for lease in found["ended"]:
                 if lease in self._running:
                     self._running[lease].set()
 
-    def _ask(self, client: httpx.Client, what: str, body: dict[str, Any]) -> dict[str, Any]:
+    def _request(self, client: httpx.Client, what: str, body: dict[str, Any]) -> dict[str, Any]:
         answer = client.post(f"/v1/probes/{what}", json=body)
         if answer.status_code in _FATAL:
             raise RunnerRefused(answer.text[:500])
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
+
+
+def _small(outcome: Outcome) -> Outcome:
+    """Return an outcome without the first screenshots, if all of them are too large to report. The
+    last ones show why a flow fails."""
+    size, chosen = 0, []
+    for shot in reversed(outcome.screenshots):
+        size += len(shot.png)
+        if size > _PICTURES:
+            break
+        chosen.append(shot)
+    return outcome.model_copy(update={"screenshots": chosen[::-1]})

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 HeaderName = Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 HeaderValue = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00-\x08\x0a-\x1f\x7f]*$")]
-SecretName = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+_SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+
+def _named(pattern: re.Pattern[str]) -> AfterValidator:
+    """Return a validator of the names of an object. A pattern of names in the schema would be
+    unknown to generators of clients."""
+
+    def check(found: dict[str, Any]) -> dict[str, Any]:
+        for name in found:
+            if not pattern.fullmatch(name):
+                raise ValueError(f"{name!r:.80} is no valid name here")
+        return found
+
+    return AfterValidator(check)
+
+
+Headers = Annotated[dict[str, HeaderValue], Field(max_length=50), _named(_HEADER)]
+SecretValue = Annotated[str, Field(min_length=1, max_length=4096)]
+Secrets = Annotated[dict[str, SecretValue], Field(max_length=50), _named(_SECRET)]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 Kind = Literal["http", "tcp", "browser"]
 Source = Literal["status", "body", "json", "header", "latency", "certificate", "dns"]
@@ -81,7 +101,7 @@ class HttpRequest(Strict):
     """What an HTTP check sends. Values may contain `{{NAME}}` for a secret."""
 
     method: Method = "GET"
-    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict, max_length=50)
+    headers: Headers = Field(default_factory=dict)
     body: Annotated[str, Field(max_length=65_536)] = ""
     follow_redirects: bool = True
 
@@ -116,8 +136,3 @@ class ProbeSpec(Strict):
     assertions: list[Assertion] = Field(default_factory=list)
     steps: list[dict[str, Any]] = Field(default_factory=list)
     secrets: dict[str, str] = Field(default_factory=dict, repr=False)
-
-    def longest_s(self) -> float:
-        """Return the longest time of all attempts and the waits between them."""
-        waits = self.retry_delay_s * float(2**self.retries - 1)
-        return self.timeout_s * (self.retries + 1) + waits

@@ -71,7 +71,7 @@ def tcp_outcome(measured: Measured) -> Outcome:
     return Outcome(
         status="failure",
         address=measured.address,
-        phases=dict(measured.phases),
+        phases={str(name): took for name, took in measured.phases.items()},
         tls_version=measured.tls_version,
         certificate_expires_s=measured.certificate_expires_s,
     )

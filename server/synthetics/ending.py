@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import delete, func, select
 
 from novaql.server.db.unit import Unit
-from novaql.server.probes.result import Outcome
+from novaql.server.probes.result import PHASES, Outcome
 from novaql.server.synthetics.model import (
     State,
     Status,
@@ -94,8 +94,10 @@ def _note(unit: Unit, result: SyntheticResult, outcome: Outcome) -> None:
     result.duration_ms = round(took_s * 1000, 3)
     result.outcome = outcome.model_dump(
         mode="json",
-        exclude={"status", "failure_reason", "detail", "duration_s", "screenshots"},
+        exclude={"status", "failure_reason", "detail", "duration_s", "screenshots", "phases"},
     )
+    phases = {name: outcome.phases[name] for name in PHASES if name in outcome.phases}
+    result.outcome = {**result.outcome, "phases": phases}
     pictures = []
     for shot in outcome.screenshots:
         try:

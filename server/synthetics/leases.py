@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from novaql.server.auth.roles import Principal
+from novaql.server.crypto.sealing import CannotUnseal
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, Forbidden, invalid
 from novaql.server.probes.masking import masked
@@ -38,7 +39,7 @@ def claim(unit: Unit, caller: Principal, region: str, body: ClaimRuns) -> list[r
     lasts = timedelta(seconds=unit.settings.probe_lease_s)
     note_runner(unit, caller, region, body)
     found = []
-    for check_id, _ in runs.due(unit, region, body.capabilities, body.most):
+    for check_id in runs.due(unit, region, body.capabilities, body.most):
         leased = runs.begin(unit, check_id, region, caller.id, lasts)
         if leased is not None:
             found.append(leased)
@@ -55,7 +56,10 @@ def report(unit: Unit, caller: Principal, region: str | None, body: ReportRun) -
     check = unit.find(Synthetic, row.synthetic_id)
     if check is None:
         raise over
-    secrets = runs.spec_of(unit, check).secrets.values()
+    try:
+        secrets = list(runs.spec_of(unit, check).secrets.values())
+    except CannotUnseal:  # the runner has masked them, too
+        secrets = []
     shown = masked(body.outcome.model_dump(mode="json", exclude={"screenshots"}), secrets)
     outcome = Outcome.model_validate(
         {**shown, "screenshots": [one.model_dump() for one in body.outcome.screenshots]}
@@ -81,7 +85,7 @@ def renew(unit: Unit, caller: Principal, leases: Sequence[str]) -> list[str]:
         if row.status != Status.RUNNING or row.started_at is None:
             ended.append(lease)
             continue
-        longest = timedelta(seconds=runs.spec_of(unit, check).longest_s())
+        longest = runs.longest(unit, check)
         row.lease_until = min(unit.now() + lasts, row.started_at + longest + lasts)
     return ended
 

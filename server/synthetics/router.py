@@ -77,14 +77,13 @@ async def get_screenshot(
 ) -> Response:
     """A screenshot. The signed URL of a result authorizes the request until it expires."""
     context = context_of(request)
-    tenant, png = await context.pools.state.run(lambda: screenshots.opened(context, id, query))
+    png = await context.pools.state.run(lambda: screenshots.opened(context, id, query))
     headers = {
         "Cache-Control": "private, no-store",
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Content-Disposition": f'inline; filename="{id}.png"',
         "X-Content-Type-Options": "nosniff",
     }
-    del tenant
     return Response(png, headers=headers, media_type="image/png")
 
 
@@ -143,6 +142,8 @@ def get_synthetic_uptime(
     start = end - timedelta(hours=24) if query.from_ is None else query.from_
     if start >= end:
         raise invalid("/from", "must be before `to`")
+    end = min(end, unit.now())
+    start = min(max(start, check.created_at), end)
     return uptime.of_window(
         unit,
         check.id,

@@ -7,13 +7,15 @@ Jobs lock their own row before it: whatever locks the row of an existing job doe
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import func, or_, select
 
+from novaql.server.crypto.sealing import CannotUnseal
 from novaql.server.crypto.token_secrets import digest_of, new_secret
 from novaql.server.db.unit import Unit
 from novaql.server.ids import new_id
@@ -23,6 +25,7 @@ from novaql.server.synthetics.ending import after, end
 from novaql.server.synthetics.model import Status, Trigger
 from novaql.server.synthetics.tables import Synthetic, SyntheticRegion, SyntheticResult
 
+log = logging.getLogger(__name__)
 LOST = "synthetics.lost"
 _SECRETS = "synthetic:{}:secrets"
 
@@ -56,6 +59,12 @@ def begin(
         return None
     if place.result_id is not None or _in_flight(unit) >= unit.settings.max_synthetic_runs:
         return None
+    try:
+        spec = spec_of(unit, check)
+    except CannotUnseal:
+        log.warning("%s does not run: its secrets cannot be unsealed", check.id)
+        place.next_at = after(unit, check, place)
+        return None
     result = _queued(unit, check_id, region)
     if result is None:
         if place.next_at > unit.now():
@@ -71,13 +80,12 @@ def begin(
     if until is not None:
         # Another key than that of a queued run: this row is new, and no lock can be waited for.
         unit.enqueue(LOST, key=f"{result.id}/lease", run_at=until)
-    return Leased(lease, result.id, check.id, spec_of(unit, check))
+    return Leased(lease, result.id, check.id, spec)
 
 
-def due(
-    unit: Unit, region: str, kinds: Collection[str], most: int
-) -> Sequence[tuple[str, datetime]]:
-    """Return the checks that may have a run for a runner of a region, the longest due first."""
+def due(unit: Unit, region: str, kinds: Collection[str], most: int) -> Sequence[str]:
+    """Return the checks that may have a run for a runner of a region: those that have been due for
+    the longest time, in the order in which they are locked."""
     queued = select(SyntheticResult.synthetic_id).where(
         SyntheticResult.status == Status.QUEUED, SyntheticResult.region == region
     )
@@ -94,7 +102,7 @@ def due(
         .order_by(SyntheticRegion.next_at)
         .limit(most)
     )
-    return [(row[0], row[1]) for row in unit.session.execute(statement)]
+    return sorted(row[0] for row in unit.session.execute(statement))
 
 
 def complete(unit: Unit, result_id: str, lease: str | None, outcome: Outcome) -> bool:
@@ -186,6 +194,12 @@ def spec_of(unit: Unit, check: Synthetic) -> ProbeSpec:
             "secrets": secrets,
         }
     )
+
+
+def longest(unit: Unit, check: Synthetic) -> timedelta:
+    """Return the longest time of a run: its attempts, and the waits between them."""
+    waits_s = unit.settings.probe_retry_delay_s * float(2**check.retries - 1)
+    return timedelta(milliseconds=check.timeout_ms * (check.retries + 1), seconds=waits_s)
 
 
 def sealed_secrets(unit: Unit, check_id: str, secrets: dict[str, str]) -> str | None:

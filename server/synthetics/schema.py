@@ -18,14 +18,13 @@ from novaql.server.http.shapes import (
     Timestamp,
     example,
 )
-from novaql.server.probes.result import AssertionResult, Phase, StepResult
+from novaql.server.probes.result import AssertionResult, StepResult
 from novaql.server.probes.spec import (
     Assertion,
-    HeaderName,
-    HeaderValue,
+    Headers,
     Kind,
     Method,
-    SecretName,
+    Secrets,
 )
 
 StateName = Literal["unknown", "up", "degraded", "down"]
@@ -33,7 +32,6 @@ StatusName = Literal[
     "queued", "running", "success", "failure", "blocked", "runner_lost", "cancelled"
 ]
 TriggerName = Literal["scheduled", "manual"]
-SecretValue = Annotated[str, Field(min_length=1, max_length=4096)]
 Regions = Annotated[list[PathName], Field(min_length=1, max_length=10)]
 Times = Annotated[int, Field(ge=1, le=100)]
 Severity = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[a-z0-9_-]+$")]
@@ -65,9 +63,7 @@ class CreateSynthetic(Body):
     timeout: Duration | None = Field(None, description="of one attempt; absent: 10s")
     retries: int = Field(0, ge=0, le=3)
     method: Method | None = Field(None, description="http; absent: GET")
-    headers: Annotated[dict[HeaderName, HeaderValue], Field(max_length=50)] | None = Field(
-        None, description="http"
-    )
+    headers: Headers | None = Field(None, description="http")
     body: Annotated[str, Field(max_length=65_536)] | None = Field(None, description="http")
     follow_redirects: bool | None = Field(None, description="http; absent: true")
     tls: bool | None = Field(None, description="tcp; absent: false")
@@ -79,7 +75,7 @@ class CreateSynthetic(Body):
         None, description="browser: a list of steps, each with an `action`"
     )
     assertions: Annotated[list[Assertion], Field(max_length=50)] = Field(default_factory=list)
-    secrets: Annotated[dict[SecretName, SecretValue], Field(max_length=50)] = Field(
+    secrets: Secrets = Field(
         default_factory=dict, description="write-only: no answer contains them"
     )
     min_failing_regions: int = Field(1, ge=1, le=10)
@@ -221,7 +217,7 @@ class ResultOut(ResponseModel):
     detail: str
     duration_ms: float | None
     attempts: int | None
-    phases_ms: dict[Phase, float]
+    phases_ms: dict[str, float]
     address: str | None
     http_status: int | None
     redirects: int | None

@@ -43,8 +43,8 @@ def signatures(keys: SealingKeys, tenant_id: str, key: str, expires: datetime) -
     return [hmac.new(k, signed, "sha256").hexdigest() for k in keys.signing_keys(PURPOSE)]
 
 
-def opened(context: ServerContext, key: str, query: ScreenshotQuery) -> tuple[str, bytes]:
-    """Return the tenant and the picture of a signed URL. Raises `Forbidden` and `Gone`."""
+def opened(context: ServerContext, key: str, query: ScreenshotQuery) -> bytes:
+    """Return the picture of a signed URL. Raises `Forbidden` and `Gone`."""
     refused = Forbidden("this URL opens nothing", code="invalid_signature")
     try:
         expires = from_ms(int(query.expires))
@@ -62,4 +62,4 @@ def opened(context: ServerContext, key: str, query: ScreenshotQuery) -> tuple[st
             raise refused
         if context.clock.now() >= expires:
             raise Gone("this URL has expired; ask for the results again", code="url_expired")
-        return shot.tenant_id, bytes(shot.content)
+        return bytes(shot.content)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from novaql.server.clock import to_ms
+from novaql.server.probes.result import PHASES
 from novaql.server.synthetics.model import Status
 from novaql.server.synthetics.rules import FAILING
 from novaql.server.synthetics.tables import Synthetic, SyntheticResult
@@ -67,7 +68,7 @@ def samples(result: SyntheticResult, check: Synthetic) -> Iterator[Sample]:
     if facts.get("tls_version"):
         yield one("probe_tls_version_info", 1, version=_tls(facts["tls_version"]))
     if check.type == "http":
-        for phase in ("resolve", "connect", "tls", "processing", "transfer"):
+        for phase in PHASES:
             yield one("probe_http_duration_seconds", phases.get(phase, 0.0), phase=phase)
         yield one("probe_http_status_code", facts.get("http_status") or 0)
         yield one("probe_http_redirects", facts.get("redirects") or 0)

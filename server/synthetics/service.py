@@ -12,7 +12,7 @@ from novaql.server.catalog.lookup import check_service
 from novaql.server.db.engine import flushed_or
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
-from novaql.server.errors import Conflict, invalid, not_found
+from novaql.server.errors import Conflict, impossible, not_found
 from novaql.server.escalation_model.lookup import check_policy
 from novaql.server.http.pagination import Key, Page, Pager, equal_to
 from novaql.server.ids import new_id
@@ -143,7 +143,8 @@ def run(unit: Unit, check_id: str, body: RunSynthetic) -> tuple[str, Sequence[st
     regions = known if body.regions is None else list(dict.fromkeys(body.regions))
     for number, region in enumerate(body.regions or ()):
         if region not in known:
-            raise invalid(f"/regions/{number}", "the check does not run in this region")
+            message = "the check does not run in this region"
+            raise impossible(f"/regions/{number}", message, "unknown_region")
     if unit.settings.probe_region in regions:
         unit.enqueue(PROBE, key=job_key(check_id, unit.settings.probe_region))
     check = get(unit, check_id, lock=True)

@@ -12,7 +12,7 @@ from novaql.server.auth.tokens import issue, revoke, rotate
 from novaql.server.db.tables import Token, User
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
-from novaql.server.errors import Conflict, Impossible, invalid, not_found
+from novaql.server.errors import Conflict, Impossible, impossible, not_found
 from novaql.server.http.pagination import Key, Page, Pager
 from novaql.server.tokens.schema import IssueToken, TokenOut, TokenQuery
 
@@ -48,7 +48,8 @@ def create(unit: Unit, body: IssueToken, caller: Principal, api_version: str) ->
     if owner is None or owner.status != "active":
         raise Impossible(f"there is no active user {owner_id}", code="owner_not_active")
     if (body.purpose == "probe") != (body.region is not None):
-        raise invalid("/region", "a token with the purpose probe, and no other, has a region")
+        message = "a token with the purpose probe, and no other, has a region"
+        raise impossible("/region", message, "purpose_and_region")
     if body.expires_at is not None and body.expires_at <= unit.now():
         raise Conflict("expires_at is over already", code="expired_already")
     live = (

@@ -101,8 +101,16 @@ def writes() -> Iterator[Writes]:
         _agents(made)
         _runbooks(made)
         _integrations(made)
+        _synthetics(made)
         _samples(made)
         yield made
+
+
+def _synthetics(w: Writes) -> None:
+    body = {"name": "s", "type": "tcp", "target": "127.0.0.1:9", "interval": "1h"}
+    check = w.do("POST", "/v1/synthetics", body)["id"]
+    w.do("POST", "/v1/synthetics/{id}/run", {}, id=check)
+    w.do("DELETE", "/v1/synthetics/{id}", id=check)
 
 
 def _people(w: Writes) -> None:

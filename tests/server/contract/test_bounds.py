@@ -64,6 +64,13 @@ BEYOND_A_SCHEMA = (
         "/layers/0/(end|rotation/.*|restrictions/0/.*)",
         "the day of a hand-off and the length of a turn are those of the type; ends are later",
     ),
+    (
+        "/v1/synthetics",
+        "/(interval|timeout|regions(/0)?|min_failing_regions|method|headers(/.*)?|body|tls|send"
+        "|follow_redirects|expect|steps(/.*)?|assertions/0(/.*)?|secrets(/.*)?)",
+        "what a type of checks has, what an operator takes, times of the settings",
+    ),
+    ("/v1/synthetics/{id}/uptime", "/(from|to)", "the end is after the start"),
     ("/v1/oncall/overrides", "/(start|end)", "the end is after the start"),
     ("/v1/oncall/schedules/(preview|{id}/shifts)", "/(from|to)", "`to` is later, not too far"),
     ("/v1/integrations/.*/connect", ".*", "settings of the provider"),

@@ -54,6 +54,7 @@ def test_open_routes_are_the_ones_meant_to_be() -> None:
         "/v1/audit/exports/{id}/content",  # the signature in the URL is the permission
         "/v1/embeds/{id}/data",  # so it is here
         "/v1/embeds/{id}/page",
+        "/v1/synthetics/screenshots/{id}",
         "/v1/oncall/schedules/{id}/ical",  # the secret in the URL
         "/v1/integrations/callback",  # the state in the URL
         "/v1/integrations/webhook/{hook_id}",  # the secret in a header

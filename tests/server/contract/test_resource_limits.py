@@ -74,6 +74,15 @@ MADE: dict[str, tuple[str, Callable[[int], Body]]] = {
         lambda n: {"kind": "deploy.rollback", "title": f"T{n}", "content": {}},
     ),
     "max_runbooks": ("/v1/runbooks", lambda n: {"name": f"R{n}", "steps": [STEP]}),
+    "max_synthetics": (
+        "/v1/synthetics",
+        lambda n: {
+            "name": f"c{n}",
+            "type": "http",
+            "target": "http://192.0.43.8/",
+            "interval": "1m",
+        },
+    ),
     "max_schedules": (
         "/v1/oncall/schedules",
         lambda n: {"name": f"S{n}", "timezone": "UTC", "layers": []},

@@ -107,4 +107,4 @@ def test_other_refusals(lab: Lab) -> None:
     other = {**usual, "name": "b", "service": "none"}
     assert lab.code("POST", "/synthetics", other) == (422, "unknown_service")
     path = f"/synthetics/{check}/run"
-    assert lab.code("POST", path, {"regions": ["mars"]}) == (400, "validation_error")
+    assert lab.code("POST", path, {"regions": ["mars"]}) == (422, "unknown_region")

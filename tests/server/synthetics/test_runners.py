@@ -125,7 +125,7 @@ def test_other_tokens_are_no_runners(lab: Lab, role: Role) -> None:
 def test_a_token_of_a_runner_needs_a_region_and_no_other_has_one(lab: Lab) -> None:
     body = {"name": "r", "role": "operator"}
     for wrong in ({"purpose": "probe"}, {"region": "paris"}, {"purpose": "scim", "region": "a"}):
-        assert lab.code("POST", "/tokens", {**body, **wrong}) == (400, "validation_error")
+        assert lab.code("POST", "/tokens", {**body, **wrong}) == (422, "purpose_and_region")
     made = lab.post("/tokens", {**body, "purpose": "probe", "region": "paris"})
     assert (made["purpose"], made["region"]) == ("probe", "paris")
     assert made["token"].startswith("nova_probe_")
