@@ -5,8 +5,8 @@ either is killed while the other lives. Every tenth start has two workers.
 
 Each step has exactly one page for each contact, and each page reaches the receiver under one id. A
 step that is due runs within one tick of readiness after a restart, or, while a second server lives,
-within one tick and the lease of the kill. The seed is printed; `NOVAQL_KILL_SEED` sets it, and `NOVAQL_KILLS`
-the number of kills.
+within one tick and the lease of the kill. The seed is printed; `NOVAQL_KILL_SEED` sets it, and
+`NOVAQL_KILLS` the number of kills.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import base64
 import json
 import os
 import random
+import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -155,7 +156,7 @@ def until_all_is_over(fleet: Fleet, incidents: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_step_pages_once_whenever_servers_are_killed(kind: str, tmp_path: Path) -> None:
     seed = int(os.environ.get("NOVAQL_KILL_SEED", random.randrange(2**32)))
-    print(f"NOVAQL_KILL_SEED={seed}")
+    sys.stdout.write(f"NOVAQL_KILL_SEED={seed}\n")
     chance = random.Random(seed)
     settings, numbers = dict(SETTINGS), [0]
     if kind == "postgresql":
@@ -187,7 +188,10 @@ def test_each_step_pages_once_whenever_servers_are_killed(kind: str, tmp_path: P
     assert all(types == EXPECTED for types in timelines.values()), timelines
     once = Counter((one["incident_id"], one["step"], one["target"]["name"]) for one in pages)
     wanted = {
-        (one["id"], step, name) for one in opened for step in range(STEPS) for name in ("ada", "bob")
+        (one["id"], step, name)
+        for one in opened
+        for step in range(STEPS)
+        for name in ("ada", "bob")
     }
     assert once == Counter(wanted)
     by_id = {one.headers["webhook-id"]: json.loads(one.body) for one in heard}
@@ -196,7 +200,8 @@ def test_each_step_pages_once_whenever_servers_are_killed(kind: str, tmp_path: P
     assert seen == Counter((one["id"], step) for one in opened for step in range(STEPS))
     late = list(too_late(fleet, opened, pages))
     assert not late, late
-    print(f"{len(heard)} messages for {len(by_id)} pages, slowest start {fleet.slowest:.1f} s")
+    told = f"{len(heard)} messages for {len(by_id)} pages, slowest start {fleet.slowest:.1f} s\n"
+    sys.stdout.write(told)
 
 
 EXPECTED = Counter({"triggered": 1, "paged": STEPS, "escalation_exhausted": 1})
