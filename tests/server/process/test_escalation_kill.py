@@ -5,7 +5,8 @@ either is killed while the other lives. Every tenth start has two workers.
 
 Each step has exactly one page for each contact, and each page reaches the receiver under one id. A
 step that is due runs within one tick of readiness after a restart, or, while a second server lives,
-within one tick and the lease of the kill. The seed is printed; `NOVAQL_KILL_SEED` sets it.
+within one tick and the lease of the kill. The seed is printed; `NOVAQL_KILL_SEED` sets it, and
+`NOVAQL_KILLS` the number of kills.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import base64
 import json
 import os
 import random
+import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -33,10 +35,11 @@ from tests.support.servers.state_databases import KINDS, postgresql_url
 
 pytestmark = pytest.mark.slow
 
-KILLS, STEPS, WAIT_S = 50, 3, 1.0
+KILLS = int(os.environ.get("NOVAQL_KILLS", "50"))
+STEPS, WAIT_S = 3, 1.0
 TICK_S, LEASE_S = 0.5, 2.0
-BUSY_S = 2.5
-"""How much longer it may take on a machine that does other work."""
+BUSY_S = 2.0
+"""How much longer it may take; on a machine that does other work, as long as the slowest start."""
 SETTINGS = {
     **dict.fromkeys(("rate_per_minute", "rate_per_day"), "0"),
     "egress_allow": "127.0.0.0/8",
@@ -56,6 +59,7 @@ class Fleet:
     servers: dict[int, ServerProcess] = field(default_factory=dict)
     up: dict[int, list[list[float]]] = field(default_factory=lambda: defaultdict(list))
     starts: int = 0
+    slowest: float = BUSY_S
     token: str = ""
 
     def start(self, number: int) -> None:
@@ -67,7 +71,10 @@ class Fleet:
             settings=self.settings,
             had_tokens=bool(self.token),
         )
+        began = time.time()
         server = self.stack.enter_context(made)
+        if self.starts > 1:  # the first one loads the modules that the others share
+            self.slowest = max(self.slowest, time.time() - began)
         self.token = self.token or server.token or ""
         self.servers[number] = server
         self.up[number].append([time.time(), float("inf")])
@@ -101,7 +108,7 @@ class Fleet:
 
     def deadline(self, due: float) -> float:
         """The time at which a step that is due has run."""
-        usual = TICK_S + BUSY_S
+        usual = TICK_S + self.slowest
         if len(self.up) == 1:
             ((_, spans),) = self.up.items()
             for ready, killed in spans:
@@ -149,7 +156,7 @@ def until_all_is_over(fleet: Fleet, incidents: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_step_pages_once_whenever_servers_are_killed(kind: str, tmp_path: Path) -> None:
     seed = int(os.environ.get("NOVAQL_KILL_SEED", random.randrange(2**32)))
-    print(f"NOVAQL_KILL_SEED={seed}")
+    sys.stdout.write(f"NOVAQL_KILL_SEED={seed}\n")
     chance = random.Random(seed)
     settings, numbers = dict(SETTINGS), [0]
     if kind == "postgresql":
@@ -193,7 +200,8 @@ def test_each_step_pages_once_whenever_servers_are_killed(kind: str, tmp_path: P
     assert seen == Counter((one["id"], step) for one in opened for step in range(STEPS))
     late = list(too_late(fleet, opened, pages))
     assert not late, late
-    print(f"{len(heard)} messages for {len(by_id)} pages, {fleet.starts} starts")
+    told = f"{len(heard)} messages for {len(by_id)} pages, slowest start {fleet.slowest:.1f} s\n"
+    sys.stdout.write(told)
 
 
 EXPECTED = Counter({"triggered": 1, "paged": STEPS, "escalation_exhausted": 1})
