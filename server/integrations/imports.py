@@ -51,7 +51,7 @@ def digest_of(content: Any) -> str:
 
 
 def reported(notes: Sequence[str]) -> dict[str, Any]:
-    """What was not imported, as it fits into a resource: the first notes, and how many there are."""
+    """What was not imported, as it fits into a resource: the first notes, and their number."""
     shown, size = [], 0
     for note in notes:
         text = note[:_LONGEST_TEXT]
