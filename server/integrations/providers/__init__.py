@@ -9,6 +9,7 @@ from novaql.server.integrations.providers.fake import Fake
 from novaql.server.integrations.providers.generic_webhook import GENERIC_WEBHOOK
 from novaql.server.integrations.providers.github import GITHUB
 from novaql.server.integrations.providers.grafana import GRAFANA
+from novaql.server.integrations.providers.pagerduty import PAGERDUTY
 from novaql.server.integrations.providers.prometheus import PROMETHEUS
 from novaql.server.settings import Settings
 
@@ -16,6 +17,7 @@ PROVIDERS: tuple[Provider, ...] = (
     PROMETHEUS,
     ALERTMANAGER,
     GRAFANA,
+    PAGERDUTY,
     GITHUB,
     GENERIC_WEBHOOK,
 )

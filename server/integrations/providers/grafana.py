@@ -84,14 +84,15 @@ def _found(link: Link, *, page: int, limit: int) -> list[dict[str, Any]]:
 def _dashboard(link: Link, uid: str) -> dict[str, Any] | None:
     """A dashboard with its metadata. None: it was deleted since the search."""
     try:
-        found: dict[str, Any] = link.get(f"/api/dashboards/uid/{quote(uid, safe='')}").json
+        found = link.get(f"/api/dashboards/uid/{quote(uid, safe='')}").json
     except ProviderFault as fault:
         if fault.status == 404:
             return None
         raise
     if not isinstance(found, dict) or not isinstance(found.get("dashboard"), dict):
         raise ProviderFault(Reason.PROVIDER_ERROR, f"the answer is not the dashboard {uid[:40]}")
-    return found
+    whole: dict[str, Any] = found
+    return whole
 
 
 def _resource(one: dict[str, Any], found: dict[str, Any], base: str) -> Resource:
