@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.integrations.test_pagerduty_schedules import layer, schedule
+from tests.support.messages.pagerduty_schedules import layer, schedule
 from tests.support.servers.integration_rig import IntegrationRig
 from tests.support.servers.json_peer import JsonPeer, Query, json_peer
 

@@ -8,28 +8,10 @@ from typing import Any
 import pytest
 
 from novaql.server.integrations.pagerduty_schedules import planned
+from tests.support.messages.pagerduty_schedules import layer, schedule
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
 HOUR, DAY, WEEK = 3600, 86_400, 604_800
-
-
-def layer(**more: Any) -> dict[str, Any]:
-    return {
-        "id": "PL1",
-        "name": "Layer 1",
-        "start": "2026-01-05T09:00:00+01:00",
-        "end": None,
-        "rotation_virtual_start": "2026-01-05T09:00:00+01:00",
-        "rotation_turn_length_seconds": WEEK,
-        "users": [{"user": {"id": "PU1", "summary": "Ada"}}, {"user": {"id": "PU2"}}],
-        "restrictions": [],
-        **more,
-    }
-
-
-def schedule(*layers: dict[str, Any], **more: Any) -> dict[str, Any]:
-    content = {"id": "PS1", "name": "Payments", "time_zone": "Europe/Berlin"}
-    return {**content, "schedule_layers": list(layers), **more}
 
 
 def test_a_weekly_layer() -> None:
