@@ -12,7 +12,7 @@ A provider is one file in `providers`, with one class and one instance of it, an
         complete = ("service",)          # kinds that a whole sync lists completely
         Settings = AcmeSettings          # what a client sends to connect
 
-        def test(self, link: Link) -> str:
+        def test(self, link: Link) -> str:  # noqa: ARG002
             return f"connected as {link.get('/me').json['name']}"
 
         def sync(self, link: Link, cursor: str | None) -> SyncPage: ...
@@ -339,17 +339,17 @@ class Provider:
         """The headers that authorize a request, and others of every request."""
         return {} if access_token is None else {"Authorization": f"Bearer {access_token}"}
 
-    def oauth(self, settings: Any) -> OAuthClient:
+    def oauth(self, settings: Any) -> OAuthClient:  # noqa: ARG002
         """The endpoints and the client of the flows `oauth` and `device`."""
-        raise NotImplementedError
+        raise ProviderFault(Reason.PROVIDER_ERROR, f"{self.title} has no such flow")
 
-    def test(self, link: Link) -> str:
+    def test(self, link: Link) -> str:  # noqa: ARG002
         """Prove the credentials. Return a text for people; raise `ProviderFault`."""
-        raise NotImplementedError
+        raise ProviderFault(Reason.PROVIDER_ERROR, f"{self.title} cannot be tested")
 
-    def sync(self, link: Link, cursor: str | None) -> SyncPage:
+    def sync(self, link: Link, cursor: str | None) -> SyncPage:  # noqa: ARG002
         """Return the page behind a cursor. Raises `ProviderFault`."""
-        raise NotImplementedError
+        return SyncPage((), None, more=False)
 
     def revoke(self, link: Link) -> None:
         """End the credentials at the provider. Raises `ProviderFault`."""
@@ -357,6 +357,6 @@ class Provider:
     def check_hook(self, config: Mapping[str, Any]) -> None:
         """Raise `InvalidRequest` for a configuration of a hook that this provider cannot use."""
 
-    def read_hook(self, call: HookCall) -> HookOutcome:
+    def read_hook(self, call: HookCall) -> HookOutcome:  # noqa: ARG002
         """Return what a request reports. Raises `errors.invalid("/pointer", "why")`."""
-        raise NotImplementedError
+        return HookOutcome(note=f"{self.title} has no hooks")

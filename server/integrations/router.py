@@ -28,7 +28,7 @@ from novaql.server.integrations.connecting import Wanted
 from novaql.server.integrations.credentials import Credentials
 from novaql.server.integrations.link import exchange_of
 from novaql.server.integrations.oauth import DeviceGrant, Refused
-from novaql.server.integrations.oauth import begin_device as ask_device
+from novaql.server.integrations.oauth import begin_device as request_device
 from novaql.server.integrations.provider import Flow, Provider, ProviderFault
 from novaql.server.integrations.providers import provider_named, providers_of
 from novaql.server.integrations.schema import (
@@ -38,6 +38,7 @@ from novaql.server.integrations.schema import (
     IntegrationsOut,
     ProviderOut,
     ProvidersOut,
+    ProviderTested,
     ResourceOut,
     ResourceQuery,
     ResourcesOut,
@@ -45,7 +46,6 @@ from novaql.server.integrations.schema import (
     SyncOut,
     SyncsOut,
     SyncStartedOut,
-    TestedOut,
 )
 from novaql.server.integrations.shown import shown
 from novaql.server.integrations.tables import Integration, IntegrationSync
@@ -127,11 +127,11 @@ def connect_integration(
     )
 
 
-@router.post("/{provider}/test", response_model=TestedOut, dependencies=[ADMIN])
+@router.post("/{provider}/test", response_model=ProviderTested, dependencies=[ADMIN])
 @audited("integration.test")
 def test_integration(
     unit: UnitOfWork, provider: ResourceId, server: Server
-) -> ExternalCall[service.Outcome, TestedOut]:
+) -> ExternalCall[service.Outcome, ProviderTested]:
     """Test the credentials at the provider, and return the specific reason of a failure.
 
     A failed test is a 200 with `ok: false`. 409 `not_connected` if there are no credentials.
@@ -139,7 +139,7 @@ def test_integration(
     known, row = service.connected(unit, provider)
     integration_id = row.id
 
-    def finish(outcome: service.Outcome) -> TestedOut:
+    def finish(outcome: service.Outcome) -> ProviderTested:
         service.note_test(unit, provider, outcome)
         return outcome.shown
 
@@ -205,7 +205,7 @@ def _status(row: Integration) -> Status:
 def _device_grant(server: ServerContext, wanted: Wanted) -> DeviceGrant:
     client = wanted.provider.oauth(wanted.settings)
     try:
-        return ask_device(exchange_of(server), client)
+        return request_device(exchange_of(server), client)
     except (Refused, ProviderFault) as problem:
         raise Impossible(
             f"the provider begins no device flow: {problem}", code="connect_failed"

@@ -114,7 +114,7 @@ class CallbackOut(ResponseModel):
     status: Status
 
 
-class TestedOut(ResponseModel):
+class ProviderTested(ResponseModel):
     """The result of a test. reason_code: null if it succeeded."""
 
     ok: bool

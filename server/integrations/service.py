@@ -15,7 +15,7 @@ from novaql.server.integrations.credentials import Credentials, unsealed
 from novaql.server.integrations.link import AccountLink
 from novaql.server.integrations.provider import Provider, ProviderFault, Reason
 from novaql.server.integrations.providers import provider_named
-from novaql.server.integrations.schema import ResourceQuery, TestedOut
+from novaql.server.integrations.schema import ProviderTested, ResourceQuery
 from novaql.server.integrations.shown import note_fault, snapshot
 from novaql.server.integrations.syncs import SYNC, begin_sync, cancel_sync
 from novaql.server.integrations.tables import Integration, IntegrationResource, IntegrationSync
@@ -38,9 +38,9 @@ class Outcome:
     fault: ProviderFault | None
 
     @property
-    def shown(self) -> TestedOut:
+    def shown(self) -> ProviderTested:
         reason = None if self.fault is None else self.fault.reason
-        return TestedOut(ok=reason is None, reason_code=reason, detail=self.detail)
+        return ProviderTested(ok=reason is None, reason_code=reason, detail=self.detail)
 
 
 def connected(unit: Unit, name: str, *, lock: bool = False) -> tuple[Provider, Integration]:
@@ -127,7 +127,7 @@ def revoke(context: ServerContext, provider: Provider, credentials: Credentials 
         return
     try:
         provider.revoke(AccountLink(context, provider, None, credentials))
-    except (ProviderFault, KeyError, TypeError, ValueError, AttributeError, NotImplementedError):
+    except (ProviderFault, KeyError, TypeError, ValueError, AttributeError):
         log.warning("provider %s did not revoke the credentials", provider.name)
 
 

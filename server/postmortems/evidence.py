@@ -89,7 +89,7 @@ class ServiceFact:
 class RelatedFact:
     """Something that happened around the start, besides the timeline and the alerts.
 
-    kind   `change`: of a rule, an objective or a service
+    kind   `change`: of a rule, an objective or a service; `deploy`: of an affected service
     key    id of the row that records it
     text   one sentence, without its time
     """

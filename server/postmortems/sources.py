@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from novaql.server.db.tables import AuditEntry
 from novaql.server.db.unit import Unit
+from novaql.server.integrations.tables import IntegrationResource
 from novaql.server.postmortems.evidence import RelatedFact
 
 BEFORE = timedelta(hours=1)
@@ -68,4 +69,40 @@ def configuration_changes(unit: Unit, scope: Scope) -> Sequence[RelatedFact]:
     ]
 
 
-SOURCES: tuple[Source, ...] = (configuration_changes,)
+def deploys(unit: Unit, scope: Scope) -> Sequence[RelatedFact]:
+    """Deploys of the affected services in the hour before the start, that integrations or hooks
+    have delivered."""
+    if not scope.services:
+        return ()
+    table = IntegrationResource
+    statement = (
+        select(table)
+        .where(
+            table.kind == "deploy",
+            table.service.in_(scope.services),
+            table.at >= scope.started_at - BEFORE,
+            table.at <= scope.started_at,
+        )
+        .order_by(table.at.desc(), table.id.desc())
+        .limit(MOST)
+    )
+    found = unit.session.execute(statement).scalars().all()
+    return [
+        RelatedFact("deploy", row.id, row.at, _deploy_text(row))
+        for row in reversed(found)
+        if row.at is not None
+    ]
+
+
+def _deploy_text(row: IntegrationResource) -> str:
+    text = f"deploy of {row.service}"
+    version, environment = row.data.get("version"), row.data.get("environment")
+    if version:
+        text += f", version {version}"
+    if environment:
+        text += f", to {environment}"
+    status = row.data.get("status")
+    return f"{text} ({status}, by {row.provider})" if status else f"{text} (by {row.provider})"
+
+
+SOURCES: tuple[Source, ...] = (configuration_changes, deploys)

@@ -37,7 +37,20 @@ AGENTS = [1, 2, 3, 4, 6, 7, 8, 9, 10, 11]
 
 def test_no_statement_is_left_out() -> None:
     counts = Counter(int(row[1]) for row in ROWS)
-    assert counts == {1: 20, 2: 9, 3: 13, 4: 12, 5: 8, 6: 10, 8: 10, 9: 11, 10: 12, 11: 11, 13: 5}
+    assert counts == {
+        1: 20,
+        2: 9,
+        3: 13,
+        4: 12,
+        5: 8,
+        6: 10,
+        8: 10,
+        9: 11,
+        10: 12,
+        11: 11,
+        12: 9,
+        13: 5,
+    }
     for area, count in counts.items():
         wanted = {2: INCIDENTS, 6: AGENTS}.get(area, list(range(1, count + 1)))
         assert [int(r[2]) for r in ROWS if int(r[1]) == area] == wanted

@@ -35,5 +35,5 @@ def provider_named(settings: Settings, name: str) -> Provider:
     """Return a provider. Raises the 404 `provider_not_found`."""
     found = providers_of(settings).get(name)
     if found is None:
-        raise NotFound(f"there is no provider named {name}", code="provider_not_found")
+        raise NotFound(f"nothing named {name} can be connected", code="provider_not_found")
     return found

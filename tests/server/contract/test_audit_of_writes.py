@@ -15,6 +15,7 @@ from novaql.server.db.tables import AuditEntry
 from novaql.server.routes import ROUTES
 from tests.support.peers.receiver import Receiver, receiving
 from tests.support.servers.alert_rig import AlertRig
+from tests.support.servers.fake_provider import KEY, fake_provider
 from tests.support.servers.http_server import local_server
 
 PRIVILEGED = {
@@ -83,7 +84,11 @@ def writes() -> Iterator[Writes]:
         "webhook_http": True,
         "webhook_retry_delays": "1s",
     }
-    with local_server(clock=clock, **open_) as server, receiving() as receiver:
+    with (
+        fake_provider() as fake,
+        local_server(clock=clock, integrations_fake_url=fake.url, **open_) as server,
+        receiving() as receiver,
+    ):
         made = Writes(AlertRig(server, clock), receiver)
         _people(made)
         _services(made)
@@ -93,6 +98,7 @@ def writes() -> Iterator[Writes]:
         _alerts(made)
         _webhooks(made)
         _agents(made)
+        _integrations(made)
         _samples(made)
         yield made
 
@@ -228,6 +234,19 @@ def _agents(w: Writes) -> None:
     w.do("POST", f"{path}/result", result, id=trusted, action_id=approved["id"])
     w.do("POST", "/v1/agents/{id}/stop", {"reason": "r"}, id=agent)
     w.do("POST", "/v1/agents/{id}/resume", id=agent)
+
+
+def _integrations(w: Writes) -> None:
+    key = {"flow": "api_key", "api_key": KEY}
+    w.do("POST", "/v1/integrations/{provider}/connect", key, provider="fake")
+    w.rig.server.run_jobs()
+    w.do("POST", "/v1/integrations/{provider}/test", provider="fake")
+    w.do("POST", "/v1/integrations/{provider}/sync", provider="fake")
+    w.do("DELETE", "/v1/integrations/{provider}", provider="fake")
+    path = "/v1/integrations/{provider}/hooks"
+    example = PRIVILEGED["POST", path].example
+    hook = w.do("POST", path, example, provider="generic_webhook")["id"]
+    w.do("DELETE", f"{path}/{{id}}", provider="generic_webhook", id=hook)
 
 
 def _samples(w: Writes) -> None:

@@ -61,6 +61,12 @@ BEYOND_A_SCHEMA = (
     ),
     ("/v1/oncall/overrides", "/(start|end)", "the end is after the start"),
     ("/v1/oncall/schedules/(preview|{id}/shifts)", "/(from|to)", "`to` is later, not too far"),
+    ("/v1/integrations/.*/connect", ".*", "settings of the provider"),
+    (
+        "/v1/integrations/.*/hooks",
+        "/(report|fields|message_id|signature|services)(/.*)?",
+        "what the provider and the report need",
+    ),
     ("/v1/alert-rules/test", "/end", "is not before the start, nor too far from it"),
 )
 """Path, pointer, and what decides there beside the schema."""

@@ -55,6 +55,8 @@ def test_open_routes_are_the_ones_meant_to_be() -> None:
         "/v1/embeds/{id}/data",  # so it is here
         "/v1/embeds/{id}/page",
         "/v1/oncall/schedules/{id}/ical",  # the secret in the URL
+        "/v1/integrations/callback",  # the state in the URL
+        "/v1/integrations/webhook/{hook_id}",  # the secret in a header
         "/-/healthy",
         "/-/ready",
         "/prometheus/-/healthy",

@@ -68,6 +68,8 @@ def test_nothing_of_the_first_tenant_was_touched(two: TwoTenants) -> None:
 def test_lists_show_the_own_tenant_only(two: TwoTenants) -> None:
     shown = []
     for endpoint in ROUTES:
+        if endpoint.role is None:
+            continue
         if endpoint.verbs == ("GET",) and endpoint.query is not None and "{" not in endpoint.path:
             answer = two.there.request("GET", endpoint.path)
             assert answer.status_code == 200, endpoint.path

@@ -77,6 +77,10 @@ MADE: dict[str, tuple[str, Callable[[int], Body]]] = {
         lambda n: {"name": f"S{n}", "timezone": "UTC", "layers": []},
     ),
     "max_overrides": ("/v1/oncall/overrides", lambda _: dict(OVERRIDE)),
+    "max_integration_hooks": (
+        "/v1/integrations/generic_webhook/hooks",
+        lambda n: {"name": f"H{n}", "report": "deploy", "fields": {"id": {"pointer": "/id"}}},
+    ),
     "max_audit_exports": (
         "/v1/audit/export",
         lambda _: {"from": "2026-04-01T00:00:00Z", "to": "2026-05-01T00:00:00Z", "format": "csv"},

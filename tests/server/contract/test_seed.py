@@ -79,7 +79,6 @@ LATER = (
     "/runbooks",
     "/escalation-policies",
     "/synthetics",
-    "/integrations",
 )
 """What the server does not have yet: whole domains. This tuple may only become shorter."""
 

@@ -10,9 +10,11 @@ import pytest
 from sqlalchemy import select
 
 from novaql.server.auth.roles import Role
+from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import AuditEntry
 from tests.support.servers.fake_provider import KEY
-from tests.support.servers.integration_rig import IntegrationRig
+from tests.support.servers.http_server import token_of
+from tests.support.servers.integration_rig import START, IntegrationRig
 
 
 def test_a_key_connects_at_once_and_is_never_shown(rig: IntegrationRig) -> None:
@@ -112,6 +114,20 @@ def test_a_state_ends_with_the_role_of_its_user(rig: IntegrationRig) -> None:
     assert rig.fake.of("/token") == []
 
 
+def test_a_state_connects_its_own_tenant(rig: IntegrationRig) -> None:
+    url = rig.fake.authorize(rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"])
+    with rig.server.context.database.write(None) as session:
+        other = Tenant(id="ten_other", name="other", store="x", created_at=START, settings={})
+        session.add(other)
+    token = token_of(rig.server.context.database, "ten_other", Role.ADMIN, "eve@example.com")
+    headers = {"Authorization": f"Bearer {token}"}
+
+    assert httpx.get(url, headers=headers).status_code == 200
+    listed = rig.server.client.get("/v1/integrations", headers=headers).json()["data"]
+    assert listed == []
+    assert rig.status() == "connected"
+
+
 def test_another_issuer_is_rejected_before_the_code_is_used(rig: IntegrationRig) -> None:
     begun = rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"]
     answer = httpx.get(rig.fake.authorize(begun, iss="https://mallory.example"))
@@ -180,7 +196,7 @@ def test_a_device_flow_obeys_the_interval_and_slow_down(rig: IntegrationRig) -> 
     assert rig.post("/fake/test")["ok"] is True
 
 
-def test_a_device_flow_that_nobody_finishes_expires(rig: IntegrationRig) -> None:
+def test_a_device_flow_that_is_not_finished_expires(rig: IntegrationRig) -> None:
     rig.fake.device_expires_s = 60
     rig.fake.device_answers = ["authorization_pending"] * 100
     rig.post("/fake/connect", {"flow": "device"})

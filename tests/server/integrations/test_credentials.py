@@ -87,7 +87,7 @@ def test_a_provider_that_fails_during_a_refresh_is_no_reason_to_connect_again(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_processes_over_one_database_refresh_once(kind: str, tmp_path: Path) -> None:
+def test_two_connections_to_one_database_refresh_once(kind: str, tmp_path: Path) -> None:
     clock = SteppedClock(START)
     with fake_provider() as fake, state_database(kind, tmp_path) as database:
         chosen: dict[str, Any] = {"egress_allow": "127.0.0.0/8", "integrations_fake_url": fake.url}
