@@ -14,7 +14,7 @@ from novaql.server.dashboards.service import save
 from novaql.server.dashboards.tables import Dashboard
 from novaql.server.db.unit import Unit
 from novaql.server.errors import ServerError, invalid
-from novaql.server.integrations.imports import digest_of, reported
+from novaql.server.integrations.import_reports import digest_of, reported
 from novaql.server.versions import CURRENT
 
 _VOLATILE = ("id", "version", "iteration")

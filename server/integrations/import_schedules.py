@@ -14,7 +14,7 @@ from novaql.server.db.batches import batches
 from novaql.server.db.tables import User
 from novaql.server.db.unit import Unit
 from novaql.server.errors import invalid
-from novaql.server.integrations.imports import digest_of, reported
+from novaql.server.integrations.import_reports import digest_of, reported
 from novaql.server.integrations.pagerduty_schedules import Plan
 from novaql.server.integrations.tables import IntegrationResource
 from novaql.server.oncall.schema import SaveSchedule

@@ -181,6 +181,21 @@ def test_a_limit_of_dashboards_is_an_error_of_the_import(
         assert "dashboards" in resources(rig)["b"]["data"]["imported"]["error"]
 
 
+def test_a_dashboard_whose_resource_does_not_fit_is_not_imported(
+    peer: JsonPeer, grafana: GrafanaPeer
+) -> None:
+    with integration_rig(max_integration_resources=2) as rig:
+        grafana.put("a", "A")
+        grafana.put("b", "B")
+        connect(rig, peer)
+        grafana.put("c", "C")
+        for _ in range(2):
+            rig.step(900)
+
+        assert rig.get("/grafana/syncs")["data"][0]["counts"]["dashboard"]["skipped"] == 1
+        assert sorted(dashboards(rig)) == ["A", "B"]
+
+
 def test_without_the_import_there_are_only_resources(
     rig: IntegrationRig, peer: JsonPeer, grafana: GrafanaPeer
 ) -> None:
