@@ -121,6 +121,7 @@ class Exchange:
         """The wait that Retry-After, or the reset of a rate limit, asks for, in seconds."""
         now = self.clock.now().timestamp()
         text = headers.get("retry-after", "").strip()
+        seconds = headers.get("ratelimit-reset", "").strip()
         reset = headers.get("x-ratelimit-reset", "").strip()
         if text.isascii() and text.isdigit():
             found = float(text[:9])
@@ -129,6 +130,8 @@ class Exchange:
                 found = parsedate_to_datetime(text).timestamp() - now
             except (ValueError, OverflowError):
                 return None
+        elif seconds.isascii() and seconds.isdigit():
+            found = float(seconds[:9])
         elif reset.isascii() and reset.isdigit():
             found = float(reset[:12]) - now
         else:

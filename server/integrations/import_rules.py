@@ -18,7 +18,7 @@ from novaql.server.alert_rules.schema import ImportRules
 from novaql.server.alert_rules.tables import RuleGroup
 from novaql.server.db.unit import Unit
 from novaql.server.errors import invalid
-from novaql.server.integrations.imports import digest_of, reported
+from novaql.server.integrations.import_reports import digest_of, reported
 
 
 @dataclass(frozen=True, slots=True)

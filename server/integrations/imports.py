@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from typing import Any
 
-import orjson
 from sqlalchemy import select
 
 from novaql.server.db.batches import batches
+from novaql.server.db.tenant_limits import remaining
 from novaql.server.db.unit import Unit
 from novaql.server.errors import ServerError
 from novaql.server.integrations.provider import Resource, SyncPage
+from novaql.server.integrations.syncs import COUNTED, LIMIT
 from novaql.server.integrations.tables import Integration, IntegrationResource
 
-_MOST_REPORTED = 8_000
 _LONGEST_TEXT = 300
 
 
@@ -24,13 +23,17 @@ def with_imports(unit: Unit, row: Integration, page: SyncPage) -> Sequence[Resou
     """Save the imports of a page. Return its resources with the results as `imported`.
 
     An import that the server rejects (a limit is reached, a name is taken) is an `error` in its
-    resource. The sync goes on, and the next one tries again.
+    resource. The sync goes on, and the next one tries again. Nothing is imported for a resource
+    that may not fit any more: without its row, the next sync would import it a second time.
     """
     if not page.imports:
         return page.resources
     known = _known(unit, row.provider, [one.key for one in page.imports])
+    fits = remaining(unit, LIMIT, IntegrationResource, *COUNTED) >= len(page.resources)
     results: dict[tuple[str, str], Mapping[str, Any]] = {}
     for one in page.imports:
+        if one.key not in known and not fits:
+            continue
         former = {k: v for k, v in known.get(one.key, {}).items() if k != "error"}
         try:
             results[one.key] = one.save(unit, row.connected_by or "", former)
@@ -44,27 +47,10 @@ def with_imports(unit: Unit, row: Integration, page: SyncPage) -> Sequence[Resou
     ]
 
 
-def digest_of(content: Any) -> str:
-    """A digest of JSON, by which an import recognizes what has not changed."""
-    text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=str)
-    return sha256(text).hexdigest()[:32]
-
-
-def reported(notes: Sequence[str]) -> dict[str, Any]:
-    """What was not imported, as it fits into a resource: the first notes, and how many there are."""
-    shown, size = [], 0
-    for note in notes:
-        text = note[:_LONGEST_TEXT]
-        size += len(orjson.dumps(text)) + 1
-        if size > _MOST_REPORTED:
-            break
-        shown.append(text)
-    return {"not_imported": shown, "not_imported_count": len(notes)}
-
-
 def _known(
     unit: Unit, provider: str, keys: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """The results of the last sync, of the resources that have a row."""
     table = IntegrationResource
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
     for part in batches(sorted({external_id for _, external_id in keys})):
@@ -72,7 +58,5 @@ def _known(
             table.provider == provider, table.external_id.in_(part)
         )
         for kind, external_id, data in unit.session.execute(statement).all():
-            result = data.get("imported")
-            if isinstance(result, dict):
-                found[(kind, external_id)] = result
+            found[(kind, external_id)] = data.get("imported") or {}
     return found

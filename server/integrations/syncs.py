@@ -199,7 +199,7 @@ def _short(external_id: str) -> str:
 def _content(one: Resource) -> dict[str, Any]:
     data = dict(one.data)
     if len(orjson.dumps(data, default=str)) > _MOST_DATA:
-        data = {"truncated": True}
+        data = {"truncated": True, **{k: v for k, v in data.items() if k == "imported"}}
     content: dict[str, Any] = {
         "name": (one.name or one.external_id)[:_LONGEST_NAME],
         "service": None if one.service is None else one.service[:63],

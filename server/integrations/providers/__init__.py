@@ -8,12 +8,16 @@ from novaql.server.integrations.providers.alertmanager import ALERTMANAGER
 from novaql.server.integrations.providers.fake import Fake
 from novaql.server.integrations.providers.generic_webhook import GENERIC_WEBHOOK
 from novaql.server.integrations.providers.github import GITHUB
+from novaql.server.integrations.providers.grafana import GRAFANA
+from novaql.server.integrations.providers.pagerduty import PAGERDUTY
 from novaql.server.integrations.providers.prometheus import PROMETHEUS
 from novaql.server.settings import Settings
 
 PROVIDERS: tuple[Provider, ...] = (
     PROMETHEUS,
     ALERTMANAGER,
+    GRAFANA,
+    PAGERDUTY,
     GITHUB,
     GENERIC_WEBHOOK,
 )

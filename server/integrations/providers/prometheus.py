@@ -62,6 +62,7 @@ class Prometheus(Provider):
     def sync(self, link: Link, cursor: str | None) -> SyncPage:
         """The cursor is the list, and the last external id: first targets, then rules."""
         part, _, last = (cursor or f"{_TARGETS} ").partition(" ")
+        groups: list[dict[str, Any]] = []
         imports: list[RuleImport] = []
         if part == _TARGETS:
             active = _data(link, "/api/v1/targets", {"state": "active"})["activeTargets"]
