@@ -1,5 +1,4 @@
-"""Settings of operations: on-call, escalation, agents, runbooks, streams, postmortems, integrations,
-synthetic checks."""
+"""Settings of operations: what happens after an alert fires."""
 
 from __future__ import annotations
 

@@ -61,7 +61,6 @@ TAGS = {
     "ingest": "Ingestion of samples",
     "oncall": "On-call schedules, overrides, calendar feeds, escalation policies and pages",
     "integrations": "Connections to other systems, and what is imported from them",
-    "oncall": "On-call schedules, overrides, the users on call, and calendar feeds",
     "prometheus": "Prometheus's HTTP API, for Grafana, promtool and remote readers",
     "query": "NovaQL queries",
     "runbooks": "Runbooks: remediations as steps with guardrails, and their runs",
