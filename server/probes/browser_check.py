@@ -1,14 +1,12 @@
-"""Browser flows: the only file that knows the browser. Without it, such checks are not accepted."""
+"""Browser flows as checks."""
 
 from __future__ import annotations
 
 import base64
-from importlib import import_module
 from typing import Any
 
-from pydantic import ValidationError
-
 from novaql.server.egress.dialer import Dialer
+from novaql.server.probes.browser import Flow, available, run_flow
 from novaql.server.probes.deadline import Deadline, ProbeCancelled
 from novaql.server.probes.result import (
     MOST_SCREENSHOTS,
@@ -20,43 +18,30 @@ from novaql.server.probes.result import (
 from novaql.server.probes.spec import ProbeSpec
 
 LARGEST_PNG = 700_000
-_MODULE = "novaql.server.probes.browser"
 
 
 def unavailable() -> str | None:
     """Return why no browser can run here; None: one can."""
-    module = _browser()
-    if module is None:
-        return "this installation has no browser flows"
-    found: str | None = module.available()
-    return found
+    return available()
 
 
-def check_flow(target: str, steps: list[dict[str, Any]]) -> None:
-    """Raise pydantic's `ValidationError` for steps that are no flow."""
-    module = _browser()
-    if module is not None:
-        module.Flow.model_validate({"target": target, "steps": steps})
+def check_flow(target: str, steps: list[dict[str, Any]]) -> Flow:
+    """Return the flow. Raises pydantic's `ValidationError` for steps that are no flow."""
+    return Flow.model_validate({"target": target, "steps": steps})
 
 
 def check_browser(spec: ProbeSpec, dialer: Dialer, deadline: Deadline) -> Outcome:
-    """Run one attempt of a browser flow."""
-    module = _browser()
-    why = unavailable()
-    if module is None or why is not None:
-        return Outcome(
-            status="failure", failure_reason="browser_unavailable", detail=str(why)[:500]
-        )
-    try:
-        flow = module.Flow.model_validate({"target": spec.target, "steps": spec.steps})
-    except ValidationError:
-        return Outcome(status="failure", failure_reason="invalid_flow", detail="unknown steps")
-    found = module.run_flow(
-        flow,
+    """Run one attempt of a browser flow.
+
+    A page whose image or WebSocket the egress rules refuse can still succeed, as it would in the
+    browser of a user behind a firewall; its steps decide.
+    """
+    found = run_flow(
+        check_flow(spec.target, spec.steps),
         dialer=dialer,
         timeout_s=deadline.left(),
         secrets=spec.secrets,
-        cancelled=deadline.cancelled,
+        cancelled=deadline.cancelled.is_set,
     )
     if deadline.cancelled.is_set():
         raise ProbeCancelled
@@ -65,8 +50,16 @@ def check_browser(spec: ProbeSpec, dialer: Dialer, deadline: Deadline) -> Outcom
         for name, png in found.screenshots[:MOST_SCREENSHOTS]
         if len(png) <= LARGEST_PNG
     ]
-    steps = [_step(one) for one in found.steps[:200]]
-    if found.blocked:
+    steps = [
+        StepResult(
+            action=step.action[:32],
+            ok=step.success,
+            duration_s=step.duration_s,
+            detail=step.detail[:500],
+        )
+        for step in found.steps[:200]
+    ]
+    if found.failure_reason == "blocked":
         return blocked(duration_s=found.duration_s, steps=steps)
     return Outcome(
         status="success" if found.success else "failure",
@@ -76,20 +69,3 @@ def check_browser(spec: ProbeSpec, dialer: Dialer, deadline: Deadline) -> Outcom
         steps=steps,
         screenshots=shots,
     )
-
-
-def _step(step: Any) -> StepResult:
-    ok = getattr(step, "ok", getattr(step, "success", True))
-    return StepResult(
-        action=str(getattr(step, "action", ""))[:32],
-        ok=bool(ok),
-        duration_s=float(getattr(step, "duration_s", 0.0)),
-        detail=str(getattr(step, "detail", "") or "")[:500],
-    )
-
-
-def _browser() -> Any | None:
-    try:
-        return import_module(_MODULE)
-    except ImportError:
-        return None

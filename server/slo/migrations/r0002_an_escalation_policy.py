@@ -17,9 +17,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("escalation_policy_id", sa.String(length=64), nullable=True))
 
 
-
 def downgrade() -> None:
     """Revert the migration."""
     with op.batch_alter_table("slos", schema=None) as batch_op:
         batch_op.drop_column("escalation_policy_id")
-
