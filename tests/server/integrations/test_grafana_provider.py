@@ -143,6 +143,7 @@ def test_a_dashboard_that_a_user_deleted_returns_only_with_a_change(
     assert list(dashboards(rig)) == ["Shop"]
 
 
+@pytest.mark.slow
 def test_pages_and_vanished_dashboards(
     rig: IntegrationRig, peer: JsonPeer, grafana: GrafanaPeer
 ) -> None:
