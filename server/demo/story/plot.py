@@ -194,6 +194,7 @@ class Story:
 
     def _wait_for_incident(self) -> str:
         self._begin("The error budget burns: an alert opens an incident")
+        self._note("The rules of an objective are evaluated once a minute.")
         found = self._until(
             "an open incident", lambda: self.root.all("/v1/incidents?status=open&service=checkout")
         )[0]

@@ -27,15 +27,14 @@ _TIMEOUT_S = 30.0
 def run_story(
     settings: Settings | None = None,
     *,
-    data: Path | None = None,
     record: Path | None = None,
     out: TextIO | None = None,
     log_level: str = "warning",
 ) -> bool:
-    """Run the story, and serve its data until SIGINT or SIGTERM. True: it ended well.
+    """Run the story, and serve its data until SIGINT or SIGTERM; then delete it. True: it ended
+    well.
 
     settings  settings of the server; the story sets `data`, and permits requests to loopback
-    data      directory of the store, which remains. None: a temporary one, which is deleted
     record    folder for the recording; with it, the server stops at the end of the story
     out       output for the sentences of the story; None: standard output
 
@@ -78,7 +77,7 @@ def run_story(
         narrate(f"NovaQL at {here}")
         threading.Thread(target=play, args=(here, token), name="story", daemon=True).start()
 
-    with until_signal(), demo_directory(data) as folder:
+    with until_signal(), demo_directory(None) as folder:
         chosen = replace(
             settings or Settings(),
             data=folder,
