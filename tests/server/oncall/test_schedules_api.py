@@ -43,7 +43,8 @@ def test_the_user_on_call_with_contact(rota: Rota) -> None:
     made = rota.schedule(bob, ada)
     now = rota.on_call(made["id"])
     assert now["schedule"] == made["id"]
-    assert now["user"] == {"id": bob, "name": "Bob", "contact": {"email": "bob@team.example"}}
+    contact = {"email": "bob@team.example", "methods": []}
+    assert now["user"] == {"id": bob, "name": "Bob", "contact": contact}
     assert (now["from"], now["until"]) == ("2026-04-01T07:00:00Z", "2026-04-02T07:00:00Z")
     assert (now["source"], now["layer"], now["gap"]) == ("layer", 0, None)
 
