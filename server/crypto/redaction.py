@@ -3,13 +3,19 @@ changed."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 
 HIDDEN = "[hidden]"
 HIDDEN_CHANGED = "[hidden, changed]"
+_LONG, _SHORTEST = 12, 4
+"""Parts of secret URLs, and secrets, of fewer characters are ordinary words."""
+
+_ENDS = re.compile(r"[/?&=#]")
 _SECRET_WORDS = ("secret", "password", "credential", "authorization", "api_key", "private_key")
 _SECRET_NAMES = frozenset({"token", "digest", "access_token", "refresh_token", "code_verifier"})
 
@@ -32,6 +38,27 @@ def shown_url(url: str) -> str:
         return "…"
     host = f"[{parsed.host}]" if ":" in parsed.host else parsed.host
     return f"{parsed.scheme}://{host}/…" if parsed.scheme and host else "…"
+
+
+def without_secrets(text: str, secrets: Mapping[str, str]) -> str:
+    """Return a text of another system without the secrets that it repeats.
+
+    Error pages often contain the path of the request. Of a secret `url`, the path, the query and
+    their long parts are secret.
+    """
+    parts: set[str] = set()
+    for name, value in secrets.items():
+        parts.add(value)
+        if name == "url":
+            for address in (value, unquote(value)):
+                _, _, after = address.partition("://")
+                target = after[len(after.partition("/")[0]) :]
+                long = (one for one in _ENDS.split(target) if len(one) >= _LONG)
+                parts.update((address, target, target.partition("?")[0], *long))
+    for one in sorted(parts, key=len, reverse=True):
+        if len(one) >= _SHORTEST:
+            text = text.replace(one, HIDDEN)
+    return text
 
 
 def is_shown_url(url: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from novaql.server.auth.user_access import DEACTIVATED
 from novaql.server.clock import rfc3339
 from novaql.server.contacts import service as contacts
 from novaql.server.contacts.tables import ContactMethod
@@ -155,22 +156,25 @@ def _found_receiver(unit: Unit, page: Page) -> Receiver:
         if channel is None:
             return Receiver(problem="the channel was deleted")
         return Receiver(channel.type, channel.settings, all_secrets(unit, channel))
+    user = unit.find(User, page.target_id)
+    if user is None or user.status == DEACTIVATED:
+        return Receiver(problem="the user was deactivated")
     if page.method_id == MAIL:
-        return _mail(unit, page, None)
+        return _mail(unit, user.email)
     method = unit.find(ContactMethod, page.method_id)
     if method is None:
         return Receiver(problem="the contact method was deleted")
     if method.type == "email":
-        return _mail(unit, page, method.settings.get("address"))
+        return _mail(unit, method.settings.get("address") or user.email)
     return Receiver(method.type, method.settings, contacts.secrets_of(unit, method))
 
 
-def _mail(unit: Unit, page: Page, address: str | None) -> Receiver:
+def _mail(unit: Unit, address: str) -> Receiver:
     """The mail server of the tenant, with the address of a contact method or of the user."""
-    channel, user = mail_channel(unit), unit.find(User, page.target_id)
-    if channel is None or user is None:
+    channel = mail_channel(unit)
+    if channel is None:
         return Receiver(problem="there is no notification channel of type email")
-    settings = {**channel.settings, "to": [address or user.email]}
+    settings = {**channel.settings, "to": [address]}
     return Receiver("email", settings, all_secrets(unit, channel))
 
 

@@ -10,12 +10,12 @@ from novaql.server.jobs.runner import JobKind, JobRun
 
 def _advance(job: JobRun) -> None:
     with job.finish() as unit:
-        runs.advance(unit, job.key)
+        runs.advance(unit, job.key, job.payload)
 
 
 def _expire(job: JobRun) -> None:
     with job.finish() as unit:
-        runs.expire(unit, job.key)
+        runs.expire(unit, job.key, job.payload)
 
 
 KINDS = (

@@ -43,7 +43,10 @@ class Method:
 def page_step(
     unit: Unit, run: EscalationRun, incident: Incident, acknowledgers: Collection[str]
 ) -> bool:
-    """Page the targets of the run's next step. False if no page can reach a receiver.
+    """Page the targets of the run's next step. False if no target has a receiver.
+
+    A step at the limit of pages that wait has receivers: the next step follows after its wait, when
+    there may be fewer.
 
     acknowledgers  users who have acknowledged already, and are not paged
     """
@@ -61,7 +64,7 @@ def page_step(
     if step["mode"] == Mode.MULTI_ACK and users:
         paged = sorted({*users, *(one.id for one in reachable if one.id in acknowledgers)})
         run.required, run.needed = paged, needed_of(step, paged)
-    return any(page.status == PageStatus.PENDING for page in pages)
+    return any(page.reason != NO_CONTACT_METHOD for page in pages)
 
 
 def _targets(

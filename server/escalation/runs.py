@@ -1,14 +1,21 @@
 """Runs: when they begin, advance, pause at an acknowledgement, and end.
 
 Locks are acquired in the order job, incident, run, page.
+
+A job of a run contains the time for which it was enqueued. If the run has the same time, the job is
+due now, even if the clock was set back meanwhile: the runner corrects the times of jobs, not those
+of runs. A job for another time is early.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select, update
 
+from novaql.server.clock import to_ms
 from novaql.server.db.unit import Unit
 from novaql.server.escalation.model import PageStatus, RunState, is_answered
 from novaql.server.escalation.paging import page_step
@@ -29,6 +36,9 @@ def begin(unit: Unit, event: EventEnvelope) -> None:
         return
     incident = unit.find(Incident, event.data["incident"]["id"], lock=True)
     if incident is None or incident.status == Status.RESOLVED.value:
+        return
+    known = select(EscalationRun.id).where(EscalationRun.incident_id == incident.id)
+    if unit.session.execute(known).first() is not None:
         return
     policy = event.data.get("escalation_policy")
     if policy is None:
@@ -55,11 +65,11 @@ def begin(unit: Unit, event: EventEnvelope) -> None:
     if incident.status == Status.ACKNOWLEDGED.value:  # before this event was relayed
         _pause(unit, run)
     else:
-        unit.enqueue(STEP, key=run.id)
+        _enqueue(unit, STEP, run.id, unit.now() if run.next_at is None else run.next_at)
 
 
-def advance(unit: Unit, run_id: str) -> None:
-    """Run the next step if it is due and the incident is not acknowledged."""
+def advance(unit: Unit, run_id: str, job: Mapping[str, Any]) -> None:
+    """Run the next step if it is due and the incident is not acknowledged. `job`: its payload."""
     found = locked(unit, run_id)
     if found is None:
         return
@@ -70,8 +80,8 @@ def advance(unit: Unit, run_id: str) -> None:
         _finish(unit, run, RunState.ENDED)
     elif answered(run, incident):
         _pause(unit, run)
-    elif run.next_at > unit.now():
-        unit.enqueue(STEP, key=run.id, run_at=run.next_at)
+    elif _is_early(unit, run.next_at, job):
+        _enqueue(unit, STEP, run.id, run.next_at)
     elif run.step < len(run.policy["steps"]) or _repeats(run):
         _steps(unit, run, incident)
     else:
@@ -88,22 +98,28 @@ def acknowledged(unit: Unit, event: EventEnvelope) -> None:
         return
     run_id, state, policy = row
     timeout_s = policy["ack_timeout_s"]
-    is_armed = state != RunState.ACKNOWLEDGED.value and timeout_s is not None
-    if is_armed:  # before the other locks: a job that runs has locked its own row
-        unit.enqueue(EXPIRE, key=run_id, run_at=unit.now() + timedelta(seconds=timeout_s))
+    armed = None
+    if state != RunState.ACKNOWLEDGED.value and timeout_s is not None:
+        armed = unit.now() + timedelta(seconds=timeout_s)
+        # before the other locks: a job that runs has locked its own row
+        _enqueue(unit, EXPIRE, run_id, armed)
     found = locked(unit, run_id)
     if found is None or found[0].state in (RunState.ACKNOWLEDGED.value, RunState.ENDED.value):
         return
     run, incident = found
-    if answered(run, incident):
-        _pause(unit, run, is_armed=is_armed)
+    is_over = run.state == RunState.EXHAUSTED.value
+    if answered(run, incident) or (is_over and incident.status == Status.ACKNOWLEDGED.value):
+        _pause(unit, run, armed=armed)
     elif incident.status == Status.ACKNOWLEDGED.value:
         users = [one.user_id for one in incident.acknowledgers]
         _cancel_pages(unit, run, "acknowledged", users)
 
 
-def expire(unit: Unit, run_id: str) -> None:
-    """Return an incident to triggered if its acknowledgement is too old, and start over."""
+def expire(unit: Unit, run_id: str, job: Mapping[str, Any]) -> None:
+    """Return an incident to triggered if its acknowledgement is too old, and start over.
+
+    job  the payload of the job
+    """
     found = locked(unit, run_id)
     if found is None:
         return
@@ -112,8 +128,8 @@ def expire(unit: Unit, run_id: str) -> None:
         return
     if incident.status != Status.ACKNOWLEDGED.value:
         return
-    if run.ack_due > unit.now():
-        unit.enqueue(EXPIRE, key=run.id, run_at=run.ack_due)
+    if _is_early(unit, run.ack_due, job):
+        _enqueue(unit, EXPIRE, run.id, run.ack_due)
         return
     run.state, run.ack_due = RunState.RUNNING.value, None
     run.cycle, run.repeats, run.step = run.cycle + 1, 0, 0
@@ -127,11 +143,11 @@ def restart(unit: Unit, event: EventEnvelope) -> None:
 
     `expire` does not do this itself: the job of the step may run, and wait for the incident.
     """
-    wanted = select(EscalationRun.id)
+    wanted = select(EscalationRun.id, EscalationRun.next_at)
     found = wanted.where(EscalationRun.incident_id == event.data["incident"]["id"])
-    run_id = unit.session.execute(found).scalar_one_or_none()
-    if run_id is not None:
-        unit.enqueue(STEP, key=run_id)
+    row = unit.session.execute(found).one_or_none()
+    if row is not None and row.next_at is not None:
+        _enqueue(unit, STEP, row.id, row.next_at)
 
 
 def ended(unit: Unit, event: EventEnvelope) -> None:
@@ -171,7 +187,7 @@ def _steps(unit: Unit, run: EscalationRun, incident: Incident) -> None:
             break
     run.next_at = unit.now() + timedelta(seconds=steps[run.step - 1]["wait_s"])
     unit.touch(run)
-    unit.enqueue(STEP, key=run.id, run_at=run.next_at)
+    _enqueue(unit, STEP, run.id, run.next_at)
 
 
 def _repeats(run: EscalationRun) -> bool:
@@ -198,13 +214,22 @@ def _exhaust(unit: Unit, run: EscalationRun, incident: Incident) -> None:
         unit.touch(run)
 
 
-def _pause(unit: Unit, run: EscalationRun, *, is_armed: bool = False) -> None:
-    """Stop paging until the acknowledgement expires. `is_armed`: the job of that exists."""
-    timeout_s = run.policy["ack_timeout_s"]
-    run.ack_due = None if timeout_s is None else unit.now() + timedelta(seconds=timeout_s)
-    if run.ack_due is not None and not is_armed:
-        unit.enqueue(EXPIRE, key=run.id, run_at=run.ack_due)
+def _pause(unit: Unit, run: EscalationRun, *, armed: datetime | None = None) -> None:
+    """Stop paging until the acknowledgement expires. `armed`: the time of the job for that."""
+    timeout_s, run.ack_due = run.policy["ack_timeout_s"], armed
+    if armed is None and timeout_s is not None:
+        run.ack_due = unit.now() + timedelta(seconds=timeout_s)
+        _enqueue(unit, EXPIRE, run.id, run.ack_due)
     _finish(unit, run, RunState.ACKNOWLEDGED)
+
+
+def _enqueue(unit: Unit, kind: str, run_id: str, at: datetime) -> None:
+    unit.enqueue(kind, key=run_id, payload={"due": to_ms(at)}, run_at=at)
+
+
+def _is_early(unit: Unit, due: datetime, job: Mapping[str, Any]) -> bool:
+    """Whether a job runs before a time of its run, for which it was not enqueued."""
+    return due > unit.now() and job.get("due") != to_ms(due)
 
 
 def _finish(unit: Unit, run: EscalationRun, state: RunState) -> None:

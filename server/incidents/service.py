@@ -130,6 +130,7 @@ def resolve_incident(unit: Unit, incident: Incident, note: str) -> Incident:
 
 def expire_acknowledgement(unit: Unit, incident: Incident) -> None:
     """Return an acknowledged incident to triggered. The caller has locked its row."""
+    before = snapshot(incident)
     names = [one.name for one in incident.acknowledgers]
     for one in incident.acknowledgers:
         unit.session.delete(one)
@@ -137,8 +138,8 @@ def expire_acknowledgement(unit: Unit, incident: Incident) -> None:
     unit.session.expire(incident, ["acknowledgers"])
     incident.status, incident.acknowledged_at = Status.TRIGGERED.value, None
     entry = append(unit, incident, EntryType.ACK_EXPIRED, {"acknowledged_by": names})
-    unit.touch(incident)
-    unit.publish("incident.ack_expired", {"incident": snapshot(incident), "seq": entry.seq})
+    event, more = "incident.ack_expired", {"seq": entry.seq}
+    unit.record(incident, "incident.ack_expire", before, snapshot, event=event, more=more)
 
 
 def flag(unit: Unit, incident: Incident, name: str) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from novaql.server.alert_model.tables import AlertRule
 from novaql.server.clock import rfc3339
+from novaql.server.crypto.redaction import without_secrets
 from novaql.server.db.unit import Unit
 from novaql.server.egress.dialer import Dialer
 from novaql.server.egress.outgoing import post
@@ -147,7 +148,8 @@ def post_json(
     if answer.status is None:
         raise NotDelivered(answer.error or "no answer")
     refused = 400 <= answer.status < 500 and answer.status not in (408, 425, 429)
-    raise NotDelivered(f"it answered {answer.status}: {answer.excerpt}"[:500], lasting=refused)
+    excerpt = without_secrets(answer.excerpt, secrets)
+    raise NotDelivered(f"it answered {answer.status}: {excerpt}"[:500], lasting=refused)
 
 
 def _reset_notified(unit: Unit, row: Notification) -> None:

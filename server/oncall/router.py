@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, Query, Response
 from sqlalchemy import select
 
+from novaql.server.contacts.lookup import Contact, contacts_of
 from novaql.server.http.dependencies import (
     OPERATOR,
     READ_ONLY,
@@ -60,7 +62,10 @@ def list_on_call(
     page = pages.page(unit, statement, service.KEYS, query)
     found = shifts.all_on_call(unit, page.rows, at, Budget(STEPS_OF_A_PAGE))
     page = pages.first_of(page, len(found), service.KEYS, query)
-    return OnCallsOut(data=[_shown(one) for one in found], next_cursor=page.next_cursor)
+    users = sorted({one.user.id for one in found if one.user is not None})
+    contacts = contacts_of(unit, users)
+    data = [_shown(one, contacts) for one in found]
+    return OnCallsOut(data=data, next_cursor=page.next_cursor)
 
 
 @router.get("/schedules", dependencies=[READ_ONLY])
@@ -171,15 +176,22 @@ def _schedule(unit: UnitOfWork, row: OncallSchedule) -> ScheduleOut:
     return service.shown(row, people_of(unit, service.members_of([row])))
 
 
-def _shown(one: shifts.OnCall) -> OnCallOut:
+def _shown(one: shifts.OnCall, contacts: Mapping[str, Sequence[Contact]]) -> OnCallOut:
     user = one.user
+    own = () if user is None else contacts.get(user.id, ())
+    methods = {used.method.id: used.method for used in own}.values()
+    named = [{"name": method.name, "type": method.type} for method in methods]
     return OnCallOut.model_validate(
         {
             "schedule": one.schedule_id,
             "schedule_name": one.schedule_name,
             "user": None
             if user is None
-            else {"id": user.id, "name": user.name, "contact": {"email": user.email}},
+            else {
+                "id": user.id,
+                "name": user.name,
+                "contact": {"email": user.email, "methods": named},
+            },
             "from": one.starts,
             "until": one.ends,
             "source": one.source,

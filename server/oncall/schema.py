@@ -214,10 +214,20 @@ class OverrideQuery(PageQuery):
     to: Timestamp | None = Field(None, description="that start before then")
 
 
+class ContactMethodName(ResponseModel):
+    """A contact method of a user, without its address."""
+
+    name: str
+    type: Literal["email", "webhook", "slack", "sink"]
+
+
 class ContactOut(ResponseModel):
     """How to reach a user."""
 
     email: str
+    methods: list[ContactMethodName] = Field(
+        description="contact methods that a page uses, the earliest first, without their addresses"
+    )
 
 
 class OnCallUser(ShiftUser):

@@ -106,7 +106,9 @@ def import_slos(
         name = f"{document.service}/{objective.columns['name']}"
         known = slos.named(unit, document.service, objective.columns["name"])
         if known is not None:
-            objective = replace(objective, version=known.version)
+            kept = {"escalation_policy_id": known.escalation_policy_id}  # OpenSLO has none
+            columns = {**objective.columns, **kept}
+            objective = replace(objective, columns=columns, version=known.version)
         try:
             _, new = slos.set_slo(unit, document.service, objective, seen)
         except ServerError as problem:

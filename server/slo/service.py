@@ -67,9 +67,10 @@ def set_slo(unit: Unit, service: str, body: Checked, seen: int | None) -> tuple[
     Raises `VersionConflict` for a change from an older version.
     """
     service_named(unit, service)
-    if body.columns["escalation_policy_id"] is not None:
-        check_policy(unit, body.columns["escalation_policy_id"], "/escalation_policy_id")
     known = named(unit, service, body.columns["name"], lock=True)
+    policy_id = body.columns["escalation_policy_id"]
+    if policy_id is not None and (known is None or policy_id != known.escalation_policy_id):
+        check_policy(unit, policy_id, "/escalation_policy_id")
     if known is None:
         return _create(unit, service, body), True
     unit.expect(known, body.version if seen is None else seen)

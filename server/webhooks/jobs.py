@@ -7,12 +7,13 @@ drop duplicates.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import delete, update
 
 from novaql.server.clock import rfc3339
+from novaql.server.crypto.redaction import without_secrets
 from novaql.server.crypto.signatures import headers
 from novaql.server.db.unit import Unit
 from novaql.server.egress.outgoing import HttpAttempt, post
@@ -49,9 +50,11 @@ def prepared(unit: Unit, webhook: Webhook, delivery: WebhookDelivery) -> Sending
 
 
 def send(context: ServerContext, sending: Sending) -> HttpAttempt:
-    """Make one attempt, outside of any transaction."""
+    """Make one attempt, outside of any transaction. The excerpt of its answer has no part of the
+    URL."""
     timeout_s = context.settings.webhook_timeout_s
-    return post(context.dialer, sending.url, sending.body, sending.headers, timeout_s=timeout_s)
+    found = post(context.dialer, sending.url, sending.body, sending.headers, timeout_s=timeout_s)
+    return replace(found, excerpt=without_secrets(found.excerpt, {"url": sending.url}))
 
 
 def record(

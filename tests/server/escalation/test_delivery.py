@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
+from novaql.server.crypto.redaction import without_secrets
 from novaql.server.history import RETENTIONS
 from novaql.server.jobs.housekeeping import forget
 from tests.server.escalation.conftest import Watch, step
@@ -164,3 +165,16 @@ def test_pages_are_deleted_after_their_retention(watch: Watch) -> None:
     watch.clock.step(timedelta(days=1))
     forget(context, RETENTIONS)
     assert watch.pages(incident) == []
+
+
+def test_what_a_text_repeats_of_secrets() -> None:
+    url = "https://hooks.example/services/T0/AAAABBBBCCCCDDDD?key=a%2Fb"
+    secrets = {"url": url, "bearer_token": "tok-1"}
+    for text, shown in {
+        f"POST {url} failed": "POST [hidden] failed",
+        "no /services/T0/AAAABBBBCCCCDDDD here": "no [hidden] here",
+        "AAAABBBBCCCCDDDD, tok-1": "[hidden], [hidden]",
+        "services at hooks.example": "services at hooks.example",
+    }.items():
+        assert without_secrets(text, secrets) == shown
+    assert without_secrets("a / b", {"url": "https://hooks.example/"}) == "a / b"

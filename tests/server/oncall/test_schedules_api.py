@@ -38,12 +38,28 @@ def test_a_schedule_from_beginning_to_end(rota: Rota) -> None:
     assert rota.get("/oncall")["data"] == []
 
 
+def test_contact_methods_are_named_without_their_secrets(rota: Rota) -> None:
+    ada = rota.user("ada")
+    hook = {"name": "phone", "type": "webhook", "webhook": {"url": "https://192.0.43.8/secret"}}
+    ids = [rota.post(f"/users/{ada}/contact-methods", hook)["id"]]
+    rota.post(f"/users/{ada}/contact-methods", {"name": "log", "type": "sink"})
+    made = rota.schedule(ada)
+    both = [{"name": "phone", "type": "webhook"}, {"name": "log", "type": "sink"}]
+    assert rota.on_call(made["id"])["user"]["contact"]["methods"] == both
+    for delay in ("1m", "5m"):
+        rule = {"contact_method_id": ids[0], "delay": delay}
+        rota.post(f"/users/{ada}/notification-rules", rule)
+    assert rota.on_call(made["id"])["user"]["contact"]["methods"] == both[:1]
+    assert "secret" not in rota.ask("GET", "/oncall").text
+
+
 def test_the_user_on_call_with_contact(rota: Rota) -> None:
     ada, bob = rota.user("ada"), rota.user("bob")
     made = rota.schedule(bob, ada)
     now = rota.on_call(made["id"])
     assert now["schedule"] == made["id"]
-    assert now["user"] == {"id": bob, "name": "Bob", "contact": {"email": "bob@team.example"}}
+    contact = {"email": "bob@team.example", "methods": []}
+    assert now["user"] == {"id": bob, "name": "Bob", "contact": contact}
     assert (now["from"], now["until"]) == ("2026-04-01T07:00:00Z", "2026-04-02T07:00:00Z")
     assert (now["source"], now["layer"], now["gap"]) == ("layer", 0, None)
 

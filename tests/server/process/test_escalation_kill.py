@@ -198,6 +198,8 @@ def test_each_step_pages_once_whenever_servers_are_killed(kind: str, tmp_path: P
     assert set(by_id) == {one["id"] for one in pages if one["target"]["name"] == "ada"}
     seen = Counter((one["incident"]["id"], one["page"]["step"]) for one in by_id.values())
     assert seen == Counter((one["id"], step) for one in opened for step in range(STEPS))
+    early = [one for one in waits(pages) if one < WAIT_S]
+    assert not early, early
     late = list(too_late(fleet, opened, pages))
     assert not late, late
     told = f"{len(heard)} messages for {len(by_id)} pages, slowest start {fleet.slowest:.1f} s\n"
@@ -205,6 +207,14 @@ def test_each_step_pages_once_whenever_servers_are_killed(kind: str, tmp_path: P
 
 
 EXPECTED = Counter({"triggered": 1, "paged": STEPS, "escalation_exhausted": 1})
+
+
+def waits(pages: list[dict[str, Any]]) -> Iterator[float]:
+    """The seconds from each step to the next one of its incident."""
+    at = {(one["incident_id"], one["step"]): seconds(one["created_at"]) for one in pages}
+    for incident_id, step in at:
+        if step:
+            yield round(at[incident_id, step] - at[incident_id, step - 1], 3)
 
 
 def too_late(

@@ -23,13 +23,15 @@ class Heard:
 class Receiver:
     """Answers the statuses in turn, the last one for ever; each may bring headers.
 
-    hold  set: answers are given at once; cleared: they wait until it is set
+    hold    set: answers are given at once; cleared: they wait until it is set
+    echoes  whether answers contain the path and the Authorization header
     """
 
     url: str
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=lambda: [(200, {})])
     heard: list[Heard] = field(default_factory=list)
     hold: threading.Event = field(default_factory=threading.Event)
+    echoes: bool = False
 
     def say(self, *statuses: int, **headers: str) -> None:
         """What to answer from now on."""
@@ -61,6 +63,8 @@ def receiving() -> Iterator[Receiver]:
             for name, value in more.items():
                 self.send_header(name, value)
             content = b"told " + str(status).encode()
+            if self.receiver.echoes:
+                content += f" {self.path} {self.headers['authorization']}".encode()
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
