@@ -12,20 +12,13 @@ from typing import Any
 import orjson
 from sqlalchemy import delete, select
 
-from novaql.server.catalog.lookup import services_held
 from novaql.server.crypto.redaction import HIDDEN, hidden, is_secret
 from novaql.server.db.unit import Unit
 from novaql.server.errors import InvalidRequest, ServerError, invalid, kind_of
 from novaql.server.http.strict_json import check_texts, parse_json
 from novaql.server.ids import new_id
-from novaql.server.incidents.schema import CreateIncident
-from novaql.server.incidents.service import (
-    check_open_incidents,
-    held_open,
-    resolve_incident,
-    trigger,
-)
 from novaql.server.integrations.hook_schema import ReceivedOut
+from novaql.server.integrations.occurrences import report
 from novaql.server.integrations.pointers import at_pointer
 from novaql.server.integrations.provider import (
     HookCall,
@@ -184,29 +177,8 @@ def _is_repeated(unit: Unit, hook: IntegrationHook, key: str) -> bool:
 
 
 def _opened(unit: Unit, hook: IntegrationHook, one: Occurrence) -> str | None:
-    """Trigger or resolve an incident. Return its id; None: there was none to resolve."""
-    key = f"{hook.id}:{one.dedup_key}"[:255]
-    known = held_open(unit, key)
-    if one.resolve:
-        if known is None:
-            return None
-        return resolve_incident(unit, known, f"resolved by the hook {hook.name}").id
-    if known is None:
-        check_open_incidents(unit)
-    there = services_held(unit, one.services)
-    given = CreateIncident(
-        title=one.title,
-        severity=one.severity,  # type: ignore[arg-type]
-        services=[name for name in one.services if name in there],
-        description=one.description,
-        dedup_key=key,
-        escalation_policy_id=None,
-    )
-    source = {
-        "hook": {"id": hook.id, "name": hook.name},
-        "unknown_services": [name for name in one.services if name not in there],
-    }
-    return trigger(unit, given, source)[0].id
+    reporter = {"hook": {"id": hook.id, "name": hook.name}}
+    return report(unit, hook.id, one, reporter, f"resolved by the hook {hook.name}")
 
 
 def _masked_headers(headers: Mapping[str, str], signature: str) -> dict[str, str]:

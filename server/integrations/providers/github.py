@@ -228,7 +228,14 @@ def _deploy(
         service=services.get(name, name.rpartition("/")[2]),
         url=str(status.get("log_url") or "") or None,
         at=parse_time(one["created_at"]),
+        revision=_revision(one, status),
     )
+
+
+def _revision(one: Mapping[str, Any], status: Mapping[str, Any]) -> str:
+    """The time of the last status; of two in one second, the one with the larger id is later."""
+    at = parse_time(status.get("created_at") or one["created_at"])
+    return f"{rfc3339(at)} {int(status.get('id') or 0):020}"
 
 
 def _needed(call: HookCall, pointer: str) -> str:

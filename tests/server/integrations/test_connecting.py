@@ -81,6 +81,22 @@ def test_a_state_is_valid_once(rig: IntegrationRig) -> None:
     assert len(rig.fake.of("/token")) == 1
 
 
+def test_looking_at_the_link_does_not_use_the_state_up(rig: IntegrationRig) -> None:
+    url = rig.fake.authorize(rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"])
+
+    looked = httpx.head(url)
+    assert (looked.status_code, looked.headers["allow"]) == (405, "GET")
+    assert rig.fake.of("/token") == []
+    assert httpx.get(url).json()["status"] == "connected"
+
+
+def test_unknown_parameters_of_a_provider_are_ignored(rig: IntegrationRig) -> None:
+    begun = rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"]
+    url = rig.fake.authorize(begun, authuser="0", prompt="consent")
+
+    assert httpx.get(url).json() == {"provider": "fake", "status": "connected"}
+
+
 def test_unknown_and_expired_states_store_nothing(rig: IntegrationRig) -> None:
     url = rig.fake.authorize(rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"])
     forged = rig.server.client.get("/v1/integrations/callback?state=guess&code=c")
@@ -233,3 +249,21 @@ def test_an_unknown_provider_is_a_404_and_an_unconnected_one_a_409(
     assert (unknown.status_code, absent.status_code) == (404, 409)
     assert unknown.json()["error"]["code"] == "provider_not_found"
     assert absent.json()["error"]["code"] == "not_connected"
+
+
+def test_a_device_flow_survives_a_huge_interval(rig: IntegrationRig) -> None:
+    rig.fake.fail("/token", (400, {"error": "slow_down", "interval": 1e300}))
+    rig.post("/fake/connect", {"flow": "device"})
+    rig.step(6)
+
+    assert rig.row().interval_s == 3600
+    assert rig.status() == "connecting"
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "javascript:alert(1)", "https://", "x"])
+def test_a_device_flow_without_a_web_page_does_not_begin(rig: IntegrationRig, url: str) -> None:
+    answer = {"device_code": "d", "user_code": "u", "verification_uri": url, "expires_in": 900}
+    rig.fake.fail("/device", (200, answer))
+    found = rig.ask("POST", "/fake/connect", {"flow": "device"})
+
+    assert (found.status_code, found.json()["error"]["code"]) == (422, "connect_failed")
