@@ -208,13 +208,16 @@ def test_a_late_message_does_not_replace_a_newer_state(rig: IntegrationRig) -> N
     body = {"name": "gh", "secret": SECRET, "services": {REPOSITORY: "shop"}}
     hook_id = rig.post("/github/hooks", body, expect=201)["id"]
 
+    seen: list[str] = []
+
     def status(state: str, at: str, number: int) -> str:
+        seen.append(state)
         event = {
             "repository": {"full_name": REPOSITORY},
             "deployment": deployment(1),
             "deployment_status": {"state": state, "created_at": at, "id": number},
         }
-        answer = push(rig, hook_id, event, "deployment_status", f"{state}{number}")
+        answer = push(rig, hook_id, event, "deployment_status", f"{len(seen)}")
         assert answer.json()["outcome"] == "accepted"
         return str(deploys(rig)[f"{REPOSITORY}#1"]["data"]["status"])
 
