@@ -22,6 +22,7 @@ from novaql.server.clock import parse_time, rfc3339
 from novaql.server.errors import invalid
 from novaql.server.integrations.pointers import at_pointer
 from novaql.server.integrations.provider import (
+    NOT_UNDERSTOOD,
     Flow,
     HookCall,
     HookOutcome,
@@ -184,7 +185,7 @@ class GitHub(Provider):
             raise invalid("/deployment_status", "must be an object")
         try:
             return HookOutcome(resources=[_deploy(call.config["services"], name, one, status)])
-        except (KeyError, TypeError, ValueError) as problem:
+        except NOT_UNDERSTOOD as problem:
             raise invalid("/deployment", f"is not understood: {type(problem).__name__}") from None
 
 

@@ -12,9 +12,9 @@ from sqlalchemy import select
 from novaql.server.auth.roles import Role
 from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import AuditEntry
-from tests.support.servers.fake_provider import KEY
+from tests.support.servers.fake_provider import KEY, Answer
 from tests.support.servers.http_server import token_of
-from tests.support.servers.integration_rig import START, IntegrationRig
+from tests.support.servers.integration_rig import START, IntegrationRig, integration_rig
 
 
 def test_a_key_connects_at_once_and_is_never_shown(rig: IntegrationRig) -> None:
@@ -267,3 +267,30 @@ def test_a_device_flow_without_a_web_page_does_not_begin(rig: IntegrationRig, ur
     found = rig.ask("POST", "/fake/connect", {"flow": "device"})
 
     assert (found.status_code, found.json()["error"]["code"]) == (422, "connect_failed")
+
+
+def test_the_redirect_uri_is_the_public_url_behind_a_proxy() -> None:
+    with integration_rig(public_url="https://nova.example") as rig:
+        url = rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"]
+        redirect = parse_qs(urlsplit(url).query)["redirect_uri"]
+
+        assert redirect == ["https://nova.example/v1/integrations/callback"]
+        back = rig.fake.authorize(url).removeprefix("https://nova.example")
+        assert rig.server.client.get(back).json()["status"] == "connected"
+        assert rig.fake.of("/token")[0]["redirect_uri"] == redirect[0]
+
+
+def test_disconnecting_during_a_poll_stores_nothing(
+    rig: IntegrationRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.post("/fake/connect", {"flow": "device"})
+    grant = rig.fake.token
+
+    def disconnects(form: dict[str, str]) -> Answer:
+        assert rig.ask("DELETE", "/fake").status_code == 204
+        return grant(form)
+
+    monkeypatch.setattr(rig.fake, "token", disconnects)
+    rig.step(6)
+
+    assert (rig.status(), rig.row().credentials, rig.row().pending) == ("disconnected", None, None)

@@ -197,7 +197,8 @@ def test_a_signed_hook_updates_the_row_of_the_sync(rig: IntegrationRig) -> None:
     assert (first.json()["outcome"], again.json()["outcome"]) == ("accepted", "duplicate")
     assert len(deploys(rig)) == 1
     assert deploys(rig)[f"{REPOSITORY}#1"]["data"]["status"] == "succeeded"
-    for wrong in ({}, {**event, "deployment": 1}, {**event, "repository": {}}):
+    old = {**event, "deployment": deployment(1, "0001-01-01T00:00:00+14:00")}
+    for wrong in ({}, {**event, "deployment": 1}, {**event, "repository": {}}, old):
         assert push(rig, hook_id, wrong, "deployment_status", "2").status_code == 400
     path = f"/v1/integrations/webhook/{hook_id}"
     headers = {"X-Hub-Signature-256": "sha256=00", "Content-Type": "application/json"}
