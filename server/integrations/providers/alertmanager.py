@@ -29,9 +29,14 @@ from novaql.server.integrations.provider import (
     SyncPage,
 )
 
-_SEVERITIES = {"critical": "sev2", "error": "sev3", "warning": "sev4", "info": "sev5"}
-_OTHER_SEVERITY = "sev3"
 Severity = Literal["sev1", "sev2", "sev3", "sev4", "sev5"]
+_SEVERITIES: Mapping[str, Severity] = {
+    "critical": "sev2",
+    "error": "sev3",
+    "warning": "sev4",
+    "info": "sev5",
+}
+_OTHER_SEVERITY = "sev3"
 
 
 class AlertmanagerSettings(LoginSettings):

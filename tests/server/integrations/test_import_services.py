@@ -54,7 +54,8 @@ def test_jobs_are_services_of_the_catalog_only_on_request(rig: IntegrationRig) -
 
 def test_a_service_that_is_there_stays_as_it_is(rig: IntegrationRig) -> None:
     own = {"name": "shop", "owner": "us", "tier": "tier2", "description": "ours"}
-    assert rig.server.client.post("/v1/services", json=own, headers=rig.server.bearer())
+    answer = rig.server.client.post("/v1/services", json=own, headers=rig.server.bearer())
+    assert answer.status_code == 201
     connected(rig, "shop", import_services=True)
     syncs(rig, "shop")
     rig.step(900)
