@@ -52,6 +52,7 @@ class Edge:
         status = 0
         only_head = scope["method"] == "HEAD"
         inner = {**scope, "method": "GET"} if only_head else scope
+        state["only_head"] = only_head
 
         async def answer(message: Message) -> None:
             nonlocal status

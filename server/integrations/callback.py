@@ -12,7 +12,7 @@ from starlette.responses import Response
 from novaql.server.auth.roles import Principal, Role
 from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import User
-from novaql.server.errors import Impossible, InvalidRequest
+from novaql.server.errors import Impossible, InvalidRequest, MethodNotAllowed
 from novaql.server.http.request import context_of, origin_of
 from novaql.server.http.routing import api_router
 from novaql.server.integrations.connecting import (
@@ -46,6 +46,8 @@ async def finish_authorization(
     `state` is valid once, until it expires, for the provider and the tenant that it was created
     for, and while the user who began may connect integrations. 400 `invalid_state` otherwise.
     """
+    if request.scope["state"]["only_head"]:  # a program that looks at links must not use it up
+        raise MethodNotAllowed("this address supports only GET", headers={"Allow": "GET"})
     context = context_of(request)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "no-referrer"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -12,7 +13,8 @@ import orjson
 
 from novaql.server.clock import Clock
 from novaql.server.egress.dialer import Dialer, TargetNotAllowed, Unreachable
-from novaql.server.errors import Impossible
+from novaql.server.errors import Impossible, InvalidRequest
+from novaql.server.http.strict_json import check_texts
 from novaql.server.integrations.provider import ProviderFault, Reason, Reply
 
 AGENT = "NovaQL-Integrations/1"
@@ -48,7 +50,8 @@ class Exchange:
         content     a body that is sent as JSON;  form: a body that is sent as a form
         any_status  return answers of any status
         """
-        own = {"Accept": "application/json", "User-Agent": AGENT, **(headers or {})}
+        usual = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": AGENT}
+        own = {**usual, **(headers or {})}
         options: dict[str, Any] = {"headers": own}
         if params:
             options["params"] = dict(params)
@@ -73,7 +76,7 @@ class Exchange:
             if "ssl" in text or "certificate" in text:
                 raise ProviderFault(Reason.TLS, "the TLS certificate is not valid") from None
             raise ProviderFault(Reason.PROVIDER_ERROR, "the connection is refused") from None
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ValueError):
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ValueError, zlib.error):
             raise ProviderFault(Reason.PROVIDER_ERROR, "the answer is not HTTP") from None
         if not any_status and not 200 <= status < 300:
             raise self._fault(status, answered)
@@ -87,7 +90,7 @@ class Exchange:
             client.stream(method, url, **options) as answer,
         ):
             parts, size = [], 0
-            for part in answer.iter_bytes():
+            for part in _unpacked(answer, self.most_bytes):
                 size += len(part)
                 if size > self.most_bytes:
                     raise ProviderFault(
@@ -139,12 +142,28 @@ class Exchange:
         return min(max(found, 1.0), _LONGEST_WAIT_S)
 
 
+def _unpacked(answer: httpx.Response, most: int) -> Iterator[bytes]:
+    """The body in parts, each at most one byte larger than the limit: also a small compressed
+    answer can be large."""
+    coding = answer.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("identity", "gzip"):
+        raise ProviderFault(Reason.PROVIDER_ERROR, "the answer has an unknown Content-Encoding")
+    unpack = zlib.decompressobj(16 + zlib.MAX_WBITS) if coding == "gzip" else None
+    for part in answer.iter_raw():
+        yield part if unpack is None else unpack.decompress(part, most + 1)
+
+
 def _parsed(body: bytes, *, lenient: bool) -> Any:
     if not body.strip():
         return None
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
+        found = orjson.loads(body)
+        if rb"\u0000" in body:  # a database stores no text with a NUL character
+            check_texts(found)
+    except (orjson.JSONDecodeError, InvalidRequest) as problem:
         if lenient:
             return None
-        raise ProviderFault(Reason.PROVIDER_ERROR, "the answer is not JSON") from None
+        stored = isinstance(problem, InvalidRequest)
+        text = "the answer contains a NUL character" if stored else "the answer is not JSON"
+        raise ProviderFault(Reason.PROVIDER_ERROR, text) from None
+    return found

@@ -40,6 +40,7 @@ from novaql.server.integrations.hook_schema import (
     HooksOut,
     ReceivedOut,
 )
+from novaql.server.integrations.masking import masked_body
 from novaql.server.integrations.providers import provider_named
 from novaql.server.integrations.receiving import Received
 from novaql.server.integrations.tables import IntegrationHook
@@ -173,7 +174,7 @@ def _received(request: Request, context: ServerContext, received: Received) -> R
     principal = context.principal
     assert principal is not None
     actor, origin = Actor("system", principal.id, principal.user_name), origin_of(request)
-    received = replace(received, shown=receiving.masked_body(received.body))
+    received = replace(received, shown=masked_body(received.body))
     try:
         with context.unit(actor, origin, writes=False) as unit:
             hook = unit.get(IntegrationHook, received.hook_id, "hook")

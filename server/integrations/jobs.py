@@ -31,6 +31,7 @@ from novaql.server.integrations.oauth import (
 from novaql.server.integrations.provider import (
     KINDS,
     MOST_IN_PAGE,
+    NOT_UNDERSTOOD,
     Flow,
     Provider,
     ProviderFault,
@@ -70,7 +71,7 @@ def _sync(job: JobRun) -> None:
     except ProviderFault as fault:
         _failed(job, running, fault)
         return
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, ServerError) as problem:
+    except (*NOT_UNDERSTOOD, ServerError) as problem:
         text = f"the answer is not understood: {type(problem).__name__}"
         _failed(job, running, ProviderFault(Reason.PROVIDER_ERROR, text))
         return

@@ -17,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 
 from novaql.server.integrations.exchange import Exchange
 from novaql.server.integrations.provider import OAuthClient, ProviderFault, Reason, Reply
+from novaql.server.integrations.web_urls import is_web_url
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 USUAL_INTERVAL_S = 5.0
@@ -158,7 +159,9 @@ def _object(reply: Reply) -> Mapping[str, Any]:
     answer = reply.json
     if isinstance(answer, dict) and isinstance(answer.get("error"), str):
         interval = answer.get("interval")
-        given = float(interval) if isinstance(interval, int | float) and interval > 0 else None
+        given = None
+        if isinstance(interval, int | float) and interval > 0:
+            given = min(float(interval), _LONGEST_INTERVAL_S)
         raise Refused(answer["error"][:100], given)
     if reply.status == 429:
         raise ProviderFault(Reason.RATE_LIMITED, "the provider limits the rate of requests")
@@ -189,6 +192,6 @@ def _seconds(answer: Mapping[str, Any], name: str, usual: float) -> float:
 
 def _web_url(text: str) -> str:
     """A URL that a person opens in a browser."""
-    if urlsplit(text).scheme not in ("https", "http"):
+    if not is_web_url(text):
         raise ProviderFault(Reason.PROVIDER_ERROR, "the verification URL is not a web page")
     return text

@@ -22,7 +22,8 @@ A provider is one file in `providers`, with one class and one instance of it, an
 Settings
     A subclass of `ProviderSettings`. Mark a secret field with the type `Secret`: it is stored only
     sealed, and no answer shows it. Give a URL field the type `TargetUrl`: the server rejects URLs
-    in networks that are not public (422 `target_not_allowed`). Every field needs bounds. A provider
+    in networks that are not public (422 `target_not_allowed`). Both are types of whole fields,
+    optional ones too, and not inside of lists or other models. Every field needs bounds. A provider
     with several flows has a field `flow: Literal["api_key", "oauth"]` with a default. Rules between
     fields are pydantic validators.
 
@@ -64,10 +65,11 @@ Syncing
 
 Importing
     What another domain of this server shall have too is an `Import` of the page, for one of its
-    resources: `imports.py` and its neighbours `import_*.py` have those of dashboards, rule files
-    and schedules. The core saves it in the transaction that stores the page, and adds the result to
-    the resource as `data["imported"]`. `Import` receives the result of the last sync, so that it
-    changes the same object again. Convert and check before, in `sync`: that is slow.
+    resources: `imports.py` and its neighbours `import_*.py` have those of dashboards, rule files,
+    schedules, services and alerts. The core saves it in the transaction that stores the page, and
+    adds the result to the resource as `data["imported"]`. `Import` receives the result of the last
+    sync, so that it changes the same object again. Convert and check before, in `sync`: that is
+    slow. `vanished` ends what shall not outlast its resource.
 
 Hooks
     A provider that receives requests sets `hooks = True` and implements `read_hook`. The core has
@@ -155,10 +157,28 @@ class ProviderFault(Exception):
         self.retry_after_s = retry_after_s
 
 
+NOT_UNDERSTOOD = (
+    *(KeyError, TypeError, ValueError, AttributeError, IndexError),
+    *(OverflowError, RecursionError),
+)
+"""What a provider raises for an answer that does not have the form that it reads."""
+
+
 class ProviderSettings(BaseModel):
     """The base of the settings of a provider: no unknown field, no conversion of types."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        """Raise `TypeError` for a secret or a URL that the core would not find."""
+        super().__pydantic_init_subclass__(**options)
+        schema = cls.model_json_schema()
+        fields = schema.get("properties", {}).values()
+        flat = [one for field in fields for one in (field, *field.get("anyOf", ()))]
+        for mark in (SECRET_MARK, URL_MARK):
+            if str(schema).count(f"'{mark}'") != sum(mark in one for one in flat):
+                raise TypeError(f"{cls.__name__}: secrets and URLs are fields of their own")
 
 
 class NoSettings(ProviderSettings):
@@ -230,7 +250,9 @@ class Resource:
     """A resource of another system.
 
     service  the name of the service that it belongs to
-    url      for people; at  when it happened: deploys need it
+    url      for people, http or https; at  when it happened: deploys need it
+    revision  of its state, if states can arrive in another order than they happened: a text that
+              sorts behind those of earlier states; an earlier state does not replace a later one
     """
 
     kind: str
@@ -240,6 +262,7 @@ class Resource:
     service: str | None = None
     url: str | None = None
     at: datetime | None = None
+    revision: str | None = None
 
 
 class Import(Protocol):
@@ -350,6 +373,12 @@ class Provider:
     def sync(self, link: Link, cursor: str | None) -> SyncPage:  # noqa: ARG002
         """Return the page behind a cursor. Raises `ProviderFault`."""
         return SyncPage((), None, more=False)
+
+    def vanished(self, unit: Unit, external_id: str, imported: Mapping[str, Any]) -> None:
+        """End what was imported for a resource, in the transaction that marks it as vanished.
+
+        imported  the result of its last import
+        """
 
     def revoke(self, link: Link) -> None:
         """End the credentials at the provider. Raises `ProviderFault`."""

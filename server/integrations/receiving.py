@@ -9,23 +9,15 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
-import orjson
 from sqlalchemy import delete, select
 
-from novaql.server.catalog.lookup import services_held
-from novaql.server.crypto.redaction import HIDDEN, hidden, is_secret
 from novaql.server.db.unit import Unit
 from novaql.server.errors import InvalidRequest, ServerError, invalid, kind_of
 from novaql.server.http.strict_json import check_texts, parse_json
 from novaql.server.ids import new_id
-from novaql.server.incidents.schema import CreateIncident
-from novaql.server.incidents.service import (
-    check_open_incidents,
-    held_open,
-    resolve_incident,
-    trigger,
-)
 from novaql.server.integrations.hook_schema import ReceivedOut
+from novaql.server.integrations.masking import masked_headers
+from novaql.server.integrations.occurrences import report
 from novaql.server.integrations.pointers import at_pointer
 from novaql.server.integrations.provider import (
     HookCall,
@@ -37,9 +29,6 @@ from novaql.server.integrations.provider import (
 from novaql.server.integrations.providers import provider_named
 from novaql.server.integrations.syncs import store
 from novaql.server.integrations.tables import HookMessage, HookRequest, IntegrationHook
-
-_MOST_HEADERS, _LONGEST_VALUE, _LONGEST_BODY = 40, 500, 8192
-_ALWAYS_SECRET = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +125,7 @@ def log(
             outcome=outcome,
             status=status,
             message_id=key[:255] or None,
-            headers=_masked_headers(received.headers, signature.header.lower()),
+            headers=masked_headers(received.headers, signature.header.lower()),
             body=received.shown,
             details=list(details),
         )
@@ -184,46 +173,5 @@ def _is_repeated(unit: Unit, hook: IntegrationHook, key: str) -> bool:
 
 
 def _opened(unit: Unit, hook: IntegrationHook, one: Occurrence) -> str | None:
-    """Trigger or resolve an incident. Return its id; None: there was none to resolve."""
-    key = f"{hook.id}:{one.dedup_key}"[:255]
-    known = held_open(unit, key)
-    if one.resolve:
-        if known is None:
-            return None
-        return resolve_incident(unit, known, f"resolved by the hook {hook.name}").id
-    if known is None:
-        check_open_incidents(unit)
-    there = services_held(unit, one.services)
-    given = CreateIncident(
-        title=one.title,
-        severity=one.severity,  # type: ignore[arg-type]
-        services=[name for name in one.services if name in there],
-        description=one.description,
-        dedup_key=key,
-        escalation_policy_id=None,
-    )
-    source = {
-        "hook": {"id": hook.id, "name": hook.name},
-        "unknown_services": [name for name in one.services if name not in there],
-    }
-    return trigger(unit, given, source)[0].id
-
-
-def _masked_headers(headers: Mapping[str, str], signature: str) -> dict[str, str]:
-    shown = {}
-    for name, value in list(headers.items())[:_MOST_HEADERS]:
-        secret = name in _ALWAYS_SECRET or name == signature or is_secret(name) or "token" in name
-        shown[name[:100]] = HIDDEN if secret or "signature" in name else value[:_LONGEST_VALUE]
-    return shown
-
-
-def masked_body(body: bytes) -> str:
-    """The beginning of a JSON body, with secrets masked by the names of their fields."""
-    try:
-        value = parse_json(body)
-        check_texts(value)
-    except InvalidRequest:
-        return ""
-    _, shown = hidden(None, {"body": value})
-    assert shown is not None
-    return orjson.dumps(shown["body"]).decode()[:_LONGEST_BODY]
+    reporter = {"hook": {"id": hook.id, "name": hook.name}}
+    return report(unit, hook.id, one, reporter, f"resolved by the hook {hook.name}")

@@ -93,9 +93,9 @@ class ConnectedOut(ResponseModel):
 
 
 class CallbackQuery(BaseModel):
-    """What the provider appends to the redirect URI."""
+    """What the provider appends to the redirect URI. RFC 6749 requires to ignore more."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="ignore")
 
     state: str = Field(min_length=1, max_length=200, description="of the authorize URL")
     code: str | None = Field(None, min_length=1, max_length=4096, description="of the grant")

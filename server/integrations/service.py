@@ -13,7 +13,12 @@ from novaql.server.http.pagination import Key, Page, PageQuery, Pager, equal_to
 from novaql.server.integrations.connecting import DEVICE, clear_pending, find
 from novaql.server.integrations.credentials import Credentials, unsealed
 from novaql.server.integrations.link import AccountLink
-from novaql.server.integrations.provider import Provider, ProviderFault, Reason
+from novaql.server.integrations.provider import (
+    NOT_UNDERSTOOD,
+    Provider,
+    ProviderFault,
+    Reason,
+)
 from novaql.server.integrations.providers import provider_named
 from novaql.server.integrations.schema import ProviderTested, ResourceQuery
 from novaql.server.integrations.shown import note_fault, snapshot
@@ -67,7 +72,7 @@ def probed(
         return Outcome(provider.test(link)[:500], None)
     except ProviderFault as fault:
         return Outcome(fault.detail, fault)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as problem:
+    except NOT_UNDERSTOOD as problem:
         text = f"the answer is not understood: {type(problem).__name__}"
         return Outcome(text, ProviderFault(Reason.PROVIDER_ERROR, text))
 
@@ -127,7 +132,7 @@ def revoke(context: ServerContext, provider: Provider, credentials: Credentials 
         return
     try:
         provider.revoke(AccountLink(context, provider, None, credentials))
-    except (ProviderFault, KeyError, TypeError, ValueError, AttributeError):
+    except (ProviderFault, *NOT_UNDERSTOOD):
         log.warning("provider %s did not revoke the credentials", provider.name)
 
 

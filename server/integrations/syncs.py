@@ -18,6 +18,7 @@ from novaql.server.errors import Conflict
 from novaql.server.integrations.provider import Provider, ProviderFault, Resource
 from novaql.server.integrations.shown import note_fault
 from novaql.server.integrations.tables import Integration, IntegrationResource, IntegrationSync
+from novaql.server.integrations.web_urls import is_web_url
 
 SYNC = "integrations.sync"
 """The kind of the job of a sync; its key is the id of the integration."""
@@ -103,7 +104,7 @@ def store(
             )
             unit.session.add(row)
             changed.append(row)
-        elif row.digest == content["digest"] and row.vanished_at is None:
+        elif _is_older(one, row) or (row.digest == content["digest"] and row.vanished_at is None):
             what = "unchanged"
             same.append(row.id)
         else:
@@ -138,6 +139,10 @@ def vanish(unit: Unit, provider: Provider, sync: IntegrationSync) -> None:
         table.vanished_at.is_(None),
         table.created_at <= began,
     )
+    if type(provider).vanished is not Provider.vanished:
+        rows = unit.session.execute(select(table.external_id, table.data).where(*gone)).all()
+        for external_id, data in rows:
+            provider.vanished(unit, external_id, data.get("imported") or {})
     counts = dict(sync.counts)
     found = select(table.kind, func.count()).where(*gone).group_by(table.kind)
     for kind, number in unit.session.execute(found).all():
@@ -196,14 +201,21 @@ def _short(external_id: str) -> str:
     return f"{external_id[:180]}~{sha256(external_id.encode()).hexdigest()}"
 
 
+def _is_older(one: Resource, row: IntegrationResource) -> bool:
+    """Whether a row has a later state of a resource: messages of hooks arrive in any order."""
+    return one.revision is not None and one.revision < str(row.data.get("revision", ""))
+
+
 def _content(one: Resource) -> dict[str, Any]:
     data = dict(one.data)
     if len(orjson.dumps(data, default=str)) > _MOST_DATA:
         data = {"truncated": True, **{k: v for k, v in data.items() if k == "imported"}}
+    if one.revision is not None:
+        data["revision"] = one.revision[:100]
     content: dict[str, Any] = {
         "name": (one.name or one.external_id)[:_LONGEST_NAME],
         "service": None if one.service is None else one.service[:63],
-        "url": None if one.url is None else one.url[:2048],
+        "url": one.url[:2048] if one.url and is_web_url(one.url) else None,
         "at": one.at,
         "data": data,
     }

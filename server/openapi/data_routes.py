@@ -94,6 +94,8 @@ def _untyped(row: DataRoute, method: str) -> dict[str, Any]:
     if row.takes:
         content = {media: {"schema": _schema_of_media(media)} for media in row.takes}
         found: dict[str, Any] = {"requestBody": {"content": content}}
+        if row.takes == ("application/json",):  # other bodies may be empty: no samples
+            found["requestBody"]["required"] = True
     elif method != "GET" and row.parameters:
         return {"requestBody": _form(row)}
     else:

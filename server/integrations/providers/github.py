@@ -22,6 +22,7 @@ from novaql.server.clock import parse_time, rfc3339
 from novaql.server.errors import invalid
 from novaql.server.integrations.pointers import at_pointer
 from novaql.server.integrations.provider import (
+    NOT_UNDERSTOOD,
     Flow,
     HookCall,
     HookOutcome,
@@ -184,7 +185,7 @@ class GitHub(Provider):
             raise invalid("/deployment_status", "must be an object")
         try:
             return HookOutcome(resources=[_deploy(call.config["services"], name, one, status)])
-        except (KeyError, TypeError, ValueError) as problem:
+        except NOT_UNDERSTOOD as problem:
             raise invalid("/deployment", f"is not understood: {type(problem).__name__}") from None
 
 
@@ -228,7 +229,14 @@ def _deploy(
         service=services.get(name, name.rpartition("/")[2]),
         url=str(status.get("log_url") or "") or None,
         at=parse_time(one["created_at"]),
+        revision=_revision(one, status),
     )
+
+
+def _revision(one: Mapping[str, Any], status: Mapping[str, Any]) -> str:
+    """The time of the last status; of two in one second, the one with the larger id is later."""
+    at = parse_time(status.get("created_at") or one["created_at"])
+    return f"{rfc3339(at)} {int(status.get('id') or 0):020}"
 
 
 def _needed(call: HookCall, pointer: str) -> str:

@@ -18,13 +18,14 @@ from pydantic import Field
 
 from novaql.server.clock import parse_time
 from novaql.server.integrations.import_schedules import ScheduleImport
+from novaql.server.integrations.import_services import CatalogSettings, ServiceImport
 from novaql.server.integrations.pagerduty_schedules import planned
 from novaql.server.integrations.provider import (
     Flow,
+    Import,
     Link,
     Provider,
     ProviderFault,
-    ProviderSettings,
     Reason,
     Resource,
     Secret,
@@ -41,7 +42,7 @@ _LISTS = ("users", "schedules", "escalation_policies", "services", "incidents")
 ServiceName = Annotated[str, Field(min_length=1, max_length=63)]
 
 
-class PagerDutySettings(ProviderSettings):
+class PagerDutySettings(CatalogSettings):
     """A read-only REST API key of the account."""
 
     api_key: Secret = Field(description="a REST API key; read-only is enough")
@@ -90,7 +91,7 @@ class PagerDuty(Provider):
         if offset + size > _MOST:
             raise ProviderFault(Reason.PROVIDER_ERROR, f"there are more than {_MOST} {part}")
         found, more = _listed(link, part, offset, size)
-        imports: list[ScheduleImport] = []
+        imports: list[Import] = []
         if part == "schedules":
             found = [_schedule_in_full(link, str(one["id"])) for one in found]
             imports = [
@@ -103,6 +104,13 @@ class PagerDuty(Provider):
                 for one in found
             ]
         resources = [_READERS[part](one, link.settings.services) for one in found]
+        if part == "services" and link.settings.import_services:
+            imports = [
+                ServiceImport(
+                    *(one.external_id, one.service, str(one.data["description"]), link.settings)
+                )
+                for one in resources
+            ]
         if more:
             following: str | None = f"{part} {offset + size}"
         elif part == _LISTS[-1]:

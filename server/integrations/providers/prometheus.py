@@ -16,10 +16,12 @@ import orjson
 from pydantic import Field
 
 from novaql.server.integrations.http_login import LoginSettings, login_headers
-from novaql.server.integrations.import_rules import RuleImport, rule_import
+from novaql.server.integrations.import_rules import rule_import
+from novaql.server.integrations.import_services import CatalogSettings, ServiceImport
 from novaql.server.integrations.listing import page_behind
 from novaql.server.integrations.provider import (
     Flow,
+    Import,
     Link,
     Provider,
     ProviderFault,
@@ -33,8 +35,8 @@ FILE = "integrations/prometheus"
 _TARGETS, _RULES = "targets", "rules"
 
 
-class PrometheusSettings(LoginSettings):
-    """Where it is, and whether its rules become rules of this server."""
+class PrometheusSettings(LoginSettings, CatalogSettings):
+    """Where it is, and whether its rules and services become those of this server."""
 
     import_rules: bool = Field(
         default=False, description=f"evaluate its rules here, too, as the rule file `{FILE}`"
@@ -63,7 +65,7 @@ class Prometheus(Provider):
         """The cursor is the list, and the last external id: first targets, then rules."""
         part, _, last = (cursor or f"{_TARGETS} ").partition(" ")
         groups: list[dict[str, Any]] = []
-        imports: list[RuleImport] = []
+        imports: list[Import] = []
         if part == _TARGETS:
             active = _data(link, "/api/v1/targets", {"state": "active"})["activeTargets"]
             found = [*_targets(active), *_services(active)]
@@ -73,10 +75,13 @@ class Prometheus(Provider):
             if link.settings.import_rules:
                 found.append(Resource("rule", FILE, FILE, {"groups": len(groups)}))
         page, following = page_behind(found, last)
+        if link.settings.import_services:
+            services = [one for one in page if one.kind == "service"]
+            imports += [_service_import(one, link.settings) for one in services]
         if any(one.external_id == FILE for one in page):
-            imports = [rule_import(FILE, groups)]
+            imports.append(rule_import(FILE, groups))
         if following is not None:
-            return SyncPage(page, f"{part} {following}", more=True)
+            return SyncPage(page, f"{part} {following}", more=True, imports=imports)
         more = part == _TARGETS
         return SyncPage(page, f"{_RULES} " if more else None, more, imports)
 
@@ -116,6 +121,10 @@ def _services(active: list[dict[str, Any]]) -> Iterator[Resource]:
         if job:
             data = {"targets": len(healths), "up": healths.count("up")}
             yield Resource("service", job, job, data, service=job)
+
+
+def _service_import(one: Resource, settings: PrometheusSettings) -> ServiceImport:
+    return ServiceImport(one.external_id, one.name, "", settings)
 
 
 def _rules(groups: list[dict[str, Any]]) -> Iterator[Resource]:

@@ -12,9 +12,9 @@ from sqlalchemy import select
 from novaql.server.auth.roles import Role
 from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import AuditEntry
-from tests.support.servers.fake_provider import KEY
+from tests.support.servers.fake_provider import KEY, Answer
 from tests.support.servers.http_server import token_of
-from tests.support.servers.integration_rig import START, IntegrationRig
+from tests.support.servers.integration_rig import START, IntegrationRig, integration_rig
 
 
 def test_a_key_connects_at_once_and_is_never_shown(rig: IntegrationRig) -> None:
@@ -79,6 +79,22 @@ def test_a_state_is_valid_once(rig: IntegrationRig) -> None:
     assert second.status_code == 400
     assert second.json()["error"]["code"] == "invalid_state"
     assert len(rig.fake.of("/token")) == 1
+
+
+def test_looking_at_the_link_does_not_use_the_state_up(rig: IntegrationRig) -> None:
+    url = rig.fake.authorize(rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"])
+
+    looked = httpx.head(url)
+    assert (looked.status_code, looked.headers["allow"]) == (405, "GET")
+    assert rig.fake.of("/token") == []
+    assert httpx.get(url).json()["status"] == "connected"
+
+
+def test_unknown_parameters_of_a_provider_are_ignored(rig: IntegrationRig) -> None:
+    begun = rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"]
+    url = rig.fake.authorize(begun, authuser="0", prompt="consent")
+
+    assert httpx.get(url).json() == {"provider": "fake", "status": "connected"}
 
 
 def test_unknown_and_expired_states_store_nothing(rig: IntegrationRig) -> None:
@@ -233,3 +249,48 @@ def test_an_unknown_provider_is_a_404_and_an_unconnected_one_a_409(
     assert (unknown.status_code, absent.status_code) == (404, 409)
     assert unknown.json()["error"]["code"] == "provider_not_found"
     assert absent.json()["error"]["code"] == "not_connected"
+
+
+def test_a_device_flow_survives_a_huge_interval(rig: IntegrationRig) -> None:
+    rig.fake.fail("/token", (400, {"error": "slow_down", "interval": 1e300}))
+    rig.post("/fake/connect", {"flow": "device"})
+    rig.step(6)
+
+    assert rig.row().interval_s == 3600
+    assert rig.status() == "connecting"
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "javascript:alert(1)", "https://", "x"])
+def test_a_device_flow_without_a_web_page_does_not_begin(rig: IntegrationRig, url: str) -> None:
+    answer = {"device_code": "d", "user_code": "u", "verification_uri": url, "expires_in": 900}
+    rig.fake.fail("/device", (200, answer))
+    found = rig.ask("POST", "/fake/connect", {"flow": "device"})
+
+    assert (found.status_code, found.json()["error"]["code"]) == (422, "connect_failed")
+
+
+def test_the_redirect_uri_is_the_public_url_behind_a_proxy() -> None:
+    with integration_rig(public_url="https://nova.example") as rig:
+        url = rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"]
+        redirect = parse_qs(urlsplit(url).query)["redirect_uri"]
+
+        assert redirect == ["https://nova.example/v1/integrations/callback"]
+        back = rig.fake.authorize(url).removeprefix("https://nova.example")
+        assert rig.server.client.get(back).json()["status"] == "connected"
+        assert rig.fake.of("/token")[0]["redirect_uri"] == redirect[0]
+
+
+def test_disconnecting_during_a_poll_stores_nothing(
+    rig: IntegrationRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.post("/fake/connect", {"flow": "device"})
+    grant = rig.fake.token
+
+    def disconnects(form: dict[str, str]) -> Answer:
+        assert rig.ask("DELETE", "/fake").status_code == 204
+        return grant(form)
+
+    monkeypatch.setattr(rig.fake, "token", disconnects)
+    rig.step(6)
+
+    assert (rig.status(), rig.row().credentials, rig.row().pending) == ("disconnected", None, None)

@@ -197,8 +197,36 @@ def test_a_signed_hook_updates_the_row_of_the_sync(rig: IntegrationRig) -> None:
     assert (first.json()["outcome"], again.json()["outcome"]) == ("accepted", "duplicate")
     assert len(deploys(rig)) == 1
     assert deploys(rig)[f"{REPOSITORY}#1"]["data"]["status"] == "succeeded"
-    for wrong in ({}, {**event, "deployment": 1}, {**event, "repository": {}}):
+    old = {**event, "deployment": deployment(1, "0001-01-01T00:00:00+14:00")}
+    for wrong in ({}, {**event, "deployment": 1}, {**event, "repository": {}}, old):
         assert push(rig, hook_id, wrong, "deployment_status", "2").status_code == 400
     path = f"/v1/integrations/webhook/{hook_id}"
     headers = {"X-Hub-Signature-256": "sha256=00", "Content-Type": "application/json"}
     assert rig.server.client.post(path, content=b"{}", headers=headers).status_code == 403
+
+
+def test_a_late_message_does_not_replace_a_newer_state(rig: IntegrationRig) -> None:
+    body = {"name": "gh", "secret": SECRET, "services": {REPOSITORY: "shop"}}
+    hook_id = rig.post("/github/hooks", body, expect=201)["id"]
+
+    seen: list[str] = []
+
+    def status(state: str, at: str, number: int) -> str:
+        seen.append(state)
+        event = {
+            "repository": {"full_name": REPOSITORY},
+            "deployment": deployment(1),
+            "deployment_status": {"state": state, "created_at": at, "id": number},
+        }
+        answer = push(rig, hook_id, event, "deployment_status", f"{len(seen)}")
+        assert answer.json()["outcome"] == "accepted"
+        return str(deploys(rig)[f"{REPOSITORY}#1"]["data"]["status"])
+
+    assert status("in_progress", "2026-04-01T11:59:00Z", 11) == "pending"
+    assert status("success", "2026-04-01T11:59:30Z", 13) == "succeeded"
+    assert status("in_progress", "2026-04-01T11:59:00Z", 11) == "succeeded"
+    assert status("queued", "2026-04-01T11:59:30Z", 12) == "succeeded"
+    assert status("failure", "2026-04-01T12:00:00Z", 14) == "failed"
+    event = {"repository": {"full_name": REPOSITORY}, "deployment": deployment(1)}
+    push(rig, hook_id, event, "deployment", "created")
+    assert deploys(rig)[f"{REPOSITORY}#1"]["data"]["status"] == "failed"

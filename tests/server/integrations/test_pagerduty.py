@@ -261,3 +261,18 @@ def test_reasons(
     assert KEY not in rig.ask("GET", "/pagerduty/status").text
     assert KEY not in rig.ask("GET", "").text
     assert KEY not in (rig.row().credentials or "")
+
+
+def test_services_are_added_to_the_catalog_with_their_descriptions(
+    rig: IntegrationRig, peer: JsonPeer, account: PagerDutyPeer
+) -> None:
+    service = account.lists["services"][0]
+    service["description"] = "sells"
+    connect(rig, peer, import_services=True, services={"Shop API": "shop"})
+    for description in ("sells more", "sells more"):
+        service["description"] = description
+        rig.step(900)
+
+    (found,) = rig.server.client.get("/v1/services", headers=rig.server.bearer()).json()["data"]
+    assert (found["name"], found["description"], found["version"]) == ("shop", "sells more", 2)
+    assert resources(rig, "service")["PX1"]["data"]["imported"]["service_id"] == found["id"]
