@@ -142,7 +142,7 @@ def running_hash(run: RunbookRun, secrets: Secrets) -> str | None:
         return None
     if run.agent_id is None or run.dry_run:
         return shown_hash(run.content)
-    return hash_of(run.agent_id, KIND, title_of(run), run.services, run.content)
+    return hash_of(run.agent_id, KIND, title_of(run), run.services, run.content)[0]
 
 
 def renew_pending(unit: Unit, context: ServerContext, runbook: Runbook) -> None:
