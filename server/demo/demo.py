@@ -45,7 +45,7 @@ def run_demo(
     cannot be opened.
     """
     out = sys.stdout if out is None else out
-    with _until_signal(), _directory(data) as folder:
+    with until_signal(), demo_directory(data) as folder:
         chosen = replace(settings or Settings(), data=folder, sync="os")
         store = open_store(chosen)
         try:
@@ -132,7 +132,7 @@ def welcome(
 
 
 @contextlib.contextmanager
-def _until_signal() -> Iterator[None]:
+def until_signal() -> Iterator[None]:
     """Leave the block on SIGINT or SIGTERM, without an error, so that both run the same clean-up.
     Has no effect outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
@@ -147,7 +147,8 @@ def _until_signal() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _directory(data: Path | None) -> Iterator[Path]:
+def demo_directory(data: Path | None) -> Iterator[Path]:
+    """The directory of the data: the given one, or a temporary one that is deleted afterwards."""
     if data is not None:
         data.mkdir(parents=True, exist_ok=True)
         yield data

@@ -28,7 +28,7 @@ class Person:
         now: Callable[[], datetime],
     ) -> None:
         self.name = name
-        self._token = token
+        self.token = token
         self._client = client
         self._recording = recording
         self._now = now
@@ -71,10 +71,8 @@ class Person:
             self._recording.add(Exchange(at, self.name, method, path, body, answer.status_code))
         return answer.json()
 
-    def _answer(
-        self, method: str, path: str, body: Any, headers: dict[str, str]
-    ) -> httpx.Response:
-        sent = {"Authorization": f"Bearer {self._token}", **headers}
+    def _answer(self, method: str, path: str, body: Any, headers: dict[str, str]) -> httpx.Response:
+        sent = {"Authorization": f"Bearer {self.token}", **headers}
         if isinstance(body, str):
             answer = self._client.request(method, path, content=body.encode(), headers=sent)
         else:

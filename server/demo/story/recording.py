@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -75,10 +74,13 @@ class Recording:
         lines = [
             "# An incident, from the deploy to the postmortem",
             "",
-            "`novaql demo --story --record DIR` wrote this page and the files beside it in real time, with every",
-            "request that was sent: [story.json](story.json), [postmortem.md](postmortem.md), and the ledger of the",
-            "agent ([ledger.jsonl](ledger.jsonl)), which `novaql ledger verify ledger.jsonl --key \"$(cat vkey)\"",
-            "--checkpoint checkpoint` verifies without a server.",
+            "`novaql demo --story --record DIR` wrote this page and the files beside it in real",
+            "time: [every request](story.json), the [postmortem](postmortem.md), and the",
+            "[ledger](ledger.jsonl) of the agent, which can be verified without a server:",
+            "",
+            "```sh",
+            'novaql ledger verify ledger.jsonl --key "$(cat vkey)" --checkpoint checkpoint',
+            "```",
             "",
         ]  # fmt: skip
         for number, chapter in enumerate(self.chapters, 1):
@@ -89,7 +91,12 @@ class Recording:
                     f"| {one.by} | `{one.method} {one.path}` | {_short(one.body)} | {one.status} |"
                     for one in chapter.requests
                 ]
-                lines += ["", "| by | request | body | answer |", "| --- | --- | --- | --- |", *rows]
+                lines += [
+                    "",
+                    "| by | request | body | answer |",
+                    "| --- | --- | --- | --- |",
+                    *rows,
+                ]
             lines.append("")
         for name, rows_of in self.facts.items():
             lines += [f"## {name.capitalize()}", "", *_table(rows_of), ""]
@@ -115,6 +122,3 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
 def _cell(value: Any) -> str:
     text = "" if value is None else value if isinstance(value, str) else json.dumps(value)
     return text.replace("|", "\\|").replace("\n", " ")[:200]
-
-
-Facts = Mapping[str, list[dict[str, Any]]]

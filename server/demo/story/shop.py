@@ -41,10 +41,9 @@ class Shop:
             wrong = _BAD_SHARE if self.version == BAD else 0.0
             self._counts["500"] += SCRAPE_S * REQUESTS_PER_S * wrong
             self._counts["200"] += SCRAPE_S * REQUESTS_PER_S * (1 - wrong)
-            lines += [
-                f'http_requests_total{{service="checkout",code="{code}"}} {count:g} {to_ms(self._at)}'
-                for code, count in self._counts.items()
-            ]
+            for code, count in self._counts.items():
+                series = f'http_requests_total{{service="checkout",code="{code}"}}'
+                lines.append(f"{series} {count:g} {to_ms(self._at)}")
         return "".join(f"{line}\n" for line in lines)
 
     def receive(self, path: str, headers: dict[str, str], body: Any) -> None:

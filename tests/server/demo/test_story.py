@@ -1,0 +1,127 @@
+"""The story with a stepped clock: each step is in audit, timeline, ledger and webhooks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from novaql.ledger.notes import Checkpoint, VerifierKey
+from novaql.ledger.verify import verify_export
+from novaql.server.auth.roles import Role
+from novaql.server.clock import SteppedClock
+from novaql.server.demo.story.pace import SteppedPace
+from novaql.server.demo.story.plot import HISTORY, Story
+from novaql.server.demo.story.recording import Recording
+from novaql.server.demo.story.shop import BAD, GOOD, Shop, listening
+from tests.support.repository.files import ROOT
+from tests.support.servers.http_server import local_server
+
+pytestmark = pytest.mark.slow
+
+AT = datetime(2027, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def shop() -> Shop:
+    return Shop(AT - HISTORY)
+
+
+@pytest.fixture(scope="module")
+def told(shop: Shop) -> Iterator[Recording]:
+    clock = SteppedClock(AT)
+    with (
+        listening(shop) as url,
+        local_server(clock=clock, egress_allow="127.0.0.1/32", webhook_http=True) as server,
+    ):
+        pace = SteppedPace(clock, server.run_jobs)
+        yield Story(server.client, server.tokens[Role.ADMIN], shop, url, pace).run()
+
+
+def in_order(wanted: list[str], found: list[str]) -> bool:
+    rest = iter(found)
+    return all(one in rest for one in wanted)
+
+
+def test_the_runbook_rolls_back_once(told: Recording, shop: Shop) -> None:
+    assert shop.version == GOOD
+    assert shop.got("/deploy") == [{"version": GOOD}]
+    assert len(told.chapters) == 8
+
+
+def test_each_step_of_the_policy_pages_once(told: Recording, shop: Shop) -> None:
+    assert [(page["step"], page["target"]["name"]) for page in told.facts["pages"]] in (
+        [(0, "Lin"), (1, "Max")],
+        [(1, "Max"), (0, "Lin")],
+    )
+    assert {page["status"] for page in told.facts["pages"]} == {"sent"}
+    assert [len(shop.got(f"/pager/{name}")) for name in ("lin", "max")] == [1, 1]
+
+
+def test_the_timeline_has_every_step(told: Recording) -> None:
+    types = [entry["type"] for entry in told.facts["timeline"]]
+    wanted = ["triggered", "paged", "paged", "acknowledged", "runbook", "comment", "resolved"]
+    assert in_order(wanted, types), types
+
+
+def test_the_audit_log_has_every_step(told: Recording) -> None:
+    actions = [entry["action"] for entry in told.facts["audit"]]
+    wanted = [
+        *("user.create", "schedule.create", "escalation_policy.create", "slo.create"),
+        *("runbook.create", "agent.register", "incident.create", "incident.ack"),
+        *("runbook_run.request", "agent_action.approve", "incident.comment", "incident.resolve"),
+    ]
+    assert in_order(wanted, actions), actions
+
+
+def test_webhooks_have_every_step(told: Recording) -> None:
+    types = {message["type"] for message in told.facts["webhooks"]}
+    assert types >= {
+        *("slo.saved", "alert.firing", "incident.created", "incident.escalated", "page.sent"),
+        *("incident.acknowledged", "agent.action.queued", "agent.action.approved"),
+        *("agent.action.executed", "alert.resolved", "incident.resolved"),
+    }, types
+
+
+def test_the_ledger_has_every_step(told: Recording) -> None:
+    leaves = [json.loads(line).get("leaf") for line in told.files["ledger.jsonl"].splitlines()]
+    kinds = [json.loads(leaf)["kind"] for leaf in leaves if leaf is not None]
+    assert in_order(["agent.registered", "agent.action.queued", "agent.action.approved"], kinds), (
+        kinds
+    )
+    assert in_order(["agent.action.started", "runbook.step", "agent.action.executed"], kinds), kinds
+
+
+def test_the_postmortem_cites_deploy_and_cause(told: Recording) -> None:
+    text = told.files["postmortem.md"]
+    assert f"version {BAD} failed 30 % of requests" in text
+    assert f"deploy of checkout, version {BAD}" in text
+    assert "runbook roll back checkout" in text
+
+
+def test_the_recording_in_the_docs_verifies() -> None:
+    """It was made in real time by `novaql demo --story --record docs/story`."""
+    folder = ROOT / "docs" / "story"
+    found = verify_export(
+        (folder / "ledger.jsonl").read_bytes().splitlines(),
+        [VerifierKey.parse((folder / "vkey").read_text())],
+        Checkpoint.parse((folder / "checkpoint").read_text()),
+    )
+    assert found.checkpoint.size == 9
+    story = json.loads((folder / "story.json").read_text())
+    assert [page["status"] for page in story["pages"]] == ["sent", "sent"]
+
+
+def test_a_recording_has_no_secret(told: Recording, tmp_path: Path) -> None:
+    told.save(tmp_path)
+    texts = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert set(texts) == {
+        *("README.md", "story.json", "postmortem.md"),
+        *("ledger.jsonl", "checkpoint", "vkey"),
+    }
+    assert len(told.secrets) >= 5
+    for secret in told.secrets:
+        assert all(secret not in text for text in texts.values())
