@@ -60,9 +60,9 @@ def test_a_policy_pages_until_a_user_acknowledges(acme: TenantClient, outside: R
     outside.heard.clear()
     body = {"email": "eve@acme.example", "name": "Eve", "role": "operator"}
     eve = acme.json("POST", "/v1/users", body, 201)["id"]
-    method = {"name": "hook", "type": "webhook", "settings": {"url": f"{outside.url}/eve"}}
+    method = {"name": "hook", "type": "webhook", "webhook": {"url": f"{outside.url}/eve"}}
     acme.json("POST", f"/v1/users/{eve}/contact-methods", method, 201)
-    channel = {"name": "ops", "type": "webhook", "settings": {"url": f"{outside.url}/ops"}}
+    channel = {"name": "ops", "type": "webhook", "webhook": {"url": f"{outside.url}/ops"}}
     ops = acme.json("POST", "/v1/notification-channels", channel, 201)["id"]
     steps = [
         {"wait": "1s", "targets": [{"type": "channel", "id": ops}]},
