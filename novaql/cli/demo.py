@@ -53,14 +53,14 @@ def command(
     """Serve a day of data of a small fleet with an incident, and live data of this machine."""
     if record is not None and not story:
         raise click.UsageError("--record needs --story")
-    if story and (no_auth or open_browser):
-        raise click.UsageError("--story has tokens of its own, and opens no browser")
+    if story and (no_auth or open_browser or data is not None):
+        raise click.UsageError("--story has data and tokens of its own, and opens no browser")
     arguments: dict[str, Any] = {"auth": False} if no_auth else {}
     if listen is not None:
         arguments["host"], arguments["port"] = parse_listen(listen)
     settings = Settings.from_environment(os.environ, **arguments)
     if story:
-        if not run_story(settings, data=data, record=record):
+        if not run_story(settings, record=record):
             raise click.exceptions.Exit(1)
         return
     run_demo(settings, data=data, open_browser=open_browser)

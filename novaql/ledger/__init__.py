@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from novaql.ledger.tree import nodes_of as nodes_of
     from novaql.ledger.tree import siblings_of as siblings_of
     from novaql.ledger.verify import FORMAT as FORMAT
+    from novaql.ledger.verify import verify_export as verify_export
 else:
     from novaql.lazy_exports import lazy_exports
 
@@ -54,6 +55,6 @@ else:
                 "nodes_of",
                 "siblings_of",
             ),
-            "verify": ("FORMAT",),
+            "verify": ("FORMAT", "verify_export"),
         },
     )

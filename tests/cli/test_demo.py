@@ -46,3 +46,18 @@ def test_the_demo_serves_a_fleet_and_goes_without_a_trace() -> None:
 def test_a_wrong_address_is_told(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["demo", "--listen", "nowhere"]) == 2
     assert "'nowhere' is not HOST:PORT" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--record", "here"], "--record needs --story"),
+        (["--story", "--no-auth"], "--story has data and tokens of its own"),
+        (["--story", "--data", "here"], "--story has data and tokens of its own"),
+    ],
+)
+def test_options_of_the_story(
+    arguments: list[str], message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["demo", *arguments]) == 2
+    assert message in capfd.readouterr().err

@@ -1,4 +1,4 @@
-"""The story: an incident from the first bad deploy to its postmortem, told through the API.
+"""The story: an incident from the first bad deploy to its postmortem, through the API.
 
 It runs over any server: `run_story` in real time, and a test with a stepped clock.
 """

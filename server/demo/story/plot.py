@@ -12,8 +12,7 @@ from typing import Any
 
 import httpx
 
-from novaql.ledger.notes import Checkpoint, VerifierKey
-from novaql.ledger.verify import verify_export
+from novaql.ledger import Checkpoint, VerifierKey, verify_export
 from novaql.server.clock import rfc3339
 from novaql.server.demo.story.pace import Found, Pace
 from novaql.server.demo.story.people import Person, StoryFailed
@@ -28,7 +27,7 @@ _SEEN = ("incident.*", "alert.*", "agent.*", "runbook.*", "slo.*", "page.*", "le
 _HOOK_SECRET = "the-secret-of-the-deploys-of-the-shop"  # noqa: S105 - of the story's own hook
 _RATE = 'sum(rate(http_requests_total{service="checkout",code="500"}[15s]))'
 
-Tell = Callable[[str], None]
+Narrate = Callable[[str], None]
 
 
 class Story:
@@ -36,7 +35,7 @@ class Story:
 
     admin  a token of an administrator
     shop   the address of the shop, which listens (`shop.py: listening`)
-    tell   called with each sentence of the story as it happens
+    narrate   called with each sentence, as it happens
     """
 
     def __init__(
@@ -46,15 +45,15 @@ class Story:
         shop: Shop,
         shop_url: str,
         pace: Pace,
-        tell: Tell = lambda _: None,
+        narrate: Narrate = lambda _: None,
     ) -> None:
         self.recording = Recording()
         self._client, self._shop, self._url = client, shop, shop_url
-        self._pace, self._tell = pace, tell
+        self._pace, self._narrate = pace, narrate
         self.root = self._person("root", admin)
 
     def run(self) -> Recording:
-        """Tell the story to its end. Raises `StoryFailed` if something does not happen."""
+        """Run the story to its end. Raises `StoryFailed` if something does not happen."""
         self._prepare()
         self._deploy()
         incident = self._wait_for_incident()
@@ -195,6 +194,7 @@ class Story:
 
     def _wait_for_incident(self) -> str:
         self._begin("The error budget burns: an alert opens an incident")
+        self._note("The rules of an objective are evaluated once a minute.")
         found = self._until(
             "an open incident", lambda: self.root.all("/v1/incidents?status=open&service=checkout")
         )[0]
@@ -333,11 +333,11 @@ class Story:
 
     def _begin(self, title: str) -> None:
         self.recording.begin(self._pace.now(), title)
-        self._tell(f"\n{title}")
+        self._narrate(f"\n{title}")
 
     def _note(self, text: str) -> None:
         self.recording.note(text)
-        self._tell(f"  {text}")
+        self._narrate(f"  {text}")
 
     def _until(self, what: str, look: Callable[[], Found | None]) -> Found:
         """Let time pass until something is there."""

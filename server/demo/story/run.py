@@ -27,15 +27,14 @@ _TIMEOUT_S = 30.0
 def run_story(
     settings: Settings | None = None,
     *,
-    data: Path | None = None,
     record: Path | None = None,
     out: TextIO | None = None,
     log_level: str = "warning",
 ) -> bool:
-    """Tell the story, and serve its data until SIGINT or SIGTERM. True: it ended well.
+    """Run the story, and serve its data until SIGINT or SIGTERM; then delete it. True: it ended
+    well.
 
     settings  settings of the server; the story sets `data`, and permits requests to loopback
-    data      directory of the store, which remains. None: a temporary one, which is deleted
     record    folder for the recording; with it, the server stops at the end of the story
     out       output for the sentences of the story; None: standard output
 
@@ -44,7 +43,7 @@ def run_story(
     out = sys.stdout if out is None else out
     ended_well = False
 
-    def tell(sentence: str) -> None:
+    def narrate(sentence: str) -> None:
         out.write(f"{sentence}\n")
         out.flush()
 
@@ -58,27 +57,27 @@ def run_story(
                 httpx.Client(base_url=address, timeout=_TIMEOUT_S) as client,
             ):
                 begun = pace.now()
-                recording = Story(client, token, shop, shop_url, pace, tell).run()
+                recording = Story(client, token, shop, shop_url, pace, narrate).run()
                 seconds = (pace.now() - begun) // timedelta(seconds=1)
-                tell(f"\nThe end, after {seconds} seconds.")
+                narrate(f"\nThe end, after {seconds} seconds.")
             if record is not None:
                 recording.save(record)
-                tell(f"The recording is in {record}.")
+                narrate(f"The recording is in {record}.")
             ended_well = True
         except (StoryFailed, httpx.HTTPError) as problem:
-            tell(f"\nThe story ended early: {problem}")
+            narrate(f"\nThe story ended early: {problem}")
         if record is not None or not ended_well:
             os.kill(os.getpid(), signal.SIGINT)
         else:
-            tell(f"Open {address}/#token={token}, or Ctrl-C.")
+            narrate(f"Open {address}/#token={token}, or Ctrl-C.")
 
     def started(address: str, token: str | None) -> None:
         here = reachable(address)
         assert token is not None
-        tell(f"NovaQL at {here}")
+        narrate(f"NovaQL at {here}")
         threading.Thread(target=play, args=(here, token), name="story", daemon=True).start()
 
-    with until_signal(), demo_directory(data) as folder:
+    with until_signal(), demo_directory(None) as folder:
         chosen = replace(
             settings or Settings(),
             data=folder,
