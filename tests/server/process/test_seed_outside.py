@@ -120,6 +120,7 @@ def test_a_check_from_beginning_to_end(acme: TenantClient) -> None:
 
 def test_an_integration_from_beginning_to_end(acme: TenantClient, provider: FakeProvider) -> None:
     provider.resources = [{"kind": "service", "id": f"s-{n}", "name": f"n{n}"} for n in range(5)]
+    provider.access.add(KEY)  # the end of a connection has revoked it
     path = "/v1/integrations/fake"
     connected = acme.json("POST", f"{path}/connect", {"api_key": KEY})
     assert connected["status"] == "connected"
