@@ -20,6 +20,7 @@ HOURS = 1
 COUNTERS = 1000
 USERS, SERVICES, DASHBOARDS, RULES, OBJECTIVES, TOKENS = 50, 50, 20, 20, 10, 20
 SCHEDULES, INCIDENTS, AGENTS = 20, 20, 10
+POLICIES, RUNBOOKS, CHECKS = 10, 20, 20
 _SUM = 'sum by (status) (rate(http_requests_total{job=~"$job"}[$__rate_interval]))'
 _P99 = (
     "histogram_quantile(0.99, sum by (le) "
@@ -45,6 +46,11 @@ class Content:
     schedules: list[str]
     incidents: list[str]
     agents: list[str]
+    policies: list[str]
+    pages: list[str]
+    runbooks: list[str]
+    runs: list[str]
+    checks: list[str]
 
 
 def fill(url: str, token: str) -> Content:
@@ -79,17 +85,34 @@ def fill(url: str, token: str) -> Content:
         hook = {"url": "https://example.com/hook", "events": ["user.deactivated"]}
         make("/v1/webhooks", hook)
         schedules = [make("/v1/oncall/schedules", _schedule(n, users)) for n in range(SCHEDULES)]
-        incidents = [make("/v1/incidents", _incident(number)) for number in range(INCIDENTS)]
+        for user in users:
+            make(f"/v1/users/{user}/contact-methods", {"name": "log", "type": "sink"})
+        policies = [
+            make("/v1/escalation-policies", _policy(n, schedules[n]["id"]))["id"]
+            for n in range(POLICIES)
+        ]
+        incidents = [make("/v1/incidents", _incident(n, policies)) for n in range(INCIDENTS)]
         for incident in incidents:
             make(f"/v1/incidents/{incident['id']}/comments", {"body": "looked at it"})
         agents = [make("/v1/agents", _agent(number)) for number in range(AGENTS)]
         for agent in agents:
             make(f"/v1/agents/{agent['id']}/proposals", dict(_PROPOSAL))
+        runbooks = [make("/v1/runbooks", _runbook(n))["id"] for n in range(RUNBOOKS)]
+        runs = [make(f"/v1/runbooks/{one}/run", {})["run_id"] for one in runbooks]
+        checks = [make("/v1/synthetics", _check(n, url))["id"] for n in range(CHECKS)]
+        for check in checks:
+            make(f"/v1/synthetics/{check}/run", {})
+        prometheus = {"base_url": f"{url}/prometheus", "token": token}
+        make("/v1/integrations/prometheus/connect", prometheus)
         firing = "/v1/alerts?firing=true&limit=200"
-        _wait(lambda: len(client.get(firing).json()["data"]) >= RULES // 2)
 
         def ids(path: str) -> list[str]:
             return [row["id"] for row in client.get(path).json()["data"]]
+
+        _wait(lambda: len(ids(firing)) >= RULES // 2)
+        _wait(lambda: len(ids("/v1/pages?limit=50")) >= INCIDENTS)
+        _wait(lambda: len(ids("/v1/runs?status=succeeded&limit=50")) >= RUNBOOKS)
+        _wait(lambda: all(ids(f"/v1/synthetics/{check}/results") for check in checks))
 
         return Content(
             start,
@@ -104,6 +127,11 @@ def fill(url: str, token: str) -> Content:
             [schedule["id"] for schedule in schedules],
             [incident["id"] for incident in incidents],
             [agent["id"] for agent in agents],
+            policies,
+            ids("/v1/pages?limit=50"),
+            runbooks,
+            runs,
+            checks,
         )
 
 
@@ -116,9 +144,29 @@ def _schedule(number: int, users: list[str]) -> dict[str, Any]:
     return {"name": f"team-{number}", "timezone": "Europe/Berlin", "layers": [layer]}
 
 
-def _incident(number: int) -> dict[str, Any]:
-    services = [f"service-{number % OBJECTIVES}"]
-    return {"title": f"Disturbance {number}", "severity": "sev3", "services": services}
+def _policy(number: int, schedule: str) -> dict[str, Any]:
+    step = {"wait": "1h", "targets": [{"type": "schedule", "id": schedule}]}
+    return {"name": f"policy-{number}", "steps": [step]}
+
+
+def _incident(number: int, policies: list[str]) -> dict[str, Any]:
+    return {
+        "title": f"Disturbance {number}",
+        "severity": "sev3",
+        "services": [f"service-{number % OBJECTIVES}"],
+        "escalation_policy_id": policies[number % POLICIES],
+    }
+
+
+def _runbook(number: int) -> dict[str, Any]:
+    step = {"type": "query", "name": "look", "expr": _ONE}
+    return {"name": f"runbook-{number}", "service": f"service-{number}", "steps": [step]}
+
+
+def _check(number: int, url: str) -> dict[str, Any]:
+    """Checks this server, seldom: their load is not what is measured."""
+    target = f"{url}/healthz"
+    return {"name": f"check-{number}", "type": "http", "target": target, "interval": "1h"}
 
 
 def _agent(number: int) -> dict[str, Any]:

@@ -50,6 +50,7 @@ def served(*arguments: str, database: str = "") -> Iterator[tuple[int, str, int]
             *("--listen", "127.0.0.1:0", "--log-level", "warning", *arguments),
         ]
         environ = os.environ | {f"NOVAQL_{name}": "0" for name in _UNLIMITED}
+        environ |= {"NOVA_EGRESS_ALLOW": "127.0.0.0/8"}  # checks and integrations use this server
         environ |= {"NOVAQL_DATABASE_URL": database} if database else {}
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as server:
             try:

@@ -49,6 +49,14 @@ def _lists() -> list[Read]:
         of("incidents", 2, "incidents?status=open&limit=20"),
         of("users on call", 2, "oncall?limit=20"),
         of("agents", 1, "agents?limit=20"),
+        of("policies", 1, "escalation-policies?limit=20"),
+        of("escalations", 1, "escalations?limit=20"),
+        of("pages", 2, "pages?limit=20"),
+        of("runbooks", 1, "runbooks?limit=20"),
+        of("runs", 2, "runs?limit=20"),
+        of("checks", 2, "synthetics?limit=20"),
+        of("integrations", 1, "integrations"),
+        of("targets imported", 1, "integrations/prometheus/resources?limit=20"),
     ]
 
 
@@ -68,6 +76,14 @@ def _single(content: Content) -> list[Read]:
         of("schedule", 1, "oncall/schedules", content.schedules),
         of("month of shifts", 1, "oncall/schedules", [f"{s}/shifts" for s in content.schedules]),
         of("agent", 1, "agents", content.agents),
+        of("policy", 1, "escalation-policies", content.policies),
+        of("page", 1, "pages", content.pages),
+        of("contact methods", 1, "users", [f"{one}/contact-methods" for one in content.users]),
+        of("runbook", 1, "runbooks", content.runbooks),
+        of("run", 1, "runs", content.runs),
+        of("check", 1, "synthetics", content.checks),
+        of("check's results", 1, "synthetics", [f"{one}/results" for one in content.checks]),
+        of("check's uptime", 1, "synthetics", [f"{one}/uptime" for one in content.checks]),
         of("ledger", 1, "agents", [f"{one}/audit" for one in content.agents]),
     ]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from novaql.server.oncall.model import Layer, Override, Schedule, Span, Term
 from novaql.server.oncall.restrictions import Restriction
 from novaql.server.oncall.rotation import Rotation
-from novaql.server.oncall.wall_clock import UnknownZone, instant_of, transitions, zone_of
+from novaql.server.oncall.wall_clock import instant_of
 
 ZONES = sorted(
     name
@@ -179,21 +179,6 @@ def test_instants_of_wall_clock_times_are_in_their_order(zone: str, times: list[
         assert shown >= wall
         before = (instant - timedelta(seconds=1)).astimezone(place).replace(tzinfo=None)
         assert before < wall  # it is the first instant at which clocks show that time, or a later
-
-
-def test_transitions_are_those_of_the_zone() -> None:
-    berlin = transitions(ZoneInfo("Europe/Berlin"), at("2027-01-01"), at("2028-01-01"))
-    assert berlin == [at("2027-03-28T01:00"), at("2027-10-31T01:00")]
-    assert transitions(ZoneInfo("UTC"), at("2027-01-01"), at("2028-01-01")) == []
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["Mars/Base", "", "Europe", "../etc/passwd", "europe\0", "localtime", "right/UTC", "Factory"],
-)
-def test_names_of_no_zone(name: str) -> None:
-    with pytest.raises(UnknownZone):
-        zone_of(name)
 
 
 def test_the_first_turn_ends_at_the_first_hand_off() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.server.contract.test_seed import PROMISED
+from tests.support.contract.seed import promised
 from tests.support.peers.receiver import Receiver, receiving
 from tests.support.servers.forked import novaql
 from tests.support.servers.state_databases import KINDS
@@ -138,7 +138,4 @@ def test_many_at_once_are_one_log(acme: TenantClient, tmp_path: Path) -> None:
 
 
 def test_every_promised_endpoint_was_used(acme: TenantClient) -> None:
-    promised = {row for row in PROMISED.split("\n") if row and row.split()[1].startswith(OURS)}
-
-    assert len(promised) == 4
-    assert promised - acme.used == set()
+    assert promised(*OURS) - acme.used == set()

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.server.contract.test_seed import PROMISED
+from tests.support.contract.seed import promised
 from tests.support.messages.remote_write_messages import message_of, packed
 from tests.support.servers import patiently
 from tests.support.servers.http_server import WRITE_HEADERS
@@ -196,6 +196,4 @@ def test_audit(acme: TenantClient) -> None:
 
 
 def test_every_promised_endpoint_was_used(acme: TenantClient) -> None:
-    promised = {row for row in PROMISED.split("\n") if row and row.split()[1].startswith(OURS)}
-
-    assert promised - acme.used == set()
+    assert promised(*OURS) - acme.used == set()

@@ -12,7 +12,7 @@ import httpx
 import icalendar
 import pytest
 
-from tests.server.contract.test_seed import LATER, PROMISED
+from tests.support.contract.seed import promised
 from tests.support.servers.state_databases import KINDS
 from tests.support.servers.tenant_client import TenantClient, second_tenant
 
@@ -100,8 +100,4 @@ def test_a_feed_is_read_without_a_token(acme: TenantClient) -> None:
 
 
 def test_every_promised_endpoint_was_used(acme: TenantClient) -> None:
-    promised = {row for row in PROMISED.split("\n") if row and row.split()[1].startswith(OURS)}
-    here = {row for row in promised if not row.split()[1].startswith(LATER)}
-
-    assert len(here) == 4
-    assert here - acme.used == set()
+    assert promised(*OURS) - acme.used == set()

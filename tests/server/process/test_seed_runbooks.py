@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.server.contract.test_seed import PROMISED
+from tests.support.contract.seed import promised
 from tests.support.peers.receiver import Receiver, receiving
 from tests.support.servers.forked import novaql
 from tests.support.servers.http_server import server_process
@@ -111,8 +111,7 @@ def test_200_runs_of_an_agent_at_once_are_one_log(acme: TenantClient, tmp_path: 
 
 
 def test_every_promised_endpoint_was_used(acme: TenantClient) -> None:
-    promised = {row for row in PROMISED.split("\n") if row and row.split()[1].startswith(OURS)}
-    assert promised - acme.used == set()
+    assert promised(*OURS) - acme.used == set()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -16,14 +16,7 @@ import orjson
 import pytest
 from standardwebhooks import Webhook as Reference
 
-from tests.server.contract.test_seed import LATER, PROMISED
-from tests.server.process import (
-    test_seed_agents,
-    test_seed_endpoints,
-    test_seed_incidents,
-    test_seed_oncall,
-    test_seed_runbooks,
-)
+from tests.support.contract.seed import promised
 from tests.support.messages.remote_write_messages import message_of, packed
 from tests.support.peers.receiver import Receiver, receiving
 from tests.support.servers.http_server import WRITE_HEADERS
@@ -201,17 +194,4 @@ def test_webhooks(acme: TenantClient, outside: Receiver) -> None:
 
 
 def test_every_promised_endpoint_was_used(acme: TenantClient) -> None:
-    promised = {row for row in PROMISED.split("\n") if row and row.split()[1].startswith(OURS)}
-
-    assert promised - acme.used == set()
-
-
-def test_these_files_together_leave_nothing_out() -> None:
-    others = (
-        *(test_seed_agents, test_seed_endpoints, test_seed_incidents, test_seed_oncall),
-        test_seed_runbooks,
-    )
-    served = (*OURS, *(path for file in others for path in file.OURS), *LATER)
-    promised = {row.split()[1] for row in PROMISED.split("\n") if row}
-
-    assert {path for path in promised if not path.startswith(served)} == set()
+    assert promised(*OURS) - acme.used == set()
