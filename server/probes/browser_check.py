@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import threading
+import time
 from typing import Any
 
 from novaql.server.egress.dialer import Dialer
@@ -15,14 +17,28 @@ from novaql.server.probes.result import (
     StepResult,
     blocked,
 )
+from novaql.server.probes.result import unavailable as not_run
 from novaql.server.probes.spec import ProbeSpec
 
-LARGEST_PNG = 700_000
+LARGEST_PNG = 660_000
+"""A larger picture does not fit into a report."""
+_REMEMBERED_S = 60.0
+_lock = threading.Lock()
+_known: dict[str, tuple[float, str | None]] = {}
 
 
 def unavailable() -> str | None:
-    """Return why no browser can run here; None: one can."""
-    return available()
+    """Return why no browser can run here; None: one can.
+
+    The answer of a trial is valid for a minute. A trial starts a process: do not call this on the
+    event loop or in a transaction.
+    """
+    with _lock:
+        until, answer = _known.get("browser", (0.0, None))
+        if time.monotonic() >= until:
+            answer = available()
+            _known["browser"] = (time.monotonic() + _REMEMBERED_S, answer)
+        return answer
 
 
 def check_flow(target: str, steps: list[dict[str, Any]]) -> Flow:
@@ -59,6 +75,8 @@ def check_browser(spec: ProbeSpec, dialer: Dialer, deadline: Deadline) -> Outcom
         )
         for step in found.steps[:200]
     ]
+    if found.failure_reason == "unavailable":
+        return not_run(found.detail)
     if found.failure_reason == "blocked":
         return blocked(duration_s=found.duration_s, steps=steps)
     return Outcome(

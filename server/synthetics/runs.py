@@ -22,7 +22,7 @@ from novaql.server.ids import new_id
 from novaql.server.probes.result import Outcome
 from novaql.server.probes.spec import ProbeSpec
 from novaql.server.synthetics.ending import after, end
-from novaql.server.synthetics.model import Status, Trigger
+from novaql.server.synthetics.model import Status, Trigger, status_of
 from novaql.server.synthetics.tables import Synthetic, SyntheticRegion, SyntheticResult
 
 log = logging.getLogger(__name__)
@@ -117,10 +117,17 @@ def complete(unit: Unit, result_id: str, lease: str | None, outcome: Outcome) ->
     unit.session.refresh(known)
     if known.status != Status.RUNNING:
         return False
-    if lease is not None and known.lease != digest_of(lease):
+    if lease is not None and (known.lease != digest_of(lease) or not is_leased(unit, known)):
         return False
-    end(unit, check, known, Status(outcome.status), outcome)
+    end(unit, check, known, status_of(outcome), outcome)
     return True
+
+
+def is_leased(unit: Unit, result: SyntheticResult) -> bool:
+    """Return whether a runner in another process has a run now. A lease that has ended stays ended,
+    also before the job that records the loss."""
+    until = result.lease_until
+    return result.status == Status.RUNNING and until is not None and until > unit.now()
 
 
 def lose(unit: Unit, result: SyntheticResult, detail: str) -> None:

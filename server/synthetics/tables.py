@@ -98,6 +98,7 @@ class SyntheticResult(Row, Base):
         Index("ix_synthetic_results_stored", "tenant_id", "stored"),
         Index("ix_synthetic_results_expiry", "expires_at"),
         Index("ix_synthetic_results_run", "tenant_id", "run_id"),
+        Index("ix_synthetic_results_lease", "lease"),
     )
 
     synthetic_id: Mapped[str] = mapped_column(Id, ForeignKey("synthetics.id"))
@@ -124,7 +125,10 @@ class SyntheticTally(TenantRow, Base):
     """Numbers of ended runs of a check in a region in one hour."""
 
     __tablename__ = "synthetic_tallies"
-    __table_args__ = (Index("ix_synthetic_tallies_expiry", "expires_at"),)
+    __table_args__ = (
+        Index("ix_synthetic_tallies_hour", "synthetic_id", "hour"),
+        Index("ix_synthetic_tallies_expiry", "expires_at"),
+    )
 
     synthetic_id: Mapped[str] = mapped_column(Id, ForeignKey("synthetics.id"), primary_key=True)
     region: Mapped[str] = mapped_column(String(63), primary_key=True)
