@@ -148,8 +148,10 @@ def cancel(unit: Unit, result: SyntheticResult) -> None:
 
 
 def of_lease(unit: Unit, lease: str) -> SyntheticResult | None:
-    """Return the run of a lease."""
-    statement = select(SyntheticResult).where(SyntheticResult.lease == digest_of(lease))
+    """Return the running run of a lease. The index of the status finds the few that run."""
+    statement = select(SyntheticResult).where(
+        SyntheticResult.status == Status.RUNNING, SyntheticResult.lease == digest_of(lease)
+    )
     return unit.session.execute(statement).scalar_one_or_none()
 
 

@@ -98,7 +98,6 @@ class SyntheticResult(Row, Base):
         Index("ix_synthetic_results_stored", "tenant_id", "stored"),
         Index("ix_synthetic_results_expiry", "expires_at"),
         Index("ix_synthetic_results_run", "tenant_id", "run_id"),
-        Index("ix_synthetic_results_lease", "lease"),
     )
 
     synthetic_id: Mapped[str] = mapped_column(Id, ForeignKey("synthetics.id"))
@@ -147,7 +146,7 @@ class SyntheticScreenshot(Row, Base):
 
     __tablename__ = "synthetic_screenshots"
     __table_args__ = (
-        Index("ix_synthetic_screenshots_result", "tenant_id", "result_id"),
+        Index("ix_synthetic_screenshots_result", "result_id"),
         Index("ix_synthetic_screenshots_age", "tenant_id", "created_at", "id"),
     )
 
