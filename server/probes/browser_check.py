@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
 from typing import Any
 
 from novaql.server.egress.dialer import Dialer
 from novaql.server.probes.browser import Flow, available, run_flow
-from novaql.server.probes.deadline import Deadline, ProbeCancelled
+from novaql.server.probes.deadline import Deadline, ProbeCancelled, RunnerUnavailable
 from novaql.server.probes.result import (
     MOST_SCREENSHOTS,
     Outcome,
@@ -22,7 +25,11 @@ from novaql.server.probes.spec import ProbeSpec
 
 LARGEST_PNG = 660_000
 """A larger picture does not fit into a report."""
+MOST_BROWSERS = 4
+"""Browsers of this process at the same time: each may take up to `process.MAX_MEMORY`."""
+_TURN_S = 0.25
 _REMEMBERED_S = 60.0
+_slots = threading.BoundedSemaphore(MOST_BROWSERS)
 _lock = threading.Lock()
 _known: dict[str, tuple[float, str | None]] = {}
 
@@ -44,6 +51,22 @@ def unavailable() -> str | None:
 def check_flow(target: str, steps: list[dict[str, Any]]) -> Flow:
     """Return the flow. Raises pydantic's `ValidationError` for steps that are no flow."""
     return Flow.model_validate({"target": target, "steps": steps})
+
+
+@contextmanager
+def slot(wait_s: float, cancelled: Event) -> Iterator[None]:
+    """Wait for one of the browsers of this process. Raises `RunnerUnavailable` or
+    `ProbeCancelled`."""
+    end = time.monotonic() + wait_s
+    while not _slots.acquire(timeout=_TURN_S):
+        if cancelled.is_set():
+            raise ProbeCancelled
+        if time.monotonic() >= end:
+            raise RunnerUnavailable("all browsers of the runner are busy")
+    try:
+        yield
+    finally:
+        _slots.release()
 
 
 def check_browser(spec: ProbeSpec, dialer: Dialer, deadline: Deadline) -> Outcome:

@@ -12,7 +12,7 @@ import httpx
 
 from novaql.server.egress.dialer import Dialer, TargetNotAllowed, Unreachable
 from novaql.server.errors import Impossible
-from novaql.server.probes.browser_check import check_browser
+from novaql.server.probes.browser_check import check_browser, slot
 from novaql.server.probes.deadline import (
     Deadline,
     ProbeCancelled,
@@ -68,7 +68,8 @@ def _attempt(spec: ProbeSpec, dialer: Dialer, tls: ssl.SSLContext, cancelled: Ev
             case "tcp":
                 found = check_tcp(spec, dialer, deadline, tls, seen.measured)
             case _:
-                return check_browser(spec, dialer, deadline)
+                with slot(spec.timeout_s, cancelled):
+                    return check_browser(spec, dialer, Deadline(spec.timeout_s, cancelled))
         return found.model_copy(update={"duration_s": time.perf_counter() - began})
     except TargetNotAllowed:
         return blocked()

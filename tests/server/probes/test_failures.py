@@ -316,3 +316,13 @@ def test_a_busy_resolver_says_nothing_about_the_target(monkeypatch: pytest.Monke
         found = run("http://a.example/", dialer=Dialer(LOOPBACK, slow), timeout_s=0.4)
         gate.set()
     assert (found.status, found.failure_reason) == ("unavailable", "runner_unavailable")
+
+
+def test_a_flow_that_gets_no_browser_says_nothing_about_the_target(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slots = threading.BoundedSemaphore(1)
+    monkeypatch.setattr("novaql.server.probes.browser_check._slots", slots)
+    with slots:
+        found = run("http://127.0.0.1:1/", kind="browser", timeout_s=0.3)
+    assert (found.status, found.detail) == ("unavailable", "all browsers of the runner are busy")
