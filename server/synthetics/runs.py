@@ -206,9 +206,11 @@ def spec_of(unit: Unit, check: Synthetic) -> ProbeSpec:
 
 
 def longest(unit: Unit, check: Synthetic) -> timedelta:
-    """Return the longest time of a run: its attempts, and the waits between them."""
+    """Return the longest time of a run: its attempts, and the waits between them. An attempt with a
+    browser can wait for its timeout until one is free."""
     waits_s = unit.settings.probe_retry_delay_s * float(2**check.retries - 1)
-    return timedelta(milliseconds=check.timeout_ms * (check.retries + 1), seconds=waits_s)
+    attempt_ms = check.timeout_ms * (2 if check.type == "browser" else 1)
+    return timedelta(milliseconds=attempt_ms * (check.retries + 1), seconds=waits_s)
 
 
 def sealed_secrets(unit: Unit, check_id: str, secrets: dict[str, str]) -> str | None:
