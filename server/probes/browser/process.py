@@ -114,8 +114,8 @@ class BrowserProcess:
                 env={},
             )
             stack.callback(self._end_processes)
-            for end in (theirs, commands, answers, info, policies):
-                end.close()
+            for given in (theirs, commands, answers, info, policies):
+                given.close()
             self.listener = stack.enter_context(self._receive(control))
             self._find_init()
             control.close()

@@ -134,7 +134,7 @@ def test_a_runner_in_a_process_of_its_own(site: Site, inside: Inside) -> None:
     options = {**OPEN, "egress_allow": ALLOWED, "job_threads": 1, "probe_region": ""}
     with local_server(**options, probe_poll_s=0.2) as server:
         lab = Lab(server, SteppedClock(NOW))
-        regions = {"regions": ["paris"], "interval": "1h"}
+        regions: dict[str, Any] = {"regions": ["paris"], "interval": "1h"}
         good = lab.post("/synthetics", flow(site, **regions))["id"]
         away_steps = [{"action": "goto", "url": "/away"}]
         away = lab.post("/synthetics", flow(site, away_steps, name="away", **regions))["id"]
