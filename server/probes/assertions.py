@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import orjson
 import re2
 
 from novaql.server.probes.json_path import MISSING, InvalidPath, parse, value_at
+from novaql.server.probes.masking import masked
 from novaql.server.probes.result import AssertionResult
 from novaql.server.probes.spec import Assertion
 
@@ -54,9 +55,15 @@ def compiled(pattern: str) -> Any:
         raise ValueError(f"invalid regular expression: {why}") from None
 
 
-def evaluate(assertions: Sequence[Assertion], answer: Answer) -> list[AssertionResult]:
-    """Evaluate every assertion. Without one about the status, the status has to be 2xx."""
-    results = [_evaluated(one, answer) for one in assertions]
+def evaluate(
+    assertions: Sequence[Assertion], answer: Answer, secrets: Iterable[str] = ()
+) -> list[AssertionResult]:
+    """Evaluate every assertion. Without one about the status, the status has to be 2xx.
+
+    secrets  are masked in details, before a long text is cut
+    """
+    known = list(secrets)
+    results = [_evaluated(one, answer, known) for one in assertions]
     if answer.status is not None and all(one.source != "status" for one in assertions):
         fine = 200 <= answer.status < 300
         condition = "" if fine else f"the status is {answer.status}, not 2xx"
@@ -64,10 +71,10 @@ def evaluate(assertions: Sequence[Assertion], answer: Answer) -> list[AssertionR
     return results
 
 
-def _evaluated(assertion: Assertion, answer: Answer) -> AssertionResult:
+def _evaluated(assertion: Assertion, answer: Answer, secrets: Sequence[str]) -> AssertionResult:
     found = _value(assertion, answer)
     ok = found is not MISSING and _holds(assertion, found)
-    detail = "" if ok else _because(assertion, found)
+    detail = "" if ok else _because(assertion, masked(found, secrets), secrets)
     return AssertionResult(source=assertion.source, ok=ok, detail=detail[:500])
 
 
@@ -121,9 +128,10 @@ def _equal(found: Any, wanted: Any) -> bool:
     return bool(found == wanted)
 
 
-def _because(assertion: Assertion, found: Any) -> str:
+def _because(assertion: Assertion, found: Any, secrets: Sequence[str]) -> str:
     subject = assertion.name or assertion.path or assertion.source
-    condition = f"{assertion.op} {assertion.value!r}" if assertion.value is not None else "exists"
+    value = masked(assertion.value, secrets)
+    condition = f"{assertion.op} {value!r}" if value is not None else "exists"
     if found is MISSING:
         return f"{subject}: there is none; expected: {condition}"
     if assertion.source == "body":

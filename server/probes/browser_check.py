@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import base64
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
 from typing import Any
 
 from novaql.server.egress.dialer import Dialer
 from novaql.server.probes.browser import Flow, available, run_flow
-from novaql.server.probes.deadline import Deadline, ProbeCancelled
+from novaql.server.probes.deadline import Deadline, ProbeCancelled, RunnerUnavailable
 from novaql.server.probes.result import (
     MOST_SCREENSHOTS,
     Outcome,
@@ -15,19 +20,53 @@ from novaql.server.probes.result import (
     StepResult,
     blocked,
 )
+from novaql.server.probes.result import unavailable as not_run
 from novaql.server.probes.spec import ProbeSpec
 
-LARGEST_PNG = 700_000
+LARGEST_PNG = 660_000
+"""A larger picture does not fit into a report."""
+MOST_BROWSERS = 4
+"""Browsers of this process at the same time: each may take up to `process.MAX_MEMORY`."""
+_TURN_S = 0.25
+_REMEMBERED_S = 60.0
+_slots = threading.BoundedSemaphore(MOST_BROWSERS)
+_lock = threading.Lock()
+_known: dict[str, tuple[float, str | None]] = {}
 
 
 def unavailable() -> str | None:
-    """Return why no browser can run here; None: one can."""
-    return available()
+    """Return why no browser can run here; None: one can.
+
+    The answer of a trial is valid for a minute. A trial starts a process: do not call this on the
+    event loop or in a transaction.
+    """
+    with _lock:
+        until, answer = _known.get("browser", (0.0, None))
+        if time.monotonic() >= until:
+            answer = available()
+            _known["browser"] = (time.monotonic() + _REMEMBERED_S, answer)
+        return answer
 
 
 def check_flow(target: str, steps: list[dict[str, Any]]) -> Flow:
     """Return the flow. Raises pydantic's `ValidationError` for steps that are no flow."""
     return Flow.model_validate({"target": target, "steps": steps})
+
+
+@contextmanager
+def slot(wait_s: float, cancelled: Event) -> Iterator[None]:
+    """Wait for one of the browsers of this process. Raises `RunnerUnavailable` or
+    `ProbeCancelled`."""
+    end = time.monotonic() + wait_s
+    while not _slots.acquire(timeout=_TURN_S):
+        if cancelled.is_set():
+            raise ProbeCancelled
+        if time.monotonic() >= end:
+            raise RunnerUnavailable("all browsers of the runner are busy")
+    try:
+        yield
+    finally:
+        _slots.release()
 
 
 def check_browser(spec: ProbeSpec, dialer: Dialer, deadline: Deadline) -> Outcome:
@@ -59,6 +98,8 @@ def check_browser(spec: ProbeSpec, dialer: Dialer, deadline: Deadline) -> Outcom
         )
         for step in found.steps[:200]
     ]
+    if found.failure_reason == "unavailable":
+        return not_run(found.detail)
     if found.failure_reason == "blocked":
         return blocked(duration_s=found.duration_s, steps=steps)
     return Outcome(

@@ -45,18 +45,21 @@ class Measured:
 
 
 class Connection(httpcore.NetworkStream):
-    """A socket whose every wait ends at the deadline.
+    """A socket that can be used until the deadline, also if data never ends.
 
+    most      bytes to receive; more are the failure `body_too_large`
     received  bytes so far
     """
 
-    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
+    def __init__(self, sock: socket.socket, deadline: Deadline, most: int) -> None:
         self._sock = sock
         self._deadline = deadline
+        self._most = most
         self.received = 0
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
         while True:
+            self._deadline.left()
             try:
                 data = self._sock.recv(max_bytes)
             except (BlockingIOError, ssl.SSLWantReadError):
@@ -69,11 +72,14 @@ class Connection(httpcore.NetworkStream):
                 raise httpcore.ReadError(str(problem)) from problem
             else:
                 self.received += len(data)
+                if self.received > self._most:
+                    raise ProbeFailure("body_too_large", f"the answer has over {self._most} bytes")
                 return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
         rest = memoryview(buffer)
         while rest:
+            self._deadline.left()
             try:
                 rest = rest[self._sock.send(rest) :]
             except (BlockingIOError, ssl.SSLWantWriteError):
@@ -108,10 +114,12 @@ def connect(
     deadline: Deadline,
     measured: Measured,
     tls: ssl.SSLContext | None,
+    most: int,
 ) -> Connection:
     """Connect to the first address of a host.
 
-    tls  the context of a TLS connection; None: plain
+    tls   the context of a TLS connection; None: plain
+    most  bytes to receive
 
     Raises `TargetNotAllowed`, `Unreachable`, `ProbeFailure` or `ProbeCancelled`.
     """
@@ -129,7 +137,7 @@ def connect(
     except BaseException:
         sock.close()
         raise
-    return Connection(sock, deadline)
+    return Connection(sock, deadline, most)
 
 
 def _dialed(address: str, port: int, deadline: Deadline) -> socket.socket:

@@ -22,6 +22,10 @@ class ProbeCancelled(Exception):
     """The check was deleted, or the runner stops."""
 
 
+class RunnerUnavailable(Exception):
+    """The runner cannot execute the probe, which says nothing about the target."""
+
+
 class Deadline:
     """The time that a probe has left.
 

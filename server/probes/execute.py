@@ -12,11 +12,16 @@ import httpx
 
 from novaql.server.egress.dialer import Dialer, TargetNotAllowed, Unreachable
 from novaql.server.errors import Impossible
-from novaql.server.probes.browser_check import check_browser
-from novaql.server.probes.deadline import Deadline, ProbeCancelled, ProbeFailure
+from novaql.server.probes.browser_check import check_browser, slot
+from novaql.server.probes.deadline import (
+    Deadline,
+    ProbeCancelled,
+    ProbeFailure,
+    RunnerUnavailable,
+)
 from novaql.server.probes.http_check import check_http, new_seen, outcome_of
 from novaql.server.probes.masking import masked
-from novaql.server.probes.result import Outcome, blocked
+from novaql.server.probes.result import Outcome, blocked, unavailable
 from novaql.server.probes.spec import ProbeSpec
 from novaql.server.probes.tcp_check import check_tcp, tcp_outcome
 
@@ -63,7 +68,8 @@ def _attempt(spec: ProbeSpec, dialer: Dialer, tls: ssl.SSLContext, cancelled: Ev
             case "tcp":
                 found = check_tcp(spec, dialer, deadline, tls, seen.measured)
             case _:
-                return check_browser(spec, dialer, deadline)
+                with slot(spec.timeout_s, cancelled):
+                    return check_browser(spec, dialer, Deadline(spec.timeout_s, cancelled))
         return found.model_copy(update={"duration_s": time.perf_counter() - began})
     except TargetNotAllowed:
         return blocked()
@@ -73,6 +79,8 @@ def _attempt(spec: ProbeSpec, dialer: Dialer, tls: ssl.SSLContext, cancelled: Ev
         reason, detail = "invalid_target", "the target is not a URL"
     except Unreachable as problem:
         reason, detail = problem.reason, "the name has no address"
+    except RunnerUnavailable as problem:
+        return unavailable(str(problem))
     except ProbeFailure as problem:
         reason, detail = problem.reason, problem.detail
     except OSError:

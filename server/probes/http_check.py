@@ -26,6 +26,10 @@ _PORTS = {"http": 80, "https": 443}
 _REDIRECTS = (301, 302, 303, 307, 308)
 _BODY_HEADERS = frozenset({"content-length", "content-type", "transfer-encoding"})
 _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
+_MOST_HEAD = 256 << 10
+"""Bytes of heads: informational answers can come before the head of the answer."""
+_FRAMING = 4
+"""Received bytes for each byte of the body: a chunk has a head of its own."""
 
 
 @dataclass
@@ -83,7 +87,7 @@ def check_http(
         certificate_left_s=None if expires is None else expires - time.time(),
         addresses=seen.measured.addresses,
     )
-    results = evaluate(spec.assertions, answer)
+    results = evaluate(spec.assertions, answer, spec.secrets.values())
     bad = next((one for one in results if not one.ok), None)
     return outcome_of(seen).model_copy(
         update={
@@ -160,7 +164,8 @@ def _exchange(
     seen.status, seen.body, seen.headers = None, b"", {}
     port = url.port or _PORTS[url.scheme]
     secure = tls if url.scheme == "https" else None
-    connection = connect(dialer, url.raw_host.decode(), port, deadline, seen.measured, secure)
+    most = _MOST_HEAD + _FRAMING * spec.max_body_bytes
+    connection = connect(dialer, url.raw_host.decode(), port, deadline, seen.measured, secure, most)
     http = httpcore.HTTP11Connection(
         httpcore.Origin(url.raw_scheme, url.raw_host, port), connection
     )

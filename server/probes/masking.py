@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 MASK = "***"
 _PLACE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
@@ -24,8 +27,21 @@ def filled(text: str, secrets: Mapping[str, str]) -> str:
 
 def masked(value: Any, secrets: Iterable[str]) -> Any:
     """Return a JSON value without the secrets in its texts."""
-    known = sorted({one for one in secrets if len(one) >= _SHORTEST}, key=len, reverse=True)
-    return _masked(value, known) if known else value
+    known = {form for one in secrets if len(one) >= _SHORTEST for form in forms(one)}
+    return _masked(value, sorted(known, key=len, reverse=True)) if known else value
+
+
+def forms(secret: str) -> set[str]:
+    """Return a secret as it is, and in the encodings of URLs, HTML, JSON and Python's `repr`."""
+    return {
+        secret,
+        quote(secret),
+        quote(secret, safe=""),
+        quote_plus(secret),
+        html.escape(secret),
+        json.dumps(secret)[1:-1],
+        repr(secret)[1:-1],
+    }
 
 
 def _masked(value: Any, secrets: list[str]) -> Any:

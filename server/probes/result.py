@@ -44,11 +44,12 @@ class Screenshot(Strict):
 class Outcome(Strict):
     """The outcome of a run.
 
-    status     `blocked`: the egress rules do not allow the target
+    status     `blocked`: the egress rules do not allow the target; `unavailable`: the runner cannot
+               run the check, which says nothing about the target
     duration_s of the last attempt; `phases` are its parts
     """
 
-    status: Literal["success", "failure", "blocked"]
+    status: Literal["success", "failure", "blocked", "unavailable"]
     failure_reason: Reason | None = None
     detail: Detail = ""
     duration_s: Seconds = 0.0
@@ -59,7 +60,7 @@ class Outcome(Strict):
     http_version: Annotated[str, Field(max_length=16)] | None = None
     redirects: Annotated[int, Field(ge=0, le=100)] = 0
     body_bytes: Annotated[int, Field(ge=0, le=1 << 40)] = 0
-    tls_version: Annotated[str, Field(max_length=16)] | None = None
+    tls_version: Annotated[str, Field(pattern=r"^(TLS|SSL)v[0-9.]{1,4}$")] | None = None
     certificate_expires_s: Annotated[float, Field(ge=0, le=253_402_300_799)] | None = None
     assertions: Annotated[list[AssertionResult], Field(max_length=100)] = Field(
         default_factory=list
@@ -67,6 +68,18 @@ class Outcome(Strict):
     steps: Annotated[list[StepResult], Field(max_length=200)] = Field(default_factory=list)
     screenshots: Annotated[list[Screenshot], Field(max_length=MOST_SCREENSHOTS)] = Field(
         default_factory=list
+    )
+
+
+def unavailable(detail: str, **facts: object) -> Outcome:
+    """Return the outcome of a run that its runner cannot execute."""
+    return Outcome.model_validate(
+        {
+            **facts,
+            "status": "unavailable",
+            "failure_reason": "runner_unavailable",
+            "detail": detail[:500],
+        }
     )
 
 

@@ -10,12 +10,13 @@ import httpcore
 
 from novaql.server.egress.dialer import Dialer
 from novaql.server.probes.assertions import Answer, compiled, evaluate
-from novaql.server.probes.connection import Measured, connect
+from novaql.server.probes.connection import Connection, Measured, connect
 from novaql.server.probes.deadline import Deadline, ProbeFailure
 from novaql.server.probes.masking import filled
 from novaql.server.probes.result import Outcome
 from novaql.server.probes.spec import ProbeSpec
 
+_SEARCHED_IN_S = 50e6
 _TARGET = re.compile(r"(?:tcp://)?(\[[^\]/@]+\]|[^\s:/?#@\[\]]+):([0-9]{1,5})", re.ASCII)
 
 
@@ -34,14 +35,15 @@ def check_tcp(
     began = time.perf_counter()
     host, port = endpoint_of(spec.target)
     exchange = spec.exchange
-    connection = connect(dialer, host, port, deadline, measured, tls if exchange.tls else None)
+    secure, most = tls if exchange.tls else None, spec.max_body_bytes
+    connection = connect(dialer, host, port, deadline, measured, secure, most)
     received = b""
     try:
         with measured.phase("processing"):
             if exchange.send:
                 connection.write(filled(exchange.send, spec.secrets).encode())
             if exchange.expect is not None:
-                received = _until(exchange.expect, connection.read, spec.max_body_bytes)
+                received = _until(exchange.expect, connection, deadline)
     except (httpcore.NetworkError, OSError):
         raise ProbeFailure("connection_lost", "the connection ended before the answer") from None
     finally:
@@ -53,7 +55,7 @@ def check_tcp(
         certificate_left_s=None if expires is None else expires - time.time(),
         addresses=measured.addresses,
     )
-    results = evaluate(spec.assertions, answer)
+    results = evaluate(spec.assertions, answer, spec.secrets.values())
     bad = next((one for one in results if not one.ok), None)
     return tcp_outcome(measured).model_copy(
         update={
@@ -77,13 +79,14 @@ def tcp_outcome(measured: Measured) -> Outcome:
     )
 
 
-def _until(pattern: str, read: object, most: int) -> bytes:
+def _until(pattern: str, connection: Connection, deadline: Deadline) -> bytes:
     """Read until the answer matches. Raises `ProbeFailure`."""
-    assert callable(read)
     wanted, received = compiled(pattern), b""
     while wanted.search(received.decode("utf-8", "replace")) is None:
+        # A long answer in small packets is not searched after each of them.
+        deadline.cancelled.wait(len(received) / _SEARCHED_IN_S)
         try:
-            part = read(65_536)
+            part = connection.read(65_536)
         except ProbeFailure as problem:
             if problem.reason == "timeout" and received:
                 raise ProbeFailure("expect", "the answer does not match in time") from None
@@ -91,6 +94,4 @@ def _until(pattern: str, read: object, most: int) -> bytes:
         if not part:
             raise ProbeFailure("expect", "the connection ended before the answer matched")
         received += part
-        if len(received) > most:
-            raise ProbeFailure("body_too_large", f"the answer is larger than {most} bytes")
     return received

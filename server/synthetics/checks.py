@@ -12,6 +12,7 @@ from novaql.server.egress.dialer import TargetNotAllowed
 from novaql.server.errors import Impossible, impossible, invalid
 from novaql.server.http.preparing import Preparation, checked
 from novaql.server.probes import assertions
+from novaql.server.probes.browser.model import Fill, Goto
 from novaql.server.probes.browser_check import check_flow, unavailable
 from novaql.server.probes.masking import names_in
 from novaql.server.probes.tcp_check import endpoint_of
@@ -19,6 +20,18 @@ from novaql.server.settings import Settings
 from novaql.server.synthetics.schema import CreateSynthetic
 
 USUAL_TIMEOUT = timedelta(seconds=10)
+BROWSER_TIMEOUT = timedelta(seconds=30)
+_TAG = 2
+"""The place of the action in the location of an error in a step, which is not in the body."""
+SHORTEST_BROWSER_S = 5.0
+"""A browser needs a second or more to start, and half of the timeout is for the steps."""
+_NOT_TO_SET = frozenset(
+    {
+        *("host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade"),
+        *("te", "trailer", "expect", "proxy-connection"),
+    }
+)
+"""Headers of the runner: they belong to the target, or to the framing of the request."""
 _FIELDS = {
     "http": ("method", "headers", "body", "follow_redirects"),
     "tcp": ("tls", "send", "expect"),
@@ -40,7 +53,8 @@ def timeout_of(body: CreateSynthetic, settings: Settings) -> timedelta:
     """Return the timeout of one attempt."""
     if body.timeout is not None:
         return body.timeout
-    return min(USUAL_TIMEOUT, timedelta(seconds=settings.probe_max_timeout_s))
+    usual = BROWSER_TIMEOUT if body.type == "browser" else USUAL_TIMEOUT
+    return min(usual, timedelta(seconds=settings.probe_max_timeout_s))
 
 
 def _check(preparation: Preparation) -> None:
@@ -61,7 +75,7 @@ def _check(preparation: Preparation) -> None:
     except Impossible as problem:
         raise _not_allowed(str(problem)) from None
     if body.type == "browser":
-        _check_browser(body)
+        _check_browser(preparation)
 
 
 def _endpoint(target: str) -> tuple[str, int]:
@@ -79,8 +93,12 @@ def _check_times(body: CreateSynthetic, settings: Settings) -> None:
     shortest = settings.min_synthetic_interval_s
     if not shortest <= body.interval.total_seconds() <= 86_400:
         raise invalid("/interval", f"must be from {shortest:g}s to 1d")
-    if not 0 < timeout_of(body, settings).total_seconds() <= settings.probe_max_timeout_s:
-        raise invalid("/timeout", f"must be more than 0s, up to {settings.probe_max_timeout_s:g}s")
+    timeout_s, most = timeout_of(body, settings).total_seconds(), settings.probe_max_timeout_s
+    if not 0 < timeout_s <= most:
+        raise invalid("/timeout", f"must be more than 0s, up to {most:g}s")
+    if body.type == "browser" and timeout_s < SHORTEST_BROWSER_S:
+        message = f"must be from {SHORTEST_BROWSER_S:g}s to {most:g}s: a browser starts first"
+        raise invalid("/timeout", message)
 
 
 def _check_fields(body: CreateSynthetic) -> None:
@@ -94,6 +112,9 @@ def _check_fields(body: CreateSynthetic) -> None:
         if one.source not in _SOURCES[body.type]:
             message = f"a {body.type} check has no {one.source}"
             raise invalid(f"/assertions/{number}/source", message)
+    for name in body.headers or {}:
+        if name.lower() in _NOT_TO_SET:
+            raise invalid(f"/headers/{name}", "the runner sets this header")
 
 
 def _check_regions(body: CreateSynthetic, settings: Settings) -> None:
@@ -140,14 +161,33 @@ def _check_patterns(body: CreateSynthetic) -> None:
             raise invalid("/expect", str(problem)) from None
 
 
-def _check_browser(body: CreateSynthetic) -> None:
-    why = unavailable()
+def _check_browser(preparation: Preparation) -> None:
+    body: CreateSynthetic = preparation.body
+    own = preparation.context.settings.probe_region
+    why = unavailable() if own in (body.regions or [own]) else None
     if why is not None:
         raise impossible("/type", f"browser checks cannot run: {why}", "browser_unavailable")
     steps: list[dict[str, Any]] = body.steps or []
     try:
-        check_flow(body.target, steps)
+        flow = check_flow(body.target, steps)
     except ValidationError as problem:
         first = problem.errors(include_url=False, include_input=False)[0]
-        place = "/".join(str(part) for part in first["loc"])
+        loc = [part for number, part in enumerate(first["loc"]) if number != _TAG]
+        place = "/".join(str(part) for part in loc)
         raise invalid(f"/{place}", first["msg"]) from None
+    for number, step in enumerate(flow.steps):
+        if isinstance(step, Fill) and step.secret is not None and step.secret not in body.secrets:
+            raise invalid(f"/steps/{number}/secret", f"there is no secret {step.secret}")
+        if isinstance(step, Goto):
+            preparation.checkpoint()
+            _check_goto(preparation, f"/steps/{number}/url", flow.absolute(step.url))
+
+
+def _check_goto(preparation: Preparation, pointer: str, url: str) -> None:
+    try:
+        preparation.context.dialer.check_url(url)
+    except TargetNotAllowed:
+        message = "the URL is not at a public address"
+        raise impossible(pointer, message, "target_not_allowed") from None
+    except Impossible as problem:
+        raise impossible(pointer, str(problem), "target_not_allowed") from None

@@ -61,7 +61,8 @@ def end(
         place.next_at = after(unit, check, place)
     place.last_result_id = result.id
     count(unit, result)
-    if outcome is None or status is Status.BLOCKED or result.trigger != Trigger.SCHEDULED:
+    completed = status in (Status.SUCCESS, Status.FAILURE)
+    if not completed or result.trigger != Trigger.SCHEDULED:
         return
     streak = Streak(place.failures, place.successes, place.failing).after(
         success=status is Status.SUCCESS,

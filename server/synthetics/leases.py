@@ -12,7 +12,6 @@ from novaql.server.errors import Conflict, Forbidden, invalid
 from novaql.server.probes.masking import masked
 from novaql.server.probes.result import Outcome
 from novaql.server.synthetics import runs
-from novaql.server.synthetics.model import Status
 from novaql.server.synthetics.probes_schema import ClaimRuns, ReportRun
 from novaql.server.synthetics.tables import ProbeRunner, Synthetic, SyntheticResult
 
@@ -82,7 +81,7 @@ def renew(unit: Unit, caller: Principal, leases: Sequence[str]) -> list[str]:
         if row is None or check is None or row.runner != caller.id:
             ended.append(lease)
             continue
-        if row.status != Status.RUNNING or row.started_at is None:
+        if row.started_at is None or not runs.is_leased(unit, row):
             ended.append(lease)
             continue
         longest = runs.longest(unit, check)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 from novaql.server.clock import from_ms, to_ms
+from novaql.server.probes.result import Outcome
 
 HOUR = timedelta(hours=1)
 HOUR_MS = 3_600_000
@@ -25,6 +26,13 @@ class Status(StrEnum):
     BLOCKED = "blocked"
     RUNNER_LOST = "runner_lost"
     CANCELLED = "cancelled"
+
+
+def status_of(outcome: Outcome) -> Status:
+    """Return the status of a reported run. `unavailable` counts as a lost runner."""
+    if outcome.status == "unavailable":
+        return Status.RUNNER_LOST
+    return Status(outcome.status)
 
 
 class Trigger(StrEnum):

@@ -22,7 +22,7 @@ from novaql.server.ids import new_id
 from novaql.server.probes.result import Outcome
 from novaql.server.probes.spec import ProbeSpec
 from novaql.server.synthetics.ending import after, end
-from novaql.server.synthetics.model import Status, Trigger
+from novaql.server.synthetics.model import Status, Trigger, status_of
 from novaql.server.synthetics.tables import Synthetic, SyntheticRegion, SyntheticResult
 
 log = logging.getLogger(__name__)
@@ -117,10 +117,17 @@ def complete(unit: Unit, result_id: str, lease: str | None, outcome: Outcome) ->
     unit.session.refresh(known)
     if known.status != Status.RUNNING:
         return False
-    if lease is not None and known.lease != digest_of(lease):
+    if lease is not None and (known.lease != digest_of(lease) or not is_leased(unit, known)):
         return False
-    end(unit, check, known, Status(outcome.status), outcome)
+    end(unit, check, known, status_of(outcome), outcome)
     return True
+
+
+def is_leased(unit: Unit, result: SyntheticResult) -> bool:
+    """Return whether a runner in another process has a run now. A lease that has ended stays ended,
+    also before the job that records the loss."""
+    until = result.lease_until
+    return result.status == Status.RUNNING and until is not None and until > unit.now()
 
 
 def lose(unit: Unit, result: SyntheticResult, detail: str) -> None:
@@ -141,8 +148,10 @@ def cancel(unit: Unit, result: SyntheticResult) -> None:
 
 
 def of_lease(unit: Unit, lease: str) -> SyntheticResult | None:
-    """Return the run of a lease."""
-    statement = select(SyntheticResult).where(SyntheticResult.lease == digest_of(lease))
+    """Return the running run of a lease. The index of the status finds the few that run."""
+    statement = select(SyntheticResult).where(
+        SyntheticResult.status == Status.RUNNING, SyntheticResult.lease == digest_of(lease)
+    )
     return unit.session.execute(statement).scalar_one_or_none()
 
 
@@ -197,9 +206,11 @@ def spec_of(unit: Unit, check: Synthetic) -> ProbeSpec:
 
 
 def longest(unit: Unit, check: Synthetic) -> timedelta:
-    """Return the longest time of a run: its attempts, and the waits between them."""
+    """Return the longest time of a run: its attempts, and the waits between them. An attempt with a
+    browser can wait for its timeout until one is free."""
     waits_s = unit.settings.probe_retry_delay_s * float(2**check.retries - 1)
-    return timedelta(milliseconds=check.timeout_ms * (check.retries + 1), seconds=waits_s)
+    attempt_ms = check.timeout_ms * (2 if check.type == "browser" else 1)
+    return timedelta(milliseconds=attempt_ms * (check.retries + 1), seconds=waits_s)
 
 
 def sealed_secrets(unit: Unit, check_id: str, secrets: dict[str, str]) -> str | None:

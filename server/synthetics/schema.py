@@ -60,7 +60,11 @@ class CreateSynthetic(Body):
         None, description="names of runners; absent: the server's own (`probe_region`)"
     )
     interval: Duration
-    timeout: Duration | None = Field(None, description="of one attempt; absent: 10s")
+    timeout: Duration | None = Field(
+        None,
+        description="of one attempt; absent: 10s, of a browser check 30s (5s at least), which "
+        "includes the start of the browser",
+    )
     retries: int = Field(0, ge=0, le=3)
     method: Method | None = Field(None, description="http; absent: GET")
     headers: Headers | None = Field(None, description="http")

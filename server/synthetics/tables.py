@@ -124,7 +124,10 @@ class SyntheticTally(TenantRow, Base):
     """Numbers of ended runs of a check in a region in one hour."""
 
     __tablename__ = "synthetic_tallies"
-    __table_args__ = (Index("ix_synthetic_tallies_expiry", "expires_at"),)
+    __table_args__ = (
+        Index("ix_synthetic_tallies_hour", "synthetic_id", "hour"),
+        Index("ix_synthetic_tallies_expiry", "expires_at"),
+    )
 
     synthetic_id: Mapped[str] = mapped_column(Id, ForeignKey("synthetics.id"), primary_key=True)
     region: Mapped[str] = mapped_column(String(63), primary_key=True)
@@ -143,7 +146,7 @@ class SyntheticScreenshot(Row, Base):
 
     __tablename__ = "synthetic_screenshots"
     __table_args__ = (
-        Index("ix_synthetic_screenshots_result", "tenant_id", "result_id"),
+        Index("ix_synthetic_screenshots_result", "result_id"),
         Index("ix_synthetic_screenshots_age", "tenant_id", "created_at", "id"),
     )
 

@@ -29,7 +29,11 @@ from novaql.server.probes.browser.results import FlowFailed, FlowResult, StepRes
 _MEMORY_CHECK_S = 0.5
 _RESERVE_S = 1.0
 """The part of the timeout, or a tenth of it, in which steps no longer wait."""
-_FAILURE_SCREENSHOT_S = 1.0
+_FAILURE_SCREENSHOT_S = 3.0
+_START_SHARE = 0.5
+"""The part of the timeout in which the browser has to start, so that steps have enough of it."""
+_NOT_OF_THE_TARGET = frozenset({"timeout", "browser_crashed"})
+"""Reasons that say nothing about the target before the first step."""
 _MAX_DETAIL = 500
 _WITHOUT_SCREENSHOT = frozenset({"browser_crashed", "cancelled", "limit_exceeded"})
 
@@ -44,8 +48,9 @@ def run_flow(
 ) -> FlowResult:
     """Run a flow in a new browser. Failures are in the result; none is raised.
 
-    timeout_s  for the start of the browser and all steps. After it, the screenshot of a page that
-               hangs may take 1 s, and the end of the browser's processes some tenths
+    timeout_s  for the start of the browser and all steps. A browser that takes more than half of it
+               to start is `unavailable`. After it, the screenshot of a page that hangs may take
+               3 s, and the end of the browser's processes some tenths
     secrets    values that `fill` steps name; other secrets are not typed
     cancelled  called about ten times a second; the run ends soon after it returns True
 
@@ -68,6 +73,7 @@ class _Run:
     ) -> None:
         self._flow = flow
         self._dialer = dialer
+        self._start_end = time.monotonic() + timeout_s * _START_SHARE
         self._end = time.monotonic() + timeout_s
         self._step_end = self._end - min(_RESERVE_S, timeout_s * 0.1)
         self._secrets = {name: secrets[name] for name in flow.secret_names() if name in secrets}
@@ -110,7 +116,7 @@ class _Run:
 
     def _in_browser(self) -> None:
         self._check()
-        self._browser = BrowserProcess()
+        self._browser = BrowserProcess(end=self._start_end, check=self._check)
         try:
             grace = self._end + _FAILURE_SCREENSHOT_S
             self._proxy = EgressProxy(
@@ -140,11 +146,18 @@ class _Run:
         connection = Connection(
             browser.reading,
             browser.writing,
-            end=self._end,
+            end=self._start_end,
             check=self._check,
         )
-        page = Page(connection, proxy, end=self._step_end)
-        page.attach()
+        page = Page(connection, proxy, end=self._start_end)
+        try:
+            page.attach()
+        except (FlowFailed, CommandFailed) as problem:
+            failed = _as_failure(problem)
+            if failed.reason not in _NOT_OF_THE_TARGET:
+                raise
+            raise FlowFailed("unavailable", f"no browser: {failed.detail}") from None
+        connection.end, page.step_end = self._end, self._step_end
         for number, step in enumerate(self._flow.planned(), start=1):
             started = time.monotonic()
             try:

@@ -24,12 +24,16 @@ _REFUSED_ERRORS = ("ERR_BLOCKED_BY_ADMINISTRATOR", "ERR_DISALLOWED_URL_SCHEME")
 
 @dataclass(slots=True)
 class Document:
-    """The newest document that the page has requested."""
+    """The newest document that the page has requested.
+
+    interrupted  whether the browser gave up the request before it had an answer
+    """
 
     url: str
     request: str
     status: int | None = None
     error: str | None = None
+    interrupted: bool = False
 
 
 class Page:
@@ -93,8 +97,11 @@ class Page:
                 if self._is_document(params):
                     self._document_now().status = int(params["response"]["status"])
             case "Network.loadingFailed":
-                if self._is_document(params) and not params.get("canceled"):
-                    self._document_now().error = str(params.get("errorText", ""))
+                if self._is_document(params):
+                    if not params.get("canceled"):
+                        self._document_now().error = str(params.get("errorText", ""))
+                    elif self._document_now().status is None:
+                        self._document_now().interrupted = True
             case "Page.frameNavigated":
                 frame = params["frame"]
                 if frame.get("id") == self._frame:
@@ -163,8 +170,11 @@ class Page:
             raise FlowFailed("timeout", f"{place[0]} does not answer in time")
         raise FlowFailed("navigation_failed", f"{place[0]} cannot be opened: {error}")
 
-    def goto(self, url: str) -> int | None:
-        """Open a URL and wait until it has loaded. Returns the status of the document."""
+    def goto(self, url: str, attempts: int = 3) -> int | None:
+        """Open a URL and wait until it has loaded. Returns the status of the document.
+
+        A browser that has just started can interrupt a navigation; it is repeated.
+        """
         self._document = None
         try:
             answer = self._cdp.call("Page.navigate", {"url": url})
@@ -185,6 +195,8 @@ class Page:
             document = self._newest()
             if document is not None and document.request != loader:
                 break  # the page has gone on to another document
+            if document is not None and document.interrupted and attempts > 1:
+                return self.goto(url, attempts - 1)
             self._turn("the document has not loaded in time")
         document = self._newest()
         status = None if document is None else document.status

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from io import FileIO
 from pathlib import Path
@@ -23,7 +24,7 @@ from novaql.server.probes.browser import launch as launcher
 from novaql.server.probes.browser.results import FlowFailed
 
 MAX_MEMORY = 1536 << 20
-_START_S = 20.0
+_TURN_S = 0.1
 _TRIAL_S = 10.0
 
 
@@ -77,14 +78,16 @@ def _launch(program: list[str], control: int, fds: tuple[int, ...]) -> list[str]
 
 
 class BrowserProcess:
-    """A running browser.
+    """A running browser. Raises `FlowFailed` `unavailable` if it does not start until `end`.
 
+    check     raises to end the start
     listener  where the browser's proxy accepts connections
     reading   CDP's messages from the browser
     writing   CDP's messages to the browser
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, end: float, check: Callable[[], None]) -> None:
+        self._end, self._check = end, check
         found, bwrap = command.browser(), command.bubblewrap()
         if found is None or bwrap is None:
             raise FlowFailed("unavailable", available() or "there is no browser")
@@ -111,8 +114,8 @@ class BrowserProcess:
                 env={},
             )
             stack.callback(self._end_processes)
-            for end in (theirs, commands, answers, info, policies):
-                end.close()
+            for given in (theirs, commands, answers, info, policies):
+                given.close()
             self.listener = stack.enter_context(self._receive(control))
             self._find_init()
             control.close()
@@ -123,8 +126,15 @@ class BrowserProcess:
         self._errors.seek(0)
         return FlowFailed("unavailable", f"no browser: {_last_line(self._errors.read(1 << 16))}")
 
+    def _wait(self, fd: int) -> None:
+        """Wait until the process that starts sends something, or ends."""
+        while not readable(fd, _TURN_S):
+            self._check()
+            if time.monotonic() >= self._end:
+                raise FlowFailed("unavailable", "no browser: it does not start in time")
+
     def _receive(self, control: socket.socket) -> socket.socket:
-        control.settimeout(_START_S)
+        self._wait(control.fileno())
         try:
             _, fds, _, _ = socket.recv_fds(control, 64, 1)
         except OSError:
@@ -135,11 +145,10 @@ class BrowserProcess:
 
     def _find_init(self) -> None:
         """Find the first process of the browser's namespace: its end is the end of all of them."""
-        end = time.monotonic() + _START_S
         data = b""
         while b"}" not in data:
-            ready = readable(self._info.fileno(), end - time.monotonic())
-            part = self._info.read(4096) if ready else b""
+            self._wait(self._info.fileno())
+            part = self._info.read(4096)
             if not part:
                 raise self._unavailable()
             data += part
@@ -190,7 +199,8 @@ class BrowserProcess:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(5)
         self._process.kill()
-        self._process.wait(5)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
 
 
 def _pipe(stack: ExitStack) -> tuple[FileIO, FileIO]:

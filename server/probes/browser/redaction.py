@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import html
-import json
 from collections.abc import Iterable
-from urllib.parse import quote, quote_plus
 
-MASK = "***"
-_SHORTEST = 3
+from novaql.server.probes.masking import masked
 
 
 class Redaction:
@@ -18,22 +14,8 @@ class Redaction:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms = {
-            form
-            for value in secrets
-            if len(value) >= _SHORTEST
-            for form in (
-                value,
-                quote(value),
-                quote(value, safe=""),
-                quote_plus(value),
-                html.escape(value),
-                json.dumps(value)[1:-1],
-            )
-        }
-        self._forms = sorted(forms, key=len, reverse=True)
+        self._secrets = list(secrets)
 
     def __call__(self, text: str) -> str:
-        for form in self._forms:
-            text = text.replace(form, MASK)
-        return text
+        found: str = masked(text, self._secrets)
+        return found

@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -249,3 +250,79 @@ def test_secrets_are_sent_to_the_origin_only_and_masked_in_results() -> None:
     assert b"X-Plain: p" in second[0]
     assert found.failure_reason == "assertion_body"
     assert secret not in found.model_dump_json()
+
+
+def test_an_answer_without_end_ends_at_the_timeout() -> None:
+    """Data is always there, so that the probe never waits."""
+
+    def flood(sock: socket.socket) -> None:
+        head_of(sock)
+        while True:
+            sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 200)
+
+    def chunks(sock: socket.socket) -> None:
+        head_of(sock)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            sock.sendall(b"1;" + b"x" * 1000 + b"\r\ny\r\n")
+
+    def banner(sock: socket.socket) -> None:
+        while True:
+            sock.sendall(b"x")
+
+    with probed(flood) as peer:
+        assert reason(f"{peer.url}/", timeout_s=1.0) in ("slow_header", "body_too_large")
+    with probed(chunks) as peer:
+        assert reason(f"{peer.url}/", timeout_s=1.0) in ("timeout", "body_too_large")
+    with probed(banner) as peer:
+        found = reason(
+            f"127.0.0.1:{peer.port}", kind="tcp", timeout_s=1.0, exchange={"expect": "a+b"}
+        )
+        assert found in ("expect", "body_too_large")
+
+
+def test_a_long_secret_is_masked_before_a_detail_is_cut() -> None:
+    secret = "eyJ'" + "x1" * 200
+    with probed(answering(http(200, x_echo=secret))) as peer:
+        found = run(
+            f"{peer.url}/",
+            secrets={"KEY": secret},
+            assertions=[{"source": "header", "name": "X-Echo", "op": "equals", "value": "other"}],
+        )
+    assert found.detail == "X-Echo is '***'; expected: equals 'other'"
+
+
+def test_a_secret_is_masked_in_other_encodings() -> None:
+    secret = 'p&ss"w/rd'
+    with probed(answering(http(200, x_echo="a p%26ss%22w%2Frd b"))) as peer:
+        found = run(
+            f"{peer.url}/",
+            secrets={"KEY": secret},
+            assertions=[{"source": "header", "name": "X-Echo", "op": "equals", "value": "other"}],
+        )
+    assert found.detail.startswith("X-Echo is 'a *** b'")
+
+
+def test_a_busy_resolver_says_nothing_about_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Event()
+
+    def slow(host: str, port: int) -> Sequence[str]:  # noqa: ARG001
+        gate.wait(10)
+        return ["127.0.0.1"]
+
+    with ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr("novaql.server.probes.lookups._POOL", pool)
+        pool.submit(slow, "other.example", 80)
+        found = run("http://a.example/", dialer=Dialer(LOOPBACK, slow), timeout_s=0.4)
+        gate.set()
+    assert (found.status, found.failure_reason) == ("unavailable", "runner_unavailable")
+
+
+def test_a_flow_that_gets_no_browser_says_nothing_about_the_target(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slots = threading.BoundedSemaphore(1)
+    monkeypatch.setattr("novaql.server.probes.browser_check._slots", slots)
+    with slots:
+        found = run("http://127.0.0.1:1/", kind="browser", timeout_s=0.3)
+    assert (found.status, found.detail) == ("unavailable", "all browsers of the runner are busy")

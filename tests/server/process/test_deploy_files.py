@@ -39,7 +39,7 @@ def test_every_instruction_is_one_and_stages_have_names() -> None:
     rows = instructions()
     known = {
         *("FROM", "WORKDIR", "COPY", "RUN", "USER", "ENV", "VOLUME", "EXPOSE", "STOPSIGNAL"),
-        *("HEALTHCHECK", "ENTRYPOINT"),
+        *("HEALTHCHECK", "ENTRYPOINT", "ARG"),
     }
     assert {word for word, _ in rows} <= known
     assert next(rest for word, rest in rows if word == "FROM").endswith(" AS build")

@@ -56,9 +56,14 @@ def events(lab: Lab, prefix: str = "synthetic.") -> list[str]:
 
 def test_two_of_three_regions_page_and_recovery_resolves_the_same_incident(lab: Lab) -> None:
     lab.post("/services", {"name": "shop", "owner": "o", "tier": "t"})
+    admin = lab.get("/users")["data"][0]["id"]
+    lab.post(f"/users/{admin}/contact-methods", {"name": "sink", "type": "sink"})
+    steps = [{"wait": "30m", "targets": [{"type": "user", "id": admin}]}]
+    policy = lab.post("/escalation-policies", {"name": "p", "steps": steps, "ack_timeout": None})
     check = lab.check(
         "http://127.0.0.1:1/",
         regions=REGIONS,
+        escalation_policy_id=policy["id"],
         interval="1m",
         min_failing_regions=2,
         failure_threshold=2,
@@ -82,12 +87,18 @@ def test_two_of_three_regions_page_and_recovery_resolves_the_same_incident(lab: 
     (alert,) = lab.get("/alerts?state=firing")["data"]
     assert (alert["name"], alert["labels"]["check"]) == ("SyntheticCheckFailing", "shop")
     assert lab.get(f"/synthetics/{check}")["state"] == "down"
+    (page,) = lab.get(f"/incidents/{incident['id']}/pages")["data"]
+    assert (page["status"], page["target"]["id"]) == ("sent", admin)
 
     regions.round(oslo="failure")
     assert incidents(lab)[0]["status"] == "triggered"  # rome has succeeded only once
     regions.round(oslo="failure")
     (again,) = incidents(lab)
     assert (again["id"], again["status"]) == (incident["id"], "resolved")
+    (escalation,) = lab.get(f"/escalations?incident={incident['id']}")["data"]
+    assert escalation["state"] == "ended"
+    lab.pass_time(3600, 900)
+    assert len(lab.get(f"/incidents/{incident['id']}/pages")["data"]) == 1
     assert lab.get(f"/synthetics/{check}")["state"] == "degraded"
     assert events(lab) == ["synthetic.created", "synthetic.failed", "synthetic.recovered"]
 

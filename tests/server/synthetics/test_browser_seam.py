@@ -32,13 +32,26 @@ FAILED = FlowResult(
 )
 
 
+def trial(answer: str | None, monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """Let the trial of a browser have this answer. Return the answers that it has given."""
+    given: list[str | None] = []
+
+    def available() -> str | None:
+        given.append(answer)
+        return answer
+
+    monkeypatch.setattr(browser_check, "_known", {})
+    monkeypatch.setattr(browser_check, "available", available)
+    return given
+
+
 class Browser:
     """In place of a Chromium."""
 
     def __init__(self, result: FlowResult, monkeypatch: pytest.MonkeyPatch) -> None:
         self.result = result
         self.secrets: Mapping[str, str] = {}
-        monkeypatch.setattr(browser_check, "available", lambda: None)
+        trial(None, monkeypatch)
         monkeypatch.setattr(browser_check, "run_flow", self.run_flow)
 
     def run_flow(
@@ -51,7 +64,7 @@ class Browser:
     ) -> FlowResult:
         assert [step.action for step in flow.steps] == ["goto"]
         assert not cancelled()
-        assert 0 < others["timeout_s"] <= 10
+        assert 29 < others["timeout_s"] <= 30
         self.secrets = secrets
         return self.result
 
@@ -66,8 +79,13 @@ def lab() -> Iterator[Lab]:
 def test_without_a_browser_such_a_check_is_refused(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(browser_check, "available", lambda: "there is no Chromium")
+    given = trial("there is no Chromium", monkeypatch)
     assert lab.code("POST", "/synthetics", BODY) == (422, "browser_unavailable")
+    assert lab.code("POST", "/synthetics", BODY) == (422, "browser_unavailable")
+    assert len(given) == 1  # its answer is remembered: it starts a process
+    elsewhere = {**BODY, "regions": ["paris"]}  # the runner there may have one
+    assert lab.post("/synthetics", elsewhere)["regions"] == ["paris"]
+    assert len(given) == 1
 
 
 def test_a_flow_runs_with_its_secrets_and_shows_none(
@@ -99,3 +117,48 @@ def test_a_page_without_its_blocked_image_can_succeed(
 ) -> None:
     Browser(replace(FAILED, success=True, failure_reason=None, blocked=True), monkeypatch)
     assert lab.run(lab.post("/synthetics", BODY)["id"])["status"] == "success"
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "pointer"),
+    [
+        ({"timeout": "4s"}, 400, "/timeout"),
+        (
+            {"steps": [{"action": "fill", "selector": "p", "secret": "NONE"}]},
+            400,
+            "/steps/0/secret",
+        ),
+        ({"steps": [{"action": "goto", "url": "http://10.0.0.1/"}]}, 422, "/steps/0/url"),
+        ({"steps": [{"action": "goto", "url": "http://[::ffff:a9fe:a9fe]/"}]}, 422, "/steps/0/url"),
+        ({"steps": [{"action": "goto", "url": "http://ok@127.0.0.1/"}]}, 400, "/steps/0/url"),
+        ({"steps": [{"action": "goto", "url": "file:///etc/passwd"}]}, 400, "/steps/0/url"),
+    ],
+)
+def test_flows_that_cannot_succeed_are_refused_with_their_place(
+    lab: Lab,
+    monkeypatch: pytest.MonkeyPatch,
+    fields: dict[str, Any],
+    status: int,
+    pointer: str,
+) -> None:
+    Browser(FAILED, monkeypatch)
+    answer = lab.ask("POST", "/synthetics", {**BODY, **fields})
+    (detail,) = answer.json()["error"]["details"]
+    assert (answer.status_code, detail["pointer"]) == (status, pointer)
+
+
+def test_a_runner_without_a_working_browser_does_not_count_into_the_uptime(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    why = "no browser: this machine has no memory left"
+    reason = replace(FAILED, failure_reason="unavailable", detail=why, steps=(), screenshots=())
+    Browser(reason, monkeypatch)
+    check = lab.post("/synthetics", {**BODY, "failure_threshold": 1, "retries": 2})["id"]
+    lab.pass_time(70, 10)
+    (found, *_) = lab.results(check)
+    assert (found["status"], found["failure_reason"]) == ("runner_lost", "runner_unavailable")
+    assert (found["detail"], found["attempts"]) == (why, 1)
+    shown = lab.get(f"/synthetics/{check}")
+    assert (shown["state"], shown["uptime_24h"]["uptime"]) == ("unknown", None)
+    assert shown["uptime_24h"]["excluded"]["runner_lost"] >= 1
+    assert lab.query("probe_success") == []

@@ -165,6 +165,57 @@ def test_a_runner_that_is_gone_loses_its_run(lab: Lab) -> None:
     assert report(lab, token, second["lease"]).status_code == 200
 
 
+def test_a_late_report_is_over_also_before_the_loss_is_recorded(lab: Lab) -> None:
+    token = lab.probe_token()
+    check = lab.check("http://127.0.0.1:1/", regions=["paris"])
+    lab.pass_time(60)
+    (run,) = due(lab, token)
+    lab.clock.step(timedelta(seconds=30))  # and no job runs
+    beat = lab.post("/probes/heartbeat", {"leases": [run["lease"]]}, 200, token)
+    assert beat["ended"] == [run["lease"]]
+    assert report(lab, token, run["lease"]).json()["error"]["code"] == "lease_over"
+    assert lab.result(check)["status"] == "running"
+    lab.server.run_jobs()
+    assert lab.result(check)["status"] == "runner_lost"
+
+
+def test_a_report_has_bounds_and_any_text_is_stored_safely(lab: Lab) -> None:
+    token = lab.probe_token()
+    check = lab.check("http://127.0.0.1:1/", regions=["paris"])
+    lab.pass_time(60)
+    (run,) = due(lab, token)
+    picture = {"name": "x", "png": "A" * 100_000}
+    for wrong in (
+        {"status": "runner_lost"},
+        {"status": "success", "duration_s": -1},
+        {"status": "success", "detail": "x" * 501},
+        {"status": "success", "tls_version": "made-up-1"},
+        {"status": "success", "screenshots": [picture] * 11},
+        {"status": "success", "completed_at": "2020-01-01T00:00:00Z"},
+        {"status": "success", "detail": "a\u0000b"},
+    ):
+        assert _sent(lab, token, run["lease"], wrong) in (400, 413), wrong
+    large = {"status": "success", "screenshots": [{**picture, "png": "A" * 200_000}] * 10}
+    assert _sent(lab, token, run["lease"], large) == 413
+    outcome = {"status": "unavailable", "failure_reason": "runner_unavailable", "detail": "busy"}
+    assert report(lab, token, run["lease"], outcome).status_code == 200
+    found = lab.result(check)
+    assert (found["status"], found["detail"]) == ("runner_lost", "busy")
+
+
+def _sent(lab: Lab, token: str, lease: str, outcome: dict[str, Any]) -> int:
+    body, bearer = {"lease": lease, "outcome": outcome}, {"Authorization": f"Bearer {token}"}
+    return lab.server.client.post("/v1/probes/report", json=body, headers=bearer).status_code
+
+
+@pytest.mark.parametrize("name", ["Host", "content-length", "Transfer-Encoding", "Connection"])
+def test_headers_of_the_runner_cannot_be_set(lab: Lab, name: str) -> None:
+    body = {"name": "n", "type": "http", "target": "http://127.0.0.1:1/", "interval": "1m"}
+    answer = lab.ask("POST", "/synthetics", {**body, "headers": {name: "1"}})
+    (detail,) = answer.json()["error"]["details"]
+    assert (answer.status_code, detail["pointer"]) == (400, f"/headers/{name}")
+
+
 def test_a_manual_run_without_a_runner_is_lost(lab: Lab) -> None:
     check = lab.check("http://127.0.0.1:1/", regions=["paris"])
     run_id = lab.post(f"/synthetics/{check}/run", {}, 202)["run_id"]
