@@ -38,7 +38,7 @@ from novaql.server.runbooks.query_step import run_query_step
 from novaql.server.runbooks.recording import conclude, end_run, record_run, record_step, snapshot
 from novaql.server.runbooks.redacting import Redactor
 from novaql.server.runbooks.rows import Secrets, current_step, secrets_of, steps_of
-from novaql.server.runbooks.script_step import executor_named, run_script
+from novaql.server.runbooks.script_step import run_script
 from novaql.server.runbooks.service import is_stopped
 from novaql.server.runbooks.starting import running_hash
 from novaql.server.runbooks.tables import RunbookRun, RunbookStepRun
@@ -98,9 +98,8 @@ def _perform(job: JobRun, todo: Perform) -> StepOutcome | None:
         case "query":
             return run_query_step(context, step, todo.timeout_s, job.cancellation)
         case "script":
-            executor = executor_named(context, step["executor"])
             watch = CancelWatch(job, todo.run_id)
-            outcome = run_script(executor, step, todo.timeout_s, watch)
+            outcome = run_script(context, step, todo.timeout_s, watch)
             if outcome.status == StepStatus.CANCELLED and job.cancellation.cancelled:
                 raise QueryCancelled("the server stops")  # the next start decides what follows
             return outcome

@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from novaql import ArgumentError
 from novaql.server.agents import actions
 from novaql.server.agents.checks import OutsideLimits, check_limits, hash_of
 from novaql.server.agents.model import Status as ActionStatus
@@ -18,7 +17,7 @@ from novaql.server.agents.tables import Agent
 from novaql.server.catalog.lookup import services_held
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
-from novaql.server.errors import Conflict, Impossible, ServerError, impossible
+from novaql.server.errors import Conflict, ServerError, impossible
 from novaql.server.incidents.tables import Incident
 from novaql.server.runbooks import service
 from novaql.server.runbooks.model import (
@@ -33,7 +32,7 @@ from novaql.server.runbooks.parameters import inserted, values_of
 from novaql.server.runbooks.recording import end_run, record_run, snapshot
 from novaql.server.runbooks.rows import JOB, Secrets, held, seal_secrets, secrets_of
 from novaql.server.runbooks.schema import RunRunbook
-from novaql.server.runbooks.script_step import executor_named
+from novaql.server.runbooks.script_step import check_possible
 from novaql.server.runbooks.tables import Runbook, RunbookRun
 from novaql.server.tenants.context import ServerContext
 
@@ -54,7 +53,8 @@ def request(unit: Unit, context: ServerContext, runbook_id: str, body: RunRunboo
     """Accept a run, within the guardrails of its runbook. It begins when it is approved, by a job.
 
     Raises `OutsideLimits` if an agent may not do this (then call `actions.violation`); `Conflict`
-    `runbooks_stopped`, `frozen`, `runs_per_hour`, `run_in_progress`, `limit_reached`; `Impossible`.
+    `runbooks_stopped`, `frozen`, `runs_per_hour`, `run_in_progress`, `limit_reached`,
+    `executor_unavailable`; `Impossible`.
     """
     runbook = unit.get(Runbook, runbook_id, "runbook", lock=True)
     services = _services(unit, runbook, body)
@@ -197,7 +197,7 @@ def _order(
     plain, secret = values_of(runbook.parameters, given, service.secrets_of(unit, runbook))
     values = {**plain, **secret}
     for step in runbook.steps:
-        _check_script(context, inserted(step, values))
+        check_possible(context, inserted(step, values), dry_run=dry_run)
     salts = {name: token_hex(16) for name in secret}
     hashes = {name: salted_hash(salts[name], text) for name, text in secret.items()}
     content = {
@@ -212,19 +212,6 @@ def _order(
         "dry_run": dry_run,
     }
     return _Order(content, Secrets(secret, salts), list(services))
-
-
-def _check_script(context: ServerContext, step: Mapping[str, Any]) -> None:
-    if step["type"] != "script":
-        return
-    executor = executor_named(context, step["executor"])
-    if executor is None:
-        message = f"the configuration of the server has no executor {step['executor']!r}"
-        raise Impossible(message, code="executor_unknown")
-    try:
-        executor.check(step["parameters"])
-    except ArgumentError as problem:
-        raise impossible("/parameters", str(problem), "invalid_argument") from None
 
 
 def _services(unit: Unit, runbook: Runbook, body: RunRunbook) -> list[str]:

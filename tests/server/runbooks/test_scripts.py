@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from novaql import ArgumentError
+from novaql.server.executors import Executors
 from tests.support.servers.agent_rig import code_of
 from tests.support.servers.runbook_rig import RunbookRig, statuses
 
@@ -42,6 +43,11 @@ class Program:
     ended: Ended = field(default_factory=Ended)
     got: list[Mapping[str, str]] = field(default_factory=list)
     wait: bool = False
+    name: str = "restart"
+    unavailable: str = ""
+
+    def allows(self, tenant_name: str) -> bool:
+        return tenant_name == "default"
 
     def check(self, parameters: Mapping[str, str]) -> None:
         if "/" in parameters["service"]:
@@ -50,6 +56,7 @@ class Program:
     def run(
         self, parameters: Mapping[str, str], *, timeout_s: float, cancelled: Callable[[], bool]
     ) -> Ended:
+        self.check(parameters)
         self.got.append(dict(parameters))
         end = monotonic() + min(timeout_s, 20)
         while self.wait and monotonic() < end:
@@ -63,10 +70,13 @@ class Program:
 def program(rig: RunbookRig) -> Program:
     """The only executor of the server."""
     made = Program()
-    executors = {"restart": made}
-    object.__setattr__(rig.server.context, "executor_named", executors.get)
-    rig.server.context.views.clear()
+    have(rig, {"restart": made})
     return made
+
+
+def have(rig: RunbookRig, programs: Mapping[str, Any]) -> None:
+    object.__setattr__(rig.server.context, "executors", Executors(programs, "none"))
+    rig.server.context.views.clear()
 
 
 def test_an_executor_gets_values_as_arguments(rig: RunbookRig, program: Program) -> None:
@@ -101,8 +111,7 @@ def test_the_outcome_is_that_of_the_executor(
 
 def test_an_executor_that_was_removed_is_refused(rig: RunbookRig, program: Program) -> None:
     run_id = rig.start(rig.runbook(STEP, parameters=PARAMETERS), parameters={"service": "api"})
-    object.__setattr__(rig.server.context, "executor_named", lambda name: None)
-    rig.server.context.views.clear()
+    have(rig, {})
     rig.server.run_jobs()
     assert statuses(rig.look(run_id)) == ["refused"]
     assert program.got == []
