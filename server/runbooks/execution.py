@@ -40,11 +40,12 @@ from novaql.server.runbooks.redacting import Redactor
 from novaql.server.runbooks.rows import Secrets, current_step, secrets_of, steps_of
 from novaql.server.runbooks.script_step import run_script
 from novaql.server.runbooks.service import is_stopped
-from novaql.server.runbooks.starting import running_hash
+from novaql.server.runbooks.starting import began_too_often, may_begin_now, running_hash
 from novaql.server.runbooks.tables import RunbookRun, RunbookStepRun
 
+_AGAIN = timedelta(milliseconds=200)
 LOOK_S = 0.5
-"""The interval in which a script step looks whether its run was cancelled."""
+"""The interval in which a step looks whether its run was cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,11 @@ def _perform(job: JobRun, todo: Perform) -> StepOutcome | None:
     most = context.settings.runbook_output_bytes + todo.longest
     match step["type"]:
         case "http":
-            return run_http(context.dialer, step, todo.run_id, todo.timeout_s, most)
+            watch = CancelWatch(job, todo.run_id)
+            # A server that stops waits for the answer: the step could not be repeated.
+            return run_http(
+                context.dialer, step, todo.run_id, todo.timeout_s, most, watch.is_cancelled
+            )
         case "query":
             return run_query_step(context, step, todo.timeout_s, job.cancellation)
         case "script":
@@ -116,8 +121,10 @@ class CancelWatch:
         self._cancelled = False
 
     def __call__(self) -> bool:
-        if self._job.cancellation.cancelled:
-            return True
+        return self._job.cancellation.cancelled or self.is_cancelled()
+
+    def is_cancelled(self) -> bool:
+        """Whether a user has cancelled the run, or stopped runbooks or its agent."""
         if not self._cancelled and monotonic() - self._looked >= LOOK_S:
             self._looked = monotonic()
             with self._job.read() as unit:
@@ -144,8 +151,11 @@ def _advance(unit: Unit, run_id: str) -> Later | Perform | None:
         run.sealed = ""
         end_run(unit, run, RunStatus.ABANDONED, "the server cannot decrypt its secrets")
         return None
-    if run.status == RunStatus.QUEUED and not _begin(unit, run):
-        return None
+    if run.status == RunStatus.QUEUED:
+        if not may_begin_now(unit, run):
+            return Later(unit.now() + _AGAIN)
+        if not _begin(unit, run):
+            return None
     return _next(unit, run)
 
 
@@ -166,6 +176,10 @@ def _begin(unit: Unit, run: RunbookRun) -> bool:
     window = frozen_by(run.content["guardrails"]["freeze_windows"], unit.now())
     if window is not None:
         end_run(unit, run, RunStatus.REJECTED, f"changes are frozen: {window['name'] or 'window'}")
+        return False
+    if began_too_often(unit, run):
+        most = run.content["guardrails"]["max_runs_per_hour"]
+        end_run(unit, run, RunStatus.REJECTED, f"the runbook may run {most} times an hour")
         return False
     if run.action_id is not None:
         try:

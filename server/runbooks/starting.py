@@ -142,7 +142,30 @@ def running_hash(run: RunbookRun, secrets: Secrets) -> str | None:
         return None
     if run.agent_id is None or run.dry_run:
         return shown_hash(run.content)
-    return hash_of(run.agent_id, KIND, title_of(run), run.services, run.content)
+    digest, _ = hash_of(run.agent_id, KIND, title_of(run), run.services, run.content)
+    return digest
+
+
+def may_begin_now(unit: Unit, run: RunbookRun) -> bool:
+    """Lock the runbook of a run with a limit of runs per hour, so that two of its runs do not begin
+    at once. False: another transaction has it. Its holder may wait for this run's job, so this
+    transaction must not wait."""
+    if run.content["guardrails"]["max_runs_per_hour"] is None or run.dry_run:
+        return True
+    own = select(Runbook.id).where(Runbook.id == run.runbook_id)
+    return unit.session.execute(own.with_for_update(skip_locked=True)).first() is not None
+
+
+def began_too_often(unit: Unit, run: RunbookRun) -> bool:
+    """Whether as many runs as the guardrails allow began within an hour. The caller has locked the
+    runbook. Requests are counted, too, but approvals may let many of them begin at once."""
+    most = run.content["guardrails"]["max_runs_per_hour"]
+    began = select(func.count()).where(
+        RunbookRun.runbook_id == run.runbook_id,
+        RunbookRun.dry_run.is_(False),
+        RunbookRun.started_at > unit.now() - timedelta(hours=1),
+    )
+    return most is not None and unit.session.execute(began).scalar_one() >= most
 
 
 def renew_pending(unit: Unit, context: ServerContext, runbook: Runbook) -> None:
@@ -165,7 +188,15 @@ def _renew(unit: Unit, context: ServerContext, run: RunbookRun, runbook: Runbook
     before = snapshot(run)
     try:
         _check_radius(runbook, run.services, None)
-        order = _order(unit, context, runbook, given, run.services, incident_id=run.incident_id)
+        order = _order(
+            unit,
+            context,
+            runbook,
+            given,
+            run.services,
+            incident_id=run.incident_id,
+            changed_by=unit.actor.id,
+        )
     except ServerError as problem:
         reason = f"the runbook was changed: {problem.message}"
         end_run(unit, run, RunStatus.CANCELLED, reason[:2000])
@@ -193,7 +224,9 @@ def _order(
     *,
     incident_id: str | None,
     dry_run: bool = False,
+    changed_by: str | None = None,
 ) -> _Order:
+    """`changed_by`: who has changed the runbook since the request. They cannot approve the run."""
     plain, secret = values_of(runbook.parameters, given, service.secrets_of(unit, runbook))
     values = {**plain, **secret}
     for step in runbook.steps:
@@ -210,6 +243,7 @@ def _order(
         "services": list(services),
         "incident_id": incident_id,
         "dry_run": dry_run,
+        "changed_by": changed_by,
     }
     return _Order(content, Secrets(secret, salts), list(services))
 
