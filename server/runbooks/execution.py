@@ -210,7 +210,8 @@ def _next(unit: Unit, run: RunbookRun) -> Later | Perform | None:
     if run.position >= len(specs):
         failed = [one.name for one in steps_of(unit, run) if one.status != StepStatus.SUCCEEDED]
         reason = f"went on after: {', '.join(failed)}"[:2000] if failed else None
-        end_run(unit, run, RunStatus.SUCCEEDED, reason)
+        status = RunStatus.FAILED if len(failed) == len(specs) else RunStatus.SUCCEEDED
+        end_run(unit, run, status, reason)
         return None
     spec = specs[run.position]
     if step is None:
