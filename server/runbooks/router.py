@@ -208,8 +208,8 @@ def decide_run(
 @runs_router.post("/{id}/cancel", dependencies=[OPERATOR])
 @audited("runbook_run.cancel")
 def cancel_run(unit: UnitOfWork, id: ResourceId) -> RunOut:
-    """Cancel a run: one that waits ends now, one that executes a step ends after it. 409 if it has
-    ended."""
+    """Cancel a run: one that waits ends now, scripts and HTTP requests are interrupted, other steps
+    end first. 409 if it has ended."""
     return rows.shown(unit, deciding.cancel(unit, id))
 
 
