@@ -14,10 +14,13 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
 
+from sqlalchemy import select
+
 from novaql import QueryCancelled
 from novaql.server.agents import actions
 from novaql.server.agents.tables import Agent
 from novaql.server.crypto.sealing import CannotUnseal
+from novaql.server.db.tables import Job
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, ServerError
 from novaql.server.jobs.runner import JobRun
@@ -124,12 +127,18 @@ class CancelWatch:
         return self._job.cancellation.cancelled or self.is_cancelled()
 
     def is_cancelled(self) -> bool:
-        """Whether a user has cancelled the run, or stopped runbooks or its agent."""
+        """Whether a user has cancelled the run, or stopped runbooks or its agent, or another server
+        has taken the job over: it repeats the step, or abandons the run."""
         if not self._cancelled and monotonic() - self._looked >= LOOK_S:
             self._looked = monotonic()
             with self._job.read() as unit:
                 run = unit.find(RunbookRun, self._run_id)
-                self._cancelled = run is None or _why_stop(unit, run) is not None
+                own = select(Job.id).where(Job.id == self._job.id, Job.lease == self._job.lease)
+                self._cancelled = (
+                    run is None
+                    or _why_stop(unit, run) is not None
+                    or unit.session.execute(own).first() is None
+                )
         return self._cancelled
 
 

@@ -10,9 +10,12 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from novaql import ArgumentError
+from novaql.server.db.tables import Job
 from novaql.server.executors import Executors
+from novaql.server.runbooks.rows import JOB
 from tests.support.servers.agent_rig import code_of
 from tests.support.servers.runbook_rig import RunbookRig, statuses
 
@@ -139,3 +142,17 @@ def test_a_program_ends_when_runbooks_are_stopped(rig: RunbookRig, program: Prog
     stop = {"reason": "no more"}
     run = cancelled_by(rig, program, lambda _: rig.post("/v1/runbooks/stop", stop, 200))
     assert (run["status"], statuses(run)) == ("cancelled", ["cancelled"])
+
+
+def test_a_program_ends_when_another_server_has_its_job(rig: RunbookRig, program: Program) -> None:
+    """The other server decides what follows: this one stores nothing."""
+
+    def take_over(_: str) -> None:
+        tenant = rig.server.context.access.default_principal.tenant_id
+        with rig.server.context.database.write(tenant) as session:
+            session.execute(update(Job).where(Job.kind == JOB).values(lease="of another"))
+
+    began = monotonic()
+    run = cancelled_by(rig, program, take_over)
+    assert monotonic() - began < 15
+    assert (run["status"], statuses(run)) == ("running", ["running"])

@@ -53,9 +53,7 @@ def test_a_run_goes_on_after_a_failure_if_the_step_says_so(
     assert run["reason"] == "went on after: call"
 
 
-def test_a_run_without_a_step_that_succeeded_is_failed(
-    rig: RunbookRig, receiver: Receiver
-) -> None:
+def test_a_run_without_a_step_that_succeeded_is_failed(rig: RunbookRig, receiver: Receiver) -> None:
     receiver.say(500)
     step = http(receiver.url, on_failure="continue")
     run = rig.run(rig.runbook(step, {**step, "name": "second"}))
