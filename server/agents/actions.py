@@ -22,6 +22,7 @@ from novaql import duration_ms
 from novaql.server.agents.changes import end, new_salt, publish, record_hash, snapshot
 from novaql.server.agents.checks import (
     API,
+    changed_by,
     check_decidable,
     check_hash,
     check_limits,
@@ -173,7 +174,8 @@ def revise(
 
 def amend(unit: Unit, action_id: str, content: Mapping[str, Any]) -> AgentAction:
     """Replace the content of a queued action, as its executor, because what it would run has
-    changed. Earlier approvals are void. Raises `Conflict` `action_decided` or `action_expired`."""
+    changed. Earlier approvals are void, and the user in `changed_by` of the content cannot approve
+    it. Raises `Conflict` `action_decided` or `action_expired`."""
     agent, action = _held_by_id(unit, action_id)
     check_decidable(unit, agent, action)
     _revise(unit, agent, action, content, None)
@@ -203,9 +205,10 @@ def decide(
     """
     agent, action = held(unit, agent_id, action_id)
     user = unit.actor.id
-    if approve and user in (action.requester_id, agent.owner_id):
+    if approve and user in (action.requester_id, agent.owner_id, changed_by(action)):
         raise Forbidden(
-            "the requester of an action and the owner of its agent cannot approve it",
+            "the requester of an action, the owner of its agent, and the user who has changed its "
+            "content cannot approve it",
             code="self_approval",
         )
     if action.policy["approvers"] and user not in action.policy["approvers"]:

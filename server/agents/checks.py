@@ -83,6 +83,12 @@ def is_void(agent: Agent, action: AgentAction) -> bool:
     return agent.status == "stopped" or (stopped is not None and action.created_at <= stopped)
 
 
+def changed_by(action: AgentAction) -> str | None:
+    """Return who has changed the content of an action, if its executor says so. The content of an
+    agent that acts itself is a free text of its requester."""
+    return None if action.executor == API else action.content.get("changed_by")
+
+
 def check_hash(action: AgentAction, given: str) -> None:
     """Raise `Conflict` `action_changed` unless a hash is that of an action."""
     if given != action.content_hash:

@@ -60,6 +60,7 @@ _DENIED: tuple[Network, ...] = tuple(
     )
 )
 _PORTS = {"https": 443, "http": 80}
+_LOOK_S = 0.25
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")
 
@@ -181,17 +182,20 @@ class Dialer:
         headers: Mapping[str, str] | None = None,
         follow_redirects: bool = False,
         deadline_s: float | None = None,
+        cancelled: Callable[[], bool] | None = None,
     ) -> httpx.Client:
         """Return an HTTP client that uses this dialer. It has no proxies, netrc or cookie jar.
 
         timeout_s   for each step: a connection, a packet
         deadline_s  for all steps together, from now on; it also ends answers that arrive slowly
+        cancelled   with a deadline: called while it waits for packets, to end the wait early
+                    (`Unreachable` `cancelled`)
 
         It raises `TargetNotAllowed` and `Unreachable` in addition to httpx's errors. Close it after
         use.
         """
         return httpx.Client(
-            transport=_Transport(self, verify, deadline_s),
+            transport=_Transport(self, verify, deadline_s, cancelled),
             timeout=timeout_s,
             headers=dict(headers or {}),
             follow_redirects=follow_redirects,
@@ -216,9 +220,12 @@ def _unwrapped(ip: Address) -> Address:
 class _Backend(httpcore.NetworkBackend):
     """An httpcore backend that connects with the dialer."""
 
-    def __init__(self, dialer: Dialer, end: float | None) -> None:
+    def __init__(
+        self, dialer: Dialer, end: float | None, cancelled: Callable[[], bool] | None
+    ) -> None:
         self._dialer = dialer
         self._end = end
+        self._cancelled = cancelled
         self._inner = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -235,7 +242,9 @@ class _Backend(httpcore.NetworkBackend):
             try:
                 wait = _shortened(timeout, self._end, httpcore.ConnectTimeout)
                 stream = self._inner.connect_tcp(address, port, wait, local_address, socket_options)
-                return stream if self._end is None else _Ending(stream, self._end)
+                if self._end is None:
+                    return stream
+                return _Ending(stream, self._end, self._cancelled)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as failed:
                 problem = failed
         assert problem is not None
@@ -257,12 +266,30 @@ def _shortened(
 class _Ending(httpcore.NetworkStream):
     """A connection with one deadline for all its steps."""
 
-    def __init__(self, inner: httpcore.NetworkStream, end: float) -> None:
+    def __init__(
+        self,
+        inner: httpcore.NetworkStream,
+        end: float,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> None:
         self._inner = inner
         self._end = end
+        self._cancelled = cancelled
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, _shortened(timeout, self._end, httpcore.ReadTimeout))
+        wait = _shortened(timeout, self._end, httpcore.ReadTimeout)
+        if self._cancelled is None or wait is None:
+            return self._inner.read(max_bytes, wait)
+        until = time.monotonic() + wait
+        while True:
+            if self._cancelled():
+                raise Unreachable("cancelled", "the request was cancelled")
+            left = until - time.monotonic()
+            try:
+                return self._inner.read(max_bytes, max(min(left, _LOOK_S), 0.001))
+            except httpcore.ReadTimeout:
+                if left <= _LOOK_S:
+                    raise
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._inner.write(buffer, _shortened(timeout, self._end, httpcore.WriteTimeout))
@@ -277,7 +304,8 @@ class _Ending(httpcore.NetworkStream):
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         wait = _shortened(timeout, self._end, httpcore.ConnectTimeout)
-        return _Ending(self._inner.start_tls(ssl_context, server_hostname, wait), self._end)
+        secured = self._inner.start_tls(ssl_context, server_hostname, wait)
+        return _Ending(secured, self._end, self._cancelled)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
@@ -287,7 +315,11 @@ class _Transport(httpx.HTTPTransport):
     """An httpx transport over connections of the dialer."""
 
     def __init__(
-        self, dialer: Dialer, verify: ssl.SSLContext | bool, deadline_s: float | None
+        self,
+        dialer: Dialer,
+        verify: ssl.SSLContext | bool,
+        deadline_s: float | None,
+        cancelled: Callable[[], bool] | None,
     ) -> None:
         super().__init__(verify=verify, trust_env=False)
         context = httpx.create_ssl_context(verify=verify, trust_env=False)
@@ -296,6 +328,6 @@ class _Transport(httpx.HTTPTransport):
             max_connections=8,
             keepalive_expiry=5.0,
             network_backend=_Backend(
-                dialer, None if deadline_s is None else time.monotonic() + deadline_s
+                dialer, None if deadline_s is None else time.monotonic() + deadline_s, cancelled
             ),
         )

@@ -7,7 +7,7 @@ redirect is an answer like any other. Failures are in `error`; none is raised.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import httpx
@@ -22,7 +22,8 @@ class HttpAttempt:
     """The outcome of one attempt.
 
     status       HTTP status; None: no answer, `error` has the reason
-    error        `target_not_allowed`, `dns`, `connect`, `tls`, `timeout`, `protocol`, or None
+    error        `target_not_allowed`, `dns`, `connect`, `tls`, `timeout`, `protocol`,
+                 `cancelled`, or None
     retry_after  the receiver's header
     excerpt      the beginning of the answer's body, at most 1 KiB unless it is requested, as text
     latency_ms   from the first byte sent to the status received
@@ -56,8 +57,13 @@ def send(
     *,
     timeout_s: float,
     most: int = EXCERPT,
+    cancelled: Callable[[], bool] | None = None,
 ) -> HttpAttempt:
-    """Like `post`, with any method. `most` is the size of the excerpt of the answer's body."""
+    """Like `post`, with any method.
+
+    most       the size of the excerpt of the answer's body
+    cancelled  called during the wait for the answer; once it is true, the error is `cancelled`
+    """
     started = time.perf_counter()
 
     def took() -> float:
@@ -65,7 +71,7 @@ def send(
 
     try:
         with (
-            dialer.client(timeout_s=timeout_s, deadline_s=timeout_s) as client,
+            dialer.client(timeout_s=timeout_s, deadline_s=timeout_s, cancelled=cancelled) as client,
             client.stream(method, url, content=body, headers=dict(headers)) as answer,
         ):
             latency = took()

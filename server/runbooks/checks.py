@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from novaql import ArgumentError
 from novaql.language import ValueType, parse, type_of
 from novaql.ledger import canonical_json
 from novaql.server.crypto.redaction import is_secret
@@ -29,7 +28,7 @@ from novaql.server.runbooks.schema import (
     FreezeWindow,
     SaveRunbook,
 )
-from novaql.server.runbooks.script_step import executor_named
+from novaql.server.runbooks.script_step import check_values, granted
 from novaql.server.tenants.context import ServerContext
 
 LARGEST = 48 << 10
@@ -193,16 +192,9 @@ def _check_query(step: Json, parameters: Sequence[Json]) -> None:
 
 
 def _check_script(step: Json, context: ServerContext) -> None:
-    executor = executor_named(context, step["executor"])
-    if executor is None:
-        message = f"the configuration of the server has no executor {step['executor']!r}"
-        raise impossible("/executor", message, "executor_unknown")
-    if any(True for _ in references_in(step)):
-        return  # the values of a run are checked
-    try:
-        executor.check(step["parameters"])
-    except ArgumentError as problem:
-        raise impossible("/parameters", str(problem), "invalid_argument") from None
+    executor = granted(context, step["executor"])
+    if not any(True for _ in references_in(step)):  # the values of a run are checked
+        check_values(executor, step)
 
 
 def _check_text_duration(

@@ -155,8 +155,12 @@ def _check_user(
     user = unit.actor.id
     if body.decision == "approve":
         owner = None if run.agent_id is None else unit.find(Agent, run.agent_id)
-        if user == run.requester_id or (owner is not None and user == owner.owner_id):
-            message = "the requester of a run and the owner of its agent cannot approve it"
+        own = (run.requester_id, run.content.get("changed_by"), owner and owner.owner_id)
+        if user in own:
+            message = (
+                "the requester of a run, the owner of its agent, and the user who has changed its "
+                "runbook since cannot approve it"
+            )
             raise Forbidden(message, code="self_approval")
     named = policy["users"]
     if (named and user not in named) or not role.covers(Role(policy["role"])):

@@ -14,10 +14,13 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
 
+from sqlalchemy import select
+
 from novaql import QueryCancelled
 from novaql.server.agents import actions
 from novaql.server.agents.tables import Agent
 from novaql.server.crypto.sealing import CannotUnseal
+from novaql.server.db.tables import Job
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, ServerError
 from novaql.server.jobs.runner import JobRun
@@ -38,13 +41,14 @@ from novaql.server.runbooks.query_step import run_query_step
 from novaql.server.runbooks.recording import conclude, end_run, record_run, record_step, snapshot
 from novaql.server.runbooks.redacting import Redactor
 from novaql.server.runbooks.rows import Secrets, current_step, secrets_of, steps_of
-from novaql.server.runbooks.script_step import executor_named, run_script
+from novaql.server.runbooks.script_step import run_script
 from novaql.server.runbooks.service import is_stopped
-from novaql.server.runbooks.starting import running_hash
+from novaql.server.runbooks.starting import began_too_often, may_begin_now, running_hash
 from novaql.server.runbooks.tables import RunbookRun, RunbookStepRun
 
+_AGAIN = timedelta(milliseconds=200)
 LOOK_S = 0.5
-"""The interval in which a script step looks whether its run was cancelled."""
+"""The interval in which a step looks whether its run was cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +98,16 @@ def _perform(job: JobRun, todo: Perform) -> StepOutcome | None:
     most = context.settings.runbook_output_bytes + todo.longest
     match step["type"]:
         case "http":
-            return run_http(context.dialer, step, todo.run_id, todo.timeout_s, most)
+            watch = CancelWatch(job, todo.run_id)
+            # A server that stops waits for the answer: the step could not be repeated.
+            return run_http(
+                context.dialer, step, todo.run_id, todo.timeout_s, most, watch.is_cancelled
+            )
         case "query":
             return run_query_step(context, step, todo.timeout_s, job.cancellation)
         case "script":
-            executor = executor_named(context, step["executor"])
             watch = CancelWatch(job, todo.run_id)
-            outcome = run_script(executor, step, todo.timeout_s, watch)
+            outcome = run_script(context, step, todo.timeout_s, watch)
             if outcome.status == StepStatus.CANCELLED and job.cancellation.cancelled:
                 raise QueryCancelled("the server stops")  # the next start decides what follows
             return outcome
@@ -117,13 +124,21 @@ class CancelWatch:
         self._cancelled = False
 
     def __call__(self) -> bool:
-        if self._job.cancellation.cancelled:
-            return True
+        return self._job.cancellation.cancelled or self.is_cancelled()
+
+    def is_cancelled(self) -> bool:
+        """Whether a user has cancelled the run, or stopped runbooks or its agent, or another server
+        has taken the job over: it repeats the step, or abandons the run."""
         if not self._cancelled and monotonic() - self._looked >= LOOK_S:
             self._looked = monotonic()
             with self._job.read() as unit:
                 run = unit.find(RunbookRun, self._run_id)
-                self._cancelled = run is None or _why_stop(unit, run) is not None
+                own = select(Job.id).where(Job.id == self._job.id, Job.lease == self._job.lease)
+                self._cancelled = (
+                    run is None
+                    or _why_stop(unit, run) is not None
+                    or unit.session.execute(own).first() is None
+                )
         return self._cancelled
 
 
@@ -145,8 +160,11 @@ def _advance(unit: Unit, run_id: str) -> Later | Perform | None:
         run.sealed = ""
         end_run(unit, run, RunStatus.ABANDONED, "the server cannot decrypt its secrets")
         return None
-    if run.status == RunStatus.QUEUED and not _begin(unit, run):
-        return None
+    if run.status == RunStatus.QUEUED:
+        if not may_begin_now(unit, run):
+            return Later(unit.now() + _AGAIN)
+        if not _begin(unit, run):
+            return None
     return _next(unit, run)
 
 
@@ -167,6 +185,10 @@ def _begin(unit: Unit, run: RunbookRun) -> bool:
     window = frozen_by(run.content["guardrails"]["freeze_windows"], unit.now())
     if window is not None:
         end_run(unit, run, RunStatus.REJECTED, f"changes are frozen: {window['name'] or 'window'}")
+        return False
+    if began_too_often(unit, run):
+        most = run.content["guardrails"]["max_runs_per_hour"]
+        end_run(unit, run, RunStatus.REJECTED, f"the runbook may run {most} times an hour")
         return False
     if run.action_id is not None:
         try:
@@ -197,7 +219,8 @@ def _next(unit: Unit, run: RunbookRun) -> Later | Perform | None:
     if run.position >= len(specs):
         failed = [one.name for one in steps_of(unit, run) if one.status != StepStatus.SUCCEEDED]
         reason = f"went on after: {', '.join(failed)}"[:2000] if failed else None
-        end_run(unit, run, RunStatus.SUCCEEDED, reason)
+        status = RunStatus.FAILED if len(failed) == len(specs) else RunStatus.SUCCEEDED
+        end_run(unit, run, status, reason)
         return None
     spec = specs[run.position]
     if step is None:

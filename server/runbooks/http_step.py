@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -16,7 +16,12 @@ AGENT = "NovaQL-Runbooks/1"
 
 
 def run_http(
-    dialer: Dialer, step: Mapping[str, Any], run_id: str, timeout_s: float, most: int
+    dialer: Dialer,
+    step: Mapping[str, Any],
+    run_id: str,
+    timeout_s: float,
+    most: int,
+    cancelled: Callable[[], bool],
 ) -> StepOutcome:
     """Send the request of a step. `most` is the size of the answer that is read.
 
@@ -34,7 +39,14 @@ def run_http(
     if step["method"] not in ("GET", "HEAD") and "idempotency-key" not in named:
         headers["Idempotency-Key"] = f"{run_id}-{step['position']}"
     answer = send(
-        dialer, step["method"], step["url"], body, headers, timeout_s=timeout_s, most=most + 1
+        dialer,
+        step["method"],
+        step["url"],
+        body,
+        headers,
+        timeout_s=timeout_s,
+        most=most + 1,
+        cancelled=cancelled,
     )
     if answer.status is None:
         return _unanswered(answer.error or "no answer", timeout_s)
@@ -51,6 +63,9 @@ def _unanswered(error: str, timeout_s: float) -> StepOutcome:
     match error:
         case "target_not_allowed":
             return StepOutcome(StepStatus.BLOCKED, detail="the target is not a public address")
+        case "cancelled":
+            why = "cancelled before an answer; the target may have acted on the request"
+            return StepOutcome(StepStatus.CANCELLED, detail=why)
         case "timeout":
             return StepOutcome(StepStatus.TIMED_OUT, detail=f"no answer within {timeout_s:g} s")
     return StepOutcome(StepStatus.FAILED, detail=f"no answer: {error}")

@@ -28,6 +28,7 @@ from novaql.server.http.routing import api_router, audited, cached
 from novaql.server.http.transaction import ExternalCall
 from novaql.server.runbooks import deciding, rows, service, starting, stopping
 from novaql.server.runbooks.checks import check_runbook
+from novaql.server.runbooks.executor_schema import ExecutorsOut
 from novaql.server.runbooks.run_schema import DecideRun, RunOut, RunQuery, RunsOut, RunSummaryOut
 from novaql.server.runbooks.schema import (
     RunbookOut,
@@ -107,6 +108,13 @@ def start_runbooks(unit: UnitOfWork) -> SwitchOut:
     """Let runs begin again after a stop. 409 if runbooks are not stopped."""
     service.set_switch(unit, stopped=False, reason=None)
     return service.switch_shown(unit)
+
+
+@router.get("/executors", dependencies=[OPERATOR])
+async def list_runbook_executors(server: Server) -> ExecutorsOut:
+    """The programs that script steps can name: those of the server's configuration that are
+    granted to the tenant, with their parameters, and how the server isolates them."""
+    return ExecutorsOut.of(server.tenant_executors)
 
 
 @router.get("/{id}", dependencies=[READ_ONLY])
@@ -200,8 +208,8 @@ def decide_run(
 @runs_router.post("/{id}/cancel", dependencies=[OPERATOR])
 @audited("runbook_run.cancel")
 def cancel_run(unit: UnitOfWork, id: ResourceId) -> RunOut:
-    """Cancel a run: one that waits ends now, one that executes a step ends after it. 409 if it has
-    ended."""
+    """Cancel a run: one that waits ends now, scripts and HTTP requests are interrupted, other steps
+    end first. 409 if it has ended."""
     return rows.shown(unit, deciding.cancel(unit, id))
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from novaql import ArgumentError
 from novaql.server.agents import actions
 from novaql.server.agents.checks import OutsideLimits, check_limits, hash_of
 from novaql.server.agents.model import Status as ActionStatus
@@ -18,7 +17,7 @@ from novaql.server.agents.tables import Agent
 from novaql.server.catalog.lookup import services_held
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
-from novaql.server.errors import Conflict, Impossible, ServerError, impossible
+from novaql.server.errors import Conflict, ServerError, impossible
 from novaql.server.incidents.tables import Incident
 from novaql.server.runbooks import service
 from novaql.server.runbooks.model import (
@@ -33,7 +32,7 @@ from novaql.server.runbooks.parameters import inserted, values_of
 from novaql.server.runbooks.recording import end_run, record_run, snapshot
 from novaql.server.runbooks.rows import JOB, Secrets, held, seal_secrets, secrets_of
 from novaql.server.runbooks.schema import RunRunbook
-from novaql.server.runbooks.script_step import executor_named
+from novaql.server.runbooks.script_step import check_possible
 from novaql.server.runbooks.tables import Runbook, RunbookRun
 from novaql.server.tenants.context import ServerContext
 
@@ -54,7 +53,8 @@ def request(unit: Unit, context: ServerContext, runbook_id: str, body: RunRunboo
     """Accept a run, within the guardrails of its runbook. It begins when it is approved, by a job.
 
     Raises `OutsideLimits` if an agent may not do this (then call `actions.violation`); `Conflict`
-    `runbooks_stopped`, `frozen`, `runs_per_hour`, `run_in_progress`, `limit_reached`; `Impossible`.
+    `runbooks_stopped`, `frozen`, `runs_per_hour`, `run_in_progress`, `limit_reached`,
+    `executor_unavailable`; `Impossible`.
     """
     runbook = unit.get(Runbook, runbook_id, "runbook", lock=True)
     services = _services(unit, runbook, body)
@@ -142,7 +142,30 @@ def running_hash(run: RunbookRun, secrets: Secrets) -> str | None:
         return None
     if run.agent_id is None or run.dry_run:
         return shown_hash(run.content)
-    return hash_of(run.agent_id, KIND, title_of(run), run.services, run.content)[0]
+    digest, _ = hash_of(run.agent_id, KIND, title_of(run), run.services, run.content)
+    return digest
+
+
+def may_begin_now(unit: Unit, run: RunbookRun) -> bool:
+    """Lock the runbook of a run with a limit of runs per hour, so that two of its runs do not begin
+    at once. False: another transaction has it. Its holder may wait for this run's job, so this
+    transaction must not wait."""
+    if run.content["guardrails"]["max_runs_per_hour"] is None or run.dry_run:
+        return True
+    own = select(Runbook.id).where(Runbook.id == run.runbook_id)
+    return unit.session.execute(own.with_for_update(skip_locked=True)).first() is not None
+
+
+def began_too_often(unit: Unit, run: RunbookRun) -> bool:
+    """Whether as many runs as the guardrails allow began within an hour. The caller has locked the
+    runbook. Requests are counted, too, but approvals may let many of them begin at once."""
+    most = run.content["guardrails"]["max_runs_per_hour"]
+    began = select(func.count()).where(
+        RunbookRun.runbook_id == run.runbook_id,
+        RunbookRun.dry_run.is_(False),
+        RunbookRun.started_at > unit.now() - timedelta(hours=1),
+    )
+    return most is not None and unit.session.execute(began).scalar_one() >= most
 
 
 def renew_pending(unit: Unit, context: ServerContext, runbook: Runbook) -> None:
@@ -165,7 +188,15 @@ def _renew(unit: Unit, context: ServerContext, run: RunbookRun, runbook: Runbook
     before = snapshot(run)
     try:
         _check_radius(runbook, run.services, None)
-        order = _order(unit, context, runbook, given, run.services, incident_id=run.incident_id)
+        order = _order(
+            unit,
+            context,
+            runbook,
+            given,
+            run.services,
+            incident_id=run.incident_id,
+            changed_by=unit.actor.id,
+        )
     except ServerError as problem:
         reason = f"the runbook was changed: {problem.message}"
         end_run(unit, run, RunStatus.CANCELLED, reason[:2000])
@@ -193,11 +224,13 @@ def _order(
     *,
     incident_id: str | None,
     dry_run: bool = False,
+    changed_by: str | None = None,
 ) -> _Order:
+    """`changed_by`: who has changed the runbook since the request. They cannot approve the run."""
     plain, secret = values_of(runbook.parameters, given, service.secrets_of(unit, runbook))
     values = {**plain, **secret}
     for step in runbook.steps:
-        _check_script(context, inserted(step, values))
+        check_possible(context, inserted(step, values), dry_run=dry_run)
     salts = {name: token_hex(16) for name in secret}
     hashes = {name: salted_hash(salts[name], text) for name, text in secret.items()}
     content = {
@@ -210,21 +243,9 @@ def _order(
         "services": list(services),
         "incident_id": incident_id,
         "dry_run": dry_run,
+        "changed_by": changed_by,
     }
     return _Order(content, Secrets(secret, salts), list(services))
-
-
-def _check_script(context: ServerContext, step: Mapping[str, Any]) -> None:
-    if step["type"] != "script":
-        return
-    executor = executor_named(context, step["executor"])
-    if executor is None:
-        message = f"the configuration of the server has no executor {step['executor']!r}"
-        raise Impossible(message, code="executor_unknown")
-    try:
-        executor.check(step["parameters"])
-    except ArgumentError as problem:
-        raise impossible("/parameters", str(problem), "invalid_argument") from None
 
 
 def _services(unit: Unit, runbook: Runbook, body: RunRunbook) -> list[str]:

@@ -47,11 +47,6 @@ class Lifecycle:
     event_wakers: list[Callable[[], None]] = field(default_factory=list)
 
 
-def no_executor(_name: str) -> object | None:
-    """Return no executor of scripts: the configuration names none."""
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class ServerContext:
     """The parts of a running server, as far as one request may use them.
@@ -64,7 +59,6 @@ class ServerContext:
     executors    programs that script steps can run; `tenant_executors`: those of the tenant
     tuning       limits of the work on one request
     event_types  every type of event that a webhook can subscribe to
-    executor_named  returns an executor of scripts (`runbooks/script_step.py`) by its name, or None
     principal    of the request; None outside of requests
     views        the results of `scoped`
     """
@@ -84,7 +78,6 @@ class ServerContext:
     executors: Executors = NO_EXECUTORS
     tuning: Tuning = USUAL
     event_types: frozenset[str] = frozenset()
-    executor_named: Callable[[str], object | None] = no_executor
     principal: Principal | None = None
     views: dict[Principal, ServerContext] = field(default_factory=dict, repr=False)
 
@@ -120,7 +113,7 @@ class ServerContext:
 
     @property
     def tenant_executors(self) -> Executors:
-        """The programs that script steps of the request's tenant can run."""
+        """The programs that script steps of the tenant can run, in requests and in jobs."""
         if self.principal is None:
             raise LookupError("outside of a request there is no tenant to have executors")
         return self.executors.for_tenant(self.principal.tenant_name)

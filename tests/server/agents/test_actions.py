@@ -264,15 +264,6 @@ def test_who_reports_what(rig: AgentRig) -> None:
     assert rig.get(f"/v1/agents/{agent}")["trust"]["totals"]["failures"] == 1
 
 
-def test_ids_of_other_agents_are_unknown(rig: AgentRig) -> None:
-    one, other = rig.agent("one"), rig.agent("other")
-    action = rig.proposal(one)
-    moved = {**action, "agent_id": other}
-    assert code_of(rig.decide(moved)) == (404, "action_not_found")
-    assert code_of(rig.ask("GET", f"/v1/agents/{other}/actions/{action['id']}"))[0] == 404
-    assert code_of(rig.ask("GET", "/v1/agents/agt_none/actions")) == (404, "agent_not_found")
-
-
 def test_content_has_a_limit_and_a_canonical_form(rig: AgentRig) -> None:
     agent = rig.agent()
     path = f"/v1/agents/{agent}/proposals"

@@ -136,3 +136,12 @@ def test_a_list_has_the_sizes_of_contents_and_not_the_contents(rig: AgentRig) ->
     path = f"/v1/agents/{agent}/actions/{action['id']}"
     new = rig.ask("PATCH", path, {"version": 1, "content": {"a": 1}}).json()
     assert new["content_bytes"] == 7
+
+
+def test_ids_of_other_agents_are_unknown(rig: AgentRig) -> None:
+    one, other = rig.agent("one"), rig.agent("other")
+    action = rig.proposal(one)
+    moved = {**action, "agent_id": other}
+    assert code_of(rig.decide(moved)) == (404, "action_not_found")
+    assert code_of(rig.ask("GET", f"/v1/agents/{other}/actions/{action['id']}"))[0] == 404
+    assert code_of(rig.ask("GET", "/v1/agents/agt_none/actions")) == (404, "agent_not_found")

@@ -285,3 +285,39 @@ def test_a_stopped_agent_ends_its_runs(rig: RunbookRig, receiver: Receiver) -> N
 def test_the_hash_can_be_computed_by_anyone(rig: RunbookRig) -> None:
     run = rig.run(rig.runbook(WAIT, query("up", op=">", threshold=2.5), approval_policy=POLICY))
     assert hashlib.sha256(canonical_json(run["content"])).hexdigest() == run["content_hash"]
+
+
+def test_a_user_who_changes_a_waiting_run_cannot_approve_it(
+    rig: RunbookRig, receiver: Receiver
+) -> None:
+    """Bob replaces what ada has requested, and then would be the only one who agreed to it."""
+    runbook = rig.runbook(http(f"{receiver.url}/old"), approval_policy=POLICY)
+    run = rig.run(runbook)
+    new = {"name": "rb", "steps": [http(f"{receiver.url}/new")], "approval_policy": POLICY}
+    body = {**new, "id": runbook["id"], "version": 1}
+    assert rig.ask("POST", "/v1/runbooks", body, by="bob").status_code == 200
+    run = rig.look(run["id"])
+    assert run["content"]["changed_by"] == rig.users["bob"]
+    assert code_of(rig.decide_run(run, by="bob")) == (403, "self_approval")
+    assert approved(rig, run, by="eve")["status"] == "succeeded"
+
+
+def test_a_user_who_changes_a_waiting_action_cannot_approve_it(
+    rig: RunbookRig, receiver: Receiver
+) -> None:
+    runbook = rig.runbook(http(f"{receiver.url}/old"))
+    run = rig.run(runbook, agent_id=rig.runner())
+    new = {"name": "rb", "steps": [http(f"{receiver.url}/new")], "id": runbook["id"], "version": 1}
+    assert rig.ask("POST", "/v1/runbooks", new, by="bob").status_code == 200
+    action = rig.action_of(run)
+    assert code_of(rig.decide(action, by="bob")) == (403, "self_approval")
+    assert rig.decide(action, by="eve").status_code == 200
+    rig.server.run_jobs()
+    assert [one.path for one in receiver.heard] == ["/new"]
+
+
+def test_a_second_token_of_the_requester_is_the_requester(rig: RunbookRig) -> None:
+    run = rig.run(rig.runbook(WAIT, approval_policy=POLICY), by="bob")
+    body = {"name": "second", "role": "operator", "owner_id": rig.users["bob"]}
+    rig.tokens["bob2"] = rig.post("/v1/tokens", body)["token"]
+    assert code_of(rig.decide_run(run, by="bob2")) == (403, "self_approval")

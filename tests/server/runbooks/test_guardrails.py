@@ -204,3 +204,38 @@ def test_a_tenant_has_so_many_runs_that_have_not_ended() -> None:
         rig.server.run_jobs()
         rig.step(seconds=30)
         assert asked(rig, runbook).status_code == 202
+
+
+def test_approvals_at_once_let_no_more_runs_begin_than_allowed(either: RunbookRig) -> None:
+    """One is requested each hour, and all are approved in the same minute."""
+    rig = either
+    runbook = rig.runbook(
+        query("vector(1)"),
+        approval_policy={"approvals": 1},
+        guardrails={"max_runs_per_hour": 2, "one_at_a_time": False},
+    )
+    runs = []
+    for _ in range(4):
+        runs.append(rig.run(runbook))
+        rig.clock.step(timedelta(hours=1, seconds=1))
+    for run in runs:
+        assert rig.decide_run(run).status_code == 200
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: rig.server.run_jobs(), range(4)))
+    rig.step(seconds=1)
+    ended = [rig.look(run["id"]) for run in runs]
+    assert sorted(one["status"] for one in ended) == ["rejected"] * 2 + ["succeeded"] * 2
+    assert {one["reason"] for one in ended} == {None, "the runbook may run 2 times an hour"}
+
+
+def test_the_stop_switch_ends_a_wait_and_its_steps(rig: RunbookRig, receiver: Receiver) -> None:
+    waiting = rig.run(rig.runbook(WAIT, http(receiver.url), name="waits"))
+    asking = rig.run(rig.runbook(APPROVAL, http(receiver.url), name="asks"))
+    rig.post("/v1/runbooks/stop", {"reason": "no"}, 200)
+    rig.server.run_jobs()
+    for run in (waiting, asking):
+        ended = rig.look(run["id"])
+        assert (ended["status"], statuses(ended)) == ("cancelled", ["cancelled"])
+    rig.post("/v1/runbooks/start", None, 200)
+    rig.step(hours=2)
+    assert receiver.heard == []

@@ -10,8 +10,12 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from novaql import ArgumentError
+from novaql.server.db.tables import Job
+from novaql.server.executors import Executors
+from novaql.server.runbooks.rows import JOB
 from tests.support.servers.agent_rig import code_of
 from tests.support.servers.runbook_rig import RunbookRig, statuses
 
@@ -42,6 +46,11 @@ class Program:
     ended: Ended = field(default_factory=Ended)
     got: list[Mapping[str, str]] = field(default_factory=list)
     wait: bool = False
+    name: str = "restart"
+    unavailable: str = ""
+
+    def allows(self, tenant_name: str) -> bool:
+        return tenant_name == "default"
 
     def check(self, parameters: Mapping[str, str]) -> None:
         if "/" in parameters["service"]:
@@ -50,6 +59,7 @@ class Program:
     def run(
         self, parameters: Mapping[str, str], *, timeout_s: float, cancelled: Callable[[], bool]
     ) -> Ended:
+        self.check(parameters)
         self.got.append(dict(parameters))
         end = monotonic() + min(timeout_s, 20)
         while self.wait and monotonic() < end:
@@ -63,10 +73,13 @@ class Program:
 def program(rig: RunbookRig) -> Program:
     """The only executor of the server."""
     made = Program()
-    executors = {"restart": made}
-    object.__setattr__(rig.server.context, "executor_named", executors.get)
-    rig.server.context.views.clear()
+    have(rig, {"restart": made})
     return made
+
+
+def have(rig: RunbookRig, programs: Mapping[str, Any]) -> None:
+    object.__setattr__(rig.server.context, "executors", Executors(programs, "none"))
+    rig.server.context.views.clear()
 
 
 def test_an_executor_gets_values_as_arguments(rig: RunbookRig, program: Program) -> None:
@@ -101,8 +114,7 @@ def test_the_outcome_is_that_of_the_executor(
 
 def test_an_executor_that_was_removed_is_refused(rig: RunbookRig, program: Program) -> None:
     run_id = rig.start(rig.runbook(STEP, parameters=PARAMETERS), parameters={"service": "api"})
-    object.__setattr__(rig.server.context, "executor_named", lambda name: None)
-    rig.server.context.views.clear()
+    have(rig, {})
     rig.server.run_jobs()
     assert statuses(rig.look(run_id)) == ["refused"]
     assert program.got == []
@@ -130,3 +142,17 @@ def test_a_program_ends_when_runbooks_are_stopped(rig: RunbookRig, program: Prog
     stop = {"reason": "no more"}
     run = cancelled_by(rig, program, lambda _: rig.post("/v1/runbooks/stop", stop, 200))
     assert (run["status"], statuses(run)) == ("cancelled", ["cancelled"])
+
+
+def test_a_program_ends_when_another_server_has_its_job(rig: RunbookRig, program: Program) -> None:
+    """The other server decides what follows: this one stores nothing."""
+
+    def take_over(_: str) -> None:
+        tenant = rig.server.context.access.default_principal.tenant_id
+        with rig.server.context.database.write(tenant) as session:
+            session.execute(update(Job).where(Job.kind == JOB).values(lease="of another"))
+
+    began = monotonic()
+    run = cancelled_by(rig, program, take_over)
+    assert monotonic() - began < 15
+    assert (run["status"], statuses(run)) == ("running", ["running"])

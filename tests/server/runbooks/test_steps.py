@@ -53,6 +53,14 @@ def test_a_run_goes_on_after_a_failure_if_the_step_says_so(
     assert run["reason"] == "went on after: call"
 
 
+def test_a_run_without_a_step_that_succeeded_is_failed(rig: RunbookRig, receiver: Receiver) -> None:
+    receiver.say(500)
+    step = http(receiver.url, on_failure="continue")
+    run = rig.run(rig.runbook(step, {**step, "name": "second"}))
+    assert (run["status"], statuses(run)) == ("failed", ["failed", "failed"])
+    assert run["reason"] == "went on after: call, second"
+
+
 def test_an_idempotent_step_is_retried(rig: RunbookRig, receiver: Receiver) -> None:
     receiver.say(500, 500, 200)
     step = http(receiver.url, idempotent=True, retries=2, retry_wait="10s")
