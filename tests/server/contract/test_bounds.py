@@ -53,6 +53,7 @@ BEYOND_A_SCHEMA = (
     ("/v1/dashboards/{id}/.*", "/(start|end|step)", "times in several spellings"),
     ("/v1/silences", "/matchers/0/(op|value)", "one matcher does not match the empty text"),
     ("/v1/silences", "/ends_at", "there is an end or a duration"),
+    ("/v1/escalation-policies", "/steps/0/acknowledgers", "only for the mode `multi_ack`"),
     ("/v1/oncall/schedules.*", "/timezone", "names of time zones"),
     (
         "/v1/runbooks.*",

@@ -207,7 +207,10 @@ class Values:
                 yield self._many(schema, schema["maxProperties"] + 1)
 
     def _many(self, schema: Schema, count: int) -> dict[str, Any]:
-        return {f"k{n}": self.least(schema["additionalProperties"]) for n in range(count)}
+        (values,) = schema.get(
+            "patternProperties", {"": schema.get("additionalProperties")}
+        ).values()
+        return {f"k{n}": self.least(values) for n in range(count)}
 
 
 def text_of(schema: Schema, length: int) -> str | None:
