@@ -106,8 +106,8 @@ def import_slos(
         name = f"{document.service}/{objective.columns['name']}"
         known = slos.named(unit, document.service, objective.columns["name"])
         if known is not None:
-            kept = {"escalation_policy_id": known.escalation_policy_id}  # OpenSLO has none
-            columns = {**objective.columns, **kept}
+            current = {"escalation_policy_id": known.escalation_policy_id}  # OpenSLO has none
+            columns = {**objective.columns, **current}
             objective = replace(objective, columns=columns, version=known.version)
         try:
             _, new = slos.set_slo(unit, document.service, objective, seen)
