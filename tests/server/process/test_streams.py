@@ -104,11 +104,14 @@ def test_a_tenant_has_so_many_over_all_workers(tmp_path: Path) -> None:
         ExitStack() as open_streams,
     ):
         url = f"{opened(client)}/timeline"
-        for _ in range(4):
-            open_streams.enter_context(open_stream(client, url, {})).take(1)
-        headers = {"Accept": "text/event-stream"}
-        refused = {client.get(url, headers=headers).status_code for _ in range(12)}
-        assert refused == {429}
+        # A stream closes when the iterator over it is garbage.
+        tails = [open_streams.enter_context(open_stream(client, url, {})) for _ in range(4)]
+        assert [len(tail.take(1)) for tail in tails] == [1] * 4
+        refused = []
+        for _ in range(12):
+            with client.stream("GET", url, headers={"Accept": "text/event-stream"}) as answer:
+                refused.append(answer.status_code)
+        assert refused == [429] * 12
 
 
 def test_revoked_tokens_end_streams_in_every_worker(server: ServerProcess) -> None:
