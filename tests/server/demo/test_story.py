@@ -31,7 +31,7 @@ def shop() -> Shop:
 
 
 @pytest.fixture(scope="module")
-def told(shop: Shop) -> Iterator[Recording]:
+def story(shop: Shop) -> Iterator[Recording]:
     clock = SteppedClock(AT)
     with (
         listening(shop) as url,
@@ -46,29 +46,29 @@ def in_order(wanted: list[str], found: list[str]) -> bool:
     return all(one in rest for one in wanted)
 
 
-def test_the_runbook_rolls_back_once(told: Recording, shop: Shop) -> None:
+def test_the_runbook_rolls_back_once(story: Recording, shop: Shop) -> None:
     assert shop.version == GOOD
     assert shop.got("/deploy") == [{"version": GOOD}]
-    assert len(told.chapters) == 8
+    assert len(story.chapters) == 8
 
 
-def test_each_step_of_the_policy_pages_once(told: Recording, shop: Shop) -> None:
-    assert [(page["step"], page["target"]["name"]) for page in told.facts["pages"]] in (
+def test_each_step_of_the_policy_pages_once(story: Recording, shop: Shop) -> None:
+    assert [(page["step"], page["target"]["name"]) for page in story.facts["pages"]] in (
         [(0, "Lin"), (1, "Max")],
         [(1, "Max"), (0, "Lin")],
     )
-    assert {page["status"] for page in told.facts["pages"]} == {"sent"}
+    assert {page["status"] for page in story.facts["pages"]} == {"sent"}
     assert [len(shop.got(f"/pager/{name}")) for name in ("lin", "max")] == [1, 1]
 
 
-def test_the_timeline_has_every_step(told: Recording) -> None:
-    types = [entry["type"] for entry in told.facts["timeline"]]
+def test_the_timeline_has_every_step(story: Recording) -> None:
+    types = [entry["type"] for entry in story.facts["timeline"]]
     wanted = ["triggered", "paged", "paged", "acknowledged", "runbook", "comment", "resolved"]
     assert in_order(wanted, types), types
 
 
-def test_the_audit_log_has_every_step(told: Recording) -> None:
-    actions = [entry["action"] for entry in told.facts["audit"]]
+def test_the_audit_log_has_every_step(story: Recording) -> None:
+    actions = [entry["action"] for entry in story.facts["audit"]]
     wanted = [
         *("user.create", "schedule.create", "escalation_policy.create", "slo.create"),
         *("runbook.create", "agent.register", "incident.create", "incident.ack"),
@@ -77,8 +77,8 @@ def test_the_audit_log_has_every_step(told: Recording) -> None:
     assert in_order(wanted, actions), actions
 
 
-def test_webhooks_have_every_step(told: Recording) -> None:
-    types = {message["type"] for message in told.facts["webhooks"]}
+def test_webhooks_have_every_step(story: Recording) -> None:
+    types = {message["type"] for message in story.facts["webhooks"]}
     assert types >= {
         *("slo.saved", "alert.firing", "incident.created", "incident.escalated", "page.sent"),
         *("incident.acknowledged", "agent.action.queued", "agent.action.approved"),
@@ -86,8 +86,8 @@ def test_webhooks_have_every_step(told: Recording) -> None:
     }, types
 
 
-def test_the_ledger_has_every_step(told: Recording) -> None:
-    leaves = [json.loads(line).get("leaf") for line in told.files["ledger.jsonl"].splitlines()]
+def test_the_ledger_has_every_step(story: Recording) -> None:
+    leaves = [json.loads(line).get("leaf") for line in story.files["ledger.jsonl"].splitlines()]
     kinds = [json.loads(leaf)["kind"] for leaf in leaves if leaf is not None]
     assert in_order(["agent.registered", "agent.action.queued", "agent.action.approved"], kinds), (
         kinds
@@ -95,8 +95,8 @@ def test_the_ledger_has_every_step(told: Recording) -> None:
     assert in_order(["agent.action.started", "runbook.step", "agent.action.executed"], kinds), kinds
 
 
-def test_the_postmortem_cites_deploy_and_cause(told: Recording) -> None:
-    text = told.files["postmortem.md"]
+def test_the_postmortem_cites_deploy_and_cause(story: Recording) -> None:
+    text = story.files["postmortem.md"]
     assert f"version {BAD} failed 30 % of requests" in text
     assert f"deploy of checkout, version {BAD}" in text
     assert "runbook roll back checkout" in text
@@ -115,13 +115,13 @@ def test_the_recording_in_the_docs_verifies() -> None:
     assert [page["status"] for page in story["pages"]] == ["sent", "sent"]
 
 
-def test_a_recording_has_no_secret(told: Recording, tmp_path: Path) -> None:
-    told.save(tmp_path)
+def test_a_recording_has_no_secret(story: Recording, tmp_path: Path) -> None:
+    story.save(tmp_path)
     texts = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert set(texts) == {
         *("README.md", "story.json", "postmortem.md"),
         *("ledger.jsonl", "checkpoint", "vkey"),
     }
-    assert len(told.secrets) >= 5
-    for secret in told.secrets:
+    assert len(story.secrets) >= 5
+    for secret in story.secrets:
         assert all(secret not in text for text in texts.values())
