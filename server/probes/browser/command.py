@@ -182,5 +182,5 @@ def browser_command(bwrap: str, program: str, policy_folder: str) -> list[str]:
         "--disk-cache-size=33554432",
         "--renderer-process-limit=8",
         "--js-flags=--max-old-space-size=512",
-        "about:blank",
+        "--no-startup-window",  # a run opens its page itself: the first one may be replaced
     ]

@@ -24,16 +24,12 @@ _REFUSED_ERRORS = ("ERR_BLOCKED_BY_ADMINISTRATOR", "ERR_DISALLOWED_URL_SCHEME")
 
 @dataclass(slots=True)
 class Document:
-    """The newest document that the page has requested.
-
-    interrupted  whether the browser gave up the request before it had an answer
-    """
+    """The newest document that the page has requested."""
 
     url: str
     request: str
     status: int | None = None
     error: str | None = None
-    interrupted: bool = False
 
 
 class Page:
@@ -61,17 +57,14 @@ class Page:
         return self._url
 
     def attach(self) -> None:
-        """Take over the browser's first page."""
+        """Open the page."""
         self._cdp.on_event = self._on_event
         self._cdp.call("Browser.setDownloadBehavior", {"behavior": "deny", "eventsEnabled": True})
-        while True:
-            targets = self._cdp.call("Target.getTargets")["targetInfos"]
-            pages = [target["targetId"] for target in targets if target["type"] == "page"]
-            if pages:
-                break
-            self._turn("the browser opens no page")
-        self._frame = pages[0]
-        attached = self._cdp.call("Target.attachToTarget", {"targetId": pages[0], "flatten": True})
+        opened = self._cdp.call("Target.createTarget", {"url": "about:blank", "newWindow": True})
+        self._frame = opened["targetId"]
+        attached = self._cdp.call(
+            "Target.attachToTarget", {"targetId": self._frame, "flatten": True}
+        )
         self._cdp.session = attached["sessionId"]
         for method, params in (
             ("Page.enable", {}),
@@ -97,11 +90,8 @@ class Page:
                 if self._is_document(params):
                     self._document_now().status = int(params["response"]["status"])
             case "Network.loadingFailed":
-                if self._is_document(params):
-                    if not params.get("canceled"):
-                        self._document_now().error = str(params.get("errorText", ""))
-                    elif self._document_now().status is None:
-                        self._document_now().interrupted = True
+                if self._is_document(params) and not params.get("canceled"):
+                    self._document_now().error = str(params.get("errorText", ""))
             case "Page.frameNavigated":
                 frame = params["frame"]
                 if frame.get("id") == self._frame:
@@ -170,11 +160,8 @@ class Page:
             raise FlowFailed("timeout", f"{place[0]} does not answer in time")
         raise FlowFailed("navigation_failed", f"{place[0]} cannot be opened: {error}")
 
-    def goto(self, url: str, attempts: int = 3) -> int | None:
-        """Open a URL and wait until it has loaded. Returns the status of the document.
-
-        A browser that has just started can interrupt a navigation; it is repeated.
-        """
+    def goto(self, url: str) -> int | None:
+        """Open a URL and wait until it has loaded. Returns the status of the document."""
         self._document = None
         try:
             answer = self._cdp.call("Page.navigate", {"url": url})
@@ -195,8 +182,6 @@ class Page:
             document = self._newest()
             if document is not None and document.request != loader:
                 break  # the page has gone on to another document
-            if document is not None and document.interrupted and attempts > 1:
-                return self.goto(url, attempts - 1)
             self._turn("the document has not loaded in time")
         document = self._newest()
         status = None if document is None else document.status
