@@ -9,9 +9,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.datasets import Fleet
 from novaql import tsdb
-from novaql.tsdb.labels import METRIC_NAME
-from novaql.tsdb.matchers import Matcher, MatchOp
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb.model.labels import METRIC_NAME
+from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 COUNTERS = [Matcher(METRIC_NAME, MatchOp.EQUAL, "http_requests_total")]
 

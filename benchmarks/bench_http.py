@@ -13,7 +13,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from novaql import Result, ResultKind
 from novaql.export.csv_text import write_csv
 from novaql.export.prometheus_json import prometheus_data
-from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.model.labels import SeriesTable
 
 SERIES, STEPS = 100, 360
 

@@ -19,12 +19,12 @@ from benchmarks.senders import (
     text_blocks,
 )
 from novaql import tsdb
-from novaql.inputs.exposition import ExpositionParser
-from novaql.inputs.influx import InfluxParser
-from novaql.inputs.json_lines import JsonLinesParser
-from novaql.inputs.remote_write import RemoteWriteDecoder
+from novaql.inputs.remote_write.decoder import RemoteWriteDecoder
+from novaql.inputs.text.exposition import ExpositionParser
+from novaql.inputs.text.influx import InfluxParser
+from novaql.inputs.text.json_lines import JsonLinesParser
 from novaql.inputs.wire import compiling
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.samples import Batch
 
 Read = Callable[[bytes], Batch]
 
@@ -59,7 +59,7 @@ def decoder() -> Read:
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """As without numba."""
     monkeypatch.setattr(compiling.wire_kernels, "_compiled", None)
-    monkeypatch.setattr("novaql.inputs.remote_write.WORTH_COMPILING", 1 << 62)
+    monkeypatch.setattr("novaql.inputs.remote_write.decoder.WORTH_COMPILING", 1 << 62)
 
 
 @pytest.mark.parametrize("together", [1, 20])

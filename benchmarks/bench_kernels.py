@@ -17,8 +17,8 @@ from novaql.evaluator.kernels.group_reduce import Sum
 from novaql.evaluator.kernels.over_time import max_over_time, sum_over_time
 from novaql.evaluator.kernels.rate import extrapolated
 from novaql.evaluator.kernels.windows import Windows, ragged_windows, regular_windows
-from novaql.tsdb.labels import Bools, Ints
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.labels import Bools, Ints
+from novaql.tsdb.model.samples import Floats
 
 SERIES, SAMPLES = 64, 1440
 RANGE_MS = 300_000

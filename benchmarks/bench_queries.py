@@ -10,7 +10,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.datasets import BUCKETS, COUNTERS, JOBS, Fleet, rate_at
 from novaql import Result, query, tsdb
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.samples import Floats
 
 RANGE_MS = 300_000
 STEP_MS = 60_000

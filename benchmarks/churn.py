@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.datasets import INTERVAL_MS, START_MS
 from novaql import query, tsdb
-from novaql.tsdb.labels import LabelColumn, SeriesTable
+from novaql.tsdb.model.labels import LabelColumn, SeriesTable
 
 PODS, METRICS, SCRAPES, HOUR_MS = 100, 100, 20, 3_600_000
 TEXTS = (

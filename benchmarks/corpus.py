@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.datasets import INTERVAL_MS, START_MS
-from novaql.tsdb.labels import Ints, LabelColumn, SeriesTable
-from novaql.tsdb.tile import Batch, Floats
+from novaql.tsdb.model.labels import Ints, LabelColumn, SeriesTable
+from novaql.tsdb.model.samples import Batch, Floats
 
 TARGETS = 25
 SCRAPES = 24 * 3600 * 1000 // INTERVAL_MS

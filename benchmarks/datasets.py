@@ -13,8 +13,8 @@ from functools import lru_cache
 import numpy as np
 
 from novaql import tsdb
-from novaql.tsdb.labels import Ints, LabelColumn, SeriesTable
-from novaql.tsdb.tile import Batch, Floats
+from novaql.tsdb.model.labels import Ints, LabelColumn, SeriesTable
+from novaql.tsdb.model.samples import Batch, Floats
 
 START_MS = 1_767_225_600_000
 """2026-01-01T00:00:00Z."""

@@ -29,9 +29,9 @@ from benchmarks.datasets import START_MS, Fleet, fleet
 from benchmarks.senders import text_blocks
 from benchmarks.suite.facts import machine_facts
 from novaql import tsdb
-from novaql.inputs.exposition import ExpositionParser
+from novaql.inputs.text.exposition import ExpositionParser
 from novaql.inputs.wire.compiling import prepare, ready
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.samples import Batch
 
 FLEET_COUNTERS, HOURS = 5000, 1.0
 SCRAPES = 20

@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks.datasets import INTERVAL_MS, START_MS
 from novaql import tsdb
-from novaql.tsdb.labels import LabelColumn, SeriesTable
+from novaql.tsdb.model.labels import LabelColumn, SeriesTable
 
 TARGETS, METRICS, SCRAPES = 1000, 100, 20
 """Targets of one batch, metrics of each, scrapes of each."""

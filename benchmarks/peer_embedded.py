@@ -16,8 +16,8 @@ import numpy as np
 from novaql import Result, query, tsdb
 from novaql.inputs.importer import import_into
 from novaql.selectors import matcher_sets
-from novaql.tsdb.labels import Ints
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import Floats
 
 Matrix = tuple[list[dict[str, str]], Ints, Floats]
 """Labels of each series, milliseconds [T], values [S, T] with NaN where there is none."""

@@ -30,8 +30,8 @@ import numpy as np
 
 from novaql import Limits, query, tsdb, warmup
 from novaql.errors import LimitExceeded
-from novaql.tsdb.labels import LabelColumn, SeriesTable
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.labels import LabelColumn, SeriesTable
+from novaql.tsdb.model.samples import Batch
 
 END_MS = 1_748_952_000_000
 PER_TARGET = 50

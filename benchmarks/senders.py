@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmarks.datasets import START_MS, Fleet
 from novaql.inputs.protobuf.wire import varint
-from novaql.tsdb.labels import Ints
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import Floats
 
 _SAMPLE_BYTES = 18
 

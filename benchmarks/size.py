@@ -25,7 +25,7 @@ from pcodec import ChunkConfig, standalone
 from benchmarks import corpus
 from novaql import tsdb
 from novaql.inputs.importer import import_into
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.samples import Batch
 
 SETS = {"requests": 0.40, "cpu": 0.55, "histogram": 0.9, "churn": 2.5}
 """Sets of the peer benchmark, and what their size should be at most."""

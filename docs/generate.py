@@ -49,7 +49,11 @@ SECTIONS: tuple[tuple[str, str, Mapping[str, Signature]], ...] = (
         TRANSFORMS,
     ),
     ("Labels", "These functions change label sets and leave values unchanged.", LABELS),
-    ("Dates", "Parts of a time in UTC. Without an argument, they use the evaluation time.", DATES),
+    (
+        "Dates",
+        "Parts of a time in UTC. Without an argument, they use the evaluation time.",
+        DATES,
+    ),
     ("Histograms", "Classic histograms are series with the label `le`.", HISTOGRAMS),
 )
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from novaql.errors import SyntaxProblem as SyntaxProblem
     from novaql.errors import TypeProblem as TypeProblem
     from novaql.errors import UnknownName as UnknownName
-    from novaql.inputs.frame import frame as frame
+    from novaql.inputs.tables.frame import frame as frame
     from novaql.language import format as format
     from novaql.language.parse import parse as parse
     from novaql.options import Limits as Limits
@@ -89,7 +89,7 @@ else:
                 "TypeProblem",
                 "UnknownName",
             ),
-            "inputs.frame": ("frame",),
+            "inputs.tables.frame": ("frame",),
             "language": ("format",),
             "language.parse": ("parse",),
             "options": ("Limits", "NameRemoval", "QueryOptions"),

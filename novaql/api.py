@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from novaql.evaluator.profile import Profile
     from novaql.result import Result
     from novaql.result_cache import ResultCache
-    from novaql.tsdb.selection import Source
+    from novaql.tsdb.model.source import Source
 
 __all__ = ["Cancellation", "evaluate", "explain", "query", "query_options", "warmup"]
 
@@ -276,7 +276,7 @@ def warmup(*, background: bool = False) -> dict[str, float]:
     """
     from novaql.evaluator.kernels import dispatch  # noqa: PLC0415 - the engine is not loaded early
     from novaql.export import compiled_text  # noqa: PLC0415 - likewise
-    from novaql.tsdb.codec import compiled as pages  # noqa: PLC0415 - likewise
+    from novaql.tsdb.codec.numba import compiled as pages  # noqa: PLC0415 - likewise
 
     def others(*, goes_on: Callable[[], bool] = lambda: True) -> dict[str, float]:
         return pages.prepare(goes_on=goes_on) | compiled_text.prepare(goes_on=goes_on)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any, Generic, TypeVar
 
-from novaql.tsdb.compile_cache import jit
+from novaql.tsdb.runtime.compile_cache import jit
 
 T = TypeVar("T")
 

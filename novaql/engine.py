@@ -17,7 +17,7 @@ from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.profile import Profile
 from novaql.evaluator.range_vector import range_vector
 from novaql.evaluator.steps import Steps
-from novaql.inputs.table_source import TableSource
+from novaql.inputs.tables.table_source import TableSource
 from novaql.language import parse, walk
 from novaql.language.ast import VectorSelector
 from novaql.language.value_types import ValueType
@@ -31,8 +31,14 @@ from novaql.result_cache import ResultCache
 from novaql.span import Span
 from novaql.text.times import duration_text, time_text
 from novaql.tsdb.errors import StoreError
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source, Thinned, may_be_thinned
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.source import (
+    MAX_TIME_MS,
+    MIN_TIME_MS,
+    Downsampled,
+    Source,
+    supports_downsampling,
+)
 
 NO_DATA = TableSource.from_tiles(SeriesTable.unlabelled(0), [])
 """What a query without selectors is evaluated over."""
@@ -61,7 +67,7 @@ def evaluate(
     planned = clock.perf_counter()
     steps = Steps.between(options.start_ms, options.end_ms, options.step_ms)
     told: tuple[str, ...] = ()
-    if may_be_thinned(source) and source.thinned(MIN_TIME_MS, MAX_TIME_MS) is not None:
+    if supports_downsampling(source) and source.thinned(MIN_TIME_MS, MAX_TIME_MS) is not None:
         options, told = _as_it_is_kept(plan, source, options, steps)
         cache = None if told else cache
     if options.rollup_ms:
@@ -107,13 +113,13 @@ def evaluate(
         {"plan": planned - began, "evaluate": done - planned},
     )
     warnings, infos = _told(context.annotations, expr)
-    if context.losses:
-        warnings += context.losses.warnings()
+    if context.read_errors:
+        warnings += context.read_errors.warnings()
     return replace(result, warnings=warnings, infos=infos + told, stats=stats)
 
 
 def _as_it_is_kept(
-    plan: Plan, source: Thinned, options: QueryOptions, steps: Steps
+    plan: Plan, source: Downsampled, options: QueryOptions, steps: Steps
 ) -> tuple[QueryOptions, tuple[str, ...]]:
     """Options as the source can answer by, where the query looks at time of which it has rollups
     alone: as if these had been asked for. And what to tell of it."""

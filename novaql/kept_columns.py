@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.tsdb.labels import Bools
+from novaql.tsdb.model.labels import Bools
 
 Cell = TypeVar("Cell", bound=np.generic)
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.tsdb.histograms import Histograms
-from novaql.tsdb.labels import Bools, Ints, SeriesTable
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.histograms import Histograms
+from novaql.tsdb.model.labels import Bools, Ints, SeriesTable
+from novaql.tsdb.model.samples import Floats
 
 if TYPE_CHECKING:
     import duckdb

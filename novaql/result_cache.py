@@ -19,9 +19,9 @@ from novaql.options import QueryOptions
 from novaql.planner.logical import Plan
 from novaql.planner.reach import Reach, reach
 from novaql.result import Result, ResultKind
-from novaql.tsdb.cache import ByteCache, CacheStats
-from novaql.tsdb.labels import Bools, Ints, SeriesTable, concat_tables
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.labels import Bools, Ints, SeriesTable, concat_tables
+from novaql.tsdb.model.samples import Floats
+from novaql.tsdb.runtime.lru_cache import ByteCache, CacheStats
 
 DEFAULT_BYTES = 64 << 20
 MOST_RUNS = 3

@@ -18,11 +18,11 @@ from novaql.export.stored.selecting import select_any
 from novaql.inputs.resolve import as_source
 from novaql.selectors import matcher_sets, regex_literal
 from novaql.timeparse import TimeLike, to_ms
-from novaql.tsdb.damage import Losses
 from novaql.tsdb.errors import StoreError
-from novaql.tsdb.labels import METRIC_NAME
-from novaql.tsdb.matchers import Matcher, MatchOp
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Hints, Metadata, Selection, Source
+from novaql.tsdb.model.labels import METRIC_NAME
+from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Hints, Metadata, Selection, Source
 
 if TYPE_CHECKING:
     from novaql.export.stored.samples import StoredSamples
@@ -62,13 +62,13 @@ class Saved:
     samples, series  in the file
     left_out         samples that the format cannot represent: native histograms, and, in text
                      formats, staleness markers
-    losses           damaged parts of the database that were skipped
+    read_errors           damaged parts of the database that were skipped
     """
 
     samples: int
     series: int
     left_out: int = 0
-    losses: tuple[str, ...] = ()
+    read_errors: tuple[str, ...] = ()
 
 
 def save(
@@ -92,7 +92,7 @@ def save(
                 "json-lines" (VictoriaMetrics'); None: by the suffix of the path
     layout      "long": a row for each sample; "wide" (Parquet and Arrow): a row for each time and
                 set of labels, a column for each metric
-    strict      raise if a database is damaged; else write the readable samples, see `Saved.losses`
+    strict      raise if a database is damaged; else write what is readable, see `Saved.read_errors`
 
     Parquet and Arrow in the long layout preserve everything: floats with NaN payloads, staleness
     markers, native histograms, start timestamps; and type, help and unit of metrics. `query` and
@@ -140,7 +140,7 @@ class _Wanted:
         strict: bool,
     ) -> None:
         self._source, self._sets, self._window = source, sets, window
-        self._losses = None if strict else Losses()
+        self._losses = None if strict else ReadErrors()
         self._series = self._select(*window).series
 
     def save_table(self, out: BinaryIO, *, parquet: bool, wide: bool) -> Saved:
@@ -201,7 +201,7 @@ class _Wanted:
 
     def _select(self, start_ms: int, end_ms: int, also: Sequence[Matcher] = ()) -> Selection:
         sets = [[*one, *also] for one in self._sets or [[]]]
-        return select_any(self._source, sets, start_ms, end_ms, Hints(losses=self._losses))
+        return select_any(self._source, sets, start_ms, end_ms, Hints(read_errors=self._losses))
 
     def _saved(self, samples: int, left_out: int) -> Saved:
         told = () if self._losses is None else self._losses.warnings()

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from novaql.errors import TypeProblem
 from novaql.language import parse
 from novaql.language.ast import Paren, VectorSelector
-from novaql.tsdb.labels import METRIC_NAME
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.model.labels import METRIC_NAME
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 _SPECIAL = frozenset(r"\.+*?()|[]{}^$")
 

@@ -24,7 +24,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 
 from novaql.errors import ArgumentError
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 TimeLike = datetime | date | str | int | float | np.datetime64 | np.integer | np.floating
 DurationLike = timedelta | str | int | float | np.timedelta64 | np.integer | np.floating

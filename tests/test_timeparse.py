@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from novaql.errors import ArgumentError
 from novaql.timeparse import DurationLike, TimeLike, duration_ms, to_ms
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 NOON = 1_772_366_400_000  # 2026-03-01T12:00:00Z
 

@@ -15,12 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from novaql.tsdb.copies import Copied as Copied
-    from novaql.tsdb.copies import backup as backup
-    from novaql.tsdb.copies import restore as restore
-    from novaql.tsdb.copies import snapshot as snapshot
-    from novaql.tsdb.damage import Losses as Losses
     from novaql.tsdb.database import Database as Database
+    from novaql.tsdb.directory.manifest import blocks_on_disk as blocks_on_disk
+    from novaql.tsdb.disk.vfs import Disk
     from novaql.tsdb.errors import Corrupted as Corrupted
     from novaql.tsdb.errors import InvalidBatch as InvalidBatch
     from novaql.tsdb.errors import NotAStore as NotAStore
@@ -35,57 +32,60 @@ if TYPE_CHECKING:
     from novaql.tsdb.errors import TargetInUse as TargetInUse
     from novaql.tsdb.errors import UnknownFormat as UnknownFormat
     from novaql.tsdb.errors import WriteFailed as WriteFailed
-    from novaql.tsdb.exemplars import SeriesExemplars as SeriesExemplars
-    from novaql.tsdb.fsio import Disk
-    from novaql.tsdb.histograms import MAX_SCHEMA as MAX_SCHEMA
-    from novaql.tsdb.histograms import MIN_SCHEMA as MIN_SCHEMA
-    from novaql.tsdb.histograms import Buckets as Buckets
-    from novaql.tsdb.histograms import Histograms as Histograms
-    from novaql.tsdb.label_counts import cardinality as cardinality
-    from novaql.tsdb.labels import METRIC_NAME as METRIC_NAME
-    from novaql.tsdb.labels import Bools as Bools
-    from novaql.tsdb.labels import Ints as Ints
-    from novaql.tsdb.labels import LabelColumn as LabelColumn
-    from novaql.tsdb.labels import SeriesTable as SeriesTable
-    from novaql.tsdb.labels import concat_tables as concat_tables
-    from novaql.tsdb.manifest import blocks_on_disk as blocks_on_disk
-    from novaql.tsdb.matchers import Matcher as Matcher
-    from novaql.tsdb.matchers import MatchOp as MatchOp
-    from novaql.tsdb.matchers import PatternTooCostly as PatternTooCostly
-    from novaql.tsdb.matchers import compile_regex as compile_regex
+    from novaql.tsdb.index.cardinality import cardinality as cardinality
+    from novaql.tsdb.maintenance.backup import Copied as Copied
+    from novaql.tsdb.maintenance.backup import backup as backup
+    from novaql.tsdb.maintenance.backup import restore as restore
+    from novaql.tsdb.maintenance.backup import snapshot as snapshot
+    from novaql.tsdb.maintenance.check import check as check
+    from novaql.tsdb.model.exemplars import SeriesExemplars as SeriesExemplars
+    from novaql.tsdb.model.histograms import MAX_SCHEMA as MAX_SCHEMA
+    from novaql.tsdb.model.histograms import MIN_SCHEMA as MIN_SCHEMA
+    from novaql.tsdb.model.histograms import Buckets as Buckets
+    from novaql.tsdb.model.histograms import Histograms as Histograms
+    from novaql.tsdb.model.labels import METRIC_NAME as METRIC_NAME
+    from novaql.tsdb.model.labels import Bools as Bools
+    from novaql.tsdb.model.labels import Ints as Ints
+    from novaql.tsdb.model.labels import LabelColumn as LabelColumn
+    from novaql.tsdb.model.labels import SeriesTable as SeriesTable
+    from novaql.tsdb.model.labels import concat_tables as concat_tables
+    from novaql.tsdb.model.matchers import Matcher as Matcher
+    from novaql.tsdb.model.matchers import MatchOp as MatchOp
+    from novaql.tsdb.model.matchers import PatternTooCostly as PatternTooCostly
+    from novaql.tsdb.model.matchers import compile_regex as compile_regex
+    from novaql.tsdb.model.read_errors import ReadErrors as ReadErrors
+    from novaql.tsdb.model.samples import STALE as STALE
+    from novaql.tsdb.model.samples import Batch as Batch
+    from novaql.tsdb.model.samples import Floats as Floats
+    from novaql.tsdb.model.samples import HistogramSamples as HistogramSamples
+    from novaql.tsdb.model.samples import HistogramTile as HistogramTile
+    from novaql.tsdb.model.samples import Tile as Tile
+    from novaql.tsdb.model.samples import is_stale as is_stale
+    from novaql.tsdb.model.source import FIRST_SAMPLE_MS as FIRST_SAMPLE_MS
+    from novaql.tsdb.model.source import LAST_SAMPLE_MS as LAST_SAMPLE_MS
+    from novaql.tsdb.model.source import MAX_TIME_MS as MAX_TIME_MS
+    from novaql.tsdb.model.source import MIN_TIME_MS as MIN_TIME_MS
+    from novaql.tsdb.model.source import Hints as Hints
+    from novaql.tsdb.model.source import HistogramRef as HistogramRef
+    from novaql.tsdb.model.source import Metadata as Metadata
+    from novaql.tsdb.model.source import Selection as Selection
+    from novaql.tsdb.model.source import Source as Source
+    from novaql.tsdb.model.source import TileRef as TileRef
     from novaql.tsdb.options import AppendResult as AppendResult
     from novaql.tsdb.options import CompactionResult as CompactionResult
     from novaql.tsdb.options import StoreOptions as StoreOptions
     from novaql.tsdb.options import Sync
-    from novaql.tsdb.repairing import Repaired as Repaired
-    from novaql.tsdb.repairing import repair as repair
-    from novaql.tsdb.selection import FIRST_SAMPLE_MS as FIRST_SAMPLE_MS
-    from novaql.tsdb.selection import LAST_SAMPLE_MS as LAST_SAMPLE_MS
-    from novaql.tsdb.selection import MAX_TIME_MS as MAX_TIME_MS
-    from novaql.tsdb.selection import MIN_TIME_MS as MIN_TIME_MS
-    from novaql.tsdb.selection import Hints as Hints
-    from novaql.tsdb.selection import HistogramRef as HistogramRef
-    from novaql.tsdb.selection import Metadata as Metadata
-    from novaql.tsdb.selection import Selection as Selection
-    from novaql.tsdb.selection import Source as Source
-    from novaql.tsdb.selection import TileRef as TileRef
-    from novaql.tsdb.tile import STALE as STALE
-    from novaql.tsdb.tile import Batch as Batch
-    from novaql.tsdb.tile import Floats as Floats
-    from novaql.tsdb.tile import HistogramSamples as HistogramSamples
-    from novaql.tsdb.tile import HistogramTile as HistogramTile
-    from novaql.tsdb.tile import Tile as Tile
-    from novaql.tsdb.tile import is_stale as is_stale
-    from novaql.tsdb.tombstones import DeleteResult as DeleteResult
-    from novaql.tsdb.verify import check as check
+    from novaql.tsdb.parts.tombstones import DeleteResult as DeleteResult
+    from novaql.tsdb.recovery.repair import Repaired as Repaired
+    from novaql.tsdb.recovery.repair import repair as repair
 else:
     from novaql.lazy_exports import lazy_exports
 
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
-            "copies": ("Copied", "backup", "restore", "snapshot"),
-            "damage": ("Losses",),
+            "maintenance.backup": ("Copied", "backup", "restore", "snapshot"),
+            "model.read_errors": ("ReadErrors",),
             "database": ("Database",),
             "errors": (
                 "Corrupted",
@@ -103,10 +103,10 @@ else:
                 "UnknownFormat",
                 "WriteFailed",
             ),
-            "exemplars": ("SeriesExemplars",),
-            "histograms": ("MAX_SCHEMA", "MIN_SCHEMA", "Buckets", "Histograms"),
-            "label_counts": ("cardinality",),
-            "labels": (
+            "model.exemplars": ("SeriesExemplars",),
+            "model.histograms": ("MAX_SCHEMA", "MIN_SCHEMA", "Buckets", "Histograms"),
+            "index.cardinality": ("cardinality",),
+            "model.labels": (
                 "METRIC_NAME",
                 "Bools",
                 "Ints",
@@ -114,15 +114,15 @@ else:
                 "SeriesTable",
                 "concat_tables",
             ),
-            "manifest": ("blocks_on_disk",),
-            "matchers": ("MatchOp", "Matcher", "PatternTooCostly", "compile_regex"),
+            "directory.manifest": ("blocks_on_disk",),
+            "model.matchers": ("MatchOp", "Matcher", "PatternTooCostly", "compile_regex"),
             "options": (
                 "AppendResult",
                 "CompactionResult",
                 "StoreOptions",
             ),
-            "repairing": ("Repaired", "repair"),
-            "selection": (
+            "recovery.repair": ("Repaired", "repair"),
+            "model.source": (
                 "FIRST_SAMPLE_MS",
                 "LAST_SAMPLE_MS",
                 "MAX_TIME_MS",
@@ -134,7 +134,7 @@ else:
                 "Source",
                 "TileRef",
             ),
-            "tile": (
+            "model.samples": (
                 "STALE",
                 "Batch",
                 "Floats",
@@ -143,8 +143,8 @@ else:
                 "Tile",
                 "is_stale",
             ),
-            "tombstones": ("DeleteResult",),
-            "verify": ("check",),
+            "parts.tombstones": ("DeleteResult",),
+            "maintenance.check": ("check",),
         },
     )
     __all__ += ["memory", "open"]

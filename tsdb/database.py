@@ -6,14 +6,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from novaql.tsdb.background import Repeater
-from novaql.tsdb.damage import DAMAGE
+from novaql.tsdb.directory.open import open_files
+from novaql.tsdb.directory.store_directory import Files
+from novaql.tsdb.disk.vfs import Disk, RealDisk
 from novaql.tsdb.errors import WriteFailed
-from novaql.tsdb.files import Files
-from novaql.tsdb.fsio import Disk, RealDisk
 from novaql.tsdb.head.head import Head
-from novaql.tsdb.opening import open_files
+from novaql.tsdb.model.read_errors import DAMAGE
 from novaql.tsdb.options import StoreOptions, Sync
+from novaql.tsdb.runtime.periodic import PeriodicTask
 from novaql.tsdb.store.writes import Writes
 
 _ATTEMPTS = 3
@@ -31,12 +31,12 @@ class Database(Writes):
         super().__init__(files, head, options)
         self._workers = self._start_workers()
 
-    def _start_workers(self) -> list[Repeater]:
+    def _start_workers(self) -> list[PeriodicTask]:
         if self._files is None or self._read_only:
             return []
-        workers = [Repeater(self, "flush_if_due", 5.0), Repeater(self, "maintain", 30.0)]
+        workers = [PeriodicTask(self, "flush_if_due", 5.0), PeriodicTask(self, "maintain", 30.0)]
         if self.options.sync is Sync.INTERVAL:
-            workers.append(Repeater(self, "sync_if_due", self.options.sync_interval_s / 4))
+            workers.append(PeriodicTask(self, "sync_if_due", self.options.sync_interval_s / 4))
         return workers
 
     def hold(self) -> bool:

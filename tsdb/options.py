@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from novaql.tsdb.block.format import MOST_ROLLUPS
 from novaql.tsdb.block.reader import BlockEntry
-from novaql.tsdb.cache import DEFAULT_CACHE_BYTES, CacheStats
-from novaql.tsdb.flush import BLOCK_MS
+from novaql.tsdb.compaction.flush import BLOCK_MS
+from novaql.tsdb.runtime.lru_cache import DEFAULT_CACHE_BYTES, CacheStats
 from novaql.tsdb.wal.writer import SEGMENT_BYTES
 
 

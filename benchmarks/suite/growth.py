@@ -17,8 +17,8 @@ import numpy as np
 
 from benchmarks.suite.systems import Effort, InProcess
 from novaql import tsdb
-from novaql.tsdb.labels import LabelColumn, SeriesTable
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.labels import LabelColumn, SeriesTable
+from novaql.tsdb.model.samples import Batch
 
 START_MS = 1_767_225_600_000
 QUERY = "sum by (job) (rate(http_requests_total[5m]))"

@@ -10,7 +10,7 @@ import click
 from novaql.cli.options import data_argument, data_option, window_options
 from novaql.complete import complete
 from novaql.inputs.resolve import as_source
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 
 @click.command("complete")

@@ -41,7 +41,7 @@ def command(
     novaql delete '{job="test"}' --end -30d
     """
     from novaql import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
-    from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS  # noqa: PLC0415
+    from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS  # noqa: PLC0415
 
     target = default_path() if data is None else Path(data).expanduser()
     sets = matcher_sets(selectors)

@@ -64,7 +64,7 @@ def command(
         strict=not skip_damaged,
     )
     sys.stdout.flush()
-    for text in done.losses:
+    for text in done.read_errors:
         note("warning", text)
     if done.left_out:
         note("info", f"{done.left_out} samples have no place in this format: native histograms, "

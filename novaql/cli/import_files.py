@@ -18,10 +18,10 @@ from novaql.errors import InputError
 from novaql.inputs.batch_stream import Progress, no_progress
 from novaql.inputs.file_options import KIND_NAMES, FileOptions
 from novaql.inputs.importer import import_into
-from novaql.inputs.influx import PRECISIONS
-from novaql.inputs.layout import Columns
-from novaql.inputs.opening import is_url
+from novaql.inputs.open_any import is_url
 from novaql.inputs.resolve import default_path
+from novaql.inputs.tables.column_roles import Columns
+from novaql.inputs.text.influx import PRECISIONS
 
 STEPS = 1000
 

@@ -11,7 +11,7 @@ from novaql.cli.options import data_argument, data_option, window_options
 from novaql.inputs.resolve import as_source
 from novaql.selectors import matcher_sets
 from novaql.text.labels import printable
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 
 @click.command("labels")

@@ -10,7 +10,7 @@ import click
 from novaql.cli.options import data_argument, data_option, text_argument, window_options
 from novaql.inputs.resolve import as_source
 from novaql.lint import Knowledge, Severity, lint
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 
 @click.command("lint")

@@ -18,11 +18,11 @@ from novaql.inputs.resolve import default_path
 from novaql.selectors import matcher_sets
 from novaql.text.labels import printable
 from novaql.text.times import duration_text, time_text
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 if TYPE_CHECKING:
     from novaql.tsdb.database import Database
-    from novaql.tsdb.label_counts import Count
+    from novaql.tsdb.index.cardinality import Count
 
 directory_argument = click.argument(
     "directory", required=False, metavar="[DIR]", type=click.Path(path_type=Path)
@@ -166,18 +166,18 @@ def dump(
     \b
     novaql tsdb dump --match 'up' --start -1h
     """
-    from novaql.tsdb.damage import Losses  # noqa: PLC0415 - as the store
+    from novaql.tsdb.model.read_errors import ReadErrors  # noqa: PLC0415 - as the store
 
     first = MIN_TIME_MS if start is None else start
     last = MAX_TIME_MS if end is None else end
-    losses, left_out = Losses(), LeftOut()
+    read_errors, left_out = ReadErrors(), LeftOut()
     with opened(directory) as database:
         for sets in matcher_sets(matchers) or [[]]:
-            for lines in dumped(database, sets, first, last, format_, losses, left_out):
+            for lines in dumped(database, sets, first, last, format_, read_errors, left_out):
                 sys.stdout.writelines(lines)
         clean = database.open_report.clean
     sys.stdout.flush()
-    for problem in losses.problems():
+    for problem in read_errors.problems():
         note("error", f"{problem.path}: {problem.place}: {problem.reason}; its samples are missing")
     if not clean:
         note("error", "the log is damaged; samples may be missing, see novaql check")
@@ -188,7 +188,7 @@ def dump(
     if left_out.histograms:
         text = "native histograms left out: JSON lines have no such thing; --format text has"
         note("error", f"{left_out.histograms} {text}")
-    ctx.exit(0 if clean and not losses and not left_out.histograms else 1)
+    ctx.exit(0 if clean and not read_errors and not left_out.histograms else 1)
 
 
 def echo_counts(title: str, counts: Iterable[Count]) -> None:

@@ -9,9 +9,9 @@ from enum import StrEnum
 
 from novaql.complete.context import Matched, Place, Situation, situation
 from novaql.language import AGGREGATORS, FUNCTIONS
-from novaql.tsdb.labels import METRIC_NAME
-from novaql.tsdb.matchers import Matcher, MatchOp, compile_regex
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source
+from novaql.tsdb.model.labels import METRIC_NAME
+from novaql.tsdb.model.matchers import Matcher, MatchOp, compile_regex
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Source
 
 _WORD = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")

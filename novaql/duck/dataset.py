@@ -20,9 +20,9 @@ from novaql.export.arrow import TIMESTAMP
 from novaql.export.columns import HISTOGRAM, TIME, VALUE
 from novaql.export.stored.samples import StoredSamples
 from novaql.selectors import regex_literal
-from novaql.tsdb.labels import Bools, SeriesTable
-from novaql.tsdb.matchers import Matcher, MatchOp
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Selection, Source
+from novaql.tsdb.model.labels import Bools, SeriesTable
+from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Selection, Source
 
 _MOST_VALUES = 200
 _SLICES = 16

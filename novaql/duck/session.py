@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from novaql.errors import ArgumentError, NovaqlError
 from novaql.inputs.resolve import as_source
 from novaql.timeparse import TimeLike, to_ms
-from novaql.tsdb.labels import METRIC_NAME
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source
+from novaql.tsdb.model.labels import METRIC_NAME
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Source
 
 if TYPE_CHECKING:
     import duckdb

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from novaql.duck.dataset import SampleDataset
 from novaql.export.columns import HISTOGRAM, TIME, VALUE
-from novaql.tsdb.selection import Source
+from novaql.tsdb.model.source import Source
 
 
 def series_table(samples: SampleDataset) -> pa.Table:

@@ -30,10 +30,10 @@ from novaql.evaluator.kernels.strips import (
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.evaluator.long_windows import COST_AT_ONCE, fill_by_steps
 from novaql.evaluator.matrix import StepMatrix
-from novaql.tsdb.bundle import Bundle, BundleRef
-from novaql.tsdb.bundling import bundle_of_tile
-from novaql.tsdb.selection import Selection
-from novaql.tsdb.side_by_side import side_by_side
+from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
+from novaql.tsdb.model.source import Selection
+from novaql.tsdb.read.staleness import batch_of_tile
+from novaql.tsdb.runtime.parallel import ordered_parallel
 
 if TYPE_CHECKING:
     from novaql.evaluator.fragment import Fragment
@@ -56,7 +56,7 @@ FEW, MOST_PARTS = 3, 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BundleLeaf:
+class BatchLeaf:
     """What `Fragment.leaf` is, over bundles.
 
     bundles  of the same samples as the fragment's tiles
@@ -65,7 +65,7 @@ class BundleLeaf:
     watch    is told rows that have any value, in order
     """
 
-    bundles: Sequence[BundleRef]
+    bundles: Sequence[SeriesBatchRef]
     asked: Asked
     rollup: StripRollup
     visible: bool = False
@@ -77,17 +77,17 @@ STARTS_MATTER = frozenset({"rate", "increase", "irate", "resets"})
 """Functions that ask when the counting of a sample began, which bundles do not tell."""
 
 
-def bundles_of(selection: Selection) -> Sequence[BundleRef]:
+def bundles_of(selection: Selection) -> Sequence[SeriesBatchRef]:
     """The floats of a selection as bundles, start timestamps left out."""
     if selection.bundles is not None:
         return selection.bundles
     return [
-        BundleRef(lambda ref=ref: bundle_of_tile(ref.load()), ref.samples)  # type: ignore[misc]
+        SeriesBatchRef(lambda ref=ref: batch_of_tile(ref.load()), ref.samples)  # type: ignore[misc]
         for ref in selection.tiles
     ]
 
 
-def usable(leaf: BundleLeaf | None) -> bool:
+def usable(leaf: BatchLeaf | None) -> bool:
     """Whether compiled kernels answer: asked once for each use of a fragment."""
     if leaf is None:
         return False
@@ -98,7 +98,7 @@ def usable(leaf: BundleLeaf | None) -> bool:
 class _Portions:
     """A bundle, some series at a time."""
 
-    def __init__(self, leaf: BundleLeaf, bundle: Bundle, context: Context) -> None:
+    def __init__(self, leaf: BatchLeaf, bundle: SeriesBatch, context: Context) -> None:
         self.leaf, self.bundle, self.context = leaf, bundle, context
         self.strips = strips_of(bundle, leaf.asked)
         self.longest = int((self.strips.hi - self.strips.lo).max(initial=1))
@@ -150,7 +150,7 @@ class _Portions:
 
 
 def _each_bundle(
-    leaf: BundleLeaf,
+    leaf: BatchLeaf,
     context: Context,
     work: Callable[[_Portions], T],
     take: Callable[[T], None],
@@ -160,10 +160,10 @@ def _each_bundle(
 ) -> None:
     """sketched: `work` looks at no values."""
 
-    def load(ref: BundleRef) -> Bundle:
+    def load(ref: SeriesBatchRef) -> SeriesBatch:
         return ref.sketch() if sketched and ref.sketch is not None else ref.load()
 
-    def run(bundle: Bundle) -> tuple[T, Ints | None]:
+    def run(bundle: SeriesBatch) -> tuple[T, Ints | None]:
         context.checkpoint()
         portions = _Portions(leaf, bundle, context)
         rows = None if leaf.watch is None else portions.rows_with_values()
@@ -179,19 +179,19 @@ def _each_bundle(
     worth = ONCE_WORTH_A_THREAD if len(leaf.asked.ends_ms) == 1 else WORTH_A_THREAD
     if not alone and len(refs) >= FEW:
         alone = sum(ref.samples for ref in refs) < ONCE_WORTH_A_THREAD
-        side_by_side(len(refs), lambda n: run(load(refs[n])), finished, alone=alone)
+        ordered_parallel(len(refs), lambda n: run(load(refs[n])), finished, alone=alone)
         return
     for ref in refs:
         context.checkpoint()
         parts = load(ref).parts(1 if alone else min(ref.samples // worth, MOST_PARTS))
-        side_by_side(len(parts), partial(_of, parts, run), finished, alone=False)
+        ordered_parallel(len(parts), partial(_of, parts, run), finished, alone=False)
 
 
-def _of(bundles: Sequence[Bundle], run: Callable[[Bundle], T], number: int) -> T:
+def _of(bundles: Sequence[SeriesBatch], run: Callable[[SeriesBatch], T], number: int) -> T:
     return run(bundles[number])
 
 
-def fold_bundles(
+def fold_batches(
     fragment: Fragment, groups: Groups, accumulator: Accumulator, context: Context
 ) -> bool:
     """Merge a fragment without stages into the accumulator, which is empty.
@@ -235,7 +235,7 @@ def fold_bundles(
     return True
 
 
-def _groups_of(bundle: Bundle, groups: Groups) -> tuple[Ints, Ints]:
+def _groups_of(bundle: SeriesBatch, groups: Groups) -> tuple[Ints, Ints]:
     """As `_numbered`. A panel that is refreshed asks for the same groups again and again, so those
     that were asked for last are kept with the bundle."""
     kept: tuple[Groups, tuple[Ints, Ints]] | None = bundle.notes.get("groups")

@@ -16,10 +16,10 @@ from novaql.evaluator.profile import Profile
 from novaql.evaluator.steps import Steps
 from novaql.options import NameRemoval, QueryOptions
 from novaql.span import Span
-from novaql.tsdb.damage import Losses
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.matchers import Matcher, PatternTooCostly
-from novaql.tsdb.selection import Hints, RangeWindows, Selection, Source, may_be_thinned
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.matchers import Matcher, PatternTooCostly
+from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.source import Hints, RangeWindows, Selection, Source, supports_downsampling
 
 CELL_BYTES = 9
 """Of a matrix: a value and whether it is there."""
@@ -63,12 +63,12 @@ class Context:
         self.options = options
         self.annotations = Annotations()
         self.memory = QueryMemory(options.limits.bytes, options.limits.shared)
-        self.losses = None if options.strict else Losses()
+        self.read_errors = None if options.strict else ReadErrors()
         """What the store could not read; it becomes warnings. None: damage fails the query."""
         self.series_selected = 0
         self.samples_read = 0
         self.thinned: tuple[int, int] | None = None
-        """See `Thinned`: of all that was selected."""
+        """See `Downsampled`: of all that was selected."""
         self._selections: dict[Hashable, Selection] = {}
         self._admitted: set[tuple[tuple[Matcher, ...], int, int]] = set()
         self._cancellation = cancellation
@@ -79,7 +79,7 @@ class Context:
     def is_quiet(self) -> bool:
         """Whether there is nothing to tell beside the answer."""
         told = self.annotations.warnings or self.annotations.infos
-        return not told and not self.losses
+        return not told and not self.read_errors
 
     def forget_annotations(self) -> None:
         """Before everything is evaluated again."""
@@ -132,7 +132,7 @@ class Context:
             plain = None
             if windows is not None:
                 plain = self._selections.get((matchers, start_ms, end_ms, None, labels))
-            hints = Hints(labels=labels, losses=self.losses, windows=windows, plain=plain)
+            hints = Hints(labels=labels, read_errors=self.read_errors, windows=windows, plain=plain)
             try:
                 selection = self.source.select(matchers, start_ms, end_ms, hints)
             except PatternTooCostly as problem:
@@ -147,7 +147,7 @@ class Context:
         return self._selections[key]
 
     def _note_thinned(self, start_ms: int, end_ms: int) -> None:
-        if may_be_thinned(self.source):
+        if supports_downsampling(self.source):
             found = self.source.thinned(start_ms, end_ms)
             if found is not None:
                 known = self.thinned or found

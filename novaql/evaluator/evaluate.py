@@ -82,8 +82,8 @@ from novaql.planner.logical import (
     left_spine,
     type_of,
 )
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.matchers import select_rows
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.matchers import select_rows
 
 
 class Evaluator:

@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from novaql.evaluator.block import Block
-from novaql.evaluator.bundled import BundleLeaf, bundle_blocks, usable
+from novaql.evaluator.bundled import BatchLeaf, bundle_blocks, usable
 from novaql.evaluator.context import Context
 from novaql.evaluator.freed_memory import keep_freed_memory
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.long_windows import COST_AT_ONCE, row_cost
 from novaql.evaluator.steps import Steps
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.selection import TileRef
-from novaql.tsdb.tile import Tile
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Tile
+from novaql.tsdb.model.source import TileRef
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -64,7 +64,7 @@ class Fragment:
     observe: Callable[[Block], None] | None = None
     has_histograms: bool = False
     window_ms: int = 0
-    bundled: BundleLeaf | None = None
+    bundled: BatchLeaf | None = None
 
     def staged(self, leaf: Block) -> Block:
         """What the stages make of a block of the leaf. Packed if it is and there are none."""

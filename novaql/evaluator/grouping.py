@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from novaql.evaluator.kernels.windows import Ints
-from novaql.tsdb.cache import ByteCache
-from novaql.tsdb.labels import METRIC_NAME, SeriesTable
+from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
+from novaql.tsdb.runtime.lru_cache import ByteCache
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,7 @@ from novaql.evaluator.block import Block
 from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.strips import StripRollup, Strips, strips_of
 from novaql.evaluator.kernels.windows import Floats, Ints
-from novaql.tsdb.tile import Tile
+from novaql.tsdb.model.samples import Tile
 
 COST_AT_ONCE = 1 << 21
 """Samples looked at between two checkpoints: some tenths of a second of work at most, which

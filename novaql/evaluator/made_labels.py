@@ -9,7 +9,7 @@ import re2
 from novaql.errors import LimitExceeded
 from novaql.evaluator.context import Context
 from novaql.span import Span
-from novaql.tsdb.matchers import PatternTooCostly, full_match
+from novaql.tsdb.model.matchers import PatternTooCostly, full_match
 
 TEXT_BYTES = 150
 """Of an object for a text, and of its places in a dictionary and in a column."""

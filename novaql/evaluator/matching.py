@@ -8,7 +8,7 @@ import numpy as np
 
 from novaql.evaluator.kernels.windows import Ints
 from novaql.language.ast import Matching
-from novaql.tsdb.labels import METRIC_NAME, SeriesTable, concat_tables
+from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable, concat_tables
 
 
 @dataclass(frozen=True, slots=True, eq=False)

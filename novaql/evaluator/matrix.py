@@ -12,8 +12,8 @@ import numpy as np
 
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.result import NativeCells
-from novaql.tsdb.histograms import concat_histograms
-from novaql.tsdb.labels import METRIC_NAME, SeriesTable, concat_tables
+from novaql.tsdb.model.histograms import concat_histograms
+from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable, concat_tables
 
 NAME_LABELS = (METRIC_NAME, "__type__", "__unit__")
 """Labels that say what a series measures; a function's result is something else."""

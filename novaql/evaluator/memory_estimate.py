@@ -28,7 +28,7 @@ from novaql.planner.logical import (
     left_spine,
     type_of,
 )
-from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.model.labels import SeriesTable
 
 
 @dataclass(frozen=True, slots=True)

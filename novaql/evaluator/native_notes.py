@@ -8,7 +8,7 @@ from novaql.evaluator.annotation_text import quote
 from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.windows import Bools
 from novaql.span import Span
-from novaql.tsdb.labels import METRIC_NAME, SeriesTable
+from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
 
 MIXED_FLOATS = "encountered a mix of histograms and floats for metric name {}"
 MIXED_SCHEMAS = (

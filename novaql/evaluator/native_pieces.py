@@ -14,7 +14,7 @@ from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.native.rate import Differences, differences
 from novaql.evaluator.kernels.native.sums import RunTotals
 from novaql.evaluator.kernels.windows import Bools, Ints
-from novaql.tsdb.histograms import Histograms, concat_histograms
+from novaql.tsdb.model.histograms import Histograms, concat_histograms
 
 BUCKETS_AT_ONCE = 1 << 19
 """Worked on between two checkpoints: some tenths of a second."""

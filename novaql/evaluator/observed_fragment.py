@@ -17,9 +17,9 @@ from novaql.evaluator.profile import Profile
 from novaql.language.value_types import ValueType
 from novaql.planner.by_tile import unwrap
 from novaql.planner.logical import BinaryOp, FunctionCall, Negate, Plan, Select, Window, type_of
-from novaql.tsdb.bundle import BundleRef
-from novaql.tsdb.selection import PlannedTiles, TileRef
-from novaql.tsdb.tile import Tile
+from novaql.tsdb.model.samples import Tile
+from novaql.tsdb.model.series_batch import SeriesBatchRef
+from novaql.tsdb.model.source import PlannedTiles, TileRef
 
 T = TypeVar("T")
 
@@ -39,7 +39,8 @@ def observed_fragment(fragment: Fragment, plan: Plan, profile: Profile) -> Fragm
         if node is not select:
             fill = _observed_fill(fill, node, profile)
         refs = [
-            BundleRef(_timed(ref.load, select, profile), ref.samples) for ref in bundled.bundles
+            SeriesBatchRef(_timed(ref.load, select, profile), ref.samples)
+            for ref in bundled.bundles
         ]
         bundled = replace(bundled, bundles=refs, rollup=replace(bundled.rollup, fill=fill))
     return replace(

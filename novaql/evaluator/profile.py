@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from novaql.evaluator.matrix import StepMatrix
 from novaql.planner.logical import Plan, Select, show
-from novaql.tsdb.selection import Selection
+from novaql.tsdb.model.source import Selection
 
 
 @dataclass(slots=True)

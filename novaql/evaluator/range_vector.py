@@ -19,10 +19,10 @@ from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import working_bytes
 from novaql.planner.logical import SubqueryWindow, Window
 from novaql.result import NativeCells, Points
-from novaql.tsdb.histograms import concat_histograms
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.stratum import flat_positions
-from novaql.tsdb.tile import HistogramTile, Tile
+from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.histograms import concat_histograms
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import HistogramTile, Tile
 
 
 def range_vector(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from novaql.evaluator.block import Block
-from novaql.evaluator.bundled import CELLS_AT_ONCE, collect_bundles, fold_bundles, usable
+from novaql.evaluator.bundled import CELLS_AT_ONCE, collect_bundles, fold_batches, usable
 from novaql.evaluator.context import Context, allocate
 from novaql.evaluator.fragment import Fragment, blocks
 from novaql.evaluator.grouping import Groups
@@ -51,7 +51,7 @@ def fold(
     if (
         not fragment.stages
         and usable(fragment.bundled)
-        and fold_bundles(fragment, groups, accumulator, context)
+        and fold_batches(fragment, groups, accumulator, context)
     ):
         return _finished(groups, accumulator).without_empty_rows()
 

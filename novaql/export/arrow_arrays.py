@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from novaql.errors import LimitExceeded
-from novaql.tsdb.labels import Bools
+from novaql.tsdb.model.labels import Bools
 
 py_buffer: Any = pa.py_buffer  # the stubs do not know that NumPy arrays have a buffer
 

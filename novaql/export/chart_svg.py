@@ -9,8 +9,8 @@ import numpy as np
 
 from novaql.export.scale import number_ticks, thinned, time_ticks
 from novaql.text.numbers import axis_number
-from novaql.tsdb.labels import Bools, Ints
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.labels import Bools, Ints
+from novaql.tsdb.model.samples import Floats
 
 WIDTH, HEIGHT = 860, 260
 LEFT, RIGHT, TOP, BOTTOM = 62, 24, 12, 26

@@ -19,8 +19,8 @@ import numpy as np
 
 from novaql.result import NativeCells, Result
 from novaql.text.labels import quoted, series_text
-from novaql.tsdb.labels import Bools, Ints, LabelColumn
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.labels import Bools, Ints, LabelColumn
+from novaql.tsdb.model.samples import Floats
 
 METADATA_KEY = b"novaql.metadata"
 """Of the schema of a file of samples; its value is JSON: metric → [type, help, unit]."""

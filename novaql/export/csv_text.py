@@ -17,7 +17,7 @@ from novaql.export.labels_json import label_bytes
 from novaql.export.text_cells import COMMA, NOTHING, compute, csv_cell, joined_bytes, value_texts
 from novaql.result import NativeCells, Result
 from novaql.text.times import time_texts
-from novaql.tsdb.labels import Bools
+from novaql.tsdb.model.labels import Bools
 
 END = "\r\n"
 _CHUNK = 1 << 15

@@ -11,10 +11,10 @@ import orjson
 from novaql.export.histogram_text import histogram_texts
 from novaql.text.floats import float_tokens
 from novaql.text.labels import series_text
-from novaql.tsdb.damage import Losses
-from novaql.tsdb.matchers import Matcher
-from novaql.tsdb.selection import Hints, Selection, Source
-from novaql.tsdb.tile import Tile, is_stale
+from novaql.tsdb.model.matchers import Matcher
+from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.samples import Tile, is_stale
+from novaql.tsdb.model.source import Hints, Selection, Source
 
 TEXT, JSON_LINES = "text", "jsonl"
 STALE = b"stale"
@@ -35,15 +35,15 @@ def dumped(
     start_ms: int,
     end_ms: int,
     form: str,
-    losses: Losses,
+    read_errors: ReadErrors,
     left_out: LeftOut,
 ) -> Iterator[list[str]]:
     """Lines of text, some at a time: a sample a line, or for `JSON_LINES` a series a line.
 
-    losses    what could not be read, known once the last lines have come
+    read_errors    what could not be read, known once the last lines have come
     left_out  counts what JSON lines cannot say: staleness markers and native histograms
     """
-    found = source.select(matchers, start_ms, end_ms, Hints(losses=losses))
+    found = source.select(matchers, start_ms, end_ms, Hints(read_errors=read_errors))
     for ref in found.tiles:
         tile = ref.load().ragged()
         if form == JSON_LINES:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from novaql.export.columns import HISTOGRAM, TIME, VALUE, long_form, wide_form
 from novaql.export.missing import needs
 from novaql.result import NativeCells, Result
-from novaql.tsdb.labels import LabelColumn
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.labels import LabelColumn
+from novaql.tsdb.model.samples import Floats
 
 if TYPE_CHECKING:
     import duckdb

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.tsdb.histogram_bounds import interleaved
-from novaql.tsdb.labels import Ints
+from novaql.tsdb.model.histogram_buckets import interleaved
+from novaql.tsdb.model.labels import Ints
 
 
 def glued(

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from novaql.export.arrow_arrays import numbers, py_buffer, strings
 from novaql.result import NativeCells
-from novaql.tsdb.histogram_bounds import boundary_rules, ladder
-from novaql.tsdb.histograms import Histograms, ResetHint
+from novaql.tsdb.model.histogram_buckets import boundary_rules, ladder
+from novaql.tsdb.model.histograms import Histograms, ResetHint
 
 BUCKET_TYPE = pa.struct(
     [

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from novaql.export.glued_rows import glued
 from novaql.text.floats import float_tokens
-from novaql.tsdb.histogram_bounds import Ladder, boundary_rules, ladder
-from novaql.tsdb.histograms import Floats, Histograms
+from novaql.tsdb.model.histogram_buckets import Ladder, boundary_rules, ladder
+from novaql.tsdb.model.histograms import Floats, Histograms
 
 
 def histogram_objects(h: Histograms, *, quoted: bool) -> list[bytes]:

@@ -7,8 +7,14 @@ from numpy.typing import NDArray
 
 from novaql.export.glued_rows import glued
 from novaql.text.numbers import go_number, short_number
-from novaql.tsdb.histogram_bounds import CLOSED, OPEN_LEFT, OPEN_RIGHT, boundary_rules, ladder
-from novaql.tsdb.histograms import Floats, Histograms
+from novaql.tsdb.model.histogram_buckets import (
+    CLOSED,
+    OPEN_LEFT,
+    OPEN_RIGHT,
+    boundary_rules,
+    ladder,
+)
+from novaql.tsdb.model.histograms import Floats, Histograms
 
 
 def histogram_texts(h: Histograms) -> list[str]:

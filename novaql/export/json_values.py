@@ -7,8 +7,8 @@ from enum import Enum
 import numpy as np
 
 from novaql.text.floats import float_tokens
-from novaql.tsdb.labels import Ints
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import Floats
 
 
 class ValueStyle(Enum):

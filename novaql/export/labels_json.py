@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from novaql.export.arrow_arrays import numbers, strings
 from novaql.export.text_cells import compute, joined_bytes
-from novaql.tsdb.labels import Ints, LabelColumn, SeriesTable
+from novaql.tsdb.model.labels import Ints, LabelColumn, SeriesTable
 
 FEW = 200
 """Series for which it is not worth it."""

@@ -21,10 +21,10 @@ from novaql.export.labels_json import AT_ONCE, label_bytes, metric_texts
 from novaql.export.matrix_text import ABSENT, ODD
 from novaql.kept_columns import Cell, Columns
 from novaql.result import Result, ResultKind
-from novaql.tsdb.cache import ByteCache, CacheStats
-from novaql.tsdb.labels import Bools, Ints, SeriesTable
-from novaql.tsdb.rooms import ROOMS
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.labels import Bools, Ints, SeriesTable
+from novaql.tsdb.model.samples import Floats
+from novaql.tsdb.runtime.buffer_pool import BUFFERS
+from novaql.tsdb.runtime.lru_cache import ByteCache, CacheStats
 
 MOST_POINTS = 1 << 19
 """Of an answer whose text is kept: 18 MB if all values have 17 digits."""
@@ -172,7 +172,7 @@ def written(
     longest = int(np.diff(time_ends, prepend=0).max(initial=0)) + 27  # brackets, quotes, digits
     room = len(metrics) + 33 * rows + longest * values.size + len(odd_texts)
     old_text = _NO_TEXT if old is None or first == last else _text_of(old)
-    out = ROOMS.ints((room + len(old_text[0])) // 8 + 1).view(np.uint8)
+    out = BUFFERS.ints((room + len(old_text[0])) // 8 + 1).view(np.uint8)
     begins, ends = np.empty(rows, np.int64), np.empty(rows, np.int64)
     sizes = np.empty(values.shape, np.int16)
     size = compiled.write_matrix(

@@ -14,7 +14,7 @@ from novaql.export.formulas import without_formula
 from novaql.export.text_cells import COMMA, NOTHING, compute, csv_cell, joined_bytes, value_texts
 from novaql.result import Result
 from novaql.text.times import time_texts
-from novaql.tsdb.labels import Ints
+from novaql.tsdb.model.labels import Ints
 
 _HEADER = b"time,series,value\r\n"
 _NAME = pa.dictionary(pa.int32(), pa.string())

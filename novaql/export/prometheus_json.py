@@ -22,7 +22,7 @@ from novaql.export.json_values import ValueStyle, second_tokens, value_tokens
 from novaql.export.labels_json import label_bytes, metric_texts
 from novaql.export.matrix_json import KeptTexts, is_plain_matrix, written
 from novaql.result import NativeCells, Points, Result, ResultKind
-from novaql.tsdb.labels import Ints
+from novaql.tsdb.model.labels import Ints
 
 POINTS_AT_ONCE = 1 << 15
 """About a megabyte of text: a piece of a large answer."""

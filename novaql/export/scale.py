@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from novaql.tsdb.labels import Bools, Ints
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.labels import Bools, Ints
+from novaql.tsdb.model.samples import Floats
 
 LARGEST = sys.float_info.max
 _SECOND, _MINUTE, _HOUR, _DAY = 1000, 60_000, 3_600_000, 86_400_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from novaql.tsdb.labels import Bools
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.labels import Bools
+from novaql.tsdb.model.samples import Floats
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 _LEVELS = np.array([" ", *BLOCKS])

@@ -15,9 +15,9 @@ from novaql.result import Result, ResultKind
 from novaql.text.labels import printable, quoted, series_text
 from novaql.text.numbers import number_text, short_number
 from novaql.text.times import duration_text, time_text
-from novaql.tsdb.histograms import Histograms
-from novaql.tsdb.labels import Bools, SeriesTable
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.histograms import Histograms
+from novaql.tsdb.model.labels import Bools, SeriesTable
+from novaql.tsdb.model.samples import Floats
 
 LONGEST_LABEL = 40
 GAP = "  "

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from novaql.export.arrow_arrays import booleans, numbers, strings
-from novaql.tsdb.labels import Bools
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.labels import Bools
+from novaql.tsdb.model.samples import Floats
 
 # The stubs of Arrow's kernels know fewer argument types than the kernels.
 compute: Any = pc

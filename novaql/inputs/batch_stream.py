@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from novaql.inputs.replaced_samples import overwritten, warnings_of
-from novaql.inputs.table_source import TableSource
-from novaql.tsdb.histograms import concat_histograms
-from novaql.tsdb.labels import Ints, SeriesTable, concat_tables
-from novaql.tsdb.selection import Metadata
-from novaql.tsdb.tile import Batch, HistogramSamples
+from novaql.inputs.tables.table_source import TableSource
+from novaql.tsdb.model.histograms import concat_histograms
+from novaql.tsdb.model.labels import Ints, SeriesTable, concat_tables
+from novaql.tsdb.model.samples import Batch, HistogramSamples
+from novaql.tsdb.model.source import Metadata
 
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all, now and then, from the reading thread."""

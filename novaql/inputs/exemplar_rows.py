@@ -10,9 +10,9 @@ import numpy as np
 
 from novaql.errors import InputError
 from novaql.inputs.protobuf.wire import BYTES, FIXED64, VARINT, fields, read_varint, signed, text
-from novaql.tsdb.exemplars import Exemplars
-from novaql.tsdb.labels import Ints, SeriesTable
-from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
+from novaql.tsdb.model.exemplars import Exemplars
+from novaql.tsdb.model.labels import Ints, SeriesTable
+from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 
 _DOUBLE = Struct("<d")
 

@@ -9,23 +9,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from novaql.errors import InputError
-from novaql.inputs.arrow_file import FILE_MAGIC, STREAM_MAGIC, read_arrow_file
 from novaql.inputs.batch_stream import BatchStream, Progress, no_progress
 from novaql.inputs.compression import PACKED_SUFFIXES, open_plain
-from novaql.inputs.csv_file import read_csv
 from novaql.inputs.exposed_options import AS_EXPOSED, ExposedOptions
-from novaql.inputs.exposition import is_openmetrics, read_exposition
 from novaql.inputs.file_options import AS_THEY_LOOK, FileKind, FileOptions
-from novaql.inputs.layout import BY_NAME, Columns
-from novaql.inputs.line_files import read_influx, read_json_lines
-from novaql.inputs.pair_form import SERIES_SUFFIX, pair_of, read_pair
-from novaql.inputs.parquet_file import read_parquet
-from novaql.inputs.partitions import is_partition, partition_of, with_partition
 from novaql.inputs.prometheus.folders import is_data_directory
 from novaql.inputs.protobuf.exposition import looks_like_protobuf, read_protobuf
-from novaql.inputs.refined import Refinement
-from novaql.tsdb.selection import Metadata
-from novaql.tsdb.tile import Batch
+from novaql.inputs.tables.arrow_file import FILE_MAGIC, STREAM_MAGIC, read_arrow_file
+from novaql.inputs.tables.column_roles import BY_NAME, Columns
+from novaql.inputs.tables.csv_file import read_csv
+from novaql.inputs.tables.pair_form import SERIES_SUFFIX, pair_of, read_pair
+from novaql.inputs.tables.parquet_file import read_parquet
+from novaql.inputs.tables.partitions import is_partition, partition_of, with_partition
+from novaql.inputs.text.exposition import is_openmetrics, read_exposition
+from novaql.inputs.text.line_files import read_influx, read_json_lines
+from novaql.inputs.text.refined import Refinement
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import Metadata
 
 _BY_SUFFIX = {
     ".parquet": FileKind.PARQUET,

@@ -13,13 +13,13 @@ from novaql.errors import InputError
 from novaql.inputs.batch_stream import BatchStream, Progress, no_progress
 from novaql.inputs.exposed_options import AS_EXPOSED, ExposedOptions
 from novaql.inputs.file_options import AS_THEY_LOOK, FileOptions
-from novaql.inputs.layout import BY_NAME, Columns
-from novaql.inputs.opening import open_stream
+from novaql.inputs.open_any import open_stream
 from novaql.inputs.replaced_samples import overwritten, warnings_of
 from novaql.inputs.sample_times import need_calendar
-from novaql.tsdb.labels import Ints, SeriesTable, concat_tables
-from novaql.tsdb.selection import Metadata
-from novaql.tsdb.tile import Batch
+from novaql.inputs.tables.column_roles import BY_NAME, Columns
+from novaql.tsdb.model.labels import Ints, SeriesTable, concat_tables
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import Metadata
 
 HELD_SAMPLES = 20_000_000
 """How many samples may wait in memory until the end of the input is known to be sound."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from novaql.errors import InputError, LimitExceeded
-from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.model.labels import SeriesTable
 
 
 @dataclass(frozen=True, slots=True)

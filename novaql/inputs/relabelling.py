@@ -15,7 +15,7 @@ from typing import Any
 
 from novaql.errors import InputError
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
-from novaql.tsdb.matchers import compile_regex
+from novaql.tsdb.model.matchers import compile_regex
 
 _REFERENCE = re.compile(r"\$(?:(\$)|([0-9A-Za-z_]+)|\{([0-9A-Za-z_]+)\})")
 _ANYTHING = "(.*)"

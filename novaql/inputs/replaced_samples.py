@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from novaql.tsdb.labels import Bools, Ints, SeriesTable, concat_tables
-from novaql.tsdb.selection import MIN_TIME_MS
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.labels import Bools, Ints, SeriesTable, concat_tables
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import MIN_TIME_MS
 
 _Piece = tuple[SeriesTable, Ints, Ints, Ints]
 """Table, rows, times, and the values in a form that can be compared."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from novaql.errors import InputError, StorageUnavailable
 from novaql.inputs.prometheus.folders import is_data_directory
-from novaql.inputs.table_source import TableSource
-from novaql.tsdb.selection import Source
+from novaql.inputs.tables.table_source import TableSource
+from novaql.tsdb.model.source import Source
 
 if TYPE_CHECKING:
     from novaql.tsdb import Database
@@ -52,7 +52,7 @@ def as_source(data: Data = None, *, now_ms: int | None = None) -> Source:
             return _prometheus.open(path)
         if path.suffix.lower() in _SAME_EVERY_TIME and path.is_file():
             return _last_file.read(path)
-    from novaql.inputs.opening import is_remote_read_url, open_stream  # noqa: PLC0415 - 15 ms a database never needs
+    from novaql.inputs.open_any import is_remote_read_url, open_stream  # noqa: PLC0415 - 15 ms a database never needs
 
     if is_remote_read_url(data):
         from novaql.inputs.prometheus.remote_read import RemoteReadSource  # noqa: PLC0415 - http
@@ -143,7 +143,7 @@ class _LastFile:
         self._held: tuple[object, TableSource] | None = None
 
     def read(self, path: Path) -> TableSource:
-        from novaql.inputs.opening import open_stream  # noqa: PLC0415 - as above
+        from novaql.inputs.open_any import open_stream  # noqa: PLC0415 - as above
 
         place = path.resolve()
         status = place.stat()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from novaql.errors import InputError
-from novaql.tsdb.labels import Ints
-from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 
 REASON = "samples have times from year 1 to 9999"
 

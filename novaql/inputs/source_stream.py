@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from novaql.inputs.batch_stream import BatchStream
-from novaql.tsdb.labels import METRIC_NAME, SeriesTable
-from novaql.tsdb.matchers import Matcher, MatchOp
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Selection, Source
-from novaql.tsdb.tile import Batch, HistogramSamples, HistogramTile, Tile
+from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
+from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.samples import Batch, HistogramSamples, HistogramTile, Tile
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Selection, Source
 
 Window = tuple[int, int]
 EVERYTHING: Window = (MIN_TIME_MS, MAX_TIME_MS)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from novaql.span import NOWHERE, Span
-from novaql.tsdb.matchers import Matcher
+from novaql.tsdb.model.matchers import Matcher
 
 # --- durations -------------------------------------------------------------------------------
 

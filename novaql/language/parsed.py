@@ -9,7 +9,7 @@ from lark import Token
 
 from novaql.language.ast import Expr
 from novaql.span import Span
-from novaql.tsdb.matchers import Matcher
+from novaql.tsdb.model.matchers import Matcher
 
 # Lark hands over a rule's children untyped; promql.lark says which they are.
 Children = list[Any]

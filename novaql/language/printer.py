@@ -37,7 +37,7 @@ from novaql.language.durations import format_nanoseconds
 from novaql.language.literals import format_number, quote
 from novaql.language.precedence import PRECEDENCE, RIGHT_ASSOCIATIVE, UNARY_PRECEDENCE
 from novaql.language.visit import left_spine
-from novaql.tsdb.matchers import Matcher
+from novaql.tsdb.model.matchers import Matcher
 
 _ATOM = 100
 _METRIC_NAME = re.compile(

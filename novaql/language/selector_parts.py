@@ -8,7 +8,7 @@ from novaql.language.fault import Fault, brief
 from novaql.language.literals import is_utf8, unquote
 from novaql.language.metric_names import METRIC_NAME, ONE_OF_NAMES, named_twice
 from novaql.language.parsed import Braces, Condition, between, span_of
-from novaql.tsdb.matchers import Matcher, MatchOp, compile_regex
+from novaql.tsdb.model.matchers import Matcher, MatchOp, compile_regex
 
 
 def plain_text(token: Token, what: str) -> str:

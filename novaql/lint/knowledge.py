@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from novaql.tsdb.matchers import Matcher
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source
+from novaql.tsdb.model.matchers import Matcher
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Source
 
 COUNTER_ENDINGS = ("_total", "_sum", "_count", "_bucket")
 

@@ -9,8 +9,8 @@ from novaql.language.ast import Expr
 from novaql.lint.finding import Remark, Severity
 from novaql.lint.knowledge import Knowledge
 from novaql.lint.tree import matchers_of, metric_of, selectors
-from novaql.tsdb.labels import METRIC_NAME
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.model.labels import METRIC_NAME
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 _PLAIN = re.compile(r"[^.*+?()\[\]{}|\\^$]*")
 _NEARLY_ALL = frozenset({".*", ".+"})

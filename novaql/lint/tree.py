@@ -16,8 +16,8 @@ from novaql.language.ast import (
     Unary,
     VectorSelector,
 )
-from novaql.tsdb.labels import METRIC_NAME
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.model.labels import METRIC_NAME
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 
 def bare(expr: Expr) -> Expr:

@@ -35,8 +35,8 @@ from novaql.planner.logical import (
     TextConstant,
     Window,
 )
-from novaql.tsdb.labels import METRIC_NAME
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.model.labels import METRIC_NAME
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 COUNTS_ONLY = frozenset({"histogram_count", "histogram_sum", "histogram_avg"})
 """Functions that look at nothing but count and sum of native histograms."""

@@ -16,8 +16,8 @@ from novaql.planner.logical import (
     Window,
     type_of,
 )
-from novaql.tsdb.labels import METRIC_NAME
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.model.labels import METRIC_NAME
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 CELL_BY_CELL = frozenset(
     {

@@ -13,7 +13,7 @@ from typing import assert_never
 from novaql.language.ast import Matching
 from novaql.language.value_types import ValueType
 from novaql.span import NOWHERE, Span
-from novaql.tsdb.matchers import Matcher
+from novaql.tsdb.model.matchers import Matcher
 
 PLAIN = Matching()
 """One-to-one on all labels: what an operator without modifiers means."""

@@ -19,7 +19,7 @@ from novaql.promqltest.series_notation import (
     format_labels,
 )
 from novaql.result import ResultKind
-from novaql.tsdb.matchers import compile_regex
+from novaql.tsdb.model.matchers import compile_regex
 
 
 def samples_equal(expected: float | NamedHint, found: Sample) -> bool:

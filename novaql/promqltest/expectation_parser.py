@@ -18,7 +18,7 @@ from novaql.promqltest.script import (
     TextExpectation,
 )
 from novaql.promqltest.series_notation import parse_values, split_series
-from novaql.tsdb.matchers import compile_regex
+from novaql.tsdb.model.matchers import compile_regex
 
 _TEXT_LINE = re.compile(r"(fail|warn|info)(?:\s+(msg|regex):\s*(.*))?")
 _MATRIX_LINE = re.compile(r"range vector from (\S+) to (\S+) step (\S+)")

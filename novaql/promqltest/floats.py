@@ -7,7 +7,7 @@ import re
 import struct
 import sys
 
-from novaql.tsdb.tile import STALE_BITS
+from novaql.tsdb.model.samples import STALE_BITS
 
 EPSILON = 1e-6
 _SMALLEST_NORMAL = sys.float_info.min

@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from novaql.tsdb.histogram_bounds import upper_bounds
+from novaql.tsdb.model.histogram_buckets import upper_bounds
 
 CUSTOM_SCHEMA = -53
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span, spans_of
-from novaql.tsdb.histograms import Buckets, Histograms
-from novaql.tsdb.histograms import ResetHint as HintCode
+from novaql.tsdb.model.histograms import Buckets, Histograms
+from novaql.tsdb.model.histograms import ResetHint as HintCode
 
 _CODES = {
     ResetHint.UNKNOWN: HintCode.UNKNOWN,

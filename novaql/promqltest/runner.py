@@ -31,9 +31,9 @@ from novaql.promqltest.step_invariance import (
 )
 from novaql.promqltest.storage import Storage
 from novaql.result import Result
-from novaql.tsdb.labels import METRIC_NAME, SeriesTable
-from novaql.tsdb.matchers import Matcher, MatchOp, select_rows
-from novaql.tsdb.selection import Source
+from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
+from novaql.tsdb.model.matchers import Matcher, MatchOp, select_rows
+from novaql.tsdb.model.source import Source
 
 Engine = Callable[[str, Source, QueryOptions], Result]
 

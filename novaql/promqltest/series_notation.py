@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from novaql.inputs.series_text import SeriesTextProblem, parse_series_start
+from novaql.inputs.text.series_text import SeriesTextProblem, parse_series_start
 from novaql.promqltest.floats import format_float, parse_float
 from novaql.promqltest.histogram import FloatHistogram, IncompatibleHistograms, add, subtract
 from novaql.promqltest.histogram_notation import format_histogram, parse_histogram
 from novaql.promqltest.problems import NotationProblem
-from novaql.tsdb.tile import STALE
+from novaql.tsdb.model.samples import STALE
 
 Labels = tuple[tuple[str, str], ...]
 """A label set: pairs by name, empty values left out."""

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from novaql.inputs.table_source import TableSource
+from novaql.inputs.tables.table_source import TableSource
 from novaql.promqltest.classic import custom_bucket_series
 from novaql.promqltest.histogram import FloatHistogram
 from novaql.promqltest.native_columns import columns_of
 from novaql.promqltest.script import Load, SeriesValues
 from novaql.promqltest.series_notation import Labels, NamedHint
 from novaql.promqltest.stored_hints import Stored, with_stored_hints
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.tile import Batch, HistogramSamples
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch, HistogramSamples
 
 
 @dataclass(slots=True)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from novaql.errors import InputError
-from novaql.inputs.exposition_line import LineProblem, MetadataLine, read_line
-from novaql.inputs.series_text import parse_series
-from novaql.tsdb.labels import METRIC_NAME
+from novaql.inputs.text.exposition_line import LineProblem, MetadataLine, read_line
+from novaql.inputs.text.series_text import parse_series
+from novaql.tsdb.model.labels import METRIC_NAME
 
 _BASE_OF_UNIT = {
     **{

@@ -13,7 +13,7 @@ from decimal import Decimal
 import numpy as np
 import orjson
 
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.samples import Floats
 
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
 

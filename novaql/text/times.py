@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from novaql.tsdb.labels import Ints
+from novaql.tsdb.model.labels import Ints
 
 _UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms"))
 

@@ -11,7 +11,7 @@ from novaql.server.prometheus.envelope import success
 from novaql.server.prometheus.label_names import unescaped_name
 from novaql.server.prometheus.parameters import Parameters, in_worker
 from novaql.server.tenants.store import Store
-from novaql.tsdb import Losses
+from novaql.tsdb import ReadErrors
 
 _TRUNCATED = "results truncated due to limit"
 
@@ -20,12 +20,12 @@ _TRUNCATED = "results truncated due to limit"
 def series(store: Store, parameters: Parameters) -> Response:
     """Label sets of the series that a selector matches."""
     times, limit = parameters.range_ms(), parameters.count("limit")
-    losses = Losses()
-    table = store.series(parameters.needed_matcher_sets(), *times, losses)
+    read_errors = ReadErrors()
+    table = store.series(parameters.needed_matcher_sets(), *times, read_errors)
     cut = bool(limit) and len(table) > limit
     if cut:  # before the encoding of label sets, the expensive part
         table = table.take(np.arange(limit))
-    warnings = [*losses.warnings(), *([_TRUNCATED] if cut else [])]
+    warnings = [*read_errors.warnings(), *([_TRUNCATED] if cut else [])]
     return success(series_json(table), warnings)
 
 
@@ -33,8 +33,10 @@ def series(store: Store, parameters: Parameters) -> Response:
 def labels(store: Store, parameters: Parameters) -> Response:
     """Label names."""
     times, limit = parameters.range_ms(), parameters.count("limit")
-    losses = Losses()
-    return _list(store.label_names(parameters.matcher_sets(), *times, losses), limit, losses)
+    read_errors = ReadErrors()
+    return _list(
+        store.label_names(parameters.matcher_sets(), *times, read_errors), limit, read_errors
+    )
 
 
 @in_worker
@@ -42,9 +44,9 @@ def label_values(store: Store, parameters: Parameters) -> Response:
     """Values of one label. Its name may be escaped as `U__…`."""
     name = unescaped_name(parameters.path["name"])
     times, limit = parameters.range_ms(), parameters.count("limit")
-    losses = Losses()
+    read_errors = ReadErrors()
     wanted = parameters.matcher_sets()
-    return _list(store.label_values(name, wanted, *times, losses), limit, losses)
+    return _list(store.label_values(name, wanted, *times, read_errors), limit, read_errors)
 
 
 @in_worker
@@ -61,7 +63,7 @@ def metadata(store: Store, parameters: Parameters) -> Response:
     return success(orjson.dumps({name: [known[name]] for name in shown}))
 
 
-def _list(items: list[str], limit: int, losses: Losses) -> Response:
+def _list(items: list[str], limit: int, read_errors: ReadErrors) -> Response:
     if limit and len(items) > limit:
-        return success(orjson.dumps(items[:limit]), [*losses.warnings(), _TRUNCATED])
-    return success(orjson.dumps(items), losses.warnings())
+        return success(orjson.dumps(items[:limit]), [*read_errors.warnings(), _TRUNCATED])
+    return success(orjson.dumps(items), read_errors.warnings())

@@ -48,7 +48,7 @@ def in_library(module: str) -> bool:
 
 
 def package_of(path: Path) -> str:
-    """The package that the file is in: `novaql.tsdb` for tsdb/labels.py."""
+    """The package that the file is in: `novaql.tsdb` for tsdb/model/labels.py."""
     folder = path.parent.parts
     return ".".join(folder if folder[0] == "novaql" else ("novaql", *folder))
 

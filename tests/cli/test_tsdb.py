@@ -10,7 +10,7 @@ import pytest
 
 from novaql import tsdb
 from novaql.cli.main import run
-from novaql.tsdb.tile import STALE
+from novaql.tsdb.model.samples import STALE
 from tests.support.store.model import Model, Sample, batch_of, key_of, read_all
 from tests.support.store.stored_histograms import simple
 

@@ -11,9 +11,9 @@ from novaql import tsdb
 from novaql.complete import Completion, Kind, complete
 from novaql.complete.context import Place, situation
 from novaql.language import AGGREGATORS, FUNCTIONS, parse
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.selection import Metadata
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import Metadata
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,10 @@ from novaql import tsdb
 from novaql.duck.dataset import SampleDataset
 from novaql.duck.session import SqlProblem, sql
 from novaql.errors import ArgumentError
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.matchers import Matcher
-from novaql.tsdb.selection import NO_HINTS, Hints, Metadata, Selection, TileRef
-from novaql.tsdb.tile import Batch, Tile
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.matchers import Matcher
+from novaql.tsdb.model.samples import Batch, Tile
+from novaql.tsdb.model.source import NO_HINTS, Hints, Metadata, Selection, TileRef
 from tests.support.store.batches import batches
 
 T0 = 1_700_000_000_000

@@ -14,7 +14,7 @@ from novaql.cli.query import command
 from novaql.evaluator.kernels.dispatch import Mode, forced
 from novaql.evaluator.profile import Profile
 from novaql.planner.logical import Aggregation, BinaryOp
-from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.model.labels import SeriesTable
 
 
 def database() -> tsdb.Database:

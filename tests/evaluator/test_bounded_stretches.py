@@ -9,10 +9,10 @@ import pytest
 
 from novaql.api import Cancellation, evaluate
 from novaql.evaluator.kernels.dispatch import Mode, forced
-from novaql.inputs.table_source import TableSource
+from novaql.inputs.tables.table_source import TableSource
 from novaql.options import QueryOptions
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch
 
 SERIES, SAMPLES = 60, 200
 

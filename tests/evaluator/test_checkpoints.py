@@ -12,10 +12,10 @@ import pytest
 from novaql.api import Cancellation, evaluate
 from novaql.errors import LimitExceeded, QueryCancelled, QueryTimeout
 from novaql.evaluator.kernels.dispatch import Mode, forced
-from novaql.inputs.table_source import TableSource
+from novaql.inputs.tables.table_source import TableSource
 from novaql.options import Limits, QueryOptions
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ import os, signal
 import numpy as np
 from novaql import tsdb
 from novaql import query, warmup
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch
 
 series, samples = 4, 100_000
 table = SeriesTable.from_dicts([{"__name__": "m", "i": str(i)} for i in range(series)])

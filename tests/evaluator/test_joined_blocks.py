@@ -11,9 +11,9 @@ from novaql import QueryOptions, Result, evaluate
 from novaql.evaluator import fragment
 from novaql.evaluator.block import Block
 from novaql.evaluator.kernels.dispatch import Mode, forced
-from novaql.inputs.table_source import TableSource
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.tile import Tile
+from novaql.inputs.tables.table_source import TableSource
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Tile
 
 
 def targets() -> TableSource:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from novaql.api import evaluate, explain, query_options
-from novaql.inputs.table_source import TableSource
+from novaql.inputs.tables.table_source import TableSource
 from novaql.planner.logical import BinaryOp, Constant
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch
 from tests.support.programs.query_answers import answer_of_result
 
 LONG = 1000

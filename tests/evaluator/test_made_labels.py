@@ -10,10 +10,10 @@ import pytest
 
 from novaql import query
 from novaql.errors import LimitExceeded
-from novaql.inputs.table_source import TableSource
+from novaql.inputs.tables.table_source import TableSource
 from novaql.options import Limits
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch
 
 SERIES = 2000
 LONG = "n" * 70_000

@@ -12,10 +12,10 @@ from novaql.export.json_values import ValueStyle
 from novaql.export.prometheus_json import result_json
 from novaql.options import QueryOptions
 from novaql.result import Result
-from novaql.tsdb.histograms import CUSTOM_SCHEMA, Buckets, Histograms
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.selection import Source
-from novaql.tsdb.tile import Batch, HistogramSamples
+from novaql.tsdb.model.histograms import CUSTOM_SCHEMA, Buckets, Histograms
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch, HistogramSamples
+from novaql.tsdb.model.source import Source
 
 SERIES, SAMPLES, STEP_MS = 12, 9, 15_000
 OPTIONS = QueryOptions(0, SAMPLES * STEP_MS, STEP_MS)

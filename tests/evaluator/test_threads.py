@@ -17,19 +17,19 @@ from novaql.api import Cancellation, evaluate
 from novaql.errors import QueryCancelled
 from novaql.evaluator import bundled
 from novaql.evaluator.block import Block
-from novaql.evaluator.bundled import BundleLeaf
+from novaql.evaluator.bundled import BatchLeaf
 from novaql.evaluator.context import Context
 from novaql.evaluator.fragment import Fragment, blocks
 from novaql.evaluator.kernels.dispatch import Mode, forced, prepare_all
 from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, Asked
 from novaql.evaluator.steps import Steps
-from novaql.inputs.table_source import TableSource
+from novaql.inputs.tables.table_source import TableSource
 from novaql.options import QueryOptions
-from novaql.tsdb import side_by_side
-from novaql.tsdb.bundle import Bundle, BundleRef
-from novaql.tsdb.bundling import bundle_of_tile
-from novaql.tsdb.labels import Ints, SeriesTable
-from novaql.tsdb.tile import Tile
+from novaql.tsdb.model.labels import Ints, SeriesTable
+from novaql.tsdb.model.samples import Tile
+from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
+from novaql.tsdb.read.staleness import batch_of_tile
+from novaql.tsdb.runtime import parallel as ordered_parallel
 
 pytest.importorskip("numba", reason="compiled kernels need numba: pip install 'novaql[fast]'")
 
@@ -88,8 +88,8 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def three_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Two threads beside the query's own, whatever the machine has."""
     with ThreadPoolExecutor(2, thread_name_prefix="novaql-tile") as pool:
-        monkeypatch.setattr(side_by_side, "_cores", lambda: 3)
-        monkeypatch.setattr(side_by_side, "_helpers", lambda _: pool)
+        monkeypatch.setattr(ordered_parallel, "_cores", lambda: 3)
+        monkeypatch.setattr(ordered_parallel, "_helpers", lambda _: pool)
         yield
 
 
@@ -97,7 +97,7 @@ def three_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize("expr", QUERIES)
 def test_as_on_one_thread(expr: str, source: TableSource, monkeypatch: pytest.MonkeyPatch) -> None:
     together = [evaluate(expr, source, OPTIONS) for _ in range(3)]
-    monkeypatch.setattr(side_by_side, "_cores", lambda: 1)
+    monkeypatch.setattr(ordered_parallel, "_cores", lambda: 1)
     alone = evaluate(expr, source, OPTIONS)
 
     for found in together:
@@ -120,14 +120,14 @@ def test_as_by_numpy(expr: str, source: TableSource) -> None:
 
 
 def run(
-    load: Callable[[int], Bundle], cancellation: Cancellation | None = None
+    load: Callable[[int], SeriesBatch], cancellation: Cancellation | None = None
 ) -> tuple[list[Ints], set[str]]:
     """Rows of a fragment's blocks in their order, and the threads that made them."""
     series = SeriesTable.from_dicts([{"i": str(i)} for i in range(TILES * TALL)])
-    refs = [BundleRef(partial(load, number), SAMPLES * TALL) for number in range(TILES)]
+    refs = [SeriesBatchRef(partial(load, number), SAMPLES * TALL) for number in range(TILES)]
     ends = np.array([SAMPLES * 15_000], np.int64)
     asked = Asked(ends, SAMPLES * 15_000, SAMPLES * 15_000, ends)
-    leaf = BundleLeaf(refs, asked, STRIP_ROLLUPS["last_over_time"])
+    leaf = BatchLeaf(refs, asked, STRIP_ROLLUPS["last_over_time"])
 
     def never(_: Tile) -> Block:
         raise AssertionError("bundles are there")
@@ -149,12 +149,12 @@ def run(
 def test_results_come_in_the_order_of_bundles() -> None:
     first_may_go_on = threading.Event()
 
-    def load(number: int) -> Bundle:
+    def load(number: int) -> SeriesBatch:
         if number == 0:
             assert first_may_go_on.wait(30)  # until another thread has taken a bundle
         else:
             first_may_go_on.set()
-        return bundle_of_tile(tile(number))
+        return batch_of_tile(tile(number))
 
     rows, names = run(load)
 
@@ -166,9 +166,9 @@ def test_results_come_in_the_order_of_bundles() -> None:
 def test_a_query_does_not_wait_for_busy_threads() -> None:
     let_go = threading.Event()
     for _ in range(2):
-        side_by_side._helpers(0).submit(let_go.wait, 30)
+        ordered_parallel._helpers(0).submit(let_go.wait, 30)
     try:
-        rows, names = run(lambda number: bundle_of_tile(tile(number)))
+        rows, names = run(lambda number: batch_of_tile(tile(number)))
     finally:
         let_go.set()
 
@@ -179,7 +179,7 @@ def test_a_query_does_not_wait_for_busy_threads() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no priority to look at")
 def test_helpers_have_the_priority_of_the_query(monkeypatch: pytest.MonkeyPatch) -> None:
     """Large queries of the server yield to small ones; so do the threads that help them."""
-    monkeypatch.setattr(side_by_side, "_cores", lambda: 2)
+    monkeypatch.setattr(ordered_parallel, "_cores", lambda: 2)
     seen: dict[str, set[int]] = {}
     met = threading.Barrier(2)
 
@@ -190,7 +190,7 @@ def test_helpers_have_the_priority_of_the_query(monkeypatch: pytest.MonkeyPatch)
     def query(name: str, priority: int) -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), priority)
         found: list[int] = []
-        side_by_side.side_by_side(2, work, found.append, alone=False)
+        ordered_parallel.ordered_parallel(2, work, found.append, alone=False)
         seen[name] = set(found)
 
     usual = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
@@ -203,7 +203,7 @@ def test_helpers_have_the_priority_of_the_query(monkeypatch: pytest.MonkeyPatch)
 
 def test_nobody_helps_while_queries_are_on_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """A query begins alone, with help; then another one comes, and the helper goes."""
-    monkeypatch.setattr(side_by_side, "_cores", lambda: 2)
+    monkeypatch.setattr(ordered_parallel, "_cores", lambda: 2)
     two_at_work, other_is_there = threading.Barrier(2), threading.Event()
     first_has_ended = threading.Event()
     names: dict[str, list[str]] = {"first": [], "other": []}
@@ -222,7 +222,7 @@ def test_nobody_helps_while_queries_are_on_all_cores(monkeypatch: pytest.MonkeyP
         return number
 
     def query(work: Callable[[int], int], found: list[int]) -> None:
-        side_by_side.side_by_side(20, work, found.append, alone=False)
+        ordered_parallel.ordered_parallel(20, work, found.append, alone=False)
 
     found: dict[str, list[int]] = {"first": [], "other": []}
     one = threading.Thread(target=query, args=(first, found["first"]), name="one")
@@ -240,18 +240,18 @@ def test_nobody_helps_while_queries_are_on_all_cores(monkeypatch: pytest.MonkeyP
     assert sorted(name[:10] for name in names["first"][:2]) == ["novaql-til", "one"]
     assert names["first"][2:] == ["one"] * 18
     assert names["other"][0] == "two"
-    assert side_by_side._at_work.count == 0
+    assert ordered_parallel._at_work.count == 0
 
 
 @pytest.mark.usefixtures("three_cores")
 def test_a_bundle_that_cannot_be_read_ends_the_query() -> None:
     loaded: list[int] = []
 
-    def load(number: int) -> Bundle:
+    def load(number: int) -> SeriesBatch:
         loaded.append(number)
         if number == 3:
             raise OSError("disk on fire")
-        return bundle_of_tile(tile(number))
+        return batch_of_tile(tile(number))
 
     with pytest.raises(OSError, match="disk on fire"):
         run(load)
@@ -263,11 +263,11 @@ def test_a_cancelled_query_stops_on_its_threads() -> None:
     cancellation = Cancellation()
     loaded: list[int] = []
 
-    def load(number: int) -> Bundle:
+    def load(number: int) -> SeriesBatch:
         loaded.append(number)
         if number == 3:
             cancellation.cancel()
-        return bundle_of_tile(tile(number))
+        return batch_of_tile(tile(number))
 
     with pytest.raises(QueryCancelled):
         run(load, cancellation)
@@ -284,16 +284,16 @@ def wait_until(it_is_so: Callable[[], bool]) -> None:
 def test_who_has_no_piece_left_helps_with_pieces_of_a_piece(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(side_by_side, "_cores", lambda: 2)
+    monkeypatch.setattr(ordered_parallel, "_cores", lambda: 2)
     both, others_done = threading.Barrier(2), threading.Event()
     pieces: list[tuple[str, bool]] = []
 
     def piece(number: int) -> int:
-        assert side_by_side._at_work.count <= 2
+        assert ordered_parallel._at_work.count <= 2
         pieces.append((threading.current_thread().name, others_done.is_set()))
         if number == 3:
             others_done.set()
-            wait_until(lambda: side_by_side._at_work.count == 1)
+            wait_until(lambda: ordered_parallel._at_work.count == 1)
         if number > 3:
             wait_until(lambda: len({name for name, late in pieces if late}) == 2)
         return number
@@ -302,15 +302,15 @@ def test_who_has_no_piece_left_helps_with_pieces_of_a_piece(
         done: list[int] = []
         both.wait(30)
         if number == 0:
-            side_by_side.side_by_side(40, piece, done.append, alone=False)
+            ordered_parallel.ordered_parallel(40, piece, done.append, alone=False)
         else:
             assert others_done.wait(30)
         return done
 
     found: list[list[int]] = []
-    side_by_side.side_by_side(2, work, found.append, alone=False)
+    ordered_parallel.ordered_parallel(2, work, found.append, alone=False)
 
     assert found == [list(range(40)), []]
     assert len({name for name, late in pieces if not late}) == 1
     assert len({name for name, late in pieces if late}) == 2
-    assert side_by_side._at_work.count == 0
+    assert ordered_parallel._at_work.count == 0

@@ -9,18 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novaql import query
-from novaql.inputs.classic_histograms import ClassicHistograms
 from novaql.inputs.exposed_options import ExposedOptions
-from novaql.inputs.exposition import ExpositionParser, canonical_bound
-from novaql.inputs.refined import Refinement
-from novaql.inputs.table_source import TableSource
+from novaql.inputs.tables.table_source import TableSource
+from novaql.inputs.text.classic_histograms import ClassicHistograms
+from novaql.inputs.text.exposition import ExpositionParser, canonical_bound
+from novaql.inputs.text.refined import Refinement
 from novaql.promqltest.classic import custom_bucket_series
 from novaql.promqltest.script import SeriesValues
 from novaql.promqltest.series_notation import NamedHint, labels_of
-from novaql.tsdb.histograms import Histograms
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.selection import Metadata
-from novaql.tsdb.tile import Batch, HistogramSamples
+from novaql.tsdb.model.histograms import Histograms
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch, HistogramSamples
+from novaql.tsdb.model.source import Metadata
 from tests.support.histograms.native_histograms import singles
 from tests.support.store.batches import plain
 

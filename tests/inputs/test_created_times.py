@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from novaql.inputs.created_times import CreatedTimes
 from novaql.inputs.exposed_options import ExposedOptions
-from novaql.inputs.exposition import ExpositionParser
-from novaql.inputs.opening import open_stream
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
-from novaql.tsdb.tile import Batch
+from novaql.inputs.open_any import open_stream
+from novaql.inputs.text.created_times import CreatedTimes
+from novaql.inputs.text.exposition import ExpositionParser
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Metadata
 from tests.support.store.batches import plain
 
 NOW = 1_700_000_000_000

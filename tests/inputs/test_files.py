@@ -21,12 +21,12 @@ from novaql.inputs.batch_stream import concat_batches
 from novaql.inputs.file_options import FileKind
 from novaql.inputs.files import kind_of, read_paths
 from novaql.inputs.importer import import_into
-from novaql.inputs.opening import open_stream
+from novaql.inputs.open_any import open_stream
 from novaql.inputs.resolve import as_source
-from novaql.inputs.table_source import TableSource
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.selection import Metadata
-from novaql.tsdb.tile import STALE, Batch
+from novaql.inputs.tables.table_source import TableSource
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import STALE, Batch
+from novaql.tsdb.model.source import Metadata
 from tests.support.store.batches import batches, bits, plain, read_plain
 
 

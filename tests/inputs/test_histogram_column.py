@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from novaql import Result, query
 from novaql.errors import InputError
-from novaql.inputs.opening import open_stream
-from novaql.inputs.table_source import TableSource
+from novaql.inputs.open_any import open_stream
+from novaql.inputs.tables.table_source import TableSource
 from novaql.promqltest.histogram import FloatHistogram
 from novaql.promqltest.histogram_notation import parse_histogram
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.tile import Batch, HistogramSamples
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch, HistogramSamples
 from tests.support.histograms import plain_histograms
 from tests.support.histograms.native_histograms import any_histogram, columns, singles
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novaql.errors import InputError, LimitExceeded
-from novaql.inputs.influx import InfluxParser, LineProblems, precision_of
-from novaql.inputs.influx_line import InfluxProblem, read_line
 from novaql.inputs.label_limits import LabelLimits
-from novaql.tsdb.tile import Batch
+from novaql.inputs.text.influx import InfluxParser, LineProblems, precision_of
+from novaql.inputs.text.influx_line import InfluxProblem, read_line
+from novaql.tsdb.model.samples import Batch
 from tests.support.generators.fuzzing import EXAMPLES
 from tests.support.messages.message_mutations import mutated
 from tests.support.store.batches import bits

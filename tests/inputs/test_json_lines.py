@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novaql.errors import InputError, LimitExceeded
-from novaql.inputs.json_lines import JsonLinesParser
 from novaql.inputs.label_limits import LabelLimits
-from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
+from novaql.inputs.text.json_lines import JsonLinesParser
+from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 from tests.support.generators.fuzzing import EXAMPLES
 from tests.support.messages.message_mutations import mutated
 from tests.support.store.batches import Plain, bits, label_sets, plain

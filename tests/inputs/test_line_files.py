@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 
 from novaql.errors import InputError
-from novaql.inputs import exposition
 from novaql.inputs.batch_stream import concat_batches
 from novaql.inputs.file_options import FileKind, FileOptions
 from novaql.inputs.files import kind_of, read_paths
-from novaql.inputs.opening import open_stream
+from novaql.inputs.open_any import open_stream
+from novaql.inputs.text import exposition
 from tests.support.store.batches import bits, plain
 
 EXPORT = b'{"metric":{"__name__":"up","job":"a"},"values":[1,2],"timestamps":[1000,2000]}\n'

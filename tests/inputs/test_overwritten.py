@@ -16,8 +16,8 @@ from novaql.cli.main import cli
 from novaql.inputs import importer
 from novaql.inputs.importer import import_into
 from novaql.inputs.replaced_samples import overwritten
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch
 from tests.support.store.batches import bits
 
 T = 1_700_000_000_000

@@ -14,7 +14,7 @@ import novaql
 from novaql import tsdb
 from novaql.inputs.files import read_paths
 from novaql.inputs.importer import import_into
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.samples import Batch
 from tests.support.store.batches import read_plain
 
 T = 1_700_000_000_000

@@ -10,10 +10,10 @@ import pytest
 from novaql.errors import InputError
 from novaql.inputs.file_options import FileKind
 from novaql.inputs.files import kind_of
-from novaql.inputs.opening import open_stream
+from novaql.inputs.open_any import open_stream
 from novaql.inputs.protobuf.exposition import ProtobufParser
-from novaql.tsdb.selection import Metadata
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import Metadata
 from tests.support.messages.metric_families import (
     COUNTER,
     GAUGE,

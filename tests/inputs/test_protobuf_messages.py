@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import concat_batches
-from novaql.inputs.exposition import canonical_bound
 from novaql.inputs.protobuf.exposition import ProtobufParser
+from novaql.inputs.text.exposition import canonical_bound
 from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch
 from tests.support.histograms.native_histograms import singles
 from tests.support.messages.metric_families import (
     FAMILY_CLASSES,

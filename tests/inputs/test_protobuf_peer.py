@@ -19,10 +19,10 @@ import pytest
 
 from novaql import query
 from novaql.inputs.exposed_options import ExposedOptions
-from novaql.inputs.scrape import scrape
-from novaql.inputs.table_source import TableSource
+from novaql.inputs.http.scrape import scrape
+from novaql.inputs.tables.table_source import TableSource
 from novaql.server.scraping.samples import with_target_labels
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.samples import Batch
 from tests.support.messages.metric_families import FAMILY_CLASSES, delimited
 from tests.support.peers.exposer import PROTOBUF, exposing
 from tests.support.programs.prometheus_server import free_port

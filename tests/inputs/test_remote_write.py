@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novaql.errors import InputError, LimitExceeded
-from novaql.inputs.remote_write import RemoteWriteDecoder
-from novaql.inputs.remote_write_labels import quick_labels, read_labels
-from novaql.inputs.remote_write_plain import PlainDecoder
-from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
-from novaql.tsdb.tile import STALE, STALE_BITS, Batch
+from novaql.inputs.remote_write.decoder import RemoteWriteDecoder
+from novaql.inputs.remote_write.labels import quick_labels, read_labels
+from novaql.inputs.remote_write.plain import PlainDecoder
+from novaql.tsdb.model.samples import STALE, STALE_BITS, Batch
+from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
 from tests.support.messages.remote_write_messages import Series, message_of, packed
 from tests.support.store.batches import Plain, bits, floats, label_sets, plain
 

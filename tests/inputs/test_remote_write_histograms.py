@@ -13,10 +13,10 @@ from hypothesis import given, settings
 
 from novaql import tsdb
 from novaql.errors import InputError
-from novaql.inputs.remote_write import RemoteWriteDecoder
-from novaql.tsdb.histograms import CUSTOM_SCHEMA
-from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
-from novaql.tsdb.tile import STALE, STALE_BITS, Batch
+from novaql.inputs.remote_write.decoder import RemoteWriteDecoder
+from novaql.tsdb.model.histograms import CUSTOM_SCHEMA
+from novaql.tsdb.model.samples import STALE, STALE_BITS, Batch
+from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 from tests.support.messages.remote_write_messages import message_of, packed
 from tests.support.store.model import bits, read_all
 from tests.support.store.stored_histograms import Native, natives_of

@@ -16,9 +16,9 @@ import novaql
 from novaql import tsdb
 from novaql.errors import InputError
 from novaql.inputs.importer import import_into
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 from tests.support.messages.metric_families import GAUGE, delimited, family
 from tests.support.store.batches import read_plain
 

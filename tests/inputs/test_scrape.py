@@ -6,9 +6,9 @@ import pytest
 
 from novaql.errors import InputError
 from novaql.inputs.exposed_options import ExposedOptions
-from novaql.inputs.opening import open_stream
-from novaql.inputs.scrape import ACCEPT, ACCEPT_PROTOBUF, scrape
-from novaql.tsdb.selection import Metadata
+from novaql.inputs.http.scrape import ACCEPT, ACCEPT_PROTOBUF, scrape
+from novaql.inputs.open_any import open_stream
+from novaql.tsdb.model.source import Metadata
 from tests.support.messages.metric_families import FAMILY_CLASSES, delimited
 from tests.support.peers.exposer import PROTOBUF, Exposer, exposing
 from tests.support.store.batches import Plain, bits, plain

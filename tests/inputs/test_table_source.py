@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import novaql.tsdb.tile
-from novaql.inputs.table_source import TableSource, tidy_batch
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.matchers import Matcher, MatchOp
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata, Source
-from novaql.tsdb.tile import Batch, Tile, tiles_from_flat
+import novaql.tsdb.model.samples
+from novaql.inputs.tables.table_source import TableSource, tidy_batch
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.samples import Batch, Tile, tiles_from_flat
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Metadata, Source
 from tests.support.store.batches import batches, plain, read_plain
 
 ALL = (MIN_TIME_MS, MAX_TIME_MS)
@@ -22,7 +22,7 @@ few_times = st.integers(-3, 3)
 def source_of(batch: Batch, small_tile: int) -> TableSource:
     """With a limit of 0 even the smallest groups of series become matrices."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(novaql.tsdb.tile, "SMALL_TILE", small_tile)
+        patch.setattr(novaql.tsdb.model.samples, "SMALL_TILE", small_tile)
         return TableSource(batch)
 
 
@@ -85,7 +85,7 @@ def small(small_tile: int = 2048) -> TableSource:
         np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(novaql.tsdb.tile, "SMALL_TILE", small_tile)
+        patch.setattr(novaql.tsdb.model.samples, "SMALL_TILE", small_tile)
         return TableSource(batch, {"up": Metadata("gauge", "Is it up?")})
 
 

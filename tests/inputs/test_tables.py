@@ -18,13 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from novaql.errors import InputError
-from novaql.inputs.arrow_table import read_arrow
-from novaql.inputs.frame import frame
-from novaql.inputs.layout import BY_NAME
-from novaql.inputs.opening import open_stream
+from novaql.inputs.open_any import open_stream
+from novaql.inputs.tables.arrow_table import read_arrow
+from novaql.inputs.tables.column_roles import BY_NAME
+from novaql.inputs.tables.frame import frame
 from novaql.result import Result, ResultKind
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch
 from tests.support.store.batches import Plain, batches, bits, floats, plain, read_plain
 
 finite = st.floats(allow_nan=False, allow_infinity=False)

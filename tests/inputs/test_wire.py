@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from novaql.errors import InputError, NovaqlError
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
-from novaql.inputs.remote_write import RemoteWriteDecoder
-from novaql.inputs.remote_write_plain import PlainDecoder
+from novaql.inputs.remote_write.decoder import RemoteWriteDecoder
+from novaql.inputs.remote_write.plain import PlainDecoder
+from novaql.inputs.remote_write.write_request import WriteRequest
 from novaql.inputs.wire.compiling import Kernels, prepare, ready
 from novaql.inputs.wire.decoder import CompiledDecoder
-from novaql.inputs.write_request import WriteRequest
-from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
+from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 from tests.support.generators.fuzzing import EXAMPLES
 from tests.support.messages.message_mutations import mutated
 from tests.support.messages.remote_write_messages import Series, message_of

@@ -8,9 +8,9 @@ import pytest
 from novaql import tsdb
 from novaql.errors import QueryError
 from novaql.lint import RULES, Finding, Knowledge, Severity, lint
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.selection import Metadata
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import Metadata
 
 SPOKEN = {
     "rate-of-gauge": [],

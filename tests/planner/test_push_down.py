@@ -10,7 +10,7 @@ import pytest
 from novaql import QueryOptions, evaluate
 from novaql.evaluator.kernels.bindings import ROLLUPS
 from novaql.evaluator.operators.transform import ELEMENTWISE
-from novaql.inputs.table_source import TableSource
+from novaql.inputs.tables.table_source import TableSource
 from novaql.language import parse
 from novaql.language.signatures import FUNCTIONS
 from novaql.language.value_types import ValueType
@@ -21,8 +21,8 @@ from novaql.planner.logical import Plan, show
 from novaql.planner.optimizer import of_floats
 from novaql.planner.rules.project_labels import project_labels
 from novaql.planner.rules.push_down_aggregations import push_down_aggregations
-from novaql.tsdb.matchers import Matcher
-from novaql.tsdb.selection import NO_HINTS, Hints, Selection
+from novaql.tsdb.model.matchers import Matcher
+from novaql.tsdb.model.source import NO_HINTS, Hints, Selection
 from tests.support.generators.random_samples import START_MS, Fleet, batch_of, random_fleet
 
 OPTIONS = QueryOptions(0, 600_000, 60_000)

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from novaql.api import evaluate
-from novaql.inputs.table_source import TableSource
+from novaql.inputs.tables.table_source import TableSource
 from novaql.language import parse
 from novaql.options import QueryOptions
 from novaql.planner import build_plan
 from novaql.planner.logical import show
 from novaql.planner.optimizer import of_floats
 from novaql.planner.rules.share_subplans import share_subplans
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.matchers import Matcher
-from novaql.tsdb.selection import NO_HINTS, Hints, Selection
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.matchers import Matcher
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import NO_HINTS, Hints, Selection
 
 OPTIONS = QueryOptions(0, 600_000, 60_000)
 

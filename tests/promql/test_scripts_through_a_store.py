@@ -19,7 +19,7 @@ from novaql.options import QueryOptions
 from novaql.promqltest.runner import cases, run_eval
 from novaql.promqltest.script_parser import read_script
 from novaql.result import Result
-from novaql.tsdb.selection import Source
+from novaql.tsdb.model.source import Source
 from tests.promql import known_failures
 from tests.support.store.stored_sources import stored
 

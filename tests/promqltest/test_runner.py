@@ -19,7 +19,7 @@ from novaql.promqltest.runner import Engine, Verdict, run_script
 from novaql.promqltest.script_parser import parse_script
 from novaql.promqltest.step_invariance import can_be_pinned, other_times, pinned
 from novaql.result import NativeCells, Result
-from novaql.tsdb.selection import Source
+from novaql.tsdb.model.source import Source
 
 DATA = 'load 1m\n  a{x="1"} 1 2 3\n  a{x="2"} 4 5 6\n\n'
 

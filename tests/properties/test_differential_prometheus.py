@@ -17,7 +17,7 @@ import pytest
 
 from novaql.api import evaluate
 from novaql.errors import NovaqlError
-from novaql.inputs.table_source import TableSource
+from novaql.inputs.tables.table_source import TableSource
 from novaql.options import NameRemoval, QueryOptions
 from tests.support.generators.random_queries import QueryMaker
 from tests.support.generators.random_samples import START_MS, Fleet, batch_of, random_fleet

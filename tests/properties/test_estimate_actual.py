@@ -12,10 +12,10 @@ from novaql import QueryOptions, evaluate, tsdb
 from novaql.engine import estimate
 from novaql.errors import EvaluationError
 from novaql.evaluator.kernels import dispatch
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.matchers import Matcher
-from novaql.tsdb.selection import NO_HINTS, Hints, HistogramRef, Metadata, Selection, TileRef
-from novaql.tsdb.tile import HistogramTile, Tile
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.matchers import Matcher
+from novaql.tsdb.model.samples import HistogramTile, Tile
+from novaql.tsdb.model.source import NO_HINTS, Hints, HistogramRef, Metadata, Selection, TileRef
 from tests.support.generators.random_queries import QueryMaker
 from tests.support.generators.random_samples import START_MS, Fleet, batch_of, random_fleet
 

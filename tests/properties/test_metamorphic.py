@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from novaql import tsdb
 from novaql.api import evaluate
 from novaql.errors import EvaluationError, NovaqlError
-from novaql.inputs.table_source import TableSource
+from novaql.inputs.tables.table_source import TableSource
 from novaql.language import format_expr
 from novaql.language.ast import Expr
 from novaql.options import Limits, QueryOptions
-from novaql.tsdb.selection import Source
-from novaql.tsdb.tile import Tile
+from novaql.tsdb.model.samples import Tile
+from novaql.tsdb.model.source import Source
 from tests.support.generators.expressions import Vocabulary, well_typed_expressions
 from tests.support.generators.random_queries import INEXACT, QueryMaker
 from tests.support.generators.random_samples import (

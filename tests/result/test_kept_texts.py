@@ -16,8 +16,8 @@ from novaql.export.json_values import ValueStyle
 from novaql.export.matrix_json import KeptTexts
 from novaql.export.prometheus_json import result_json, result_pieces
 from novaql.result import Result, ResultKind
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Floats
 from tests.result.test_prometheus_json import matrices
 
 pytest.importorskip("numba", reason="compiled texts need numba: pip install 'novaql[fast]'")

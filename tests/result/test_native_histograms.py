@@ -27,7 +27,7 @@ from novaql.result import NativeCells, Result, ResultKind
 from novaql.server.query.formats import encode
 from novaql.server.query.schema import NovaqlAnswer
 from novaql.text.floats import float_token
-from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.model.labels import SeriesTable
 from tests.support.histograms import plain_histograms as plain
 from tests.support.histograms.native_histograms import any_histogram, columns
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from novaql.export.chart_svg import line_chart
 from novaql.export.scale import number_ticks, thinned, time_ticks
 from novaql.result import Result, ResultKind
-from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.model.labels import SeriesTable
 from tests.support.generators.results import (
     NOON_MS,
     matrix,

@@ -17,7 +17,7 @@ from novaql.export.json_values import ValueStyle
 from novaql.export.prometheus_json import prometheus_data, result_json
 from novaql.result import Points, Result, ResultKind
 from novaql.text.floats import float_token, float_tokens
-from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.model.labels import SeriesTable
 
 any_float = st.integers(0, 2**64 - 1).map(lambda b: struct.unpack("<d", struct.pack("<Q", b))[0])
 usual_float = st.one_of(

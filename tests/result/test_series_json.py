@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novaql.export import labels_json
-from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.model.labels import SeriesTable
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 label_sets = st.lists(

@@ -192,7 +192,7 @@ def test_arrow_and_csv_do_not_load_pandas() -> None:
     program = (
         "import sys, numpy as np\n"
         "from novaql.result import Result, ResultKind\n"
-        "from novaql.tsdb.labels import SeriesTable\n"
+        "from novaql.tsdb.model.labels import SeriesTable\n"
         "series = SeriesTable.from_dicts([{'a': '1'}, {}])\n"
         "values = np.array([[1.0], [np.nan]])\n"
         "result = Result(ResultKind.VECTOR, series, np.array([0]), values, values == 1)\n"

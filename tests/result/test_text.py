@@ -23,7 +23,7 @@ from novaql.text.labels import printable, quoted, series_text
 from novaql.text.numbers import axis_number, number_text, short_number
 from novaql.text.times import duration_text
 from novaql.timeparse import duration_ms, to_ms
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.samples import Floats
 from tests.support.generators.results import matrix, raw, results, scalar, string, vector
 
 

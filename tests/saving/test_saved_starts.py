@@ -16,8 +16,8 @@ from novaql.errors import InputError
 from novaql.export.columns import METADATA_KEY
 from novaql.inputs.importer import import_into
 from novaql.saving import save
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.tile import Batch, HistogramSamples, HistogramTile, Tile
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch, HistogramSamples, HistogramTile, Tile
 from tests.support.store.stored_histograms import histograms_of, simple
 
 T0 = 1_700_000_000_000

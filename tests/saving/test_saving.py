@@ -28,9 +28,9 @@ from novaql.inputs.importer import import_into
 from novaql.inputs.resolve import as_source
 from novaql.saving import save
 from novaql.text.labels import quoted
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
-from novaql.tsdb.tile import STALE, Batch, HistogramSamples
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import STALE, Batch, HistogramSamples
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Metadata
 from tests.support.histograms.native_histograms import any_histogram, columns, singles
 from tests.support.programs.prometheus_programs import program
 from tests.support.programs.victoria_program import running_victoria
@@ -332,4 +332,4 @@ def test_damage_is_told_and_the_file_before_stays(tmp_path: Path) -> None:
         assert (tmp_path / "a.csv").read_bytes() == before
         done = save(database, tmp_path / "a.csv", strict=False)
     assert done.samples < old.samples
-    assert len(done.losses) >= 1
+    assert len(done.read_errors) >= 1

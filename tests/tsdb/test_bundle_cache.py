@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from novaql import tsdb
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.matchers import Matcher, MatchOp
-from novaql.tsdb.selection import Selection
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import Selection
 
 UP = [Matcher("__name__", MatchOp.EQUAL, "up")]
 SERIES, SAMPLES = 20, 400

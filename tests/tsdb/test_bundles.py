@@ -14,17 +14,19 @@ import pytest
 from hypothesis import given, settings
 
 from novaql import tsdb
-from novaql.tsdb import assemble_bundles, cuts, union
 from novaql.tsdb.block.paged_stream import PagedStream
-from novaql.tsdb.bundle import piece_positions
-from novaql.tsdb.bundling import bundle_of_tile
-from novaql.tsdb.directory import whole
 from novaql.tsdb.errors import Corrupted
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.matchers import Matcher, MatchOp
-from novaql.tsdb.selection import Selection
-from novaql.tsdb.stratum import Stratum
-from novaql.tsdb.tile import STALE, Batch, Tile, is_stale
+from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.samples import STALE, Batch, Tile, is_stale
+from novaql.tsdb.model.source import Selection
+from novaql.tsdb.parts import merge_series as union
+from novaql.tsdb.parts import ranges as cuts
+from novaql.tsdb.parts.lazy_ints import whole
+from novaql.tsdb.parts.sorted_run import SortedRun
+from novaql.tsdb.read import batches as assemble_bundles
+from novaql.tsdb.read.staleness import batch_of_tile
 
 Samples = list[tuple[int, int, float]]
 FOREVER = 10**6
@@ -61,7 +63,7 @@ def of_bundles(
     for bundle in [part for load in loads if load is not None for part in load().parts(parts)]:
         lengths = np.diff(bundle.offsets)
         np.testing.assert_array_equal(lengths, np.diff(bundle.grid_offsets)[bundle.grid])
-        times = bundle.times[piece_positions(bundle.grid_offsets[bundle.grid], lengths)]
+        times = bundle.times[flat_positions(bundle.grid_offsets[bundle.grid], lengths)]
         rows = np.repeat(bundle.rows, lengths)
         samples += zip(rows.tolist(), times.tolist(), bundle.values.tolist(), strict=True)
         if bundle.markers is not None:
@@ -198,7 +200,7 @@ def test_a_sketch_reads_values_of_series_with_markers_only(tmp_path: Path) -> No
         database.flush()
         (block,) = database._state.blocks
         stratum = block.layers()[0].stratum
-        assert isinstance(stratum, Stratum)
+        assert isinstance(stratum, SortedRun)
         assert stratum.unmarked is not None
         marked = ~stratum.unmarked(np.arange(16))
         assert marked.sum() == 4
@@ -229,7 +231,7 @@ def test_markers_of_a_grid_at_one_place_leave_it_shared() -> None:
     values[:3, 2] = STALE
     values[3, 1] = values[3, 4] = STALE
 
-    bundle = bundle_of_tile(Tile(np.arange(4), times, values))
+    bundle = batch_of_tile(Tile(np.arange(4), times, values))
 
     assert bundle.grid[0] == bundle.grid[1] == bundle.grid[2] != bundle.grid[3]
     assert len(bundle.times) == 4 + 3

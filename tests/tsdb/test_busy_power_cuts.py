@@ -29,7 +29,7 @@ from pathlib import Path
 import pytest
 
 from novaql import tsdb
-from novaql.tsdb.fsio import AppendFile, Buffer
+from novaql.tsdb.disk.vfs import AppendFile, Buffer
 from tests.support.disks.disk_image import Cut, Image
 from tests.support.disks.simulated_disk import STORE, SimulatedDisk
 from tests.support.store.model import batch_of
@@ -222,7 +222,11 @@ def pulse() -> Iterator[Path]:
 def test_always_loses_nothing() -> None:
     with busy(BUSY_PROCESSES if CUTS else 0):
         losses = list(cuts("always", CUTS or 10))
-    log.info("always: %d cuts, %d with a loss", len(losses), sum(bool(one.lost) for one in losses))
+    log.info(
+        "always: %d cuts, %d with a loss",
+        len(losses),
+        sum(bool(one.lost) for one in losses),
+    )
     assert [one for one in losses if one.lost] == []
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from novaql.tsdb.compile_cache import is_trusted
+from novaql.tsdb.runtime.compile_cache import is_trusted
 
 pytest.importorskip("numba", reason="numba is an extra: install novaql[compiled]")
 
 PROGRAM = """
 import sys
-from novaql.tsdb.compile_cache import jit
+from novaql.tsdb.runtime.compile_cache import jit
 sys.path.insert(0, sys.argv[1])
 from sums import plus
 made = jit(plus)

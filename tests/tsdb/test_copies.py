@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from novaql import tsdb
-from novaql.tsdb.selection import Metadata
+from novaql.tsdb.model.source import Metadata
 from tests.support.disks.disk_image import Cut
 from tests.support.disks.simulated_disk import STORE, PowerCut, SimulatedDisk
 from tests.support.store.model import Sample, batch_of, read_all

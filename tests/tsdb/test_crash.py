@@ -154,15 +154,15 @@ def test_every_truncation_of_the_log_leaves_what_came_before(tmp_path: Path) -> 
         shutil.copytree(killed, path)
         segment.write_bytes(content[:length])
         # The header was on the disk before anything was written: no crash takes it.
-        losses = tsdb.Losses()
+        read_errors = tsdb.ReadErrors()
         with tsdb.open(path) as reopened:
-            assert read_all(reopened, losses=losses) == {}
-            assert bool(losses) == (length < SEGMENT_HEADER.size)
+            assert read_all(reopened, read_errors=read_errors) == {}
+            assert bool(read_errors) == (length < SEGMENT_HEADER.size)
             reopened.append(batch_of(MORE))
         with tsdb.open(path) as reopened:
             model = Model()
             model.append(MORE)
-            assert read_all(reopened, losses=losses) == model.select()
+            assert read_all(reopened, read_errors=read_errors) == model.select()
             assert reopened.open_report.clean == (length >= SEGMENT_HEADER.size)
 
 
@@ -177,7 +177,7 @@ def as_killed(path: Path) -> Path:
 def small_store(path: Path, *more: Sample) -> dict[Labels, list[tuple[int, Stored]]]:
     """A store with a block, a log, and every kind of record."""
     with tsdb.open(path) as database:
-        database.set_metadata({"up": tsdb.selection.Metadata("gauge", "Whether it is up.")})
+        database.set_metadata({"up": tsdb.Metadata("gauge", "Whether it is up.")})
         database.append(batch_of([*SMALL, *more]))
         database.flush()
         database.append(batch_of([*MORE, *more[:2]]))
@@ -234,12 +234,12 @@ def test_damage_inside_the_log_costs_one_record(tmp_path: Path) -> None:
     model = Model()
     model.append([*SMALL, *MORE])
     for _ in range(2):
-        losses = tsdb.Losses()
+        read_errors = tsdb.ReadErrors()
         with tsdb.open(path) as reopened:
             with pytest.raises(tsdb.Corrupted, match="are not a record"):
                 read_all(reopened)
-            assert read_all(reopened, losses=losses) == model.select()
-            assert len(losses) == 1
+            assert read_all(reopened, read_errors=read_errors) == model.select()
+            assert len(read_errors) == 1
             assert len(reopened.open_report.damaged) == 1
             assert not reopened.open_report.clean
             assert len(reopened.check()) == 1

@@ -21,10 +21,10 @@ import pytest
 
 import novaql
 from novaql import tsdb
-from novaql.tsdb.block import value_pages
-from novaql.tsdb.damage import Losses
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Hints, Metadata
-from novaql.tsdb.verify import check_blocks, check_log
+from novaql.tsdb.block import page_layout as value_pages
+from novaql.tsdb.maintenance.check import check_blocks, check_log
+from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Hints, Metadata
 from tests.support.disks.simulated_disk import STORE, SimulatedDisk
 from tests.support.store.model import Labels, Sample, Stored, batch_of, read_all
 from tests.support.store.stored_histograms import simple
@@ -78,10 +78,10 @@ def files_of(disk: SimulatedDisk) -> Iterator[tuple[Path, bytes]]:
 def answer(disk: SimulatedDisk) -> tuple[Answer, tuple[str, ...]]:
     """Everything a reader gets, and what it is told. Raises a `StoreError` if it gets nothing."""
     with tsdb.open(STORE, disk=disk, read_only=True, cache_bytes=0) as database:
-        losses = Losses()
-        found = read_all(database, losses=losses)
+        read_errors = ReadErrors()
+        found = read_all(database, read_errors=read_errors)
         report = database.open_report
-        told = losses.warnings()
+        told = read_errors.warnings()
         if report.degraded or not report.clean:
             told += (str(report),)
     return found, told
@@ -314,13 +314,13 @@ def test_a_block_whose_index_is_damaged_is_left_out() -> None:
     path = next(p for p, _ in files_of(disk) if p.suffix == ".block")
     disk.put(path, disk.content()[path][:-5])
     with tsdb.open(STORE, disk=disk, read_only=True) as database:
-        losses = Losses()
+        read_errors = ReadErrors()
         everything = MIN_TIME_MS, MAX_TIME_MS
-        names = database.label_values("__name__", [], *everything, losses=losses)
+        names = database.label_values("__name__", [], *everything, read_errors=read_errors)
         assert names == ["a", "bb", "latency"]
-        assert len(database.series([], *everything, losses=losses)) == 4
-        assert database.label_names([], *everything, losses=losses) == ["__name__", "i"]
-        assert len(losses) == 1
+        assert len(database.series([], *everything, read_errors=read_errors)) == 4
+        assert database.label_names([], *everything, read_errors=read_errors) == ["__name__", "i"]
+        assert len(read_errors) == 1
         with pytest.raises(tsdb.Corrupted):
             database.series([], *everything)
     found, told = answer(disk)
@@ -348,11 +348,11 @@ def test_queries_warn_or_fail_as_asked() -> None:
 
 
 def test_losses_are_told_once_and_not_without_end() -> None:
-    losses = Losses()
+    read_errors = ReadErrors()
     for page in range(50):
         for _ in range(2):
-            losses.note(tsdb.Corrupted(Path("x/blocks/1.block"), f"page {page}", "checksum"))
-    assert len(losses) == 50
-    assert len(losses.warnings()) == 21
-    assert losses.warnings()[-1] == "storage: 30 more places could not be read"
-    assert Hints(losses=losses).losses is losses
+            read_errors.note(tsdb.Corrupted(Path("x/blocks/1.block"), f"page {page}", "checksum"))
+    assert len(read_errors) == 50
+    assert len(read_errors.warnings()) == 21
+    assert read_errors.warnings()[-1] == "storage: 30 more places could not be read"
+    assert Hints(read_errors=read_errors).read_errors is read_errors

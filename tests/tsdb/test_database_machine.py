@@ -19,7 +19,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from novaql import tsdb
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 from tests.support.store.model import Labels, Model, Sample, batch_of, from_bits, key_of, read_all
 from tests.support.store.stored_histograms import Native, natives
 
@@ -190,7 +190,7 @@ class DatabaseMachine(RuleBasedStateMachine):
     def describe(self, sets: list[list[Matcher]]) -> None:
         found = [self.model.select(one) for one in sets] if sets else [self.model.select()]
         keys: set[Labels] = {key for some in found for key in some}
-        table = self.database.series(sets, tsdb.selection.MIN_TIME_MS, tsdb.selection.MAX_TIME_MS)
+        table = self.database.series(sets, tsdb.MIN_TIME_MS, tsdb.MAX_TIME_MS)
         assert len(table) == len(keys)
         assert {key_of(labels) for labels in table} == keys
         names = sorted({name for key in keys for name, _ in key}, key=str.encode)

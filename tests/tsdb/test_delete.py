@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from novaql import tsdb
-from novaql.tsdb import manifest
-from novaql.tsdb.fsio import RealDisk
-from novaql.tsdb.matchers import Matcher, MatchOp
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb.directory import manifest
+from novaql.tsdb.disk.vfs import RealDisk
+from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 from tests.support.store.model import Sample, batch_of, read_all, read_all_of
 from tests.support.store.stored_histograms import simple
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from novaql.tsdb.directory import Pieces, running, whole
+from novaql.tsdb.parts.lazy_ints import Pieces, running, whole
 
 numbers_below = st.sampled_from([1, 2, 256, 257, 65_536, 65_537, 2**32, 2**32 + 1, 2**40]).flatmap(
     lambda below: st.tuples(st.just(below), st.lists(st.integers(0, below - 1), min_size=1))

@@ -32,7 +32,7 @@ FULL_FOR = 12
 
 @pytest.fixture(autouse=True)
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("novaql.tsdb.database.Repeater", Still)
+    monkeypatch.setattr("novaql.tsdb.database.PeriodicTask", Still)
 
 
 def once(number: int, code: int) -> Fault:

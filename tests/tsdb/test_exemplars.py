@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 
 from novaql import tsdb
-from novaql.tsdb.exemplar_ring import ExemplarRing
-from novaql.tsdb.exemplars import Exemplars, SeriesExemplars
-from novaql.tsdb.matchers import Matcher, MatchOp
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.head.exemplar_buffer import ExemplarRing
+from novaql.tsdb.model.exemplars import Exemplars, SeriesExemplars
+from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 from tests.support.store.model import batch_of
 
 One = tuple[str, int, float, tuple[tuple[str, str], ...]]

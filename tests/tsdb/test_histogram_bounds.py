@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from novaql.promqltest.histogram import FloatHistogram
 from novaql.promqltest.histogram_notation import parse_histogram
-from novaql.tsdb.histogram_bounds import (
+from novaql.tsdb.model.histogram_buckets import (
     CLOSED,
     OPEN_LEFT,
     OPEN_RIGHT,

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 
 from novaql import tsdb
 from novaql.tsdb import STALE, Batch, HistogramSamples, SeriesTable
-from novaql.tsdb.histograms import CUSTOM_SCHEMA, Buckets, Histograms
+from novaql.tsdb.model.histograms import CUSTOM_SCHEMA, Buckets, Histograms
 from tests.support.store.model import Model, Sample, batch_of, read_all
 from tests.support.store.stored_histograms import Native, histograms_of, natives, natives_of, simple
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from novaql import tsdb
-from novaql.tsdb.matchers import Matcher, MatchOp
-from novaql.tsdb.selection import Metadata
+from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.source import Metadata
 from novaql.tsdb.wal.pace import Pace
 from tests.support.disks.disk_image import Cut
 from tests.support.disks.simulated_disk import STORE, SimulatedDisk
@@ -28,7 +28,7 @@ INTERVAL = 0.02
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> SimulatedDisk:
-    monkeypatch.setattr("novaql.tsdb.database.Repeater", Still)
+    monkeypatch.setattr("novaql.tsdb.database.PeriodicTask", Still)
     return SimulatedDisk()
 
 

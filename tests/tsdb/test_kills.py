@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 
 from novaql import tsdb
-from novaql.tsdb.fsio import RealDisk
-from novaql.tsdb.verify import check_blocks
+from novaql.tsdb.disk.vfs import RealDisk
+from novaql.tsdb.maintenance.check import check_blocks
 from tests.support.store.killed_writer import STEP_MS, Expected, operation, write
 from tests.support.store.model import read_all
 

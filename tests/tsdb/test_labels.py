@@ -5,7 +5,7 @@ from __future__ import annotations
 import hypothesis.strategies as st
 from hypothesis import given
 
-from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.model.labels import SeriesTable
 
 label_sets = st.lists(
     st.dictionaries(st.sampled_from(["a", "b", "__name__"]), st.sampled_from(["x", "y", "é", ""])),

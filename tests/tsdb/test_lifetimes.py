@@ -13,7 +13,7 @@ from novaql import tsdb
 from novaql.tsdb import Batch, Matcher, MatchOp, SeriesTable
 from novaql.tsdb.block.reader import Block
 from novaql.tsdb.index.match import match_rows
-from novaql.tsdb.lifetimes import KEPT, Lifetimes
+from novaql.tsdb.parts.time_index import KEPT, SeriesTimeIndex
 from tests.support.store.model import Sample, batch_of, key_of, read_all
 from tests.support.store.stored_histograms import simple
 
@@ -122,13 +122,13 @@ def test_long_ranges_and_short_blocks_are_looked_at_whole(
     assert block_of(stores[1]).living(0, SPAN_MS) is None
     with tsdb.memory() as memory:
         memory.append(floats(0))
-        few = Lifetimes(0, SPAN_MS, memory._parts()[0].layers())
+        few = SeriesTimeIndex(0, SPAN_MS, memory._parts()[0].layers())
     assert few.living(0, 1) is None
 
 
 def test_ranges_of_long_ago_are_forgotten(stores: tuple[tsdb.Database, ...]) -> None:
     block = block_of(stores[1])
-    lifetimes = Lifetimes(block.first_ms, block.last_ms, block.layers())
+    lifetimes = SeriesTimeIndex(block.first_ms, block.last_ms, block.layers())
     oldest = lifetimes.living(0, 1)
     for number in range(1, KEPT + 1):
         lifetimes.living(number * HOUR_MS, number * HOUR_MS + 1)

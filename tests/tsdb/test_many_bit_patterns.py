@@ -18,8 +18,8 @@ import pytest
 
 from novaql import tsdb
 from novaql.saving import save
-from novaql.tsdb.labels import LabelColumn, SeriesTable
-from novaql.tsdb.tile import STALE_BITS, Bits
+from novaql.tsdb.model.labels import LabelColumn, SeriesTable
+from novaql.tsdb.model.samples import STALE_BITS, Bits
 
 COUNT = int(os.environ.get("NOVAQL_BIT_PATTERNS", "2000000"))
 SERIES, SAMPLES = 100, 10_000

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from novaql import tsdb
-from novaql.tsdb import assemble_bundles, union
-from novaql.tsdb.labels import LabelColumn, SeriesTable
-from novaql.tsdb.matchers import Matcher, MatchOp
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.labels import LabelColumn, SeriesTable
+from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.parts import merge_series as union
+from novaql.tsdb.read import batches as assemble_bundles
 
 pytestmark = pytest.mark.slow
 

@@ -20,11 +20,11 @@ import pytest
 
 import novaql
 from novaql import tsdb
-from novaql.tsdb.exemplars import Exemplars
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.matchers import Matcher, MatchOp
-from novaql.tsdb.selection import Metadata
-from novaql.tsdb.verify import check_blocks, check_log
+from novaql.tsdb.maintenance.check import check_blocks, check_log
+from novaql.tsdb.model.exemplars import Exemplars
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.source import Metadata
 from tests.support.disks.simulated_disk import STORE, PowerCut, SimulatedDisk
 from tests.support.store.model import Labels, Sample, Stored, batch_of, read_all
 from tests.support.store.stored_histograms import simple
@@ -157,13 +157,13 @@ def look(disk: SimulatedDisk, *, read_only: bool, flush: bool = False) -> tuple[
         if flush:
             database.append(batch_of([({"__name__": "after"}, 1, 1.0)]))
             database.flush()
-        losses = tsdb.Losses()
-        found = read_all(database, losses=losses)
+        read_errors = tsdb.ReadErrors()
+        found = read_all(database, read_errors=read_errors)
         found.pop((("__name__", "after"),), None)
         report = database.open_report
-        told = [*losses.warnings(), *report.damaged, *report.degraded]
-        if losses and not flush:
-            assert report.damaged or ".block" in losses.warnings()[0]
+        told = [*read_errors.warnings(), *report.damaged, *report.degraded]
+        if read_errors and not flush:
+            assert report.damaged or ".block" in read_errors.warnings()[0]
     return found, "; ".join(told)
 
 
@@ -251,12 +251,12 @@ def test_a_gap_in_the_log_of_an_older_store_is_noticed(tmp_path: Path, number: i
     shutil.copytree(Path(__file__).parent / "old_formats" / "closed5", store)
     (store / "wal" / f"{number:010d}.wal").unlink()
     for read_only in (True, False, True):
-        losses = tsdb.Losses()
+        read_errors = tsdb.ReadErrors()
         with tsdb.open(store, read_only=read_only) as database:
-            assert read_all(database, losses=losses)
+            assert read_all(database, read_errors=read_errors)
             (damaged,) = database.open_report.damaged
             assert f"{number:010d}.wal" in damaged
-        (warning,) = losses.warnings()
+        (warning,) = read_errors.warnings()
         assert f"{number:010d}.wal" in warning
         assert len(tsdb.check(store)) == 1
     assert tsdb.repair(store).left == []
@@ -309,7 +309,7 @@ def test_queries_over_a_store_that_lost_a_segment_say_so_or_fail(tmp_path: Path)
                 assert result.values[0, 0] < 10_000
             with pytest.raises(novaql.StorageUnavailable, match=segment.name):
                 novaql.query("m", database, time=9, strict=True)
-            losses = tsdb.Losses()
-            assert len(database.series([], 0, 20_000, losses)) == 1
-            assert segment.name in losses.warnings()[0]
+            read_errors = tsdb.ReadErrors()
+            assert len(database.series([], 0, 20_000, read_errors)) == 1
+            assert segment.name in read_errors.warnings()[0]
             assert database.label_names() == ["__name__"]

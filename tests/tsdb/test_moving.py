@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from novaql import tsdb
-from novaql.tsdb.block import value_pages
-from novaql.tsdb.damage import Losses
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.matchers import Matcher, MatchOp
-from novaql.tsdb.moving import moving, wider_ranges
-from novaql.tsdb.selection import Hints, Selection
-from novaql.tsdb.tile import STALE, Batch, is_stale
+from novaql.tsdb.block import page_layout as value_pages
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.samples import STALE, Batch, is_stale
+from novaql.tsdb.model.source import Hints, Selection
+from novaql.tsdb.read.sliding_plans import moving, wider_ranges
 from tests.support.disks.simulated_disk import STORE, SimulatedDisk
 from tests.support.store.model import Sample, batch_of
 from tests.tsdb.test_damage import damaged_page, pages
@@ -160,8 +160,8 @@ def test_damage_outside_of_a_range_is_nobody_s_affair() -> None:
     with tsdb.open(STORE, disk=wounded, read_only=True) as database:
         told = 0
         for start in range(0, 5_800_000, 30_000):
-            losses = Losses()
-            found = database.select(UP, start, start + 200_000, Hints(losses=losses))
+            read_errors = ReadErrors()
+            found = database.select(UP, start, start + 200_000, Hints(read_errors=read_errors))
             inside = of_bundles(found, start, start + 200_000)
             expected = [
                 (t, float(n * n % 97))
@@ -169,7 +169,7 @@ def test_damage_outside_of_a_range_is_nobody_s_affair() -> None:
                 if start <= (t := 1000 * n) <= start + 200_000
             ]
             (got,) = inside.values() or [[]]
-            if losses:
+            if read_errors:
                 told += 1
                 assert set(got) < set(expected)
             else:

@@ -16,11 +16,11 @@ import pytest
 
 from novaql import tsdb
 from novaql.tsdb import Batch, Database, Matcher, MatchOp, Metadata, SeriesTable, Source
-from novaql.tsdb import manifest as manifests
-from novaql.tsdb.fsio import RealDisk
-from novaql.tsdb.histograms import Buckets
-from novaql.tsdb.manifest import Manifest
-from novaql.tsdb.tile import HistogramSamples
+from novaql.tsdb.directory import manifest as manifests
+from novaql.tsdb.directory.manifest import Manifest
+from novaql.tsdb.disk.vfs import RealDisk
+from novaql.tsdb.model.histograms import Buckets
+from novaql.tsdb.model.samples import HistogramSamples
 from tests.support.store.model import Model, Sample, batch_of, read_all
 from tests.support.store.stored_histograms import histograms_of, simple
 

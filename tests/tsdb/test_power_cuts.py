@@ -30,7 +30,7 @@ CUTS_PER_LIFE = 12
 
 @pytest.fixture(autouse=True)
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("novaql.tsdb.database.Repeater", Still)
+    monkeypatch.setattr("novaql.tsdb.database.PeriodicTask", Still)
 
 
 def live(work: Workload, what: str, steps: int) -> list[tuple[str, Image, Moment]]:

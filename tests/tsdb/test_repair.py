@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from novaql import tsdb
-from novaql.tsdb.matchers import Matcher, MatchOp
-from novaql.tsdb.verify import check_blocks, check_log
+from novaql.tsdb.maintenance.check import check_blocks, check_log
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 from tests.support.disks.disk_image import Cut
 from tests.support.disks.simulated_disk import STORE, PowerCut, SimulatedDisk
 from tests.support.store.model import Labels, Sample, Stored, batch_of, read_all
@@ -98,7 +98,7 @@ def test_what_was_deleted_stays_deleted_and_what_is_younger_stays_younger() -> N
 
 def contents_around_damage(disk: SimulatedDisk) -> Answer:
     with tsdb.open(STORE, disk=disk, read_only=True) as database:
-        return read_all(database, losses=tsdb.Losses())
+        return read_all(database, read_errors=tsdb.ReadErrors())
 
 
 def test_a_block_without_an_index_goes_aside_whole() -> None:

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 
 from novaql import Result, query, tsdb
-from novaql.tsdb import whole_cells
-from novaql.tsdb.fsio import RealDisk
-from novaql.tsdb.matchers import Matcher, MatchOp
-from novaql.tsdb.selection import Hints, RangeWindows
-from novaql.tsdb.tile import STALE
+from novaql.tsdb.disk.vfs import RealDisk
+from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.samples import STALE
+from novaql.tsdb.model.source import Hints, RangeWindows
+from novaql.tsdb.read import rollup_cells as whole_cells
 from tests.support.store.model import Sample, batch_of
 from tests.support.store.stored_histograms import simple
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from novaql import tsdb
-from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.model.labels import SeriesTable
 from tests.support.store.model import Model, Sample, batch_of, from_bits
 
 MINUTE = 60_000

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from novaql.tsdb.rooms import LEAST_BYTES, Rooms
+from novaql.tsdb.runtime.buffer_pool import LEAST_BYTES, BufferPool
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +22,7 @@ def address(array: np.ndarray) -> int:
 
 
 def test_what_an_array_leaves_is_taken_by_the_next_one_of_its_size() -> None:
-    rooms = Rooms()
+    rooms = BufferPool()
     first = rooms.floats(COUNT)
     at = address(first)
     del first
@@ -36,7 +36,7 @@ def test_what_an_array_leaves_is_taken_by_the_next_one_of_its_size() -> None:
 
 
 def test_arrays_of_nearly_one_size_take_turns_in_one_room() -> None:
-    rooms = Rooms()
+    rooms = BufferPool()
     largest = rooms.floats(COUNT + COUNT // 5)
     at = address(largest)
     del largest
@@ -52,7 +52,7 @@ def test_arrays_of_nearly_one_size_take_turns_in_one_room() -> None:
 
 
 def test_a_room_is_not_wasted_on_a_much_smaller_array() -> None:
-    rooms = Rooms()
+    rooms = BufferPool()
     large = rooms.floats(2 * COUNT)
     del large
     gc.collect()
@@ -75,7 +75,7 @@ def test_a_room_is_not_wasted_on_a_much_smaller_array() -> None:
     ids=["slice", "bits", "matrix", "memory", "bytes", "strides"],
 )
 def test_a_view_keeps_the_room(view) -> None:  # type: ignore[no-untyped-def]
-    rooms = Rooms()
+    rooms = BufferPool()
     array = rooms.floats(COUNT)
     seen = view(array)
     del array
@@ -88,7 +88,7 @@ def test_a_view_keeps_the_room(view) -> None:  # type: ignore[no-untyped-def]
 
 
 def test_no_more_than_allowed_is_kept() -> None:
-    rooms = Rooms(most_kept=20 * COUNT)
+    rooms = BufferPool(most_kept=20 * COUNT)
     arrays = [rooms.floats(COUNT) for _ in range(5)]
     del arrays
     gc.collect()
@@ -97,7 +97,7 @@ def test_no_more_than_allowed_is_kept() -> None:
 
 
 def test_small_arrays_have_memory_of_their_own() -> None:
-    rooms = Rooms()
+    rooms = BufferPool()
     rooms.floats(10)
 
     assert rooms.kept_bytes == 0
@@ -105,7 +105,7 @@ def test_small_arrays_have_memory_of_their_own() -> None:
 
 
 def test_threads_never_share_a_room() -> None:
-    rooms = Rooms()
+    rooms = BufferPool()
 
     def use(number: int) -> bool:
         good = True
@@ -121,7 +121,7 @@ def test_threads_never_share_a_room() -> None:
 
 def test_an_array_that_goes_while_a_room_is_looked_for_is_noted() -> None:
     """A finalizer may run between any two steps of the thread that holds the lock."""
-    rooms = Rooms()
+    rooms = BufferPool()
     rooms._give(COUNT, memoryview(bytearray(8 * COUNT)))
 
     class Wanted(int):
@@ -138,11 +138,11 @@ def test_an_array_that_goes_while_a_room_is_looked_for_is_noted() -> None:
 def test_a_process_forked_while_a_room_is_taken_has_rooms_too() -> None:
     program = """
 import os, signal, threading
-from novaql.tsdb.rooms import ROOMS
+from novaql.tsdb.runtime.buffer_pool import BUFFERS
 held, over = threading.Event(), threading.Event()
 
 def hold():
-    with ROOMS._lock:
+    with BUFFERS._lock:
         held.set()
         over.wait(60)
 
@@ -151,7 +151,7 @@ held.wait(60)
 child = os.fork()
 if child == 0:
     signal.alarm(60)  # ends a child that waits for ever
-    os._exit(0 if len(ROOMS.floats(1 << 20)) == 1 << 20 else 1)
+    os._exit(0 if len(BUFFERS.floats(1 << 20)) == 1 << 20 else 1)
 status = os.waitpid(child, 0)[1]
 over.set()
 raise SystemExit(os.waitstatus_to_exitcode(status))

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import example, given, settings
 
 from novaql import Result, query, tsdb
-from novaql.tsdb.compaction.choose import to_thin
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.compaction.policy import to_thin
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 from tests.support.store.model import Sample, batch_of
 from tests.support.store.stored_histograms import simple
 from tests.tsdb.test_rolled import scrapes, told

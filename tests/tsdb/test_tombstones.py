@@ -8,10 +8,10 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given
 
-from novaql.tsdb.head.registry import Registry
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.matchers import Matcher, MatchOp
-from novaql.tsdb.tombstones import (
+from novaql.tsdb.head.series_ids import Registry
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.parts.tombstones import (
     Deletion,
     Intervals,
     Tombstone,

@@ -13,7 +13,7 @@ numba: Any = pytest.importorskip(
     "numba", reason="compiled code needs numba: pip install 'novaql[fast]'"
 )
 
-from novaql.tsdb.uncounted import alive, pointer, uncounted  # noqa: E402 - it needs numba
+from novaql.tsdb.runtime.numba_refs import alive, borrowed, pointer  # noqa: E402 - it needs numba
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,7 +25,7 @@ def compiled(function: F) -> F:
 
 @compiled
 def double_by_slices(array: Any) -> None:
-    array = uncounted(array)
+    array = borrowed(array)
     for n in range(len(array)):
         one = array[n : n + 1]
         one[0] *= 2
@@ -34,7 +34,7 @@ def double_by_slices(array: Any) -> None:
 @compiled
 def sum_of_own(count: int) -> float:
     owned = np.arange(count).astype(np.float64)
-    seen = uncounted(owned)
+    seen = borrowed(owned)
     total = 0.0
     for n in range(count):
         other = np.full(count, 7.0)  # would lie where `owned` was, if that were gone
@@ -68,7 +68,7 @@ def given_back(array: Any) -> Any:
 
 @compiled
 def given_back_uncounted(array: Any) -> Any:
-    return uncounted(array)
+    return borrowed(array)
 
 
 def test_nobody_knows_whose_it_is() -> None:

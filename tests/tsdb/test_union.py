@@ -8,10 +8,10 @@ from hypothesis import given, settings
 
 from novaql import tsdb
 from novaql.tsdb.index.match import label_table
-from novaql.tsdb.labels import SeriesTable, combine_codes
-from novaql.tsdb.part import Part
-from novaql.tsdb.tile import Batch
-from novaql.tsdb.union import unite
+from novaql.tsdb.model.labels import SeriesTable, combine_codes
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.parts.merge_series import unite
+from novaql.tsdb.parts.part import Part
 
 SETS = [{"a": a, "b": b} for a in ("", "x", "y") for b in ("", "u", "v") if a or b]
 some_sets = st.lists(st.sampled_from(SETS), min_size=1, unique_by=lambda one: tuple(one.values()))

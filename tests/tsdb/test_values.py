@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from novaql import tsdb
 from novaql.tsdb import STALE, Batch, SeriesTable
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.samples import Floats
 from tests.support.store.model import Model, batch_of, from_bits, read_all
 
 SPECIAL = [

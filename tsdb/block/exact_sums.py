@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from novaql.tsdb.labels import Bools, Ints
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.labels import Bools, Ints
+from novaql.tsdb.model.samples import Floats
 
 WHOLE_UNTIL = 2.0**53
 """Up to here sums of whole numbers are exact as they come."""

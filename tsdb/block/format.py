@@ -8,9 +8,9 @@ from pathlib import Path
 from struct import Struct
 from typing import Any
 
-from novaql.tsdb.codec.checksum import checksum
+from novaql.tsdb.disk.checksum import checksum
+from novaql.tsdb.disk.vfs import ReadFile
 from novaql.tsdb.errors import Corrupted, UnknownFormat
-from novaql.tsdb.fsio import ReadFile
 
 FORMAT, NATIVE_FORMAT, CODED_FORMAT, CELLS_FORMAT, PIECES_FORMAT = 1, 2, 3, 4, 5
 """The second brought native histograms, the third pages of rows, the fourth statistics and rollups,

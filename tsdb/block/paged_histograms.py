@@ -8,9 +8,9 @@ import numpy as np
 
 from novaql.tsdb.block.pages import Pages
 from novaql.tsdb.codec.histogram_columns import decode_page
-from novaql.tsdb.histograms import Histograms, concat_histograms
-from novaql.tsdb.labels import Ints
-from novaql.tsdb.stratum import flat_positions
+from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.histograms import Histograms, concat_histograms
+from novaql.tsdb.model.labels import Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,13 +13,14 @@ import numpy as np
 from novaql.tsdb.block.format import PAGE, TIME_PAGE
 from novaql.tsdb.block.pages import TIMES, Page, Pages
 from novaql.tsdb.codec.columns import Undecodable
-from novaql.tsdb.codec.compiled import MARGIN, OTHER, Compiled, ready
-from novaql.tsdb.codec.open_page import OpenPage
+from novaql.tsdb.codec.decimal import POWERS
+from novaql.tsdb.codec.numba.compiled import MARGIN, OTHER, Compiled, ready
+from novaql.tsdb.codec.numba.open_page import OpenPage
 from novaql.tsdb.codec.row_heads import scratch
-from novaql.tsdb.codec.whole_numbers import POWERS
-from novaql.tsdb.labels import Bools, Ints
-from novaql.tsdb.stratum import ArrayStream, Placing, copy_pieces, flat_positions, move_pieces
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.labels import Bools, Ints
+from novaql.tsdb.model.samples import Floats
+from novaql.tsdb.parts.sorted_run import ArrayStream, CopyPlan, copy_pieces, move_pieces
 
 _READ_OVER = 1 << 14
 """So many bytes that nobody wants are read rather than skipped."""
@@ -84,7 +85,7 @@ class PagedStream(Pages):
         ):
             copy_pieces(out[begin:end], decoded, starts[begin:end] - self.first[number])
 
-    def placing(
+    def plan_copy(
         self,
         out: Ints | Floats,
         places: Ints,
@@ -93,13 +94,13 @@ class PagedStream(Pages):
         *,
         keep: bool = True,
         notes: dict[str, Any] | None = None,
-    ) -> Placing:
+    ) -> CopyPlan:
         """Some pages at a time, each while it is in the processor's cache.
 
         Of a page most of which goes to `out` nothing is kept.
         """
         if len(starts) == 0:
-            return Placing([], 0)
+            return CopyPlan([], 0)
         cut = None if notes is None else notes.get("cut")
         if cut is None:
             cut = self._cut(places, starts, lengths)
@@ -110,7 +111,7 @@ class PagedStream(Pages):
         if len(numbers) == 1:
             leaves = not keep or mostly.item(0)
             one = partial(self._place_one, out, places, local, lengths, numbers.item(0), leaves)
-            return Placing([one], total)
+            return CopyPlan([one], total)
         if not keep or len(numbers) >= MANY:
             mostly = np.ones(len(numbers), np.bool_)
         compiled = ready(int(lengths.sum())) if self.coded and self.kind in _UNFOLDED else None
@@ -137,7 +138,7 @@ class PagedStream(Pages):
             return markers
 
         parts = [partial(some, first, last) for first, last in _stretches(table[:, 2], total)]
-        return Placing(parts, total)
+        return CopyPlan(parts, total)
 
     def _cut(self, places: Ints, starts: Ints, lengths: Ints) -> _Cut:
         page = self.first.searchsorted(starts, side="right") - 1
@@ -169,7 +170,7 @@ class PagedStream(Pages):
         number: int,
         leaves: bool,
     ) -> Ints | None:
-        """`placing` where all pieces are of one page."""
+        """`plan_copy` where all pieces are of one page."""
         page: Any = self.cache.get(self._key(number))
         if page is None:
             page = self._checked(number, self._read(number, number + 1), passing=leaves)

@@ -18,18 +18,18 @@ from novaql.tsdb.block.format import (
     TIME_PAGE,
     cell_page,
 )
-from novaql.tsdb.cache import ByteCache
-from novaql.tsdb.codec.checksum import checksum
 from novaql.tsdb.codec.columns import Undecodable, decode_numbers
-from novaql.tsdb.codec.open_page import OpenPage
+from novaql.tsdb.codec.numba.open_page import OpenPage
 from novaql.tsdb.codec.pages import decode_times, decode_values, open_values
 from novaql.tsdb.codec.starts import decode_starts
-from novaql.tsdb.damage import DAMAGE, Losses
+from novaql.tsdb.disk.checksum import checksum
+from novaql.tsdb.disk.vfs import ReadFile
 from novaql.tsdb.errors import Corrupted, Unreadable
-from novaql.tsdb.fsio import ReadFile
-from novaql.tsdb.histograms import Histograms
-from novaql.tsdb.labels import Bools, Ints
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.histograms import Histograms
+from novaql.tsdb.model.labels import Bools, Ints
+from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
+from novaql.tsdb.model.samples import Floats
+from novaql.tsdb.runtime.lru_cache import ByteCache
 
 Page = Ints | Floats | Histograms | OpenPage
 PageCache = ByteCache[Page]
@@ -98,7 +98,7 @@ class Pages:
             for page, (first, last) in zip(range(begin, end), pairwise(bounds), strict=True):
                 yield page, data[first:last]
 
-    def sound(self, places: Ints, losses: Losses) -> Bools:
+    def readable_mask(self, places: Ints, read_errors: ReadErrors) -> Bools:
         """As that of `Stream`: page by page, since one read may span good pages and bad ones."""
         page = self.first.searchsorted(places, side="right") - 1
         bad = []
@@ -106,7 +106,7 @@ class Pages:
             try:
                 self._decoded([number])
             except DAMAGE as problem:
-                losses.note(problem)
+                read_errors.note(problem)
                 bad.append(number)
         return ~np.isin(page, bad)
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from novaql.tsdb.block.columns import BlockColumn, PiecedTexts
 from novaql.tsdb.block.format import (
     NATIVE_PAGE,
     NATIVE_START_PAGE,
@@ -28,20 +27,21 @@ from novaql.tsdb.block.format import (
     cell_page,
     read_description,
 )
+from novaql.tsdb.block.label_columns import BlockColumn, PiecedTexts
 from novaql.tsdb.block.paged_histograms import PagedHistograms
 from novaql.tsdb.block.paged_stream import PagedStream
 from novaql.tsdb.block.pages import PageCache
 from novaql.tsdb.block.sections import Sections
 from novaql.tsdb.block.statistics import Statistics
 from novaql.tsdb.codec.columns import TextColumn, Undecodable
-from novaql.tsdb.directory import Pieces, running, whole
+from novaql.tsdb.disk.vfs import Disk, ReadFile
 from novaql.tsdb.errors import Corrupted, Unreadable
-from novaql.tsdb.fsio import Disk, ReadFile
 from novaql.tsdb.index.match import IndexedColumn
-from novaql.tsdb.labels import Bools, Ints
-from novaql.tsdb.lifetimes import Lifetimes, Living
-from novaql.tsdb.part import Layer, Rollup
-from novaql.tsdb.stratum import Grids, NativeStratum, Stratum
+from novaql.tsdb.model.labels import Bools, Ints
+from novaql.tsdb.parts.lazy_ints import Pieces, running, whole
+from novaql.tsdb.parts.part import Layer, Rollup
+from novaql.tsdb.parts.sorted_run import RunDirectory, SortedHistogramRun, SortedRun
+from novaql.tsdb.parts.time_index import ActiveRows, SeriesTimeIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Block:
         self._sections: dict[str, LabelSections] = {}
         self._layers: list[Layer] | None = None
         self._rollups: list[Rollup] | None = None
-        self._lifetimes: Lifetimes | None = None
+        self._lifetimes: SeriesTimeIndex | None = None
 
     @property
     def identity(self) -> Hashable:
@@ -151,15 +151,15 @@ class Block:
                 ]
             return self._rollups
 
-    def living(self, start_ms: int, end_ms: int) -> Living | None:
+    def living(self, start_ms: int, end_ms: int) -> ActiveRows | None:
         """See `Part`."""
         lifetimes = self._lifetimes
         if lifetimes is None:
-            lifetimes = Lifetimes(self.first_ms, self.last_ms, self.layers())
+            lifetimes = SeriesTimeIndex(self.first_ms, self.last_ms, self.layers())
             self._lifetimes = lifetimes
         return lifetimes.living(start_ms, end_ms)
 
-    def prove(self) -> None:
+    def verify_index(self) -> None:
         """See `Part`."""
         for layer in self.layers():
             stratum = layer.stratum
@@ -168,10 +168,10 @@ class Block:
         for name in self.label_names:
             column = self._label(name)
             assert column is not None
-            column.prove()
+            column.verify_index()
 
     def deleted(self) -> None:
-        """What was deleted stands in the manifest, not here; see `part.Without`."""
+        """What was deleted stands in the manifest, not here; see `part.PartWithTombstones`."""
 
     def describe(self) -> Description:
         """The description. Raises `Corrupted` or `Unreadable`."""
@@ -224,9 +224,9 @@ class Block:
         floats = [Layer(self._read_stratum(description), with_floats)] if len(with_floats) else []
         return [*floats, Layer(self._read_native(native), with_histograms)]
 
-    def _read_native(self, native: NativeSections) -> NativeStratum:
+    def _read_native(self, native: NativeSections) -> SortedHistogramRun:
         directories = self._directories(native.directory, "histograms")
-        return NativeStratum(
+        return SortedHistogramRun(
             identity=(self.identity, "native"),
             **directories,
             times=PagedStream(**self._pages(native.times, NATIVE_TIME_PAGE)),
@@ -244,7 +244,7 @@ class Block:
             tuple(bounds[end - size : end]) for end, size in zip(ends, sizes.tolist(), strict=True)
         )
 
-    def _read_stratum(self, description: Description) -> Stratum:
+    def _read_stratum(self, description: Description) -> SortedRun:
         directories = self._directories(description.directory, "floats")
         grid_of, grid_length = directories["grid_of"], directories["grid_length"]
 
@@ -257,7 +257,7 @@ class Block:
 
         # Of a thinned block, statistics are those of all samples that were there.
         known = bool(description.rollups) and not description.thinned_ms
-        return Stratum(
+        return SortedRun(
             identity=self.identity,
             **directories,
             times=PagedStream(**self._pages(description.times, TIME_PAGE)),
@@ -267,7 +267,7 @@ class Block:
         )
 
     def _directories(self, sections: GridSections, what: str) -> dict[str, Any]:
-        """Fields of `Grids`."""
+        """Fields of `RunDirectory`."""
         grids, most = sections.grid_length.count, self.entry.samples
         grid_of = self._read.pieced(sections.grid_of, np.uint32, f"grids of {what}", grids)
         grid_length = self._read.pieced(
@@ -303,7 +303,7 @@ class Block:
 
             return Pieces(len(lengths), lengths.each, make)
 
-        grids = Grids(
+        grids = RunDirectory(
             identity=(self.identity, "rollup", number),
             grid_of=grid_of,
             value_start=running(grid_of, lambda some: lengths[grid_of[some]], sections.value_bases),
@@ -325,7 +325,7 @@ class Block:
         )
 
     def _starts(self, starts: StartSections | None, kind: bytes, series: int) -> dict[str, Any]:
-        """The two fields of `Grids` that speak of start timestamps."""
+        """The two fields of `RunDirectory` that speak of start timestamps."""
         if starts is None:
             return {}
         started = np.zeros(series, np.bool_)

@@ -15,10 +15,10 @@ from novaql.tsdb.block.format import (
     PieceSections,
     Section,
 )
-from novaql.tsdb.codec.checksum import checksum
 from novaql.tsdb.codec.columns import COMPACTION_LEVEL, encode_numbers, encode_texts
-from novaql.tsdb.fsio import AppendFile
-from novaql.tsdb.labels import Ints, LabelColumn
+from novaql.tsdb.disk.checksum import checksum
+from novaql.tsdb.disk.vfs import AppendFile
+from novaql.tsdb.model.labels import Ints, LabelColumn
 
 PIECE = 1 << 14
 """Numbers or texts of a piece: some 50 µs to read, and too many for their heads to weigh."""

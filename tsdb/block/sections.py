@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.tsdb.block.format import SECTION, PieceSections, Section
-from novaql.tsdb.codec.checksum import checksum
 from novaql.tsdb.codec.columns import Undecodable, decode_numbers
-from novaql.tsdb.directory import Pieces
+from novaql.tsdb.disk.checksum import checksum
+from novaql.tsdb.disk.vfs import ReadFile
 from novaql.tsdb.errors import Corrupted, Unreadable
-from novaql.tsdb.fsio import ReadFile
-from novaql.tsdb.labels import Ints
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.parts.lazy_ints import Pieces
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from novaql.tsdb.labels import METRIC_NAME, Bools, Ints, SeriesTable
-from novaql.tsdb.stratum import Stratum
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.labels import METRIC_NAME, Bools, Ints, SeriesTable
+from novaql.tsdb.model.samples import Floats
+from novaql.tsdb.parts.sorted_run import SortedRun
 
 BUCKET_LABEL = "le"
 _LONG = 256
@@ -70,7 +70,7 @@ def _bound(text: str) -> float:
         return float("nan")
 
 
-def likeness(stratum: Stratum, starts: Ints, lengths: Ints) -> Ints:
+def likeness(stratum: SortedRun, starts: Ints, lengths: Ints) -> Ints:
     """About twice the binary logarithm of how much each series changes from sample to sample.
 
     starts, lengths  [R] where the samples of each begin, and how many there are. A short series is

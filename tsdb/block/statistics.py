@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from novaql.tsdb.block.format import PageSections
-from novaql.tsdb.stratum import Stream
+from novaql.tsdb.parts.sorted_run import Stream
 
 
 class Statistics(Mapping[str, Stream]):

@@ -11,7 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-from novaql.tsdb.block.cells import WHOLE, Cells, Summing
+from novaql.tsdb.block.contents import (
+    HISTOGRAM_PAGES,
+    Column,
+    Content,
+    Kind,
+    page_counts,
+    read_together,
+)
+from novaql.tsdb.block.downsample import cells_of, thinned
+from novaql.tsdb.block.encode_streams import PORTION_VALUES, gathered
 from novaql.tsdb.block.format import (
     HEADER_BYTES,
     NATIVE_PAGE,
@@ -30,28 +39,19 @@ from novaql.tsdb.block.format import (
     encode_description,
     encode_header,
 )
-from novaql.tsdb.block.gathering import PORTION_VALUES, gathered
-from novaql.tsdb.block.layout import (
-    HISTOGRAM_PAGES,
-    Column,
-    Content,
-    Kind,
-    page_counts,
-    read_together,
-)
+from novaql.tsdb.block.page_layout import cut_pages, rows_of_pages
 from novaql.tsdb.block.section_writer import SectionWriter, bases
-from novaql.tsdb.block.thinned import cells_of, thinned
-from novaql.tsdb.block.value_pages import cut_pages, rows_of_pages
-from novaql.tsdb.codec.checksum import checksum
+from novaql.tsdb.block.summarise import WHOLE, Cells, Summing
 from novaql.tsdb.codec.columns import FLUSH_LEVEL, encode_numbers
 from novaql.tsdb.codec.histogram_columns import encode_page
 from novaql.tsdb.codec.pages import encode_times, encode_values
 from novaql.tsdb.codec.starts import encode_starts
-from novaql.tsdb.fsio import AppendFile, Disk
-from novaql.tsdb.histograms import Histograms
-from novaql.tsdb.labels import Ints
-from novaql.tsdb.stratum import ArrayStream, NativeStratum, Stratum
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.disk.checksum import checksum
+from novaql.tsdb.disk.vfs import AppendFile, Disk
+from novaql.tsdb.model.histograms import Histograms
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import Floats
+from novaql.tsdb.parts.sorted_run import ArrayStream, SortedHistogramRun, SortedRun
 
 PAGE_STARTS = 1 << 16
 """Start timestamps of so many samples make a page: few bytes, and quickly told apart."""
@@ -177,7 +177,7 @@ class _Writer:
         )
         return self._written(kind, rows.counts, encoded, coded=True)
 
-    def _cells(self, column: Column[Stratum]) -> list[_Summed]:
+    def _cells(self, column: Column[SortedRun]) -> list[_Summed]:
         """What is to be summed up of the floats while they are written."""
         if len(column.rows) == 0:
             return []
@@ -200,7 +200,7 @@ class _Writer:
     def _kept(self, summed: Sequence[_Summed]) -> Cells:
         return next(one.cells for one in summed if one.resolution_ms == self._thinned_ms)
 
-    def _sum_up(self, column: Column[Stratum], summing: Sequence[Summing]) -> None:
+    def _sum_up(self, column: Column[SortedRun], summing: Sequence[Summing]) -> None:
         """All values, none of which is written."""
         total = int(column.lengths.sum())
         counts = np.diff(np.append(np.arange(0, total, PORTION_VALUES), total))
@@ -209,7 +209,7 @@ class _Writer:
             self._between_pages()
             _taken(page.view(np.float64), summing)
 
-    def _rollup(self, number: int, summed: _Summed, floats: Column[Stratum]) -> RollupSections:
+    def _rollup(self, number: int, summed: _Summed, floats: Column[SortedRun]) -> RollupSections:
         cells, found = summed.cells, summed.values.done()
         of_grids = {"firsts": cells.first, "sizes": cells.size} if self._exact else {}
         return RollupSections(
@@ -227,7 +227,7 @@ class _Writer:
         counts = np.array([len(page) for page in pages], np.int64)
         return self._written(kind, counts, (encode_numbers(page, 8) for page in pages))
 
-    def _values(self, column: Column[Stratum], summing: Sequence[Summing]) -> PageSections:
+    def _values(self, column: Column[SortedRun], summing: Sequence[Summing]) -> PageSections:
         lengths, follows = column.lengths, self._content.follows[column.rows]
         breaks = read_together(self._content.table, column)
         follows[breaks] = False
@@ -247,7 +247,7 @@ class _Writer:
         )
         return self._written(PAGE, rows.counts, encoded, coded=True)
 
-    def _histograms(self, column: Column[NativeStratum]) -> _WrittenHistograms:
+    def _histograms(self, column: Column[SortedHistogramRun]) -> _WrittenHistograms:
         held = column.stratum.values.histograms(column.value_start, column.lengths).tidy()
         breaks = read_together(self._content.table, column)
         counts = page_counts(column.lengths, breaks, **HISTOGRAM_PAGES)
@@ -281,7 +281,10 @@ class _Writer:
         return StartSections(series, self._written(kind, counts, iter(encoded)))
 
     def _native(
-        self, floats: Column[Stratum], column: Column[NativeStratum], written: _WrittenHistograms
+        self,
+        floats: Column[SortedRun],
+        column: Column[SortedHistogramRun],
+        written: _WrittenHistograms,
     ) -> NativeSections:
         first, last = _grid_bounds(column)
         sets = written.held.custom_bounds
@@ -339,10 +342,10 @@ def _taken(page: Floats, summing: Sequence[Summing]) -> Floats:
     return page
 
 
-def _no_floats() -> Column[Stratum]:
+def _no_floats() -> Column[SortedRun]:
     none = np.empty(0, np.int64)
     stream = ArrayStream(none)
-    stratum = Stratum((), none, none, none, none, none, none, stream, ArrayStream(np.empty(0)))
+    stratum = SortedRun((), none, none, none, none, none, none, stream, ArrayStream(np.empty(0)))
     return Column(stratum, none, none, none, none, none)
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.tsdb.codec.columns import FLUSH_LEVEL, Undecodable, decode_numbers, encode_numbers
-from novaql.tsdb.histograms import Buckets, Floats, Histograms, Small
-from novaql.tsdb.labels import Ints
+from novaql.tsdb.model.histograms import Buckets, Floats, Histograms, Small
+from novaql.tsdb.model.labels import Ints
 
 Bounds = tuple[tuple[float, ...], ...]
 _COUNT = Struct("<I")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.tsdb.codec.columns import Undecodable, decode_numbers, encode_numbers
-from novaql.tsdb.labels import Ints
+from novaql.tsdb.model.labels import Ints
 
 _CONSTANT, _PCODEC = 0, 9  # 1, 2, 4, 8: so many bytes each, above the least one
 _LEAST = Struct("<q")

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.tsdb.codec.columns import Undecodable, decode_into, decode_numbers, encode_numbers
-from novaql.tsdb.codec.compiled import ready
-from novaql.tsdb.codec.open_page import OpenPage, open_rows
+from novaql.tsdb.codec.numba.compiled import ready
+from novaql.tsdb.codec.numba.open_page import OpenPage, open_rows
 from novaql.tsdb.codec.packed import Unpacker, pack
 from novaql.tsdb.codec.row_pages import decode_rows, encode_rows
-from novaql.tsdb.labels import Bools, Ints
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.labels import Bools, Ints
+from novaql.tsdb.model.samples import Floats
 
 _PLAIN, _ROWS, _STEPS = 0, 1, 2
 _STEPS_HEAD = Struct("<IqB")  # rows, step, bytes of a number

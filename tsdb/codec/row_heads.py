@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.tsdb.codec.columns import Undecodable
+from novaql.tsdb.codec.decimal import PLACES
 from novaql.tsdb.codec.packed import Unpacker
-from novaql.tsdb.codec.whole_numbers import PLACES
-from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.model.labels import Bools, Ints
 
 HEAD = Struct("<IHB")  # rows, groups, flags
 GROUP = Struct("<IIBb")  # rows, bytes, number type, decimal places

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.tsdb.codec.columns import FLUSH_LEVEL, decode_into, encode_numbers
+from novaql.tsdb.codec.decimal import MOST, POWERS, WholeRows, to_whole
 from novaql.tsdb.codec.packed import pack
-from novaql.tsdb.codec.pieces import flat_positions
 from novaql.tsdb.codec.row_heads import (
     EQUAL,
     EXCEPTIONAL,
@@ -31,9 +31,9 @@ from novaql.tsdb.codec.row_heads import (
     read_heads,
     scratch,
 )
-from novaql.tsdb.codec.whole_numbers import MOST, POWERS, WholeRows, to_whole
-from novaql.tsdb.labels import Bools, Ints
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.labels import Bools, Ints
+from novaql.tsdb.model.samples import Floats
 
 _CLEARLY = 0.95
 _LONG_ROW = 128

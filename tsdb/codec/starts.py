@@ -10,7 +10,7 @@ from struct import Struct
 import numpy as np
 
 from novaql.tsdb.codec.columns import Undecodable, decode_numbers, encode_numbers
-from novaql.tsdb.labels import Ints
+from novaql.tsdb.model.labels import Ints
 
 _RUNS, _EACH = 0, 1
 _HEAD = Struct("<BII")  # kind; of runs: how many, and bytes of their lengths

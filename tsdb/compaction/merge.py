@@ -12,16 +12,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from novaql.tsdb.block.layout import Content, arrange
-from novaql.tsdb.compaction.one_layer import merged_floats
-from novaql.tsdb.compaction.tangled import Source
-from novaql.tsdb.head.head_run import Chunk, HeadRun, build_layer
-from novaql.tsdb.head.native import NativeSamples
-from novaql.tsdb.head.run import Floating
-from novaql.tsdb.labels import Bools, Ints
-from novaql.tsdb.part import Layer, Part
-from novaql.tsdb.stratum import NativeStratum, Stratum
-from novaql.tsdb.union import unite
+from novaql.tsdb.block.contents import Content, arrange
+from novaql.tsdb.compaction.merge_directories import merged_floats
+from novaql.tsdb.compaction.merge_stream import Source
+from novaql.tsdb.head.float_run import Floating
+from novaql.tsdb.head.histogram_run import NativeSamples
+from novaql.tsdb.head.mixed_run import Chunk, MixedRun, build_layer
+from novaql.tsdb.model.labels import Bools, Ints
+from novaql.tsdb.parts.merge_series import unite
+from novaql.tsdb.parts.part import Layer, Part
+from novaql.tsdb.parts.sorted_run import SortedHistogramRun, SortedRun
 
 
 def merged_content(parts: Sequence[Part]) -> Content | None:
@@ -40,14 +40,14 @@ def merged_content(parts: Sequence[Part]) -> Content | None:
     count = union.table.rows
     mixed = np.zeros(count, np.bool_)
     for _, layer, rows in layers:
-        if isinstance(layer.stratum, NativeStratum):
+        if isinstance(layer.stratum, SortedHistogramRun):
             mixed[rows] = True
     sources = [
         _source(part, layer, rows, count, mixed)
         for part, layer, rows in layers
-        if isinstance(layer.stratum, Stratum)
+        if isinstance(layer.stratum, SortedRun)
     ]
-    run = _mixed_run(layers, mixed) if mixed.any() else HeadRun(None)
+    run = _mixed_run(layers, mixed) if mixed.any() else MixedRun(None)
     found = [merged_floats(sources, run.floats)]
     if run.native is not None:
         found.append(Layer(run.native.stratum, run.native.ids))
@@ -60,14 +60,14 @@ def _index_rows(layer: Layer) -> Ints:
 
 
 def _source(part: Part, layer: Layer, rows: Ints, count: int, mixed: Bools) -> Source:
-    assert isinstance(layer.stratum, Stratum)
+    assert isinstance(layer.stratum, SortedRun)
     series = np.full(count, -1)
     series[rows] = np.arange(len(rows))
     series[mixed] = -1
     return Source(layer.stratum, series, _index_rows(layer), part.deleted())
 
 
-def _mixed_run(layers: Sequence[tuple[Part, Layer, Ints]], mixed: Bools) -> HeadRun:
+def _mixed_run(layers: Sequence[tuple[Part, Layer, Ints]], mixed: Bools) -> MixedRun:
     """Series that have histograms anywhere, floats and histograms, merged in memory."""
     chunks: list[Chunk] = []
     for part, layer, rows in layers:
@@ -86,12 +86,12 @@ def _mixed_run(layers: Sequence[tuple[Part, Layer, Ints]], mixed: Bools) -> Head
         ids = np.repeat(rows[series], lengths)
         begins = stratum.value_start[series]
         starts = None if stratum.starts is None else stratum.starts.ints(begins, lengths)
-        if isinstance(stratum, NativeStratum):
+        if isinstance(stratum, SortedHistogramRun):
             histograms = stratum.values.histograms(begins, lengths)
             samples = NativeSamples(ids, times, histograms, starts)
             chunks.append(samples.take(np.flatnonzero(kept)))
         else:
-            assert isinstance(stratum, Stratum)
+            assert isinstance(stratum, SortedRun)
             values = stratum.values.floats(begins, lengths)
             chunks.append(Floating(ids, times, values, starts).take(kept))
-    return build_layer(chunks) if chunks else HeadRun(None)
+    return build_layer(chunks) if chunks else MixedRun(None)

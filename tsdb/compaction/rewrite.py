@@ -9,13 +9,13 @@ from pathlib import Path
 
 from novaql.tsdb.block.pages import PageCache, page_bytes
 from novaql.tsdb.block.reader import Block, BlockEntry
-from novaql.tsdb.cache import ByteCache
 from novaql.tsdb.codec.columns import COMPACTION_LEVEL
+from novaql.tsdb.compaction.flush import rewritten_name, write_content
 from novaql.tsdb.compaction.merge import merged_content
-from novaql.tsdb.flush import rewritten_name, write_content
-from novaql.tsdb.fsio import Disk
-from novaql.tsdb.part import Part, Without
-from novaql.tsdb.tombstones import Tombstone, of_block
+from novaql.tsdb.disk.vfs import Disk
+from novaql.tsdb.parts.part import Part, PartWithTombstones
+from novaql.tsdb.parts.tombstones import Tombstone, of_block
+from novaql.tsdb.runtime.lru_cache import ByteCache
 
 CACHE_BYTES = 64 << 20
 """Decoded pages in memory: neighbours in the new block are often neighbours in the old ones."""
@@ -48,7 +48,7 @@ def rewrite(
         parts: list[Part] = []
         for block in blocks:
             deletions = of_block(tombstones, block.entry.name)
-            parts.append(Without(block, deletions) if deletions else block)
+            parts.append(PartWithTombstones(block, deletions) if deletions else block)
         content = merged_content(parts)
         if content is None:
             return None

@@ -14,16 +14,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from novaql.tsdb.head.head_run import Chunk, HeadRun, build_layer, merge_layers
-from novaql.tsdb.head.native import NativeSamples
-from novaql.tsdb.head.registry import HeadIndex, Registry
-from novaql.tsdb.head.run import Floating
-from novaql.tsdb.labels import Ints
-from novaql.tsdb.part import Layer
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
-from novaql.tsdb.stratum import NativeStratum
-from novaql.tsdb.tile import Floats
-from novaql.tsdb.tombstones import Deletion, Intervals
+from novaql.tsdb.head.float_run import Floating
+from novaql.tsdb.head.histogram_run import NativeSamples
+from novaql.tsdb.head.mixed_run import Chunk, MixedRun, build_layer, merge_layers
+from novaql.tsdb.head.series_ids import HeadIndex, Registry
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import Floats
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb.parts.part import Layer
+from novaql.tsdb.parts.sorted_run import SortedHistogramRun
+from novaql.tsdb.parts.tombstones import Deletion, Intervals
 
 BUFFER_SAMPLES = 1 << 16
 UNSORTED_SAMPLES = 1 << 22  # what may wait for a reader before a writer sorts, about 100 MiB
@@ -43,7 +43,7 @@ class HeadPart:
 
     identity: Hashable
     head_index: HeadIndex
-    runs: tuple[HeadRun, ...]
+    runs: tuple[MixedRun, ...]
     appended: int
 
     @property
@@ -62,7 +62,7 @@ class HeadPart:
 
     @property
     def has_histograms(self) -> bool:
-        return any(isinstance(layer.stratum, NativeStratum) for layer in self.layers())
+        return any(isinstance(layer.stratum, SortedHistogramRun) for layer in self.layers())
 
     @property
     def thinned_ms(self) -> int:
@@ -81,7 +81,7 @@ class HeadPart:
     def living(self, start_ms: int, end_ms: int) -> None:
         """A head spans little time: nearly all of its series have samples about any of it."""
 
-    def prove(self) -> None:
+    def verify_index(self) -> None:
         """See `Part`: memory is whole."""
 
     def deleted(self) -> None:
@@ -261,7 +261,7 @@ class Head:
             return self._part
 
 
-def _with_run(runs: tuple[HeadRun, ...], fresh: HeadRun) -> tuple[HeadRun, ...]:
+def _with_run(runs: tuple[MixedRun, ...], fresh: MixedRun) -> tuple[MixedRun, ...]:
     while runs and runs[-1].samples < 2 * fresh.samples:
         fresh = merge_layers(runs[-1], fresh)
         runs = runs[:-1]

@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 
 from novaql.tsdb.index.patterns import listed_texts, literal_prefix
-from novaql.tsdb.labels import METRIC_NAME, Bools, Codes, Ints, LabelColumn, SeriesTable
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.model.labels import METRIC_NAME, Bools, Codes, Ints, LabelColumn, SeriesTable
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 
 class IndexedColumn(Protocol):
@@ -55,7 +55,7 @@ class LabelIndex(Protocol):
 
 
 class LivingRows(Protocol):
-    """Rows of an index that have samples about some range; see `lifetimes.Living`."""
+    """Rows of an index that have samples about some range; see `lifetimes.ActiveRows`."""
 
     @property
     def slices(self) -> tuple[int, int]: ...

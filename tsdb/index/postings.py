@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from novaql.tsdb.labels import Codes, Ints
+from novaql.tsdb.model.labels import Codes, Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)

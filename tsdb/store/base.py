@@ -8,24 +8,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from novaql.tsdb import reader
-from novaql.tsdb.assemble import tile_bytes
-from novaql.tsdb.background import Repeater
 from novaql.tsdb.block.pages import PageCache, page_bytes
 from novaql.tsdb.block.reader import Block, BlockEntry
-from novaql.tsdb.cache import ByteCache
-from novaql.tsdb.changes import Changes
-from novaql.tsdb.damage import Losses
+from novaql.tsdb.directory.store_directory import Files
 from novaql.tsdb.errors import Corrupted, ReadOnly, StoreClosed
-from novaql.tsdb.exemplar_ring import ExemplarRing
-from novaql.tsdb.files import Files
+from novaql.tsdb.head.exemplar_buffer import ExemplarRing
 from novaql.tsdb.head.head import Head
-from novaql.tsdb.lookups import Lookups
+from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.source import MIN_TIME_MS, Metadata
 from novaql.tsdb.options import OpenReport, StoreOptions
-from novaql.tsdb.part import Part, Without
-from novaql.tsdb.selection import MIN_TIME_MS, Metadata
-from novaql.tsdb.tombstones import Tombstone, of_block
-from novaql.tsdb.union import UNION_CACHE_BYTES, union_bytes
+from novaql.tsdb.parts.merge_series import UNION_CACHE_BYTES, union_bytes
+from novaql.tsdb.parts.part import Part, PartWithTombstones
+from novaql.tsdb.parts.tombstones import Tombstone, of_block
+from novaql.tsdb.read import planner as reader
+from novaql.tsdb.read.ragged_merge import tile_bytes
+from novaql.tsdb.read.series_cache import Lookups
+from novaql.tsdb.runtime.lru_cache import ByteCache
+from novaql.tsdb.runtime.periodic import PeriodicTask
+from novaql.tsdb.store.change_log import Changes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,13 +71,13 @@ class Store:
         self._flushing = threading.Lock()  # taken before `_writing`
         self._swapping = threading.Lock()  # while heads and blocks change together; held briefly
         self._swaps = 0  # odd while they do
-        self._deleted: dict[str, Without] = {}  # by name of the block
+        self._deleted: dict[str, PartWithTombstones] = {}  # by name of the block
         self._compacting = threading.Lock()  # taken before `_flushing`
         self._unmergeable: set[str] = set()  # names of blocks that cannot be read
         self._stopping = threading.Event()  # long work in the background should end
         self._first_append = time.monotonic()
         self._past = (0, 0)  # duplicates and conflicts of heads that are in blocks now
-        self._workers: list[Repeater] = []
+        self._workers: list[PeriodicTask] = []
 
     def _block(self, entry: BlockEntry) -> Block:
         assert self._files is not None
@@ -89,13 +89,13 @@ class Store:
         if self._read_only:
             raise ReadOnly
 
-    def _tell_lost(self, losses: Losses | None) -> None:
+    def _tell_lost(self, read_errors: ReadErrors | None) -> None:
         """Note what is missing from every answer, until the store is repaired. Raises it without
         a place to note it."""
         for problem in self._lost:
-            if losses is None:
+            if read_errors is None:
                 raise problem
-            losses.note(problem)
+            read_errors.note(problem)
 
     def _parts(self) -> list[Part]:
         if self._closed:
@@ -120,7 +120,7 @@ class Store:
             return block
         known = self._deleted.get(block.entry.name)
         if known is None or known.deletions != deletions:
-            known = self._deleted[block.entry.name] = Without(block, deletions)
+            known = self._deleted[block.entry.name] = PartWithTombstones(block, deletions)
         return known
 
     @property

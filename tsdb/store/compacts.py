@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from novaql.tsdb.block.reader import Block, BlockEntry
-from novaql.tsdb.compaction.choose import Group, expired, next_group, to_thin
+from novaql.tsdb.compaction.policy import Group, expired, next_group, to_thin
 from novaql.tsdb.compaction.rewrite import Stopped, rewrite
-from novaql.tsdb.damage import DAMAGE
 from novaql.tsdb.errors import write_failure
+from novaql.tsdb.model.read_errors import DAMAGE
 from novaql.tsdb.options import CompactionResult
+from novaql.tsdb.parts.tombstones import Tombstone
 from novaql.tsdb.store.deletes import Deletes
-from novaql.tsdb.tombstones import Tombstone
 
 log = logging.getLogger("tsdb")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from novaql.tsdb import reader
 from novaql.tsdb.block.reader import Block
-from novaql.tsdb.damage import DAMAGE, Losses
-from novaql.tsdb.matchers import Matcher
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb.model.matchers import Matcher
+from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb.parts.tombstones import DeleteResult, Deletion, Tombstone
+from novaql.tsdb.read import planner as reader
 from novaql.tsdb.store.upkeep import Upkeep
-from novaql.tsdb.tombstones import DeleteResult, Deletion, Tombstone
 
 
 class Deletes(Upkeep):
@@ -45,10 +45,10 @@ class Deletes(Upkeep):
             raise ValueError(f"the range ends at {end_ms}, before it begins at {start_ms}")
         deletion = Deletion(sets, start_ms, end_ms)
         if dry_run:
-            return reader.count(self._parts(), sets, start_ms, end_ms, Losses())
+            return reader.count(self._parts(), sets, start_ms, end_ms, ReadErrors())
         with self._flushing, self._writing:
             self._need_writable()
-            unreadable = Losses()
+            unreadable = ReadErrors()
             found = reader.count(self._parts(), sets, start_ms, end_ms, unreadable)
             # Of cells that a deletion touches nothing may be left, even if their last sample stays.
             if found.samples or unreadable or self.thinned(start_ms, end_ms):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from novaql.tsdb import copies
-from novaql.tsdb.copies import Copied
 from novaql.tsdb.errors import StoreClosed, StoreError
+from novaql.tsdb.maintenance import backup as copies
+from novaql.tsdb.maintenance.backup import Copied
 from novaql.tsdb.store.compacts import Compacts
 
 
-class Keeping(Compacts):
+class Snapshots(Compacts):
     """Readers and writers go on meanwhile; a copy holds all that was appended before the call."""
 
     def snapshot(self, target: str | Path, *, skip_head: bool = False) -> Copied:

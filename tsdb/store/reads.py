@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from novaql.tsdb import reader
 from novaql.tsdb.block.reader import BlockEntry
-from novaql.tsdb.damage import Losses
 from novaql.tsdb.errors import Corrupted, StoreClosed, Unreadable
-from novaql.tsdb.exemplars import SeriesExemplars
-from novaql.tsdb.label_counts import Cardinality, cardinality
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.matchers import Matcher
-from novaql.tsdb.rolling_up import RolledUp, roll_up
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, NO_HINTS, Hints, Metadata, Selection
+from novaql.tsdb.index.cardinality import Cardinality, cardinality
+from novaql.tsdb.model.exemplars import SeriesExemplars
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.matchers import Matcher
+from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, NO_HINTS, Hints, Metadata, Selection
+from novaql.tsdb.read import planner as reader
+from novaql.tsdb.read.rollup_cells import plan_cells
+from novaql.tsdb.read.rollup_query import RolledUp, roll_up
 from novaql.tsdb.store.base import Store
-from novaql.tsdb.whole_cells import plan_cells
 
 
 class Reads(Store):
@@ -39,22 +39,24 @@ class Reads(Store):
         """See `Source.select`.
 
         This, or loading a tile, raises `Corrupted` or `ReadFailed` where a block or a page of it
-        cannot be read, or notes it in `hints.losses` and goes around it.
+        cannot be read, or notes it in `hints.read_errors` and goes around it.
         """
-        self._tell_lost(hints.losses)
+        self._tell_lost(hints.read_errors)
         parts, windows = self._parts(), hints.windows
         if windows is None or windows.statistic != "cells":
             return reader.select(
-                parts, matchers, start_ms, end_ms, self._caches, hints.losses, windows
+                parts, matchers, start_ms, end_ms, self._caches, hints.read_errors, windows
             )
         plain = hints.plain
         if plain is None:
-            plain = reader.select(parts, matchers, start_ms, end_ms, self._caches, hints.losses)
-        cells = plan_cells(parts, matchers, windows, self._caches, hints.losses)
+            plain = reader.select(
+                parts, matchers, start_ms, end_ms, self._caches, hints.read_errors
+            )
+        cells = plan_cells(parts, matchers, windows, self._caches, hints.read_errors)
         return plain if cells is None else replace(plain, cells=cells)
 
     def thinned(self, start_ms: int, end_ms: int) -> tuple[int, int] | None:
-        """See `Thinned`."""
+        """See `Downsampled`."""
         parts = [part for part in self._state.blocks if part.thinned_ms]
         parts = [p for p in parts if p.first_ms - p.thinned_ms < end_ms and p.last_ms >= start_ms]
         if not parts:
@@ -66,24 +68,24 @@ class Reads(Store):
         matcher_sets: Sequence[Sequence[Matcher]],
         start_ms: int,
         end_ms: int,
-        losses: Losses | None = None,
+        read_errors: ReadErrors | None = None,
     ) -> SeriesTable:
-        """See `Source.series`; and `losses` in `Hints`, here and in the next two."""
-        if losses is not None:
-            self._tell_lost(losses)
-        return self._lookups.series(self._parts(), matcher_sets, start_ms, end_ms, losses)
+        """See `Source.series`; and `read_errors` in `Hints`, here and in the next two."""
+        if read_errors is not None:
+            self._tell_lost(read_errors)
+        return self._lookups.series(self._parts(), matcher_sets, start_ms, end_ms, read_errors)
 
     def label_names(
         self,
         matcher_sets: Sequence[Sequence[Matcher]] = (),
         start_ms: int = MIN_TIME_MS,
         end_ms: int = MAX_TIME_MS,
-        losses: Losses | None = None,
+        read_errors: ReadErrors | None = None,
     ) -> list[str]:
         """See `Source.label_names`."""
-        if losses is not None:
-            self._tell_lost(losses)
-        return self._lookups.label_names(self._parts(), matcher_sets, start_ms, end_ms, losses)
+        if read_errors is not None:
+            self._tell_lost(read_errors)
+        return self._lookups.label_names(self._parts(), matcher_sets, start_ms, end_ms, read_errors)
 
     def label_values(
         self,
@@ -91,13 +93,13 @@ class Reads(Store):
         matcher_sets: Sequence[Sequence[Matcher]] = (),
         start_ms: int = MIN_TIME_MS,
         end_ms: int = MAX_TIME_MS,
-        losses: Losses | None = None,
+        read_errors: ReadErrors | None = None,
     ) -> list[str]:
         """See `Source.label_values`."""
-        if losses is not None:
-            self._tell_lost(losses)
+        if read_errors is not None:
+            self._tell_lost(read_errors)
         return self._lookups.label_values(
-            self._parts(), name, matcher_sets, start_ms, end_ms, losses
+            self._parts(), name, matcher_sets, start_ms, end_ms, read_errors
         )
 
     def exemplars(
@@ -119,7 +121,7 @@ class Reads(Store):
         resolution_ms: int,
         start_ms: int,
         end_ms: int,
-        losses: Losses | None = None,
+        read_errors: ReadErrors | None = None,
     ) -> RolledUp:
         """Count, sum, least, greatest, first and last value and increase of every series in each
         cell of (start, end], exactly as its samples have it. Blocks that have a rollup of this
@@ -127,9 +129,9 @@ class Reads(Store):
 
         Raises `ValueError` if an end of the range is no multiple of the resolution.
         """
-        self._tell_lost(losses)
+        self._tell_lost(read_errors)
         parts = self._parts()
-        return roll_up(parts, matchers, resolution_ms, start_ms, end_ms, self._caches, losses)
+        return roll_up(parts, matchers, resolution_ms, start_ms, end_ms, self._caches, read_errors)
 
     def cardinality(
         self,

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from novaql.tsdb.errors import StoreClosed, WriteFailed
 from novaql.tsdb.head.head import Head
+from novaql.tsdb.maintenance.check import Violation, check_blocks, check_log
 from novaql.tsdb.options import StoreStats
 from novaql.tsdb.store.reads import Reads
-from novaql.tsdb.verify import Violation, check_blocks, check_log
 
 warnings = logging.getLogger("tsdb")
 

@@ -7,18 +7,18 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from novaql.tsdb.batches import checked, checked_exemplars, checked_native, checked_starts
-from novaql.tsdb.head.native import NativeSamples
-from novaql.tsdb.head.run import Floating
-from novaql.tsdb.labels import Ints
+from novaql.tsdb.head.float_run import Floating
+from novaql.tsdb.head.histogram_run import NativeSamples
+from novaql.tsdb.head.validate import checked, checked_exemplars, checked_native, checked_starts
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Metadata
 from novaql.tsdb.options import AppendResult, Sync
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
-from novaql.tsdb.store.keeping import Keeping
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.store.keeping import Snapshots
 from novaql.tsdb.wal.writer import Position
 
 
-class Writes(Keeping):
+class Writes(Snapshots):
     """One thread appends at a time; others wait."""
 
     def append(self, batch: Batch) -> AppendResult:

@@ -11,15 +11,15 @@ from struct import error as StructError
 
 import numpy as np
 
-from novaql.tsdb.codec.checksum import checksum
 from novaql.tsdb.codec.columns import TextColumn, Undecodable, encode_texts
 from novaql.tsdb.codec.histogram_columns import decode_plain, encode_plain
-from novaql.tsdb.exemplars import Exemplars, SeriesExemplars
-from novaql.tsdb.histograms import Histograms
-from novaql.tsdb.labels import Ints, LabelColumn, SeriesTable
-from novaql.tsdb.selection import Metadata
-from novaql.tsdb.tile import Floats
-from novaql.tsdb.wal.runs import decode_runs, encode_runs
+from novaql.tsdb.disk.checksum import checksum
+from novaql.tsdb.model.exemplars import Exemplars, SeriesExemplars
+from novaql.tsdb.model.histograms import Histograms
+from novaql.tsdb.model.labels import Ints, LabelColumn, SeriesTable
+from novaql.tsdb.model.samples import Floats
+from novaql.tsdb.model.source import Metadata
+from novaql.tsdb.wal.run_length import decode_runs, encode_runs
 
 FORMAT, NATIVE_FORMAT, STARTS_FORMAT, RUNS_FORMAT = 1, 2, 3, 4
 """A segment is of the second if it may hold native histograms, of the third if it may hold start

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from novaql.tsdb.disk.vfs import AppendFile, Disk
 from novaql.tsdb.errors import WriteFailed, write_failure
-from novaql.tsdb.exemplars import SeriesExemplars
-from novaql.tsdb.fsio import AppendFile, Disk
-from novaql.tsdb.head.native import NativeSamples
-from novaql.tsdb.head.registry import Registry
-from novaql.tsdb.head.run import Floating
+from novaql.tsdb.head.float_run import Floating
+from novaql.tsdb.head.histogram_run import NativeSamples
+from novaql.tsdb.head.series_ids import Registry
 from novaql.tsdb.index.match import label_table
-from novaql.tsdb.labels import Bools
+from novaql.tsdb.model.exemplars import SeriesExemplars
+from novaql.tsdb.model.labels import Bools
 from novaql.tsdb.wal.pace import Pace
 from novaql.tsdb.wal.record import (
     FORMAT,
@@ -203,9 +203,9 @@ class Log:
         try:
             tail.file.truncate(tail.position.offset)
         except OSError:
-            self._abandon()
+            self._seal_failed_segment()
 
-    def _abandon(self) -> None:
+    def _seal_failed_segment(self) -> None:
         """Leave the segment as it is, for the next `sync`; the next append begins another."""
         with self._moving:
             tail = self._tail
@@ -285,7 +285,7 @@ class Log:
         try:
             tail.file.fsync()
         except OSError as problem:
-            self._forsake(tail)
+            self._mark_unsynced(tail)
             raise write_failure(problem, "syncing the log") from problem
         self._note_synced(tail.position)
 
@@ -312,7 +312,7 @@ class Log:
             finally:
                 file.close()
 
-    def _forsake(self, tail: _Tail) -> None:
+    def _mark_unsynced(self, tail: _Tail) -> None:
         with self._moving:
             self.distrust([tail.position.segment])
             self._left_unsynced.pop(tail.position.segment, None)  # never synced a second time

@@ -24,7 +24,7 @@ from novaql.evaluator.kernels.over_time import (
 )
 from novaql.evaluator.kernels.rate import extrapolation_factor
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
-from novaql.tsdb.cell_columns import CellColumns
+from novaql.tsdb.model.rollup_columns import CellColumns
 
 WHOLE_UNTIL = 2.0**53
 LARGE = 2.0**1000

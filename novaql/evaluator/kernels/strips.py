@@ -14,9 +14,9 @@ import numpy as np
 
 from novaql.evaluator.kernels.dispatch import kernel
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
-from novaql.tsdb.bundle import Bundle
-from novaql.tsdb.rooms import ROOMS
-from novaql.tsdb.side_by_side import side_by_side
+from novaql.tsdb.model.series_batch import SeriesBatch
+from novaql.tsdb.runtime.buffer_pool import BUFFERS
+from novaql.tsdb.runtime.parallel import ordered_parallel
 
 ASKED_BEFORE = 2
 """So many steps of a bundle are answered before it is likely that more will be asked for."""
@@ -56,7 +56,7 @@ class Strips:
     cells     [S + 1] where each series' strip begins, and where the last one ends
     """
 
-    bundle: Bundle
+    bundle: SeriesBatch
     asked: Asked
     first: Ints
     strip: Ints
@@ -73,7 +73,7 @@ class Strips:
         return int(self.cells[-1]) == self.bundle.series_count * self.steps
 
 
-def strips_of(bundle: Bundle, asked: Asked) -> Strips:
+def strips_of(bundle: SeriesBatch, asked: Asked) -> Strips:
     """Where the windows lie."""
     ends_ms = asked.ends_ms
     step_ms = int(ends_ms[1] - ends_ms[0]) if len(ends_ms) > 1 else 1
@@ -147,7 +147,7 @@ def _edges(strips: Strips, begin: int, end: int, out: Floats, *, last: bool) -> 
     )
 
 
-def _falls(bundle: Bundle) -> Bytes:
+def _falls(bundle: SeriesBatch) -> Bytes:
     """[S]: whether a series ever decreases, or -1: not known. The kernel that looks notes it."""
     unknown = np.full(len(bundle.rows), -1, np.int8)
     falls: Bytes = bundle.notes.setdefault("falls", unknown)
@@ -165,12 +165,12 @@ def _by_time(strips: Strips) -> Floats:
         return NOTHING
     kept: Floats | None = bundle.notes.get("by time")
     if kept is None:
-        kept = _put_by_time(bundle, ROOMS.floats(room))
+        kept = _put_by_time(bundle, BUFFERS.floats(room))
         bundle.notes["by time"] = kept
     return kept
 
 
-def _put_by_time(bundle: Bundle, out: Floats) -> Floats:
+def _put_by_time(bundle: SeriesBatch, out: Floats) -> Floats:
     series = len(bundle.offsets) - 1
     bounds = range(0, series, BY_TIME_AT_ONCE)
 
@@ -180,7 +180,7 @@ def _put_by_time(bundle: Bundle, out: Floats) -> Floats:
         kernel("by_time")(bundle.values, bundle.offsets, begin, end, out)
 
     alone = len(bundle.values) < WORTH_A_THREAD
-    side_by_side(len(bounds), some, lambda _: None, alone=alone)
+    ordered_parallel(len(bounds), some, lambda _: None, alone=alone)
     return out
 
 

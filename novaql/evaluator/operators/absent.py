@@ -18,8 +18,8 @@ from novaql.evaluator.steps import Steps
 from novaql.language.value_types import ValueType
 from novaql.planner.by_tile import unwrap
 from novaql.planner.logical import FunctionCall, Plan, Select, Window
-from novaql.tsdb.labels import METRIC_NAME, SeriesTable
-from novaql.tsdb.matchers import MatchOp
+from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
+from novaql.tsdb.model.matchers import MatchOp
 
 
 def absent(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:

@@ -27,7 +27,7 @@ from novaql.evaluator.working_memory import admit_work
 from novaql.export.histogram_text import histogram_texts
 from novaql.language.literals import is_utf8
 from novaql.planner.logical import Aggregation, Plan
-from novaql.tsdb.labels import METRIC_NAME, LabelColumn
+from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn
 
 ROW_CHOOSERS = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
 """Aggregations whose result is some of their rows, as they were."""

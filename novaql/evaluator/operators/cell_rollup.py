@@ -17,8 +17,8 @@ from novaql.evaluator.context import Context
 from novaql.evaluator.fragment import Fragment
 from novaql.evaluator.kernels.cells import CELL_KERNELS, rolled
 from novaql.evaluator.kernels.windows import Ints
-from novaql.tsdb.selection import CellSource, RangeWindows, TileRef
-from novaql.tsdb.tile import STALE, Tile, is_stale
+from novaql.tsdb.model.samples import STALE, Tile, is_stale
+from novaql.tsdb.model.source import CellSource, RangeWindows, TileRef
 
 STATISTIC = {
     "min_over_time": "min",

@@ -15,7 +15,7 @@ from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import admit_work
 from novaql.span import Span
-from novaql.tsdb.labels import METRIC_NAME, LabelColumn
+from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn
 
 Measure = Callable[[Floats, Floats, Ints], tuple[Floats, Repaired | None]]
 """(bounds [B, H, J], counts [B, H, J], used [H, J]) → (values [H, J], repairs if any are made)."""

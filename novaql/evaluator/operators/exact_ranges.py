@@ -34,7 +34,7 @@ from novaql.evaluator.sinks import collect_all
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import FunctionCall, Select, Window
 from novaql.result import NativeCells
-from novaql.tsdb.histograms import ResetHint
+from novaql.tsdb.model.histograms import ResetHint
 
 
 def exact_rollup(run: Runner, call: FunctionCall, window: Window, steps: Steps) -> StepMatrix:

@@ -19,7 +19,7 @@ from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.evaluator.operators.selector import read, tile_windows, window_ends
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import FunctionCall, Select, Window
-from novaql.tsdb.tile import Tile
+from novaql.tsdb.model.samples import Tile
 
 ANCHORED = ("changes", "delta", "increase", "rate", "resets")
 SMOOTHED = ("delta", "increase", "rate")

@@ -20,8 +20,8 @@ from novaql.evaluator.operators.rollup import warn_quantiles
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import FunctionCall, Plan
-from novaql.tsdb.histograms import Histograms
-from novaql.tsdb.labels import LabelColumn
+from novaql.tsdb.model.histograms import Histograms
+from novaql.tsdb.model.labels import LabelColumn
 
 NAN_RESULT = "input to histogram_quantile has NaN observations, result is NaN{}"
 NAN_SKEWED = "input to histogram_quantile has NaN observations, result is skewed higher{}"

@@ -17,8 +17,8 @@ from novaql.evaluator.sinks import collect
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import admit_work
 from novaql.planner.logical import FunctionCall, Select
-from novaql.tsdb.labels import METRIC_NAME, LabelColumn, SeriesTable, concat_tables
-from novaql.tsdb.matchers import Matcher, MatchOp, select_rows
+from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn, SeriesTable, concat_tables
+from novaql.tsdb.model.matchers import Matcher, MatchOp, select_rows
 
 IDENTIFYING = ("instance", "job")
 DEFAULT_NAME = Matcher(METRIC_NAME, MatchOp.EQUAL, "target_info")

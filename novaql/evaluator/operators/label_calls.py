@@ -15,8 +15,8 @@ from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import StepMatrix, join_equal_rows
 from novaql.language.literals import is_utf8
 from novaql.span import Span
-from novaql.tsdb.labels import METRIC_NAME, LabelColumn, combine_codes
-from novaql.tsdb.matchers import compile_regex
+from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn, combine_codes
+from novaql.tsdb.model.matchers import compile_regex
 
 SAME_LABELS = "vector cannot contain metrics with the same labelset"
 PLACEHOLDER = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})", re.ASCII)

@@ -16,9 +16,9 @@ from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import Select
 from novaql.result import NativeCells
-from novaql.tsdb.histograms import Histograms, ResetHint, concat_histograms
-from novaql.tsdb.selection import HistogramRef, Selection
-from novaql.tsdb.tile import HistogramTile, is_stale
+from novaql.tsdb.model.histograms import Histograms, ResetHint, concat_histograms
+from novaql.tsdb.model.samples import HistogramTile, is_stale
+from novaql.tsdb.model.source import HistogramRef, Selection
 
 NEVER = np.iinfo(np.int64).min
 

@@ -24,7 +24,7 @@ from novaql.evaluator.native_pieces import bucket_weights, pieces
 from novaql.planner.logical import BinaryOp
 from novaql.result import NativeCells
 from novaql.span import Span
-from novaql.tsdb.histograms import Histograms, concat_histograms
+from novaql.tsdb.model.histograms import Histograms, concat_histograms
 
 Which = NDArray[np.int32]
 

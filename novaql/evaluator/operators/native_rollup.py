@@ -40,7 +40,7 @@ from novaql.evaluator.native_pieces import (
     window_pieces,
     window_totals,
 )
-from novaql.tsdb.histograms import Histograms, ResetHint, concat_histograms
+from novaql.tsdb.model.histograms import Histograms, ResetHint, concat_histograms
 
 if TYPE_CHECKING:
     from novaql.evaluator.operators.ranges import Ranges

@@ -14,10 +14,10 @@ from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragge
 from novaql.evaluator.operators.checked_kernels import window_kernel
 from novaql.evaluator.operators.mixed_select import NEVER, Newest, histogram_windows, newest_samples
 from novaql.evaluator.operators.selector import tile_windows
-from novaql.tsdb.histograms import concat_histograms
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.selection import Selection, TileRef
-from novaql.tsdb.tile import HistogramTile, Tile
+from novaql.tsdb.model.histograms import concat_histograms
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import HistogramTile, Tile
+from novaql.tsdb.model.source import Selection, TileRef
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from novaql.evaluator.grouping import Groups
 from novaql.evaluator.kernels.windows import Floats, Ints
 from novaql.evaluator.matrix import StepMatrix
 from novaql.span import Span
-from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.model.labels import SeriesTable
 
 LEAST_INT64, GREATEST_INT64 = -(2.0**63), 2.0**63 - 1024
 """The whole numbers of a double that fit 64 bits lie strictly between these."""

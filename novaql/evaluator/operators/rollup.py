@@ -9,7 +9,7 @@ import numpy as np
 
 from novaql.evaluator.annotation_text import go_number, quote
 from novaql.evaluator.block import Block
-from novaql.evaluator.bundled import STARTS_MATTER, BundleLeaf, bundles_of
+from novaql.evaluator.bundled import STARTS_MATTER, BatchLeaf, bundles_of
 from novaql.evaluator.context import Context
 from novaql.evaluator.fragment import Fragment
 from novaql.evaluator.kernels.bindings import (
@@ -42,10 +42,10 @@ from novaql.planner.logical import (
     SubqueryWindow,
     Window,
 )
-from novaql.tsdb.bundle import BundleRef
-from novaql.tsdb.labels import METRIC_NAME, SeriesTable
-from novaql.tsdb.selection import TileRef
-from novaql.tsdb.tile import Tile
+from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
+from novaql.tsdb.model.samples import Tile
+from novaql.tsdb.model.series_batch import SeriesBatchRef
+from novaql.tsdb.model.source import TileRef
 
 WHOLE_WINDOW = frozenset(
     {
@@ -123,7 +123,7 @@ def windows_fragment(
     ends_ms: Ints,
     range_ms: int,
     *,
-    bundles: Sequence[BundleRef] | None,
+    bundles: Sequence[SeriesBatchRef] | None,
     reach_ms: int | None = None,
 ) -> Fragment:
     """The kernel of `call` over windows of any tiles. ends_ms: [J], right ends.
@@ -174,7 +174,7 @@ def windows_fragment(
     if rollup is not None and bundles is not None and (observe is None or observe.by_rows):
         watch = None if observe is None else observe.rows
         asked = Asked(ends_ms, reach_ms, range_ms, eval_ms, scalars)
-        bundled = BundleLeaf(
+        bundled = BatchLeaf(
             bundles,
             asked,
             rollup,

@@ -9,7 +9,7 @@ import numpy as np
 
 from novaql.errors import LimitExceeded
 from novaql.evaluator.block import Block
-from novaql.evaluator.bundled import BundleLeaf, bundles_of
+from novaql.evaluator.bundled import BatchLeaf, bundles_of
 from novaql.evaluator.context import Context
 from novaql.evaluator.fragment import Fragment
 from novaql.evaluator.kernels.strips import Asked, StripRollup, newest
@@ -21,8 +21,8 @@ from novaql.evaluator.kernels.windows import (
 )
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import Select
-from novaql.tsdb.selection import RangeWindows, Selection
-from novaql.tsdb.tile import Tile, is_stale
+from novaql.tsdb.model.samples import Tile, is_stale
+from novaql.tsdb.model.source import RangeWindows, Selection
 
 
 def window_ends(select: Select, steps: Steps) -> Ints:
@@ -111,7 +111,7 @@ def _fragment(
     bundled = None
     if pick is _newest:
         asked = Asked(ends_ms, lookback_ms, lookback_ms, ends_ms)
-        bundled = BundleLeaf(bundles_of(selection), asked, StripRollup(newest), visible=True)
+        bundled = BatchLeaf(bundles_of(selection), asked, StripRollup(newest), visible=True)
 
     return Fragment(
         selection.series,

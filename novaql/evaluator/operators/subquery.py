@@ -23,10 +23,10 @@ from novaql.evaluator.sinks import collect_all
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import admit_work
 from novaql.planner.logical import FunctionCall, SubqueryWindow
-from novaql.tsdb.bundle import BundleRef
-from novaql.tsdb.bundling import bundle_of_tile
-from novaql.tsdb.selection import TileRef
-from novaql.tsdb.tile import HistogramTile, Tile
+from novaql.tsdb.model.samples import HistogramTile, Tile
+from novaql.tsdb.model.series_batch import SeriesBatchRef
+from novaql.tsdb.model.source import TileRef
+from novaql.tsdb.read.staleness import batch_of_tile
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +113,7 @@ def subquery_rollup(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix
         refs,
         ends_ms,
         window.range_ms,
-        bundles=[BundleRef(lambda: bundle_of_tile(tile), tile.sample_count)],
+        bundles=[SeriesBatchRef(lambda: batch_of_tile(tile), tile.sample_count)],
     )
     found = collect_all(fragment, run.context)
     nameless = points.inner.nameless | (call.function not in KEEP_NAME)

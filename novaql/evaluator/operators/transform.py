@@ -36,7 +36,7 @@ from novaql.evaluator.working_memory import admit_work
 from novaql.language.value_types import ValueType
 from novaql.planner.by_tile import unwrap
 from novaql.planner.logical import FunctionCall, Select, type_of
-from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.model.labels import SeriesTable
 
 ELEMENTWISE = frozenset(FUNCTIONS) | frozenset(PARTS) | {"round", "clamp", "clamp_min", "clamp_max"}
 """Functions that change each value by itself: stages of a fragment."""

@@ -19,7 +19,7 @@ from novaql.evaluator.working_memory import admit_work
 from novaql.language.ast import Cardinality, Matching
 from novaql.language.precedence import TRIM_OPERATORS
 from novaql.planner.logical import BinaryOp
-from novaql.tsdb.labels import SeriesTable, concat_tables
+from novaql.tsdb.model.labels import SeriesTable, concat_tables
 
 SET_OPERATORS = frozenset({"and", "or", "unless"})
 MANY_TO_ONE_NOT_SAID = (

@@ -20,10 +20,10 @@ from novaql.export.arrow_arrays import numbers, strings
 from novaql.export.columns import HISTOGRAM, START, TIME, VALUE, column_names
 from novaql.export.histogram_arrow import HISTOGRAM_TYPE, histogram_column
 from novaql.result import NativeCells
-from novaql.tsdb.histograms import Histograms
-from novaql.tsdb.labels import Bools, Ints, LabelColumn, SeriesTable
-from novaql.tsdb.selection import Selection
-from novaql.tsdb.tile import Floats, HistogramTile, Tile
+from novaql.tsdb.model.histograms import Histograms
+from novaql.tsdb.model.labels import Bools, Ints, LabelColumn, SeriesTable
+from novaql.tsdb.model.samples import Floats, HistogramTile, Tile
+from novaql.tsdb.model.source import Selection
 
 BATCH_SAMPLES = 1 << 19
 _AHEAD = 2

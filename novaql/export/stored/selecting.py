@@ -8,10 +8,10 @@ from functools import partial
 
 import numpy as np
 
-from novaql.tsdb.labels import Bools, Ints, concat_tables
-from novaql.tsdb.matchers import Matcher, select_rows
-from novaql.tsdb.selection import NO_HINTS, Hints, HistogramRef, Selection, Source, TileRef
-from novaql.tsdb.tile import HistogramTile, Tile
+from novaql.tsdb.model.labels import Bools, Ints, concat_tables
+from novaql.tsdb.model.matchers import Matcher, select_rows
+from novaql.tsdb.model.samples import HistogramTile, Tile
+from novaql.tsdb.model.source import NO_HINTS, Hints, HistogramRef, Selection, Source, TileRef
 
 
 def select_any(

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from novaql.export.columns import METADATA_KEY, TIME
 from novaql.export.stored.samples import StoredSamples
 from novaql.export.stored.wide import WideForm
-from novaql.tsdb.selection import Metadata
+from novaql.tsdb.model.source import Metadata
 
 __all__ = ["StoredSamples", "WideForm", "write_table"]
 

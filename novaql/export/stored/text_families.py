@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from novaql.text.labels import is_plain_metric, text_quoted
-from novaql.tsdb.selection import Metadata
+from novaql.tsdb.model.source import Metadata
 
 _PARTS = {
     "histogram": ("_bucket", "_count", "_sum"),

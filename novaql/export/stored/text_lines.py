@@ -20,8 +20,8 @@ from novaql.export.stored.text_families import Family
 from novaql.export.text_cells import COMMA, NOTHING, compute, csv_cell, joined_bytes, value_texts
 from novaql.text.labels import exposed_text
 from novaql.text.times import time_texts
-from novaql.tsdb.labels import METRIC_NAME, Ints
-from novaql.tsdb.tile import is_stale
+from novaql.tsdb.model.labels import METRIC_NAME, Ints
+from novaql.tsdb.model.samples import is_stale
 
 _SPACE, _LINE, _CSV_LINE = strings([" ", "\n", "\r\n"])
 _BLOCK, _BLOCK_BYTES = 1 << 17, 64 << 20

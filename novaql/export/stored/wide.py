@@ -18,8 +18,8 @@ from novaql.export.arrow_arrays import numbers, strings
 from novaql.export.columns import TIME
 from novaql.export.stored.samples import Piece, StoredSamples
 from novaql.text.labels import quoted
-from novaql.tsdb.labels import METRIC_NAME, Ints, SeriesTable
-from novaql.tsdb.selection import Selection
+from novaql.tsdb.model.labels import METRIC_NAME, Ints, SeriesTable
+from novaql.tsdb.model.source import Selection
 
 SLICE_SAMPLES = 1 << 22
 _LOOKS_LONG = frozenset(["value", "val", "v", "_value"])  # a column of these makes a table long

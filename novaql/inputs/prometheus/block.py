@@ -16,9 +16,9 @@ from novaql.inputs.prometheus.chunk_files import BlockChunks
 from novaql.inputs.prometheus.chunk_samples import ChunkSamples, samples_of
 from novaql.inputs.prometheus.layer_tiles import RowCounts, row_counts
 from novaql.inputs.prometheus.varints import runs
-from novaql.tsdb.damage import Losses
 from novaql.tsdb.errors import Corrupted, UnknownFormat
-from novaql.tsdb.labels import Ints, SeriesTable
+from novaql.tsdb.model.labels import Ints, SeriesTable
+from novaql.tsdb.model.read_errors import ReadErrors
 
 _TOMBSTONES_MAGIC = 0x0130BA30
 Deleted = dict[int, list[tuple[int, int]]]
@@ -117,7 +117,7 @@ class Block:
         return row_counts(len(rows), owner, kinds, counts, (first, last), (start_ms, end_ms))
 
     def samples(
-        self, rows: Ints, start_ms: int, end_ms: int, losses: Losses | None
+        self, rows: Ints, start_ms: int, end_ms: int, read_errors: ReadErrors | None
     ) -> ChunkSamples:
         """Samples of all chunks with a part in the range; `rows` of the result: places in `rows`.
 
@@ -125,7 +125,7 @@ class Block:
         """
         owner, chunk = self.chunks_between(rows, start_ms, end_ms)
         places = self.index.places[chunk]
-        read = self.chunks.read(places, losses)
+        read = self.chunks.read(places, read_errors)
         numbers = np.array(read.numbers, np.int64)
         pieces, kinds = list(read.pieces), np.array(read.encodings, np.int64)
         while True:
@@ -136,9 +136,9 @@ class Block:
                 at = problem.number
                 path, place = self.chunks.place_name(int(places[numbers[at]]))
                 damage = Corrupted(path, place, str(problem))
-                if losses is None:
+                if read_errors is None:
                     raise damage from problem
-                losses.note(damage)
+                read_errors.note(damage)
                 del pieces[at]
                 kinds, numbers = np.delete(kinds, at), np.delete(numbers, at)
 

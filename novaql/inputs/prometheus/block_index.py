@@ -14,7 +14,7 @@ import numpy as np
 
 from novaql.inputs.prometheus.varints import Octets, live_counts, padded, uvarints, varints
 from novaql.tsdb.errors import Corrupted, UnknownFormat
-from novaql.tsdb.labels import Ints, LabelColumn, SeriesTable
+from novaql.tsdb.model.labels import Ints, LabelColumn, SeriesTable
 
 _MAGIC = 0xBAAAD700
 _CRC = 4

@@ -9,7 +9,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.tsdb.labels import Ints
+from novaql.tsdb.model.labels import Ints
 
 PADDING = 32
 """Zero bytes behind the last chunk: a decoder may look that far beyond the end of a chunk."""

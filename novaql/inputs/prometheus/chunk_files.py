@@ -10,9 +10,9 @@ import google_crc32c
 import numpy as np
 
 from novaql.inputs.prometheus.varints import Octets, uvarints
-from novaql.tsdb.damage import Losses
 from novaql.tsdb.errors import Corrupted, UnknownFormat
-from novaql.tsdb.labels import Ints
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.read_errors import ReadErrors
 
 _BLOCK_MAGIC, _HEAD_MAGIC = 0x85BD40DD, 0x0130BC91
 HEADER = 8
@@ -61,16 +61,16 @@ class BlockChunks:
             kinds[some] = file.data[start - 1]
         return kinds, out
 
-    def read(self, places: Ints, losses: Losses | None) -> ReadChunks:
+    def read(self, places: Ints, read_errors: ReadErrors | None) -> ReadChunks:
         """The bytes of some chunks. Damage is noted and left out, or else raised."""
         read = ReadChunks([], [], [])
         for number, place in enumerate(places.tolist()):
             try:
                 encoding, data = self._one(place)
             except Corrupted as problem:
-                if losses is None:
+                if read_errors is None:
                     raise
-                losses.note(problem)
+                read_errors.note(problem)
                 continue
             read.numbers.append(number)
             read.encodings.append(encoding)
@@ -128,7 +128,7 @@ class HeadChunk:
     data: memoryview
 
 
-def head_chunks(path: Path, losses: Losses | None) -> list[HeadChunk]:
+def head_chunks(path: Path, read_errors: ReadErrors | None) -> list[HeadChunk]:
     """All chunks of one file of `chunks_head`, up to where it was not written any further.
 
     What is damaged is noted, and left out with everything behind it, or else raised.
@@ -142,9 +142,9 @@ def head_chunks(path: Path, losses: Losses | None) -> list[HeadChunk]:
         try:
             chunk, at = _head_chunk(file, at)
         except Corrupted as problem:
-            if losses is None:
+            if read_errors is None:
                 raise
-            losses.note(problem)
+            read_errors.note(problem)
             break
         found.append(chunk)
     return found

@@ -9,9 +9,9 @@ import numpy as np
 
 from novaql.inputs.prometheus.chunk_bytes import BrokenChunk, ChunkBytes, Encoding
 from novaql.inputs.prometheus.decoding import decode_floats, decode_native
-from novaql.tsdb.histograms import Histograms, concat_histograms
-from novaql.tsdb.labels import Ints
-from novaql.tsdb.tile import STALE, Floats, HistogramSamples
+from novaql.tsdb.model.histograms import Histograms, concat_histograms
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import STALE, Floats, HistogramSamples
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numba
 from numba import types
 
-from novaql.tsdb.compile_cache import jit
+from novaql.tsdb.runtime.compile_cache import jit
 
 BYTES = types.Array(types.uint8, 1, "C", readonly=True)
 INTS = types.Array(types.int64, 1, "C", readonly=True)

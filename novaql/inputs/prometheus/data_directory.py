@@ -29,13 +29,13 @@ from novaql.inputs.prometheus.layer_tiles import (
     pieces_of,
 )
 from novaql.inputs.source_stream import selection_batches
-from novaql.tsdb.damage import Losses
 from novaql.tsdb.errors import Corrupted, StoreError
-from novaql.tsdb.histograms import Histograms
-from novaql.tsdb.labels import Ints, SeriesTable, concat_tables
-from novaql.tsdb.matchers import Matcher, select_rows
-from novaql.tsdb.selection import NO_HINTS, Hints, HistogramRef, Metadata, Selection, TileRef
-from novaql.tsdb.tile import Batch, HistogramTile, Tile
+from novaql.tsdb.model.histograms import Histograms
+from novaql.tsdb.model.labels import Ints, SeriesTable, concat_tables
+from novaql.tsdb.model.matchers import Matcher, select_rows
+from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.samples import Batch, HistogramTile, Tile
+from novaql.tsdb.model.source import NO_HINTS, Hints, HistogramRef, Metadata, Selection, TileRef
 
 _NEWEST = 2**62
 _ATTEMPTS = 5
@@ -46,12 +46,12 @@ class DataDirectory:
 
     Opening raises `InputError` if there is nothing of Prometheus in the folder, `Corrupted` if a
     block does not describe itself. What is damaged deeper down raises when it is read, or is noted
-    in the `losses` of the hints and left out. Damage of the head is told by every selection.
+    in the `read_errors` of the hints and left out. Damage of the head is told by every selection.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._head_losses = Losses()
+        self._head_losses = ReadErrors()
         self.head: Head | None = None
         self.blocks: list[Block] = []
         self._pieces = Pieces()
@@ -83,7 +83,7 @@ class DataDirectory:
         if has_head:
             in_order = [block.meta.end_ms for block in self.blocks if not block.meta.late]
             newest = max(in_order, default=-_NEWEST)
-            self._head_losses = Losses()
+            self._head_losses = ReadErrors()
             self.head = Head(self.folder, newest, self._head_losses)
 
     def __repr__(self) -> str:
@@ -101,11 +101,11 @@ class DataDirectory:
         hints: Hints = NO_HINTS,
     ) -> Selection:
         """See `Source.select`. Loading a tile raises `Corrupted` for what is damaged."""
-        losses = hints.losses
-        self._tell_head_losses(losses)
+        read_errors = hints.read_errors
+        self._tell_head_losses(read_errors)
         window = (start_ms, end_ms)
         parts, tables, floats, native, grids = [], [], [], [], []
-        for layer, rows in self._matching([matchers], start_ms, end_ms, losses):
+        for layer, rows in self._matching([matchers], start_ms, end_ms, read_errors):
             counts = layer.sample_counts(rows, start_ms, end_ms)
             some = (counts.floats > 0) | (counts.histograms > 0)
             parts.append((layer, rows[some]))
@@ -125,7 +125,7 @@ class DataDirectory:
             MemberRows(layer, rows, union[end - len(rows) : end])
             for (layer, rows), end in zip(parts, ends, strict=True)
         ]
-        tiles, histograms = self._tiles(members, totals, window, losses)
+        tiles, histograms = self._tiles(members, totals, window, read_errors)
         return Selection(series, tiles, histograms)
 
     def _tiles(
@@ -133,7 +133,7 @@ class DataDirectory:
         members: Sequence[MemberRows],
         totals: Sequence[Ints],
         window: Window,
-        losses: Losses | None,
+        read_errors: ReadErrors | None,
     ) -> tuple[list[TileRef], list[HistogramRef]]:
         """totals: of each row its floats, its histograms and its grid."""
         floats, native, grid = totals
@@ -142,12 +142,12 @@ class DataDirectory:
         plain, mixed = np.flatnonzero(native == 0), np.flatnonzero(native)
         for some in pieces_of(floats[plain], grid[plain]):
             rows = plain[some]
-            read = partial(self._read, members, rows, len(floats), window, losses)
+            read = partial(self._read, members, rows, len(floats), window, read_errors)
             tiles.append(TileRef(partial(_floats_of, read, rows), int(floats[rows].sum())))
         # A series of histograms may end in a float, which only reading can tell.
         for some in pieces_of((floats + native)[mixed], grid[mixed]):
             rows = mixed[some]
-            read = partial(self._read, members, rows, len(floats), window, losses)
+            read = partial(self._read, members, rows, len(floats), window, read_errors)
             found = read()
             if len(found.times):
                 tiles.append(TileRef(partial(_floats_of, read, rows), len(found.times)))
@@ -162,12 +162,12 @@ class DataDirectory:
         rows: Ints,
         all_rows: int,
         window: Window,
-        losses: Losses | None,
+        read_errors: ReadErrors | None,
     ) -> ChunkSamples:
         place = np.full(all_rows, -1, np.int64)
         place[rows] = np.arange(len(rows))
         picked = [part for member in members if len((part := member.among(place)).rows)]
-        return self._pieces.read(picked, window, losses)
+        return self._pieces.read(picked, window, read_errors)
 
     def series(
         self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
@@ -213,7 +213,7 @@ class DataDirectory:
         matcher_sets: Sequence[Sequence[Matcher]],
         start_ms: int,
         end_ms: int,
-        losses: Losses | None,
+        read_errors: ReadErrors | None,
     ) -> Iterator[tuple[Layer, Ints]]:
         for layer in self._layers():
             if layer.first_ms > end_ms or layer.last_ms < start_ms:
@@ -221,9 +221,9 @@ class DataDirectory:
             try:
                 table = layer.series
             except Corrupted as problem:  # of a damaged index the whole block is missing
-                if losses is None:
+                if read_errors is None:
                     raise
-                losses.note(problem)
+                read_errors.note(problem)
                 continue
             wanted = np.zeros(len(table), np.bool_)
             for matchers in matcher_sets:
@@ -232,11 +232,11 @@ class DataDirectory:
             if len(rows):
                 yield layer, rows
 
-    def _tell_head_losses(self, losses: Losses | None) -> None:
+    def _tell_head_losses(self, read_errors: ReadErrors | None) -> None:
         for problem in self._head_losses.problems():
-            if losses is None:
+            if read_errors is None:
                 raise problem
-            losses.note(problem)
+            read_errors.note(problem)
 
 
 def united(tables: Sequence[SeriesTable]) -> tuple[SeriesTable, Ints]:

@@ -19,8 +19,8 @@ from novaql.inputs.prometheus.chunk_bytes import BrokenChunk, ChunkBytes
 from novaql.inputs.prometheus.histogram_decode import DecodedHistograms, decode_histograms
 from novaql.inputs.prometheus.wal_samples import LoggedSamples, read_samples
 from novaql.inputs.prometheus.xor_decode import decode_xor
-from novaql.tsdb.labels import Ints
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import Floats
 
 WORTH_LOADING = 10_000_000
 """Samples that NumPy decodes in about the time that loading compiled decoders takes."""

@@ -28,12 +28,12 @@ from novaql.inputs.prometheus.wal_records import (
 )
 from novaql.inputs.prometheus.wal_samples import LoggedSamples
 from novaql.inputs.prometheus.wal_segments import read_records, segments_of
-from novaql.tsdb.damage import Losses
 from novaql.tsdb.errors import Corrupted
-from novaql.tsdb.histograms import Histograms
-from novaql.tsdb.labels import METRIC_NAME, Bools, Ints, SeriesTable
-from novaql.tsdb.selection import Metadata
-from novaql.tsdb.tile import STALE, HistogramSamples
+from novaql.tsdb.model.histograms import Histograms
+from novaql.tsdb.model.labels import METRIC_NAME, Bools, Ints, SeriesTable
+from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.samples import STALE, HistogramSamples
+from novaql.tsdb.model.source import Metadata
 
 _HISTOGRAM_RECORDS = frozenset(
     {
@@ -49,13 +49,13 @@ _NOT_KEPT = frozenset({RecordKind.EXEMPLARS, RecordKind.CHUNK_MARKERS})
 class _Log:
     """One log, read to its end."""
 
-    def __init__(self, folder: Path, losses: Losses | None) -> None:
+    def __init__(self, folder: Path, read_errors: ReadErrors | None) -> None:
         self.series: dict[int, dict[str, str]] = {}
         self.deleted: dict[int, list[tuple[int, int]]] = {}
         self.metadata: dict[int, Metadata] = {}
         self.histograms = LoggedHistograms()
         parts: list[LoggedSamples] = []
-        for path, records in read_records(segments_of(folder), losses):
+        for path, records in read_records(segments_of(folder), read_errors):
             plain: list[bytes] = []
             for number, record in enumerate(records):
                 if record[:1] == bytes([RecordKind.SAMPLES]):
@@ -65,11 +65,11 @@ class _Log:
                     self._take(record)
                 except (IndexError, struct.error, ValueError) as problem:
                     reason = str(problem) or "it is cut off"
-                    _tell(Corrupted(path, f"record {number}", reason), losses)
+                    _tell(Corrupted(path, f"record {number}", reason), read_errors)
             try:
                 parts.append(decode_logged(plain))
             except ValueError as problem:
-                _tell(Corrupted(path, "records of samples", str(problem)), losses)
+                _tell(Corrupted(path, "records of samples", str(problem)), read_errors)
         self.samples = LoggedSamples.joined(parts)
 
     def _take(self, record: bytes) -> None:
@@ -92,11 +92,11 @@ class Head:
     folder     the data directory
     blocks_ms  samples in order before this time are in blocks
 
-    What is damaged is noted in `losses` and left out, or else raised as `Corrupted`.
+    What is damaged is noted in `read_errors` and left out, or else raised as `Corrupted`.
     """
 
-    def __init__(self, folder: Path, blocks_ms: int, losses: Losses | None) -> None:
-        log, late = _Log(folder / "wal", losses), _Log(folder / "wbl", losses)
+    def __init__(self, folder: Path, blocks_ms: int, read_errors: ReadErrors | None) -> None:
+        log, late = _Log(folder / "wal", read_errors), _Log(folder / "wbl", read_errors)
         label_sets = {**log.series, **late.series}
         self._row_of = {reference: row for row, reference in enumerate(label_sets)}
         self._references = np.array(sorted(self._row_of), np.int64)
@@ -110,7 +110,7 @@ class Head:
             for ref, known in log.metadata.items()
             if METRIC_NAME in label_sets.get(ref, {})
         }
-        self._hold_chunks(self._chunks(folder / "chunks_head", losses))
+        self._hold_chunks(self._chunks(folder / "chunks_head", read_errors))
         in_chunks = np.full(len(self.series), blocks_ms - 1)
         in_order = ~self._late
         np.maximum.at(in_chunks, self._owner[in_order], self._last[in_order])
@@ -118,11 +118,11 @@ class Head:
         self._hold_histograms(log, late, in_chunks)
         self.first_ms, self.last_ms = self._span()
 
-    def _chunks(self, folder: Path, losses: Losses | None) -> list[HeadChunk]:
+    def _chunks(self, folder: Path, read_errors: ReadErrors | None) -> list[HeadChunk]:
         if not folder.is_dir():
             return []
         files = sorted(path for path in folder.iterdir() if path.name.isdigit())
-        found = [chunk for path in files for chunk in head_chunks(path, losses)]
+        found = [chunk for path in files for chunk in head_chunks(path, read_errors)]
         return [chunk for chunk in found if chunk.reference in self._row_of]
 
     def _hold_chunks(self, chunks: list[HeadChunk]) -> None:
@@ -204,11 +204,11 @@ class Head:
         return found
 
     def samples(
-        self, rows: Ints, start_ms: int, end_ms: int, losses: Losses | None
+        self, rows: Ints, start_ms: int, end_ms: int, read_errors: ReadErrors | None
     ) -> ChunkSamples:
         """As `Block.samples`."""
         owner, chunk = self._chunks_between(rows, start_ms, end_ms)
-        found = self._decoded(chunk, owner, losses)
+        found = self._decoded(chunk, owner, read_errors)
         place, at = self._floats_of(rows)
         parts = [] if found.native is None else [found.native]
         for native in self._native:
@@ -225,7 +225,7 @@ class Head:
         )
         return without_deleted(joined, rows, self.deleted)
 
-    def _decoded(self, chunk: Ints, owner: Ints, losses: Losses | None) -> ChunkSamples:
+    def _decoded(self, chunk: Ints, owner: Ints, read_errors: ReadErrors | None) -> ChunkSamples:
         picked = [self._chunk_list[number] for number in chunk.tolist()]
         while True:
             kinds = np.array([one.encoding for one in picked], np.int64)
@@ -234,7 +234,7 @@ class Head:
             except BrokenChunk as problem:
                 bad = picked.pop(problem.number)
                 owner = np.delete(owner, problem.number)
-                _tell(Corrupted(bad.path, f"chunk at byte {bad.at}", str(problem)), losses)
+                _tell(Corrupted(bad.path, f"chunk at byte {bad.at}", str(problem)), read_errors)
 
     def _chunks_between(self, rows: Ints, start_ms: int, end_ms: int) -> tuple[Ints, Ints]:
         begin = self._chunk_offsets[rows]
@@ -262,7 +262,7 @@ def _sorted_histograms(rows: Ints, times: Ints, histograms: Histograms) -> Histo
     return HistogramSamples(rows[order], times[order], histograms.take(order))
 
 
-def _tell(problem: Corrupted, losses: Losses | None) -> None:
-    if losses is None:
+def _tell(problem: Corrupted, read_errors: ReadErrors | None) -> None:
+    if read_errors is None:
         raise problem
-    losses.note(problem)
+    read_errors.note(problem)

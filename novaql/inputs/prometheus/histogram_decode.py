@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from novaql.inputs.prometheus.bit_reader import BitReader, EndOfChunk, XorReader
 from novaql.inputs.prometheus.chunk_bytes import BrokenChunk, ChunkBytes
-from novaql.tsdb.histograms import (
+from novaql.tsdb.model.histograms import (
     CUSTOM_SCHEMA,
     MAX_SCHEMA,
     MIN_SCHEMA,
@@ -23,8 +23,8 @@ from novaql.tsdb.histograms import (
     Histograms,
     ResetHint,
 )
-from novaql.tsdb.labels import Bools, Ints
-from novaql.tsdb.tile import STALE_BITS
+from novaql.tsdb.model.labels import Bools, Ints
+from novaql.tsdb.model.samples import STALE_BITS
 
 _HINTS = {0: ResetHint.UNKNOWN, 1: ResetHint.UNKNOWN, 2: ResetHint.RESET, 3: ResetHint.GAUGE}
 """Of the first histogram, by the two bits at the top of a chunk's flags."""

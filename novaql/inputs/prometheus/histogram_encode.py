@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from novaql.inputs.prometheus.bit_writer import BitWriter, XorWriter
 from novaql.inputs.prometheus.chunk_bytes import Encoding
 from novaql.inputs.prometheus.xor_encode import SAMPLES_A_CHUNK
-from novaql.tsdb.histograms import CUSTOM_SCHEMA, Buckets, Histograms, ResetHint
-from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.model.histograms import CUSTOM_SCHEMA, Buckets, Histograms, ResetHint
+from novaql.tsdb.model.labels import Bools, Ints
 
 _LARGEST_WHOLE = 2.0**53
 _RESET, _GAUGE = 0x80, 0xC0

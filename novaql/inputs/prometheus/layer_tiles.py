@@ -11,10 +11,10 @@ import numpy as np
 from novaql.inputs.batch_stream import joined_native
 from novaql.inputs.prometheus.chunk_bytes import Encoding
 from novaql.inputs.prometheus.chunk_samples import ChunkSamples
-from novaql.tsdb.cache import ByteCache
-from novaql.tsdb.damage import Losses
-from novaql.tsdb.labels import Bools, Ints, SeriesTable
-from novaql.tsdb.tile import SMALL_TILE, HistogramSamples, HistogramTile, Tile
+from novaql.tsdb.model.labels import Bools, Ints, SeriesTable
+from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.samples import SMALL_TILE, HistogramSamples, HistogramTile, Tile
+from novaql.tsdb.runtime.lru_cache import ByteCache
 
 TILE_SAMPLES = 1 << 17
 _GRIDS = 1 << 40  # what tells grids apart has so many values at most
@@ -72,7 +72,7 @@ class Layer(Protocol):
     def sample_counts(self, rows: Ints, start_ms: int, end_ms: int) -> RowCounts: ...
 
     def samples(
-        self, rows: Ints, start_ms: int, end_ms: int, losses: Losses | None
+        self, rows: Ints, start_ms: int, end_ms: int, read_errors: ReadErrors | None
     ) -> ChunkSamples: ...
 
 
@@ -97,7 +97,7 @@ class Pieces:
         self._cache: ByteCache[ChunkSamples] = ByteCache(_CACHE_BYTES, _bytes_of)
 
     def read(
-        self, members: Sequence[MemberRows], window: Window, losses: Losses | None
+        self, members: Sequence[MemberRows], window: Window, read_errors: ReadErrors | None
     ) -> ChunkSamples:
         """Samples in a window sorted by row and time, no time twice; `selected` are the rows.
 
@@ -106,13 +106,13 @@ class Pieces:
         key = (window, *((id(m.layer), m.rows.tobytes(), m.selected.tobytes()) for m in members))
         found = self._cache.get(key)
         if found is None:
-            own = Losses()
-            found = _joined(members, window, own if losses is not None else None)
+            own = ReadErrors()
+            found = _joined(members, window, own if read_errors is not None else None)
             if not own:
                 self._cache.put(key, found)
             for problem in own.problems():
-                assert losses is not None
-                losses.note(problem)
+                assert read_errors is not None
+                read_errors.note(problem)
         return found
 
 
@@ -122,11 +122,13 @@ def _bytes_of(samples: ChunkSamples) -> int:
     return 24 * len(samples.times) + histograms + 200
 
 
-def _joined(members: Sequence[MemberRows], window: Window, losses: Losses | None) -> ChunkSamples:
+def _joined(
+    members: Sequence[MemberRows], window: Window, read_errors: ReadErrors | None
+) -> ChunkSamples:
     start_ms, end_ms = window
     rows, times, values, native = [], [], [], []
     for member in members:
-        found = member.layer.samples(member.rows, start_ms, end_ms, losses)
+        found = member.layer.samples(member.rows, start_ms, end_ms, read_errors)
         inside = _inside(found.times, window)
         rows.append(member.selected[found.rows[inside]])
         times.append(found.times[inside])

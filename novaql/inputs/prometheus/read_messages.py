@@ -20,7 +20,7 @@ from novaql.inputs.protobuf.wire import (
     text,
     varint,
 )
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 _OPS = {MatchOp.EQUAL: 0, MatchOp.NOT_EQUAL: 1, MatchOp.REGEX: 2, MatchOp.NOT_REGEX: 3}
 _MOST_FRAME_BYTES = 256 << 20

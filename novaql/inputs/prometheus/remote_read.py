@@ -11,7 +11,7 @@ import numpy as np
 
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import concat_batches
-from novaql.inputs.http_client import answer_to, without_credentials
+from novaql.inputs.http.client import answer_to, without_credentials
 from novaql.inputs.prometheus.chunk_bytes import BrokenChunk, Encoding
 from novaql.inputs.prometheus.chunk_samples import samples_of
 from novaql.inputs.prometheus.read_messages import (
@@ -21,12 +21,12 @@ from novaql.inputs.prometheus.read_messages import (
     results_of,
     series_of_frames,
 )
-from novaql.inputs.remote_write import RemoteWriteDecoder
-from novaql.inputs.table_source import TableSource
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.matchers import Matcher, MatchOp
-from novaql.tsdb.selection import NO_HINTS, Hints, Metadata, Selection
-from novaql.tsdb.tile import Batch
+from novaql.inputs.remote_write.decoder import RemoteWriteDecoder
+from novaql.inputs.tables.table_source import TableSource
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import NO_HINTS, Hints, Metadata, Selection
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.tsdb.labels import Ints
+from novaql.tsdb.model.labels import Ints
 
 Octets = NDArray[np.uint8]
 ROOM = 32

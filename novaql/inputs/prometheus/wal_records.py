@@ -8,10 +8,10 @@ from enum import IntEnum
 
 import numpy as np
 
-from novaql.tsdb.histograms import CUSTOM_SCHEMA, MAX_SCHEMA, MIN_SCHEMA, Buckets, Histograms
-from novaql.tsdb.labels import Ints
-from novaql.tsdb.selection import Metadata
-from novaql.tsdb.tile import STALE_BITS
+from novaql.tsdb.model.histograms import CUSTOM_SCHEMA, MAX_SCHEMA, MIN_SCHEMA, Buckets, Histograms
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import STALE_BITS
+from novaql.tsdb.model.source import Metadata
 
 _DOUBLE = struct.Struct(">d")
 _LONG = struct.Struct(">q")

@@ -13,8 +13,8 @@ from types import ModuleType
 import numpy as np
 
 from novaql.inputs.prometheus.varints import Octets, bigendian, padded, varints
-from novaql.tsdb.labels import Ints
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import Floats
 
 _SMALLEST = 10  # bytes of a sample
 _HEAD = 17  # the kind of the record, a reference, a time

@@ -12,8 +12,8 @@ from pathlib import Path
 import cramjam
 import google_crc32c
 
-from novaql.tsdb.damage import Losses
 from novaql.tsdb.errors import Corrupted
+from novaql.tsdb.model.read_errors import ReadErrors
 
 PAGE_BYTES = 32 << 10
 _HEADER = 7
@@ -35,7 +35,7 @@ def segments_of(log: Path) -> list[Path]:
 
 
 def read_records(
-    paths: Sequence[Path], losses: Losses | None
+    paths: Sequence[Path], read_errors: ReadErrors | None
 ) -> Iterator[tuple[Path, list[bytes]]]:
     """The records of each segment.
 
@@ -44,10 +44,12 @@ def read_records(
     """
     for number, path in enumerate(paths):
         is_last = number == len(paths) - 1 or path.parent != paths[number + 1].parent
-        yield path, list(_segment_records(path, losses, is_last=is_last))
+        yield path, list(_segment_records(path, read_errors, is_last=is_last))
 
 
-def _segment_records(path: Path, losses: Losses | None, *, is_last: bool) -> Iterator[bytes]:
+def _segment_records(
+    path: Path, read_errors: ReadErrors | None, *, is_last: bool
+) -> Iterator[bytes]:
     data = path.read_bytes()
     parts: list[bytes] = []
     for at in range(0, len(data), PAGE_BYTES):
@@ -65,9 +67,9 @@ def _segment_records(path: Path, losses: Losses | None, *, is_last: bool) -> Ite
                     record, parts = b"".join(parts), []
                     yield _unpacked(path, at, kind, record)
         except Corrupted as problem:
-            if losses is None:
+            if read_errors is None:
                 raise
-            losses.note(problem)
+            read_errors.note(problem)
             parts = []
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.inputs.prometheus.chunk_bytes import BrokenChunk, ChunkBytes
-from novaql.tsdb.labels import Ints
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import Floats
 
 Words = NDArray[np.uint64]
 

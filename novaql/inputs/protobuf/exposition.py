@@ -20,10 +20,7 @@ import numpy as np
 from novaql.errors import InputError, LimitExceeded
 from novaql.inputs.batch_stream import Progress, no_progress
 from novaql.inputs.compression import open_plain
-from novaql.inputs.exposition import BLOCK_BYTES, MOST_SERIES_KEPT
-from novaql.inputs.known_series import KnownSeries
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
-from novaql.inputs.native_rows import HistogramProblem, NativeRow, NativeRows
 from novaql.inputs.protobuf.metric_family import MetricFamily, end_of_labels
 from novaql.inputs.protobuf.metric_message import (
     read_histogram,
@@ -33,10 +30,13 @@ from novaql.inputs.protobuf.metric_message import (
 )
 from novaql.inputs.protobuf.wire import BYTES, VARINT, fields, read_varint, text
 from novaql.inputs.sample_times import REASON
-from novaql.tsdb.histograms import ResetHint
-from novaql.tsdb.labels import Ints
-from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
-from novaql.tsdb.tile import Batch, HistogramSamples
+from novaql.inputs.tables.native_rows import HistogramProblem, NativeRow, NativeRows
+from novaql.inputs.text.exposition import BLOCK_BYTES, MOST_SERIES_KEPT
+from novaql.inputs.text.known_series import KnownSeries
+from novaql.tsdb.model.histograms import ResetHint
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import Batch, HistogramSamples
+from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
 
 MOST_FAMILY_BYTES = 256 << 20
 _MOST_METRIC_BYTES = 256 << 10

@@ -10,9 +10,9 @@ import struct
 from dataclasses import dataclass, field
 
 from novaql.errors import InputError
-from novaql.inputs.native_rows import NativeRow, SpannedBuckets
 from novaql.inputs.protobuf.wire import BYTES, FIXED64, VARINT, fields, read_varint, signed, text
-from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
+from novaql.inputs.tables.native_rows import NativeRow, SpannedBuckets
+from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 
 _DOUBLE = struct.Struct("<d")
 _KINDS = {VARINT: "a varint", FIXED64: "eight bytes", BYTES: "a length and bytes"}

@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 
 from novaql.inputs.exemplar_rows import Exemplar, exemplar_columns, read_exemplar
 from novaql.inputs.label_limits import LabelLimits
-from novaql.inputs.remote_write_histograms import WireHistogram, columns_of, read_histogram
-from novaql.inputs.remote_write_metadata import read_metadata
+from novaql.inputs.remote_write.histograms import WireHistogram, columns_of, read_histogram
+from novaql.inputs.remote_write.metadata import read_metadata
+from novaql.inputs.remote_write.write_request import WriteRequest, need_storable
 from novaql.inputs.wire.compiling import Kernels
 from novaql.inputs.wire.growing import EMPTY, METRIC, GrowingTable
 from novaql.inputs.wire.texts import Octets, TextTable
-from novaql.inputs.write_request import WriteRequest, need_storable
-from novaql.tsdb.exemplars import Exemplars
-from novaql.tsdb.labels import METRIC_NAME, Ints, SeriesTable
-from novaql.tsdb.selection import Metadata
-from novaql.tsdb.tile import STALE, Batch, Floats, HistogramSamples
+from novaql.tsdb.model.exemplars import Exemplars
+from novaql.tsdb.model.labels import METRIC_NAME, Ints, SeriesTable
+from novaql.tsdb.model.samples import STALE, Batch, Floats, HistogramSamples
+from novaql.tsdb.model.source import Metadata
 
 _METADATA, _EXEMPLAR, _HISTOGRAM = 0, 3, 4
 _SMALLEST_SAMPLE, _SMALLEST_SERIES, _SMALLEST_OTHER = 9, 17, 32

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from novaql.tsdb.labels import Codes, Ints, LabelColumn, SeriesTable
+from novaql.tsdb.model.labels import Codes, Ints, LabelColumn, SeriesTable
 
 EMPTY, METRIC = 0, 1
 """Numbers of the texts "" and `__name__`."""

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from novaql.inputs.known_series import SeriesTexts
+from novaql.inputs.text.known_series import SeriesTexts
 from novaql.inputs.wire.compiling import Kernels
 from novaql.inputs.wire.texts import TextTable
-from novaql.tsdb.labels import Ints
-from novaql.tsdb.tile import Floats
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import Floats
 
 _VALUE = re.compile(rb"[-+.0-9A-OQ-Za-oq-z]+")
 

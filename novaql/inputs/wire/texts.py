@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.inputs.wire.compiling import Kernels
-from novaql.tsdb.labels import Ints
+from novaql.tsdb.model.labels import Ints
 
 Octets = NDArray[np.uint8]
 T = TypeVar("T", bound=np.generic)

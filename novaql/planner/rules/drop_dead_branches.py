@@ -24,7 +24,7 @@ from novaql.planner.logical import (
     type_of,
     with_children,
 )
-from novaql.tsdb.matchers import MatchOp
+from novaql.tsdb.model.matchers import MatchOp
 
 COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "==": operator.eq, "!=": operator.ne, ">": operator.gt, "<": operator.lt,

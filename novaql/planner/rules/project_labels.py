@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from novaql.planner.label_flow import operand_of, source_of
 from novaql.planner.logical import Aggregation, Plan, Select, children, rewrite_shared
-from novaql.tsdb.labels import METRIC_NAME
-from novaql.tsdb.matchers import Matcher
+from novaql.tsdb.model.labels import METRIC_NAME
+from novaql.tsdb.model.matchers import Matcher
 
 Labels = frozenset[str] | None
 """None: all of them."""

@@ -24,8 +24,8 @@ from novaql.planner.logical import (
     type_of,
     with_sides,
 )
-from novaql.tsdb.labels import METRIC_NAME
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.model.labels import METRIC_NAME
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 Matchers = frozenset[Matcher]
 NONE: Matchers = frozenset()

@@ -23,8 +23,8 @@ from novaql.planner.logical import (
     with_children,
     with_sides,
 )
-from novaql.tsdb.labels import METRIC_NAME
-from novaql.tsdb.matchers import Matcher
+from novaql.tsdb.model.labels import METRIC_NAME
+from novaql.tsdb.model.matchers import Matcher
 
 MOST_SUPERSETS = 20
 """Selectors of one metric among which another one is looked for as a part."""

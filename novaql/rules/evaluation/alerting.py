@@ -15,7 +15,7 @@ from novaql.rules.evaluation.context import RuleContext
 from novaql.rules.evaluation.vector import Vector, instant_vector
 from novaql.rules.model import AlertingRule, Group
 from novaql.rules.templates import TemplateFailure, TemplateWork, expand_alert_template
-from novaql.tsdb.labels import METRIC_NAME, SeriesTable
+from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
 
 ALERT_NAME = "alertname"
 ALERT_STATE = "alertstate"

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from novaql.cancellation import Cancellation
 from novaql.options import Limits, NameRemoval, QueryOptions
-from novaql.tsdb.selection import Source
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import Source
 
 
 class RuleStore(Protocol):

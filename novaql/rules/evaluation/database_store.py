@@ -6,9 +6,9 @@ from typing import Protocol
 
 from novaql.errors import EvaluationError, StorageUnavailable
 from novaql.tsdb.errors import StoreError
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import Source
 from novaql.tsdb.options import AppendResult
-from novaql.tsdb.selection import Source
-from novaql.tsdb.tile import Batch
 
 
 class Appendable(Source, Protocol):

@@ -14,7 +14,7 @@ from novaql.rules.evaluation.recording import record
 from novaql.rules.evaluation.restore import restore
 from novaql.rules.evaluation.vector import Vector
 from novaql.rules.model import AlertingRule, Group, RecordingRule, Rule
-from novaql.tsdb.labels import SeriesTable, concat_tables
+from novaql.tsdb.model.labels import SeriesTable, concat_tables
 
 
 @dataclass(frozen=True, slots=True)

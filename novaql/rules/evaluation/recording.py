@@ -8,7 +8,7 @@ from novaql.errors import EvaluationError
 from novaql.rules.evaluation.context import RuleContext
 from novaql.rules.evaluation.vector import Vector, instant_vector
 from novaql.rules.model import Group, RecordingRule
-from novaql.tsdb.labels import METRIC_NAME, LabelColumn, SeriesTable
+from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn, SeriesTable
 
 
 def record(rule: RecordingRule, group: Group, at_ms: int, context: RuleContext) -> Vector:

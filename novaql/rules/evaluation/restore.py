@@ -14,7 +14,7 @@ from novaql.rules.evaluation.alerting import (
 )
 from novaql.rules.evaluation.context import RuleContext
 from novaql.rules.evaluation.vector import instant_vector
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 OUTAGE_TOLERANCE_MS = 3_600_000
 """Longest time without evaluations after which pending alerts are still the same ones."""

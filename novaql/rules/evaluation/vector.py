@@ -12,8 +12,8 @@ from novaql.promqltest.histogram import FloatHistogram
 from novaql.promqltest.native_columns import histogram_at
 from novaql.result import NativeCells, ResultKind
 from novaql.rules.evaluation.context import RuleContext
-from novaql.tsdb.labels import SeriesTable, concat_tables
-from novaql.tsdb.tile import STALE, Batch, Floats, HistogramSamples
+from novaql.tsdb.model.labels import SeriesTable, concat_tables
+from novaql.tsdb.model.samples import STALE, Batch, Floats, HistogramSamples
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from novaql.language.ast import VectorSelector
 from novaql.rules.evaluation.alerting import ALERT_NAME, ALERTS, ALERTS_FOR_STATE
 from novaql.rules.model import AlertingRule, Rule, RuleFile
 from novaql.rules.unit_tests.model import TestGroup
-from novaql.tsdb.labels import METRIC_NAME, SeriesTable
-from novaql.tsdb.matchers import Matcher, MatchOp, select_rows
+from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
+from novaql.tsdb.model.matchers import Matcher, MatchOp, select_rows
 
 
 class Covered(StrEnum):

@@ -12,9 +12,9 @@ from novaql.promqltest.histogram import FloatHistogram
 from novaql.promqltest.native_columns import columns_of, histogram_at
 from novaql.promqltest.series_notation import Item, Labels, NamedHint, format_labels, labels_of
 from novaql.promqltest.stored_hints import Stored, with_stored_hints
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.selection import Source
-from novaql.tsdb.tile import Batch, HistogramSamples
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch, HistogramSamples
+from novaql.tsdb.model.source import Source
 
 Sample = tuple[Labels, int, Stored]
 """Series, milliseconds, value."""

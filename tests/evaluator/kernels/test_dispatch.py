@@ -15,9 +15,9 @@ FLEET = """
 import sys, numpy as np
 from novaql import query, warmup
 from novaql.evaluator.kernels import dispatch
-from novaql.inputs.table_source import TableSource
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.tile import Batch
+from novaql.inputs.tables.table_source import TableSource
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch
 
 def fleet(series, samples):
     table = SeriesTable.from_dicts([{"__name__": "m_total", "i": str(i)} for i in range(series)])

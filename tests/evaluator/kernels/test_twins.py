@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-import novaql.tsdb.bundle
+import novaql.tsdb.model.series_batch
 from novaql.evaluator.kernels import strips
 from novaql.evaluator.kernels.bindings import ROLLUPS
 from novaql.evaluator.kernels.dispatch import Mode, forced, prepare_all
@@ -77,7 +77,7 @@ def test_each_step_alone_of_a_bundle_whose_values_stand_by_time(name: str, case:
     expected = plain(name, case)
     bundle = bundle_of(case.windows)
     with (
-        patch.object(novaql.tsdb.bundle, "MANY_SERIES", 1),
+        patch.object(novaql.tsdb.model.series_batch, "MANY_SERIES", 1),
         patch.object(strips, "ASKED_BEFORE", 0),
     ):
         for number, end in enumerate(case.ends_ms):

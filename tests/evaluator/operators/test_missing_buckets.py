@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from novaql import QueryOptions, evaluate
-from novaql.inputs.table_source import TableSource
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.tile import Tile
+from novaql.inputs.tables.table_source import TableSource
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Tile
 
 
 def test_an_absent_bucket_is_no_decrease() -> None:

@@ -15,9 +15,9 @@ from novaql.inputs.prometheus.histogram_decode import DecodedHistograms, decode_
 from novaql.inputs.prometheus.histogram_encode import encode_histograms
 from novaql.inputs.prometheus.xor_decode import decode_xor
 from novaql.inputs.prometheus.xor_encode import chunk_starts, encode_xor
-from novaql.tsdb.histograms import ResetHint, concat_histograms
-from novaql.tsdb.labels import Ints
-from novaql.tsdb.tile import STALE_BITS, Floats
+from novaql.tsdb.model.histograms import ResetHint, concat_histograms
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import STALE_BITS, Floats
 from tests.support.store.stored_histograms import Native, Side, histograms_of, natives, natives_of
 
 compiled = pytest.importorskip(

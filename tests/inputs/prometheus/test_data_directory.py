@@ -22,10 +22,10 @@ from novaql.inputs.prometheus.wal_segments import read_records, segments_of
 from novaql.inputs.protobuf.wire import varint
 from novaql.server.prometheus.read_histograms import histogram_fields
 from novaql.server.prometheus.read_messages import label_fields
-from novaql.tsdb.damage import Losses
 from novaql.tsdb.errors import Corrupted
-from novaql.tsdb.selection import Hints
-from novaql.tsdb.tile import STALE_BITS
+from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.samples import STALE_BITS
+from novaql.tsdb.model.source import Hints
 from tests.support.messages.remote_write_messages import Series, message_of, packed
 from tests.support.programs.prometheus_data import (
     HeadBroken,
@@ -258,11 +258,11 @@ def test_a_damaged_chunk_is_named_and_the_rest_is_answered(tmp_path: Path) -> No
     source = DataDirectory(folder)
     with pytest.raises(Corrupted, match=r"000001: chunk at byte \d+: the checksum does not fit"):
         contents(source)
-    losses = Losses()
-    selection = source.select([], *EVER, Hints(losses=losses))
+    read_errors = ReadErrors()
+    selection = source.select([], *EVER, Hints(read_errors=read_errors))
     found = sum(tile.load().sample_count for tile in selection.tiles)
     assert whole - 120 <= found < whole
-    assert len(losses) == 1
+    assert len(read_errors) == 1
     result = query("count({__name__=~'.+'})", folder, time=START_S + 600)
     assert any("chunk at byte" in text for text in result.warnings)
     with tsdb.memory() as copy:
@@ -317,10 +317,10 @@ def test_a_damaged_log_loses_a_page_and_says_so(tmp_path: Path) -> None:
     source = DataDirectory(folder)
     with pytest.raises(Corrupted, match="record at byte"):
         source.select([], *EVER)
-    losses = Losses()
-    found = source.select([], *EVER, Hints(losses=losses)).samples
+    read_errors = ReadErrors()
+    found = source.select([], *EVER, Hints(read_errors=read_errors)).samples
     assert 0 < found < whole
-    assert len(losses) >= 1
+    assert len(read_errors) >= 1
 
 
 def test_a_torn_end_of_the_log_is_no_damage(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from novaql.inputs.importer import import_into
 from novaql.inputs.prometheus import read_messages
 from novaql.inputs.prometheus.remote_read import RemoteReadSource
 from novaql.inputs.source_stream import source_stream
-from novaql.inputs.table_source import TableSource
+from novaql.inputs.tables.table_source import TableSource
 from novaql.server.prometheus import read_chunks
-from novaql.tsdb.tile import STALE, Batch, HistogramSamples
+from novaql.tsdb.model.samples import STALE, Batch, HistogramSamples
 from tests.support.messages.remote_write_messages import Series, message_of, packed
 from tests.support.programs.prometheus_programs import running_prometheus
 from tests.support.servers.http_server import WRITE_HEADERS, LocalServer, local_server

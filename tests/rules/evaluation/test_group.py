@@ -11,8 +11,8 @@ from novaql import tsdb
 from novaql.api import query
 from novaql.rules import DatabaseStore, GroupRun, RuleContext, RuleOutcome, read_rules
 from novaql.rules.evaluation.alerting import State
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch
 
 MINUTE = 60_000
 

@@ -18,9 +18,9 @@ from novaql.rules.evaluation.vector import Vector
 from novaql.rules.model import AlertingRule, Group
 from novaql.rules.templates import TemplateWork, expand_alert_template
 from novaql.rules.templates import work as bounds
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.selection import Source
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import Source
 
 MEGABYTE = '{{ $x := "" }}{{ range 99 }}{{ $x = printf "%s%010000d" $x 0 }}{{ end }}'
 """$x is a text of 990 000 zeros."""

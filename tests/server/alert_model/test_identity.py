@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novaql.server.alert_model.identity import alert_id, matchers_of_alert, silence_id
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 LABELS = {"alertname": "HighLatency", "service": "größe", "severity": "page"}
 

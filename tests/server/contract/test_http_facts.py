@@ -8,7 +8,7 @@ import pytest
 
 from novaql.server.auth.roles import Role
 from novaql.server.routes import ROUTES
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 from tests.server.conftest import NOW_S
 from tests.server.ingest.test_remote_write_2 import HEADERS
 from tests.support.contract.route_walk import Walk

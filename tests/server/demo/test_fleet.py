@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from novaql import Result, query, tsdb
 from novaql.server.demo.fleet import BOUNDS, DAY_S, INTERVAL_S, METADATA, Fleet
 from novaql.server.demo.shape import BAD_VERSION, BROKEN, RESTARTED, SERVICES, daily
-from novaql.tsdb.labels import Bools
-from novaql.tsdb.tile import Batch, Floats, is_stale
+from novaql.tsdb.model.labels import Bools
+from novaql.tsdb.model.samples import Batch, Floats, is_stale
 
 NOW_MS = 1_800_000_007_123
 

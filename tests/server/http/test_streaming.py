@@ -24,8 +24,8 @@ from novaql.server.pools.query_workers import QueryWorkers
 from novaql.server.prometheus import queries
 from novaql.server.query import formats
 from novaql.server.tuning import Tuning
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch
 from tests.support.servers.http_server import LocalServer, local_server
 
 SERIES, SAMPLES = 400, 300

@@ -19,7 +19,7 @@ from novaql.inputs.label_limits import USUAL_LIMITS
 from novaql.server.auth.roles import Role
 from novaql.server.ingest.delta import DeltaProblem, DeltaRequest, DeltaSums
 from novaql.server.ingest.otlp import Converted, convert
-from novaql.tsdb.tile import is_stale
+from novaql.tsdb.model.samples import is_stale
 from tests.support.servers.http_server import LocalServer, local_server
 from tests.support.store.failures import FailingAppends
 

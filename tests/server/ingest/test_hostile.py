@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 
 from novaql.errors import NovaqlError
 from novaql.inputs.batch_stream import concat_batches
-from novaql.inputs.remote_write_2 import decode_request
+from novaql.inputs.remote_write.v2 import decode_request
 from novaql.server.auth.roles import Role
 from novaql.server.errors import ServerError
 from novaql.server.ingest.body import Body
@@ -38,7 +38,7 @@ from novaql.server.ingest.otlp import convert
 from novaql.server.ingest.otlp_messages import from_json, from_protobuf
 from novaql.server.ingest.spool import Incoming
 from novaql.server.settings import Settings
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.samples import Batch
 from tests.server.ingest.test_formats import BODIES
 from tests.server.ingest.test_otlp import WHOLE, as_protobuf
 from tests.support.generators.fuzzing import EXAMPLES

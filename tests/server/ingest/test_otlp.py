@@ -16,7 +16,7 @@ from novaql.server.auth.roles import Role
 from novaql.server.ingest.otlp import convert
 from novaql.server.ingest.otlp_messages import from_json, from_protobuf
 from novaql.server.ingest.otlp_names import label_name, metric_name
-from novaql.tsdb.selection import Metadata
+from novaql.tsdb.model.source import Metadata
 from tests.support.messages.remote_messages import Field, message_classes
 from tests.support.servers.http_server import LocalServer, local_server
 

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from novaql import tsdb
 from novaql.errors import InputError
 from novaql.inputs.label_limits import USUAL_LIMITS
-from novaql.inputs.remote_write import RemoteWriteDecoder
+from novaql.inputs.remote_write.decoder import RemoteWriteDecoder
 from novaql.server.auth.roles import Role
 from novaql.server.ingest.partial_write import MOST_AT_FAULT, SoundSeries
 from novaql.server.ingest.spool import Incoming
 from novaql.server.ingest.write_parts import Parts, PartSizes, parts_1, parts_2
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.samples import Batch
 from tests.support.messages.remote_messages import write_2_message
 from tests.support.messages.remote_write_messages import message_of
 from tests.support.servers.http_server import LocalServer, local_server

@@ -6,7 +6,7 @@ import cramjam
 import pytest
 
 from novaql.server.auth.roles import Role
-from novaql.tsdb.selection import Metadata
+from novaql.tsdb.model.source import Metadata
 from tests.server.conftest import NOW_S
 from tests.support.messages.remote_messages import write_2_message
 from tests.support.messages.remote_write_messages import packed

@@ -14,7 +14,7 @@ from novaql.server.notifications.grouping import (
     reason_to_notify,
 )
 from novaql.server.notifications.routing import Destination, Route, destinations
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

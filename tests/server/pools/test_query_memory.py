@@ -12,14 +12,14 @@ import pytest
 
 from novaql.api import Cancellation, evaluate
 from novaql.errors import ArgumentError, LimitExceeded, QueryCancelled
-from novaql.inputs.table_source import TableSource
+from novaql.inputs.tables.table_source import TableSource
 from novaql.options import Limits, QueryOptions
 from novaql.server.errors import Busy
 from novaql.server.pools.machine_memory import usable_memory
 from novaql.server.pools.query_memory import QueryMemory, memory_for_queries
 from novaql.server.settings import Settings
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch
 
 MIB = 1 << 20
 

@@ -14,9 +14,9 @@ import pytest
 
 from novaql import tsdb
 from novaql.server.auth.roles import Role
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.selection import Selection, TileRef
-from novaql.tsdb.tile import Tile
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Tile
+from novaql.tsdb.model.source import Selection, TileRef
 from tests.support.servers.http_server import LocalServer, local_server
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novaql.inputs.protobuf.wire import fields
-from novaql.inputs.remote_write_histograms import WireHistogram, columns_of, read_histogram
+from novaql.inputs.remote_write.histograms import WireHistogram, columns_of, read_histogram
 from novaql.server.auth.roles import Role
 from novaql.server.prometheus.read_histograms import histogram_fields
 from novaql.server.prometheus.read_messages import encode_samples

@@ -17,7 +17,7 @@ from novaql.server.app import create_app
 from novaql.server.auth.roles import Role
 from novaql.server.settings import Settings
 from novaql.server.tenants.scrapes import PoolView, ScrapeReport, TargetView
-from novaql.tsdb.selection import Metadata
+from novaql.tsdb.model.source import Metadata
 from tests.server.conftest import NOW_S
 from tests.support.servers.http_server import LocalServer, local_server, serving
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novaql.server.prometheus.fuzzy import jaro_winkler, scorer, subsequence_score
-from novaql.tsdb.selection import Metadata
+from novaql.tsdb.model.source import Metadata
 from tests.server.conftest import NOW_S
 from tests.support.servers.http_server import LocalServer, local_server
 

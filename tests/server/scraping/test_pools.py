@@ -17,7 +17,7 @@ from novaql.server.clock import SystemClock
 from novaql.server.scraping.config import read_scrape_jobs
 from novaql.server.scraping.model import discovered_labels, target_of
 from novaql.server.scraping.pools import ScrapeManager, scrape_jobs_of
-from novaql.tsdb.tile import is_stale
+from novaql.tsdb.model.samples import is_stale
 from tests.support.peers.exposer import Exposer, exposing
 from tests.support.servers.http_server import fresh_state, local_server
 

@@ -10,8 +10,8 @@ from novaql.server.scraping.config import read_scrape_jobs
 from novaql.server.scraping.model import TargetGroup, discovered_labels, target_of
 from novaql.server.scraping.pools import ScrapeManager, scrape_jobs_of
 from novaql.server.scraping.samples import SampleMaker
-from novaql.tsdb.selection import Metadata
-from novaql.tsdb.tile import STALE, Batch
+from novaql.tsdb.model.samples import STALE, Batch
+from novaql.tsdb.model.source import Metadata
 from tests.server.scraping.test_pools import eventually, job, samples_of
 from tests.support.messages.metric_families import FAMILY_CLASSES, delimited
 from tests.support.peers.exposer import PROTOBUF, exposing

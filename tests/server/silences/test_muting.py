@@ -25,7 +25,7 @@ from novaql.server.silences.model import (
     checked_reason,
 )
 from novaql.server.silences.muting import Muting
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from novaql.tsdb.fsio import AppendFile, Buffer, RealDisk
+from novaql.tsdb.disk.vfs import AppendFile, Buffer, RealDisk
 
 
 @dataclass

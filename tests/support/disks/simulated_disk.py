@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from novaql.tsdb.fsio import AppendFile, Buffer, Lock, ReadFile
+from novaql.tsdb.disk.vfs import AppendFile, Buffer, Lock, ReadFile
 from tests.support.disks.disk_image import ROOT, STORE, Change, Cut, Image, Inode
 
 

@@ -44,7 +44,7 @@ from novaql.language.precedence import (
     TRIM_OPERATORS,
     UNARY_PRECEDENCE,
 )
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 ARITHMETIC = ("+", "-", "*", "/", "%", "^", "atan2")
 _ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)

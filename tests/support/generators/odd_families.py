@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 
-from novaql.tsdb.tile import STALE
+from novaql.tsdb.model.samples import STALE
 from tests.support.generators.random_samples import SeriesSamples
 
 ORDINARY = (0.0, 1.0, 2.0, 3.5, 7.0, 10.0)

@@ -23,8 +23,8 @@ from novaql.promqltest.histogram import (
     upper_bound,
 )
 from novaql.promqltest.native_columns import columns_of
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.tile import STALE, Batch, HistogramSamples
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import STALE, Batch, HistogramSamples
 from tests.support.generators.random_samples import START_MS
 
 Number = float | FloatHistogram

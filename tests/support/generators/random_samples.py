@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.tile import STALE, Batch
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import STALE, Batch
 
 START_MS = 1_700_000_000_000
 BOUNDS = ("0.1", "0.5", "1", "2.5", "+Inf")

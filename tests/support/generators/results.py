@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from novaql.result import Points, Result, ResultKind
-from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.model.labels import SeriesTable
 
 NOON_MS = 1_772_366_400_000  # 2026-03-01T12:00:00Z
 NO_TIMES = np.empty(0, np.int64)

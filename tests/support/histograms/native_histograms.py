@@ -15,7 +15,7 @@ from novaql.promqltest.histogram import (
     upper_bound,
     widened,
 )
-from novaql.tsdb.histograms import CUSTOM_SCHEMA, Buckets, Histograms
+from novaql.tsdb.model.histograms import CUSTOM_SCHEMA, Buckets, Histograms
 
 HINTS = (ResetHint.UNKNOWN, ResetHint.RESET, ResetHint.NOT_RESET, ResetHint.GAUGE)
 

@@ -17,15 +17,15 @@ from novaql.evaluator.kernels.strips import (
     strips_of,
 )
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
-from novaql.tsdb.bundle import Bundle
-from novaql.tsdb.bundling import bundle_of_tile
-from novaql.tsdb.tile import Tile
+from novaql.tsdb.model.samples import Tile
+from novaql.tsdb.model.series_batch import SeriesBatch
+from novaql.tsdb.read.staleness import batch_of_tile
 
 
-def bundle_of(windows: Windows) -> Bundle:
+def bundle_of(windows: Windows) -> SeriesBatch:
     series = windows.grid[0]
     rows = np.arange(series, dtype=np.int64)
-    return bundle_of_tile(Tile(rows, windows.times, windows.values, windows.offsets))
+    return batch_of_tile(Tile(rows, windows.times, windows.values, windows.offsets))
 
 
 def spread_out(strips: Strips, rollup: StripRollup, *, visible: bool) -> tuple[Floats, Bools]:
@@ -50,7 +50,7 @@ def rolled(
     *,
     scalars: Sequence[Floats] = (),
     eval_ms: Ints | None = None,
-    bundle: Bundle | None = None,
+    bundle: SeriesBatch | None = None,
 ) -> tuple[Floats, Bools]:
     """A function of ranges by its compiled kernel; ends_ms, eval_ms, scalars: [J].
 

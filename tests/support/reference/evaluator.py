@@ -25,7 +25,7 @@ from novaql.language.ast import (
 )
 from novaql.language.ast import Number as Literal
 from novaql.promqltest.histogram import FloatHistogram
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 from tests.support.reference import extended, histograms, labels, matching, native, numbers, windows
 from tests.support.reference.aggregations import aggregate
 from tests.support.reference.values import (

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from novaql.language.ast import Expr, MatrixSelector, Paren, VectorSelector
-from novaql.tsdb.matchers import MatchOp
+from novaql.tsdb.model.matchers import MatchOp
 from tests.support.reference.values import NAME, Element, Vector, refuse_equal, with_label
 
 

@@ -11,7 +11,7 @@ from hypothesis import assume
 
 from novaql.api import evaluate
 from novaql.errors import EvaluationError
-from novaql.inputs.table_source import TableSource
+from novaql.inputs.tables.table_source import TableSource
 from novaql.language import parse
 from novaql.options import NameRemoval, QueryOptions
 from novaql.promqltest.histogram import FloatHistogram

@@ -7,9 +7,9 @@ import struct
 import numpy as np
 from hypothesis import strategies as st
 
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source
-from novaql.tsdb.tile import STALE, Batch
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import STALE, Batch
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Source
 
 Key = tuple[tuple[str, str], ...]
 Plain = dict[Key, dict[int, bytes]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from novaql.tsdb.errors import WriteFailed
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.samples import Batch
 
 
 class FailingAppends:

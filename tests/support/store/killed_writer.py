@@ -17,7 +17,7 @@ from typing import Any
 
 import novaql.tsdb.database  # noqa: F401 - a process that is made from one which has it begins at once
 from novaql import tsdb
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 from tests.support.store.model import Labels, Sample, Stored, batch_of, bits, key_of
 from tests.support.store.stored_histograms import Native, simple
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from novaql.tsdb.damage import Losses
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.matchers import Matcher, select_rows
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Hints, Selection, Source
-from novaql.tsdb.tile import Batch, HistogramSamples
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.matchers import Matcher, select_rows
+from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.samples import Batch, HistogramSamples
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Hints, Selection, Source
 from tests.support.store.stored_histograms import Native, histograms_of, natives_of
 
 Labels = tuple[tuple[str, str], ...]
@@ -99,10 +99,10 @@ def read_all(
     matchers: Sequence[Matcher] = (),
     start_ms: int = MIN_TIME_MS,
     end_ms: int = MAX_TIME_MS,
-    losses: Losses | None = None,
+    read_errors: ReadErrors | None = None,
 ) -> dict[Labels, list[tuple[int, Stored]]]:
     """What a source answers, in the form of `Model.select`."""
-    return read_all_of(source.select(matchers, start_ms, end_ms, Hints(losses=losses)))
+    return read_all_of(source.select(matchers, start_ms, end_ms, Hints(read_errors=read_errors)))
 
 
 def read_all_of(selection: Selection) -> dict[Labels, list[tuple[int, Stored]]]:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source
-from novaql.tsdb.tile import Batch
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Source
 from tests.support.store.model import Labels, batch_of, bits, key_of
 from tests.support.store.stored_histograms import Native, natives_of
 

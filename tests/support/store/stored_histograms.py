@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import hypothesis.strategies as st
 import numpy as np
 
-from novaql.tsdb.histograms import CUSTOM_SCHEMA, Buckets, Histograms
+from novaql.tsdb.model.histograms import CUSTOM_SCHEMA, Buckets, Histograms
 
 Side = tuple[tuple[int, int], ...]
 """(bucket number, bits of its population), in order."""

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from novaql import tsdb
-from novaql.tsdb.histograms import Histograms, concat_histograms
-from novaql.tsdb.labels import Ints
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source
-from novaql.tsdb.tile import Batch, HistogramSamples
+from novaql.tsdb.model.histograms import Histograms, concat_histograms
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import Batch, HistogramSamples
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Source
 
 _NONE = np.zeros(0, np.int64)
 

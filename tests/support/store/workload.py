@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from novaql import tsdb
-from novaql.tsdb.matchers import Matcher, MatchOp
-from novaql.tsdb.selection import Metadata
+from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.source import Metadata
 from tests.support.disks.simulated_disk import STORE, SimulatedDisk
 from tests.support.store.model import (
     Labels,

@@ -12,8 +12,8 @@ import numpy as np
 from hypothesis import given
 
 from novaql import tsdb
-from novaql.tsdb.block.cells import STATISTICS, WHOLE, Summing, cut_cells
-from novaql.tsdb.tile import STALE_BITS
+from novaql.tsdb.block.summarise import STATISTICS, WHOLE, Summing, cut_cells
+from novaql.tsdb.model.samples import STALE_BITS
 
 values = st.one_of(
     st.integers(-20, 20).map(float),

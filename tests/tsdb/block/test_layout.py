@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from novaql.tsdb.block.layout import LONG_PAGE_VALUES, OWN_PAGE_VALUES, PAGE_VALUES, page_counts
-from novaql.tsdb.flush import BLOCK_MS, block_width
-from novaql.tsdb.head.run import build_run
+from novaql.tsdb.block.contents import LONG_PAGE_VALUES, OWN_PAGE_VALUES, PAGE_VALUES, page_counts
+from novaql.tsdb.compaction.flush import BLOCK_MS, block_width
+from novaql.tsdb.head.float_run import build_run
 
 lengths = st.lists(
     st.integers(1, 300) | st.integers(1, 3 * PAGE_VALUES) | st.just(LONG_PAGE_VALUES * 2 + 1),

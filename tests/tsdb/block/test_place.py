@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from novaql import tsdb
-from novaql.tsdb import side_by_side
 from novaql.tsdb.block.paged_stream import PagedStream
-from novaql.tsdb.codec import compiled
+from novaql.tsdb.codec.numba import compiled
 from novaql.tsdb.errors import Corrupted
-from novaql.tsdb.labels import Ints, SeriesTable
-from novaql.tsdb.matchers import Matcher, MatchOp
-from novaql.tsdb.stratum import Stratum
-from novaql.tsdb.tile import STALE, Batch, Floats, is_stale
+from novaql.tsdb.model.labels import Ints, SeriesTable
+from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.samples import STALE, Batch, Floats, is_stale
+from novaql.tsdb.parts.sorted_run import SortedRun
+from novaql.tsdb.runtime import parallel as ordered_parallel
 
 SERIES, SAMPLES = 260, 2000
 
@@ -25,7 +25,7 @@ SERIES, SAMPLES = 260, 2000
 def done(parts: Sequence[Callable[[], Ints | None]]) -> list[Ints | None]:
     """What they say, done in another order by as many threads as there are."""
     said: list[Ints | None] = []
-    side_by_side.side_by_side(len(parts), lambda n: parts[-n](), said.append, alone=False)
+    ordered_parallel.ordered_parallel(len(parts), lambda n: parts[-n](), said.append, alone=False)
     return said
 
 
@@ -40,8 +40,8 @@ def mode(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture(params=[1, 3])
 def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     with ThreadPoolExecutor(3) as pool:
-        monkeypatch.setattr(side_by_side, "_cores", lambda: request.param)
-        monkeypatch.setattr(side_by_side, "_helpers", lambda _: pool)
+        monkeypatch.setattr(ordered_parallel, "_cores", lambda: request.param)
+        monkeypatch.setattr(ordered_parallel, "_helpers", lambda _: pool)
         yield request.param
 
 
@@ -62,10 +62,10 @@ def stored(path: Path) -> tsdb.Database:
     return database
 
 
-def stream(database: tsdb.Database) -> tuple[Stratum, PagedStream]:
+def stream(database: tsdb.Database) -> tuple[SortedRun, PagedStream]:
     (block,) = database._state.blocks
     stratum = block.layers()[0].stratum
-    assert isinstance(stratum, Stratum)
+    assert isinstance(stratum, SortedRun)
     assert isinstance(stratum.values, PagedStream)
     return stratum, stratum.values
 
@@ -83,7 +83,7 @@ def test_windows_of_all_series(tmp_path: Path, first: int, size: int, mode: str)
         for turn in range(2):  # the second finds some pages kept
             out = np.zeros(SERIES * size)
             places = np.arange(SERIES)[::-1] * size
-            parts = values.placing(out, places, starts, lengths).parts
+            parts = values.plan_copy(out, places, starts, lengths).parts
             assert len(parts) > 2
             found_stale = done(parts)
             found = out.reshape(SERIES, size)[::-1]

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from novaql.tsdb.codec.checksum import checksum
 from novaql.tsdb.codec.columns import (
     TextColumn,
     Undecodable,
@@ -15,6 +14,7 @@ from novaql.tsdb.codec.columns import (
     encode_numbers,
     encode_texts,
 )
+from novaql.tsdb.disk.checksum import checksum
 
 
 @given(st.lists(st.text(max_size=20), max_size=80, unique=True))

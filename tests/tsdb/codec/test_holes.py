@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from novaql.tsdb.bundle import Bundle
-from novaql.tsdb.bundling import split_markers
-from novaql.tsdb.codec import compiled
-from novaql.tsdb.tile import STALE
+from novaql.tsdb.codec.numba import compiled
+from novaql.tsdb.model.samples import STALE
+from novaql.tsdb.model.series_batch import SeriesBatch
+from novaql.tsdb.read.staleness import split_markers
 
 pytestmark = pytest.mark.skipif(find_spec("numba") is None, reason="numba is an extra")
 
 
 @st.composite
-def bundles(draw: st.DrawFn) -> Bundle:
+def bundles(draw: st.DrawFn) -> SeriesBatch:
     """Series that share grids, with markers anywhere."""
     grid_lengths = np.array(draw(st.lists(st.integers(1, 9), min_size=1, max_size=4)))
     series = st.integers(0, len(grid_lengths) - 1)
@@ -29,7 +29,7 @@ def bundles(draw: st.DrawFn) -> Bundle:
     values[0] = np.nan  # a NaN is no marker
     marks = st.lists(st.integers(0, len(values) - 1), max_size=12)
     values[np.array(draw(marks), np.int64)] = STALE
-    return Bundle(
+    return SeriesBatch(
         rows=np.arange(len(grid)),
         values=values,
         offsets=np.append(0, np.cumsum(lengths)),
@@ -40,7 +40,7 @@ def bundles(draw: st.DrawFn) -> Bundle:
 
 
 @given(bundles())
-def test_the_same_is_left(bundle: Bundle) -> None:
+def test_the_same_is_left(bundle: SeriesBatch) -> None:
     with compiled.forced("on"):
         functions = compiled.ready(0)
     assert functions is not None

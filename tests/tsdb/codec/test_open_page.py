@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from novaql.tsdb.codec import compiled
 from novaql.tsdb.codec.columns import Undecodable
+from novaql.tsdb.codec.numba import compiled
 from novaql.tsdb.codec.pages import decode_values, encode_values, open_values
-from novaql.tsdb.labels import Ints
-from novaql.tsdb.tile import STALE, Floats
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import STALE, Floats
 from tests.tsdb.codec.test_pages import bits, counters, rows, same_length
 
 pytestmark = pytest.mark.skipif(find_spec("numba") is None, reason="numba is an extra")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from novaql.tsdb.codec.columns import Undecodable, encode_numbers
 from novaql.tsdb.codec.packed import Unpacker, pack
 from novaql.tsdb.codec.pages import decode_times, decode_values, encode_times, encode_values
-from novaql.tsdb.labels import Ints
-from novaql.tsdb.tile import STALE, Floats
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import STALE, Floats
 
 PATTERNS = (0, 1 << 63, 1, (1 << 52) - 1, 0x7FF0000000000002, 0x7FF8000000000001, 0xFFF << 52)
 

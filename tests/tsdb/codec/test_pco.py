@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from numpy.typing import NDArray
 from pcodec import ChunkConfig, DeltaSpec, ModeSpec, standalone
 
-from novaql.tsdb.codec.compiled import MARGIN
-from novaql.tsdb.labels import Ints
+from novaql.tsdb.codec.numba.compiled import MARGIN
+from novaql.tsdb.model.labels import Ints
 
 if find_spec("numba") is None:
     pytest.skip("numba is an extra", allow_module_level=True)
 
 import numba
 
-from novaql.tsdb.codec import pco
+from novaql.tsdb.codec.numba import pco
 
 KINDS: dict[str, tuple[int, Any]] = {
     "int32": (pco.I32, np.int32),

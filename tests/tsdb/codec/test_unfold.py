@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from novaql.tsdb.codec import compiled
-from novaql.tsdb.codec.compiled import MARGIN, NANS, OTHER, PLAIN
+from novaql.tsdb.codec.decimal import POWERS
+from novaql.tsdb.codec.numba import compiled
+from novaql.tsdb.codec.numba.compiled import MARGIN, NANS, OTHER, PLAIN
 from novaql.tsdb.codec.pages import decode_times, encode_times, encode_values
 from novaql.tsdb.codec.row_heads import TYPES, read_heads
-from novaql.tsdb.codec.whole_numbers import POWERS
-from novaql.tsdb.labels import Ints
-from novaql.tsdb.tile import STALE, Floats, is_stale
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import STALE, Floats, is_stale
 from tests.tsdb.codec.test_pages import bits, counters, rows
 
 pytestmark = pytest.mark.skipif(find_spec("numba") is None, reason="numba is an extra")

@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 from novaql.tsdb.block.reader import BlockEntry
-from novaql.tsdb.compaction.choose import FACTOR, closure, expired, next_group, widths
+from novaql.tsdb.compaction.policy import FACTOR, closure, expired, next_group, widths
 
 HOUR = 3_600_000
 BLOCK = 2 * HOUR

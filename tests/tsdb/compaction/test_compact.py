@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 
 from novaql import tsdb
-from novaql.tsdb.labels import LabelColumn, SeriesTable
-from novaql.tsdb.matchers import Matcher, MatchOp
-from novaql.tsdb.tile import STALE, Batch
+from novaql.tsdb.model.labels import LabelColumn, SeriesTable
+from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.samples import STALE, Batch
 from tests.support.disks.simulated_disk import STORE, SimulatedDisk
 from tests.support.store.model import Model, Sample, batch_of, from_bits, read_all
 from tests.support.store.stored_histograms import Native, simple
@@ -219,7 +219,7 @@ def test_every_failing_call_leaves_everything_and_the_next_one_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """EIO from each call in turn that a compaction makes, once and from then on."""
-    monkeypatch.setattr("novaql.tsdb.database.Repeater", Still)
+    monkeypatch.setattr("novaql.tsdb.database.PeriodicTask", Still)
     prepared, model = SimulatedDisk(), Model()
     with tsdb.open(STORE, disk=prepared, compaction=False, sync="os") as database:
         for first in (0, 3, 6):

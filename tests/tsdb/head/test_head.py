@@ -11,10 +11,10 @@ from hypothesis import given, settings
 
 from novaql import tsdb
 from novaql.tsdb.errors import InvalidBatch
+from novaql.tsdb.head.float_run import Floating, build_run, merge_runs
 from novaql.tsdb.head.head import BUFFER_SAMPLES, Head
-from novaql.tsdb.head.registry import Registry
-from novaql.tsdb.head.run import Floating, build_run, merge_runs
-from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.head.series_ids import Registry
+from novaql.tsdb.model.labels import SeriesTable
 
 arrivals = st.lists(
     st.lists(st.tuples(st.integers(0, 4), st.integers(0, 12)), min_size=1, max_size=30),

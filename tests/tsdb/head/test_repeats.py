@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from novaql import tsdb
-from novaql.tsdb.histograms import Buckets, Histograms
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
-from novaql.tsdb.tile import Batch, HistogramSamples
+from novaql.tsdb.model.histograms import Buckets, Histograms
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch, HistogramSamples
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 MB = 1 << 20
 ROWS = 100_000

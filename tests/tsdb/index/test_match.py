@@ -13,7 +13,7 @@ from novaql import tsdb
 from novaql.tsdb import Batch, Matcher, MatchOp, SeriesTable
 from novaql.tsdb.index.match import label_table, match_rows
 from novaql.tsdb.index.postings import Postings
-from novaql.tsdb.matchers import select_rows
+from novaql.tsdb.model.matchers import select_rows
 
 matchers = st.lists(
     st.builds(

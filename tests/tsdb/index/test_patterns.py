@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from novaql.tsdb.index.patterns import listed_texts, literal_prefix
-from novaql.tsdb.matchers import compile_regex
+from novaql.tsdb.model.matchers import compile_regex
 
 patterns = st.text(alphabet="ab|()[].*+?\\^${}1,", max_size=9)
 texts = st.text(alphabet="ab|()[].1,^$", max_size=5)

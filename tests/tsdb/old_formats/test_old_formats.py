@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 
 from novaql import tsdb
-from novaql.tsdb.exemplars import Exemplars
 from novaql.tsdb.index.match import match_rows
-from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.model.exemplars import Exemplars
+from novaql.tsdb.model.labels import SeriesTable
 from tests.support.store.model import Model, Sample, batch_of, from_bits, read_all
 from tests.support.store.stored_histograms import simple
 

@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given
 
-from novaql.tsdb.wal.plain import decode_plain_records, is_plain
+from novaql.tsdb.wal.bulk_decode import decode_plain_records, is_plain
 from novaql.tsdb.wal.record import SamplesRecord, decode, encode_metadata, encode_samples
 
 TIME = st.integers(-(2**62), 2**62)

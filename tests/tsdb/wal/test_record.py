@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 
 from novaql.tsdb.codec.columns import Undecodable
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.selection import Metadata
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.source import Metadata
 from novaql.tsdb.wal import record
 from novaql.tsdb.wal.record import (
     Damage,

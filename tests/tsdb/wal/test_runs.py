@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 
 from novaql.tsdb.codec.columns import Undecodable
-from novaql.tsdb.labels import Ints
+from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.wal.record import RUNS_FROM, SamplesRecord, decode, encode_samples
-from novaql.tsdb.wal.runs import decode_runs, encode_runs
+from novaql.tsdb.wal.run_length import decode_runs, encode_runs
 
 RUNS = st.lists(
     st.tuples(

@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 import numba
 from numba import types
 
-import novaql.tsdb.uncounted
-from novaql.tsdb.compile_cache import jit
+import novaql.tsdb.runtime.numba_refs
+from novaql.tsdb.runtime.compile_cache import jit
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,7 +39,7 @@ OUT_MASK = types.Array(types.boolean, 1, "C")
 OUT_FLAGS = types.Array(types.boolean, 2, "C")
 INT, FLOAT, FLAG = types.int64, types.float64, types.boolean
 
-SHARED = (novaql.tsdb.uncounted,)
+SHARED = (novaql.tsdb.runtime.numba_refs,)
 """Modules with functions that become part of kernels."""
 
 VERSION = blake2b(

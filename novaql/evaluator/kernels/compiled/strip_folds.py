@@ -20,7 +20,7 @@ from novaql.evaluator.kernels.compiled.jit import (
     VECTOR,
     kernel,
 )
-from novaql.tsdb.uncounted import uncounted
+from novaql.tsdb.runtime.numba_refs import borrowed
 
 
 @kernel(
@@ -43,8 +43,8 @@ def fold_sums(
     counts: Any,
 ) -> None:
     """Compensated sums. What an infinite sum lost means nothing and is for the caller to clear."""
-    total, lost, counts = uncounted(total), uncounted(lost), uncounted(counts)
-    values, present = uncounted(values), uncounted(present)
+    total, lost, counts = borrowed(total), borrowed(lost), borrowed(counts)
+    values, present = borrowed(values), borrowed(present)
     at = 0
     for s in range(begin, end):
         a, b = strip[grid[s]], strip[grid[s] + 1]
@@ -101,8 +101,8 @@ def fold_extremes(
     seen: Any,
 ) -> None:
     """Minima or maxima; NaN gives way to any number."""
-    best, seen = uncounted(best), uncounted(seen)
-    values, present = uncounted(values), uncounted(present)
+    best, seen = borrowed(best), borrowed(seen)
+    values, present = borrowed(values), borrowed(present)
     sign = 1.0 if largest else -1.0
     at = 0
     for s in range(begin, end):
@@ -133,7 +133,7 @@ def fold_counts(
     counts: Any,
 ) -> None:
     """How many values."""
-    present, counts = uncounted(present), uncounted(counts)
+    present, counts = borrowed(present), borrowed(counts)
     at = 0
     for s in range(begin, end):
         a, b = strip[grid[s]], strip[grid[s] + 1]
@@ -163,8 +163,8 @@ def spread(
     valid: Any,
 ) -> None:
     """Each series into a row of its own, [S, J]; cells that are not there stay as they are."""
-    out, valid = uncounted(out), uncounted(valid)
-    values, present = uncounted(values), uncounted(present)
+    out, valid = borrowed(out), borrowed(valid)
+    values, present = borrowed(values), borrowed(present)
     at = 0
     for s in range(begin, end):
         a, b = strip[grid[s]], strip[grid[s] + 1]

@@ -17,7 +17,7 @@ from novaql.evaluator.kernels.compiled.jit import (
     inner,
     kernel,
 )
-from novaql.tsdb.uncounted import uncounted
+from novaql.tsdb.runtime.numba_refs import borrowed
 
 AHEAD = 64
 """Series whose samples are fetched from memory together."""
@@ -61,9 +61,9 @@ def strip_rates(
     The number it returns means nothing: it keeps a loop from being left out.
     """
     values, times, ends_ms, out = (
-        uncounted(values), uncounted(times), uncounted(ends_ms), uncounted(out)
+        borrowed(values), borrowed(times), borrowed(ends_ms), borrowed(out)
     )  # fmt: skip
-    lo, hi = uncounted(lo), uncounted(hi)
+    lo, hi = borrowed(lo), borrowed(hi)
     steps = len(ends_ms)
     known, ends_at = np.empty((5, steps)), np.empty((2, steps), np.int32)
     places = np.empty(0, np.int64)

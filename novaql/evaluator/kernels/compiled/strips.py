@@ -23,7 +23,7 @@ from novaql.evaluator.kernels.compiled.jit import (
     inner,
     kernel,
 )
-from novaql.tsdb.uncounted import uncounted
+from novaql.tsdb.runtime.numba_refs import borrowed
 
 
 @kernel(INTS, INTS, INTS, INT, INT)
@@ -47,8 +47,8 @@ def strip_bounds(times: Any, grids: Any, ends_ms: Any, step_ms: int, range_ms: i
             strip[g + 1] = max(stop - start, 0)
         strip[g + 1] += strip[g]
     lo, hi = np.empty(strip[count], np.int32), np.empty(strip[count], np.int32)
-    oldest, newest = uncounted(lo), uncounted(hi)
-    times, ends_ms = uncounted(times), uncounted(ends_ms)
+    oldest, newest = borrowed(lo), borrowed(hi)
+    times, ends_ms = borrowed(times), borrowed(ends_ms)
     for g in range(count):
         a, b = strip[g], strip[g + 1]
         when = times[grids[g] : grids[g + 1]]

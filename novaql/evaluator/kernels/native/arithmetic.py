@@ -13,7 +13,7 @@ from novaql.evaluator.kernels.native.layout import (
     outside_zero_bucket,
     reconcile,
 )
-from novaql.tsdb.histograms import (
+from novaql.tsdb.model.histograms import (
     Buckets,
     Floats,
     Histograms,
@@ -21,7 +21,7 @@ from novaql.tsdb.histograms import (
     Small,
     concat_histograms,
 )
-from novaql.tsdb.labels import Bools
+from novaql.tsdb.model.labels import Bools
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,8 +12,8 @@ from novaql.evaluator.kernels.native.arithmetic import add, choose, subtract, wi
 from novaql.evaluator.kernels.native.interpolate import between
 from novaql.evaluator.kernels.native.rate import Differences, with_rows_before_resets
 from novaql.evaluator.kernels.native.resets import detect_reset, resets_before
-from novaql.tsdb.histograms import Floats, Histograms, ResetHint, concat_histograms
-from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.model.histograms import Floats, Histograms, ResetHint, concat_histograms
+from novaql.tsdb.model.labels import Bools, Ints
 
 
 def exact_differences(

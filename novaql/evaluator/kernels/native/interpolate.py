@@ -8,8 +8,8 @@ import numpy as np
 
 from novaql.evaluator.kernels.native.arithmetic import add, choose, scale, subtract
 from novaql.evaluator.kernels.native.resets import detect_reset
-from novaql.tsdb.histograms import Floats, Histograms
-from novaql.tsdb.labels import Bools
+from novaql.tsdb.model.histograms import Floats, Histograms
+from novaql.tsdb.model.labels import Bools
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.tsdb.histogram_bounds import upper_bounds
-from novaql.tsdb.histograms import Buckets, Floats, Histograms
-from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.model.histogram_buckets import upper_bounds
+from novaql.tsdb.model.histograms import Buckets, Floats, Histograms
+from novaql.tsdb.model.labels import Bools, Ints
 
 Bounds = tuple[float, ...]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from novaql.evaluator.kernels.compensated import sum_runs
-from novaql.tsdb.histogram_bounds import ladder
-from novaql.tsdb.histograms import Floats, Histograms
+from novaql.tsdb.model.histogram_buckets import ladder
+from novaql.tsdb.model.histograms import Floats, Histograms
 
 
 def average(h: Histograms) -> Floats:

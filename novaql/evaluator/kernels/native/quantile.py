@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from novaql.evaluator.kernels.native.running import first_marked, last_of_rows, running_sums
-from novaql.tsdb.histogram_bounds import Ladder, ladder
-from novaql.tsdb.histograms import Floats, Histograms
-from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.model.histogram_buckets import Ladder, ladder
+from novaql.tsdb.model.histograms import Floats, Histograms
+from novaql.tsdb.model.labels import Bools, Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)

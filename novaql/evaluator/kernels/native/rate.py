@@ -20,8 +20,8 @@ from novaql.evaluator.kernels.native.arithmetic import (
 )
 from novaql.evaluator.kernels.native.layout import coarsened
 from novaql.evaluator.kernels.native.resets import resets_before
-from novaql.tsdb.histograms import Floats, Histograms, ResetHint, Small, concat_histograms
-from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.model.histograms import Floats, Histograms, ResetHint, Small, concat_histograms
+from novaql.tsdb.model.labels import Bools, Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)

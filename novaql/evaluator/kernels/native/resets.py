@@ -11,9 +11,9 @@ from novaql.evaluator.kernels.native.layout import (
     rebucketed,
     widened,
 )
-from novaql.tsdb.histogram_bounds import upper_bounds
-from novaql.tsdb.histograms import Buckets, Histograms, ResetHint
-from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.model.histogram_buckets import upper_bounds
+from novaql.tsdb.model.histograms import Buckets, Histograms, ResetHint
+from novaql.tsdb.model.labels import Bools, Ints
 
 
 def detect_reset(previous: Histograms, current: Histograms) -> Bools:

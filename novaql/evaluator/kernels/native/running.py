@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from novaql.tsdb.histograms import Floats
-from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.model.histograms import Floats
+from novaql.tsdb.model.labels import Bools, Ints
 
 
 def running_sums(values: Floats, offsets: Ints) -> Floats:

@@ -25,8 +25,8 @@ from novaql.evaluator.kernels.native.layout import (
     reconcile,
     shifted_index,
 )
-from novaql.tsdb.histogram_bounds import upper_bounds
-from novaql.tsdb.histograms import (
+from novaql.tsdb.model.histogram_buckets import upper_bounds
+from novaql.tsdb.model.histograms import (
     CUSTOM_SCHEMA,
     Buckets,
     Floats,
@@ -35,7 +35,7 @@ from novaql.tsdb.histograms import (
     Small,
     concat_histograms,
 )
-from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.model.labels import Bools, Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)

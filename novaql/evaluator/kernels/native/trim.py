@@ -14,9 +14,9 @@ import numpy as np
 
 from novaql.evaluator.kernels.native.layout import kept
 from novaql.evaluator.kernels.native.running import last_of_rows, running_sums
-from novaql.tsdb.histogram_bounds import interleaved, negative_bounds, positive_bounds
-from novaql.tsdb.histograms import Buckets, Floats, Histograms
-from novaql.tsdb.labels import Bools
+from novaql.tsdb.model.histogram_buckets import interleaved, negative_bounds, positive_bounds
+from novaql.tsdb.model.histograms import Buckets, Floats, Histograms
+from novaql.tsdb.model.labels import Bools
 
 _Divided = tuple[Floats, Floats]
 """What remains of each bucket, and where its observations are taken to be."""

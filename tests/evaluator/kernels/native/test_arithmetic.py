@@ -24,7 +24,7 @@ from novaql.evaluator.kernels.native.arithmetic import (
 )
 from novaql.promqltest import histogram as plain
 from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span
-from novaql.tsdb.histograms import Histograms
+from novaql.tsdb.model.histograms import Histograms
 from tests.support.histograms.native_histograms import any_histogram, columns, singles
 
 Pairs = list[tuple[FloatHistogram, FloatHistogram]]

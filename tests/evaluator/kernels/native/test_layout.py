@@ -14,7 +14,7 @@ from novaql.evaluator.kernels.native.layout import (
 )
 from novaql.promqltest.histogram import FloatHistogram, Span
 from novaql.promqltest.histogram import widened as widened_single
-from novaql.tsdb.histogram_bounds import upper_bounds
+from novaql.tsdb.model.histogram_buckets import upper_bounds
 from tests.support.histograms.native_histograms import any_histogram, columns, exponential, singles
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from novaql.evaluator.kernels.native.rate import differences
 from novaql.promqltest import histogram as plain
 from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span
-from novaql.tsdb.labels import Bools
+from novaql.tsdb.model.labels import Bools
 from tests.support.histograms.native_histograms import (
     any_histogram,
     columns,

@@ -1,0 +1,1 @@
+"""Data that is fetched over HTTP."""

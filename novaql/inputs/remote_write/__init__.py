@@ -1,0 +1,1 @@
+"""Remote write 1.0 and 2.0."""

@@ -1,0 +1,128 @@
+"""Prometheus remote write 1.0: a snappy block with one `WriteRequest` → a batch of samples.
+
+Messages are walked by compiled code where it is ready (`wire`). Before that, without numba, and
+for messages of an unusual shape the plain decoder answers, which also says what is wrong with one.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import cramjam
+import numpy as np
+
+from novaql.errors import InputError, LimitExceeded
+from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
+from novaql.inputs.remote_write.plain import MOST_SERIES_KEPT, PlainDecoder
+from novaql.inputs.remote_write.write_request import WriteRequest
+from novaql.inputs.wire.compiling import prepare_in_background, ready
+from novaql.inputs.wire.decoder import CompiledDecoder
+from novaql.inputs.wire.texts import Octets
+
+MOST_BYTES = 64 << 20
+WORTH_COMPILING = 64 << 20
+"""Bytes of messages that the plain decoder reads in about the time that compiling takes."""
+_MOST_BYTES_KEPT = 8 << 20
+
+
+class RemoteWriteDecoder:
+    """Decodes messages, on any thread, and remembers the series it has met.
+
+    most_bytes   limit for a message when unpacked
+    most_series  how many series are remembered before memory is given back
+    limits       of what one message may hold
+
+    Messages whose series are all known share one `SeriesTable` object.
+    """
+
+    def __init__(
+        self,
+        *,
+        most_bytes: int = MOST_BYTES,
+        most_series: int = MOST_SERIES_KEPT,
+        limits: LabelLimits = USUAL_LIMITS,
+    ) -> None:
+        self._most_bytes = most_bytes
+        self._most_series = most_series
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._plain = PlainDecoder(most_series=most_series, limits=limits)
+        self._compiled: CompiledDecoder | None = None
+        self._scratch = threading.local()
+        self._plain_bytes = 0
+
+    def decode(self, body: bytes) -> WriteRequest:
+        """Read a packed message.
+
+        Raises `InputError` that says what is malformed and where, and `LimitExceeded` for a
+        message that would be too large; a bad message is refused as a whole.
+        """
+        return self._decode(self._unpacked(body))
+
+    def decode_message(self, data: bytes) -> WriteRequest:
+        """Read a message that is not packed. Raises `InputError`."""
+        return self._decode(np.frombuffer(data, np.uint8))
+
+    def decode_quickly(self, data: bytes) -> WriteRequest | None:
+        """The same by compiled code alone; None if that is not ready, or cannot read it.
+
+        Also None for a message with a fault: reading it series by series finds the place.
+
+        It takes little memory beside the message, whatever the message is.
+        """
+        with self._lock:
+            compiled = self._compiled_decoder()
+            if compiled is None:
+                return None
+            try:
+                return compiled.decode(np.frombuffer(data, np.uint8))
+            except InputError:
+                return None
+
+    def forget(self) -> None:
+        """Forget the series."""
+        with self._lock:
+            self._compiled = None
+            self._plain = PlainDecoder(most_series=self._most_series, limits=self._limits)
+
+    def _compiled_decoder(self) -> CompiledDecoder | None:
+        kernels = ready()
+        if kernels is not None and self._compiled is None:
+            self._compiled = CompiledDecoder(
+                kernels, most_series=self._most_series, limits=self._limits
+            )
+        return self._compiled
+
+    def _decode(self, data: Octets) -> WriteRequest:
+        with self._lock:
+            compiled = self._compiled_decoder()
+            if compiled is not None:
+                found = compiled.decode(data)
+                if found is not None:
+                    return found
+            else:
+                self._plain_bytes += len(data)
+                if self._plain_bytes >= WORTH_COMPILING:
+                    prepare_in_background()
+            return self._plain.decode(data.tobytes())
+
+    def _unpacked(self, body: bytes) -> Octets:
+        """The message, in memory that the thread uses again for its next one."""
+        try:
+            size = cramjam.snappy.decompress_raw_len(body)
+        except Exception as problem:
+            raise InputError(f"the body is no snappy block: {problem}") from problem
+        if size > self._most_bytes:
+            raise LimitExceeded(
+                f"the message has {size} bytes unpacked, the limit is {self._most_bytes}"
+            )
+        room: Octets | None = getattr(self._scratch, "room", None)
+        if room is None or len(room) < size:
+            room = np.empty(max(size, 1 << 16), np.uint8)
+            if size <= _MOST_BYTES_KEPT:
+                self._scratch.room = room
+        try:
+            made = cramjam.snappy.decompress_raw_into(body, room.data)
+        except Exception as problem:
+            raise InputError(f"the body is no snappy block: {problem}") from problem
+        return room[:made]

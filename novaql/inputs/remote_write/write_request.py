@@ -1,0 +1,32 @@
+"""What a remote write message brings, and what every version of it must be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from novaql.inputs.sample_times import first_outside, out_of_range
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRequest:
+    """What one message brings.
+
+    histograms  how many native histograms are in the batch
+    """
+
+    batch: Batch
+    metadata: dict[str, Metadata]
+    histograms: int = 0
+
+
+def need_storable(times: Ints, of_histograms: Sequence[int] = ()) -> None:
+    """Raises `InputError` for a time that no sample can have."""
+    if (at := first_outside(times)) is not None:
+        raise out_of_range(int(times[at]))
+    for time in of_histograms:
+        if not FIRST_SAMPLE_MS <= time <= LAST_SAMPLE_MS:
+            raise out_of_range(time)

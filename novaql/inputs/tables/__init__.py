@@ -1,0 +1,1 @@
+"""Tables as samples: Arrow, data frames, Parquet, CSV."""

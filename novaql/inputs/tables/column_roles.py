@@ -1,0 +1,225 @@
+"""Which column of a table is what: found by name and type, or said by the caller.
+
+Long form   one row a sample: a time, one `value`, labels as columns or in one map or struct
+Wide form   one column a metric: a time, any number of numeric columns whose names are metric
+            names (or whole series, `http_requests_total{job="api"}`), text columns as labels
+
+A table is long when it has a numeric column called value, val, v or _value; otherwise wide. Beside
+it may stand a column `histogram` of native histograms, as results write them, and one `start` of
+start timestamps, as files of samples have them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from novaql.errors import InputError
+from novaql.inputs.tables.arrow_labels import holds_labels
+from novaql.inputs.tables.arrow_time import TimeUnit, is_time
+from novaql.inputs.tables.histogram_column import HISTOGRAM_NAME, is_histogram
+from novaql.tsdb.model.labels import METRIC_NAME
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TIME_NAMES = ("timestamp", "time", "ts", "datetime", "date", "_time", "@timestamp", "t")
+VALUE_NAMES = ("value", "val", "v", "_value")
+START_NAME = "start"
+NAME_NAMES = (METRIC_NAME, "metric_name", "metric", "name", "_measurement")
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What the caller says about columns; None leaves it to the names and types.
+
+    time       column of times
+    value      column of values (long form), or several (wide form)
+    labels     columns that are labels; the other ones are not read
+    name       column with the metric name, or, when there is no such column, the name itself
+    time_unit  unit of a numeric time column
+    folders    label → value that the folders above a file say (`partitions`); beside a column of
+               the file with the same name they count
+    """
+
+    time: str | None = None
+    value: str | Sequence[str] | None = None
+    labels: Sequence[str] | None = None
+    name: str | None = None
+    time_unit: TimeUnit | None = None
+    folders: Mapping[str, str] = field(default_factory=dict)
+
+
+BY_NAME = Columns()
+"""Every column is found by its name and type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Columns by their part.
+
+    values  the one column of values (long), or one for each metric (wide)
+    labels  label columns, maps and structs among them
+    name    column of metric names, None if no column holds them
+    metric  name for samples whose columns give none, "" for none
+    native  column of native histograms (long form), None if there is none
+    start   column of start timestamps (long form) as NovaQL writes it, None if there is none
+    folders label → value of every series, from the folders above the file
+    """
+
+    time: str
+    values: tuple[str, ...]
+    labels: tuple[str, ...]
+    long: bool
+    name: str | None = None
+    metric: str = ""
+    native: str | None = None
+    start: str | None = None
+    folders: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def used(self) -> list[str]:
+        named = [name for name in (self.name, self.native, self.start) if name is not None]
+        return list(dict.fromkeys([self.time, *self.values, *self.labels, *named]))
+
+
+def find_layout(schema: pa.Schema, columns: Columns, what: str) -> Layout:
+    """The layout of a table. `what` names the table in messages. Raises `InputError`."""
+    if len(set(schema.names)) < len(schema.names):
+        twice = next(name for name in schema.names if schema.names.count(name) > 1)
+        raise InputError(f"{what}: there are several columns called {twice!r}")
+    time = _time_column(schema, columns, what)
+    folders = dict(columns.folders)
+    covered = folders.keys() - set(VALUE_NAMES)
+    rest = [name for name in schema.names if name != time and name not in covered]
+    values, long = _value_columns(schema, columns, rest, what)
+    native = _native_column(schema, columns) if long else None
+    start = _start_column(schema, columns) if long else None
+    rest = [n for n in rest if n not in (native, start)]
+    name, metric = _metric_name(schema, columns, [n for n in rest if n not in values])
+    if name is None:
+        metric = _folder_of_name(columns, folders, metric, long=long)
+    if columns.labels is not None:
+        for label in columns.labels:
+            if label not in columns.folders:
+                _must_exist(schema, label, "labels", what)
+        labels = [n for n in columns.labels if n not in (time, name, *columns.folders)]
+        folders = {n: value for n, value in folders.items() if n in columns.labels}
+    else:
+        others = [n for n in rest if n not in values and n != name]
+        labels = others if long else [n for n in others if not _is_number(schema, n)]
+    return Layout(time, tuple(values), tuple(labels), long, name, metric, native, start, folders)
+
+
+def _time_column(schema: pa.Schema, columns: Columns, what: str) -> str:
+    if columns.time is not None:
+        _must_exist(schema, columns.time, "time", what)
+        return columns.time
+    wanted = [*TIME_NAMES, *(f"{n}_{u}" for n in TIME_NAMES for u in ("ms", "s", "us", "ns"))]
+    by_name = {name.lower(): name for name in reversed(schema.names)}
+    for candidate in wanted:
+        if candidate in by_name:
+            return by_name[candidate]
+    typed = [field.name for field in schema if is_time(field.type)]
+    if len(typed) == 1:
+        return typed[0]
+    reason = "several columns hold times" if typed else "no column is called time or timestamp"
+    raise InputError(
+        f"{what}: {reason}; say which one it is: frame(data, time=…). "
+        f"The columns are {_listed(typed or schema.names)}"
+    )
+
+
+def _value_columns(
+    schema: pa.Schema, columns: Columns, rest: list[str], what: str
+) -> tuple[list[str], bool]:
+    if columns.value is not None:
+        one = isinstance(columns.value, str)
+        values = [columns.value] if isinstance(columns.value, str) else list(columns.value)
+        for value in values:
+            _must_exist(schema, value, "value", what)
+            if not _is_number(schema, value):
+                kind = schema.field(value).type
+                raise InputError(f"{what}: column {value} is {kind}, a value must be a number")
+        if not values:
+            raise InputError(f"{what}: value=[] names no column")
+        return values, one
+    by_name = {name.lower(): name for name in reversed(rest)}
+    for candidate in VALUE_NAMES:
+        if candidate in by_name and _is_number(schema, by_name[candidate]):
+            return [by_name[candidate]], True
+    taken = {*(columns.labels or ()), columns.name}
+    numeric = [name for name in rest if name not in taken and _is_number(schema, name)]
+    if not numeric:
+        raise InputError(
+            f"{what}: there is no column of numbers beside the time; "
+            f"the columns are {_listed(schema.names)}"
+        )
+    return numeric, False
+
+
+def _native_column(schema: pa.Schema, columns: Columns) -> str | None:
+    name = HISTOGRAM_NAME
+    if name not in schema.names or name in (columns.labels or ()):
+        return None
+    return name if is_histogram(schema.field(name).type) else None
+
+
+def _start_column(schema: pa.Schema, columns: Columns) -> str | None:
+    """That of a file which NovaQL wrote: it is marked, so that no label is taken for it."""
+    name = START_NAME
+    if name not in schema.names or name in (columns.labels or ()):
+        return None
+    field = schema.field(name)
+    marked = (field.metadata or {}).get(b"novaql") == name.encode()
+    return name if marked and is_time(field.type) else None
+
+
+def _metric_name(schema: pa.Schema, columns: Columns, rest: list[str]) -> tuple[str | None, str]:
+    if columns.name is not None:
+        if columns.name in schema.names and columns.name not in columns.folders:
+            return columns.name, ""
+        return None, columns.name
+    by_name = {name.lower(): name for name in reversed(rest)}
+    for candidate in NAME_NAMES:
+        found = by_name.get(candidate)
+        if found is not None and not holds_labels(schema.field(found).type):
+            return found, ""
+    return None, ""
+
+
+def _folder_of_name(columns: Columns, folders: dict[str, str], metric: str, *, long: bool) -> str:
+    """The metric name, which a folder says if no column does; that folder is no label then."""
+    if columns.name is not None:
+        return folders.pop(columns.name, metric)
+    by_name = {name.lower(): name for name in folders}
+    found = next((by_name[known] for known in NAME_NAMES if known in by_name), None)
+    return folders.pop(found) if long and found is not None else metric
+
+
+def _is_number(schema: pa.Schema, name: str) -> bool:
+    import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow input needs it
+
+    kind = schema.field(name).type
+    types = pa.types
+    return bool(
+        types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_decimal(kind)
+        or types.is_boolean(kind)
+        or types.is_null(kind)
+    )
+
+
+def _must_exist(schema: pa.Schema, column: str, argument: str, what: str) -> None:
+    if column not in schema.names:
+        near = get_close_matches(column, schema.names, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {_listed(schema.names)}"
+        raise InputError(f"{what}: {argument}: there is no column {column!r}; {hint}")
+
+
+def _listed(names: Sequence[str], most: int = 12) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -1,0 +1,40 @@
+"""`frame`: a table whose columns are named by the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from novaql.inputs.tables.table_source import TableSource
+
+if TYPE_CHECKING:
+    from novaql.inputs.tables.arrow_time import TimeUnit
+
+
+def frame(
+    data: Any,
+    *,
+    time: str | None = None,
+    value: str | Sequence[str] | None = None,
+    labels: Sequence[str] | None = None,
+    name: str | None = None,
+    time_unit: TimeUnit | None = None,
+) -> TableSource:
+    """Read a table whose columns have other names than `query` expects.
+
+    data       a frame, an Arrow table, a DuckDB relation, or the path of a Parquet or CSV file
+    time       the column of times
+    value      the column of values; or several, then each is a metric of its own
+    labels     the columns that are labels, when not all the others are
+    name       the column with the metric name; or the name itself
+    time_unit  "s", "ms", "us" or "ns" for numeric times
+
+    >>> query("avg by (room) (temperature)", frame(df, value="celsius", name="temperature"))
+
+    The function detects missing arguments by name and type, like `query`. Raises `InputError`.
+    """
+    # What reads tables takes 15 ms to load, which a program without tables should not pay.
+    from novaql.inputs.open_any import open_stream  # noqa: PLC0415
+    from novaql.inputs.tables.column_roles import Columns  # noqa: PLC0415
+
+    return open_stream(data, Columns(time, value, labels, name, time_unit)).collect()

@@ -1,0 +1,112 @@
+"""Tables in memory, whoever made them → batches of samples.
+
+Nothing is imported to find out what an object is: pandas is recognised by its module, everything
+else (polars, DuckDB relations, pyarrow, …) by the Arrow stream that it offers.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from novaql.errors import InputError
+from novaql.inputs.batch_stream import BatchStream
+from novaql.inputs.tables.arrow_table import ROWS_AT_ONCE, read_arrow
+from novaql.inputs.tables.column_roles import BY_NAME, Columns
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow as pa
+
+
+def is_frame(data: object) -> bool:
+    """Whether `read_frame` can read the object."""
+    return _is_pandas(data) or _is_lazy_polars(data) or hasattr(data, "__arrow_c_stream__")
+
+
+def read_frame(data: Any, columns: Columns = BY_NAME, what: str | None = None) -> BatchStream:
+    """Batches from a pandas or polars frame, a DuckDB relation, or any Arrow stream.
+
+    pandas has no absent numbers, so a NaN in a pandas frame is no sample; in every other table
+    null is no sample and NaN is a value. Raises `InputError`.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - heavy, and only frames need it
+
+    what = what or _describe(data)
+    if _is_pandas(data):
+        data = _from_pandas(data, what)
+    elif _is_lazy_polars(data):
+        data = data.collect()
+    parts: Iterable[pa.RecordBatch]
+    if isinstance(data, pa.Table):
+        schema, parts = data.schema, data.to_batches(max_chunksize=ROWS_AT_ONCE)
+    else:
+        reader = pa.RecordBatchReader.from_stream(data)
+        schema, parts = reader.schema, reader
+    return BatchStream(read_arrow(parts, schema, columns, what))
+
+
+def _is_pandas(data: object) -> bool:
+    module = sys.modules.get("pandas")
+    return module is not None and isinstance(data, module.DataFrame | module.Series)
+
+
+def _is_lazy_polars(data: object) -> bool:
+    module = sys.modules.get("polars")
+    return module is not None and isinstance(data, module.LazyFrame)
+
+
+def _describe(data: object) -> str:
+    kind = type(data)
+    return f"{kind.__module__.partition('.')[0].lstrip('_')} {kind.__name__}"
+
+
+def _from_pandas(data: pandas.DataFrame | pandas.Series[Any], what: str) -> pa.Table:
+    import pandas  # noqa: PLC0415 - imported already, or there would be no such object
+    import pyarrow as pa  # noqa: PLC0415 - heavy, and only frames need it
+
+    frame = data.to_frame() if isinstance(data, pandas.Series) else data
+    if frame.columns.nlevels > 1 or frame.columns.name is not None:
+        frame = frame.set_axis(_series_names(frame.columns, what), axis=1)
+    index = frame.index
+    # A nameless index of whole numbers counts rows: it is what `concat` and filters leave behind.
+    counted = index.nlevels == 1 and index.name is None and pandas.api.types.is_integer_dtype(index)
+    if counted:
+        frame = frame.reset_index(drop=True)
+    else:
+        if index.nlevels == 1 and index.name is None:
+            # Any other nameless index is the time if the frame has no other.
+            frame = frame.rename_axis("time" if "time" not in frame.columns else "index")
+        frame = frame.reset_index(allow_duplicates=True)
+    frame = frame.set_axis([str(column) for column in frame.columns], axis=1)
+    repeated = frame.columns[frame.columns.duplicated()]
+    if len(repeated):
+        index_too = "" if counted else " (the index counts as one)"
+        raise InputError(f"{what}: there are several columns called {repeated[0]!r}{index_too}")
+    try:
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as problem:
+        raise InputError(f"{what}: {'; '.join(map(str, problem.args))}") from problem
+
+
+def _series_names(columns: pandas.Index[Any], what: str) -> list[str]:
+    """Columns under named headings, as `pivot` makes them: each heading is a label."""
+    labels = list(columns.names)
+    if any(label is None for label in labels):
+        raise InputError(
+            f"{what}: the columns have several levels without names; "
+            "name each after the label that it holds: frame.columns.names = […]"
+        )
+    rows = [values if isinstance(values, tuple) else (values,) for values in columns]
+    return [
+        "{"
+        + ",".join(
+            f"{json.dumps(str(label))}={json.dumps(str(value))}"
+            for label, value in zip(labels, values, strict=True)
+            if value is not None and value == value and value != ""
+        )
+        + "}"
+        for values in rows
+    ]

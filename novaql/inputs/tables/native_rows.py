@@ -1,0 +1,156 @@
+"""Native histograms that come one by one, with their buckets as spans → columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+import numpy as np
+
+from novaql.tsdb.model.histograms import (
+    CUSTOM_SCHEMA,
+    MAX_SCHEMA,
+    MIN_SCHEMA,
+    Buckets,
+    Histograms,
+    ResetHint,
+)
+
+_FINEST_SCHEMA = 52
+_INDEX_LIMIT = 2**31 - 1
+
+
+class HistogramProblem(ValueError):
+    """The histogram contradicts itself, or its buckets cannot be held."""
+
+
+@dataclass(slots=True)
+class SpannedBuckets:
+    """One side of a histogram: runs of buckets, each so many behind the end of the one before.
+
+    offsets, lengths  of the runs; the first offset is a bucket number
+    deltas            populations as differences, each from the one before it
+    counts            populations as they are; a message has one of the two
+    """
+
+    offsets: list[int] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+    deltas: list[int] = field(default_factory=list)
+    counts: list[float] = field(default_factory=list)
+
+    def populations(self, *, whole: bool) -> list[float]:
+        """One for each bucket. Raises `HistogramProblem`."""
+        found: list[float] = [*accumulate(self.deltas)] if whole else self.counts
+        if sum(self.lengths) != len(found):
+            raise HistogramProblem(
+                f"its spans have {sum(self.lengths)} buckets, but there are {len(found)} counts"
+            )
+        if found and min(found) < 0:
+            raise HistogramProblem(f"a bucket has the count {min(found):g}")
+        if any(offset < 0 for offset in self.offsets[1:]):
+            raise HistogramProblem("a span begins before the end of the one before it")
+        return found
+
+    def indices(self) -> list[int]:
+        """The number of each bucket. Raises `HistogramProblem`."""
+        out: list[int] = []
+        at = 0
+        for offset, length in zip(self.offsets, self.lengths, strict=True):
+            at += offset
+            out.extend(range(at, at + length))
+            at += length
+        if out and not -_INDEX_LIMIT <= out[0] <= out[-1] <= _INDEX_LIMIT:
+            raise HistogramProblem("a bucket number is out of range")
+        return out
+
+
+@dataclass(slots=True)
+class NativeRow:
+    """One histogram as a message has it. `whole`: counts are integers and must add up."""
+
+    schema: int
+    count: float
+    sum: float
+    zero_count: float
+    zero_threshold: float
+    positive: SpannedBuckets
+    negative: SpannedBuckets
+    whole: bool
+    hint: ResetHint = ResetHint.UNKNOWN
+
+
+class NativeRows:
+    """Collects histograms; `histograms` gives them as columns."""
+
+    def __init__(self) -> None:
+        self._scalars: list[tuple[int, int, float, float, float, float]] = []
+        self._positive = _Side()
+        self._negative = _Side()
+
+    def __len__(self) -> int:
+        return len(self._scalars)
+
+    def add(self, row: NativeRow) -> None:
+        """Raises `HistogramProblem`; nothing is added then."""
+        schema = row.schema
+        if schema == CUSTOM_SCHEMA:
+            raise HistogramProblem("schema -53 needs bounds, which this format does not carry")
+        if not MIN_SCHEMA <= schema <= _FINEST_SCHEMA:
+            raise HistogramProblem(f"there is no schema {schema}")
+        positive = row.positive.populations(whole=row.whole)
+        negative = row.negative.populations(whole=row.whole)
+        above, below = row.positive.indices(), row.negative.indices()
+        if row.whole:
+            seen = sum(positive) + sum(negative) + row.zero_count
+            # Observations of NaN count, but are in no bucket.
+            if seen > row.count or (seen < row.count and row.sum == row.sum):
+                raise HistogramProblem(
+                    f"its buckets hold {seen:.17g} observations, its count is {row.count:.17g}"
+                )
+        if schema > MAX_SCHEMA:
+            finer = schema - MAX_SCHEMA
+            above = [((index - 1) >> finer) + 1 for index in above]
+            below = [((index - 1) >> finer) + 1 for index in below]
+            schema = MAX_SCHEMA
+        self._positive.add(len(self), above, positive)
+        self._negative.add(len(self), below, negative)
+        self._scalars.append(
+            (schema, row.hint, row.count, row.sum, row.zero_count, row.zero_threshold)
+        )
+
+    def histograms(self) -> Histograms:
+        """Every one that was added, in order; buckets of the finest schemas are joined."""
+        if not self._scalars:
+            return Histograms.none()
+        schema, hint, count, total, zero_count, zero_threshold = zip(*self._scalars, strict=True)
+        rows = len(self)
+        return Histograms(
+            np.array(schema, np.int8),
+            np.array(hint, np.int8),
+            np.array(count, np.float64),
+            np.array(total, np.float64),
+            np.array(zero_count, np.float64),
+            np.array(zero_threshold, np.float64),
+            self._positive.buckets(rows),
+            self._negative.buckets(rows),
+            np.full(rows, -1, np.int32),
+        )
+
+
+class _Side:
+    def __init__(self) -> None:
+        self._rows: list[int] = []
+        self._sizes: list[int] = []
+        self._indices: list[int] = []
+        self._populations: list[float] = []
+
+    def add(self, row: int, indices: list[int], populations: list[float]) -> None:
+        self._rows.append(row)
+        self._sizes.append(len(indices))
+        self._indices.extend(indices)
+        self._populations.extend(populations)
+
+    def buckets(self, rows: int) -> Buckets:
+        row = np.repeat(np.array(self._rows, np.int64), self._sizes)
+        index = np.array(self._indices, np.int64)
+        return Buckets.of_flat(row, index, np.array(self._populations, np.float64), rows)

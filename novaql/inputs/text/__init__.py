@@ -1,0 +1,1 @@
+"""Text formats as samples: OpenMetrics, Prometheus, Influx, JSON lines."""

@@ -1,0 +1,396 @@
+"""Prometheus text format and OpenMetrics 1.0 text → batches of samples.
+
+Whole lines of the usual shape are split by one regular expression; the series part of a line is
+understood once and then looked up. Every other line (comments, quoted names, a brace inside a
+label value) takes the slow and thorough way of `exposition_line`.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from novaql.errors import InputError
+from novaql.inputs.batch_stream import Progress, no_progress
+from novaql.inputs.compression import open_plain, read_tail
+from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
+from novaql.inputs.sample_times import first_outside
+from novaql.inputs.text.exposition_line import LineProblem, MetadataLine, SampleLine, read_line
+from novaql.inputs.text.known_series import KnownSeries, SeriesTexts
+from novaql.inputs.text.line_splitting import without_free_comments
+from novaql.inputs.text.series_text import parse_series
+from novaql.inputs.wire.compiling import prepare_in_background, ready
+from novaql.inputs.wire.text_lines import TextWalker
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import Batch, Floats
+from novaql.tsdb.model.source import Metadata
+
+BLOCK_BYTES = 4 << 20
+MOST_SERIES_KEPT = 1_000_000
+WORTH_COMPILING = 64 << 20
+"""Bytes of text that are read the plain way in about the time that compiling takes."""
+_SERIES = rb"([^#\s{}]++(?:\{[^}\n]*+\})?+|\{[^}\n]*+\})"
+_VALUE = rb"([-+.0-9A-OQ-Za-oq-z]++)"
+_TEXT = re.compile(
+    _SERIES + rb"[ \t]++" + _VALUE + rb"(?:[ \t]++([-+]?[0-9]{1,18}))?+[ \t]*+\n|([^\n]*+)\n"
+)
+_EXEMPLAR = rb"(?: # \{[^}\n]*+\} [-+.0-9eE]++(?: [-+.0-9eE]++)?+)?+"
+_OPENMETRICS = re.compile(
+    _SERIES + rb" " + _VALUE + rb"(?: ([-+.0-9eE]++))?+" + _EXEMPLAR + rb"\n|([^\n]*+)\n"
+)
+_WITH_EXEMPLAR = re.compile(
+    rb"^[^#\n][^\n]*? # \{[^}\n]*\} [-+.0-9A-Za-z]+(?: [-+.0-9eE]+)?[ \t]*$", re.MULTILINE
+)
+_EOF = b"# EOF"
+_BOUNDS = ("le", "quantile")
+
+
+@dataclass(frozen=True, slots=True)
+class TextState:
+    """How far a text has been read."""
+
+    default_time_ms: int
+    openmetrics: bool
+    metadata: dict[str, Metadata] = field(default_factory=dict)
+    exemplars: int = 0
+    lines_before: int = 0
+    ended: bool = False
+
+
+class ExpositionParser:
+    """Reads blocks of whole lines. Keeps the series it has met, so that meeting them is cheap.
+
+    openmetrics       OpenMetrics (times in seconds, `# EOF` at the end) or Prometheus text
+    default_time_ms   time of samples that have none of their own
+    what              name of the text in messages
+    skip_bad_lines    count lines at fault in `bad_lines` instead of raising
+    limits            of a series, and of the series of one block
+    canonical_bounds  write `le` and `quantile` as floats ("5" becomes "5.0"), as a scraper does
+
+    exemplars counts the exemplars met since the start; they are not kept.
+    """
+
+    def __init__(
+        self,
+        *,
+        openmetrics: bool,
+        default_time_ms: int,
+        what: str = "text",
+        skip_bad_lines: bool = False,
+        canonical_bounds: bool = False,
+        limits: LabelLimits = NO_LIMITS,
+    ) -> None:
+        self.openmetrics = openmetrics
+        self.default_time_ms = default_time_ms
+        self.metadata: dict[str, Metadata] = {}
+        self.bad_lines = 0
+        self.exemplars = 0
+        self._what = what
+        self._skip = skip_bad_lines
+        self._series = SeriesTexts(partial(_labels, canonical_bounds), KnownSeries(limits))
+        self._walker: TextWalker | None = None
+        self._plain_bytes = 0
+        self._lines_before = 0
+        self._ended = False
+
+    def start(self, default_time_ms: int, *, openmetrics: bool) -> None:
+        """Begin another text with the same series, such as the next scrape of a target."""
+        self.default_time_ms = default_time_ms
+        self.openmetrics = openmetrics
+        self.metadata = {}
+        self.exemplars = 0
+        self._lines_before = 0
+        self._ended = False
+        if len(self._series) > MOST_SERIES_KEPT:
+            self.forget()
+
+    def forget(self) -> None:
+        """Forget the series. A text that was paused can be resumed all the same."""
+        self._series.forget()
+        if self._walker is not None:
+            self._walker.forget()
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Series that are met inside the block are forgotten if it ends in an error.
+
+        For a text that is read in several blocks, or refused after it was read.
+        """
+        walker = self._walker
+        try:
+            with self._series.all_or_nothing():
+                if walker is None:
+                    yield
+                else:
+                    with walker.all_or_nothing():
+                        yield
+        except BaseException:
+            self._walker = walker
+            raise
+
+    def pause(self) -> TextState:
+        """How far the text has been read, for `resume` once another one was read meanwhile."""
+        return TextState(
+            self.default_time_ms,
+            self.openmetrics,
+            self.metadata,
+            self.exemplars,
+            self._lines_before,
+            self._ended,
+        )
+
+    def resume(self, state: TextState) -> None:
+        """Go on with a text that was paused."""
+        self.start(state.default_time_ms, openmetrics=state.openmetrics)
+        self.metadata = state.metadata
+        self.exemplars = state.exemplars
+        self._lines_before = state.lines_before
+        self._ended = state.ended
+
+    def feed(self, block: bytes) -> Batch:
+        """Samples of whole lines; each line ends in a newline. Raises `InputError`, and then
+        remembers nothing of the block.
+
+        While the same series come again, batches share one table object.
+        """
+        with self.all_or_nothing():
+            return self._feed(block)
+
+    def _feed(self, block: bytes) -> Batch:
+        if b"\r" in block:
+            block = block.replace(b"\r\n", b"\n")
+        if not (self.openmetrics or self._skip):
+            bare = without_free_comments(block)
+            if len(bare) < len(block):
+                before = self._lines_before
+                try:
+                    batch = self._fed(bare)
+                except InputError:
+                    self._lines_before = before  # read again below, which names the line
+                else:
+                    self._lines_before = before + block.count(b"\n")
+                    return batch
+        return self._fed(block)
+
+    def _fed(self, block: bytes) -> Batch:
+        walked = self._walked(block)
+        if walked is not None:
+            return walked
+        pattern = _OPENMETRICS if self.openmetrics else _TEXT
+        lines = pattern.findall(block)
+        series = [line[0] for line in lines]
+        values = [line[1] for line in lines]
+        times = [line[2] for line in lines]
+        if self._ended and lines:
+            self._fail(0, 0, "there is text behind # EOF", b"")
+        unusual = [at for at, text in enumerate(series) if not text] if not all(series) else []
+        for at in unusual:
+            found = self._slowly(at, lines[at][3], last=at == len(lines) - 1)
+            if found is not None:
+                series[at], values[at], times[at] = found.series, found.value, found.time
+        if not all(series):
+            kept = [at for at, text in enumerate(series) if text]
+            series, values, times = ([part[at] for at in kept] for part in (series, values, times))
+        try:
+            columns = self._columns(series, values, times)
+        except (ValueError, OverflowError):
+            # Some line of the usual shape is at fault. The slow way finds and names it.
+            columns = self._columns(*self._without_bad_lines(block))
+        self._lines_before += len(lines)
+        self._count_exemplars(block)
+        return self._batch(*columns)
+
+    def _count_exemplars(self, block: bytes) -> None:
+        if self.openmetrics and b" # {" in block:
+            self.exemplars += sum(1 for _ in _WITH_EXEMPLAR.finditer(block))
+
+    def _walked(self, block: bytes) -> Batch | None:
+        """The batch by compiled code; None where that is not ready, or a line is of another shape.
+
+        Whatever it cannot take, the way behind it takes from the beginning.
+        """
+        if self._ended or self._skip:
+            return None
+        kernels = ready()
+        if kernels is None:
+            self._plain_bytes += len(block)
+            if self._plain_bytes >= WORTH_COMPILING:
+                prepare_in_background()
+            return None
+        if self._walker is None:
+            self._walker = TextWalker(kernels, self._series)
+        try:
+            found = self._walker.walk(block, self.default_time_ms, openmetrics=self.openmetrics)
+        except (ValueError, OverflowError):
+            return None
+        if first_outside(found.times) is not None:
+            return None
+        try:
+            for at, line in found.odd:
+                if self._slowly(at, line, last=at == found.lines - 1) is not None:
+                    return None
+        except InputError:
+            self._ended = False
+            return None
+        self._lines_before += found.lines
+        self._count_exemplars(block)
+        return self._batch(found.numbers, found.times, found.values)
+
+    def finish(self) -> None:
+        """Say that there is no more. Raises `InputError` if OpenMetrics lacks its end."""
+        if self.openmetrics and not self._ended:
+            raise InputError(
+                f"{self._what}:{self._lines_before + 1}:1: # EOF is missing; "
+                "the text may have been cut off"
+            )
+
+    def _columns(
+        self, series: list[bytes], values: list[bytes], times: list[bytes]
+    ) -> tuple[Ints, Ints, Floats]:
+        numbers = np.fromiter(map(self._series.__getitem__, series), np.int64, len(series))
+        floats = np.fromiter(map(float, values), np.float64, len(values))
+        return numbers, self._stamps(times), floats
+
+    def _stamps(self, times: list[bytes]) -> Ints:
+        stamps = self._read_stamps(times)
+        if first_outside(stamps) is not None:
+            raise ValueError("a time is out of range")
+        return stamps
+
+    def _read_stamps(self, times: list[bytes]) -> Ints:
+        if not any(times):
+            return np.full(len(times), self.default_time_ms, np.int64)
+        if not self.openmetrics:
+            if all(times):
+                return np.fromiter(map(int, times), np.int64, len(times))
+            default = self.default_time_ms
+            return np.fromiter((int(t) if t else default for t in times), np.int64, len(times))
+        default_s = self.default_time_ms / 1000
+        seconds = np.fromiter((float(t) if t else default_s for t in times), np.float64, len(times))
+        if not (np.abs(seconds) < 2.0**52).all():
+            raise ValueError("a time is out of range")
+        return np.rint(seconds * 1000).astype(np.int64)
+
+    def _slowly(self, at: int, line: bytes, *, last: bool = False) -> SampleLine | None:
+        if self.openmetrics and line == _EOF:
+            self._ended = True
+            if not last:
+                self._fail(at + 1, 0, "there is text behind # EOF", b"")
+            return None
+        try:
+            found = read_line(line, openmetrics=self.openmetrics)
+        except LineProblem as problem:
+            self._fail(at, problem.column, problem.reason, line)
+            return None
+        if isinstance(found, MetadataLine):
+            self.metadata[found.metric] = found.added_to(self.metadata.get(found.metric))
+            return None
+        return found
+
+    def _without_bad_lines(self, block: bytes) -> tuple[list[bytes], list[bytes], list[bytes]]:
+        bad_before = self.bad_lines  # lines of an unusual shape have been counted already
+        found = []
+        for at, line in enumerate(block.split(b"\n")[:-1]):
+            usual = not (self.openmetrics and line == _EOF)
+            sample = self._slowly(at, line) if usual else None
+            if sample is not None:
+                found.append(sample)
+        if self.bad_lines == bad_before:
+            raise InputError(f"{self._what}: a number in the text is out of range")
+        return (
+            [sample.series for sample in found],
+            [sample.value for sample in found],
+            [sample.time for sample in found],
+        )
+
+    def _fail(self, at: int, column: int, reason: str, line: bytes) -> None:
+        if self._skip:
+            self.bad_lines += 1
+            return
+        shown = line.decode(errors="replace")
+        excerpt = shown if len(shown) <= 200 else shown[:200] + "…"
+        picture = f"\n  {excerpt}\n  {' ' * column}^" if excerpt and column <= 200 else ""
+        raise InputError(
+            f"{self._what}:{self._lines_before + at + 1}:{column + 1}: {reason}{picture}"
+        )
+
+    def _batch(self, numbers: Ints, times: Ints, values: Floats) -> Batch:
+        table, index = self._series.known.table(numbers)
+        return Batch(table, index, times, values)
+
+
+def _labels(canonical_bounds: bool, text: bytes) -> dict[str, str]:
+    labels = parse_series(text.decode())
+    if canonical_bounds:
+        for label in _BOUNDS:
+            if label in labels:
+                labels[label] = canonical_bound(labels[label])
+    return labels
+
+
+def canonical_bound(text: str) -> str:
+    """A bucket bound or quantile as OpenMetrics writes floats: "5" → "5.0", "inf" → "+Inf"."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    if number != number or number in (float("inf"), float("-inf")):
+        return {"inf": "+Inf", "-inf": "-Inf", "nan": "NaN"}[str(number)]
+    shown = repr(number)
+    if "e" in shown:
+        digits, _, exponent = shown.partition("e")
+        return f"{digits}e{int(exponent):+03d}"
+    return shown
+
+
+def read_exposition(
+    path: Path,
+    metadata: dict[str, Metadata],
+    *,
+    default_time_ms: int | None = None,
+    progress: Progress = no_progress,
+) -> Iterator[Batch]:
+    """Batches of samples from a file; fills `metadata`. Raises `InputError` with the place.
+
+    A file that ends in `# EOF`, or whose name ends in .om or .openmetrics, is OpenMetrics.
+    default_time_ms: time of samples that have none (None: now).
+    """
+    now = round(time.time() * 1000) if default_time_ms is None else default_time_ms
+    parser = ExpositionParser(openmetrics=is_openmetrics(path), default_time_ms=now, what=str(path))
+    with open_plain(path, progress) as file:
+        for block in whole_lines(file):
+            batch = parser.feed(block)
+            if len(batch):
+                yield batch
+        parser.finish()
+    metadata.update(parser.metadata)
+
+
+def is_openmetrics(path: Path) -> bool:
+    """By name, else by the last line."""
+    if {".om", ".openmetrics"} & {suffix.lower() for suffix in path.suffixes}:
+        return True
+    tail = read_tail(path, 16)
+    return tail.rstrip(b"\r\n").rpartition(b"\n")[2] == _EOF
+
+
+def whole_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Blocks of some megabytes that end in a newline; one is added to the last line if need be."""
+    rest = b""
+    while block := file.read(BLOCK_BYTES):
+        head, newline, tail = block.rpartition(b"\n")
+        if newline:
+            yield rest + head + newline
+            rest = tail
+        else:
+            rest += block
+    if rest:
+        yield rest + b"\n"

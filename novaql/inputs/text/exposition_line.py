@@ -1,0 +1,146 @@
+"""One line of exposed metrics, read slowly: comments, odd samples, and what is wrong with it."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+
+from novaql.inputs.sample_times import REASON
+from novaql.inputs.text.series_text import (
+    SeriesTextProblem,
+    parse_series_start,
+    unescape,
+)
+from novaql.text.excerpts import excerpt
+from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
+
+TYPES = frozenset(
+    ["counter", "gauge", "histogram", "gaugehistogram", "summary", "stateset", "info", "unknown"]
+)
+_METADATA = re.compile(
+    r'#[ \t]+(HELP|TYPE|UNIT)[ \t]+([^ \t"]+|"(?:[^"\\]|\\.)*")(?:[ \t]([^\n]*))?'
+)
+_VALUE = re.compile(r"[ \t]*([^ \t#]+)")
+_EXEMPLAR = re.compile(
+    r'[ \t]*# \{(?:[^"{}]|"(?:[^"\\]|\\.)*")*\} [-+.0-9A-Za-z]+(?: [-+.0-9eE]+)?[ \t]*'
+)
+_MOST_SECONDS = 2.0**52
+
+
+class LineProblem(ValueError):
+    """The line is at fault. `column` counts characters from 0."""
+
+    def __init__(self, column: int, reason: str) -> None:
+        self.column = column
+        self.reason = excerpt(reason)
+        super().__init__(self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleLine:
+    """A sample, taken apart but not converted. `time` is b"" where there is none."""
+
+    series: bytes
+    value: bytes
+    time: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataLine:
+    """A HELP, TYPE or UNIT line."""
+
+    metric: str
+    kind: str
+    text: str
+
+    def added_to(self, known: Metadata | None) -> Metadata:
+        return replace(known or Metadata(), **{self.kind.lower(): self.text})
+
+
+def read_line(line: bytes, *, openmetrics: bool) -> SampleLine | MetadataLine | None:
+    """What a line says; None for blank lines and free comments. Raises `LineProblem`."""
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as problem:
+        before = line[: problem.start].decode()
+        raise LineProblem(len(before), "this is not valid UTF-8") from problem
+    bare = text.strip(" \t")
+    if not bare:
+        if openmetrics:
+            raise LineProblem(0, "OpenMetrics has no empty lines")
+        return None
+    if bare.startswith("#"):
+        return _comment(text.lstrip(" \t"), openmetrics)
+    return _sample(text, openmetrics)
+
+
+def _comment(text: str, openmetrics: bool) -> MetadataLine | None:
+    found = _METADATA.fullmatch(text)
+    if found is None:
+        if openmetrics:
+            raise LineProblem(0, "expected # HELP, # TYPE, # UNIT or # EOF and a metric name")
+        return None
+    kind, metric, said = found.groups(default="")
+    if metric.startswith('"'):
+        metric = unescape(metric[1:-1])
+    if kind == "TYPE":
+        said = said.strip()
+        if said == "untyped":
+            said = "unknown"
+        if said not in TYPES:
+            known = ", ".join(sorted(TYPES))
+            raise LineProblem(found.start(3), f"{said!r} is no metric type; the types are {known}")
+    elif kind == "HELP":
+        said = unescape(said)
+    return MetadataLine(metric, kind, said)
+
+
+def _sample(text: str, openmetrics: bool) -> SampleLine:
+    start = len(text) - len(text.lstrip(" \t"))
+    try:
+        _, length = parse_series_start(text[start:])
+    except SeriesTextProblem as problem:
+        raise LineProblem(start + problem.position, problem.reason) from problem
+    series = text[start : start + length]
+    at = start + length
+    value = _VALUE.match(text, at)
+    if value is None:
+        raise LineProblem(at, "a value is missing")
+    if value.start(1) == at and not series.endswith("}"):
+        raise LineProblem(at, f"unexpected {text[at]!r} in the metric name")
+    if not _is_float(value[1]):
+        raise LineProblem(value.start(1), f"{value[1]!r} is no number")
+    at = value.end()
+    stamp = _VALUE.match(text, at)
+    time = ""
+    if stamp is not None:
+        time = stamp[1]
+        at = stamp.end()
+        if not _is_time(time, openmetrics):
+            wanted = "seconds" if openmetrics else "whole milliseconds"
+            raise LineProblem(stamp.start(1), f"{time!r} is no time in {wanted}")
+        scale = 1000 if openmetrics else 1
+        if not FIRST_SAMPLE_MS <= float(time) * scale < LAST_SAMPLE_MS + 1:
+            raise LineProblem(stamp.start(1), f"the time {time} is out of range: {REASON}")
+    if text[at:].strip(" \t") and not (openmetrics and _EXEMPLAR.fullmatch(text, at)):
+        column = at + len(text[at:]) - len(text[at:].lstrip(" \t"))
+        raise LineProblem(column, "unexpected text behind the sample")
+    return SampleLine(series.encode(), value[1].encode(), time.encode())
+
+
+def _is_float(text: str) -> bool:
+    # Python also takes 1_000 and other scripts' digits, which no exposer may write.
+    if not text.isascii() or "_" in text:
+        return False
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_time(text: str, openmetrics: bool) -> bool:
+    if openmetrics:
+        return _is_float(text) and math.isfinite(float(text)) and abs(float(text)) < _MOST_SECONDS
+    return bool(re.fullmatch(r"[-+]?[0-9]{1,18}", text))

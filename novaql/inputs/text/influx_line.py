@@ -1,0 +1,151 @@
+"""One line of Influx line protocol, read slowly: escapes, texts, and what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from novaql.text.excerpts import excerpt
+from novaql.tsdb.model.labels import METRIC_NAME
+
+_NUMBER = re.compile(rb"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_WHOLE = re.compile(rb"-?[0-9]+[iu]")
+_TRUE = frozenset([b"t", b"T", b"true", b"True", b"TRUE"])
+_FALSE = frozenset([b"f", b"F", b"false", b"False", b"FALSE"])
+_TIME = re.compile(rb"-?[0-9]{1,30}")
+
+
+class InfluxProblem(ValueError):
+    """The line is at fault. `column` counts bytes from 0."""
+
+    def __init__(self, column: int, reason: str) -> None:
+        self.column = column
+        self.reason = f"column {column + 1}: {excerpt(reason)}"
+        super().__init__(self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class InfluxLine:
+    """What a line says. A field whose value is a text, and no number as text, has None; `time` is
+    in the line's unit."""
+
+    measurement: str
+    tags: Mapping[str, str]
+    fields: Mapping[str, float | None]
+    time: int | None
+
+    def series(self, extra: Mapping[str, str]) -> Iterator[tuple[dict[str, str], float]]:
+        """Labels and value of every field that is a number.
+
+        extra  labels for the series that have no tag of that name
+        """
+        for key, value in self.fields.items():
+            if value is not None:
+                yield {**extra, **self.tags, METRIC_NAME: f"{self.measurement}_{key}"}, value
+
+
+def read_line(line: bytes) -> InfluxLine:
+    """What a line says that is neither blank nor a comment. Raises `InfluxProblem`."""
+    line = line.strip(b" \t")
+    measurement, at = _until(line, 0, b", ")
+    if not measurement:
+        raise InfluxProblem(0, "a measurement is missing")
+    tags: dict[str, str] = {}
+    while at < len(line) and line[at : at + 1] == b",":
+        begin = at + 1
+        key, at = _until(line, begin, b",= ")
+        if line[at : at + 1] != b"=":
+            raise InfluxProblem(begin, "a tag has no value")
+        value, at = _until(line, at + 1, b", ", equals=False)
+        if not key or not value:
+            raise InfluxProblem(begin, f"a tag has no {'value' if key else 'name'}")
+        name = _text(key, begin)
+        if name in tags:
+            raise InfluxProblem(begin, f"the tag {name} is given twice")
+        tags[name] = _text(value, begin)
+    at = _blanks(line, at)
+    fields, at = _fields(line, at)
+    at = _blanks(line, at)
+    rest = line[at:]
+    if rest and not _TIME.fullmatch(rest):
+        raise InfluxProblem(at, f"{_shown(rest)} is no time")
+    return InfluxLine(_text(measurement, 0), tags, fields, int(rest) if rest else None)
+
+
+def _fields(line: bytes, at: int) -> tuple[dict[str, float | None], int]:
+    fields: dict[str, float | None] = {}
+    while True:
+        begin = at
+        key, at = _until(line, at, b",= ")
+        if line[at : at + 1] != b"=":
+            what = "fields are missing" if begin >= len(line) else "a field has no value"
+            raise InfluxProblem(min(begin, len(line)), what)
+        if not key:
+            raise InfluxProblem(begin, "a field has no name")
+        value, at = _value(line, at + 1)
+        name = _text(key, begin)
+        fields[name] = value
+        if line[at : at + 1] != b",":
+            return fields, at
+        at += 1
+
+
+def _value(line: bytes, at: int) -> tuple[float | None, int]:
+    if line[at : at + 1] == b'"':
+        end = at + 1
+        while end < len(line) and line[end : end + 1] != b'"':
+            end += 2 if line[end : end + 1] == b"\\" else 1
+        if end >= len(line):
+            raise InfluxProblem(at, "a text has no closing quote")
+        said = line[at + 1 : end]
+        _text(said, at + 1)
+        # Some agents send their numbers as texts.
+        return float(said) if _NUMBER.fullmatch(said) else None, end + 1
+    end = at
+    while end < len(line) and line[end : end + 1] not in (b",", b" "):
+        end += 1
+    text = line[at:end]
+    if _WHOLE.fullmatch(text):
+        return float(text[:-1]), end
+    if _NUMBER.fullmatch(text):
+        return float(text), end
+    if text in _TRUE or text in _FALSE:
+        return float(text in _TRUE), end
+    raise InfluxProblem(at, f"{_shown(text)} is no number, truth value or quoted text")
+
+
+def _until(line: bytes, at: int, ends: bytes, *, equals: bool = True) -> tuple[bytes, int]:
+    """A name or tag value up to one of the ends, with its escapes undone."""
+    out = bytearray()
+    while at < len(line):
+        byte = line[at]
+        if byte == 0x5C and line[at + 1 : at + 2] in (b",", b"=", b" "):  # a backslash
+            out.append(line[at + 1])
+            at += 2
+            continue
+        if byte in ends:
+            break
+        if byte == 0x3D and not equals:
+            raise InfluxProblem(at, "an equals sign in a tag value is written \\=")
+        out.append(byte)
+        at += 1
+    return bytes(out), at
+
+
+def _blanks(line: bytes, at: int) -> int:
+    while line[at : at + 1] in (b" ", b"\t"):
+        at += 1
+    return at
+
+
+def _text(raw: bytes, column: int) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as problem:
+        raise InfluxProblem(column + problem.start, "this is not valid UTF-8") from problem
+
+
+def _shown(raw: bytes) -> str:
+    shown = raw[:40].decode(errors="replace")
+    return repr(shown) if len(raw) <= 40 else repr(shown + "…")

@@ -1,0 +1,46 @@
+"""Batches of exposed samples, made into what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from novaql.inputs.batch_stream import concat_batches
+from novaql.inputs.exposed_options import ExposedOptions
+from novaql.inputs.text.classic_histograms import ClassicHistograms
+from novaql.inputs.text.created_times import CreatedTimes
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import Metadata
+
+
+class Refinement:
+    """What is done to the samples of a whole text. Keeps what it found out of the last one."""
+
+    def __init__(self, options: ExposedOptions) -> None:
+        self._created = CreatedTimes() if options.start_timestamps else None
+        self._classic = (
+            ClassicHistograms(keep=options.always_classic) if options.convert_classic else None
+        )
+
+    def needed(self, *, created: bool) -> bool:
+        """Whether there is anything to do for a text with `created` lines, or without them."""
+        return self._classic is not None or (created and self._created is not None)
+
+    def apply(self, batch: Batch, metadata: Mapping[str, Metadata], *, created: bool) -> Batch:
+        """Start timestamps first, so that converted histograms have them too."""
+        if self._created is not None and created:
+            batch = self._created.apply(batch, metadata)
+        return batch if self._classic is None else self._classic.apply(batch, metadata)
+
+    def stream(
+        self, batches: Iterable[Batch], metadata: Mapping[str, Metadata], *, created: bool
+    ) -> Iterator[Batch]:
+        """The batches of one text; `metadata` fills while they are read.
+
+        If there is something to do, the whole text is read first: a metric may lie in two batches.
+        """
+        if not self.needed(created=created):
+            yield from batches
+            return
+        batch = self.apply(concat_batches(batches), metadata, created=created)
+        if len(batch):
+            yield batch

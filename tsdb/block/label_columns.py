@@ -1,0 +1,165 @@
+"""Labels of a block: codes and texts of which only those pieces are read that a query needs."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novaql.tsdb.codec.columns import TextColumn
+from novaql.tsdb.index.postings import Postings
+from novaql.tsdb.model.labels import Codes, Ints
+from novaql.tsdb.parts.lazy_ints import Pieces, narrowest
+
+SCANS = 16
+"""So often all codes are looked through for one of them before postings are made: these cost some
+twenty scans."""
+
+
+class PiecedTexts:
+    """Texts in order of bytes, in pieces that are read when they are touched, and kept."""
+
+    def __init__(
+        self, count: int, each: int, firsts: Sequence[bytes], read: Callable[[int], TextColumn]
+    ) -> None:
+        """firsts: the first text of each piece."""
+        self._count, self._each, self._firsts, self._read = count, each, firsts, read
+        self._pieces: dict[int, TextColumn] = {}
+
+    def __len__(self) -> int:
+        return self._count
+
+    def _piece(self, number: int) -> TextColumn:
+        found = self._pieces.get(number)
+        if found is None:  # two threads may read the same, which is as well
+            found = self._pieces[number] = self._read(number)
+        return found
+
+    def raw(self, place: int) -> bytes:
+        number, local = divmod(place, self._each)
+        return self._piece(number).raw(local)
+
+    def some(self, places: Ints) -> list[str]:
+        """Those of increasing places."""
+        out: list[str] = []
+        if len(places) == 0:
+            return out
+        numbers, begins = np.unique(places // self._each, return_index=True)
+        for number, local in zip(
+            numbers.tolist(), np.split(places % self._each, begins[1:]), strict=True
+        ):
+            piece = self._piece(number)
+            if 4 * len(local) > len(piece):
+                every = piece.all()
+                out += [every[place] for place in local.tolist()]
+            else:
+                out += [piece[place] for place in local.tolist()]
+        return out
+
+    def bisect(self, wanted: bytes) -> int:
+        """First place whose text is not smaller, by bytes."""
+        number = bisect_right(self._firsts, wanted) - 1
+        if number < 0 or self._count == 0:
+            return 0
+        return number * self._each + self._piece(number).bisect(wanted)
+
+
+class BlockColumn:
+    """`IndexedColumn` of a block. Texts are sorted by bytes, so they are found by bisection."""
+
+    def __init__(self, rows: int, codes: Pieces | None, starts: Pieces | None, texts: PiecedTexts):
+        """codes: [rows] of each series; or starts: [distinct + 1] where the rows of each begin."""
+        self._rows, self._pieces, self._starts = rows, codes, starts
+        self.distinct = len(texts) + 1
+        self._texts = texts
+        self._whole: NDArray[Any] | None = None
+        self._postings: Postings | None = None
+        self._scans = 0
+
+    @property
+    def codes(self) -> Codes:
+        return self._as_kept().astype(np.int32, copy=False)
+
+    def _as_kept(self) -> NDArray[Any]:
+        """All codes, of as few bytes each as they need."""
+        if self._whole is None:
+            if self._pieces is not None:
+                self._whole = self._pieces.as_kept(slice(None))
+            else:
+                assert self._starts is not None
+                every = np.arange(self.distinct)
+                kept = every.astype(narrowest(self.distinct, np.dtype(np.int32)))
+                self._whole = np.repeat(kept, np.diff(self._starts[:]))
+        return self._whole
+
+    def codes_of(self, rows: Ints) -> Codes:
+        if self._whole is not None:
+            return self._whole[rows].astype(np.int32, copy=False)
+        if self._pieces is not None:
+            return self._pieces[rows]
+        assert self._starts is not None
+        if 4 * len(rows) > self._rows:
+            return self._as_kept()[rows].astype(np.int32, copy=False)
+        found = np.searchsorted(self._starts[:], rows, side="right") - 1
+        return found.astype(np.int32)
+
+    def find(self, text: str) -> int:
+        if not text:
+            return 0
+        wanted = text.encode(errors="surrogatepass")
+        place = self._texts.bisect(wanted)
+        there = place < len(self._texts) and self._texts.raw(place) == wanted
+        return place + 1 if there else -1
+
+    def texts(self, codes: Ints) -> list[str]:
+        order = None
+        if bool((codes[1:] < codes[:-1]).any()):
+            order = np.argsort(codes, kind="stable")
+        ordered = codes if order is None else codes[order]
+        absent = int(np.searchsorted(ordered, 1))
+        found = [""] * absent + self._texts.some(ordered[absent:] - 1)
+        if order is None:
+            return found
+        back = np.empty(len(order), np.int64)
+        back[order] = np.arange(len(order))
+        return [found[place] for place in back.tolist()]
+
+    def beginning_with(self, prefix: str) -> Ints:
+        wanted = prefix.encode(errors="surrogatepass")
+        low = self._texts.bisect(wanted)
+        high = low
+        # Texts that begin with the prefix stand together; gallop, then bisect to their end.
+        count, step = len(self._texts), 1
+        while high < count and self._texts.raw(high).startswith(wanted):
+            high, step = min(count, high + step), step * 2
+        inside = low
+        while inside < high:
+            middle = (inside + high) // 2
+            if self._texts.raw(middle).startswith(wanted):
+                inside = middle + 1
+            else:
+                high = middle
+        return np.arange(low + 1, high + 1)
+
+    def rows_of(self, code: int) -> Ints:
+        if self._starts is not None:
+            begin, end = self._starts[np.array([code, code + 1])].tolist()
+            return np.arange(begin, end)
+        if self._postings is None:
+            self._scans += 1
+            if self._scans <= SCANS:
+                return np.flatnonzero(self._as_kept() == code)
+            self._postings = Postings.build(self.codes, self.distinct)
+        return self._postings.rows_of(code)
+
+    def verify_index(self) -> None:
+        """Read all of it. Raises what reading raises."""
+        self.texts(np.arange(self.distinct))
+        if self._starts is not None:
+            self._starts[:]
+        else:
+            assert self._pieces is not None
+            self._pieces[:]

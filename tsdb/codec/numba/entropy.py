@@ -1,0 +1,162 @@
+"""The entropy coding of pcodec's columns: bits, the table of a column's bins, the bins of a batch.
+
+Asymmetric numeral systems, four of them interleaved, with a table of states. Compiled by numba, as
+a part of `pco`; all arrays are pointers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.cpython.unsafe.numbers import leading_zeros
+from numba.extending import intrinsic
+
+from novaql.tsdb.codec.numba.jit import inner
+
+MOST_ANS_BITS = 14
+
+
+@intrinsic
+def _intrinsic_word(_context: Any, data: Any, at: Any) -> Any:  # noqa: ARG001 - by numba
+    """The 8 bytes at an offset from a pointer to bytes, little-endian, on no boundary."""
+
+    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        byte, word = ir.IntType(8), ir.IntType(64)
+        place = builder.gep(arguments[0], [arguments[1]], source_etype=byte)
+        return builder.load(builder.bitcast(place, word.as_pointer()), align=1, typ=word)
+
+    return types.uint64(data, types.intp), build
+
+
+word_at: Any = _intrinsic_word
+_leading_zeros: Any = leading_zeros
+
+
+@inner
+def bits_at(data: Any, at: Any, count: Any) -> Any:
+    """`count` bits from bit `at` on, at most 64."""
+    shift = types.uint64(at & 7)
+    found = word_at(data, at >> 3) >> shift
+    if count + (at & 7) > 64:
+        found |= types.uint64(data[(at >> 3) + 8]) << (types.uint64(64) - shift)
+    if count < 64:
+        found &= (types.uint64(1) << types.uint64(count)) - types.uint64(1)
+    return found
+
+
+@inner
+def table_of(
+    data: Any,
+    at: Any,
+    width: Any,
+    log: Any,
+    bins: Any,
+    nodes: Any,
+    lowers: Any,
+    counts: Any,
+) -> Any:
+    """Fill the entropy decoder's table from the bins at bit `at`; the most bits that an offset has,
+    or -1 if they make no table.
+
+    nodes   [2 ** log] of each state: bits to read for the next one, that one's base << 8, bits of
+            the offset << 24, and << 32 what the offset is added to, or the number of the bin, which
+            says so, where numbers have 64 bits
+    lowers  [bins] what the offset is added to
+    counts  room for as many numbers as there are bins
+    """
+    size = 1 << log
+    stride = 3 * size // 5
+    stride += 1 - stride % 2
+    offset_field = 6 if width == 32 else 7
+    state, left, widest = 0, size, 0
+    for number in range(bins):
+        weight = types.int64(bits_at(data, at, log)) + 1
+        lowers[number] = bits_at(data, at + log, width)
+        bits = types.int64(bits_at(data, at + log + width, offset_field))
+        at += log + width + offset_field
+        left -= weight
+        widest = max(widest, bits)
+        if left < 0 or bits > width:
+            return -1
+        counts[number] = weight
+        node = types.uint64(number) | types.uint64(bits << 24)
+        for _ in range(weight):
+            nodes[state] = node
+            state = (state + stride) & (size - 1)
+    if left != 0:
+        return -1
+    # The states of a bin count, in increasing order, from its weight on; as many bits choose from
+    # there as bring that into the table.
+    top = types.uint32(_leading_zeros(types.uint32(size)))
+    for state in range(size):
+        node = nodes[state]
+        number = node & types.uint64(0xFFFFFF)
+        base = counts[number]
+        counts[number] = base + types.uint32(1)
+        bits = types.uint32(_leading_zeros(base)) - top
+        nodes[state] = (
+            (node & types.uint64(0xFF000000))
+            | types.uint64((types.uint32(base << bits) - types.uint32(size)) << types.uint32(8))
+            | types.uint64(bits)
+            | (lowers[number] if width == 32 else number) << types.uint64(32)
+        )
+    return widest
+
+
+@inner
+def symbols(data: Any, bit: Any, count: Any, nodes: Any, states: Any, found: Any) -> Any:
+    """The nodes of a batch's states, each of which says of a latent in which bin it is, to `found`;
+    where they end.
+
+    Four interleaved decoders read from one word at a time, since that holds 4 · 14 bits.
+    """
+    state0, state1, state2, state3 = states[0], states[1], states[2], states[3]
+    byte, have, packed = types.uint64(bit >> 3), types.uint64(0), types.uint64(0)
+    skip = types.uint64(bit & 7)
+    whole = count & ~3
+    for n in range(0, whole, 4):
+        # Where the next bytes are hangs on the last turn but one, so they are there in time.
+        packed |= word_at(data, types.int64(byte)) << have
+        byte += (types.uint64(63) - have) >> types.uint64(3)
+        have |= types.uint64(56)
+        if n == 0:
+            packed >>= skip
+            have -= skip
+            packed |= word_at(data, types.int64(byte)) << have
+            byte += (types.uint64(63) - have) >> types.uint64(3)
+            have |= types.uint64(56)
+        found[n] = node = nodes[state0]
+        bits = node & types.uint64(255)
+        chosen = packed & ((types.uint64(1) << bits) - types.uint64(1))
+        state0 = ((node >> types.uint64(8)) & types.uint64(0xFFFF)) + chosen
+        packed >>= bits
+        have -= bits
+        found[n + 1] = node = nodes[state1]
+        bits = node & types.uint64(255)
+        chosen = packed & ((types.uint64(1) << bits) - types.uint64(1))
+        state1 = ((node >> types.uint64(8)) & types.uint64(0xFFFF)) + chosen
+        packed >>= bits
+        have -= bits
+        found[n + 2] = node = nodes[state2]
+        bits = node & types.uint64(255)
+        chosen = packed & ((types.uint64(1) << bits) - types.uint64(1))
+        state2 = ((node >> types.uint64(8)) & types.uint64(0xFFFF)) + chosen
+        packed >>= bits
+        have -= bits
+        found[n + 3] = node = nodes[state3]
+        bits = node & types.uint64(255)
+        chosen = packed & ((types.uint64(1) << bits) - types.uint64(1))
+        state3 = ((node >> types.uint64(8)) & types.uint64(0xFFFF)) + chosen
+        packed >>= bits
+        have -= bits
+    if whole:
+        bit = types.int64(types.uint64(8) * byte - have)
+    for n in range(whole, count):
+        state = state0 if n == whole else state1 if n == whole + 1 else state2
+        found[n] = node = nodes[state]
+        # The state that these bits choose is not looked at again.
+        bit += types.int64(node & types.uint64(255))
+    states[0], states[1], states[2], states[3] = state0, state1, state2, state3
+    return bit

@@ -1,0 +1,167 @@
+"""A page of rows whose heads are read: columns are decoded once someone wants pieces of them."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from operator import ge
+
+import numpy as np
+
+from novaql.tsdb.codec.columns import BATCH, Undecodable, decode_beginning, decode_into
+from novaql.tsdb.codec.decimal import POWERS
+from novaql.tsdb.codec.numba.compiled import Compiled
+from novaql.tsdb.codec.row_heads import HEAD, SHORT, read_heads, scratch
+from novaql.tsdb.model.labels import Bools, Ints
+from novaql.tsdb.model.samples import Floats
+from novaql.tsdb.runtime.buffer_pool import BUFFERS
+
+
+@dataclass(slots=True, eq=False)
+class OpenPage:
+    """What `spread` takes; most columns are of half as many bytes as the values.
+
+    decoded  [G] how much of each column is in `room`
+    lock     held while a column is decoded, whole, since others may look at what is there; None:
+             the page is one thread's
+    """
+
+    compiled: Compiled
+    data: bytes
+    count: int
+    groups: Ints
+    lengths: Ints
+    firsts: Ints
+    order: Ints
+    linked: Bools
+    exceptions: Ints
+    room: Ints
+    decoded: list[int]
+    lock: threading.Lock | None
+
+    def place(self, out: Floats, places: Ints, starts: Ints, lengths: Ints) -> bool:
+        """Write the piece of the page that begins at starts[i] to places[i] of `out`; whether a NaN
+        is among them. Raises `Undecodable`."""
+        self._decode(starts, lengths)
+        return self.compiled.spread(
+            self.groups,
+            self.lengths,
+            self.firsts,
+            self.order,
+            self.linked,
+            self.exceptions,
+            POWERS,
+            self.room,
+            places,
+            starts,
+            lengths,
+            out,
+            np.zeros(1, np.int64),
+        )
+
+    def _decode(self, starts: Ints, lengths: Ints) -> None:
+        """Columns as far as these pieces need them; all where these are most of the page."""
+        if 2 * int(lengths.sum()) >= self.count:
+            wanted = self.groups[:, 6].tolist()
+        else:
+            wanted = self.compiled.needs(
+                self.groups, self.lengths, self.order, self.linked, starts, lengths
+            ).tolist()
+        if all(map(ge, self.decoded, wanted)):
+            return
+        if self.lock is None:
+            self._decode_columns(wanted)
+        else:
+            with self.lock:
+                self._decode_columns(wanted)
+
+    def _decode_columns(self, wanted: list[int]) -> None:
+        columns = self.room.view(np.float64), self.room.view(np.int32), self.room
+        for group, (_, kind, _, word, byte, size, values) in enumerate(self.groups.tolist()):
+            need = wanted[group]
+            if self.decoded[group] >= need:
+                continue
+            begin = 2 * word if kind == SHORT else word
+            data, column = self.data[byte : byte + size], columns[kind][begin : begin + values]
+            some = -(-need // BATCH) * BATCH
+            if self.lock is None and 2 * some < values:
+                decode_beginning(data, column[:some])
+                self.decoded[group] = some
+            else:
+                decode_into(data, column)
+                self.decoded[group] = values
+
+    def values(self) -> Floats:
+        """All of them."""
+        out = np.empty(self.count)
+        self.place(out, _NOUGHT, _NOUGHT, np.array([self.count]))
+        return out
+
+    @property
+    def nbytes(self) -> int:
+        arrays = (self.lengths, self.firsts, self.order, self.exceptions, self.room)
+        return sum(array.nbytes for array in arrays) + len(self.data) + 500
+
+
+_NOUGHT = np.zeros(1, np.int64)
+_NONE = np.empty(0, np.int64)
+_UNLINKED = np.empty(0, np.bool_)
+_UNEXCEPTIONAL = np.empty((2, 0), np.int64)
+
+
+def open_rows(data: bytes, at: int, count: int, compiled: Compiled, *, passing: bool) -> OpenPage:
+    """A page of `count` values. Raises `Undecodable`.
+
+    passing  it is looked at now or never: the next one of this thread takes its place
+    """
+    heads = _outlined(data, at, count, compiled) or _read(data, at, count)
+    table, lengths, firsts, order, linked, exceptions = heads
+    word, values = int(table[-1, 3]), int(table[-1, 6])
+    words = word + values  # of the last column half of them may stay empty
+    room = scratch("room", np.int64, words) if passing else BUFFERS.ints(words)
+    return OpenPage(
+        compiled, data, count, table, lengths, firsts, order, linked, exceptions, room,
+        [0] * len(table), None if passing else threading.Lock(),
+    )  # fmt: skip
+
+
+Heads = tuple[Ints, Ints, Ints, Ints, Bools, Ints]
+"""The table of `outline`, lengths, firsts, order, links and exceptions."""
+
+
+def _outlined(data: bytes, at: int, count: int, compiled: Compiled) -> Heads | None:
+    """None for a page that is not as this writer makes them: `_read` tells what is wrong."""
+    if len(data) < at + HEAD.size:
+        return None
+    found = compiled.outline(np.frombuffer(data, np.uint8), at, count)
+    good, table, lengths, firsts, order, linked, exceptions, later = found
+    if good and later.any():
+        lists = (lengths, firsts, order, exceptions[0], exceptions[1])
+        for numbers, (begin, size) in zip(lists, later.tolist(), strict=True):
+            if size:
+                decode_into(data[begin : begin + size], numbers)
+        good = compiled.settle(count, table, lengths, order, linked, exceptions, len(data))
+    return (table, lengths, firsts, order, linked, exceptions) if good else None
+
+
+def _read(data: bytes, at: int, count: int) -> Heads:
+    heads = read_heads(data, at, count)
+    ends = np.append(0, heads.written.cumsum()).tolist()
+    row, word, byte = 0, 0, heads.source.at
+    table = []
+    for group in heads.groups:
+        values = ends[row + group.rows] - ends[row]
+        fields = group.rows, group.kind, group.places, word, byte, group.bytes, values
+        table.append(fields)
+        row, byte = row + group.rows, byte + group.bytes
+        word += (values + 1) // 2 if group.kind == SHORT else values
+    if byte > len(data):
+        raise Undecodable("a page is cut off")
+    return (
+        np.array(table, np.int64),
+        heads.lengths,
+        heads.firsts,
+        _NONE if heads.order is None else heads.order,
+        _UNLINKED if heads.linked is None else heads.linked,
+        _UNEXCEPTIONAL if heads.exceptions is None else heads.exceptions,
+    )

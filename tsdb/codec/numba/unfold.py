@@ -1,0 +1,233 @@
+"""Pages of rows, from the bytes on disk to where their values are wanted, many in one call.
+
+Compiled by numba: `outline` reads what a page says before its columns, `pco` decodes these, and
+`spread` writes the pieces. A call does not hold the interpreter's lock, so two threads do twice as
+much; page by page, each of them waits for the other's lock most of the time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from novaql.tsdb.codec.columns import BATCH
+from novaql.tsdb.codec.numba import outline as outlines
+from novaql.tsdb.codec.numba import spread as spreads
+from novaql.tsdb.codec.numba.compiled import NANS, OTHER, PLAIN
+from novaql.tsdb.codec.numba.jit import inner
+from novaql.tsdb.codec.numba.pco import F64, I32, I64, decode, workspace
+from novaql.tsdb.runtime.numba_refs import alive, borrowed
+
+SHORT, LONG = 1, 2
+PLAIN_PAGE, PAGE_OF_ROWS, PAGE_OF_STEPS = 0, 1, 2
+STEPS_BYTES = 14
+BYTES = types.Array(types.uint8, 1, "C", readonly=True)
+INTS = types.Array(types.int64, 1, "C", readonly=True)
+NUMBERS = types.Array(types.float64, 1, "C", readonly=True)
+ROOM = types.Array(types.int64, 1, "C")
+OUT = types.Array(types.float64, 1, "C")
+TABLE = types.Array(types.int64, 2, "C", readonly=True)
+PIECES = (BYTES, TABLE, INTS, INTS, INTS)
+SIGNATURES = {
+    "unfold": (*PIECES, NUMBERS, ROOM, OUT, ROOM, ROOM),
+    "unfold_times": (*PIECES, ROOM, ROOM, ROOM),
+}
+
+_outline = inner(outlines.outline)
+_settle = inner(outlines.settle)
+_number, _unpack = outlines._number, outlines._unpack
+_needs = inner(spreads.needs)
+_spread = inner(spreads.spread)
+
+
+@inner
+def _columns(data: Any, begin: Any, table: Any, wanted: Any, room: Any, work: Any) -> Any:
+    """Decode the columns of a page as far as they are wanted; whether all of that was there.
+
+    table  [G, 7] of `outline`, whose bytes count from data[begin]
+    room   … and whose words are of this array
+    """
+    short = room.view(np.int32)
+    for group in range(len(table)):
+        need, kind, word, values = wanted[group], table[group, 1], table[group, 3], table[group, 6]
+        if need == 0:
+            continue
+        some = min((need + BATCH - 1) // BATCH * BATCH, values)
+        if word + ((values + 1) // 2 if kind == SHORT else values) > len(room):
+            return False
+        at, size = begin + table[group, 4], table[group, 5]
+        if kind == SHORT:
+            done = decode(data, at, size, I32, short[2 * word : 2 * word + some], work)
+        else:
+            done = decode(
+                data, at, size, I64 if kind == LONG else F64, room[word : word + some], work
+            )
+        if done != some:
+            return False
+    return True
+
+
+@inner
+def _page(
+    data: Any, begin: Any, end: Any, count: Any, found: Any, powers: Any, room: Any,
+    places: Any, starts: Any, sizes: Any, out: Any, markers: Any, work: Any,
+) -> Any:  # fmt: skip
+    """What becomes of the page at data[begin:end]: of `count` values, with the outline `found`."""
+    good, later = found[0], found[7]
+    table, lengths, firsts = borrowed(found[1]), borrowed(found[2]), borrowed(found[3])
+    order, linked, exceptions = borrowed(found[4]), borrowed(found[5]), borrowed(found[6])
+    if good and later.max() > 0:
+        for number in range(5):
+            at, size = begin + later[number, 0], later[number, 1]
+            if size == 0:
+                continue
+            if number == 0:
+                listed = lengths
+            elif number == 1:
+                listed = firsts
+            elif number == 2:
+                listed = order
+            else:
+                listed = exceptions[number - 3]
+            good &= decode(data, at, size, I64, listed, work) == len(listed)
+        good = good and _settle(count, table, lengths, order, linked, exceptions, end - begin)
+    if not good:
+        return OTHER
+    if sizes.sum() == count:
+        wanted = table[:, 6].copy()
+    else:
+        wanted = _needs(table, lengths, order, linked, starts, sizes)
+    if not _columns(data, begin, table, wanted, room, work):
+        return OTHER
+    nan = _spread(
+        table, lengths, firsts, order, linked, exceptions, powers, room,
+        places, starts, sizes, out, markers,
+    )  # fmt: skip
+    return NANS if nan else PLAIN
+
+
+def unfold(
+    data: Any,
+    pages: Any,
+    places: Any,
+    starts: Any,
+    sizes: Any,
+    powers: Any,
+    room: Any,
+    out: Any,
+    states: Any,
+    markers: Any,
+) -> None:
+    """Write pieces of pages to where they belong in `out`.
+
+    data    bytes that the pages are among, and `MARGIN` more
+    pages   [P, 5] of each: where it begins and ends in `data`, its values, its first piece, and one
+            past its last
+    places  [Q] in `out` of the pieces, `starts` in their pages, `sizes`
+    room    for the columns of any of the pages: as many words as it has values, and one a group
+    states  [P] what became of each; of one that is `OTHER`, places in `out` may have anything in
+            them
+    markers as of `spread`
+    """
+    owned = workspace()
+    work = borrowed(owned[0]), borrowed(owned[1]), borrowed(owned[2])
+    data, out, room = borrowed(data), borrowed(out), borrowed(room)
+    places, starts, sizes = borrowed(places), borrowed(starts), borrowed(sizes)
+    powers, markers = borrowed(powers), borrowed(markers)
+    pages, states = borrowed(pages), borrowed(states)
+    for page in range(len(pages)):
+        states[page] = OTHER
+        begin, end, count = pages[page, 0], pages[page, 1], pages[page, 2]
+        if end - begin < 8 or data[begin] != PAGE_OF_ROWS:
+            continue
+        found = _outline(data[begin:end], 1, count)
+        first, last = pages[page, 3], pages[page, 4]
+        states[page] = _page(
+            data, begin, end, count, found, powers, room,
+            places[first:last], starts[first:last], sizes[first:last], out, markers, work,
+        )  # fmt: skip
+        alive(found)
+    alive(owned)
+
+
+@inner
+def _line(data: Any, begin: Any, end: Any, line: Any, strays: Any, work: Any) -> Any:
+    """All times of a page to `line`; whether it is one that was understood.
+
+    strays  [len(line)] room
+    """
+    count = len(line)
+    if end - begin < 1:
+        return False
+    kind, page = data[begin], data[begin:end]
+    if kind == PLAIN_PAGE:
+        return decode(data, begin + 1, end - begin - 1, I64, line, work) == count
+    if kind != PAGE_OF_STEPS or len(page) < STEPS_BYTES:
+        return False
+    rows, step, width = _number(page, 1, 4), _number(page, 5, 8), page[13]
+    if rows > count:
+        return False
+    lengths, bases = np.empty(rows, np.int64), np.empty(rows, np.int64)
+    later = np.zeros((2, 2), np.int64)
+    at = _unpack(page, STEPS_BYTES, lengths, later[0])
+    at = _unpack(page, at, bases, later[1]) if at >= 0 else at
+    if at < 0:
+        return False
+    for number in range(2):
+        if later[number, 1] > 0:
+            listed = lengths if number == 0 else bases
+            if decode(data, begin + later[number, 0], later[number, 1], I64, listed, work) != rows:
+                return False
+    total = 0
+    for row in range(rows):
+        if lengths[row] <= 0 or lengths[row] > count - total:
+            return False
+        for n in range(lengths[row]):
+            line[total + n] = bases[row] + n * step
+        total += lengths[row]
+    if total != count:
+        return False
+    if width == 0:
+        return begin + at == end
+    if width == 4:
+        short = strays.view(np.int32)[:count]
+        if decode(data, begin + at, end - begin - at, I32, short, work) != count:
+            return False
+        for n in range(count):
+            line[n] += short[n]
+        return True
+    if width != 8 or decode(data, begin + at, end - begin - at, I64, strays[:count], work) != count:
+        return False
+    for n in range(count):
+        line[n] += strays[n]
+    return True
+
+
+def unfold_times(
+    data: Any,
+    pages: Any,
+    places: Any,
+    starts: Any,
+    sizes: Any,
+    room: Any,
+    out: Any,
+    states: Any,
+) -> None:
+    """`unfold` for pages of times; `room` has twice as many words as a page has times."""
+    owned = workspace()
+    work = borrowed(owned[0]), borrowed(owned[1]), borrowed(owned[2])
+    data, room = borrowed(data), borrowed(room)
+    for page in range(len(pages)):
+        states[page] = OTHER
+        count = pages[page, 2]
+        line = room[:count]
+        if not _line(data, pages[page, 0], pages[page, 1], line, room[count : 2 * count], work):
+            continue
+        for piece in range(pages[page, 3], pages[page, 4]):
+            start, to = starts[piece], places[piece]
+            for n in range(sizes[piece]):
+                out[to + n] = line[start + n]
+        states[page] = PLAIN
+    alive(owned)

@@ -1,0 +1,91 @@
+"""A stream that is made of pieces of other streams, which are read when it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.labels import Bools, Ints
+from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.samples import Floats
+from novaql.tsdb.parts.sorted_run import CopyPlan, Stream, in_one_part
+
+Read = Callable[[Stream, Ints, Ints], NDArray[np.generic]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segments:
+    """[S] pieces of streams, by their place in the new one.
+
+    source  number of the stream; a negative one stands for zeros
+    start   where the piece begins there
+    length  of each piece, none of them 0
+    at      where it stands in the new stream; each begins where the one before ends
+    """
+
+    source: Ints
+    start: Ints
+    length: Ints
+    at: Ints
+
+    @classmethod
+    def end_to_end(cls, source: Ints, start: Ints, length: Ints) -> Segments:
+        return cls(source, start, length, np.cumsum(length) - length)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConcatStream:
+    """`Stream` over segments of others."""
+
+    streams: Sequence[Stream | None]
+    segments: Segments
+
+    def ints(self, starts: Ints, lengths: Ints) -> Ints:
+        out = np.zeros(int(lengths.sum()), np.int64)
+        self._read(out, starts, lengths, lambda stream, at, size: stream.ints(at, size))
+        return out
+
+    def floats(self, starts: Ints, lengths: Ints) -> Floats:
+        out = np.zeros(int(lengths.sum()))
+        self._read(out, starts, lengths, lambda stream, at, size: stream.floats(at, size))
+        return out
+
+    def fill(self, out: Floats, starts: Ints) -> None:
+        out[:] = self.floats(starts, np.full(len(out), out.shape[1])).reshape(out.shape)
+
+    def plan_copy(
+        self,
+        out: Ints | Floats,
+        places: Ints,
+        starts: Ints,
+        lengths: Ints,
+        *,
+        keep: bool = True,  # noqa: ARG002
+        notes: dict[str, Any] | None = None,  # noqa: ARG002
+    ) -> CopyPlan:
+        return in_one_part(self, out, places, starts, lengths)
+
+    def readable_mask(self, places: Ints, read_errors: ReadErrors) -> Bools:  # noqa: ARG002 - what is damaged raises
+        return np.ones(len(places), np.bool_)
+
+    def _read(self, out: NDArray[np.generic], starts: Ints, lengths: Ints, read: Read) -> None:
+        some = self.segments
+        first = np.searchsorted(some.at, starts, side="right") - 1
+        count = np.searchsorted(some.at, starts + lengths) - first
+        piece = np.repeat(np.arange(len(starts)), count)
+        segment = flat_positions(first, count)
+        begin = np.maximum(some.at[segment], starts[piece])
+        end = np.minimum(some.at[segment] + some.length[segment], (starts + lengths)[piece])
+        target = (np.cumsum(lengths) - lengths)[piece] + begin - starts[piece]
+        origin = some.start[segment] + begin - some.at[segment]
+        for number, stream in enumerate(self.streams):
+            own = np.flatnonzero(some.source[segment] == number)
+            if stream is None or len(own) == 0:
+                continue
+            size = (end - begin)[own]
+            out[flat_positions(target[own], size)] = read(stream, origin[own], size)

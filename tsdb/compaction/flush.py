@@ -1,0 +1,127 @@
+"""The head's samples become blocks, one for each range of time."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from novaql.tsdb.block.contents import Content, arrange
+from novaql.tsdb.block.reader import BlockEntry
+from novaql.tsdb.block.writer import new_identity, write_block
+from novaql.tsdb.codec.columns import FLUSH_LEVEL
+from novaql.tsdb.disk.vfs import Disk
+from novaql.tsdb.head.head import HeadPart
+from novaql.tsdb.index.match import label_table
+from novaql.tsdb.parts.lazy_ints import whole
+from novaql.tsdb.parts.sorted_run import RunDirectory
+
+BLOCK_MS = 2 * 3600 * 1000
+_LADDER = (1, 3, 9, 27, 81)
+"""As the widths of compacted blocks."""
+_MOST_BLOCKS = 512
+SUFFIX = ".block"
+
+
+def block_name(number: int) -> str:
+    """Of a block with samples from the head; its number is its sequence, too."""
+    return f"{number:010d}{SUFFIX}"
+
+
+def rewritten_name(sequence: int) -> str:
+    """A name that no other file has, for what is written in place of one block or several."""
+    return f"{sequence:010d}-{secrets.token_hex(8)}{SUFFIX}"
+
+
+def sequence_of(name: str) -> int | None:
+    """The sequence of the block with that file name; None if it is no such name."""
+    number, _, _ = name.removesuffix(SUFFIX).partition("-")
+    return int(number) if name.endswith(SUFFIX) and number.isdecimal() else None
+
+
+def block_width(strata: Sequence[RunDirectory], block_ms: int) -> int:
+    """How much time a block should cover: `block_ms`, or a multiple where the data spans far more.
+
+    A live head spans little more than a block. History that is loaded in one go spans days, and
+    many small blocks of it would only have to be merged again. A few stray samples decide nothing.
+    """
+    first = np.concatenate([stratum.grid_first[whole(stratum.grid_of)] for stratum in strata])
+    last = np.concatenate([stratum.grid_last[whole(stratum.grid_of)] for stratum in strata])
+    span = int(np.quantile(last, 0.98) - np.quantile(first, 0.02))
+    width = next(
+        (block_ms * n for n in _LADDER if span <= 2 * block_ms * n), block_ms * _LADDER[-1]
+    )
+    total = int(last.max()) - int(first.min())
+    while total // width > _MOST_BLOCKS:
+        width *= 4
+    return width
+
+
+def contents(head: HeadPart, block_ms: int) -> Iterator[Content]:
+    """What goes into each block, by time. The head must have a single run."""
+    labels = partial(label_table, head.index())
+    for run in head.runs:
+        layers = run.layers()
+        strata = [layer.stratum for layer in layers]
+        width = block_width(strata, block_ms)
+        begin = min(stratum.earliest for stratum in strata) // width
+        end = max(stratum.latest for stratum in strata) // width
+        for number in range(begin, end + 1):
+            content = arrange(layers, labels, number * width, (number + 1) * width - 1)
+            if content is not None:
+                yield content
+
+
+def write_head(
+    disk: Disk, folder: Path, head: HeadPart, first_number: int, block_ms: int
+) -> list[BlockEntry]:
+    """Write a head's blocks. Raises `OSError`; blocks written before stay, unlisted."""
+    entries = []
+    for number, content in enumerate(contents(head, block_ms), first_number):
+        path = folder / block_name(number)
+        entries.append(write_content(disk, path, content, sequence=number))
+    return entries
+
+
+def write_content(
+    disk: Disk,
+    path: Path,
+    content: Content,
+    *,
+    sequence: int,
+    level: int = FLUSH_LEVEL,
+    rollups_ms: Sequence[int] = (),
+    thinned_ms: int = 0,
+    between_pages: Callable[[], None] | None = None,
+) -> BlockEntry:
+    """Write a block, and what the manifest is to say of it. Raises as `write_block` does."""
+    identity = new_identity()
+    if disk.exists(path):  # left by an earlier attempt that did not get into the manifest
+        disk.unlink(path)
+    described = write_block(
+        disk,
+        path,
+        identity,
+        content,
+        level=level,
+        rollups_ms=rollups_ms,
+        thinned_ms=thinned_ms,
+        between_pages=between_pages,
+    )
+    file = disk.read(path)
+    size = file.size
+    file.close()
+    return BlockEntry(
+        name=path.name,
+        identity=identity.hex(),
+        sequence=sequence,
+        first_ms=described.first_ms,
+        last_ms=described.last_ms,
+        series=described.series,
+        samples=described.samples,
+        bytes=size,
+        thinned_ms=thinned_ms,
+    )

@@ -1,0 +1,198 @@
+"""Floats of several blocks as one layer, whose directories are made and whose samples are not."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from novaql.tsdb.compaction.concat_stream import ConcatStream, Segments
+from novaql.tsdb.compaction.merge_stream import MergeStream, Source, merged_times
+from novaql.tsdb.head.float_run import FloatRun
+from novaql.tsdb.model.labels import Bools, Ints, combine_codes
+from novaql.tsdb.parts.lazy_ints import whole
+from novaql.tsdb.parts.part import Layer
+from novaql.tsdb.parts.sorted_run import ArrayStream, SortedRun, Stream
+
+_numbers = itertools.count()
+
+
+def merged_floats(sources: Sequence[Source], run: FloatRun | None) -> Layer | None:
+    """Everything that sources, in order of age, and a run of other series hold; None if nothing.
+
+    Rows are those of the union of all blocks, which the run has as ids.
+    """
+    groups = _grouped(sources)
+    tangled_lengths, tangled_times = merged_times(sources, groups.leader[groups.tangled])
+    lengths = np.zeros(len(groups.leader), np.int64)
+    for source in sources:
+        there, series = source.of(groups.leader)
+        lengths[there] += source.stratum.grid_length[source.stratum.grid_of[series]]
+    lengths[groups.tangled] = tangled_lengths
+
+    left = lengths[groups.number] > 0  # of others everything was deleted
+    rows, number = groups.rows[left], groups.number[left]
+    used = np.flatnonzero(lengths)
+    is_tangled = groups.tangled[number]
+    offsets = np.append(0, np.cumsum(lengths[number[is_tangled]]))
+    values, times = _Pieces(), _Pieces()
+    for place, source in enumerate(sources):
+        there, series = source.of(rows, ~is_tangled)
+        grids = source.stratum.grid_of[series]
+        first, size = source.stratum.grid_first[grids], source.stratum.grid_length[grids]
+        values.add(place, there, first, source.stratum.value_start[series], size)
+        there, series = source.of(groups.leader[used], ~groups.tangled[used])
+        grids = source.stratum.grid_of[series]
+        first, size = source.stratum.grid_first[grids], source.stratum.grid_length[grids]
+        times.add(place, there, first, source.stratum.grid_start[grids], size)
+    place = len(sources)
+    values.add(place, np.flatnonzero(is_tangled), None, offsets[:-1], np.diff(offsets))
+    some = tangled_lengths > 0
+    begins = (np.cumsum(tangled_lengths) - tangled_lengths)[some]
+    times.add(place, np.flatnonzero(groups.tangled[used]), None, begins, tangled_lengths[some])
+
+    strata = [source.stratum for source in sources]
+    tangled = [
+        MergeStream(sources, rows[is_tangled], offsets, what) for what in ("values", "starts")
+    ]
+    streams = _Streams(strata, tangled[0], tangled[1], ArrayStream(tangled_times))
+    grid_of, grid_length = np.searchsorted(used, number), lengths[used]
+    if run is not None:
+        other = run.stratum
+        place += 1
+        ids, grids = np.arange(len(run.ids)), np.arange(len(other.grid_length))
+        own_lengths = whole(other.grid_length)
+        values.add(place, len(rows) + ids, None, whole(other.value_start), other.lengths)
+        times.add(place, len(used) + grids, None, whole(other.grid_start), own_lengths)
+        grid_of = np.append(grid_of, len(used) + whole(other.grid_of))
+        grid_length = np.append(grid_length, own_lengths)
+        rows = np.append(rows, run.ids)
+        streams = _Streams(strata, tangled[0], tangled[1], ArrayStream(tangled_times), other)
+    if len(rows) == 0:
+        return None
+    order = np.argsort(rows)
+    stratum = streams.stratum(grid_of, grid_length, values.segments(), times.segments(), order)
+    return Layer(stratum, rows[order])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Groups:
+    """Rows that have the same grid in every source and lost the same times.
+
+    rows     [R] of the union, increasing
+    number   [R] group of each
+    leader   [G] one row of each group
+    tangled  [G] whether its samples must be brought together one by one
+    """
+
+    rows: Ints
+    number: Ints
+    leader: Ints
+    tangled: Bools
+
+
+def _grouped(sources: Sequence[Source]) -> _Groups:
+    none = np.empty(0, np.int64)
+    if not sources:
+        return _Groups(none, none, none, np.empty(0, np.bool_))
+    there = np.zeros(len(sources[0].series), np.bool_)
+    for source in sources:
+        there |= source.series >= 0
+    rows = np.flatnonzero(there)
+    codes: list[Ints] = []
+    for source in sources:
+        at, series = source.of(rows)
+        code = np.zeros(len(rows), np.int64)
+        code[at] = source.stratum.grid_of[series] + 1
+        codes.append(code)
+        if source.deleted is not None and len(source.deleted):
+            lost = np.zeros(len(rows), np.int64)
+            lost[at] = source.deleted.alike(source.rows[series])
+            codes.append(lost)
+    if len(rows) == 0:
+        return _Groups(rows, none, none, np.empty(0, np.bool_))
+    _, leader, number = np.unique(
+        combine_codes(codes, len(rows)), return_index=True, return_inverse=True
+    )
+    leaders = rows[leader]
+    return _Groups(rows, number.ravel(), leaders, _tangled(sources, leaders))
+
+
+def _tangled(sources: Sequence[Source], rows: Ints) -> Bools:
+    """Whether samples of rows were deleted, or lie in one source between those of another."""
+    never = np.iinfo(np.int64).max
+    first = np.full((len(sources), len(rows)), never)
+    last = np.full((len(sources), len(rows)), never)
+    touched = np.zeros(len(rows), np.bool_)
+    for number, source in enumerate(sources):
+        there, series = source.of(rows)
+        grids = source.stratum.grid_of[series]
+        first[number, there] = source.stratum.grid_first[grids]
+        last[number, there] = source.stratum.grid_last[grids]
+        if source.deleted is not None:
+            touched[there] |= source.deleted.touches(source.rows[series])
+    order = np.argsort(first, axis=0, kind="stable")
+    first = np.take_along_axis(first, order, 0)
+    last = np.take_along_axis(last, order, 0)
+    apart = (last[:-1] < first[1:]) | (first[1:] == never)
+    tangled: Bools = touched | ~apart.all(axis=0)
+    return tangled
+
+
+class _Pieces:
+    """Gathers segments in any order; they stand by row, then time."""
+
+    def __init__(self) -> None:
+        self._columns: list[tuple[Ints, ...]] = []
+
+    def add(self, source: int, rows: Ints, first: Ints | None, start: Ints, size: Ints) -> None:
+        """first: earliest time of each piece; not needed where a row has a single piece."""
+        first = np.zeros(len(rows), np.int64) if first is None else first
+        self._columns.append((np.full(len(rows), source), rows, first, start, size))
+
+    def segments(self) -> Segments:
+        source, rows, first, start, size = (
+            np.concatenate(column) for column in zip(*self._columns, strict=True)
+        )
+        order = np.lexsort((first, rows))
+        return Segments.end_to_end(source[order], start[order], size[order])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Streams:
+    """What segments are of, by number: sources, what is tangled, and perhaps a run."""
+
+    strata: Sequence[SortedRun]
+    values: MergeStream
+    starts: MergeStream
+    times: ArrayStream
+    run: SortedRun | None = None
+
+    def stratum(
+        self, grid_of: Ints, grid_length: Ints, values: Segments, times: Segments, order: Ints
+    ) -> SortedRun:
+        """order: of the series, for which rows increase."""
+        more = [] if self.run is None else [self.run]
+        time_streams = [s.times for s in self.strata] + [self.times] + [s.times for s in more]
+        value_streams = [s.values for s in self.strata] + [self.values] + [s.values for s in more]
+        start_streams: list[Stream | None] = [s.starts for s in self.strata]
+        start_streams += [self.starts, *(s.starts for s in more)]
+        has_starts = any(s.starts is not None for s in [*self.strata, *more])
+        strung = ConcatStream(time_streams, times)
+        grid_start = np.cumsum(grid_length) - grid_length
+        one = np.ones(len(grid_length), np.int64)
+        lengths = grid_length[grid_of]
+        return SortedRun(
+            identity=("merged", next(_numbers)),
+            grid_of=grid_of[order],
+            value_start=(np.cumsum(lengths) - lengths)[order],
+            grid_start=grid_start,
+            grid_length=grid_length,
+            grid_first=strung.ints(grid_start, one),
+            grid_last=strung.ints(grid_start + grid_length - 1, one),
+            times=strung,
+            values=ConcatStream(value_streams, values),
+            starts=ConcatStream(start_streams, values) if has_starts else None,
+        )

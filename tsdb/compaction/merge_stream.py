@@ -1,0 +1,163 @@
+"""Series whose samples in several blocks overlap in time, or were deleted in part.
+
+Their samples are brought together each time a piece of them is read, so that no more than the
+series of that piece are in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.labels import Bools, Ints
+from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.samples import Floats
+from novaql.tsdb.parts.sorted_run import CopyPlan, SortedRun, in_one_part
+from novaql.tsdb.parts.tombstones import Intervals
+
+What = Literal["values", "starts"]
+PORTION = 1 << 22
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """Floats of one block.
+
+    series   [T] series of the stratum for each row of the union of all blocks, -1: it has none
+    rows     [series] index row of the block for each series of the stratum; for `deleted`
+    deleted  what of the block is left out
+    """
+
+    stratum: SortedRun
+    series: Ints
+    rows: Ints
+    deleted: Intervals | None
+
+    def of(self, rows: Ints, among: Bools | None = None) -> tuple[Ints, Ints]:
+        """Which of some rows it has, and their series; among: not of others."""
+        series = self.series[rows]
+        there = np.flatnonzero(series >= 0 if among is None else (series >= 0) & among)
+        return there, series[there]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Merged:
+    """Samples of rows, by row, then time: how many each has, times, and what was asked for."""
+
+    lengths: Ints
+    times: Ints
+    numbers: Ints | Floats
+
+
+def merged(sources: Sequence[Source], rows: Ints, what: What | None) -> Merged:
+    """Everything that the sources, which stand in order of age, have of these rows of the union."""
+    owner, times = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    numbers = [_zeros(0, what)]
+    for source in sources:
+        series = source.series[rows]
+        there = np.flatnonzero(series >= 0)
+        series = series[there]
+        stratum = source.stratum
+        grids = stratum.grid_of[series]
+        lengths = stratum.grid_length[grids]
+        at = np.repeat(there, lengths)
+        when = stratum.times.ints(stratum.grid_start[grids], lengths)
+        read = _read(stratum, stratum.value_start[series], lengths, what)
+        if source.deleted is not None:
+            gone = source.deleted.mask(np.repeat(source.rows[series], lengths), when)
+            at, when, read = at[~gone], when[~gone], read[~gone]
+        owner.append(at)
+        times.append(when)
+        numbers.append(read)
+    all_owners, all_times = np.concatenate(owner), np.concatenate(times)
+    order = np.lexsort((all_times, all_owners))  # stable: of equal ones the youngest comes last
+    all_owners, all_times = all_owners[order], all_times[order]
+    stays = np.ones(len(order), np.bool_)
+    stays[:-1] = (all_owners[1:] != all_owners[:-1]) | (all_times[1:] != all_times[:-1])
+    counts = np.bincount(all_owners[stays], minlength=len(rows))
+    found = np.concatenate([column.view(np.int64) for column in numbers])[order[stays]]
+    return Merged(counts, all_times[stays], found if what == "starts" else found.view(np.float64))
+
+
+def _read(stratum: SortedRun, starts: Ints, lengths: Ints, what: What | None) -> Ints | Floats:
+    if what == "values":
+        return stratum.values.floats(starts, lengths)
+    if what == "starts" and stratum.starts is not None:
+        return stratum.starts.ints(starts, lengths)
+    return _zeros(int(lengths.sum()), what)
+
+
+def _zeros(count: int, what: What | None) -> Ints | Floats:
+    return np.zeros(count, np.int64) if what == "starts" else np.zeros(count)
+
+
+def merged_times(sources: Sequence[Source], rows: Ints) -> tuple[Ints, Ints]:
+    """How many samples rows have when they are merged, and the times of all, flat."""
+    lengths, times = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for some in _portions(sources, rows):
+        found = merged(sources, some, None)
+        lengths.append(found.lengths)
+        times.append(found.times)
+    return np.concatenate(lengths), np.concatenate(times)
+
+
+def _portions(sources: Sequence[Source], rows: Ints) -> list[Ints]:
+    if len(rows) == 0:
+        return []
+    sizes = np.zeros(len(rows), np.int64)
+    for source in sources:
+        series = source.series[rows]
+        there = series >= 0
+        sizes[there] += source.stratum.grid_length[source.stratum.grid_of[series[there]]]
+    return np.split(rows, np.flatnonzero(np.diff(np.cumsum(sizes) // PORTION)) + 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MergeStream:
+    """`Stream` of the merged samples of rows, one row after the other.
+
+    rows     [K] of the union
+    offsets  [K + 1] where each begins
+    """
+
+    sources: Sequence[Source]
+    rows: Ints
+    offsets: Ints
+    what: What
+
+    def ints(self, starts: Ints, lengths: Ints) -> Ints:
+        return self._pieces(starts, lengths).view(np.int64)
+
+    def floats(self, starts: Ints, lengths: Ints) -> Floats:
+        return self._pieces(starts, lengths).view(np.float64)
+
+    def fill(self, out: Floats, starts: Ints) -> None:
+        out[:] = self.floats(starts, np.full(len(out), out.shape[1])).reshape(out.shape)
+
+    def plan_copy(
+        self,
+        out: Ints | Floats,
+        places: Ints,
+        starts: Ints,
+        lengths: Ints,
+        *,
+        keep: bool = True,  # noqa: ARG002
+        notes: dict[str, Any] | None = None,  # noqa: ARG002
+    ) -> CopyPlan:
+        return in_one_part(self, out, places, starts, lengths)
+
+    def readable_mask(self, places: Ints, read_errors: ReadErrors) -> Bools:  # noqa: ARG002 - what is damaged raises
+        return np.ones(len(places), np.bool_)
+
+    def _pieces(self, starts: Ints, lengths: Ints) -> Ints | Floats:
+        """Pieces, none of which spans two rows."""
+        number = np.searchsorted(self.offsets, starts, side="right") - 1
+        used, place = np.unique(number, return_inverse=True)
+        found = merged(self.sources, self.rows[used], self.what)
+        begins = np.cumsum(found.lengths) - found.lengths
+        local = begins[place.ravel()] + starts - self.offsets[number]
+        return found.numbers[flat_positions(local, lengths)]

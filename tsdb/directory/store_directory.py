@@ -1,0 +1,193 @@
+"""The directory of a store while it is open: what is in it, and changing what it consists of."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from novaql.tsdb.block.reader import BlockEntry
+from novaql.tsdb.compaction.flush import write_head
+from novaql.tsdb.directory import manifest as manifests
+from novaql.tsdb.directory.manifest import Manifest
+from novaql.tsdb.disk.vfs import Disk, Lock
+from novaql.tsdb.errors import write_failure
+from novaql.tsdb.head.exemplar_buffer import ExemplarRing
+from novaql.tsdb.head.head import HeadPart
+from novaql.tsdb.model.source import Metadata
+from novaql.tsdb.options import OpenReport
+from novaql.tsdb.parts.tombstones import Tombstone, carried, needed
+from novaql.tsdb.wal.record import encode_metadata
+from novaql.tsdb.wal.writer import Log, Position, segment_name, segment_number
+
+LOCK, LOG, BLOCKS, DAMAGED = "LOCK", "wal", "blocks", "damaged"
+
+
+@dataclass(slots=True)
+class Files:
+    """A store's directory while it is open.
+
+    One thread may commit a head while another one writes to the log and commits metadata.
+    """
+
+    disk: Disk
+    path: Path
+    manifest: Manifest
+    lock: Lock | None
+    log: Log | None
+    report: OpenReport
+    damaged_segments: frozenset[int] = frozenset()
+    exemplars: ExemplarRing = field(default_factory=lambda: ExemplarRing(0))
+    changing: threading.Lock = field(default_factory=threading.Lock)
+    replacing: threading.Lock = field(default_factory=threading.Lock)  # before `changing`
+
+    @property
+    def blocks_path(self) -> Path:
+        return self.path / BLOCKS
+
+    def commit_head(self, head: HeadPart, log_start: int, block_ms: int) -> list[BlockEntry]:
+        """Put a head's samples into blocks and give up the log before `log_start`.
+
+        Raises `WriteFailed`; the log stands then, and this may be tried again.
+        """
+        number = self.manifest.next_block
+        try:
+            entries = write_head(self.disk, self.blocks_path, head, number, block_ms)
+            self._replace_manifest(
+                log_start=log_start,
+                next_block=number + len(entries),
+                blocks=(*self.manifest.blocks, *entries),
+            )
+        except OSError as problem:
+            raise write_failure(problem, "flushing to a block") from problem
+        self.drop_log()
+        return entries
+
+    def _replace_manifest(self, **changes: Any) -> None:
+        """Raises `OSError`; the old one stands then."""
+        with self.replacing:
+            changed = replace(self.manifest, **changes)
+            left = needed(changed.tombstones, changed.log_start)
+            segments = self._owed_segments(changed.log_start)
+            changed = replace(changed, tombstones=left, segments=segments)
+            written = manifests.write(self.disk, self.path, changed)
+            with self.changing:  # metadata may have come meanwhile; the log has it
+                self.manifest = replace(written, metadata=self.manifest.metadata)
+
+    def _owed_segments(self, log_start: int) -> dict[int, int]:
+        assert self.log is not None
+        return {n: size for n, size in dict(self.log.safe).items() if n >= log_start}
+
+    def name_segments(self) -> None:
+        """Before a segment is written to the manifest names it, so that its loss is noticed; and so
+        that older programs refuse the store before there is something in its log that they do not
+        know.
+
+        Raises `WriteFailed`.
+        """
+        try:
+            self._replace_manifest()
+        except OSError as problem:
+            raise write_failure(problem, "replacing the manifest") from problem
+
+    def _name_all_of_the_log(self) -> bool:
+        """At the end. False: what the manifest says of the log is not all that there is."""
+        if self.manifest.segments != self._owed_segments(self.manifest.log_start):
+            try:
+                self._replace_manifest()
+            except OSError:
+                return False
+        return True
+
+    def commit_tombstone(self, tombstone: Tombstone) -> None:
+        """Make a deletion durable, whole or not at all. Raises `WriteFailed`."""
+        try:
+            self._replace_manifest(
+                tombstones=(*self.manifest.tombstones, tombstone),
+            )
+        except OSError as problem:
+            raise write_failure(problem, "writing a deletion down") from problem
+
+    def commit_blocks(
+        self,
+        gone: Collection[str],
+        came: Sequence[BlockEntry],
+        applied: Collection[Tombstone],
+    ) -> None:
+        """Let blocks take the place of others, which were read with `applied` carried out.
+
+        While no head is being committed. Raises `WriteFailed`; either state may be on disk then, so
+        no file of either may be removed.
+        """
+        manifest = self.manifest
+        kept = [entry for entry in manifest.blocks if entry.name not in gone]
+        names = [entry.name for entry in came]
+        try:
+            self._replace_manifest(
+                blocks=tuple(sorted([*kept, *came], key=lambda entry: entry.sequence)),
+                tombstones=carried(manifest.tombstones, gone, names, applied),
+            )
+        except OSError as problem:
+            raise write_failure(problem, "putting blocks in the place of others") from problem
+
+    def log_bytes(self) -> int:
+        """Size of the log, as far as it can be told."""
+        size = 0
+        present: list[int] = []
+        with contextlib.suppress(OSError):
+            present = self.segments()
+        for number in present:
+            with contextlib.suppress(OSError):
+                file = self.disk.read(self.path / LOG / segment_name(number))
+                size += file.size
+                file.close()
+        return size
+
+    def commit_metadata(self, metadata: Mapping[str, Metadata]) -> Position:
+        """Metadata goes into the log at once, and into the manifest whenever that is written."""
+        assert self.log is not None
+        position = self.log.append_payload(encode_metadata(metadata))
+        with self.changing:
+            known = self.manifest.metadata
+            self.manifest = replace(self.manifest, metadata={**known, **metadata})
+        return position
+
+    def drop_log(self) -> None:
+        """Remove segments whose samples are in blocks. What cannot be removed goes another time."""
+        if self.log is not None:
+            self.log.forget(self.manifest.log_start)
+        try:
+            segments = self.segments()
+        except OSError:
+            return
+        for number in segments:
+            if number >= self.manifest.log_start:
+                break
+            path = self.path / LOG / segment_name(number)
+            try:
+                if number in self.damaged_segments:  # somebody may still get something out of it
+                    self.disk.make_dir(self.path / DAMAGED)
+                    self.disk.rename(path, self.path / DAMAGED / path.name)
+                else:
+                    self.disk.unlink(path)
+            except OSError:
+                return
+
+    def segments(self) -> list[int]:
+        names = self.disk.names(self.path / LOG)
+        return sorted(n for name in names if (n := segment_number(name)) is not None)
+
+    def close(self) -> None:
+        named = True
+        if self.log is not None:
+            self.log.close()
+            named = self._name_all_of_the_log()
+        if self.lock is not None:
+            if self.log is None or (self.log.is_safe and not self.log.unended and named):
+                self.lock.finish()
+            else:  # the next one must not take the log for one that was cut off
+                self.lock.release()
+            self.lock = None

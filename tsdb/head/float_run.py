@@ -1,0 +1,236 @@
+"""A sorted layer of the head, and how two of them become one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.labels import Bools, Ints, combine_codes
+from novaql.tsdb.model.samples import Bits, Floats, timestamp_groups
+from novaql.tsdb.parts.lazy_ints import whole
+from novaql.tsdb.parts.sorted_run import ArrayStream, SortedRun
+
+_numbers = itertools.count()
+
+
+class Floating(NamedTuple):
+    """[N] ids, milliseconds, values, and start timestamps where a sample has one."""
+
+    ids: Ints
+    times: Ints
+    values: Floats
+    starts: Ints | None = None
+
+    def take(self, some: Ints | Bools) -> Floating:
+        starts = None if self.starts is None else self.starts[some]
+        return Floating(self.ids[some], self.times[some], self.values[some], starts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FloatRun:
+    """Samples of some series of the head; each series and each of its times once.
+
+    ids        [R] ids of the series, increasing
+    stratum    their samples
+    duplicates samples that were dropped because a later one had the same series and time …
+    conflicts  … and those of them whose value was another one, bit for bit
+    """
+
+    ids: Ints
+    stratum: SortedRun
+    duplicates: int = 0
+    conflicts: int = 0
+
+    @property
+    def samples(self) -> int:
+        return len(_stream(self.stratum.values))
+
+    def flat(self) -> Floating:
+        """Every sample, by series, then time."""
+        s = self.stratum
+        lengths, begins = s.lengths, whole(s.value_start)
+        times = s.times.ints(s.grid_start[whole(s.grid_of)], lengths)
+        starts = None if s.starts is None else s.starts.ints(begins, lengths)
+        return Floating(
+            np.repeat(self.ids, lengths), times, s.values.floats(begins, lengths), starts
+        )
+
+
+def build_run(ids: Ints, times: Ints, values: Floats, starts: Ints | None = None) -> FloatRun:
+    """From samples in order of arrival; of equal series and time the later one stays."""
+    order = _order(ids, times)
+    begun = starts
+    if order is not None:
+        ids, times, values = ids[order], times[order], values[order]
+        begun = None if begun is None else begun[order]
+    duplicates = conflicts = 0
+    same = (ids[1:] == ids[:-1]) & (times[1:] == times[:-1])
+    if same.any():
+        bits: Bits = values.view(np.uint64)
+        duplicates = int(np.count_nonzero(same))
+        conflicts = int(np.count_nonzero(same & (bits[1:] != bits[:-1])))
+        keep = np.append(~same, True)
+        ids, times, values = ids[keep], times[keep], values[keep]
+        begun = None if begun is None else begun[keep]
+    firsts = np.flatnonzero(np.diff(ids, prepend=ids[0] - 1))
+    offsets = np.append(firsts, len(ids)).astype(np.int64)
+    lengths = np.diff(offsets)
+    group, _ = timestamp_groups(times, offsets, lengths)
+    _, leader, grid_of = np.unique(group, return_index=True, return_inverse=True)
+    grid_length = lengths[leader]
+    grid_times = times[flat_positions(offsets[leader], grid_length)]
+    stratum = _stratum(
+        grid_of.astype(np.int64), offsets[:-1], grid_length, grid_times, values, begun
+    )
+    return FloatRun(ids[firsts], stratum, duplicates, conflicts)
+
+
+def _order(ids: Ints, times: Ints) -> Ints | None:
+    """A stable order by (id, time); None if it is so already."""
+    first, last = int(times.min()), int(times.max())
+    span = last - first + 1
+    if int(ids.max()) < 2**62 // span:
+        key = ids * span + (times - first)
+        if bool((key[1:] >= key[:-1]).all()):
+            return None
+        return np.argsort(key, kind="stable")
+    return np.lexsort((times, ids))
+
+
+def _stratum(
+    grid_of: Ints,
+    value_start: Ints,
+    grid_length: Ints,
+    grid_times: Ints,
+    values: Floats,
+    begun: Ints | None,
+) -> SortedRun:
+    ends = np.cumsum(grid_length)
+    starts = ends - grid_length
+    started = None if begun is None else which_started(begun, value_start)
+    return SortedRun(
+        identity=("run", next(_numbers)),
+        grid_of=grid_of,
+        value_start=value_start,
+        grid_start=starts,
+        grid_length=grid_length,
+        grid_first=grid_times[starts],
+        grid_last=grid_times[ends - 1],
+        times=ArrayStream(grid_times),
+        values=ArrayStream(values),
+        starts=None if begun is None or started is None else ArrayStream(begun),
+        started=started,
+    )
+
+
+def which_started(begun: Ints, value_start: Ints) -> Bools | None:
+    """Which series have a start timestamp at all; None if none has.
+
+    begun: [N] of all samples; value_start: [R] where each series' samples begin.
+    """
+    known = begun != 0
+    return np.logical_or.reduceat(known, value_start) if known.any() else None
+
+
+def merge_runs(older: FloatRun, newer: FloatRun) -> FloatRun:
+    """Both in one; where both have a series and time, the newer one's sample stays."""
+    ids = np.union1d(older.ids, newer.ids)
+    in_older, in_newer = np.searchsorted(ids, older.ids), np.searchsorted(ids, newer.ids)
+    if not _apart(len(ids), in_older, older.stratum, in_newer, newer.stratum):
+        merged = build_run(*joined([older.flat(), newer.flat()]))
+        stratum, duplicates, conflicts = merged.stratum, merged.duplicates, merged.conflicts
+    else:
+        stratum = _stitch(len(ids), in_older, older.stratum, in_newer, newer.stratum)
+        duplicates = conflicts = 0
+    return FloatRun(
+        ids,
+        stratum,
+        older.duplicates + newer.duplicates + duplicates,
+        older.conflicts + newer.conflicts + conflicts,
+    )
+
+
+def joined(parts: Sequence[Floating]) -> Floating:
+    """One behind the other."""
+    if len(parts) == 1:
+        return parts[0]
+    ids, times, values, _ = zip(*parts, strict=True)
+    begun = joined_starts([(len(part.ids), part.starts) for part in parts])
+    return Floating(np.concatenate(ids), np.concatenate(times), np.concatenate(values), begun)
+
+
+def joined_starts(parts: Sequence[tuple[int, Ints | None]]) -> Ints | None:
+    """Start timestamps of parts of these lengths; None if no part has any."""
+    if all(starts is None for _, starts in parts):
+        return None
+    return np.concatenate(
+        [np.zeros(count, np.int64) if starts is None else starts for count, starts in parts]
+    )
+
+
+def _apart(series: int, in_older: Ints, older: SortedRun, in_newer: Ints, newer: SortedRun) -> bool:
+    """Whether every series that both have ends in `older` before it begins in `newer`."""
+    last = np.full(series, np.iinfo(np.int64).min)
+    last[in_older] = older.grid_last[whole(older.grid_of)]
+    return bool((last[in_newer] < newer.grid_first[whole(newer.grid_of)]).all())
+
+
+def _stitch(
+    series: int, in_older: Ints, older: SortedRun, in_newer: Ints, newer: SortedRun
+) -> SortedRun:
+    """Every series' older samples followed by its newer ones, without sorting anything.
+
+    Series whose grids were the same in both share a grid again.
+    """
+    old_grid, new_grid = np.full(series, -1), np.full(series, -1)
+    old_grid[in_older] = whole(older.grid_of)
+    new_grid[in_newer] = whole(newer.grid_of)
+    _, leader, grid_of = np.unique(
+        combine_codes([old_grid + 1, new_grid + 1], series), return_index=True, return_inverse=True
+    )
+    pair = (old_grid[leader], new_grid[leader])
+    grid_length, grid_times = _interleave(
+        [
+            (grids[grids >= 0], np.flatnonzero(grids >= 0), s)
+            for grids, s in zip(pair, (older, newer), strict=True)
+        ],
+        len(leader),
+    )
+    lengths = grid_length[grid_of]
+    value_start = np.cumsum(lengths) - lengths
+    values = np.empty(int(lengths.sum()))
+    has_starts = older.starts is not None or newer.starts is not None
+    begun = np.zeros(len(values), np.int64) if has_starts else None
+    before = np.zeros(series, np.int64)
+    for rows, part in ((in_older, older), (in_newer, newer)):
+        size, begins = part.lengths, whole(part.value_start)
+        target = flat_positions(value_start[rows] + before[rows], size)
+        values[target] = part.values.floats(begins, size)
+        if begun is not None and part.starts is not None:
+            begun[target] = part.starts.ints(begins, size)
+        before[rows] += size
+    return _stratum(grid_of.astype(np.int64), value_start, grid_length, grid_times, values, begun)
+
+
+def _interleave(sources: list[tuple[Ints, Ints, SortedRun]], count: int) -> tuple[Ints, Ints]:
+    """Times of `count` grids, each made of grids (numbers, target grids) of the sources in turn."""
+    lengths = np.zeros(count, np.int64)
+    for grids, targets, part in sources:
+        lengths[targets] += part.grid_length[grids]
+    starts = np.cumsum(lengths) - lengths
+    times = np.empty(int(lengths.sum()), np.int64)
+    for grids, targets, part in sources:
+        size = part.grid_length[grids]
+        times[flat_positions(starts[targets], size)] = part.times.ints(part.grid_start[grids], size)
+        starts[targets] += size
+    return lengths, times
+
+
+def _stream(stream: object) -> Floats | Ints:
+    assert isinstance(stream, ArrayStream)
+    return stream.numbers

@@ -1,0 +1,187 @@
+"""Sorted layers of native histograms in the head, made of runs of the places they have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novaql.tsdb.head.float_run import FloatRun, build_run, joined_starts, merge_runs, which_started
+from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.histograms import Buckets, Histograms, concat_histograms
+from novaql.tsdb.model.labels import Bools, Ints
+from novaql.tsdb.parts.lazy_ints import whole
+from novaql.tsdb.parts.sorted_run import ArrayHistograms, ArrayStream, SortedHistogramRun, SortedRun
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NativeSamples:
+    """[N] ids, milliseconds, histograms, and start timestamps where a sample has one."""
+
+    ids: Ints
+    times: Ints
+    histograms: Histograms
+    starts: Ints | None = None
+
+    @classmethod
+    def copied(
+        cls, ids: Ints, times: Ints, histograms: Histograms, starts: Ints | None
+    ) -> NativeSamples:
+        """From arrays that their owner may reuse, but for `ids`."""
+        begun = None if starts is None else starts.copy()
+        return cls(ids, times.copy(), histograms.copy(), begun)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def nbytes(self) -> int:
+        starts = 0 if self.starts is None else self.starts.nbytes
+        return self.ids.nbytes + self.times.nbytes + self.histograms.nbytes + starts
+
+    def take(self, some: Ints) -> NativeSamples:
+        starts = None if self.starts is None else self.starts[some]
+        return NativeSamples(self.ids[some], self.times[some], self.histograms.take(some), starts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HistogramRun:
+    """Histograms of some series; each series and each of its times once, as in `FloatRun`.
+
+    ids         [R] ids of the series, increasing
+    stratum     their samples
+    duplicates, conflicts  as in `FloatRun`
+    """
+
+    ids: Ints
+    stratum: SortedHistogramRun
+    held: Histograms
+    duplicates: int = 0
+    conflicts: int = 0
+
+    @property
+    def samples(self) -> int:
+        return len(self.held)
+
+    def flat(self) -> NativeSamples:
+        """Every sample, by series, then time."""
+        s = self.stratum
+        lengths = s.lengths
+        times = s.times.ints(s.grid_start[whole(s.grid_of)], lengths)
+        starts = None if s.starts is None else s.starts.ints(whole(s.value_start), lengths)
+        return NativeSamples(np.repeat(self.ids, lengths), times, self.held, starts)
+
+
+def joined_native(parts: Sequence[NativeSamples]) -> NativeSamples:
+    """One behind the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return NativeSamples(
+        np.concatenate([part.ids for part in parts]),
+        np.concatenate([part.times for part in parts]),
+        concat_histograms([part.histograms for part in parts]),
+        joined_starts([(len(part), part.starts) for part in parts]),
+    )
+
+
+def build_native(samples: NativeSamples) -> HistogramRun:
+    """From samples in order of arrival; of equal series and time the later one stays."""
+    order = np.lexsort((samples.times, samples.ids))
+    ids, times = samples.ids[order], samples.times[order]
+    same = (ids[1:] == ids[:-1]) & (times[1:] == times[:-1])
+    duplicates = conflicts = 0
+    if same.any():
+        at = np.flatnonzero(same)
+        duplicates = len(at)
+        conflicts = int(np.count_nonzero(differ(samples.histograms, order[at], order[at + 1])))
+        keep = np.append(~same, True)
+        order, ids, times = order[keep], ids[keep], times[keep]
+    # The places of the histograms take the part of the values.
+    places = build_run(ids, times, order.astype(np.float64))
+    return _gathered(places, samples.histograms, samples.starts, duplicates, conflicts)
+
+
+def merge_native(older: HistogramRun, newer: HistogramRun) -> HistogramRun:
+    """Both in one; where both have a series and time, the newer one's sample stays."""
+    places = merge_runs(_places(older, 0), _places(newer, older.samples))
+    both = joined_native([older.flat(), newer.flat()])
+    held = both.histograms
+    duplicates, conflicts = older.duplicates + newer.duplicates, older.conflicts + newer.conflicts
+    if places.duplicates:
+        before, after = older.flat(), newer.flat()
+        at, by = equal_places(before.ids, before.times, after.ids, after.times)
+        duplicates += len(at)
+        conflicts += int(np.count_nonzero(differ(held, at, by + older.samples)))
+    return _gathered(places, held, both.starts, duplicates, conflicts)
+
+
+def _places(run: HistogramRun, first: int) -> FloatRun:
+    """The run with the places of its histograms, from `first` on, as values."""
+    s = run.stratum
+    values = ArrayStream(np.arange(first, first + run.samples, dtype=np.float64))
+    return FloatRun(run.ids, _floats(s, values))
+
+
+def _floats(s: SortedHistogramRun, values: ArrayStream) -> SortedRun:
+    return SortedRun(
+        s.identity, s.grid_of, s.value_start, s.grid_start, s.grid_length, s.grid_first,
+        s.grid_last, s.times, values,
+    )  # fmt: skip
+
+
+def _gathered(
+    places: FloatRun, held: Histograms, starts: Ints | None, duplicates: int, conflicts: int
+) -> HistogramRun:
+    s = places.stratum
+    lengths = s.lengths
+    order = s.values.floats(whole(s.value_start), lengths).astype(np.int64)
+    held = held.take(order)
+    value_start = np.cumsum(lengths) - lengths
+    begun = None if starts is None else starts[order]
+    started = None if begun is None else which_started(begun, value_start)
+    stratum = SortedHistogramRun(
+        s.identity, s.grid_of, value_start, s.grid_start, s.grid_length,
+        s.grid_first, s.grid_last, s.times, ArrayHistograms(held),
+        starts=None if begun is None or started is None else ArrayStream(begun), started=started,
+    )  # fmt: skip
+    return HistogramRun(places.ids, stratum, held, duplicates, conflicts)
+
+
+def differ(h: Histograms, some: Ints, others: Ints) -> Bools:
+    """[N] whether histogram some[i] is another one than others[i], bit for bit."""
+    different = np.zeros(len(some), np.bool_)
+    for name in ("schema", "hint", "count", "sum", "zero_count", "zero_threshold", "bounds"):
+        column: NDArray[np.generic] = getattr(h, name)
+        bits = column.view(f"u{column.itemsize}")
+        different |= bits[some] != bits[others]
+    for side in (h.positive, h.negative):
+        different |= _buckets_differ(side, some, others)
+    return different
+
+
+def _buckets_differ(side: Buckets, some: Ints, others: Ints) -> Bools:
+    sizes = side.sizes
+    different: Bools = sizes[some] != sizes[others]
+    alike = np.flatnonzero(~different)
+    lengths = sizes[some[alike]]
+    one = flat_positions(side.offsets[some[alike]], lengths)
+    other = flat_positions(side.offsets[others[alike]], lengths)
+    bits = side.population.view(np.uint64)
+    unequal = (side.index[one] != side.index[other]) | (bits[one] != bits[other])
+    different[np.repeat(alike, lengths)[unequal]] = True
+    return different
+
+
+def equal_places(ids: Ints, times: Ints, by_ids: Ints, by_times: Ints) -> tuple[Ints, Ints]:
+    """Places with the same (id, time) in two columns of pairs, each pair once in either."""
+    if len(np.intersect1d(ids, by_ids)) == 0:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    all_ids, all_times = np.concatenate([ids, by_ids]), np.concatenate([times, by_times])
+    order = np.lexsort(
+        (all_times, all_ids)
+    )  # stable: of equal pairs the first column's comes first
+    some, next_ = order[:-1], order[1:]
+    equal = (all_ids[some] == all_ids[next_]) & (all_times[some] == all_times[next_])
+    return some[equal], next_[equal] - len(ids)

@@ -1,0 +1,255 @@
+"""Label sets of the head, each with a small number of its own: its id."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novaql.tsdb.errors import InvalidBatch
+from novaql.tsdb.index.match import IndexedColumn
+from novaql.tsdb.model.labels import Codes, Ints, SeriesTable
+
+Tokens = NDArray[np.uint64]
+
+_REMEMBERED_TABLES = 256
+_REMEMBERED_ROWS = 1 << 22
+
+
+class _Column:
+    """One label: a dictionary of texts that grows, and a code for each series."""
+
+    def __init__(self, rng: np.random.Generator, rows: int) -> None:
+        self._rng = rng
+        self.codes: Codes = np.zeros(max(16, rows), np.int32)
+        self.values: list[str] = [""]
+        self.lookup: dict[str, int] = {"": 0}
+        self._tokens: Tokens = np.zeros((16, 2), np.uint64)
+
+    def codes_of(self, texts: Sequence[str]) -> Codes:
+        """Codes of texts; new texts get new codes."""
+        before = len(self.values)
+        lookup, values = self.lookup, self.values
+        found = list(map(lookup.get, texts))
+        if None in found:
+            for at, text in enumerate(texts):
+                if found[at] is None:
+                    text.encode()  # a lone surrogate has no bytes
+                    found[at] = lookup.setdefault(text, len(values))
+                    if found[at] == len(values):
+                        values.append(text)
+            self._draw_tokens(before)
+        return np.array(found, np.int32)
+
+    def tokens_of(self, codes: Codes) -> Tokens:
+        return self._tokens[codes]
+
+    def _draw_tokens(self, before: int) -> None:
+        count = len(self.values)
+        if count > len(self._tokens):
+            grown: Tokens = np.zeros((max(count, 2 * len(self._tokens)), 2), np.uint64)
+            grown[:before] = self._tokens[:before]
+            self._tokens = grown
+        self._tokens[before:count] = self._rng.integers(
+            0, 2**64, (count - before, 2), np.uint64, endpoint=False
+        )
+
+    def put(self, start: int, codes: Codes) -> None:
+        end = start + len(codes)
+        if end > len(self.codes):
+            # A fresh array, since readers hold views of the old one.
+            grown = np.zeros(max(end, 2 * len(self.codes)), np.int32)
+            grown[:start] = self.codes[:start]
+            self.codes = grown
+        self.codes[start:end] = codes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadColumn:
+    """A label as a reader of the head sees it; later texts and series are cut off."""
+
+    codes: Codes
+    distinct: int
+    values: Sequence[str]
+    lookup: Mapping[str, int]
+
+    def codes_of(self, rows: Ints) -> Codes:
+        return self.codes[rows]
+
+    def find(self, text: str) -> int:
+        code = self.lookup.get(text, -1)
+        return code if code < self.distinct else -1
+
+    def texts(self, codes: Ints) -> list[str]:
+        values = self.values
+        return [values[code] for code in codes.tolist()]
+
+    def beginning_with(self, prefix: str) -> Ints:
+        some = self.values[1 : self.distinct]
+        return np.array([n for n, text in enumerate(some, 1) if text.startswith(prefix)], np.int64)
+
+    def rows_of(self, code: int) -> Ints:
+        return np.flatnonzero(self.codes == code)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadIndex:
+    """`LabelIndex` over the first `rows` series of a registry."""
+
+    rows: int
+    columns: Mapping[str, HeadColumn] = field(repr=False)
+
+    @property
+    def label_names(self) -> Sequence[str]:
+        return sorted(self.columns, key=str.encode)
+
+    def column(self, name: str) -> IndexedColumn | None:
+        return self.columns.get(name)
+
+
+@dataclass(slots=True)
+class _KnownRows:
+    """Ids of the rows of a table, or of all tables of a family; -1 where nobody asked yet."""
+
+    owner: object
+    ids: Ints
+
+
+class Registry:
+    """Label set → id, ids counting from 0 in order of appearance.
+
+    A label set is known by a 128-bit key: the sum of random tokens, one drawn for each
+    (name, value) pair. So keys of a whole table are a few array additions, and equal label sets
+    have equal keys whatever columns the table has. Nobody outside can aim for a collision.
+
+    One thread writes. `index()` may be called by others; what it returns does not change.
+    """
+
+    def __init__(self) -> None:
+        self._rng = np.random.default_rng(secrets.randbits(128))
+        self._columns: dict[str, _Column] = {}
+        self._ids: dict[bytes, int] = {}
+        self._known: dict[int, _KnownRows] = {}
+        self._known_rows = 0
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def ids_of(self, table: SeriesTable) -> Ints:
+        """[table.rows] the id of each row; see `ids_for`."""
+        return self.ids_for(table, np.arange(table.rows))
+
+    def ids_for(self, table: SeriesTable, rows: Ints) -> Ints:
+        """The ids of some rows of a table; label sets that are unknown are entered.
+
+        The same table object again, or another one of its family, costs a gather for the rows that
+        were asked for before. Rows that nobody asks for are not entered. Raises `InvalidBatch` for
+        a row without labels and for text that is not Unicode.
+        """
+        known = self._known_rows_of(table)
+        ids = known.ids[rows]
+        if len(ids) and int(ids.min()) < 0:
+            unknown = np.zeros(table.rows, np.bool_)
+            unknown[rows[ids < 0]] = True  # far quicker than to sort the rows of many samples
+            asked = np.flatnonzero(unknown)
+            try:
+                known.ids[asked] = self._look_up(table, asked)
+            except UnicodeEncodeError as problem:
+                raise InvalidBatch(f"a label is not valid Unicode: {problem}") from problem
+            ids = known.ids[rows]
+        return ids
+
+    def _look_up(self, whole: SeriesTable, rows: Ints) -> Ints:
+        _check_shapes(whole)
+        table = whole if len(rows) == whole.rows else whole.take(rows)
+        _check_codes(table)
+        keys: Tokens = np.zeros((table.rows, 2), np.uint64)
+        labelled = np.zeros(table.rows, np.bool_)
+        coded: dict[str, Codes] = {}
+        for name, column in table.columns.items():
+            codes, texts = column.codes, column.values
+            if len(texts) > 2 * table.rows + 16:  # mostly texts of other rows
+                used = np.unique(codes)
+                texts = tuple(texts[code] for code in used.tolist())
+                codes = np.searchsorted(used, codes).astype(np.int32)
+            own = self._columns.get(name)
+            if own is None:
+                name.encode()
+                own = self._columns[name] = _Column(self._rng, len(self._ids))
+            coded[name] = own.codes_of(texts)[codes]
+            labelled |= coded[name] != 0
+            keys += own.tokens_of(coded[name])
+        if not labelled.all():
+            bare = int(rows[np.argmin(labelled)])
+            raise InvalidBatch(f"series {bare} of the batch has no labels")
+        return self._enter(keys, coded)
+
+    def _enter(self, keys: Tokens, coded: Mapping[str, Codes]) -> Ints:
+        texts: list[bytes] = keys.view("V16").ravel().tolist()
+        found = list(map(self._ids.get, texts))
+        if None not in found:
+            return np.array(found, np.int64)
+        start = len(self._ids)
+        fresh: list[int] = []
+        for row, key in enumerate(texts):
+            if found[row] is None:
+                number = start + len(fresh)
+                found[row] = self._ids.setdefault(key, number)
+                if found[row] == number:
+                    fresh.append(row)
+        rows = np.array(fresh, np.int64)
+        for name, column in self._columns.items():
+            codes = coded.get(name)
+            column.put(start, np.zeros(len(rows), np.int32) if codes is None else codes[rows])
+        return np.array(found, np.int64)
+
+    def _known_rows_of(self, table: SeriesTable) -> _KnownRows:
+        # Keeping the owner alive keeps its id() from being given to another one.
+        owner = table if table.family is None else table.family
+        known = self._known.get(id(owner))
+        if known is None:
+            known = self._known[id(owner)] = _KnownRows(owner, np.full(table.rows, -1))
+            self._known_rows += table.rows
+        elif len(known.ids) < table.rows:
+            grown = np.full(max(table.rows, 2 * len(known.ids)), -1)
+            grown[: len(known.ids)] = known.ids
+            self._known_rows += len(grown) - len(known.ids)
+            known.ids = grown
+        while len(self._known) > _REMEMBERED_TABLES or (
+            self._known_rows > _REMEMBERED_ROWS and len(self._known) > 1
+        ):
+            self._forget_one(known)
+        return known
+
+    def _forget_one(self, needed: _KnownRows) -> None:
+        """The table that came first, but for the one that is being asked about."""
+        key = next(key for key, known in self._known.items() if known is not needed)
+        self._known_rows -= len(self._known.pop(key).ids)
+
+    def index(self) -> HeadIndex:
+        """What is known now, for readers. The writer must not be inside `ids_of`."""
+        rows = len(self._ids)
+        return HeadIndex(
+            rows,
+            {
+                name: HeadColumn(c.codes[:rows], len(c.values), c.values, c.lookup)
+                for name, c in self._columns.items()
+            },
+        )
+
+
+def _check_shapes(table: SeriesTable) -> None:
+    for name, column in table.columns.items():
+        if not name:
+            raise InvalidBatch("a label has an empty name")
+        if column.codes.shape != (table.rows,):
+            raise InvalidBatch(f"label {name!r}: {len(column.codes)} codes for {table.rows} series")
+
+
+def _check_codes(table: SeriesTable) -> None:
+    for name, column in table.columns.items():
+        if table.rows and not 0 <= column.codes.min() <= column.codes.max() < len(column.values):
+            raise InvalidBatch(f"label {name!r}: a code points outside its dictionary")

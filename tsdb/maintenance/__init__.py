@@ -1,0 +1,1 @@
+"""Checks, backups and restores of stores."""

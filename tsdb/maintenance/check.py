@@ -1,0 +1,265 @@
+"""Verifies a store: every checksum, every count, every order that the rest relies on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from novaql.tsdb.block.pages import page_bytes
+from novaql.tsdb.block.reader import Block, BlockEntry
+from novaql.tsdb.codec.columns import Undecodable
+from novaql.tsdb.directory import manifest as manifests
+from novaql.tsdb.directory.open import (
+    degraded_of,
+    holds_data,
+    lock_is_missing,
+    log_shortfalls,
+    was_closed,
+)
+from novaql.tsdb.directory.store_directory import BLOCKS, LOCK, LOG
+from novaql.tsdb.disk.vfs import Disk, RealDisk
+from novaql.tsdb.errors import Corrupted, ReadFailed, StoreNotFound
+from novaql.tsdb.head.validate import invalid_histograms
+from novaql.tsdb.index.match import label_table
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.parts.lazy_ints import whole
+from novaql.tsdb.parts.part import Layer, Rollup
+from novaql.tsdb.parts.sorted_run import RunDirectory, SortedHistogramRun, SortedRun
+from novaql.tsdb.runtime.lru_cache import ByteCache
+from novaql.tsdb.wal.extent import FILE
+from novaql.tsdb.wal.record import (
+    RECORD,
+    SEGMENT_HEADER,
+    Damage,
+    MetadataRecord,
+    decode,
+    read_records,
+)
+from novaql.tsdb.wal.writer import segment_name, segment_number
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Something that is not as it must be: in which file, where, and what."""
+
+    path: Path
+    place: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.place}: {self.problem}"
+
+
+def check(path: str | Path) -> list[Violation]:
+    """Verify the store at a path, open or not. Empty: all is well.
+
+    Raises `StoreNotFound`. Nothing is changed. Blocks that a writer retires meanwhile may be
+    reported as missing.
+    """
+    disk = RealDisk()
+    return check_blocks(disk, Path(path)) + check_log(disk, Path(path))
+
+
+def check_blocks(disk: Disk, path: Path) -> list[Violation]:
+    """Manifest and blocks."""
+    try:
+        seen = manifests.find(disk, path)
+    except Corrupted as problem:
+        return [Violation(problem.path, problem.place, problem.reason)]
+    if seen is None:
+        if holds_data(disk, path):
+            missing = manifests.unreadable(path, None)
+            return [Violation(missing.path, missing.place, missing.reason)]
+        raise StoreNotFound(path)
+    manifest = seen.manifest
+    found = [
+        Violation(path / name, place, problem)
+        for name, place, problem in degraded_of(seen, closed=was_closed(disk, path))
+    ]
+    if lock_is_missing(disk, path, manifest):
+        found.append(Violation(path / LOCK, FILE, "it is missing or empty"))
+    sequences = [entry.sequence for entry in manifest.blocks]
+    if sequences != sorted(set(sequences)) or any(n >= manifest.next_block for n in sequences):
+        found.append(Violation(path / manifests.NAME, "blocks", "their sequence is not increasing"))
+    for entry in manifest.blocks:
+        found.extend(block_violations(disk, path / BLOCKS, entry))
+    return found
+
+
+def check_log(disk: Disk, path: Path) -> list[Violation]:
+    """Segments that the manifest still owes; nothing if the manifest cannot be read."""
+    try:
+        manifest = manifests.read(disk, path)
+    except Corrupted:
+        return []
+    found: list[Violation] = []
+    if manifest is None:
+        return found
+    closed = was_closed(disk, path)
+    ends: dict[int, int] = {}
+    for name in disk.names(path / LOG):
+        number = segment_number(name)
+        if number is not None and manifest.owes(number):
+            ended = closed and (manifest.segments is None or number in manifest.segments)
+            found.extend(_check_segment(disk, path / LOG, number, manifest.store, ended, ends))
+    log_start = getattr(manifests.read(disk, path), "log_start", 0)  # a flush may have moved it
+    for number, (place, problem) in log_shortfalls(manifest, ends).items():
+        if number >= log_start:
+            found.append(Violation(path / LOG / segment_name(number), place, problem))
+    named = {(str(one.path), one.place) for one in found}
+    for file, place, problem in manifest.lost:
+        if (str(path / file), place) not in named:
+            found.append(Violation(path / file, place, f"{problem} (until the store is repaired)"))
+    return found
+
+
+def block_violations(disk: Disk, folder: Path, entry: BlockEntry) -> list[Violation]:
+    """All that is wrong with one block, as far as it can be looked at."""
+    return list(_check_block(disk, folder, entry))
+
+
+def _check_block(disk: Disk, folder: Path, entry: BlockEntry) -> Iterator[Violation]:
+    block = Block(disk, folder, entry, ByteCache(0, page_bytes))
+    try:
+        for place, problem in _block_problems(block):
+            yield Violation(block.path, place, problem)
+    except Corrupted as problem:
+        yield Violation(problem.path, problem.place, problem.reason)
+    except ReadFailed as problem:
+        yield Violation(block.path, "file", str(problem))
+
+
+def _block_problems(block: Block) -> Iterator[tuple[str, str]]:
+    description = block.describe()
+    table = label_table(block, np.arange(block.rows))
+    if len(np.unique(table.keys())) != block.rows:
+        yield "labels", "a label set stands for two series"
+    layers = block.layers()
+    samples = sum(layer.stratum.samples for layer in layers)
+    if samples != description.samples:
+        yield "directories", f"{samples} samples, not {description.samples}"
+    described = {False: description.grids}
+    if description.native is not None:
+        described[True] = description.native.grids
+    named = np.zeros(block.rows, np.bool_)
+    for layer in layers:
+        stratum = layer.stratum
+        rows = np.arange(len(stratum.grid_of)) if layer.ids is None else layer.ids
+        right = len(rows) == len(stratum.grid_of) and bool((np.diff(rows) > 0).all())
+        right = right and int(rows.max(initial=-1)) < block.rows
+        if not right or len(stratum.grid_length) != described[_is_native(stratum)]:
+            yield "directories", "counts of series or grids differ from the description"
+            return
+        named[rows] = True
+        yield from _time_problems(stratum)
+        yield from _sample_problems(stratum)
+    for rollup in block.rollups():
+        yield from _rollup_problems(rollup)
+    if not named.all():
+        yield f"series {int(np.argmin(named))}", "no samples"
+    yield from _kind_problems(layers)
+
+
+def _rollup_problems(rollup: Rollup) -> Iterator[tuple[str, str]]:
+    """Reads every cell."""
+    grids, place = rollup.grids, f"rollup of {rollup.resolution_ms} ms"
+    starts = whole(grids.grid_start)
+    times = grids.times.ints(starts, whole(grids.grid_length))
+    begins = np.zeros(len(times), np.bool_)
+    begins[starts] = True
+    if bool((~begins[1:] & (np.diff(times) <= 0)).any()):
+        yield place, "times do not increase"
+    lengths = grids.lengths
+    for name, stream in rollup.statistics.items():
+        if len(stream.floats(whole(grids.value_start), lengths)) != int(lengths.sum()):
+            yield place, f"fewer values of {name} than cells"
+
+
+def _is_native(stratum: RunDirectory) -> bool:
+    return isinstance(stratum, SortedHistogramRun)
+
+
+def _sample_problems(stratum: RunDirectory) -> Iterator[tuple[str, str]]:
+    """Reads all values, or all histograms."""
+    for start in range(0, len(stratum.grid_of), 64):
+        some = slice(start, start + 64)
+        lengths = stratum.grid_length[stratum.grid_of[some]]
+        if isinstance(stratum, SortedHistogramRun):
+            found = stratum.values.histograms(stratum.value_start[some], lengths)
+            problem = invalid_histograms(found)
+            if problem is not None:
+                yield f"series {start}", problem
+            count = len(found)
+        else:
+            assert isinstance(stratum, SortedRun)
+            count = len(stratum.values.floats(stratum.value_start[some], lengths))
+        if count != int(lengths.sum()):
+            yield f"series {start}", "fewer values than times"
+
+
+def _kind_problems(layers: Sequence[Layer]) -> Iterator[tuple[str, str]]:
+    """No series has a float and a histogram at one time."""
+    if len(layers) < 2:
+        return
+    floats, native = layers
+    assert floats.ids is not None
+    assert native.ids is not None
+    for row in np.intersect1d(floats.ids, native.ids).tolist():
+        if len(np.intersect1d(_times_of(floats, row), _times_of(native, row))):
+            yield f"series {row}", "a float and a histogram at the same time"
+
+
+def _times_of(layer: Layer, row: int) -> Ints:
+    stratum = layer.stratum
+    _, series = layer.locate(np.array([row]))
+    grids = stratum.grid_of[series]
+    return stratum.times.ints(stratum.grid_start[grids], stratum.grid_length[grids])
+
+
+def _time_problems(stratum: RunDirectory) -> Iterator[tuple[str, str]]:
+    begins, lengths = whole(stratum.grid_start), whole(stratum.grid_length)
+    right = (begins == np.cumsum(lengths) - lengths).all()
+    begins, lengths = whole(stratum.value_start), stratum.lengths
+    if not right or not (begins == np.cumsum(lengths) - lengths).all():
+        yield "directories", "places of times or values differ from the lengths"
+        return
+    for grid in range(len(stratum.grid_length)):
+        one = np.array([grid])
+        times = stratum.times.ints(stratum.grid_start[one], stratum.grid_length[one])
+        if (np.diff(times) <= 0).any():
+            yield f"grid {grid}", "times do not increase"
+        if times[0] != stratum.grid_first[one][0] or times[-1] != stratum.grid_last[one][0]:
+            yield f"grid {grid}", "first or last time differs from the directory"
+
+
+def _check_segment(
+    disk: Disk, folder: Path, number: int, store: bytes, closed: bool, ends: dict[int, int]
+) -> Iterator[Violation]:
+    """ends: gets where the last whole record ends."""
+    path = folder / segment_name(number)
+    try:
+        data = disk.read_all(path)
+    except OSError as problem:
+        yield Violation(path, "file", str(problem))
+        return
+    ended = False
+    ends[number] = min(len(data), SEGMENT_HEADER.size)
+    for item in read_records(data, store, number):
+        if isinstance(item, Damage):
+            if item.offset == 0:
+                ends[number] = 0
+            what = "after the last whole record" if item.tail else "that are not a record"
+            yield Violation(path, f"offset {item.offset}", f"{item.length} bytes {what}")
+            continue
+        ends[number] = item[0] + RECORD.size + len(item[1])
+        try:
+            record = decode(item[1])
+        except Undecodable as problem:
+            yield Violation(path, f"offset {item[0]}", str(problem))
+            continue
+        ended = isinstance(record, MetadataRecord) and not record.metadata
+    if closed and not ended:
+        yield Violation(path, f"offset {len(data)}", "the file is cut off")

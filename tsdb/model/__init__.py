@@ -1,0 +1,1 @@
+"""What the store and its readers exchange: labels, matchers, samples, sources."""

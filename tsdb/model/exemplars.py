@@ -1,0 +1,85 @@
+"""Exemplars: single observations with labels of their own, such as the trace they belong to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novaql.tsdb.model.labels import Bools, Ints, SeriesTable, concat_tables
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exemplars:
+    """N exemplars of series of some table.
+
+    series_index  [N] row of the table that each belongs to
+    timestamps    [N] milliseconds
+    values        [N] float64
+    labels        [N] rows, label sets of the exemplars themselves; they may be empty
+    """
+
+    series_index: Ints
+    timestamps: Ints
+    values: NDArray[np.float64]
+    labels: SeriesTable
+
+    def __len__(self) -> int:
+        return len(self.timestamps)
+
+    def take(self, some: Ints | Bools) -> Exemplars:
+        return Exemplars(
+            self.series_index[some],
+            self.timestamps[some],
+            self.values[some],
+            self.labels.take(some),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeriesExemplars:
+    """Exemplars with the table of their series, each label set once."""
+
+    series: SeriesTable
+    exemplars: Exemplars
+
+    @classmethod
+    def none(cls) -> SeriesExemplars:
+        empty = np.zeros(0, np.int64)
+        nothing = SeriesTable.unlabelled(0)
+        return cls(nothing, Exemplars(empty, empty, np.zeros(0), nothing))
+
+    def __len__(self) -> int:
+        return len(self.exemplars)
+
+    def take(self, some: Ints | Bools) -> SeriesExemplars:
+        """Some exemplars, and the series that have any of them."""
+        found = self.exemplars.take(some)
+        used, index = np.unique(found.series_index, return_inverse=True)
+        series = self.series.take(used)
+        return SeriesExemplars(series, replace(found, series_index=index.ravel()))
+
+
+def joined(older: SeriesExemplars, newer: SeriesExemplars) -> SeriesExemplars:
+    """Both, in this order, those that are equal in everything once; texts that nobody uses go."""
+    series = concat_tables([older.series, newer.series])
+    _, first, number = np.unique(series.keys(), return_index=True, return_inverse=True)
+    parts = (older.exemplars, newer.exemplars)
+    index = number.ravel()[
+        np.concatenate([parts[0].series_index, parts[1].series_index + older.series.rows])
+    ]
+    labels = concat_tables([part.labels for part in parts])
+    times = np.concatenate([part.timestamps for part in parts])
+    values = np.concatenate([part.values for part in parts])
+    columns = [index, times, values.view(np.int64), labels.keys()]
+    order = np.lexsort(columns)  # stable: of equal ones the newest stands last, and stays
+    last = np.append(np.logical_or.reduce([np.diff(c[order]) != 0 for c in columns]), True)
+    kept = np.sort(order[last[: len(order)]])
+    found = Exemplars(index, times, values, labels).take(kept)
+    return SeriesExemplars(_tidy(series.take(first)), replace(found, labels=_tidy(found.labels)))
+
+
+def _tidy(table: SeriesTable) -> SeriesTable:
+    columns = {name: column.compacted() for name, column in table.columns.items()}
+    return SeriesTable(table.rows, {n: c for n, c in columns.items() if len(c.values) > 1})

@@ -1,0 +1,220 @@
+"""Native histograms of floats, many at once, column by column.
+
+A native histogram counts observations in buckets whose bounds follow from a schema: bucket `i` of
+schema `s` (-4 … 8) holds what lies in (2^((i - 1) · 2^-s), 2^(i · 2^-s)]; negative buckets mirror
+that; what is nearer to zero than the zero threshold is in the zero bucket. Schema -53 has explicit
+ascending upper bounds instead ("custom buckets"): bucket `i` lies between bounds[i - 1] and
+bounds[i], the last one reaches to +Inf.
+
+Populations are absolute. Buckets are sparse: only those that are not empty are held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novaql.tsdb.model.labels import Bools, Ints
+
+CUSTOM_SCHEMA = -53
+MIN_SCHEMA, MAX_SCHEMA = -4, 8
+"""Schemas of exponential buckets: of the widest and of the narrowest."""
+
+Floats = NDArray[np.float64]
+Small = NDArray[np.int8]
+
+
+class ResetHint(IntEnum):
+    """What is known of a counter reset between the previous histogram and this one."""
+
+    UNKNOWN = 0
+    RESET = 1
+    NOT_RESET = 2
+    GAUGE = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Buckets:
+    """Sparse buckets of N histograms: row i owns offsets[i]:offsets[i + 1].
+
+    index       [P] bucket numbers, increasing inside a row
+    population  [P] never 0
+    """
+
+    offsets: Ints
+    index: NDArray[np.int32]
+    population: Floats
+
+    @classmethod
+    def none(cls, rows: int) -> Buckets:
+        return cls(np.zeros(rows + 1, np.int64), np.zeros(0, np.int32), np.zeros(0))
+
+    @property
+    def sizes(self) -> Ints:
+        """Buckets of each row."""
+        return np.diff(self.offsets)
+
+    def rows(self) -> Ints:
+        """[P]: the row of each bucket."""
+        return np.repeat(np.arange(len(self.offsets) - 1, dtype=np.int64), self.sizes)
+
+    def take(self, rows: Ints) -> Buckets:
+        sizes = self.sizes[rows]
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        flat = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], sizes)
+        return Buckets(offsets, self.index[flat], self.population[flat])
+
+    def copy(self) -> Buckets:
+        return Buckets(self.offsets.copy(), self.index.copy(), self.population.copy())
+
+    @classmethod
+    def of_flat(cls, row: Ints, index: Ints, population: Floats, rows: int) -> Buckets:
+        """From buckets in any order; equal (row, index) are added up, empty ones are left out."""
+        order = np.lexsort((index, row))
+        row, index, population = row[order], index[order], population[order]
+        if len(row):
+            differs = (np.diff(row, prepend=-1) != 0) | (np.diff(index, prepend=0) != 0)
+            differs[0] = True
+            fresh = np.flatnonzero(differs)
+            population = np.add.reduceat(population, fresh)
+            row, index = row[fresh], index[fresh]
+            kept = population != 0
+            row, index, population = row[kept], index[kept], population[kept]
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=rows))])
+        return cls(offsets.astype(np.int64), index.astype(np.int32), population)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Histograms:
+    """N native histograms.
+
+    schema          [N] int8
+    hint            [N] int8, `ResetHint`
+    count, sum      [N]
+    zero_count, zero_threshold   [N]
+    positive, negative
+    bounds          [N] int32: which of custom_bounds; -1 but for schema -53
+    custom_bounds   finite ascending upper bounds, each set once
+    """
+
+    schema: Small
+    hint: Small
+    count: Floats
+    sum: Floats
+    zero_count: Floats
+    zero_threshold: Floats
+    positive: Buckets
+    negative: Buckets
+    bounds: NDArray[np.int32]
+    custom_bounds: tuple[tuple[float, ...], ...] = ()
+
+    @classmethod
+    def none(cls) -> Histograms:
+        zero, small = np.zeros(0), np.zeros(0, np.int8)
+        return cls(
+            small, small, zero, zero, zero, zero, Buckets.none(0), Buckets.none(0),
+            np.zeros(0, np.int32),
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.schema)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all columns."""
+        columns = (self.schema, self.hint, self.count, self.sum, self.zero_count)
+        scalars = sum(column.nbytes for column in columns)
+        sides = (self.positive, self.negative)
+        buckets = sum(s.offsets.nbytes + s.index.nbytes + s.population.nbytes for s in sides)
+        return scalars + self.zero_threshold.nbytes + self.bounds.nbytes + buckets
+
+    @property
+    def is_custom(self) -> Bools:
+        custom: Bools = self.schema == CUSTOM_SCHEMA
+        return custom
+
+    def without_reset_hints(self) -> Histograms:
+        """The same, with nothing known of counter resets; gauges stay gauges."""
+        unknown = np.int8(ResetHint.UNKNOWN)
+        return replace(
+            self, hint=np.where(self.hint == ResetHint.GAUGE, self.hint, unknown).astype(np.int8)
+        )
+
+    def take(self, rows: Ints) -> Histograms:
+        """Rows by number, in any order, any number of times."""
+        return Histograms(
+            self.schema[rows],
+            self.hint[rows],
+            self.count[rows],
+            self.sum[rows],
+            self.zero_count[rows],
+            self.zero_threshold[rows],
+            self.positive.take(rows),
+            self.negative.take(rows),
+            self.bounds[rows],
+            self.custom_bounds,
+        )
+
+    def copy(self) -> Histograms:
+        """The same in arrays of its own."""
+        names = ("schema", "hint", "count", "sum", "zero_count", "zero_threshold", "bounds")
+        columns: dict[str, Any] = {name: getattr(self, name).copy() for name in names}
+        return replace(
+            self, positive=self.positive.copy(), negative=self.negative.copy(), **columns
+        )
+
+    def tidy(self) -> Histograms:
+        """The same, with no set of custom bounds that no row uses."""
+        used, bounds = np.unique(self.bounds[self.bounds >= 0], return_inverse=True)
+        if len(used) == len(self.custom_bounds):
+            return self
+        numbers = self.bounds.copy()
+        numbers[self.bounds >= 0] = bounds.ravel()
+        sets = tuple(self.custom_bounds[which] for which in used.tolist())
+        return replace(self, bounds=numbers, custom_bounds=sets)
+
+
+def concat_histograms(parts: Sequence[Histograms]) -> Histograms:
+    """One behind the other."""
+    if not parts:
+        return Histograms.none()
+    if len(parts) == 1:
+        return parts[0]
+    ids: dict[tuple[float, ...], int] = {}
+    bounds = []
+    for part in parts:
+        translate = np.array(
+            [ids.setdefault(b, len(ids)) for b in part.custom_bounds] + [-1], np.int32
+        )  # -1 picks the last one, -1 again
+        bounds.append(translate[part.bounds])
+
+    def joined(name: str) -> NDArray[np.generic]:
+        out: NDArray[np.generic] = np.concatenate([getattr(part, name) for part in parts])
+        return out
+
+    return Histograms(
+        joined("schema").astype(np.int8),
+        joined("hint").astype(np.int8),
+        joined("count").astype(np.float64),
+        joined("sum").astype(np.float64),
+        joined("zero_count").astype(np.float64),
+        joined("zero_threshold").astype(np.float64),
+        _concat_buckets([part.positive for part in parts]),
+        _concat_buckets([part.negative for part in parts]),
+        np.concatenate(bounds),
+        tuple(ids),
+    )
+
+
+def _concat_buckets(parts: Sequence[Buckets]) -> Buckets:
+    sizes = np.concatenate([part.sizes for part in parts])
+    return Buckets(
+        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        np.concatenate([part.index for part in parts]),
+        np.concatenate([part.population for part in parts]),
+    )

@@ -1,0 +1,115 @@
+"""Label matchers: `=`, `!=`, `=~`, `!~`, with RE2's dialect, anchored at both ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+import numpy as np
+import re2
+
+from novaql.tsdb.model.labels import Bools, LabelColumn, SeriesTable
+
+MOST_STATES = 1 << 24
+"""States of a pattern × characters of a text: at its worst a match looks at each state at each
+character, and it cannot be interrupted. Half a second."""
+
+
+class PatternTooCostly(ValueError):
+    """A pattern and a text that it is matched with are too long together."""
+
+
+class MatchOp(StrEnum):
+    """The operator of a matcher."""
+
+    EQUAL = "="
+    NOT_EQUAL = "!="
+    REGEX = "=~"
+    NOT_REGEX = "!~"
+
+    @property
+    def is_regex(self) -> bool:
+        return self in (MatchOp.REGEX, MatchOp.NOT_REGEX)
+
+    @property
+    def is_negative(self) -> bool:
+        return self in (MatchOp.NOT_EQUAL, MatchOp.NOT_REGEX)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Matcher:
+    """One condition on one label. A missing label is the empty text.
+
+    Raises `ValueError` when used with a pattern that RE2 does not accept; `compile_regex` tells
+    beforehand.
+    """
+
+    name: str
+    op: MatchOp
+    value: str
+
+    def matches(self, text: str) -> bool:
+        if self.op.is_regex:
+            hit = full_match(compile_regex(self.value), text) is not None
+        else:
+            hit = text == self.value
+        return hit is not self.op.is_negative
+
+    def matching_codes(self, values: Sequence[str]) -> Bools:
+        """Which of a dictionary's values match; one test per distinct value."""
+        if self.op.is_regex:
+            pattern = compile_regex(self.value)
+            most = MOST_STATES // max(pattern.programsize, 1)
+            if max(map(len, values), default=0) > most:
+                raise _too_costly(self.value)
+            fullmatch = pattern.fullmatch
+            hits = np.fromiter((fullmatch(v) is not None for v in values), np.bool_, len(values))
+        else:
+            hits = np.fromiter((v == self.value for v in values), np.bool_, len(values))
+        return ~hits if self.op.is_negative else hits
+
+    def mask(self, column: LabelColumn) -> Bools:
+        """Which rows of a column match."""
+        return self.matching_codes(column.values)[column.codes]
+
+    def __str__(self) -> str:
+        return f"{self.name}{self.op.value}{self.value!r}"
+
+
+@lru_cache(maxsize=1024)
+def compile_regex(pattern: str) -> re2._Regexp[str]:
+    """An RE2 pattern in which `.` matches newline. Raises `ValueError` with RE2's reason."""
+    options = re2.Options()
+    options.dot_nl = True
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as problem:
+        reason = problem.args[0] if problem.args else problem
+        text = reason.decode() if isinstance(reason, bytes) else str(reason)
+        raise ValueError(text) from None
+
+
+def full_match(pattern: re2._Regexp[str], text: str) -> re2._Match[str] | None:
+    """The match of a whole text. Raises `PatternTooCostly`."""
+    if pattern.programsize * len(text) > MOST_STATES:
+        raise _too_costly(pattern.pattern)
+    return pattern.fullmatch(text)
+
+
+def _too_costly(pattern: str) -> PatternTooCostly:
+    shown = pattern if len(pattern) <= 100 else pattern[:100] + "…"
+    return PatternTooCostly(
+        f"the regular expression {shown!r} and the label values it is matched with are too long "
+        "together"
+    )
+
+
+def select_rows(table: SeriesTable, matchers: Sequence[Matcher]) -> Bools:
+    """Rows of a table that satisfy every matcher. For sources without an index."""
+    keep = np.ones(table.rows, np.bool_)
+    for matcher in matchers:
+        keep &= matcher.mask(table.column(matcher.name))
+    return keep

@@ -1,0 +1,30 @@
+"""Samples of series summed up cell by cell, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellColumns:
+    """Samples of S series summed up cell by cell, by series, then time.
+
+    offsets            [S + 1] where the cells of each series begin
+    first_ms, last_ms  [C] times of the first and the last sample of each cell …
+    timed              [C] … if this is true; else of staleness markers, which are no samples
+    statistics         [C] each, by the names of `block/summarise.py`
+    """
+
+    offsets: Ints
+    first_ms: Ints
+    last_ms: Ints
+    timed: Bools
+    statistics: Mapping[str, Floats]

@@ -1,0 +1,125 @@
+"""Samples of many series in one piece, for kernels that walk series by series.
+
+Where a tile is a matrix of series that share timestamps, a bundle holds series of any number of
+grids: flat values, and beside them the times of each grid once. One call of a kernel then does the
+work of hundreds of tiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novaql.tsdb.model.labels import Ints
+
+Floats = NDArray[np.float64]
+MANY_SERIES, MOST_BY_TIME = 4096, 1 << 22
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Markers:
+    """Times of the staleness markers of each series, increasing.
+
+    offsets  [S + 1], series i owns offsets[i]:offsets[i + 1]
+    times    [K] milliseconds
+    """
+
+    offsets: Ints
+    times: Ints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeriesBatch:
+    """Samples of `len(rows)` series, each sorted by time with no time twice, no marker among them.
+
+    rows          row numbers in the series table of the selection
+    values        [N] flat
+    offsets       [S + 1], series i owns offsets[i]:offsets[i + 1]
+    grid          [S] grid of each series; series of one grid mostly stand side by side
+    times         [M] milliseconds of all grids, flat
+    grid_offsets  [G + 1], grid g owns grid_offsets[g]:grid_offsets[g + 1], as many as its series
+    markers       where series had staleness markers; None: nowhere
+    notes         what readers found out about these samples, kept with them. Never part of them
+    """
+
+    rows: Ints
+    values: Floats
+    offsets: Ints
+    grid: Ints
+    times: Ints
+    grid_offsets: Ints
+    markers: Markers | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def series_count(self) -> int:
+        return len(self.rows)
+
+    def parts(self, count: int) -> list[SeriesBatch]:
+        """The same as so many bundles, or less, of about as many samples: views, kept with it."""
+        if count < 2:
+            return [self]
+        kept: tuple[int, list[SeriesBatch]] | None = self.notes.get("parts")
+        if kept is None or kept[0] != count:
+            wanted = np.arange(1, count) * self.offsets.item(-1) // count
+            cuts = {0, *self.offsets.searchsorted(wanted).tolist(), len(self.rows)}
+            kept = count, [self._part(a, b) for a, b in pairwise(sorted(cuts))]
+            self.notes["parts"] = kept
+        return kept[1]
+
+    def _part(self, begin: int, end: int) -> SeriesBatch:
+        """Series begin … end - 1."""
+        low, high = self.offsets[begin], self.offsets[end]
+        grid = self.grid[begin:end]
+        first, last = grid.min(), grid.max() + 1
+        early, late = self.grid_offsets[first], self.grid_offsets[last]
+        markers = self.markers
+        if markers is not None:
+            a, b = markers.offsets[begin], markers.offsets[end]
+            markers = Markers(markers.offsets[begin : end + 1] - a, markers.times[a:b])
+        return SeriesBatch(
+            self.rows[begin:end],
+            self.values[low:high],
+            self.offsets[begin : end + 1] - low,
+            grid - first,
+            self.times[early:late],
+            self.grid_offsets[first : last + 1] - early,
+            markers,
+        )
+
+    @property
+    def nbytes(self) -> int:
+        arrays = [self.values, self.offsets, self.grid, self.times, self.grid_offsets, self.rows]
+        if self.markers is not None:
+            arrays += [self.markers.offsets, self.markers.times]
+        # Room for what is noted of series and grids, the groups that series are in, and parts.
+        noted = 64 * len(self.rows) + 8 * self.room_by_time
+        return sum(array.nbytes for array in arrays) + noted
+
+    @property
+    def room_by_time(self) -> int:
+        """Of many short series, how many values a reader may note once more, as [longest × S]."""
+        if len(self.rows) < MANY_SERIES or len(self.values) > MOST_BY_TIME:
+            return 0
+        room = (self.offsets[1:] - self.offsets[:-1]).max().item() * len(self.rows)
+        return room if room <= 2 * len(self.values) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesBatchRef:
+    """A bundle that is read when asked for.
+
+    load     reads and decodes; may be called on any thread, more than once
+    samples  about how many samples it holds, known without reading
+    sketch   the same with anything in `values`, for those who ask when there were samples and
+             nothing else: little is decoded; None: there is no shorter way
+    """
+
+    load: Callable[[], SeriesBatch]
+    samples: int
+    sketch: Callable[[], SeriesBatch] | None = None

@@ -1,0 +1,1 @@
+"""Immutable parts of a store, and the runs of samples in them."""

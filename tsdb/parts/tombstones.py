@@ -1,0 +1,240 @@
+"""What was deleted: of which series, in which time, and where it may still be found.
+
+A deletion names series by matchers. It hides samples that were there when it was made: those in
+the blocks of that moment (which it lists by name) and those in the log before a segment. Later
+samples of the same series and time are not touched. The head drops its samples at once; blocks keep
+theirs until they are rewritten, and readers leave out what `Intervals` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from novaql.tsdb.index.match import LabelIndex, match_rows
+from novaql.tsdb.model.labels import Bools, Ints
+from novaql.tsdb.model.matchers import Matcher, MatchOp
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """Series that satisfy any of the sets of matchers; milliseconds, both ends included."""
+
+    matcher_sets: tuple[tuple[Matcher, ...], ...]
+    start_ms: int
+    end_ms: int
+
+    def rows(self, index: LabelIndex) -> Ints:
+        """Index rows of the series, increasing."""
+        chosen = np.zeros(index.rows, np.bool_)
+        for matchers in self.matcher_sets:
+            chosen[match_rows(index, matchers)] = True
+        return np.flatnonzero(chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteResult:
+    """What a deletion hid.
+
+    series   how many label sets had a sample in the range
+    samples  how many samples; one that stands in several blocks counts several times
+    """
+
+    series: int = 0
+    samples: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A deletion that is not carried out everywhere yet.
+
+    blocks      names of the blocks whose samples it hides
+    log_before  it hides samples in segments of the log below this number
+    """
+
+    deletion: Deletion
+    blocks: frozenset[str]
+    log_before: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Intervals:
+    """Deleted time of index rows of one part of the store; both ends included.
+
+    rows          [K] increasing; a row stands here once for each of its intervals
+    starts, ends  [K] milliseconds; the intervals of a row increase and leave a gap between them
+    """
+
+    rows: Ints
+    starts: Ints
+    ends: Ints
+
+    @classmethod
+    def of(cls, index: LabelIndex, deletions: Iterable[Deletion]) -> Intervals:
+        """What deletions mean for the series of an index."""
+        none = np.zeros(0, np.int64)
+        rows, starts, ends = [none], [none], [none]
+        for deletion in deletions:
+            some = deletion.rows(index)
+            rows.append(some)
+            starts.append(np.full(len(some), deletion.start_ms))
+            ends.append(np.full(len(some), deletion.end_ms))
+        return cls.merged(np.concatenate(rows), np.concatenate(starts), np.concatenate(ends))
+
+    @classmethod
+    def merged(cls, rows: Ints, starts: Ints, ends: Ints) -> Intervals:
+        """From intervals [K] in any order; those of a row that overlap or touch become one."""
+        some = np.flatnonzero(starts <= ends)
+        order = some[np.lexsort((starts[some], rows[some]))]
+        rows, starts, ends = rows[order], starts[order], ends[order]
+        if len(rows) < 2:
+            return cls(rows, starts, ends)
+        # The latest end so far within the row: a running maximum of (row, rank of the end).
+        place = np.cumsum(np.append(0, rows[1:] != rows[:-1]))
+        known, rank = np.unique(ends, return_inverse=True)
+        reached = np.maximum.accumulate(place * len(known) + rank.ravel())
+        until = known[reached % len(known)]
+        fresh = np.append(True, (rows[1:] != rows[:-1]) | (starts[1:] > until[:-1] + 1))
+        first = np.flatnonzero(fresh)
+        last = np.append(first[1:], len(rows)) - 1
+        return cls(rows[first], starts[first], until[last])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def touches(self, rows: Ints) -> Bools:
+        """[rows] whether anything of each row was deleted."""
+        if len(self) == 0:
+            return np.zeros(len(rows), np.bool_)
+        place = np.minimum(np.searchsorted(self.rows, rows), len(self) - 1)
+        hit: Bools = self.rows[place] == rows
+        return hit
+
+    def alike(self, rows: Ints) -> Ints:
+        """[rows] equal numbers for rows of which the same times were deleted; 0: none."""
+        number = np.zeros(len(rows), np.int64)
+        known: dict[bytes, int] = {}
+        for place in np.flatnonzero(self.touches(rows)).tolist():
+            low, high = np.searchsorted(self.rows, [rows[place], rows[place] + 1])
+            lost = self.starts[low:high].tobytes() + self.ends[low:high].tobytes()
+            number[place] = known.setdefault(lost, len(known) + 1)
+        return number
+
+    def mask(self, rows: Ints, times: Ints) -> Bools:
+        """[N] which samples, given by index row and time, are deleted."""
+        deleted = self.touches(rows)
+        some = np.flatnonzero(deleted)
+        if len(some) == 0:
+            return deleted
+        # Pairs (row, time) become single numbers: a time counts as many as starts are not after it.
+        known = np.unique(self.starts)
+        width = len(known) + 1
+        own = self.rows * width + np.searchsorted(known, self.starts, side="right")
+        wanted = rows[some] * width + np.searchsorted(known, times[some], side="right")
+        place = np.searchsorted(own, wanted, side="right") - 1
+        hit = place >= 0
+        place = np.maximum(place, 0)
+        hit &= (self.rows[place] == rows[some]) & (times[some] <= self.ends[place])
+        deleted[some] = hit
+        return deleted
+
+    def overlap(self, rows: Ints, firsts: Ints, lasts: Ints) -> Bools:
+        """[N] of which stretches of time, each of an index row, anything is deleted."""
+        found = self.mask(rows, lasts) | self.mask(rows, firsts)
+        if len(self) and not found.all():  # an interval inside of a stretch begins in it
+            order = np.lexsort((self.starts, self.rows))
+            known = np.unique(self.starts)
+            own = self.rows[order] * (len(known) + 1) + np.searchsorted(known, self.starts[order])
+            low = rows * (len(known) + 1) + np.searchsorted(known, firsts)
+            high = rows * (len(known) + 1) + np.searchsorted(known, lasts, side="right")
+            found |= np.searchsorted(own, high) > np.searchsorted(own, low)
+        return found
+
+    def kept(self, rows: Ints, start_ms: int, end_ms: int) -> list[tuple[Ints, Ints, Ints]]:
+        """What is left of a range, for rows that are touched: (places in `rows`, starts, ends).
+
+        Each round holds at most one stretch of time of each row, earlier ones in earlier rounds.
+        """
+        low = np.searchsorted(self.rows, rows)
+        count = np.searchsorted(self.rows, rows, side="right") - low
+        # A row with n intervals has n + 1 gaps.
+        place = np.repeat(np.arange(len(rows)), count + 1)
+        number = np.arange(len(place)) - np.repeat(np.cumsum(count + 1) - (count + 1), count + 1)
+        at = low[place] + number
+        begins = np.full(len(place), start_ms)
+        after = number > 0
+        begins[after] = np.maximum(self.ends[at[after] - 1] + 1, start_ms)
+        stops = np.full(len(place), end_ms)
+        before = number < count[place]
+        stops[before] = np.minimum(self.starts[at[before]] - 1, end_ms)
+        left = np.flatnonzero(begins <= stops)
+        place, begins, stops = place[left], begins[left], stops[left]
+        order = np.arange(len(place))
+        nth = order - np.searchsorted(place, place)
+        rounds = [np.flatnonzero(nth == n) for n in range(int(nth.max(initial=-1)) + 1)]
+        return [(place[some], begins[some], stops[some]) for some in rounds]
+
+
+def of_block(tombstones: Sequence[Tombstone], name: str) -> tuple[Deletion, ...]:
+    """What was deleted of a block, oldest first."""
+    return tuple(stone.deletion for stone in tombstones if name in stone.blocks)
+
+
+def carried(
+    tombstones: Sequence[Tombstone],
+    gone: Collection[str],
+    came: Collection[str],
+    applied: Collection[Tombstone],
+) -> tuple[Tombstone, ...]:
+    """Tombstones when blocks take the place of others that were read with `applied` carried out.
+
+    Those that came meanwhile and hide something of a block that goes hide it in the new ones.
+    """
+    done = {(stone.deletion, name) for stone in applied for name in stone.blocks}
+    out = []
+    for stone in tombstones:
+        blocks = stone.blocks.difference(gone)
+        if any((stone.deletion, name) not in done for name in stone.blocks.intersection(gone)):
+            blocks = blocks.union(came)
+        out.append(replace(stone, blocks=blocks))
+    return tuple(out)
+
+
+def needed(tombstones: Iterable[Tombstone], log_start: int) -> tuple[Tombstone, ...]:
+    """Those that still hide something in a block, or in the log from `log_start` on."""
+    return tuple(stone for stone in tombstones if stone.blocks or stone.log_before > log_start)
+
+
+def encode(tombstones: Iterable[Tombstone]) -> list[dict[str, object]]:
+    """FORMAT.md, "Tombstones", for JSON."""
+    return [
+        {
+            "matchers": [
+                [[m.name, m.op.value, m.value] for m in matchers]
+                for matchers in stone.deletion.matcher_sets
+            ],
+            "start_ms": stone.deletion.start_ms,
+            "end_ms": stone.deletion.end_ms,
+            "blocks": sorted(stone.blocks),
+            "log_before": stone.log_before,
+        }
+        for stone in tombstones
+    ]
+
+
+def decode(entries: Iterable[dict[str, object]]) -> tuple[Tombstone, ...]:
+    """What `encode` wrote."""
+    return tuple(_decoded(**entry) for entry in entries)  # type: ignore[arg-type]
+
+
+def _decoded(
+    matchers: list[list[tuple[str, str, str]]],
+    start_ms: int,
+    end_ms: int,
+    blocks: list[str],
+    log_before: int,
+) -> Tombstone:
+    sets = tuple(tuple(Matcher(n, MatchOp(op), v) for n, op, v in one) for one in matchers)
+    return Tombstone(Deletion(sets, start_ms, end_ms), frozenset(blocks), log_before)

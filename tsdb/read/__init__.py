@@ -1,0 +1,1 @@
+"""Plans of reads, and the batches that they return."""

@@ -1,0 +1,313 @@
+"""Cells of rollups for windows that hold each of them whole, and samples where there are none.
+
+A block may answer with its cells if no edge of a window parts one, if nothing of it was deleted,
+and if no other part of the store has samples of its time. A block of which only the rollups are
+left always does: cells that a deletion touched are left out whole.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from novaql.tsdb.block.summarise import EXACT, WHOLE, Summing
+from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.labels import Bools, Ints, Numbers, SeriesTable
+from novaql.tsdb.model.matchers import Matcher
+from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
+from novaql.tsdb.model.rollup_columns import CellColumns
+from novaql.tsdb.model.samples import Floats, Tile
+from novaql.tsdb.model.source import RangeWindows
+from novaql.tsdb.parts.merge_series import Union, united
+from novaql.tsdb.parts.part import Part, Rollup
+from novaql.tsdb.parts.ranges import RangeSlice, cut_ranges
+from novaql.tsdb.parts.sorted_run import SortedHistogramRun
+from novaql.tsdb.read.histogram_batches import plan
+from novaql.tsdb.read.planner import Caches, overlapping, pieces_of
+from novaql.tsdb.read.rollup_samples import is_alone
+
+WORTH_SAMPLES = 32
+"""Cells of fewer samples than this would cost more than they save, unless they are asked for."""
+MOST_OTHERS = 4
+"""Nor are they worth it where one sample in so many has to be read after all."""
+PORTION_CELLS = 1 << 17
+"""So many cells are in memory at a time, and …"""
+PORTION_SAMPLES = 1 << 20
+"""… so many samples beside them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Summed:
+    """A part that answers with cells. places: of its series among those of the stratum."""
+
+    part: Part
+    rollup: Rollup
+    places: Ints
+    index_rows: Ints
+    rows: Numbers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pieces:
+    """Cells of some rows, in any order."""
+
+    rows: Ints
+    first_ms: Ints
+    last_ms: Ints
+    timed: Bools
+    statistics: Sequence[Floats]
+
+
+def plan_cells(
+    parts: Sequence[Part],
+    matchers: Sequence[Matcher],
+    windows: RangeWindows,
+    caches: Caches,
+    read_errors: ReadErrors | None,
+) -> Cells | None:
+    """See `Selection.cells`; None where it is no less work than the samples, or damaged."""
+    first, last = int(windows.ends_ms[0]) - windows.reach_ms + 1, int(windows.ends_ms[-1])
+    parts = overlapping(parts, first, last)
+    edges = windows.edges_ms()
+    try:
+        rollups = [_usable(part, parts, edges) for part in parts]
+        if not any(rollups):
+            return None
+        names = ("count", *(name for name in windows.names if name != "count"))
+        found = Cells(parts, rollups, matchers, (first, last), edges, names, caches, read_errors)
+        must = windows.must or any(part.thinned_ms for part in parts)
+        wanted = found.is_sound and (must or found.is_worth_it(cheap=windows.cheap))
+    except DAMAGE:  # reading the samples will tell, and go around it
+        return None
+    return found if wanted else None
+
+
+def _usable(part: Part, parts: Sequence[Part], edges: Ints) -> Rollup | None:
+    """The coarsest rollup that no edge parts."""
+    if not part.thinned_ms and not is_alone(part, parts):
+        return None
+    if part.deleted() is not None and not part.thinned_ms:
+        return None
+    low, high = np.searchsorted(edges, [part.first_ms - part.thinned_ms, part.last_ms])
+    inside = edges[low:high]
+    rollups = part.rollups()
+    if part.deleted() is not None:  # a deletion takes whole cells: the smallest ones
+        rollups = [one for one in rollups if one.resolution_ms == part.thinned_ms]
+    for rollup in rollups:
+        if not rollup.of_grids or not rollup.statistics.keys() >= {*EXACT}:
+            continue  # as a flush writes them
+        if rollup.resolution_ms == WHOLE:
+            if len(inside) == 0:
+                return rollup
+        elif not (inside % rollup.resolution_ms).any() or rollup.resolution_ms == part.thinned_ms:
+            return rollup
+    return None
+
+
+class Cells:
+    """`CellSource` over parts, some of which answer with cells (those that have a rollup here)."""
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        rollups: Sequence[Rollup | None],
+        matchers: Sequence[Matcher],
+        span: tuple[int, int],
+        edges: Ints,
+        names: Sequence[str],
+        caches: Caches,
+        read_errors: ReadErrors | None,
+    ) -> None:
+        self._parts, self._span, self._edges, self._names = parts, span, edges, names
+        self._caches, self._losses = caches, read_errors
+        self._union: Union = united(parts, matchers, caches.unions)
+        self.is_sound = True
+        self._summed: list[_Summed] = []
+        self._others: list[int] = []
+        for number, (part, rollup) in enumerate(zip(parts, rollups, strict=True)):
+            index_rows, rows = self._union.found[number]
+            layers = part.layers()
+            at, series = layers[0].locate(index_rows)
+            if any(len(layer.locate(index_rows)[0]) for layer in layers[1:]) or (
+                len(at) and isinstance(layers[0].stratum, SortedHistogramRun)
+            ):
+                native = any(
+                    isinstance(layer.stratum, SortedHistogramRun)
+                    and len(layer.locate(index_rows)[0])
+                    for layer in layers
+                )
+                self.is_sound = self.is_sound and not native
+                rollup = None
+            if rollup is None:
+                self._others.append(number)
+            else:
+                self._summed.append(_Summed(part, rollup, series, index_rows[at], rows[at]))
+
+    @property
+    def series(self) -> SeriesTable:
+        """Of all parts; some may have nothing in the range."""
+        return self._union.table
+
+    @cached_property
+    def _sizes(self) -> tuple[Ints, Ints, Ints]:
+        """[S] each: cells, samples that they stand for, and other samples."""
+        cells, covered, others = (np.zeros(self.series.rows, np.int64) for _ in range(3))
+        for one in self._summed:
+            grids = one.rollup.grids
+            cells[one.rows] += grids.grid_length[grids.grid_of[one.places]]
+            stratum = one.part.layers()[0].stratum
+            covered[one.rows] += stratum.grid_length[stratum.grid_of[one.places]]
+        for cut in self._cuts(self._others, None):
+            others[cut.rows] += cut.lengths
+        return cells, covered, others
+
+    def is_worth_it(self, *, cheap: bool) -> bool:
+        """Whether it is much less work than the samples; see `RangeWindows.cheap`."""
+        cells, covered, others = (int(size.sum()) for size in self._sizes)
+        if cheap and 8 * covered <= self._caches.tiles.limit:
+            return False
+        return covered >= WORTH_SAMPLES * cells and MOST_OTHERS * others <= covered
+
+    @property
+    def whole(self) -> bool:
+        """See `CellSource`. The statistics of whole blocks tell."""
+        if int(self._sizes[2].sum()) * MOST_OTHERS > int(self._sizes[1].sum()):
+            return False
+        for one in self._summed:
+            coarsest = one.part.rollups()[0]
+            if coarsest.resolution_ms != WHOLE or len(one.places) == 0:
+                continue
+            begins = coarsest.grids.value_start[one.places]
+            found = coarsest.statistics["whole"].floats(begins, np.ones(len(begins), np.int64))
+            if (found == 0).any():
+                return False
+        return True
+
+    def portions(self) -> Sequence[tuple[int, int]]:
+        """See `CellSource`."""
+        cells, _, others = self._sizes
+        work = np.cumsum(cells * PORTION_SAMPLES // PORTION_CELLS + others)
+        cuts = np.flatnonzero(np.diff(work // PORTION_SAMPLES)) + 1
+        edges = [0, *cuts.tolist(), self.series.rows]
+        return [(a, b) for a, b in itertools.pairwise(edges) if b > a]
+
+    def columns(self, first: int, end: int) -> CellColumns:
+        """See `CellSource`. Cells that are damaged give way to the samples, or are lost with them
+        where there are none."""
+        pieces: list[_Pieces] = []
+        others = list(self._others)
+        for one in self._summed:
+            try:
+                pieces.append(self._cells(one, first, end))
+            except DAMAGE as problem:
+                if not one.part.thinned_ms:
+                    others.append(next(n for n, p in enumerate(self._parts) if p is one.part))
+                elif self._losses is None:
+                    raise
+                else:
+                    self._losses.note(problem)
+        cuts = self._cuts(sorted(others), (first, end))
+        pieces += [self._summed_up(tile) for tile in self._tiles(cuts)]
+        return _joined(pieces, self._names, first, end)
+
+    def samples(self, rows: Ints) -> Sequence[Tile]:
+        """See `CellSource`."""
+        wanted = np.zeros(self.series.rows, np.bool_)
+        wanted[rows] = True
+        cuts = self._cuts(range(len(self._parts)), None)
+        inside = (cut.take(np.flatnonzero(wanted[cut.rows])) for cut in cuts)
+        return self._tiles([cut for cut in inside if len(cut.rows)])
+
+    def _cuts(self, numbers: Sequence[int], stretch: tuple[int, int] | None) -> list[RangeSlice]:
+        out: list[RangeSlice] = []
+        for number in numbers:
+            index_rows, rows = self._union.found[number]
+            if stretch is not None:
+                some = np.flatnonzero((rows >= stretch[0]) & (rows < stretch[1]))
+                index_rows, rows = index_rows[some], rows[some]
+            if len(rows):
+                pieces = pieces_of(self._parts[number], index_rows, rows)
+                out += cut_ranges(pieces, *self._span, self._losses)
+        return out
+
+    def _tiles(self, cuts: Sequence[RangeSlice]) -> list[Tile]:
+        if not cuts:
+            return []
+        tiles, _ = plan(cuts, self.series.rows, self._caches.tiles, self._losses)
+        return [ref.load() for ref in tiles]
+
+    def _cells(self, one: _Summed, first: int, end: int) -> _Pieces:
+        some = np.flatnonzero((one.rows >= first) & (one.rows < end))
+        rows, places, rollup = one.rows[some].astype(np.int64), one.places[some], one.rollup
+        directories, of_grids = rollup.grids, rollup.of_grids
+        grids, number = np.unique(directories.grid_of[places], return_inverse=True)
+        low, high = directories.window(grids, *self._span)
+        begins, lengths = directories.grid_start[grids] + low, high - low
+        offsets = (np.cumsum(lengths) - lengths)[number]
+        of_series = lengths[number]
+        at = flat_positions(offsets, of_series)
+        firsts, lasts, sizes = (
+            stream.ints(begins, lengths)[at]
+            for stream in (of_grids["firsts"], directories.times, of_grids["sizes"])
+        )
+        starts = directories.value_start[places] + low[number]
+        columns = [rollup.statistics[name].floats(starts, of_series) for name in self._names]
+        cell_rows = np.repeat(rows, of_series)
+        found = _Pieces(cell_rows, firsts, lasts, columns[0] == sizes, columns)
+        deleted = one.part.deleted()
+        if deleted is not None:
+            gone = deleted.overlap(np.repeat(one.index_rows[some], of_series), firsts, lasts)
+            found = _taken(found, np.flatnonzero(~gone))
+        return found
+
+    def _summed_up(self, tile: Tile) -> _Pieces:
+        flat = tile.without_stale().ragged()
+        assert flat.offsets is not None
+        times, lengths = flat.timestamps, np.diff(flat.offsets)
+        if len(times) == 0:
+            none = np.zeros(0, np.int64)
+            return _Pieces(none, none, none, none > 0, [np.zeros(0)] * len(self._names))
+        rows = np.repeat(flat.rows, lengths)
+        between = np.searchsorted(self._edges, times, side="left")
+        fresh = np.append(True, (rows[1:] != rows[:-1]) | (between[1:] != between[:-1]))
+        begins = np.flatnonzero(fresh)
+        sizes = np.diff(begins, append=len(times))
+        summing = Summing(sizes, exact=True)
+        summing.take(flat.values)
+        found = summing.done()
+        columns = [found[name] for name in self._names]
+        timed = np.ones(len(begins), np.bool_)
+        return _Pieces(rows[begins], times[begins], times[begins + sizes - 1], timed, columns)
+
+
+def _taken(found: _Pieces, some: Ints) -> _Pieces:
+    return replace(
+        found,
+        rows=found.rows[some],
+        first_ms=found.first_ms[some],
+        last_ms=found.last_ms[some],
+        timed=found.timed[some],
+        statistics=[column[some] for column in found.statistics],
+    )
+
+
+def _joined(pieces: Sequence[_Pieces], names: Sequence[str], first: int, end: int) -> CellColumns:
+    """names: of the statistics, the count first."""
+    if not pieces:
+        none = np.zeros(0, np.int64)
+        empty = {name: np.zeros(0) for name in names}
+        return CellColumns(np.zeros(end - first + 1, np.int64), none, none, none > 0, empty)
+    rows, firsts, lasts, timed = (
+        np.concatenate([getattr(piece, name) for piece in pieces])
+        for name in ("rows", "first_ms", "last_ms", "timed")
+    )
+    columns = [np.concatenate(some) for some in zip(*(p.statistics for p in pieces), strict=True)]
+    order = np.lexsort((lasts, rows))
+    order = order[columns[0][order] > 0]
+    offsets = np.searchsorted(rows[order], np.arange(first, end + 1))
+    statistics = {name: column[order] for name, column in zip(names, columns, strict=True)}
+    return CellColumns(offsets, firsts[order], lasts[order], timed[order], statistics)

@@ -1,0 +1,127 @@
+"""Short ranges that move on, as those of a refreshed panel do: one plan serves many of them.
+
+What a selection of some minutes costs is looking for series and their pages, not the samples it
+finds. A range that is asked for again a little later is therefore planned, and its bundles are
+read, for a wider one that it will move through; others are left alone, for a wider plan that is
+used once would cost more than it saves.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.parts.ranges import RangeSlice
+from novaql.tsdb.read.batches import BatchPlan
+
+MOST_SAMPLES = 1 << 22
+"""Of a wider range: 32 MiB, and some hundredths of a second to read them."""
+
+MOST_TIMES = 1 << 18
+"""Of all its grids."""
+
+WIDTHS = (4, 1)
+"""How many times wider, at least: the first that is not too much."""
+
+_REMEMBERED = 1024
+
+
+class SlidingPlans:
+    """Which ranges were asked for of late. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._last: OrderedDict[Hashable, tuple[int, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def moved_on(self, ask: Hashable, start_ms: int, end_ms: int) -> bool:
+        """Whether a range of this length was asked for last time by the same `ask`, near to this
+        one and not the same. Remembers this one."""
+        width = end_ms - start_ms
+        key = (ask, width)
+        with self._lock:
+            before = self._last.pop(key, None)
+            self._last[key] = (start_ms, end_ms)
+            while len(self._last) > _REMEMBERED:
+                self._last.popitem(last=False)
+        return before is not None and 0 < abs(start_ms - before[0]) <= width
+
+
+def wider_ranges(start_ms: int, end_ms: int) -> Iterator[tuple[int, int]]:
+    """Ranges around this one, which many of its neighbours have around them, too."""
+    width = end_ms - start_ms + 1
+    for times in WIDTHS:
+        grain = 1 << (times * width - 1).bit_length()
+        begin = start_ms // grain * grain
+        yield begin, begin + 2 * grain - 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SlidingPlan:
+    """What is known of a wider range, to answer for one inside.
+
+    times     all times of its samples, in order, those of each group of series once
+    samples   [times + 1] how many samples there are before each
+    first_ms  the earliest time of the group that begins last …
+    last_ms   … and the latest of the one that ends first
+    gap_ms    the longest time between two samples of a group
+    """
+
+    times: Ints
+    samples: Ints
+    first_ms: int
+    last_ms: int
+    gap_ms: int
+
+    def has_all(self, start_ms: int, end_ms: int) -> bool:
+        """Whether every series surely has a sample in this range inside."""
+        return (
+            self.first_ms <= end_ms
+            and start_ms <= self.last_ms
+            and end_ms - start_ms + 1 >= self.gap_ms
+        )
+
+    def samples_in(self, start_ms: int, end_ms: int) -> int:
+        first = self.times.searchsorted(start_ms, side="left")
+        last = self.times.searchsorted(end_ms, side="right")
+        return int(self.samples[last] - self.samples[first])
+
+    @property
+    def nbytes(self) -> int:
+        return self.times.nbytes + self.samples.nbytes
+
+
+def moving(cuts: Sequence[RangeSlice], plan: BatchPlan) -> SlidingPlan | None:
+    """None where a range inside is better planned by itself: there is too much in the wider one,
+    or something was deleted of it."""
+    if not cuts or not all(cut.untouched for cut in cuts):
+        return None
+    if int(plan.widths.sum()) > MOST_SAMPLES:
+        return None
+    found = []
+    for cut in cuts:
+        group, first, counts = np.unique(
+            plan.group[cut.rows], return_index=True, return_counts=True
+        )
+        some = cut.take(first)
+        found.append((group, counts, some.lengths, some))
+    if sum(int(lengths.sum()) for _, _, lengths, _ in found) > MOST_TIMES:
+        return None
+    times = np.concatenate([some.times() for *_, some in found])
+    owner = np.concatenate([np.repeat(group, lengths) for group, _, lengths, _ in found])
+    weight = np.concatenate([np.repeat(counts, lengths) for _, counts, lengths, _ in found])
+    order = np.argsort(times, kind="stable")  # of sorted pieces: they are merged
+    in_order = times[order]
+    samples = np.append(0, np.cumsum(weight[order]))
+    if len(found) > 1 or bool((owner[1:] < owner[:-1]).any()):
+        by_group = np.lexsort((times, owner))
+        times, owner = times[by_group], owner[by_group]
+    ends = np.append(owner[1:] != owner[:-1], True)
+    begins = np.append(True, ends[:-1])
+    within = ~ends[:-1]
+    gap = int((times[1:] - times[:-1])[within].max(initial=0))
+    return SlidingPlan(in_order, samples, int(times[begins].max()), int(times[ends].min()), gap)

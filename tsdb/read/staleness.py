@@ -1,0 +1,125 @@
+"""How samples become bundles: from a tile, and with staleness markers taken out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import Floats, Tile, is_stale
+from novaql.tsdb.model.series_batch import Markers, SeriesBatch
+from novaql.tsdb.runtime.parallel import ordered_parallel
+
+WORTH_A_THREAD = 1 << 17
+"""To copy so many times takes a fraction of a millisecond."""
+
+
+def batch_of_tile(tile: Tile) -> SeriesBatch:
+    """The samples of a tile, start timestamps left out."""
+    series = len(tile.rows)
+    if tile.offsets is not None:
+        grid = np.arange(series, dtype=np.int64)
+        offsets = np.ascontiguousarray(tile.offsets, np.int64)
+        return split_markers(
+            SeriesBatch(tile.rows, tile.values, offsets, grid, tile.timestamps, offsets)
+        )
+    width = len(tile.timestamps)
+    return split_markers(
+        SeriesBatch(
+            tile.rows,
+            tile.values.reshape(-1),
+            np.arange(series + 1, dtype=np.int64) * width,
+            np.zeros(series, np.int64),
+            tile.timestamps,
+            np.array([0, width], np.int64),
+        )
+    )
+
+
+class Holes(Protocol):
+    """How markers are found and taken out: with NumPy, or `codec/numba/holes.py`, compiled."""
+
+    def find(self, values: Floats) -> Ints:
+        """Positions of staleness markers, increasing."""
+        ...
+
+    def drop(self, values: Floats, at: Ints) -> Floats:
+        """The values less those at these positions; they may be moved in their own memory."""
+        ...
+
+    def drop_of_pieces(
+        self, numbers: Ints, begins: Ints, lengths: Ints, holes: Ints, counts: Ints
+    ) -> Ints:
+        """Pieces one after the other, each less counts[p] of its places, which follow one another
+        in `holes`."""
+        ...
+
+
+class PlainHoles:
+    """With NumPy; what it is given stays as it is."""
+
+    def find(self, values: Floats) -> Ints:
+        # The sum is NaN if any value is, so one cheap pass settles the usual case.
+        with np.errstate(invalid="ignore", over="ignore"):  # the marker is a signalling NaN
+            total = np.add.reduce(values)
+        return is_stale(values).nonzero()[0] if np.isnan(total) else np.empty(0, np.int64)
+
+    def drop(self, values: Floats, at: Ints) -> Floats:
+        return np.delete(values, at)
+
+    def drop_of_pieces(
+        self, numbers: Ints, begins: Ints, lengths: Ints, holes: Ints, counts: Ints
+    ) -> Ints:
+        firsts = np.cumsum(lengths) - lengths
+        gone = np.repeat(firsts, counts) + holes
+        return np.delete(numbers[flat_positions(begins, lengths)], gone)
+
+
+def split_markers(
+    bundle: SeriesBatch, tools: Holes | None = None, *, at: Ints | None = None
+) -> SeriesBatch:
+    """The same with staleness markers taken from among the samples.
+
+    tools  others than NumPy's; the bundle's values are then made use of, and gone
+    at     where the markers are, increasing, if that is known
+    """
+    tools = tools or PlainHoles()
+    at = tools.find(bundle.values) if at is None else at
+    if len(at) == 0:
+        return bundle
+    series = len(bundle.rows)
+    owner = bundle.offsets.searchsorted(at, side="right") - 1
+    place = at - bundle.offsets[owner]
+    counts = np.bincount(owner, minlength=series)
+    marker_offsets = np.append(0, np.cumsum(counts))
+    times = bundle.times[bundle.grid_offsets[bundle.grid[owner]] + place]
+    # Series of one grid share times still if none of them has a marker, or each one at one place.
+    kind = np.full(series, -1)
+    kind[owner] = place
+    several = np.flatnonzero(counts > 1)
+    kind[several] = int(place.max()) + 1 + several
+    code = bundle.grid * (int(kind.max()) + 2) + kind + 1
+    _, member, grid = np.unique(code, return_index=True, return_inverse=True)
+    lengths, holes = np.diff(bundle.offsets)[member], counts[member]
+    begins = bundle.grid_offsets[bundle.grid[member]]
+    gone = place[flat_positions(marker_offsets[member], holes)]
+    work = (
+        lambda: tools.drop(bundle.values, at),
+        lambda: tools.drop_of_pieces(bundle.times, begins, lengths, gone, holes),
+    )
+    left: list[Any] = []
+    alone = len(bundle.times) < WORTH_A_THREAD
+    ordered_parallel(2, lambda number: work[number](), left.append, alone=alone)
+    return replace(
+        bundle,
+        values=left[0],
+        offsets=bundle.offsets - marker_offsets,
+        grid=grid.astype(np.int64),
+        times=left[1],
+        grid_offsets=np.append(0, np.cumsum(lengths - holes)),
+        markers=Markers(marker_offsets, times),
+        notes={},
+    )

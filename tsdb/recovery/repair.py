@@ -1,0 +1,355 @@
+"""Bringing a damaged store into a state in which everything that is left of it can be relied on.
+
+Nothing is deleted. A damaged block is moved to `damaged/`, and what can be read of it stands in a
+new block in its place. Segments of the log with damage are moved there once their samples are
+in a block, and so is a manifest that cannot be read, for which the blocks themselves stand in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from novaql.tsdb.block.contents import arrange
+from novaql.tsdb.block.format import read_description, read_identity
+from novaql.tsdb.block.pages import page_bytes
+from novaql.tsdb.block.reader import Block, BlockEntry
+from novaql.tsdb.compaction.flush import SUFFIX, rewritten_name, sequence_of, write_content
+from novaql.tsdb.database import Database, memory_database, open_database
+from novaql.tsdb.directory import manifest as manifests
+from novaql.tsdb.directory.manifest import SEALED_FORMAT, Found, Manifest
+from novaql.tsdb.directory.open import claim, degraded_of, holds_data
+from novaql.tsdb.directory.store_directory import BLOCKS, DAMAGED, LOCK, LOG
+from novaql.tsdb.disk.vfs import Disk, RealDisk
+from novaql.tsdb.errors import Corrupted, ReadFailed, StoreNotFound, UnknownFormat, write_failure
+from novaql.tsdb.index.match import label_table
+from novaql.tsdb.maintenance.backup import link_or_copy
+from novaql.tsdb.maintenance.check import Violation, block_violations, check_blocks, check_log
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
+from novaql.tsdb.model.samples import Batch, HistogramSamples, HistogramTile, Tile
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Metadata, Selection
+from novaql.tsdb.options import Sync
+from novaql.tsdb.parts.merge_series import union_bytes
+from novaql.tsdb.parts.tombstones import Tombstone
+from novaql.tsdb.read import planner as reader
+from novaql.tsdb.read.ragged_merge import tile_bytes
+from novaql.tsdb.runtime.lru_cache import ByteCache
+from novaql.tsdb.wal.extent import FILE
+from novaql.tsdb.wal.record import segment_store
+from novaql.tsdb.wal.writer import segment_number
+
+_MANIFESTS = (manifests.NAME, manifests.COPY)
+
+
+@dataclass(slots=True)
+class Repaired:
+    """What repairing did.
+
+    found    what was wrong
+    moved    files that are in `damaged/` now
+    written  blocks written in place of damaged ones
+    missing  what cannot be read any more, in words
+    left     what is wrong still: nothing, unless the disk fails meanwhile
+    """
+
+    found: list[Violation] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    left: list[Violation] = field(default_factory=list)
+
+
+def repair(path: str | Path, *, disk: Disk | None = None) -> Repaired:
+    """Put a store in order that no process has open. One that is in order is left alone.
+
+    Raises `StoreNotFound`, `StoreLocked`, `WriteFailed`. After a failure it may be tried again.
+    """
+    return _Repair(disk or RealDisk(), Path(path)).run()
+
+
+class _Repair:
+    def __init__(self, disk: Disk, path: Path) -> None:
+        self.disk, self.path, self.done = disk, path, Repaired()
+
+    def run(self) -> Repaired:
+        if not self._is_store():
+            raise StoreNotFound(self.path)
+        lock = claim(self.disk, self.path)
+        closed = not lock.left_behind and not lock.is_new
+        try:
+            manifest = self._readable_manifest(closed=closed)
+            if lock.is_new and manifest.log_end is None and manifest.version > SEALED_FORMAT:
+                self.done.found.append(Violation(self.path / LOCK, FILE, "it is missing or empty"))
+            self._repair_blocks(manifest)
+            if closed:
+                lock.finish()
+        except OSError as problem:
+            raise write_failure(problem, f"repairing {self.path}") from problem
+        finally:
+            lock.release()
+        self._repair_log()
+        self.done.left = check_blocks(self.disk, self.path) + check_log(self.disk, self.path)
+        return self.done
+
+    def _is_store(self) -> bool:
+        named = any(self.disk.exists(self.path / name) for name in _MANIFESTS)
+        return named or holds_data(self.disk, self.path)
+
+    def _block_files(self) -> list[str]:
+        return [name for name in self.disk.names(self.path / BLOCKS) if name.endswith(SUFFIX)]
+
+    # The manifest
+
+    def _readable_manifest(self, *, closed: bool) -> Manifest:
+        try:
+            found = manifests.find(self.disk, self.path)
+        except UnknownFormat:
+            raise
+        except Corrupted as problem:
+            self.done.found.append(Violation(problem.path, problem.place, problem.reason))
+            for name in _MANIFESTS:
+                self._keep(self.path / name)
+        else:
+            if found is not None:
+                return self._sound(found, closed=closed)
+            missing = Violation(self.path / manifests.NAME, FILE, manifests.MISSING)
+            self.done.found.append(missing)
+        entries: dict[int, BlockEntry] = {}
+        for name in sorted(
+            self._block_files(), key=lambda name: "-" in name
+        ):  # rewritten ones last
+            entry = self._entry_of(name)
+            if entry is not None:
+                if entry.sequence in entries:
+                    self._keep(self.path / BLOCKS / entries[entry.sequence].name)
+                entries[entry.sequence] = entry
+        made = Manifest(
+            self._store_of_log() or secrets.token_bytes(16),
+            next_block=max(entries, default=0) + 1,
+            blocks=tuple(entry for _, entry in sorted(entries.items())),
+            segments=self._segments_there(),
+        )
+        self.done.missing.append(
+            "the manifest: it was made anew from the blocks and the log. Deletions that were not "
+            "carried out yet are forgotten, so the samples that they hid are back; so is metadata "
+            "that stood there alone. Blocks and segments that were missing are not noticed"
+        )
+        return manifests.write(self.disk, self.path, made)
+
+    def _sound(self, found: Found, *, closed: bool) -> Manifest:
+        """The manifest, of which one copy is sound, in two copies again."""
+        wrong = degraded_of(found, closed=closed)
+        for name, place, problem in wrong:
+            self.done.found.append(Violation(self.path / name, place, problem))
+            if problem != manifests.MISSING:
+                self._keep(self.path / name)
+        if not wrong:
+            return found.manifest
+        return manifests.write(self.disk, self.path, found.manifest)
+
+    def _segments_there(self) -> dict[int, int]:
+        numbers = (segment_number(name) for name in self.disk.names(self.path / LOG))
+        return {number: 0 for number in numbers if number is not None}
+
+    def _entry_of(self, name: str) -> BlockEntry | None:
+        """What a block says of itself. One that cannot say it is kept, and no part of the store."""
+        path = self.path / BLOCKS / name
+        sequence = sequence_of(name)
+        try:
+            if sequence is None:
+                raise Corrupted(path, "name", "it does not tell the block's sequence")
+            file = self.disk.read(path)
+            try:
+                identity = read_identity(file, path)
+                described = read_description(file, path, identity)
+            finally:
+                file.close()
+        except (*DAMAGE, OSError) as problem:
+            self.done.missing.append(f"{BLOCKS}/{name}: all of it: {problem}")
+            self._keep(path)
+            return None
+        return BlockEntry(
+            name=name,
+            identity=identity.hex(),
+            sequence=sequence,
+            first_ms=described.first_ms,
+            last_ms=described.last_ms,
+            series=described.series,
+            samples=described.samples,
+            bytes=file.size,
+            thinned_ms=described.thinned_ms,
+        )
+
+    def _store_of_log(self) -> bytes | None:
+        for name in self.disk.names(self.path / LOG):
+            with contextlib.suppress(OSError):
+                found = segment_store(self.disk.read_all(self.path / LOG / name))
+                if found is not None:
+                    return found
+        return None
+
+    # Blocks
+
+    def _repair_blocks(self, manifest: Manifest) -> None:
+        kept: list[BlockEntry] = []
+        renamed: dict[str, str] = {}
+        gone: list[Path] = []
+        for entry in manifest.blocks:
+            path = self.path / BLOCKS / entry.name
+            problems = block_violations(self.disk, path.parent, entry)
+            if not problems:
+                kept.append(entry)
+                continue
+            self.done.found.extend(problems)
+            made = self._rewritten(entry)
+            if made is not None:
+                kept.append(made)
+                renamed[entry.name] = made.name
+                self.done.written.append(f"{BLOCKS}/{made.name}")
+            if self.disk.exists(path):
+                self._link_away(path)
+                gone.append(path)
+        if not gone and len(kept) == len(manifest.blocks):
+            return
+        changed = replace(
+            manifest,
+            blocks=tuple(kept),
+            tombstones=_renamed(manifest.tombstones, renamed),
+        )
+        manifests.write(self.disk, self.path, changed)
+        for path in gone:
+            self.disk.unlink(path)
+
+    def _rewritten(self, entry: BlockEntry) -> BlockEntry | None:
+        """A block with what can be read of another one; None if nothing can."""
+        place = f"{BLOCKS}/{entry.name}"
+        read_errors = ReadErrors()
+        block = Block(self.disk, self.path / BLOCKS, entry, ByteCache(0, page_bytes))
+        caches = reader.Caches(ByteCache(0, tile_bytes), ByteCache(0, union_bytes))
+        memory = memory_database()
+        try:
+            everything = reader.select([block], (), MIN_TIME_MS, MAX_TIME_MS, caches, read_errors)
+            copy_selection(everything, memory)
+        except (*DAMAGE, ReadFailed, ValueError) as problem:
+            # A file whose checksums are right and whose contents make no sense: leave it whole.
+            self.done.missing.append(f"{place}: all of its {entry.samples} samples: {problem}")
+            return None
+        finally:
+            block.close()
+        memory.flush()
+        parts = memory._parts()
+        held = memory.stats().head_samples
+        lost = entry.samples - held
+        if lost:  # else statistics were damaged, which are made anew
+            where = ", ".join(one.place for one in read_errors.problems()) or "the index"
+            self.done.missing.append(f"{place}: {lost} of {entry.samples} samples ({where})")
+        if entry.thinned_ms:
+            told = f"its rollups; of each {entry.thinned_ms} ms the last sample is left"
+            self.done.missing.append(f"{place}: {told}")
+        if held == 0:
+            return None
+        (part,) = parts
+        content = arrange(
+            part.layers(), partial(label_table, part.index()), MIN_TIME_MS, MAX_TIME_MS
+        )
+        assert content is not None
+        path = self.path / BLOCKS / rewritten_name(entry.sequence)
+        made = write_content(self.disk, path, content, sequence=entry.sequence)
+        return replace(made, level=entry.level)
+
+    def _keep(self, path: Path) -> None:
+        """Move a file to `damaged/`."""
+        if self.disk.exists(path):
+            self._link_away(path)
+            self.disk.unlink(path)
+
+    def _link_away(self, path: Path) -> None:
+        folder = self.path / DAMAGED
+        self.disk.make_dir(folder)
+        target = folder / path.name
+        count = 1
+        while self.disk.exists(target):
+            target = folder / f"{path.name}.{count}"
+            count += 1
+        link_or_copy(self.disk, path, target)
+        self.disk.fsync_dir(folder)
+        self.done.moved.append(f"{path.relative_to(self.path)} → {target.relative_to(self.path)}")
+
+    # The log
+
+    def _repair_log(self) -> None:
+        found = check_log(self.disk, self.path)
+        if not found:
+            return
+        self.done.found.extend(found)
+        before = set(self.disk.names(self.path / DAMAGED))
+        with open_database(
+            self.path, sync=Sync.ALWAYS, read_only=False, disk=self.disk
+        ) as database:
+            report = database.open_report
+            database.flush()
+            metadata = database.metadata()
+        self._move_empty_segments(metadata)
+        if report.torn_bytes:
+            self.done.missing.append(f"{LOG}: {report.torn_bytes} bytes at the end of a segment")
+        self.done.missing.extend(report.damaged)
+        if report.orphans:
+            self.done.missing.append(f"{LOG}: {report.orphans} samples whose series are not known")
+        for name in self.disk.names(self.path / DAMAGED):
+            if name not in before and not any(name in moved for moved in self.done.moved):
+                self.done.moved.append(f"{LOG}/{name} → {DAMAGED}/{name}")
+
+    def _move_empty_segments(self, metadata: Mapping[str, Metadata]) -> None:
+        """Segments that are damaged still: nothing in them could be brought into a block."""
+        damaged = {violation.path for violation in check_log(self.disk, self.path)}
+        if not damaged:
+            return
+        lock = claim(self.disk, self.path)
+        try:
+            manifest = manifests.read(self.disk, self.path)
+            assert manifest is not None, "it was opened just now"
+            gone = {segment_number(path.name) for path in damaged}
+            left = {n: size for n, size in (manifest.segments or {}).items() if n not in gone}
+            changed = replace(manifest, metadata=metadata, segments=left, lost=())
+            manifests.write(self.disk, self.path, changed)
+            for path in sorted(damaged):
+                self._keep(path)
+        except OSError as problem:
+            raise write_failure(problem, f"repairing {self.path}") from problem
+        finally:
+            lock.finish()
+
+
+def _renamed(tombstones: Sequence[Tombstone], names: dict[str, str]) -> tuple[Tombstone, ...]:
+    return tuple(
+        replace(stone, blocks=frozenset(names.get(name, name) for name in stone.blocks))
+        for stone in tombstones
+    )
+
+
+def copy_selection(selection: Selection, target: Database) -> None:
+    """Append everything that is selected to another database."""
+    for ref in selection.tiles:
+        target.append(_batch_of(selection.series, ref.load().ragged()))
+    for native in selection.histograms:
+        target.append(_native_batch(selection.series, native.load()))
+
+
+def _batch_of(series: SeriesTable, tile: Tile) -> Batch:
+    assert tile.offsets is not None
+    rows = np.repeat(np.arange(len(tile.rows)), np.diff(tile.offsets))
+    return Batch(series.take(tile.rows), rows, tile.timestamps, tile.values, starts=tile.starts)
+
+
+def _native_batch(series: SeriesTable, tile: HistogramTile) -> Batch:
+    rows = np.repeat(np.arange(len(tile.rows)), np.diff(tile.offsets))
+    native = HistogramSamples(rows, tile.timestamps, tile.histograms, tile.starts)
+    none = np.empty(0, np.int64)
+    return Batch(series.take(tile.rows), none, none, np.empty(0), native)

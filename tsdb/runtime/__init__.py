@@ -1,0 +1,1 @@
+"""Process-wide machinery: caches, buffers, threads, compiled code."""

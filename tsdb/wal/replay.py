@@ -1,0 +1,239 @@
+"""Reads the log back into a head, and says what could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from novaql.tsdb.codec.columns import Undecodable
+from novaql.tsdb.disk.vfs import Disk
+from novaql.tsdb.head.exemplar_buffer import ExemplarRing
+from novaql.tsdb.head.float_run import Floating, joined_starts
+from novaql.tsdb.head.head import Head
+from novaql.tsdb.head.histogram_run import NativeSamples
+from novaql.tsdb.model.labels import Ints, SeriesTable
+from novaql.tsdb.model.source import Metadata
+from novaql.tsdb.parts.tombstones import Tombstone
+from novaql.tsdb.wal.bulk_decode import decode_plain_records, is_plain
+from novaql.tsdb.wal.record import (
+    RECORD,
+    SEGMENT_HEADER,
+    Damage,
+    ExemplarsRecord,
+    MetadataRecord,
+    NativeRecord,
+    SamplesRecord,
+    SeriesRecord,
+    decode,
+    read_records,
+)
+from novaql.tsdb.wal.writer import segment_name
+
+_POOLED_SAMPLES = 1 << 16
+_NO_INTS = np.zeros(0, np.int64)
+_NO_FLOATS = Floating(_NO_INTS, _NO_INTS, np.zeros(0))
+
+
+@dataclass(slots=True)
+class Replay:
+    """What the log gave.
+
+    torn     segment → size at which its last whole record ends, where more bytes follow
+    damaged  segment → (place, problem) of what was unreadable although records follow
+    orphans  samples whose series were in a damaged record; they are lost
+    ends     segment → where its last whole record ends; 0 where not even the header is whole
+    unended  segments without a closing record at their end, and where they end: their writer was
+             killed, or they were cut off since
+    """
+
+    segments: int = 0
+    records: int = 0
+    samples: int = 0
+    bytes: int = 0
+    torn: dict[int, int] = field(default_factory=dict)
+    torn_bytes: int = 0
+    damaged: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    orphans: int = 0
+    ends: dict[int, int] = field(default_factory=dict)
+    unended: dict[int, int] = field(default_factory=dict)
+    metadata: dict[str, Metadata] = field(default_factory=dict)
+
+
+def replay(
+    disk: Disk,
+    folder: Path,
+    store: bytes,
+    numbers: Iterable[int],
+    head: Head,
+    tombstones: Sequence[Tombstone] = (),
+    exemplars: ExemplarRing | None = None,
+) -> Replay:
+    """Add everything readable in these segments to a head, oldest first, less what was deleted.
+
+    tombstones  oldest first
+    exemplars   where these go; None: nowhere
+
+    Raises `OSError` if a segment cannot be read at all.
+    """
+    result = Replay()
+    ring = ExemplarRing(0) if exemplars is None else exemplars
+    waiting = list(tombstones)
+    for number in numbers:
+        while waiting and waiting[0].log_before <= number:
+            _forget(waiting.pop(0), head, ring)
+        data = disk.read_all(folder / segment_name(number))
+        result.segments += 1
+        result.bytes += len(data)
+        _replay_segment(data, store, number, head, ring, result)
+    for stone in waiting:
+        _forget(stone, head, ring)
+    return result
+
+
+def _forget(stone: Tombstone, head: Head, ring: ExemplarRing) -> None:
+    head.delete(stone.deletion)
+    ring.delete(stone.deletion)
+
+
+def _replay_segment(
+    data: bytes, store: bytes, number: int, head: Head, ring: ExemplarRing, result: Replay
+) -> None:
+    known: Ints = np.empty(0, np.int64)  # id in the segment → id in the head, -1 unknown
+    end = min(len(data), SEGMENT_HEADER.size)
+    ended = False
+    pool = _Pool(head, result)
+    for item in read_records(data, store, number):
+        if isinstance(item, Damage):
+            _note_damage(item, number, end, result)
+            continue
+        offset, payload = item
+        end = offset + RECORD.size + len(payload)
+        if is_plain(payload):
+            result.records += 1
+            ended = False
+            pool.put_plain(payload, known)
+            continue
+        try:
+            record = decode(payload)
+        except Undecodable as problem:
+            result.damaged.setdefault(number, []).append((f"offset {offset}", str(problem)))
+            continue
+        result.records += 1
+        ended = isinstance(record, MetadataRecord) and not record.metadata
+        match record:
+            case SeriesRecord(ids=ids, table=table):
+                pool.empty(known)  # a later record may give their ids another meaning
+                known = _learn(known, ids, table, head)
+            case SamplesRecord():
+                pool.put(record, known)
+            case NativeRecord(ids=ids, times=times, histograms=histograms, starts=starts):
+                pool.empty(known)
+                own, there = _own_ids(known, ids, result)
+                if len(own):
+                    native = NativeSamples(ids, times, histograms, starts).take(there)
+                    native = replace(native, ids=own)
+                    head.add(_NO_FLOATS, native)
+            case ExemplarsRecord(exemplars=exemplars):
+                ring.add(exemplars)
+            case MetadataRecord(metadata=metadata):
+                result.metadata.update(metadata)
+    pool.empty(known)
+    result.ends[number] = result.torn.get(number, end)
+    if not ended:
+        result.unended[number] = end
+
+
+class _Pool:
+    """Samples of small records wait here and go into the head together: what one record costs is
+    much when it holds a single scrape."""
+
+    def __init__(self, head: Head, result: Replay) -> None:
+        self._head, self._result = head, result
+        self._waiting: list[Floating] = []
+        self._plain: list[bytes] = []
+        self._samples = 0
+
+    def put(self, record: SamplesRecord, known: Ints) -> None:
+        if len(record.ids) == 0:
+            return
+        self._decode_plain()
+        self._waiting.append(Floating(record.ids, record.times, record.values, record.starts))
+        self._samples += len(record.ids)
+        if self._samples >= _POOLED_SAMPLES:
+            self.empty(known)
+
+    def put_plain(self, payload: bytes, known: Ints) -> None:
+        """A record that is plain; such are decoded together."""
+        if self._plain and self._plain[0][1] != payload[1]:
+            self._decode_plain()
+        self._plain.append(payload)
+        self._samples += len(payload) // 8
+        if self._samples >= _POOLED_SAMPLES:
+            self.empty(known)
+
+    def _decode_plain(self) -> None:
+        if self._plain:
+            self._waiting.append(decode_plain_records(self._plain))
+            self._plain = []
+
+    def empty(self, known: Ints) -> None:
+        """known: what the ids of everything that waits mean."""
+        self._decode_plain()
+        if not self._waiting:
+            return
+        floats = _joined(self._waiting)
+        self._waiting, self._samples = [], 0
+        own, there = _own_ids(known, floats.ids, self._result)
+        if len(there) < len(floats.ids):
+            floats = floats.take(there)
+        if len(own):
+            self._head.add(floats._replace(ids=own))
+
+
+def _joined(parts: Sequence[Floating]) -> Floating:
+    if len(parts) == 1:
+        return parts[0]
+    ids, times, values = (
+        np.concatenate(columns)
+        for columns in zip(*((part.ids, part.times, part.values) for part in parts), strict=True)
+    )
+    starts = joined_starts([(len(part.ids), part.starts) for part in parts])
+    return Floating(ids, times, values, starts)
+
+
+def _note_damage(damage: Damage, number: int, end: int, result: Replay) -> None:
+    if damage.tail:
+        result.torn[number] = end if damage.offset else 0
+        result.torn_bytes += damage.length
+    else:
+        place = f"offset {damage.offset}", f"{damage.length} bytes are not a record"
+        result.damaged.setdefault(number, []).append(place)
+
+
+def _learn(known: Ints, ids: Ints, table: SeriesTable, head: Head) -> Ints:
+    most = int(ids.max(initial=-1)) + 1
+    if most > len(known):
+        grown = np.full(max(most, 2 * len(known)), -1)
+        grown[: len(known)] = known
+        known = grown
+    with head.registry_lock:
+        known[ids] = head.registry.ids_of(table)
+    return known
+
+
+def _own_ids(known: Ints, ids: Ints, result: Replay) -> tuple[Ints, Ints]:
+    """Ids in the head of those samples whose series is known, and which samples these are."""
+    if len(ids) == 0:
+        return ids, ids
+    if int(ids.max()) >= len(known):
+        grown = np.full(int(ids.max()) + 1, -1)
+        grown[: len(known)] = known
+        known = grown
+    own = known[ids]
+    there = np.flatnonzero(own >= 0)
+    result.orphans += len(own) - len(there)
+    result.samples += len(there)
+    return own[there], there
