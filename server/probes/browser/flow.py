@@ -171,6 +171,7 @@ class _Run:
                 raise FlowFailed(failed.reason, text) from problem
             took = time.monotonic() - started
             self._steps.append(StepResult(step.action, True, round(took, 6), self._text(detail)))
+        self._check()  # a page that exceeded a limit in the last step
 
     def _failure_screenshot(self, page: Page, connection: Connection, reason: str) -> None:
         if reason in _WITHOUT_SCREENSHOT:
