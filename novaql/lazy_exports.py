@@ -25,7 +25,7 @@ def lazy_exports(
             found = getattr(import_module(f"{package}.{module_of[name]}"), name)
             setattr(sys.modules[package], name, found)
             return found
-        if name in modules:  # `tsdb.selection` works after `import tsdb`
+        if name in modules:  # `tsdb.options` works after `import tsdb`
             return import_module(f"{package}.{name}")
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 

@@ -126,9 +126,10 @@ def test_query_and_engine_load_nothing_heavy_and_nothing_early(statement: str) -
 
 
 def test_the_contracts_of_the_store_are_loaded_without_the_store() -> None:
-    loaded = modules_after("from novaql.tsdb import labels, tile, selection", whole=True)
+    loaded = modules_after("from novaql.tsdb.model import labels, samples, source", whole=True)
 
     assert {name for name in loaded if name.startswith("novaql.tsdb.")} == {
+        "novaql.tsdb.model",
         "novaql.tsdb.model.series_batch",
         "novaql.tsdb.model.rollup_columns",
         "novaql.tsdb.model.read_errors",
@@ -148,7 +149,7 @@ def test_every_name_of_the_store_is_there_when_asked_for() -> None:
         "assert set(tsdb.__all__) <= set(dir(tsdb))\n"
         "from novaql.tsdb import *\n"
         "assert inspect.isfunction(check) and tsdb.check is check\n"
-        "assert tsdb.selection.Metadata is Metadata\n"
+        "assert tsdb.options.StoreOptions is StoreOptions\n"
         "try:\n    tsdb.nothing\n"
         "except AttributeError as problem:\n    assert 'nothing' in str(problem)\n"
         "else:\n    raise AssertionError"
