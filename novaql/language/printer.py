@@ -184,10 +184,11 @@ def _moment(at: At) -> str:
 
 def operator(expr: Binary) -> str:
     """The operator with its modifiers."""
-    return f"{expr.op}{' bool' if expr.return_bool else ''}{_matching(expr.matching)}"
+    return f"{expr.op}{' bool' if expr.return_bool else ''}{matching_text(expr.matching)}"
 
 
-def _matching(matching: Matching) -> str:
+def matching_text(matching: Matching) -> str:
+    """` on (x) group_left ()`, as it follows an operator; empty for one-to-one on all labels."""
     grouped = {Cardinality.MANY_TO_ONE: "left", Cardinality.ONE_TO_MANY: "right"}
     side = grouped.get(matching.cardinality)
     text = ""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import assert_never
 
 from novaql.language.ast import Matching
+from novaql.language.printer import matching_text
 from novaql.language.value_types import ValueType
 from novaql.span import NOWHERE, Span
 from novaql.tsdb.model.matchers import Matcher
@@ -350,11 +351,12 @@ def _line(plan: Plan, indent: str) -> str:
         if f.name not in ("span", "floats_only")
         and not _is_plan(value := getattr(plan, f.name))
         and value not in (None, False, (), 0)
-        and not (f.name == "matching" and value == PLAIN)
-        and f.name not in ("returns", "matchers")
+        and f.name not in ("returns", "matchers", "matching")
     ]
     if isinstance(plan, Constant):
         details = [f"{plan.value:g}"]
+    if isinstance(plan, BinaryOp):
+        details.append(matching_text(plan.matching).strip())
     if isinstance(plan, Select | Subset):
         details.insert(0, "{" + ", ".join(str(m) for m in plan.matchers) + "}")
     return f"{indent}{type(plan).__name__} {' '.join(details)}".rstrip()

@@ -1,4 +1,7 @@
-"""The rewrites, in order, each with its reason. A rule takes a plan and returns an equal one."""
+"""The rewrites, in order, each with its reason. A rule takes a plan and returns an equal one.
+
+Each has cases, the plan before and after as text, in `tests/planner/fixtures`.
+"""
 
 from __future__ import annotations
 
