@@ -1,0 +1,66 @@
+"""How a query is executed: threads, sizes of batches, kernels.
+
+Answers must not depend on any of these, so they are no options of a query. Tests set them here, and
+only this module names the constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from unittest import mock
+
+from novaql.evaluator.kernels.dispatch import Mode, forced, prepare_all
+
+THREADS = "novaql.tsdb.runtime.parallel"
+WORTH_A_THREAD = (
+    "novaql.evaluator.bundled.WORTH_A_THREAD",
+    "novaql.evaluator.bundled.ONCE_WORTH_A_THREAD",
+    "novaql.evaluator.kernels.strips.WORTH_A_THREAD",
+    "novaql.tsdb.read.batches.WORTH_A_THREAD",
+    "novaql.tsdb.read.staleness.WORTH_A_THREAD",
+)
+"""Work below these is done on the query's own thread."""
+
+BATCH_SIZES = (
+    "novaql.tsdb.read.batches.BUNDLE_VALUES",
+    "novaql.tsdb.read.ragged_merge.TILE_VALUES",
+    "novaql.evaluator.bundled.CELLS_AT_ONCE",
+    "novaql.evaluator.fragment.JOINED_CELLS",
+)
+"""Samples or cells that the store reads, or the engine folds, at a time."""
+
+
+@contextmanager
+def _replaced(**values: object) -> Iterator[None]:
+    with ExitStack() as stack:
+        for name, value in values.items():
+            stack.enter_context(mock.patch(name, value))
+        yield
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Queries use this many threads, whatever the machine has and however small the work is."""
+    worth = dict.fromkeys(WORTH_A_THREAD, 1 if count > 1 else 1 << 60)
+    with ThreadPoolExecutor(max(1, count - 1), thread_name_prefix="novaql-tile") as pool:
+        patched = {f"{THREADS}._cores": lambda: count, f"{THREADS}._helpers": lambda _: pool}
+        with _replaced(**worth, **patched):
+            yield
+
+
+@contextmanager
+def batch_size(values: int | None) -> Iterator[None]:
+    """Batches of about this many samples. None: the usual size."""
+    with _replaced(**dict.fromkeys(BATCH_SIZES if values else (), values)):
+        yield
+
+
+@contextmanager
+def kernels(*, compiled: bool) -> Iterator[None]:
+    """Compiled kernels answer everything, or NumPy does."""
+    with forced(Mode.ON if compiled else Mode.OFF):
+        if compiled:
+            prepare_all()
+        yield
