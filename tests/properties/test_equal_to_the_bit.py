@@ -146,7 +146,7 @@ def answer(query: str, execution: Execution, database: tsdb.Database) -> Result:
 
 
 def bits(result: Result) -> tuple[list[dict[str, str]], bytes, bytes]:
-    """Series in order of their labels, which cells hold a value, and the values: one NaN for all."""
+    """Series in order of their labels, which cells hold a value, and values with only one NaN."""
     labels = result.series.dicts()
     order = sorted(range(len(labels)), key=lambda row: sorted(labels[row].items()))
     valid = np.ones(result.values.shape, bool) if result.valid is None else result.valid
