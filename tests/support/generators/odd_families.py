@@ -27,6 +27,7 @@ ROLLUPS = (
     "ts_of_max_over_time", "ts_of_first_over_time", "ts_of_last_over_time", "stddev_over_time",
     "stdvar_over_time", "deriv", "absent_over_time",
 )  # fmt: skip
+WITH_PARAMETERS = ("quantile_over_time", "predict_linear", "double_exponential_smoothing")
 DATES = ("minute", "hour", "day_of_week", "day_of_month", "day_of_year", "days_in_month", "month",
          "year")  # fmt: skip
 SECONDS = ("-62135596801", "253402300800", "-1.5", "9.2e18", "-9.2e18", "1e19", "NaN", "-Inf",
@@ -75,16 +76,29 @@ def _window(rng: random.Random, at_s: int) -> str:
 
 
 def _rollup(rng: random.Random, at_s: int) -> str:
-    window = _window(rng, at_s)
     roll = rng.random()
     if roll < 0.15:
-        return f"quantile_over_time({rng.choice(PARAMETERS)}, {window})"
+        return rollup_query(rng, at_s, "quantile_over_time")
     if roll < 0.25:
-        return f"predict_linear({window}, {rng.choice(('60', '0', 'NaN', 'Inf'))})"
+        return rollup_query(rng, at_s, "predict_linear")
     if roll < 0.35:
-        factors = [rng.choice(("0.5", "0.1", "NaN", "0", "1.5")) for _ in range(2)]
-        return f"double_exponential_smoothing({window}, {', '.join(factors)})"
-    return f"{rng.choice(ROLLUPS)}({window})"
+        return rollup_query(rng, at_s, "double_exponential_smoothing")
+    return rollup_query(rng, at_s, rng.choice(ROLLUPS))
+
+
+def rollup_query(rng: random.Random, at_s: int, function: str) -> str:
+    """A function of a range."""
+    window = _window(rng, at_s)
+    match function:
+        case "quantile_over_time":
+            return f"{function}({rng.choice(PARAMETERS)}, {window})"
+        case "predict_linear":
+            return f"{function}({window}, {rng.choice(('60', '0', 'NaN', 'Inf'))})"
+        case "double_exponential_smoothing":
+            factors = [rng.choice(("0.5", "0.1", "NaN", "0", "1.5")) for _ in range(2)]
+            return f"{function}({window}, {', '.join(factors)})"
+        case _:
+            return f"{function}({window})"
 
 
 def _extended(rng: random.Random, at_s: int) -> str:

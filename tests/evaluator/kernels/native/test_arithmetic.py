@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -17,13 +16,12 @@ from novaql.evaluator.kernels.native.arithmetic import (
     choose,
     divide,
     equal,
-    negate,
     scale,
     subtract,
     zero_like,
 )
 from novaql.promqltest import histogram as plain
-from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span
+from novaql.promqltest.histogram import FloatHistogram, ResetHint
 from novaql.tsdb.model.histograms import Histograms
 from tests.support.histograms.native_histograms import any_histogram, columns, singles
 
@@ -58,18 +56,6 @@ def test_pairs_are_combined_as_one_at_a_time(
         assert got.conflicting_resets[row] == (hints == {ResetHint.RESET, ResetHint.NOT_RESET})
 
 
-def test_a_difference_is_a_gauge() -> None:
-    h = columns([FloatHistogram(count=1.0, hint=ResetHint.NOT_RESET)])
-    assert singles(subtract(h, h).histograms) == [FloatHistogram(hint=ResetHint.GAUGE)]
-
-
-def test_what_lies_inside_the_zero_bucket_of_the_left_is_not_added_twice() -> None:
-    left = FloatHistogram(zero_threshold=1.0)
-    right = replace(left, count=3.0, positive=(Span(0, (1.0, 2.0)),))
-    (got,) = singles(add(columns([left]), columns([right])).histograms)
-    assert got.positive == (Span(1, (2.0,)),)
-
-
 @given(st.lists(any_histogram(), min_size=1, max_size=6), st.sampled_from([0.5, 3.0, -2.0, 0.0]))
 def test_multiples(h: list[FloatHistogram], factor: float) -> None:
     expected = [one.scaled(factor).compacted() for one in h]
@@ -85,20 +71,6 @@ def test_division_by_a_power_of_two_is_multiplication(
     assert singles(divide(columns(h), divisor)) == singles(scale(columns(h), 1 / divisor))
 
 
-def test_division_by_zero_leaves_no_bucket() -> None:
-    h = FloatHistogram(count=3.0, sum=0.0, zero_count=-1.0, positive=(Span(0, (1.0, 2.0)),))
-    (got,) = singles(divide(columns([h]), np.array([0.0])))
-    assert (got.count, got.zero_count, got.positive) == (math.inf, -math.inf, ())
-    assert math.isnan(got.sum)
-
-
-def test_minus_makes_a_gauge() -> None:
-    h = columns([FloatHistogram(count=1.0, sum=2.0, positive=(Span(0, (1.0,)),))])
-    (got,) = singles(negate(h))
-    assert (got.count, got.sum, got.positive) == (-1.0, -2.0, (Span(0, (-1.0,)),))
-    assert got.hint == ResetHint.GAUGE
-
-
 @given(PAIRS)
 def test_equality_ignores_hints_only(pairs: Pairs) -> None:
     a, b = [p[0] for p in pairs], [p[1] for p in pairs]
@@ -109,13 +81,6 @@ def test_equality_ignores_hints_only(pairs: Pairs) -> None:
     ]
     assert equal(columns(a), columns(b)).tolist() == unhinted
     assert equal(columns(a), columns([replace(one, hint=ResetHint.RESET) for one in a])).all()
-
-
-@pytest.mark.parametrize("one", [math.nan, 0.0, 1.0])
-@pytest.mark.parametrize("other", [math.nan, 0.0, -0.0])
-def test_equality_is_of_bits(one: float, other: float) -> None:
-    a, b = columns([FloatHistogram(sum=one)]), columns([FloatHistogram(sum=other)])
-    assert equal(a, b).tolist() == [repr(one) == repr(other)]
 
 
 @given(st.lists(any_histogram(), min_size=1, max_size=6))

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from novaql.evaluator.kernels.native.exact_ends import exact_differences
 from novaql.evaluator.kernels.native.interpolate import between
 from novaql.promqltest import histogram as plain
-from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span
+from novaql.promqltest.histogram import FloatHistogram, ResetHint
 from tests.support.histograms.native_histograms import (
     any_histogram,
     columns,
@@ -88,37 +86,3 @@ def test_windows_are_as_one_at_a_time(
             assert singles(got.histograms)[c] == expected
             gauges = [one.hint == ResetHint.GAUGE for one in rows[window[0] : window[1] + 1]]
             assert got.not_counter[c] == (counter and any(gauges))
-
-
-@pytest.mark.parametrize(
-    ("counts", "left", "right", "expected"),
-    [
-        ((5, 10, 3), 0.0, 1.0, 8.0),  # the reset at the last row is counted once
-        ((5, 3), 0.0, 1.0, 3.0),
-        ((10, 5, 2, 4), 0.1, 0.5, 7.5),
-        ((10, 5), 0.25, 0.75, 2.5),  # both ends on the way up from the same reset
-        ((5, 10, 3), 0.5, 0.5, 4.0),
-    ],
-)
-def test_resets_at_ends_are_counted_once(
-    counts: tuple[float, ...], left: float, right: float, expected: float
-) -> None:
-    hints = [ResetHint.UNKNOWN] + [
-        ResetHint.RESET if now < before else ResetHint.NOT_RESET for before, now in pairwise(counts)
-    ]
-    rows = columns(
-        [
-            FloatHistogram(count=c, sum=c, positive=(Span(1, (float(c),)),), hint=hint)
-            for c, hint in zip(counts, hints, strict=True)
-        ]
-    )
-    got = exact_differences(
-        rows,
-        np.array([0]),
-        np.array([len(counts) - 1]),
-        left_share=np.array([left]),
-        right_share=np.array([right]),
-        counter=True,
-    )
-    assert got.histograms.count.tolist() == [pytest.approx(expected)]
-    assert got.histograms.positive.population.tolist() == [pytest.approx(expected)]

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from novaql.evaluator.kernels.native.interpolate import between
 from novaql.promqltest import histogram as plain
-from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span
+from novaql.promqltest.histogram import FloatHistogram
 from tests.support.histograms.native_histograms import any_histogram, columns, singles, was_reset
 
 
@@ -41,14 +38,3 @@ def test_between_is_as_one_at_a_time(
             differ = one.custom_values != other.custom_values
         assert got.bounds_differed_subtracting[row] == differ
         assert singles(got.histograms)[row] == expected.compacted()
-
-
-@pytest.mark.parametrize(("counter", "expected"), [(True, 0.5), (False, 7.5)])
-def test_a_reset_counter_starts_from_nothing(counter: bool, expected: float) -> None:
-    before = FloatHistogram(count=9.5, positive=(Span(0, (9.5,)),))
-    after = replace(before, count=1.5, hint=ResetHint.RESET, positive=(Span(0, (1.5,)),))
-    got = between(
-        columns([before]), columns([after]), np.array([1 / 3 if counter else 0.25]), counter=counter
-    )
-    assert got.histograms.count.tolist() == [pytest.approx(expected)]
-    assert got.histograms.positive.population.tolist() == [pytest.approx(expected)]

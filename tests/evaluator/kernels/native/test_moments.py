@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from novaql.evaluator.kernels.native.moments import average, standard_deviation, variance
 from novaql.promqltest.histogram import FloatHistogram
-from novaql.promqltest.histogram_notation import parse_histogram
 from tests.support.histograms import plain_histograms as plain
 from tests.support.histograms.native_histograms import any_histogram, columns
 
@@ -23,17 +22,3 @@ def test_moments_equal_a_loop_over_the_buckets(many: list[FloatHistogram]) -> No
         np.testing.assert_allclose(standard_deviation(h), np.sqrt(expected), rtol=1e-9)
         counts = np.array([one.count for one in many])
         np.testing.assert_array_equal(average(h), np.array([one.sum for one in many]) / counts)
-
-
-def test_known_spreads() -> None:
-    texts = [
-        "{{schema:8 count:10 sum:10 buckets:[1 2 3 4]}}",
-        "{{schema:0 count:10 sum:-112946 n_buckets:[0 0 1 1 1 0 1 1 0 0 3 0 0 0 1 0 0 1]}}",
-        "{{schema:-53 count:2 sum:8 custom_values:[2 4 6] buckets:[0 1 1]}}",
-        "{{}}",
-    ]
-    h = columns([parse_histogram(text)[0] for text in texts])
-
-    np.testing.assert_allclose(
-        variance(h), [2.3971123370139447e-05, 759352122.1939945, 1.0, np.nan], rtol=1e-9
-    )

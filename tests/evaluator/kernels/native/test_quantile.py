@@ -6,13 +6,11 @@ import math
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from novaql.evaluator.kernels.native.quantile import histogram_fraction, histogram_quantile
-from novaql.promqltest.histogram import FloatHistogram, Span
-from novaql.promqltest.histogram_notation import parse_histogram
+from novaql.promqltest.histogram import FloatHistogram
 from tests.support.histograms import plain_histograms as plain
 from tests.support.histograms.native_histograms import any_histogram, columns
 
@@ -65,38 +63,6 @@ def test_the_fraction_below_a_quantile_is_the_quantile(one: FloatHistogram, q: f
     below = float(histogram_fraction(h, -math.inf, value).values[0])
     at = float(histogram_fraction(h, -math.inf, math.nextafter(value, math.inf)).values[0])
     assert below - 1e-6 <= q <= at + 1e-6
-
-
-@pytest.mark.parametrize(
-    ("text", "q", "value"),
-    [
-        ("{{schema:0 sum:5 count:4 buckets:[1 2 1]}}", 0.5, math.sqrt(2)),
-        ("{{schema:0 sum:5 count:4 n_buckets:[1 2 1]}}", 0.5, -math.sqrt(2)),
-        ("{{schema:-53 sum:5 count:4 custom_values:[5 10] buckets:[1 2 1]}}", 0.5, 7.5),
-        ("{{schema:-53 sum:5 count:4 custom_values:[5 10] buckets:[1 2 1]}}", 0.9, 10),
-        ("{{schema:-53 sum:5 count:4 custom_values:[-5 10] buckets:[1 2 1]}}", 0.1, -5),
-        ("{{schema:0 count:4 z_bucket:4 z_bucket_w:0.5}}", 0.25, -0.25),
-        ("{{schema:0 count:4 z_bucket:2 z_bucket_w:0.5 buckets:[2]}}", 0.25, 0.25),
-        ("{{}}", 0.5, math.nan),
-        ("{{}}", 2, math.inf),
-    ],
-)
-def test_where_observations_lie_in_a_bucket(text: str, q: float, value: float) -> None:
-    h = columns([parse_histogram(text)[0]])
-
-    np.testing.assert_allclose(histogram_quantile(h, q).values, [value], rtol=1e-12)
-
-
-def test_nan_observations_count_as_the_highest() -> None:
-    one = FloatHistogram(count=15, sum=math.nan, positive=(Span(0, (12.0,)),))
-    found = histogram_quantile(columns([one] * 3), np.array([0.4, 0.8, 0.81]))
-
-    np.testing.assert_allclose(found.values, [math.sqrt(0.5), 1.0, math.nan], rtol=1e-12)
-    assert found.skewed.tolist() == [True, True, False]
-    assert found.nan_result.tolist() == [False, False, True]
-
-    everything = histogram_fraction(columns([one]), -math.inf, math.inf)
-    assert (everything.values.tolist(), everything.nan_excluded.tolist()) == ([0.8], [True])
 
 
 def test_nothing_asked_nothing_found() -> None:

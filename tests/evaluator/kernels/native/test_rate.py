@@ -123,18 +123,3 @@ def test_increase_over_resets(numbers: tuple[float, ...], expected: float) -> No
     rows = counted(*numbers)
     assert window(rows).count == expected
     assert window(rows, np.array([True])).count == expected + numbers[0]
-
-
-def test_a_row_before_a_reset_may_be_of_another_kind() -> None:
-    first = FloatHistogram(count=9.0)
-    last = FloatHistogram(schema=-53, count=2.0, custom_values=(1.0,), positive=(Span(0, (2.0,)),))
-    assert window([first, last]) == replace(last, hint=GAUGE)
-
-
-def test_bounds_that_differ_are_told_by_what_was_done() -> None:
-    wide = FloatHistogram(schema=-53, count=1.0, custom_values=(1.0,), positive=(Span(0, (1.0,)),))
-    fine = replace(wide, count=3.0, custom_values=(1.0, 2.0), positive=(Span(0, (1.0, 2.0)),))
-    rows = columns([wide, replace(fine, count=9.0), fine])
-    got = differences(rows, np.array([0, 1, 0]), np.array([2, 3, 3]), counter=True)
-    assert got.bounds_differed_subtracting.tolist() == [True, False, True]
-    assert got.bounds_differed_adding.tolist() == [False, False, True]

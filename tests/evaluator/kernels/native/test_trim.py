@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from novaql.evaluator.kernels.native.quantile import histogram_fraction
 from novaql.evaluator.kernels.native.trim import trim_above, trim_below
 from novaql.promqltest.histogram import FloatHistogram, populations
-from novaql.promqltest.histogram_notation import parse_histogram
 from tests.support.histograms import plain_histograms as plain
 from tests.support.histograms.native_histograms import any_histogram, columns, exponential, singles
 
@@ -50,22 +49,3 @@ def test_what_remains_is_the_fraction_of_the_whole(one: FloatHistogram, cut: flo
     np.testing.assert_allclose(trim_above(h, cut).count, np.nan_to_num(share), atol=1e-9)
     share = histogram_fraction(h, cut, math.inf).values * one.count
     np.testing.assert_allclose(trim_below(h, cut).count, np.nan_to_num(share), atol=1e-9)
-
-
-def test_nothing_is_counted_anew_where_nothing_goes() -> None:
-    text = "{{schema:0 sum:123.75 count:34 z_bucket:1 z_bucket_w:0.001 buckets:[2 4 8 16]}}"
-    h = columns([parse_histogram(text)[0]] * 2)
-
-    assert singles(trim_below(h, np.array([-math.inf, -1.0]))) == singles(h)
-    assert trim_above(h, -math.inf).count.tolist() == [0, 0]
-
-
-def test_a_bucket_without_an_end_goes_or_stays_whole() -> None:
-    one = parse_histogram("{{schema:-53 sum:33 count:101 custom_values:[5] buckets:[1 100]}}")[0]
-    h = columns([one] * 3)
-    low, high = trim_above(h, np.array([10.0, 2.0, 0.0])), trim_below(h, np.array([10.0, 2.0, 0.0]))
-
-    np.testing.assert_allclose(low.count, [1, 0.4, 0])
-    np.testing.assert_allclose(low.sum, [2.5, 0.4, 0])
-    np.testing.assert_allclose(high.count, [100, 100.6, 101])
-    np.testing.assert_allclose(high.sum, [1000, 502.1, 33])
