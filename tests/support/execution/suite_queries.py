@@ -94,6 +94,8 @@ QUERIES: dict[str, tuple[str, QueryOptions]] = {
         INSTANT,
     ),
     # Not in the suite: the other aggregations and functions that add.
+    "min-negated": ("min by (job) (-rate(http_requests_total[2m]))", RANGE),
+    "group-filtered": ("group by (job) (http_requests_total > 50000)", RANGE),
     "avg-by": ("avg by (job) (node_load1)", RANGE),
     "stddev": ("stddev by (job) (node_load1)", RANGE),
     "stdvar-rate": ("stdvar(rate(http_requests_total[5m]))", RANGE),
