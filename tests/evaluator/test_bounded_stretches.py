@@ -13,6 +13,7 @@ from novaql.inputs.tables.table_source import TableSource
 from novaql.options import QueryOptions
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch
+from tests.support.execution.switches import stretches
 
 SERIES, SAMPLES = 60, 200
 
@@ -56,20 +57,6 @@ def one() -> TableSource:
     return TableSource(Batch(table, np.zeros(len(times), np.int64), times, values))
 
 
-CELLS = [
-    "novaql.evaluator.context.CELLS_AT_ONCE",
-    "novaql.evaluator.distinct.CELLS_AT_ONCE",
-    "novaql.evaluator.operators.aggregate.CELLS_AT_ONCE",
-    "novaql.evaluator.operators.classic_histogram.CELLS_AT_ONCE",
-]
-COSTS = [
-    "novaql.evaluator.long_windows.COST_AT_ONCE",
-    "novaql.evaluator.bundled.COST_AT_ONCE",
-    "novaql.evaluator.fragment.COST_AT_ONCE",
-    "novaql.evaluator.operators.rollup.COST_AT_ONCE",
-]
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -83,13 +70,12 @@ COSTS = [
         'count_values("v", m)',
     ],
 )
-def test_whole_matrices(data: TableSource, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whole_matrices(data: TableSource, text: str) -> None:
     options = QueryOptions(0, 199_000, 1000)
     few, many = Looks(), Looks()
     whole = evaluate(text, data, options, cancellation=few)
-    for name in CELLS:
-        monkeypatch.setattr(name, 300)
-    parts = evaluate(text, data, options, cancellation=many)
+    with stretches("cells", 300):
+        parts = evaluate(text, data, options, cancellation=many)
 
     assert parts.json() == whole.json()
     assert many.count > few.count + 2
@@ -116,15 +102,12 @@ def kernels(request: pytest.FixtureRequest) -> Iterator[Mode]:
         "ts_of_max_over_time(m[2s])",
     ],
 )
-def test_long_windows_of_one_series(
-    one: TableSource, text: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_long_windows_of_one_series(one: TableSource, text: str) -> None:
     options = QueryOptions(0, 40_000, 250)
     few, many = Looks(), Looks()
     whole = evaluate(text, one, options, cancellation=few)
-    for name in COSTS:
-        monkeypatch.setattr(name, 1000)
-    parts = evaluate(text, one, options, cancellation=many)
+    with stretches("cost", 1000):
+        parts = evaluate(text, one, options, cancellation=many)
 
     assert len(whole) == 1
     np.testing.assert_allclose(parts.points().values, whole.points().values, rtol=1e-9)

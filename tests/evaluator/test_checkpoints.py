@@ -16,6 +16,7 @@ from novaql.inputs.tables.table_source import TableSource
 from novaql.options import Limits, QueryOptions
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch
+from tests.support.execution.switches import stretches
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +82,9 @@ def test_steps_that_would_not_fit_in_memory(heavy: TableSource) -> None:
         evaluate("m", heavy, options)
 
 
-def test_pieces_give_the_same_answer(heavy: TableSource, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pieces_give_the_same_answer(heavy: TableSource) -> None:
     options = QueryOptions(0, 3_000_000, 60_000)
     whole = evaluate("avg_over_time(m[10m])", heavy, options)
-    monkeypatch.setattr("novaql.evaluator.fragment.COST_AT_ONCE", 1)
-    pieces = evaluate("avg_over_time(m[10m])", heavy, options)
+    with stretches("cost", 1):
+        pieces = evaluate("avg_over_time(m[10m])", heavy, options)
     np.testing.assert_array_equal(whole.values, pieces.values)

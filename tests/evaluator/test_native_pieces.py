@@ -16,6 +16,7 @@ from novaql.tsdb.model.histograms import CUSTOM_SCHEMA, Buckets, Histograms
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch, HistogramSamples
 from novaql.tsdb.model.source import Source
+from tests.support.execution.switches import stretches
 
 SERIES, SAMPLES, STEP_MS = 12, 9, 15_000
 OPTIONS = QueryOptions(0, SAMPLES * STEP_MS, STEP_MS)
@@ -75,12 +76,10 @@ def shown(result: Result) -> tuple[bytes, list[str], list[str]]:
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_pieces_give_the_same_answer(
-    store: Source, monkeypatch: pytest.MonkeyPatch, query: str
-) -> None:
+def test_pieces_give_the_same_answer(store: Source, query: str) -> None:
     whole = evaluate(query, store, OPTIONS)
-    monkeypatch.setattr("novaql.evaluator.native_pieces.BUCKETS_AT_ONCE", 1)
-    pieces = evaluate(query, store, OPTIONS)
+    with stretches("buckets", 1):
+        pieces = evaluate(query, store, OPTIONS)
     assert shown(pieces) == shown(whole)
 
 
@@ -98,9 +97,6 @@ class AfterAWhile(Cancellation):
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_work_ends_between_pieces(
-    store: Source, monkeypatch: pytest.MonkeyPatch, query: str
-) -> None:
-    monkeypatch.setattr("novaql.evaluator.native_pieces.BUCKETS_AT_ONCE", 1)
-    with pytest.raises(QueryCancelled):
+def test_work_ends_between_pieces(store: Source, query: str) -> None:
+    with stretches("buckets", 1), pytest.raises(QueryCancelled):
         evaluate(query, store, OPTIONS, cancellation=AfterAWhile(12))

@@ -17,11 +17,8 @@ THREADS = "novaql.tsdb.runtime.parallel"
 WORTH_A_THREAD = (
     "novaql.evaluator.bundled.WORTH_A_THREAD",
     "novaql.evaluator.bundled.ONCE_WORTH_A_THREAD",
-    "novaql.evaluator.kernels.strips.WORTH_A_THREAD",
-    "novaql.tsdb.read.batches.WORTH_A_THREAD",
-    "novaql.tsdb.read.staleness.WORTH_A_THREAD",
 )
-"""Work below these is done on the query's own thread."""
+"""Batches below these are computed on the query's own thread."""
 
 BATCH_SIZES = (
     "novaql.tsdb.read.batches.BUNDLE_VALUES",
@@ -30,6 +27,23 @@ BATCH_SIZES = (
     "novaql.evaluator.fragment.JOINED_CELLS",
 )
 """Samples or cells that the store reads, or the engine folds, at a time."""
+
+STRETCHES = {
+    "cells": (
+        "novaql.evaluator.context.CELLS_AT_ONCE",
+        "novaql.evaluator.distinct.CELLS_AT_ONCE",
+        "novaql.evaluator.operators.aggregate.CELLS_AT_ONCE",
+        "novaql.evaluator.operators.classic_histogram.CELLS_AT_ONCE",
+    ),
+    "cost": (
+        "novaql.evaluator.long_windows.COST_AT_ONCE",
+        "novaql.evaluator.bundled.COST_AT_ONCE",
+        "novaql.evaluator.fragment.COST_AT_ONCE",
+        "novaql.evaluator.operators.rollup.COST_AT_ONCE",
+    ),
+    "buckets": ("novaql.evaluator.native_pieces.BUCKETS_AT_ONCE",),
+}
+"""Work between two checkpoints: cells of matrices, samples of windows, buckets of histograms."""
 
 
 @contextmanager
@@ -54,6 +68,13 @@ def threads(count: int) -> Iterator[None]:
 def batch_size(values: int | None) -> Iterator[None]:
     """Batches of about this many samples. None: the usual size."""
     with _replaced(**dict.fromkeys(BATCH_SIZES if values else (), values)):
+        yield
+
+
+@contextmanager
+def stretches(kind: str, size: int) -> Iterator[None]:
+    """No more of this kind of work between two checkpoints. kind: a key of `STRETCHES`."""
+    with _replaced(**dict.fromkeys(STRETCHES[kind], size)):
         yield
 
 
