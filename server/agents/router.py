@@ -45,6 +45,7 @@ router = api_router("/v1/agents", "agents")
 
 
 @router.get("", dependencies=[READ_ONLY])
+@cached(by="rows, slowly")
 def list_agents(unit: UnitOfWork, pages: Pages, query: Annotated[AgentQuery, Query()]) -> AgentsOut:
     """The agents, with their trust scores, oldest first."""
     page = service.find(unit, pages, query)
@@ -65,6 +66,7 @@ def register_agent(unit: UnitOfWork, body: RegisterAgent, response: Response) ->
 
 
 @router.get("/{id}", dependencies=[READ_ONLY])
+@cached(by="rows, slowly")
 def get_agent(unit: UnitOfWork, id: ResourceId) -> AgentOut:
     """One agent, with its trust score and the inputs of the score."""
     return service.shown(unit, unit.get(Agent, id, "agent"))

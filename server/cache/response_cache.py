@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from novaql import QueryCancelled
 from novaql.server.db.row_versions import RowVersions
 
 Value = TypeVar("Value")
@@ -116,7 +117,7 @@ class ResponseCache:
                 return await self._read(key, version, read)
             await asyncio.wait({flight.done})
             same = version is not None and flight.version == version
-            if (same or flight.number > arrived) and not flight.done.cancelled():
+            if (same or flight.number > arrived) and not _abandoned(flight.done):
                 shared: Value = flight.done.result()
                 return shared
 
@@ -148,3 +149,8 @@ class ResponseCache:
             self._bytes -= evicted.size
         self._entries[key] = entry
         self._bytes += entry.size
+
+
+def _abandoned(done: asyncio.Future[Any]) -> bool:
+    """Return whether a read ended without a value because its own client left."""
+    return done.cancelled() or isinstance(done.exception(), QueryCancelled)

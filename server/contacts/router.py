@@ -25,7 +25,7 @@ from novaql.server.http.dependencies import (
     UnitOfWork,
 )
 from novaql.server.http.preparing import checked
-from novaql.server.http.routing import api_router, audited
+from novaql.server.http.routing import api_router, audited, cached
 
 router = api_router("/v1/users", "users")
 
@@ -36,6 +36,7 @@ async def checked_method(request: Request, body: MakeContactMethod) -> None:
 
 
 @router.get("/{id}/contact-methods", dependencies=[READ_ONLY])
+@cached(by="rows")
 def list_contact_methods(
     unit: UnitOfWork,
     pages: Pages,
@@ -77,6 +78,7 @@ def delete_contact_method(
 
 
 @router.get("/{id}/notification-rules", dependencies=[READ_ONLY])
+@cached(by="rows")
 def list_notification_rules(
     unit: UnitOfWork,
     pages: Pages,

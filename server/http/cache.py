@@ -19,15 +19,19 @@ from novaql.server.http.request import context_of, origin_of, principal_of
 from novaql.server.tenants.context import ServerContext
 
 Value = TypeVar("Value")
-Cached = Literal["rows", "samples"]
+Cached = Literal["rows", "rows, slowly", "samples"]
+_SLOWLY_S = 15
+"""How long an answer is valid that depends slowly on the time, while no row changes: a trust score
+that decays over days, or an uptime of a day."""
 Respond = Callable[[Request], Awaitable[Response]]
 
 
 async def cached_response(request: Request, cached_by: Cached | None, respond: Respond) -> Response:
     """Return the answer to an admitted GET: from the cache, or from `respond`.
 
-    cached_by  what the answer depends on besides the request: `rows`, or `samples` (and rows).
-               None: rows and the time; such an answer is valid for the current second
+    cached_by  what the answer depends on besides the request: `rows`; `rows, slowly`: rows and, in
+               steps of 15 s, the time; `samples` (and rows). None: rows and the time; such an
+               answer is valid for the current second
     """
     scope = request.scope
     state = scope["state"]
@@ -78,8 +82,9 @@ async def _version(context: ServerContext, cached_by: Cached | None) -> Version 
     if cached_by == "rows":
         return Version(rows)
     now = context.clock.now()
-    if cached_by is None:
-        return Version(rows, int(now.timestamp()))
+    if cached_by != "samples":
+        step_s = 1 if cached_by is None else _SLOWLY_S
+        return Version(rows, int(now.timestamp()) // step_s)
     samples = context.caches.measurements.version(context.tenant_id, now)
     return None if samples is None else Version(rows, samples)
 

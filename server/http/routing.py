@@ -35,8 +35,8 @@ def audited(action: str) -> Callable[[Endpoint], Endpoint]:
 
 
 def cached(by: Cached) -> Callable[[Endpoint], Endpoint]:
-    """Declare that the answer of a GET depends only on the request and the tenant's `rows`, or also
-    on measurements of its `samples`."""
+    """Declare what the answer of a GET depends on besides the request: the tenant's `rows`; also
+    measurements of its `samples`; or rows and slowly on the time (`rows, slowly`)."""
     return _noting("cached_by", by)
 
 

@@ -67,7 +67,11 @@ async def in_unit(request: Request, work: Callable[[Unit], Done], *, writes: boo
 
     def run() -> Done:
         with unit_for(request, writes=writes) as unit:
-            return work(unit)
+            done = work(unit)
+            tables = request.scope["state"].get("tables_read")
+            if tables is not None:  # the answer may be cached
+                tables |= tables_used(unit.session).read
+            return done
 
     pools = context_of(request).pools
     threads = pools.state if writes else pools.readers

@@ -29,7 +29,7 @@ from novaql.server.http.dependencies import ADMIN, Pages, ResourceId, UnitOfWork
 from novaql.server.http.pagination import PageQuery
 from novaql.server.http.query import check_query
 from novaql.server.http.request import context_of, origin_of
-from novaql.server.http.routing import api_router, audited
+from novaql.server.http.routing import api_router, audited, cached
 from novaql.server.integrations import hooks, receiving
 from novaql.server.integrations.hook_schema import (
     CreatedHook,
@@ -50,6 +50,7 @@ router = api_router("/v1/integrations", "integrations")
 
 
 @router.get("/{provider}/hooks", dependencies=[ADMIN])
+@cached(by="rows")
 def list_hooks(
     unit: UnitOfWork, pages: Pages, provider: ResourceId, query: Annotated[PageQuery, Query()]
 ) -> HooksOut:
@@ -70,12 +71,14 @@ def create_hook(
 
 
 @router.get("/{provider}/hooks/{id}", dependencies=[ADMIN])
+@cached(by="rows")
 def get_hook(unit: UnitOfWork, provider: ResourceId, id: ResourceId) -> HookOut:
     """One hook, without its secret."""
     return hooks.shown(hooks.hook_of(unit, provider, id))
 
 
 @router.get("/{provider}/hooks/{id}/requests", dependencies=[ADMIN])
+@cached(by="rows")
 def list_hook_requests(unit: UnitOfWork, provider: ResourceId, id: ResourceId) -> HookRequestsOut:
     """The last requests to a hook, the newest first, with secrets masked. Rejected ones are there
     with the reason."""

@@ -20,7 +20,7 @@ from novaql.server.http.dependencies import (
 )
 from novaql.server.http.pagination import PageQuery
 from novaql.server.http.preparing import checked
-from novaql.server.http.routing import api_router, audited
+from novaql.server.http.routing import api_router, audited, cached
 from novaql.server.http.transaction import ExternalCall
 from novaql.server.integrations import connecting, service
 from novaql.server.integrations.callback import PATH as CALLBACK
@@ -163,6 +163,7 @@ def list_syncs(
 
 
 @router.get("/{provider}/resources", dependencies=[ADMIN])
+@cached(by="rows")
 def list_resources(
     unit: UnitOfWork,
     pages: Pages,

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, exists, func, or_, select
 
 from novaql import QueryCancelled
 from novaql.server.db.rows import Tenant
@@ -144,9 +144,20 @@ class JobRunner:
         """Give due jobs to free threads. Return the seconds until there may be more."""
         self._leases.mend_times()
         looked = self._context.clock.now()
-        if sum(self._fill(pool) for pool in self._kind_pools):
+        if sum(self._fill(pool) for pool in self._pools_with_due_jobs(looked)):
             return 0
         return self._until_due_s(looked)
+
+    def _pools_with_due_jobs(self, now: datetime) -> list[_KindPool]:
+        """Return the pools that have due jobs without a lease: one look, since most have none."""
+        free = or_(Job.lease_until.is_(None), Job.lease_until <= now)
+        looks = [
+            exists().where(Job.kind.in_(pool.kinds), Job.run_at <= now, free)
+            for pool in self._kind_pools
+        ]
+        with self._context.database.read(None) as session:
+            found = session.execute(select(*looks)).one()
+        return [pool for pool, due in zip(self._kind_pools, found, strict=True) if due]
 
     def _until_due_s(self, looked: datetime) -> float:
         """Return the seconds until the next known job is due, if that is before the next poll."""

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from novaql.server.db.unit import Unit
 from novaql.server.http.dependencies import READ_ONLY, ResourceId, UnitOfWork
 from novaql.server.http.request import context_of
-from novaql.server.http.routing import api_router
+from novaql.server.http.routing import api_router, cached
 from novaql.server.http.unit_of_work import in_unit
 from novaql.server.oncall import service, shifts
 from novaql.server.oncall.model import Schedule, Span, Term
@@ -36,6 +36,7 @@ REFUSED: dict[int | str, dict[str, Any]] = {422: {"description": "The range has 
 
 
 @router.get("/{id}/shifts", dependencies=[READ_ONLY], responses=REFUSED)
+@cached(by="rows, slowly")
 def list_shifts(
     unit: UnitOfWork, id: ResourceId, query: Annotated[ShiftsQuery, Query()]
 ) -> ShiftsOut:

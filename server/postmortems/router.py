@@ -12,6 +12,7 @@ from starlette.responses import Response
 from novaql.server.errors import NotAcceptable
 from novaql.server.http.accept import best_of
 from novaql.server.http.answers import encoded, or_unchanged
+from novaql.server.http.cache import cached_response
 from novaql.server.http.dependencies import (
     READ_ONLY,
     SAMPLES,
@@ -27,6 +28,7 @@ from novaql.server.postmortems.load import load
 from novaql.server.postmortems.measuring import measured
 from novaql.server.postmortems.schema import PostmortemOut
 from novaql.server.postmortems.shown import as_markdown, as_model
+from novaql.server.tenants.context import ServerContext
 
 MARKDOWN = "text/markdown"
 _FORMS = {"json": "application/json", "markdown": MARKDOWN}
@@ -52,12 +54,21 @@ async def get_incident_postmortem(
     and changes of their configuration before it. Each statement names its evidence, and each query
     is in the answer. `root_cause` is null unless a comment or the resolution states one as
     `root cause: …`. `draft_incomplete` means that some data is missing: `missing` says which. The
-    same evidence gives the same draft and the same entity tag.
+    same evidence gives the same draft and the same entity tag. Scraped samples of the last seconds
+    (`slo_cache_ttl_s`) may be missing; samples that a client has written are not.
     """
     accept = request.headers.get("accept", "")
     form = best_of(accept, _FORMS)
     if form is None:
         raise NotAcceptable(f"none of {accept!r} can be written; there is JSON and {MARKDOWN}")
+    read = partial(_written, id=id, form=form, version=version, server=server)
+    return or_unchanged(request, await cached_response(request, "samples", read))
+
+
+async def _written(
+    request: Request, *, id: str, form: str, version: str, server: ServerContext
+) -> Response:
+    """Return the draft in a form."""
     settings = server.settings
     loaded = await in_unit(request, partial(load, incident_id=id))
     queries = await measured(request, loaded.planned, loaded.window, settings)
@@ -85,5 +96,4 @@ async def get_incident_postmortem(
         return Response(body, headers=headers)
 
     # In a thread: a long timeline takes half a second.
-    made = await server.pools.readers.run(written, tenant=server.tenant_id)
-    return or_unchanged(request, made)
+    return await server.pools.readers.run(written, tenant=server.tenant_id)

@@ -18,7 +18,7 @@ from novaql.server.http.dependencies import (
     UnitOfWork,
 )
 from novaql.server.http.request import context_of
-from novaql.server.http.routing import api_router, audited
+from novaql.server.http.routing import api_router, audited, cached
 from novaql.server.synthetics import screenshots, service, showing, uptime
 from novaql.server.synthetics.checks import checked_synthetic
 from novaql.server.synthetics.schema import (
@@ -39,6 +39,7 @@ router = api_router("/v1/synthetics", "synthetics")
 
 
 @router.get("", dependencies=[READ_ONLY])
+@cached(by="rows, slowly")
 def list_synthetics(
     unit: UnitOfWork, pages: Pages, query: Annotated[SyntheticQuery, Query()]
 ) -> SyntheticsOut:
@@ -88,6 +89,7 @@ async def get_screenshot(
 
 
 @router.get("/{id}", dependencies=[READ_ONLY])
+@cached(by="rows, slowly")
 def get_synthetic(unit: UnitOfWork, id: ResourceId) -> SyntheticOut:
     """One check, without its secrets."""
     return showing.check(unit, service.get(unit, id))
@@ -116,6 +118,7 @@ def run_synthetic(unit: UnitOfWork, id: ResourceId, body: RunSynthetic) -> RunSt
 
 
 @router.get("/{id}/results", dependencies=[READ_ONLY])
+@cached(by="rows, slowly")
 def list_synthetic_results(
     unit: UnitOfWork,
     pages: Pages,
@@ -130,6 +133,7 @@ def list_synthetic_results(
 
 
 @router.get("/{id}/uptime", dependencies=[READ_ONLY])
+@cached(by="rows, slowly")
 def get_synthetic_uptime(
     unit: UnitOfWork, id: ResourceId, query: Annotated[UptimeQuery, Query()]
 ) -> UptimeOut:

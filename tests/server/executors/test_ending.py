@@ -59,7 +59,7 @@ def test_daemons_end_with_the_run(tmp_path: Path, isolation: str, end: str) -> N
 
     assert outcome.status == {"exit 0": "succeeded", "kill -9 $$": "failed"}.get(end, "timed_out")
     assert running(f"sleep {mark}") == []
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
 
 
 @pytest.mark.parametrize("isolation", ISOLATIONS)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
+from novaql import QueryCancelled
 from novaql.server.auth.roles import Role
 from novaql.server.auth.tokens import revoke
 from novaql.server.cache.response_cache import Reading, ResponseCache, Version
@@ -250,6 +251,25 @@ def test_requests_that_wait_for_one_that_leaves_read_themselves() -> None:
     assert isinstance(found[0], asyncio.CancelledError)
     assert found[1:] == [0] * 3
     assert len(reads.began) == 2
+
+
+def test_a_query_that_ends_because_its_client_leaves_fails_no_other_request() -> None:
+    reads = Reads()
+
+    async def first() -> Reading[int | None]:
+        await asyncio.sleep(0.01)
+        raise QueryCancelled
+
+    async def run() -> list[Any]:
+        asks = [asyncio.ensure_future(reads.cache.get("key", reads.look, first))]
+        await asyncio.sleep(0)
+        asks += [asyncio.ensure_future(reads.get()) for _ in range(3)]
+        return list(await asyncio.gather(*asks, return_exceptions=True))
+
+    found = asyncio.run(run())
+    assert isinstance(found[0], QueryCancelled)
+    assert found[1:] == [0] * 3
+    assert len(reads.began) == 1
 
 
 def test_versions_have_answers_of_their_own(server: LocalServer) -> None:

@@ -50,6 +50,7 @@ from tests.support.servers.http_server import LocalServer, local_server
 SMALL = Settings(max_decompressed_bytes=1 << 20, max_write_series=1000, max_labels=20, auth=False)
 SERIES = [({"__name__": "m", "job": f"j{i}"}, [(1_000 + i, 1.5), (2_000, -0.0)]) for i in range(4)]
 MB = 1 << 20
+HANG_S = 60.0
 REFUSED = {400, 413, 415, 422}
 
 
@@ -142,7 +143,7 @@ def refused(server: LocalServer, path: str, body: bytes, **headers: str) -> http
     """The answer, after it is known that it came soon and that nothing was stored."""
     began = time.perf_counter()
     answer = send(server, path, body, **headers)
-    assert time.perf_counter() - began < 10
+    assert time.perf_counter() - began < HANG_S
     assert answer.status_code in REFUSED, answer.text
     stored = server.prometheus("label/__name__/values").json()
     assert stored["data"] in ([], ["fine"])

@@ -298,3 +298,22 @@ def test_a_draft_is_not_written_on_the_event_loop(
     for accept in ("application/json", "text/markdown"):
         assert answer(one, incident, accept=accept).status_code == 200
     assert loops == [None, None]
+
+
+def test_a_draft_is_cached_until_rows_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    drafted: list[Evidence] = []
+
+    def counting(evidence: Evidence, slow_ack: timedelta) -> Draft:
+        drafted.append(evidence)
+        return draft(evidence, slow_ack)
+
+    monkeypatch.setattr(router, "draft", counting)
+    clock = SteppedClock(NOW)
+    with local_server(clock=clock, slo_cache_ttl_s=15) as server:
+        rig = AlertRig(server, clock)
+        incident = opened(rig)
+        assert postmortem(rig, incident) == postmortem(rig, incident)
+        assert len(drafted) == 1
+        rig.post(f"/v1/incidents/{incident['id']}/comments", {"body": "root cause: a full disk"})
+        assert postmortem(rig, incident)["root_cause"]["text"] == "a full disk"
+        assert len(drafted) == 2

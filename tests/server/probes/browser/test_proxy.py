@@ -198,7 +198,7 @@ def test_everything_ends_with_the_run(site: Site) -> None:
         send(b"GET ")
         time.sleep(0.3)
         assert threading.active_count() >= before + 3
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 4.5
     assert waiting.fileno() == -1
     assert threading.active_count() <= before + 1  # the site's thread, which still waits
 
@@ -208,4 +208,4 @@ def test_the_time_of_a_run_ends_its_connections(site: Site) -> None:
     with running(seconds=0.5) as (_, send):
         started = time.monotonic()
         assert everything(send(f"GET {site.url('/a')} HTTP/1.1\r\n\r\n".encode())) == b""
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 4.5
