@@ -10,10 +10,11 @@ import pytest
 from novaql import QueryOptions, Result, evaluate
 from novaql.evaluator import fragment
 from novaql.evaluator.block import Block
-from novaql.evaluator.kernels.dispatch import Mode, forced
+from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.inputs.tables.table_source import TableSource
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Tile
+from novaql.tsdb.runtime.compiled import Mode
 
 
 def targets() -> TableSource:
@@ -48,7 +49,7 @@ def test_joined_blocks_give_the_same(
         return joined(some)
 
     monkeypatch.setattr(Block, "joined", noting)
-    with forced(Mode.OFF):
+    with KERNELS.forced(Mode.OFF):
         together = evaluate(f"{op} by (job) ({operand})", source, options)
         monkeypatch.setattr(fragment, "JOINED_CELLS", 0)
         apart = evaluate(f"{op} by (job) ({operand})", source, options)

@@ -7,7 +7,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaql.evaluator.kernels.dispatch import Mode, forced
+from novaql.evaluator.kernels.dispatch import KERNELS
+from novaql.tsdb.runtime.compiled import Mode
 from tests.support.generators.odd_families import odd_query, odd_series
 from tests.support.generators.random_samples import batch_of
 from tests.support.reference.trial import FIRST_MS, agree, random_options
@@ -23,5 +24,5 @@ def test_families_equal_reference(seed: int, instant: bool, optimized: bool, mod
     query = odd_query(rng, FIRST_MS // 1000 + 120)
     options = random_options(rng, instant, most_steps=5)
     data = [Series(labels, samples) for labels, samples in series]
-    with forced(mode):
+    with KERNELS.forced(mode):
         agree(query, data, batch_of(series), options, optimized=optimized)

@@ -8,29 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
 from numba import types
 from numba.cpython.unsafe.numbers import leading_zeros
-from numba.extending import intrinsic
 
-from novaql.tsdb.codec.numba.jit import inner
+from novaql.tsdb.runtime.compiled import inner
+from novaql.tsdb.runtime.numba_intrinsics import word_at
 
 MOST_ANS_BITS = 14
 
-
-@intrinsic
-def _intrinsic_word(_context: Any, data: Any, at: Any) -> Any:  # noqa: ARG001 - by numba
-    """The 8 bytes at an offset from a pointer to bytes, little-endian, on no boundary."""
-
-    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        byte, word = ir.IntType(8), ir.IntType(64)
-        place = builder.gep(arguments[0], [arguments[1]], source_etype=byte)
-        return builder.load(builder.bitcast(place, word.as_pointer()), align=1, typ=word)
-
-    return types.uint64(data, types.intp), build
-
-
-word_at: Any = _intrinsic_word
 _leading_zeros: Any = leading_zeros
 
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
-from novaql.tsdb.runtime.numba_refs import borrowed
+from novaql.tsdb.runtime.compiled import kernel
+from novaql.tsdb.runtime.numba_intrinsics import borrowed, move
 
 STALE_BITS = 0x7FF0000000000002
 LOOK = 2048
@@ -17,34 +16,9 @@ LOOK = 2048
 _BITS = types.Array(types.int64, 1, "C", readonly=True)
 _OUT_INTS = types.Array(types.int64, 1, "C")
 _OUT = types.Array(types.float64, 1, "C")
-SIGNATURES = {
-    "find_markers": (_BITS,),
-    "drop": (_OUT, _BITS),
-    "drop_of_pieces": (_BITS, _BITS, _BITS, _BITS, _BITS, _OUT_INTS),
-}
 
 
-@intrinsic
-def _intrinsic_slide(_context: Any, values: Any, to: Any, begin: Any, count: Any) -> Any:
-    """values[to : to + count] = values[begin : begin + count], which may overlap.
-
-    By memmove: numba's own loop over them takes twice as long.
-    """
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        target, origin = (builder.gep(array.data, [place]) for place in arguments[1:3])
-        size = context.get_constant(types.intp, 8)
-        raw_memmove: Any = cgutils.raw_memmove
-        raw_memmove(builder, target, origin, arguments[3], size)
-        return context.get_dummy_value()
-
-    return types.void(values, to, begin, count), build
-
-
-_slide: Any = _intrinsic_slide
-
-
+@kernel(_BITS)
 def find_markers(bits: Any) -> Any:
     """Positions of staleness markers, increasing. bits: of the values."""
     at, found = np.empty(64, np.int64), 0
@@ -66,6 +40,7 @@ def find_markers(bits: Any) -> Any:
     return at[:found]
 
 
+@kernel(_OUT, _BITS)
 def drop(values: Any, at: Any) -> Any:
     """Take out what stands at these positions, in place; how many values are left in front."""
     if len(at) == 0:
@@ -74,11 +49,12 @@ def drop(values: Any, at: Any) -> Any:
     for hole in range(len(at)):
         begin = at[hole] + 1
         end = at[hole + 1] if hole + 1 < len(at) else len(values)
-        _slide(values, to, begin, end - begin)
+        move(values, to, begin, end - begin)
         to += end - begin
     return to
 
 
+@kernel(_BITS, _BITS, _BITS, _BITS, _BITS, _OUT_INTS)
 def drop_of_pieces(
     numbers: Any, begins: Any, lengths: Any, holes: Any, offsets: Any, out: Any
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from novaql.tsdb.codec.numba.jit import inner
+from novaql.tsdb.runtime.compiled import inner, kernel
 
 ORDERED, LINKED, EXCEPTIONAL, EQUAL = 1, 2, 4, 8
 SHORT = 1
@@ -22,10 +22,6 @@ INTS = types.Array(types.int64, 1, "C")
 TABLE = types.Array(types.int64, 2, "C")
 FLAGS = types.Array(types.boolean, 1, "C")
 NUMBER = types.int64
-SIGNATURES = {
-    "outline": (BYTES, NUMBER, NUMBER),
-    "settle": (NUMBER, TABLE, INTS, INTS, FLAGS, TABLE, NUMBER),
-}
 
 
 @inner
@@ -114,6 +110,7 @@ def _settle(
     return True
 
 
+@kernel(BYTES, NUMBER, NUMBER)
 def outline(data: Any, at: Any, count: Any) -> Any:
     """Of a page of `count` values whose head is at `at`: whether it is as it should be, and
 
@@ -178,6 +175,7 @@ def outline(data: Any, at: Any, count: Any) -> Any:
     return good, table, lengths, firsts, order, linked, exceptions, later
 
 
+@kernel(NUMBER, TABLE, INTS, INTS, FLAGS, TABLE, NUMBER)
 def settle(
     count: Any, table: Any, lengths: Any, order: Any, linked: Any, exceptions: Any, end: Any
 ) -> bool:

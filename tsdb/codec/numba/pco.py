@@ -19,9 +19,9 @@ from numba import types
 
 from novaql.tsdb.codec.columns import BATCH
 from novaql.tsdb.codec.numba.compiled import MARGIN
-from novaql.tsdb.codec.numba.entropy import MOST_ANS_BITS, bits_at, symbols, table_of, word_at
-from novaql.tsdb.codec.numba.jit import inner
-from novaql.tsdb.runtime.numba_refs import pointer
+from novaql.tsdb.codec.numba.entropy import MOST_ANS_BITS, bits_at, symbols, table_of
+from novaql.tsdb.runtime.compiled import inner
+from novaql.tsdb.runtime.numba_intrinsics import pointer, word_at
 
 FILE, MAJOR = 0x03216F6370, 4
 """b"pco!" and the version of the file; that of the format, of which minor ones add what is told

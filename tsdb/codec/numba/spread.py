@@ -12,8 +12,8 @@ import numpy as np
 from numba import types
 
 from novaql.tsdb.codec.numba.holes import STALE_BITS
-from novaql.tsdb.codec.numba.jit import inner
-from novaql.tsdb.runtime.numba_refs import alive, pointer
+from novaql.tsdb.runtime.compiled import inner, kernel
+from novaql.tsdb.runtime.numba_intrinsics import keep_alive, pointer
 
 FLOATS, SHORT, LONG = 0, 1, 2
 INTS = types.Array(types.int64, 1, "C", readonly=True)
@@ -22,10 +22,6 @@ NUMBERS = types.Array(types.float64, 1, "C", readonly=True)
 FLAGS = types.Array(types.boolean, 1, "C", readonly=True)
 OUT = types.Array(types.float64, 1, "C")
 NOTES = types.Array(types.int64, 1, "C")
-SIGNATURES = {
-    "needs": (TABLE, INTS, INTS, FLAGS, INTS, INTS),
-    "spread": (TABLE, INTS, INTS, INTS, FLAGS, TABLE, NUMBERS, INTS, INTS, INTS, INTS, OUT, NOTES),
-}
 
 
 @inner
@@ -68,6 +64,7 @@ def _note(markers: Any, place: Any) -> None:
         markers[markers[0]] = place
 
 
+@kernel(TABLE, INTS, INTS, FLAGS, INTS, INTS)
 def needs(groups: Any, lengths: Any, order: Any, linked: Any, starts: Any, sizes: Any) -> Any:
     """[G] how much of each group's column, from its beginning on, `spread` would look at."""
     rows = len(lengths)
@@ -103,6 +100,7 @@ def needs(groups: Any, lengths: Any, order: Any, linked: Any, starts: Any, sizes
     return found
 
 
+@kernel(TABLE, INTS, INTS, INTS, FLAGS, TABLE, NUMBERS, INTS, INTS, INTS, INTS, OUT, NOTES)
 def spread(
     groups: Any,
     lengths: Any,
@@ -222,5 +220,5 @@ def spread(
             start, to, left = start + size, to + size, left - size
             if left > 0:
                 row += 1
-    alive(total)
+    keep_alive(total)
     return nan

@@ -16,9 +16,9 @@ from novaql.tsdb.codec.columns import BATCH
 from novaql.tsdb.codec.numba import outline as outlines
 from novaql.tsdb.codec.numba import spread as spreads
 from novaql.tsdb.codec.numba.compiled import NANS, OTHER, PLAIN
-from novaql.tsdb.codec.numba.jit import inner
 from novaql.tsdb.codec.numba.pco import F64, I32, I64, decode, workspace
-from novaql.tsdb.runtime.numba_refs import alive, borrowed
+from novaql.tsdb.runtime.compiled import inner, kernel
+from novaql.tsdb.runtime.numba_intrinsics import borrowed, keep_alive
 
 SHORT, LONG = 1, 2
 PLAIN_PAGE, PAGE_OF_ROWS, PAGE_OF_STEPS = 0, 1, 2
@@ -30,10 +30,6 @@ ROOM = types.Array(types.int64, 1, "C")
 OUT = types.Array(types.float64, 1, "C")
 TABLE = types.Array(types.int64, 2, "C", readonly=True)
 PIECES = (BYTES, TABLE, INTS, INTS, INTS)
-SIGNATURES = {
-    "unfold": (*PIECES, NUMBERS, ROOM, OUT, ROOM, ROOM),
-    "unfold_times": (*PIECES, ROOM, ROOM, ROOM),
-}
 
 _outline = inner(outlines.outline)
 _settle = inner(outlines.settle)
@@ -108,6 +104,7 @@ def _page(
     return NANS if nan else PLAIN
 
 
+@kernel(*PIECES, NUMBERS, ROOM, OUT, ROOM, ROOM)
 def unfold(
     data: Any,
     pages: Any,
@@ -148,8 +145,8 @@ def unfold(
             data, begin, end, count, found, powers, room,
             places[first:last], starts[first:last], sizes[first:last], out, markers, work,
         )  # fmt: skip
-        alive(found)
-    alive(owned)
+        keep_alive(found)
+    keep_alive(owned)
 
 
 @inner
@@ -205,6 +202,7 @@ def _line(data: Any, begin: Any, end: Any, line: Any, strays: Any, work: Any) ->
     return True
 
 
+@kernel(*PIECES, ROOM, ROOM, ROOM)
 def unfold_times(
     data: Any,
     pages: Any,
@@ -230,4 +228,4 @@ def unfold_times(
             for n in range(sizes[piece]):
                 out[to + n] = line[start + n]
         states[page] = PLAIN
-    alive(owned)
+    keep_alive(owned)
