@@ -19,7 +19,6 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from hashlib import blake2b
@@ -27,7 +26,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from novaql.tsdb.runtime.compile_cache import jit
 
@@ -57,8 +56,7 @@ def available() -> bool:
     return find_spec("numba") is not None
 
 
-@dataclass(frozen=True, slots=True)
-class _Kernel:
+class _Kernel(NamedTuple):
     function: Callable[..., Any]
     signature: tuple[Any, ...]
     options: dict[str, Any]
@@ -258,19 +256,15 @@ class _Compiler:
             with suppress(ImportError, OSError):  # see `prepare_in_background`
                 registry.prepare(goes_on=main.is_alive)
 
-    def wait(self) -> None:
-        """Return when everything in the queue has been prepared: for tests."""
-        thread = self.thread
-        if thread is not None:
-            thread.join()
-
 
 _compiler = _Compiler()
 
 
 def wait_for_background() -> None:
-    """Return when no registry is being prepared in the background: for tests and benchmarks."""
-    _compiler.wait()
+    """Return when no registry is being prepared in the background: for tests."""
+    thread = _compiler.thread
+    if thread is not None:
+        thread.join()
 
 
 def _after_fork() -> None:

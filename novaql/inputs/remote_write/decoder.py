@@ -1,7 +1,7 @@
 """Prometheus remote write 1.0: a snappy block with one `WriteRequest` → a batch of samples.
 
-Messages are walked by compiled code where it is ready (`wire`). Before that, without numba, and
-for messages of an unusual shape the plain decoder answers, which also says what is wrong with one.
+Compiled functions (`wire`) read messages of the usual shape. The plain decoder reads all others,
+reports what is malformed, and reads everything until those functions are ready and without numba.
 """
 
 from __future__ import annotations

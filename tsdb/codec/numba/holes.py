@@ -1,4 +1,4 @@
-"""Staleness markers found and taken out, compiled by numba. `bundling` does it in NumPy."""
+"""Find and remove staleness markers. For numba; `read.staleness.PlainHoles` does it in NumPy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from novaql.tsdb.runtime.numba_intrinsics import borrowed, move
 
 STALE_BITS = 0x7FF0000000000002
 LOOK = 2048
-"""So many values are looked at once, then once more if there is a marker: they are near by then."""
+"""Values that are counted at once, and read again from the processor's cache if one is a marker."""
 _BITS = types.Array(types.int64, 1, "C", readonly=True)
 _OUT_INTS = types.Array(types.int64, 1, "C")
 _OUT = types.Array(types.float64, 1, "C")
@@ -42,7 +42,7 @@ def find_markers(bits: Any) -> Any:
 
 @kernel(_OUT, _BITS)
 def drop(values: Any, at: Any) -> Any:
-    """Take out what stands at these positions, in place; how many values are left in front."""
+    """Remove the values at these positions, in place. Returns how many remain, at the front."""
     if len(at) == 0:
         return len(values)
     to = at[0]
@@ -58,8 +58,10 @@ def drop(values: Any, at: Any) -> Any:
 def drop_of_pieces(
     numbers: Any, begins: Any, lengths: Any, holes: Any, offsets: Any, out: Any
 ) -> None:
-    """Pieces of `numbers` one after the other to `out`, without the places
-    holes[offsets[p]:offsets[p + 1]] of piece p, which increase."""
+    """Copy pieces of `numbers` to `out`, one after the other, each without its holes.
+
+    holes    increasing positions in a piece; those of piece p are holes[offsets[p]:offsets[p + 1]]
+    """
     numbers, out = borrowed(numbers), borrowed(out)
     to = 0
     for piece in range(len(begins)):
