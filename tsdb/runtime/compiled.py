@@ -21,14 +21,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum
 from functools import cache
-from hashlib import blake2b
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-
-from novaql.tsdb.runtime.compile_cache import jit
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -188,6 +185,8 @@ class Registry:
 
     def version(self) -> str:
         """A digest of the shared modules and of the options."""
+        from hashlib import blake2b  # noqa: PLC0415 - not needed by a program that compiles nothing
+
         digest = blake2b(repr(sorted(_OPTIONS.items())).encode(), digest_size=6)
         for name in (*self.shared, INTRINSICS):
             file = import_module(name, self.package).__file__
@@ -213,6 +212,8 @@ class Registry:
 
 
 def _compile(declared: _Kernel, version: str) -> Callable[..., Any]:
+    from novaql.tsdb.runtime.compile_cache import jit  # noqa: PLC0415 - it loads logging
+
     function: Any = declared.function
     function.__qualname__ = f"{function.__name__}-{version}"  # part of the file's name in the cache
     compiled = jit(function, **declared.options)
