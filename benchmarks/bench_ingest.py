@@ -5,7 +5,7 @@ Over HTTP, with the server's own CPU seconds: `python -m benchmarks.ingest_http`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -23,8 +23,9 @@ from novaql.inputs.remote_write.decoder import RemoteWriteDecoder
 from novaql.inputs.text.exposition import ExpositionParser
 from novaql.inputs.text.influx import InfluxParser
 from novaql.inputs.text.json_lines import JsonLinesParser
-from novaql.inputs.wire import compiling
+from novaql.inputs.wire.compiling import WALKS
 from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.runtime.compiled import Mode
 
 Read = Callable[[bytes], Batch]
 
@@ -56,16 +57,16 @@ def decoder() -> Read:
 
 
 @pytest.fixture
-def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+def plain() -> Iterator[None]:
     """As without numba."""
-    monkeypatch.setattr(compiling.wire_kernels, "_compiled", None)
-    monkeypatch.setattr("novaql.inputs.remote_write.decoder.WORTH_COMPILING", 1 << 62)
+    with WALKS.forced(Mode.OFF):
+        yield
 
 
 @pytest.mark.parametrize("together", [1, 20])
 def bench_remote_write(benchmark: BenchmarkFixture, small_fleet: Fleet, together: int) -> None:
     """The shape that agents send (1), and that of a backlog (20)."""
-    compiling.prepare()
+    WALKS.prepare()
     bodies = list(remote_write_messages(small_fleet, together=together))[:40]
 
     samples = measure(benchmark, decoder, bodies)
@@ -85,7 +86,7 @@ def bench_remote_write_without_numba(benchmark: BenchmarkFixture, small_fleet: F
 
 def bench_remote_write_of_new_series(benchmark: BenchmarkFixture) -> None:
     """Every series is new: what churn costs."""
-    compiling.prepare()
+    WALKS.prepare()
     bodies = list(churning_messages(4))
 
     assert measure(benchmark, decoder, bodies) == 40_000

@@ -12,13 +12,14 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.datasets import INTERVAL_MS, START_MS, rate_at, target
-from novaql.evaluator.kernels.dispatch import Mode, available, forced, prepare_all
+from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.group_reduce import Sum
 from novaql.evaluator.kernels.over_time import max_over_time, sum_over_time
 from novaql.evaluator.kernels.rate import extrapolated
 from novaql.evaluator.kernels.windows import Windows, ragged_windows, regular_windows
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.samples import Floats
+from novaql.tsdb.runtime.compiled import Mode, available
 
 SERIES, SAMPLES = 64, 1440
 RANGE_MS = 300_000
@@ -31,8 +32,8 @@ def twin(request: pytest.FixtureRequest) -> Iterator[None]:
     """Who of a pair answers."""
     if request.param == "numba" and not available():
         pytest.skip("compiled kernels need numba: pip install 'novaql[fast]'")
-    with forced(Mode.ON if request.param == "numba" else Mode.OFF):
-        prepare_all()
+    with KERNELS.forced(Mode.ON if request.param == "numba" else Mode.OFF):
+        KERNELS.prepare()
         yield
 
 

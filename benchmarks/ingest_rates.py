@@ -30,7 +30,7 @@ from benchmarks.senders import text_blocks
 from benchmarks.suite.facts import machine_facts
 from novaql import tsdb
 from novaql.inputs.text.exposition import ExpositionParser
-from novaql.inputs.wire.compiling import prepare, ready
+from novaql.inputs.wire.compiling import WALKS
 from novaql.tsdb.model.samples import Batch
 
 FLEET_COUNTERS, HOURS = 5000, 1.0
@@ -153,8 +153,8 @@ def measure(way: Way, rounds: int, expected: int) -> tuple[list[float], int]:
 def main(only: str, rounds: int, plain: bool, out: Path | None) -> None:
     """Measure every way in, one after the other."""
     if not plain:
-        prepare()
-        assert ready() is not None
+        WALKS.prepare()
+        assert WALKS.ready() is not None
     facts = machine_facts()
     click.echo(", ".join(f"{name}: {fact}" for name, fact in facts.items()))
     some = fleet(FLEET_COUNTERS, HOURS)

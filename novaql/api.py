@@ -6,7 +6,7 @@ The first query loads the engine, not `import novaql`, so the import alone costs
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from novaql.result import Result
     from novaql.result_cache import ResultCache
     from novaql.tsdb.model.source import Source
+    from novaql.tsdb.runtime.compiled import Registry
 
 __all__ = ["Cancellation", "evaluate", "explain", "query", "query_options", "warmup"]
 
@@ -274,14 +275,21 @@ def warmup(*, background: bool = False) -> dict[str, float]:
 
     background  prepare them in a separate thread, and return an empty result at once
     """
-    from novaql.evaluator.kernels import dispatch  # noqa: PLC0415 - the engine is not loaded early
-    from novaql.export import compiled_text  # noqa: PLC0415 - likewise
-    from novaql.tsdb.codec.numba import compiled as pages  # noqa: PLC0415 - likewise
+    took: dict[str, float] = {}
+    for registry in _registries():
+        if background:
+            registry.prepare_in_background()
+        else:
+            took |= registry.prepare()
+    return took
 
-    def others(*, goes_on: Callable[[], bool] = lambda: True) -> dict[str, float]:
-        return pages.prepare(goes_on=goes_on) | compiled_text.prepare(goes_on=goes_on)
 
-    if background:
-        dispatch.prepare_in_background(then=others)
-        return {}
-    return dispatch.prepare_all() | others()
+def _registries() -> Sequence[Registry]:
+    """Every registry of compiled functions, those that most processes need first."""
+    from novaql.evaluator.kernels.dispatch import KERNELS  # noqa: PLC0415 - not loaded early
+    from novaql.export.compiled_text import TEXTS  # noqa: PLC0415 - likewise
+    from novaql.inputs.prometheus.decoding import CHUNKS  # noqa: PLC0415 - likewise
+    from novaql.inputs.wire.compiling import WALKS  # noqa: PLC0415 - likewise
+    from novaql.tsdb.codec.numba.decoder import PAGES  # noqa: PLC0415 - likewise
+
+    return KERNELS, PAGES, WALKS, TEXTS, CHUNKS

@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 
 from novaql.api import warmup
-from novaql.evaluator.kernels.dispatch import available
-from novaql.inputs.wire.compiling import prepare
+from novaql.tsdb.runtime.compiled import available
 
 
 @click.command("warmup")
@@ -22,7 +21,7 @@ def command() -> None:
             "numba is not installed, so NumPy answers every query: pip install 'novaql[fast]'"
         )
     try:
-        took = warmup() | prepare()
+        took = warmup()
     except ImportError as problem:
         raise click.ClickException(f"numba cannot be used: {problem}") from problem
     for name, seconds in took.items():

@@ -16,7 +16,7 @@ import numpy as np
 
 from novaql.evaluator.block import Block
 from novaql.evaluator.context import Context, allocate
-from novaql.evaluator.kernels import dispatch
+from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.group_reduce import Accumulator, Sum
 from novaql.evaluator.kernels.strip_folds import Fold, OverflowingSum, fold_for, spread
 from novaql.evaluator.kernels.strips import (
@@ -92,7 +92,7 @@ def usable(leaf: BatchLeaf | None) -> bool:
     if leaf is None:
         return False
     samples = sum(ref.samples for ref in leaf.bundles)
-    return dispatch.ready(samples + len(leaf.asked.ends_ms))
+    return KERNELS.ready(samples + len(leaf.asked.ends_ms)) is not None
 
 
 class _Portions:

@@ -1,53 +1,20 @@
-"""`matrix_text`, once it is compiled; where it is not, what calls it writes texts another way."""
+"""The registry of `matrix_text`, and what it shares with its caller."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from novaql.tsdb.runtime.compiled import Registry
 
-from novaql.compiled_set import CompiledSet, Sources
+ODD = -1
+"""The kind of a value whose text the caller passes; other kinds are numbers of decimals."""
 
+ABSENT = -2
+"""The kind of a cell without a value."""
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """The functions of `matrix_text`, compiled."""
-
-    equal_columns: Callable[..., Any]
-    kinds_of: Callable[..., Any]
-    write_matrix: Callable[..., Any]
-
-
-def _sources() -> Sources:
-    from numba import types  # noqa: PLC0415 - slow to load, and absent without the extra
-
-    from novaql.export import matrix_text  # noqa: PLC0415 - for what is compiled alone
-
-    matrix = types.Array(types.float64, 2, "C", readonly=True)
-    mask = types.Array(types.boolean, 2, "C", readonly=True)
-    kinds = types.Array(types.int8, 2, "C")
-    text = types.Array(types.uint8, 1, "C", readonly=True)
-    ends = types.Array(types.int64, 1, "C", readonly=True)
-    out = types.Array(types.uint8, 1, "C")
-    flags = types.Array(types.boolean, 1, "C")
-    known = types.Array(types.int64, 2, "C", readonly=True)
-    places = types.Array(types.int64, 1, "C")
-    old_sizes = types.Array(types.int16, 2, "A", readonly=True)
-    sizes = types.Array(types.int16, 2, "C")
-    number = types.int64
-    return {
-        "equal_columns": (matrix_text.equal_columns, (known, mask, known, mask, number, flags)),
-        "kinds_of": (matrix_text.kinds_of, (matrix, mask, kinds)),
-        "write_matrix": (
-            matrix_text.write_matrix,
-            (
-                *(matrix, kinds, text, ends, text, ends, text, types.boolean),
-                *(text, ends, ends, old_sizes, number, number, number, out, places, places, sizes),
-            ),
-        ),
-    }
-
-
-compiled_text = CompiledSet("novaql-compile-text", _sources, Compiled)
-ready = compiled_text.ready
-prepare = compiled_text.prepare
+TEXTS = Registry(
+    "texts",
+    package=__package__,
+    modules=(".matrix_text",),
+    shared=(".compiled_text",),
+    worth=1 << 25,
+)
+"""worth: values that are written without it in about the time that loading takes."""

@@ -15,15 +15,15 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from novaql.export.compiled_text import Compiled
+from novaql.export.compiled_text import ABSENT, ODD
 from novaql.export.json_values import ValueStyle, second_tokens, value_tokens
 from novaql.export.labels_json import AT_ONCE, label_bytes, metric_texts
-from novaql.export.matrix_text import ABSENT, ODD
 from novaql.kept_columns import Cell, Columns
 from novaql.result import Result, ResultKind
 from novaql.tsdb.model.labels import Bools, Ints, SeriesTable
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.runtime.buffer_pool import BUFFERS
+from novaql.tsdb.runtime.compiled import Functions
 from novaql.tsdb.runtime.lru_cache import ByteCache, CacheStats
 
 MOST_POINTS = 1 << 19
@@ -112,7 +112,7 @@ class KeptTexts:
         )
 
     def written(
-        self, compiled: Compiled, result: Result, style: ValueStyle, key: Hashable
+        self, compiled: Functions, result: Result, style: ValueStyle, key: Hashable
     ) -> memoryview:
         """The text of a plain matrix, without brackets."""
         place = (key, style)
@@ -140,7 +140,7 @@ def _alike(old: Written, result: Result) -> bool:
 
 
 def written(
-    compiled: Compiled, result: Result, style: ValueStyle, old: Written | None = None
+    compiled: Functions, result: Result, style: ValueStyle, old: Written | None = None
 ) -> Written:
     """The text of a plain matrix.
 
@@ -195,7 +195,7 @@ def written(
     )
 
 
-def _known(compiled: Compiled, old: Written, result: Result, shift: int) -> tuple[int, int]:
+def _known(compiled: Functions, old: Written, result: Result, shift: int) -> tuple[int, int]:
     """The columns of which the text is there: those that are the same memory, or compare equal."""
     steps = len(result.times_ms)
     if _moved(old.values, result.values, shift) and (

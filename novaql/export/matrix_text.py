@@ -9,20 +9,31 @@ outside: shortest decimals of 17 digits are orjson's trade.
 from __future__ import annotations
 
 import numpy as np
+from numba import types
 from numpy.typing import NDArray
 
-ODD = -1
-"""The kind of a value whose text comes from outside; other kinds are numbers of decimals."""
-
-ABSENT = -2
-"""The kind of a cell without a value."""
+from novaql.tsdb.runtime.compiled import kernel
 
 OPENING = np.frombuffer(b'{"metric":', np.uint8)
 VALUES = np.frombuffer(b',"values":[', np.uint8)
 
 Bytes = NDArray[np.uint8]
 
+_MATRIX = types.Array(types.float64, 2, "C", readonly=True)
+_BITS = types.Array(types.int64, 2, "C", readonly=True)
+_MASK = types.Array(types.boolean, 2, "C", readonly=True)
+_KINDS = types.Array(types.int8, 2, "C")
+_TEXT = types.Array(types.uint8, 1, "C", readonly=True)
+_ENDS = types.Array(types.int64, 1, "C", readonly=True)
+_OUT = types.Array(types.uint8, 1, "C")
+_FLAGS = types.Array(types.boolean, 1, "C")
+_PLACES = types.Array(types.int64, 1, "C")
+_OLD_SIZES = types.Array(types.int16, 2, "A", readonly=True)
+_SIZES = types.Array(types.int16, 2, "C")
+_INT = types.int64
 
+
+@kernel(_BITS, _MASK, _BITS, _MASK, _INT, _FLAGS)
 def equal_columns(
     bits: NDArray[np.int64],
     valid: NDArray[np.bool_],
@@ -54,6 +65,7 @@ def equal_columns(
         equal[first + j] = differs[j] == 0
 
 
+@kernel(_MATRIX, _MASK, _KINDS)
 def kinds_of(values: NDArray[np.float64], valid: NDArray[np.bool_], kinds: NDArray[np.int8]) -> int:
     """Kinds of values [S, J]; valid: [S, J], or [0, 0] for all. Returns how many are odd.
 
@@ -90,6 +102,10 @@ def kinds_of(values: NDArray[np.float64], valid: NDArray[np.bool_], kinds: NDArr
     return odd
 
 
+@kernel(
+    _MATRIX, _KINDS, _TEXT, _ENDS, _TEXT, _ENDS, _TEXT, types.boolean, _TEXT, _ENDS, _ENDS,
+    _OLD_SIZES, _INT, _INT, _INT, _OUT, _PLACES, _PLACES, _SIZES,
+)  # fmt: skip
 def write_matrix(
     values: NDArray[np.float64],
     kinds: NDArray[np.int8],

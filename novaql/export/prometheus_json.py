@@ -16,7 +16,7 @@ from itertools import chain, pairwise
 import numpy as np
 import orjson
 
-from novaql.export.compiled_text import ready
+from novaql.export.compiled_text import TEXTS
 from novaql.export.histogram_json import histogram_objects
 from novaql.export.json_values import ValueStyle, second_tokens, value_tokens
 from novaql.export.labels_json import label_bytes, metric_texts
@@ -53,7 +53,7 @@ def result_pieces(
     texts, key  where the text of an answer to the same question may be, of which this one takes
                 what is equal, and is left itself
     """
-    compiled = ready()
+    compiled = TEXTS.ready(result.values.size)
     plain = compiled is not None and is_plain_matrix(result)
     if texts is not None and plain and texts.takes(result):
         assert compiled is not None
@@ -99,7 +99,7 @@ def result_json(result: Result, style: ValueStyle, *, limit: int = 0) -> bytes:
     """
     if result.text is not None:
         return b"[%s,%s]" % (second_tokens(result.times_ms[:1])[0], orjson.dumps(result.text))
-    compiled = ready()
+    compiled = TEXTS.ready(result.values.size)
     if compiled is not None and is_plain_matrix(result):
         some = result if not limit else _first_rows(result, limit)
         return b"".join((b"[", written(compiled, some, style).text, b"]"))

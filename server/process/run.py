@@ -21,7 +21,6 @@ from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 
 from novaql import ArgumentError, warmup
-from novaql.inputs.wire import prepare_in_background
 from novaql.server.addresses import is_loopback, parse_networks
 from novaql.server.app import Job, create_app
 from novaql.server.auth.bootstrap import add_admin, has_tokens
@@ -87,7 +86,6 @@ def serve(
         # several times that it needs the lock. No measurable cost for large queries.
         sys.setswitchinterval(0.0005)
         warmup(background=True)
-        prepare_in_background()
         settle()
         server = public_server(app, tls=tls) if own is sock else server_for(app)
         if tls is not None and workers is not None:

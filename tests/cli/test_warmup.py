@@ -10,13 +10,15 @@ from novaql.cli import warmup
 
 def test_it_names_what_it_made_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warmup, "available", lambda: True)
-    monkeypatch.setattr(warmup, "warmup", lambda: {"window_sums": 0.5})
-    monkeypatch.setattr(warmup, "prepare", lambda: {"group_sums": 1.0})
+    took = {"kernels.strip_sums": 0.5, "pages.unfold": 1.0}
+    monkeypatch.setattr(warmup, "warmup", lambda: took)
 
     done = CliRunner().invoke(warmup.command)
 
     assert done.exit_code == 0
-    assert done.output == "window_sums 0.50 s\ngroup_sums 1.00 s\n2 kernels are ready, 1.5 s\n"
+    assert done.output == (
+        "kernels.strip_sums 0.50 s\npages.unfold 1.00 s\n2 kernels are ready, 1.5 s\n"
+    )
 
 
 def test_without_numba_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,11 @@ from click.testing import CliRunner
 import novaql
 from novaql import QueryOptions, evaluate, tsdb
 from novaql.cli.query import command
-from novaql.evaluator.kernels.dispatch import Mode, forced
+from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.profile import Profile
 from novaql.planner.logical import Aggregation, BinaryOp
 from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.runtime.compiled import Mode
 
 
 def database() -> tsdb.Database:
@@ -62,7 +63,7 @@ def test_what_runs_tile_by_tile_has_figures_of_its_own(mode: Mode) -> None:
     profile = Profile()
     options = QueryOptions(300_000, 540_000, 60_000)
     text = "sum(abs(-rate(m_total[2m]) * 2) > 1) + count(timestamp(m_total))"
-    with forced(mode):
+    with KERNELS.forced(mode):
         found = evaluate(text, database(), options, profile=profile)
     plain = evaluate(text, database(), options)
     lines = [line for line in profile.text().splitlines() if "Constant" not in line]

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from novaql.api import Cancellation, evaluate
-from novaql.evaluator.kernels.dispatch import Mode, forced
+from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.inputs.tables.table_source import TableSource
 from novaql.options import QueryOptions
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.runtime.compiled import Mode
 from tests.support.execution.switches import stretches
 
 SERIES, SAMPLES = 60, 200
@@ -83,7 +84,7 @@ def test_whole_matrices(data: TableSource, text: str) -> None:
 
 @pytest.fixture(params=[Mode.ON, Mode.OFF])
 def kernels(request: pytest.FixtureRequest) -> Iterator[Mode]:
-    with forced(request.param):
+    with KERNELS.forced(request.param):
         yield request.param
 
 

@@ -11,11 +11,12 @@ import pytest
 
 from novaql.api import Cancellation, evaluate
 from novaql.errors import LimitExceeded, QueryCancelled, QueryTimeout
-from novaql.evaluator.kernels.dispatch import Mode, forced
+from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.inputs.tables.table_source import TableSource
 from novaql.options import Limits, QueryOptions
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.runtime.compiled import Mode
 from tests.support.execution.switches import stretches
 
 
@@ -37,7 +38,7 @@ def heavy() -> TableSource:
 @pytest.fixture(autouse=True)
 def plain_kernels() -> Iterator[None]:
     """Compiled kernels might be done before anyone can stop them."""
-    with forced(Mode.OFF):
+    with KERNELS.forced(Mode.OFF):
         yield
 
 

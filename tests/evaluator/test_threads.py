@@ -20,7 +20,7 @@ from novaql.evaluator.block import Block
 from novaql.evaluator.bundled import BatchLeaf
 from novaql.evaluator.context import Context
 from novaql.evaluator.fragment import Fragment, blocks
-from novaql.evaluator.kernels.dispatch import Mode, forced, prepare_all
+from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, Asked
 from novaql.evaluator.steps import Steps
 from novaql.inputs.tables.table_source import TableSource
@@ -30,6 +30,7 @@ from novaql.tsdb.model.samples import Tile
 from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
 from novaql.tsdb.read.staleness import batch_of_tile
 from novaql.tsdb.runtime import parallel as ordered_parallel
+from novaql.tsdb.runtime.compiled import Mode
 
 pytest.importorskip("numba", reason="compiled kernels need numba: pip install 'novaql[fast]'")
 
@@ -79,8 +80,8 @@ def source(request: pytest.FixtureRequest) -> TableSource:
 def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(bundled, "WORTH_A_THREAD", 1)
     monkeypatch.setattr(bundled, "ONCE_WORTH_A_THREAD", 1)
-    with forced(Mode.ON):
-        prepare_all()
+    with KERNELS.forced(Mode.ON):
+        KERNELS.prepare()
         yield
 
 
@@ -110,7 +111,7 @@ def test_as_on_one_thread(expr: str, source: TableSource, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("expr", QUERIES)
 def test_as_by_numpy(expr: str, source: TableSource) -> None:
     compiled = evaluate(expr, source, OPTIONS)
-    with forced(Mode.OFF):
+    with KERNELS.forced(Mode.OFF):
         plain = evaluate(expr, source, OPTIONS)
 
     assert compiled.series.dicts() == plain.series.dicts()

@@ -28,7 +28,7 @@ from novaql.inputs.remote_write.plain import PlainDecoder
 from novaql.inputs.text.exposition import ExpositionParser
 from novaql.inputs.text.influx import InfluxParser, LineProblems
 from novaql.inputs.text.json_lines import JsonLinesParser
-from novaql.inputs.wire import compiling
+from novaql.inputs.wire.compiling import WALKS
 from novaql.inputs.wire.decoder import CompiledDecoder
 from novaql.tsdb.model.samples import Batch
 from tests.support.generators.fuzzing import EXAMPLES
@@ -76,7 +76,7 @@ def remote_writes(draw: st.DrawFn) -> bytes:
 
 
 def compiled() -> CompiledDecoder:
-    kernels = compiling.ready()
+    kernels = WALKS.ready()
     assert kernels is not None
     return CompiledDecoder(kernels, most_series=10_000, limits=USUAL_LIMITS)
 
@@ -256,8 +256,8 @@ FORGETFUL = {
 @pytest.fixture(scope="module", autouse=True)
 def kernels() -> None:
     pytest.importorskip("numba", reason="pip install 'novaql[fast]' brings numba")
-    compiling.prepare()
-    if compiling.ready() is None:
+    WALKS.prepare()
+    if WALKS.ready() is None:
         pytest.skip("NOVAQL_COMPILED=off: run without it")
 
 

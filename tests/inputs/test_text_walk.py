@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from novaql.errors import InputError
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.text.exposition import ExpositionParser
-from novaql.inputs.wire import compiling
+from novaql.inputs.wire.compiling import WALKS
 from tests.support.generators.fuzzing import EXAMPLES
 from tests.support.store.batches import Plain, plain
 
@@ -99,8 +99,8 @@ def answer(parser: ExpositionParser, block: bytes) -> Answer:
 
 @pytest.fixture(scope="module", autouse=True)
 def compiled() -> None:
-    compiling.prepare()
-    assert compiling.ready() is not None
+    WALKS.prepare()
+    assert WALKS.ready() is not None
 
 
 def parsers(

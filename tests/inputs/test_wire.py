@@ -15,9 +15,10 @@ from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.remote_write.decoder import RemoteWriteDecoder
 from novaql.inputs.remote_write.plain import PlainDecoder
 from novaql.inputs.remote_write.write_request import WriteRequest
-from novaql.inputs.wire.compiling import Kernels, prepare, ready
+from novaql.inputs.wire.compiling import WALKS
 from novaql.inputs.wire.decoder import CompiledDecoder
 from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
+from novaql.tsdb.runtime.compiled import Functions
 from tests.support.generators.fuzzing import EXAMPLES
 from tests.support.messages.message_mutations import mutated
 from tests.support.messages.remote_write_messages import Series, message_of
@@ -31,17 +32,17 @@ messages = st.lists(st.tuples(label_sets(), samples), max_size=8)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def kernels() -> Kernels:
+def kernels() -> Functions:
     pytest.importorskip("numba", reason="pip install 'novaql[fast]' brings numba")
-    prepare()
-    found = ready()
+    WALKS.prepare()
+    found = WALKS.ready()
     if found is None:
         pytest.skip("NOVAQL_COMPILED=off: run without it")
     return found
 
 
 def compiled(most_series: int = 10_000, limits: LabelLimits = USUAL_LIMITS) -> CompiledDecoder:
-    found = ready()
+    found = WALKS.ready()
     assert found is not None
     return CompiledDecoder(found, most_series=most_series, limits=limits)
 

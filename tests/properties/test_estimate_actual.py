@@ -11,11 +11,12 @@ import pytest
 from novaql import QueryOptions, evaluate, tsdb
 from novaql.engine import estimate
 from novaql.errors import EvaluationError
-from novaql.evaluator.kernels import dispatch
+from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.samples import HistogramTile, Tile
 from novaql.tsdb.model.source import NO_HINTS, Hints, HistogramRef, Metadata, Selection, TileRef
+from novaql.tsdb.runtime.compiled import Mode
 from tests.support.generators.random_queries import QueryMaker
 from tests.support.generators.random_samples import START_MS, Fleet, batch_of, random_fleet
 
@@ -131,7 +132,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tsdb.Database
 def misses(query: str, database: tsdb.Database, options: QueryOptions, *, least: int = 0) -> str:
     """What is wrong with the estimate by more than a tenth. least: samples that are read at all."""
     source = Counting(database)
-    with dispatch.forced(dispatch.Mode.OFF):  # compiled kernels read bundles
+    with KERNELS.forced(Mode.OFF):  # compiled kernels read bundles
         evaluate(query, source, options)
     found = estimate(query, database, options)
     told, read = (found.series, found.samples), (source.found_series, source.found_samples)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaql.evaluator.kernels.dispatch import Mode, forced
+from novaql.evaluator.kernels.dispatch import KERNELS
+from novaql.tsdb.runtime.compiled import Mode
 from tests.support.generators.odd_families import (
     ROLLUPS,
     WITH_PARAMETERS,
@@ -44,5 +45,5 @@ def check(
     series = odd_series(rng, FIRST_MS - 5 * 60_000, MINUTES)
     options = random_options(rng, instant, most_steps=5)
     data = [Series(labels, samples) for labels, samples in series]
-    with forced(mode):
+    with KERNELS.forced(mode):
         agree(query, data, batch_of(series), options, optimized=optimized)

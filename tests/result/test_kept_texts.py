@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
-from novaql.export.compiled_text import prepare, ready
+from novaql.export.compiled_text import TEXTS
 from novaql.export.json_values import ValueStyle
 from novaql.export.matrix_json import KeptTexts
 from novaql.export.prometheus_json import result_json, result_pieces
 from novaql.result import Result, ResultKind
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Floats
+from novaql.tsdb.runtime.compiled import Functions
 from tests.result.test_prometheus_json import matrices
 
 pytest.importorskip("numba", reason="compiled texts need numba: pip install 'novaql[fast]'")
@@ -27,8 +27,8 @@ ODD_VALUES = [0.0, -0.0, 1.0, -2.5, 0.1, 1 / 3, 1e300, np.nan, np.inf, -np.inf, 
 
 @pytest.fixture(scope="module", autouse=True)
 def _compiled() -> None:
-    prepare()
-    assert ready() is not None
+    TEXTS.prepare()
+    assert TEXTS.ready() is not None
 
 
 def text_of(result: Result, style: ValueStyle, texts: KeptTexts | None, key: object) -> bytes:
@@ -75,7 +75,7 @@ def test_panels_that_move_and_change(data: DataObject, seed: int, style: ValueSt
 
 def test_only_what_is_new_is_written() -> None:
     """Of a panel that moved a step, a column."""
-    compiled = ready()
+    compiled = TEXTS.ready()
     assert compiled is not None
     columns: list[int] = []
 
@@ -85,7 +85,7 @@ def test_only_what_is_new_is_written() -> None:
         columns.append(values.shape[1])
         return compiled.kinds_of(*arguments)
 
-    noting = replace(compiled, kinds_of=counted)
+    noting = Functions(**vars(compiled) | {"kinds_of": counted})
     texts, rng = KeptTexts(1 << 24), np.random.default_rng(1)
     values = rng.random((7, 200))
     labels = SeriesTable.from_dicts([{"n": str(n)} for n in range(7)])
@@ -103,7 +103,7 @@ def test_columns_that_stay_where_they_are_are_not_compared(
     data: DataObject, seed: int, partly: bool
 ) -> None:
     """Views of one array to which nobody writes, as the cache of results gives them."""
-    compiled = ready()
+    compiled = TEXTS.ready()
     assert compiled is not None
     rng, every, rows = np.random.default_rng(seed), 80, data.draw(st.integers(1, 5))
     values: Floats = rng.choice(ODD_VALUES, (rows, every))
@@ -114,7 +114,7 @@ def test_columns_that_stay_where_they_are_are_not_compared(
     def fail(*_: object) -> None:
         raise AssertionError("compared")
 
-    sure = replace(compiled, equal_columns=fail)
+    sure = Functions(**vars(compiled) | {"equal_columns": fail})
     for turn in range(12):
         start = min(max(0, start + data.draw(st.integers(-4, 6))), every - count)
         shown, mask = values[:, start : start + count], there[:, start : start + count]

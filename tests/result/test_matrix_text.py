@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from novaql.export import prometheus_json
-from novaql.export.compiled_text import prepare, ready
+from novaql.export.compiled_text import TEXTS
 from novaql.export.json_values import ValueStyle
 from novaql.export.prometheus_json import result_json
 from novaql.result import Result, ResultKind
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Floats
+from novaql.tsdb.runtime.compiled import Mode
 from tests.result.test_prometheus_json import matrices
 
 pytest.importorskip("numba", reason="compiled texts need numba: pip install 'novaql[fast]'")
@@ -24,13 +23,13 @@ pytest.importorskip("numba", reason="compiled texts need numba: pip install 'nov
 
 @pytest.fixture(scope="module", autouse=True)
 def _compiled() -> None:
-    prepare()
-    assert ready() is not None
+    TEXTS.prepare()
+    assert TEXTS.ready() is not None
 
 
 def both(result: Result, style: ValueStyle, limit: int = 0) -> tuple[bytes, bytes]:
     compiled = result_json(result, style, limit=limit)
-    with mock.patch.object(prometheus_json, "ready", return_value=None):
+    with TEXTS.forced(Mode.OFF):
         return compiled, result_json(result, style, limit=limit)
 
 

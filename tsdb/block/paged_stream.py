@@ -13,10 +13,7 @@ import numpy as np
 from novaql.tsdb.block.format import PAGE, TIME_PAGE
 from novaql.tsdb.block.pages import TIMES, Page, Pages
 from novaql.tsdb.codec.columns import Undecodable
-from novaql.tsdb.codec.decimal import POWERS
-from novaql.tsdb.codec.numba.compiled import MARGIN, OTHER, Compiled, ready
-from novaql.tsdb.codec.numba.open_page import OpenPage
-from novaql.tsdb.codec.row_heads import scratch
+from novaql.tsdb.codec.numba.decoder import MARGIN, OpenPage, decode_pages, ready
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.samples import Floats
@@ -26,9 +23,6 @@ _READ_OVER = 1 << 14
 """So many bytes that nobody wants are read rather than skipped."""
 MANY = 12
 """Of so many pages that one reader wants none is kept: what it makes of them is."""
-MOST_GROUPS = 1024
-MOST_MARKERS = 4096
-"""So many are noted where they are written."""
 NOWHERE = np.empty(0, np.int64)
 LEAST_STRETCH, MOST_STRETCH = 1 << 16, 1 << 18
 """So many values are decoded by a thread before it looks for more work: a millisecond at most."""
@@ -114,18 +108,17 @@ class PagedStream(Pages):
             return CopyPlan([one], total)
         if not keep or len(numbers) >= MANY:
             mostly = np.ones(len(numbers), np.bool_)
-        compiled = ready(int(lengths.sum())) if self.coded and self.kind in _UNFOLDED else None
+        compiled = self.coded and self.kind in _UNFOLDED and ready(int(lengths.sum()))
 
         def some(first: int, last: int) -> Ints | None:
             markers: Ints | None = NOWHERE
             left, leaves = numbers[first:last], mostly[first:last]
-            if compiled is not None:
+            if compiled:
                 absent = self.cache.without([self._key(page) for page in left.tolist()])
                 to_do = leaves & np.array(absent)
                 if to_do.any():
                     given = table[first:last][to_do], places, local, lengths
-                    states, markers = self._unfold(compiled, left[to_do], *given, out)
-                    to_do[to_do] = states != OTHER
+                    to_do[to_do], markers = self._unfold(left[to_do], *given, out)
                 if to_do.all():
                     return markers
                 left, leaves = left[~to_do], leaves[~to_do]
@@ -196,35 +189,22 @@ class PagedStream(Pages):
 
     def _unfold(
         self,
-        compiled: Compiled,
         numbers: Ints,
         pages: Ints,
         places: Ints,
         starts: Ints,
         lengths: Ints,
         out: Ints | Floats,
-    ) -> tuple[Ints, Ints | None]:
-        """What is to be placed of pages that nobody keeps, many in one call: what became of each,
-        and where in `out` their staleness markers are; None: there are too many.
+    ) -> tuple[Bools, Ints | None]:
+        """`decode_pages` for pages that are not cached.
 
         pages  [P, 5] of each: where it begins and ends in the file, its values, its first piece,
                and one past its last
         """
         data, origins = self._together(numbers.tolist(), pages[:, 0].tolist(), pages[:, 1].tolist())
         pages[:, :2] -= np.array(origins)[:, np.newaxis]
-        states = np.empty(len(pages), np.int64)
-        given = np.frombuffer(data, np.uint8), pages, places, starts, lengths
-        longest = int(pages[:, 2].max())
-        if self.kind == TIME_PAGE:
-            room = scratch("unfold", np.int64, 2 * longest)
-            compiled.unfold_times(*given, room, out.view(np.int64), states)
-            return states, NOWHERE
-        room = scratch("unfold", np.int64, longest + MOST_GROUPS)
-        markers = scratch("markers", np.int64, MOST_MARKERS + 1)
-        markers[0] = 0
-        compiled.unfold(*given, POWERS, room, out.view(np.float64), states, markers)
-        found = markers.item(0)
-        return states, markers[1 : 1 + found].copy() if found <= MOST_MARKERS else None
+        pieces = places, starts, lengths
+        return decode_pages(data, pages, *pieces, out, times=self.kind == TIME_PAGE)
 
     def _together(
         self, numbers: list[int], begins: list[int], ends: list[int]

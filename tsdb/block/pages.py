@@ -19,7 +19,7 @@ from novaql.tsdb.block.format import (
     cell_page,
 )
 from novaql.tsdb.codec.columns import Undecodable, decode_numbers
-from novaql.tsdb.codec.numba.open_page import OpenPage
+from novaql.tsdb.codec.numba.decoder import OpenPage
 from novaql.tsdb.codec.pages import decode_times, decode_values, open_values
 from novaql.tsdb.codec.starts import decode_starts
 from novaql.tsdb.disk.checksum import checksum

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.tsdb.codec.columns import Undecodable, decode_into, decode_numbers, encode_numbers
-from novaql.tsdb.codec.numba.compiled import ready
-from novaql.tsdb.codec.numba.open_page import OpenPage, open_rows
+from novaql.tsdb.codec.numba.decoder import OpenPage, open_rows, ready
 from novaql.tsdb.codec.packed import Unpacker, pack
 from novaql.tsdb.codec.row_pages import decode_rows, encode_rows
 from novaql.tsdb.model.labels import Bools, Ints
@@ -51,15 +50,16 @@ def decode_values(data: bytes, count: int, *, passing: bool = False) -> Floats:
 
 
 def open_values(data: bytes, count: int, *, passing: bool = False) -> OpenPage | None:
-    """A page of values, opened; None where it is to be decoded, for it is of another kind or
-    nothing is compiled (yet). Raises `Undecodable`.
+    """A page of values, opened. Raises `Undecodable`.
+
+    None if the caller is to decode it: the page is of another kind, or the compiled decoder is not
+    ready.
 
     passing  as that of `decode_rows`
     """
-    compiled = ready(count)
-    if compiled is None or _kind(data) != _ROWS:
+    if not ready(count) or _kind(data) != _ROWS:
         return None
-    return open_rows(data, 1, count, compiled, passing=passing)
+    return open_rows(data, 1, count, passing=passing)
 
 
 def encode_times(times: Ints, lengths: Ints, level: int) -> bytes:

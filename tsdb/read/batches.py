@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from novaql.tsdb.codec.numba.compiled import ready
+from novaql.tsdb.codec.numba.decoder import CompiledHoles, ready
 from novaql.tsdb.model.labels import Ints, Numbers
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.samples import Floats, Tile
@@ -329,8 +329,7 @@ def _load_in_turn(layout: _Layout, members: Ints, *, keep: bool, sketched: bool)
     if markers is None and sketched:  # what was not read must not be taken for markers
         return _load_in_turn(layout, members, keep=keep, sketched=False)
     bundle = SeriesBatch(members, values, layout.offsets, layout.grid, times, layout.grid_offsets)
-    compiled = ready(len(values))
-    tools = None if compiled is None else compiled.holes
+    tools = CompiledHoles() if ready(len(values)) else None
     return split_markers(bundle, tools, at=markers)
 
 

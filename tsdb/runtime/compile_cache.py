@@ -1,7 +1,7 @@
-"""Compiling by numba with its cache, where nobody else could have written the cache.
+"""numba's dispatchers of functions, with its cache on disk if no other user can write to the cache.
 
-numba loads machine code from files: of `NUMBA_CACHE_DIR`, of the folder of the sources, or of the
-user's cache folder. Files in a folder that another user may write would be another user's code.
+numba loads machine code from files in `NUMBA_CACHE_DIR`, beside the sources, or in the user's cache
+folder. If another user could write to that folder, this process would run that user's code.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def jit(function: Callable[..., Any], **options: Any) -> Any:
-    """numba's dispatcher of a function, which compiles when it is told to.
+    """numba's dispatcher of a function, which has not compiled anything yet.
 
-    It uses numba's cache if there is a folder for it that only this user, or root, may write;
+    It uses numba's cache if there is a folder for it to which only this user or root can write;
     otherwise each process compiles.
     """
     import numba  # noqa: PLC0415 - slow to load, and absent without the extra
 
     try:
         made = numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # no folder for a cache can be written
+    except RuntimeError:  # numba can write to no folder for a cache
         return numba.njit(**options)(function)
     if is_trusted(made.stats.cache_path, os.path.dirname(function.__code__.co_filename)):
         return made
@@ -37,11 +37,11 @@ def jit(function: Callable[..., Any], **options: Any) -> Any:
 
 @functools.cache
 def is_trusted(folder: str, sources: str) -> bool:
-    """Whether code may be loaded from a folder: nobody could have put it there but this user, root
-    and those who may change the sources, too.
+    """Whether code may be loaded from a folder: only this user, root, and users that can change the
+    sources can write to it.
 
-    folder   numba's, with the files of the cache in it
-    sources  the folder of the source files
+    folder   has the files of the cache
+    sources  has the source files
     """
     if not hasattr(os, "getuid"):
         return True  # no owners to compare, and the folders are in the user's profile
@@ -59,7 +59,10 @@ def is_trusted(folder: str, sources: str) -> bool:
 
 
 def _private(path: Path, *, sticky: bool = False) -> bool:
-    """sticky: others may add names to the folder, as in /tmp, and not replace those of this user"""
+    """Whether only this user and root can write to a folder and to its files.
+
+    sticky  other users may add files to the folder, as in /tmp, but not replace those of this user
+    """
     found = path.lstat()
     if found.st_uid not in (0, os.getuid()):
         return False
@@ -73,7 +76,7 @@ def _private(path: Path, *, sticky: bool = False) -> bool:
 
 
 def _as_private(folder: Path, sources: os.stat_result) -> bool:
-    """The folder beside the sources: who may write the sources may write any code."""
+    """Whether a folder beside the sources is as private as they are."""
     found = folder.lstat()
     allowed = {0, os.getuid(), sources.st_uid}
     return found.st_uid in allowed and not found.st_mode & _OTHERS & ~sources.st_mode

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.evaluator.kernels import dispatch
 from novaql.evaluator.kernels.compensated import add_pairs, sum_runs
+from novaql.evaluator.kernels.dispatch import KERNELS, floats, ints, mask
 from novaql.evaluator.kernels.runs import lengths_of, reduce_runs
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 
@@ -95,9 +95,9 @@ def as_slice(numbers: Ints) -> Ints | slice:
 
 def _add_counts(into: Ints, groups: Ints, counts: Ints) -> None:
     """Add those of a block in place; no group is in `groups` twice."""
-    compiled = dispatch.twin("merge_counts", counts.size)
+    compiled = KERNELS.ready(counts.size)
     if compiled is not None:
-        compiled(into, groups, np.ascontiguousarray(counts))
+        compiled.merge_counts(into, groups, np.ascontiguousarray(counts))
     else:
         into[as_slice(groups)] += counts
 
@@ -109,9 +109,9 @@ class Count(Accumulator):
         self.counts = np.zeros((groups, steps))  # of floats, as they leave
 
     def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Counts:
-        compiled = dispatch.twin("group_counts", values.size)
+        compiled = KERNELS.ready(values.size)
         if compiled is not None and len(group):
-            found: Counts = compiled(dispatch.ints(group), dispatch.mask(present, values.shape[1]))
+            found: Counts = compiled.group_counts(ints(group), mask(present, values.shape[1]))
             return found
         runs = _Runs(group)
         return runs.groups, runs.counts(present, values)
@@ -140,12 +140,12 @@ LARGE = 1e290
 
 def _sums(group: Ints, values: Floats, present: Bools | None) -> tuple[Sums, bool | None]:
     """Sums of a block, and whether it has large values where that was found on the way."""
-    compiled = dispatch.twin("group_sums", values.size)
+    compiled = KERNELS.ready(values.size)
     if compiled is not None and len(group):
-        *sums, large = compiled(
-            dispatch.ints(group),
-            dispatch.floats(values, values.shape),
-            dispatch.mask(present, values.shape[1]),
+        *sums, large = compiled.group_sums(
+            ints(group),
+            floats(values, values.shape),
+            mask(present, values.shape[1]),
             LARGE,
         )
         groups, total, lost, counts = sums
@@ -166,9 +166,9 @@ class _Sums:
     def merge(self, sums: Sums) -> None:
         at, total, lost, counts = sums
         _add_counts(self.counts, at, counts)
-        compiled = dispatch.twin("merge_sums", total.size)
+        compiled = KERNELS.ready(total.size)
         if compiled is not None:
-            compiled(self.total, self.lost, at, total, lost)
+            compiled.merge_sums(self.total, self.lost, at, total, lost)
         else:
             rows = as_slice(at)
             both = add_pairs(self.total[rows], self.lost[rows], total, lost)
@@ -252,12 +252,12 @@ class Extreme(Accumulator):
         self.seen = np.zeros((groups, steps), np.bool_)
 
     def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Extremes:
-        compiled = dispatch.twin("group_extremes", values.size)
+        compiled = KERNELS.ready(values.size)
         if compiled is not None and len(group):
-            found: Extremes = compiled(
-                dispatch.ints(group),
-                dispatch.floats(values, values.shape),
-                dispatch.mask(present, values.shape[1]),
+            found: Extremes = compiled.group_extremes(
+                ints(group),
+                floats(values, values.shape),
+                mask(present, values.shape[1]),
                 self.largest,
             )
             return found

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from novaql.evaluator.kernels.dispatch import kernel
+from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.group_reduce import (
     LARGE,
     Accumulator,
@@ -48,7 +48,7 @@ class _Sums:
     def add(
         self, strips: Strips, values: Floats, present: Presence, place: Ints, begin: int, end: int
     ) -> None:
-        kernel("fold_sums")(
+        KERNELS.call.fold_sums(
             place, strips.bundle.grid, strips.first, strips.strip, values, present.flags,
             present.shared, present.whole, begin, end, self.total, self.lost, self.counts,
         )  # fmt: skip
@@ -90,7 +90,7 @@ class CountFold:
         begin: int,
         end: int,
     ) -> None:
-        kernel("fold_counts")(
+        KERNELS.call.fold_counts(
             place, strips.bundle.grid, strips.first, strips.strip, present.flags, present.shared,
             begin, end, self.counts,
         )  # fmt: skip
@@ -112,7 +112,7 @@ class ExtremeFold:
     def add(
         self, strips: Strips, values: Floats, present: Presence, place: Ints, begin: int, end: int
     ) -> None:
-        kernel("fold_extremes")(
+        KERNELS.call.fold_extremes(
             place, strips.bundle.grid, strips.first, strips.strip, values, present.flags,
             present.shared, begin, end, self._largest, self.best, self.seen,
         )  # fmt: skip
@@ -139,7 +139,7 @@ def spread(
     out: Floats, valid: Bools,
 ) -> None:  # fmt: skip
     """Series begin … end - 1 into rows place[s] of `out` and `valid`, [rows, J]."""
-    kernel("spread")(
+    KERNELS.call.spread(
         place, strips.bundle.grid, strips.first, strips.strip, values, present.flags,
         present.shared, begin, end, out, valid,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from novaql.evaluator.kernels.dispatch import kernel
+from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.tsdb.model.series_batch import SeriesBatch
 from novaql.tsdb.runtime.buffer_pool import BUFFERS
@@ -77,7 +77,7 @@ def strips_of(bundle: SeriesBatch, asked: Asked) -> Strips:
     """Where the windows lie."""
     ends_ms = asked.ends_ms
     step_ms = int(ends_ms[1] - ends_ms[0]) if len(ends_ms) > 1 else 1
-    first, strip, lo, hi = kernel("strip_bounds")(
+    first, strip, lo, hi = KERNELS.call.strip_bounds(
         bundle.times, bundle.grid_offsets, ends_ms, step_ms, asked.reach_ms
     )
     lengths = strip[1:] - strip[:-1]
@@ -111,7 +111,7 @@ def alive(strips: Strips, begin: int, end: int) -> Presence:
     markers = bundle.markers
     assert markers is not None
     flags = np.empty(int(strips.cells[end] - strips.cells[begin]), np.bool_)
-    kernel("strip_alive")(
+    KERNELS.call.strip_alive(
         bundle.times, bundle.grid_offsets, bundle.grid, strips.first, strips.strip, strips.lo,
         strips.hi, strips.asked.ends_ms, markers.offsets, markers.times, begin, end, flags,
     )  # fmt: skip
@@ -142,7 +142,7 @@ def _oldest(strips: Strips, begin: int, end: int, out: Floats) -> None:
 
 def _edges(strips: Strips, begin: int, end: int, out: Floats, *, last: bool) -> None:
     b = strips.bundle
-    kernel("strip_edges")(
+    KERNELS.call.strip_edges(
         b.values, b.offsets, b.grid, strips.strip, strips.lo, strips.hi, begin, end, last, out
     )
 
@@ -177,7 +177,7 @@ def _put_by_time(bundle: SeriesBatch, out: Floats) -> Floats:
     def some(number: int) -> None:
         begin = bounds[number]
         end = min(begin + BY_TIME_AT_ONCE, series)
-        kernel("by_time")(bundle.values, bundle.offsets, begin, end, out)
+        KERNELS.call.by_time(bundle.values, bundle.offsets, begin, end, out)
 
     alone = len(bundle.values) < WORTH_A_THREAD
     ordered_parallel(len(bounds), some, lambda _: None, alone=alone)
@@ -189,7 +189,7 @@ def _rate(*, is_counter: bool, is_rate: bool) -> StripKernel:
         b, asked = strips.bundle, strips.asked
         falls = _falls(b) if is_counter else np.zeros(0, np.int8)
         by_time = _by_time(strips) if is_counter else NOTHING
-        kernel("strip_rates")(
+        KERNELS.call.strip_rates(
             b.values, b.offsets, b.grid, b.times, b.grid_offsets, strips.first, strips.strip,
             strips.lo, strips.hi, asked.ends_ms, falls, by_time, asked.range_ms, is_counter,
             is_rate, begin, end, out,
@@ -201,7 +201,7 @@ def _rate(*, is_counter: bool, is_rate: bool) -> StripKernel:
 def _change(*, is_rate: bool) -> StripKernel:
     def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
         b = strips.bundle
-        kernel("strip_steps")(
+        KERNELS.call.strip_steps(
             b.values, b.offsets, b.grid, b.times, b.grid_offsets, strips.strip, strips.lo,
             strips.hi, begin, end, is_rate, out,
         )  # fmt: skip
@@ -214,7 +214,7 @@ def _plain(name: str, flag: bool) -> StripKernel:
 
     def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
         b = strips.bundle
-        kernel(name)(
+        getattr(KERNELS.call, name)(
             b.values, b.offsets, b.grid, strips.strip, strips.lo, strips.hi, begin, end, flag, out
         )
 
@@ -225,14 +225,16 @@ def _repeated(of_cell: Callable[[Strips], Floats]) -> StripKernel:
     """What is the same for all series of a grid."""
 
     def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
-        kernel("strip_repeat")(of_cell(strips), strips.bundle.grid, strips.strip, begin, end, out)
+        KERNELS.call.strip_repeat(
+            of_cell(strips), strips.bundle.grid, strips.strip, begin, end, out
+        )
 
     return fill
 
 
 def _quantile(strips: Strips, begin: int, end: int, out: Floats) -> None:
     b, q = strips.bundle, strips.asked.scalars[0]
-    kernel("strip_quantiles")(
+    KERNELS.call.strip_quantiles(
         b.values, b.offsets, b.grid, strips.first, strips.strip, strips.lo, strips.hi, q,
         begin, end, out,
     )  # fmt: skip
@@ -242,7 +244,7 @@ def _line(*, slopes: bool) -> StripKernel:
     def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
         b = strips.bundle
         seconds = np.zeros(strips.steps) if slopes else strips.asked.scalars[0]
-        kernel("strip_lines")(
+        KERNELS.call.strip_lines(
             b.values, b.offsets, b.grid, b.times, b.grid_offsets, strips.first, strips.strip,
             strips.lo, strips.hi, strips.asked.eval_ms, seconds, slopes, begin, end, out,
         )  # fmt: skip

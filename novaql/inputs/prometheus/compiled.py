@@ -6,39 +6,19 @@ chunk that ends before its samples do. It reads at most `PADDING` bytes behind t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import numba
 from numba import types
 
-from novaql.tsdb.runtime.compile_cache import jit
+from novaql.tsdb.runtime.compiled import inner, kernel
 
 BYTES = types.Array(types.uint8, 1, "C", readonly=True)
 INTS = types.Array(types.int64, 1, "C", readonly=True)
 OUT_INTS = types.Array(types.int64, 1, "C")
 OUT_BITS = types.Array(types.uint64, 1, "C")
-F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _kernel(*signature: Any) -> Callable[[F], F]:
-    def declare(function: F) -> F:
-        compiled = jit(function, nogil=True, error_model="numpy")
-        compiled.compile(signature)
-        compiled.disable_compile()
-        made: F = compiled
-        return made
-
-    return declare
-
-
-def _inner(function: F) -> F:
-    inner: Any = numba.njit
-    made: F = inner(nogil=True, error_model="numpy")(function)
-    return made
-
-
-@_inner
+@inner
 def _bits(data: Any, pos: Any, size: Any) -> Any:
     """Up to 56 bits from bit `pos` on."""
     byte = pos >> 3
@@ -52,13 +32,13 @@ def _bits(data: Any, pos: Any, size: Any) -> Any:
     return number & ((types.int64(1) << size) - 1)
 
 
-@_inner
+@inner
 def _word(data: Any, pos: Any) -> Any:
     """The 64 bits from bit `pos` on."""
     return (_bits(data, pos, 32) << 32) | _bits(data, pos + 32, 32)
 
 
-@_inner
+@inner
 def _varint(data: Any, byte: Any) -> Any:
     """A number of seven bits a byte, and the byte behind it."""
     number, shift = types.int64(0), 0
@@ -72,7 +52,7 @@ def _varint(data: Any, byte: Any) -> Any:
     return number, byte
 
 
-@_inner
+@inner
 def _signed(number: Any, size: Any) -> Any:
     """Of `size` bits, numbers above 2^(size - 1) are negative ones."""
     if number > (types.int64(1) << (size - 1)):
@@ -80,7 +60,7 @@ def _signed(number: Any, size: Any) -> Any:
     return number
 
 
-@_inner
+@inner
 def _difference(data: Any, pos: Any) -> Any:
     """A difference of differences of times as XOR chunks have it, and the bit behind it."""
     head = _bits(data, pos, 4)
@@ -95,7 +75,7 @@ def _difference(data: Any, pos: Any) -> Any:
     return _word(data, pos + 4), pos + 68
 
 
-@_inner
+@inner
 def _varbit(data: Any, pos: Any, signed: Any) -> Any:
     """A number as histogram chunks have it, and the bit behind it."""
     ones = 0
@@ -126,7 +106,7 @@ def _varbit(data: Any, pos: Any, signed: Any) -> Any:
     return number, pos + size
 
 
-@_inner
+@inner
 def _xor(data: Any, pos: Any, value: Any, lead: Any, trail: Any) -> Any:
     """The next value; the zeros that hold then; the bit behind it."""
     if _bits(data, pos, 1) == 0:
@@ -147,7 +127,7 @@ def _xor(data: Any, pos: Any, value: Any, lead: Any, trail: Any) -> Any:
     return value ^ (found << trail), lead, trail, pos + size
 
 
-@_kernel(BYTES, INTS, INTS, INTS, OUT_INTS, OUT_BITS)
+@kernel(BYTES, INTS, INTS, INTS, OUT_INTS, OUT_BITS)
 def decode_xor(data: Any, first: Any, end: Any, counts: Any, times: Any, bits: Any) -> Any:
     """XOR chunks; times and bits: [N] for all samples, chunk after chunk."""
     out = 0
@@ -180,7 +160,7 @@ def decode_xor(data: Any, first: Any, end: Any, counts: Any, times: Any, bits: A
     return -1
 
 
-@_kernel(BYTES, INTS, INTS, INTS, INTS, INTS, OUT_INTS, OUT_INTS, OUT_INTS, OUT_BITS, OUT_INTS)
+@kernel(BYTES, INTS, INTS, INTS, INTS, INTS, OUT_INTS, OUT_INTS, OUT_INTS, OUT_BITS, OUT_INTS)
 def decode_whole_histograms(
     data: Any, first: Any, end: Any, counts: Any, widths: Any, stale: Any,
     times: Any, count: Any, zero: Any, sums: Any, buckets: Any,
@@ -238,7 +218,7 @@ def decode_whole_histograms(
     return -1
 
 
-@_kernel(BYTES, INTS, INTS, INTS, INTS, INTS, OUT_INTS, OUT_BITS, OUT_BITS, OUT_BITS, OUT_BITS)
+@kernel(BYTES, INTS, INTS, INTS, INTS, INTS, OUT_INTS, OUT_BITS, OUT_BITS, OUT_BITS, OUT_BITS)
 def decode_float_histograms(
     data: Any, first: Any, end: Any, counts: Any, widths: Any, stale: Any,
     times: Any, count: Any, zero: Any, sums: Any, buckets: Any,
@@ -291,7 +271,7 @@ def decode_float_histograms(
     return -1
 
 
-@_kernel(BYTES, INTS, INTS, OUT_INTS, OUT_INTS, OUT_BITS)
+@kernel(BYTES, INTS, INTS, OUT_INTS, OUT_INTS, OUT_BITS)
 def decode_logged(data: Any, begin: Any, end: Any, references: Any, times: Any, bits: Any) -> Any:
     """Records of samples of a log; how many samples, or -1 - the record that is cut off.
 

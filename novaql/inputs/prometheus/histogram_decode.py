@@ -7,7 +7,6 @@ not held afterwards, as everywhere else.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from novaql.tsdb.model.histograms import (
 )
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.samples import STALE_BITS
+from novaql.tsdb.runtime.compiled import Functions
 
 _HINTS = {0: ResetHint.UNKNOWN, 1: ResetHint.UNKNOWN, 2: ResetHint.RESET, 3: ResetHint.GAUGE}
 """Of the first histogram, by the two bits at the top of a chunk's flags."""
@@ -60,11 +60,11 @@ class DecodedHistograms:
 
 
 def decode_histograms(
-    chunks: ChunkBytes, *, whole: bool, compiled: ModuleType | None = None
+    chunks: ChunkBytes, *, whole: bool, compiled: Functions | None = None
 ) -> DecodedHistograms:
     """Chunks that are all of integers (`whole`) or all of floats.
 
-    compiled  the module of compiled decoders; None: decode in Python
+    compiled  the compiled decoders; None: decode in Python
 
     Raises `BrokenChunk`.
     """

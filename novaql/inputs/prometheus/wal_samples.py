@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import ModuleType
 
 import numpy as np
 
 from novaql.inputs.prometheus.varints import Octets, bigendian, padded, varints
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Floats
+from novaql.tsdb.runtime.compiled import Functions
 
 _SMALLEST = 10  # bytes of a sample
 _HEAD = 17  # the kind of the record, a reference, a time
@@ -47,10 +47,10 @@ class LoggedSamples:
         return LoggedSamples(self.references[keep], self.times[keep], self.values[keep])
 
 
-def read_samples(records: Sequence[bytes], compiled: ModuleType | None = None) -> LoggedSamples:
+def read_samples(records: Sequence[bytes], compiled: Functions | None = None) -> LoggedSamples:
     """Samples of whole records. A record that ends inside a sample raises `ValueError`.
 
-    compiled  the module of compiled decoders; None: decode in NumPy
+    compiled  the compiled decoders; None: decode in NumPy
     """
     records = [record for record in records if len(record) > _HEAD]
     if not records:

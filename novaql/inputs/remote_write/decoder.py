@@ -1,7 +1,7 @@
 """Prometheus remote write 1.0: a snappy block with one `WriteRequest` → a batch of samples.
 
-Messages are walked by compiled code where it is ready (`wire`). Before that, without numba, and
-for messages of an unusual shape the plain decoder answers, which also says what is wrong with one.
+Compiled functions (`wire`) read messages of the usual shape. The plain decoder reads all others,
+reports what is malformed, and reads everything until those functions are ready and without numba.
 """
 
 from __future__ import annotations
@@ -15,13 +15,11 @@ from novaql.errors import InputError, LimitExceeded
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.remote_write.plain import MOST_SERIES_KEPT, PlainDecoder
 from novaql.inputs.remote_write.write_request import WriteRequest
-from novaql.inputs.wire.compiling import prepare_in_background, ready
+from novaql.inputs.wire.compiling import WALKS
 from novaql.inputs.wire.decoder import CompiledDecoder
 from novaql.inputs.wire.texts import Octets
 
 MOST_BYTES = 64 << 20
-WORTH_COMPILING = 64 << 20
-"""Bytes of messages that the plain decoder reads in about the time that compiling takes."""
 _MOST_BYTES_KEPT = 8 << 20
 
 
@@ -49,7 +47,6 @@ class RemoteWriteDecoder:
         self._plain = PlainDecoder(most_series=most_series, limits=limits)
         self._compiled: CompiledDecoder | None = None
         self._scratch = threading.local()
-        self._plain_bytes = 0
 
     def decode(self, body: bytes) -> WriteRequest:
         """Read a packed message.
@@ -71,7 +68,7 @@ class RemoteWriteDecoder:
         It takes little memory beside the message, whatever the message is.
         """
         with self._lock:
-            compiled = self._compiled_decoder()
+            compiled = self._compiled_decoder(len(data))
             if compiled is None:
                 return None
             try:
@@ -85,8 +82,8 @@ class RemoteWriteDecoder:
             self._compiled = None
             self._plain = PlainDecoder(most_series=self._most_series, limits=self._limits)
 
-    def _compiled_decoder(self) -> CompiledDecoder | None:
-        kernels = ready()
+    def _compiled_decoder(self, size: int) -> CompiledDecoder | None:
+        kernels = WALKS.ready(size)
         if kernels is not None and self._compiled is None:
             self._compiled = CompiledDecoder(
                 kernels, most_series=self._most_series, limits=self._limits
@@ -95,15 +92,11 @@ class RemoteWriteDecoder:
 
     def _decode(self, data: Octets) -> WriteRequest:
         with self._lock:
-            compiled = self._compiled_decoder()
+            compiled = self._compiled_decoder(len(data))
             if compiled is not None:
                 found = compiled.decode(data)
                 if found is not None:
                     return found
-            else:
-                self._plain_bytes += len(data)
-                if self._plain_bytes >= WORTH_COMPILING:
-                    prepare_in_background()
             return self._plain.decode(data.tobytes())
 
     def _unpacked(self, body: bytes) -> Octets:

@@ -27,7 +27,7 @@ from novaql.inputs.text.exposition_line import LineProblem, MetadataLine, Sample
 from novaql.inputs.text.known_series import KnownSeries, SeriesTexts
 from novaql.inputs.text.line_splitting import without_free_comments
 from novaql.inputs.text.series_text import parse_series
-from novaql.inputs.wire.compiling import prepare_in_background, ready
+from novaql.inputs.wire.compiling import WALKS
 from novaql.inputs.wire.text_lines import TextWalker
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Batch, Floats
@@ -35,8 +35,6 @@ from novaql.tsdb.model.source import Metadata
 
 BLOCK_BYTES = 4 << 20
 MOST_SERIES_KEPT = 1_000_000
-WORTH_COMPILING = 64 << 20
-"""Bytes of text that are read the plain way in about the time that compiling takes."""
 _SERIES = rb"([^#\s{}]++(?:\{[^}\n]*+\})?+|\{[^}\n]*+\})"
 _VALUE = rb"([-+.0-9A-OQ-Za-oq-z]++)"
 _TEXT = re.compile(
@@ -97,7 +95,6 @@ class ExpositionParser:
         self._skip = skip_bad_lines
         self._series = SeriesTexts(partial(_labels, canonical_bounds), KnownSeries(limits))
         self._walker: TextWalker | None = None
-        self._plain_bytes = 0
         self._lines_before = 0
         self._ended = False
 
@@ -219,11 +216,8 @@ class ExpositionParser:
         """
         if self._ended or self._skip:
             return None
-        kernels = ready()
+        kernels = WALKS.ready(len(block))
         if kernels is None:
-            self._plain_bytes += len(block)
-            if self._plain_bytes >= WORTH_COMPILING:
-                prepare_in_background()
             return None
         if self._walker is None:
             self._walker = TextWalker(kernels, self._series)

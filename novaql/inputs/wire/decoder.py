@@ -16,13 +16,13 @@ from novaql.inputs.label_limits import LabelLimits
 from novaql.inputs.remote_write.histograms import WireHistogram, columns_of, read_histogram
 from novaql.inputs.remote_write.metadata import read_metadata
 from novaql.inputs.remote_write.write_request import WriteRequest, need_storable
-from novaql.inputs.wire.compiling import Kernels
 from novaql.inputs.wire.growing import EMPTY, METRIC, GrowingTable
 from novaql.inputs.wire.texts import Octets, TextTable
 from novaql.tsdb.model.exemplars import Exemplars
 from novaql.tsdb.model.labels import METRIC_NAME, Ints, SeriesTable
 from novaql.tsdb.model.samples import STALE, Batch, Floats, HistogramSamples
 from novaql.tsdb.model.source import Metadata
+from novaql.tsdb.runtime.compiled import Functions
 
 _METADATA, _EXEMPLAR, _HISTOGRAM = 0, 3, 4
 _SMALLEST_SAMPLE, _SMALLEST_SERIES, _SMALLEST_OTHER = 9, 17, 32
@@ -38,7 +38,7 @@ class CompiledDecoder:
     limits       of what one message may hold
     """
 
-    def __init__(self, kernels: Kernels, *, most_series: int, limits: LabelLimits) -> None:
+    def __init__(self, kernels: Functions, *, most_series: int, limits: LabelLimits) -> None:
         self._kernels = kernels
         self._most_series = most_series
         self._limits = limits

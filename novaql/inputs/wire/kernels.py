@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numba import types
-from numba.extending import intrinsic
-from numba.np import arrayobj
+
+from novaql.tsdb.runtime.compiled import inner, kernel
+from novaql.tsdb.runtime.numba_intrinsics import word_in
 
 _BYTES = types.Array(types.uint8, 1, "C", readonly=True)
 _INTS = types.Array(types.int64, 1, "C", readonly=True)
@@ -28,43 +28,13 @@ _OUT_BYTES = types.Array(types.uint8, 1, "C")
 _TABLE = (_OUT_INTS, _OUT_BITS, _OUT_INTS, _OUT_INTS, _OUT_BYTES)
 _SEED = types.uint64
 
-SIGNATURES: dict[str, tuple[Any, ...]] = {
-    "walk": (
-        _BYTES, _SEED, *_TABLE, _INTS, _OUT_INTS,
-        _OUT_INTS, _OUT_INTS, _OUT_BITS, _OUT_MORE, _OUT_MORE, _OUT_INTS,
-    ),
-    "label_texts": (_BYTES, _MORE_INTS, _SEED, *_TABLE, types.int64, _OUT_MORE, _OUT_INTS),
-    "enter": (_BYTES, _MORE_INTS, _SEED, *_TABLE, types.int64, _OUT_INTS),
-    "spread": (_OUT_INTS, _OUT_BITS, types.int64),
-}  # fmt: skip
 
-
-def _inner(function: Any) -> Any:
-    return numba.njit(nogil=True, inline="never")(function)
-
-
-def _load(_: Any, data: Any, at: Any) -> Any:  # noqa: ARG001 - typed by numba, not here
-    """Eight bytes from `at` on as one number: one load, wherever it stands."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        make_array: Any = arrayobj.make_array
-        array = make_array(signature.args[0])(context, builder, arguments[0])
-        place = builder.gep(array.data, [arguments[1]])
-        wide = context.get_value_type(types.uint64).as_pointer()
-        return builder.load(builder.bitcast(place, wide), align=1)
-
-    return types.uint64(data, types.int64), build
-
-
-_word: Any = intrinsic(_load)
-
-
-@_inner
+@inner
 def _hash(data: Any, start: int, stop: int, seed: Any) -> Any:
     mixed = seed ^ (np.uint64(stop - start) * np.uint64(0x9E3779B97F4A7C15))
     at = start
     while at + 8 <= stop:
-        mixed = (mixed ^ _word(data, at)) * np.uint64(0xD6E8FEB86659FD93)
+        mixed = (mixed ^ word_in(data, at)) * np.uint64(0xD6E8FEB86659FD93)
         mixed ^= mixed >> np.uint64(32)
         at += 8
     while at < stop:
@@ -75,11 +45,11 @@ def _hash(data: Any, start: int, stop: int, seed: Any) -> Any:
     return mixed ^ (mixed >> np.uint64(31))
 
 
-@_inner
+@inner
 def _same(data: Any, start: int, arena: Any, at: int, size: int) -> bool:
     done = 0
     while done + 8 <= size:
-        if _word(data, start + done) != _word(arena, at + done):
+        if word_in(data, start + done) != word_in(arena, at + done):
             return False
         done += 8
     while done < size:
@@ -89,7 +59,7 @@ def _same(data: Any, start: int, arena: Any, at: int, size: int) -> bool:
     return True
 
 
-@_inner
+@inner
 def _find(
     data: Any,
     start: int,
@@ -117,7 +87,7 @@ def _find(
         slot = (slot + 1) & last
 
 
-@_inner
+@inner
 def _varint(data: Any, at: int, stop: int) -> tuple[Any, int]:
     """An unsigned number and the position behind it; -1 if there is none."""
     number = np.uint64(0)
@@ -133,7 +103,7 @@ def _varint(data: Any, at: int, stop: int) -> tuple[Any, int]:
     return np.uint64(0), -1
 
 
-@_inner
+@inner
 def _size(data: Any, at: int, stop: int) -> tuple[int, int]:
     """Where the bytes of a field begin and end whose length stands at `at`; (-1, -1) if not."""
     if at < stop and data[at] < 0x80:  # nearly always
@@ -148,6 +118,10 @@ def _size(data: Any, at: int, stop: int) -> tuple[int, int]:
     return start, int(start + size)
 
 
+@kernel(
+    _BYTES, _SEED, *_TABLE, _INTS, _OUT_INTS,
+    _OUT_INTS, _OUT_INTS, _OUT_BITS, _OUT_MORE, _OUT_MORE, _OUT_INTS,
+)  # fmt: skip
 def walk(
     data: Any,
     seed: Any,
@@ -245,7 +219,7 @@ def walk(
             while at < after:
                 key = data[at]
                 if key == 0x09 and at + 9 <= after:
-                    value = _word(data, at + 1)
+                    value = word_in(data, at + 1)
                     at += 9
                 elif key == 0x10:
                     time, at = _varint(data, at + 1, after)
@@ -262,6 +236,7 @@ def walk(
     return samples
 
 
+@kernel(_BYTES, _MORE_INTS, _SEED, *_TABLE, types.int64, _OUT_MORE, _OUT_INTS)
 def label_texts(
     data: Any,
     regions: Any,
@@ -321,6 +296,7 @@ def label_texts(
     return count
 
 
+@kernel(_BYTES, _MORE_INTS, _SEED, *_TABLE, types.int64, _OUT_INTS)
 def enter(
     data: Any,
     regions: Any,
@@ -356,6 +332,7 @@ def enter(
     return count
 
 
+@kernel(_OUT_INTS, _OUT_BITS, types.int64)
 def spread(slots: Any, hashes: Any, count: Any) -> None:
     """Enter the first `count` texts into empty slots, of which there are more."""
     last = len(slots) - 1

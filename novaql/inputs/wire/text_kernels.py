@@ -21,23 +21,16 @@ from novaql.inputs.wire.kernels import (
     _TABLE,
     _find,
     _hash,
-    _inner,
     _same,
 )
+from novaql.tsdb.runtime.compiled import inner, kernel
 
 _OUT_FLOATS = types.Array(types.float64, 1, "C")
 _TENS = 10.0 ** np.arange(23)
 _MOST_SECONDS = 2.0**52
 
-SIGNATURES: dict[str, tuple[Any, ...]] = {
-    "walk_text": (
-        _BYTES, _SEED, *_TABLE, _OUT_INTS, types.int64, types.boolean,
-        _OUT_INTS, _OUT_INTS, _OUT_FLOATS, _OUT_MORE, _OUT_MORE, _OUT_MORE, _OUT_INTS,
-    ),
-}  # fmt: skip
 
-
-@_inner
+@inner
 def _end_of_series(data: Any, at: int, stop: int) -> int:
     """Behind the text that names a series; -1 if it is of an unusual shape."""
     begin = at
@@ -56,7 +49,7 @@ def _end_of_series(data: Any, at: int, stop: int) -> int:
     return -1
 
 
-@_inner
+@inner
 def _number(data: Any, at: int, stop: int) -> tuple[bool, float, int]:
     """Whether a number could be read exactly, the number, and where its text ends."""
     begin = at
@@ -109,7 +102,7 @@ def _number(data: Any, at: int, stop: int) -> tuple[bool, float, int]:
     return True, -value if negative else value, int(at)
 
 
-@_inner
+@inner
 def _is_exemplar(data: Any, at: int, stop: int) -> bool:
     """Whether the rest of a line is `# {…} value` or `# {…} value time`, with one space between."""
     if at + 3 > stop or data[at] != 0x23 or data[at + 1] != 0x20 or data[at + 2] != 0x7B:
@@ -137,6 +130,10 @@ def _is_exemplar(data: Any, at: int, stop: int) -> bool:
     return numbers > 0 and at == stop
 
 
+@kernel(
+    _BYTES, _SEED, *_TABLE, _OUT_INTS, types.int64, types.boolean,
+    _OUT_INTS, _OUT_INTS, _OUT_FLOATS, _OUT_MORE, _OUT_MORE, _OUT_MORE, _OUT_INTS,
+)  # fmt: skip
 def walk_text(
     data: Any,
     seed: Any,

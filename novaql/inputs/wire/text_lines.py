@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from novaql.inputs.text.known_series import SeriesTexts
-from novaql.inputs.wire.compiling import Kernels
 from novaql.inputs.wire.texts import TextTable
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Floats
+from novaql.tsdb.runtime.compiled import Functions
 
 _VALUE = re.compile(rb"[-+.0-9A-OQ-Za-oq-z]+")
 
@@ -40,7 +40,7 @@ class TextWalker:
     series  understands new texts, and numbers them
     """
 
-    def __init__(self, kernels: Kernels, series: SeriesTexts) -> None:
+    def __init__(self, kernels: Functions, series: SeriesTexts) -> None:
         self._kernels = kernels
         self._series = series
         self.forget()

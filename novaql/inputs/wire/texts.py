@@ -8,8 +8,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.inputs.wire.compiling import Kernels
 from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.runtime.compiled import Functions
 
 Octets = NDArray[np.uint8]
 T = TypeVar("T", bound=np.generic)
@@ -19,7 +19,7 @@ _FIRST_SLOTS = 1 << 10
 class TextTable:
     """Numbers texts from 0 on. `count` of them are there, in `used` bytes of the arena."""
 
-    def __init__(self, kernels: Kernels) -> None:
+    def __init__(self, kernels: Functions) -> None:
         self._kernels = kernels
         self.seed = np.uint64(secrets.randbits(64))
         self.count = 0

@@ -14,10 +14,11 @@ from tests.support.repository.files import ROOT
 FLEET = """
 import sys, numpy as np
 from novaql import query, warmup
-from novaql.evaluator.kernels import dispatch
+from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.inputs.tables.table_source import TableSource
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.runtime import compiled
 
 def fleet(series, samples):
     table = SeriesTable.from_dicts([{"__name__": "m_total", "i": str(i)} for i in range(series)])
@@ -50,14 +51,14 @@ def run(code: str, **environment: str) -> str:
 
 
 def test_a_small_query_does_not_load_numba() -> None:
-    code = "ask(fleet(20, 200), 200)\nprint('numba' in sys.modules, dispatch.ready(0))"
+    code = "ask(fleet(20, 200), 200)\nprint('numba' in sys.modules, KERNELS.ready())"
 
-    assert run(code, NOVAQL_COMPILED="auto") == "False False"
+    assert run(code, NOVAQL_COMPILED="auto") == "False None"
 
 
 def test_off_stays_with_numpy() -> None:
     code = (
-        "dispatch.WORTH_LOADING = 1\nask(fleet(20, 200), 200)\nwarmup(background=True)\n"
+        "KERNELS.worth = 1\nask(fleet(20, 200), 200)\nwarmup(background=True)\n"
         "print('numba' in sys.modules)"
     )
 
@@ -66,11 +67,9 @@ def test_off_stays_with_numpy() -> None:
 
 def test_without_numba_numpy_answers() -> None:
     code = (
-        "import importlib.util\nfrom novaql import compiled_set\n"
-        "from novaql.tsdb.codec import compiled\n"
+        "import importlib.util\n"
         "hidden = importlib.util.find_spec\n"
-        "absent = lambda name: None if name == 'numba' else hidden(name)\n"
-        "dispatch.find_spec = compiled_set.find_spec = compiled.find_spec = absent\n"
+        "compiled.find_spec = lambda name: None if name == 'numba' else hidden(name)\n"
         "print(ask(fleet(20, 200), 200)[0, 0], warmup(), 'numba' in sys.modules)"
     )
 
@@ -80,21 +79,18 @@ def test_without_numba_numpy_answers() -> None:
 def test_a_process_with_much_to_do_gets_twins_in_the_background() -> None:
     pytest.importorskip("numba", reason="compiled kernels need numba: pip install 'novaql[fast]'")
     code = (
-        "dispatch.WORTH_LOADING = 1\ndata = fleet(20, 200)\nbefore = ask(data, 200)\n"
-        "dispatch._state.background.join()\n"
-        "print(dispatch.ready(0), dispatch.twin('strip_rates', 1) is not None)\n"
+        "KERNELS.worth = 1\ndata = fleet(20, 200)\nbefore = ask(data, 200)\n"
+        "compiled.wait_for_background()\n"
+        "print(KERNELS.ready() is KERNELS.call)\n"
         "np.testing.assert_allclose(before, ask(data, 200), rtol=1e-12)"
     )
 
-    assert run(code, NOVAQL_COMPILED="auto") == "True True"
+    assert run(code, NOVAQL_COMPILED="auto") == "True"
 
 
 def test_the_cache_goes_where_it_can_be_written(tmp_path: Path) -> None:
     pytest.importorskip("numba", reason="compiled kernels need numba: pip install 'novaql[fast]'")
-    code = (
-        "from novaql.evaluator.kernels.compiled import jit, strip_lines\n"
-        "jit.prepare('strip_lines')\nprint(len(jit.KERNELS))"
-    )
+    code = "KERNELS.modules = ('.strip_lines',)\nprint(len(KERNELS.prepare()))"
 
     assert run(code, NUMBA_CACHE_DIR=str(tmp_path)) == "1"
     assert list(tmp_path.rglob("*.nbi"))
@@ -102,13 +98,13 @@ def test_the_cache_goes_where_it_can_be_written(tmp_path: Path) -> None:
 
 def test_numba_that_cannot_be_used_is_done_without() -> None:
     code = (
-        "sys.modules['numba'] = None\ndispatch.available = lambda: True\n"
-        "dispatch.WORTH_LOADING = 1\ndata = fleet(20, 200)\nask(data, 200)\n"
-        "dispatch._state.background.join()\nprint(ask(data, 200)[0, 0])\n"
-        "try:\n    warmup()\nexcept ImportError:\n    print('told')"
+        "sys.modules['numba'] = None\ncompiled.available = lambda: True\n"
+        "KERNELS.worth = 1\ndata = fleet(20, 200)\nask(data, 200)\n"
+        "compiled.wait_for_background()\nprint(ask(data, 200)[0, 0])\n"
+        "try:\n    warmup()\nexcept ImportError:\n    print('raised')"
     )
 
-    assert run(code, NOVAQL_COMPILED="auto").split() == ["20.0", "told"]
+    assert run(code, NOVAQL_COMPILED="auto").split() == ["20.0", "raised"]
 
 
 def test_without_a_place_for_the_cache_kernels_are_compiled_all_the_same() -> None:
@@ -116,8 +112,8 @@ def test_without_a_place_for_the_cache_kernels_are_compiled_all_the_same() -> No
     code = (
         "from numba.core import caching\n"
         "caching.CacheImpl._locator_classes = []\n"
-        "from novaql.evaluator.kernels.compiled import jit, strip_lines\n"
-        "print(jit.prepare('strip_lines').stats.cache_path)"
+        "KERNELS.modules = ('.strip_lines',)\nKERNELS.prepare()\n"
+        "print(KERNELS.call.strip_lines.stats.cache_path)"
     )
 
     assert run(code) == "None"
@@ -128,7 +124,7 @@ def test_a_program_that_ends_does_not_wait_for_all_kernels() -> None:
     code = (
         "asked = []\n"
         "def goes_on():\n    asked.append(0)\n    return len(asked) < 3\n"
-        "print(len(dispatch.prepare_all(goes_on=goes_on)), dispatch.ready(0))"
+        "print(len(KERNELS.prepare(goes_on=goes_on)), KERNELS.ready())"
     )
 
-    assert run(code, NOVAQL_COMPILED="auto") == "2 False"
+    assert run(code, NOVAQL_COMPILED="auto") == "2 None"

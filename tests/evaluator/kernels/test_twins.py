@@ -13,10 +13,11 @@ from hypothesis import given
 import novaql.tsdb.model.series_batch
 from novaql.evaluator.kernels import strips
 from novaql.evaluator.kernels.bindings import ROLLUPS
-from novaql.evaluator.kernels.dispatch import Mode, forced, prepare_all
+from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.group_reduce import accumulator
 from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, Asked, strips_of
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
+from novaql.tsdb.runtime.compiled import Mode
 from tests.support.kernels.strips import bundle_of, rolled
 from tests.support.kernels.windows import Case, cases, finite_values, plain_values
 
@@ -36,8 +37,8 @@ EXACT = [name for name in STRIP_ROLLUPS if name not in (*SUMS, *LINES, "quantile
 
 @pytest.fixture(autouse=True)
 def compiled() -> Iterator[None]:
-    with forced(Mode.ON):
-        prepare_all()
+    with KERNELS.forced(Mode.ON):
+        KERNELS.prepare()
         yield
 
 
@@ -220,7 +221,7 @@ def test_groups(op: str, data: st.DataObject) -> None:
         return folded.finish()
 
     with np.errstate(all="ignore"):
-        with forced(Mode.OFF):
+        with KERNELS.forced(Mode.OFF):
             plain = fold()
         compiled = fold()
 

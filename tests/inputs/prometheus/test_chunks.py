@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 
 from novaql.inputs.prometheus.chunk_bytes import BrokenChunk, ChunkBytes, Encoding
+from novaql.inputs.prometheus.decoding import CHUNKS
 from novaql.inputs.prometheus.histogram_decode import DecodedHistograms, decode_histograms
 from novaql.inputs.prometheus.histogram_encode import encode_histograms
 from novaql.inputs.prometheus.xor_decode import decode_xor
@@ -18,11 +19,13 @@ from novaql.inputs.prometheus.xor_encode import chunk_starts, encode_xor
 from novaql.tsdb.model.histograms import ResetHint, concat_histograms
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import STALE_BITS, Floats
+from novaql.tsdb.runtime.compiled import Mode
 from tests.support.store.stored_histograms import Native, Side, histograms_of, natives, natives_of
 
-compiled = pytest.importorskip(
-    "novaql.inputs.prometheus.compiled", reason="numba is not installed: pip install novaql[fast]"
-)
+pytest.importorskip("numba", reason="numba is not installed: pip install novaql[fast]")
+with CHUNKS.forced(Mode.ON):
+    CHUNKS.prepare()
+compiled = CHUNKS.call
 
 steps = st.sampled_from([0, 1, 15_000, 15_001, 14_999, 8191, 8192, 8193, 65_536, 2**19, 2**20]) | (
     st.integers(-(2**40), 2**40)

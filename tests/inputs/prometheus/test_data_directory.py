@@ -17,6 +17,7 @@ from novaql import InputError, query, tsdb
 from novaql.inputs.importer import import_into
 from novaql.inputs.prometheus import wal_samples
 from novaql.inputs.prometheus.data_directory import DataDirectory
+from novaql.inputs.prometheus.decoding import CHUNKS
 from novaql.inputs.prometheus.wal_samples import read_samples
 from novaql.inputs.prometheus.wal_segments import read_records, segments_of
 from novaql.inputs.protobuf.wire import varint
@@ -26,6 +27,7 @@ from novaql.tsdb.errors import Corrupted
 from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.samples import STALE_BITS
 from novaql.tsdb.model.source import Hints
+from novaql.tsdb.runtime.compiled import Mode
 from tests.support.messages.remote_write_messages import Series, message_of, packed
 from tests.support.programs.prometheus_data import (
     HeadBroken,
@@ -221,9 +223,10 @@ def test_the_head_of_a_killed_prometheus_is_read_from_its_logs(
 
 
 def test_records_of_samples_are_decoded_alike_with_and_without_numba(tmp_path: Path) -> None:
-    compiled = pytest.importorskip(
-        "novaql.inputs.prometheus.compiled", reason="numba is not installed: novaql[fast] has it"
-    )
+    pytest.importorskip("numba", reason="numba is not installed: novaql[fast] has it")
+    with CHUNKS.forced(Mode.ON):
+        compiled = CHUNKS.ready()
+    assert compiled is not None
     with prometheus_with_data(tmp_path / "data") as theirs:
         fill(theirs)
         theirs.kill()

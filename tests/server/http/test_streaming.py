@@ -18,7 +18,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from novaql import query, tsdb
-from novaql.export import compiled_text, prometheus_json
+from novaql.export import prometheus_json
+from novaql.export.compiled_text import TEXTS
 from novaql.server.http.streaming import LARGE_PIECE, Begun, PiecesResponse, begin
 from novaql.server.pools.query_workers import QueryWorkers
 from novaql.server.prometheus import queries
@@ -224,7 +225,7 @@ def test_nothing_is_made_for_a_client_that_left() -> None:
 
 def test_refreshed_panels_over_http_are_answers_made_anew(server: LocalServer) -> None:
     pytest.importorskip("numba", reason="texts are kept with numba: pip install 'novaql[fast]'")
-    compiled_text.prepare()
+    TEXTS.prepare()
     for shift in range(5):
         asked = RANGE | {"query": "sum by (i) (m)", "start": 1000 + shift, "end": 1200 + shift}
         kept = server.prometheus("query_range", **asked)

@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from unittest import mock
 
-from novaql.evaluator.kernels.dispatch import Mode, forced, prepare_all
+from novaql.evaluator.kernels.dispatch import KERNELS
+from novaql.tsdb.runtime.compiled import Mode
 
 THREADS = "novaql.tsdb.runtime.parallel"
 WORTH_A_THREAD = (
@@ -81,7 +82,7 @@ def stretches(kind: str, size: int) -> Iterator[None]:
 @contextmanager
 def kernels(*, compiled: bool) -> Iterator[None]:
     """Compiled kernels answer everything, or NumPy does."""
-    with forced(Mode.ON if compiled else Mode.OFF):
+    with KERNELS.forced(Mode.ON if compiled else Mode.OFF):
         if compiled:
-            prepare_all()
+            KERNELS.prepare()
         yield

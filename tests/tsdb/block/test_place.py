@@ -11,13 +11,14 @@ import pytest
 
 from novaql import tsdb
 from novaql.tsdb.block.paged_stream import PagedStream
-from novaql.tsdb.codec.numba import compiled
+from novaql.tsdb.codec.numba.compiled import PAGES
 from novaql.tsdb.errors import Corrupted
 from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 from novaql.tsdb.model.samples import STALE, Batch, Floats, is_stale
 from novaql.tsdb.parts.sorted_run import SortedRun
 from novaql.tsdb.runtime import parallel as ordered_parallel
+from novaql.tsdb.runtime.compiled import Mode
 
 SERIES, SAMPLES = 260, 2000
 
@@ -33,7 +34,7 @@ def done(parts: Sequence[Callable[[], Ints | None]]) -> list[Ints | None]:
 def mode(request: pytest.FixtureRequest) -> Iterator[str]:
     if request.param == "on":
         pytest.importorskip("numba", reason="numba is an extra")
-    with compiled.forced(request.param):
+    with PAGES.forced(Mode(request.param)):
         yield request.param
 
 

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from novaql.tsdb.codec.numba import compiled
+from novaql.tsdb.codec.numba.compiled import PAGES
+from novaql.tsdb.codec.numba.decoder import CompiledHoles
 from novaql.tsdb.model.samples import STALE
 from novaql.tsdb.model.series_batch import SeriesBatch
 from novaql.tsdb.read.staleness import split_markers
+from novaql.tsdb.runtime.compiled import Mode
 
 pytestmark = pytest.mark.skipif(find_spec("numba") is None, reason="numba is an extra")
 
@@ -41,12 +43,11 @@ def bundles(draw: st.DrawFn) -> SeriesBatch:
 
 @given(bundles())
 def test_the_same_is_left(bundle: SeriesBatch) -> None:
-    with compiled.forced("on"):
-        functions = compiled.ready(0)
-    assert functions is not None
+    with PAGES.forced(Mode.ON):
+        assert PAGES.ready() is not None
 
     plain = split_markers(bundle)
-    found = split_markers(replace(bundle, values=bundle.values.copy()), functions.holes)
+    found = split_markers(replace(bundle, values=bundle.values.copy()), CompiledHoles())
 
     assert found.values.view(np.int64).tolist() == plain.values.view(np.int64).tolist()
     for name in ("rows", "offsets", "grid", "times", "grid_offsets"):

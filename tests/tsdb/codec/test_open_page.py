@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 
 from novaql.tsdb.codec.columns import Undecodable
-from novaql.tsdb.codec.numba import compiled
+from novaql.tsdb.codec.numba.compiled import PAGES
 from novaql.tsdb.codec.pages import decode_values, encode_values, open_values
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import STALE, Floats
+from novaql.tsdb.runtime.compiled import Mode
 from tests.tsdb.codec.test_pages import bits, counters, rows, same_length
 
 pytestmark = pytest.mark.skipif(find_spec("numba") is None, reason="numba is an extra")
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.skipif(find_spec("numba") is None, reason="numba is an 
 
 @pytest.fixture(autouse=True, scope="module")
 def compiled_code() -> Iterator[None]:
-    with compiled.forced("on"):
+    with PAGES.forced(Mode.ON):
         yield
 
 
@@ -125,8 +126,8 @@ def test_no_changed_byte_breaks_the_reader(data: st.DataObject) -> None:
     assert bits(found) == bits(decode_values(bytes(page), 160))
 
 
-def test_numpy_alone_when_told() -> None:
+def test_numpy_decodes_in_mode_off() -> None:
     page = encode_values(np.arange(40.0), np.array([40]), np.zeros(1, np.bool_), level=4)
-    with compiled.forced("off"):
+    with PAGES.forced(Mode.OFF):
         assert open_values(page, 40) is None
     assert open_values(page, 40) is not None

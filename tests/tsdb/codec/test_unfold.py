@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 
 from novaql.tsdb.codec.decimal import POWERS
-from novaql.tsdb.codec.numba import compiled
-from novaql.tsdb.codec.numba.compiled import MARGIN, NANS, OTHER, PLAIN
+from novaql.tsdb.codec.numba.compiled import MARGIN, NANS, OTHER, PAGES, PLAIN
 from novaql.tsdb.codec.pages import decode_times, encode_times, encode_values
 from novaql.tsdb.codec.row_heads import TYPES, read_heads
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import STALE, Floats, is_stale
+from novaql.tsdb.runtime.compiled import Mode
 from tests.tsdb.codec.test_pages import bits, counters, rows
 
 pytestmark = pytest.mark.skipif(find_spec("numba") is None, reason="numba is an extra")
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(find_spec("numba") is None, reason="numba is an 
 
 @pytest.fixture(autouse=True, scope="module")
 def compiled_code() -> Iterator[None]:
-    with compiled.forced("on"):
+    with PAGES.forced(Mode.ON):
         yield
 
 
@@ -50,7 +50,7 @@ def unfolded(
     pages: list[bytes], counts: list[int], pieces: list[tuple[int, int, int]]
 ) -> tuple[Floats, Ints, Ints]:
     """pieces: (page, start, size), by page. The values, bounds of the pages' ones, states."""
-    made = compiled.ready(1 << 40)
+    made = PAGES.ready(1 << 40)
     assert made is not None
     of, starts, sizes = (np.array(column, np.int64) for column in zip(*pieces, strict=True))
     out = np.full(int(sizes.sum()), 0.5)
@@ -127,7 +127,7 @@ gaps = st.sampled_from(["even", "late", "wide", "odd"])
 
 @given(st.lists(st.tuples(gaps, st.integers(1, 400)), min_size=1, max_size=5), st.integers(0, 99))
 def test_times(shapes: list[tuple[str, int]], seed: int) -> None:
-    made = compiled.ready(1 << 40)
+    made = PAGES.ready(1 << 40)
     assert made is not None
     rng = np.random.default_rng(seed)
     lines = []
@@ -158,7 +158,7 @@ def test_times(shapes: list[tuple[str, int]], seed: int) -> None:
 
 @pytest.mark.parametrize("jitter", [1, 9, 9000])
 def test_times_of_usual_scrapes_are_understood(jitter: int) -> None:
-    made = compiled.ready(1 << 40)
+    made = PAGES.ready(1 << 40)
     assert made is not None
     steps = 15_000 + np.random.default_rng(jitter).integers(0, jitter, (5, 400))
     times = (1_700_000_000_000 + steps.cumsum(axis=1)).ravel()

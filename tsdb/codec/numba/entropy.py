@@ -1,36 +1,21 @@
 """The entropy coding of pcodec's columns: bits, the table of a column's bins, the bins of a batch.
 
-Asymmetric numeral systems, four of them interleaved, with a table of states. Compiled by numba, as
-a part of `pco`; all arrays are pointers.
+Asymmetric numeral systems, four of them interleaved, with a table of states. A part of `pco`; all
+arrays are pointers.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
 from numba import types
 from numba.cpython.unsafe.numbers import leading_zeros
-from numba.extending import intrinsic
 
-from novaql.tsdb.codec.numba.jit import inner
+from novaql.tsdb.runtime.compiled import inner
+from novaql.tsdb.runtime.numba_intrinsics import word_at
 
 MOST_ANS_BITS = 14
 
-
-@intrinsic
-def _intrinsic_word(_context: Any, data: Any, at: Any) -> Any:  # noqa: ARG001 - by numba
-    """The 8 bytes at an offset from a pointer to bytes, little-endian, on no boundary."""
-
-    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        byte, word = ir.IntType(8), ir.IntType(64)
-        place = builder.gep(arguments[0], [arguments[1]], source_etype=byte)
-        return builder.load(builder.bitcast(place, word.as_pointer()), align=1, typ=word)
-
-    return types.uint64(data, types.intp), build
-
-
-word_at: Any = _intrinsic_word
 _leading_zeros: Any = leading_zeros
 
 
@@ -57,14 +42,14 @@ def table_of(
     lowers: Any,
     counts: Any,
 ) -> Any:
-    """Fill the entropy decoder's table from the bins at bit `at`; the most bits that an offset has,
-    or -1 if they make no table.
+    """Fill the entropy decoder's table from the bins at bit `at`. Returns the largest number of
+    bits of an offset, or -1 if the bins are not valid.
 
     nodes   [2 ** log] of each state: bits to read for the next one, that one's base << 8, bits of
             the offset << 24, and << 32 what the offset is added to, or the number of the bin, which
             says so, where numbers have 64 bits
     lowers  [bins] what the offset is added to
-    counts  room for as many numbers as there are bins
+    counts  [bins] scratch
     """
     size = 1 << log
     stride = 3 * size // 5
@@ -107,17 +92,18 @@ def table_of(
 
 @inner
 def symbols(data: Any, bit: Any, count: Any, nodes: Any, states: Any, found: Any) -> Any:
-    """The nodes of a batch's states, each of which says of a latent in which bin it is, to `found`;
-    where they end.
+    """Write the node of each latent of a batch to `found`: the node has the latent's bin. Returns
+    the bit where the states' bits end.
 
-    Four interleaved decoders read from one word at a time, since that holds 4 · 14 bits.
+    Four interleaved decoders read from one word at a time, which holds 4 · 14 bits. No state leaves
+    the table: `table_of` makes bases and bits so that their sum is below its size.
     """
     state0, state1, state2, state3 = states[0], states[1], states[2], states[3]
     byte, have, packed = types.uint64(bit >> 3), types.uint64(0), types.uint64(0)
     skip = types.uint64(bit & 7)
     whole = count & ~3
     for n in range(0, whole, 4):
-        # Where the next bytes are hangs on the last turn but one, so they are there in time.
+        # The next address depends on the turn before the last one, so the load does not wait.
         packed |= word_at(data, types.int64(byte)) << have
         byte += (types.uint64(63) - have) >> types.uint64(3)
         have |= types.uint64(56)
@@ -156,7 +142,7 @@ def symbols(data: Any, bit: Any, count: Any, nodes: Any, states: Any, found: Any
     for n in range(whole, count):
         state = state0 if n == whole else state1 if n == whole + 1 else state2
         found[n] = node = nodes[state]
-        # The state that these bits choose is not looked at again.
+        # No later latent reads the state that these bits choose.
         bit += types.int64(node & types.uint64(255))
     states[0], states[1], states[2], states[3] = state0, state1, state2, state3
     return bit

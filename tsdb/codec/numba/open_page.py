@@ -1,4 +1,4 @@
-"""A page of rows whose heads are read: columns are decoded once someone wants pieces of them."""
+"""A page of rows whose heads are read; its columns are decoded when pieces of them are read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from novaql.tsdb.codec.columns import BATCH, Undecodable, decode_beginning, decode_into
 from novaql.tsdb.codec.decimal import POWERS
-from novaql.tsdb.codec.numba.compiled import Compiled
+from novaql.tsdb.codec.numba.compiled import PAGES
 from novaql.tsdb.codec.row_heads import HEAD, SHORT, read_heads, scratch
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.samples import Floats
@@ -19,14 +19,14 @@ from novaql.tsdb.runtime.buffer_pool import BUFFERS
 
 @dataclass(slots=True, eq=False)
 class OpenPage:
-    """What `spread` takes; most columns are of half as many bytes as the values.
+    """The arguments of `spread`. Most columns take half as many bytes as their values.
 
-    decoded  [G] how much of each column is in `room`
-    lock     held while a column is decoded, whole, since others may look at what is there; None:
-             the page is one thread's
+    words    the decoded columns, each from a word of 8 bytes on
+    decoded  [G] how many numbers of each column are in `words`
+    lock     held while a column is decoded. It is decoded completely, because other threads may
+             read what is there already. None: one thread alone uses the page
     """
 
-    compiled: Compiled
     data: bytes
     count: int
     groups: Ints
@@ -35,15 +35,15 @@ class OpenPage:
     order: Ints
     linked: Bools
     exceptions: Ints
-    room: Ints
+    words: Ints
     decoded: list[int]
     lock: threading.Lock | None
 
     def place(self, out: Floats, places: Ints, starts: Ints, lengths: Ints) -> bool:
-        """Write the piece of the page that begins at starts[i] to places[i] of `out`; whether a NaN
-        is among them. Raises `Undecodable`."""
+        """Write the piece of the page that begins at starts[i] to places[i] of `out`. Returns
+        whether a NaN is among the values. Raises `Undecodable`."""
         self._decode(starts, lengths)
-        return self.compiled.spread(
+        nan: bool = PAGES.call.spread(
             self.groups,
             self.lengths,
             self.firsts,
@@ -51,20 +51,21 @@ class OpenPage:
             self.linked,
             self.exceptions,
             POWERS,
-            self.room,
+            self.words,
             places,
             starts,
             lengths,
             out,
             np.zeros(1, np.int64),
         )
+        return nan
 
     def _decode(self, starts: Ints, lengths: Ints) -> None:
-        """Columns as far as these pieces need them; all where these are most of the page."""
+        """Decode columns as far as these pieces need them; all, if these are most of the page."""
         if 2 * int(lengths.sum()) >= self.count:
             wanted = self.groups[:, 6].tolist()
         else:
-            wanted = self.compiled.needs(
+            wanted = PAGES.call.needs(
                 self.groups, self.lengths, self.order, self.linked, starts, lengths
             ).tolist()
         if all(map(ge, self.decoded, wanted)):
@@ -76,7 +77,7 @@ class OpenPage:
                 self._decode_columns(wanted)
 
     def _decode_columns(self, wanted: list[int]) -> None:
-        columns = self.room.view(np.float64), self.room.view(np.int32), self.room
+        columns = self.words.view(np.float64), self.words.view(np.int32), self.words
         for group, (_, kind, _, word, byte, size, values) in enumerate(self.groups.tolist()):
             need = wanted[group]
             if self.decoded[group] >= need:
@@ -99,7 +100,7 @@ class OpenPage:
 
     @property
     def nbytes(self) -> int:
-        arrays = (self.lengths, self.firsts, self.order, self.exceptions, self.room)
+        arrays = (self.lengths, self.firsts, self.order, self.exceptions, self.words)
         return sum(array.nbytes for array in arrays) + len(self.data) + 500
 
 
@@ -109,18 +110,18 @@ _UNLINKED = np.empty(0, np.bool_)
 _UNEXCEPTIONAL = np.empty((2, 0), np.int64)
 
 
-def open_rows(data: bytes, at: int, count: int, compiled: Compiled, *, passing: bool) -> OpenPage:
+def open_rows(data: bytes, at: int, count: int, *, passing: bool) -> OpenPage:
     """A page of `count` values. Raises `Undecodable`.
 
-    passing  it is looked at now or never: the next one of this thread takes its place
+    passing  the page is used at once and not cached: its memory is reused by the thread's next one
     """
-    heads = _outlined(data, at, count, compiled) or _read(data, at, count)
+    heads = _outlined(data, at, count) or _read(data, at, count)
     table, lengths, firsts, order, linked, exceptions = heads
     word, values = int(table[-1, 3]), int(table[-1, 6])
-    words = word + values  # of the last column half of them may stay empty
-    room = scratch("room", np.int64, words) if passing else BUFFERS.ints(words)
+    size = word + values  # of the last column half of them may stay empty
+    words = scratch("open page", np.int64, size) if passing else BUFFERS.ints(size)
     return OpenPage(
-        compiled, data, count, table, lengths, firsts, order, linked, exceptions, room,
+        data, count, table, lengths, firsts, order, linked, exceptions, words,
         [0] * len(table), None if passing else threading.Lock(),
     )  # fmt: skip
 
@@ -129,18 +130,18 @@ Heads = tuple[Ints, Ints, Ints, Ints, Bools, Ints]
 """The table of `outline`, lengths, firsts, order, links and exceptions."""
 
 
-def _outlined(data: bytes, at: int, count: int, compiled: Compiled) -> Heads | None:
-    """None for a page that is not as this writer makes them: `_read` tells what is wrong."""
+def _outlined(data: bytes, at: int, count: int) -> Heads | None:
+    """None for a page that is not as `encode_rows` writes it: `_read` raises what is wrong."""
     if len(data) < at + HEAD.size:
         return None
-    found = compiled.outline(np.frombuffer(data, np.uint8), at, count)
+    found = PAGES.call.outline(np.frombuffer(data, np.uint8), at, count)
     good, table, lengths, firsts, order, linked, exceptions, later = found
     if good and later.any():
         lists = (lengths, firsts, order, exceptions[0], exceptions[1])
         for numbers, (begin, size) in zip(lists, later.tolist(), strict=True):
             if size:
                 decode_into(data[begin : begin + size], numbers)
-        good = compiled.settle(count, table, lengths, order, linked, exceptions, len(data))
+        good = PAGES.call.settle(count, table, lengths, order, linked, exceptions, len(data))
     return (table, lengths, firsts, order, linked, exceptions) if good else None
 
 

@@ -1,6 +1,6 @@
-"""What a page of rows says before its columns, read in one call: compiled by numba.
+"""The head of a page of rows (what precedes its columns), read in one call. For numba.
 
-`row_heads` does the same in Python, and says what is wrong with a page that is not as it should be.
+`row_heads` reads it in Python, and raises what is wrong with a page that is damaged.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from novaql.tsdb.codec.numba.jit import inner
+from novaql.tsdb.runtime.compiled import inner, kernel
 
 ORDERED, LINKED, EXCEPTIONAL, EQUAL = 1, 2, 4, 8
 SHORT = 1
@@ -22,15 +22,11 @@ INTS = types.Array(types.int64, 1, "C")
 TABLE = types.Array(types.int64, 2, "C")
 FLAGS = types.Array(types.boolean, 1, "C")
 NUMBER = types.int64
-SIGNATURES = {
-    "outline": (BYTES, NUMBER, NUMBER),
-    "settle": (NUMBER, TABLE, INTS, INTS, FLAGS, TABLE, NUMBER),
-}
 
 
 @inner
 def _number(data: Any, at: Any, width: Any) -> Any:
-    """Little-endian, without a sign; of 8 bytes the same bits."""
+    """A little-endian unsigned number of `width` bytes; 8 bytes are taken as a signed one."""
     found = types.uint64(0)
     for n in range(width):
         found |= types.uint64(data[at + n]) << types.uint64(8 * n)
@@ -39,8 +35,10 @@ def _number(data: Any, at: Any, width: Any) -> Any:
 
 @inner
 def _unpack(data: Any, at: Any, out: Any, later: Any) -> Any:
-    """A packed list into `out`; where it ends, or -1. later: [2] offset and bytes of a pcodec file
-    that is to be decoded to `out`."""
+    """Read a packed list (`codec.packed`) into `out`. Returns the byte where it ends, or -1.
+
+    later  [2] offset and bytes of a pcodec file, which the caller is to decode into `out`
+    """
     count = len(out)
     if count == 0:
         return at
@@ -73,9 +71,11 @@ def _unpack(data: Any, at: Any, out: Any, later: Any) -> Any:
 def _settle(
     count: Any, table: Any, lengths: Any, order: Any, linked: Any, exceptions: Any, end: Any
 ) -> Any:
-    """Check what belongs together, and fill the table's last columns; whether all is well.
+    """Check that the lists agree, and fill columns 3 and 6 of the table. Returns whether they do.
 
-    end  of the page, which the columns must not pass
+    `spread` relies on these checks: it does not check an index again.
+
+    end  bytes of the page, which no column must exceed
     """
     rows, total = len(lengths), 0
     for row in range(rows):
@@ -114,20 +114,22 @@ def _settle(
     return True
 
 
+@kernel(BYTES, NUMBER, NUMBER)
 def outline(data: Any, at: Any, count: Any) -> Any:
-    """Of a page of `count` values whose head is at `at`: whether it is as it should be, and
+    """Read the head at `at` of a page of `count` values. Returns whether it is valid, and
 
     table       [G, 7] of the groups: rows, type, decimal places, first word of the column where
                 each begins with one of 8 bytes, first byte in the page, bytes, values
     lengths     [R], firsts [R], order [R or 0], linked [R or 0], exceptions [2, E] as in `RowHeads`
     later       [5, 2] offset and bytes of those of `lengths`, `firsts`, `order`, and of the rows of
-                `exceptions`, that are pcodec files; with any, `settle` is to be called
+                `exceptions`, that are pcodec files. If there is any, the caller decodes them and
+                calls `settle`
     """
     rows, groups = _number(data, at, 4), _number(data, at + 4, 2)
     flags = data[at + 6]
     at += HEAD_BYTES
     good = 0 < rows <= count and groups <= rows and at + groups * GROUP_BYTES <= len(data)
-    if not good:
+    if not good:  # arrays of a damaged page are empty, so that nothing is allocated for them
         rows, groups, flags = 0, 0, 0
     table = np.zeros((groups, 7), np.int64)
     of_groups = 0
@@ -178,8 +180,9 @@ def outline(data: Any, at: Any, count: Any) -> Any:
     return good, table, lengths, firsts, order, linked, exceptions, later
 
 
+@kernel(NUMBER, TABLE, INTS, INTS, FLAGS, TABLE, NUMBER)
 def settle(
     count: Any, table: Any, lengths: Any, order: Any, linked: Any, exceptions: Any, end: Any
 ) -> bool:
-    """What `outline` has left until lists are decoded; whether all is well. See there."""
+    """The checks that `outline` leaves until its lists are decoded. Returns whether they pass."""
     return bool(_settle(count, table, lengths, order, linked, exceptions, end))

@@ -1,13 +1,15 @@
-"""Number columns as pcodec writes them, decoded by numba: many of them without coming back.
+"""Decode number columns that pcodec has written, many of them in one compiled call.
 
-pcodec's own decoder is as fast, but each column is a call of its own, which takes and gives the
-interpreter's lock; with columns of a few microseconds, two threads are slower than one. The format
-is https://github.com/pcodec/pcodec/blob/main/docs/format.md. Here is what this store's columns use:
-standalone files of one chunk of i32, i64 or f64, in classic mode or (whole numbers) as multiples of
-one, without deltas or with consecutive ones. Anything else `decode` leaves to pcodec.
+pcodec's own decoder is as fast, but decodes one column per call, and each call releases and takes
+the interpreter's lock: with columns of a few microseconds, two threads are slower than one. The
+format is https://github.com/pcodec/pcodec/blob/main/docs/format.md. `decode` reads what this
+store's columns use: standalone files of one chunk of i32, i64 or f64, in classic mode or (integers)
+as multiples of a number, without deltas or with consecutive ones. It leaves anything else to
+pcodec.
 
-No input makes this read or write outside of what it is given: states of the entropy decoder stay in
-the table by how that is made, and what a batch may read at most is checked before it.
+No input makes it read or write outside its arrays: states of the entropy decoder stay in the table
+that `table_of` makes, and each batch begins before the end of the file, so that it reads at most
+`MARGIN` bytes beyond.
 """
 
 from __future__ import annotations
@@ -19,15 +21,15 @@ from numba import types
 
 from novaql.tsdb.codec.columns import BATCH
 from novaql.tsdb.codec.numba.compiled import MARGIN
-from novaql.tsdb.codec.numba.entropy import MOST_ANS_BITS, bits_at, symbols, table_of, word_at
-from novaql.tsdb.codec.numba.jit import inner
-from novaql.tsdb.runtime.numba_refs import pointer
+from novaql.tsdb.codec.numba.entropy import MOST_ANS_BITS, bits_at, symbols, table_of
+from novaql.tsdb.runtime.compiled import inner
+from novaql.tsdb.runtime.numba_intrinsics import pointer, word_at
 
 FILE, MAJOR = 0x03216F6370, 4
-"""b"pco!" and the version of the file; that of the format, of which minor ones add what is told
-apart below."""
+"""b"pco!" and the version of the file; the major version of the format. Minor versions add only
+modes and deltas that `decode` checks for."""
 CLASSIC, MULTIPLES = 0, 1
-"""Modes: numbers as they are; multiples of a number, and what each of them has beyond that."""
+"""Modes: numbers; or multiples of a number, and the remainders in a second column."""
 I32, I64, F64 = 3, 4, 6
 """Number types as files name them."""
 MOST_ORDER = 7
@@ -40,15 +42,16 @@ MOMENTS, STATES = (
     (FOUND + 3 * BATCH + 16, FOUND + 3 * BATCH + 20),
 )
 WORDS = FOUND + 3 * BATCH + 24
-"""Of a workspace: where in its words, for each of two columns, there is what."""
+"""Offsets in the words of a `workspace`, in pairs for two columns."""
 
 
 @inner
 def _latents(
     data: Any, bit: Any, count: Any, widest: Any, found: Any, short: Any, lowers: Any, out: Any
 ) -> Any:
-    """Latents of a batch, out of its nodes and the offsets from `bit` on; where these end."""
-    if widest > 57:
+    """The latents of a batch from its nodes and from the offsets at `bit`. Returns the bit where
+    the offsets end."""
+    if widest > 57:  # with up to 7 bits before it in its byte, such an offset exceeds one word
         for n in range(count):
             out[n] = lowers[found[n] >> types.uint64(32)]
             bits = types.int64((found[n] >> types.uint64(24)) & types.uint64(255))
@@ -73,8 +76,8 @@ def _short_sums(
     data: Any, bit: Any, count: Any, size: Any, widest: Any, found: Any, order: Any, moments: Any,
     out: Any,
 ) -> Any:  # fmt: skip
-    """`_latents` and `_summed` at once, where numbers have 32 bits and deltas are of order one or
-    two: `size` numbers to `out`. Where the offsets end."""
+    """`_latents` and `_summed` in one pass, for numbers of 32 bits with deltas of order one or two.
+    Writes `size` numbers to `out`. Returns the bit where the offsets end."""
     place = types.uint64(bit)
     middle = types.uint64(1 << 31)
     value, slope = moments[0] - middle, moments[1]
@@ -104,7 +107,7 @@ def _short_sums(
 
 @inner
 def _summed(latents: Any, count: Any, order: Any, moments: Any, middle: Any) -> None:
-    """Latents out of deltas of an order, which are centered at `middle`."""
+    """Replace deltas of an order, which are centered at `middle`, by latents."""
     for level in range(order - 1, -1, -1):
         moment = moments[level]
         shift = middle if level == order - 1 else types.uint64(0)
@@ -117,24 +120,27 @@ def _summed(latents: Any, count: Any, order: Any, moments: Any, middle: Any) -> 
 
 @inner
 def workspace() -> Any:
-    """Memory for `decode`, which needs it anew for each column: some sizes, words, and counts."""
+    """Memory that `decode` uses for one column after the other: sizes, words, and counts."""
     return np.empty((4, 2), np.int64), np.empty(WORDS, np.uint64), np.empty(MOST, np.uint32)
 
 
 @inner
 def decode(data: Any, at: Any, size: Any, kind: Any, out: Any, work: Any) -> Any:
-    """The first len(out) numbers of a file of `size` bytes at data[at]; how many it did, or -1.
+    """Decode the first len(out) numbers of a file of `size` bytes at data[at]. Returns len(out).
 
     kind  I32, I64 or F64
-    out   [N] int32 or int64: numbers, or bit patterns of floats. N is a multiple of `BATCH`, or all
+    out   [N] int32 or int64: numbers, or bit patterns of floats. N is a multiple of `BATCH`, or the
+          number of all values
     work  a `workspace`
 
-    -1: the file is none of these, or not of `kind`, or damaged, or has fewer numbers; `out` has
-    anything in it then.
+    Returns -1 if pcodec is to decode the file: it uses other features, is not of `kind`, is
+    damaged, or has fewer numbers. The contents of `out` are then undefined.
     """
     count = len(out)
     if count == 0 or size < 20 or at + size + MARGIN > len(data):
         return -1
+    # The header of the file: magic and version, perhaps the type of all chunks, and a hint of the
+    # number of values, of which 6 bits give the length.
     end, there = at + size, pointer(data, 0)
     if word_at(there, at) & types.uint64(0xFFFFFFFFFF) != types.uint64(FILE):
         return -1
@@ -142,12 +148,14 @@ def decode(data: Any, at: Any, size: Any, kind: Any, out: Any, work: Any) -> Any
         return -1
     bit = 8 * (at + 6)
     bit += 6 + types.int64(bits_at(there, bit, 6)) + 1
+    # The chunk: version of the format, type, and number of values.
     at = (bit + 7) >> 3
     if at + 8 > end or there[at] != MAJOR or there[at + 2] != kind:
         return -1
     total = types.int64(bits_at(there, 8 * (at + 3), 24)) + 1
     if total < count or (total > count and count % BATCH):
         return -1
+    # Its metadata: the mode with its number, and the order of deltas.
     bit = 8 * (at + 6)
     width = 32 if kind == I32 else 64
     middle = types.uint64(1) << types.uint64(width - 1)
@@ -171,6 +179,8 @@ def decode(data: Any, at: Any, size: Any, kind: Any, out: Any, work: Any) -> Any
         bit += 4
     elif delta != 0:
         return -1
+    # The bins of each column. All of them lie before `end`, and `log` is at most MOST_ANS_BITS, so
+    # the table of states fits its place in the workspace.
     offset_field = 6 if width == 32 else 7
     for column in range(columns):
         log, some = types.int64(bits_at(there, bit, 4)), types.int64(bits_at(there, bit + 4, 15))
@@ -191,6 +201,7 @@ def decode(data: Any, at: Any, size: Any, kind: Any, out: Any, work: Any) -> Any
                 return -1
         bins[column], logs[column] = some, log
         bit += fields
+    # The page: of each column the first latents that deltas are added to, and the states.
     bit = (bit + 7) & ~7
     for column in range(columns):
         if bit + orders[column] * width + 4 * logs[column] > 8 * end:
@@ -210,7 +221,9 @@ def decode(data: Any, at: Any, size: Any, kind: Any, out: Any, work: Any) -> Any
     found, first, second = (
         pointer(words, FOUND), pointer(words, LATENTS[0]), pointer(words, LATENTS[1])
     )  # fmt: skip
-    quick = kind == I32 and columns == 1 and 1 <= orders[0] <= 2  # nearly all of a store's are
+    quick = kind == I32 and columns == 1 and 1 <= orders[0] <= 2  # nearly all columns of a store
+    # Batches: of each column the states' bits, then the offsets. At the start of a batch `bit` is
+    # at most 8 * end, and a batch reads less than MARGIN bytes.
     done = 0
     while done < count:
         some, part = min(BATCH, count - done), pointer(out, done)
@@ -242,7 +255,7 @@ def decode(data: Any, at: Any, size: Any, kind: Any, out: Any, work: Any) -> Any
             for n in range(some):
                 part[n] = types.int64(first[n] - middle)
         done += some
-    if total == count:
+    if total == count:  # the file ends with one byte that is 0
         last = (bit + 7) >> 3
         if last + 1 != end or there[last] != 0:
             return -1

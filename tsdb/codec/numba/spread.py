@@ -1,7 +1,7 @@
-"""Pieces of a page of rows, from its decoded columns to where they are wanted, in one pass.
+"""Write pieces of a page of rows from its decoded columns to their places, in one pass. For numba.
 
-Compiled by numba; `row_pages` does the same in NumPy, for whole pages. What is asked for is
-computed, and no more: no array of the page's values is made on the way.
+`row_pages` does it in NumPy, for whole pages. Only the requested values are computed: there is no
+intermediate array of the page's values.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import numpy as np
 from numba import types
 
 from novaql.tsdb.codec.numba.holes import STALE_BITS
-from novaql.tsdb.codec.numba.jit import inner
-from novaql.tsdb.runtime.numba_refs import alive, pointer
+from novaql.tsdb.runtime.compiled import inner, kernel
+from novaql.tsdb.runtime.numba_intrinsics import keep_alive, pointer
 
 FLOATS, SHORT, LONG = 0, 1, 2
 INTS = types.Array(types.int64, 1, "C", readonly=True)
@@ -22,17 +22,13 @@ NUMBERS = types.Array(types.float64, 1, "C", readonly=True)
 FLAGS = types.Array(types.boolean, 1, "C", readonly=True)
 OUT = types.Array(types.float64, 1, "C")
 NOTES = types.Array(types.int64, 1, "C")
-SIGNATURES = {
-    "needs": (TABLE, INTS, INTS, FLAGS, INTS, INTS),
-    "spread": (TABLE, INTS, INTS, INTS, FLAGS, TABLE, NUMBERS, INTS, INTS, INTS, INTS, OUT, NOTES),
-}
 
 
 @inner
 def _numbers(
     kind: Any, at: Any, shift: Any, short: Any, long: Any, floats: Any, out: Any, size: Any
 ) -> Any:
-    """`size` numbers of a row from `at` in its column on, written to `out`. All are pointers."""
+    """Write `size` numbers of a row to `out`, from `at` in its column on. Arrays are pointers."""
     if kind == SHORT:
         for n in range(size):
             out[n] = np.float64(short[at + n]) + shift
@@ -48,7 +44,7 @@ def _numbers(
 def _add(
     kind: Any, at: Any, shift: Any, short: Any, long: Any, floats: Any, out: Any, size: Any
 ) -> Any:
-    """The same, added to what is there."""
+    """Add `size` numbers of a row to `out`: as `_numbers`."""
     if kind == SHORT:
         for n in range(size):
             out[n] += np.float64(short[at + n]) + shift
@@ -62,14 +58,15 @@ def _add(
 
 @inner
 def _note(markers: Any, place: Any) -> None:
-    """One place more, as far as there is room."""
+    """Count a marker, and add its place if the array is long enough."""
     markers[0] += 1
     if markers[0] < len(markers):
         markers[markers[0]] = place
 
 
+@kernel(TABLE, INTS, INTS, FLAGS, INTS, INTS)
 def needs(groups: Any, lengths: Any, order: Any, linked: Any, starts: Any, sizes: Any) -> Any:
-    """[G] how much of each group's column, from its beginning on, `spread` would look at."""
+    """[G] how many numbers of each group's column `spread` reads, from its beginning on."""
     rows = len(lengths)
     begins = np.empty(rows + 1, np.int64)
     begins[0] = 0
@@ -103,6 +100,7 @@ def needs(groups: Any, lengths: Any, order: Any, linked: Any, starts: Any, sizes
     return found
 
 
+@kernel(TABLE, INTS, INTS, INTS, FLAGS, TABLE, NUMBERS, INTS, INTS, INTS, INTS, OUT, NOTES)
 def spread(
     groups: Any,
     lengths: Any,
@@ -111,27 +109,30 @@ def spread(
     linked: Any,
     exceptions: Any,
     powers: Any,
-    room: Any,
+    words: Any,
     places: Any,
     starts: Any,
     sizes: Any,
     out: Any,
     markers: Any,
 ) -> bool:
-    """Whether a NaN was among the values.
+    """Write the pieces. Returns whether a NaN is among their values.
 
-    groups      [G, 4 or more] rows, type, decimal places, and where in `room` its column begins
+    groups      [G, 4 or more] rows, type, decimal places, and where in `words` its column begins
     lengths     [R] of the rows
     firsts      [R] in the order of the groups
-    order       [R] row at each place of that order, or [0]: rows stand in their own order
+    order       [R] row at each place of that order, or [0]: the order of the rows
     linked      [R] rows that are added to the row before, or [0]
     exceptions  [2, E] increasing positions, and bits of the value there
-    room        decoded columns, each from a word of 8 bytes on
-    places      [P] in `out` of the pieces, which begin at `starts` and have `sizes` values; none
-                reaches over the page
-    markers     [M] markers[0] grows by the number of staleness markers; where in `out` they are
-                comes behind what is there, of as many as there is room for
+    words       decoded columns, each from a word of 8 bytes on
+    places      [P] in `out` of the pieces, which begin at `starts` and have `sizes` values; each
+                ends within the page
+    markers     [M] markers[0] grows by the number of staleness markers; their places in `out` are
+                appended, as far as the array reaches
+
+    `outline` has checked that rows, order, links and exceptions are those of the page.
     """
+    # Where each row begins in the page.
     rows = len(lengths)
     begins = np.empty(rows + 1, np.int64)
     begins[0] = 0
@@ -142,8 +143,8 @@ def spread(
         np.empty(rows, np.int64), np.empty(rows, np.int64), np.empty(rows, np.int64)
     )  # fmt: skip
     shift = np.zeros(rows)
-    halves = room.view(np.int32)
-    short, long, floats = pointer(halves, 0), pointer(room, 0), pointer(room.view(np.float64), 0)
+    halves = words.view(np.int32)
+    short, long, floats = pointer(halves, 0), pointer(words, 0), pointer(words.view(np.float64), 0)
     at = 0
     for group in range(len(groups)):
         place = groups[group, 3] * (2 if groups[group, 1] == SHORT else 1)
@@ -159,7 +160,8 @@ def spread(
     bits = out.view(np.int64)
     nan = False
     row = 0
-    # The sum of rows up to `summed`, of those places of them that lie in [low, high).
+    # `some` has the sum of linked rows up to row `summed`, of their places [low, high). The next
+    # row of the same places adds to it. -1: nothing. It has as many places as the longest piece.
     summed, low, high = -1, 0, 0
     most = 0
     if len(linked):
@@ -175,6 +177,7 @@ def spread(
             a = start - begins[row]
             size = min(left, lengths[row] - a)
             here = pointer(out, to)
+            # The numbers of the row: of a linked one the sum of the rows back to one that is not.
             if len(linked) and linked[row]:
                 if not (0 <= summed <= row and low == a and high == a + size):
                     summed = -1
@@ -197,10 +200,11 @@ def spread(
                     here[n] = some[n]
             else:
                 _numbers(kind[row], column[row] + a, shift[row], short, long, floats, here, size)
-            if decimals[row] > 0:
+            if decimals[row] > 0:  # a division rounds correctly, as parsing the decimal does
                 power = powers[decimals[row]]
                 for n in range(size):
                     here[n] /= power
+            # Exceptions replace numbers; of floats a marker is found below.
             if exceptions.shape[1]:
                 first = np.searchsorted(exceptions[0], start)
                 for number in range(first, exceptions.shape[1]):
@@ -222,5 +226,5 @@ def spread(
             start, to, left = start + size, to + size, left - size
             if left > 0:
                 row += 1
-    alive(total)
+    keep_alive(total)
     return nan

@@ -1,8 +1,8 @@
-"""Pages of rows, from the bytes on disk to where their values are wanted, many in one call.
+"""Decode many pages in one call, from bytes on disk to the places of their values. For numba.
 
-Compiled by numba: `outline` reads what a page says before its columns, `pco` decodes these, and
-`spread` writes the pieces. A call does not hold the interpreter's lock, so two threads do twice as
-much; page by page, each of them waits for the other's lock most of the time.
+`outline` reads the head of a page, `pco` decodes its columns, and `spread` writes the pieces. A
+call does not hold the interpreter's lock, so two threads do twice as much; with a call for each
+page, they wait for each other's lock most of the time.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from novaql.tsdb.codec.columns import BATCH
 from novaql.tsdb.codec.numba import outline as outlines
 from novaql.tsdb.codec.numba import spread as spreads
 from novaql.tsdb.codec.numba.compiled import NANS, OTHER, PLAIN
-from novaql.tsdb.codec.numba.jit import inner
 from novaql.tsdb.codec.numba.pco import F64, I32, I64, decode, workspace
-from novaql.tsdb.runtime.numba_refs import alive, borrowed
+from novaql.tsdb.runtime.compiled import inner, kernel
+from novaql.tsdb.runtime.numba_intrinsics import borrowed, keep_alive
 
 SHORT, LONG = 1, 2
 PLAIN_PAGE, PAGE_OF_ROWS, PAGE_OF_STEPS = 0, 1, 2
@@ -26,14 +26,10 @@ STEPS_BYTES = 14
 BYTES = types.Array(types.uint8, 1, "C", readonly=True)
 INTS = types.Array(types.int64, 1, "C", readonly=True)
 NUMBERS = types.Array(types.float64, 1, "C", readonly=True)
-ROOM = types.Array(types.int64, 1, "C")
+OUT_INTS = types.Array(types.int64, 1, "C")
 OUT = types.Array(types.float64, 1, "C")
 TABLE = types.Array(types.int64, 2, "C", readonly=True)
 PIECES = (BYTES, TABLE, INTS, INTS, INTS)
-SIGNATURES = {
-    "unfold": (*PIECES, NUMBERS, ROOM, OUT, ROOM, ROOM),
-    "unfold_times": (*PIECES, ROOM, ROOM, ROOM),
-}
 
 _outline = inner(outlines.outline)
 _settle = inner(outlines.settle)
@@ -43,26 +39,26 @@ _spread = inner(spreads.spread)
 
 
 @inner
-def _columns(data: Any, begin: Any, table: Any, wanted: Any, room: Any, work: Any) -> Any:
-    """Decode the columns of a page as far as they are wanted; whether all of that was there.
+def _columns(data: Any, begin: Any, table: Any, wanted: Any, words: Any, work: Any) -> Any:
+    """Decode the columns of a page as far as they are wanted. Returns whether that succeeded.
 
-    table  [G, 7] of `outline`, whose bytes count from data[begin]
-    room   … and whose words are of this array
+    table  [G, 7] of `outline`: bytes are relative to data[begin], words to `words`
+    wanted [G] numbers of each column
     """
-    short = room.view(np.int32)
+    short = words.view(np.int32)
     for group in range(len(table)):
         need, kind, word, values = wanted[group], table[group, 1], table[group, 3], table[group, 6]
         if need == 0:
             continue
         some = min((need + BATCH - 1) // BATCH * BATCH, values)
-        if word + ((values + 1) // 2 if kind == SHORT else values) > len(room):
+        if word + ((values + 1) // 2 if kind == SHORT else values) > len(words):
             return False
         at, size = begin + table[group, 4], table[group, 5]
         if kind == SHORT:
             done = decode(data, at, size, I32, short[2 * word : 2 * word + some], work)
         else:
             done = decode(
-                data, at, size, I64 if kind == LONG else F64, room[word : word + some], work
+                data, at, size, I64 if kind == LONG else F64, words[word : word + some], work
             )
         if done != some:
             return False
@@ -71,10 +67,11 @@ def _columns(data: Any, begin: Any, table: Any, wanted: Any, room: Any, work: An
 
 @inner
 def _page(
-    data: Any, begin: Any, end: Any, count: Any, found: Any, powers: Any, room: Any,
+    data: Any, begin: Any, end: Any, count: Any, found: Any, powers: Any, words: Any,
     places: Any, starts: Any, sizes: Any, out: Any, markers: Any, work: Any,
 ) -> Any:  # fmt: skip
-    """What becomes of the page at data[begin:end]: of `count` values, with the outline `found`."""
+    """Decode the page at data[begin:end], of `count` values, with the outline `found`. Returns its
+    state."""
     good, later = found[0], found[7]
     table, lengths, firsts = borrowed(found[1]), borrowed(found[2]), borrowed(found[3])
     order, linked, exceptions = borrowed(found[4]), borrowed(found[5]), borrowed(found[6])
@@ -99,15 +96,16 @@ def _page(
         wanted = table[:, 6].copy()
     else:
         wanted = _needs(table, lengths, order, linked, starts, sizes)
-    if not _columns(data, begin, table, wanted, room, work):
+    if not _columns(data, begin, table, wanted, words, work):
         return OTHER
     nan = _spread(
-        table, lengths, firsts, order, linked, exceptions, powers, room,
+        table, lengths, firsts, order, linked, exceptions, powers, words,
         places, starts, sizes, out, markers,
     )  # fmt: skip
     return NANS if nan else PLAIN
 
 
+@kernel(*PIECES, NUMBERS, OUT_INTS, OUT, OUT_INTS, OUT_INTS)
 def unfold(
     data: Any,
     pages: Any,
@@ -115,25 +113,21 @@ def unfold(
     starts: Any,
     sizes: Any,
     powers: Any,
-    room: Any,
+    words: Any,
     out: Any,
     states: Any,
     markers: Any,
 ) -> None:
-    """Write pieces of pages to where they belong in `out`.
+    """Write pieces of pages to their places in `out`: the arguments are those of `decode_pages`.
 
-    data    bytes that the pages are among, and `MARGIN` more
-    pages   [P, 5] of each: where it begins and ends in `data`, its values, its first piece, and one
-            past its last
-    places  [Q] in `out` of the pieces, `starts` in their pages, `sizes`
-    room    for the columns of any of the pages: as many words as it has values, and one a group
-    states  [P] what became of each; of one that is `OTHER`, places in `out` may have anything in
-            them
+    words   [W] scratch for the columns of any of the pages: a word for each value and each group
+    states  [P] `PLAIN`, `NANS` or `OTHER` of each page; the places of one that is `OTHER` have
+            undefined contents
     markers as of `spread`
     """
     owned = workspace()
     work = borrowed(owned[0]), borrowed(owned[1]), borrowed(owned[2])
-    data, out, room = borrowed(data), borrowed(out), borrowed(room)
+    data, out, words = borrowed(data), borrowed(out), borrowed(words)
     places, starts, sizes = borrowed(places), borrowed(starts), borrowed(sizes)
     powers, markers = borrowed(powers), borrowed(markers)
     pages, states = borrowed(pages), borrowed(states)
@@ -145,18 +139,18 @@ def unfold(
         found = _outline(data[begin:end], 1, count)
         first, last = pages[page, 3], pages[page, 4]
         states[page] = _page(
-            data, begin, end, count, found, powers, room,
+            data, begin, end, count, found, powers, words,
             places[first:last], starts[first:last], sizes[first:last], out, markers, work,
         )  # fmt: skip
-        alive(found)
-    alive(owned)
+        keep_alive(found)
+    keep_alive(owned)
 
 
 @inner
 def _line(data: Any, begin: Any, end: Any, line: Any, strays: Any, work: Any) -> Any:
-    """All times of a page to `line`; whether it is one that was understood.
+    """Decode all times of a page to `line`. Returns whether that succeeded.
 
-    strays  [len(line)] room
+    strays  [len(line)] scratch: how far times are from an even step
     """
     count = len(line)
     if end - begin < 1:
@@ -205,29 +199,30 @@ def _line(data: Any, begin: Any, end: Any, line: Any, strays: Any, work: Any) ->
     return True
 
 
+@kernel(*PIECES, OUT_INTS, OUT_INTS, OUT_INTS)
 def unfold_times(
     data: Any,
     pages: Any,
     places: Any,
     starts: Any,
     sizes: Any,
-    room: Any,
+    words: Any,
     out: Any,
     states: Any,
 ) -> None:
-    """`unfold` for pages of times; `room` has twice as many words as a page has times."""
+    """`unfold` for pages of times. `words` has two words for each time of a page."""
     owned = workspace()
     work = borrowed(owned[0]), borrowed(owned[1]), borrowed(owned[2])
-    data, room = borrowed(data), borrowed(room)
+    data, words = borrowed(data), borrowed(words)
     for page in range(len(pages)):
         states[page] = OTHER
         count = pages[page, 2]
-        line = room[:count]
-        if not _line(data, pages[page, 0], pages[page, 1], line, room[count : 2 * count], work):
+        line = words[:count]
+        if not _line(data, pages[page, 0], pages[page, 1], line, words[count : 2 * count], work):
             continue
         for piece in range(pages[page, 3], pages[page, 4]):
             start, to = starts[piece], places[piece]
             for n in range(sizes[piece]):
                 out[to + n] = line[start + n]
         states[page] = PLAIN
-    alive(owned)
+    keep_alive(owned)

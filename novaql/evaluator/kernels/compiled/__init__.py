@@ -1,1 +1,1 @@
-"""Kernels compiled by numba: twins of the NumPy ones, loaded by `kernels.dispatch` alone."""
+"""Kernels for numba: twins of those in NumPy. `kernels.dispatch.KERNELS` alone loads them."""

@@ -20,7 +20,7 @@ from novaql.evaluator.kernels.compiled.jit import (
     VECTOR,
     kernel,
 )
-from novaql.tsdb.runtime.numba_refs import borrowed
+from novaql.tsdb.runtime.numba_intrinsics import borrowed
 
 
 @kernel(

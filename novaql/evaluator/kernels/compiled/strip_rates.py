@@ -17,7 +17,7 @@ from novaql.evaluator.kernels.compiled.jit import (
     inner,
     kernel,
 )
-from novaql.tsdb.runtime.numba_refs import borrowed
+from novaql.tsdb.runtime.numba_intrinsics import borrowed
 
 AHEAD = 64
 """Series whose samples are fetched from memory together."""

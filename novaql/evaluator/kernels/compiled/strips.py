@@ -23,7 +23,7 @@ from novaql.evaluator.kernels.compiled.jit import (
     inner,
     kernel,
 )
-from novaql.tsdb.runtime.numba_refs import borrowed
+from novaql.tsdb.runtime.numba_intrinsics import borrowed
 
 
 @kernel(INTS, INTS, INTS, INT, INT)

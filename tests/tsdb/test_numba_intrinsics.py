@@ -13,7 +13,11 @@ numba: Any = pytest.importorskip(
     "numba", reason="compiled code needs numba: pip install 'novaql[fast]'"
 )
 
-from novaql.tsdb.runtime.numba_refs import alive, borrowed, pointer  # noqa: E402 - it needs numba
+from novaql.tsdb.runtime.numba_intrinsics import (  # noqa: E402 - it needs numba
+    borrowed,
+    keep_alive,
+    pointer,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,7 +43,7 @@ def sum_of_own(count: int) -> float:
     for n in range(count):
         other = np.full(count, 7.0)  # would lie where `owned` was, if that were gone
         total += seen[n : n + 1][0] + other[0] - 7.0
-    alive(owned)
+    keep_alive(owned)
     return total
 
 
