@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from novaql.export.html import html_of as html_of
     from novaql.export.json_values import ValueStyle as ValueStyle
     from novaql.export.labels_json import series_json as series_json
-    from novaql.export.matrix_json import KeptTexts as KeptTexts
     from novaql.export.named_series import named_arrow as named_arrow
     from novaql.export.named_series import named_csv as named_csv
     from novaql.export.prometheus_json import result_json as result_json
@@ -34,7 +33,6 @@ else:
             "html": ("html_of",),
             "json_values": ("ValueStyle",),
             "labels_json": ("series_json",),
-            "matrix_json": ("KeptTexts",),
             "named_series": ("named_arrow", "named_csv"),
             "prometheus_json": ("result_json", "result_pieces", "series_count"),
             "series_limit": ("first_series",),

@@ -13,7 +13,6 @@ from novaql.compiled_set import CompiledSet, Sources
 class Compiled:
     """The functions of `matrix_text`, compiled."""
 
-    equal_columns: Callable[..., Any]
     kinds_of: Callable[..., Any]
     write_matrix: Callable[..., Any]
 
@@ -29,21 +28,11 @@ def _sources() -> Sources:
     text = types.Array(types.uint8, 1, "C", readonly=True)
     ends = types.Array(types.int64, 1, "C", readonly=True)
     out = types.Array(types.uint8, 1, "C")
-    flags = types.Array(types.boolean, 1, "C")
-    known = types.Array(types.int64, 2, "C", readonly=True)
-    places = types.Array(types.int64, 1, "C")
-    old_sizes = types.Array(types.int16, 2, "A", readonly=True)
-    sizes = types.Array(types.int16, 2, "C")
-    number = types.int64
     return {
-        "equal_columns": (matrix_text.equal_columns, (known, mask, known, mask, number, flags)),
         "kinds_of": (matrix_text.kinds_of, (matrix, mask, kinds)),
         "write_matrix": (
             matrix_text.write_matrix,
-            (
-                *(matrix, kinds, text, ends, text, ends, text, types.boolean),
-                *(text, ends, ends, old_sizes, number, number, number, out, places, places, sizes),
-            ),
+            (matrix, kinds, text, ends, text, ends, text, text, types.boolean, out),
         ),
     }
 
