@@ -204,9 +204,9 @@ class _Wanted:
         return select_any(self._source, sets, start_ms, end_ms, Hints(read_errors=self._losses))
 
     def _saved(self, samples: int, left_out: int) -> Saved:
-        told = () if self._losses is None else self._losses.warnings()
+        warnings = () if self._losses is None else self._losses.warnings()
         series = len(np.unique(self._series.keys()))  # two selectors may find one
-        return Saved(samples, series, left_out, told)
+        return Saved(samples, series, left_out, warnings)
 
 
 def _any_of(name: str, texts: Sequence[str]) -> Matcher:

@@ -1,7 +1,7 @@
 """A `Result` as other things: tables of other libraries, text, a picture.
 
-One form a file. Nothing here is imported until the form is asked for, so that `import novaql` stays
-light; a library that is not installed is named in the error together with the extra that brings it.
+Each form is a module that is imported on first use, so that `import novaql` stays light. If a
+library is not installed, the error names it and the extra that installs it.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def csv_pieces(result: Result, *, guard_formulas: bool = False) -> Iterator[byte
     `+Inf`, `-Inf` where it is none), an absent label an empty cell. Native histograms have a column
     of their own, `histogram`, in the form that Prometheus prints them in.
 
-    guard_formulas  an apostrophe stands before texts that a spreadsheet would evaluate
+    guard_formulas  put an apostrophe before texts that a spreadsheet would evaluate
     """
 
     def cell(text: str) -> str:

@@ -1,7 +1,7 @@
 """Native histograms in the JSON of a result: `{"count": …, "sum": …, "buckets": […]}`.
 
-A bucket is `[rule, lower, upper, population]`; the rule says which ends belong to it: 0 the upper
-one, 1 the lower one, 2 neither, 3 both. Empty buckets are left out, and `buckets` with them.
+A bucket is `[rule, lower, upper, population]`; the rule is which ends belong to it: 0 the upper
+one, 1 the lower one, 2 neither, 3 both. Empty buckets are omitted, and so is an empty `buckets`.
 """
 
 from __future__ import annotations

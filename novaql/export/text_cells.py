@@ -27,7 +27,7 @@ def csv_cell(text: str) -> str:
 
 
 def value_texts(values: Floats, there: Bools | None = None) -> pa.Array[Any]:
-    """Shortest decimals, `NaN`, `+Inf`, `-Inf`; "" where there is none."""
+    """Return shortest decimals, `NaN`, `+Inf`, `-Inf`; "" where the value is absent."""
     cells: pa.Array[Any] = numbers(values, pa.float64()).cast(pa.string())
     odd = ~np.isfinite(values)
     if odd.any():

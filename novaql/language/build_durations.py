@@ -28,7 +28,7 @@ def nanoseconds_of(token: Token) -> int:
 
 
 class DurationBuilder:
-    """Rules `duration`, `shift` and what stands in them."""
+    """The grammar rules `duration` and `shift`, and their parts."""
 
     def duration(self, children: Children) -> Duration:
         stack = OperatorStack[Duration]()

@@ -1,4 +1,4 @@
-"""A fault found while a query text is read, before it is known which text it stands in."""
+"""A fault that parsing finds, without the query text that it is in."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ class Fault(Exception):
 
 
 def brief(text: str, most: int = 40) -> str:
-    """Text of the query as it may stand in a sentence: cut if it is long."""
+    """Return a text of the query for use in a sentence: cut if it is long."""
     return text if len(text) <= most else text[: most - 1] + "…"

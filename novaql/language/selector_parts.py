@@ -1,4 +1,4 @@
-"""What stands in a selector's braces."""
+"""The conditions in a selector's braces."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def condition(name: Token, op: Token, value: Token) -> Condition:
 def name_and_matchers(
     outside: Token | None, braces: Braces | None
 ) -> tuple[str | None, tuple[Matcher, ...]]:
-    """A selector's name and its other conditions. Raises `Fault` if two names stand alone."""
+    """A selector's name and its other conditions. Raises `Fault` if there are two names."""
     name = None if outside is None else outside.value
     matchers: list[Matcher] = []
     for given in braces.conditions if braces else ():

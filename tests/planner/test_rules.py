@@ -51,17 +51,17 @@ def test_sort_matchers_keeps_the_order_of_matchers_of_one_label() -> None:
 @pytest.mark.parametrize(
     ("text", "hoisted"),
     [
-        ("m @ 10", "StepInvariant\n  Select {__name__='m'} at_ms=10000"),
+        ("m @ 10", "StepInvariant\n  Select {__name__='m'} @ 10"),
         ("m", "Select {__name__='m'}"),
         (
             "rate(m[1m] @ end())",
-            "StepInvariant\n  FunctionCall function=rate\n    Window range_ms=60000\n"
-            "      Select {__name__='m'} at_ms=600000",
+            "StepInvariant\n  FunctionCall function=rate\n    Window range=1m\n"
+            "      Select {__name__='m'} @ 600",
         ),
         (
             "predict_linear(m[1m] @ 5, 1)",
-            "FunctionCall function=predict_linear\n  Window range_ms=60000\n"
-            "    Select {__name__='m'} at_ms=5000\n  Constant 1",
+            "FunctionCall function=predict_linear\n  Window range=1m\n"
+            "    Select {__name__='m'} @ 5\n  Constant 1",
         ),
     ],
 )

@@ -58,21 +58,19 @@ def shared(text: str) -> str:
         ),
         (
             "a - on (x) group_left () avg by (x) (a)",
-            "BinaryOp op=- matching=Matching(cardinality=<Cardinality.MANY_TO_ONE: 'many-to-one'>,"
-            " on=True, labels=('x',), include=(), fill_left=None, fill_right=None)\n"
+            "BinaryOp op=- on (x) group_left ()\n"
             "  Shared number=1\n"
             "    Select {__name__='a'}\n"
-            "  Aggregation op=avg grouping=('x',)\n"
+            "  Aggregation op=avg by (x)\n"
             "    Shared number=1",
         ),
         (
             'max_over_time(a{x="1"}[5m]) or max_over_time(a[5m])',
-            "BinaryOp op=or matching=Matching(cardinality=<Cardinality.MANY_TO_MANY: "
-            "'many-to-many'>, on=False, labels=(), include=(), fill_left=None, fill_right=None)\n"
+            "BinaryOp op=or\n"
             "  Subset {x='1'}\n"
             "    Shared number=1\n"
             "      FunctionCall function=max_over_time\n"
-            "        Window range_ms=300000\n"
+            "        Window range=5m\n"
             "          Select {__name__='a'}\n"
             "  Shared number=1",
         ),

@@ -27,7 +27,7 @@ TIME_DEPENDENT = frozenset(
         "day_of_year", "days_in_month", "month", "year",
     }
 )  # fmt: skip
-"""Functions whose value depends on the evaluation time even where their arguments do not."""
+"""Functions whose value depends on the evaluation time even if their arguments do not."""
 
 
 def hoist_step_invariant(plan: Plan) -> Plan:
