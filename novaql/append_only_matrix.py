@@ -16,7 +16,7 @@ from novaql.tsdb.model.labels import Bools
 from novaql.tsdb.model.samples import Floats
 
 SPARE_SHARE, LEAST_SPARE = 4, 16
-"""A new buffer has one spare column for so many, and at least so many."""
+"""A new buffer has a spare column for each 4 columns, and at least 16."""
 
 
 class _Buffer:

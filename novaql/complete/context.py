@@ -24,7 +24,7 @@ _MATCHERS = frozenset({"=", "!=", "=~", "!~"})
 
 
 class Place(StrEnum):
-    """Where a cursor can be."""
+    """The places that a cursor can be in."""
 
     EXPRESSION = "expression"  # an operand is wanted
     OPERATOR = "operator"  # an operand is complete
@@ -47,7 +47,7 @@ class Matched:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Where the cursor is.
+    """The place that the cursor is in.
 
     start     where what is being typed begins
     typed     the text from there to the cursor, without its opening quote

@@ -22,7 +22,7 @@ from novaql.tsdb.model.labels import Bools
 END = "\r\n"
 _CHUNK = 1 << 15
 CHUNK_BYTES = 64 << 20
-"""Of labels in a chunk at most: Arrow's texts have offsets of 31 bits."""
+"""Bytes of labels in a chunk: the offsets of Arrow's texts have 31 bits."""
 
 LINE_END = strings([END])[0]
 

@@ -34,7 +34,7 @@ def histogram_objects(h: Histograms, *, quoted: bool) -> list[bytes]:
 
 
 def _beginnings(rules: NDArray[np.int8], rungs: Ladder, quoted: bool) -> NDArray[np.object_]:
-    """[P] the text of each bucket up to its population, behind the end of the bucket before it.
+    """[P] the text of each bucket up to its population, after the end of the previous bucket.
 
     Equal buckets are written once.
     """

@@ -28,10 +28,10 @@ POINTS_AT_ONCE = 1 << 15
 """About a megabyte of text: a piece of a large answer."""
 
 POINT_BYTES = 32
-"""Of the text of a point."""
+"""About the length of the text of a point."""
 
 WHOLE_POINTS = 1 << 19
-"""Up to so many, compiled functions encode a matrix in one piece: at most 23 MB of text."""
+"""Largest matrix that compiled functions encode in one piece: at most 23 MB of text."""
 
 
 def prometheus_data(result: Result, *, limit: int = 0) -> bytes:

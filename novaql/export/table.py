@@ -34,7 +34,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a person is shown of a result.
+    """The part of a result that a person sees.
 
     title     kind, size and times in one line
     common    what all series share, as a selector, or ""
@@ -149,7 +149,7 @@ class _Row(NamedTuple):
     which: NDArray[np.int32] | None
 
     def floats(self) -> Bools | None:
-        """Where there is a float; None: everywhere."""
+        """Return where there is a float; None: everywhere."""
         if self.which is None:
             return self.valid
         return self.which < 0 if self.valid is None else self.valid & (self.which < 0)

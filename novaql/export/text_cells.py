@@ -40,7 +40,7 @@ def value_texts(values: Floats, there: Bools | None = None) -> pa.Array[Any]:
 
 
 def joined_bytes(texts: pa.Array[Any]) -> bytes:
-    """All texts, one behind the other."""
+    """Return all texts, concatenated."""
     start, end = np.frombuffer(memoryview(_buffer(texts, 1)), np.int32)[
         [texts.offset, texts.offset + len(texts)]
     ]

@@ -15,7 +15,7 @@ from novaql.span import Span
 
 
 def number_value(token: Token) -> float:
-    """Of a NUMBER, a CONSTANT, or a DURATION in seconds."""
+    """Return the value of a NUMBER, a CONSTANT, or a DURATION in seconds."""
     if token.type == "DURATION":
         return parse_duration(token.value, span_of(token)) / 1e9
     return parse_number(token.value, span_of(token))

@@ -24,7 +24,7 @@ class Fault(Exception):
         self.kind = kind
 
     def located(self, text: str) -> QueryError:
-        """The same as a `QueryError` of its kind, in its text."""
+        """Return the `QueryError` of this fault in its text."""
         return self.kind(self.message, text, self.span, suggestion=self.suggestion)
 
 

@@ -1,4 +1,4 @@
-"""What the parser could not read → the sentence a person needs."""
+"""A place where parsing failed → a sentence that explains it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the builders pass to each other while a text is being parsed."""
+"""The values that builders pass to each other during parsing."""
 
 from __future__ import annotations
 

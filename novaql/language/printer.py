@@ -251,7 +251,7 @@ def _duration(duration: Duration) -> str:
 
 
 def _shift(duration: Duration) -> str:
-    """As an offset, which takes one item and its signs."""
+    """Return a duration as an offset, which is one item with its signs."""
     text = _duration(duration)
     loose = isinstance(duration, DurationBinary) and duration.op in PRECEDENCE
     if isinstance(duration, DurationUnary) and not _has_sign(duration.operand):

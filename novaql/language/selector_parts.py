@@ -20,7 +20,7 @@ def plain_text(token: Token, what: str) -> str:
 
 
 def label_name(token: Token) -> str:
-    """Of a LABEL, or of a STRING where the name is quoted."""
+    """Return the name of a LABEL, or of a STRING if the name is quoted."""
     if token.type != "STRING":
         return str(token)
     name = plain_text(token, "a label name")

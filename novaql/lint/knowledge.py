@@ -1,4 +1,4 @@
-"""What is known of the data behind a query: types of metrics, labels, whether anything matches."""
+"""Facts about the data of a query: types of metrics, labels, whether any series matches."""
 
 from __future__ import annotations
 

@@ -261,7 +261,7 @@ def with_sides(plan: BinaryOp, left: Plan, right: Plan) -> BinaryOp:
 
 
 def with_children(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
-    """The same node with every child changed; the same object if none did.
+    """Return the node with changed children; the same object if none has changed.
 
     Not for operators of a chain, where `change` would recurse: see `left_spine`.
     """
@@ -308,7 +308,7 @@ def rewrite(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
 
 
 def rewrite_shared(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
-    """The same for a plan with shared parts: what is one object stays one."""
+    """`rewrite` for a plan with shared subplans, each of which stays one object."""
     one: dict[int, Plan] = {}
 
     def changed(node: Plan) -> Plan:

@@ -33,7 +33,7 @@ from novaql.planner.logical import (
 AGGREGATIONS = frozenset(
     {"sum", "avg", "count", "min", "max", "group", "stddev", "stdvar", "quantile", "count_values"}
 )
-"""Not those that choose among equal values by the order of series: it depends on the range."""
+"""Without those that choose among equal values by the order of series: it depends on the range."""
 
 FUNCTIONS = CELL_BY_CELL | frozenset(
     {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,17 +18,18 @@ ACTIONS = st.one_of(
 
 
 @given(st.integers(0, 20), st.lists(ACTIONS, max_size=60))
-def test_it_is_a_list_ordered_by_use(limit: int, actions: list[tuple[str, int]]) -> None:
+def test_it_is_a_list_ordered_by_use(limit: int, actions: list[tuple[Any, ...]]) -> None:
     """The model: (key, size) pairs, the least recently used first."""
     cache, model = ByteCache[int](limit, lambda size: size), list[tuple[int, int]]()
-    for action, key, *more in actions:
+    for action, key, *rest in actions:
+        more: list[int] = rest
         known = dict(model).get(key)
         others = [pair for pair in model if pair[0] != key]
         if action == "get":
             assert cache.get(key) == (known if limit else None)
             model = model if known is None else [*others, (key, known)]
         elif action == "remove":
-            cache.remove(lambda found, key=key: found <= key)  # type: ignore[misc]
+            cache.remove(lambda found, key=key: found <= key)
             model = [pair for pair in model if pair[0] > key]
         else:
             cache.put(key, more[0])

@@ -1,4 +1,4 @@
-"""What is known of a function or aggregator before any data: one row of the registry."""
+"""The signature of a function or aggregator: one row of the registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be seen to be empty is not evaluated, nor what needs it."""
+"""Subplans that are always empty are not evaluated, nor are operators that then are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does not depend on the step is evaluated once."""
+"""Subplans that do not depend on the step are evaluated once."""
 
 from __future__ import annotations
 

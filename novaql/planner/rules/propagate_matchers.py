@@ -1,4 +1,4 @@
-"""What one side of an operator is limited to, the other side is limited to as well."""
+"""The matchers of one side of an operator also apply to the other side."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def _rows_are_distinct(plan: Plan, matching: Matching) -> bool:
 
 
 def _matched(matchers: Matchers, matching: Matching) -> Matchers:
-    """Those of labels that are matched on."""
+    """Return the matchers of labels that the operator matches on."""
     return frozenset(m for m in matchers if (m.name in matching.labels) is matching.on)
 
 
