@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+from functools import partial
 from typing import Any
 
 from hypothesis import given
@@ -29,7 +31,7 @@ def test_it_is_a_list_ordered_by_use(limit: int, actions: list[tuple[Any, ...]])
             assert cache.get(key) == (known if limit else None)
             model = model if known is None else [*others, (key, known)]
         elif action == "remove":
-            cache.remove(lambda found, key=key: found <= key)
+            cache.remove(partial(operator.ge, key))
             model = [pair for pair in model if pair[0] > key]
         else:
             cache.put(key, more[0])
