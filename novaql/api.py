@@ -69,7 +69,7 @@ def query(
     """
     if not isinstance(expr, str):
         raise ArgumentError("expr", f"is a text, this is {type(expr).__name__}")
-    asked_ms = int(clock.time() * 1000)
+    now_ms = int(clock.time() * 1000)
     options = query_options(
         time=time,
         start=start,
@@ -86,9 +86,9 @@ def query(
     from novaql.engine import NO_DATA, selects_data  # noqa: PLC0415 - loaded by the first query
     from novaql.inputs.resolve import as_source  # noqa: PLC0415 - likewise
 
-    # A wrong query is told before any data is opened; one without selectors needs none.
+    # An invalid query raises before any data is opened; one without selectors needs none.
     selects = selects_data(expr)
-    source = as_source(data, now_ms=asked_ms) if selects or data is not None else NO_DATA
+    source = as_source(data, now_ms=now_ms) if selects or data is not None else NO_DATA
     result = evaluate(expr, source, options, cache=cache)
     notes: tuple[str, ...] = getattr(source, "notes", ())
     return replace(result, warnings=(*result.warnings, *notes)) if notes else result
@@ -203,15 +203,15 @@ def estimate(
     The arguments are those of `query`. A running query compares the same figures with its `limits`
     before it reads anything.
     """
-    asked_ms = int(clock.time() * 1000)
+    now_ms = int(clock.time() * 1000)
     options = query_options(
         time=time, start=start, end=end, step=step, lookback=lookback, left_closed=left_closed
     )
     from novaql import engine  # noqa: PLC0415 - loaded by the first query
     from novaql.inputs.resolve import as_source  # noqa: PLC0415 - likewise
 
-    engine.selects_data(expr)  # a wrong query is told before any data is opened
-    return engine.estimate(expr, as_source(data, now_ms=asked_ms), options)
+    engine.selects_data(expr)  # an invalid query raises before any data is opened
+    return engine.estimate(expr, as_source(data, now_ms=now_ms), options)
 
 
 def analyze(
@@ -235,7 +235,7 @@ def analyze(
     inside the one above, the time excludes others, and the bytes are those of the largest tile.
     The arguments are those of `query`.
     """
-    asked_ms = int(clock.time() * 1000)
+    now_ms = int(clock.time() * 1000)
     options = query_options(
         time=time,
         start=start,
@@ -252,7 +252,7 @@ def analyze(
     from novaql.inputs.resolve import as_source  # noqa: PLC0415 - likewise
 
     known = engine.selects_data(expr) or data is not None
-    source = as_source(data, now_ms=asked_ms) if known else engine.NO_DATA
+    source = as_source(data, now_ms=now_ms) if known else engine.NO_DATA
     profile = Profile()
     evaluate(expr, source, options, profile=profile)
     return profile.text()

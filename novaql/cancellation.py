@@ -1,4 +1,4 @@
-"""How a running query is told to stop."""
+"""Cancellation of a running query."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From query text and a source to a result: parse, plan, evaluate, answer."""
+"""From query text and a source to a result: parse, plan, evaluate."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ from novaql.tsdb.model.source import (
 )
 
 NO_DATA = TableSource.from_tiles(SeriesTable.unlabelled(0), [])
-"""What a query without selectors is evaluated over."""
+"""The source of a query without selectors."""
 
 
 def selects_data(expr: str) -> bool:
-    """Whether the query selects any series; raises `QueryError` where the text is wrong."""
+    """Whether the query selects any series. Raises `QueryError` if it is invalid."""
     return any(isinstance(node, VectorSelector) for node in walk(parse(expr)))
 
 
@@ -60,18 +60,21 @@ def evaluate(
     admit: Callable[[Estimate], None] | None = None,
     profile: Profile | None = None,
 ) -> Result:
-    """`query` with everything resolved. Safe to call from several threads at once."""
+    """Evaluate a query over a source. Thread-safe.
+
+    admit  called with the estimate before any sample is read; it may raise
+    """
     began = clock.perf_counter()
     floats_only = not _may_have_histograms(source)
     plan = PLANS.plan(expr, options, optimizer=optimizer, floats_only=floats_only)
     planned = clock.perf_counter()
     steps = Steps.between(options.start_ms, options.end_ms, options.step_ms)
-    told: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     if supports_downsampling(source) and source.thinned(MIN_TIME_MS, MAX_TIME_MS) is not None:
-        options, told = _as_it_is_kept(plan, source, options, steps)
-        cache = None if told else cache
+        options, notes = _downsampled_options(plan, source, options, steps)
+        cache = None if notes else cache
     if options.rollup_ms:
-        told += (f"NovaQL info: windows are made of cells of {duration_text(options.rollup_ms)}",)
+        notes += (f"NovaQL info: windows are made of cells of {duration_text(options.rollup_ms)}",)
     context = Context(source, options, cancellation, profile)
     if profile is not None:
         profile.plan = plan
@@ -112,17 +115,20 @@ def evaluate(
         context.samples_read * 8,
         {"plan": planned - began, "evaluate": done - planned},
     )
-    warnings, infos = _told(context.annotations, expr)
+    warnings, infos = _formatted(context.annotations, expr)
     if context.read_errors:
         warnings += context.read_errors.warnings()
-    return replace(result, warnings=warnings, infos=infos + told, stats=stats)
+    return replace(result, warnings=warnings, infos=infos + notes, stats=stats)
 
 
-def _as_it_is_kept(
+def _downsampled_options(
     plan: Plan, source: Downsampled, options: QueryOptions, steps: Steps
 ) -> tuple[QueryOptions, tuple[str, ...]]:
-    """Options as the source can answer by, where the query looks at time of which it has rollups
-    alone: as if these had been asked for. And what to tell of it."""
+    """Return the options to evaluate with, and infos.
+
+    If the query reads time of which only rollups remain, the options are those of a query that
+    requests these rollups.
+    """
     probe = Context(source, options)
     probe.admit_points(steps)
     try:
@@ -132,7 +138,7 @@ def _as_it_is_kept(
     if probe.thinned is None:
         return options, ()
     resolution_ms, last_ms = probe.thinned
-    told = (
+    info = (
         f"NovaQL info: of samples up to {time_text(last_ms)}, rollups of "
         f"{duration_text(resolution_ms)} are left and the last sample of each cell"
     )
@@ -140,11 +146,14 @@ def _as_it_is_kept(
         options,
         rollup_ms=max(options.rollup_ms, resolution_ms),
         lookback_ms=max(options.lookback_ms, resolution_ms),
-    ), (told,)
+    ), (info,)
 
 
 def estimate(expr: str, source: Source, options: QueryOptions) -> Estimate:
-    """What the query will read, without reading it. Raises what `evaluate` raises before."""
+    """Return what the query will read, without reading it.
+
+    Raises what `evaluate` raises before it reads samples.
+    """
     plan = PLANS.plan(expr, options, floats_only=not _may_have_histograms(source))
     context = Context(source, options)
     try:
@@ -161,12 +170,12 @@ def estimate(expr: str, source: Source, options: QueryOptions) -> Estimate:
 def _may_have_histograms(source: Source) -> bool:
     try:
         return source.has_histograms()
-    except (OSError, StoreError):  # selecting from it will tell
+    except (OSError, StoreError):  # the selection raises it, too
         return True
 
 
 def explain(expr: str, options: QueryOptions | None = None) -> str:
-    """The plan after every rule, as text."""
+    """Return the plan after every rule, as text."""
     options = options or QueryOptions(0, 0)
     plan = build_plan(parse(expr), expr, options)
     check_type(plan, expr, options)
@@ -202,8 +211,8 @@ def _of_matrix(kind: ResultKind, found: StepMatrix, steps: Steps) -> Result:
     return Result(kind, found.series, steps.times_ms, values, found.valid, native=native)
 
 
-def _told(annotations: Annotations, expr: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Texts with the position they speak of."""
+def _formatted(annotations: Annotations, expr: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return warnings and infos as texts, each with its position in the query."""
 
     def texts(found: dict[str, Span]) -> tuple[str, ...]:
         return tuple(

@@ -7,11 +7,11 @@ NovaqlError
 │   └── UnknownName       a function (or label, or option) of that name does not exist
 ├── EvaluationError       the query cannot be carried out on this data (duplicate series, …)
 ├── ArgumentError         an invalid Python, shell or HTTP argument (a bad time, a step of 0)
-├── InputError            a file or frame cannot be read as metrics: says where
+├── InputError            a file or frame cannot be read as metrics; names the place
 ├── LimitExceeded         the query is larger than its budget
 ├── QueryTimeout          it ran longer than allowed
 ├── QueryCancelled        the caller cancelled it
-└── StorageUnavailable    the source failed; __cause__ says how
+└── StorageUnavailable    the source failed; __cause__ is the reason
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Answers to range queries, kept to answer the next one: a refreshed panel evaluates its new steps.
+"""A cache of results of range queries: a refreshed panel evaluates only its new steps.
 
-An answer is found again by plan, step and source. Its steps are used as far as the source tells
-that nothing changed of what they hang on (`planner/reach.py`, `Database.changed_since`): samples
-that came late, a deletion, or old blocks that went make the steps that see them be evaluated anew,
-and no others. A source that is opened again is another one.
+An entry is found by plan, step and source. A step of it is valid as long as the source reports no
+change in the time that the step depends on (`planner/reach.py`, `Database.changed_since`). Late
+samples, deletions and retention invalidate only the steps that read the changed time. A store that
+is opened again is another source.
 """
 
 from __future__ import annotations
@@ -14,53 +14,54 @@ from typing import Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 
-from novaql.kept_columns import Columns
+from novaql.append_only_matrix import AppendOnlyMatrix
 from novaql.options import QueryOptions
 from novaql.planner.logical import Plan
 from novaql.planner.reach import Reach, reach
 from novaql.result import Result, ResultKind
 from novaql.tsdb.model.labels import Bools, Ints, SeriesTable, concat_tables
 from novaql.tsdb.model.samples import Floats
-from novaql.tsdb.runtime.lru_cache import ByteCache, CacheStats
+from novaql.tsdb.runtime.lru_cache import ByteCache, CacheStats, each
 
 DEFAULT_BYTES = 64 << 20
 MOST_RUNS = 3
-"""Stretches of steps that are evaluated one by one; where there are more, all steps are."""
+"""Runs of missing steps that are evaluated one by one; if there are more, all steps are."""
 
 MOST_PLANS = 1024
-"""Of which hash and reach are known."""
+"""Plans whose hash and reach are cached."""
 
-Stretches = Sequence[tuple[int, int]]
+TimeRanges = Sequence[tuple[int, int]]
+"""First and last time of each range."""
 
 
 @runtime_checkable
-class Changing(Protocol):
-    """A source that tells what changes in it: `tsdb.Database`."""
+class ChangeTracking(Protocol):
+    """A source that reports its changes: `tsdb.Database`."""
 
     @property
     def identity(self) -> Hashable:
-        """Equal for one object alone."""
+        """Equal only for the same object."""
         ...
 
     def changed_since(self, version: int) -> tuple[int, list[tuple[int, int]]]:
-        """The version of now, and stretches of time outside of which it is as it was at another."""
+        """Return the current version, and the ranges of time that changed since another one."""
         ...
 
 
-def _is_changing(source: object) -> TypeGuard[Changing]:
-    """`isinstance(source, Changing)`, asked once for each type: it is slow."""
+def _tracks_changes(source: object) -> TypeGuard[ChangeTracking]:
+    """`isinstance(source, ChangeTracking)`, which is slow, once for each type."""
     kind = type(source)
-    found = _CHANGING.get(kind)
+    found = _TRACKS_CHANGES.get(kind)
     if found is None:
-        found = _CHANGING[kind] = isinstance(source, Changing)
+        found = _TRACKS_CHANGES[kind] = isinstance(source, ChangeTracking)
     return found
 
 
-_CHANGING: dict[type, bool] = {}
+_TRACKS_CHANGES: dict[type, bool] = {}
 
 
-class Told(Protocol):
-    """What a query has to tell beside its answer: the evaluator's context."""
+class Annotations(Protocol):
+    """The warnings and infos of an evaluation: the evaluator's context."""
 
     @property
     def is_quiet(self) -> bool: ...
@@ -69,20 +70,22 @@ class Told(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Kept:
-    """An answer without annotations, and perhaps steps before it: the first one's time, and rows
-    by steps."""
+class _Entry:
+    """Results without annotations, at steps from `start_ms`: rows by steps.
+
+    The last steps are those of the last answer; earlier steps may precede them.
+    """
 
     version: int
     start_ms: int
     series: SeriesTable
-    columns: Columns[np.float64]
+    matrix: AppendOnlyMatrix
 
     @property
-    def bytes(self) -> int:
+    def nbytes(self) -> int:
         texts = sum(len(column.values) for column in self.series.columns.values())
         codes = 4 * self.series.rows * len(self.series.columns)
-        return self.columns.nbytes + codes + 60 * texts + 500
+        return self.matrix.nbytes + codes + 60 * texts + 500
 
 
 class ResultCache:
@@ -92,10 +95,10 @@ class ResultCache:
     """
 
     def __init__(self, limit_bytes: int = DEFAULT_BYTES) -> None:
-        self._kept: ByteCache[_Kept] = ByteCache(limit_bytes, lambda kept: kept.bytes)
-        self._plans: dict[tuple[int, int], _Asked] = {}
+        self._entries: ByteCache[_Entry] = ByteCache(limit_bytes, lambda entry: entry.nbytes)
+        self._plans: ByteCache[_PlanKey] = ByteCache(MOST_PLANS, each)
         self.steps_reused = 0
-        """Since the start; for metrics, so it may miss some where threads meet."""
+        """Since the start. A metric: concurrent updates may be lost."""
 
     def answer(
         self,
@@ -104,28 +107,28 @@ class ResultCache:
         options: QueryOptions,
         source: object,
         run: Callable[[int, int], Result],
-        told: Told,
+        annotations: Annotations,
     ) -> Result:
         """Return the answer at these times, which are `options.step_ms` apart.
 
-        run   evaluates the steps from a first number up to a last one, excluding the last
-        told  annotations of the evaluation; the cache stores no answer with annotations
+        run          evaluates the steps from a first number up to a last one, excluding the last
+        annotations  of the evaluation; the cache stores no answer with annotations
         """
         count = len(times_ms)
-        asked = self._asked(plan, options.lookback_ms)
-        span = asked.span
-        if span is None or options.instant or not _is_changing(source):
+        plan_key = self._plan_key(plan, options.lookback_ms)
+        span = plan_key.span
+        if span is None or options.instant or not _tracks_changes(source):
             return run(0, count)
         start_ms, step_ms = int(times_ms[0]), options.step_ms
-        # One panel asks for one length of time; others keep answers of their own.
+        # A panel always has the same length; panels of other lengths have entries of their own.
         length = options.end_ms - options.start_ms
-        key = (source.identity, asked, step_ms, start_ms % step_ms, length, _rules(options))
-        kept = self._kept.get(key)
-        version, changed = source.changed_since(0 if kept is None else kept.version)
-        if kept is not None:
-            shift = (start_ms - kept.start_ms) // step_ms  # where it begins in what is kept
-            steps = kept.start_ms + np.arange(len(kept.columns)) * step_ms
-            good = untouched(steps, span, changed)
+        key = (source.identity, plan_key, step_ms, start_ms % step_ms, length, _rules(options))
+        entry = self._entries.get(key)
+        version, changed = source.changed_since(0 if entry is None else entry.version)
+        if entry is not None:
+            shift = (start_ms - entry.start_ms) // step_ms  # the first step's column in the entry
+            steps = entry.start_ms + np.arange(len(entry.matrix)) * step_ms
+            good = unchanged(steps, span, changed)
             known = np.zeros(count, np.bool_)
             first, last = max(0, -shift), min(count, len(good) - shift)
             if first < last:
@@ -133,61 +136,63 @@ class ResultCache:
             runs = _runs(~known)
             if known.any() and len(runs) <= MOST_RUNS:
                 new = [run(first, last) for first, last in runs]
-                found, following = _completed(
-                    kept, good, shift, known, runs, new, times_ms, step_ms
+                result, extended = _completed(
+                    entry, good, shift, known, runs, new, times_ms, step_ms
                 )
                 _, meanwhile = source.changed_since(version)
-                # An annotation may speak of the whole range, so all of it has to be evaluated.
-                quiet = told.is_quiet and not any(one.native is not None for one in new)
-                if quiet and untouched(times_ms[known], span, meanwhile).all():
+                # An annotation may depend on all steps, so with one, evaluate all of them.
+                quiet = annotations.is_quiet and not any(one.native is not None for one in new)
+                if quiet and unchanged(times_ms[known], span, meanwhile).all():
                     self.steps_reused += int(known.sum())
-                    if following is not None:
-                        self._keep(key, version, *following)
-                    elif not _is_behind(kept, shift, known):
-                        self._keep(key, version, start_ms, found, None)
-                    return found
-                told.forget_annotations()
-        found = run(0, count)
-        if told.is_quiet:
-            self._keep(key, version, start_ms, found, None)
-        return found
+                    if extended is not None:
+                        self._put(key, version, *extended)
+                    elif not _is_behind(entry, shift, known):
+                        self._put(key, version, start_ms, result, None)
+                    return result
+                annotations.forget_annotations()
+        result = run(0, count)
+        if annotations.is_quiet:
+            self._put(key, version, start_ms, result, None)
+        return result
 
     def clear(self) -> None:
         """Evict all answers."""
-        self._kept.clear()
+        self._entries.clear()
 
     def stats(self) -> CacheStats:
         """Return hits and misses, entries and bytes."""
-        return self._kept.stats()
+        return self._entries.stats()
 
-    def _keep(
+    def _put(
         self,
         key: Hashable,
         version: int,
         start_ms: int,
-        found: Result,
-        columns: Columns[np.float64] | None,
+        result: Result,
+        matrix: AppendOnlyMatrix | None,
     ) -> None:
-        """columns: those of the answer, and perhaps others beside them, of which the first is at
-        `start_ms`; None: those of the answer are in no array yet that has room for more."""
-        if found.kind is not ResultKind.MATRIX or found.raw or found.native:
-            return
-        if columns is None:
-            columns = Columns.of(found.values, found.valid)
-        self._kept.put(key, _Kept(version, start_ms, found.series, columns))
+        """Cache a result.
 
-    def _asked(self, plan: Plan, lookback_ms: int) -> _Asked:
-        place = (id(plan), lookback_ms)  # the plan is held with it, so its address is its own
-        found = self._plans.get(place)
+        matrix  the columns of the result and perhaps others, the first of them at `start_ms`;
+                None: those of the result alone
+        """
+        if result.kind is not ResultKind.MATRIX or result.raw or result.native:
+            return
+        if matrix is None:
+            matrix = AppendOnlyMatrix.of(result.values, result.valid)
+        self._entries.put(key, _Entry(version, start_ms, result.series, matrix))
+
+    def _plan_key(self, plan: Plan, lookback_ms: int) -> _PlanKey:
+        key = (id(plan), lookback_ms)  # the cached value holds the plan, so the id stays its own
+        found = self._plans.get(key)
         if found is None:
-            if len(self._plans) >= MOST_PLANS:
-                self._plans.clear()
-            found = self._plans[place] = _Asked(plan, lookback_ms)
+            found = _PlanKey(plan, lookback_ms)
+            self._plans.put(key, found)
         return found
 
 
-class _Asked:
-    """A plan as it is looked up by: its hash, and what it hangs on, are found once."""
+class _PlanKey:
+    """A plan as a key: computes its hash and its reach once."""
 
     __slots__ = ("_hash", "_plan", "span")
 
@@ -200,17 +205,18 @@ class _Asked:
         return self._hash
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, _Asked) and self._plan == other._plan)
+        return self is other or (isinstance(other, _PlanKey) and self._plan == other._plan)
 
 
-_Following = tuple[int, Result, Columns[np.float64]]
-"""Of what is to be kept: the first step's time, the answer, and columns of it and others."""
+_Extended = tuple[int, Result, AppendOnlyMatrix]
+"""An entry with appended columns: time of the first column, the result, and all columns."""
 
-_Piece = tuple[int, int, SeriesTable, Floats, Bools | None]
+_Part = tuple[int, int, SeriesTable, Floats, Bools | None]
+"""First and last step (exclusive), and the rows at these steps."""
 
 
 def _completed(
-    kept: _Kept,
+    entry: _Entry,
     good: Bools,
     shift: int,
     known: Bools,
@@ -218,58 +224,60 @@ def _completed(
     new: Sequence[Result],
     times_ms: Ints,
     step_ms: int,
-) -> tuple[Result, _Following | None]:
-    """What is kept where it is known, and the runs of other steps evaluated. And what is to be kept
-    from now on, where columns could stay in their place.
+) -> tuple[Result, _Extended | None]:
+    """Combine the known steps of an entry with the results of the other runs of steps.
 
-    good   which steps of what is kept are as they were
-    shift  where the answer's first step is among them
-    new    what the runs gave
+    The second value is the entry to cache if the new columns could be appended to its matrix.
+
+    good   which columns of the entry are unchanged
+    shift  column of the answer's first step in the entry
+    new    results of the runs
     """
     count = len(times_ms)
+    # The result has only columns of the entry, or its last columns and then one run of new ones.
     fits = not runs or (runs == [(runs[0][0], count)] and runs[0][0] + shift == len(good))
-    if fits and all(kept.series.surely_equals(one.series) for one in new):
-        first, last = _around(good, shift)
-        columns, begin = kept.columns.part(first, last), shift - first
+    if fits and all(entry.series.surely_equals(one.series) for one in new):
+        first, last = _run_around(good, shift)
+        matrix, begin = entry.matrix.columns(first, last), shift - first
         for one in new:
-            most = count - one.values.shape[1] + max(count // 8, 8)
-            columns = columns.followed_by(one.values, one.valid, kept=min(len(columns), most))
-            begin = len(columns) - count
+            retain = count - one.values.shape[1] + max(count // 8, 8)
+            matrix = matrix.append(one.values, one.valid, retain=min(len(matrix), retain))
+            begin = len(matrix) - count
             first = shift - begin
-        values, valid = columns.part(begin, begin + count).views()
+        values, valid = matrix.columns(begin, begin + count).views()
         if valid is None or np.logical_or.reduce(valid, axis=1).all():
-            found = Result(ResultKind.MATRIX, kept.series, times_ms, values, valid)
-            return found, (kept.start_ms + first * step_ms, found, columns)
-    old_values, old_valid = kept.columns.views()
-    pieces = [
-        (first, last, kept.series, *_columns(old_values, old_valid, first + shift, last + shift))
+            result = Result(ResultKind.MATRIX, entry.series, times_ms, values, valid)
+            return result, (entry.start_ms + first * step_ms, result, matrix)
+    parts: list[_Part] = [
+        (first, last, entry.series, *entry.matrix.columns(first + shift, last + shift).views())
         for first, last in _runs(known)
     ]
-    pieces += [
+    parts += [
         (first, last, one.series, one.values, one.valid)
         for (first, last), one in zip(runs, new, strict=True)
     ]
-    pieces.sort(key=lambda piece: piece[0])
-    series, values, valid = _joined(pieces, count)
+    parts.sort(key=lambda part: part[0])
+    series, values, valid = _side_by_side(parts, count)
     return Result(ResultKind.MATRIX, series, times_ms, values, valid), None
 
 
-def _around(good: Bools, place: int) -> tuple[int, int]:
-    """Begin and end of the stretch of good places that has this one."""
+def _run_around(good: Bools, column: int) -> tuple[int, int]:
+    """Return the run of good columns that contains this one: its begin and end (exclusive)."""
     bad = np.flatnonzero(~good)
-    at = int(bad.searchsorted(place))
+    at = int(bad.searchsorted(column))
     first = int(bad[at - 1]) + 1 if at else 0
     return first, int(bad[at]) if at < len(bad) else len(good)
 
 
-def _is_behind(kept: _Kept, shift: int, known: Bools) -> bool:
-    """Whether somebody else is ahead with the same panel, whose answer is worth more."""
-    ends_before = shift + len(known) < len(kept.columns)
+def _is_behind(entry: _Entry, shift: int, known: Bools) -> bool:
+    """Whether the entry ends later: another client refreshes the same panel earlier, and its entry
+    is worth more."""
+    ends_before = shift + len(known) < len(entry.matrix)
     return ends_before and 2 * int(known.sum()) >= len(known)
 
 
-def untouched(times_ms: Ints, span: Reach, changed: Stretches) -> Bools:
-    """[times] at which an answer hangs on nothing that changed."""
+def unchanged(times_ms: Ints, span: Reach, changed: TimeRanges) -> Bools:
+    """[times] whether the answer at each time depends on no changed range."""
     good = np.ones(len(times_ms), np.bool_)
     for first_ms, last_ms in _merged(changed):
         if any(first <= last_ms and first_ms <= last for first, last in span.fixed):
@@ -281,10 +289,10 @@ def untouched(times_ms: Ints, span: Reach, changed: Stretches) -> Bools:
     return good
 
 
-def _merged(stretches: Stretches) -> list[tuple[int, int]]:
-    """The same time in fewer stretches."""
+def _merged(ranges: TimeRanges) -> list[tuple[int, int]]:
+    """Merge ranges that overlap or adjoin."""
     found: list[tuple[int, int]] = []
-    for first, last in sorted(stretches):
+    for first, last in sorted(ranges):
         if first > last:
             continue
         if found and first <= found[-1][1] + 1:
@@ -295,43 +303,37 @@ def _merged(stretches: Stretches) -> list[tuple[int, int]]:
 
 
 def _runs(chosen: Bools) -> list[tuple[int, int]]:
-    """Begin and end (exclusive) of each stretch of chosen places."""
+    """Begin and end (exclusive) of each run of chosen places."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], chosen, [False]]).astype(np.int8)))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
-def _columns(
-    values: Floats, valid: Bools | None, first: int, last: int
-) -> tuple[Floats, Bools | None]:
-    return values[:, first:last], None if valid is None else valid[:, first:last]
-
-
-def _joined(pieces: Sequence[_Piece], steps: int) -> tuple[SeriesTable, Floats, Bools | None]:
-    """Rows of all pieces, side by side in time; rows without a value are left out."""
-    tables = [piece[2] for piece in pieces]
+def _side_by_side(parts: Sequence[_Part], steps: int) -> tuple[SeriesTable, Floats, Bools | None]:
+    """Join parts, ordered by time; omit rows without a value."""
+    tables = [part[2] for part in parts]
     same = all(tables[0].surely_equals(table) for table in tables[1:])
-    if same and all(piece[4] is None for piece in pieces):
-        return tables[0], np.concatenate([piece[3] for piece in pieces], axis=1), None
+    if same and all(part[4] is None for part in parts):
+        return tables[0], np.concatenate([part[3] for part in parts], axis=1), None
     if same:
-        series, places = tables[0], [np.arange(tables[0].rows)] * len(tables)
+        series, rows_of = tables[0], [np.arange(tables[0].rows)] * len(tables)
     else:
-        series, places = _united(tables)
+        series, rows_of = _union(tables)
     values = np.zeros((series.rows, steps))
     valid = np.zeros((series.rows, steps), np.bool_)
-    for (first, last, _, some, there), rows in zip(pieces, places, strict=True):
+    for (first, last, _, some, some_valid), rows in zip(parts, rows_of, strict=True):
         values[rows, first:last] = some
-        valid[rows, first:last] = True if there is None else there
-    left: Bools = np.logical_or.reduce(valid, axis=1)
-    if not left.all():
-        series, values, valid = series.take(left), values[left], valid[left]
+        valid[rows, first:last] = True if some_valid is None else some_valid
+    present: Bools = np.logical_or.reduce(valid, axis=1)
+    if not present.all():
+        series, values, valid = series.take(present), values[present], valid[present]
     if not same:
         order = series.order()
         series, values, valid = series.take(order), values[order], valid[order]
     return series, values, None if valid.all() else valid
 
 
-def _united(tables: Sequence[SeriesTable]) -> tuple[SeriesTable, list[Ints]]:
-    """Each label set once, and where the rows of each table are in that."""
+def _union(tables: Sequence[SeriesTable]) -> tuple[SeriesTable, list[Ints]]:
+    """Return each label set once, and for each table the rows of its label sets in that."""
     stacked = concat_tables(tables)
     _, first, number = np.unique(stacked.keys(), return_index=True, return_inverse=True)
     ends = np.cumsum([table.rows for table in tables])
@@ -339,5 +341,5 @@ def _united(tables: Sequence[SeriesTable]) -> tuple[SeriesTable, list[Ints]]:
 
 
 def _rules(options: QueryOptions) -> QueryOptions:
-    """What of the options an answer hangs on, beside its times."""
+    """Return the options that an answer depends on, apart from its times."""
     return replace(options, start_ms=0, end_ms=0, timeout_s=None)

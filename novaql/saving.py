@@ -129,7 +129,7 @@ def save(
 
 
 class _Wanted:
-    """What is to be saved."""
+    """The samples to save."""
 
     def __init__(
         self,
@@ -160,7 +160,7 @@ class _Wanted:
         return self._saved(done, 0)
 
     def _known(self) -> dict[str, Metadata]:
-        """Of the metrics that are written, and of the families that they may be parts of."""
+        """Return the metadata of the written metrics, and of families that they may belong to."""
         names = {*self._series.column(METRIC_NAME).compacted().values}
         bases = {name.rpartition("_")[0] for name in names}
         known = self._source.metadata()
@@ -204,9 +204,9 @@ class _Wanted:
         return select_any(self._source, sets, start_ms, end_ms, Hints(read_errors=self._losses))
 
     def _saved(self, samples: int, left_out: int) -> Saved:
-        told = () if self._losses is None else self._losses.warnings()
+        warnings = () if self._losses is None else self._losses.warnings()
         series = len(np.unique(self._series.keys()))  # two selectors may find one
-        return Saved(samples, series, left_out, told)
+        return Saved(samples, series, left_out, warnings)
 
 
 def _any_of(name: str, texts: Sequence[str]) -> Matcher:

@@ -1,4 +1,4 @@
-"""Where something stands in a query text, and the picture that shows it."""
+"""A place in a query text, and the picture that shows it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Span:
         line_start = max(line_start, self.start - MOST_SHOWN)
         line = text[line_start : min(line_end, self.start + MOST_SHOWN)]
         width = max(1, min(self.end, line_start + len(line)) - self.start)
-        # Tabs stay tabs below, so that the carets stand where a terminal shows the text.
+        # Tabs stay tabs below, so that the carets are below the text in a terminal.
         pad = "".join("\t" if c == "\t" else " " for c in line[: self.start - line_start])
         return f"{line}\n{pad}{'^' * width}"
 

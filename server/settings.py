@@ -72,8 +72,8 @@ class Settings(OperationSettings):
                         machine or control group. Workers share it
     max_query_samples, max_query_points   limits of one query: samples read, and steps of a range
                         after the first
-    result_cache_bytes  memory of the result cache of range queries, and as much again for their
-                        encoded texts; 0: no cache. A query with `nocache=1` does not use it
+    result_cache_bytes  memory of the result cache of range queries; 0: no cache. A query with
+                        `nocache=1` does not use it
     response_cache_bytes  memory of the cache of responses to reads of the database
     slo_cache_ttl_s     values measured for SLOs and service health are used again for so long,
                         unless a client writes samples; 0: each request measures

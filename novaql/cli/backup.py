@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from novaql.cli.copied import told
+from novaql.cli.copied import summary
 
 
 @click.command("backup")
@@ -25,4 +25,4 @@ def command(directory: Path, target: Path) -> None:
     """
     from novaql import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
 
-    click.echo(told(tsdb.backup(directory, target)))
+    click.echo(summary(tsdb.backup(directory, target)))

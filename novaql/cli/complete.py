@@ -1,4 +1,4 @@
-"""`novaql complete`: what could stand at a cursor."""
+"""`novaql complete`: completions at a cursor."""
 
 from __future__ import annotations
 

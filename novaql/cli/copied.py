@@ -1,4 +1,4 @@
-"""What snapshot, backup and restore say when they are done."""
+"""The summary that snapshot, backup and restore print."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from novaql.tsdb import Copied
 
 
-def told(done: Copied) -> str:
-    """One line: how much there is, and how much of it had to be written."""
+def summary(done: Copied) -> str:
+    """Return one line: the size of the copy, and how much of it was written."""
     parts = [f"{_counted(done.blocks, 'block')} with {_counted(done.samples, 'sample')}"]
     parts.append(_counted(done.segments, "segment") + " of the log")
     parts.append(f"{done.bytes} bytes, {done.copied} of them written")

@@ -1,4 +1,4 @@
-"""`novaql demo`: something to look at within seconds."""
+"""`novaql demo`: a server with data, within seconds."""
 
 from __future__ import annotations
 

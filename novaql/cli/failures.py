@@ -1,4 +1,4 @@
-"""Errors on stderr: one line that says what, and for a query the picture of the place."""
+"""Errors on stderr: one line, and for a query the picture of the place."""
 
 from __future__ import annotations
 

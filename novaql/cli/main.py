@@ -17,7 +17,7 @@ from novaql.tsdb.errors import StoreError
 
 
 class Entry(NamedTuple):
-    """Where a subcommand is and what the list of commands says about it."""
+    """The module of a subcommand, and its line in the list of commands."""
 
     module: str
     help: str
@@ -134,6 +134,6 @@ def main() -> None:
 
 
 def _quiet_pipe() -> int:
-    """The reader went away (`novaql … | head`): say nothing, not even at interpreter exit."""
+    """The reader closed the pipe (`novaql … | head`): exit silently."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1

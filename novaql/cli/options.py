@@ -68,7 +68,7 @@ def data_option(command: F) -> F:
 
 
 def data_argument(data: tuple[str, ...]) -> str | list[str] | None:
-    """What `query` and `as_source` take for the values of --data."""
+    """Return the argument of `query` and `as_source` for the values of --data."""
     if not data:
         return None
     return data[0] if len(data) == 1 else list(data)

@@ -38,9 +38,9 @@ FORMAT_OF_SUFFIX = {
 
 
 def chosen_format(given: str | None, output: str | None) -> Format:
-    """The format asked for, else the one of the file's suffix, else a table.
+    """Return the requested format, else that of the file's suffix, else a table.
 
-    Raises `click.UsageError` for a suffix that says nothing, rather than guess.
+    Raises `click.UsageError` for an unknown suffix.
     """
     if given is not None:
         return Format(given)
@@ -114,6 +114,6 @@ def _write_parquet(result: Result, out: BinaryIO) -> None:
     import pyarrow as pa  # noqa: PLC0415 - slow to load, only this format needs it
     import pyarrow.parquet as pq  # noqa: PLC0415 - likewise
 
-    whole = pa.BufferOutputStream()  # a pipe cannot tell where it is, which Parquet asks
+    whole = pa.BufferOutputStream()  # a pipe has no position, which Parquet requires
     pq.write_table(result.arrow(), whole)
     out.write(whole.getvalue())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from novaql.cli.copied import told
+from novaql.cli.copied import summary
 
 
 @click.command("restore")
@@ -20,4 +20,4 @@ def command(copy: Path, directory: Path) -> None:
     """
     from novaql import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
 
-    click.echo(told(tsdb.restore(copy, directory)))
+    click.echo(summary(tsdb.restore(copy, directory)))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from novaql.cli.copied import told
+from novaql.cli.copied import summary
 
 
 @click.command("snapshot")
@@ -24,4 +24,4 @@ def command(directory: Path, target: Path, skip_head: bool) -> None:
     """
     from novaql import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
 
-    click.echo(told(tsdb.snapshot(directory, target, log=not skip_head)))
+    click.echo(summary(tsdb.snapshot(directory, target, log=not skip_head)))

@@ -80,7 +80,7 @@ def command(
 
 
 def _box(answer: duckdb.DuckDBPyRelation, rows: int | None, *, terminal: bool) -> bytes:
-    """DuckDB's own table: what a terminal has room for, everything elsewhere."""
+    """DuckDB's own table: limited to the size of a terminal, complete elsewhere."""
     drawn = io.StringIO()
     with redirect_stdout(drawn):
         if terminal:

@@ -65,7 +65,7 @@ def _name_filter(patterns: tuple[str, ...]) -> Callable[[str], bool]:
 
 
 class _Runner:
-    """Runs file after file; keeps what JUnit and coverage need."""
+    """Runs file after file; collects the results for JUnit and coverage."""
 
     def __init__(self, wanted: Callable[[str], bool], *, ignore_unknown: bool) -> None:
         self.wanted = wanted

@@ -199,7 +199,7 @@ def echo_counts(title: str, counts: Iterable[Count]) -> None:
 def echo_rows(rows: Sequence[Sequence[str]], *, left: int | None) -> None:
     """Columns side by side, numbers to the right.
 
-    left  how many columns are text, which stands left; None: the last one
+    left  how many columns are text, aligned left; None: all but the last
     """
     if not rows:
         return

@@ -1,4 +1,4 @@
-"""What could stand at a place in a query: names, labels, values, functions, keywords.
+"""Completions at a place in a query: names, labels, values, functions, keywords.
 
 from novaql.complete import complete
 complete("sum by (job) (ra")[0].text   # 'rate'

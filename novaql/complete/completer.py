@@ -34,7 +34,7 @@ OPERATORS = {
 
 
 class Kind(StrEnum):
-    """What a completion stands for."""
+    """The kind of a completion."""
 
     METRIC = "metric"
     FUNCTION = "function"
@@ -47,12 +47,12 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One thing that could stand at the cursor.
+    """A completion at the cursor.
 
     text        what to put there
     start, end  the characters it replaces
     detail      type or signature, in a few words
-    doc         what it means; empty if nobody knows
+    doc         what it means; "": unknown
     """
 
     kind: Kind
@@ -72,7 +72,7 @@ def complete(
     end_ms: int = MAX_TIME_MS,
     limit: int = 50,
 ) -> list[Completion]:
-    """What could stand at a cursor, the best first, `limit` at most.
+    """Return completions at a cursor, the best first, at most `limit`.
 
     cursor            in characters; None: the end of the text
     source            where metrics, labels and values are looked up; None: only the language
@@ -173,10 +173,10 @@ def _escaped(text: str) -> str:
 
 
 def _matchers(here: Situation) -> tuple[Matcher, ...]:
-    """What the selector around the cursor says so far, without what is being typed."""
+    """Return the complete matchers of the selector around the cursor."""
     found = [] if here.metric is None else [Matcher(METRIC_NAME, MatchOp.EQUAL, here.metric)]
     found += _readable(here.matchers)
-    # A source wants one condition that says something.
+    # A source requires one matcher that does not match the empty string.
     return tuple(found) if any(not m.matches("") for m in found) else ()
 
 

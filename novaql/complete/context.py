@@ -1,7 +1,7 @@
-"""What kind of thing a cursor stands in, told from the text before it alone.
+"""The kind of place that a cursor is in, by the text before it.
 
-The text is unfinished, so no parser is asked. One pass over its tokens keeps the open brackets and
-what was said in them.
+The text is unfinished, so it cannot be parsed. One pass over its tokens records the open brackets
+and their contents.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MATCHERS = frozenset({"=", "!=", "=~", "!~"})
 
 
 class Place(StrEnum):
-    """Where a cursor can be."""
+    """The places that a cursor can be in."""
 
     EXPRESSION = "expression"  # an operand is wanted
     OPERATOR = "operator"  # an operand is complete
@@ -38,7 +38,7 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """A matcher that stands complete in the braces around the cursor."""
+    """A complete matcher in the braces around the cursor."""
 
     label: str
     op: str
@@ -47,7 +47,7 @@ class Matched:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Where the cursor is.
+    """The place that the cursor is in.
 
     start     where what is being typed begins
     typed     the text from there to the cursor, without its opening quote
@@ -76,7 +76,7 @@ class _Bracket:
 
 
 def situation(text: str, cursor: int) -> Situation:
-    """What the cursor stands in; it counts characters. The text behind it is not looked at."""
+    """Return the context of the cursor, a position in characters. Ignores the text after it."""
     before = text[:cursor]
     brackets: list[_Bracket] = []
     place, word = Place.EXPRESSION, None  # what is wanted next; the last word, if it is the last

@@ -50,17 +50,17 @@ class SampleDataset(ds.Dataset):
         """`time`, `value`, perhaps `histogram`, and a column for each label."""
         return self.shape.schema
 
-    def scanner(  # type: ignore[override]  # nobody but DuckDB calls it
+    def scanner(  # type: ignore[override]  # only DuckDB calls it
         self, columns: Sequence[str] | None = None, filter: Any = None, **_: Any
     ) -> ds.Scanner:
-        """Record batches of the rows that pass, read as they are asked for."""
+        """Return record batches of the rows that pass, read on demand."""
         names = self.schema.names if columns is None else list(columns)
         schema = pa.schema([self.schema.field(name) for name in names])
         reader = pa.RecordBatchReader.from_batches(schema, self._read(names, filter))
         return ds.Scanner.from_batches(reader)
 
     def shape_of_everything(self) -> StoredSamples:
-        """All samples, as a selection that nothing was kept from."""
+        """Return all samples, unfiltered."""
         return self._samples(self._source.select([], *self._window))
 
     def _samples(self, selection: Selection) -> StoredSamples:

@@ -60,7 +60,7 @@ def attached(
     end: TimeLike | None = None,
     connection: duckdb.DuckDBPyConnection | None = None,
 ) -> duckdb.DuckDBPyConnection:
-    """A connection that has the tables which the statement asks for; see `sql`."""
+    """Return a connection with the tables that the statement uses; see `sql`."""
     import duckdb  # noqa: PLC0415 - slow to load
 
     if not statement.strip():
@@ -92,7 +92,7 @@ def _attach(
     window: tuple[int, int],
     words: set[str],
 ) -> None:
-    """Make the tables of a source, and those of its metrics that the statement may ask for."""
+    """Create the tables of a source, and of those of its metrics that the statement may use."""
     from novaql.duck.dataset import SampleDataset  # noqa: PLC0415 - pyarrow.dataset, 30 ms
     from novaql.duck.tables import metrics_table, series_table  # noqa: PLC0415 - pyarrow
 

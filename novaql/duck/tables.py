@@ -16,7 +16,7 @@ def series_table(samples: SampleDataset) -> pa.Table:
 
 
 def metrics_table(source: Source) -> pa.Table:
-    """What is known of each metric: `name`, `type`, `help`, `unit`."""
+    """The metadata of each metric: `name`, `type`, `help`, `unit`."""
     known = sorted(source.metadata().items())
     columns = {
         "name": [name for name, _ in known],

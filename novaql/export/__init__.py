@@ -1,7 +1,7 @@
 """A `Result` as other things: tables of other libraries, text, a picture.
 
-One form a file. Nothing here is imported until the form is asked for, so that `import novaql` stays
-light; a library that is not installed is named in the error together with the extra that brings it.
+Each form is a module that is imported on first use, so that `import novaql` stays light. If a
+library is not installed, the error names it and the extra that installs it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from novaql.export.html import html_of as html_of
     from novaql.export.json_values import ValueStyle as ValueStyle
     from novaql.export.labels_json import series_json as series_json
-    from novaql.export.matrix_json import KeptTexts as KeptTexts
     from novaql.export.named_series import named_arrow as named_arrow
     from novaql.export.named_series import named_csv as named_csv
     from novaql.export.prometheus_json import result_json as result_json
@@ -34,7 +33,6 @@ else:
             "html": ("html_of",),
             "json_values": ("ValueStyle",),
             "labels_json": ("series_json",),
-            "matrix_json": ("KeptTexts",),
             "named_series": ("named_arrow", "named_csv"),
             "prometheus_json": ("result_json", "result_pieces", "series_count"),
             "series_limit": ("first_series",),

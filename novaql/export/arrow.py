@@ -35,7 +35,7 @@ def long_table(result: Result) -> pa.Table:
 
 
 def long_stream(result: Result) -> Iterator[bytes]:
-    """The same table as a stream of Arrow's IPC format, piece by piece."""
+    """Yield the same table as a stream of Arrow's IPC format, piece by piece."""
     sink = _Sink()
     if result.text is not None:
         table = long_table(result)
@@ -53,7 +53,7 @@ def long_stream(result: Result) -> Iterator[bytes]:
 
 
 class _Sink(io.RawIOBase):
-    """Where Arrow writes to; what was written is taken from it."""
+    """A file that Arrow writes to, and whose content is taken from it."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []

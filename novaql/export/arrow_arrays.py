@@ -28,7 +28,7 @@ def numbers(values: NDArray[Any], kind: pa.DataType, valid: Bools | None = None)
 
 
 MOST_TEXT_BYTES = 2**31 - 1
-"""Of all texts of one array: its offsets are numbers of 31 bits."""
+"""Bytes of all texts of one array: its offsets have 31 bits."""
 
 
 def strings(texts: Sequence[str]) -> pa.Array[Any]:

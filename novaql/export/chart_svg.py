@@ -7,7 +7,7 @@ from html import escape
 
 import numpy as np
 
-from novaql.export.scale import number_ticks, thinned, time_ticks
+from novaql.export.scale import number_ticks, reduced, time_ticks
 from novaql.text.numbers import axis_number
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.samples import Floats
@@ -15,7 +15,7 @@ from novaql.tsdb.model.samples import Floats
 WIDTH, HEIGHT = 860, 260
 LEFT, RIGHT, TOP, BOTTOM = 62, 24, 12, 26
 
-# Neighbours differ in hue and lightness; each stands out on white and on near-black.
+# Neighbours differ in hue and lightness; each is visible on white and on near-black.
 PALETTE = (
     *("#3987e5", "#e8912d", "#1fa37a", "#d55181"),
     *("#8a63d2", "#2fb5c9", "#e34948", "#a7a01f"),
@@ -61,7 +61,7 @@ def line_chart(times_ms: Ints, values: Floats, valid: Bools | None, names: Seque
             f'<text x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{escape(label)}</text>'
         )
     for row, name in enumerate(names):
-        some_times, some_values, some_valid = thinned(times_ms, values[row], drawn[row], across)
+        some_times, some_values, some_valid = reduced(times_ms, values[row], drawn[row], across)
         path = _path(x_of(some_times), y_of(np.where(some_valid, some_values, low)), some_valid)
         if path:
             colour = PALETTE[row % len(PALETTE)]

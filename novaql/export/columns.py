@@ -23,7 +23,7 @@ from novaql.tsdb.model.labels import Bools, Ints, LabelColumn
 from novaql.tsdb.model.samples import Floats
 
 METADATA_KEY = b"novaql.metadata"
-"""Of the schema of a file of samples; its value is JSON: metric → [type, help, unit]."""
+"""A key in the schema of a file of samples; its value is JSON: metric → [type, help, unit]."""
 TIME, VALUE, HISTOGRAM, START = "time", "value", "histogram", "start"
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from novaql.tsdb.runtime.compiled import Registry
 
-ODD = -1
-"""The kind of a value whose text the caller passes; other kinds are numbers of decimals."""
+DECIMAL = -1
+"""The kind of a value that orjson writes as Prometheus does, in [1e-5, 1e15)."""
 
-ABSENT = -2
-"""The kind of a cell without a value."""
+OTHER = -2
+"""The kind of a value with a text of its own: NaN, ±Inf, -0, the very large and the very small."""
+
+ABSENT = -3
+"""The kind of a cell without a value. Kinds from 0 are numbers of decimals."""
 
 TEXTS = Registry(
     "texts",

@@ -22,7 +22,7 @@ from novaql.tsdb.model.labels import Bools
 END = "\r\n"
 _CHUNK = 1 << 15
 CHUNK_BYTES = 64 << 20
-"""Of labels in a chunk at most: Arrow's texts have offsets of 31 bits."""
+"""Bytes of labels in a chunk: the offsets of Arrow's texts have 31 bits."""
 
 LINE_END = strings([END])[0]
 
@@ -40,7 +40,7 @@ def csv_pieces(result: Result, *, guard_formulas: bool = False) -> Iterator[byte
     `+Inf`, `-Inf` where it is none), an absent label an empty cell. Native histograms have a column
     of their own, `histogram`, in the form that Prometheus prints them in.
 
-    guard_formulas  an apostrophe stands before texts that a spreadsheet would evaluate
+    guard_formulas  put an apostrophe before texts that a spreadsheet would evaluate
     """
 
     def cell(text: str) -> str:

@@ -23,7 +23,7 @@ _WORDS = {b"NaN": b'"NaN"', b"+Inf": b'"+Inf"', b"-Inf": b'"-Inf"'}
 
 @dataclass
 class LeftOut:
-    """What the form has no words for: said to whoever asked, never in silence."""
+    """Samples that the format cannot express: counted, so that the caller can report them."""
 
     markers: int = 0
     histograms: int = 0
@@ -41,7 +41,7 @@ def dumped(
     """Lines of text, some at a time: a sample a line, or for `JSON_LINES` a series a line.
 
     read_errors    what could not be read, known once the last lines have come
-    left_out  counts what JSON lines cannot say: staleness markers and native histograms
+    left_out  counts what JSON lines cannot express: staleness markers and native histograms
     """
     found = source.select(matchers, start_ms, end_ms, Hints(read_errors=read_errors))
     for ref in found.tiles:
@@ -91,14 +91,14 @@ def _tokens(tile: Tile, stale: bytes) -> list[bytes]:
 
 def _json_lines(found: Selection, tile: Tile) -> list[str]:
     assert tile.offsets is not None
-    kept = ~is_stale(tile.values)
-    values, times = tile.values[kept], tile.timestamps[kept]
+    present = ~is_stale(tile.values)
+    values, times = tile.values[present], tile.timestamps[present]
     tokens = float_tokens(values)
     for at in np.flatnonzero(~np.isfinite(values)).tolist():
         tokens[at] = _WORDS[tokens[at]]
     for at in np.flatnonzero((values == 0) & np.signbit(values)).tolist():
         tokens[at] = b"-0.0"  # many readers take -0 for a whole number, which has no sign
-    bounds = np.append(0, np.cumsum(kept))[tile.offsets].tolist()
+    bounds = np.append(0, np.cumsum(present))[tile.offsets].tolist()
     lines = []
     for row, first, end in zip(tile.rows.tolist(), bounds[:-1], bounds[1:], strict=True):
         if end > first:

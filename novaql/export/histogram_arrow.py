@@ -56,7 +56,7 @@ def histogram_column(native: NativeCells) -> pa.Array[Any]:
 
 
 def _none(rows: int) -> pa.Array[Any]:
-    """Nulls only; their fields, which nobody sees, may not be null."""
+    """Return nulls. Their fields are invisible, but must not be null."""
     zeros = np.zeros(rows + 1)
     items = pa.Array.from_buffers(
         BUCKET_TYPE,

@@ -1,7 +1,7 @@
 """Native histograms in the JSON of a result: `{"count": …, "sum": …, "buckets": […]}`.
 
-A bucket is `[rule, lower, upper, population]`; the rule says which ends belong to it: 0 the upper
-one, 1 the lower one, 2 neither, 3 both. Empty buckets are left out, and `buckets` with them.
+A bucket is `[rule, lower, upper, population]`; the rule is which ends belong to it: 0 the upper
+one, 1 the lower one, 2 neither, 3 both. Empty buckets are omitted, and so is an empty `buckets`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def histogram_objects(h: Histograms, *, quoted: bool) -> list[bytes]:
 
 
 def _beginnings(rules: NDArray[np.int8], rungs: Ladder, quoted: bool) -> NDArray[np.object_]:
-    """[P] the text of each bucket up to its population, behind the end of the bucket before it.
+    """[P] the text of each bucket up to its population, after the end of the previous bucket.
 
     Equal buckets are written once.
     """

@@ -17,7 +17,7 @@ _LIGHT = "--nq-text:#57606a;--nq-strong:#1f2328;--nq-grid:#d8dee4;--nq-back:#fff
 _DARK = (
     "--nq-text:#9198a1;--nq-strong:#e6edf3;--nq-grid:#30363d;--nq-back:#0d1117;--nq-note:#d29922"
 )
-# Notebooks say their theme in an attribute or class of the body; a plain page follows the system.
+# Notebooks set their theme by an attribute or class of the body; a plain page follows the system.
 _STYLE = f"""
 .novaql{{{_LIGHT};font:13px/1.45 system-ui,sans-serif;color:var(--nq-text);
 background:var(--nq-back);border:1px solid var(--nq-grid);border-radius:8px;padding:10px 12px;

@@ -1,4 +1,4 @@
-"""Numbers as they stand in JSON answers."""
+"""Numbers in JSON answers."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from novaql.tsdb.model.samples import Floats
 
 
 class ValueStyle(Enum):
-    """How a sample's value stands in the JSON."""
+    """How the JSON represents the value of a sample."""
 
     TEXT = "text"
-    """Always a string, as Prometheus has it."""
+    """Always a string, as in Prometheus."""
     NUMBER = "number"
     """A number; `"NaN"`, `"+Inf"` and `"-Inf"` are strings."""
 
 
 def value_tokens(values: Floats, style: ValueStyle) -> list[bytes]:
-    """Texts of values, without the quotes that `TEXT` puts around each."""
+    """Return the texts of values, without the quotes that `TEXT` adds."""
     tokens = float_tokens(values)
     if style is ValueStyle.NUMBER:
         for at in np.flatnonzero(~np.isfinite(values)).tolist():

@@ -14,14 +14,14 @@ from novaql.export.text_cells import compute, joined_bytes
 from novaql.tsdb.model.labels import Ints, LabelColumn, SeriesTable
 
 FEW = 200
-"""Series for which it is not worth it."""
+"""Series below which encoding them one by one is faster."""
 
 LONG = 2000
 """Bytes of labels above which orjson does not encode a series: it crashes the process where
 memory for its output cannot be allocated. Python's own encoder raises."""
 
 AT_ONCE = 4 << 20
-"""Bytes of labels that are put together in one call."""
+"""Bytes of labels that one call encodes."""
 
 
 def label_bytes(series: SeriesTable) -> Ints:
@@ -78,7 +78,7 @@ def series_json(series: SeriesTable) -> bytes:
 def _together(series: SeriesTable) -> bytes:
     """The list of few bytes. Every distinct text is escaped once."""
     columns = [(name, column) for name, column in series.columns.items() if column.codes.any()]
-    # Commas stand before and after a label that all of them have.
+    # Commas go before and after a label that all series have.
     always = next((n for n, (_, column) in enumerate(columns) if column.codes.all()), None)
     if series.rows < FEW or always is None:
         return orjson.dumps(series.dicts())
@@ -93,7 +93,7 @@ def _together(series: SeriesTable) -> bytes:
 
 
 def _cells(name: str, column: LabelColumn, before: str, after: str) -> Any:
-    """[rows] `"name":"value"` with what stands beside it; nothing where the label is absent."""
+    """[rows] `"name":"value"` with the commas beside it; empty where the label is absent."""
     key = escaped(name)
     used = np.unique(column.codes)
     texts = [

@@ -1,9 +1,7 @@
-"""The points of a matrix as JSON text, value by value: functions for numba to compile.
+"""The points of a matrix as JSON text, value by value: functions that numba compiles.
 
-Columns whose text is there from an earlier answer are copied from that.
-
-Whole numbers and decimals of few digits are written here. Of the others (`ODD`) the text comes from
-outside: shortest decimals of 17 digits are orjson's trade.
+They write whole numbers and decimals of few digits themselves. The texts of other values are
+arguments: orjson finds the shortest decimals of 17 digits.
 """
 
 from __future__ import annotations
@@ -12,6 +10,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from novaql.export.compiled_text import ABSENT, DECIMAL, OTHER
 from novaql.tsdb.runtime.compiled import kernel
 
 OPENING = np.frombuffer(b'{"metric":', np.uint8)
@@ -20,73 +19,40 @@ VALUES = np.frombuffer(b',"values":[', np.uint8)
 Bytes = NDArray[np.uint8]
 
 _MATRIX = types.Array(types.float64, 2, "C", readonly=True)
-_BITS = types.Array(types.int64, 2, "C", readonly=True)
 _MASK = types.Array(types.boolean, 2, "C", readonly=True)
 _KINDS = types.Array(types.int8, 2, "C")
 _TEXT = types.Array(types.uint8, 1, "C", readonly=True)
 _ENDS = types.Array(types.int64, 1, "C", readonly=True)
 _OUT = types.Array(types.uint8, 1, "C")
-_FLAGS = types.Array(types.boolean, 1, "C")
-_PLACES = types.Array(types.int64, 1, "C")
-_OLD_SIZES = types.Array(types.int16, 2, "A", readonly=True)
-_SIZES = types.Array(types.int16, 2, "C")
-_INT = types.int64
-
-
-@kernel(_BITS, _MASK, _BITS, _MASK, _INT, _FLAGS)
-def equal_columns(
-    bits: NDArray[np.int64],
-    valid: NDArray[np.bool_],
-    others: NDArray[np.int64],
-    valid_others: NDArray[np.bool_],
-    shift: int,
-    equal: NDArray[np.bool_],
-) -> None:
-    """Which columns are those of others, `shift` to the right there. Both: bits of floats [S, J],
-    and validity [S, J], or [0, 0] for all; equal: [J], false from the start."""
-    rows, steps = bits.shape
-    first, last = max(0, -shift), min(steps, others.shape[1] - shift)
-    if last <= first:
-        return
-    width = last - first
-    differs = np.zeros(width, np.int64)  # as wide as what is compared: many at a time
-    some, some_others = len(valid) > 0, len(valid_others) > 0
-    for i in range(rows):
-        one, other = bits[i, first:last], others[i, first + shift : last + shift]
-        if not some and not some_others:
-            for j in range(width):
-                differs[j] |= one[j] ^ other[j]
-            continue
-        for j in range(width):
-            there = valid[i, first + j] if some else True
-            there_too = valid_others[i, first + shift + j] if some_others else True
-            differs[j] |= ((one[j] ^ other[j]) if there else 0) | np.int64(there != there_too)
-    for j in range(width):
-        equal[first + j] = differs[j] == 0
 
 
 @kernel(_MATRIX, _MASK, _KINDS)
-def kinds_of(values: NDArray[np.float64], valid: NDArray[np.bool_], kinds: NDArray[np.int8]) -> int:
-    """Kinds of values [S, J]; valid: [S, J], or [0, 0] for all. Returns how many are odd.
+def kinds_of(
+    values: NDArray[np.float64], valid: NDArray[np.bool_], kinds: NDArray[np.int8]
+) -> tuple[int, int]:
+    """Fill in the kinds of values [S, J], and return how many are `DECIMAL` and `OTHER`.
 
-    A value of k decimals is m / 10^k rounded to a float, with a whole m below 10^15: a text of so
-    few digits reads back as the same float, and there is no shorter one.
+    valid  [S, J], or [0, 0]: all values are valid
+
+    A value has k decimals if it is m / 10^k rounded to a float, for a whole m below 10^15: a text
+    of at most 15 digits reads back as the same float, and no shorter text does.
     """
-    odd = 0
+    decimal = other = 0
     rows, steps = values.shape
-    some = len(valid) > 0
+    masked = len(valid) > 0
     for i in range(rows):
         for j in range(steps):
-            if some and not valid[i, j]:
-                kinds[i, j] = -2
+            if masked and not valid[i, j]:
+                kinds[i, j] = ABSENT
                 continue
             value = values[i, j]
             size = abs(value)
-            kind = -1
+            kind = DECIMAL if 1e-5 <= size < 1e15 else OTHER
             if size < 9.0e15 and np.rint(value) == value:
                 if value != 0.0 or not np.signbit(value):
                     kind = 0
             elif 1e-5 <= size < 1e12:
+                # As many decimals as keep m below 10^15.
                 most = 9 if size < 1e6 else 6 if size < 1e9 else 3
                 scale = 1e9 if most == 9 else 1e6 if most == 6 else 1e3
                 whole = np.rint(size * scale)
@@ -97,119 +63,95 @@ def kinds_of(values: NDArray[np.float64], valid: NDArray[np.bool_], kinds: NDArr
                         left //= 10
                         kind -= 1
             kinds[i, j] = kind
-            if kind == -1:
-                odd += 1
-    return odd
+            decimal += kind == DECIMAL
+            other += kind == OTHER
+    return decimal, other
 
 
-@kernel(
-    _MATRIX, _KINDS, _TEXT, _ENDS, _TEXT, _ENDS, _TEXT, types.boolean, _TEXT, _ENDS, _ENDS,
-    _OLD_SIZES, _INT, _INT, _INT, _OUT, _PLACES, _PLACES, _SIZES,
-)  # fmt: skip
+@kernel(_MATRIX, _KINDS, _TEXT, _ENDS, _TEXT, _ENDS, _TEXT, _TEXT, types.boolean, _OUT)
 def write_matrix(
     values: NDArray[np.float64],
     kinds: NDArray[np.int8],
-    times: Bytes,
-    time_ends: NDArray[np.int64],
+    heads: Bytes,
+    head_ends: NDArray[np.int64],
     metrics: Bytes,
     metric_ends: NDArray[np.int64],
-    odd: Bytes,
+    decimals: Bytes,
+    others: Bytes,
     quoted: bool,
-    old: Bytes,
-    old_begins: NDArray[np.int64],
-    old_ends: NDArray[np.int64],
-    old_sizes: NDArray[np.int16],
-    shift: int,
-    first: int,
-    last: int,
     out: Bytes,
-    begins: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    sizes: NDArray[np.int16],
 ) -> int:
-    """Write series one behind the other, with commas between; returns how many bytes.
+    """Write the series that have points, separated by commas; return the number of bytes.
 
-    values, kinds  [S, F] of the columns that are not known: the first `first` ones stand before
-                   those that are, the others behind
-    times          their texts one behind the other, and where each ends; metrics: as well, those of
-                   the series; odd: texts, a comma after each
-    old            what was written earlier; known are its columns first + shift … last + shift - 1
-    old_begins, old_ends, old_sizes   what begins, ends and sizes was then
-    begins, ends   [S], filled in: where the points of a series begin, and where they end, with a
-                   comma behind the last, which is not there; equal if there are none
-    sizes          [S, F], filled in: of each text of a point, without commas; 0: absent
+    values, kinds  [S, J]
+    heads          for each step what precedes a value, `[<time>,`, concatenated;
+                   head_ends: [J] the end of each
+    metrics        texts of the label sets, concatenated; metric_ends: [S] the end of each
+    decimals       texts of the values of that kind, in order, with `,` or `]` after each
+    others         likewise
+    quoted         write values as JSON strings; the quote before the value is part of the head
+    out            filled in; the caller allocates the largest possible size
     """
     powers = (1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
     digits = np.empty(24, np.uint8)
-    rows, fresh = values.shape
-    columns = old_sizes.shape[1]
+    rows, steps = values.shape
     at = 0
-    next_odd = 0
+    next_decimal = next_other = 0  # positions in `decimals` and `others`
     for i in range(rows):
-        here, end = 0, 0
-        if last > first:
-            here, end = old_begins[i], old_ends[i]
-            for j in range(first + shift):
-                if old_sizes[i, j] > 0:
-                    here += old_sizes[i, j] + 1
-            for j in range(last + shift, columns):
-                if old_sizes[i, j] > 0:
-                    end -= old_sizes[i, j] + 1
-        some = end > here
-        for f in range(fresh):
-            some = some or kinds[i, f] != -2
-            sizes[i, f] = 0
-        begins[i] = at
-        ends[i] = at
-        if not some:
-            continue
+        first = 0
+        while first < steps and kinds[i, first] == ABSENT:
+            first += 1
+        if first == steps:
+            continue  # the JSON omits series without points
+
+        # {"metric":<labels>,"values":[
         if at:
-            out[at] = 44
+            out[at] = 44  # ,
             at += 1
         for n in range(len(OPENING)):
             out[at + n] = OPENING[n]
         at += len(OPENING)
-        begin = metric_ends[i - 1] if i else 0
-        for n in range(begin, metric_ends[i]):
+        for n in range(metric_ends[i - 1] if i else 0, metric_ends[i]):
             out[at] = metrics[n]
             at += 1
         for n in range(len(VALUES)):
             out[at + n] = VALUES[n]
         at += len(VALUES)
-        begins[i] = at
-        for f in range(fresh + 1):
-            if f == first and end > here:
-                known, copied = old[here : end - 1], out[at : at + end - here - 1]
-                for n in range(len(known)):  # a tenth of the time that copying the slice takes
-                    copied[n] = known[n]
-                at += end - here
-                out[at - 1] = 44
-            if f == fresh or kinds[i, f] == -2:
+
+        for j in range(first, steps):
+            kind = kinds[i, j]
+            if kind == ABSENT:
                 continue
-            kind = kinds[i, f]
-            point = at
-            out[at] = 91
-            at += 1
-            begin = time_ends[f - 1] if f else 0
-            for n in range(begin, time_ends[f]):
-                out[at] = times[n]
-                at += 1
-            out[at] = 44
-            at += 1
-            if quoted:
-                out[at] = 34
-                at += 1
-            if kind == -1:
-                while odd[next_odd] != 44:
-                    out[at] = odd[next_odd]
-                    at += 1
-                    next_odd += 1
-                next_odd += 1
+            # [<time>,<value>],
+            begin = head_ends[j - 1] if j else 0
+            size = head_ends[j] - begin
+            # A loop over two slices of one size copies several bytes at a time.
+            source, target = heads[begin : begin + size], out[at : at + size]
+            for n in range(size):
+                target[n] = source[n]
+            at += size
+            if kind < 0:
+                texts = decimals if kind == DECIMAL else others
+                begin = next_decimal if kind == DECIMAL else next_other
+                end = begin
+                while texts[end] != 44 and texts[end] != 93:
+                    end += 1
+                size = end - begin
+                source, target = texts[begin:end], out[at : at + size]
+                for n in range(size):
+                    target[n] = source[n]
+                at += size
+                if kind == DECIMAL:
+                    next_decimal = end + 1
+                else:
+                    next_other = end + 1
             else:
-                value = values[i, f]
+                value = values[i, j]
                 if value < 0:
-                    out[at] = 45
+                    out[at] = 45  # -
                     at += 1
+                # Exact, since `kinds_of` has verified it: m = value * 10^kind. The digits come from
+                # the right; `count <= kind` writes a zero before the decimal point.
                 left = np.int64(np.rint(abs(value) * powers[kind]))
                 count = 0
                 while left > 0 or count <= kind:
@@ -222,18 +164,15 @@ def write_matrix(
                     out[at] = digits[count]
                     at += 1
                     if count == kind and kind > 0:
-                        out[at] = 46
+                        out[at] = 46  # .
                         at += 1
             if quoted:
-                out[at] = 34
+                out[at] = 34  # "
                 at += 1
-            out[at] = 93
-            at += 1
-            sizes[i, f] = at - point
-            out[at] = 44
-            at += 1
-        ends[i] = at
-        out[at - 1] = 93  # where a comma would be
-        out[at] = 125
+            out[at] = 93  # ]
+            out[at + 1] = 44
+            at += 2
+        out[at - 1] = 93  # in place of the comma after the last point
+        out[at] = 125  # }
         at += 1
     return at

@@ -33,7 +33,7 @@ def named_csv(
 ) -> Iterator[bytes]:
     """RFC 4180 with a header: time (RFC 3339, UTC), series, value; result after result.
 
-    A native histogram stands in `value` as Prometheus prints it. A name that a spreadsheet would
+    A native histogram is in `value` as Prometheus prints it. A name that a spreadsheet would
     evaluate gets an apostrophe in front.
 
     answers          results, each with a name for every series
@@ -83,7 +83,7 @@ def named_arrow(answers: Iterable[tuple[str, Result, Sequence[str]]]) -> bytes:
     """One table as a stream of Arrow's IPC format: `query` and `series` (dictionaries), `time`
     (ms, UTC), `value` (float64).
 
-    A native histogram is null there, since its value is no number; a text is left out.
+    A native histogram is null there, since its value is no number; a string result is omitted.
 
     answers  for each query its name, its result, and a name for every series
     """

@@ -2,13 +2,13 @@
 
 Both have the same skeleton. Prometheus writes a value as a string (`"0.5"`); NovaQL's own API
 writes a number, and a string only for what JSON has no number for. Built by splicing bytes:
-numbers become tokens all at once, and one join makes the text. Native histograms stand beside the
-floats of their series, under `histogram` or `histograms`.
+all numbers are formatted in one call, and one join makes the text. Native histograms are beside
+the floats of their series, under `histogram` or `histograms`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from itertools import chain, pairwise
@@ -20,7 +20,7 @@ from novaql.export.compiled_text import TEXTS
 from novaql.export.histogram_json import histogram_objects
 from novaql.export.json_values import ValueStyle, second_tokens, value_tokens
 from novaql.export.labels_json import label_bytes, metric_texts
-from novaql.export.matrix_json import KeptTexts, is_plain_matrix, written
+from novaql.export.matrix_json import is_plain_matrix, matrix_text
 from novaql.result import NativeCells, Points, Result, ResultKind
 from novaql.tsdb.model.labels import Ints
 
@@ -28,36 +28,27 @@ POINTS_AT_ONCE = 1 << 15
 """About a megabyte of text: a piece of a large answer."""
 
 POINT_BYTES = 32
-"""Of the text of a point."""
+"""About the length of the text of a point."""
+
+WHOLE_POINTS = 1 << 19
+"""Largest matrix that compiled functions encode in one piece: at most 23 MB of text."""
 
 
 def prometheus_data(result: Result, *, limit: int = 0) -> bytes:
-    """The `data` of a query answer: `{"resultType": …, "result": …}`.
+    """Return the `data` of a query answer: `{"resultType": …, "result": …}`.
 
-    limit  keep only the first so many series (0: all)
+    limit  include at most so many series (0: all)
     """
     kind = result.kind.value.encode()
     rows = result_json(result, ValueStyle.TEXT, limit=limit)
     return b'{"resultType":"%s","result":%s}' % (kind, rows)
 
 
-def result_pieces(
-    result: Result,
-    style: ValueStyle,
-    *,
-    texts: KeptTexts | None = None,
-    key: Hashable = None,
-) -> Iterator[bytes | memoryview]:
-    """What `result_json` gives, piece by piece, each made when it is asked for.
-
-    texts, key  where the text of an answer to the same question may be, of which this one takes
-                what is equal, and is left itself
-    """
+def result_pieces(result: Result, style: ValueStyle) -> Iterator[bytes | memoryview]:
+    """Yield what `result_json` returns in pieces, each encoded when it is requested."""
     compiled = TEXTS.ready(result.values.size)
-    plain = compiled is not None and is_plain_matrix(result)
-    if texts is not None and plain and texts.takes(result):
-        assert compiled is not None
-        yield from (b"[", texts.written(compiled, result, style, key), b"]")
+    if compiled is not None and is_plain_matrix(result) and result.values.size <= WHOLE_POINTS:
+        yield from (b"[", matrix_text(compiled, result, style), b"]")
         return
     pieces = pieces_of_rows(result)
     if len(pieces) < 2:
@@ -75,7 +66,7 @@ def result_pieces(
 
 
 def pieces_of_rows(result: Result) -> list[tuple[int, int]]:
-    """Stretches of rows of about `POINTS_AT_ONCE` points, or as many bytes of labels."""
+    """Return ranges of rows with about `POINTS_AT_ONCE` points, or as many bytes of labels."""
     rows = result.series.rows
     if rows == 0 or result.kind is ResultKind.SCALAR:
         return [(0, rows)]
@@ -93,16 +84,16 @@ def pieces_of_rows(result: Result) -> list[tuple[int, int]]:
 
 
 def result_json(result: Result, style: ValueStyle, *, limit: int = 0) -> bytes:
-    """The `result` alone: a list of series, or one `[time, value]` pair.
+    """Return the `result` alone: a list of series, or one `[time, value]` pair.
 
-    Times are seconds with up to three decimals. A series without a point is left out.
+    Times are seconds with up to three decimals. Series without a point are omitted.
     """
     if result.text is not None:
         return b"[%s,%s]" % (second_tokens(result.times_ms[:1])[0], orjson.dumps(result.text))
     compiled = TEXTS.ready(result.values.size)
     if compiled is not None and is_plain_matrix(result):
         some = result if not limit else _first_rows(result, limit)
-        return b"".join((b"[", written(compiled, some, style).text, b"]"))
+        return b"".join((b"[", matrix_text(compiled, some, style), b"]"))
     points = result.points()
     quote = b'"' if style is ValueStyle.TEXT else b""
     if result.kind is ResultKind.SCALAR:
@@ -125,7 +116,7 @@ def result_json(result: Result, style: ValueStyle, *, limit: int = 0) -> bytes:
 
 
 def series_count(result: Result) -> int:
-    """How many series the JSON shows: those with a point."""
+    """Return the number of series in the JSON: those with a point."""
     if result.text is not None or result.kind is ResultKind.SCALAR:
         return 1
     return int(np.count_nonzero(np.diff(result.points().offsets)))
@@ -151,11 +142,11 @@ def _vector(
 def _matrix(
     metrics: list[bytes], points: Points, rows: Ints, style: ValueStyle, quote: bytes
 ) -> bytes:
-    last = int(points.offsets[rows[-1] + 1])  # rows without points own nothing in between
+    last = int(points.offsets[rows[-1] + 1])  # rows without points have no points in between
     tokens = value_tokens(points.values[:last], style)
     distinct, instant = np.unique(points.times_ms[:last], return_inverse=True)
     seconds = second_tokens(distinct)
-    # What stands before a value: the end of the point before it, and its own time.
+    # The text before a value: the end of the previous point, and its own time.
     follow = np.array([quote + b"],[" + s + b"," + quote for s in seconds], object)
     before: list[bytes] = follow[instant].tolist()
     starts = points.offsets[rows].tolist()
@@ -168,7 +159,7 @@ def _matrix(
 
 
 def _first_rows(result: Result, limit: int) -> Result:
-    """The first series of a matrix that have a point."""
+    """Return the first series of a matrix that have a point."""
     there = np.arange(len(result.values))
     if result.valid is not None:
         there = np.flatnonzero(np.logical_or.reduce(result.valid, axis=1))
@@ -187,7 +178,8 @@ def _mixed(
     style: ValueStyle,
     many: bytes,
 ) -> bytes:
-    """Floats as `value`, histograms as `histogram`; each with an `s`, and listed, if `many`."""
+    """Write floats under `value` and histograms under `histogram`, or lists of them under the
+    plurals if `many` is "s"."""
     last = int(points.offsets[rows[-1] + 1])
     is_float = native.which[:last] < 0
     quoted = style is ValueStyle.TEXT

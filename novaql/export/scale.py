@@ -68,7 +68,7 @@ def _tick_label(ms: int, step: int) -> str:
     return f"{when:%H:%M:%S}" if step >= _SECOND else f"{when:%S}.{ms % 1000:03d}"
 
 
-def thinned(times_ms: Ints, values: Floats, valid: Bools, cells: int) -> tuple[Ints, Floats, Bools]:
+def reduced(times_ms: Ints, values: Floats, valid: Bools, cells: int) -> tuple[Ints, Floats, Bools]:
     """At most two points a cell, the lowest and the highest, so that no spike gets lost.
 
     All arrays: [T]. A cell without a valid point gives one that is not valid: the line breaks.

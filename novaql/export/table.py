@@ -1,4 +1,4 @@
-"""A result as a table for people: few rows, what is common said once, what is left out said."""
+"""A result as a table for people: few rows, common labels once, and a count of omitted rows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a person is shown of a result.
+    """The part of a result that a person sees.
 
     title     kind, size and times in one line
     common    what all series share, as a selector, or ""
@@ -70,8 +70,8 @@ def table_of(
         Column(_cut(printable(name), LONGEST_LABEL), _label_cells(shown, name)) for name in varying
     ]
     if width is not None and _width([*labels, *numbers]) > width:
-        room = max(24, width - _width(numbers) - len(GAP))
-        texts = [_cut(series_text(one), room) for one in shown.keep(varying)]
+        limit = max(24, width - _width(numbers) - len(GAP))
+        texts = [_cut(series_text(one), limit) for one in shown.keep(varying)]
         labels = [Column("series", texts)]
     return Table(
         title(result),
@@ -149,7 +149,7 @@ class _Row(NamedTuple):
     which: NDArray[np.int32] | None
 
     def floats(self) -> Bools | None:
-        """Where there is a float; None: everywhere."""
+        """Return where there is a float; None: everywhere."""
         if self.which is None:
             return self.valid
         return self.which < 0 if self.valid is None else self.valid & (self.which < 0)
@@ -237,7 +237,7 @@ def _width(columns: list[Column]) -> int:
 
 
 def _cut(text: str, width: int) -> str:
-    """The text with its middle left out where it is too long: both ends tell series apart."""
+    """Return the text, without its middle if it is too long: series differ at both ends."""
     if len(text) <= width:
         return text
     tail = (width - 1) // 2

@@ -27,7 +27,7 @@ def csv_cell(text: str) -> str:
 
 
 def value_texts(values: Floats, there: Bools | None = None) -> pa.Array[Any]:
-    """Shortest decimals, `NaN`, `+Inf`, `-Inf`; "" where there is none."""
+    """Return shortest decimals, `NaN`, `+Inf`, `-Inf`; "" where the value is absent."""
     cells: pa.Array[Any] = numbers(values, pa.float64()).cast(pa.string())
     odd = ~np.isfinite(values)
     if odd.any():
@@ -40,7 +40,7 @@ def value_texts(values: Floats, there: Bools | None = None) -> pa.Array[Any]:
 
 
 def joined_bytes(texts: pa.Array[Any]) -> bytes:
-    """All texts, one behind the other."""
+    """Return all texts, concatenated."""
     start, end = np.frombuffer(memoryview(_buffer(texts, 1)), np.int32)[
         [texts.offset, texts.offset + len(texts)]
     ]

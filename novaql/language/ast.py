@@ -1,6 +1,6 @@
 """The syntax tree: frozen nodes, and `Expr`, the union of them.
 
-Spans say where a node stands in the text. They do not take part in comparison, so
+Spans are the places of nodes in the text. They do not take part in comparison, so
 `parse(format(tree)) == tree` holds for every tree.
 """
 
@@ -17,7 +17,7 @@ from novaql.tsdb.model.matchers import Matcher
 
 @dataclass(frozen=True, slots=True)
 class DurationLiteral:
-    """`5m`, `300` (seconds) or `0.5`; kept in whole nanoseconds as Prometheus does."""
+    """`5m`, `300` (seconds) or `0.5`; in whole nanoseconds, as in Prometheus."""
 
     nanoseconds: int
     span: Span = field(default=NOWHERE, compare=False, repr=False)
@@ -105,7 +105,7 @@ class VectorSelector:
 
 @dataclass(frozen=True, slots=True)
 class MatrixSelector:
-    """`selector[range]`. Offset, `@`, anchored and smoothed stand on the selector inside."""
+    """`selector[range]`. Offset, `@`, anchored and smoothed are fields of the selector."""
 
     selector: VectorSelector
     range: Duration

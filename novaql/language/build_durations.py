@@ -22,13 +22,13 @@ from novaql.language.precedence import OperatorStack
 
 
 def nanoseconds_of(token: Token) -> int:
-    """Of a NUMBER (seconds) or a DURATION."""
+    """Return the duration of a NUMBER (seconds) or a DURATION."""
     read = parse_duration if token.type == "DURATION" else parse_seconds
     return read(token.value, span_of(token))
 
 
 class DurationBuilder:
-    """Rules `duration`, `shift` and what stands in them."""
+    """The grammar rules `duration` and `shift`, and their parts."""
 
     def duration(self, children: Children) -> Duration:
         stack = OperatorStack[Duration]()

@@ -15,14 +15,14 @@ from novaql.span import Span
 
 
 def number_value(token: Token) -> float:
-    """Of a NUMBER, a CONSTANT, or a DURATION in seconds."""
+    """Return the value of a NUMBER, a CONSTANT, or a DURATION in seconds."""
     if token.type == "DURATION":
         return parse_duration(token.value, span_of(token)) / 1e9
     return parse_number(token.value, span_of(token))
 
 
 def signed_value(children: Children) -> float:
-    """Of a number token behind which a sign may stand."""
+    """A number token, which a sign may follow."""
     value = number_value(children[-1])
     return -value if children[0].type == "SIGN" and children[0].value == "-" else value
 
@@ -38,7 +38,7 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Modifiers:
-    """What stands between an operator and its right side. A place is None where nothing stands."""
+    """The modifiers between an operator and its right side; None if absent."""
 
     return_bool: Span | None
     matching: Matching

@@ -1,4 +1,4 @@
-"""What follows an operand: ranges, subqueries, `offset`, `@`, `anchored`, `smoothed`."""
+"""Postfix syntax: ranges, subqueries, `offset`, `@`, `anchored`, `smoothed`."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _extended(selector: VectorSelector, word: Token) -> VectorSelector:
 
 
 def _check_positive(duration: Duration, what: str) -> None:
-    """Of a literal. What an expression comes to is known only when the query runs."""
+    """Return the value of a literal; the value of an expression is unknown until the query runs."""
     if isinstance(duration, DurationLiteral) and duration.nanoseconds <= 0:
         raise Fault(f"{what} must be longer than 0", duration.span)
 

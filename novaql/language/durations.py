@@ -97,7 +97,7 @@ def format_duration(milliseconds: int) -> str:
 
 
 def format_nanoseconds(nanoseconds: int) -> str:
-    """As a duration where it is whole milliseconds, else as seconds (`0.0000005`)."""
+    """Return whole milliseconds as a duration, others as seconds (`0.0000005`)."""
     milliseconds, rest = divmod(nanoseconds, NANOSECONDS_PER_MS)
     if not rest:
         return format_duration(milliseconds)

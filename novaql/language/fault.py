@@ -1,4 +1,4 @@
-"""A fault found while a query text is read, before it is known which text it stands in."""
+"""A fault that parsing finds, without the query text that it is in."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Fault(Exception):
         self.kind = kind
 
     def located(self, text: str) -> QueryError:
-        """The same as a `QueryError` of its kind, in its text."""
+        """Return the `QueryError` of this fault in its text."""
         return self.kind(self.message, text, self.span, suggestion=self.suggestion)
 
 
 def brief(text: str, most: int = 40) -> str:
-    """Text of the query as it may stand in a sentence: cut if it is long."""
+    """Return a text of the query for use in a sentence: cut if it is long."""
     return text if len(text) <= most else text[: most - 1] + "…"

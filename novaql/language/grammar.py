@@ -1,8 +1,8 @@
 """The parser made from `grammar/`, once a process.
 
-Making its tables takes some 40 ms, so they are kept in the user's cache folder. The file is a
-pickle, so it is read only where nobody else could have written it. Without a folder to write to,
-the tables are made anew.
+Computing its tables takes some 40 ms, so they are cached in the user's cache folder. The file is a
+pickle, so it is read only if no other user can have written it. Without a writable folder, each
+process computes the tables.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FOLDER = Path(grammar_folder.__file__).parent
 @cache
 def parser() -> lark.Lark:
     """Lark's LALR parser, which builds the tree while it reads."""
-    return _ready(_kept_tables() or _made_tables())
+    return _ready(_stored_tables() or _made_tables())
 
 
 def _ready(tables: bytes) -> lark.Lark:
@@ -39,17 +39,17 @@ def _ready(tables: bytes) -> lark.Lark:
 
 
 def _made_tables() -> bytes:
-    """The tables, made from the grammar, and kept for the next process if that can be."""
+    """Return the tables, computed from the grammar, and cache them for later processes."""
     made = lark.Lark.open(str(_FOLDER / "promql.lark"), parser="lalr", maybe_placeholders=False)
     buffer = io.BytesIO()
     made.save(buffer)
     with contextlib.suppress(OSError):
-        _keep(_cache_folder() / _table_name(), buffer.getvalue())
+        _store(_cache_folder() / _table_name(), buffer.getvalue())
     return buffer.getvalue()
 
 
-def _keep(file: Path, tables: bytes) -> None:
-    """Raises `OSError` where that is not possible, or not safe."""
+def _store(file: Path, tables: bytes) -> None:
+    """Write the cache file. Raises `OSError` if that is impossible or unsafe."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not _private(file.parent.lstat()):
         raise PermissionError(f"{file.parent} can be written by others")
@@ -63,8 +63,8 @@ def _keep(file: Path, tables: bytes) -> None:
         Path(name).unlink(missing_ok=True)
 
 
-def _kept_tables() -> bytes | None:
-    """None if there are none, they are damaged, or someone else could have written them."""
+def _stored_tables() -> bytes | None:
+    """Read the cache file; None if it is absent, damaged, or another user can have written it."""
     try:
         file = _cache_folder() / _table_name()
         if not (stat.S_ISREG(file.lstat().st_mode) and _private(file.lstat())):
@@ -100,5 +100,5 @@ def _table_name() -> str:
 
 def _private(found: os.stat_result) -> bool:
     if not hasattr(os, "getuid"):
-        return False  # no owners to compare: nothing is kept on such systems
+        return False  # no owners to compare: no cache on such systems
     return found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

@@ -188,7 +188,7 @@ def in_braces(place: Place) -> Fault | None:
 
 
 def reserved_word(place: Place) -> Fault | None:
-    """`bool`, `on`, … where an expression should stand."""
+    """`bool`, `on`, … in place of an expression."""
     word = place.word.lower()
     if not place.wants_operand and not place.after_operand:
         return None

@@ -1,4 +1,4 @@
-"""What the parser could not read → the sentence a person needs."""
+"""A place where parsing failed → a sentence that explains it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from novaql.language.place import CLOSING, Place
 
 
 def explain(unexpected: UnexpectedInput, text: str) -> Fault:
-    """The first hint that fits, else what was found and what could have stood there."""
+    """Return the first hint that applies, else what was found and what was expected."""
     place = _place(unexpected, text)
     for hint in HINTS:
         fault = hint(place)
@@ -50,7 +50,7 @@ _PLAIN = {
 
 
 def expectation(place: Place) -> str:
-    """What could stand here, in words."""
+    """Return what is possible here, in words."""
     expected = place.expected
     words: list[str] = []
     hidden: set[str] = set()
@@ -65,7 +65,7 @@ def expectation(place: Place) -> str:
         hidden |= {"LSQB", "AT", "OFFSET", "LPAR"}
     elif "ARITHMETIC" in expected:
         words.append("an operator")
-    words += [said for name, said in _PLAIN.items() if name in expected - hidden]
+    words += [word for name, word in _PLAIN.items() if name in expected - hidden]
     if place.inside:
         # Tables merged by the parser generator name brackets that are not open here.
         if "COMMA" in expected and place.inside != "[":

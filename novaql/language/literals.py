@@ -1,7 +1,7 @@
 """Numbers and strings: their text, and back.
 
 Numbers follow Go's base-0 parsing, as Prometheus does: `010` is 8, `089` is 89, `0x_1F` is 31.
-Strings follow Go's escapes. Bytes that are no UTF-8 (`"\\xff"`) are kept as the lone surrogates of
+Strings follow Go's escapes. Bytes that are no UTF-8 (`"\\xff"`) become the lone surrogates of
 Python's `surrogateescape`, so that nothing is lost.
 """
 
@@ -83,7 +83,7 @@ _BACKSLASH = ord("\\")
 
 
 def unquote(literal: str, start: int) -> str:
-    """The text a string literal stands for. `start`: where it stands, for the error."""
+    """Return the text of a string literal. `start`: its position, for the error."""
     quote, body = literal[0], literal[1:-1]
     if quote == "`" or "\\" not in body:
         return body
@@ -139,7 +139,7 @@ _NAMED = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t":
 
 
 def quote(text: str) -> str:
-    """A double-quoted literal that stands for `text`."""
+    """Return a double-quoted literal of `text`."""
     if _PLAIN.fullmatch(text):
         return f'"{text}"'
     return '"' + "".join(map(_escaped, text)) + '"'

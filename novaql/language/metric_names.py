@@ -1,4 +1,4 @@
-"""The label that holds a metric's name, and what to say where there are two."""
+"""The label of a metric's name, and the error for two names."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from itertools import islice
 
 from novaql.errors import SyntaxProblem
@@ -12,6 +11,7 @@ from novaql.language.check import check
 from novaql.language.depth import check_depth
 from novaql.language.fault import Fault
 from novaql.span import Span
+from novaql.tsdb.runtime.lru_cache import ByteCache
 
 MAX_LENGTH = 1_000_000
 MAX_WORDS = 100_000
@@ -26,7 +26,14 @@ _WORD = re.compile(
     r"|\w+"
     r"|[^\w\s]"
 )
-_WORTH_KEEPING = 10_000
+
+_TREE_BYTES = 1_000
+_BYTES_PER_CHARACTER = 100
+"""About the size of a small tree, and of a tree for each character of its text."""
+
+_TREES: ByteCache[tuple[Expr, str]] = ByteCache(
+    32 << 20, lambda entry: _TREE_BYTES + _BYTES_PER_CHARACTER * len(entry[1])
+)
 
 
 def parse(text: str) -> Expr:
@@ -35,7 +42,11 @@ def parse(text: str) -> Expr:
     Raises `SyntaxProblem`, `TypeProblem` or `UnknownName`. Caches trees of recent texts; they
     are immutable.
     """
-    return _parse_kept(text) if len(text) <= _WORTH_KEEPING else _parse(text)
+    entry = _TREES.get(text)
+    if entry is None:
+        entry = _parse(text), text
+        _TREES.put(text, entry)
+    return entry[0]
 
 
 def _parse(text: str) -> Expr:
@@ -50,9 +61,6 @@ def _parse(text: str) -> Expr:
     except Fault as fault:
         raise fault.located(text) from None
     return expr
-
-
-_parse_kept = lru_cache(maxsize=1024)(_parse)
 
 
 def _check_text(text: str) -> None:

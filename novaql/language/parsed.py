@@ -1,4 +1,4 @@
-"""What the builders pass to each other while a text is being parsed."""
+"""The values that builders pass to each other during parsing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from novaql.language.ast import Expr
 from novaql.span import Span
 from novaql.tsdb.model.matchers import Matcher
 
-# Lark hands over a rule's children untyped; promql.lark says which they are.
+# Lark passes a rule's children untyped; promql.lark defines their types.
 Children = list[Any]
 
 

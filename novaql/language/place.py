@@ -1,4 +1,4 @@
-"""Where reading stopped, and what stands around it: all that a hint looks at."""
+"""The place where parsing stopped, and its surroundings: the input of hints."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Place:
-    """`text[at:]` could not be read. `expected`: names of the terminals that could stand there."""
+    """`text[at:]` could not be parsed. `expected`: names of the terminals possible there."""
 
     text: str
     at: int
@@ -66,7 +66,7 @@ class Place:
 
     @cached_property
     def word(self) -> str:
-        """The word that stands here; nothing at the end of the text."""
+        """Return the word here; "" at the end of the text."""
         found = _WORD.match(self.text, self.at)
         return found[0] if found else ""
 
@@ -80,7 +80,7 @@ class Place:
 
     @property
     def after_operand(self) -> bool:
-        """Whether a complete operand stands right before."""
+        """Whether a complete operand precedes."""
         return "ARITHMETIC" in self.expected and "COMPARISON" in self.expected
 
     @property
@@ -98,6 +98,6 @@ class Place:
     def fault(
         self, message: str, suggestion: str | None = None, *, span: Span | None = None
     ) -> Fault:
-        """At the word here, unless a span says otherwise."""
+        """At the word here, unless there is a span."""
         here = Span(self.at, self.at + max(1, len(self.word)))
         return Fault(message, span or here, suggestion=suggestion)

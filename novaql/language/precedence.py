@@ -24,7 +24,7 @@ Node = TypeVar("Node")
 
 
 class OperatorStack(Generic[Node]):
-    """Makes a tree of operands and operators that come in the order of the text.
+    """Builds a tree of operands and operators in the order of the text.
 
     `build` of an operator takes its operands: one for a sign, two for the others. Nothing here
     recurses, so a long chain of operators costs no stack.

@@ -95,7 +95,7 @@ def _is_signed(expr: Expr) -> bool:
 def chained(spine: Sequence[Binary]) -> Iterator[str]:
     """The texts of a chain of operators, lowest first: operand, operator, operand, …
 
-    A blank belongs between each two. Parentheses around what stands left of an operator open in
+    A blank belongs between each two. Parentheses around the left operand of an operator open in
     the first text and close in the last one before it.
     """
     wrapped = [not left_is_plain(node) for node in spine]
@@ -111,7 +111,7 @@ def chained(spine: Sequence[Binary]) -> Iterator[str]:
 
 
 def left_is_plain(expr: Binary) -> bool:
-    """Whether what stands left of the operator needs no parentheses."""
+    """Whether the left operand needs no parentheses."""
     least = PRECEDENCE[expr.op] + (expr.op in RIGHT_ASSOCIATIVE)
     return _binding(expr.left) >= least
 
@@ -127,7 +127,7 @@ def enclosed_operand(_expr: Unary, operand: Expr, text: str) -> str:
 
 
 def closed(expr: Expr, text: str) -> str:
-    """In parentheses unless something may stand right behind it."""
+    """Return the text in parentheses, unless more may follow it directly."""
     return text if _binding(expr) == _ATOM else f"({text})"
 
 
@@ -188,7 +188,7 @@ def operator(expr: Binary) -> str:
 
 
 def matching_text(matching: Matching) -> str:
-    """` on (x) group_left ()`, as it follows an operator; empty for one-to-one on all labels."""
+    """Return the modifiers of an operator, each after a space: ` on (job) group_left ()`."""
     grouped = {Cardinality.MANY_TO_ONE: "left", Cardinality.ONE_TO_MANY: "right"}
     side = grouped.get(matching.cardinality)
     text = ""
@@ -211,7 +211,7 @@ def _labels(names: Iterable[str]) -> str:
 
 
 def head(expr: Aggregate) -> str:
-    """What stands before an aggregate's arguments: `sum by (job) `, or `sum` alone."""
+    """Return the text before an aggregate's arguments: `sum by (job) `, or `sum`."""
     if not expr.grouping and not expr.without:
         return expr.op
     return f"{expr.op} {'without' if expr.without else 'by'} ({_labels(expr.grouping)}) "
@@ -251,7 +251,7 @@ def _duration(duration: Duration) -> str:
 
 
 def _shift(duration: Duration) -> str:
-    """As an offset, which takes one item and its signs."""
+    """Return a duration as an offset, which is one item with its signs."""
     text = _duration(duration)
     loose = isinstance(duration, DurationBinary) and duration.op in PRECEDENCE
     if isinstance(duration, DurationUnary) and not _has_sign(duration.operand):

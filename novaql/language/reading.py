@@ -10,7 +10,7 @@ from novaql.language.hints import explain
 
 
 def read(text: str) -> Expr:
-    """What the grammar makes of a text. Raises `Fault`."""
+    """Parse a text by the grammar. Raises `Fault`."""
     try:
         return parser().parse(text)  # type: ignore[return-value]  # what the builder makes
     except UnexpectedInput as unexpected:

@@ -1,4 +1,4 @@
-"""What stands in a selector's braces."""
+"""The conditions in a selector's braces."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def plain_text(token: Token, what: str) -> str:
 
 
 def label_name(token: Token) -> str:
-    """Of a LABEL, or of a STRING where the name is quoted."""
+    """Return the name of a LABEL, or of a STRING if the name is quoted."""
     if token.type != "STRING":
         return str(token)
     name = plain_text(token, "a label name")
@@ -53,7 +53,7 @@ def condition(name: Token, op: Token, value: Token) -> Condition:
 def name_and_matchers(
     outside: Token | None, braces: Braces | None
 ) -> tuple[str | None, tuple[Matcher, ...]]:
-    """A selector's name and its other conditions. Raises `Fault` if two names stand alone."""
+    """A selector's name and its other conditions. Raises `Fault` if there are two names."""
     name = None if outside is None else outside.value
     matchers: list[Matcher] = []
     for given in braces.conditions if braces else ():

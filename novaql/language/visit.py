@@ -45,8 +45,8 @@ def children(expr: Expr) -> tuple[Expr, ...]:
 def left_spine(expr: Binary) -> list[Binary]:
     """The operators down the left side, lowest first, so `expr` is last.
 
-    A chain without parentheses, such as `a + b + c`, leans to the left and may be thousands of
-    operators long. Whoever reads trees loops over this and recurses into the right sides alone.
+    A chain without parentheses, such as `a + b + c`, grows to the left and may be thousands of
+    operators long. Code that walks trees loops over this, and recurses only into the right sides.
     """
     spine = [expr]
     while isinstance(spine[-1].left, Binary):

@@ -1,4 +1,4 @@
-"""What is wrong with a query although it parses: advice, each with its place.
+"""Probable mistakes in a query that parses: findings, each with its place.
 
 from novaql.lint import lint
 for finding in lint("histogram_quantile(0.9, sum(rate(x_bucket[5m])))"):

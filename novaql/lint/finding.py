@@ -10,7 +10,7 @@ from novaql.span import Span
 
 class Severity(StrEnum):
     """ERROR: the answer is wrong or always empty. WARNING: it probably is not what was meant.
-    INFO: it could be said better."""
+    INFO: there is a better form."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -19,7 +19,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What a rule says; the linter adds rule, line and column."""
+    """A finding of a rule; the linter adds rule, line and column."""
 
     severity: Severity
     message: str

@@ -1,4 +1,4 @@
-"""What is known of the data behind a query: types of metrics, labels, whether anything matches."""
+"""Facts about the data of a query: types of metrics, labels, whether any series matches."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ COUNTER_ENDINGS = ("_total", "_sum", "_count", "_bucket")
 
 
 class Knowledge:
-    """Questions that rules ask. Without a source only names tell something.
+    """What rules know of metrics and series. Without a source, they know only names.
 
     source            the data, or None
-    start_ms, end_ms  the time that the query will look at
+    start_ms, end_ms  the time that the query reads
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Knowledge:
         return known
 
     def matches(self, matchers: Sequence[Matcher]) -> int | None:
-        """How many series match in the time looked at; None without data."""
+        """Return the number of series that match in that time; None without data."""
         if self._source is None:
             return None
         return self._source.series([matchers], self._start_ms, self._end_ms).rows

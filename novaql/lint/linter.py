@@ -40,11 +40,11 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "labels-not-there": labels_not_there,
     }
 )
-"""Every rule by its name. What a rule is about, its docstring says."""
+"""Return every rule by its name. The docstring of a rule describes it."""
 
 
 def lint(text: str, known: Knowledge | None = None) -> list[Finding]:
-    """What the rules say about a query, in the order of the text.
+    """Return the findings of the rules for a query, in the order of the text.
 
     known  what there is to know about the data; None: nothing, and names must do
 

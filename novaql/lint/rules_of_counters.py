@@ -1,4 +1,4 @@
-"""Rules about counters, gauges, and the windows they are looked at through."""
+"""Rules about counters, gauges, and their windows."""
 
 from __future__ import annotations
 

@@ -11,11 +11,11 @@ from novaql.lint.knowledge import Knowledge
 from novaql.lint.tree import bare, metric_of, selectors
 
 QUANTILES = {"histogram_quantile": 1, "histogram_fraction": 2, "histogram_quantiles": 0}
-"""Where the histogram stands among the arguments."""
+"""Return the place of the histogram among the arguments."""
 
 
 def missing_le(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noqa: ARG001
-    """Without `le` nobody can tell the buckets apart any more."""
+    """Without `le`, buckets cannot be distinguished."""
     for operand in _operands(root):
         for node in walk(operand):
             if not isinstance(node, Aggregate) or not _of_buckets(node):
@@ -61,7 +61,7 @@ def quantile_of_averages(root: Expr, known: Knowledge) -> Iterator[Remark]:  # n
 
 
 def quantile_since_start(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noqa: ARG001
-    """Buckets count since the process started; a rate tells of now."""
+    """Buckets count since the process started; a rate is of the window."""
     for operand in _operands(root):
         inner = bare(operand)
         while isinstance(inner, Aggregate):

@@ -1,4 +1,4 @@
-"""Rules about what comes out: operands that never meet, and far too many series."""
+"""Rules about results: operands that never match, and too many series."""
 
 from __future__ import annotations
 

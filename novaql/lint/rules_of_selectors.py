@@ -116,7 +116,7 @@ def selects_everything(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noq
 
 
 def _narrows(matcher: Matcher) -> bool:
-    """Whether it asks for more than that the label is there."""
+    """Whether the matcher requires more than the presence of the label."""
     if matcher.matches(""):
         return False
     if matcher.op is MatchOp.REGEX:

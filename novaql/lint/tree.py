@@ -1,4 +1,4 @@
-"""Questions about trees that several rules ask."""
+"""Functions of syntax trees that several rules use."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def matchers_of(selector: VectorSelector) -> tuple[Matcher, ...]:
 
 
 def range_of(call: Call) -> MatrixSelector | None:
-    """The plain range that a call looks at, or None: a subquery, or no range at all."""
+    """Return the range selector that a call reads; None: a subquery, or no range."""
     for argument in call.arguments:
         node = bare(argument)
         if isinstance(node, MatrixSelector):

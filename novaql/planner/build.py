@@ -39,7 +39,7 @@ from novaql.tsdb.model.labels import METRIC_NAME
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 COUNTS_ONLY = frozenset({"histogram_count", "histogram_sum", "histogram_avg"})
-"""Functions that look at nothing but count and sum of native histograms."""
+"""Functions that use only count and sum of native histograms."""
 
 WHOLE_HISTOGRAMS = frozenset(
     {
@@ -47,23 +47,23 @@ WHOLE_HISTOGRAMS = frozenset(
         "histogram_stdvar",
     }
 )  # fmt: skip
-"""Functions that look at the buckets of native histograms."""
+"""Functions that use the buckets of native histograms."""
 
 
 FARTHEST_MS = 2**61
-"""`@` looks no farther: nothing was measured there, and windows beside it still fit 64 bits."""
+"""The largest time of `@`: there are no later samples, and windows around it fit 64 bits."""
 
 
 def build_plan(expr: Expr, text: str, options: QueryOptions) -> Plan:
     """Resolve durations, `@ start()` and `@ end()`; nothing else changes.
 
-    Raises `TypeProblem` where a duration works out to something impossible.
+    Raises `TypeProblem` if a duration evaluates to an impossible value.
     """
     return build_noting(expr, text, options)[0]
 
 
 def build_noting(expr: Expr, text: str, options: QueryOptions) -> tuple[Plan, bool]:
-    """The same, and whether the plan is that of the same text at any other times."""
+    """Return the plan, and whether it is the plan of the same text at all other times."""
     builder = _Builder(text, options)
     plan = builder.plan(expr)
     return plan, not (builder.looked_at_edges or builder.durations.looked_at_query)

@@ -1,7 +1,7 @@
-"""Which plans run tile by tile: what lies below an aggregation and is never there as a whole.
+"""Which plans run tile by tile, below an aggregation, so that no whole matrix of them exists.
 
-Such a plan is a selector, or a function over a selector's range, with whatever changes each value
-by itself on top. It hangs on the types of nodes alone.
+Such a plan is a selector, or a function over a selector's range, under elementwise operations. The
+types of its nodes decide this.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from novaql.planner.logical import (
 
 
 def runs_by_tile(plan: Plan) -> bool:
-    """Whether the plan, an instant vector, can be evaluated a tile at a time."""
+    """Whether the plan, an instant vector, can be evaluated one tile at a time."""
     while isinstance(plan, BinaryOp) and type_of(plan.right) is ValueType.SCALAR:
         if plan.op in TRIM_OPERATORS:
             return False

@@ -1,4 +1,4 @@
-"""Durations as the query writes them → milliseconds."""
+"""Durations of a query → milliseconds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Durations:
     def __init__(self, text: str, step_ms: int, range_ms: int) -> None:
         self._text, self._step_ms, self._range_ms = text, step_ms, range_ms
         self.looked_at_query = False
-        """Whether `step()` or `range()` stood in a duration."""
+        """Whether a duration contained `step()` or `range()`."""
 
     def offset_ms(self, duration: Duration | None) -> int:
         return 0 if duration is None else self._whole_ms(duration)

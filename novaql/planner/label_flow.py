@@ -1,4 +1,4 @@
-"""Which rows and labels of a selector reach the result of a plan. What several rules ask."""
+"""Which rows and labels of a selector reach the result of a plan: shared by several rules."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ CELL_BY_CELL = frozenset(
         "sgn", "sin", "sinh", "sqrt", "tan", "tanh", "year",
     }
 )  # fmt: skip
-"""Functions that change values and leave labels but the name alone."""
+"""Functions that change values, and of the labels only the name."""
 
 GROUPING = frozenset({"sum", "avg", "count", "min", "max", "group", "stddev", "stdvar"})
-"""Aggregations of which a group is one row, and nothing but its members matters to it."""
+"""Aggregations whose result has one row for each group, which depends only on its members."""
 
 _OF_ANY_SAMPLES = frozenset(
     {"changes", "count_over_time", "first_over_time", "last_over_time", "present_over_time",
      "resets", "ts_of_first_over_time", "ts_of_last_over_time"}
 )  # fmt: skip
-"""Functions of ranges that take histograms as they take floats."""
+"""Functions of ranges that accept histograms like floats."""
 
 _COUNTERS_ONLY = frozenset({"rate", "increase"})
 _COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
 
 
 def source_of(plan: Plan) -> Select | None:
-    """The selector whose series the plan's rows are, one for one; None if there is no such one."""
+    """Return the selector whose series are the rows of the plan, one for one, or None."""
     below = operand_of(plan)
     while below is not None:
         plan = below
@@ -52,7 +52,7 @@ def source_of(plan: Plan) -> Select | None:
 
 
 def operand_of(plan: Plan) -> Plan | None:
-    """The operand or window whose rows a plan has, each with another value and perhaps no name."""
+    """Return the operand or window with the rows of the plan, which may lack the name."""
     match plan:
         case Window(select=select):
             return select
@@ -74,7 +74,7 @@ def operand_of(plan: Plan) -> Plan | None:
 
 
 def with_operand(plan: Plan, new: Plan) -> Plan:
-    """The plan over another operand: what `operand_of` gives of it."""
+    """Return the plan over another operand: the one that `operand_of` returns for it."""
     match plan:
         case Window():
             assert isinstance(new, Select)
@@ -93,7 +93,7 @@ def with_operand(plan: Plan, new: Plan) -> Plan:
 
 
 def with_source(plan: Plan, select: Select) -> Plan:
-    """The same over another selector: what `source_of` gives of it."""
+    """Return the plan over another selector: the one that `source_of` returns for it."""
     path = []
     below = operand_of(plan)
     while below is not None:
@@ -106,12 +106,12 @@ def with_source(plan: Plan, select: Select) -> Plan:
 
 
 def is_quiet(plan: Plan) -> bool:
-    """Whether evaluating can neither fail nor tell anything about what it selects.
+    """Whether evaluation can neither fail nor add annotations.
 
-    Then nobody notices if less of it is evaluated, or nothing. Much can be told of native
-    histograms, so what looks at values is quiet only where there are none.
+    Then a rule may evaluate less of the plan, or nothing, without a visible difference. Functions
+    of values annotate native histograms, so they are quiet only for data without histograms.
     """
-    floats_only = False  # whether a node on the way down tells of histograms
+    floats_only = False  # whether a node on the way down annotates histograms
     while True:
         match plan:
             case Select():
@@ -149,19 +149,19 @@ def is_quiet(plan: Plan) -> bool:
 
 
 def _is_counter(window: Plan) -> bool:
-    """Whether the name of what is selected says so."""
+    """Whether the selected name has the suffix of a counter."""
     select = source_of(window)
     names = [] if select is None else [m for m in select.matchers if m.name == METRIC_NAME]
     return any(m.op is MatchOp.EQUAL and m.value.endswith(_COUNTER_SUFFIXES) for m in names)
 
 
-def kept_labels(plan: Aggregation, matchers: frozenset[Matcher]) -> frozenset[Matcher]:
-    """Those matchers whose labels are labels of the groups."""
+def grouped_labels(plan: Aggregation, matchers: frozenset[Matcher]) -> frozenset[Matcher]:
+    """Return the matchers whose labels are labels of the groups."""
     return frozenset(m for m in matchers if (m.name in plan.grouping) is not plan.without)
 
 
 def one_metric(plan: Plan) -> bool:
-    """Whether the rows are series of one metric, so that their other labels tell them apart."""
+    """Whether the rows are series of one metric, and so differ in other labels."""
     select = source_of(plan)
     return select is not None and any(
         m.name == METRIC_NAME and m.op is MatchOp.EQUAL and m.value for m in select.matchers

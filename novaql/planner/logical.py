@@ -1,6 +1,6 @@
-"""The logical plan: what is to be computed, with every time already in milliseconds.
+"""The logical plan: what to compute, with every time in milliseconds.
 
-Nodes are frozen, spans (kept for messages) do not take part in comparison, so equal work compares
+Nodes are frozen. Spans, for messages, do not take part in comparison, so equal work compares
 equal. `Plan` is the closed union.
 """
 
@@ -14,6 +14,7 @@ from novaql.language.ast import Matching
 from novaql.language.printer import matching_text
 from novaql.language.value_types import ValueType
 from novaql.span import NOWHERE, Span
+from novaql.text.times import duration_text
 from novaql.tsdb.model.matchers import Matcher
 
 PLAIN = Matching()
@@ -46,9 +47,9 @@ class Select:
     """An instant selector: the newest sample of each series within the lookback.
 
     at_ms        evaluate at this time instead of the step's
-    counts_only  of native histograms nothing but count and sum will be used
+    counts_only  of native histograms, only count and sum are used
     floats_only  there are no native histograms in the data
-    labels       no others will be looked at; None: all of them may be
+    labels       the labels that the query uses; None: all of them
     """
 
     matchers: tuple[Matcher, ...]
@@ -164,7 +165,7 @@ class Nothing:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """`inner`, which stands in more than one place: evaluated once for all with this number."""
+    """`inner`, which occurs more than once: evaluated once for all nodes with this number."""
 
     inner: Plan
     number: int
@@ -240,9 +241,9 @@ def children(plan: Plan) -> tuple[Plan, ...]:
 
 
 def left_spine(plan: BinaryOp) -> list[BinaryOp]:
-    """The operators down the left side, lowest first, so `plan` is last.
+    """Return the operators down the left side, lowest first; `plan` is the last.
 
-    Chains such as `a + b + c` lean that way and may be thousands of operators long: rules and
+    Chains such as `a + b + c` grow to the left and may be thousands of operators long: rules and
     evaluator loop over them and recurse into the right sides alone.
     """
     spine = [plan]
@@ -260,7 +261,7 @@ def with_sides(plan: BinaryOp, left: Plan, right: Plan) -> BinaryOp:
 
 
 def with_children(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
-    """The same node with every child changed; the same object if none did.
+    """Return the node with changed children; the same object if none has changed.
 
     Not for operators of a chain, where `change` would recurse: see `left_spine`.
     """
@@ -307,7 +308,7 @@ def rewrite(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
 
 
 def rewrite_shared(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
-    """The same for a plan with shared parts: what is one object stays one."""
+    """`rewrite` for a plan with shared subplans, each of which stays one object."""
     one: dict[int, Plan] = {}
 
     def changed(node: Plan) -> Plan:
@@ -320,19 +321,23 @@ def rewrite_shared(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
 
 
 LOOKS_AT_SELECTOR = frozenset({"timestamp", "absent", "info"})
-"""Functions to which it matters that their argument is a selector."""
+"""Functions whose result depends on whether the argument is a selector."""
 
 DEEPEST_SHOWN = 250
 
+_NOT_SHOWN = frozenset({"span", "floats_only", "returns", "matchers", "without"})
+
 
 def show(plan: Plan, indent: str = "", note: Callable[[Plan], str] = lambda _: "") -> str:
-    """One line a node, children indented: what `explain` prints. note: what stands behind each.
+    """Return the plan as text, one line for each node, children indented.
 
-    Below `DEEPEST_SHOWN` levels, which chains of operators alone reach, indents grow no more.
+    note  text at the end of a node's line
+
+    Below `DEEPEST_SHOWN` levels, which only chains of operators reach, the indent does not grow.
     """
     lines = []
     waiting = [(plan, 0)]
-    seen: set[int] = set()  # what is shared is shown where it comes first
+    seen: set[int] = set()  # a shared subplan is shown once
     while waiting:
         node, level = waiting.pop()
         lines.append(_line(node, indent + "  " * min(level, DEEPEST_SHOWN)) + note(node))
@@ -345,25 +350,38 @@ def show(plan: Plan, indent: str = "", note: Callable[[Plan], str] = lambda _: "
 
 
 def _line(plan: Plan, indent: str) -> str:
-    details = [
-        f"{f.name}={_text(value)}"
-        for f in fields(plan)
-        if f.name not in ("span", "floats_only")
-        and not _is_plan(value := getattr(plan, f.name))
-        and value not in (None, False, (), 0)
-        and f.name not in ("returns", "matchers", "matching")
-    ]
+    words = [type(plan).__name__]
     if isinstance(plan, Constant):
-        details = [f"{plan.value:g}"]
-    if isinstance(plan, BinaryOp):
-        details.append(matching_text(plan.matching).strip())
-    if isinstance(plan, Select | Subset):
-        details.insert(0, "{" + ", ".join(str(m) for m in plan.matchers) + "}")
-    return f"{indent}{type(plan).__name__} {' '.join(details)}".rstrip()
+        words.append(f"{plan.value:g}")
+    elif isinstance(plan, Select | Subset):
+        words.append("{" + ", ".join(str(m) for m in plan.matchers) + "}")
+    for one in fields(plan):
+        value = getattr(plan, one.name)
+        if one.name not in _NOT_SHOWN and not isinstance(plan, Constant) and not _is_plan(value):
+            words.append(_attribute(plan, one.name, value))
+    return indent + " ".join(filter(None, words))
 
 
-def _text(value: object) -> str:
-    return f"({', '.join(sorted(value))})" if isinstance(value, frozenset) else str(value)
+def _attribute(plan: Plan, name: str, value: object) -> str:
+    """Return an attribute in the syntax of the language where it has one; "": the default."""
+    if isinstance(plan, Aggregation) and name == "grouping":
+        if plan.without or plan.grouping:
+            return f"{'without' if plan.without else 'by'} ({', '.join(plan.grouping)})"
+        return ""
+    if isinstance(value, Matching):
+        return "" if value == PLAIN else matching_text(value).strip()
+    if value is None or value is False or value == () or (value == 0 and name != "at_ms"):
+        return ""
+    if value is True:
+        return name
+    if isinstance(value, int) and name == "at_ms":
+        return f"@ {value / 1000:.15g}"
+    if isinstance(value, int) and name.endswith("_ms"):
+        sign = "-" if value < 0 else ""
+        return f"{name.removesuffix('_ms')}={sign}{duration_text(abs(value))}"
+    if isinstance(value, frozenset):
+        return f"{name}=({', '.join(sorted(value))})"
+    return f"{name}={value}"
 
 
 def _is_plan(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""Applies the rules and keeps the trace that `explain` prints."""
+"""Applies the rules, and records the plan after each for `explain`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Stage:
 
 
 def optimize(plan: Plan, *, enabled: bool = True, floats_only: bool = False) -> Plan:
-    """The plan after all rules. `enabled=False` leaves only those that carry meaning.
+    """Return the plan after all rules. `enabled=False`: only after those of `REQUIRED`.
 
-    floats_only  the data holds no native histograms, so nothing will be told of any
+    floats_only  the data has no native histograms, so no annotation is about any
     """
     if floats_only:
         plan = of_floats(plan)
@@ -29,7 +29,7 @@ def optimize(plan: Plan, *, enabled: bool = True, floats_only: bool = False) -> 
 
 
 def of_floats(plan: Plan) -> Plan:
-    """The plan for data without native histograms."""
+    """Return the plan for data without native histograms."""
 
     def marked(node: Plan) -> Plan:
         return replace(node, floats_only=True) if isinstance(node, Select) else node
@@ -38,7 +38,7 @@ def of_floats(plan: Plan) -> Plan:
 
 
 def trace(plan: Plan, *, enabled: bool = True) -> list[Stage]:
-    """The plan as built, then after each rule."""
+    """Return the plan as built, and after each rule."""
     stages = [Stage("as written", plan, changed=True)]
     for rule in RULES:
         if not enabled and rule not in REQUIRED:
@@ -51,9 +51,9 @@ def trace(plan: Plan, *, enabled: bool = True) -> list[Stage]:
 
 
 def explain(plan: Plan, lookback_ms: int) -> str:
-    """The plan after every rule, as text; of data without native histograms.
+    """Return the plan after every rule as text, and the time range that each selector reads.
 
-    At the end the selectors, with the samples that each reads.
+    The plan is that for data without native histograms.
     """
     parts = []
     plan = of_floats(plan)

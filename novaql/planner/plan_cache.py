@@ -1,14 +1,10 @@
-"""Plans by text: a query that was planned before is not planned again, whatever its times.
+"""A cache of plans by query text.
 
-Plans that were built looking at the times of their query (`@ end()`, `step()` in a duration) are
-kept for those times alone.
+A plan is valid for all times, unless the query refers to its own times (`@ end()`, `step()` in a
+duration): then the times are part of the key.
 """
 
 from __future__ import annotations
-
-import threading
-from collections import OrderedDict
-from collections.abc import Hashable
 
 from novaql.errors import TypeProblem
 from novaql.language import parse
@@ -17,18 +13,24 @@ from novaql.options import QueryOptions
 from novaql.planner.build import build_noting
 from novaql.planner.logical import Plan, type_of
 from novaql.planner.optimizer import optimize
+from novaql.tsdb.runtime.lru_cache import ByteCache
 
-MOST = 512
-LONGEST_TEXT = 20_000
+PLAN_CACHE_BYTES = 32 << 20
+
+PLAN_BYTES = 2_000
+"""About the size of a small plan."""
+
+BYTES_PER_CHARACTER = 100
+"""About the size of a plan, for each character of its query."""
 
 
 class PlanCache:
-    """The plans used last. Safe to use from several threads."""
+    """Caches plans. Thread-safe."""
 
-    def __init__(self, most: int = MOST) -> None:
-        self._most = most
-        self._plans: OrderedDict[Hashable, Plan] = OrderedDict()
-        self._lock = threading.Lock()
+    def __init__(self, limit_bytes: int = PLAN_CACHE_BYTES) -> None:
+        self._plans: ByteCache[tuple[Plan, str]] = ByteCache(
+            limit_bytes, lambda entry: PLAN_BYTES + BYTES_PER_CHARACTER * len(entry[1])
+        )
 
     def __len__(self) -> int:
         return len(self._plans)
@@ -41,35 +43,25 @@ class PlanCache:
         optimizer: bool = True,
         floats_only: bool = False,
     ) -> Plan:
-        """The plan of a text after all rules; arguments as of `optimize`.
+        """Return the plan of a query after all rules; arguments as of `optimize`.
 
-        Raises `QueryError` where the text is wrong.
+        Raises `QueryError` if the query is invalid.
         """
-        at_any_time = expr, options.subquery_step_ms, optimizer, floats_only
-        at_these = (*at_any_time, options.start_ms, options.end_ms, options.step_ms)
-        found = None
-        with self._lock:
-            for key in (at_any_time, at_these):
-                found = self._plans.get(key)
-                if found is not None:
-                    self._plans.move_to_end(key)
-                    break
-        if found is None:
-            built, timeless = build_noting(parse(expr), expr, options)
-            check_type(built, expr, options)  # before rules that lean on it
-            found = optimize(built, enabled=optimizer, floats_only=floats_only)
-            if len(expr) <= LONGEST_TEXT:
-                with self._lock:
-                    self._plans[at_any_time if timeless else at_these] = found
-                    while len(self._plans) > self._most:
-                        self._plans.popitem(last=False)
-        else:
-            check_type(found, expr, options)
-        return found
+        any_time = expr, options.subquery_step_ms, optimizer, floats_only
+        these_times = (*any_time, options.start_ms, options.end_ms, options.step_ms)
+        entry = self._plans.get(any_time) or self._plans.get(these_times)
+        if entry is not None:
+            check_type(entry[0], expr, options)
+            return entry[0]
+        built, timeless = build_noting(parse(expr), expr, options)
+        check_type(built, expr, options)  # the rules assume correct types
+        plan = optimize(built, enabled=optimizer, floats_only=floats_only)
+        self._plans.put(any_time if timeless else these_times, (plan, expr))
+        return plan
 
 
 def check_type(plan: Plan, expr: str, options: QueryOptions) -> None:
-    """Raise `TypeProblem` where a range query asks for what has no value at a step."""
+    """Raise `TypeProblem` if a range query has no value at a step."""
     kind = type_of(plan)
     if not options.instant and kind not in (ValueType.SCALAR, ValueType.VECTOR):
         raise TypeProblem(
@@ -81,4 +73,4 @@ def check_type(plan: Plan, expr: str, options: QueryOptions) -> None:
 
 
 PLANS = PlanCache()
-"""Those of this process."""
+"""The plans of this process."""

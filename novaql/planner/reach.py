@@ -1,7 +1,7 @@
-"""Which samples the answer at one step hangs on: what a cache of answers must know.
+"""Which samples the result at one step depends on: the result cache invalidates steps by it.
 
-Everything is evaluated step by step: an answer at one time is the same, whichever other times are
-asked for. `reach` speaks of plans for which this holds to the last series, and is None for others.
+Steps are independent: the result at a time is the same, whatever the other times of the query. For
+plans for which this does not hold, `reach` returns None.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from novaql.planner.logical import (
 AGGREGATIONS = frozenset(
     {"sum", "avg", "count", "min", "max", "group", "stddev", "stdvar", "quantile", "count_values"}
 )
-"""Not those that choose among equals by the order of series, which hangs on the whole range."""
+"""Without those that choose among equal values by the order of series: it depends on the range."""
 
 FUNCTIONS = CELL_BY_CELL | frozenset(
     {
@@ -50,37 +50,37 @@ FUNCTIONS = CELL_BY_CELL | frozenset(
         "ts_of_min_over_time", "vector",
     }
 )  # fmt: skip
-"""Functions of a step alone: neither of the whole range, as `end()` is, nor of series that no plan
-names, as `info` is. A new function does not stand here by itself."""
+"""Functions that depend on the step alone: not on the range, as `end()` does, nor on series that
+the plan does not name, as `info` does. New functions have to be added here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Samples that an answer at time t hangs on.
+    """The samples that the result at time t depends on.
 
     relative  from t + first to t + last; None: none
-    fixed     stretches of time that `@` names
+    fixed     ranges of time that `@` names
     """
 
     relative: tuple[int, int] | None = None
     fixed: tuple[tuple[int, int], ...] = ()
 
     def at(self, time_ms: int) -> tuple[tuple[int, int], ...]:
-        """The same seen from one time: all of it fixed."""
+        """Return the reach of an evaluation at one time: fixed ranges only."""
         if self.relative is None:
             return self.fixed
         first, last = self.relative
         return (*self.fixed, (time_ms + first, time_ms + last))
 
     def between(self, first_ms: int, last_ms: int) -> Reach:
-        """What is needed at t if this is needed from t + first_ms to t + last_ms."""
+        """Return the reach at t of evaluations from t + first_ms to t + last_ms."""
         if self.relative is None:
             return self
         first, last = self.relative
         return Reach((first_ms + first, last_ms + last), self.fixed)
 
     def during(self, first_ms: int, last_ms: int) -> Reach:
-        """What is needed if this is needed between two fixed times."""
+        """Return the reach of evaluations between two fixed times."""
         if self.relative is None:
             return self
         first, last = self.relative
@@ -88,7 +88,7 @@ class Reach:
 
 
 def reach(plan: Plan, lookback_ms: int) -> Reach | None:
-    """None where an answer at a step hangs on more than samples and the step's time."""
+    """Return the reach of a plan; None if a step depends on more than samples and its own time."""
     found = _reach(plan, lookback_ms)
     return None if found is None else _merged([found])
 
@@ -142,7 +142,10 @@ def _merged(parts: list[Reach]) -> Reach:
 
 
 def of_selector(select: Select, range_ms: int, lookback_ms: int) -> Reach:
-    """What a selector needs for its newest sample (range_ms: the lookback), or for its range."""
+    """Return the reach of a selector.
+
+    range_ms  its range, or the lookback
+    """
     # One millisecond more on the left, for ranges that include that end. `anchored` looks for a
     # sample before the range, `smoothed` for one on either side.
     before = range_ms + 1 + (lookback_ms if select.anchored or select.smoothed else 0)

@@ -1,4 +1,4 @@
-"""Which samples each selector of a plan reads: what storage leaves blocks out by."""
+"""Which samples each selector of a plan reads, and so which blocks the store skips."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from novaql.text.times import duration_text, time_text
 
 
 def time_ranges(plan: Plan, lookback_ms: int) -> list[tuple[Select, Reach]]:
-    """Of each selector in its place, seen from the time that the plan is evaluated at."""
+    """Return each selector with its reach, relative to the evaluation time of the plan."""
     found: list[tuple[Select, Reach]] = []
 
     def look(node: Plan, seen: Callable[[Reach], Reach]) -> None:
@@ -42,7 +42,7 @@ def time_ranges(plan: Plan, lookback_ms: int) -> list[tuple[Select, Reach]]:
 
 
 def _of_points(plan: SubqueryWindow, inner: Reach) -> Reach:
-    """What the points of a subquery need, each of which needs `inner`."""
+    """Return the reach of a subquery whose points have the reach `inner`."""
     if plan.at_ms is None:
         return inner.between(-plan.offset_ms - plan.range_ms, -plan.offset_ms)
     end = plan.at_ms - plan.offset_ms
@@ -50,7 +50,7 @@ def _of_points(plan: SubqueryWindow, inner: Reach) -> Reach:
 
 
 def range_text(reach: Reach) -> str:
-    """`(t - 5m, t]`, where t is the evaluation time; with times that `@` names in full."""
+    """Return `(t - 5m, t]`, where t is the evaluation time; times that `@` names are in full."""
     texts = [f"({time_text(first + 1)}, {time_text(last)}]" for first, last in reach.fixed]
     if reach.relative is not None:
         first, last = reach.relative

@@ -13,7 +13,7 @@ from novaql.rules.names import Names
 from novaql.rules.problems import FileProblems
 from novaql.rules.reading import read_rule_file, read_rules
 
-Say = Callable[[str], None]
+WriteLine = Callable[[str], None]
 
 FAILED = 1
 LINT_FAILED = 3
@@ -26,7 +26,12 @@ class Checker:
     """
 
     def __init__(
-        self, progress: Say, findings: Say, *, lint: bool = True, names: Names = Names.UTF8
+        self,
+        progress: WriteLine,
+        findings: WriteLine,
+        *,
+        lint: bool = True,
+        names: Names = Names.UTF8,
     ) -> None:
         self.progress = progress
         self.findings = findings

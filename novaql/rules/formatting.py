@@ -31,7 +31,7 @@ def format_rules(text: str, file: str) -> str:
         start, end = source.position(node.start_mark), source.position(node.end_mark)
         if canonical is not None:
             if node.style in ("|", ">"):
-                # A block ends at the next token; the blank lines before that are kept.
+                # A block ends at the next token; the blank lines before that stay.
                 body = text[start:end]
                 canonical += body[len(body.rstrip()) :] or "\n"
             changes[start] = end, canonical
@@ -44,7 +44,7 @@ def format_rules(text: str, file: str) -> str:
 
 
 def _expressions(root: Node | None) -> list[tuple[Scalar, int, bool]]:
-    """`expr` of every rule, its indentation, and whether it stands between braces."""
+    """`expr` of every rule, its indentation, and whether it is between braces."""
     found: list[tuple[Scalar, int, bool]] = []
     for group in _items(_field(root, "groups")):
         for rule in _items(_field(group, "rules")):
@@ -76,7 +76,7 @@ def _written(node: Scalar, indent: int, *, inside_flow: bool) -> str | None:
 
 
 def _has_comment(expr: str) -> bool:
-    """Whether a # stands outside of quotes."""
+    """Whether there is a # outside of quotes."""
     bare = re.sub(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`', "", expr)
     return "#" in bare
 

@@ -74,7 +74,7 @@ class Finding:
 
 @dataclass(slots=True)
 class _Family:
-    """What a page says of one metric; `kind` is "unknown" without a TYPE line."""
+    """The metadata of a metric on a page; `kind` is "unknown" without a TYPE line."""
 
     name: str
     kind: str = "unknown"

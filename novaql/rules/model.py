@@ -1,4 +1,4 @@
-"""Rule files: groups of recording and alerting rules, as written, with where each part stands."""
+"""Rule files: groups of recording and alerting rules, as written, with the place of each part."""
 
 from __future__ import annotations
 

@@ -112,23 +112,25 @@ class _Reading:
         expr = self.expression(node, fields.get("expr"), where)
         labels = self.labels(fields.get("labels"), where)
         for_ms = yaml.duration_ms(fields.get("for"), "for") or 0
-        keep_ms = yaml.duration_ms(fields.get("keep_firing_for"), "keep_firing_for") or 0
+        keep_firing_ms = yaml.duration_ms(fields.get("keep_firing_for"), "keep_firing_for") or 0
         annotations = yaml.text_map(fields.get("annotations"), "annotations")
         for key in annotations:
             if not self.names.label(key):
                 yaml.complain(fields["annotations"], f"{where}: {key!r} is no annotation name")
         if record:
-            self.recording(record, fields, (for_ms, keep_ms, bool(annotations)), where)
+            self.recording(record, fields, (for_ms, keep_firing_ms, bool(annotations)), where)
         if not alert:
             return RecordingRule(record, expr, labels, place_of(node))
         for part in ("labels", "annotations"):
             self.templates(fields.get(part), part.removesuffix("s"), where)
-        return AlertingRule(alert, expr, for_ms, keep_ms, labels, annotations, place_of(node))
+        return AlertingRule(
+            alert, expr, for_ms, keep_firing_ms, labels, annotations, place_of(node)
+        )
 
     def recording(
         self, name: str, fields: dict[str, Node], given: tuple[int, int, bool], where: str
     ) -> None:
-        """What only recording rules must keep to."""
+        """Check what applies only to recording rules."""
         for field, value in zip(_ONLY_ALERTS, given, strict=True):
             if value:
                 self.yaml.complain(fields[field], f"{where}: a recording rule has no {field}")

@@ -1,6 +1,6 @@
 """Bounds on a YAML text, checked while it is parsed and before anything is made of it.
 
-An alias costs a few bytes and stands for all that its anchor holds, so nine levels of nine aliases
+An alias takes a few bytes and repeats all that its anchor contains, so nine levels of nine aliases
 are a billion values. The parser's events are counted here as often as aliases repeat them; they
 are made one at a time and need no memory. What passes may be composed and walked without a care.
 """

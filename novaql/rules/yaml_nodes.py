@@ -1,7 +1,7 @@
 """YAML as located nodes: PyYAML composes, and nothing is constructed.
 
 A scalar keeps its text, so that a rule called `yes` or `1.0` stays what it is; what a scalar means
-is for the field to say (`YamlReader`).
+depends on the field (`YamlReader`).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class YamlText:
         return self._starts[min(mark.line, len(self._starts) - 1)] + mark.column
 
     def inside(self, node: Scalar, position: int) -> Place:
-        """Where a character of a scalar's value stands in the file.
+        """Return the position in the file of a character of a scalar's value.
 
         Folding, indentation and escapes are undone by walking along both texts.
         """

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class YamlReader:
-    """Reads fields of one file and keeps what is wrong in `problems`."""
+    """Reads the fields of one file, and collects errors in `problems`."""
 
     def __init__(self, source: YamlText) -> None:
         self.source = source
@@ -39,7 +39,7 @@ class YamlReader:
     def fields(
         self, node: Node | None, known: Collection[str] | None, what: str
     ) -> dict[str, Node]:
-        """Field → node of a mapping; null values are left out, as if the field were not there.
+        """Field → node of a mapping; null values are omitted, like absent fields.
 
         known  the fields there are; None: any name will do
         what   how to call the mapping in messages, with its article

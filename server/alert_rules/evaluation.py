@@ -178,7 +178,7 @@ class _Evaluation:
                 return RuleResult(dict(self.state.alerts), None, 0, 0.0, problem, wrote=False)
             found, holds_state = self._policy_alert(state, ALERTING, "error", problem), True
         try:
-            vector = state.advance(found, moment.time_ms, keeps=holds_state)
+            vector = state.advance(found, moment.time_ms, holds_state=holds_state)
         except NovaqlError as failure:  # above its limit: drop all of them
             problem, vector = _sentence(failure), series_of([])
         wrote = True

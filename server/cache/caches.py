@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from novaql import ResultCache
-from novaql.export import KeptTexts
 from novaql.server.cache.keys_in_flight import KeysInFlight
 from novaql.server.cache.measurements import MeasurementCache
 from novaql.server.cache.response_cache import ResponseCache
@@ -16,14 +15,12 @@ class Caches:
     """All caches of a server. docs/design/resources.md has their bounds.
 
     results         results of range queries
-    texts           the JSON of their samples
     responses       answers to GETs
     measurements    values of expressions for services and objectives
     keys_in_flight  Idempotency-Keys of requests that run now
     """
 
     results: ResultCache
-    texts: KeptTexts
     responses: ResponseCache
     measurements: MeasurementCache
     keys_in_flight: KeysInFlight = field(default_factory=KeysInFlight)

@@ -99,8 +99,6 @@ async def _answer(
 
     cached = not go_bool(parameters.text("nocache"))
     text, context = parameters.text("query"), context_of(request)
-    texts = context.caches.texts if cached else None
-    key = (text, step_ms, end_ms - start_ms)
 
     def pieces(result: Result) -> Iterator[Piece]:
         warnings = list(result.warnings)
@@ -109,7 +107,7 @@ async def _answer(
             warnings.append(_TRUNCATED)
             yield result_json(result, ValueStyle.TEXT, limit=limit)
         else:
-            yield from result_pieces(result, ValueStyle.TEXT, texts=texts, key=key)
+            yield from result_pieces(result, ValueStyle.TEXT)
         stats = b',"stats":' + orjson.dumps(_stats(result.stats)) if with_stats else b""
         yield stats + b"}" + annotations_json(warnings, result.infos) + b"}"
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 
 from novaql import QueryOptions, Result
 from novaql.export import (
-    KeptTexts,
     ValueStyle,
     csv_pieces,
     first_series,
@@ -30,21 +29,18 @@ def encode(
     limit: int,
     plan: str,
     guard_formulas: bool = False,
-    texts: KeptTexts | None = None,
-    key: Hashable = None,
 ) -> Iterator[Piece]:
     """Encode the answer, piece by piece.
 
     plan        plan of the query for the answer; "": none
     guard_formulas  for CSV: see `Result.csv`
-    texts, key  see `result_pieces`
     """
     shown = first_series(result, limit)
     if form == "csv":
         return csv_pieces(shown, guard_formulas=guard_formulas)
     if form == "arrow":
         return long_stream(shown)
-    return _json_pieces(result, shown, options, plan, texts, key)
+    return _json_pieces(result, shown, options, plan)
 
 
 def _json_pieces(
@@ -52,8 +48,6 @@ def _json_pieces(
     shown: Result,
     options: QueryOptions,
     plan: str,
-    texts: KeptTexts | None,
-    key: Hashable,
 ) -> Iterator[Piece]:
     truncated = shown is not result
     tail: dict[str, Any] = {
@@ -76,5 +70,5 @@ def _json_pieces(
         tail["explain"] = plan
     kind = result.kind.value.encode()
     yield b'{"result_type":"%s","result":' % kind
-    yield from result_pieces(shown, ValueStyle.NUMBER, texts=texts, key=key)
+    yield from result_pieces(shown, ValueStyle.NUMBER)
     yield b"," + orjson.dumps(tail)[1:]

@@ -44,8 +44,6 @@ async def query(request: Request) -> Response:
 
     cached = not body.nocache and profile is None
     context = context_of(request)
-    texts = context.caches.texts if cached else None
-    key = (body.query, options.step_ms, options.end_ms - options.start_ms)
 
     def shape(result: Result) -> Begun:
         if profile is not None:
@@ -60,8 +58,6 @@ async def query(request: Request) -> Response:
             limit=limit,
             plan=plan,
             guard_formulas=body.guard_formulas,
-            texts=texts,
-            key=key,
         )
         return begin(pieces, context.tuning.answer_at_once)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 
 from novaql import ArgumentError, ResultCache, __version__
-from novaql.export import KeptTexts
 from novaql.server.addresses import parse_networks, parse_server
 from novaql.server.auth.access import Access
 from novaql.server.auth.accounts import Accounts
@@ -105,7 +104,6 @@ def _around(
         pools=_pools(settings, state),
         caches=Caches(
             results=ResultCache(settings.result_cache_bytes),
-            texts=KeptTexts(settings.result_cache_bytes),
             responses=ResponseCache(settings.response_cache_bytes),
             measurements=MeasurementCache(settings.slo_cache_ttl_s),
         ),

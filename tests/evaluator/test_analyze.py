@@ -53,7 +53,7 @@ def test_every_operator_has_a_line() -> None:
 
     assert re.search(r"^BinaryOp op=or .*\[gives [67] series, .* B in memory; [\d.]+ ms\]", text)
     assert re.search(r"Aggregation op=topk  \[gives 1 series", text)
-    assert re.search(r"Select .*at_ms=30000  \[reads 6 series, 18 samples", text)
+    assert re.search(r"Select .*@ 30  \[reads 6 series, 18 samples", text)
 
 
 @pytest.mark.parametrize("mode", [Mode.OFF, Mode.ON])

@@ -42,10 +42,10 @@ def test_tables_are_kept_and_used(folder: Path, monkeypatch: pytest.MonkeyPatch)
 def test_damaged_tables_are_replaced(folder: Path) -> None:
     _parsed()
     _table(folder).write_bytes(_table(folder).read_bytes()[:-100])
-    assert grammar._kept_tables() is None
+    assert grammar._stored_tables() is None
 
     assert _parsed() == VectorSelector("up")
-    assert grammar._kept_tables() is not None
+    assert grammar._stored_tables() is not None
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602])
@@ -53,14 +53,14 @@ def test_tables_that_others_could_write_are_not_read(folder: Path, mode: int) ->
     _parsed()
     _table(folder).chmod(mode)
 
-    assert grammar._kept_tables() is None
+    assert grammar._stored_tables() is None
 
 
 def test_tables_in_a_folder_that_others_could_write_are_not_read(folder: Path) -> None:
     _parsed()
     folder.chmod(0o777)
 
-    assert grammar._kept_tables() is None
+    assert grammar._stored_tables() is None
     assert _parsed() == VectorSelector("up")
 
 
@@ -70,7 +70,7 @@ def test_a_link_is_not_followed(folder: Path) -> None:
     table.rename(folder / "elsewhere")
     table.symlink_to(folder / "elsewhere")
 
-    assert grammar._kept_tables() is None
+    assert grammar._stored_tables() is None
 
 
 def test_without_a_folder_to_write_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

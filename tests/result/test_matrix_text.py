@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from novaql.export.compiled_text import TEXTS
 from novaql.export.json_values import ValueStyle
-from novaql.export.prometheus_json import result_json
+from novaql.export.prometheus_json import result_json, result_pieces
 from novaql.result import Result, ResultKind
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Floats
@@ -25,6 +25,13 @@ pytest.importorskip("numba", reason="compiled texts need numba: pip install 'nov
 def _compiled() -> None:
     TEXTS.prepare()
     assert TEXTS.ready() is not None
+
+
+VALUES = [
+    *(0.0, -0.0, 1.0, -2.5, 0.1, 1 / 3, 1e300, np.nan, np.inf, -np.inf, 5e-324, 123456.75),
+    *(1e-5, 9e-6, 1e-7, 1e15 / 7, 9e15, 1e21, -1.7976931348623157e308, -123456789.87654321),
+    *(-1.2345678901234567e-6, 12345678901234567.0, -2.2250738585072014e-308),
+]
 
 
 def both(result: Result, style: ValueStyle, limit: int = 0) -> tuple[bytes, bytes]:
@@ -71,3 +78,27 @@ def test_times(start: int, step: int, steps: int) -> None:
 
     assert compiled == plain
     assert [at for at, _ in json.loads(compiled)[1]["values"]] == (times / 1000).tolist()
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 2**32), st.sampled_from([0.2, 0.9, 1.0]), st.sampled_from(ValueStyle))
+def test_values_of_every_kind_side_by_side(seed: int, share: float, style: ValueStyle) -> None:
+    rng = np.random.default_rng(seed)
+    valid = rng.random((5, 30)) < share
+    labels = SeriesTable.from_dicts([{"n": str(n)} for n in range(5)])
+    times = np.arange(30) * 15_000
+    result = Result(ResultKind.MATRIX, labels, times, rng.choice(VALUES, valid.shape), valid)
+
+    compiled, plain = both(result, style)
+
+    assert compiled == plain
+
+
+@settings(max_examples=30)
+@given(matrices(), st.sampled_from(ValueStyle), st.integers(1, 40), st.sampled_from([0, 1 << 19]))
+def test_pieces_are_the_whole(result: Result, style: ValueStyle, points: int, whole: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("novaql.export.prometheus_json.POINTS_AT_ONCE", points)
+        patch.setattr("novaql.export.prometheus_json.WHOLE_POINTS", whole)
+        pieces = [*result_pieces(result, style)]
+    assert b"".join(pieces) == result_json(result, style)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novaql.export.chart_svg import line_chart
-from novaql.export.scale import number_ticks, thinned, time_ticks
+from novaql.export.scale import number_ticks, reduced, time_ticks
 from novaql.result import Result, ResultKind
 from novaql.tsdb.model.labels import SeriesTable
 from tests.support.generators.results import (
@@ -136,7 +136,7 @@ def test_thinning_keeps_every_cells_extremes_and_gaps() -> None:
     valid = np.ones(10_000, np.bool_)
     valid[1000:2000] = False
 
-    times, thin, present = thinned(np.arange(10_000), values, valid, 100)
+    times, thin, present = reduced(np.arange(10_000), values, valid, 100)
 
     assert len(times) <= 200
     assert {99.0, -99.0} <= set(thin.tolist())

@@ -13,7 +13,7 @@ from novaql import tsdb
 from novaql.tsdb import Batch, Matcher, MatchOp, SeriesTable
 from novaql.tsdb.block.reader import Block
 from novaql.tsdb.index.match import match_rows
-from novaql.tsdb.parts.time_index import KEPT, SeriesTimeIndex
+from novaql.tsdb.parts.time_index import MOST_RANGES, SeriesTimeIndex
 from tests.support.store.model import Sample, batch_of, key_of, read_all
 from tests.support.store.stored_histograms import simple
 
@@ -130,6 +130,6 @@ def test_ranges_of_long_ago_are_forgotten(stores: tuple[tsdb.Database, ...]) -> 
     block = block_of(stores[1])
     lifetimes = SeriesTimeIndex(block.first_ms, block.last_ms, block.layers())
     oldest = lifetimes.living(0, 1)
-    for number in range(1, KEPT + 1):
+    for number in range(1, MOST_RANGES + 1):
         lifetimes.living(number * HOUR_MS, number * HOUR_MS + 1)
     assert lifetimes.living(0, 1) is not oldest

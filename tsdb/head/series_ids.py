@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from novaql.tsdb.errors import InvalidBatch
 from novaql.tsdb.index.match import IndexedColumn
 from novaql.tsdb.model.labels import Codes, Ints, SeriesTable
+from novaql.tsdb.runtime.lru_cache import ByteCache
 
 Tokens = NDArray[np.uint64]
 
-_REMEMBERED_TABLES = 256
-_REMEMBERED_ROWS = 1 << 22
+_TABLE_CACHE_BYTES = 128 << 20
 
 
 class _Column:
@@ -132,8 +132,9 @@ class Registry:
         self._rng = np.random.default_rng(secrets.randbits(128))
         self._columns: dict[str, _Column] = {}
         self._ids: dict[bytes, int] = {}
-        self._known: dict[int, _KnownRows] = {}
-        self._known_rows = 0
+        self._known: ByteCache[_KnownRows] = ByteCache(
+            _TABLE_CACHE_BYTES, lambda known: 1000 + known.ids.nbytes
+        )
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -211,23 +212,14 @@ class Registry:
         owner = table if table.family is None else table.family
         known = self._known.get(id(owner))
         if known is None:
-            known = self._known[id(owner)] = _KnownRows(owner, np.full(table.rows, -1))
-            self._known_rows += table.rows
+            known = _KnownRows(owner, np.full(table.rows, -1))
+            self._known.put(id(owner), known)
         elif len(known.ids) < table.rows:
             grown = np.full(max(table.rows, 2 * len(known.ids)), -1)
             grown[: len(known.ids)] = known.ids
-            self._known_rows += len(grown) - len(known.ids)
             known.ids = grown
-        while len(self._known) > _REMEMBERED_TABLES or (
-            self._known_rows > _REMEMBERED_ROWS and len(self._known) > 1
-        ):
-            self._forget_one(known)
+            self._known.put(id(owner), known)
         return known
-
-    def _forget_one(self, needed: _KnownRows) -> None:
-        """The table that came first, but for the one that is being asked about."""
-        key = next(key for key, known in self._known.items() if known is not needed)
-        self._known_rows -= len(self._known.pop(key).ids)
 
     def index(self) -> HeadIndex:
         """What is known now, for readers. The writer must not be inside `ids_of`."""

@@ -8,8 +8,6 @@ on asks for the same series most of the time, and what was found for them is rem
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,11 +17,12 @@ from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.read_errors import DAMAGE
 from novaql.tsdb.parts.lazy_ints import whole
 from novaql.tsdb.parts.part import Layer
+from novaql.tsdb.runtime.lru_cache import ByteCache, each
 
 SLICES = 128
 """Into so many is the time of a part cut."""
-KEPT = 16
-"""Of so many ranges it is remembered which series have samples there."""
+MOST_RANGES = 16
+"""Ranges whose active rows are cached."""
 FEW_SERIES = 1024
 """Of so many none is passed over: to look at their times costs as much."""
 MOST = 0.75
@@ -66,8 +65,7 @@ class SeriesTimeIndex:
         self._few = sum(len(layer.stratum.grid_of) for layer in layers) <= FEW_SERIES
         self._width_ms = -(-(last_ms - first_ms + 1) // SLICES)
         self._layers = layers
-        self._lock = threading.Lock()
-        self._known: OrderedDict[tuple[int, int], ActiveRows | None] = OrderedDict()
+        self._known: ByteCache[tuple[ActiveRows | None]] = ByteCache(MOST_RANGES, each)
 
     def living(self, start_ms: int, end_ms: int) -> ActiveRows | None:
         """At least the series with samples in a range, which overlaps the part.
@@ -80,16 +78,11 @@ class SeriesTimeIndex:
             return None
         low, high = ((ms - self._first_ms) // self._width_ms for ms in (begin, end))
         slices = (low, high)
-        with self._lock:
-            if slices in self._known:
-                self._known.move_to_end(slices)
-                return self._known[slices]
-        found = self._find(slices)
-        with self._lock:
-            self._known[slices] = found
-            if len(self._known) > KEPT:
-                self._known.popitem(last=False)
-        return found
+        known = self._known.get(slices)
+        if known is None:
+            known = (self._find(slices),)
+            self._known.put(slices, known)
+        return known[0]
 
     def _find(self, slices: tuple[int, int]) -> ActiveRows | None:
         """Where directories are damaged nothing is known: who needs that part will notice."""

@@ -8,8 +8,6 @@ used once would cost more than it saves.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +16,7 @@ import numpy as np
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.parts.ranges import RangeSlice
 from novaql.tsdb.read.batches import BatchPlan
+from novaql.tsdb.runtime.lru_cache import ByteCache, each
 
 MOST_SAMPLES = 1 << 22
 """Of a wider range: 32 MiB, and some hundredths of a second to read them."""
@@ -28,27 +27,23 @@ MOST_TIMES = 1 << 18
 WIDTHS = (4, 1)
 """How many times wider, at least: the first that is not too much."""
 
-_REMEMBERED = 1024
+_MOST_RANGES = 1024
 
 
 class SlidingPlans:
-    """Which ranges were asked for of late. Safe to use from several threads."""
+    """The last range of each query. Thread-safe."""
 
     def __init__(self) -> None:
-        self._last: OrderedDict[Hashable, tuple[int, int]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._last: ByteCache[int] = ByteCache(_MOST_RANGES, each)
 
     def moved_on(self, ask: Hashable, start_ms: int, end_ms: int) -> bool:
         """Whether a range of this length was asked for last time by the same `ask`, near to this
         one and not the same. Remembers this one."""
         width = end_ms - start_ms
         key = (ask, width)
-        with self._lock:
-            before = self._last.pop(key, None)
-            self._last[key] = (start_ms, end_ms)
-            while len(self._last) > _REMEMBERED:
-                self._last.popitem(last=False)
-        return before is not None and 0 < abs(start_ms - before[0]) <= width
+        before = self._last.get(key)
+        self._last.put(key, start_ms)
+        return before is not None and 0 < abs(start_ms - before) <= width
 
 
 def wider_ranges(start_ms: int, end_ms: int) -> Iterator[tuple[int, int]]:

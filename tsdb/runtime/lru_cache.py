@@ -1,4 +1,4 @@
-"""Decoded pages and tiles, kept while there is room; what was used longest ago goes first."""
+"""The cache of the library: bounded, and evicts the least recently used entries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Value = TypeVar("Value")
 
@@ -15,7 +15,7 @@ DEFAULT_CACHE_BYTES = 768 << 20
 
 @dataclass(frozen=True, slots=True)
 class CacheStats:
-    """hits and misses since the start; entries and bytes now; `limit` in bytes."""
+    """hits and misses since the start; entries and bytes now; limit: of bytes."""
 
     hits: int
     misses: int
@@ -34,7 +34,13 @@ class CacheStats:
 
 
 class ByteCache(Generic[Value]):
-    """A least-recently-used cache bounded by bytes, for any thread. A limit of 0 keeps nothing."""
+    """A cache that evicts the least recently used entries. Thread-safe.
+
+    limit    largest total size; the cache does not store a value larger than half of it. 0: it
+             stores nothing
+    size_of  size of a value, in bytes. `each`: all values have size 1, so that `limit` is a number
+             of entries
+    """
 
     def __init__(self, limit: int, size_of: Callable[[Value], int]) -> None:
         self.limit = limit
@@ -43,7 +49,11 @@ class ByteCache(Generic[Value]):
         self._lock = threading.Lock()
         self._bytes = self._hits = self._misses = 0
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     def get(self, key: Hashable) -> Value | None:
+        """Return the value of a key, which is now the most recently used, or None."""
         if self.limit <= 0:
             return None
         with self._lock:
@@ -56,7 +66,7 @@ class ByteCache(Generic[Value]):
             return found[0]
 
     def without(self, keys: Sequence[Hashable]) -> list[bool]:
-        """Which of these it does not have. Those that it has are as old as before."""
+        """Return for each key whether it is absent. This is not a use of the others."""
         if self.limit <= 0:
             return [True] * len(keys)
         with self._lock:
@@ -66,20 +76,31 @@ class ByteCache(Generic[Value]):
         return absent
 
     def put(self, key: Hashable, value: Value) -> None:
+        """Store a value, in place of an earlier one. It must not grow afterwards."""
         size = self._size_of(value)
-        if size > self.limit // 2:
-            return
         with self._lock:
-            old = self._entries.pop(key, None)
-            if old is not None:
-                self._bytes -= old[1]
+            self._discard(key)
+            if size > self.limit // 2:
+                return
             self._entries[key] = (value, size)
             self._bytes += size
             while self._bytes > self.limit:
                 _, (_, freed) = self._entries.popitem(last=False)
                 self._bytes -= freed
 
+    def remove(self, unwanted: Callable[[Any], bool]) -> None:
+        """Remove the entries whose keys are unwanted."""
+        with self._lock:
+            for key in [key for key in self._entries if unwanted(key)]:
+                self._discard(key)
+
+    def _discard(self, key: Hashable) -> None:
+        old = self._entries.pop(key, None)
+        if old is not None:
+            self._bytes -= old[1]
+
     def clear(self) -> None:
+        """Remove all entries."""
         with self._lock:
             self._entries.clear()
             self._bytes = 0
@@ -87,3 +108,8 @@ class ByteCache(Generic[Value]):
     def stats(self) -> CacheStats:
         with self._lock:
             return CacheStats(self._hits, self._misses, len(self._entries), self._bytes, self.limit)
+
+
+def each(_: object) -> int:
+    """The size of values of which the cache counts the entries."""
+    return 1

@@ -1,7 +1,7 @@
 """A selection of series as Arrow record batches: one row a sample, a column a label.
 
-Tiles are read when their batch is asked for, one ahead of it on a thread, so that a store of any
-size passes through bounded memory.
+A tile is read when its batch is requested, the next one ahead of it on a thread. So the memory is
+bounded, whatever the size of the store.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class StoredSamples:
     def pieces(self, *, wanted: Bools | None = None, floats_only: bool = False) -> Iterator[Piece]:
         """About `BATCH_SAMPLES` samples at a time: floats, then histograms.
 
-        wanted  [S] series whose samples are asked for; None: all
+        wanted  [S] series whose samples to read; None: all
         """
         tiles = (_flat(tile, wanted) for tile in _ahead([t.load for t in self.selection.tiles]))
         yield from _gathered(tiles)
@@ -113,14 +113,14 @@ class StoredSamples:
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def table_of_series(self) -> pa.Table:
-        """One row a series: its labels; `time`, `value` and the like are null."""
-        everyone = np.arange(self.series.rows)
+        """Return one row for each series with its labels; the columns of samples are null."""
+        rows = np.arange(self.series.rows)
         arrays: list[pa.Array[Any]] = []
         fields: list[pa.Field[Any]] = []
         for field in self.schema:
             fields.append(pa.field(field.name, field.type))
             if field.name in self.labels:
-                arrays.append(self._label(field.name, everyone))
+                arrays.append(self._label(field.name, rows))
             else:
                 arrays.append(pa.nulls(self.series.rows, field.type))
         return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
@@ -160,9 +160,9 @@ class StoredSamples:
 
 def _flat(tile: Tile, wanted: Bools | None) -> Piece:
     if wanted is not None:
-        keep = wanted[tile.rows]
-        if not keep.all():
-            return _some(tile, np.flatnonzero(keep))
+        chosen = wanted[tile.rows]
+        if not chosen.all():
+            return _some(tile, np.flatnonzero(chosen))
     flat = tile.ragged()
     assert flat.offsets is not None
     rows = np.repeat(flat.rows, np.diff(flat.offsets))
@@ -173,9 +173,9 @@ def _some(tile: Tile, places: Ints) -> Piece:
     if tile.offsets is None:
         return _flat(Tile(tile.rows[places], tile.timestamps, tile.values[places]), None)
     lengths = np.diff(tile.offsets)
-    keep = np.zeros(len(lengths), np.bool_)
-    keep[places] = True
-    samples = np.repeat(keep, lengths)
+    chosen = np.zeros(len(lengths), np.bool_)
+    chosen[places] = True
+    samples = np.repeat(chosen, lengths)
     rows = np.repeat(tile.rows[places], lengths[places])
     starts = None if tile.starts is None else tile.starts[samples]
     return Piece(rows, tile.timestamps[samples], tile.values[samples], starts=starts)
@@ -226,7 +226,7 @@ def _native_pieces(tile: HistogramTile, wanted: Bools | None) -> Iterator[Piece]
 
 
 def _ahead(loads: list[Callable[[], _T]]) -> Iterator[_T]:
-    """What the calls return, in order; the next ones run while one is looked at."""
+    """Yield the results of the calls, in order; the next calls run meanwhile."""
     with ThreadPoolExecutor(_AHEAD, thread_name_prefix="novaql-read") as pool:
         waiting: list[Future[_T]] = []
         try:

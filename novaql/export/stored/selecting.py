@@ -49,24 +49,24 @@ def select_any(
 
 def _tile(ref: TileRef, fresh: Bools, first: int) -> Tile:
     tile = ref.load()
-    keep = fresh[tile.rows]
-    if keep.all():
+    chosen = fresh[tile.rows]
+    if chosen.all():
         return replace(tile, rows=tile.rows + first)
-    rows = tile.rows[keep] + first
+    rows = tile.rows[chosen] + first
     if tile.offsets is None:
-        return Tile(rows, tile.timestamps, tile.values[keep])
-    samples, offsets = _some(tile.offsets, keep)
+        return Tile(rows, tile.timestamps, tile.values[chosen])
+    samples, offsets = _some(tile.offsets, chosen)
     starts = None if tile.starts is None else tile.starts[samples]
     return Tile(rows, tile.timestamps[samples], tile.values[samples], offsets, starts)
 
 
 def _histograms(ref: HistogramRef, fresh: Bools, first: int) -> HistogramTile:
     tile = ref.load()
-    keep = fresh[tile.rows]
-    samples, offsets = _some(tile.offsets, keep)
+    chosen = fresh[tile.rows]
+    samples, offsets = _some(tile.offsets, chosen)
     starts = None if tile.starts is None else tile.starts[samples]
     return HistogramTile(
-        tile.rows[keep] + first,
+        tile.rows[chosen] + first,
         tile.timestamps[samples],
         tile.histograms.take(np.flatnonzero(samples)),
         offsets,
@@ -74,7 +74,7 @@ def _histograms(ref: HistogramRef, fresh: Bools, first: int) -> HistogramTile:
     )
 
 
-def _some(offsets: Ints, keep: Bools) -> tuple[Bools, Ints]:
+def _some(offsets: Ints, chosen: Bools) -> tuple[Bools, Ints]:
     lengths = np.diff(offsets)
-    kept = np.concatenate([[0], np.cumsum(lengths[keep])]).astype(np.int64)
-    return np.repeat(keep, lengths), kept
+    new_offsets = np.concatenate([[0], np.cumsum(lengths[chosen])]).astype(np.int64)
+    return np.repeat(chosen, lengths), new_offsets

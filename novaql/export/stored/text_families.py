@@ -28,7 +28,7 @@ class Family:
 
     @property
     def is_whole(self) -> bool:
-        """Whether several series make one metric, whose samples have to stand together."""
+        """Whether several series make one metric, whose samples must be adjacent."""
         return self.known.type in _PARTS
 
     def head(self, *, openmetrics: bool) -> str:
@@ -44,10 +44,10 @@ class Family:
         if openmetrics and known.unit and self.name.endswith(f"_{known.unit}"):
             lines.append(f"# UNIT {name} {known.unit}\n")
         if known.help:
-            told = known.help.replace("\\", "\\\\").replace("\n", "\\n")
+            escaped = known.help.replace("\\", "\\\\").replace("\n", "\\n")
             if openmetrics:
-                told = told.replace('"', '\\"')
-            lines.append(f"# HELP {name} {told}\n")
+                escaped = escaped.replace('"', '\\"')
+            lines.append(f"# HELP {name} {escaped}\n")
         return "".join(lines)
 
 

@@ -1,6 +1,6 @@
 """Lines of text: Prometheus text and OpenMetrics, CSV, and JSON lines as VictoriaMetrics has them.
 
-Texts keep less than tables do: staleness markers and native histograms are left out, and counted.
+Texts have less than tables: staleness markers and native histograms are omitted, and counted.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def json_lines(samples: StoredSamples) -> Iterator[tuple[int, bytes]]:
             if len(odd):
                 places = np.zeros(len(part), np.bool_)
                 places[odd] = True
-                told: Any = values.take(numbers(odd, pa.int64())).to_pylist()
-                quoted = strings([_JSON_TEXTS[text] for text in told])
+                words: Any = values.take(numbers(odd, pa.int64())).to_pylist()
+                quoted = strings([_JSON_TEXTS[text] for text in words])
                 values = compute.replace_with_mask(values, booleans(places), quoted)
             first = np.flatnonzero(np.diff(part.row, prepend=-1))
             bounds = np.append(first, len(part)).tolist()
@@ -133,7 +133,7 @@ def _blocks(piece: Piece, most: int) -> Iterator[Piece]:
 
 
 def _together(pieces: list[Piece], samples: StoredSamples, family: Family) -> list[Piece]:
-    """One piece in which the samples of one metric and time stand side by side, buckets first."""
+    """One piece in which the samples of one metric and time are adjacent, buckets first."""
     if not pieces:
         return []
     row = np.concatenate([piece.row for piece in pieces])

@@ -1,7 +1,7 @@
 """The wide layout of a store: one row a time and target, one column a metric.
 
-A target is what series have in common besides the metric's name. So series of one target stand
-side by side, as in a table that somebody would have made by hand, and `read_frame` reads it back.
+A target is what series have in common besides the metric's name. So series of one target are
+side by side, as in a table made by hand, and `read_frame` reads it back.
 """
 
 from __future__ import annotations

@@ -25,9 +25,10 @@ from novaql.inputs.remote_write.write_request import WriteRequest, need_storable
 from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.model.samples import Batch, HistogramSamples
 from novaql.tsdb.model.source import Metadata
+from novaql.tsdb.runtime.lru_cache import ByteCache, each
 
 MOST_SERIES_KEPT = 1_000_000
-_MOST_TABLES_KEPT = 64
+_MOST_TABLES = 64
 _MOST_PATTERN_BYTES = 128 << 20
 _MOST_PATTERNS_ALIKE = 4
 _MOST_SIGHTS_KEPT = 10_000
@@ -70,7 +71,7 @@ class PlainDecoder:
         self._known: dict[bytes, int] = {}
         self._follower: dict[int, tuple[int, bytes]] = {}
         self._common = SeriesTable.unlabelled(0)
-        self._own_tables: dict[bytes, SeriesTable] = {}
+        self._own_tables: ByteCache[SeriesTable] = ByteCache(_MOST_TABLES, each)
         self._patterns: dict[tuple[int, bytes], list[MessagePattern]] = {}
         self._seen_once: set[int] = set()
         self._pattern_bytes = 0
@@ -228,13 +229,11 @@ class PlainDecoder:
     def _own_table(self, numbers: Ints) -> tuple[SeriesTable, Ints]:
         distinct, index = np.unique(numbers, return_inverse=True)
         key = distinct.tobytes()
-        table = self._own_tables.pop(key, None)
+        table = self._own_tables.get(key)
         if table is None:
             sets = self._label_sets
             table = SeriesTable.from_dicts([sets[number] for number in distinct.tolist()])
-            if len(self._own_tables) >= _MOST_TABLES_KEPT:
-                del self._own_tables[next(iter(self._own_tables))]
-        self._own_tables[key] = table  # the youngest stands last
+            self._own_tables.put(key, table)
         return table, index.astype(np.int64, copy=False)
 
     def _forget(self) -> None:

@@ -1,4 +1,4 @@
-"""Series met by a reader that meets the same ones again and again."""
+"""The series of a reader that reads the same series again and again."""
 
 from __future__ import annotations
 
@@ -10,32 +10,31 @@ import numpy as np
 from novaql.errors import InputError
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.tsdb.model.labels import Ints, SeriesTable
+from novaql.tsdb.runtime.lru_cache import ByteCache
 
-_MOST_TABLES_KEPT = 256
-_MOST_CELLS_KEPT = 1 << 23
+_TABLE_CACHE_BYTES = 64 << 20
 
 
 class KnownSeries:
-    """Numbers label sets in order of appearance, and makes tables of them.
+    """Numbers label sets in order of appearance, and creates tables of them.
 
     limits  of a label set, and of one table
 
-    While the same series come again, the table is the same object.
+    For the same series, `table` returns the same object as before.
     """
 
     def __init__(self, limits: LabelLimits = NO_LIMITS) -> None:
         self._limits = limits
         self._label_sets: list[Mapping[str, str]] = []
         self._number_of: dict[frozenset[tuple[str, str]], int] = {}
-        self._tables: dict[bytes, SeriesTable] = {}
+        self._tables: ByteCache[SeriesTable] = ByteCache(_TABLE_CACHE_BYTES, _table_bytes)
         self._times_forgotten = 0
-        self._cells = 0
 
     def __len__(self) -> int:
         return len(self._label_sets)
 
     def number(self, labels: Mapping[str, str]) -> int:
-        """The number of a label set, a new one if it was never met. Raises `InputError`."""
+        """Return the number of a label set, which is new if the set is. Raises `InputError`."""
         number = self._number_of.setdefault(frozenset(labels.items()), len(self._label_sets))
         if number == len(self._label_sets):
             try:
@@ -47,29 +46,24 @@ class KnownSeries:
         return number
 
     def table(self, numbers: Ints) -> tuple[SeriesTable, Ints]:
-        """A table of the series that occur, and the row of each item of `numbers` in it.
+        """Return a table of the series that occur, and the row of each item of `numbers` in it.
 
         Raises `LimitExceeded`.
         """
         distinct, index = np.unique(numbers, return_inverse=True)
         key = distinct.tobytes()
-        table = self._tables.pop(key, None)
+        table = self._tables.get(key)
         if table is None:
             sets = [self._label_sets[number] for number in distinct.tolist()]
             if self._limits is not NO_LIMITS:
                 self._limits.check_table(len(sets), len({name for one in sets for name in one}))
             table = SeriesTable.from_dicts(sets)
-            self._cells += _cells(table)
-            while self._tables and (
-                len(self._tables) >= _MOST_TABLES_KEPT or self._cells > _MOST_CELLS_KEPT
-            ):
-                self._cells -= _cells(self._tables.pop(next(iter(self._tables))))
-        self._tables[key] = table  # the youngest stands last
+            self._tables.put(key, table)
         return table, index.astype(np.int64, copy=False)
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
-        """Series that are met inside the block are forgotten if it ends in an error."""
+        """Remove the series that are new in the block if it raises."""
         before, forgotten = len(self), self._times_forgotten
         try:
             yield
@@ -81,31 +75,30 @@ class KnownSeries:
         while len(self._number_of) > count:
             self._number_of.popitem()  # the youngest
         del self._label_sets[count:]
-        for key in [key for key in self._tables if _highest(key) >= count]:
-            self._cells -= _cells(self._tables.pop(key))
+        self._tables.remove(lambda key: _highest(key) >= count)
 
     def forget(self) -> None:
-        """Begin anew; numbers given before mean nothing any more."""
+        """Remove all series. Numbers returned before are invalid."""
         self._label_sets.clear()
         self._number_of.clear()
         self._tables.clear()
         self._times_forgotten += 1
-        self._cells = 0
 
 
 def _highest(key: bytes) -> int:
-    """The highest number of a table's series, from the ordered numbers that it is kept under."""
+    """Return the highest number of a table's series, from the ordered numbers that are its key."""
     return int(np.frombuffer(key[-8:], np.int64)[0]) if key else -1
 
 
-def _cells(table: SeriesTable) -> int:
-    return table.rows * (len(table.columns) + 2)  # and the numbers that it is found by
+def _table_bytes(table: SeriesTable) -> int:
+    """Return the size of the codes of a table, and of its key, an int64 for each row."""
+    return 1000 + table.rows * (4 * len(table.columns) + 8)
 
 
 class SeriesTexts(dict[bytes, int]):
-    """Texts that name series, in whatever notation → numbers of `known`.
+    """Texts that name series, in any notation → numbers of `known`.
 
-    understand  makes labels of a text, when it is first looked up
+    understand  parses a text to labels, at its first look-up
     """
 
     def __init__(
@@ -123,7 +116,7 @@ class SeriesTexts(dict[bytes, int]):
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
-        """Texts and series that are met inside the block are forgotten if it ends in an error."""
+        """Remove the texts and series that are new in the block if it raises."""
         before, forgotten = len(self), self._times_forgotten
         try:
             with self.known.all_or_nothing():
@@ -135,7 +128,7 @@ class SeriesTexts(dict[bytes, int]):
             raise
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Remove all texts and series."""
         self._times_forgotten += 1
         self.clear()
         self.known.forget()

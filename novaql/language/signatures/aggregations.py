@@ -66,7 +66,7 @@ _ROWS = (
         "topk(5, rate(http_requests_total[5m]))",
         parameter=SCALAR,
         parameter_name="k",
-        keeps_series=True,
+        returns_input_series=True,
     ),
     Aggregator(
         "bottomk",
@@ -76,7 +76,7 @@ _ROWS = (
         "bottomk(3, node_filesystem_avail_bytes)",
         parameter=SCALAR,
         parameter_name="k",
-        keeps_series=True,
+        returns_input_series=True,
     ),
     Aggregator(
         "count_values",
@@ -92,7 +92,7 @@ _ROWS = (
         "limitk(10, up)",
         parameter=SCALAR,
         parameter_name="k",
-        keeps_series=True,
+        returns_input_series=True,
         experimental=True,
     ),
     Aggregator(
@@ -102,7 +102,7 @@ _ROWS = (
         "limit_ratio(0.1, up)",
         parameter=SCALAR,
         parameter_name="r",
-        keeps_series=True,
+        returns_input_series=True,
         experimental=True,
     ),
 )

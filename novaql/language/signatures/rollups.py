@@ -1,4 +1,4 @@
-"""Functions that say how a series changes over a range."""
+"""Functions of the change of a series over a range."""
 
 from __future__ import annotations
 

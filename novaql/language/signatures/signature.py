@@ -1,4 +1,4 @@
-"""What is known of a function or aggregator before any data: one row of the registry."""
+"""The signature of a function or aggregator: one row of the registry."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Signature:
     """A function.
 
     arguments     types of the arguments, in order
-    optional      how many of the last ones may be left out
+    optional      how many of the last ones are optional
     variadic      the last one may be repeated
     most          how many arguments a variadic function takes at most, None: any number
     returns       type of the result
     experimental  Prometheus hides it behind a feature flag
-    doc           what comes back: meaning, units, what happens to NaN and absence
+    doc           the result: meaning, units, what happens to NaN and absence
     example       a query that parses
     """
 
@@ -65,7 +65,7 @@ class Aggregator:
 
     parameter       type of the argument before the vector, None: there is none
     parameter_name  what to call it
-    keeps_series    its results are input series with their labels, not groups
+    returns_input_series    its results are input series with their labels, not groups
     """
 
     name: str
@@ -73,7 +73,7 @@ class Aggregator:
     example: str
     parameter: ValueType | None = None
     parameter_name: str = ""
-    keeps_series: bool = False
+    returns_input_series: bool = False
     experimental: bool = False
 
 

@@ -20,15 +20,15 @@ from novaql.planner.rules.sort_matchers import sort_matchers
 Rule = Callable[[Plan], Plan]
 
 RULES: tuple[Rule, ...] = (
-    fold_constants,  # first: later rules see numbers, not arithmetic
-    drop_dead_branches,  # what is gone needs no work from here on
+    fold_constants,  # first: later rules see numbers instead of arithmetic
+    drop_dead_branches,  # early: later rules have less to do
     propagate_matchers,  # before sorting, because it adds matchers at the end
     sort_matchers,  # equal selectors become equal plans, whatever order they were written in
-    hoist_step_invariant,  # it hides subtrees from the rules above
-    share_subplans,  # it needs plans as they will be evaluated, and hides them
-    push_down_aggregations,  # what is shared is there as a whole, so it has to be known before
-    project_labels,  # it asks which aggregations were pushed down
+    hoist_step_invariant,  # after the rules above, from which it hides subtrees
+    share_subplans,  # needs the plans as they will be evaluated, and hides them
+    push_down_aggregations,  # after sharing: a shared subplan is a whole matrix
+    project_labels,  # depends on which aggregations are pushed down
 )
 
 REQUIRED: frozenset[Rule] = frozenset({hoist_step_invariant})
-"""Not optimisations but meaning: `@` is evaluated through them, so they run even when off."""
+"""Rules that the meaning of a query requires: `@` is evaluated through them. They always run."""

@@ -1,4 +1,4 @@
-"""What can be seen to be empty is not evaluated, nor what needs it."""
+"""Subplans that are always empty are not evaluated, nor are operators that then are."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def _pruned(plan: Plan) -> Plan:
                 dead = below is not None and _is_dead(below)
             others = [a for a in arguments if type_of(a) is ValueType.SCALAR]
             plain = all(isinstance(a, Constant) for a in others)
-            told = name in ("quantile_over_time", "double_exponential_smoothing")
-            return Nothing(plan.span) if dead and plain and not told else plan
+            annotates = name in ("quantile_over_time", "double_exponential_smoothing")
+            return Nothing(plan.span) if dead and plain and not annotates else plan
         case _:
             return plan
 
@@ -102,7 +102,7 @@ def _alone(plan: BinaryOp, side: Plan) -> Plan:
 
 
 def _without_nothing(plan: Plan) -> Plan:
-    """A node whose children are not `selector or nothing`, where it may have selectors instead."""
+    """Replace children `selector or nothing` by their selectors, if the node is equal then."""
     if isinstance(plan, FunctionCall) and plan.function in LOOKS_AT_SELECTOR:
         return plan
     return with_children(plan, _bare)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from novaql.planner.logical import BinaryOp, Constant, Negate, Plan, rewrite
 
-# Only what Python's floats compute exactly as IEEE 754 asks, without exceptions; the rest
+# Only what Python's floats compute exactly as IEEE 754 requires, without exceptions; the rest
 # (division, remainder, powers) is left to the kernels, so that there is one definition of it.
 EXACT: Mapping[str, Callable[[float, float], float]] = {
     "+": lambda a, b: a + b,

@@ -1,4 +1,4 @@
-"""What does not depend on the step is evaluated once."""
+"""Subplans that do not depend on the step are evaluated once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TIME_DEPENDENT = frozenset(
         "day_of_year", "days_in_month", "month", "year",
     }
 )  # fmt: skip
-"""Functions whose value depends on the evaluation time even where their arguments do not."""
+"""Functions whose value depends on the evaluation time even if their arguments do not."""
 
 
 def hoist_step_invariant(plan: Plan) -> Plan:

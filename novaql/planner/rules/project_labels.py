@@ -1,4 +1,4 @@
-"""A selector reads no more labels than are looked at."""
+"""Selectors read only the labels that the query uses."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Labels = frozenset[str] | None
 
 
 def project_labels(plan: Plan) -> Plan:
-    """`sum by (job) (rate(m[5m]))` looks at the job alone, and at the name, which messages tell.
+    """`sum by (job) (rate(m[5m]))` needs only the job, and the name, for messages.
 
-    Only below aggregations that take in their operand tile by tile: elsewhere series are told apart
-    by all of their labels. Nor of native histograms, which are aggregated as a whole. Selectors of
-    the same matchers read the same labels, so that they are one selection still.
+    This applies only below aggregations that read their operand tile by tile: elsewhere, series
+    differ in any of their labels. It does not apply to native histograms, which are aggregated as a
+    whole. Selectors with equal matchers read the same labels, so that they share a selection.
     """
     wanted: dict[tuple[Matcher, ...], Labels] = {}
     for select, labels in _uses(plan):
@@ -37,7 +37,7 @@ def project_labels(plan: Plan) -> Plan:
 
 
 def _uses(plan: Plan) -> Iterator[tuple[Select, Labels]]:
-    """Every selector, with the labels that this use of it looks at."""
+    """Return every selector, with the labels that this use of it needs."""
     waiting = [plan]
     seen: set[int] = set()
     while waiting:
@@ -60,7 +60,7 @@ def _uses(plan: Plan) -> Iterator[tuple[Select, Labels]]:
 
 
 def _beside(operand: Plan) -> Iterator[Plan]:
-    """What stands beside the way down from an operand to its selector: scalars."""
+    """Return the scalars beside the path from an operand to its selector."""
     node = operand
     while not isinstance(node, Select):
         below = operand_of(node)

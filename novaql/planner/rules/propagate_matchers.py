@@ -1,4 +1,4 @@
-"""What one side of an operator is limited to, the other side is limited to as well."""
+"""The matchers of one side of an operator also apply to the other side."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from novaql.language.ast import Cardinality, Matching
 from novaql.language.value_types import ValueType
 from novaql.planner.label_flow import (
     GROUPING,
+    grouped_labels,
     is_quiet,
-    kept_labels,
     one_metric,
     operand_of,
     source_of,
@@ -72,7 +72,7 @@ class _Facts:
             return frozenset(m for m in select.matchers if _is_narrow(m))
         match plan:
             case Aggregation(op=op, operand=operand) if op in GROUPING or op == "quantile":
-                return kept_labels(plan, self.of(operand))
+                return grouped_labels(plan, self.of(operand))
             case Aggregation(op="topk" | "bottomk" | "limitk" | "limit_ratio", operand=operand):
                 return self.of(operand)
             case BinaryOp() if not _both_vectors(plan):
@@ -101,7 +101,7 @@ def _limited(node: BinaryOp, facts: _Facts) -> BinaryOp:
         to_left = NONE
     elif node.op != "and":
         swapped = matching.cardinality is Cardinality.ONE_TO_MANY
-        if not _told_apart(node.left if swapped else node.right, matching):
+        if not _rows_are_distinct(node.left if swapped else node.right, matching):
             return node
     return with_sides(node, _pushed(node.left, to_left), _pushed(node.right, to_right))
 
@@ -112,7 +112,7 @@ def _pushed(plan: Plan, matchers: Matchers) -> Plan:
     node = plan
     while matchers and source_of(node) is None:
         if isinstance(node, Aggregation) and node.op in GROUPING:
-            matchers, below = kept_labels(node, matchers), node.operand
+            matchers, below = grouped_labels(node, matchers), node.operand
         elif isinstance(node, BinaryOp) and (found := operand_of(node)) is not None:
             below = found
         else:
@@ -134,7 +134,7 @@ def _pushed(plan: Plan, matchers: Matchers) -> Plan:
     return node
 
 
-def _told_apart(plan: Plan, matching: Matching) -> bool:
+def _rows_are_distinct(plan: Plan, matching: Matching) -> bool:
     """Whether no two rows can be in one match group."""
     below = plan
     while not isinstance(below, Aggregation):
@@ -153,7 +153,7 @@ def _told_apart(plan: Plan, matching: Matching) -> bool:
 
 
 def _matched(matchers: Matchers, matching: Matching) -> Matchers:
-    """Those of labels that are matched on."""
+    """Return the matchers of labels that the operator matches on."""
     return frozenset(m for m in matchers if (m.name in matching.labels) is matching.on)
 
 

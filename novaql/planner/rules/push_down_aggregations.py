@@ -1,4 +1,4 @@
-"""Aggregations take in their operand tile by tile, where it can be had that way."""
+"""Aggregations read their operand tile by tile, if it can be evaluated that way."""
 
 from __future__ import annotations
 

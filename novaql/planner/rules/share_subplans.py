@@ -1,4 +1,4 @@
-"""What stands in several places is evaluated once."""
+"""A subplan that occurs several times is evaluated once."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def share_subplans(plan: Plan) -> Plan:
     """`a / (a + b)` reads a once; `m{x="1"} / ignoring (x) group_right () m` takes the rows of one
     side from the other.
 
-    What an aggregation folds tile by tile is not shared for aggregations alone: kept for a second
-    use it would have to be held as a whole, of however many series it is.
+    Operands that only aggregations use, tile by tile, are not shared: a shared operand would be a
+    whole matrix in memory.
     """
     census = _Census()
     census.take(plan)

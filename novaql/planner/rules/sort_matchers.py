@@ -10,7 +10,7 @@ from novaql.planner.logical import Plan, Select, rewrite
 def sort_matchers(plan: Plan) -> Plan:
     """Order every selector's matchers by label name.
 
-    Matchers of one label keep their order: `absent()` reads meaning into it.
+    Matchers of one label stay in order: `absent()` depends on it.
     """
 
     def ordered(node: Plan) -> Plan:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What stands in a field. ANY is not looked into."""
+    """The type of a field. The content of ANY is not checked."""
 
     TEXT = "text"
     TEXTS = "list of texts"
@@ -138,7 +138,7 @@ OPAQUE_DISCOVERIES = [
     "uyuni",
     "vultr",
 ]
-"""Kinds of service discovery whose own fields are not looked at."""
+"""Kinds of service discovery whose fields are not checked."""
 
 DISCOVERIES: dict[str, Spec] = {
     "static_configs": ListOf(STATIC),

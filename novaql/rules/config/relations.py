@@ -42,7 +42,7 @@ _RELABELLINGS = (
 
 
 def check_relations(yaml: YamlReader, tree: dict[str, Node], names: Names) -> None:
-    """Complain about what does not fit together in a configuration whose fields are known."""
+    """Report contradictions in a configuration whose fields are valid."""
     _Relations(yaml, names).check(tree)
 
 

@@ -1,4 +1,4 @@
-"""An alerting rule: pending, firing, kept firing, resolved."""
+"""An alerting rule: pending, firing, firing after its end (`keep_firing_for`), resolved."""
 
 from __future__ import annotations
 
@@ -73,14 +73,14 @@ class AlertState:
         return self.advance(self.elements(time_ms, offset_ms, context), time_ms)
 
     def advance(
-        self, found: Mapping[Labels, ActiveAlert], time_ms: int, *, keeps: bool = False
+        self, found: Mapping[Labels, ActiveAlert], time_ms: int, *, holds_state: bool = False
     ) -> Vector:
         """Bring the alerts up to date with the elements of a time, as `elements` gives them.
 
-        keeps  the elements are not the whole truth (the data is missing, or the query failed):
-               alerts without one stay as they are
+        holds_state  the elements are incomplete (the data is missing, or the query failed): alerts
+                     without an element keep their state
 
-        Raises `EvaluationError` where there are more than `limit`; they are all dropped then.
+        Raises `EvaluationError` if there are more than `limit` alerts, and removes all of them.
         """
         for labels, alert in found.items():
             known = self.alerts.get(labels)
@@ -91,7 +91,7 @@ class AlertState:
         live = [
             alert
             for labels, alert in list(self.alerts.items())
-            if (keeps and labels not in found and alert.state is not State.INACTIVE)
+            if (holds_state and labels not in found and alert.state is not State.INACTIVE)
             or self._moved(labels, alert, time_ms, there=labels in found)
         ]
         if 0 < self.group.limit < len(live):
@@ -100,24 +100,24 @@ class AlertState:
         return series_of([] if self.silent else live)
 
     def _moved(self, labels: Labels, alert: ActiveAlert, time_ms: int, *, there: bool) -> bool:
-        """Move one alert on; whether it is pending or firing after that."""
+        """Update the state of an alert; return whether it is pending or firing."""
         if there:
             alert.keep_firing_since_ms = None
         else:
-            keeps = False
+            held = False
             if alert.state is State.FIRING and self.rule.keep_firing_for_ms > 0:
                 if alert.keep_firing_since_ms is None:
                     alert.keep_firing_since_ms = time_ms
-                keeps = time_ms - alert.keep_firing_since_ms < self.rule.keep_firing_for_ms
+                held = time_ms - alert.keep_firing_since_ms < self.rule.keep_firing_for_ms
             resolved = alert.resolved_ms
             if alert.state is State.PENDING or (
                 resolved is not None and time_ms - resolved > RESOLVED_RETENTION_MS
             ):
                 del self.alerts[labels]
-            if alert.state is not State.INACTIVE and not keeps:
+            if alert.state is not State.INACTIVE and not held:
                 alert.state = State.INACTIVE
                 alert.resolved_ms = time_ms
-            if not keeps:
+            if not held:
                 return False
         if alert.state is State.PENDING and time_ms - alert.active_since_ms >= self.rule.for_ms:
             alert.state = State.FIRING

@@ -22,7 +22,7 @@ class RuleStore(Protocol):
     def write(self, batch: Batch) -> None:
         """Store what a rule gave; it is visible when this returns.
 
-        Raises `EvaluationError` for samples that cannot stand beside those that are there.
+        Raises `EvaluationError` for samples that conflict with stored ones.
         """
         ...
 

@@ -27,7 +27,7 @@ class DatabaseStore:
         return self.database
 
     def write(self, batch: Batch) -> None:
-        """Append; of equal series and time the later sample stands."""
+        """Append samples; one with the same series and time replaces the earlier one."""
         try:
             result = self.database.append(batch)
         except StoreError as problem:

@@ -79,7 +79,7 @@ class GroupRun:
 
 
 def missing(before: SeriesTable | None, now: SeriesTable) -> SeriesTable | None:
-    """Series that were there before and are not now; None if there is none."""
+    """Return the series that have disappeared since the last evaluation; None: none has."""
     if before is None or before.rows == 0:
         return None
     keys = concat_tables([before, now]).keys()

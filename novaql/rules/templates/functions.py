@@ -29,7 +29,7 @@ Query = Callable[[str], Iterable[tuple[dict[str, str], float | FloatHistogram]]]
 """Carries out a query at the time of the template: labels and value of each element."""
 
 MOST_STATES = 1 << 23
-"""Characters × states of a regular expression that one search may look at: a third of a second."""
+"""Characters × states of a regular expression that one search may visit: a third of a second."""
 
 _GROUP = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
 _HOST_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*)):([^:]*)")
@@ -230,7 +230,7 @@ FUNCTION_NAMES = frozenset(
 def functions_for(
     query: Query, time_ms: int, external_url: str, work: TemplateWork
 ) -> dict[str, Callable[..., Any]]:
-    """The functions of one expansion; `and` and `or` belong to whoever carries it out."""
+    """The functions of one expansion, except `and` and `or`, which `run.py` evaluates."""
 
     def run(expr: Any) -> list[Record]:
         work.look()

@@ -57,7 +57,7 @@ Operand = Literal | Dot | Variable | Function | Fields | Pipeline
 
 @dataclass(frozen=True, slots=True)
 class Outer:
-    """Text that stands as it is."""
+    """Literal text."""
 
     text: str
 

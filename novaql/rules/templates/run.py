@@ -134,7 +134,7 @@ class _Run:
     def loop(self, node: Range, dot: Any, variables: list[tuple[str, Any]]) -> None:
         known = len(variables)
         names = node.pipeline.declared
-        over = self.pipeline(node.pipeline, dot, variables, keep=False)
+        over = self.pipeline(node.pipeline, dot, variables, declares=False)
         went = False
         for key, value in _pairs(over):
             went = True
@@ -176,12 +176,17 @@ class _Run:
         variables[places[-1]] = (name, value)
 
     def pipeline(
-        self, pipeline: Pipeline, dot: Any, variables: list[tuple[str, Any]], *, keep: bool = True
+        self,
+        pipeline: Pipeline,
+        dot: Any,
+        variables: list[tuple[str, Any]],
+        *,
+        declares: bool = True,
     ) -> Any:
         value: Any = _NOTHING
         for command in pipeline.commands:
             value = self.command(command, value, dot, variables)
-        for name in pipeline.declared if keep else ():
+        for name in pipeline.declared if declares else ():
             self.set(name, value, variables, made=not pipeline.assigned)
         return value
 

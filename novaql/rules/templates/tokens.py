@@ -59,7 +59,7 @@ class Token(NamedTuple):
 
 
 def tokens(text: str) -> Iterator[Token]:
-    """All tokens, comments left out, the last one END. Raises `TemplateProblem`."""
+    """Return all tokens but comments, the last one END. Raises `TemplateProblem`."""
     at = 0
     trim = False
     while True:
@@ -89,7 +89,7 @@ def tokens(text: str) -> Iterator[Token]:
 
 
 def _action(text: str, start: int, at: int) -> Generator[Token, None, tuple[int, bool]]:
-    """Tokens up to and with }}; gives back where it ends and whether it trims what follows."""
+    """Read tokens up to and with }}; return its end, and whether it trims the text after it."""
     depth = 0
     while True:
         if depth == 0 and (end := _end_of_action(text, at)):

@@ -1,4 +1,4 @@
-"""Values inside templates: Python's own, and the few kinds that templates tell apart."""
+"""Values inside templates: Python's own, and the few kinds that templates distinguish."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ VARIABLE_WORK = 8
 """Bytes that each variable counts for when one of them is looked for."""
 
 _LOOKED_AFTER = 256 << 10
-"""Bytes of work between two looks at the clock: some milliseconds."""
+"""Bytes of work between two checks of the time limit: some milliseconds."""
 
 
 class TemplateWork:

@@ -1,4 +1,4 @@
-"""Which rules the tests look at."""
+"""Which rules the tests cover."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class TestGroup:
 
     @property
     def last_ms(self) -> int:
-        """The last time that is looked at."""
+        """The last time that a test evaluates."""
         times = [test.time_ms for test in self.alerts] + [test.time_ms for test in self.exprs]
         return max(times, default=0)
 

@@ -27,7 +27,7 @@ Value = float | FloatHistogram
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What was not as expected, as text of several lines, and where the expectation stands."""
+    """A failed expectation, as text of several lines, and its place in the file."""
 
     place: Place
     text: str

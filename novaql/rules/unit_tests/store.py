@@ -21,7 +21,7 @@ Sample = tuple[Labels, int, Stored]
 
 
 class TestStore:
-    """A database in memory. Input comes in as time goes on: a rule cannot look into the future."""
+    """A database in memory. Input is appended as time advances: a rule cannot read the future."""
 
     __test__ = False  # for pytest: this is no test
 
@@ -54,7 +54,7 @@ class TestStore:
         return self._database
 
     def write(self, batch: Batch) -> None:
-        """Add what a rule gave. Raises `EvaluationError` where another value stands already."""
+        """Append the result of a rule. Raises `EvaluationError` if it has another value already."""
         self._add([sample for sample in _samples(batch) if self._is_new(*sample)])
 
     def _is_new(self, labels: Labels, time: int, value: Stored) -> bool:

@@ -1,0 +1,51 @@
+"""The cache of the library: `tsdb/runtime/lru_cache.py`."""
+
+from __future__ import annotations
+
+import operator
+from functools import partial
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from novaql.tsdb.runtime.lru_cache import ByteCache, each
+
+KEYS = st.integers(0, 9)
+ACTIONS = st.one_of(
+    st.tuples(st.just("get"), KEYS),
+    st.tuples(st.just("put"), KEYS, st.integers(0, 12)),
+    st.tuples(st.just("remove"), KEYS),
+)
+
+
+@given(st.integers(0, 20), st.lists(ACTIONS, max_size=60))
+def test_it_is_a_list_ordered_by_use(limit: int, actions: list[tuple[Any, ...]]) -> None:
+    """The model: (key, size) pairs, the least recently used first."""
+    cache, model = ByteCache[int](limit, lambda size: size), list[tuple[int, int]]()
+    for action, key, *rest in actions:
+        more: list[int] = rest
+        known = dict(model).get(key)
+        others = [pair for pair in model if pair[0] != key]
+        if action == "get":
+            assert cache.get(key) == (known if limit else None)
+            model = model if known is None else [*others, (key, known)]
+        elif action == "remove":
+            cache.remove(partial(operator.ge, key))
+            model = [pair for pair in model if pair[0] > key]
+        else:
+            cache.put(key, more[0])
+            model = others if more[0] > limit // 2 else [*others, (key, more[0])]
+            while sum(size for _, size in model) > limit:
+                model = model[1:]
+        assert len(cache) == cache.stats().entries == len(model)
+        assert cache.stats().bytes == sum(size for _, size in model) <= limit
+        absent = cache.without(list(range(10)))
+        assert absent == [limit == 0 or key not in dict(model) for key in range(10)]
+
+
+def test_entries_can_be_counted() -> None:
+    cache = ByteCache[str](3, each)
+    for key in range(5):
+        cache.put(key, "value")
+    assert [cache.get(key) is not None for key in range(5)] == [False, False, True, True, True]
