@@ -82,8 +82,8 @@ def query(
         strict=strict,
         rollup=rollup,
     )
-    from novaql.engine import NO_DATA, selects_data  # noqa: PLC0415 - loaded by the first query
-    from novaql.inputs.resolve import as_source  # noqa: PLC0415 - likewise
+    from novaql.engine import selects_data  # noqa: PLC0415 - loaded by the first query
+    from novaql.inputs.resolve import NO_DATA, as_source  # noqa: PLC0415 - likewise
 
     # A wrong query is told before any data is opened; one without selectors needs none.
     selects = selects_data(expr)
@@ -248,10 +248,10 @@ def analyze(
     )
     from novaql import engine  # noqa: PLC0415 - loaded by the first query
     from novaql.evaluator.profile import Profile  # noqa: PLC0415 - likewise
-    from novaql.inputs.resolve import as_source  # noqa: PLC0415 - likewise
+    from novaql.inputs.resolve import NO_DATA, as_source  # noqa: PLC0415 - likewise
 
     known = engine.selects_data(expr) or data is not None
-    source = as_source(data, now_ms=asked_ms) if known else engine.NO_DATA
+    source = as_source(data, now_ms=asked_ms) if known else NO_DATA
     profile = Profile()
     evaluate(expr, source, options, profile=profile)
     return profile.text()

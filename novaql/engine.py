@@ -17,7 +17,6 @@ from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.profile import Profile
 from novaql.evaluator.range_vector import range_vector
 from novaql.evaluator.steps import Steps
-from novaql.inputs.tables.table_source import TableSource
 from novaql.language import parse, walk
 from novaql.language.ast import VectorSelector
 from novaql.language.value_types import ValueType
@@ -39,9 +38,6 @@ from novaql.tsdb.model.source import (
     Source,
     supports_downsampling,
 )
-
-NO_DATA = TableSource.from_tiles(SeriesTable.unlabelled(0), [])
-"""What a query without selectors is evaluated over."""
 
 
 def selects_data(expr: str) -> bool:

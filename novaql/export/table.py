@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.export.histogram_text import short_histogram
 from novaql.export.sparkline import sparkline
 from novaql.result import Result, ResultKind
+from novaql.text.histograms import short_histogram
 from novaql.text.labels import printable, quoted, series_text
 from novaql.text.numbers import number_text, short_number
 from novaql.text.times import duration_text, time_text

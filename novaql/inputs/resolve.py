@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from novaql.errors import InputError, StorageUnavailable
 from novaql.inputs.prometheus.folders import is_data_directory
 from novaql.inputs.tables.table_source import TableSource
+from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.source import Source
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 Data: TypeAlias = Any
 """Whatever can be queried: see `as_source`. Frames come from packages that may not be there."""
+
+NO_DATA = TableSource.from_tiles(SeriesTable.unlabelled(0), [])
+"""A source without samples, for queries without selectors."""
 
 DEFAULT_DATABASE = "novaql-data"
 DATABASE_VARIABLE = "NOVAQL_DATA"
