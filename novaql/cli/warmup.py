@@ -6,7 +6,7 @@ import click
 
 from novaql.api import warmup
 from novaql.evaluator.kernels.dispatch import available
-from novaql.inputs.wire.compiling import prepare
+from novaql.inputs.compiled.compiling import prepare
 
 
 @click.command("warmup")

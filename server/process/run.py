@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 
 from novaql import ArgumentError, warmup
-from novaql.inputs.wire import prepare_in_background
+from novaql.inputs.compiled import prepare_in_background
 from novaql.server.addresses import is_loopback, parse_networks
 from novaql.server.app import Job, create_app
 from novaql.server.auth.bootstrap import add_admin, has_tokens

@@ -20,16 +20,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novaql.errors import NovaqlError
+from novaql.inputs.compiled import compiling
 from novaql.inputs.http.scrape import TargetReader
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.protobuf.exposition import ProtobufParser
+from novaql.inputs.remote_write.compiled_decoder import CompiledDecoder
 from novaql.inputs.remote_write.decoder import RemoteWriteDecoder
-from novaql.inputs.remote_write.plain import PlainDecoder
+from novaql.inputs.remote_write.plain_decoder import PlainDecoder
 from novaql.inputs.text.exposition import ExpositionParser
 from novaql.inputs.text.influx import InfluxParser, LineProblems
 from novaql.inputs.text.json_lines import JsonLinesParser
-from novaql.inputs.wire import compiling
-from novaql.inputs.wire.decoder import CompiledDecoder
 from novaql.tsdb.model.samples import Batch
 from tests.support.generators.fuzzing import EXAMPLES
 from tests.support.messages.message_mutations import mutated

@@ -12,12 +12,12 @@ import cramjam
 import numpy as np
 
 from novaql.errors import InputError, LimitExceeded
+from novaql.inputs.compiled.compiling import prepare_in_background, ready
+from novaql.inputs.compiled.text_table import Octets
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
-from novaql.inputs.remote_write.plain import MOST_SERIES_KEPT, PlainDecoder
+from novaql.inputs.remote_write.compiled_decoder import CompiledDecoder
+from novaql.inputs.remote_write.plain_decoder import MOST_SERIES_KEPT, PlainDecoder
 from novaql.inputs.remote_write.write_request import WriteRequest
-from novaql.inputs.wire.compiling import prepare_in_background, ready
-from novaql.inputs.wire.decoder import CompiledDecoder
-from novaql.inputs.wire.texts import Octets
 
 MOST_BYTES = 64 << 20
 WORTH_COMPILING = 64 << 20

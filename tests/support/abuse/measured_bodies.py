@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 
 from novaql import tsdb
-from novaql.inputs.wire.compiling import prepare
+from novaql.inputs.compiled.compiling import prepare
 from novaql.server.app import create_app
 from novaql.server.settings import Settings
 from tests.support.abuse import hostile_bodies

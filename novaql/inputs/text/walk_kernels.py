@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from novaql.inputs.wire.kernels import (
-    _BYTES,
-    _OUT_INTS,
-    _OUT_MORE,
-    _SEED,
-    _TABLE,
-    _find,
-    _hash,
-    _inner,
-    _same,
+from novaql.inputs.compiled.text_table_kernels import (
+    BYTES,
+    OUT_INTS,
+    OUT_INTS_2D,
+    SEED,
+    TABLE,
+    find,
+    inner,
+    same,
+    text_hash,
 )
 
 _OUT_FLOATS = types.Array(types.float64, 1, "C")
@@ -31,13 +31,13 @@ _MOST_SECONDS = 2.0**52
 
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     "walk_text": (
-        _BYTES, _SEED, *_TABLE, _OUT_INTS, types.int64, types.boolean,
-        _OUT_INTS, _OUT_INTS, _OUT_FLOATS, _OUT_MORE, _OUT_MORE, _OUT_MORE, _OUT_INTS,
+        BYTES, SEED, *TABLE, OUT_INTS, types.int64, types.boolean,
+        OUT_INTS, OUT_INTS, _OUT_FLOATS, OUT_INTS_2D, OUT_INTS_2D, OUT_INTS_2D, OUT_INTS,
     ),
 }  # fmt: skip
 
 
-@_inner
+@inner
 def _end_of_series(data: Any, at: int, stop: int) -> int:
     """Behind the text that names a series; -1 if it is of an unusual shape."""
     begin = at
@@ -56,7 +56,7 @@ def _end_of_series(data: Any, at: int, stop: int) -> int:
     return -1
 
 
-@_inner
+@inner
 def _number(data: Any, at: int, stop: int) -> tuple[bool, float, int]:
     """Whether a number could be read exactly, the number, and where its text ends."""
     begin = at
@@ -109,7 +109,7 @@ def _number(data: Any, at: int, stop: int) -> tuple[bool, float, int]:
     return True, -value if negative else value, int(at)
 
 
-@_inner
+@inner
 def _is_exemplar(data: Any, at: int, stop: int) -> bool:
     """Whether the rest of a line is `# {…} value` or `# {…} value time`, with one space between."""
     if at + 3 > stop or data[at] != 0x23 or data[at + 1] != 0x20 or data[at + 2] != 0x7B:
@@ -182,7 +182,7 @@ def walk_text(
             if (
                 behind >= end
                 or (data[behind] != 0x20 and data[behind] != 0x09)
-                or not _same(data, begin, arena, starts[number], sizes[number])
+                or not same(data, begin, arena, starts[number], sizes[number])
             ):
                 number = -1
         stop = behind if number >= 0 else begin
@@ -236,8 +236,8 @@ def walk_text(
             at = stop + 1
             continue
         if number < 0:
-            mixed = _hash(data, begin, behind, seed)
-            number = _find(data, begin, behind, mixed, slots, hashes, starts, sizes, arena)
+            mixed = text_hash(data, begin, behind, seed)
+            number = find(data, begin, behind, mixed, slots, hashes, starts, sizes, arena)
             if number >= 0:
                 follower[last + 1] = number
             else:

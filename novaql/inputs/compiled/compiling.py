@@ -1,4 +1,4 @@
-"""The compiled walk, once it is made ready."""
+"""The compiled functions that read text and remote write, once they are ready."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from novaql.compiled_set import CompiledSet, Sources
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
-    """The functions of `wire.kernels` and `wire.text_kernels`, compiled."""
+    """The compiled functions of the text table and of both walks."""
 
     walk: Callable[..., Any]
     label_texts: Callable[..., Any]
@@ -21,11 +21,13 @@ class Kernels:
 
 
 def _sources() -> Sources:
-    from novaql.inputs.wire import kernels, text_kernels  # noqa: PLC0415 - they import numba
+    from novaql.inputs.compiled import text_table_kernels  # noqa: PLC0415 - imports numba
+    from novaql.inputs.remote_write import walk_kernels  # noqa: PLC0415 - imports numba
+    from novaql.inputs.text import walk_kernels as text_walk_kernels  # noqa: PLC0415 - imports numba
 
     return {
         name: (getattr(module, name), signature)
-        for module in (kernels, text_kernels)
+        for module in (text_table_kernels, walk_kernels, text_walk_kernels)
         for name, signature in module.SIGNATURES.items()
     }
 

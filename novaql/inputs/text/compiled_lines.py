@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from novaql.inputs.compiled.compiling import Kernels
+from novaql.inputs.compiled.text_table import TextTable
 from novaql.inputs.text.known_series import SeriesTexts
-from novaql.inputs.wire.compiling import Kernels
-from novaql.inputs.wire.texts import TextTable
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Floats
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from novaql.inputs.compiled.compiling import Kernels
+from novaql.inputs.compiled.text_table import Octets, TextTable
 from novaql.inputs.exemplar_rows import Exemplar, exemplar_columns, read_exemplar
 from novaql.inputs.label_limits import LabelLimits
+from novaql.inputs.remote_write.growing_table import EMPTY, METRIC, GrowingTable
 from novaql.inputs.remote_write.histograms import WireHistogram, columns_of, read_histogram
 from novaql.inputs.remote_write.metadata import read_metadata
 from novaql.inputs.remote_write.write_request import WriteRequest, need_storable
-from novaql.inputs.wire.compiling import Kernels
-from novaql.inputs.wire.growing import EMPTY, METRIC, GrowingTable
-from novaql.inputs.wire.texts import Octets, TextTable
 from novaql.tsdb.model.exemplars import Exemplars
 from novaql.tsdb.model.labels import METRIC_NAME, Ints, SeriesTable
 from novaql.tsdb.model.samples import STALE, Batch, Floats, HistogramSamples

@@ -1,123 +1,42 @@
 """Remote write 1.0 walked byte by byte, compiled by numba.
 
-A walk never judges a message: whatever is not of the shape that senders write makes it give up,
-and the plain decoder, which says what is wrong and where, takes the message as a whole.
-
-Texts are kept in hash tables with open addressing: `slots` [power of two] number of the text or
--1; `hashes`, `starts`, `sizes` [by number] and `arena`, the bytes of all texts. The hash begins
-with a secret number, so that nobody outside can aim for collisions.
+A walk reads messages of the shape that senders write. It returns -1 for any other message; the
+plain decoder then reads the whole message, and says what is wrong with it and where.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numba import types
-from numba.extending import intrinsic
-from numba.np import arrayobj
 
-_BYTES = types.Array(types.uint8, 1, "C", readonly=True)
-_INTS = types.Array(types.int64, 1, "C", readonly=True)
-_MORE_INTS = types.Array(types.int64, 2, "C", readonly=True)
-_OUT_INTS = types.Array(types.int64, 1, "C")
-_OUT_MORE = types.Array(types.int64, 2, "C")
-_OUT_BITS = types.Array(types.uint64, 1, "C")
-_OUT_BYTES = types.Array(types.uint8, 1, "C")
-_TABLE = (_OUT_INTS, _OUT_BITS, _OUT_INTS, _OUT_INTS, _OUT_BYTES)
-_SEED = types.uint64
+from novaql.inputs.compiled.text_table_kernels import (
+    BYTES,
+    INTS,
+    INTS_2D,
+    OUT_BITS,
+    OUT_INTS,
+    OUT_INTS_2D,
+    SEED,
+    TABLE,
+    find,
+    inner,
+    same,
+    text_hash,
+    word,
+)
 
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     "walk": (
-        _BYTES, _SEED, *_TABLE, _INTS, _OUT_INTS,
-        _OUT_INTS, _OUT_INTS, _OUT_BITS, _OUT_MORE, _OUT_MORE, _OUT_INTS,
+        BYTES, SEED, *TABLE, INTS, OUT_INTS,
+        OUT_INTS, OUT_INTS, OUT_BITS, OUT_INTS_2D, OUT_INTS_2D, OUT_INTS,
     ),
-    "label_texts": (_BYTES, _MORE_INTS, _SEED, *_TABLE, types.int64, _OUT_MORE, _OUT_INTS),
-    "enter": (_BYTES, _MORE_INTS, _SEED, *_TABLE, types.int64, _OUT_INTS),
-    "spread": (_OUT_INTS, _OUT_BITS, types.int64),
+    "label_texts": (BYTES, INTS_2D, SEED, *TABLE, types.int64, OUT_INTS_2D, OUT_INTS),
 }  # fmt: skip
 
 
-def _inner(function: Any) -> Any:
-    return numba.njit(nogil=True, inline="never")(function)
-
-
-def _load(_: Any, data: Any, at: Any) -> Any:  # noqa: ARG001 - typed by numba, not here
-    """Eight bytes from `at` on as one number: one load, wherever it stands."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        make_array: Any = arrayobj.make_array
-        array = make_array(signature.args[0])(context, builder, arguments[0])
-        place = builder.gep(array.data, [arguments[1]])
-        wide = context.get_value_type(types.uint64).as_pointer()
-        return builder.load(builder.bitcast(place, wide), align=1)
-
-    return types.uint64(data, types.int64), build
-
-
-_word: Any = intrinsic(_load)
-
-
-@_inner
-def _hash(data: Any, start: int, stop: int, seed: Any) -> Any:
-    mixed = seed ^ (np.uint64(stop - start) * np.uint64(0x9E3779B97F4A7C15))
-    at = start
-    while at + 8 <= stop:
-        mixed = (mixed ^ _word(data, at)) * np.uint64(0xD6E8FEB86659FD93)
-        mixed ^= mixed >> np.uint64(32)
-        at += 8
-    while at < stop:
-        mixed = (mixed ^ np.uint64(data[at])) * np.uint64(0xD6E8FEB86659FD93)
-        mixed ^= mixed >> np.uint64(29)
-        at += 1
-    mixed *= np.uint64(0x94D049BB133111EB) | np.uint64(1)
-    return mixed ^ (mixed >> np.uint64(31))
-
-
-@_inner
-def _same(data: Any, start: int, arena: Any, at: int, size: int) -> bool:
-    done = 0
-    while done + 8 <= size:
-        if _word(data, start + done) != _word(arena, at + done):
-            return False
-        done += 8
-    while done < size:
-        if data[start + done] != arena[at + done]:
-            return False
-        done += 1
-    return True
-
-
-@_inner
-def _find(
-    data: Any,
-    start: int,
-    stop: int,
-    mixed: Any,
-    slots: Any,
-    hashes: Any,
-    starts: Any,
-    sizes: Any,
-    arena: Any,
-) -> int:
-    """The number of a text; -1 - slot where it would be entered if it is not known."""
-    last = len(slots) - 1
-    slot = np.int64(mixed & np.uint64(last))
-    while True:
-        number = slots[slot]
-        if number < 0:
-            return int(-1 - slot)
-        if (
-            hashes[number] == mixed
-            and sizes[number] == stop - start
-            and _same(data, start, arena, starts[number], stop - start)
-        ):
-            return int(number)
-        slot = (slot + 1) & last
-
-
-@_inner
+@inner
 def _varint(data: Any, at: int, stop: int) -> tuple[Any, int]:
     """An unsigned number and the position behind it; -1 if there is none."""
     number = np.uint64(0)
@@ -133,7 +52,7 @@ def _varint(data: Any, at: int, stop: int) -> tuple[Any, int]:
     return np.uint64(0), -1
 
 
-@_inner
+@inner
 def _size(data: Any, at: int, stop: int) -> tuple[int, int]:
     """Where the bytes of a field begin and end whose length stands at `at`; (-1, -1) if not."""
     if at < stop and data[at] < 0x80:  # nearly always
@@ -199,7 +118,7 @@ def walk(
             if (
                 behind > stop
                 or (behind < stop and data[behind] == 0x0A)
-                or not _same(data, begin, arena, starts[number], sizes[number])
+                or not same(data, begin, arena, starts[number], sizes[number])
             ):
                 number = -1
         if number < 0:
@@ -210,8 +129,8 @@ def walk(
                 if behind < 0:
                     return -1
                 labels += 1
-            mixed = _hash(data, begin, behind, seed)
-            number = _find(data, begin, behind, mixed, slots, hashes, starts, sizes, arena)
+            mixed = text_hash(data, begin, behind, seed)
+            number = find(data, begin, behind, mixed, slots, hashes, starts, sizes, arena)
             if number >= 0:
                 follower[last + 1] = number
             else:
@@ -245,7 +164,7 @@ def walk(
             while at < after:
                 key = data[at]
                 if key == 0x09 and at + 9 <= after:
-                    value = _word(data, at + 1)
+                    value = word(data, at + 1)
                     at += 9
                 elif key == 0x10:
                     time, at = _varint(data, at + 1, after)
@@ -304,8 +223,8 @@ def label_texts(
                 which = 0 if key == 0x0A else 1
                 if first < 0 or place[which] >= 0:
                     return -1
-                mixed = _hash(data, first, at, seed)
-                number = _find(data, first, at, mixed, slots, hashes, starts, sizes, arena)
+                mixed = text_hash(data, first, at, seed)
+                number = find(data, first, at, mixed, slots, hashes, starts, sizes, arena)
                 if number < 0:
                     slots[-1 - number] = count
                     number = count
@@ -319,48 +238,3 @@ def label_texts(
             done += 1
     found[0], found[1] = done, used
     return count
-
-
-def enter(
-    data: Any,
-    regions: Any,
-    seed: Any,
-    slots: Any,
-    hashes: Any,
-    starts: Any,
-    sizes: Any,
-    arena: Any,
-    count: Any,
-    numbers: Any,
-) -> Any:
-    """Enter label bytes: `numbers` [R + 1] gets the number of each; its last item is how many bytes
-    of the arena are in use (in and out).
-
-    Returns the count of texts.
-    """
-    used = numbers[len(regions)]
-    for region in range(len(regions)):
-        first, stop = regions[region, 0], regions[region, 1]
-        mixed = _hash(data, first, stop, seed)
-        number = _find(data, first, stop, mixed, slots, hashes, starts, sizes, arena)
-        if number < 0:
-            slots[-1 - number] = count
-            number = count
-            hashes[count], starts[count], sizes[count] = mixed, used, stop - first
-            for byte in range(first, stop):
-                arena[used] = data[byte]
-                used += 1
-            count += 1
-        numbers[region] = number
-    numbers[len(regions)] = used
-    return count
-
-
-def spread(slots: Any, hashes: Any, count: Any) -> None:
-    """Enter the first `count` texts into empty slots, of which there are more."""
-    last = len(slots) - 1
-    for number in range(count):
-        slot = np.int64(hashes[number] & np.uint64(last))
-        while slots[slot] >= 0:
-            slot = (slot + 1) & last
-        slots[slot] = number

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.inputs.wire.compiling import Kernels
+from novaql.inputs.compiled.compiling import Kernels
 from novaql.tsdb.model.labels import Ints
 
 Octets = NDArray[np.uint8]
