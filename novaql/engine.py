@@ -56,7 +56,11 @@ def evaluate(
     admit: Callable[[Estimate], None] | None = None,
     profile: Profile | None = None,
 ) -> Result:
-    """`query` with everything resolved. Safe to call from several threads at once."""
+    """Evaluate a query over a source, with resolved options. Thread-safe.
+
+    admit    called with the estimate before the query reads anything; an exception ends the query
+    profile  receives the cost of each operator
+    """
     began = clock.perf_counter()
     floats_only = not _may_have_histograms(source)
     plan = PLANS.plan(expr, options, optimizer=optimizer, floats_only=floats_only)
@@ -162,7 +166,7 @@ def _may_have_histograms(source: Source) -> bool:
 
 
 def explain(expr: str, options: QueryOptions | None = None) -> str:
-    """The plan after every rule, as text."""
+    """Return the plan after every planner rule, as text."""
     options = options or QueryOptions(0, 0)
     plan = build_plan(parse(expr), expr, options)
     check_type(plan, expr, options)

@@ -83,6 +83,13 @@ def table_of(
     )
 
 
+def text_of(
+    result: Result, *, rows: int | None = 20, width: int | None = None, spark: int = 24
+) -> str:
+    """The table of a result as aligned text; see `table_of`."""
+    return render(table_of(result, rows=rows, width=width, spark=spark))
+
+
 def render(table: Table, *, indent: str = "") -> str:
     """The table as aligned text, without a line break at the end."""
     lines = [table.title]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from novaql.api import evaluate
+from novaql import evaluate
 from novaql.inputs.tables.table_source import TableSource
 from novaql.language import parse
 from novaql.options import QueryOptions

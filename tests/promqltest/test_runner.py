@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from novaql.api import evaluate
+from novaql import evaluate
 from novaql.language import format_expr, parse
 from novaql.model.histogram_columns import columns_of
 from novaql.model.histogram_notation import parse_histogram

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from novaql.api import evaluate
+from novaql.engine import evaluate
 from novaql.errors import EvaluationError
 from novaql.model.float_histogram import FloatHistogram
 from novaql.model.histogram_columns import histogram_at

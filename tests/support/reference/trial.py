@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from hypothesis import assume
 
-from novaql.api import evaluate
+from novaql import evaluate
 from novaql.errors import EvaluationError
 from novaql.inputs.tables.table_source import TableSource
 from novaql.language import parse
