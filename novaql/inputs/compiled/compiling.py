@@ -15,6 +15,8 @@ class Kernels:
 
     walk: Callable[..., Any]
     label_texts: Callable[..., Any]
+    scan_2: Callable[..., Any]
+    walk_2: Callable[..., Any]
     enter: Callable[..., Any]
     spread: Callable[..., Any]
     walk_text: Callable[..., Any]
@@ -22,12 +24,12 @@ class Kernels:
 
 def _sources() -> Sources:
     from novaql.inputs.compiled import text_table_kernels  # noqa: PLC0415 - imports numba
-    from novaql.inputs.remote_write import walk_kernels  # noqa: PLC0415 - imports numba
+    from novaql.inputs.remote_write import walk_kernels, walk_kernels_2  # noqa: PLC0415 - likewise
     from novaql.inputs.text import walk_kernels as text_walk_kernels  # noqa: PLC0415 - imports numba
 
     return {
         name: (getattr(module, name), signature)
-        for module in (text_table_kernels, walk_kernels, text_walk_kernels)
+        for module in (text_table_kernels, walk_kernels, walk_kernels_2, text_walk_kernels)
         for name, signature in module.SIGNATURES.items()
     }
 

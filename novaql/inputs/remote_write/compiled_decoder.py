@@ -1,105 +1,102 @@
 """Messages of remote write 1.0 by the compiled walk.
 
-What a message teaches is entered when nothing can be wrong with the message any more: its other
-fields and its times are read before, and the texts of labels that are refused are taken back.
+New series are added once nothing can be wrong with the message any more: its other fields and its
+times are read before, and the texts of rejected labels are removed again.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from novaql.errors import InputError
 from novaql.inputs.compiled.compiling import Kernels
-from novaql.inputs.compiled.text_table import Octets, TextTable
-from novaql.inputs.exemplar_rows import Exemplar, exemplar_columns, read_exemplar
+from novaql.inputs.compiled.text_table import Octets
+from novaql.inputs.exemplar_rows import read_exemplar
 from novaql.inputs.label_limits import LabelLimits
-from novaql.inputs.remote_write.growing_table import EMPTY, METRIC, GrowingTable
-from novaql.inputs.remote_write.histograms import WireHistogram, columns_of, read_histogram
+from novaql.inputs.remote_write.compiled_decoder_2 import Decoder2
+from novaql.inputs.remote_write.histograms import read_histogram
+from novaql.inputs.remote_write.known_series import KnownSeries
+from novaql.inputs.remote_write.message_columns import Collected, MessageColumns
 from novaql.inputs.remote_write.metadata import read_metadata
-from novaql.inputs.remote_write.write_request import WriteRequest, need_storable
-from novaql.tsdb.model.exemplars import Exemplars
-from novaql.tsdb.model.labels import METRIC_NAME, Ints, SeriesTable
-from novaql.tsdb.model.samples import STALE, Batch, Floats, HistogramSamples
+from novaql.inputs.remote_write.write_request import WriteRequest
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.model.source import Metadata
 
-_METADATA, _EXEMPLAR, _HISTOGRAM = 0, 3, 4
+_METADATA, _EXEMPLAR = 0, 3
 _SMALLEST_SAMPLE, _SMALLEST_SERIES, _SMALLEST_OTHER = 9, 17, 32
-_OCTETS_KEPT = 16 << 20
-_MOST_CELLS = 1 << 27
-_MOST_OCTETS = 256 << 20
+_MOST_SCRATCH_OCTETS = 16 << 20
 
 
 class CompiledDecoder:
-    """Decodes messages and remembers the series it has met. One thread at a time.
+    """Decodes messages of both versions, and caches their series. Not thread-safe.
 
-    most_series  how many are remembered before memory is given back
-    limits       of what one message may hold
+    most_series  number of cached series above which the cache is cleared
+    limits       limits of one message
     """
 
     def __init__(self, kernels: Kernels, *, most_series: int, limits: LabelLimits) -> None:
         self._kernels = kernels
         self._most_series = most_series
         self._limits = limits
-        self._room = _Room(0)
-        self._forget()
-
-    def _forget(self) -> None:
+        self._scratch = _Scratch(0)
+        self._known = KnownSeries(kernels, limits)
         self._learning = False
-        self._table = GrowingTable()
-        self._texts = TextTable(self._kernels)
-        self._strings: list[str] = []
-        self._labels = TextTable(self._kernels)
-        self._series: Ints = np.zeros(64, np.int64)
-        self._follower: Ints = np.full(65, -1)
-        known = np.frombuffer(METRIC_NAME.encode(), np.uint8)
-        self._enter(self._texts, known, np.array([[0, 0, 0], [0, len(known), 0]]))
-        self._read_new_texts()
-        assert self._strings[EMPTY] == ""
-        assert self._strings[METRIC] == METRIC_NAME
+
+    def decode_2(self, data: Octets) -> WriteRequest | None:
+        """Decode a message of remote write 2.0, as `decode` one of 1.0."""
+        known = self._ready()
+        self._learning = True
+        try:
+            request = Decoder2(self._kernels, known, self._limits, data).decode()
+        except InputError:  # raised before any series is added
+            self._learning = False
+            raise
+        self._learning = False
+        return request
 
     def decode(self, data: Octets) -> WriteRequest | None:
-        """What a message brings; None if it is for the plain decoder to read, or to refuse.
+        """Decode a message; None if the plain decoder must read, or reject, it.
 
-        Raises `InputError` for a histogram or a time that cannot be.
+        Raises `InputError` for an invalid histogram or time.
         """
-        if self._learning or self._is_full():  # an error ended the learning halfway
-            self._forget()
-        room = self._room.for_message(len(data))
-        self._room = room if room.octets <= _OCTETS_KEPT else _Room(0)
+        known = self._ready()
+        scratch = self._scratch.for_message(len(data))
+        self._scratch = scratch if scratch.octets <= _MOST_SCRATCH_OCTETS else _Scratch(0)
         found = np.zeros(2, np.int64)
+        names = known.labels_1
         count = self._kernels.walk(
-            data, self._labels.seed, *self._labels.arrays, self._series, self._follower,
-            room.rows, room.times, room.bits, room.missing, room.others, found,
+            data, names.texts.seed, *names.texts.arrays, names.series, names.follower,
+            scratch.rows, scratch.times, scratch.bits, scratch.missing, scratch.others, found,
         )  # fmt: skip
         if count < 0:
             return None
         lacking, odd = found.tolist()
-        parts = _read_parts(data, room, count, odd)
+        columns, metadata = _read_parts(data, scratch, count, odd)
         if lacking:
             self._learning = True
-            learned = self._learn(data, room.missing[:lacking])
+            learned = self._learn(data, scratch.missing[:lacking])
             self._learning = False
             if learned is None:
                 return None
-            parts.settle(learned)
-        return parts.request(self._table.table())
+            columns.settle(learned)
+        return columns.request(known.table.table(), metadata)
 
-    def _is_full(self) -> bool:
-        return (
-            self._table.rows > self._most_series
-            or self._table.cells > _MOST_CELLS
-            or self._texts.used + self._labels.used > _MOST_OCTETS
-        )
+    def _ready(self) -> KnownSeries:
+        # An exception that ended the adding of series left them incomplete.
+        if self._learning or self._known.is_full(self._most_series):
+            self._known = KnownSeries(self._kernels, self._limits)
+            self._learning = False
+        return self._known
 
     def _learn(self, data: Octets, missing: Ints) -> Ints | None:
-        """[R] rows of the series whose label bytes are in `missing`; None if any is odd."""
-        limits = self._limits
+        """[R] rows of the series whose label bytes are in `missing`; None if any is unusual."""
+        limits, known = self._limits, self._known
         labels, octets = int(missing[:, 2].sum()), int((missing[:, 1] - missing[:, 0]).sum())
         if int(missing[:, 2].max()) > limits.labels or len(missing) > limits.series:
             return None
-        texts, before = self._texts, (self._texts.count, self._texts.used)
+        texts, before = known.texts, (known.texts.count, known.texts.used)
         texts.make_room(2 * labels, octets)
         pairs, found = np.empty((labels, 3), np.int64), np.array([0, texts.used])
         count = self._kernels.label_texts(
@@ -108,127 +105,36 @@ class CompiledDecoder:
         rows = None
         if count >= 0:
             texts.count, texts.used = count, int(found[1])
-            rows = self._rows_of(pairs, len(missing))
+            if known.decode_new_texts():
+                rows = known.rows_of(pairs, len(missing))
         if rows is None:
-            texts.cut(*before)
-            del self._strings[texts.count :]
+            known.remove_texts(*before)
             return None
-        numbers = self._enter(self._labels, data, missing)
-        known = self._labels.count
-        if known > len(self._series):
-            self._series = np.append(self._series, np.zeros(known, np.int64))
-            self._follower = np.append(self._follower, np.full(known, -1))
-        self._series[numbers] = rows
+        known.labels_1.add(data, missing, rows)
         return rows
 
-    def _rows_of(self, pairs: Ints, series: int) -> Ints | None:
-        """[series] rows of the table, new ones if need be; None if the labels are refused."""
-        limits, sizes = self._limits, self._texts.sizes
-        if not self._read_new_texts():
-            return None
-        pairs[:, 1:] = np.maximum(pairs[:, 1:], EMPTY)  # a field that is not there
-        if len(pairs) and (
-            int(sizes[pairs[:, 1]].max()) > limits.name_bytes
-            or int(sizes[pairs[:, 2]].max()) > limits.value_bytes
-        ):
-            return None
-        names = len(np.unique(pairs[:, 1]))
-        if names > limits.names or names * series > limits.cells:
-            return None
-        return self._table.rows_of(pairs, series, self._strings)
 
-    def _enter(self, into: TextTable, data: Octets, regions: Ints) -> Ints:
-        into.make_room(len(regions), int((regions[:, 1] - regions[:, 0]).sum()))
-        numbers = np.zeros(len(regions) + 1, np.int64)
-        numbers[-1] = into.used
-        into.count = self._kernels.enter(
-            data, regions, into.seed, *into.arrays, into.count, numbers
-        )
-        into.used = int(numbers[-1])
-        return numbers[:-1]
-
-    def _read_new_texts(self) -> bool:
-        """Whether they all are UTF-8."""
-        try:
-            for number in range(len(self._strings), self._texts.count):
-                self._strings.append(self._texts.text(number).decode())
-        except UnicodeDecodeError:
-            return False
-        return True
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Parts:
-    """What a message brings, as columns. Where a row is not known yet it is -1 - i, of the i-th
-    series whose label bytes are not known."""
-
-    rows: Ints
-    times: Ints
-    values: Floats
-    native: HistogramSamples | None
-    exemplars: Exemplars | None
-    metadata: dict[str, Metadata]
-
-    def settle(self, learned: Ints) -> None:
-        """Put in the rows that were not known."""
-        native, exemplars = self.native, self.exemplars
-        for numbers in (
-            self.rows,
-            *([] if native is None else [native.series_index]),
-            *([] if exemplars is None else [exemplars.series_index]),
-        ):
-            unknown = numbers < 0
-            numbers[unknown] = learned[-1 - numbers[unknown]]
-
-    def request(self, table: SeriesTable) -> WriteRequest:
-        batch = Batch(
-            table, self.rows, self.times, self.values, self.native, exemplars=self.exemplars
-        )
-        histograms = 0 if self.native is None else len(self.native.timestamps)
-        return WriteRequest(batch, self.metadata, histograms)
-
-
-def _read_parts(data: Octets, room: _Room, samples: int, odd: int) -> _Parts:
+def _read_parts(
+    data: Octets, scratch: _Scratch, samples: int, odd: int
+) -> tuple[MessageColumns, dict[str, Metadata]]:
     """Raises `InputError`."""
-    rows, times = room.rows[:samples].copy(), room.times[:samples].copy()
-    values: Floats = room.bits[:samples].copy().view(np.float64)
     metadata: dict[str, Metadata] = {}
-    whole: list[tuple[int, WireHistogram]] = []
-    ended: list[tuple[int, int]] = []
-    exemplars: list[Exemplar] = []
-    exemplar_rows: list[int] = []
-    for number, begin, end, row in room.others[:odd].tolist():
-        field = data[begin:end].tobytes()
+    found = Collected()
+    for number, begin, end, row in scratch.others[:odd].tolist():
+        content = data[begin:end].tobytes()
         if number == _EXEMPLAR:
-            exemplars.append(read_exemplar(field, 0, len(field)))
-            exemplar_rows.append(row)
-            continue
-        if number == _METADATA:
-            name, said = read_metadata(field, 0, len(field))
-            metadata[name] = said
-            continue
-        histogram = read_histogram(field, 0, len(field))
-        if histogram.stale:
-            ended.append((row, histogram.time))
+            found.exemplars.append((row, read_exemplar(content, 0, len(content))))
+        elif number == _METADATA:
+            name, described = read_metadata(content, 0, len(content))
+            metadata[name] = described
         else:
-            whole.append((row, histogram))
-    if ended:
-        marks = np.array(ended, np.int64)
-        rows, times = np.append(rows, marks[:, 0]), np.append(times, marks[:, 1])
-        values = np.append(values, np.full(len(marks), STALE))
-    need_storable(times, [one.time for _, one in whole])
-    native = None
-    if whole:
-        native = HistogramSamples(
-            np.array([row for row, _ in whole], np.int64),
-            np.array([one.time for _, one in whole], np.int64),
-            columns_of([one for _, one in whole]),
-        )
-    beside = exemplar_columns(np.array(exemplar_rows, np.int64), exemplars)
-    return _Parts(rows, times, values, native, beside, metadata)
+            found.histograms.append((row, 0, read_histogram(content, 0, len(content))))
+    values: Floats = scratch.bits[:samples].copy().view(np.float64)
+    rows, times = scratch.rows[:samples].copy(), scratch.times[:samples].copy()
+    return MessageColumns.of(rows, times, values, None, found), metadata
 
 
-class _Room:
+class _Scratch:
     """Arrays that a walk writes into, large enough for messages of `octets`."""
 
     def __init__(self, octets: int) -> None:
@@ -240,6 +146,6 @@ class _Room:
         self.missing: Ints = np.empty((octets // _SMALLEST_SERIES + 1, 3), np.int64)
         self.others: Ints = np.empty((octets // _SMALLEST_OTHER + 1, 4), np.int64)
 
-    def for_message(self, octets: int) -> _Room:
+    def for_message(self, octets: int) -> _Scratch:
         """This one, or a larger one."""
-        return self if octets <= self.octets else _Room(2 * octets)
+        return self if octets <= self.octets else _Scratch(2 * octets)

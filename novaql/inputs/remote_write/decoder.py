@@ -79,6 +79,17 @@ class RemoteWriteDecoder:
             except InputError:
                 return None
 
+    def decode_2_quickly(self, data: bytes) -> WriteRequest | None:
+        """`decode_quickly` for a message of remote write 2.0."""
+        with self._lock:
+            compiled = self._compiled_decoder()
+            if compiled is None:
+                return None
+            try:
+                return compiled.decode_2(np.frombuffer(data, np.uint8))
+            except InputError:
+                return None
+
     def forget(self) -> None:
         """Forget the series."""
         with self._lock:

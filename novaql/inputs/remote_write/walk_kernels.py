@@ -37,7 +37,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
 
 
 @inner
-def _varint(data: Any, at: int, stop: int) -> tuple[Any, int]:
+def varint(data: Any, at: int, stop: int) -> tuple[Any, int]:
     """An unsigned number and the position behind it; -1 if there is none."""
     number = np.uint64(0)
     shift = 0
@@ -53,12 +53,12 @@ def _varint(data: Any, at: int, stop: int) -> tuple[Any, int]:
 
 
 @inner
-def _size(data: Any, at: int, stop: int) -> tuple[int, int]:
+def field_bounds(data: Any, at: int, stop: int) -> tuple[int, int]:
     """Where the bytes of a field begin and end whose length stands at `at`; (-1, -1) if not."""
     if at < stop and data[at] < 0x80:  # nearly always
         start, size = at + 1, np.int64(data[at])
     else:
-        number, start = _varint(data, at, stop)
+        number, start = varint(data, at, stop)
         if start < 0 or number > np.uint64(stop):
             return -1, -1
         size = np.int64(number)
@@ -101,7 +101,7 @@ def walk(
     last = -1
     while at < end:
         key = data[at]
-        begin, stop = _size(data, at + 1, end)
+        begin, stop = field_bounds(data, at + 1, end)
         if begin < 0:
             return -1
         if key != 0x0A:
@@ -125,7 +125,7 @@ def walk(
             behind = begin
             labels = 0
             while behind < stop and data[behind] == 0x0A:
-                _, behind = _size(data, behind + 1, stop)
+                _, behind = field_bounds(data, behind + 1, stop)
                 if behind < 0:
                     return -1
                 labels += 1
@@ -145,7 +145,7 @@ def walk(
         at = behind
         while at < stop:
             key = data[at]
-            begin, after = _size(data, at + 1, stop)
+            begin, after = field_bounds(data, at + 1, stop)
             if begin < 0:
                 return -1
             if key != 0x12:
@@ -167,7 +167,7 @@ def walk(
                     value = word(data, at + 1)
                     at += 9
                 elif key == 0x10:
-                    time, at = _varint(data, at + 1, after)
+                    time, at = varint(data, at + 1, after)
                     if at < 0:
                         return -1
                 else:
@@ -210,7 +210,7 @@ def label_texts(
     for region in range(len(regions)):
         at, stop = regions[region, 0], regions[region, 1]
         while at < stop:
-            begin, after = _size(data, at + 1, stop)
+            begin, after = field_bounds(data, at + 1, stop)
             if begin < 0:
                 return -1
             place[0] = place[1] = -1
@@ -219,7 +219,7 @@ def label_texts(
                 key = data[at]
                 if key != 0x0A and key != 0x12:
                     return -1
-                first, at = _size(data, at + 1, after)
+                first, at = field_bounds(data, at + 1, after)
                 which = 0 if key == 0x0A else 1
                 if first < 0 or place[which] >= 0:
                     return -1
