@@ -247,13 +247,12 @@ def lazy_modules(path: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
         if not (isinstance(node, ast.If) and node.orelse):
             continue
         loaded = {
-            target.id: each.value.args[0].value
+            target.id: ast.literal_eval(each.value.args[0])
             for each in node.orelse
             if isinstance(each, ast.Assign)
             and isinstance(each.value, ast.Call)
             and isinstance(each.value.func, ast.Name)
             and each.value.func.id == "lazy_module"
-            and isinstance(each.value.args[0], ast.Constant)
             for target in each.targets
             if isinstance(target, ast.Name)
         }

@@ -175,6 +175,23 @@ def test_a_rejected_message_leaves_no_texts_behind() -> None:
         same(found, decode_request(data))
 
 
+def test_symbols_of_no_new_series_leave_no_texts_behind() -> None:
+    """A trace id is a symbol of one message."""
+    decoder = compiled()
+    assert isinstance(walked(decoder, write_2_message(pods([1])).SerializeToString()), WriteRequest)
+    before = decoder._known.texts.count, len(decoder._known.strings)
+    message = write_2_message(pods([1]))
+    message.symbols.append("trace-id")
+    message.timeseries[0].exemplars.add(value=1.0).labels_refs.extend([1, len(message.symbols) - 1])
+
+    found = walked(decoder, message.SerializeToString())
+
+    assert isinstance(found, WriteRequest)
+    assert found.batch.exemplars is not None
+    assert found.batch.exemplars.labels.dicts() == [{"__name__": "trace-id"}]
+    assert (decoder._known.texts.count, len(decoder._known.strings)) == before
+
+
 def test_limits_are_left_to_the_plain_decoder() -> None:
     data = write_2_message(pods([1, 2, 3])).SerializeToString()
 

@@ -32,18 +32,18 @@ class Decoder2:
         self._known = known
         self._limits = limits
         self._data = data
+        self._added_series = False
 
     def decode(self) -> WriteRequest | None:
         """The content of the message; None if the plain decoder must read, or reject, it."""
-        known = self._known
-        before = known.texts.count, known.texts.used
-        request = None
+        texts = self._known.texts
+        before = texts.count, texts.used
         try:
-            request = self._decode()
+            return self._decode()
         finally:
-            if request is None:
-                known.remove_texts(*before)
-        return request
+            # Symbols that no new series refers to, such as trace ids, may never come again.
+            if not self._added_series:
+                self._known.remove_texts(*before)
 
     def _decode(self) -> WriteRequest | None:
         scanned = self._scan()
@@ -125,6 +125,7 @@ class Decoder2:
         owner = np.repeat(np.arange(len(missing)), missing[:, 2])
         rows = self._known.rows_of(np.column_stack([owner, numbers]), len(missing))
         if rows is not None:
+            self._added_series = True
             self._known.labels_2.add(keys, missing, rows)
         return rows
 

@@ -12,6 +12,7 @@ from novaql.tsdb.model.labels import METRIC_NAME, Ints
 
 _MOST_CELLS = 1 << 27
 _MOST_OCTETS = 256 << 20
+_MOST_TEXTS = 4 << 20
 
 
 class Names:
@@ -63,7 +64,10 @@ class KnownSeries:
         """Whether the memory of the series should be released."""
         octets = self.texts.used + self.labels_1.texts.used + self.labels_2.texts.used
         return (
-            self.table.rows > most_series or self.table.cells > _MOST_CELLS or octets > _MOST_OCTETS
+            self.table.rows > most_series
+            or self.table.cells > _MOST_CELLS
+            or octets > _MOST_OCTETS
+            or self.texts.count > _MOST_TEXTS
         )
 
     def add_texts(self, data: Octets, regions: Ints) -> Ints | None:

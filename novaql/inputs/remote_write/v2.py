@@ -302,8 +302,8 @@ def _symbol(reference: int, symbols: Sequence[str]) -> str:
 
 def _read_metadata(data: bytes, start: int, stop: int, symbols: Sequence[str]) -> Metadata:
     values = {1: 0, 3: 0, 4: 0}
-    for number, kind, first, last in fields(data, start, stop):
-        if number in values and kind == VARINT:
+    for number, wire, first, last in fields(data, start, stop):
+        if number in values and wire == VARINT:
             values[number] = read_varint(data, first, last)[0]
     kind = type_name(values[1])
     if not symbols:
