@@ -19,11 +19,11 @@ from benchmarks.senders import (
     text_blocks,
 )
 from novaql import tsdb
+from novaql.inputs.compiled.compiling import WALKS
 from novaql.inputs.remote_write.decoder import RemoteWriteDecoder
 from novaql.inputs.text.exposition import ExpositionParser
 from novaql.inputs.text.influx import InfluxParser
 from novaql.inputs.text.json_lines import JsonLinesParser
-from novaql.inputs.wire.compiling import WALKS
 from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.runtime.compiled import Mode
 

@@ -29,8 +29,8 @@ from benchmarks.datasets import START_MS, Fleet, fleet
 from benchmarks.senders import text_blocks
 from benchmarks.suite.facts import machine_facts
 from novaql import tsdb
+from novaql.inputs.compiled.compiling import WALKS
 from novaql.inputs.text.exposition import ExpositionParser
-from novaql.inputs.wire.compiling import WALKS
 from novaql.tsdb.model.samples import Batch
 
 FLEET_COUNTERS, HOURS = 5000, 1.0

@@ -16,16 +16,15 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from novaql.api import analyze as analyze
     from novaql.api import estimate as estimate
-    from novaql.api import evaluate as evaluate
-    from novaql.api import explain as explain
     from novaql.api import query as query
-    from novaql.api import query_options as query_options
     from novaql.api import warmup as warmup
     from novaql.cancellation import Cancellation as Cancellation
     from novaql.database import Database as Database
     from novaql.database import open as open
     from novaql.duck.session import SqlProblem as SqlProblem
     from novaql.duck.session import sql as sql
+    from novaql.engine import evaluate as evaluate
+    from novaql.engine import explain as explain
     from novaql.errors import ArgumentError as ArgumentError
     from novaql.errors import EvaluationError as EvaluationError
     from novaql.errors import InputError as InputError
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from novaql.options import Limits as Limits
     from novaql.options import NameRemoval as NameRemoval
     from novaql.options import QueryOptions as QueryOptions
+    from novaql.options import query_options as query_options
     from novaql.result import NativeCells as NativeCells
     from novaql.result import QueryStats as QueryStats
     from novaql.result import Result as Result
@@ -65,14 +65,12 @@ else:
             "api": (
                 "analyze",
                 "estimate",
-                "evaluate",
-                "explain",
                 "query",
-                "query_options",
                 "warmup",
             ),
             "cancellation": ("Cancellation",),
             "database": ("Database", "open"),
+            "engine": ("evaluate", "explain"),
             "duck.session": ("SqlProblem", "sql"),
             "errors": (
                 "ArgumentError",
@@ -92,7 +90,7 @@ else:
             "inputs.tables.frame": ("frame",),
             "language": ("format",),
             "language.parse": ("parse",),
-            "options": ("Limits", "NameRemoval", "QueryOptions"),
+            "options": ("Limits", "NameRemoval", "QueryOptions", "query_options"),
             "result": ("NativeCells", "QueryStats", "Result", "ResultKind"),
             "result_cache": ("ResultCache",),
             "saving": ("SampleFormat", "Saved", "save"),

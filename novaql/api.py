@@ -1,29 +1,40 @@
-"""query(): arguments → options and data → the engine's answer, on one screen.
-
-The first query loads the engine, not `import novaql`, so the import alone costs little.
-"""
+"""query(): arguments → options and data → the engine's answer, on one screen."""
 
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from novaql.cancellation import Cancellation
 from novaql.errors import ArgumentError
-from novaql.options import Limits, NameRemoval, QueryOptions
-from novaql.timeparse import DurationLike, TimeLike, duration_ms, to_ms
+from novaql.lazy_exports import lazy_module
+from novaql.options import Limits, NameRemoval, query_options
+from novaql.timeparse import DurationLike, TimeLike
 
 if TYPE_CHECKING:
+    from novaql import engine
+    from novaql.evaluator import profile
     from novaql.evaluator.estimate import Estimate
-    from novaql.evaluator.profile import Profile
+    from novaql.evaluator.kernels import dispatch
+    from novaql.export import compiled_text
+    from novaql.inputs import resolve
+    from novaql.inputs.compiled import compiling
+    from novaql.inputs.prometheus import decoding
     from novaql.result import Result
     from novaql.result_cache import ResultCache
+    from novaql.tsdb.codec.numba import decoder
     from novaql.tsdb.model.source import Source
     from novaql.tsdb.runtime.compiled import Registry
-
-__all__ = ["Cancellation", "evaluate", "explain", "query", "query_options", "warmup"]
+else:
+    engine = lazy_module("novaql.engine")
+    profile = lazy_module("novaql.evaluator.profile")
+    dispatch = lazy_module("novaql.evaluator.kernels.dispatch")
+    compiled_text = lazy_module("novaql.export.compiled_text")
+    compiling = lazy_module("novaql.inputs.compiled.compiling")
+    decoding = lazy_module("novaql.inputs.prometheus.decoding")
+    resolve = lazy_module("novaql.inputs.resolve")
+    decoder = lazy_module("novaql.tsdb.codec.numba.decoder")
 
 
 def query(
@@ -83,108 +94,10 @@ def query(
         strict=strict,
         rollup=rollup,
     )
-    from novaql.engine import NO_DATA, selects_data  # noqa: PLC0415 - loaded by the first query
-    from novaql.inputs.resolve import as_source  # noqa: PLC0415 - likewise
-
-    # An invalid query raises before any data is opened; one without selectors needs none.
-    selects = selects_data(expr)
-    source = as_source(data, now_ms=now_ms) if selects or data is not None else NO_DATA
-    result = evaluate(expr, source, options, cache=cache)
+    source = _source(expr, data, now_ms)
+    result = engine.evaluate(expr, source, options, cache=cache)
     notes: tuple[str, ...] = getattr(source, "notes", ())
     return replace(result, warnings=(*result.warnings, *notes)) if notes else result
-
-
-def query_options(
-    *,
-    time: TimeLike | None = None,
-    start: TimeLike | None = None,
-    end: TimeLike | None = None,
-    step: DurationLike | None = None,
-    lookback: DurationLike = "5m",
-    timeout: DurationLike | None = "2m",
-    name_removal: NameRemoval | str = NameRemoval.DELAYED,
-    left_closed: bool = False,
-    limits: Limits | None = None,
-    strict: bool = False,
-    rollup: DurationLike | None = None,
-) -> QueryOptions:
-    """The arguments of `query`, checked and brought to milliseconds."""
-    lookback_ms = duration_ms(lookback, argument="lookback")
-    if lookback_ms <= 0:
-        raise ArgumentError("lookback", "must be greater than 0")
-    timeout_s = None if timeout is None else duration_ms(timeout, argument="timeout") / 1000
-    if timeout_s is not None and timeout_s <= 0:
-        raise ArgumentError("timeout", "must be greater than 0")
-    try:
-        removal = NameRemoval(name_removal)
-    except ValueError:
-        raise ArgumentError("name_removal", "is either 'delayed' or 'eager'") from None
-    rollup_ms = 0 if rollup is None else duration_ms(rollup, argument="rollup")
-    if rollup_ms < 0 or (rollup is not None and rollup_ms == 0):
-        raise ArgumentError("rollup", "must be greater than 0")
-    options = QueryOptions(
-        0,
-        0,
-        0,
-        lookback_ms,
-        timeout_s=timeout_s,
-        name_removal=removal,
-        left_closed=left_closed,
-        limits=limits or Limits(),
-        strict=strict,
-        rollup_ms=rollup_ms,
-    )
-    if start is None and end is None and step is None:
-        now_ms = int(clock.time() * 1000)
-        at_ms = now_ms if time is None else to_ms(time, argument="time")
-        return replace(options, start_ms=at_ms, end_ms=at_ms)
-    if time is not None:
-        raise ArgumentError(
-            "time", "an instant query has no start, end or step; give one or the other"
-        )
-    for value, name in ((start, "start"), (end, "end"), (step, "step")):
-        if value is None:
-            raise ArgumentError(name, "a range query needs start, end and step")
-    assert start is not None
-    assert end is not None
-    assert step is not None
-    start_ms, end_ms = to_ms(start, argument="start"), to_ms(end, argument="end")
-    step_ms = duration_ms(step, argument="step")
-    if step_ms <= 0:
-        raise ArgumentError("step", "must be greater than 0")
-    if end_ms < start_ms:
-        raise ArgumentError("end", "must not be before start")
-    return replace(options, start_ms=start_ms, end_ms=end_ms, step_ms=step_ms)
-
-
-def evaluate(
-    expr: str,
-    source: Source,
-    options: QueryOptions,
-    *,
-    cancellation: Cancellation | None = None,
-    optimizer: bool = True,
-    cache: ResultCache | None = None,
-    admit: Callable[[Estimate], None] | None = None,
-    profile: Profile | None = None,
-) -> Result:
-    """Evaluate a query over a source, with resolved options. Thread-safe.
-
-    admit    called with the estimate before the query reads anything; an exception ends the query
-    profile  receives the cost of each operator
-    """
-    from novaql import engine  # noqa: PLC0415 - loaded by the first query
-
-    return engine.evaluate(
-        expr,
-        source,
-        options,
-        cancellation=cancellation,
-        optimizer=optimizer,
-        cache=cache,
-        admit=admit,
-        profile=profile,
-    )
 
 
 def estimate(
@@ -207,11 +120,7 @@ def estimate(
     options = query_options(
         time=time, start=start, end=end, step=step, lookback=lookback, left_closed=left_closed
     )
-    from novaql import engine  # noqa: PLC0415 - loaded by the first query
-    from novaql.inputs.resolve import as_source  # noqa: PLC0415 - likewise
-
-    engine.selects_data(expr)  # an invalid query raises before any data is opened
-    return engine.estimate(expr, as_source(data, now_ms=now_ms), options)
+    return engine.estimate(expr, _source(expr, data, now_ms), options)
 
 
 def analyze(
@@ -247,22 +156,9 @@ def analyze(
         strict=strict,
         rollup=rollup,
     )
-    from novaql import engine  # noqa: PLC0415 - loaded by the first query
-    from novaql.evaluator.profile import Profile  # noqa: PLC0415 - likewise
-    from novaql.inputs.resolve import as_source  # noqa: PLC0415 - likewise
-
-    known = engine.selects_data(expr) or data is not None
-    source = as_source(data, now_ms=now_ms) if known else engine.NO_DATA
-    profile = Profile()
-    evaluate(expr, source, options, profile=profile)
-    return profile.text()
-
-
-def explain(expr: str, options: QueryOptions | None = None) -> str:
-    """Return the plan after every planner rule, as text."""
-    from novaql import engine  # noqa: PLC0415 - loaded by the first query
-
-    return engine.explain(expr, options)
+    costs = profile.Profile()
+    engine.evaluate(expr, _source(expr, data, now_ms), options, profile=costs)
+    return costs.text()
 
 
 def warmup(*, background: bool = False) -> dict[str, float]:
@@ -286,10 +182,18 @@ def warmup(*, background: bool = False) -> dict[str, float]:
 
 def _registries() -> Sequence[Registry]:
     """Every registry of compiled functions, those that most processes need first."""
-    from novaql.evaluator.kernels.dispatch import KERNELS  # noqa: PLC0415 - not loaded early
-    from novaql.export.compiled_text import TEXTS  # noqa: PLC0415 - likewise
-    from novaql.inputs.prometheus.decoding import CHUNKS  # noqa: PLC0415 - likewise
-    from novaql.inputs.wire.compiling import WALKS  # noqa: PLC0415 - likewise
-    from novaql.tsdb.codec.numba.decoder import PAGES  # noqa: PLC0415 - likewise
+    return (
+        dispatch.KERNELS,
+        decoder.PAGES,
+        compiling.WALKS,
+        compiled_text.TEXTS,
+        decoding.CHUNKS,
+    )
 
-    return KERNELS, PAGES, WALKS, TEXTS, CHUNKS
+
+def _source(expr: str, data: Any, now_ms: int) -> Source:
+    """Return the source of a query. An invalid query raises `QueryError` before any data is
+    opened."""
+    if engine.selects_data(expr) or data is not None:
+        return resolve.as_source(data, now_ms=now_ms)
+    return resolve.NO_DATA

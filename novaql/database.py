@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from novaql import tsdb
 from novaql.api import query
+from novaql.duck import session
 from novaql.errors import StorageUnavailable
 from novaql.inputs.importer import ImportReport, import_into
 from novaql.inputs.resolve import default_path
@@ -35,9 +36,7 @@ class Database:
 
     def sql(self, statement: str, **options: Any) -> duckdb.DuckDBPyRelation | None:
         """Run `novaql.sql` over this database, with the same options."""
-        from novaql.duck.session import sql  # noqa: PLC0415 - duckdb is slow to load
-
-        return sql(statement, self.store, **options)
+        return session.sql(statement, self.store, **options)
 
     def load(self, data: Any, **options: Any) -> ImportReport:
         """Append every sample of files, folders, addresses or frames.

@@ -17,7 +17,6 @@ from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.profile import Profile
 from novaql.evaluator.range_vector import range_vector
 from novaql.evaluator.steps import Steps
-from novaql.inputs.tables.table_source import TableSource
 from novaql.language import parse, walk
 from novaql.language.ast import VectorSelector
 from novaql.language.value_types import ValueType
@@ -40,9 +39,6 @@ from novaql.tsdb.model.source import (
     supports_downsampling,
 )
 
-NO_DATA = TableSource.from_tiles(SeriesTable.unlabelled(0), [])
-"""The source of a query without selectors."""
-
 
 def selects_data(expr: str) -> bool:
     """Whether the query selects any series. Raises `QueryError` if it is invalid."""
@@ -60,9 +56,10 @@ def evaluate(
     admit: Callable[[Estimate], None] | None = None,
     profile: Profile | None = None,
 ) -> Result:
-    """Evaluate a query over a source. Thread-safe.
+    """Evaluate a query over a source, with resolved options. Thread-safe.
 
-    admit  called with the estimate before any sample is read; it may raise
+    admit    called with the estimate before the query reads anything; an exception ends the query
+    profile  receives the cost of each operator
     """
     began = clock.perf_counter()
     floats_only = not _may_have_histograms(source)

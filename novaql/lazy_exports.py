@@ -1,10 +1,16 @@
-"""Packages whose names are loaded when they are first used (PEP 562)."""
+"""Names and modules that are loaded at their first use: `import novaql` stays cheap.
+
+A package gets its exported names from `lazy_exports` (PEP 562). A module gets another module that
+is slow to load from `lazy_module`. Both repeat the import under `TYPE_CHECKING`, for type checkers
+and editors; tests/architecture compares the two. No function imports a module of this project.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 
@@ -12,9 +18,6 @@ def lazy_exports(
     package: str, modules: Mapping[str, Sequence[str]]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """`__getattr__`, `__dir__` and `__all__` of a package.
-
-    The package repeats the table under `TYPE_CHECKING`, for type checkers and editors;
-    tests/architecture compares the two.
 
     modules  a module of the package → the names that the package exports from it
     """
@@ -33,3 +36,16 @@ def lazy_exports(
         return sorted({*vars(sys.modules[package]), *module_of})
 
     return load, names, sorted(module_of)
+
+
+def lazy_module(name: str) -> ModuleType:
+    """A stand-in for a module. The first use of an attribute imports the module."""
+    return _LazyModule(name)
+
+
+class _LazyModule(ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # tools that inspect modules load nothing
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r} yet")
+        # Looked up each time: a test may replace a function of the module.
+        return getattr(import_module(self.__name__), name)

@@ -1,10 +1,14 @@
-"""How a query is to be evaluated, and what it may cost."""
+"""Options of a query: its steps, its evaluation rules, its limits."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time as clock
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
+
+from novaql.errors import ArgumentError
+from novaql.timeparse import DurationLike, TimeLike, duration_ms, to_ms
 
 
 class NameRemoval(StrEnum):
@@ -80,3 +84,66 @@ class QueryOptions:
     @property
     def instant(self) -> bool:
         return self.step_ms == 0
+
+
+def query_options(
+    *,
+    time: TimeLike | None = None,
+    start: TimeLike | None = None,
+    end: TimeLike | None = None,
+    step: DurationLike | None = None,
+    lookback: DurationLike = "5m",
+    timeout: DurationLike | None = "2m",
+    name_removal: NameRemoval | str = NameRemoval.DELAYED,
+    left_closed: bool = False,
+    limits: Limits | None = None,
+    strict: bool = False,
+    rollup: DurationLike | None = None,
+) -> QueryOptions:
+    """The arguments of `query`, checked and brought to milliseconds."""
+    lookback_ms = duration_ms(lookback, argument="lookback")
+    if lookback_ms <= 0:
+        raise ArgumentError("lookback", "must be greater than 0")
+    timeout_s = None if timeout is None else duration_ms(timeout, argument="timeout") / 1000
+    if timeout_s is not None and timeout_s <= 0:
+        raise ArgumentError("timeout", "must be greater than 0")
+    try:
+        removal = NameRemoval(name_removal)
+    except ValueError:
+        raise ArgumentError("name_removal", "is either 'delayed' or 'eager'") from None
+    rollup_ms = 0 if rollup is None else duration_ms(rollup, argument="rollup")
+    if rollup_ms < 0 or (rollup is not None and rollup_ms == 0):
+        raise ArgumentError("rollup", "must be greater than 0")
+    options = QueryOptions(
+        0,
+        0,
+        0,
+        lookback_ms,
+        timeout_s=timeout_s,
+        name_removal=removal,
+        left_closed=left_closed,
+        limits=limits or Limits(),
+        strict=strict,
+        rollup_ms=rollup_ms,
+    )
+    if start is None and end is None and step is None:
+        now_ms = int(clock.time() * 1000)
+        at_ms = now_ms if time is None else to_ms(time, argument="time")
+        return replace(options, start_ms=at_ms, end_ms=at_ms)
+    if time is not None:
+        raise ArgumentError(
+            "time", "an instant query has no start, end or step; give one or the other"
+        )
+    for value, name in ((start, "start"), (end, "end"), (step, "step")):
+        if value is None:
+            raise ArgumentError(name, "a range query needs start, end and step")
+    assert start is not None
+    assert end is not None
+    assert step is not None
+    start_ms, end_ms = to_ms(start, argument="start"), to_ms(end, argument="end")
+    step_ms = duration_ms(step, argument="step")
+    if step_ms <= 0:
+        raise ArgumentError("step", "must be greater than 0")
+    if end_ms < start_ms:
+        raise ArgumentError("end", "must not be before start")
+    return replace(options, start_ms=start_ms, end_ms=end_ms, step_ms=step_ms)

@@ -14,8 +14,10 @@ import numpy as np
 
 from novaql.errors import ArgumentError, StorageUnavailable
 from novaql.export.destination import whole_file
+from novaql.export.stored import text_families
 from novaql.export.stored.selecting import select_any
 from novaql.inputs.resolve import as_source
+from novaql.lazy_exports import lazy_module
 from novaql.selectors import matcher_sets, regex_literal
 from novaql.timeparse import TimeLike, to_ms
 from novaql.tsdb.errors import StoreError
@@ -25,7 +27,10 @@ from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Hints, Metadata, Selection, Source
 
 if TYPE_CHECKING:
-    from novaql.export.stored.samples import StoredSamples
+    from novaql.export.stored import tables, text_lines
+else:
+    tables = lazy_module("novaql.export.stored.tables")  # both load pyarrow
+    text_lines = lazy_module("novaql.export.stored.text_lines")
 
 
 class SampleFormat(StrEnum):
@@ -62,7 +67,7 @@ class Saved:
     samples, series  in the file
     left_out         samples that the format cannot represent: native histograms, and, in text
                      formats, staleness markers
-    read_errors           damaged parts of the database that were skipped
+    read_errors      damaged parts of the database that were skipped
     """
 
     samples: int
@@ -144,8 +149,6 @@ class _Wanted:
         self._series = self._select(*window).series
 
     def save_table(self, out: BinaryIO, *, parquet: bool, wide: bool) -> Saved:
-        from novaql.export.stored import tables  # noqa: PLC0415 - pyarrow, heavy
-
         known = self._known()
         if wide:
             form = tables.WideForm(self._series, self._select)
@@ -167,37 +170,32 @@ class _Wanted:
         return {name: one for name, one in known.items() if name in names | bases}
 
     def save_lines(self, out: BinaryIO, *, as_json: bool) -> Saved:
-        from novaql.export.stored.text_lines import csv_lines, json_lines  # noqa: PLC0415 - pyarrow
-
         samples = self._samples()
         written = 0
-        for count, lines in json_lines(samples) if as_json else csv_lines(samples):
+        for count, lines in (text_lines.json_lines if as_json else text_lines.csv_lines)(samples):
             out.write(lines)
             written += count
         return self._saved(written, samples.selection.samples - written)
 
     def save_families(self, out: BinaryIO, *, openmetrics: bool) -> Saved:
-        from novaql.export.stored.text_families import families_of  # noqa: PLC0415 - when asked for
-        from novaql.export.stored.text_lines import family_lines  # noqa: PLC0415 - pyarrow
-
         names = self._series.column(METRIC_NAME)
         present = [names.values[code] for code in np.unique(names.codes).tolist()]
         written = selected = 0
-        for family in families_of(present, self._source.metadata(), openmetrics=openmetrics):
+        for family in text_families.families_of(
+            present, self._source.metadata(), openmetrics=openmetrics
+        ):
             head = family.head(openmetrics=openmetrics)
             samples = self._samples([_any_of(METRIC_NAME, family.parts)])
             selected += samples.selection.samples
-            for count, lines in family_lines(samples, family, openmetrics=openmetrics):
+            for count, lines in text_lines.family_lines(samples, family, openmetrics=openmetrics):
                 out.write(head.encode() + lines)
                 written, head = written + count, ""
         if openmetrics:
             out.write(b"# EOF\n")
         return self._saved(written, selected - written)
 
-    def _samples(self, also: Sequence[Matcher] = ()) -> StoredSamples:
-        from novaql.export.stored.samples import StoredSamples  # noqa: PLC0415 - pyarrow
-
-        return StoredSamples(self._select(*self._window, also))
+    def _samples(self, also: Sequence[Matcher] = ()) -> tables.StoredSamples:
+        return tables.StoredSamples(self._select(*self._window, also))
 
     def _select(self, start_ms: int, end_ms: int, also: Sequence[Matcher] = ()) -> Selection:
         sets = [[*one, *also] for one in self._sets or [[]]]

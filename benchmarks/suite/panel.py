@@ -29,7 +29,7 @@ def measure_panel(
     store: Path, server: Server, end_s: float, done: Callable[[dict[str, Any]], None]
 ) -> None:
     """Each query in process and over HTTP. `done` is told of each."""
-    from novaql.api import evaluate, query_options, warmup  # noqa: PLC0415 - what is measured
+    from novaql import evaluate, query_options, warmup  # noqa: PLC0415 - what is measured
     from novaql.result_cache import ResultCache  # noqa: PLC0415 - likewise
 
     warmup()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from novaql import tsdb
 from novaql.cli.copied import summary
 
 
@@ -23,6 +24,5 @@ def command(directory: Path, target: Path) -> None:
     novaql backup novaql-data /mnt/backup/fleet
     novaql restore /mnt/backup/fleet novaql-data
     """
-    from novaql import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
 
     click.echo(summary(tsdb.backup(directory, target)))

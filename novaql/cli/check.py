@@ -8,6 +8,9 @@ from pathlib import Path
 
 import click
 
+from novaql import tsdb
+from novaql.rules.check import Checker
+from novaql.rules.metrics_lint import lint_metrics
 from novaql.rules.names import Names
 
 LINTS = ("all", "duplicate-rules", "none")
@@ -61,7 +64,6 @@ def check_store(ctx: click.Context, directory: Path) -> None:
 
     The command changes nothing. Exit code: 0 if the database is valid, 1 if it is damaged.
     """
-    from novaql import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
 
     found = tsdb.check(directory)
     for violation in found:
@@ -81,8 +83,6 @@ def check_rules(
     ctx: click.Context, files: tuple[str, ...], lint: str, lint_fatal: bool, names: str
 ) -> None:
     """Check rule files, or standard input."""
-    from novaql.rules.check import Checker  # noqa: PLC0415 - loads the parser and YAML
-
     checker = Checker(click.echo, _to_stderr, lint=lint != "none", names=Names(names))
     for file in files or (STANDARD_INPUT,):
         checker.rules(file)
@@ -107,8 +107,6 @@ def check_config(
     names: str,
 ) -> None:
     """Check Prometheus configuration files and the rule files that they reference."""
-    from novaql.rules.check import Checker  # noqa: PLC0415 - loads the parser and YAML
-
     checker = Checker(click.echo, _to_stderr, lint=lint != "none", names=Names(names))
     for file in files:
         checker.config(file, syntax_only=syntax_only)
@@ -123,8 +121,6 @@ def check_metrics(ctx: click.Context) -> None:
     \b
     curl -s http://localhost:9090/metrics | novaql check metrics
     """
-    from novaql.rules.metrics_lint import lint_metrics  # noqa: PLC0415 - only this command
-
     findings = lint_metrics(sys.stdin.buffer.read())
     for finding in findings:
         click.echo(str(finding), err=True)

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from novaql import tsdb
 from novaql.cli.options import TIME
 from novaql.inputs.resolve import default_path
 from novaql.selectors import matcher_sets
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 
 @click.command("delete")
@@ -40,8 +42,6 @@ def command(
     novaql delete 'up{instance="gone:9100"}' --dry-run
     novaql delete '{job="test"}' --end -30d
     """
-    from novaql import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
-    from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS  # noqa: PLC0415
 
     target = default_path() if data is None else Path(data).expanduser()
     sets = matcher_sets(selectors)

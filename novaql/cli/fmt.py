@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from novaql.cli.options import text_argument
 from novaql.cli.output import destination
 from novaql.language import format_expr, parse
+from novaql.lazy_exports import lazy_module
+
+if TYPE_CHECKING:
+    from novaql.rules import formatting, reading
+else:
+    formatting = lazy_module("novaql.rules.formatting")  # rules load YAML
+    reading = lazy_module("novaql.rules.reading")
 
 RULE_FILES = (".yml", ".yaml")
 
@@ -41,14 +49,11 @@ def command(ctx: click.Context, texts: tuple[str, ...], check: bool, write: bool
 
 
 def _format_files(files: tuple[str, ...], *, check: bool, write: bool) -> bool:
-    """Print or change rule files; whether --check found one that is not canonical."""
-    from novaql.rules.formatting import format_rules  # noqa: PLC0415 - loads YAML
-    from novaql.rules.reading import read_text  # noqa: PLC0415 - loads YAML
-
+    """Print or change rule files. Returns whether --check found one that is not canonical."""
     found = False
     for file in files:
-        text = read_text(file)
-        canonical = format_rules(text, file)
+        text = reading.read_text(file)
+        canonical = formatting.format_rules(text, file)
         changed = canonical != text
         if check:
             found |= changed

@@ -8,14 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from novaql.cli.failures import note
 from novaql.export.destination import whole_file
-from novaql.export.table import render, table_of
+from novaql.export.table import text_of
+from novaql.lazy_exports import lazy_module
 from novaql.result import Result
+
+if TYPE_CHECKING:
+    from novaql.export import csv_text
+else:
+    csv_text = lazy_module("novaql.export.csv_text")  # loads pyarrow
 
 
 class Format(StrEnum):
@@ -68,7 +74,7 @@ def write_result(result: Result, chosen: Format, output: str | None, *, rows: in
             case Format.TABLE:
                 out.write(_table_text(result, terminal=terminal, rows=rows).encode())
             case Format.CSV:
-                _write_csv(result, out)
+                csv_text.write_csv(result, out)
             case Format.JSON:
                 out.write(result.json().encode() + b"\n")
             case Format.ARROW:
@@ -92,13 +98,7 @@ def destination(output: str | None) -> Iterator[BinaryIO]:
 def _table_text(result: Result, *, terminal: bool, rows: int | None) -> str:
     limit = (100 if terminal else None) if rows is None else rows or None
     width = shutil.get_terminal_size().columns if terminal else None
-    return render(table_of(result, rows=limit, width=width, spark=32)) + "\n"
-
-
-def _write_csv(result: Result, out: BinaryIO) -> None:
-    from novaql.export.csv_text import write_csv  # noqa: PLC0415 - only this format needs it
-
-    write_csv(result, out)
+    return text_of(result, rows=limit, width=width, spark=32) + "\n"
 
 
 def _write_arrow(result: Result, out: BinaryIO) -> None:

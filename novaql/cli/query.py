@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from novaql.api import analyze, explain, query, query_options
+from novaql import analyze, explain, query, query_options
 from novaql.cli.failures import note
 from novaql.cli.options import (
     DURATION,

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from novaql import tsdb
+
 
 @click.command("repair")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
@@ -19,7 +21,6 @@ def command(ctx: click.Context, directory: Path) -> None:
     \b
     novaql check novaql-data || novaql repair novaql-data
     """
-    from novaql import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
 
     done = tsdb.repair(directory)
     for problem in done.found:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from novaql import tsdb
 from novaql.cli.copied import summary
 
 
@@ -18,6 +19,5 @@ def command(copy: Path, directory: Path) -> None:
     DIR is new or empty. The command first verifies every checksum of the copy. It does not restore
     a damaged copy; repair it first.
     """
-    from novaql import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
 
     click.echo(summary(tsdb.restore(copy, directory)))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from novaql import tsdb
 from novaql.cli.copied import summary
 
 
@@ -22,6 +23,5 @@ def command(directory: Path, target: Path, skip_head: bool) -> None:
     \b
     novaql snapshot novaql-data before-the-upgrade
     """
-    from novaql import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
 
     click.echo(summary(tsdb.snapshot(directory, target, log=not skip_head)))

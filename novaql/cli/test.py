@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from novaql.rules.model import RuleFile
-    from novaql.rules.unit_tests.model import TestFile, TestGroup
-    from novaql.rules.unit_tests.run import TestOutcome
+from novaql.rules.model import RuleFile
+from novaql.rules.problems import FileProblems
+from novaql.rules.reading import read_rule_file
+from novaql.rules.unit_tests.coverage import coverage, coverage_lines
+from novaql.rules.unit_tests.junit import junit_xml
+from novaql.rules.unit_tests.model import TestFile, TestGroup
+from novaql.rules.unit_tests.reading import read_test_file
+from novaql.rules.unit_tests.run import TestOutcome, run_tests
 
 
 @click.group("test")
@@ -44,8 +46,6 @@ def test_rules(
     for file in files:
         runner.run(file)
     if junit is not None:
-        from novaql.rules.unit_tests.junit import junit_xml  # noqa: PLC0415 - when asked for
-
         Path(junit).write_bytes(junit_xml(runner.outcomes, runner.errors))
     if with_coverage:
         runner.show_coverage()
@@ -77,10 +77,6 @@ class _Runner:
         self.ran: list[TestGroup] = []
 
     def run(self, file: str) -> None:
-        from novaql.rules.problems import FileProblems  # noqa: PLC0415 - only this command
-        from novaql.rules.unit_tests.reading import read_test_file  # noqa: PLC0415
-        from novaql.rules.unit_tests.run import run_tests  # noqa: PLC0415
-
         click.echo(f"Unit Testing:  {file}")
         try:
             tests = read_test_file(file, ignore_unknown=self.ignore_unknown)
@@ -105,8 +101,6 @@ class _Runner:
         click.echo()
 
     def _rules_of(self, tests: TestFile) -> list[RuleFile]:
-        from novaql.rules.reading import read_rule_file  # noqa: PLC0415 - only this command
-
         for pattern in tests.missing:
             click.echo(f"  WARNING: no file match pattern {pattern}", err=True)
         found = [self.rules.get(path) or read_rule_file(path) for path in tests.rule_files]
@@ -121,10 +115,5 @@ class _Runner:
         click.echo()
 
     def show_coverage(self) -> None:
-        from novaql.rules.unit_tests.coverage import (  # noqa: PLC0415 - when asked for
-            coverage,
-            coverage_lines,
-        )
-
         for line in coverage_lines(coverage(list(self.rules.values()), self.ran)):
             click.echo(line)

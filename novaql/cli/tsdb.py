@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from novaql import tsdb
 from novaql.cli.failures import note
 from novaql.cli.options import window_options
 from novaql.export.dump import JSON_LINES, TEXT, LeftOut, dumped
@@ -18,6 +19,7 @@ from novaql.inputs.resolve import default_path
 from novaql.selectors import matcher_sets
 from novaql.text.labels import printable
 from novaql.text.times import duration_text, time_text
+from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 if TYPE_CHECKING:
@@ -44,8 +46,7 @@ def command() -> None:
 
 
 def opened(directory: Path | None) -> Database:
-    """To be read. What is damaged is printed to standard error."""
-    from novaql import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
+    """Opened for reading. Damage is printed to standard error."""
 
     database = tsdb.open(directory or default_path(), read_only=True)
     for place in database.open_report.damaged:
@@ -166,8 +167,6 @@ def dump(
     \b
     novaql tsdb dump --match 'up' --start -1h
     """
-    from novaql.tsdb.model.read_errors import ReadErrors  # noqa: PLC0415 - as the store
-
     first = MIN_TIME_MS if start is None else start
     last = MAX_TIME_MS if end is None else end
     read_errors, left_out = ReadErrors(), LeftOut()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from novaql.api import warmup
+from novaql import warmup
 from novaql.tsdb.runtime.compiled import available
 
 

@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from novaql.errors import ArgumentError, NovaqlError
 from novaql.inputs.resolve import as_source
+from novaql.lazy_exports import lazy_module
 from novaql.timeparse import TimeLike, to_ms
 from novaql.tsdb.model.labels import METRIC_NAME
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Source
 
 if TYPE_CHECKING:
     import duckdb
+
+    from novaql.duck import dataset, tables
+else:
+    dataset = lazy_module("novaql.duck.dataset")  # both load pyarrow
+    tables = lazy_module("novaql.duck.tables")
 
 _QUOTED = re.compile(r'"(?:[^"]|"")+"')
 _PLAIN = re.compile(r"[^\W\d]\w*")
@@ -93,13 +99,10 @@ def _attach(
     words: set[str],
 ) -> None:
     """Create the tables of a source, and of those of its metrics that the statement may use."""
-    from novaql.duck.dataset import SampleDataset  # noqa: PLC0415 - pyarrow.dataset, 30 ms
-    from novaql.duck.tables import metrics_table, series_table  # noqa: PLC0415 - pyarrow
-
-    samples: Any = SampleDataset(source, *window)
+    samples: Any = dataset.SampleDataset(source, *window)
     connection.register(SAMPLES, samples)
-    connection.register(SERIES, series_table(samples))
-    connection.register(METRICS, metrics_table(source))
+    connection.register(SERIES, tables.series_table(samples))
+    connection.register(METRICS, tables.metrics_table(source))
     known = set(source.label_values(METRIC_NAME, [], *window))
     for name in sorted(words & known - set(TABLES)):
         rows = f"FROM {SAMPLES} WHERE {METRIC_NAME} = {_text(name)}"

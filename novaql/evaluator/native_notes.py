@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from novaql.evaluator.annotation_text import quote
 from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.windows import Bools
 from novaql.span import Span
+from novaql.text.go_text import quote
 from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
 
 MIXED_FLOATS = "encountered a mix of histograms and floats for metric name {}"

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from novaql.export.arrow_arrays import numbers, strings
 from novaql.export.columns import HISTOGRAM, TIME, VALUE, long_form
 from novaql.export.formulas import without_formula
-from novaql.export.histogram_text import histogram_texts
 from novaql.export.labels_json import label_bytes
 from novaql.export.text_cells import COMMA, NOTHING, compute, csv_cell, joined_bytes, value_texts
 from novaql.result import NativeCells, Result
+from novaql.text.histograms import histogram_texts
 from novaql.text.times import time_texts
 from novaql.tsdb.model.labels import Bools
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import orjson
 
-from novaql.export.histogram_text import histogram_texts
 from novaql.text.floats import float_tokens
+from novaql.text.histograms import histogram_texts
 from novaql.text.labels import series_text
 from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.read_errors import ReadErrors

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from novaql.export.columns import HISTOGRAM, TIME, VALUE, long_form, wide_form
 from novaql.export.missing import needs
-from novaql.result import NativeCells, Result
+from novaql.lazy_exports import lazy_module
+from novaql.result import Arrays, NativeCells, Result
 from novaql.tsdb.model.labels import LabelColumn
-from novaql.tsdb.model.samples import Floats
 
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
     import polars as pl
 
-
-class Arrays(NamedTuple):
-    """A result as plain arrays.
-
-    labels  [S] label sets
-    times   [T] datetime64[ms], UTC
-    values  [S, T] float64; NaN also where there is no sample (`Result.valid` distinguishes them)
-    """
-
-    labels: list[dict[str, str]]
-    times: NDArray[np.datetime64]
-    values: Floats
+    from novaql.export import histogram_arrow
+else:
+    histogram_arrow = lazy_module("novaql.export.histogram_arrow")  # loads pyarrow
 
 
 def numpy_arrays(result: Result) -> Arrays:
@@ -59,10 +50,8 @@ def pandas_frame(result: Result, *, wide: bool) -> pd.DataFrame:
 
 def _histogram_objects(native: NativeCells) -> NDArray[np.object_]:
     """[N] dicts, as the Arrow column has structs; None for a float."""
-    from novaql.export.histogram_arrow import histogram_column  # noqa: PLC0415 - loads pyarrow
-
     objects = np.empty(len(native.which), object)
-    objects[:] = histogram_column(native).to_pylist()
+    objects[:] = histogram_arrow.histogram_column(native).to_pylist()
     return objects
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.export.glued_rows import glued
 from novaql.text.floats import float_tokens
+from novaql.text.glued_rows import glued
 from novaql.tsdb.model.histogram_buckets import Ladder, boundary_rules, ladder
 from novaql.tsdb.model.histograms import Floats, Histograms
 

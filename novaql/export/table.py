@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.export.histogram_text import short_histogram
 from novaql.export.sparkline import sparkline
 from novaql.result import Result, ResultKind
+from novaql.text.histograms import short_histogram
 from novaql.text.labels import printable, quoted, series_text
 from novaql.text.numbers import number_text, short_number
 from novaql.text.times import duration_text, time_text
@@ -81,6 +81,13 @@ def table_of(
         notes,
         "series:" if result.series.rows == 1 else "in every series:",
     )
+
+
+def text_of(
+    result: Result, *, rows: int | None = 20, width: int | None = None, spark: int = 24
+) -> str:
+    """The table of a result as aligned text; see `table_of`."""
+    return render(table_of(result, rows=rows, width=width, spark=spark))
 
 
 def render(table: Table, *, indent: str = "") -> str:

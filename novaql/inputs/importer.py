@@ -1,4 +1,4 @@
-"""Copy samples of any kind into a database, part by part."""
+"""Import: samples of any kind of data into a database, part by part."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from novaql.inputs.batch_stream import BatchStream, Progress, no_progress
 from novaql.inputs.exposed_options import AS_EXPOSED, ExposedOptions
 from novaql.inputs.file_options import AS_THEY_LOOK, FileOptions
 from novaql.inputs.open_any import open_stream
+from novaql.inputs.read_options import ReadOptions
 from novaql.inputs.replaced_samples import overwritten, warnings_of
 from novaql.inputs.sample_times import need_calendar
 from novaql.inputs.tables.column_roles import BY_NAME, Columns
@@ -22,16 +23,16 @@ from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import Metadata
 
 HELD_SAMPLES = 20_000_000
-"""How many samples may wait in memory until the end of the input is known to be sound."""
+"""Samples that are held in memory until all of the input is known to be valid."""
 
 RECENT_SAMPLES = 5_000_000
-"""Of an input that does not wait in memory: samples that are compared with each other."""
+"""Of an input that is not held in memory: samples that are compared with each other."""
 
 _TABLE_ROWS_HELD = 1_000_000
 
 
 class Store(Protocol):
-    """What an import needs of a database."""
+    """The part of a database that an import uses."""
 
     def append(self, batch: Batch, /) -> object: ...
     def set_metadata(self, metadata: Mapping[str, Metadata], /) -> object: ...
@@ -39,7 +40,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What was imported, and how long it took.
+    """The result of an import.
 
     overwritten  samples that a later one of the same import replaced with another value; counted
                  among up to five million samples that come together, beyond 20 million in all
@@ -53,7 +54,7 @@ class ImportReport:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the reader of the report should look into, in sentences."""
+        """Findings that a person should check, as sentences."""
         return warnings_of(self.overwritten, "this import")
 
 
@@ -69,27 +70,16 @@ def import_into(
 ) -> ImportReport:
     """Append every sample of `data` (see `open_stream`) to the database.
 
-    Nothing is appended unless all of the input can be read. A small input waits in memory until
-    then; a large one is read twice; of a large stream that can be read only once, what comes
-    before the fault stays. Raises `InputError`.
-
-    progress  called with bytes done and bytes in all
-    exposed   what targets are asked for, and what is made of their samples
-    files     how files are to be read
+    Nothing is appended unless all of the input can be read. A small input is held in memory until
+    then; a large one is read twice; of a large stream that can be read only once, the part before
+    the fault stays. Raises `InputError`. The keywords are those of `ReadOptions`.
     """
     began = time.perf_counter()
     report = progress or no_progress
     total_bytes = 1
 
     def open_(part: Progress) -> BatchStream:
-        return open_stream(
-            data,
-            columns,
-            default_time_ms=default_time_ms,
-            progress=part,
-            exposed=exposed,
-            files=files,
-        )
+        return open_stream(data, ReadOptions(columns, default_time_ms, part, exposed, files))
 
     def first_half(done: int, total: int) -> None:
         nonlocal total_bytes
@@ -167,7 +157,7 @@ def _can_be_read_again(data: Any) -> bool:
 
 
 class _SeriesCount:
-    """Counts distinct label sets over many tables without keeping every table."""
+    """Counts distinct label sets over many tables, without holding all of the tables."""
 
     def __init__(self) -> None:
         self._tables: list[SeriesTable] = []

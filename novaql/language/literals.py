@@ -133,29 +133,6 @@ def _bad_escape(raw: bytes, at: int, start: int) -> Fault:
     )
 
 
-_PLAIN = re.compile(r'[^"\\\x00-\x1f\x7f\ud800-\udfff]*')
-_NAMED = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t",
-          "\v": r"\v", "\\": r"\\", '"': r"\""}  # fmt: skip
-
-
-def quote(text: str) -> str:
-    """Return a double-quoted literal of `text`."""
-    if _PLAIN.fullmatch(text):
-        return f'"{text}"'
-    return '"' + "".join(map(_escaped, text)) + '"'
-
-
-def _escaped(character: str) -> str:
-    if character in _NAMED:
-        return _NAMED[character]
-    code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:
-        return f"\\x{code - 0xDC00:02x}"
-    if code < 0x20 or code == 0x7F:
-        return f"\\x{code:02x}"
-    return character
-
-
 def is_utf8(text: str) -> bool:
     """Whether a text has no bytes that are no UTF-8 (see the head of this file)."""
     return not any("\ud800" <= c <= "\udfff" for c in text)

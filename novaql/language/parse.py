@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import re
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from novaql.errors import SyntaxProblem
 from novaql.language.ast import Expr
 from novaql.language.check import check
 from novaql.language.depth import check_depth
 from novaql.language.fault import Fault
+from novaql.lazy_exports import lazy_module
 from novaql.span import Span
 from novaql.tsdb.runtime.lru_cache import ByteCache
+
+if TYPE_CHECKING:
+    from novaql.language import reading
+else:
+    reading = lazy_module("novaql.language.reading")  # loads Lark: 30 ms
 
 MAX_LENGTH = 1_000_000
 MAX_WORDS = 100_000
@@ -50,12 +57,9 @@ def parse(text: str) -> Expr:
 
 
 def _parse(text: str) -> Expr:
-    # Lark takes 30 ms to import, which a program that never parses should not pay.
-    from novaql.language.reading import read  # noqa: PLC0415
-
     _check_text(text)
     try:
-        expr = read(text)
+        expr = reading.read(text)
         check_depth(expr)
         check(expr)
     except Fault as fault:

@@ -34,9 +34,10 @@ from novaql.language.ast import (
     VectorSelector,
 )
 from novaql.language.durations import format_nanoseconds
-from novaql.language.literals import format_number, quote
+from novaql.language.literals import format_number
 from novaql.language.precedence import PRECEDENCE, RIGHT_ASSOCIATIVE, UNARY_PRECEDENCE
 from novaql.language.visit import left_spine
+from novaql.text.go_text import quote
 from novaql.tsdb.model.matchers import Matcher
 
 _ATOM = 100

@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from novaql.promqltest.floats import parse_float
-from novaql.promqltest.histogram import CUSTOM_SCHEMA, FloatHistogram, Span
+from novaql.model.float_histogram import CUSTOM_SCHEMA, FloatHistogram, Span
+from novaql.model.label_set import Labels, labels_of
+from novaql.model.sample_notation import parse_float
+from novaql.model.series_notation import NamedHint
 from novaql.promqltest.script import SeriesValues
-from novaql.promqltest.series_notation import Labels, NamedHint, labels_of
 
 _SUFFIXES = ("_bucket", "_count", "_sum")
 

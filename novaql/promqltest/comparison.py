@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from novaql.promqltest.floats import floats_equal, format_float
-from novaql.promqltest.histogram import FloatHistogram, Span
+from novaql.model.float_histogram import FloatHistogram, Span
+from novaql.model.label_set import Labels
+from novaql.model.sample_notation import format_float
+from novaql.model.series_notation import Item, NamedHint, format_item
+from novaql.promqltest.floats import floats_equal
 from novaql.promqltest.outcome import Outcome, Sample
 from novaql.promqltest.script import Eval, Expectation, Kind, TextExpectation
-from novaql.promqltest.series_notation import (
-    Item,
-    Labels,
-    NamedHint,
-    format_item,
-    format_labels,
-)
 from novaql.result import ResultKind
+from novaql.text.labels import series_text
 from novaql.tsdb.model.matchers import compile_regex
 
 
@@ -96,8 +93,8 @@ def _instant_differences(expected: Expectation, found: Outcome) -> list[str]:
     out = _series_differences(wanted, moved, [0])
     if not out and expected.ordered and list(wanted) != list(found.series):
         out = ["the order is another one:"]
-        out += [f"- {format_labels(labels)}" for labels in wanted]
-        out += [f"+ {format_labels(labels)}" for labels in found.series]
+        out += [f"- {series_text(dict(labels))}" for labels in wanted]
+        out += [f"+ {series_text(dict(labels))}" for labels in found.series]
     return out
 
 
@@ -107,24 +104,24 @@ def order_differences(found: Outcome) -> list[str]:
         return []
     return [
         "the series are not sorted by labels:",
-        *(f"+ {format_labels(labels)}" for labels in found.series),
+        *(f"+ {series_text(dict(labels))}" for labels in found.series),
     ]
 
 
 def _series_differences(
     wanted: dict[Labels, dict[int, Item]], found: Outcome, times: Sequence[int]
 ) -> list[str]:
-    out = [f"+ {format_labels(labels)} more than once" for labels in found.repeated]
+    out = [f"+ {series_text(dict(labels))} more than once" for labels in found.repeated]
     for labels, items in wanted.items():
         points = found.series.get(labels, {})
         if not _points_equal(items, points):
-            out.append(f"- {format_labels(labels)} {_written(items, times)}")
+            out.append(f"- {series_text(dict(labels))} {_written(items, times)}")
             if labels in found.series:
-                out.append(f"+ {format_labels(labels)} {_written(points, times)}")
+                out.append(f"+ {series_text(dict(labels))} {_written(points, times)}")
                 out.extend(_outside(points, times))
     for labels, points in found.series.items():
         if labels not in wanted:
-            out.append(f"+ {format_labels(labels)} {_written(points, times)}")
+            out.append(f"+ {series_text(dict(labels))} {_written(points, times)}")
             out.extend(_outside(points, times))
     return out
 

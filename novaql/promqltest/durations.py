@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from novaql.language.durations import UNITS
-from novaql.promqltest.problems import NotationProblem
+from novaql.model.problems import NotationProblem
 
 _WHOLE = re.compile("".join(f"(?:[0-9]+{unit})?" for unit in UNITS))
 _PART = re.compile(r"([0-9]+)([a-z]+)")

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 from novaql.language.fault import Fault
 from novaql.language.literals import unquote
+from novaql.model.problems import NotationProblem
+from novaql.model.sample_notation import parse_float
+from novaql.model.series_notation import parse_values, split_series
 from novaql.promqltest.durations import duration_ms
-from novaql.promqltest.floats import parse_float
-from novaql.promqltest.problems import LineProblem, NotationProblem
+from novaql.promqltest.problems import LineProblem
 from novaql.promqltest.script import (
     Expectation,
     Kind,
@@ -17,7 +19,6 @@ from novaql.promqltest.script import (
     SeriesValues,
     TextExpectation,
 )
-from novaql.promqltest.series_notation import parse_values, split_series
 from novaql.tsdb.model.matchers import compile_regex
 
 _TEXT_LINE = re.compile(r"(fail|warn|info)(?:\s+(msg|regex):\s*(.*))?")

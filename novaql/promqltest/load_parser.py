@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from novaql.model.label_set import Labels
+from novaql.model.problems import NotationProblem
+from novaql.model.series_notation import parse_values, split_series
 from novaql.promqltest.durations import duration_ms, signed_duration_ms
-from novaql.promqltest.problems import LineProblem, NotationProblem
+from novaql.promqltest.problems import LineProblem
 from novaql.promqltest.script import Load, SeriesValues
-from novaql.promqltest.series_notation import Labels, parse_values, split_series
 
 _LOAD = re.compile(r"load(_with_nhcb)?\s+(\S+)")
 _GAP = re.compile(r"_(?:x([0-9]+))?")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from novaql.promqltest.histogram import FloatHistogram
-from novaql.promqltest.native_columns import histogram_at
-from novaql.promqltest.series_notation import Labels, labels_of
+from novaql.model.float_histogram import FloatHistogram
+from novaql.model.histogram_columns import histogram_at
+from novaql.model.label_set import Labels, labels_of
 from novaql.result import Points, Result, ResultKind
 
 Sample = float | FloatHistogram

@@ -1,15 +1,13 @@
-"""What can be wrong with a test script.
+"""The errors of a test script.
 
-NotationProblem   a piece of text is not what the format allows
-LineProblem       the same, in a known line of a block
-ScriptError       the same, with file and line; this is what callers see
+NotationProblem   text that the notation does not allow (novaql/model/problems.py)
+LineProblem       the same, with its line in a block
+ScriptError       the same, with file and line: the one that callers see
 """
 
 from __future__ import annotations
 
-
-class NotationProblem(ValueError):
-    """The text is not what the notation allows; the message says why."""
+from novaql.model.problems import NotationProblem
 
 
 class LineProblem(NotationProblem):

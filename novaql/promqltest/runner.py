@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from novaql.api import evaluate
+from novaql.engine import evaluate
 from novaql.errors import NovaqlError
 from novaql.language import format_expr, parse
 from novaql.language.ast import Expr, VectorSelector

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from novaql.promqltest.series_notation import Item, Labels
+from novaql.model.label_set import Labels
+from novaql.model.series_notation import Item
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from novaql.errors import QueryError
 from novaql.language import parse
+from novaql.model.problems import NotationProblem
 from novaql.promqltest.durations import duration_ms
 from novaql.promqltest.expectation_parser import read_expectation
 from novaql.promqltest.load_parser import read_load
-from novaql.promqltest.problems import LineProblem, NotationProblem, ScriptError
+from novaql.promqltest.problems import LineProblem, ScriptError
 from novaql.promqltest.script import (
     Clear,
     Command,

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from novaql.inputs.tables.table_source import TableSource
+from novaql.model.float_histogram import FloatHistogram
+from novaql.model.histogram_columns import columns_of
+from novaql.model.label_set import Labels
+from novaql.model.series_notation import NamedHint
+from novaql.model.stored_hints import Stored, with_stored_hints
 from novaql.promqltest.classic import custom_bucket_series
-from novaql.promqltest.histogram import FloatHistogram
-from novaql.promqltest.native_columns import columns_of
 from novaql.promqltest.script import Load, SeriesValues
-from novaql.promqltest.series_notation import Labels, NamedHint
-from novaql.promqltest.stored_hints import Stored, with_stored_hints
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch, HistogramSamples
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from novaql.errors import InputError
 from novaql.inputs.text.exposition_line import LineProblem, MetadataLine, read_line
-from novaql.inputs.text.series_text import parse_series
+from novaql.text.series_parser import parse_series
 from novaql.tsdb.model.labels import METRIC_NAME
 
 _BASE_OF_UNIT = {

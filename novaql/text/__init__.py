@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from novaql.text.excerpts import excerpt as excerpt
     from novaql.text.floats import float_tokens as float_tokens
+    from novaql.text.go_text import go_number as go_number
     from novaql.text.labels import series_text as series_text
-    from novaql.text.numbers import go_number as go_number
     from novaql.text.numbers import number_text as number_text
     from novaql.text.times import duration_text as duration_text
     from novaql.text.times import time_texts as time_texts
@@ -21,7 +21,8 @@ else:
             "excerpts": ("excerpt",),
             "floats": ("float_tokens",),
             "labels": ("series_text",),
-            "numbers": ("go_number", "number_text"),
+            "go_text": ("go_number",),
+            "numbers": ("number_text",),
             "times": ("duration_text", "time_texts"),
         },
     )

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from sqlalchemy import select
 
-from novaql.promqltest import FloatHistogram, labels_of
+from novaql.model import FloatHistogram, labels_of
 from novaql.rules.evaluation import ActiveAlert, State, series_of
 from novaql.server.alert_model import history
 from novaql.server.alert_model.batches import delete_by, rows_by

@@ -26,7 +26,7 @@ from novaql import (
     Result,
     evaluate,
 )
-from novaql.promqltest import Labels
+from novaql.model import Labels
 from novaql.rules import AlertingRule, Group
 from novaql.rules.evaluation import ActiveAlert, AlertState, RuleContext, State, Vector
 from novaql.server.alert_model.tables import AlertRule

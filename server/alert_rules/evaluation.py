@@ -18,7 +18,7 @@ import numpy as np
 
 from novaql import NovaqlError, QueryCancelled
 from novaql.language import MatrixSelector, VectorSelector, format_expr, parse, walk
-from novaql.promqltest import Labels
+from novaql.model import Labels
 from novaql.rules import AlertingRule, Group, RecordingRule
 from novaql.rules.evaluation import (
     GRACE_PERIOD_MS,

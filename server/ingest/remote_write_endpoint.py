@@ -33,7 +33,7 @@ def _cut_1(data: bytes, intake: Intake) -> Parts:
 
 
 def _cut_2(data: bytes, intake: Intake) -> Parts:
-    return parts_2(data, intake.limits)
+    return parts_2(data, intake.remote_write, intake.limits)
 
 
 _VERSIONS: dict[str, _Cut] = {

@@ -213,8 +213,13 @@ def _runs(
         yield part(stop)
 
 
-def parts_2(data: bytes, limits: LabelLimits, sizes: PartSizes = USUAL) -> Parts:
+def parts_2(
+    data: bytes, decoder: RemoteWriteDecoder, limits: LabelLimits, sizes: PartSizes = USUAL
+) -> Parts:
     """The parts of a remote write 2.0 message. Raises `InputError`, `LimitExceeded`."""
+    if len(data) <= sizes.quick and (request := decoder.decode_2_quickly(data)) is not None:
+        yield Part(partial(_same, request), len(data))
+        return
     message = Message2(data, limits)
     for _ in message.walk(_OFTEN):
         yield None

@@ -214,3 +214,61 @@ def test_a_users_own_modules_of_these_names_stay_theirs(tmp_path: Path) -> None:
     )  # fmt: skip
 
     assert run.returncode == 0, run.stderr
+
+
+COMPILED_SOURCES = {"novaql/export/compiled_text.py", "novaql/inputs/compiled/compiling.py"}
+"""Their functions import modules of kernels, which load numba."""
+
+
+def own(name: str) -> bool:
+    return name.partition(".")[0] == "novaql"
+
+
+def test_no_function_imports_a_module_of_this_project() -> None:
+    """`lazy_module` is the one way to load a module late."""
+    late = [
+        f"{path}:{node.lineno}"
+        for path in python_files()
+        if path.parts[0] == "novaql" and str(path) not in COMPILED_SOURCES
+        for function in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if (isinstance(node, ast.ImportFrom) and own(node.module or ""))
+        or (isinstance(node, ast.Import) and any(own(alias.name) for alias in node.names))
+    ]
+
+    assert late == []
+
+
+def lazy_modules(path: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
+    """Of each `if TYPE_CHECKING` with an else: name → module, as type checkers and as Python sees
+    it."""
+    for node in ast.parse((ROOT / path).read_text(encoding="utf-8")).body:
+        if not (isinstance(node, ast.If) and node.orelse):
+            continue
+        loaded = {
+            target.id: ast.literal_eval(each.value.args[0])
+            for each in node.orelse
+            if isinstance(each, ast.Assign)
+            and isinstance(each.value, ast.Call)
+            and isinstance(each.value.func, ast.Name)
+            and each.value.func.id == "lazy_module"
+            for target in each.targets
+            if isinstance(target, ast.Name)
+        }
+        declared = {
+            alias.asname or alias.name: f"{each.module}.{alias.name}"
+            for each in node.body
+            if isinstance(each, ast.ImportFrom)
+            for alias in each.names
+        }
+        if loaded:
+            yield loaded, declared
+
+
+def test_a_lazy_module_is_the_one_that_type_checkers_see() -> None:
+    pairs = [(path, pair) for path in python_files() for pair in lazy_modules(path)]
+
+    assert len(pairs) > 5
+    for path, (loaded, declared) in pairs:
+        assert loaded == {name: declared.get(name) for name in loaded}, path

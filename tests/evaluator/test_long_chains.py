@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from novaql.api import evaluate, explain, query_options
+from novaql import evaluate, explain, query_options
 from novaql.inputs.tables.table_source import TableSource
 from novaql.planner.logical import BinaryOp, Constant
 from novaql.tsdb.model.labels import SeriesTable

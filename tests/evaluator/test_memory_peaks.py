@@ -7,8 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from novaql import query
-from novaql.api import evaluate
+from novaql import evaluate, query
 from novaql.errors import LimitExceeded
 from novaql.inputs.tables.table_source import TableSource
 from novaql.options import Limits, QueryOptions

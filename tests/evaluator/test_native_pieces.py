@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from novaql import tsdb
-from novaql.api import Cancellation, evaluate
+from novaql import Cancellation, evaluate, tsdb
 from novaql.errors import QueryCancelled
 from novaql.export.json_values import ValueStyle
 from novaql.export.prometheus_json import result_json

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from novaql.api import Cancellation, evaluate
+from novaql import Cancellation, evaluate
 from novaql.errors import QueryCancelled
 from novaql.evaluator import bundled
 from novaql.evaluator.block import Block

@@ -14,9 +14,10 @@ from novaql.inputs.tables.table_source import TableSource
 from novaql.inputs.text.classic_histograms import ClassicHistograms
 from novaql.inputs.text.exposition import ExpositionParser, canonical_bound
 from novaql.inputs.text.refined import Refinement
+from novaql.model.label_set import labels_of
+from novaql.model.series_notation import NamedHint
 from novaql.promqltest.classic import custom_bucket_series
 from novaql.promqltest.script import SeriesValues
-from novaql.promqltest.series_notation import NamedHint, labels_of
 from novaql.tsdb.model.histograms import Histograms
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch, HistogramSamples

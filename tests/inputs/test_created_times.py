@@ -8,6 +8,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from novaql.inputs.exposed_options import ExposedOptions
 from novaql.inputs.open_any import open_stream
+from novaql.inputs.read_options import ReadOptions
 from novaql.inputs.text.created_times import CreatedTimes
 from novaql.inputs.text.exposition import ExpositionParser
 from novaql.tsdb.model.samples import Batch
@@ -126,7 +127,7 @@ def test_it_is_done_when_asked_for(tmp_path: Path, asked: bool | None) -> None:
     path = tmp_path / "metrics.om"
     path.write_text(TEXT)
     options = ExposedOptions(start_timestamps=asked)
-    source = open_stream(path, exposed=options, default_time_ms=NOW).collect()
+    source = open_stream(path, ReadOptions(exposed=options, default_time_ms=NOW)).collect()
     names = source.label_values("__name__", [], MIN_TIME_MS, MAX_TIME_MS)
     assert ("requests_created" in names) == (asked is not True)
     starts = [ref.load().starts for ref in source.select([], 0, NOW).tiles]

@@ -20,20 +20,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novaql.errors import NovaqlError
+from novaql.inputs.compiled.compiling import WALKS
 from novaql.inputs.http.scrape import TargetReader
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.protobuf.exposition import ProtobufParser
+from novaql.inputs.remote_write.compiled_decoder import CompiledDecoder
 from novaql.inputs.remote_write.decoder import RemoteWriteDecoder
-from novaql.inputs.remote_write.plain import PlainDecoder
+from novaql.inputs.remote_write.plain_decoder import PlainDecoder
 from novaql.inputs.text.exposition import ExpositionParser
 from novaql.inputs.text.influx import InfluxParser, LineProblems
 from novaql.inputs.text.json_lines import JsonLinesParser
-from novaql.inputs.wire.compiling import WALKS
-from novaql.inputs.wire.decoder import CompiledDecoder
 from novaql.tsdb.model.samples import Batch
 from tests.support.generators.fuzzing import EXAMPLES
 from tests.support.messages.message_mutations import mutated
 from tests.support.messages.metric_families import COUNTER, GAUGE, delimited, family
+from tests.support.messages.remote_messages import write_2_message
 from tests.support.messages.remote_write_messages import message_of
 from tests.support.store.batches import floats, label_sets, plain
 
@@ -88,6 +89,13 @@ def feed_compiled(decoder: CompiledDecoder, data: bytes) -> Brought:
     return brought(found.batch, found.metadata)
 
 
+def feed_compiled_2(decoder: CompiledDecoder, data: bytes) -> Brought:
+    found = decoder.decode_2(np.frombuffer(data, np.uint8))
+    if found is None:
+        raise NovaqlError("given up")
+    return brought(found.batch, found.metadata)
+
+
 def feed_plain(decoder: PlainDecoder, data: bytes) -> Brought:
     found = decoder.decode(data)
     return brought(found.batch, found.metadata)
@@ -99,10 +107,11 @@ def feed_both(decoder: RemoteWriteDecoder, data: bytes) -> Brought:
 
 
 def of_compiled(decoder: CompiledDecoder) -> object:
-    tables = (decoder._texts, decoder._labels)
+    known = decoder._known
+    tables = (known.texts, known.labels_1.texts, known.labels_2.texts)
     held = [(table.count, table.used, sorted(table.slots.tolist())[-8:]) for table in tables]
     full = [int((table.slots >= 0).sum()) for table in tables]
-    return held, full, len(decoder._strings), decoder._table.rows
+    return held, full, len(known.strings), known.table.rows
 
 
 def of_plain(decoder: PlainDecoder) -> object:
@@ -225,7 +234,11 @@ def exposition(*, openmetrics: bool = False) -> Callable[[], ExpositionParser]:
     )
 
 
+writes_2 = st.lists(st.tuples(label_sets(), samples), max_size=6).map(
+    lambda sent: bytes(write_2_message(sent).SerializeToString())
+)
 DECODERS = {
+    "remote write 2.0, compiled": Decoder(compiled, feed_compiled_2, of_compiled, writes_2),
     "remote write, compiled": Decoder(compiled, feed_compiled, of_compiled, remote_writes()),
     "remote write, plain": Decoder(PlainDecoder, feed_plain, of_plain, remote_writes()),
     "remote write": Decoder(

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import concat_batches
 from novaql.inputs.text.exposition import ExpositionParser, canonical_bound, read_exposition
-from novaql.inputs.text.series_text import SeriesTextProblem, parse_series
+from novaql.text.series_parser import SeriesTextProblem, parse_series
 from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import Metadata
 from tests.support.store.batches import Plain, batches, bits, plain

@@ -18,10 +18,12 @@ from novaql import tsdb
 from novaql.errors import InputError, StorageUnavailable
 from novaql.inputs import importer
 from novaql.inputs.batch_stream import concat_batches
+from novaql.inputs.file_formats import format_of
 from novaql.inputs.file_options import FileKind
-from novaql.inputs.files import kind_of, read_paths
+from novaql.inputs.files import read_paths
 from novaql.inputs.importer import import_into
 from novaql.inputs.open_any import open_stream
+from novaql.inputs.read_options import ReadOptions
 from novaql.inputs.resolve import as_source
 from novaql.inputs.tables.table_source import TableSource
 from novaql.tsdb.model.labels import SeriesTable
@@ -120,7 +122,7 @@ def test_pairs_that_do_not_belong_together(tmp_path: Path) -> None:
 )
 def test_the_kind_of_a_file(tmp_path: Path, name: str, content: bytes, kind: FileKind) -> None:
     (tmp_path / name).write_bytes(content)
-    assert kind_of(tmp_path / name) is kind
+    assert format_of(tmp_path / name).kind is kind
 
 
 @pytest.mark.parametrize(
@@ -168,9 +170,8 @@ def test_progress_grows_to_the_whole(tmp_path: Path) -> None:
     write_pair(tmp_path, "one", small_batch())
     (tmp_path / "a.prom").write_bytes(b"up 1 1000\n" * 100)
     seen: list[tuple[int, int]] = []
-    for _ in read_paths(
-        [tmp_path], progress=lambda done, total: seen.append((done, total))
-    ).batches:
+    options = ReadOptions(progress=lambda done, total: seen.append((done, total)))
+    for _ in read_paths([tmp_path], options).batches:
         pass
     done = [at for at, _ in seen]
     assert done == sorted(done)

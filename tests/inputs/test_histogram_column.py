@@ -16,8 +16,8 @@ from novaql import Result, query
 from novaql.errors import InputError
 from novaql.inputs.open_any import open_stream
 from novaql.inputs.tables.table_source import TableSource
-from novaql.promqltest.histogram import FloatHistogram
-from novaql.promqltest.histogram_notation import parse_histogram
+from novaql.model.float_histogram import FloatHistogram
+from novaql.model.histogram_notation import parse_histogram
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch, HistogramSamples
 from tests.support.histograms import plain_histograms

@@ -10,9 +10,11 @@ import pytest
 
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import concat_batches
+from novaql.inputs.file_formats import format_of
 from novaql.inputs.file_options import FileKind, FileOptions
-from novaql.inputs.files import kind_of, read_paths
+from novaql.inputs.files import read_paths
 from novaql.inputs.open_any import open_stream
+from novaql.inputs.read_options import ReadOptions
 from novaql.inputs.text import exposition
 from tests.support.store.batches import bits, plain
 
@@ -24,7 +26,7 @@ WANTED = {(("__name__", "up"), ("job", "a")): {1000: bits(1.0), 2000: bits(2.0)}
 def test_json_lines_are_recognised(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(gzip.compress(EXPORT) if name.endswith(".gz") else EXPORT)
-    assert kind_of(path) is FileKind.JSON_LINES
+    assert format_of(path).kind is FileKind.JSON_LINES
     assert plain(concat_batches(open_stream(path).batches)) == WANTED
 
 
@@ -33,7 +35,7 @@ def test_line_protocol_has_a_name_or_is_asked_for(tmp_path: Path, name: str) -> 
     path = tmp_path / name
     path.write_bytes(b"up,job=a v=1 1\nup,job=a v=2 2\n")
     options = FileOptions(FileKind.INFLUX if name == "x" else None, precision="s")
-    found = plain(concat_batches(open_stream(path, files=options).batches))
+    found = plain(concat_batches(open_stream(path, ReadOptions(files=options)).batches))
     assert found == {(("__name__", "up_v"), ("job", "a")): {1000: bits(1.0), 2000: bits(2.0)}}
 
 
@@ -55,7 +57,7 @@ def test_arrow_of_both_kinds(tmp_path: Path, name: str, form: str) -> None:
     opened = pa.ipc.new_file if form == "file" else pa.ipc.new_stream
     with opened(str(path), table.schema) as out:
         out.write_table(table)
-    assert kind_of(path) is FileKind.ARROW
+    assert format_of(path).kind is FileKind.ARROW
     assert plain(concat_batches(open_stream(path).batches)) == WANTED
     path.write_bytes(path.read_bytes()[:-150])
     with pytest.raises(InputError, match="no readable Arrow file"):

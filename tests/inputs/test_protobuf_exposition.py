@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from novaql.errors import InputError
+from novaql.inputs.file_formats import format_of
 from novaql.inputs.file_options import FileKind
-from novaql.inputs.files import kind_of
 from novaql.inputs.open_any import open_stream
 from novaql.inputs.protobuf.exposition import ProtobufParser
 from novaql.tsdb.model.samples import Batch
@@ -175,7 +175,7 @@ def test_files_are_known_by_name_or_content(tmp_path: Path, name: str) -> None:
     data = delimited([family("up", GAUGE, {"gauge": {"value": 1}, "timestamp_ms": 5})])
     path = tmp_path / name
     path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-    assert kind_of(path) is FileKind.PROTOBUF
+    assert format_of(path).kind is FileKind.PROTOBUF
     stream = open_stream(path)
     source = stream.collect()
     assert source.samples == 1
@@ -189,4 +189,4 @@ def test_files_are_known_by_name_or_content(tmp_path: Path, name: str) -> None:
 def test_text_is_not_taken_for_protobuf(tmp_path: Path, text: str) -> None:
     path = tmp_path / "text"
     path.write_text(text)
-    assert kind_of(path) is FileKind.TEXT
+    assert format_of(path).kind is FileKind.TEXT

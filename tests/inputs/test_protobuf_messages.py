@@ -14,7 +14,7 @@ from novaql.errors import InputError
 from novaql.inputs.batch_stream import concat_batches
 from novaql.inputs.protobuf.exposition import ProtobufParser
 from novaql.inputs.text.exposition import canonical_bound
-from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span
+from novaql.model.float_histogram import FloatHistogram, ResetHint, Span
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch
 from tests.support.histograms.native_histograms import singles

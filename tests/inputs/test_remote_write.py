@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from novaql.errors import InputError, LimitExceeded
 from novaql.inputs.remote_write.decoder import RemoteWriteDecoder
-from novaql.inputs.remote_write.labels import quick_labels, read_labels
-from novaql.inputs.remote_write.plain import PlainDecoder
+from novaql.inputs.remote_write.plain_decoder import PlainDecoder
 from novaql.tsdb.model.samples import STALE, STALE_BITS, Batch
 from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
 from tests.support.messages.remote_write_messages import Series, message_of, packed
@@ -109,9 +108,7 @@ def test_known_series_share_one_table() -> None:
     st.lists(st.lists(floats | st.just(0.0), min_size=6, max_size=6), min_size=4, max_size=8),
     st.integers(1_600_000_000_000, 1_900_000_000_000),
 )
-def test_messages_that_repeat_are_read_by_their_pattern(
-    scrapes: list[list[float]], time: int
-) -> None:
+def test_messages_with_the_same_series_again(scrapes: list[list[float]], time: int) -> None:
     decoder = PlainDecoder()
     for repeat in range(2):
         for at, values in enumerate(scrapes):
@@ -122,7 +119,7 @@ def test_messages_that_repeat_are_read_by_their_pattern(
             assert plain(found.batch) == said(message)
 
 
-def test_a_pattern_is_found_again_and_fits_only_its_own_series() -> None:
+def test_series_in_another_order_are_not_those_of_the_message_before() -> None:
     decoder = PlainDecoder()
     times = [1_700_000_000_000 + 15_000 * scrape for scrape in range(5)]
     batches = []
@@ -130,8 +127,7 @@ def test_a_pattern_is_found_again_and_fits_only_its_own_series() -> None:
         message = [node(number, time, float(number + time % 7)) for number in range(1, 9)]
         batches.append(decoder.decode(raw(message_of(message))).batch)
         assert plain(batches[-1]) == said(message)
-    # Only the pattern hands out the same index.
-    assert batches[-2].series_index is batches[-1].series_index
+    assert batches[-2].series is batches[-1].series
     other = [node(9 - number, 1_700_000_100_000, 2.5) for number in range(1, 9)]
     assert plain(decoder.decode(raw(message_of(other))).batch) == said(other)
 
@@ -162,23 +158,6 @@ def test_metadata_and_exemplars() -> None:
         "requests_total": Metadata("counter", "Requests.", "s"),
         "odd": Metadata("unknown"),
     }
-
-
-@given(st.dictionaries(st.text(max_size=9), st.text(max_size=150), max_size=4), st.data())
-def test_quick_and_thorough_reading_of_labels_agree(
-    labels: dict[str, str], data: st.DataObject
-) -> None:
-    message = message_of([({"__name__": "up", **labels}, [])])
-    (one,) = message.timeseries
-    whole = b"".join(
-        b"\x0a" + bytes([len(label) & 127]) + label
-        for label in (label.SerializeToString() for label in one.labels)
-    )
-    damaged = bytearray(whole)
-    damaged[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
-    for written in (whole, bytes(damaged)):
-        quick = quick_labels(written)
-        assert quick is None or quick == read_labels(written)
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,18 @@ def test_start_timestamps_stand_beside_their_samples() -> None:
     assert batch.starts.tolist() == [NOW_S * 1000 - 5, 0, 0]
 
 
+def test_a_sample_of_zero_has_a_start_timestamp_too() -> None:
+    """protobuf leaves out a value of 0, so these samples are shorter than those without a start."""
+    message = write_2_message([({"__name__": "m"}, [(NOW_S * 1000, 0.0), (5, 1.0)])])
+    message.timeseries[0].samples[0].start_timestamp = NOW_S * 1000 - 5
+    message.timeseries[0].samples[1].start_timestamp = 3
+    batch = decode_request(message.SerializeToString()).batch
+
+    assert batch.values.tolist() == [0.0, 1.0]
+    assert batch.starts is not None
+    assert batch.starts.tolist() == [NOW_S * 1000 - 5, 3]
+
+
 @given(st.binary(max_size=60))
 @settings(max_examples=300, deadline=None)
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:

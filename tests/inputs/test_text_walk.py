@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novaql.errors import InputError
+from novaql.inputs.compiled.compiling import WALKS
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.text.exposition import ExpositionParser
-from novaql.inputs.wire.compiling import WALKS
 from tests.support.generators.fuzzing import EXAMPLES
 from tests.support.store.batches import Plain, plain
 

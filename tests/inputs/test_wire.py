@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novaql.errors import InputError, NovaqlError
+from novaql.inputs.compiled.compiling import WALKS
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
+from novaql.inputs.remote_write.compiled_decoder import CompiledDecoder
 from novaql.inputs.remote_write.decoder import RemoteWriteDecoder
-from novaql.inputs.remote_write.plain import PlainDecoder
+from novaql.inputs.remote_write.plain_decoder import PlainDecoder
 from novaql.inputs.remote_write.write_request import WriteRequest
-from novaql.inputs.wire.compiling import WALKS
-from novaql.inputs.wire.decoder import CompiledDecoder
 from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 from novaql.tsdb.runtime.compiled import Functions
 from tests.support.generators.fuzzing import EXAMPLES

@@ -12,8 +12,9 @@ from novaql.language import parse
 from novaql.language.ast import At, DurationLiteral, MatrixSelector, Number, Text, VectorSelector
 from novaql.language.durations import format_duration, format_nanoseconds, parse_duration
 from novaql.language.durations import parse_seconds as seconds
-from novaql.language.literals import format_number, parse_number, quote, unquote
+from novaql.language.literals import format_number, parse_number, unquote
 from novaql.span import NOWHERE
+from novaql.text.go_text import quote
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from itertools import groupby
 
 import pytest
 
-from novaql.api import evaluate
+from novaql import evaluate
 from novaql.errors import NovaqlError
 from novaql.planner.logical import show
 from novaql.planner.rules import RULES, Rule

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from novaql.api import evaluate
+from novaql import evaluate
 from novaql.promqltest.comparison import joined
 from novaql.promqltest.problems import ScriptError
 from novaql.promqltest.runner import cases, run_eval

@@ -14,13 +14,13 @@ import pytest
 from novaql.language import parse
 from novaql.language.ast import Aggregate, Call, Expr, MatrixSelector
 from novaql.language.visit import walk
+from novaql.model.stored_hints import Stored
 from novaql.promqltest.comparison import differences
 from novaql.promqltest.outcome import Outcome
 from novaql.promqltest.runner import cases
 from novaql.promqltest.script import Eval
 from novaql.promqltest.script_parser import read_script
 from novaql.promqltest.storage import Storage
-from novaql.promqltest.stored_hints import Stored
 from novaql.result import ResultKind
 from tests.support.reference.evaluator import Reference
 from tests.support.reference.values import RefusedError, Series, UnsureError

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from novaql.api import evaluate
+from novaql import evaluate
 from novaql.language import format_expr, parse
+from novaql.model.histogram_columns import columns_of
+from novaql.model.histogram_notation import parse_histogram
 from novaql.options import QueryOptions
 from novaql.promqltest import main
-from novaql.promqltest.histogram_notation import parse_histogram
-from novaql.promqltest.native_columns import columns_of
 from novaql.promqltest.runner import Engine, Verdict, run_script
 from novaql.promqltest.script_parser import parse_script
 from novaql.promqltest.step_invariance import can_be_pinned, other_times, pinned

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from novaql.api import evaluate
+from novaql import evaluate
 from novaql.errors import NovaqlError
 from novaql.inputs.tables.table_source import TableSource
 from novaql.options import NameRemoval, QueryOptions

@@ -9,8 +9,7 @@ import numpy as np
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from novaql import tsdb
-from novaql.api import evaluate
+from novaql import evaluate, tsdb
 from novaql.errors import EvaluationError, NovaqlError
 from novaql.inputs.tables.table_source import TableSource
 from novaql.language import format_expr

@@ -16,17 +16,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaql.export.histogram_text import histogram_texts
 from novaql.export.json_values import ValueStyle
 from novaql.export.prometheus_json import prometheus_data, result_json
 from novaql.export.series_limit import first_series
+from novaql.model.float_histogram import FloatHistogram
+from novaql.model.histogram_notation import parse_histogram
 from novaql.options import QueryOptions
-from novaql.promqltest.histogram import FloatHistogram
-from novaql.promqltest.histogram_notation import parse_histogram
 from novaql.result import NativeCells, Result, ResultKind
 from novaql.server.query.formats import encode
 from novaql.server.query.schema import NovaqlAnswer
 from novaql.text.floats import float_token
+from novaql.text.histograms import histogram_texts
 from novaql.tsdb.model.labels import SeriesTable
 from tests.support.histograms import plain_histograms as plain
 from tests.support.histograms.native_histograms import any_histogram, columns

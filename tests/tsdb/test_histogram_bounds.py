@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaql.promqltest.histogram import FloatHistogram
-from novaql.promqltest.histogram_notation import parse_histogram
+from novaql.model.float_histogram import FloatHistogram
+from novaql.model.histogram_notation import parse_histogram
 from novaql.tsdb.model.histogram_buckets import (
     CLOSED,
     OPEN_LEFT,

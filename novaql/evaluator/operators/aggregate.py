@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from novaql.errors import EvaluationError
-from novaql.evaluator.annotation_text import go_number, quote, shortest_decimal
 from novaql.evaluator.context import CELLS_AT_ONCE, Context
 from novaql.evaluator.distinct import distinct
 from novaql.evaluator.grouping import Groups, group_rows
@@ -24,9 +23,10 @@ from novaql.evaluator.protocol import Runner
 from novaql.evaluator.sinks import fold, fold_matrix
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import admit_work
-from novaql.export.histogram_text import histogram_texts
 from novaql.language.literals import is_utf8
 from novaql.planner.logical import Aggregation, Plan
+from novaql.text.go_text import go_number, quote, shortest_decimal
+from novaql.text.histograms import histogram_texts
 from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn
 
 ROW_CHOOSERS = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from novaql.evaluator.annotation_text import go_number, quote
 from novaql.evaluator.context import CELLS_AT_ONCE, Context
 from novaql.evaluator.kernels.buckets import Repaired
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
@@ -15,6 +14,7 @@ from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import admit_work
 from novaql.span import Span
+from novaql.text.go_text import go_number, quote
 from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn
 
 Measure = Callable[[Floats, Floats, Ints], tuple[Floats, Repaired | None]]

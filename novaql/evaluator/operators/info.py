@@ -8,7 +8,6 @@ import numpy as np
 
 from novaql.errors import EvaluationError
 from novaql.evaluator.kernels.windows import Bools, Ints
-from novaql.evaluator.label_text import label_text
 from novaql.evaluator.matrix import StepMatrix, join_equal_rows, stack
 from novaql.evaluator.operators.info_reference import reference_of
 from novaql.evaluator.operators.selector import timestamp_fragment
@@ -17,6 +16,7 @@ from novaql.evaluator.sinks import collect
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import admit_work
 from novaql.planner.logical import FunctionCall, Select
+from novaql.text.go_text import label_text
 from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn, SeriesTable, concat_tables
 from novaql.tsdb.model.matchers import Matcher, MatchOp, select_rows
 

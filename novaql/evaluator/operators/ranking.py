@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from novaql.errors import EvaluationError
-from novaql.evaluator.annotation_text import go_number
 from novaql.evaluator.context import Context
 from novaql.evaluator.grouping import Groups
 from novaql.evaluator.kernels.windows import Floats, Ints
 from novaql.evaluator.matrix import StepMatrix
 from novaql.span import Span
+from novaql.text.go_text import go_number
 from novaql.tsdb.model.labels import SeriesTable
 
 LEAST_INT64, GREATEST_INT64 = -(2.0**63), 2.0**63 - 1024

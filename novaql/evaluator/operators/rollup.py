@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from novaql.evaluator.annotation_text import go_number, quote
 from novaql.evaluator.block import Block
 from novaql.evaluator.bundled import STARTS_MATTER, BatchLeaf, bundles_of
 from novaql.evaluator.context import Context
@@ -42,6 +41,7 @@ from novaql.planner.logical import (
     SubqueryWindow,
     Window,
 )
+from novaql.text.go_text import go_number, quote
 from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
 from novaql.tsdb.model.samples import Tile
 from novaql.tsdb.model.series_batch import SeriesBatchRef

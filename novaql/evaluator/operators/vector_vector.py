@@ -10,7 +10,6 @@ from novaql.errors import EvaluationError
 from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.elementwise import ARITHMETIC, COMPARISON
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
-from novaql.evaluator.label_text import label_text
 from novaql.evaluator.matching import MatchKeys, match_keys, match_labels, pair_count, pairs_of
 from novaql.evaluator.matrix import NAME_LABELS, StepMatrix, join_equal_rows, matrix, stack
 from novaql.evaluator.operators.arithmetic import drops_name
@@ -19,6 +18,7 @@ from novaql.evaluator.working_memory import admit_work
 from novaql.language.ast import Cardinality, Matching
 from novaql.language.precedence import TRIM_OPERATORS
 from novaql.planner.logical import BinaryOp
+from novaql.text.go_text import label_text
 from novaql.tsdb.model.labels import SeriesTable, concat_tables
 
 SET_OPERATORS = frozenset({"and", "or", "unless"})

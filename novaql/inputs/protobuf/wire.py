@@ -65,6 +65,15 @@ def signed(number: int) -> int:
     return number - (1 << 64) if number >> 63 else number
 
 
+def read_number(data: bytes, at: int, stop: int, wanted: int) -> int:
+    """A field of the message in data[at:stop] that is a signed number; 0 if it is absent."""
+    value = 0
+    for number, kind, first, last in fields(data, at, stop):
+        if number == wanted and kind == VARINT:
+            value = signed(read_varint(data, first, last)[0])
+    return value
+
+
 def varint(number: int) -> bytes:
     """A number that is not negative, as a varint."""
     out = bytearray()

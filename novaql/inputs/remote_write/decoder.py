@@ -12,12 +12,12 @@ import cramjam
 import numpy as np
 
 from novaql.errors import InputError, LimitExceeded
+from novaql.inputs.compiled.compiling import WALKS
+from novaql.inputs.compiled.text_table import Octets
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
-from novaql.inputs.remote_write.plain import MOST_SERIES_KEPT, PlainDecoder
+from novaql.inputs.remote_write.compiled_decoder import CompiledDecoder
+from novaql.inputs.remote_write.plain_decoder import MOST_SERIES_KEPT, PlainDecoder
 from novaql.inputs.remote_write.write_request import WriteRequest
-from novaql.inputs.wire.compiling import WALKS
-from novaql.inputs.wire.decoder import CompiledDecoder
-from novaql.inputs.wire.texts import Octets
 
 MOST_BYTES = 64 << 20
 _MOST_BYTES_KEPT = 8 << 20
@@ -73,6 +73,17 @@ class RemoteWriteDecoder:
                 return None
             try:
                 return compiled.decode(np.frombuffer(data, np.uint8))
+            except InputError:
+                return None
+
+    def decode_2_quickly(self, data: bytes) -> WriteRequest | None:
+        """`decode_quickly` for a message of remote write 2.0."""
+        with self._lock:
+            compiled = self._compiled_decoder(len(data))
+            if compiled is None:
+                return None
+            try:
+                return compiled.decode_2(np.frombuffer(data, np.uint8))
             except InputError:
                 return None
 

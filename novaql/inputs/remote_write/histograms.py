@@ -36,6 +36,9 @@ _VARINTS = {_COUNT_INT, _SCHEMA, _ZERO_COUNT_INT, _RESET_HINT, _TIMESTAMP}
 _DOUBLES = {_COUNT_FLOAT, _SUM, _ZERO_THRESHOLD, _ZERO_COUNT_FLOAT}
 _MOST_BUCKETS = 1 << 16
 
+HISTOGRAM_START = 17
+"""Number of the field with the start timestamp, which only 2.0 has."""
+
 Side = list[tuple[int, float]]
 """Bucket numbers and populations, in order, none empty."""
 

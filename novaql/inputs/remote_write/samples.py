@@ -1,9 +1,9 @@
-"""The samples of many remote write time series, decoded together.
+"""Decodes the samples of many remote write time series together, as arrays.
 
 A sample is a field 2 of its series: a double (field 1, left out when it is 0) and a time in
 milliseconds (field 2, a varint). Times from 1971 to 2109 are varints of six bytes, so nearly every
-sample has 18 bytes, or 9 when its value is 0. Series made of those are decoded as arrays, all
-others one by one.
+sample has 18 bytes, or 9 when its value is 0. Series of such samples are decoded as arrays, all
+others field by field.
 """
 
 from __future__ import annotations
@@ -28,22 +28,13 @@ _SAMPLE, _EXEMPLAR, _HISTOGRAM = 2, 3, 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SamplePlaces:
-    """Where each sample begins, and whether it has 18 bytes (full) or 9."""
-
-    at: Ints
-    full: Bools
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class DecodedSamples:
     """Samples of all series, one series after the other.
 
-    counts         how many each series has
-    times, values  of all samples; markers that a series of histograms has ended are among them
-    histograms     native ones, and the number of the series of each
-    exemplars      the same of exemplars
-    places         where they are, if every one is of a usual size
+    counts         samples of each series
+    times, values  of all samples, including the staleness markers of series of histograms
+    histograms     native histograms, each with the number of its series
+    exemplars      exemplars, each with the number of its series
     """
 
     counts: Ints
@@ -51,7 +42,6 @@ class DecodedSamples:
     values: Floats
     histograms: tuple[tuple[int, WireHistogram], ...]
     exemplars: tuple[tuple[int, Exemplar], ...]
-    places: SamplePlaces | None
 
 
 def decode_samples(data: bytes, starts: Ints, stops: Ints) -> DecodedSamples:
@@ -67,15 +57,18 @@ def decode_samples(data: bytes, starts: Ints, stops: Ints) -> DecodedSamples:
     before = np.cumsum(counts[full]) - counts[full]
     owner = np.repeat(full, counts[full])
     nth = np.arange(len(owner)) - np.repeat(before, counts[full])
-    full_ok, full_times, full_values = full_samples(octets, starts[owner] + _FULL * nth)
+    full_ok, full_times, full_values = _full_samples(octets, starts[owner] + _FULL * nth)
     zero = np.flatnonzero(sizes == _ZERO)
-    zero_ok, zero_times = zero_samples(octets, starts[zero])
+    zero_ok, zero_times = _zero_samples(octets, starts[zero])
 
     odd = ~usual_size
     odd[owner[~full_ok]] = True
     odd[zero[~zero_ok]] = True
-    slowly = [_slowly(data, int(starts[at]), int(stops[at])) for at in np.flatnonzero(odd).tolist()]
-    counts[odd] = [len(found.times) for found in slowly]
+    one_by_one = [
+        (at, _read_fields(data, int(starts[at]), int(stops[at])))
+        for at in np.flatnonzero(odd).tolist()
+    ]
+    counts[odd] = [len(found.times) for _, found in one_by_one]
 
     places = np.cumsum(counts) - counts
     total = int(counts.sum())
@@ -86,35 +79,20 @@ def decode_samples(data: bytes, starts: Ints, stops: Ints) -> DecodedSamples:
     times[to], values[to] = full_times[keep], full_values[keep]
     kept_zero = ~odd[zero]
     times[places[zero[kept_zero]]] = zero_times[kept_zero]
-    for at, found in zip(np.flatnonzero(odd).tolist(), slowly, strict=True):
+    for at, found in one_by_one:
         there = slice(int(places[at]), int(places[at]) + len(found.times))
         times[there], values[there] = found.times, found.values
-    usual = None
-    if not odd.any():
-        usual = SamplePlaces(np.empty(total, np.int64), np.ones(total, np.bool_))
-        usual.at[to] = starts[owner] + _FULL * nth
-        usual.at[places[zero]] = starts[zero]
-        usual.full[places[zero]] = False
     return DecodedSamples(
         counts,
         times,
         values,
-        tuple(
-            (at, one)
-            for at, found in zip(np.flatnonzero(odd).tolist(), slowly, strict=True)
-            for one in found.histograms
-        ),
-        tuple(
-            (at, one)
-            for at, found in zip(np.flatnonzero(odd).tolist(), slowly, strict=True)
-            for one in found.exemplars
-        ),
-        usual,
+        tuple((at, one) for at, found in one_by_one for one in found.histograms),
+        tuple((at, one) for at, found in one_by_one for one in found.exemplars),
     )
 
 
-def full_samples(octets: NDArray[np.uint8], at: Ints) -> tuple[Bools, Ints, Floats]:
-    """Samples of 18 bytes: which really are, their times and values."""
+def _full_samples(octets: NDArray[np.uint8], at: Ints) -> tuple[Bools, Ints, Floats]:
+    """Samples of 18 bytes: which of them are valid, their times and values."""
     if len(at) == 0:
         return np.zeros(0, np.bool_), np.zeros(0, np.int64), np.zeros(0)
     rows = sliding_window_view(octets, _FULL)[at]
@@ -124,8 +102,8 @@ def full_samples(octets: NDArray[np.uint8], at: Ints) -> tuple[Bools, Ints, Floa
     return ok, _six_byte_varint(rows[:, 12:]), values
 
 
-def zero_samples(octets: NDArray[np.uint8], at: Ints) -> tuple[Bools, Ints]:
-    """Samples of 9 bytes: which really are, and their times."""
+def _zero_samples(octets: NDArray[np.uint8], at: Ints) -> tuple[Bools, Ints]:
+    """Samples of 9 bytes: which of them are valid, and their times."""
     if len(at) == 0:
         return np.zeros(0, np.bool_), np.zeros(0, np.int64)
     rows = sliding_window_view(octets, _ZERO)[at]
@@ -154,7 +132,7 @@ class _Found:
     exemplars: list[Exemplar] = field(default_factory=list)
 
 
-def _slowly(data: bytes, start: int, stop: int) -> _Found:
+def _read_fields(data: bytes, start: int, stop: int) -> _Found:
     found = _Found([], [])
     for number, kind, first, last in fields(data, start, stop):
         if number == _SAMPLE and kind == BYTES:

@@ -1,6 +1,7 @@
-"""Remote write 2.0: `io.prometheus.write.v2.Request`, whose texts are in a table of symbols.
+"""Remote write 2.0 in Python and NumPy: `io.prometheus.write.v2.Request`.
 
-Samples are decoded as arrays, as in 1.0; native histograms and exemplars one by one.
+The texts of a message are in a table of symbols. Samples are decoded as arrays, as in 1.0; native
+histograms and exemplars one by one.
 """
 
 from __future__ import annotations
@@ -15,8 +16,14 @@ import numpy as np
 from novaql.errors import InputError
 from novaql.inputs.exemplar_rows import Exemplar, exemplar_columns, read_exemplar
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
-from novaql.inputs.protobuf.wire import BYTES, VARINT, fields, read_varint, signed, text
-from novaql.inputs.remote_write.histograms import WireHistogram, columns_of, read_histogram
+from novaql.inputs.protobuf.wire import BYTES, VARINT, fields, read_number, read_varint, text
+from novaql.inputs.remote_write.histograms import (
+    HISTOGRAM_START,
+    WireHistogram,
+    columns_of,
+    read_histogram,
+)
+from novaql.inputs.remote_write.metadata import family_of, type_name
 from novaql.inputs.remote_write.samples import decode_samples
 from novaql.inputs.remote_write.write_request import WriteRequest, need_storable
 from novaql.text.excerpts import excerpt
@@ -26,20 +33,10 @@ from novaql.tsdb.model.source import Metadata
 
 _SYMBOL, _SERIES = 4, 5
 _REFS, _SAMPLE, _HISTOGRAM, _EXEMPLAR, _METADATA = 1, 2, 3, 4, 5
-_SAMPLE_KEY, _SAMPLE_START, _HISTOGRAM_START = 0x12, 3, 17
-_SIZE_WITHOUT_START = 16
-"""Bytes of a current sample without a start timestamp. Longer samples are parsed for one."""
+_SAMPLE_KEY, _SAMPLE_START = 0x12, 3
 _SMALL = 256 << 10
 """The symbols of messages up to this size are decoded at once."""
 _MOST_KNOWN = 1 << 14
-_TYPES = (
-    "unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset",
-)  # fmt: skip
-_PARTS = {
-    "histogram": ("_bucket", "_count", "_sum"),
-    "gaugehistogram": ("_bucket", "_gcount", "_gsum"),
-    "summary": ("_count", "_sum"),
-}
 
 
 @dataclass(slots=True)
@@ -217,7 +214,7 @@ def _read_series(data: bytes, at: int, stop: int, symbols: Sequence[str], found:
                 raise InputError("its label references are not one packed field")
             number = _series_number(data[start:at], symbols, found)
         elif which == _HISTOGRAM and kind == BYTES:
-            began = _number_field(data, start, at, _HISTOGRAM_START)
+            began = read_number(data, start, at, HISTOGRAM_START)
             histograms.append((began, read_histogram(data, start, at)))
         elif which == _EXEMPLAR and kind == BYTES:
             exemplars.append(read_exemplar(data, start, at, symbols or [""]))
@@ -229,7 +226,7 @@ def _read_series(data: bytes, at: int, stop: int, symbols: Sequence[str], found:
     found.histograms += [(number, began, histogram) for began, histogram in histograms]
     found.exemplars += [(number, exemplar) for exemplar in exemplars]
     if metadata is not None and metadata != Metadata():
-        found.metadata[_family(found.labels[number][METRIC_NAME], metadata.type)] = metadata
+        found.metadata[family_of(found.labels[number][METRIC_NAME], metadata.type)] = metadata
 
 
 def _end_of_samples(data: bytes, at: int, stop: int, found: _Found) -> int:
@@ -238,21 +235,22 @@ def _end_of_samples(data: bytes, at: int, stop: int, found: _Found) -> int:
         at = start + size
         if at > stop:
             raise InputError("a sample ends behind its time series")
-        if size > _SIZE_WITHOUT_START:
-            began = _number_field(data, start, at, _SAMPLE_START)
+        if not _is_usual_sample(data, start, size):
+            began = read_number(data, start, at, _SAMPLE_START)
             if began:
                 found.starts[found.samples] = began
         found.samples += 1
     return at
 
 
-def _number_field(data: bytes, at: int, stop: int, wanted: int) -> int:
-    """A field of a message that is a signed number; 0 if it is not there."""
-    value = 0
-    for number, kind, first, last in fields(data, at, stop):
-        if number == wanted and kind == VARINT:
-            value = signed(read_varint(data, first, last)[0])
-    return value
+def _is_usual_sample(data: bytes, at: int, size: int) -> bool:
+    """Whether a sample is a value and a time of six bytes, and so has no start timestamp."""
+    return (
+        size == 16
+        and data[at] == 0x09
+        and data[at + 9] == 0x10
+        and min(data[at + 10 : at + 15]) >= 0x80
+    )
 
 
 def _series_number(refs: bytes, symbols: Sequence[str], found: _Found) -> int:
@@ -304,21 +302,13 @@ def _symbol(reference: int, symbols: Sequence[str]) -> str:
 
 def _read_metadata(data: bytes, start: int, stop: int, symbols: Sequence[str]) -> Metadata:
     values = {1: 0, 3: 0, 4: 0}
-    for number, kind, first, last in fields(data, start, stop):
-        if number in values and kind == VARINT:
+    for number, wire, first, last in fields(data, start, stop):
+        if number in values and wire == VARINT:
             values[number] = read_varint(data, first, last)[0]
-    kind_of = _TYPES[values[1]] if values[1] < len(_TYPES) else "unknown"
+    kind = type_name(values[1])
     if not symbols:
-        return Metadata(kind_of)
-    return Metadata(kind_of, _symbol(values[3], symbols), _symbol(values[4], symbols))
-
-
-def _family(name: str, kind: str) -> str:
-    """The metric that a series is of: what metadata is kept by."""
-    for part in _PARTS.get(kind, ()):
-        if name.endswith(part):
-            return name.removesuffix(part)
-    return name
+        return Metadata(kind)
+    return Metadata(kind, _symbol(values[3], symbols), _symbol(values[4], symbols))
 
 
 def _batch(data: bytes, found: _Found) -> Batch:

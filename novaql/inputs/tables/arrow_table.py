@@ -17,7 +17,7 @@ from novaql.inputs.tables.arrow_labels import (
 from novaql.inputs.tables.arrow_time import TimeColumn
 from novaql.inputs.tables.column_roles import Columns, Layout, find_layout
 from novaql.inputs.tables.histogram_column import read_histograms
-from novaql.inputs.text.series_text import SeriesTextProblem, parse_series
+from novaql.text.series_parser import SeriesTextProblem, parse_series
 from novaql.tsdb.model.labels import METRIC_NAME, Bools, Ints, LabelColumn, SeriesTable
 from novaql.tsdb.model.samples import Batch, Floats, HistogramSamples
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from novaql.inputs.open_any import open_stream
+from novaql.inputs.read_options import ReadOptions
+from novaql.inputs.tables.column_roles import Columns
 from novaql.inputs.tables.table_source import TableSource
 
 if TYPE_CHECKING:
@@ -33,8 +36,5 @@ def frame(
 
     The function detects missing arguments by name and type, like `query`. Raises `InputError`.
     """
-    # What reads tables takes 15 ms to load, which a program without tables should not pay.
-    from novaql.inputs.open_any import open_stream  # noqa: PLC0415
-    from novaql.inputs.tables.column_roles import Columns  # noqa: PLC0415
-
-    return open_stream(data, Columns(time, value, labels, name, time_unit)).collect()
+    columns = Columns(time, value, labels, name, time_unit)
+    return open_stream(data, ReadOptions(columns)).collect()

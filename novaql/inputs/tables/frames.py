@@ -1,13 +1,8 @@
-"""Tables in memory, whoever made them → batches of samples.
-
-Nothing is imported to find out what an object is: pandas is recognised by its module, everything
-else (polars, DuckDB relations, pyarrow, …) by the Arrow stream that it offers.
-"""
+"""Tables in memory, of any library → batches of samples."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +10,11 @@ from novaql.errors import InputError
 from novaql.inputs.batch_stream import BatchStream
 from novaql.inputs.tables.arrow_table import ROWS_AT_ONCE, read_arrow
 from novaql.inputs.tables.column_roles import BY_NAME, Columns
+from novaql.inputs.tables.frame_types import is_lazy_polars, is_pandas
 
 if TYPE_CHECKING:
     import pandas
     import pyarrow as pa
-
-
-def is_frame(data: object) -> bool:
-    """Whether `read_frame` can read the object."""
-    return _is_pandas(data) or _is_lazy_polars(data) or hasattr(data, "__arrow_c_stream__")
 
 
 def read_frame(data: Any, columns: Columns = BY_NAME, what: str | None = None) -> BatchStream:
@@ -35,9 +26,9 @@ def read_frame(data: Any, columns: Columns = BY_NAME, what: str | None = None) -
     import pyarrow as pa  # noqa: PLC0415 - heavy, and only frames need it
 
     what = what or _describe(data)
-    if _is_pandas(data):
+    if is_pandas(data):
         data = _from_pandas(data, what)
-    elif _is_lazy_polars(data):
+    elif is_lazy_polars(data):
         data = data.collect()
     parts: Iterable[pa.RecordBatch]
     if isinstance(data, pa.Table):
@@ -46,16 +37,6 @@ def read_frame(data: Any, columns: Columns = BY_NAME, what: str | None = None) -
         reader = pa.RecordBatchReader.from_stream(data)
         schema, parts = reader.schema, reader
     return BatchStream(read_arrow(parts, schema, columns, what))
-
-
-def _is_pandas(data: object) -> bool:
-    module = sys.modules.get("pandas")
-    return module is not None and isinstance(data, module.DataFrame | module.Series)
-
-
-def _is_lazy_polars(data: object) -> bool:
-    module = sys.modules.get("polars")
-    return module is not None and isinstance(data, module.LazyFrame)
 
 
 def _describe(data: object) -> str:

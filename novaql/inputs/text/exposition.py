@@ -20,15 +20,15 @@ import numpy as np
 
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import Progress, no_progress
+from novaql.inputs.compiled.compiling import WALKS
 from novaql.inputs.compression import open_plain, read_tail
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.sample_times import first_outside
+from novaql.inputs.text.compiled_lines import TextWalker
 from novaql.inputs.text.exposition_line import LineProblem, MetadataLine, SampleLine, read_line
 from novaql.inputs.text.known_series import KnownSeries, SeriesTexts
 from novaql.inputs.text.line_splitting import without_free_comments
-from novaql.inputs.text.series_text import parse_series
-from novaql.inputs.wire.compiling import WALKS
-from novaql.inputs.wire.text_lines import TextWalker
+from novaql.text.series_parser import parse_series
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Batch, Floats
 from novaql.tsdb.model.source import Metadata

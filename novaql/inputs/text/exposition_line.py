@@ -7,12 +7,12 @@ import re
 from dataclasses import dataclass, replace
 
 from novaql.inputs.sample_times import REASON
-from novaql.inputs.text.series_text import (
+from novaql.text.excerpts import excerpt
+from novaql.text.series_parser import (
     SeriesTextProblem,
     parse_series_start,
     unescape,
 )
-from novaql.text.excerpts import excerpt
 from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
 
 TYPES = frozenset(

@@ -9,8 +9,8 @@ from enum import StrEnum
 import numpy as np
 
 from novaql.errors import EvaluationError, NovaqlError, QueryCancelled, QueryTimeout
-from novaql.promqltest.histogram import FloatHistogram
-from novaql.promqltest.series_notation import Labels, labels_of
+from novaql.model.float_histogram import FloatHistogram
+from novaql.model.label_set import Labels, labels_of
 from novaql.rules.evaluation.context import RuleContext
 from novaql.rules.evaluation.vector import Vector, instant_vector
 from novaql.rules.model import AlertingRule, Group

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from novaql.language import format_expr
 from novaql.language.ast import VectorSelector
-from novaql.promqltest.series_notation import Labels, labels_of
+from novaql.model.label_set import Labels, labels_of
 from novaql.rules.evaluation.alerting import (
     ALERT_NAME,
     ALERTS_FOR_STATE,

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from novaql.api import evaluate
+from novaql.engine import evaluate
 from novaql.errors import EvaluationError
-from novaql.promqltest.histogram import FloatHistogram
-from novaql.promqltest.native_columns import histogram_at
+from novaql.model.float_histogram import FloatHistogram
+from novaql.model.histogram_columns import histogram_at
 from novaql.result import NativeCells, ResultKind
 from novaql.rules.evaluation.context import RuleContext
 from novaql.tsdb.model.labels import SeriesTable, concat_tables

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from novaql.promqltest.histogram import FloatHistogram
+from novaql.model.float_histogram import FloatHistogram
 from novaql.rules.templates.functions import FUNCTION_NAMES, Query, functions_for
 from novaql.rules.templates.nodes import Template
 from novaql.rules.templates.parser import parse_template

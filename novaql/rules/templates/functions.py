@@ -10,7 +10,7 @@ from urllib.parse import quote_plus, urlsplit
 
 import re2
 
-from novaql.promqltest.histogram import FloatHistogram
+from novaql.model.float_histogram import FloatHistogram
 from novaql.rules.durations import file_duration_ms
 from novaql.rules.templates.builtins import BUILTINS, SHORT_CIRCUIT
 from novaql.rules.templates.humanize import (

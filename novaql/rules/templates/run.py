@@ -7,7 +7,7 @@ from inspect import CO_VARARGS
 from types import CodeType
 from typing import Any
 
-from novaql.promqltest.histogram import FloatHistogram
+from novaql.model.float_histogram import FloatHistogram
 from novaql.rules.templates.nodes import (
     Body,
     Dot,

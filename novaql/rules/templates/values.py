@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from novaql.promqltest.histogram import FloatHistogram
-from novaql.promqltest.histogram_notation import format_histogram
+from novaql.model.float_histogram import FloatHistogram
+from novaql.model.histogram_notation import format_histogram
 from novaql.rules.templates.problems import MOST_CHARACTERS, TemplateFailure
 
 _DEEPEST = 50

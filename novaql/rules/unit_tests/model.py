@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from novaql.promqltest.histogram import FloatHistogram
-from novaql.promqltest.series_notation import Item, Labels
+from novaql.model.float_histogram import FloatHistogram
+from novaql.model.label_set import Labels
+from novaql.model.series_notation import Item
 from novaql.rules.problems import Place
 
 

@@ -6,15 +6,10 @@ import glob
 import os
 from pathlib import Path
 
-from novaql.promqltest.histogram import FloatHistogram
-from novaql.promqltest.problems import NotationProblem
-from novaql.promqltest.series_notation import (
-    Item,
-    Labels,
-    NamedHint,
-    parse_values,
-    split_series,
-)
+from novaql.model.float_histogram import FloatHistogram
+from novaql.model.label_set import Labels
+from novaql.model.problems import NotationProblem
+from novaql.model.series_notation import Item, NamedHint, parse_values, split_series
 from novaql.rules.problems import FileProblems
 from novaql.rules.reading import read_text
 from novaql.rules.unit_tests.model import (

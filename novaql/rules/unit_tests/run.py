@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from novaql.errors import NovaqlError
-from novaql.promqltest.histogram import FloatHistogram, ResetHint
-from novaql.promqltest.histogram_notation import format_histogram
-from novaql.promqltest.series_notation import Labels, labels_of
+from novaql.model.float_histogram import FloatHistogram, ResetHint
+from novaql.model.histogram_notation import format_histogram
+from novaql.model.label_set import Labels, labels_of
 from novaql.rules.durations import format_duration
 from novaql.rules.evaluation.alerting import ALERT_NAME, State
 from novaql.rules.evaluation.context import RuleContext

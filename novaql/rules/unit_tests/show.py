@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from novaql.promqltest.histogram import FloatHistogram
-from novaql.promqltest.histogram_notation import format_histogram
-from novaql.promqltest.series_notation import Labels
+from novaql.model.float_histogram import FloatHistogram
+from novaql.model.histogram_notation import format_histogram
+from novaql.model.label_set import Labels
 from novaql.rules.templates.go_format import quoted
 from novaql.rules.templates.values import scientific
 

@@ -8,10 +8,12 @@ import numpy as np
 
 from novaql import tsdb
 from novaql.errors import EvaluationError
-from novaql.promqltest.histogram import FloatHistogram
-from novaql.promqltest.native_columns import columns_of, histogram_at
-from novaql.promqltest.series_notation import Item, Labels, NamedHint, format_labels, labels_of
-from novaql.promqltest.stored_hints import Stored, with_stored_hints
+from novaql.model.float_histogram import FloatHistogram
+from novaql.model.histogram_columns import columns_of, histogram_at
+from novaql.model.label_set import Labels, labels_of
+from novaql.model.series_notation import Item, NamedHint
+from novaql.model.stored_hints import Stored, with_stored_hints
+from novaql.text.labels import series_text
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch, HistogramSamples
 from novaql.tsdb.model.source import Source
@@ -63,12 +65,12 @@ class TestStore:
             return True
         if time < newest[0]:
             raise EvaluationError(
-                f"{format_labels(labels)} has a newer sample: out of order sample"
+                f"{series_text(dict(labels))} has a newer sample: out of order sample"
             )
         if _same(newest[1], value):
             return False
         raise EvaluationError(
-            f"{format_labels(labels)} has another value already: duplicate sample for timestamp"
+            f"{series_text(dict(labels))} has another value already: duplicate sample for timestamp"
         )
 
     def _add(self, samples: Sequence[Sample]) -> None:

@@ -7,8 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from novaql import tsdb
-from novaql.api import query
+from novaql import query, tsdb
 from novaql.rules import DatabaseStore, GroupRun, RuleContext, RuleOutcome, read_rules
 from novaql.rules.evaluation.alerting import State
 from novaql.tsdb.model.labels import SeriesTable

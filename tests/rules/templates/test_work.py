@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from novaql.api import Cancellation
+from novaql import Cancellation
 from novaql.errors import EvaluationError, QueryCancelled, QueryTimeout
 from novaql.rules.evaluation.alerting import AlertState
 from novaql.rules.evaluation.context import RuleContext

@@ -53,7 +53,7 @@ def second(some: list[Series]) -> bytes:
 
 VERSIONS: dict[str, tuple[Callable[[list[Series]], bytes], Callable[[bytes, PartSizes], Parts]]] = {
     "1.0": (first, lambda data, sizes: parts_1(data, RemoteWriteDecoder(), USUAL_LIMITS, sizes)),
-    "2.0": (second, lambda data, sizes: parts_2(data, USUAL_LIMITS, sizes)),
+    "2.0": (second, lambda data, sizes: parts_2(data, RemoteWriteDecoder(), USUAL_LIMITS, sizes)),
 }
 
 

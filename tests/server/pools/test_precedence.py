@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from novaql.api import Cancellation
+from novaql import Cancellation
 from novaql.server.pools import precedence
 from novaql.server.pools.precedence import (
     MOST_WAIT_S,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from novaql.api import Cancellation, evaluate
+from novaql import Cancellation, evaluate
 from novaql.errors import ArgumentError, LimitExceeded, QueryCancelled
 from novaql.inputs.tables.table_source import TableSource
 from novaql.options import Limits, QueryOptions

@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 
 from novaql import tsdb
-from novaql.inputs.wire.compiling import WALKS
+from novaql.inputs.compiled.compiling import WALKS
 from novaql.server.app import create_app
 from novaql.server.settings import Settings
 from tests.support.abuse import hostile_bodies

@@ -15,14 +15,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from novaql.promqltest.histogram import (
+from novaql.model.float_histogram import (
     CUSTOM_SCHEMA,
     FloatHistogram,
     ResetHint,
     spans_of,
     upper_bound,
 )
-from novaql.promqltest.native_columns import columns_of
+from novaql.model.histogram_columns import columns_of
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import STALE, Batch, HistogramSamples
 from tests.support.generators.random_samples import START_MS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from novaql.promqltest.histogram import CUSTOM_SCHEMA, FloatHistogram, ResetHint, Span
+from novaql.model.float_histogram import CUSTOM_SCHEMA, FloatHistogram, ResetHint, Span
 
 _COUNTS = st.lists(st.integers(0, 9).map(float), max_size=6).map(tuple)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from hypothesis import strategies as st
 
-from novaql.promqltest.histogram import (
+from novaql.model.float_histogram import (
     FloatHistogram,
     ResetHint,
     populations,

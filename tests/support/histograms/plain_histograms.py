@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from novaql.promqltest.histogram import (
+from novaql.model.float_histogram import (
     FloatHistogram,
     populations,
     spans_of,

@@ -28,7 +28,11 @@ _SCHEMAS: dict[str, dict[str, list[Field]]] = {
             ("timestamp", 15, _INT64, _ONE, ""),
             ("start_timestamp", 17, _INT64, _ONE, ""),
         ],
-        "Exemplar": [("labels_refs", 1, _UINT32, _MANY, ""), ("value", 2, _DOUBLE, _ONE, "")],
+        "Exemplar": [
+            ("labels_refs", 1, _UINT32, _MANY, ""),
+            ("value", 2, _DOUBLE, _ONE, ""),
+            ("timestamp", 3, _INT64, _ONE, ""),
+        ],
         "Metadata": [
             ("type", 1, _INT32, _ONE, ""),
             ("help_ref", 3, _UINT32, _ONE, ""),

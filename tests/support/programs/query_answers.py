@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from novaql.promqltest.histogram import FloatHistogram, populations
+from novaql.model.float_histogram import FloatHistogram, populations
 from novaql.promqltest.outcome import outcome_of
 from novaql.result import Result, ResultKind
 

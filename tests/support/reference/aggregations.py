@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from decimal import Decimal
 
-from novaql.promqltest.histogram import FloatHistogram
+from novaql.model.float_histogram import FloatHistogram
 from tests.support.reference import native, numbers
 from tests.support.reference.values import (
     NAME,

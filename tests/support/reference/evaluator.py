@@ -24,7 +24,7 @@ from novaql.language.ast import (
     VectorSelector,
 )
 from novaql.language.ast import Number as Literal
-from novaql.promqltest.histogram import FloatHistogram
+from novaql.model.float_histogram import FloatHistogram
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 from tests.support.reference import extended, histograms, labels, matching, native, numbers, windows
 from tests.support.reference.aggregations import aggregate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from novaql.language.ast import Binary, Cardinality, Matching
-from novaql.promqltest.histogram import FloatHistogram
+from novaql.model.float_histogram import FloatHistogram
 from tests.support.reference import native
 from tests.support.reference.numbers import ARITHMETIC, COMPARISON
 from tests.support.reference.values import (

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
-from novaql.promqltest.histogram import (
+from novaql.model.float_histogram import (
     FloatHistogram,
     IncompatibleHistograms,
     ResetHint,

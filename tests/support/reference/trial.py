@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 
 from hypothesis import assume
 
-from novaql.api import evaluate
+from novaql import evaluate
 from novaql.errors import EvaluationError
 from novaql.inputs.tables.table_source import TableSource
 from novaql.language import parse
+from novaql.model.float_histogram import FloatHistogram
 from novaql.options import NameRemoval, QueryOptions
-from novaql.promqltest.histogram import FloatHistogram
 from novaql.tsdb import Batch
 from tests.support.generators.random_queries import INEXACT
 from tests.support.generators.random_samples import START_MS

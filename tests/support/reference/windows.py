@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from novaql.promqltest.histogram import FloatHistogram
+from novaql.model.float_histogram import FloatHistogram
 from tests.support.histograms.native_histograms import was_reset
 from tests.support.reference import native, numbers
 from tests.support.reference.values import Notes, Number, RefusedError, Sample, UnsureError

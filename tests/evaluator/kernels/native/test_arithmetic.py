@@ -20,8 +20,8 @@ from novaql.evaluator.kernels.native.arithmetic import (
     subtract,
     zero_like,
 )
-from novaql.promqltest import histogram as plain
-from novaql.promqltest.histogram import FloatHistogram, ResetHint
+from novaql.model import float_histogram as plain
+from novaql.model.float_histogram import FloatHistogram, ResetHint
 from novaql.tsdb.model.histograms import Histograms
 from tests.support.histograms.native_histograms import any_histogram, columns, singles
 

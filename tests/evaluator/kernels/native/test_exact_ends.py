@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from novaql.evaluator.kernels.native.exact_ends import exact_differences
 from novaql.evaluator.kernels.native.interpolate import between
-from novaql.promqltest import histogram as plain
-from novaql.promqltest.histogram import FloatHistogram, ResetHint
+from novaql.model import float_histogram as plain
+from novaql.model.float_histogram import FloatHistogram, ResetHint
 from tests.support.histograms.native_histograms import (
     any_histogram,
     columns,

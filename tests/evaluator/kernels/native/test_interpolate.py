@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novaql.evaluator.kernels.native.interpolate import between
-from novaql.promqltest import histogram as plain
-from novaql.promqltest.histogram import FloatHistogram
+from novaql.model import float_histogram as plain
+from novaql.model.float_histogram import FloatHistogram
 from tests.support.histograms.native_histograms import any_histogram, columns, singles, was_reset
 
 

@@ -12,8 +12,8 @@ from novaql.evaluator.kernels.native.layout import (
     reconcile,
     widened,
 )
-from novaql.promqltest.histogram import FloatHistogram, Span
-from novaql.promqltest.histogram import widened as widened_single
+from novaql.model.float_histogram import FloatHistogram, Span
+from novaql.model.float_histogram import widened as widened_single
 from novaql.tsdb.model.histogram_buckets import upper_bounds
 from tests.support.histograms.native_histograms import any_histogram, columns, exponential, singles
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novaql.evaluator.kernels.native.moments import average, standard_deviation, variance
-from novaql.promqltest.histogram import FloatHistogram
+from novaql.model.float_histogram import FloatHistogram
 from tests.support.histograms import plain_histograms as plain
 from tests.support.histograms.native_histograms import any_histogram, columns
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novaql.evaluator.kernels.native.quantile import histogram_fraction, histogram_quantile
-from novaql.promqltest.histogram import FloatHistogram
+from novaql.model.float_histogram import FloatHistogram
 from tests.support.histograms import plain_histograms as plain
 from tests.support.histograms.native_histograms import any_histogram, columns
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novaql.evaluator.kernels.native.rate import differences
-from novaql.promqltest import histogram as plain
-from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span
+from novaql.model import float_histogram as plain
+from novaql.model.float_histogram import FloatHistogram, ResetHint, Span
 from novaql.tsdb.model.labels import Bools
 from tests.support.histograms.native_histograms import (
     any_histogram,

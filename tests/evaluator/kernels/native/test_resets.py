@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novaql.evaluator.kernels.native.resets import detect_reset
-from novaql.promqltest import histogram as plain
-from novaql.promqltest.histogram import FloatHistogram
+from novaql.model import float_histogram as plain
+from novaql.model.float_histogram import FloatHistogram
 from tests.support.histograms.native_histograms import (
     any_histogram,
     columns,

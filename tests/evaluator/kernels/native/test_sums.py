@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novaql.evaluator.kernels.native.sums import folded, mean_runs, sum_runs
-from novaql.promqltest import histogram as plain
-from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span
+from novaql.model import float_histogram as plain
+from novaql.model.float_histogram import FloatHistogram, ResetHint, Span
 from tests.support.histograms.native_histograms import (
     any_histogram,
     columns,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from novaql.evaluator.kernels.native.quantile import histogram_fraction
 from novaql.evaluator.kernels.native.trim import trim_above, trim_below
-from novaql.promqltest.histogram import FloatHistogram, populations
+from novaql.model.float_histogram import FloatHistogram, populations
 from tests.support.histograms import plain_histograms as plain
 from tests.support.histograms.native_histograms import any_histogram, columns, exponential, singles
 

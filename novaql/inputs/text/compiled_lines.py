@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from novaql.inputs.compiled.text_table import TextTable
 from novaql.inputs.text.known_series import SeriesTexts
-from novaql.inputs.wire.texts import TextTable
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.runtime.compiled import Functions

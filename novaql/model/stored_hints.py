@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from novaql.promqltest.histogram import FloatHistogram, ResetHint, populations
+from novaql.model.float_histogram import FloatHistogram, ResetHint, populations
 
 Stored = float | FloatHistogram
 

@@ -1,6 +1,7 @@
 """The result of a query, with methods that convert it.
 
-The conversions are in `novaql/export/`, one in each file, and load on first use.
+The conversions are in `novaql/export/`, one in each file. `_FORMS` names them; each loads at its
+first use, so that this module depends on none of them.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from types import EllipsisType
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.tsdb.model.histograms import Histograms
+from novaql.result.cells import NativeCells, Points, native_where
 from novaql.tsdb.model.labels import Bools, Ints, SeriesTable
 from novaql.tsdb.model.samples import Floats
 
@@ -27,10 +28,28 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from matplotlib.axes import Axes
 
-    from novaql.export.frames import Arrays
-
 
 Layout = Literal["long", "wide"]
+
+_FORMS = {
+    "csv": ("novaql.export.csv_text", "write_csv"),
+    "duckdb": ("novaql.export.frames", "duckdb_relation"),
+    "html": ("novaql.export.html", "html_of"),
+    "arrow long": ("novaql.export.arrow", "long_table"),
+    "arrow wide": ("novaql.export.arrow", "wide_table"),
+    "json": ("novaql.export.prometheus_json", "prometheus_data"),
+    "numpy": ("novaql.export.frames", "numpy_arrays"),
+    "pandas": ("novaql.export.frames", "pandas_frame"),
+    "plot": ("novaql.export.plot", "plot"),
+    "polars": ("novaql.export.frames", "polars_frame"),
+    "table": ("novaql.export.table", "text_of"),
+}
+"""The conversions of a result: module and function, whose first argument is the result."""
+
+
+def _convert(form: str, result: Result, *arguments: Any, **options: Any) -> Any:
+    module, function = _FORMS[form]
+    return getattr(import_module(module), function)(result, *arguments, **options)
 
 
 class ResultKind(StrEnum):
@@ -52,51 +71,17 @@ class QueryStats:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class NativeCells:
-    """Which values are native histograms.
+class Arrays(NamedTuple):
+    """A result as plain arrays.
 
-    histograms  those that occur, and perhaps others
-    which       shaped like the values: number of the histogram, or -1 where the value is a float
+    labels  [S] label sets
+    times   [T] datetime64[ms], UTC
+    values  [S, T] float64; NaN also where there is no sample (`Result.valid` tells the two apart)
     """
 
-    histograms: Histograms
-    which: NDArray[np.int32]
-
-    def occurring(self) -> tuple[Histograms, Ints]:
-        """The histograms that occur, and for each cell that is one, in order, which of those."""
-        used, place = np.unique(self.which[self.which >= 0], return_inverse=True)
-        return self.histograms.take(used.astype(np.int64)), place
-
-
-def native_where(
-    native: NativeCells | None, cells: Bools | slice | EllipsisType
-) -> NativeCells | None:
-    """The chosen cells, flat; None if none of them is a histogram."""
-    if native is None:
-        return None
-    which = native.which[cells].ravel()
-    return NativeCells(native.histograms, which) if (which >= 0).any() else None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Points:
-    """Ragged form: row i owns times_ms[offsets[i]:offsets[i + 1]] and the values beside them.
-
-    native  which points are native histograms (`which` is flat, as the values are), or None: none
-            is; the values of those that are mean nothing
-    """
-
-    offsets: Ints
-    times_ms: Ints
+    labels: list[dict[str, str]]
+    times: NDArray[np.datetime64]
     values: Floats
-    native: NativeCells | None = None
-
-    def floats(self) -> Floats:
-        """The values, NaN for each that is a histogram."""
-        if self.native is None:
-            return self.values
-        return np.where(self.native.which < 0, self.values, np.nan)
 
 
 class Series(NamedTuple):
@@ -207,9 +192,8 @@ class Result:
 
         A string result is one row whose `value` is text, in either layout.
         """
-        from novaql.export import arrow  # noqa: PLC0415 - loads pyarrow
-
-        return arrow.wide_table(self) if layout == "wide" else arrow.long_table(self)
+        table: pa.Table = _convert("arrow wide" if layout == "wide" else "arrow long", self)
+        return table
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """The long layout for any library that speaks Arrow's PyCapsule interface."""
@@ -225,33 +209,29 @@ class Result:
               index for one label, else a MultiIndex), so that after `sum by (mode)`
               `frame["idle"]` is a series. A missing sample is NaN
         """
-        from novaql.export import frames  # noqa: PLC0415 - loaded when asked for
-
-        return frames.pandas_frame(self, wide=wide)
+        frame: pd.DataFrame = _convert("pandas", self, wide=wide)
+        return frame
 
     def polars(self, *, wide: bool = False) -> pl.DataFrame:
         """Convert to a polars frame, from the Arrow table in that layout."""
-        from novaql.export import frames  # noqa: PLC0415 - loaded when asked for
-
-        return frames.polars_frame(self, wide=wide)
+        frame: pl.DataFrame = _convert("polars", self, wide=wide)
+        return frame
 
     def duckdb(
         self, connection: duckdb.DuckDBPyConnection | None = None
     ) -> duckdb.DuckDBPyRelation:
         """Convert to a DuckDB relation over the long layout, on `connection` or DuckDB's default
         one."""
-        from novaql.export import frames  # noqa: PLC0415 - loaded when asked for
-
-        return frames.duckdb_relation(self, connection)
+        relation: duckdb.DuckDBPyRelation = _convert("duckdb", self, connection)
+        return relation
 
     def numpy(self) -> Arrays:
         """Return `labels, times, values`: label sets [S], datetime64[ms] [T], float64 [S, T].
 
         A missing sample is NaN; `valid` distinguishes it from a value NaN.
         """
-        from novaql.export import frames  # noqa: PLC0415 - loaded when asked for
-
-        return frames.numpy_arrays(self)
+        arrays: Arrays = _convert("numpy", self)
+        return arrays
 
     @overload
     def csv(self, path: None = None, *, guard_formulas: bool = False) -> str: ...
@@ -265,41 +245,35 @@ class Result:
         guard_formulas  put an apostrophe before texts that a spreadsheet would evaluate: those that
                         begin with `=`, `+`, `-`, `@`, a tab or a line break
         """
-        from novaql.export.csv_text import write_csv  # noqa: PLC0415 - loads pyarrow
-
         if path is None:
             text = io.BytesIO()
-            write_csv(self, text, guard_formulas=guard_formulas)
+            _convert("csv", self, text, guard_formulas=guard_formulas)
             return text.getvalue().decode()
         with open(path, "wb") as file:
-            write_csv(self, file, guard_formulas=guard_formulas)
+            _convert("csv", self, file, guard_formulas=guard_formulas)
         return None
 
     def json(self) -> str:
         """Return JSON like `data` in Prometheus's API: `{"resultType": …, "result": …}`."""
-        from novaql.export.prometheus_json import prometheus_data  # noqa: PLC0415 - when asked for
-
-        return prometheus_data(self).decode()
+        data: bytes = _convert("json", self)
+        return data.decode()
 
     def to_prometheus(self) -> dict[str, Any]:
         """Return the content of `json` as Python objects: values are texts, times are seconds."""
-        import json  # noqa: PLC0415 - 4 ms, and few results are asked for this
+        import json  # noqa: PLC0415 - takes 4 ms to load
 
         data: dict[str, Any] = json.loads(self.json())
         return data
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw with matplotlib (extra `plot`): lines for a matrix, bars for a vector."""
-        from novaql.export.plot import plot  # noqa: PLC0415 - loads matplotlib
-
-        return plot(self, ax)
+        axes: Axes = _convert("plot", self, ax)
+        return axes
 
     def __repr__(self) -> str:
-        from novaql.export.table import render, table_of  # noqa: PLC0415 - loaded when asked for
-
-        return render(table_of(self, rows=20, width=110))
+        text: str = _convert("table", self, rows=20, width=110)
+        return text
 
     def _repr_html_(self) -> str:
-        from novaql.export.html import html_of  # noqa: PLC0415 - loaded when asked for
-
-        return html_of(self)
+        text: str = _convert("html", self)
+        return text

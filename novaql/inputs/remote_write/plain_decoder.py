@@ -1,9 +1,9 @@
-"""A `WriteRequest` of remote write 1.0 → a batch of samples, in Python and NumPy.
+"""Decodes a `WriteRequest` of remote write 1.0 into a batch of samples, in Python and NumPy.
 
-A sender names the same series again and again. Their label bytes are understood once; later they
-are recognised by comparing bytes, first with what followed the series before them last time. The
-samples themselves are decoded all at once, as arrays. What a message teaches is noted in a draft,
-which is entered when nothing can be wrong with the message any more.
+A sender repeats the label bytes of its series. The decoder parses them once, and later recognises
+them by comparing bytes, first with the series that followed the one before in the last message. The
+samples of a message are decoded together, as arrays. New series are collected in a draft, and added
+to the known ones once the whole message is valid.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from novaql.inputs.exemplar_rows import exemplar_columns
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.protobuf.wire import BYTES, fields, read_varint
 from novaql.inputs.remote_write.histograms import columns_of
-from novaql.inputs.remote_write.labels import quick_labels, read_labels
+from novaql.inputs.remote_write.labels import read_labels
 from novaql.inputs.remote_write.metadata import read_metadata
-from novaql.inputs.remote_write.pattern import MessagePattern
-from novaql.inputs.remote_write.samples import SamplePlaces, decode_samples
+from novaql.inputs.remote_write.samples import decode_samples
 from novaql.inputs.remote_write.write_request import WriteRequest, need_storable
 from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.model.samples import Batch, HistogramSamples
@@ -29,19 +28,16 @@ from novaql.tsdb.runtime.lru_cache import ByteCache, each
 
 MOST_SERIES_KEPT = 1_000_000
 _MOST_TABLES = 64
-_MOST_PATTERN_BYTES = 128 << 20
-_MOST_PATTERNS_ALIKE = 4
-_MOST_SIGHTS_KEPT = 10_000
 _FIRST_FIELD = 0x0A  # number 1, bytes: a time series in the message, a label in a time series
 _MORE_LABELS = b"\x0a"
-_NOBODY = (-1, b"")
+_NO_FOLLOWER = (-1, b"")
 
 
 @dataclass(slots=True)
 class _Draft:
-    """What a message teaches, in the shape in which the decoder remembers it.
+    """The new series of a message, in the form in which the decoder stores them.
 
-    first  the number of the first new series
+    first  number of the first new series
     """
 
     first: int
@@ -53,12 +49,12 @@ class _Draft:
 
 
 class PlainDecoder:
-    """Decodes messages and remembers the series it has met. One thread at a time.
+    """Decodes messages, and caches the series in them. Not thread-safe.
 
-    most_series  how many series are remembered before memory is given back
-    limits       of what one message may hold
+    most_series  number of cached series above which the cache is cleared
+    limits       limits of one message
 
-    Messages whose series are all known share one `SeriesTable` object.
+    Messages whose series are all cached share one `SeriesTable` object.
     """
 
     def __init__(
@@ -72,22 +68,12 @@ class PlainDecoder:
         self._follower: dict[int, tuple[int, bytes]] = {}
         self._common = SeriesTable.unlabelled(0)
         self._own_tables: ByteCache[SeriesTable] = ByteCache(_MOST_TABLES, each)
-        self._patterns: dict[tuple[int, bytes], list[MessagePattern]] = {}
-        self._seen_once: set[int] = set()
-        self._pattern_bytes = 0
         self._names: set[str] = set()
 
     def decode(self, data: bytes) -> WriteRequest:
         """Read a message. Raises `InputError`; a bad message is refused as a whole."""
-        for pattern in self._patterns.get(_outline(data), ()):
-            batch = pattern.read(data)
-            if batch is not None:
-                return WriteRequest(batch, {})
         if len(self._label_sets) > self._most_series or len(self._names) > self._limits.names:
             self._forget()
-        return self._decode(data)
-
-    def _decode(self, data: bytes) -> WriteRequest:
         numbers: list[int] = []
         starts: list[int] = []
         stops: list[int] = []
@@ -103,7 +89,7 @@ class PlainDecoder:
             stop = start + size
             if stop > end:
                 raise InputError(f"byte {at}: a time series ends behind the message")
-            number, labels = follower.get(last, _NOBODY)
+            number, labels = follower.get(last, _NO_FOLLOWER)
             samples = start + len(labels)
             if (
                 number < 0
@@ -146,8 +132,6 @@ class PlainDecoder:
         else:
             table, index = self._table_of(rows, learned)
         batch = Batch(table, index, decoded.times, decoded.values, native, exemplars=exemplars)
-        if decoded.places is not None and not metadata and len(batch):
-            self._remember(data, decoded.places, batch)
         return WriteRequest(batch, metadata, len(histograms))
 
     def _other_field(self, data: bytes, at: int, metadata: dict[str, Metadata]) -> int:
@@ -160,13 +144,12 @@ class PlainDecoder:
         return stop
 
     def _learn(self, labels: bytes, at: int, draft: _Draft) -> int:
-        """The number of a series whose label bytes are new. `at` is where they stand."""
+        """The number of a series whose label bytes are new; `at` is their position."""
         number = draft.known.get(labels)
         if number is not None:
             return number
         try:
-            most = self._limits.labels
-            found = quick_labels(labels, most) or read_labels(labels, most)
+            found = read_labels(labels, self._limits.labels)
             self._limits.check(found)
             draft.names.update(found)
             self._limits.check_names(len(draft.names))
@@ -182,7 +165,7 @@ class PlainDecoder:
         return number
 
     def _enter(self, draft: _Draft) -> None:
-        """Label sets first: a number that is known always has one."""
+        """Label sets first: each known number must have one."""
         self._label_sets += draft.label_sets
         self._number_of |= draft.number_of
         self._known |= draft.known
@@ -190,41 +173,18 @@ class PlainDecoder:
         self._names |= draft.names
 
     def _table_of(self, numbers: Ints, learned: bool) -> tuple[SeriesTable, Ints]:
-        """A table that has these series, and each one's row in it.
+        """A table with these series, and the row of each.
 
-        The common table has the first series met, by number. It is made anew when series outside
-        of it are worth it; until then messages with such series have tables of their own.
+        The common table has the first series by number. It is rebuilt once the series outside it
+        are an eighth of those inside; until then, messages with such series get their own tables.
         """
         outside = len(self._label_sets) - len(self._common)
-        worth_it = not learned and outside >= max(1, len(self._common) // 8)
+        rebuild = not learned and outside >= max(1, len(self._common) // 8)
         if int(numbers.max(initial=-1)) >= len(self._common):
-            if not worth_it:
+            if not rebuild:
                 return self._own_table(numbers)
             self._common = SeriesTable.from_dicts(self._label_sets)
-            self._forget_patterns()
         return self._common, numbers
-
-    def _remember(self, data: bytes, places: SamplePlaces, batch: Batch) -> None:
-        """Keep the pattern of a message that comes for the second time."""
-        sight = (len(data), id(batch.series), batch.series_index.tobytes())
-        known = hash(sight)
-        if known not in self._seen_once:
-            if len(self._seen_once) >= _MOST_SIGHTS_KEPT:
-                self._seen_once.clear()
-            self._seen_once.add(known)
-            return
-        if self._pattern_bytes + 2 * len(data) > _MOST_PATTERN_BYTES:
-            self._forget_patterns()
-        pattern = MessagePattern.of(data, places, batch.series, batch.series_index)
-        alike = self._patterns.setdefault(_outline(data), [])
-        alike.insert(0, pattern)
-        del alike[_MOST_PATTERNS_ALIKE:]
-        self._pattern_bytes += 2 * len(data)
-
-    def _forget_patterns(self) -> None:
-        self._patterns.clear()
-        self._seen_once.clear()
-        self._pattern_bytes = 0
 
     def _own_table(self, numbers: Ints) -> tuple[SeriesTable, Ints]:
         distinct, index = np.unique(numbers, return_inverse=True)
@@ -244,14 +204,6 @@ class PlainDecoder:
         self._common = SeriesTable.unlabelled(0)
         self._own_tables.clear()
         self._names.clear()
-        self._forget_patterns()
-
-
-def _outline(data: bytes) -> tuple[int, bytes]:
-    """The length of a message and the labels of its first series: what tells patterns apart."""
-    if len(data) < 4 or data[1] < 0x80:
-        return len(data), data[: max(0, data[1] - 16) if len(data) > 1 else 0]
-    return len(data), data[: max(0, (data[1] & 0x7F) + (data[2] << 7) - 15)]
 
 
 def _end_of_labels(data: bytes, at: int, stop: int) -> int:

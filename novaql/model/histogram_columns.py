@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span, spans_of
+from novaql.model.float_histogram import FloatHistogram, ResetHint, Span, spans_of
 from novaql.tsdb.model.histograms import Buckets, Histograms
 from novaql.tsdb.model.histograms import ResetHint as HintCode
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaql.promqltest.histogram import (
+from novaql.model.float_histogram import (
     CUSTOM_SCHEMA,
     FloatHistogram,
     IncompatibleHistograms,

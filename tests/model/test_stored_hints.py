@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaql.promqltest.histogram import FloatHistogram
-from novaql.promqltest.native_columns import columns_of, histogram_at
-from novaql.promqltest.series_notation import NamedHint, parse_values
-from novaql.promqltest.stored_hints import Stored, with_stored_hints
+from novaql.model.float_histogram import FloatHistogram
+from novaql.model.histogram_columns import columns_of, histogram_at
+from novaql.model.series_notation import NamedHint, parse_values
+from novaql.model.stored_hints import Stored, with_stored_hints
 from tests.support.histograms.float_histograms import float_histograms
 
 

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from novaql.inputs.text.series_text import SeriesTextProblem, parse_series_start
-from novaql.promqltest.floats import format_float, parse_float
-from novaql.promqltest.histogram import FloatHistogram, IncompatibleHistograms, add, subtract
-from novaql.promqltest.histogram_notation import format_histogram, parse_histogram
-from novaql.promqltest.problems import NotationProblem
+from novaql.model.float_histogram import FloatHistogram, IncompatibleHistograms, add, subtract
+from novaql.model.histogram_notation import format_histogram, parse_histogram
+from novaql.model.label_set import Labels, labels_of
+from novaql.model.problems import NotationProblem
+from novaql.model.sample_notation import format_float, parse_float
+from novaql.text.series_parser import SeriesTextProblem, parse_series_start
 from novaql.tsdb.model.samples import STALE
-
-Labels = tuple[tuple[str, str], ...]
-"""A label set: pairs by name, empty values left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class NamedHint:
-    """A histogram of an expectation; `hint_given` says whether its reset hint counts."""
+    """A histogram, and whether its text names a counter reset hint."""
 
     histogram: FloatHistogram
     hint_given: bool
 
 
 Item = float | NamedHint | None
-"""What stands at one place: a float, a histogram, or a gap."""
+"""The value at one place of a sequence: a float, a histogram, or None for a gap."""
 
 _FLOAT = r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|nan)"
 _FLOAT_RUN = re.compile(
@@ -41,13 +39,8 @@ _BLANKS = re.compile(r"\s*")
 _MOST_ITEMS = 1_000_000
 
 
-def labels_of(label_set: Mapping[str, str]) -> Labels:
-    """The label set in its canonical order: by name, bytes."""
-    return tuple(sorted(label_set.items(), key=lambda pair: pair[0].encode()))
-
-
 def split_series(line: str) -> tuple[Labels, str]:
-    """Label set that the line begins with, and the rest of the line.
+    """The label set at the start of a line, and the rest of the line.
 
     Raises `NotationProblem`.
     """
@@ -155,7 +148,7 @@ def _times(text: str) -> int:
 
 
 def format_item(item: float | FloatHistogram | NamedHint | None) -> str:
-    """One place of a sequence as the notation has it."""
+    """One item of a sequence in this notation."""
     if item is None:
         return "_"
     if isinstance(item, NamedHint):
@@ -163,23 +156,3 @@ def format_item(item: float | FloatHistogram | NamedHint | None) -> str:
     if isinstance(item, FloatHistogram):
         return format_histogram(item)
     return format_float(item)
-
-
-def format_labels(labels: Labels) -> str:
-    """`name{a="b"}`; names that are not plain stand in quotes inside the braces."""
-    name = dict(labels).get("__name__", "")
-    plain = re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*", name) is not None
-    inside = [] if plain or not name else [_quoted(name)]
-    for label, value in labels:
-        if label != "__name__":
-            bare = re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", label) is not None
-            inside.append(f"{label if bare else _quoted(label)}={_quoted(value)}")
-    braces = "{" + ", ".join(inside) + "}"
-    if plain:
-        return name + (braces if inside else "")
-    return braces
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'

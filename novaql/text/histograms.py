@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.export.glued_rows import glued
-from novaql.text.numbers import go_number, short_number
+from novaql.text.glued_rows import glued
+from novaql.text.go_text import go_number
+from novaql.text.numbers import short_number
 from novaql.tsdb.model.histogram_buckets import (
     CLOSED,
     OPEN_LEFT,

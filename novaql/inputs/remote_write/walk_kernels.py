@@ -1,11 +1,7 @@
 """Remote write 1.0 walked byte by byte, compiled by numba.
 
-A walk never judges a message: whatever is not of the shape that senders write makes it give up,
-and the plain decoder, which says what is wrong and where, takes the message as a whole.
-
-Texts are kept in hash tables with open addressing: `slots` [power of two] number of the text or
--1; `hashes`, `starts`, `sizes` [by number] and `arena`, the bytes of all texts. The hash begins
-with a secret number, so that nobody outside can aim for collisions.
+A walk reads messages of the shape that senders write. It returns -1 for any other message; the
+plain decoder then reads the whole message, and says what is wrong with it and where.
 """
 
 from __future__ import annotations
@@ -15,80 +11,25 @@ from typing import Any
 import numpy as np
 from numba import types
 
+from novaql.inputs.compiled.text_table_kernels import (
+    BYTES,
+    INTS,
+    INTS_2D,
+    OUT_BITS,
+    OUT_INTS,
+    OUT_INTS_2D,
+    SEED,
+    TABLE,
+    find,
+    same,
+    text_hash,
+)
 from novaql.tsdb.runtime.compiled import inner, kernel
 from novaql.tsdb.runtime.numba_intrinsics import word_in
 
-_BYTES = types.Array(types.uint8, 1, "C", readonly=True)
-_INTS = types.Array(types.int64, 1, "C", readonly=True)
-_MORE_INTS = types.Array(types.int64, 2, "C", readonly=True)
-_OUT_INTS = types.Array(types.int64, 1, "C")
-_OUT_MORE = types.Array(types.int64, 2, "C")
-_OUT_BITS = types.Array(types.uint64, 1, "C")
-_OUT_BYTES = types.Array(types.uint8, 1, "C")
-_TABLE = (_OUT_INTS, _OUT_BITS, _OUT_INTS, _OUT_INTS, _OUT_BYTES)
-_SEED = types.uint64
-
 
 @inner
-def _hash(data: Any, start: int, stop: int, seed: Any) -> Any:
-    mixed = seed ^ (np.uint64(stop - start) * np.uint64(0x9E3779B97F4A7C15))
-    at = start
-    while at + 8 <= stop:
-        mixed = (mixed ^ word_in(data, at)) * np.uint64(0xD6E8FEB86659FD93)
-        mixed ^= mixed >> np.uint64(32)
-        at += 8
-    while at < stop:
-        mixed = (mixed ^ np.uint64(data[at])) * np.uint64(0xD6E8FEB86659FD93)
-        mixed ^= mixed >> np.uint64(29)
-        at += 1
-    mixed *= np.uint64(0x94D049BB133111EB) | np.uint64(1)
-    return mixed ^ (mixed >> np.uint64(31))
-
-
-@inner
-def _same(data: Any, start: int, arena: Any, at: int, size: int) -> bool:
-    done = 0
-    while done + 8 <= size:
-        if word_in(data, start + done) != word_in(arena, at + done):
-            return False
-        done += 8
-    while done < size:
-        if data[start + done] != arena[at + done]:
-            return False
-        done += 1
-    return True
-
-
-@inner
-def _find(
-    data: Any,
-    start: int,
-    stop: int,
-    mixed: Any,
-    slots: Any,
-    hashes: Any,
-    starts: Any,
-    sizes: Any,
-    arena: Any,
-) -> int:
-    """The number of a text; -1 - slot where it would be entered if it is not known."""
-    last = len(slots) - 1
-    slot = np.int64(mixed & np.uint64(last))
-    while True:
-        number = slots[slot]
-        if number < 0:
-            return int(-1 - slot)
-        if (
-            hashes[number] == mixed
-            and sizes[number] == stop - start
-            and _same(data, start, arena, starts[number], stop - start)
-        ):
-            return int(number)
-        slot = (slot + 1) & last
-
-
-@inner
-def _varint(data: Any, at: int, stop: int) -> tuple[Any, int]:
+def varint(data: Any, at: int, stop: int) -> tuple[Any, int]:
     """An unsigned number and the position behind it; -1 if there is none."""
     number = np.uint64(0)
     shift = 0
@@ -104,12 +45,12 @@ def _varint(data: Any, at: int, stop: int) -> tuple[Any, int]:
 
 
 @inner
-def _size(data: Any, at: int, stop: int) -> tuple[int, int]:
+def field_bounds(data: Any, at: int, stop: int) -> tuple[int, int]:
     """Where the bytes of a field begin and end whose length stands at `at`; (-1, -1) if not."""
     if at < stop and data[at] < 0x80:  # nearly always
         start, size = at + 1, np.int64(data[at])
     else:
-        number, start = _varint(data, at, stop)
+        number, start = varint(data, at, stop)
         if start < 0 or number > np.uint64(stop):
             return -1, -1
         size = np.int64(number)
@@ -119,8 +60,8 @@ def _size(data: Any, at: int, stop: int) -> tuple[int, int]:
 
 
 @kernel(
-    _BYTES, _SEED, *_TABLE, _INTS, _OUT_INTS,
-    _OUT_INTS, _OUT_INTS, _OUT_BITS, _OUT_MORE, _OUT_MORE, _OUT_INTS,
+    BYTES, SEED, *TABLE, INTS, OUT_INTS,
+    OUT_INTS, OUT_INTS, OUT_BITS, OUT_INTS_2D, OUT_INTS_2D, OUT_INTS,
 )  # fmt: skip
 def walk(
     data: Any,
@@ -156,7 +97,7 @@ def walk(
     last = -1
     while at < end:
         key = data[at]
-        begin, stop = _size(data, at + 1, end)
+        begin, stop = field_bounds(data, at + 1, end)
         if begin < 0:
             return -1
         if key != 0x0A:
@@ -173,19 +114,19 @@ def walk(
             if (
                 behind > stop
                 or (behind < stop and data[behind] == 0x0A)
-                or not _same(data, begin, arena, starts[number], sizes[number])
+                or not same(data, begin, arena, starts[number], sizes[number])
             ):
                 number = -1
         if number < 0:
             behind = begin
             labels = 0
             while behind < stop and data[behind] == 0x0A:
-                _, behind = _size(data, behind + 1, stop)
+                _, behind = field_bounds(data, behind + 1, stop)
                 if behind < 0:
                     return -1
                 labels += 1
-            mixed = _hash(data, begin, behind, seed)
-            number = _find(data, begin, behind, mixed, slots, hashes, starts, sizes, arena)
+            mixed = text_hash(data, begin, behind, seed)
+            number = find(data, begin, behind, mixed, slots, hashes, starts, sizes, arena)
             if number >= 0:
                 follower[last + 1] = number
             else:
@@ -200,7 +141,7 @@ def walk(
         at = behind
         while at < stop:
             key = data[at]
-            begin, after = _size(data, at + 1, stop)
+            begin, after = field_bounds(data, at + 1, stop)
             if begin < 0:
                 return -1
             if key != 0x12:
@@ -222,7 +163,7 @@ def walk(
                     value = word_in(data, at + 1)
                     at += 9
                 elif key == 0x10:
-                    time, at = _varint(data, at + 1, after)
+                    time, at = varint(data, at + 1, after)
                     if at < 0:
                         return -1
                 else:
@@ -236,7 +177,7 @@ def walk(
     return samples
 
 
-@kernel(_BYTES, _MORE_INTS, _SEED, *_TABLE, types.int64, _OUT_MORE, _OUT_INTS)
+@kernel(BYTES, INTS_2D, SEED, *TABLE, types.int64, OUT_INTS_2D, OUT_INTS)
 def label_texts(
     data: Any,
     regions: Any,
@@ -266,7 +207,7 @@ def label_texts(
     for region in range(len(regions)):
         at, stop = regions[region, 0], regions[region, 1]
         while at < stop:
-            begin, after = _size(data, at + 1, stop)
+            begin, after = field_bounds(data, at + 1, stop)
             if begin < 0:
                 return -1
             place[0] = place[1] = -1
@@ -275,12 +216,12 @@ def label_texts(
                 key = data[at]
                 if key != 0x0A and key != 0x12:
                     return -1
-                first, at = _size(data, at + 1, after)
+                first, at = field_bounds(data, at + 1, after)
                 which = 0 if key == 0x0A else 1
                 if first < 0 or place[which] >= 0:
                     return -1
-                mixed = _hash(data, first, at, seed)
-                number = _find(data, first, at, mixed, slots, hashes, starts, sizes, arena)
+                mixed = text_hash(data, first, at, seed)
+                number = find(data, first, at, mixed, slots, hashes, starts, sizes, arena)
                 if number < 0:
                     slots[-1 - number] = count
                     number = count
@@ -294,50 +235,3 @@ def label_texts(
             done += 1
     found[0], found[1] = done, used
     return count
-
-
-@kernel(_BYTES, _MORE_INTS, _SEED, *_TABLE, types.int64, _OUT_INTS)
-def enter(
-    data: Any,
-    regions: Any,
-    seed: Any,
-    slots: Any,
-    hashes: Any,
-    starts: Any,
-    sizes: Any,
-    arena: Any,
-    count: Any,
-    numbers: Any,
-) -> Any:
-    """Enter label bytes: `numbers` [R + 1] gets the number of each; its last item is how many bytes
-    of the arena are in use (in and out).
-
-    Returns the count of texts.
-    """
-    used = numbers[len(regions)]
-    for region in range(len(regions)):
-        first, stop = regions[region, 0], regions[region, 1]
-        mixed = _hash(data, first, stop, seed)
-        number = _find(data, first, stop, mixed, slots, hashes, starts, sizes, arena)
-        if number < 0:
-            slots[-1 - number] = count
-            number = count
-            hashes[count], starts[count], sizes[count] = mixed, used, stop - first
-            for byte in range(first, stop):
-                arena[used] = data[byte]
-                used += 1
-            count += 1
-        numbers[region] = number
-    numbers[len(regions)] = used
-    return count
-
-
-@kernel(_OUT_INTS, _OUT_BITS, types.int64)
-def spread(slots: Any, hashes: Any, count: Any) -> None:
-    """Enter the first `count` texts into empty slots, of which there are more."""
-    last = len(slots) - 1
-    for number in range(count):
-        slot = np.int64(hashes[number] & np.uint64(last))
-        while slots[slot] >= 0:
-            slot = (slot + 1) & last
-        slots[slot] = number

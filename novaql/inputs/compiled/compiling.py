@@ -6,9 +6,14 @@ from novaql.tsdb.runtime.compiled import Registry
 
 WALKS = Registry(
     "walks",
-    package=__package__,
-    modules=(".kernels", ".text_kernels"),
-    shared=(".kernels",),
+    package="novaql.inputs",
+    modules=(
+        ".compiled.text_table_kernels",
+        ".remote_write.walk_kernels",
+        ".remote_write.walk_kernels_2",
+        ".text.walk_kernels",
+    ),
+    shared=(".compiled.text_table_kernels", ".remote_write.walk_kernels"),
     worth=64 << 20,
 )
 """worth: bytes that the plain decoders read in about the time that loading takes."""

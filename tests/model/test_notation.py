@@ -8,19 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from novaql.model.float_histogram import CUSTOM_SCHEMA, FloatHistogram, ResetHint, Span
+from novaql.model.histogram_notation import format_histogram, parse_histogram
+from novaql.model.label_set import labels_of
+from novaql.model.problems import NotationProblem
+from novaql.model.sample_notation import format_float, is_stale_marker, parse_float
+from novaql.model.series_notation import NamedHint, parse_values, split_series
 from novaql.promqltest.durations import duration_ms, signed_duration_ms
-from novaql.promqltest.floats import floats_equal, format_float, is_stale_marker, parse_float
-from novaql.promqltest.histogram import CUSTOM_SCHEMA, FloatHistogram, ResetHint, Span
-from novaql.promqltest.histogram_notation import format_histogram, parse_histogram
+from novaql.promqltest.floats import floats_equal
 from novaql.promqltest.load_parser import parse_starts
-from novaql.promqltest.problems import NotationProblem
-from novaql.promqltest.series_notation import (
-    NamedHint,
-    format_labels,
-    labels_of,
-    parse_values,
-    split_series,
-)
+from novaql.text.labels import series_text
 from tests.support.histograms.float_histograms import float_histograms
 
 
@@ -82,7 +79,7 @@ def test_a_line_begins_with_a_series(line: str, labels: dict[str, str], rest: st
 def test_labels_read_back(label_set: dict[str, str]) -> None:
     labels = labels_of(label_set)
 
-    assert (labels, "") == split_series(format_labels(labels))
+    assert (labels, "") == split_series(series_text(dict(labels)))
 
 
 @given(st.floats())

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 
-from novaql.promqltest.floats import format_float, parse_float
-from novaql.promqltest.histogram import (
+from novaql.model.float_histogram import (
     CUSTOM_SCHEMA,
     FloatHistogram,
     ResetHint,
     Span,
     populations,
 )
-from novaql.promqltest.problems import NotationProblem
+from novaql.model.problems import NotationProblem
+from novaql.model.sample_notation import format_float, parse_float
 
 _ITEM = re.compile(r"\s*([a-z_]+)\s*:\s*(\[[^\]]*\]|[^\s\[\]]+)")
 _KEYS = (

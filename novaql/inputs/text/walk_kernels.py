@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from novaql.inputs.wire.kernels import (
-    _BYTES,
-    _OUT_INTS,
-    _OUT_MORE,
-    _SEED,
-    _TABLE,
-    _find,
-    _hash,
-    _same,
+from novaql.inputs.compiled.text_table_kernels import (
+    BYTES,
+    OUT_INTS,
+    OUT_INTS_2D,
+    SEED,
+    TABLE,
+    find,
+    same,
+    text_hash,
 )
 from novaql.tsdb.runtime.compiled import inner, kernel
 
@@ -131,8 +131,8 @@ def _is_exemplar(data: Any, at: int, stop: int) -> bool:
 
 
 @kernel(
-    _BYTES, _SEED, *_TABLE, _OUT_INTS, types.int64, types.boolean,
-    _OUT_INTS, _OUT_INTS, _OUT_FLOATS, _OUT_MORE, _OUT_MORE, _OUT_MORE, _OUT_INTS,
+    BYTES, SEED, *TABLE, OUT_INTS, types.int64, types.boolean,
+    OUT_INTS, OUT_INTS, _OUT_FLOATS, OUT_INTS_2D, OUT_INTS_2D, OUT_INTS_2D, OUT_INTS,
 )  # fmt: skip
 def walk_text(
     data: Any,
@@ -179,7 +179,7 @@ def walk_text(
             if (
                 behind >= end
                 or (data[behind] != 0x20 and data[behind] != 0x09)
-                or not _same(data, begin, arena, starts[number], sizes[number])
+                or not same(data, begin, arena, starts[number], sizes[number])
             ):
                 number = -1
         stop = behind if number >= 0 else begin
@@ -233,8 +233,8 @@ def walk_text(
             at = stop + 1
             continue
         if number < 0:
-            mixed = _hash(data, begin, behind, seed)
-            number = _find(data, begin, behind, mixed, slots, hashes, starts, sizes, arena)
+            mixed = text_hash(data, begin, behind, seed)
+            number = find(data, begin, behind, mixed, slots, hashes, starts, sizes, arena)
             if number >= 0:
                 follower[last + 1] = number
             else:

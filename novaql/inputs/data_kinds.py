@@ -1,0 +1,164 @@
+"""The table of the kinds of data: how each is recognised, and what opens it.
+
+`as_source` (queries) and `open_stream` (imports) look data up here. A new kind is a new row: a test
+that opens nothing, and functions of a module that loads when the first data of the kind is opened.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from novaql.errors import InputError
+from novaql.inputs.opened import (
+    databases,
+    is_database,
+    is_unchanging_table,
+    prometheus_folders,
+    table_files,
+)
+from novaql.inputs.prometheus.folders import is_data_directory
+from novaql.inputs.tables.frame_types import is_frame
+from novaql.lazy_exports import lazy_module
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import Source
+
+if TYPE_CHECKING:
+    from novaql.inputs import batch_stream, files, read_options, source_stream
+    from novaql.inputs.http import scrape
+    from novaql.inputs.prometheus import remote_read
+    from novaql.inputs.tables import frames
+else:  # together 40 ms, which a query over a database does not need
+    batch_stream = lazy_module("novaql.inputs.batch_stream")
+    files = lazy_module("novaql.inputs.files")
+    source_stream = lazy_module("novaql.inputs.source_stream")
+    scrape = lazy_module("novaql.inputs.http.scrape")
+    remote_read = lazy_module("novaql.inputs.prometheus.remote_read")
+    frames = lazy_module("novaql.inputs.tables.frames")
+
+
+@dataclass(frozen=True, slots=True)
+class DataKind:
+    """One kind of data.
+
+    description  as error messages list it; "": not listed
+    matches      whether an object is of this kind
+    open_stream  the samples as a stream of batches; None: the kind cannot be imported
+    open_source  a source that reads what each selector needs; None: all batches of the stream, in
+                 memory
+    """
+
+    description: str
+    matches: Callable[[Any], bool]
+    open_stream: Callable[[Any, read_options.ReadOptions], batch_stream.BatchStream] | None = None
+    open_source: Callable[[Any], Source] | None = None
+
+
+def kind_of(data: Any) -> DataKind:
+    """The kind of some data. Raises `InputError` if there is none."""
+    if is_path(data) and not os.fspath(data):  # an unset variable, not the working folder
+        raise InputError("the path is empty")
+    for kind in KINDS:
+        if kind.matches(data):
+            return kind
+    raise InputError(f"{type(data).__name__} cannot be read as metrics; give {_all_kinds()}")
+
+
+def is_url(data: object) -> TypeGuard[str]:
+    """Whether the object is the address of a target to be scraped."""
+    return isinstance(data, str) and data.lower().startswith(("http://", "https://"))
+
+
+def is_remote_read_url(data: object) -> TypeGuard[str]:
+    """Whether the object is the address of a remote read, which answers selectors."""
+    return is_url(data) and data.partition("?")[0].rstrip("/").endswith("/api/v1/read")
+
+
+def is_path(data: object) -> TypeGuard[str | os.PathLike[str]]:
+    """Whether the object is a path, or text that is no address."""
+    return isinstance(data, str | os.PathLike) and not is_url(data)
+
+
+def is_path_list(data: object) -> TypeGuard[Sequence[str | os.PathLike[str]]]:
+    """Whether the object is a list of paths with at least one in it."""
+    return (
+        isinstance(data, list | tuple)
+        and len(data) > 0
+        and all(isinstance(path, str | os.PathLike) for path in data)
+    )
+
+
+def _path(data: str | os.PathLike[str]) -> Path:
+    return Path(data).expanduser()
+
+
+def _path_stream(data: Any, options: read_options.ReadOptions) -> batch_stream.BatchStream:
+    return files.read_paths([Path(data)], options)
+
+
+def _scraped(url: str, options: read_options.ReadOptions) -> batch_stream.BatchStream:
+    found = scrape.scrape(url, at_ms=options.default_time_ms, options=options.exposed)
+    if found.error is not None:
+        raise InputError(found.error)
+    return batch_stream.BatchStream(iter([found.batch]), found.metadata, files=1)
+
+
+KINDS = (
+    DataKind(
+        "",
+        lambda data: is_path(data) and is_database(_path(data)),
+        _path_stream,
+        lambda data: databases.open(_path(data)),
+    ),
+    DataKind(
+        "",
+        lambda data: is_path(data) and is_data_directory(_path(data)),
+        _path_stream,
+        lambda data: prometheus_folders.open(_path(data)),
+    ),
+    DataKind(
+        "",
+        lambda data: is_path(data) and is_unchanging_table(_path(data)),
+        _path_stream,
+        lambda data: table_files.open(_path(data)),
+    ),
+    DataKind("a path", is_path, _path_stream),
+    DataKind(
+        "a list of paths",
+        is_path_list,
+        lambda data, options: files.read_paths([Path(path) for path in data], options),
+    ),
+    DataKind(
+        "",
+        is_remote_read_url,
+        lambda url, _: source_stream.source_stream(
+            remote_read.RemoteReadSource(url), by_metric=True
+        ),
+        lambda url: remote_read.RemoteReadSource(url),
+    ),
+    DataKind("an http:// address", is_url, _scraped),
+    DataKind(
+        "a pandas or polars frame, a DuckDB relation, an Arrow table",
+        is_frame,
+        lambda data, options: frames.read_frame(data, options.columns),
+    ),
+    DataKind(
+        "",
+        lambda data: isinstance(data, Batch),
+        lambda batch, _: batch_stream.BatchStream(iter([batch])),
+    ),
+    DataKind(
+        "a tsdb database or another Source",
+        lambda data: isinstance(data, Source),
+        open_source=lambda source: source,
+    ),
+)
+"""The first kind that matches some data is its kind."""
+
+
+def _all_kinds() -> str:
+    *others, last = [kind.description for kind in KINDS if kind.description]
+    return f"{', '.join(others)}, {last}"

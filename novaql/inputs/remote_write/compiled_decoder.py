@@ -1,0 +1,151 @@
+"""Messages of remote write 1.0 by the compiled walk.
+
+New series are added once nothing can be wrong with the message any more: its other fields and its
+times are read before, and the texts of rejected labels are removed again.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novaql.errors import InputError
+from novaql.inputs.compiled.text_table import Octets
+from novaql.inputs.exemplar_rows import read_exemplar
+from novaql.inputs.label_limits import LabelLimits
+from novaql.inputs.remote_write.compiled_decoder_2 import Decoder2
+from novaql.inputs.remote_write.histograms import read_histogram
+from novaql.inputs.remote_write.known_series import KnownSeries
+from novaql.inputs.remote_write.message_columns import Collected, MessageColumns
+from novaql.inputs.remote_write.metadata import read_metadata
+from novaql.inputs.remote_write.write_request import WriteRequest
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import Floats
+from novaql.tsdb.model.source import Metadata
+from novaql.tsdb.runtime.compiled import Functions
+
+_METADATA, _EXEMPLAR = 0, 3
+_SMALLEST_SAMPLE, _SMALLEST_SERIES, _SMALLEST_OTHER = 9, 17, 32
+_MOST_SCRATCH_OCTETS = 16 << 20
+
+
+class CompiledDecoder:
+    """Decodes messages of both versions, and caches their series. Not thread-safe.
+
+    most_series  number of cached series above which the cache is cleared
+    limits       limits of one message
+    """
+
+    def __init__(self, kernels: Functions, *, most_series: int, limits: LabelLimits) -> None:
+        self._kernels = kernels
+        self._most_series = most_series
+        self._limits = limits
+        self._scratch = _Scratch(0)
+        self._known = KnownSeries(kernels, limits)
+        self._learning = False
+
+    def decode_2(self, data: Octets) -> WriteRequest | None:
+        """Decode a message of remote write 2.0, as `decode` one of 1.0."""
+        known = self._ready()
+        self._learning = True
+        try:
+            request = Decoder2(self._kernels, known, self._limits, data).decode()
+        except InputError:  # raised before any series is added
+            self._learning = False
+            raise
+        self._learning = False
+        return request
+
+    def decode(self, data: Octets) -> WriteRequest | None:
+        """Decode a message; None if the plain decoder must read, or reject, it.
+
+        Raises `InputError` for an invalid histogram or time.
+        """
+        known = self._ready()
+        scratch = self._scratch.for_message(len(data))
+        self._scratch = scratch if scratch.octets <= _MOST_SCRATCH_OCTETS else _Scratch(0)
+        found = np.zeros(2, np.int64)
+        names = known.labels_1
+        count = self._kernels.walk(
+            data, names.texts.seed, *names.texts.arrays, names.series, names.follower,
+            scratch.rows, scratch.times, scratch.bits, scratch.missing, scratch.others, found,
+        )  # fmt: skip
+        if count < 0:
+            return None
+        lacking, odd = found.tolist()
+        columns, metadata = _read_parts(data, scratch, count, odd)
+        if lacking:
+            self._learning = True
+            learned = self._learn(data, scratch.missing[:lacking])
+            self._learning = False
+            if learned is None:
+                return None
+            columns.settle(learned)
+        return columns.request(known.table.table(), metadata)
+
+    def _ready(self) -> KnownSeries:
+        # An exception that ended the adding of series left them incomplete.
+        if self._learning or self._known.is_full(self._most_series):
+            self._known = KnownSeries(self._kernels, self._limits)
+            self._learning = False
+        return self._known
+
+    def _learn(self, data: Octets, missing: Ints) -> Ints | None:
+        """[R] rows of the series whose label bytes are in `missing`; None if any is unusual."""
+        limits, known = self._limits, self._known
+        labels, octets = int(missing[:, 2].sum()), int((missing[:, 1] - missing[:, 0]).sum())
+        if int(missing[:, 2].max()) > limits.labels or len(missing) > limits.series:
+            return None
+        texts, before = known.texts, (known.texts.count, known.texts.used)
+        texts.make_room(2 * labels, octets)
+        pairs, found = np.empty((labels, 3), np.int64), np.array([0, texts.used])
+        count = self._kernels.label_texts(
+            data, missing, texts.seed, *texts.arrays, texts.count, pairs, found
+        )
+        rows = None
+        if count >= 0:
+            texts.count, texts.used = count, int(found[1])
+            if known.decode_new_texts():
+                rows = known.rows_of(pairs, len(missing))
+        if rows is None:
+            known.remove_texts(*before)
+            return None
+        known.labels_1.add(data, missing, rows)
+        return rows
+
+
+def _read_parts(
+    data: Octets, scratch: _Scratch, samples: int, odd: int
+) -> tuple[MessageColumns, dict[str, Metadata]]:
+    """Raises `InputError`."""
+    metadata: dict[str, Metadata] = {}
+    found = Collected()
+    for number, begin, end, row in scratch.others[:odd].tolist():
+        content = data[begin:end].tobytes()
+        if number == _EXEMPLAR:
+            found.exemplars.append((row, read_exemplar(content, 0, len(content))))
+        elif number == _METADATA:
+            name, described = read_metadata(content, 0, len(content))
+            metadata[name] = described
+        else:
+            found.histograms.append((row, 0, read_histogram(content, 0, len(content))))
+    values: Floats = scratch.bits[:samples].copy().view(np.float64)
+    rows, times = scratch.rows[:samples].copy(), scratch.times[:samples].copy()
+    return MessageColumns.of(rows, times, values, None, found), metadata
+
+
+class _Scratch:
+    """Arrays that a walk writes into, large enough for messages of `octets`."""
+
+    def __init__(self, octets: int) -> None:
+        self.octets = octets
+        samples = octets // _SMALLEST_SAMPLE + 1
+        self.rows: Ints = np.empty(samples, np.int64)
+        self.times: Ints = np.empty(samples, np.int64)
+        self.bits: NDArray[np.uint64] = np.empty(samples, np.uint64)
+        self.missing: Ints = np.empty((octets // _SMALLEST_SERIES + 1, 3), np.int64)
+        self.others: Ints = np.empty((octets // _SMALLEST_OTHER + 1, 4), np.int64)
+
+    def for_message(self, octets: int) -> _Scratch:
+        """This one, or a larger one."""
+        return self if octets <= self.octets else _Scratch(2 * octets)

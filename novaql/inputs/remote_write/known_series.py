@@ -1,0 +1,117 @@
+"""The series of earlier messages: their labels, and the bytes by which they are recognised."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from novaql.inputs.compiled.text_table import Octets, TextTable
+from novaql.inputs.label_limits import LabelLimits
+from novaql.inputs.remote_write.growing_table import EMPTY, METRIC, GrowingTable
+from novaql.tsdb.model.labels import METRIC_NAME, Ints
+from novaql.tsdb.runtime.compiled import Functions
+
+_MOST_CELLS = 1 << 27
+_MOST_OCTETS = 256 << 20
+_MOST_TEXTS = 4 << 20
+
+
+class Names:
+    """Bytes that name series in messages of one version, and the series of each.
+
+    series    [by number] the row of the series
+    follower  [by number + 1] the name that followed last time, -1 if none
+    """
+
+    def __init__(self, kernels: Functions) -> None:
+        self._kernels = kernels
+        self.texts = TextTable(kernels)
+        self.series: Ints = np.zeros(64, np.int64)
+        self.follower: Ints = np.full(65, -1)
+
+    def add(self, data: Octets, regions: Ints, rows: Ints) -> None:
+        """Add the names in some regions of `data`."""
+        numbers = enter(self._kernels, self.texts, data, regions)
+        known = self.texts.count
+        if known > len(self.series):
+            self.series = np.append(self.series, np.zeros(known, np.int64))
+            self.follower = np.append(self.follower, np.full(known, -1))
+        self.series[numbers] = rows
+
+
+class KnownSeries:
+    """The series of both versions in one table. Not thread-safe.
+
+    table     all series
+    texts     label names and values, symbols of 2.0; `strings` has them decoded
+    labels_1  the label bytes of series in 1.0
+    labels_2  their keys in 2.0: see `walk_kernels_2`
+    """
+
+    def __init__(self, kernels: Functions, limits: LabelLimits) -> None:
+        self._kernels = kernels
+        self._limits = limits
+        self.table = GrowingTable()
+        self.texts = TextTable(kernels)
+        self.strings: list[str] = []
+        self.labels_1, self.labels_2 = Names(kernels), Names(kernels)
+        known = np.frombuffer(METRIC_NAME.encode(), np.uint8)
+        enter(kernels, self.texts, known, np.array([[0, 0, 0], [0, len(known), 0]]))
+        self.decode_new_texts()
+        assert self.strings[EMPTY] == ""
+        assert self.strings[METRIC] == METRIC_NAME
+
+    def is_full(self, most_series: int) -> bool:
+        """Whether the memory of the series should be released."""
+        octets = self.texts.used + self.labels_1.texts.used + self.labels_2.texts.used
+        return (
+            self.table.rows > most_series
+            or self.table.cells > _MOST_CELLS
+            or octets > _MOST_OCTETS
+            or self.texts.count > _MOST_TEXTS
+        )
+
+    def add_texts(self, data: Octets, regions: Ints) -> Ints | None:
+        """[R] numbers of the texts in some regions; None if one is not UTF-8."""
+        numbers = enter(self._kernels, self.texts, data, regions)
+        return numbers if self.decode_new_texts() else None
+
+    def decode_new_texts(self) -> bool:
+        """Decode the texts that the kernels have added. Returns whether all are UTF-8."""
+        try:
+            for number in range(len(self.strings), self.texts.count):
+                self.strings.append(self.texts.text(number).decode())
+        except UnicodeDecodeError:
+            return False
+        return True
+
+    def remove_texts(self, count: int, used: int) -> None:
+        """Remove the texts from number `count` on."""
+        self.texts.cut(count, used)
+        del self.strings[count:]
+
+    def rows_of(self, pairs: Ints, series: int) -> Ints | None:
+        """[series] rows of the table, new ones for new series; None if the labels are rejected.
+
+        pairs  [L, 3] number of the series, of the texts of a label's name and value
+        """
+        limits, sizes = self._limits, self.texts.sizes
+        pairs[:, 1:] = np.maximum(pairs[:, 1:], EMPTY)  # an absent field
+        if len(pairs) and (
+            int(sizes[pairs[:, 1]].max()) > limits.name_bytes
+            or int(sizes[pairs[:, 2]].max()) > limits.value_bytes
+        ):
+            return None
+        names = len(np.unique(pairs[:, 1]))
+        if names > limits.names or names * series > limits.cells:
+            return None
+        return self.table.rows_of(pairs, series, self.strings)
+
+
+def enter(kernels: Functions, table: TextTable, data: Octets, regions: Ints) -> Ints:
+    """Enter the texts in some regions [R, 2 or more] of `data`. Returns the number of each."""
+    table.make_room(len(regions), int((regions[:, 1] - regions[:, 0]).sum()))
+    numbers = np.zeros(len(regions) + 1, np.int64)
+    numbers[-1] = table.used
+    table.count = kernels.enter(data, regions, table.seed, *table.arrays, table.count, numbers)
+    table.used = int(numbers[-1])
+    return numbers[:-1]

@@ -1,0 +1,60 @@
+"""Values of a result: which of them are native histograms, and points with their own times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import EllipsisType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novaql.tsdb.model.histograms import Histograms
+from novaql.tsdb.model.labels import Bools, Ints
+from novaql.tsdb.model.samples import Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NativeCells:
+    """Which values are native histograms.
+
+    histograms  the histograms that occur, and possibly others
+    which       shaped like the values: number of the histogram, or -1 where the value is a float
+    """
+
+    histograms: Histograms
+    which: NDArray[np.int32]
+
+    def occurring(self) -> tuple[Histograms, Ints]:
+        """The histograms that occur, and for each cell with a histogram, in order, its number."""
+        used, place = np.unique(self.which[self.which >= 0], return_inverse=True)
+        return self.histograms.take(used.astype(np.int64)), place
+
+
+def native_where(
+    native: NativeCells | None, cells: Bools | slice | EllipsisType
+) -> NativeCells | None:
+    """The chosen cells, flat; None if none of them is a histogram."""
+    if native is None:
+        return None
+    which = native.which[cells].ravel()
+    return NativeCells(native.histograms, which) if (which >= 0).any() else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Points:
+    """Ragged form: row i owns times_ms[offsets[i]:offsets[i + 1]] and the values beside them.
+
+    native  which points are native histograms (`which` is flat, like the values), or None: no
+            point is; the floats of histograms are undefined
+    """
+
+    offsets: Ints
+    times_ms: Ints
+    values: Floats
+    native: NativeCells | None = None
+
+    def floats(self) -> Floats:
+        """The values, NaN for each that is a histogram."""
+        if self.native is None:
+            return self.values
+        return np.where(self.native.which < 0, self.values, np.nan)
