@@ -198,7 +198,7 @@ def test_a_sketch_reads_values_of_series_with_markers_only(tmp_path: Path) -> No
             apply(database, (target, list(range(3000)), [1.5, 0.25, 7.0], 4))
         apply(database, (3, list(range(3000)), [1.0, STALE, 2.0], 4))
         database.flush()
-        (block,) = database._state.blocks
+        (block,) = database._state.current.blocks
         stratum = block.layers()[0].stratum
         assert isinstance(stratum, SortedRun)
         assert stratum.unmarked is not None

@@ -197,7 +197,7 @@ def test_swapped_pages_of_one_length_are_noticed() -> None:
 def stream_of(disk: SimulatedDisk, number: int, kind: str) -> Any:
     """The stream of pages of a kind in a block."""
     with tsdb.open(STORE, disk=disk, read_only=True) as database:
-        block = database._state.blocks[number]
+        block = database._state.current.blocks[number]
         for layer in block.layers():
             stratum: Any = layer.stratum
             streams: list[Any] = [stratum.times, stratum.values]

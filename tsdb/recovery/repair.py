@@ -21,13 +21,14 @@ from novaql.tsdb.block.format import read_description, read_identity
 from novaql.tsdb.block.pages import page_bytes
 from novaql.tsdb.block.reader import Block, BlockEntry
 from novaql.tsdb.compaction.flush import SUFFIX, rewritten_name, sequence_of, write_content
-from novaql.tsdb.database import Database, memory_database, open_database
+from novaql.tsdb.database import open_database
 from novaql.tsdb.directory import manifest as manifests
 from novaql.tsdb.directory.manifest import SEALED_FORMAT, Found, Manifest
 from novaql.tsdb.directory.open import claim, degraded_of, holds_data
 from novaql.tsdb.directory.store_directory import BLOCKS, DAMAGED, LOCK, LOG
 from novaql.tsdb.disk.vfs import Disk, RealDisk
 from novaql.tsdb.errors import Corrupted, ReadFailed, StoreNotFound, UnknownFormat, write_failure
+from novaql.tsdb.head.head import Head
 from novaql.tsdb.index.match import label_table
 from novaql.tsdb.maintenance.backup import link_or_copy
 from novaql.tsdb.maintenance.check import Violation, block_violations, check_blocks, check_log
@@ -35,12 +36,15 @@ from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.samples import Batch, HistogramSamples, HistogramTile, Tile
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Metadata, Selection
-from novaql.tsdb.options import Sync
+from novaql.tsdb.options import StoreOptions, Sync
 from novaql.tsdb.parts.merge_series import union_bytes
 from novaql.tsdb.parts.tombstones import Tombstone
 from novaql.tsdb.read import planner as reader
 from novaql.tsdb.read.ragged_merge import tile_bytes
 from novaql.tsdb.runtime.lru_cache import ByteCache
+from novaql.tsdb.store.flusher import Flusher
+from novaql.tsdb.store.state import StoreState
+from novaql.tsdb.store.writer import Writer
 from novaql.tsdb.wal.extent import FILE
 from novaql.tsdb.wal.record import segment_store
 from novaql.tsdb.wal.writer import segment_number
@@ -233,19 +237,19 @@ class _Repair:
         read_errors = ReadErrors()
         block = Block(self.disk, self.path / BLOCKS, entry, ByteCache(0, page_bytes))
         caches = reader.Caches(ByteCache(0, tile_bytes), ByteCache(0, union_bytes))
-        memory = memory_database()
+        head = Head()
+        state = StoreState(None, head, StoreOptions())
         try:
             everything = reader.select([block], (), MIN_TIME_MS, MAX_TIME_MS, caches, read_errors)
-            copy_selection(everything, memory)
+            copy_selection(everything, Writer(state, None, Flusher(state)))
         except (*DAMAGE, ReadFailed, ValueError) as problem:
             # A file whose checksums are right and whose contents make no sense: leave it whole.
             self.done.missing.append(f"{place}: all of its {entry.samples} samples: {problem}")
             return None
         finally:
             block.close()
-        memory.flush()
-        parts = memory._parts()
-        held = memory.stats().head_samples
+        part = head.compact()
+        held = sum(run.samples for run in part.runs)
         lost = entry.samples - held
         if lost:  # else statistics were damaged, which are made anew
             where = ", ".join(one.place for one in read_errors.problems()) or "the index"
@@ -255,7 +259,6 @@ class _Repair:
             self.done.missing.append(f"{place}: {told}")
         if held == 0:
             return None
-        (part,) = parts
         content = arrange(
             part.layers(), partial(label_table, part.index()), MIN_TIME_MS, MAX_TIME_MS
         )
@@ -334,8 +337,8 @@ def _renamed(tombstones: Sequence[Tombstone], names: dict[str, str]) -> tuple[To
     )
 
 
-def copy_selection(selection: Selection, target: Database) -> None:
-    """Append everything that is selected to another database."""
+def copy_selection(selection: Selection, target: Writer) -> None:
+    """Append all selected samples to another database."""
     for ref in selection.tiles:
         target.append(_batch_of(selection.series, ref.load().ragged()))
     for native in selection.histograms:

@@ -63,7 +63,7 @@ def stored(path: Path) -> tsdb.Database:
 
 
 def stream(database: tsdb.Database) -> tuple[SortedRun, PagedStream]:
-    (block,) = database._state.blocks
+    (block,) = database._state.current.blocks
     stratum = block.layers()[0].stratum
     assert isinstance(stratum, SortedRun)
     assert isinstance(stratum.values, PagedStream)
