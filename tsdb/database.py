@@ -97,9 +97,9 @@ class Database:
         """
         return self._reader.select(matchers, start_ms, end_ms, hints)
 
-    def thinned(self, start_ms: int, end_ms: int) -> tuple[int, int] | None:
+    def downsampled_range(self, start_ms: int, end_ms: int) -> tuple[int, int] | None:
         """See `Downsampled`."""
-        return self._reader.thinned(start_ms, end_ms)
+        return self._reader.downsampled_range(start_ms, end_ms)
 
     def series(
         self,

@@ -94,7 +94,7 @@ class StoreOptions:
                 raise ValueError("rollup_retention_ms must be longer than retention_ms")
 
     @property
-    def thinned_ms(self) -> int:
+    def downsampled_ms(self) -> int:
         """Resolution of what is left when samples go; 0: nothing is left."""
         return 0 if self.rollup_retention_ms is None else min(self.rollups_ms)
 

@@ -199,8 +199,8 @@ def stream_of(disk: SimulatedDisk, number: int, kind: str) -> Any:
     with tsdb.open(STORE, disk=disk, read_only=True) as database:
         block = database._state.current.blocks[number]
         for layer in block.layers():
-            stratum: Any = layer.stratum
-            streams: list[Any] = [stratum.times, stratum.values]
+            run: Any = layer.run
+            streams: list[Any] = [run.times, run.values]
             for stream in streams:
                 if stream.kind.decode() == kind:
                     return stream

@@ -13,7 +13,7 @@ from novaql import tsdb
 from novaql.tsdb import Batch, Matcher, MatchOp, SeriesTable
 from novaql.tsdb.block.reader import Block
 from novaql.tsdb.index.match import match_rows
-from novaql.tsdb.parts.time_index import KEPT, SeriesTimeIndex
+from novaql.tsdb.parts.time_index import CACHED_RANGES, SeriesTimeIndex
 from tests.support.store.model import Sample, batch_of, key_of, read_all
 from tests.support.store.stored_histograms import simple
 
@@ -103,8 +103,8 @@ def test_what_is_passed_over_has_nothing_in_the_range(
     assert np.isin(left, every).all()
     for layer in block.layers():
         _, series = layer.locate(passed)
-        grids = layer.stratum.grid_of[series]
-        low, high = layer.stratum.window(grids, start, start + length)
+        grids = layer.run.grid_of[series]
+        low, high = layer.run.window(grids, start, start + length)
         assert (low == high).all()
 
 
@@ -130,6 +130,6 @@ def test_ranges_of_long_ago_are_forgotten(stores: tuple[tsdb.Database, ...]) -> 
     block = block_of(stores[1])
     lifetimes = SeriesTimeIndex(block.first_ms, block.last_ms, block.layers())
     oldest = lifetimes.living(0, 1)
-    for number in range(1, KEPT + 1):
+    for number in range(1, CACHED_RANGES + 1):
         lifetimes.living(number * HOUR_MS, number * HOUR_MS + 1)
     assert lifetimes.living(0, 1) is not oldest

@@ -58,7 +58,7 @@ def test_what_is_kept_of_a_range_is_what_was_not_deleted(
 ) -> None:
     left: dict[int, list[int]] = {place: [] for place in range(len(rows))}
 
-    for places, starts, ends in intervals_of(found).kept(np.array(rows, np.int64), start, end):
+    for places, starts, ends in intervals_of(found).remaining(np.array(rows, np.int64), start, end):
         assert len(set(places.tolist())) == len(places)
         for place, a, b in zip(places.tolist(), starts.tolist(), ends.tolist(), strict=True):
             assert a <= b

@@ -13,7 +13,7 @@ from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.samples import Floats
-from novaql.tsdb.parts.sorted_run import CopyPlan, Stream, in_one_part
+from novaql.tsdb.parts.sorted_run import CopyPlan, Stream, copy_in_one_task
 
 Read = Callable[[Stream, Ints, Ints], NDArray[np.generic]]
 
@@ -65,10 +65,10 @@ class ConcatStream:
         starts: Ints,
         lengths: Ints,
         *,
-        keep: bool = True,  # noqa: ARG002
+        cache_pages: bool = True,  # noqa: ARG002
         notes: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> CopyPlan:
-        return in_one_part(self, out, places, starts, lengths)
+        return copy_in_one_task(self, out, places, starts, lengths)
 
     def readable_mask(self, places: Ints, read_errors: ReadErrors) -> Bools:  # noqa: ARG002 - what is damaged raises
         return np.ones(len(places), np.bool_)

@@ -42,14 +42,14 @@ def sequence_of(name: str) -> int | None:
     return int(number) if name.endswith(SUFFIX) and number.isdecimal() else None
 
 
-def block_width(strata: Sequence[RunDirectory], block_ms: int) -> int:
+def block_width(runs: Sequence[RunDirectory], block_ms: int) -> int:
     """How much time a block should cover: `block_ms`, or a multiple where the data spans far more.
 
     A live head spans little more than a block. History that is loaded in one go spans days, and
     many small blocks of it would only have to be merged again. A few stray samples decide nothing.
     """
-    first = np.concatenate([stratum.grid_first[whole(stratum.grid_of)] for stratum in strata])
-    last = np.concatenate([stratum.grid_last[whole(stratum.grid_of)] for stratum in strata])
+    first = np.concatenate([run.grid_first[whole(run.grid_of)] for run in runs])
+    last = np.concatenate([run.grid_last[whole(run.grid_of)] for run in runs])
     span = int(np.quantile(last, 0.98) - np.quantile(first, 0.02))
     width = next(
         (block_ms * n for n in _LADDER if span <= 2 * block_ms * n), block_ms * _LADDER[-1]
@@ -65,10 +65,10 @@ def contents(head: HeadPart, block_ms: int) -> Iterator[Content]:
     labels = partial(label_table, head.index())
     for run in head.runs:
         layers = run.layers()
-        strata = [layer.stratum for layer in layers]
-        width = block_width(strata, block_ms)
-        begin = min(stratum.earliest for stratum in strata) // width
-        end = max(stratum.latest for stratum in strata) // width
+        runs = [layer.run for layer in layers]
+        width = block_width(runs, block_ms)
+        begin = min(run.earliest for run in runs) // width
+        end = max(run.latest for run in runs) // width
         for number in range(begin, end + 1):
             content = arrange(layers, labels, number * width, (number + 1) * width - 1)
             if content is not None:
@@ -94,7 +94,7 @@ def write_content(
     sequence: int,
     level: int = FLUSH_LEVEL,
     rollups_ms: Sequence[int] = (),
-    thinned_ms: int = 0,
+    downsampled_ms: int = 0,
     between_pages: Callable[[], None] | None = None,
 ) -> BlockEntry:
     """Write a block, and what the manifest is to say of it. Raises as `write_block` does."""
@@ -108,7 +108,7 @@ def write_content(
         content,
         level=level,
         rollups_ms=rollups_ms,
-        thinned_ms=thinned_ms,
+        downsampled_ms=downsampled_ms,
         between_pages=between_pages,
     )
     file = disk.read(path)
@@ -123,5 +123,5 @@ def write_content(
         series=described.series,
         samples=described.samples,
         bytes=size,
-        thinned_ms=thinned_ms,
+        downsampled_ms=downsampled_ms,
     )

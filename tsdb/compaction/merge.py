@@ -40,31 +40,31 @@ def merged_content(parts: Sequence[Part]) -> Content | None:
     count = union.table.rows
     mixed = np.zeros(count, np.bool_)
     for _, layer, rows in layers:
-        if isinstance(layer.stratum, SortedHistogramRun):
+        if isinstance(layer.run, SortedHistogramRun):
             mixed[rows] = True
     sources = [
         _source(part, layer, rows, count, mixed)
         for part, layer, rows in layers
-        if isinstance(layer.stratum, SortedRun)
+        if isinstance(layer.run, SortedRun)
     ]
     run = _mixed_run(layers, mixed) if mixed.any() else MixedRun(None)
     found = [merged_floats(sources, run.floats)]
     if run.native is not None:
-        found.append(Layer(run.native.stratum, run.native.ids))
+        found.append(Layer(run.native.sorted, run.native.ids))
     present = [layer for layer in found if layer is not None]
     return arrange(present, union.table.take)
 
 
 def _index_rows(layer: Layer) -> Ints:
-    return np.arange(len(layer.stratum.grid_of)) if layer.ids is None else layer.ids
+    return np.arange(len(layer.run.grid_of)) if layer.ids is None else layer.ids
 
 
 def _source(part: Part, layer: Layer, rows: Ints, count: int, mixed: Bools) -> Source:
-    assert isinstance(layer.stratum, SortedRun)
+    assert isinstance(layer.run, SortedRun)
     series = np.full(count, -1)
     series[rows] = np.arange(len(rows))
     series[mixed] = -1
-    return Source(layer.stratum, series, _index_rows(layer), part.deleted())
+    return Source(layer.run, series, _index_rows(layer), part.deleted())
 
 
 def _mixed_run(layers: Sequence[tuple[Part, Layer, Ints]], mixed: Bools) -> MixedRun:
@@ -72,10 +72,10 @@ def _mixed_run(layers: Sequence[tuple[Part, Layer, Ints]], mixed: Bools) -> Mixe
     chunks: list[Chunk] = []
     for part, layer, rows in layers:
         series = np.flatnonzero(mixed[rows])
-        stratum = layer.stratum
-        grids = stratum.grid_of[series]
-        lengths = stratum.grid_length[grids]
-        times = stratum.times.ints(stratum.grid_start[grids], lengths)
+        run = layer.run
+        grids = run.grid_of[series]
+        lengths = run.grid_length[grids]
+        times = run.times.ints(run.grid_start[grids], lengths)
         kept = np.ones(len(times), np.bool_)
         deleted = part.deleted()
         if deleted is not None:
@@ -84,14 +84,14 @@ def _mixed_run(layers: Sequence[tuple[Part, Layer, Ints]], mixed: Bools) -> Mixe
         if not kept.any():
             continue
         ids = np.repeat(rows[series], lengths)
-        begins = stratum.value_start[series]
-        starts = None if stratum.starts is None else stratum.starts.ints(begins, lengths)
-        if isinstance(stratum, SortedHistogramRun):
-            histograms = stratum.values.histograms(begins, lengths)
+        begins = run.value_start[series]
+        starts = None if run.starts is None else run.starts.ints(begins, lengths)
+        if isinstance(run, SortedHistogramRun):
+            histograms = run.values.histograms(begins, lengths)
             samples = NativeSamples(ids, times, histograms, starts)
             chunks.append(samples.take(np.flatnonzero(kept)))
         else:
-            assert isinstance(stratum, SortedRun)
-            values = stratum.values.floats(begins, lengths)
+            assert isinstance(run, SortedRun)
+            values = run.values.floats(begins, lengths)
             chunks.append(Floating(ids, times, values, starts).take(kept))
     return build_layer(chunks) if chunks else MixedRun(None)

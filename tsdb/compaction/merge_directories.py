@@ -29,7 +29,7 @@ def merged_floats(sources: Sequence[Source], run: FloatRun | None) -> Layer | No
     lengths = np.zeros(len(groups.leader), np.int64)
     for source in sources:
         there, series = source.of(groups.leader)
-        lengths[there] += source.stratum.grid_length[source.stratum.grid_of[series]]
+        lengths[there] += source.run.grid_length[source.run.grid_of[series]]
     lengths[groups.tangled] = tangled_lengths
 
     left = lengths[groups.number] > 0  # of others everything was deleted
@@ -40,27 +40,27 @@ def merged_floats(sources: Sequence[Source], run: FloatRun | None) -> Layer | No
     values, times = _Pieces(), _Pieces()
     for place, source in enumerate(sources):
         there, series = source.of(rows, ~is_tangled)
-        grids = source.stratum.grid_of[series]
-        first, size = source.stratum.grid_first[grids], source.stratum.grid_length[grids]
-        values.add(place, there, first, source.stratum.value_start[series], size)
+        grids = source.run.grid_of[series]
+        first, size = source.run.grid_first[grids], source.run.grid_length[grids]
+        values.add(place, there, first, source.run.value_start[series], size)
         there, series = source.of(groups.leader[used], ~groups.tangled[used])
-        grids = source.stratum.grid_of[series]
-        first, size = source.stratum.grid_first[grids], source.stratum.grid_length[grids]
-        times.add(place, there, first, source.stratum.grid_start[grids], size)
+        grids = source.run.grid_of[series]
+        first, size = source.run.grid_first[grids], source.run.grid_length[grids]
+        times.add(place, there, first, source.run.grid_start[grids], size)
     place = len(sources)
     values.add(place, np.flatnonzero(is_tangled), None, offsets[:-1], np.diff(offsets))
     some = tangled_lengths > 0
     begins = (np.cumsum(tangled_lengths) - tangled_lengths)[some]
     times.add(place, np.flatnonzero(groups.tangled[used]), None, begins, tangled_lengths[some])
 
-    strata = [source.stratum for source in sources]
+    runs = [source.run for source in sources]
     tangled = [
         MergeStream(sources, rows[is_tangled], offsets, what) for what in ("values", "starts")
     ]
-    streams = _Streams(strata, tangled[0], tangled[1], ArrayStream(tangled_times))
+    streams = _Streams(runs, tangled[0], tangled[1], ArrayStream(tangled_times))
     grid_of, grid_length = np.searchsorted(used, number), lengths[used]
     if run is not None:
-        other = run.stratum
+        other = run.sorted
         place += 1
         ids, grids = np.arange(len(run.ids)), np.arange(len(other.grid_length))
         own_lengths = whole(other.grid_length)
@@ -69,12 +69,12 @@ def merged_floats(sources: Sequence[Source], run: FloatRun | None) -> Layer | No
         grid_of = np.append(grid_of, len(used) + whole(other.grid_of))
         grid_length = np.append(grid_length, own_lengths)
         rows = np.append(rows, run.ids)
-        streams = _Streams(strata, tangled[0], tangled[1], ArrayStream(tangled_times), other)
+        streams = _Streams(runs, tangled[0], tangled[1], ArrayStream(tangled_times), other)
     if len(rows) == 0:
         return None
     order = np.argsort(rows)
-    stratum = streams.stratum(grid_of, grid_length, values.segments(), times.segments(), order)
-    return Layer(stratum, rows[order])
+    merged = streams.sorted_run(grid_of, grid_length, values.segments(), times.segments(), order)
+    return Layer(merged, rows[order])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +105,7 @@ def _grouped(sources: Sequence[Source]) -> _Groups:
     for source in sources:
         at, series = source.of(rows)
         code = np.zeros(len(rows), np.int64)
-        code[at] = source.stratum.grid_of[series] + 1
+        code[at] = source.run.grid_of[series] + 1
         codes.append(code)
         if source.deleted is not None and len(source.deleted):
             lost = np.zeros(len(rows), np.int64)
@@ -128,9 +128,9 @@ def _tangled(sources: Sequence[Source], rows: Ints) -> Bools:
     touched = np.zeros(len(rows), np.bool_)
     for number, source in enumerate(sources):
         there, series = source.of(rows)
-        grids = source.stratum.grid_of[series]
-        first[number, there] = source.stratum.grid_first[grids]
-        last[number, there] = source.stratum.grid_last[grids]
+        grids = source.run.grid_of[series]
+        first[number, there] = source.run.grid_first[grids]
+        last[number, there] = source.run.grid_last[grids]
         if source.deleted is not None:
             touched[there] |= source.deleted.touches(source.rows[series])
     order = np.argsort(first, axis=0, kind="stable")
@@ -164,22 +164,22 @@ class _Pieces:
 class _Streams:
     """What segments are of, by number: sources, what is tangled, and perhaps a run."""
 
-    strata: Sequence[SortedRun]
+    runs: Sequence[SortedRun]
     values: MergeStream
     starts: MergeStream
     times: ArrayStream
-    run: SortedRun | None = None
+    extra: SortedRun | None = None
 
-    def stratum(
+    def sorted_run(
         self, grid_of: Ints, grid_length: Ints, values: Segments, times: Segments, order: Ints
     ) -> SortedRun:
         """order: of the series, for which rows increase."""
-        more = [] if self.run is None else [self.run]
-        time_streams = [s.times for s in self.strata] + [self.times] + [s.times for s in more]
-        value_streams = [s.values for s in self.strata] + [self.values] + [s.values for s in more]
-        start_streams: list[Stream | None] = [s.starts for s in self.strata]
+        more = [] if self.extra is None else [self.extra]
+        time_streams = [s.times for s in self.runs] + [self.times] + [s.times for s in more]
+        value_streams = [s.values for s in self.runs] + [self.values] + [s.values for s in more]
+        start_streams: list[Stream | None] = [s.starts for s in self.runs]
         start_streams += [self.starts, *(s.starts for s in more)]
-        has_starts = any(s.starts is not None for s in [*self.strata, *more])
+        has_starts = any(s.starts is not None for s in [*self.runs, *more])
         strung = ConcatStream(time_streams, times)
         grid_start = np.cumsum(grid_length) - grid_length
         one = np.ones(len(grid_length), np.int64)

@@ -16,7 +16,7 @@ from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.samples import Floats
-from novaql.tsdb.parts.sorted_run import CopyPlan, SortedRun, in_one_part
+from novaql.tsdb.parts.sorted_run import CopyPlan, SortedRun, copy_in_one_task
 from novaql.tsdb.parts.tombstones import Intervals
 
 What = Literal["values", "starts"]
@@ -27,12 +27,12 @@ PORTION = 1 << 22
 class Source:
     """Floats of one block.
 
-    series   [T] series of the stratum for each row of the union of all blocks, -1: it has none
-    rows     [series] index row of the block for each series of the stratum; for `deleted`
+    series   [T] series of the run for each row of the union of all blocks, -1: it has none
+    rows     [series] index row of the block for each series of the run; for `deleted`
     deleted  what of the block is left out
     """
 
-    stratum: SortedRun
+    run: SortedRun
     series: Ints
     rows: Ints
     deleted: Intervals | None
@@ -61,12 +61,12 @@ def merged(sources: Sequence[Source], rows: Ints, what: What | None) -> Merged:
         series = source.series[rows]
         there = np.flatnonzero(series >= 0)
         series = series[there]
-        stratum = source.stratum
-        grids = stratum.grid_of[series]
-        lengths = stratum.grid_length[grids]
+        run = source.run
+        grids = run.grid_of[series]
+        lengths = run.grid_length[grids]
         at = np.repeat(there, lengths)
-        when = stratum.times.ints(stratum.grid_start[grids], lengths)
-        read = _read(stratum, stratum.value_start[series], lengths, what)
+        when = run.times.ints(run.grid_start[grids], lengths)
+        read = _read(run, run.value_start[series], lengths, what)
         if source.deleted is not None:
             gone = source.deleted.mask(np.repeat(source.rows[series], lengths), when)
             at, when, read = at[~gone], when[~gone], read[~gone]
@@ -83,11 +83,11 @@ def merged(sources: Sequence[Source], rows: Ints, what: What | None) -> Merged:
     return Merged(counts, all_times[stays], found if what == "starts" else found.view(np.float64))
 
 
-def _read(stratum: SortedRun, starts: Ints, lengths: Ints, what: What | None) -> Ints | Floats:
+def _read(run: SortedRun, starts: Ints, lengths: Ints, what: What | None) -> Ints | Floats:
     if what == "values":
-        return stratum.values.floats(starts, lengths)
-    if what == "starts" and stratum.starts is not None:
-        return stratum.starts.ints(starts, lengths)
+        return run.values.floats(starts, lengths)
+    if what == "starts" and run.starts is not None:
+        return run.starts.ints(starts, lengths)
     return _zeros(int(lengths.sum()), what)
 
 
@@ -112,7 +112,7 @@ def _portions(sources: Sequence[Source], rows: Ints) -> list[Ints]:
     for source in sources:
         series = source.series[rows]
         there = series >= 0
-        sizes[there] += source.stratum.grid_length[source.stratum.grid_of[series[there]]]
+        sizes[there] += source.run.grid_length[source.run.grid_of[series[there]]]
     return np.split(rows, np.flatnonzero(np.diff(np.cumsum(sizes) // PORTION)) + 1)
 
 
@@ -145,10 +145,10 @@ class MergeStream:
         starts: Ints,
         lengths: Ints,
         *,
-        keep: bool = True,  # noqa: ARG002
+        cache_pages: bool = True,  # noqa: ARG002
         notes: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> CopyPlan:
-        return in_one_part(self, out, places, starts, lengths)
+        return copy_in_one_task(self, out, places, starts, lengths)
 
     def readable_mask(self, places: Ints, read_errors: ReadErrors) -> Bools:  # noqa: ARG002 - what is damaged raises
         return np.ones(len(places), np.bool_)

@@ -162,7 +162,7 @@ def expired(
     """Blocks that are to go: whole ones, all of whose samples are older than `retention_ms`, and
     the oldest ones until the rest and `other_bytes` fit into `retention_bytes`.
 
-    rollup_retention_ms: the age instead, where rollups outlive their samples; see `to_thin`.
+    rollup_retention_ms: the age instead, where rollups outlive their samples; see `to_downsample`.
 
     Age counts back from the newest sample in a block or from now, whichever is earlier: history
     that was imported stays, and a sample from the future drives nothing out.
@@ -183,8 +183,10 @@ def expired(
     return gone
 
 
-def to_thin(entries: Sequence[BlockEntry], *, now_ms: int, retention_ms: int) -> list[BlockEntry]:
+def to_downsample(
+    entries: Sequence[BlockEntry], *, now_ms: int, retention_ms: int
+) -> list[BlockEntry]:
     """Blocks of which the rollups alone are to stay, the oldest first; age counts as above."""
     newest = max((entry.last_ms for entry in entries), default=0)
     oldest = min(now_ms, newest) - retention_ms
-    return [entry for entry in entries if entry.last_ms < oldest and not entry.thinned_ms]
+    return [entry for entry in entries if entry.last_ms < oldest and not entry.downsampled_ms]

@@ -111,9 +111,16 @@ def _described(entry: BlockEntry) -> dict[str, object]:
     fields = asdict(entry)
     if entry.level == 0:  # format 3 brought it
         del fields["level"]
-    if entry.thinned_ms == 0:  # format 5 brought it
-        del fields["thinned_ms"]
+    downsampled_ms = fields.pop("downsampled_ms")
+    if downsampled_ms:  # since format 5
+        fields["thinned_ms"] = downsampled_ms
     return fields
+
+
+def _entry(fields: dict[str, Any]) -> BlockEntry:
+    downsampled_ms = fields.get("thinned_ms", 0)
+    others = {name: value for name, value in fields.items() if name != "thinned_ms"}
+    return BlockEntry(**others, downsampled_ms=downsampled_ms)
 
 
 def decode(content: bytes, path: Path) -> Manifest:
@@ -143,7 +150,7 @@ def decode(content: bytes, path: Path) -> Manifest:
         store or bytes.fromhex(fields["store"]),
         fields["log_start"],
         fields["next_block"],
-        tuple(BlockEntry(**entry) for entry in fields["blocks"]),
+        tuple(map(_entry, fields["blocks"])),
         {name: Metadata(*entry) for name, entry in fields["metadata"].items()},
         version,
         tombstones.decode(fields.get("tombstones", ())),

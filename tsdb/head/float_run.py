@@ -36,23 +36,23 @@ class FloatRun:
     """Samples of some series of the head; each series and each of its times once.
 
     ids        [R] ids of the series, increasing
-    stratum    their samples
+    sorted     their samples
     duplicates samples that were dropped because a later one had the same series and time …
     conflicts  … and those of them whose value was another one, bit for bit
     """
 
     ids: Ints
-    stratum: SortedRun
+    sorted: SortedRun
     duplicates: int = 0
     conflicts: int = 0
 
     @property
     def samples(self) -> int:
-        return len(_stream(self.stratum.values))
+        return len(_stream(self.sorted.values))
 
     def flat(self) -> Floating:
         """Every sample, by series, then time."""
-        s = self.stratum
+        s = self.sorted
         lengths, begins = s.lengths, whole(s.value_start)
         times = s.times.ints(s.grid_start[whole(s.grid_of)], lengths)
         starts = None if s.starts is None else s.starts.ints(begins, lengths)
@@ -84,10 +84,10 @@ def build_run(ids: Ints, times: Ints, values: Floats, starts: Ints | None = None
     _, leader, grid_of = np.unique(group, return_index=True, return_inverse=True)
     grid_length = lengths[leader]
     grid_times = times[flat_positions(offsets[leader], grid_length)]
-    stratum = _stratum(
+    sorted_run = _sorted_run(
         grid_of.astype(np.int64), offsets[:-1], grid_length, grid_times, values, begun
     )
-    return FloatRun(ids[firsts], stratum, duplicates, conflicts)
+    return FloatRun(ids[firsts], sorted_run, duplicates, conflicts)
 
 
 def _order(ids: Ints, times: Ints) -> Ints | None:
@@ -102,7 +102,7 @@ def _order(ids: Ints, times: Ints) -> Ints | None:
     return np.lexsort((times, ids))
 
 
-def _stratum(
+def _sorted_run(
     grid_of: Ints,
     value_start: Ints,
     grid_length: Ints,
@@ -141,15 +141,15 @@ def merge_runs(older: FloatRun, newer: FloatRun) -> FloatRun:
     """Both in one; where both have a series and time, the newer one's sample stays."""
     ids = np.union1d(older.ids, newer.ids)
     in_older, in_newer = np.searchsorted(ids, older.ids), np.searchsorted(ids, newer.ids)
-    if not _apart(len(ids), in_older, older.stratum, in_newer, newer.stratum):
+    if not _apart(len(ids), in_older, older.sorted, in_newer, newer.sorted):
         merged = build_run(*joined([older.flat(), newer.flat()]))
-        stratum, duplicates, conflicts = merged.stratum, merged.duplicates, merged.conflicts
+        sorted_run, duplicates, conflicts = merged.sorted, merged.duplicates, merged.conflicts
     else:
-        stratum = _stitch(len(ids), in_older, older.stratum, in_newer, newer.stratum)
+        sorted_run = _stitch(len(ids), in_older, older.sorted, in_newer, newer.sorted)
         duplicates = conflicts = 0
     return FloatRun(
         ids,
-        stratum,
+        sorted_run,
         older.duplicates + newer.duplicates + duplicates,
         older.conflicts + newer.conflicts + conflicts,
     )
@@ -214,7 +214,9 @@ def _stitch(
         if begun is not None and part.starts is not None:
             begun[target] = part.starts.ints(begins, size)
         before[rows] += size
-    return _stratum(grid_of.astype(np.int64), value_start, grid_length, grid_times, values, begun)
+    return _sorted_run(
+        grid_of.astype(np.int64), value_start, grid_length, grid_times, values, begun
+    )
 
 
 def _interleave(sources: list[tuple[Ints, Ints, SortedRun]], count: int) -> tuple[Ints, Ints]:

@@ -48,12 +48,12 @@ class HeadPart:
 
     @property
     def first_ms(self) -> int:
-        firsts = (layer.stratum.earliest for layer in self.layers())
+        firsts = (layer.run.earliest for layer in self.layers())
         return min(firsts, default=MAX_TIME_MS)
 
     @property
     def last_ms(self) -> int:
-        lasts = (layer.stratum.latest for layer in self.layers())
+        lasts = (layer.run.latest for layer in self.layers())
         return max(lasts, default=MIN_TIME_MS)
 
     @property
@@ -62,10 +62,10 @@ class HeadPart:
 
     @property
     def has_histograms(self) -> bool:
-        return any(isinstance(layer.stratum, SortedHistogramRun) for layer in self.layers())
+        return any(isinstance(layer.run, SortedHistogramRun) for layer in self.layers())
 
     @property
-    def thinned_ms(self) -> int:
+    def downsampled_ms(self) -> int:
         return 0
 
     def index(self) -> HeadIndex:

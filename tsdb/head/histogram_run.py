@@ -51,12 +51,12 @@ class HistogramRun:
     """Histograms of some series; each series and each of its times once, as in `FloatRun`.
 
     ids         [R] ids of the series, increasing
-    stratum     their samples
+    sorted         their samples
     duplicates, conflicts  as in `FloatRun`
     """
 
     ids: Ints
-    stratum: SortedHistogramRun
+    sorted: SortedHistogramRun
     held: Histograms
     duplicates: int = 0
     conflicts: int = 0
@@ -67,7 +67,7 @@ class HistogramRun:
 
     def flat(self) -> NativeSamples:
         """Every sample, by series, then time."""
-        s = self.stratum
+        s = self.sorted
         lengths = s.lengths
         times = s.times.ints(s.grid_start[whole(s.grid_of)], lengths)
         starts = None if s.starts is None else s.starts.ints(whole(s.value_start), lengths)
@@ -119,7 +119,7 @@ def merge_native(older: HistogramRun, newer: HistogramRun) -> HistogramRun:
 
 def _places(run: HistogramRun, first: int) -> FloatRun:
     """The run with the places of its histograms, from `first` on, as values."""
-    s = run.stratum
+    s = run.sorted
     values = ArrayStream(np.arange(first, first + run.samples, dtype=np.float64))
     return FloatRun(run.ids, _floats(s, values))
 
@@ -134,19 +134,19 @@ def _floats(s: SortedHistogramRun, values: ArrayStream) -> SortedRun:
 def _gathered(
     places: FloatRun, held: Histograms, starts: Ints | None, duplicates: int, conflicts: int
 ) -> HistogramRun:
-    s = places.stratum
+    s = places.sorted
     lengths = s.lengths
     order = s.values.floats(whole(s.value_start), lengths).astype(np.int64)
     held = held.take(order)
     value_start = np.cumsum(lengths) - lengths
     begun = None if starts is None else starts[order]
     started = None if begun is None else which_started(begun, value_start)
-    stratum = SortedHistogramRun(
+    sorted_run = SortedHistogramRun(
         s.identity, s.grid_of, value_start, s.grid_start, s.grid_length,
         s.grid_first, s.grid_last, s.times, ArrayHistograms(held),
         starts=None if begun is None or started is None else ArrayStream(begun), started=started,
     )  # fmt: skip
-    return HistogramRun(places.ids, stratum, held, duplicates, conflicts)
+    return HistogramRun(places.ids, sorted_run, held, duplicates, conflicts)
 
 
 def differ(h: Histograms, some: Ints, others: Ints) -> Bools:

@@ -37,7 +37,7 @@ class MixedRun:
 
     def layers(self) -> list[Layer]:
         parts = (self.floats, self.native)
-        return [Layer(part.stratum, part.ids) for part in parts if part is not None]
+        return [Layer(part.sorted, part.ids) for part in parts if part is not None]
 
     @property
     def samples(self) -> int:
@@ -156,7 +156,7 @@ def _kept_floats(run: FloatRun, flat: Floating, keep: Bools) -> FloatRun | None:
     if not keep.any():
         return None
     rest = build_run(*flat.take(keep))
-    return FloatRun(rest.ids, rest.stratum, run.duplicates, run.conflicts)
+    return FloatRun(rest.ids, rest.sorted, run.duplicates, run.conflicts)
 
 
 def _native_without(run: HistogramRun, floats: FloatRun) -> tuple[HistogramRun | None, int]:
@@ -179,4 +179,4 @@ def _kept_native(run: HistogramRun, samples: NativeSamples, keep: Bools) -> Hist
     if not keep.any():
         return None
     rest = build_native(samples.take(np.flatnonzero(keep)))
-    return HistogramRun(rest.ids, rest.stratum, rest.held, run.duplicates, run.conflicts)
+    return HistogramRun(rest.ids, rest.sorted, rest.held, run.duplicates, run.conflicts)

@@ -138,7 +138,7 @@ def _block_problems(block: Block) -> Iterator[tuple[str, str]]:
     if len(np.unique(table.keys())) != block.rows:
         yield "labels", "a label set stands for two series"
     layers = block.layers()
-    samples = sum(layer.stratum.samples for layer in layers)
+    samples = sum(layer.run.samples for layer in layers)
     if samples != description.samples:
         yield "directories", f"{samples} samples, not {description.samples}"
     described = {False: description.grids}
@@ -146,16 +146,16 @@ def _block_problems(block: Block) -> Iterator[tuple[str, str]]:
         described[True] = description.native.grids
     named = np.zeros(block.rows, np.bool_)
     for layer in layers:
-        stratum = layer.stratum
-        rows = np.arange(len(stratum.grid_of)) if layer.ids is None else layer.ids
-        right = len(rows) == len(stratum.grid_of) and bool((np.diff(rows) > 0).all())
+        run = layer.run
+        rows = np.arange(len(run.grid_of)) if layer.ids is None else layer.ids
+        right = len(rows) == len(run.grid_of) and bool((np.diff(rows) > 0).all())
         right = right and int(rows.max(initial=-1)) < block.rows
-        if not right or len(stratum.grid_length) != described[_is_native(stratum)]:
+        if not right or len(run.grid_length) != described[_is_native(run)]:
             yield "directories", "counts of series or grids differ from the description"
             return
         named[rows] = True
-        yield from _time_problems(stratum)
-        yield from _sample_problems(stratum)
+        yield from _time_problems(run)
+        yield from _sample_problems(run)
     for rollup in block.rollups():
         yield from _rollup_problems(rollup)
     if not named.all():
@@ -178,24 +178,24 @@ def _rollup_problems(rollup: Rollup) -> Iterator[tuple[str, str]]:
             yield place, f"fewer values of {name} than cells"
 
 
-def _is_native(stratum: RunDirectory) -> bool:
-    return isinstance(stratum, SortedHistogramRun)
+def _is_native(run: RunDirectory) -> bool:
+    return isinstance(run, SortedHistogramRun)
 
 
-def _sample_problems(stratum: RunDirectory) -> Iterator[tuple[str, str]]:
+def _sample_problems(run: RunDirectory) -> Iterator[tuple[str, str]]:
     """Reads all values, or all histograms."""
-    for start in range(0, len(stratum.grid_of), 64):
+    for start in range(0, len(run.grid_of), 64):
         some = slice(start, start + 64)
-        lengths = stratum.grid_length[stratum.grid_of[some]]
-        if isinstance(stratum, SortedHistogramRun):
-            found = stratum.values.histograms(stratum.value_start[some], lengths)
+        lengths = run.grid_length[run.grid_of[some]]
+        if isinstance(run, SortedHistogramRun):
+            found = run.values.histograms(run.value_start[some], lengths)
             problem = invalid_histograms(found)
             if problem is not None:
                 yield f"series {start}", problem
             count = len(found)
         else:
-            assert isinstance(stratum, SortedRun)
-            count = len(stratum.values.floats(stratum.value_start[some], lengths))
+            assert isinstance(run, SortedRun)
+            count = len(run.values.floats(run.value_start[some], lengths))
         if count != int(lengths.sum()):
             yield f"series {start}", "fewer values than times"
 
@@ -213,25 +213,25 @@ def _kind_problems(layers: Sequence[Layer]) -> Iterator[tuple[str, str]]:
 
 
 def _times_of(layer: Layer, row: int) -> Ints:
-    stratum = layer.stratum
+    run = layer.run
     _, series = layer.locate(np.array([row]))
-    grids = stratum.grid_of[series]
-    return stratum.times.ints(stratum.grid_start[grids], stratum.grid_length[grids])
+    grids = run.grid_of[series]
+    return run.times.ints(run.grid_start[grids], run.grid_length[grids])
 
 
-def _time_problems(stratum: RunDirectory) -> Iterator[tuple[str, str]]:
-    begins, lengths = whole(stratum.grid_start), whole(stratum.grid_length)
+def _time_problems(run: RunDirectory) -> Iterator[tuple[str, str]]:
+    begins, lengths = whole(run.grid_start), whole(run.grid_length)
     right = (begins == np.cumsum(lengths) - lengths).all()
-    begins, lengths = whole(stratum.value_start), stratum.lengths
+    begins, lengths = whole(run.value_start), run.lengths
     if not right or not (begins == np.cumsum(lengths) - lengths).all():
         yield "directories", "places of times or values differ from the lengths"
         return
-    for grid in range(len(stratum.grid_length)):
+    for grid in range(len(run.grid_length)):
         one = np.array([grid])
-        times = stratum.times.ints(stratum.grid_start[one], stratum.grid_length[one])
+        times = run.times.ints(run.grid_start[one], run.grid_length[one])
         if (np.diff(times) <= 0).any():
             yield f"grid {grid}", "times do not increase"
-        if times[0] != stratum.grid_first[one][0] or times[-1] != stratum.grid_last[one][0]:
+        if times[0] != run.grid_first[one][0] or times[-1] != run.grid_last[one][0]:
             yield f"grid {grid}", "first or last time differs from the directory"
 
 

@@ -222,7 +222,7 @@ class Source(Protocol):
 class Downsampled(Source, Protocol):
     """A source that may have nothing but rollups of some time."""
 
-    def thinned(self, start_ms: int, end_ms: int) -> tuple[int, int] | None:
+    def downsampled_range(self, start_ms: int, end_ms: int) -> tuple[int, int] | None:
         """Of samples in this range of which rollups alone are left: the coarsest resolution of
         these, and the time of the last one; both in milliseconds. None: there are none."""
         ...

@@ -155,8 +155,8 @@ def _selected(
         summed = [None if rollup is None else (rollup, windows) for rollup in rollups]
         planned = _planned(parts, matchers, start_ms, end_ms, caches, read_errors, deleted, summed)
         return planned.selection(caches.tiles, read_errors)
-    strata = tuple(layer.stratum.identity for part in parts for layer in part.layers())
-    what = (strata, tuple(map(id, deleted)), tuple(matchers))
+    runs = tuple(layer.run.identity for part in parts for layer in part.layers())
+    what = (runs, tuple(map(id, deleted)), tuple(matchers))
     found = caches.plans.get((what, start_ms, end_ms))
     if found is None:
         inside = _inside_wider(parts, what, start_ms, end_ms, caches, read_errors, deleted)
@@ -215,8 +215,8 @@ def _in_memory(cuts: Sequence[RangeSlice]) -> bool:
 
 
 def _is_in_memory(part: Part) -> bool:
-    strata = (layer.stratum for layer in part.layers())
-    return any(isinstance(one, SortedRun) and isinstance(one.values, ArrayStream) for one in strata)
+    runs = (layer.run for layer in part.layers())
+    return any(isinstance(one, SortedRun) and isinstance(one.values, ArrayStream) for one in runs)
 
 
 def _planned(
@@ -257,10 +257,10 @@ def pieces_of(part: Part, rows: Ints, table_rows: Numbers) -> list[SeriesSubset]
         if len(at):
             if len(at) < len(rows):
                 pieces.append(
-                    SeriesSubset(layer.stratum, series, table_rows[at], part.deleted(), rows[at])
+                    SeriesSubset(layer.run, series, table_rows[at], part.deleted(), rows[at])
                 )
             else:
-                pieces.append(SeriesSubset(layer.stratum, series, table_rows, part.deleted(), rows))
+                pieces.append(SeriesSubset(layer.run, series, table_rows, part.deleted(), rows))
     return pieces
 
 

@@ -188,7 +188,7 @@ class _Repair:
             series=described.series,
             samples=described.samples,
             bytes=file.size,
-            thinned_ms=described.thinned_ms,
+            downsampled_ms=described.downsampled_ms,
         )
 
     def _store_of_log(self) -> bytes | None:
@@ -254,8 +254,8 @@ class _Repair:
         if lost:  # else statistics were damaged, which are made anew
             where = ", ".join(one.place for one in read_errors.problems()) or "the index"
             self.done.missing.append(f"{place}: {lost} of {entry.samples} samples ({where})")
-        if entry.thinned_ms:
-            told = f"its rollups; of each {entry.thinned_ms} ms the last sample is left"
+        if entry.downsampled_ms:
+            told = f"its rollups; of each {entry.downsampled_ms} ms the last sample is left"
             self.done.missing.append(f"{place}: {told}")
         if held == 0:
             return None

@@ -39,12 +39,12 @@ def ordered_parallel(
     helpers: list[Future[None]] = []
     counted = getattr(_turn, "taken", False)
     if not counted:
-        _at_work.come()
+        _active_threads.come()
     taken = 0
     try:
         while True:
             helpers = [helper for helper in helpers if not helper.done()]
-            if len(helpers) < min(_cores(), count) - 1 and _at_work.count < _cores():
+            if len(helpers) < min(_cores(), count) - 1 and _active_threads.count < _cores():
                 helpers.append(_helpers(_priority()).submit(turns.help))
             if not turns.step():
                 break
@@ -54,7 +54,7 @@ def ordered_parallel(
     finally:
         turns.stopped = True
         if not counted:
-            _at_work.leave()
+            _active_threads.leave()
         for helper in helpers:
             if not helper.cancel():
                 helper.exception()  # wait; what it raised is kept in `failure`
@@ -99,13 +99,13 @@ class _WorkQueue(Generic[T]):
 
     def help(self) -> None:
         """Do pieces while there is a core for it."""
-        if not _at_work.come(most=_cores()):
+        if not _active_threads.come(most=_cores()):
             return
         try:
-            while _at_work.count <= _cores() and self.step():
+            while _active_threads.count <= _cores() and self.step():
                 pass
         finally:
-            _at_work.leave()
+            _active_threads.leave()
 
 
 class _AtWork:
@@ -133,7 +133,7 @@ class _AtWork:
         self._lock = threading.Lock()
 
 
-_at_work = _AtWork()
+_active_threads = _AtWork()
 
 
 @cache
@@ -166,7 +166,7 @@ def _set_priority(priority: int) -> None:
 
 # A forked process has the pool but none of its threads: it would wait for them for ever.
 os.register_at_fork(after_in_child=_helpers.cache_clear)
-os.register_at_fork(after_in_child=_at_work.forget)
+os.register_at_fork(after_in_child=_active_threads.forget)
 
 
 @cache

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from novaql.tsdb.block.reader import Block, BlockEntry
-from novaql.tsdb.compaction.policy import Group, expired, next_group, to_thin
+from novaql.tsdb.compaction.policy import Group, expired, next_group, to_downsample
 from novaql.tsdb.compaction.rewrite import Stopped, rewrite
 from novaql.tsdb.errors import write_failure
 from novaql.tsdb.model.read_errors import DAMAGE
@@ -51,7 +51,7 @@ class Compactor:
         """The next block with a tombstone. Downsampled blocks cannot be rewritten."""
         hiding = {name for one in self._state.current.tombstones for name in one.blocks}
         found = (entry for entry in entries if entry.name in hiding and entry.name not in skip)
-        return next(((entry,) for entry in found if not entry.thinned_ms), None)
+        return next(((entry,) for entry in found if not entry.downsampled_ms), None)
 
     def maintain(self) -> None:
         """See `Database.maintain`."""
@@ -65,7 +65,7 @@ class Compactor:
         if files is None or (options.retention_ms is None and options.retention_bytes is None):
             return []
         now_ms = round(time.time() * 1000) if now_ms is None else now_ms
-        if options.thinned_ms:
+        if options.downsampled_ms:
             self._downsample(now_ms)
         with state.compact_lock:
             gone = expired(
@@ -91,10 +91,10 @@ class Compactor:
         retention_ms = options.retention_ms
 
         def choose(entries: Sequence[BlockEntry], skip: set[str]) -> Group | None:
-            old = to_thin(entries, now_ms=now_ms, retention_ms=retention_ms)
+            old = to_downsample(entries, now_ms=now_ms, retention_ms=retention_ms)
             return next(((entry,) for entry in old if entry.name not in skip), None)
 
-        self._compact(choose, thinned_ms=options.thinned_ms)
+        self._compact(choose, downsampled_ms=options.downsampled_ms)
 
     def _next(
         self, entries: Sequence[BlockEntry], skip: set[str], *, everything: bool
@@ -104,10 +104,10 @@ class Compactor:
         # Retention removes whole blocks: a wide one would outlive its samples for long.
         if options.retention_ms is not None:
             most_ms = max(min(most_ms, options.retention_ms // 10), options.block_ms)
-        skip = skip | {entry.name for entry in entries if entry.thinned_ms}
+        skip = skip | {entry.name for entry in entries if entry.downsampled_ms}
         return next_group(entries, options.block_ms, most_ms, everything=everything, skip=skip)
 
-    def _compact(self, choose: Choice, *, thinned_ms: int = 0) -> CompactionResult:
+    def _compact(self, choose: Choice, *, downsampled_ms: int = 0) -> CompactionResult:
         """Rewrite groups of blocks until `choose` returns None or `stopping` is set."""
         state, result = self._state, CompactionResult()
         with state.compact_lock:
@@ -121,7 +121,7 @@ class Compactor:
                 # tombstone over to the new block.
                 applied = state.current.tombstones
                 try:
-                    entry = self._rewrite(group, applied, thinned_ms)
+                    entry = self._rewrite(group, applied, downsampled_ms)
                 except Stopped:
                     break
                 except DAMAGE as problem:
@@ -133,18 +133,18 @@ class Compactor:
                 added = [] if entry is None else [entry]
                 if self._replace(group, added, applied):
                     result = result.plus(group, added)
-                    if thinned_ms:
+                    if downsampled_ms:
                         with state.write_lock:
                             state.note_change(group[0].first_ms, group[0].last_ms)
         return result
 
     def _rewrite(
-        self, group: Group, applied: Sequence[Tombstone], thinned_ms: int
+        self, group: Group, applied: Sequence[Tombstone], downsampled_ms: int
     ) -> BlockEntry | None:
         files, rollups_ms = self._state.files, self._state.options.rollups_ms
         assert files is not None
         return rewrite(
-            files.disk, files.blocks_path, group, applied, self.stopping, rollups_ms, thinned_ms
+            files.disk, files.blocks_path, group, applied, self.stopping, rollups_ms, downsampled_ms
         )
 
     def _replace(

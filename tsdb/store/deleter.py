@@ -10,7 +10,7 @@ from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.parts.tombstones import DeleteResult, Deletion, Tombstone
 from novaql.tsdb.read import planner
-from novaql.tsdb.store.reader import thinned_range
+from novaql.tsdb.store.reader import downsampled_range
 from novaql.tsdb.store.state import StoreState
 
 
@@ -44,7 +44,7 @@ class Deleter:
             found = planner.count(state.parts(), sets, start_ms, end_ms, unreadable)
             # A deletion removes whole cells of a downsampled block, also those whose only sample
             # is outside of the range.
-            if found.samples or unreadable or thinned_range(state, start_ms, end_ms):
+            if found.samples or unreadable or downsampled_range(state, start_ms, end_ms):
                 self._apply(deletion)
                 state.note_change(start_ms, end_ms)
         return found
@@ -64,7 +64,7 @@ class Deleter:
 
 def _may_match(block: Block, deletion: Deletion) -> bool:
     """Whether a block may have series and time of a deletion. True if its index is damaged."""
-    if block.first_ms - block.thinned_ms > deletion.end_ms or block.last_ms < deletion.start_ms:
+    if block.first_ms - block.downsampled_ms > deletion.end_ms or block.last_ms < deletion.start_ms:
         return False
     try:
         return len(deletion.rows(block)) > 0

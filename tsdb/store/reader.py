@@ -59,8 +59,8 @@ class Reader:
         cells = plan_cells(parts, matchers, windows, caches, read_errors)
         return plain if cells is None else replace(plain, cells=cells)
 
-    def thinned(self, start_ms: int, end_ms: int) -> tuple[int, int] | None:
-        return thinned_range(self._state, start_ms, end_ms)
+    def downsampled_range(self, start_ms: int, end_ms: int) -> tuple[int, int] | None:
+        return downsampled_range(self._state, start_ms, end_ms)
 
     def series(
         self,
@@ -166,15 +166,15 @@ class Reader:
         self._lookups.clear()
 
 
-def thinned_range(state: StoreState, start_ms: int, end_ms: int) -> tuple[int, int] | None:
-    """See `Downsampled.thinned`."""
+def downsampled_range(state: StoreState, start_ms: int, end_ms: int) -> tuple[int, int] | None:
+    """See `Downsampled`."""
     blocks = [
         block
         for block in state.current.blocks
-        if block.thinned_ms
-        and block.first_ms - block.thinned_ms < end_ms
+        if block.downsampled_ms
+        and block.first_ms - block.downsampled_ms < end_ms
         and block.last_ms >= start_ms
     ]
     if not blocks:
         return None
-    return max(block.thinned_ms for block in blocks), max(block.last_ms for block in blocks)
+    return max(block.downsampled_ms for block in blocks), max(block.last_ms for block in blocks)
