@@ -1,4 +1,4 @@
-"""A stream that is made of pieces of other streams, which are read when it is."""
+"""A stream that concatenates segments of other streams, without reading them before it is read."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Read = Callable[[Stream, Ints, Ints], NDArray[np.generic]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segments:
-    """[S] pieces of streams, by their place in the new one.
+    """[S] segments of other streams, in the order of the new stream.
 
-    source  number of the stream; a negative one stands for zeros
-    start   where the piece begins there
-    length  of each piece, none of them 0
-    at      where it stands in the new stream; each begins where the one before ends
+    source  index of the other stream; negative: the segment is zeros
+    start   position of the segment in the other stream
+    length  number of values, not 0
+    at      position in the new stream; each segment begins where the one before ends
     """
 
     source: Ints
@@ -40,7 +40,7 @@ class Segments:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConcatStream:
-    """`Stream` over segments of others."""
+    """A `Stream` over segments of others."""
 
     streams: Sequence[Stream | None]
     segments: Segments

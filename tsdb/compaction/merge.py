@@ -1,8 +1,8 @@
-"""Several blocks as one: which samples, in which order, without having them in memory.
+"""Merges blocks, with bounded memory.
 
-Most series end in one block before they begin in the next; theirs are strung together as they
-stand. Those whose blocks overlap in time, or that were deleted in part, are brought together
-sample by sample when they are written. Native histograms are merged in memory, with the floats of
+Most series end in one block before they begin in the next: the new block concatenates their samples
+without decoding them together. Series that overlap in time, or were deleted in part, are merged
+sample by sample while they are written. Native histograms are merged in memory, with the floats of
 the series that have both.
 """
 
@@ -25,8 +25,8 @@ from novaql.tsdb.parts.sorted_run import SortedHistogramRun, SortedRun
 
 
 def merged_content(parts: Sequence[Part]) -> Content | None:
-    """What parts hold together, given in order of age: of equal series and times the sample of
-    the last part stands, and what was deleted is left out. None if nothing is there.
+    """Return the samples of parts, in order of age: of equal series and times, the sample of the
+    last part; without deleted samples. None if there are none.
 
     Raises `Corrupted` or `Unreadable`, now or when the content is read.
     """
@@ -68,7 +68,7 @@ def _source(part: Part, layer: Layer, rows: Ints, count: int, mixed: Bools) -> S
 
 
 def _mixed_run(layers: Sequence[tuple[Part, Layer, Ints]], mixed: Bools) -> MixedRun:
-    """Series that have histograms anywhere, floats and histograms, merged in memory."""
+    """Merge, in memory, the series that have histograms in any part."""
     chunks: list[Chunk] = []
     for part, layer, rows in layers:
         series = np.flatnonzero(mixed[rows])
@@ -76,12 +76,12 @@ def _mixed_run(layers: Sequence[tuple[Part, Layer, Ints]], mixed: Bools) -> Mixe
         grids = run.grid_of[series]
         lengths = run.grid_length[grids]
         times = run.times.ints(run.grid_start[grids], lengths)
-        kept = np.ones(len(times), np.bool_)
+        left = np.ones(len(times), np.bool_)
         deleted = part.deleted()
         if deleted is not None:
             index_rows = np.repeat(_index_rows(layer)[series], lengths)
-            kept = ~deleted.mask(index_rows, times)
-        if not kept.any():
+            left = ~deleted.mask(index_rows, times)
+        if not left.any():
             continue
         ids = np.repeat(rows[series], lengths)
         begins = run.value_start[series]
@@ -89,9 +89,9 @@ def _mixed_run(layers: Sequence[tuple[Part, Layer, Ints]], mixed: Bools) -> Mixe
         if isinstance(run, SortedHistogramRun):
             histograms = run.values.histograms(begins, lengths)
             samples = NativeSamples(ids, times, histograms, starts)
-            chunks.append(samples.take(np.flatnonzero(kept)))
+            chunks.append(samples.take(np.flatnonzero(left)))
         else:
             assert isinstance(run, SortedRun)
             values = run.values.floats(begins, lengths)
-            chunks.append(Floating(ids, times, values, starts).take(kept))
+            chunks.append(Floating(ids, times, values, starts).take(left))
     return build_layer(chunks) if chunks else MixedRun(None)

@@ -1,7 +1,6 @@
-"""Series whose samples in several blocks overlap in time, or were deleted in part.
+"""Merged samples of series that overlap in time in several blocks, or were deleted in part.
 
-Their samples are brought together each time a piece of them is read, so that no more than the
-series of that piece are in memory.
+Each read merges the series that it needs, so that no others are in memory.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ PORTION = 1 << 22
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """Floats of one block.
+    """The floats of one block.
 
-    series   [T] series of the run for each row of the union of all blocks, -1: it has none
+    series   [T] series of the run for each row of the union of all blocks; -1: it has none
     rows     [series] index row of the block for each series of the run; for `deleted`
-    deleted  what of the block is left out
+    deleted  deleted time in the block
     """
 
     run: SortedRun
@@ -38,7 +37,7 @@ class Source:
     deleted: Intervals | None
 
     def of(self, rows: Ints, among: Bools | None = None) -> tuple[Ints, Ints]:
-        """Which of some rows it has, and their series; among: not of others."""
+        """Return which of some rows the source has, and their series; among: only these rows."""
         series = self.series[rows]
         there = np.flatnonzero(series >= 0 if among is None else (series >= 0) & among)
         return there, series[there]
@@ -46,7 +45,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Merged:
-    """Samples of rows, by row, then time: how many each has, times, and what was asked for."""
+    """Merged samples of rows, by row, then time: number of samples of each row, times, and
+    values."""
 
     lengths: Ints
     times: Ints
@@ -54,7 +54,7 @@ class Merged:
 
 
 def merged(sources: Sequence[Source], rows: Ints, what: What | None) -> Merged:
-    """Everything that the sources, which stand in order of age, have of these rows of the union."""
+    """Return the samples of these rows of the union in all sources, which are in order of age."""
     owner, times = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     numbers = [_zeros(0, what)]
     for source in sources:
@@ -74,7 +74,7 @@ def merged(sources: Sequence[Source], rows: Ints, what: What | None) -> Merged:
         times.append(when)
         numbers.append(read)
     all_owners, all_times = np.concatenate(owner), np.concatenate(times)
-    order = np.lexsort((all_times, all_owners))  # stable: of equal ones the youngest comes last
+    order = np.lexsort((all_times, all_owners))  # stable: of equal ones, the youngest comes last
     all_owners, all_times = all_owners[order], all_times[order]
     stays = np.ones(len(order), np.bool_)
     stays[:-1] = (all_owners[1:] != all_owners[:-1]) | (all_times[1:] != all_times[:-1])
@@ -96,7 +96,7 @@ def _zeros(count: int, what: What | None) -> Ints | Floats:
 
 
 def merged_times(sources: Sequence[Source], rows: Ints) -> tuple[Ints, Ints]:
-    """How many samples rows have when they are merged, and the times of all, flat."""
+    """Return the number of merged samples of each row, and the times of all, flat."""
     lengths, times = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for some in _portions(sources, rows):
         found = merged(sources, some, None)
@@ -118,10 +118,10 @@ def _portions(sources: Sequence[Source], rows: Ints) -> list[Ints]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MergeStream:
-    """`Stream` of the merged samples of rows, one row after the other.
+    """A `Stream` of the merged samples of rows, one row after another.
 
     rows     [K] of the union
-    offsets  [K + 1] where each begins
+    offsets  [K + 1] where each row begins
     """
 
     sources: Sequence[Source]
@@ -154,7 +154,7 @@ class MergeStream:
         return np.ones(len(places), np.bool_)
 
     def _pieces(self, starts: Ints, lengths: Ints) -> Ints | Floats:
-        """Pieces, none of which spans two rows."""
+        """Return the ranges, which must not span two rows."""
         number = np.searchsorted(self.offsets, starts, side="right") - 1
         used, place = np.unique(number, return_inverse=True)
         found = merged(self.sources, self.rows[used], self.what)

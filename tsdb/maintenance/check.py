@@ -1,4 +1,4 @@
-"""Verifies a store: every checksum, every count, every order that the rest relies on."""
+"""Verifies a store: all checksums, counts and orders."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from novaql.tsdb.wal.writer import segment_name, segment_number
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Something that is not as it must be: in which file, where, and what."""
+    """A violated invariant: file, place in it, and problem."""
 
     path: Path
     place: str
@@ -54,9 +54,9 @@ class Violation:
 
 
 def check(path: str | Path) -> list[Violation]:
-    """Verify the store at a path, open or not. Empty: all is well.
+    """Verify the store at a path, open or not. Returns nothing for a sound store.
 
-    Raises `StoreNotFound`. Nothing is changed. Blocks that a writer retires meanwhile may be
+    Raises `StoreNotFound`. Nothing is changed. Blocks that a writer removes meanwhile may be
     reported as missing.
     """
     disk = RealDisk()
@@ -64,7 +64,7 @@ def check(path: str | Path) -> list[Violation]:
 
 
 def check_blocks(disk: Disk, path: Path) -> list[Violation]:
-    """Manifest and blocks."""
+    """Verify manifest and blocks."""
     try:
         seen = manifests.find(disk, path)
     except Corrupted as problem:
@@ -90,7 +90,7 @@ def check_blocks(disk: Disk, path: Path) -> list[Violation]:
 
 
 def check_log(disk: Disk, path: Path) -> list[Violation]:
-    """Segments that the manifest still owes; nothing if the manifest cannot be read."""
+    """Verify the segments that the manifest needs; nothing if the manifest cannot be read."""
     try:
         manifest = manifests.read(disk, path)
     except Corrupted:
@@ -117,7 +117,7 @@ def check_log(disk: Disk, path: Path) -> list[Violation]:
 
 
 def block_violations(disk: Disk, folder: Path, entry: BlockEntry) -> list[Violation]:
-    """All that is wrong with one block, as far as it can be looked at."""
+    """Return the violations of one block, as far as it can be read."""
     return list(_check_block(disk, folder, entry))
 
 
@@ -164,7 +164,7 @@ def _block_problems(block: Block) -> Iterator[tuple[str, str]]:
 
 
 def _rollup_problems(rollup: Rollup) -> Iterator[tuple[str, str]]:
-    """Reads every cell."""
+    """Read every cell."""
     grids, place = rollup.grids, f"rollup of {rollup.resolution_ms} ms"
     starts = whole(grids.grid_start)
     times = grids.times.ints(starts, whole(grids.grid_length))
@@ -183,7 +183,7 @@ def _is_native(run: RunDirectory) -> bool:
 
 
 def _sample_problems(run: RunDirectory) -> Iterator[tuple[str, str]]:
-    """Reads all values, or all histograms."""
+    """Read all values, or all histograms."""
     for start in range(0, len(run.grid_of), 64):
         some = slice(start, start + 64)
         lengths = run.grid_length[run.grid_of[some]]
@@ -201,7 +201,7 @@ def _sample_problems(run: RunDirectory) -> Iterator[tuple[str, str]]:
 
 
 def _kind_problems(layers: Sequence[Layer]) -> Iterator[tuple[str, str]]:
-    """No series has a float and a histogram at one time."""
+    """Verify that no series has a float and a histogram at one time."""
     if len(layers) < 2:
         return
     floats, native = layers
@@ -238,7 +238,7 @@ def _time_problems(run: RunDirectory) -> Iterator[tuple[str, str]]:
 def _check_segment(
     disk: Disk, folder: Path, number: int, store: bytes, closed: bool, ends: dict[int, int]
 ) -> Iterator[Violation]:
-    """ends: gets where the last whole record ends."""
+    """ends: receives the end of the last whole record."""
     path = folder / segment_name(number)
     try:
         data = disk.read_all(path)

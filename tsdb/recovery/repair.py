@@ -1,8 +1,8 @@
-"""Bringing a damaged store into a state in which everything that is left of it can be relied on.
+"""Repairs a damaged store, so that everything that is left of it can be read.
 
-Nothing is deleted. A damaged block is moved to `damaged/`, and what can be read of it stands in a
-new block in its place. Segments of the log with damage are moved there once their samples are
-in a block, and so is a manifest that cannot be read, for which the blocks themselves stand in.
+Nothing is deleted. A damaged block is moved to `damaged/`, and a new block with its readable
+samples replaces it. Damaged segments of the log are moved there once their samples are in a block.
+So is an unreadable manifest, which is rebuilt from the descriptions in the blocks.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ _MANIFESTS = (manifests.NAME, manifests.COPY)
 
 @dataclass(slots=True)
 class Repaired:
-    """What repairing did.
+    """The result of a repair.
 
     found    what was wrong
-    moved    files that are in `damaged/` now
-    written  blocks written in place of damaged ones
-    missing  what cannot be read any more, in words
-    left     what is wrong still: nothing, unless the disk fails meanwhile
+    moved    files that were moved to `damaged/`
+    written  blocks that replace damaged ones
+    missing  samples that are lost, in words
+    left     what is still wrong: nothing, unless the disk failed meanwhile
     """
 
     found: list[Violation] = field(default_factory=list)
@@ -71,9 +71,9 @@ class Repaired:
 
 
 def repair(path: str | Path, *, disk: Disk | None = None) -> Repaired:
-    """Put a store in order that no process has open. One that is in order is left alone.
+    """Repair a store that no process has open. A sound store is not changed.
 
-    Raises `StoreNotFound`, `StoreLocked`, `WriteFailed`. After a failure it may be tried again.
+    Raises `StoreNotFound`, `StoreLocked`, `WriteFailed`. After a failure the call may be repeated.
     """
     return _Repair(disk or RealDisk(), Path(path)).run()
 
@@ -128,7 +128,7 @@ class _Repair:
         entries: dict[int, BlockEntry] = {}
         for name in sorted(
             self._block_files(), key=lambda name: "-" in name
-        ):  # rewritten ones last
+        ):  # rewritten blocks last
             entry = self._entry_of(name)
             if entry is not None:
                 if entry.sequence in entries:
@@ -148,7 +148,8 @@ class _Repair:
         return manifests.write(self.disk, self.path, made)
 
     def _sound(self, found: Found, *, closed: bool) -> Manifest:
-        """The manifest, of which one copy is sound, in two copies again."""
+        """Return the manifest, of which one copy was readable, after both copies were written
+        again."""
         wrong = degraded_of(found, closed=closed)
         for name, place, problem in wrong:
             self.done.found.append(Violation(self.path / name, place, problem))
@@ -163,7 +164,8 @@ class _Repair:
         return {number: 0 for number in numbers if number is not None}
 
     def _entry_of(self, name: str) -> BlockEntry | None:
-        """What a block says of itself. One that cannot say it is kept, and no part of the store."""
+        """Return the entry of a block from its own description. A block without a readable one is
+        moved away."""
         path = self.path / BLOCKS / name
         sequence = sequence_of(name)
         try:
@@ -232,7 +234,7 @@ class _Repair:
             self.disk.unlink(path)
 
     def _rewritten(self, entry: BlockEntry) -> BlockEntry | None:
-        """A block with what can be read of another one; None if nothing can."""
+        """Return a new block with the readable samples of another one; None if there are none."""
         place = f"{BLOCKS}/{entry.name}"
         read_errors = ReadErrors()
         block = Block(self.disk, self.path / BLOCKS, entry, ByteCache(0, page_bytes))
@@ -243,7 +245,7 @@ class _Repair:
             everything = reader.select([block], (), MIN_TIME_MS, MAX_TIME_MS, caches, read_errors)
             copy_selection(everything, Writer(state, None, Flusher(state)))
         except (*DAMAGE, ReadFailed, ValueError) as problem:
-            # A file whose checksums are right and whose contents make no sense: leave it whole.
+            # The checksums are right but the content is inconsistent: keep the file as it is.
             self.done.missing.append(f"{place}: all of its {entry.samples} samples: {problem}")
             return None
         finally:
@@ -251,7 +253,7 @@ class _Repair:
         part = head.compact()
         held = sum(run.samples for run in part.runs)
         lost = entry.samples - held
-        if lost:  # else statistics were damaged, which are made anew
+        if lost:  # otherwise only statistics were damaged, which are computed again
             where = ", ".join(one.place for one in read_errors.problems()) or "the index"
             self.done.missing.append(f"{place}: {lost} of {entry.samples} samples ({where})")
         if entry.downsampled_ms:
@@ -310,7 +312,8 @@ class _Repair:
                 self.done.moved.append(f"{LOG}/{name} → {DAMAGED}/{name}")
 
     def _move_empty_segments(self, metadata: Mapping[str, Metadata]) -> None:
-        """Segments that are damaged still: nothing in them could be brought into a block."""
+        """Move segments that are still damaged: none of their samples could be written to a
+        block."""
         damaged = {violation.path for violation in check_log(self.disk, self.path)}
         if not damaged:
             return

@@ -1,4 +1,4 @@
-"""Decoded pages and tiles, kept while there is room; what was used longest ago goes first."""
+"""A thread-safe cache that is bounded by bytes, with least-recently-used eviction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEFAULT_CACHE_BYTES = 768 << 20
 
 @dataclass(frozen=True, slots=True)
 class CacheStats:
-    """hits and misses since the start; entries and bytes now; `limit` in bytes."""
+    """hits and misses since the start; current entries and bytes; `limit` in bytes."""
 
     hits: int
     misses: int
@@ -34,7 +34,8 @@ class CacheStats:
 
 
 class ByteCache(Generic[Value]):
-    """A least-recently-used cache bounded by bytes, for any thread. A limit of 0 keeps nothing."""
+    """A least-recently-used cache bounded by bytes, for any thread. With limit 0 it stores
+    nothing."""
 
     def __init__(self, limit: int, size_of: Callable[[Value], int]) -> None:
         self.limit = limit
@@ -56,7 +57,7 @@ class ByteCache(Generic[Value]):
             return found[0]
 
     def without(self, keys: Sequence[Hashable]) -> list[bool]:
-        """Which of these it does not have. Those that it has are as old as before."""
+        """Return the keys that are not in the cache, without marking the others as used."""
         if self.limit <= 0:
             return [True] * len(keys)
         with self._lock:

@@ -178,7 +178,7 @@ class StoreState:
         with self.swap_lock:
             self._swaps += 1
             for head, part in zip(self.current.heads, parts, strict=True):
-                head.put(part)
+                head.replace_part(part)
             self.current = current
             self._swaps += 1
 

@@ -87,9 +87,9 @@ class Writer:
     def _limit_memory(self) -> None:
         """Bound the samples that wait for a sort or a flush, by doing that work in this thread."""
         current = self._state.current
-        current.head.drop_repeats()
+        current.head.sort_repeats()
         if self._log is None:
-            current.head.keep_up()
+            current.head.sort_backlog()
         if current.frozen and current.head.weight >= self._state.options.flush_samples:
             self._flusher.flush()
 
