@@ -26,6 +26,7 @@ def merged_floats(sources: Sequence[Source], run: FloatRun | None) -> Layer | No
 
     Rows are those of the union of all blocks, which are the ids of `run`.
     """
+    # 1. Samples of each group: the sum over its sources; those that overlap are counted by a merge.
     groups = _grouped(sources)
     overlapping_lengths, overlapping_times = merged_times(
         sources, groups.leader[groups.overlapping]
@@ -38,6 +39,8 @@ def merged_floats(sources: Sequence[Source], run: FloatRun | None) -> Layer | No
 
     left = lengths[groups.number] > 0  # of the others, all samples were deleted
     rows, number = groups.rows[left], groups.number[left]
+    # 2. Segments: of values one for each row and source, of times one for each group and source,
+    # since the rows of a group share a grid. `used` numbers the grids of the result.
     used = np.flatnonzero(lengths)
     is_overlapping = groups.overlapping[number]
     offsets = np.append(0, np.cumsum(lengths[number[is_overlapping]]))
@@ -51,6 +54,7 @@ def merged_floats(sources: Sequence[Source], run: FloatRun | None) -> Layer | No
         grids = source.run.grid_of[series]
         first, size = source.run.grid_first[grids], source.run.grid_length[grids]
         times.add(place, there, first, source.run.grid_start[grids], size)
+    # Merged series are one more source; their streams have the rows one after another.
     place = len(sources)
     values.add(place, np.flatnonzero(is_overlapping), None, offsets[:-1], np.diff(offsets))
     some = overlapping_lengths > 0
@@ -65,6 +69,7 @@ def merged_floats(sources: Sequence[Source], run: FloatRun | None) -> Layer | No
     ]
     streams = _Streams(runs, overlapping[0], overlapping[1], ArrayStream(overlapping_times))
     grid_of, grid_length = np.searchsorted(used, number), lengths[used]
+    # 3. The rows and grids of `run` follow; then rows are put in order.
     if run is not None:
         other = run.sorted
         place += 1

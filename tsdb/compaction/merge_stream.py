@@ -76,6 +76,7 @@ def merged(sources: Sequence[Source], rows: Ints, what: What | None) -> Merged:
     all_owners, all_times = np.concatenate(owner), np.concatenate(times)
     order = np.lexsort((all_times, all_owners))  # stable: of equal ones, the youngest comes last
     all_owners, all_times = all_owners[order], all_times[order]
+    # The last of equal (owner, time) is that of the youngest source.
     stays = np.ones(len(order), np.bool_)
     stays[:-1] = (all_owners[1:] != all_owners[:-1]) | (all_times[1:] != all_times[:-1])
     counts = np.bincount(all_owners[stays], minlength=len(rows))

@@ -70,7 +70,7 @@ def open_files(
         if manifest.log_end is not None:  # the first writer of a copy
             manifest = _without_log_end(files)
         absent = absent_blocks(disk, path, manifest)
-        removed = _remove_strays(files, keep=bool(degraded or absent))
+        removed = _remove_strays(files, move_aside=bool(degraded or absent))
         there = [n for n in files.segments() if manifest.owes(n)]
         found = replay(disk, path / LOG, manifest.store, there, head, manifest.tombstones, ring)
         least = expected(manifest.segments, there, manifest.log_start)
@@ -133,14 +133,14 @@ def degraded_of(found: Found, *, closed: bool) -> list[tuple[str, str, str]]:
     After a crash the second copy may be older, or missing if the store was just created.
     """
     fresh = found.manifest.generation <= 1 or found.manifest.log_end is not None
-    told = [
+    report = [
         (one.path.name, one.place, one.reason)
         for one in found.problems
         if closed or not fresh or (one.path.name, one.reason) != _NO_COPY
     ]
     if closed and not found.problems and not found.equal:
-        told.append((manifests.COPY, "generation", "it is an earlier one"))
-    return told
+        report.append((manifests.COPY, "generation", "it is an earlier one"))
+    return report
 
 
 def holds_data(disk: Disk, path: Path) -> bool:
@@ -200,8 +200,8 @@ def _tidy(files: Files, number: int, size: int, found: Replay, closed: bool) -> 
             tail = disk.read_all(path)[size:]
             if tail:
                 disk.make_dir(files.path / DAMAGED)
-                kept = files.path / DAMAGED / f"{path.name}.from-{size}"
-                replace_file(disk, kept, tail)
+                saved = files.path / DAMAGED / f"{path.name}.from-{size}"
+                replace_file(disk, saved, tail)
             if size == 0:
                 if named is None:
                     disk.unlink(path)
@@ -302,10 +302,10 @@ def claim(disk: Disk, path: Path, guests: Collection[str] = ()) -> Lock:
         raise write_failure(problem, f"opening {path}") from problem
 
 
-def _remove_strays(files: Files, *, keep: bool) -> list[str]:
+def _remove_strays(files: Files, *, move_aside: bool) -> list[str]:
     """Remove the files of an unfinished flush. Files that cannot be removed stay.
 
-    keep: move them to `damaged/` instead, since the manifest may be an older one
+    move_aside: move them to `damaged/` instead, since the manifest may be an older one
     """
     listed = {entry.name for entry in files.manifest.blocks}
     strays = [name for name in files.disk.names(files.blocks_path) if name not in listed]
@@ -313,7 +313,7 @@ def _remove_strays(files: Files, *, keep: bool) -> list[str]:
     for name in strays:
         path = files.blocks_path / name
         with contextlib.suppress(OSError):
-            if keep:
+            if move_aside:
                 files.disk.make_dir(files.path / DAMAGED)
                 files.disk.rename(path, files.path / DAMAGED / name)
             else:

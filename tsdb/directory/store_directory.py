@@ -123,11 +123,11 @@ class Files:
         the old or the new one, so the caller removes no file of either.
         """
         manifest = self.manifest
-        kept = [entry for entry in manifest.blocks if entry.name not in gone]
+        others = [entry for entry in manifest.blocks if entry.name not in gone]
         names = [entry.name for entry in came]
         try:
             self._replace_manifest(
-                blocks=tuple(sorted([*kept, *came], key=lambda entry: entry.sequence)),
+                blocks=tuple(sorted([*others, *came], key=lambda entry: entry.sequence)),
                 tombstones=carried(manifest.tombstones, gone, names, applied),
             )
         except OSError as problem:

@@ -198,31 +198,31 @@ class RealLock:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            other = self._said()
+            other = self._noted()
             self.release()
             raise BlockingIOError(other) from None
         except OSError:
             self.release()
             raise
-        self.left_behind, self._holder = self._said(), holder
+        self.left_behind, self._holder = self._noted(), holder
         with contextlib.suppress(OSError):  # a store can be opened on a full disk
-            self._say(holder)
+            self._write_note(holder)
             os.fsync(self._fd)
 
-    def _said(self) -> str:
+    def _noted(self) -> str:
         return os.pread(self._fd, 200, 0).decode(errors="replace").strip(" \n\0")
 
-    def _say(self, text: str) -> None:
+    def _write_note(self, text: str) -> None:
         os.pwrite(self._fd, text.encode()[: _HOLDER_BYTES - 1].ljust(_HOLDER_BYTES - 1) + b"\n", 0)
 
     def note(self, text: str) -> None:
         with contextlib.suppress(OSError):
-            self._say(f"{self._holder}: {text}")
+            self._write_note(f"{self._holder}: {text}")
 
     def finish(self) -> None:
         if self._fd >= 0:
             with contextlib.suppress(OSError):  # the next holder then reports a missing close
-                self._say("")
+                self._write_note("")
         self.release()
 
     def release(self) -> None:

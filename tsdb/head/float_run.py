@@ -82,6 +82,7 @@ def build_run(ids: Ints, times: Ints, values: Floats, starts: Ints | None = None
     offsets = np.append(firsts, len(ids)).astype(np.int64)
     lengths = np.diff(offsets)
     group, _ = timestamp_groups(times, offsets, lengths)
+    # One member of each group of series with equal timestamps stands for the grid.
     _, leader, grid_of = np.unique(group, return_index=True, return_inverse=True)
     grid_length = lengths[leader]
     grid_times = times[flat_positions(offsets[leader], grid_length)]
@@ -95,7 +96,7 @@ def _order(ids: Ints, times: Ints) -> Ints | None:
     """Return a stable order by (id, time); None if the samples are in this order."""
     first, last = int(times.min()), int(times.max())
     span = last - first + 1
-    if int(ids.max()) < 2**62 // span:
+    if int(ids.max()) < 2**62 // span:  # (id, time) fits into one int64
         key = ids * span + (times - first)
         if bool((key[1:] >= key[:-1]).all()):
             return None
@@ -188,6 +189,7 @@ def _stitch(
 
     Series with the same grid in both runs share a grid in the result.
     """
+    # Series with the same pair of grids (older, newer; -1: not in that run) share the new grid.
     old_grid, new_grid = np.full(series, -1), np.full(series, -1)
     old_grid[in_older] = whole(older.grid_of)
     new_grid[in_newer] = whole(newer.grid_of)
@@ -207,6 +209,7 @@ def _stitch(
     values = np.empty(int(lengths.sum()))
     has_starts = older.starts is not None or newer.starts is not None
     begun = np.zeros(len(values), np.int64) if has_starts else None
+    # `before`: values of each series that are in place already, which the next run's follow.
     before = np.zeros(series, np.int64)
     for rows, part in ((in_older, older), (in_newer, newer)):
         size, begins = part.lengths, whole(part.value_start)
@@ -233,7 +236,7 @@ def _interleave(sources: list[tuple[Ints, Ints, SortedRun]], count: int) -> tupl
     for grids, targets, part in sources:
         size = part.grid_length[grids]
         times[flat_positions(starts[targets], size)] = part.times.ints(part.grid_start[grids], size)
-        starts[targets] += size
+        starts[targets] += size  # the next source continues behind
     return lengths, times
 
 

@@ -63,8 +63,8 @@ def _most(series: Ints, used: Ints, limit: int) -> Ints:
     if len(used) <= limit:
         return used
     least = np.partition(series[used], len(used) - limit)[len(used) - limit]
-    kept: Ints = used[series[used] >= least]
-    return kept
+    left: Ints = used[series[used] >= least]
+    return left
 
 
 def _shown(counts: list[tuple[str, int]], limit: int) -> list[Count]:

@@ -105,8 +105,8 @@ def _narrow(index: LabelIndex, matcher: Matcher, rows: Ints | None) -> Ints:
             return np.empty(0, np.int64)
         if rows is None:
             return column.rows_of(code)
-        kept: Ints = rows[column.codes_of(rows) == code]
-        return kept
+        left: Ints = rows[column.codes_of(rows) == code]
+        return left
     codes = column.codes if rows is None else column.codes_of(rows)
     hits = _matching_codes(column, matcher, codes)
     mask = hits[codes]
@@ -151,10 +151,10 @@ def label_table(index: LabelIndex, rows: Ints, names: Iterable[str] | None = Non
         used = np.zeros(column.distinct, np.bool_)
         used[codes] = True
         used[0] = False
-        kept = np.flatnonzero(used)
-        if len(kept) == 0:
+        left = np.flatnonzero(used)
+        if len(left) == 0:
             continue
         translate = np.zeros(column.distinct, np.int32)
-        translate[kept] = np.arange(1, len(kept) + 1, dtype=np.int32)
-        columns[name] = LabelColumn(translate[codes], ("", *column.texts(kept)))
+        translate[left] = np.arange(1, len(left) + 1, dtype=np.int32)
+        columns[name] = LabelColumn(translate[codes], ("", *column.texts(left)))
     return SeriesTable.from_columns(len(rows), columns)

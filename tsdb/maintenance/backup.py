@@ -52,7 +52,8 @@ class Copied:
 
     samples  in its blocks
     blocks, segments  number of files; `bytes` of all
-    linked   files that are links; `copied`: bytes that were written; `kept`: files that existed
+    linked   files that are links; `copied`: bytes that were written;
+             `unchanged`: files that existed
     """
 
     blocks: int = 0
@@ -61,7 +62,7 @@ class Copied:
     bytes: int = 0
     linked: int = 0
     copied: int = 0
-    kept: int = 0
+    unchanged: int = 0
 
 
 def snapshot(
@@ -202,7 +203,7 @@ class _Copy:
         source, target = self.source / BLOCKS / entry.name, self.target / BLOCKS / entry.name
         self._count(bytes=entry.bytes)
         if self.disk.exists(target) and self._is_block(target, entry):
-            self._count(kept=1)
+            self._count(unchanged=1)
         else:
             self._put(source, target)
 
@@ -226,7 +227,7 @@ class _Copy:
             return 0
         self._count(bytes=len(data))
         if ended and self.disk.exists(target) and self.disk.read_all(target) == data:
-            self._count(kept=1)
+            self._count(unchanged=1)
         elif ended:
             self._put(source, target)
         else:  # in use, or its writer was killed: up to its last whole record

@@ -119,7 +119,7 @@ class _Repair:
         except Corrupted as problem:
             self.done.found.append(Violation(problem.path, problem.place, problem.reason))
             for name in _MANIFESTS:
-                self._keep(self.path / name)
+                self._move_aside(self.path / name)
         else:
             if found is not None:
                 return self._sound(found, closed=closed)
@@ -132,7 +132,7 @@ class _Repair:
             entry = self._entry_of(name)
             if entry is not None:
                 if entry.sequence in entries:
-                    self._keep(self.path / BLOCKS / entries[entry.sequence].name)
+                    self._move_aside(self.path / BLOCKS / entries[entry.sequence].name)
                 entries[entry.sequence] = entry
         made = Manifest(
             self._store_of_log() or secrets.token_bytes(16),
@@ -154,7 +154,7 @@ class _Repair:
         for name, place, problem in wrong:
             self.done.found.append(Violation(self.path / name, place, problem))
             if problem != manifests.MISSING:
-                self._keep(self.path / name)
+                self._move_aside(self.path / name)
         if not wrong:
             return found.manifest
         return manifests.write(self.disk, self.path, found.manifest)
@@ -179,7 +179,7 @@ class _Repair:
                 file.close()
         except (*DAMAGE, OSError) as problem:
             self.done.missing.append(f"{BLOCKS}/{name}: all of it: {problem}")
-            self._keep(path)
+            self._move_aside(path)
             return None
         return BlockEntry(
             name=name,
@@ -204,29 +204,29 @@ class _Repair:
     # Blocks
 
     def _repair_blocks(self, manifest: Manifest) -> None:
-        kept: list[BlockEntry] = []
+        entries: list[BlockEntry] = []
         renamed: dict[str, str] = {}
         gone: list[Path] = []
         for entry in manifest.blocks:
             path = self.path / BLOCKS / entry.name
             problems = block_violations(self.disk, path.parent, entry)
             if not problems:
-                kept.append(entry)
+                entries.append(entry)
                 continue
             self.done.found.extend(problems)
             made = self._rewritten(entry)
             if made is not None:
-                kept.append(made)
+                entries.append(made)
                 renamed[entry.name] = made.name
                 self.done.written.append(f"{BLOCKS}/{made.name}")
             if self.disk.exists(path):
                 self._link_away(path)
                 gone.append(path)
-        if not gone and len(kept) == len(manifest.blocks):
+        if not gone and len(entries) == len(manifest.blocks):
             return
         changed = replace(
             manifest,
-            blocks=tuple(kept),
+            blocks=tuple(entries),
             tombstones=_renamed(manifest.tombstones, renamed),
         )
         manifests.write(self.disk, self.path, changed)
@@ -257,8 +257,8 @@ class _Repair:
             where = ", ".join(one.place for one in read_errors.problems()) or "the index"
             self.done.missing.append(f"{place}: {lost} of {entry.samples} samples ({where})")
         if entry.downsampled_ms:
-            told = f"its rollups; of each {entry.downsampled_ms} ms the last sample is left"
-            self.done.missing.append(f"{place}: {told}")
+            left = f"its rollups; of each {entry.downsampled_ms} ms the last sample is left"
+            self.done.missing.append(f"{place}: {left}")
         if held == 0:
             return None
         content = arrange(
@@ -269,7 +269,7 @@ class _Repair:
         made = write_content(self.disk, path, content, sequence=entry.sequence)
         return replace(made, level=entry.level)
 
-    def _keep(self, path: Path) -> None:
+    def _move_aside(self, path: Path) -> None:
         """Move a file to `damaged/`."""
         if self.disk.exists(path):
             self._link_away(path)
@@ -326,7 +326,7 @@ class _Repair:
             changed = replace(manifest, metadata=metadata, segments=left, lost=())
             manifests.write(self.disk, self.path, changed)
             for path in sorted(damaged):
-                self._keep(path)
+                self._move_aside(path)
         except OSError as problem:
             raise write_failure(problem, f"repairing {self.path}") from problem
         finally:

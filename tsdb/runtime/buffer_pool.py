@@ -16,9 +16,9 @@ import numpy as np
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.series_batch import Floats
 
-LEAST_BYTES = 1 << 16
+MIN_BYTES = 1 << 16
 """Smaller arrays use the allocator, which reuses their memory itself."""
-MOST_KEPT_BYTES = 128 << 20
+MAX_RETAINED_BYTES = 128 << 20
 """Largest memory that the pool retains."""
 
 
@@ -26,10 +26,10 @@ class BufferPool:
     """Allocates arrays whose memory returns to the pool when they and all their views are gone.
     Thread-safe."""
 
-    def __init__(self, most_kept: int = MOST_KEPT_BYTES) -> None:
-        self._most = most_kept
+    def __init__(self, max_retained: int = MAX_RETAINED_BYTES) -> None:
+        self._most = max_retained
         self._free: dict[int, list[memoryview]] = {}
-        self.kept_bytes = 0
+        self.retained_bytes = 0
         # A finalizer may run, and release memory here, while this thread already holds the lock.
         self._lock = threading.RLock()
 
@@ -48,16 +48,16 @@ class BufferPool:
         return found
 
     def _array(self, count: int, dtype: type[np.generic]) -> Any:
-        if 8 * count < LEAST_BYTES:
+        if 8 * count < MIN_BYTES:
             return np.empty(count, dtype)
-        words, room = self._taken(count)
+        words, buffer = self._acquire(count)
         # NumPy sets the base of a view to the last array in the chain, which is this one and not
         # the buffer below. So this array lives as long as any view.
-        array = np.frombuffer(room, dtype, count)
-        weakref.finalize(array, self._give, words, room).atexit = False
+        array = np.frombuffer(buffer, dtype, count)
+        weakref.finalize(array, self._release, words, buffer).atexit = False
         return array
 
-    def _taken(self, count: int) -> tuple[int, memoryview]:
+    def _acquire(self, count: int) -> tuple[int, memoryview]:
         """Return memory for this many words, and its size: free memory that is not much larger, or
         new memory. Sizes are rounded, so that arrays of similar size share buffers."""
         with self._lock:
@@ -66,16 +66,16 @@ class BufferPool:
             fit = [size for size, free in known if free and 0 <= size - count <= count // 4]
             if fit:
                 words = min(fit)
-                self.kept_bytes -= 8 * words
+                self.retained_bytes -= 8 * words
                 return words, self._free[words].pop()
         words = _rounded(count)
         return words, np.empty(words).data
 
-    def _give(self, words: int, room: memoryview) -> None:
+    def _release(self, words: int, buffer: memoryview) -> None:
         with self._lock:
-            if self.kept_bytes + 8 * words <= self._most:
-                self.kept_bytes += 8 * words
-                self._free.setdefault(words, []).append(room)
+            if self.retained_bytes + 8 * words <= self._most:
+                self.retained_bytes += 8 * words
+                self._free.setdefault(words, []).append(buffer)
 
 
 def _rounded(count: int) -> int:

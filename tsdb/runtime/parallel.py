@@ -40,7 +40,7 @@ def ordered_parallel(
     helpers: list[Future[None]] = []
     counted = getattr(_turn, "taken", False)
     if not counted:
-        _active_threads.come()
+        _active_threads.acquire()
     taken = 0
     try:
         while True:
@@ -55,7 +55,7 @@ def ordered_parallel(
     finally:
         turns.stopped = True
         if not counted:
-            _active_threads.leave()
+            _active_threads.release()
         for helper in helpers:
             if not helper.cancel():
                 helper.exception()  # wait; its exception is in `failure`
@@ -100,23 +100,23 @@ class _WorkQueue(Generic[T]):
 
     def help(self) -> None:
         """Run tasks while a core is free."""
-        if not _active_threads.come(most=_cores()):
+        if not _active_threads.acquire(most=_cores()):
             return
         try:
             while _active_threads.count <= _cores() and self.step():
                 pass
         finally:
-            _active_threads.leave()
+            _active_threads.release()
 
 
-class _AtWork:
+class _ActiveThreads:
     """Number of threads that run tasks: the queries' own and their helpers."""
 
     def __init__(self) -> None:
         self.count = 0
         self._lock = threading.Lock()
 
-    def come(self, *, most: int | None = None) -> bool:
+    def acquire(self, *, most: int | None = None) -> bool:
         """Count this thread, unless the number would exceed `most`; returns whether it is
         counted."""
         with self._lock:
@@ -125,17 +125,17 @@ class _AtWork:
             self.count += 1
             return True
 
-    def leave(self) -> None:
+    def release(self) -> None:
         with self._lock:
             self.count -= 1
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """In a forked process, which has none of its parent's threads."""
         self.count = 0
         self._lock = threading.Lock()
 
 
-_active_threads = _AtWork()
+_active_threads = _ActiveThreads()
 
 
 @cache
@@ -168,7 +168,7 @@ def _set_priority(priority: int) -> None:
 
 # A forked process has the pool but none of its threads, and would wait for them for ever.
 os.register_at_fork(after_in_child=_helpers.cache_clear)
-os.register_at_fork(after_in_child=_active_threads.forget)
+os.register_at_fork(after_in_child=_active_threads.reset_after_fork)
 
 
 @cache

@@ -47,8 +47,8 @@ def decode_plain_records(payloads: Sequence[bytes]) -> Floating:
         pieces = (payload[at:end] for payload, end in zip(payloads, ends, strict=True))
         ids = np.frombuffer(b"".join(pieces), "<u4").astype(np.int64)
     if flags & ONE_TIME:
-        told = [_TIME.unpack_from(p, end)[0] for p, end in zip(payloads, ends, strict=True)]
-        times = np.repeat(np.array(told, np.int64), lengths)
+        flagged = [_TIME.unpack_from(p, end)[0] for p, end in zip(payloads, ends, strict=True)]
+        times = np.repeat(np.array(flagged, np.int64), lengths)
     else:
         pieces = (p[e : e + 8 * n] for p, e, n in zip(payloads, ends, counts, strict=True))
         times = np.frombuffer(b"".join(pieces), "<i8")

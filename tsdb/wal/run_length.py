@@ -90,11 +90,11 @@ def _times(source: Unpacker, same: Bools, lengths: Ints) -> Ints:
     if same[0]:
         raise Undecodable("the first run has the times of the one before it")
     fresh = np.flatnonzero(~same)
-    told = source.ints(int(lengths[fresh].sum()))
+    flagged = source.ints(int(lengths[fresh].sum()))
     number = np.cumsum(~same) - 1  # index of the run that each one shares times with
     if not (lengths[fresh][number] == lengths).all():
         raise Undecodable("runs of other lengths cannot share times")
     if bool((lengths == lengths[0]).all()):
-        return np.ravel(told.reshape(len(fresh), -1)[number])
+        return np.ravel(flagged.reshape(len(fresh), -1)[number])
     begins = np.cumsum(lengths[fresh]) - lengths[fresh]
-    return np.take(told, flat_positions(begins[number], lengths))
+    return np.take(flagged, flat_positions(begins[number], lengths))

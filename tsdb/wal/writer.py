@@ -141,6 +141,7 @@ class Log:
         self.need(format_of(floats, native, exemplars))
         tail = self._open_tail(len(registry))
         every = ids if native is None else np.concatenate([ids, native.ids])
+        # `_declared` has one flag for each id of the registry; this segment declares the others.
         fresh = ids[:0]
         if not (declared := self._declared[every]).all():
             used = np.zeros(len(self._declared), np.bool_)
@@ -194,7 +195,8 @@ class Log:
             raise write_failure(problem, "writing the log") from problem
         position = Position(at.segment, offset)
         with self._moving:
-            if at.segment not in self._unsynced_segments:  # sealed by a failed sync meanwhile
+            # A failed sync of another thread may have sealed the segment during the write.
+            if at.segment not in self._unsynced_segments:
                 self._tail = _Tail(tail.file, position)
             self.pace.wrote()
         return position

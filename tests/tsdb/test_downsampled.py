@@ -18,7 +18,7 @@ from novaql.tsdb.compaction.policy import to_downsample
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 from tests.support.store.model import Sample, batch_of
 from tests.support.store.stored_histograms import simple
-from tests.tsdb.test_rolled import scrapes, told
+from tests.tsdb.read.test_rollup_samples import scrapes, told
 
 MINUTE, HOUR = 60_000, 3_600_000
 DAY = 24 * HOUR
