@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from novaql.tsdb.block.reader import BlockEntry
+from novaql.tsdb.parts.time_ordered import TimeOrdered
 
 FACTOR = 3
 """Ratio of successive widths of blocks."""
@@ -62,17 +63,16 @@ def next_group(
 def closure(group: Iterable[BlockEntry], entries: Sequence[BlockEntry]) -> Group:
     """Return a group and all blocks that must be merged with it, in order of age."""
     chosen = {entry.name: entry for entry in group}
-    grown = True
-    while grown:
-        grown = False
-        low = min(entry.sequence for entry in chosen.values())
-        high = max(entry.sequence for entry in chosen.values())
-        for entry in entries:
-            if entry.name in chosen or not low < entry.sequence < high:
-                continue
-            if any(_overlap(entry, other) for other in chosen.values()):
-                chosen[entry.name] = entry
-                grown = True
+    low = min(entry.sequence for entry in chosen.values())
+    high = max(entry.sequence for entry in chosen.values())
+    between = TimeOrdered(entry for entry in entries if low < entry.sequence < high)
+    waiting = list(chosen.values())
+    while waiting:
+        entry = waiting.pop()
+        for other in between.overlapping(entry.first_ms, entry.last_ms):
+            if other.name not in chosen:
+                chosen[other.name] = other
+                waiting.append(other)
     return tuple(sorted(chosen.values(), key=lambda entry: entry.sequence))
 
 
@@ -85,11 +85,14 @@ def _overlapping(
 ) -> list[BlockEntry] | None:
     """Return a block and the later ones that overlap it, if they justify that it is rewritten."""
     by_size = sorted(entries, key=lambda entry: -entry.samples)
-    for place, entry in enumerate(by_size):
+    by_time = TimeOrdered(by_size)
+    smaller = {entry.name for entry in by_size}
+    for entry in by_size:
+        smaller.remove(entry.name)
         late = [
             other
-            for other in by_size[place + 1 :]
-            if _overlap(other, entry)
+            for other in by_time.overlapping(entry.first_ms, entry.last_ms)
+            if other.name in smaller
             and _span([other, entry]) <= max(most_ms, entry.last_ms - entry.first_ms + 1)
         ]
         share = sum(other.samples for other in late) * LATE_SHARE

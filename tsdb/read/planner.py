@@ -21,6 +21,7 @@ from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.source import PlannedTiles, RangeWindows, Selection
 from novaql.tsdb.parts.merge_series import UnionCache, unite, united
 from novaql.tsdb.parts.part import Part, Rollup, series_bounds
+from novaql.tsdb.parts.part_list import PartList
 from novaql.tsdb.parts.ranges import RangeSlice, SeriesSubset, cut_ranges, have_starts
 from novaql.tsdb.parts.sorted_run import ArrayStream, SortedRun
 from novaql.tsdb.parts.tombstones import DeleteResult, Intervals
@@ -266,6 +267,8 @@ def pieces_of(part: Part, rows: Ints, table_rows: Numbers) -> list[SeriesSubset]
 
 def overlapping(parts: Sequence[Part], start_ms: int, end_ms: int) -> list[Part]:
     """Parts that may have samples in the range."""
+    if isinstance(parts, PartList):
+        return parts.overlapping(start_ms, end_ms)
     return [part for part in parts if part.first_ms <= end_ms and part.last_ms >= start_ms]
 
 

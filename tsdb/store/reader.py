@@ -93,7 +93,7 @@ class Reader:
         parts = self._parts_for_lookup(read_errors)
         return self._lookups.label_values(parts, name, matcher_sets, start_ms, end_ms, read_errors)
 
-    def _parts_for_lookup(self, read_errors: ReadErrors | None) -> list[Part]:
+    def _parts_for_lookup(self, read_errors: ReadErrors | None) -> Sequence[Part]:
         """The parts. A look-up without `read_errors` ignores what the log has lost."""
         if read_errors is not None:
             self._state.report_lost(read_errors)

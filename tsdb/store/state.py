@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 from novaql.tsdb.block.pages import PageCache, page_bytes
 from novaql.tsdb.block.reader import Block, BlockEntry
@@ -16,13 +17,15 @@ from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.source import MIN_TIME_MS, Metadata
 from novaql.tsdb.options import StoreOptions
 from novaql.tsdb.parts.part import Part, PartWithTombstones
+from novaql.tsdb.parts.part_list import PartList
+from novaql.tsdb.parts.time_ordered import TimeOrdered
 from novaql.tsdb.parts.tombstones import Tombstone, of_block
 from novaql.tsdb.runtime.lru_cache import ByteCache
 from novaql.tsdb.store.change_log import ChangeLog
 from novaql.tsdb.wal.writer import Log
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class PartSet:
     """The parts of a database at one moment.
 
@@ -37,6 +40,11 @@ class PartSet:
     frozen: tuple[tuple[Head, int], ...]
     head: Head
     tombstones: tuple[Tombstone, ...] = ()
+
+    @cached_property
+    def by_time(self) -> TimeOrdered[Block]:
+        """The blocks, to look up by time."""
+        return TimeOrdered(self.blocks)
 
     @property
     def heads(self) -> list[Head]:
@@ -128,7 +136,7 @@ class StoreState:
                 raise problem
             read_errors.note(problem)
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> PartList[Block]:
         """All parts that have samples, in order of age: blocks, frozen heads, the head.
 
         Raises `StoreClosed`.
@@ -142,14 +150,11 @@ class StoreState:
                 break
             with self.swap_lock:  # wait until the deletion is complete
                 pass
-        blocks: Sequence[Part] = current.blocks
-        if current.tombstones:
-            blocks = [self._visible(block, current.tombstones) for block in current.blocks]
-        return [*blocks, *heads]
+        return PartList(current.by_time, heads, partial(self._visible, current.tombstones))
 
-    def _visible(self, block: Block, tombstones: Sequence[Tombstone]) -> Part:
+    def _visible(self, tombstones: Sequence[Tombstone], block: Block) -> Part:
         """A block without its deleted samples. Cached: readers cache by the identity of parts."""
-        deletions = of_block(tombstones, block.entry.name)
+        deletions = of_block(tombstones, block.entry.name) if tombstones else ()
         if not deletions:
             return block
         known = self._with_tombstones.get(block.entry.name)
