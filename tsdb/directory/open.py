@@ -292,8 +292,8 @@ def claim(disk: Disk, path: Path, guests: Collection[str] = ()) -> Lock:
     except OSError as problem:
         if problem.errno in _NO_LOCKS:
             raise WriteFailed(
-                f"{path}: its file system has no locks, so two writers could not be kept apart "
-                "(NFS without a lock daemon?); open it with read_only=True, or keep it elsewhere"
+                f"{path}: its file system has no locks, so two writers could damage the store "
+                "(NFS without a lock daemon?); open it with read_only=True, or move it elsewhere"
             ) from problem
         if problem.errno == errno.EROFS:
             raise ReadOnlyDisk(

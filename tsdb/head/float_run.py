@@ -82,7 +82,7 @@ def build_run(ids: Ints, times: Ints, values: Floats, starts: Ints | None = None
     offsets = np.append(firsts, len(ids)).astype(np.int64)
     lengths = np.diff(offsets)
     group, _ = timestamp_groups(times, offsets, lengths)
-    # One member of each group of series with equal timestamps stands for the grid.
+    # One member of each group of series with equal timestamps represents the grid.
     _, leader, grid_of = np.unique(group, return_index=True, return_inverse=True)
     grid_length = lengths[leader]
     grid_times = times[flat_positions(offsets[leader], grid_length)]

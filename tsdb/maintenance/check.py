@@ -136,7 +136,7 @@ def _block_problems(block: Block) -> Iterator[tuple[str, str]]:
     description = block.describe()
     table = label_table(block, np.arange(block.rows))
     if len(np.unique(table.keys())) != block.rows:
-        yield "labels", "a label set stands for two series"
+        yield "labels", "two series have the same label set"
     layers = block.layers()
     samples = sum(layer.run.samples for layer in layers)
     if samples != description.samples:

@@ -143,7 +143,7 @@ class _Repair:
         self.done.missing.append(
             "the manifest: it was made anew from the blocks and the log. Deletions that were not "
             "carried out yet are forgotten, so the samples that they hid are back; so is metadata "
-            "that stood there alone. Blocks and segments that were missing are not noticed"
+            "that only it had. Blocks and segments that were missing are not noticed"
         )
         return manifests.write(self.disk, self.path, made)
 
@@ -170,7 +170,7 @@ class _Repair:
         sequence = sequence_of(name)
         try:
             if sequence is None:
-                raise Corrupted(path, "name", "it does not tell the block's sequence")
+                raise Corrupted(path, "name", "its name does not have the block's sequence")
             file = self.disk.read(path)
             try:
                 identity = read_identity(file, path)
