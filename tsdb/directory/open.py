@@ -86,7 +86,7 @@ def open_files(
         files.log.on_created = files.name_segments
         files.drop_log()
         if _UNSYNCED in lock.left_behind:
-            files.log.distrust(files.segments())
+            files.log.mark_not_durable(files.segments())
         else:
             for number in files.segments():
                 files.log.adopt(number)

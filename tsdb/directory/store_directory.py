@@ -19,7 +19,7 @@ from novaql.tsdb.head.exemplar_buffer import ExemplarRing
 from novaql.tsdb.head.head import HeadPart
 from novaql.tsdb.model.source import Metadata
 from novaql.tsdb.options import OpenReport
-from novaql.tsdb.parts.tombstones import Tombstone, carried, needed
+from novaql.tsdb.parts.tombstones import Tombstone, carry_over, needed
 from novaql.tsdb.wal.record import encode_metadata
 from novaql.tsdb.wal.writer import Log, Position, segment_name, segment_number
 
@@ -114,7 +114,7 @@ class Files:
     def commit_blocks(
         self,
         gone: Collection[str],
-        came: Sequence[BlockEntry],
+        added: Sequence[BlockEntry],
         applied: Collection[Tombstone],
     ) -> None:
         """Replace blocks by others, which were written with the tombstones `applied`.
@@ -124,11 +124,11 @@ class Files:
         """
         manifest = self.manifest
         others = [entry for entry in manifest.blocks if entry.name not in gone]
-        names = [entry.name for entry in came]
+        names = [entry.name for entry in added]
         try:
             self._replace_manifest(
-                blocks=tuple(sorted([*others, *came], key=lambda entry: entry.sequence)),
-                tombstones=carried(manifest.tombstones, gone, names, applied),
+                blocks=tuple(sorted([*others, *added], key=lambda entry: entry.sequence)),
+                tombstones=carry_over(manifest.tombstones, gone, names, applied),
             )
         except OSError as problem:
             raise write_failure(problem, "putting blocks in the place of others") from problem
@@ -159,7 +159,7 @@ class Files:
         """Remove segments whose samples are in blocks. A later call removes those that cannot be
         removed now."""
         if self.log is not None:
-            self.log.forget(self.manifest.log_start)
+            self.log.drop_before(self.manifest.log_start)
         try:
             segments = self.segments()
         except OSError:

@@ -182,13 +182,13 @@ class Intervals:
 
 def of_block(tombstones: Sequence[Tombstone], name: str) -> tuple[Deletion, ...]:
     """Return the deletions that apply to a block, oldest first."""
-    return tuple(stone.deletion for stone in tombstones if name in stone.blocks)
+    return tuple(tombstone.deletion for tombstone in tombstones if name in tombstone.blocks)
 
 
-def carried(
+def carry_over(
     tombstones: Sequence[Tombstone],
     gone: Collection[str],
-    came: Collection[str],
+    added: Collection[str],
     applied: Collection[Tombstone],
 ) -> tuple[Tombstone, ...]:
     """Return the tombstones after blocks were replaced by others that were read with `applied`.
@@ -196,19 +196,25 @@ def carried(
     Tombstones that are not in `applied` and hide something of a removed block hide it in the new
     ones.
     """
-    done = {(stone.deletion, name) for stone in applied for name in stone.blocks}
+    done = {(tombstone.deletion, name) for tombstone in applied for name in tombstone.blocks}
     out = []
-    for stone in tombstones:
-        blocks = stone.blocks.difference(gone)
-        if any((stone.deletion, name) not in done for name in stone.blocks.intersection(gone)):
-            blocks = blocks.union(came)
-        out.append(replace(stone, blocks=blocks))
+    for tombstone in tombstones:
+        blocks = tombstone.blocks.difference(gone)
+        if any(
+            (tombstone.deletion, name) not in done for name in tombstone.blocks.intersection(gone)
+        ):
+            blocks = blocks.union(added)
+        out.append(replace(tombstone, blocks=blocks))
     return tuple(out)
 
 
 def needed(tombstones: Iterable[Tombstone], log_start: int) -> tuple[Tombstone, ...]:
     """Return those that still hide something in a block, or in the log from `log_start` on."""
-    return tuple(stone for stone in tombstones if stone.blocks or stone.log_before > log_start)
+    return tuple(
+        tombstone
+        for tombstone in tombstones
+        if tombstone.blocks or tombstone.log_before > log_start
+    )
 
 
 def encode(tombstones: Iterable[Tombstone]) -> list[dict[str, object]]:
@@ -217,14 +223,14 @@ def encode(tombstones: Iterable[Tombstone]) -> list[dict[str, object]]:
         {
             "matchers": [
                 [[m.name, m.op.value, m.value] for m in matchers]
-                for matchers in stone.deletion.matcher_sets
+                for matchers in tombstone.deletion.matcher_sets
             ],
-            "start_ms": stone.deletion.start_ms,
-            "end_ms": stone.deletion.end_ms,
-            "blocks": sorted(stone.blocks),
-            "log_before": stone.log_before,
+            "start_ms": tombstone.deletion.start_ms,
+            "end_ms": tombstone.deletion.end_ms,
+            "blocks": sorted(tombstone.blocks),
+            "log_before": tombstone.log_before,
         }
-        for stone in tombstones
+        for tombstone in tombstones
     ]
 
 

@@ -335,8 +335,8 @@ class _Repair:
 
 def _renamed(tombstones: Sequence[Tombstone], names: dict[str, str]) -> tuple[Tombstone, ...]:
     return tuple(
-        replace(stone, blocks=frozenset(names.get(name, name) for name in stone.blocks))
-        for stone in tombstones
+        replace(tombstone, blocks=frozenset(names.get(name, name) for name in tombstone.blocks))
+        for tombstone in tombstones
     )
 
 

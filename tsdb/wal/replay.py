@@ -83,19 +83,19 @@ def replay(
     waiting = list(tombstones)
     for number in numbers:
         while waiting and waiting[0].log_before <= number:
-            _forget(waiting.pop(0), head, ring)
+            _apply(waiting.pop(0), head, ring)
         data = disk.read_all(folder / segment_name(number))
         result.segments += 1
         result.bytes += len(data)
         _replay_segment(data, store, number, head, ring, result)
-    for stone in waiting:
-        _forget(stone, head, ring)
+    for tombstone in waiting:
+        _apply(tombstone, head, ring)
     return result
 
 
-def _forget(stone: Tombstone, head: Head, ring: ExemplarRing) -> None:
-    head.delete(stone.deletion)
-    ring.delete(stone.deletion)
+def _apply(tombstone: Tombstone, head: Head, ring: ExemplarRing) -> None:
+    head.delete(tombstone.deletion)
+    ring.delete(tombstone.deletion)
 
 
 def _replay_segment(

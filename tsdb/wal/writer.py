@@ -63,7 +63,7 @@ def format_of(
     return FORMAT if native is None else NATIVE_FORMAT
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     """The default of a callback."""
 
 
@@ -113,14 +113,14 @@ class Log:
         self.pace = Pace(None) if pace is None else pace
         self.safe: dict[int, int] = {}
         """Segment → bytes that are synced, of all segments that are still needed."""
-        self.on_created: Callable[[], None] = _nothing
+        self.on_created: Callable[[], None] = _do_nothing
         """Called after a segment is created and before anything is written to it, so that the
         manifest names it. May raise `WriteFailed`; then the segment is not used yet."""
         self.sync_failed = False
         """Set after a failed sync; the samples should be written to a block soon."""
         self.unended: set[int] = set()
         """Segments without a closing record."""
-        self.on_sync_failed: Callable[[], None] = _nothing
+        self.on_sync_failed: Callable[[], None] = _do_nothing
         """Called after a failed sync, so that the next process that opens the store does not trust
         the segment."""
 
@@ -310,20 +310,20 @@ class Log:
                 self._note_synced_file(number, file.size)
             except OSError as problem:
                 with self._moving:
-                    self.distrust([number])
+                    self.mark_not_durable([number])
                 raise write_failure(problem, "syncing the log") from problem
             finally:
                 file.close()
 
     def _mark_unsynced(self, tail: _Tail) -> None:
         with self._moving:
-            self.distrust([tail.position.segment])
+            self.mark_not_durable([tail.position.segment])
             self._left_unsynced.pop(tail.position.segment, None)  # a failed fsync is never repeated
             self.unended.add(tail.position.segment)
             if self._tail is not None and self._tail.file is tail.file:
                 self._tail = None
 
-    def distrust(self, segments: Iterable[int]) -> None:
+    def mark_not_durable(self, segments: Iterable[int]) -> None:
         """Mark segments as not durable, even if a later sync succeeds: their samples have to be
         written to a block."""
         self._unsynced_segments.update(segments)
@@ -341,7 +341,7 @@ class Log:
         self._left_unsynced[number] = self._disk.extend(self._folder / segment_name(number))
         self.pace.wrote()
 
-    def forget(self, before_segment: int) -> None:
+    def drop_before(self, before_segment: int) -> None:
         """Drop all state of earlier segments, whose samples are in blocks."""
         with self._syncing, self._moving:
             self._unsynced_segments = {n for n in self._unsynced_segments if n >= before_segment}
