@@ -67,7 +67,10 @@ def evaluate(
     planned = clock.perf_counter()
     steps = Steps.between(options.start_ms, options.end_ms, options.step_ms)
     notes: tuple[str, ...] = ()
-    if supports_downsampling(source) and source.thinned(MIN_TIME_MS, MAX_TIME_MS) is not None:
+    if (
+        supports_downsampling(source)
+        and source.downsampled_range(MIN_TIME_MS, MAX_TIME_MS) is not None
+    ):
         options, notes = _downsampled_options(plan, source, options, steps)
         cache = None if notes else cache
     if options.rollup_ms:

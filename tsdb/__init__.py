@@ -173,7 +173,7 @@ def open(
 
 
 def memory(**options: Any) -> Database:
-    """An empty database that lives in memory alone, with the same interface."""
+    """Return an empty database in memory, with the same interface."""
     from novaql.tsdb.database import memory_database  # noqa: PLC0415 - as above
 
     return memory_database(**options)

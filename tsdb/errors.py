@@ -52,7 +52,7 @@ class StoreLocked(StoreError):
 
 
 class TargetInUse(StoreError):
-    """A copy of a store was to be put where something else is. Nothing was touched."""
+    """The target of a copy exists and is not empty. Nothing was changed."""
 
     def __init__(self, path: Path, reason: str) -> None:
         self.path, self.reason = path, reason
@@ -74,19 +74,19 @@ class ReadOnly(StoreError):
 
 
 class InvalidBatch(StoreError, ValueError):
-    """A batch that cannot be stored. Nothing of it was."""
+    """A batch that cannot be stored. Nothing of it was stored."""
 
 
 class WriteFailed(StoreError):
-    """The disk refused a write. What was being written does not count as stored; try it again."""
+    """The disk refused a write. The data of the call is not stored; the call may be repeated."""
 
 
 class StorageFull(WriteFailed):
-    """There is no space left (or a quota is used up). Reads go on; writes will when there is."""
+    """No space is left, or a quota is used up. Reads continue; writes do when there is space."""
 
 
 class ReadOnlyDisk(WriteFailed):
-    """The file system is mounted read-only. What is there can be opened with `read_only=True`."""
+    """The file system is mounted read-only. The store can be opened with `read_only=True`."""
 
 
 class ReadFailed(StoreError):
@@ -106,7 +106,7 @@ class Unreadable(ReadFailed):
 
 
 class Corrupted(StoreError):
-    """Bytes on disk are not what was written there.
+    """Bytes on disk are not those that were written.
 
     path    the file
     place   which part of it: "header", "page 7", …
@@ -125,7 +125,7 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def write_failure(problem: OSError, what: str) -> WriteFailed:
-    """The error to raise for a write, fsync or rename that failed."""
+    """Return the error for a write, fsync or rename that failed."""
     kind: type[WriteFailed] = StorageFull if problem.errno in FULL else WriteFailed
     if problem.errno == errno.EROFS:
         kind = ReadOnlyDisk

@@ -1,4 +1,4 @@
-"""How a store is kept, and what it tells about itself."""
+"""Options of a store, and the results that its methods return."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ class Sync(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoreOptions:
-    """
-    sync, sync_interval_s    see `Sync`
+    """sync, sync_interval_s    see `Sync`
     block_ms                 time range of a block; ranges are aligned to multiples of it
-    flush_samples            the head is flushed when it holds this many samples, a native histogram
-                             counted as one for every 24 bytes of it …
-    flush_after_s            … or when its first sample is this old
-    close_flush_samples      `close()` flushes a head of at least this many; a smaller one stays in
-                             the log
-    max_exemplars            exemplars kept, the newest ones; 0 for none
-    cache_bytes              decoded pages and tiles kept in memory, 0 for none
-    out_of_order_ms          samples older than the newest one by more than this are rejected;
-                             None takes them however late
+    flush_samples            the head is flushed when it has this many samples; a native histogram
+                             counts as one for every 24 bytes
+    flush_after_s            the head is also flushed when its first sample is this old
+    close_flush_samples      `close()` flushes a head of at least this many samples; a smaller one
+                             stays in the log
+    max_exemplars            the newest exemplars in memory; 0 for none
+    cache_bytes              cache of decoded pages and samples; 0 for none
+    out_of_order_ms          samples that are older than the newest one by more than this are
+                             rejected; None: none are
     compaction               merge blocks in the background; `Database.compact` works in any case
-    most_block_ms            merged blocks cover no more time than this, nor a tenth of retention_ms
-    rollups_ms               resolutions of rollups that merged blocks get, such as 300 000: queries
-                             read them instead of samples where that gives the same answer
-    retention_ms             blocks go when all their samples are older than this; None keeps them
-    rollup_retention_ms      their rollups stay until they are as old as this: of each cell of the
-                             finest of `rollups_ms` its last sample is left, and its statistics.
-                             None: nothing stays
-    retention_bytes          the oldest blocks go while blocks and log are larger than this; None:
-                             they may be
-    guests                   names that may be in the directory already when a store is created in
-                             it, beside `lost+found`
+    most_block_ms            largest time range of a merged block; it is also at most a tenth of
+                             retention_ms
+    rollups_ms               resolutions of the rollups of merged blocks, such as 300 000: queries
+                             read them instead of samples where the answer is the same
+    retention_ms             a block is removed when all its samples are older than this; None:
+                             never
+    rollup_retention_ms      its rollups stay until they are this old: the statistics of each cell
+                             of the finest of `rollups_ms`, and its last sample. None: nothing stays
+    retention_bytes          the oldest blocks are removed while blocks and log are larger than
+                             this; None: never
+    guests                   names that may be in the directory when a store is created in it,
+                             beside `lost+found`
     """
 
     sync: Sync = Sync.INTERVAL
@@ -94,14 +94,14 @@ class StoreOptions:
                 raise ValueError("rollup_retention_ms must be longer than retention_ms")
 
     @property
-    def thinned_ms(self) -> int:
-        """Resolution of what is left when samples go; 0: nothing is left."""
+    def downsampled_ms(self) -> int:
+        """Resolution of the rollups that replace samples; 0: samples are removed."""
         return 0 if self.rollup_retention_ms is None else min(self.rollups_ms)
 
 
 @dataclass(frozen=True, slots=True)
 class CompactionResult:
-    """What became of blocks: how many were read and written, with how many samples and bytes."""
+    """Blocks that were read and written, with their samples and bytes."""
 
     blocks_read: int = 0
     blocks_written: int = 0
@@ -123,15 +123,15 @@ class CompactionResult:
 
 @dataclass(frozen=True, slots=True)
 class AppendResult:
-    """What became of a batch.
+    """The result of an append.
 
-    appended    samples taken in
+    appended    samples that were stored
     duplicates  those of them that repeat the time of the newest sample of their series, as a
-                message sent twice does; the later one stands
+                message that is sent twice does; the later one replaces it
     late        those of them that are older than the newest sample of their series
-    rejected    samples not taken in, being older than `out_of_order_ms` allows
+    rejected    samples that are older than `out_of_order_ms` allows
     rejected_histograms   how many of these are histograms
-    exemplars   exemplars taken in; those whose labels have more than 128 characters are not
+    exemplars   exemplars that were stored; those whose labels have more than 128 characters are not
     """
 
     appended: int = 0
@@ -144,17 +144,18 @@ class AppendResult:
 
 @dataclass(frozen=True, slots=True)
 class OpenReport:
-    """What opening found.
+    """The result of opening.
 
-    replayed    samples read back from the log
-    torn_bytes  bytes after the last whole record of the log: a write that was under way at a crash
-    damaged     what was lost until the store is repaired: places in the log that cannot be read
-                although more follows, segments of the log that are missing or cut off, blocks that
-                are missing or of a wrong size
+    replayed    samples read from the log
+    torn_bytes  bytes after the last whole record of the log: a write that a crash interrupted
+    damaged     losses until the store is repaired: places in the log that cannot be read although
+                records follow, segments of the log that are missing or truncated, blocks that are
+                missing or of a wrong size
     degraded    files that are damaged or missing without a loss, such as one of the two manifests
     orphans     samples lost because the record that names their series is damaged
-    removed     files that belonged to no block: a flush that was under way at a crash
-    interrupted who had the store last, if that one did not close it: killed, or a power cut
+    removed     files that belong to no block: a flush that a crash interrupted
+    interrupted the last process that had the store open, if it did not close it: it was killed, or
+                the power was cut
     """
 
     replayed: int = 0
@@ -172,30 +173,30 @@ class OpenReport:
         return not (self.torn_bytes or self.damaged or self.orphans)
 
     def __str__(self) -> str:
-        """One line for a log."""
-        told = [f"{self.replayed} samples read back from the log in {self.seconds:.2f} s"]
+        """Return one line for a log."""
+        parts = [f"{self.replayed} samples read back from the log in {self.seconds:.2f} s"]
         if self.interrupted:
-            told.insert(0, f"{self.interrupted} did not close it")
+            parts.insert(0, f"{self.interrupted} did not close it")
         if self.torn_bytes:
-            told.append(f"{self.torn_bytes} bytes of an unfinished write cut off")
+            parts.append(f"{self.torn_bytes} bytes of an unfinished write cut off")
         if self.damaged:
-            told.append(f"lost or unreadable: {', '.join(self.damaged)}")
+            parts.append(f"lost or unreadable: {', '.join(self.damaged)}")
         if self.degraded:
-            told.append(f"damaged without a loss: {', '.join(self.degraded)}")
+            parts.append(f"damaged without a loss: {', '.join(self.degraded)}")
         if self.orphans:
-            told.append(f"{self.orphans} samples lost with the names of their series")
+            parts.append(f"{self.orphans} samples lost with the names of their series")
         if self.removed:
-            told.append(f"left by an unfinished flush and removed: {', '.join(self.removed)}")
-        return "; ".join(told)
+            parts.append(f"left by an unfinished flush and removed: {', '.join(self.removed)}")
+        return "; ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
 class StoreStats:
     """Figures of a database at one moment.
 
-    head_samples  samples in memory, equal ones counted once as far as they have been noticed
-    duplicates    samples replaced by a later one of the same series and time, and …
-    conflicts     … those among them that had another value
+    head_samples  samples in memory; duplicates count once as far as they were sorted
+    duplicates    samples replaced by a later one of the same series and time
+    conflicts     those of them that had another value
     """
 
     version: int = 0

@@ -15,8 +15,8 @@ def summary(done: Copied) -> str:
     parts.append(f"{done.bytes} bytes, {done.copied} of them written")
     if done.linked:
         parts.append(f"{done.linked} files linked")
-    if done.kept:
-        parts.append(f"{done.kept} files were there already")
+    if done.unchanged:
+        parts.append(f"{done.unchanged} files were there already")
     return "; ".join(parts)
 
 

@@ -75,7 +75,7 @@ def list_blocks(directory: Path | None, format_: str) -> None:
             block.name, str(block.level), time_text(block.first_ms), time_text(block.last_ms),
             str(block.series), str(block.samples), str(block.bytes),
             f"{block.bytes / block.samples:.3f}",
-            duration_text(block.thinned_ms) if block.thinned_ms else "",
+            duration_text(block.downsampled_ms) if block.downsampled_ms else "",
         )
         for block in blocks
     ]  # fmt: skip

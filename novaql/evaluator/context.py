@@ -148,7 +148,7 @@ class Context:
 
     def _note_thinned(self, start_ms: int, end_ms: int) -> None:
         if supports_downsampling(self.source):
-            found = self.source.thinned(start_ms, end_ms)
+            found = self.source.downsampled_range(start_ms, end_ms)
             if found is not None:
                 known = self.thinned or found
                 self.thinned = max(known[0], found[0]), max(known[1], found[1])

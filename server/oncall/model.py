@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
+
+from sortedcontainers import SortedDict
 
 from novaql.server.oncall.restrictions import Restriction, windows
 from novaql.server.oncall.rotation import Rotation, Turns
@@ -339,17 +341,14 @@ class _Ranked:
     """Claims at one instant, by rank: a layer has one at most, its shifts do not overlap."""
 
     def __init__(self) -> None:
-        self._ranks: list[int] = []
-        self._claims: dict[int, _Claim] = {}
+        self._claims: SortedDict[int, _Claim] = SortedDict()
 
     def add(self, claim: _Claim) -> None:
-        insort(self._ranks, claim.rank)
         self._claims[claim.rank] = claim
 
     def remove(self, claim: _Claim) -> None:
-        del self._ranks[bisect_left(self._ranks, claim.rank)]
         del self._claims[claim.rank]
 
     def highest(self) -> Iterator[_Claim]:
         """The claims, the highest first."""
-        return (self._claims[rank] for rank in reversed(self._ranks))
+        return (self._claims[rank] for rank in reversed(self._claims))

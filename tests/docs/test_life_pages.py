@@ -86,5 +86,6 @@ def test_there_is_a_page_for_each_kind_of_request() -> None:
     assert [page.stem for page in PAGES] == [
         "life-of-a-query",
         "life-of-a-remote-write",
+        "life-of-an-append",
         "life-of-an-incident",
     ]

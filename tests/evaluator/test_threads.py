@@ -241,7 +241,7 @@ def test_nobody_helps_while_queries_are_on_all_cores(monkeypatch: pytest.MonkeyP
     assert sorted(name[:10] for name in names["first"][:2]) == ["novaql-til", "one"]
     assert names["first"][2:] == ["one"] * 18
     assert names["other"][0] == "two"
-    assert ordered_parallel._at_work.count == 0
+    assert ordered_parallel._active_threads.count == 0
 
 
 @pytest.mark.usefixtures("three_cores")
@@ -290,11 +290,11 @@ def test_who_has_no_piece_left_helps_with_pieces_of_a_piece(
     pieces: list[tuple[str, bool]] = []
 
     def piece(number: int) -> int:
-        assert ordered_parallel._at_work.count <= 2
+        assert ordered_parallel._active_threads.count <= 2
         pieces.append((threading.current_thread().name, others_done.is_set()))
         if number == 3:
             others_done.set()
-            wait_until(lambda: ordered_parallel._at_work.count == 1)
+            wait_until(lambda: ordered_parallel._active_threads.count == 1)
         if number > 3:
             wait_until(lambda: len({name for name, late in pieces if late}) == 2)
         return number
@@ -314,4 +314,4 @@ def test_who_has_no_piece_left_helps_with_pieces_of_a_piece(
     assert found == [list(range(40)), []]
     assert len({name for name, late in pieces if not late}) == 1
     assert len({name for name, late in pieces if late}) == 2
-    assert ordered_parallel._at_work.count == 0
+    assert ordered_parallel._active_threads.count == 0

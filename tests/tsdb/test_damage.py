@@ -49,7 +49,7 @@ def small_store() -> tuple[SimulatedDisk, Answer, Answer]:
     samples; what it holds, and held without the log."""
     disk = SimulatedDisk()
     with (
-        mock.patch.object(value_pages, "ROOM", LITTLE_ROOM),
+        mock.patch.object(value_pages, "TARGET_VALUES", LITTLE_ROOM),
         tsdb.open(STORE, disk=disk, block_ms=20_000, cache_bytes=0) as database,
     ):
         database.set_metadata({"up": Metadata("gauge", "Whether it is up.")})
@@ -156,7 +156,7 @@ def test_swapped_pages_of_one_length_are_noticed() -> None:
     """Pages with right checksums, in the wrong place: within a block, and between two."""
     disk = SimulatedDisk()
     with (
-        mock.patch.object(value_pages, "ROOM", LITTLE_ROOM),
+        mock.patch.object(value_pages, "TARGET_VALUES", LITTLE_ROOM),
         tsdb.open(STORE, disk=disk, block_ms=20_000, cache_bytes=0) as database,
     ):
         for start in (0, 40_000):
@@ -197,10 +197,10 @@ def test_swapped_pages_of_one_length_are_noticed() -> None:
 def stream_of(disk: SimulatedDisk, number: int, kind: str) -> Any:
     """The stream of pages of a kind in a block."""
     with tsdb.open(STORE, disk=disk, read_only=True) as database:
-        block = database._state.blocks[number]
+        block = database._state.current.blocks[number]
         for layer in block.layers():
-            stratum: Any = layer.stratum
-            streams: list[Any] = [stratum.times, stratum.values]
+            run: Any = layer.run
+            streams: list[Any] = [run.times, run.values]
             for stream in streams:
                 if stream.kind.decode() == kind:
                     return stream

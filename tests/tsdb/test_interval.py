@@ -108,7 +108,7 @@ def test_late_writers_share_a_sync(disk: SimulatedDisk) -> None:
     for thread in threads:
         thread.start()
     assert first.wait(60)
-    head = database._state.head
+    head = database._state.current.head
     while head.appended < 9:  # all have written, and wait for the one that syncs
         time.sleep(0.001)
     go_on.set()

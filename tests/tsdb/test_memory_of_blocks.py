@@ -89,7 +89,7 @@ def test_a_plan_says_what_it_costs(store: Path) -> None:
     with tsdb.open(store, read_only=True) as database:
         database.select(matchers, 0, STEP_MS)  # what it reads of blocks is there
         database.select(matchers, 0, BLOCKS * SAMPLES * STEP_MS - 1)
-        plans = database._caches.plans
+        plans = database._reader.caches.plans
         plans.clear()
         gc.collect()
         tracemalloc.start()

@@ -144,8 +144,8 @@ def test_the_store_has_all_that_a_store_writes() -> None:
     with tsdb.open(STORE, disk=disk, read_only=True) as database:
         assert database.open_report.clean
         assert database.open_report.degraded == ()
-        assert any(len(block.rollups()) > 1 for block in database._state.blocks)
-        assert database._state.tombstones
+        assert any(len(block.rollups()) > 1 for block in database._state.current.blocks)
+        assert database._state.current.tombstones
         assert len(database.exemplars([[Matcher("i", MatchOp.EQUAL, "0")]]))
         assert database.metadata()
         assert read_all(database) == expected

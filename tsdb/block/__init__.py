@@ -1,1 +1,1 @@
-"""Immutable files of samples: written once, renamed into place, read a page at a time."""
+"""Immutable files of samples: written once, renamed into place, read page by page."""

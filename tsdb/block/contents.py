@@ -1,4 +1,5 @@
-"""Which series stand where in a block, and where its pages are cut."""
+"""The content of a block before it is written: the order of its series, and the bounds of its
+pages."""
 
 from __future__ import annotations
 
@@ -16,29 +17,29 @@ from novaql.tsdb.parts.part import Layer
 from novaql.tsdb.parts.sorted_run import SortedHistogramRun, SortedRun
 
 PAGE_VALUES = 4096
-"""A page of short grids is filled up to this, whole grids only."""
+"""Target number of values in a page of several short grids; a page has whole grids."""
 OWN_PAGE_VALUES = 1024
-"""A grid this long has a page of its own."""
+"""A grid of at least this many values has pages of its own."""
 LONG_PAGE_VALUES = 32768
-"""A longer one is cut into several."""
+"""Largest number of values in a page; longer grids are divided."""
 HISTOGRAM_PAGES = {"page": 512, "own": 256, "longest": 1024}
-"""The same for histograms, each of which is many numbers."""
+"""The same limits for histograms, each of which is many numbers."""
 
 Kind = TypeVar("Kind", SortedRun, SortedHistogramRun)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Column(Generic[Kind]):
-    """Floats or histograms that go into one block, in the order of the file.
+    """Floats or histograms of one block, in the order of the file.
 
     rows        [R] series of the block, increasing
-    grid_of     [R] grid of each, 0, 1, … in order of first use
-    value_start [R] where its samples begin in `stratum.values`
-    grid_start  [G] where its times begin in `stratum.times`
-    grid_length [G]
+    grid_of     [R] grid of each series, numbered in order of first use
+    value_start [R] where its samples begin in `run.values`
+    grid_start  [G] where its times begin in `run.times`
+    grid_length [G] number of times
     """
 
-    stratum: Kind
+    run: Kind
     rows: Ints
     grid_of: Ints
     value_start: Ints
@@ -52,7 +53,7 @@ class Column(Generic[Kind]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Content:
-    """What goes into one block.
+    """The content of one block.
 
     table    label sets of its series, in the order of the file
     follows  whether a series is the next larger bucket of the histogram of the series before it
@@ -66,7 +67,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """The part [low, high) of each grid of a layer, and those of its series that have one."""
+    """The range [low, high) of each grid of a layer, and the series that have samples in it."""
 
     layer: Layer
     low: Ints
@@ -75,9 +76,9 @@ class _Part:
 
     @classmethod
     def of(cls, layer: Layer, start_ms: int, end_ms: int) -> _Part:
-        stratum = layer.stratum
-        low, high = stratum.window(np.arange(len(stratum.grid_length)), start_ms, end_ms)
-        picked = np.flatnonzero((high > low)[whole(stratum.grid_of)])
+        run = layer.run
+        low, high = run.window(np.arange(len(run.grid_length)), start_ms, end_ms)
+        picked = np.flatnonzero((high > low)[whole(run.grid_of)])
         return cls(layer, low, high, picked)
 
     @property
@@ -86,30 +87,30 @@ class _Part:
         return self.picked if self.layer.ids is None else self.layer.ids[self.picked]
 
     def likeness(self) -> Ints:
-        """Of each picked series; see `series_order.likeness`."""
-        stratum = self.layer.stratum
-        if not isinstance(stratum, SortedRun):
+        """Likeness of each picked series; see `series_order.likeness`."""
+        run = self.layer.run
+        if not isinstance(run, SortedRun):
             return np.zeros(len(self.picked), np.int64)
-        grids = stratum.grid_of[self.picked]
-        starts = stratum.value_start[self.picked] + self.low[grids]
-        return likeness(stratum, starts, self.high[grids] - self.low[grids])
+        grids = run.grid_of[self.picked]
+        starts = run.value_start[self.picked] + self.low[grids]
+        return likeness(run, starts, self.high[grids] - self.low[grids])
 
-    def column(self, stratum: Kind, place_of: Ints) -> Column[Kind]:
-        """place_of: place in the block by index row."""
+    def column(self, run: Kind, place_of: Ints) -> Column[Kind]:
+        """place_of: index in the block by index row."""
         places = place_of[self.ids]
         order = np.argsort(places)
         series = self.picked[order]
-        grids = stratum.grid_of[series]
+        grids = run.grid_of[series]
         _, first, dense = np.unique(grids, return_index=True, return_inverse=True)
         number = np.empty(len(first), np.int64)
         number[np.argsort(first)] = np.arange(len(first))
         used = grids[np.sort(first)]
         return Column(
-            stratum=stratum,
+            run=run,
             rows=places[order],
             grid_of=number[dense.ravel()],
-            value_start=stratum.value_start[series] + self.low[grids],
-            grid_start=stratum.grid_start[used] + self.low[used],
+            value_start=run.value_start[series] + self.low[grids],
+            grid_start=run.grid_start[used] + self.low[used],
             grid_length=self.high[used] - self.low[used],
         )
 
@@ -120,12 +121,13 @@ def arrange(
     start_ms: int = MIN_TIME_MS,
     end_ms: int = MAX_TIME_MS,
 ) -> Content | None:
-    """What layers have in a range of time: at most one of floats and one of histograms.
+    """Return the content of a block with the samples of a range; None if there are none. The layers
+    are at most one of floats and one of histograms.
 
-    labels: label sets of index rows, which increase.
+    labels: returns label sets of index rows, which increase.
 
-    Series are ordered by metric, then grid, then `series_order`: a query that names a metric finds
-    its series side by side, those of one target in the same pages. None if nothing is there.
+    Series are ordered by metric, then grid, then `series_order`, so that the series of a metric are
+    adjacent, and those of one target in the same pages.
     """
     parts = [_Part.of(layer, start_ms, end_ms) for layer in layers]
     parts = [part for part in parts if len(part.picked)]
@@ -134,11 +136,11 @@ def arrange(
     ids = parts[0].ids if len(parts) == 1 else np.union1d(parts[0].ids, parts[1].ids)
     grids = np.full(len(ids), -1)
     base = 0
-    for part in parts:  # a series of both kinds stands with the floats, which come first
+    for part in parts:  # a series of both kinds is ordered by its floats, which come first
         at = np.searchsorted(ids, part.ids)
-        own = base + part.layer.stratum.grid_of[part.picked]
+        own = base + part.layer.run.grid_of[part.picked]
         grids[at] = np.where(grids[at] < 0, own, grids[at])
-        base += len(part.layer.stratum.grid_length)
+        base += len(part.layer.run.grid_length)
     table = labels(ids)
     alike = np.zeros(len(ids), np.int64)
     for part in parts:
@@ -150,11 +152,11 @@ def arrange(
     floats: Column[SortedRun] | None = None
     native: Column[SortedHistogramRun] | None = None
     for part in parts:
-        stratum = part.layer.stratum
-        if isinstance(stratum, SortedRun):
-            floats = part.column(stratum, place_of)
-        elif isinstance(stratum, SortedHistogramRun):
-            native = part.column(stratum, place_of)
+        run = part.layer.run
+        if isinstance(run, SortedRun):
+            floats = part.column(run, place_of)
+        elif isinstance(run, SortedHistogramRun):
+            native = part.column(run, place_of)
     return Content(table.take(order), floats, native, ordered.follows)
 
 
@@ -166,13 +168,12 @@ def page_counts(
     own: int = OWN_PAGE_VALUES,
     longest: int = LONG_PAGE_VALUES,
 ) -> Ints:
-    """How many values go into each page of a stream of rows of these lengths.
+    """Return the number of values in each page of a stream of rows of these lengths.
 
-    Short rows share pages, `page` or a little less; such a page ends where a run of rows
-    that are read together ends, if such a place is in its second half. Longer rows have pages of
-    their own.
+    Short rows share pages of about `page` values; such a page ends at a break if there is one in
+    its second half. Longer rows have pages of their own.
 
-    breaks: numbers of rows before which a page would best begin, increasing.
+    breaks: row numbers before which a page would best begin, increasing.
     """
     ends = np.cumsum(lengths)
     long_rows = np.flatnonzero(lengths >= own)
@@ -201,7 +202,7 @@ def page_counts(
 
 
 def read_together(table: SeriesTable, column: Column[Kind]) -> Ints:
-    """Rows of a column at which metric or grid changes."""
+    """Return the rows of a column at which metric or grid changes."""
     metric = table.column(METRIC_NAME).codes[column.rows]
     changes = (np.diff(column.grid_of) != 0) | (np.diff(metric) != 0)
     return np.flatnonzero(changes) + 1

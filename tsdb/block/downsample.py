@@ -1,4 +1,4 @@
-"""Columns of which the last sample of each cell is left."""
+"""Columns reduced to the last sample of each cell."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from novaql.tsdb.parts.sorted_run import (
     SortedHistogramRun,
     SortedRun,
     Stream,
-    in_one_part,
+    copy_in_one_task,
 )
 
 
 def cells_of(column: Column[SortedRun] | Column[SortedHistogramRun], resolution_ms: int) -> Cells:
-    """Those of its grids, some grids at a time."""
+    """Return the cells of the column's grids, computed for some grids at a time."""
     lengths = column.grid_length
     portions = np.flatnonzero(np.diff(np.cumsum(lengths) // PORTION_VALUES)) + 1
     found = []
     for grids in np.split(np.arange(len(lengths)), portions):
-        times = column.stratum.times.ints(column.grid_start[grids], lengths[grids])
+        times = column.run.times.ints(column.grid_start[grids], lengths[grids])
         found.append(cut_cells(times, lengths[grids], resolution_ms))
     length, size, first, last = (
         np.concatenate([getattr(cells, name) for cells in found])
@@ -41,12 +41,12 @@ def cells_of(column: Column[SortedRun] | Column[SortedHistogramRun], resolution_
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picked:
-    """`Stream` of some of the numbers of another stream.
+    """A `Stream` of selected numbers of another stream.
 
-    begins  where rows begin here, increasing, and one more: where the last one ends
-    rows    [rows] where each begins among `picks`
-    bases   [rows] to be added to its picks: a place in the stream
-    picks   distances from the beginning of a row there
+    begins  where rows begin in this stream, increasing, and where the last one ends
+    rows    [rows] where each row begins in `picks`
+    bases   [rows] position in the other stream to add to the row's picks
+    picks   distances from the beginning of a row in the other stream
     """
 
     stream: Stream
@@ -56,7 +56,7 @@ class Picked:
     picks: Ints
 
     def places(self, starts: Ints, lengths: Ints) -> Ints:
-        """In the stream below."""
+        """Return positions in the other stream."""
         row = np.searchsorted(self.begins, starts, side="right") - 1
         at = flat_positions(self.rows[row] + starts - self.begins[row], lengths)
         found: Ints = self.picks[at] + np.repeat(self.bases[row], lengths)
@@ -71,7 +71,7 @@ class Picked:
         return self.stream.floats(places, np.ones(len(places), np.int64))
 
     def histograms(self, starts: Ints, lengths: Ints) -> Histograms:
-        """Where the stream is one of histograms."""
+        """For a stream of histograms."""
         places = self.places(starts, lengths)
         found: Histograms = self.stream.histograms(places, np.ones(len(places), np.int64))  # type: ignore[attr-defined]
         return found
@@ -86,10 +86,10 @@ class Picked:
         starts: Ints,
         lengths: Ints,
         *,
-        keep: bool = True,  # noqa: ARG002
+        cache_pages: bool = True,  # noqa: ARG002
         notes: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> CopyPlan:
-        return in_one_part(self, out, places, starts, lengths)
+        return copy_in_one_task(self, out, places, starts, lengths)
 
     def readable_mask(self, places: Ints, read_errors: ReadErrors) -> Bools:
         return self.stream.readable_mask(
@@ -97,9 +97,10 @@ class Picked:
         )
 
 
-def thinned(column: Column, cells: Cells) -> Column:  # type: ignore[type-arg]
-    """The column with the last sample of each cell alone. It is read in the order of the file."""
-    stratum, grid_of = column.stratum, column.grid_of
+def downsampled(column: Column, cells: Cells) -> Column:  # type: ignore[type-arg]
+    """Return the column with only the last sample of each cell. It is read in the order of the
+    file."""
+    run, grid_of = column.run, column.grid_of
     ends = np.cumsum(cells.size) - 1
     of_grid = np.cumsum(cells.length) - cells.length
     begins = np.cumsum(column.grid_length) - column.grid_length
@@ -107,14 +108,14 @@ def thinned(column: Column, cells: Cells) -> Column:  # type: ignore[type-arg]
     lengths = cells.length[grid_of]
     value_start = np.cumsum(lengths) - lengths
     edges = np.append(value_start, int(lengths.sum()))
-    values = Picked(stratum.values, edges, of_grid[grid_of], column.value_start, picks)
+    values = Picked(run.values, edges, of_grid[grid_of], column.value_start, picks)
     starts = None
-    if stratum.starts is not None:
-        starts = Picked(stratum.starts, edges, of_grid[grid_of], column.value_start, picks)
-    times = Picked(stratum.times, np.append(of_grid, len(picks)), of_grid, column.grid_start, picks)
+    if run.starts is not None:
+        starts = Picked(run.starts, edges, of_grid[grid_of], column.value_start, picks)
+    times = Picked(run.times, np.append(of_grid, len(picks)), of_grid, column.grid_start, picks)
     return replace(
         column,
-        stratum=replace(stratum, times=times, values=values, starts=starts),
+        run=replace(run, times=times, values=values, starts=starts),
         value_start=value_start,
         grid_start=of_grid,
         grid_length=cells.length,

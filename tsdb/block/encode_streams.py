@@ -1,4 +1,4 @@
-"""Long streams of numbers in pieces that fit into memory."""
+"""Reads long streams in pages, with bounded memory."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from novaql.tsdb.model.labels import Ints
 
 PORTION_VALUES = 1 << 20
-"""So many values are gathered in memory at a time."""
+"""Number of values in memory at a time."""
 
 
 def gathered(
     read: Callable[[Ints, Ints], NDArray[np.generic]], counts: Ints, starts: Ints, lengths: Ints
 ) -> Iterator[NDArray[np.generic]]:
-    """Pages of these many numbers, of a stream whose rows are pieces that `read` reads."""
+    """Return pages with these numbers of values, of a stream whose rows are ranges that `read`
+    reads."""
     row_ends, page_ends = np.cumsum(lengths), np.cumsum(counts)
     page, at = 0, 0
     while page < len(counts):
@@ -32,7 +33,8 @@ def gathered(
 def _cut_pieces(
     starts: Ints, lengths: Ints, row_ends: Ints, begin: int, end: int
 ) -> tuple[Ints, Ints]:
-    """Pieces that make stream positions begin … end - 1; they may lie inside a row."""
+    """Return the ranges of the stream positions [begin, end); they may begin or end inside a
+    row."""
     first = int(np.searchsorted(row_ends, begin, side="right"))
     last = int(np.searchsorted(row_ends, end, side="left")) + 1
     some_starts, some_lengths = starts[first:last].copy(), lengths[first:last].copy()

@@ -1,8 +1,9 @@
-"""Sums that no order of adding changes: what is added is cut into parts that add up exactly.
+"""Sums that do not depend on the order of addition: each number is split into parts whose sums are
+exact.
 
 S. M. Rump, T. Ogita, S. Oishi, "Accurate Floating-Point Summation, Part I", SIAM Journal on
-Scientific Computing 31 (2008), `ExtractVector`: (sigma + x) - sigma leaves of x what is a multiple
-of sigma's last place. So many of those as sigma has room for are added without any rounding.
+Scientific Computing 31 (2008), `ExtractVector`: (sigma + x) - sigma is the multiple of sigma's last
+place that is nearest to x. As many of these as sigma has spare bits for are added without rounding.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.samples import Floats
 
 WHOLE_UNTIL = 2.0**53
-"""Up to here sums of whole numbers are exact as they come."""
+"""Sums of whole numbers are exact up to this value."""
 LARGEST = 2.0**1000
-"""Nothing here overflows where absolute values add up to less."""
+"""No intermediate sum overflows if absolute values add up to less."""
 
 
 def are_whole(values: Floats) -> Bools:
-    """Which are whole numbers; no infinity, no NaN and no negative zero is one."""
+    """Return which values are whole numbers; infinities, NaN and negative zero are not."""
     with np.errstate(invalid="ignore"):
         whole: Bools = (values == np.rint(values)) & (np.abs(values) < WHOLE_UNTIL)
         whole &= (values != 0) | ~np.signbit(values)
@@ -27,10 +28,10 @@ def are_whole(values: Floats) -> Bools:
 
 
 def exact_sums(values: Floats, begins: Ints) -> tuple[Floats, Floats]:
-    """Sums of runs that begin there (the first at 0): (total, what it lacks of the exact sum).
+    """Return sums of runs that begin at `begins` (the first at 0), as (total, error of the total).
 
-    Together they are within n³ · 2^-150 of it, relative to the sum of absolute values of n numbers.
-    Where those are infinite, NaN or near the greatest number, the total is added up as it comes.
+    Their exact sum is within n³ · 2^-150 of the true one, relative to the sum of absolute values of
+    n numbers. Where that is infinite, NaN or near the largest float, the total is a plain sum.
     """
     lengths = np.diff(begins, append=len(values))
     with np.errstate(invalid="ignore", over="ignore"):
@@ -49,14 +50,15 @@ def exact_sums(values: Floats, begins: Ints) -> tuple[Floats, Floats]:
 
 
 def two_sum(one: Floats, other: Floats) -> tuple[Floats, Floats]:
-    """The sum as a float, and what is exactly missing (Knuth, TAOCP 2, section 4.2.2)."""
+    """Return the rounded sum, and its exact error (Knuth, TAOCP 2, section 4.2.2)."""
     total = one + other
     of_other = total - one
     return total, (one - (total - of_other)) + (other - of_other)
 
 
 def _extracted(values: Floats, lengths: Ints, bound: Floats) -> tuple[Floats, Floats]:
-    """Each value as (what adds up exactly, the rest). bound: of the sums of absolute values."""
+    """Split each value into a part that adds up exactly and the rest. bound: of the sums of
+    absolute values."""
     sigma = np.repeat(np.ldexp(1.0, np.minimum(np.frexp(bound)[1], 1020) + 1), lengths)
     with np.errstate(invalid="ignore", over="ignore"):
         high = (sigma + values) - sigma

@@ -13,12 +13,12 @@ from novaql.tsdb.disk.vfs import ReadFile
 from novaql.tsdb.errors import Corrupted, UnknownFormat
 
 FORMAT, NATIVE_FORMAT, CODED_FORMAT, CELLS_FORMAT, PIECES_FORMAT = 1, 2, 3, 4, 5
-"""The second brought native histograms, the third pages of rows, the fourth statistics and rollups,
-the fifth directories and labels in pieces. Written is the fifth."""
+"""Format 2 added native histograms, 3 pages of rows, 4 statistics and rollups, 5 directories and
+labels in pieces. The writer writes format 5."""
 MAGIC = b"NOVABLK\n"
 HEADER = Struct("<8sII16s")  # magic, format, reserved (0), identity
 TAIL = Struct("<QII8s")  # description: offset, length, checksum; magic
-HEADER_BYTES = HEADER.size + 4  # and the checksum of the header
+HEADER_BYTES = HEADER.size + 4  # with the header's checksum
 
 PAGE, TIME_PAGE, SECTION, DESCRIPTION, HEAD = (
     b"values",
@@ -27,20 +27,20 @@ PAGE, TIME_PAGE, SECTION, DESCRIPTION, HEAD = (
     b"describe",
     b"header",
 )
-"""Kinds, mixed into checksums."""
+"""Kinds of sections; part of their checksums."""
 NATIVE_TIME_PAGE, NATIVE_PAGE = b"nattimes", b"natives"
 START_PAGE, NATIVE_START_PAGE = b"starts", b"natstart"
 MOST_ROLLUPS = 10
 
 
 def cell_page(number: int, what: str) -> bytes:
-    """Kind of the pages of one statistic of a rollup, or of the "times" of its cells."""
+    """Return the kind of the pages of one statistic of a rollup, or of the "times" of its cells."""
     return f"c{number}{what[:6]}".encode()
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A column somewhere in the file. `count` numbers (or texts) in `length` bytes."""
+    """A column of `count` numbers (or texts) in `length` bytes at an offset of the file."""
 
     offset: int
     length: int
@@ -50,9 +50,9 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class PieceSections:
-    """A long column in pieces, one after the other, each of which is read and checked for itself.
+    """A long column in adjacent pieces, each of which is read and verified separately.
 
-    each       how many numbers (or texts) a piece has; the last one may have fewer
+    each       numbers (or texts) in a piece; the last one may have fewer
     lengths    [pieces] bytes
     checksums  [pieces]
     """
@@ -68,9 +68,9 @@ class PieceSections:
 class LabelSections:
     """One label: codes of all series, and the texts of codes 1, 2, … in byte order.
 
-    codes   [series]; None where `starts` says them
-    starts  [codes + 1] where the series of each code begin: of a label whose codes never fall
-    firsts  [pieces of texts] the first text of each piece; none are known of older formats
+    codes   [series]; None if there is `starts`
+    starts  [codes + 1] where the series of each code begin, for a label whose codes never decrease
+    firsts  [pieces of texts] the first text of each piece; empty in older formats
     """
 
     name: str
@@ -99,9 +99,10 @@ class GridSections:
 
 @dataclass(frozen=True, slots=True)
 class PageSections:
-    """Directory of a stream's pages: numbers, bytes and checksum of each, and where they begin.
+    """Directory of a stream's pages: numbers, bytes and checksum of each, and the offset of the
+    first.
 
-    coded  whether they are pages of `codec/pages.py`, which format 3 brought; else pcodec alone
+    coded  whether they are pages of `codec/pages.py` (format 3); otherwise pcodec alone
     """
 
     offset: int
@@ -113,7 +114,7 @@ class PageSections:
 
 @dataclass(frozen=True, slots=True)
 class StartSections:
-    """Start timestamps, in the places of the samples that they belong to; format 3 brought them.
+    """Start timestamps, at the positions of their samples; since format 3.
 
     series  which of the series of floats, or of histograms, have any; increasing
     """
@@ -127,8 +128,8 @@ class NativeSections:
     """Native histograms of a block.
 
     float_series  which series have floats, increasing
-    series        which have histograms, increasing; `grid_of` is of these
-    bounds_sizes  of each set of custom bounds, and `bounds`, the sets one after the other
+    series        which series have histograms, increasing; `grid_of` is of these
+    bounds_sizes  size of each set of custom bounds; `bounds` has the sets one after another
     """
 
     float_series: Section
@@ -145,16 +146,16 @@ class NativeSections:
 
 @dataclass(frozen=True, slots=True)
 class RollupSections:
-    """Statistics of the series of floats, cell by cell; format 4 brought them.
+    """Statistics of the series of floats for each cell; since format 4.
 
-    resolution_ms  0: all that a series has in the block is one cell
-    lengths        how many cells each grid has
+    resolution_ms  0: one cell has all samples of a series in the block
+    lengths        number of cells of each grid
     time_bases     [pieces of lengths] where the cells of the first grid of each piece begin
     value_bases    [pieces of the directory's grid_of] the same of series
     times          of the last sample of each cell, grid after grid
     statistics     by name: of the cells of each series, series after series
-    of_grids       in the places of the times, in blocks that were merged: "firsts", times of the
-                   first samples, and "sizes", how many samples the grid has in each cell
+    of_grids       at the positions of the times, in blocks that were merged: "firsts", times of the
+                   first samples, and "sizes", number of samples of the grid in each cell
     """
 
     resolution_ms: int
@@ -168,10 +169,10 @@ class RollupSections:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What the file holds. Times in milliseconds, both ends included.
+    """The content of the file. Times in milliseconds, both ends included.
 
-    thinned_ms  0, or the resolution of cells of which the last samples alone are left; format 5
-                brought it
+    downsampled_ms  0, or the resolution of the cells of which only the last sample is left; since
+                format 5
     """
 
     series: int
@@ -186,7 +187,7 @@ class Description:
     native: NativeSections | None = None
     starts: StartSections | None = None
     rollups: tuple[RollupSections, ...] = ()
-    thinned_ms: int = 0
+    downsampled_ms: int = 0
 
 
 def encode_header(identity: bytes, version: int) -> bytes:
@@ -195,21 +196,21 @@ def encode_header(identity: bytes, version: int) -> bytes:
 
 
 def encode_description(identity: bytes, description: Description, offset: int) -> bytes:
-    """The description and the tail, to be written at `offset`, the end of the file."""
+    """Return the description and the tail, to be written at `offset`, the end of the file."""
     fields = asdict(description)
     for part in (fields, fields["native"] or {}, *fields["labels"]):
         for name in ("native", "starts", "codes"):
             if name in part and part[name] is None:
                 del part[name]
-    if not description.thinned_ms:
-        del fields["thinned_ms"]
+    if downsampled_ms := fields.pop("downsampled_ms"):
+        fields["thinned_ms"] = downsampled_ms
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
     crc = checksum(identity, DESCRIPTION, offset, text)
     return text + TAIL.pack(offset, len(text), crc, MAGIC)
 
 
 def read_identity(file: ReadFile, path: Path) -> bytes:
-    """The identity that a block's file says it has. Raises `Corrupted`."""
+    """Return the identity in the header of a block's file. Raises `Corrupted`."""
     head = file.pread(0, HEADER_BYTES)
     if len(head) < HEADER_BYTES or not head.startswith(MAGIC):
         raise Corrupted(path, "header", "it is not that of a block")
@@ -220,9 +221,9 @@ def read_identity(file: ReadFile, path: Path) -> bytes:
 
 
 def read_description(file: ReadFile, path: Path, identity: bytes) -> Description:
-    """Check header and tail, and read the description.
+    """Verify header and tail, and read the description.
 
-    Raises `Corrupted`, also when this is the file of another block.
+    Raises `Corrupted`, also for the file of another block.
     """
     head = file.pread(0, HEADER_BYTES)
     if len(head) < HEADER_BYTES:
@@ -258,7 +259,7 @@ def _pages(fields: dict[str, Any]) -> PageSections:
 
 
 def _pieces(fields: dict[str, Any]) -> PieceSections:
-    """Of a section of formats 1 to 4, which is a single piece, too."""
+    """Return the pieces of a section. In formats 1 to 4 it is a single piece."""
     if "each" in fields:
         lengths, checksums = tuple(fields["lengths"]), tuple(fields["checksums"])
         return PieceSections(fields["offset"], fields["count"], fields["each"], lengths, checksums)
@@ -307,7 +308,7 @@ def _description(fields: dict[str, Any]) -> Description:
         native=None if native is None else _native(native),
         starts=_starts(fields),
         rollups=tuple(_rollup(rollup) for rollup in fields.get("rollups", ())),
-        thinned_ms=fields.get("thinned_ms", 0),
+        downsampled_ms=fields.get("thinned_ms", 0),
     )
 
 

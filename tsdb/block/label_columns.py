@@ -1,4 +1,4 @@
-"""Labels of a block: codes and texts of which only those pieces are read that a query needs."""
+"""Labels of a block: codes and texts in pieces that are read on demand."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from novaql.tsdb.model.labels import Codes, Ints
 from novaql.tsdb.parts.lazy_ints import Pieces, narrowest
 
 SCANS = 16
-"""So often all codes are looked through for one of them before postings are made: these cost some
-twenty scans."""
+"""Scans of all codes for one of them before postings are built, which cost about twenty scans."""
 
 
 class PiecedTexts:
-    """Texts in order of bytes, in pieces that are read when they are touched, and kept."""
+    """Texts in byte order, in pieces that are read on demand and then cached."""
 
     def __init__(
         self, count: int, each: int, firsts: Sequence[bytes], read: Callable[[int], TextColumn]
@@ -34,7 +33,7 @@ class PiecedTexts:
 
     def _piece(self, number: int) -> TextColumn:
         found = self._pieces.get(number)
-        if found is None:  # two threads may read the same, which is as well
+        if found is None:  # two threads may read the same piece; both results are equal
             found = self._pieces[number] = self._read(number)
         return found
 
@@ -43,7 +42,7 @@ class PiecedTexts:
         return self._piece(number).raw(local)
 
     def some(self, places: Ints) -> list[str]:
-        """Those of increasing places."""
+        """Return the texts at increasing positions."""
         out: list[str] = []
         if len(places) == 0:
             return out
@@ -60,7 +59,7 @@ class PiecedTexts:
         return out
 
     def bisect(self, wanted: bytes) -> int:
-        """First place whose text is not smaller, by bytes."""
+        """Return the first position whose text is not smaller, in byte order."""
         number = bisect_right(self._firsts, wanted) - 1
         if number < 0 or self._count == 0:
             return 0
@@ -68,10 +67,11 @@ class PiecedTexts:
 
 
 class BlockColumn:
-    """`IndexedColumn` of a block. Texts are sorted by bytes, so they are found by bisection."""
+    """The `IndexedColumn` of a block. Texts are in byte order, so look-ups bisect."""
 
     def __init__(self, rows: int, codes: Pieces | None, starts: Pieces | None, texts: PiecedTexts):
-        """codes: [rows] of each series; or starts: [distinct + 1] where the rows of each begin."""
+        """codes: [rows] of each series; or starts: [distinct + 1] where the rows of each code
+        begin."""
         self._rows, self._pieces, self._starts = rows, codes, starts
         self.distinct = len(texts) + 1
         self._texts = texts
@@ -81,18 +81,18 @@ class BlockColumn:
 
     @property
     def codes(self) -> Codes:
-        return self._as_kept().astype(np.int32, copy=False)
+        return self._stored().astype(np.int32, copy=False)
 
-    def _as_kept(self) -> NDArray[Any]:
-        """All codes, of as few bytes each as they need."""
+    def _stored(self) -> NDArray[Any]:
+        """Return all codes in the narrowest type."""
         if self._whole is None:
             if self._pieces is not None:
-                self._whole = self._pieces.as_kept(slice(None))
+                self._whole = self._pieces.stored(slice(None))
             else:
                 assert self._starts is not None
                 every = np.arange(self.distinct)
-                kept = every.astype(narrowest(self.distinct, np.dtype(np.int32)))
-                self._whole = np.repeat(kept, np.diff(self._starts[:]))
+                narrow = every.astype(narrowest(self.distinct, np.dtype(np.int32)))
+                self._whole = np.repeat(narrow, np.diff(self._starts[:]))
         return self._whole
 
     def codes_of(self, rows: Ints) -> Codes:
@@ -102,7 +102,7 @@ class BlockColumn:
             return self._pieces[rows]
         assert self._starts is not None
         if 4 * len(rows) > self._rows:
-            return self._as_kept()[rows].astype(np.int32, copy=False)
+            return self._stored()[rows].astype(np.int32, copy=False)
         found = np.searchsorted(self._starts[:], rows, side="right") - 1
         return found.astype(np.int32)
 
@@ -131,7 +131,8 @@ class BlockColumn:
         wanted = prefix.encode(errors="surrogatepass")
         low = self._texts.bisect(wanted)
         high = low
-        # Texts that begin with the prefix stand together; gallop, then bisect to their end.
+        # Texts with the prefix are adjacent: double the step until one has it not, then bisect to
+        # the end.
         count, step = len(self._texts), 1
         while high < count and self._texts.raw(high).startswith(wanted):
             high, step = min(count, high + step), step * 2
@@ -151,12 +152,12 @@ class BlockColumn:
         if self._postings is None:
             self._scans += 1
             if self._scans <= SCANS:
-                return np.flatnonzero(self._as_kept() == code)
+                return np.flatnonzero(self._stored() == code)
             self._postings = Postings.build(self.codes, self.distinct)
         return self._postings.rows_of(code)
 
     def verify_index(self) -> None:
-        """Read all of it. Raises what reading raises."""
+        """Read all codes and texts. Raises `Corrupted` or `Unreadable`."""
         self.texts(np.arange(self.distinct))
         if self._starts is not None:
             self._starts[:]

@@ -1,4 +1,4 @@
-"""Where the pages of values are cut, so that a page holds what is alike and is read together."""
+"""The bounds of pages of values: a page has series that are similar and read together."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 
 from novaql.tsdb.model.labels import Bools, Ints
 
-ROOM = 32768
-"""Values in a page, about: enough to share statistics, little enough to decode for one series."""
-FAMILY_ROOM = 81920
-"""The buckets of one histogram stay in one page up to this."""
+TARGET_VALUES = 32768
+"""Approximate values in a page: enough to share statistics, few enough to decode for one series."""
+MAX_FAMILY_VALUES = 81920
+"""The buckets of one histogram share a page up to this number of values."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,9 +19,9 @@ class PageRows:
     """Pages of values, and the rows that they consist of.
 
     counts      [P] values in each page
-    lengths     [Q] values of each row or, where a series is longer than a page, of its pieces
-    first_piece [P + 1] which of the pieces each page begins with
-    piece_row   [Q] the row that a piece belongs to
+    lengths     [Q] values of each row or, if a series is longer than a page, of its pieces
+    first_piece [P + 1] index of the first piece of each page
+    piece_row   [Q] the row of each piece
     """
 
     counts: Ints
@@ -30,29 +30,29 @@ class PageRows:
     piece_row: Ints
 
     def of_page(self, page: int) -> Ints:
-        """Lengths of the rows of a page."""
+        """Return the lengths of the rows of a page."""
         return self.lengths[self.first_piece[page] : self.first_piece[page + 1]]
 
     def series_of_page(self, page: int) -> Ints:
-        """Which rows they are, or are pieces of."""
+        """Return the series of the rows of a page."""
         return self.piece_row[self.first_piece[page] : self.first_piece[page + 1]]
 
 
 def rows_of_pages(counts: Ints, lengths: Ints) -> PageRows:
-    """The rows that pages of so many values consist of."""
+    """Return the rows of pages with these numbers of values."""
     return _pieces(np.cumsum(counts), np.cumsum(lengths), lengths)
 
 
 def cut_pages(lengths: Ints, follows: Bools, breaks: Ints) -> PageRows:
-    """Pages for rows of these lengths.
+    """Return pages for rows of these lengths.
 
     follows  [R] whether a row should be in the page of the row before it
     breaks   rows at which another metric or grid begins, increasing
 
-    A page holds whole runs between breaks as long as there is room. A run with more values is cut
-    into pages of like size.
+    A page has whole runs between breaks as long as they fit. A run that is longer than a page is
+    divided into pages of similar size.
     """
-    unit_first = np.flatnonzero(~_kept_together(lengths, follows))
+    unit_first = np.flatnonzero(~_families_in_one_page(lengths, follows))
     ends = np.cumsum(lengths)
     unit_ends = ends[np.append(unit_first[1:], len(lengths)) - 1] if len(lengths) else ends
     run_ends = np.append(ends[breaks - 1], ends[-1:])
@@ -60,36 +60,36 @@ def cut_pages(lengths: Ints, follows: Bools, breaks: Ints) -> PageRows:
     at, total = 0, int(ends[-1]) if len(ends) else 0
     while at < total:
         end = _page_end(at, unit_ends, run_ends)
-        if end - at > ROOM and _is_one_row(at, end, ends):
-            pieces = -(-(end - at) // ROOM)
+        if end - at > TARGET_VALUES and _is_one_row(at, end, ends):
+            pieces = -(-(end - at) // TARGET_VALUES)
             cuts += [at + (end - at) * piece // pieces for piece in range(1, pieces)]
         cuts.append(end)
         at = end
     return _pieces(np.array(cuts, np.int64), ends, lengths)
 
 
-def _kept_together(lengths: Ints, follows: Bools) -> Bools:
-    """`follows`, but where families have grown too large for a page."""
+def _families_in_one_page(lengths: Ints, follows: Bools) -> Bools:
+    """Return `follows`, without families that are too large for a page."""
     first = np.flatnonzero(~follows | (np.arange(len(follows)) == 0))
     if len(first) == 0:
         return follows
     sizes = np.add.reduceat(lengths, first)
     family = np.cumsum(np.isin(np.arange(len(follows)), first)) - 1
-    together: Bools = follows & (sizes[family] <= FAMILY_ROOM)
+    together: Bools = follows & (sizes[family] <= MAX_FAMILY_VALUES)
     together[:1] = False
     return together
 
 
 def _page_end(at: int, unit_ends: Ints, run_ends: Ints) -> int:
     run_end = int(run_ends[np.searchsorted(run_ends, at, side="right")])
-    room = ROOM
-    if run_end - at > ROOM:  # this run is cut, and into pages of like size
-        room = -(-(run_end - at) // -(-(run_end - at) // ROOM))
-        unit = int(np.searchsorted(unit_ends, at + room))
+    target = TARGET_VALUES
+    if run_end - at > TARGET_VALUES:  # this run needs several pages of similar size
+        target = -(-(run_end - at) // -(-(run_end - at) // TARGET_VALUES))
+        unit = int(np.searchsorted(unit_ends, at + target))
         end = int(unit_ends[min(unit, len(unit_ends) - 1)])
         before = int(unit_ends[unit - 1]) if unit else 0
-        return before if before > at and end - at > ROOM else min(end, run_end)
-    last = int(np.searchsorted(run_ends, at + ROOM, side="right")) - 1
+        return before if before > at and end - at > TARGET_VALUES else min(end, run_end)
+    last = int(np.searchsorted(run_ends, at + TARGET_VALUES, side="right")) - 1
     return int(run_ends[last])
 
 
@@ -98,7 +98,7 @@ def _is_one_row(begin: int, end: int, ends: Ints) -> bool:
 
 
 def _pieces(cuts: Ints, ends: Ints, lengths: Ints) -> PageRows:
-    """Rows cut at these positions of the stream."""
+    """Return the rows divided at these positions of the stream."""
     all_ends = np.union1d(cuts, ends)
     begins = np.append(0, all_ends[:-1]).astype(np.int64)
     return PageRows(

@@ -15,9 +15,9 @@ from novaql.tsdb.model.labels import Ints
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PagedHistograms(Pages):
-    """`HistogramStream` over pages of a file.
+    """A `HistogramStream` over pages of a file.
 
-    sets  the custom bounds that the pages name by number
+    sets  the custom bounds that pages refer to by index
     """
 
     sets: tuple[tuple[float, ...], ...]

@@ -1,4 +1,4 @@
-"""Times or values in pages on disk: pieces of pages, brought together or written where they go."""
+"""Times or values in pages on disk; ranges of them are returned flat, or copied to their place."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.parts.sorted_run import ArrayStream, CopyPlan, copy_pieces, move_pieces
 
 _READ_OVER = 1 << 14
-"""So many bytes that nobody wants are read rather than skipped."""
-MANY = 12
-"""Of so many pages that one reader wants none is kept: what it makes of them is."""
+"""Gaps of up to this many bytes between pages are read rather than skipped."""
+MANY_PAGES = 12
+"""A read of at least this many pages caches none of them; its caller caches what it makes of them.
+"""
 NOWHERE = np.empty(0, np.int64)
-LEAST_STRETCH, MOST_STRETCH = 1 << 16, 1 << 18
-"""So many values are decoded by a thread before it looks for more work: a millisecond at most."""
+MIN_TASK_VALUES, MAX_TASK_VALUES = 1 << 16, 1 << 18
+"""Bounds of the values that a thread decodes as one task: at most about a millisecond."""
 _UNFOLDED = (PAGE, TIME_PAGE)
 
 
 class _Cut(NamedTuple):
-    """Pieces by the pages that they are of, none reaching over one.
+    """Ranges grouped by page; none crosses the end of a page.
 
-    places, starts, lengths  [Q] where they go, where in their pages they begin
-    numbers  [P] the pages, increasing
-    bounds   [P + 1] which pieces are of each
-    table    [P, 5] of each page: where it begins and ends in the file, its values, its first piece,
-             and one past its last
-    mostly   [P] whether the pieces are most of it
+    places, starts, lengths  [Q] position in the target, position in the page, number of values
+    numbers  [P] page numbers, increasing
+    bounds   [P + 1] which ranges are of each page
+    table    [P, 5] of each page: begin and end in the file, number of values, its first range, and
+             one past its last
+    mostly   [P] whether the ranges are most of the page
     """
 
     places: Ints
@@ -51,7 +52,7 @@ class _Cut(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PagedStream(Pages):
-    """`Stream` over pages of a file."""
+    """A `Stream` over pages of a file."""
 
     def ints(self, starts: Ints, lengths: Ints) -> Ints:
         if len(starts) == 0:
@@ -67,7 +68,7 @@ class PagedStream(Pages):
 
     def fill(self, out: Floats, starts: Ints) -> None:
         page = self.first.searchsorted(starts, side="right") - 1
-        if bool((starts + out.shape[1] > self.first[page + 1]).any()):  # some piece spans pages
+        if bool((starts + out.shape[1] > self.first[page + 1]).any()):  # some range spans pages
             lengths = np.full(len(starts), out.shape[1])
             out[:] = self.floats(starts, lengths).reshape(out.shape)
             return
@@ -86,12 +87,12 @@ class PagedStream(Pages):
         starts: Ints,
         lengths: Ints,
         *,
-        keep: bool = True,
+        cache_pages: bool = True,
         notes: dict[str, Any] | None = None,
     ) -> CopyPlan:
-        """Some pages at a time, each while it is in the processor's cache.
+        """Tasks of some pages each, which are copied while they are in the processor's cache.
 
-        Of a page most of which goes to `out` nothing is kept.
+        Pages of which most is copied to `out` are not cached.
         """
         if len(starts) == 0:
             return CopyPlan([], 0)
@@ -103,10 +104,10 @@ class PagedStream(Pages):
         places, local, lengths, numbers, bounds, table, mostly = cut
         total = int(table[:, 2].sum())
         if len(numbers) == 1:
-            leaves = not keep or mostly.item(0)
+            leaves = not cache_pages or mostly.item(0)
             one = partial(self._place_one, out, places, local, lengths, numbers.item(0), leaves)
             return CopyPlan([one], total)
-        if not keep or len(numbers) >= MANY:
+        if not cache_pages or len(numbers) >= MANY_PAGES:
             mostly = np.ones(len(numbers), np.bool_)
         compiled = self.coded and self.kind in _UNFOLDED and ready(int(lengths.sum()))
 
@@ -130,13 +131,13 @@ class PagedStream(Pages):
                     markers = None
             return markers
 
-        parts = [partial(some, first, last) for first, last in _stretches(table[:, 2], total)]
+        parts = [partial(some, first, last) for first, last in _tasks(table[:, 2], total)]
         return CopyPlan(parts, total)
 
     def _cut(self, places: Ints, starts: Ints, lengths: Ints) -> _Cut:
         page = self.first.searchsorted(starts, side="right") - 1
         last = self.first.searchsorted(starts + lengths) - 1
-        if bool((last > page).any()):  # pieces that span pages are cut where these end
+        if bool((last > page).any()):  # divide ranges that span pages
             piece = np.repeat(np.arange(len(starts)), last - page + 1)
             page = flat_positions(page, last - page + 1)
             begins = np.maximum(starts[piece], self.first[page])
@@ -163,7 +164,7 @@ class PagedStream(Pages):
         number: int,
         leaves: bool,
     ) -> Ints | None:
-        """`plan_copy` where all pieces are of one page."""
+        """`plan_copy` for ranges of a single page."""
         page: Any = self.cache.get(self._key(number))
         if page is None:
             page = self._checked(number, self._read(number, number + 1), passing=leaves)
@@ -174,7 +175,7 @@ class PagedStream(Pages):
     def _move(
         self, out: Ints | Floats, places: Ints, page: Page, starts: Ints, lengths: Ints, number: int
     ) -> bool:
-        """Pieces of a page to their places; whether a NaN may be among them."""
+        """Copy ranges of a page to their places. Returns whether a NaN may be among them."""
         if isinstance(page, OpenPage):
             try:
                 return page.place(out.view(np.float64), places, starts, lengths)
@@ -198,8 +199,8 @@ class PagedStream(Pages):
     ) -> tuple[Bools, Ints | None]:
         """`decode_pages` for pages that are not cached.
 
-        pages  [P, 5] of each: where it begins and ends in the file, its values, its first piece,
-               and one past its last
+        pages  [P, 5] of each: begin and end in the file, number of values, its first range, and one
+               past its last
         """
         data, origins = self._together(numbers.tolist(), pages[:, 0].tolist(), pages[:, 1].tolist())
         pages[:, :2] -= np.array(origins)[:, np.newaxis]
@@ -209,8 +210,8 @@ class PagedStream(Pages):
     def _together(
         self, numbers: list[int], begins: list[int], ends: list[int]
     ) -> tuple[bytes, list[int]]:
-        """Bytes that these pages, checked, are among, and `MARGIN` more; for each page what to take
-        from a place in the file to have the place there."""
+        """Read and verify these pages. Returns bytes that contain them and `MARGIN` more, and for
+        each page the difference between positions in the file and in these bytes."""
         found: list[bytes] = []
         origins: list[int] = []
         base = at = 0
@@ -225,21 +226,22 @@ class PagedStream(Pages):
                 self._check(numbers[page], data[begins[page] - origin : ends[page] - origin])
             origins += [origin - base] * (last - at)
             found.append(data)
-            if len(data) < size + more:  # the file ends
+            if len(data) < size + more:  # at the end of the file
                 found.append(bytes(MARGIN))
             base, at = base + size, last
         return found[0] if len(found) == 1 else b"".join(found), origins
 
     def _one_by_one(self, numbers: Ints, passing: Bools) -> Iterator[tuple[int, Any]]:
-        """Decoded pages, those that are `passing` only until the next one is asked for."""
+        """Yield decoded pages; those that are `passing` are valid until the next one is
+        requested."""
         missing: list[int] = []
         leaves: set[int] = set(numbers[passing].tolist())
         for page in numbers.tolist():
-            kept = self.cache.get(self._key(page))
-            if kept is None:
+            cached = self.cache.get(self._key(page))
+            if cached is None:
                 missing.append(page)
             else:
-                yield page, kept
+                yield page, cached
         for page, data in self._data(missing):
             if page in leaves:
                 yield page, self._checked(page, data, passing=True)
@@ -249,11 +251,11 @@ class PagedStream(Pages):
                 yield page, decoded
 
     def _pages_for(self, starts: Ints, lengths: Ints) -> tuple[Ints, Ints | Floats]:
-        """Touched pages joined, and where in them each piece begins."""
+        """Return the pages that ranges need, joined, and where in them each range begins."""
         ends = starts + lengths
         begin = int(self.first.searchsorted(starts.min(), side="right")) - 1
         end = int(self.first.searchsorted(ends.max()))
-        if end - begin == 1:  # by far the most usual case for timestamps
+        if end - begin == 1:  # the usual case for timestamps
             return starts - self.first[begin], self._decoded([begin])[0]
         first = self.first[begin : end + 1]
         low = first.searchsorted(starts, side="right") - 1
@@ -269,9 +271,9 @@ class PagedStream(Pages):
         return local, joined
 
 
-def _stretches(sizes: Ints, total: int) -> list[tuple[int, int]]:
-    """Pages (first, one past last) whose values a thread decodes before it looks for more work."""
-    most = min(max(total // 8, LEAST_STRETCH), MOST_STRETCH)
+def _tasks(sizes: Ints, total: int) -> list[tuple[int, int]]:
+    """Return the pages (first, one past last) of each task."""
+    most = min(max(total // 8, MIN_TASK_VALUES), MAX_TASK_VALUES)
     if total <= most:
         return [(0, len(sizes))]
     number = (np.cumsum(sizes) - 1) // most

@@ -1,4 +1,4 @@
-"""A stream of numbers in pages on disk; pages are checked and decoded when touched."""
+"""A stream of numbers in pages on disk; pages are verified and decoded on demand."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Page = Ints | Floats | Histograms | OpenPage
 PageCache = ByteCache[Page]
 
 READ_AHEAD = 1 << 20
-"""So many bytes are read at once, about."""
+"""Approximate bytes of one read."""
 _OF_GRIDS = ("times", "firsts", "sizes")
 TIMES = {
     TIME_PAGE,
@@ -52,7 +52,7 @@ def page_bytes(page: Page) -> int:
 class Pages:
     """Pages of a file.
 
-    first     [P + 1] number of the first value of each page, and of all values
+    first     [P + 1] index of the first value of each page, and the number of all values
     offset    [P + 1] where each page begins in the file, and where the last one ends
     checksums [P]
     coded     whether these are pages of format 3
@@ -72,11 +72,11 @@ class Pages:
         found: dict[int, Any] = {}
         missing: list[int] = []
         for page in numbers:
-            kept = self.cache.get(self._key(page))
-            if kept is None:
+            cached = self.cache.get(self._key(page))
+            if cached is None:
                 missing.append(page)
             else:
-                found[page] = kept
+                found[page] = cached
         for page, data in self._data(missing):
             found[page] = self._checked(page, data)
             self.cache.put(self._key(page), found[page])
@@ -91,7 +91,7 @@ class Pages:
             raise self._undecodable(number, problem) from problem
 
     def _data(self, pages: list[int]) -> Iterator[tuple[int, bytes]]:
-        """The bytes of each of these pages."""
+        """Return the bytes of each of these pages."""
         for begin, end in _runs(pages, self.offset):
             data = self._read(begin, end)
             bounds = (self.offset[begin : end + 1] - self.offset[begin]).tolist()
@@ -99,7 +99,8 @@ class Pages:
                 yield page, data[first:last]
 
     def readable_mask(self, places: Ints, read_errors: ReadErrors) -> Bools:
-        """As that of `Stream`: page by page, since one read may span good pages and bad ones."""
+        """See `Stream.readable_mask`. Reads single pages, since one read may span good and damaged
+        ones."""
         page = self.first.searchsorted(places, side="right") - 1
         bad = []
         for number in np.unique(page).tolist():
@@ -114,7 +115,7 @@ class Pages:
         return (self.identity, self.kind, page)
 
     def _read(self, begin: int, end: int, *, more: int = 0) -> bytes:
-        """The bytes of these pages, and so many more, as far as the file goes."""
+        """Return the bytes of these pages, and `more` bytes after them if the file has them."""
         offset = int(self.offset[begin])
         try:
             return self.file.pread(offset, int(self.offset[end]) - offset + more)
@@ -154,7 +155,7 @@ class Pages:
 
 
 def _runs(pages: list[int], offset: Ints) -> list[tuple[int, int]]:
-    """Neighbouring pages as (first, one past last), no run much longer than `READ_AHEAD` bytes."""
+    """Group adjacent pages as (first, one past last), in reads of about `READ_AHEAD` bytes."""
     runs: list[tuple[int, int]] = []
     for page in pages:
         if runs and runs[-1][1] == page and offset[page] - offset[runs[-1][0]] < READ_AHEAD:

@@ -1,4 +1,4 @@
-"""A block as a part of the store. Opening costs nothing; directories are read at first use."""
+"""A block as a part of the store. Opening reads nothing; directories are read at first use."""
 
 from __future__ import annotations
 
@@ -46,14 +46,15 @@ from novaql.tsdb.parts.time_index import ActiveRows, SeriesTimeIndex
 
 @dataclass(frozen=True, slots=True)
 class BlockEntry:
-    """What the manifest says of a block, enough to leave it unopened when it is not needed.
+    """The manifest's description of a block, with which queries skip blocks without opening them.
 
     name      file name
     identity  32 hexadecimal digits
-    sequence  of equal series and times, the sample in the block of higher sequence counts
+    sequence  of equal series and times, the sample in the block of higher sequence replaces the
+              others
     bytes     size of the file
-    level     how many times its samples were merged or packed anew; 0: as a flush wrote it
-    thinned_ms  0, or the resolution of its rollups that took the place of samples
+    level     how many times its samples were merged or rewritten; 0: a flush wrote it
+    downsampled_ms  0, or the resolution of the rollups that replaced samples
     """
 
     name: str
@@ -65,11 +66,11 @@ class BlockEntry:
     samples: int
     bytes: int
     level: int = 0
-    thinned_ms: int = 0
+    downsampled_ms: int = 0
 
 
 class Block:
-    """`Part` over a block file, and its own `LabelIndex`."""
+    """A `Part` over a block file, with its own `LabelIndex`."""
 
     def __init__(self, disk: Disk, folder: Path, entry: BlockEntry, cache: PageCache) -> None:
         self.entry = entry
@@ -99,8 +100,8 @@ class Block:
         return self.entry.last_ms
 
     @property
-    def thinned_ms(self) -> int:
-        return self.entry.thinned_ms
+    def downsampled_ms(self) -> int:
+        return self.entry.downsampled_ms
 
     @property
     def rows(self) -> int:
@@ -108,7 +109,7 @@ class Block:
 
     @property
     def has_histograms(self) -> bool:
-        """Raises what `describe` does."""
+        """Raises `Corrupted` or `Unreadable`."""
         return self.describe().native is not None
 
     def index(self) -> Block:
@@ -134,7 +135,7 @@ class Block:
             return column
 
     def layers(self) -> Sequence[Layer]:
-        """Directories of the samples: of the floats, and of the histograms if there are any."""
+        """Return the directories of the floats, and of the histograms if there are any."""
         description = self.describe()
         with self._lock:
             if self._layers is None:
@@ -162,8 +163,8 @@ class Block:
     def verify_index(self) -> None:
         """See `Part`."""
         for layer in self.layers():
-            stratum = layer.stratum
-            for directory in (stratum.value_start, stratum.grid_start, *stratum.bounds):
+            run = layer.run
+            for directory in (run.value_start, run.grid_start, *run.bounds):
                 whole(directory)
         for name in self.label_names:
             column = self._label(name)
@@ -171,10 +172,10 @@ class Block:
             column.verify_index()
 
     def deleted(self) -> None:
-        """What was deleted stands in the manifest, not here; see `part.PartWithTombstones`."""
+        """Returns None: deletions are in the manifest; see `PartWithTombstones`."""
 
     def describe(self) -> Description:
-        """The description. Raises `Corrupted` or `Unreadable`."""
+        """Return the description. Raises `Corrupted` or `Unreadable`."""
         if self._description is None:
             with self._lock:
                 if self._description is None:
@@ -193,13 +194,13 @@ class Block:
 
     def _check(self, description: Description) -> None:
         entry = self.entry
-        said = (entry.series, entry.samples, entry.first_ms, entry.last_ms)
+        expected = (entry.series, entry.samples, entry.first_ms, entry.last_ms)
         found = description.series, description.samples, description.first_ms, description.last_ms
-        if said != found:
-            raise Corrupted(self.path, "description", f"{found}, but the manifest says {said}")
+        if expected != found:
+            raise Corrupted(self.path, "description", f"{found}, but the manifest says {expected}")
 
     def hold(self) -> None:
-        """Open the file, so that it can be read even if its name goes away.
+        """Open the file, so that it can be read after its name is removed.
 
         Raises `Corrupted` or `Unreadable`.
         """
@@ -255,8 +256,8 @@ class Block:
             known: Bools = counts == grid_length[grid_of[series]]
             return known
 
-        # Of a thinned block, statistics are those of all samples that were there.
-        known = bool(description.rollups) and not description.thinned_ms
+        # The statistics of a downsampled block are those of the samples before it was downsampled.
+        known = bool(description.rollups) and not description.downsampled_ms
         return SortedRun(
             identity=self.identity,
             **directories,
@@ -267,7 +268,7 @@ class Block:
         )
 
     def _directories(self, sections: GridSections, what: str) -> dict[str, Any]:
-        """Fields of `RunDirectory`."""
+        """Return fields of `RunDirectory`."""
         grids, most = sections.grid_length.count, self.entry.samples
         grid_of = self._read.pieced(sections.grid_of, np.uint32, f"grids of {what}", grids)
         grid_length = self._read.pieced(
@@ -292,7 +293,7 @@ class Block:
         lengths = self._read.pieced(sections.lengths, np.uint32, "cells of grids")
         times = PagedStream(**self._pages(sections.times, cell_page(number, "times")))
         begins = running(lengths, lambda some: lengths[some], sections.time_bases)
-        grid_of = self.layers()[0].stratum.grid_of
+        grid_of = self.layers()[0].run.grid_of
         assert isinstance(grid_of, Pieces)
 
         def bound(of_grids: Callable[[Ints, Ints], Ints]) -> Pieces:
@@ -325,7 +326,7 @@ class Block:
         )
 
     def _starts(self, starts: StartSections | None, kind: bytes, series: int) -> dict[str, Any]:
-        """The two fields of `RunDirectory` that speak of start timestamps."""
+        """Return the fields of `RunDirectory` for start timestamps."""
         if starts is None:
             return {}
         started = np.zeros(series, np.bool_)
@@ -333,7 +334,7 @@ class Block:
         return {"starts": PagedStream(**self._pages(starts.pages, kind)), "started": started}
 
     def _pages(self, pages: PageSections, kind: bytes) -> dict[str, Any]:
-        """What `PagedStream` and `PagedHistograms` have in common."""
+        """Return the arguments that `PagedStream` and `PagedHistograms` share."""
         name = kind.decode()
         counts = self._read.numbers(pages.counts, np.uint32, f"counts of {name} pages")
         lengths = self._read.numbers(pages.lengths, np.uint32, f"lengths of {name} pages")
@@ -355,8 +356,8 @@ class Block:
         place = f"label {sections.name!r}"
         texts = sections.texts
         codes, starts = (
-            None if one is None else self._read.pieced(one, np.uint32, place, below, kept)
-            for one, below, kept in (
+            None if one is None else self._read.pieced(one, np.uint32, place, below, known)
+            for one, below, known in (
                 (sections.codes, texts.count + 1, np.int32),
                 (sections.starts, self.rows + 1, np.int64),
             )
@@ -375,7 +376,7 @@ class Block:
         )
 
     def close(self) -> None:
-        """Let the file go. Only when no selection uses the block any more."""
+        """Close the file. The caller ensures that no selection reads it any more."""
         with self._lock:
             if self._file is not None:
                 self._file.close()

@@ -1,4 +1,4 @@
-"""Writes the sections of a block: number columns and texts, whole or in pieces."""
+"""Writes the sections of a block: columns of numbers and texts, whole or in pieces."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from novaql.tsdb.disk.vfs import AppendFile
 from novaql.tsdb.model.labels import Ints, LabelColumn
 
 PIECE = 1 << 14
-"""Numbers or texts of a piece: some 50 µs to read, and too many for their heads to weigh."""
+"""Numbers or texts in a piece: a read takes some 50 µs, and its header is negligible."""
 
 
 class SectionWriter:
@@ -40,7 +40,7 @@ class SectionWriter:
         )
 
     def grids(self, grid_of: Ints, length: Ints, first: Ints, last: Ints) -> GridSections:
-        """grid_of: [series]; of each grid: how many times, the first and the last one."""
+        """grid_of: [series]; of each grid: number of times, first and last time."""
         return GridSections(
             self.pieces(grid_of.astype(np.uint32)),
             bases(length[grid_of]),
@@ -79,5 +79,5 @@ class SectionWriter:
 
 
 def bases(lengths: Ints) -> tuple[int, ...]:
-    """Where the first thing of each piece begins, of things that stand one behind the other."""
+    """Return where the first range of each piece begins, for adjacent ranges of these lengths."""
     return tuple((np.cumsum(lengths) - lengths)[::PIECE].tolist())

@@ -1,4 +1,4 @@
-"""Sections of a block's file: columns of numbers, read whole or piece by piece, and checked."""
+"""Sections of a block's file: columns of numbers, read whole or in pieces, and verified."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from novaql.tsdb.parts.lazy_ints import Pieces
 
 @dataclass(frozen=True, slots=True)
 class Sections:
-    """Of one file. All that reads raises `Corrupted` or `Unreadable`; `place` is for the message.
+    """Sections of one file. Reads raise `Corrupted` or `Unreadable`, with `place` in the message.
 
-    opened    gives the file, opened at first use
-    identity  of the block: part of all checksums
+    opened    returns the file, which is opened at first use
+    identity  of the block; part of all checksums
     """
 
     opened: Callable[[], ReadFile]
@@ -39,7 +39,7 @@ class Sections:
         below: int | None = None,
         given: type[np.integer[Any]] = np.int64,
     ) -> Pieces:
-        """Numbers that are written as `dtype`; `below` and `given` as in `Pieces`."""
+        """Return numbers that are stored as `dtype`; `below` and `given` as in `Pieces`."""
 
         def make(piece: int) -> NDArray[Any]:
             count = min(sections.each, sections.count - piece * sections.each)
@@ -54,24 +54,24 @@ class Sections:
         return Pieces(sections.count, sections.each, make, below, given)
 
     def piece(self, sections: PieceSections, piece: int, place: str) -> bytes:
-        """The bytes of one piece."""
+        """Return the bytes of one piece."""
         length = sections.lengths[piece]
         offset = sections.offset + sum(sections.lengths[:piece])
         return self.section(Section(offset, length, 0, sections.checksums[piece]), place)
 
     def numbers(self, section: Section, dtype: type[np.generic], place: str) -> Ints:
-        """Whole numbers that are written as `dtype`."""
+        """Return whole numbers that are stored as `dtype`."""
         return self.column(section, dtype, place).astype(np.int64, copy=False)
 
     def column(self, section: Section, dtype: type[np.generic], place: str) -> NDArray[np.generic]:
-        """Numbers of any kind, as they are written."""
+        """Return numbers in the stored type."""
         try:
             return decode_numbers(self.section(section, place), dtype, section.count)
         except Undecodable as problem:
             raise Corrupted(self.path, place, str(problem)) from problem
 
     def section(self, section: Section, place: str) -> bytes:
-        """Bytes, whatever they are."""
+        """Return the bytes of a section."""
         try:
             data = self.opened().pread(section.offset, section.length)
         except OSError as problem:

@@ -1,4 +1,5 @@
-"""In which order series stand in a block: what is read together and what is alike, side by side."""
+"""The order of series in a block: those that are read together, and those that are similar, are
+adjacent."""
 
 from __future__ import annotations
 
@@ -12,17 +13,18 @@ from novaql.tsdb.parts.sorted_run import SortedRun
 
 BUCKET_LABEL = "le"
 _LONG = 256
-"""Series of fewer samples are not looked into: a page holds many of them anyway."""
+"""Shorter series are not compared: a page has many of them in any order."""
 _SEEN = 128
 _PORTION = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SeriesOrder:
-    """How series are ordered.
+    """An order of series.
 
-    order    [R] rows of the table, as they stand in the block
-    follows  [R] by place: whether a series is the next larger bucket of the histogram before it
+    order    [R] rows of the table, in the order of the block
+    follows  [R] in that order: whether a series is the next larger bucket of the histogram before
+             it
     """
 
     order: Ints
@@ -30,10 +32,11 @@ class SeriesOrder:
 
 
 def order_series(table: SeriesTable, grids: Ints, likeness: Ints) -> SeriesOrder:
-    """By metric, grid, likeness, label set; the buckets of one histogram by their upper bounds.
+    """Order by metric, grid, likeness, label set; the buckets of one histogram by their upper
+    bounds.
 
-    grids     [R] number of the grid of each series
-    likeness  [R] any numbers that are near for series that are alike; not looked at for buckets
+    grids     [R] grid of each series
+    likeness  [R] numbers that are near for similar series; ignored for buckets
     """
     metric = table.column(METRIC_NAME).compacted().codes
     bounds, is_bucket = _bucket_bounds(table)
@@ -55,7 +58,8 @@ def order_series(table: SeriesTable, grids: Ints, likeness: Ints) -> SeriesOrder
 
 
 def _bucket_bounds(table: SeriesTable) -> tuple[Floats, Bools]:
-    """Upper bound of each series that is the bucket of a classic histogram, and which are."""
+    """Return the upper bound of each series that is a bucket of a classic histogram, and which
+    are."""
     column = table.column(BUCKET_LABEL)
     values = np.array([_bound(text) for text in column.values])
     bounds = values[column.codes]
@@ -70,18 +74,18 @@ def _bound(text: str) -> float:
         return float("nan")
 
 
-def likeness(stratum: SortedRun, starts: Ints, lengths: Ints) -> Ints:
-    """About twice the binary logarithm of how much each series changes from sample to sample.
+def likeness(run: SortedRun, starts: Ints, lengths: Ints) -> Ints:
+    """Return about twice the binary logarithm of the change from sample to sample of each series.
 
-    starts, lengths  [R] where the samples of each begin, and how many there are. A short series is
-                     not looked into.
+    starts, lengths  [R] where the samples of each series begin, and their number; short series are
+                     not read
     """
     alike = np.zeros(len(starts), np.int64)
     long = np.flatnonzero(lengths >= _LONG)
     for some in np.array_split(long, max(1, -(-len(long) * _SEEN // _PORTION))):
         if len(some) == 0:
             continue
-        seen = stratum.values.floats(starts[some], np.full(len(some), _SEEN)).reshape(-1, _SEEN)
+        seen = run.values.floats(starts[some], np.full(len(some), _SEEN)).reshape(-1, _SEEN)
         with np.errstate(invalid="ignore", over="ignore"):
             change = np.abs(np.diff(seen, axis=1))
             change[~np.isfinite(change)] = 0.0

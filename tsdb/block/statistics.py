@@ -1,4 +1,4 @@
-"""What a rollup says of its cells, by name."""
+"""The statistics of a rollup, by name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from novaql.tsdb.parts.sorted_run import Stream
 
 
 class Statistics(Mapping[str, Stream]):
-    """Streams by name. Their directories are read when one is asked for."""
+    """Streams by name. Their directories are read at first use."""
 
     def __init__(
         self,

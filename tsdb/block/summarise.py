@@ -1,4 +1,4 @@
-"""Samples summed up cell by cell while a block is written: its statistics and its rollups."""
+"""Summarises samples by cell while a block is written: its statistics and its rollups."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Floats, is_stale
 
 STATISTICS = ("min", "max", "sum", "first", "last", "count", "increase")
-"""Of every block, and on demand of any samples."""
+"""Statistics of every block; computed from samples on demand."""
 EXACT = (*STATISTICS, "lost", "whole", "falls", "fallen", "least", "greatest")
-"""Of blocks that were merged: what sums and rates of whole windows are made of."""
+"""Statistics of merged blocks: sums and rates of whole windows are computed from these."""
 WHOLE = 0
-"""The resolution that makes one cell of everything a series has in a block."""
+"""The resolution at which all samples of a series in a block are one cell."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """How the grids of a column are cut into cells.
+    """The cells of the grids of a column.
 
-    A cell of resolution R holds the samples of (n · R, (n + 1) · R]; there is none without samples.
+    A cell of resolution R has the samples of (n · R, (n + 1) · R]; cells without samples do not
+    exist.
 
-    length  [G] cells of each grid
-    size    samples of each cell, grid after grid
-    first   time of the first sample of each, and …
-    last    … of the last one
+    length  [G] number of cells of each grid
+    size    number of samples of each cell, grid after grid
+    first   time of the first sample of each cell
+    last    time of the last sample
     """
 
     length: Ints
@@ -36,7 +37,7 @@ class Cells:
     last: Ints
 
     def of_series(self, grid_of: Ints) -> Ints:
-        """Sizes of the cells of each series, series after series."""
+        """Return the sizes of the cells of each series, series after series."""
         begins = np.cumsum(self.length) - self.length
         lengths = self.length[grid_of]
         shift = begins[grid_of] - (np.cumsum(lengths) - lengths)
@@ -45,7 +46,7 @@ class Cells:
 
 
 def cut_cells(times: Ints, grid_length: Ints, resolution_ms: int) -> Cells:
-    """times: of all grids, one after the other."""
+    """times: of all grids, one after another."""
     begins = np.zeros(len(times), np.bool_)
     begins[np.cumsum(grid_length) - grid_length] = True
     if resolution_ms != WHOLE:
@@ -59,17 +60,17 @@ def cut_cells(times: Ints, grid_length: Ints, resolution_ms: int) -> Cells:
 
 
 class Summing:
-    """Takes the values of all series, page after page, and sums up their cells.
+    """Computes statistics of cells from the values of all series, which arrive page by page.
 
-    Staleness markers are no samples. The sum of whole numbers below 2 ^ 53 is exact. `increase` is
-    that of a counter, from the first to the last sample, a fall being a start from zero. `min` and
-    `max` are NaN, which stands for not known, where a NaN or a negative zero is among the samples:
-    which of the zeros is found would depend on how the samples are cut.
+    Staleness markers are not samples. Sums of whole numbers below 2^53 are exact. `increase` is
+    that of a counter, from the first to the last sample; a decrease is a reset to zero. `min` and
+    `max` are NaN, which means unknown, if a NaN or a negative zero is among the samples: which zero
+    is found would depend on how the samples are divided.
 
-    exact: `EXACT` is wanted. `sum` + `lost` is the exact sum then, to 2 ^ -100 or so; `whole` is 1
-    where all are whole numbers; `falls` is how often a sample is less than the one before, and
-    `fallen` the sum of those before; `least` and `greatest` are, where `min` and `max` are not
-    known, the extremes of those that are no NaN (of zeros either one), and 0 elsewhere.
+    exact: compute `EXACT`. Then `sum` + `lost` is the exact sum, to about 2^-100; `whole` is 1 if
+    all values are whole numbers; `falls` is the number of samples that are less than the one
+    before, and `fallen` the sum of those before; where `min` and `max` are unknown, `least` and
+    `greatest` are the extremes of all values but NaN (of zeros either one), and 0 elsewhere.
     """
 
     def __init__(self, sizes: Ints, *, exact: bool = False) -> None:
@@ -80,7 +81,7 @@ class Summing:
         self._found: list[tuple[Floats, ...]] = []
 
     def take(self, values: Floats) -> None:
-        """The next values of the stream; a cell may go on in the next call."""
+        """Add the next values of the stream; a cell may continue in the next call."""
         end = self._at + len(values)
         first = int(np.searchsorted(self._ends, self._at, side="right"))
         last = int(np.searchsorted(self._ends, end, side="left"))
@@ -88,8 +89,8 @@ class Summing:
         cells = np.arange(first, last + 1)
         stale = is_stale(values)
         if stale.any():
-            kept = np.append(0, np.cumsum(~stale))
-            values, ends = values[~stale], kept[ends]
+            counted = np.append(0, np.cumsum(~stale))
+            values, ends = values[~stale], counted[ends]
             some = np.diff(ends, prepend=0) > 0
             cells, ends = cells[some], ends[some]
         if len(cells):
@@ -99,7 +100,7 @@ class Summing:
         self._at = end
 
     def done(self) -> dict[str, Floats]:
-        """[cells] of each statistic; NaN, and a count of 0, where there are no samples."""
+        """[cells] of each statistic; NaN, and a count of 0, for cells without samples."""
         count = len(self._ends)
         out = {name: np.full(count, np.nan) for name in self.names}
         out["count"][:] = 0
@@ -113,15 +114,16 @@ class Summing:
 
 
 def combined(cell: Ints, columns: tuple[Floats, ...]) -> tuple[Ints, tuple[Floats, ...]]:
-    """Pieces of cells, each with samples, put together: the cells, and their statistics.
+    """Combine pieces of cells. Returns the cells and their statistics.
 
-    cell     [P] equal for the pieces of one cell, which stand side by side, in order of time
+    cell     [P] equal for the pieces of one cell, which are adjacent and in order of time
     columns  [P] each, in the order of `STATISTICS`, or of `EXACT`
     """
     low, high, total, first, last, size, increase = columns[: len(STATISTICS)]
     begins = np.flatnonzero(np.append(True, cell[1:] != cell[:-1]))
     ends = np.append(begins[1:], len(cell)) - 1
-    joint = np.zeros(len(cell))  # from the last sample of the piece before, in the same cell
+    # increase from the last sample of the piece before, in the same cell
+    joint = np.zeros(len(cell))
     joint[1:] = np.where(cell[1:] == cell[:-1], _steps(last[:-1], first[1:]), 0.0)
     with np.errstate(invalid="ignore", over="ignore"):
         sums = [np.add.reduceat(one, begins) for one in (total, size, increase + joint)]
@@ -161,7 +163,7 @@ def combined(cell: Ints, columns: tuple[Floats, ...]) -> tuple[Ints, tuple[Float
 
 
 def _unless_known(extreme: Floats, other: Floats) -> Floats:
-    """0 where the extreme is known: next to nothing when it is written."""
+    """Return 0 where the extreme is known: zeros cost almost nothing on disk."""
     found: Floats = np.where(np.isnan(extreme), other, 0.0)
     return found
 
@@ -173,7 +175,7 @@ def _steps(before: Floats, after: Floats) -> Floats:
 
 
 def _summed(values: Floats, ends: Ints, *, exact: bool) -> tuple[Floats, ...]:
-    """Of cells that end there, in the order of `STATISTICS`, or of `EXACT`."""
+    """Return statistics of cells that end there, in the order of `STATISTICS`, or of `EXACT`."""
     begins = np.append(0, ends[:-1])
     low, high = np.minimum.reduceat(values, begins), np.maximum.reduceat(values, begins)
     negative_zero = (values == 0) & np.signbit(values)

@@ -1,4 +1,4 @@
-"""Writes a block under a temporary name, syncs it, and renames it into place."""
+"""Writes a block under a temporary name, syncs it, and renames it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from novaql.tsdb.block.contents import (
     page_counts,
     read_together,
 )
-from novaql.tsdb.block.downsample import cells_of, thinned
+from novaql.tsdb.block.downsample import cells_of, downsampled
 from novaql.tsdb.block.encode_streams import PORTION_VALUES, gathered
 from novaql.tsdb.block.format import (
     HEADER_BYTES,
@@ -54,16 +54,16 @@ from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.parts.sorted_run import ArrayStream, SortedHistogramRun, SortedRun
 
 PAGE_STARTS = 1 << 16
-"""Start timestamps of so many samples make a page: few bytes, and quickly told apart."""
+"""Start timestamps of this many samples are one page: they need few bytes and decode fast."""
 
 PAGE_CELLS = 1 << 15
-"""So many cells of a rollup make a page."""
+"""Cells of a rollup in one page."""
 
 TEMPORARY_SUFFIX = ".writing"
 
 
 def new_identity() -> bytes:
-    """16 random bytes that tell this block from every other."""
+    """Return 16 random bytes that distinguish this block from all others."""
     return secrets.token_bytes(16)
 
 
@@ -75,14 +75,14 @@ def write_block(
     *,
     level: int = FLUSH_LEVEL,
     rollups_ms: Sequence[int] = (),
-    thinned_ms: int = 0,
+    downsampled_ms: int = 0,
     between_pages: Callable[[], None] | None = None,
 ) -> Description:
-    """Write a block that appears at `path` whole or not at all.
+    """Write a block, which appears at `path` completely or not at all.
 
-    rollups_ms: resolutions of rollups that it is to have, beside the statistics of each series.
-    thinned_ms: if not 0, one of these; of each of its cells, the last sample alone is written.
-    between_pages: called now and then; what it raises ends the writing.
+    rollups_ms: resolutions of its rollups, beside the statistics of whole series. downsampled_ms:
+    0, or one of these resolutions: only the last sample of each cell is written. between_pages:
+    called between pages; an exception from it ends the writing.
 
     Raises `OSError`, and what reading the content raises; nothing is at `path` then.
     """
@@ -92,12 +92,12 @@ def write_block(
     file = disk.create(temporary)
     try:
         description = _Writer(
-            file, identity, content, level, rollups_ms, thinned_ms, between_pages
+            file, identity, content, level, rollups_ms, downsampled_ms, between_pages
         ).write()
         file.fsync()
     except BaseException:
         file.close()
-        with contextlib.suppress(OSError):  # the next opening of the store removes it
+        with contextlib.suppress(OSError):  # otherwise the next opening of the store removes it
             disk.unlink(temporary)
         raise
     file.close()
@@ -114,28 +114,37 @@ class _Writer:
         content: Content,
         level: int,
         rollups_ms: Sequence[int],
-        thinned_ms: int,
+        downsampled_ms: int,
         between_pages: Callable[[], None] | None,
     ) -> None:
-        self._thinned_ms = thinned_ms
+        self._downsampled_ms = downsampled_ms
         self._resolutions = (WHOLE, *sorted(set(rollups_ms), reverse=True))
         self._file, self._identity, self._content, self._level = file, identity, content, level
         self._sections = SectionWriter(file, identity)
         self._between_pages = between_pages or (lambda: None)
 
     def write(self) -> Description:
+        """Write header, pages, directories and description, in this order.
+
+        The description comes last since it has offsets and checksums of everything before it, so
+        the file is written front to back, without a seek.
+        """
         content = self._content
         self._file.append([encode_header(self._identity, PIECES_FORMAT)])
         assert self._file.size == HEADER_BYTES
         floats, native_column = content.floats or _no_floats(), content.native
         summed = self._cells(floats)
         summing = [one.values for one in summed]
-        if self._thinned_ms:
+        # Downsampling reads all samples once for the rollups, before they are reduced; otherwise
+        # the rollups are computed from the pages of values while these are written.
+        if self._downsampled_ms:
             if summed:
                 self._sum_up(floats, summing)
-                floats = thinned(floats, self._kept(summed))
+                floats = downsampled(floats, self._cells_left(summed))
             if native_column is not None:
-                native_column = thinned(native_column, cells_of(native_column, self._thinned_ms))
+                native_column = downsampled(
+                    native_column, cells_of(native_column, self._downsampled_ms)
+                )
             summing = []
         times = self._times(TIME_PAGE, floats)
         values = self._values(floats, summing)
@@ -143,6 +152,7 @@ class _Writer:
         starts = self._starts(START_PAGE, floats)
         natives = None if native_column is None else self._histograms(native_column)
         first, last = _grid_bounds(floats)
+        # Directories follow the pages: they are small, and read whole or in pieces at first use.
         directory = self._sections.grids(floats.grid_of, floats.grid_length, first, last)
         native = None
         if native_column is not None and natives is not None:
@@ -162,7 +172,7 @@ class _Writer:
             native=native,
             starts=starts,
             rollups=tuple(rollups),
-            thinned_ms=self._thinned_ms,
+            downsampled_ms=self._downsampled_ms,
         )
         self._file.append([encode_description(self._identity, description, self._file.size)])
         return description
@@ -170,7 +180,7 @@ class _Writer:
     def _times(self, kind: bytes, column: Column[Kind]) -> PageSections:
         lengths = column.grid_length
         rows = rows_of_pages(page_counts(lengths, np.empty(0, np.int64)), lengths)
-        pages = gathered(column.stratum.times.ints, rows.counts, column.grid_start, lengths)
+        pages = gathered(column.run.times.ints, rows.counts, column.grid_start, lengths)
         encoded = (
             encode_times(page.view(np.int64), rows.of_page(number), self._level)
             for number, page in enumerate(pages)
@@ -178,7 +188,7 @@ class _Writer:
         return self._written(kind, rows.counts, encoded, coded=True)
 
     def _cells(self, column: Column[SortedRun]) -> list[_Summed]:
-        """What is to be summed up of the floats while they are written."""
+        """Return the cells of the floats to summarise while they are written."""
         if len(column.rows) == 0:
             return []
         summed = []
@@ -194,17 +204,17 @@ class _Writer:
 
     @property
     def _exact(self) -> bool:
-        """What a flush writes is merged soon, and must be written quickly."""
+        """Whether to write `EXACT` statistics. A flush does not: its blocks are soon merged."""
         return self._level > FLUSH_LEVEL
 
-    def _kept(self, summed: Sequence[_Summed]) -> Cells:
-        return next(one.cells for one in summed if one.resolution_ms == self._thinned_ms)
+    def _cells_left(self, summed: Sequence[_Summed]) -> Cells:
+        return next(one.cells for one in summed if one.resolution_ms == self._downsampled_ms)
 
     def _sum_up(self, column: Column[SortedRun], summing: Sequence[Summing]) -> None:
-        """All values, none of which is written."""
+        """Summarise all values, without writing them."""
         total = int(column.lengths.sum())
         counts = np.diff(np.append(np.arange(0, total, PORTION_VALUES), total))
-        read = column.stratum.values.floats
+        read = column.run.values.floats
         for page in gathered(read, counts, column.value_start, column.lengths):
             self._between_pages()
             _taken(page.view(np.float64), summing)
@@ -233,7 +243,7 @@ class _Writer:
         follows[breaks] = False
         follows[1:] &= np.diff(column.rows) == 1
         rows = cut_pages(lengths, follows, breaks)
-        read = column.stratum.values.floats
+        read = column.run.values.floats
         found = gathered(read, rows.counts, column.value_start, lengths)
         pages = (_taken(page.view(np.float64), summing) for page in found)
         encoded = (
@@ -248,7 +258,7 @@ class _Writer:
         return self._written(PAGE, rows.counts, encoded, coded=True)
 
     def _histograms(self, column: Column[SortedHistogramRun]) -> _WrittenHistograms:
-        held = column.stratum.values.histograms(column.value_start, column.lengths).tidy()
+        held = column.run.values.histograms(column.value_start, column.lengths).tidy()
         breaks = read_together(self._content.table, column)
         counts = page_counts(column.lengths, breaks, **HISTOGRAM_PAGES)
         ends = np.cumsum(counts)
@@ -261,8 +271,8 @@ class _Writer:
         return _WrittenHistograms(held, times, pages, self._starts(NATIVE_START_PAGE, column))
 
     def _starts(self, kind: bytes, column: Column[Kind]) -> StartSections | None:
-        """None if no sample has a start timestamp."""
-        stream, lengths = column.stratum.starts, column.lengths
+        """Returns None if no sample has a start timestamp."""
+        stream, lengths = column.run.starts, column.lengths
         if stream is None or len(lengths) == 0:
             return None
         total = int(lengths.sum())
@@ -345,12 +355,12 @@ def _taken(page: Floats, summing: Sequence[Summing]) -> Floats:
 def _no_floats() -> Column[SortedRun]:
     none = np.empty(0, np.int64)
     stream = ArrayStream(none)
-    stratum = SortedRun((), none, none, none, none, none, none, stream, ArrayStream(np.empty(0)))
-    return Column(stratum, none, none, none, none, none)
+    run = SortedRun((), none, none, none, none, none, none, stream, ArrayStream(np.empty(0)))
+    return Column(run, none, none, none, none, none)
 
 
 def _grid_bounds(column: Column[Kind]) -> tuple[Ints, Ints]:
     starts, ends = column.grid_start, column.grid_start + column.grid_length
     one = np.ones(len(starts), np.int64)
-    times = column.stratum.times
+    times = column.run.times
     return times.ints(starts, one), times.ints(ends - 1, one)

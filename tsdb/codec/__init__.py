@@ -1,1 +1,1 @@
-"""Columns to bytes and back, pure: no files, no labels, no time."""
+"""Encodes columns as bytes and decodes them: no files, no labels, no time."""

@@ -1,4 +1,4 @@
-"""Number columns by pcodec, text columns by length and zlib. Every bit pattern survives."""
+"""Number columns by pcodec, text columns by length and zlib. Lossless for every bit pattern."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from numpy.typing import NDArray
 from pcodec import ChunkConfig, standalone
 
 FLUSH_LEVEL = 4
-"""pcodec's level for fresh blocks: level 8 is 2 % smaller and takes twice the time."""
+"""pcodec's level for new blocks: level 8 is 2 % smaller and takes twice the time."""
 
 COMPACTION_LEVEL = 8
-"""And for blocks that will stay as they are."""
+"""pcodec's level for merged blocks."""
 
 BATCH = 256
-"""pcodec decodes so many numbers at a time."""
+"""Numbers that pcodec decodes at a time."""
 
 _COMPRESSED_FROM = 1024
 _PLAIN, _DEFLATED = 0, 1
 
 
 class Undecodable(ValueError):
-    """These bytes are no column."""
+    """These bytes are not an encoded column."""
 
 
 def encode_numbers(values: NDArray[np.generic], level: int = FLUSH_LEVEL) -> bytes:
-    """Any one-dimensional array of 32- or 64-bit numbers. Nothing at all becomes no bytes."""
+    """Encode a one-dimensional array of 32- or 64-bit numbers. An empty array is no bytes."""
     if len(values) == 0:
         return b""
     encoded: bytes = standalone.simple_compress(
@@ -38,7 +38,7 @@ def encode_numbers(values: NDArray[np.generic], level: int = FLUSH_LEVEL) -> byt
 
 
 def decode_numbers(data: bytes, dtype: type[np.generic], count: int) -> NDArray[np.generic]:
-    """The array again. Raises `Undecodable` unless there are `count` numbers of this type."""
+    """Decode an array. Raises `Undecodable` unless there are `count` numbers of this type."""
     if count == 0 and not data:
         return np.empty(0, dtype)
     try:
@@ -52,7 +52,7 @@ def decode_numbers(data: bytes, dtype: type[np.generic], count: int) -> NDArray[
 
 
 def decode_into(data: bytes, out: NDArray[np.generic]) -> None:
-    """Decode into an array that is there. Raises `Undecodable` unless it is filled exactly."""
+    """Decode into an existing array. Raises `Undecodable` unless it is filled exactly."""
     if len(out) == 0 and not data:
         return
     try:
@@ -64,7 +64,7 @@ def decode_into(data: bytes, out: NDArray[np.generic]) -> None:
 
 
 def decode_beginning(data: bytes, out: NDArray[np.generic]) -> None:
-    """Fill an array with the first numbers: all there are, or a multiple of `BATCH`.
+    """Fill an array with the first numbers: all of them, or a multiple of `BATCH`.
 
     Raises `Undecodable` if there are fewer.
     """
@@ -77,7 +77,8 @@ def decode_beginning(data: bytes, out: NDArray[np.generic]) -> None:
 
 
 def encode_texts(texts: Sequence[str]) -> bytes:
-    """FORMAT.md, "Text column": a flag byte, then [count + 1] offsets as u32 and the bytes."""
+    """Encode as in FORMAT.md, "Text column": a flag byte, then [count + 1] offsets as u32 and the
+    bytes."""
     pieces = [text.encode() for text in texts]
     offsets = np.zeros(len(pieces) + 1, "<u4")
     np.cumsum([len(piece) for piece in pieces], out=offsets[1:])
@@ -90,7 +91,7 @@ def encode_texts(texts: Sequence[str]) -> bytes:
 
 
 class TextColumn:
-    """Encoded texts, decoded one by one as they are asked for."""
+    """Encoded texts, each decoded when it is read."""
 
     def __init__(self, data: bytes, count: int) -> None:
         """Raises `Undecodable` unless there are `count` texts."""
@@ -127,7 +128,8 @@ class TextColumn:
         return [data[a:b].decode() for a, b in itertools.pairwise(ends)]
 
     def bisect(self, wanted: bytes) -> int:
-        """First position whose text is not smaller, by bytes; the texts must be sorted."""
+        """Return the first position whose text is not smaller, by bytes; the texts must be
+        sorted."""
         low, high = 0, len(self)
         while low < high:
             middle = (low + high) // 2

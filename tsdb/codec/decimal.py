@@ -1,7 +1,7 @@
-"""Floats as whole numbers of a decimal place, where not one bit is lost by it.
+"""Converts floats to whole numbers of a decimal place, without the loss of a bit.
 
-Most metrics are such numbers: counts, bytes, hundredths of a second. Their differences are
-small, which those of their bit patterns are not.
+Most metrics are such numbers: counts, bytes, hundredths of a second. Their differences are small
+numbers; differences of their bit patterns are not.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.samples import Floats
 
 PLACES = 9
-"""Decimal places that are tried, from none on."""
+"""Number of decimal places that are tried, beginning with 0."""
 POWERS = 10.0 ** np.arange(PLACES + 1)
 MOST = 1 << 51
-"""Below this, sums and differences of two numbers are still exact as floats."""
+"""Below this, sums and differences of two numbers are exact as floats."""
 _PROBED = 16
-_FEW = 16  # one number in so many may be an exception
+_FEW = 16  # at most one number in 16 may be an exception
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WholeRows:
-    """Rows of floats, one after the other, as whole numbers.
+    """Rows of floats, one after another, as whole numbers.
 
     numbers     [N] int64; floats[i] = numbers[i] / POWERS[places of its row]
-    places      [R] decimal places of each row; -1: the row stays floats, its numbers mean nothing
-    exceptions  positions at which the float is another one (a marker, -0.0, …), increasing
+    places      [R] decimal places of each row; -1: the row stays floats, and its numbers are
+                undefined
+    exceptions  positions at which the float differs (a marker, -0.0, …), increasing
     """
 
     numbers: Ints
@@ -38,7 +39,7 @@ class WholeRows:
 
 
 def to_whole(values: Floats, lengths: Ints) -> WholeRows:
-    """values: [N] any bit patterns; lengths: [R] of the rows they are, none of them 0."""
+    """values: [N] any bit patterns; lengths: [R] of the rows, none of them 0."""
     starts = np.cumsum(lengths) - lengths
     numbers, fits = _at_places(values, 1.0)
     misfits = _misfits(fits, starts, lengths)
@@ -57,7 +58,7 @@ def to_whole(values: Floats, lengths: Ints) -> WholeRows:
 
 
 def _at_places(values: Floats, power: float) -> tuple[Ints, Bools]:
-    """Whole numbers of a decimal place, and which of them give the same bits back."""
+    """Return whole numbers of a decimal place, and which of them convert back to the same bits."""
     with np.errstate(invalid="ignore", over="ignore"):
         scaled = np.rint(values * power if power != 1.0 else values)
         fits = np.abs(scaled) < MOST
@@ -99,7 +100,7 @@ def _one_row(
 def _many_rows(
     values: Floats, numbers: Ints, fits: Bools, places: Ints, starts: Ints, lengths: Ints
 ) -> None:
-    """The same for many short rows at once."""
+    """Try the other decimal places on many short rows at once."""
     for place in range(1, PLACES + 1):
         rows = np.flatnonzero(places < 0)
         if len(rows) == 0:
@@ -118,7 +119,8 @@ def _many_rows(
 
 
 def _fill(numbers: Ints, exceptional: Bools, starts: Ints, lengths: Ints) -> None:
-    """Give exceptions the number before them, or after them at a row's start."""
+    """Replace exceptions by the number before them, or after them at the start of a row, so that
+    they add no change to the column."""
     own = np.where(exceptional, -1, np.arange(len(numbers)))
     before = np.maximum.accumulate(own)
     first = np.repeat(starts, lengths)

@@ -1,6 +1,6 @@
-"""Native histograms as bytes: plain columns for the log, packed ones for the pages of blocks.
+"""Encodes native histograms: plain columns for the log, packed ones for the pages of blocks.
 
-Both keep every bit. Custom bounds stand outside: a histogram names its set by number.
+Both are lossless. Custom bounds are stored elsewhere: a histogram refers to its set by index.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SCALARS = (("count", "<f8"), ("sum", "<f8"), ("zero_count", "<f8"), ("zero_thre
 
 
 def encode_plain(h: Histograms) -> list[bytes]:
-    """FORMAT.md, "Histograms" of the log."""
+    """Encode as in FORMAT.md, "Histograms" of the log."""
     pieces = [h.schema.astype("i1").tobytes(), h.hint.astype("i1").tobytes()]
     pieces += [getattr(h, name).astype(dtype, copy=False).tobytes() for name, dtype in _SCALARS]
     pieces.append(h.bounds.astype("<i4").tobytes())
@@ -40,7 +40,7 @@ def encode_plain(h: Histograms) -> list[bytes]:
 
 
 def decode_plain(data: bytes, at: int, count: int) -> Histograms:
-    """`count` histograms that begin at a place. Raises `ValueError` or `struct.error`."""
+    """Decode `count` histograms from an offset. Raises `ValueError` or `struct.error`."""
 
     def column(dtype: str, size: int) -> NDArray[np.generic]:
         nonlocal at
@@ -72,7 +72,7 @@ def decode_plain(data: bytes, at: int, count: int) -> Histograms:
 
 
 def encode_page(h: Histograms, level: int = FLUSH_LEVEL) -> bytes:
-    """FORMAT.md, "Page of histograms": columns, each with its length before it."""
+    """Encode as in FORMAT.md, "Page of histograms": columns, each with its length before it."""
     columns: list[NDArray[np.generic]] = [h.schema.astype(np.int16), h.hint.astype(np.int16)]
     columns += [getattr(h, name) for name, _ in _SCALARS]
     columns.append(h.bounds)
@@ -88,7 +88,7 @@ def encode_page(h: Histograms, level: int = FLUSH_LEVEL) -> bytes:
 
 
 def decode_page(data: bytes, count: int, sets: Bounds) -> Histograms:
-    """The histograms of a page again. Raises `Undecodable`."""
+    """Decode the histograms of a page. Raises `Undecodable`."""
     try:
         columns = _Columns(data)
         schema, hint = (columns.next(np.int16, count).astype(np.int8) for _ in range(2))
@@ -116,7 +116,7 @@ def _histograms(
 
 
 class _Columns:
-    """The columns of a page, one after the other."""
+    """The columns of a page, one after another."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -124,11 +124,11 @@ class _Columns:
         self._at = 15 * _COLUMN.size
 
     def next(self, dtype: type[np.generic], count: int | None = None) -> NDArray[np.generic]:
-        said, length = _COLUMN.unpack_from(self._data, self._head)
+        stated, length = _COLUMN.unpack_from(self._data, self._head)
         self._head += _COLUMN.size
         piece = self._data[self._at : self._at + length]
         self._at += length
-        return decode_numbers(piece, dtype, said if count is None else count)
+        return decode_numbers(piece, dtype, stated if count is None else count)
 
 
 def _decode_side(columns: _Columns, count: int) -> Buckets:
@@ -145,7 +145,8 @@ def _decode_side(columns: _Columns, count: int) -> Buckets:
 
 
 def _layouts(side: Buckets) -> tuple[NDArray[np.bool_], Buckets]:
-    """Whether each row has other bucket numbers than the row before, and the rows that have."""
+    """Return whether each row has other bucket numbers than the row before, and the rows that
+    have."""
     sizes = side.sizes
     rows = len(sizes)
     if rows == 0:
@@ -159,6 +160,7 @@ def _layouts(side: Buckets) -> tuple[NDArray[np.bool_], Buckets]:
 
 
 def _by_bucket(side: Buckets) -> Ints:
-    """The order in which populations are written: one bucket through all rows, then the next."""
+    """Return the order in which populations are written: one bucket through all rows, then the
+    next."""
     order: Ints = np.argsort(side.index, kind="stable")
     return order

@@ -1,4 +1,4 @@
-"""Short lists of whole numbers that stand inside a page, each in the fewest bytes of four ways."""
+"""Packs short lists of whole numbers, in the smallest of four encodings."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 from novaql.tsdb.codec.columns import Undecodable, decode_numbers, encode_numbers
 from novaql.tsdb.model.labels import Ints
 
-_CONSTANT, _PCODEC = 0, 9  # 1, 2, 4, 8: so many bytes each, above the least one
+# otherwise the bytes of each number, which is the difference to the minimum
+_CONSTANT, _PCODEC = 0, 9
 _LEAST = Struct("<q")
 _LENGTH = Struct("<I")
 _PCODEC_FROM = 24
 
 
 def pack(numbers: Ints, level: int | None) -> bytes:
-    """Any int64 numbers. How many there are is not written: whoever unpacks them knows.
+    """Pack int64 numbers. Their count is not written; the reader has to know it.
 
-    level: of pcodec; None leaves that way out, which takes the longest.
+    level: of pcodec; None excludes that encoding, which is the slowest.
     """
     if len(numbers) == 0:
         return b""
@@ -39,9 +40,9 @@ def pack(numbers: Ints, level: int | None) -> bytes:
 
 
 class Unpacker:
-    """Reads what `pack` and `Struct.pack` wrote, one after the other.
+    """Reads what `pack` and `Struct.pack` wrote, one after another.
 
-    Raises `Undecodable` at the end of the bytes, and where they are no such numbers.
+    Raises `Undecodable` at the end of the bytes, and for invalid ones.
     """
 
     def __init__(self, data: bytes, at: int = 0) -> None:
@@ -63,7 +64,7 @@ class Unpacker:
             raise Undecodable("a page is cut off") from None
 
     def ints(self, count: int) -> Ints:
-        """As many numbers as `pack` was given."""
+        """Return the `count` numbers of a `pack`."""
         if count == 0:
             return np.empty(0, np.int64)
         kind = self.bytes(1)[0]

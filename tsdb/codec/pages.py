@@ -1,4 +1,4 @@
-"""Pages of a block's streams in format 3: a byte that says how the rest is written, and that."""
+"""Pages of a block's streams in format 3: a byte for the encoding, and the encoded values."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _MOST_TIME = 1 << 60
 
 
 def encode_values(values: Floats, lengths: Ints, linked: Bools, level: int) -> bytes:
-    """A page of values; every bit of them comes back.
+    """Encode a page of values, losslessly.
 
-    lengths  [R] of the rows that the page consists of
+    lengths  [R] of the rows of the page
     linked   [R] rows that may be larger than the row before by a part; a hint
     """
     data = encode_rows(values, lengths, linked, level)
@@ -37,9 +37,9 @@ def encode_values(values: Floats, lengths: Ints, linked: Bools, level: int) -> b
 
 
 def decode_values(data: bytes, count: int, *, passing: bool = False) -> Floats:
-    """The values of a page again. Raises `Undecodable`.
+    """Decode a page of values. Raises `Undecodable`.
 
-    passing  as that of `decode_rows`
+    passing  see `decode_rows`
     """
     kind = _kind(data)
     if kind == _ROWS:
@@ -50,12 +50,10 @@ def decode_values(data: bytes, count: int, *, passing: bool = False) -> Floats:
 
 
 def open_values(data: bytes, count: int, *, passing: bool = False) -> OpenPage | None:
-    """A page of values, opened. Raises `Undecodable`.
+    """Return an open page of values; None if the page is of another kind, or the compiled decoder
+    is not ready. Raises `Undecodable`.
 
-    None if the caller is to decode it: the page is of another kind, or the compiled decoder is not
-    ready.
-
-    passing  as that of `decode_rows`
+    passing  see `decode_rows`
     """
     if not ready(count) or _kind(data) != _ROWS:
         return None
@@ -63,9 +61,9 @@ def open_values(data: bytes, count: int, *, passing: bool = False) -> OpenPage |
 
 
 def encode_times(times: Ints, lengths: Ints, level: int) -> bytes:
-    """A page of timestamps: how far each is from an even step, if that is shorter.
+    """Encode a page of timestamps as distances from an even step, if that is shorter.
 
-    lengths  [R] of the rows that the page consists of
+    lengths  [R] of the rows of the page
     """
     plain = bytes([_PLAIN]) + encode_numbers(times, level)
     if len(times) < 2 or int(times.min()) < -_MOST_TIME or int(times.max()) >= _MOST_TIME:
@@ -82,13 +80,13 @@ def encode_times(times: Ints, lengths: Ints, level: int) -> bytes:
     rows = pack(lengths, level) + pack(least, level)
     body = encode_numbers(strays.astype(_STRAYS[width]), level) if width else b""
     stepped = bytes([_STEPS]) + head + rows + body
-    if width == 0:  # whatever the size: it is read in no time
+    if width == 0:  # of any size: reading it costs nothing
         return stepped
     return min(plain, stepped, key=len)
 
 
 def decode_times(data: bytes, count: int) -> Ints:
-    """The timestamps of a page again. Raises `Undecodable`."""
+    """Decode a page of timestamps. Raises `Undecodable`."""
     kind = _kind(data)
     if len(data) == _ONE_EVEN.size and kind == _STEPS:
         _, rows, step, width, constant, size, also, first = _ONE_EVEN.unpack(data)
@@ -120,7 +118,7 @@ def decode_times(data: bytes, count: int) -> Ints:
 
 
 def _even(firsts: Ints, lengths: Ints, step: int) -> Ints:
-    """Times at an even step from those that the rows begin with on."""
+    """Return times at an even step after the first time of each row."""
     even: Ints = np.arange(int(lengths.sum()))
     even *= np.int64(step)
     if len(lengths) == 1:

@@ -1,4 +1,4 @@
-"""What a page of rows says before its columns. FORMAT.md, "Pages of format 3", kind 1."""
+"""The header of a page of rows. FORMAT.md, "Pages of format 3", kind 1."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_HELD = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows whose column is one pcodec file. kind: number of its type in `TYPES`."""
+    """Rows whose column is one pcodec file. kind: index of its type in `TYPES`."""
 
     rows: int
     bytes: int
@@ -36,12 +36,12 @@ class Group:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowHeads:
-    """A page of R rows, but for its columns, which `source` is before.
+    """A page of R rows without its columns, which follow `source`.
 
     lengths     [R] of the rows, together the values of the page
-    width       of every row; 0 where that is not said once for all
+    width       of every row, if all are equal; otherwise 0
     firsts      [R] in the order of the groups
-    order       [R] row at each place of that order; None: 0, 1, 2, …
+    order       [R] row at each position of that order; None: 0, 1, 2, …
     linked      [R] rows that are added to the row before; None: none
     exceptions  [2, E] increasing positions in the page, and bit patterns there; None: none
     """
@@ -62,7 +62,8 @@ class RowHeads:
 
 
 def read_heads(data: bytes, at: int, count: int) -> RowHeads:
-    """Of a page of `count` values. Raises `Undecodable`; never makes more than `count`."""
+    """Read the header of a page of `count` values. Raises `Undecodable`; never allocates more than
+    `count` values."""
     source = Unpacker(data, at)
     rows, group_count, flags = source.fields(HEAD)
     if not 0 < rows <= count or group_count > rows:
@@ -114,7 +115,8 @@ def _exceptions(source: Unpacker, count: int) -> Ints | None:
     places = found[0]
     if not 0 <= int(places.min()) <= int(places.max()) < count:
         raise Undecodable("an exception is outside the page")
-    if bool((places[1:] <= places[:-1]).any()):  # by another writer; the last one of a place counts
+    # of another writer; the last exception of a position counts
+    if bool((places[1:] <= places[:-1]).any()):
         _, last = np.unique(places[::-1], return_index=True)
         return np.ascontiguousarray(found[:, exceptions - 1 - last])
     return found
@@ -125,9 +127,9 @@ Number = TypeVar("Number", bound=np.generic)
 
 
 def scratch(use: str, dtype: type[Number], count: int) -> NDArray[Number]:
-    """Room for what is read at once; new memory each time costs as much as decoding.
+    """Return a buffer of this thread, since new memory costs as much as decoding.
 
-    use  what for; the next one of this thread gets the same room for it
+    use  purpose; the next call of this thread with it returns the same buffer
     """
     known: NDArray[np.uint8] | None = getattr(_held, use, None)
     size = count * np.dtype(dtype).itemsize

@@ -1,11 +1,11 @@
-"""A page of values as rows that are alike: whole numbers, grouped by how much they change.
+"""Encodes a page of values as rows of whole numbers, grouped by how much they change.
 
-Three things make it small. Floats that are decimal numbers are written as whole ones. A row that
-is a part of the row after it, as the buckets of one histogram are, is taken off that. And rows of
-one size of change are strung together, each going on where the one before ends, so that one
-pcodec column with one set of statistics holds them all.
+Three transformations make it small. Floats that are decimal numbers become whole numbers. A row
+that is contained in the next row, such as a bucket of a histogram in the next larger one, is
+subtracted from it. And rows with changes of similar size are concatenated, each shifted to continue
+where the one before ends, so that one pcodec column with one set of statistics has them all.
 
-Nothing here may lose a bit: whatever does not come back is an exception, or stays a float.
+The encoding is lossless: values that do not convert back are exceptions, or their row stays floats.
 """
 
 from __future__ import annotations
@@ -38,32 +38,35 @@ from novaql.tsdb.model.samples import Floats
 _CLEARLY = 0.95
 _LONG_ROW = 128
 RECENT, LONG_ENOUGH = (256, 1280), 896
-"""How many samples of a row stand together, the newest ones first, and then always the last number;
-shorter rows stay whole."""
+"""A row of at least `LONG_ENOUGH` samples is divided into its newest 256 samples and stretches of
+1280, so that a read of recent samples decodes only the beginning of a column. Both are multiples of
+256, pcodec's batch."""
 _GROUP_FROM = {False: 3072, True: 2048}
-"""A group of fewer values takes in the next one: its statistics would cost more than they save, or
-more time, where that counts (False) and not the last byte."""
+"""A group of fewer values is joined with the next one: its statistics would cost more than they
+save. Decoding time favours large groups (False), the size of merged blocks smaller ones (True)."""
 
 
 def encode_rows(values: Floats, lengths: Ints, linked: Bools, level: int) -> bytes:
-    """FORMAT.md, "Page of rows".
+    """Encode as in FORMAT.md, "Page of rows".
 
-    values   [N] the rows one after the other
+    values   [N] the rows one after another
     lengths  [R] of each row, none of them 0
-    linked   [R] whether a row may be near the row before, being larger by a part; a hint
+    linked   [R] whether a row may be slightly larger than the row before; a hint
 
-    Long rows are written as several, the newest samples of all before older ones: a column is
-    decoded from its beginning on, as far as somebody wants it.
+    Long rows are written as several, the newest samples of all before older ones, since a column is
+    decoded from its beginning up to the last value that is needed.
     """
     age = np.zeros(len(lengths), np.int64)
     if level > FLUSH_LEVEL and not linked.any():
         lengths, age = _by_age(lengths)
         linked = np.zeros(len(lengths), np.bool_)
+    # 1. Whole numbers, less the row before where rows are linked, and their changes within rows.
     rows = to_whole(values, lengths)
     starts = np.cumsum(lengths) - lengths
     numbers, used = _unlinked(rows, starts, lengths, linked)
     change = np.diff(numbers, prepend=numbers[:1])
     change[starts] = 0
+    # 2. Groups of rows with the same decimal place and similar changes: one pcodec column each.
     enough = _GROUP_FROM[level > FLUSH_LEVEL]
     order, groups = _grouped(rows.places, _sizes(change, starts, lengths), lengths, age, enough)
     flags = EXCEPTIONAL * bool(len(rows.exceptions)) + LINKED * bool(used.any())
@@ -77,6 +80,7 @@ def encode_rows(values: Floats, lengths: Ints, linked: Bools, level: int) -> byt
         heads.append(GROUP.pack(len(members), len(body), kind, place))
         bodies.append(body)
         firsts.append(first)
+    # 3. The header, of which parts are left out that follow from others; then the columns.
     pieces = [HEAD.pack(len(lengths), len(groups), flags), *heads]
     pieces.append(pack(lengths[:1] if flags & EQUAL else lengths, level))
     pieces.append(pack(np.concatenate(firsts), level))
@@ -91,7 +95,8 @@ def encode_rows(values: Floats, lengths: Ints, linked: Bools, level: int) -> byt
 
 
 def _unlinked(rows: WholeRows, starts: Ints, lengths: Ints, linked: Bools) -> tuple[Ints, Bools]:
-    """Numbers in which linked rows are differences to the row before, where that is smaller."""
+    """Return the numbers with linked rows replaced by differences to the row before, if that is
+    smaller."""
     possible = linked.copy()
     possible[:1] = False
     possible[1:] &= (lengths[1:] == lengths[:-1]) & (rows.places[1:] == rows.places[:-1])
@@ -102,6 +107,7 @@ def _unlinked(rows: WholeRows, starts: Ints, lengths: Ints, linked: Bools) -> tu
     positions = flat_positions(starts[candidates], lengths[candidates])
     back = np.repeat(lengths[candidates], lengths[candidates])
     plain = rows.numbers[positions]
+    # Rows are adjacent and equally long, so the same sample of the row before is `back` earlier.
     apart = plain - rows.numbers[positions - back]
     begins = np.cumsum(lengths[candidates]) - lengths[candidates]
     gains = _weight(apart, begins) < _CLEARLY * _weight(plain, begins)
@@ -114,7 +120,7 @@ def _unlinked(rows: WholeRows, starts: Ints, lengths: Ints, linked: Bools) -> tu
 
 
 def _weight(numbers: Ints, begins: Ints) -> Floats:
-    """About how many bits the changes of each row take."""
+    """Return about the number of bits that the changes of each row take."""
     change = np.diff(numbers, prepend=numbers[:1])
     change[begins] = 0
     weights: Floats = np.add.reduceat(np.log2(1.0 + np.abs(change)), begins)
@@ -122,20 +128,20 @@ def _weight(numbers: Ints, begins: Ints) -> Floats:
 
 
 def _sizes(change: Ints, starts: Ints, lengths: Ints) -> Ints:
-    """Size class of each row: about the binary logarithm of its mean change."""
+    """Return the size class of each row: about the binary logarithm of its mean change."""
     mean = np.add.reduceat(np.abs(change).astype(np.float64), starts) / lengths
     sizes: Ints = np.rint(np.log2(mean + 2.0**-10)).astype(np.int64)
     return sizes
 
 
 def _by_age(lengths: Ints) -> tuple[Ints, Ints]:
-    """Rows cut into stretches of `RECENT` from the newest sample on: lengths, and how many of each
-    row are newer."""
+    """Divide rows into stretches of `RECENT`, beginning with the newest sample. Returns lengths,
+    and how many stretches of the row are newer than each."""
     if int(lengths.max()) < LONG_ENOUGH:
         return lengths, np.zeros(len(lengths), np.int64)
     steps = np.append(RECENT, np.full(int(lengths.max()) // RECENT[-1], RECENT[-1]))
     newer = np.cumsum(steps) - steps
-    # The oldest stretch is half to one and a half times as long as the next one would be.
+    # The oldest stretch takes the remainder: half to one and a half times `RECENT`.
     counts = np.where(
         lengths < LONG_ENOUGH, 1, np.searchsorted(newer[1:] + steps[1:] // 2, lengths) + 1
     )
@@ -148,7 +154,8 @@ def _by_age(lengths: Ints) -> tuple[Ints, Ints]:
 def _grouped(
     places: Ints, sizes: Ints, lengths: Ints, age: Ints, enough: int
 ) -> tuple[Ints, list[Ints]]:
-    """Rows in the order in which they are written, and the same cut into groups of `enough`."""
+    """Return rows in the order in which they are written, and this order divided into groups of
+    `enough` values."""
     order = np.lexsort((sizes, places))
     groups: list[Ints] = []
     begin = 0
@@ -162,6 +169,7 @@ def _grouped(
             ):
                 continue
         some = order[begin:at]
+        # The newest stretches of all rows come first in the column.
         groups.append(some[np.lexsort((some, age[some]))])
         begin, filled = at, 0
     return np.concatenate(groups), groups
@@ -170,18 +178,21 @@ def _grouped(
 def _column(
     values: Floats, numbers: Ints, change: Ints, starts: Ints, lengths: Ints, place: int
 ) -> tuple[NDArray[np.generic], Ints]:
-    """What pcodec is given for a group of rows, and what each row begins with."""
+    """Return the column of a group of rows for pcodec, and the first number of each row."""
     positions = flat_positions(starts, lengths)
     if place < 0:
         return values[positions], np.zeros(len(starts), np.int64)
     changes = change[positions]
-    if float(np.abs(changes).sum(dtype=np.float64)) >= MOST << 9:  # strung together they overflow
+    # The running sum of the changes continues each row where the one before ends; `changes` is 0
+    # at the start of each row. As floats its steps are exact below `MOST`; beyond 2^60 it would
+    # overflow, so the numbers are encoded as they are.
+    if float(np.abs(changes).sum(dtype=np.float64)) >= MOST << 9:
         return numbers[positions], numbers[starts]
-    strung = np.cumsum(changes)
-    level = int(np.abs(strung).max())
+    running = np.cumsum(changes)
+    level = int(np.abs(running).max())
     if level < 1 << 31:
-        return strung.astype(np.int32), numbers[starts]
-    return strung if level < MOST else numbers[positions], numbers[starts]
+        return running.astype(np.int32), numbers[starts]
+    return running if level < MOST else numbers[positions], numbers[starts]
 
 
 def _counts_up(order: Ints) -> bool:
@@ -193,9 +204,10 @@ def _same(lengths: Ints) -> bool:
 
 
 def decode_rows(data: bytes, at: int, count: int, *, passing: bool = False) -> Floats:
-    """The values of a page again. Raises `Undecodable`; never reads or makes more than `count`.
+    """Decode the values of a page. Raises `Undecodable`; never reads or allocates more than
+    `count`.
 
-    passing  they are looked at now or never: the next page of this thread takes their place
+    passing  the result is valid until this thread decodes the next page
     """
     heads = read_heads(data, at, count)
     lengths, width = heads.lengths, heads.width
@@ -209,7 +221,9 @@ def decode_rows(data: bytes, at: int, count: int, *, passing: bool = False) -> F
 
 
 def _rows(heads: RowHeads, values: Floats) -> Floats:
-    """Whole numbers, and floats, of all rows, written to `values`."""
+    """Write the whole numbers, and floats, of all rows to `values`."""
+    # `ends` are positions in the order of the groups: row i of that order has the values
+    # [ends[i] - written[i], ends[i]). `begin` and `end` bound the groups that are being decoded.
     groups, lengths, order, width = heads.groups, heads.lengths, heads.order, heads.width
     firsts = heads.firsts.astype(np.float64)
     written = heads.written
@@ -233,7 +247,7 @@ def _rows(heads: RowHeads, values: Floats) -> Floats:
         rows = some if order is None else order[some]
         if alike[0].kind == FLOATS:
             shift = None
-        else:
+        else:  # undo the concatenation: each row begins at its own first number
             shift = firsts[some] - found[ends[some] - written[some] - begins]
         if width:
             _put_equal(values.reshape(-1, width), rows, found.reshape(-1, width), shift)
@@ -271,7 +285,8 @@ def _put_ragged(
 
 
 def _add_linked(values: Floats, lengths: Ints, linked: Bools, width: int) -> None:
-    """Rows in order of how many links lead to them, so that what a row is added to is whole."""
+    """Add to linked rows the row before, in order of the length of the chain of links, so that the
+    row before is complete."""
     number = np.arange(len(linked))
     depth = number - np.maximum.accumulate(np.where(linked, -1, number))
     starts = np.cumsum(lengths) - lengths

@@ -1,6 +1,6 @@
-"""Start timestamps as bytes: runs of equal ones, or all of them where there are few equal ones.
+"""Encodes start timestamps: runs of equal ones, or all of them if there are few equal ones.
 
-A counter counts from the same moment on for as long as its process lives, and so do its neighbours.
+A counter has one start time while its process lives, and so have its neighbours.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from novaql.tsdb.codec.columns import Undecodable, decode_numbers, encode_number
 from novaql.tsdb.model.labels import Ints
 
 _RUNS, _EACH = 0, 1
-_HEAD = Struct("<BII")  # kind; of runs: how many, and bytes of their lengths
+_HEAD = Struct("<BII")  # for runs: their number, and bytes of their lengths
 _RUNS_UP_TO = 4
-"""Runs are written if they are this long at least, on average."""
+"""Runs are written if they are at least this long, on average."""
 
 
 def encode_starts(starts: Ints, level: int) -> bytes:
-    """FORMAT.md, "Page of start timestamps". At least one."""
+    """Encode as in FORMAT.md, "Page of start timestamps". At least one."""
     first = np.flatnonzero(np.append(True, starts[1:] != starts[:-1]))
     if len(first) * _RUNS_UP_TO > len(starts):
         return _HEAD.pack(_EACH, 0, 0) + encode_numbers(starts, level)
@@ -29,7 +29,7 @@ def encode_starts(starts: Ints, level: int) -> bytes:
 
 
 def decode_starts(data: bytes, count: int) -> Ints:
-    """The start timestamps of a page again. Raises `Undecodable`."""
+    """Decode the start timestamps of a page. Raises `Undecodable`."""
     if len(data) < _HEAD.size:
         raise Undecodable("a page of start timestamps is cut off")
     kind, runs, size = _HEAD.unpack_from(data)

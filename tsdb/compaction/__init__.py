@@ -1,1 +1,1 @@
-"""Small blocks become larger ones, and old ones go: what to merge, how, and what to keep."""
+"""Flushes and compaction: which blocks to write, merge or remove, and how to merge them."""

@@ -1,4 +1,4 @@
-"""A stream that is made of pieces of other streams, which are read when it is."""
+"""A stream that concatenates segments of other streams, without reading them before it is read."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.samples import Floats
-from novaql.tsdb.parts.sorted_run import CopyPlan, Stream, in_one_part
+from novaql.tsdb.parts.sorted_run import CopyPlan, Stream, copy_in_one_task
 
 Read = Callable[[Stream, Ints, Ints], NDArray[np.generic]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segments:
-    """[S] pieces of streams, by their place in the new one.
+    """[S] segments of other streams, in the order of the new stream.
 
-    source  number of the stream; a negative one stands for zeros
-    start   where the piece begins there
-    length  of each piece, none of them 0
-    at      where it stands in the new stream; each begins where the one before ends
+    source  index of the other stream; negative: the segment is zeros
+    start   position of the segment in the other stream
+    length  number of values, not 0
+    at      position in the new stream; each segment begins where the one before ends
     """
 
     source: Ints
@@ -40,7 +40,7 @@ class Segments:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConcatStream:
-    """`Stream` over segments of others."""
+    """A `Stream` over segments of others."""
 
     streams: Sequence[Stream | None]
     segments: Segments
@@ -65,10 +65,10 @@ class ConcatStream:
         starts: Ints,
         lengths: Ints,
         *,
-        keep: bool = True,  # noqa: ARG002
+        cache_pages: bool = True,  # noqa: ARG002
         notes: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> CopyPlan:
-        return in_one_part(self, out, places, starts, lengths)
+        return copy_in_one_task(self, out, places, starts, lengths)
 
     def readable_mask(self, places: Ints, read_errors: ReadErrors) -> Bools:  # noqa: ARG002 - what is damaged raises
         return np.ones(len(places), np.bool_)

@@ -1,4 +1,4 @@
-"""The head's samples become blocks, one for each range of time."""
+"""Writes the samples of the head as blocks, one for each range of time."""
 
 from __future__ import annotations
 
@@ -21,35 +21,37 @@ from novaql.tsdb.parts.sorted_run import RunDirectory
 
 BLOCK_MS = 2 * 3600 * 1000
 _LADDER = (1, 3, 9, 27, 81)
-"""As the widths of compacted blocks."""
+"""Multiples of `block_ms` that a block may cover: the widths of compacted blocks."""
 _MOST_BLOCKS = 512
 SUFFIX = ".block"
 
 
 def block_name(number: int) -> str:
-    """Of a block with samples from the head; its number is its sequence, too."""
+    """Return the file name of a block with samples of the head; its number is also its sequence."""
     return f"{number:010d}{SUFFIX}"
 
 
 def rewritten_name(sequence: int) -> str:
-    """A name that no other file has, for what is written in place of one block or several."""
+    """Return a file name that no other file has, for a block that replaces others."""
     return f"{sequence:010d}-{secrets.token_hex(8)}{SUFFIX}"
 
 
 def sequence_of(name: str) -> int | None:
-    """The sequence of the block with that file name; None if it is no such name."""
+    """Return the sequence of the block with this file name; None for other names."""
     number, _, _ = name.removesuffix(SUFFIX).partition("-")
     return int(number) if name.endswith(SUFFIX) and number.isdecimal() else None
 
 
-def block_width(strata: Sequence[RunDirectory], block_ms: int) -> int:
-    """How much time a block should cover: `block_ms`, or a multiple where the data spans far more.
+def block_width(runs: Sequence[RunDirectory], block_ms: int) -> int:
+    """Return the time that a block should cover: `block_ms`, or a multiple if the data spans far
+    more.
 
-    A live head spans little more than a block. History that is loaded in one go spans days, and
-    many small blocks of it would only have to be merged again. A few stray samples decide nothing.
+    A live head spans little more than a block. An import of history spans days, and its blocks
+    would have to be merged soon if they were small. Outliers, the lowest and highest 2 %, are
+    ignored.
     """
-    first = np.concatenate([stratum.grid_first[whole(stratum.grid_of)] for stratum in strata])
-    last = np.concatenate([stratum.grid_last[whole(stratum.grid_of)] for stratum in strata])
+    first = np.concatenate([run.grid_first[whole(run.grid_of)] for run in runs])
+    last = np.concatenate([run.grid_last[whole(run.grid_of)] for run in runs])
     span = int(np.quantile(last, 0.98) - np.quantile(first, 0.02))
     width = next(
         (block_ms * n for n in _LADDER if span <= 2 * block_ms * n), block_ms * _LADDER[-1]
@@ -61,14 +63,14 @@ def block_width(strata: Sequence[RunDirectory], block_ms: int) -> int:
 
 
 def contents(head: HeadPart, block_ms: int) -> Iterator[Content]:
-    """What goes into each block, by time. The head must have a single run."""
+    """Yield the content of each block, by time. The head must have a single run."""
     labels = partial(label_table, head.index())
     for run in head.runs:
         layers = run.layers()
-        strata = [layer.stratum for layer in layers]
-        width = block_width(strata, block_ms)
-        begin = min(stratum.earliest for stratum in strata) // width
-        end = max(stratum.latest for stratum in strata) // width
+        runs = [layer.run for layer in layers]
+        width = block_width(runs, block_ms)
+        begin = min(run.earliest for run in runs) // width
+        end = max(run.latest for run in runs) // width
         for number in range(begin, end + 1):
             content = arrange(layers, labels, number * width, (number + 1) * width - 1)
             if content is not None:
@@ -78,7 +80,8 @@ def contents(head: HeadPart, block_ms: int) -> Iterator[Content]:
 def write_head(
     disk: Disk, folder: Path, head: HeadPart, first_number: int, block_ms: int
 ) -> list[BlockEntry]:
-    """Write a head's blocks. Raises `OSError`; blocks written before stay, unlisted."""
+    """Write the blocks of a head. Raises `OSError`; blocks that were written before stay, in no
+    manifest."""
     entries = []
     for number, content in enumerate(contents(head, block_ms), first_number):
         path = folder / block_name(number)
@@ -94,12 +97,12 @@ def write_content(
     sequence: int,
     level: int = FLUSH_LEVEL,
     rollups_ms: Sequence[int] = (),
-    thinned_ms: int = 0,
+    downsampled_ms: int = 0,
     between_pages: Callable[[], None] | None = None,
 ) -> BlockEntry:
-    """Write a block, and what the manifest is to say of it. Raises as `write_block` does."""
+    """Write a block, and return its entry for the manifest. Raises as `write_block` does."""
     identity = new_identity()
-    if disk.exists(path):  # left by an earlier attempt that did not get into the manifest
+    if disk.exists(path):  # left by an earlier attempt that did not reach the manifest
         disk.unlink(path)
     described = write_block(
         disk,
@@ -108,7 +111,7 @@ def write_content(
         content,
         level=level,
         rollups_ms=rollups_ms,
-        thinned_ms=thinned_ms,
+        downsampled_ms=downsampled_ms,
         between_pages=between_pages,
     )
     file = disk.read(path)
@@ -123,5 +126,5 @@ def write_content(
         series=described.series,
         samples=described.samples,
         bytes=size,
-        thinned_ms=thinned_ms,
+        downsampled_ms=downsampled_ms,
     )

@@ -1,8 +1,8 @@
-"""Several blocks as one: which samples, in which order, without having them in memory.
+"""Merges blocks, with bounded memory.
 
-Most series end in one block before they begin in the next; theirs are strung together as they
-stand. Those whose blocks overlap in time, or that were deleted in part, are brought together
-sample by sample when they are written. Native histograms are merged in memory, with the floats of
+Most series end in one block before they begin in the next: the new block concatenates their samples
+without decoding them together. Series that overlap in time, or were deleted in part, are merged
+sample by sample while they are written. Native histograms are merged in memory, with the floats of
 the series that have both.
 """
 
@@ -25,8 +25,8 @@ from novaql.tsdb.parts.sorted_run import SortedHistogramRun, SortedRun
 
 
 def merged_content(parts: Sequence[Part]) -> Content | None:
-    """What parts hold together, given in order of age: of equal series and times the sample of
-    the last part stands, and what was deleted is left out. None if nothing is there.
+    """Return the samples of parts, in order of age: of equal series and times, the sample of the
+    last part; without deleted samples. None if there are none.
 
     Raises `Corrupted` or `Unreadable`, now or when the content is read.
     """
@@ -40,58 +40,58 @@ def merged_content(parts: Sequence[Part]) -> Content | None:
     count = union.table.rows
     mixed = np.zeros(count, np.bool_)
     for _, layer, rows in layers:
-        if isinstance(layer.stratum, SortedHistogramRun):
+        if isinstance(layer.run, SortedHistogramRun):
             mixed[rows] = True
     sources = [
         _source(part, layer, rows, count, mixed)
         for part, layer, rows in layers
-        if isinstance(layer.stratum, SortedRun)
+        if isinstance(layer.run, SortedRun)
     ]
     run = _mixed_run(layers, mixed) if mixed.any() else MixedRun(None)
     found = [merged_floats(sources, run.floats)]
     if run.native is not None:
-        found.append(Layer(run.native.stratum, run.native.ids))
+        found.append(Layer(run.native.sorted, run.native.ids))
     present = [layer for layer in found if layer is not None]
     return arrange(present, union.table.take)
 
 
 def _index_rows(layer: Layer) -> Ints:
-    return np.arange(len(layer.stratum.grid_of)) if layer.ids is None else layer.ids
+    return np.arange(len(layer.run.grid_of)) if layer.ids is None else layer.ids
 
 
 def _source(part: Part, layer: Layer, rows: Ints, count: int, mixed: Bools) -> Source:
-    assert isinstance(layer.stratum, SortedRun)
+    assert isinstance(layer.run, SortedRun)
     series = np.full(count, -1)
     series[rows] = np.arange(len(rows))
     series[mixed] = -1
-    return Source(layer.stratum, series, _index_rows(layer), part.deleted())
+    return Source(layer.run, series, _index_rows(layer), part.deleted())
 
 
 def _mixed_run(layers: Sequence[tuple[Part, Layer, Ints]], mixed: Bools) -> MixedRun:
-    """Series that have histograms anywhere, floats and histograms, merged in memory."""
+    """Merge, in memory, the series that have histograms in any part."""
     chunks: list[Chunk] = []
     for part, layer, rows in layers:
         series = np.flatnonzero(mixed[rows])
-        stratum = layer.stratum
-        grids = stratum.grid_of[series]
-        lengths = stratum.grid_length[grids]
-        times = stratum.times.ints(stratum.grid_start[grids], lengths)
-        kept = np.ones(len(times), np.bool_)
+        run = layer.run
+        grids = run.grid_of[series]
+        lengths = run.grid_length[grids]
+        times = run.times.ints(run.grid_start[grids], lengths)
+        left = np.ones(len(times), np.bool_)
         deleted = part.deleted()
         if deleted is not None:
             index_rows = np.repeat(_index_rows(layer)[series], lengths)
-            kept = ~deleted.mask(index_rows, times)
-        if not kept.any():
+            left = ~deleted.mask(index_rows, times)
+        if not left.any():
             continue
         ids = np.repeat(rows[series], lengths)
-        begins = stratum.value_start[series]
-        starts = None if stratum.starts is None else stratum.starts.ints(begins, lengths)
-        if isinstance(stratum, SortedHistogramRun):
-            histograms = stratum.values.histograms(begins, lengths)
+        begins = run.value_start[series]
+        starts = None if run.starts is None else run.starts.ints(begins, lengths)
+        if isinstance(run, SortedHistogramRun):
+            histograms = run.values.histograms(begins, lengths)
             samples = NativeSamples(ids, times, histograms, starts)
-            chunks.append(samples.take(np.flatnonzero(kept)))
+            chunks.append(samples.take(np.flatnonzero(left)))
         else:
-            assert isinstance(stratum, SortedRun)
-            values = stratum.values.floats(begins, lengths)
-            chunks.append(Floating(ids, times, values, starts).take(kept))
+            assert isinstance(run, SortedRun)
+            values = run.values.floats(begins, lengths)
+            chunks.append(Floating(ids, times, values, starts).take(left))
     return build_layer(chunks) if chunks else MixedRun(None)

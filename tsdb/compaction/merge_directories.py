@@ -1,4 +1,5 @@
-"""Floats of several blocks as one layer, whose directories are made and whose samples are not."""
+"""Merges the floats of several blocks as one layer: its directories are built at once, its samples
+are read later."""
 
 from __future__ import annotations
 
@@ -20,47 +21,57 @@ _numbers = itertools.count()
 
 
 def merged_floats(sources: Sequence[Source], run: FloatRun | None) -> Layer | None:
-    """Everything that sources, in order of age, and a run of other series hold; None if nothing.
+    """Return the samples of all sources, in order of age, and of `run`, which has other series;
+    None if there are none.
 
-    Rows are those of the union of all blocks, which the run has as ids.
+    Rows are those of the union of all blocks, which are the ids of `run`.
     """
+    # 1. Samples of each group: the sum over its sources; those that overlap are counted by a merge.
     groups = _grouped(sources)
-    tangled_lengths, tangled_times = merged_times(sources, groups.leader[groups.tangled])
+    overlapping_lengths, overlapping_times = merged_times(
+        sources, groups.leader[groups.overlapping]
+    )
     lengths = np.zeros(len(groups.leader), np.int64)
     for source in sources:
         there, series = source.of(groups.leader)
-        lengths[there] += source.stratum.grid_length[source.stratum.grid_of[series]]
-    lengths[groups.tangled] = tangled_lengths
+        lengths[there] += source.run.grid_length[source.run.grid_of[series]]
+    lengths[groups.overlapping] = overlapping_lengths
 
-    left = lengths[groups.number] > 0  # of others everything was deleted
+    left = lengths[groups.number] > 0  # of the others, all samples were deleted
     rows, number = groups.rows[left], groups.number[left]
+    # 2. Segments: of values one for each row and source, of times one for each group and source,
+    # since the rows of a group share a grid. `used` numbers the grids of the result.
     used = np.flatnonzero(lengths)
-    is_tangled = groups.tangled[number]
-    offsets = np.append(0, np.cumsum(lengths[number[is_tangled]]))
-    values, times = _Pieces(), _Pieces()
+    is_overlapping = groups.overlapping[number]
+    offsets = np.append(0, np.cumsum(lengths[number[is_overlapping]]))
+    values, times = _SegmentList(), _SegmentList()
     for place, source in enumerate(sources):
-        there, series = source.of(rows, ~is_tangled)
-        grids = source.stratum.grid_of[series]
-        first, size = source.stratum.grid_first[grids], source.stratum.grid_length[grids]
-        values.add(place, there, first, source.stratum.value_start[series], size)
-        there, series = source.of(groups.leader[used], ~groups.tangled[used])
-        grids = source.stratum.grid_of[series]
-        first, size = source.stratum.grid_first[grids], source.stratum.grid_length[grids]
-        times.add(place, there, first, source.stratum.grid_start[grids], size)
+        there, series = source.of(rows, ~is_overlapping)
+        grids = source.run.grid_of[series]
+        first, size = source.run.grid_first[grids], source.run.grid_length[grids]
+        values.add(place, there, first, source.run.value_start[series], size)
+        there, series = source.of(groups.leader[used], ~groups.overlapping[used])
+        grids = source.run.grid_of[series]
+        first, size = source.run.grid_first[grids], source.run.grid_length[grids]
+        times.add(place, there, first, source.run.grid_start[grids], size)
+    # Merged series are one more source; their streams have the rows one after another.
     place = len(sources)
-    values.add(place, np.flatnonzero(is_tangled), None, offsets[:-1], np.diff(offsets))
-    some = tangled_lengths > 0
-    begins = (np.cumsum(tangled_lengths) - tangled_lengths)[some]
-    times.add(place, np.flatnonzero(groups.tangled[used]), None, begins, tangled_lengths[some])
+    values.add(place, np.flatnonzero(is_overlapping), None, offsets[:-1], np.diff(offsets))
+    some = overlapping_lengths > 0
+    begins = (np.cumsum(overlapping_lengths) - overlapping_lengths)[some]
+    times.add(
+        place, np.flatnonzero(groups.overlapping[used]), None, begins, overlapping_lengths[some]
+    )
 
-    strata = [source.stratum for source in sources]
-    tangled = [
-        MergeStream(sources, rows[is_tangled], offsets, what) for what in ("values", "starts")
+    runs = [source.run for source in sources]
+    overlapping = [
+        MergeStream(sources, rows[is_overlapping], offsets, what) for what in ("values", "starts")
     ]
-    streams = _Streams(strata, tangled[0], tangled[1], ArrayStream(tangled_times))
+    streams = _Streams(runs, overlapping[0], overlapping[1], ArrayStream(overlapping_times))
     grid_of, grid_length = np.searchsorted(used, number), lengths[used]
+    # 3. The rows and grids of `run` follow; then rows are put in order.
     if run is not None:
-        other = run.stratum
+        other = run.sorted
         place += 1
         ids, grids = np.arange(len(run.ids)), np.arange(len(other.grid_length))
         own_lengths = whole(other.grid_length)
@@ -69,28 +80,30 @@ def merged_floats(sources: Sequence[Source], run: FloatRun | None) -> Layer | No
         grid_of = np.append(grid_of, len(used) + whole(other.grid_of))
         grid_length = np.append(grid_length, own_lengths)
         rows = np.append(rows, run.ids)
-        streams = _Streams(strata, tangled[0], tangled[1], ArrayStream(tangled_times), other)
+        streams = _Streams(
+            runs, overlapping[0], overlapping[1], ArrayStream(overlapping_times), other
+        )
     if len(rows) == 0:
         return None
     order = np.argsort(rows)
-    stratum = streams.stratum(grid_of, grid_length, values.segments(), times.segments(), order)
-    return Layer(stratum, rows[order])
+    merged = streams.sorted_run(grid_of, grid_length, values.segments(), times.segments(), order)
+    return Layer(merged, rows[order])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Groups:
-    """Rows that have the same grid in every source and lost the same times.
+    """Rows that have the same grid in every source, and the same deleted time.
 
     rows     [R] of the union, increasing
-    number   [R] group of each
+    number   [R] group of each row
     leader   [G] one row of each group
-    tangled  [G] whether its samples must be brought together one by one
+    overlapping  [G] whether its samples must be merged one by one
     """
 
     rows: Ints
     number: Ints
     leader: Ints
-    tangled: Bools
+    overlapping: Bools
 
 
 def _grouped(sources: Sequence[Source]) -> _Groups:
@@ -105,7 +118,7 @@ def _grouped(sources: Sequence[Source]) -> _Groups:
     for source in sources:
         at, series = source.of(rows)
         code = np.zeros(len(rows), np.int64)
-        code[at] = source.stratum.grid_of[series] + 1
+        code[at] = source.run.grid_of[series] + 1
         codes.append(code)
         if source.deleted is not None and len(source.deleted):
             lost = np.zeros(len(rows), np.int64)
@@ -117,38 +130,38 @@ def _grouped(sources: Sequence[Source]) -> _Groups:
         combine_codes(codes, len(rows)), return_index=True, return_inverse=True
     )
     leaders = rows[leader]
-    return _Groups(rows, number.ravel(), leaders, _tangled(sources, leaders))
+    return _Groups(rows, number.ravel(), leaders, _overlapping(sources, leaders))
 
 
-def _tangled(sources: Sequence[Source], rows: Ints) -> Bools:
-    """Whether samples of rows were deleted, or lie in one source between those of another."""
+def _overlapping(sources: Sequence[Source], rows: Ints) -> Bools:
+    """Whether samples of rows were deleted, or those of a source are between those of another."""
     never = np.iinfo(np.int64).max
     first = np.full((len(sources), len(rows)), never)
     last = np.full((len(sources), len(rows)), never)
     touched = np.zeros(len(rows), np.bool_)
     for number, source in enumerate(sources):
         there, series = source.of(rows)
-        grids = source.stratum.grid_of[series]
-        first[number, there] = source.stratum.grid_first[grids]
-        last[number, there] = source.stratum.grid_last[grids]
+        grids = source.run.grid_of[series]
+        first[number, there] = source.run.grid_first[grids]
+        last[number, there] = source.run.grid_last[grids]
         if source.deleted is not None:
             touched[there] |= source.deleted.touches(source.rows[series])
     order = np.argsort(first, axis=0, kind="stable")
     first = np.take_along_axis(first, order, 0)
     last = np.take_along_axis(last, order, 0)
     apart = (last[:-1] < first[1:]) | (first[1:] == never)
-    tangled: Bools = touched | ~apart.all(axis=0)
-    return tangled
+    overlapping: Bools = touched | ~apart.all(axis=0)
+    return overlapping
 
 
-class _Pieces:
-    """Gathers segments in any order; they stand by row, then time."""
+class _SegmentList:
+    """Collects segments in any order; `segments()` returns them by row, then time."""
 
     def __init__(self) -> None:
         self._columns: list[tuple[Ints, ...]] = []
 
     def add(self, source: int, rows: Ints, first: Ints | None, start: Ints, size: Ints) -> None:
-        """first: earliest time of each piece; not needed where a row has a single piece."""
+        """first: earliest time of each segment; ignored for a row with a single segment."""
         first = np.zeros(len(rows), np.int64) if first is None else first
         self._columns.append((np.full(len(rows), source), rows, first, start, size))
 
@@ -162,25 +175,25 @@ class _Pieces:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Streams:
-    """What segments are of, by number: sources, what is tangled, and perhaps a run."""
+    """The streams of the segments, in this order: sources, merged series, `extra`."""
 
-    strata: Sequence[SortedRun]
+    runs: Sequence[SortedRun]
     values: MergeStream
     starts: MergeStream
     times: ArrayStream
-    run: SortedRun | None = None
+    extra: SortedRun | None = None
 
-    def stratum(
+    def sorted_run(
         self, grid_of: Ints, grid_length: Ints, values: Segments, times: Segments, order: Ints
     ) -> SortedRun:
         """order: of the series, for which rows increase."""
-        more = [] if self.run is None else [self.run]
-        time_streams = [s.times for s in self.strata] + [self.times] + [s.times for s in more]
-        value_streams = [s.values for s in self.strata] + [self.values] + [s.values for s in more]
-        start_streams: list[Stream | None] = [s.starts for s in self.strata]
+        more = [] if self.extra is None else [self.extra]
+        time_streams = [s.times for s in self.runs] + [self.times] + [s.times for s in more]
+        value_streams = [s.values for s in self.runs] + [self.values] + [s.values for s in more]
+        start_streams: list[Stream | None] = [s.starts for s in self.runs]
         start_streams += [self.starts, *(s.starts for s in more)]
-        has_starts = any(s.starts is not None for s in [*self.strata, *more])
-        strung = ConcatStream(time_streams, times)
+        has_starts = any(s.starts is not None for s in [*self.runs, *more])
+        concatenated = ConcatStream(time_streams, times)
         grid_start = np.cumsum(grid_length) - grid_length
         one = np.ones(len(grid_length), np.int64)
         lengths = grid_length[grid_of]
@@ -190,9 +203,9 @@ class _Streams:
             value_start=(np.cumsum(lengths) - lengths)[order],
             grid_start=grid_start,
             grid_length=grid_length,
-            grid_first=strung.ints(grid_start, one),
-            grid_last=strung.ints(grid_start + grid_length - 1, one),
-            times=strung,
+            grid_first=concatenated.ints(grid_start, one),
+            grid_last=concatenated.ints(grid_start + grid_length - 1, one),
+            times=concatenated,
             values=ConcatStream(value_streams, values),
             starts=ConcatStream(start_streams, values) if has_starts else None,
         )

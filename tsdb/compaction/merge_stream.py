@@ -1,7 +1,6 @@
-"""Series whose samples in several blocks overlap in time, or were deleted in part.
+"""Merged samples of series that overlap in time in several blocks, or were deleted in part.
 
-Their samples are brought together each time a piece of them is read, so that no more than the
-series of that piece are in memory.
+Each read merges the series that it needs, so that no others are in memory.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.samples import Floats
-from novaql.tsdb.parts.sorted_run import CopyPlan, SortedRun, in_one_part
+from novaql.tsdb.parts.sorted_run import CopyPlan, SortedRun, copy_in_one_task
 from novaql.tsdb.parts.tombstones import Intervals
 
 What = Literal["values", "starts"]
@@ -25,20 +24,20 @@ PORTION = 1 << 22
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """Floats of one block.
+    """The floats of one block.
 
-    series   [T] series of the stratum for each row of the union of all blocks, -1: it has none
-    rows     [series] index row of the block for each series of the stratum; for `deleted`
-    deleted  what of the block is left out
+    series   [T] series of the run for each row of the union of all blocks; -1: it has none
+    rows     [series] index row of the block for each series of the run; for `deleted`
+    deleted  deleted time in the block
     """
 
-    stratum: SortedRun
+    run: SortedRun
     series: Ints
     rows: Ints
     deleted: Intervals | None
 
     def of(self, rows: Ints, among: Bools | None = None) -> tuple[Ints, Ints]:
-        """Which of some rows it has, and their series; among: not of others."""
+        """Return which of some rows the source has, and their series; among: only these rows."""
         series = self.series[rows]
         there = np.flatnonzero(series >= 0 if among is None else (series >= 0) & among)
         return there, series[there]
@@ -46,7 +45,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Merged:
-    """Samples of rows, by row, then time: how many each has, times, and what was asked for."""
+    """Merged samples of rows, by row, then time: number of samples of each row, times, and
+    values."""
 
     lengths: Ints
     times: Ints
@@ -54,19 +54,19 @@ class Merged:
 
 
 def merged(sources: Sequence[Source], rows: Ints, what: What | None) -> Merged:
-    """Everything that the sources, which stand in order of age, have of these rows of the union."""
+    """Return the samples of these rows of the union in all sources, which are in order of age."""
     owner, times = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     numbers = [_zeros(0, what)]
     for source in sources:
         series = source.series[rows]
         there = np.flatnonzero(series >= 0)
         series = series[there]
-        stratum = source.stratum
-        grids = stratum.grid_of[series]
-        lengths = stratum.grid_length[grids]
+        run = source.run
+        grids = run.grid_of[series]
+        lengths = run.grid_length[grids]
         at = np.repeat(there, lengths)
-        when = stratum.times.ints(stratum.grid_start[grids], lengths)
-        read = _read(stratum, stratum.value_start[series], lengths, what)
+        when = run.times.ints(run.grid_start[grids], lengths)
+        read = _read(run, run.value_start[series], lengths, what)
         if source.deleted is not None:
             gone = source.deleted.mask(np.repeat(source.rows[series], lengths), when)
             at, when, read = at[~gone], when[~gone], read[~gone]
@@ -74,8 +74,9 @@ def merged(sources: Sequence[Source], rows: Ints, what: What | None) -> Merged:
         times.append(when)
         numbers.append(read)
     all_owners, all_times = np.concatenate(owner), np.concatenate(times)
-    order = np.lexsort((all_times, all_owners))  # stable: of equal ones the youngest comes last
+    order = np.lexsort((all_times, all_owners))  # stable: of equal ones, the youngest comes last
     all_owners, all_times = all_owners[order], all_times[order]
+    # The last of equal (owner, time) is that of the youngest source.
     stays = np.ones(len(order), np.bool_)
     stays[:-1] = (all_owners[1:] != all_owners[:-1]) | (all_times[1:] != all_times[:-1])
     counts = np.bincount(all_owners[stays], minlength=len(rows))
@@ -83,11 +84,11 @@ def merged(sources: Sequence[Source], rows: Ints, what: What | None) -> Merged:
     return Merged(counts, all_times[stays], found if what == "starts" else found.view(np.float64))
 
 
-def _read(stratum: SortedRun, starts: Ints, lengths: Ints, what: What | None) -> Ints | Floats:
+def _read(run: SortedRun, starts: Ints, lengths: Ints, what: What | None) -> Ints | Floats:
     if what == "values":
-        return stratum.values.floats(starts, lengths)
-    if what == "starts" and stratum.starts is not None:
-        return stratum.starts.ints(starts, lengths)
+        return run.values.floats(starts, lengths)
+    if what == "starts" and run.starts is not None:
+        return run.starts.ints(starts, lengths)
     return _zeros(int(lengths.sum()), what)
 
 
@@ -96,7 +97,7 @@ def _zeros(count: int, what: What | None) -> Ints | Floats:
 
 
 def merged_times(sources: Sequence[Source], rows: Ints) -> tuple[Ints, Ints]:
-    """How many samples rows have when they are merged, and the times of all, flat."""
+    """Return the number of merged samples of each row, and the times of all, flat."""
     lengths, times = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for some in _portions(sources, rows):
         found = merged(sources, some, None)
@@ -112,16 +113,16 @@ def _portions(sources: Sequence[Source], rows: Ints) -> list[Ints]:
     for source in sources:
         series = source.series[rows]
         there = series >= 0
-        sizes[there] += source.stratum.grid_length[source.stratum.grid_of[series[there]]]
+        sizes[there] += source.run.grid_length[source.run.grid_of[series[there]]]
     return np.split(rows, np.flatnonzero(np.diff(np.cumsum(sizes) // PORTION)) + 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MergeStream:
-    """`Stream` of the merged samples of rows, one row after the other.
+    """A `Stream` of the merged samples of rows, one row after another.
 
     rows     [K] of the union
-    offsets  [K + 1] where each begins
+    offsets  [K + 1] where each row begins
     """
 
     sources: Sequence[Source]
@@ -145,16 +146,16 @@ class MergeStream:
         starts: Ints,
         lengths: Ints,
         *,
-        keep: bool = True,  # noqa: ARG002
+        cache_pages: bool = True,  # noqa: ARG002
         notes: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> CopyPlan:
-        return in_one_part(self, out, places, starts, lengths)
+        return copy_in_one_task(self, out, places, starts, lengths)
 
     def readable_mask(self, places: Ints, read_errors: ReadErrors) -> Bools:  # noqa: ARG002 - what is damaged raises
         return np.ones(len(places), np.bool_)
 
     def _pieces(self, starts: Ints, lengths: Ints) -> Ints | Floats:
-        """Pieces, none of which spans two rows."""
+        """Return the ranges, which must not span two rows."""
         number = np.searchsorted(self.offsets, starts, side="right") - 1
         used, place = np.unique(number, return_inverse=True)
         found = merged(self.sources, self.rows[used], self.what)

@@ -1,23 +1,25 @@
-"""Which blocks to merge, and which to let go; decided by the manifest's entries alone."""
+"""Chooses the blocks to merge, downsample or remove, from the manifest's entries."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from novaql.tsdb.block.reader import BlockEntry
+from novaql.tsdb.parts.time_ordered import TimeOrdered
 
 FACTOR = 3
-"""Each width of blocks is so many times the one before."""
+"""Ratio of successive widths of blocks."""
 LATE_SHARE = 8
-"""Blocks that overlap wait until they hold one sample in so many of what they overlap …"""
+"""Blocks that overlap a larger one are merged with it if they have at least 1/8 of its samples …"""
 LATE_BLOCKS = 4
-"""… or there are more than so many of them."""
+"""… or there are more than this many."""
 
 Group = tuple[BlockEntry, ...]
 
 
 def widths(block_ms: int, most_ms: int) -> list[int]:
-    """Time that blocks of each level cover: `block_ms`, three times that, …, up to `most_ms`."""
+    """Return the time that blocks of each level cover: `block_ms`, three times that, … up to
+    `most_ms`."""
     found = [block_ms]
     while found[-1] * FACTOR <= most_ms:
         found.append(found[-1] * FACTOR)
@@ -32,16 +34,17 @@ def next_group(
     everything: bool = False,
     skip: Iterable[str] = (),
 ) -> Group | None:
-    """Blocks that should become one, in order of age; None if all is well as it is.
+    """Return blocks to merge into one, in order of age; None if there are none.
 
-    entries     of all blocks, in order of `sequence`
-    everything  merge what can be merged, also where more is still to come, and pack single blocks
+    entries     all blocks, in order of `sequence`
+    everything  also merge ranges of time for which more blocks may come, and rewrite single blocks
     skip        names of blocks to leave alone
 
-    First come blocks that overlap in time, since they cost every read; then the narrowest range of
-    time that is full; then single blocks that were packed in a hurry. A group holds every block
-    that came between two of it in `sequence` and overlaps one of it, so the samples that stand stay
-    the same.
+    Precedence: blocks that overlap in time, since they slow down every read; then the narrowest
+    complete range of time; then single blocks as a flush wrote them. A group includes every block
+    between two of its blocks in `sequence` that overlaps one of them. Without this, the merged
+    block would get the highest sequence, and its older samples would replace newer ones of that
+    block.
     """
     left = {*skip}
     usable = [entry for entry in entries if entry.name not in left]
@@ -49,7 +52,7 @@ def next_group(
     found = (
         _overlapping(usable, ranges[-1], everything=everything)
         or _full_range(usable, ranges, everything=everything)
-        or _loose(usable, ranges[0], everything=everything)
+        or _single_flushed(usable, ranges[0], everything=everything)
     )
     if found is None:
         return None
@@ -58,19 +61,18 @@ def next_group(
 
 
 def closure(group: Iterable[BlockEntry], entries: Sequence[BlockEntry]) -> Group:
-    """A group and all the blocks that must be merged with it, in order of age."""
+    """Return a group and all blocks that must be merged with it, in order of age."""
     chosen = {entry.name: entry for entry in group}
-    grown = True
-    while grown:
-        grown = False
-        low = min(entry.sequence for entry in chosen.values())
-        high = max(entry.sequence for entry in chosen.values())
-        for entry in entries:
-            if entry.name in chosen or not low < entry.sequence < high:
-                continue
-            if any(_overlap(entry, other) for other in chosen.values()):
-                chosen[entry.name] = entry
-                grown = True
+    low = min(entry.sequence for entry in chosen.values())
+    high = max(entry.sequence for entry in chosen.values())
+    between = TimeOrdered(entry for entry in entries if low < entry.sequence < high)
+    waiting = list(chosen.values())
+    while waiting:
+        entry = waiting.pop()
+        for other in between.overlapping(entry.first_ms, entry.last_ms):
+            if other.name not in chosen:
+                chosen[other.name] = other
+                waiting.append(other)
     return tuple(sorted(chosen.values(), key=lambda entry: entry.sequence))
 
 
@@ -81,13 +83,16 @@ def _overlap(one: BlockEntry, other: BlockEntry) -> bool:
 def _overlapping(
     entries: Sequence[BlockEntry], most_ms: int, *, everything: bool
 ) -> list[BlockEntry] | None:
-    """A block and those that came later for its time, if they are worth rewriting it."""
+    """Return a block and the later ones that overlap it, if they justify that it is rewritten."""
     by_size = sorted(entries, key=lambda entry: -entry.samples)
-    for place, entry in enumerate(by_size):
+    by_time = TimeOrdered(by_size)
+    smaller = {entry.name for entry in by_size}
+    for entry in by_size:
+        smaller.remove(entry.name)
         late = [
             other
-            for other in by_size[place + 1 :]
-            if _overlap(other, entry)
+            for other in by_time.overlapping(entry.first_ms, entry.last_ms)
+            if other.name in smaller
             and _span([other, entry]) <= max(most_ms, entry.last_ms - entry.first_ms + 1)
         ]
         share = sum(other.samples for other in late) * LATE_SHARE
@@ -103,7 +108,7 @@ def _span(entries: Sequence[BlockEntry]) -> int:
 def _full_range(
     entries: Sequence[BlockEntry], ranges: Sequence[int], *, everything: bool
 ) -> list[BlockEntry] | None:
-    """Several blocks within a range of time that is over, or for `everything` in any such range."""
+    """Return several blocks in a complete range of time; with `everything`, in any range."""
     if everything:
         return _neighbours(entries, ranges[-1])
     newest = max((entry.last_ms for entry in entries), default=0)
@@ -114,21 +119,21 @@ def _full_range(
             if entry.last_ms // width == window:
                 windows.setdefault(window, []).append(entry)
         for window, found in sorted(windows.items()):
-            inside = [entry for entry in found if not _waits(entry, found)]
+            inside = [entry for entry in found if not _is_too_small(entry, found)]
             if len(inside) > 1 and newest >= (window + 1) * width - 1:
                 return inside
     return None
 
 
-def _waits(late: BlockEntry, entries: Sequence[BlockEntry]) -> bool:
-    """Whether a block is too small for one that it overlaps to be rewritten."""
+def _is_too_small(late: BlockEntry, entries: Sequence[BlockEntry]) -> bool:
+    """Whether a block is too small to justify that a larger one that it overlaps is rewritten."""
     return any(
         late.samples * LATE_SHARE < entry.samples and _overlap(late, entry) for entry in entries
     )
 
 
 def _neighbours(entries: Sequence[BlockEntry], most_ms: int) -> list[BlockEntry] | None:
-    """Blocks one after the other in time that together cover no more than this."""
+    """Return adjacent blocks that together cover at most this time."""
     group: list[BlockEntry] = []
     for entry in sorted(entries, key=lambda entry: (entry.first_ms, entry.sequence)):
         if group and _span([*group, entry]) > most_ms:
@@ -139,10 +144,11 @@ def _neighbours(entries: Sequence[BlockEntry], most_ms: int) -> list[BlockEntry]
     return group if len(group) > 1 else None
 
 
-def _loose(
+def _single_flushed(
     entries: Sequence[BlockEntry], block_ms: int, *, everything: bool
 ) -> list[BlockEntry] | None:
-    """One block as a flush wrote it, when a next one has come and it was not merged."""
+    """Return one block as a flush wrote it, if later data shows that no other will be merged with
+    it."""
     newest = max((entry.last_ms for entry in entries), default=0)
     for entry in entries:
         if entry.level == 0 and (everything or newest - entry.last_ms > FACTOR * block_ms):
@@ -159,13 +165,13 @@ def expired(
     rollup_retention_ms: int | None = None,
     other_bytes: int = 0,
 ) -> list[BlockEntry]:
-    """Blocks that are to go: whole ones, all of whose samples are older than `retention_ms`, and
-    the oldest ones until the rest and `other_bytes` fit into `retention_bytes`.
+    """Return the blocks to remove: those whose samples are all older than `retention_ms`, and the
+    oldest ones until the rest and `other_bytes` are at most `retention_bytes`.
 
-    rollup_retention_ms: the age instead, where rollups outlive their samples; see `to_thin`.
+    rollup_retention_ms: the age of removal if rollups outlive samples; see `to_downsample`.
 
-    Age counts back from the newest sample in a block or from now, whichever is earlier: history
-    that was imported stays, and a sample from the future drives nothing out.
+    Age counts from the newest sample in a block or from now, whichever is earlier: imported history
+    stays, and a sample with a time in the future removes nothing.
     """
     by_age = sorted(entries, key=lambda entry: (entry.last_ms, entry.sequence))
     gone: list[BlockEntry] = []
@@ -183,8 +189,11 @@ def expired(
     return gone
 
 
-def to_thin(entries: Sequence[BlockEntry], *, now_ms: int, retention_ms: int) -> list[BlockEntry]:
-    """Blocks of which the rollups alone are to stay, the oldest first; age counts as above."""
+def to_downsample(
+    entries: Sequence[BlockEntry], *, now_ms: int, retention_ms: int
+) -> list[BlockEntry]:
+    """Return blocks whose samples rollups should replace, the oldest first; age counts as in
+    `expired`."""
     newest = max((entry.last_ms for entry in entries), default=0)
     oldest = min(now_ms, newest) - retention_ms
-    return [entry for entry in entries if entry.last_ms < oldest and not entry.thinned_ms]
+    return [entry for entry in entries if entry.last_ms < oldest and not entry.downsampled_ms]

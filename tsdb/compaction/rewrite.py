@@ -1,4 +1,4 @@
-"""Writes the block that takes the place of others."""
+"""Writes the block that replaces others."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from novaql.tsdb.parts.tombstones import Tombstone, of_block
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
 CACHE_BYTES = 64 << 20
-"""Decoded pages in memory: neighbours in the new block are often neighbours in the old ones."""
+"""Cache of decoded pages: neighbours in the new block are often neighbours in the old ones."""
 
 
 class Stopped(Exception):
-    """A rewriting was told to stop. Nothing has changed."""
+    """The rewrite was stopped by its caller. Nothing has changed."""
 
 
 def rewrite(
@@ -32,15 +32,15 @@ def rewrite(
     tombstones: Sequence[Tombstone],
     stop: threading.Event,
     rollups_ms: Sequence[int] = (),
-    thinned_ms: int = 0,
+    downsampled_ms: int = 0,
 ) -> BlockEntry | None:
-    """Write blocks, given in order of age, as one; None if nothing of them is left.
+    """Write a group of blocks, in order of age, as one block. Returns None if no sample is left.
 
-    thinned_ms: one of the resolutions, of whose cells the last samples alone are to be left; 0: all
+    downsampled_ms: 0, or one of the resolutions: only the last sample of each cell is written.
 
-    The new block has the sequence of the youngest. Blocks and manifest stay as they are.
+    The new block has the sequence of the youngest. Blocks and manifest are not changed.
 
-    Raises `OSError`, `Stopped`, `Corrupted`, or `Unreadable`; no new file is there then.
+    Raises `OSError`, `Stopped`, `Corrupted`, or `Unreadable`; there is no new file then.
     """
     cache: PageCache = ByteCache(CACHE_BYTES, page_bytes)
     blocks = [Block(disk, folder, entry, cache) for entry in group]
@@ -65,7 +65,7 @@ def rewrite(
             sequence=youngest,
             level=COMPACTION_LEVEL,
             rollups_ms=rollups_ms,
-            thinned_ms=thinned_ms,
+            downsampled_ms=downsampled_ms,
             between_pages=go_on,
         )
     finally:

@@ -1,4 +1,4 @@
-"""The one small file that says which blocks exist and from where on the log is still owed."""
+"""The manifest: a small file with the blocks of the store and the start of the log."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from novaql.tsdb.wal.record import segment_store
 from novaql.tsdb.wal.writer import segment_name
 
 FORMAT, SEALED_FORMAT, LATEST = 1, 5, 6
-"""From the fifth on the checksum covers the store's identity and the format, too. The sixth names
-the segments of the log, and comes in two copies. The latest one is written."""
+"""Since format 5, the checksum also covers the store's identity and the format. Format 6 names the
+segments of the log, and has two copies. The writer writes the latest."""
 NAME, COPY = "MANIFEST", "MANIFEST.copy"
 MISSING = "it is missing"
 MOST_LOST = 100
-"""Places of lost samples that a manifest remembers."""
+"""Number of places of lost samples that a manifest has."""
 log = logging.getLogger("tsdb")
 _IDENTITY = re.compile(rb"[0-9a-f]{32}")
 _WORD, _KIND = b"novaql-store", b"manifest"
@@ -38,21 +38,21 @@ _WORD, _KIND = b"novaql-store", b"manifest"
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What the store consists of.
+    """The state of a store on disk.
 
-    store         identity of the store, mixed into the checksums of its log
-    version       of the format that it was read in; it is written in the latest one
+    store         identity of the store, part of the checksums of its log
+    version       format in which it was read; it is written in the latest one
     log_start     samples in earlier segments of the log are in blocks
     next_block    number of the next block
     blocks        in order of `sequence`
-    tombstones    what was deleted and is in a block or the log still, oldest first
-    log_end       in a copy that nobody has written to: its last segment; later ones are no part of
-                  it. None: there is no such bound
-    generation    how many manifests of the store were written before; 0 before format 6
-    segments      number → bytes of each segment of the log from `log_start` on: it exists, and so
-                  many of its bytes were safe when the manifest was written. None before format 6
-    lost          (file, place, problem) of damage to the log whose samples are lost; it stays until
-                  the store is repaired, although the segment may be gone
+    tombstones    deletions that hide something in a block or the log, oldest first
+    log_end       in a copy that no process has written to: its last segment; the copy does not
+                  include later ones. None: no such bound
+    generation    number of manifests of the store that were written before; 0 before format 6
+    segments      number → bytes of each segment of the log from `log_start` on: it exists, and had
+                  this many synced bytes when the manifest was written. None before format 6
+    lost          (file, place, problem) of damage to the log that lost samples; stays until the
+                  store is repaired, also after the segment is removed
     """
 
     store: bytes
@@ -68,15 +68,15 @@ class Manifest:
     lost: tuple[tuple[str, str, str], ...] = ()
 
     def owes(self, segment: int) -> bool:
-        """Whether a segment of the log holds samples that are in no block yet."""
+        """Whether a segment of the log has samples that are in no block yet."""
         return segment >= self.log_start and (self.log_end is None or segment <= self.log_end)
 
     def is_as(self, other: Manifest | None) -> bool:
-        """Whether both consist of the same, apart from how far the log has grown."""
+        """Whether both describe the same state, except for the size of the log."""
         return other is not None and _but_growth(self) == _but_growth(other)
 
     def with_lost(self, places: Iterable[tuple[str, str, str]]) -> Manifest:
-        """With more damage to be remembered, each place once."""
+        """Return the manifest with more damage, each place once."""
         lost = tuple(dict.fromkeys((*self.lost, *places)))
         return replace(self, lost=lost[:MOST_LOST])
 
@@ -86,7 +86,7 @@ def _but_growth(manifest: Manifest) -> Manifest:
 
 
 def encode(manifest: Manifest) -> bytes:
-    """FORMAT.md, "Manifest": a line with format, identity and checksum, then JSON."""
+    """Encode as in FORMAT.md, "Manifest": a line with format, identity and checksum, then JSON."""
     fields: dict[str, Any] = {
         "log_start": manifest.log_start,
         "next_block": manifest.next_block,
@@ -109,11 +109,18 @@ def encode(manifest: Manifest) -> bytes:
 
 def _described(entry: BlockEntry) -> dict[str, object]:
     fields = asdict(entry)
-    if entry.level == 0:  # format 3 brought it
+    if entry.level == 0:  # since format 3
         del fields["level"]
-    if entry.thinned_ms == 0:  # format 5 brought it
-        del fields["thinned_ms"]
+    downsampled_ms = fields.pop("downsampled_ms")
+    if downsampled_ms:  # since format 5
+        fields["thinned_ms"] = downsampled_ms
     return fields
+
+
+def _entry(fields: dict[str, Any]) -> BlockEntry:
+    downsampled_ms = fields.get("thinned_ms", 0)
+    others = {name: value for name, value in fields.items() if name != "thinned_ms"}
+    return BlockEntry(**others, downsampled_ms=downsampled_ms)
 
 
 def decode(content: bytes, path: Path) -> Manifest:
@@ -124,7 +131,7 @@ def decode(content: bytes, path: Path) -> Manifest:
         raise Corrupted(path, "first line", f"is {line[:80]!r}")
     version = int(words[1])
     if not FORMAT <= version <= LATEST:
-        if _is_of_a_known_format(words, body):  # the number was damaged
+        if _is_of_a_known_format(words, body):  # the format number is damaged
             raise Corrupted(path, "first line", "checksum differs")
         found = f"format {version}; this program knows {FORMAT} to {LATEST}"
         raise UnknownFormat(path, "first line", found)
@@ -143,7 +150,7 @@ def decode(content: bytes, path: Path) -> Manifest:
         store or bytes.fromhex(fields["store"]),
         fields["log_start"],
         fields["next_block"],
-        tuple(BlockEntry(**entry) for entry in fields["blocks"]),
+        tuple(map(_entry, fields["blocks"])),
         {name: Metadata(*entry) for name, entry in fields["metadata"].items()},
         version,
         tombstones.decode(fields.get("tombstones", ())),
@@ -171,10 +178,10 @@ def _identity(word: bytes, path: Path) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The manifest of a store, out of its two copies.
+    """The manifest of a store, chosen from its two copies.
 
-    problems  what is wrong with a copy that was not taken, or that is not there
-    equal     both are there and are of the same generation; older formats have one only
+    problems  what is wrong with the other copy, or that it is missing
+    equal     both exist and have the same generation; older formats have only one
     """
 
     manifest: Manifest
@@ -183,9 +190,9 @@ class Found:
 
 
 def find(disk: Disk, folder: Path) -> Found | None:
-    """Read both copies, and take the newest sound one; None if there is neither.
+    """Read both copies, and choose the newest that is readable; None if neither exists.
 
-    A crash between the two writes leaves a copy of the generation before, which is in order. Raises
+    A crash between the two writes leaves a copy of the generation before, which is normal. Raises
     `Corrupted` if neither can be read, `UnknownFormat`, and `OSError`.
     """
     one, two = _look(disk, folder / NAME), _look(disk, folder / COPY)
@@ -216,7 +223,7 @@ def find(disk: Disk, folder: Path) -> Found | None:
 
 
 class _Refused(Corrupted):
-    """The disk would not read it."""
+    """A copy that the disk could not read."""
 
     def __init__(self, path: Path, error: OSError) -> None:
         super().__init__(path, "file", error.strerror or str(error))
@@ -245,9 +252,9 @@ def _missing(path: Path) -> Corrupted:
 
 
 def unreadable(folder: Path, problem: Corrupted | None) -> Corrupted:
-    """The error for a store without a manifest that can be read: what is wrong, and the way back.
+    """Return the error for a store without a readable manifest: the problem and the remedy.
 
-    problem: what is wrong with one; None: there is none.
+    problem: what is wrong with a copy; None: there is none.
     """
     problem = problem or _missing(folder / NAME)
     return Corrupted(
@@ -262,7 +269,8 @@ def unreadable(folder: Path, problem: Corrupted | None) -> Corrupted:
 def _of_this_store(
     disk: Disk, folder: Path, one: Manifest, two: Manifest
 ) -> tuple[Manifest | Corrupted, Manifest | Corrupted]:
-    """Of the manifests of two stores the one whose blocks and segments are here is right."""
+    """Choose, of the manifests of two stores, the one whose blocks and segments are in the
+    directory."""
     ours = [_files_here(disk, folder, manifest) for manifest in (one, two)]
     if ours[0] == ours[1]:
         reason = f"it belongs to another store than {COPY}, and neither has files here"
@@ -288,13 +296,14 @@ def _files_here(disk: Disk, folder: Path, manifest: Manifest) -> int:
 
 
 def read(disk: Disk, folder: Path) -> Manifest | None:
-    """The manifest of a store; None where there is none. Raises as `find` does."""
+    """Return the manifest of a store; None if there is none. Raises as `find` does."""
     found = find(disk, folder)
     return None if found is None else found.manifest
 
 
 def blocks_on_disk(folder: Path) -> tuple[BlockEntry, ...]:
-    """The blocks of the store in a directory, in order of `sequence`; none where there is none.
+    """Return the blocks of the store in a directory, in order of `sequence`; none if there is no
+    store.
 
     Raises as `find` does.
     """
@@ -303,10 +312,10 @@ def blocks_on_disk(folder: Path) -> tuple[BlockEntry, ...]:
 
 
 def write(disk: Disk, folder: Path, manifest: Manifest) -> Manifest:
-    """Put it in place of the old one, at once, then in place of the copy; returns what was written.
+    """Replace the manifest atomically, then its copy; returns what was written.
 
-    Raises `OSError`; the old one stands then. A copy that cannot be written is removed, so that
-    an old one is never taken for the state of the store; the next write makes it again.
+    Raises `OSError`; the old manifest is in place then. A copy that cannot be written is removed,
+    so that an old one is never taken for the state of the store; the next write creates it again.
     """
     manifest = replace(manifest, generation=manifest.generation + 1, version=LATEST)
     content = encode(manifest)

@@ -1,9 +1,9 @@
-"""Opening a store: claim the directory, read the manifest, read the log into a head.
+"""Opens a store: claims the directory, reads the manifest, reads the log into a head.
 
-Whoever had the store last either closed it, or was killed; the lock's file tells which. After a
-close every segment of the log ends with a closing record, so one without was cut off since.
-After a kill the last segment has none. It gets one when it has been read: from then on it is as
-good as any other.
+The lock file says whether the last process closed the store or was killed. After a close, every
+segment of the log ends with a closing record, so one without was truncated later. After a kill, the
+last segment has none. Recovery appends one after it has read the segment, which is then like all
+others.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ def open_files(
         manifest, degraded = _manifest_to_write(disk, path, closed=closed, new_lock=lock.is_new)
         ring = ExemplarRing(options.max_exemplars)
         files = Files(disk, path, manifest, lock, None, OpenReport(), exemplars=ring)
-        if manifest.log_end is not None:  # a copy becomes a store that is written to
+        if manifest.log_end is not None:  # the first writer of a copy
             manifest = _without_log_end(files)
         absent = absent_blocks(disk, path, manifest)
-        removed = _remove_strays(files, keep=bool(degraded or absent))
+        removed = _remove_strays(files, move_aside=bool(degraded or absent))
         there = [n for n in files.segments() if manifest.owes(n)]
         found = replay(disk, path / LOG, manifest.store, there, head, manifest.tombstones, ring)
         least = expected(manifest.segments, there, manifest.log_start)
@@ -86,7 +86,7 @@ def open_files(
         files.log.on_created = files.name_segments
         files.drop_log()
         if _UNSYNCED in lock.left_behind:
-            files.log.distrust(files.segments())
+            files.log.mark_not_durable(files.segments())
         else:
             for number in files.segments():
                 files.log.adopt(number)
@@ -106,10 +106,10 @@ def open_files(
 def _manifest_to_write(
     disk: Disk, path: Path, *, closed: bool, new_lock: bool
 ) -> tuple[Manifest, list[str]]:
-    """The manifest, in two equal copies from now on, and what was wrong with one of them.
+    """Return the manifest, after both copies were made equal, and what was wrong with one of them.
 
-    Raises `Corrupted` where there is none for what is in the directory: it must not be taken for a
-    new store, whose first writer removes everything that it does not know.
+    Raises `Corrupted` if the directory has data but no manifest: it must not be taken for a new
+    store, whose first writer removes all files that it does not know.
     """
     found = manifests.find(disk, path)
     if found is None:
@@ -122,25 +122,25 @@ def _manifest_to_write(
         if new_lock and manifest.log_end is None:
             degraded.append(f"{LOCK}: it is missing or empty")
         if not found.equal:
-            with contextlib.suppress(OSError):  # on a full disk the next one does it
+            with contextlib.suppress(OSError):  # on a full disk, the next opening does it
                 manifest = manifests.write(disk, path, manifest)
     return manifest, degraded
 
 
 def degraded_of(found: Found, *, closed: bool) -> list[tuple[str, str, str]]:
-    """What is wrong with the manifest although one copy of it is sound: (file, place, problem).
+    """Return (file, place, problem) of damage to the manifest although one copy of it is readable.
 
-    After a crash the second copy may be older, or missing if the store was just made.
+    After a crash the second copy may be older, or missing if the store was just created.
     """
     fresh = found.manifest.generation <= 1 or found.manifest.log_end is not None
-    told = [
+    report = [
         (one.path.name, one.place, one.reason)
         for one in found.problems
         if closed or not fresh or (one.path.name, one.reason) != _NO_COPY
     ]
     if closed and not found.problems and not found.equal:
-        told.append((manifests.COPY, "generation", "it is an earlier one"))
-    return told
+        report.append((manifests.COPY, "generation", "it is an earlier one"))
+    return report
 
 
 def holds_data(disk: Disk, path: Path) -> bool:
@@ -150,7 +150,8 @@ def holds_data(disk: Disk, path: Path) -> bool:
 
 
 def absent_blocks(disk: Disk, path: Path, manifest: Manifest) -> list[str]:
-    """Blocks that are not there, or of another size than they were written with, in words."""
+    """Return, in words, blocks that are missing or do not have the size with which they were
+    written."""
     found = []
     for entry in manifest.blocks:
         try:
@@ -167,7 +168,7 @@ def absent_blocks(disk: Disk, path: Path, manifest: Manifest) -> list[str]:
 
 
 def _without_log_end(files: Files) -> Manifest:
-    """Remove segments that a backup began to bring and that its manifest does not know of."""
+    """Remove segments that a backup began to copy and its manifest does not name."""
     for number in files.segments():
         if number >= files.manifest.log_start and not files.manifest.owes(number):
             files.disk.unlink(files.path / LOG / segment_name(number))
@@ -177,15 +178,17 @@ def _without_log_end(files: Files) -> Manifest:
 
 
 def _ends(found: Replay) -> list[tuple[int, int]]:
-    """Segments that do not end as they should, and the end of the last whole record of each."""
+    """Return the segments that do not end with a closing record, and the end of their last whole
+    record."""
     return sorted({**found.unended, **found.torn}.items())
 
 
 def _tidy(files: Files, number: int, size: int, found: Replay, closed: bool) -> bool:
-    """Cut off what is no record, and write the closing record that a killed process did not.
+    """Truncate a segment after its last whole record, and append the missing closing record.
 
-    What is cut off is kept in `damaged/`: a last record that rotted looks like an unfinished one.
-    On a disk that takes nothing the segment stays as it is. Returns whether it is in order.
+    The removed bytes are saved in `damaged/`, since a damaged last record looks like an unfinished
+    one. On a disk that is full or read-only, the segment stays as it is. Returns whether it is in
+    order.
     """
     disk, path = files.disk, files.path / LOG / segment_name(number)
     named = files.manifest.segments
@@ -197,8 +200,8 @@ def _tidy(files: Files, number: int, size: int, found: Replay, closed: bool) -> 
             tail = disk.read_all(path)[size:]
             if tail:
                 disk.make_dir(files.path / DAMAGED)
-                kept = files.path / DAMAGED / f"{path.name}.from-{size}"
-                replace_file(disk, kept, tail)
+                saved = files.path / DAMAGED / f"{path.name}.from-{size}"
+                replace_file(disk, saved, tail)
             if size == 0:
                 if named is None:
                     disk.unlink(path)
@@ -265,11 +268,12 @@ def _take_replay(
 
 
 def claim(disk: Disk, path: Path, guests: Collection[str] = ()) -> Lock:
-    """Make the directories and claim them.
+    """Create the directories and acquire the lock.
 
-    guests  names of what a new store may find in its directory
+    guests  names that a new store may find in its directory
 
-    Raises `NotAStore`, `StoreLocked`, `WriteFailed`."""
+    Raises `NotAStore`, `StoreLocked`, `WriteFailed`.
+    """
     try:
         names = set() if disk.is_file(path) else set(disk.names(path))
         allowed = _OURS.union(guests)
@@ -277,8 +281,9 @@ def claim(disk: Disk, path: Path, guests: Collection[str] = ()) -> Lock:
             raise NotAStore(path)
         for folder in (path, path / LOG, path / BLOCKS):
             disk.make_dir(folder)
-        # Who made them may not have come so far: without this a power cut takes the whole store.
-        with contextlib.suppress(PermissionError):  # a parent that may be entered, not read
+        # The process that created them may have died before it synced them; a power cut would lose
+        # the whole store.
+        with contextlib.suppress(PermissionError):  # a parent that may be entered but not read
             disk.fsync_dir(path.parent)
         disk.fsync_dir(path)
         return disk.lock(path / LOCK, f"process {os.getpid()}")
@@ -287,8 +292,8 @@ def claim(disk: Disk, path: Path, guests: Collection[str] = ()) -> Lock:
     except OSError as problem:
         if problem.errno in _NO_LOCKS:
             raise WriteFailed(
-                f"{path}: its file system has no locks, so two writers could not be kept apart "
-                "(NFS without a lock daemon?); open it with read_only=True, or keep it elsewhere"
+                f"{path}: its file system has no locks, so two writers could damage the store "
+                "(NFS without a lock daemon?); open it with read_only=True, or move it elsewhere"
             ) from problem
         if problem.errno == errno.EROFS:
             raise ReadOnlyDisk(
@@ -297,10 +302,10 @@ def claim(disk: Disk, path: Path, guests: Collection[str] = ()) -> Lock:
         raise write_failure(problem, f"opening {path}") from problem
 
 
-def _remove_strays(files: Files, *, keep: bool) -> list[str]:
-    """Remove what a flush left that did not come to its end. What cannot be removed may stay.
+def _remove_strays(files: Files, *, move_aside: bool) -> list[str]:
+    """Remove the files of an unfinished flush. Files that cannot be removed stay.
 
-    keep: move it to `damaged/` instead; the manifest may not be the one that names it
+    move_aside: move them to `damaged/` instead, since the manifest may be an older one
     """
     listed = {entry.name for entry in files.manifest.blocks}
     strays = [name for name in files.disk.names(files.blocks_path) if name not in listed]
@@ -308,7 +313,7 @@ def _remove_strays(files: Files, *, keep: bool) -> list[str]:
     for name in strays:
         path = files.blocks_path / name
         with contextlib.suppress(OSError):
-            if keep:
+            if move_aside:
                 files.disk.make_dir(files.path / DAMAGED)
                 files.disk.rename(path, files.path / DAMAGED / name)
             else:
@@ -318,7 +323,7 @@ def _remove_strays(files: Files, *, keep: bool) -> list[str]:
 
 
 def _open_to_read(disk: Disk, path: Path, max_exemplars: int, began: float) -> tuple[Files, Head]:
-    """Nothing is written, not even a lock: a writer may be at work at the same time."""
+    """Open without writing anything, not even a lock: a writer may be at work at the same time."""
     suspected: dict[int, int] = {}
     for _ in range(_READ_ATTEMPTS):
         head = Head()
@@ -341,13 +346,14 @@ def _open_to_read(disk: Disk, path: Path, max_exemplars: int, began: float) -> t
             if lock_is_missing(disk, path, manifest):
                 degraded.append(f"{LOCK}: it is missing or empty")
         except FileNotFoundError:
-            continue  # a flush removed a segment meanwhile; the manifest is another one now
+            continue  # a flush removed a segment and replaced the manifest
         except NotADirectoryError:
             raise NotAStore(path) from None
         except OSError as problem:
             raise ReadFailed(f"opening {path}: {problem}") from problem
         if closed and found.unended and found.unended != suspected:
-            suspected = found.unended  # a writer may have come and gone: look once more
+            # a writer may have opened and closed it meanwhile: check once more
+            suspected = found.unended
             continue
         if unchanged:
             _take_replay(files, found, [], began, closed=closed, absent=absent, degraded=degraded)
@@ -356,7 +362,7 @@ def _open_to_read(disk: Disk, path: Path, max_exemplars: int, began: float) -> t
 
 
 def was_closed(disk: Disk, path: Path) -> bool:
-    """Whether the last writer closed the store, and none has it now. Raises `OSError`."""
+    """Whether the last writer closed the store, and no process has it open. Raises `OSError`."""
     try:
         content = disk.read_all(path / LOCK)
         return bool(content) and not content.strip(b" \n\0")
@@ -365,15 +371,15 @@ def was_closed(disk: Disk, path: Path) -> bool:
 
 
 def lock_is_missing(disk: Disk, path: Path, manifest: Manifest) -> bool:
-    """Every store has a lock's file since its first writer, but for a copy that none opened yet."""
+    """Whether the lock file is missing; only a copy that no process has opened has none."""
     named = manifest.version > manifests.SEALED_FORMAT and manifest.log_end is None
     return named and not (disk.exists(path / LOCK) and disk.size(path / LOCK))
 
 
 def log_shortfalls(manifest: Manifest, ends: Mapping[int, int]) -> dict[int, tuple[str, str]]:
-    """Segments of the log that are missing or too short: number → (place, problem).
+    """Return (place, problem) of segments of the log that are missing or too short.
 
-    ends: where the last whole record ends of each that is there
+    ends: where the last whole record of each existing segment ends
     """
     least = expected(manifest.segments, ends, manifest.log_start)
     return shortfalls({n: size for n, size in least.items() if manifest.owes(n)}, ends)

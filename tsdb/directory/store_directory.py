@@ -1,4 +1,4 @@
-"""The directory of a store while it is open: what is in it, and changing what it consists of."""
+"""The directory of an open store: its files, and atomic changes of its state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from novaql.tsdb.head.exemplar_buffer import ExemplarRing
 from novaql.tsdb.head.head import HeadPart
 from novaql.tsdb.model.source import Metadata
 from novaql.tsdb.options import OpenReport
-from novaql.tsdb.parts.tombstones import Tombstone, carried, needed
+from novaql.tsdb.parts.tombstones import Tombstone, carry_over, needed
 from novaql.tsdb.wal.record import encode_metadata
 from novaql.tsdb.wal.writer import Log, Position, segment_name, segment_number
 
@@ -28,7 +28,7 @@ LOCK, LOG, BLOCKS, DAMAGED = "LOCK", "wal", "blocks", "damaged"
 
 @dataclass(slots=True)
 class Files:
-    """A store's directory while it is open.
+    """The directory of an open store.
 
     One thread may commit a head while another one writes to the log and commits metadata.
     """
@@ -42,16 +42,16 @@ class Files:
     damaged_segments: frozenset[int] = frozenset()
     exemplars: ExemplarRing = field(default_factory=lambda: ExemplarRing(0))
     changing: threading.Lock = field(default_factory=threading.Lock)
-    replacing: threading.Lock = field(default_factory=threading.Lock)  # before `changing`
+    replacing: threading.Lock = field(default_factory=threading.Lock)  # taken before `changing`
 
     @property
     def blocks_path(self) -> Path:
         return self.path / BLOCKS
 
     def commit_head(self, head: HeadPart, log_start: int, block_ms: int) -> list[BlockEntry]:
-        """Put a head's samples into blocks and give up the log before `log_start`.
+        """Write the samples of a head to blocks, and drop the log before `log_start`.
 
-        Raises `WriteFailed`; the log stands then, and this may be tried again.
+        Raises `WriteFailed`; the log stays then, and the call may be repeated.
         """
         number = self.manifest.next_block
         try:
@@ -67,14 +67,14 @@ class Files:
         return entries
 
     def _replace_manifest(self, **changes: Any) -> None:
-        """Raises `OSError`; the old one stands then."""
+        """Raises `OSError`; the old manifest is in place then."""
         with self.replacing:
             changed = replace(self.manifest, **changes)
             left = needed(changed.tombstones, changed.log_start)
             segments = self._owed_segments(changed.log_start)
             changed = replace(changed, tombstones=left, segments=segments)
             written = manifests.write(self.disk, self.path, changed)
-            with self.changing:  # metadata may have come meanwhile; the log has it
+            with self.changing:  # metadata that arrived meanwhile is in the log
                 self.manifest = replace(written, metadata=self.manifest.metadata)
 
     def _owed_segments(self, log_start: int) -> dict[int, int]:
@@ -82,8 +82,8 @@ class Files:
         return {n: size for n, size in dict(self.log.safe).items() if n >= log_start}
 
     def name_segments(self) -> None:
-        """Before a segment is written to the manifest names it, so that its loss is noticed; and so
-        that older programs refuse the store before there is something in its log that they do not
+        """Name the segments in the manifest before one is written to, so that its loss is noticed,
+        and so that an older program refuses the store before the log has something that it does not
         know.
 
         Raises `WriteFailed`.
@@ -94,7 +94,7 @@ class Files:
             raise write_failure(problem, "replacing the manifest") from problem
 
     def _name_all_of_the_log(self) -> bool:
-        """At the end. False: what the manifest says of the log is not all that there is."""
+        """Update the manifest at close. False: it does not have the full size of the log."""
         if self.manifest.segments != self._owed_segments(self.manifest.log_start):
             try:
                 self._replace_manifest()
@@ -103,7 +103,7 @@ class Files:
         return True
 
     def commit_tombstone(self, tombstone: Tombstone) -> None:
-        """Make a deletion durable, whole or not at all. Raises `WriteFailed`."""
+        """Make a deletion durable, completely or not at all. Raises `WriteFailed`."""
         try:
             self._replace_manifest(
                 tombstones=(*self.manifest.tombstones, tombstone),
@@ -114,27 +114,27 @@ class Files:
     def commit_blocks(
         self,
         gone: Collection[str],
-        came: Sequence[BlockEntry],
+        added: Sequence[BlockEntry],
         applied: Collection[Tombstone],
     ) -> None:
-        """Let blocks take the place of others, which were read with `applied` carried out.
+        """Replace blocks by others, which were written with the tombstones `applied`.
 
-        While no head is being committed. Raises `WriteFailed`; either state may be on disk then, so
-        no file of either may be removed.
+        No head may be committed meanwhile. Raises `WriteFailed`; the manifest on disk may then be
+        the old or the new one, so the caller removes no file of either.
         """
         manifest = self.manifest
-        kept = [entry for entry in manifest.blocks if entry.name not in gone]
-        names = [entry.name for entry in came]
+        others = [entry for entry in manifest.blocks if entry.name not in gone]
+        names = [entry.name for entry in added]
         try:
             self._replace_manifest(
-                blocks=tuple(sorted([*kept, *came], key=lambda entry: entry.sequence)),
-                tombstones=carried(manifest.tombstones, gone, names, applied),
+                blocks=tuple(sorted([*others, *added], key=lambda entry: entry.sequence)),
+                tombstones=carry_over(manifest.tombstones, gone, names, applied),
             )
         except OSError as problem:
             raise write_failure(problem, "putting blocks in the place of others") from problem
 
     def log_bytes(self) -> int:
-        """Size of the log, as far as it can be told."""
+        """Return the size of the log, without segments whose size cannot be read."""
         size = 0
         present: list[int] = []
         with contextlib.suppress(OSError):
@@ -147,7 +147,7 @@ class Files:
         return size
 
     def commit_metadata(self, metadata: Mapping[str, Metadata]) -> Position:
-        """Metadata goes into the log at once, and into the manifest whenever that is written."""
+        """Write metadata to the log at once; the manifest has it after its next write."""
         assert self.log is not None
         position = self.log.append_payload(encode_metadata(metadata))
         with self.changing:
@@ -156,9 +156,10 @@ class Files:
         return position
 
     def drop_log(self) -> None:
-        """Remove segments whose samples are in blocks. What cannot be removed goes another time."""
+        """Remove segments whose samples are in blocks. A later call removes those that cannot be
+        removed now."""
         if self.log is not None:
-            self.log.forget(self.manifest.log_start)
+            self.log.drop_before(self.manifest.log_start)
         try:
             segments = self.segments()
         except OSError:
@@ -168,7 +169,7 @@ class Files:
                 break
             path = self.path / LOG / segment_name(number)
             try:
-                if number in self.damaged_segments:  # somebody may still get something out of it
+                if number in self.damaged_segments:  # its readable part may be of use
                     self.disk.make_dir(self.path / DAMAGED)
                     self.disk.rename(path, self.path / DAMAGED / path.name)
                 else:
@@ -188,6 +189,6 @@ class Files:
         if self.lock is not None:
             if self.log is None or (self.log.is_safe and not self.log.unended and named):
                 self.lock.finish()
-            else:  # the next one must not take the log for one that was cut off
+            else:  # the next opening must not report the log as truncated
                 self.lock.release()
             self.lock = None

@@ -1,1 +1,1 @@
-"""Files: every operation on them, and the checksum of their contents."""
+"""Files: all operations on them, and the checksum of their contents."""

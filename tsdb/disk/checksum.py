@@ -1,6 +1,6 @@
-"""CRC-32C with the identity of the thing mixed in.
+"""CRC-32C that includes the identity of its file.
 
-A page that is whole, but belongs to another file or another place, fails its checksum too.
+So the checksum of an intact page fails if the page is in another file or at another place.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _PLACE = struct.Struct("<8sQ")
 
 
 def checksum(identity: bytes, kind: bytes, number: int, *pieces: bytes) -> int:
-    """CRC-32C over the file's identity, what it is a part of, its number there, and the pieces.
+    """Return the CRC-32C of the file's identity, the kind of part, its number, and its bytes.
 
     kind: at most 8 bytes, such as b"page".
     """

@@ -1,7 +1,7 @@
 """The only module that opens, reads, writes, syncs, renames and removes files.
 
-Everything else holds a `Disk` and calls it, so a disk that fails or forgets can take its place.
-`OSError` passes through; callers know whether they were reading or writing.
+All others use a `Disk`, which tests replace by one that fails or loses writes. `OSError` passes
+through; callers know whether they were reading or writing.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ Buffer = bytes | memoryview
 
 
 class AppendFile(Protocol):
-    """A file that grows at its end. `size` is where the next append goes."""
+    """A file that grows at its end. `size` is the offset of the next append."""
 
     size: int
 
     def append(self, pieces: Sequence[Buffer]) -> None:
-        """Write all pieces one after the other. On `OSError`, some of them may be there."""
+        """Write all pieces one after another. After an `OSError`, some of them may be in the
+        file."""
         ...
 
     def truncate(self, size: int) -> None: ...
@@ -31,81 +32,82 @@ class AppendFile(Protocol):
 
 
 class ReadFile(Protocol):
-    """A file to read at any place, from any thread."""
+    """A file to read at any offset, from any thread."""
 
     size: int
 
     def pread(self, offset: int, length: int) -> bytes:
-        """Fewer bytes than asked for only at the end of the file."""
+        """Return `length` bytes; fewer only at the end of the file."""
         ...
 
     def close(self) -> None: ...
 
 
 class Lock(Protocol):
-    """An exclusive claim on a directory; goes away with the process that made it.
+    """An exclusive claim on a directory, which ends with the process.
 
-    left_behind  what the holder before this one wrote, if it never came to `finish`
-    is_new       there was no such file before, or nothing in it
+    left_behind  what the last holder noted, if it did not call `finish`
+    is_new       there was no such file before, or it was empty
     """
 
     left_behind: str
     is_new: bool
 
     def note(self, text: str) -> None:
-        """Add this to what the next holder finds, should this one not come to `finish`."""
+        """Add to what the next holder finds if this one does not call `finish`."""
         ...
 
     def finish(self) -> None:
-        """All is done: let go, and leave nothing behind."""
+        """Release, and leave no note."""
         ...
 
     def release(self) -> None:
-        """Let go. The next one finds in `left_behind` what this one found, or wrote."""
+        """Release. The next holder finds in `left_behind` what this one found or noted."""
         ...
 
 
 class Disk(Protocol):
-    """What the store asks of a file system."""
+    """The file system operations that the store uses."""
 
     def create(self, path: Path) -> AppendFile:
-        """A new, empty file. `FileExistsError` if there is one."""
+        """Create an empty file. `FileExistsError` if it exists."""
         ...
 
     def extend(self, path: Path) -> AppendFile:
-        """A file that exists and that nobody else has open for appending."""
+        """Open a file for appending that no other process has open for appending."""
         ...
 
     def read(self, path: Path) -> ReadFile: ...
     def read_all(self, path: Path) -> bytes: ...
     def truncate(self, path: Path, size: int) -> None:
-        """Cut a file that nobody has open for appending, and sync it."""
+        """Truncate a file that is not open for appending, and sync it."""
         ...
 
     def rename(self, old: Path, new: Path) -> None: ...
     def link(self, old: Path, new: Path) -> None:
-        """A second name for a file. `OSError` where the file system cannot."""
+        """Add a second name for a file. `OSError` if the file system cannot."""
         ...
 
     def unlink(self, path: Path) -> None: ...
     def fsync_dir(self, path: Path) -> None: ...
     def make_dir(self, path: Path) -> None:
-        """Also parents. A directory that is there already is fine."""
+        """Create a directory and its parents, unless it exists."""
         ...
 
     def names(self, path: Path) -> list[str]:
-        """Names in a directory, sorted; none if there is no such directory."""
+        """Return the names in a directory, sorted; none if there is no such directory."""
         ...
 
     def exists(self, path: Path) -> bool: ...
     def size(self, path: Path) -> int:
-        """Bytes of a file. `FileNotFoundError` if there is none."""
+        """Return the size of a file. `FileNotFoundError` if there is none."""
         ...
 
     def is_file(self, path: Path) -> bool: ...
     def lock(self, path: Path, holder: str) -> Lock:
-        """Claim a file for this process. `BlockingIOError` if another holds it; its args[0] is what
-        that one wrote. `OSError` with ENOLCK or EOPNOTSUPP where the file system has no locks.
+        """Lock a file for this process. `BlockingIOError` if another process has the lock; its
+        args[0] is what that process wrote. `OSError` with ENOLCK or EOPNOTSUPP if the file system
+        has no locks.
 
         holder  some 20 bytes, for people
         """
@@ -113,14 +115,14 @@ class Disk(Protocol):
 
 
 class RealAppendFile:
-    """`AppendFile` over a descriptor; every append goes to the kernel at once."""
+    """An `AppendFile` over a descriptor; each append is one system call."""
 
-    _fd = -1  # if opening fails
+    _fd = -1  # in case opening fails
 
     def __init__(self, path: Path, *, new: bool = True) -> None:
         how = os.O_CREAT | os.O_EXCL if new else 0
         self._fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | how, 0o644)
-        self._close = os.close  # at the end of the process, when `os` may be gone
+        self._close = os.close  # `os` may be unloaded at the end of the process
         self.size = 0 if new else os.fstat(self._fd).st_size
 
     def append(self, pieces: Sequence[Buffer]) -> None:
@@ -150,7 +152,7 @@ class RealAppendFile:
 
 
 class RealReadFile:
-    """`ReadFile` over a descriptor."""
+    """A `ReadFile` over a descriptor."""
 
     _fd = -1
 
@@ -181,10 +183,10 @@ _HOLDER_BYTES = 64
 
 
 class RealLock:
-    """flock on a file. The kernel lets go when the process ends, so no lock can be stale, whatever
-    the file says and whoever has that process number now.
+    """flock on a file. The kernel releases it when the process ends, so no lock is stale, whatever
+    the file says and whichever process has that number now.
 
-    What the file says is overwritten in place: that needs no space on a full disk.
+    The content is overwritten in place, which needs no space on a full disk.
     """
 
     _fd = -1
@@ -196,31 +198,31 @@ class RealLock:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            other = self._said()
+            other = self._noted()
             self.release()
             raise BlockingIOError(other) from None
         except OSError:
             self.release()
             raise
-        self.left_behind, self._holder = self._said(), holder
-        with contextlib.suppress(OSError):  # a full disk does not keep a store from opening
-            self._say(holder)
+        self.left_behind, self._holder = self._noted(), holder
+        with contextlib.suppress(OSError):  # a store can be opened on a full disk
+            self._write_note(holder)
             os.fsync(self._fd)
 
-    def _said(self) -> str:
+    def _noted(self) -> str:
         return os.pread(self._fd, 200, 0).decode(errors="replace").strip(" \n\0")
 
-    def _say(self, text: str) -> None:
+    def _write_note(self, text: str) -> None:
         os.pwrite(self._fd, text.encode()[: _HOLDER_BYTES - 1].ljust(_HOLDER_BYTES - 1) + b"\n", 0)
 
     def note(self, text: str) -> None:
         with contextlib.suppress(OSError):
-            self._say(f"{self._holder}: {text}")
+            self._write_note(f"{self._holder}: {text}")
 
     def finish(self) -> None:
         if self._fd >= 0:
-            with contextlib.suppress(OSError):  # then the next one hears of a close that was none
-                self._say("")
+            with contextlib.suppress(OSError):  # the next holder then reports a missing close
+                self._write_note("")
         self.release()
 
     def release(self) -> None:
@@ -294,7 +296,7 @@ class RealDisk:
 
 
 def replace_file(disk: Disk, path: Path, content: bytes) -> None:
-    """Put a whole file in place of another at once: after a crash it is the old or the new one."""
+    """Replace a whole file atomically: after a crash it is the old or the new one."""
     fresh = path.with_name(path.name + ".new")
     if disk.exists(fresh):
         disk.unlink(fresh)

@@ -1,1 +1,1 @@
-"""Recent samples in memory: cheap to add to, cheap to look at."""
+"""The newest samples, in memory: cheap to append to, sorted when they are read."""

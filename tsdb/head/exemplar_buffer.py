@@ -1,4 +1,4 @@
-"""The newest exemplars, up to a number; the oldest ones give way."""
+"""The newest exemplars, up to a number; new ones evict the oldest."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from novaql.tsdb.parts.tombstones import Deletion
 
 
 class ExemplarRing:
-    """One writer adds; any thread reads what was there when it came.
+    """One thread adds; any thread reads what was added before.
 
-    Exemplars wait in runs that merge when similar in size, so that many small messages neither
-    take much room nor are moved often. Equal ones are kept once, as far as they meet in a run.
+    Exemplars are in runs that merge when similar in size, so that many small messages cost neither
+    much memory nor many copies. Equal exemplars of a merged run are stored once.
     """
 
     def __init__(self, most: int) -> None:
@@ -29,7 +29,7 @@ class ExemplarRing:
         return sum(len(run) for run in self._runs)
 
     def add(self, fresh: SeriesExemplars) -> None:
-        """The newest ones. Their arrays are kept."""
+        """Add the newest exemplars. Their arrays are not copied."""
         if self._most == 0 or len(fresh) == 0:
             return
         with self._adding:
@@ -47,7 +47,7 @@ class ExemplarRing:
             self._runs = tuple(runs)
 
     def delete(self, deletion: Deletion) -> None:
-        """Forget what a deletion names."""
+        """Remove the exemplars of a deletion."""
         with self._adding:
             left = []
             for run in self._runs:
@@ -58,7 +58,7 @@ class ExemplarRing:
             self._runs = tuple(run for run in left if len(run))
 
     def all(self) -> SeriesExemplars:
-        """Every exemplar, the oldest first."""
+        """Return all exemplars, the oldest first."""
         found = SeriesExemplars.none()
         for run in self._runs:
             found = joined(found, run) if len(found) else run
@@ -67,8 +67,8 @@ class ExemplarRing:
     def select(
         self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
     ) -> SeriesExemplars:
-        """Those of a range, both ends included, of series that satisfy any of the sets of
-        matchers. Series in the order of label sets, exemplars by series, then time."""
+        """Return those of a range, both ends included, of series that satisfy any of the sets of
+        matchers. Series are ordered by label set, exemplars by series, then time."""
         found = SeriesExemplars.none()
         for run in self._runs:
             times = run.exemplars.timestamps

@@ -1,4 +1,4 @@
-"""A sorted layer of the head, and how two of them become one."""
+"""A sorted run of floats in the head, and the merge of two."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _numbers = itertools.count()
 
 
 class Floating(NamedTuple):
-    """[N] ids, milliseconds, values, and start timestamps where a sample has one."""
+    """[N] ids, milliseconds, values, and start timestamps; 0 for a sample without one."""
 
     ids: Ints
     times: Ints
@@ -33,26 +33,26 @@ class Floating(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FloatRun:
-    """Samples of some series of the head; each series and each of its times once.
+    """Floats of some series of the head; each series, and each of its times, once.
 
     ids        [R] ids of the series, increasing
-    stratum    their samples
-    duplicates samples that were dropped because a later one had the same series and time …
-    conflicts  … and those of them whose value was another one, bit for bit
+    sorted     their samples
+    duplicates samples that were replaced by a later one of the same series and time
+    conflicts  those of them with another value, bit for bit
     """
 
     ids: Ints
-    stratum: SortedRun
+    sorted: SortedRun
     duplicates: int = 0
     conflicts: int = 0
 
     @property
     def samples(self) -> int:
-        return len(_stream(self.stratum.values))
+        return len(_stream(self.sorted.values))
 
     def flat(self) -> Floating:
-        """Every sample, by series, then time."""
-        s = self.stratum
+        """Return all samples, by series, then time."""
+        s = self.sorted
         lengths, begins = s.lengths, whole(s.value_start)
         times = s.times.ints(s.grid_start[whole(s.grid_of)], lengths)
         starts = None if s.starts is None else s.starts.ints(begins, lengths)
@@ -62,7 +62,8 @@ class FloatRun:
 
 
 def build_run(ids: Ints, times: Ints, values: Floats, starts: Ints | None = None) -> FloatRun:
-    """From samples in order of arrival; of equal series and time the later one stays."""
+    """Sort samples in order of arrival; of equal series and time, the later one replaces the
+    others."""
     order = _order(ids, times)
     begun = starts
     if order is not None:
@@ -74,27 +75,28 @@ def build_run(ids: Ints, times: Ints, values: Floats, starts: Ints | None = None
         bits: Bits = values.view(np.uint64)
         duplicates = int(np.count_nonzero(same))
         conflicts = int(np.count_nonzero(same & (bits[1:] != bits[:-1])))
-        keep = np.append(~same, True)
-        ids, times, values = ids[keep], times[keep], values[keep]
-        begun = None if begun is None else begun[keep]
+        last = np.append(~same, True)
+        ids, times, values = ids[last], times[last], values[last]
+        begun = None if begun is None else begun[last]
     firsts = np.flatnonzero(np.diff(ids, prepend=ids[0] - 1))
     offsets = np.append(firsts, len(ids)).astype(np.int64)
     lengths = np.diff(offsets)
     group, _ = timestamp_groups(times, offsets, lengths)
+    # One member of each group of series with equal timestamps represents the grid.
     _, leader, grid_of = np.unique(group, return_index=True, return_inverse=True)
     grid_length = lengths[leader]
     grid_times = times[flat_positions(offsets[leader], grid_length)]
-    stratum = _stratum(
+    sorted_run = _sorted_run(
         grid_of.astype(np.int64), offsets[:-1], grid_length, grid_times, values, begun
     )
-    return FloatRun(ids[firsts], stratum, duplicates, conflicts)
+    return FloatRun(ids[firsts], sorted_run, duplicates, conflicts)
 
 
 def _order(ids: Ints, times: Ints) -> Ints | None:
-    """A stable order by (id, time); None if it is so already."""
+    """Return a stable order by (id, time); None if the samples are in this order."""
     first, last = int(times.min()), int(times.max())
     span = last - first + 1
-    if int(ids.max()) < 2**62 // span:
+    if int(ids.max()) < 2**62 // span:  # (id, time) fits into one int64
         key = ids * span + (times - first)
         if bool((key[1:] >= key[:-1]).all()):
             return None
@@ -102,7 +104,7 @@ def _order(ids: Ints, times: Ints) -> Ints | None:
     return np.lexsort((times, ids))
 
 
-def _stratum(
+def _sorted_run(
     grid_of: Ints,
     value_start: Ints,
     grid_length: Ints,
@@ -129,34 +131,34 @@ def _stratum(
 
 
 def which_started(begun: Ints, value_start: Ints) -> Bools | None:
-    """Which series have a start timestamp at all; None if none has.
+    """Return which series have a start timestamp; None if none has.
 
-    begun: [N] of all samples; value_start: [R] where each series' samples begin.
+    begun: [N] of all samples; value_start: [R] where the samples of each series begin.
     """
     known = begun != 0
     return np.logical_or.reduceat(known, value_start) if known.any() else None
 
 
 def merge_runs(older: FloatRun, newer: FloatRun) -> FloatRun:
-    """Both in one; where both have a series and time, the newer one's sample stays."""
+    """Merge two runs; of equal series and time, the sample of the newer run replaces the other."""
     ids = np.union1d(older.ids, newer.ids)
     in_older, in_newer = np.searchsorted(ids, older.ids), np.searchsorted(ids, newer.ids)
-    if not _apart(len(ids), in_older, older.stratum, in_newer, newer.stratum):
+    if not _apart(len(ids), in_older, older.sorted, in_newer, newer.sorted):
         merged = build_run(*joined([older.flat(), newer.flat()]))
-        stratum, duplicates, conflicts = merged.stratum, merged.duplicates, merged.conflicts
+        sorted_run, duplicates, conflicts = merged.sorted, merged.duplicates, merged.conflicts
     else:
-        stratum = _stitch(len(ids), in_older, older.stratum, in_newer, newer.stratum)
+        sorted_run = _stitch(len(ids), in_older, older.sorted, in_newer, newer.sorted)
         duplicates = conflicts = 0
     return FloatRun(
         ids,
-        stratum,
+        sorted_run,
         older.duplicates + newer.duplicates + duplicates,
         older.conflicts + newer.conflicts + conflicts,
     )
 
 
 def joined(parts: Sequence[Floating]) -> Floating:
-    """One behind the other."""
+    """Concatenate."""
     if len(parts) == 1:
         return parts[0]
     ids, times, values, _ = zip(*parts, strict=True)
@@ -165,7 +167,7 @@ def joined(parts: Sequence[Floating]) -> Floating:
 
 
 def joined_starts(parts: Sequence[tuple[int, Ints | None]]) -> Ints | None:
-    """Start timestamps of parts of these lengths; None if no part has any."""
+    """Concatenate start timestamps of parts of these lengths; None if no part has any."""
     if all(starts is None for _, starts in parts):
         return None
     return np.concatenate(
@@ -174,7 +176,7 @@ def joined_starts(parts: Sequence[tuple[int, Ints | None]]) -> Ints | None:
 
 
 def _apart(series: int, in_older: Ints, older: SortedRun, in_newer: Ints, newer: SortedRun) -> bool:
-    """Whether every series that both have ends in `older` before it begins in `newer`."""
+    """Whether each series that both have ends in `older` before it begins in `newer`."""
     last = np.full(series, np.iinfo(np.int64).min)
     last[in_older] = older.grid_last[whole(older.grid_of)]
     return bool((last[in_newer] < newer.grid_first[whole(newer.grid_of)]).all())
@@ -183,10 +185,11 @@ def _apart(series: int, in_older: Ints, older: SortedRun, in_newer: Ints, newer:
 def _stitch(
     series: int, in_older: Ints, older: SortedRun, in_newer: Ints, newer: SortedRun
 ) -> SortedRun:
-    """Every series' older samples followed by its newer ones, without sorting anything.
+    """Concatenate the older and the newer samples of each series, without sorting.
 
-    Series whose grids were the same in both share a grid again.
+    Series with the same grid in both runs share a grid in the result.
     """
+    # Series with the same pair of grids (older, newer; -1: not in that run) share the new grid.
     old_grid, new_grid = np.full(series, -1), np.full(series, -1)
     old_grid[in_older] = whole(older.grid_of)
     new_grid[in_newer] = whole(newer.grid_of)
@@ -206,6 +209,7 @@ def _stitch(
     values = np.empty(int(lengths.sum()))
     has_starts = older.starts is not None or newer.starts is not None
     begun = np.zeros(len(values), np.int64) if has_starts else None
+    # `before`: values of each series that are in place already, which the next run's follow.
     before = np.zeros(series, np.int64)
     for rows, part in ((in_older, older), (in_newer, newer)):
         size, begins = part.lengths, whole(part.value_start)
@@ -214,11 +218,16 @@ def _stitch(
         if begun is not None and part.starts is not None:
             begun[target] = part.starts.ints(begins, size)
         before[rows] += size
-    return _stratum(grid_of.astype(np.int64), value_start, grid_length, grid_times, values, begun)
+    return _sorted_run(
+        grid_of.astype(np.int64), value_start, grid_length, grid_times, values, begun
+    )
 
 
 def _interleave(sources: list[tuple[Ints, Ints, SortedRun]], count: int) -> tuple[Ints, Ints]:
-    """Times of `count` grids, each made of grids (numbers, target grids) of the sources in turn."""
+    """Return the lengths and times of `count` grids, each a concatenation of grids of the sources.
+
+    sources: (grid numbers, target grids, run); the targets of a source are distinct.
+    """
     lengths = np.zeros(count, np.int64)
     for grids, targets, part in sources:
         lengths[targets] += part.grid_length[grids]
@@ -227,7 +236,7 @@ def _interleave(sources: list[tuple[Ints, Ints, SortedRun]], count: int) -> tupl
     for grids, targets, part in sources:
         size = part.grid_length[grids]
         times[flat_positions(starts[targets], size)] = part.times.ints(part.grid_start[grids], size)
-        starts[targets] += size
+        starts[targets] += size  # the next source continues behind
     return lengths, times
 
 

@@ -1,8 +1,8 @@
-"""The head: samples as they arrive, sorted little by little when somebody looks.
+"""The head: samples as they arrive, sorted incrementally when they are read.
 
-Appending copies arrays into a buffer and sorts nothing. A reader first brings the runs up to date:
-what arrived since the last look becomes a run, and runs of similar size are merged, so each
-sample is moved a logarithmic number of times however often the head is read.
+An append copies arrays into a buffer and sorts nothing. A reader first updates the runs: the
+samples since the last read become a run, and runs of similar size are merged, so each sample is
+moved a logarithmic number of times, however often the head is read.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from novaql.tsdb.parts.sorted_run import SortedHistogramRun
 from novaql.tsdb.parts.tombstones import Deletion, Intervals
 
 BUFFER_SAMPLES = 1 << 16
-UNSORTED_SAMPLES = 1 << 22  # what may wait for a reader before a writer sorts, about 100 MiB
-SAMPLE_BYTES = 24  # id, time, value while it waits in arrival form
-REPEATS = 1 << 18  # what may wait that only replaces samples, about 6 MiB
+UNSORTED_SAMPLES = 1 << 22  # samples that wait unsorted before a writer sorts, about 100 MiB
+SAMPLE_BYTES = 24  # id, time and value of an unsorted sample
+REPEATS = 1 << 18  # replaced samples that wait before a writer sorts, about 6 MiB
 
 _numbers = itertools.count()
 Arrays = tuple[Ints, Ints, Floats]
@@ -36,9 +36,9 @@ Arrays = tuple[Ints, Ints, Floats]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadPart:
-    """`Part` over the head at one moment.
+    """The `Part` of a head at one moment.
 
-    appended  how many samples had arrived by then, duplicates included
+    appended  number of samples that were appended before, duplicates included
     """
 
     identity: Hashable
@@ -48,12 +48,12 @@ class HeadPart:
 
     @property
     def first_ms(self) -> int:
-        firsts = (layer.stratum.earliest for layer in self.layers())
+        firsts = (layer.run.earliest for layer in self.layers())
         return min(firsts, default=MAX_TIME_MS)
 
     @property
     def last_ms(self) -> int:
-        lasts = (layer.stratum.latest for layer in self.layers())
+        lasts = (layer.run.latest for layer in self.layers())
         return max(lasts, default=MIN_TIME_MS)
 
     @property
@@ -62,10 +62,10 @@ class HeadPart:
 
     @property
     def has_histograms(self) -> bool:
-        return any(isinstance(layer.stratum, SortedHistogramRun) for layer in self.layers())
+        return any(isinstance(layer.run, SortedHistogramRun) for layer in self.layers())
 
     @property
-    def thinned_ms(self) -> int:
+    def downsampled_ms(self) -> int:
         return 0
 
     def index(self) -> HeadIndex:
@@ -75,47 +75,49 @@ class HeadPart:
         return [layer for run in self.runs for layer in run.layers()]
 
     def rollups(self) -> tuple[()]:
-        """The head has none."""
+        """Returns none."""
         return ()
 
     def living(self, start_ms: int, end_ms: int) -> None:
-        """A head spans little time: nearly all of its series have samples about any of it."""
+        """Returns None: a head spans little time, so nearly all of its series are active in any
+        range."""
 
     def verify_index(self) -> None:
-        """See `Part`: memory is whole."""
+        """Does nothing: memory cannot be damaged."""
 
     def deleted(self) -> None:
-        """The head itself forgets what is deleted."""
+        """Returns None: the head removes deleted samples."""
 
 
 class Head:
-    """One writer adds; any number of threads take `part()`."""
+    """One thread adds; any number of threads call `part()`."""
 
     def __init__(self) -> None:
         self.registry = Registry()
         self.appended = 0
         self.weight = 0
-        """As `appended`, but a histogram counts for as many samples as it takes the memory of."""
-        self._repeats = 0  # weight of samples that replace another one, since the last sorting
-        self._sorted = 0  # `weight` at the last sorting
+        """Appended samples, a histogram counted as the number of samples of equal memory."""
+        self._repeats = 0  # weight of samples that replace others, since the last sort
+        self._sorted = 0  # `weight` at the last sort
         self._number = next(_numbers)
         self._newest: Ints = np.full(64, MIN_TIME_MS)
-        self._arrived = threading.Lock()  # guards the five below and the registry; held briefly
+        # guards the five fields below and the registry; held briefly
+        self._arrived = threading.Lock()
         self._sealed: list[Chunk] = []
         self._buffer = _empty_buffer()
-        self._begun: Ints | None = None  # start timestamps of the buffer, if it has any
+        self._begun: Ints | None = None  # start timestamps of the buffer, if any sample has one
         self._filled = 0
-        self._taken = 0  # samples of the buffer that are in a run already
-        self._sorting = threading.Lock()  # one reader at a time brings the runs up to date
+        self._taken = 0  # samples of the buffer that are in a chunk or run
+        self._sorting = threading.Lock()  # one reader at a time updates the runs
         self._part = HeadPart(("head", self._number, 0), self.registry.index(), (), 0)
 
     @property
     def registry_lock(self) -> threading.Lock:
-        """Held while the registry changes, so that `part()` sees it whole."""
+        """Held while the registry changes, so that `part()` never reads a partial change."""
         return self._arrived
 
     def newest(self, ids: Ints) -> Ints:
-        """Latest time known for each series; `MIN_TIME_MS` for a new one. For the writer."""
+        """Return the latest time of each series; `MIN_TIME_MS` for a new one. For the writer."""
         if len(self.registry) > len(self._newest):
             grown = np.full(2 * len(self.registry), MIN_TIME_MS)
             grown[: len(self._newest)] = self._newest
@@ -123,7 +125,8 @@ class Head:
         return self._newest[ids]
 
     def repeats(self, ids: Ints, times: Ints) -> tuple[int, int]:
-        """How many samples have the newest time of their series, and how many an older one."""
+        """Return how many samples have the newest time of their series, and how many an older
+        one."""
         newest = self.newest(ids)
         return int(np.count_nonzero(times == newest)), int(np.count_nonzero(times < newest))
 
@@ -133,11 +136,11 @@ class Head:
         native: NativeSamples | None = None,
         repeats: tuple[int, int] = (0, 0),
     ) -> None:
-        """Take samples in, all at once to readers; the histograms count as the later ones.
+        """Add samples, which readers see all at once; histograms are later than floats.
 
-        The arrays of floats are copied; those of histograms become the head's own.
+        The arrays of floats are copied; those of histograms are not.
 
-        repeats  how many floats and histograms have a series and time that is in the head already
+        repeats  how many floats and histograms repeat the newest time of their series
         """
         if len(floats.ids):
             self._note_newest(floats.ids, floats.times)
@@ -147,7 +150,7 @@ class Head:
             if len(floats.ids):
                 self._put(floats)
             if native is not None:
-                self._cut()
+                self._seal_buffer()
                 self._sealed.append(native)
                 self.appended += len(native)
                 weight = max(len(native), native.nbytes // SAMPLE_BYTES)
@@ -168,12 +171,12 @@ class Head:
         self.appended += count
         self.weight += count
         if count > BUFFER_SAMPLES // 4:
-            self._cut()
+            self._seal_buffer()
             begun = None if starts is None else starts.copy()
             self._sealed.append(Floating(ids.copy(), times.copy(), values.copy(), begun))
             return
         if self._filled + count > BUFFER_SAMPLES:
-            self._cut()
+            self._seal_buffer()
             self._buffer = _empty_buffer()
             self._begun = None
             self._filled = self._taken = 0
@@ -186,8 +189,9 @@ class Head:
             column[self._filled : end] = fresh
         self._filled = end
 
-    def _cut(self) -> None:
-        """What waits in the buffer becomes a chunk; the buffer goes on being filled behind it."""
+    def _seal_buffer(self) -> None:
+        """Turn the new samples of the buffer into a chunk; later samples follow it in the
+        buffer."""
         if self._filled > self._taken:
             waiting = slice(self._taken, self._filled)
             begun = None if self._begun is None else self._begun[waiting]
@@ -195,10 +199,11 @@ class Head:
             self._sealed.append(Floating(ids[waiting], times[waiting], values[waiting], begun))
             self._taken = self._filled
 
-    def _take(self) -> tuple[list[Chunk], HeadIndex, int]:
-        """What has arrived since the last call; the buffer is shared up to where it is filled."""
+    def _take_unsorted(self) -> tuple[list[Chunk], HeadIndex, int]:
+        """Return the chunks since the last call, the index, and the number of samples. The chunks
+        share the buffer up to where it is filled; later appends write only behind that."""
         with self._arrived:
-            self._cut()
+            self._seal_buffer()
             chunks = self._sealed
             self._sealed = []
             self._repeats, self._sorted = 0, self.weight
@@ -208,50 +213,51 @@ class Head:
             return chunks, known, self.appended
 
     def part(self) -> HeadPart:
-        """Everything that was added before this call, sorted."""
+        """Return everything that was added before this call, sorted."""
         part = self._part
         if part.appended == self.appended:
             return part
         with self._sorting:
             if self._part.appended == self.appended:
                 return self._part
-            chunks, index, appended = self._take()
+            chunks, index, appended = self._take_unsorted()
             runs = self._part.runs
             if chunks:
                 runs = _with_run(runs, build_layer(chunks))
             self._part = HeadPart(("head", self._number, index.rows), index, runs, appended)
             return self._part
 
-    def keep_up(self) -> None:
-        """Sort if much waits, so that no writer outruns all readers. For the writer."""
+    def sort_backlog(self) -> None:
+        """Sort if much is unsorted, so that memory is bounded without readers. For the writer."""
         if self.weight - self._sorted >= UNSORTED_SAMPLES:
             self.part()
 
-    def drop_repeats(self) -> None:
-        """Sort if most of what waits is a few samples written over and over, which leaves one of
-        each. For the writer."""
+    def sort_repeats(self) -> None:
+        """Sort if most unsorted samples replace others, since a sort leaves one of each. For the
+        writer."""
         repeats = self._repeats
         if repeats >= REPEATS and 4 * repeats > 3 * (self.weight - self._sorted):
             self.part()
 
     def without(self, deletion: Deletion) -> HeadPart:
-        """`part()` less what is deleted, to be handed to `put` before anything is added."""
+        """Return `part()` without deleted samples, for `replace_part`. The caller prevents appends
+        in between."""
         part = self.part()
         deleted = Intervals.of(part.head_index, [deletion])
         runs = (run.without(deleted) for run in part.runs)
         return replace(part, runs=tuple(run for run in runs if run.samples))
 
-    def put(self, part: HeadPart) -> None:
-        """From here on this is what the head has; who has a part already keeps it."""
+    def replace_part(self, part: HeadPart) -> None:
+        """Replace the part; readers that have the former one are not affected."""
         with self._sorting:
             self._part = part
 
     def delete(self, deletion: Deletion) -> None:
-        """Forget samples. For the writer."""
-        self.put(self.without(deletion))
+        """Remove samples. For the writer."""
+        self.replace_part(self.without(deletion))
 
     def compact(self) -> HeadPart:
-        """`part()` with a single run."""
+        """Return `part()`, merged to a single run."""
         self.part()
         with self._sorting:
             runs = self._part.runs

@@ -1,4 +1,4 @@
-"""Sorted layers of native histograms in the head, made of runs of the places they have."""
+"""A sorted run of native histograms in the head: a run of floats sorts their positions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from novaql.tsdb.parts.sorted_run import ArrayHistograms, ArrayStream, SortedHis
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NativeSamples:
-    """[N] ids, milliseconds, histograms, and start timestamps where a sample has one."""
+    """[N] ids, milliseconds, histograms, and start timestamps; 0 for a sample without one."""
 
     ids: Ints
     times: Ints
@@ -29,7 +29,7 @@ class NativeSamples:
     def copied(
         cls, ids: Ints, times: Ints, histograms: Histograms, starts: Ints | None
     ) -> NativeSamples:
-        """From arrays that their owner may reuse, but for `ids`."""
+        """Copy arrays that their owner may reuse; `ids` is not copied."""
         begun = None if starts is None else starts.copy()
         return cls(ids, times.copy(), histograms.copy(), begun)
 
@@ -48,15 +48,15 @@ class NativeSamples:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HistogramRun:
-    """Histograms of some series; each series and each of its times once, as in `FloatRun`.
+    """Histograms of some series; each series, and each of its times, once.
 
     ids         [R] ids of the series, increasing
-    stratum     their samples
+    sorted      their samples
     duplicates, conflicts  as in `FloatRun`
     """
 
     ids: Ints
-    stratum: SortedHistogramRun
+    sorted: SortedHistogramRun
     held: Histograms
     duplicates: int = 0
     conflicts: int = 0
@@ -66,8 +66,8 @@ class HistogramRun:
         return len(self.held)
 
     def flat(self) -> NativeSamples:
-        """Every sample, by series, then time."""
-        s = self.stratum
+        """Return all samples, by series, then time."""
+        s = self.sorted
         lengths = s.lengths
         times = s.times.ints(s.grid_start[whole(s.grid_of)], lengths)
         starts = None if s.starts is None else s.starts.ints(whole(s.value_start), lengths)
@@ -75,7 +75,7 @@ class HistogramRun:
 
 
 def joined_native(parts: Sequence[NativeSamples]) -> NativeSamples:
-    """One behind the other."""
+    """Concatenate."""
     if len(parts) == 1:
         return parts[0]
     return NativeSamples(
@@ -87,7 +87,8 @@ def joined_native(parts: Sequence[NativeSamples]) -> NativeSamples:
 
 
 def build_native(samples: NativeSamples) -> HistogramRun:
-    """From samples in order of arrival; of equal series and time the later one stays."""
+    """Sort samples in order of arrival; of equal series and time, the later one replaces the
+    others."""
     order = np.lexsort((samples.times, samples.ids))
     ids, times = samples.ids[order], samples.times[order]
     same = (ids[1:] == ids[:-1]) & (times[1:] == times[:-1])
@@ -96,15 +97,15 @@ def build_native(samples: NativeSamples) -> HistogramRun:
         at = np.flatnonzero(same)
         duplicates = len(at)
         conflicts = int(np.count_nonzero(differ(samples.histograms, order[at], order[at + 1])))
-        keep = np.append(~same, True)
-        order, ids, times = order[keep], ids[keep], times[keep]
-    # The places of the histograms take the part of the values.
+        last = np.append(~same, True)
+        order, ids, times = order[last], ids[last], times[last]
+    # A run of floats whose values are positions of histograms gives the order.
     places = build_run(ids, times, order.astype(np.float64))
     return _gathered(places, samples.histograms, samples.starts, duplicates, conflicts)
 
 
 def merge_native(older: HistogramRun, newer: HistogramRun) -> HistogramRun:
-    """Both in one; where both have a series and time, the newer one's sample stays."""
+    """Merge two runs; of equal series and time, the sample of the newer run replaces the other."""
     places = merge_runs(_places(older, 0), _places(newer, older.samples))
     both = joined_native([older.flat(), newer.flat()])
     held = both.histograms
@@ -118,8 +119,8 @@ def merge_native(older: HistogramRun, newer: HistogramRun) -> HistogramRun:
 
 
 def _places(run: HistogramRun, first: int) -> FloatRun:
-    """The run with the places of its histograms, from `first` on, as values."""
-    s = run.stratum
+    """Return a run of the positions of the histograms, counted from `first`, as values."""
+    s = run.sorted
     values = ArrayStream(np.arange(first, first + run.samples, dtype=np.float64))
     return FloatRun(run.ids, _floats(s, values))
 
@@ -134,23 +135,23 @@ def _floats(s: SortedHistogramRun, values: ArrayStream) -> SortedRun:
 def _gathered(
     places: FloatRun, held: Histograms, starts: Ints | None, duplicates: int, conflicts: int
 ) -> HistogramRun:
-    s = places.stratum
+    s = places.sorted
     lengths = s.lengths
     order = s.values.floats(whole(s.value_start), lengths).astype(np.int64)
     held = held.take(order)
     value_start = np.cumsum(lengths) - lengths
     begun = None if starts is None else starts[order]
     started = None if begun is None else which_started(begun, value_start)
-    stratum = SortedHistogramRun(
+    sorted_run = SortedHistogramRun(
         s.identity, s.grid_of, value_start, s.grid_start, s.grid_length,
         s.grid_first, s.grid_last, s.times, ArrayHistograms(held),
         starts=None if begun is None or started is None else ArrayStream(begun), started=started,
     )  # fmt: skip
-    return HistogramRun(places.ids, stratum, held, duplicates, conflicts)
+    return HistogramRun(places.ids, sorted_run, held, duplicates, conflicts)
 
 
 def differ(h: Histograms, some: Ints, others: Ints) -> Bools:
-    """[N] whether histogram some[i] is another one than others[i], bit for bit."""
+    """[N] whether histogram some[i] differs from others[i], bit for bit."""
     different = np.zeros(len(some), np.bool_)
     for name in ("schema", "hint", "count", "sum", "zero_count", "zero_threshold", "bounds"):
         column: NDArray[np.generic] = getattr(h, name)
@@ -175,13 +176,14 @@ def _buckets_differ(side: Buckets, some: Ints, others: Ints) -> Bools:
 
 
 def equal_places(ids: Ints, times: Ints, by_ids: Ints, by_times: Ints) -> tuple[Ints, Ints]:
-    """Places with the same (id, time) in two columns of pairs, each pair once in either."""
+    """Return positions with the same (id, time) in two columns of pairs; each pair occurs once in
+    either."""
     if len(np.intersect1d(ids, by_ids)) == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     all_ids, all_times = np.concatenate([ids, by_ids]), np.concatenate([times, by_times])
     order = np.lexsort(
         (all_times, all_ids)
-    )  # stable: of equal pairs the first column's comes first
+    )  # stable: of equal pairs, that of the first column comes first
     some, next_ = order[:-1], order[1:]
     equal = (all_ids[some] == all_ids[next_]) & (all_times[some] == all_times[next_])
     return some[equal], next_[equal] - len(ids)

@@ -1,4 +1,4 @@
-"""A layer of the head: floats, histograms, and which of the two a series has at one time."""
+"""A run of the head with floats and histograms; at one time a series has one or the other."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from novaql.tsdb.parts.part import Layer
 from novaql.tsdb.parts.tombstones import Intervals
 
 Chunk = Floating | NativeSamples
-"""What arrived at one time: floats or histograms."""
+"""Samples of one append: floats or histograms."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MixedRun:
-    """A layer of the head. A series has at one time a float or a histogram, never both.
+    """A sorted run of floats and one of histograms, without a common series and time.
 
-    replaced  samples that gave way to one of the other kind
+    replaced  number of samples that one of the other kind replaced
     """
 
     floats: FloatRun | None
@@ -37,7 +37,7 @@ class MixedRun:
 
     def layers(self) -> list[Layer]:
         parts = (self.floats, self.native)
-        return [Layer(part.stratum, part.ids) for part in parts if part is not None]
+        return [Layer(part.sorted, part.ids) for part in parts if part is not None]
 
     @property
     def samples(self) -> int:
@@ -54,19 +54,19 @@ class MixedRun:
         return self.replaced + sum(part.conflicts for part in parts if part is not None)
 
     def without(self, deleted: Intervals) -> MixedRun:
-        """What is left when samples of these ids and times are taken out."""
+        """Return the rest after the deleted time of these ids is removed."""
         floats, native = self.floats, self.native
         if floats is not None and deleted.touches(floats.ids).any():
             flat = floats.flat()
-            floats = _kept_floats(floats, flat, ~deleted.mask(flat.ids, flat.times))
+            floats = _selected_floats(floats, flat, ~deleted.mask(flat.ids, flat.times))
         if native is not None and deleted.touches(native.ids).any():
             samples = native.flat()
-            native = _kept_native(native, samples, ~deleted.mask(samples.ids, samples.times))
+            native = _selected_native(native, samples, ~deleted.mask(samples.ids, samples.times))
         return MixedRun(floats, native, self.replaced)
 
 
 def build_layer(chunks: Sequence[Chunk]) -> MixedRun:
-    """From chunks in order of arrival."""
+    """Sort chunks in order of arrival."""
     native = [chunk for chunk in chunks if isinstance(chunk, NativeSamples)]
     floats = [chunk for chunk in chunks if not isinstance(chunk, NativeSamples)]
     if not native:
@@ -91,12 +91,13 @@ def build_layer(chunks: Sequence[Chunk]) -> MixedRun:
 def _latest_kind(
     chunks: Sequence[Chunk], ids: Ints, times: Ints, native: NativeSamples
 ) -> tuple[Bools, Bools]:
-    """Which floats and which histograms are of the kind that came last for series and time."""
+    """Return which floats and which histograms are of the kind that arrived last for their series
+    and time."""
     sizes = np.array([len(c if isinstance(c, NativeSamples) else c[0]) for c in chunks])
     is_native = np.array([isinstance(chunk, NativeSamples) for chunk in chunks])
     arrival = np.arange(int(sizes.sum()))
     kind = np.repeat(is_native, sizes)
-    arrival = np.concatenate([arrival[~kind], arrival[kind]])  # floats first, as below
+    arrival = np.concatenate([arrival[~kind], arrival[kind]])  # floats first, as in `kinds` below
     all_ids = np.concatenate([ids, native.ids])
     all_times = np.concatenate([times, native.times])
     order = np.lexsort((arrival, all_times, all_ids))
@@ -112,7 +113,7 @@ def _latest_kind(
 
 
 def merge_layers(older: MixedRun, newer: MixedRun) -> MixedRun:
-    """Both in one; where both have a series and time, the newer one's sample stays."""
+    """Merge two runs; of equal series and time, the sample of the newer run replaces the other."""
     if older.native is None and newer.native is None:
         assert older.floats is not None
         assert newer.floats is not None
@@ -143,20 +144,20 @@ def _floats_without(run: FloatRun, native: HistogramRun) -> tuple[FloatRun | Non
     gone, _ = equal_places(flat.ids, flat.times, other.ids, other.times)
     if len(gone) == 0:
         return run, 0
-    keep = np.ones(len(flat.ids), np.bool_)
-    keep[gone] = False
-    rest = _kept_floats(run, flat, keep)
+    selected = np.ones(len(flat.ids), np.bool_)
+    selected[gone] = False
+    rest = _selected_floats(run, flat, selected)
     return rest, len(gone) + (run.duplicates if rest is None else 0)
 
 
-def _kept_floats(run: FloatRun, flat: Floating, keep: Bools) -> FloatRun | None:
-    """The run of those of its samples that are kept; None if none is."""
-    if keep.all():
+def _selected_floats(run: FloatRun, flat: Floating, selected: Bools) -> FloatRun | None:
+    """Return the run of the samples that `selected` selects; None if there are none."""
+    if selected.all():
         return run
-    if not keep.any():
+    if not selected.any():
         return None
-    rest = build_run(*flat.take(keep))
-    return FloatRun(rest.ids, rest.stratum, run.duplicates, run.conflicts)
+    rest = build_run(*flat.take(selected))
+    return FloatRun(rest.ids, rest.sorted, run.duplicates, run.conflicts)
 
 
 def _native_without(run: HistogramRun, floats: FloatRun) -> tuple[HistogramRun | None, int]:
@@ -166,17 +167,19 @@ def _native_without(run: HistogramRun, floats: FloatRun) -> tuple[HistogramRun |
     gone, _ = equal_places(samples.ids, samples.times, flat.ids, flat.times)
     if len(gone) == 0:
         return run, 0
-    keep = np.ones(len(samples), np.bool_)
-    keep[gone] = False
-    rest = _kept_native(run, samples, keep)
+    selected = np.ones(len(samples), np.bool_)
+    selected[gone] = False
+    rest = _selected_native(run, samples, selected)
     return rest, len(gone) + (run.duplicates if rest is None else 0)
 
 
-def _kept_native(run: HistogramRun, samples: NativeSamples, keep: Bools) -> HistogramRun | None:
-    """The run of those of its samples that are kept; None if none is."""
-    if keep.all():
+def _selected_native(
+    run: HistogramRun, samples: NativeSamples, selected: Bools
+) -> HistogramRun | None:
+    """Return the run of the samples that `selected` selects; None if there are none."""
+    if selected.all():
         return run
-    if not keep.any():
+    if not selected.any():
         return None
-    rest = build_native(samples.take(np.flatnonzero(keep)))
-    return HistogramRun(rest.ids, rest.stratum, rest.held, run.duplicates, run.conflicts)
+    rest = build_native(samples.take(np.flatnonzero(selected)))
+    return HistogramRun(rest.ids, rest.sorted, rest.held, run.duplicates, run.conflicts)

@@ -1,4 +1,4 @@
-"""Label sets of the head, each with a small number of its own: its id."""
+"""The ids of label sets in the head: small numbers in order of appearance."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TABLE_CACHE_BYTES = 128 << 20
 
 
 class _Column:
-    """One label: a dictionary of texts that grows, and a code for each series."""
+    """One label: a growing dictionary of texts, and a code for each series."""
 
     def __init__(self, rng: np.random.Generator, rows: int) -> None:
         self._rng = rng
@@ -30,14 +30,14 @@ class _Column:
         self._tokens: Tokens = np.zeros((16, 2), np.uint64)
 
     def codes_of(self, texts: Sequence[str]) -> Codes:
-        """Codes of texts; new texts get new codes."""
+        """Return codes of texts; new texts get new codes."""
         before = len(self.values)
         lookup, values = self.lookup, self.values
         found = list(map(lookup.get, texts))
         if None in found:
             for at, text in enumerate(texts):
                 if found[at] is None:
-                    text.encode()  # a lone surrogate has no bytes
+                    text.encode()  # raises for a lone surrogate
                     found[at] = lookup.setdefault(text, len(values))
                     if found[at] == len(values):
                         values.append(text)
@@ -60,7 +60,7 @@ class _Column:
     def put(self, start: int, codes: Codes) -> None:
         end = start + len(codes)
         if end > len(self.codes):
-            # A fresh array, since readers hold views of the old one.
+            # A new array, since readers have views of the old one.
             grown = np.zeros(max(end, 2 * len(self.codes)), np.int32)
             grown[:start] = self.codes[:start]
             self.codes = grown
@@ -69,7 +69,7 @@ class _Column:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadColumn:
-    """A label as a reader of the head sees it; later texts and series are cut off."""
+    """A label as a reader of the head sees it, without later texts and series."""
 
     codes: Codes
     distinct: int
@@ -97,7 +97,7 @@ class HeadColumn:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadIndex:
-    """`LabelIndex` over the first `rows` series of a registry."""
+    """The `LabelIndex` of the first `rows` series of a registry."""
 
     rows: int
     columns: Mapping[str, HeadColumn] = field(repr=False)
@@ -112,20 +112,21 @@ class HeadIndex:
 
 @dataclass(slots=True)
 class _KnownRows:
-    """Ids of the rows of a table, or of all tables of a family; -1 where nobody asked yet."""
+    """Ids of the rows of a table, or of all tables of a family; -1: not looked up yet."""
 
     owner: object
     ids: Ints
 
 
 class Registry:
-    """Label set → id, ids counting from 0 in order of appearance.
+    """Maps label sets to ids.
 
-    A label set is known by a 128-bit key: the sum of random tokens, one drawn for each
-    (name, value) pair. So keys of a whole table are a few array additions, and equal label sets
-    have equal keys whatever columns the table has. Nobody outside can aim for a collision.
+    The key of a label set is 128 bits: the sum of random tokens, one for each (name, value) pair.
+    So the keys of a whole table are a few array additions, and equal label sets have equal keys
+    whatever columns their tables have. The tokens are random, so a client cannot construct a
+    collision.
 
-    One thread writes. `index()` may be called by others; what it returns does not change.
+    One thread writes. Any thread may call `index()`, whose result does not change.
     """
 
     def __init__(self) -> None:
@@ -144,20 +145,20 @@ class Registry:
         return self.ids_for(table, np.arange(table.rows))
 
     def ids_for(self, table: SeriesTable, rows: Ints) -> Ints:
-        """The ids of some rows of a table; label sets that are unknown are entered.
+        """Return the ids of some rows of a table; unknown label sets get new ids.
 
-        The same table object again, or another one of its family, costs a gather for the rows that
-        were asked for before. Rows that nobody asks for are not entered. Raises `InvalidBatch` for
-        a row without labels and for text that is not Unicode.
+        For the same table object, or another one of its family, rows that were looked up before
+        cost a gather. Other rows of the table are not registered. Raises `InvalidBatch` for a row
+        without labels and for text that is not Unicode.
         """
         known = self._known_rows_of(table)
         ids = known.ids[rows]
         if len(ids) and int(ids.min()) < 0:
             unknown = np.zeros(table.rows, np.bool_)
-            unknown[rows[ids < 0]] = True  # far quicker than to sort the rows of many samples
-            asked = np.flatnonzero(unknown)
+            unknown[rows[ids < 0]] = True  # much faster than sorting the rows of many samples
+            wanted = np.flatnonzero(unknown)
             try:
-                known.ids[asked] = self._look_up(table, asked)
+                known.ids[wanted] = self._look_up(table, wanted)
             except UnicodeEncodeError as problem:
                 raise InvalidBatch(f"a label is not valid Unicode: {problem}") from problem
             ids = known.ids[rows]
@@ -172,7 +173,7 @@ class Registry:
         coded: dict[str, Codes] = {}
         for name, column in table.columns.items():
             codes, texts = column.codes, column.values
-            if len(texts) > 2 * table.rows + 16:  # mostly texts of other rows
+            if len(texts) > 2 * table.rows + 16:  # most texts are of other rows
                 used = np.unique(codes)
                 texts = tuple(texts[code] for code in used.tolist())
                 codes = np.searchsorted(used, codes).astype(np.int32)
@@ -208,7 +209,7 @@ class Registry:
         return np.array(found, np.int64)
 
     def _known_rows_of(self, table: SeriesTable) -> _KnownRows:
-        # Keeping the owner alive keeps its id() from being given to another one.
+        # The reference keeps the owner alive, so that no other object gets its id().
         owner = table if table.family is None else table.family
         known = self._known.get(id(owner))
         if known is None:
@@ -222,7 +223,8 @@ class Registry:
         return known
 
     def index(self) -> HeadIndex:
-        """What is known now, for readers. The writer must not be inside `ids_of`."""
+        """Return the index of the current series, for readers. The writer must not be inside
+        `ids_of`."""
         rows = len(self._ids)
         return HeadIndex(
             rows,

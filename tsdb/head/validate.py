@@ -1,4 +1,4 @@
-"""Whether a batch keeps the contract of `Batch`."""
+"""Validates a batch against the contract of `Batch`."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from novaql.tsdb.model.samples import Batch, Floats
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 MOST_EXEMPLAR_CHARACTERS = 128
-"""In the names and values of the labels of one exemplar, as OpenMetrics has it."""
+"""Limit of the names and values of the labels of one exemplar, from OpenMetrics."""
 
 
 def checked(batch: Batch) -> tuple[Ints, Ints, Floats]:
-    """(series_index, timestamps, values) with the right types. Raises `InvalidBatch`."""
+    """Return (series_index, timestamps, values) with the right types. Raises `InvalidBatch`."""
     values = np.asarray(batch.values)
     if values.dtype != np.float64:
         raise InvalidBatch(f"values are {values.dtype}, not float64")
@@ -34,7 +34,8 @@ def checked(batch: Batch) -> tuple[Ints, Ints, Floats]:
 
 
 def checked_native(batch: Batch) -> tuple[Ints, Ints, Histograms, Ints | None] | None:
-    """The same for native histograms, with their starts; None if there are none."""
+    """Return native histograms with their start timestamps; None if there are none. Raises
+    `InvalidBatch`."""
     native = batch.native
     if native is None or len(native.histograms) == 0 == len(native.timestamps):
         return None
@@ -50,8 +51,8 @@ def checked_native(batch: Batch) -> tuple[Ints, Ints, Histograms, Ints | None] |
 
 
 def checked_exemplars(batch: Batch) -> SeriesExemplars | None:
-    """Exemplars of the batch with the label sets of their series; None if there are none. Those
-    with too long labels are left out. Raises `InvalidBatch`."""
+    """Return exemplars with the label sets of their series; None if there are none. Those with too
+    long labels are dropped. Raises `InvalidBatch`."""
     found = batch.exemplars
     if found is None or len(found) == 0:
         return None
@@ -65,14 +66,14 @@ def checked_exemplars(batch: Batch) -> SeriesExemplars | None:
     for name, column in found.labels.columns.items():
         size = np.array([len(name) + len(text) if text else 0 for text in column.values])
         length += size[column.codes]
-    kept = length <= MOST_EXEMPLAR_CHARACTERS
-    values = found.values.copy()  # their owner may reuse them
+    short = length <= MOST_EXEMPLAR_CHARACTERS
+    values = found.values.copy()  # the caller may reuse them
     exemplars = Exemplars(index, times.copy(), values, found.labels)
-    return SeriesExemplars(batch.series, exemplars).take(kept) if kept.any() else None
+    return SeriesExemplars(batch.series, exemplars).take(short) if short.any() else None
 
 
 def checked_starts(starts: Ints | None, count: int, what: str) -> Ints | None:
-    """[count] start timestamps; None if there are none. Raises `InvalidBatch`."""
+    """[count] Return start timestamps; None if there are none. Raises `InvalidBatch`."""
     if starts is None:
         return None
     found = _whole("starts", starts)
@@ -115,7 +116,8 @@ def _whole(name: str, column: Ints) -> Ints:
 
 
 def invalid_histograms(h: Histograms) -> str | None:
-    """What is wrong with a container, in words; None if it keeps the contract of `Histograms`."""
+    """Return what is wrong with a container, in words; None if it satisfies the contract of
+    `Histograms`."""
     wanted = {
         "schema": np.int8,
         "hint": np.int8,

@@ -1,1 +1,1 @@
-"""Which series satisfy a set of matchers, by dictionary columns and postings."""
+"""Finds the series that satisfy matchers, by dictionary columns and postings."""

@@ -1,4 +1,4 @@
-"""Which labels the series of the store come from: counts over whole columns of the index."""
+"""Counts of series by metric, label and value, over whole columns of the index."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Count = dict[str, str | int]
 
 @dataclass(frozen=True, slots=True)
 class Cardinality:
-    """The largest of each kind, largest first; of equal ones in order of name.
+    """The largest counts of each kind, largest first; equal ones by name.
 
-    series       how many label sets
-    label_pairs  how many distinct pairs of name and value there are
-    memory       bytes of the values, counted once a series
+    series       number of label sets
+    label_pairs  number of distinct pairs of name and value
+    memory       bytes of the values of each label, once for each series
     """
 
     series: int
@@ -29,7 +29,7 @@ class Cardinality:
 
 
 def cardinality(table: SeriesTable, limit: int) -> Cardinality:
-    """Counts over all rows of a table."""
+    """Count over all rows of a table."""
     values: list[tuple[str, int]] = []
     memory: list[tuple[str, int]] = []
     metrics: list[tuple[str, int]] = []
@@ -58,12 +58,13 @@ def cardinality(table: SeriesTable, limit: int) -> Cardinality:
 
 
 def _most(series: Ints, used: Ints, limit: int) -> Ints:
-    """Codes of the largest counts, at least `limit` of them and all that equal the least."""
+    """Return codes of the largest counts: at least `limit`, and all that equal the smallest of
+    these."""
     if len(used) <= limit:
         return used
     least = np.partition(series[used], len(used) - limit)[len(used) - limit]
-    kept: Ints = used[series[used] >= least]
-    return kept
+    left: Ints = used[series[used] >= least]
+    return left
 
 
 def _shown(counts: list[tuple[str, int]], limit: int) -> list[Count]:

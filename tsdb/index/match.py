@@ -1,4 +1,5 @@
-"""Matchers to row numbers: the smallest posting list first, the rest as filters on codes."""
+"""Evaluates matchers to row numbers: the smallest posting list first, the others as filters on
+codes."""
 
 from __future__ import annotations
 
@@ -17,28 +18,28 @@ class IndexedColumn(Protocol):
 
     @property
     def codes(self) -> Codes:
-        """[rows] all of them; what is asked for some rows costs as much as these."""
+        """[rows] all codes; reading those of some rows costs as much."""
         ...
 
     def codes_of(self, rows: Ints) -> Codes: ...
 
     @property
     def distinct(self) -> int:
-        """Codes are below this."""
+        """Upper bound (exclusive) of the codes."""
         ...
 
     def find(self, text: str) -> int:
-        """The code of a text, -1 if no row has it."""
+        """Return the code of a text, -1 if no row has it."""
         ...
 
     def texts(self, codes: Ints) -> list[str]: ...
 
     def beginning_with(self, prefix: str) -> Ints:
-        """Codes (not 0) that may begin with this text, at least all that do."""
+        """Return codes (not 0) that may begin with this text, at least all that do."""
         ...
 
     def rows_of(self, code: int) -> Ints:
-        """Rows with this code, increasing."""
+        """Return the rows with this code, increasing."""
         ...
 
 
@@ -55,7 +56,7 @@ class LabelIndex(Protocol):
 
 
 class LivingRows(Protocol):
-    """Rows of an index that have samples about some range; see `lifetimes.ActiveRows`."""
+    """Rows of an index that have samples near a range; see `time_index.ActiveRows`."""
 
     @property
     def slices(self) -> tuple[int, int]: ...
@@ -68,10 +69,10 @@ class LivingRows(Protocol):
 def match_rows(
     index: LabelIndex, matchers: Sequence[Matcher], living: LivingRows | None = None
 ) -> Ints:
-    """Rows that satisfy every matcher, increasing; with `living` those of them that are among it.
+    """Return rows that satisfy every matcher, increasing; with `living`, only rows that are active.
 
-    A metric's rows stand side by side, so nothing is found sooner; but before anything else is
-    looked at, the rows of other times go.
+    The rows of a metric are adjacent, so it is found first; then rows of other times are removed
+    before any other matcher is evaluated.
     """
     rows: Ints | None = None
     for matcher in sorted(matchers, key=_cost):
@@ -87,7 +88,7 @@ def match_rows(
 
 
 def _cost(matcher: Matcher) -> tuple[int, bool]:
-    """The metric name usually cuts most; regexes wait until few texts are left to try."""
+    """Rank of a matcher. The metric name usually excludes most; regexes run last, on few texts."""
     selective = matcher.op is MatchOp.EQUAL and matcher.value != ""
     return (0 if selective else 2 if matcher.op.is_regex else 1, matcher.name != METRIC_NAME)
 
@@ -104,8 +105,8 @@ def _narrow(index: LabelIndex, matcher: Matcher, rows: Ints | None) -> Ints:
             return np.empty(0, np.int64)
         if rows is None:
             return column.rows_of(code)
-        kept: Ints = rows[column.codes_of(rows) == code]
-        return kept
+        left: Ints = rows[column.codes_of(rows) == code]
+        return left
     codes = column.codes if rows is None else column.codes_of(rows)
     hits = _matching_codes(column, matcher, codes)
     mask = hits[codes]
@@ -113,7 +114,8 @@ def _narrow(index: LabelIndex, matcher: Matcher, rows: Ints | None) -> Ints:
 
 
 def _matching_codes(column: IndexedColumn, matcher: Matcher, present: Codes) -> Bools:
-    """For each code whether its text satisfies the matcher; right for the codes in `present`."""
+    """Return for each code whether its text satisfies the matcher; valid for the codes in
+    `present`."""
     hits = np.zeros(column.distinct, np.bool_)
     if not matcher.op.is_regex:
         listed: tuple[str, ...] | None = (matcher.value,)
@@ -138,7 +140,7 @@ def _matching_codes(column: IndexedColumn, matcher: Matcher, present: Codes) -> 
 
 
 def label_table(index: LabelIndex, rows: Ints, names: Iterable[str] | None = None) -> SeriesTable:
-    """Label sets of some rows, with only the texts that they use."""
+    """Return label sets of some rows, with only the texts that they use."""
     wanted = index.label_names if names is None else names
     columns: dict[str, LabelColumn] = {}
     for name in wanted:
@@ -149,10 +151,10 @@ def label_table(index: LabelIndex, rows: Ints, names: Iterable[str] | None = Non
         used = np.zeros(column.distinct, np.bool_)
         used[codes] = True
         used[0] = False
-        kept = np.flatnonzero(used)
-        if len(kept) == 0:
+        left = np.flatnonzero(used)
+        if len(left) == 0:
             continue
         translate = np.zeros(column.distinct, np.int32)
-        translate[kept] = np.arange(1, len(kept) + 1, dtype=np.int32)
-        columns[name] = LabelColumn(translate[codes], ("", *column.texts(kept)))
+        translate[left] = np.arange(1, len(left) + 1, dtype=np.int32)
+        columns[name] = LabelColumn(translate[codes], ("", *column.texts(left)))
     return SeriesTable.from_columns(len(rows), columns)

@@ -1,6 +1,6 @@
-"""What a regex says without being run: the texts it lists, or the text they all begin with.
+"""Analyses a regex without running it: the texts that it lists, or their common prefix.
 
-Both answers are careful: where a pattern is not plainly one of these shapes, there is no answer.
+Both analyses are conservative: they give no answer for a pattern that is not plainly of their form.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ _QUANTIFIERS = set("*?{+")
 
 
 def listed_texts(pattern: str) -> tuple[str, ...] | None:
-    """The texts of a pattern that is a plain list of them, such as `a|b|c` or `(a|b)`."""
+    """Return the texts of a pattern that is a plain list of them, such as `a|b|c` or `(a|b)`."""
     inner = pattern
     if inner.startswith("(?:") and inner.endswith(")"):
         inner = inner[3:-1]
@@ -36,7 +36,7 @@ def listed_texts(pattern: str) -> tuple[str, ...] | None:
 
 
 def literal_prefix(pattern: str) -> str:
-    """A text that everything the pattern matches begins with; "" if none is plain to see."""
+    """Return a text with which every match begins; "" if none is evident."""
     if "|" in pattern and ("[" in pattern or _has_outer_choice(pattern)):
         return ""
     prefix: list[str] = []
@@ -50,7 +50,7 @@ def literal_prefix(pattern: str) -> str:
             char = pattern[at]
         elif char in _META:
             if char in _QUANTIFIERS and char != "+" and prefix:
-                prefix.pop()  # the last character may be absent
+                prefix.pop()  # a quantifier may make the last character optional
             break
         prefix.append(char)
         at += 1

@@ -1,4 +1,4 @@
-"""For each value of a label the rows that have it, as one sorted array cut into pieces."""
+"""The rows of each value of a label, as slices of one sorted array."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from novaql.tsdb.model.labels import Codes, Ints
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Postings:
-    """`rows_of(code)` is a slice of `order`; `starts` says which.
+    """`rows_of(code)` is the slice of `order` between two of `starts`.
 
-    order   [rows] row numbers by code, increasing inside a code
+    order   [rows] row numbers by code, increasing within a code
     starts  [distinct + 1]
     """
 
@@ -22,7 +22,7 @@ class Postings:
 
     @classmethod
     def build(cls, codes: Codes, distinct: int) -> Postings:
-        # Stable sorting of 16-bit numbers is a radix sort, several times as fast.
+        # NumPy's stable sort of 16-bit numbers is a radix sort, several times as fast.
         keys = codes.astype(np.uint16) if distinct <= 1 << 16 else codes
         order = np.argsort(keys, kind="stable").astype(np.int32)
         starts = np.zeros(distinct + 1, np.int64)

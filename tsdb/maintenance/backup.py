@@ -1,9 +1,9 @@
-"""Copies of a store: snapshots on the same file system, backups elsewhere, and back again.
+"""Copies of a store: snapshots on the same file system, backups elsewhere, and restores.
 
-A copy is a store like any other. Blocks never change, and a segment of the log does not once it has
-its closing record, so both may be links to the same bytes. The segment that is being written to
-is copied as far as it goes, and ended. So a copy is made while a writer is at work, by this process
-or by another one, and holds everything up to some moment and nothing after it.
+A copy is a store. Blocks never change, nor do segments of the log after their closing record, so a
+copy may link to the same files. The segment that is being written to is copied up to its last whole
+record, and ended. So a copy can be made while a writer is at work, in this or another process, and
+contains everything up to one moment and nothing after it.
 """
 
 from __future__ import annotations
@@ -48,11 +48,12 @@ _PORTION = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What making a copy took.
+    """The result of a copy.
 
     samples  in its blocks
-    blocks, segments  it consists of; `bytes` of all
-    linked   files that are links; `copied` bytes were written; `kept` files were there already
+    blocks, segments  number of files; `bytes` of all
+    linked   files that are links; `copied`: bytes that were written;
+             `unchanged`: files that existed
     """
 
     blocks: int = 0
@@ -61,7 +62,7 @@ class Copied:
     bytes: int = 0
     linked: int = 0
     copied: int = 0
-    kept: int = 0
+    unchanged: int = 0
 
 
 def snapshot(
@@ -72,13 +73,14 @@ def snapshot(
     metadata: Mapping[str, Metadata] | None = None,
     disk: Disk | None = None,
 ) -> Copied:
-    """Keep a store as it is now in a new directory, by links where the file system has them.
+    """Copy the current state of a store to a new directory, by links where the file system has
+    them.
 
-    log       with the samples that are in no block yet
-    metadata  what is known by now, if it may stand in the log alone
+    log       include samples that are in no block yet
+    metadata  current metadata, which may be only in the log
 
-    Raises `StoreNotFound`, `Corrupted`, `TargetInUse` for a directory with something in it,
-    `ReadFailed`, `WriteFailed`. No copy is there after an error.
+    Raises `StoreNotFound`, `Corrupted`, `TargetInUse` for a directory that is not empty,
+    `ReadFailed`, `WriteFailed`. After an error there is no copy.
     """
     copy = _Copy(disk or RealDisk(), Path(source), Path(target), link=True, log=log)
     copy.metadata = dict(metadata or {})
@@ -86,9 +88,9 @@ def snapshot(
 
 
 def backup(source: str | Path, target: str | Path, *, disk: Disk | None = None) -> Copied:
-    """Bring a copy in another directory up to date: write what it lacks, remove what has gone.
+    """Update a copy in another directory: write missing files, remove those that are gone.
 
-    The directory is new, empty, or holds an earlier backup of the same store, which stands until
+    The directory is new, empty, or has an earlier backup of the same store, which is valid until
     the new one is complete. Raises as `snapshot` does; `TargetInUse` for the copy of another store.
     """
     return _Copy(disk or RealDisk(), Path(source), Path(target), link=False, log=True).make(
@@ -97,7 +99,7 @@ def backup(source: str | Path, target: str | Path, *, disk: Disk | None = None) 
 
 
 def restore(copy: str | Path, target: str | Path, *, disk: Disk | None = None) -> Copied:
-    """Make a store out of a snapshot or a backup, which stays as it is. Nothing is linked.
+    """Create a store from a snapshot or a backup, which is not changed. Nothing is linked.
 
     Raises as `snapshot` does; `Corrupted` for a copy that is damaged anywhere (`repair` it first).
     """
@@ -113,7 +115,7 @@ class _Copy:
         self.disk, self.source, self.target = disk, source, target
         self.link, self.log = link, log
         self.metadata: dict[str, Metadata] = {}
-        self.sizes: dict[int, int] = {}  # of the segments that are there; 0: nothing is in it
+        self.sizes: dict[int, int] = {}  # sizes of the segments of the copy; 0: it has no record
         self.done = Copied()
 
     def make(self, *, new: bool) -> Copied:
@@ -144,7 +146,7 @@ class _Copy:
                             FILE,
                             "it is missing; `novaql repair` goes on without it",
                         ) from None
-                    before, manifest = manifest, seen  # its writer has put others in their place
+                    before, manifest = manifest, seen  # its writer has replaced blocks
             changing = f"{self.source}: its writer changed it {_ATTEMPTS} times meanwhile"
             raise ReadFailed(changing)  # noqa: TRY301 - cleaned up after, as any error
         except BaseException:
@@ -154,7 +156,7 @@ class _Copy:
             raise
 
     def _prepare(self, new: bool, manifest: Manifest) -> bool:
-        """Make the directories. Returns whether there is no copy in them yet."""
+        """Create the directories. Returns whether there is no copy in them yet."""
         disk, target = self.disk, self.target
         if disk.is_file(target) or target.resolve() == self.source.resolve():
             raise TargetInUse(target, "it is no place for a copy")
@@ -168,12 +170,12 @@ class _Copy:
             raise TargetInUse(target, "it holds a store" if new else "it holds another store")
         for folder in (target, target / BLOCKS, target / LOG):
             disk.make_dir(folder)
-        with contextlib.suppress(PermissionError):  # a parent that may be entered, not read
-            disk.fsync_dir(target.parent)  # also if it is there: an earlier attempt may have failed
+        with contextlib.suppress(PermissionError):  # a parent that may be entered but not read
+            disk.fsync_dir(target.parent)  # also if it exists: an earlier attempt may have failed
         return there is None
 
     def _copy_files(self, manifest: Manifest) -> list[int]:
-        """Returns the segments. Raises `FileNotFoundError` if a file is not there any more."""
+        """Return the segments. Raises `FileNotFoundError` if a file was removed."""
         self.done = Copied()
         for entry in manifest.blocks:
             self._copy_block(entry)
@@ -201,7 +203,7 @@ class _Copy:
         source, target = self.source / BLOCKS / entry.name, self.target / BLOCKS / entry.name
         self._count(bytes=entry.bytes)
         if self.disk.exists(target) and self._is_block(target, entry):
-            self._count(kept=1)
+            self._count(unchanged=1)
         else:
             self._put(source, target)
 
@@ -216,7 +218,7 @@ class _Copy:
             file.close()
 
     def _copy_segment(self, store: bytes, number: int) -> int:
-        """Bytes of the copy; 0 where there was nothing in it."""
+        """Return the bytes of the copy; 0 if the segment has no record."""
         name = segment_name(number)
         source, target = self.source / LOG / name, self.target / LOG / name
         data = self.disk.read_all(source)
@@ -225,10 +227,10 @@ class _Copy:
             return 0
         self._count(bytes=len(data))
         if ended and self.disk.exists(target) and self.disk.read_all(target) == data:
-            self._count(kept=1)
+            self._count(unchanged=1)
         elif ended:
             self._put(source, target)
-        else:  # it is being written to, or its writer was killed: as far as its last whole record
+        else:  # in use, or its writer was killed: up to its last whole record
             with self._writing(target) as temporary:
                 end_record = encode_record(store, number, end, *encode_end())
                 write_file(self.disk, temporary, [data[:end], *end_record])
@@ -249,7 +251,7 @@ class _Copy:
 
     @contextlib.contextmanager
     def _writing(self, target: Path) -> Iterator[Path]:
-        """A name to write to; what is there then takes the place of `target` at once."""
+        """Yield a name to write to; the file then replaces `target` atomically."""
         temporary = target.with_name(target.name + ".writing")
         if self.disk.exists(temporary):
             self.disk.unlink(temporary)
@@ -257,7 +259,8 @@ class _Copy:
         self.disk.rename(temporary, target)
 
     def _finish(self, manifest: Manifest, segments: list[int]) -> Copied:
-        """The copy becomes a store, or the next one, by its manifest; then what is old goes."""
+        """Write the manifest, with which the copy becomes valid; then remove what it does not
+        name."""
         for folder in (BLOCKS, LOG):
             self.disk.fsync_dir(self.target / folder)
         if not self.log:
@@ -276,7 +279,7 @@ class _Copy:
         return self.done
 
     def _segments(self, manifest: Manifest) -> dict[int, int]:
-        """Segments of the copy: those that are there, and what the source has lost of others."""
+        """Return the segments of the copy, including those that the source has lost."""
         least = expected(manifest.segments, self.sizes, manifest.log_start)
         named = {number: size for number, size in least.items() if manifest.owes(number)}
         for number, size in self.sizes.items():
@@ -291,7 +294,7 @@ class _Copy:
         return max([*there, *(manifest.segments or ())], default=0)
 
     def _undo(self) -> None:
-        """Without its manifest it is no store any more, so that goes first."""
+        """Remove the manifest first, without which the copy is no store; then the other files."""
         for name in (manifests.COPY, manifests.NAME):
             if self.disk.exists(self.target / name):
                 self.disk.unlink(self.target / name)
@@ -310,8 +313,8 @@ class _Copy:
 
 
 def _extent(data: bytes, store: bytes, number: int) -> tuple[int, bool, bool]:
-    """Where the last whole record of a segment ends, whether it is a closing one, and whether
-    something before it is damaged."""
+    """Return where the last whole record of a segment ends, whether it is a closing one, and
+    whether something before it is damaged."""
     end, ended, damaged = 0, False, False
     for item in read_records(data, store, number):
         if isinstance(item, Damage):
@@ -333,7 +336,7 @@ _RECORD_HEAD = sum(len(piece) for piece in encode_record(bytes(16), 0, 0))
 
 
 def link_or_copy(disk: Disk, source: Path, target: Path) -> bool:
-    """Give a file a second name, or else copy it, durably. Returns whether it is a link.
+    """Link a file, or else copy it, durably. Returns whether it is a link.
 
     Raises `OSError`; nothing is at `target` then.
     """
@@ -348,7 +351,8 @@ def link_or_copy(disk: Disk, source: Path, target: Path) -> bool:
 
 
 def copy_file(disk: Disk, source: Path, target: Path) -> None:
-    """Copy a file, durably but for its name. Raises `OSError`; nothing is at `target` then."""
+    """Copy a file; its content is durable, its name is not. Raises `OSError`; nothing is at
+    `target` then."""
     read = disk.read(source)
     try:
         portions = (read.pread(at, _PORTION) for at in range(0, read.size, _PORTION))
@@ -358,7 +362,7 @@ def copy_file(disk: Disk, source: Path, target: Path) -> None:
 
 
 def write_file(disk: Disk, target: Path, portions: Iterable[bytes]) -> None:
-    """A new file with this in it, durable but for its name. As `copy_file`."""
+    """Write a new file, as `copy_file` does."""
     file = disk.create(target)
     try:
         for portion in portions:

@@ -1,4 +1,4 @@
-"""Verifies a store: every checksum, every count, every order that the rest relies on."""
+"""Verifies a store: all checksums, counts and orders."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from novaql.tsdb.wal.writer import segment_name, segment_number
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Something that is not as it must be: in which file, where, and what."""
+    """A violated invariant: file, place in it, and problem."""
 
     path: Path
     place: str
@@ -54,9 +54,9 @@ class Violation:
 
 
 def check(path: str | Path) -> list[Violation]:
-    """Verify the store at a path, open or not. Empty: all is well.
+    """Verify the store at a path, open or not. Returns nothing for a sound store.
 
-    Raises `StoreNotFound`. Nothing is changed. Blocks that a writer retires meanwhile may be
+    Raises `StoreNotFound`. Nothing is changed. Blocks that a writer removes meanwhile may be
     reported as missing.
     """
     disk = RealDisk()
@@ -64,7 +64,7 @@ def check(path: str | Path) -> list[Violation]:
 
 
 def check_blocks(disk: Disk, path: Path) -> list[Violation]:
-    """Manifest and blocks."""
+    """Verify manifest and blocks."""
     try:
         seen = manifests.find(disk, path)
     except Corrupted as problem:
@@ -90,7 +90,7 @@ def check_blocks(disk: Disk, path: Path) -> list[Violation]:
 
 
 def check_log(disk: Disk, path: Path) -> list[Violation]:
-    """Segments that the manifest still owes; nothing if the manifest cannot be read."""
+    """Verify the segments that the manifest needs; nothing if the manifest cannot be read."""
     try:
         manifest = manifests.read(disk, path)
     except Corrupted:
@@ -117,7 +117,7 @@ def check_log(disk: Disk, path: Path) -> list[Violation]:
 
 
 def block_violations(disk: Disk, folder: Path, entry: BlockEntry) -> list[Violation]:
-    """All that is wrong with one block, as far as it can be looked at."""
+    """Return the violations of one block, as far as it can be read."""
     return list(_check_block(disk, folder, entry))
 
 
@@ -136,9 +136,9 @@ def _block_problems(block: Block) -> Iterator[tuple[str, str]]:
     description = block.describe()
     table = label_table(block, np.arange(block.rows))
     if len(np.unique(table.keys())) != block.rows:
-        yield "labels", "a label set stands for two series"
+        yield "labels", "two series have the same label set"
     layers = block.layers()
-    samples = sum(layer.stratum.samples for layer in layers)
+    samples = sum(layer.run.samples for layer in layers)
     if samples != description.samples:
         yield "directories", f"{samples} samples, not {description.samples}"
     described = {False: description.grids}
@@ -146,16 +146,16 @@ def _block_problems(block: Block) -> Iterator[tuple[str, str]]:
         described[True] = description.native.grids
     named = np.zeros(block.rows, np.bool_)
     for layer in layers:
-        stratum = layer.stratum
-        rows = np.arange(len(stratum.grid_of)) if layer.ids is None else layer.ids
-        right = len(rows) == len(stratum.grid_of) and bool((np.diff(rows) > 0).all())
+        run = layer.run
+        rows = np.arange(len(run.grid_of)) if layer.ids is None else layer.ids
+        right = len(rows) == len(run.grid_of) and bool((np.diff(rows) > 0).all())
         right = right and int(rows.max(initial=-1)) < block.rows
-        if not right or len(stratum.grid_length) != described[_is_native(stratum)]:
+        if not right or len(run.grid_length) != described[_is_native(run)]:
             yield "directories", "counts of series or grids differ from the description"
             return
         named[rows] = True
-        yield from _time_problems(stratum)
-        yield from _sample_problems(stratum)
+        yield from _time_problems(run)
+        yield from _sample_problems(run)
     for rollup in block.rollups():
         yield from _rollup_problems(rollup)
     if not named.all():
@@ -164,7 +164,7 @@ def _block_problems(block: Block) -> Iterator[tuple[str, str]]:
 
 
 def _rollup_problems(rollup: Rollup) -> Iterator[tuple[str, str]]:
-    """Reads every cell."""
+    """Read every cell."""
     grids, place = rollup.grids, f"rollup of {rollup.resolution_ms} ms"
     starts = whole(grids.grid_start)
     times = grids.times.ints(starts, whole(grids.grid_length))
@@ -178,30 +178,30 @@ def _rollup_problems(rollup: Rollup) -> Iterator[tuple[str, str]]:
             yield place, f"fewer values of {name} than cells"
 
 
-def _is_native(stratum: RunDirectory) -> bool:
-    return isinstance(stratum, SortedHistogramRun)
+def _is_native(run: RunDirectory) -> bool:
+    return isinstance(run, SortedHistogramRun)
 
 
-def _sample_problems(stratum: RunDirectory) -> Iterator[tuple[str, str]]:
-    """Reads all values, or all histograms."""
-    for start in range(0, len(stratum.grid_of), 64):
+def _sample_problems(run: RunDirectory) -> Iterator[tuple[str, str]]:
+    """Read all values, or all histograms."""
+    for start in range(0, len(run.grid_of), 64):
         some = slice(start, start + 64)
-        lengths = stratum.grid_length[stratum.grid_of[some]]
-        if isinstance(stratum, SortedHistogramRun):
-            found = stratum.values.histograms(stratum.value_start[some], lengths)
+        lengths = run.grid_length[run.grid_of[some]]
+        if isinstance(run, SortedHistogramRun):
+            found = run.values.histograms(run.value_start[some], lengths)
             problem = invalid_histograms(found)
             if problem is not None:
                 yield f"series {start}", problem
             count = len(found)
         else:
-            assert isinstance(stratum, SortedRun)
-            count = len(stratum.values.floats(stratum.value_start[some], lengths))
+            assert isinstance(run, SortedRun)
+            count = len(run.values.floats(run.value_start[some], lengths))
         if count != int(lengths.sum()):
             yield f"series {start}", "fewer values than times"
 
 
 def _kind_problems(layers: Sequence[Layer]) -> Iterator[tuple[str, str]]:
-    """No series has a float and a histogram at one time."""
+    """Verify that no series has a float and a histogram at one time."""
     if len(layers) < 2:
         return
     floats, native = layers
@@ -213,32 +213,32 @@ def _kind_problems(layers: Sequence[Layer]) -> Iterator[tuple[str, str]]:
 
 
 def _times_of(layer: Layer, row: int) -> Ints:
-    stratum = layer.stratum
+    run = layer.run
     _, series = layer.locate(np.array([row]))
-    grids = stratum.grid_of[series]
-    return stratum.times.ints(stratum.grid_start[grids], stratum.grid_length[grids])
+    grids = run.grid_of[series]
+    return run.times.ints(run.grid_start[grids], run.grid_length[grids])
 
 
-def _time_problems(stratum: RunDirectory) -> Iterator[tuple[str, str]]:
-    begins, lengths = whole(stratum.grid_start), whole(stratum.grid_length)
+def _time_problems(run: RunDirectory) -> Iterator[tuple[str, str]]:
+    begins, lengths = whole(run.grid_start), whole(run.grid_length)
     right = (begins == np.cumsum(lengths) - lengths).all()
-    begins, lengths = whole(stratum.value_start), stratum.lengths
+    begins, lengths = whole(run.value_start), run.lengths
     if not right or not (begins == np.cumsum(lengths) - lengths).all():
         yield "directories", "places of times or values differ from the lengths"
         return
-    for grid in range(len(stratum.grid_length)):
+    for grid in range(len(run.grid_length)):
         one = np.array([grid])
-        times = stratum.times.ints(stratum.grid_start[one], stratum.grid_length[one])
+        times = run.times.ints(run.grid_start[one], run.grid_length[one])
         if (np.diff(times) <= 0).any():
             yield f"grid {grid}", "times do not increase"
-        if times[0] != stratum.grid_first[one][0] or times[-1] != stratum.grid_last[one][0]:
+        if times[0] != run.grid_first[one][0] or times[-1] != run.grid_last[one][0]:
             yield f"grid {grid}", "first or last time differs from the directory"
 
 
 def _check_segment(
     disk: Disk, folder: Path, number: int, store: bytes, closed: bool, ends: dict[int, int]
 ) -> Iterator[Violation]:
-    """ends: gets where the last whole record ends."""
+    """ends: receives the end of the last whole record."""
     path = folder / segment_name(number)
     try:
         data = disk.read_all(path)

@@ -1,1 +1,1 @@
-"""What the store and its readers exchange: labels, matchers, samples, sources."""
+"""The types that the store and its readers exchange: labels, matchers, samples, sources."""

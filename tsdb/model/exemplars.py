@@ -1,4 +1,4 @@
-"""Exemplars: single observations with labels of their own, such as the trace they belong to."""
+"""Exemplars: single observations with labels of their own, such as a trace id."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from novaql.tsdb.model.labels import Bools, Ints, SeriesTable, concat_tables
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exemplars:
-    """N exemplars of series of some table.
+    """N exemplars of series of a table.
 
-    series_index  [N] row of the table that each belongs to
+    series_index  [N] row of the table
     timestamps    [N] milliseconds
     values        [N] float64
-    labels        [N] rows, label sets of the exemplars themselves; they may be empty
+    labels        [N] rows, label sets of the exemplars; they may be empty
     """
 
     series_index: Ints
@@ -54,7 +54,7 @@ class SeriesExemplars:
         return len(self.exemplars)
 
     def take(self, some: Ints | Bools) -> SeriesExemplars:
-        """Some exemplars, and the series that have any of them."""
+        """Return some exemplars, and the series that have any of them."""
         found = self.exemplars.take(some)
         used, index = np.unique(found.series_index, return_inverse=True)
         series = self.series.take(used)
@@ -62,7 +62,8 @@ class SeriesExemplars:
 
 
 def joined(older: SeriesExemplars, newer: SeriesExemplars) -> SeriesExemplars:
-    """Both, in this order, those that are equal in everything once; texts that nobody uses go."""
+    """Concatenate; of exemplars that are equal in all columns, only the last is left. Unused texts
+    are dropped."""
     series = concat_tables([older.series, newer.series])
     _, first, number = np.unique(series.keys(), return_index=True, return_inverse=True)
     parts = (older.exemplars, newer.exemplars)
@@ -73,10 +74,10 @@ def joined(older: SeriesExemplars, newer: SeriesExemplars) -> SeriesExemplars:
     times = np.concatenate([part.timestamps for part in parts])
     values = np.concatenate([part.values for part in parts])
     columns = [index, times, values.view(np.int64), labels.keys()]
-    order = np.lexsort(columns)  # stable: of equal ones the newest stands last, and stays
+    order = np.lexsort(columns)  # stable: of equal ones, the newest comes last, and is left
     last = np.append(np.logical_or.reduce([np.diff(c[order]) != 0 for c in columns]), True)
-    kept = np.sort(order[last[: len(order)]])
-    found = Exemplars(index, times, values, labels).take(kept)
+    left = np.sort(order[last[: len(order)]])
+    found = Exemplars(index, times, values, labels).take(left)
     return SeriesExemplars(_tidy(series.take(first)), replace(found, labels=_tidy(found.labels)))
 
 

@@ -1,4 +1,4 @@
-"""Where the buckets of native histograms lie, and all buckets of a histogram as one ladder."""
+"""Bounds of the buckets of native histograms, and all buckets of a histogram in ascending order."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _FINEST = 1 << MAX_SCHEMA
 _LARGEST = float(np.finfo(np.float64).max)
 
 OPEN_LEFT, OPEN_RIGHT, OPEN, CLOSED = range(4)
-"""Which ends belong to a bucket, numbered as Prometheus's API numbers them."""
+"""Which bounds a bucket includes, numbered as in Prometheus's API."""
 
 
 def _fractions() -> Floats:
-    # Halved again and again: 1/2 and 1/sqrt(2), then between any two the one that is a root of two
-    # further. Rounded at each step, this gives Prometheus's own table to the last bit.
+    # Computed by bisection: 1/2 and 1/sqrt(2), then between any two the geometric mean. Rounded at
+    # each step, this gives Prometheus's own table to the last bit.
     bounds = np.array([0.5, 1 / math.sqrt(2)])
     for schema in range(2, MAX_SCHEMA + 1):
         bounds = np.stack([bounds, bounds * 2.0 ** (2.0**-schema)], axis=1).ravel()
@@ -32,9 +32,9 @@ _FRACTIONS = _fractions()
 
 
 def upper_bounds(schema: NDArray[np.integer], index: NDArray[np.integer]) -> Floats:
-    """[P] upper ends of exponential buckets; the last one that is finite is the largest float.
+    """[P] Return upper bounds of exponential buckets; the last finite one is the largest float.
 
-    schema, index: [P]. The lower end of a bucket is the upper end of the one before it.
+    schema, index: [P]. The lower bound of a bucket is the upper bound of the one before it.
     """
     finer = np.clip(MAX_SCHEMA - schema.astype(np.int64), 0, MAX_SCHEMA - MIN_SCHEMA)
     position = index.astype(np.int64) << finer
@@ -47,7 +47,7 @@ def upper_bounds(schema: NDArray[np.integer], index: NDArray[np.integer]) -> Flo
 
 
 def positive_bounds(h: Histograms) -> tuple[Floats, Floats]:
-    """Lower and upper ends [P] of the positive buckets; custom ones are among them."""
+    """Return lower and upper bounds [P] of the positive buckets, custom ones included."""
     rows, index = h.positive.rows(), h.positive.index.astype(np.int64)
     schema = h.schema[rows]
     lower, upper = upper_bounds(schema, index - 1), upper_bounds(schema, index)
@@ -60,7 +60,8 @@ def positive_bounds(h: Histograms) -> tuple[Floats, Floats]:
 
 
 def negative_bounds(h: Histograms) -> tuple[Floats, Floats]:
-    """Lower and upper ends [P] of the negative buckets; the nearest to zero is a row's first."""
+    """Return lower and upper bounds [P] of the negative buckets; the first of a row is nearest to
+    zero."""
     schema, index = h.schema[h.negative.rows()], h.negative.index.astype(np.int64)
     return -upper_bounds(schema, index), -upper_bounds(schema, index - 1)
 
@@ -68,7 +69,8 @@ def negative_bounds(h: Histograms) -> tuple[Floats, Floats]:
 def _custom_bounds(
     sets: tuple[tuple[float, ...], ...], which: NDArray[np.int32], index: Ints
 ) -> Floats:
-    """Upper end of bucket `index` [P] of the set `which` [P]; -Inf below the first bucket."""
+    """Return the upper bound of bucket `index` [P] of the set `which` [P]; -Inf below the first
+    bucket."""
     table = np.concatenate([np.array([-np.inf, *bounds, np.inf]) for bounds in sets])
     sizes = np.array([len(bounds) for bounds in sets], np.int64)
     starts = np.cumsum(sizes + 2) - (sizes + 2)
@@ -78,9 +80,9 @@ def _custom_bounds(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ladder:
-    """The populated buckets of N histograms: row i owns offsets[i]:offsets[i + 1], lowest first.
+    """The populated buckets of N histograms: row i has offsets[i]:offsets[i + 1], lowest first.
 
-    lower, upper  [P] ends
+    lower, upper  [P] bounds
     population    [P]
     """
 
@@ -91,7 +93,7 @@ class Ladder:
 
     @property
     def sizes(self) -> Ints:
-        """Buckets of each row."""
+        """Number of buckets of each row."""
         return np.diff(self.offsets)
 
     def rows(self) -> Ints:
@@ -100,11 +102,11 @@ class Ladder:
 
 
 def ladder(h: Histograms, *, whole: bool = False) -> Ladder:
-    """Every populated bucket, the zero bucket among them.
+    """Return all populated buckets, including the zero bucket.
 
-    A bucket that reaches into the zero bucket begins where that ends, and a zero bucket with a
-    negative population is left out, as in Prometheus's answers. With `whole`, buckets are as wide
-    as their schema makes them, and the zero bucket is there unless it is empty: as in its texts.
+    As in Prometheus's answers, a bucket that overlaps the zero bucket begins at its end, and a zero
+    bucket with a negative population is left out. With `whole`, as in Prometheus's texts, buckets
+    have the full width of their schema, and the zero bucket is there unless it is empty.
     """
     zero = np.flatnonzero(h.zero_count != 0 if whole else h.zero_count > 0)
     zeros = np.zeros(len(h), np.int64)
@@ -138,7 +140,7 @@ def ladder(h: Histograms, *, whole: bool = False) -> Ladder:
 
 
 def boundary_rules(h: Histograms, rungs: Ladder) -> NDArray[np.int8]:
-    """[P] which ends belong to each bucket: `OPEN_LEFT`, `OPEN_RIGHT`, `OPEN` or `CLOSED`."""
+    """[P] which bounds each bucket includes: `OPEN_LEFT`, `OPEN_RIGHT`, `OPEN` or `CLOSED`."""
     custom = h.is_custom[rungs.rows()]
     lowest = custom & np.isneginf(rungs.lower)
     with_lower = np.where(custom, lowest, (rungs.lower < 0) | (rungs.lower == -rungs.upper))
@@ -149,10 +151,10 @@ def boundary_rules(h: Histograms, rungs: Ladder) -> NDArray[np.int8]:
 
 
 def interleaved(sizes: Sequence[Ints]) -> tuple[Ints, list[Ints]]:
-    """Rows that consist of one run of each part, one behind the other.
+    """Return the layout of rows that consist of one run of each part, one after another.
 
     sizes  length [N] of the run that each part has in each row
-    Returns the offsets [N + 1] of the rows, and for each part the places of its flat items.
+    Returns the offsets [N + 1] of the rows, and for each part the positions of its flat items.
     """
     total = np.sum(sizes, axis=0, dtype=np.int64)
     offsets = np.concatenate([[0], np.cumsum(total)]).astype(np.int64)
@@ -166,6 +168,6 @@ def interleaved(sizes: Sequence[Ints]) -> tuple[Ints, list[Ints]]:
 
 
 def _mirrored(buckets: Buckets) -> Ints:
-    """[P] flat places of the buckets, each row from its last to its first."""
+    """[P] flat positions of the buckets, each row from its last to its first."""
     ends = buckets.offsets[:-1] + buckets.offsets[1:] - 1
     return np.repeat(ends, buckets.sizes) - np.arange(len(buckets.index))

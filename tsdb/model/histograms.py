@@ -1,12 +1,12 @@
-"""Native histograms of floats, many at once, column by column.
+"""Native histograms of floats as columns.
 
 A native histogram counts observations in buckets whose bounds follow from a schema: bucket `i` of
-schema `s` (-4 … 8) holds what lies in (2^((i - 1) · 2^-s), 2^(i · 2^-s)]; negative buckets mirror
-that; what is nearer to zero than the zero threshold is in the zero bucket. Schema -53 has explicit
-ascending upper bounds instead ("custom buckets"): bucket `i` lies between bounds[i - 1] and
-bounds[i], the last one reaches to +Inf.
+schema `s` (-4 … 8) has those in (2^((i - 1) · 2^-s), 2^(i · 2^-s)]; negative buckets mirror this;
+the zero bucket has those within the zero threshold. Schema -53 has explicit ascending upper bounds
+instead ("custom buckets"): bucket `i` has those in (bounds[i - 1], bounds[i]], the last one reaches
+to +Inf.
 
-Populations are absolute. Buckets are sparse: only those that are not empty are held.
+Populations are absolute. Buckets are sparse: only populated ones are stored.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from novaql.tsdb.model.labels import Bools, Ints
 
 CUSTOM_SCHEMA = -53
 MIN_SCHEMA, MAX_SCHEMA = -4, 8
-"""Schemas of exponential buckets: of the widest and of the narrowest."""
+"""Schemas of exponential buckets: the coarsest and the finest."""
 
 Floats = NDArray[np.float64]
 Small = NDArray[np.int8]
 
 
 class ResetHint(IntEnum):
-    """What is known of a counter reset between the previous histogram and this one."""
+    """Whether the counter was reset between the previous histogram and this one."""
 
     UNKNOWN = 0
     RESET = 1
@@ -40,7 +40,7 @@ class ResetHint(IntEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Buckets:
-    """Sparse buckets of N histograms: row i owns offsets[i]:offsets[i + 1].
+    """Sparse buckets of N histograms: row i has offsets[i]:offsets[i + 1].
 
     index       [P] bucket numbers, increasing inside a row
     population  [P] never 0
@@ -56,7 +56,7 @@ class Buckets:
 
     @property
     def sizes(self) -> Ints:
-        """Buckets of each row."""
+        """Number of buckets of each row."""
         return np.diff(self.offsets)
 
     def rows(self) -> Ints:
@@ -74,7 +74,8 @@ class Buckets:
 
     @classmethod
     def of_flat(cls, row: Ints, index: Ints, population: Floats, rows: int) -> Buckets:
-        """From buckets in any order; equal (row, index) are added up, empty ones are left out."""
+        """Build from buckets in any order; equal (row, index) are added up, empty ones are
+        dropped."""
         order = np.lexsort((index, row))
         row, index, population = row[order], index[order], population[order]
         if len(row):
@@ -83,8 +84,8 @@ class Buckets:
             fresh = np.flatnonzero(differs)
             population = np.add.reduceat(population, fresh)
             row, index = row[fresh], index[fresh]
-            kept = population != 0
-            row, index, population = row[kept], index[kept], population[kept]
+            used = population != 0
+            row, index, population = row[used], index[used], population[used]
         offsets = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=rows))])
         return cls(offsets.astype(np.int64), index.astype(np.int32), population)
 
@@ -98,7 +99,7 @@ class Histograms:
     count, sum      [N]
     zero_count, zero_threshold   [N]
     positive, negative
-    bounds          [N] int32: which of custom_bounds; -1 but for schema -53
+    bounds          [N] int32: index in custom_bounds; -1 except for schema -53
     custom_bounds   finite ascending upper bounds, each set once
     """
 
@@ -139,14 +140,14 @@ class Histograms:
         return custom
 
     def without_reset_hints(self) -> Histograms:
-        """The same, with nothing known of counter resets; gauges stay gauges."""
+        """Return them without information on counter resets; gauges stay gauges."""
         unknown = np.int8(ResetHint.UNKNOWN)
         return replace(
             self, hint=np.where(self.hint == ResetHint.GAUGE, self.hint, unknown).astype(np.int8)
         )
 
     def take(self, rows: Ints) -> Histograms:
-        """Rows by number, in any order, any number of times."""
+        """Return rows by number, in any order, with repetitions."""
         return Histograms(
             self.schema[rows],
             self.hint[rows],
@@ -161,7 +162,7 @@ class Histograms:
         )
 
     def copy(self) -> Histograms:
-        """The same in arrays of its own."""
+        """Return a copy of all arrays."""
         names = ("schema", "hint", "count", "sum", "zero_count", "zero_threshold", "bounds")
         columns: dict[str, Any] = {name: getattr(self, name).copy() for name in names}
         return replace(
@@ -169,7 +170,7 @@ class Histograms:
         )
 
     def tidy(self) -> Histograms:
-        """The same, with no set of custom bounds that no row uses."""
+        """Return them without unused sets of custom bounds."""
         used, bounds = np.unique(self.bounds[self.bounds >= 0], return_inverse=True)
         if len(used) == len(self.custom_bounds):
             return self
@@ -180,7 +181,7 @@ class Histograms:
 
 
 def concat_histograms(parts: Sequence[Histograms]) -> Histograms:
-    """One behind the other."""
+    """Concatenate."""
     if not parts:
         return Histograms.none()
     if len(parts) == 1:
@@ -190,7 +191,7 @@ def concat_histograms(parts: Sequence[Histograms]) -> Histograms:
     for part in parts:
         translate = np.array(
             [ids.setdefault(b, len(ids)) for b in part.custom_bounds] + [-1], np.int32
-        )  # -1 picks the last one, -1 again
+        )  # -1 selects the last element, which is -1
         bounds.append(translate[part.bounds])
 
     def joined(name: str) -> NDArray[np.generic]:

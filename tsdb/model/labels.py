@@ -1,9 +1,8 @@
-"""Label sets of many series at once, column by column.
+"""Label sets of many series as dictionary-encoded columns.
 
-A label that is absent and a label whose value is "" are the same thing, as in Prometheus.
-Each label name is one dictionary-encoded column: `codes[row]` points into `values`, and
-`values[0]` is always "". Work on labels (grouping, matching, sorting) is then work on small
-integer arrays, never a Python loop over series.
+A label that is absent and a label whose value is "" are the same, as in Prometheus. Each label name
+is one column: `codes[row]` is an index in `values`, and `values[0]` is always "". So grouping,
+matching and sorting work on small integer arrays, never in a Python loop over series.
 """
 
 from __future__ import annotations
@@ -23,20 +22,20 @@ Bools = NDArray[np.bool_]
 """Masks."""
 
 Numbers = NDArray[np.integer[Any]]
-"""Whole numbers of any width, where it is the memory that counts."""
+"""Whole numbers of any width, to save memory."""
 
 METRIC_NAME = "__name__"
-"""The label that holds the name of the metric."""
+"""The label with the name of the metric."""
 
 MOST_REMEMBERED = 1 << 16
-"""Rows of a table that keeps what was found out about it: it may be handed out again and again."""
+"""A table with at most this many rows caches derived values, such as its order."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelColumn:
     """The values of one label: `values[codes[row]]`; `values[0]` is "" and means absent.
 
-    `values` holds each text once. It may hold texts that no row uses any more.
+    `values` has each text once, and may have texts that no row uses.
     """
 
     codes: Codes
@@ -44,7 +43,7 @@ class LabelColumn:
 
     @classmethod
     def encode(cls, texts: Iterable[str]) -> LabelColumn:
-        """Dictionary-encode one text per row."""
+        """Dictionary-encode one text for each row."""
         ids: dict[str, int] = {"": 0}
         codes = np.fromiter((ids.setdefault(text, len(ids)) for text in texts), np.int32)
         return cls(codes, tuple(ids))
@@ -59,7 +58,7 @@ class LabelColumn:
         return LabelColumn(self.codes[rows], self.values)
 
     def compacted(self) -> LabelColumn:
-        """The same column with unused values dropped and `values[1:]` in byte order."""
+        """Return the column without unused values, with `values[1:]` in byte order."""
         used = np.unique(self.codes)
         texts = sorted((self.values[code] for code in used.tolist() if code), key=str.encode)
         position = {text: number for number, text in enumerate(["", *texts])}
@@ -77,10 +76,9 @@ class LabelColumn:
 class SeriesTable:
     """Label sets of `rows` series. Immutable; every method returns a new table.
 
-    columns: label name → column, in increasing order of name (by bytes). A column in which every
-    row is absent is allowed and means nothing.
-    family: tables with the same one agree on the rows that both have, so what is known of those
-    rows need not be found again. None: of no family
+    columns: label name → column, in increasing order of name (by bytes). A column in which all rows
+    are absent is allowed and has no effect. family: tables of the same family agree on the rows
+    that both have, so caches of one apply to the other. None: of no family
     """
 
     rows: int
@@ -110,7 +108,7 @@ class SeriesTable:
         return self.rows
 
     def labels(self, row: int) -> dict[str, str]:
-        """The label set of one row, absent labels left out, in order of name."""
+        """Return the label set of one row, without absent labels, in order of name."""
         out = {}
         for name, column in self.columns.items():
             if code := int(column.codes[row]):
@@ -118,7 +116,7 @@ class SeriesTable:
         return out
 
     def dicts(self) -> list[dict[str, str]]:
-        """Every row's label set. For output; the engine itself never needs it."""
+        """Return the label set of every row, for output."""
         out: list[dict[str, str]] = [{} for _ in range(self.rows)]
         for name, column in self.columns.items():
             values = column.values
@@ -134,16 +132,16 @@ class SeriesTable:
         return iter(self.dicts())
 
     def names(self) -> list[str]:
-        """Label names that at least one row has."""
+        """Return the label names that at least one row has."""
         return [name for name, column in self.columns.items() if column.codes.any()]
 
     def column(self, name: str) -> LabelColumn:
-        """The column of a label, all absent if no row has it."""
+        """Return the column of a label, all absent if no row has it."""
         found = self.columns.get(name)
         return LabelColumn.constant("", self.rows) if found is None else found
 
     def take(self, rows: Ints | Bools) -> SeriesTable:
-        """Rows by number, or by a mask."""
+        """Return rows by number, or by a mask."""
         count = int(np.count_nonzero(rows)) if rows.dtype == np.bool_ else len(rows)
         return SeriesTable(count, {n: c.take(rows) for n, c in self.columns.items()})
 
@@ -159,7 +157,7 @@ class SeriesTable:
         return SeriesTable.from_columns(self.rows, {**self.columns, name: column})
 
     def keys(self) -> Ints:
-        """One integer per row, equal exactly where the label sets are equal.
+        """Return one integer for each row, equal exactly where the label sets are equal.
 
         Comparable only inside this table. Numbers are dense: 0 … distinct - 1.
         """
@@ -168,8 +166,8 @@ class SeriesTable:
         return combine_codes([column.codes for column in self.columns.values()], self.rows)
 
     def surely_equals(self, other: SeriesTable) -> bool:
-        """Whether both have the same rows; where texts are numbered otherwise it may say no though
-        they have."""
+        """Whether both have the same rows. May return False for equal tables whose texts have other
+        codes."""
         if self is other:
             return True
         return (
@@ -183,7 +181,7 @@ class SeriesTable:
         )
 
     def is_distinct(self) -> bool:
-        """Whether no two rows have equal label sets."""
+        """Whether all label sets are different."""
         if self._distinct:
             return self._distinct[0]
         found = self.rows < 2 or int(self.keys().max()) + 1 == self.rows
@@ -191,39 +189,39 @@ class SeriesTable:
         return found
 
     def in_order(self) -> tuple[Ints, SeriesTable]:
-        """`order`, and the table in that order: the same one whenever this one is asked again."""
+        """Return `order`, and the table in that order. The result of a small table is cached."""
         if self._ordered:
             return self._ordered[0]
         order = self.order()
         found = order, self.take(order)
         if self.rows <= MOST_REMEMBERED:
-            self._ordered.append(found)  # two threads may: either answer is right
+            self._ordered.append(found)  # two threads may both compute it; the results are equal
         return found
 
     def order(self) -> Ints:
-        """Rows in Prometheus's order of label sets.
+        """Return the rows in Prometheus's order of label sets.
 
-        Label by label in order of name, name first, then value by bytes; of two sets where one
-        is the beginning of the other, the shorter comes first.
+        Label by label in order of name, name first, then value by bytes; if one set is the
+        beginning of another, the shorter comes first.
         """
         if self.rows < 2:
             return np.arange(self.rows)
         sort_keys: list[NDArray[np.int64]] = []
-        ends_here = np.ones(self.rows, np.bool_)  # no label from this column on
+        ends_here = np.ones(self.rows, np.bool_)  # the row has no label from this column on
         for column in reversed([c.compacted() for c in self.columns.values()]):
             present = column.codes != 0
             rank = column.codes.astype(np.int64)
-            rank[~present] = len(column.values)  # a later name sorts behind this one …
+            rank[~present] = len(column.values)  # a later name sorts after this one …
             ends_here = ends_here & ~present
-            rank[ends_here] = 0  # … but the end of the set sorts before everything
+            rank[ends_here] = 0  # … but the end of the set sorts first
             sort_keys.append(rank)
         if not sort_keys:
             return np.arange(self.rows)
-        return np.lexsort(sort_keys)  # the last key is the first column
+        return np.lexsort(sort_keys)  # lexsort's last key is the first column
 
 
 def combine_codes(columns: Iterable[NDArray[np.integer]], rows: int) -> Ints:
-    """Dense group numbers for rows by several integer columns; equal rows, equal numbers."""
+    """Return dense group numbers for rows by several integer columns; equal rows, equal numbers."""
     key = np.zeros(rows, np.int64)
     distinct = 1
     if rows == 0:
@@ -240,18 +238,19 @@ def combine_codes(columns: Iterable[NDArray[np.integer]], rows: int) -> Ints:
 
 
 def _dense(key: Ints) -> tuple[Ints, int]:
-    """What `np.unique` tells, in half of its memory: there may be millions of rows."""
+    """Return the inverse of `np.unique`, in half of its memory, since there may be millions of
+    rows."""
     order = np.argsort(key)
     ordered = key[order]
     number = np.zeros(len(key), np.int64)
     np.cumsum(ordered[1:] != ordered[:-1], out=number[1:])
-    dense = ordered  # whose memory is free by now
+    dense = ordered  # its memory is no longer needed
     dense[order] = number
     return dense, int(number[-1]) + 1
 
 
 def concat_tables(tables: Sequence[SeriesTable]) -> SeriesTable:
-    """Rows of all tables, one below the other."""
+    """Concatenate the rows of tables."""
     if len(tables) == 1:
         return tables[0]
     rows = sum(table.rows for table in tables)

@@ -1,4 +1,4 @@
-"""Label matchers: `=`, `!=`, `=~`, `!~`, with RE2's dialect, anchored at both ends."""
+"""Label matchers: `=`, `!=`, `=~`, `!~`, in RE2's dialect, anchored at both ends."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import re2
 from novaql.tsdb.model.labels import Bools, LabelColumn, SeriesTable
 
 MOST_STATES = 1 << 24
-"""States of a pattern × characters of a text: at its worst a match looks at each state at each
-character, and it cannot be interrupted. Half a second."""
+"""Limit of states of a pattern × characters of a text. In the worst case a match visits each state
+at each character, and it cannot be interrupted: half a second."""
 
 
 class PatternTooCostly(ValueError):
-    """A pattern and a text that it is matched with are too long together."""
+    """The product of the sizes of a pattern and a text is above the limit."""
 
 
 class MatchOp(StrEnum):
@@ -42,8 +42,8 @@ class MatchOp(StrEnum):
 class Matcher:
     """One condition on one label. A missing label is the empty text.
 
-    Raises `ValueError` when used with a pattern that RE2 does not accept; `compile_regex` tells
-    beforehand.
+    Raises `ValueError` when used with a pattern that RE2 does not accept; `compile_regex` raises it
+    earlier.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Matcher:
         return hit is not self.op.is_negative
 
     def matching_codes(self, values: Sequence[str]) -> Bools:
-        """Which of a dictionary's values match; one test per distinct value."""
+        """Return which of a dictionary's values match, with one test for each distinct value."""
         if self.op.is_regex:
             pattern = compile_regex(self.value)
             most = MOST_STATES // max(pattern.programsize, 1)
@@ -71,7 +71,7 @@ class Matcher:
         return ~hits if self.op.is_negative else hits
 
     def mask(self, column: LabelColumn) -> Bools:
-        """Which rows of a column match."""
+        """Return which rows of a column match."""
         return self.matching_codes(column.values)[column.codes]
 
     def __str__(self) -> str:
@@ -80,7 +80,7 @@ class Matcher:
 
 @lru_cache(maxsize=1024)
 def compile_regex(pattern: str) -> re2._Regexp[str]:
-    """An RE2 pattern in which `.` matches newline. Raises `ValueError` with RE2's reason."""
+    """Return an RE2 pattern in which `.` matches newline. Raises `ValueError` with RE2's reason."""
     options = re2.Options()
     options.dot_nl = True
     options.log_errors = False
@@ -93,7 +93,7 @@ def compile_regex(pattern: str) -> re2._Regexp[str]:
 
 
 def full_match(pattern: re2._Regexp[str], text: str) -> re2._Match[str] | None:
-    """The match of a whole text. Raises `PatternTooCostly`."""
+    """Return the match of a whole text. Raises `PatternTooCostly`."""
     if pattern.programsize * len(text) > MOST_STATES:
         raise _too_costly(pattern.pattern)
     return pattern.fullmatch(text)
@@ -108,8 +108,8 @@ def _too_costly(pattern: str) -> PatternTooCostly:
 
 
 def select_rows(table: SeriesTable, matchers: Sequence[Matcher]) -> Bools:
-    """Rows of a table that satisfy every matcher. For sources without an index."""
-    keep = np.ones(table.rows, np.bool_)
+    """Return the rows of a table that satisfy every matcher. For sources without an index."""
+    matching = np.ones(table.rows, np.bool_)
     for matcher in matchers:
-        keep &= matcher.mask(table.column(matcher.name))
-    return keep
+        matching &= matcher.mask(table.column(matcher.name))
+    return matching

@@ -1,7 +1,7 @@
-"""What a read had to leave out because the disk would not give it back as it was written.
+"""Errors of a read that returns everything that it can.
 
-Reading damaged bytes raises, unless the reader hands in a place to note the damage. Then what can
-be read is answered, and the note says what is missing: nothing is left out in silence.
+Reading damaged bytes raises, unless the caller passes a `ReadErrors`. Then the read returns what is
+readable, and `ReadErrors` lists what is missing: nothing is left out without a note.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ import threading
 
 from novaql.tsdb.errors import Corrupted, Unreadable
 
-MOST_TOLD = 20
-"""So many places are named one by one; a ruined disk must not fill an answer with its names."""
+MAX_NAMED = 20
+"""Number of places that warnings name, so that a broken disk does not flood an answer."""
 
 DAMAGE = (Corrupted, Unreadable)
-"""Errors that name a file and a place in it, around which a reader can go."""
+"""Errors with a file and a place in it, which a reader can skip."""
 
 
 class ReadErrors:
-    """Places that one read could not use, each once, in the order of discovery. For any thread."""
+    """Places that one read could not use, each once, in the order of discovery. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._found: dict[tuple[str, str], Corrupted | Unreadable] = {}
 
     def note(self, problem: Corrupted | Unreadable) -> None:
-        """Whoever calls this leaves out what stands there, and nothing else."""
+        """Note a place. The caller leaves out what is there, and nothing else."""
         with self._lock:
             self._found.setdefault((str(problem.path), problem.place), problem)
 
@@ -40,16 +40,16 @@ class ReadErrors:
             return list(self._found.values())
 
     def warnings(self) -> tuple[str, ...]:
-        """For people who asked: which file of the store and which place, and why.
+        """Return texts for users: file of the store, place, and reason.
 
-        The directory of the store is not told: it is no business of a distant client.
+        Without the directory of the store, which is not disclosed to clients.
         """
         found = self.problems()
         texts = [
             f"storage: {one.path.parent.name}/{one.path.name}: {one.place}: {one.reason}; "
             "its samples are missing from this answer"
-            for one in found[:MOST_TOLD]
+            for one in found[:MAX_NAMED]
         ]
-        if len(found) > MOST_TOLD:
-            texts.append(f"storage: {len(found) - MOST_TOLD} more places could not be read")
+        if len(found) > MAX_NAMED:
+            texts.append(f"storage: {len(found) - MAX_NAMED} more places could not be read")
         return tuple(texts)

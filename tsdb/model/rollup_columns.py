@@ -1,4 +1,4 @@
-"""Samples of series summed up cell by cell, as arrays."""
+"""Statistics of samples by series and cell, as arrays."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellColumns:
-    """Samples of S series summed up cell by cell, by series, then time.
+    """Statistics of the cells of S series, by series, then time.
 
     offsets            [S + 1] where the cells of each series begin
-    first_ms, last_ms  [C] times of the first and the last sample of each cell …
-    timed              [C] … if this is true; else of staleness markers, which are no samples
+    first_ms, last_ms  [C] times of the first and the last sample of each cell
+    timed              [C] whether these are times of samples; else, of staleness markers
     statistics         [C] each, by the names of `block/summarise.py`
     """
 

@@ -132,7 +132,7 @@ class HistogramTile:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HistogramSamples:
-    """Native histograms to be written: [N] rows of the batch's series table, times, histograms.
+    """Native histograms to store: [N] rows of the batch's series table, times, histograms.
 
     starts  [N] start timestamps as in `Batch`
     """
@@ -145,19 +145,19 @@ class HistogramSamples:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Samples to be written, column by column: labels once per series, then arrays.
+    """Samples to store, column by column: labels once for each series, then arrays.
 
-    series        label sets, each once; every one needs at least one label
-    series_index  [N] row of `series` that each sample belongs to
+    series        label sets, each once; every one has at least one label
+    series_index  [N] row of `series` of each sample
     timestamps    [N] milliseconds since 1970
-    values        [N] any float64; a staleness marker keeps its bits
+    values        [N] any float64; the bits are stored unchanged
 
-    starts        [N] milliseconds at which each sample's counting began, 0: not known; None: of
-                  no sample
+    starts        [N] milliseconds at which each sample's counting began, 0: unknown; None: of no
+                  sample
     native        native histogram samples beside the floats, if there are any
     exemplars     of rows of `series`, if there are any
 
-    Samples may stand in any order.
+    Samples may be in any order.
     """
 
     series: SeriesTable

@@ -1,4 +1,4 @@
-"""What a selection of series answers, and the one protocol through which the engine reads data."""
+"""The result of a selection, and the protocol through which the engine reads data."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ class Hints:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What is known of one metric: type ("counter", "gauge", …), help text, unit."""
+    """Metadata of one metric: type ("counter", "gauge", …), help text, unit."""
 
     type: str = "unknown"
     help: str = ""
@@ -179,52 +179,53 @@ class Metadata:
 
 @runtime_checkable
 class Source(Protocol):
-    """Anything that holds series of samples.
+    """Anything that has series of samples.
 
-    Times are milliseconds since 1970 and both ends of a range belong to it. All methods may be
-    called from several threads at once. Each call sees one consistent state of the data.
+    Times are milliseconds since 1970; both ends of a range belong to it. All methods may be called
+    from several threads at once. Each call sees one consistent state of the data.
     """
 
     def has_histograms(self) -> bool:
-        """Whether a sample may be a native histogram; a source that does not know says yes."""
+        """Whether a sample may be a native histogram; True if the source does not know."""
         ...
 
     def select(
         self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, hints: Hints = ...
     ) -> Selection:
-        """Series that satisfy every matcher, with their samples in the range."""
+        """Return series that satisfy every matcher, with their samples in the range."""
         ...
 
     def series(
         self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
     ) -> SeriesTable:
-        """Label sets that satisfy any of the sets of matchers (none: all), each once, sorted."""
+        """Return label sets that satisfy any of the sets of matchers (none: all), each once,
+        sorted."""
         ...
 
     def label_names(
         self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
     ) -> list[str]:
-        """Label names of those series, sorted."""
+        """Return label names of those series, sorted."""
         ...
 
     def label_values(
         self, name: str, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
     ) -> list[str]:
-        """Values of one label among those series, sorted; "" is never one."""
+        """Return values of one label among those series, sorted; "" is never one."""
         ...
 
     def metadata(self) -> dict[str, Metadata]:
-        """Metric name → metadata, where the source knows any."""
+        """Return metadata by metric name, if the source has any."""
         ...
 
 
 @runtime_checkable
 class Downsampled(Source, Protocol):
-    """A source that may have nothing but rollups of some time."""
+    """A source that may have only rollups of some time."""
 
-    def thinned(self, start_ms: int, end_ms: int) -> tuple[int, int] | None:
-        """Of samples in this range of which rollups alone are left: the coarsest resolution of
-        these, and the time of the last one; both in milliseconds. None: there are none."""
+    def downsampled_range(self, start_ms: int, end_ms: int) -> tuple[int, int] | None:
+        """Return, for the downsampled part of a range, the coarsest resolution and the time of its
+        last sample, both in milliseconds; None if it has all samples."""
         ...
 
 
@@ -240,10 +241,10 @@ def supports_downsampling(source: Source) -> TypeGuard[Downsampled]:
 _DOWNSAMPLED: dict[type, bool] = {}
 NO_HINTS = Hints()
 MIN_TIME_MS, MAX_TIME_MS = -(2**62), 2**62
-"""The earliest and the latest time of a selection: no limit."""
+"""The earliest and the latest time of a selection."""
 
 FIRST_SAMPLE_MS, LAST_SAMPLE_MS = -62_135_596_800_000, 253_402_300_799_999
-"""Times that samples are taken in with: years 1 to 9999, those that every format can write."""
+"""Times of samples that the store accepts: years 1 to 9999, which every format can represent."""
 __all__ = [
     "FIRST_SAMPLE_MS",
     "LAST_SAMPLE_MS",

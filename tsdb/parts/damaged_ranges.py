@@ -1,7 +1,7 @@
-"""What is left of cuts when pages that they need cannot be read.
+"""Removes from range slices the samples that cannot be read because of a damaged page.
 
-A sample whose page is damaged is left out. So is an older sample that it may have replaced: what
-gave way to another value must not come back because that value is unreadable.
+A sample in a damaged page is left out, and so is an older sample that it may have replaced: a
+replaced value must not reappear because the newer one is unreadable.
 """
 
 from __future__ import annotations
@@ -20,26 +20,27 @@ from novaql.tsdb.parts.sorted_run import SortedHistogramRun, SortedRun
 _PLACE = np.dtype([("row", np.int64), ("time", np.int64)])
 
 
-def sound_cuts(cuts: Sequence[RangeSlice], read_errors: ReadErrors) -> list[RangeSlice]:
-    """The cuts, in order of age, without what cannot be read or told apart from it.
+def readable_slices(cuts: Sequence[RangeSlice], read_errors: ReadErrors) -> list[RangeSlice]:
+    """Return the slices, in order of age, without unreadable samples and those that these may
+    replace.
 
-    A series may then stand in one cut several times, each time with another part of its grid. The
-    damage is noted. There is one cut for each that was given, also where nothing of it is left.
+    A series may occur several times in a returned slice, each time with another part of its grid.
+    The damage is noted. The result has one slice for each given one, also if it is empty.
     """
     hidden = _Hidden()
-    return [_sound(cut, read_errors, hidden) for cut in reversed(cuts)][::-1]
+    return [_readable_slice(cut, read_errors, hidden) for cut in reversed(cuts)][::-1]
 
 
-def _sound(cut: RangeSlice, read_errors: ReadErrors, hidden: _Hidden) -> RangeSlice:
-    stratum, lengths = cut.stratum, cut.lengths
-    assert isinstance(stratum, SortedRun | SortedHistogramRun)
-    grids = stratum.grid_of[cut.series]
-    places = flat_positions(stratum.grid_start[grids] + cut.low, lengths)
-    timed = stratum.times.readable_mask(places, read_errors)
-    starts = stratum.value_start[cut.series] + cut.low
-    valued = stratum.values.readable_mask(flat_positions(starts, lengths), read_errors)
-    if stratum.starts is not None:
-        valued &= stratum.starts.readable_mask(flat_positions(starts, lengths), read_errors)
+def _readable_slice(cut: RangeSlice, read_errors: ReadErrors, hidden: _Hidden) -> RangeSlice:
+    run, lengths = cut.run, cut.lengths
+    assert isinstance(run, SortedRun | SortedHistogramRun)
+    grids = run.grid_of[cut.series]
+    places = flat_positions(run.grid_start[grids] + cut.low, lengths)
+    timed = run.times.readable_mask(places, read_errors)
+    starts = run.value_start[cut.series] + cut.low
+    valued = run.values.readable_mask(flat_positions(starts, lengths), read_errors)
+    if run.starts is not None:
+        valued &= run.starts.readable_mask(flat_positions(starts, lengths), read_errors)
     readable_mask = timed & valued
     if readable_mask.all() and not hidden:
         return cut
@@ -47,7 +48,7 @@ def _sound(cut: RangeSlice, read_errors: ReadErrors, hidden: _Hidden) -> RangeSl
     rows = cut.rows[owner].astype(np.int64)
     times = np.zeros(len(places), np.int64)
     known = np.flatnonzero(timed)
-    times[known] = stratum.times.ints(places[known], np.ones(len(known), np.int64))
+    times[known] = run.times.ints(places[known], np.ones(len(known), np.int64))
     if hidden:
         readable_mask &= ~hidden.covers(rows, times)
     lost = np.flatnonzero(timed & ~valued)
@@ -55,7 +56,7 @@ def _sound(cut: RangeSlice, read_errors: ReadErrors, hidden: _Hidden) -> RangeSl
     for begin, end in zip(*_runs(~timed, owner), strict=True):
         grid = grids[owner[begin]]
         before, after = begin - 1, end
-        first, last = int(stratum.grid_first[grid]), int(stratum.grid_last[grid])
+        first, last = int(run.grid_first[grid]), int(run.grid_last[grid])
         if before >= 0 and owner[before] == owner[begin]:
             first = int(times[before]) + 1
         if after < len(owner) and owner[after] == owner[begin]:
@@ -67,7 +68,8 @@ def _sound(cut: RangeSlice, read_errors: ReadErrors, hidden: _Hidden) -> RangeSl
 
 
 def _runs(mask: Bools, owner: Ints) -> tuple[Ints, Ints]:
-    """Where runs of True begin and (one past) end; a run ends where the owner changes, too."""
+    """Return where runs of True begin and end (exclusive); a run also ends where the owner
+    changes."""
     joined = mask[1:] & mask[:-1] & (owner[1:] == owner[:-1])
     begins = np.flatnonzero(mask & ~np.append(False, joined)[: len(mask)])
     ends = np.flatnonzero(mask & ~np.append(joined, False)[: len(mask)]) + 1
@@ -75,7 +77,7 @@ def _runs(mask: Bools, owner: Ints) -> tuple[Ints, Ints]:
 
 
 class _Hidden:
-    """Times at which a younger sample stands, or may stand, that cannot be read."""
+    """Times at which a newer sample is, or may be, that cannot be read."""
 
     def __init__(self) -> None:
         self._exact: list[tuple[Ints, Ints]] = []

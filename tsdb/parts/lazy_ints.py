@@ -1,4 +1,5 @@
-"""Long columns of whole numbers of which a reader wants a few: arrays, or pieces of a file."""
+"""Long columns of whole numbers of which readers need a few: arrays, or pages that are read on
+demand."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from novaql.tsdb.model.labels import Bools, Ints
 
 
 class Directory(Protocol):
-    """An array of whole numbers is one. What is asked for may raise what reading it raises."""
+    """A column of whole numbers: an array, or a `Pieces`. A read may raise what its pages raise."""
 
     def __len__(self) -> int: ...
     @overload
@@ -22,15 +23,15 @@ class Directory(Protocol):
 
 
 def whole(directory: Directory) -> Ints:
-    """All of it."""
+    """Return all numbers."""
     return directory if isinstance(directory, np.ndarray) else directory[:]
 
 
 class Pieces:
-    """`Directory` whose pieces are made when one of their numbers is asked for, and kept.
+    """A `Directory` that computes a piece when one of its numbers is first read, and caches it.
 
-    Memory is taken for what is there only, and no more of it than the largest number needs: every
-    block that a query touched keeps such columns. Safe to use from several threads.
+    Memory is allocated only for pieces that exist, in the narrowest type for the largest number,
+    since every block that a query has read holds such columns. Safe to use from several threads.
     """
 
     def __init__(
@@ -41,9 +42,9 @@ class Pieces:
         below: int | None = None,
         dtype: type[np.integer[Any]] = np.int64,
     ) -> None:
-        """make: the numbers of a piece, given its own number; each: how many are in one, but for
-        the last, which may be shorter; below: no number is negative or as large as this (None:
-        they may be); dtype: as which they are handed out."""
+        """make: returns the numbers of a piece, given its index; each: numbers in a piece, except
+        for the last, which may be shorter; below: all numbers are in [0, below), None: unknown;
+        dtype: type of the numbers that are returned."""
         self.each = each
         self._make = make
         self._dtype = np.dtype(dtype)
@@ -61,14 +62,14 @@ class Pieces:
         found = self._numbers[places]
         return found.astype(self._dtype) if self._narrow else found
 
-    def as_kept(self, places: Ints | Bools | slice) -> NDArray[Any]:
-        """The same, of the type that they are kept as."""
+    def stored(self, places: Ints | Bools | slice) -> NDArray[Any]:
+        """Return numbers in the narrow type in which they are stored."""
         if not self._complete:
             self._need(places)
         return self._numbers[places]
 
     def of_piece(self, number: int) -> slice:
-        """Which places are in a piece."""
+        """Return the positions of a piece."""
         return slice(number * self.each, min((number + 1) * self.each, len(self)))
 
     def _need(self, places: Ints | Bools | slice) -> None:
@@ -83,14 +84,14 @@ class Pieces:
             wanted = np.zeros(len(self._missing), np.bool_)
             wanted[pieces] = True
         for number in (wanted & self._missing).nonzero()[0].tolist():
-            # Two threads may do so at once; both write the same.
+            # Two threads may compute the same piece; both write the same numbers.
             self._numbers[self.of_piece(number)] = self._make(number)
             self._missing[number] = False
         self._complete = not self._missing.any()
 
 
 def narrowest(below: int | None, otherwise: np.dtype[Any]) -> np.dtype[Any]:
-    """The smallest type for numbers from 0 to below - 1, if it is smaller than `otherwise`."""
+    """Return the smallest type for numbers in [0, below), if it is smaller than `otherwise`."""
     if below is None:
         return otherwise
     found = np.min_scalar_type(max(below - 1, 0))
@@ -103,10 +104,10 @@ def running(
     bases: tuple[int, ...],
     total: int | None = None,
 ) -> Pieces:
-    """Where each of many things begins that stand one behind the other, piece by piece.
+    """Return the position at which each of many adjacent ranges begins, computed piece by piece.
 
-    lengths: of the things of these places of `directory`; bases: where the first one of each piece
-    of it begins; total: where the last one ends, if that is known.
+    lengths: returns the lengths of the ranges at these positions of `directory`; bases: where the
+    first range of each piece begins; total: where the last one ends, if that is known.
     """
 
     def make(number: int) -> Ints:

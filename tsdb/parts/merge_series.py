@@ -1,7 +1,7 @@
-"""Label sets that several parts of the store found, each once.
+"""The union of the label sets that several parts have.
 
-Parts number their series each in its own way, yet most of them hold the same ones: where a part
-has what the one before it has, nothing is sorted, and one array stands for both.
+Each part numbers its series separately, but most parts have the same ones: if a part has the label
+sets of the part before, nothing is sorted, and both share one array.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from novaql.tsdb.runtime.lru_cache import ByteCache
 
 UNION_CACHE_BYTES = 64 << 20
 MOST_WAITING = 1 << 17
-"""Rows that are brought together in one go: to sort those of all blocks takes memory for all."""
+"""Rows that are merged at once. Sorting the rows of all blocks at once would need memory for all.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Union:
-    """Series that several parts found: each once in `table`.
+    """Series of several parts, each once in `table`.
 
-    found  for each part its index rows and the table row of each; equal arrays of neighbouring
-           parts are one
+    found  for each part its index rows, and the table row of each; neighbouring parts share equal
+           arrays
     """
 
     table: SeriesTable
@@ -51,9 +52,9 @@ def united(
     cache: UnionCache,
     living: Sequence[LivingRows | None] | None = None,
 ) -> Union:
-    """Label sets that satisfy every matcher, remembered for the same parts and matchers.
+    """Return the label sets that satisfy every matcher, cached by parts and matchers.
 
-    living: of each part the series that matter, None for all of them.
+    living: for each part the series to consider; None: all.
     """
     each = [None] * len(parts) if living is None else living
     slices = tuple(None if some is None else some.slices for some in each)
@@ -67,11 +68,12 @@ def united(
 
 
 def unite(found: Iterable[tuple[Part, Ints]]) -> Union:
-    """Label sets of index rows of several parts, equal ones once, numbered by first appearance."""
+    """Return the union of the label sets of index rows of several parts, numbered by first
+    appearance."""
     union = SeriesTable.unlabelled(0)
-    waiting: list[SeriesTable] = []  # those that are not in the union yet
-    numbers: list[Numbers] = []  # of the rows of each table, for those that are
-    of_part: list[tuple[Ints, int]] = []  # index rows of each part, and which table is theirs
+    waiting: list[SeriesTable] = []  # tables that are not in the union yet
+    numbers: list[Numbers] = []  # for each table in the union: the union's row of each of its rows
+    of_part: list[tuple[Ints, int]] = []  # for each part: index rows, and the index of their table
     last = None
     for part, rows in found:
         table = label_table(part.index(), rows)
@@ -79,18 +81,18 @@ def unite(found: Iterable[tuple[Part, Ints]]) -> Union:
             last = table
             waiting.append(table)
             if sum(len(one) for one in waiting) > MOST_WAITING:
-                union = _taken_in(union, waiting, numbers)
+                union = _merge_waiting(union, waiting, numbers)
         if of_part and np.array_equal(rows, of_part[-1][0]):
             rows = of_part[-1][0]
         of_part.append((rows, len(numbers) + len(waiting) - 1))
-    union = _taken_in(union, waiting, numbers)
+    union = _merge_waiting(union, waiting, numbers)
     return Union(union, tuple((rows, numbers[at]) for rows, at in of_part))
 
 
-def _taken_in(
+def _merge_waiting(
     union: SeriesTable, waiting: list[SeriesTable], numbers: list[Numbers]
 ) -> SeriesTable:
-    """The union with the tables that wait, and afterwards none does."""
+    """Merge the waiting tables into the union; afterwards none waits."""
     tables = [union, *waiting] if union.rows else waiting
     if len(tables) > 1:
         union, found = _numbered(tables)
@@ -103,17 +105,18 @@ def _taken_in(
 
 
 def _numbered(tables: Sequence[SeriesTable]) -> tuple[SeriesTable, list[Numbers]]:
-    """The label sets of all tables, numbered by first appearance: the order of the first table is
-    kept; and for each table the number of each of its rows."""
+    """Return the distinct label sets of all tables, in the order of first appearance, and for each
+    table the number of each of its rows."""
     stacked = concat_tables(tables)
     keys = stacked.keys()
     first = np.empty(int(keys.max(initial=-1)) + 1, np.int64)
-    first[keys[::-1]] = np.arange(len(keys))[::-1]  # of repeated ones the last stays: the first
+    # later assignments win, so the reversed order stores the first position
+    first[keys[::-1]] = np.arange(len(keys))[::-1]
     order = np.argsort(first)
     rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order))
     ends = np.cumsum([table.rows for table in tables]).tolist()
-    # Each its own array: a slice of one would keep all of it.
+    # Separate arrays: a slice would keep the whole array alive.
     numbers: list[Numbers] = [
         rank[keys[begin:end]] for begin, end in itertools.pairwise([0, *ends])
     ]

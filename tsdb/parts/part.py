@@ -16,16 +16,17 @@ from novaql.tsdb.parts.tombstones import Deletion, Intervals
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
-    """A stratum of floats or histograms, and where in it the series of the part's index are.
+    """A sorted run of floats or of histograms, and the index rows of its series.
 
-    ids  [R] index row of each series of the stratum, increasing; None: the same numbers
+    ids  [R] index row of each series of the run, increasing; None: row i is series i
     """
 
-    stratum: RunDirectory
+    run: RunDirectory
     ids: Ints | None = None
 
     def locate(self, rows: Ints) -> tuple[Ints, Ints]:
-        """Of index rows those that this layer has: (positions in `rows`, stratum series)."""
+        """Return which of these index rows the run has: (positions in `rows`, series in the
+        run)."""
         if self.ids is None:
             return np.arange(len(rows)), rows
         if len(self.ids) == 0:
@@ -37,14 +38,14 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rollup:
-    """Statistics of the first layer of a part, whose series are those of `grids`, cell by cell.
+    """Statistics of the first layer of a part, for each series and cell.
 
-    resolution_ms  a cell holds the samples of (n · resolution, (n + 1) · resolution]; 0: all
-    grids          directories of the cells; a cell's time is that of its last sample
+    resolution_ms  a cell has the samples of (n · resolution, (n + 1) · resolution]; 0: all samples
+    grids          directories of the cells; the time of a cell is that of its last sample
     statistics     streams by name, see `block/summarise.py`
-    of_grids       streams of the grids, in the places of their times: "firsts", time of the first
-                   sample of each cell, and "sizes", how many there are. Neither is there in blocks
-                   as a flush writes them
+    of_grids       streams at the positions of the times of `grids`: "firsts", the time of the first
+                   sample of each cell, and "sizes", its number of samples. Blocks that a flush
+                   wrote have neither
     """
 
     resolution_ms: int
@@ -54,19 +55,19 @@ class Rollup:
 
 
 class Part(Protocol):
-    """Unchanging. Of equal series and times, a later layer's sample stands for both, be it a
-    float or a histogram.
+    """An immutable part. Of equal series and times, the sample of a later layer replaces that of an
+    earlier one, also if one is a float and the other a histogram.
 
     identity   equal for two parts only if they have the same index rows
     first_ms   no sample is earlier
     last_ms    no sample is later
     has_histograms   whether a sample may be a native histogram
-    thinned_ms       0, or the resolution of cells whose last samples alone are left: what the
-                     others were, the rollups tell
+    downsampled_ms       0; or, in a downsampled part, the resolution of the cells of which only the
+                     last sample is left, beside the rollups of all samples
     """
 
     @property
-    def thinned_ms(self) -> int: ...
+    def downsampled_ms(self) -> int: ...
 
     @property
     def identity(self) -> Hashable: ...
@@ -85,27 +86,28 @@ class Part(Protocol):
     def layers(self) -> Sequence[Layer]: ...
 
     def rollups(self) -> Sequence[Rollup]:
-        """Statistics of the floats, the coarsest first. None of what they speak of was deleted;
-        but in a part that is thinned it may have been, see `cells_left`."""
+        """Return statistics of the floats, the coarsest first. They include no deleted sample,
+        except in a downsampled part; see `cells_left`."""
         ...
 
     def living(self, start_ms: int, end_ms: int) -> LivingRows | None:
-        """At least the series with samples in a range, which overlaps the part; None: all series,
-        or nearly all."""
+        """Return at least the series with samples in a range, which overlaps the part; None: all
+        series, or nearly all."""
         ...
 
     def verify_index(self) -> None:
-        """Read index and directories as a whole. Raises what reading them raises."""
+        """Read the whole index and all directories. Raises `Corrupted` or `ReadFailed` if that
+        fails."""
         ...
 
     def deleted(self) -> Intervals | None:
-        """Samples in the layers that are to be left out; None: there are none. Rows are those of
-        the index."""
+        """Return the deleted time of index rows, whose samples readers skip; None: nothing is
+        deleted."""
         ...
 
 
 class PartWithTombstones:
-    """`Part`: another one without what was deleted of it."""
+    """A part without its deleted samples."""
 
     def __init__(self, part: Part, deletions: Sequence[Deletion]) -> None:
         self._part, self.deletions = part, tuple(deletions)
@@ -113,7 +115,7 @@ class PartWithTombstones:
 
     @property
     def identity(self) -> Hashable:
-        return self._part.identity  # the rows are the same ones
+        return self._part.identity  # the index rows are the same
 
     @property
     def first_ms(self) -> int:
@@ -128,8 +130,8 @@ class PartWithTombstones:
         return self._part.has_histograms
 
     @property
-    def thinned_ms(self) -> int:
-        return self._part.thinned_ms
+    def downsampled_ms(self) -> int:
+        return self._part.downsampled_ms
 
     def index(self) -> LabelIndex:
         return self._part.index()
@@ -138,8 +140,9 @@ class PartWithTombstones:
         return self._part.layers()
 
     def rollups(self) -> Sequence[Rollup]:
-        """None, unless the samples are gone: then whole cells are taken for deleted."""
-        return self._part.rollups() if self.thinned_ms else ()
+        """Return nothing, since statistics may include deleted samples; in a downsampled part, all
+        of them: there a deletion removes whole cells."""
+        return self._part.rollups() if self.downsampled_ms else ()
 
     def living(self, start_ms: int, end_ms: int) -> LivingRows | None:
         return self._part.living(start_ms, end_ms)
@@ -148,19 +151,20 @@ class PartWithTombstones:
         self._part.verify_index()
 
     def deleted(self) -> Intervals | None:
-        """Found at first use, since the index is read for it."""
+        """Computed at first use, since it reads the index."""
         if self._deleted is None:
             self._deleted = Intervals.of(self._part.index(), self.deletions)
         return self._deleted
 
 
 def series_bounds(part: Part, rows: Ints) -> tuple[Ints, Ints]:
-    """First and last time of each of these series, over all layers; first > last if it has none."""
+    """Return the first and last time of each series over all layers; first > last if it has no
+    sample."""
     limits = np.iinfo(np.int64)
     first, last = np.full(len(rows), limits.max), np.full(len(rows), limits.min)
     for layer in part.layers():
         at, series = layer.locate(rows)
-        grids = layer.stratum.grid_of[series]
-        first[at] = np.minimum(first[at], layer.stratum.grid_first[grids])
-        last[at] = np.maximum(last[at], layer.stratum.grid_last[grids])
+        grids = layer.run.grid_of[series]
+        first[at] = np.minimum(first[at], layer.run.grid_first[grids])
+        last[at] = np.maximum(last[at], layer.run.grid_last[grids])
     return first, last

@@ -1,4 +1,4 @@
-"""What layers have in a range of time: series, and the part of each that lies inside."""
+"""The series of runs that a selection reads, and the range of samples of each."""
 
 from __future__ import annotations
 
@@ -16,41 +16,42 @@ from novaql.tsdb.parts.sorted_run import ArrayStream, RunDirectory, SortedHistog
 from novaql.tsdb.parts.tombstones import Intervals
 
 MANY_SERIES = 4096
-"""From so many on it is their memory that counts, and not how long an array takes to be made."""
+"""From this number of series on, compact arrays matter more than the time to make them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SeriesSubset:
-    """Series of one stratum that take part in a selection.
+    """Series of one run that take part in a selection.
 
-    series     stratum series
+    series     series of the run
     rows       row of each in the selection's table
-    deleted    what is to be left out of the part that the stratum belongs to …
-    part_rows  … and the row of each series in the index of that part
+    deleted    deleted time in the part of the run; readers skip its samples
+    part_rows  row of each series in the index of that part
     """
 
-    stratum: RunDirectory
+    run: RunDirectory
     series: Ints
     rows: Numbers
     deleted: Intervals | None = None
     part_rows: Ints | None = None
 
     def take(self, some: Ints) -> SeriesSubset:
-        """These series, whatever was deleted of them."""
-        return SeriesSubset(self.stratum, self.series[some], self.rows[some])
+        """Return some of the series, without `deleted`."""
+        return SeriesSubset(self.run, self.series[some], self.rows[some])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RangeSlice:
-    """A piece and, for each of its series, the part of its grid that lies in the range.
+    """Series of a run and, for each, the samples of its grid that lie in the range.
 
-    low, high    [series] positions in the grid, low < high; those of many series in four bytes
-                 each, or as one number where all are the same: a plan holds them for every block
+    low, high    [series] positions in the grid, low < high. Many are four bytes each, or one
+                 broadcast number if all are equal, since a plan holds them for every block
     start_ms, end_ms  the range, of all series or of each
-    untouched    nothing of these series was deleted: what lies outside the range may be read, too
+    untouched    no sample of these series is deleted, so samples outside of the range may be read
+                 too
     """
 
-    stratum: RunDirectory
+    run: RunDirectory
     series: Ints
     rows: Numbers
     low: Numbers
@@ -61,34 +62,34 @@ class RangeSlice:
 
     @property
     def lengths(self) -> Ints:
-        """[series] how many samples of each lie in the range."""
+        """[series] number of samples in the range."""
         return (self.high - self.low).astype(np.int64, copy=False)
 
     @property
     def first(self) -> Ints:
-        """[series] a bound of the times there: exact where the range leaves the grid whole."""
-        first: Ints = self.stratum.grid_first[self.stratum.grid_of[self.series]]
+        """[series] lower bound of the times; exact if the range contains the whole grid."""
+        first: Ints = self.run.grid_first[self.run.grid_of[self.series]]
         return np.maximum(first, self.start_ms)
 
     @property
     def last(self) -> Ints:
-        """As `first`."""
-        last: Ints = self.stratum.grid_last[self.stratum.grid_of[self.series]]
+        """[series] upper bound of the times, as `first`."""
+        last: Ints = self.run.grid_last[self.run.grid_of[self.series]]
         return np.minimum(last, self.end_ms)
 
     def take(self, some: Ints) -> RangeSlice:
         return RangeSlice(
-            self.stratum, self.series[some], self.rows[some],
+            self.run, self.series[some], self.rows[some],
             self.low[some], self.high[some],
             _of(self.start_ms, some), _of(self.end_ms, some), self.untouched,
         )  # fmt: skip
 
     def widened(self) -> RangeSlice:
-        """With all samples of those series of which the range leaves half or more."""
+        """Return a slice with all samples of each series of which the range has half or more."""
         if not self.untouched:
             return self
-        grids = self.stratum.grid_of[self.series]
-        every = self.stratum.grid_length[grids]
+        grids = self.run.grid_of[self.series]
+        every = self.run.grid_length[grids]
         taken = self.lengths
         wide = (taken < every) & (2 * taken >= every)
         if not wide.any():
@@ -103,64 +104,62 @@ class RangeSlice:
         )
 
     def renumbered(self, number: Numbers) -> RangeSlice:
-        """The same for another table: row r is row number[r] there."""
+        """Return the slice for another table, in which row r is row number[r]."""
         return replace(self, rows=number[self.rows])
 
     def key(self) -> Hashable:
-        """Equal for cuts that read the same samples in the same order."""
+        """Equal for slices that read the same samples in the same order."""
         content = blake2b(self.series.tobytes(), digest_size=16)
         content.update(self.low.astype(np.int32, copy=False).tobytes())
         content.update(self.high.astype(np.int32, copy=False).tobytes())
-        return (self.stratum.identity, content.digest())
+        return (self.run.identity, content.digest())
 
     def times(self) -> Ints:
-        grids = self.stratum.grid_of[self.series]
-        return self.stratum.times.ints(self.stratum.grid_start[grids] + self.low, self.lengths)
+        grids = self.run.grid_of[self.series]
+        return self.run.times.ints(self.run.grid_start[grids] + self.low, self.lengths)
 
     @property
     def started(self) -> Bools | None:
         """[series] which have start timestamps; None if none has."""
-        every = self.stratum.started
+        every = self.run.started
         return None if every is None else every[self.series]
 
     def starts(self) -> Ints:
-        """Start timestamps, 0 where there is none."""
+        """Start timestamps; 0 for a sample without one."""
         lengths = self.lengths
-        if self.stratum.starts is None:
+        if self.run.starts is None:
             return np.zeros(int(lengths.sum()), np.int64)
-        return self.stratum.starts.ints(self.stratum.value_start[self.series] + self.low, lengths)
+        return self.run.starts.ints(self.run.value_start[self.series] + self.low, lengths)
 
     @property
     def floats(self) -> SortedRun:
-        assert isinstance(self.stratum, SortedRun)
-        return self.stratum
+        assert isinstance(self.run, SortedRun)
+        return self.run
 
     @property
     def is_in_memory(self) -> bool:
-        """Whether there is nothing to decode. A cache would only hold copies, one for each window
-        that moved on, or views that keep a head alive which is in a block by now."""
+        """Whether the samples are arrays in memory. Caching them would add a copy for each window,
+        or keep alive a head that was flushed."""
         return isinstance(self.floats.values, ArrayStream)
 
     @property
     def is_native(self) -> bool:
-        return isinstance(self.stratum, SortedHistogramRun)
+        return isinstance(self.run, SortedHistogramRun)
 
     def values(self) -> Floats:
-        """Of a cut of floats."""
-        return self.floats.values.floats(
-            self.stratum.value_start[self.series] + self.low, self.lengths
-        )
+        """Values of a slice of floats, flat."""
+        return self.floats.values.floats(self.run.value_start[self.series] + self.low, self.lengths)
 
     def histograms(self) -> Histograms:
-        """Of a cut of histograms."""
-        assert isinstance(self.stratum, SortedHistogramRun)
-        return self.stratum.values.histograms(
-            self.stratum.value_start[self.series] + self.low, self.lengths
+        """Histograms of a slice of histograms."""
+        assert isinstance(self.run, SortedHistogramRun)
+        return self.run.values.histograms(
+            self.run.value_start[self.series] + self.low, self.lengths
         )
 
 
 def of_rows(cuts: Sequence[RangeSlice], wanted: Bools) -> list[RangeSlice]:
-    """What cuts have of the rows of a table for which `wanted` is true."""
+    """Return the slices without the series whose rows `wanted` excludes."""
     chosen = []
     for cut in cuts:
         inside = wanted[cut.rows]
@@ -172,7 +171,7 @@ def of_rows(cuts: Sequence[RangeSlice], wanted: Bools) -> list[RangeSlice]:
 
 
 def bytes_of(cuts: Iterable[RangeSlice]) -> int:
-    """Memory that cuts hold: arrays that several share count once, repeated numbers not at all."""
+    """Return the memory of slices. Shared arrays count once, broadcast numbers not at all."""
     fields = ("series", "rows", "low", "high", "start_ms", "end_ms")
     held = [getattr(cut, name) for cut in cuts for name in fields]
     arrays = {id(one): one for one in held if isinstance(one, np.ndarray)}
@@ -180,12 +179,12 @@ def bytes_of(cuts: Iterable[RangeSlice]) -> int:
 
 
 def have_starts(cuts: Iterable[RangeSlice]) -> bool:
-    """Whether a sample of them may have a start timestamp."""
+    """Whether a sample may have a start timestamp."""
     return any(started.any() for cut in cuts if (started := cut.started) is not None)
 
 
 def started_rows(cuts: Sequence[RangeSlice], rows: int) -> Bools | None:
-    """Which rows of a table have a start timestamp in some layer; None if none has."""
+    """Return which rows of a table have a start timestamp in some run; None if none has."""
     found = None
     for cut in cuts:
         started = cut.started
@@ -201,7 +200,8 @@ def cut_ranges(
     end_ms: int,
     read_errors: ReadErrors | None = None,
 ) -> list[RangeSlice]:
-    """What each piece has in the range; pieces and series that have nothing there are left out."""
+    """Return the slice of each subset in the range, without subsets and series that have no sample
+    in it."""
     cuts = (
         _cut(left, begin, end, read_errors)
         for piece in pieces
@@ -213,8 +213,8 @@ def cut_ranges(
 def _not_deleted(
     piece: SeriesSubset, start_ms: int, end_ms: int
 ) -> list[tuple[SeriesSubset, int | Ints, int | Ints]]:
-    """The piece and its range; or several, none of which has a series twice, with ranges [series]
-    that leave out what was deleted."""
+    """Return the subset with its range; or several, none of which has a series twice, with ranges
+    [series] that exclude deleted time."""
     if piece.deleted is None or piece.part_rows is None:
         return [(piece, start_ms, end_ms)]
     hit = piece.deleted.touches(piece.part_rows)
@@ -223,7 +223,7 @@ def _not_deleted(
     some = np.flatnonzero(hit)
     out: list[tuple[SeriesSubset, int | Ints, int | Ints]] = [
         (piece.take(some[places]), starts, ends)
-        for places, starts, ends in piece.deleted.kept(piece.part_rows[some], start_ms, end_ms)
+        for places, starts, ends in piece.deleted.remaining(piece.part_rows[some], start_ms, end_ms)
     ]
     if len(some) < len(hit):
         out.append((piece.take(np.flatnonzero(~hit)), start_ms, end_ms))
@@ -233,8 +233,8 @@ def _not_deleted(
 def _cut(
     piece: SeriesSubset, start_ms: int | Ints, end_ms: int | Ints, read_errors: ReadErrors | None
 ) -> RangeSlice:
-    stratum = piece.stratum
-    own = stratum.grid_of[piece.series]
+    run = piece.run
+    own = run.grid_of[piece.series]
     one_range = False
     if isinstance(start_ms, int) or isinstance(end_ms, int):
         one_range = True
@@ -245,9 +245,9 @@ def _cut(
             combine_codes([own, *bounds], len(own)), return_index=True, return_inverse=True
         )
         grids, start_ms, end_ms = own[first], start_ms[first], end_ms[first]
-    low, high = stratum.window(grids, start_ms, end_ms, read_errors)
+    low, high = run.window(grids, start_ms, end_ms, read_errors)
     whole = RangeSlice(
-        stratum, piece.series, piece.rows, _compact(low[place]), _compact(high[place]),
+        run, piece.series, piece.rows, _compact(low[place]), _compact(high[place]),
         _of(start_ms, place), _of(end_ms, place), untouched=one_range,
     )  # fmt: skip
     inside = high > low
@@ -255,7 +255,7 @@ def _cut(
 
 
 def _compact(positions: Ints) -> Numbers:
-    """[series] the same positions, of many series in less memory."""
+    """[series] Return the same positions in less memory, if there are many."""
     if len(positions) < MANY_SERIES:
         return positions
     if bool((positions == positions[0]).all()):
@@ -267,5 +267,5 @@ _EVER = -(2**62), 2**62
 
 
 def _of(bound: int | Ints, some: Ints) -> int | Ints:
-    """A bound of all series, or of each, for some of them."""
+    """Return a bound of some of the series."""
     return bound if isinstance(bound, int) else bound[some]

@@ -1,8 +1,8 @@
-"""Samples of one sorted layer of the store, as flat streams with directories.
+"""Sorted runs: the samples of one layer of a part, as flat streams with directories.
 
-A stratum holds each of its series once. Series with the same timestamps share one *grid*, so a
-grid's times are stored once. Whether the streams are arrays in memory or pages on disk is the
-stream's own affair.
+A run has each of its series once. Series with the same timestamps share one *grid*, so the times of
+a grid are stored once. A stream is an array in memory (`ArrayStream`) or pages of a block
+(`block/paged_stream.py`).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from novaql.tsdb.parts.lazy_ints import Directory, whole
 
 @dataclass(frozen=True, slots=True)
 class CopyPlan:
-    """Copying of pieces, in parts that may be done in any order and on any threads.
+    """Tasks that copy ranges of a stream; they may run in any order and on any threads.
 
-    parts    each says where in the array there are staleness markers among what it wrote, in any
-             order; None: it does not know
-    numbers  about how many are decoded for all of them
+    parts    each task returns the positions in the target of staleness markers that it wrote, in
+             any order; None: it does not know
+    numbers  approximate number of values that all tasks decode
     """
 
     parts: Sequence[Callable[[], Ints | None]]
@@ -35,18 +35,18 @@ class CopyPlan:
 
 
 class Stream(Protocol):
-    """A long column of numbers of which pieces can be read."""
+    """A long column of numbers. A read names ranges by `starts` and `lengths`."""
 
     def ints(self, starts: Ints, lengths: Ints) -> Ints:
-        """Pieces one after the other, flat. For a stream of timestamps."""
+        """Return the ranges one after another, flat. For a stream of timestamps."""
         ...
 
     def floats(self, starts: Ints, lengths: Ints) -> Floats:
-        """Pieces one after the other, flat. For a stream of values."""
+        """Return the ranges one after another, flat. For a stream of values."""
         ...
 
     def fill(self, out: Floats, starts: Ints) -> None:
-        """Copy a piece into each row of `out`, [pieces, length]. For a stream of values."""
+        """Copy a range into each row of `out`, [ranges, length]. For a stream of values."""
         ...
 
     def plan_copy(
@@ -56,26 +56,26 @@ class Stream(Protocol):
         starts: Ints,
         lengths: Ints,
         *,
-        keep: bool = True,
+        cache_pages: bool = True,
         notes: dict[str, Any] | None = None,
     ) -> CopyPlan:
-        """What there is to do to copy each piece to its place in `out`, flat.
+        """Return the tasks that copy each range to its place in `out`, flat.
 
-        Whoever asks keeps what it gets: what was decoded for it alone is not kept once more.
-        keep: what it leaves most of is, for those who will ask for the rest. notes: what was found
-        out about these pieces; kept by who asks for the same ones of this stream again.
+        cache_pages: cache pages of which most is not copied, for later reads; pages that are copied
+        whole are not cached, since the caller caches the copy. notes: facts about these ranges, for
+        reuse by the next call with the same ranges of this stream.
         """
         ...
 
     def readable_mask(self, places: Ints, read_errors: ReadErrors) -> Bools:
-        """For each of these places whether it can be read; why others cannot is noted."""
+        """Return for each position whether it can be read; the errors of the others are noted."""
         ...
 
 
-def in_one_part(
+def copy_in_one_task(
     stream: Stream, out: Ints | Floats, places: Ints, starts: Ints, lengths: Ints
 ) -> CopyPlan:
-    """`Stream.plan_copy` where pieces are read all at once or not at all."""
+    """Return a `Stream.plan_copy` of one task, for a stream that reads all ranges at once."""
 
     def all_of_it() -> None:
         read = stream.floats if out.dtype == np.float64 else stream.ints
@@ -85,30 +85,30 @@ def in_one_part(
 
 
 class HistogramStream(Protocol):
-    """A long column of native histograms of which pieces can be read."""
+    """A long column of native histograms. A read names ranges by `starts` and `lengths`."""
 
     def histograms(self, starts: Ints, lengths: Ints) -> Histograms:
-        """Pieces one after the other."""
+        """Return the ranges one after another."""
         ...
 
     def readable_mask(self, places: Ints, read_errors: ReadErrors) -> Bools:
-        """As that of `Stream`."""
+        """See `Stream.readable_mask`."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunDirectory:
-    """Directories of one layer; R series, G grids. What the samples are, a subclass says.
+    """Directories of a run of R series in G grids. Subclasses have the samples.
 
-    identity     tells strata apart in caches, for as long as the process lives
+    identity     unique in the process; caches use it as key
     grid_of      [R] grid of each series
-    value_start  [R] where a series' samples begin in the stream of values or histograms
-    grid_start   [G] where a grid's times begin in `times`
-    grid_length  [G] how many, at least one
-    grid_first   [G] earliest and …
-    grid_last    [G] … latest of them, milliseconds
-    starts       start timestamps, in the same places as the samples: 0 where none is known
-    started      [R] which series have any; both are None where none has
+    value_start  [R] where the samples of a series begin in the stream of values or histograms
+    grid_start   [G] where the times of a grid begin in `times`
+    grid_length  [G] number of times, at least one
+    grid_first   [G] earliest time, milliseconds
+    grid_last    [G] latest time
+    starts       start timestamps at the positions of the samples: 0 for a sample without one
+    started      [R] which series have any; both are None if none has
     """
 
     identity: Hashable
@@ -128,7 +128,7 @@ class RunDirectory:
 
     @property
     def lengths(self) -> Ints:
-        """[R] how many samples each series has."""
+        """[R] number of samples of each series."""
         return self.grid_length[whole(self.grid_of)]
 
     @property
@@ -150,11 +150,11 @@ class RunDirectory:
         end_ms: int | Ints,
         read_errors: ReadErrors | None = None,
     ) -> tuple[Ints, Ints]:
-        """For each grid the first and one-past-last of its times inside the range, which is one
-        for all or one for each.
+        """Return for each grid the position of the first time inside the range, and one past the
+        last. The range is one for all grids or one for each.
 
-        Reads the times only of grids that the range cuts. With `read_errors`, times between
-        these two may be unreadable.
+        Reads times only of grids that the range does not contain whole. With `read_errors`,
+        unreadable times may be between the two positions.
         """
         low = np.zeros(len(grids), np.int64)
         high = self.grid_length[grids].copy()
@@ -171,8 +171,8 @@ class RunDirectory:
         return low, high
 
     def _times(self, starts: Ints, lengths: Ints, read_errors: ReadErrors | None) -> Ints:
-        """Pieces of times; an unreadable one counts as equal to the last readable one before it in
-        its piece, so that each piece is sorted still."""
+        """Return the times of ranges. An unreadable time is replaced by the last readable one
+        before it in its range, so that each range stays sorted for bisection."""
         try:
             return self.times.ints(starts, lengths)
         except DAMAGE:
@@ -180,7 +180,8 @@ class RunDirectory:
                 raise
         places = flat_positions(starts, lengths)
         sound = np.flatnonzero(self.times.readable_mask(places, read_errors))
-        times = np.full(len(places) + 1, np.iinfo(np.int64).min)  # and one to stand for none
+        # one more, for ranges that begin with an unreadable time
+        times = np.full(len(places) + 1, np.iinfo(np.int64).min)
         times[sound] = self.times.ints(places[sound], np.ones(len(sound), np.int64))
         newest = np.full(len(places), -1)
         newest[sound] = sound
@@ -192,10 +193,10 @@ class RunDirectory:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SortedRun(RunDirectory):
-    """A layer of floats.
+    """A run of floats.
 
-    unmarked  says which of some series have no staleness marker at all, and may miss some; None:
-              nothing is known without looking at the values. Raises what reading raises
+    unmarked  returns which of some series have no staleness marker, as far as statistics show it,
+              or None if there are no statistics; raises what reading raises
     """
 
     values: Stream
@@ -204,13 +205,13 @@ class SortedRun(RunDirectory):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SortedHistogramRun(RunDirectory):
-    """A layer of native histograms."""
+    """A run of native histograms."""
 
     values: HistogramStream
 
 
 def _in_portions(members: Ints, lengths: Ints, most: int = 1 << 22) -> list[Ints]:
-    """Split so that no portion's lengths sum to much more than `most`."""
+    """Split `members` so that the lengths of a portion sum to little more than `most`."""
     if len(members) == 0:
         return []
     portion = np.cumsum(lengths) // most
@@ -222,13 +223,13 @@ def _of(bound: int | Ints, some: Ints) -> int | Ints:
 
 
 def bisect_pieces(times: Ints, offsets: Ints, wanted_ms: int | Ints, *, after: bool) -> Ints:
-    """`searchsorted` in each of many sorted pieces at once; positions count from a piece's start.
+    """Return `searchsorted` within each of P sorted ranges; positions count from the range's start.
 
-    times: flat; offsets: [P + 1]; wanted_ms: one for all pieces, or [P];
-    after: count times equal to `wanted_ms` as smaller.
+    times: flat; offsets: [P + 1]; wanted_ms: one for all ranges, or [P]; after: count times equal
+    to `wanted_ms` as smaller.
     """
     bounds = np.broadcast_to(wanted_ms + 1 if after else wanted_ms, len(offsets) - 1)
-    if len(offsets) <= 9:  # few pieces: the plain way is quicker
+    if len(offsets) <= 9:  # for few ranges, a loop is faster than the vectorised bisection
         begins, ends = offsets[:-1].tolist(), offsets[1:].tolist()
         return np.array(
             [
@@ -271,7 +272,7 @@ class ArrayStream:
         starts: Ints,
         lengths: Ints,
         *,
-        keep: bool = True,  # noqa: ARG002
+        cache_pages: bool = True,  # noqa: ARG002
         notes: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> CopyPlan:
         def all_of_it() -> None:
@@ -297,7 +298,7 @@ class ArrayHistograms:
 
 
 def copy_pieces(out: Floats, numbers: Ints | Floats, starts: Ints) -> None:
-    """Copy the piece of `numbers` that begins at starts[i] into out[i], for each row of `out`."""
+    """Copy the range of `numbers` that begins at starts[i] into out[i], for each row of `out`."""
     count, width = out.shape
     if count > 1:
         step = int(starts[1] - starts[0])
@@ -306,7 +307,7 @@ def copy_pieces(out: Floats, numbers: Ints | Floats, starts: Ints) -> None:
             return
     else:
         step = width
-    # Pieces at equal distances are a matrix already.
+    # Ranges at equal distances are a strided matrix.
     out[:] = np.ndarray(
         (count, width), np.float64, numbers, offset=8 * int(starts[0]), strides=(8 * step, 8)
     )
@@ -315,7 +316,7 @@ def copy_pieces(out: Floats, numbers: Ints | Floats, starts: Ints) -> None:
 def move_pieces(
     out: Ints | Floats, places: Ints, numbers: Ints | Floats, starts: Ints, lengths: Ints
 ) -> None:
-    """Copy the piece of `numbers` that begins at starts[i] to places[i] of `out`."""
+    """Copy the range of `numbers` that begins at starts[i] to places[i] of `out`."""
     if len(places) == 0:
         return
     width = int(lengths[0])
@@ -334,7 +335,7 @@ def move_pieces(
                 shape, numbers.dtype, numbers, offset=8 * int(starts[0]), strides=(8 * origin, 8)
             )
             return
-    # Pieces that stand end to end, here and there, are one.
+    # Ranges that are adjacent in both arrays are one range.
     follows = (starts[1:] == starts[:-1] + lengths[:-1]) & (
         places[1:] == places[:-1] + lengths[:-1]
     )
@@ -348,7 +349,7 @@ def move_pieces(
 
 
 def _distance(places: Ints, width: int) -> int:
-    """The distance between pieces that do not overlap and are evenly apart, or 0."""
+    """Return the distance of ranges that are evenly spaced and do not overlap, or 0."""
     if len(places) == 1:
         return width
     step = int(places[1] - places[0])
@@ -360,7 +361,7 @@ def _gather(numbers: Ints | Floats, starts: Ints, lengths: Ints) -> Ints | Float
     if len(starts) == 0:
         return numbers[:0]
     first, total = int(starts[0]), int(lengths.sum())
-    # Pieces that lie end to end are one slice, and no copy.
+    # Adjacent ranges are one slice, without a copy.
     if int(starts[-1] + lengths[-1]) - first == total and (
         len(starts) == 1 or bool((starts[1:] == starts[:-1] + lengths[:-1]).all())
     ):

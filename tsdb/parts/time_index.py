@@ -1,9 +1,10 @@
-"""Which series of a part have samples about a range of time: what a long history is passed over by.
+"""Which series of a part have samples near a range of time: queries of a short range skip the
+others.
 
-Where series come and go, a block of a day holds many times as many as live at any moment. Their
-grids say from when to when each one lived, so those of a short range are found before a matcher
-looks at anything. Ranges are widened to whole slices of the part's time: then a query that moves
-on asks for the same series most of the time, and what was found for them is remembered.
+Where series come and go, a block of a day has many times as many as are active at any moment. The
+bounds of their grids select those of a short range before any matcher is evaluated. Ranges are
+widened to slices of the part's time, so that a range that advances with time mostly selects the
+same series, and results cached for these series apply.
 """
 
 from __future__ import annotations
@@ -20,21 +21,21 @@ from novaql.tsdb.parts.part import Layer
 from novaql.tsdb.runtime.lru_cache import ByteCache, each
 
 SLICES = 128
-"""Into so many is the time of a part cut."""
-MOST_RANGES = 16
-"""Ranges whose active rows are cached."""
+"""The time of a part is divided into this many slices."""
+CACHED_RANGES = 16
+"""Number of ranges of which the active series are cached."""
 FEW_SERIES = 1024
-"""Of so many none is passed over: to look at their times costs as much."""
-MOST = 0.75
-"""With more than this share of the grids alive there is nothing to be passed over."""
+"""A part with at most this many series has no filter: looking at their times costs as much."""
+MAX_ACTIVE_SHARE = 0.75
+"""If more than this share of the grids is active, no filter is used."""
 
 
 @dataclass(slots=True, eq=False)
 class ActiveRows:
-    """Series with grids that reach into some slices of a part.
+    """Series with grids that overlap some slices of a part.
 
-    slices  the first and the last one, which is all that it depends on
-    grids   for each layer whether a grid reaches into them
+    slices  the first and the last slice, which determine the series
+    grids   for each layer which grids overlap the slices
     """
 
     slices: tuple[int, int]
@@ -43,34 +44,34 @@ class ActiveRows:
     _all: Ints | None = None
 
     def among(self, rows: Ints) -> Ints:
-        """Those of these index rows, which increase."""
-        kept = np.zeros(len(rows), np.bool_)
+        """Return the active ones of these index rows, which increase."""
+        active = np.zeros(len(rows), np.bool_)
         for layer, living in zip(self.layers, self.grids, strict=True):
             at, series = layer.locate(rows)
-            kept[at] |= living[layer.stratum.grid_of[series]]
-        return rows[kept]
+            active[at] |= living[layer.run.grid_of[series]]
+        return rows[active]
 
     def rows(self, count: int) -> Ints:
-        """All of them, of a part with so many index rows."""
+        """Return all active rows of a part with this many index rows."""
         if self._all is None:
             self._all = self.among(np.arange(count)).astype(np.int32)
         return self._all.astype(np.int64)
 
 
 class SeriesTimeIndex:
-    """Of one part, which never changes. Safe to use from several threads."""
+    """The time index of one part. Safe to use from several threads."""
 
     def __init__(self, first_ms: int, last_ms: int, layers: Sequence[Layer]) -> None:
         self._first_ms, self._last_ms = first_ms, last_ms
-        self._few = sum(len(layer.stratum.grid_of) for layer in layers) <= FEW_SERIES
+        self._few = sum(len(layer.run.grid_of) for layer in layers) <= FEW_SERIES
         self._width_ms = -(-(last_ms - first_ms + 1) // SLICES)
         self._layers = layers
-        self._known: ByteCache[tuple[ActiveRows | None]] = ByteCache(MOST_RANGES, each)
+        self._known: ByteCache[tuple[ActiveRows | None]] = ByteCache(CACHED_RANGES, each)
 
     def living(self, start_ms: int, end_ms: int) -> ActiveRows | None:
-        """At least the series with samples in a range, which overlaps the part.
+        """Return at least the series with samples in a range, which overlaps the part.
 
-        None: it is not worth asking, since most of them have or there are few.
+        None: most series are active, or there are few.
         """
         begin, end = max(start_ms, self._first_ms), max(end_ms, self._first_ms)
         begin, end = min(begin, self._last_ms), min(end, self._last_ms)
@@ -85,17 +86,17 @@ class SeriesTimeIndex:
         return known[0]
 
     def _find(self, slices: tuple[int, int]) -> ActiveRows | None:
-        """Where directories are damaged nothing is known: who needs that part will notice."""
+        """Returns None if directories are damaged; a reader that needs them reports the error."""
         low, high = slices
         begin = self._first_ms + low * self._width_ms
         end = self._first_ms + (high + 1) * self._width_ms - 1
         try:
             grids = [
-                (whole(layer.stratum.grid_first) <= end) & (whole(layer.stratum.grid_last) >= begin)
+                (whole(layer.run.grid_first) <= end) & (whole(layer.run.grid_last) >= begin)
                 for layer in self._layers
             ]
         except DAMAGE:
             return None
-        if sum(map(np.count_nonzero, grids)) > MOST * sum(map(len, grids)):
+        if sum(map(np.count_nonzero, grids)) > MAX_ACTIVE_SHARE * sum(map(len, grids)):
             return None
         return ActiveRows(slices, self._layers, grids)

@@ -1,9 +1,9 @@
-"""What was deleted: of which series, in which time, and where it may still be found.
+"""Deletions: which series and time they hide, and in which blocks and log segments.
 
-A deletion names series by matchers. It hides samples that were there when it was made: those in
-the blocks of that moment (which it lists by name) and those in the log before a segment. Later
-samples of the same series and time are not touched. The head drops its samples at once; blocks keep
-theirs until they are rewritten, and readers leave out what `Intervals` says.
+A deletion names series by matchers. It applies to the samples that exist when it is made: those in
+the blocks of that moment, listed by name, and those in the log before a segment. Later samples of
+the same series and time are not affected. The head drops its samples at once; blocks have theirs
+until they are rewritten, and readers skip what `Intervals` covers.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class DeleteResult:
-    """What a deletion hid.
+    """What a deletion hides.
 
-    series   how many label sets had a sample in the range
-    samples  how many samples; one that stands in several blocks counts several times
+    series   number of label sets with a sample in the range
+    samples  number of samples; one that is in several blocks counts several times
     """
 
     series: int = 0
@@ -48,7 +48,7 @@ class DeleteResult:
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """A deletion that is not carried out everywhere yet.
+    """A deletion that is not yet applied everywhere.
 
     blocks      names of the blocks whose samples it hides
     log_before  it hides samples in segments of the log below this number
@@ -61,10 +61,10 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Intervals:
-    """Deleted time of index rows of one part of the store; both ends included.
+    """Deleted time of index rows of one part; both ends included.
 
-    rows          [K] increasing; a row stands here once for each of its intervals
-    starts, ends  [K] milliseconds; the intervals of a row increase and leave a gap between them
+    rows          [K] increasing; a row is repeated for each of its intervals
+    starts, ends  [K] milliseconds; the intervals of a row increase and do not touch
     """
 
     rows: Ints
@@ -73,7 +73,7 @@ class Intervals:
 
     @classmethod
     def of(cls, index: LabelIndex, deletions: Iterable[Deletion]) -> Intervals:
-        """What deletions mean for the series of an index."""
+        """Return the deleted time of the series of an index."""
         none = np.zeros(0, np.int64)
         rows, starts, ends = [none], [none], [none]
         for deletion in deletions:
@@ -85,7 +85,8 @@ class Intervals:
 
     @classmethod
     def merged(cls, rows: Ints, starts: Ints, ends: Ints) -> Intervals:
-        """From intervals [K] in any order; those of a row that overlap or touch become one."""
+        """Return intervals from [K] in any order; intervals of a row that overlap or touch are
+        merged."""
         some = np.flatnonzero(starts <= ends)
         order = some[np.lexsort((starts[some], rows[some]))]
         rows, starts, ends = rows[order], starts[order], ends[order]
@@ -105,7 +106,7 @@ class Intervals:
         return len(self.rows)
 
     def touches(self, rows: Ints) -> Bools:
-        """[rows] whether anything of each row was deleted."""
+        """[rows] whether anything of each row is deleted."""
         if len(self) == 0:
             return np.zeros(len(rows), np.bool_)
         place = np.minimum(np.searchsorted(self.rows, rows), len(self) - 1)
@@ -113,7 +114,7 @@ class Intervals:
         return hit
 
     def alike(self, rows: Ints) -> Ints:
-        """[rows] equal numbers for rows of which the same times were deleted; 0: none."""
+        """[rows] equal numbers for rows with the same deleted time; 0: none."""
         number = np.zeros(len(rows), np.int64)
         known: dict[bytes, int] = {}
         for place in np.flatnonzero(self.touches(rows)).tolist():
@@ -128,7 +129,8 @@ class Intervals:
         some = np.flatnonzero(deleted)
         if len(some) == 0:
             return deleted
-        # Pairs (row, time) become single numbers: a time counts as many as starts are not after it.
+        # A pair (row, time) is encoded as one number: the time counts as the number of starts at or
+        # before it.
         known = np.unique(self.starts)
         width = len(known) + 1
         own = self.rows * width + np.searchsorted(known, self.starts, side="right")
@@ -141,9 +143,9 @@ class Intervals:
         return deleted
 
     def overlap(self, rows: Ints, firsts: Ints, lasts: Ints) -> Bools:
-        """[N] of which stretches of time, each of an index row, anything is deleted."""
+        """[N] whether anything is deleted of a range of time, each of one index row."""
         found = self.mask(rows, lasts) | self.mask(rows, firsts)
-        if len(self) and not found.all():  # an interval inside of a stretch begins in it
+        if len(self) and not found.all():  # an interval inside of a range begins in it
             order = np.lexsort((self.starts, self.rows))
             known = np.unique(self.starts)
             own = self.rows[order] * (len(known) + 1) + np.searchsorted(known, self.starts[order])
@@ -152,10 +154,11 @@ class Intervals:
             found |= np.searchsorted(own, high) > np.searchsorted(own, low)
         return found
 
-    def kept(self, rows: Ints, start_ms: int, end_ms: int) -> list[tuple[Ints, Ints, Ints]]:
-        """What is left of a range, for rows that are touched: (places in `rows`, starts, ends).
+    def remaining(self, rows: Ints, start_ms: int, end_ms: int) -> list[tuple[Ints, Ints, Ints]]:
+        """Return what is left of a range, for rows that `touches`: (positions in `rows`, starts,
+        ends).
 
-        Each round holds at most one stretch of time of each row, earlier ones in earlier rounds.
+        Each round has at most one range of time of each row, earlier ones in earlier rounds.
         """
         low = np.searchsorted(self.rows, rows)
         count = np.searchsorted(self.rows, rows, side="right") - low
@@ -178,54 +181,61 @@ class Intervals:
 
 
 def of_block(tombstones: Sequence[Tombstone], name: str) -> tuple[Deletion, ...]:
-    """What was deleted of a block, oldest first."""
-    return tuple(stone.deletion for stone in tombstones if name in stone.blocks)
+    """Return the deletions that apply to a block, oldest first."""
+    return tuple(tombstone.deletion for tombstone in tombstones if name in tombstone.blocks)
 
 
-def carried(
+def carry_over(
     tombstones: Sequence[Tombstone],
     gone: Collection[str],
-    came: Collection[str],
+    added: Collection[str],
     applied: Collection[Tombstone],
 ) -> tuple[Tombstone, ...]:
-    """Tombstones when blocks take the place of others that were read with `applied` carried out.
+    """Return the tombstones after blocks were replaced by others that were read with `applied`.
 
-    Those that came meanwhile and hide something of a block that goes hide it in the new ones.
+    Tombstones that are not in `applied` and hide something of a removed block hide it in the new
+    ones.
     """
-    done = {(stone.deletion, name) for stone in applied for name in stone.blocks}
+    done = {(tombstone.deletion, name) for tombstone in applied for name in tombstone.blocks}
     out = []
-    for stone in tombstones:
-        blocks = stone.blocks.difference(gone)
-        if any((stone.deletion, name) not in done for name in stone.blocks.intersection(gone)):
-            blocks = blocks.union(came)
-        out.append(replace(stone, blocks=blocks))
+    for tombstone in tombstones:
+        blocks = tombstone.blocks.difference(gone)
+        if any(
+            (tombstone.deletion, name) not in done for name in tombstone.blocks.intersection(gone)
+        ):
+            blocks = blocks.union(added)
+        out.append(replace(tombstone, blocks=blocks))
     return tuple(out)
 
 
 def needed(tombstones: Iterable[Tombstone], log_start: int) -> tuple[Tombstone, ...]:
-    """Those that still hide something in a block, or in the log from `log_start` on."""
-    return tuple(stone for stone in tombstones if stone.blocks or stone.log_before > log_start)
+    """Return those that still hide something in a block, or in the log from `log_start` on."""
+    return tuple(
+        tombstone
+        for tombstone in tombstones
+        if tombstone.blocks or tombstone.log_before > log_start
+    )
 
 
 def encode(tombstones: Iterable[Tombstone]) -> list[dict[str, object]]:
-    """FORMAT.md, "Tombstones", for JSON."""
+    """Return JSON values as in FORMAT.md, "Tombstones"."""
     return [
         {
             "matchers": [
                 [[m.name, m.op.value, m.value] for m in matchers]
-                for matchers in stone.deletion.matcher_sets
+                for matchers in tombstone.deletion.matcher_sets
             ],
-            "start_ms": stone.deletion.start_ms,
-            "end_ms": stone.deletion.end_ms,
-            "blocks": sorted(stone.blocks),
-            "log_before": stone.log_before,
+            "start_ms": tombstone.deletion.start_ms,
+            "end_ms": tombstone.deletion.end_ms,
+            "blocks": sorted(tombstone.blocks),
+            "log_before": tombstone.log_before,
         }
-        for stone in tombstones
+        for tombstone in tombstones
     ]
 
 
 def decode(entries: Iterable[dict[str, object]]) -> tuple[Tombstone, ...]:
-    """What `encode` wrote."""
+    """Return what `encode` encoded."""
     return tuple(_decoded(**entry) for entry in entries)  # type: ignore[arg-type]
 
 

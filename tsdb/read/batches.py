@@ -20,7 +20,7 @@ from novaql.tsdb.model.labels import Ints, Numbers
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.samples import Floats, Tile
 from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
-from novaql.tsdb.parts.damaged_ranges import sound_cuts
+from novaql.tsdb.parts.damaged_ranges import readable_slices
 from novaql.tsdb.parts.ranges import RangeSlice, bytes_of
 from novaql.tsdb.parts.sorted_run import CopyPlan, SortedRun
 from novaql.tsdb.read.ragged_merge import (
@@ -210,7 +210,7 @@ class _Portion:
         except DAMAGE:
             if read_errors is None:
                 raise
-            arrays = merge_ragged(sound_cuts(chosen, read_errors), members)
+            arrays = merge_ragged(readable_slices(chosen, read_errors), members)
         return batch_of_tile(Tile(members, *arrays))
 
     def _content(self, plan: BatchPlan) -> tuple[object, ...]:
@@ -232,7 +232,7 @@ class _Layer:
     of_values, of_times                  what the streams note about these pieces
     """
 
-    stratum: SortedRun
+    run: SortedRun
     series: Ints
     places: Ints
     starts: Ints
@@ -257,12 +257,12 @@ class _Layout:
 def _values_of(layer: _Layer, values: Floats, *, keep: bool, sketched: bool) -> CopyPlan:
     """sketched: of those series alone that may have staleness markers, if these are not most."""
     pieces = layer.places, layer.starts, layer.lengths
-    if sketched and layer.stratum.unmarked is not None:
-        marked = np.flatnonzero(~layer.stratum.unmarked(layer.series))
+    if sketched and layer.run.unmarked is not None:
+        marked = np.flatnonzero(~layer.run.unmarked(layer.series))
         if 2 * len(marked) < len(layer.series):
             pieces = layer.places[marked], layer.starts[marked], layer.lengths[marked]
-            return layer.stratum.values.plan_copy(values, *pieces, keep=keep)
-    return layer.stratum.values.plan_copy(values, *pieces, keep=keep, notes=layer.of_values)
+            return layer.run.values.plan_copy(values, *pieces, cache_pages=keep)
+    return layer.run.values.plan_copy(values, *pieces, cache_pages=keep, notes=layer.of_values)
 
 
 def _in_turn(plan: BatchPlan, members: Ints) -> _Layout:
@@ -283,18 +283,18 @@ def _in_turn(plan: BatchPlan, members: Ints) -> _Layout:
     shift = grid_offsets[:-1] - offsets[firsts]  # from a first member's samples to its grid's times
     layers = []
     for (places, cut), start in zip(chosen, starts, strict=True):
-        stratum = cut.floats
+        run = cut.floats
         some = np.flatnonzero(is_first[places])
-        grids = stratum.grid_of[cut.series[some]]
+        grids = run.grid_of[cut.series[some]]
         layers.append(
             _Layer(
-                stratum,
+                run,
                 cut.series,
                 start,
-                stratum.value_start[cut.series] + cut.low,
+                run.value_start[cut.series] + cut.low,
                 cut.lengths,
                 start[some] + shift[grid[places[some]]],
-                stratum.grid_start[grids] + cut.low[some],
+                run.grid_start[grids] + cut.low[some],
                 cut.lengths[some],
             )
         )
@@ -307,12 +307,12 @@ def _load_in_turn(layout: _Layout, members: Ints, *, keep: bool, sketched: bool)
     placings = [_values_of(layer, values, keep=keep, sketched=sketched) for layer in layout.layers]
     of_values = sum(len(plan_copy.parts) for plan_copy in placings)
     placings += [
-        layer.stratum.times.plan_copy(
+        layer.run.times.plan_copy(
             times,
             layer.time_places,
             layer.time_starts,
             layer.time_lengths,
-            keep=keep,
+            cache_pages=keep,
             notes=layer.of_times,
         )
         for layer in layout.layers

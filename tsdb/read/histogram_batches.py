@@ -18,7 +18,7 @@ from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.samples import HistogramTile, Tile
 from novaql.tsdb.model.source import HistogramRef, TileRef
-from novaql.tsdb.parts.damaged_ranges import sound_cuts
+from novaql.tsdb.parts.damaged_ranges import readable_slices
 from novaql.tsdb.parts.ranges import RangeSlice, have_starts, of_rows
 from novaql.tsdb.read.ragged_merge import TILE_VALUES, TileCache, plan_tiles
 
@@ -141,4 +141,6 @@ def _sound(
             raise
     wanted = np.zeros(int(max(int(cut.rows.max()) for cut in cuts)) + 1, np.bool_)
     wanted[members] = True
-    return read([cut for cut in sound_cuts(of_rows(cuts, wanted), read_errors) if len(cut.rows)])
+    return read(
+        [cut for cut in readable_slices(of_rows(cuts, wanted), read_errors) if len(cut.rows)]
+    )

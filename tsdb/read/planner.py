@@ -21,6 +21,7 @@ from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.source import PlannedTiles, RangeWindows, Selection
 from novaql.tsdb.parts.merge_series import UnionCache, unite, united
 from novaql.tsdb.parts.part import Part, Rollup, series_bounds
+from novaql.tsdb.parts.part_list import PartList
 from novaql.tsdb.parts.ranges import RangeSlice, SeriesSubset, cut_ranges, have_starts
 from novaql.tsdb.parts.sorted_run import ArrayStream, SortedRun
 from novaql.tsdb.parts.tombstones import DeleteResult, Intervals
@@ -155,8 +156,8 @@ def _selected(
         summed = [None if rollup is None else (rollup, windows) for rollup in rollups]
         planned = _planned(parts, matchers, start_ms, end_ms, caches, read_errors, deleted, summed)
         return planned.selection(caches.tiles, read_errors)
-    strata = tuple(layer.stratum.identity for part in parts for layer in part.layers())
-    what = (strata, tuple(map(id, deleted)), tuple(matchers))
+    runs = tuple(layer.run.identity for part in parts for layer in part.layers())
+    what = (runs, tuple(map(id, deleted)), tuple(matchers))
     found = caches.plans.get((what, start_ms, end_ms))
     if found is None:
         inside = _inside_wider(parts, what, start_ms, end_ms, caches, read_errors, deleted)
@@ -215,8 +216,8 @@ def _in_memory(cuts: Sequence[RangeSlice]) -> bool:
 
 
 def _is_in_memory(part: Part) -> bool:
-    strata = (layer.stratum for layer in part.layers())
-    return any(isinstance(one, SortedRun) and isinstance(one.values, ArrayStream) for one in strata)
+    runs = (layer.run for layer in part.layers())
+    return any(isinstance(one, SortedRun) and isinstance(one.values, ArrayStream) for one in runs)
 
 
 def _planned(
@@ -257,15 +258,17 @@ def pieces_of(part: Part, rows: Ints, table_rows: Numbers) -> list[SeriesSubset]
         if len(at):
             if len(at) < len(rows):
                 pieces.append(
-                    SeriesSubset(layer.stratum, series, table_rows[at], part.deleted(), rows[at])
+                    SeriesSubset(layer.run, series, table_rows[at], part.deleted(), rows[at])
                 )
             else:
-                pieces.append(SeriesSubset(layer.stratum, series, table_rows, part.deleted(), rows))
+                pieces.append(SeriesSubset(layer.run, series, table_rows, part.deleted(), rows))
     return pieces
 
 
 def overlapping(parts: Sequence[Part], start_ms: int, end_ms: int) -> list[Part]:
     """Parts that may have samples in the range."""
+    if isinstance(parts, PartList):
+        return parts.overlapping(start_ms, end_ms)
     return [part for part in parts if part.first_ms <= end_ms and part.last_ms >= start_ms]
 
 

@@ -17,7 +17,7 @@ from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.samples import Floats, Tile
 from novaql.tsdb.model.series_batch import SeriesBatch
 from novaql.tsdb.model.source import TileRef
-from novaql.tsdb.parts.damaged_ranges import sound_cuts
+from novaql.tsdb.parts.damaged_ranges import readable_slices
 from novaql.tsdb.parts.ranges import RangeSlice, of_rows, started_rows
 from novaql.tsdb.parts.sorted_run import ArrayStream
 from novaql.tsdb.runtime.lru_cache import ByteCache
@@ -80,7 +80,7 @@ def _load_started(
     except DAMAGE:
         if read_errors is None:
             raise
-    return _merge_started(sound_cuts(chosen, read_errors), rows)
+    return _merge_started(readable_slices(chosen, read_errors), rows)
 
 
 def _merge_started(cuts: Sequence[RangeSlice], rows: Ints) -> Tile:
@@ -170,7 +170,7 @@ def _times_of_rows(cut: RangeSlice, rows: int) -> Ints:
 
 def _times_of(cut: RangeSlice) -> Ints:
     """[series]: equal numbers for equal times."""
-    grids = cut.stratum.grid_of[cut.series]
+    grids = cut.run.grid_of[cut.series]
     low, high = np.empty((2, int(grids.max()) + 1), np.int64)
     low[grids], high[grids] = cut.low, cut.high
     if (low[grids] == cut.low).all() and (high[grids] == cut.high).all():
@@ -235,7 +235,7 @@ def _load(
         if read_errors is None:
             raise
     # Not kept: a later reader has to hear of the damage, too.
-    return Tile(rows, *merge_ragged(sound_cuts(chosen, read_errors), rows))
+    return Tile(rows, *merge_ragged(readable_slices(chosen, read_errors), rows))
 
 
 def _load_regular(cuts: Sequence[RangeSlice], rows: Ints, cache: TileCache) -> Tile:
@@ -259,7 +259,7 @@ def _read_regular(cuts: Sequence[RangeSlice], series: int) -> TileArrays:
     values = np.empty((series, sum(len(part) for part in times)))
     at = 0
     for cut, part in zip(cuts, times, strict=True):
-        starts = cut.stratum.value_start[cut.series] + cut.low
+        starts = cut.run.value_start[cut.series] + cut.low
         cut.floats.values.fill(values[:, at : at + len(part)], starts)
         at += len(part)
     return times[0] if len(times) == 1 else np.concatenate(times), values, None

@@ -42,7 +42,7 @@ PORTION_SAMPLES = 1 << 20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Summed:
-    """A part that answers with cells. places: of its series among those of the stratum."""
+    """A part that answers with cells. places: of its series among those of the run."""
 
     part: Part
     rollup: Rollup
@@ -79,7 +79,7 @@ def plan_cells(
             return None
         names = ("count", *(name for name in windows.names if name != "count"))
         found = Cells(parts, rollups, matchers, (first, last), edges, names, caches, read_errors)
-        must = windows.must or any(part.thinned_ms for part in parts)
+        must = windows.must or any(part.downsampled_ms for part in parts)
         wanted = found.is_sound and (must or found.is_worth_it(cheap=windows.cheap))
     except DAMAGE:  # reading the samples will tell, and go around it
         return None
@@ -88,22 +88,24 @@ def plan_cells(
 
 def _usable(part: Part, parts: Sequence[Part], edges: Ints) -> Rollup | None:
     """The coarsest rollup that no edge parts."""
-    if not part.thinned_ms and not is_alone(part, parts):
+    if not part.downsampled_ms and not is_alone(part, parts):
         return None
-    if part.deleted() is not None and not part.thinned_ms:
+    if part.deleted() is not None and not part.downsampled_ms:
         return None
-    low, high = np.searchsorted(edges, [part.first_ms - part.thinned_ms, part.last_ms])
+    low, high = np.searchsorted(edges, [part.first_ms - part.downsampled_ms, part.last_ms])
     inside = edges[low:high]
     rollups = part.rollups()
     if part.deleted() is not None:  # a deletion takes whole cells: the smallest ones
-        rollups = [one for one in rollups if one.resolution_ms == part.thinned_ms]
+        rollups = [one for one in rollups if one.resolution_ms == part.downsampled_ms]
     for rollup in rollups:
         if not rollup.of_grids or not rollup.statistics.keys() >= {*EXACT}:
             continue  # as a flush writes them
         if rollup.resolution_ms == WHOLE:
             if len(inside) == 0:
                 return rollup
-        elif not (inside % rollup.resolution_ms).any() or rollup.resolution_ms == part.thinned_ms:
+        elif (
+            not (inside % rollup.resolution_ms).any() or rollup.resolution_ms == part.downsampled_ms
+        ):
             return rollup
     return None
 
@@ -133,11 +135,10 @@ class Cells:
             layers = part.layers()
             at, series = layers[0].locate(index_rows)
             if any(len(layer.locate(index_rows)[0]) for layer in layers[1:]) or (
-                len(at) and isinstance(layers[0].stratum, SortedHistogramRun)
+                len(at) and isinstance(layers[0].run, SortedHistogramRun)
             ):
                 native = any(
-                    isinstance(layer.stratum, SortedHistogramRun)
-                    and len(layer.locate(index_rows)[0])
+                    isinstance(layer.run, SortedHistogramRun) and len(layer.locate(index_rows)[0])
                     for layer in layers
                 )
                 self.is_sound = self.is_sound and not native
@@ -159,8 +160,8 @@ class Cells:
         for one in self._summed:
             grids = one.rollup.grids
             cells[one.rows] += grids.grid_length[grids.grid_of[one.places]]
-            stratum = one.part.layers()[0].stratum
-            covered[one.rows] += stratum.grid_length[stratum.grid_of[one.places]]
+            run = one.part.layers()[0].run
+            covered[one.rows] += run.grid_length[run.grid_of[one.places]]
         for cut in self._cuts(self._others, None):
             others[cut.rows] += cut.lengths
         return cells, covered, others
@@ -204,7 +205,7 @@ class Cells:
             try:
                 pieces.append(self._cells(one, first, end))
             except DAMAGE as problem:
-                if not one.part.thinned_ms:
+                if not one.part.downsampled_ms:
                     others.append(next(n for n, p in enumerate(self._parts) if p is one.part))
                 elif self._losses is None:
                     raise

@@ -32,7 +32,7 @@ def usable_rollups(parts: Sequence[Part], windows: RangeWindows | None) -> list[
     edges = windows.edges_ms()
     # Where rollups alone are left, windows are asked for as `whole_cells` answers them.
     return [
-        _usable(part, edges) if is_alone(part, parts) and not part.thinned_ms else None
+        _usable(part, edges) if is_alone(part, parts) and not part.downsampled_ms else None
         for part in parts
     ]
 
@@ -69,12 +69,12 @@ def by_cells(
     out: list[RangeSlice] = []
     for cut in cuts:
         try:
-            known, stratum = _cells_of(cut, rollup, windows.statistic)
+            known, run = _cells_of(cut, rollup, windows.statistic)
         except DAMAGE:
             out.append(cut)
             continue
         some = np.flatnonzero(known)
-        out += cut_ranges([SeriesSubset(stratum, some, cut.rows[some])], start_ms, end_ms)
+        out += cut_ranges([SeriesSubset(run, some, cut.rows[some])], start_ms, end_ms)
         if len(some) < len(known):
             out.append(cut.take(np.flatnonzero(~known)))
     return out
@@ -90,7 +90,7 @@ def _cells_of(cut: RangeSlice, rollup: Rollup, statistic: str) -> tuple[Bools, S
     starts = np.cumsum(of_series) - of_series
     values = rollup.statistics[statistic].floats(directories.value_start[cut.series], of_series)
     known = ~np.logical_or.reduceat(np.isnan(values), starts)
-    stratum = SortedRun(
+    run = SortedRun(
         identity=("cells", next(_numbers)),
         grid_of=grid_of.ravel(),
         value_start=starts,
@@ -101,4 +101,4 @@ def _cells_of(cut: RangeSlice, rollup: Rollup, statistic: str) -> tuple[Bools, S
         times=ArrayStream(directories.times.ints(directories.grid_start[grids], lengths)),
         values=ArrayStream(values),
     )
-    return known, stratum
+    return known, run

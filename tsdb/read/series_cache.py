@@ -158,9 +158,9 @@ def _key(matcher_sets: MatcherSets) -> Hashable:
 
 def _place(part: Part, start_ms: int, end_ms: int) -> Hashable:
     """A part, and as much of the range as it can have samples in."""
-    strata = tuple(layer.stratum.identity for layer in part.layers())
+    runs = tuple(layer.run.identity for layer in part.layers())
     within = max(start_ms, part.first_ms), min(end_ms, part.last_ms)
-    return part.identity, strata, id(part.deleted()), within
+    return part.identity, runs, id(part.deleted()), within
 
 
 def _list(look: Callable[[Part], Iterable[str]], part: Part) -> list[str]:

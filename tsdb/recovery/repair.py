@@ -1,8 +1,8 @@
-"""Bringing a damaged store into a state in which everything that is left of it can be relied on.
+"""Repairs a damaged store, so that everything that is left of it can be read.
 
-Nothing is deleted. A damaged block is moved to `damaged/`, and what can be read of it stands in a
-new block in its place. Segments of the log with damage are moved there once their samples are
-in a block, and so is a manifest that cannot be read, for which the blocks themselves stand in.
+Nothing is deleted. A damaged block is moved to `damaged/`, and a new block with its readable
+samples replaces it. Damaged segments of the log are moved there once their samples are in a block.
+So is an unreadable manifest, which is rebuilt from the descriptions in the blocks.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from novaql.tsdb.block.format import read_description, read_identity
 from novaql.tsdb.block.pages import page_bytes
 from novaql.tsdb.block.reader import Block, BlockEntry
 from novaql.tsdb.compaction.flush import SUFFIX, rewritten_name, sequence_of, write_content
-from novaql.tsdb.database import Database, memory_database, open_database
+from novaql.tsdb.database import open_database
 from novaql.tsdb.directory import manifest as manifests
 from novaql.tsdb.directory.manifest import SEALED_FORMAT, Found, Manifest
 from novaql.tsdb.directory.open import claim, degraded_of, holds_data
 from novaql.tsdb.directory.store_directory import BLOCKS, DAMAGED, LOCK, LOG
 from novaql.tsdb.disk.vfs import Disk, RealDisk
 from novaql.tsdb.errors import Corrupted, ReadFailed, StoreNotFound, UnknownFormat, write_failure
+from novaql.tsdb.head.head import Head
 from novaql.tsdb.index.match import label_table
 from novaql.tsdb.maintenance.backup import link_or_copy
 from novaql.tsdb.maintenance.check import Violation, block_violations, check_blocks, check_log
@@ -35,12 +36,15 @@ from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.samples import Batch, HistogramSamples, HistogramTile, Tile
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Metadata, Selection
-from novaql.tsdb.options import Sync
+from novaql.tsdb.options import StoreOptions, Sync
 from novaql.tsdb.parts.merge_series import union_bytes
 from novaql.tsdb.parts.tombstones import Tombstone
 from novaql.tsdb.read import planner as reader
 from novaql.tsdb.read.ragged_merge import tile_bytes
 from novaql.tsdb.runtime.lru_cache import ByteCache
+from novaql.tsdb.store.flusher import Flusher
+from novaql.tsdb.store.state import StoreState
+from novaql.tsdb.store.writer import Writer
 from novaql.tsdb.wal.extent import FILE
 from novaql.tsdb.wal.record import segment_store
 from novaql.tsdb.wal.writer import segment_number
@@ -50,13 +54,13 @@ _MANIFESTS = (manifests.NAME, manifests.COPY)
 
 @dataclass(slots=True)
 class Repaired:
-    """What repairing did.
+    """The result of a repair.
 
     found    what was wrong
-    moved    files that are in `damaged/` now
-    written  blocks written in place of damaged ones
-    missing  what cannot be read any more, in words
-    left     what is wrong still: nothing, unless the disk fails meanwhile
+    moved    files that were moved to `damaged/`
+    written  blocks that replace damaged ones
+    missing  samples that are lost, in words
+    left     what is still wrong: nothing, unless the disk failed meanwhile
     """
 
     found: list[Violation] = field(default_factory=list)
@@ -67,9 +71,9 @@ class Repaired:
 
 
 def repair(path: str | Path, *, disk: Disk | None = None) -> Repaired:
-    """Put a store in order that no process has open. One that is in order is left alone.
+    """Repair a store that no process has open. A sound store is not changed.
 
-    Raises `StoreNotFound`, `StoreLocked`, `WriteFailed`. After a failure it may be tried again.
+    Raises `StoreNotFound`, `StoreLocked`, `WriteFailed`. After a failure the call may be repeated.
     """
     return _Repair(disk or RealDisk(), Path(path)).run()
 
@@ -115,7 +119,7 @@ class _Repair:
         except Corrupted as problem:
             self.done.found.append(Violation(problem.path, problem.place, problem.reason))
             for name in _MANIFESTS:
-                self._keep(self.path / name)
+                self._move_aside(self.path / name)
         else:
             if found is not None:
                 return self._sound(found, closed=closed)
@@ -124,11 +128,11 @@ class _Repair:
         entries: dict[int, BlockEntry] = {}
         for name in sorted(
             self._block_files(), key=lambda name: "-" in name
-        ):  # rewritten ones last
+        ):  # rewritten blocks last
             entry = self._entry_of(name)
             if entry is not None:
                 if entry.sequence in entries:
-                    self._keep(self.path / BLOCKS / entries[entry.sequence].name)
+                    self._move_aside(self.path / BLOCKS / entries[entry.sequence].name)
                 entries[entry.sequence] = entry
         made = Manifest(
             self._store_of_log() or secrets.token_bytes(16),
@@ -139,17 +143,18 @@ class _Repair:
         self.done.missing.append(
             "the manifest: it was made anew from the blocks and the log. Deletions that were not "
             "carried out yet are forgotten, so the samples that they hid are back; so is metadata "
-            "that stood there alone. Blocks and segments that were missing are not noticed"
+            "that only it had. Blocks and segments that were missing are not noticed"
         )
         return manifests.write(self.disk, self.path, made)
 
     def _sound(self, found: Found, *, closed: bool) -> Manifest:
-        """The manifest, of which one copy is sound, in two copies again."""
+        """Return the manifest, of which one copy was readable, after both copies were written
+        again."""
         wrong = degraded_of(found, closed=closed)
         for name, place, problem in wrong:
             self.done.found.append(Violation(self.path / name, place, problem))
             if problem != manifests.MISSING:
-                self._keep(self.path / name)
+                self._move_aside(self.path / name)
         if not wrong:
             return found.manifest
         return manifests.write(self.disk, self.path, found.manifest)
@@ -159,12 +164,13 @@ class _Repair:
         return {number: 0 for number in numbers if number is not None}
 
     def _entry_of(self, name: str) -> BlockEntry | None:
-        """What a block says of itself. One that cannot say it is kept, and no part of the store."""
+        """Return the entry of a block from its own description. A block without a readable one is
+        moved away."""
         path = self.path / BLOCKS / name
         sequence = sequence_of(name)
         try:
             if sequence is None:
-                raise Corrupted(path, "name", "it does not tell the block's sequence")
+                raise Corrupted(path, "name", "its name does not have the block's sequence")
             file = self.disk.read(path)
             try:
                 identity = read_identity(file, path)
@@ -173,7 +179,7 @@ class _Repair:
                 file.close()
         except (*DAMAGE, OSError) as problem:
             self.done.missing.append(f"{BLOCKS}/{name}: all of it: {problem}")
-            self._keep(path)
+            self._move_aside(path)
             return None
         return BlockEntry(
             name=name,
@@ -184,7 +190,7 @@ class _Repair:
             series=described.series,
             samples=described.samples,
             bytes=file.size,
-            thinned_ms=described.thinned_ms,
+            downsampled_ms=described.downsampled_ms,
         )
 
     def _store_of_log(self) -> bytes | None:
@@ -198,29 +204,29 @@ class _Repair:
     # Blocks
 
     def _repair_blocks(self, manifest: Manifest) -> None:
-        kept: list[BlockEntry] = []
+        entries: list[BlockEntry] = []
         renamed: dict[str, str] = {}
         gone: list[Path] = []
         for entry in manifest.blocks:
             path = self.path / BLOCKS / entry.name
             problems = block_violations(self.disk, path.parent, entry)
             if not problems:
-                kept.append(entry)
+                entries.append(entry)
                 continue
             self.done.found.extend(problems)
             made = self._rewritten(entry)
             if made is not None:
-                kept.append(made)
+                entries.append(made)
                 renamed[entry.name] = made.name
                 self.done.written.append(f"{BLOCKS}/{made.name}")
             if self.disk.exists(path):
                 self._link_away(path)
                 gone.append(path)
-        if not gone and len(kept) == len(manifest.blocks):
+        if not gone and len(entries) == len(manifest.blocks):
             return
         changed = replace(
             manifest,
-            blocks=tuple(kept),
+            blocks=tuple(entries),
             tombstones=_renamed(manifest.tombstones, renamed),
         )
         manifests.write(self.disk, self.path, changed)
@@ -228,34 +234,33 @@ class _Repair:
             self.disk.unlink(path)
 
     def _rewritten(self, entry: BlockEntry) -> BlockEntry | None:
-        """A block with what can be read of another one; None if nothing can."""
+        """Return a new block with the readable samples of another one; None if there are none."""
         place = f"{BLOCKS}/{entry.name}"
         read_errors = ReadErrors()
         block = Block(self.disk, self.path / BLOCKS, entry, ByteCache(0, page_bytes))
         caches = reader.Caches(ByteCache(0, tile_bytes), ByteCache(0, union_bytes))
-        memory = memory_database()
+        head = Head()
+        state = StoreState(None, head, StoreOptions())
         try:
             everything = reader.select([block], (), MIN_TIME_MS, MAX_TIME_MS, caches, read_errors)
-            copy_selection(everything, memory)
+            copy_selection(everything, Writer(state, None, Flusher(state)))
         except (*DAMAGE, ReadFailed, ValueError) as problem:
-            # A file whose checksums are right and whose contents make no sense: leave it whole.
+            # The checksums are right but the content is inconsistent: keep the file as it is.
             self.done.missing.append(f"{place}: all of its {entry.samples} samples: {problem}")
             return None
         finally:
             block.close()
-        memory.flush()
-        parts = memory._parts()
-        held = memory.stats().head_samples
+        part = head.compact()
+        held = sum(run.samples for run in part.runs)
         lost = entry.samples - held
-        if lost:  # else statistics were damaged, which are made anew
+        if lost:  # otherwise only statistics were damaged, which are computed again
             where = ", ".join(one.place for one in read_errors.problems()) or "the index"
             self.done.missing.append(f"{place}: {lost} of {entry.samples} samples ({where})")
-        if entry.thinned_ms:
-            told = f"its rollups; of each {entry.thinned_ms} ms the last sample is left"
-            self.done.missing.append(f"{place}: {told}")
+        if entry.downsampled_ms:
+            left = f"its rollups; of each {entry.downsampled_ms} ms the last sample is left"
+            self.done.missing.append(f"{place}: {left}")
         if held == 0:
             return None
-        (part,) = parts
         content = arrange(
             part.layers(), partial(label_table, part.index()), MIN_TIME_MS, MAX_TIME_MS
         )
@@ -264,7 +269,7 @@ class _Repair:
         made = write_content(self.disk, path, content, sequence=entry.sequence)
         return replace(made, level=entry.level)
 
-    def _keep(self, path: Path) -> None:
+    def _move_aside(self, path: Path) -> None:
         """Move a file to `damaged/`."""
         if self.disk.exists(path):
             self._link_away(path)
@@ -307,7 +312,8 @@ class _Repair:
                 self.done.moved.append(f"{LOG}/{name} → {DAMAGED}/{name}")
 
     def _move_empty_segments(self, metadata: Mapping[str, Metadata]) -> None:
-        """Segments that are damaged still: nothing in them could be brought into a block."""
+        """Move segments that are still damaged: none of their samples could be written to a
+        block."""
         damaged = {violation.path for violation in check_log(self.disk, self.path)}
         if not damaged:
             return
@@ -320,7 +326,7 @@ class _Repair:
             changed = replace(manifest, metadata=metadata, segments=left, lost=())
             manifests.write(self.disk, self.path, changed)
             for path in sorted(damaged):
-                self._keep(path)
+                self._move_aside(path)
         except OSError as problem:
             raise write_failure(problem, f"repairing {self.path}") from problem
         finally:
@@ -329,13 +335,13 @@ class _Repair:
 
 def _renamed(tombstones: Sequence[Tombstone], names: dict[str, str]) -> tuple[Tombstone, ...]:
     return tuple(
-        replace(stone, blocks=frozenset(names.get(name, name) for name in stone.blocks))
-        for stone in tombstones
+        replace(tombstone, blocks=frozenset(names.get(name, name) for name in tombstone.blocks))
+        for tombstone in tombstones
     )
 
 
-def copy_selection(selection: Selection, target: Database) -> None:
-    """Append everything that is selected to another database."""
+def copy_selection(selection: Selection, target: Writer) -> None:
+    """Append all selected samples to another database."""
     for ref in selection.tiles:
         target.append(_batch_of(selection.series, ref.load().ragged()))
     for native in selection.histograms:

@@ -1,7 +1,7 @@
-"""Memory for large arrays that is used again: fresh memory costs more to touch than to fill.
+"""Reuses the memory of large arrays, since new memory costs more to touch than to fill.
 
-The system clears each page of it when it is written to for the first time, which takes some ten
-times as long as writing 8 MiB that are there. So what an array leaves is kept for the next one.
+The system zeroes each new page at its first write, which takes some ten times as long as writing 8
+MiB of existing memory. So the pool retains the memory of arrays that are gone for later ones.
 """
 
 from __future__ import annotations
@@ -16,74 +16,75 @@ import numpy as np
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.series_batch import Floats
 
-LEAST_BYTES = 1 << 16
-"""Smaller arrays are left to the allocator, which keeps theirs anyway."""
-MOST_KEPT_BYTES = 128 << 20
-"""So much is kept for arrays to come."""
+MIN_BYTES = 1 << 16
+"""Smaller arrays use the allocator, which reuses their memory itself."""
+MAX_RETAINED_BYTES = 128 << 20
+"""Largest memory that the pool retains."""
 
 
 class BufferPool:
-    """Arrays whose memory goes back when they and all views of them are gone. For any thread."""
+    """Allocates arrays whose memory returns to the pool when they and all their views are gone.
+    Thread-safe."""
 
-    def __init__(self, most_kept: int = MOST_KEPT_BYTES) -> None:
-        self._most = most_kept
+    def __init__(self, max_retained: int = MAX_RETAINED_BYTES) -> None:
+        self._most = max_retained
         self._free: dict[int, list[memoryview]] = {}
-        self.kept_bytes = 0
-        # An array may go, and be noted here, while this thread holds the lock already.
+        self.retained_bytes = 0
+        # A finalizer may run, and release memory here, while this thread already holds the lock.
         self._lock = threading.RLock()
 
     def forked(self) -> None:
-        """In a forked process: a thread that is not there may have held the lock."""
+        """Replace the lock in a forked process, in which its holder may not exist."""
         self._lock = threading.RLock()
 
     def floats(self, count: int) -> Floats:
-        """[count], with anything in it."""
+        """[count] uninitialised floats."""
         found: Floats = self._array(count, np.float64)
         return found
 
     def ints(self, count: int) -> Ints:
-        """[count], with anything in it."""
+        """[count] uninitialised integers."""
         found: Ints = self._array(count, np.int64)
         return found
 
     def _array(self, count: int, dtype: type[np.generic]) -> Any:
-        if 8 * count < LEAST_BYTES:
+        if 8 * count < MIN_BYTES:
             return np.empty(count, dtype)
-        words, room = self._taken(count)
-        # A view of this array refers to it, and not to what the room is made of: NumPy goes past
-        # arrays only. So the array lives as long as any view does.
-        array = np.frombuffer(room, dtype, count)
-        weakref.finalize(array, self._give, words, room).atexit = False
+        words, buffer = self._acquire(count)
+        # NumPy sets the base of a view to the last array in the chain, which is this one and not
+        # the buffer below. So this array lives as long as any view.
+        array = np.frombuffer(buffer, dtype, count)
+        weakref.finalize(array, self._release, words, buffer).atexit = False
         return array
 
-    def _taken(self, count: int) -> tuple[int, memoryview]:
-        """Room for so many words, and how many it has: one that is free and not much larger, or a
-        new one. Arrays that are nearly of one size would else leave a room of each size."""
+    def _acquire(self, count: int) -> tuple[int, memoryview]:
+        """Return memory for this many words, and its size: free memory that is not much larger, or
+        new memory. Sizes are rounded, so that arrays of similar size share buffers."""
         with self._lock:
-            # An array may go meanwhile, and add to what is free; nothing else can.
+            # A finalizer may add to the free list meanwhile; nothing else changes it.
             known = tuple(self._free.items())
             fit = [size for size, free in known if free and 0 <= size - count <= count // 4]
             if fit:
                 words = min(fit)
-                self.kept_bytes -= 8 * words
+                self.retained_bytes -= 8 * words
                 return words, self._free[words].pop()
         words = _rounded(count)
         return words, np.empty(words).data
 
-    def _give(self, words: int, room: memoryview) -> None:
+    def _release(self, words: int, buffer: memoryview) -> None:
         with self._lock:
-            if self.kept_bytes + 8 * words <= self._most:
-                self.kept_bytes += 8 * words
-                self._free.setdefault(words, []).append(room)
+            if self.retained_bytes + 8 * words <= self._most:
+                self.retained_bytes += 8 * words
+                self._free.setdefault(words, []).append(buffer)
 
 
 def _rounded(count: int) -> int:
-    """Few sizes, none of which is larger by more than a seventh."""
+    """Round up to one of few sizes, by at most a seventh."""
     grain = max(1, 1 << (count - 1).bit_length() >> 4)
     return -(-count // grain) * grain
 
 
 BUFFERS = BufferPool()
-"""Those of this process."""
+"""The pool of this process."""
 
 os.register_at_fork(after_in_child=BUFFERS.forked)

@@ -1,4 +1,4 @@
-"""Pieces of work of one query, done by its own thread and by others that are idle."""
+"""Runs the tasks of one query on its own thread and on idle cores."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ T = TypeVar("T")
 def ordered_parallel(
     count: int, work: Callable[[int], T], take: Callable[[T], None], *, alone: bool
 ) -> None:
-    """work(0) … work(count - 1), and `take` for what each gives, in this order, on this thread.
+    """Run work(0) … work(count - 1), and call `take` with each result, in this order, on this
+    thread.
 
-    The calling thread works itself and never waits for one that has not begun, so a query does not
-    queue behind others. Others help while there are cores that no query's own thread is on: a
-    thread more than that takes turns with the one that has the interpreter's lock, for which
-    everybody waits. The first exception is raised once all threads have stopped.
+    The calling thread works too and never waits for a task that has not begun, so a query does not
+    queue behind others. Helper threads run only on cores that no query's own thread uses: an
+    additional thread would compete for the interpreter's lock. The first exception is raised after
+    all threads have stopped.
 
-    Pieces of a piece are done by the thread that does the piece, too, and by others that no piece
-    of the whole is left for.
+    Tasks of nested calls run on the thread of the outer task, and on helpers for which no outer
+    task is left.
 
-    alone  other threads are not worth it
+    alone  do not use other threads
     """
     if alone or count < 2 or _cores() < 2:
         for number in range(count):
@@ -39,12 +40,12 @@ def ordered_parallel(
     helpers: list[Future[None]] = []
     counted = getattr(_turn, "taken", False)
     if not counted:
-        _at_work.come()
+        _active_threads.acquire()
     taken = 0
     try:
         while True:
             helpers = [helper for helper in helpers if not helper.done()]
-            if len(helpers) < min(_cores(), count) - 1 and _at_work.count < _cores():
+            if len(helpers) < min(_cores(), count) - 1 and _active_threads.count < _cores():
                 helpers.append(_helpers(_priority()).submit(turns.help))
             if not turns.step():
                 break
@@ -54,10 +55,10 @@ def ordered_parallel(
     finally:
         turns.stopped = True
         if not counted:
-            _at_work.leave()
+            _active_threads.release()
         for helper in helpers:
             if not helper.cancel():
-                helper.exception()  # wait; what it raised is kept in `failure`
+                helper.exception()  # wait; its exception is in `failure`
     if turns.failure is not None:
         raise turns.failure
     for number in range(taken, count):
@@ -65,11 +66,11 @@ def ordered_parallel(
 
 
 _turn = threading.local()
-"""taken: whether this thread is doing a piece."""
+"""taken: whether this thread runs a task."""
 
 
 class _WorkQueue(Generic[T]):
-    """Which piece is next, and what came of those that are done."""
+    """The next task, and the results of finished ones."""
 
     def __init__(self, count: int, work: Callable[[int], T]) -> None:
         self._count, self._work = count, work
@@ -80,7 +81,7 @@ class _WorkQueue(Generic[T]):
         self.stopped = False
 
     def step(self) -> bool:
-        """Do one piece; whether there was one to do."""
+        """Run one task; returns False if there is none left."""
         with self._lock:
             number = self._next
             if self.stopped or number >= self._count:
@@ -98,48 +99,49 @@ class _WorkQueue(Generic[T]):
         return True
 
     def help(self) -> None:
-        """Do pieces while there is a core for it."""
-        if not _at_work.come(most=_cores()):
+        """Run tasks while a core is free."""
+        if not _active_threads.acquire(most=_cores()):
             return
         try:
-            while _at_work.count <= _cores() and self.step():
+            while _active_threads.count <= _cores() and self.step():
                 pass
         finally:
-            _at_work.leave()
+            _active_threads.release()
 
 
-class _AtWork:
-    """How many threads work on pieces, the queries' own and those that help them."""
+class _ActiveThreads:
+    """Number of threads that run tasks: the queries' own and their helpers."""
 
     def __init__(self) -> None:
         self.count = 0
         self._lock = threading.Lock()
 
-    def come(self, *, most: int | None = None) -> bool:
-        """Be counted, unless that would be more than `most`."""
+    def acquire(self, *, most: int | None = None) -> bool:
+        """Count this thread, unless the number would exceed `most`; returns whether it is
+        counted."""
         with self._lock:
             if most is not None and self.count >= most:
                 return False
             self.count += 1
             return True
 
-    def leave(self) -> None:
+    def release(self) -> None:
         with self._lock:
             self.count -= 1
 
-    def forget(self) -> None:
-        """In a forked process: its parent's threads are not there."""
+    def reset_after_fork(self) -> None:
+        """In a forked process, which has none of its parent's threads."""
         self.count = 0
         self._lock = threading.Lock()
 
 
-_at_work = _AtWork()
+_active_threads = _ActiveThreads()
 
 
 @cache
 def _helpers(priority: int) -> ThreadPoolExecutor:
-    """Threads shared by all queries of the process that are run at this priority: who runs a large
-    query on a thread that yields to others wants no help from threads that do not."""
+    """Return the helper threads of all queries that run at this priority. A large query on a thread
+    of low priority must not get helpers of a higher one."""
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - 5 ms, logging with it
 
     return ThreadPoolExecutor(
@@ -151,25 +153,25 @@ def _helpers(priority: int) -> ThreadPoolExecutor:
 
 
 def _priority() -> int:
-    """That of the calling thread, as `nice` has it, where the system knows that of threads."""
+    """Return the priority (nice value) of the calling thread, if the system has one for threads."""
     if sys.platform != "linux":
         return 0
     return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
 
 def _set_priority(priority: int) -> None:
-    """Of the calling thread; a system that does not let us leaves it as it is."""
+    """Set the priority of the calling thread; without permission it stays as it is."""
     if sys.platform == "linux":
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), priority)
 
 
-# A forked process has the pool but none of its threads: it would wait for them for ever.
+# A forked process has the pool but none of its threads, and would wait for them for ever.
 os.register_at_fork(after_in_child=_helpers.cache_clear)
-os.register_at_fork(after_in_child=_at_work.forget)
+os.register_at_fork(after_in_child=_active_threads.reset_after_fork)
 
 
 @cache
 def _cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

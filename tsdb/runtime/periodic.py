@@ -1,32 +1,32 @@
-"""A thread that calls something every so often, or when woken, as long as its owner lives."""
+"""A thread that calls a method at an interval, or at once when woken."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import weakref
-from typing import Any
+from collections.abc import Callable
 
-log = logging.getLogger("tsdb")
+logger = logging.getLogger("tsdb")
 
 
 class PeriodicTask:
-    """Calls a method of `owner` every `interval_s` seconds and after each `wake()`.
+    """Calls a bound method every `interval_s` seconds and after each `wake()`, until `stop()`.
 
-    Holds the owner weakly: a database that nobody refers to any more can go away. An error of
-    the method is logged, and the thread goes on.
+    Holds the method's object weakly: the thread ends when the object is garbage. An error of the
+    method is logged, and the thread continues.
     """
 
-    def __init__(self, owner: object, method: str, interval_s: float) -> None:
-        self._interval = interval_s
+    def __init__(self, name: str, method: Callable[[], None], interval_s: float) -> None:
+        self._interval_s = interval_s
         self._stopping = False
         self._woken = threading.Event()
-        self._owner = weakref.ref(owner, lambda _: self._woken.set())
-        self._method = method
-        self._thread = threading.Thread(target=self._run, name=f"tsdb-{method}", daemon=True)
+        self._method = weakref.WeakMethod(method, lambda _: self._woken.set())
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
+        """Request a call now; returns at once. Requests during a call become one call after it."""
         self._woken.set()
 
     def stop(self) -> None:
@@ -38,13 +38,13 @@ class PeriodicTask:
 
     def _run(self) -> None:
         while True:
-            self._woken.wait(self._interval)
+            self._woken.wait(self._interval_s)
             self._woken.clear()
-            owner: Any = self._owner()
-            if self._stopping or owner is None:
+            method = self._method()
+            if self._stopping or method is None:
                 return
             try:
-                getattr(owner, self._method)()
+                method()
             except Exception:
-                log.exception("background work failed and will be tried again")
-            del owner
+                logger.exception("a background task failed and will be tried again")
+            del method  # while waiting, the thread must not keep the object alive

@@ -1,1 +1,2 @@
-"""A database taken apart: what it consists of, its writing side, its reading side, its upkeep."""
+"""The components of an open database over one state: reader, writer, flusher, deleter, compactor,
+snapshots."""

@@ -1,16 +1,18 @@
-"""When something changed in which stretch of time: what caches of answers go by."""
+"""Log of changed time ranges, by which caches of answers are invalidated."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-MOST = 256
+MAX_ENTRIES = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Samples between two times, both included, may have come or gone in the versions up to
-    `version`; `count` changes are told of by this one.
+    """A range of time, both ends included, in which samples may have been added or removed.
+
+    version  of the database after the change
+    count    number of changes that were merged into this entry
     """
 
     version: int
@@ -27,26 +29,26 @@ class Change:
         )
 
 
-class Changes:
-    """The changes of a database, new ones one by one, old ones together.
+class ChangeLog:
+    """The changes of a database: the newest as separate entries, older ones merged.
 
-    Older changes are told of by fewer entries, each for as many as come after it or fewer, so that
-    there are never many. What an entry tells of too much costs a reader work, never the truth.
-    One thread adds at a time; readers need no lock.
+    Merging bounds the log to `MAX_ENTRIES`. A merged entry covers more time than its changes, so a
+    reader may recompute more than necessary, but never misses a change. One thread adds at a time;
+    readers need no lock, since `_entries` is replaced as a whole.
     """
 
     def __init__(self) -> None:
-        self._entries: tuple[Change, ...] = ()  # by version; replaced as a whole
+        self._entries: tuple[Change, ...] = ()  # by version
 
     def add(self, version: int, first_ms: int, last_ms: int) -> None:
-        """To be called before `version` can be seen."""
+        """Add a change, before `version` becomes visible."""
         entries = [*self._entries, Change(version, first_ms, last_ms)]
-        if len(entries) > MOST:
-            entries = _thinned(entries)
+        if len(entries) > MAX_ENTRIES:
+            entries = _with_old_merged(entries)
         self._entries = tuple(entries)
 
     def since(self, version: int) -> list[tuple[int, int]]:
-        """Stretches of time outside of which nothing has changed after `version`."""
+        """Return the ranges outside of which nothing has changed after `version`, newest first."""
         found = []
         for entry in reversed(self._entries):
             if entry.version <= version:
@@ -55,16 +57,16 @@ class Changes:
         return found
 
 
-def _thinned(entries: list[Change]) -> list[Change]:
-    """The newest half as it is; of the others, neighbours become one."""
+def _with_old_merged(entries: list[Change]) -> list[Change]:
+    """Merge neighbours in the older half; the newer half is unchanged."""
     half = len(entries) // 2
     old, new = entries[:half], entries[half:]
-    pairs = [sum_of(old[at : at + 2]) for at in range(0, len(old), 2)]
+    pairs = [merge(old[at : at + 2]) for at in range(0, len(old), 2)]
     return pairs + new
 
 
-def sum_of(entries: list[Change]) -> Change:
-    """Several in a row as one."""
+def merge(entries: list[Change]) -> Change:
+    """Merge consecutive changes into one."""
     total = entries[0]
     for entry in entries[1:]:
         total = total + entry

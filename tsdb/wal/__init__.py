@@ -1,1 +1,2 @@
-"""The log: what was appended and is not in a block yet, in segments that each stand alone."""
+"""The write-ahead log: samples that are in no block yet, in segments that are readable
+separately."""

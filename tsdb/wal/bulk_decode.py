@@ -1,4 +1,5 @@
-"""Many small records of samples at once: what a record costs is much where it holds one scrape."""
+"""Decodes many small records of samples at once: for a record of one scrape, the overhead of a
+single decode dominates."""
 
 from __future__ import annotations
 
@@ -14,9 +15,10 @@ _ID, _TIME = Struct("<I"), Struct("<q")
 
 
 def is_plain(payload: bytes) -> bool:
-    """Whether this is a record of samples without start timestamps, and exactly as long as it says.
+    """Whether this is a record of samples without start timestamps, of exactly the length that it
+    states.
 
-    Of others `record.decode` tells what they are, or what is wrong with them.
+    `record.decode` decodes other records, or raises.
     """
     if len(payload) < KIND.size:
         return False
@@ -29,7 +31,8 @@ def is_plain(payload: bytes) -> bool:
 
 
 def decode_plain_records(payloads: Sequence[bytes]) -> Floating:
-    """The samples of at least one plain record, all with the same flags, in order of arrival."""
+    """Return the samples of at least one plain record, all with the same flags, in order of
+    arrival."""
     flags = payloads[0][1]
     counts = [KIND.unpack_from(payload)[3] for payload in payloads]
     lengths = np.array(counts, np.int64)
@@ -44,8 +47,8 @@ def decode_plain_records(payloads: Sequence[bytes]) -> Floating:
         pieces = (payload[at:end] for payload, end in zip(payloads, ends, strict=True))
         ids = np.frombuffer(b"".join(pieces), "<u4").astype(np.int64)
     if flags & ONE_TIME:
-        told = [_TIME.unpack_from(p, end)[0] for p, end in zip(payloads, ends, strict=True)]
-        times = np.repeat(np.array(told, np.int64), lengths)
+        flagged = [_TIME.unpack_from(p, end)[0] for p, end in zip(payloads, ends, strict=True)]
+        times = np.repeat(np.array(flagged, np.int64), lengths)
     else:
         pieces = (p[e : e + 8 * n] for p, e, n in zip(payloads, ends, counts, strict=True))
         times = np.frombuffer(b"".join(pieces), "<i8")

@@ -1,19 +1,19 @@
-"""What a manifest says of the log's segments, held against what is there."""
+"""Compares the log's segments with the manifest's record of them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
 FILE = "file"
-"""The place of damage that is the file as a whole."""
+"""The `place` of damage to a file as a whole."""
 
 
 def expected(
     segments: Mapping[int, int] | None, there: Collection[int], log_start: int
 ) -> dict[int, int]:
-    """Bytes that each segment must have at least.
+    """Return the minimum size of each segment.
 
-    segments: as in the manifest. None: an earlier format, which does not say; its segments are
+    segments: as in the manifest. None: an earlier format, which has no sizes; its segments are
     numbered without a gap.
     """
     if segments is not None:
@@ -22,10 +22,10 @@ def expected(
 
 
 def shortfalls(least: Mapping[int, int], ends: Mapping[int, int]) -> dict[int, tuple[str, str]]:
-    """Segment → (place, problem) where one is missing or ends too early.
+    """Return (place, problem) for each segment that is missing or ends too early.
 
-    least  bytes that each must have
-    ends   where the last whole record of each ends that is there
+    least  minimum sizes
+    ends   where the last whole record of each existing segment ends
     """
     found: dict[int, tuple[str, str]] = {}
     for number, size in sorted(least.items()):

@@ -1,4 +1,4 @@
-"""When the log has to be synced, so that a power cut takes no more than the last interval."""
+"""When the log has to be synced, so that a power cut loses at most the last interval."""
 
 from __future__ import annotations
 
@@ -7,37 +7,38 @@ from collections.abc import Callable
 
 
 class Pace:
-    """The age of the oldest record that the disk has not confirmed yet.
+    """The age of the oldest record that is not confirmed by a sync.
 
-    A background thread syncs when half of the interval has passed. On a busy machine it may run
-    late: then an append may not be acknowledged before the older records are safe, or the bound
-    would not hold. The last sync's duration is taken off the interval, since records are not safe
-    before the sync has ended.
+    A background thread syncs after half of the interval. On a busy machine it may run late: then an
+    append waits for a sync before it is acknowledged, so that the bound holds. The duration of the
+    last sync is subtracted from the interval, since records are safe only after the sync.
     """
 
     def __init__(
         self, interval_s: float | None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """interval_s: None for a log that has no such bound."""
+        """interval_s: None for a log without such a bound."""
         self._interval, self._clock = interval_s, clock
-        self._since: float | None = None  # first record that no sync covers
-        self._syncing: float | None = None  # first record that the sync under way covers
+        self._since: float | None = None  # time of the first record that no sync covers
+        self._syncing: float | None = None  # time of the first record that the running sync covers
         self._began = 0.0
         self._took = 0.0
 
     def wrote(self) -> None:
-        """A record was written. The caller holds the lock under which `covers` is called."""
+        """Note that a record was written. The caller holds the lock under which it calls
+        `begin`."""
         if self._since is None:
             self._since = self._clock()
 
     def begin(self) -> None:
-        """A sync begins, of everything written so far. One at a time."""
+        """Note that a sync of everything written so far begins. One sync at a time."""
         self._began = self._clock()
         self._syncing = self._since
         self._since = None
 
     def end(self, *, everything: bool) -> None:
-        """The sync has ended; everything: nothing that was written before it stays unsynced."""
+        """Note that the sync has ended; everything: it covers all records that were written before
+        it."""
         if not everything and self._syncing is not None:
             self._since = self._syncing
         self._syncing = None

@@ -1,4 +1,4 @@
-"""The bytes of the log: segment header, records, and what is in them. FORMAT.md, "Log"."""
+"""The bytes of the log: segment header, records, and their payloads. FORMAT.md, "Log"."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from novaql.tsdb.model.source import Metadata
 from novaql.tsdb.wal.run_length import decode_runs, encode_runs
 
 FORMAT, NATIVE_FORMAT, STARTS_FORMAT, RUNS_FORMAT = 1, 2, 3, 4
-"""A segment is of the second if it may hold native histograms, of the third if it may hold start
-timestamps or exemplars, too, of the fourth if it may hold samples in runs."""
+"""Format 2 may have native histograms, 3 also start timestamps and exemplars, 4 also samples in
+runs."""
 FORMATS = (FORMAT, NATIVE_FORMAT, STARTS_FORMAT, RUNS_FORMAT)
 RUNS_FROM = 1024
-"""A record of so many samples is written in runs; a smaller one is not worth looking into."""
+"""A record of at least this many samples is written in runs; a smaller one would save little."""
 MAGIC = b"NOVAWAL\n"
 SEGMENT_HEADER = Struct("<8sIQ16sI")  # magic, format, number, store, checksum of the rest
 RECORD = Struct("<4sII")  # marker, payload bytes, checksum of both and the payload
 MARKER = b"\xf7rec"
 MOST_SAMPLES = 1 << 20
-"""Samples in one record; a larger batch becomes several."""
+"""Samples in one record; a larger batch needs several."""
 
 SERIES, SAMPLES, METADATA, NATIVE, EXEMPLARS, SAMPLE_RUNS = 1, 2, 3, 4, 5, 6
 KIND = Struct("<BBHI")  # kind, flags, 0, count
 _COUNT = Struct("<I")
-IDS_COUNT_UP, ONE_TIME, _STARTS, _ONE_START = 1, 2, 4, 8  # the first two as those of runs
+IDS_COUNT_UP, ONE_TIME, _STARTS, _ONE_START = 1, 2, 4, 8  # the first two also apply to runs
 
 
 def encode_segment_header(store: bytes, number: int, version: int = FORMAT) -> bytes:
@@ -46,7 +46,7 @@ def encode_segment_header(store: bytes, number: int, version: int = FORMAT) -> b
 
 
 def segment_store(data: bytes) -> bytes | None:
-    """The store that a segment says it belongs to; None if its header is damaged."""
+    """Return the identity of the store in a segment's header; None if the header is damaged."""
     if len(data) < SEGMENT_HEADER.size:
         return None
     _, version, number, store, _ = SEGMENT_HEADER.unpack_from(data)
@@ -55,7 +55,7 @@ def segment_store(data: bytes) -> bytes | None:
 
 
 def encode_record(store: bytes, number: int, offset: int, *pieces: bytes) -> list[bytes]:
-    """A record that stands at `offset` of segment `number`, ready to be written."""
+    """Return a record for `offset` of segment `number`, as pieces to write."""
     head = RECORD.pack(MARKER, sum(len(piece) for piece in pieces), 0)[:8]
     crc = checksum(store + number.to_bytes(8, "little"), b"record", offset, head, *pieces)
     return [head + _COUNT.pack(crc), *pieces]
@@ -63,7 +63,7 @@ def encode_record(store: bytes, number: int, offset: int, *pieces: bytes) -> lis
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Bytes of a segment that hold no record. `tail`: nothing readable comes after them."""
+    """Bytes of a segment that are no record. `tail`: nothing readable follows."""
 
     offset: int
     length: int
@@ -71,9 +71,10 @@ class Damage:
 
 
 def read_records(data: bytes, store: bytes, number: int) -> Iterator[tuple[int, bytes] | Damage]:
-    """(offset, payload) of each whole record of a segment, and what lies between them.
+    """Yield (offset, payload) of each whole record of a segment, and the damage between them.
 
-    After damage, the next place where a record with a right checksum begins is searched for.
+    After damage, the search continues at the next marker that begins a record with a right
+    checksum.
     """
     at = SEGMENT_HEADER.size
     identity = store + number.to_bytes(8, "little")
@@ -109,7 +110,7 @@ def _payload_at(data: bytes, at: int, identity: bytes) -> bytes | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SeriesRecord:
-    """Label sets and the ids by which samples in this segment call them."""
+    """Label sets, and their ids in this segment."""
 
     ids: Ints
     table: SeriesTable
@@ -117,7 +118,8 @@ class SeriesRecord:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SamplesRecord:
-    """[N] ids, milliseconds, values, in order of arrival; and start timestamps if it has any."""
+    """[N] ids, milliseconds, values, in order of arrival; and start timestamps, if any sample has
+    one."""
 
     ids: Ints
     times: Ints
@@ -155,7 +157,7 @@ def encode_series(ids: Ints, table: SeriesTable) -> list[bytes]:
 
 
 def encode_exemplars(found: SeriesExemplars) -> list[bytes]:
-    """Label sets of the series, exemplars, label sets of the exemplars."""
+    """Encode label sets of the series, exemplars, label sets of the exemplars."""
     series, exemplars = found.series, found.exemplars
     return [
         KIND.pack(EXEMPLARS, 0, 0, len(exemplars)),
@@ -182,8 +184,8 @@ def _encode_columns(table: SeriesTable) -> list[bytes]:
 def encode_samples(
     ids: Ints, times: Ints, values: Floats, starts: Ints | None = None
 ) -> list[bytes]:
-    """Ids that count up by one, and a time or a start that all samples share, are written once.
-    A large record is written in runs, which format 4 has."""
+    """Encode samples. Consecutive ids, and a time or a start that all samples share, are written
+    once. A large record is written in runs (format 4)."""
     if len(ids) >= RUNS_FROM:
         flags, places_in_runs = encode_runs(ids, times)
         more, begun = _encode_starts(starts)
@@ -196,7 +198,7 @@ def encode_samples(
 def encode_native(
     ids: Ints, times: Ints, histograms: Histograms, starts: Ints | None = None
 ) -> list[bytes]:
-    """Ids, times and starts as those of floats."""
+    """Encode histograms; ids, times and starts as those of floats."""
     return [*_encode_places(NATIVE, ids, times, starts), *encode_plain(histograms)]
 
 
@@ -216,7 +218,7 @@ def _encode_places(kind: int, ids: Ints, times: Ints, starts: Ints | None) -> li
 
 
 def _encode_starts(starts: Ints | None) -> tuple[int, bytes]:
-    """Flags and bytes."""
+    """Return flags and bytes."""
     if starts is None:
         return 0, b""
     one = bool((starts == starts[0]).all())
@@ -230,8 +232,8 @@ def encode_metadata(metadata: Mapping[str, Metadata]) -> list[bytes]:
 
 
 def encode_end() -> list[bytes]:
-    """The closing record: nothing follows in this segment. It is one of metadata that says nothing,
-    which every format has."""
+    """Return the closing record, after which the segment has no other: metadata of no metric, which
+    every format has."""
     return encode_metadata({})
 
 
@@ -239,7 +241,8 @@ Record = SeriesRecord | SamplesRecord | NativeRecord | MetadataRecord | Exemplar
 
 
 def decode(payload: bytes) -> Record:
-    """What a record says. Raises `Undecodable` for one that this format does not know."""
+    """Return the content of a record. Raises `Undecodable` for a kind that this program does not
+    know."""
     try:
         kind, flags, _, count = KIND.unpack_from(payload)
         if kind == SERIES:
@@ -290,7 +293,7 @@ def _decode_exemplars(payload: bytes, count: int) -> ExemplarsRecord:
 
 
 def _decode_columns(payload: bytes, at: int, names: int, count: int) -> tuple[SeriesTable, int]:
-    """A table of `count` rows, and where what follows it begins."""
+    """Return a table of `count` rows, and the offset after it."""
     columns: dict[str, LabelColumn] = {}
     for _ in range(names):
         (size,) = _COUNT.unpack_from(payload, at)
@@ -309,9 +312,10 @@ def _decode_columns(payload: bytes, at: int, names: int, count: int) -> tuple[Se
 
 
 def _decode_places(payload: bytes, flags: int, count: int) -> tuple[Ints, Ints, Ints | None, int]:
-    """Ids, times, starts, and where what follows them begins."""
+    """Return ids, times, starts, and the offset after them."""
     at = KIND.size
-    if len(payload) - at < 8 * count:  # values and histograms alone take that
+    # a record has at least 8 bytes for each sample: protects from allocating for a damaged count
+    if len(payload) - at < 8 * count:
         raise Undecodable("a record is cut off")
     stored = 1 if flags & IDS_COUNT_UP else count
     ids = np.frombuffer(payload, "<u4", stored, at).astype(np.int64)
@@ -328,7 +332,7 @@ def _decode_places(payload: bytes, flags: int, count: int) -> tuple[Ints, Ints, 
 
 
 def _decode_starts(payload: bytes, at: int, flags: int, count: int) -> tuple[Ints | None, int]:
-    """Starts, and where what follows them begins."""
+    """Return starts, and the offset after them."""
     if not flags & _STARTS:
         return None, at
     stored = 1 if flags & _ONE_START else count

@@ -1,4 +1,4 @@
-"""Reads the log back into a head, and says what could not be read."""
+"""Reads the log into a head, and reports what cannot be read."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _NO_FLOATS = Floating(_NO_INTS, _NO_INTS, np.zeros(0))
 
 @dataclass(slots=True)
 class Replay:
-    """What the log gave.
+    """The result of reading the log.
 
-    torn     segment → size at which its last whole record ends, where more bytes follow
-    damaged  segment → (place, problem) of what was unreadable although records follow
-    orphans  samples whose series were in a damaged record; they are lost
-    ends     segment → where its last whole record ends; 0 where not even the header is whole
-    unended  segments without a closing record at their end, and where they end: their writer was
-             killed, or they were cut off since
+    torn     segment → end of its last whole record, if other bytes follow
+    damaged  segment → (place, problem) of unreadable bytes that records follow
+    orphans  samples that are lost since the record of their series is damaged
+    ends     segment → end of its last whole record; 0 if the header is not whole
+    unended  segment → its end, if that is no closing record: its writer was killed, or it was
+             truncated later
     """
 
     segments: int = 0
@@ -71,10 +71,10 @@ def replay(
     tombstones: Sequence[Tombstone] = (),
     exemplars: ExemplarRing | None = None,
 ) -> Replay:
-    """Add everything readable in these segments to a head, oldest first, less what was deleted.
+    """Add the samples of these segments to a head, oldest first, without deleted ones.
 
     tombstones  oldest first
-    exemplars   where these go; None: nowhere
+    exemplars   receives the exemplars; None: drop them
 
     Raises `OSError` if a segment cannot be read at all.
     """
@@ -83,25 +83,25 @@ def replay(
     waiting = list(tombstones)
     for number in numbers:
         while waiting and waiting[0].log_before <= number:
-            _forget(waiting.pop(0), head, ring)
+            _apply(waiting.pop(0), head, ring)
         data = disk.read_all(folder / segment_name(number))
         result.segments += 1
         result.bytes += len(data)
         _replay_segment(data, store, number, head, ring, result)
-    for stone in waiting:
-        _forget(stone, head, ring)
+    for tombstone in waiting:
+        _apply(tombstone, head, ring)
     return result
 
 
-def _forget(stone: Tombstone, head: Head, ring: ExemplarRing) -> None:
-    head.delete(stone.deletion)
-    ring.delete(stone.deletion)
+def _apply(tombstone: Tombstone, head: Head, ring: ExemplarRing) -> None:
+    head.delete(tombstone.deletion)
+    ring.delete(tombstone.deletion)
 
 
 def _replay_segment(
     data: bytes, store: bytes, number: int, head: Head, ring: ExemplarRing, result: Replay
 ) -> None:
-    known: Ints = np.empty(0, np.int64)  # id in the segment → id in the head, -1 unknown
+    known: Ints = np.empty(0, np.int64)  # id in the segment → id in the head; -1: unknown
     end = min(len(data), SEGMENT_HEADER.size)
     ended = False
     pool = _Pool(head, result)
@@ -125,7 +125,7 @@ def _replay_segment(
         ended = isinstance(record, MetadataRecord) and not record.metadata
         match record:
             case SeriesRecord(ids=ids, table=table):
-                pool.empty(known)  # a later record may give their ids another meaning
+                pool.empty(known)  # a later record may redefine ids
                 known = _learn(known, ids, table, head)
             case SamplesRecord():
                 pool.put(record, known)
@@ -147,8 +147,7 @@ def _replay_segment(
 
 
 class _Pool:
-    """Samples of small records wait here and go into the head together: what one record costs is
-    much when it holds a single scrape."""
+    """Collects the samples of small records, to decode and add them to the head together."""
 
     def __init__(self, head: Head, result: Replay) -> None:
         self._head, self._result = head, result
@@ -166,7 +165,7 @@ class _Pool:
             self.empty(known)
 
     def put_plain(self, payload: bytes, known: Ints) -> None:
-        """A record that is plain; such are decoded together."""
+        """Add a plain record; such records are decoded together."""
         if self._plain and self._plain[0][1] != payload[1]:
             self._decode_plain()
         self._plain.append(payload)
@@ -180,7 +179,7 @@ class _Pool:
             self._plain = []
 
     def empty(self, known: Ints) -> None:
-        """known: what the ids of everything that waits mean."""
+        """Add everything to the head. known: segment id → head id, for all collected records."""
         self._decode_plain()
         if not self._waiting:
             return
@@ -225,7 +224,8 @@ def _learn(known: Ints, ids: Ints, table: SeriesTable, head: Head) -> Ints:
 
 
 def _own_ids(known: Ints, ids: Ints, result: Replay) -> tuple[Ints, Ints]:
-    """Ids in the head of those samples whose series is known, and which samples these are."""
+    """Return ids in the head of the samples whose series is known, and the positions of these
+    samples."""
     if len(ids) == 0:
         return ids, ids
     if int(ids.max()) >= len(known):

@@ -1,6 +1,6 @@
-"""Many samples in a record of the log: what neighbours share is written once.
+"""Run-length encoding of large records: ids and times that neighbours share are written once.
 
-Samples that come series after series share ids, and those of one target share times. FORMAT.md,
+Samples that arrive series by series share ids, and those of one target share times. FORMAT.md,
 "Samples in runs".
 """
 
@@ -20,7 +20,8 @@ IDS_COUNT_UP, ONE_TIME = 1, 2
 
 
 def encode_runs(ids: Ints, times: Ints) -> tuple[int, bytes]:
-    """Flags and bytes of at least one sample's series and times, in order of arrival."""
+    """Return flags and bytes of the series and times of at least one sample, in order of
+    arrival."""
     first = np.append(0, np.flatnonzero(ids[1:] != ids[:-1]) + 1)
     lengths = np.diff(first, append=len(ids))
     own = ids[first]
@@ -44,7 +45,7 @@ def _as_before(times: Ints, first: Ints, lengths: Ints) -> Bools:
     same = np.zeros(len(lengths), np.bool_)
     if bool((lengths == lengths[0]).all()):
         rows = times.reshape(len(lengths), -1)
-        # Two columns tell most strangers apart; whole rows are compared for what is left.
+        # The first and the last time distinguish most runs; only the rest is compared as a whole.
         same[1:] = (rows[1:, 0] == rows[:-1, 0]) & (rows[1:, -1] == rows[:-1, -1])
         some = np.flatnonzero(same)
         if len(some) == len(lengths) - 1:
@@ -59,11 +60,12 @@ def _as_before(times: Ints, first: Ints, lengths: Ints) -> Bools:
 
 
 def decode_runs(data: bytes, at: int, flags: int, count: int) -> tuple[Ints, Ints, int]:
-    """Ids and times of `count` samples, and where what follows them begins.
+    """Return ids and times of `count` samples, and the offset after them.
 
     Raises `Undecodable`.
     """
-    if len(data) - at < 8 * count or count == 0:  # the values alone take that
+    # values need 8 bytes each: protects from allocating for a damaged count
+    if len(data) - at < 8 * count or count == 0:
         raise Undecodable("a record is cut off")
     source = Unpacker(data, at)
     (runs,) = source.fields(_COUNT)
@@ -88,11 +90,11 @@ def _times(source: Unpacker, same: Bools, lengths: Ints) -> Ints:
     if same[0]:
         raise Undecodable("the first run has the times of the one before it")
     fresh = np.flatnonzero(~same)
-    told = source.ints(int(lengths[fresh].sum()))
-    number = np.cumsum(~same) - 1  # which of the fresh runs each one takes its times from
+    flagged = source.ints(int(lengths[fresh].sum()))
+    number = np.cumsum(~same) - 1  # index of the run that each one shares times with
     if not (lengths[fresh][number] == lengths).all():
         raise Undecodable("runs of other lengths cannot share times")
     if bool((lengths == lengths[0]).all()):
-        return np.ravel(told.reshape(len(fresh), -1)[number])
+        return np.ravel(flagged.reshape(len(fresh), -1)[number])
     begins = np.cumsum(lengths[fresh]) - lengths[fresh]
-    return np.take(told, flat_positions(begins[number], lengths))
+    return np.take(flagged, flat_positions(begins[number], lengths))

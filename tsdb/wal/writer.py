@@ -1,4 +1,4 @@
-"""Appends to the log, makes it durable, and cuts it back when a write fails."""
+"""Appends to the log, syncs it, and truncates it after a failed write."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from novaql.tsdb.wal.record import (
 
 SEGMENT_BYTES = 64 << 20
 MOST_HISTOGRAMS = 1 << 14
-"""Histograms in one record; more become several."""
+"""Histograms in one record; more need several."""
 SUFFIX = ".wal"
 
 
@@ -53,7 +53,7 @@ def segment_number(name: str) -> int | None:
 def format_of(
     floats: Floating, native: NativeSamples | None, exemplars: SeriesExemplars | None = None
 ) -> int:
-    """The lowest format in which samples can be written."""
+    """Return the lowest format that can have these samples."""
     if len(floats.ids) >= RUNS_FROM:
         return RUNS_FORMAT
     if exemplars is not None or floats.starts is not None:
@@ -63,13 +63,13 @@ def format_of(
     return FORMAT if native is None else NATIVE_FORMAT
 
 
-def _nothing() -> None:
-    """Nobody wants to know."""
+def _do_nothing() -> None:
+    """The default of a callback."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in the log: everything before it was written earlier."""
+    """A place in the log; everything before it was written earlier."""
 
     segment: int
     offset: int
@@ -77,16 +77,15 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class _Tail:
-    """The open segment and how much of it is whole records."""
+    """The open segment, and the end of its last whole record."""
 
     file: AppendFile
     position: Position
 
 
 class Log:
-    """Every segment declares the series that it uses, so any of them can go once its samples are
-    in a block. The caller appends from one thread at a time; `sync` may be called from any.
-    """
+    """Every segment declares the series that it uses, so each can be removed once its samples are
+    in a block. The caller appends from one thread at a time; `sync` may be called from any."""
 
     def __init__(
         self,
@@ -106,23 +105,24 @@ class Log:
         self._declared: Bools = np.zeros(0, np.bool_)
         self._tail: _Tail | None = None
         self._syncing = threading.Lock()
-        self._moving = threading.Lock()  # inside `_syncing`, never the other way round
+        self._moving = threading.Lock()  # taken after `_syncing`, never before it
         self._synced = Position(0, 0)
         self._unsynced_segments: set[int] = set()
         self._left_unsynced: dict[int, AppendFile] = {}
         self._unlisted: tuple[int, _Tail] | None = None
         self.pace = Pace(None) if pace is None else pace
         self.safe: dict[int, int] = {}
-        """Segment → bytes of it that are safe, of all that are owed."""
-        self.on_created: Callable[[], None] = _nothing
-        """Called when a segment exists, before anything is written to it: the manifest is to name
-        it. May raise `WriteFailed`; then the segment is not used yet."""
+        """Segment → bytes that are synced, of all segments that are still needed."""
+        self.on_created: Callable[[], None] = _do_nothing
+        """Called after a segment is created and before anything is written to it, so that the
+        manifest names it. May raise `WriteFailed`; then the segment is not used yet."""
         self.sync_failed = False
-        """Set when the disk could not keep a promise; the samples should go to a block soon."""
+        """Set after a failed sync; the samples should be written to a block soon."""
         self.unended: set[int] = set()
-        """Segments that were left without their closing record."""
-        self.on_sync_failed: Callable[[], None] = _nothing
-        """Called when a segment could not be synced: whoever opens it later is not to trust it."""
+        """Segments without a closing record."""
+        self.on_sync_failed: Callable[[], None] = _do_nothing
+        """Called after a failed sync, so that the next process that opens the store does not trust
+        the segment."""
 
     @property
     def next_segment(self) -> int:
@@ -135,11 +135,13 @@ class Log:
         native: NativeSamples | None = None,
         exemplars: SeriesExemplars | None = None,
     ) -> Position:
-        """Write samples of series of the registry. Raises `WriteFailed`; the log is as before."""
+        """Write samples of series of the registry. Raises `WriteFailed`; the log is unchanged
+        then."""
         ids, times, values, starts = floats
         self.need(format_of(floats, native, exemplars))
         tail = self._open_tail(len(registry))
         every = ids if native is None else np.concatenate([ids, native.ids])
+        # `_declared` has one flag for each id of the registry; this segment declares the others.
         fresh = ids[:0]
         if not (declared := self._declared[every]).all():
             used = np.zeros(len(self._declared), np.bool_)
@@ -164,13 +166,13 @@ class Log:
         return position
 
     def need(self, version: int) -> None:
-        """Go on in a segment of this format, or a higher one."""
+        """Ensure that the open segment has at least this format."""
         if version > self._format:
             self.rotate()
             self._format = version
 
     def append_exemplars(self, exemplars: SeriesExemplars) -> Position:
-        """Write exemplars without samples. Raises `WriteFailed`; the log is as before."""
+        """Write exemplars without samples. Raises `WriteFailed`; the log is unchanged then."""
         self.need(STARTS_FORMAT)
         return self.append_payload(encode_exemplars(exemplars))
 
@@ -193,23 +195,24 @@ class Log:
             raise write_failure(problem, "writing the log") from problem
         position = Position(at.segment, offset)
         with self._moving:
-            if at.segment not in self._unsynced_segments:  # forsaken while we wrote
+            # A failed sync of another thread may have sealed the segment during the write.
+            if at.segment not in self._unsynced_segments:
                 self._tail = _Tail(tail.file, position)
             self.pace.wrote()
         return position
 
     def _cut_back(self, tail: _Tail) -> None:
-        """Nothing may be written behind a torn record."""
+        """Remove a torn record, since readers may not find records behind it."""
         try:
             tail.file.truncate(tail.position.offset)
         except OSError:
             self._seal_failed_segment()
 
     def _seal_failed_segment(self) -> None:
-        """Leave the segment as it is, for the next `sync`; the next append begins another."""
+        """Leave the segment as it is, for the next `sync`; the next append creates another."""
         with self._moving:
             tail = self._tail
-            if tail is not None:  # its whole records are owed as much as those of any other
+            if tail is not None:  # its whole records are needed like those of any other
                 self.unended.add(tail.position.segment)
                 self._left_unsynced[tail.position.segment] = tail.file
                 self._tail = None
@@ -228,7 +231,7 @@ class Log:
         return self._tail
 
     def _create(self, number: int) -> _Tail:
-        """A segment whose name and header are safe, and which the manifest names."""
+        """Return a segment whose name and header are synced, and which the manifest names."""
         if self._unlisted is None or self._unlisted[0] != self._format:
             self._unlisted = self._format, self._new_file(number)
         tail = self._unlisted[1]
@@ -244,7 +247,7 @@ class Log:
     def _new_file(self, number: int) -> _Tail:
         path = self._folder / segment_name(number)
         try:
-            if self._disk.exists(path):  # what an earlier failed attempt left
+            if self._disk.exists(path):  # left by an earlier, failed attempt
                 self._disk.unlink(path)
             file = self._disk.create(path)
             try:
@@ -262,14 +265,14 @@ class Log:
         """Return once everything before `position` (None: everything) is durable.
 
         Callers that wait while another one syncs share the next sync. Raises `WriteFailed` if the
-        disk does not confirm; a failed fsync is never tried again on the same file.
+        disk does not confirm; a failed fsync is never repeated on the same file.
         """
         with self._syncing:
             lost = self._unsynced_segments
             if lost if position is None else position.segment in lost:
                 raise WriteFailed("the log could not be synced")
             if position is not None and self._synced >= position and not self._left_unsynced:
-                return  # by the sync that this one waited for
+                return  # the sync that this call waited for covers it
             with self._moving:
                 tail = self._tail
                 self.pace.begin()
@@ -296,7 +299,7 @@ class Log:
                 self.safe[position.segment] = position.offset
 
     def _note_synced_file(self, number: int, size: int) -> None:
-        if number not in self.unended:  # what may follow its last whole record does not count
+        if number not in self.unended:  # bytes after its last whole record do not count
             self._note_synced(Position(number, size))
 
     def _sync_left(self) -> None:
@@ -307,37 +310,39 @@ class Log:
                 self._note_synced_file(number, file.size)
             except OSError as problem:
                 with self._moving:
-                    self.distrust([number])
+                    self.mark_not_durable([number])
                 raise write_failure(problem, "syncing the log") from problem
             finally:
                 file.close()
 
     def _mark_unsynced(self, tail: _Tail) -> None:
         with self._moving:
-            self.distrust([tail.position.segment])
-            self._left_unsynced.pop(tail.position.segment, None)  # never synced a second time
+            self.mark_not_durable([tail.position.segment])
+            self._left_unsynced.pop(tail.position.segment, None)  # a failed fsync is never repeated
             self.unended.add(tail.position.segment)
             if self._tail is not None and self._tail.file is tail.file:
                 self._tail = None
 
-    def distrust(self, segments: Iterable[int]) -> None:
-        """The disk may not have these, whatever it says: their samples have to go to a block."""
+    def mark_not_durable(self, segments: Iterable[int]) -> None:
+        """Mark segments as not durable, even if a later sync succeeds: their samples have to be
+        written to a block."""
         self._unsynced_segments.update(segments)
         self.sync_failed = True
         self.on_sync_failed()
 
     @property
     def is_safe(self) -> bool:
-        """Whether no segment that is still owed failed to be synced."""
+        """Whether no segment that is still needed failed to be synced."""
         return not self._unsynced_segments
 
     def adopt(self, number: int) -> None:
-        """A segment of an earlier writer, who may not have synced it: the next `sync` does."""
+        """Take over a segment of an earlier process, which may not have synced it: the next `sync`
+        does."""
         self._left_unsynced[number] = self._disk.extend(self._folder / segment_name(number))
         self.pace.wrote()
 
-    def forget(self, before_segment: int) -> None:
-        """Samples in earlier segments are in blocks: nothing of the log's is owed for them."""
+    def drop_before(self, before_segment: int) -> None:
+        """Drop all state of earlier segments, whose samples are in blocks."""
         with self._syncing, self._moving:
             self._unsynced_segments = {n for n in self._unsynced_segments if n >= before_segment}
             self.unended = {n for n in self.unended if n >= before_segment}
@@ -346,9 +351,10 @@ class Log:
                 self._left_unsynced.pop(number).close()
 
     def rotate(self) -> int:
-        """Leave the open segment: durably, or, without `sync_when_full`, for the next `sync`.
+        """Close the open segment, synced unless `sync_when_full` is off; then the next `sync` does
+        it.
 
-        Returns the number of the segment that comes next.
+        Returns the number of the next segment.
         """
         with self._syncing:
             tail = self._ended_tail()
@@ -372,7 +378,8 @@ class Log:
         tail.file.close()
 
     def _ended_tail(self) -> _Tail | None:
-        """The open segment with its closing record, without which it would look cut off."""
+        """Write the closing record, without which the segment would look truncated. Returns the
+        segment."""
         if self._tail is not None:
             try:
                 self._write(self._tail, [encode_end()])

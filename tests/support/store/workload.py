@@ -34,7 +34,7 @@ MODES = ("always", "interval", "os")
 class Still:
     """In place of a background thread: calls of the disk then come in one order."""
 
-    def __init__(self, owner: object, method: str, interval_s: float) -> None:
+    def __init__(self, name: str, method: Callable[[], None], interval_s: float) -> None:
         pass
 
     def wake(self) -> None:

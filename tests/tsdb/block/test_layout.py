@@ -48,7 +48,7 @@ def test_history_gets_wide_blocks(hours: float, blocks_of: int) -> None:
     series = np.repeat(np.arange(4), len(times))
     run = build_run(series, np.tile(times, 4), np.zeros(4 * len(times)))
     # Four series with a common start and end: 98 % of them span all the time there is.
-    assert block_width([run.stratum], BLOCK_MS) == blocks_of * 3_600_000
+    assert block_width([run.sorted], BLOCK_MS) == blocks_of * 3_600_000
 
 
 def test_stray_samples_do_not_widen_blocks() -> None:
@@ -56,4 +56,4 @@ def test_stray_samples_do_not_widen_blocks() -> None:
     series = np.repeat(np.arange(100), len(times))
     ids = np.append(series, 100)
     run = build_run(ids, np.append(np.tile(times, 100), -30 * 86_400_000), np.zeros(len(ids)))
-    assert block_width([run.stratum], BLOCK_MS) == BLOCK_MS
+    assert block_width([run.sorted], BLOCK_MS) == BLOCK_MS

@@ -64,19 +64,19 @@ def stored(path: Path) -> tsdb.Database:
 
 
 def stream(database: tsdb.Database) -> tuple[SortedRun, PagedStream]:
-    (block,) = database._state.blocks
-    stratum = block.layers()[0].stratum
-    assert isinstance(stratum, SortedRun)
-    assert isinstance(stratum.values, PagedStream)
-    return stratum, stratum.values
+    (block,) = database._state.current.blocks
+    run = block.layers()[0].run
+    assert isinstance(run, SortedRun)
+    assert isinstance(run.values, PagedStream)
+    return run, run.values
 
 
 @pytest.mark.parametrize(("first", "size"), [(0, SAMPLES), (40, 20), (1960, 40), (300, 1300)])
 @pytest.mark.usefixtures("threads")
 def test_windows_of_all_series(tmp_path: Path, first: int, size: int, mode: str) -> None:
     with stored(tmp_path / "store") as database:
-        stratum, values = stream(database)
-        starts = stratum.value_start[np.arange(SERIES)] + first
+        run, values = stream(database)
+        starts = run.value_start[np.arange(SERIES)] + first
         lengths = np.full(SERIES, size)
         plain = values.floats(starts, lengths).reshape(SERIES, size)
         database.clear_pages()

@@ -144,11 +144,11 @@ def test_levels_grow_by_themselves(tmp_path: Path) -> None:
             database.maintain()
         spans = [
             (entry.entry.last_ms - entry.entry.first_ms) // MINUTE
-            for entry in database._state.blocks
+            for entry in database._state.current.blocks
         ]
         assert database.stats().blocks <= 9
         assert max(spans) >= 89
-        assert sum(b.entry.samples for b in database._state.blocks) == 8000
+        assert sum(b.entry.samples for b in database._state.current.blocks) == 8000
         assert database.check() == []
 
 
@@ -286,7 +286,7 @@ def test_a_damaged_block_is_left_alone(tmp_path: Path, caplog: pytest.LogCapture
 
         assert "not merged" in caplog.text
         assert damaged.exists()
-        assert sum(b.entry.samples for b in database._state.blocks) == 600
+        assert sum(b.entry.samples for b in database._state.current.blocks) == 600
         assert database.select([], 0, 39 * 15_000).samples == 200
 
 
@@ -295,7 +295,7 @@ def test_closing_does_not_wait_for_a_long_merge(tmp_path: Path) -> None:
         for part in range(3):
             database.append(fleet(5, part * 40, 40))
             database.flush()
-        database._stopping.set()
+        database._compactor.stopping.set()
         result = database.compact()
 
         assert result.blocks_read == 0

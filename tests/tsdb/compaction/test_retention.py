@@ -84,7 +84,7 @@ def test_compacted_blocks_are_narrower_than_retention(tmp_path: Path) -> None:
             database.append(batch_of(hours(hour, 1)))
             database.flush()
             database.maintain()
-        for block in database._state.blocks:
+        for block in database._state.current.blocks:
             assert block.entry.last_ms - block.entry.first_ms < 6 * HOUR
 
 

@@ -69,7 +69,7 @@ def test_scrapes_keep_one_grid(widths: list[int], series: int) -> None:
         now += width
         merged = run if merged is None else merge_runs(merged, run)
     assert merged is not None
-    assert len(merged.stratum.grid_length) == 1
+    assert len(merged.sorted.grid_length) == 1
     assert merged.samples == series * now
 
 

@@ -63,7 +63,7 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tsdb.Da
 def test_index_agrees_with_rows(
     databases: list[tsdb.Database], some: list[Matcher], flushed: bool
 ) -> None:
-    (part,) = databases[flushed]._parts()
+    (part,) = databases[flushed]._state.parts()
     index = part.index()
     everything = label_table(index, np.arange(index.rows))
     rows = match_rows(index, some)

@@ -136,7 +136,7 @@ def test_what_was_written_is_read(tmp_path: Path, formats: int) -> None:
 def test_rollups_exemplars_and_metadata_are_read(tmp_path: Path, formats: int) -> None:
     shutil.copytree(HERE / f"format{formats}", tmp_path / "store")
     with tsdb.open(tmp_path / "store", read_only=True) as database:
-        block = database._block(database.blocks()[0])
+        block = database._state.block(database.blocks()[0])
         whole, rolled = block.rollups()
         rows = match_rows(block, [tsdb.Matcher("__name__", tsdb.MatchOp.EQUAL, "load")])
         found = {

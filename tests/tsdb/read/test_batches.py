@@ -198,15 +198,15 @@ def test_a_sketch_reads_values_of_series_with_markers_only(tmp_path: Path) -> No
             apply(database, (target, list(range(3000)), [1.5, 0.25, 7.0], 4))
         apply(database, (3, list(range(3000)), [1.0, STALE, 2.0], 4))
         database.flush()
-        (block,) = database._state.blocks
-        stratum = block.layers()[0].stratum
-        assert isinstance(stratum, SortedRun)
-        assert stratum.unmarked is not None
-        marked = ~stratum.unmarked(np.arange(16))
+        (block,) = database._state.current.blocks
+        run = block.layers()[0].run
+        assert isinstance(run, SortedRun)
+        assert run.unmarked is not None
+        marked = ~run.unmarked(np.arange(16))
         assert marked.sum() == 4
-        values = stratum.values
+        values = run.values
         assert isinstance(values, PagedStream)
-        pages = values.first.searchsorted(whole(stratum.value_start), side="right") - 1
+        pages = values.first.searchsorted(whole(run.value_start), side="right") - 1
         (page,) = set(pages.tolist()) - set(pages[marked].tolist())
         path = next((tmp_path / "store" / "blocks").iterdir())
         with path.open("r+b") as file:

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import example, given, settings
 
 from novaql import Result, query, tsdb
-from novaql.tsdb.compaction.policy import to_thin
+from novaql.tsdb.compaction.policy import to_downsample
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 from tests.support.store.model import Sample, batch_of
 from tests.support.store.stored_histograms import simple
-from tests.tsdb.test_rolled import scrapes, told
+from tests.tsdb.read.test_rollup_samples import scrapes, told
 
 MINUTE, HOUR = 60_000, 3_600_000
 DAY = 24 * HOUR
@@ -76,7 +76,7 @@ def test_rollups_alone_answer_as_samples_over_moved_windows(
         database.append(batch_of([({"__name__": "n"}, 3 * DAY, 1.0)]))
         database.compact()
         database.apply_retention(3 * DAY)
-        assert [block.thinned_ms for block in database.blocks()] == [5 * MINUTE, 0]
+        assert [block.downsampled_ms for block in database.blocks()] == [5 * MINUTE, 0]
         assert database.check() == []
         for text, old in zip(texts, before, strict=True):
             new = query(text, database, **asked)
@@ -169,7 +169,7 @@ def test_they_survive_reopening_copies_and_repair(kept: tsdb.Database, tmp_path:
         (tmp_path / "store" / name).unlink()
     tsdb.repair(tmp_path / "store")
     with tsdb.open(tmp_path / "store", sync="os") as again:
-        assert any(block.thinned_ms for block in again.blocks())
+        assert any(block.downsampled_ms for block in again.blocks())
         assert answers(again) == wanted
 
 
@@ -202,7 +202,7 @@ def test_they_go_at_last(kept: tsdb.Database) -> None:
     assert len(kept.blocks()) > 1
     kept.apply_retention(100 * DAY)
     assert len(kept.blocks()) == 1
-    assert to_thin(kept.blocks(), now_ms=100 * DAY, retention_ms=DAY) == []
+    assert to_downsample(kept.blocks(), now_ms=100 * DAY, retention_ms=DAY) == []
 
 
 def test_options_that_make_no_sense() -> None:

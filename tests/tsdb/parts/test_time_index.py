@@ -13,7 +13,7 @@ from novaql import tsdb
 from novaql.tsdb import Batch, Matcher, MatchOp, SeriesTable
 from novaql.tsdb.block.reader import Block
 from novaql.tsdb.index.match import match_rows
-from novaql.tsdb.parts.time_index import MOST_RANGES, SeriesTimeIndex
+from novaql.tsdb.parts.time_index import CACHED_RANGES, SeriesTimeIndex
 from tests.support.store.model import Sample, batch_of, key_of, read_all
 from tests.support.store.stored_histograms import simple
 
@@ -55,7 +55,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[tsdb.Data
 
 
 def block_of(database: tsdb.Database) -> Block:
-    (part,) = database._parts()
+    (part,) = database._state.parts()
     assert isinstance(part, Block)
     return part
 
@@ -103,8 +103,8 @@ def test_what_is_passed_over_has_nothing_in_the_range(
     assert np.isin(left, every).all()
     for layer in block.layers():
         _, series = layer.locate(passed)
-        grids = layer.stratum.grid_of[series]
-        low, high = layer.stratum.window(grids, start, start + length)
+        grids = layer.run.grid_of[series]
+        low, high = layer.run.window(grids, start, start + length)
         assert (low == high).all()
 
 
@@ -122,7 +122,7 @@ def test_long_ranges_and_short_blocks_are_looked_at_whole(
     assert block_of(stores[1]).living(0, SPAN_MS) is None
     with tsdb.memory() as memory:
         memory.append(floats(0))
-        few = SeriesTimeIndex(0, SPAN_MS, memory._parts()[0].layers())
+        few = SeriesTimeIndex(0, SPAN_MS, memory._state.parts()[0].layers())
     assert few.living(0, 1) is None
 
 
@@ -130,6 +130,6 @@ def test_ranges_of_long_ago_are_forgotten(stores: tuple[tsdb.Database, ...]) -> 
     block = block_of(stores[1])
     lifetimes = SeriesTimeIndex(block.first_ms, block.last_ms, block.layers())
     oldest = lifetimes.living(0, 1)
-    for number in range(1, MOST_RANGES + 1):
+    for number in range(1, CACHED_RANGES + 1):
         lifetimes.living(number * HOUR_MS, number * HOUR_MS + 1)
     assert lifetimes.living(0, 1) is not oldest

@@ -109,15 +109,15 @@ def test_copies_go_where_nothing_else_is(tmp_path: Path) -> None:
 def test_a_backup_writes_what_is_new_and_removes_what_has_gone(tmp_path: Path) -> None:
     with filled(tmp_path / "store") as database:
         first = database.backup(tmp_path / "backup")
-        assert (first.kept, first.linked) == (0, 0)
+        assert (first.unchanged, first.linked) == (0, 0)
         assert database.backup(tmp_path / "backup").copied == 0
         database.append(batch_of(samples(2000)))
         again = database.backup(tmp_path / "backup")
-        assert (again.kept, again.segments) == (2, 2)
+        assert (again.unchanged, again.segments) == (2, 2)
         assert 0 < again.copied < first.copied
         database.flush()
         last = database.backup(tmp_path / "backup")
-        assert (last.kept, last.segments, last.blocks) == (1, 0, 2)
+        assert (last.unchanged, last.segments, last.blocks) == (1, 0, 2)
         assert list((tmp_path / "backup" / "wal").iterdir()) == []
         expected = read_all(database)
     assert tsdb.check(tmp_path / "backup") == []

@@ -78,7 +78,7 @@ def test_a_store_has_one_writer(tmp_path: Path) -> None:
 def test_a_lock_does_not_outlive_its_process(tmp_path: Path) -> None:
     code = "import sys, os, tsdb; tsdb.open(sys.argv[1]); os._exit(9)"
     ended = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[2], check=False
+        [sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[3], check=False
     )
     assert ended.returncode == 9
     with tsdb.open(tmp_path) as database:
@@ -354,7 +354,7 @@ def test_import_is_light() -> None:
     )
     ran = subprocess.run(
         [sys.executable, "-c", code],
-        capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
+        capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3],
     )  # fmt: skip
     assert ran.stdout == "[]\n"
 

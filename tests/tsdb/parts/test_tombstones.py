@@ -15,7 +15,7 @@ from novaql.tsdb.parts.tombstones import (
     Deletion,
     Intervals,
     Tombstone,
-    carried,
+    carry_over,
     decode,
     encode,
     needed,
@@ -58,7 +58,7 @@ def test_what_is_kept_of_a_range_is_what_was_not_deleted(
 ) -> None:
     left: dict[int, list[int]] = {place: [] for place in range(len(rows))}
 
-    for places, starts, ends in intervals_of(found).kept(np.array(rows, np.int64), start, end):
+    for places, starts, ends in intervals_of(found).remaining(np.array(rows, np.int64), start, end):
         assert len(set(places.tolist())) == len(places)
         for place, a, b in zip(places.tolist(), starts.tolist(), ends.tolist(), strict=True):
             assert a <= b
@@ -105,12 +105,12 @@ def test_blocks_that_replace_others_take_over_what_was_not_carried_out() -> None
     )
     again = Tombstone(deletion(1), frozenset("abc"), 3)
 
-    assert carried([early, late], "ab", "m", [early]) == (
+    assert carry_over([early, late], "ab", "m", [early]) == (
         Tombstone(deletion(1), frozenset(), 1),
         Tombstone(deletion(2), frozenset("cm"), 2),
     )
-    assert carried([early, again], "ac", "m", [early])[1].blocks == frozenset("bm")
-    assert carried([early, again], "ab", "m", [early])[1].blocks == frozenset("c")
+    assert carry_over([early, again], "ac", "m", [early])[1].blocks == frozenset("bm")
+    assert carry_over([early, again], "ab", "m", [early])[1].blocks == frozenset("c")
 
 
 def test_tombstones_are_needed_while_a_block_or_the_log_has_samples() -> None:

@@ -22,7 +22,7 @@ def part_of(sets: list[dict[str, str]]) -> Part:
     count = len(sets)
     table = SeriesTable.from_dicts(sets)
     database.append(Batch(table, np.arange(count), np.zeros(count, np.int64), np.zeros(count)))
-    (part,) = database._parts()
+    (part,) = database._state.parts()
     return part
 
 

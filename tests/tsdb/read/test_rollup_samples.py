@@ -207,7 +207,7 @@ def test_histograms_beside_floats_are_looked_at(tmp_path: Path) -> None:
 def test_damaged_statistics_leave_the_samples(day: Path, directory: bool) -> None:
     (path,) = (day / "blocks").iterdir()
     with tsdb.open(day, read_only=True) as database:
-        (block,) = database._state.blocks
+        (block,) = database._state.current.blocks
         pages = block.describe().rollups[0].statistics["max"]
         offset = pages.checksums.offset if directory else pages.offset
     content = bytearray(path.read_bytes())

@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from novaql.tsdb.runtime.buffer_pool import LEAST_BYTES, BufferPool
+from novaql.tsdb.runtime.buffer_pool import MIN_BYTES, BufferPool
 
 pytestmark = pytest.mark.slow
 
-COUNT = LEAST_BYTES // 8 + 5
+COUNT = MIN_BYTES // 8 + 5
 
 
 def address(array: np.ndarray) -> int:
@@ -22,43 +22,43 @@ def address(array: np.ndarray) -> int:
 
 
 def test_what_an_array_leaves_is_taken_by_the_next_one_of_its_size() -> None:
-    rooms = BufferPool()
-    first = rooms.floats(COUNT)
+    pool = BufferPool()
+    first = pool.floats(COUNT)
     at = address(first)
     del first
     gc.collect()
-    assert rooms.kept_bytes >= 8 * COUNT
+    assert pool.retained_bytes >= 8 * COUNT
 
-    second = rooms.ints(COUNT - 1)
+    second = pool.ints(COUNT - 1)
 
     assert address(second) == at
-    assert rooms.kept_bytes == 0
+    assert pool.retained_bytes == 0
 
 
 def test_arrays_of_nearly_one_size_take_turns_in_one_room() -> None:
-    rooms = BufferPool()
-    largest = rooms.floats(COUNT + COUNT // 5)
+    pool = BufferPool()
+    largest = pool.floats(COUNT + COUNT // 5)
     at = address(largest)
     del largest
     gc.collect()
-    kept = rooms.kept_bytes
+    kept = pool.retained_bytes
     for count in range(COUNT, COUNT + COUNT // 5, COUNT // 40):
-        array = rooms.floats(count)
+        array = pool.floats(count)
         assert address(array) == at
         assert len(array) == count
         del array
         gc.collect()
-    assert rooms.kept_bytes == kept
+    assert pool.retained_bytes == kept
 
 
 def test_a_room_is_not_wasted_on_a_much_smaller_array() -> None:
-    rooms = BufferPool()
-    large = rooms.floats(2 * COUNT)
+    pool = BufferPool()
+    large = pool.floats(2 * COUNT)
     del large
     gc.collect()
-    kept = rooms.kept_bytes
-    array = rooms.floats(COUNT)
-    assert rooms.kept_bytes == kept
+    kept = pool.retained_bytes
+    array = pool.floats(COUNT)
+    assert pool.retained_bytes == kept
     assert len(array) == COUNT
 
 
@@ -75,64 +75,64 @@ def test_a_room_is_not_wasted_on_a_much_smaller_array() -> None:
     ids=["slice", "bits", "matrix", "memory", "bytes", "strides"],
 )
 def test_a_view_keeps_the_room(view) -> None:  # type: ignore[no-untyped-def]
-    rooms = BufferPool()
-    array = rooms.floats(COUNT)
+    pool = BufferPool()
+    array = pool.floats(COUNT)
     seen = view(array)
     del array
     gc.collect()
-    assert rooms.kept_bytes == 0
+    assert pool.retained_bytes == 0
 
     del seen
     gc.collect()
-    assert rooms.kept_bytes >= 8 * COUNT
+    assert pool.retained_bytes >= 8 * COUNT
 
 
 def test_no_more_than_allowed_is_kept() -> None:
-    rooms = BufferPool(most_kept=20 * COUNT)
-    arrays = [rooms.floats(COUNT) for _ in range(5)]
+    pool = BufferPool(max_retained=20 * COUNT)
+    arrays = [pool.floats(COUNT) for _ in range(5)]
     del arrays
     gc.collect()
 
-    assert 8 * COUNT <= rooms.kept_bytes <= 20 * COUNT
+    assert 8 * COUNT <= pool.retained_bytes <= 20 * COUNT
 
 
 def test_small_arrays_have_memory_of_their_own() -> None:
-    rooms = BufferPool()
-    rooms.floats(10)
+    pool = BufferPool()
+    pool.floats(10)
 
-    assert rooms.kept_bytes == 0
-    assert len(rooms.ints(0)) == 0
+    assert pool.retained_bytes == 0
+    assert len(pool.ints(0)) == 0
 
 
 def test_threads_never_share_a_room() -> None:
-    rooms = BufferPool()
+    pool = BufferPool()
 
     def use(number: int) -> bool:
         good = True
         for turn in range(200):
-            array = rooms.floats(COUNT + turn % 3)
+            array = pool.floats(COUNT + turn % 3)
             array[:] = number
             good = good and bool((array == number).all())
         return good
 
-    with ThreadPoolExecutor(4) as pool:
-        assert all(pool.map(use, range(4)))
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(use, range(4)))
 
 
 def test_an_array_that_goes_while_a_room_is_looked_for_is_noted() -> None:
     """A finalizer may run between any two steps of the thread that holds the lock."""
-    rooms = BufferPool()
-    rooms._give(COUNT, memoryview(bytearray(8 * COUNT)))
+    pool = BufferPool()
+    pool._release(COUNT, memoryview(bytearray(8 * COUNT)))
 
     class Wanted(int):
         def __rsub__(self, size: int) -> int:
-            rooms._give(3 * COUNT + len(rooms._free), memoryview(bytearray(8)))
+            pool._release(3 * COUNT + len(pool._free), memoryview(bytearray(8)))
             return size - int(self)
 
-    words, _ = rooms._taken(Wanted(COUNT))
+    words, _ = pool._acquire(Wanted(COUNT))
 
     assert words == COUNT
-    assert len(rooms._free[3 * COUNT + 1]) == 1
+    assert len(pool._free[3 * COUNT + 1]) == 1
 
 
 def test_a_process_forked_while_a_room_is_taken_has_rooms_too() -> None:

@@ -43,7 +43,7 @@ def test_no_more_memory_is_taken_than_the_largest_number_needs(
     below: int | None, bytes_each: int
 ) -> None:
     pieces = Pieces(10, 4, np.zeros, below)
-    assert pieces.as_kept(slice(0, 0)).itemsize == bytes_each
+    assert pieces.stored(slice(0, 0)).itemsize == bytes_each
 
 
 @given(st.lists(st.integers(0, 9), min_size=1), st.integers(1, 4), st.booleans())

@@ -148,7 +148,7 @@ def test_the_second_range_reads_for_the_next_ones(tmp_path: Path) -> None:
 def test_damage_outside_of_a_range_is_nobody_s_affair() -> None:
     disk = SimulatedDisk()
     with (
-        mock.patch.object(value_pages, "ROOM", 300),
+        mock.patch.object(value_pages, "TARGET_VALUES", 300),
         tsdb.open(STORE, disk=disk, cache_bytes=0) as database,
     ):
         samples: list[Sample] = [

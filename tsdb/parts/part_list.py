@@ -1,0 +1,43 @@
+"""The parts of a database at one moment, as readers see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, TypeVar, overload
+
+from novaql.tsdb.parts.part import Part
+from novaql.tsdb.parts.time_ordered import TimeOrdered
+
+Block = TypeVar("Block", bound=Part)
+
+
+class PartList(Sequence[Part], Generic[Block]):
+    """Parts in order of age: blocks, then heads.
+
+    visible  returns a block without its deleted samples, which has the same time
+    """
+
+    def __init__(
+        self, blocks: TimeOrdered[Block], heads: Sequence[Part], visible: Callable[[Block], Part]
+    ) -> None:
+        self._blocks, self._heads, self._visible = blocks, heads, visible
+
+    def overlapping(self, start_ms: int, end_ms: int) -> list[Part]:
+        """Return the parts that may have samples in [start_ms, end_ms], in order of age."""
+        blocks = map(self._visible, self._blocks.overlapping(start_ms, end_ms))
+        heads = (one for one in self._heads if one.first_ms <= end_ms and one.last_ms >= start_ms)
+        return [*blocks, *heads]
+
+    def __len__(self) -> int:
+        return len(self._blocks) + len(self._heads)
+
+    def __iter__(self) -> Iterator[Part]:
+        yield from map(self._visible, self._blocks)
+        yield from self._heads
+
+    @overload
+    def __getitem__(self, at: int) -> Part: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Part]: ...
+    def __getitem__(self, at: int | slice) -> Part | list[Part]:
+        return list(self)[at]

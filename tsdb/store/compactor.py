@@ -1,0 +1,187 @@
+"""Merges, rewrites, downsamples and removes blocks."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from novaql.tsdb.block.reader import Block, BlockEntry
+from novaql.tsdb.compaction.policy import Group, expired, next_group, to_downsample
+from novaql.tsdb.compaction.rewrite import Stopped, rewrite
+from novaql.tsdb.errors import write_failure
+from novaql.tsdb.model.read_errors import DAMAGE
+from novaql.tsdb.options import CompactionResult
+from novaql.tsdb.parts.tombstones import Tombstone
+from novaql.tsdb.store.flusher import Flusher
+from novaql.tsdb.store.state import StoreState
+
+logger = logging.getLogger("tsdb")
+
+Choice = Callable[[Sequence[BlockEntry], set[str]], Group | None]
+"""Which blocks to rewrite as one, of all blocks and the names of those to skip; None: none."""
+
+
+class Compactor:
+    """One thread compacts at a time. Readers and writers continue: a rewrite writes a new block,
+    which replaces others in one step; readers of the old ones hold their files open."""
+
+    def __init__(self, state: StoreState, flusher: Flusher) -> None:
+        self._state, self._flusher = state, flusher
+        self._unreadable: set[str] = set()  # names of blocks that no rewrite can read
+        self.stopping = threading.Event()
+        """Ends a rewrite at its next page."""
+
+    def compact(self) -> CompactionResult:
+        """See `Database.compact`."""
+        self._flusher.flush()
+        if self._state.files is None:
+            return CompactionResult()
+        return self._compact(lambda entries, skip: self._next(entries, skip, everything=True))
+
+    def clean_tombstones(self) -> int:
+        """See `Database.clean_tombstones`."""
+        if self._state.files is None:
+            return 0
+        return self._compact(self._with_deletions).blocks_read
+
+    def _with_deletions(self, entries: Sequence[BlockEntry], skip: set[str]) -> Group | None:
+        """The next block with a tombstone. Downsampled blocks cannot be rewritten."""
+        hiding = {name for one in self._state.current.tombstones for name in one.blocks}
+        found = (entry for entry in entries if entry.name in hiding and entry.name not in skip)
+        return next(((entry,) for entry in found if not entry.downsampled_ms), None)
+
+    def maintain(self) -> None:
+        """See `Database.maintain`."""
+        self.apply_retention()
+        if self._state.options.compaction:
+            self._compact(lambda entries, skip: self._next(entries, skip, everything=False))
+
+    def apply_retention(self, now_ms: int | None = None) -> list[str]:
+        """See `Database.apply_retention`."""
+        state, files, options = self._state, self._state.files, self._state.options
+        if files is None or (options.retention_ms is None and options.retention_bytes is None):
+            return []
+        now_ms = round(time.time() * 1000) if now_ms is None else now_ms
+        if options.downsampled_ms:
+            self._downsample(now_ms)
+        with state.compact_lock:
+            gone = expired(
+                [block.entry for block in state.current.blocks],
+                now_ms=now_ms,
+                retention_ms=options.retention_ms,
+                rollup_retention_ms=options.rollup_retention_ms,
+                retention_bytes=options.retention_bytes,
+                other_bytes=files.log_bytes(),
+            )
+            if gone:
+                self._replace(gone, [], ())
+                first_ms = min(entry.first_ms for entry in gone)
+                last_ms = max(entry.last_ms for entry in gone)
+                with state.write_lock:
+                    state.note_change(first_ms, last_ms)
+        return [entry.name for entry in gone]
+
+    def _downsample(self, now_ms: int) -> None:
+        """Replace the samples of blocks older than `retention_ms` by their rollups."""
+        options = self._state.options
+        assert options.retention_ms is not None
+        retention_ms = options.retention_ms
+
+        def choose(entries: Sequence[BlockEntry], skip: set[str]) -> Group | None:
+            old = to_downsample(entries, now_ms=now_ms, retention_ms=retention_ms)
+            return next(((entry,) for entry in old if entry.name not in skip), None)
+
+        self._compact(choose, downsampled_ms=options.downsampled_ms)
+
+    def _next(
+        self, entries: Sequence[BlockEntry], skip: set[str], *, everything: bool
+    ) -> Group | None:
+        options = self._state.options
+        most_ms = options.most_block_ms
+        # Retention removes whole blocks: a wide one would outlive its samples for long.
+        if options.retention_ms is not None:
+            most_ms = max(min(most_ms, options.retention_ms // 10), options.block_ms)
+        skip = skip | {entry.name for entry in entries if entry.downsampled_ms}
+        return next_group(entries, options.block_ms, most_ms, everything=everything, skip=skip)
+
+    def _compact(self, choose: Choice, *, downsampled_ms: int = 0) -> CompactionResult:
+        """Rewrite groups of blocks until `choose` returns None or `stopping` is set."""
+        state, result = self._state, CompactionResult()
+        with state.compact_lock:
+            state.require_writable()
+            while not self.stopping.is_set():
+                entries = [block.entry for block in state.current.blocks]
+                group = choose(entries, self._unreadable)
+                if group is None:
+                    break
+                # A deletion during the rewrite is not applied to it; `_replace` then carries its
+                # tombstone over to the new block.
+                applied = state.current.tombstones
+                try:
+                    entry = self._rewrite(group, applied, downsampled_ms)
+                except Stopped:
+                    break
+                except DAMAGE as problem:
+                    logger.warning("blocks that cannot be read are not merged: %s", problem)
+                    self._unreadable.update(entry.name for entry in group)
+                    continue
+                except OSError as problem:
+                    raise write_failure(problem, "merging blocks") from problem
+                added = [] if entry is None else [entry]
+                if self._replace(group, added, applied):
+                    result = result.plus(group, added)
+                    if downsampled_ms:
+                        with state.write_lock:
+                            state.note_change(group[0].first_ms, group[0].last_ms)
+        return result
+
+    def _rewrite(
+        self, group: Group, applied: Sequence[Tombstone], downsampled_ms: int
+    ) -> BlockEntry | None:
+        files, rollups_ms = self._state.files, self._state.options.rollups_ms
+        assert files is not None
+        return rewrite(
+            files.disk, files.blocks_path, group, applied, self.stopping, rollups_ms, downsampled_ms
+        )
+
+    def _replace(
+        self,
+        gone: Sequence[BlockEntry],
+        added: Sequence[BlockEntry],
+        applied: Sequence[Tombstone],
+    ) -> bool:
+        """Replace blocks in the manifest, then in `current`, then remove the old files.
+
+        Returns False, and removes the new files, if the manifest no longer has one of the old
+        blocks. Raises `WriteFailed`; the new files stay then, since a manifest that names them may
+        have reached the disk.
+        """
+        state, files = self._state, self._state.files
+        assert files is not None
+        names = {entry.name for entry in gone}
+        with state.flush_lock:
+            state.require_writable()
+            if not names <= {entry.name for entry in files.manifest.blocks}:
+                for entry in added:
+                    with contextlib.suppress(OSError):
+                        files.disk.unlink(files.blocks_path / entry.name)
+                return False
+            files.commit_blocks(names, added, applied)
+            with state.write_lock:
+                old = state.replace_blocks(names, [state.block(entry) for entry in added])
+        self._remove(old)
+        return True
+
+    def _remove(self, blocks: Sequence[Block]) -> None:
+        """Remove files of blocks. Opens them first, since a reader may be about to read them. A
+        file that cannot be opened or removed stays until the store is opened again."""
+        assert self._state.files is not None
+        for block in blocks:
+            try:
+                block.hold()
+                self._state.files.disk.unlink(block.path)
+            except (OSError, *DAMAGE) as problem:
+                logger.warning("a block that is no longer needed was not removed: %s", problem)

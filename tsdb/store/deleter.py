@@ -1,0 +1,72 @@
+"""Deletes samples: hides them at once; rewriting of blocks removes them from the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from novaql.tsdb.block.reader import Block
+from novaql.tsdb.model.matchers import Matcher
+from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
+from novaql.tsdb.parts.tombstones import DeleteResult, Deletion, Tombstone
+from novaql.tsdb.read import planner
+from novaql.tsdb.store.reader import downsampled_range
+from novaql.tsdb.store.state import StoreState
+
+
+class Deleter:
+    """A deletion excludes appends and flushes while it runs."""
+
+    def __init__(self, state: StoreState) -> None:
+        self._state = state
+
+    def delete(
+        self,
+        matcher_sets: Sequence[Sequence[Matcher]],
+        start_ms: int,
+        end_ms: int,
+        *,
+        dry_run: bool,
+    ) -> DeleteResult:
+        """See `Database.delete`."""
+        state = self._state
+        sets = tuple(tuple(matchers) for matchers in matcher_sets)
+        if not sets or not all(sets):
+            raise ValueError("a deletion needs matchers; one that matches everything does, too")
+        if start_ms > end_ms:
+            raise ValueError(f"the range ends at {end_ms}, before it begins at {start_ms}")
+        deletion = Deletion(sets, start_ms, end_ms)
+        if dry_run:
+            return planner.count(state.parts(), sets, start_ms, end_ms, ReadErrors())
+        with state.flush_lock, state.write_lock:
+            state.require_writable()
+            unreadable = ReadErrors()
+            found = planner.count(state.parts(), sets, start_ms, end_ms, unreadable)
+            # A deletion removes whole cells of a downsampled block, also those whose only sample
+            # is outside of the range.
+            if found.samples or unreadable or downsampled_range(state, start_ms, end_ms):
+                self._apply(deletion)
+                state.note_change(start_ms, end_ms)
+        return found
+
+    def _apply(self, deletion: Deletion) -> None:
+        state, current = self._state, self._state.current
+        if state.files is not None and state.log is not None:
+            hit = frozenset(b.entry.name for b in current.blocks if _may_match(b, deletion))
+            # The rotation ends the segments that contain the samples of all heads, so that the
+            # tombstone applies to them and not to later appends.
+            state.files.commit_tombstone(Tombstone(deletion, hit, state.log.rotate()))
+            current = replace(current, tombstones=state.files.manifest.tombstones)
+        parts = [head.without(deletion) for head in current.heads]
+        state.exemplars.delete(deletion)
+        state.swap(parts, current)
+
+
+def _may_match(block: Block, deletion: Deletion) -> bool:
+    """Whether a block may have series and time of a deletion. True if its index is damaged."""
+    if block.first_ms - block.downsampled_ms > deletion.end_ms or block.last_ms < deletion.start_ms:
+        return False
+    try:
+        return len(deletion.rows(block)) > 0
+    except DAMAGE:
+        return True

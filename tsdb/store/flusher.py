@@ -1,0 +1,107 @@
+"""Makes appended samples durable: syncs the log, and flushes the head to blocks."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+
+from novaql.tsdb.errors import WriteFailed
+from novaql.tsdb.head.head import Head
+from novaql.tsdb.options import Sync
+from novaql.tsdb.store.state import StoreState
+
+logger = logging.getLogger("tsdb")
+
+
+class Flusher:
+    """Readers and writers continue during a flush and a sync."""
+
+    def __init__(self, state: StoreState) -> None:
+        self._state = state
+        self.head_began = time.monotonic()
+        """When the first sample of the head was appended; set by the writer."""
+
+    def sync(self) -> None:
+        """See `Database.sync`."""
+        if self._state.log is not None and not self._state.closed:
+            self._state.log.sync()
+
+    def sync_if_due(self) -> None:
+        """Sync the log if its oldest unsynced record is older than half of `sync_interval_s`."""
+        if self._state.log is not None and self._state.log.pace.due:
+            self.sync()
+
+    def flush_if_due(self) -> None:
+        """Flush a head that is full, or old, or whose log could not be synced."""
+        state, options = self._state, self._state.options
+        head = state.current.head
+        old = time.monotonic() - self.head_began >= options.flush_after_s
+        full = head.weight >= options.flush_samples
+        unsafe = state.log is not None and state.log.sync_failed
+        if state.current.frozen or (head.appended and (old or full or unsafe)):
+            self.flush()
+
+    def flush_before_close(self) -> None:
+        """Flush if the next opening would have to read much of the log, or cannot rely on it."""
+        current = self._state.current
+        full = current.head.weight >= self._state.options.close_flush_samples
+        if current.frozen or full or not self._log_is_safe():
+            self.flush()
+
+    def _log_is_safe(self) -> bool:
+        """Whether the log is as durable as `sync` promises for a closed store."""
+        log = self._state.log
+        assert log is not None
+        if self._state.options.sync is not Sync.OS:
+            try:
+                log.sync()
+            except WriteFailed:
+                return False
+        return log.is_safe
+
+    def flush(self) -> None:
+        """See `Database.flush`."""
+        state = self._state
+        with state.flush_lock:
+            files = state.files
+            if files is None:
+                state.current.head.compact()
+                return
+            with state.write_lock:
+                state.require_writable()
+                self._freeze()
+            # Readers see a frozen head until its blocks replace it in `current`, in one step.
+            while state.current.frozen:
+                head, log_start = state.current.frozen[0]
+                part = head.compact()
+                entries = files.commit_head(part, log_start, state.options.block_ms)
+                with state.write_lock:
+                    current = state.current
+                    state.replaced_in_blocks = (
+                        state.replaced_in_blocks[0] + sum(run.duplicates for run in part.runs),
+                        state.replaced_in_blocks[1] + sum(run.conflicts for run in part.runs),
+                    )
+                    state.current = replace(
+                        current,
+                        blocks=(*current.blocks, *(state.block(entry) for entry in entries)),
+                        frozen=current.frozen[1:],
+                        tombstones=files.manifest.tombstones,
+                    )
+
+    def _freeze(self) -> None:
+        """Install a new head and start a new segment of the log, under `write_lock`."""
+        state, current, log = self._state, self._state.current, self._state.log
+        if current.head.appended == 0:
+            return
+        assert log is not None
+        log_start = log.rotate()
+        log.sync_failed = False
+        exemplars = state.exemplars.all()
+        if len(exemplars):  # they are in no block, so the new segment has to contain them
+            try:
+                log.append_exemplars(exemplars)
+            except WriteFailed as problem:
+                logger.warning("%d exemplars are only in memory: %s", len(exemplars), problem)
+        frozen = (*current.frozen, (current.head, log_start))
+        state.current = replace(current, frozen=frozen, head=Head())

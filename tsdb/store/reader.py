@@ -1,0 +1,180 @@
+"""The reader of a database. Queries never wait for a writer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from novaql.tsdb.errors import Corrupted, Unreadable
+from novaql.tsdb.maintenance.check import Violation, check_blocks, check_log
+from novaql.tsdb.model.exemplars import SeriesExemplars
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.matchers import Matcher
+from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.source import Hints, Selection
+from novaql.tsdb.options import StoreStats
+from novaql.tsdb.parts.merge_series import UNION_CACHE_BYTES, union_bytes
+from novaql.tsdb.parts.part import Part
+from novaql.tsdb.read import planner
+from novaql.tsdb.read.ragged_merge import tile_bytes
+from novaql.tsdb.read.rollup_cells import plan_cells
+from novaql.tsdb.read.rollup_query import RolledUp, roll_up
+from novaql.tsdb.read.series_cache import Lookups
+from novaql.tsdb.runtime.lru_cache import ByteCache
+from novaql.tsdb.store.state import StoreState
+
+
+class Reader:
+    """Queries of the parts that exist at the time of each call, with caches over them.
+
+    The methods are those of `Database` with the same name, which describes them.
+    """
+
+    def __init__(self, state: StoreState) -> None:
+        self._state = state
+        limit = state.options.cache_bytes
+        self.caches = planner.Caches(
+            ByteCache(limit - limit // 2, tile_bytes),  # decoded pages have the other half
+            ByteCache(UNION_CACHE_BYTES, union_bytes),
+        )
+        self._lookups = Lookups()
+
+    def has_histograms(self) -> bool:
+        try:
+            return any(part.has_histograms for part in self._state.parts())
+        except (Corrupted, Unreadable):
+            return True
+
+    def select(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, hints: Hints
+    ) -> Selection:
+        self._state.report_lost(hints.read_errors)
+        parts, windows = self._state.parts(), hints.windows
+        caches, read_errors = self.caches, hints.read_errors
+        if windows is None or windows.statistic != "cells":
+            return planner.select(parts, matchers, start_ms, end_ms, caches, read_errors, windows)
+        plain = hints.plain
+        if plain is None:
+            plain = planner.select(parts, matchers, start_ms, end_ms, caches, read_errors)
+        cells = plan_cells(parts, matchers, windows, caches, read_errors)
+        return plain if cells is None else replace(plain, cells=cells)
+
+    def downsampled_range(self, start_ms: int, end_ms: int) -> tuple[int, int] | None:
+        return downsampled_range(self._state, start_ms, end_ms)
+
+    def series(
+        self,
+        matcher_sets: Sequence[Sequence[Matcher]],
+        start_ms: int,
+        end_ms: int,
+        read_errors: ReadErrors | None,
+    ) -> SeriesTable:
+        parts = self._parts_for_lookup(read_errors)
+        return self._lookups.series(parts, matcher_sets, start_ms, end_ms, read_errors)
+
+    def label_names(
+        self,
+        matcher_sets: Sequence[Sequence[Matcher]],
+        start_ms: int,
+        end_ms: int,
+        read_errors: ReadErrors | None,
+    ) -> list[str]:
+        parts = self._parts_for_lookup(read_errors)
+        return self._lookups.label_names(parts, matcher_sets, start_ms, end_ms, read_errors)
+
+    def label_values(
+        self,
+        name: str,
+        matcher_sets: Sequence[Sequence[Matcher]],
+        start_ms: int,
+        end_ms: int,
+        read_errors: ReadErrors | None,
+    ) -> list[str]:
+        parts = self._parts_for_lookup(read_errors)
+        return self._lookups.label_values(parts, name, matcher_sets, start_ms, end_ms, read_errors)
+
+    def _parts_for_lookup(self, read_errors: ReadErrors | None) -> Sequence[Part]:
+        """The parts. A look-up without `read_errors` ignores what the log has lost."""
+        if read_errors is not None:
+            self._state.report_lost(read_errors)
+        return self._state.parts()
+
+    def exemplars(
+        self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
+    ) -> SeriesExemplars:
+        self._state.require_open()
+        return self._state.exemplars.select(matcher_sets, start_ms, end_ms)
+
+    def rollup(
+        self,
+        matchers: Sequence[Matcher],
+        resolution_ms: int,
+        start_ms: int,
+        end_ms: int,
+        read_errors: ReadErrors | None,
+    ) -> RolledUp:
+        self._state.report_lost(read_errors)
+        parts = self._state.parts()
+        return roll_up(parts, matchers, resolution_ms, start_ms, end_ms, self.caches, read_errors)
+
+    def time_range(self) -> tuple[int, int] | None:
+        parts = self._state.parts()
+        if not parts:
+            return None
+        return min(part.first_ms for part in parts), max(part.last_ms for part in parts)
+
+    def stats(self) -> StoreStats:
+        span = self.time_range()
+        state, current = self._state, self._state.current
+        heads = [head.part() for head in current.heads]
+        runs = [run for part in heads for run in part.runs]
+        pages, tiles = state.pages.stats(), self.caches.tiles.stats()
+        return StoreStats(
+            version=state.version,
+            blocks=len(current.blocks),
+            block_samples=sum(block.entry.samples for block in current.blocks),
+            block_bytes=sum(block.entry.bytes for block in current.blocks),
+            head_series=heads[-1].index().rows,
+            head_samples=sum(run.samples for run in runs),
+            duplicates=state.replaced_in_blocks[0] + sum(run.duplicates for run in runs),
+            conflicts=state.replaced_in_blocks[1] + sum(run.conflicts for run in runs),
+            first_ms=None if span is None else span[0],
+            last_ms=None if span is None else span[1],
+            log_segment=0 if state.log is None else state.log.next_segment - 1,
+            cache=pages + tiles,
+        )
+
+    def check(self) -> list[Violation]:
+        state = self._state
+        state.require_open()
+        if state.files is None:
+            return []
+        disk, path = state.files.disk, state.files.path
+        with state.flush_lock:
+            found = check_blocks(disk, path)
+            with state.write_lock:  # a record that is half written would look torn
+                return found + check_log(disk, path)
+
+    def clear_pages(self) -> None:
+        self._state.pages.clear()
+        self.caches.tiles.clear()
+
+    def clear_cache(self) -> None:
+        self.clear_pages()
+        self.caches.unions.clear()
+        self.caches.plans.clear()
+        self._lookups.clear()
+
+
+def downsampled_range(state: StoreState, start_ms: int, end_ms: int) -> tuple[int, int] | None:
+    """See `Downsampled`."""
+    blocks = [
+        block
+        for block in state.current.blocks
+        if block.downsampled_ms
+        and block.first_ms - block.downsampled_ms < end_ms
+        and block.last_ms >= start_ms
+    ]
+    if not blocks:
+        return None
+    return max(block.downsampled_ms for block in blocks), max(block.last_ms for block in blocks)

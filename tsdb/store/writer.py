@@ -1,0 +1,157 @@
+"""The writer of a database: appends samples, histograms, exemplars and metadata."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from novaql.tsdb.head.float_run import Floating
+from novaql.tsdb.head.head import Head
+from novaql.tsdb.head.histogram_run import NativeSamples
+from novaql.tsdb.head.validate import checked, checked_exemplars, checked_native, checked_starts
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Metadata
+from novaql.tsdb.options import AppendResult, Sync
+from novaql.tsdb.store.flusher import Flusher
+from novaql.tsdb.store.state import StoreState
+from novaql.tsdb.wal.writer import Log, Position
+
+
+class Writer:
+    """One thread appends at a time; others wait.
+
+    log            None in memory
+    request_flush  called when the head is full; returns at once
+    """
+
+    def __init__(
+        self,
+        state: StoreState,
+        log: Log | None,
+        flusher: Flusher,
+        request_flush: Callable[[], None] | None = None,
+    ) -> None:
+        self._state, self._log, self._flusher = state, log, flusher
+        self._request_flush = request_flush
+
+    def append(self, batch: Batch) -> AppendResult:
+        """See `Database.append`."""
+        state = self._state
+        series_index, times, values = checked(batch)
+        starts = checked_starts(batch.starts, len(values), "values")
+        histograms = checked_native(batch)
+        exemplars = checked_exemplars(batch) if state.options.max_exemplars else None
+        if len(values) == 0 and histograms is None and exemplars is None:
+            return AppendResult()
+        self._limit_memory()
+        with state.write_lock:
+            state.require_writable()
+            head = state.current.head
+            native = None
+            with head.registry_lock:
+                ids = head.registry.ids_for(batch.series, series_index)
+                if histograms is not None:
+                    own = head.registry.ids_for(batch.series, histograms[0])
+                    native = NativeSamples.copied(own, *histograms[1:])
+            floats = Floating(ids, times, values, starts)
+            first_ms, last_ms = _time_range(floats, native)
+            state.newest_ms = max(state.newest_ms, last_ms)
+            floats, native, rejected = self._reject_late(floats, native)
+            if len(floats.ids) == 0 and native is None and exemplars is None:
+                return AppendResult(rejected=sum(rejected), rejected_histograms=rejected[1])
+            same, late = head.repeats(floats.ids, floats.times)
+            same_native, late_native = 0, 0
+            if native is not None:
+                same_native, late_native = head.repeats(native.ids, native.times)
+            position = None
+            if self._log is not None:
+                position = self._log.append(head.registry, floats, native, exemplars)
+            self._note_first_append(head)
+            head.add(floats, native, (same, same_native))
+            if exemplars is not None:
+                state.exemplars.add(exemplars)
+            state.note_change(first_ms, last_ms)
+        self._after_append(position)
+        return AppendResult(
+            appended=len(floats.ids) + (0 if native is None else len(native)),
+            duplicates=same + same_native,
+            late=late + late_native,
+            rejected=sum(rejected),
+            rejected_histograms=rejected[1],
+            exemplars=0 if exemplars is None else len(exemplars),
+        )
+
+    def _limit_memory(self) -> None:
+        """Bound the samples that wait for a sort or a flush, by doing that work in this thread."""
+        current = self._state.current
+        current.head.sort_repeats()
+        if self._log is None:
+            current.head.sort_backlog()
+        if current.frozen and current.head.weight >= self._state.options.flush_samples:
+            self._flusher.flush()
+
+    def _reject_late(
+        self, floats: Floating, native: NativeSamples | None
+    ) -> tuple[Floating, NativeSamples | None, tuple[int, int]]:
+        """Drop samples that are older than `out_of_order_ms` allows.
+
+        Returns the rest, and how many floats and histograms were dropped.
+        """
+        allowed_ms = self._state.options.out_of_order_ms
+        if allowed_ms is None:
+            return floats, native, (0, 0)
+        oldest_ms = self._state.newest_ms - allowed_ms
+        recent = floats.times >= oldest_ms
+        rejected = len(recent) - int(np.count_nonzero(recent))
+        if rejected:
+            floats = floats.take(recent)
+        rejected_native = 0
+        if native is not None:
+            recent = native.times >= oldest_ms
+            rejected_native = len(recent) - int(np.count_nonzero(recent))
+            if rejected_native:
+                native = native.take(np.flatnonzero(recent)) or None
+        return floats, native, (rejected, rejected_native)
+
+    def _note_first_append(self, head: Head) -> None:
+        if head.appended == 0:
+            self._flusher.head_began = time.monotonic()
+
+    def _after_append(self, position: Position | None) -> None:
+        """Flush and sync as the options require, outside of the lock so that other threads append.
+
+        position  end of the record in the log; None in memory
+        """
+        if position is None or self._log is None:
+            return
+        full = self._state.current.head.weight >= self._state.options.flush_samples
+        if full and self._request_flush is not None:
+            self._request_flush()
+        if self._state.options.sync is Sync.ALWAYS or self._log.pace.late:
+            self._log.sync(position)
+
+    def set_metadata(self, metadata: Mapping[str, Metadata]) -> None:
+        """See `Database.set_metadata`."""
+        state, position = self._state, None
+        with state.write_lock:
+            state.require_writable()
+            changed = {n: m for n, m in metadata.items() if state.metadata.get(n) != m}
+            if not changed:
+                return
+            if state.files is not None:
+                position = state.files.commit_metadata(changed)
+            state.metadata = {**state.metadata, **changed}
+            state.version += 1
+        self._after_append(position)
+
+
+def _time_range(floats: Floating, native: NativeSamples | None) -> tuple[int, int]:
+    """First and last time of the samples; of none, (`MAX_TIME_MS`, `MIN_TIME_MS`)."""
+    columns: list[Ints] = [floats.times] if native is None else [floats.times, native.times]
+    columns = [times for times in columns if len(times)]
+    first_ms = min((int(times.min()) for times in columns), default=MAX_TIME_MS)
+    last_ms = max((int(times.max()) for times in columns), default=MIN_TIME_MS)
+    return first_ms, last_ms
