@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from novaql.evaluator.batched import BatchLeaf, batch_blocks, usable
 from novaql.evaluator.block import Block
-from novaql.evaluator.bundled import BatchLeaf, bundle_blocks, usable
 from novaql.evaluator.context import Context
 from novaql.evaluator.freed_memory import keep_freed_memory
 from novaql.evaluator.kernels.windows import Bools, Floats
@@ -52,7 +52,7 @@ class Fragment:
                has too many is worked off in pieces, so that a checkpoint is never far. 0: it does
                not
     has_histograms  the selection holds native histograms, which a fragment cannot take
-    bundled  the same over bundles, for compiled kernels; None: there are none for it
+    batched  the same over batches, for compiled kernels; None: there are none for it
     """
 
     series: SeriesTable
@@ -64,7 +64,7 @@ class Fragment:
     observe: Callable[[Block], None] | None = None
     has_histograms: bool = False
     window_ms: int = 0
-    bundled: BatchLeaf | None = None
+    batched: BatchLeaf | None = None
 
     def staged(self, leaf: Block) -> Block:
         """What the stages make of a block of the leaf. Packed if it is and there are none."""
@@ -88,12 +88,12 @@ def blocks(
 
     join  small blocks are joined before
 
-    Where compiled kernels answer, blocks are of bundles and `work` may be called on any thread, so
+    Where compiled kernels answer, blocks are of batches and `work` may be called on any thread, so
     it may touch nothing that another block's touches. Else the next tiles are decoded on other
     threads while this one computes.
     """
-    if usable(fragment.bundled):
-        yield from bundle_blocks(fragment, context, work)
+    if usable(fragment.batched):
+        yield from batch_blocks(fragment, context, work)
         return
     keep_freed_memory()
     made = _blocks(fragment, context)

@@ -33,16 +33,16 @@ def observed_fragment(fragment: Fragment, plan: Plan, profile: Profile) -> Fragm
         node = below
     select = _selector(node)
     stages = zip(fragment.stages, reversed(above), strict=True)
-    bundled = fragment.bundled
-    if bundled is not None:
-        fill = bundled.rollup.fill
+    batched = fragment.batched
+    if batched is not None:
+        fill = batched.rollup.fill
         if node is not select:
             fill = _observed_fill(fill, node, profile)
         refs = [
             SeriesBatchRef(_timed(ref.load, select, profile), ref.samples)
-            for ref in bundled.bundles
+            for ref in batched.batches
         ]
-        bundled = replace(bundled, bundles=refs, rollup=replace(bundled.rollup, fill=fill))
+        batched = replace(batched, batches=refs, rollup=replace(batched.rollup, fill=fill))
     return replace(
         fragment,
         tiles=PlannedTiles(
@@ -51,7 +51,7 @@ def observed_fragment(fragment: Fragment, plan: Plan, profile: Profile) -> Fragm
         ),
         leaf=fragment.leaf if node is select else _observed_leaf(fragment.leaf, node, profile),
         stages=tuple(_observed_stage(stage, of, profile) for stage, of in stages),
-        bundled=bundled,
+        batched=batched,
     )
 
 

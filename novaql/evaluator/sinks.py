@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from novaql.evaluator.batched import CELLS_AT_ONCE, collect_batches, fold_batches, usable
 from novaql.evaluator.block import Block
-from novaql.evaluator.bundled import CELLS_AT_ONCE, collect_bundles, fold_batches, usable
 from novaql.evaluator.context import Context, allocate
 from novaql.evaluator.fragment import Fragment, blocks
 from novaql.evaluator.grouping import Groups
@@ -23,8 +23,8 @@ def collect(fragment: Fragment, context: Context) -> StepMatrix:
 
 def collect_all(fragment: Fragment, context: Context) -> StepMatrix:
     """The same with its empty rows: row i of the matrix is row i of the fragment's series."""
-    if not fragment.stages and usable(fragment.bundled):
-        return collect_bundles(fragment, context)
+    if not fragment.stages and usable(fragment.batched):
+        return collect_batches(fragment, context)
     out = allocate(context, fragment.series, fragment.steps)
     assert out.valid is not None
     out_values, out_valid = out.values, out.valid
@@ -50,7 +50,7 @@ def fold(
     context.admit_matrix(len(groups), fragment.steps.count)
     if (
         not fragment.stages
-        and usable(fragment.bundled)
+        and usable(fragment.batched)
         and fold_batches(fragment, groups, accumulator, context)
     ):
         return _finished(groups, accumulator).without_empty_rows()

@@ -64,7 +64,7 @@ CELLS = [
 ]
 COSTS = [
     "novaql.evaluator.long_windows.COST_AT_ONCE",
-    "novaql.evaluator.bundled.COST_AT_ONCE",
+    "novaql.evaluator.batched.COST_AT_ONCE",
     "novaql.evaluator.fragment.COST_AT_ONCE",
     "novaql.evaluator.operators.rollup.COST_AT_ONCE",
 ]

@@ -96,7 +96,7 @@ class Selection:
     Native histograms come apart from the floats: a row may be in one tile and in one histogram
     tile, and never has a sample in both at one time.
 
-    bundles  the samples of the tiles once more, in few large pieces and without start timestamps;
+    batches  the samples of the tiles once more, in few large pieces and without start timestamps;
              some of outside the range may be among them. None: not to be had that way
     starts   whether some sample may have a start timestamp
     cells    what `Hints.windows` of "cells" asks for, where it is less work than the samples
@@ -107,7 +107,7 @@ class Selection:
     series: SeriesTable
     tiles: Sequence[TileRef]
     histograms: Sequence[HistogramRef] = ()
-    bundles: Sequence[SeriesBatchRef] | None = None
+    batches: Sequence[SeriesBatchRef] | None = None
     starts: bool = True
     cells: CellSource | None = None
     parts: tuple[int, int] | None = None

@@ -1,7 +1,7 @@
-"""Bundles out of layers: the same samples as tiles hold, in few large pieces.
+"""Batches out of layers: the same samples as tiles hold, in few large pieces.
 
 Series whose layers follow one another in time are copied piece by piece, those that have layers
-side by side are merged first. Bundles of pages are kept like tiles.
+side by side are merged first. Batches of pages are kept like tiles.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from novaql.tsdb.read.staleness import batch_of_tile, split_markers
 from novaql.tsdb.runtime.buffer_pool import BUFFERS
 from novaql.tsdb.runtime.parallel import ordered_parallel
 
-BUNDLE_VALUES = 1 << 20
+BATCH_VALUES = 1 << 20
 """8 MiB: a fraction of a millisecond to walk through, thousands of times a call's cost."""
-FEW_BUNDLES = 4
+FEW_BATCHES = 4
 """So many are too few: what each costs beside its samples is more than what it saves."""
 
 WORTH_A_THREAD = 1 << 17
@@ -49,15 +49,15 @@ NEVER = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchPlan:
-    """Which series go into which bundle. Nothing in it changes, so readers may share it.
+    """Which series go into which batch. Nothing in it changes, so readers may share it.
 
     asked      cuts of floats in the range, in order of age: of equal series and times the last one
                counts
-    cuts       the same, widened: bundles are read from these and so serve other ranges, too
+    cuts       the same, widened: batches are read from these and so serve other ranges, too
     slots      for each cut: row of the selection → position in the cut, or -1
     widths     [rows] samples of each row
     group      [rows] rows with one number have the same times
-    portions   the bundles
+    portions   the batches
     keeps      whether the cache holds all of them; if not they go past it: they would put out
                everything else, and be put out themselves before they are asked for again
     """
@@ -78,7 +78,7 @@ class BatchPlan:
         inside: Callable[[], Sequence[RangeSlice]] | None = None,
         share: float = 1.0,
     ) -> list[SeriesBatchRef]:
-        """Bundles to be loaded; `read_errors` as in `plan_tiles`.
+        """Batches to be loaded; `read_errors` as in `plan_tiles`.
 
         inside  cuts of the range that is wanted, where the plan is for a wider one: those are read
                 if the wider one cannot be
@@ -103,7 +103,7 @@ class BatchPlan:
 
 
 def plan_batches(cuts: Sequence[RangeSlice], rows: int, most_kept: int) -> BatchPlan:
-    """Bundles that hold all samples of cuts of floats; `rows` series in the selection's table.
+    """Batches that hold all samples of cuts of floats; `rows` series in the selection's table.
 
     Cuts stand in order of age, as for `plan_tiles`; most_kept: bytes that the cache holds.
     """
@@ -130,15 +130,15 @@ def plan_batches(cuts: Sequence[RangeSlice], rows: int, most_kept: int) -> Batch
 
 
 def _split(order: Ints, widths: Ints) -> list[Ints]:
-    """In stretches of `BUNDLE_VALUES` at most, if no series has more: so most of them take, and
+    """In stretches of `BATCH_VALUES` at most, if no series has more: so most of them take, and
     leave, memory of one size. A few of these make one, which readers take in parts."""
     ends = np.cumsum(widths[order])
-    if len(order) and ends.item(-1) <= FEW_BUNDLES * BUNDLE_VALUES:
+    if len(order) and ends.item(-1) <= FEW_BATCHES * BATCH_VALUES:
         return [order]
     stretches: list[Ints] = []
     begin, before = 0, 0
     while begin < len(order):
-        end = int(ends.searchsorted(before + BUNDLE_VALUES, side="right"))
+        end = int(ends.searchsorted(before + BATCH_VALUES, side="right"))
         end = max(end, begin + 1)
         stretches.append(order[begin:end])
         begin, before = end, int(ends[end - 1])
@@ -146,7 +146,7 @@ def _split(order: Ints, widths: Ints) -> list[Ints]:
 
 
 class _Portion:
-    """Rows that make one bundle.
+    """Rows that make one batch.
 
     merged   their layers overlap in time: samples have to be sorted
     samples  of the range
@@ -214,17 +214,17 @@ class _Portion:
         return batch_of_tile(Tile(members, *arrays))
 
     def _content(self, plan: BatchPlan) -> tuple[object, ...]:
-        """Equal for bundles of the same samples; empty: it is not to be kept."""
+        """Equal for batches of the same samples; empty: it is not to be kept."""
         chosen = members_of(plan.cuts, plan.slots, self.members)
         if all(cut.is_in_memory for cut in chosen):
             return ()
         rows = blake2b(self.members.tobytes(), digest_size=16).digest()
-        return ("bundle", rows, *(cut.key() for cut in chosen))
+        return ("batch", rows, *(cut.key() for cut in chosen))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Layer:
-    """What one layer gives to a bundle: pieces of its streams, and where they go.
+    """What one layer gives to a batch: pieces of its streams, and where they go.
 
     series                               of the layer, whose values they are
     places, starts, lengths              of values
@@ -246,7 +246,7 @@ class _Layer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Layout:
-    """A bundle but for its numbers, and where these are."""
+    """A batch but for its numbers, and where these are."""
 
     offsets: Ints
     grid: Ints
@@ -328,10 +328,10 @@ def _load_in_turn(layout: _Layout, members: Ints, *, keep: bool, sketched: bool)
     markers = _markers(found[:of_values])
     if markers is None and sketched:  # what was not read must not be taken for markers
         return _load_in_turn(layout, members, keep=keep, sketched=False)
-    bundle = SeriesBatch(members, values, layout.offsets, layout.grid, times, layout.grid_offsets)
+    batch = SeriesBatch(members, values, layout.offsets, layout.grid, times, layout.grid_offsets)
     compiled = ready(len(values))
     tools = None if compiled is None else compiled.holes
-    return split_markers(bundle, tools, at=markers)
+    return split_markers(batch, tools, at=markers)
 
 
 def _markers(found: Sequence[Ints | None]) -> Ints | None:

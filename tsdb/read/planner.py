@@ -38,7 +38,7 @@ Found = TypeVar("Found")
 class Planned:
     """What a selection will read, known from directories alone.
 
-    bundles  None where there are native histograms: those are planned with the tiles
+    batches  None where there are native histograms: those are planned with the tiles
     starts   whether some sample may have a start timestamp
     deleted  of each part: what was left out, kept since it is named by its address
     moving   of a plan for a wider range, what ranges inside need to know
@@ -46,19 +46,19 @@ class Planned:
 
     table: SeriesTable
     cuts: Sequence[RangeSlice]
-    bundles: BatchPlan | None
+    batches: BatchPlan | None
     starts: bool
     deleted: tuple[Intervals | None, ...]
     moving: SlidingPlan | None = None
 
     def selection(self, cache: TileCache, read_errors: ReadErrors | None) -> Selection:
         table, cuts = self.table, self.cuts
-        if self.bundles is None:
+        if self.batches is None:
             return Selection(table, *plan(cuts, table.rows, cache, read_errors), starts=self.starts)
-        bundles = self.bundles.refs(cache, read_errors)
-        samples = sum(ref.samples for ref in bundles)
+        batches = self.batches.refs(cache, read_errors)
+        samples = sum(ref.samples for ref in batches)
         tiles = PlannedTiles(lambda: plan_tiles(cuts, table.rows, cache, read_errors), samples)
-        return Selection(table, tiles, bundles=bundles, starts=self.starts)
+        return Selection(table, tiles, batches=batches, starts=self.starts)
 
     def selection_inside(
         self,
@@ -70,14 +70,14 @@ class Planned:
     ) -> Selection:
         """Of a range in which every series has a sample. Nothing is planned for it but tiles, if
         one is asked for; `exact` tells what the range has."""
-        assert self.bundles is not None
+        assert self.batches is not None
         assert self.moving is not None
         rows = self.table.rows
         samples = self.moving.samples_in(start_ms, end_ms)
         share = samples / self.moving.samples[-1]
-        bundles = self.bundles.refs(cache, read_errors, inside=exact, share=share)
+        batches = self.batches.refs(cache, read_errors, inside=exact, share=share)
         tiles = PlannedTiles(lambda: plan_tiles(exact(), rows, cache, read_errors), samples)
-        return Selection(self.table, tiles, bundles=bundles, starts=False)
+        return Selection(self.table, tiles, batches=batches, starts=False)
 
 
 ExactCuts = Callable[[], Sequence[RangeSlice]]
@@ -88,7 +88,7 @@ PLAN_CACHE_BYTES = 64 << 20
 def plan_bytes(planned: Planned) -> int:
     rows = planned.table.rows * 4 * len(planned.table.columns)
     times = 0 if planned.moving is None else planned.moving.nbytes
-    return rows + times + 1000 + (0 if planned.bundles is None else planned.bundles.nbytes)
+    return rows + times + 1000 + (0 if planned.batches is None else planned.batches.nbytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ def _selected(
             return inside
         found = _planned(parts, matchers, start_ms, end_ms, caches, read_errors, deleted)
         # Heads change all the time, and a plan holds what it is about.
-        if found.bundles is not None and not read_errors and not _in_memory(found.cuts):
+        if found.batches is not None and not read_errors and not _in_memory(found.cuts):
             caches.plans.put((what, start_ms, end_ms), found)
     return found.selection(caches.tiles, read_errors)
 
@@ -192,8 +192,8 @@ def _inside_wider(
         if wide is None and moved:
             try:
                 wide = _planned(parts, matchers, begin, end, caches, None, deleted)
-                if wide.bundles is not None and not wide.starts:
-                    wide = replace(wide, moving=moving(wide.cuts, wide.bundles))
+                if wide.batches is not None and not wide.starts:
+                    wide = replace(wide, moving=moving(wide.cuts, wide.batches))
             except DAMAGE:
                 return None
             caches.plans.put((what, "wider", begin, end), wide)
@@ -245,8 +245,8 @@ def _planned(
         cuts = [cut.renumbered(number) for cut in cuts]
         table = table.take(present)
     native = any(cut.is_native for cut in cuts)
-    bundles = None if native else plan_batches(cuts, table.rows, caches.tiles.limit)
-    return Planned(table, cuts, bundles, have_starts(cuts), deleted)
+    batches = None if native else plan_batches(cuts, table.rows, caches.tiles.limit)
+    return Planned(table, cuts, batches, have_starts(cuts), deleted)
 
 
 def pieces_of(part: Part, rows: Ints, table_rows: Numbers) -> list[SeriesSubset]:

@@ -70,7 +70,7 @@ def moved_fragment(fragment: Fragment, windows: Moved) -> Fragment:
     if windows.column is None:
         return fragment
     leaf = fragment.leaf
-    return replace(fragment, leaf=lambda tile: windows.spread(leaf(tile)), bundled=None)
+    return replace(fragment, leaf=lambda tile: windows.spread(leaf(tile)), batched=None)
 
 
 def windows_read(context: Context, function: str, windows: Moved) -> RangeWindows | None:
@@ -131,7 +131,7 @@ def cell_fragment(
         return Block(tile.rows, tile.values, ~absent if absent.any() else None)
 
     tiles = [TileRef(partial(answer, a, b), b - a) for a, b in cells.portions()]
-    return replace(plain, series=cells.series, tiles=tiles, leaf=leaf, window_ms=0, bundled=None)
+    return replace(plain, series=cells.series, tiles=tiles, leaf=leaf, window_ms=0, batched=None)
 
 
 def _by_samples(

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from novaql.evaluator.annotation_text import go_number, quote
+from novaql.evaluator.batched import STARTS_MATTER, BatchLeaf, batches_of
 from novaql.evaluator.block import Block
-from novaql.evaluator.bundled import STARTS_MATTER, BatchLeaf, bundles_of
 from novaql.evaluator.context import Context
 from novaql.evaluator.fragment import Fragment
 from novaql.evaluator.kernels.bindings import (
@@ -18,7 +18,7 @@ from novaql.evaluator.kernels.bindings import (
     WindowKernel,
 )
 from novaql.evaluator.kernels.started import warned_windows
-from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, Asked
+from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, WindowSpec
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 from novaql.evaluator.long_windows import COST_AT_ONCE, leaf_by_steps, row_cost
 from novaql.evaluator.native_notes import OVERLAPPING, Notes
@@ -101,7 +101,7 @@ def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
         selection.tiles,
         windows.ends_ms,
         range_ms,
-        bundles=None if begun else bundles_of(selection),
+        batches=None if begun else batches_of(selection),
         reach_ms=windows.reach_ms,
     )
     cells, native = selection.cells, bool(selection.histograms)
@@ -123,12 +123,12 @@ def windows_fragment(
     ends_ms: Ints,
     range_ms: int,
     *,
-    bundles: Sequence[SeriesBatchRef] | None,
+    batches: Sequence[SeriesBatchRef] | None,
     reach_ms: int | None = None,
 ) -> Fragment:
     """The kernel of `call` over windows of any tiles. ends_ms: [J], right ends.
 
-    bundles   of the same samples as the tiles; None: the tiles have to be looked at
+    batches   of the same samples as the tiles; None: the tiles have to be looked at
     reach_ms  how far left of their ends windows reach; None: as `Context.reach_ms` says
     """
     context = run.context
@@ -169,13 +169,13 @@ def windows_fragment(
 
     nameless = call.function not in KEEP_NAME
     observe = observed(context, call, series, scalars)
-    bundled = None
+    batched = None
     rollup = STRIP_ROLLUPS.get(call.function)
-    if rollup is not None and bundles is not None and (observe is None or observe.by_rows):
+    if rollup is not None and batches is not None and (observe is None or observe.by_rows):
         watch = None if observe is None else observe.rows
-        asked = Asked(ends_ms, reach_ms, range_ms, eval_ms, scalars)
-        bundled = BatchLeaf(
-            bundles,
+        asked = WindowSpec(ends_ms, reach_ms, range_ms, eval_ms, scalars)
+        batched = BatchLeaf(
+            batches,
             asked,
             rollup,
             whole_windows=call.function in WHOLE_WINDOW - SLIDING,
@@ -190,7 +190,7 @@ def windows_fragment(
         nameless,
         observe,
         window_ms=window_ms,
-        bundled=bundled,
+        batched=batched,
     )
 
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from novaql.errors import LimitExceeded
+from novaql.evaluator.batched import BatchLeaf, batches_of
 from novaql.evaluator.block import Block
-from novaql.evaluator.bundled import BatchLeaf, bundles_of
 from novaql.evaluator.context import Context
 from novaql.evaluator.fragment import Fragment
-from novaql.evaluator.kernels.strips import Asked, StripRollup, newest
+from novaql.evaluator.kernels.strips import StripRollup, WindowSpec, newest
 from novaql.evaluator.kernels.windows import (
     Ints,
     Windows,
@@ -108,10 +108,10 @@ def _fragment(
     def leaf(tile: Tile) -> Block:
         return pick(tile_windows(tile, ends_ms, lookback_ms), tile.rows)
 
-    bundled = None
+    batched = None
     if pick is _newest:
-        asked = Asked(ends_ms, lookback_ms, lookback_ms, ends_ms)
-        bundled = BatchLeaf(bundles_of(selection), asked, StripRollup(newest), visible=True)
+        windows = WindowSpec(ends_ms, lookback_ms, lookback_ms, ends_ms)
+        batched = BatchLeaf(batches_of(selection), windows, StripRollup(newest), visible=True)
 
     return Fragment(
         selection.series,
@@ -121,5 +121,5 @@ def _fragment(
         (),
         nameless,
         has_histograms=bool(selection.histograms),
-        bundled=bundled,
+        batched=batched,
     )

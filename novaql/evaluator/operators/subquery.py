@@ -113,7 +113,7 @@ def subquery_rollup(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix
         refs,
         ends_ms,
         window.range_ms,
-        bundles=[SeriesBatchRef(lambda: batch_of_tile(tile), tile.sample_count)],
+        batches=[SeriesBatchRef(lambda: batch_of_tile(tile), tile.sample_count)],
     )
     found = collect_all(fragment, run.context)
     nameless = points.inner.nameless | (call.function not in KEEP_NAME)

@@ -1,4 +1,4 @@
-"""Staleness markers found and taken out, compiled by numba. `bundling` does it in NumPy."""
+"""Staleness markers found and taken out, compiled by numba. `staleness` does it in NumPy."""
 
 from __future__ import annotations
 
