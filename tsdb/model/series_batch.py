@@ -43,10 +43,12 @@ class Markers:
 
     offsets  [S + 1], series i owns offsets[i]:offsets[i + 1]
     times    [K] milliseconds
+    starts   [K] start timestamps, as those of `SeriesBatch`
     """
 
     offsets: Ints
     times: Ints
+    starts: Ints | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +62,8 @@ class SeriesBatch:
     times         [M] milliseconds of all grids, flat
     grid_offsets  [G + 1], grid g owns grid_offsets[g]:grid_offsets[g + 1], as many as its series
     markers       where series had staleness markers; None: nowhere
+    starts        [N] milliseconds at which each sample's counting began, 0 where that is not known.
+                  None: of no sample, or they were not asked for
     derived       what readers computed from these samples, cached with them
     """
 
@@ -70,6 +74,7 @@ class SeriesBatch:
     times: Ints
     grid_offsets: Ints
     markers: Markers | None = None
+    starts: Ints | None = None
     derived: Derived = field(default_factory=Derived)
 
     @property
@@ -97,7 +102,8 @@ class SeriesBatch:
         markers = self.markers
         if markers is not None:
             a, b = markers.offsets[begin], markers.offsets[end]
-            markers = Markers(markers.offsets[begin : end + 1] - a, markers.times[a:b])
+            starts = None if markers.starts is None else markers.starts[a:b]
+            markers = Markers(markers.offsets[begin : end + 1] - a, markers.times[a:b], starts)
         return SeriesBatch(
             self.rows[begin:end],
             self.values[low:high],
@@ -106,6 +112,7 @@ class SeriesBatch:
             self.times[early:late],
             self.grid_offsets[first : last + 1] - early,
             markers,
+            None if self.starts is None else self.starts[low:high],
         )
 
     @property
@@ -113,6 +120,8 @@ class SeriesBatch:
         arrays = [self.values, self.offsets, self.grid, self.times, self.grid_offsets, self.rows]
         if self.markers is not None:
             arrays += [self.markers.offsets, self.markers.times]
+        if self.starts is not None:
+            arrays.append(self.starts)
         # 64 bytes a series: `derived`, which readers fill in later.
         return sum(array.nbytes for array in arrays) + 64 * len(self.rows)
 

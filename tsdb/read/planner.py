@@ -24,9 +24,8 @@ from novaql.tsdb.parts.part import Part, Rollup, series_bounds
 from novaql.tsdb.parts.ranges import RangeSlice, SeriesSubset, cut_ranges, have_starts
 from novaql.tsdb.parts.sorted_run import ArrayStream, SortedRun
 from novaql.tsdb.parts.tombstones import DeleteResult, Intervals
-from novaql.tsdb.read.batches import BatchPlan, plan_batches
-from novaql.tsdb.read.histogram_batches import plan
-from novaql.tsdb.read.ragged_merge import TileCache, plan_tiles
+from novaql.tsdb.read.batches import BatchCache, BatchPlan, plan_batches
+from novaql.tsdb.read.histogram_batches import plan_mixed
 from novaql.tsdb.read.rollup_samples import by_cells, usable_rollups
 from novaql.tsdb.read.sliding_plans import SlidingPlan, SlidingPlans, moving, wider_ranges
 from novaql.tsdb.runtime.lru_cache import ByteCache
@@ -51,33 +50,35 @@ class Planned:
     deleted: tuple[Intervals | None, ...]
     moving: SlidingPlan | None = None
 
-    def selection(self, cache: TileCache, read_errors: ReadErrors | None) -> Selection:
-        table, cuts = self.table, self.cuts
-        if self.batches is None:
-            return Selection(table, *plan(cuts, table.rows, cache, read_errors), starts=self.starts)
-        batches = self.batches.refs(cache, read_errors)
+    def selection(
+        self, start_ms: int, end_ms: int, cache: BatchCache, read_errors: ReadErrors | None
+    ) -> Selection:
+        table, cuts, plan = self.table, self.cuts, self.batches
+        if plan is None:
+            found = plan_mixed(cuts, table.rows, (start_ms, end_ms), cache, read_errors)
+            return Selection(table, *found, starts=self.starts)
+        batches = plan.refs(cache, read_errors)
+        tiles = partial(plan.tiles, start_ms, end_ms, cache, read_errors)
         samples = sum(ref.samples for ref in batches)
-        tiles = PlannedTiles(lambda: plan_tiles(cuts, table.rows, cache, read_errors), samples)
-        return Selection(table, tiles, batches=batches, starts=self.starts)
+        return Selection(table, PlannedTiles(tiles, samples), batches=batches, starts=self.starts)
 
     def selection_inside(
         self,
         start_ms: int,
         end_ms: int,
-        cache: TileCache,
+        cache: BatchCache,
         read_errors: ReadErrors | None,
         exact: ExactCuts,
     ) -> Selection:
-        """Of a range in which every series has a sample. Nothing is planned for it but tiles, if
-        one is asked for; `exact` tells what the range has."""
+        """Of a range in which every series has a sample. Nothing is planned for it; `exact`
+        returns the cuts of the range, for what the wider one does not tell."""
         assert self.batches is not None
         assert self.moving is not None
-        rows = self.table.rows
         samples = self.moving.samples_in(start_ms, end_ms)
         share = samples / self.moving.samples[-1]
         batches = self.batches.refs(cache, read_errors, inside=exact, share=share)
-        tiles = PlannedTiles(lambda: plan_tiles(exact(), rows, cache, read_errors), samples)
-        return Selection(self.table, tiles, batches=batches, starts=False)
+        tiles = partial(self.batches.tiles, start_ms, end_ms, cache, read_errors, inside=exact)
+        return Selection(self.table, PlannedTiles(tiles, samples), batches=batches, starts=False)
 
 
 ExactCuts = Callable[[], Sequence[RangeSlice]]
@@ -95,7 +96,7 @@ def plan_bytes(planned: Planned) -> int:
 class Caches:
     """What the readers of one database share."""
 
-    tiles: TileCache
+    tiles: BatchCache
     unions: UnionCache
     plans: PlanCache = field(default_factory=lambda: ByteCache(PLAN_CACHE_BYTES, plan_bytes))
     ranges: SlidingPlans = field(default_factory=SlidingPlans)
@@ -154,7 +155,7 @@ def _selected(
     if windows is not None and any(rollups):  # cells are in memory, and few
         summed = [None if rollup is None else (rollup, windows) for rollup in rollups]
         planned = _planned(parts, matchers, start_ms, end_ms, caches, read_errors, deleted, summed)
-        return planned.selection(caches.tiles, read_errors)
+        return planned.selection(start_ms, end_ms, caches.tiles, read_errors)
     strata = tuple(layer.stratum.identity for part in parts for layer in part.layers())
     what = (strata, tuple(map(id, deleted)), tuple(matchers))
     found = caches.plans.get((what, start_ms, end_ms))
@@ -166,7 +167,7 @@ def _selected(
         # Heads change all the time, and a plan holds what it is about.
         if found.batches is not None and not read_errors and not _in_memory(found.cuts):
             caches.plans.put((what, start_ms, end_ms), found)
-    return found.selection(caches.tiles, read_errors)
+    return found.selection(start_ms, end_ms, caches.tiles, read_errors)
 
 
 def _inside_wider(

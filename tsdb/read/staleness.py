@@ -18,13 +18,15 @@ WORTH_A_THREAD = 1 << 17
 
 
 def batch_of_tile(tile: Tile) -> SeriesBatch:
-    """The samples of a tile, start timestamps left out."""
+    """The samples of a tile."""
     series = len(tile.rows)
     if tile.offsets is not None:
         grid = np.arange(series, dtype=np.int64)
         offsets = np.ascontiguousarray(tile.offsets, np.int64)
         return split_markers(
-            SeriesBatch(tile.rows, tile.values, offsets, grid, tile.timestamps, offsets)
+            SeriesBatch(
+                tile.rows, tile.values, offsets, grid, tile.timestamps, offsets, starts=tile.starts
+            )
         )
     width = len(tile.timestamps)
     return split_markers(
@@ -110,6 +112,7 @@ def split_markers(
         lambda: tools.drop(batch.values, at),
         lambda: tools.drop_of_pieces(batch.times, begins, lengths, gone, holes),
     )
+    starts = batch.starts
     left: list[Any] = []
     alone = len(batch.times) < WORTH_A_THREAD
     ordered_parallel(2, lambda number: work[number](), left.append, alone=alone)
@@ -120,6 +123,7 @@ def split_markers(
         grid=grid.astype(np.int64),
         times=left[1],
         grid_offsets=np.append(0, np.cumsum(lengths - holes)),
-        markers=Markers(marker_offsets, times),
+        markers=Markers(marker_offsets, times, None if starts is None else starts[at]),
+        starts=None if starts is None else np.delete(starts, at),
         derived=Derived(),
     )

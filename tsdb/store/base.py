@@ -21,7 +21,7 @@ from novaql.tsdb.parts.merge_series import UNION_CACHE_BYTES, union_bytes
 from novaql.tsdb.parts.part import Part, PartWithTombstones
 from novaql.tsdb.parts.tombstones import Tombstone, of_block
 from novaql.tsdb.read import planner as reader
-from novaql.tsdb.read.ragged_merge import tile_bytes
+from novaql.tsdb.read.batches import batch_bytes
 from novaql.tsdb.read.series_cache import Lookups
 from novaql.tsdb.runtime.lru_cache import ByteCache
 from novaql.tsdb.runtime.periodic import PeriodicTask
@@ -48,7 +48,7 @@ class Store:
         half = options.cache_bytes // 2
         self._pages: PageCache = ByteCache(half, page_bytes)
         self._caches = reader.Caches(
-            ByteCache(options.cache_bytes - half, tile_bytes),
+            ByteCache(options.cache_bytes - half, batch_bytes),
             ByteCache(UNION_CACHE_BYTES, union_bytes),
         )
         self._lookups = Lookups()

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from unittest.mock import patch
 
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
 
-import novaql.tsdb.model.series_batch
-from novaql.evaluator.kernels import strips
 from novaql.evaluator.kernels.bindings import ROLLUPS
 from novaql.evaluator.kernels.dispatch import Mode, forced, prepare_all
 from novaql.evaluator.kernels.group_reduce import accumulator
@@ -69,22 +66,6 @@ def test_the_same_bits(name: str, case: Case) -> None:
 
     np.testing.assert_array_equal(expected[1], actual[1])
     np.testing.assert_array_equal(expected[0], actual[0])
-
-
-@pytest.mark.parametrize("name", ["rate", "increase", "delta"])
-@given(case=cases())
-def test_each_step_alone_of_a_batch_whose_values_stand_by_time(name: str, case: Case) -> None:
-    expected = plain(name, case)
-    batch = batch_of(case.windows)
-    with (
-        patch.object(novaql.tsdb.model.series_batch, "MANY_SERIES", 1),
-        patch.object(strips, "ASKED_BEFORE", 0),
-    ):
-        for number, end in enumerate(case.ends_ms):
-            found = rolled(name, case.windows, np.array([end], np.int64), batch=batch)
-            np.testing.assert_array_equal(expected[1][:, number], found[1][:, 0])
-            np.testing.assert_array_equal(expected[0][:, number], found[0][:, 0])
-        assert ("by time" in batch.notes) == (name != "delta" and batch.room_by_time > 0)
 
 
 @pytest.mark.parametrize("name", ["rate", "increase", "delta"])
