@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -25,9 +25,11 @@ from novaql.evaluator.freed_memory import keep_freed_memory
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.long_windows import COST_AT_ONCE, row_cost
 from novaql.evaluator.steps import Steps
+from novaql.tsdb.model.batch_tiles import BatchTiles
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Tile
-from novaql.tsdb.model.source import TileRef
+from novaql.tsdb.model.series_batch import SeriesBatchRef
+from novaql.tsdb.model.source import Selection
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -40,12 +42,16 @@ AT_HAND_S = 0.0005
 """A tile that is there sooner need not be decoded: handing it to another thread costs more."""
 
 T = TypeVar("T")
+TilesOf = Callable[[], Iterable[Tile]]
+"""Reads some samples of a selection, a batch or so, and returns them as tiles. May be called on any
+thread, more than once."""
+
 Stage = Callable[[Floats, Bools | None], tuple[Floats, Bools | None]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fragment:
-    """series: labels of all rows; nameless: whether the name is marked to go.
+    """series: labels of all rows; tiles: their samples; nameless: whether the name is marked to go.
 
     observe  is told each block after the leaf, before the stages (for annotations)
     window_ms  of windows whose samples the leaf looks at, all of them at each step; a tile that
@@ -57,7 +63,7 @@ class Fragment:
 
     series: SeriesTable
     steps: Steps
-    tiles: Sequence[TileRef]
+    tiles: Sequence[TilesOf]
     leaf: Callable[[Tile], Block]
     stages: tuple[Stage, ...]
     nameless: bool
@@ -75,6 +81,25 @@ class Fragment:
         for stage in self.stages:
             values, valid = stage(values, valid)
         return Block(leaf.rows, values, valid)
+
+
+def tiles_of(
+    selection: Selection, range_ms: tuple[int, int], *, markers: bool, starts: bool = False
+) -> list[TilesOf]:
+    """The floats of a selection; samples outside its range may be among them.
+
+    range_ms  first and last time of the selection
+    markers   with staleness markers
+    starts    with start timestamps
+    """
+    if selection.batches is None:
+        return [lambda ref=ref: (ref.load(),) for ref in selection.tiles]  # type: ignore[misc]
+
+    def tiles(ref: SeriesBatchRef) -> Iterable[Tile]:
+        load = ref.started if starts and ref.started is not None else ref.load
+        return BatchTiles(load(), *range_ms, exact=False, markers=markers)
+
+    return [partial(tiles, ref) for ref in selection.batches]
 
 
 JOINED_CELLS = 1 << 15
@@ -145,24 +170,24 @@ def _pieces(tiles: Iterator[Tile], fragment: Fragment) -> Iterator[Tile]:
             yield tile.rows_between(first, min(first + tall, tile.series_count))
 
 
-def _read(tiles: Sequence[TileRef]) -> Iterator[Tile]:
+def _read(tiles: Sequence[TilesOf]) -> Iterator[Tile]:
     """The tiles, read ahead from the first one on that was not at hand."""
-    refs = iter(tiles)
-    for ref in refs:
+    loads = iter(tiles)
+    for load in loads:
         began = time.perf_counter()
-        tile = ref.load()
+        loaded = load()
         at_hand = time.perf_counter() - began < AT_HAND_S
-        yield tile
+        yield from loaded
         if not at_hand:
             break
-    waiting: deque[Future[Tile]] = deque()
+    waiting: deque[Future[Iterable[Tile]]] = deque()
     try:
-        for ref in refs:
-            waiting.append(_readers().submit(ref.load))
+        for load in loads:
+            waiting.append(_readers().submit(load))
             if len(waiting) > READ_AHEAD:
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
     finally:
         for future in waiting:
             future.cancel()

@@ -19,7 +19,6 @@ from novaql.planner.by_tile import unwrap
 from novaql.planner.logical import BinaryOp, FunctionCall, Negate, Plan, Select, Window, type_of
 from novaql.tsdb.model.samples import Tile
 from novaql.tsdb.model.series_batch import SeriesBatchRef
-from novaql.tsdb.model.source import PlannedTiles, TileRef
 
 T = TypeVar("T")
 
@@ -45,10 +44,7 @@ def observed_fragment(fragment: Fragment, plan: Plan, profile: Profile) -> Fragm
         batched = replace(batched, batches=refs, rollup=replace(batched.rollup, fill=fill))
     return replace(
         fragment,
-        tiles=PlannedTiles(
-            lambda: [TileRef(_timed(r.load, select, profile), r.samples) for r in fragment.tiles],
-            sum(ref.samples for ref in fragment.tiles),
-        ),
+        tiles=[_timed(load, select, profile) for load in fragment.tiles],
         leaf=fragment.leaf if node is select else _observed_leaf(fragment.leaf, node, profile),
         stages=tuple(_observed_stage(stage, of, profile) for stage, of in stages),
         batched=batched,

@@ -132,6 +132,7 @@ class SeriesBatchRef:
 
     load     reads and decodes; may be called on any thread, more than once
     samples  about how many samples it holds, known without reading
+    started  the same with start timestamps; None: no sample has one
     sketch   the same with anything in `values`, for those who ask when there were samples and
              nothing else: little is decoded; None: there is no shorter way
     """
@@ -139,3 +140,4 @@ class SeriesBatchRef:
     load: Callable[[], SeriesBatch]
     samples: int
     sketch: Callable[[], SeriesBatch] | None = None
+    started: Callable[[], SeriesBatch] | None = None

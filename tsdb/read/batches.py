@@ -14,10 +14,11 @@ from hashlib import blake2b
 
 import numpy as np
 
+from novaql.tsdb.model.batch_tiles import split_tiles
 from novaql.tsdb.model.labels import Ints, Numbers
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
-from novaql.tsdb.model.source import TileRef
+from novaql.tsdb.model.source import BatchLoad, TileRef
 from novaql.tsdb.parts.damaged_ranges import sound_cuts
 from novaql.tsdb.parts.ranges import RangeSlice, bytes_of, started_rows
 from novaql.tsdb.read.batch_layout import Layout, layout_in_turn, load_in_turn
@@ -31,7 +32,6 @@ from novaql.tsdb.read.ragged_merge import (
     row_widths,
 )
 from novaql.tsdb.read.staleness import batch_of_tile
-from novaql.tsdb.read.tile_views import BatchLoad, split_tiles
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
 BATCH_VALUES = 1 << 20
@@ -90,6 +90,9 @@ class BatchPlan:
                 partial(portion.load, self, cache, read_errors, inside=inside),
                 round(share * portion.samples),
                 partial(portion.load, self, cache, read_errors, inside=inside, sketched=True),
+                partial(portion.load, self, cache, read_errors, inside=inside, starts=True)
+                if portion.started
+                else None,
             )
             for portion in self.portions
         ]
@@ -110,7 +113,7 @@ class BatchPlan:
         refs: list[TileRef] = []
         for portion in self.portions:
             load = partial(portion.load, self, cache, read_errors, inside=inside, starts=True)
-            batch, members = BatchLoad(load, start_ms, end_ms), portion.members
+            batch, members = BatchLoad(load, (start_ms, end_ms)), portion.members
             regular = not portion.merged and not portion.started
             split = split_tiles(self.group[members], samples[members], regular=regular)
             refs += [batch.tile(some, int(samples[members[some]].sum())) for some in split]

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from novaql.tsdb.model.batch_tiles import TILE_VALUES
 from novaql.tsdb.model.histograms import concat_histograms
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
@@ -21,7 +22,6 @@ from novaql.tsdb.model.source import HistogramRef, TileRef
 from novaql.tsdb.parts.damaged_ranges import sound_cuts
 from novaql.tsdb.parts.ranges import RangeSlice, have_starts, of_rows
 from novaql.tsdb.read.batches import BatchCache, plan_batches
-from novaql.tsdb.read.tile_views import TILE_VALUES
 
 TILE_HISTOGRAMS = 1 << 13
 Loaded = TypeVar("Loaded", Tile, HistogramTile)

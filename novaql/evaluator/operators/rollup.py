@@ -11,7 +11,7 @@ from novaql.evaluator.annotation_text import go_number, quote
 from novaql.evaluator.batched import STARTS_MATTER, BatchLeaf, batches_of
 from novaql.evaluator.block import Block
 from novaql.evaluator.context import Context
-from novaql.evaluator.fragment import Fragment
+from novaql.evaluator.fragment import Fragment, TilesOf, tiles_of
 from novaql.evaluator.kernels.bindings import (
     COUNTER_ONLY,
     KEEP_NAME,
@@ -33,7 +33,7 @@ from novaql.evaluator.operators.cell_rollup import (
 )
 from novaql.evaluator.operators.checked_kernels import window_kernel
 from novaql.evaluator.operators.extended import extended_fragment
-from novaql.evaluator.operators.selector import read, tile_windows, window_ends
+from novaql.evaluator.operators.selector import range_read, read, tile_windows, window_ends
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import (
@@ -45,7 +45,6 @@ from novaql.planner.logical import (
 from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
 from novaql.tsdb.model.samples import Tile
 from novaql.tsdb.model.series_batch import SeriesBatchRef
-from novaql.tsdb.model.source import TileRef
 
 WHOLE_WINDOW = frozenset(
     {
@@ -92,13 +91,14 @@ def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
         range_ms = windows.reach_ms
     hint = windows_read(context, call.function, windows)
     selection = read(context, window.select, windows.ends_ms, windows.reach_ms, hint)
+    all_ms = range_read(windows.ends_ms, windows.reach_ms)
     begun = selection.starts and context.options.start_timestamps and call.function in STARTS_MATTER
     found = windows_fragment(
         run,
         call,
         steps,
         selection.series,
-        selection.tiles,
+        tiles_of(selection, all_ms, markers=False, starts=begun),
         windows.ends_ms,
         range_ms,
         batches=None if begun else batches_of(selection),
@@ -119,7 +119,7 @@ def windows_fragment(
     call: FunctionCall,
     steps: Steps,
     series: SeriesTable,
-    tiles: Sequence[TileRef],
+    tiles: Sequence[TilesOf],
     ends_ms: Ints,
     range_ms: int,
     *,

@@ -11,7 +11,7 @@ from novaql.errors import LimitExceeded
 from novaql.evaluator.batched import BatchLeaf, batches_of
 from novaql.evaluator.block import Block
 from novaql.evaluator.context import Context
-from novaql.evaluator.fragment import Fragment
+from novaql.evaluator.fragment import Fragment, tiles_of
 from novaql.evaluator.kernels.strips import StripRollup, WindowSpec, newest
 from novaql.evaluator.kernels.windows import (
     Ints,
@@ -32,6 +32,11 @@ def window_ends(select: Select, steps: Steps) -> Ints:
     return np.full(steps.count, select.at_ms - select.offset_ms, np.int64)
 
 
+def range_read(ends_ms: Ints, reach_ms: int) -> tuple[int, int]:
+    """First and last time of the windows (end - reach, end]."""
+    return int(ends_ms[0]) - reach_ms + 1, int(ends_ms[-1])
+
+
 def read(
     context: Context,
     select: Select,
@@ -43,9 +48,9 @@ def read(
 
     windows: all that is wanted of the floats, if that is known.
     """
-    first, last = int(ends_ms[0]) - reach_ms + 1, int(ends_ms[-1])
+    range_ms = range_read(ends_ms, reach_ms)
     try:
-        return context.select(select.matchers, first, last, windows, select.labels)
+        return context.select(select.matchers, *range_ms, windows, select.labels)
     except LimitExceeded as problem:
         problem.span = problem.span or select.span
         raise
@@ -116,7 +121,7 @@ def _fragment(
     return Fragment(
         selection.series,
         steps,
-        selection.tiles,
+        tiles_of(selection, range_read(ends_ms, lookback_ms), markers=True),
         leaf,
         (),
         nameless,

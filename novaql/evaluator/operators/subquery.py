@@ -25,7 +25,6 @@ from novaql.evaluator.working_memory import admit_work
 from novaql.planner.logical import FunctionCall, SubqueryWindow
 from novaql.tsdb.model.samples import HistogramTile, Tile
 from novaql.tsdb.model.series_batch import SeriesBatchRef
-from novaql.tsdb.model.source import TileRef
 from novaql.tsdb.read.staleness import batch_of_tile
 
 
@@ -103,14 +102,13 @@ def subquery_rollup(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix
     tile = points.floats
     if points.natives:
         return _mixed(run, call, window, points, steps)
-    refs = [TileRef(lambda: tile, tile.sample_count)]
     ends_ms = subquery_ends(window, steps)
     fragment = windows_fragment(
         run,
         call,
         steps,
         points.inner.series,
-        refs,
+        [lambda: (tile,)],
         ends_ms,
         window.range_ms,
         batches=[SeriesBatchRef(lambda: batch_of_tile(tile), tile.sample_count)],

@@ -1,15 +1,12 @@
 """Tiles as views of batches: matrices of series that share timestamps, and the other series.
 
 NumPy kernels work on tiles of about `TILE_VALUES` samples, which fit into the processor's cache.
-A batch holds several of them. It is read once, and a tile of a group of series that share their
-timestamps is a view of it.
+A batch holds several of them. A tile of a group of series that share their timestamps is a view.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -17,7 +14,6 @@ from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import STALE, Tile
 from novaql.tsdb.model.series_batch import SeriesBatch
-from novaql.tsdb.model.source import TileRef
 
 TILE_VALUES = 1 << 17
 REGULAR_FROM = 4096
@@ -27,49 +23,36 @@ Places = Ints | slice
 """Series of a batch, by their position in it."""
 
 
-class BatchLoad:
-    """A batch that is read for several tiles, and the samples of it that lie in a range.
+class BatchTiles:
+    """Tiles of the samples of a batch that lie in a range.
 
-    It is held from the first tile to the last. Safe to use from several threads.
+    start_ms, end_ms  the range
+    exact    False: samples outside the range do no harm, and may be in a tile if that saves a copy
+    markers  with staleness markers among the samples
     """
 
-    def __init__(self, load: Callable[[], SeriesBatch], start_ms: int, end_ms: int) -> None:
-        self._load, self._range = load, (start_ms, end_ms)
-        self._lock = threading.Lock()
-        self._found: _InRange | None = None
-        self._waiting = 0
-        self._tiles = 0
+    def __init__(
+        self,
+        batch: SeriesBatch,
+        start_ms: int,
+        end_ms: int,
+        *,
+        exact: bool = True,
+        markers: bool = True,
+    ) -> None:
+        self._batch, self._exact = batch, exact
+        self._range = start_ms, end_ms
+        self._markers = batch.markers if markers else None
+        # [G] positions of the first sample of the range, and one past the last, in each grid.
+        self._low = _positions(batch.times, batch.grid_offsets, start_ms)
+        self._high = _positions(batch.times, batch.grid_offsets, end_ms + 1)
 
-    def tile(self, places: Places, samples: int) -> TileRef:
-        """A tile of these series, to be loaded; samples: how many it holds."""
-        self._tiles += 1
-        return TileRef(partial(self._read, places), samples)
-
-    def _read(self, places: Places) -> Tile:
-        with self._lock:
-            found = self._found
-            if found is None:
-                found = self._found = _InRange(self._load(), *self._range)
-                self._waiting = self._tiles
-            self._waiting -= 1
-            if self._waiting <= 0:
-                self._found = None
-        return found.tile(places)
-
-
-class _InRange:
-    """A batch, and for each of its grids the positions of times in a range.
-
-    low, high  [G] first and one past last; None: all times of the batch lie in the range
-    """
-
-    def __init__(self, batch: SeriesBatch, start_ms: int, end_ms: int) -> None:
-        self._batch, self._range = batch, (start_ms, end_ms)
-        times, grids = batch.times, batch.grid_offsets
-        self._low = self._high = None
-        if len(times) and (times.min() < start_ms or times.max() > end_ms):
-            self._low = _counts(times < start_ms, grids)
-            self._high = _counts(times <= end_ms, grids)
+    def __iter__(self) -> Iterator[Tile]:
+        """All series."""
+        batch = self._batch
+        widths = batch.offsets[1:] - batch.offsets[:-1]
+        for some in split_tiles(batch.grid, widths, regular=batch.starts is None):
+            yield self.tile(some)
 
     def tile(self, places: Places) -> Tile:
         """The samples of some series in the range, staleness markers among them."""
@@ -77,27 +60,23 @@ class _InRange:
         rows, grid = batch.rows[places], batch.grid[places]
         begins, ends = batch.offsets[:-1][places], batch.offsets[1:][places]
         times_at = batch.grid_offsets[grid]
-        marked = batch.markers is not None and self._has_markers(places)
-        if self._low is None or self._high is None:
-            low, lengths = np.zeros(len(rows), np.int64), ends - begins
-        else:
-            low = self._low[grid]
-            lengths = np.maximum(self._high[grid] - low, 0)
+        low, high = self._low[grid], self._high[grid]
+        marked = self._markers is not None and self._has_markers(places)
         if isinstance(places, slice) and batch.starts is None and not marked:
             if bool((grid == grid[0]).all()):
-                first = int(low[0])
                 width = int(ends[0] - begins[0])
                 matrix = batch.values[int(begins[0]) : int(ends[-1])].reshape(len(rows), width)
                 when = batch.times[int(times_at[0]) : int(times_at[0]) + width]
-                some = slice(first, first + int(lengths[0]))
+                some = slice(int(low[0]), int(high[0]))
                 return Tile(rows, when[some], matrix[:, some])
-            if self._low is None and bool((grid[1:] - grid[:-1] == 1).all()):
+            every, taken = int(ends[-1] - begins[0]), int((high - low).sum())
+            whole = taken == every or (not self._exact and 2 * taken >= every)
+            if whole and bool((grid[1:] - grid[:-1] == 1).all()):
                 # Each series has a grid of its own, so that times and values are in one order.
-                some = slice(int(begins[0]), int(ends[-1]))
-                stop = int(times_at[0]) + some.stop - some.start
-                when = batch.times[int(times_at[0]) : stop]
-                offsets = np.append(begins - begins[0], some.stop - some.start)
-                return Tile(rows, when, batch.values[some], offsets)
+                when = batch.times[int(times_at[0]) : int(times_at[0]) + every]
+                offsets = np.append(begins, ends[-1]) - begins[0]
+                return Tile(rows, when, batch.values[int(begins[0]) : int(ends[-1])], offsets)
+        lengths = high - low
         at = flat_positions(begins + low, lengths)
         times = batch.times[flat_positions(times_at + low, lengths)]
         starts = None if batch.starts is None else batch.starts[at]
@@ -110,13 +89,13 @@ class _InRange:
         return found
 
     def _has_markers(self, places: Places) -> bool:
-        markers = self._batch.markers
+        markers = self._markers
         assert markers is not None
         return bool((markers.offsets[1:][places] > markers.offsets[:-1][places]).any())
 
     def _with_markers(self, found: Tile, places: Places) -> Tile:
         """A ragged tile with the staleness markers of its series; regular if all times agree."""
-        markers, series = self._batch.markers, len(found.rows)
+        markers, series = self._markers, len(found.rows)
         assert markers is not None
         assert found.offsets is not None
         begins = markers.offsets[:-1][places]
@@ -144,11 +123,17 @@ class _InRange:
         return Tile(found.rows, times, values, np.append(0, np.cumsum(counts)), starts)
 
 
-def _counts(flags: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], offsets: Ints) -> Ints:
-    """[G]: how many flags of each stretch are set."""
-    running = np.append(0, np.cumsum(flags))
-    counts: Ints = running[offsets[1:]] - running[offsets[:-1]]
-    return counts
+def _positions(times: Ints, offsets: Ints, bound_ms: int) -> Ints:
+    """[G]: how many times of each grid, which increase, lie before a bound."""
+    low, high = offsets[:-1].copy(), offsets[1:].copy()
+    while True:
+        (some,) = (low < high).nonzero()
+        if len(some) == 0:
+            return low - offsets[:-1]
+        middle = (low[some] + high[some]) >> 1
+        before = times[middle] < bound_ms
+        low[some] = np.where(before, middle + 1, low[some])
+        high[some] = np.where(before, high[some], middle)
 
 
 def split_tiles(group: Ints, widths: Ints, *, regular: bool) -> Iterator[Places]:
