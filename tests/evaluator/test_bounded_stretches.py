@@ -63,9 +63,9 @@ CELLS = [
     "novaql.evaluator.operators.classic_histogram.CELLS_AT_ONCE",
 ]
 COSTS = [
-    "novaql.evaluator.long_windows.COST_AT_ONCE",
-    "novaql.evaluator.batched.COST_AT_ONCE",
-    "novaql.evaluator.fragment.COST_AT_ONCE",
+    "novaql.evaluator.pipeline.long_windows.COST_AT_ONCE",
+    "novaql.evaluator.pipeline.batch_run.COST_AT_ONCE",
+    "novaql.evaluator.pipeline.tile_run.COST_AT_ONCE",
     "novaql.evaluator.operators.rollup.COST_AT_ONCE",
 ]
 

@@ -84,6 +84,6 @@ def test_steps_that_would_not_fit_in_memory(heavy: TableSource) -> None:
 def test_pieces_give_the_same_answer(heavy: TableSource, monkeypatch: pytest.MonkeyPatch) -> None:
     options = QueryOptions(0, 3_000_000, 60_000)
     whole = evaluate("avg_over_time(m[10m])", heavy, options)
-    monkeypatch.setattr("novaql.evaluator.fragment.COST_AT_ONCE", 1)
+    monkeypatch.setattr("novaql.evaluator.pipeline.tile_run.COST_AT_ONCE", 1)
     pieces = evaluate("avg_over_time(m[10m])", heavy, options)
     np.testing.assert_array_equal(whole.values, pieces.values)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from novaql import QueryOptions, Result, evaluate
-from novaql.evaluator import fragment
-from novaql.evaluator.block import Block
 from novaql.evaluator.kernels.dispatch import Mode, forced
+from novaql.evaluator.pipeline import tile_run
+from novaql.evaluator.pipeline.block import Block
 from novaql.inputs.tables.table_source import TableSource
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Tile
@@ -50,7 +50,7 @@ def test_joined_blocks_give_the_same(
     monkeypatch.setattr(Block, "joined", noting)
     with forced(Mode.OFF):
         together = evaluate(f"{op} by (job) ({operand})", source, options)
-        monkeypatch.setattr(fragment, "JOINED_CELLS", 0)
+        monkeypatch.setattr(tile_run, "JOINED_CELLS", 0)
         apart = evaluate(f"{op} by (job) ({operand})", source, options)
 
     assert max(sizes) > 10

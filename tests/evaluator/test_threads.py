@@ -15,13 +15,13 @@ import pytest
 
 from novaql.api import Cancellation, evaluate
 from novaql.errors import QueryCancelled
-from novaql.evaluator import batched
-from novaql.evaluator.batched import BatchLeaf
-from novaql.evaluator.block import Block
 from novaql.evaluator.context import Context
-from novaql.evaluator.fragment import Fragment, blocks
 from novaql.evaluator.kernels.dispatch import Mode, forced, prepare_all
 from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, WindowSpec
+from novaql.evaluator.pipeline import batch_run
+from novaql.evaluator.pipeline.block import Block
+from novaql.evaluator.pipeline.model import BatchLeaf, Fragment
+from novaql.evaluator.pipeline.tile_run import blocks
 from novaql.evaluator.steps import Steps
 from novaql.inputs.tables.table_source import TableSource
 from novaql.options import QueryOptions
@@ -77,8 +77,8 @@ def source(request: pytest.FixtureRequest) -> TableSource:
 
 @pytest.fixture(autouse=True)
 def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(batched, "WORTH_A_THREAD", 1)
-    monkeypatch.setattr(batched, "ONCE_WORTH_A_THREAD", 1)
+    monkeypatch.setattr(batch_run, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(batch_run, "ONCE_WORTH_A_THREAD", 1)
     with forced(Mode.ON):
         prepare_all()
         yield

@@ -12,11 +12,11 @@ from functools import partial
 
 import numpy as np
 
-from novaql.evaluator.block import Block
 from novaql.evaluator.context import Context
-from novaql.evaluator.fragment import Fragment
 from novaql.evaluator.kernels.cells import CELL_KERNELS, rolled
 from novaql.evaluator.kernels.windows import Ints
+from novaql.evaluator.pipeline.block import Block
+from novaql.evaluator.pipeline.model import Fragment
 from novaql.tsdb.model.samples import STALE, Tile, is_stale
 from novaql.tsdb.model.source import CellSource, RangeWindows
 

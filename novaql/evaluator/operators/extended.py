@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from novaql.errors import EvaluationError
-from novaql.evaluator.block import Block
 from novaql.evaluator.context import Context
-from novaql.evaluator.fragment import Fragment, tiles_of
 from novaql.evaluator.kernels.extended import (
     Extended,
     extend,
@@ -17,6 +15,9 @@ from novaql.evaluator.kernels.extended import (
 )
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.evaluator.operators.selector import range_read, read, tile_windows, window_ends
+from novaql.evaluator.pipeline.block import Block
+from novaql.evaluator.pipeline.model import Fragment
+from novaql.evaluator.pipeline.scan import tiles_of
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import FunctionCall, Select, Window
 from novaql.tsdb.model.samples import Tile

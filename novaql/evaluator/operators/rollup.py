@@ -8,10 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from novaql.evaluator.annotation_text import go_number, quote
-from novaql.evaluator.batched import STARTS_MATTER, BatchLeaf, batches_of
-from novaql.evaluator.block import Block
 from novaql.evaluator.context import Context
-from novaql.evaluator.fragment import Fragment, TilesOf, tiles_of
 from novaql.evaluator.kernels.bindings import (
     COUNTER_ONLY,
     KEEP_NAME,
@@ -20,7 +17,6 @@ from novaql.evaluator.kernels.bindings import (
 from novaql.evaluator.kernels.started import warned_windows
 from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, WindowSpec
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
-from novaql.evaluator.long_windows import COST_AT_ONCE, leaf_by_steps, row_cost
 from novaql.evaluator.native_notes import OVERLAPPING, Notes
 from novaql.evaluator.operators.cell_rollup import (
     CELL_FUNCTIONS,
@@ -34,6 +30,10 @@ from novaql.evaluator.operators.cell_rollup import (
 from novaql.evaluator.operators.checked_kernels import window_kernel
 from novaql.evaluator.operators.extended import extended_fragment
 from novaql.evaluator.operators.selector import range_read, read, tile_windows, window_ends
+from novaql.evaluator.pipeline.block import Block
+from novaql.evaluator.pipeline.long_windows import COST_AT_ONCE, leaf_by_steps, row_cost
+from novaql.evaluator.pipeline.model import BatchLeaf, Fragment, TilesOf
+from novaql.evaluator.pipeline.scan import STARTS_MATTER, batches_of, tiles_of
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import (

@@ -8,10 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from novaql.errors import LimitExceeded
-from novaql.evaluator.batched import BatchLeaf, batches_of
-from novaql.evaluator.block import Block
 from novaql.evaluator.context import Context
-from novaql.evaluator.fragment import Fragment, tiles_of
 from novaql.evaluator.kernels.strips import StripRollup, WindowSpec, newest
 from novaql.evaluator.kernels.windows import (
     Ints,
@@ -19,6 +16,9 @@ from novaql.evaluator.kernels.windows import (
     ragged_windows,
     regular_windows,
 )
+from novaql.evaluator.pipeline.block import Block
+from novaql.evaluator.pipeline.model import BatchLeaf, Fragment
+from novaql.evaluator.pipeline.scan import batches_of, tiles_of
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import Select
 from novaql.tsdb.model.samples import Tile, is_stale

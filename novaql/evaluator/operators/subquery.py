@@ -18,8 +18,8 @@ from novaql.evaluator.operators.rollup import (
     scalar_arguments,
     windows_fragment,
 )
+from novaql.evaluator.pipeline.collect import collect_all
 from novaql.evaluator.protocol import Runner
-from novaql.evaluator.sinks import collect_all
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import admit_work
 from novaql.planner.logical import FunctionCall, SubqueryWindow

@@ -9,10 +9,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from novaql.evaluator.block import Block
-from novaql.evaluator.fragment import Fragment, Stage
 from novaql.evaluator.kernels.strips import StripKernel, Strips
 from novaql.evaluator.kernels.windows import Bools, Floats
+from novaql.evaluator.pipeline.block import Block
+from novaql.evaluator.pipeline.model import Fragment, Stage
 from novaql.evaluator.profile import Profile
 from novaql.language.value_types import ValueType
 from novaql.planner.by_tile import unwrap

@@ -11,10 +11,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from novaql.evaluator.block import Block
 from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.strips import StripRollup, Strips, strips_of
 from novaql.evaluator.kernels.windows import Floats, Ints
+from novaql.evaluator.pipeline.block import Block
 from novaql.tsdb.model.samples import Tile
 
 COST_AT_ONCE = 1 << 21

@@ -1,4 +1,4 @@
-"""Fragments over batches: what compiled kernels make of hundreds of tiles in a few calls.
+"""Pipelines that compiled kernels run: a batch at a time, many series in one call.
 
 A batch is worked off a portion of its series at a time, so that what one kernel writes is still
 in the cache when the next one reads it. Batches are worked off side by side, and what they give is
@@ -8,36 +8,28 @@ merged in their order: the answer does not depend on the number of threads.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from novaql.evaluator.block import Block
 from novaql.evaluator.context import Context, allocate
-from novaql.evaluator.kernels import dispatch
+from novaql.evaluator.grouping import Groups
 from novaql.evaluator.kernels.group_reduce import Accumulator, Sum
 from novaql.evaluator.kernels.strip_folds import Fold, OverflowingSum, fold_for, spread
 from novaql.evaluator.kernels.strips import (
     Presence,
-    StripRollup,
-    WindowSpec,
     alive,
     holding,
     strips_of,
 )
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
-from novaql.evaluator.long_windows import COST_AT_ONCE, fill_by_steps
 from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.pipeline.block import Block
+from novaql.evaluator.pipeline.long_windows import COST_AT_ONCE, fill_by_steps
+from novaql.evaluator.pipeline.model import BatchLeaf, Fragment
 from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
-from novaql.tsdb.model.source import Selection
-from novaql.tsdb.read.staleness import batch_of_tile
 from novaql.tsdb.runtime.parallel import ordered_parallel
-
-if TYPE_CHECKING:
-    from novaql.evaluator.fragment import Fragment
-    from novaql.evaluator.grouping import Groups
 
 T = TypeVar("T")
 
@@ -53,46 +45,6 @@ looks at each of them once.
 
 Fewer batches than `FEW` are worked off in parts, one batch after the other."""
 FEW, MOST_PARTS = 3, 4
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BatchLeaf:
-    """What `Fragment.leaf` is, over batches.
-
-    batches  of the same samples as the fragment's tiles
-    visible  a staleness marker after its newest sample hides a window
-    whole_windows  the rollup looks at all samples of each window
-    watch    is told rows that have any value, in order
-    """
-
-    batches: Sequence[SeriesBatchRef]
-    spec: WindowSpec
-    rollup: StripRollup
-    visible: bool = False
-    whole_windows: bool = False
-    watch: Callable[[Ints], None] | None = None
-
-
-STARTS_MATTER = frozenset({"rate", "increase", "irate", "resets"})
-"""Functions that ask when the counting of a sample began, which batches do not tell."""
-
-
-def batches_of(selection: Selection) -> Sequence[SeriesBatchRef]:
-    """The floats of a selection as batches, start timestamps left out."""
-    if selection.batches is not None:
-        return selection.batches
-    return [
-        SeriesBatchRef(lambda ref=ref: batch_of_tile(ref.load()), ref.samples)  # type: ignore[misc]
-        for ref in selection.tiles
-    ]
-
-
-def usable(leaf: BatchLeaf | None) -> bool:
-    """Whether compiled kernels answer: asked once for each use of a fragment."""
-    if leaf is None:
-        return False
-    samples = sum(ref.samples for ref in leaf.batches)
-    return dispatch.ready(samples + len(leaf.spec.ends_ms))
 
 
 class _Portions:
