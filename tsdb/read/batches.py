@@ -1,7 +1,7 @@
-"""Batches out of layers: the same samples as tiles hold, in few large pieces.
+"""Which series of a selection are read together, as batches of up to some million samples.
 
-Series whose layers follow one another in time are copied piece by piece, those that have layers
-side by side are merged first. Batches of pages are kept like tiles.
+Series whose layers follow one another in time are copied piece by piece (`batch_layout.py`). Those
+with layers that overlap in time are merged (`ragged_merge.py`). Batches of pages are cached.
 """
 
 from __future__ import annotations

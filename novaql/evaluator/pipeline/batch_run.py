@@ -1,8 +1,8 @@
 """Pipelines that compiled kernels run: a batch at a time, many series in one call.
 
-A batch is worked off a portion of its series at a time, so that what one kernel writes is still
-in the cache when the next one reads it. Batches are worked off side by side, and what they give is
-merged in their order: the answer does not depend on the number of threads.
+A batch is processed some series at a time, so that the output of one kernel is still in the
+processor's cache when the next one reads it. Threads process batches in parallel. Results are
+merged in the order of batches, so that the answer does not depend on the number of threads.
 """
 
 from __future__ import annotations

@@ -15,20 +15,21 @@ from novaql.tsdb.model.samples import Tile
 from novaql.tsdb.model.series_batch import SeriesBatchRef
 
 TilesOf = Callable[[], Iterable[Tile]]
-"""Reads some samples of a selection, a batch or so, and returns them as tiles. May be called on any
-thread, more than once."""
+"""Reads a part of a selection, usually one batch, and returns it as tiles. Any thread may call it,
+more than once."""
 
 Stage = Callable[[Floats, Bools | None], tuple[Floats, Bools | None]]
+"""(values, valid) → (values, valid): changes each value by itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchLeaf:
-    """What `Fragment.leaf` is, over batches.
+    """The rollup of a fragment for compiled kernels, which work on whole batches.
 
-    batches  of the same samples as the fragment's tiles
-    visible  a staleness marker after its newest sample hides a window
-    whole_windows  the rollup looks at all samples of each window
-    watch    is told rows that have any value, in order
+    batches        the same samples as the fragment's tiles
+    visible        a window has no value if a staleness marker follows its newest sample
+    whole_windows  the rollup reads all samples of each window, so that its cost grows with them
+    watch          called with the rows that have a value at some step, batch after batch in order
     """
 
     batches: Sequence[SeriesBatchRef]
@@ -41,14 +42,19 @@ class BatchLeaf:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fragment:
-    """series: labels of all rows; tiles: their samples; nameless: whether the name is marked to go.
+    """A pipeline: samples, a rollup (the leaf), and stages.
 
-    observe  is told each block after the leaf, before the stages (for annotations)
-    window_ms  of windows whose samples the leaf looks at, all of them at each step; a tile that
-               has too many is worked off in pieces, so that a checkpoint is never far. 0: it does
-               not
-    has_histograms  the selection holds native histograms, which a fragment cannot take
-    batched  the same over batches, for compiled kernels; None: there are none for it
+    series          labels of all rows
+    steps           the steps of the result
+    tiles           the samples
+    leaf            NumPy rollup: a tile → a block of some rows at all steps
+    stages          applied to each block, in this order
+    nameless        the metric name is to be dropped at the end of the query
+    observe         called with each block of the leaf, before the stages (for annotations)
+    has_histograms  the selection has native histograms: the pipeline must not run
+    window_ms       length of the windows if the leaf reads all of their samples: large tiles are
+                    then divided, so that checkpoints are frequent. Otherwise 0
+    batched         the same rollup for compiled kernels; None: there is none
     """
 
     series: SeriesTable
@@ -63,7 +69,7 @@ class Fragment:
     batched: BatchLeaf | None = None
 
     def staged(self, leaf: Block) -> Block:
-        """What the stages make of a block of the leaf. Packed if it is and there are none."""
+        """A block of the leaf after all stages. It remains packed if there are no stages."""
         if not self.stages:
             return leaf
         leaf = leaf.dense()
@@ -74,7 +80,8 @@ class Fragment:
 
 
 def usable(leaf: BatchLeaf | None) -> bool:
-    """Whether compiled kernels answer: asked once for each use of a fragment."""
+    """Whether compiled kernels run this rollup. Call it once for each run: it counts the work, and
+    starts to compile the kernels after enough of it."""
     if leaf is None:
         return False
     samples = sum(ref.samples for ref in leaf.batches)
