@@ -19,19 +19,19 @@ from novaql.tsdb.read.staleness import batch_of_tile
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-READ_AHEAD = 3
-"""Tiles being decoded while another one is computed."""
-
+READ_AHEAD = 2
+"""Batches that are read while the tiles of another one are computed. Each is some MiB, and threads
+share the work of reading one."""
 
 AT_HAND_S = 0.0005
-"""A tile that is there sooner need not be decoded: handing it to another thread costs more."""
+"""A batch that loads sooner is not decoded: another thread would cost more than it saves."""
 
 STARTS_MATTER = frozenset({"rate", "increase", "irate", "resets"})
-"""Functions that ask when the counting of a sample began, which batches do not tell."""
+"""Functions that use start timestamps, which compiled kernels do not read."""
 
 
 def batches_of(selection: Selection) -> Sequence[SeriesBatchRef]:
-    """The floats of a selection as batches, start timestamps left out."""
+    """The floats of a selection as batches, without start timestamps."""
     if selection.batches is not None:
         return selection.batches
     return [
