@@ -10,7 +10,6 @@ import numpy as np
 
 from novaql.errors import EvaluationError, LimitExceeded
 from novaql.evaluator.context import Context
-from novaql.evaluator.fragment import Fragment, Stage
 from novaql.evaluator.kernels.bindings import ROLLUPS
 from novaql.evaluator.kernels.windows import Floats
 from novaql.evaluator.matrix import (
@@ -24,7 +23,6 @@ from novaql.evaluator.matrix import (
     matrix,
 )
 from novaql.evaluator.memory import TRACKED_BYTES
-from novaql.evaluator.observed_fragment import observed_fragment
 from novaql.evaluator.operators.aggregate import aggregate
 from novaql.evaluator.operators.arithmetic import (
     drops_name,
@@ -58,7 +56,9 @@ from novaql.evaluator.operators.vector_vector import (
     set_operation,
     vector_vector,
 )
-from novaql.evaluator.sinks import collect
+from novaql.evaluator.pipeline.collect import collect
+from novaql.evaluator.pipeline.model import Fragment, Stage
+from novaql.evaluator.pipeline.profiled import observed_fragment
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import STAGED
 from novaql.language.precedence import TRIM_OPERATORS

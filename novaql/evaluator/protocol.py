@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from novaql.evaluator.context import Context
-from novaql.evaluator.fragment import Fragment
 from novaql.evaluator.kernels.windows import Floats
 from novaql.evaluator.matrix import StepMatrix, Value
+from novaql.evaluator.pipeline.model import Fragment
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import Plan
 

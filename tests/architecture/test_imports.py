@@ -139,6 +139,8 @@ def test_the_contracts_of_the_store_are_loaded_without_the_store() -> None:
         "novaql.tsdb.model.labels",
         "novaql.tsdb.model.matchers",
         "novaql.tsdb.model.source",
+        "novaql.tsdb.model.batch_tiles",
+        "novaql.tsdb.model.flat_arrays",
         "novaql.tsdb.model.samples",
     }
 

@@ -12,6 +12,7 @@ import pytest
 from tests.support.repository.files import ROOT
 
 PAGES = sorted((ROOT / "docs" / "design").glob("life-of-*.md"))
+EVALUATOR = ROOT / "novaql" / "evaluator" / "README.md"
 MOST_HOPS = 25
 HOP = re.compile(r"^(\d+)\. (.*(?:\n {2,}.*)*)", re.MULTILINE)
 LINK = re.compile(r"\[`([^`\]]+\.py)`\]\(([^)\s]+)\)(?:\s+`([A-Za-z_][\w.]*)`)?")
@@ -55,7 +56,7 @@ def faults(hop: str, folder: Path) -> list[str]:
     return found + [f"no file of the hop defines {name}" for name in sorted(others - names)]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*PAGES, EVALUATOR], ids=lambda page: page.stem)
 def test_every_name_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     hops = HOP.findall(text)

@@ -1,4 +1,4 @@
-"""Bundles worked off on several threads give what one thread gives, bit for bit."""
+"""Batches worked off on several threads give what one thread gives, bit for bit."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import pytest
 
 from novaql import Cancellation, evaluate
 from novaql.errors import QueryCancelled
-from novaql.evaluator import bundled
-from novaql.evaluator.block import Block
-from novaql.evaluator.bundled import BatchLeaf
 from novaql.evaluator.context import Context
-from novaql.evaluator.fragment import Fragment, blocks
 from novaql.evaluator.kernels.dispatch import KERNELS
-from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, Asked
+from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, WindowSpec
+from novaql.evaluator.pipeline import batch_run
+from novaql.evaluator.pipeline.block import Block
+from novaql.evaluator.pipeline.model import BatchLeaf, Fragment
+from novaql.evaluator.pipeline.tile_run import blocks
 from novaql.evaluator.steps import Steps
 from novaql.inputs.tables.table_source import TableSource
 from novaql.options import QueryOptions
@@ -65,7 +65,7 @@ def tile(number: int) -> Tile:
 
 @pytest.fixture(params=[2, TILES])
 def source(request: pytest.FixtureRequest) -> TableSource:
-    """Few bundles are worked off in parts."""
+    """Few batches are worked off in parts."""
     tiles: int = request.param
     table = SeriesTable.from_dicts(
         [
@@ -78,8 +78,8 @@ def source(request: pytest.FixtureRequest) -> TableSource:
 
 @pytest.fixture(autouse=True)
 def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(bundled, "WORTH_A_THREAD", 1)
-    monkeypatch.setattr(bundled, "ONCE_WORTH_A_THREAD", 1)
+    monkeypatch.setattr(batch_run, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(batch_run, "ONCE_WORTH_A_THREAD", 1)
     with KERNELS.forced(Mode.ON):
         KERNELS.prepare()
         yield
@@ -127,14 +127,14 @@ def run(
     series = SeriesTable.from_dicts([{"i": str(i)} for i in range(TILES * TALL)])
     refs = [SeriesBatchRef(partial(load, number), SAMPLES * TALL) for number in range(TILES)]
     ends = np.array([SAMPLES * 15_000], np.int64)
-    asked = Asked(ends, SAMPLES * 15_000, SAMPLES * 15_000, ends)
+    asked = WindowSpec(ends, SAMPLES * 15_000, SAMPLES * 15_000, ends)
     leaf = BatchLeaf(refs, asked, STRIP_ROLLUPS["last_over_time"])
 
     def never(_: Tile) -> Block:
-        raise AssertionError("bundles are there")
+        raise AssertionError("batches are there")
 
     steps = Steps.between(0, 0, 0)
-    fragment = Fragment(series, steps, [], never, (), False, bundled=leaf)
+    fragment = Fragment(series, steps, [], never, (), False, batched=leaf)
     empty = TableSource.from_tiles(SeriesTable.unlabelled(0), [])
     context = Context(empty, QueryOptions(0, 0), cancellation)
     names: set[str] = set()
@@ -147,12 +147,12 @@ def run(
 
 
 @pytest.mark.usefixtures("three_cores")
-def test_results_come_in_the_order_of_bundles() -> None:
+def test_results_come_in_the_order_of_batches() -> None:
     first_may_go_on = threading.Event()
 
     def load(number: int) -> SeriesBatch:
         if number == 0:
-            assert first_may_go_on.wait(30)  # until another thread has taken a bundle
+            assert first_may_go_on.wait(30)  # until another thread has taken a batch
         else:
             first_may_go_on.set()
         return batch_of_tile(tile(number))
@@ -245,7 +245,7 @@ def test_nobody_helps_while_queries_are_on_all_cores(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.usefixtures("three_cores")
-def test_a_bundle_that_cannot_be_read_ends_the_query() -> None:
+def test_a_batch_that_cannot_be_read_ends_the_query() -> None:
     loaded: list[int] = []
 
     def load(number: int) -> SeriesBatch:

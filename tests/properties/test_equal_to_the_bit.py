@@ -196,8 +196,8 @@ def test_the_switches_switch(store: Store) -> None:
     def batches(execution: Execution) -> int:
         with kernels(compiled=True), batch_size(execution.batch):
             found = store(execution).select(matchers, *span)
-        assert found.bundles is not None
-        return len(found.bundles)
+        assert found.batches is not None
+        return len(found.batches)
 
     span = (START_MS, END_MS)
     assert batches(PLAIN) == 1

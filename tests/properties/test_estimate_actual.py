@@ -98,7 +98,7 @@ class Counting:
             found,
             tiles=[float_tile(*each) for each in enumerate(found.tiles)],
             histograms=[native_tile(*each) for each in enumerate(found.histograms)],
-            bundles=None,
+            batches=None,
         )
 
     def series(self, *_: object) -> SeriesTable:
@@ -132,7 +132,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tsdb.Database
 def misses(query: str, database: tsdb.Database, options: QueryOptions, *, least: int = 0) -> str:
     """What is wrong with the estimate by more than a tenth. least: samples that are read at all."""
     source = Counting(database)
-    with KERNELS.forced(Mode.OFF):  # compiled kernels read bundles
+    with KERNELS.forced(Mode.OFF):  # compiled kernels read batches
         evaluate(query, source, options)
     found = estimate(query, database, options)
     told, read = (found.series, found.samples), (source.found_series, source.found_samples)

@@ -18,7 +18,7 @@ from novaql.tsdb.model.labels import LabelColumn, SeriesTable
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.parts import merge_series as union
-from novaql.tsdb.read import batches as assemble_bundles
+from novaql.tsdb.read import batches as assemble_batches
 
 pytestmark = pytest.mark.slow
 
@@ -61,8 +61,8 @@ def traced(store: Path, blocks: int) -> tuple[int, int]:
         try:
             matchers = [Matcher("__name__", MatchOp.EQUAL, "requests")]
             found = database.select(matchers, 0, blocks * SAMPLES * STEP_MS - 1)
-            assert found.bundles is not None
-            read = sum(len(ref.load().values) for ref in found.bundles)
+            assert found.batches is not None
+            read = sum(len(ref.load().values) for ref in found.batches)
             assert read == SERIES * blocks * SAMPLES
             gc.collect()
             return tracemalloc.get_traced_memory()
@@ -72,7 +72,7 @@ def traced(store: Path, blocks: int) -> tuple[int, int]:
 
 def test_a_block_more_costs_little(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Less of all series at a time, as at full size.
-    monkeypatch.setattr(assemble_bundles, "BUNDLE_VALUES", 1 << 12)
+    monkeypatch.setattr(assemble_batches, "BATCH_VALUES", 1 << 12)
     monkeypatch.setattr(union, "MOST_WAITING", 1 << 12)
     traced(store, 1)  # imports, and memory that is used again
     few, many = traced(store, 2), traced(store, BLOCKS)
@@ -95,8 +95,8 @@ def test_a_plan_says_what_it_costs(store: Path) -> None:
         tracemalloc.start()
         try:
             found = database.select(matchers, 0, BLOCKS * SAMPLES * STEP_MS - 1)
-            assert found.bundles is not None
-            assert sum(len(ref.load().values) for ref in found.bundles) == SERIES * BLOCKS * SAMPLES
+            assert found.batches is not None
+            assert sum(len(ref.load().values) for ref in found.batches) == SERIES * BLOCKS * SAMPLES
             database.clear_pages()
             del found
             gc.collect()

@@ -1,6 +1,6 @@
 """Samples of many series in one piece, for kernels that walk series by series.
 
-Where a tile is a matrix of series that share timestamps, a bundle holds series of any number of
+Where a tile is a matrix of series that share timestamps, a batch holds series of any number of
 grids: flat values, and beside them the times of each grid once. One call of a kernel then does the
 work of hundreds of tiles.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,24 @@ from numpy.typing import NDArray
 from novaql.tsdb.model.labels import Ints
 
 Floats = NDArray[np.float64]
-MANY_SERIES, MOST_BY_TIME = 4096, 1 << 22
+
+
+@dataclass(slots=True, eq=False)
+class Derived:
+    """What readers compute from a batch and cache with it.
+
+    parts   a count, and the batch divided into so many: see `SeriesBatch.parts`
+    falls   [S] 1 or 0: whether a series ever decreases; -1: not computed yet
+    groups  the aggregation's groups, the numbers of those that occur, and [S] the place of each
+            series' group among these: of the last aggregation
+
+    Readers set fields without a lock. Each value depends on the batch alone (`groups` on its first
+    item, too), so it does not matter which of two threads sets a field last.
+    """
+
+    parts: tuple[int, list[SeriesBatch]] | None = None
+    falls: NDArray[np.int8] | None = None
+    groups: tuple[object, tuple[Ints, Ints]] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,10 +43,12 @@ class Markers:
 
     offsets  [S + 1], series i owns offsets[i]:offsets[i + 1]
     times    [K] milliseconds
+    starts   [K] start timestamps, as those of `SeriesBatch`
     """
 
     offsets: Ints
     times: Ints
+    starts: Ints | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +62,9 @@ class SeriesBatch:
     times         [M] milliseconds of all grids, flat
     grid_offsets  [G + 1], grid g owns grid_offsets[g]:grid_offsets[g + 1], as many as its series
     markers       where series had staleness markers; None: nowhere
-    notes         what readers found out about these samples, kept with them. Never part of them
+    starts        [N] milliseconds at which each sample's counting began, 0 where that is not known.
+                  None: of no sample, or they were not asked for
+    derived       what readers computed from these samples, cached with them
     """
 
     rows: Ints
@@ -54,23 +74,24 @@ class SeriesBatch:
     times: Ints
     grid_offsets: Ints
     markers: Markers | None = None
-    notes: dict[str, Any] = field(default_factory=dict)
+    starts: Ints | None = None
+    derived: Derived = field(default_factory=Derived)
 
     @property
     def series_count(self) -> int:
         return len(self.rows)
 
     def parts(self, count: int) -> list[SeriesBatch]:
-        """The same as so many bundles, or less, of about as many samples: views, kept with it."""
+        """The same as so many batches, or less, of about as many samples: views, kept with it."""
         if count < 2:
             return [self]
-        kept: tuple[int, list[SeriesBatch]] | None = self.notes.get("parts")
-        if kept is None or kept[0] != count:
+        cached = self.derived.parts
+        if cached is None or cached[0] != count:
             wanted = np.arange(1, count) * self.offsets.item(-1) // count
             cuts = {0, *self.offsets.searchsorted(wanted).tolist(), len(self.rows)}
-            kept = count, [self._part(a, b) for a, b in pairwise(sorted(cuts))]
-            self.notes["parts"] = kept
-        return kept[1]
+            cached = count, [self._part(a, b) for a, b in pairwise(sorted(cuts))]
+            self.derived.parts = cached
+        return cached[1]
 
     def _part(self, begin: int, end: int) -> SeriesBatch:
         """Series begin … end - 1."""
@@ -81,7 +102,8 @@ class SeriesBatch:
         markers = self.markers
         if markers is not None:
             a, b = markers.offsets[begin], markers.offsets[end]
-            markers = Markers(markers.offsets[begin : end + 1] - a, markers.times[a:b])
+            starts = None if markers.starts is None else markers.starts[a:b]
+            markers = Markers(markers.offsets[begin : end + 1] - a, markers.times[a:b], starts)
         return SeriesBatch(
             self.rows[begin:end],
             self.values[low:high],
@@ -90,6 +112,7 @@ class SeriesBatch:
             self.times[early:late],
             self.grid_offsets[first : last + 1] - early,
             markers,
+            None if self.starts is None else self.starts[low:high],
         )
 
     @property
@@ -97,25 +120,19 @@ class SeriesBatch:
         arrays = [self.values, self.offsets, self.grid, self.times, self.grid_offsets, self.rows]
         if self.markers is not None:
             arrays += [self.markers.offsets, self.markers.times]
-        # Room for what is noted of series and grids, the groups that series are in, and parts.
-        noted = 64 * len(self.rows) + 8 * self.room_by_time
-        return sum(array.nbytes for array in arrays) + noted
-
-    @property
-    def room_by_time(self) -> int:
-        """Of many short series, how many values a reader may note once more, as [longest × S]."""
-        if len(self.rows) < MANY_SERIES or len(self.values) > MOST_BY_TIME:
-            return 0
-        room = (self.offsets[1:] - self.offsets[:-1]).max().item() * len(self.rows)
-        return room if room <= 2 * len(self.values) else 0
+        if self.starts is not None:
+            arrays.append(self.starts)
+        # 64 bytes a series: `derived`, which readers fill in later.
+        return sum(array.nbytes for array in arrays) + 64 * len(self.rows)
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesBatchRef:
-    """A bundle that is read when asked for.
+    """A batch that is read when asked for.
 
     load     reads and decodes; may be called on any thread, more than once
     samples  about how many samples it holds, known without reading
+    started  the same with start timestamps; None: no sample has one
     sketch   the same with anything in `values`, for those who ask when there were samples and
              nothing else: little is decoded; None: there is no shorter way
     """
@@ -123,3 +140,4 @@ class SeriesBatchRef:
     load: Callable[[], SeriesBatch]
     samples: int
     sketch: Callable[[], SeriesBatch] | None = None
+    started: Callable[[], SeriesBatch] | None = None

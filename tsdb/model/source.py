@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Protocol, TypeGuard, overload, runtime_checkable
 
 import numpy as np
 
+from novaql.tsdb.model.batch_tiles import BatchTiles, Places
 from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.rollup_columns import CellColumns
 from novaql.tsdb.model.samples import HistogramTile, Tile
-from novaql.tsdb.model.series_batch import SeriesBatchRef
+from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,35 @@ class TileRef:
 
     load: Callable[[], Tile]
     samples: int
+
+
+class BatchLoad:
+    """A batch that is read for several tiles, and held from the first tile to the last.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self, load: Callable[[], SeriesBatch], range_ms: tuple[int, int]) -> None:
+        self._load, self._range = load, range_ms
+        self._lock = threading.Lock()
+        self._found: BatchTiles | None = None
+        self._tiles = self._waiting = 0
+
+    def tile(self, places: Places, samples: int) -> TileRef:
+        """A tile of these series, to be loaded; samples: how many it holds."""
+        self._tiles += 1
+        return TileRef(partial(self._read, places), samples)
+
+    def _read(self, places: Places) -> Tile:
+        with self._lock:
+            found = self._found
+            if found is None:
+                found = self._found = BatchTiles(self._load(), *self._range)
+                self._waiting = self._tiles
+            self._waiting -= 1
+            if self._waiting <= 0:
+                self._found = None
+        return found.tile(places)
 
 
 class PlannedTiles(Sequence[TileRef]):
@@ -96,8 +127,8 @@ class Selection:
     Native histograms come apart from the floats: a row may be in one tile and in one histogram
     tile, and never has a sample in both at one time.
 
-    bundles  the samples of the tiles once more, in few large pieces and without start timestamps;
-             some of outside the range may be among them. None: not to be had that way
+    batches  the samples of the tiles once more, in few large pieces; samples outside the range may
+             be among them. None: the source has tiles alone
     starts   whether some sample may have a start timestamp
     cells    what `Hints.windows` of "cells" asks for, where it is less work than the samples
     parts    in how many parts of the store the range has to be looked for, and how many there are;
@@ -107,7 +138,7 @@ class Selection:
     series: SeriesTable
     tiles: Sequence[TileRef]
     histograms: Sequence[HistogramRef] = ()
-    bundles: Sequence[SeriesBatchRef] | None = None
+    batches: Sequence[SeriesBatchRef] | None = None
     starts: bool = True
     cells: CellSource | None = None
     parts: tuple[int, int] | None = None

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from novaql.tsdb.model.batch_tiles import TILE_VALUES
 from novaql.tsdb.model.histograms import concat_histograms
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
@@ -20,31 +21,38 @@ from novaql.tsdb.model.samples import HistogramTile, Tile
 from novaql.tsdb.model.source import HistogramRef, TileRef
 from novaql.tsdb.parts.damaged_ranges import readable_slices
 from novaql.tsdb.parts.ranges import RangeSlice, have_starts, of_rows
-from novaql.tsdb.read.ragged_merge import TILE_VALUES, TileCache, plan_tiles
+from novaql.tsdb.read.batches import BatchCache, plan_batches
 
 TILE_HISTOGRAMS = 1 << 13
 Loaded = TypeVar("Loaded", Tile, HistogramTile)
 _NONE, _NO_VALUES = np.empty(0, np.int64), np.empty(0)
 
 
-def plan(
-    cuts: Sequence[RangeSlice], rows: int, cache: TileCache, read_errors: ReadErrors | None = None
+def plan_mixed(
+    cuts: Sequence[RangeSlice],
+    rows: int,
+    range_ms: tuple[int, int],
+    cache: BatchCache,
+    read_errors: ReadErrors | None = None,
 ) -> tuple[list[TileRef], list[HistogramRef]]:
     """Tiles of floats and of histograms that hold all samples of the cuts.
 
-    rows  series in the selection's table
-    cuts  in order of age: of equal series and times the last one counts
+    cuts      in order of age: of equal series and times the last one counts
+    rows      series in the selection's table
+    range_ms  first and last time of the range
 
     Tiles that are loaded raise for damage, or leave out what it hit and note it in `read_errors`.
     """
     native = [cut for cut in cuts if cut.is_native]
     if not native:
-        return plan_tiles(cuts, rows, cache, read_errors), []
+        plan = plan_batches(cuts, rows, cache.limit)
+        return plan.tiles(*range_ms, cache, read_errors), []
     has_native = np.zeros(rows, np.bool_)
     for cut in native:
         has_native[cut.rows] = True
     floats = [cut for cut in cuts if not cut.is_native]
-    tiles = plan_tiles(of_rows(floats, ~has_native), rows, cache, read_errors)
+    plan = plan_batches(of_rows(floats, ~has_native), rows, cache.limit)
+    tiles = plan.tiles(*range_ms, cache, read_errors)
     mixed = of_rows(cuts, has_native)
     for members, samples in _pools([c for c in mixed if not c.is_native], rows, TILE_VALUES):
         tiles.append(TileRef(partial(_load_floats, mixed, members, read_errors), samples))

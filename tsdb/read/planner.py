@@ -25,9 +25,8 @@ from novaql.tsdb.parts.part_list import PartList
 from novaql.tsdb.parts.ranges import RangeSlice, SeriesSubset, cut_ranges, have_starts
 from novaql.tsdb.parts.sorted_run import ArrayStream, SortedRun
 from novaql.tsdb.parts.tombstones import DeleteResult, Intervals
-from novaql.tsdb.read.batches import BatchPlan, plan_batches
-from novaql.tsdb.read.histogram_batches import plan
-from novaql.tsdb.read.ragged_merge import TileCache, plan_tiles
+from novaql.tsdb.read.batches import BatchCache, BatchPlan, plan_batches
+from novaql.tsdb.read.histogram_batches import plan_mixed
 from novaql.tsdb.read.rollup_samples import by_cells, usable_rollups
 from novaql.tsdb.read.sliding_plans import SlidingPlan, SlidingPlans, moving, wider_ranges
 from novaql.tsdb.runtime.lru_cache import ByteCache
@@ -39,7 +38,7 @@ Found = TypeVar("Found")
 class Planned:
     """What a selection will read, known from directories alone.
 
-    bundles  None where there are native histograms: those are planned with the tiles
+    batches  None where there are native histograms: those are planned with the tiles
     starts   whether some sample may have a start timestamp
     deleted  of each part: what was left out, kept since it is named by its address
     moving   of a plan for a wider range, what ranges inside need to know
@@ -47,38 +46,40 @@ class Planned:
 
     table: SeriesTable
     cuts: Sequence[RangeSlice]
-    bundles: BatchPlan | None
+    batches: BatchPlan | None
     starts: bool
     deleted: tuple[Intervals | None, ...]
     moving: SlidingPlan | None = None
 
-    def selection(self, cache: TileCache, read_errors: ReadErrors | None) -> Selection:
-        table, cuts = self.table, self.cuts
-        if self.bundles is None:
-            return Selection(table, *plan(cuts, table.rows, cache, read_errors), starts=self.starts)
-        bundles = self.bundles.refs(cache, read_errors)
-        samples = sum(ref.samples for ref in bundles)
-        tiles = PlannedTiles(lambda: plan_tiles(cuts, table.rows, cache, read_errors), samples)
-        return Selection(table, tiles, bundles=bundles, starts=self.starts)
+    def selection(
+        self, start_ms: int, end_ms: int, cache: BatchCache, read_errors: ReadErrors | None
+    ) -> Selection:
+        table, cuts, plan = self.table, self.cuts, self.batches
+        if plan is None:
+            found = plan_mixed(cuts, table.rows, (start_ms, end_ms), cache, read_errors)
+            return Selection(table, *found, starts=self.starts)
+        batches = plan.refs(cache, read_errors)
+        tiles = partial(plan.tiles, start_ms, end_ms, cache, read_errors)
+        samples = sum(ref.samples for ref in batches)
+        return Selection(table, PlannedTiles(tiles, samples), batches=batches, starts=self.starts)
 
     def selection_inside(
         self,
         start_ms: int,
         end_ms: int,
-        cache: TileCache,
+        cache: BatchCache,
         read_errors: ReadErrors | None,
         exact: ExactCuts,
     ) -> Selection:
-        """Of a range in which every series has a sample. Nothing is planned for it but tiles, if
-        one is asked for; `exact` tells what the range has."""
-        assert self.bundles is not None
+        """Of a range in which every series has a sample. Nothing is planned for it; `exact`
+        returns the cuts of the range, for what the wider one does not tell."""
+        assert self.batches is not None
         assert self.moving is not None
-        rows = self.table.rows
         samples = self.moving.samples_in(start_ms, end_ms)
         share = samples / self.moving.samples[-1]
-        bundles = self.bundles.refs(cache, read_errors, inside=exact, share=share)
-        tiles = PlannedTiles(lambda: plan_tiles(exact(), rows, cache, read_errors), samples)
-        return Selection(self.table, tiles, bundles=bundles, starts=False)
+        batches = self.batches.refs(cache, read_errors, inside=exact, share=share)
+        tiles = partial(self.batches.tiles, start_ms, end_ms, cache, read_errors, inside=exact)
+        return Selection(self.table, PlannedTiles(tiles, samples), batches=batches, starts=False)
 
 
 ExactCuts = Callable[[], Sequence[RangeSlice]]
@@ -89,14 +90,14 @@ PLAN_CACHE_BYTES = 64 << 20
 def plan_bytes(planned: Planned) -> int:
     rows = planned.table.rows * 4 * len(planned.table.columns)
     times = 0 if planned.moving is None else planned.moving.nbytes
-    return rows + times + 1000 + (0 if planned.bundles is None else planned.bundles.nbytes)
+    return rows + times + 1000 + (0 if planned.batches is None else planned.batches.nbytes)
 
 
 @dataclass(frozen=True, slots=True)
 class Caches:
     """What the readers of one database share."""
 
-    tiles: TileCache
+    tiles: BatchCache
     unions: UnionCache
     plans: PlanCache = field(default_factory=lambda: ByteCache(PLAN_CACHE_BYTES, plan_bytes))
     ranges: SlidingPlans = field(default_factory=SlidingPlans)
@@ -155,7 +156,7 @@ def _selected(
     if windows is not None and any(rollups):  # cells are in memory, and few
         summed = [None if rollup is None else (rollup, windows) for rollup in rollups]
         planned = _planned(parts, matchers, start_ms, end_ms, caches, read_errors, deleted, summed)
-        return planned.selection(caches.tiles, read_errors)
+        return planned.selection(start_ms, end_ms, caches.tiles, read_errors)
     runs = tuple(layer.run.identity for part in parts for layer in part.layers())
     what = (runs, tuple(map(id, deleted)), tuple(matchers))
     found = caches.plans.get((what, start_ms, end_ms))
@@ -165,9 +166,9 @@ def _selected(
             return inside
         found = _planned(parts, matchers, start_ms, end_ms, caches, read_errors, deleted)
         # Heads change all the time, and a plan holds what it is about.
-        if found.bundles is not None and not read_errors and not _in_memory(found.cuts):
+        if found.batches is not None and not read_errors and not _in_memory(found.cuts):
             caches.plans.put((what, start_ms, end_ms), found)
-    return found.selection(caches.tiles, read_errors)
+    return found.selection(start_ms, end_ms, caches.tiles, read_errors)
 
 
 def _inside_wider(
@@ -193,8 +194,8 @@ def _inside_wider(
         if wide is None and moved:
             try:
                 wide = _planned(parts, matchers, begin, end, caches, None, deleted)
-                if wide.bundles is not None and not wide.starts:
-                    wide = replace(wide, moving=moving(wide.cuts, wide.bundles))
+                if wide.batches is not None and not wide.starts:
+                    wide = replace(wide, moving=moving(wide.cuts, wide.batches))
             except DAMAGE:
                 return None
             caches.plans.put((what, "wider", begin, end), wide)
@@ -246,8 +247,8 @@ def _planned(
         cuts = [cut.renumbered(number) for cut in cuts]
         table = table.take(present)
     native = any(cut.is_native for cut in cuts)
-    bundles = None if native else plan_batches(cuts, table.rows, caches.tiles.limit)
-    return Planned(table, cuts, bundles, have_starts(cuts), deleted)
+    batches = None if native else plan_batches(cuts, table.rows, caches.tiles.limit)
+    return Planned(table, cuts, batches, have_starts(cuts), deleted)
 
 
 def pieces_of(part: Part, rows: Ints, table_rows: Numbers) -> list[SeriesSubset]:

@@ -26,7 +26,7 @@ from novaql.tsdb.parts.merge_series import Union, united
 from novaql.tsdb.parts.part import Part, Rollup
 from novaql.tsdb.parts.ranges import RangeSlice, cut_ranges
 from novaql.tsdb.parts.sorted_run import SortedHistogramRun
-from novaql.tsdb.read.histogram_batches import plan
+from novaql.tsdb.read.histogram_batches import plan_mixed
 from novaql.tsdb.read.planner import Caches, overlapping, pieces_of
 from novaql.tsdb.read.rollup_samples import is_alone
 
@@ -238,7 +238,7 @@ class Cells:
     def _tiles(self, cuts: Sequence[RangeSlice]) -> list[Tile]:
         if not cuts:
             return []
-        tiles, _ = plan(cuts, self.series.rows, self._caches.tiles, self._losses)
+        tiles, _ = plan_mixed(cuts, self.series.rows, self._span, self._caches.tiles, self._losses)
         return [ref.load() for ref in tiles]
 
     def _cells(self, one: _Summed, first: int, end: int) -> _Pieces:

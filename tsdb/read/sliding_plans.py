@@ -1,7 +1,7 @@
 """Short ranges that move on, as those of a refreshed panel do: one plan serves many of them.
 
 What a selection of some minutes costs is looking for series and their pages, not the samples it
-finds. A range that is asked for again a little later is therefore planned, and its bundles are
+finds. A range that is asked for again a little later is therefore planned, and its batches are
 read, for a wider one that it will move through; others are left alone, for a wider plan that is
 used once would cost more than it saves.
 """

@@ -1,4 +1,4 @@
-"""How samples become bundles: from a tile, and with staleness markers taken out."""
+"""How samples become batches: from a tile, and with staleness markers taken out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Floats, Tile, is_stale
-from novaql.tsdb.model.series_batch import Markers, SeriesBatch
+from novaql.tsdb.model.series_batch import Derived, Markers, SeriesBatch
 from novaql.tsdb.runtime.parallel import ordered_parallel
 
 WORTH_A_THREAD = 1 << 17
@@ -18,13 +18,15 @@ WORTH_A_THREAD = 1 << 17
 
 
 def batch_of_tile(tile: Tile) -> SeriesBatch:
-    """The samples of a tile, start timestamps left out."""
+    """The samples of a tile."""
     series = len(tile.rows)
     if tile.offsets is not None:
         grid = np.arange(series, dtype=np.int64)
         offsets = np.ascontiguousarray(tile.offsets, np.int64)
         return split_markers(
-            SeriesBatch(tile.rows, tile.values, offsets, grid, tile.timestamps, offsets)
+            SeriesBatch(
+                tile.rows, tile.values, offsets, grid, tile.timestamps, offsets, starts=tile.starts
+            )
         )
     width = len(tile.timestamps)
     return split_markers(
@@ -79,47 +81,49 @@ class PlainHoles:
 
 
 def split_markers(
-    bundle: SeriesBatch, tools: Holes | None = None, *, at: Ints | None = None
+    batch: SeriesBatch, tools: Holes | None = None, *, at: Ints | None = None
 ) -> SeriesBatch:
     """The same with staleness markers taken from among the samples.
 
-    tools  others than NumPy's; the bundle's values are then made use of, and gone
+    tools  others than NumPy's; the batch's values are then made use of, and gone
     at     where the markers are, increasing, if that is known
     """
     tools = tools or PlainHoles()
-    at = tools.find(bundle.values) if at is None else at
+    at = tools.find(batch.values) if at is None else at
     if len(at) == 0:
-        return bundle
-    series = len(bundle.rows)
-    owner = bundle.offsets.searchsorted(at, side="right") - 1
-    place = at - bundle.offsets[owner]
+        return batch
+    series = len(batch.rows)
+    owner = batch.offsets.searchsorted(at, side="right") - 1
+    place = at - batch.offsets[owner]
     counts = np.bincount(owner, minlength=series)
     marker_offsets = np.append(0, np.cumsum(counts))
-    times = bundle.times[bundle.grid_offsets[bundle.grid[owner]] + place]
+    times = batch.times[batch.grid_offsets[batch.grid[owner]] + place]
     # Series of one grid share times still if none of them has a marker, or each one at one place.
     kind = np.full(series, -1)
     kind[owner] = place
     several = np.flatnonzero(counts > 1)
     kind[several] = int(place.max()) + 1 + several
-    code = bundle.grid * (int(kind.max()) + 2) + kind + 1
+    code = batch.grid * (int(kind.max()) + 2) + kind + 1
     _, member, grid = np.unique(code, return_index=True, return_inverse=True)
-    lengths, holes = np.diff(bundle.offsets)[member], counts[member]
-    begins = bundle.grid_offsets[bundle.grid[member]]
+    lengths, holes = np.diff(batch.offsets)[member], counts[member]
+    begins = batch.grid_offsets[batch.grid[member]]
     gone = place[flat_positions(marker_offsets[member], holes)]
     work = (
-        lambda: tools.drop(bundle.values, at),
-        lambda: tools.drop_of_pieces(bundle.times, begins, lengths, gone, holes),
+        lambda: tools.drop(batch.values, at),
+        lambda: tools.drop_of_pieces(batch.times, begins, lengths, gone, holes),
     )
+    starts = batch.starts
     left: list[Any] = []
-    alone = len(bundle.times) < WORTH_A_THREAD
+    alone = len(batch.times) < WORTH_A_THREAD
     ordered_parallel(2, lambda number: work[number](), left.append, alone=alone)
     return replace(
-        bundle,
+        batch,
         values=left[0],
-        offsets=bundle.offsets - marker_offsets,
+        offsets=batch.offsets - marker_offsets,
         grid=grid.astype(np.int64),
         times=left[1],
         grid_offsets=np.append(0, np.cumsum(lengths - holes)),
-        markers=Markers(marker_offsets, times),
-        notes={},
+        markers=Markers(marker_offsets, times, None if starts is None else starts[at]),
+        starts=None if starts is None else np.delete(starts, at),
+        derived=Derived(),
     )

@@ -40,7 +40,7 @@ from novaql.tsdb.options import StoreOptions, Sync
 from novaql.tsdb.parts.merge_series import union_bytes
 from novaql.tsdb.parts.tombstones import Tombstone
 from novaql.tsdb.read import planner as reader
-from novaql.tsdb.read.ragged_merge import tile_bytes
+from novaql.tsdb.read.batches import batch_bytes
 from novaql.tsdb.runtime.lru_cache import ByteCache
 from novaql.tsdb.store.flusher import Flusher
 from novaql.tsdb.store.state import StoreState
@@ -238,7 +238,7 @@ class _Repair:
         place = f"{BLOCKS}/{entry.name}"
         read_errors = ReadErrors()
         block = Block(self.disk, self.path / BLOCKS, entry, ByteCache(0, page_bytes))
-        caches = reader.Caches(ByteCache(0, tile_bytes), ByteCache(0, union_bytes))
+        caches = reader.Caches(ByteCache(0, batch_bytes), ByteCache(0, union_bytes))
         head = Head()
         state = StoreState(None, head, StoreOptions())
         try:

@@ -16,7 +16,7 @@ from novaql.tsdb.options import StoreStats
 from novaql.tsdb.parts.merge_series import UNION_CACHE_BYTES, union_bytes
 from novaql.tsdb.parts.part import Part
 from novaql.tsdb.read import planner
-from novaql.tsdb.read.ragged_merge import tile_bytes
+from novaql.tsdb.read.batches import batch_bytes
 from novaql.tsdb.read.rollup_cells import plan_cells
 from novaql.tsdb.read.rollup_query import RolledUp, roll_up
 from novaql.tsdb.read.series_cache import Lookups
@@ -34,7 +34,7 @@ class Reader:
         self._state = state
         limit = state.options.cache_bytes
         self.caches = planner.Caches(
-            ByteCache(limit - limit // 2, tile_bytes),  # decoded pages have the other half
+            ByteCache(limit - limit // 2, batch_bytes),  # decoded pages have the other half
             ByteCache(UNION_CACHE_BYTES, union_bytes),
         )
         self._lookups = Lookups()

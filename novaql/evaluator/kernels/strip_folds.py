@@ -30,7 +30,7 @@ class Fold(Protocol):
     def add(
         self, strips: Strips, values: Floats, present: Presence, place: Ints, begin: int, end: int
     ) -> None:
-        """The cells of series begin … end - 1; place: [S] group of each series of the bundle."""
+        """The cells of series begin … end - 1; place: [S] group of each series of the batch."""
         ...
 
     def partial(self, groups: Ints) -> Any:
@@ -49,7 +49,7 @@ class _Sums:
         self, strips: Strips, values: Floats, present: Presence, place: Ints, begin: int, end: int
     ) -> None:
         KERNELS.call.fold_sums(
-            place, strips.bundle.grid, strips.first, strips.strip, values, present.flags,
+            place, strips.batch.grid, strips.first, strips.strip, values, present.flags,
             present.shared, present.whole, begin, end, self.total, self.lost, self.counts,
         )  # fmt: skip
 
@@ -91,7 +91,7 @@ class CountFold:
         end: int,
     ) -> None:
         KERNELS.call.fold_counts(
-            place, strips.bundle.grid, strips.first, strips.strip, present.flags, present.shared,
+            place, strips.batch.grid, strips.first, strips.strip, present.flags, present.shared,
             begin, end, self.counts,
         )  # fmt: skip
 
@@ -113,7 +113,7 @@ class ExtremeFold:
         self, strips: Strips, values: Floats, present: Presence, place: Ints, begin: int, end: int
     ) -> None:
         KERNELS.call.fold_extremes(
-            place, strips.bundle.grid, strips.first, strips.strip, values, present.flags,
+            place, strips.batch.grid, strips.first, strips.strip, values, present.flags,
             present.shared, begin, end, self._largest, self.best, self.seen,
         )  # fmt: skip
 
@@ -140,6 +140,6 @@ def spread(
 ) -> None:  # fmt: skip
     """Series begin … end - 1 into rows place[s] of `out` and `valid`, [rows, J]."""
     KERNELS.call.spread(
-        place, strips.bundle.grid, strips.first, strips.strip, values, present.flags,
+        place, strips.batch.grid, strips.first, strips.strip, values, present.flags,
         present.shared, begin, end, out, valid,
     )  # fmt: skip

@@ -1,7 +1,7 @@
-"""Windows over a bundle of series, and the compiled kernels that work on them.
+"""Windows over a batch of series, and the compiled kernels that work on them.
 
 These are the compiled twins of the kernels in `rate`, `over_time`, `quantiles` and `regression`:
-the same answers for all series of a bundle in one call. What they compute is packed: of each
+the same answers for all series of a batch in one call. What they compute is packed: of each
 series only the strip of steps at which its windows hold samples (see `compiled/strips.py`).
 """
 
@@ -11,26 +11,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.tsdb.model.series_batch import SeriesBatch
-from novaql.tsdb.runtime.buffer_pool import BUFFERS
-from novaql.tsdb.runtime.parallel import ordered_parallel
 
-ASKED_BEFORE = 2
-"""So many steps of a bundle are answered before it is likely that more will be asked for."""
-BY_TIME_AT_ONCE = 512
-"""So many series are put by time by a thread before it looks for more work."""
-WORTH_A_THREAD = 1 << 17
-"""To put so many values by time takes a fraction of a millisecond."""
-NOTHING = np.zeros(0)
-
-Bytes = np.ndarray[tuple[int], np.dtype[np.int8]]
+Bytes = NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
+class WindowSpec:
     """The windows (end - reach_ms, end] of every step, and what is asked of them.
 
     ends_ms   [J], evenly spaced or all equal
@@ -48,7 +39,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Strips:
-    """The windows of every step over a bundle.
+    """The windows of every step over a batch.
 
     first     [G] first step at which a window of the grid holds a sample
     strip     [G + 1] grid g has the cells strip[g]:strip[g + 1], one a step from there on
@@ -56,8 +47,8 @@ class Strips:
     cells     [S + 1] where each series' strip begins, and where the last one ends
     """
 
-    bundle: SeriesBatch
-    asked: Asked
+    batch: SeriesBatch
+    spec: WindowSpec
     first: Ints
     strip: Ints
     lo: np.ndarray[tuple[int], np.dtype[np.int32]]
@@ -66,24 +57,24 @@ class Strips:
 
     @property
     def steps(self) -> int:
-        return len(self.asked.ends_ms)
+        return len(self.spec.ends_ms)
 
     def whole(self) -> bool:
         """Whether every series has every step."""
-        return int(self.cells[-1]) == self.bundle.series_count * self.steps
+        return int(self.cells[-1]) == self.batch.series_count * self.steps
 
 
-def strips_of(bundle: SeriesBatch, asked: Asked) -> Strips:
+def strips_of(batch: SeriesBatch, spec: WindowSpec) -> Strips:
     """Where the windows lie."""
-    ends_ms = asked.ends_ms
+    ends_ms = spec.ends_ms
     step_ms = int(ends_ms[1] - ends_ms[0]) if len(ends_ms) > 1 else 1
     first, strip, lo, hi = KERNELS.call.strip_bounds(
-        bundle.times, bundle.grid_offsets, ends_ms, step_ms, asked.reach_ms
+        batch.times, batch.grid_offsets, ends_ms, step_ms, spec.reach_ms
     )
     lengths = strip[1:] - strip[:-1]
-    cells = np.zeros(len(bundle.rows) + 1, np.int64)
-    np.cumsum(lengths[bundle.grid], out=cells[1:])
-    return Strips(bundle, asked, first, strip, lo, hi, cells)
+    cells = np.zeros(len(batch.rows) + 1, np.int64)
+    np.cumsum(lengths[batch.grid], out=cells[1:])
+    return Strips(batch, spec, first, strip, lo, hi, cells)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,13 +98,13 @@ def holding(strips: Strips, samples: int) -> Presence:
 
 def alive(strips: Strips, begin: int, end: int) -> Presence:
     """Windows of series begin … end - 1 whose newest sample no staleness marker follows."""
-    bundle = strips.bundle
-    markers = bundle.markers
+    batch = strips.batch
+    markers = batch.markers
     assert markers is not None
     flags = np.empty(int(strips.cells[end] - strips.cells[begin]), np.bool_)
     KERNELS.call.strip_alive(
-        bundle.times, bundle.grid_offsets, bundle.grid, strips.first, strips.strip, strips.lo,
-        strips.hi, strips.asked.ends_ms, markers.offsets, markers.times, begin, end, flags,
+        batch.times, batch.grid_offsets, batch.grid, strips.first, strips.strip, strips.lo,
+        strips.hi, strips.spec.ends_ms, markers.offsets, markers.times, begin, end, flags,
     )  # fmt: skip
     return Presence(flags, False, bool(flags.all()))
 
@@ -141,58 +132,28 @@ def _oldest(strips: Strips, begin: int, end: int, out: Floats) -> None:
 
 
 def _edges(strips: Strips, begin: int, end: int, out: Floats, *, last: bool) -> None:
-    b = strips.bundle
+    b = strips.batch
     KERNELS.call.strip_edges(
         b.values, b.offsets, b.grid, strips.strip, strips.lo, strips.hi, begin, end, last, out
     )
 
 
-def _falls(bundle: SeriesBatch) -> Bytes:
-    """[S]: whether a series ever decreases, or -1: not known. The kernel that looks notes it."""
-    unknown = np.full(len(bundle.rows), -1, np.int8)
-    falls: Bytes = bundle.notes.setdefault("falls", unknown)
+def _falls(batch: SeriesBatch) -> Bytes:
+    """[S]: whether a series ever decreases, or -1: not known. The kernel fills it in."""
+    falls = batch.derived.falls
+    if falls is None:
+        falls = batch.derived.falls = np.full(len(batch.rows), -1, np.int8)
     return falls
-
-
-def _by_time(strips: Strips) -> Floats:
-    """The bundle's values by `by_time`, once the same ones are asked for one step after another, as
-    a refreshed panel does: each time, two samples of every series have to come from memory."""
-    bundle = strips.bundle
-    if strips.steps != 1 or (room := bundle.room_by_time) == 0:
-        return NOTHING
-    asked = bundle.notes["one step"] = bundle.notes.get("one step", 0) + 1
-    if asked <= ASKED_BEFORE:
-        return NOTHING
-    kept: Floats | None = bundle.notes.get("by time")
-    if kept is None:
-        kept = _put_by_time(bundle, BUFFERS.floats(room))
-        bundle.notes["by time"] = kept
-    return kept
-
-
-def _put_by_time(bundle: SeriesBatch, out: Floats) -> Floats:
-    series = len(bundle.offsets) - 1
-    bounds = range(0, series, BY_TIME_AT_ONCE)
-
-    def some(number: int) -> None:
-        begin = bounds[number]
-        end = min(begin + BY_TIME_AT_ONCE, series)
-        KERNELS.call.by_time(bundle.values, bundle.offsets, begin, end, out)
-
-    alone = len(bundle.values) < WORTH_A_THREAD
-    ordered_parallel(len(bounds), some, lambda _: None, alone=alone)
-    return out
 
 
 def _rate(*, is_counter: bool, is_rate: bool) -> StripKernel:
     def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
-        b, asked = strips.bundle, strips.asked
+        b, spec = strips.batch, strips.spec
         falls = _falls(b) if is_counter else np.zeros(0, np.int8)
-        by_time = _by_time(strips) if is_counter else NOTHING
         KERNELS.call.strip_rates(
             b.values, b.offsets, b.grid, b.times, b.grid_offsets, strips.first, strips.strip,
-            strips.lo, strips.hi, asked.ends_ms, falls, by_time, asked.range_ms, is_counter,
-            is_rate, begin, end, out,
+            strips.lo, strips.hi, spec.ends_ms, falls, spec.range_ms, is_counter, is_rate,
+            begin, end, out,
         )  # fmt: skip
 
     return fill
@@ -200,7 +161,7 @@ def _rate(*, is_counter: bool, is_rate: bool) -> StripKernel:
 
 def _change(*, is_rate: bool) -> StripKernel:
     def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
-        b = strips.bundle
+        b = strips.batch
         KERNELS.call.strip_steps(
             b.values, b.offsets, b.grid, b.times, b.grid_offsets, strips.strip, strips.lo,
             strips.hi, begin, end, is_rate, out,
@@ -213,7 +174,7 @@ def _plain(name: str, flag: bool) -> StripKernel:
     """A kernel that takes windows and one flag."""
 
     def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
-        b = strips.bundle
+        b = strips.batch
         getattr(KERNELS.call, name)(
             b.values, b.offsets, b.grid, strips.strip, strips.lo, strips.hi, begin, end, flag, out
         )
@@ -225,15 +186,13 @@ def _repeated(of_cell: Callable[[Strips], Floats]) -> StripKernel:
     """What is the same for all series of a grid."""
 
     def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
-        KERNELS.call.strip_repeat(
-            of_cell(strips), strips.bundle.grid, strips.strip, begin, end, out
-        )
+        KERNELS.call.strip_repeat(of_cell(strips), strips.batch.grid, strips.strip, begin, end, out)
 
     return fill
 
 
 def _quantile(strips: Strips, begin: int, end: int, out: Floats) -> None:
-    b, q = strips.bundle, strips.asked.scalars[0]
+    b, q = strips.batch, strips.spec.scalars[0]
     KERNELS.call.strip_quantiles(
         b.values, b.offsets, b.grid, strips.first, strips.strip, strips.lo, strips.hi, q,
         begin, end, out,
@@ -242,11 +201,11 @@ def _quantile(strips: Strips, begin: int, end: int, out: Floats) -> None:
 
 def _line(*, slopes: bool) -> StripKernel:
     def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
-        b = strips.bundle
-        seconds = np.zeros(strips.steps) if slopes else strips.asked.scalars[0]
+        b = strips.batch
+        seconds = np.zeros(strips.steps) if slopes else strips.spec.scalars[0]
         KERNELS.call.strip_lines(
             b.values, b.offsets, b.grid, b.times, b.grid_offsets, strips.first, strips.strip,
-            strips.lo, strips.hi, strips.asked.eval_ms, seconds, slopes, begin, end, out,
+            strips.lo, strips.hi, strips.spec.eval_ms, seconds, slopes, begin, end, out,
         )  # fmt: skip
 
     return fill

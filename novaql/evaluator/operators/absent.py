@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from novaql.evaluator.fragment import blocks
 from novaql.evaluator.kernels.windows import Bools
 from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.operators.mixed_rollup import mixed_window_rollup
@@ -13,6 +12,7 @@ from novaql.evaluator.operators.rollup import (
     rollup_fragment,
 )
 from novaql.evaluator.operators.subquery import subquery_rollup
+from novaql.evaluator.pipeline.tile_run import blocks
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.language.value_types import ValueType

@@ -19,8 +19,8 @@ from novaql.evaluator.operators.native_aggregate import (
     without_histograms,
 )
 from novaql.evaluator.operators.ranking import limit_k, limit_ratio, top_k
+from novaql.evaluator.pipeline.fold import fold, fold_matrix
 from novaql.evaluator.protocol import Runner
-from novaql.evaluator.sinks import fold, fold_matrix
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import admit_work
 from novaql.language.literals import is_utf8

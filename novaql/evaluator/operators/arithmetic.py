@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from novaql.evaluator.fragment import Stage
 from novaql.evaluator.kernels.elementwise import ARITHMETIC, COMPARISON
 from novaql.evaluator.kernels.windows import Bools, Floats
+from novaql.evaluator.pipeline.model import Stage
 from novaql.planner.logical import BinaryOp
 
 

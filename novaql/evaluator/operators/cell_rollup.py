@@ -12,13 +12,13 @@ from functools import partial
 
 import numpy as np
 
-from novaql.evaluator.block import Block
 from novaql.evaluator.context import Context
-from novaql.evaluator.fragment import Fragment
 from novaql.evaluator.kernels.cells import CELL_KERNELS, rolled
 from novaql.evaluator.kernels.windows import Ints
+from novaql.evaluator.pipeline.block import Block
+from novaql.evaluator.pipeline.model import Fragment
 from novaql.tsdb.model.samples import STALE, Tile, is_stale
-from novaql.tsdb.model.source import CellSource, RangeWindows, TileRef
+from novaql.tsdb.model.source import CellSource, RangeWindows
 
 STATISTIC = {
     "min_over_time": "min",
@@ -70,7 +70,7 @@ def moved_fragment(fragment: Fragment, windows: Moved) -> Fragment:
     if windows.column is None:
         return fragment
     leaf = fragment.leaf
-    return replace(fragment, leaf=lambda tile: windows.spread(leaf(tile)), bundled=None)
+    return replace(fragment, leaf=lambda tile: windows.spread(leaf(tile)), batched=None)
 
 
 def windows_read(context: Context, function: str, windows: Moved) -> RangeWindows | None:
@@ -113,7 +113,7 @@ def cell_fragment(
     asked = bool(context.options.rollup_ms)
 
     @np.errstate(all="ignore")
-    def answer(first: int, end: int) -> Tile:
+    def answer(first: int, end: int) -> tuple[Tile]:
         columns = cells.columns(first, end)
         rows = np.arange(first, end)
         windows, found = rolled(function, columns, ends_ms, reach_ms, range_ms)
@@ -124,14 +124,14 @@ def cell_fragment(
         if not asked:
             doubtful = windows.cells[found.valid & ~found.proven] // len(ends_ms)
             _by_samples(out, np.unique(doubtful), first, cells, plain.leaf)
-        return Tile(rows, ends_ms, out)
+        return (Tile(rows, ends_ms, out),)
 
     def leaf(tile: Tile) -> Block:
         absent = is_stale(tile.values)
         return Block(tile.rows, tile.values, ~absent if absent.any() else None)
 
-    tiles = [TileRef(partial(answer, a, b), b - a) for a, b in cells.portions()]
-    return replace(plain, series=cells.series, tiles=tiles, leaf=leaf, window_ms=0, bundled=None)
+    tiles = [partial(answer, a, b) for a, b in cells.portions()]
+    return replace(plain, series=cells.series, tiles=tiles, leaf=leaf, window_ms=0, batched=None)
 
 
 def _by_samples(

@@ -29,8 +29,8 @@ from novaql.evaluator.operators.mixed_select import loaded_histograms, newest_sa
 from novaql.evaluator.operators.native_rollup import HistogramCells, merged_events
 from novaql.evaluator.operators.ranges import Ranges
 from novaql.evaluator.operators.selector import read, window_ends
+from novaql.evaluator.pipeline.collect import collect_all
 from novaql.evaluator.protocol import Runner
-from novaql.evaluator.sinks import collect_all
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import FunctionCall, Select, Window
 from novaql.result import NativeCells

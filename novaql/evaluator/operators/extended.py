@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from novaql.errors import EvaluationError
-from novaql.evaluator.block import Block
 from novaql.evaluator.context import Context
-from novaql.evaluator.fragment import Fragment
 from novaql.evaluator.kernels.extended import (
     Extended,
     extend,
@@ -16,7 +14,10 @@ from novaql.evaluator.kernels.extended import (
     extended_resets,
 )
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
-from novaql.evaluator.operators.selector import read, tile_windows, window_ends
+from novaql.evaluator.operators.selector import range_read, read, tile_windows, window_ends
+from novaql.evaluator.pipeline.block import Block
+from novaql.evaluator.pipeline.model import Fragment
+from novaql.evaluator.pipeline.scan import tiles_of
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import FunctionCall, Select, Window
 from novaql.tsdb.model.samples import Tile
@@ -68,7 +69,9 @@ def extended_fragment(
     lookback_ms = context.options.lookback_ms
     ends_ms = window_ends(select, steps)
     reach_ms = lookback_ms if select.smoothed else 0
-    selection = read(context, select, ends_ms + reach_ms, window.range_ms + lookback_ms + reach_ms)
+    whole_ms = window.range_ms + lookback_ms + reach_ms
+    selection = read(context, select, ends_ms + reach_ms, whole_ms)
+    all_ms = range_read(ends_ms + reach_ms, whole_ms)
     counter = call.function in ("rate", "increase")
 
     def leaf(tile: Tile) -> Block:
@@ -83,7 +86,7 @@ def extended_fragment(
     return Fragment(
         selection.series,
         steps,
-        selection.tiles,
+        tiles_of(selection, all_ms, markers=False),
         leaf,
         (),
         nameless=True,
@@ -131,6 +134,7 @@ def smoothed_fragment(context: Context, select: Select, steps: Steps) -> Fragmen
     lookback_ms = context.options.lookback_ms
     ends_ms = window_ends(select, steps)
     selection = read(context, select, ends_ms + lookback_ms, 2 * lookback_ms)
+    all_ms = range_read(ends_ms + lookback_ms, 2 * lookback_ms)
 
     def leaf(tile: Tile) -> Block:
         tile = tile.without_stale()
@@ -149,7 +153,7 @@ def smoothed_fragment(context: Context, select: Select, steps: Steps) -> Fragmen
     return Fragment(
         selection.series,
         steps,
-        selection.tiles,
+        tiles_of(selection, all_ms, markers=False),
         leaf,
         (),
         nameless=False,

@@ -11,8 +11,8 @@ from novaql.evaluator.kernels.windows import Bools, Ints
 from novaql.evaluator.matrix import StepMatrix, join_equal_rows, stack
 from novaql.evaluator.operators.info_reference import reference_of
 from novaql.evaluator.operators.selector import timestamp_fragment
+from novaql.evaluator.pipeline.collect import collect
 from novaql.evaluator.protocol import Runner
-from novaql.evaluator.sinks import collect
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import admit_work
 from novaql.planner.logical import FunctionCall, Select

@@ -13,7 +13,7 @@ from novaql.evaluator.kernels.native.sums import mean_runs, sum_runs
 from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.native_notes import MIXED_SCHEMAS, Notes
 from novaql.evaluator.native_pieces import run_totals
-from novaql.evaluator.sinks import fold_all
+from novaql.evaluator.pipeline.fold import fold_all
 from novaql.result import NativeCells
 from novaql.span import Span
 

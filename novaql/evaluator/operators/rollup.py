@@ -7,19 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from novaql.evaluator.block import Block
-from novaql.evaluator.bundled import STARTS_MATTER, BatchLeaf, bundles_of
 from novaql.evaluator.context import Context
-from novaql.evaluator.fragment import Fragment
 from novaql.evaluator.kernels.bindings import (
     COUNTER_ONLY,
     KEEP_NAME,
     WindowKernel,
 )
 from novaql.evaluator.kernels.started import warned_windows
-from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, Asked
+from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, WindowSpec
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
-from novaql.evaluator.long_windows import COST_AT_ONCE, leaf_by_steps, row_cost
 from novaql.evaluator.native_notes import OVERLAPPING, Notes
 from novaql.evaluator.operators.cell_rollup import (
     CELL_FUNCTIONS,
@@ -32,7 +28,11 @@ from novaql.evaluator.operators.cell_rollup import (
 )
 from novaql.evaluator.operators.checked_kernels import window_kernel
 from novaql.evaluator.operators.extended import extended_fragment
-from novaql.evaluator.operators.selector import read, tile_windows, window_ends
+from novaql.evaluator.operators.selector import range_read, read, tile_windows, window_ends
+from novaql.evaluator.pipeline.block import Block
+from novaql.evaluator.pipeline.long_windows import COST_AT_ONCE, leaf_by_steps, row_cost
+from novaql.evaluator.pipeline.model import BatchLeaf, Fragment, TilesOf
+from novaql.evaluator.pipeline.scan import STARTS_MATTER, batches_of, tiles_of
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import (
@@ -45,7 +45,6 @@ from novaql.text.go_text import go_number, quote
 from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
 from novaql.tsdb.model.samples import Tile
 from novaql.tsdb.model.series_batch import SeriesBatchRef
-from novaql.tsdb.model.source import TileRef
 
 WHOLE_WINDOW = frozenset(
     {
@@ -92,16 +91,17 @@ def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
         range_ms = windows.reach_ms
     hint = windows_read(context, call.function, windows)
     selection = read(context, window.select, windows.ends_ms, windows.reach_ms, hint)
+    all_ms = range_read(windows.ends_ms, windows.reach_ms)
     begun = selection.starts and context.options.start_timestamps and call.function in STARTS_MATTER
     found = windows_fragment(
         run,
         call,
         steps,
         selection.series,
-        selection.tiles,
+        tiles_of(selection, all_ms, markers=False, starts=begun),
         windows.ends_ms,
         range_ms,
-        bundles=None if begun else bundles_of(selection),
+        batches=None if begun else batches_of(selection),
         reach_ms=windows.reach_ms,
     )
     cells, native = selection.cells, bool(selection.histograms)
@@ -119,16 +119,16 @@ def windows_fragment(
     call: FunctionCall,
     steps: Steps,
     series: SeriesTable,
-    tiles: Sequence[TileRef],
+    tiles: Sequence[TilesOf],
     ends_ms: Ints,
     range_ms: int,
     *,
-    bundles: Sequence[SeriesBatchRef] | None,
+    batches: Sequence[SeriesBatchRef] | None,
     reach_ms: int | None = None,
 ) -> Fragment:
     """The kernel of `call` over windows of any tiles. ends_ms: [J], right ends.
 
-    bundles   of the same samples as the tiles; None: the tiles have to be looked at
+    batches   of the same samples as the tiles; None: the tiles have to be looked at
     reach_ms  how far left of their ends windows reach; None: as `Context.reach_ms` says
     """
     context = run.context
@@ -169,13 +169,13 @@ def windows_fragment(
 
     nameless = call.function not in KEEP_NAME
     observe = observed(context, call, series, scalars)
-    bundled = None
+    batched = None
     rollup = STRIP_ROLLUPS.get(call.function)
-    if rollup is not None and bundles is not None and (observe is None or observe.by_rows):
+    if rollup is not None and batches is not None and (observe is None or observe.by_rows):
         watch = None if observe is None else observe.rows
-        asked = Asked(ends_ms, reach_ms, range_ms, eval_ms, scalars)
-        bundled = BatchLeaf(
-            bundles,
+        asked = WindowSpec(ends_ms, reach_ms, range_ms, eval_ms, scalars)
+        batched = BatchLeaf(
+            batches,
             asked,
             rollup,
             whole_windows=call.function in WHOLE_WINDOW - SLIDING,
@@ -190,7 +190,7 @@ def windows_fragment(
         nameless,
         observe,
         window_ms=window_ms,
-        bundled=bundled,
+        batched=batched,
     )
 
 

@@ -8,17 +8,17 @@ from dataclasses import replace
 import numpy as np
 
 from novaql.errors import LimitExceeded
-from novaql.evaluator.block import Block
-from novaql.evaluator.bundled import BatchLeaf, bundles_of
 from novaql.evaluator.context import Context
-from novaql.evaluator.fragment import Fragment
-from novaql.evaluator.kernels.strips import Asked, StripRollup, newest
+from novaql.evaluator.kernels.strips import StripRollup, WindowSpec, newest
 from novaql.evaluator.kernels.windows import (
     Ints,
     Windows,
     ragged_windows,
     regular_windows,
 )
+from novaql.evaluator.pipeline.block import Block
+from novaql.evaluator.pipeline.model import BatchLeaf, Fragment
+from novaql.evaluator.pipeline.scan import batches_of, tiles_of
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import Select
 from novaql.tsdb.model.samples import Tile, is_stale
@@ -32,6 +32,11 @@ def window_ends(select: Select, steps: Steps) -> Ints:
     return np.full(steps.count, select.at_ms - select.offset_ms, np.int64)
 
 
+def range_read(ends_ms: Ints, reach_ms: int) -> tuple[int, int]:
+    """First and last time of the windows (end - reach, end]."""
+    return int(ends_ms[0]) - reach_ms + 1, int(ends_ms[-1])
+
+
 def read(
     context: Context,
     select: Select,
@@ -43,9 +48,9 @@ def read(
 
     windows: all that is wanted of the floats, if that is known.
     """
-    first, last = int(ends_ms[0]) - reach_ms + 1, int(ends_ms[-1])
+    range_ms = range_read(ends_ms, reach_ms)
     try:
-        return context.select(select.matchers, first, last, windows, select.labels)
+        return context.select(select.matchers, *range_ms, windows, select.labels)
     except LimitExceeded as problem:
         problem.span = problem.span or select.span
         raise
@@ -108,18 +113,18 @@ def _fragment(
     def leaf(tile: Tile) -> Block:
         return pick(tile_windows(tile, ends_ms, lookback_ms), tile.rows)
 
-    bundled = None
+    batched = None
     if pick is _newest:
-        asked = Asked(ends_ms, lookback_ms, lookback_ms, ends_ms)
-        bundled = BatchLeaf(bundles_of(selection), asked, StripRollup(newest), visible=True)
+        windows = WindowSpec(ends_ms, lookback_ms, lookback_ms, ends_ms)
+        batched = BatchLeaf(batches_of(selection), windows, StripRollup(newest), visible=True)
 
     return Fragment(
         selection.series,
         steps,
-        selection.tiles,
+        tiles_of(selection, range_read(ends_ms, lookback_ms), markers=True),
         leaf,
         (),
         nameless,
         has_histograms=bool(selection.histograms),
-        bundled=bundled,
+        batched=batched,
     )

@@ -18,14 +18,13 @@ from novaql.evaluator.operators.rollup import (
     scalar_arguments,
     windows_fragment,
 )
+from novaql.evaluator.pipeline.collect import collect_all
 from novaql.evaluator.protocol import Runner
-from novaql.evaluator.sinks import collect_all
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import admit_work
 from novaql.planner.logical import FunctionCall, SubqueryWindow
 from novaql.tsdb.model.samples import HistogramTile, Tile
 from novaql.tsdb.model.series_batch import SeriesBatchRef
-from novaql.tsdb.model.source import TileRef
 from novaql.tsdb.read.staleness import batch_of_tile
 
 
@@ -103,17 +102,16 @@ def subquery_rollup(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix
     tile = points.floats
     if points.natives:
         return _mixed(run, call, window, points, steps)
-    refs = [TileRef(lambda: tile, tile.sample_count)]
     ends_ms = subquery_ends(window, steps)
     fragment = windows_fragment(
         run,
         call,
         steps,
         points.inner.series,
-        refs,
+        [lambda: (tile,)],
         ends_ms,
         window.range_ms,
-        bundles=[SeriesBatchRef(lambda: batch_of_tile(tile), tile.sample_count)],
+        batches=[SeriesBatchRef(lambda: batch_of_tile(tile), tile.sample_count)],
     )
     found = collect_all(fragment, run.context)
     nameless = points.inner.nameless | (call.function not in KEEP_NAME)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from novaql.evaluator.fragment import Stage
 from novaql.evaluator.kernels.dates import PARTS, date_part
 from novaql.evaluator.kernels.elementwise import FUNCTIONS, clamp, maximum, minimum, round_to
 from novaql.evaluator.kernels.windows import Bools, Floats
@@ -30,6 +29,7 @@ from novaql.evaluator.operators.label_calls import (
 )
 from novaql.evaluator.operators.mixed_select import start_timestamps
 from novaql.evaluator.operators.ranking import sort_rows
+from novaql.evaluator.pipeline.model import Stage
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import admit_work

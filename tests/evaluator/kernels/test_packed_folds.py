@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from novaql.evaluator.block import Block
 from novaql.evaluator.kernels.group_reduce import accumulator
 from novaql.evaluator.kernels.packed_folds import reduce_packed
+from novaql.evaluator.pipeline.block import Block
 
 values_of = st.one_of(
     st.floats(-1e6, 1e6).map(lambda value: round(value, 3)),

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from unittest.mock import patch
 
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
 
-import novaql.tsdb.model.series_batch
-from novaql.evaluator.kernels import strips
 from novaql.evaluator.kernels.bindings import ROLLUPS
 from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.group_reduce import accumulator
-from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, Asked, strips_of
+from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, WindowSpec, strips_of
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
 from novaql.tsdb.runtime.compiled import Mode
-from tests.support.kernels.strips import bundle_of, rolled
+from tests.support.kernels.strips import batch_of, rolled
 from tests.support.kernels.windows import Case, cases, finite_values, plain_values
 
 pytest.importorskip("numba", reason="compiled kernels need numba: pip install 'novaql[fast]'")
@@ -74,30 +71,14 @@ def test_the_same_bits(name: str, case: Case) -> None:
 
 @pytest.mark.parametrize("name", ["rate", "increase", "delta"])
 @given(case=cases())
-def test_each_step_alone_of_a_bundle_whose_values_stand_by_time(name: str, case: Case) -> None:
-    expected = plain(name, case)
-    bundle = bundle_of(case.windows)
-    with (
-        patch.object(novaql.tsdb.model.series_batch, "MANY_SERIES", 1),
-        patch.object(strips, "ASKED_BEFORE", 0),
-    ):
-        for number, end in enumerate(case.ends_ms):
-            found = rolled(name, case.windows, np.array([end], np.int64), bundle=bundle)
-            np.testing.assert_array_equal(expected[1][:, number], found[1][:, 0])
-            np.testing.assert_array_equal(expected[0][:, number], found[0][:, 0])
-        assert ("by time" in bundle.notes) == (name != "delta" and bundle.room_by_time > 0)
-
-
-@pytest.mark.parametrize("name", ["rate", "increase", "delta"])
-@given(case=cases())
-def test_each_step_alone_of_a_bundle_that_was_looked_at(name: str, case: Case) -> None:
+def test_each_step_alone_of_a_batch_that_was_looked_at(name: str, case: Case) -> None:
     """As a refreshed panel asks: what was found out about the samples shortens the work."""
     expected = plain(name, case)
-    ends, bundle = np.array(case.ends_ms, np.int64), bundle_of(case.windows)
-    rolled(name, case.windows, ends, bundle=bundle)
+    ends, batch = np.array(case.ends_ms, np.int64), batch_of(case.windows)
+    rolled(name, case.windows, ends, batch=batch)
 
     for step in range(len(ends)):
-        actual = rolled(name, case.windows, ends[step : step + 1], bundle=bundle)
+        actual = rolled(name, case.windows, ends[step : step + 1], batch=batch)
 
         np.testing.assert_array_equal(expected[1][:, step : step + 1], actual[1])
         np.testing.assert_array_equal(expected[0][:, step : step + 1], actual[0])
@@ -178,7 +159,7 @@ def test_bounds_of_windows(data: st.DataObject) -> None:
     windows = ragged_windows(flat.astype(np.float64), flat, offsets, ends, range_ms)
     assert windows.cells is not None
 
-    strips = strips_of(bundle_of(windows), Asked(ends, range_ms, range_ms, ends))
+    strips = strips_of(batch_of(windows), WindowSpec(ends, range_ms, range_ms, ends))
 
     found = []
     for row in range(len(rows)):

@@ -16,16 +16,16 @@ from novaql.tsdb.runtime.compiled import Mode
 
 THREADS = "novaql.tsdb.runtime.parallel"
 WORTH_A_THREAD = (
-    "novaql.evaluator.bundled.WORTH_A_THREAD",
-    "novaql.evaluator.bundled.ONCE_WORTH_A_THREAD",
+    "novaql.evaluator.pipeline.batch_run.WORTH_A_THREAD",
+    "novaql.evaluator.pipeline.batch_run.ONCE_WORTH_A_THREAD",
 )
 """Batches below these are computed on the query's own thread."""
 
 BATCH_SIZES = (
-    "novaql.tsdb.read.batches.BUNDLE_VALUES",
-    "novaql.tsdb.read.ragged_merge.TILE_VALUES",
-    "novaql.evaluator.bundled.CELLS_AT_ONCE",
-    "novaql.evaluator.fragment.JOINED_CELLS",
+    "novaql.tsdb.read.batches.BATCH_VALUES",
+    "novaql.tsdb.model.batch_tiles.TILE_VALUES",
+    "novaql.evaluator.pipeline.batch_run.CELLS_AT_ONCE",
+    "novaql.evaluator.pipeline.tile_run.JOINED_CELLS",
 )
 """Samples or cells that the store reads, or the engine folds, at a time."""
 
@@ -37,9 +37,9 @@ STRETCHES = {
         "novaql.evaluator.operators.classic_histogram.CELLS_AT_ONCE",
     ),
     "cost": (
-        "novaql.evaluator.long_windows.COST_AT_ONCE",
-        "novaql.evaluator.bundled.COST_AT_ONCE",
-        "novaql.evaluator.fragment.COST_AT_ONCE",
+        "novaql.evaluator.pipeline.long_windows.COST_AT_ONCE",
+        "novaql.evaluator.pipeline.batch_run.COST_AT_ONCE",
+        "novaql.evaluator.pipeline.tile_run.COST_AT_ONCE",
         "novaql.evaluator.operators.rollup.COST_AT_ONCE",
     ),
     "buckets": ("novaql.evaluator.native_pieces.BUCKETS_AT_ONCE",),

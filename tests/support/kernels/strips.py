@@ -1,4 +1,4 @@
-"""The windows of a test case as a bundle, and what a compiled kernel makes of them."""
+"""The windows of a test case as a batch, and what a compiled kernel makes of them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from novaql.evaluator.kernels.strip_folds import spread
 from novaql.evaluator.kernels.strips import (
     STRIP_ROLLUPS,
-    Asked,
     StripRollup,
     Strips,
+    WindowSpec,
     alive,
     holding,
     strips_of,
@@ -22,7 +22,7 @@ from novaql.tsdb.model.series_batch import SeriesBatch
 from novaql.tsdb.read.staleness import batch_of_tile
 
 
-def bundle_of(windows: Windows) -> SeriesBatch:
+def batch_of(windows: Windows) -> SeriesBatch:
     series = windows.grid[0]
     rows = np.arange(series, dtype=np.int64)
     return batch_of_tile(Tile(rows, windows.times, windows.values, windows.offsets))
@@ -30,14 +30,14 @@ def bundle_of(windows: Windows) -> SeriesBatch:
 
 def spread_out(strips: Strips, rollup: StripRollup, *, visible: bool) -> tuple[Floats, Bools]:
     """All cells of all series, [S, J]; what is not there is 0. Two portions, to test both ends."""
-    series = strips.bundle.series_count
+    series = strips.batch.series_count
     out = np.zeros((series, strips.steps))
     valid = np.zeros(out.shape, np.bool_)
     place = np.arange(series, dtype=np.int64)
     for begin, end in ((0, series // 2), (series // 2, series)):
         values = np.full(int(strips.cells[end] - strips.cells[begin]), np.nan)
         rollup.fill(strips, begin, end, values)
-        marked = visible and strips.bundle.markers is not None
+        marked = visible and strips.batch.markers is not None
         present = alive(strips, begin, end) if marked else holding(strips, rollup.samples)
         spread(strips, values, present, place, begin, end, out, valid)
     return out, valid
@@ -50,13 +50,13 @@ def rolled(
     *,
     scalars: Sequence[Floats] = (),
     eval_ms: Ints | None = None,
-    bundle: SeriesBatch | None = None,
+    batch: SeriesBatch | None = None,
 ) -> tuple[Floats, Bools]:
     """A function of ranges by its compiled kernel; ends_ms, eval_ms, scalars: [J].
 
-    bundle  of these windows, which was perhaps looked at before
+    batch  of these windows, which was perhaps looked at before
     """
     at = ends_ms if eval_ms is None else eval_ms
-    asked = Asked(ends_ms, windows.range_ms, windows.range_ms, at, scalars)
-    strips = strips_of(bundle or bundle_of(windows), asked)
+    asked = WindowSpec(ends_ms, windows.range_ms, windows.range_ms, at, scalars)
+    strips = strips_of(batch or batch_of(windows), asked)
     return spread_out(strips, STRIP_ROLLUPS[function], visible=False)

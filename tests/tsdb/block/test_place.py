@@ -111,6 +111,6 @@ def test_a_damaged_page_is_told_whoever_meets_it(tmp_path: Path) -> None:
         with path.open("r+b") as file:
             file.write(data)
         found = database.select(up, 0, SAMPLES * 1000)
-        assert found.bundles is not None
+        assert found.batches is not None
         with pytest.raises(Corrupted):
-            _ = [ref.load() for ref in found.bundles]
+            _ = [ref.load() for ref in found.batches]

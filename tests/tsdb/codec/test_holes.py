@@ -1,4 +1,4 @@
-"""Markers taken out by compiled code: the bundle is the one that NumPy makes."""
+"""Markers taken out by compiled code: the batch is the one that NumPy makes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(find_spec("numba") is None, reason="numba is an 
 
 
 @st.composite
-def bundles(draw: st.DrawFn) -> SeriesBatch:
+def batches(draw: st.DrawFn) -> SeriesBatch:
     """Series that share grids, with markers anywhere."""
     grid_lengths = np.array(draw(st.lists(st.integers(1, 9), min_size=1, max_size=4)))
     series = st.integers(0, len(grid_lengths) - 1)
@@ -41,13 +41,13 @@ def bundles(draw: st.DrawFn) -> SeriesBatch:
     )
 
 
-@given(bundles())
-def test_the_same_is_left(bundle: SeriesBatch) -> None:
+@given(batches())
+def test_the_same_is_left(batch: SeriesBatch) -> None:
     with PAGES.forced(Mode.ON):
         assert PAGES.ready() is not None
 
-    plain = split_markers(bundle)
-    found = split_markers(replace(bundle, values=bundle.values.copy()), CompiledHoles())
+    plain = split_markers(batch)
+    found = split_markers(replace(batch, values=batch.values.copy()), CompiledHoles())
 
     assert found.values.view(np.int64).tolist() == plain.values.view(np.int64).tolist()
     for name in ("rows", "offsets", "grid", "times", "grid_offsets"):

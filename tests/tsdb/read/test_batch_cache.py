@@ -1,4 +1,4 @@
-"""What bundles leave in the cache: they serve other ranges, and do not push out everything."""
+"""What batches leave in the cache: they serve other ranges, and do not push out everything."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def stored(path: Path, cache_bytes: int) -> tsdb.Database:
 
 
 def load(found: Selection) -> list[tuple[int, float]]:
-    assert found.bundles is not None
-    bundles = [ref.load() for ref in found.bundles]
-    return [(bundle.series_count, float(bundle.values.sum())) for bundle in bundles]
+    assert found.batches is not None
+    batches = [ref.load() for ref in found.batches]
+    return [(batch.series_count, float(batch.values.sum())) for batch in batches]
 
 
 def test_a_range_that_moved_on_finds_what_the_one_before_read(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_range_that_moved_on_finds_what_the_one_before_read(tmp_path: Path) ->
     assert after.bytes == before.bytes
 
 
-def test_pages_of_which_most_is_in_a_bundle_are_not_kept_twice(tmp_path: Path) -> None:
+def test_pages_of_which_most_is_in_a_batch_are_not_kept_twice(tmp_path: Path) -> None:
     with stored(tmp_path / "store", 64 << 20) as database:
         load(database.select(UP, 0, SAMPLES * 15_000))
         assert 8 * SERIES * SAMPLES <= database.stats().cache.bytes < 12 * SERIES * SAMPLES

@@ -1,4 +1,4 @@
-"""Bundles hold the samples that tiles hold, whatever layers these come from."""
+"""Batches hold the samples that tiles hold, whatever layers these come from."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from novaql.tsdb.parts import merge_series as union
 from novaql.tsdb.parts import ranges as cuts
 from novaql.tsdb.parts.lazy_ints import whole
 from novaql.tsdb.parts.sorted_run import SortedRun
-from novaql.tsdb.read import batches as assemble_bundles
+from novaql.tsdb.read import batches as assemble_batches
 from novaql.tsdb.read.staleness import batch_of_tile
 
 Samples = list[tuple[int, int, float]]
@@ -51,32 +51,32 @@ def of_tiles(found: Selection) -> tuple[Samples, set[tuple[int, int]]]:
     return sorted(samples), markers
 
 
-def of_bundles(
+def of_batches(
     found: Selection, parts: int, *, sketched: bool = False
 ) -> tuple[Samples, set[tuple[int, int]]]:
-    """What the bundles hold, or sketches of them, each taken in so many parts."""
+    """What the batches hold, or sketches of them, each taken in so many parts."""
     samples: Samples = []
     markers: set[tuple[int, int]] = set()
-    assert found.bundles is not None
-    loads = [ref.sketch if sketched else ref.load for ref in found.bundles]
+    assert found.batches is not None
+    loads = [ref.sketch if sketched else ref.load for ref in found.batches]
     assert None not in loads
-    for bundle in [part for load in loads if load is not None for part in load().parts(parts)]:
-        lengths = np.diff(bundle.offsets)
-        np.testing.assert_array_equal(lengths, np.diff(bundle.grid_offsets)[bundle.grid])
-        times = bundle.times[flat_positions(bundle.grid_offsets[bundle.grid], lengths)]
-        rows = np.repeat(bundle.rows, lengths)
-        samples += zip(rows.tolist(), times.tolist(), bundle.values.tolist(), strict=True)
-        if bundle.markers is not None:
-            counts = np.diff(bundle.markers.offsets)
-            owners = np.repeat(bundle.rows, counts).tolist()
-            markers |= set(zip(owners, bundle.markers.times.tolist(), strict=True))
+    for batch in [part for load in loads if load is not None for part in load().parts(parts)]:
+        lengths = np.diff(batch.offsets)
+        np.testing.assert_array_equal(lengths, np.diff(batch.grid_offsets)[batch.grid])
+        times = batch.times[flat_positions(batch.grid_offsets[batch.grid], lengths)]
+        rows = np.repeat(batch.rows, lengths)
+        samples += zip(rows.tolist(), times.tolist(), batch.values.tolist(), strict=True)
+        if batch.markers is not None:
+            counts = np.diff(batch.markers.offsets)
+            owners = np.repeat(batch.rows, counts).tolist()
+            markers |= set(zip(owners, batch.markers.times.tolist(), strict=True))
     return sorted(samples), markers
 
 
 def within(
     read: tuple[Samples, set[tuple[int, int]]], start_ms: int, end_ms: int
 ) -> tuple[Samples, set[tuple[int, int]]]:
-    """What of it lies in the range: bundles may hold more."""
+    """What of it lies in the range: batches may hold more."""
     samples, markers = read
     return (
         [sample for sample in samples if start_ms <= sample[1] <= end_ms],
@@ -102,8 +102,8 @@ def check(database: tsdb.Database, start_ms: int, end_ms: int) -> None:
         samples, markers = of_tiles(found)
         for parts in (1, 3):
             database.clear_pages()
-            sketch = within(of_bundles(found, parts, sketched=True), start_ms, end_ms)
-            assert within(of_bundles(found, parts), start_ms, end_ms) == (samples, markers)
+            sketch = within(of_batches(found, parts, sketched=True), start_ms, end_ms)
+            assert within(of_batches(found, parts), start_ms, end_ms) == (samples, markers)
             assert [at for *at, _ in sketch[0]] == [at for *at, _ in samples]
             assert sketch[1] == markers
         assert found.samples >= len(samples) + len(markers)  # late ones may replace others
@@ -140,9 +140,9 @@ def apply(database: tsdb.Database, action: Action) -> None:
 
 
 @given(actions=actions, start=st.integers(-5, 45), length=st.integers(0, 50))
-@settings(max_examples=int(os.environ.get("NOVAQL_BUNDLE_EXAMPLES", "40")))
+@settings(max_examples=int(os.environ.get("NOVAQL_BATCH_EXAMPLES", "40")))
 def test_the_same_samples_as_tiles(actions: list[Action], start: int, length: int) -> None:
-    """Late samples, markers, deletions, blocks and a head. NOVAQL_BUNDLE_EXAMPLES=2000 for more."""
+    """Late samples, markers, deletions, blocks and a head. NOVAQL_BATCH_EXAMPLES=2000 for more."""
     with (
         tempfile.TemporaryDirectory() as folder,
         tsdb.open(Path(folder) / "store", sync="os") as database,
@@ -154,11 +154,11 @@ def test_the_same_samples_as_tiles(actions: list[Action], start: int, length: in
 
 
 @given(actions=actions, start=st.integers(-5, 45), length=st.integers(0, 50))
-@settings(max_examples=int(os.environ.get("NOVAQL_BUNDLE_EXAMPLES", "40")))
+@settings(max_examples=int(os.environ.get("NOVAQL_BATCH_EXAMPLES", "40")))
 def test_what_is_done_for_many_series_tells_the_same_of_few(
     actions: list[Action], start: int, length: int
 ) -> None:
-    """Positions of few bytes, label sets united a few at a time, small bundles."""
+    """Positions of few bytes, label sets united a few at a time, small batches."""
     with tsdb.memory() as plain:
         for action in actions:
             apply(plain, action)
@@ -169,7 +169,7 @@ def test_what_is_done_for_many_series_tells_the_same_of_few(
         tsdb.open(Path(folder) / "store", sync="os", compaction=False) as database,
         patch.object(cuts, "MANY_SERIES", 1),
         patch.object(union, "MOST_WAITING", 0),
-        patch.object(assemble_bundles, "BUNDLE_VALUES", 16),
+        patch.object(assemble_batches, "BATCH_VALUES", 16),
     ):
         for action in actions:
             apply(database, action)
@@ -216,8 +216,8 @@ def test_a_sketch_reads_values_of_series_with_markers_only(tmp_path: Path) -> No
             file.write(bytes([byte ^ 4]))
         database.clear_pages()
         found = database.select([Matcher("target", MatchOp.NOT_EQUAL, "3")], 0, 3000)
-        assert found.bundles is not None
-        for ref in found.bundles:
+        assert found.batches is not None
+        for ref in found.batches:
             assert ref.sketch is not None
             assert len(ref.sketch().values) == 12 * 3000
             with pytest.raises(Corrupted):
@@ -231,10 +231,10 @@ def test_markers_of_a_grid_at_one_place_leave_it_shared() -> None:
     values[:3, 2] = STALE
     values[3, 1] = values[3, 4] = STALE
 
-    bundle = batch_of_tile(Tile(np.arange(4), times, values))
+    batch = batch_of_tile(Tile(np.arange(4), times, values))
 
-    assert bundle.grid[0] == bundle.grid[1] == bundle.grid[2] != bundle.grid[3]
-    assert len(bundle.times) == 4 + 3
-    assert bundle.markers is not None
-    assert bundle.markers.times.tolist() == [2, 2, 2, 1, 4]
-    assert bundle.offsets.tolist() == [0, 4, 8, 12, 15]
+    assert batch.grid[0] == batch.grid[1] == batch.grid[2] != batch.grid[3]
+    assert len(batch.times) == 4 + 3
+    assert batch.markers is not None
+    assert batch.markers.times.tolist() == [2, 2, 2, 1, 4]
+    assert batch.offsets.tolist() == [0, 4, 8, 12, 15]

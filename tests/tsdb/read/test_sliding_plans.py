@@ -45,12 +45,12 @@ def of_tiles(found: Selection) -> Samples:
     return samples
 
 
-def of_bundles(found: Selection, start_ms: int, end_ms: int) -> Samples:
-    """Samples of the range among those of bundles; markers are apart there."""
-    assert found.bundles is not None
+def of_batches(found: Selection, start_ms: int, end_ms: int) -> Samples:
+    """Samples of the range among those of batches; markers are apart there."""
+    assert found.batches is not None
     samples: Samples = {}
     labels = [str(sorted(one.items())) for one in found.series]
-    for ref in found.bundles:
+    for ref in found.batches:
         b = ref.load()
         for place, row in enumerate(b.rows.tolist()):
             values = b.values[b.offsets[place] : b.offsets[place + 1]]
@@ -114,10 +114,10 @@ def test_ranges_that_move_find_what_others_find(seed: int, tmp_path: Path) -> No
             assert found.samples == expected.samples
             assert [*found.series] == [*expected.series]
             assert repr(sorted(of_tiles(found).items())) == repr(sorted(exact.items()))
-            if found.bundles is not None:
-                inside = of_bundles(found, start, end)
+            if found.batches is not None:
+                inside = of_batches(found, start, end)
                 assert inside == without_markers(exact)
-                reach = [ref.load().times for ref in found.bundles]
+                reach = [ref.load().times for ref in found.batches]
                 served += any(len(times) and times.max() > end for times in reach)
     database.close()
     if seed == 0:
@@ -135,7 +135,7 @@ def test_the_second_range_reads_for_the_next_ones(tmp_path: Path) -> None:
         def misses(minute: int) -> int:
             start = (1 << 22) + minute * MINUTE
             before = database.stats().cache.misses
-            for ref in database.select(UP, start, start + 5 * MINUTE).bundles or ():
+            for ref in database.select(UP, start, start + 5 * MINUTE).batches or ():
                 ref.load()
             return database.stats().cache.misses - before
 
@@ -162,7 +162,7 @@ def test_damage_outside_of_a_range_is_nobody_s_affair() -> None:
         for start in range(0, 5_800_000, 30_000):
             read_errors = ReadErrors()
             found = database.select(UP, start, start + 200_000, Hints(read_errors=read_errors))
-            inside = of_bundles(found, start, start + 200_000)
+            inside = of_batches(found, start, start + 200_000)
             expected = [
                 (t, float(n * n % 97))
                 for n in range(6000)

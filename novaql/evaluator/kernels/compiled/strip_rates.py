@@ -1,4 +1,4 @@
-"""rate, increase and delta of the strips of a bundle (`compiled.strips` says what those are)."""
+"""rate, increase and delta of the strips of a batch (`compiled.strips` says what those are)."""
 
 from __future__ import annotations
 
@@ -19,19 +19,10 @@ from novaql.evaluator.kernels.compiled.jit import (
 )
 from novaql.tsdb.runtime.numba_intrinsics import borrowed
 
-AHEAD = 64
-"""Series whose samples are fetched from memory together."""
-
-BLOCK = 64
-"""Series whose samples are put side by side together: a cache line of each is there meanwhile."""
-
-FEW = 4
-"""Steps; with more of them a series keeps the processor waiting once, and busy then."""
-
 
 @kernel(
-    VECTOR, INTS, INTS, INTS, INTS, INTS, INTS, BOUNDS, BOUNDS, INTS, OUT_BYTES, VECTOR,
-    INT, FLAG, FLAG, INT, INT, OUT_VECTOR,
+    VECTOR, INTS, INTS, INTS, INTS, INTS, INTS, BOUNDS, BOUNDS, INTS, OUT_BYTES, INT, FLAG, FLAG,
+    INT, INT, OUT_VECTOR,
 )  # fmt: skip
 def strip_rates(
     values: Any,
@@ -45,20 +36,16 @@ def strip_rates(
     hi: Any,
     ends_ms: Any,
     falls: Any,
-    by_time: Any,
     range_ms: int,
     is_counter: bool,
     is_rate: bool,
     begin: int,
     end: int,
     out: Any,
-) -> int:
+) -> None:
     """`rate.extrapolated`, bit for bit; 0 where a window has fewer than two samples.
 
-    falls    [S] whether the series ever decreases: 1, 0, or -1 until somebody has looked
-    by_time  of `by_time`, or empty; with it there is one step
-
-    The number it returns means nothing: it keeps a loop from being left out.
+    falls  [S] whether the series ever decreases: 1 or 0; -1: not known, and then written here
     """
     values, times, ends_ms, out = (
         borrowed(values), borrowed(times), borrowed(ends_ms), borrowed(out)
@@ -69,12 +56,8 @@ def strip_rates(
     places = np.empty(0, np.int64)
     seconds = range_ms / 1000.0 if is_rate else 1.0
     at = 0
-    touched = 0
     known_grid = -1
     for s in range(begin, end):
-        if len(by_time) == 0 and (s - begin) % AHEAD == 0:
-            stop = min(s + AHEAD, end)
-            touched += _touch_ahead(values, offsets, grid, strip, lo, hi, falls, s, stop)
         g = grid[s]
         a, b = strip[g], strip[g + 1]
         if a == b:
@@ -84,17 +67,8 @@ def strip_rates(
             when = times[grids[g] : grids[g + 1]]
             _know(when, lo[a:b], hi[a:b], ends, range_ms, seconds, known, ends_at)
             known_grid = g
-        if len(by_time) and falls[s] == 0:
-            series = len(grid)
-            oldest = by_time[ends_at[0, 0] * series + s]
-            increase = by_time[ends_at[1, 0] * series + s] - oldest
-            if not ((increase > 0) & (oldest >= 0) & (oldest <= known[4, 0] * increase)):
-                out[at] = increase * known[3, 0] if known[3, 0] > 0 else 0.0
-                at += 1
-                continue
         if b == a + 1 and (falls[s] >= 0 if is_counter else True):
-            # Most series of a single step are done without looking at them as arrays, which costs
-            # more than the step.
+            # A single step reads the two samples directly: array views would cost more than that.
             base = offsets[s]
             start, stop = base + ends_at[0, 0], base + ends_at[1, 0]
             increase = values[stop] - values[start]
@@ -116,8 +90,6 @@ def strip_rates(
         part = out[at : at + b - a]
         if is_counter and falls[s] < 0:
             falls[s] = _falls(row)
-        elif b - a > FEW and len(row) > 2 * (b - a):
-            touched += _touch(row[lo[a] : hi[b - 1]])
         near_zero = _usual(row, ends_at, known, part)
         at += b - a
         if not is_counter:
@@ -129,27 +101,6 @@ def strip_rates(
             fallen = _list_falls(row, lo[a], hi[b - 1], places)
         if fallen or near_zero:
             _correct(row, lo[a:b], hi[a:b], known, places, fallen, seconds, part)
-    return touched
-
-
-@kernel(VECTOR, INTS, INT, INT, OUT_VECTOR)
-def by_time(values: Any, offsets: Any, begin: int, end: int, out: Any) -> None:
-    """The first samples of all series, then the second ones, and so on: those of a window, which
-    stand far apart from series to series, then stand side by side. Writes those of series `begin`
-    to `end` - 1.
-
-    out  [longest series × S], where there is no sample left as it is
-    """
-    series = len(offsets) - 1
-    for low in range(begin, end, BLOCK):
-        high = min(low + BLOCK, end)
-        longest = 0
-        for s in range(low, high):
-            longest = max(longest, offsets[s + 1] - offsets[s])
-        for k in range(longest):
-            for s in range(low, high):
-                if offsets[s] + k < offsets[s + 1]:
-                    out[k * series + s] = values[offsets[s] + k]
 
 
 @inner
@@ -158,46 +109,6 @@ def _falls(row: Any) -> int:
     for k in range(1, len(row)):
         fallen += row[k] < row[k - 1]
     return 1 if fallen else 0
-
-
-@inner
-def _touch(row: Any) -> int:
-    """Read the row in order, a value of each cache line: far quicker than windows would read it."""
-    infinite = 0
-    for k in range(0, len(row), 8):
-        infinite += row[k] == np.inf
-    return infinite
-
-
-@inner
-def _touch_ahead(
-    values: Any,
-    offsets: Any,
-    grid: Any,
-    strip: Any,
-    lo: Any,
-    hi: Any,
-    falls: Any,
-    begin: int,
-    end: int,
-) -> int:
-    """The same for some series that are asked for few steps: one waits for memory with the others,
-    not after them."""
-    infinite = 0
-    rises = len(falls) > 0
-    for s in range(begin, end):
-        a, b = strip[grid[s]], strip[grid[s] + 1]
-        if b == a + 1 and rises and falls[s] == 0:  # its first and last sample are enough
-            base = offsets[s]
-            if hi[a] > lo[a]:
-                infinite += values[base + lo[a]] == np.inf
-                infinite += values[base + hi[a] - 1] == np.inf
-            continue
-        if a < b <= a + FEW:
-            base = offsets[s]
-            for k in range(base + lo[a], base + hi[b - 1], 8):
-                infinite += values[k] == np.inf
-    return infinite
 
 
 @inner

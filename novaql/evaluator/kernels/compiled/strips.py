@@ -1,4 +1,4 @@
-"""Where the windows of a bundle lie, and kernels that pick samples by their place in the window.
+"""Where the windows of a batch lie, and kernels that pick samples by their place in the window.
 
 A strip is the run of steps at which the windows of a series hold samples. Series of one grid share
 it: grid g has cells strip[g]:strip[g + 1], the first of them at step first[g]; `lo` and `hi` of a

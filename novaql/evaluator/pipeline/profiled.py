@@ -9,17 +9,16 @@ from typing import TypeVar
 
 import numpy as np
 
-from novaql.evaluator.block import Block
-from novaql.evaluator.fragment import Fragment, Stage
 from novaql.evaluator.kernels.strips import StripKernel, Strips
 from novaql.evaluator.kernels.windows import Bools, Floats
+from novaql.evaluator.pipeline.block import Block
+from novaql.evaluator.pipeline.model import Fragment, Stage
 from novaql.evaluator.profile import Profile
 from novaql.language.value_types import ValueType
 from novaql.planner.by_tile import unwrap
 from novaql.planner.logical import BinaryOp, FunctionCall, Negate, Plan, Select, Window, type_of
 from novaql.tsdb.model.samples import Tile
 from novaql.tsdb.model.series_batch import SeriesBatchRef
-from novaql.tsdb.model.source import PlannedTiles, TileRef
 
 T = TypeVar("T")
 
@@ -33,25 +32,22 @@ def observed_fragment(fragment: Fragment, plan: Plan, profile: Profile) -> Fragm
         node = below
     select = _selector(node)
     stages = zip(fragment.stages, reversed(above), strict=True)
-    bundled = fragment.bundled
-    if bundled is not None:
-        fill = bundled.rollup.fill
+    batched = fragment.batched
+    if batched is not None:
+        fill = batched.rollup.fill
         if node is not select:
             fill = _observed_fill(fill, node, profile)
         refs = [
             SeriesBatchRef(_timed(ref.load, select, profile), ref.samples)
-            for ref in bundled.bundles
+            for ref in batched.batches
         ]
-        bundled = replace(bundled, bundles=refs, rollup=replace(bundled.rollup, fill=fill))
+        batched = replace(batched, batches=refs, rollup=replace(batched.rollup, fill=fill))
     return replace(
         fragment,
-        tiles=PlannedTiles(
-            lambda: [TileRef(_timed(r.load, select, profile), r.samples) for r in fragment.tiles],
-            sum(ref.samples for ref in fragment.tiles),
-        ),
+        tiles=[_timed(load, select, profile) for load in fragment.tiles],
         leaf=fragment.leaf if node is select else _observed_leaf(fragment.leaf, node, profile),
         stages=tuple(_observed_stage(stage, of, profile) for stage, of in stages),
-        bundled=bundled,
+        batched=batched,
     )
 
 

@@ -1,4 +1,4 @@
-"""Where the blocks of a fragment go: into a matrix, or folded into groups."""
+"""Rows folded into groups."""
 
 from __future__ import annotations
 
@@ -6,41 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from novaql.evaluator.block import Block
-from novaql.evaluator.bundled import CELLS_AT_ONCE, collect_bundles, fold_batches, usable
-from novaql.evaluator.context import Context, allocate
-from novaql.evaluator.fragment import Fragment, blocks
+from novaql.evaluator.context import Context
 from novaql.evaluator.grouping import Groups
 from novaql.evaluator.kernels.group_reduce import Accumulator
 from novaql.evaluator.kernels.packed_folds import reduce_packed
 from novaql.evaluator.matrix import StepMatrix, matrix
-
-
-def collect(fragment: Fragment, context: Context) -> StepMatrix:
-    """All rows, as a matrix in the order of the fragment's series; empty rows are left out."""
-    return collect_all(fragment, context).without_empty_rows()
-
-
-def collect_all(fragment: Fragment, context: Context) -> StepMatrix:
-    """The same with its empty rows: row i of the matrix is row i of the fragment's series."""
-    if not fragment.stages and usable(fragment.bundled):
-        return collect_bundles(fragment, context)
-    out = allocate(context, fragment.series, fragment.steps)
-    assert out.valid is not None
-    out_values, out_valid = out.values, out.valid
-
-    def write(block: Block) -> None:
-        block.write(out_values, out_valid)  # no row is in two blocks
-
-    for _ in blocks(fragment, context, write):
-        pass
-    complete = bool(out_valid.all())
-    return StepMatrix(
-        out.series,
-        out_values,
-        None if complete else out_valid,
-        np.full(out.rows, fragment.nameless),
-    )
+from novaql.evaluator.pipeline.batch_run import CELLS_AT_ONCE, fold_batches
+from novaql.evaluator.pipeline.block import Block
+from novaql.evaluator.pipeline.model import Fragment, usable
+from novaql.evaluator.pipeline.tile_run import blocks
 
 
 def fold(
@@ -50,7 +24,7 @@ def fold(
     context.admit_matrix(len(groups), fragment.steps.count)
     if (
         not fragment.stages
-        and usable(fragment.bundled)
+        and usable(fragment.batched)
         and fold_batches(fragment, groups, accumulator, context)
     ):
         return _finished(groups, accumulator).without_empty_rows()

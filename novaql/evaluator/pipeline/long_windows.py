@@ -11,10 +11,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from novaql.evaluator.block import Block
 from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.strips import StripRollup, Strips, strips_of
 from novaql.evaluator.kernels.windows import Floats, Ints
+from novaql.evaluator.pipeline.block import Block
 from novaql.tsdb.model.samples import Tile
 
 COST_AT_ONCE = 1 << 21
@@ -56,18 +56,18 @@ def leaf_by_steps(
 def fill_by_steps(
     context: Context, rollup: StripRollup, strips: Strips, series: int, cost: int, out: Floats
 ) -> None:
-    """The cells of one series of a bundle, as `rollup.fill` gives them."""
-    asked, grid = strips.asked, int(strips.bundle.grid[series])
+    """The cells of one series of a batch, as `rollup.fill` gives them."""
+    spec, grid = strips.spec, int(strips.batch.grid[series])
     out[: int(strips.cells[series + 1] - strips.cells[series])] = 0.0
     for some in stretches(strips.steps, cost):
         context.checkpoint()
         part = strips_of(
-            strips.bundle,
+            strips.batch,
             replace(
-                asked,
-                ends_ms=asked.ends_ms[some],
-                eval_ms=asked.eval_ms[some],
-                scalars=[_some(scalar, some) for scalar in asked.scalars],
+                spec,
+                ends_ms=spec.ends_ms[some],
+                eval_ms=spec.eval_ms[some],
+                scalars=[_some(scalar, some) for scalar in spec.scalars],
             ),
         )
         cells = int(part.cells[series + 1] - part.cells[series])

@@ -1,0 +1,85 @@
+"""Pipelines that NumPy runs: a tile at a time, each through the rollup and all stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import numpy as np
+
+from novaql.evaluator.context import Context
+from novaql.evaluator.freed_memory import keep_freed_memory
+from novaql.evaluator.pipeline.batch_run import batch_blocks
+from novaql.evaluator.pipeline.block import Block
+from novaql.evaluator.pipeline.long_windows import COST_AT_ONCE, row_cost
+from novaql.evaluator.pipeline.model import Fragment, usable
+from novaql.evaluator.pipeline.scan import read_ahead
+from novaql.tsdb.model.samples import Tile
+
+T = TypeVar("T")
+JOINED_CELLS = 1 << 15
+"""Blocks with fewer values than this are joined for what costs by the block: 256 KiB."""
+
+
+def blocks(
+    fragment: Fragment, context: Context, work: Callable[[Block], T], *, join: bool = False
+) -> Iterator[T]:
+    """Run a fragment: what `work` makes of each block, in the order of the tiles.
+
+    join  small blocks are joined before
+
+    Where compiled kernels answer, blocks are of batches and `work` may be called on any thread, so
+    it may touch nothing that another block's touches. Else the next tiles are decoded on other
+    threads while this one computes.
+    """
+    if usable(fragment.batched):
+        yield from batch_blocks(fragment, context, work)
+        return
+    keep_freed_memory()
+    made = _blocks(fragment, context)
+    for block in _joined(made) if join else made:
+        with np.errstate(all="ignore"):
+            done = work(block)
+        yield done
+
+
+def _blocks(fragment: Fragment, context: Context) -> Iterator[Block]:
+    for tile in _pieces(read_ahead(fragment.tiles), fragment):
+        context.checkpoint()
+        with np.errstate(all="ignore"):
+            leaf = fragment.leaf(tile)
+            if fragment.observe is not None:
+                fragment.observe(leaf)
+            block = fragment.staged(leaf)
+        yield block
+
+
+def _joined(blocks: Iterator[Block]) -> Iterator[Block]:
+    """The same series and values in larger blocks, where blocks are small and not packed."""
+    small: list[Block] = []
+    cells = 0
+    for block in blocks:
+        if block.cells is not None or block.values.size >= JOINED_CELLS:
+            yield block
+            continue
+        small.append(block)
+        cells += block.values.size
+        if cells >= JOINED_CELLS:
+            yield Block.joined(small)
+            small, cells = [], 0
+    if small:
+        yield Block.joined(small)
+
+
+def _pieces(tiles: Iterator[Tile], fragment: Fragment) -> Iterator[Tile]:
+    window_ms, steps = fragment.window_ms, fragment.steps.count
+    for tile in tiles:
+        if not window_ms:
+            yield tile
+            continue
+        tall = max(1, COST_AT_ONCE // max(row_cost(tile, steps, window_ms), 1))
+        if tile.series_count <= tall:
+            yield tile
+            continue
+        for first in range(0, tile.series_count, tall):
+            yield tile.rows_between(first, min(first + tall, tile.series_count))

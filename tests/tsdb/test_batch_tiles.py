@@ -1,0 +1,83 @@
+"""Tiles of a batch hold exactly its samples of a range, staleness markers and starts among them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from novaql.tsdb.model.batch_tiles import BatchTiles
+from novaql.tsdb.model.samples import STALE, Tile, is_stale
+from novaql.tsdb.read.staleness import batch_of_tile
+
+Sample = tuple[int, bytes, int]
+GRIDS = [list(range(0, 60, 3)), list(range(1, 50, 2)), [7], list(range(5, 55))]
+
+
+def ragged(series: list[tuple[int, list[int]]], *, starts: bool) -> Tile:
+    """Series of these grids, with staleness markers at these positions."""
+    times = [np.array(GRIDS[grid], np.int64) for grid, _ in series]
+    values = [np.arange(len(t)) + 100.0 * number for number, t in enumerate(times)]
+    for (_, marked), of_series in zip(series, values, strict=True):
+        of_series[[place % len(of_series) for place in marked]] = STALE
+    flat = np.concatenate(times)
+    offsets = np.append(0, np.cumsum([len(t) for t in times])).astype(np.int64)
+    begun = flat // 4 if starts else None
+    return Tile(np.arange(len(series)), flat, np.concatenate(values), offsets, begun)
+
+
+def samples(tile: Tile) -> dict[int, list[Sample]]:
+    flat = tile.ragged()
+    assert flat.offsets is not None
+    begun = np.zeros(len(flat.timestamps), np.int64) if flat.starts is None else flat.starts
+    columns = flat.timestamps.tolist(), [v.tobytes() for v in flat.values], begun.tolist()
+    every = list(zip(*columns, strict=True))
+    bounds = flat.offsets.tolist()
+    return {row: every[bounds[i] : bounds[i + 1]] for i, row in enumerate(flat.rows.tolist())}
+
+
+def united(tiles: BatchTiles) -> dict[int, list[Sample]]:
+    found: dict[int, list[Sample]] = {}
+    for tile in tiles:
+        part = samples(tile)
+        assert found.keys().isdisjoint(part)
+        found |= part
+    return found
+
+
+@given(
+    series=st.lists(
+        st.tuples(st.integers(0, 3), st.lists(st.integers(0, 40), max_size=3)), min_size=1
+    ),
+    bounds=st.tuples(st.integers(-5, 65), st.integers(-5, 65)),
+    starts=st.booleans(),
+)
+def test_tiles_hold_the_samples_of_the_range(
+    series: list[tuple[int, list[int]]], bounds: tuple[int, int], starts: bool
+) -> None:
+    whole, (first, last) = ragged(series, starts=starts), (min(bounds), max(bounds))
+    expected = {
+        row: [sample for sample in every if first <= sample[0] <= last]
+        for row, every in samples(whole).items()
+    }
+    batch = batch_of_tile(whole)
+
+    assert united(BatchTiles(batch, first, last)) == expected
+    for row, every in united(BatchTiles(batch, first, last, exact=False, markers=False)).items():
+        visible = [s for s in expected[row] if not is_stale(np.frombuffer(s[1])).all()]
+        assert set(visible) <= set(every) <= set(samples(whole)[row])
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_series_of_one_grid_are_a_matrix(marked: bool) -> None:
+    times, values = np.arange(100) * 15, np.arange(10_000.0).reshape(100, 100)
+    values[:, 50] = STALE if marked else 0.0
+    batch = batch_of_tile(Tile(np.arange(100), times, values))
+
+    (tile,) = BatchTiles(batch, 150, 900)
+
+    assert tile.offsets is None
+    np.testing.assert_array_equal(tile.timestamps, times[10:61])
+    np.testing.assert_array_equal(tile.values.view(np.uint64), values[:, 10:61].view(np.uint64))
+    assert marked or np.shares_memory(tile.values, batch.values)
