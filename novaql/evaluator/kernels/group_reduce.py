@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.evaluator.kernels import dispatch
-from novaql.evaluator.kernels.compensated import add_pairs, sum_runs
-from novaql.evaluator.kernels.runs import lengths_of, reduce_runs
+from novaql.evaluator.kernels.compensated import sum_runs
+from novaql.evaluator.kernels.numerics.exact_sums import ExactSums
+from novaql.evaluator.kernels.runs import as_slice, lengths_of, reduce_runs
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 
 Counts = tuple[Ints, Ints | Floats]
 """Groups of a block [g] and how many values each has [g, J]."""
-Sums = tuple[Ints, Floats, Floats, Ints]
-"""Groups of a block [g]; total, lost, counts, each [g, J]."""
-ScaledSums = tuple[Sums, Sums | None]
+Sums = tuple[Ints, ExactSums, Ints]
+"""Groups of a block [g]; their sums; counts [g, J]."""
 Extremes = tuple[Ints, Floats, Bools]
 """Groups of a block [g]; best and whether there is any, each [g, J]."""
 Moments = tuple[Ints, Ints, Floats, Floats]
@@ -86,11 +86,44 @@ class _Runs:
         return reduce_runs(np.add, flags, self.starts, 0).astype(np.int64)
 
 
-def as_slice(numbers: Ints) -> Ints | slice:
-    """Numbers as a slice where each is one more than the one before: what needs no copy."""
-    if len(numbers) and (numbers[1:] - numbers[:-1] == 1).all():
-        return slice(int(numbers[0]), int(numbers[-1]) + 1)
-    return numbers
+class _AsStrips:
+    """Rows of a block as the strips of one grid, which compiled folds take.
+
+    groups   [g] those of the block; shape: (g, J)
+    where    place of each row among them, grid of each row, first step and cells of the grid
+    present  [J] where all rows agree (`shared`), else [S × J]
+    """
+
+    __slots__ = ("groups", "present", "shape", "shared", "where")
+
+    def __init__(self, group: Ints, present: Bools | None, shape: tuple[int, int]) -> None:
+        rows, steps = shape
+        self.groups, place = _numbered(group)
+        self.shape = len(self.groups), steps
+        self.where = (
+            place, np.zeros(rows, np.int64), np.zeros(1, np.int64), np.array([0, steps])
+        )  # fmt: skip
+        flags = dispatch.mask(present, steps)
+        self.present, self.shared = flags.reshape(-1), len(flags) == 1
+
+    @staticmethod
+    def flat(values: Floats) -> Floats:
+        return dispatch.floats(values, (values.size,))
+
+
+def _numbered(group: Ints) -> tuple[Ints, Ints]:
+    """(the groups that occur [g], place of each row's group among them [S])."""
+    lowest, highest = int(group.min(initial=0)), int(group.max(initial=0))
+    if highest - lowest > SPARSE * len(group):
+        groups, place = np.unique(group, return_inverse=True)
+        return groups, place
+    occurs = np.zeros(highest - lowest + 1, np.bool_)
+    occurs[group - lowest] = True
+    return np.flatnonzero(occurs) + lowest, (np.cumsum(occurs) - 1)[group - lowest]
+
+
+SPARSE = 8
+"""Group numbers for each row from which on sorting them is quicker than a table of all."""
 
 
 def _add_counts(into: Ints, groups: Ints, counts: Ints) -> None:
@@ -109,10 +142,12 @@ class Count(Accumulator):
         self.counts = np.zeros((groups, steps))  # of floats, as they leave
 
     def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Counts:
-        compiled = dispatch.twin("group_counts", values.size)
-        if compiled is not None and len(group):
-            found: Counts = compiled(dispatch.ints(group), dispatch.mask(present, values.shape[1]))
-            return found
+        compiled = dispatch.twin("fold_counts", values.size)
+        if compiled is not None:
+            rows = _AsStrips(group, present, values.shape)
+            counts = np.zeros(rows.shape)
+            compiled(*rows.where, rows.present, rows.shared, 0, len(group), counts)
+            return rows.groups, counts
         runs = _Runs(group)
         return runs.groups, runs.counts(present, values)
 
@@ -134,112 +169,56 @@ class Group(Count):
         return np.ones(self.counts.shape), self.counts > 0
 
 
-LARGE = 1e290
-"""Sums of values within ± this do not overflow, however many they are."""
-
-
-def _sums(group: Ints, values: Floats, present: Bools | None) -> tuple[Sums, bool | None]:
-    """Sums of a block, and whether it has large values where that was found on the way."""
-    compiled = dispatch.twin("group_sums", values.size)
-    if compiled is not None and len(group):
-        *sums, large = compiled(
-            dispatch.ints(group),
-            dispatch.floats(values, values.shape),
-            dispatch.mask(present, values.shape[1]),
-            LARGE,
-        )
-        groups, total, lost, counts = sums
-        return (groups, total, lost, counts), large > 0
-    runs = _Runs(group)
-    total, lost = sum_runs(runs.rows(values, present, 0.0), runs.starts)
-    return (runs.groups, total, lost, runs.counts(present, values)), None
-
-
-class _Sums:
-    """Compensated sums and counts of groups."""
-
-    def __init__(self, groups: int, steps: int) -> None:
-        self.total = np.zeros((groups, steps))
-        self.lost = np.zeros((groups, steps))
-        self.counts = np.zeros((groups, steps), np.int64)
-
-    def merge(self, sums: Sums) -> None:
-        at, total, lost, counts = sums
-        _add_counts(self.counts, at, counts)
-        compiled = dispatch.twin("merge_sums", total.size)
-        if compiled is not None:
-            compiled(self.total, self.lost, at, total, lost)
-        else:
-            rows = as_slice(at)
-            both = add_pairs(self.total[rows], self.lost[rows], total, lost)
-            self.total[rows], self.lost[rows] = both
-
-    def adopt(self, sums: Sums) -> None:
-        _, self.total, self.lost, self.counts = sums
-
-
 class Sum(Accumulator):
-    """Compensated sum. Beside it a sum of scaled values, for where it overflows on the way.
-
-    Series have no order. So a sum is that of an order in which nothing overflows before the end.
-    """
-
-    SCALE = 2.0**-64
+    """The exact sum, rounded once."""
 
     def __init__(self, groups: int, steps: int) -> None:
-        self._sums = _Sums(groups, steps)
-        self._scaled: _Sums | None = None
+        self._sums = ExactSums(groups, steps)
+        self._counts = np.zeros((groups, steps), np.int64)
 
-    def restart(self) -> None:
-        """Forget what was merged."""
-        self._sums, self._scaled = _Sums(*self._sums.total.shape), None
+    def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Sums:
+        if dispatch.twin("fold_sums", values.size) is not None:
+            rows = _AsStrips(group, present, values.shape)
+            sums, counts = ExactSums(*rows.shape), np.zeros(rows.shape, np.int64)
+            sums.add_strips(
+                *rows.where, rows.flat(values), rows.present, rows.shared, present is None,
+                0, len(group), counts,
+            )  # fmt: skip
+            sums.carry()
+            return rows.groups, sums, counts
+        runs = _Runs(group)
+        sums = ExactSums.of_runs(runs.rows(values, present, 0.0), runs.starts)
+        return runs.groups, sums, runs.counts(present, values)
 
-    def reduce(self, group: Ints, values: Floats, present: Bools | None) -> ScaledSums:
-        sums, large = _sums(group, values, present)
-        if large is None:
-            large = bool(np.fmax.reduce(np.abs(values), axis=None, initial=0.0) > LARGE)
-        if not large:
-            return sums, None
-        return sums, _sums(group, values * self.SCALE, present)[0]
+    def merge(self, partial: Sums) -> None:
+        at, sums, counts = partial
+        _add_counts(self._counts, at, counts)
+        self._sums.merge(at, sums)
 
-    def merge(self, partial: ScaledSums) -> None:
-        sums, scaled = partial
-        if self._scaled is None and scaled is not None:
-            # From here on both sums are kept. What came before is small enough to be scaled now.
-            self._scaled = _Sums(*self._sums.total.shape)
-            self._scaled.total = self._sums.total * self.SCALE
-            self._scaled.lost = self._sums.lost * self.SCALE
-        self._sums.merge(sums)
-        if self._scaled is not None:
-            at, total, lost, counts = sums
-            small = at, total * self.SCALE, lost * self.SCALE, counts
-            self._scaled.merge(small if scaled is None else scaled)
-
-    def adopt(self, partial: ScaledSums) -> None:
-        sums, scaled = partial
-        if scaled is not None:
-            self.merge(partial)
-        else:
-            self._sums.adopt(sums)
+    def adopt(self, partial: Sums) -> None:
+        _, self._sums, self._counts = partial
 
     def finish(self) -> tuple[Floats, Bools]:
-        return self._repaired(self._sums.total + self._sums.lost, 1), self._sums.counts > 0
-
-    def _repaired(self, found: Floats, n: Ints | int) -> Floats:
-        """What was found, or where it is of an overflowed sum, what the scaled one gives."""
-        if self._scaled is None:
-            return found
-        spare = (self._scaled.total / n + self._scaled.lost / n) / self.SCALE
-        return np.where(np.isfinite(self._sums.total), found, spare)
+        (total,) = self._sums.rounded(1)
+        return total, self._counts > 0
 
 
 class Mean(Sum):
     """Sum divided by count; also where the sum overflows."""
 
+    SCALE = -64
+    """Binary exponent by which sums are scaled to be divided where they overflow."""
+
     def finish(self) -> tuple[Floats, Bools]:
-        total, counts = self._sums.total, self._sums.counts
-        n = np.maximum(counts, 1)
-        return self._repaired(total / n + self._sums.lost / n, n), counts > 0
+        n = np.maximum(self._counts, 1)
+        total, lost = self._sums.rounded(2)
+        mean = total / n + lost / n
+        if np.isinf(total).any():
+            # Infinite values have infinite scaled sums, too.
+            small, small_lost = self._sums.rounded(2, self.SCALE)
+            scaled = np.ldexp(small / n + small_lost / n, -self.SCALE)
+            mean = np.where(np.isinf(total), scaled, mean)
+        return mean, self._counts > 0
 
 
 class Extreme(Accumulator):
@@ -252,15 +231,15 @@ class Extreme(Accumulator):
         self.seen = np.zeros((groups, steps), np.bool_)
 
     def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Extremes:
-        compiled = dispatch.twin("group_extremes", values.size)
-        if compiled is not None and len(group):
-            found: Extremes = compiled(
-                dispatch.ints(group),
-                dispatch.floats(values, values.shape),
-                dispatch.mask(present, values.shape[1]),
-                self.largest,
-            )
-            return found
+        compiled = dispatch.twin("fold_extremes", values.size)
+        if compiled is not None:
+            rows = _AsStrips(group, present, values.shape)
+            best, seen = np.full(rows.shape, np.nan), np.zeros(rows.shape, np.bool_)
+            compiled(
+                *rows.where, rows.flat(values), rows.present, rows.shared, 0, len(group),
+                self.largest, best, seen,
+            )  # fmt: skip
+            return rows.groups, best, seen
         runs = _Runs(group)
         best = reduce_runs(self._choose, runs.rows(values, present, np.nan), runs.starts, np.nan)
         return runs.groups, best, runs.counts(present, values) > 0

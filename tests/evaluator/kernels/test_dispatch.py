@@ -67,7 +67,7 @@ def test_off_stays_with_numpy() -> None:
 def test_without_numba_numpy_answers() -> None:
     code = (
         "import importlib.util\nfrom novaql import compiled_set\n"
-        "from novaql.tsdb.codec import compiled\n"
+        "from novaql.tsdb.codec.numba import compiled\n"
         "hidden = importlib.util.find_spec\n"
         "absent = lambda name: None if name == 'numba' else hidden(name)\n"
         "dispatch.find_spec = compiled_set.find_spec = compiled.find_spec = absent\n"

@@ -113,7 +113,7 @@ def prepare(*, goes_on: Callable[[], bool] = lambda: True) -> dict[str, float]:
             return {}
         began = time.perf_counter()
         made: list[Any] = []
-        modules = [import_module(f"novaql.tsdb.codec.{name}") for name in MODULES]
+        modules = [import_module(f"novaql.tsdb.codec.numba.{name}") for name in MODULES]
         version = _version()
         for module in modules:
             for name, signature in module.SIGNATURES.items():

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import numba
 from numba import types
 
+import novaql.evaluator.kernels.compiled.exact_rows
 import novaql.tsdb.runtime.numba_refs
 from novaql.tsdb.runtime.compile_cache import jit
 
@@ -31,6 +32,7 @@ INT_MATRIX = types.Array(types.int64, 2, "C", readonly=True)
 MASK = types.Array(types.boolean, 2, "C", readonly=True)
 OUT_MATRIX = types.Array(types.float64, 2, "C")
 OUT_INTS = types.Array(types.int64, 2, "C")
+OUT_COUNTS = types.Array(types.int64, 1, "C")
 BOUNDS = types.Array(types.int32, 1, "C", readonly=True)
 FLAGS = types.Array(types.boolean, 1, "C", readonly=True)
 OUT_VECTOR = types.Array(types.float64, 1, "C")
@@ -39,7 +41,7 @@ OUT_MASK = types.Array(types.boolean, 1, "C")
 OUT_FLAGS = types.Array(types.boolean, 2, "C")
 INT, FLOAT, FLAG = types.int64, types.float64, types.boolean
 
-SHARED = (novaql.tsdb.runtime.numba_refs,)
+SHARED = (novaql.tsdb.runtime.numba_refs, novaql.evaluator.kernels.compiled.exact_rows)
 """Modules with functions that become part of kernels."""
 
 VERSION = blake2b(
