@@ -11,12 +11,13 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from novaql.evaluator.kernels import dispatch
-from novaql.evaluator.kernels.compensated import sum_runs
+from novaql.evaluator.kernels.group_rows import AsStrips, Runs, exact_sums
+from novaql.evaluator.kernels.numerics.error_free import square
 from novaql.evaluator.kernels.numerics.exact_sums import ExactSums
-from novaql.evaluator.kernels.runs import as_slice, lengths_of, reduce_runs
+from novaql.evaluator.kernels.numerics.variance import variance
+from novaql.evaluator.kernels.runs import as_slice, reduce_runs
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 
 Counts = tuple[Ints, Ints | Floats]
@@ -25,8 +26,8 @@ Sums = tuple[Ints, ExactSums, Ints]
 """Groups of a block [g]; their sums; counts [g, J]."""
 Extremes = tuple[Ints, Floats, Bools]
 """Groups of a block [g]; best and whether there is any, each [g, J]."""
-Moments = tuple[Ints, Ints, Floats, Floats]
-"""Groups of a block [g]; counts, means, squared deviations, each [g, J]."""
+Moments = tuple[Ints, Ints, dict[int, list[ExactSums]]]
+"""Groups of a block [g]; counts [g, J]; sums by size of the values, see `Variance`."""
 
 
 class Accumulator(Protocol):
@@ -43,87 +44,6 @@ class Accumulator(Protocol):
         self.merge(self.reduce(group, values, present))
 
     def finish(self) -> tuple[Floats, Bools]: ...
-
-
-class _Runs:
-    """Rows brought into the order of their groups; order: None where they are in it."""
-
-    __slots__ = ("groups", "longest", "order", "starts")
-
-    def __init__(self, group: Ints) -> None:
-        self.order = None
-        if not (group[1:] >= group[:-1]).all():
-            self.order = np.argsort(group, kind="stable")
-            group = group[self.order]
-        begins = np.ones(len(group), np.bool_)
-        np.not_equal(group[1:], group[:-1], out=begins[1:])
-        (self.starts,) = begins.nonzero()
-        self.groups = group[self.starts]
-        self.longest = int(self.lengths(len(group)).max(initial=0))
-
-    def lengths(self, rows: int) -> Ints:
-        return lengths_of(self.starts, rows)
-
-    def ordered(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Rows in order. May be `values` itself."""
-        return values if self.order is None else values[self.order]
-
-    def rows(self, values: Floats, present: Bools | None, absent: float) -> Floats:
-        """The same, absent places filled."""
-        if present is None:
-            return self.ordered(values)
-        return np.where(self.ordered(present), self.ordered(values), absent)
-
-    def counts(self, present: Bools | None, values: Floats) -> Ints:
-        """[groups of this block, J]: values present."""
-        rows, steps = values.shape
-        if present is None:
-            lengths = self.lengths(rows)
-            return np.broadcast_to(lengths[:, None], (len(lengths), steps))
-        # Narrow numbers are added several at a time.
-        narrow = np.uint8 if self.longest < 256 else np.uint32
-        flags = self.ordered(present).view(np.uint8).astype(narrow, copy=False)
-        return reduce_runs(np.add, flags, self.starts, 0).astype(np.int64)
-
-
-class _AsStrips:
-    """Rows of a block as the strips of one grid, which compiled folds take.
-
-    groups   [g] those of the block; shape: (g, J)
-    where    place of each row among them, grid of each row, first step and cells of the grid
-    present  [J] where all rows agree (`shared`), else [S × J]
-    """
-
-    __slots__ = ("groups", "present", "shape", "shared", "where")
-
-    def __init__(self, group: Ints, present: Bools | None, shape: tuple[int, int]) -> None:
-        rows, steps = shape
-        self.groups, place = _numbered(group)
-        self.shape = len(self.groups), steps
-        self.where = (
-            place, np.zeros(rows, np.int64), np.zeros(1, np.int64), np.array([0, steps])
-        )  # fmt: skip
-        flags = dispatch.mask(present, steps)
-        self.present, self.shared = flags.reshape(-1), len(flags) == 1
-
-    @staticmethod
-    def flat(values: Floats) -> Floats:
-        return dispatch.floats(values, (values.size,))
-
-
-def _numbered(group: Ints) -> tuple[Ints, Ints]:
-    """(the groups that occur [g], place of each row's group among them [S])."""
-    lowest, highest = int(group.min(initial=0)), int(group.max(initial=0))
-    if highest - lowest > SPARSE * len(group):
-        groups, place = np.unique(group, return_inverse=True)
-        return groups, place
-    occurs = np.zeros(highest - lowest + 1, np.bool_)
-    occurs[group - lowest] = True
-    return np.flatnonzero(occurs) + lowest, (np.cumsum(occurs) - 1)[group - lowest]
-
-
-SPARSE = 8
-"""Group numbers for each row from which on sorting them is quicker than a table of all."""
 
 
 def _add_counts(into: Ints, groups: Ints, counts: Ints) -> None:
@@ -144,11 +64,11 @@ class Count(Accumulator):
     def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Counts:
         compiled = dispatch.twin("fold_counts", values.size)
         if compiled is not None:
-            rows = _AsStrips(group, present, values.shape)
+            rows = AsStrips(group, present, values.shape)
             counts = np.zeros(rows.shape)
-            compiled(*rows.where, rows.present, rows.shared, 0, len(group), counts)
+            compiled(rows.place, *rows.where, rows.present, rows.shared, 0, len(group), counts)
             return rows.groups, counts
-        runs = _Runs(group)
+        runs = Runs(group)
         return runs.groups, runs.counts(present, values)
 
     def merge(self, partial: Counts) -> None:
@@ -177,18 +97,8 @@ class Sum(Accumulator):
         self._counts = np.zeros((groups, steps), np.int64)
 
     def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Sums:
-        if dispatch.twin("fold_sums", values.size) is not None:
-            rows = _AsStrips(group, present, values.shape)
-            sums, counts = ExactSums(*rows.shape), np.zeros(rows.shape, np.int64)
-            sums.add_strips(
-                *rows.where, rows.flat(values), rows.present, rows.shared, present is None,
-                0, len(group), counts,
-            )  # fmt: skip
-            sums.carry()
-            return rows.groups, sums, counts
-        runs = _Runs(group)
-        sums = ExactSums.of_runs(runs.rows(values, present, 0.0), runs.starts)
-        return runs.groups, sums, runs.counts(present, values)
+        groups, (sums,), counts = exact_sums(group, [values], present)
+        return groups, sums, counts
 
     def merge(self, partial: Sums) -> None:
         at, sums, counts = partial
@@ -233,14 +143,14 @@ class Extreme(Accumulator):
     def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Extremes:
         compiled = dispatch.twin("fold_extremes", values.size)
         if compiled is not None:
-            rows = _AsStrips(group, present, values.shape)
+            rows = AsStrips(group, present, values.shape)
             best, seen = np.full(rows.shape, np.nan), np.zeros(rows.shape, np.bool_)
             compiled(
-                *rows.where, rows.flat(values), rows.present, rows.shared, 0, len(group),
-                self.largest, best, seen,
+                rows.place, *rows.where, rows.flat(values), rows.present, rows.shared, 0,
+                len(group), self.largest, best, seen,
             )  # fmt: skip
             return rows.groups, best, seen
-        runs = _Runs(group)
+        runs = Runs(group)
         best = reduce_runs(self._choose, runs.rows(values, present, np.nan), runs.starts, np.nan)
         return runs.groups, best, runs.counts(present, values) > 0
 
@@ -254,55 +164,79 @@ class Extreme(Accumulator):
 
 
 class Variance(Accumulator):
-    """Population variance: count, mean and sum of squared deviations per group, merged by
+    """Population variance, of exact sums of values and of both halves of their squares.
 
-    T. F. Chan, G. H. Golub, R. J. LeVeque, "Updating Formulae and a Pairwise Algorithm for
-    Computing Sample Variances" (1979).
+    Squares of very large and very small values are out of range, so these are scaled and summed
+    apart. Of a group that has several sizes of values the largest decide.
     """
+
+    SIZE = 2.0**400
+    """Values from 1 / SIZE to SIZE are summed as they are."""
+    STEP = 600
+    """Binary exponent by which larger and smaller ones are scaled."""
 
     def __init__(self, groups: int, steps: int, *, root: bool) -> None:
         self._root = root
-        shape = (groups, steps)
-        self.counts = np.zeros(shape, np.int64)
-        self.mean = np.zeros(shape)
-        self.squares = np.zeros(shape)
+        self._counts = np.zeros((groups, steps), np.int64)
+        self._sums: dict[int, list[ExactSums]] = {}
 
     def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Moments:
-        runs = _Runs(group)
-        rows = runs.rows(values, present, 0.0)
-        n = runs.counts(present, values)
-        lengths = runs.lengths(len(group))
-        # Distances from one of the values, so that equal values have a variance of exactly 0.
-        pivot = reduce_runs(np.fmin, runs.rows(values, present, np.nan), runs.starts, np.nan)
-        pivot = np.where(np.isfinite(pivot), pivot, 0.0)
-        away = rows - np.repeat(pivot, lengths, axis=0)
         if present is not None:
-            away = np.where(runs.ordered(present), away, 0.0)
-        total, lost = sum_runs(away, runs.starts)
-        beyond = (total + lost) / np.maximum(n, 1)
-        mean = pivot + beyond
-        away -= np.repeat(beyond, lengths, axis=0)
-        if present is not None:
-            away = np.where(runs.ordered(present), away, 0.0)
-        squares = reduce_runs(np.add, away * away, runs.starts, 0.0)
-        return runs.groups, n, mean, squares
+            values = np.where(present, values, 0.0)
+        sizes = self._by_size(values)
+        columns = [column for _, scaled in sizes for column in (scaled, *square(scaled))]
+        groups, sums, counts = exact_sums(group, columns, present)
+        return groups, counts, {sizes[k][0]: sums[3 * k : 3 * k + 3] for k in range(len(sizes))}
+
+    def _by_size(self, values: Floats) -> list[tuple[int, Floats]]:
+        """Values in range, and if any are not, large ones (1) and small ones (-1), scaled."""
+        sizes = np.abs(values)
+        large = (sizes > self.SIZE) & np.isfinite(values)
+        small = sizes < 1.0 / self.SIZE
+        small &= sizes > 0.0
+        if not large.any() and not small.any():
+            return [(0, values)]
+        return [
+            (0, np.where(large | small, 0.0, values)),
+            (1, np.ldexp(np.where(large, values, 0.0), -self.STEP)),
+            (-1, np.ldexp(np.where(small, values, 0.0), self.STEP)),
+        ]
 
     def merge(self, partial: Moments) -> None:
-        at, n, mean, squares = partial
-        before, both = self.counts[at], self.counts[at] + n
-        delta = mean - self.mean[at]
-        share = n / np.maximum(both, 1)
-        joined = self.squares[at] + squares + delta * delta * before * share
-        some = n > 0
-        first = before == 0
-        self.squares[at] = np.where(some, np.where(first, squares, joined), self.squares[at])
-        moved = np.where(first, mean, self.mean[at] + delta * share)
-        self.mean[at] = np.where(some, moved, self.mean[at])
-        self.counts[at] = both
+        at, counts, found = partial
+        _add_counts(self._counts, at, counts)
+        for size, sums in found.items():
+            if size not in self._sums:
+                self._sums[size] = [ExactSums(*self._counts.shape) for _ in sums]
+            for mine, other in zip(self._sums[size], sums, strict=True):
+                mine.merge(at, other)
 
     def finish(self) -> tuple[Floats, Bools]:
-        variance = self.squares / np.maximum(self.counts, 1)
-        return np.sqrt(variance) if self._root else variance, self.counts > 0
+        counts = np.maximum(self._counts, 1)
+        found, taken = np.zeros(counts.shape), np.zeros(counts.shape, np.bool_)
+        for size in (1, 0, -1):
+            if size not in self._sums:
+                continue
+            total, squares = self._scaled_to(size)
+            here = (squares[0] != 0.0) & ~taken
+            scaled = np.ldexp(variance(counts, total, squares), 2 * self.STEP * size)
+            found, taken = np.where(here, scaled, found), taken | here
+        if 0 in self._sums:  # infinities and NaN
+            (whole,) = self._sums[0][0].rounded(1)
+            found[~np.isfinite(whole)] = np.nan
+        return np.sqrt(found) if self._root else found, self._counts > 0
+
+    def _scaled_to(self, size: int) -> tuple[list[Floats], list[Floats]]:
+        """Sums of values and of squares, each as several numbers; those of smaller sizes too."""
+        total: list[Floats] = []
+        squares: list[Floats] = []
+        for smaller in range(size, -2, -1):
+            if smaller in self._sums:
+                by = self.STEP * (smaller - size)
+                values, upper, lower = (sums.rounded(3) for sums in self._sums[smaller])
+                total += [np.ldexp(part, by) for part in values]
+                squares += [np.ldexp(part, 2 * by) for part in (*upper, *lower)]
+        return total, squares
 
 
 def accumulator(op: str, groups: int, steps: int) -> Accumulator | None:

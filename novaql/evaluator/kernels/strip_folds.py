@@ -50,9 +50,13 @@ class SumFold:
         self, strips: Strips, values: Floats, present: Presence, place: Ints, begin: int, end: int
     ) -> None:
         self.sums.add_strips(
-            place, strips.bundle.grid, strips.first, strips.strip, values, present.flags,
-            present.shared, present.whole, begin, end, self.counts,
-        )  # fmt: skip
+            place,
+            (strips.bundle.grid, strips.first, strips.strip),
+            values,
+            (present.flags, present.shared, present.whole),
+            (begin, end),
+            self.counts,
+        )
 
     def partial(self, groups: Ints) -> Sums:
         self.sums.carry()

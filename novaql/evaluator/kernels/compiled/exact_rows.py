@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
 from numba import types
 from numba.extending import intrinsic
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 NOT_SIGN = 0x7FFF_FFFF_FFFF_FFFF
 LARGE = (1023 + 900) << 52
@@ -47,7 +50,12 @@ def _intrinsic_float(_context: Any, value: Any) -> Any:
 
 bits_of: Any = _intrinsic_bits
 float_of: Any = _intrinsic_float
-_compiled: Any = numba.njit(nogil=True, error_model="numpy")
+
+
+def _compiled(function: F) -> F:
+    compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    made: F = compiled
+    return made
 
 
 @_compiled

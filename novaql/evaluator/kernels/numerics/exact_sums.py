@@ -36,6 +36,8 @@ HIGH_BITS = 48
 LOWEST = -1074
 LARGE = 2.0**900
 """Values that are not smaller are terms: to cut them would overflow."""
+AT_ONCE = 1 << 14
+"""Values cut at one time: 128 KiB, so that what is computed of them stays in the cache."""
 UNCARRIED = 1 << 11
 """So many low integers, each at most 2^51, add up before the sum is carried into `high`."""
 HIGHEST = 1 << 61
@@ -89,26 +91,34 @@ class ExactSums:
             largest = _largest(rows)
         of_group = np.maximum.reduceat(largest, starts) if len(starts) else largest
         sums.scale = scale_for(of_group, max(0, longest.bit_length() - 12))
-        high, low = (np.repeat(each, lengths)[:, None] for each in cutters(sums.scale))
-        whole, rest, left = _cut(rows, high.view(np.float64), low.view(np.float64))
-        high_cutter, low_cutter = cutters(sums.scale)
-        sums.high = reduce_runs(np.add, whole, starts, 0) - (lengths * high_cutter)[:, None]
+        wide = max(1, AT_ONCE // max(len(rows), 1))
+        for begin in range(0, steps, wide):
+            sums._add_runs(rows, starts, lengths, slice(begin, begin + wide))
+        sums.carry()
+        return sums
+
+    def _add_runs(self, rows: Floats, starts: Ints, lengths: Ints, some: slice) -> None:
+        """Add some columns of rows that fit the scale, to sums that are 0."""
+        high_cutter, low_cutter = cutters(self.scale)
+        high, low = (np.repeat(each, lengths)[:, None] for each in (high_cutter, low_cutter))
+        whole, rest, left = _cut(rows[:, some], high.view(np.float64), low.view(np.float64))
+        highs = reduce_runs(np.add, whole, starts, 0) - (lengths * high_cutter)[:, None]
         pieces = -(-lengths // UNCARRIED)
         first = np.cumsum(pieces) - pieces
         within = np.arange(pieces.sum()) - np.repeat(first, pieces)
         begins = np.repeat(starts, pieces) + UNCARRIED * within
-        sums.low = reduce_runs(np.add, rest, begins, 0)
-        sums.low -= lengths_of(begins, len(rows))[:, None] * np.repeat(low_cutter, pieces)[:, None]
-        if longest > UNCARRIED:
-            carried, sums.low = _carried(sums.low)
-            sums.high += np.add.reduceat(carried, first, axis=0)
-            sums.low = np.add.reduceat(sums.low, first, axis=0)
-        sums.carry()
+        lows = reduce_runs(np.add, rest, begins, 0)
+        lows -= lengths_of(begins, len(rows))[:, None] * np.repeat(low_cutter, pieces)[:, None]
+        if len(begins) > len(starts):
+            carried, lows = _carried(lows)
+            highs += np.add.reduceat(carried, first, axis=0)
+            lows = np.add.reduceat(lows, first, axis=0)
+        self.high[:, some], self.low[:, some] = highs, lows
         if left.any():
             row, step = np.nonzero(left)
             group = np.repeat(np.arange(len(starts)), lengths)[row]
-            sums.terms.add(group * steps + step, left[row, step])
-        return sums
+            cell = group * self.high.shape[1] + some.start + step
+            self.terms.add(cell, left[row, step])
 
     @classmethod
     def of_cells(cls, groups: int, steps: int, cell: Ints, values: Floats) -> ExactSums:
@@ -138,16 +148,25 @@ class ExactSums:
         return sums
 
     def add_strips(
-        self, place: Ints, grid: Ints, first: Ints, strip: Ints, values: Floats, present: Bools,
-        shared: bool, whole: bool, begin: int, end: int, counts: Ints,
-    ) -> None:  # fmt: skip
-        """Add strips of series begin … end - 1 and count them, as the kernel `fold_sums`."""
-        self.terms.add(
-            *dispatch.kernel("fold_sums")(
-                place, grid, first, strip, values, present, shared, whole, begin, end,
-                self.scale, self.added, self.high, self.low, counts,
-            )
+        self,
+        place: Ints,
+        where: tuple[Ints, Ints, Ints],
+        values: Floats,
+        present: tuple[Bools, bool, bool],
+        series: tuple[int, int],
+        counts: Ints,
+    ) -> None:
+        """Add the strips of some series and count them; arguments as the kernel `fold_sums`.
+
+        where    `grid`, `first`, `strip`
+        present  `present`, `shared`, `whole`
+        series   `begin`, `end`
+        """
+        terms = dispatch.kernel("fold_sums")(
+            place, *where, values, *present, *series,
+            self.scale, self.added, self.high, self.low, counts,
         )  # fmt: skip
+        self.terms.add(*terms)
 
     def carry(self) -> None:
         """Bring `low` back into ± 2^51, and raise the scale where `high` is large."""
@@ -256,10 +275,12 @@ def _largest(rows: Floats) -> Floats:
 
 def _cut(values: Floats, high: Floats, low: Floats) -> tuple[Ints, Ints, Floats]:
     """(high, low) integers of the values, to which bits of the cutters are added, and the rest."""
-    whole = values + high
-    rest = values - (whole - high)
-    cut = rest + low
-    left = rest - (cut - low)
+    whole: Floats = values + high
+    rest: Floats = whole - high
+    np.subtract(values, rest, out=rest)
+    cut: Floats = rest + low
+    left: Floats = cut - low
+    np.subtract(rest, left, out=left)
     return whole.view(np.int64), cut.view(np.int64), left
 
 

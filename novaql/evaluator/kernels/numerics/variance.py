@@ -22,7 +22,7 @@ def variance(counts: Ints, total: Sequence[Floats], squares: Sequence[Floats]) -
     """Population variance: (n Σx² - (Σx)²) / n².
 
     counts   n, at least 1
-    total    Σx as numbers of decreasing size
+    total    numbers that add up to Σx: three of decreasing size, or more of any size
     squares  numbers that add up to Σx²
     """
     n = counts.astype(np.float64)
@@ -31,7 +31,10 @@ def variance(counts: Ints, total: Sequence[Floats], squares: Sequence[Floats]) -
     scaled, scaled_lost = two_product(n, squares[0])
     rest = sum((n * part for part in squares[1:]), scaled_lost - lost)
     difference = (scaled - product) + (rest - 2.0 * first * second)
-    some = np.flatnonzero(~(difference > CANCELLED * scaled) & (scaled > 0.0))
+    inexact = ~(difference > CANCELLED * scaled)
+    if len(total) > 3:
+        inexact[:] = True
+    some = np.flatnonzero(inexact & (counts > 1))
     if len(some):
         flat = difference.reshape(-1)
         flat[some] = _difference(
@@ -39,7 +42,8 @@ def variance(counts: Ints, total: Sequence[Floats], squares: Sequence[Floats]) -
             [part.reshape(-1)[some] for part in total],
             [part.reshape(-1)[some] for part in squares],
         )
-    return np.maximum(difference, 0.0) / (n * n)
+    found: Floats = np.where(counts > 1, np.maximum(difference, 0.0) / (n * n), 0.0)
+    return found
 
 
 def _difference(n: Floats, total: Sequence[Floats], squares: Sequence[Floats]) -> Floats:
