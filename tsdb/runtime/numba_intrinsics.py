@@ -97,3 +97,27 @@ def keep_alive(_owners: Any) -> None:
 
     An argument needs no call: the caller holds it as long as the function runs.
     """
+
+
+@intrinsic
+def _intrinsic_bits(_context: Any, value: Any) -> Any:
+    """The bits of a float as an integer."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
+
+    return types.int64(value), build
+
+
+@intrinsic
+def _intrinsic_float(_context: Any, value: Any) -> Any:
+    """The float that has these bits."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
+
+    return types.float64(value), build
+
+
+bits_of: Any = _intrinsic_bits
+float_of: Any = _intrinsic_float

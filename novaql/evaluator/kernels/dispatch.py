@@ -20,6 +20,7 @@ KERNELS = Registry(
         ".strips", ".strip_rates", ".strip_folds", ".groups", ".strip_windows", ".strip_changes",
         ".strip_lines", ".strip_ordered",
     ),
+    shared=(".exact_rows",),
     worth=1 << 25,
 )  # fmt: skip
 """worth: values that NumPy computes in about the time that loading takes."""

@@ -11,22 +11,23 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from novaql.evaluator.kernels.compensated import add_pairs, sum_runs
-from novaql.evaluator.kernels.dispatch import KERNELS, floats, ints, mask
-from novaql.evaluator.kernels.runs import lengths_of, reduce_runs
+from novaql.evaluator.kernels.dispatch import KERNELS
+from novaql.evaluator.kernels.group_rows import AsStrips, Runs, exact_sums
+from novaql.evaluator.kernels.numerics.error_free import square
+from novaql.evaluator.kernels.numerics.exact_sums import ExactSums
+from novaql.evaluator.kernels.numerics.variance import variance
+from novaql.evaluator.kernels.runs import as_slice, reduce_runs
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 
 Counts = tuple[Ints, Ints | Floats]
 """Groups of a block [g] and how many values each has [g, J]."""
-Sums = tuple[Ints, Floats, Floats, Ints]
-"""Groups of a block [g]; total, lost, counts, each [g, J]."""
-ScaledSums = tuple[Sums, Sums | None]
+Sums = tuple[Ints, ExactSums, Ints]
+"""Groups of a block [g]; their sums; counts [g, J]."""
 Extremes = tuple[Ints, Floats, Bools]
 """Groups of a block [g]; best and whether there is any, each [g, J]."""
-Moments = tuple[Ints, Ints, Floats, Floats]
-"""Groups of a block [g]; counts, means, squared deviations, each [g, J]."""
+Moments = tuple[Ints, Ints, dict[int, list[ExactSums]]]
+"""Groups of a block [g]; counts [g, J]; sums by size of the values, see `Variance`."""
 
 
 class Accumulator(Protocol):
@@ -43,54 +44,6 @@ class Accumulator(Protocol):
         self.merge(self.reduce(group, values, present))
 
     def finish(self) -> tuple[Floats, Bools]: ...
-
-
-class _Runs:
-    """Rows brought into the order of their groups; order: None where they are in it."""
-
-    __slots__ = ("groups", "longest", "order", "starts")
-
-    def __init__(self, group: Ints) -> None:
-        self.order = None
-        if not (group[1:] >= group[:-1]).all():
-            self.order = np.argsort(group, kind="stable")
-            group = group[self.order]
-        begins = np.ones(len(group), np.bool_)
-        np.not_equal(group[1:], group[:-1], out=begins[1:])
-        (self.starts,) = begins.nonzero()
-        self.groups = group[self.starts]
-        self.longest = int(self.lengths(len(group)).max(initial=0))
-
-    def lengths(self, rows: int) -> Ints:
-        return lengths_of(self.starts, rows)
-
-    def ordered(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Rows in order. May be `values` itself."""
-        return values if self.order is None else values[self.order]
-
-    def rows(self, values: Floats, present: Bools | None, absent: float) -> Floats:
-        """The same, absent places filled."""
-        if present is None:
-            return self.ordered(values)
-        return np.where(self.ordered(present), self.ordered(values), absent)
-
-    def counts(self, present: Bools | None, values: Floats) -> Ints:
-        """[groups of this block, J]: values present."""
-        rows, steps = values.shape
-        if present is None:
-            lengths = self.lengths(rows)
-            return np.broadcast_to(lengths[:, None], (len(lengths), steps))
-        # Narrow numbers are added several at a time.
-        narrow = np.uint8 if self.longest < 256 else np.uint32
-        flags = self.ordered(present).view(np.uint8).astype(narrow, copy=False)
-        return reduce_runs(np.add, flags, self.starts, 0).astype(np.int64)
-
-
-def as_slice(numbers: Ints) -> Ints | slice:
-    """Numbers as a slice where each is one more than the one before: what needs no copy."""
-    if len(numbers) and (numbers[1:] - numbers[:-1] == 1).all():
-        return slice(int(numbers[0]), int(numbers[-1]) + 1)
-    return numbers
 
 
 def _add_counts(into: Ints, groups: Ints, counts: Ints) -> None:
@@ -110,10 +63,14 @@ class Count(Accumulator):
 
     def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Counts:
         compiled = KERNELS.ready(values.size)
-        if compiled is not None and len(group):
-            found: Counts = compiled.group_counts(ints(group), mask(present, values.shape[1]))
-            return found
-        runs = _Runs(group)
+        if compiled is not None:
+            rows = AsStrips(group, present, values.shape)
+            counts = np.zeros(rows.shape)
+            compiled.fold_counts(
+                rows.place, *rows.where, rows.present, rows.shared, 0, len(group), counts
+            )
+            return rows.groups, counts
+        runs = Runs(group)
         return runs.groups, runs.counts(present, values)
 
     def merge(self, partial: Counts) -> None:
@@ -134,112 +91,46 @@ class Group(Count):
         return np.ones(self.counts.shape), self.counts > 0
 
 
-LARGE = 1e290
-"""Sums of values within ± this do not overflow, however many they are."""
-
-
-def _sums(group: Ints, values: Floats, present: Bools | None) -> tuple[Sums, bool | None]:
-    """Sums of a block, and whether it has large values where that was found on the way."""
-    compiled = KERNELS.ready(values.size)
-    if compiled is not None and len(group):
-        *sums, large = compiled.group_sums(
-            ints(group),
-            floats(values, values.shape),
-            mask(present, values.shape[1]),
-            LARGE,
-        )
-        groups, total, lost, counts = sums
-        return (groups, total, lost, counts), large > 0
-    runs = _Runs(group)
-    total, lost = sum_runs(runs.rows(values, present, 0.0), runs.starts)
-    return (runs.groups, total, lost, runs.counts(present, values)), None
-
-
-class _Sums:
-    """Compensated sums and counts of groups."""
-
-    def __init__(self, groups: int, steps: int) -> None:
-        self.total = np.zeros((groups, steps))
-        self.lost = np.zeros((groups, steps))
-        self.counts = np.zeros((groups, steps), np.int64)
-
-    def merge(self, sums: Sums) -> None:
-        at, total, lost, counts = sums
-        _add_counts(self.counts, at, counts)
-        compiled = KERNELS.ready(total.size)
-        if compiled is not None:
-            compiled.merge_sums(self.total, self.lost, at, total, lost)
-        else:
-            rows = as_slice(at)
-            both = add_pairs(self.total[rows], self.lost[rows], total, lost)
-            self.total[rows], self.lost[rows] = both
-
-    def adopt(self, sums: Sums) -> None:
-        _, self.total, self.lost, self.counts = sums
-
-
 class Sum(Accumulator):
-    """Compensated sum. Beside it a sum of scaled values, for where it overflows on the way.
-
-    Series have no order. So a sum is that of an order in which nothing overflows before the end.
-    """
-
-    SCALE = 2.0**-64
+    """The exact sum, rounded once."""
 
     def __init__(self, groups: int, steps: int) -> None:
-        self._sums = _Sums(groups, steps)
-        self._scaled: _Sums | None = None
+        self._sums = ExactSums(groups, steps)
+        self._counts = np.zeros((groups, steps), np.int64)
 
-    def restart(self) -> None:
-        """Forget what was merged."""
-        self._sums, self._scaled = _Sums(*self._sums.total.shape), None
+    def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Sums:
+        groups, (sums,), counts = exact_sums(group, [values], present)
+        return groups, sums, counts
 
-    def reduce(self, group: Ints, values: Floats, present: Bools | None) -> ScaledSums:
-        sums, large = _sums(group, values, present)
-        if large is None:
-            large = bool(np.fmax.reduce(np.abs(values), axis=None, initial=0.0) > LARGE)
-        if not large:
-            return sums, None
-        return sums, _sums(group, values * self.SCALE, present)[0]
+    def merge(self, partial: Sums) -> None:
+        at, sums, counts = partial
+        _add_counts(self._counts, at, counts)
+        self._sums.merge(at, sums)
 
-    def merge(self, partial: ScaledSums) -> None:
-        sums, scaled = partial
-        if self._scaled is None and scaled is not None:
-            # From here on both sums are kept. What came before is small enough to be scaled now.
-            self._scaled = _Sums(*self._sums.total.shape)
-            self._scaled.total = self._sums.total * self.SCALE
-            self._scaled.lost = self._sums.lost * self.SCALE
-        self._sums.merge(sums)
-        if self._scaled is not None:
-            at, total, lost, counts = sums
-            small = at, total * self.SCALE, lost * self.SCALE, counts
-            self._scaled.merge(small if scaled is None else scaled)
-
-    def adopt(self, partial: ScaledSums) -> None:
-        sums, scaled = partial
-        if scaled is not None:
-            self.merge(partial)
-        else:
-            self._sums.adopt(sums)
+    def adopt(self, partial: Sums) -> None:
+        _, self._sums, self._counts = partial
 
     def finish(self) -> tuple[Floats, Bools]:
-        return self._repaired(self._sums.total + self._sums.lost, 1), self._sums.counts > 0
-
-    def _repaired(self, found: Floats, n: Ints | int) -> Floats:
-        """What was found, or where it is of an overflowed sum, what the scaled one gives."""
-        if self._scaled is None:
-            return found
-        spare = (self._scaled.total / n + self._scaled.lost / n) / self.SCALE
-        return np.where(np.isfinite(self._sums.total), found, spare)
+        (total,) = self._sums.rounded(1)
+        return total, self._counts > 0
 
 
 class Mean(Sum):
     """Sum divided by count; also where the sum overflows."""
 
+    SCALE = -64
+    """Binary exponent by which sums are scaled to be divided where they overflow."""
+
     def finish(self) -> tuple[Floats, Bools]:
-        total, counts = self._sums.total, self._sums.counts
-        n = np.maximum(counts, 1)
-        return self._repaired(total / n + self._sums.lost / n, n), counts > 0
+        n = np.maximum(self._counts, 1)
+        total, lost = self._sums.rounded(2)
+        mean = total / n + lost / n
+        if np.isinf(total).any():
+            # Infinite values have infinite scaled sums, too.
+            small, small_lost = self._sums.rounded(2, self.SCALE)
+            scaled = np.ldexp(small / n + small_lost / n, -self.SCALE)
+            mean = np.where(np.isinf(total), scaled, mean)
+        return mean, self._counts > 0
 
 
 class Extreme(Accumulator):
@@ -253,15 +144,15 @@ class Extreme(Accumulator):
 
     def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Extremes:
         compiled = KERNELS.ready(values.size)
-        if compiled is not None and len(group):
-            found: Extremes = compiled.group_extremes(
-                ints(group),
-                floats(values, values.shape),
-                mask(present, values.shape[1]),
-                self.largest,
-            )
-            return found
-        runs = _Runs(group)
+        if compiled is not None:
+            rows = AsStrips(group, present, values.shape)
+            best, seen = np.full(rows.shape, np.nan), np.zeros(rows.shape, np.bool_)
+            compiled.fold_extremes(
+                rows.place, *rows.where, rows.flat(values), rows.present, rows.shared, 0,
+                len(group), self.largest, best, seen,
+            )  # fmt: skip
+            return rows.groups, best, seen
+        runs = Runs(group)
         best = reduce_runs(self._choose, runs.rows(values, present, np.nan), runs.starts, np.nan)
         return runs.groups, best, runs.counts(present, values) > 0
 
@@ -275,55 +166,79 @@ class Extreme(Accumulator):
 
 
 class Variance(Accumulator):
-    """Population variance: count, mean and sum of squared deviations per group, merged by
+    """Population variance, of exact sums of values and of both halves of their squares.
 
-    T. F. Chan, G. H. Golub, R. J. LeVeque, "Updating Formulae and a Pairwise Algorithm for
-    Computing Sample Variances" (1979).
+    Squares of very large and very small values are out of range, so these are scaled and summed
+    apart. Of a group that has several sizes of values the largest decide.
     """
+
+    SIZE = 2.0**400
+    """Values from 1 / SIZE to SIZE are summed as they are."""
+    STEP = 600
+    """Binary exponent by which larger and smaller ones are scaled."""
 
     def __init__(self, groups: int, steps: int, *, root: bool) -> None:
         self._root = root
-        shape = (groups, steps)
-        self.counts = np.zeros(shape, np.int64)
-        self.mean = np.zeros(shape)
-        self.squares = np.zeros(shape)
+        self._counts = np.zeros((groups, steps), np.int64)
+        self._sums: dict[int, list[ExactSums]] = {}
 
     def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Moments:
-        runs = _Runs(group)
-        rows = runs.rows(values, present, 0.0)
-        n = runs.counts(present, values)
-        lengths = runs.lengths(len(group))
-        # Distances from one of the values, so that equal values have a variance of exactly 0.
-        pivot = reduce_runs(np.fmin, runs.rows(values, present, np.nan), runs.starts, np.nan)
-        pivot = np.where(np.isfinite(pivot), pivot, 0.0)
-        away = rows - np.repeat(pivot, lengths, axis=0)
         if present is not None:
-            away = np.where(runs.ordered(present), away, 0.0)
-        total, lost = sum_runs(away, runs.starts)
-        beyond = (total + lost) / np.maximum(n, 1)
-        mean = pivot + beyond
-        away -= np.repeat(beyond, lengths, axis=0)
-        if present is not None:
-            away = np.where(runs.ordered(present), away, 0.0)
-        squares = reduce_runs(np.add, away * away, runs.starts, 0.0)
-        return runs.groups, n, mean, squares
+            values = np.where(present, values, 0.0)
+        sizes = self._by_size(values)
+        columns = [column for _, scaled in sizes for column in (scaled, *square(scaled))]
+        groups, sums, counts = exact_sums(group, columns, present)
+        return groups, counts, {sizes[k][0]: sums[3 * k : 3 * k + 3] for k in range(len(sizes))}
+
+    def _by_size(self, values: Floats) -> list[tuple[int, Floats]]:
+        """Values in range, and if any are not, large ones (1) and small ones (-1), scaled."""
+        sizes = np.abs(values)
+        large = (sizes > self.SIZE) & np.isfinite(values)
+        small = sizes < 1.0 / self.SIZE
+        small &= sizes > 0.0
+        if not large.any() and not small.any():
+            return [(0, values)]
+        return [
+            (0, np.where(large | small, 0.0, values)),
+            (1, np.ldexp(np.where(large, values, 0.0), -self.STEP)),
+            (-1, np.ldexp(np.where(small, values, 0.0), self.STEP)),
+        ]
 
     def merge(self, partial: Moments) -> None:
-        at, n, mean, squares = partial
-        before, both = self.counts[at], self.counts[at] + n
-        delta = mean - self.mean[at]
-        share = n / np.maximum(both, 1)
-        joined = self.squares[at] + squares + delta * delta * before * share
-        some = n > 0
-        first = before == 0
-        self.squares[at] = np.where(some, np.where(first, squares, joined), self.squares[at])
-        moved = np.where(first, mean, self.mean[at] + delta * share)
-        self.mean[at] = np.where(some, moved, self.mean[at])
-        self.counts[at] = both
+        at, counts, found = partial
+        _add_counts(self._counts, at, counts)
+        for size, sums in found.items():
+            if size not in self._sums:
+                self._sums[size] = [ExactSums(*self._counts.shape) for _ in sums]
+            for mine, other in zip(self._sums[size], sums, strict=True):
+                mine.merge(at, other)
 
     def finish(self) -> tuple[Floats, Bools]:
-        variance = self.squares / np.maximum(self.counts, 1)
-        return np.sqrt(variance) if self._root else variance, self.counts > 0
+        counts = np.maximum(self._counts, 1)
+        found, taken = np.zeros(counts.shape), np.zeros(counts.shape, np.bool_)
+        for size in (1, 0, -1):
+            if size not in self._sums:
+                continue
+            total, squares = self._scaled_to(size)
+            here = (squares[0] != 0.0) & ~taken
+            scaled = np.ldexp(variance(counts, total, squares), 2 * self.STEP * size)
+            found, taken = np.where(here, scaled, found), taken | here
+        if 0 in self._sums:  # infinities and NaN
+            (whole,) = self._sums[0][0].rounded(1)
+            found[~np.isfinite(whole)] = np.nan
+        return np.sqrt(found) if self._root else found, self._counts > 0
+
+    def _scaled_to(self, size: int) -> tuple[list[Floats], list[Floats]]:
+        """Sums of values and of squares, each as several numbers; those of smaller sizes too."""
+        total: list[Floats] = []
+        squares: list[Floats] = []
+        for smaller in range(size, -2, -1):
+            if smaller in self._sums:
+                by = self.STEP * (smaller - size)
+                values, upper, lower = (sums.rounded(3) for sums in self._sums[smaller])
+                total += [np.ldexp(part, by) for part in values]
+                squares += [np.ldexp(part, 2 * by) for part in (*upper, *lower)]
+        return total, squares
 
 
 def accumulator(op: str, groups: int, steps: int) -> Accumulator | None:

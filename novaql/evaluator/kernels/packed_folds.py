@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from novaql.evaluator.kernels.compensated import splittable, sum_split
 from novaql.evaluator.kernels.group_reduce import Accumulator, Count, Sum
+from novaql.evaluator.kernels.numerics.exact_sums import ExactSums
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 
 
@@ -31,17 +31,7 @@ def reduce_packed(
     shift = (place - np.arange(len(group))) * steps
     key = cells + shift[cells // steps]
     shape = (len(groups), steps)
-    size = shape[0] * shape[1]
-    counts = np.bincount(key, minlength=size).reshape(shape)
+    counts = np.bincount(key, minlength=shape[0] * shape[1]).reshape(shape)
     if isinstance(accumulator, Count):
         return groups, counts
-    largest = splittable(values)
-    if largest is None:
-        return None
-    total, lost = sum_split(
-        values,
-        largest,
-        len(group),
-        lambda part: np.bincount(key, part, minlength=size).astype(np.float64, copy=False),
-    )
-    return (groups, total.reshape(shape), lost.reshape(shape), counts), None
+    return groups, ExactSums.of_cells(*shape, key, values), counts

@@ -21,6 +21,13 @@ def lengths_of(starts: Ints, rows: int) -> Ints:
     return lengths
 
 
+def as_slice(numbers: Ints) -> Ints | slice:
+    """Numbers as a slice where each is one more than the one before: what needs no copy."""
+    if len(numbers) and (numbers[1:] - numbers[:-1] == 1).all():
+        return slice(int(numbers[0]), int(numbers[-1]) + 1)
+    return numbers
+
+
 def stacked(values: NDArray[Number], starts: Ints, filler: Any) -> NDArray[Number] | None:
     """[S, J] as [G, longest run, J], shorter runs filled up; None: that would be too much filling.
 

@@ -8,16 +8,15 @@ import numpy as np
 
 from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.group_reduce import (
-    LARGE,
     Accumulator,
     Count,
     Counts,
     Extreme,
     Extremes,
-    ScaledSums,
     Sum,
     Sums,
 )
+from novaql.evaluator.kernels.numerics.exact_sums import ExactSums
 from novaql.evaluator.kernels.strips import Presence, Strips
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 
@@ -38,39 +37,30 @@ class Fold(Protocol):
         ...
 
 
-class _Sums:
+class SumFold:
+    """For `Sum` and `Mean`."""
+
     counts_only = False
 
     def __init__(self, groups: int, steps: int) -> None:
-        self.total, self.lost = np.zeros((groups, steps)), np.zeros((groups, steps))
+        self.sums = ExactSums(groups, steps)
         self.counts = np.zeros((groups, steps), np.int64)
 
     def add(
         self, strips: Strips, values: Floats, present: Presence, place: Ints, begin: int, end: int
     ) -> None:
-        KERNELS.call.fold_sums(
-            place, strips.batch.grid, strips.first, strips.strip, values, present.flags,
-            present.shared, present.whole, begin, end, self.total, self.lost, self.counts,
-        )  # fmt: skip
+        self.sums.add_strips(
+            place,
+            (strips.batch.grid, strips.first, strips.strip),
+            values,
+            (present.flags, present.shared, present.whole),
+            (begin, end),
+            self.counts,
+        )
 
-    def _sums(self, groups: Ints) -> Sums:
-        # As `add_compensated`: what an infinite sum lost means nothing.
-        if not np.isfinite(np.add.reduce(self.lost, axis=None)):
-            self.lost[~np.isfinite(self.total)] = 0.0
-        return groups, self.total, self.lost, self.counts
-
-
-class OverflowingSum(Exception):
-    """A sum may overflow: it has to be computed beside one of scaled values."""
-
-
-class SumFold(_Sums):
-    """For `Sum` and `Mean`. Raises `OverflowingSum`."""
-
-    def partial(self, groups: Ints) -> ScaledSums:
-        if not (np.abs(self.total) <= LARGE).all():
-            raise OverflowingSum
-        return self._sums(groups), None
+    def partial(self, groups: Ints) -> Sums:
+        self.sums.carry()
+        return groups, self.sums, self.counts
 
 
 class CountFold:

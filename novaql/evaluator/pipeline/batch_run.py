@@ -15,8 +15,8 @@ import numpy as np
 
 from novaql.evaluator.context import Context, allocate
 from novaql.evaluator.grouping import Groups
-from novaql.evaluator.kernels.group_reduce import Accumulator, Sum
-from novaql.evaluator.kernels.strip_folds import Fold, OverflowingSum, fold_for, spread
+from novaql.evaluator.kernels.group_reduce import Accumulator
+from novaql.evaluator.kernels.strip_folds import Fold, fold_for, spread
 from novaql.evaluator.kernels.strips import (
     Presence,
     alive,
@@ -156,34 +156,29 @@ def fold_batches(
     if empty is None:
         return False
     sketched = empty.counts_only
-    try:
-        if len(groups) * steps > FOLDED_IN_PLACE:
-            everything = fold_for(accumulator, len(groups), steps)
-            assert everything is not None
-            _each_batch(
-                leaf,
-                context,
-                lambda portions: _add(everything, portions, groups.of_row),
-                lambda _: None,
-                alone=True,
-                sketched=sketched,
-            )
-            accumulator.adopt(everything.partial(np.arange(len(groups))))
-            return True
+    if len(groups) * steps > FOLDED_IN_PLACE:
+        everything = fold_for(accumulator, len(groups), steps)
+        assert everything is not None
+        _each_batch(
+            leaf,
+            context,
+            lambda portions: _add(everything, portions, groups.of_row),
+            lambda _: None,
+            alone=True,
+            sketched=sketched,
+        )
+        accumulator.adopt(everything.partial(np.arange(len(groups))))
+        return True
 
-        def part(portions: _Portions) -> Any:
-            found, place = _groups_of(portions.batch, groups)
-            fold = fold_for(accumulator, len(found), steps)
-            assert fold is not None
-            _add(fold, portions, place, local=True)
-            return fold.partial(found)
+    def part(portions: _Portions) -> Any:
+        found, place = _groups_of(portions.batch, groups)
+        fold = fold_for(accumulator, len(found), steps)
+        assert fold is not None
+        _add(fold, portions, place, local=True)
+        return fold.partial(found)
 
-        with np.errstate(all="ignore"):
-            _each_batch(leaf, context, part, accumulator.merge, sketched=sketched)
-    except OverflowingSum:
-        assert isinstance(accumulator, Sum)
-        accumulator.restart()
-        return False
+    with np.errstate(all="ignore"):
+        _each_batch(leaf, context, part, accumulator.merge, sketched=sketched)
     return True
 
 

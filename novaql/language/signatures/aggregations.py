@@ -7,9 +7,9 @@ from novaql.language.signatures.signature import SCALAR, STRING, Aggregator
 _ROWS = (
     Aggregator(
         "sum",
-        "Sum of the values of each group, with compensation for rounding. NaN if any is NaN. "
-        "A group that mixes floats and histograms is dropped with a warning. Infinite only where "
-        "the sum itself is, whatever overflows on the way.",
+        "Exact sum of the values of each group, rounded once, in whatever order. NaN if any is "
+        "NaN. A group that mixes floats and histograms is dropped with a warning. Infinite only "
+        "where the exact sum is too large.",
         "sum by (job) (rate(http_requests_total[5m]))",
     ),
     Aggregator(

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from novaql.evaluator.kernels.group_reduce import accumulator, as_slice
+from novaql.evaluator.kernels.group_reduce import accumulator
+from novaql.evaluator.kernels.runs import as_slice
 
 PLAIN: dict[str, Callable[[list[float]], float]] = {
     "sum": math.fsum,

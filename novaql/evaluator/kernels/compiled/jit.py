@@ -1,7 +1,7 @@
 """Argument types of compiled kernels, and how kernels are declared: `@kernel(*types)`.
 
-A kernel calls only functions of its own file and of `novaql.tsdb.runtime.numba_intrinsics`: numba's
-cache would not notice a change of another file (`tsdb.runtime.compiled.Registry`).
+A kernel calls only functions of its own file, of `exact_rows`, and of
+`novaql.tsdb.runtime.numba_intrinsics`: numba's cache would not notice a change of another file (`tsdb.runtime.compiled.Registry`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ INT_MATRIX = types.Array(types.int64, 2, "C", readonly=True)
 MASK = types.Array(types.boolean, 2, "C", readonly=True)
 OUT_MATRIX = types.Array(types.float64, 2, "C")
 OUT_INTS = types.Array(types.int64, 2, "C")
+OUT_COUNTS = types.Array(types.int64, 1, "C")
 BOUNDS = types.Array(types.int32, 1, "C", readonly=True)
 FLAGS = types.Array(types.boolean, 1, "C", readonly=True)
 OUT_VECTOR = types.Array(types.float64, 1, "C")

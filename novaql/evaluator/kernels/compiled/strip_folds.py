@@ -9,23 +9,44 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from novaql.evaluator.kernels.compiled.exact_rows import (
+    EMPTY,
+    HIGHEST,
+    LARGE,
+    NOT_SIGN,
+    TERMS_A_ROW,
+    UNCARRIED,
+    add_cut,
+    add_left,
+    carry_row,
+    high_cutter,
+    largest_bits,
+    low_cutter,
+    raise_row,
+    scale_for,
+    with_space,
+    without_large,
+)
 from novaql.evaluator.kernels.compiled.jit import (
     FLAG,
     FLAGS,
     INT,
     INTS,
+    OUT_COUNTS,
     OUT_FLAGS,
     OUT_INTS,
     OUT_MATRIX,
     VECTOR,
     kernel,
 )
-from novaql.tsdb.runtime.numba_intrinsics import borrowed
+from novaql.tsdb.runtime.numba_intrinsics import bits_of, borrowed, float_of
 
 
 @kernel(
     INTS, INTS, INTS, INTS, VECTOR, FLAGS, FLAG, FLAG, INT, INT,
-    OUT_MATRIX, OUT_MATRIX, OUT_INTS,
+    OUT_COUNTS, OUT_COUNTS, OUT_INTS, OUT_INTS, OUT_INTS,
 )  # fmt: skip
 def fold_sums(
     place: Any,
@@ -38,49 +59,82 @@ def fold_sums(
     whole: bool,
     begin: int,
     end: int,
-    total: Any,
-    lost: Any,
+    scale: Any,
+    added: Any,
+    high: Any,
+    low: Any,
     counts: Any,
-) -> None:
-    """Compensated sums. What an infinite sum lost means nothing and is for the caller to clear."""
-    total, lost, counts = borrowed(total), borrowed(lost), borrowed(counts)
+) -> Any:
+    """Exact sums, as `numerics.exact_sums`, and counts. Returns terms: (cells, values)."""
+    scale, added, counts = borrowed(scale), borrowed(added), borrowed(counts)
+    high, low = borrowed(high), borrowed(low)
     values, present = borrowed(values), borrowed(present)
+    steps = high.shape[1]
+    cells, terms, found = np.empty(0, np.int64), np.empty(0), 0
     at = 0
     for s in range(begin, end):
         a, b = strip[grid[s]], strip[grid[s] + 1]
         count = b - a
         j0 = first[grid[s]]
+        p = place[s]
         if count == 1:  # making arrays of it would cost more than adding it
-            if whole or (present[a] if shared else present[at]):
-                p, value = place[s], values[at]
-                so_far = total[p, j0]
-                grown = so_far + value
-                of_value = grown - so_far
-                lost[p, j0] += (so_far - (grown - of_value)) + (value - of_value)
-                total[p, j0] = grown
-                counts[p, j0] += 1
-            at += 1
-            continue
-        sums, errors = total[place[s], j0 : j0 + count], lost[place[s], j0 : j0 + count]
-        numbers = counts[place[s], j0 : j0 + count]
+            there_is = whole or (present[a] if shared else present[at])
+            bits = bits_of(values[at]) & NOT_SIGN if there_is else 0
+            now = scale[p]
+            if bits == 0:
+                counts[p, j0] += there_is
+                at += 1
+                continue
+            if scale_for(bits) <= now and bits < LARGE and added[p] < UNCARRIED:
+                value, upper, lower = (
+                    values[at],
+                    float_of(high_cutter(now)),
+                    float_of(low_cutter(now)),
+                )
+                cut = value + upper
+                rest = value - (cut - upper)
+                cut_rest = rest + lower
+                if rest - (cut_rest - lower) == 0.0:
+                    high[p, j0] += bits_of(cut) - bits_of(upper)
+                    low[p, j0] += bits_of(cut_rest) - bits_of(lower)
+                    counts[p, j0] += 1
+                    added[p] += 1
+                    at += 1
+                    continue
         part = values[at : at + count]
         there = present[a:b] if shared else present[at : at + count]
+        numbers = counts[p, j0 : j0 + count]
         if whole:
             for k in range(count):
-                grown = sums[k] + part[k]
-                of_value = grown - sums[k]
-                errors[k] += (sums[k] - (grown - of_value)) + (part[k] - of_value)
-                sums[k] = grown
                 numbers[k] += 1
         else:
             for k in range(count):
-                value = part[k] if there[k] else 0.0
-                grown = sums[k] + value
-                of_value = grown - sums[k]
-                errors[k] += (sums[k] - (grown - of_value)) + (value - of_value)
-                sums[k] = grown
                 numbers[k] += there[k]
         at += count
+        complete = whole
+        top = largest_bits(part, there, complete)
+        if top >= LARGE:
+            cells, terms = with_space(cells, terms, found, count)
+            part, found = without_large(part, there, whole, p * steps + j0, cells, terms, found)
+            complete = True
+            top = largest_bits(part, there, complete)
+        if top == 0:
+            continue
+        needed = scale_for(top)
+        if added[p] >= UNCARRIED or (scale[p] != EMPTY and needed > scale[p]):
+            if carry_row(high[p], low[p]) >= HIGHEST:
+                needed = max(needed, scale[p] + 1)
+            added[p] = 0
+            if needed > scale[p]:
+                cells, terms = with_space(cells, terms, found, TERMS_A_ROW * steps)
+                found = raise_row(high[p], low[p], scale[p], needed, p * steps, cells, terms, found)
+        scale[p] = max(scale[p], needed)
+        added[p] += 1
+        into, below = high[p, j0 : j0 + count], low[p, j0 : j0 + count]
+        if add_cut(part, there, complete, into, below, scale[p]) != 0:
+            cells, terms = with_space(cells, terms, found, count)
+            found = add_left(part, there, complete, scale[p], p * steps + j0, cells, terms, found)
+    return cells[:found], terms[:found]
 
 
 @kernel(

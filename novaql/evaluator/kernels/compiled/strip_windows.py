@@ -99,7 +99,12 @@ def strip_sums(
             if not np.isfinite(total):
                 lost = 0.0
             count = stop - start
-            out[at] = total / count + lost / count if mean else total + lost
+            rounded = total + lost
+            if mean:
+                # What rounding to `total` took does not depend on how the window was put together.
+                out[at] = rounded / count + (lost - (rounded - total)) / count
+            else:
+                out[at] = rounded
             at += 1
 
 

@@ -1,0 +1,290 @@
+"""Sums of groups without rounding, so that no order or split of the values changes them.
+
+The sum of a cell is `high` · 2^52 + `low` units of 2^(8 `scale` - 1074): integers, whose addition
+has no order. `scale` is the same for all steps of a group, and grows with the largest value met. A
+value is cut into its two integers by adding and subtracting a power of two: S. M. Rump, T. Ogita,
+S. Oishi, "Accurate Floating-Point Summation Part I", SIAM J. Sci. Comput. 31 (2008), section 3; on
+a fixed grid of exponents: J. Demmel, H. D. Nguyen, "Parallel Reproducible Summation", IEEE Trans.
+Comput. 64 (2015). Here no bit is dropped: bits below the unit, values from 2^900 on, infinities
+and NaN are saved as *terms*, which `FullRange` adds up at the end.
+
+The two integers hold 100 bits, at least 93 of them below the largest value. So terms occur only
+where values of a group differ by a factor of more than 2^40, about 10^12.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novaql.evaluator.kernels.dispatch import KERNELS
+from novaql.evaluator.kernels.numerics.full_range import MASK, FullRange
+from novaql.evaluator.kernels.numerics.rounding import expansion
+from novaql.evaluator.kernels.numerics.terms import Terms
+from novaql.evaluator.kernels.runs import as_slice, lengths_of, reduce_runs
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+EMPTY = -1
+"""Scale of a group without any value other than 0."""
+GRID_BITS = 8
+LOW_BITS = 52
+HIGH_BITS = 48
+"""A value's high integer is below 2^48: 4096 of them add up to less than 2^60."""
+LOWEST = -1074
+LARGE = 2.0**900
+"""Values that are not smaller are terms: to cut them would overflow."""
+AT_ONCE = 1 << 14
+"""Values cut at one time: 128 KiB, so that what is computed of them stays in the cache."""
+UNCARRIED = 1 << 11
+"""So many low integers, each at most 2^51, add up before the sum is carried into `high`."""
+HIGHEST = 1 << 61
+"""Least absolute value of `high` at which the scale is raised."""
+
+
+def scale_for(largest: Floats, spare_bits: int = 0) -> Ints:
+    """The least scale at which values of these magnitudes can be cut; `EMPTY` for 0."""
+    field = largest.view(np.int64) >> 52  # |value| < 2^(field - 1022)
+    scale = np.maximum((field + spare_bits + 1030 - 1023 - HIGH_BITS) >> 3, 0)
+    return np.where(largest == 0.0, EMPTY, scale)
+
+
+def cutters(scale: Ints) -> tuple[Ints, Ints]:
+    """Bits of the two powers of two, times 1.5, that cut the high and the low integer off."""
+    scale = np.maximum(scale, 0)
+    low = (1 + GRID_BITS * scale) << 52 | 1 << 51
+    return low + (LOW_BITS << 52), low
+
+
+class ExactSums:
+    """Sums of G groups at J steps. Absent values are 0.
+
+    scale      [G]
+    high, low  [G, J]; |low| ≤ 2^51 but for what was added since the last carry
+    added      [G] how many values were added to a cell since then, at most
+    """
+
+    __slots__ = ("added", "high", "low", "scale", "terms")
+
+    def __init__(self, groups: int, steps: int) -> None:
+        self.scale = np.full(groups, EMPTY, np.int64)
+        self.added = np.zeros(groups, np.int64)
+        self.high = np.zeros((groups, steps), np.int64)
+        self.low = np.zeros((groups, steps), np.int64)
+        self.terms = Terms()
+
+    @classmethod
+    def of_runs(cls, rows: Floats, starts: Ints) -> ExactSums:
+        """Sums over runs of adjacent rows [S, J]; starts: [G], increasing, the first is 0."""
+        lengths, steps = lengths_of(starts, len(rows)), rows.shape[1]
+        longest = int(lengths.max(initial=0))
+        sums = cls(len(starts), steps)
+        largest = _largest(rows)
+        if not largest.max(initial=0.0) < LARGE:
+            rows = rows.copy()
+            row, step = np.nonzero(~(np.abs(rows) < LARGE))
+            group = np.repeat(np.arange(len(starts)), lengths)[row]
+            sums.terms.add(group * steps + step, rows[row, step])
+            rows[row, step] = 0.0
+            largest = _largest(rows)
+        of_group = np.maximum.reduceat(largest, starts) if len(starts) else largest
+        sums.scale = scale_for(of_group, max(0, longest.bit_length() - 12))
+        wide = max(1, AT_ONCE // max(len(rows), 1))
+        for begin in range(0, steps, wide):
+            sums._add_runs(rows, starts, lengths, slice(begin, begin + wide))
+        sums.carry()
+        return sums
+
+    def _add_runs(self, rows: Floats, starts: Ints, lengths: Ints, some: slice) -> None:
+        """Add some columns of rows that fit the scale, to sums that are 0."""
+        high_cutter, low_cutter = cutters(self.scale)
+        high, low = (np.repeat(each, lengths)[:, None] for each in (high_cutter, low_cutter))
+        whole, rest, left = _cut(rows[:, some], high.view(np.float64), low.view(np.float64))
+        highs = reduce_runs(np.add, whole, starts, 0) - (lengths * high_cutter)[:, None]
+        pieces = -(-lengths // UNCARRIED)
+        first = np.cumsum(pieces) - pieces
+        within = np.arange(pieces.sum()) - np.repeat(first, pieces)
+        begins = np.repeat(starts, pieces) + UNCARRIED * within
+        lows = reduce_runs(np.add, rest, begins, 0)
+        lows -= lengths_of(begins, len(rows))[:, None] * np.repeat(low_cutter, pieces)[:, None]
+        if len(begins) > len(starts):
+            carried, lows = _carried(lows)
+            highs += np.add.reduceat(carried, first, axis=0)
+            lows = np.add.reduceat(lows, first, axis=0)
+        self.high[:, some], self.low[:, some] = highs, lows
+        if left.any():
+            row, step = np.nonzero(left)
+            group = np.repeat(np.arange(len(starts)), lengths)[row]
+            cell = group * self.high.shape[1] + some.start + step
+            self.terms.add(cell, left[row, step])
+
+    @classmethod
+    def of_cells(cls, groups: int, steps: int, cell: Ints, values: Floats) -> ExactSums:
+        """Sums of values by cell, a place in the flat [G × J]."""
+        sums = cls(groups, steps)
+        large = ~(np.abs(values) < LARGE)
+        if large.any():
+            sums.terms.add(cell[large], values[large])
+            cell, values = cell[~large], values[~large]
+        most = int(np.bincount(cell).max(initial=0))
+        group = cell // max(steps, 1)
+        largest = np.zeros(groups)
+        np.maximum.at(largest, group, np.abs(values))
+        sums.scale = scale_for(largest, max(0, most.bit_length() - 12))
+        high, low = (each[group] for each in cutters(sums.scale))
+        whole, rest, left = _cut(values, high.view(np.float64), low.view(np.float64))
+        np.add.at(sums.high.reshape(-1), cell, whole - high)
+        rest -= low
+        at_once = len(cell) if most <= UNCARRIED else UNCARRIED
+        for begin in range(0, len(cell), max(at_once, 1)):
+            some = slice(begin, begin + at_once)
+            np.add.at(sums.low.reshape(-1), cell[some], rest[some])
+            sums.carry()
+        if left.any():
+            (some_left,) = left.nonzero()
+            sums.terms.add(cell[some_left], left[some_left])
+        return sums
+
+    def add_strips(
+        self,
+        place: Ints,
+        where: tuple[Ints, Ints, Ints],
+        values: Floats,
+        present: tuple[Bools, bool, bool],
+        series: tuple[int, int],
+        counts: Ints,
+    ) -> None:
+        """Add the strips of some series and count them; arguments as the kernel `fold_sums`.
+
+        where    `grid`, `first`, `strip`
+        present  `present`, `shared`, `whole`
+        series   `begin`, `end`
+        """
+        terms = KERNELS.call.fold_sums(
+            place, *where, values, *present, *series,
+            self.scale, self.added, self.high, self.low, counts,
+        )  # fmt: skip
+        self.terms.add(*terms)
+
+    def carry(self) -> None:
+        """Bring `low` back into ± 2^51, and raise the scale where `high` is large."""
+        carried, self.low = _carried(self.low)
+        self.high += carried
+        self.added[:] = 0
+        if max(int(self.high.max(initial=0)), -int(self.high.min(initial=0))) >= HIGHEST:
+            large = np.flatnonzero((np.abs(self.high) >= HIGHEST).any(axis=1))
+            self.raise_to(large, self.scale[large] + 1)
+
+    def raise_to(self, groups: Ints, scale: Ints) -> None:
+        """Count in larger units. What is below the new unit becomes a term."""
+        steps = self.high.shape[1]
+        bits = GRID_BITS * (scale - self.scale[groups])
+        high, low = self.high[groups], self.low[groups]
+        unit = LOWEST + GRID_BITS * self.scale[groups]
+        while bits.any():
+            by = np.minimum(bits, HIGH_BITS)[:, None]
+            half = (1 << by) >> 1
+            lower, upper = (low + half) >> by, (high + half) >> by
+            below = low - (lower << by)
+            low = lower + ((high - (upper << by)) << (LOW_BITS - by))
+            high = upper
+            row, step = np.nonzero(below)
+            if len(row):
+                values = np.ldexp(below[row, step].astype(np.float64), unit[row])
+                self.terms.add(groups[row] * steps + step, values)
+            unit += by[:, 0]
+            bits = bits - by[:, 0]
+        carried, self.low[groups] = _carried(low)
+        self.high[groups] = high + carried
+        self.scale[groups] = scale
+
+    def merge(self, at: Ints, other: ExactSums) -> None:
+        """Add sums of some groups; at: [g] the number here of each group there. Both are carried,
+        and `other` is not used afterwards."""
+        steps = self.high.shape[1]
+        self.scale[at] = np.where(self.scale[at] == EMPTY, other.scale, self.scale[at])
+        other.scale = np.where(other.scale == EMPTY, self.scale[at], other.scale)
+        common = np.maximum(self.scale[at], other.scale)
+        for sums, numbers in ((self, at), (other, np.arange(len(at)))):
+            low_ones = np.flatnonzero(sums.scale[numbers] < common)
+            if len(low_ones):
+                sums.raise_to(numbers[low_ones], common[low_ones])
+        compiled = KERNELS.ready(other.high.size)
+        if compiled is not None:
+            if compiled.merge_exact(self.high, self.low, at, other.high, other.low) >= HIGHEST:
+                self.carry()
+        else:
+            rows = as_slice(at)
+            carried, low = _carried(self.low[rows] + other.low)
+            self.low[rows] = low
+            high = self.high[rows] + other.high
+            high += carried
+            self.high[rows] = high
+            if max(int(high.max(initial=0)), -int(high.min(initial=0))) >= HIGHEST:
+                self.carry()
+        cell, values = other.terms.all()
+        group, step = np.divmod(cell, max(steps, 1))
+        self.terms.add(at[group] * steps + step, values)
+        self.terms.shrink()
+
+    def rounded(self, parts: int, exponent: int = 0) -> list[Floats]:
+        """The sums times 2^exponent, as so many numbers of decreasing size, [G, J] each.
+
+        The first is the sum rounded to nearest, ties to even; each one after it is what is left,
+        rounded so.
+        """
+        unit = (LOWEST + GRID_BITS * np.maximum(self.scale, 0))[:, None] + exponent
+        found = expansion(self.high, self.low, unit, parts)
+        for cells, place, values in self.terms.by_cell():
+            sums = self._with_terms(cells, place, values, parts, exponent)
+            for part, numbers in zip(found, sums, strict=True):
+                part.reshape(-1)[cells] = numbers
+        return found
+
+    def _with_terms(
+        self, cells: Ints, place: Ints, values: Floats, parts: int, exponent: int
+    ) -> list[Floats]:
+        """`rounded` of some cells, [c] each. place: [t] which of them each term is added to."""
+        exact, here = FullRange(len(cells)), np.arange(len(cells))
+        unit = LOWEST + GRID_BITS * np.maximum(self.scale[cells // self.high.shape[1]], 0)
+        high, low = self.high.reshape(-1)[cells], self.low.reshape(-1)[cells]
+        exact.add_integers(here, high >> 32, unit + LOW_BITS + 32)
+        exact.add_integers(here, high & MASK, unit + LOW_BITS)
+        exact.add_integers(here, low, unit)
+        finite = np.isfinite(values)
+        exact.add(place[finite], values[finite])
+        found = [np.ldexp(value, power + exponent) for value, power in exact.expansion(parts)]
+        up, down, odd = np.zeros((3, len(cells)), np.bool_)
+        up[place[values == np.inf]] = True
+        down[place[values == -np.inf]] = True
+        odd[place[np.isnan(values)]] = True
+        odd |= up & down
+        found[0] = np.where(odd, np.nan, np.where(up, np.inf, np.where(down, -np.inf, found[0])))
+        for part in found[1:]:
+            part[odd | up | down] = 0.0
+        return found
+
+
+def _largest(rows: Floats) -> Floats:
+    """[S] largest absolute value of each row; NaN where one is."""
+    largest: Floats = np.maximum(rows.max(axis=1, initial=0.0), -rows.min(axis=1, initial=0.0))
+    return largest
+
+
+def _cut(values: Floats, high: Floats, low: Floats) -> tuple[Ints, Ints, Floats]:
+    """(high, low) integers of the values, to which bits of the cutters are added, and the rest."""
+    whole: Floats = values + high
+    rest: Floats = whole - high
+    np.subtract(values, rest, out=rest)
+    cut: Floats = rest + low
+    left: Floats = cut - low
+    np.subtract(rest, left, out=left)
+    return whole.view(np.int64), cut.view(np.int64), left
+
+
+def _carried(low: Ints) -> tuple[Ints, Ints]:
+    """(what is carried into `high`, `low` within ± 2^51)."""
+    carried = (low + (1 << (LOW_BITS - 1))) >> LOW_BITS
+    return carried, low - (carried << LOW_BITS)
