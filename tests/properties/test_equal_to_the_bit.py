@@ -73,12 +73,7 @@ TOGETHER = [
     if not (values[0] == 1 and values[1])
 ]
 
-SPLIT = {"parts", "by_turns", "compacted", "threads", "batch", "compiled", "permuted"}
 DIFFERS: dict[str, set[str]] = {
-    # Means and deviations across series: partial results are merged in the order of the split.
-    "avg-by": SPLIT,
-    "stddev": SPLIT,
-    "stdvar-rate": SPLIT,
     # Compiled kernels add the samples of a window one by one, NumPy's put it together from blocks.
     "avg-over-time": {"compiled"},
     "predict-linear": {"compiled"},

@@ -1,7 +1,8 @@
 """Argument types of compiled kernels, and how kernels are declared: `@kernel(*types)`.
 
 A kernel calls only functions of its own file, of `exact_rows`, and of
-`novaql.tsdb.runtime.numba_intrinsics`: numba's cache would not notice a change of another file (`tsdb.runtime.compiled.Registry`).
+`novaql.tsdb.runtime.numba_intrinsics`: numba's cache would not notice a change of another file
+(`tsdb.runtime.compiled.Registry`).
 """
 
 from __future__ import annotations
