@@ -9,7 +9,7 @@ from novaql.evaluator.operators.rollup import WHOLE_WINDOW
 from novaql.evaluator.operators.selector import read, window_ends
 from novaql.evaluator.operators.subquery import inner_steps
 from novaql.evaluator.steps import Steps
-from novaql.evaluator.working_memory import STAGED, working_bytes
+from novaql.evaluator.working_memory import STAGED, fold_of, working_bytes
 from novaql.language.value_types import ValueType
 from novaql.planner.by_tile import runs_by_tile
 from novaql.planner.logical import (
@@ -109,7 +109,7 @@ def _aggregated(context: Context, plan: Aggregation, steps: Steps) -> Need:
     rows = _groups(operand, plan)
     size = rows * steps.count * CELL_BYTES
     work = operand.work + operand.rows * steps.count
-    folded = rows * steps.count * working_bytes("fold")
+    folded = rows * steps.count * working_bytes(fold_of(plan.op))
     if plan.by_tile and runs_by_tile(plan.operand):
         return Need(rows, size, folded, work, operand.table)
     taken = folded if plan.by_tile else operand.rows * steps.count * working_bytes(plan.op)

@@ -28,9 +28,11 @@ WORKING_BYTES: Mapping[str, int] = {
     "label_join": 40,
     "subquery": 140,
     "fold": 95,
+    "fold of squares": 260,
     "range": 80,
 }
-"""By aggregation, function or operator; `subquery`: of a point; `fold`: of a cell of the groups;
+"""By aggregation, function or operator; `subquery`: of a point; `fold`: of a cell of the groups,
+of squares for `stddev` and `stdvar`, which sum values and both halves of their squares;
 `range`: of a sample that is answered as it is."""
 
 BETWEEN_VECTORS = 45
@@ -43,6 +45,11 @@ STAGED = 30
 def working_bytes(name: str) -> int:
     """Of a cell of the larger operand."""
     return WORKING_BYTES.get(name, BETWEEN_VECTORS)
+
+
+def fold_of(aggregation: str) -> str:
+    """Return the kind of fold that an aggregation is."""
+    return "fold of squares" if aggregation in ("stddev", "stdvar") else "fold"
 
 
 def admit_work(context: Context, name: str, rows: int, steps: int) -> None:

@@ -22,7 +22,7 @@ from novaql.evaluator.operators.ranking import limit_k, limit_ratio, top_k
 from novaql.evaluator.pipeline.fold import fold, fold_matrix
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
-from novaql.evaluator.working_memory import admit_work
+from novaql.evaluator.working_memory import admit_work, fold_of
 from novaql.language.literals import is_utf8
 from novaql.planner.logical import Aggregation, Plan
 from novaql.text.go_text import go_number, quote, shortest_decimal
@@ -86,7 +86,7 @@ def _folded(run: Runner, node: Aggregation, steps: Steps) -> StepMatrix:
     fragment = run.fragment(node.operand, steps) if node.by_tile else None
     if fragment is not None:
         groups = group_rows(fragment.series, node.grouping, without=node.without)
-        admit_work(run.context, "fold", len(groups), steps.count)
+        admit_work(run.context, fold_of(node.op), len(groups), steps.count)
         fresh = accumulator(node.op, len(groups), steps.count)
         assert fresh is not None
         found = fold(fragment, groups, fresh, run.context)
@@ -96,7 +96,7 @@ def _folded(run: Runner, node: Aggregation, steps: Steps) -> StepMatrix:
         if node.op in IGNORING:
             operand = without_histograms(run.context, node.op, operand, node.operand.span)
         groups = group_rows(operand.series, node.grouping, without=node.without)
-        admit_work(run.context, "fold", len(groups), steps.count)
+        admit_work(run.context, fold_of(node.op), len(groups), steps.count)
         fresh = accumulator(node.op, len(groups), steps.count)
         assert fresh is not None
         if operand.native is not None and node.op in ("sum", "avg"):
