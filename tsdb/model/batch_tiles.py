@@ -50,7 +50,7 @@ class BatchTiles:
     def __iter__(self) -> Iterator[Tile]:
         """All series."""
         batch = self._batch
-        widths = batch.offsets[1:] - batch.offsets[:-1]
+        widths = (self._high - self._low)[batch.grid]
         for some in split_tiles(batch.grid, widths, regular=batch.starts is None):
             yield self.tile(some)
 
@@ -68,6 +68,8 @@ class BatchTiles:
                 matrix = batch.values[int(begins[0]) : int(ends[-1])].reshape(len(rows), width)
                 when = batch.times[int(times_at[0]) : int(times_at[0]) + width]
                 some = slice(int(low[0]), int(high[0]))
+                if not self._exact and 4 * (some.stop - some.start) >= 3 * width:
+                    some = slice(None)  # `take` copies what is not contiguous
                 return Tile(rows, when[some], matrix[:, some])
             every, taken = int(ends[-1] - begins[0]), int((high - low).sum())
             whole = taken == every or (not self._exact and 2 * taken >= every)

@@ -99,7 +99,7 @@ class Sum(Accumulator):
         self._counts = np.zeros((groups, steps), np.int64)
 
     def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Sums:
-        groups, (sums,), counts = exact_sums(group, [values], present)
+        groups, (sums,), counts = exact_sums(group, values, present)
         return groups, sums, counts
 
     def merge(self, partial: Sums) -> None:
@@ -185,19 +185,19 @@ class Variance(Accumulator):
     def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Moments:
         if present is not None:
             values = np.where(present, values, 0.0)
-        sizes = self._by_size(values)
-        columns = [column for _, scaled in sizes for column in (scaled, *square(scaled))]
-        groups, sums, counts = exact_sums(group, columns, present)
-        return groups, counts, {sizes[k][0]: sums[3 * k : 3 * k + 3] for k in range(len(sizes))}
+        found = {}
+        for size, scaled in self._by_size(values):
+            groups, found[size], counts = exact_sums(group, scaled, present, _moments, _sizes)
+        return groups, counts, found
 
     def _by_size(self, values: Floats) -> list[tuple[int, Floats]]:
         """Values in range, and if any are not, large ones (1) and small ones (-1), scaled."""
         sizes = np.abs(values)
-        large = (sizes > self.SIZE) & np.isfinite(values)
-        small = sizes < 1.0 / self.SIZE
-        small &= sizes > 0.0
-        if not large.any() and not small.any():
+        in_range = np.count_nonzero(sizes >= 1.0 / self.SIZE)
+        if in_range == np.count_nonzero(values) and not sizes.max(initial=0.0) > self.SIZE:
             return [(0, values)]
+        large = (sizes > self.SIZE) & np.isfinite(values)
+        small = (sizes < 1.0 / self.SIZE) & (sizes > 0.0)
         return [
             (0, np.where(large | small, 0.0, values)),
             (1, np.ldexp(np.where(large, values, 0.0), -self.STEP)),
@@ -239,6 +239,16 @@ class Variance(Accumulator):
                 total += [np.ldexp(part, by) for part in values]
                 squares += [np.ldexp(part, 2 * by) for part in (*upper, *lower)]
         return total, squares
+
+
+def _moments(values: Floats) -> tuple[Floats, Floats, Floats]:
+    """Values, and the two halves of their squares."""
+    return values, *square(values)
+
+
+def _sizes(sizes: Floats) -> tuple[Floats, Floats, Floats]:
+    squares = sizes * sizes * (1.0 + 2.0**-50)
+    return sizes, squares, squares * 2.0**-52
 
 
 def accumulator(op: str, groups: int, steps: int) -> Accumulator | None:

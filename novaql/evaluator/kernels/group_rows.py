@@ -5,13 +5,13 @@ group [S] is the number of each row's group; values and present are [S, J]; pres
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from novaql.evaluator.kernels.dispatch import KERNELS, floats, mask
+from novaql.evaluator.kernels.numerics.exact_runs import Split, itself, sums_of_runs
 from novaql.evaluator.kernels.numerics.exact_sums import ExactSums
 from novaql.evaluator.kernels.runs import lengths_of, reduce_runs
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
@@ -97,23 +97,24 @@ def _numbered(group: Ints) -> tuple[Ints, Ints]:
 
 
 def exact_sums(
-    group: Ints, columns: Sequence[Floats], present: Bools | None
+    group: Ints, values: Floats, present: Bools | None, split: Split = itself, sizes: Split = itself
 ) -> tuple[Ints, list[ExactSums], Ints]:
-    """(groups of this block, sums of each column, counts). columns: [S, J] each."""
-    shape = columns[0].shape
-    if KERNELS.ready(columns[0].size) is None:
+    """(groups of this block, sums, counts). values: [S, J]; absent ones are 0 unless `split` is
+    `itself`. split, sizes: as of `sums_of_runs`."""
+    if KERNELS.ready(values.size) is None:
         runs = Runs(group)
-        sums = [ExactSums.of_runs(runs.rows(rows, present, 0.0), runs.starts) for rows in columns]
-        return runs.groups, sums, runs.counts(present, columns[0])
-    strips = AsStrips(group, present, shape)
+        sums = sums_of_runs(runs.rows(values, present, 0.0), runs.starts, split, sizes)
+        return runs.groups, sums, runs.counts(present, values)
+    strips = AsStrips(group, present, values.shape)
+    columns = split(values)
     found = [ExactSums(*strips.shape) for _ in columns]
     counts = np.zeros(strips.shape, np.int64)
-    for one, values in zip(found, columns, strict=True):
+    for one, column in zip(found, columns, strict=True):
         counts[:] = 0
         one.add_strips(
             strips.place,
             strips.where,
-            strips.flat(values),
+            strips.flat(column),
             (strips.present, strips.shared, present is None),
             (0, len(group)),
             counts,

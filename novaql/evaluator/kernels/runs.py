@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Number = TypeVar("Number", bound=np.generic)
 
+LONG = 1 << 10
+"""Values of a run, on average, from which on a call of NumPy for each run is fastest."""
 ROOM = 3
 """Rows for each given one, at most, where runs are filled up to the longest."""
 
@@ -54,10 +57,15 @@ def reduce_runs(
 ) -> NDArray[Number]:
     """[G, J]: a ufunc over each run, `filler` being what changes nothing.
 
-    Several times as fast as `reduceat`, which takes its time for every element.
+    `reduceat` does not use the processor's vectors, and takes several times as long.
     """
-    stack = stacked(values, starts, filler)
     found: NDArray[Number]
+    if values.size >= LONG * len(starts):
+        found = np.empty((len(starts), values.shape[1]), values.dtype)
+        for k, (begin, end) in enumerate(pairwise((*starts.tolist(), len(values)))):
+            choose.reduce(values[begin:end], axis=0, out=found[k])
+        return found
+    stack = stacked(values, starts, filler)
     if stack is None:
         found = choose.reduceat(values, starts, axis=0, dtype=values.dtype)
     else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from novaql.evaluator.kernels.numerics.exact_sums import ExactSums
+from novaql.evaluator.kernels.numerics.exact_runs import sums_of_runs
 from novaql.tsdb.model.histogram_buckets import ladder
 from novaql.tsdb.model.histograms import Floats, Histograms
 
@@ -37,8 +37,8 @@ def variance(h: Histograms) -> Floats:
         total = np.zeros(len(h))
         filled = np.flatnonzero(rungs.sizes)
         if len(filled):
-            (sums,) = ExactSums.of_runs(squares[:, None], rungs.offsets[filled]).rounded(1)
-            total[filled] = sums[:, 0]
+            (sums,) = sums_of_runs(squares[:, None], rungs.offsets[filled])
+            total[filled] = sums.rounded(1)[0][:, 0]
         out: Floats = total / h.count
     return out
 

@@ -21,7 +21,7 @@ from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.numerics.full_range import MASK, FullRange
 from novaql.evaluator.kernels.numerics.rounding import expansion
 from novaql.evaluator.kernels.numerics.terms import Terms
-from novaql.evaluator.kernels.runs import as_slice, lengths_of, reduce_runs
+from novaql.evaluator.kernels.runs import as_slice
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -36,8 +36,6 @@ HIGH_BITS = 48
 LOWEST = -1074
 LARGE = 2.0**900
 """Values that are not smaller are terms: to cut them would overflow."""
-AT_ONCE = 1 << 14
-"""Values cut at one time: 128 KiB, so that what is computed of them stays in the cache."""
 UNCARRIED = 1 << 11
 """So many low integers, each at most 2^51, add up before the sum is carried into `high`."""
 HIGHEST = 1 << 61
@@ -74,51 +72,6 @@ class ExactSums:
         self.high = np.zeros((groups, steps), np.int64)
         self.low = np.zeros((groups, steps), np.int64)
         self.terms = Terms()
-
-    @classmethod
-    def of_runs(cls, rows: Floats, starts: Ints) -> ExactSums:
-        """Sums over runs of adjacent rows [S, J]; starts: [G], increasing, the first is 0."""
-        lengths, steps = lengths_of(starts, len(rows)), rows.shape[1]
-        longest = int(lengths.max(initial=0))
-        sums = cls(len(starts), steps)
-        largest = _largest(rows)
-        if not largest.max(initial=0.0) < LARGE:
-            rows = rows.copy()
-            row, step = np.nonzero(~(np.abs(rows) < LARGE))
-            group = np.repeat(np.arange(len(starts)), lengths)[row]
-            sums.terms.add(group * steps + step, rows[row, step])
-            rows[row, step] = 0.0
-            largest = _largest(rows)
-        of_group = np.maximum.reduceat(largest, starts) if len(starts) else largest
-        sums.scale = scale_for(of_group, max(0, longest.bit_length() - 12))
-        wide = max(1, AT_ONCE // max(len(rows), 1))
-        for begin in range(0, steps, wide):
-            sums._add_runs(rows, starts, lengths, slice(begin, begin + wide))
-        sums.carry()
-        return sums
-
-    def _add_runs(self, rows: Floats, starts: Ints, lengths: Ints, some: slice) -> None:
-        """Add some columns of rows that fit the scale, to sums that are 0."""
-        high_cutter, low_cutter = cutters(self.scale)
-        high, low = (np.repeat(each, lengths)[:, None] for each in (high_cutter, low_cutter))
-        whole, rest, left = _cut(rows[:, some], high.view(np.float64), low.view(np.float64))
-        highs = reduce_runs(np.add, whole, starts, 0) - (lengths * high_cutter)[:, None]
-        pieces = -(-lengths // UNCARRIED)
-        first = np.cumsum(pieces) - pieces
-        within = np.arange(pieces.sum()) - np.repeat(first, pieces)
-        begins = np.repeat(starts, pieces) + UNCARRIED * within
-        lows = reduce_runs(np.add, rest, begins, 0)
-        lows -= lengths_of(begins, len(rows))[:, None] * np.repeat(low_cutter, pieces)[:, None]
-        if len(begins) > len(starts):
-            carried, lows = _carried(lows)
-            highs += np.add.reduceat(carried, first, axis=0)
-            lows = np.add.reduceat(lows, first, axis=0)
-        self.high[:, some], self.low[:, some] = highs, lows
-        if left.any():
-            row, step = np.nonzero(left)
-            group = np.repeat(np.arange(len(starts)), lengths)[row]
-            cell = group * self.high.shape[1] + some.start + step
-            self.terms.add(cell, left[row, step])
 
     @classmethod
     def of_cells(cls, groups: int, steps: int, cell: Ints, values: Floats) -> ExactSums:
@@ -170,12 +123,16 @@ class ExactSums:
 
     def carry(self) -> None:
         """Bring `low` back into ± 2^51, and raise the scale where `high` is large."""
-        carried, self.low = _carried(self.low)
-        self.high += carried
+        self.carry_rows(slice(None))
         self.added[:] = 0
         if max(int(self.high.max(initial=0)), -int(self.high.min(initial=0))) >= HIGHEST:
             large = np.flatnonzero((np.abs(self.high) >= HIGHEST).any(axis=1))
             self.raise_to(large, self.scale[large] + 1)
+
+    def carry_rows(self, groups: slice) -> None:
+        """Bring `low` of some groups back into ± 2^51."""
+        carried, self.low[groups] = _carried(self.low[groups])
+        self.high[groups] += carried
 
     def raise_to(self, groups: Ints, scale: Ints) -> None:
         """Count in larger units. What is below the new unit becomes a term."""
@@ -265,12 +222,6 @@ class ExactSums:
         for part in found[1:]:
             part[odd | up | down] = 0.0
         return found
-
-
-def _largest(rows: Floats) -> Floats:
-    """[S] largest absolute value of each row; NaN where one is."""
-    largest: Floats = np.maximum(rows.max(axis=1, initial=0.0), -rows.min(axis=1, initial=0.0))
-    return largest
 
 
 def _cut(values: Floats, high: Floats, low: Floats) -> tuple[Ints, Ints, Floats]:
