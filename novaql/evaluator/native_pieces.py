@@ -47,7 +47,7 @@ def run_totals(
     starts: Ints,
     total: Callable[[Histograms, Ints], RunTotals],
 ) -> RunTotals:
-    """`total` (such as `sum_runs`) of runs of rows.
+    """`total` (such as `run_sums`) of runs of rows.
 
     rows    numbers of histograms, any number of times
     starts  [G] where each run begins in `rows`

@@ -185,10 +185,12 @@ class Variance(Accumulator):
     def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Moments:
         if present is not None:
             values = np.where(present, values, 0.0)
-        found = {}
-        for size, scaled in self._by_size(values):
-            groups, found[size], counts = exact_sums(group, scaled, present, _moments, _sizes)
-        return groups, counts, found
+        found = {
+            size: exact_sums(group, scaled, present, _moments, _sizes)
+            for size, scaled in self._by_size(values)
+        }
+        groups, _, counts = found[0]
+        return groups, counts, {size: sums for size, (_, sums, _) in found.items()}
 
     def _by_size(self, values: Floats) -> list[tuple[int, Floats]]:
         """Values in range, and if any are not, large ones (1) and small ones (-1), scaled."""

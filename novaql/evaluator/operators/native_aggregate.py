@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from novaql.evaluator.context import Context
 from novaql.evaluator.grouping import Groups
 from novaql.evaluator.kernels.group_reduce import Accumulator
-from novaql.evaluator.kernels.native.sums import mean_runs, sum_runs
+from novaql.evaluator.kernels.native.sums import exactly, run_sums
 from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.native_notes import MIXED_SCHEMAS, Notes
 from novaql.evaluator.native_pieces import run_totals
@@ -50,7 +51,7 @@ def aggregate_native(
     starts = np.flatnonzero(np.diff(key, prepend=-1))
     cells = key[starts]
     numbers = operand.native.which[row, step][order].astype(np.int64)
-    runs = sum_runs if op == "sum" else mean_runs
+    runs = partial(run_sums, fold=exactly, mean=op == "avg")
     total = run_totals(context, operand.native.histograms, numbers, starts, runs)
     notes = Notes(context, operand.series, span)
     if total.conflicting_resets.any():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ from novaql.evaluator.kernels.native.arithmetic import (
     with_hint,
 )
 from novaql.evaluator.kernels.native.resets import detect_reset
-from novaql.evaluator.kernels.native.sums import mean_runs, sum_runs
+from novaql.evaluator.kernels.native.sums import run_sums
 from novaql.evaluator.kernels.rate import extrapolation_factor
 from novaql.evaluator.kernels.started import (
     begins_inside,
@@ -87,7 +88,7 @@ def _totals(ranges: Ranges, allowed: Bools, notes: Notes, *, mean: bool) -> Hist
         ranges.native.histograms,
         all_windows.lo[windows],
         all_windows.hi[windows],
-        mean_runs if mean else sum_runs,
+        partial(run_sums, mean=mean),
     )
     notes.warn(MIXED_SCHEMAS, _cells(ranges, windows, totals.mixed))
     if totals.conflicting_resets.any():

@@ -1,14 +1,15 @@
-"""Sums and means of runs of histograms, compensated as sums of floats are.
+"""Sums and means of runs of histograms.
 
-Of every bucket, of count, sum and zero count the rounding errors are added up apart (see
-`novaql.evaluator.kernels.compensated`). A run is summed from its first row to its last. Where all
-its zero buckets are equally wide, the layout of the result is known before, and all buckets are
-summed at once; else, and for means whose sum overflows, the rows are taken one by one, all runs
-together.
+Rounding errors of count, sum, zero count and each bucket are added up apart, sample after sample
+(`in_order`, for windows), or there are none (`exactly`, for sums across series, which do not depend
+on the order of series). Where all zero buckets of a run are equally wide, the layout of the result
+is known before, and all buckets are summed at once. Otherwise, and for means whose sum overflows,
+the rows are added one by one, all runs together.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +26,7 @@ from novaql.evaluator.kernels.native.layout import (
     reconcile,
     shifted_index,
 )
+from novaql.evaluator.kernels.numerics.exact_runs import sums_of_runs
 from novaql.tsdb.model.histogram_buckets import upper_bounds
 from novaql.tsdb.model.histograms import (
     CUSTOM_SCHEMA,
@@ -55,20 +57,45 @@ class RunTotals:
     bounds_differed: Bools
 
 
-def sum_runs(h: Histograms, starts: Ints) -> RunTotals:
-    """Sum of each run of rows; starts: [G] first rows, increasing, the first is 0."""
-    return _totals(h, starts, mean=False)
+Fold = Callable[[Floats, Ints], tuple[Floats, Floats]]
+"""(values [P] or [P, k], first place of each run [S]) → total and rounding error of each run."""
 
 
-def mean_runs(h: Histograms, starts: Ints) -> RunTotals:
-    """Mean of each run of rows, as `sum_runs`: the sum divided once.
+def in_order(values: Floats, starts: Ints) -> tuple[Floats, Floats]:
+    """A `Fold`: compensated sums, each from its first value to its last."""
+    lengths = np.diff(starts, append=len(values))
+    order = np.argsort(-lengths, kind="stable")
+    place, lengths = starts[order], lengths[order]
+    total = values[place]
+    lost = np.zeros_like(total)
+    if len(lengths):
+        longer = np.searchsorted(-lengths, -np.arange(1, lengths[0]), side="left")
+        with np.errstate(invalid="ignore", over="ignore"):
+            for step, some in enumerate(longer.tolist(), start=1):
+                value = values[place[:some] + step]
+                total[:some], lost[:some] = add_compensated(total[:some], lost[:some], value)
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return total[back], lost[back]
 
-    From the row on where a sum would overflow it is the mean that is carried along.
+
+def exactly(values: Floats, starts: Ints) -> tuple[Floats, Floats]:
+    """A `Fold`: the correctly rounded sum, and the rest."""
+    (sums,) = sums_of_runs(values if values.ndim == 2 else values[:, None], starts)
+    with np.errstate(over="ignore"):
+        total, lost = sums.rounded(2)
+    shape = (len(starts), *values.shape[1:])
+    return total.reshape(shape), lost.reshape(shape)
+
+
+def run_sums(
+    h: Histograms, starts: Ints, *, fold: Fold = in_order, mean: bool = False
+) -> RunTotals:
+    """Sum or mean of each run of rows; starts: [G] first rows, increasing, the first is 0.
+
+    A mean is the sum divided once. From the row on where a sum would overflow, the mean itself is
+    updated with each row.
     """
-    return _totals(h, starts, mean=True)
-
-
-def _totals(h: Histograms, starts: Ints, *, mean: bool) -> RunTotals:
     if not len(starts):
         none = np.zeros(0, np.bool_)
         return RunTotals(h, none, none, none)
@@ -86,7 +113,7 @@ def _totals(h: Histograms, starts: Ints, *, mean: bool) -> RunTotals:
     parts, runs = [h.take(starts[mixed])], [np.flatnonzero(mixed)]
     direct = np.flatnonzero(~mixed & ~stepwise)
     if len(direct):
-        total, lost = _at_once(*_of_runs(h, starts, lengths, direct))
+        total, lost = _at_once(*_of_runs(h, starts, lengths, direct), fold)
         whole = np.ones(len(direct), np.bool_)
         if mean:
             whole = ~_overflowed(total)
@@ -145,7 +172,7 @@ def _overflowed(h: Histograms) -> Bools:
 # All buckets at once
 
 
-def _at_once(h: Histograms, starts: Ints) -> tuple[Histograms, Histograms]:
+def _at_once(h: Histograms, starts: Ints, fold: Fold) -> tuple[Histograms, Histograms]:
     """Total and what rounding lost, for runs of one kind each with equally wide zero buckets."""
     runs = len(starts)
     run = np.repeat(np.arange(runs), np.diff(starts, append=len(h)))
@@ -154,7 +181,7 @@ def _at_once(h: Histograms, starts: Ints) -> tuple[Histograms, Histograms]:
     ends = replace(h, schema=schema[run], bounds=bounds[run], custom_bounds=sets)
 
     scalars = np.stack([h.count, h.sum, h.zero_count], axis=1)
-    total, lost = folded(scalars, starts)
+    total, lost = fold(scalars, starts)
     out = replace(ends.take(starts), positive=Buckets.none(runs), negative=Buckets.none(runs))
     shift = np.where(h.is_custom, 0, h.schema.astype(np.int64) - schema[run])
     totals, losses = [], []
@@ -173,7 +200,7 @@ def _at_once(h: Histograms, starts: Ints) -> tuple[Histograms, Histograms]:
         fresh = np.flatnonzero(
             (np.diff(of_run, prepend=-1) != 0) | (np.diff(index, prepend=index[:1]) != 0)
         )
-        sums, errors = folded(population, fresh)
+        sums, errors = fold(population, fresh)
         totals.append(Buckets.of_flat(of_run[fresh], index[fresh], sums, runs))
         losses.append(Buckets.of_flat(of_run[fresh], index[fresh], errors, runs))
 
@@ -220,27 +247,6 @@ def _counted(h: Histograms, side: Buckets, run: Ints, starts: Ints) -> Bools:
     counted: Bools = outside | h.is_custom[rows]
     counted |= rows == starts[run[rows]]
     return counted
-
-
-def folded(values: Floats, starts: Ints) -> tuple[Floats, Floats]:
-    """(total, lost) of runs of values, each summed from its first to its last.
-
-    values: [P] or [P, k]; starts: [S] first place of each run, increasing, the first is 0.
-    """
-    lengths = np.diff(starts, append=len(values))
-    order = np.argsort(-lengths, kind="stable")
-    place, lengths = starts[order], lengths[order]
-    total = values[place]
-    lost = np.zeros_like(total)
-    if len(lengths):
-        longer = np.searchsorted(-lengths, -np.arange(1, lengths[0]), side="left")
-        with np.errstate(invalid="ignore", over="ignore"):
-            for step, some in enumerate(longer.tolist(), start=1):
-                value = values[place[:some] + step]
-                total[:some], lost[:some] = add_compensated(total[:some], lost[:some], value)
-    back = np.empty_like(order)
-    back[order] = np.arange(len(order))
-    return total[back], lost[back]
 
 
 # Row by row

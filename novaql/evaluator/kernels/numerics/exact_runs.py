@@ -86,7 +86,9 @@ def _add_pieces(
     for sums, size in zip(found, sizes, strict=True):
         sums.scale[:] = scale_for(size, spare_bits)
         bits.append(cutters(sums.scale[:1] if uniform else sums.scale))
-    tall = min(max(1, AT_ONCE // rows.shape[1]), UNCARRIED)
+    tall = max(1, AT_ONCE // rows.shape[1])
+    if longest > UNCARRIED:
+        tall = min(tall, UNCARRIED)
     buffers = np.empty((2, min(tall, len(rows)), rows.shape[1]))
     begin = 0
     while begin < len(rows):
@@ -132,7 +134,8 @@ def _add_piece(
     bits     of the high and of the low cutter, [g, 1] or one for all
     buffers  two arrays of the shape of `rows`, overwritten
     """
-    cut, rest = buffers
+    cut: Floats = buffers[0]
+    rest: Floats = buffers[1]
     for into, cutter in zip((sums.high, sums.low), bits, strict=True):
         of_rows = cutter if len(cutter) == 1 else np.repeat(cutter, count, axis=0)
         values = rows if into is sums.high else rest

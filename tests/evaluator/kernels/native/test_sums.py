@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from functools import reduce
+from random import Random
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaql.evaluator.kernels.native.sums import folded, mean_runs, sum_runs
+from novaql.evaluator.kernels.native.sums import exactly, in_order, run_sums
 from novaql.model import float_histogram as plain
 from novaql.model.float_histogram import FloatHistogram, ResetHint, Span
 from tests.support.histograms.native_histograms import (
@@ -40,7 +41,7 @@ def hint_of(run: list[FloatHistogram]) -> ResetHint:
 
 @given(RUNS)
 def test_sums_are_those_of_one_after_the_other(runs: list[list[FloatHistogram]]) -> None:
-    got = sum_runs(columns([one for run in runs for one in run]), starts_of(runs))
+    got = run_sums(columns([one for run in runs for one in run]), starts_of(runs))
     for row, run in enumerate(runs):
         kinds = [one.custom for one in run]
         assert got.mixed[row] == (len(set(kinds)) == 2)
@@ -58,7 +59,7 @@ def test_sums_are_those_of_one_after_the_other(runs: list[list[FloatHistogram]])
 @given(RUNS)
 def test_means_are_sums_divided_once(runs: list[list[FloatHistogram]]) -> None:
     h, starts = columns([one for run in runs for one in run]), starts_of(runs)
-    sums, means = sum_runs(h, starts), mean_runs(h, starts)
+    sums, means = run_sums(h, starts), run_sums(h, starts, mean=True)
     assert (sums.mixed == means.mixed).all()
     pairs = zip(singles(sums.histograms), singles(means.histograms), runs, strict=True)
     for row, (summed, mean, run) in enumerate(pairs):
@@ -71,12 +72,25 @@ def test_means_are_sums_divided_once(runs: list[list[FloatHistogram]]) -> None:
 
 
 def test_no_runs_have_no_sums() -> None:
-    assert len(sum_runs(columns([]), np.zeros(0, np.int64)).histograms) == 0
+    assert len(run_sums(columns([]), np.zeros(0, np.int64)).histograms) == 0
 
 
 @given(st.lists(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=20), min_size=1, max_size=6))
 def test_folding_compensates(runs: list[list[float]]) -> None:
     starts = np.cumsum([0] + [len(run) for run in runs[:-1]])
-    total, lost = folded(np.array([v for run in runs for v in run]), starts)
+    total, lost = in_order(np.array([v for run in runs for v in run]), starts)
     expected = [float(sum(map(Fraction, run), Fraction())) for run in runs]
     np.testing.assert_allclose(total + lost, expected, rtol=1e-13, atol=1e-20)
+
+
+@given(st.lists(exponential(), min_size=1, max_size=8), st.randoms(use_true_random=False))
+def test_no_order_of_the_series_changes_a_bit(run: list[FloatHistogram], dice: Random) -> None:
+    run = [replace(one, zero_threshold=0.0, sum=one.sum / 3, hint=ResetHint.GAUGE) for one in run]
+    other = dice.sample(run, len(run))
+
+    for mean in (False, True):
+        first, second = (
+            run_sums(columns(rows), np.zeros(1, np.int64), fold=exactly, mean=mean)
+            for rows in (run, other)
+        )
+        assert repr(singles(first.histograms)) == repr(singles(second.histograms))
