@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from novaql.inputs.batch_stream import concat_batches as concat_batches
-    from novaql.inputs.exposed_options import ExposedOptions as ExposedOptions
     from novaql.inputs.http.scrape import TargetReader as TargetReader
     from novaql.inputs.label_limits import USUAL_LIMITS as USUAL_LIMITS
     from novaql.inputs.label_limits import LabelLimits as LabelLimits
+    from novaql.inputs.read_options import ExposedOptions as ExposedOptions
     from novaql.inputs.relabelling import Action as Action
     from novaql.inputs.relabelling import RelabelRule as RelabelRule
     from novaql.inputs.relabelling import relabelled as relabelled
@@ -43,7 +43,7 @@ else:
         {
             "tables.arrow_table": ("ArrowReader",),
             "batch_stream": ("concat_batches",),
-            "exposed_options": ("ExposedOptions",),
+            "read_options": ("ExposedOptions",),
             "text.exposition": ("ExpositionParser", "TextState"),
             "text.influx": ("InfluxParser", "LineProblems", "precision_of"),
             "text.json_lines": ("JsonLinesParser", "short_lines"),

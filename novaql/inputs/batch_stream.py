@@ -1,4 +1,4 @@
-"""Samples on their way in: batches one after the other, whatever they are read from."""
+"""Streams of batches: what every input is read as."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ Progress = Callable[[int, int], None]
 
 
 def no_progress(done: int, total: int) -> None:
-    """For callers that do not want to know."""
+    """A `Progress` that does nothing."""
 
 
 @dataclass(slots=True)
 class BatchStream:
-    """Batches that can be read once, and the metadata met on the way.
+    """Batches that can be read once.
 
-    metadata is complete when `batches` is exhausted. `files` counts the files opened so far.
+    metadata  complete when `batches` is exhausted
+    files     number of files opened so far
     """
 
     batches: Iterator[Batch]
@@ -41,7 +42,7 @@ class BatchStream:
 
 
 def concat_batches(batches: Iterable[Batch]) -> Batch:
-    """One batch of all, in order. A table shared by several batches is taken once."""
+    """All samples in one batch, in order. A table of several batches is in it once."""
     some = list(batches)
     if len(some) == 1:
         return some[0]
@@ -72,7 +73,7 @@ def concat_batches(batches: Iterable[Batch]) -> Batch:
 
 
 def joined_native(parts: Sequence[tuple[HistogramSamples, int]]) -> HistogramSamples | None:
-    """All in order; each comes with the row of the new table at which its own one begins."""
+    """All in order. Each is given with the row of the new table at which its own one begins."""
     if not parts:
         return None
     return HistogramSamples(
@@ -84,7 +85,7 @@ def joined_native(parts: Sequence[tuple[HistogramSamples, int]]) -> HistogramSam
 
 
 def joined_starts(parts: Sequence[tuple[Ints | None, int]]) -> Ints | None:
-    """Start timestamps in order; each part comes with the number of its samples."""
+    """Start timestamps in order. Each part is given with the number of its samples."""
     if all(starts is None for starts, _ in parts):
         return None
     return np.concatenate(

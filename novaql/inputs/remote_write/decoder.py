@@ -16,8 +16,9 @@ from novaql.inputs.compiled.compiling import WALKS
 from novaql.inputs.compiled.text_table import Octets
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.remote_write.compiled_decoder import CompiledDecoder
-from novaql.inputs.remote_write.plain_decoder import MOST_SERIES_KEPT, PlainDecoder
+from novaql.inputs.remote_write.plain_decoder import PlainDecoder
 from novaql.inputs.remote_write.write_request import WriteRequest
+from novaql.inputs.text.known_series import MOST_SERIES
 
 MOST_BYTES = 64 << 20
 _MOST_BYTES_KEPT = 8 << 20
@@ -37,7 +38,7 @@ class RemoteWriteDecoder:
         self,
         *,
         most_bytes: int = MOST_BYTES,
-        most_series: int = MOST_SERIES_KEPT,
+        most_series: int = MOST_SERIES,
         limits: LabelLimits = USUAL_LIMITS,
     ) -> None:
         self._most_bytes = most_bytes

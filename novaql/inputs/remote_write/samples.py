@@ -20,7 +20,7 @@ from novaql.inputs.exemplar_rows import Exemplar, read_exemplar
 from novaql.inputs.protobuf.wire import BYTES, FIXED64, VARINT, fields, read_varint, signed
 from novaql.inputs.remote_write.histograms import WireHistogram, read_histogram
 from novaql.tsdb.model.labels import Bools, Ints
-from novaql.tsdb.model.samples import STALE, Floats
+from novaql.tsdb.model.samples import Floats
 
 _FULL, _ZERO = 18, 9
 _DOUBLE = struct.Struct("<d")
@@ -32,7 +32,7 @@ class DecodedSamples:
     """Samples of all series, one series after the other.
 
     counts         samples of each series
-    times, values  of all samples, including the staleness markers of series of histograms
+    times, values  of all floats
     histograms     native histograms, each with the number of its series
     exemplars      exemplars, each with the number of its series
     """
@@ -146,12 +146,7 @@ def _read_fields(data: bytes, start: int, stop: int) -> _Found:
         elif number == _HISTOGRAM:
             if kind != BYTES:
                 raise InputError(f"byte {first}: a histogram has wire type {kind}")
-            one = read_histogram(data, first, last)
-            if one.stale:
-                found.times.append(one.time)
-                found.values.append(STALE)
-            else:
-                found.histograms.append(one)
+            found.histograms.append(read_histogram(data, first, last))
         elif number == 1:
             raise InputError(f"byte {first}: labels stand behind the samples of their series")
     return found

@@ -23,7 +23,7 @@ class WalkedLines:
     """Samples in order of their lines.
 
     numbers, times, values  [N] of series, milliseconds
-    odd    lines that are no samples of the usual shape: which line, and its bytes
+    odd    lines that are no samples of the usual shape: number of the line, and its bytes
     lines  how many there are
     """
 
@@ -64,7 +64,7 @@ class TextWalker:
             raise
 
     def walk(self, block: bytes, default_time_ms: int, *, openmetrics: bool) -> WalkedLines:
-        """Every line; each ends in a newline. Exemplars are passed over.
+        """Read every line; each ends in a newline. Exemplars are skipped.
 
         Raises `ValueError` for a number or a series that cannot be parsed, and `InputError` for
         a series beyond the limits.

@@ -2,8 +2,8 @@
 
 Lines of the usual shape are read here, with the texts that name series looked up in a hash table.
 Numbers are read where doubles are exact on the way: at most 2^53 as digits, times or divided by at
-most 10^22 (Clinger, "How to read floating point numbers accurately", 1990, the easy case). All
-other numbers and lines are left to Python, which also says what is wrong with them.
+most 10^22 (Clinger, "How to read floating point numbers accurately", 1990, the easy case). Python
+reads all other numbers and lines, and reports what is wrong with them.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ def _number(data: Any, at: int, stop: int) -> tuple[bool, float, int]:
     if at < stop and (data[at] == _MINUS or data[at] == _PLUS):
         negative = data[at] == _MINUS
         at += 1
+    # 18 digits are below 2^63. Of more, the mantissa is wrong, and so the number is not exact.
     digits = 0
     mantissa = np.int64(0)
     point = -1
@@ -94,7 +95,7 @@ def _number(data: Any, at: int, stop: int) -> tuple[bool, float, int]:
         exact = exact and at > some
         if minus:
             exponent = -exponent
-    while at < stop and data[at] != _SPACE and data[at] != _TAB:
+    while at < stop and data[at] != _SPACE and data[at] != _TAB:  # NaN, Inf, or no number
         exact = False
         at += 1
     if point >= 0:
