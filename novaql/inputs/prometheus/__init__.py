@@ -1,4 +1,4 @@
-"""What Prometheus keeps and sends: its data directory, its chunks, and remote read as a client."""
+"""Data of Prometheus: its data directory, its chunks, and remote read as a client."""
 
 from __future__ import annotations
 
