@@ -24,11 +24,13 @@ _SOURCE_VALUES = 16
 
 
 class Action(StrEnum):
+    """What a rule does: see Prometheus's `relabel_config`."""
+
     REPLACE = "replace"
     KEEP = "keep"
     DROP = "drop"
-    KEEP_EQUAL = "keepequal"
-    DROP_EQUAL = "dropequal"
+    KEEPEQUAL = "keepequal"
+    DROPEQUAL = "dropequal"
     HASHMOD = "hashmod"
     LABELMAP = "labelmap"
     LABELDROP = "labeldrop"
@@ -76,9 +78,9 @@ class RelabelRule:
                 return labels if _match(found, value) is not None else None
             case Action.DROP:
                 return labels if _match(found, value) is None else None
-            case Action.KEEP_EQUAL:
+            case Action.KEEPEQUAL:
                 return labels if labels.get(self.target_label, "") == value else None
-            case Action.DROP_EQUAL:
+            case Action.DROPEQUAL:
                 return labels if labels.get(self.target_label, "") != value else None
             case Action.LOWERCASE:
                 return _with(labels, self.target_label, value.lower(), limits)

@@ -43,7 +43,7 @@ def decode_xor(chunks: ChunkBytes) -> tuple[Ints, Floats]:
 def _decode_in_step(
     chunks: ChunkBytes, some: Ints, out: Ints, times: Ints, bits: NDArray[np.uint64]
 ) -> None:
-    """Decode the chunks `some`, longest first; the samples of each go to `out` [len(some)] and on."""
+    """Decode the chunks `some`, longest first; out: where the samples of each begin."""
     counts = chunks.counts[some]
     reader = _Reader(chunks.data)
     limit = chunks.end[some].astype(np.uint64) << _U(3)

@@ -41,7 +41,7 @@ class Decoder2:
         try:
             return self._decode()
         finally:
-            # Symbols that no new series refers to, such as trace ids, may never come again.
+            # Symbols that no new series refers to, such as trace ids, may never be sent again.
             if not self._added_series:
                 self._known.remove_texts(*before)
 

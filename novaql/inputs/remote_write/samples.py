@@ -2,7 +2,7 @@
 
 A sample is a field 2 of its series: a double (field 1, left out when it is 0) and a time in
 milliseconds (field 2, a varint). Times from 1971 to 2109 are varints of six bytes, so nearly every
-sample has 18 bytes, or 9 when its value is 0. Series of such samples are decoded as arrays, all
+sample has 18 bytes, or 9 if its value is 0. Series of such samples are decoded as arrays, all
 others field by field.
 """
 
@@ -74,11 +74,11 @@ def decode_samples(data: bytes, starts: Ints, stops: Ints) -> DecodedSamples:
     total = int(counts.sum())
     times = np.empty(total, np.int64)
     values = np.zeros(total, np.float64)
-    keep = ~odd[owner]
-    to = places[owner[keep]] + nth[keep]
-    times[to], values[to] = full_times[keep], full_values[keep]
-    kept_zero = ~odd[zero]
-    times[places[zero[kept_zero]]] = zero_times[kept_zero]
+    usual = ~odd[owner]
+    to = places[owner[usual]] + nth[usual]
+    times[to], values[to] = full_times[usual], full_values[usual]
+    usual = ~odd[zero]
+    times[places[zero[usual]]] = zero_times[usual]
     for at, found in one_by_one:
         there = slice(int(places[at]), int(places[at]) + len(found.times))
         times[there], values[there] = found.times, found.values

@@ -101,7 +101,7 @@ class Message2:
         self._symbols = symbols
 
     def groups(self, octets: int) -> Iterator[tuple[int, int]]:
-        """Numbers of time series: from one up to another, of so many bytes or one series alone."""
+        """Ranges of time series (first, one past last) of at most `octets`, or of one series."""
         first = size = 0
         for number in range(len(self)):
             own = self._stops[number] - self._starts[number]
@@ -179,8 +179,8 @@ class Symbols(Sequence[str]):
 
 
 def decode_request(data: bytes, limits: LabelLimits = USUAL_LIMITS) -> WriteRequest:
-    """Decode an unpacked message. Raises `InputError`, `LimitExceeded`; a bad message is refused
-    as a whole."""
+    """Decode a message that is not compressed; a bad one is rejected as a whole. Raises
+    `InputError`, `LimitExceeded`."""
     message = Message2(data, limits)
     for _ in message.walk():
         pass
