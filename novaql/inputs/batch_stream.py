@@ -9,8 +9,9 @@ import numpy as np
 
 from novaql.inputs.replaced_samples import overwritten, warnings_of
 from novaql.inputs.tables.table_source import TableSource
+from novaql.tsdb.model.flat_arrays import joined_starts
 from novaql.tsdb.model.histograms import concat_histograms
-from novaql.tsdb.model.labels import Ints, SeriesTable, concat_tables
+from novaql.tsdb.model.labels import SeriesTable, concat_tables
 from novaql.tsdb.model.samples import Batch, HistogramSamples
 from novaql.tsdb.model.source import Metadata
 
@@ -81,13 +82,4 @@ def joined_native(parts: Sequence[tuple[HistogramSamples, int]]) -> HistogramSam
         np.concatenate([part.timestamps for part, _ in parts]),
         concat_histograms([part.histograms for part, _ in parts]),
         joined_starts([(part.starts, len(part.timestamps)) for part, _ in parts]),
-    )
-
-
-def joined_starts(parts: Sequence[tuple[Ints | None, int]]) -> Ints | None:
-    """Start timestamps in order. Each part is given with the number of its samples."""
-    if all(starts is None for starts, _ in parts):
-        return None
-    return np.concatenate(
-        [np.zeros(size, np.int64) if starts is None else starts for starts, size in parts]
     )

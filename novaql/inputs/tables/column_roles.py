@@ -56,6 +56,7 @@ class Columns:
 
 
 BY_NAME = Columns()
+"""Every column is found by its name and type."""
 
 
 @dataclass(frozen=True, slots=True)

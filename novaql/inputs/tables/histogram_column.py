@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from novaql.errors import InputError
 from novaql.inputs.tables.arrow_labels import label_column
 from novaql.lazy_exports import lazy_module
+from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.histogram_buckets import upper_bounds
 from novaql.tsdb.model.histograms import (
     CUSTOM_SCHEMA,
@@ -203,7 +204,7 @@ def _buckets(array: pa.Array[Any], rows: Ints) -> tuple[Ints, Floats, Floats, Fl
     missing = {"lower", "upper", "population"} - set(parts)
     if missing:
         raise InputError(f"column {HISTOGRAM_NAME}: buckets have no {', '.join(sorted(missing))}")
-    flat = np.arange(offsets[-1]) + np.repeat(all_offsets[rows] - offsets[:-1], sizes)
+    flat = flat_positions(all_offsets[rows], sizes)
     lower, upper, population = (
         _numbers(parts[name], f"buckets.{name}", flat) for name in ("lower", "upper", "population")
     )
