@@ -37,7 +37,7 @@ class PostfixBuilder:
                 suggestion=f"write the range first: name[5m] {word} …",
             )
         _check_positive(length, "a range")
-        return MatrixSelector(operand, length, between(operand, close))
+        return MatrixSelector(operand, length, span=between(operand, close))
 
     def subquery(self, children: Children) -> Expr:
         operand, _, length, _, *step, close = children
@@ -81,7 +81,7 @@ class PostfixBuilder:
     def moment(self, children: Children) -> At:
         span = between(children[0], children[-1])
         if children[0].type == "EDGE":
-            return At(AtEdge(children[0].value.lower()), span)
+            return At(AtEdge(children[0].value.lower()), span=span)
         token = children[-1]
         if token.type == "DURATION":
             milliseconds = parse_duration(token.value, span_of(token)) // NANOSECONDS_PER_MS
@@ -90,7 +90,7 @@ class PostfixBuilder:
             if scaled_up is None or scaled_up >= 2**63:
                 raise Fault("the time after @ is out of range", span)
             milliseconds = scaled_up
-        return At(-milliseconds if children[0].value == "-" else milliseconds, span)
+        return At(-milliseconds if children[0].value == "-" else milliseconds, span=span)
 
     def extended(self, children: Children) -> Expr:
         operand, word = children
