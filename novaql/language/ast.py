@@ -26,11 +26,14 @@ class LeftDeep:
     thousands of them."""
 
     __slots__ = ()
+    op: str
     left: Any
+    right: Any
+    return_bool: bool
+    matching: Matching
 
-    def beside_left(self) -> tuple[object, ...]:
-        """All that takes part in comparison but `left`."""
-        raise NotImplementedError
+    def _beside_left(self) -> tuple[object, ...]:
+        return self.op, self.right, self.return_bool, self.matching
 
     def __eq__(self, other: object) -> bool:
         one: object = self
@@ -38,7 +41,7 @@ class LeftDeep:
             assert isinstance(other, LeftDeep)
             if one is other:
                 return True
-            if one.beside_left() != other.beside_left():
+            if one._beside_left() != other._beside_left():
                 return False
             one, other = one.left, other.left
         return type(one) is type(other) and one == other
@@ -46,7 +49,7 @@ class LeftDeep:
     def __hash__(self) -> int:
         hashed, node = 0, self
         while True:
-            hashed = hash((hashed, node.beside_left()))
+            hashed = hash((hashed, node._beside_left()))
             if type(node.left) is not type(node):
                 return hash((hashed, node.left))
             node = node.left
@@ -236,9 +239,6 @@ class Binary(LeftDeep, Spanned):
     right: Expr
     return_bool: bool = False
     matching: Matching = Matching()
-
-    def beside_left(self) -> tuple[str, Expr, bool, Matching]:
-        return self.op, self.right, self.return_bool, self.matching
 
 
 @dataclass(frozen=True, slots=True)

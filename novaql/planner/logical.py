@@ -91,9 +91,6 @@ class BinaryOp(LeftDeep, Spanned):
     return_bool: bool = False
     matching: Matching = PLAIN
 
-    def beside_left(self) -> tuple[str, Plan, bool, Matching]:
-        return self.op, self.right, self.return_bool, self.matching
-
 
 @dataclass(frozen=True, slots=True)
 class Aggregation(Spanned):
