@@ -62,7 +62,7 @@ class Reader:
         return downsampled_range(self._state, start_ms, end_ms)
 
     def parts_for_lookup(self, read_errors: ReadErrors | None) -> Sequence[Part]:
-        """The parts for `lookups`. Without `read_errors`, a look-up ignores what the log has lost."""
+        """The parts for `lookups`. Without `read_errors`, lost samples of the log are ignored."""
         if read_errors is not None:
             self._state.report_lost(read_errors)
         return self._state.parts()

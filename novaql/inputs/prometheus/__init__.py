@@ -17,8 +17,8 @@ else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
-            "chunk_bytes": ("Encoding",),
-            "histogram_encode": ("encode_histograms", "spans", "whole_histograms"),
-            "xor_encode": ("chunk_starts", "encode_xor"),
+            "chunk_bytes": "Encoding",
+            "histogram_encode": "encode_histograms spans whole_histograms",
+            "xor_encode": "chunk_starts encode_xor",
         },
     )
