@@ -110,7 +110,8 @@ class Database:
     ) -> SeriesTable:
         """See `Source.series`. `read_errors`, here and in `label_names` and `label_values`: as in
         `Hints`; without it, a look-up ignores what the log has lost."""
-        return self._reader.series(matcher_sets, start_ms, end_ms, read_errors)
+        reader, parts = self._reader, self._reader.parts_for_lookup(read_errors)
+        return reader.lookups.series(parts, matcher_sets, start_ms, end_ms, read_errors)
 
     def label_names(
         self,
@@ -120,7 +121,8 @@ class Database:
         read_errors: ReadErrors | None = None,
     ) -> list[str]:
         """See `Source.label_names`."""
-        return self._reader.label_names(matcher_sets, start_ms, end_ms, read_errors)
+        reader, parts = self._reader, self._reader.parts_for_lookup(read_errors)
+        return reader.lookups.label_names(parts, matcher_sets, start_ms, end_ms, read_errors)
 
     def label_values(
         self,
@@ -131,7 +133,8 @@ class Database:
         read_errors: ReadErrors | None = None,
     ) -> list[str]:
         """See `Source.label_values`."""
-        return self._reader.label_values(name, matcher_sets, start_ms, end_ms, read_errors)
+        reader, parts = self._reader, self._reader.parts_for_lookup(read_errors)
+        return reader.lookups.label_values(parts, name, matcher_sets, start_ms, end_ms, read_errors)
 
     def exemplars(
         self,

@@ -10,22 +10,21 @@ import click
 from novaql.cli.options import data_argument, data_option, window_options
 from novaql.complete import complete
 from novaql.inputs.resolve import as_source
-from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 
 @click.command("complete")
 @click.argument("text")
 @click.option("--cursor", type=click.IntRange(0), help="In characters. Default: the end.")
 @data_option
-@window_options
+@window_options("series with samples")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
 def command(
     text: str,
     cursor: int | None,
     data: tuple[str, ...],
-    start: int | None,
-    end: int | None,
+    start: int,
+    end: int,
     limit: int,
     format_: str,
 ) -> None:
@@ -39,8 +38,8 @@ def command(
         text,
         cursor,
         as_source(data_argument(data)) if data else None,
-        start_ms=MIN_TIME_MS if start is None else start,
-        end_ms=MAX_TIME_MS if end is None else end,
+        start_ms=start,
+        end_ms=end,
         limit=limit,
     )
     if format_ == "json":

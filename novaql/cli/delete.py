@@ -7,10 +7,9 @@ from pathlib import Path
 import click
 
 from novaql import tsdb
-from novaql.cli.options import TIME
+from novaql.cli.options import window_options
 from novaql.inputs.resolve import default_path
 from novaql.selectors import matcher_sets
-from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 
 @click.command("delete")
@@ -18,15 +17,14 @@ from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 @click.option(
     "--data", metavar="DIR", help="The database. Default: $NOVAQL_DATA, else ./novaql-data."
 )
-@click.option("--start", type=TIME, help="Only samples from this time on.")
-@click.option("--end", type=TIME, help="Only samples until this time.")
+@window_options("samples")
 @click.option("--dry-run", is_flag=True, help="Report what would be deleted, and change nothing.")
 @click.option("--clean", is_flag=True, help="Free the disk space at once.")
 def command(
     selectors: tuple[str, ...],
     data: str | None,
-    start: int | None,
-    end: int | None,
+    start: int,
+    end: int,
     dry_run: bool,
     clean: bool,
 ) -> None:
@@ -45,15 +43,13 @@ def command(
 
     target = default_path() if data is None else Path(data).expanduser()
     sets = matcher_sets(selectors)
-    first = MIN_TIME_MS if start is None else start
-    last = MAX_TIME_MS if end is None else end
-    if first > last:
+    if start > end:
         raise click.UsageError("the window ends before it begins")
     with tsdb.open(target, read_only=True) as database:  # also: is there one at all?
-        found = database.delete(sets, first, last, dry_run=True)
+        found = database.delete(sets, start, end, dry_run=True)
     if not dry_run and found.samples:
         with tsdb.open(target) as database:
-            found = database.delete(sets, first, last)
+            found = database.delete(sets, start, end)
             if clean:
                 database.clean_tombstones()
     verb = "would delete" if dry_run else "deleted"

@@ -17,8 +17,8 @@ from novaql.cli.options import TIME
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import Progress, no_progress
 from novaql.inputs.data_kinds import is_url
-from novaql.inputs.file_options import KIND_NAMES, FileOptions
 from novaql.inputs.importer import import_into
+from novaql.inputs.read_options import KIND_NAMES, FileOptions
 from novaql.inputs.resolve import default_path
 from novaql.inputs.tables.column_roles import Columns
 from novaql.inputs.text.influx import PRECISIONS

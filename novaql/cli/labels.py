@@ -11,7 +11,6 @@ from novaql.cli.options import data_argument, data_option, window_options
 from novaql.inputs.resolve import as_source
 from novaql.selectors import matcher_sets
 from novaql.text.labels import printable
-from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 
 @click.command("labels")
@@ -20,14 +19,14 @@ from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
     "--match", "matchers", multiple=True, metavar="SELECTOR", help="Only labels of these series."
 )
 @data_option
-@window_options
+@window_options("series with samples")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
 def command(
     name: str | None,
     matchers: tuple[str, ...],
     data: tuple[str, ...],
-    start: int | None,
-    end: int | None,
+    start: int,
+    end: int,
     format_: str,
 ) -> None:
     """List label names, or the values of one label, one on each line.
@@ -37,12 +36,10 @@ def command(
     novaql labels instance --match 'up{job="api"}'
     """
     source, chosen = as_source(data_argument(data)), matcher_sets(matchers)
-    first = MIN_TIME_MS if start is None else start
-    last = MAX_TIME_MS if end is None else end
     if name is None:
-        texts = source.label_names(chosen, first, last)
+        texts = source.label_names(chosen, start, end)
     else:
-        texts = source.label_values(name, chosen, first, last)
+        texts = source.label_values(name, chosen, start, end)
     if format_ == "json":
         click.echo(json.dumps(texts, ensure_ascii=False))
     else:

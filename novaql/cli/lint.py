@@ -10,21 +10,20 @@ import click
 from novaql.cli.options import data_argument, data_option, text_argument, window_options
 from novaql.inputs.resolve import as_source
 from novaql.lint import Knowledge, Severity, lint
-from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 
 @click.command("lint")
 @click.argument("expr")
 @data_option
-@window_options
+@window_options("series with samples")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context
 def command(
     ctx: click.Context,
     expr: str,
     data: tuple[str, ...],
-    start: int | None,
-    end: int | None,
+    start: int,
+    end: int,
     format_: str,
 ) -> None:
     """Report probable mistakes in a query; `-` reads it from standard input.
@@ -35,13 +34,7 @@ def command(
     \b
     novaql lint 'histogram_quantile(0.9, sum(rate(latency_bucket[5m])))'
     """
-    known = Knowledge()
-    if data:
-        known = Knowledge(
-            as_source(data_argument(data)),
-            MIN_TIME_MS if start is None else start,
-            MAX_TIME_MS if end is None else end,
-        )
+    known = Knowledge(as_source(data_argument(data)) if data else None, start, end)
     found = lint(text_argument(expr), known)
     if format_ == "json":
         click.echo(json.dumps([asdict(finding) for finding in found], ensure_ascii=False))

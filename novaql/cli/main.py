@@ -17,10 +17,11 @@ from novaql.tsdb.errors import StoreError
 
 
 class Entry(NamedTuple):
-    """The module of a subcommand, and its line in the list of commands."""
+    """The module of a subcommand, its line in the list of commands, and its name in the module."""
 
     module: str
     help: str
+    command: str = "command"
 
 
 COMMANDS: dict[str, Entry] = {
@@ -37,9 +38,11 @@ COMMANDS: dict[str, Entry] = {
     "check": Entry("novaql.cli.check", "Check a database, rules, configuration, and metrics."),
     "tsdb": Entry("novaql.cli.tsdb", "Inspect a database: blocks, cardinality, samples."),
     "repair": Entry("novaql.cli.repair", "Repair a damaged database."),
-    "snapshot": Entry("novaql.cli.snapshot", "Copy the current state of a database."),
-    "backup": Entry("novaql.cli.backup", "Create or update a backup of a database."),
-    "restore": Entry("novaql.cli.restore", "Create a database from a snapshot or backup."),
+    "snapshot": Entry("novaql.cli.copies", "Copy the current state of a database.", "snapshot"),
+    "backup": Entry("novaql.cli.copies", "Create or update a backup of a database.", "backup"),
+    "restore": Entry(
+        "novaql.cli.copies", "Create a database from a snapshot or backup.", "restore"
+    ),
     "test": Entry("novaql.cli.test", "Run unit tests of rules."),
     "serve": Entry("novaql.cli.serve", "Serve a database over HTTP."),
     "probe": Entry("novaql.cli.probe", "Run synthetic checks of a region for a server."),
@@ -63,7 +66,7 @@ class LazyGroup(click.Group):
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
-        command: click.Command = import_module(entry.module).command
+        command: click.Command = getattr(import_module(entry.module), entry.command)
         return command
 
     def format_commands(

@@ -12,6 +12,7 @@ import click
 
 from novaql.errors import ArgumentError
 from novaql.timeparse import duration_ms, to_ms
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -74,14 +75,16 @@ def data_argument(data: tuple[str, ...]) -> str | list[str] | None:
     return data[0] if len(data) == 1 else list(data)
 
 
-def window_options(command: F) -> F:
-    """--start and --end of a listing; everything if not given."""
-    command = click.option("--end", type=TIME, help="Only series with samples until this time.")(
-        command
-    )
-    return click.option("--start", type=TIME, help="Only series with samples from this time on.")(
-        command
-    )
+def window_options(what: str) -> Callable[[F], F]:
+    """--start and --end; all times if not given. what: is selected, such as "samples"."""
+    first = f"Only {what} from this time on."
+    last = f"Only {what} until this time."
+
+    def add(command: F) -> F:
+        command = click.option("--end", type=TIME, default=MAX_TIME_MS, help=last)(command)
+        return click.option("--start", type=TIME, default=MIN_TIME_MS, help=first)(command)
+
+    return add
 
 
 def text_argument(text: str) -> str:

@@ -19,9 +19,14 @@ from novaql.lazy_exports import lazy_module
 from novaql.result import Result
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     from novaql.export import csv_text
-else:
-    csv_text = lazy_module("novaql.export.csv_text")  # loads pyarrow
+else:  # slow to load, and only some formats need them
+    pa = lazy_module("pyarrow")
+    pq = lazy_module("pyarrow.parquet")
+    csv_text = lazy_module("novaql.export.csv_text")
 
 
 class Format(StrEnum):
@@ -102,8 +107,6 @@ def _table_text(result: Result, *, terminal: bool, rows: int | None) -> str:
 
 
 def _write_arrow(result: Result, out: BinaryIO) -> None:
-    import pyarrow as pa  # noqa: PLC0415 - slow to load, only this format needs it
-
     table = result.arrow()
     sink: Any = out  # any Python file will do, which the type stubs do not know
     with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -111,9 +114,6 @@ def _write_arrow(result: Result, out: BinaryIO) -> None:
 
 
 def _write_parquet(result: Result, out: BinaryIO) -> None:
-    import pyarrow as pa  # noqa: PLC0415 - slow to load, only this format needs it
-    import pyarrow.parquet as pq  # noqa: PLC0415 - likewise
-
     whole = pa.BufferOutputStream()  # a pipe has no position, which Parquet requires
     pq.write_table(result.arrow(), whole)
     out.write(whole.getvalue())

@@ -11,20 +11,19 @@ from novaql.cli.options import data_argument, data_option, window_options
 from novaql.inputs.resolve import as_source
 from novaql.selectors import matcher_sets
 from novaql.text.labels import series_text
-from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 
 @click.command("series")
 @click.argument("matchers", nargs=-1, metavar="[SELECTOR]...")
 @data_option
-@window_options
+@window_options("series with samples")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
 @click.option("--count", is_flag=True, help="Print only the number of series.")
 def command(
     matchers: tuple[str, ...],
     data: tuple[str, ...],
-    start: int | None,
-    end: int | None,
+    start: int,
+    end: int,
     format_: str,
     count: bool,
 ) -> None:
@@ -33,11 +32,7 @@ def command(
     \b
     novaql series '{job="api"}' --start -1h
     """
-    found = as_source(data_argument(data)).series(
-        matcher_sets(matchers),
-        MIN_TIME_MS if start is None else start,
-        MAX_TIME_MS if end is None else end,
-    )
+    found = as_source(data_argument(data)).series(matcher_sets(matchers), start, end)
     if count:
         click.echo(len(found))
     elif format_ == "json":

@@ -20,7 +20,7 @@ from novaql.selectors import matcher_sets
 from novaql.text.labels import printable
 from novaql.text.times import duration_text, time_text
 from novaql.tsdb.model.read_errors import ReadErrors
-from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb.model.source import MIN_TIME_MS
 
 if TYPE_CHECKING:
     from novaql.tsdb.database import Database
@@ -80,16 +80,8 @@ def list_blocks(directory: Path | None, format_: str) -> None:
         for block in blocks
     ]  # fmt: skip
     heads = (
-        "block",
-        "level",
-        "from",
-        "to",
-        "series",
-        "samples",
-        "bytes",
-        "bytes/sample",
-        "rollups of",
-    )
+        "block", "level", "from", "to", "series", "samples", "bytes", "bytes/sample", "rollups of",
+    )  # fmt: skip
     echo_rows([heads, *rows], left=1)
     click.echo(f"in the log alone: {stats.head_samples} samples of {stats.head_series} series")
 
@@ -97,7 +89,7 @@ def list_blocks(directory: Path | None, format_: str) -> None:
 @command.command("analyze")
 @directory_argument
 @match_option
-@window_options
+@window_options("series with samples")
 @click.option(
     "--limit", type=click.IntRange(1), default=20, show_default=True, help="Entries of each kind."
 )
@@ -105,8 +97,8 @@ def list_blocks(directory: Path | None, format_: str) -> None:
 def analyze(
     directory: Path | None,
     matchers: tuple[str, ...],
-    start: int | None,
-    end: int | None,
+    start: int,
+    end: int,
     limit: int,
     format_: str,
 ) -> None:
@@ -115,15 +107,13 @@ def analyze(
     \b
     novaql tsdb analyze --match '{job="api"}' --start -6h
     """
-    first = MIN_TIME_MS if start is None else start
-    last = MAX_TIME_MS if end is None else end
     chosen = matcher_sets(matchers)
     with opened(directory) as database:
-        found = database.cardinality(limit, chosen, first, last)
+        found = database.cardinality(limit, chosen, start, end)
         stats = database.stats()
-        newest = min(last, MIN_TIME_MS if stats.last_ms is None else stats.last_ms)
+        newest = min(end, MIN_TIME_MS if stats.last_ms is None else stats.last_ms)
         width = database.options.block_ms
-        alive = len(database.series(chosen, max(first, newest - width), newest))
+        alive = len(database.series(chosen, max(start, newest - width), newest))
     if format_ == "json":
         click.echo(json.dumps({**asdict(found), "alive": alive}, ensure_ascii=False))
         return
@@ -141,7 +131,7 @@ def analyze(
 @command.command("dump")
 @directory_argument
 @match_option
-@window_options
+@window_options("series with samples")
 @click.option(
     "--format",
     "format_",
@@ -155,8 +145,8 @@ def dump(
     ctx: click.Context,
     directory: Path | None,
     matchers: tuple[str, ...],
-    start: int | None,
-    end: int | None,
+    start: int,
+    end: int,
     format_: str,
 ) -> None:
     """Print every sample: series, value, milliseconds since 1970.
@@ -167,12 +157,10 @@ def dump(
     \b
     novaql tsdb dump --match 'up' --start -1h
     """
-    first = MIN_TIME_MS if start is None else start
-    last = MAX_TIME_MS if end is None else end
     read_errors, left_out = ReadErrors(), LeftOut()
     with opened(directory) as database:
         for sets in matcher_sets(matchers) or [[]]:
-            for lines in dumped(database, sets, first, last, format_, read_errors, left_out):
+            for lines in dumped(database, sets, start, end, format_, read_errors, left_out):
                 sys.stdout.writelines(lines)
         clean = database.open_report.clean
     sys.stdout.flush()

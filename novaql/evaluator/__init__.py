@@ -13,7 +13,7 @@ else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
-            "estimate": ("Estimate",),
-            "profile": ("Profile",),
+            "estimate": "Estimate",
+            "profile": "Profile",
         },
     )

@@ -27,14 +27,14 @@ else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
-            "arrow": ("long_stream",),
-            "csv_text": ("csv_pieces",),
-            "formulas": ("without_formula",),
-            "html": ("html_of",),
-            "json_values": ("ValueStyle",),
-            "labels_json": ("series_json",),
-            "named_series": ("named_arrow", "named_csv"),
-            "prometheus_json": ("result_json", "result_pieces", "series_count"),
-            "series_limit": ("first_series",),
+            "arrow": "long_stream",
+            "csv_text": "csv_pieces",
+            "formulas": "without_formula",
+            "html": "html_of",
+            "json_values": "ValueStyle",
+            "labels_json": "series_json",
+            "named_series": "named_arrow named_csv",
+            "prometheus_json": "result_json result_pieces series_count",
+            "series_limit": "first_series",
         },
     )

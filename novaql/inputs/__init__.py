@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from novaql.inputs.batch_stream import concat_batches as concat_batches
-    from novaql.inputs.exposed_options import ExposedOptions as ExposedOptions
     from novaql.inputs.http.scrape import TargetReader as TargetReader
     from novaql.inputs.label_limits import USUAL_LIMITS as USUAL_LIMITS
     from novaql.inputs.label_limits import LabelLimits as LabelLimits
+    from novaql.inputs.read_options import ExposedOptions as ExposedOptions
     from novaql.inputs.relabelling import Action as Action
     from novaql.inputs.relabelling import RelabelRule as RelabelRule
     from novaql.inputs.relabelling import relabelled as relabelled
@@ -41,23 +41,23 @@ else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
-            "tables.arrow_table": ("ArrowReader",),
-            "batch_stream": ("concat_batches",),
-            "exposed_options": ("ExposedOptions",),
-            "text.exposition": ("ExpositionParser", "TextState"),
-            "text.influx": ("InfluxParser", "LineProblems", "precision_of"),
-            "text.json_lines": ("JsonLinesParser", "short_lines"),
-            "text.json_memory": ("check_json_memory",),
-            "label_limits": ("USUAL_LIMITS", "LabelLimits"),
-            "tables.column_roles": ("BY_NAME", "Layout"),
-            "text.line_splitting": ("line_blocks",),
-            "relabelling": ("Action", "RelabelRule", "relabelled"),
-            "remote_write.decoder": ("RemoteWriteDecoder",),
-            "remote_write.v2": ("Message2", "Places"),
-            "remote_write.histograms": ("Side", "WireHistogram", "columns_of"),
-            "replaced_samples": ("overwritten",),
-            "sample_times": ("need_calendar", "out_of_range"),
-            "http.scrape": ("TargetReader",),
-            "remote_write.write_request": ("WriteRequest",),
+            "batch_stream": "concat_batches",
+            "http.scrape": "TargetReader",
+            "label_limits": "USUAL_LIMITS LabelLimits",
+            "read_options": "ExposedOptions",
+            "relabelling": "Action RelabelRule relabelled",
+            "remote_write.decoder": "RemoteWriteDecoder",
+            "remote_write.histograms": "Side WireHistogram columns_of",
+            "remote_write.v2": "Message2 Places",
+            "remote_write.write_request": "WriteRequest",
+            "replaced_samples": "overwritten",
+            "sample_times": "need_calendar out_of_range",
+            "tables.arrow_table": "ArrowReader",
+            "tables.column_roles": "BY_NAME Layout",
+            "text.exposition": "ExpositionParser TextState",
+            "text.influx": "InfluxParser LineProblems precision_of",
+            "text.json_lines": "JsonLinesParser short_lines",
+            "text.json_memory": "check_json_memory",
+            "text.line_splitting": "line_blocks",
         },
     )

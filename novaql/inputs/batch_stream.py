@@ -1,4 +1,4 @@
-"""Samples on their way in: batches one after the other, whatever they are read from."""
+"""Streams of batches: what every input is read as."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 
 from novaql.inputs.replaced_samples import overwritten, warnings_of
 from novaql.inputs.tables.table_source import TableSource
+from novaql.tsdb.model.flat_arrays import joined_starts
 from novaql.tsdb.model.histograms import concat_histograms
-from novaql.tsdb.model.labels import Ints, SeriesTable, concat_tables
+from novaql.tsdb.model.labels import SeriesTable, concat_tables
 from novaql.tsdb.model.samples import Batch, HistogramSamples
 from novaql.tsdb.model.source import Metadata
 
@@ -19,14 +20,15 @@ Progress = Callable[[int, int], None]
 
 
 def no_progress(done: int, total: int) -> None:
-    """For callers that do not want to know."""
+    """A `Progress` that does nothing."""
 
 
 @dataclass(slots=True)
 class BatchStream:
-    """Batches that can be read once, and the metadata met on the way.
+    """Batches that can be read once.
 
-    metadata is complete when `batches` is exhausted. `files` counts the files opened so far.
+    metadata  complete when `batches` is exhausted
+    files     number of files opened so far
     """
 
     batches: Iterator[Batch]
@@ -41,7 +43,7 @@ class BatchStream:
 
 
 def concat_batches(batches: Iterable[Batch]) -> Batch:
-    """One batch of all, in order. A table shared by several batches is taken once."""
+    """All samples in one batch, in order. A table of several batches is in it once."""
     some = list(batches)
     if len(some) == 1:
         return some[0]
@@ -72,7 +74,7 @@ def concat_batches(batches: Iterable[Batch]) -> Batch:
 
 
 def joined_native(parts: Sequence[tuple[HistogramSamples, int]]) -> HistogramSamples | None:
-    """All in order; each comes with the row of the new table at which its own one begins."""
+    """All in order. Each is given with the row of the new table at which its own one begins."""
     if not parts:
         return None
     return HistogramSamples(
@@ -80,13 +82,4 @@ def joined_native(parts: Sequence[tuple[HistogramSamples, int]]) -> HistogramSam
         np.concatenate([part.timestamps for part, _ in parts]),
         concat_histograms([part.histograms for part, _ in parts]),
         joined_starts([(part.starts, len(part.timestamps)) for part, _ in parts]),
-    )
-
-
-def joined_starts(parts: Sequence[tuple[Ints | None, int]]) -> Ints | None:
-    """Start timestamps in order; each part comes with the number of its samples."""
-    if all(starts is None for starts, _ in parts):
-        return None
-    return np.concatenate(
-        [np.zeros(size, np.int64) if starts is None else starts for starts, size in parts]
     )

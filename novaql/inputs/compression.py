@@ -1,4 +1,4 @@
-"""Files that may be packed with gzip or zstandard, read as if they were not."""
+"""Files that may be compressed with gzip or zstandard, read as plain bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKED_SUFFIXES = (".gz", ".zst")
 
 
 class CountingFile(io.RawIOBase):
-    """A file that tells how much of it, as it lies on the disk, has been read."""
+    """A file that reports how many of its bytes on disk have been read."""
 
     def __init__(self, path: Path, progress: Progress) -> None:
         super().__init__()
@@ -52,9 +52,9 @@ class CountingFile(io.RawIOBase):
 
 @contextmanager
 def open_plain(path: Path, progress: Progress = no_progress) -> Iterator[BinaryIO]:
-    """The unpacked bytes of a file; what it is packed with is found by its first bytes.
+    """The decompressed bytes of a file; its first bytes show how it is compressed.
 
-    Raises `InputError` where the file cannot be read or its packing is damaged.
+    Raises `InputError` if the file cannot be read or decompressed.
     """
     try:
         with io.BufferedReader(CountingFile(path, progress), 1 << 20) as file:
@@ -75,7 +75,7 @@ def open_plain(path: Path, progress: Progress = no_progress) -> Iterator[BinaryI
 
 
 def read_tail(path: Path, size: int) -> bytes:
-    """The last bytes of a file, unpacked. A packed file is read through for them."""
+    """The last bytes of a file, decompressed: of a compressed file, after reading all of it."""
     tail = b""
     with open_plain(path) as file:
         if isinstance(file, io.BufferedReader) and isinstance(file.raw, CountingFile):

@@ -1,4 +1,4 @@
-"""Exemplars that come one by one, collected into columns."""
+"""Exemplars of remote write, read one by one and collected into columns."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Exemplar(NamedTuple):
 
 
 def read_exemplar(data: bytes, start: int, stop: int, symbols: Sequence[str] = ()) -> Exemplar:
-    """One of a remote write message: its labels in it (1.0), or references to symbols (2.0).
+    """Read one of a remote write message, with labels (1.0) or references to symbols (2.0).
 
     Raises `InputError`.
     """
@@ -34,8 +34,8 @@ def read_exemplar(data: bytes, start: int, stop: int, symbols: Sequence[str] = (
     references: list[int] = []
     for number, kind, first, last in fields(data, start, stop):
         if number == 1 and kind == BYTES and not symbols:
-            name, said = _pair(data, first, last)
-            labels[name] = said
+            name, label_value = _pair(data, first, last)
+            labels[name] = label_value
         elif number == 1 and kind in (BYTES, VARINT):
             at = first
             while at < last:
@@ -55,18 +55,18 @@ def read_exemplar(data: bytes, start: int, stop: int, symbols: Sequence[str] = (
 
 
 def _pair(data: bytes, start: int, stop: int) -> tuple[str, str]:
-    name = said = ""
+    name = value = ""
     for number, kind, first, last in fields(data, start, stop):
         if kind == BYTES and number == 1:
             name = text(data, first, last)
         elif kind == BYTES and number == 2:
-            said = text(data, first, last)
-    return name, said
+            value = text(data, first, last)
+    return name, value
 
 
 def exemplar_columns(rows: Ints, found: Sequence[Exemplar]) -> Exemplars | None:
-    """Exemplars of these rows of a table; None for none. An exemplar label without a name is left
-    out. Raises `InputError` for a time that cannot be stored."""
+    """Exemplars of these rows of a table; None for none. Labels without a name are dropped. Raises
+    `InputError` for a time that cannot be stored."""
     if not found:
         return None
     for one in found:

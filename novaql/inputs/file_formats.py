@@ -1,4 +1,4 @@
-"""The table of file formats: the names and contents by which each is known, and its reader."""
+"""The table of file formats: the names and contents by which each is recognised, and its reader."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from pathlib import Path
 
 from novaql.errors import InputError
 from novaql.inputs.compression import PACKED_SUFFIXES, open_plain
-from novaql.inputs.file_options import FileKind
 from novaql.inputs.protobuf.exposition import looks_like_protobuf, read_protobuf
-from novaql.inputs.read_options import ReadOptions
+from novaql.inputs.read_options import FileKind, ReadOptions
 from novaql.inputs.tables.arrow_file import FILE_MAGIC, STREAM_MAGIC, read_arrow_file
 from novaql.inputs.tables.csv_file import read_csv
 from novaql.inputs.tables.parquet_file import read_parquet
@@ -34,10 +33,10 @@ Reader = Callable[[Path, ReadOptions, MetadataOf], Iterator[Batch]]
 class FileFormat:
     """One file format.
 
-    suffixes    ends of file names
-    looks_like  whether the first bytes of a file are of this format; formats are asked in the order
-                of the table
-    has_columns whether the columns of `ReadOptions` apply, which then get the labels of folders
+    suffixes     ends of file names
+    looks_like   whether the first bytes of a file are of this format; the first format in the
+                 order of the table counts
+    has_columns  whether the columns of `ReadOptions` apply, which then get the labels of folders
     """
 
     kind: FileKind
@@ -63,7 +62,7 @@ def format_of(path: Path) -> FileFormat:
 
 
 def format_by_name(path: Path) -> FileFormat | None:
-    """The format that the name of a file says, behind a suffix of compression."""
+    """The format by the suffix of a file name, without that of compression; None: unknown."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in PACKED_SUFFIXES:
         suffixes.pop()
@@ -165,7 +164,7 @@ FORMATS = (
     FileFormat(
         FileKind.INFLUX,
         (".influx", ".lp"),
-        lambda head: False,  # its lines look like those of other formats
+        lambda head: False,  # its lines may look like those of other formats
         lambda path, options, _: read_influx(
             path, options.default_time_ms, options.files.precision, options.progress
         ),

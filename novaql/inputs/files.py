@@ -34,8 +34,8 @@ else:
 def read_paths(paths: Iterable[str | Path], options: ReadOptions = DEFAULTS) -> BatchStream:
     """Batches of all files that the paths, folders and patterns (`*.parquet`) name, in order.
 
-    Folders called `label=value` give their files' series that label, see `partitions`; such
-    folders are read with the folder that holds them. Every path is checked before the first file is
+    The name of a folder `label=value` is a label of the series in it, see `partitions`; such
+    folders are read with the folder above them. Every path is checked before the first file is
     read. Raises `InputError`.
     """
     steps: list[_Step] = []

@@ -1,4 +1,4 @@
-"""Import: samples of any kind of data into a database, part by part."""
+"""Import: samples of any kind of data into a database, in parts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ import numpy as np
 
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import BatchStream, Progress, no_progress
-from novaql.inputs.exposed_options import AS_EXPOSED, ExposedOptions
-from novaql.inputs.file_options import AS_THEY_LOOK, FileOptions
 from novaql.inputs.open_any import open_stream
-from novaql.inputs.read_options import ReadOptions
+from novaql.inputs.read_options import (
+    ANY_FORMAT,
+    AS_EXPOSED,
+    ExposedOptions,
+    FileOptions,
+    ReadOptions,
+)
 from novaql.inputs.replaced_samples import overwritten, warnings_of
 from novaql.inputs.sample_times import need_calendar
 from novaql.inputs.tables.column_roles import BY_NAME, Columns
@@ -26,7 +30,7 @@ HELD_SAMPLES = 20_000_000
 """Samples that are held in memory until all of the input is known to be valid."""
 
 RECENT_SAMPLES = 5_000_000
-"""Of an input that is not held in memory: samples that are compared with each other."""
+"""Of a larger input: samples that are compared with each other for `overwritten`."""
 
 _TABLE_ROWS_HELD = 1_000_000
 
@@ -54,7 +58,7 @@ class ImportReport:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Findings that a person should check, as sentences."""
+        """Findings to check, as sentences."""
         return warnings_of(self.overwritten, "this import")
 
 
@@ -66,13 +70,13 @@ def import_into(
     default_time_ms: int | None = None,
     progress: Progress | None = None,
     exposed: ExposedOptions = AS_EXPOSED,
-    files: FileOptions = AS_THEY_LOOK,
+    files: FileOptions = ANY_FORMAT,
 ) -> ImportReport:
     """Append every sample of `data` (see `open_stream`) to the database.
 
     Nothing is appended unless all of the input can be read. A small input is held in memory until
     then; a large one is read twice; of a large stream that can be read only once, the part before
-    the fault stays. Raises `InputError`. The keywords are those of `ReadOptions`.
+    an error stays. Raises `InputError`. The keywords are those of `ReadOptions`.
     """
     began = time.perf_counter()
     report = progress or no_progress
@@ -135,7 +139,7 @@ def _append(database: Store, batch: Batch, series: _SeriesCount) -> int:
 
 
 def _need_labels(batch: Batch) -> None:
-    """A series without any label can be queried, but not stored."""
+    """Raises `InputError` for a series without labels: it can be queried, but not stored."""
     bare = np.ones(len(batch.series), np.bool_)
     for column in batch.series.columns.values():
         bare &= column.codes == 0
@@ -152,12 +156,12 @@ def _rows_used(batch: Batch) -> list[Ints]:
 
 
 def _can_be_read_again(data: Any) -> bool:
-    """Paths and tables can; a stream of record batches runs dry."""
+    """Whether this is no iterator or reader of record batches."""
     return not hasattr(data, "read_next_batch") and not hasattr(data, "__next__")
 
 
 class _SeriesCount:
-    """Counts distinct label sets over many tables, without holding all of the tables."""
+    """Counts distinct label sets over many tables, with bounded memory."""
 
     def __init__(self) -> None:
         self._tables: list[SeriesTable] = []

@@ -1,4 +1,4 @@
-"""How many labels a series may have, and how long they may be, before it is refused."""
+"""Limits of the labels in a message or file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from novaql.tsdb.model.labels import SeriesTable
 
 @dataclass(frozen=True, slots=True)
 class LabelLimits:
-    """Bounds on what one message may make the store remember.
+    """Limits of one message, which bound the memory that it may take.
 
     labels       most labels of one series
     name_bytes   longest label name, in bytes of UTF-8
@@ -48,7 +48,7 @@ class LabelLimits:
                 )
 
     def check_columns(self, table: SeriesTable) -> None:
-        """Raises `InputError` or `LimitExceeded` for label sets that are columns already."""
+        """`check` and `check_table` for a table. Raises `InputError` or `LimitExceeded`."""
         self.check_table(len(table), len(table.columns))
         for name, column in table.columns.items():
             for value in column.values:
@@ -81,7 +81,7 @@ class LabelLimits:
 
 
 USUAL_LIMITS = LabelLimits()
-"""The limits where no setting says otherwise."""
+"""The limits unless a setting has others."""
 _ENDLESS = 1 << 62
 NO_LIMITS = LabelLimits(*[_ENDLESS] * 6)
-"""For what the caller has chosen to read, such as a file of his own."""
+"""For data that the caller has chosen to read, such as files."""

@@ -1,4 +1,4 @@
-"""Any data → a stream of batches."""
+"""The data argument of imports → a stream of batches."""
 
 from __future__ import annotations
 

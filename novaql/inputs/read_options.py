@@ -1,13 +1,74 @@
-"""How data is read, whatever its kind."""
+"""How data is read: options for all kinds, for files, and for exposed metrics."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from novaql.inputs.batch_stream import Progress, no_progress
-from novaql.inputs.exposed_options import AS_EXPOSED, ExposedOptions
-from novaql.inputs.file_options import AS_THEY_LOOK, FileOptions
 from novaql.inputs.tables.column_roles import BY_NAME, Columns
+
+
+class FileKind(Enum):
+    """The format of a file."""
+
+    PARQUET = "Parquet"
+    CSV = "CSV"
+    TEXT = "Prometheus text or OpenMetrics"
+    PROTOBUF = "Prometheus protobuf"
+    JSON_LINES = "JSON lines"
+    INFLUX = "Influx line protocol"
+    ARROW = "Arrow IPC"
+
+
+KIND_NAMES = {
+    "parquet": FileKind.PARQUET,
+    "csv": FileKind.CSV,
+    "text": FileKind.TEXT,
+    "protobuf": FileKind.PROTOBUF,
+    "json-lines": FileKind.JSON_LINES,
+    "influx": FileKind.INFLUX,
+    "arrow": FileKind.ARROW,
+}
+"""The names of the formats on the command line."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileOptions:
+    """
+    kind       format of every file that is named; None: by its name, else by its first bytes
+    precision  unit of the times of line protocol, one of `influx.PRECISIONS`
+    """
+
+    kind: FileKind | None = None
+    precision: str = "ns"
+
+
+ANY_FORMAT = FileOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class ExposedOptions:
+    """How text and protobuf of targets are read.
+
+    native_histograms  prefer the protobuf format in requests to targets: they expose native
+                       histograms in no other
+    always_classic     keep the `_bucket`, `_count` and `_sum` series of a histogram that is native,
+                       too, or is made native by `convert_classic`
+    convert_classic    convert classic histograms to native ones with custom buckets
+    start_timestamps   True: keep start timestamps, those of the protobuf format and those of
+                       `_created` lines of OpenMetrics, which are then no series of their own;
+                       None: only the protobuf format's; False: none
+    """
+
+    native_histograms: bool = False
+    always_classic: bool = False
+    convert_classic: bool = False
+    start_timestamps: bool | None = None
+
+
+AS_EXPOSED = ExposedOptions()
+"""Times, names and histograms as the target exposes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +85,7 @@ class ReadOptions:
     default_time_ms: int | None = None
     progress: Progress = no_progress
     exposed: ExposedOptions = AS_EXPOSED
-    files: FileOptions = AS_THEY_LOOK
+    files: FileOptions = ANY_FORMAT
 
 
 DEFAULTS = ReadOptions()

@@ -1,7 +1,7 @@
-"""Relabelling rules as Prometheus has them: label sets rewritten, kept or dropped.
+"""Relabelling rules of Prometheus: they rewrite or drop label sets.
 
-A rule may multiply what it finds (`replacement: $1$1$1`), and rules follow one another. So names
-and values are measured before they are made, and those beyond the limits are an error.
+A rule may multiply what it finds (`replacement: $1$1$1`), and rules follow one another. So the
+sizes of names and values are checked before they are created.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from novaql.tsdb.model.matchers import compile_regex
 _REFERENCE = re.compile(r"\$(?:(\$)|([0-9A-Za-z_]+)|\{([0-9A-Za-z_]+)\})")
 _ANYTHING = "(.*)"
 _SOURCE_VALUES = 16
-"""The joined source labels may have as many bytes as so many values of the longest kind."""
+"""Limit of the joined source labels, in values of the longest size."""
 
 
 class Action(StrEnum):
-    """What a rule does."""
+    """What a rule does: see Prometheus's `relabel_config`."""
 
     REPLACE = "replace"
     KEEP = "keep"
     DROP = "drop"
-    KEEP_EQUAL = "keepequal"
-    DROP_EQUAL = "dropequal"
+    KEEPEQUAL = "keepequal"
+    DROPEQUAL = "dropequal"
     HASHMOD = "hashmod"
     LABELMAP = "labelmap"
     LABELDROP = "labeldrop"
@@ -43,8 +43,8 @@ class Action(StrEnum):
 class RelabelRule:
     """One rule; the defaults are Prometheus's.
 
-    The values of `source_labels`, joined by `separator`, are what `regex` (RE2, anchored at both
-    ends) is tried on; the actions on label names try it on each name.
+    `regex` (RE2, anchored at both ends) is matched with the values of `source_labels`, joined by
+    `separator`; by the actions on label names, with each name.
     """
 
     action: Action = Action.REPLACE
@@ -60,9 +60,9 @@ class RelabelRule:
     ) -> dict[str, str] | None:
         """The labels after this rule; None: dropped. An empty value is no label.
 
-        limits  of names and values that the rule makes, and of their number
+        limits  of names and values that the rule creates, and of their number
 
-        Raises `InputError` for what would exceed them.
+        Raises `InputError` above them.
         """
         found = self.regex
         match self.action:
@@ -78,9 +78,9 @@ class RelabelRule:
                 return labels if _match(found, value) is not None else None
             case Action.DROP:
                 return labels if _match(found, value) is None else None
-            case Action.KEEP_EQUAL:
+            case Action.KEEPEQUAL:
                 return labels if labels.get(self.target_label, "") == value else None
-            case Action.DROP_EQUAL:
+            case Action.DROPEQUAL:
                 return labels if labels.get(self.target_label, "") != value else None
             case Action.LOWERCASE:
                 return _with(labels, self.target_label, value.lower(), limits)
@@ -130,7 +130,7 @@ def relabelled(
 ) -> dict[str, str] | None:
     """The labels after all rules, in order of name; None: a rule dropped them.
 
-    Raises `InputError` where a rule would make more than `limits` allow.
+    Raises `InputError` above the limits.
     """
     out: dict[str, str] | None = dict(labels)
     for rule in rules:
@@ -157,8 +157,8 @@ def _with(labels: dict[str, str], name: str, value: str, limits: LabelLimits) ->
 
 
 def _need_few(labels: Mapping[str, str], limits: LabelLimits) -> None:
-    """Labels that later rules drop, such as those of a discovery, count, too: their limit is that
-    of the names of a whole message."""
+    """The limit is that of the names of a whole message, since labels that later rules drop, such
+    as those of a discovery, count, too."""
     if len(labels) > limits.names:
         raise InputError(f"relabelling: there are more than {limits.names} labels")
 
@@ -168,10 +168,10 @@ def _hash(text: str) -> int:
 
 
 def expanded(template: str, matched: Any, most_bytes: int = USUAL_LIMITS.value_bytes) -> str:
-    """A template in which `$1`, `${1}` and `${name}` stand for groups and `$$` for a dollar.
+    """A template with groups in place of `$1`, `${1}` and `${name}`, and a dollar of `$$`.
 
-    A group that is not there is empty; a dollar that begins nothing stands for itself.
-    Raises `InputError` instead of making a text of more than `most_bytes`.
+    An unknown group is empty; any other dollar remains. Raises `InputError` for a text of more
+    than `most_bytes`.
     """
     pieces: list[str] = []
     size = at = 0
@@ -183,7 +183,7 @@ def expanded(template: str, matched: Any, most_bytes: int = USUAL_LIMITS.value_b
         if size > most_bytes:
             break
     pieces.append(template[at:])
-    # A character has a byte at least.
+    # A character has at least one byte.
     if size + len(pieces[-1]) > most_bytes:
         raise InputError(f"relabelling: a text would have more than {most_bytes} bytes")
     return "".join(pieces)

@@ -1,7 +1,7 @@
 """Samples of one load that replace others of the same load: same series and time, another value.
 
-Files whose series lost the label that tells them apart look like that, and a store keeps the last
-of such samples in silence. Samples that are equal in value as well are no loss and do not count.
+They are a sign that series have lost the label in which they differ. A store keeps the last of such
+samples without an error. Samples with equal values are no loss and do not count.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import MIN_TIME_MS
 
 _Piece = tuple[SeriesTable, Ints, Ints, Ints]
-"""Table, rows, times, and the values in a form that can be compared."""
+"""Table, rows, times, and the values as numbers that are equal for equal values."""
 
 
 def overwritten(batches: Sequence[Batch]) -> int:
-    """How many samples of the batches a later one replaces with another value.
+    """Number of samples that a later one of the batches replaces with another value.
 
-    What is in order of series and time, or of time and series, costs one pass and no sorting.
+    Samples in order of series and time, or of time and series, need one pass and no sort.
     """
     pieces = [piece for batch in batches for piece in _pieces(batch)]
     if not pieces:
@@ -49,16 +49,16 @@ def overwritten(batches: Sequence[Batch]) -> int:
         some = suspect[of]
         parts.append((of[some], times[some], values[some]))
     of, times, values = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.lexsort((times, of))  # stable: of equal ones the later stands behind
+    order = np.lexsort((times, of))  # stable: equal ones stay in order
     of, times, values = of[order], times[order], values[order]
     same = (of[1:] == of[:-1]) & (times[1:] == times[:-1])
     return int((same & (values[1:] != values[:-1])).sum())
 
 
 def warnings_of(count: int, what: str) -> tuple[str, ...]:
-    """What is said of that many of them, in a sentence; nothing of none.
+    """A warning about so many of them; nothing for 0.
 
-    what  how to call the load, with its article
+    what  name of the load, with its article
     """
     if not count:
         return ()
@@ -85,7 +85,7 @@ def _pieces(batch: Batch) -> list[_Piece]:
 
 
 def _spans(keys: Ints, rows: Ints, times: Ints) -> tuple[Ints, Ints, Ints, Bools]:
-    """Each series, its first and last time, and whether a time may come again."""
+    """Each series, its first and last time, and whether a time may be repeated."""
     step, later = np.diff(rows), np.diff(times)
     of = keys[rows]
     cuts = np.flatnonzero(step) + 1

@@ -1,4 +1,4 @@
-"""Which times a sample may have: of the years 1 to 9999, which every format can write."""
+"""The times that a sample may have: of the years 1 to 9999, which every format can write."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ REASON = "samples have times from year 1 to 9999"
 
 
 def first_outside(times: Ints) -> int | None:
-    """The place of the first time beyond the calendar, None if there is none."""
+    """Index of the first time outside of these years; None if there is none."""
     if len(times) == 0 or (
         int(times.min()) >= FIRST_SAMPLE_MS and int(times.max()) <= LAST_SAMPLE_MS
     ):
@@ -25,7 +25,7 @@ def out_of_range(time_ms: object) -> InputError:
 
 
 def need_calendar(batch: Batch) -> None:
-    """Raises `InputError` for a batch with a time, or a start, beyond the calendar."""
+    """Raises `InputError` for a batch with a time or start timestamp outside of these years."""
     columns = [batch.timestamps, batch.starts]
     if batch.native is not None:
         columns += [batch.native.timestamps, batch.native.starts]

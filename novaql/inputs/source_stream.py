@@ -1,4 +1,4 @@
-"""A `Source` read to its end: its samples as batches, tile by tile."""
+"""All samples of a `Source`, as batches, tile by tile."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def source_stream(
     *,
     by_metric: bool = False,
 ) -> BatchStream:
-    """Samples of a source; series that satisfy two of the sets of matchers come twice.
+    """Samples of a source; those of series that satisfy two sets of matchers are in it twice.
 
-    by_metric  select one metric after the other: for sources that read all they select at once
+    by_metric  select one metric after another: for sources that load a selection as a whole
     """
     sets = list(matcher_sets) or [[]]
     if by_metric:
@@ -42,7 +42,7 @@ def source_stream(
 
 
 def selection_batches(selection: Selection) -> Iterator[Batch]:
-    """Every tile as a batch; all batches have one and the same table of series."""
+    """Every tile as a batch; all batches share one table of series."""
     for reference in selection.tiles:
         yield float_batch(selection.series, reference.load())
     for native in selection.histograms:
@@ -50,7 +50,6 @@ def selection_batches(selection: Selection) -> Iterator[Batch]:
 
 
 def float_batch(series: SeriesTable, tile: Tile) -> Batch:
-    """The samples of a tile."""
     flat = tile.ragged()
     assert flat.offsets is not None
     rows = np.repeat(flat.rows, np.diff(flat.offsets))
@@ -58,7 +57,6 @@ def float_batch(series: SeriesTable, tile: Tile) -> Batch:
 
 
 def histogram_batch(series: SeriesTable, tile: HistogramTile) -> Batch:
-    """The histograms of a tile."""
     rows = np.repeat(tile.rows, np.diff(tile.offsets))
     none = np.zeros(0, np.int64)
     native = HistogramSamples(rows, tile.timestamps, tile.histograms, tile.starts)

@@ -8,19 +8,61 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from novaql.span import NOWHERE, Span
 from novaql.tsdb.model.matchers import Matcher
+
+
+@dataclass(frozen=True, slots=True)
+class Spanned:
+    """A node with its place in the text, which does not take part in comparison."""
+
+    span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
+
+
+class LeftDeep:
+    """A binary operator: compared and hashed down its left side in a loop, since a chain may have
+    thousands of them."""
+
+    __slots__ = ()
+    op: str
+    left: Any
+    right: Any
+    return_bool: bool
+    matching: Matching
+
+    def _beside_left(self) -> tuple[object, ...]:
+        return self.op, self.right, self.return_bool, self.matching
+
+    def __eq__(self, other: object) -> bool:
+        one: object = self
+        while isinstance(one, LeftDeep) and type(one) is type(other):
+            assert isinstance(other, LeftDeep)
+            if one is other:
+                return True
+            if one._beside_left() != other._beside_left():
+                return False
+            one, other = one.left, other.left
+        return type(one) is type(other) and one == other
+
+    def __hash__(self) -> int:
+        hashed, node = 0, self
+        while True:
+            hashed = hash((hashed, node._beside_left()))
+            if type(node.left) is not type(node):
+                return hash((hashed, node.left))
+            node = node.left
+
 
 # --- durations -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class DurationLiteral:
+class DurationLiteral(Spanned):
     """`5m`, `300` (seconds) or `0.5`; in whole nanoseconds, as in Prometheus."""
 
     nanoseconds: int
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 class DurationName(StrEnum):
@@ -29,38 +71,34 @@ class DurationName(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class DurationQuery:
+class DurationQuery(Spanned):
     """`step()` or `range()`: step and length of the query; both 0 in an instant query."""
 
     name: DurationName
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class DurationUnary:
+class DurationUnary(Spanned):
     """`+d` or `-d`."""
 
     op: str
     operand: Duration
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class DurationBinary:
+class DurationBinary(Spanned):
     """op is one of `+ - * / % ^`, or `min_of`, `max_of`."""
 
     op: str
     left: Duration
     right: Duration
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class DurationParen:
+class DurationParen(Spanned):
     """A duration in parentheses: `(5m + 1m)`."""
 
     inner: Duration
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 Duration = DurationLiteral | DurationQuery | DurationUnary | DurationBinary | DurationParen
@@ -78,15 +116,14 @@ class AtEdge(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class At:
+class At(Spanned):
     """`@ 1.5` (milliseconds here) or `@ start()` / `@ end()`."""
 
     when: int | AtEdge
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class VectorSelector:
+class VectorSelector(Spanned):
     """`name{matchers} offset d @ t`.
 
     name      the metric name, or None; it is not repeated in `matchers`
@@ -100,20 +137,18 @@ class VectorSelector:
     at: At | None = None
     anchored: bool = False
     smoothed: bool = False
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class MatrixSelector:
+class MatrixSelector(Spanned):
     """`selector[range]`. Offset, `@`, anchored and smoothed are fields of the selector."""
 
     selector: VectorSelector
     range: Duration
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Subquery:
+class Subquery(Spanned):
     """`inner[range:step] offset d @ t`; step None: the default."""
 
     inner: Expr
@@ -121,18 +156,16 @@ class Subquery:
     step: Duration | None = None
     offset: Duration | None = None
     at: At | None = None
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 # --- expressions -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class Number(Spanned):
     """A number literal."""
 
     value: float
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
     def __eq__(self, other: object) -> bool:
         # NaN is the same number as NaN here, and -0 is another one than 0.
@@ -143,28 +176,25 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class Text(Spanned):
     """A string literal, unquoted."""
 
     value: str
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Paren:
+class Paren(Spanned):
     """An expression in parentheses."""
 
     inner: Expr
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Unary:
+class Unary(Spanned):
     """`+operand` or `-operand`."""
 
     op: str
     operand: Expr
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 class Cardinality(StrEnum):
@@ -193,8 +223,8 @@ class Matching:
     fill_right: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Binary:
+@dataclass(frozen=True, slots=True, eq=False)
+class Binary(LeftDeep, Spanned):
     """`left op right`.
 
     op            + - * / % ^ atan2, == != > < >= <= </ >/, and or unless
@@ -209,33 +239,10 @@ class Binary:
     right: Expr
     return_bool: bool = False
     matching: Matching = Matching()
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
-
-    def __eq__(self, other: object) -> bool:
-        # As generated, but down the left side in a loop: chains have thousands of operators.
-        one: object = self
-        while isinstance(one, Binary) and isinstance(other, Binary):
-            if one is other:
-                return True
-            if one._beside_left() != other._beside_left():
-                return False
-            one, other = one.left, other.left
-        return type(one) is type(other) and one == other
-
-    def __hash__(self) -> int:
-        hashed, node = 0, self
-        while True:
-            hashed = hash((hashed, node._beside_left()))
-            if not isinstance(node.left, Binary):
-                return hash((hashed, node.left))
-            node = node.left
-
-    def _beside_left(self) -> tuple[str, Expr, bool, Matching]:
-        return self.op, self.right, self.return_bool, self.matching
 
 
 @dataclass(frozen=True, slots=True)
-class Aggregate:
+class Aggregate(Spanned):
     """`op by|without (grouping) (parameter, operand)`.
 
     without   True: `without (grouping)`; False: `by (grouping)`, also when there is no clause
@@ -246,16 +253,14 @@ class Aggregate:
     parameter: Expr | None = None
     grouping: tuple[str, ...] = ()
     without: bool = False
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Call(Spanned):
     """A function of its arguments: `rate(m[5m])`."""
 
     function: str
     arguments: tuple[Expr, ...]
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 Expr = (

@@ -38,7 +38,7 @@ class DurationBuilder:
                 stack.operand(child)
                 want_operand = False
             elif child.type in ("NUMBER", "DURATION"):
-                stack.operand(DurationLiteral(nanoseconds_of(child), span_of(child)))
+                stack.operand(DurationLiteral(nanoseconds_of(child), span=span_of(child)))
                 want_operand = False
             elif want_operand:
                 stack.sign(partial(_signed, child))
@@ -55,24 +55,24 @@ class DurationBuilder:
 
     def query_time(self, children: Children) -> Duration:
         word, _, close = children
-        return DurationQuery(DurationName(word.value.lower()), between(word, close))
+        return DurationQuery(DurationName(word.value.lower()), span=between(word, close))
 
     def choice(self, children: Children) -> Duration:
         word, _, left, _, right, close = children
-        return DurationBinary(word.value.lower(), left, right, between(word, close))
+        return DurationBinary(word.value.lower(), left, right, span=between(word, close))
 
     def duration_paren(self, children: Children) -> Duration:
         opening, inner, closing = children
-        return DurationParen(inner, between(opening, closing))
+        return DurationParen(inner, span=between(opening, closing))
 
 
 def _signed(sign: Token, operand: Duration) -> Duration:
     span = between(sign, operand)
     if isinstance(operand, DurationLiteral):
         negative = sign.value == "-"
-        return DurationLiteral(-operand.nanoseconds if negative else operand.nanoseconds, span)
-    return DurationUnary(sign.value, operand, span)
+        return DurationLiteral(-operand.nanoseconds if negative else operand.nanoseconds, span=span)
+    return DurationUnary(sign.value, operand, span=span)
 
 
 def _binary(op: str, left: Duration, right: Duration) -> Duration:
-    return DurationBinary(op, left, right, between(left, right))
+    return DurationBinary(op, left, right, span=between(left, right))

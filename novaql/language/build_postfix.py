@@ -37,7 +37,7 @@ class PostfixBuilder:
                 suggestion=f"write the range first: name[5m] {word} …",
             )
         _check_positive(length, "a range")
-        return MatrixSelector(operand, length, between(operand, close))
+        return MatrixSelector(operand, length, span=between(operand, close))
 
     def subquery(self, children: Children) -> Expr:
         operand, _, length, _, *step, close = children
@@ -48,40 +48,21 @@ class PostfixBuilder:
 
     def offset(self, children: Children) -> Expr:
         operand, word, shift = children
-        span = between(operand, shift)
-        match operand:
-            case VectorSelector():
-                _check_no_offset(operand.offset, word)
-                return replace(operand, offset=shift, span=span)
-            case MatrixSelector(selector=selector):
-                _check_no_offset(selector.offset, word)
-                return replace(operand, selector=replace(selector, offset=shift), span=span)
-            case Subquery():
-                _check_no_offset(operand.offset, word)
-                return replace(operand, offset=shift, span=span)
-            case _:
-                raise _not_a_selector("offset", between(word, shift))
+        target = _modified(operand, "offset", between(word, shift))
+        _check_no_offset(target.offset, word)
+        return _put(replace(target, offset=shift), operand, between(operand, shift))
 
     def at(self, children: Children) -> Expr:
         operand, sign, moment = children
-        span = between(operand, moment)
-        match operand:
-            case VectorSelector():
-                _check_no_at(operand.at, sign)
-                return replace(operand, at=moment, span=span)
-            case MatrixSelector(selector=selector):
-                _check_no_at(selector.at, sign)
-                return replace(operand, selector=replace(selector, at=moment), span=span)
-            case Subquery():
-                _check_no_at(operand.at, sign)
-                return replace(operand, at=moment, span=span)
-            case _:
-                raise _not_a_selector("@", between(sign, moment))
+        target = _modified(operand, "@", between(sign, moment))
+        if target.at is not None:
+            raise Fault("@ is given twice", span_of(sign))
+        return _put(replace(target, at=moment), operand, between(operand, moment))
 
     def moment(self, children: Children) -> At:
         span = between(children[0], children[-1])
         if children[0].type == "EDGE":
-            return At(AtEdge(children[0].value.lower()), span)
+            return At(AtEdge(children[0].value.lower()), span=span)
         token = children[-1]
         if token.type == "DURATION":
             milliseconds = parse_duration(token.value, span_of(token)) // NANOSECONDS_PER_MS
@@ -90,7 +71,7 @@ class PostfixBuilder:
             if scaled_up is None or scaled_up >= 2**63:
                 raise Fault("the time after @ is out of range", span)
             milliseconds = scaled_up
-        return At(-milliseconds if children[0].value == "-" else milliseconds, span)
+        return At(-milliseconds if children[0].value == "-" else milliseconds, span=span)
 
     def extended(self, children: Children) -> Expr:
         operand, word = children
@@ -127,17 +108,24 @@ def _check_no_offset(given: Duration | None, word: Token) -> None:
         raise Fault("offset is given twice", span_of(word))
 
 
-def _check_no_at(given: At | None, sign: Token) -> None:
-    if given is not None:
-        raise Fault("@ is given twice", span_of(sign))
-
-
-def _not_a_selector(what: str, span: Span) -> Fault:
-    return Fault(
-        f"{what} must follow a selector, a range or a subquery",
+def _modified(operand: Expr, modifier: str, span: Span) -> VectorSelector | Subquery:
+    """The node that has the offset and `@` of an operand: of a range, its selector."""
+    target = operand.selector if isinstance(operand, MatrixSelector) else operand
+    if isinstance(target, VectorSelector | Subquery):
+        return target
+    raise Fault(
+        f"{modifier} must follow a selector, a range or a subquery",
         span,
-        suggestion=f"write it behind the metric name inside: name {what} …",
+        suggestion=f"write it behind the metric name inside: name {modifier} …",
     )
+
+
+def _put(target: VectorSelector | Subquery, operand: Expr, span: Span) -> Expr:
+    """The operand with a modified target."""
+    if isinstance(operand, MatrixSelector):
+        assert isinstance(target, VectorSelector)
+        return replace(operand, selector=target, span=span)
+    return replace(target, span=span)
 
 
 def _range_misplaced(operand: Expr, span: Span) -> Fault:

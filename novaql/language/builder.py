@@ -74,15 +74,15 @@ class PromqlBuilder(DurationBuilder, MatchingBuilder, PostfixBuilder):
 
     def number(self, children: Children) -> Expr:
         (token,) = children
-        return Number(number_value(token), span_of(token))
+        return Number(number_value(token), span=span_of(token))
 
     def text(self, children: Children) -> Expr:
         (token,) = children
-        return Text(unquote(token.value, span_of(token).start), span_of(token))
+        return Text(unquote(token.value, span_of(token).start), span=span_of(token))
 
     def paren(self, children: Children) -> Expr:
         opening, inner, closing = children
-        return Paren(inner, between(opening, closing))
+        return Paren(inner, span=between(opening, closing))
 
     def selector(self, children: Children) -> Expr:
         first, last = children[0], children[-1]
@@ -112,7 +112,7 @@ class PromqlBuilder(DurationBuilder, MatchingBuilder, PostfixBuilder):
 
     def call(self, children: Children) -> Expr:
         name, arguments = children
-        return Call(name.value, arguments.values, between(name, arguments))
+        return Call(name.value, arguments.values, span=between(name, arguments))
 
     def clause(self, children: Children) -> Clause:
         word, labels = children
@@ -130,15 +130,15 @@ class PromqlBuilder(DurationBuilder, MatchingBuilder, PostfixBuilder):
             parameter,
             clause.labels.names if clause else (),
             clause.without if clause else False,
-            between(word, rest[-1]),
+            span=between(word, rest[-1]),
         )
 
 
 def _signed(sign: Token, operand: Expr) -> Expr:
     span = between(sign, operand)
     if isinstance(operand, Number):
-        return Number(-operand.value if sign.value == "-" else operand.value, span)
-    return Unary(sign.value, operand, span)
+        return Number(-operand.value if sign.value == "-" else operand.value, span=span)
+    return Unary(sign.value, operand, span=span)
 
 
 def _binary_builder(word: Token, modifiers: Modifiers | None) -> Callable[[Expr, Expr], Expr]:
@@ -162,7 +162,7 @@ def _binary_builder(word: Token, modifiers: Modifiers | None) -> Callable[[Expr,
 
 
 def _binary(op: str, return_bool: bool, matching: Matching, left: Expr, right: Expr) -> Expr:
-    return Binary(op, left, right, return_bool, matching, between(left, right))
+    return Binary(op, left, right, return_bool, matching, span=between(left, right))
 
 
 def _check_set_modifiers(op: str, modifiers: Modifiers) -> None:

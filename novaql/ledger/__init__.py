@@ -34,27 +34,13 @@ else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
-            "canonical": ("canonical_json",),
-            "entry_proof": ("proof_text",),
-            "notes": (
-                "Checkpoint",
-                "InvalidNote",
-                "VerifierKey",
-                "checkpoint_body",
-                "public_key",
-                "signed_note",
-            ),
+            "canonical": "canonical_json",
+            "entry_proof": "proof_text",
+            "notes": "Checkpoint InvalidNote VerifierKey checkpoint_body public_key signed_note",
             "tree": (
-                "Node",
-                "Range",
-                "completed",
-                "consistency_ranges",
-                "hash_of",
-                "inclusion_ranges",
-                "leaf_hash",
-                "nodes_of",
-                "siblings_of",
+                "Node Range completed consistency_ranges hash_of inclusion_ranges leaf_hash "
+                "nodes_of siblings_of"
             ),
-            "verify": ("FORMAT", "verify_export"),
+            "verify": "FORMAT verify_export",
         },
     )

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Source
 
-COUNTER_ENDINGS = ("_total", "_sum", "_count", "_bucket")
-
 
 class Knowledge:
     """What rules know of metrics and series. Without a source, they know only names.

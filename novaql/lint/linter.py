@@ -40,7 +40,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "labels-not-there": labels_not_there,
     }
 )
-"""Return every rule by its name. The docstring of a rule describes it."""
+"""Every rule by its name. The docstring of a rule describes it."""
 
 
 def lint(text: str, known: Knowledge | None = None) -> list[Finding]:

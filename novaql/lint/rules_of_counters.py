@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from novaql.language import walk
-from novaql.language.ast import (
-    Aggregate,
-    Call,
-    DurationLiteral,
-    Expr,
-    MatrixSelector,
-    Subquery,
-)
+from novaql.language.ast import Aggregate, DurationLiteral, Expr, MatrixSelector, Subquery
 from novaql.lint.finding import Remark, Severity
 from novaql.lint.knowledge import Knowledge
-from novaql.lint.tree import bare, metric_of, range_of
+from novaql.lint.tree import bare, calls, metric_of_range, range_of
 
 OF_COUNTERS = frozenset({"rate", "increase", "irate", "resets"})
 OF_GAUGES = {
@@ -28,11 +21,8 @@ OF_GAUGES = {
 
 def rate_of_gauge(root: Expr, known: Knowledge) -> Iterator[Remark]:
     """rate, increase and irate take every decrease for a reset: of a gauge they count nonsense."""
-    for node in walk(root):
-        if not (isinstance(node, Call) and node.function in OF_COUNTERS):
-            continue
-        window = range_of(node)
-        metric = None if window is None else metric_of(window.selector)
+    for node in calls(root, OF_COUNTERS):
+        metric = metric_of_range(node)
         if metric is None:
             continue
         kind = known.type_of(metric)
@@ -47,11 +37,8 @@ def rate_of_gauge(root: Expr, known: Knowledge) -> Iterator[Remark]:
 
 def delta_of_counter(root: Expr, known: Knowledge) -> Iterator[Remark]:
     """delta and deriv see a counter's reset as a fall."""
-    for node in walk(root):
-        if not (isinstance(node, Call) and node.function in OF_GAUGES):
-            continue
-        window = range_of(node)
-        metric = None if window is None else metric_of(window.selector)
+    for node in calls(root, OF_GAUGES):
+        metric = metric_of_range(node)
         if metric is None:
             continue
         kind = known.type_of(metric)
@@ -66,9 +53,7 @@ def delta_of_counter(root: Expr, known: Knowledge) -> Iterator[Remark]:
 
 def rate_of_sum(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noqa: ARG001
     """A reset of one series disappears in a sum: first rate, then sum."""
-    for node in walk(root):
-        if not (isinstance(node, Call) and node.function in OF_COUNTERS):
-            continue
+    for node in calls(root, OF_COUNTERS):
         for argument in node.arguments:
             inner = bare(argument)
             if isinstance(inner, Subquery) and isinstance(bare(inner.inner), Aggregate):
@@ -102,9 +87,7 @@ def raw_counter(root: Expr, known: Knowledge) -> Iterator[Remark]:
 def short_window(root: Expr, known: Knowledge) -> Iterator[Remark]:
     """A window that holds fewer than two samples gives nothing. Scrapes are 15 s apart or more."""
     del known
-    for node in walk(root):
-        if not (isinstance(node, Call) and node.function in OF_COUNTERS | {"delta", "deriv"}):
-            continue
+    for node in calls(root, OF_COUNTERS | {"delta", "deriv"}):
         window = range_of(node)
         if isinstance(window, MatrixSelector) and isinstance(window.range, DurationLiteral):
             seconds = window.range.nanoseconds / 1e9

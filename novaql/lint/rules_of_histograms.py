@@ -8,10 +8,10 @@ from novaql.language import walk
 from novaql.language.ast import Aggregate, Call, Expr, VectorSelector
 from novaql.lint.finding import Remark, Severity
 from novaql.lint.knowledge import Knowledge
-from novaql.lint.tree import bare, metric_of, selectors
+from novaql.lint.tree import bare, calls, metric_of, selectors
 
 QUANTILES = {"histogram_quantile": 1, "histogram_fraction": 2, "histogram_quantiles": 0}
-"""Return the place of the histogram among the arguments."""
+"""Function → index of the histogram among its arguments."""
 
 
 def missing_le(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noqa: ARG001
@@ -76,11 +76,10 @@ def quantile_since_start(root: Expr, known: Knowledge) -> Iterator[Remark]:  # n
 
 
 def _operands(root: Expr) -> Iterator[Expr]:
-    for node in walk(root):
-        if isinstance(node, Call) and node.function in QUANTILES:
-            place = QUANTILES[node.function]
-            if place < len(node.arguments):
-                yield node.arguments[place]
+    for node in calls(root, QUANTILES):
+        place = QUANTILES[node.function]
+        if place < len(node.arguments):
+            yield node.arguments[place]
 
 
 def _of_buckets(node: Aggregate) -> bool:

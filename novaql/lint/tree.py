@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from novaql.language import walk
 from novaql.language.ast import (
@@ -49,6 +49,19 @@ def matchers_of(selector: VectorSelector) -> tuple[Matcher, ...]:
     if selector.name is None:
         return selector.matchers
     return (Matcher(METRIC_NAME, MatchOp.EQUAL, selector.name), *selector.matchers)
+
+
+def calls(expr: Expr, functions: Container[str]) -> Iterator[Call]:
+    """All calls of some functions in an expression."""
+    for node in walk(expr):
+        if isinstance(node, Call) and node.function in functions:
+            yield node
+
+
+def metric_of_range(call: Call) -> str | None:
+    """The one metric of the range selector that a call reads, or None."""
+    window = range_of(call)
+    return None if window is None else metric_of(window.selector)
 
 
 def range_of(call: Call) -> MatrixSelector | None:

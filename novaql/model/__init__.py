@@ -18,7 +18,7 @@ else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
-            "float_histogram": ("FloatHistogram",),
-            "label_set": ("Labels", "labels_of"),
+            "float_histogram": "FloatHistogram",
+            "label_set": "Labels labels_of",
         },
     )

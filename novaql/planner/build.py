@@ -81,21 +81,21 @@ class _Builder:
     def plan(self, expr: Expr) -> Plan:
         match expr:
             case Number(value=value):
-                return Constant(value, expr.span)
+                return Constant(value, span=expr.span)
             case Text(value=value):
-                return TextConstant(value, expr.span)
+                return TextConstant(value, span=expr.span)
             case Paren(inner=inner):
                 return self.plan(inner)
             case VectorSelector():
                 return self._select(expr)
             case MatrixSelector(selector=selector):
                 range_ms = self.durations.positive_ms(expr.range, "the range")
-                return Window(self._select(selector), range_ms, expr.span)
+                return Window(self._select(selector), range_ms, span=expr.span)
             case Subquery():
                 return self._subquery(expr)
             case Unary(op=op, operand=operand):
                 below = self.plan(operand)
-                return Negate(below, expr.span) if op == "-" else below
+                return Negate(below, span=expr.span) if op == "-" else below
             case Binary():
                 return self._chain(left_spine(expr))
             case Aggregate():
@@ -114,7 +114,7 @@ class _Builder:
                     self._counts_only = function in COUNTS_ONLY
                 planned = tuple(self.plan(argument) for argument in arguments)
                 self._counts_only = outside
-                return FunctionCall(function, planned, FUNCTIONS[function].returns, expr.span)
+                return FunctionCall(function, planned, FUNCTIONS[function].returns, span=expr.span)
             case _:
                 assert_never(expr)
 
@@ -123,7 +123,7 @@ class _Builder:
         left = self.plan(spine[0].left)
         for node in spine:
             right = self.plan(node.right)
-            left = BinaryOp(node.op, left, right, node.return_bool, node.matching, node.span)
+            left = BinaryOp(node.op, left, right, node.return_bool, node.matching, span=node.span)
         return left
 
     def _select(self, selector: VectorSelector) -> Select:
@@ -150,7 +150,7 @@ class _Builder:
             step_ms,
             self.durations.offset_ms(subquery.offset),
             self._at_ms(subquery.at),
-            subquery.span,
+            span=subquery.span,
         )
 
     def _at_ms(self, at: At | None) -> int | None:

@@ -7,13 +7,12 @@ equal. `Plan` is the closed union.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import assert_never
 
-from novaql.language.ast import Matching
+from novaql.language.ast import LeftDeep, Matching, Spanned
 from novaql.language.printer import matching_text
 from novaql.language.value_types import ValueType
-from novaql.span import NOWHERE, Span
 from novaql.text.times import duration_text
 from novaql.tsdb.model.matchers import Matcher
 
@@ -22,11 +21,10 @@ PLAIN = Matching()
 
 
 @dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(Spanned):
     """A number, the same at every step."""
 
     value: float
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
     def __eq__(self, other: object) -> bool:
         # NaN is the same number as NaN here, and -0 is another one than 0.
@@ -37,13 +35,12 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
-class TextConstant:
+class TextConstant(Spanned):
     value: str
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Select:
+class Select(Spanned):
     """An instant selector: the newest sample of each series within the lookback.
 
     at_ms        evaluate at this time instead of the step's
@@ -60,20 +57,18 @@ class Select:
     counts_only: bool = False
     floats_only: bool = False
     labels: frozenset[str] | None = None
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Window(Spanned):
     """A range selector: the samples of `select` in (t - range_ms, t]."""
 
     select: Select
     range_ms: int
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class SubqueryWindow:
+class SubqueryWindow(Spanned):
     """Points of `inner` at multiples of step_ms in (t - offset - range, t - offset]."""
 
     inner: Plan
@@ -81,49 +76,24 @@ class SubqueryWindow:
     step_ms: int
     offset_ms: int = 0
     at_ms: int | None = None
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Negate:
+class Negate(Spanned):
     operand: Plan
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class BinaryOp:
+@dataclass(frozen=True, slots=True, eq=False)
+class BinaryOp(LeftDeep, Spanned):
     op: str
     left: Plan
     right: Plan
     return_bool: bool = False
     matching: Matching = PLAIN
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
-
-    def __eq__(self, other: object) -> bool:
-        # As generated, but down the left side in a loop: chains have thousands of operators.
-        one: object = self
-        while isinstance(one, BinaryOp) and isinstance(other, BinaryOp):
-            if one is other:
-                return True
-            if one._beside_left() != other._beside_left():
-                return False
-            one, other = one.left, other.left
-        return type(one) is type(other) and one == other
-
-    def __hash__(self) -> int:
-        hashed, node = 0, self
-        while True:
-            hashed = hash((hashed, node._beside_left()))
-            if not isinstance(node.left, BinaryOp):
-                return hash((hashed, node.left))
-            node = node.left
-
-    def _beside_left(self) -> tuple[str, Plan, bool, Matching]:
-        return self.op, self.right, self.return_bool, self.matching
 
 
 @dataclass(frozen=True, slots=True)
-class Aggregation:
+class Aggregation(Spanned):
     """without: group by all labels but `grouping`; else by `grouping` alone.
 
     by_tile  a tile of the operand at a time goes into the groups
@@ -135,50 +105,43 @@ class Aggregation:
     grouping: tuple[str, ...] = ()
     without: bool = False
     by_tile: bool = False
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionCall:
+class FunctionCall(Spanned):
     """returns: the function's result type, so that the plan needs no registry."""
 
     function: str
     arguments: tuple[Plan, ...]
     returns: ValueType
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class StepInvariant:
+class StepInvariant(Spanned):
     """`inner` does not depend on the step: it is evaluated once and repeated."""
 
     inner: Plan
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
+class Nothing(Spanned):
     """An instant vector without rows."""
 
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
-
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(Spanned):
     """`inner`, which occurs more than once: evaluated once for all nodes with this number."""
 
     inner: Plan
     number: int
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Subset:
+class Subset(Spanned):
     """The rows of `inner` whose labels satisfy the matchers."""
 
     inner: Plan
     matchers: tuple[Matcher, ...]
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 Plan = (

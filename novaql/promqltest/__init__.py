@@ -9,4 +9,4 @@ if TYPE_CHECKING:
 else:
     from novaql.lazy_exports import lazy_exports
 
-    __getattr__, __dir__, __all__ = lazy_exports(__name__, {"report": ("main",)})
+    __getattr__, __dir__, __all__ = lazy_exports(__name__, {"report": "main"})

@@ -18,11 +18,11 @@ else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
-            "excerpts": ("excerpt",),
-            "floats": ("float_tokens",),
-            "labels": ("series_text",),
-            "go_text": ("go_number",),
-            "numbers": ("number_text",),
-            "times": ("duration_text", "time_texts"),
+            "excerpts": "excerpt",
+            "floats": "float_tokens",
+            "go_text": "go_number",
+            "labels": "series_text",
+            "numbers": "number_text",
+            "times": "duration_text time_texts",
         },
     )

@@ -259,9 +259,11 @@ def lazy_modules(path: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
             if isinstance(target, ast.Name)
         }
         declared = {
-            alias.asname or alias.name: f"{each.module}.{alias.name}"
+            alias.asname or alias.name: (
+                f"{each.module}.{alias.name}" if isinstance(each, ast.ImportFrom) else alias.name
+            )
             for each in node.body
-            if isinstance(each, ast.ImportFrom)
+            if isinstance(each, ast.ImportFrom | ast.Import)
             for alias in each.names
         }
         if loaded:

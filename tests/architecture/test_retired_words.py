@@ -34,13 +34,12 @@ TEXT = re.compile(
 HOUSES = ("novaql", "server", "tsdb")
 NOT_YET = (
     "novaql/evaluator",
-    "novaql/inputs",
-    "tsdb/codec/numba",
+    "novaql/inputs/prometheus/data_directory.py",
+    "novaql/inputs/prometheus/layer_tiles.py",
+    "novaql/inputs/tables/table_source.py",
     "tsdb/model/samples.py",
-    "tsdb/model/series_batch.py",
     "tsdb/model/source.py",
     "tsdb/read",
-    "tsdb/runtime/compile_cache.py",
 )
 """What is still to be edited: shrinks, never grows."""
 

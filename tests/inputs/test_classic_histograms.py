@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novaql import query
-from novaql.inputs.exposed_options import ExposedOptions
+from novaql.inputs.read_options import ExposedOptions
 from novaql.inputs.tables.table_source import TableSource
 from novaql.inputs.text.classic_histograms import ClassicHistograms
 from novaql.inputs.text.exposition import ExpositionParser, canonical_bound

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from novaql.inputs.exposed_options import ExposedOptions
 from novaql.inputs.open_any import open_stream
-from novaql.inputs.read_options import ReadOptions
+from novaql.inputs.read_options import ExposedOptions, ReadOptions
 from novaql.inputs.text.created_times import CreatedTimes
 from novaql.inputs.text.exposition import ExpositionParser
 from novaql.tsdb.model.samples import Batch

@@ -108,7 +108,7 @@ def feed_both(decoder: RemoteWriteDecoder, data: bytes) -> Brought:
 
 def of_compiled(decoder: CompiledDecoder) -> object:
     known = decoder._known
-    tables = (known.texts, known.labels_1.texts, known.labels_2.texts)
+    tables = (known.texts, known.labels_1, known.labels_2)
     held = [(table.count, table.used, sorted(table.slots.tolist())[-8:]) for table in tables]
     full = [int((table.slots >= 0).sum()) for table in tables]
     return held, full, len(known.strings), known.table.rows
@@ -116,7 +116,7 @@ def of_compiled(decoder: CompiledDecoder) -> object:
 
 def of_plain(decoder: PlainDecoder) -> object:
     return (
-        len(decoder._label_sets), len(decoder._number_of), len(decoder._known),
+        len(decoder._known), len(decoder._known._number_of), len(decoder._numbers),
         len(decoder._names), dict(decoder._follower),
     )  # fmt: skip
 
@@ -224,7 +224,7 @@ def of_text(parser: ExpositionParser) -> object:
     if walker is not None:
         table = walker._texts
         walked = table.count, table.used, int((table.slots >= 0).sum())
-        assert int(walker._follower.max()) < table.count
+        assert int(table.follower.max()) < table.count
     return walked or (0, 0, 0), len(parser._series), len(parser._series.known)
 
 

@@ -19,11 +19,10 @@ from novaql.errors import InputError, StorageUnavailable
 from novaql.inputs import importer
 from novaql.inputs.batch_stream import concat_batches
 from novaql.inputs.file_formats import format_of
-from novaql.inputs.file_options import FileKind
 from novaql.inputs.files import read_paths
 from novaql.inputs.importer import import_into
 from novaql.inputs.open_any import open_stream
-from novaql.inputs.read_options import ReadOptions
+from novaql.inputs.read_options import FileKind, ReadOptions
 from novaql.inputs.resolve import as_source
 from novaql.inputs.tables.table_source import TableSource
 from novaql.tsdb.model.labels import SeriesTable

@@ -8,8 +8,8 @@ import pytest
 
 from novaql import query, tsdb
 from novaql.errors import InputError
-from novaql.inputs.exposed_options import ExposedOptions
 from novaql.inputs.importer import import_into
+from novaql.inputs.read_options import ExposedOptions
 from tests.support.messages.metric_families import FAMILY_CLASSES, delimited
 
 TIMES = (60_000, 120_000)

@@ -11,10 +11,9 @@ import pytest
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import concat_batches
 from novaql.inputs.file_formats import format_of
-from novaql.inputs.file_options import FileKind, FileOptions
 from novaql.inputs.files import read_paths
 from novaql.inputs.open_any import open_stream
-from novaql.inputs.read_options import ReadOptions
+from novaql.inputs.read_options import FileKind, FileOptions, ReadOptions
 from novaql.inputs.text import exposition
 from tests.support.store.batches import bits, plain
 

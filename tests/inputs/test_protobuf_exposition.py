@@ -9,9 +9,9 @@ import pytest
 
 from novaql.errors import InputError
 from novaql.inputs.file_formats import format_of
-from novaql.inputs.file_options import FileKind
 from novaql.inputs.open_any import open_stream
 from novaql.inputs.protobuf.exposition import ProtobufParser
+from novaql.inputs.read_options import FileKind
 from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import Metadata
 from tests.support.messages.metric_families import (

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from novaql import query
-from novaql.inputs.exposed_options import ExposedOptions
 from novaql.inputs.http.scrape import scrape
+from novaql.inputs.read_options import ExposedOptions
 from novaql.inputs.tables.table_source import TableSource
 from novaql.server.scraping.samples import with_target_labels
 from novaql.tsdb.model.samples import Batch

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from novaql.errors import InputError
-from novaql.inputs.exposed_options import ExposedOptions
 from novaql.inputs.http.scrape import ACCEPT, ACCEPT_PROTOBUF, scrape
 from novaql.inputs.open_any import open_stream
+from novaql.inputs.read_options import ExposedOptions
 from novaql.tsdb.model.source import Metadata
 from tests.support.messages.metric_families import FAMILY_CLASSES, delimited
 from tests.support.peers.exposer import PROTOBUF, Exposer, exposing

@@ -88,13 +88,13 @@ def lines(draw: st.DrawFn) -> str:
 
 
 def answer(parser: ExpositionParser, block: bytes) -> Answer:
-    parser.start(NOW, openmetrics=parser.openmetrics)
+    parser.start(NOW, openmetrics=parser._text.openmetrics)
     try:
         batch = parser.feed(block)
         parser.finish()
     except InputError as problem:
         return str(problem)
-    return plain(batch), dict(parser.metadata), parser._lines_before + (parser.exemplars << 32)
+    return plain(batch), dict(parser.metadata), parser._text.lines_before + (parser.exemplars << 32)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -15,13 +14,7 @@ from novaql.tsdb.model.histograms import Histograms
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.samples import Floats
-from novaql.tsdb.parts.sorted_run import (
-    CopyPlan,
-    SortedHistogramRun,
-    SortedRun,
-    Stream,
-    copy_in_one_task,
-)
+from novaql.tsdb.parts.sorted_run import SortedHistogramRun, SortedRun, Stream
 
 
 def cells_of(column: Column[SortedRun] | Column[SortedHistogramRun], resolution_ms: int) -> Cells:
@@ -40,8 +33,8 @@ def cells_of(column: Column[SortedRun] | Column[SortedHistogramRun], resolution_
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picked:
-    """A `Stream` of selected numbers of another stream.
+class Picked(Stream):
+    """A stream of selected numbers of another stream.
 
     begins  where rows begin in this stream, increasing, and where the last one ends
     rows    [rows] where each row begins in `picks`
@@ -75,21 +68,6 @@ class Picked:
         places = self.places(starts, lengths)
         found: Histograms = self.stream.histograms(places, np.ones(len(places), np.int64))  # type: ignore[attr-defined]
         return found
-
-    def fill(self, out: Floats, starts: Ints) -> None:
-        out[:] = self.floats(starts, np.full(len(out), out.shape[1])).reshape(out.shape)
-
-    def plan_copy(
-        self,
-        out: Ints | Floats,
-        places: Ints,
-        starts: Ints,
-        lengths: Ints,
-        *,
-        cache_pages: bool = True,  # noqa: ARG002
-        notes: dict[str, Any] | None = None,  # noqa: ARG002
-    ) -> CopyPlan:
-        return copy_in_one_task(self, out, places, starts, lengths)
 
     def readable_mask(self, places: Ints, read_errors: ReadErrors) -> Bools:
         return self.stream.readable_mask(

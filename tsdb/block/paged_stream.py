@@ -17,7 +17,7 @@ from novaql.tsdb.codec.numba.decoder import MARGIN, OpenPage, decode_pages, read
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.samples import Floats
-from novaql.tsdb.parts.sorted_run import ArrayStream, CopyPlan, copy_pieces, move_pieces
+from novaql.tsdb.parts.sorted_run import ArrayStream, CopyPlan, Stream, move_pieces
 
 _READ_OVER = 1 << 14
 """Gaps of up to this many bytes between pages are read rather than skipped."""
@@ -51,8 +51,8 @@ class _Cut(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PagedStream(Pages):
-    """A `Stream` over pages of a file."""
+class PagedStream(Pages, Stream):
+    """A stream over pages of a file."""
 
     def ints(self, starts: Ints, lengths: Ints) -> Ints:
         if len(starts) == 0:
@@ -65,20 +65,6 @@ class PagedStream(Pages):
             return np.empty(0)
         local, numbers = self._pages_for(starts, lengths)
         return ArrayStream(numbers).floats(local, lengths)
-
-    def fill(self, out: Floats, starts: Ints) -> None:
-        page = self.first.searchsorted(starts, side="right") - 1
-        if bool((starts + out.shape[1] > self.first[page + 1]).any()):  # some range spans pages
-            lengths = np.full(len(starts), out.shape[1])
-            out[:] = self.floats(starts, lengths).reshape(out.shape)
-            return
-        begins = np.append(0, np.flatnonzero(page[1:] != page[:-1]) + 1)
-        pages = page[begins].tolist()
-        ends = [*begins[1:].tolist(), len(starts)]
-        for number, decoded, begin, end in zip(
-            pages, self._decoded(pages), begins.tolist(), ends, strict=True
-        ):
-            copy_pieces(out[begin:end], decoded, starts[begin:end] - self.first[number])
 
     def plan_copy(
         self,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from novaql.tsdb.block.exact_sums import are_whole, exact_sums, two_sum
+from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Floats, is_stale
 
@@ -39,10 +40,7 @@ class Cells:
     def of_series(self, grid_of: Ints) -> Ints:
         """Return the sizes of the cells of each series, series after series."""
         begins = np.cumsum(self.length) - self.length
-        lengths = self.length[grid_of]
-        shift = begins[grid_of] - (np.cumsum(lengths) - lengths)
-        found: Ints = self.size[np.arange(int(lengths.sum())) + np.repeat(shift, lengths)]
-        return found
+        return self.size[flat_positions(begins[grid_of], self.length[grid_of])]
 
 
 def cut_cells(times: Ints, grid_length: Ints, resolution_ms: int) -> Cells:

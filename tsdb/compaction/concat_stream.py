@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from novaql.tsdb.model.flat_arrays import flat_positions
-from novaql.tsdb.model.labels import Bools, Ints
-from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Floats
-from novaql.tsdb.parts.sorted_run import CopyPlan, Stream, copy_in_one_task
+from novaql.tsdb.parts.sorted_run import Stream
 
 Read = Callable[[Stream, Ints, Ints], NDArray[np.generic]]
 
@@ -39,8 +37,8 @@ class Segments:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ConcatStream:
-    """A `Stream` over segments of others."""
+class ConcatStream(Stream):
+    """A stream over segments of others."""
 
     streams: Sequence[Stream | None]
     segments: Segments
@@ -54,24 +52,6 @@ class ConcatStream:
         out = np.zeros(int(lengths.sum()))
         self._read(out, starts, lengths, lambda stream, at, size: stream.floats(at, size))
         return out
-
-    def fill(self, out: Floats, starts: Ints) -> None:
-        out[:] = self.floats(starts, np.full(len(out), out.shape[1])).reshape(out.shape)
-
-    def plan_copy(
-        self,
-        out: Ints | Floats,
-        places: Ints,
-        starts: Ints,
-        lengths: Ints,
-        *,
-        cache_pages: bool = True,  # noqa: ARG002
-        notes: dict[str, Any] | None = None,  # noqa: ARG002
-    ) -> CopyPlan:
-        return copy_in_one_task(self, out, places, starts, lengths)
-
-    def readable_mask(self, places: Ints, read_errors: ReadErrors) -> Bools:  # noqa: ARG002 - what is damaged raises
-        return np.ones(len(places), np.bool_)
 
     def _read(self, out: NDArray[np.generic], starts: Ints, lengths: Ints, read: Read) -> None:
         some = self.segments

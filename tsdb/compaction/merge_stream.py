@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Bools, Ints
-from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.samples import Floats
-from novaql.tsdb.parts.sorted_run import CopyPlan, SortedRun, copy_in_one_task
+from novaql.tsdb.parts.sorted_run import SortedRun, Stream
 from novaql.tsdb.parts.tombstones import Intervals
 
 What = Literal["values", "starts"]
@@ -118,8 +117,8 @@ def _portions(sources: Sequence[Source], rows: Ints) -> list[Ints]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MergeStream:
-    """A `Stream` of the merged samples of rows, one row after another.
+class MergeStream(Stream):
+    """A stream of the merged samples of rows, one row after another.
 
     rows     [K] of the union
     offsets  [K + 1] where each row begins
@@ -135,24 +134,6 @@ class MergeStream:
 
     def floats(self, starts: Ints, lengths: Ints) -> Floats:
         return self._pieces(starts, lengths).view(np.float64)
-
-    def fill(self, out: Floats, starts: Ints) -> None:
-        out[:] = self.floats(starts, np.full(len(out), out.shape[1])).reshape(out.shape)
-
-    def plan_copy(
-        self,
-        out: Ints | Floats,
-        places: Ints,
-        starts: Ints,
-        lengths: Ints,
-        *,
-        cache_pages: bool = True,  # noqa: ARG002
-        notes: dict[str, Any] | None = None,  # noqa: ARG002
-    ) -> CopyPlan:
-        return copy_in_one_task(self, out, places, starts, lengths)
-
-    def readable_mask(self, places: Ints, read_errors: ReadErrors) -> Bools:  # noqa: ARG002 - what is damaged raises
-        return np.ones(len(places), np.bool_)
 
     def _pieces(self, starts: Ints, lengths: Ints) -> Ints | Floats:
         """Return the ranges, which must not span two rows."""

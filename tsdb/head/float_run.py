@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.flat_arrays import flat_positions, joined_starts
 from novaql.tsdb.model.labels import Bools, Ints, combine_codes
 from novaql.tsdb.model.samples import Bits, Floats, timestamp_groups
 from novaql.tsdb.parts.lazy_ints import whole
@@ -59,6 +59,15 @@ class FloatRun:
         return Floating(
             np.repeat(self.ids, lengths), times, s.values.floats(begins, lengths), starts
         )
+
+    def only(self, flat: Floating, stays: Bools) -> FloatRun | None:
+        """Return the run of the samples that stay, of `flat()`; None if there are none."""
+        if stays.all():
+            return self
+        if not stays.any():
+            return None
+        rest = build_run(*flat.take(stays))
+        return replace(self, ids=rest.ids, sorted=rest.sorted)
 
 
 def build_run(ids: Ints, times: Ints, values: Floats, starts: Ints | None = None) -> FloatRun:
@@ -162,17 +171,8 @@ def joined(parts: Sequence[Floating]) -> Floating:
     if len(parts) == 1:
         return parts[0]
     ids, times, values, _ = zip(*parts, strict=True)
-    begun = joined_starts([(len(part.ids), part.starts) for part in parts])
+    begun = joined_starts([(part.starts, len(part.ids)) for part in parts])
     return Floating(np.concatenate(ids), np.concatenate(times), np.concatenate(values), begun)
-
-
-def joined_starts(parts: Sequence[tuple[int, Ints | None]]) -> Ints | None:
-    """Concatenate start timestamps of parts of these lengths; None if no part has any."""
-    if all(starts is None for _, starts in parts):
-        return None
-    return np.concatenate(
-        [np.zeros(count, np.int64) if starts is None else starts for count, starts in parts]
-    )
 
 
 def _apart(series: int, in_older: Ints, older: SortedRun, in_newer: Ints, newer: SortedRun) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.tsdb.head.float_run import FloatRun, build_run, joined_starts, merge_runs, which_started
-from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.head.float_run import FloatRun, build_run, merge_runs, which_started
+from novaql.tsdb.model.flat_arrays import flat_positions, joined_starts
 from novaql.tsdb.model.histograms import Buckets, Histograms, concat_histograms
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.parts.lazy_ints import whole
@@ -73,6 +73,15 @@ class HistogramRun:
         starts = None if s.starts is None else s.starts.ints(whole(s.value_start), lengths)
         return NativeSamples(np.repeat(self.ids, lengths), times, self.held, starts)
 
+    def only(self, flat: NativeSamples, stays: Bools) -> HistogramRun | None:
+        """Return the run of the samples that stay, of `flat()`; None if there are none."""
+        if stays.all():
+            return self
+        if not stays.any():
+            return None
+        rest = build_native(flat.take(np.flatnonzero(stays)))
+        return replace(self, ids=rest.ids, sorted=rest.sorted, held=rest.held)
+
 
 def joined_native(parts: Sequence[NativeSamples]) -> NativeSamples:
     """Concatenate."""
@@ -82,7 +91,7 @@ def joined_native(parts: Sequence[NativeSamples]) -> NativeSamples:
         np.concatenate([part.ids for part in parts]),
         np.concatenate([part.times for part in parts]),
         concat_histograms([part.histograms for part in parts]),
-        joined_starts([(len(part), part.starts) for part in parts]),
+        joined_starts([(part.starts, len(part)) for part in parts]),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.parts.part import Layer
 from novaql.tsdb.parts.tombstones import Intervals
 
+Run = TypeVar("Run", FloatRun, HistogramRun)
 Chunk = Floating | NativeSamples
 """Samples of one append: floats or histograms."""
 
@@ -35,34 +37,29 @@ class MixedRun:
     native: HistogramRun | None = None
     replaced: int = 0
 
+    @property
+    def _parts(self) -> list[FloatRun | HistogramRun]:
+        return [part for part in (self.floats, self.native) if part is not None]
+
     def layers(self) -> list[Layer]:
-        parts = (self.floats, self.native)
-        return [Layer(part.sorted, part.ids) for part in parts if part is not None]
+        return [Layer(part.sorted, part.ids) for part in self._parts]
 
     @property
     def samples(self) -> int:
-        return sum(part.samples for part in (self.floats, self.native) if part is not None)
+        return sum(part.samples for part in self._parts)
 
     @property
     def duplicates(self) -> int:
-        parts = (self.floats, self.native)
-        return self.replaced + sum(part.duplicates for part in parts if part is not None)
+        return self.replaced + sum(part.duplicates for part in self._parts)
 
     @property
     def conflicts(self) -> int:
-        parts = (self.floats, self.native)
-        return self.replaced + sum(part.conflicts for part in parts if part is not None)
+        return self.replaced + sum(part.conflicts for part in self._parts)
 
     def without(self, deleted: Intervals) -> MixedRun:
         """Return the rest after the deleted time of these ids is removed."""
-        floats, native = self.floats, self.native
-        if floats is not None and deleted.touches(floats.ids).any():
-            flat = floats.flat()
-            floats = _selected_floats(floats, flat, ~deleted.mask(flat.ids, flat.times))
-        if native is not None and deleted.touches(native.ids).any():
-            samples = native.flat()
-            native = _selected_native(native, samples, ~deleted.mask(samples.ids, samples.times))
-        return MixedRun(floats, native, self.replaced)
+        floats = _without_deleted(self.floats, deleted)
+        return MixedRun(floats, _without_deleted(self.native, deleted), self.replaced)
 
 
 def build_layer(chunks: Sequence[Chunk]) -> MixedRun:
@@ -121,10 +118,10 @@ def merge_layers(older: MixedRun, newer: MixedRun) -> MixedRun:
         return MixedRun(merge_runs(older.floats, newer.floats), None, replaced)
     floats, native, replaced = older.floats, older.native, older.replaced + newer.replaced
     if floats is not None and newer.native is not None:
-        floats, gone = _floats_without(floats, newer.native)
+        floats, gone = _without_common(floats, newer.native)
         replaced += gone
     if native is not None and newer.floats is not None:
-        native, gone = _native_without(native, newer.floats)
+        native, gone = _without_common(native, newer.floats)
         replaced += gone
     if floats is None or newer.floats is None:
         floats = newer.floats if floats is None else floats
@@ -137,49 +134,22 @@ def merge_layers(older: MixedRun, newer: MixedRun) -> MixedRun:
     return MixedRun(floats, native, replaced)
 
 
-def _floats_without(run: FloatRun, native: HistogramRun) -> tuple[FloatRun | None, int]:
-    if len(np.intersect1d(run.ids, native.ids)) == 0:
+def _without_common(run: Run, other: FloatRun | HistogramRun) -> tuple[Run | None, int]:
+    """Return a run without the samples that `other` replaces, and how many it has lost."""
+    if len(np.intersect1d(run.ids, other.ids)) == 0:
         return run, 0
-    flat, other = run.flat(), native.flat()
-    gone, _ = equal_places(flat.ids, flat.times, other.ids, other.times)
+    flat, by = run.flat(), other.flat()
+    gone, _ = equal_places(flat.ids, flat.times, by.ids, by.times)
     if len(gone) == 0:
         return run, 0
-    selected = np.ones(len(flat.ids), np.bool_)
-    selected[gone] = False
-    rest = _selected_floats(run, flat, selected)
+    stays = np.ones(len(flat.ids), np.bool_)
+    stays[gone] = False
+    rest = run.only(flat, stays)
     return rest, len(gone) + (run.duplicates if rest is None else 0)
 
 
-def _selected_floats(run: FloatRun, flat: Floating, selected: Bools) -> FloatRun | None:
-    """Return the run of the samples that `selected` selects; None if there are none."""
-    if selected.all():
+def _without_deleted(run: Run | None, deleted: Intervals) -> Run | None:
+    if run is None or not deleted.touches(run.ids).any():
         return run
-    if not selected.any():
-        return None
-    rest = build_run(*flat.take(selected))
-    return FloatRun(rest.ids, rest.sorted, run.duplicates, run.conflicts)
-
-
-def _native_without(run: HistogramRun, floats: FloatRun) -> tuple[HistogramRun | None, int]:
-    if len(np.intersect1d(run.ids, floats.ids)) == 0:
-        return run, 0
-    samples, flat = run.flat(), floats.flat()
-    gone, _ = equal_places(samples.ids, samples.times, flat.ids, flat.times)
-    if len(gone) == 0:
-        return run, 0
-    selected = np.ones(len(samples), np.bool_)
-    selected[gone] = False
-    rest = _selected_native(run, samples, selected)
-    return rest, len(gone) + (run.duplicates if rest is None else 0)
-
-
-def _selected_native(
-    run: HistogramRun, samples: NativeSamples, selected: Bools
-) -> HistogramRun | None:
-    """Return the run of the samples that `selected` selects; None if there are none."""
-    if selected.all():
-        return run
-    if not selected.any():
-        return None
-    rest = build_native(samples.take(np.flatnonzero(selected)))
-    return HistogramRun(rest.ids, rest.sorted, rest.held, run.duplicates, run.conflicts)
+    flat = run.flat()
+    return run.only(flat, ~deleted.mask(flat.ids, flat.times))

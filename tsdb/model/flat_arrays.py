@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from novaql.tsdb.model.labels import Ints
@@ -17,3 +19,13 @@ def flat_positions(starts: Ints, lengths: Ints) -> Ints:
     total = int(ends[-1]) if len(ends) else 0
     positions: Ints = np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
     return positions
+
+
+def joined_starts(parts: Sequence[tuple[Ints | None, int]]) -> Ints | None:
+    """Concatenate start timestamps, each given with its number of samples; None if there are
+    none."""
+    if all(starts is None for starts, _ in parts):
+        return None
+    return np.concatenate(
+        [np.zeros(count, np.int64) if starts is None else starts for starts, count in parts]
+    )

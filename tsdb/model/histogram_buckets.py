@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.histograms import MAX_SCHEMA, MIN_SCHEMA, Buckets, Floats, Histograms
 from novaql.tsdb.model.labels import Ints
 
@@ -161,8 +162,7 @@ def interleaved(sizes: Sequence[Ints]) -> tuple[Ints, list[Ints]]:
     starts = offsets[:-1]
     places = []
     for size in sizes:
-        before = np.cumsum(size) - size
-        places.append(np.arange(int(size.sum())) + np.repeat(starts - before, size))
+        places.append(flat_positions(starts, size))
         starts = starts + size
     return offsets, places
 

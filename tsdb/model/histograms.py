@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Bools, Ints
 
 CUSTOM_SCHEMA = -53
@@ -66,7 +67,7 @@ class Buckets:
     def take(self, rows: Ints) -> Buckets:
         sizes = self.sizes[rows]
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        flat = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], sizes)
+        flat = flat_positions(self.offsets[rows], sizes)
         return Buckets(offsets, self.index[flat], self.population[flat])
 
     def copy(self) -> Buckets:

@@ -1,7 +1,7 @@
 """Errors of a read that returns everything that it can.
 
 Reading damaged bytes raises, unless the caller passes a `ReadErrors`. Then the read returns what is
-readable, and `ReadErrors` lists what is missing: nothing is left out without a note.
+readable, and `ReadErrors` lists everything that is missing.
 """
 
 from __future__ import annotations
@@ -53,3 +53,10 @@ class ReadErrors:
         if len(found) > MAX_NAMED:
             texts.append(f"storage: {len(found) - MAX_NAMED} more places could not be read")
         return tuple(texts)
+
+
+def note_or_raise(problem: Corrupted | Unreadable, read_errors: ReadErrors | None) -> None:
+    """Note an error; raise it if the caller has not passed a `ReadErrors`."""
+    if read_errors is None:
+        raise problem
+    read_errors.note(problem)

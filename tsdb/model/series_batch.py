@@ -1,8 +1,8 @@
-"""Samples of many series in one piece, for kernels that walk series by series.
+"""Samples of many series in flat arrays, for kernels that read series after series.
 
-Where a tile is a matrix of series that share timestamps, a batch holds series of any number of
-grids: flat values, and beside them the times of each grid once. One call of a kernel then does the
-work of hundreds of tiles.
+A tile is a matrix of series that share timestamps; a batch has series of any number of grids: flat
+values, and the times of each grid once. One call of a kernel processes as much as hundreds of
+tiles.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Derived:
 class Markers:
     """Times of the staleness markers of each series, increasing.
 
-    offsets  [S + 1], series i owns offsets[i]:offsets[i + 1]
+    offsets  [S + 1], series i has offsets[i]:offsets[i + 1]
     times    [K] milliseconds
     starts   [K] start timestamps, as those of `SeriesBatch`
     """
@@ -57,14 +57,14 @@ class SeriesBatch:
 
     rows          row numbers in the series table of the selection
     values        [N] flat
-    offsets       [S + 1], series i owns offsets[i]:offsets[i + 1]
-    grid          [S] grid of each series; series of one grid mostly stand side by side
+    offsets       [S + 1], series i has offsets[i]:offsets[i + 1]
+    grid          [S] grid of each series; series of one grid are mostly adjacent
     times         [M] milliseconds of all grids, flat
-    grid_offsets  [G + 1], grid g owns grid_offsets[g]:grid_offsets[g + 1], as many as its series
-    markers       where series had staleness markers; None: nowhere
-    starts        [N] milliseconds at which each sample's counting began, 0 where that is not known.
-                  None: of no sample, or they were not asked for
-    derived       what readers computed from these samples, cached with them
+    grid_offsets  [G + 1], grid g has grid_offsets[g]:grid_offsets[g + 1], as many as its series
+    markers       staleness markers of the series; None: there are none
+    starts        [N] start timestamp of each sample in milliseconds, 0 if unknown; None: none is
+                  known, or the reader does not need them
+    derived       results of readers, cached with the batch
     """
 
     rows: Ints
@@ -82,7 +82,7 @@ class SeriesBatch:
         return len(self.rows)
 
     def parts(self, count: int) -> list[SeriesBatch]:
-        """The same as so many batches, or less, of about as many samples: views, kept with it."""
+        """The batch as at most `count` batches of about equal size: views, which are cached."""
         if count < 2:
             return [self]
         cached = self.derived.parts
@@ -128,13 +128,13 @@ class SeriesBatch:
 
 @dataclass(frozen=True, slots=True)
 class SeriesBatchRef:
-    """A batch that is read when asked for.
+    """A batch that is read when `load` is called.
 
     load     reads and decodes; may be called on any thread, more than once
-    samples  about how many samples it holds, known without reading
-    started  the same with start timestamps; None: no sample has one
-    sketch   the same with anything in `values`, for those who ask when there were samples and
-             nothing else: little is decoded; None: there is no shorter way
+    samples  approximate number of its samples, known without reading
+    started  `load` with start timestamps; None: no sample has one
+    sketch   `load` with arbitrary values, for queries that need only times: it decodes less. None:
+             the source has no such shortcut
     """
 
     load: Callable[[], SeriesBatch]

@@ -7,6 +7,7 @@ a grid are stored once. A stream is an array in memory (`ArrayStream`) or pages 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -34,20 +35,16 @@ class CopyPlan:
     numbers: int
 
 
-class Stream(Protocol):
+class Stream(ABC):
     """A long column of numbers. A read names ranges by `starts` and `lengths`."""
 
+    @abstractmethod
     def ints(self, starts: Ints, lengths: Ints) -> Ints:
         """Return the ranges one after another, flat. For a stream of timestamps."""
-        ...
 
+    @abstractmethod
     def floats(self, starts: Ints, lengths: Ints) -> Floats:
         """Return the ranges one after another, flat. For a stream of values."""
-        ...
-
-    def fill(self, out: Floats, starts: Ints) -> None:
-        """Copy a range into each row of `out`, [ranges, length]. For a stream of values."""
-        ...
 
     def plan_copy(
         self,
@@ -56,8 +53,8 @@ class Stream(Protocol):
         starts: Ints,
         lengths: Ints,
         *,
-        cache_pages: bool = True,
-        notes: dict[str, Any] | None = None,
+        cache_pages: bool = True,  # noqa: ARG002 - for streams with pages
+        notes: dict[str, Any] | None = None,  # noqa: ARG002 - for streams with pages
     ) -> CopyPlan:
         """Return the tasks that copy each range to its place in `out`, flat.
 
@@ -65,23 +62,19 @@ class Stream(Protocol):
         whole are not cached, since the caller caches the copy. notes: facts about these ranges, for
         reuse by the next call with the same ranges of this stream.
         """
-        ...
 
-    def readable_mask(self, places: Ints, read_errors: ReadErrors) -> Bools:
-        """Return for each position whether it can be read; the errors of the others are noted."""
-        ...
+        def all_of_it() -> None:
+            read = self.floats if out.dtype == np.float64 else self.ints
+            out[flat_positions(places, lengths)] = read(starts, lengths)
 
+        return CopyPlan([all_of_it], int(lengths.sum()))
 
-def copy_in_one_task(
-    stream: Stream, out: Ints | Floats, places: Ints, starts: Ints, lengths: Ints
-) -> CopyPlan:
-    """Return a `Stream.plan_copy` of one task, for a stream that reads all ranges at once."""
+    def readable_mask(self, places: Ints, read_errors: ReadErrors) -> Bools:  # noqa: ARG002
+        """Return for each position whether it can be read; the errors of the others are noted.
 
-    def all_of_it() -> None:
-        read = stream.floats if out.dtype == np.float64 else stream.ints
-        out[flat_positions(places, lengths)] = read(starts, lengths)
-
-    return CopyPlan([all_of_it], int(lengths.sum()))
+        A stream that does not override it has no damage, or raises it when it is read.
+        """
+        return np.ones(len(places), np.bool_)
 
 
 class HistogramStream(Protocol):
@@ -251,7 +244,7 @@ def bisect_pieces(times: Ints, offsets: Ints, wanted_ms: int | Ints, *, after: b
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ArrayStream:
+class ArrayStream(Stream):
     """A stream in memory: `numbers` is int64 times or float64 values."""
 
     numbers: Ints | Floats
@@ -261,9 +254,6 @@ class ArrayStream:
 
     def floats(self, starts: Ints, lengths: Ints) -> Floats:
         return _gather(self.numbers, starts, lengths).view(np.float64)
-
-    def fill(self, out: Floats, starts: Ints) -> None:
-        copy_pieces(out, self.numbers, starts)
 
     def plan_copy(
         self,
@@ -280,9 +270,6 @@ class ArrayStream:
 
         return CopyPlan([all_of_it], 0)
 
-    def readable_mask(self, places: Ints, read_errors: ReadErrors) -> Bools:  # noqa: ARG002 - memory is whole
-        return np.ones(len(places), np.bool_)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ArrayHistograms:
@@ -295,22 +282,6 @@ class ArrayHistograms:
 
     def readable_mask(self, places: Ints, read_errors: ReadErrors) -> Bools:  # noqa: ARG002 - memory is whole
         return np.ones(len(places), np.bool_)
-
-
-def copy_pieces(out: Floats, numbers: Ints | Floats, starts: Ints) -> None:
-    """Copy the range of `numbers` that begins at starts[i] into out[i], for each row of `out`."""
-    count, width = out.shape
-    if count > 1:
-        step = int(starts[1] - starts[0])
-        if step < width or not bool(((starts[1:] - starts[:-1]) == step).all()):
-            out[:] = numbers[starts[:, None] + np.arange(width)]
-            return
-    else:
-        step = width
-    # Ranges at equal distances are a strided matrix.
-    out[:] = np.ndarray(
-        (count, width), np.float64, numbers, offset=8 * int(starts[0]), strides=(8 * step, 8)
-    )
 
 
 def move_pieces(

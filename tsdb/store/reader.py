@@ -8,7 +8,6 @@ from dataclasses import replace
 from novaql.tsdb.errors import Corrupted, Unreadable
 from novaql.tsdb.maintenance.check import Violation, check_blocks, check_log
 from novaql.tsdb.model.exemplars import SeriesExemplars
-from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.source import Hints, Selection
@@ -37,7 +36,7 @@ class Reader:
             ByteCache(limit - limit // 2, batch_bytes),  # decoded pages have the other half
             ByteCache(UNION_CACHE_BYTES, union_bytes),
         )
-        self._lookups = Lookups()
+        self.lookups = Lookups()
 
     def has_histograms(self) -> bool:
         try:
@@ -62,39 +61,8 @@ class Reader:
     def downsampled_range(self, start_ms: int, end_ms: int) -> tuple[int, int] | None:
         return downsampled_range(self._state, start_ms, end_ms)
 
-    def series(
-        self,
-        matcher_sets: Sequence[Sequence[Matcher]],
-        start_ms: int,
-        end_ms: int,
-        read_errors: ReadErrors | None,
-    ) -> SeriesTable:
-        parts = self._parts_for_lookup(read_errors)
-        return self._lookups.series(parts, matcher_sets, start_ms, end_ms, read_errors)
-
-    def label_names(
-        self,
-        matcher_sets: Sequence[Sequence[Matcher]],
-        start_ms: int,
-        end_ms: int,
-        read_errors: ReadErrors | None,
-    ) -> list[str]:
-        parts = self._parts_for_lookup(read_errors)
-        return self._lookups.label_names(parts, matcher_sets, start_ms, end_ms, read_errors)
-
-    def label_values(
-        self,
-        name: str,
-        matcher_sets: Sequence[Sequence[Matcher]],
-        start_ms: int,
-        end_ms: int,
-        read_errors: ReadErrors | None,
-    ) -> list[str]:
-        parts = self._parts_for_lookup(read_errors)
-        return self._lookups.label_values(parts, name, matcher_sets, start_ms, end_ms, read_errors)
-
-    def _parts_for_lookup(self, read_errors: ReadErrors | None) -> Sequence[Part]:
-        """The parts. A look-up without `read_errors` ignores what the log has lost."""
+    def parts_for_lookup(self, read_errors: ReadErrors | None) -> Sequence[Part]:
+        """The parts for `lookups`. Without `read_errors`, lost samples of the log are ignored."""
         if read_errors is not None:
             self._state.report_lost(read_errors)
         return self._state.parts()
@@ -163,7 +131,7 @@ class Reader:
         self.clear_pages()
         self.caches.unions.clear()
         self.caches.plans.clear()
-        self._lookups.clear()
+        self.lookups.clear()
 
 
 def downsampled_range(state: StoreState, start_ms: int, end_ms: int) -> tuple[int, int] | None:

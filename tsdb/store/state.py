@@ -13,7 +13,7 @@ from novaql.tsdb.directory.store_directory import Files
 from novaql.tsdb.errors import Corrupted, ReadOnly, StoreClosed
 from novaql.tsdb.head.exemplar_buffer import ExemplarRing
 from novaql.tsdb.head.head import Head, HeadPart
-from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
+from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors, note_or_raise
 from novaql.tsdb.model.source import MIN_TIME_MS, Metadata
 from novaql.tsdb.options import StoreOptions
 from novaql.tsdb.parts.part import Part, PartWithTombstones
@@ -132,9 +132,7 @@ class StoreState:
         Every answer reports them until the store is repaired.
         """
         for problem in self._lost:
-            if read_errors is None:
-                raise problem
-            read_errors.note(problem)
+            note_or_raise(problem, read_errors)
 
     def parts(self) -> PartList[Block]:
         """All parts that have samples, in order of age: blocks, frozen heads, the head.

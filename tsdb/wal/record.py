@@ -14,6 +14,8 @@ import numpy as np
 from novaql.tsdb.codec.columns import TextColumn, Undecodable, encode_texts
 from novaql.tsdb.codec.histogram_columns import decode_plain, encode_plain
 from novaql.tsdb.disk.checksum import checksum
+from novaql.tsdb.head.float_run import Floating
+from novaql.tsdb.head.histogram_run import NativeSamples
 from novaql.tsdb.model.exemplars import Exemplars, SeriesExemplars
 from novaql.tsdb.model.histograms import Histograms
 from novaql.tsdb.model.labels import Ints, LabelColumn, SeriesTable
@@ -116,27 +118,6 @@ class SeriesRecord:
     table: SeriesTable
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SamplesRecord:
-    """[N] ids, milliseconds, values, in order of arrival; and start timestamps, if any sample has
-    one."""
-
-    ids: Ints
-    times: Ints
-    values: Floats
-    starts: Ints | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class NativeRecord:
-    """[N] ids, milliseconds, histograms, in order of arrival; and start timestamps."""
-
-    ids: Ints
-    times: Ints
-    histograms: Histograms
-    starts: Ints | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class MetadataRecord:
     """Metric name → metadata."""
@@ -237,7 +218,8 @@ def encode_end() -> list[bytes]:
     return encode_metadata({})
 
 
-Record = SeriesRecord | SamplesRecord | NativeRecord | MetadataRecord | ExemplarsRecord
+Record = SeriesRecord | Floating | NativeSamples | MetadataRecord | ExemplarsRecord
+"""Samples have ids of the segment, and are in order of arrival."""
 
 
 def decode(payload: bytes) -> Record:
@@ -249,14 +231,14 @@ def decode(payload: bytes) -> Record:
             return _decode_series(payload, count)
         if kind == SAMPLES:
             ids, times, starts, at = _decode_places(payload, flags, count)
-            return SamplesRecord(ids, times, np.frombuffer(payload, "<f8", count, at), starts)
+            return Floating(ids, times, np.frombuffer(payload, "<f8", count, at), starts)
         if kind == SAMPLE_RUNS:
             ids, times, at = decode_runs(payload, KIND.size, flags, count)
             starts, at = _decode_starts(payload, at, flags, count)
-            return SamplesRecord(ids, times, np.frombuffer(payload, "<f8", count, at), starts)
+            return Floating(ids, times, np.frombuffer(payload, "<f8", count, at), starts)
         if kind == NATIVE:
             ids, times, starts, at = _decode_places(payload, flags, count)
-            return NativeRecord(ids, times, decode_plain(payload, at, count), starts)
+            return NativeSamples(ids, times, decode_plain(payload, at, count), starts)
         if kind == METADATA:
             entries = json.loads(payload[KIND.size :])
             return MetadataRecord({name: Metadata(*entry) for name, entry in entries.items()})

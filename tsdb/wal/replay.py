@@ -11,7 +11,7 @@ import numpy as np
 from novaql.tsdb.codec.columns import Undecodable
 from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.head.exemplar_buffer import ExemplarRing
-from novaql.tsdb.head.float_run import Floating, joined_starts
+from novaql.tsdb.head.float_run import Floating, joined
 from novaql.tsdb.head.head import Head
 from novaql.tsdb.head.histogram_run import NativeSamples
 from novaql.tsdb.model.labels import Ints, SeriesTable
@@ -24,8 +24,6 @@ from novaql.tsdb.wal.record import (
     Damage,
     ExemplarsRecord,
     MetadataRecord,
-    NativeRecord,
-    SamplesRecord,
     SeriesRecord,
     decode,
     read_records,
@@ -127,15 +125,13 @@ def _replay_segment(
             case SeriesRecord(ids=ids, table=table):
                 pool.empty(known)  # a later record may redefine ids
                 known = _learn(known, ids, table, head)
-            case SamplesRecord():
+            case Floating():
                 pool.put(record, known)
-            case NativeRecord(ids=ids, times=times, histograms=histograms, starts=starts):
+            case NativeSamples(ids=ids):
                 pool.empty(known)
                 own, there = _own_ids(known, ids, result)
                 if len(own):
-                    native = NativeSamples(ids, times, histograms, starts).take(there)
-                    native = replace(native, ids=own)
-                    head.add(_NO_FLOATS, native)
+                    head.add(_NO_FLOATS, replace(record.take(there), ids=own))
             case ExemplarsRecord(exemplars=exemplars):
                 ring.add(exemplars)
             case MetadataRecord(metadata=metadata):
@@ -155,11 +151,11 @@ class _Pool:
         self._plain: list[bytes] = []
         self._samples = 0
 
-    def put(self, record: SamplesRecord, known: Ints) -> None:
+    def put(self, record: Floating, known: Ints) -> None:
         if len(record.ids) == 0:
             return
         self._decode_plain()
-        self._waiting.append(Floating(record.ids, record.times, record.values, record.starts))
+        self._waiting.append(record)
         self._samples += len(record.ids)
         if self._samples >= _POOLED_SAMPLES:
             self.empty(known)
@@ -183,24 +179,13 @@ class _Pool:
         self._decode_plain()
         if not self._waiting:
             return
-        floats = _joined(self._waiting)
+        floats = joined(self._waiting)
         self._waiting, self._samples = [], 0
         own, there = _own_ids(known, floats.ids, self._result)
         if len(there) < len(floats.ids):
             floats = floats.take(there)
         if len(own):
             self._head.add(floats._replace(ids=own))
-
-
-def _joined(parts: Sequence[Floating]) -> Floating:
-    if len(parts) == 1:
-        return parts[0]
-    ids, times, values = (
-        np.concatenate(columns)
-        for columns in zip(*((part.ids, part.times, part.values) for part in parts), strict=True)
-    )
-    starts = joined_starts([(len(part.ids), part.starts) for part in parts])
-    return Floating(ids, times, values, starts)
 
 
 def _note_damage(damage: Damage, number: int, end: int, result: Replay) -> None:

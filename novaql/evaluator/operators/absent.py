@@ -30,7 +30,7 @@ def absent(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
 
 def absent_over_time(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
     """`absent_over_time(m)`: over all series together."""
-    present = FunctionCall("present_over_time", call.arguments, ValueType.VECTOR, call.span)
+    present = FunctionCall("present_over_time", call.arguments, ValueType.VECTOR, span=call.span)
     window = range_argument(call)
     some = np.zeros(steps.count, np.bool_)
     if isinstance(window, Window):

@@ -1,8 +1,9 @@
 """The hash table of texts, compiled by numba: look up, add, and grow.
 
 Open addressing: `slots` [a power of two] has the number of a text, or -1; `hashes`, `starts` and
-`sizes` [by number] describe it, and `arena` has the bytes of all texts. The hash starts with a
-secret number, so that a sender cannot choose texts that collide.
+`sizes` [by number] describe it, and `arena` has the bytes of all texts. At most half of the slots
+are in use, so a search ends. The hash starts with a secret `seed`, so that a sender cannot choose
+texts that collide.
 """
 
 from __future__ import annotations
@@ -22,28 +23,36 @@ OUT_INTS = types.Array(types.int64, 1, "C")
 OUT_INTS_2D = types.Array(types.int64, 2, "C")
 OUT_BITS = types.Array(types.uint64, 1, "C")
 OUT_BYTES = types.Array(types.uint8, 1, "C")
-TABLE = (OUT_INTS, OUT_BITS, OUT_INTS, OUT_INTS, OUT_BYTES)
-SEED = types.uint64
+TABLE: Any = types.Tuple(  # type: ignore[no-untyped-call]
+    (OUT_INTS, OUT_BITS, OUT_INTS, OUT_INTS, OUT_BYTES, types.uint64)
+)
+"""slots, hashes, starts, sizes, arena, seed: `TextTable.arrays`."""
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio
+_MIX = np.uint64(0xD6E8FEB86659FD93)  # of the 64-bit mixer of degski, 2018
+_END = np.uint64(0x94D049BB133111EB)  # of splitmix64, G. Steele, D. Lea, C. Flood, 2014
 
 
 @inner
 def text_hash(data: Any, start: int, stop: int, seed: Any) -> Any:
-    mixed = seed ^ (np.uint64(stop - start) * np.uint64(0x9E3779B97F4A7C15))
+    mixed = seed ^ (np.uint64(stop - start) * _ODD)
     at = start
     while at + 8 <= stop:
-        mixed = (mixed ^ word_in(data, at)) * np.uint64(0xD6E8FEB86659FD93)
+        mixed = (mixed ^ word_in(data, at)) * _MIX
         mixed ^= mixed >> np.uint64(32)
         at += 8
     while at < stop:
-        mixed = (mixed ^ np.uint64(data[at])) * np.uint64(0xD6E8FEB86659FD93)
+        mixed = (mixed ^ np.uint64(data[at])) * _MIX
         mixed ^= mixed >> np.uint64(29)
         at += 1
-    mixed *= np.uint64(0x94D049BB133111EB) | np.uint64(1)
+    mixed *= _END
     return mixed ^ (mixed >> np.uint64(31))
 
 
 @inner
-def same(data: Any, start: int, arena: Any, at: int, size: int) -> bool:
+def equals(data: Any, start: int, number: int, table: Any) -> bool:
+    """Whether a text begins at `start`. The caller has verified that `data` has as many bytes."""
+    _, _, starts, sizes, arena, _ = table
+    at, size = starts[number], sizes[number]
     done = 0
     while done + 8 <= size:
         if word_in(data, start + done) != word_in(arena, at + done):
@@ -57,76 +66,68 @@ def same(data: Any, start: int, arena: Any, at: int, size: int) -> bool:
 
 
 @inner
-def find(
-    data: Any,
-    start: int,
-    stop: int,
-    mixed: Any,
-    slots: Any,
-    hashes: Any,
-    starts: Any,
-    sizes: Any,
-    arena: Any,
-) -> int:
-    """The number of a text; -1 - slot where it would be entered if it is not known."""
+def _slot(data: Any, start: int, stop: int, mixed: Any, table: Any) -> int:
+    """The slot of a text with this hash, or the empty one where it would be."""
+    slots, hashes, _, sizes, _, _ = table
     last = len(slots) - 1
     slot = np.int64(mixed & np.uint64(last))
     while True:
         number = slots[slot]
-        if number < 0:
-            return int(-1 - slot)
-        if (
+        if number < 0 or (
             hashes[number] == mixed
             and sizes[number] == stop - start
-            and same(data, start, arena, starts[number], stop - start)
+            and equals(data, start, number, table)
         ):
-            return int(number)
+            return int(slot)
         slot = (slot + 1) & last
 
 
-@kernel(
-        BYTES, INTS_2D, SEED, *TABLE, types.int64, OUT_INTS,
-)  # fmt: skip
-def enter(
-    data: Any,
-    regions: Any,
-    seed: Any,
-    slots: Any,
-    hashes: Any,
-    starts: Any,
-    sizes: Any,
-    arena: Any,
-    count: Any,
-    numbers: Any,
-) -> Any:
-    """Enter label bytes: `numbers` [R + 1] gets the number of each; its last item is how many bytes
-    of the arena are in use (in and out).
+@inner
+def find(data: Any, start: int, stop: int, table: Any) -> int:
+    """The number of a text, or -1."""
+    return int(table[0][_slot(data, start, stop, text_hash(data, start, stop, table[5]), table)])
+
+
+@inner
+def find_or_add(
+    data: Any, start: int, stop: int, table: Any, count: int, used: int
+) -> tuple[int, int, int]:
+    """The number of a text, the count of texts, and the bytes of the arena that are in use."""
+    slots, hashes, starts, sizes, arena, seed = table
+    mixed = text_hash(data, start, stop, seed)
+    slot = _slot(data, start, stop, mixed, table)
+    number = slots[slot]
+    if number < 0:
+        slots[slot] = number = count
+        hashes[count], starts[count], sizes[count] = mixed, used, stop - start
+        for byte in range(start, stop):
+            arena[used] = data[byte]
+            used += 1
+        count += 1
+    return number, count, used
+
+
+@kernel(BYTES, INTS_2D, TABLE, types.int64, OUT_INTS)
+def add_texts(data: Any, regions: Any, table: Any, count: Any, numbers: Any) -> Any:
+    """Add the texts in some regions to a table that has space for all of them.
+
+    count    of texts in the table
+    numbers  [R + 1] gets the number of each; its last item is how many bytes of the arena are in
+             use (in and out)
 
     Returns the count of texts.
     """
     used = numbers[len(regions)]
     for region in range(len(regions)):
-        first, stop = regions[region, 0], regions[region, 1]
-        mixed = text_hash(data, first, stop, seed)
-        number = find(data, first, stop, mixed, slots, hashes, starts, sizes, arena)
-        if number < 0:
-            slots[-1 - number] = count
-            number = count
-            hashes[count], starts[count], sizes[count] = mixed, used, stop - first
-            for byte in range(first, stop):
-                arena[used] = data[byte]
-                used += 1
-            count += 1
-        numbers[region] = number
+        start, stop = regions[region, 0], regions[region, 1]
+        numbers[region], count, used = find_or_add(data, start, stop, table, count, used)
     numbers[len(regions)] = used
     return count
 
 
-@kernel(
-        OUT_INTS, OUT_BITS, types.int64,
-)  # fmt: skip
-def spread(slots: Any, hashes: Any, count: Any) -> None:
-    """Enter the first `count` texts into empty slots, of which there are more."""
+@kernel(OUT_INTS, OUT_BITS, types.int64)
+def fill_slots(slots: Any, hashes: Any, count: Any) -> None:
+    """Put the first `count` texts into empty slots, of which there are more."""
     last = len(slots) - 1
     for number in range(count):
         slot = np.int64(hashes[number] & np.uint64(last))

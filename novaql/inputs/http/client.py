@@ -1,7 +1,4 @@
-"""HTTP requests to addresses that the caller names: no proxies, http and https only.
-
-Every request of `novaql` to another machine goes through here.
-"""
+"""The HTTP client of the library: http and https only, without proxies."""
 
 from __future__ import annotations
 
@@ -31,11 +28,11 @@ def answer_to(
     body: bytes | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> Iterator[HTTPResponse]:
-    """The answer to a GET, or to a POST of a body. What goes wrong meanwhile is an `InputError`.
+    """The answer to a GET, or to a POST of a body. Raises `InputError`, also while it is read.
 
     url      http or https; a user and a password in it become basic authentication
     timeout  seconds for the connection and for each read
-    tls      how a server of https is known and what it is shown (None: the system's authorities)
+    tls      trusted authorities and client certificate (None: the authorities of the system)
     """
     plain, own = without_credentials(url)
     sent = {"User-Agent": "NovaQL", **own, **(headers or {})}
@@ -90,7 +87,7 @@ def _plain_opener() -> urllib.request.OpenerDirector:
 
 
 def _made_opener(tls: ssl.SSLContext | None) -> urllib.request.OpenerDirector:
-    """Speaks http and https only, redirects included, and asks no proxy of the environment."""
+    """An opener for http and https only, redirects included, without proxies."""
     opener = urllib.request.OpenerDirector()
     handlers: tuple[Any, ...] = (
         urllib.request.HTTPHandler(),

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from novaql.errors import InputError
-from novaql.inputs.exposed_options import AS_EXPOSED, ExposedOptions
 from novaql.inputs.http.client import answer_to
 from novaql.inputs.protobuf.exposition import ProtobufParser
+from novaql.inputs.read_options import AS_EXPOSED, ExposedOptions
 from novaql.inputs.text.exposition import ExpositionParser
 from novaql.inputs.text.refined import Refinement
 from novaql.tsdb.model.labels import SeriesTable
@@ -28,15 +28,15 @@ ACCEPT_PROTOBUF = (
 
 @dataclass(frozen=True, slots=True)
 class ScrapeResult:
-    """What one scrape brought.
+    """The result of a scrape.
 
-    batch     samples with the time of the scrape, unless the target gives times itself; empty
-              when the scrape failed
-    up        whether all of the answer was read and understood
-    duration  seconds
-    error     why it failed, in one sentence, or None
-    samples   how many samples the target exposed, a native histogram being one
-    exemplars how many exemplars stood beside them; they are not kept
+    batch      samples with the time of the scrape, unless the target exposes times; empty if the
+               scrape failed
+    up         whether the answer was read completely
+    duration   seconds
+    error      why it failed, in one sentence, or None
+    samples    number of samples; a native histogram is one
+    exemplars  number of exemplars, which are not read
     """
 
     batch: Batch
@@ -60,14 +60,14 @@ def scrape(
     most_bytes: int = MOST_BYTES,
     options: ExposedOptions = AS_EXPOSED,
 ) -> ScrapeResult:
-    """Fetch and read what a target exposes. Never raises for what the target does.
+    """Scrape a target. An error of the target is in the result, not raised.
 
     url         http or https
     timeout     seconds for the whole scrape
     at_ms       time of the samples (None: now)
-    parser      the reader of the scrape before (`new_parser`), which knows the target's series
-    most_bytes  limit for the answer, unpacked
-    options     what is asked for, and what is made of it; a given parser has its own
+    parser      reader of the scrape before (`new_parser`), which has the target's series cached
+    most_bytes  limit of the decompressed answer
+    options     format to request, and conversions; a given parser has its own
     """
     began = time.perf_counter()
     at_ms = round(time.time() * 1000) if at_ms is None else at_ms
@@ -84,14 +84,14 @@ def scrape(
 
 
 def new_parser(url: str, options: ExposedOptions = AS_EXPOSED) -> TargetReader:
-    """A reader of one target's answers, which keeps the series that it has met."""
+    """A reader of one target's answers, which caches the series in them."""
     return TargetReader(url, options)
 
 
 class TargetReader:
-    """Reads the answers of one target, in whatever format each is.
+    """Reads the answers of one target; each may have another format.
 
-    exemplars  of the answer read last
+    exemplars  of the last answer
     """
 
     def __init__(self, url: str, options: ExposedOptions = AS_EXPOSED) -> None:
@@ -106,7 +106,7 @@ class TargetReader:
         self._refinement = Refinement(options)
 
     def read(self, body: bytes, content_type: str, at_ms: int) -> tuple[Batch, dict[str, Metadata]]:
-        """Samples with the time `at_ms` where they have none. Raises `InputError`."""
+        """Samples, those without a time at `at_ms`, and metadata. Raises `InputError`."""
         kind = content_type.partition(";")[0].strip().lower()
         openmetrics = kind == "application/openmetrics-text"
         found: ExpositionParser | ProtobufParser
@@ -137,7 +137,7 @@ class TargetReader:
 
 
 def _fetch(url: str, timeout: float, most_bytes: int, accept: str) -> tuple[bytes, str]:
-    """Unpacked body and content type. Raises `InputError`."""
+    """Decompressed body and content type. Raises `InputError`."""
     headers = {
         "Accept": accept,
         "Accept-Encoding": "gzip",

@@ -1,4 +1,4 @@
-"""What Prometheus keeps and sends: its data directory, its chunks, and remote read as a client."""
+"""Data of Prometheus: its data directory, its chunks, and remote read as a client."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
-            "chunk_bytes": ("Encoding",),
-            "histogram_encode": ("encode_histograms", "spans", "whole_histograms"),
-            "xor_encode": ("chunk_starts", "encode_xor"),
+            "chunk_bytes": "Encoding",
+            "histogram_encode": "encode_histograms spans whole_histograms",
+            "xor_encode": "chunk_starts encode_xor",
         },
     )

@@ -1,4 +1,4 @@
-"""Bits of one chunk, read one number at a time: plain Python, for headers and as the oracle."""
+"""Bits of one chunk, read one number at a time: for headers, and without numba."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _EVERY = (1 << 64) - 1
 
 
 class EndOfChunk(Exception):
-    """There are fewer bits than are asked for."""
+    """The chunk has fewer bits than were to be read."""
 
 
 class BitReader:
@@ -31,7 +31,7 @@ class BitReader:
         return (number >> (last * 8 - self.pos)) & ((1 << size) - 1)
 
     def varbit(self, *, signed: bool) -> int:
-        """A number of 0 … 64 bits behind as many ones as tell its size."""
+        """A number of 0 … 64 bits, after a unary code of its size."""
         ones = 0
         while ones < 8 and self.bits(1):
             ones += 1
@@ -48,20 +48,20 @@ class BitReader:
         return value
 
     def zero_threshold(self) -> float:
-        """Powers of two are one byte, everything else nine."""
+        """A power of two is one byte, any other threshold nine."""
         code = self.bits(8)
         if code == 0:
             return 0.0
         return self.float64() if code == 255 else math.ldexp(0.5, code - 243)
 
     def custom_bound(self) -> float:
-        """Thousandths are a number, everything else is a float behind a zero."""
+        """Thousandths are a whole number, any other bound is a zero and a float."""
         number = self.varbit(signed=False)
         return self.float64() if number == 0 else (number - 1) / 1000
 
 
 class XorReader:
-    """A column of floats inside a chunk, each written by its difference in bits."""
+    """A column of floats inside a chunk: each is written as its XOR with the one before."""
 
     def __init__(self, bits: int) -> None:
         self.value = bits
@@ -75,7 +75,7 @@ class XorReader:
             self._lead = reader.bits(5)
             size = reader.bits(6) or 64
             self._trail = (64 - self._lead - size) % 64
-        # More than 64 zeros and bits together: no encoder writes that, and all readers agree on it.
+        # No encoder writes more than 64 zeros and bits together; all readers agree what it means.
         found = reader.bits(min((64 - self._lead - self._trail) & 127, 64))
         self.value ^= (found << self._trail) & _EVERY
         return self.value

@@ -10,7 +10,7 @@ _EVERY = (1 << 64) - 1
 
 
 class BitWriter:
-    """Numbers one behind the other; `done` fills the last byte with zeros."""
+    """Numbers one after another; `done` fills the last byte with zeros."""
 
     def __init__(self) -> None:
         self._done = bytearray()
@@ -19,7 +19,7 @@ class BitWriter:
     def bits(self, number: int, size: int) -> None:
         self._open = (self._open << size) | (number & ((1 << size) - 1))
         self._size += size
-        if self._size >= 512:  # whole bytes go, so that the open number stays small
+        if self._size >= 512:  # move whole bytes out, so that `_open` stays small
             rest = self._size & 7
             self._done += (self._open >> rest).to_bytes(self._size >> 3, "big")
             self._open &= (1 << rest) - 1
@@ -30,7 +30,7 @@ class BitWriter:
         return bytes(self._done + (self._open << rest).to_bytes((self._size + rest) >> 3, "big"))
 
     def varbit(self, number: int, *, signed: bool) -> None:
-        """A number of 0 … 64 bits behind as many ones as tell its size."""
+        """A number of 0 … 64 bits, after a unary code of its size."""
         if number == 0:
             self.bits(0, 1)
             return
@@ -47,7 +47,7 @@ class BitWriter:
         self.bits(int.from_bytes(struct.pack(">d", value), "big"), 64)
 
     def zero_threshold(self, value: float) -> None:
-        """Powers of two are one byte, everything else nine."""
+        """A power of two is one byte, any other threshold nine."""
         fraction, exponent = math.frexp(value)
         if value == 0:
             self.bits(0, 8)
@@ -58,7 +58,7 @@ class BitWriter:
             self.float64(value)
 
     def custom_bound(self, bound: float) -> None:
-        """Thousandths are a number, everything else is a float behind a zero."""
+        """Thousandths are a whole number, any other bound is a zero and a float."""
         if 0 <= bound * 1000 <= 33554430 and round(bound * 1000) / 1000 == bound:
             self.varbit(round(bound * 1000) + 1, signed=False)
         else:
@@ -67,7 +67,7 @@ class BitWriter:
 
 
 class XorWriter:
-    """A column of floats inside a chunk, each written by its difference in bits."""
+    """A column of floats inside a chunk: each is written as its XOR with the one before."""
 
     def __init__(self) -> None:
         self._last: int | None = None

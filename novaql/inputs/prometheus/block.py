@@ -1,4 +1,4 @@
-"""One block of a Prometheus data directory: its series, its chunks, and what was deleted of it."""
+"""One block of a Prometheus data directory: its series, its chunks, and its tombstones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import google_crc32c
 import numpy as np
 
 from novaql.inputs.prometheus.block_index import BlockIndex, read_index
@@ -15,21 +14,21 @@ from novaql.inputs.prometheus.chunk_bytes import BrokenChunk
 from novaql.inputs.prometheus.chunk_files import BlockChunks
 from novaql.inputs.prometheus.chunk_samples import ChunkSamples, samples_of
 from novaql.inputs.prometheus.layer_tiles import RowCounts, row_counts
-from novaql.inputs.prometheus.varints import runs
+from novaql.inputs.prometheus.varints import CHECKSUM, is_intact, runs, uvarint
 from novaql.tsdb.errors import Corrupted, UnknownFormat
 from novaql.tsdb.model.labels import Ints, SeriesTable
-from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.read_errors import ReadErrors, note_or_raise
 
 _TOMBSTONES_MAGIC = 0x0130BA30
 Deleted = dict[int, list[tuple[int, int]]]
-"""Row of the series table → stretches of time, both ends included."""
+"""Row of the series table → ranges of time, both ends included."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlockMeta:
-    """What `meta.json` says: times in milliseconds, the end not included.
+    """The content of `meta.json`: times in milliseconds, the end not included.
 
-    late  the block was made of samples that came late, and may lie beside others in the log
+    late  the block has out-of-order samples, so the log may have others of its time
     """
 
     ulid: str
@@ -45,7 +44,7 @@ class BlockMeta:
 
 
 def read_meta(folder: Path) -> BlockMeta:
-    """Raises `Corrupted`, also for a version that is not known."""
+    """Raises `Corrupted`, also for an unknown version."""
     path = folder / "meta.json"
     try:
         found = json.loads(path.read_bytes())
@@ -70,7 +69,7 @@ def read_meta(folder: Path) -> BlockMeta:
 
 
 class Block:
-    """A layer of a data directory. Index and chunks are read when they are first asked for."""
+    """A layer of a data directory. Index and chunks are read at first use."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -101,7 +100,7 @@ class Block:
         return self.index.series
 
     def chunks_between(self, rows: Ints, start_ms: int, end_ms: int) -> tuple[Ints, Ints]:
-        """Chunks of some rows with a part in a range: the place among `rows`, and the chunk."""
+        """Chunks of some rows that overlap a range: position in `rows`, and number of the chunk."""
         index = self.index
         sizes = index.chunk_offsets[rows + 1] - index.chunk_offsets[rows]
         owner, chunk = runs(index.chunk_offsets[rows], sizes)
@@ -109,7 +108,7 @@ class Block:
         return owner[hit], chunk[hit]
 
     def sample_counts(self, rows: Ints, start_ms: int, end_ms: int) -> RowCounts:
-        """What the rows have in a range, told by the heads of their chunks alone."""
+        """Estimates for rows in a range, from the first bytes of their chunks."""
         owner, chunk = self.chunks_between(rows, start_ms, end_ms)
         index = self.index
         kinds, counts = self.chunks.counts(index.places[chunk])
@@ -119,9 +118,9 @@ class Block:
     def samples(
         self, rows: Ints, start_ms: int, end_ms: int, read_errors: ReadErrors | None
     ) -> ChunkSamples:
-        """Samples of all chunks with a part in the range; `rows` of the result: places in `rows`.
+        """Samples of all chunks that overlap the range. Their `rows` are positions in `rows`.
 
-        Damage is noted and left out, or else raised as `Corrupted`.
+        Damaged chunks are noted and skipped, or raised as `Corrupted`.
         """
         owner, chunk = self.chunks_between(rows, start_ms, end_ms)
         places = self.index.places[chunk]
@@ -135,31 +134,28 @@ class Block:
             except BrokenChunk as problem:
                 at = problem.number
                 path, place = self.chunks.place_name(int(places[numbers[at]]))
-                damage = Corrupted(path, place, str(problem))
-                if read_errors is None:
-                    raise damage from problem
-                read_errors.note(damage)
+                note_or_raise(Corrupted(path, place, str(problem)), read_errors)
                 del pieces[at]
                 kinds, numbers = np.delete(kinds, at), np.delete(numbers, at)
 
 
 def read_tombstones(path: Path, references: Ints) -> Deleted:
-    """What was deleted and not rewritten yet, by row. Raises `Corrupted`."""
+    """Deletions that the block still contains, by row. Raises `Corrupted`."""
     if not path.exists():
         return {}
     raw = path.read_bytes()
     if len(raw) < 9 or int.from_bytes(raw[:4], "big") != _TOMBSTONES_MAGIC or raw[4] != 1:
         raise Corrupted(path, "header", "this is no file of tombstones")
-    body = raw[5:-4]
-    if int(google_crc32c.value(body)) != int.from_bytes(raw[-4:], "big"):
+    body = raw[5:-CHECKSUM]
+    if not is_intact(body, raw[-CHECKSUM:]):
         raise Corrupted(path, "the file", "the checksum does not fit")
     row_of = {reference: row for row, reference in enumerate(references.tolist())} if body else {}
     out: Deleted = {}
     at = 0
     while at < len(body):
-        reference, at = _uvarint(body, at)
-        low, at = _uvarint(body, at)
-        high, at = _uvarint(body, at)
+        reference, at = uvarint(body, at)
+        low, at = uvarint(body, at)
+        high, at = uvarint(body, at)
         row = row_of.get(reference)
         if row is not None:
             out.setdefault(row, []).append((_zigzag(low), _zigzag(high)))
@@ -167,24 +163,12 @@ def read_tombstones(path: Path, references: Ints) -> Deleted:
 
 
 def without_deleted(found: ChunkSamples, rows: Ints, deleted: Deleted) -> ChunkSamples:
-    """The samples that are not deleted. `found.rows`: places in `rows`."""
+    """The samples that are not deleted. `found.rows`: positions in `rows`."""
     hit = [place for place, row in enumerate(rows.tolist()) if row in deleted] if deleted else []
     for place in hit:
         for low, high in deleted[int(rows[place])]:
             found = found.without(place, low, high)
     return found
-
-
-def _uvarint(data: bytes, at: int) -> tuple[int, int]:
-    number = shift = 0
-    while at < len(data):
-        byte = data[at]
-        at += 1
-        number |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            break
-    return number, at
 
 
 def _zigzag(number: int) -> int:

@@ -1,6 +1,6 @@
 """The index of a Prometheus block, version 2: labels of its series, and where their chunks are.
 
-All series are read at once and in step: the first label of each, then the second, and so on.
+All series are read in step: the first label of each, then the second, and so on.
 """
 
 from __future__ import annotations
@@ -9,26 +9,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import google_crc32c
 import numpy as np
 
-from novaql.inputs.prometheus.varints import Octets, live_counts, padded, uvarints, varints
+from novaql.inputs.prometheus.varints import (
+    CHECKSUM,
+    Octets,
+    is_intact,
+    live_counts,
+    padded,
+    uvarint,
+    uvarints,
+    varints,
+)
 from novaql.tsdb.errors import Corrupted, UnknownFormat
 from novaql.tsdb.model.labels import Ints, LabelColumn, SeriesTable
 
 _MAGIC = 0xBAAAD700
-_CRC = 4
-_TOC = 6 * 8 + _CRC
+_TOC = 6 * 8 + CHECKSUM
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BlockIndex:
     """Series of a block and their chunks, series after series.
 
-    references     [S] what tombstones call each series
-    chunk_offsets  [S + 1] series i owns chunks chunk_offsets[i]:chunk_offsets[i + 1]
-    first_ms, last_ms, places   [C] of the chunks: times of the first and the last sample, and
-                   number of the file and place in it in one number
+    references         [S] number of each series in tombstones
+    chunk_offsets      [S + 1] series i has chunks chunk_offsets[i]:chunk_offsets[i + 1]
+    first_ms, last_ms  [C] of each chunk, times of the first and the last sample
+    places             [C] number of its file, times 2^32, and position in the file
     """
 
     series: SeriesTable
@@ -40,14 +47,14 @@ class BlockIndex:
 
 
 def read_index(path: Path) -> BlockIndex:
-    """Read an index file and verify every checksum on the way. Raises `Corrupted`."""
+    """Read an index file and verify its checksums. Raises `Corrupted`."""
     raw = path.read_bytes()
     if len(raw) < 5 + _TOC or int.from_bytes(raw[:4], "big") != _MAGIC:
         raise Corrupted(path, "header", "this is no index of a Prometheus block")
     if raw[4] != 2:
         raise UnknownFormat(path, "header", f"version {raw[4]} of the index is not known")
     toc = raw[-_TOC:]
-    _verify(path, "table of contents", toc[:-_CRC], toc[-_CRC:])
+    _verify(path, "table of contents", toc[:-CHECKSUM], toc[-CHECKSUM:])
     places = [int.from_bytes(toc[at : at + 8], "big") for at in range(0, 48, 8)]
     symbols = _symbols(path, _section(path, raw, places[0], "symbols"))
     references = _all_series(path, raw, places[5])
@@ -63,7 +70,7 @@ def _section(path: Path, raw: bytes, at: int, what: str) -> bytes:
 
 
 def _verify(path: Path, what: str, content: bytes, checksum: bytes) -> None:
-    if int(google_crc32c.value(content)) != int.from_bytes(checksum, "big") or len(checksum) < _CRC:
+    if not is_intact(content, checksum):
         raise Corrupted(path, what, "the checksum does not fit")
 
 
@@ -76,15 +83,7 @@ def _symbols(path: Path, content: bytes) -> list[bytes]:
             size = content[at]
             at += 1
             if size >= 0x80:
-                shift = 7
-                size &= 0x7F
-                while True:
-                    byte = content[at]
-                    at += 1
-                    size |= (byte & 0x7F) << shift
-                    if byte < 0x80:
-                        break
-                    shift += 7
+                size, at = uvarint(content, at - 1)
             out.append(content[at : at + size])
             at += size
     except IndexError:
@@ -95,16 +94,11 @@ def _symbols(path: Path, content: bytes) -> list[bytes]:
 
 
 def _all_series(path: Path, raw: bytes, table: int) -> Ints:
-    """References of all series, from the list of postings of no label at all."""
+    """References of all series: the list of postings of the empty label."""
     content = _section(path, raw, table, "table of postings")
     if len(content) < 8 or content[4:7] != b"\x02\x00\x00":
         raise Corrupted(path, "table of postings", "the list of all series is not there")
-    place, shift = 0, 0
-    for byte in content[7:17]:
-        place |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            break
+    place, _ = uvarint(content, 7)
     postings = _section(path, raw, place, "list of all series")
     return np.frombuffer(postings[4:], ">u4").astype(np.int64)
 
@@ -113,14 +107,14 @@ def _series(path: Path, raw: bytes, references: Ints, symbols: Sequence[bytes]) 
     data = padded(raw)
     size, begin = uvarints(data, references * 16)
     end = begin + size
-    if len(end) and int(end.max()) + _CRC > len(raw):
+    if len(end) and int(end.max()) + CHECKSUM > len(raw):
         raise Corrupted(path, "series", "an entry reaches beyond the end of the file")
     _verify_series(path, raw, begin, end)
     columns, at = _labels(path, data, begin, symbols)
     chunks, at = uvarints(data, at)
-    room = np.maximum(end - at, 0)
-    if (chunks > room).any():
-        raise Corrupted(path, f"series {int(np.argmax(chunks > room))}", "it has too many chunks")
+    excess = chunks > np.maximum(end - at, 0)
+    if excess.any():
+        raise Corrupted(path, f"series {int(np.argmax(excess))}", "it has too many chunks")
     offsets = np.concatenate([[0], np.cumsum(chunks)]).astype(np.int64)
     first, last, place = (np.empty(offsets[-1], np.int64) for _ in range(3))
     order, live = live_counts(chunks)
@@ -150,22 +144,15 @@ def _series(path: Path, raw: bytes, references: Ints, symbols: Sequence[bytes]) 
 
 
 def _verify_series(path: Path, raw: bytes, begin: Ints, end: Ints) -> None:
-    value, view = google_crc32c.value, memoryview(raw)
-    stored = np.zeros(len(end), np.int64)
-    octets = np.frombuffer(raw, np.uint8)
-    for byte in range(_CRC):
-        stored = stored << 8 | octets[end + byte]
-    for number, (a, b, crc) in enumerate(
-        zip(begin.tolist(), end.tolist(), stored.tolist(), strict=True)
-    ):
-        if value(bytes(view[a:b])) != crc:
+    for number, (first, stop) in enumerate(zip(begin.tolist(), end.tolist(), strict=True)):
+        if not is_intact(raw[first:stop], raw[stop : stop + CHECKSUM]):
             raise Corrupted(path, f"series {number}", "the checksum does not fit")
 
 
 def _labels(
     path: Path, data: Octets, at: Ints, symbols: Sequence[bytes]
 ) -> tuple[dict[str, LabelColumn], Ints]:
-    """Label columns of all series, and the place behind the labels of each."""
+    """Label columns of all series, and the position after the labels of each."""
     counts, at = uvarints(data, at)
     order, live = live_counts(counts)
     places = at[order]

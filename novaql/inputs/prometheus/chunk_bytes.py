@@ -1,4 +1,4 @@
-"""Encoded chunks in memory, before anything of them is decoded."""
+"""Encoded chunks in memory."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from novaql.inputs.prometheus.varints import PADDING
 from novaql.tsdb.model.labels import Ints
-
-PADDING = 32
-"""Zero bytes behind the last chunk: a decoder may look that far beyond the end of a chunk."""
 
 
 class Encoding(IntEnum):
@@ -24,7 +22,7 @@ class Encoding(IntEnum):
 
 
 class BrokenChunk(ValueError):
-    """A chunk whose bytes cannot be decoded. `number`: which one of those that were given."""
+    """A chunk whose bytes cannot be decoded. `number`: its index among those to be decoded."""
 
     def __init__(self, number: int, reason: str) -> None:
         self.number = number
@@ -33,11 +31,11 @@ class BrokenChunk(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChunkBytes:
-    """C chunks, one behind the other.
+    """C chunks, one after another.
 
-    data    uint8, with `PADDING` behind the last chunk
+    data    uint8, with `PADDING` after the last chunk
     first   [C] byte at which each begins, with its number of samples (two bytes)
-    end     [C] byte behind its last one
+    end     [C] one past its last byte
     counts  [C] number of samples
     """
 
@@ -48,7 +46,7 @@ class ChunkBytes:
 
     @classmethod
     def of(cls, pieces: Sequence[bytes | memoryview]) -> ChunkBytes:
-        """Raises `BrokenChunk` for a piece without room for a number of samples."""
+        """Raises `BrokenChunk` for one that is too short for a number of samples."""
         sizes = np.fromiter((len(piece) for piece in pieces), np.int64, len(pieces))
         short = np.flatnonzero(sizes < 2)
         if len(short):

@@ -1,23 +1,22 @@
-"""Files of chunks: segments of a block, and the chunks that a head has written out."""
+"""Files of chunks: the segments of a block, and those of the head."""
 
 from __future__ import annotations
 
 import mmap
 from dataclasses import dataclass
 from pathlib import Path
+from struct import Struct
 
-import google_crc32c
 import numpy as np
 
-from novaql.inputs.prometheus.varints import Octets, uvarints
+from novaql.inputs.prometheus.varints import CHECKSUM, Octets, is_intact, uvarint, uvarints
 from novaql.tsdb.errors import Corrupted, UnknownFormat
 from novaql.tsdb.model.labels import Ints
-from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.read_errors import ReadErrors, note_or_raise
 
 _BLOCK_MAGIC, _HEAD_MAGIC = 0x85BD40DD, 0x0130BC91
 HEADER = 8
-_CRC = 4
-_CHUNK_HEAD = 25  # a reference, two times and the kind, before its size
+_HEAD = Struct(">qqqB")  # of a chunk of the head: reference, two times, kind
 
 
 class ChunkSegment:
@@ -37,9 +36,21 @@ class ChunkSegment:
         self.data: Octets = np.frombuffer(self._map, np.uint8)
         self.view = memoryview(self._map)
 
+    def verified(self, chunk: int, begin: int, end: int) -> memoryview:
+        """The bytes of a chunk that are before its checksum. Raises `Corrupted`.
+
+        chunk  where the chunk begins
+        """
+        content, stored = self.view[begin:end], self.view[end : end + CHECKSUM]
+        if end + CHECKSUM > len(self.view):
+            raise Corrupted(self.path, f"chunk at byte {chunk}", "it reaches beyond the end")
+        if not is_intact(bytes(content), stored):
+            raise Corrupted(self.path, f"chunk at byte {chunk}", "the checksum does not fit")
+        return content
+
 
 class BlockChunks:
-    """The chunks of a block. A place is the number of a file, above 32 bits, and a byte in it."""
+    """The chunks of a block. Places: see `BlockIndex`."""
 
     def __init__(self, folder: Path) -> None:
         paths = sorted(path for path in folder.iterdir() if path.name.isdigit())
@@ -47,8 +58,8 @@ class BlockChunks:
         self._folder = folder
 
     def counts(self, places: Ints) -> tuple[Ints, Ints]:
-        """Kind and number of samples of each chunk, as its first bytes tell, unverified; 0 where
-        there is no chunk."""
+        """Kind and number of samples of each chunk, from its first bytes, without verification; 0
+        for one that is missing."""
         out, kinds = np.zeros(len(places), np.int64), np.zeros(len(places), np.int64)
         for number, file in enumerate(self._files):
             some = np.flatnonzero(places >> 32 == number)
@@ -62,15 +73,13 @@ class BlockChunks:
         return kinds, out
 
     def read(self, places: Ints, read_errors: ReadErrors | None) -> ReadChunks:
-        """The bytes of some chunks. Damage is noted and left out, or else raised."""
+        """The bytes of some chunks. Damaged ones are noted and skipped, or raised."""
         read = ReadChunks([], [], [])
         for number, place in enumerate(places.tolist()):
             try:
                 encoding, data = self._one(place)
             except Corrupted as problem:
-                if read_errors is None:
-                    raise
-                read_errors.note(problem)
+                note_or_raise(problem, read_errors)
                 continue
             read.numbers.append(number)
             read.encodings.append(encoding)
@@ -82,32 +91,19 @@ class BlockChunks:
         if segment >= len(self._files):
             raise Corrupted(self._folder, f"file {segment + 1}", "the file is not there")
         file = self._files[segment]
-        view = file.view
-        size, start, shift = 0, at, 0
-        while start < len(view) and shift < 35:
-            byte = view[start]
-            start += 1
-            size |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
+        size, start = uvarint(file.view, at)
         end = start + 1 + size
-        if end + _CRC > len(view):
-            raise Corrupted(file.path, f"chunk at byte {at}", "it reaches beyond the end")
-        # One call less than `extend` over the kind and the bytes: they stand side by side.
-        stored = int.from_bytes(view[end : end + _CRC], "big")
-        if google_crc32c.value(bytes(view[start:end])) != stored:
-            raise Corrupted(file.path, f"chunk at byte {at}", "the checksum does not fit")
-        return view[start], view[start + 1 : end]
+        content = file.verified(at, start, end)
+        return content[0], content[1:]
 
     def place_name(self, place: int) -> tuple[Path, str]:
-        """File and place of a chunk, for messages."""
+        """File and position of a chunk, for messages."""
         return self._files[place >> 32].path, f"chunk at byte {place & 0xFFFF_FFFF}"
 
 
 @dataclass(slots=True)
 class ReadChunks:
-    """Chunks that could be read: their numbers among those asked for, kinds and bytes."""
+    """Chunks that could be read: their indexes among those to be read, kinds and bytes."""
 
     numbers: list[int]
     encodings: list[int]
@@ -116,7 +112,7 @@ class ReadChunks:
 
 @dataclass(frozen=True, slots=True)
 class HeadChunk:
-    """A chunk that a head has written out. `out_of_order`: of samples that came late."""
+    """A chunk of the head. `out_of_order`: of samples that arrived late."""
 
     reference: int
     first_ms: int
@@ -129,48 +125,32 @@ class HeadChunk:
 
 
 def head_chunks(path: Path, read_errors: ReadErrors | None) -> list[HeadChunk]:
-    """All chunks of one file of `chunks_head`, up to where it was not written any further.
+    """All chunks of one file of `chunks_head`, up to where it ends or has zeros.
 
-    What is damaged is noted, and left out with everything behind it, or else raised.
+    A damaged chunk is noted, and skipped with all after it, or raised.
     """
     if path.stat().st_size < HEADER:
-        return []  # begun, and nothing written yet
+        return []  # nothing was written yet
     file = ChunkSegment(path, _HEAD_MAGIC)
     found: list[HeadChunk] = []
     at = HEADER
-    while at + _CHUNK_HEAD < len(file.view) and any(file.view[at : at + _CHUNK_HEAD]):
+    while at + _HEAD.size < len(file.view) and any(file.view[at : at + _HEAD.size]):
         try:
             chunk, at = _head_chunk(file, at)
         except Corrupted as problem:
-            if read_errors is None:
-                raise
-            read_errors.note(problem)
+            note_or_raise(problem, read_errors)
             break
         found.append(chunk)
     return found
 
 
 def _head_chunk(file: ChunkSegment, at: int) -> tuple[HeadChunk, int]:
-    """The chunk at a place, and the place behind it."""
-    view, place = file.view, f"chunk at byte {at}"
-    size, start, shift = 0, at + _CHUNK_HEAD, 0
-    while start < len(view) and shift < 35:
-        byte = view[start]
-        start += 1
-        size |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            break
+    """The chunk at a position, and the position after it."""
+    size, start = uvarint(file.view, at + _HEAD.size)
     end = start + size
-    if end + _CRC > len(view):
-        raise Corrupted(file.path, place, "it reaches beyond the end")
-    stored = int.from_bytes(view[end : end + _CRC], "big")
-    if google_crc32c.value(bytes(view[at:end])) != stored:
-        raise Corrupted(file.path, place, "the checksum does not fit")
-    reference, first, last = (
-        int.from_bytes(view[at + b : at + b + 8], "big", signed=True) for b in (0, 8, 16)
-    )
-    kind = view[at + 24]
+    content = file.verified(at, at, end)
+    reference, first, last, kind = _HEAD.unpack_from(content)
     late = bool(kind & 0x80)
-    chunk = HeadChunk(reference, first, last, kind & 0x7F, late, file.path, at, view[start:end])
-    return chunk, end + _CRC
+    data = content[start - at :]
+    chunk = HeadChunk(reference, first, last, kind & 0x7F, late, file.path, at, data)
+    return chunk, end + CHECKSUM

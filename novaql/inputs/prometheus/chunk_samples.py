@@ -1,4 +1,4 @@
-"""Chunks of many series → samples: each kind of chunk is decoded at once."""
+"""Chunks of many series → samples; all chunks of a kind are decoded together."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class ChunkSamples:
     native: HistogramSamples | None = None
 
     def without(self, row: int, start_ms: int, end_ms: int) -> ChunkSamples:
-        """The same less what one row has in a stretch of time, both ends included."""
-        keep = ~((self.rows == row) & (self.times >= start_ms) & (self.times <= end_ms))
+        """The samples without those of one row in a range of time, both ends included."""
+        stay = ~((self.rows == row) & (self.times >= start_ms) & (self.times <= end_ms))
         native = self.native
         if native is not None:
             times = native.timestamps
@@ -39,7 +39,7 @@ class ChunkSamples:
             native = HistogramSamples(
                 native.series_index[stays], times[stays], native.histograms.take(stays)
             )
-        return ChunkSamples(self.rows[keep], self.times[keep], self.values[keep], native)
+        return ChunkSamples(self.rows[stay], self.times[stay], self.values[stay], native)
 
 
 def samples_of(pieces: Sequence[bytes | memoryview], encodings: Ints, rows: Ints) -> ChunkSamples:
@@ -47,7 +47,7 @@ def samples_of(pieces: Sequence[bytes | memoryview], encodings: Ints, rows: Ints
 
     encodings, rows  [C] of each chunk: its kind, and the row of its series
 
-    Raises `BrokenChunk` with the number of the chunk among the given ones.
+    Raises `BrokenChunk` with the index of the chunk in `pieces`.
     """
     plain = np.flatnonzero(encodings == Encoding.XOR)
     if len(plain) == len(pieces):

@@ -1,7 +1,7 @@
-"""Decoders of chunks compiled by numba: `xor_decode` and `histogram_decode` hold their twins.
+"""Decoders of chunks compiled by numba; `xor_decode` and `histogram_decode` need no numba.
 
-A decoder goes through its chunks one after the other and returns -1, or the number of the first
-chunk that ends before its samples do. It reads at most `PADDING` bytes behind the end of a chunk.
+A decoder decodes chunk after chunk and returns -1, or the number of the first chunk that ends
+before its samples do. It may read up to `PADDING` bytes after the end of a chunk.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _word(data: Any, pos: Any) -> Any:
 
 @inner
 def _varint(data: Any, byte: Any) -> Any:
-    """A number of seven bits a byte, and the byte behind it."""
+    """A number of seven bits a byte, and the byte after it."""
     number, shift = types.int64(0), 0
     while shift < 70:
         found = types.int64(data[byte])
@@ -62,7 +62,7 @@ def _signed(number: Any, size: Any) -> Any:
 
 @inner
 def _difference(data: Any, pos: Any) -> Any:
-    """A difference of differences of times as XOR chunks have it, and the bit behind it."""
+    """A difference of differences of times of an XOR chunk, and the bit after it."""
     head = _bits(data, pos, 4)
     if head < 8:
         return types.int64(0), pos + 1
@@ -77,7 +77,7 @@ def _difference(data: Any, pos: Any) -> Any:
 
 @inner
 def _varbit(data: Any, pos: Any, signed: Any) -> Any:
-    """A number as histogram chunks have it, and the bit behind it."""
+    """A number of a histogram chunk, and the bit after it. Its size is a unary code of 0 to 8."""
     ones = 0
     while ones < 8 and _bits(data, pos + ones, 1) == 1:
         ones += 1
@@ -108,7 +108,7 @@ def _varbit(data: Any, pos: Any, signed: Any) -> Any:
 
 @inner
 def _xor(data: Any, pos: Any, value: Any, lead: Any, trail: Any) -> Any:
-    """The next value; the zeros that hold then; the bit behind it."""
+    """The next value, the leading and trailing zeros of its XOR, and the bit after it."""
     if _bits(data, pos, 1) == 0:
         return value, lead, trail, pos + 1
     pos += 2
@@ -142,6 +142,7 @@ def decode_xor(data: Any, first: Any, end: Any, counts: Any, times: Any, bits: A
         pos = (byte << 3) + 64
         times[out], bits[out] = time, value
         delta, lead, trail = types.int64(0), types.int64(0), types.int64(0)
+        # The second time is a difference, all others are differences of differences.
         for k in range(1, count):
             if pos > limit:
                 return chunk
@@ -180,6 +181,8 @@ def decode_whole_histograms(
         time, n, z = types.int64(0), types.int64(0), types.int64(0)
         time_by, n_by, z_by = types.int64(0), types.int64(0), types.int64(0)
         total, lead, trail = types.int64(0), types.int64(0), types.int64(0)
+        # Times, counts and buckets: of the first sample the numbers, of the second the differences,
+        # of all others the differences of differences. Sums are XORs.
         for k in range(counts[chunk]):
             if k == 0:
                 time, pos = _varbit(data, pos, True)
@@ -205,7 +208,7 @@ def decode_whole_histograms(
                     if k == 0:
                         buckets[sample + b] = by
                     else:
-                        # [width] of the sample before, and by how much it had changed
+                        # the same bucket of the sample before, and how much that had changed
                         last = buckets[sample - width + b]
                         if k > 1:
                             by += last - buckets[sample - 2 * width + b]
@@ -227,6 +230,7 @@ def decode_float_histograms(
     out, cell = 0, 0
     for chunk in range(len(first)):
         pos, limit, width = first[chunk], end[chunk] << 3, widths[chunk]
+        # the leading and trailing zeros of each column: count, zero count, sum, and the buckets
         zeros = [(types.int64(0), types.int64(0)) for _ in range(width + 3)]
         sample = cell
         time, time_by = types.int64(0), types.int64(0)
@@ -273,10 +277,12 @@ def decode_float_histograms(
 
 @kernel(BYTES, INTS, INTS, OUT_INTS, OUT_INTS, OUT_BITS)
 def decode_logged(data: Any, begin: Any, end: Any, references: Any, times: Any, bits: Any) -> Any:
-    """Records of samples of a log; how many samples, or -1 - the record that is cut off.
+    """Records of samples of a log.
 
-    begin, end  [R] bytes between which the samples of each record lie, behind reference and time
-    references, times, bits  for as many samples as there could be
+    begin, end  [R] where the samples of each record begin and end, after reference and time
+    references, times, bits  as long as there can be samples: each has at least ten bytes
+
+    Returns the count of samples, or -1 - the number of the record that is cut off.
     """
     out = 0
     for record in range(len(begin)):

@@ -17,7 +17,7 @@ from novaql.tsdb.runtime.compiled import Registry
 CHUNKS = Registry("chunks", package=__package__, modules=(".compiled",), worth=10_000_000)
 """worth: samples that NumPy decodes in about the time that loading takes."""
 
-_LOGGED_COST, _HISTOGRAM_COST = 5, 100  # as many plain samples, about, in Python
+_LOGGED_COST, _HISTOGRAM_COST = 5, 100  # in samples of XOR chunks, without numba
 
 
 def decode_floats(chunks: ChunkBytes) -> tuple[Ints, Floats]:

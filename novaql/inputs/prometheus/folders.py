@@ -1,4 +1,4 @@
-"""Which folders are Prometheus's: told by the names in them, nothing is opened."""
+"""Recognises data directories of Prometheus by the names in them, without opening a file."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The head of a Prometheus data directory: what is not in a block yet.
+"""The head of a Prometheus data directory: samples that are in no block yet.
 
-Its samples stand in the log, in the log of late samples, and in chunks that were written out when
-they were full. Samples that a block has as well, or a chunk, are taken once.
+They are in the log, in the log of out-of-order samples, and in chunks that were written when they
+were full. Samples that are also in a block or in a chunk are read once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from novaql.inputs.prometheus.wal_segments import read_records, segments_of
 from novaql.tsdb.errors import Corrupted
 from novaql.tsdb.model.histograms import Histograms
 from novaql.tsdb.model.labels import METRIC_NAME, Bools, Ints, SeriesTable
-from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.read_errors import ReadErrors, note_or_raise
 from novaql.tsdb.model.samples import STALE, HistogramSamples
 from novaql.tsdb.model.source import Metadata
 
@@ -43,11 +43,11 @@ _HISTOGRAM_RECORDS = frozenset(
         RecordKind.CUSTOM_FLOAT_HISTOGRAMS,
     }
 )
-_NOT_KEPT = frozenset({RecordKind.EXEMPLARS, RecordKind.CHUNK_MARKERS})
+_SKIPPED = frozenset({RecordKind.EXEMPLARS, RecordKind.CHUNK_MARKERS})
 
 
 class _Log:
-    """One log, read to its end."""
+    """The content of one log."""
 
     def __init__(self, folder: Path, read_errors: ReadErrors | None) -> None:
         self.series: dict[int, dict[str, str]] = {}
@@ -65,11 +65,11 @@ class _Log:
                     self._take(record)
                 except (IndexError, struct.error, ValueError) as problem:
                     reason = str(problem) or "it is cut off"
-                    _tell(Corrupted(path, f"record {number}", reason), read_errors)
+                    note_or_raise(Corrupted(path, f"record {number}", reason), read_errors)
             try:
                 parts.append(decode_logged(plain))
             except ValueError as problem:
-                _tell(Corrupted(path, "records of samples", str(problem)), read_errors)
+                note_or_raise(Corrupted(path, "records of samples", str(problem)), read_errors)
         self.samples = LoggedSamples.joined(parts)
 
     def _take(self, record: bytes) -> None:
@@ -82,7 +82,7 @@ class _Log:
             read_metadata(record, self.metadata)
         elif kind in _HISTOGRAM_RECORDS:
             self.histograms.read(record)
-        elif kind not in _NOT_KEPT:
+        elif kind not in _SKIPPED:
             raise ValueError(f"records of kind {kind} are not known")
 
 
@@ -90,9 +90,9 @@ class Head:
     """A layer of a data directory, in memory.
 
     folder     the data directory
-    blocks_ms  samples in order before this time are in blocks
+    blocks_ms  blocks have all in-order samples before this time
 
-    What is damaged is noted in `read_errors` and left out, or else raised as `Corrupted`.
+    Damaged parts are noted in `read_errors` and skipped, or raised as `Corrupted`.
     """
 
     def __init__(self, folder: Path, blocks_ms: int, read_errors: ReadErrors | None) -> None:
@@ -172,7 +172,7 @@ class Head:
         self._native = [_sorted_histograms(*part) for part in parts if len(part[0])]
 
     def _places(self, references: Ints) -> tuple[Ints, Bools]:
-        """Rows of series, and which of the references are known at all."""
+        """Rows of series, and whether each reference is known."""
         if len(self._references) == 0:
             return np.zeros(len(references), np.int64), np.zeros(len(references), np.bool_)
         place = np.searchsorted(self._references, references)
@@ -234,7 +234,8 @@ class Head:
             except BrokenChunk as problem:
                 bad = picked.pop(problem.number)
                 owner = np.delete(owner, problem.number)
-                _tell(Corrupted(bad.path, f"chunk at byte {bad.at}", str(problem)), read_errors)
+                damage = Corrupted(bad.path, f"chunk at byte {bad.at}", str(problem))
+                note_or_raise(damage, read_errors)
 
     def _chunks_between(self, rows: Ints, start_ms: int, end_ms: int) -> tuple[Ints, Ints]:
         begin = self._chunk_offsets[rows]
@@ -252,7 +253,7 @@ def _offsets(owner: Ints, rows: int) -> Ints:
 
 
 def _place_in(rows: Ints, wanted: Ints) -> Ints:
-    """Where each wanted row stands among `rows`."""
+    """The position of each wanted row in `rows`."""
     order = np.argsort(rows)
     return order[np.searchsorted(rows[order], wanted)]
 
@@ -260,9 +261,3 @@ def _place_in(rows: Ints, wanted: Ints) -> Ints:
 def _sorted_histograms(rows: Ints, times: Ints, histograms: Histograms) -> HistogramSamples:
     order = np.lexsort((times, rows))
     return HistogramSamples(rows[order], times[order], histograms.take(order))
-
-
-def _tell(problem: Corrupted, read_errors: ReadErrors | None) -> None:
-    if read_errors is None:
-        raise problem
-    read_errors.note(problem)

@@ -1,7 +1,6 @@
 """Histogram chunks, of integers and of floats → native histograms.
 
-All histograms of a chunk have the buckets that its header lays out. What is not in a bucket is
-not held afterwards, as everywhere else.
+All histograms of a chunk have the buckets of its header; empty ones are dropped.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from novaql.tsdb.model.samples import STALE_BITS
 from novaql.tsdb.runtime.compiled import Functions
 
 _HINTS = {0: ResetHint.UNKNOWN, 1: ResetHint.UNKNOWN, 2: ResetHint.RESET, 3: ResetHint.GAUGE}
-"""Of the first histogram, by the two bits at the top of a chunk's flags."""
+"""Of the first histogram, by the highest two bits of a chunk's flags."""
 
 _MOST_SPANS = 1 << 16
 Bits = NDArray[np.uint64]
@@ -35,7 +34,11 @@ Bits = NDArray[np.uint64]
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """The header of a chunk. indices: of the buckets of every sample; `bit`: of the first one."""
+    """The header of a chunk.
+
+    positive, negative  indexes of the buckets of every sample
+    bit                 where the first sample begins
+    """
 
     schema: int
     zero_threshold: float
@@ -126,7 +129,7 @@ def _indices(reader: BitReader) -> tuple[int, ...]:
         length = reader.varbit(signed=False)
         at += reader.varbit(signed=True)
         if length > _MOST_SPANS or len(found) > _MOST_SPANS:
-            raise EndOfChunk  # more buckets than any chunk has room for
+            raise EndOfChunk  # more buckets than a chunk can have
         found.extend(range(at, at + length))
         at += length
     return tuple(found)
@@ -219,7 +222,7 @@ def _float_samples(reader: BitReader, size: int, width: int) -> list[tuple[Any, 
 
 
 def _populations(layouts: list[_Layout], counts: Ints, buckets: Ints) -> NDArray[np.float64]:
-    """Differences between neighbouring buckets of a side → populations."""
+    """Populations from differences between neighbouring buckets of a side."""
     out = np.empty(len(buckets))
     at = 0
     for layout, size in zip(layouts, counts.tolist(), strict=True):
@@ -273,7 +276,7 @@ def _histograms(
 
 
 def _cells(layouts: list[_Layout], counts: Ints) -> tuple[Bools, Ints]:
-    """Of each bucket of each sample: whether it is a positive one, and its number."""
+    """For each bucket of each sample: whether it is a positive one, and its index."""
     above: list[Bools] = [np.zeros(0, np.bool_)]
     index: list[Ints] = [np.zeros(0, np.int64)]
     for layout, size in zip(layouts, counts.tolist(), strict=True):
@@ -285,7 +288,7 @@ def _cells(layouts: list[_Layout], counts: Ints) -> tuple[Bools, Ints]:
 def _side(
     some: Bools, row: Ints, index: Ints, population: NDArray[np.float64], rows: int
 ) -> Buckets:
-    """Cells come row by row, and inside a row in order of their numbers."""
+    """Buckets of one side. Cells are in order of rows, then of indexes."""
     some = some & (population != 0)
     offsets = np.concatenate([[0], np.cumsum(np.bincount(row[some], minlength=rows))])
     return Buckets(offsets.astype(np.int64), index[some].astype(np.int32), population[some])

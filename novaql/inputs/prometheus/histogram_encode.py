@@ -1,8 +1,8 @@
-"""Native histograms → histogram chunks, of integers where all numbers are whole, else of floats.
+"""Native histograms → histogram chunks, of integers if all numbers are whole, else of floats.
 
 All histograms of a chunk share one layout: the buckets that any of them populates. A chunk ends
-where that cannot hold or would hide something: another schema, zero threshold or set of bounds, a
-gauge beside a counter, and a counter reset, which a reader does not look for inside of a chunk.
+before another schema, zero threshold or set of bounds, between gauges and counters, and at a
+counter reset, since readers do not look for resets inside of a chunk.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class HistogramChunk:
-    """One chunk and the samples in it: numbers first … end - 1."""
+    """One chunk, of the samples first … end - 1."""
 
     encoding: Encoding
     data: bytes
@@ -44,7 +44,7 @@ def encode_histograms(times: Ints, histograms: Histograms, offsets: Ints) -> lis
 
 
 def whole_histograms(histograms: Histograms) -> Bools:
-    """Which could be histograms of integers: their numbers are whole and add up."""
+    """Whether each can be a histogram of integers: its numbers are whole and add up."""
     rows = len(histograms)
     ok: Bools = np.ones(rows, np.bool_)
     total = histograms.zero_count.copy()
@@ -55,7 +55,7 @@ def whole_histograms(histograms: Histograms) -> Bools:
         ok[owner[~_is_count(side.population)]] = False
         with np.errstate(invalid="ignore"):
             total += np.bincount(owner, side.population, minlength=rows)
-    # Observations of NaN are counted and in no bucket.
+    # Observations of NaN are counted, but in no bucket.
     fits: Bools = np.where(
         np.isnan(histograms.sum), total <= histograms.count, total == histograms.count
     )
@@ -92,7 +92,7 @@ def _begins(h: Histograms, offsets: Ints) -> Ints:
 
 
 def _falls(side: Buckets) -> Bools:
-    """Rows in which a bucket holds less than in the row before."""
+    """Whether a bucket of each row has less than in the row before."""
     rows = len(side.offsets) - 1
     out = np.zeros(rows, np.bool_)
     if len(side.index) == 0:
@@ -101,9 +101,9 @@ def _falls(side: Buckets) -> Bools:
     width = int(side.index.max()) - low + 2
     owner = side.rows()
     key = owner * width + (side.index - low)
-    before = key + width  # the same bucket, a row on
-    place = np.minimum(np.searchsorted(key, before), len(key) - 1)
-    there = np.where(key[place] == before, side.population[place], 0.0)
+    following = key + width  # the same bucket of the next row
+    place = np.minimum(np.searchsorted(key, following), len(key) - 1)
+    there = np.where(key[place] == following, side.population[place], 0.0)
     fallen = (owner + 1 < rows) & (there < side.population)
     out[owner[fallen] + 1] = True
     return out
@@ -143,7 +143,7 @@ def _chunk(times: Ints, h: Histograms, first: int, end: int) -> HistogramChunk:
 
 
 def _matrix(side: Buckets) -> tuple[Floats, Ints]:
-    """Populations [rows, buckets] of the buckets that any row has, and their numbers."""
+    """Populations [rows, buckets] of the buckets that any row has, and their indexes."""
     index, column = np.unique(side.index, return_inverse=True)
     out = np.zeros((len(side.offsets) - 1, len(index)))
     out[side.rows(), column.ravel()] = side.population

@@ -1,4 +1,4 @@
-"""Messages of remote read as its client has them: requests out, answers in."""
+"""Messages of remote read: requests to write, answers to read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST_FRAME_BYTES = 256 << 20
 
 
 class Readable(Protocol):
-    """What an answer's body is read from."""
+    """The body of an answer."""
 
     def read(self, size: int, /) -> bytes: ...
 
@@ -43,7 +43,8 @@ class ReadSeries:
 def read_request(
     matchers: Sequence[Matcher], start_ms: int, end_ms: int, *, labels_only: bool
 ) -> bytes:
-    """One query; chunks are preferred. `labels_only`: the hint that only series are wanted."""
+    """A request of one query, for chunks if the server has them. labels_only: a hint that the
+    client needs no samples."""
     parts = [number_field(1, start_ms), number_field(2, end_ms)]
     parts += [
         bytes_field(
@@ -61,7 +62,7 @@ def read_request(
 
 
 def series_of_frames(body: Readable, what: str) -> Iterator[ReadSeries]:
-    """Series of a streamed answer; one may come in several pieces. Raises `InputError`."""
+    """Series of a streamed answer; one may be in several pieces. Raises `InputError`."""
     number = 0
     while (size := _frame_size(body, what)) is not None:
         if size > _MOST_FRAME_BYTES:
@@ -77,9 +78,9 @@ def series_of_frames(body: Readable, what: str) -> Iterator[ReadSeries]:
 
 
 def results_of(message: bytes) -> Iterator[tuple[int, int]]:
-    """Where the results of an answer in one message lie. Raises `InputError`.
+    """Where the results of an answer in one message begin and end. Raises `InputError`.
 
-    A result is built like a remote write message.
+    A result has the fields of a remote write message.
     """
     for number, kind, start, stop in fields(message, 0, len(message)):
         if number == 1 and kind == BYTES:

@@ -41,15 +41,15 @@ _HEADERS = {
 
 
 class RemoteReadSource:
-    """What a Prometheus, or any server that speaks its remote read, has stored.
+    """The samples of a server with remote read, such as Prometheus.
 
-    Chunks are asked for, and decoded here; a server that has none sends plain samples. Every call
-    is a request of its own. Methods raise `InputError` when the server cannot be read.
+    The server sends chunks, or samples if it has none. Every call is a request. Methods raise
+    `InputError` if the server cannot be read.
 
-    url         ends in `/api/v1/read`; may hold a user and a password
+    url         ends in `/api/v1/read`; may have a user and a password
     headers     sent with each request, such as `Authorization`
-    timeout     seconds to wait for the connection, and for each part of an answer
-    most_bytes  limit for an answer that is packed as a whole, unpacked
+    timeout     seconds for the connection, and for each read
+    most_bytes  limit of an answer in one message, decompressed
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class RemoteReadSource:
         return f"RemoteReadSource({self._what!r})"
 
     def has_histograms(self) -> bool:
-        """Not known before samples are read, so it may have some."""
+        """True: it is not known before samples are read."""
         return True
 
     def select(
@@ -78,9 +78,9 @@ class RemoteReadSource:
         matchers: Sequence[Matcher],
         start_ms: int,
         end_ms: int,
-        hints: Hints = NO_HINTS,  # noqa: ARG002 - the request has no word for them
+        hints: Hints = NO_HINTS,  # noqa: ARG002 - the protocol has none of them
     ) -> Selection:
-        """See `Source.select`. The samples are here when it returns."""
+        """See `Source.select`. Loads all samples."""
         request = read_request(matchers or [_ANYTHING], start_ms, end_ms, labels_only=False)
         with self._answer(request) as answer:
             kind = answer.headers.get("Content-Type", "")
@@ -118,7 +118,7 @@ class RemoteReadSource:
         return sorted({text for text in column.texts() if text})
 
     def metadata(self) -> dict[str, Metadata]:
-        """Nothing: remote read does not tell of metadata."""
+        """Nothing: remote read has no metadata."""
         return {}
 
     def _answer(self, request: bytes) -> AbstractContextManager[HTTPResponse]:

@@ -1,28 +1,51 @@
-"""Numbers of variable length at many places of one buffer, all read in step."""
+"""Numbers and checksums in files of Prometheus: one by one, or many in step as arrays."""
 
 from __future__ import annotations
 
+import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
+from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Ints
 
 Octets = NDArray[np.uint8]
-ROOM = 32
-"""Bytes that have to be there behind the last number: buffers are padded by so many."""
+PADDING = 32
+"""Zero bytes after the data of a buffer: a decoder may read so far beyond the end of a number."""
+CHECKSUM = 4
+"""Bytes of a checksum."""
+
+
+def is_intact(content: bytes, checksum: bytes | memoryview) -> bool:
+    """Whether the checksum (CRC-32C, `CHECKSUM` bytes, big-endian) is that of the content."""
+    found: int = google_crc32c.value(content)
+    return len(checksum) == CHECKSUM and found == int.from_bytes(checksum, "big")
+
+
+def uvarint(data: bytes | memoryview, at: int) -> tuple[int, int]:
+    """The unsigned number at a position, of ten bytes at most, and the position after it."""
+    number = shift = 0
+    while at < len(data) and shift < 70:
+        byte = data[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            break
+    return number, at
 
 
 def padded(data: bytes | memoryview) -> Octets:
-    """A buffer with room behind it."""
-    out = np.zeros(len(data) + ROOM, np.uint8)
+    """A buffer with `PADDING` after the data."""
+    out = np.zeros(len(data) + PADDING, np.uint8)
     out[: len(data)] = np.frombuffer(data, np.uint8)
     return out
 
 
 def uvarints(data: Octets, at: Ints) -> tuple[Ints, Ints]:
-    """The unsigned number at each place, as int64, and the place behind it.
+    """The unsigned number at each position, as int64, and the position after it.
 
-    A number ends with its tenth byte at the latest; a place behind the buffer's end is its end.
+    A number ends with its tenth byte at the latest; a position after the buffer's end is its end.
     """
     last = len(data) - 1
     found = data[np.minimum(at, last)]
@@ -40,25 +63,23 @@ def uvarints(data: Octets, at: Ints) -> tuple[Ints, Ints]:
 
 
 def varints(data: Octets, at: Ints) -> tuple[Ints, Ints]:
-    """The signed number (zigzag) at each place, and the place behind it."""
+    """The signed number (zigzag) at each position, and the position after it."""
     number, behind = uvarints(data, at)
     return ((number >> 1) & np.int64(0x7FFF_FFFF_FFFF_FFFF)) ^ -(number & 1), behind
 
 
 def bigendian(data: Octets, at: Ints) -> NDArray[np.uint64]:
-    """The eight bytes at each place as one number."""
+    """The eight bytes at each position as one number."""
     words = np.ndarray((len(data) - 7,), ">u8", data, strides=(1,))
     return words[np.minimum(at, len(words) - 1)].astype(np.uint64)
 
 
 def runs(begin: Ints, counts: Ints) -> tuple[Ints, Ints]:
-    """For runs of items: the run of each item, and its place, run after run.
+    """For each item of runs, run after run: the number of its run, and its position.
 
     begin, counts  [R] where the items of each run begin, and how many there are
     """
-    owner = np.repeat(np.arange(len(counts)), counts)
-    inside = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return owner, begin[owner] + inside
+    return np.repeat(np.arange(len(counts)), counts), flat_positions(begin, counts)
 
 
 def live_counts(counts: Ints) -> tuple[Ints, Ints]:

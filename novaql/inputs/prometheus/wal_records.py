@@ -82,7 +82,7 @@ class Cursor:
 
 
 def read_series(record: bytes, series: dict[int, dict[str, str]]) -> None:
-    """Add what a record of series says: reference → labels."""
+    """Add the content of a record of series: reference → labels."""
     cursor = Cursor(record)
     while cursor.more:
         reference = cursor.long()
@@ -91,7 +91,7 @@ def read_series(record: bytes, series: dict[int, dict[str, str]]) -> None:
 
 
 def read_tombstones(record: bytes, deleted: dict[int, list[tuple[int, int]]]) -> None:
-    """Add what a record of deletions says: reference → stretches of time."""
+    """Add the content of a record of deletions: reference → ranges of time."""
     cursor = Cursor(record)
     while cursor.more:
         reference = cursor.long()
@@ -99,7 +99,7 @@ def read_tombstones(record: bytes, deleted: dict[int, list[tuple[int, int]]]) ->
 
 
 def read_metadata(record: bytes, known: dict[int, Metadata]) -> None:
-    """Add what a record of metadata says: reference → metadata."""
+    """Add the content of a record of metadata: reference → metadata."""
     cursor = Cursor(record)
     while cursor.more:
         reference, kind = cursor.uvarint(), cursor.octet()
@@ -113,7 +113,10 @@ def read_metadata(record: bytes, known: dict[int, Metadata]) -> None:
 
 @dataclass(slots=True)
 class LoggedHistograms:
-    """Native histograms, added record by record. Staleness markers come apart."""
+    """Native histograms, added record by record.
+
+    stale  reference and time of each staleness marker
+    """
 
     references: list[int] = field(default_factory=list)
     times: list[int] = field(default_factory=list)
@@ -125,7 +128,7 @@ class LoggedHistograms:
     negative: list[tuple[int, int, float]] = field(default_factory=list)
 
     def read(self, record: bytes) -> None:
-        """Raises `ValueError` for a schema that is not known."""
+        """Raises `ValueError` for an unknown schema."""
         floats = record[0] in (RecordKind.FLOAT_HISTOGRAMS, RecordKind.CUSTOM_FLOAT_HISTOGRAMS)
         cursor = Cursor(record)
         if not cursor.more:

@@ -1,7 +1,7 @@
 """Records of samples → arrays: sample k of all records of a segment at once.
 
-A record begins with the series and the time of its first sample; every sample tells how far its
-own are from these.
+A record begins with the series and the time of its first sample; each sample has its differences to
+these.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HEAD = 17  # the kind of the record, a reference, a time
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoggedSamples:
-    """[N] in order of the log: what the log calls each series, times, values."""
+    """[N] in order of the log: the log's reference of each series, times, values."""
 
     references: Ints
     times: Ints
@@ -43,9 +43,6 @@ class LoggedSamples:
             np.concatenate([part.values for part in parts]),
         )
 
-    def where(self, keep: Ints) -> LoggedSamples:
-        return LoggedSamples(self.references[keep], self.times[keep], self.values[keep])
-
 
 def read_samples(records: Sequence[bytes], compiled: Functions | None = None) -> LoggedSamples:
     """Samples of whole records. A record that ends inside a sample raises `ValueError`.
@@ -61,9 +58,9 @@ def read_samples(records: Sequence[bytes], compiled: Functions | None = None) ->
     begin = end - sizes + _HEAD
     if compiled is None:
         return _in_step(data, begin, end)
-    room = int((sizes - _HEAD).sum()) // _SMALLEST + 1
-    references, times = np.empty(room, np.int64), np.empty(room, np.int64)
-    bits = np.empty(room, np.uint64)
+    most = int((sizes - _HEAD).sum()) // _SMALLEST + 1
+    references, times = np.empty(most, np.int64), np.empty(most, np.int64)
+    bits = np.empty(most, np.uint64)
     count = compiled.decode_logged(data, begin, end, references, times, bits)
     if count < 0:
         raise ValueError("a record of samples is cut off")

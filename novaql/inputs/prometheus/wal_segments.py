@@ -1,7 +1,7 @@
-"""The write-ahead log of Prometheus → its records, whole and unpacked.
+"""The write-ahead log of Prometheus → its records, decompressed.
 
 A segment consists of pages of 32 KiB; a record is one or more fragments, none of which crosses a
-page. A page that is damaged is left out together with the records that reach into it.
+page. A damaged page is skipped, and with it the records that have fragments in it.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cramjam
-import google_crc32c
 
+from novaql.inputs.prometheus.varints import is_intact
 from novaql.tsdb.errors import Corrupted
-from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.read_errors import ReadErrors, note_or_raise
 
 PAGE_BYTES = 32 << 10
 _HEADER = 7
@@ -22,7 +22,7 @@ _SNAPPY, _ZSTD = 8, 16
 
 
 def segments_of(log: Path) -> list[Path]:
-    """Files of a log in order: those of its last checkpoint, then what came after that."""
+    """Files of a log in order: those of its last checkpoint, then those after it."""
     if not log.is_dir():
         return []
     checkpoints = sorted(p for p in log.glob("checkpoint.*") if p.suffix[1:].isdigit())
@@ -39,8 +39,8 @@ def read_records(
 ) -> Iterator[tuple[Path, list[bytes]]]:
     """The records of each segment.
 
-    A record that the last segment begins and does not end was never acknowledged, and is no damage.
-    What is damaged is noted and left out, or else raised as `Corrupted`.
+    An incomplete record at the end of the last segment was never acknowledged, and is no damage.
+    Damage is noted and skipped, or raised as `Corrupted`.
     """
     for number, path in enumerate(paths):
         is_last = number == len(paths) - 1 or path.parent != paths[number + 1].parent
@@ -61,15 +61,13 @@ def _segment_records(
                 if step in (_FULL, _FIRST):
                     parts = []
                 elif not parts:
-                    continue  # its beginning was damaged, which has been told
+                    continue  # its beginning was damaged, which has been noted
                 parts.append(fragment)
                 if step in (_FULL, _LAST):
                     record, parts = b"".join(parts), []
                     yield _unpacked(path, at, kind, record)
         except Corrupted as problem:
-            if read_errors is None:
-                raise
-            read_errors.note(problem)
+            note_or_raise(problem, read_errors)
             parts = []
 
 
@@ -85,7 +83,7 @@ def _fragments(
             if open_end:
                 return  # the writer was stopped here
             raise Corrupted(path, f"record at byte {begin + at}", "it reaches beyond its page")
-        if int(google_crc32c.value(fragment)) != int.from_bytes(page[at + 3 : start], "big"):
+        if not is_intact(fragment, page[at + 3 : start]):
             raise Corrupted(path, f"record at byte {begin + at}", "the checksum does not fit")
         yield kind, fragment
         at = start + size

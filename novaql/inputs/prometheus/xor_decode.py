@@ -1,7 +1,6 @@
-"""XOR chunks → times and values, many chunks in lockstep: sample k of all of them at once.
+"""XOR chunks → times and values with NumPy, many chunks in step: sample k of all of them at once.
 
-This is the twin in NumPy of `compiled.decode_xor`: it answers small reads, and everything where
-numba is not installed.
+For small reads, and without numba; see `compiled.decode_xor`.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from novaql.tsdb.model.samples import Floats
 Words = NDArray[np.uint64]
 
 _TOGETHER = 2048
-"""Chunks that go in step: their arrays stay in a core's cache."""
+"""Chunks that are decoded in step: their arrays fit in a core's cache."""
 
-# The first four bits of a difference of differences: how many bits of prefix, how many of number.
+# By the first four bits of a difference of differences: bits of its prefix, bits of its number.
 _PREFIX = np.array([1] * 8 + [2] * 4 + [3] * 2 + [4] * 2, np.uint64)
 _SIZE = np.array([0] * 8 + [14] * 4 + [17] * 2 + [20, 64], np.uint64)
 _U = np.uint64
@@ -28,7 +27,7 @@ _FULL = _U(64)
 def decode_xor(chunks: ChunkBytes) -> tuple[Ints, Floats]:
     """Times in milliseconds and values [N], chunk after chunk in the given order.
 
-    Raises `BrokenChunk` where a chunk ends before its last sample.
+    Raises `BrokenChunk` for a chunk that ends before its last sample.
     """
     offsets = np.concatenate([[0], np.cumsum(chunks.counts)])
     times = np.empty(offsets[-1], np.int64)
@@ -44,7 +43,7 @@ def decode_xor(chunks: ChunkBytes) -> tuple[Ints, Floats]:
 def _decode_in_step(
     chunks: ChunkBytes, some: Ints, out: Ints, times: Ints, bits: NDArray[np.uint64]
 ) -> None:
-    """Chunks `some`, the one with most samples first; theirs go to `out` [len(some)] and on."""
+    """Decode the chunks `some`, longest first; out: where the samples of each begin."""
     counts = chunks.counts[some]
     reader = _Reader(chunks.data)
     limit = chunks.end[some].astype(np.uint64) << _U(3)
@@ -58,7 +57,7 @@ def _decode_in_step(
     delta = np.zeros(len(some), np.int64)
     lead = np.zeros(len(some), np.uint64)
     trail = np.zeros(len(some), np.uint64)
-    # How many chunks have more than k samples, for each k.
+    # [k] how many chunks have more than k samples
     live = np.searchsorted(-counts, -np.arange(1, int(counts[0]) + 1), "right")
     for k in range(1, int(counts[0])):
         n = int(live[k])
@@ -66,7 +65,7 @@ def _decode_in_step(
             _check(chunks, some[n:], pos[n:], limit[n:])
             pos, time, delta, value = pos[:n], time[:n], delta[:n], value[:n]
             lead, trail, limit = lead[:n], trail[:n], limit[:n]
-        pos = np.minimum(pos, limit)  # a broken chunk goes no further; it is told at its end
+        pos = np.minimum(pos, limit)  # a broken chunk stops; `_check` raises at its end
         if k == 1:
             unsigned, byte = reader.varint(pos >> _U(3))
             delta = unsigned.view(np.int64)
@@ -92,11 +91,11 @@ class _Reader:
 
     def __init__(self, data: NDArray[np.uint8]) -> None:
         self.data = data
-        # Eight bytes from every byte on, as one big-endian number.
+        # [i] the eight bytes from byte i on, as one big-endian number
         self.words = np.ndarray((len(data) - 8,), ">u8", data, strides=(1,))
 
     def word(self, pos: Words) -> Words:
-        """The bits from each position on, at the top; at least 57 of them are there."""
+        """At least 57 bits from each position on, in the highest bits."""
         found: Words = self.words[(pos >> _U(3)).view(np.int64)].astype(np.uint64)
         found <<= pos & _U(7)
         return found
@@ -109,7 +108,7 @@ class _Reader:
         return found
 
     def varint(self, byte: Words) -> tuple[Words, Words]:
-        """An unsigned number of seven bits a byte, and the byte behind it."""
+        """An unsigned number of seven bits a byte, and the byte after it."""
         number = np.zeros(len(byte), np.uint64)
         goes_on = np.ones(len(byte), np.bool_)
         at = byte.copy()
@@ -123,7 +122,7 @@ class _Reader:
         return number, at
 
     def difference(self, pos: Words) -> tuple[NDArray[np.int64], Words]:
-        """A difference of differences of times, and the position behind it."""
+        """A difference of differences of times, and the position after it."""
         word = self.word(pos)
         kind = (word >> _U(60)).view(np.int64)
         prefix, size = _PREFIX[kind], _SIZE[kind]
@@ -143,7 +142,7 @@ class _Reader:
     def xor(
         self, pos: Words, value: Words, lead: Words, trail: Words
     ) -> tuple[Words, Words, Words, Words]:
-        """The next values; the leading and trailing zeros that hold then; the next positions."""
+        """The next values, the leading and trailing zeros of their XORs, and the next positions."""
         word = self.word(pos)
         changed = (word >> _U(63)).astype(np.bool_)
         if not changed.any():

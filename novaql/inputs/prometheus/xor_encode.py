@@ -1,8 +1,8 @@
 """Times and values → XOR chunks, many at once.
 
-What a sample costs depends only on the samples before it in its chunk, and only by the leading and
-trailing zeros that hold: these are found in lockstep over all chunks. Everything else is one pass
-over all samples: each is at most four pieces of bits, whose places are a running sum.
+The encoding of a sample depends on those before it in its chunk only by the leading and trailing
+zeros that are in force. These are computed in step, sample k of all chunks at once. All else is one
+pass over all samples: each is at most four pieces of bits, whose positions are a running sum.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from novaql.tsdb.model.samples import Floats
 SAMPLES_A_CHUNK = 120
 _U = np.uint64
 _ZERO, _ONE = _U(0), _U(1)
-_TOGETHER = 256  # chunks at once: what is held for their samples stays in a core's cache
-_NEVER = _U(255)  # no leading zeros hold yet
+_TOGETHER = 256  # chunks in step: their arrays fit in a core's cache
+_NEVER = _U(255)  # no leading zeros are in force yet
 Words = NDArray[np.uint64]
 
 
 def chunk_starts(offsets: Ints, most: int = SAMPLES_A_CHUNK) -> Ints:
-    """Where chunks begin and the last one ends, when no chunk spans two series.
+    """Where chunks begin, and where the last one ends. No chunk spans two series.
 
     offsets  [S + 1] of the series
     """
@@ -36,7 +36,7 @@ def chunk_starts(offsets: Ints, most: int = SAMPLES_A_CHUNK) -> Ints:
 
 
 def encode_xor(times: Ints, values: Floats, starts: Ints) -> list[bytes]:
-    """One chunk for each pair of neighbours in `starts` [C + 1]; none of them is empty."""
+    """Encode one chunk for each range between `starts` [C + 1]; none is empty."""
     made: list[bytes] = []
     for at in range(0, len(starts) - 1, _TOGETHER):
         some = starts[at : at + _TOGETHER + 1]
@@ -65,7 +65,7 @@ def _encoded(times: Ints, values: Floats, starts: Ints) -> list[bytes]:
     _put_differences(pieces, sizes, rows, delta[rows] - delta[rows - 1])
     pieces[first, 3], sizes[first, 3] = bits[first], 64
     rest = np.flatnonzero(~is_first)
-    lead, trail, fresh = _zeros_that_hold(xor, first, counts)
+    lead, trail, fresh = _zeros_in_force(xor, first, counts)
     _put_xors(pieces, sizes, rest, xor[rest], lead[rest], trail[rest], fresh[rest])
     return _packed(pieces, sizes, starts, counts)
 
@@ -105,8 +105,8 @@ def _put_differences(pieces: Words, sizes: Ints, rows: Ints, dod: Ints) -> None:
     pieces[rows[left], 1], sizes[rows[left], 1] = number[left], 64
 
 
-def _zeros_that_hold(xor: Words, first: Ints, counts: Ints) -> tuple[Words, Words, NDArray[Any]]:
-    """Leading and trailing zeros by which each sample is written, and where they are new."""
+def _zeros_in_force(xor: Words, first: Ints, counts: Ints) -> tuple[Words, Words, NDArray[Any]]:
+    """Leading and trailing zeros with which each sample is written, and where they are new."""
     leading = np.minimum(_leading_zeros(xor), _U(31))
     trailing = _trailing_zeros(xor)
     fresh = np.zeros(len(xor), np.bool_)
@@ -120,11 +120,13 @@ def _zeros_that_hold(xor: Words, first: Ints, counts: Ints) -> tuple[Words, Word
         n = int(live[k])
         at = begin[:n] + k
         now_lead, now_trail = leading[at], trailing[at]
-        held_lead, held_trail = lead[:n], trail[:n]
+        lead_before, trail_before = lead[:n], trail[:n]
         changed = xor[at] != _ZERO
-        new = changed & ((held_lead == _NEVER) | (now_lead < held_lead) | (now_trail < held_trail))
-        lead[:n] = np.where(new, now_lead, held_lead)
-        trail[:n] = np.where(new, now_trail, held_trail)
+        new = changed & (
+            (lead_before == _NEVER) | (now_lead < lead_before) | (now_trail < trail_before)
+        )
+        lead[:n] = np.where(new, now_lead, lead_before)
+        trail[:n] = np.where(new, now_trail, trail_before)
         fresh[at] = new
         leading[at], trailing[at] = lead[:n], trail[:n]
     return leading, trailing, fresh
@@ -149,7 +151,7 @@ def _put_xors(
 
 
 def _packed(pieces: Words, sizes: Ints, starts: Ints, counts: Ints) -> list[bytes]:
-    """Bits of all pieces one behind the other, each chunk from a whole word on."""
+    """The bits of all pieces one after another; each chunk begins with a whole word."""
     per_sample = sizes.sum(axis=1)
     chunk_bits = np.add.reduceat(per_sample, starts[:-1]) + 16
     chunk_words = -(-chunk_bits // 64)
@@ -187,7 +189,7 @@ def _leading_zeros(words: Words) -> Words:
         empty = left < (_ONE << _U(64 - step))
         count += np.where(empty, _U(step), _ZERO)
         left = np.where(empty, left << _U(step), left)
-    count += left == _ZERO  # the last step leaves one bit of nothing
+    count += left == _ZERO  # 0 has one more than the steps count
     return count
 
 

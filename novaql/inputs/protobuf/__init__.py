@@ -23,19 +23,10 @@ else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
-            "exposition": ("ProtobufParser",),
+            "exposition": "ProtobufParser",
             "wire": (
-                "BYTES",
-                "FIXED64",
-                "VARINT",
-                "bytes_field",
-                "fields",
-                "number_field",
-                "read_varint",
-                "signed",
-                "text",
-                "varint",
-                "zigzag",
+                "BYTES FIXED64 VARINT bytes_field fields number_field read_varint signed text "
+                "varint zigzag"
             ),
         },
     )

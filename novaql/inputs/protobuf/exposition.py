@@ -1,8 +1,8 @@
 """The Prometheus protobuf format → batches of samples.
 
-A text is a row of messages `io.prometheus.client.MetricFamily`, each behind its length. This is the
-format in which targets expose native histograms. A summary and a classic histogram become the same
-series as in text. What names a series is understood once and then looked up by its bytes.
+A text is a sequence of messages `io.prometheus.client.MetricFamily`, each after its length. Targets
+expose native histograms in this format. A summary and a classic histogram become the same series as
+in text. The labels of a series are parsed once and then looked up by their bytes.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from novaql.inputs.protobuf.metric_message import (
 from novaql.inputs.protobuf.wire import BYTES, VARINT, fields, read_varint, text
 from novaql.inputs.sample_times import REASON
 from novaql.inputs.tables.native_rows import HistogramProblem, NativeRow, NativeRows
-from novaql.inputs.text.exposition import BLOCK_BYTES, MOST_SERIES_KEPT
-from novaql.inputs.text.known_series import KnownSeries
+from novaql.inputs.text.exposition import BLOCK_BYTES
+from novaql.inputs.text.known_series import MOST_SERIES, KnownSeries
 from novaql.tsdb.model.histograms import ResetHint
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Batch, HistogramSamples
@@ -40,24 +40,24 @@ from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
 
 MOST_FAMILY_BYTES = 256 << 20
 _MOST_METRIC_BYTES = 256 << 10
-"""Of a sender with limits: what one metric makes is in memory as a whole."""
+"""For a reader with limits: all samples of one metric are in memory at a time."""
 _BATCH_SAMPLES, _BATCH_MESSAGES = 32 << 10, 4096
 _TYPES = ("counter", "gauge", "summary", "unknown", "histogram", "gaugehistogram")
 _VALUE_TAG, _VALUE_SIZE = 0x09, 9
-_MOST_TIMES_KEPT = 100_000
+_MOST_TIMES = 100_000
 _DOUBLE = struct.Struct("<d")
 _HEAD = re.compile(rb"[\x80-\xff]{0,4}[\x00-\x7f]\x0a([\x01-\x7f])([a-zA-Z_:][a-zA-Z0-9_:]*)")
 
 
 class ProtobufParser:
-    """Reads blocks of bytes, cut anywhere. Keeps the series it has met.
+    """Reads blocks of bytes, which may end inside a message, and caches the series in them.
 
     default_time_ms  time of samples that have none of their own
     what             name of the text in messages
-    always_classic   also make the classic series of a histogram that is native too
-    starts           keep the times at which counting began
+    always_classic   also return the classic series of a histogram that is native, too
+    starts           return start timestamps
 
-    exemplars counts the exemplars met since the start; they are not kept.
+    exemplars counts those of the text; they are not read.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class ProtobufParser:
         self.exemplars = 0
         self._rest = b""
         self._bytes_before = 0
-        if len(self._known) > MOST_SERIES_KEPT:
+        if len(self._known) > MOST_SERIES:
             self._forget()
 
     def _forget(self) -> None:
@@ -97,10 +97,8 @@ class ProtobufParser:
         self._families.clear()
 
     def feed(self, block: bytes) -> Batch:
-        """Samples of the families that are complete now. Raises `InputError`, and then remembers no
-        series at all.
-
-        While the same series come again, batches share one table object.
+        """Samples of the families that are complete now. Batches with the same series share one
+        table object. Raises `InputError`, after which no series is cached.
         """
         try:
             return self._feed(block)
@@ -115,7 +113,8 @@ class ProtobufParser:
         return self._batch(found)
 
     def slices(self, block: bytes) -> Iterator[Batch | None]:
-        """The same in batches that are not large; None now and then where there is nothing yet."""
+        """As `feed`, in batches of bounded size; None now and then, so that the caller
+        can do other work."""
         found = _Samples(self.default_time_ms)
         for _ in self._read(block, found):
             if len(found) < _BATCH_SAMPLES:
@@ -131,7 +130,7 @@ class ProtobufParser:
         return found.batch(self._known)
 
     def _read(self, block: bytes, found: _Samples) -> Iterator[None]:
-        """Adds to `found`; comes back after some thousands of samples or messages."""
+        """Add to `found`. Yields after some thousands of samples or messages."""
         data = self._rest + block if self._rest else block
         at = messages = 0
         try:
@@ -149,13 +148,13 @@ class ProtobufParser:
         self._bytes_before += at
 
     def finish(self) -> None:
-        """Say that there is no more. Raises `InputError` if the last message is cut off."""
+        """End the text. Raises `InputError` if the last message is cut off."""
         if self._rest:
             self._forget()
             raise InputError(f"{self._what}: the message at byte {self._bytes_before} is cut off")
 
     def _next_message(self, data: bytes, at: int) -> tuple[int, int] | None:
-        """Where the next message lies; None if it is not complete."""
+        """Where the next message begins and ends; None if it is not complete."""
         end = len(data)
         if at >= end or (end - at < 10 and all(byte >= 0x80 for byte in data[at:])):
             return None
@@ -167,7 +166,7 @@ class ProtobufParser:
     def _family(self, data: bytes, found: _Samples) -> Iterator[None]:
         texts = {1: "", 2: "", 5: ""}
         code = 0
-        # Places in 16 bytes each, since a metric may have two.
+        # 16 bytes a metric, which may have as few as two itself.
         begins, ends = array("q"), array("q")
         for number, kind, start, stop in fields(data, 0, len(data)):
             if number == 4 and kind == BYTES:
@@ -206,7 +205,7 @@ class ProtobufParser:
 
     def _point(self, family: MetricFamily, data: bytes, at: int, end: int, found: _Samples) -> None:
         labels = end_of_labels(data, at, end)
-        # As senders write it: the content, in it first the value, then perhaps when it began.
+        # As senders write it: the content, which is a value, and perhaps a start timestamp.
         if (
             end - labels >= _VALUE_SIZE + 2
             and data[labels] == family.tag
@@ -230,13 +229,13 @@ class ProtobufParser:
         found.add(family.value(data[at:labels] + names), point.value, time_ms, started)
 
     def _began(self, stamp: bytes) -> int:
-        """A time in the bytes of a message; the same few come again and again."""
+        """A start timestamp from its bytes. Cached, since many series share one."""
         if not self._starts:
             return 0
         time_ms = self._times.get(stamp)
         if time_ms is None:
             time_ms = read_time_ms(stamp, 0, len(stamp), BYTES)
-            if len(self._times) >= _MOST_TIMES_KEPT:
+            if len(self._times) >= _MOST_TIMES:
                 self._times.clear()
             self._times[stamp] = time_ms
         return time_ms
@@ -249,8 +248,8 @@ class ProtobufParser:
         key = data[at:labels] + names
         point = read_summary(data, *content)
         started = point.start_ms if self._starts else 0
-        found.add(family.count(key), point.count, time_ms, started)
-        found.add(family.sum(key), point.sum, time_ms, started)
+        found.add(family.total(key, "_count"), point.count, time_ms, started)
+        found.add(family.total(key, "_sum"), point.sum, time_ms, started)
         for quantile, value in point.quantiles:
             found.add(family.part(key, quantile), value, time_ms, started)
 
@@ -269,8 +268,8 @@ class ProtobufParser:
             found.add_native(family.value(key), point.native, time_ms, started)
             if not (self._always_classic and point.buckets):
                 return
-        found.add(family.count(key), point.count, time_ms, started)
-        found.add(family.sum(key), point.sum, time_ms, started)
+        found.add(family.total(key, "_count"), point.count, time_ms, started)
+        found.add(family.total(key, "_sum"), point.sum, time_ms, started)
         for bound, count in point.buckets:
             found.add(family.part(key, bound), count, time_ms, started)
         if not point.buckets or point.buckets[-1][0] != math.inf:
@@ -288,7 +287,6 @@ class _Samples:
         return len(self._numbers) + len(self._native_numbers)
 
     def clear(self) -> None:
-        """Begin anew."""
         self._numbers: list[int] = []
         self._values: list[float] = []
         self._times: list[int] = []
@@ -311,7 +309,7 @@ class _Samples:
         self._native_starts.append(start_ms)
 
     def time_out_of_range(self) -> int | None:
-        """A time that no database could hold, if there is one."""
+        """A time that cannot be stored, if there is one."""
         for times in (self._times, self._native_times):
             if times and not FIRST_SAMPLE_MS <= min(times) <= max(times) <= LAST_SAMPLE_MS:
                 return next(at for at in times if not FIRST_SAMPLE_MS <= at <= LAST_SAMPLE_MS)
@@ -343,7 +341,7 @@ def _starts(found: list[int]) -> Ints | None:
 
 
 def looks_like_protobuf(head: bytes) -> bool:
-    """Whether a file that begins like this is a row of metric families."""
+    """Whether a file that begins like this is a sequence of metric families."""
     found = _HEAD.match(head)
     return found is not None and len(found[2]) >= found[1][0]
 
@@ -357,7 +355,7 @@ def read_protobuf(
     always_classic: bool = False,
     starts: bool = True,
 ) -> Iterator[Batch]:
-    """Batches of samples from a file; fills `metadata`. Raises `InputError` with the place.
+    """Batches of samples from a file; fills `metadata`. Raises `InputError` with the position.
 
     default_time_ms: time of samples that have none (None: now).
     """

@@ -29,12 +29,11 @@ class MetricFamily:
         self._part_name = name if summary else f"{name}_bucket"
         self._part_label = "quantile" if summary else "le"
         self._values: dict[bytes, int] = {}
-        self._counts: dict[bytes, int] = {}
-        self._sums: dict[bytes, int] = {}
+        self._totals: dict[tuple[bytes, str], int] = {}
         self._parts: dict[tuple[bytes, float], int] = {}
 
     def content(self, data: bytes, at: int, end: int) -> tuple[tuple[int, int], int | None, bytes]:
-        """Where the content of a metric lies, its time, and labels that stand behind it."""
+        """Where the content of a metric is, its time, and labels that follow it."""
         place: tuple[int, int] | None = None
         time_ms = None
         names = b""
@@ -42,7 +41,7 @@ class MetricFamily:
             if number == self._field and kind == BYTES:
                 place = (start, stop)
             elif number == 6 and kind == VARINT:
-                # 0 stands for no time: one of the two protobuf dialects cannot tell them apart.
+                # 0 means no time: in one of the two protobuf dialects they are the same.
                 time_ms = signed(read_varint(data, start, stop)[0]) or None
             elif number == 1 and kind == BYTES:
                 names += b"\x0a" + varint(stop - start) + data[start:stop]
@@ -51,28 +50,23 @@ class MetricFamily:
         return place, time_ms, names
 
     def value(self, labels: bytes) -> int:
-        """The number of the series that is called like the family."""
+        """The number of the series whose name is the family's."""
         number = self._values.get(labels)
         if number is None:
             number = self._values[labels] = self._learn(self._name, labels)
         return number
 
-    def count(self, labels: bytes) -> int:
-        number = self._counts.get(labels)
+    def total(self, labels: bytes, suffix: str) -> int:
+        """The number of the series whose name is the family's and `_count` or `_sum`."""
+        number = self._totals.get((labels, suffix))
         if number is None:
-            number = self._counts[labels] = self._learn(f"{self._name}_count", labels)
-        return number
-
-    def sum(self, labels: bytes) -> int:
-        number = self._sums.get(labels)
-        if number is None:
-            number = self._sums[labels] = self._learn(f"{self._name}_sum", labels)
+            number = self._totals[labels, suffix] = self._learn(self._name + suffix, labels)
         return number
 
     def part(self, labels: bytes, bound: float) -> int:
         """The number of a bucket's or a quantile's series."""
         if bound != bound:
-            bound = math.nan  # one object, or no dictionary finds it again
+            bound = math.nan  # one object, since NaN is not equal to itself
         number = self._parts.get((labels, bound))
         if number is None:
             number = self._learn(self._part_name, labels, canonical_bound(repr(bound)))
@@ -91,7 +85,7 @@ class MetricFamily:
 
 
 def end_of_labels(data: bytes, at: int, end: int) -> int:
-    """Where a metric goes on behind its labels. Raises `InputError`."""
+    """Where the labels of a metric end. Raises `InputError`."""
     while at < end and data[at] == 0x0A:
         size = data[at + 1] if at + 1 < end else 0x80
         start = at + 2

@@ -26,7 +26,7 @@ def read_varint(data: bytes, at: int, end: int) -> tuple[int, int]:
 
 
 def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Fields of the message in data[at:end]: number, wire type, and where the content lies.
+    """Fields of the message in data[at:end]: number, wire type, begin and end of the content.
 
     The content of a varint is its own bytes. Raises `InputError` on a malformed message.
     """
@@ -53,7 +53,7 @@ def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]
 
 
 def text(data: bytes, start: int, stop: int) -> str:
-    """Raises `InputError` where the bytes are not UTF-8."""
+    """Raises `InputError` if the bytes are not UTF-8."""
     try:
         return data[start:stop].decode()
     except UnicodeDecodeError as problem:
@@ -61,7 +61,7 @@ def text(data: bytes, start: int, stop: int) -> str:
 
 
 def signed(number: int) -> int:
-    """A 64-bit varint as the signed number it stands for."""
+    """The signed number of a 64-bit varint."""
     return number - (1 << 64) if number >> 63 else number
 
 

@@ -67,8 +67,8 @@ class CompiledDecoder:
         found = np.zeros(2, np.int64)
         names = known.labels_1
         count = self._kernels.walk(
-            data, names.texts.seed, *names.texts.arrays, names.series, names.follower,
-            scratch.rows, scratch.times, scratch.bits, scratch.missing, scratch.others, found,
+            data, names.arrays, names.series, names.follower, scratch.rows, scratch.times,
+            scratch.bits, scratch.missing, scratch.others, found,
         )  # fmt: skip
         if count < 0:
             return None
@@ -97,11 +97,9 @@ class CompiledDecoder:
         if int(missing[:, 2].max()) > limits.labels or len(missing) > limits.series:
             return None
         texts, before = known.texts, (known.texts.count, known.texts.used)
-        texts.make_room(2 * labels, octets)
+        texts.reserve(2 * labels, octets)
         pairs, found = np.empty((labels, 3), np.int64), np.array([0, texts.used])
-        count = self._kernels.label_texts(
-            data, missing, texts.seed, *texts.arrays, texts.count, pairs, found
-        )
+        count = self._kernels.label_texts(data, missing, texts.arrays, texts.count, pairs, found)
         rows = None
         if count >= 0:
             texts.count, texts.used = count, int(found[1])
@@ -110,7 +108,7 @@ class CompiledDecoder:
         if rows is None:
             known.remove_texts(*before)
             return None
-        known.labels_1.add(data, missing, rows)
+        known.labels_1.add_series(data, missing, rows)
         return rows
 
 

@@ -41,7 +41,7 @@ class Decoder2:
         try:
             return self._decode()
         finally:
-            # Symbols that no new series refers to, such as trace ids, may never come again.
+            # Symbols that no new series refers to, such as trace ids, may never be sent again.
             if not self._added_series:
                 self._known.remove_texts(*before)
 
@@ -59,8 +59,8 @@ class Decoder2:
         others = np.empty((size // _SMALLEST_OTHER + 1, 4), np.int64)
         found = np.zeros(3, np.int64)
         count = self._kernels.walk_2(
-            data, places, symbols, names.texts.seed, *names.texts.arrays, names.series, keys,
-            rows, times, bits, began, missing, others, metadata, found,
+            data, places, symbols, names.arrays, names.series, keys, rows, times, bits,
+            began, missing, others, metadata, found,
         )  # fmt: skip
         if count < 0:
             return None
@@ -88,7 +88,7 @@ class Decoder2:
         places = np.empty((size // _SMALLEST_SERIES + 1, 2), np.int64)
         found = np.zeros(2, np.int64)
         series = self._kernels.scan_2(
-            self._data, known.texts.seed, *known.texts.arrays, symbols, missing, places, found
+            self._data, known.texts.arrays, symbols, missing, places, found
         )
         if series < 0 or series > self._limits.series:
             return None
@@ -126,7 +126,7 @@ class Decoder2:
         rows = self._known.rows_of(np.column_stack([owner, numbers]), len(missing))
         if rows is not None:
             self._added_series = True
-            self._known.labels_2.add(keys, missing, rows)
+            self._known.labels_2.add_series(keys, missing, rows)
         return rows
 
     def _metadata(self, found: Ints, table: SeriesTable) -> dict[str, Metadata]:

@@ -1,12 +1,13 @@
 """Prometheus remote write 1.0: a snappy block with one `WriteRequest` → a batch of samples.
 
-Compiled functions (`wire`) read messages of the usual shape. The plain decoder reads all others,
-reports what is malformed, and reads everything until those functions are ready and without numba.
+Compiled functions read messages of the usual shape. The plain decoder reads all others, reports
+what is malformed, and reads everything until those functions are ready, and without numba.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import cramjam
 import numpy as np
@@ -16,28 +17,29 @@ from novaql.inputs.compiled.compiling import WALKS
 from novaql.inputs.compiled.text_table import Octets
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.remote_write.compiled_decoder import CompiledDecoder
-from novaql.inputs.remote_write.plain_decoder import MOST_SERIES_KEPT, PlainDecoder
+from novaql.inputs.remote_write.plain_decoder import PlainDecoder
 from novaql.inputs.remote_write.write_request import WriteRequest
+from novaql.inputs.text.known_series import MOST_SERIES
 
 MOST_BYTES = 64 << 20
-_MOST_BYTES_KEPT = 8 << 20
+_MOST_SCRATCH_BYTES = 8 << 20
 
 
 class RemoteWriteDecoder:
-    """Decodes messages, on any thread, and remembers the series it has met.
+    """Decodes messages, and caches the series in them. Thread-safe.
 
-    most_bytes   limit for a message when unpacked
-    most_series  how many series are remembered before memory is given back
-    limits       of what one message may hold
+    most_bytes   limit of a decompressed message
+    most_series  number of cached series above which the cache is cleared
+    limits       limits of one message
 
-    Messages whose series are all known share one `SeriesTable` object.
+    Messages whose series are all cached share one `SeriesTable` object.
     """
 
     def __init__(
         self,
         *,
         most_bytes: int = MOST_BYTES,
-        most_series: int = MOST_SERIES_KEPT,
+        most_series: int = MOST_SERIES,
         limits: LabelLimits = USUAL_LIMITS,
     ) -> None:
         self._most_bytes = most_bytes
@@ -49,46 +51,43 @@ class RemoteWriteDecoder:
         self._scratch = threading.local()
 
     def decode(self, body: bytes) -> WriteRequest:
-        """Read a packed message.
+        """Decode a compressed message; a bad one is rejected as a whole.
 
-        Raises `InputError` that says what is malformed and where, and `LimitExceeded` for a
-        message that would be too large; a bad message is refused as a whole.
+        Raises `InputError` with what is malformed and where, and `LimitExceeded` for a message that
+        would be too large.
         """
         return self._decode(self._unpacked(body))
 
     def decode_message(self, data: bytes) -> WriteRequest:
-        """Read a message that is not packed. Raises `InputError`."""
+        """Decode a message that is not compressed. Raises `InputError`."""
         return self._decode(np.frombuffer(data, np.uint8))
 
     def decode_quickly(self, data: bytes) -> WriteRequest | None:
-        """The same by compiled code alone; None if that is not ready, or cannot read it.
+        """Decode a message by compiled code, which takes little memory beside it.
 
-        Also None for a message with a fault: reading it series by series finds the place.
-
-        It takes little memory beside the message, whatever the message is.
+        None if compiled code is not ready, or cannot read the message, or for an invalid one: its
+        series have to be read one by one to find the error.
         """
-        with self._lock:
-            compiled = self._compiled_decoder(len(data))
-            if compiled is None:
-                return None
-            try:
-                return compiled.decode(np.frombuffer(data, np.uint8))
-            except InputError:
-                return None
+        return self._quickly(data, CompiledDecoder.decode)
 
     def decode_2_quickly(self, data: bytes) -> WriteRequest | None:
         """`decode_quickly` for a message of remote write 2.0."""
+        return self._quickly(data, CompiledDecoder.decode_2)
+
+    def _quickly(
+        self, data: bytes, decode: Callable[[CompiledDecoder, Octets], WriteRequest | None]
+    ) -> WriteRequest | None:
         with self._lock:
             compiled = self._compiled_decoder(len(data))
             if compiled is None:
                 return None
             try:
-                return compiled.decode_2(np.frombuffer(data, np.uint8))
+                return decode(compiled, np.frombuffer(data, np.uint8))
             except InputError:
                 return None
 
     def forget(self) -> None:
-        """Forget the series."""
+        """Clear the cached series."""
         with self._lock:
             self._compiled = None
             self._plain = PlainDecoder(most_series=self._most_series, limits=self._limits)
@@ -111,7 +110,7 @@ class RemoteWriteDecoder:
             return self._plain.decode(data.tobytes())
 
     def _unpacked(self, body: bytes) -> Octets:
-        """The message, in memory that the thread uses again for its next one."""
+        """The decompressed message, in memory that the thread reuses for its next one."""
         try:
             size = cramjam.snappy.decompress_raw_len(body)
         except Exception as problem:
@@ -120,13 +119,13 @@ class RemoteWriteDecoder:
             raise LimitExceeded(
                 f"the message has {size} bytes unpacked, the limit is {self._most_bytes}"
             )
-        room: Octets | None = getattr(self._scratch, "room", None)
-        if room is None or len(room) < size:
-            room = np.empty(max(size, 1 << 16), np.uint8)
-            if size <= _MOST_BYTES_KEPT:
-                self._scratch.room = room
+        memory: Octets | None = getattr(self._scratch, "memory", None)
+        if memory is None or len(memory) < size:
+            memory = np.empty(max(size, 1 << 16), np.uint8)
+            if size <= _MOST_SCRATCH_BYTES:
+                self._scratch.memory = memory
         try:
-            made = cramjam.snappy.decompress_raw_into(body, room.data)
+            made = cramjam.snappy.decompress_raw_into(body, memory.data)
         except Exception as problem:
             raise InputError(f"the body is no snappy block: {problem}") from problem
-        return room[:made]
+        return memory[:made]

@@ -1,4 +1,4 @@
-"""A table of series that only ever grows, so that what is known of its rows stays known."""
+"""A table of series that only grows, so that rows stay valid."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ EMPTY, METRIC = 0, 1
 
 
 class GrowingTable:
-    """Series from their labels as numbers of texts. Rows never change; every `table` is of one
-    family."""
+    """Series from labels as numbers of texts. Rows never change; all tables are of one family."""
 
     def __init__(self) -> None:
         self.rows = 0
@@ -25,18 +24,18 @@ class GrowingTable:
 
     @property
     def cells(self) -> int:
-        """Rows times columns: what it takes of memory."""
+        """Rows times columns, which take its memory."""
         return self.rows * len(self._columns)
 
     def rows_of(self, pairs: Ints, series: int, texts: Sequence[str]) -> Ints | None:
-        """[series] the rows of series, new ones where they were not known.
+        """[series] the rows of series; new series get new rows.
 
         pairs  [L, 3] number of the series, of the text that is the label's name, and of its value,
                in order of the series
         texts  [by number]
 
-        None, and nothing is added, if they are not as senders write them: a label without a name,
-        one given twice, a series without a metric name.
+        None, and nothing is added, for a label without a name, a label that is given twice, or a
+        series without a metric name.
         """
         pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
         owner, name = pairs[:, 0], pairs[:, 1]
@@ -77,7 +76,7 @@ class GrowingTable:
             column.put(place[by_name[first:last, 0]], by_name[first:last, 2], texts)
 
     def table(self) -> SeriesTable:
-        """All series so far; the same object until there are more."""
+        """All series; the same object until there are more."""
         if self._table.rows != self.rows:
             columns = {column.name: column.upto(self.rows) for column in self._columns.values()}
             ordered = {name: columns[name] for name in sorted(columns, key=str.encode)}

@@ -1,7 +1,7 @@
-"""Native histograms of remote write, 1.0 and 2.0 alike: one message each → columns.
+"""Native histograms of remote write, both versions: messages → columns.
 
-Senders give buckets as spans (how many stand side by side, how far from the ones before) and their
-populations as integers, each as the difference from the one before, or as plain floats.
+Buckets are spans of consecutive ones; their populations are differences of integers, each from the
+one before, or floats.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ HISTOGRAM_START = 17
 """Number of the field with the start timestamp, which only 2.0 has."""
 
 Side = list[tuple[int, float]]
-"""Bucket numbers and populations, in order, none empty."""
+"""Indexes and populations of buckets, in order, none empty."""
 
 
 @dataclass(slots=True)
 class WireHistogram:
-    """One histogram. `stale`: it only says that its series has ended."""
+    """One histogram. `stale`: it is a staleness marker."""
 
     time: int
     schema: int
@@ -61,7 +61,7 @@ class WireHistogram:
 
 
 _EMPTY = WireHistogram(0, 0, 0, 0.0, 0.0, 0.0, 0.0, [], [], (), stale=False)
-"""What a message without a field says. One object for all, since a body may have millions."""
+"""A message without fields. One object for all, since a body may have millions."""
 
 
 @dataclass(slots=True)
@@ -75,15 +75,15 @@ class _Raw:
 
 
 def read_histogram(data: bytes, start: int, stop: int) -> WireHistogram:
-    """The histogram in data[start:stop]. Raises `InputError` for one that is malformed, or that
-    does not agree with itself."""
+    """The histogram in data[start:stop]. Raises `InputError` for one that is malformed, or
+    contradicts itself."""
     if start == stop:
         return _EMPTY
     raw = _Raw()
     for number, kind, first, last in fields(data, start, stop):
         _take(raw, data, number, kind, first, last)
     try:
-        return _understood(raw)
+        return _histogram(raw)
     except ValueError as problem:
         raise InputError(f"byte {start}: native histogram: {problem}") from problem
 
@@ -144,7 +144,7 @@ def _zigzag(number: int) -> int:
     return (number >> 1) ^ -(number & 1)
 
 
-def _understood(raw: _Raw) -> WireHistogram:
+def _histogram(raw: _Raw) -> WireHistogram:
     numbers, doubles = raw.numbers, raw.doubles
     floating = _COUNT_FLOAT in doubles or any(raw.counts[which] for which in _COUNTS)
     schema = _zigzag(numbers.get(_SCHEMA, 0))
@@ -199,7 +199,7 @@ def _side(raw: _Raw, at: int, *, floating: bool) -> Side:
 
 
 def _need_equal(count: int, zero_count: int, raw: _Raw, total: float) -> None:
-    """Observations of NaN are counted, but are in no bucket."""
+    """Raises `ValueError`. Observations of NaN are counted, but in no bucket."""
     inside = zero_count + sum(sum(accumulate(raw.deltas[which])) for which in _DELTAS)
     if count != inside and not (math.isnan(total) and count > inside):
         raise ValueError(f"it counts {count} observations, its buckets {inside}")
@@ -224,7 +224,7 @@ def _need_sound(h: WireHistogram) -> None:
 
 
 def columns_of(found: Sequence[WireHistogram]) -> Histograms:
-    """All of them, in order."""
+    """Histograms as columns."""
     custom = [one.schema == CUSTOM_SCHEMA for one in found]
     sets: dict[tuple[float, ...], int] = {}
     bounds = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from novaql.inputs.compiled.text_table import Octets, TextTable
+from novaql.inputs.compiled.text_table import Octets, SeriesNames, TextTable
 from novaql.inputs.label_limits import LabelLimits
 from novaql.inputs.remote_write.growing_table import EMPTY, METRIC, GrowingTable
 from novaql.tsdb.model.labels import METRIC_NAME, Ints
@@ -13,29 +13,6 @@ from novaql.tsdb.runtime.compiled import Functions
 _MOST_CELLS = 1 << 27
 _MOST_OCTETS = 256 << 20
 _MOST_TEXTS = 4 << 20
-
-
-class Names:
-    """Bytes that name series in messages of one version, and the series of each.
-
-    series    [by number] the row of the series
-    follower  [by number + 1] the name that followed last time, -1 if none
-    """
-
-    def __init__(self, kernels: Functions) -> None:
-        self._kernels = kernels
-        self.texts = TextTable(kernels)
-        self.series: Ints = np.zeros(64, np.int64)
-        self.follower: Ints = np.full(65, -1)
-
-    def add(self, data: Octets, regions: Ints, rows: Ints) -> None:
-        """Add the names in some regions of `data`."""
-        numbers = enter(self._kernels, self.texts, data, regions)
-        known = self.texts.count
-        if known > len(self.series):
-            self.series = np.append(self.series, np.zeros(known, np.int64))
-            self.follower = np.append(self.follower, np.full(known, -1))
-        self.series[numbers] = rows
 
 
 class KnownSeries:
@@ -48,21 +25,20 @@ class KnownSeries:
     """
 
     def __init__(self, kernels: Functions, limits: LabelLimits) -> None:
-        self._kernels = kernels
         self._limits = limits
         self.table = GrowingTable()
         self.texts = TextTable(kernels)
         self.strings: list[str] = []
-        self.labels_1, self.labels_2 = Names(kernels), Names(kernels)
+        self.labels_1, self.labels_2 = SeriesNames(kernels), SeriesNames(kernels)
         known = np.frombuffer(METRIC_NAME.encode(), np.uint8)
-        enter(kernels, self.texts, known, np.array([[0, 0, 0], [0, len(known), 0]]))
+        self.texts.add(known, np.array([[0, 0], [0, len(known)]]))
         self.decode_new_texts()
         assert self.strings[EMPTY] == ""
         assert self.strings[METRIC] == METRIC_NAME
 
     def is_full(self, most_series: int) -> bool:
         """Whether the memory of the series should be released."""
-        octets = self.texts.used + self.labels_1.texts.used + self.labels_2.texts.used
+        octets = self.texts.used + self.labels_1.used + self.labels_2.used
         return (
             self.table.rows > most_series
             or self.table.cells > _MOST_CELLS
@@ -72,7 +48,7 @@ class KnownSeries:
 
     def add_texts(self, data: Octets, regions: Ints) -> Ints | None:
         """[R] numbers of the texts in some regions; None if one is not UTF-8."""
-        numbers = enter(self._kernels, self.texts, data, regions)
+        numbers = self.texts.add(data, regions)
         return numbers if self.decode_new_texts() else None
 
     def decode_new_texts(self) -> bool:
@@ -105,13 +81,3 @@ class KnownSeries:
         if names > limits.names or names * series > limits.cells:
             return None
         return self.table.rows_of(pairs, series, self.strings)
-
-
-def enter(kernels: Functions, table: TextTable, data: Octets, regions: Ints) -> Ints:
-    """Enter the texts in some regions [R, 2 or more] of `data`. Returns the number of each."""
-    table.make_room(len(regions), int((regions[:, 1] - regions[:, 0]).sum()))
-    numbers = np.zeros(len(regions) + 1, np.int64)
-    numbers[-1] = table.used
-    table.count = kernels.enter(data, regions, table.seed, *table.arrays, table.count, numbers)
-    table.used = int(numbers[-1])
-    return numbers[:-1]

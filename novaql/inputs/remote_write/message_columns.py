@@ -1,4 +1,4 @@
-"""The content of a walked message as columns, before and after its new series have rows."""
+"""The content of a message as columns, before and after its series have rows in a table."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Collected:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MessageColumns:
-    """Rows of series are -1 - i for the i-th series that is not known yet."""
+    """Rows of series are -1 - i for the i-th series that has no row yet."""
 
     rows: Ints
     times: Ints
@@ -67,7 +67,10 @@ class MessageColumns:
         return cls(rows, times, values, known, native, exemplars)
 
     def settle(self, learned: Ints) -> None:
-        """Set the rows of the series that were not known."""
+        """Set the rows of the series that had none.
+
+        learned  the row of each of them, by its number i
+        """
         native, exemplars = self.native, self.exemplars
         for rows in (
             self.rows,

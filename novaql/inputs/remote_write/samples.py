@@ -2,7 +2,7 @@
 
 A sample is a field 2 of its series: a double (field 1, left out when it is 0) and a time in
 milliseconds (field 2, a varint). Times from 1971 to 2109 are varints of six bytes, so nearly every
-sample has 18 bytes, or 9 when its value is 0. Series of such samples are decoded as arrays, all
+sample has 18 bytes, or 9 if its value is 0. Series of such samples are decoded as arrays, all
 others field by field.
 """
 
@@ -20,7 +20,7 @@ from novaql.inputs.exemplar_rows import Exemplar, read_exemplar
 from novaql.inputs.protobuf.wire import BYTES, FIXED64, VARINT, fields, read_varint, signed
 from novaql.inputs.remote_write.histograms import WireHistogram, read_histogram
 from novaql.tsdb.model.labels import Bools, Ints
-from novaql.tsdb.model.samples import STALE, Floats
+from novaql.tsdb.model.samples import Floats
 
 _FULL, _ZERO = 18, 9
 _DOUBLE = struct.Struct("<d")
@@ -32,7 +32,7 @@ class DecodedSamples:
     """Samples of all series, one series after the other.
 
     counts         samples of each series
-    times, values  of all samples, including the staleness markers of series of histograms
+    times, values  of all floats
     histograms     native histograms, each with the number of its series
     exemplars      exemplars, each with the number of its series
     """
@@ -74,11 +74,11 @@ def decode_samples(data: bytes, starts: Ints, stops: Ints) -> DecodedSamples:
     total = int(counts.sum())
     times = np.empty(total, np.int64)
     values = np.zeros(total, np.float64)
-    keep = ~odd[owner]
-    to = places[owner[keep]] + nth[keep]
-    times[to], values[to] = full_times[keep], full_values[keep]
-    kept_zero = ~odd[zero]
-    times[places[zero[kept_zero]]] = zero_times[kept_zero]
+    usual = ~odd[owner]
+    to = places[owner[usual]] + nth[usual]
+    times[to], values[to] = full_times[usual], full_values[usual]
+    usual = ~odd[zero]
+    times[places[zero[usual]]] = zero_times[usual]
     for at, found in one_by_one:
         there = slice(int(places[at]), int(places[at]) + len(found.times))
         times[there], values[there] = found.times, found.values
@@ -146,12 +146,7 @@ def _read_fields(data: bytes, start: int, stop: int) -> _Found:
         elif number == _HISTOGRAM:
             if kind != BYTES:
                 raise InputError(f"byte {first}: a histogram has wire type {kind}")
-            one = read_histogram(data, first, last)
-            if one.stale:
-                found.times.append(one.time)
-                found.values.append(STALE)
-            else:
-                found.histograms.append(one)
+            found.histograms.append(read_histogram(data, first, last))
         elif number == 1:
             raise InputError(f"byte {first}: labels stand behind the samples of their series")
     return found

@@ -14,21 +14,16 @@ from typing import overload
 import numpy as np
 
 from novaql.errors import InputError
-from novaql.inputs.exemplar_rows import Exemplar, exemplar_columns, read_exemplar
+from novaql.inputs.exemplar_rows import Exemplar, read_exemplar
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.protobuf.wire import BYTES, VARINT, fields, read_number, read_varint, text
-from novaql.inputs.remote_write.histograms import (
-    HISTOGRAM_START,
-    WireHistogram,
-    columns_of,
-    read_histogram,
-)
+from novaql.inputs.remote_write.histograms import HISTOGRAM_START, WireHistogram, read_histogram
+from novaql.inputs.remote_write.message_columns import Collected, MessageColumns
 from novaql.inputs.remote_write.metadata import family_of, type_name
 from novaql.inputs.remote_write.samples import decode_samples
-from novaql.inputs.remote_write.write_request import WriteRequest, need_storable
+from novaql.inputs.remote_write.write_request import WriteRequest
 from novaql.text.excerpts import excerpt
 from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
-from novaql.tsdb.model.samples import STALE, Batch, HistogramSamples
 from novaql.tsdb.model.source import Metadata
 
 _SYMBOL, _SERIES = 4, 5
@@ -46,8 +41,7 @@ class _Found:
     regions     series number, first and one past the last byte of adjacent samples
     samples     number of samples in the regions
     starts      number of a sample among those → its start timestamp
-    histograms  series number, start timestamp or 0, histogram
-    exemplars   series number, exemplar
+    others      histograms and exemplars, each with -1 - number of its series
     """
 
     limits: LabelLimits
@@ -56,9 +50,8 @@ class _Found:
     regions: list[tuple[int, int, int]] = field(default_factory=list)
     samples: int = 0
     starts: dict[int, int] = field(default_factory=dict)
-    histograms: list[tuple[int, int, WireHistogram]] = field(default_factory=list)
+    others: Collected = field(default_factory=Collected)
     metadata: dict[str, Metadata] = field(default_factory=dict)
-    exemplars: list[tuple[int, Exemplar]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
 
 
@@ -108,7 +101,7 @@ class Message2:
         self._symbols = symbols
 
     def groups(self, octets: int) -> Iterator[tuple[int, int]]:
-        """Numbers of time series: from one up to another, of so many bytes or one series alone."""
+        """Ranges of time series (first, one past last) of at most `octets`, or of one series."""
         first = size = 0
         for number in range(len(self)):
             own = self._stops[number] - self._starts[number]
@@ -150,9 +143,7 @@ class Message2:
                 _read_series(data, start, stop, self._symbols, found)
             except InputError as problem:
                 raise InputError(f"time series at byte {start}: {problem}") from problem
-        batch = _batch(data, found)
-        whole = 0 if batch.native is None else len(batch.native.timestamps)
-        return WriteRequest(batch, found.metadata, whole)
+        return _request(data, found)
 
 
 class Symbols(Sequence[str]):
@@ -188,8 +179,8 @@ class Symbols(Sequence[str]):
 
 
 def decode_request(data: bytes, limits: LabelLimits = USUAL_LIMITS) -> WriteRequest:
-    """Decode an unpacked message. Raises `InputError`, `LimitExceeded`; a bad message is refused
-    as a whole."""
+    """Decode a message that is not compressed; a bad one is rejected as a whole. Raises
+    `InputError`, `LimitExceeded`."""
     message = Message2(data, limits)
     for _ in message.walk():
         pass
@@ -223,8 +214,8 @@ def _read_series(data: bytes, at: int, stop: int, symbols: Sequence[str], found:
     if number < 0:
         raise InputError("it has no labels")
     found.regions += [(number, first, end) for first, end in regions]
-    found.histograms += [(number, began, histogram) for began, histogram in histograms]
-    found.exemplars += [(number, exemplar) for exemplar in exemplars]
+    found.others.histograms += [(-1 - number, began, histogram) for began, histogram in histograms]
+    found.others.exemplars += [(-1 - number, exemplar) for exemplar in exemplars]
     if metadata is not None and metadata != Metadata():
         found.metadata[family_of(found.labels[number][METRIC_NAME], metadata.type)] = metadata
 
@@ -311,37 +302,18 @@ def _read_metadata(data: bytes, start: int, stop: int, symbols: Sequence[str]) -
     return Metadata(kind, _symbol(values[3], symbols), _symbol(values[4], symbols))
 
 
-def _batch(data: bytes, found: _Found) -> Batch:
+def _request(data: bytes, found: _Found) -> WriteRequest:
     regions = np.array(found.regions, np.int64).reshape(-1, 3)
     decoded = decode_samples(data, regions[:, 1], regions[:, 2])
     starts = np.zeros(found.samples, np.int64)
     starts[list(found.starts)] = list(found.starts.values())
-    need_storable(starts, [began for _, began, _ in found.histograms])
-    ended = [(number, one.time, 0) for number, _, one in found.histograms if one.stale]
-    markers = np.array(ended, np.int64).reshape(-1, 3)
-    whole = [(number, began, one) for number, began, one in found.histograms if not one.stale]
-    times = np.concatenate([decoded.times, markers[:, 1]])
-    values = np.concatenate([decoded.values, np.full(len(markers), STALE)])
-    starts = np.concatenate([starts, markers[:, 2]])
-    rows = np.concatenate([np.repeat(regions[:, 0], decoded.counts), markers[:, 0]])
-    native_times = np.array([one.time for _, _, one in whole], np.int64)
-    need_storable(np.concatenate([times, native_times]))
+    rows = np.repeat(-1 - regions[:, 0], decoded.counts)
+    columns = MessageColumns.of(rows, decoded.times, decoded.values, starts, found.others)
     table = SeriesTable.from_dicts(found.labels)
     number_to_row = np.arange(len(table))
     keys = table.keys()
     if len(table) and int(keys.max()) + 1 < len(table):  # one series by several references
         _, first = np.unique(keys, return_index=True)
         table, number_to_row = table.take(first), keys
-    native = None
-    if whole:
-        began = np.array([at for _, at, _ in whole], np.int64)
-        native = HistogramSamples(
-            number_to_row[[number for number, _, _ in whole]],
-            native_times,
-            columns_of([one for _, _, one in whole]),
-            began if began.any() else None,
-        )
-    known = starts if starts.any() else None
-    owners = number_to_row[np.array([number for number, _ in found.exemplars], np.int64)]
-    exemplars = exemplar_columns(owners, [one for _, one in found.exemplars])
-    return Batch(table, number_to_row[rows], times, values, native, known, exemplars)
+    columns.settle(number_to_row)
+    return columns.request(table, found.metadata)

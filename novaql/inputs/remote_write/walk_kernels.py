@@ -1,7 +1,10 @@
 """Remote write 1.0 walked byte by byte, compiled by numba.
 
 A walk reads messages of the shape that senders write. It returns -1 for any other message; the
-plain decoder then reads the whole message, and says what is wrong with it and where.
+plain decoder then reads the whole message, and reports what is wrong with it and where.
+
+Every position is verified before it is read: `field_bounds` returns only ranges inside of the
+message, and `varint` stops at the end that it is given.
 """
 
 from __future__ import annotations
@@ -18,14 +21,21 @@ from novaql.inputs.compiled.text_table_kernels import (
     OUT_BITS,
     OUT_INTS,
     OUT_INTS_2D,
-    SEED,
     TABLE,
+    equals,
     find,
-    same,
-    text_hash,
+    find_or_add,
 )
 from novaql.tsdb.runtime.compiled import inner, kernel
 from novaql.tsdb.runtime.numba_intrinsics import word_in
+
+# A key is the number of a field times 8, plus its wire type: 0 varint, 1 eight bytes, 2 length.
+_SERIES, _METADATA = 0x0A, 0x1A  # of a message
+_LABEL, _SAMPLE, _EXEMPLAR, _HISTOGRAM = 0x0A, 0x12, 0x1A, 0x22  # of a series
+_NAME, _VALUE = 0x0A, 0x12  # of a label
+_NUMBER, _TIME, _START = 0x09, 0x10, 0x18  # of a sample; version 1.0 has no start timestamp
+_CONTINUED, _SIX_BYTES = np.uint64(0x808080808080), np.uint64(0x008080808080)
+"""The bits of six bytes that show that a varint goes on; these bits of one that has six bytes."""
 
 
 @inner
@@ -33,7 +43,7 @@ def varint(data: Any, at: int, stop: int) -> tuple[Any, int]:
     """An unsigned number and the position behind it; -1 if there is none."""
     number = np.uint64(0)
     shift = 0
-    while at < stop and shift < 70:
+    while at < stop and shift < 70:  # 64 bits are at most ten bytes of seven
         byte = np.uint64(data[at])
         at += 1
         if shift < 64:
@@ -46,7 +56,7 @@ def varint(data: Any, at: int, stop: int) -> tuple[Any, int]:
 
 @inner
 def field_bounds(data: Any, at: int, stop: int) -> tuple[int, int]:
-    """Where the bytes of a field begin and end whose length stands at `at`; (-1, -1) if not."""
+    """Where the content of a field begins and ends whose length is at `at`; (-1, -1) if not."""
     if at < stop and data[at] < 0x80:  # nearly always
         start, size = at + 1, np.int64(data[at])
     else:
@@ -59,18 +69,41 @@ def field_bounds(data: Any, at: int, stop: int) -> tuple[int, int]:
     return start, int(start + size)
 
 
+@inner
+def read_sample(data: Any, at: int, stop: int) -> tuple[bool, Any, Any, Any]:
+    """Whether a sample has the usual shape, the bits of its value, its time, and its start
+    timestamp."""
+    value = time = start = np.uint64(0)
+    if stop - at == 16 and data[at] == _NUMBER and data[at + 9] == _TIME:
+        six = word_in(data, at + 8) >> np.uint64(16)
+        if six & _CONTINUED == _SIX_BYTES:  # all times from 1971 to 2109
+            for place in range(6):
+                time |= (six >> np.uint64(place)) & (np.uint64(0x7F) << np.uint64(7 * place))
+            return True, word_in(data, at + 1), time, start
+    while at < stop:
+        key = data[at]
+        if key == _NUMBER and at + 9 <= stop:
+            value = word_in(data, at + 1)
+            at += 9
+        elif key == _TIME or key == _START:
+            number, at = varint(data, at + 1, stop)
+            if at < 0:
+                return False, value, time, start
+            if key == _TIME:
+                time = number
+            else:
+                start = number
+        else:
+            return False, value, time, start
+    return True, value, time, start
+
+
 @kernel(
-    BYTES, SEED, *TABLE, INTS, OUT_INTS,
-    OUT_INTS, OUT_INTS, OUT_BITS, OUT_INTS_2D, OUT_INTS_2D, OUT_INTS,
-)  # fmt: skip
+    BYTES, TABLE, INTS, OUT_INTS, OUT_INTS, OUT_INTS, OUT_BITS, OUT_INTS_2D, OUT_INTS_2D, OUT_INTS
+)
 def walk(
     data: Any,
-    seed: Any,
-    slots: Any,
-    hashes: Any,
-    starts: Any,
-    sizes: Any,
-    arena: Any,
+    table: Any,
     series: Any,
     follower: Any,
     rows: Any,
@@ -82,16 +115,17 @@ def walk(
 ) -> Any:
     """Every sample of a message: its series, time, and the bits of its value.
 
-    slots … arena  label bytes of known series, by number; `series` [by number] which series
-    follower       [by number + 1] the number that came next last time, -1 if none; noted anew
-    rows           the series; -1 - i for the i-th whose label bytes are not known
-    missing        [:, 3] where those label bytes begin and end, and how many labels they are
-    others         [:, 4] fields that are no samples: its number in its series (0: metadata, of the
-                   message), where it begins and ends, and the series as in `rows`
-    found          [2] how many of those there are
+    table     label bytes of known series; `series` [by number] which series
+    follower  [by number + 1] the number that came next last time, -1 if none; updated
+    rows      the series; -1 - i for the i-th whose label bytes are not known
+    missing   [:, 3] where those label bytes begin and end, and how many labels they are
+    others    [:, 4] fields that are no samples: its number in its series (0: metadata, of the
+              message), where it begins and ends, and the series as in `rows`
+    found     [2] how many of those there are
 
     Returns the count of samples, -1 for a message of another shape.
     """
+    sizes = table[3]
     end = len(data)
     at = samples = lacking = odd = 0
     last = -1
@@ -100,33 +134,35 @@ def walk(
         begin, stop = field_bounds(data, at + 1, end)
         if begin < 0:
             return -1
-        if key != 0x0A:
-            if key != 0x1A or odd >= len(others):
+        if key != _SERIES:
+            if key != _METADATA or odd >= len(others):
                 return -1
             others[odd, 0], others[odd, 1], others[odd, 2], others[odd, 3] = 0, begin, stop, 0
             odd += 1
             at = stop
             continue
+
+        # The labels: most senders repeat their series in the same order, so the bytes are first
+        # compared with those of the series that came next last time.
         number = follower[last + 1]
         behind = begin
         if number >= 0:
             behind = begin + sizes[number]
             if (
                 behind > stop
-                or (behind < stop and data[behind] == 0x0A)
-                or not same(data, begin, arena, starts[number], sizes[number])
+                or (behind < stop and data[behind] == _LABEL)
+                or not equals(data, begin, number, table)
             ):
                 number = -1
         if number < 0:
             behind = begin
             labels = 0
-            while behind < stop and data[behind] == 0x0A:
+            while behind < stop and data[behind] == _LABEL:
                 _, behind = field_bounds(data, behind + 1, stop)
                 if behind < 0:
                     return -1
                 labels += 1
-            mixed = text_hash(data, begin, behind, seed)
-            number = find(data, begin, behind, mixed, slots, hashes, starts, sizes, arena)
+            number = find(data, begin, behind, table)
             if number >= 0:
                 follower[last + 1] = number
             else:
@@ -135,103 +171,67 @@ def walk(
                 missing[lacking, 0], missing[lacking, 1] = begin, behind
                 missing[lacking, 2] = labels
                 lacking += 1
-                number = -1
         row = -lacking if number < 0 else series[number]
         last = number
+
+        # Samples, exemplars and histograms.
         at = behind
         while at < stop:
             key = data[at]
             begin, after = field_bounds(data, at + 1, stop)
             if begin < 0:
                 return -1
-            if key != 0x12:
-                if (key != 0x1A and key != 0x22) or odd >= len(others):
+            if key == _SAMPLE:
+                good, value, time, _ = read_sample(data, begin, after)
+                if not good or samples >= len(rows):
                     return -1
+                rows[samples], times[samples], bits[samples] = row, np.int64(time), value
+                samples += 1
+            elif (key == _EXEMPLAR or key == _HISTOGRAM) and odd < len(others):
                 others[odd, 0], others[odd, 1], others[odd, 2] = key >> 3, begin, after
                 others[odd, 3] = row
                 odd += 1
-                at = after
-                continue
-            if samples >= len(rows):
+            else:
                 return -1
-            value = np.uint64(0)
-            time = np.uint64(0)
-            at = begin
-            while at < after:
-                key = data[at]
-                if key == 0x09 and at + 9 <= after:
-                    value = word_in(data, at + 1)
-                    at += 9
-                elif key == 0x10:
-                    time, at = varint(data, at + 1, after)
-                    if at < 0:
-                        return -1
-                else:
-                    return -1
-            rows[samples] = row
-            times[samples] = np.int64(time)
-            bits[samples] = value
-            samples += 1
             at = after
     found[0], found[1] = lacking, odd
     return samples
 
 
-@kernel(BYTES, INTS_2D, SEED, *TABLE, types.int64, OUT_INTS_2D, OUT_INTS)
-def label_texts(
-    data: Any,
-    regions: Any,
-    seed: Any,
-    slots: Any,
-    hashes: Any,
-    starts: Any,
-    sizes: Any,
-    arena: Any,
-    count: Any,
-    pairs: Any,
-    found: Any,
-) -> Any:
-    """The labels in some regions of a message as numbers of texts; new texts are entered.
+@kernel(BYTES, INTS_2D, TABLE, types.int64, OUT_INTS_2D, OUT_INTS)
+def label_texts(data: Any, regions: Any, table: Any, count: Any, pairs: Any, found: Any) -> Any:
+    """The labels in some regions of a message as numbers of texts; new texts are added.
 
-    regions        [R, 3] as `missing` of `walk`
-    slots … arena  of texts, with room for all of them; `count` are there
-    pairs          [L, 3] region, name, value
-    found          [2] how many labels, and how many bytes of the arena are in use (in and out)
+    regions  [R, 3] as `missing` of `walk`
+    table    with space for all texts; `count` are in it
+    pairs    [L, 3] region, name, value; -1 for an absent one
+    found    [2] how many labels, and how many bytes of the arena are in use (in and out)
 
-    Returns the count of texts. For labels of another shape it is -1, and what was entered is the
-    caller's to take back (`TextTable.cut`): `found` does not say how far the walk came.
+    Returns the count of texts. For labels of another shape it is -1, and the caller removes what
+    was added (`TextTable.cut`): `found` does not contain how far the walk came.
     """
     done = 0
     used = found[1]
-    place = np.empty(2, np.int64)
     for region in range(len(regions)):
         at, stop = regions[region, 0], regions[region, 1]
         while at < stop:
-            begin, after = field_bounds(data, at + 1, stop)
-            if begin < 0:
+            at, after = field_bounds(data, at + 1, stop)
+            if at < 0:
                 return -1
-            place[0] = place[1] = -1
-            at = begin
+            name = value = -1
             while at < after:
                 key = data[at]
-                if key != 0x0A and key != 0x12:
-                    return -1
                 first, at = field_bounds(data, at + 1, after)
-                which = 0 if key == 0x0A else 1
-                if first < 0 or place[which] >= 0:
+                # A name or a value that is repeated is not added: the table has no space for it.
+                usual = (key == _NAME and name < 0) or (key == _VALUE and value < 0)
+                if first < 0 or not usual:
                     return -1
-                mixed = text_hash(data, first, at, seed)
-                number = find(data, first, at, mixed, slots, hashes, starts, sizes, arena)
-                if number < 0:
-                    slots[-1 - number] = count
-                    number = count
-                    hashes[count], starts[count], sizes[count] = mixed, used, at - first
-                    for byte in range(first, at):
-                        arena[used] = data[byte]
-                        used += 1
-                    count += 1
-                place[which] = number
-            pairs[done, 0], pairs[done, 1], pairs[done, 2] = region, place[0], place[1]
+                number, count, used = find_or_add(data, first, at, table, count, used)
+                if key == _NAME:
+                    name = number
+                else:
+                    value = number
+            pairs[done, 0], pairs[done, 1], pairs[done, 2] = region, name, value
             done += 1
     found[0], found[1] = done, used
     return count

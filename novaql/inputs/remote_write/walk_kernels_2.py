@@ -21,39 +21,27 @@ from novaql.inputs.compiled.text_table_kernels import (
     OUT_BYTES,
     OUT_INTS,
     OUT_INTS_2D,
-    SEED,
     TABLE,
     find,
-    text_hash,
 )
-from novaql.inputs.remote_write.walk_kernels import field_bounds, varint
+from novaql.inputs.remote_write.walk_kernels import field_bounds, read_sample, varint
 from novaql.tsdb.runtime.compiled import inner, kernel
-from novaql.tsdb.runtime.numba_intrinsics import word_in
+
+# As in version 1.0: the number of a field times 8, plus its wire type.
+_SYMBOL, _SERIES = 0x22, 0x2A  # of a message
+_LABELS, _SAMPLE, _HISTOGRAM, _EXEMPLAR, _METADATA = 0x0A, 0x12, 0x1A, 0x22, 0x2A  # of a series
+_TYPE, _HELP, _UNIT = 0x08, 0x18, 0x20  # of metadata
 
 
-@kernel(
-        BYTES, SEED, *TABLE, OUT_INTS, OUT_INTS_2D, OUT_INTS_2D, OUT_INTS,
-)  # fmt: skip
-def scan_2(
-    data: Any,
-    seed: Any,
-    slots: Any,
-    hashes: Any,
-    starts: Any,
-    sizes: Any,
-    arena: Any,
-    symbols: Any,
-    missing: Any,
-    places: Any,
-    found: Any,
-) -> Any:
+@kernel(BYTES, TABLE, OUT_INTS, OUT_INTS_2D, OUT_INTS_2D, OUT_INTS)
+def scan_2(data: Any, table: Any, symbols: Any, missing: Any, places: Any, found: Any) -> Any:
     """The symbols of a message, and where its series are.
 
-    slots … arena  known texts, by number
-    symbols        number of the text of each symbol; -1 - i for the i-th unknown one
-    missing        [:, 2] where the unknown ones begin and end
-    places         [:, 2] where the content of each series begins and ends
-    found          [2] how many symbols, how many unknown ones
+    table    known texts
+    symbols  number of the text of each symbol; -1 - i for the i-th unknown one
+    missing  [:, 2] where the unknown ones begin and end; as long as `symbols`
+    places   [:, 2] where the content of each series begins and ends
+    found    [2] how many symbols, how many unknown ones
 
     Returns the count of series, -1 for a message of another shape.
     """
@@ -64,16 +52,15 @@ def scan_2(
         begin, stop = field_bounds(data, at + 1, end)
         if begin < 0:
             return -1
-        if key == 0x2A:
+        if key == _SERIES:
             if series >= len(places):
                 return -1
             places[series, 0], places[series, 1] = begin, stop
             series += 1
-        elif key == 0x22:
+        elif key == _SYMBOL:
             if count >= len(symbols) or (count == 0 and stop > begin):
                 return -1
-            mixed = text_hash(data, begin, stop, seed)
-            number = find(data, begin, stop, mixed, slots, hashes, starts, sizes, arena)
+            number = find(data, begin, stop, table)
             if number < 0:
                 missing[lacking, 0], missing[lacking, 1] = begin, stop
                 lacking += 1
@@ -113,29 +100,25 @@ def _read_metadata(data: Any, at: int, stop: int, symbols: Any, out: Any, row: i
         value, at = varint(data, at + 1, stop)
         if at < 0:
             return False
-        if key == 0x08:
+        if key == _TYPE:
+            # every number above the known types is "unknown"
             out[row, 1] = np.int64(value) if value < np.uint64(64) else 64
-        elif (key == 0x18 or key == 0x20) and value < np.uint64(len(symbols)):
-            out[row, 2 if key == 0x18 else 3] = symbols[np.int64(value)]
+        elif (key == _HELP or key == _UNIT) and value < np.uint64(len(symbols)):
+            out[row, 2 if key == _HELP else 3] = symbols[np.int64(value)]
         else:
             return False
     return True
 
 
 @kernel(
-        BYTES, INTS_2D, INTS, SEED, *TABLE, INTS, OUT_BYTES, OUT_INTS, OUT_INTS, OUT_BITS,
-        OUT_INTS, OUT_INTS_2D, OUT_INTS_2D, OUT_INTS_2D, OUT_INTS,
+    BYTES, INTS_2D, INTS, TABLE, INTS, OUT_BYTES, OUT_INTS, OUT_INTS, OUT_BITS, OUT_INTS,
+    OUT_INTS_2D, OUT_INTS_2D, OUT_INTS_2D, OUT_INTS,
 )  # fmt: skip
 def walk_2(
     data: Any,
     places: Any,
     symbols: Any,
-    seed: Any,
-    slots: Any,
-    hashes: Any,
-    starts: Any,
-    sizes: Any,
-    arena: Any,
+    table: Any,
     series: Any,
     keys: Any,
     rows: Any,
@@ -150,7 +133,7 @@ def walk_2(
     """Every sample of a message: its series, time, the bits of its value, and its start timestamp.
 
     places, symbols  as of `scan_2`, all symbols known
-    slots … arena    keys of known series, by number; `series` [by number] which series
+    table            the keys of known series; `series` [by number] which series
     keys             the keys of unknown series, one after the other
     rows             the series; -1 - i for the i-th whose key is not known
     began            start timestamps, 0 for none
@@ -165,16 +148,17 @@ def walk_2(
     samples = lacking = odd = described = used = 0
     for place in range(len(places)):
         at, stop = places[place, 0], places[place, 1]
-        if at >= stop or data[at] != 0x0A:
+        if at >= stop or data[at] != _LABELS:
             return -1
         begin, after = field_bounds(data, at + 1, stop)
         if begin < 0:
             return -1
+
+        # The key is written behind those of unknown series, and stays there if it is one of them.
         key_end = _write_key(data, begin, after, symbols, keys, used)
         if key_end < 0:
             return -1
-        mixed = text_hash(keys, used, key_end, seed)
-        number = find(keys, used, key_end, mixed, slots, hashes, starts, sizes, arena)
+        number = find(keys, used, key_end, table)
         if number < 0:
             if lacking >= len(missing):
                 return -1
@@ -183,6 +167,8 @@ def walk_2(
             used = key_end
             lacking += 1
         row = -lacking if number < 0 else series[number]
+
+        # Samples, histograms, exemplars, and at most one description of the metric.
         has_metadata = False
         at = after
         while at < stop:
@@ -190,40 +176,18 @@ def walk_2(
             begin, after = field_bounds(data, at + 1, stop)
             if begin < 0:
                 return -1
-            if key == 0x12:
-                if samples >= len(rows):
+            if key == _SAMPLE:
+                good, value, time, start = read_sample(data, begin, after)
+                if not good or samples >= len(rows):
                     return -1
-                value = time = start = np.uint64(0)
-                at = begin
-                while at < after:
-                    key = data[at]
-                    if key == 0x09 and at + 9 <= after:
-                        value = word_in(data, at + 1)
-                        at += 9
-                    elif key == 0x10 or key == 0x18:
-                        number_read, at = varint(data, at + 1, after)
-                        if at < 0:
-                            return -1
-                        if key == 0x10:
-                            time = number_read
-                        else:
-                            start = number_read
-                    else:
-                        return -1
-                rows[samples] = row
-                times[samples] = np.int64(time)
-                bits[samples] = value
+                rows[samples], times[samples], bits[samples] = row, np.int64(time), value
                 began[samples] = np.int64(start)
                 samples += 1
-            elif key == 0x1A or key == 0x22:
-                if odd >= len(others):
-                    return -1
+            elif (key == _HISTOGRAM or key == _EXEMPLAR) and odd < len(others):
                 others[odd, 0], others[odd, 1], others[odd, 2] = key >> 3, begin, after
                 others[odd, 3] = row
                 odd += 1
-            elif key == 0x2A:
-                if has_metadata or described >= len(metadata):
-                    return -1
+            elif key == _METADATA and not has_metadata and described < len(metadata):
                 if not _read_metadata(data, begin, after, symbols, metadata, described):
                     return -1
                 metadata[described, 0] = row

@@ -1,4 +1,4 @@
-"""What a remote write message brings, and what every version of it must be."""
+"""The content of a remote write message of any version."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
 
 @dataclass(frozen=True, slots=True)
 class WriteRequest:
-    """What one message brings.
+    """The content of one message.
 
-    histograms  how many native histograms are in the batch
+    histograms  number of native histograms in the batch
     """
 
     batch: Batch
@@ -24,7 +24,7 @@ class WriteRequest:
 
 
 def need_storable(times: Ints, of_histograms: Sequence[int] = ()) -> None:
-    """Raises `InputError` for a time that no sample can have."""
+    """Raises `InputError` for a time that cannot be stored."""
     if (at := first_outside(times)) is not None:
         raise out_of_range(int(times[at]))
     for time in of_histograms:

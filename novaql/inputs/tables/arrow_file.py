@@ -1,4 +1,4 @@
-"""Arrow IPC files and streams, one record batch after the other."""
+"""Arrow IPC files and streams, read by record batches."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from novaql.inputs.compression import open_plain
 from novaql.inputs.tables.arrow_table import read_arrow
 from novaql.inputs.tables.column_roles import Columns
 from novaql.inputs.tables.table_metadata import metadata_of
+from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import Metadata
 
 if TYPE_CHECKING:
     import pyarrow as pa
+else:  # loaded at the first use
+    pa = lazy_module("pyarrow")
 
 FILE_MAGIC = b"ARROW1\0\0"
 STREAM_MAGIC = b"\xff\xff\xff\xff"
@@ -26,8 +29,6 @@ def read_arrow_file(
     path: Path, columns: Columns, progress: Progress, metadata: dict[str, Metadata]
 ) -> Iterator[Batch]:
     """Batches of samples, in long or wide form; fills `metadata`. Raises `InputError`."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow needs it
-
     try:
         with open_plain(path, progress) as file:
             head = file.read(len(FILE_MAGIC))
@@ -46,5 +47,5 @@ def read_arrow_file(
 
 def _sound(parts: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for part in parts:
-        part.validate(full=True)  # a damaged offset would lead outside of the file
+        part.validate(full=True)  # a damaged offset may point outside of the file
         yield part

@@ -1,4 +1,4 @@
-"""Arrow columns of text → dictionary-encoded label columns → the distinct series among rows."""
+"""Arrow columns of text → label columns, which are dictionary-encoded, and distinct series."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from novaql.errors import InputError
+from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.labels import Codes, Ints, LabelColumn, SeriesTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
+else:  # loaded at the first use
+    pa = lazy_module("pyarrow")
 
 
 def label_column(array: pa.Array[Any], column: str) -> LabelColumn:
     """One label from an array of text, dictionary, integer or boolean type; null is absent.
 
-    Raises `InputError` for types that have no one way to be written as text.
+    Raises `InputError` for types without a unique text form.
     """
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow input needs it
-
     kind = array.type
     if pa.types.is_null(kind):
         return LabelColumn.constant("", len(array))
@@ -30,7 +31,7 @@ def label_column(array: pa.Array[Any], column: str) -> LabelColumn:
         encoded = _as_text(array, column).dictionary_encode()
         indices, dictionary = encoded.indices, encoded.dictionary
     codes = indices.cast(pa.int64(), safe=False).fill_null(-1).to_numpy(zero_copy_only=False)
-    if len(dictionary) > 2 * len(codes):  # mostly texts of other rows
+    if len(dictionary) > 2 * len(codes):  # most texts are of other rows
         used, place = np.unique(codes, return_inverse=True)
         dictionary = dictionary.take(pa.array(used[used >= 0]))
         codes = place - (1 if len(used) and used[0] < 0 else 0)
@@ -39,16 +40,14 @@ def label_column(array: pa.Array[Any], column: str) -> LabelColumn:
     except UnicodeDecodeError as problem:
         raise InputError(f"column {column}: a label is not valid UTF-8: {problem}") from problem
     ids: dict[str, int] = {"": 0}
-    translate = np.zeros(len(texts) + 1, np.int32)  # the last place is for null, index -1
+    translate = np.zeros(len(texts) + 1, np.int32)  # the last one is for null, index -1
     for number, text in enumerate(texts):
         translate[number] = ids.setdefault(text or "", len(ids))
     return LabelColumn(translate[codes], tuple(ids))
 
 
 def map_columns(array: pa.Array[Any], column: str) -> dict[str, LabelColumn]:
-    """Labels from a map, a struct, or a list of key and value pairs; one entry of each per row."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow input needs it
-
+    """Labels from a column of maps, structs, or lists of key and value pairs."""
     kind = array.type
     if isinstance(array, pa.StructArray):
         parts = zip(kind, array.flatten(), strict=True)
@@ -81,9 +80,7 @@ def map_columns(array: pa.Array[Any], column: str) -> dict[str, LabelColumn]:
 
 
 def holds_labels(kind: pa.DataType) -> bool:
-    """Whether a type has labels of several names inside."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow input needs it
-
+    """Whether a value of a type is several labels."""
     types = pa.types
     if types.is_map(kind) or types.is_struct(kind):
         return True
@@ -94,7 +91,7 @@ def holds_labels(kind: pa.DataType) -> bool:
 
 
 def distinct_series(columns: Mapping[str, LabelColumn], rows: int) -> tuple[SeriesTable, Ints]:
-    """The distinct label sets among rows, in order of appearance, and which one each row has."""
+    """The distinct label sets of rows, in order of appearance, and which one each row has."""
     index, firsts = number_rows([column.codes for column in columns.values()], rows)
     table = SeriesTable.from_columns(
         len(firsts), {name: column.take(firsts) for name, column in columns.items()}
@@ -122,8 +119,6 @@ def number_rows(codes: list[Codes], rows: int) -> tuple[Ints, Ints]:
 
 
 def _hash(key: Ints) -> tuple[Ints, Ints]:
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow input needs it
-
     if len(key) == 0:
         return key, key
     encoded = pa.array(key).dictionary_encode()
@@ -134,8 +129,6 @@ def _hash(key: Ints) -> tuple[Ints, Ints]:
 
 
 def _as_text(array: pa.Array[Any], column: str) -> pa.Array[Any]:
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow input needs it
-
     kind = array.type
     types = pa.types
     if types.is_string(kind) or types.is_large_string(kind):

@@ -17,18 +17,21 @@ from novaql.inputs.tables.arrow_labels import (
 from novaql.inputs.tables.arrow_time import TimeColumn
 from novaql.inputs.tables.column_roles import Columns, Layout, find_layout
 from novaql.inputs.tables.histogram_column import read_histograms
+from novaql.lazy_exports import lazy_module
 from novaql.text.series_parser import SeriesTextProblem, parse_series
 from novaql.tsdb.model.labels import METRIC_NAME, Bools, Ints, LabelColumn, SeriesTable
 from novaql.tsdb.model.samples import Batch, Floats, HistogramSamples
 
 if TYPE_CHECKING:
     import pyarrow as pa
+else:  # loaded at the first use
+    pa = lazy_module("pyarrow")
 
 ROWS_AT_ONCE = 1 << 20
 
 
 class ArrowReader:
-    """Reads record batches of one schema. Keeps the time unit that it found in the first one.
+    """Reads record batches of one schema, in the time unit of the first one.
 
     Null is no sample, NaN is a value.
     """
@@ -41,7 +44,7 @@ class ArrowReader:
         self._rows_before = 0
 
     def read(self, part: pa.RecordBatch) -> Batch:
-        """Raises `InputError` that names table, column and row."""
+        """The samples of a record batch. Raises `InputError` with table, column and row."""
         try:
             times = self._time.milliseconds(part.column(self.layout.time), self._rows_before)
             table, index = distinct_series(self._label_columns(part), part.num_rows)
@@ -71,7 +74,7 @@ class ArrowReader:
         elif self.layout.metric:
             columns[METRIC_NAME] = LabelColumn.constant(self.layout.metric, part.num_rows)
         elif self.layout.long and not self.layout.labels and not any(self.layout.folders.values()):
-            # A time and a value and nothing else: a series needs some label.
+            # There are only times and values, and a series needs a label.
             columns[METRIC_NAME] = LabelColumn.constant(self.layout.values[0], part.num_rows)
         return columns
 
@@ -86,7 +89,7 @@ class ArrowReader:
         return Batch(table, index, times, values, native, starts)
 
     def _starts(self, part: pa.RecordBatch) -> Ints | None:
-        """0 where there is none."""
+        """Start timestamps; 0 for a row without one."""
         if self._start is None:
             return None
         column = part.column(self._start.column)
@@ -100,7 +103,7 @@ class ArrowReader:
     def _native(
         self, part: pa.RecordBatch, times: Ints, index: Ints, starts: Ints | None
     ) -> HistogramSamples | None:
-        """Rows that have a histogram."""
+        """The histograms of the rows that have one."""
         if self.layout.native is None:
             return None
         column = part.column(self.layout.native)
@@ -115,7 +118,7 @@ class ArrowReader:
         names = self.layout.values
         metrics = SeriesTable.from_dicts([_series_of_column(name) for name in names])
         counted = len(names)
-        # Row r of the labels and column c make the series r * counted + c.
+        # Row r of the label table and column c are the series r * counted + c.
         columns = {
             label: LabelColumn(np.repeat(column.codes, counted), column.values)
             for label, column in table.columns.items()
@@ -148,9 +151,7 @@ def read_arrow(
 
 
 def number_column(array: pa.Array[Any], column: str) -> tuple[Floats, Bools | None]:
-    """Values and where they are present (None: everywhere). Absent values mean nothing."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow input needs it
-
+    """Values, and whether each is present; None: all are. The others are arbitrary."""
     if pa.types.is_boolean(array.type):
         array = array.cast(pa.int8())
     try:
@@ -160,7 +161,7 @@ def number_column(array: pa.Array[Any], column: str) -> tuple[Floats, Bools | No
     if floats.null_count == 0:
         return floats.to_numpy(), None
     present = floats.is_valid().to_numpy(zero_copy_only=False)
-    # The buffer itself keeps the bits of every NaN; a conversion through nulls would not.
+    # This keeps the bits of every NaN; a conversion of nulls would not.
     return floats.fill_null(0.0).to_numpy(), present
 
 
@@ -177,16 +178,14 @@ def _rejoined(parts: Iterable[pa.RecordBatch], names: list[str]) -> Iterator[pa.
 
 
 def _joined(parts: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
-    """The same rows in one batch, or in a few where the text of a column is too long for one."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow input needs it
-
+    """The rows in one batch, or in several if the texts of a column are too long for one."""
     if len(parts) < 2:
         return parts
     return pa.Table.from_batches(parts).combine_chunks().to_batches()
 
 
 def _label_of(field: pa.Field[Any]) -> str:
-    """The label that a column is: its name, or what a novaql result wrote beside it."""
+    """The label of a column: in its metadata in a result of NovaQL, else its name."""
     return (field.metadata or {}).get(b"label", field.name.encode()).decode()
 
 

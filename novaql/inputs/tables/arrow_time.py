@@ -1,9 +1,9 @@
 """Arrow columns of times → milliseconds since 1970.
 
-The unit, in order of weight: the one the caller names; the Arrow type (timestamp, date); the end
-of the column's name (`_s`, `_ms`, `_us`, `_ns`); for plain numbers their size: below 10^11
-seconds, below 10^14 milliseconds, below 10^17 microseconds, else nanoseconds. The first numbers
-met settle it for the whole column. Times without a zone are UTC.
+The unit is the first of these: the one that the caller names; that of the Arrow type (timestamp,
+date); the end of the column's name (`_s`, `_ms`, `_us`, `_ns`); by the largest of the first
+numbers: below 10^11 seconds, below 10^14 milliseconds, below 10^17 microseconds, else nanoseconds.
+It is the same for the whole column. Times without a zone are UTC.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 
 from novaql.errors import InputError
 from novaql.inputs.sample_times import REASON, first_outside
+from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 
 if TYPE_CHECKING:
     import pyarrow as pa
+else:  # loaded at the first use
+    pa = lazy_module("pyarrow")
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
 
@@ -35,7 +38,10 @@ class TimeColumn:
         self._unit = unit or _unit_of_name(column)
 
     def milliseconds(self, array: pa.Array[Any], first_row: int = 0) -> Ints:
-        """[N] milliseconds. `first_row` is only for messages. Raises `InputError`."""
+        """[N] milliseconds. Raises `InputError`.
+
+        first_row  number of the first row, for messages
+        """
         times = self._milliseconds(array, first_row)
         if (at := first_outside(times)) is not None:
             raise InputError(
@@ -44,8 +50,6 @@ class TimeColumn:
         return times
 
     def _milliseconds(self, array: pa.Array[Any], first_row: int) -> Ints:
-        import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow input needs it
-
         if array.null_count:
             row = first_row + int(np.argmin(array.is_valid().to_numpy(zero_copy_only=False)))
             raise InputError(f"column {self.column}: row {row} has no time")
@@ -97,8 +101,6 @@ class TimeColumn:
         return scaled.astype(np.int64)
 
     def _from_text(self, texts: pa.Array[Any], first_row: int) -> Ints:
-        import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow input needs it
-
         for kind in (
             pa.timestamp("ns", "UTC"),
             pa.timestamp("ns"),
@@ -119,9 +121,7 @@ class TimeColumn:
 
 
 def is_time(kind: pa.DataType) -> bool:
-    """Whether a type says by itself that it holds times."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow input needs it
-
+    """Whether a type is one of times."""
     return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
 
 
@@ -142,8 +142,7 @@ def _unit_of_size(largest: float) -> TimeUnit:
 
 
 def _first_bad(texts: pa.Array[Any]) -> int:
-    """Row of the first text that is not of the kind the first row is."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow input needs it
+    """Row of the first text that has another form than the first one."""
 
     def fits(part: pa.Array[Any]) -> bool:
         for kind in (pa.timestamp("us", "UTC"), pa.timestamp("us"), pa.float64()):

@@ -1,12 +1,12 @@
-"""Which column of a table is what: found by name and type, or said by the caller.
+"""The roles of the columns of a table: by name and type, or as the caller names them.
 
 Long form   one row a sample: a time, one `value`, labels as columns or in one map or struct
 Wide form   one column a metric: a time, any number of numeric columns whose names are metric
             names (or whole series, `http_requests_total{job="api"}`), text columns as labels
 
-A table is long when it has a numeric column called value, val, v or _value; otherwise wide. Beside
-it may stand a column `histogram` of native histograms, as results write them, and one `start` of
-start timestamps, as files of samples have them.
+A table is long if it has a numeric column called value, val, v or _value; otherwise it is wide. A
+long one may have a column `histogram` of native histograms, as results have, and a column `start`
+of start timestamps, as files of samples have.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ from novaql.errors import InputError
 from novaql.inputs.tables.arrow_labels import holds_labels
 from novaql.inputs.tables.arrow_time import TimeUnit, is_time
 from novaql.inputs.tables.histogram_column import HISTOGRAM_NAME, is_histogram
+from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.labels import METRIC_NAME
 
 if TYPE_CHECKING:
     import pyarrow as pa
+else:  # loaded at the first use
+    pa = lazy_module("pyarrow")
 
 TIME_NAMES = ("timestamp", "time", "ts", "datetime", "date", "_time", "@timestamp", "t")
 VALUE_NAMES = ("value", "val", "v", "_value")
@@ -33,15 +36,15 @@ NAME_NAMES = (METRIC_NAME, "metric_name", "metric", "name", "_measurement")
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What the caller says about columns; None leaves it to the names and types.
+    """The columns that the caller names; None: by name and type.
 
     time       column of times
     value      column of values (long form), or several (wide form)
     labels     columns that are labels; the other ones are not read
-    name       column with the metric name, or, when there is no such column, the name itself
+    name       column with the metric name, or, if there is no such column, the name itself
     time_unit  unit of a numeric time column
-    folders    label → value that the folders above a file say (`partitions`); beside a column of
-               the file with the same name they count
+    folders    label → value in the names of the folders above a file (`partitions`); they replace
+               columns of the same name
     """
 
     time: str | None = None
@@ -58,12 +61,12 @@ BY_NAME = Columns()
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Columns by their part.
+    """Columns by their role.
 
     values  the one column of values (long), or one for each metric (wide)
     labels  label columns, maps and structs among them
-    name    column of metric names, None if no column holds them
-    metric  name for samples whose columns give none, "" for none
+    name    column of metric names, None if there is none
+    metric  metric name if no column has it; "": none
     native  column of native histograms (long form), None if there is none
     start   column of start timestamps (long form) as NovaQL writes it, None if there is none
     folders label → value of every series, from the folders above the file
@@ -168,7 +171,7 @@ def _native_column(schema: pa.Schema, columns: Columns) -> str | None:
 
 
 def _start_column(schema: pa.Schema, columns: Columns) -> str | None:
-    """That of a file which NovaQL wrote: it is marked, so that no label is taken for it."""
+    """The marked column of a file that NovaQL wrote; an unmarked one is a label."""
     name = START_NAME
     if name not in schema.names or name in (columns.labels or ()):
         return None
@@ -191,7 +194,7 @@ def _metric_name(schema: pa.Schema, columns: Columns, rest: list[str]) -> tuple[
 
 
 def _folder_of_name(columns: Columns, folders: dict[str, str], metric: str, *, long: bool) -> str:
-    """The metric name, which a folder says if no column does; that folder is no label then."""
+    """The metric name from the name of a folder, which is then no label, or else `metric`."""
     if columns.name is not None:
         return folders.pop(columns.name, metric)
     by_name = {name.lower(): name for name in folders}
@@ -200,8 +203,6 @@ def _folder_of_name(columns: Columns, folders: dict[str, str], metric: str, *, l
 
 
 def _is_number(schema: pa.Schema, name: str) -> bool:
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow input needs it
-
     kind = schema.field(name).type
     types = pa.types
     return bool(

@@ -1,4 +1,4 @@
-"""CSV in long or wide form, in blocks, by Arrow's reader."""
+"""CSV in long or wide form, read in blocks by Arrow."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from novaql.inputs.batch_stream import Progress
 from novaql.inputs.compression import open_plain
 from novaql.inputs.tables.arrow_table import read_arrow
 from novaql.inputs.tables.column_roles import NAME_NAMES, TIME_NAMES, VALUE_NAMES, Columns
+from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.samples import Batch
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.csv as pacsv
+else:  # loaded at the first use
+    pa = lazy_module("pyarrow")
+    pacsv = lazy_module("pyarrow.csv")
 
 _BLOCK = 16 << 20
 
@@ -23,12 +28,9 @@ _BLOCK = 16 << 20
 def read_csv(path: Path, columns: Columns, progress: Progress) -> Iterator[Batch]:
     """Batches of samples. An empty field is no sample, NaN is a value. Raises `InputError`.
 
-    In long form every column but time and value is text, as written: le="0.50" stays "0.50".
-    In wide form columns of numbers are metrics. Fields are divided by commas, semicolons or tabs.
+    In long form every column but time and value is text as it is written: le="0.50" stays "0.50".
+    In wide form columns of numbers are metrics. Commas, semicolons or tabs separate fields.
     """
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only CSV needs it
-    import pyarrow.csv as pacsv  # noqa: PLC0415 - heavy, and only CSV needs it
-
     header, delimiter = _header(path)
     with open_plain(path, progress) as file:
         try:
@@ -47,8 +49,6 @@ def read_csv(path: Path, columns: Columns, progress: Progress) -> Iterator[Batch
 
 
 def _blocks(reader: pa.RecordBatchReader, path: Path) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only CSV needs it
-
     try:
         yield from reader
     except pa.ArrowInvalid as problem:
@@ -69,9 +69,7 @@ def _header(path: Path) -> tuple[list[str], str]:
 
 
 def _types(header: list[str], columns: Columns) -> dict[str, pa.DataType]:
-    """Types that must not be guessed from the first block of a long-form file."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only CSV needs it
-
+    """Types that Arrow must not infer from the first block of a long-form file."""
     text = pa.string()
     types: dict[str, pa.DataType] = dict.fromkeys(columns.labels or (), text)
     if columns.name is not None and columns.name in header:

@@ -1,4 +1,4 @@
-"""`frame`: a table whose columns are named by the caller."""
+"""`frame`: a table of which the caller names the columns."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def frame(
 
     data       a frame, an Arrow table, a DuckDB relation, or the path of a Parquet or CSV file
     time       the column of times
-    value      the column of values; or several, then each is a metric of its own
-    labels     the columns that are labels, when not all the others are
+    value      the column of values; or several, each of which is a metric
+    labels     the columns that are labels, if not all others are
     name       the column with the metric name; or the name itself
     time_unit  "s", "ms", "us" or "ns" for numeric times
 

@@ -1,4 +1,4 @@
-"""Which objects are tables in memory. Loads no library to find out.
+"""Recognises tables in memory, without loading a library.
 
 pandas frames and lazy frames of polars are recognised by their classes, if the library is loaded;
 all others (polars, DuckDB relations, pyarrow, …) by the Arrow stream that they offer.

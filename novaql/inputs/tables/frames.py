@@ -11,10 +11,14 @@ from novaql.inputs.batch_stream import BatchStream
 from novaql.inputs.tables.arrow_table import ROWS_AT_ONCE, read_arrow
 from novaql.inputs.tables.column_roles import BY_NAME, Columns
 from novaql.inputs.tables.frame_types import is_lazy_polars, is_pandas
+from novaql.lazy_exports import lazy_module
 
 if TYPE_CHECKING:
     import pandas
     import pyarrow as pa
+else:  # loaded at the first use
+    pandas = lazy_module("pandas")
+    pa = lazy_module("pyarrow")
 
 
 def read_frame(data: Any, columns: Columns = BY_NAME, what: str | None = None) -> BatchStream:
@@ -23,8 +27,6 @@ def read_frame(data: Any, columns: Columns = BY_NAME, what: str | None = None) -
     pandas has no absent numbers, so a NaN in a pandas frame is no sample; in every other table
     null is no sample and NaN is a value. Raises `InputError`.
     """
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only frames need it
-
     what = what or _describe(data)
     if is_pandas(data):
         data = _from_pandas(data, what)
@@ -45,20 +47,17 @@ def _describe(data: object) -> str:
 
 
 def _from_pandas(data: pandas.DataFrame | pandas.Series[Any], what: str) -> pa.Table:
-    import pandas  # noqa: PLC0415 - imported already, or there would be no such object
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only frames need it
-
     frame = data.to_frame() if isinstance(data, pandas.Series) else data
     if frame.columns.nlevels > 1 or frame.columns.name is not None:
         frame = frame.set_axis(_series_names(frame.columns, what), axis=1)
     index = frame.index
-    # A nameless index of whole numbers counts rows: it is what `concat` and filters leave behind.
+    # An index of whole numbers without a name is row numbers, as after `concat` and filters.
     counted = index.nlevels == 1 and index.name is None and pandas.api.types.is_integer_dtype(index)
     if counted:
         frame = frame.reset_index(drop=True)
     else:
         if index.nlevels == 1 and index.name is None:
-            # Any other nameless index is the time if the frame has no other.
+            # Any other index without a name is the time if no column is.
             frame = frame.rename_axis("time" if "time" not in frame.columns else "index")
         frame = frame.reset_index(allow_duplicates=True)
     frame = frame.set_axis([str(column) for column in frame.columns], axis=1)
@@ -73,7 +72,7 @@ def _from_pandas(data: pandas.DataFrame | pandas.Series[Any], what: str) -> pa.T
 
 
 def _series_names(columns: pandas.Index[Any], what: str) -> list[str]:
-    """Columns under named headings, as `pivot` makes them: each heading is a label."""
+    """Names of series from columns with named levels, as of `pivot`: each level is a label."""
     labels = list(columns.names)
     if any(label is None for label in labels):
         raise InputError(

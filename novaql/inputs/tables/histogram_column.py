@@ -1,10 +1,10 @@
-"""Arrow structs as results write native histograms → native histograms.
+"""Arrow structs with native histograms, as in results → native histograms.
 
-Such a struct holds count, sum, schema, zero_threshold, hint and the populated buckets with their
-ends. Exponential histograms come back as they were, but for what no answer of Prometheus shows
-either: a zero bucket with a negative population. Of custom bounds only those are known between
-which there is something. A series gets all that its rows show, so that its rows have the same,
-unless they contradict each other.
+Such a struct has count, sum, schema, zero_threshold, hint and the populated buckets with their
+ends. Exponential histograms are restored exactly, but for a zero bucket with a negative population,
+which no answer of Prometheus has either. Custom bounds are known only at the ends of populated
+buckets. All histograms of a series get the bounds of all its rows, unless these contradict each
+other.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from novaql.errors import InputError
 from novaql.inputs.tables.arrow_labels import label_column
+from novaql.lazy_exports import lazy_module
+from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.histogram_buckets import upper_bounds
 from novaql.tsdb.model.histograms import (
     CUSTOM_SCHEMA,
@@ -30,6 +32,8 @@ from novaql.tsdb.model.labels import Bools, Ints
 
 if TYPE_CHECKING:
     import pyarrow as pa
+else:  # loaded at the first use
+    pa = lazy_module("pyarrow")
 
 HISTOGRAM_NAME = "histogram"
 _PARTS = {"count", "sum", "schema", "zero_threshold", "hint", "buckets"}
@@ -39,20 +43,16 @@ _LARGEST = float(np.finfo(np.float64).max)
 
 def is_histogram(kind: pa.DataType) -> bool:
     """Whether a type is that of a column of native histograms."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow input needs it
-
     return pa.types.is_struct(kind) and {field.name for field in kind} >= _PARTS
 
 
 def read_histograms(array: pa.Array[Any], rows: Ints, series_index: Ints) -> Histograms:
     """The histograms of N rows of a column, none of which is null.
 
-    series_index  [N] which series each belongs to
+    series_index  [N] the series of each
 
     Raises `InputError`.
     """
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow input needs it
-
     assert isinstance(array, pa.StructArray)
     parts = {field.name: part for field, part in zip(array.type, array.flatten(), strict=True)}
     scalars = {
@@ -98,11 +98,11 @@ def read_histograms(array: pa.Array[Any], rows: Ints, series_index: Ints) -> His
 
 
 def _index(schema: Ints, lower: Floats, upper: Floats) -> Ints:
-    """[P] numbers of exponential buckets by their ends; a lower end may be cut off."""
+    """[P] indexes of exponential buckets by their ends; the lower end may be cut off."""
     top = np.isinf(upper)
     end = np.where(top, lower, upper)  # the bucket above the last finite bound
     fraction, exponent = np.frexp(end)
-    largest = end == _LARGEST  # stands for 2^1024
+    largest = end == _LARGEST  # in place of 2^1024, which is no float
     fraction, exponent = np.where(largest, 0.5, fraction), np.where(largest, 1025, exponent)
     with np.errstate(divide="ignore", invalid="ignore"):
         power = (exponent - 1) + np.log2(2 * fraction)
@@ -124,7 +124,7 @@ def _index(schema: Ints, lower: Floats, upper: Floats) -> Ints:
 def _custom(
     inside: Ints, row: Ints, series_index: Ints, lower: Floats, upper: Floats, custom: Bools
 ) -> tuple[tuple[tuple[float, ...], ...], NDArray[np.int32], Ints]:
-    """Sets of bounds, the number of each row's set [N], and the numbers of the buckets `inside`."""
+    """Sets of bounds, the set of each row [N], and the indexes of the buckets `inside`."""
     number = np.full(len(custom), -1, np.int32)
     if not custom.any():
         return (), number, np.zeros(0, np.int64)
@@ -132,26 +132,26 @@ def _custom(
     if np.isnan(low).any() or np.isnan(high).any():
         raise InputError(f"column {HISTOGRAM_NAME}: the end of a bucket is NaN")
     owner = series_index.copy()
-    ladders = _CustomLadders(owner[bucket_row], low, high, np.unique(owner[custom]))
-    first, last = ladders.places(owner[bucket_row], low), ladders.places(owner[bucket_row], high)
+    known = _CustomBounds(owner[bucket_row], low, high, np.unique(owner[custom]))
+    first, last = known.places(owner[bucket_row], low), known.places(owner[bucket_row], high)
     changed = np.isin(owner, owner[bucket_row[last - first != 1]])
     if changed.any():
-        # Bounds of such a series differ from row to row: each row keeps to its own.
+        # The bounds of such a series differ between its rows, so each row has its own.
         owner[changed] = series_index.max() + 1 + np.flatnonzero(changed)
-        ladders = _CustomLadders(owner[bucket_row], low, high, np.unique(owner[custom]))
-        last = ladders.places(owner[bucket_row], high)
-    number[custom] = ladders.set_of[np.searchsorted(ladders.holders, owner[custom])]
-    return ladders.sets, number, last
+        known = _CustomBounds(owner[bucket_row], low, high, np.unique(owner[custom]))
+        last = known.places(owner[bucket_row], high)
+    number[custom] = known.set_of[np.searchsorted(known.owners, owner[custom])]
+    return known.sets, number, last
 
 
-class _CustomLadders:
-    """The finite bounds that buckets show, of all buckets with one owner together.
+class _CustomBounds:
+    """The finite bounds at the ends of buckets, of all buckets with one owner together.
 
     owner, lower, upper  [P] of the buckets
-    holders              every owner there is, ascending, also those without a bucket
+    owners               all owners, ascending, also those without a bucket
     """
 
-    def __init__(self, owner: Ints, lower: Floats, upper: Floats, holders: Ints) -> None:
+    def __init__(self, owner: Ints, lower: Floats, upper: Floats, owners: Ints) -> None:
         ends = np.concatenate([lower, upper])
         of = np.tile(owner, 2)[np.isfinite(ends)]
         ends = ends[np.isfinite(ends)]
@@ -159,9 +159,9 @@ class _CustomLadders:
         key = np.unique(self._key(of, ends))
         of, ends = key // self._width, self._ranks[key % self._width]
         self._keys = key
-        self._first = np.searchsorted(of, holders)
-        self.holders = holders
-        stop = np.searchsorted(of, holders, "right")
+        self._first = np.searchsorted(of, owners)
+        self.owners = owners
+        stop = np.searchsorted(of, owners, "right")
         ids: dict[tuple[float, ...], int] = {}
         self.set_of = np.array(
             [
@@ -181,16 +181,14 @@ class _CustomLadders:
         return key
 
     def places(self, owner: Ints, ends: Floats) -> Ints:
-        """The place of each end among its owner's bounds; -1 for -Inf, behind the last for +Inf."""
-        first = self._first[np.searchsorted(self.holders, owner)]
+        """The index of each end in its owner's bounds; -1 for -Inf, their number for +Inf."""
+        first = self._first[np.searchsorted(self.owners, owner)]
         place: Ints = np.searchsorted(self._keys, self._key(owner, ends)) - first
         return np.where(np.isneginf(ends), -1, place)
 
 
 def _buckets(array: pa.Array[Any], rows: Ints) -> tuple[Ints, Floats, Floats, Floats]:
     """Offsets, lower ends, upper ends and populations of the rows."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow input needs it
-
     if not isinstance(array, pa.ListArray | pa.LargeListArray) or _any_null(array, rows):
         raise InputError(f"column {HISTOGRAM_NAME}: buckets must be lists, and none of them null")
     all_offsets = array.offsets.to_numpy().astype(np.int64)
@@ -206,7 +204,7 @@ def _buckets(array: pa.Array[Any], rows: Ints) -> tuple[Ints, Floats, Floats, Fl
     missing = {"lower", "upper", "population"} - set(parts)
     if missing:
         raise InputError(f"column {HISTOGRAM_NAME}: buckets have no {', '.join(sorted(missing))}")
-    flat = np.arange(offsets[-1]) + np.repeat(all_offsets[rows] - offsets[:-1], sizes)
+    flat = flat_positions(all_offsets[rows], sizes)
     lower, upper, population = (
         _numbers(parts[name], f"buckets.{name}", flat) for name in ("lower", "upper", "population")
     )
@@ -214,8 +212,6 @@ def _buckets(array: pa.Array[Any], rows: Ints) -> tuple[Ints, Floats, Floats, Fl
 
 
 def _numbers(array: pa.Array[Any], part: str, rows: Ints) -> Floats:
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow input needs it
-
     if _any_null(array, rows):
         raise InputError(f"column {HISTOGRAM_NAME}: {part} is null in a histogram")
     try:

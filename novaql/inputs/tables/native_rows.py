@@ -1,4 +1,4 @@
-"""Native histograms that come one by one, with their buckets as spans → columns."""
+"""Native histograms that are read one by one, with buckets in spans → columns."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ _INDEX_LIMIT = 2**31 - 1
 
 
 class HistogramProblem(ValueError):
-    """The histogram contradicts itself, or its buckets cannot be held."""
+    """The histogram contradicts itself, or cannot be stored."""
 
 
 @dataclass(slots=True)
 class SpannedBuckets:
-    """One side of a histogram: runs of buckets, each so many behind the end of the one before.
+    """One side of a histogram: runs of consecutive buckets.
 
-    offsets, lengths  of the runs; the first offset is a bucket number
-    deltas            populations as differences, each from the one before it
-    counts            populations as they are; a message has one of the two
+    offsets  of each run: distance from the end of the one before; of the first, a bucket index
+    lengths  of each run
+    deltas   populations, each as the difference from the one before
+    counts   populations; a message has one of the two
     """
 
     offsets: list[int] = field(default_factory=list)
@@ -39,7 +40,7 @@ class SpannedBuckets:
     counts: list[float] = field(default_factory=list)
 
     def populations(self, *, whole: bool) -> list[float]:
-        """One for each bucket. Raises `HistogramProblem`."""
+        """The population of each bucket. Raises `HistogramProblem`."""
         found: list[float] = [*accumulate(self.deltas)] if whole else self.counts
         if sum(self.lengths) != len(found):
             raise HistogramProblem(
@@ -52,7 +53,7 @@ class SpannedBuckets:
         return found
 
     def indices(self) -> list[int]:
-        """The number of each bucket. Raises `HistogramProblem`."""
+        """The index of each bucket. Raises `HistogramProblem`."""
         out: list[int] = []
         at = 0
         for offset, length in zip(self.offsets, self.lengths, strict=True):
@@ -66,7 +67,7 @@ class SpannedBuckets:
 
 @dataclass(slots=True)
 class NativeRow:
-    """One histogram as a message has it. `whole`: counts are integers and must add up."""
+    """One histogram. `whole`: counts are integers and must add up."""
 
     schema: int
     count: float
@@ -80,7 +81,7 @@ class NativeRow:
 
 
 class NativeRows:
-    """Collects histograms; `histograms` gives them as columns."""
+    """Collects histograms as columns."""
 
     def __init__(self) -> None:
         self._scalars: list[tuple[int, int, float, float, float, float]] = []
@@ -91,7 +92,7 @@ class NativeRows:
         return len(self._scalars)
 
     def add(self, row: NativeRow) -> None:
-        """Raises `HistogramProblem`; nothing is added then."""
+        """Add one. Raises `HistogramProblem`, after which it is not added."""
         schema = row.schema
         if schema == CUSTOM_SCHEMA:
             raise HistogramProblem("schema -53 needs bounds, which this format does not carry")
@@ -102,7 +103,7 @@ class NativeRows:
         above, below = row.positive.indices(), row.negative.indices()
         if row.whole:
             seen = sum(positive) + sum(negative) + row.zero_count
-            # Observations of NaN count, but are in no bucket.
+            # Observations of NaN are counted, but in no bucket.
             if seen > row.count or (seen < row.count and row.sum == row.sum):
                 raise HistogramProblem(
                     f"its buckets hold {seen:.17g} observations, its count is {row.count:.17g}"
@@ -119,7 +120,7 @@ class NativeRows:
         )
 
     def histograms(self) -> Histograms:
-        """Every one that was added, in order; buckets of the finest schemas are joined."""
+        """All that were added, in order; finer schemas are reduced to `MAX_SCHEMA`."""
         if not self._scalars:
             return Histograms.none()
         schema, hint, count, total, zero_count, zero_threshold = zip(*self._scalars, strict=True)

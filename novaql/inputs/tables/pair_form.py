@@ -19,11 +19,14 @@ from novaql.inputs.tables.arrow_table import number_column
 from novaql.inputs.tables.arrow_time import TimeColumn
 from novaql.inputs.tables.column_roles import BY_NAME, find_layout
 from novaql.inputs.tables.parquet_file import open_parquet, row_groups
+from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.labels import Ints, LabelColumn, SeriesTable
 from novaql.tsdb.model.samples import Batch
 
 if TYPE_CHECKING:
     import pyarrow as pa
+else:  # loaded at the first use
+    pa = lazy_module("pyarrow")
 
 SERIES_SUFFIX = ".series.parquet"
 SAMPLES_SUFFIX = ".samples.parquet"
@@ -31,14 +34,14 @@ ID = "series_id"
 
 
 def pair_of(path: Path) -> tuple[Path, Path] | None:
-    """The two files that a path stands for: either of them, or their common beginning."""
+    """The two files of a path that is one of them, or their common beginning; None: no pair."""
     base = str(path).removesuffix(SERIES_SUFFIX).removesuffix(SAMPLES_SUFFIX)
     series, samples = Path(base + SERIES_SUFFIX), Path(base + SAMPLES_SUFFIX)
     return (series, samples) if series.is_file() and samples.is_file() else None
 
 
 def read_pair(series_path: Path, samples_path: Path, progress: Progress) -> Iterator[Batch]:
-    """One batch for each row group of samples; all of them share one series table."""
+    """One batch for each row group of samples. All share one table of series."""
     table, ids = _read_series(series_path)
     file = open_parquet(samples_path)
     schema = file.schema_arrow
@@ -85,8 +88,6 @@ def _read_series(path: Path) -> tuple[SeriesTable, Ints]:
 
 
 def _ids(array: pa.Array[Any] | pa.ChunkedArray[Any]) -> Ints:
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow input needs it
-
     if not pa.types.is_integer(array.type) or array.null_count:
         raise InputError(f"column {ID}: every row needs a whole number")
     return array.to_numpy(zero_copy_only=False).astype(np.int64)
@@ -96,9 +97,9 @@ def _rows_of_ids(wanted: Ints, ids: Ints, first_row: int) -> Ints:
     order = np.argsort(ids, kind="stable")
     known = ids[order]
     place = np.minimum(np.searchsorted(known, wanted), max(0, len(known) - 1))
-    stranger = known[place] != wanted if len(known) else np.ones(len(wanted), np.bool_)
-    if stranger.any():
-        row = int(np.argmax(stranger))
+    unknown = known[place] != wanted if len(known) else np.ones(len(wanted), np.bool_)
+    if unknown.any():
+        row = int(np.argmax(unknown))
         raise InputError(
             f"column {ID}: row {first_row + row} has {wanted[row]}, which the series file lacks"
         )

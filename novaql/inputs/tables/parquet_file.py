@@ -1,4 +1,4 @@
-"""Parquet, one row group after the other."""
+"""Parquet files, read by row groups."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from novaql.inputs.batch_stream import Progress
 from novaql.inputs.tables.arrow_table import read_arrow
 from novaql.inputs.tables.column_roles import Columns, find_layout
 from novaql.inputs.tables.table_metadata import metadata_of
+from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import Metadata
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
+else:  # loaded at the first use
+    pa = lazy_module("pyarrow")
+    pq = lazy_module("pyarrow.parquet")
 
 
 def read_parquet(
@@ -31,12 +35,9 @@ def read_parquet(
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
-    """Raises `InputError` where the file is missing or is no Parquet."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only Parquet needs it
-    import pyarrow.parquet as pq  # noqa: PLC0415 - heavy, and only Parquet needs it
-
+    """Raises `InputError` if the file is missing or is no Parquet."""
     try:
-        # Text columns stay dictionaries, which is what labels become anyway.
+        # Texts are read as dictionaries, as labels are stored.
         schema = pq.read_schema(path)
         texts = [field.name for field in schema if pa.types.is_string(field.type)]
         return pq.ParquetFile(path, read_dictionary=texts)
@@ -44,16 +45,14 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         raise InputError(f"{path}: this is no readable Parquet file: {problem}") from problem
     except (FileNotFoundError, PermissionError) as problem:
         raise InputError(f"{path}: {problem.strerror}") from problem
-    except OSError as problem:  # what Arrow calls some kinds of damage
+    except OSError as problem:  # for some kinds of damage
         raise InputError(f"{path}: this is no readable Parquet file: {problem}") from problem
 
 
 def row_groups(
     file: pq.ParquetFile, path: Path, columns: list[str], progress: Progress
 ) -> Iterator[pa.RecordBatch]:
-    """Record batches of the named columns. Raises `InputError` on damage, naming the row group."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only Parquet needs it
-
+    """Record batches of these columns. Raises `InputError` with the row group that is damaged."""
     metadata = file.metadata
     sizes = [metadata.row_group(number).total_byte_size for number in range(file.num_row_groups)]
     done = 0

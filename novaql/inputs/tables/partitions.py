@@ -1,12 +1,13 @@
-"""Labels that the folders of a path say: `host=a/date=2026-01-01/part.parquet`, as Hive writes it.
+"""Labels in the names of folders: `host=a/date=2026-01-01/part.parquet`, as Hive writes them.
 
-DuckDB and polars read such folders as columns of text, so they are labels here. Of a file that has
-a column of the same name the folder's value counts, as there.
+DuckDB and polars read such folders as columns of text, so they are labels here. As there, a folder
+replaces a column of the same name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -15,12 +16,11 @@ from novaql.tsdb.model.samples import Batch
 
 MISSING = "__HIVE_DEFAULT_PARTITION__"
 Partition = Mapping[str, str]
-NO_PARTITION: Partition = {}
 
 
 def partition_of(path: Path) -> Partition:
-    """Label → value of each folder `label=value` above a file, as the path is written; "" for one
-    that is missing. Of two folders with the same label the deeper one counts."""
+    """Label → value of each folder `label=value` in the path of a file; "": Hive has no value. Of
+    two folders with the same label the deeper one counts."""
     found: dict[str, str] = {}
     for folder in path.parent.parts:
         if is_partition(folder):
@@ -30,12 +30,12 @@ def partition_of(path: Path) -> Partition:
 
 
 def is_partition(folder: str) -> bool:
-    """Whether a folder is called `label=value`; the value may be empty, which stands for none."""
+    """Whether a folder is called `label=value`. An empty value means that the label is absent."""
     return folder.find("=") > 0
 
 
 def _decoded(text: str) -> str:
-    """%2F is a slash; what does not decode to UTF-8 stays as it is written."""
+    """A text with %2F for a slash, and so on; unchanged if the result is not UTF-8."""
     try:
         return unquote_to_bytes(text).decode()
     except UnicodeError:
@@ -43,8 +43,7 @@ def _decoded(text: str) -> str:
 
 
 def with_partition(batches: Iterable[Batch], partition: Partition) -> Iterator[Batch]:
-    """Batches whose series have the labels of their file's folders. Batches that share a table
-    share one again."""
+    """Batches with the labels of their file's folders. Those that share a table share one again."""
     last: tuple[SeriesTable, SeriesTable] | None = None
     for batch in batches:
         if not partition:
@@ -52,15 +51,7 @@ def with_partition(batches: Iterable[Batch], partition: Partition) -> Iterator[B
             continue
         if last is None or last[0] is not batch.series:
             last = (batch.series, _labelled(batch.series, partition))
-        yield Batch(
-            last[1],
-            batch.series_index,
-            batch.timestamps,
-            batch.values,
-            batch.native,
-            batch.starts,
-            batch.exemplars,
-        )
+        yield replace(batch, series=last[1])
 
 
 def _labelled(series: SeriesTable, partition: Partition) -> SeriesTable:

@@ -1,4 +1,4 @@
-"""Type, help and unit of metrics beside a table: NovaQL writes them into the schema's metadata."""
+"""Type, help and unit of metrics in the metadata of a schema, where NovaQL writes them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def metadata_of(schema: pa.Schema, what: str) -> dict[str, Metadata]:
-    """Nothing, in a file of another program. Raises `InputError` where it is damaged."""
+    """Empty for a file of another program. Raises `InputError` if it is damaged."""
     text = (schema.metadata or {}).get(METADATA_KEY)
     if text is None:
         return {}
@@ -25,7 +25,7 @@ def metadata_of(schema: pa.Schema, what: str) -> dict[str, Metadata]:
         raise InputError(f"{what}: metadata of metrics: {problem}") from problem
 
 
-def _facts(said: Any) -> Metadata:
-    if not isinstance(said, list) or [*map(type, said)] != [str, str, str]:
+def _facts(found: Any) -> Metadata:
+    if not isinstance(found, list) or [*map(type, found)] != [str, str, str]:
         raise ValueError("a metric does not have type, help and unit")
-    return Metadata(*said)
+    return Metadata(*found)

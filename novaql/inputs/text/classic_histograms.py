@@ -31,10 +31,10 @@ _SUFFIXES = {"histogram": {"_bucket": _BUCKET, "_count": _COUNT, "_sum": _SUM, "
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Plan:
-    """What is known of a table.
+    """The roles of the series of a table.
 
     bound   upper bound of each row that is a bucket, else NaN
-    table   the same rows, then the native series that may be made of them
+    table   the same rows, then the native series that may result from them
     native  row of each metric's native series in `table`
     """
 
@@ -47,20 +47,21 @@ class _Plan:
 
 
 class ClassicHistograms:
-    """Converts the classic histograms of batches. Keeps what it found out of the last table.
+    """Converts the classic histograms of batches. Caches the roles of the last table's series.
 
-    keep  also leave the classic series where they are
+    keep  leave the classic series in the batch, too
     """
 
     def __init__(self, *, keep: bool = False) -> None:
-        self._keep = keep
+        self._classic_stays = keep
         self._last: _Plan | None = None
         self._used = UsedRows()
 
     def apply(self, batch: Batch, metadata: Mapping[str, Metadata]) -> Batch:
-        """Histograms by type only; all parts of one must be in the batch.
+        """The batch with the histograms that metadata declares as such; all parts of one must be in
+        the batch.
 
-        A histogram stays classic if it is native too, if it has no buckets, or if it contradicts
+        A histogram stays classic if it is native, too, if it has no buckets, or if it contradicts
         itself: buckets that are negative or not cumulative, a count that is not that of +Inf.
         """
         plan = self._plan(batch.series, types_of(metadata))
@@ -86,25 +87,25 @@ class ClassicHistograms:
         again = (key[parts[1:]] == key[parts[:-1]]) & (bound[parts[1:]] == bound[parts[:-1]])
         parts = parts[np.append(True, ~again)]  # the first of equal bounds counts
         firsts = np.flatnonzero(np.diff(key[parts], prepend=key[parts[0]] - 1))
-        ladders = _Ladders(
+        buckets = _Buckets(
             np.append(firsts, len(parts)), bound[parts], batch.values[parts].astype(np.float64)
         )
         keys = key[parts[firsts]]
         counts = _looked_up(keys, key, batch.values, np.flatnonzero(role == _COUNT))
         sums = _looked_up(keys, key, batch.values, np.flatnonzero(role == _SUM))
-        count = np.where(counts[1], counts[0], ladders.cumulative[ladders.offsets[1:] - 1])
-        good = ladders.sound(count)
+        count = np.where(counts[1], counts[0], buckets.cumulative[buckets.offsets[1:] - 1])
+        good = buckets.sound(count)
         if not good.any():
             return batch
         rows = parts[firsts][good]  # one sample of each histogram
         made = HistogramSamples(
             plan.native[metric[rows]],
             batch.timestamps[rows],
-            ladders.histograms(count, np.where(sums[1], sums[0], 0.0), good),
+            buckets.histograms(count, np.where(sums[1], sums[0], 0.0), good),
             None if batch.starts is None else batch.starts[rows],
         )
         of_good = np.isin(key, keys[good]) & (role >= 0) & ((role != _BUCKET) | (bound == bound))
-        stays = np.ones(len(key), np.bool_) if self._keep else ~of_good
+        stays = np.ones(len(key), np.bool_) if self._classic_stays else ~of_good
         return self._joined(batch, plan.table, made, stays)
 
     def _joined(
@@ -145,15 +146,15 @@ class ClassicHistograms:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Ladders:
-    """Cumulative buckets of N histograms, ascending: row i owns offsets[i]:offsets[i + 1]."""
+class _Buckets:
+    """Cumulative buckets of N histograms, ascending: row i has offsets[i]:offsets[i + 1]."""
 
     offsets: Ints
     bound: Floats
     cumulative: Floats
 
     def sound(self, count: Floats) -> Bools:
-        """[N] which of them can be native histograms with these counts."""
+        """[N] which can be native histograms with these counts."""
         first, last = self.offsets[:-1], self.offsets[1:] - 1
         with np.errstate(invalid="ignore"):
             bad = ~(self.cumulative >= 0) | np.isinf(self.cumulative)
@@ -173,7 +174,7 @@ class _Ladders:
         owner = np.repeat(np.arange(len(sizes)), sizes)
         inside = np.flatnonzero(good[owner])
         index = inside - self.offsets[owner[inside]]
-        with np.errstate(invalid="ignore"):  # in those that are not good
+        with np.errstate(invalid="ignore"):  # in those that stay classic
             population = np.diff(self.cumulative, prepend=0.0)
         population[self.offsets[:-1]] = self.cumulative[self.offsets[:-1]]
         last = self.offsets[1:][rows] - 1
@@ -216,7 +217,7 @@ class _Ladders:
 
 
 def _looked_up(keys: Ints, key: Ints, values: Floats, among: Ints) -> tuple[Floats, Bools]:
-    """For each of `keys` the value of the last sample `among` with that key; and where one is."""
+    """For each of `keys`, the value of the last sample `among` with it; whether there is one."""
     if len(among) == 0:
         return np.zeros(len(keys)), np.zeros(len(keys), np.bool_)
     among = among[np.argsort(key[among], kind="stable")]
@@ -225,7 +226,7 @@ def _looked_up(keys: Ints, key: Ints, values: Floats, among: Ints) -> tuple[Floa
 
 
 def _number(text: str) -> float:
-    """NaN for what is no number."""
+    """NaN for a text that is no number."""
     try:
         return float(text) if text.isascii() and "_" not in text else np.nan
     except ValueError:

@@ -1,4 +1,4 @@
-"""`_created` lines of OpenMetrics → start timestamps of the samples that they speak of."""
+"""`_created` lines of OpenMetrics → start timestamps of the samples of the same metric."""
 
 from __future__ import annotations
 
@@ -16,17 +16,12 @@ _SAMPLE, _CREATED = 0, 1
 _SUFFIXES = {
     "counter": {"": _SAMPLE, "_total": _SAMPLE, "_created": _CREATED},
     "summary": {"": _SAMPLE, "_count": _SAMPLE, "_sum": _SAMPLE, "_created": _CREATED},
-    "histogram": {
-        "_bucket": _SAMPLE,
-        "_count": _SAMPLE,
-        "_sum": _SAMPLE,
-        "_created": _CREATED,
-    },
+    "histogram": {"_bucket": _SAMPLE, "_count": _SAMPLE, "_sum": _SAMPLE, "_created": _CREATED},
 }
 
 
 class CreatedTimes:
-    """Moves `_created` samples into `Batch.starts`. Keeps what it found out of the last table."""
+    """Moves `_created` samples into `Batch.starts`. Caches the roles of the last table's rows."""
 
     def __init__(self) -> None:
         self._plan: tuple[SeriesTable, Mapping[str, str], Roles] | None = None
@@ -35,31 +30,31 @@ class CreatedTimes:
     def apply(self, batch: Batch, metadata: Mapping[str, Metadata]) -> Batch:
         """The batch without the `_created` samples of counters, summaries and histograms.
 
-        A sample gets the time that the last `_created` of its metric up to the sample's own time
-        tells, or else the first one. A start after the sample is not believed.
+        A sample gets the value of the last `_created` of its metric at or before the sample's own
+        time, or else of the first one. A start after the sample is ignored.
         """
         roles = self._roles(batch.series, types_of(metadata))
         role = roles.role[batch.series_index]
         created = np.flatnonzero(role == _CREATED)
         if len(created) == 0:
             return batch
-        kept = np.flatnonzero(role != _CREATED)
+        others = np.flatnonzero(role != _CREATED)
         metric = roles.metric[batch.series_index]
         times, rank = np.unique(batch.timestamps, return_inverse=True)
         key = metric * len(times) + rank.ravel()
         created = created[np.argsort(key[created], kind="stable")]
-        before = np.searchsorted(key[created], key[kept], "right") - 1
+        before = np.searchsorted(key[created], key[others], "right") - 1
         after = np.minimum(before + 1, len(created) - 1)
-        starts = np.zeros(len(kept), np.int64)
-        told = _milliseconds(batch.values[created])
+        starts = np.zeros(len(others), np.int64)
+        given = _milliseconds(batch.values[created])
         for place in (after, np.maximum(before, 0)):
-            same = (metric[created[place]] == metric[kept]) & (metric[kept] >= 0)
-            starts[same] = told[place[same]]
-        starts[starts > batch.timestamps[kept]] = 0
+            same = (metric[created[place]] == metric[others]) & (metric[others] >= 0)
+            starts[same] = given[place[same]]
+        starts[starts > batch.timestamps[others]] = 0
         if batch.starts is not None:
-            starts = np.where(starts == 0, batch.starts[kept], starts)
+            starts = np.where(starts == 0, batch.starts[others], starts)
         used = np.zeros(len(batch.series), np.bool_)
-        used[batch.series_index[kept]] = True
+        used[batch.series_index[others]] = True
         native = batch.native
         if native is not None:
             used[native.series_index] = True
@@ -68,9 +63,9 @@ class CreatedTimes:
             native = replace(native, series_index=numbers[native.series_index])
         return Batch(
             table,
-            numbers[batch.series_index[kept]],
-            batch.timestamps[kept],
-            batch.values[kept],
+            numbers[batch.series_index[others]],
+            batch.timestamps[others],
+            batch.values[others],
             native,
             starts if starts.any() else None,
         )
@@ -82,7 +77,7 @@ class CreatedTimes:
 
 
 def _milliseconds(seconds: Floats) -> Ints:
-    """0 for what is no time."""
+    """Milliseconds; 0 for a number that is no time."""
     sound = np.abs(seconds) < 2.0**52  # false for NaN
     whole: Ints = np.rint(np.where(sound, seconds, 0.0) * 1000).astype(np.int64)
     return whole

@@ -1,8 +1,8 @@
 """Prometheus text format and OpenMetrics 1.0 text → batches of samples.
 
-Whole lines of the usual shape are split by one regular expression; the series part of a line is
-understood once and then looked up. Every other line (comments, quoted names, a brace inside a
-label value) takes the slow and thorough way of `exposition_line`.
+Lines of the usual shape are split by one regular expression; the text that names a series is parsed
+once and then looked up. `exposition_line` reads every other line (comments, quoted names, a brace
+inside a label value), one by one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.sample_times import first_outside
 from novaql.inputs.text.compiled_lines import TextWalker
 from novaql.inputs.text.exposition_line import LineProblem, MetadataLine, SampleLine, read_line
-from novaql.inputs.text.known_series import KnownSeries, SeriesTexts
+from novaql.inputs.text.known_series import MOST_SERIES, KnownSeries, SeriesTexts
 from novaql.inputs.text.line_splitting import without_free_comments
 from novaql.text.series_parser import parse_series
 from novaql.tsdb.model.labels import Ints
@@ -34,7 +34,6 @@ from novaql.tsdb.model.samples import Batch, Floats
 from novaql.tsdb.model.source import Metadata
 
 BLOCK_BYTES = 4 << 20
-MOST_SERIES_KEPT = 1_000_000
 _SERIES = rb"([^#\s{}]++(?:\{[^}\n]*+\})?+|\{[^}\n]*+\})"
 _VALUE = rb"([-+.0-9A-OQ-Za-oq-z]++)"
 _TEXT = re.compile(
@@ -51,9 +50,12 @@ _EOF = b"# EOF"
 _BOUNDS = ("le", "quantile")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TextState:
-    """How far a text has been read."""
+    """How far a text has been read.
+
+    ended  `# EOF` has been read
+    """
 
     default_time_ms: int
     openmetrics: bool
@@ -64,16 +66,16 @@ class TextState:
 
 
 class ExpositionParser:
-    """Reads blocks of whole lines. Keeps the series it has met, so that meeting them is cheap.
+    """Reads blocks of whole lines, and caches the series in them.
 
     openmetrics       OpenMetrics (times in seconds, `# EOF` at the end) or Prometheus text
     default_time_ms   time of samples that have none of their own
     what              name of the text in messages
-    skip_bad_lines    count lines at fault in `bad_lines` instead of raising
+    skip_bad_lines    count invalid lines in `bad_lines` instead of raising
     limits            of a series, and of the series of one block
     canonical_bounds  write `le` and `quantile` as floats ("5" becomes "5.0"), as a scraper does
 
-    exemplars counts the exemplars met since the start; they are not kept.
+    exemplars counts those of the text; they are not read.
     """
 
     def __init__(
@@ -86,40 +88,38 @@ class ExpositionParser:
         canonical_bounds: bool = False,
         limits: LabelLimits = NO_LIMITS,
     ) -> None:
-        self.openmetrics = openmetrics
-        self.default_time_ms = default_time_ms
-        self.metadata: dict[str, Metadata] = {}
+        self._text = TextState(default_time_ms, openmetrics)
         self.bad_lines = 0
-        self.exemplars = 0
         self._what = what
         self._skip = skip_bad_lines
         self._series = SeriesTexts(partial(_labels, canonical_bounds), KnownSeries(limits))
         self._walker: TextWalker | None = None
-        self._lines_before = 0
-        self._ended = False
+
+    @property
+    def metadata(self) -> dict[str, Metadata]:
+        return self._text.metadata
+
+    @property
+    def exemplars(self) -> int:
+        return self._text.exemplars
 
     def start(self, default_time_ms: int, *, openmetrics: bool) -> None:
         """Begin another text with the same series, such as the next scrape of a target."""
-        self.default_time_ms = default_time_ms
-        self.openmetrics = openmetrics
-        self.metadata = {}
-        self.exemplars = 0
-        self._lines_before = 0
-        self._ended = False
-        if len(self._series) > MOST_SERIES_KEPT:
+        self._text = TextState(default_time_ms, openmetrics)
+        if len(self._series) > MOST_SERIES:
             self.forget()
 
     def forget(self) -> None:
-        """Forget the series. A text that was paused can be resumed all the same."""
+        """Clear the cached series. A paused text can be resumed nevertheless."""
         self._series.forget()
         if self._walker is not None:
             self._walker.forget()
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
-        """Series that are met inside the block are forgotten if it ends in an error.
+        """Remove the series that are new in the block if it raises.
 
-        For a text that is read in several blocks, or refused after it was read.
+        For a text that is read in several blocks, or rejected after it was read.
         """
         walker = self._walker
         try:
@@ -134,29 +134,17 @@ class ExpositionParser:
             raise
 
     def pause(self) -> TextState:
-        """How far the text has been read, for `resume` once another one was read meanwhile."""
-        return TextState(
-            self.default_time_ms,
-            self.openmetrics,
-            self.metadata,
-            self.exemplars,
-            self._lines_before,
-            self._ended,
-        )
+        """How far the text has been read: for `resume`, after others were read."""
+        return self._text
 
     def resume(self, state: TextState) -> None:
-        """Go on with a text that was paused."""
+        """Continue a text that was paused."""
         self.start(state.default_time_ms, openmetrics=state.openmetrics)
-        self.metadata = state.metadata
-        self.exemplars = state.exemplars
-        self._lines_before = state.lines_before
-        self._ended = state.ended
+        self._text = state
 
     def feed(self, block: bytes) -> Batch:
-        """Samples of whole lines; each line ends in a newline. Raises `InputError`, and then
-        remembers nothing of the block.
-
-        While the same series come again, batches share one table object.
+        """Samples of whole lines; each line ends in a newline. Batches with the same series share
+        one table object. Raises `InputError`, after which no series of the block is cached.
         """
         with self.all_or_nothing():
             return self._feed(block)
@@ -164,16 +152,16 @@ class ExpositionParser:
     def _feed(self, block: bytes) -> Batch:
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
-        if not (self.openmetrics or self._skip):
+        if not (self._text.openmetrics or self._skip):
             bare = without_free_comments(block)
             if len(bare) < len(block):
-                before = self._lines_before
+                before = self._text.lines_before
                 try:
                     batch = self._fed(bare)
                 except InputError:
-                    self._lines_before = before  # read again below, which names the line
+                    self._text.lines_before = before  # read again below, for the line's number
                 else:
-                    self._lines_before = before + block.count(b"\n")
+                    self._text.lines_before = before + block.count(b"\n")
                     return batch
         return self._fed(block)
 
@@ -181,40 +169,39 @@ class ExpositionParser:
         walked = self._walked(block)
         if walked is not None:
             return walked
-        pattern = _OPENMETRICS if self.openmetrics else _TEXT
+        pattern = _OPENMETRICS if self._text.openmetrics else _TEXT
         lines = pattern.findall(block)
         series = [line[0] for line in lines]
         values = [line[1] for line in lines]
         times = [line[2] for line in lines]
-        if self._ended and lines:
+        if self._text.ended and lines:
             self._fail(0, 0, "there is text behind # EOF", b"")
         unusual = [at for at, text in enumerate(series) if not text] if not all(series) else []
         for at in unusual:
-            found = self._slowly(at, lines[at][3], last=at == len(lines) - 1)
+            found = self._read_line(at, lines[at][3], last=at == len(lines) - 1)
             if found is not None:
                 series[at], values[at], times[at] = found.series, found.value, found.time
         if not all(series):
-            kept = [at for at, text in enumerate(series) if text]
-            series, values, times = ([part[at] for at in kept] for part in (series, values, times))
+            samples = [at for at, text in enumerate(series) if text]
+            series, values, times = ([c[at] for at in samples] for c in (series, values, times))
         try:
             columns = self._columns(series, values, times)
         except (ValueError, OverflowError):
-            # Some line of the usual shape is at fault. The slow way finds and names it.
+            # A line of the usual shape is invalid: find out which.
             columns = self._columns(*self._without_bad_lines(block))
-        self._lines_before += len(lines)
+        self._text.lines_before += len(lines)
         self._count_exemplars(block)
         return self._batch(*columns)
 
     def _count_exemplars(self, block: bytes) -> None:
-        if self.openmetrics and b" # {" in block:
-            self.exemplars += sum(1 for _ in _WITH_EXEMPLAR.finditer(block))
+        if self._text.openmetrics and b" # {" in block:
+            self._text.exemplars += sum(1 for _ in _WITH_EXEMPLAR.finditer(block))
 
     def _walked(self, block: bytes) -> Batch | None:
-        """The batch by compiled code; None where that is not ready, or a line is of another shape.
-
-        Whatever it cannot take, the way behind it takes from the beginning.
+        """The batch by compiled code. None if that is not ready, or if a line has to be read in
+        Python or is invalid; the block is then read again from its beginning.
         """
-        if self._ended or self._skip:
+        if self._text.ended or self._skip:
             return None
         kernels = WALKS.ready(len(block))
         if kernels is None:
@@ -222,27 +209,29 @@ class ExpositionParser:
         if self._walker is None:
             self._walker = TextWalker(kernels, self._series)
         try:
-            found = self._walker.walk(block, self.default_time_ms, openmetrics=self.openmetrics)
+            found = self._walker.walk(
+                block, self._text.default_time_ms, openmetrics=self._text.openmetrics
+            )
         except (ValueError, OverflowError):
             return None
         if first_outside(found.times) is not None:
             return None
         try:
             for at, line in found.odd:
-                if self._slowly(at, line, last=at == found.lines - 1) is not None:
+                if self._read_line(at, line, last=at == found.lines - 1) is not None:
                     return None
         except InputError:
-            self._ended = False
+            self._text.ended = False
             return None
-        self._lines_before += found.lines
+        self._text.lines_before += found.lines
         self._count_exemplars(block)
         return self._batch(found.numbers, found.times, found.values)
 
     def finish(self) -> None:
-        """Say that there is no more. Raises `InputError` if OpenMetrics lacks its end."""
-        if self.openmetrics and not self._ended:
+        """End the text. Raises `InputError` if OpenMetrics has no `# EOF`."""
+        if self._text.openmetrics and not self._text.ended:
             raise InputError(
-                f"{self._what}:{self._lines_before + 1}:1: # EOF is missing; "
+                f"{self._what}:{self._text.lines_before + 1}:1: # EOF is missing; "
                 "the text may have been cut off"
             )
 
@@ -261,26 +250,26 @@ class ExpositionParser:
 
     def _read_stamps(self, times: list[bytes]) -> Ints:
         if not any(times):
-            return np.full(len(times), self.default_time_ms, np.int64)
-        if not self.openmetrics:
+            return np.full(len(times), self._text.default_time_ms, np.int64)
+        if not self._text.openmetrics:
             if all(times):
                 return np.fromiter(map(int, times), np.int64, len(times))
-            default = self.default_time_ms
+            default = self._text.default_time_ms
             return np.fromiter((int(t) if t else default for t in times), np.int64, len(times))
-        default_s = self.default_time_ms / 1000
+        default_s = self._text.default_time_ms / 1000
         seconds = np.fromiter((float(t) if t else default_s for t in times), np.float64, len(times))
         if not (np.abs(seconds) < 2.0**52).all():
             raise ValueError("a time is out of range")
         return np.rint(seconds * 1000).astype(np.int64)
 
-    def _slowly(self, at: int, line: bytes, *, last: bool = False) -> SampleLine | None:
-        if self.openmetrics and line == _EOF:
-            self._ended = True
+    def _read_line(self, at: int, line: bytes, *, last: bool = False) -> SampleLine | None:
+        if self._text.openmetrics and line == _EOF:
+            self._text.ended = True
             if not last:
                 self._fail(at + 1, 0, "there is text behind # EOF", b"")
             return None
         try:
-            found = read_line(line, openmetrics=self.openmetrics)
+            found = read_line(line, openmetrics=self._text.openmetrics)
         except LineProblem as problem:
             self._fail(at, problem.column, problem.reason, line)
             return None
@@ -290,11 +279,11 @@ class ExpositionParser:
         return found
 
     def _without_bad_lines(self, block: bytes) -> tuple[list[bytes], list[bytes], list[bytes]]:
-        bad_before = self.bad_lines  # lines of an unusual shape have been counted already
+        bad_before = self.bad_lines
         found = []
         for at, line in enumerate(block.split(b"\n")[:-1]):
-            usual = not (self.openmetrics and line == _EOF)
-            sample = self._slowly(at, line) if usual else None
+            usual = not (self._text.openmetrics and line == _EOF)
+            sample = self._read_line(at, line) if usual else None
             if sample is not None:
                 found.append(sample)
         if self.bad_lines == bad_before:
@@ -313,7 +302,7 @@ class ExpositionParser:
         excerpt = shown if len(shown) <= 200 else shown[:200] + "…"
         picture = f"\n  {excerpt}\n  {' ' * column}^" if excerpt and column <= 200 else ""
         raise InputError(
-            f"{self._what}:{self._lines_before + at + 1}:{column + 1}: {reason}{picture}"
+            f"{self._what}:{self._text.lines_before + at + 1}:{column + 1}: {reason}{picture}"
         )
 
     def _batch(self, numbers: Ints, times: Ints, values: Floats) -> Batch:
@@ -352,7 +341,7 @@ def read_exposition(
     default_time_ms: int | None = None,
     progress: Progress = no_progress,
 ) -> Iterator[Batch]:
-    """Batches of samples from a file; fills `metadata`. Raises `InputError` with the place.
+    """Batches of samples from a file; fills `metadata`. Raises `InputError` with the position.
 
     A file that ends in `# EOF`, or whose name ends in .om or .openmetrics, is OpenMetrics.
     default_time_ms: time of samples that have none (None: now).
@@ -377,7 +366,7 @@ def is_openmetrics(path: Path) -> bool:
 
 
 def whole_lines(file: BinaryIO) -> Iterator[bytes]:
-    """Blocks of some megabytes that end in a newline; one is added to the last line if need be."""
+    """Blocks of some megabytes that end in a newline, which is added to the last if missing."""
     rest = b""
     while block := file.read(BLOCK_BYTES):
         head, newline, tail = block.rpartition(b"\n")

@@ -1,4 +1,4 @@
-"""One line of exposed metrics, read slowly: comments, odd samples, and what is wrong with it."""
+"""One line of exposed metrics: comments, unusual samples, and what is wrong with a line."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ from dataclasses import dataclass, replace
 
 from novaql.inputs.sample_times import REASON
 from novaql.text.excerpts import excerpt
-from novaql.text.series_parser import (
-    SeriesTextProblem,
-    parse_series_start,
-    unescape,
-)
+from novaql.text.series_parser import SeriesTextProblem, parse_series_start, unescape
 from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
 
 TYPES = frozenset(
@@ -29,7 +25,7 @@ _MOST_SECONDS = 2.0**52
 
 
 class LineProblem(ValueError):
-    """The line is at fault. `column` counts characters from 0."""
+    """The line is invalid. `column` counts characters from 0."""
 
     def __init__(self, column: int, reason: str) -> None:
         self.column = column
@@ -39,7 +35,7 @@ class LineProblem(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SampleLine:
-    """A sample, taken apart but not converted. `time` is b"" where there is none."""
+    """The texts of a sample. `time` is b"" if there is none."""
 
     series: bytes
     value: bytes
@@ -59,7 +55,7 @@ class MetadataLine:
 
 
 def read_line(line: bytes, *, openmetrics: bool) -> SampleLine | MetadataLine | None:
-    """What a line says; None for blank lines and free comments. Raises `LineProblem`."""
+    """The content of a line; None for blank lines and free comments. Raises `LineProblem`."""
     try:
         text = line.decode()
     except UnicodeDecodeError as problem:
@@ -81,19 +77,20 @@ def _comment(text: str, openmetrics: bool) -> MetadataLine | None:
         if openmetrics:
             raise LineProblem(0, "expected # HELP, # TYPE, # UNIT or # EOF and a metric name")
         return None
-    kind, metric, said = found.groups(default="")
+    kind, metric, content = found.groups(default="")
     if metric.startswith('"'):
         metric = unescape(metric[1:-1])
     if kind == "TYPE":
-        said = said.strip()
-        if said == "untyped":
-            said = "unknown"
-        if said not in TYPES:
+        content = content.strip()
+        if content == "untyped":
+            content = "unknown"
+        if content not in TYPES:
             known = ", ".join(sorted(TYPES))
-            raise LineProblem(found.start(3), f"{said!r} is no metric type; the types are {known}")
+            reason = f"{content!r} is no metric type; the types are {known}"
+            raise LineProblem(found.start(3), reason)
     elif kind == "HELP":
-        said = unescape(said)
-    return MetadataLine(metric, kind, said)
+        content = unescape(content)
+    return MetadataLine(metric, kind, content)
 
 
 def _sample(text: str, openmetrics: bool) -> SampleLine:
@@ -130,7 +127,7 @@ def _sample(text: str, openmetrics: bool) -> SampleLine:
 
 
 def _is_float(text: str) -> bool:
-    # Python also takes 1_000 and other scripts' digits, which no exposer may write.
+    # Python also accepts 1_000 and digits of other scripts, which these formats do not have.
     if not text.isascii() or "_" in text:
         return False
     try:

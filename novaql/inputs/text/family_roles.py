@@ -1,4 +1,4 @@
-"""Which series of a table belong to one metric of a family, and as what."""
+"""Which series of a table belong to one metric of a family, and as which part of it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from novaql.tsdb.model.labels import METRIC_NAME, Bools, Ints, SeriesTable, comb
 from novaql.tsdb.model.source import Metadata
 
 Suffixes = Mapping[str, Mapping[str, int]]
-"""Metric type → end of the name → part that a series with such a name plays, from 0."""
+"""Metric type → end of the name → number of the part that such a series is, from 0."""
 
 NO_ROLE = -1
 PART_LABELS = {"histogram": "le", "summary": "quantile"}
-"""The label that tells the parts of one metric apart."""
+"""The label in which the parts of one metric differ."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +69,7 @@ def roles_of(series: SeriesTable, types: Mapping[str, str], suffixes: Suffixes) 
             keys.append(column.codes.astype(np.int64))
     members = np.flatnonzero(of_row >= 0)
     metric = np.full(len(series), NO_ROLE, np.int64)
+    # Rows are of one metric if their labels are equal, but for the name and the part's label.
     _, firsts, number = np.unique(
         combine_codes([key[members] for key in keys], len(members)),
         return_index=True,
@@ -81,7 +82,7 @@ def roles_of(series: SeriesTable, types: Mapping[str, str], suffixes: Suffixes) 
 
 
 class UsedRows:
-    """Takes the rows of a table that are used; the same object while the same ones are."""
+    """Takes the used rows of a table. Returns the same object for the same rows as before."""
 
     def __init__(self) -> None:
         self._last: tuple[SeriesTable, bytes, SeriesTable] | None = None

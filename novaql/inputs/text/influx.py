@@ -1,9 +1,9 @@
 """Influx line protocol → batches of samples.
 
 Each field of a line is a series: its name is the measurement, `_`, and the field's name; its labels
-are the tags. Numbers of all kinds become floats, booleans 0 and 1; texts are left out. Lines of the
-usual shape are split by one regular expression, and what stands in a line beside its values is
-understood once; every other line takes the slow way of `influx_line`.
+are the tags. Numbers of all kinds become floats, booleans 0 and 1; texts are skipped. Lines of the
+usual shape are split by one regular expression, and the rest of a line, without its values, is
+parsed once and then looked up; `influx_line` reads every other line, one by one.
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ from novaql.errors import InputError
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.sample_times import REASON, out_of_range
 from novaql.inputs.text.influx_line import InfluxProblem, read_line
-from novaql.inputs.text.known_series import KnownSeries
+from novaql.inputs.text.known_series import MOST_SERIES, KnownSeries
 from novaql.inputs.text.line_splitting import without_comments
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Batch, Floats
 from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 
-MOST_SERIES_KEPT = 1_000_000
 _KEY = rb"[^=,\s\"\\#]++=[-+.0-9eE]++[iu]?+"
 _LINE = re.compile(
     rb"([^\s\"\\#,=][^\s\"\\]*+) (" + _KEY + rb"(?:," + _KEY + rb")*+)(?: (-?[0-9]{1,19}))?+\n"
@@ -36,10 +35,10 @@ _VALUE = re.compile(rb"=([-+.0-9eE]++)[iu]?+")
 _PER_MS = {"ns": 1_000_000, "us": 1_000, "ms": 1}
 _MS_PER = {"s": 1_000, "m": 60_000, "h": 3_600_000}
 PRECISIONS = (*_PER_MS, *_MS_PER)
-"""Units of time that a line's timestamp may be in."""
+"""Units of timestamps."""
 _SPELLINGS = {"n": "ns", "u": "us", "µ": "us", "µs": "us", "": "ns"}
 MOST_PARTS = 10_000
-"""Tags and fields of one line, where there are limits."""
+"""Largest number of tags and fields of a line, for a reader with limits."""
 _NEWLINE, _COMMA = 0x0A, 0x2C
 _MOST_PROBLEMS = 10
 _MOST_LEFT_OUT = 100_000
@@ -48,7 +47,7 @@ NO_LABELS: Mapping[str, str] = {}
 
 
 def precision_of(text: str) -> str:
-    """A precision as clients spell it, as one of `PRECISIONS`. Raises `InputError`."""
+    """One of `PRECISIONS`, from a client's spelling of it. Raises `InputError`."""
     found = _SPELLINGS.get(text, text)
     if found not in PRECISIONS:
         raise InputError(f"the precision {text!r} is none of {', '.join(PRECISIONS)}")
@@ -57,18 +56,17 @@ def precision_of(text: str) -> str:
 
 @dataclass(slots=True)
 class LineProblems:
-    """Lines that were left out: how many, and what is wrong with the first of them."""
+    """Invalid lines that were skipped: how many, and what is wrong with the first of them."""
 
     count: int = 0
     first: list[str] = field(default_factory=list)
 
     def clear(self) -> None:
-        """Begin anew."""
         self.count = 0
         self.first.clear()
 
     def add(self, line: int, reason: str) -> None:
-        """Raises `InputError` for more lines than are left out."""
+        """Raises `InputError` if too many lines are invalid."""
         self.count += 1
         if self.count > _MOST_LEFT_OUT:
             raise InputError(f"more than {_MOST_LEFT_OUT} lines are at fault; {self.first[0]}")
@@ -77,7 +75,7 @@ class LineProblems:
 
 
 class InfluxParser:
-    """Reads blocks of whole lines. Keeps the series it has met, so that meeting them is cheap.
+    """Reads blocks of whole lines, and caches the series in them.
 
     what    name of the text in messages
     limits  of a series, and of the series of one block
@@ -91,16 +89,16 @@ class InfluxParser:
         self._times_forgotten = 0
 
     def forget(self) -> None:
-        """Forget the series."""
+        """Clear the cached series."""
         self._known.forget()
         self._shapes.clear()
         self._times_forgotten += 1
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
-        """Series that are met inside the block are forgotten if it ends in an error.
+        """Remove the series that are new in the block if it raises.
 
-        For a text that is read in several blocks, or refused after it was read.
+        For a text that is read in several blocks, or rejected after it was read.
         """
         before, forgotten = len(self._shapes), self._times_forgotten
         try:
@@ -122,16 +120,16 @@ class InfluxParser:
         problems: LineProblems | None = None,
         lines_before: int = 0,
     ) -> Batch:
-        """Samples of whole lines; each line ends in a newline. Nothing is remembered of a line, or
-        of a block, that is at fault.
+        """Samples of whole lines; each line ends in a newline. No series of an invalid line or
+        block is cached.
 
         default_time_ms  time of lines that have none
         precision        unit of the times, one of `PRECISIONS`
         extra            labels for the series that have no tag of that name
-        problems         takes lines at fault, which are left out; None: they raise `InputError`
-        lines_before     how many lines of the text stood before the block
+        problems         notes invalid lines, which are skipped; None: they raise `InputError`
+        lines_before     lines of the text before the block
         """
-        if len(self._known) > MOST_SERIES_KEPT or len(self._shapes) > MOST_SERIES_KEPT:
+        if len(self._known) > MOST_SERIES or len(self._shapes) > MOST_SERIES:
             self.forget()
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
@@ -143,7 +141,7 @@ class InfluxParser:
                 with self.all_or_nothing():
                     self._quickly(_LINE.findall(without_comments(block)), extra, found)
             except (ValueError, OverflowError, InputError):
-                # Some line is at fault. The slow way finds and names it.
+                # A line is invalid: find out which.
                 found = _Found(default_time_ms, precision)
                 self._line_by_line(block, extra, found, problems, lines_before)
             numbers, times, values = found.columns()
@@ -161,7 +159,7 @@ class InfluxParser:
         for at, text in enumerate(block.split(b"\n")[:-1]):
             try:
                 with self._known.all_or_nothing():
-                    self._slowly(at, text, extra, found)
+                    self._read_line(at, text, extra, found)
             except (InfluxProblem, InputError) as problem:
                 number = lines_before + at + 1
                 reason = problem.reason if isinstance(problem, InfluxProblem) else str(problem)
@@ -172,16 +170,16 @@ class InfluxParser:
     def _quickly(
         self, lines: list[tuple[bytes, ...]], extra: Mapping[str, str], found: _Found
     ) -> None:
-        """Raises an error of any kind if a line is at fault."""
+        """Raises an error of any kind if a line is invalid."""
         usual = [line for line in lines if line[0]]
         if len(usual) < len(lines):
-            for at, line in enumerate(lines):
-                if not line[0]:
-                    self._slowly(at, line[3], extra, found)
+            for at, parts in enumerate(lines):
+                if not parts[0]:
+                    self._read_line(at, parts[3], extra, found)
         if not usual:
             return
-        heads, parts, stamps, _ = zip(*usual, strict=True)
-        fields = b"\n".join(parts)
+        heads, of_fields, stamps, _ = zip(*usual, strict=True)
+        fields = b"\n".join(of_fields)
         shapes = _VALUE.sub(b"=", fields).split(b"\n")
         known = self._shapes
         suffix = b" " + repr(sorted(extra.items())).encode() if extra else b""
@@ -190,10 +188,10 @@ class InfluxParser:
             key = head + b" " + shape + suffix
             series = known.get(key)
             if series is None:
-                said = read_line(head + b" " + shape.replace(b"=", b"=0"))
-                if len(said.fields) < shape.count(b"="):
+                line = read_line(head + b" " + shape.replace(b"=", b"=0"))
+                if len(line.fields) < shape.count(b"="):
                     raise ValueError("a field is given twice")  # values would be of other series
-                series = tuple(self._known.number(labels) for labels, _ in said.series(extra))
+                series = tuple(self._known.number(labels) for labels, _ in line.series(extra))
                 known[key] = series
             of_lines.append(series)
         counts = np.fromiter(map(len, of_lines), np.int64, len(of_lines))
@@ -214,7 +212,7 @@ class InfluxParser:
             values,
         )
 
-    def _slowly(self, at: int, text: bytes, extra: Mapping[str, str], found: _Found) -> None:
+    def _read_line(self, at: int, text: bytes, extra: Mapping[str, str], found: _Found) -> None:
         bare = text.strip(b" \t")
         if not bare or bare.startswith(b"#"):
             return
@@ -246,7 +244,7 @@ def _need_short_lines(block: bytes, what: str, lines_before: int) -> None:
 
 
 class _Found:
-    """Samples of a block, in pieces: line, series, time, value of each."""
+    """Samples of a block, in pieces: arrays of lines, series, times and values."""
 
     def __init__(self, default_time_ms: int, precision: str) -> None:
         self.default_time_ms = default_time_ms
@@ -255,7 +253,7 @@ class _Found:
         self._pieces: list[tuple[Ints, Ints, Ints, Floats]] = [(none, none, none, np.zeros(0))]
 
     def in_ms(self, times: Ints) -> Ints:
-        """Raises `InputError` for a time that cannot be stored."""
+        """Milliseconds. Raises `InputError` for a time that cannot be stored."""
         factor = _MS_PER.get(self._precision)
         if factor is None:
             return times // _PER_MS[self._precision]

@@ -1,4 +1,4 @@
-"""One line of Influx line protocol, read slowly: escapes, texts, and what is wrong with it."""
+"""One line of Influx line protocol: escapes, texts, and what is wrong with a line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TIME = re.compile(rb"-?[0-9]{1,30}")
 
 
 class InfluxProblem(ValueError):
-    """The line is at fault. `column` counts bytes from 0."""
+    """The line is invalid. `column` counts bytes from 0."""
 
     def __init__(self, column: int, reason: str) -> None:
         self.column = column
@@ -27,8 +27,8 @@ class InfluxProblem(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class InfluxLine:
-    """What a line says. A field whose value is a text, and no number as text, has None; `time` is
-    in the line's unit."""
+    """The content of a line. A field has None if its value is a text that is no number; `time` is
+    in the unit of the file."""
 
     measurement: str
     tags: Mapping[str, str]
@@ -46,7 +46,7 @@ class InfluxLine:
 
 
 def read_line(line: bytes) -> InfluxLine:
-    """What a line says that is neither blank nor a comment. Raises `InfluxProblem`."""
+    """Read a line that is neither blank nor a comment. Raises `InfluxProblem`."""
     line = line.strip(b" \t")
     measurement, at = _until(line, 0, b", ")
     if not measurement:
@@ -98,10 +98,10 @@ def _value(line: bytes, at: int) -> tuple[float | None, int]:
             end += 2 if line[end : end + 1] == b"\\" else 1
         if end >= len(line):
             raise InfluxProblem(at, "a text has no closing quote")
-        said = line[at + 1 : end]
-        _text(said, at + 1)
+        quoted = line[at + 1 : end]
+        _text(quoted, at + 1)
         # Some agents send their numbers as texts.
-        return float(said) if _NUMBER.fullmatch(said) else None, end + 1
+        return float(quoted) if _NUMBER.fullmatch(quoted) else None, end + 1
     end = at
     while end < len(line) and line[end : end + 1] not in (b",", b" "):
         end += 1

@@ -23,14 +23,13 @@ from novaql.errors import InputError, LimitExceeded
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.sample_times import out_of_range
 from novaql.inputs.text.json_memory import check_json_memory
-from novaql.inputs.text.known_series import KnownSeries, SeriesTexts
+from novaql.inputs.text.known_series import MOST_SERIES, KnownSeries, SeriesTexts
 from novaql.inputs.text.line_splitting import without_blank_lines
 from novaql.text.excerpts import excerpt
 from novaql.tsdb.model.labels import METRIC_NAME, Bools, Ints
 from novaql.tsdb.model.samples import Batch, Floats
 from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 
-MOST_SERIES_KEPT = 1_000_000
 _PART_BYTES = 1 << 20
 _NUMBERS = rb"([-+.0-9eE,]++)"
 _TEXT = rb'(?:null|"[-+A-Za-z]{2,9}")'
@@ -44,7 +43,7 @@ _LONG = re.compile(rb'\{"metric":\{[^{}\n]*+\},"values":\[')
 _BETWEEN = b'],"timestamps":['
 _LINE_SAMPLES, _LONG_BYTES = 64 << 10, 256 << 10
 _NEGATIVE_ZERO = re.compile(rb"(?<![-+.0-9eE])-0(?![.0-9eE])")
-"""As a whole number, which the reader of JSON takes for a plain zero."""
+"""A whole number, from which the reader of JSON makes a zero without a sign."""
 _TEXT_OR_ZERO = re.compile(rb'("(?:[^"\\]|\\.)*+")|' + _NEGATIVE_ZERO.pattern)
 _TEXTS = {
     "NaN": float("nan"),
@@ -91,7 +90,7 @@ def _some(text: bytes, at: int, end: int, most: int = _LINE_SAMPLES) -> tuple[by
 
 
 class JsonLinesParser:
-    """Reads blocks of whole lines. Keeps the series it has met, so that meeting them is cheap.
+    """Reads blocks of whole lines, and caches the series in them.
 
     what    name of the text in messages
     limits  of a series, and of the series of one block
@@ -102,30 +101,30 @@ class JsonLinesParser:
         self._series = SeriesTexts(_labels_of_text, KnownSeries(limits))
 
     def forget(self) -> None:
-        """Forget the series."""
+        """Clear the cached series."""
         self._series.forget()
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
-        """Series that are met inside the block are forgotten if it ends in an error.
+        """Remove the series that are new in the block if it raises.
 
-        For a text that is read in several blocks, or refused after it was read.
+        For a text that is read in several blocks, or rejected after it was read.
         """
         with self._series.all_or_nothing():
             yield
 
     def feed(self, block: bytes, *, default_time_ms: int, lines_before: int = 0) -> Batch:
-        """Samples of whole lines; each line ends in a newline. Raises `InputError`, and then
-        remembers nothing of the block.
+        """Samples of whole lines; each line ends in a newline. Raises `InputError`, after which no
+        series of the block is cached.
 
         default_time_ms  time of lines with one value that have none
-        lines_before     how many lines of the text stood before the block
+        lines_before     lines of the text before the block
         """
         with self.all_or_nothing():
             return self._feed(block, default_time_ms, lines_before)
 
     def _feed(self, block: bytes, default_time_ms: int, lines_before: int) -> Batch:
-        if len(self._series) > MOST_SERIES_KEPT or len(self._series.known) > MOST_SERIES_KEPT:
+        if len(self._series) > MOST_SERIES or len(self._series.known) > MOST_SERIES:
             self.forget()
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
@@ -140,7 +139,7 @@ class JsonLinesParser:
         return Batch(table, index, times, values)
 
     def _quickly(self, lines: list[tuple[bytes, ...]]) -> tuple[Ints, Ints, Floats] | None:
-        """None if a line is at fault, or needs to be looked at."""
+        """None if a line is invalid, or has to be read by itself."""
         values = [line[1] or line[3] for line in lines]
         stamps = [line[2] or line[4] for line in lines]
         counts = np.array([text.count(b",") for text in values], np.int64) + 1
@@ -198,7 +197,7 @@ class JsonLinesParser:
 
 
 def _parts(texts: list[bytes]) -> Iterator[bytes]:
-    """Lists of numbers as one text with commas, in parts that are not too long to be read."""
+    """Lists of numbers as one text with commas, in parts of bounded length."""
     whole, at = b",".join(texts), 0
     while len(whole) - at > _PART_BYTES and (end := whole.find(b",", at + _PART_BYTES)) >= 0:
         yield whole[at:end]
@@ -208,7 +207,7 @@ def _parts(texts: list[bytes]) -> Iterator[bytes]:
 
 
 def _quick_floats(text: bytes) -> tuple[Floats, Bools | None]:
-    """Numbers, and which of them are null (None: not one). Raises `ValueError`."""
+    """Numbers, and which of them are null; None: none is. Raises `ValueError`."""
     if b"-0" in text:
         text = _NEGATIVE_ZERO.sub(b"-0.0", text)
     values = orjson.loads(b"[%b]" % text)
@@ -222,49 +221,49 @@ def _quick_floats(text: bytes) -> tuple[Floats, Bools | None]:
 def _read_line(line: bytes, default_time_ms: int) -> tuple[dict[str, str], Ints, Floats]:
     """Raises `ValueError`, `LimitExceeded`."""
     check_json_memory(line, "the line")
-    said = orjson.loads(line)
-    if not isinstance(said, dict):
+    content = orjson.loads(line)
+    if not isinstance(content, dict):
         raise ValueError("a line is one JSON object")  # noqa: TRY004 - of the text, not of a call
-    unknown = sorted(said.keys() - _KEYS)
+    unknown = sorted(content.keys() - _KEYS)
     if unknown:
         raise ValueError(f"there is no key {unknown[0]!r}; the keys are {', '.join(sorted(_KEYS))}")
-    labels = _labels(said.get("metric", said.get("labels", {})))
-    if "name" in said:
-        if not isinstance(said["name"], str):
+    labels = _labels(content.get("metric", content.get("labels", {})))
+    if "name" in content:
+        if not isinstance(content["name"], str):
             raise ValueError("name is no text")
-        labels[METRIC_NAME] = said["name"]
+        labels[METRIC_NAME] = content["name"]
     labels = {name: value for name, value in labels.items() if value}
     if not labels:
         raise ValueError("the series has no labels")
-    if "values" in said:
-        values, stamps = said["values"], said.get("timestamps")
+    if "values" in content:
+        values, stamps = content["values"], content.get("timestamps")
         if not isinstance(values, list) or not isinstance(stamps, list):
             raise ValueError("values and timestamps are lists")
         if len(values) != len(stamps):
             raise ValueError(f"there are {len(values)} values and {len(stamps)} timestamps")
-    elif "value" in said:
-        values, stamps = [said["value"]], [said.get("timestamp", default_time_ms)]
+    elif "value" in content:
+        values, stamps = [content["value"]], [content.get("timestamp", default_time_ms)]
     else:
         raise ValueError("there are no values")
     if b"-0" in line and 0 in values:  # the sign of a whole zero is lost
         signed = orjson.loads(_TEXT_OR_ZERO.sub(lambda hit: hit[1] or b"-0.0", line))
-        values = signed["values"] if "values" in said else [signed["value"]]
+        values = signed["values"] if "values" in content else [signed["value"]]
     there = [at for at, value in enumerate(values) if value is not None]
     if len(there) < len(values):
         values, stamps = [values[at] for at in there], [stamps[at] for at in there]
     return labels, _times(stamps), _floats(values)
 
 
-def _labels(said: Any) -> dict[str, str]:
-    if not isinstance(said, dict) or not all(isinstance(value, str) for value in said.values()):
+def _labels(found: Any) -> dict[str, str]:
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
         raise ValueError("labels are an object of texts")
-    if "" in said:
+    if "" in found:
         raise ValueError("a label has no name")
-    return dict(said)
+    return dict(found)
 
 
 def _labels_of_text(text: bytes) -> dict[str, str]:
-    """Raises `ValueError`, as every reason to look at the line slowly."""
+    """Raises `ValueError` if the line has to be read by itself."""
     labels = {name: value for name, value in _labels(orjson.loads(text)).items() if value}
     if not labels:
         raise ValueError("the series has no labels")

@@ -1,8 +1,8 @@
-"""The series of a reader that reads the same series again and again."""
+"""The series of a reader that reads the same series again and again, by number."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,6 +12,8 @@ from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
+MOST_SERIES = 1_000_000
+"""A reader clears its series when there are more: senders may have stopped to send them."""
 _TABLE_CACHE_BYTES = 64 << 20
 
 
@@ -32,6 +34,11 @@ class KnownSeries:
 
     def __len__(self) -> int:
         return len(self._label_sets)
+
+    @property
+    def label_sets(self) -> Sequence[Mapping[str, str]]:
+        """All label sets, by number."""
+        return self._label_sets
 
     def number(self, labels: Mapping[str, str]) -> int:
         """Return the number of a label set, which is new if the set is. Raises `InputError`."""
@@ -98,19 +105,17 @@ def _table_bytes(table: SeriesTable) -> int:
 class SeriesTexts(dict[bytes, int]):
     """Texts that name series, in any notation → numbers of `known`.
 
-    understand  parses a text to labels, at its first look-up
+    parse  returns the labels that a text names, at its first look-up
     """
 
-    def __init__(
-        self, understand: Callable[[bytes], Mapping[str, str]], known: KnownSeries
-    ) -> None:
+    def __init__(self, parse: Callable[[bytes], Mapping[str, str]], known: KnownSeries) -> None:
         super().__init__()
-        self._understand = understand
+        self._parse = parse
         self.known = known
         self._times_forgotten = 0
 
     def __missing__(self, text: bytes) -> int:
-        number = self.known.number(self._understand(text))
+        number = self.known.number(self._parse(text))
         self[text] = number
         return number
 

@@ -29,18 +29,14 @@ def read_influx(
     """Batches of a file. Raises `InputError` with the line."""
     parser = InfluxParser(what=str(path))
     for block, before in _blocks(path, progress):
-        batch = parser.feed(
-            block,
-            default_time_ms=_now(default_time_ms),
-            precision=precision,
-            lines_before=before,
-        )
+        now_ms = _now(default_time_ms)
+        batch = parser.feed(block, default_time_ms=now_ms, precision=precision, lines_before=before)
         if len(batch):
             yield batch
 
 
 def _blocks(path: Path, progress: Progress) -> Iterator[tuple[bytes, int]]:
-    """Blocks of whole lines, and how many lines stood before each."""
+    """Blocks of whole lines, each with the number of lines before it."""
     before = 0
     with open_plain(path, progress) as file:
         for block in whole_lines(file):

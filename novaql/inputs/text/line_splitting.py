@@ -1,4 +1,4 @@
-"""Bytes that come in pieces → blocks of whole lines that are small enough to be read at once."""
+"""Bytes in pieces of any size → blocks of whole lines, small enough to be read at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 BLOCK_BYTES = 2 << 20
 BLOCK_LINES = 32 << 10
-"""A line of one byte takes hundreds of bytes while it is read, so lines are counted, too."""
+"""Lines are bounded, too, since reading a line of one byte takes hundreds of bytes."""
 
 _NEWLINE = 0x0A
 _BEGINNING = 1024
@@ -21,7 +21,7 @@ _BLANK_OR_FREE_COMMENT = re.compile(
 
 
 def line_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Blocks that end in a newline, one of which is added to the last line if need be.
+    """Blocks that end in a newline, which is added to the last line if it has none.
 
     A line that is longer than a block is a block of its own.
     """
@@ -65,14 +65,14 @@ def without_comments(block: bytes) -> bytes:
 
 
 def without_free_comments(block: bytes) -> bytes:
-    """The same of Prometheus text, whose comments may be metadata, which stays."""
+    """As `without_comments`, for Prometheus text: comments that are metadata stay."""
     if not _are_many(block, _BLANK_OR_FREE_COMMENT):
         return block
     return _BLANK_OR_FREE_COMMENT.sub(b"", block)
 
 
 def _are_many(block: bytes, superfluous: re.Pattern[bytes]) -> bool:
-    """Whether such lines take an eighth of the beginning, by which a block is judged: to count
-    them in all of it takes as long as reading the samples does."""
+    """Whether such lines are an eighth of the block's beginning. Finding them in all of the block
+    would take as long as reading its samples."""
     beginning = block[:_BEGINNING]
     return 8 * sum(map(len, superfluous.findall(beginning))) > len(beginning)

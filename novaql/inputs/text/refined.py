@@ -1,11 +1,11 @@
-"""Batches of exposed samples, made into what was asked for."""
+"""Optional conversions of exposed samples: start timestamps, classic histograms to native ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
 from novaql.inputs.batch_stream import concat_batches
-from novaql.inputs.exposed_options import ExposedOptions
+from novaql.inputs.read_options import ExposedOptions
 from novaql.inputs.text.classic_histograms import ClassicHistograms
 from novaql.inputs.text.created_times import CreatedTimes
 from novaql.tsdb.model.samples import Batch
@@ -13,7 +13,7 @@ from novaql.tsdb.model.source import Metadata
 
 
 class Refinement:
-    """What is done to the samples of a whole text. Keeps what it found out of the last one."""
+    """The conversions that options ask for. Caches what it knows of the last text's series."""
 
     def __init__(self, options: ExposedOptions) -> None:
         self._created = CreatedTimes() if options.start_timestamps else None
@@ -22,7 +22,7 @@ class Refinement:
         )
 
     def needed(self, *, created: bool) -> bool:
-        """Whether there is anything to do for a text with `created` lines, or without them."""
+        """Whether there is any for a text with `_created` lines, or without them."""
         return self._classic is not None or (created and self._created is not None)
 
     def apply(self, batch: Batch, metadata: Mapping[str, Metadata], *, created: bool) -> Batch:
@@ -36,7 +36,7 @@ class Refinement:
     ) -> Iterator[Batch]:
         """The batches of one text; `metadata` fills while they are read.
 
-        If there is something to do, the whole text is read first: a metric may lie in two batches.
+        If there is a conversion, the whole text is read first: two batches may have one metric.
         """
         if not self.needed(created=created):
             yield from batches

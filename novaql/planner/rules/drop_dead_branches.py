@@ -42,7 +42,7 @@ def drop_dead_branches(plan: Plan) -> Plan:
     if changed is not plan:
         changed = _bare(rewrite(changed, _without_nothing))
     if _is_dead(changed) and type_of(changed) is ValueType.VECTOR:
-        return Nothing(changed.span)
+        return Nothing(span=changed.span)
     return changed
 
 
@@ -51,9 +51,9 @@ def _pruned(plan: Plan) -> Plan:
         case BinaryOp():
             return _operation(plan)
         case Aggregation(op=op, operand=operand, parameter=None) if op in GROUPING:
-            return Nothing(plan.span) if _is_dead(operand) else plan
+            return Nothing(span=plan.span) if _is_dead(operand) else plan
         case Negate(operand=operand):
-            return Nothing(plan.span) if _is_dead(operand) else plan
+            return Nothing(span=plan.span) if _is_dead(operand) else plan
         case FunctionCall(function=name, arguments=arguments) if name != "absent_over_time":
             for argument in arguments:
                 if isinstance(argument, SubqueryWindow) and _is_dead(argument.inner):
@@ -65,7 +65,7 @@ def _pruned(plan: Plan) -> Plan:
             others = [a for a in arguments if type_of(a) is ValueType.SCALAR]
             plain = all(isinstance(a, Constant) for a in others)
             annotates = name in ("quantile_over_time", "double_exponential_smoothing")
-            return Nothing(plan.span) if dead and plain and not annotates else plan
+            return Nothing(span=plan.span) if dead and plain and not annotates else plan
         case _:
             return plan
 
@@ -86,11 +86,11 @@ def _operation(plan: BinaryOp) -> Plan:
         case "or":
             return _alone(plan, plan.right) if dead_left else plan
         case "unless":
-            return Nothing(plan.span) if dead_left and is_quiet(plan.right) else plan
+            return Nothing(span=plan.span) if dead_left and is_quiet(plan.right) else plan
         case _:
             other = plan.right if dead_left else plan.left
             gone = (dead_left or dead_right) and (_is_dead(other) or is_quiet(other))
-            return Nothing(plan.span) if gone else plan
+            return Nothing(span=plan.span) if gone else plan
 
 
 def _alone(plan: BinaryOp, side: Plan) -> Plan:
@@ -98,7 +98,7 @@ def _alone(plan: BinaryOp, side: Plan) -> Plan:
     function to which it matters that its argument is a selector."""
     if not isinstance(side, Select) or _is_dead(side):
         return side
-    return replace(plan, op="or", left=side, right=Nothing(plan.span))
+    return replace(plan, op="or", left=side, right=Nothing(span=plan.span))
 
 
 def _without_nothing(plan: Plan) -> Plan:
@@ -120,13 +120,13 @@ def _against_scalar(plan: BinaryOp, vector: Plan, scalar: Plan) -> Plan:
     if not isinstance(scalar, Constant):
         return plan
     if _is_dead(vector):
-        return Nothing(plan.span)
+        return Nothing(span=plan.span)
     match vector:
         case FunctionCall(function="vector", arguments=(Constant() as constant,)):
             if plan.op in COMPARE and not plan.return_bool:
                 sides = (constant.value, scalar.value)
                 holds = COMPARE[plan.op](*(sides if vector is plan.left else sides[::-1]))
-                return vector if holds else Nothing(plan.span)
+                return vector if holds else Nothing(span=plan.span)
     return plan
 
 

@@ -28,12 +28,12 @@ def fold_constants(plan: Plan) -> Plan:
 def _fold(plan: Plan) -> Plan:
     match plan:
         case Negate(operand=Constant(value=value)):
-            return Constant(-value, plan.span)
+            return Constant(-value, span=plan.span)
         case BinaryOp(op=op, left=Constant(value=a), right=Constant(value=b)) if op in EXACT:
-            return Constant(EXACT[op](a, b), plan.span)
+            return Constant(EXACT[op](a, b), span=plan.span)
         case BinaryOp(op="/", left=Constant(value=a), right=Constant(value=b)) if (
             b != 0 and not math.isnan(b)
         ):
-            return Constant(a / b, plan.span)
+            return Constant(a / b, span=plan.span)
         case _:
             return plan

@@ -61,7 +61,7 @@ def _hoist_chain(spine: list[BinaryOp]) -> Plan:
 def _wrapped(plan: Plan) -> Plan:
     if isinstance(plan, Constant | Nothing):
         return plan
-    return StepInvariant(_inside_subqueries(plan), plan.span)
+    return StepInvariant(_inside_subqueries(plan), span=plan.span)
 
 
 def _inside_subqueries(plan: Plan) -> Plan:

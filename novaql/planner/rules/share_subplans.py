@@ -155,7 +155,7 @@ class _Sharing:
         superset = self._supersets.get(number)
         if superset is not None:
             number, matchers = superset
-            return Subset(self._shared(number, child), matchers, child.span)
+            return Subset(self._shared(number, child), matchers, span=child.span)
         if self._census.entries[number].is_shared:
             return self._shared(number, child)
         return self.below(child) if rebuilt is None else rebuilt
@@ -163,7 +163,7 @@ class _Sharing:
     def _shared(self, number: int, place: Plan) -> Plan:
         if number not in self._rebuilt:
             self._rebuilt[number] = self.below(self._census.entries[number].plan)
-        return Shared(self._rebuilt[number], number + 1, place.span)
+        return Shared(self._rebuilt[number], number + 1, span=place.span)
 
 
 def _supersets(census: _Census) -> dict[int, tuple[int, tuple[Matcher, ...]]]:

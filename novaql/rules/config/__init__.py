@@ -13,7 +13,7 @@ else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
-            "fields": ("OPAQUE_DISCOVERIES",),
-            "reading": ("read_config_file",),
+            "fields": "OPAQUE_DISCOVERIES",
+            "reading": "read_config_file",
         },
     )

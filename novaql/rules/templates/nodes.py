@@ -70,24 +70,24 @@ class Show:
 
 
 @dataclass(frozen=True, slots=True)
-class If:
+class Branch:
+    """An action with a body, and another one for `else`."""
+
     pipeline: Pipeline
     body: Body
     otherwise: Body
 
 
-@dataclass(frozen=True, slots=True)
-class With:
-    pipeline: Pipeline
-    body: Body
-    otherwise: Body
+class If(Branch):
+    """`{{ if pipeline }}`"""
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    pipeline: Pipeline
-    body: Body
-    otherwise: Body
+class With(Branch):
+    """`{{ with pipeline }}`"""
+
+
+class Range(Branch):
+    """`{{ range pipeline }}`"""
 
 
 @dataclass(frozen=True, slots=True)
