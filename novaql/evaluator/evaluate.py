@@ -10,7 +10,7 @@ import numpy as np
 
 from novaql.errors import EvaluationError, LimitExceeded
 from novaql.evaluator.context import Context
-from novaql.evaluator.kernels.bindings import ROLLUPS
+from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.kernels.windows import Floats
 from novaql.evaluator.matrix import (
     Scalar,
@@ -229,7 +229,7 @@ class Evaluator:
 
     def _call(self, plan: FunctionCall, steps: Steps) -> StepMatrix:
         name = plan.function
-        if name in ROLLUPS:
+        if name in RANGE_FUNCTIONS:
             window = range_argument(plan)
             if isinstance(window, SubqueryWindow):
                 return subquery_rollup(self, plan, steps)
@@ -276,7 +276,7 @@ class Evaluator:
                 return smoothed_fragment(self._context, plan, steps)
             case Select():
                 return select_fragment(self._context, plan, steps)
-            case FunctionCall(function=name) if name in ROLLUPS:
+            case FunctionCall(function=name) if name in RANGE_FUNCTIONS:
                 return rollup_fragment(self, plan, steps)
             case FunctionCall(function="timestamp", arguments=(operand,)):
                 select = unwrap(operand)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from novaql.evaluator.context import CELL_BYTES, STEP_BYTES, Context
-from novaql.evaluator.operators.rollup import WHOLE_WINDOW
+from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.operators.selector import read, window_ends
 from novaql.evaluator.operators.subquery import inner_steps
 from novaql.evaluator.steps import Steps
@@ -158,7 +158,7 @@ def _called(context: Context, plan: FunctionCall, steps: Steps) -> Need:
             found = _selected(context, argument.select, steps, reach_ms, steps.count)
         else:
             found = memory_needed(context, argument, steps)
-        if isinstance(argument, SubqueryWindow) and plan.function in WHOLE_WINDOW:
+        if isinstance(argument, SubqueryWindow) and RANGE_FUNCTIONS[plan.function].whole_window:
             work += found.rows * steps.count * (argument.range_ms // argument.step_ms)
         peak = max(peak, held + found.peak)
         held += found.size

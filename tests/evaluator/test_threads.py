@@ -17,7 +17,7 @@ from novaql import Cancellation, evaluate
 from novaql.errors import QueryCancelled
 from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.dispatch import KERNELS
-from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, WindowSpec
+from novaql.evaluator.kernels.strips import StripRollup, WindowSpec, newest
 from novaql.evaluator.pipeline import batch_run
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.model import BatchLeaf, Fragment
@@ -128,7 +128,7 @@ def run(
     refs = [SeriesBatchRef(partial(load, number), SAMPLES * TALL) for number in range(TILES)]
     ends = np.array([SAMPLES * 15_000], np.int64)
     asked = WindowSpec(ends, SAMPLES * 15_000, SAMPLES * 15_000, ends)
-    leaf = BatchLeaf(refs, asked, STRIP_ROLLUPS["last_over_time"])
+    leaf = BatchLeaf(refs, asked, StripRollup(newest))
 
     def never(_: Tile) -> Block:
         raise AssertionError("batches are there")

@@ -6,14 +6,9 @@ import numpy as np
 
 from novaql.errors import EvaluationError
 from novaql.evaluator.context import Context
-from novaql.evaluator.kernels.extended import (
-    Extended,
-    extend,
-    extended_changes,
-    extended_rate,
-    extended_resets,
-)
-from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+from novaql.evaluator.kernels.extended import Extended, extend
+from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
+from novaql.evaluator.kernels.windows import Ints
 from novaql.evaluator.operators.selector import range_read, read, tile_windows, window_ends
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.model import Fragment
@@ -22,8 +17,8 @@ from novaql.evaluator.steps import Steps
 from novaql.planner.logical import FunctionCall, Select, Window
 from novaql.tsdb.model.samples import Tile
 
-ANCHORED = ("changes", "delta", "increase", "rate", "resets")
-SMOOTHED = ("delta", "increase", "rate")
+ANCHORED = sorted(name for name, f in RANGE_FUNCTIONS.items() if f.exact_ends is not None)
+SMOOTHED = sorted(name for name, f in RANGE_FUNCTIONS.items() if f.smoothed)
 
 
 def check_modifier(call: FunctionCall, select: Select) -> None:
@@ -50,16 +45,6 @@ def extended_windows(
     return extend(base, wide, before_end, smoothed=smoothed, counter=counter)
 
 
-def _kernel(function: str, window: Extended) -> tuple[Floats, Bools]:
-    match function:
-        case "changes":
-            return extended_changes(window)
-        case "resets":
-            return extended_resets(window)
-        case _:
-            return extended_rate(window, is_counter=function != "delta", is_rate=function == "rate")
-
-
 def extended_fragment(
     context: Context, call: FunctionCall, window: Window, steps: Steps
 ) -> Fragment:
@@ -72,16 +57,23 @@ def extended_fragment(
     whole_ms = window.range_ms + lookback_ms + reach_ms
     selection = read(context, select, ends_ms + reach_ms, whole_ms)
     all_ms = range_read(ends_ms + reach_ms, whole_ms)
-    counter = call.function in ("rate", "increase")
+    function = RANGE_FUNCTIONS[call.function]
+    kernel = function.exact_ends
+    assert kernel is not None
 
     def leaf(tile: Tile) -> Block:
         tile = tile.without_stale()
         if tile.sample_count == 0:
             return Block.empty(tile.rows, steps.count)
         found = extended_windows(
-            tile, ends_ms, window.range_ms, lookback_ms, smoothed=select.smoothed, counter=counter
+            tile,
+            ends_ms,
+            window.range_ms,
+            lookback_ms,
+            smoothed=select.smoothed,
+            counter=function.counter_only,
         )
-        return Block.of(tile.rows, found.inner, *_kernel(call.function, found))
+        return Block.of(tile.rows, found.inner, *kernel(found))
 
     return Fragment(
         selection.series,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from novaql.evaluator.kernels.bindings import KEEP_NAME
+from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.native_notes import IGNORED_IN_RANGE, MIXED_FLOATS, Notes
@@ -32,15 +32,6 @@ from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import FunctionCall, Window
 from novaql.result import NativeCells
-
-FLOATS_ONLY = frozenset(
-    {
-        "min_over_time", "max_over_time", "stddev_over_time", "stdvar_over_time", "deriv",
-        "quantile_over_time", "mad_over_time", "predict_linear", "double_exponential_smoothing",
-        "ts_of_min_over_time", "ts_of_max_over_time",
-    }
-)  # fmt: skip
-"""Functions that ignore histograms."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +78,7 @@ def mixed_rollup(
     """A rollup of floats and histograms. `notes` speaks at the place of the range vector."""
     with np.errstate(all="ignore"):
         answer = _answer(function, ranges, scalars, notes)
-    nameless = np.full(len(ranges.series), function not in KEEP_NAME)
+    nameless = np.full(len(ranges.series), not RANGE_FUNCTIONS[function].keeps_name)
     values, valid = answer.values, answer.valid
     if answer.native is None:
         return StepMatrix(ranges.series, values, valid, nameless)
@@ -117,7 +108,7 @@ def _answer(function: str, ranges: Ranges, scalars: Sequence[Floats], notes: Not
             return _Answer(np.where(newest.there, newest.times_ms / 1000.0, 0.0), newest.there)
         case "changes" | "resets":
             return _Answer(*histogram_events(notes.context, function, ranges))
-        case _ if function in FLOATS_ONLY:
+        case _ if RANGE_FUNCTIONS[function].floats_only:
             values, valid = ranges.rolled(function, scalars)
             both = (ranges.float_counts > 0) & (ranges.native_counts > 0)
             notes.info(IGNORED_IN_RANGE, both)

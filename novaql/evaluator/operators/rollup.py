@@ -8,17 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from novaql.evaluator.context import Context
-from novaql.evaluator.kernels.bindings import (
-    COUNTER_ONLY,
-    KEEP_NAME,
-    WindowKernel,
-)
+from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS, WindowKernel
 from novaql.evaluator.kernels.started import warned_windows
-from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, WindowSpec
+from novaql.evaluator.kernels.strips import WindowSpec
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 from novaql.evaluator.native_notes import OVERLAPPING, Notes
 from novaql.evaluator.operators.cell_rollup import (
-    CELL_FUNCTIONS,
     Moved,
     cell_fragment,
     may_answer,
@@ -32,7 +27,7 @@ from novaql.evaluator.operators.selector import range_read, read, tile_windows, 
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.long_windows import COST_AT_ONCE, leaf_by_steps, row_cost
 from novaql.evaluator.pipeline.model import BatchLeaf, Fragment, TilesOf
-from novaql.evaluator.pipeline.scan import STARTS_MATTER, batches_of, tiles_of
+from novaql.evaluator.pipeline.scan import batches_of, tiles_of
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import (
@@ -45,18 +40,6 @@ from novaql.text.go_text import go_number, quote
 from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
 from novaql.tsdb.model.samples import Tile
 from novaql.tsdb.model.series_batch import SeriesBatchRef
-
-WHOLE_WINDOW = frozenset(
-    {
-        "avg_over_time", "sum_over_time", "stddev_over_time", "stdvar_over_time", "mad_over_time",
-        "quantile_over_time", "deriv", "predict_linear", "double_exponential_smoothing",
-        "ts_of_min_over_time", "ts_of_max_over_time",
-    }
-)  # fmt: skip
-"""Rollups whose work grows with the number of samples in a window."""
-
-SLIDING = frozenset({"avg_over_time", "sum_over_time"})
-"""Those whose compiled kernels look at each sample once."""
 
 COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
 
@@ -85,14 +68,16 @@ def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
     if window.select.anchored or window.select.smoothed:
         return extended_fragment(context, call, window, steps)
     ends_ms, range_ms = window_ends(window.select, steps), window.range_ms
-    windows = Moved(ends_ms, context.reach_ms(range_ms), None)
-    if context.options.rollup_ms and call.function in CELL_FUNCTIONS:
-        windows = moved(ends_ms, range_ms, context.options.rollup_ms)
-        range_ms = windows.reach_ms
-    hint = windows_read(context, call.function, windows)
+    function = RANGE_FUNCTIONS[call.function]
+    windows, hint = Moved(ends_ms, context.reach_ms(range_ms), None), None
+    if function.cells is not None:
+        if context.options.rollup_ms:
+            windows = moved(ends_ms, range_ms, context.options.rollup_ms)
+            range_ms = windows.reach_ms
+        hint = windows_read(context, function.cells, windows)
     selection = read(context, window.select, windows.ends_ms, windows.reach_ms, hint)
     all_ms = range_read(windows.ends_ms, windows.reach_ms)
-    begun = selection.starts and context.options.start_timestamps and call.function in STARTS_MATTER
+    begun = selection.starts and context.options.start_timestamps and function.reads_starts
     found = windows_fragment(
         run,
         call,
@@ -106,10 +91,11 @@ def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
     )
     cells, native = selection.cells, bool(selection.histograms)
     if cells is not None and not begun and not native and may_answer(context, call.function, cells):
+        assert function.cells is not None
         observe = observed(context, call, cells.series, ())
         found = replace(found, observe=observe)
         found = cell_fragment(
-            context, call.function, cells, found, windows.ends_ms, windows.reach_ms, range_ms
+            context, function.cells, cells, found, windows.ends_ms, windows.reach_ms, range_ms
         )
     return replace(moved_fragment(found, windows), has_histograms=native)
 
@@ -137,10 +123,10 @@ def windows_fragment(
         reach_ms = context.reach_ms(range_ms)
     # Only windows of functions that look at nothing but samples are ever moved.
     eval_ms = steps.times_ms if len(ends_ms) == steps.count else ends_ms
-    kernel = window_kernel(call.function)
+    function, kernel = RANGE_FUNCTIONS[call.function], window_kernel(call.function)
 
     # All samples of a window are looked at.
-    window_ms = reach_ms if call.function in WHOLE_WINDOW else 0
+    window_ms = reach_ms if function.whole_window else 0
 
     def leaf(tile: Tile) -> Block:
         tile = tile.without_stale()
@@ -163,22 +149,20 @@ def windows_fragment(
         if windows.starts is not None:
             if not context.options.start_timestamps:
                 windows = replace(windows, starts=None)
-            elif call.function in COUNTER_ONLY:
+            elif function.counter_only:
                 _warn_overlaps(context, call, series, windows, tile)
         return _rolled(kernel, windows, scalars, eval_ms, tile)
 
-    nameless = call.function not in KEEP_NAME
     observe = observed(context, call, series, scalars)
     batched = None
-    rollup = STRIP_ROLLUPS.get(call.function)
-    if rollup is not None and batches is not None and (observe is None or observe.by_rows):
+    if function.strips is not None and batches is not None and (observe is None or observe.by_rows):
         watch = None if observe is None else observe.rows
         asked = WindowSpec(ends_ms, reach_ms, range_ms, eval_ms, scalars)
         batched = BatchLeaf(
             batches,
             asked,
-            rollup,
-            whole_windows=call.function in WHOLE_WINDOW - SLIDING,
+            function.strips,
+            whole_windows=function.whole_window and not function.slides,
             watch=watch,
         )
     return Fragment(
@@ -187,7 +171,7 @@ def windows_fragment(
         tiles,
         leaf,
         (),
-        nameless,
+        not function.keeps_name,
         observe,
         window_ms=window_ms,
         batched=batched,
@@ -229,7 +213,7 @@ class _Observer:
         self._context, self._call = context, call
         column = series.column(METRIC_NAME)
         doubtful = np.zeros(len(column.values), np.bool_)
-        if call.function in COUNTER_ONLY:
+        if RANGE_FUNCTIONS[call.function].counter_only:
             doubtful[:] = [bool(n) and not n.endswith(COUNTER_SUFFIXES) for n in column.values]
         self._names = column
         self._doubtful = doubtful

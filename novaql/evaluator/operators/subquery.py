@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from novaql.evaluator.context import Context
-from novaql.evaluator.kernels.bindings import KEEP_NAME
+from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.kernels.windows import Ints
 from novaql.evaluator.matrix import StepMatrix, empty_matrix
 from novaql.evaluator.native_notes import Notes
@@ -114,7 +114,7 @@ def subquery_rollup(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix
         batches=[SeriesBatchRef(lambda: batch_of_tile(tile), tile.sample_count)],
     )
     found = collect_all(fragment, run.context)
-    nameless = points.inner.nameless | (call.function not in KEEP_NAME)
+    nameless = points.inner.nameless | (not RANGE_FUNCTIONS[call.function].keeps_name)
     return replace(found, nameless=nameless).without_empty_rows()
 
 

@@ -1,0 +1,221 @@
+"""The one table of functions over ranges: their kernels for each back end, and their properties."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from novaql.evaluator.kernels import (
+    cells,
+    extended,
+    over_time,
+    quantiles,
+    rate,
+    regression,
+    started,
+    strips,
+)
+from novaql.evaluator.kernels.cells import FALLS, SUMS, CellKernel
+from novaql.evaluator.kernels.extended import Extended
+from novaql.evaluator.kernels.strips import StripRollup
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
+
+WindowKernel = Callable[[Windows, Sequence[Floats], Ints], tuple[Floats, Bools]]
+"""(windows, scalar arguments in the order of the call, evaluation times): each shaped like lo."""
+
+
+@dataclass(frozen=True, slots=True)
+class RangeFunction:
+    """Kernels of a function over ranges, and what operators need to know of it.
+
+    windows       NumPy, over windows of samples
+    strips        compiled, over batches; None: NumPy always runs the function
+    cells         NumPy, over rollup cells; None: rollups do not answer it
+    exact_ends    NumPy, over `anchored` windows; None: the function takes no modifier
+    smoothed      `exact_ends` also takes `smoothed` windows
+    keeps_name    the result is still a sample of the metric
+    counter_only  the function is meaningful for counters alone
+    reads_starts  the result depends on start timestamps, which batches do not have
+    whole_window  the work grows with the samples in a window
+    slides        the compiled kernel of a `whole_window` function reads each sample once
+    floats_only   native histograms are ignored
+    """
+
+    windows: WindowKernel
+    strips: StripRollup | None = None
+    cells: CellKernel | None = None
+    exact_ends: Callable[[Extended], tuple[Floats, Bools]] | None = None
+    smoothed: bool = False
+    keeps_name: bool = False
+    counter_only: bool = False
+    reads_starts: bool = False
+    whole_window: bool = False
+    slides: bool = False
+    floats_only: bool = False
+
+
+def _plain(kernel: Callable[[Windows], tuple[Floats, Bools]]) -> WindowKernel:
+    return lambda windows, scalars, eval_ms: kernel(windows)
+
+
+def _growth(*, is_counter: bool, is_rate: bool) -> RangeFunction:
+    """rate, increase and delta."""
+
+    def windows(w: Windows) -> tuple[Floats, Bools]:
+        if w.starts is None or not is_counter:
+            return rate.extrapolated(w, is_counter=is_counter, is_rate=is_rate)
+        return started.started_rate(w, is_rate=is_rate)
+
+    return RangeFunction(
+        _plain(windows),
+        StripRollup(strips.rates(is_counter=is_counter, is_rate=is_rate), 2),
+        CellKernel(
+            cells.growth(is_counter=is_counter, is_rate=is_rate),
+            FALLS if is_counter else ("first", "last"),
+            cheap=True,
+        ),
+        exact_ends=lambda w: extended.extended_rate(w, is_counter=is_counter, is_rate=is_rate),
+        smoothed=True,
+        counter_only=is_counter,
+        reads_starts=is_counter,
+    )
+
+
+RANGE_FUNCTIONS: Mapping[str, RangeFunction] = {
+    "rate": _growth(is_counter=True, is_rate=True),
+    "increase": _growth(is_counter=True, is_rate=False),
+    "delta": _growth(is_counter=False, is_rate=False),
+    "irate": RangeFunction(
+        _plain(
+            lambda w: (
+                rate.instant_change(w, is_rate=True)
+                if w.starts is None
+                else started.started_irate(w)
+            )
+        ),
+        StripRollup(strips.changes(is_rate=True), 2),
+        reads_starts=True,
+    ),
+    "idelta": RangeFunction(
+        _plain(lambda w: rate.instant_change(w, is_rate=False)),
+        StripRollup(strips.changes(is_rate=False), 2),
+    ),
+    "resets": RangeFunction(
+        _plain(lambda w: rate.resets(w) if w.starts is None else started.started_resets(w)),
+        StripRollup(strips.of_windows("strip_events", True)),
+        exact_ends=extended.extended_resets,
+        reads_starts=True,
+    ),
+    "changes": RangeFunction(
+        _plain(rate.changes),
+        StripRollup(strips.of_windows("strip_events", False)),
+        exact_ends=extended.extended_changes,
+    ),
+    "deriv": RangeFunction(
+        _plain(regression.deriv),
+        StripRollup(strips.lines(slopes=True), 2),
+        whole_window=True,
+        floats_only=True,
+    ),
+    "predict_linear": RangeFunction(
+        lambda w, s, t: regression.predict_linear(w, t, s[0]),
+        StripRollup(strips.lines(slopes=False), 2),
+        whole_window=True,
+        floats_only=True,
+    ),
+    "double_exponential_smoothing": RangeFunction(
+        lambda w, s, t: regression.double_exponential_smoothing(w, s[0], s[1]),
+        whole_window=True,
+        floats_only=True,
+    ),
+    "avg_over_time": RangeFunction(
+        _plain(over_time.avg_over_time),
+        StripRollup(strips.of_windows("strip_sums", True)),
+        CellKernel(cells.mean, SUMS),
+        whole_window=True,
+        slides=True,
+    ),
+    "sum_over_time": RangeFunction(
+        _plain(over_time.sum_over_time),
+        StripRollup(strips.of_windows("strip_sums", False)),
+        CellKernel(cells.total, SUMS),
+        whole_window=True,
+        slides=True,
+    ),
+    "count_over_time": RangeFunction(
+        _plain(over_time.count_over_time),
+        StripRollup(strips.repeated(lambda s: (s.hi - s.lo).astype(np.float64))),
+        CellKernel(cells.count, cheap=True),
+    ),
+    "present_over_time": RangeFunction(
+        _plain(over_time.present_over_time),
+        StripRollup(strips.repeated(lambda s: np.ones(len(s.lo)))),
+        CellKernel(cells.edge("count", over_time.present_over_time), cheap=True, sample="last"),
+    ),
+    "last_over_time": RangeFunction(
+        _plain(over_time.last_over_time),
+        StripRollup(strips.newest),
+        CellKernel(
+            cells.edge("last", over_time.last_over_time), ("last",), cheap=True, sample="last"
+        ),
+        keeps_name=True,
+    ),
+    "first_over_time": RangeFunction(
+        _plain(over_time.first_over_time),
+        StripRollup(strips.oldest),
+        CellKernel(
+            cells.edge("first", over_time.first_over_time), ("first",), cheap=True, sample="first"
+        ),
+        keeps_name=True,
+    ),
+    "min_over_time": RangeFunction(
+        _plain(over_time.min_over_time),
+        StripRollup(strips.of_windows("strip_extremes", False)),
+        CellKernel(
+            cells.extreme("min", "least", over_time.min_over_time), ("min", "least"), sample="min"
+        ),
+        floats_only=True,
+    ),
+    "max_over_time": RangeFunction(
+        _plain(over_time.max_over_time),
+        StripRollup(strips.of_windows("strip_extremes", True)),
+        CellKernel(
+            cells.extreme("max", "greatest", over_time.max_over_time),
+            ("max", "greatest"),
+            sample="max",
+        ),
+        floats_only=True,
+    ),
+    "stddev_over_time": RangeFunction(
+        _plain(over_time.stddev_over_time),
+        StripRollup(strips.of_windows("strip_variances", True)),
+        whole_window=True,
+        floats_only=True,
+    ),
+    "stdvar_over_time": RangeFunction(
+        _plain(over_time.stdvar_over_time),
+        StripRollup(strips.of_windows("strip_variances", False)),
+        whole_window=True,
+        floats_only=True,
+    ),
+    "quantile_over_time": RangeFunction(
+        lambda w, s, t: quantiles.quantile_over_time(w, s[0]),
+        StripRollup(strips.quantiles),
+        whole_window=True,
+        floats_only=True,
+    ),
+    "mad_over_time": RangeFunction(
+        _plain(quantiles.mad_over_time), whole_window=True, floats_only=True
+    ),
+    "ts_of_min_over_time": RangeFunction(
+        _plain(over_time.ts_of_min_over_time), whole_window=True, floats_only=True
+    ),
+    "ts_of_max_over_time": RangeFunction(
+        _plain(over_time.ts_of_max_over_time), whole_window=True, floats_only=True
+    ),
+    "ts_of_first_over_time": RangeFunction(_plain(over_time.ts_of_first_over_time)),
+    "ts_of_last_over_time": RangeFunction(_plain(over_time.ts_of_last_over_time)),
+}
+"""All functions over ranges, except `absent_over_time`, which is an operator of its own."""
