@@ -31,7 +31,7 @@ from novaql.evaluator.operators.arithmetic import (
     vector_scalar_stage,
 )
 from novaql.evaluator.operators.exact_ranges import smoothed_select
-from novaql.evaluator.operators.extended import smoothed_fragment
+from novaql.evaluator.operators.extended import smoothed_pipeline
 from novaql.evaluator.operators.mixed_rollup import mixed_window_rollup
 from novaql.evaluator.operators.mixed_select import mixed_select, mixed_timestamp
 from novaql.evaluator.operators.native_binary import (
@@ -40,9 +40,9 @@ from novaql.evaluator.operators.native_binary import (
 )
 from novaql.evaluator.operators.rollup import (
     range_argument,
-    rollup_fragment,
+    rollup_pipeline,
 )
-from novaql.evaluator.operators.selector import select_fragment, timestamp_fragment
+from novaql.evaluator.operators.selector import select_pipeline, timestamp_pipeline
 from novaql.evaluator.operators.subquery import subquery_rollup
 from novaql.evaluator.operators.transform import (
     ELEMENTWISE,
@@ -57,8 +57,8 @@ from novaql.evaluator.operators.vector_vector import (
     vector_vector,
 )
 from novaql.evaluator.pipeline.collect import collect
-from novaql.evaluator.pipeline.model import Fragment, Stage
-from novaql.evaluator.pipeline.profiled import observed_fragment
+from novaql.evaluator.pipeline.model import Pipeline, Stage
+from novaql.evaluator.pipeline.profiled import profiled_pipeline
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import STAGED
 from novaql.language.precedence import TRIM_OPERATORS
@@ -154,9 +154,9 @@ class Evaluator:
         return found
 
     def _vector(self, plan: Plan, steps: Steps) -> StepMatrix:
-        fragment = self.fragment(plan, steps)
-        if fragment is not None:
-            return collect(fragment, self._context)
+        pipeline = self.pipeline(plan, steps)
+        if pipeline is not None:
+            return collect(pipeline, self._context)
         match plan:
             case StepInvariant(inner=inner):
                 return self.vector(inner, steps.first()).broadcast(steps.count)
@@ -194,7 +194,7 @@ class Evaluator:
         spine = left_spine(plan)
         below, above = _lowest_whole(spine)
         tiled = isinstance(below, BinaryOp) and type_of(below) is ValueType.VECTOR
-        if tiled and self.fragment(below, steps) is None:
+        if tiled and self.pipeline(below, steps) is None:
             below, above = _lowest_whole(spine, tiles=False)  # there are histograms in it
         left: StepMatrix | Floats
         if type_of(below) is ValueType.SCALAR:
@@ -252,47 +252,47 @@ class Evaluator:
         found = replace(operand, values=values, valid=valid)
         return (found.mark_nameless() if nameless else found).without_empty_rows()
 
-    # --- fragments -----------------------------------------------------------------------
+    # --- pipelines -----------------------------------------------------------------------
 
-    def fragment(self, plan: Plan, steps: Steps) -> Fragment | None:
+    def pipeline(self, plan: Plan, steps: Steps) -> Pipeline | None:
         if not runs_by_tile(plan):
             return None
-        fragment = self._fragment(plan, steps)
-        if fragment.has_histograms:
+        pipeline = self._pipeline(plan, steps)
+        if pipeline.has_histograms:
             return None
         if self._context.profile is not None:
-            fragment = observed_fragment(fragment, plan, self._context.profile)
-        if self._context.eager_names and fragment.nameless:
+            pipeline = profiled_pipeline(pipeline, plan, self._context.profile)
+        if self._context.eager_names and pipeline.nameless:
             # Names go here and now. Should rows become equal, the general path must sort it out.
-            bare = drop_names(fragment.series, np.ones(len(fragment.series), np.bool_))
+            bare = drop_names(pipeline.series, np.ones(len(pipeline.series), np.bool_))
             if len(np.unique(bare.keys())) < len(bare):
                 return None
-            return replace(fragment, series=bare, nameless=False)
-        return fragment
+            return replace(pipeline, series=bare, nameless=False)
+        return pipeline
 
-    def _fragment(self, plan: Plan, steps: Steps) -> Fragment:
+    def _pipeline(self, plan: Plan, steps: Steps) -> Pipeline:
         match plan:
             case Select(smoothed=True):
-                return smoothed_fragment(self._context, plan, steps)
+                return smoothed_pipeline(self._context, plan, steps)
             case Select():
-                return select_fragment(self._context, plan, steps)
+                return select_pipeline(self._context, plan, steps)
             case FunctionCall(function=name) if name in RANGE_FUNCTIONS:
-                return rollup_fragment(self, plan, steps)
+                return rollup_pipeline(self, plan, steps)
             case FunctionCall(function="timestamp", arguments=(operand,)):
                 select = unwrap(operand)
                 assert isinstance(select, Select)
-                return timestamp_fragment(self._context, select, steps)
+                return timestamp_pipeline(self._context, select, steps)
             case FunctionCall(arguments=(operand, *_)):
                 stage = elementwise_stage(self, plan, steps)
-                return _with_stage(self._fragment(operand, steps), stage, nameless=True)
+                return _with_stage(self._pipeline(operand, steps), stage, nameless=True)
             case Negate(operand=operand):
-                return _with_stage(self._fragment(operand, steps), negate, nameless=True)
+                return _with_stage(self._pipeline(operand, steps), negate, nameless=True)
             case BinaryOp():
-                return self._scalar_fragment(plan, steps)
+                return self._scalar_pipeline(plan, steps)
             case _:
                 raise AssertionError(f"{type(plan).__name__} does not run by tile")
 
-    def _scalar_fragment(self, plan: BinaryOp, steps: Steps) -> Fragment:
+    def _scalar_pipeline(self, plan: BinaryOp, steps: Steps) -> Pipeline:
         """Operators between a vector and scalars, which may be a long chain."""
         stages: list[Stage] = []
         nameless = False
@@ -303,7 +303,7 @@ class Evaluator:
             stages.append(vector_scalar_stage(operand, scalar, scalar_is_left=on_left))
             nameless = nameless or drops_name(operand)
             operand = operand.right if on_left else operand.left
-        below = self._fragment(operand, steps)
+        below = self._pipeline(operand, steps)
         stages.reverse()
         return replace(below, stages=(*below.stages, *stages), nameless=below.nameless or nameless)
 
@@ -326,9 +326,9 @@ def _lowest_whole(spine: list[BinaryOp], *, tiles: bool = True) -> tuple[Plan, l
     return (spine[count - 1], spine[count:]) if count else (below, spine)
 
 
-def _with_stage(fragment: Fragment, stage: Stage, *, nameless: bool) -> Fragment:
+def _with_stage(pipeline: Pipeline, stage: Stage, *, nameless: bool) -> Pipeline:
     return replace(
-        fragment, stages=(*fragment.stages, stage), nameless=fragment.nameless or nameless
+        pipeline, stages=(*pipeline.stages, stage), nameless=pipeline.nameless or nameless
     )
 
 

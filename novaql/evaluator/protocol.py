@@ -7,7 +7,7 @@ from typing import Protocol
 from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.windows import Floats
 from novaql.evaluator.matrix import StepMatrix, Value
-from novaql.evaluator.pipeline.model import Fragment
+from novaql.evaluator.pipeline.model import Pipeline
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import Plan
 
@@ -38,6 +38,6 @@ class Runner(Protocol):
         """A string constant."""
         ...
 
-    def fragment(self, plan: Plan, steps: Steps) -> Fragment | None:
-        """The plan as a fragment, if it can run tile by tile; else None, and nothing was done."""
+    def pipeline(self, plan: Plan, steps: Steps) -> Pipeline | None:
+        """The plan as a pipeline, if it can run tile by tile; else None, and nothing was done."""
         ...

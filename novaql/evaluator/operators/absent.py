@@ -9,7 +9,7 @@ from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.operators.mixed_rollup import mixed_window_rollup
 from novaql.evaluator.operators.rollup import (
     range_argument,
-    rollup_fragment,
+    rollup_pipeline,
 )
 from novaql.evaluator.operators.subquery import subquery_rollup
 from novaql.evaluator.pipeline.tile_run import blocks
@@ -34,11 +34,11 @@ def absent_over_time(run: Runner, call: FunctionCall, steps: Steps) -> StepMatri
     window = range_argument(call)
     some = np.zeros(steps.count, np.bool_)
     if isinstance(window, Window):
-        fragment = rollup_fragment(run, present, steps)
-        if fragment.has_histograms:
+        pipeline = rollup_pipeline(run, present, steps)
+        if pipeline.has_histograms:
             found = mixed_window_rollup(run, present, window, steps)
             return _result(window.select, found.steps_present())
-        for there in blocks(fragment, run.context, lambda block: block.presence().any(axis=0)):
+        for there in blocks(pipeline, run.context, lambda block: block.presence().any(axis=0)):
             some |= there
         return _result(window.select, some)
     return _result(window, subquery_rollup(run, present, steps).steps_present())

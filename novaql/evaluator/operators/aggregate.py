@@ -83,14 +83,14 @@ def _warn_extremes(context: Context, q: Floats, plan: Plan) -> None:
 
 
 def _folded(run: Runner, node: Aggregation, steps: Steps) -> StepMatrix:
-    fragment = run.fragment(node.operand, steps) if node.by_tile else None
-    if fragment is not None:
-        groups = group_rows(fragment.series, node.grouping, without=node.without)
+    pipeline = run.pipeline(node.operand, steps) if node.by_tile else None
+    if pipeline is not None:
+        groups = group_rows(pipeline.series, node.grouping, without=node.without)
         admit_work(run.context, fold_of(node.op), len(groups), steps.count)
         fresh = accumulator(node.op, len(groups), steps.count)
         assert fresh is not None
-        found = fold(fragment, groups, fresh, run.context)
-        nameless = fragment.nameless
+        found = fold(pipeline, groups, fresh, run.context)
+        nameless = pipeline.nameless
     else:
         operand = run.vector(node.operand, steps)
         if node.op in IGNORING:

@@ -22,8 +22,8 @@ from novaql.evaluator.native_notes import (
 )
 from novaql.evaluator.operators.extended import (
     check_modifier,
-    extended_fragment,
-    smoothed_fragment,
+    extended_pipeline,
+    smoothed_pipeline,
 )
 from novaql.evaluator.operators.mixed_select import loaded_histograms, newest_samples
 from novaql.evaluator.operators.native_rollup import HistogramCells, merged_events
@@ -62,7 +62,7 @@ def exact_rollup(run: Runner, call: FunctionCall, window: Window, steps: Steps) 
         if call.function in ("changes", "resets"):
             values, valid = _events(context, call.function, ranges, exact)
             return _matrix(ranges, values, valid, None)
-        floats = collect_all(extended_fragment(context, call, window, steps), context)
+        floats = collect_all(extended_pipeline(context, call, window, steps), context)
         mixed = (ranges.float_counts > 0) & (ranges.native_counts > 0)
         notes.warn(MIXED_FLOATS, mixed)
         native = _growth(call.function, ranges, exact, ~mixed, notes)
@@ -185,7 +185,7 @@ def smoothed_select(run: Runner, select: Select, steps: Steps) -> StepMatrix:
     )
     differs = (around.float_counts > 0) & (around.native_counts > 0)
     notes.warn(MIXED_FLOATS, differs)
-    floats = collect_all(smoothed_fragment(context, select, steps), context)
+    floats = collect_all(smoothed_pipeline(context, select, steps), context)
     is_native = behind.there & (behind.which >= 0) & ~differs
     cells = np.flatnonzero(is_native)
     with np.errstate(all="ignore"):

@@ -11,7 +11,7 @@ from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.kernels.windows import Ints
 from novaql.evaluator.operators.selector import range_read, read, tile_windows, window_ends
 from novaql.evaluator.pipeline.block import Block
-from novaql.evaluator.pipeline.model import Fragment
+from novaql.evaluator.pipeline.model import Pipeline
 from novaql.evaluator.pipeline.scan import tiles_of
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import FunctionCall, Select, Window
@@ -45,9 +45,9 @@ def extended_windows(
     return extend(base, wide, before_end, smoothed=smoothed, counter=counter)
 
 
-def extended_fragment(
+def extended_pipeline(
     context: Context, call: FunctionCall, window: Window, steps: Steps
-) -> Fragment:
+) -> Pipeline:
     """A rollup with exact ends, tile by tile."""
     select = window.select
     check_modifier(call, select)
@@ -75,7 +75,7 @@ def extended_fragment(
         )
         return Block.of(tile.rows, found.inner, *kernel(found))
 
-    return Fragment(
+    return Pipeline(
         selection.series,
         steps,
         tiles_of(selection, all_ms, markers=False),
@@ -121,7 +121,7 @@ def extended_tile(
     return Tile(tile.rows[row[some]], times, values, offsets)
 
 
-def smoothed_fragment(context: Context, select: Select, steps: Steps) -> Fragment:
+def smoothed_pipeline(context: Context, select: Select, steps: Steps) -> Pipeline:
     """`m smoothed`: interpolated at each step; the last value where nothing follows."""
     lookback_ms = context.options.lookback_ms
     ends_ms = window_ends(select, steps)
@@ -142,7 +142,7 @@ def smoothed_fragment(context: Context, select: Select, steps: Steps) -> Fragmen
         values = np.where(followed, between, low)
         return Block.of(tile.rows, behind, values, behind.counts > 0)
 
-    return Fragment(
+    return Pipeline(
         selection.series,
         steps,
         tiles_of(selection, all_ms, markers=False),

@@ -10,7 +10,7 @@ from novaql.errors import EvaluationError
 from novaql.evaluator.kernels.windows import Bools, Ints
 from novaql.evaluator.matrix import StepMatrix, join_equal_rows, stack
 from novaql.evaluator.operators.info_reference import reference_of
-from novaql.evaluator.operators.selector import timestamp_fragment
+from novaql.evaluator.operators.selector import timestamp_pipeline
 from novaql.evaluator.pipeline.collect import collect
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
@@ -66,10 +66,10 @@ def info(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
     is_info = select_rows(base.series, wanted.names)
     when = reference_of(call.arguments[0])
     select = Select((*wanted.names, *wanted.labels), when.offset_ms, when.at_ms, span=call.span)
-    fragment = timestamp_fragment(run.context, select, steps)
-    if fragment.has_histograms:
+    pipeline = timestamp_pipeline(run.context, select, steps)
+    if pipeline.has_histograms:
         raise EvaluationError("info metrics are floats, but the selector matches native histograms")
-    found = collect(fragment, run.context)
+    found = collect(pipeline, run.context)
     enriched = _enrich(base.take(~is_info), found, wanted)
     return stack([base.take(is_info), enriched]) if is_info.any() else enriched
 

@@ -15,18 +15,18 @@ from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 from novaql.evaluator.native_notes import OVERLAPPING, Notes
 from novaql.evaluator.operators.cell_rollup import (
     Moved,
-    cell_fragment,
+    cell_pipeline,
     may_answer,
     moved,
-    moved_fragment,
+    moved_pipeline,
     windows_read,
 )
 from novaql.evaluator.operators.checked_kernels import window_kernel
-from novaql.evaluator.operators.extended import extended_fragment
+from novaql.evaluator.operators.extended import extended_pipeline
 from novaql.evaluator.operators.selector import range_read, read, tile_windows, window_ends
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.long_windows import COST_AT_ONCE, leaf_by_steps, row_cost
-from novaql.evaluator.pipeline.model import BatchLeaf, Fragment, TilesOf
+from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline, TilesOf
 from novaql.evaluator.pipeline.scan import batches_of, tiles_of
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
@@ -60,13 +60,13 @@ def scalar_arguments(run: Runner, call: FunctionCall, steps: Steps) -> list[Floa
     ]
 
 
-def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
+def rollup_pipeline(run: Runner, call: FunctionCall, steps: Steps) -> Pipeline:
     """A rollup of a selector's range, tile by tile."""
     window = range_argument(call)
     assert isinstance(window, Window)
     context = run.context
     if window.select.anchored or window.select.smoothed:
-        return extended_fragment(context, call, window, steps)
+        return extended_pipeline(context, call, window, steps)
     ends_ms, range_ms = window_ends(window.select, steps), window.range_ms
     function = RANGE_FUNCTIONS[call.function]
     windows, hint = Moved(ends_ms, context.reach_ms(range_ms), None), None
@@ -78,7 +78,7 @@ def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
     selection = read(context, window.select, windows.ends_ms, windows.reach_ms, hint)
     all_ms = range_read(windows.ends_ms, windows.reach_ms)
     begun = selection.starts and context.options.start_timestamps and function.reads_starts
-    found = windows_fragment(
+    found = windows_pipeline(
         run,
         call,
         steps,
@@ -94,13 +94,13 @@ def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
         assert function.cells is not None
         observe = observed(context, call, cells.series, ())
         found = replace(found, observe=observe)
-        found = cell_fragment(
+        found = cell_pipeline(
             context, function.cells, cells, found, windows.ends_ms, windows.reach_ms, range_ms
         )
-    return replace(moved_fragment(found, windows), has_histograms=native)
+    return replace(moved_pipeline(found, windows), has_histograms=native)
 
 
-def windows_fragment(
+def windows_pipeline(
     run: Runner,
     call: FunctionCall,
     steps: Steps,
@@ -111,7 +111,7 @@ def windows_fragment(
     *,
     batches: Sequence[SeriesBatchRef] | None,
     reach_ms: int | None = None,
-) -> Fragment:
+) -> Pipeline:
     """The kernel of `call` over windows of any tiles. ends_ms: [J], right ends.
 
     batches   of the same samples as the tiles; None: the tiles have to be looked at
@@ -154,18 +154,18 @@ def windows_fragment(
         return _rolled(kernel, windows, scalars, eval_ms, tile)
 
     observe = observed(context, call, series, scalars)
-    batched = None
+    compiled = None
     if function.strips is not None and batches is not None and (observe is None or observe.by_rows):
         watch = None if observe is None else observe.rows
         asked = WindowSpec(ends_ms, reach_ms, range_ms, eval_ms, scalars)
-        batched = BatchLeaf(
+        compiled = CompiledRollup(
             batches,
             asked,
             function.strips,
             whole_windows=function.whole_window and not function.slides,
             watch=watch,
-        )
-    return Fragment(
+        ).if_ready()
+    return Pipeline(
         series,
         steps,
         tiles,
@@ -174,7 +174,7 @@ def windows_fragment(
         not function.keeps_name,
         observe,
         window_ms=window_ms,
-        batched=batched,
+        compiled=compiled,
     )
 
 

@@ -17,7 +17,7 @@ from novaql.evaluator.kernels.windows import (
     regular_windows,
 )
 from novaql.evaluator.pipeline.block import Block
-from novaql.evaluator.pipeline.model import BatchLeaf, Fragment
+from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline
 from novaql.evaluator.pipeline.scan import batches_of, tiles_of
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import Select
@@ -88,24 +88,24 @@ def _newest_time(windows: Windows, rows: Ints) -> Block:
     return Block.of(rows, windows, there, valid)
 
 
-def select_fragment(context: Context, select: Select, steps: Steps) -> Fragment:
+def select_pipeline(context: Context, select: Select, steps: Steps) -> Pipeline:
     """`m{…}` at every step."""
-    return _fragment(context, select, steps, _newest, nameless=False)
+    return _pipeline(context, select, steps, _newest, nameless=False)
 
 
-def timestamp_fragment(context: Context, select: Select, steps: Steps) -> Fragment:
+def timestamp_pipeline(context: Context, select: Select, steps: Steps) -> Pipeline:
     """`timestamp(m{…})`: Unix seconds of those samples."""
-    return _fragment(context, select, steps, _newest_time, nameless=True)
+    return _pipeline(context, select, steps, _newest_time, nameless=True)
 
 
-def _fragment(
+def _pipeline(
     context: Context,
     select: Select,
     steps: Steps,
     pick: Callable[[Windows, Ints], Block],
     *,
     nameless: bool,
-) -> Fragment:
+) -> Pipeline:
     lookback_ms = context.reach_ms(context.options.lookback_ms)
     ends_ms = window_ends(select, steps)
     selection = read(context, select, ends_ms, lookback_ms)
@@ -113,12 +113,14 @@ def _fragment(
     def leaf(tile: Tile) -> Block:
         return pick(tile_windows(tile, ends_ms, lookback_ms), tile.rows)
 
-    batched = None
+    compiled = None
     if pick is _newest:
         windows = WindowSpec(ends_ms, lookback_ms, lookback_ms, ends_ms)
-        batched = BatchLeaf(batches_of(selection), windows, StripRollup(newest), visible=True)
+        compiled = CompiledRollup(
+            batches_of(selection), windows, StripRollup(newest), visible=True
+        ).if_ready()
 
-    return Fragment(
+    return Pipeline(
         selection.series,
         steps,
         tiles_of(selection, range_read(ends_ms, lookback_ms), markers=True),
@@ -126,5 +128,5 @@ def _fragment(
         (),
         nameless,
         has_histograms=bool(selection.histograms),
-        batched=batched,
+        compiled=compiled,
     )

@@ -16,7 +16,7 @@ from novaql.evaluator.operators.ranges import Ranges
 from novaql.evaluator.operators.rollup import (
     range_argument,
     scalar_arguments,
-    windows_fragment,
+    windows_pipeline,
 )
 from novaql.evaluator.pipeline.collect import collect_all
 from novaql.evaluator.protocol import Runner
@@ -103,7 +103,7 @@ def subquery_rollup(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix
     if points.natives:
         return _mixed(run, call, window, points, steps)
     ends_ms = subquery_ends(window, steps)
-    fragment = windows_fragment(
+    pipeline = windows_pipeline(
         run,
         call,
         steps,
@@ -113,7 +113,7 @@ def subquery_rollup(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix
         window.range_ms,
         batches=[SeriesBatchRef(lambda: batch_of_tile(tile), tile.sample_count)],
     )
-    found = collect_all(fragment, run.context)
+    found = collect_all(pipeline, run.context)
     nameless = points.inner.nameless | (not RANGE_FUNCTIONS[call.function].keeps_name)
     return replace(found, nameless=nameless).without_empty_rows()
 

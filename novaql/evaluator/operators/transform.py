@@ -39,7 +39,7 @@ from novaql.planner.logical import FunctionCall, Select, type_of
 from novaql.tsdb.model.labels import SeriesTable
 
 ELEMENTWISE = frozenset(FUNCTIONS) | frozenset(PARTS) | {"round", "clamp", "clamp_min", "clamp_max"}
-"""Functions that change each value by itself: stages of a fragment."""
+"""Functions that change each value by itself: stages of a pipeline."""
 
 
 def elementwise_stage(run: Runner, call: FunctionCall, steps: Steps) -> Stage:
@@ -81,7 +81,7 @@ def _date_of_now(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:  
 
 
 def _timestamp(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
-    """Of anything but a plain selector (a fragment): the step's time."""
+    """Of anything but a plain selector (a pipeline): the step's time."""
     operand = run.vector(call.arguments[0], steps)
     seconds = np.broadcast_to(steps.times_ms / 1000.0, operand.values.shape)
     return StepMatrix(operand.series, seconds, operand.valid, operand.nameless).mark_nameless()

@@ -13,19 +13,19 @@ from novaql.evaluator.kernels.packed_folds import reduce_packed
 from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.pipeline.batch_run import CELLS_AT_ONCE, fold_batches
 from novaql.evaluator.pipeline.block import Block
-from novaql.evaluator.pipeline.model import Fragment, usable
+from novaql.evaluator.pipeline.model import Pipeline
 from novaql.evaluator.pipeline.tile_run import blocks
 
 
 def fold(
-    fragment: Fragment, groups: Groups, accumulator: Accumulator, context: Context
+    pipeline: Pipeline, groups: Groups, accumulator: Accumulator, context: Context
 ) -> StepMatrix:
     """One row per group."""
-    context.admit_matrix(len(groups), fragment.steps.count)
+    context.admit_matrix(len(groups), pipeline.steps.count)
     if (
-        not fragment.stages
-        and usable(fragment.batched)
-        and fold_batches(fragment, groups, accumulator, context)
+        not pipeline.stages
+        and pipeline.compiled is not None
+        and fold_batches(pipeline, groups, accumulator, context)
     ):
         return _finished(groups, accumulator).without_empty_rows()
 
@@ -33,7 +33,7 @@ def fold(
     def reduced(block: Block) -> Any:
         return _reduced(accumulator, groups, block)
 
-    for partial in blocks(fragment, context, reduced, join=True):
+    for partial in blocks(pipeline, context, reduced, join=True):
         with np.errstate(all="ignore"):
             accumulator.merge(partial)
     return _finished(groups, accumulator).without_empty_rows()

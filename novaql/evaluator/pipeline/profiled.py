@@ -1,4 +1,4 @@
-"""A fragment that tells what its operators cost, which run inside of one another tile by tile."""
+"""A pipeline that notes the cost of its operators, which run inside of one another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from novaql.evaluator.kernels.strips import StripKernel, Strips
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.pipeline.block import Block
-from novaql.evaluator.pipeline.model import Fragment, Stage
+from novaql.evaluator.pipeline.model import Pipeline, Stage
 from novaql.evaluator.profile import Profile
 from novaql.language.value_types import ValueType
 from novaql.planner.by_tile import unwrap
@@ -23,31 +23,31 @@ from novaql.tsdb.model.series_batch import SeriesBatchRef
 T = TypeVar("T")
 
 
-def observed_fragment(fragment: Fragment, plan: Plan, profile: Profile) -> Fragment:
-    """The same fragment of this plan; what it does is noted in the profile."""
+def profiled_pipeline(pipeline: Pipeline, plan: Plan, profile: Profile) -> Pipeline:
+    """The same pipeline of this plan; what it does is noted in the profile."""
     above: list[Plan] = []
     node = plan
     while (below := _operand(node)) is not None:
         above.append(node)
         node = below
     select = _selector(node)
-    stages = zip(fragment.stages, reversed(above), strict=True)
-    batched = fragment.batched
-    if batched is not None:
-        fill = batched.rollup.fill
+    stages = zip(pipeline.stages, reversed(above), strict=True)
+    compiled = pipeline.compiled
+    if compiled is not None:
+        fill = compiled.rollup.fill
         if node is not select:
             fill = _observed_fill(fill, node, profile)
         refs = [
             SeriesBatchRef(_timed(ref.load, select, profile), ref.samples)
-            for ref in batched.batches
+            for ref in compiled.batches
         ]
-        batched = replace(batched, batches=refs, rollup=replace(batched.rollup, fill=fill))
+        compiled = replace(compiled, batches=refs, rollup=replace(compiled.rollup, fill=fill))
     return replace(
-        fragment,
-        tiles=[_timed(load, select, profile) for load in fragment.tiles],
-        leaf=fragment.leaf if node is select else _observed_leaf(fragment.leaf, node, profile),
+        pipeline,
+        tiles=[_timed(load, select, profile) for load in pipeline.tiles],
+        leaf=pipeline.leaf if node is select else _observed_leaf(pipeline.leaf, node, profile),
         stages=tuple(_observed_stage(stage, of, profile) for stage, of in stages),
-        batched=batched,
+        compiled=compiled,
     )
 
 
