@@ -8,11 +8,10 @@ import numpy as np
 
 from novaql.errors import EvaluationError
 from novaql.evaluator.context import Context
-from novaql.evaluator.kernels.windows import Ints
 from novaql.evaluator.matrix import drop_names
 from novaql.evaluator.operators.extended import extended_tile
 from novaql.evaluator.operators.mixed_select import load_histograms, loaded_histograms
-from novaql.evaluator.operators.selector import read, window_ends
+from novaql.evaluator.operators.reads import Read
 from novaql.evaluator.operators.subquery import subquery_points
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
@@ -23,6 +22,7 @@ from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.histograms import concat_histograms
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import HistogramTile, Tile
+from novaql.tsdb.model.source import Selection
 
 
 def range_vector(
@@ -33,10 +33,10 @@ def range_vector(
         points = subquery_points(run, plan, steps)
         series = drop_names(points.inner.series, points.inner.nameless)
         return _points(run.context, series, [points.floats], points.natives)
-    ends_ms = window_ends(plan.select, steps)
+    read = Read.of(run.context, plan, steps)
+    selection = read.selection(run.context)
     if plan.select.anchored or plan.select.smoothed:
-        return _with_exact_ends(run, plan, ends_ms)
-    selection = read(run.context, plan.select, ends_ms, run.context.reach_ms(plan.range_ms))
+        return _with_exact_ends(run, read, selection)
     run.context.admit_cells(1, selection.samples, working_bytes("range"), "a range vector")
     tiles = []
     for ref in selection.tiles:
@@ -46,11 +46,8 @@ def range_vector(
     return _points(run.context, selection.series, tiles, natives)
 
 
-def _with_exact_ends(run: Runner, plan: Window, ends_ms: Ints) -> tuple[SeriesTable, Points]:
-    select, lookback_ms = plan.select, run.context.options.lookback_ms
-    ahead_ms = lookback_ms if select.smoothed else 0
-    reach_ms = plan.range_ms + lookback_ms + ahead_ms
-    selection = read(run.context, select, ends_ms + ahead_ms, reach_ms)
+def _with_exact_ends(run: Runner, read: Read, selection: Selection) -> tuple[SeriesTable, Points]:
+    select = read.select
     if any(len(load_histograms(ref, select).timestamps) for ref in selection.histograms):
         modifier = "smoothed" if select.smoothed else "anchored"
         raise EvaluationError(f"{modifier} modifier is not supported with histograms")
@@ -60,9 +57,9 @@ def _with_exact_ends(run: Runner, plan: Window, ends_ms: Ints) -> tuple[SeriesTa
         tiles.append(
             extended_tile(
                 ref.load(),
-                int(ends_ms[0]),
-                plan.range_ms,
-                lookback_ms,
+                int(read.ends_ms[0]),
+                read.range_ms,
+                run.context.options.lookback_ms,
                 smoothed=select.smoothed,
             )
         )

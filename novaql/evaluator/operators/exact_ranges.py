@@ -28,7 +28,7 @@ from novaql.evaluator.operators.extended import (
 from novaql.evaluator.operators.mixed_select import loaded_histograms, newest_samples
 from novaql.evaluator.operators.native_rollup import HistogramCells, merged_events
 from novaql.evaluator.operators.ranges import Ranges
-from novaql.evaluator.operators.selector import read, window_ends
+from novaql.evaluator.operators.reads import Read
 from novaql.evaluator.pipeline.collect import collect_all
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
@@ -42,19 +42,17 @@ def exact_rollup(run: Runner, call: FunctionCall, window: Window, steps: Steps) 
     context, select = run.context, window.select
     check_modifier(call, select)
     lookback_ms = context.options.lookback_ms
-    ahead_ms = lookback_ms if select.smoothed else 0
-    ends_ms = window_ends(select, steps)
-    reach_ms = window.range_ms + lookback_ms + ahead_ms
-    selection = read(context, select, ends_ms + ahead_ms, reach_ms)
+    read = Read.of(context, window, steps)
+    ends_ms, selection = read.ends_ms, read.selection(context)
     context.admit_matrix(len(selection.series), steps.count)
     ranges = Ranges(
         selection.series,
         [ref.load().without_stale() for ref in selection.tiles],
         loaded_histograms(context, selection, select),
-        ends_ms + ahead_ms,
+        ends_ms + read.ahead_ms,
         steps.times_ms,
         window.range_ms,
-        reach_ms,
+        read.reach_ms + read.ahead_ms,
     )
     notes = Notes(context, selection.series, window.span)
     exact = _Exact(ends_ms, window.range_ms, lookback_ms, select.smoothed)
@@ -159,8 +157,8 @@ def smoothed_select(run: Runner, select: Select, steps: Steps) -> StepMatrix:
     """`m smoothed`: interpolated at each step; the last value where nothing follows."""
     context = run.context
     lookback_ms = context.options.lookback_ms
-    ends_ms = window_ends(select, steps)
-    selection = read(context, select, ends_ms + lookback_ms, 2 * lookback_ms)
+    read = Read.of(context, select, steps)
+    ends_ms, selection = read.ends_ms, read.selection(context)
     natives = loaded_histograms(context, selection, select)
     behind = newest_samples(selection, natives, ends_ms, lookback_ms, stale=False, context=context)
     ahead = newest_samples(

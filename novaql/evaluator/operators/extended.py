@@ -9,7 +9,8 @@ from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.extended import Extended, extend
 from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.kernels.windows import Ints
-from novaql.evaluator.operators.selector import range_read, read, tile_windows, window_ends
+from novaql.evaluator.operators.reads import Read
+from novaql.evaluator.operators.selector import tile_windows
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.model import Pipeline
 from novaql.evaluator.pipeline.scan import tiles_of
@@ -52,11 +53,8 @@ def extended_pipeline(
     select = window.select
     check_modifier(call, select)
     lookback_ms = context.options.lookback_ms
-    ends_ms = window_ends(select, steps)
-    reach_ms = lookback_ms if select.smoothed else 0
-    whole_ms = window.range_ms + lookback_ms + reach_ms
-    selection = read(context, select, ends_ms + reach_ms, whole_ms)
-    all_ms = range_read(ends_ms + reach_ms, whole_ms)
+    read = Read.of(context, window, steps)
+    selection = read.selection(context)
     function = RANGE_FUNCTIONS[call.function]
     kernel = function.exact_ends
     assert kernel is not None
@@ -67,7 +65,7 @@ def extended_pipeline(
             return Block.empty(tile.rows, steps.count)
         found = extended_windows(
             tile,
-            ends_ms,
+            read.ends_ms,
             window.range_ms,
             lookback_ms,
             smoothed=select.smoothed,
@@ -78,7 +76,7 @@ def extended_pipeline(
     return Pipeline(
         selection.series,
         steps,
-        tiles_of(selection, all_ms, markers=False),
+        tiles_of(selection, read.span_ms, markers=False),
         leaf,
         (),
         nameless=True,
@@ -124,9 +122,8 @@ def extended_tile(
 def smoothed_pipeline(context: Context, select: Select, steps: Steps) -> Pipeline:
     """`m smoothed`: interpolated at each step; the last value where nothing follows."""
     lookback_ms = context.options.lookback_ms
-    ends_ms = window_ends(select, steps)
-    selection = read(context, select, ends_ms + lookback_ms, 2 * lookback_ms)
-    all_ms = range_read(ends_ms + lookback_ms, 2 * lookback_ms)
+    read = Read.of(context, select, steps)
+    ends_ms, selection = read.ends_ms, read.selection(context)
 
     def leaf(tile: Tile) -> Block:
         tile = tile.without_stale()
@@ -145,7 +142,7 @@ def smoothed_pipeline(context: Context, select: Select, steps: Steps) -> Pipelin
     return Pipeline(
         selection.series,
         steps,
-        tiles_of(selection, all_ms, markers=False),
+        tiles_of(selection, read.span_ms, markers=False),
         leaf,
         (),
         nameless=False,

@@ -58,15 +58,19 @@ class _Wanted:
         return [n for n in series.columns if n not in (METRIC_NAME, *IDENTIFYING)]
 
 
+def info_select(call: FunctionCall) -> Select:
+    """The selector of the info series."""
+    wanted, when = _Wanted.of(call), reference_of(call.arguments[0])
+    return Select((*wanted.names, *wanted.labels), when.offset_ms, when.at_ms, span=call.span)
+
+
 def info(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
     """`info(v, {…})`."""
     base = run.vector(call.arguments[0], steps)
     wanted = _Wanted.of(call)
     admit_work(run.context, "info", base.rows, steps.count)
     is_info = select_rows(base.series, wanted.names)
-    when = reference_of(call.arguments[0])
-    select = Select((*wanted.names, *wanted.labels), when.offset_ms, when.at_ms, span=call.span)
-    pipeline = timestamp_pipeline(run.context, select, steps)
+    pipeline = timestamp_pipeline(run.context, info_select(call), steps)
     if pipeline.has_histograms:
         raise EvaluationError("info metrics are floats, but the selector matches native histograms")
     found = collect(pipeline, run.context)

@@ -26,8 +26,8 @@ from novaql.evaluator.operators.native_rollup import (
     histogram_sum,
 )
 from novaql.evaluator.operators.ranges import Ranges
+from novaql.evaluator.operators.reads import Read
 from novaql.evaluator.operators.rollup import scalar_arguments
-from novaql.evaluator.operators.selector import read, window_ends
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import FunctionCall, Window
@@ -50,9 +50,8 @@ def mixed_window_rollup(
     context = run.context
     if window.select.anchored or window.select.smoothed:
         return exact_rollup(run, call, window, steps)
-    ends_ms = window_ends(window.select, steps)
-    reach_ms = context.reach_ms(window.range_ms)
-    selection = read(context, window.select, ends_ms, reach_ms)
+    read = Read.of(context, window, steps)
+    selection = read.selection(context)
     context.admit_matrix(len(selection.series), steps.count)
     floats = []
     for ref in selection.tiles:
@@ -62,10 +61,10 @@ def mixed_window_rollup(
         selection.series,
         floats,
         loaded_histograms(context, selection, window.select),
-        ends_ms,
+        read.ends_ms,
         steps.times_ms,
-        window.range_ms,
-        reach_ms,
+        read.range_ms,
+        read.reach_ms,
     )
     notes = Notes(context, selection.series, window.span)
     scalars = scalar_arguments(run, call, steps)

@@ -11,7 +11,8 @@ from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.native.resets import resets_before
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
 from novaql.evaluator.matrix import StepMatrix
-from novaql.evaluator.operators.selector import read, tile_windows, window_ends
+from novaql.evaluator.operators.reads import Read
+from novaql.evaluator.operators.selector import tile_windows
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import Select
@@ -170,11 +171,12 @@ def start_timestamps(run: Runner, select: Select, steps: Steps) -> StepMatrix:
 
 def _visible(run: Runner, select: Select, steps: Steps) -> tuple[Newest, Selection, Bools]:
     context = run.context
-    lookback_ms = context.reach_ms(context.options.lookback_ms)
-    ends_ms = window_ends(select, steps)
-    selection = read(context, select, ends_ms, lookback_ms)
+    read = Read.of(context, select, steps)
+    selection = read.selection(context)
     context.admit_matrix(len(selection.series), steps.count)
     natives = loaded_histograms(context, selection, select)
-    newest = newest_samples(selection, natives, ends_ms, lookback_ms, stale=True, context=context)
+    newest = newest_samples(
+        selection, natives, read.ends_ms, read.reach_ms, stale=True, context=context
+    )
     ended = (newest.which < 0) & is_stale(newest.values)
     return newest, selection, newest.there & ~ended

@@ -23,7 +23,8 @@ from novaql.evaluator.operators.cell_rollup import (
 )
 from novaql.evaluator.operators.checked_kernels import window_kernel
 from novaql.evaluator.operators.extended import extended_pipeline
-from novaql.evaluator.operators.selector import range_read, read, tile_windows, window_ends
+from novaql.evaluator.operators.reads import Read
+from novaql.evaluator.operators.selector import tile_windows
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.long_windows import COST_AT_ONCE, leaf_by_steps, row_cost
 from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline, TilesOf
@@ -67,27 +68,26 @@ def rollup_pipeline(run: Runner, call: FunctionCall, steps: Steps) -> Pipeline:
     context = run.context
     if window.select.anchored or window.select.smoothed:
         return extended_pipeline(context, call, window, steps)
-    ends_ms, range_ms = window_ends(window.select, steps), window.range_ms
+    read = Read.of(context, window, steps)
     function = RANGE_FUNCTIONS[call.function]
-    windows, hint = Moved(ends_ms, context.reach_ms(range_ms), None), None
+    windows, hint = Moved(read.ends_ms, read.reach_ms, None), None
     if function.cells is not None:
         if context.options.rollup_ms:
-            windows = moved(ends_ms, range_ms, context.options.rollup_ms)
-            range_ms = windows.reach_ms
+            windows = moved(read.ends_ms, read.range_ms, context.options.rollup_ms)
+            read = Read(window.select, windows.ends_ms, windows.reach_ms, windows.reach_ms)
         hint = windows_read(context, function.cells, windows)
-    selection = read(context, window.select, windows.ends_ms, windows.reach_ms, hint)
-    all_ms = range_read(windows.ends_ms, windows.reach_ms)
+    selection = read.selection(context, hint)
     begun = selection.starts and context.options.start_timestamps and function.reads_starts
     found = windows_pipeline(
         run,
         call,
         steps,
         selection.series,
-        tiles_of(selection, all_ms, markers=False, starts=begun),
-        windows.ends_ms,
-        range_ms,
+        tiles_of(selection, read.span_ms, markers=False, starts=begun),
+        read.ends_ms,
+        read.range_ms,
         batches=None if begun else batches_of(selection),
-        reach_ms=windows.reach_ms,
+        reach_ms=read.reach_ms,
     )
     cells, native = selection.cells, bool(selection.histograms)
     if cells is not None and not begun and not native and may_answer(context, call.function, cells):
@@ -95,7 +95,7 @@ def rollup_pipeline(run: Runner, call: FunctionCall, steps: Steps) -> Pipeline:
         observe = observed(context, call, cells.series, ())
         found = replace(found, observe=observe)
         found = cell_pipeline(
-            context, function.cells, cells, found, windows.ends_ms, windows.reach_ms, range_ms
+            context, function.cells, cells, found, read.ends_ms, read.reach_ms, read.range_ms
         )
     return replace(moved_pipeline(found, windows), has_histograms=native)
 
