@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -19,11 +20,12 @@ from novaql.evaluator.kernels import (
 )
 from novaql.evaluator.kernels.cells import FALLS, SUMS, CellKernel
 from novaql.evaluator.kernels.extended import Extended
-from novaql.evaluator.kernels.strips import StripRollup
+from novaql.evaluator.kernels.strips import StripKernel, StripRollup
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 
 WindowKernel = Callable[[Windows, Sequence[Floats], Ints], tuple[Floats, Bools]]
 """(windows, scalar arguments in the order of the call, evaluation times): each shaped like lo."""
+PlainKernel = Callable[[Windows], tuple[Floats, Bools]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,52 @@ class RangeFunction:
     floats_only: bool = False
 
 
-def _plain(kernel: Callable[[Windows], tuple[Floats, Bools]]) -> WindowKernel:
+def _plain(kernel: PlainKernel) -> WindowKernel:
     return lambda windows, scalars, eval_ms: kernel(windows)
+
+
+def _of_values(kernel: WindowKernel, compiled: StripRollup | None = None) -> RangeFunction:
+    """A function of all floats of a window, which ignores histograms."""
+    return RangeFunction(kernel, compiled, whole_window=True, floats_only=True)
+
+
+def _added(kernel: PlainKernel, of_cells: cells.Kernel, *, mean: bool) -> RangeFunction:
+    """sum_over_time and avg_over_time."""
+    return RangeFunction(
+        _plain(kernel),
+        StripRollup(strips.of_windows("strip_sums", mean)),
+        CellKernel(of_cells, SUMS),
+        whole_window=True,
+        slides=True,
+    )
+
+
+def _irate(w: Windows) -> tuple[Floats, Bools]:
+    return rate.instant_change(w, is_rate=True) if w.starts is None else started.started_irate(w)
+
+
+def _resets(w: Windows) -> tuple[Floats, Bools]:
+    return rate.resets(w) if w.starts is None else started.started_resets(w)
+
+
+def _extreme(kernel: PlainKernel, name: str, other: str) -> RangeFunction:
+    """min_over_time and max_over_time."""
+    return RangeFunction(
+        _plain(kernel),
+        StripRollup(strips.of_windows("strip_extremes", name == "max")),
+        CellKernel(cells.extreme(name, other, kernel), (name, other), sample=name),
+        floats_only=True,
+    )
+
+
+def _edge(kernel: PlainKernel, compiled: StripKernel, name: str) -> RangeFunction:
+    """first_over_time and last_over_time."""
+    return RangeFunction(
+        _plain(kernel),
+        StripRollup(compiled),
+        CellKernel(cells.edge(name, kernel), (name,), cheap=True, sample=name),
+        keeps_name=True,
+    )
 
 
 def _growth(*, is_counter: bool, is_rate: bool) -> RangeFunction:
@@ -88,22 +134,14 @@ RANGE_FUNCTIONS: Mapping[str, RangeFunction] = {
     "increase": _growth(is_counter=True, is_rate=False),
     "delta": _growth(is_counter=False, is_rate=False),
     "irate": RangeFunction(
-        _plain(
-            lambda w: (
-                rate.instant_change(w, is_rate=True)
-                if w.starts is None
-                else started.started_irate(w)
-            )
-        ),
-        StripRollup(strips.changes(is_rate=True), 2),
-        reads_starts=True,
+        _plain(_irate), StripRollup(strips.changes(is_rate=True), 2), reads_starts=True
     ),
     "idelta": RangeFunction(
-        _plain(lambda w: rate.instant_change(w, is_rate=False)),
+        _plain(partial(rate.instant_change, is_rate=False)),
         StripRollup(strips.changes(is_rate=False), 2),
     ),
     "resets": RangeFunction(
-        _plain(lambda w: rate.resets(w) if w.starts is None else started.started_resets(w)),
+        _plain(_resets),
         StripRollup(strips.of_windows("strip_events", True)),
         exact_ends=extended.extended_resets,
         reads_starts=True,
@@ -113,37 +151,16 @@ RANGE_FUNCTIONS: Mapping[str, RangeFunction] = {
         StripRollup(strips.of_windows("strip_events", False)),
         exact_ends=extended.extended_changes,
     ),
-    "deriv": RangeFunction(
-        _plain(regression.deriv),
-        StripRollup(strips.lines(slopes=True), 2),
-        whole_window=True,
-        floats_only=True,
-    ),
-    "predict_linear": RangeFunction(
+    "deriv": _of_values(_plain(regression.deriv), StripRollup(strips.lines(slopes=True), 2)),
+    "predict_linear": _of_values(
         lambda w, s, t: regression.predict_linear(w, t, s[0]),
         StripRollup(strips.lines(slopes=False), 2),
-        whole_window=True,
-        floats_only=True,
     ),
-    "double_exponential_smoothing": RangeFunction(
-        lambda w, s, t: regression.double_exponential_smoothing(w, s[0], s[1]),
-        whole_window=True,
-        floats_only=True,
+    "double_exponential_smoothing": _of_values(
+        lambda w, s, t: regression.double_exponential_smoothing(w, s[0], s[1])
     ),
-    "avg_over_time": RangeFunction(
-        _plain(over_time.avg_over_time),
-        StripRollup(strips.of_windows("strip_sums", True)),
-        CellKernel(cells.mean, SUMS),
-        whole_window=True,
-        slides=True,
-    ),
-    "sum_over_time": RangeFunction(
-        _plain(over_time.sum_over_time),
-        StripRollup(strips.of_windows("strip_sums", False)),
-        CellKernel(cells.total, SUMS),
-        whole_window=True,
-        slides=True,
-    ),
+    "avg_over_time": _added(over_time.avg_over_time, cells.mean, mean=True),
+    "sum_over_time": _added(over_time.sum_over_time, cells.total, mean=False),
     "count_over_time": RangeFunction(
         _plain(over_time.count_over_time),
         StripRollup(strips.repeated(lambda s: (s.hi - s.lo).astype(np.float64))),
@@ -154,67 +171,22 @@ RANGE_FUNCTIONS: Mapping[str, RangeFunction] = {
         StripRollup(strips.repeated(lambda s: np.ones(len(s.lo)))),
         CellKernel(cells.edge("count", over_time.present_over_time), cheap=True, sample="last"),
     ),
-    "last_over_time": RangeFunction(
-        _plain(over_time.last_over_time),
-        StripRollup(strips.newest),
-        CellKernel(
-            cells.edge("last", over_time.last_over_time), ("last",), cheap=True, sample="last"
-        ),
-        keeps_name=True,
+    "last_over_time": _edge(over_time.last_over_time, strips.newest, "last"),
+    "first_over_time": _edge(over_time.first_over_time, strips.oldest, "first"),
+    "min_over_time": _extreme(over_time.min_over_time, "min", "least"),
+    "max_over_time": _extreme(over_time.max_over_time, "max", "greatest"),
+    "stddev_over_time": _of_values(
+        _plain(over_time.stddev_over_time), StripRollup(strips.of_windows("strip_variances", True))
     ),
-    "first_over_time": RangeFunction(
-        _plain(over_time.first_over_time),
-        StripRollup(strips.oldest),
-        CellKernel(
-            cells.edge("first", over_time.first_over_time), ("first",), cheap=True, sample="first"
-        ),
-        keeps_name=True,
+    "stdvar_over_time": _of_values(
+        _plain(over_time.stdvar_over_time), StripRollup(strips.of_windows("strip_variances", False))
     ),
-    "min_over_time": RangeFunction(
-        _plain(over_time.min_over_time),
-        StripRollup(strips.of_windows("strip_extremes", False)),
-        CellKernel(
-            cells.extreme("min", "least", over_time.min_over_time), ("min", "least"), sample="min"
-        ),
-        floats_only=True,
+    "quantile_over_time": _of_values(
+        lambda w, s, t: quantiles.quantile_over_time(w, s[0]), StripRollup(strips.quantiles)
     ),
-    "max_over_time": RangeFunction(
-        _plain(over_time.max_over_time),
-        StripRollup(strips.of_windows("strip_extremes", True)),
-        CellKernel(
-            cells.extreme("max", "greatest", over_time.max_over_time),
-            ("max", "greatest"),
-            sample="max",
-        ),
-        floats_only=True,
-    ),
-    "stddev_over_time": RangeFunction(
-        _plain(over_time.stddev_over_time),
-        StripRollup(strips.of_windows("strip_variances", True)),
-        whole_window=True,
-        floats_only=True,
-    ),
-    "stdvar_over_time": RangeFunction(
-        _plain(over_time.stdvar_over_time),
-        StripRollup(strips.of_windows("strip_variances", False)),
-        whole_window=True,
-        floats_only=True,
-    ),
-    "quantile_over_time": RangeFunction(
-        lambda w, s, t: quantiles.quantile_over_time(w, s[0]),
-        StripRollup(strips.quantiles),
-        whole_window=True,
-        floats_only=True,
-    ),
-    "mad_over_time": RangeFunction(
-        _plain(quantiles.mad_over_time), whole_window=True, floats_only=True
-    ),
-    "ts_of_min_over_time": RangeFunction(
-        _plain(over_time.ts_of_min_over_time), whole_window=True, floats_only=True
-    ),
-    "ts_of_max_over_time": RangeFunction(
-        _plain(over_time.ts_of_max_over_time), whole_window=True, floats_only=True
-    ),
+    "mad_over_time": _of_values(_plain(quantiles.mad_over_time)),
+    "ts_of_min_over_time": _of_values(_plain(over_time.ts_of_min_over_time)),
+    "ts_of_max_over_time": _of_values(_plain(over_time.ts_of_max_over_time)),
     "ts_of_first_over_time": RangeFunction(_plain(over_time.ts_of_first_over_time)),
     "ts_of_last_over_time": RangeFunction(_plain(over_time.ts_of_last_over_time)),
 }
