@@ -9,7 +9,7 @@ import numpy as np
 from novaql.evaluator.context import Context
 from novaql.evaluator.grouping import Groups
 from novaql.evaluator.kernels.group_reduce import Accumulator
-from novaql.evaluator.kernels.packed_folds import reduce_packed
+from novaql.evaluator.kernels.packed_folds import reduce_packed, takes_packed
 from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.pipeline.batch_run import CELLS_AT_ONCE, fold_batches
 from novaql.evaluator.pipeline.block import Block
@@ -33,7 +33,8 @@ def fold(
     def reduced(block: Block) -> Any:
         return _reduced(accumulator, groups, block)
 
-    for partial in blocks(pipeline, context, reduced, join=True):
+    dense = not takes_packed(accumulator)
+    for partial in blocks(pipeline, context, reduced, join=True, dense=dense):
         with np.errstate(all="ignore"):
             accumulator.merge(partial)
     return _finished(groups, accumulator).without_empty_rows()
@@ -60,13 +61,10 @@ def fold_all(operand: StepMatrix, groups: Groups, accumulator: Accumulator) -> S
 def _reduced(accumulator: Accumulator, groups: Groups, block: Block) -> Any:
     """The groups' shares of one block."""
     group = groups.of_row[block.rows]
-    if block.cells is not None:
-        packed = reduce_packed(
+    if block.cells is not None and takes_packed(accumulator):
+        return reduce_packed(
             accumulator, group, block.cells, block.values, block.valid, block.steps
         )
-        if packed is not None:
-            return packed
-        block = block.dense()
     present = None if block.valid is None or block.valid.all() else block.presence()
     return accumulator.reduce(group, block.values, present)
 

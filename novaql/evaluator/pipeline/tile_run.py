@@ -22,11 +22,17 @@ JOINED_CELLS = 1 << 15
 
 
 def blocks(
-    pipeline: Pipeline, context: Context, work: Callable[[Block], T], *, join: bool = False
+    pipeline: Pipeline,
+    context: Context,
+    work: Callable[[Block], T],
+    *,
+    join: bool = False,
+    dense: bool = False,
 ) -> Iterator[T]:
     """Run a pipeline: what `work` makes of each block, in the order of the tiles.
 
-    join  small blocks are joined before
+    join   small blocks are joined before
+    dense  packed ones, too, so that no block is packed
 
     Where compiled kernels answer, blocks are of batches and `work` may be called on any thread, so
     it may touch nothing that another block's touches. Else the next tiles are decoded on other
@@ -37,7 +43,7 @@ def blocks(
         return
     keep_freed_memory()
     made = _blocks(pipeline, context)
-    for block in _joined(made) if join else made:
+    for block in _joined(made, dense=dense) if join else made:
         with np.errstate(all="ignore"):
             done = work(block)
         yield done
@@ -54,11 +60,12 @@ def _blocks(pipeline: Pipeline, context: Context) -> Iterator[Block]:
         yield block
 
 
-def _joined(blocks: Iterator[Block]) -> Iterator[Block]:
+def _joined(blocks: Iterator[Block], *, dense: bool) -> Iterator[Block]:
     """The same series and values in larger blocks, where blocks are small and not packed."""
     small: list[Block] = []
     cells = 0
-    for block in blocks:
+    for made in blocks:
+        block = made.dense() if dense else made
         if block.cells is not None or block.values.size >= JOINED_CELLS:
             yield block
             continue
