@@ -1,8 +1,7 @@
-"""What a query will read, and about how much memory and work it will take, from directories alone.
+"""What a query will read, and about how much memory and work it takes, from directories alone.
 
-An operator's need is that of its operands and its own. Each selection is the one that its operator
-will ask for (`operators.reads`), so that it is admitted to the budget before anything is read, and
-is there when the operator wants it.
+An operator's need is that of its operands and its own. Its selection is admitted to the budget
+here, before anything is read, and is there when the operator is run.
 """
 
 from __future__ import annotations
@@ -12,9 +11,7 @@ from typing import assert_never
 
 from novaql.evaluator.context import CELL_BYTES, STEP_BYTES, Context
 from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
-from novaql.evaluator.operators.info import info_select
-from novaql.evaluator.operators.reads import Read
-from novaql.evaluator.operators.subquery import inner_steps
+from novaql.evaluator.operator import Operator
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import STAGED, fold_of, working_bytes
 from novaql.language.value_types import ValueType
@@ -26,7 +23,6 @@ from novaql.planner.logical import (
     FunctionCall,
     Negate,
     Nothing,
-    Plan,
     Select,
     Shared,
     StepInvariant,
@@ -34,7 +30,6 @@ from novaql.planner.logical import (
     Subset,
     TextConstant,
     Window,
-    left_spine,
     type_of,
 )
 from novaql.tsdb.model.labels import SeriesTable
@@ -72,78 +67,75 @@ class Need:
     table: SeriesTable | None = None
 
 
-def admit_all(context: Context, plan: Plan, steps: Steps) -> Estimate:
-    """Ask for every selection of a plan at these steps. Raises `LimitExceeded`."""
-    need = _Estimator(context).need(plan, steps) if steps.count else Need()
+def estimate_of(context: Context, operator: Operator) -> Estimate:
+    """Ask for every selection that an operator and its operands read. Raises `LimitExceeded`."""
+    need = _Estimator(context).need(operator) if operator.steps.count else Need()
     return Estimate(context.series_selected, context.samples_read, need.peak, need.work)
 
 
 class _Estimator:
-    """Walks a plan, each shared part of it once."""
+    """Adds up the needs of operators, of each that is shared once."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._shared: dict[tuple[int, Steps], Need] = {}
+        self._shared: dict[Operator, Need] = {}
 
-    def need(self, plan: Plan, steps: Steps) -> Need:
+    def need(self, operator: Operator) -> Need:
+        plan, steps, operands = operator.plan, operator.steps, operator.operands
         match plan:
             case Constant() | TextConstant() | Nothing():
                 size = steps.count * STEP_BYTES
                 return Need(0, size, size, steps.count)
             case Select():
-                return self._rows(plan, plan, steps)
-            case Window(select=select):
-                samples = self._selection(plan, select, steps).samples
+                return self._rows(operator)
+            case Window():
+                samples = self._selection(operator).samples
                 size = samples * working_bytes("range")
                 return Need(0, size, size, samples)
             case SubqueryWindow():
-                inside = inner_steps(self._context, plan, steps)
-                below = self.need(plan.inner, inside) if inside.count else Need()
-                points = below.rows * inside.count * working_bytes("subquery")
-                size = below.size + points
-                work = below.work + below.rows * inside.count
+                points = operands[0].steps.count
+                below = self.need(operands[0]) if points else Need()
+                size = below.size + below.rows * points * working_bytes("subquery")
+                work = below.work + below.rows * points
                 return Need(below.rows, size, max(below.peak, size), work, below.table)
-            case StepInvariant(inner=inner):
-                return self.need(inner, steps.first())
-            case Shared(inner=inner, number=number):
-                if (number, steps) not in self._shared:
-                    self._shared[number, steps] = self.need(inner, steps)
-                return self._shared[number, steps]
-            case Subset(inner=inner):
-                return self.need(inner, steps)
-            case Negate(operand=operand):
-                return _changed(self.need(operand, steps), steps)
+            case Shared():
+                if operands[0] not in self._shared:
+                    self._shared[operands[0]] = self.need(operands[0])
+                return self._shared[operands[0]]
+            case StepInvariant() | Subset():
+                return self.need(operands[0])
+            case Negate():
+                return _changed(self.need(operands[0]), steps)
             case Aggregation():
-                return self._aggregated(plan, steps)
+                return self._aggregated(operator, plan)
             case BinaryOp():
-                spine = left_spine(plan)
-                found = self.need(spine[0].left, steps)
+                spine = operator.left_spine()
+                found = self.need(spine[0].operands[0])
                 for node in spine:
-                    found = _combined(node, found, self.need(node.right, steps), steps)
+                    found = _combined(node.binary, found, self.need(node.operands[1]), steps)
                 return found
             case FunctionCall():
-                return self._called(plan, steps)
+                return self._called(operator, plan)
             case _:
                 assert_never(plan)
 
-    def _selection(self, plan: Select | Window, select: Select, steps: Steps) -> Selection:
-        found = Read.of(self._context, plan, steps).selection(self._context)
+    def _selection(self, operator: Operator) -> Selection:
+        found = operator.reads.selection(self._context)
         if self._context.profile is not None:
-            self._context.profile.selected(select, found)
+            self._context.profile.selected(operator.select, found)
         return found
 
-    def _rows(self, plan: Select | Window, select: Select, steps: Steps) -> Need:
+    def _rows(self, operator: Operator) -> Need:
         """A selector's series at each step."""
-        table = self._selection(plan, select, steps).series
-        cells = len(table) * steps.count
+        table = self._selection(operator).series
+        cells = len(table) * operator.steps.count
         return Need(len(table), cells * CELL_BYTES, cells * CELL_BYTES, cells, table)
 
-    def _aggregated(self, plan: Aggregation, steps: Steps) -> Need:
-        peak = work = 0
-        if plan.parameter is not None:
-            parameter = self.need(plan.parameter, steps)
-            peak, work = parameter.peak, parameter.work
-        operand = self.need(plan.operand, steps)
+    def _aggregated(self, operator: Operator, plan: Aggregation) -> Need:
+        below, *parameters = operator.operands
+        given = [self.need(parameter) for parameter in parameters]
+        peak, work = sum(need.peak for need in given), sum(need.work for need in given)
+        operand, steps = self.need(below), operator.steps
         rows = _groups(operand, plan)
         size = rows * steps.count * CELL_BYTES
         work += operand.work + operand.rows * steps.count
@@ -154,26 +146,23 @@ class _Estimator:
         peak = max(peak, operand.peak, operand.size + taken + size)
         return Need(rows, size, peak, work, operand.table)
 
-    def _argument(self, call: FunctionCall, argument: Plan, steps: Steps) -> Need:
-        if isinstance(argument, Window):
-            return self._rows(argument, argument.select, steps)
-        found = self.need(argument, steps)
-        if isinstance(argument, SubqueryWindow) and call.function in WHOLE_WINDOW:
-            samples = argument.range_ms // argument.step_ms
+    def _argument(self, call: FunctionCall, operand: Operator, steps: Steps) -> Need:
+        if isinstance(operand.plan, Window):
+            return self._rows(operand)
+        found = self.need(operand)
+        if isinstance(operand.plan, SubqueryWindow) and call.function in WHOLE_WINDOW:
+            samples = operand.plan.range_ms // operand.plan.step_ms
             return replace(found, work=found.work + found.rows * steps.count * samples)
         return found
 
-    def _called(self, plan: FunctionCall, steps: Steps) -> Need:
-        limits = self._context.options.limits
-        arguments, table = plan.arguments, None
+    def _called(self, operator: Operator, plan: FunctionCall) -> Need:
+        limits, steps, table = self._context.options.limits, operator.steps, None
         peak = held = rows = work = text = 0
-        if plan.function == "info":
-            arguments = (arguments[0], info_select(plan))
-        for argument in arguments:
-            if isinstance(argument, TextConstant):
-                text += len(argument.value)
+        for operand in operator.operands:
+            if isinstance(operand.plan, TextConstant):
+                text += len(operand.plan.value)
                 continue
-            found = self._argument(plan, argument, steps)
+            found = self._argument(plan, operand, steps)
             peak = max(peak, held + found.peak)
             held += found.size
             work += found.work

@@ -9,13 +9,12 @@ from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.extended import Extended, extend
 from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.kernels.windows import Ints
-from novaql.evaluator.operators.reads import Read
+from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.selector import tile_windows
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.model import Pipeline
 from novaql.evaluator.pipeline.scan import tiles_of
-from novaql.evaluator.steps import Steps
-from novaql.planner.logical import FunctionCall, Select, Window
+from novaql.planner.logical import FunctionCall, Select
 from novaql.tsdb.model.samples import Tile
 
 ANCHORED = sorted(name for name, f in RANGE_FUNCTIONS.items() if f.exact_ends is not None)
@@ -46,14 +45,12 @@ def extended_windows(
     return extend(base, wide, before_end, smoothed=smoothed, counter=counter)
 
 
-def extended_pipeline(
-    context: Context, call: FunctionCall, window: Window, steps: Steps
-) -> Pipeline:
+def extended_pipeline(context: Context, operator: Operator) -> Pipeline:
     """A rollup with exact ends, tile by tile."""
-    select = window.select
+    call, steps, read = operator.call, operator.steps, operator.range.reads
+    select = read.select
     check_modifier(call, select)
     lookback_ms = context.options.lookback_ms
-    read = Read.of(context, window, steps)
     selection = read.selection(context)
     function = RANGE_FUNCTIONS[call.function]
     kernel = function.exact_ends
@@ -66,7 +63,7 @@ def extended_pipeline(
         found = extended_windows(
             tile,
             read.ends_ms,
-            window.range_ms,
+            read.range_ms,
             lookback_ms,
             smoothed=select.smoothed,
             counter=function.counter_only,
@@ -119,10 +116,10 @@ def extended_tile(
     return Tile(tile.rows[row[some]], times, values, offsets)
 
 
-def smoothed_pipeline(context: Context, select: Select, steps: Steps) -> Pipeline:
+def smoothed_pipeline(context: Context, operator: Operator) -> Pipeline:
     """`m smoothed`: interpolated at each step; the last value where nothing follows."""
     lookback_ms = context.options.lookback_ms
-    read = Read.of(context, select, steps)
+    read, steps = operator.reads, operator.steps
     ends_ms, selection = read.ends_ms, read.selection(context)
 
     def leaf(tile: Tile) -> Block:

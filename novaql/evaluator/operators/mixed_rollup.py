@@ -15,6 +15,7 @@ from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.native_notes import IGNORED_IN_RANGE, MIXED_FLOATS, Notes
+from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.exact_ranges import exact_rollup
 from novaql.evaluator.operators.mixed_select import Newest, loaded_histograms
 from novaql.evaluator.operators.native_rollup import (
@@ -26,11 +27,8 @@ from novaql.evaluator.operators.native_rollup import (
     histogram_sum,
 )
 from novaql.evaluator.operators.ranges import Ranges
-from novaql.evaluator.operators.reads import Read
 from novaql.evaluator.operators.rollup import scalar_arguments
 from novaql.evaluator.protocol import Runner
-from novaql.evaluator.steps import Steps
-from novaql.planner.logical import FunctionCall, Window
 from novaql.result import NativeCells
 
 
@@ -43,14 +41,11 @@ class _Answer:
     native: HistogramCells | None = None
 
 
-def mixed_window_rollup(
-    run: Runner, call: FunctionCall, window: Window, steps: Steps
-) -> StepMatrix:
+def mixed_window_rollup(run: Runner, operator: Operator) -> StepMatrix:
     """A rollup of a selector's range in which there are histograms."""
-    context = run.context
-    if window.select.anchored or window.select.smoothed:
-        return exact_rollup(run, call, window, steps)
-    read = Read.of(context, window, steps)
+    context, steps, read = run.context, operator.steps, operator.range.reads
+    if read.select.anchored or read.select.smoothed:
+        return exact_rollup(run, operator)
     selection = read.selection(context)
     context.admit_matrix(len(selection.series), steps.count)
     floats = []
@@ -60,15 +55,15 @@ def mixed_window_rollup(
     ranges = Ranges(
         selection.series,
         floats,
-        loaded_histograms(context, selection, window.select),
+        loaded_histograms(context, selection, read.select),
         read.ends_ms,
         steps.times_ms,
         read.range_ms,
         read.reach_ms,
     )
-    notes = Notes(context, selection.series, window.span)
-    scalars = scalar_arguments(run, call, steps)
-    return mixed_rollup(call.function, ranges, scalars, notes).without_empty_rows()
+    notes = Notes(context, selection.series, operator.range.plan.span)
+    scalars = scalar_arguments(run, operator)
+    return mixed_rollup(operator.call.function, ranges, scalars, notes).without_empty_rows()
 
 
 def mixed_rollup(

@@ -13,6 +13,7 @@ from novaql.evaluator.kernels.started import warned_windows
 from novaql.evaluator.kernels.strips import WindowSpec
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 from novaql.evaluator.native_notes import OVERLAPPING, Notes
+from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.cell_rollup import (
     Moved,
     cell_pipeline,
@@ -30,7 +31,6 @@ from novaql.evaluator.pipeline.long_windows import COST_AT_ONCE, leaf_by_steps, 
 from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline, TilesOf
 from novaql.evaluator.pipeline.scan import batches_of, tiles_of
 from novaql.evaluator.protocol import Runner
-from novaql.evaluator.steps import Steps
 from novaql.planner.logical import (
     FunctionCall,
     Plan,
@@ -53,35 +53,28 @@ def range_argument(call: FunctionCall) -> Window | SubqueryWindow:
     raise AssertionError(f"{call.function} has no range vector")
 
 
-def scalar_arguments(run: Runner, call: FunctionCall, steps: Steps) -> list[Floats]:
-    return [
-        run.scalar(argument, steps)
-        for argument in call.arguments
-        if not isinstance(argument, (Window, SubqueryWindow))
-    ]
+def scalar_arguments(run: Runner, operator: Operator) -> list[Floats]:
+    of_ranges = operator.range
+    return [run.scalar(operand) for operand in operator.operands if operand is not of_ranges]
 
 
-def rollup_pipeline(run: Runner, call: FunctionCall, steps: Steps) -> Pipeline:
+def rollup_pipeline(run: Runner, operator: Operator) -> Pipeline:
     """A rollup of a selector's range, tile by tile."""
-    window = range_argument(call)
-    assert isinstance(window, Window)
-    context = run.context
-    if window.select.anchored or window.select.smoothed:
-        return extended_pipeline(context, call, window, steps)
-    read = Read.of(context, window, steps)
+    context, call, read = run.context, operator.call, operator.range.reads
+    if read.select.anchored or read.select.smoothed:
+        return extended_pipeline(context, operator)
     function = RANGE_FUNCTIONS[call.function]
     windows, hint = Moved(read.ends_ms, read.reach_ms, None), None
     if function.cells is not None:
         if context.options.rollup_ms:
             windows = moved(read.ends_ms, read.range_ms, context.options.rollup_ms)
-            read = Read(window.select, windows.ends_ms, windows.reach_ms, windows.reach_ms)
+            read = Read(read.select, windows.ends_ms, windows.reach_ms, windows.reach_ms)
         hint = windows_read(context, function.cells, windows)
     selection = read.selection(context, hint)
     begun = selection.starts and context.options.start_timestamps and function.reads_starts
     found = windows_pipeline(
         run,
-        call,
-        steps,
+        operator,
         selection.series,
         tiles_of(selection, read.span_ms, markers=False, starts=begun),
         read.ends_ms,
@@ -102,8 +95,7 @@ def rollup_pipeline(run: Runner, call: FunctionCall, steps: Steps) -> Pipeline:
 
 def windows_pipeline(
     run: Runner,
-    call: FunctionCall,
-    steps: Steps,
+    operator: Operator,
     series: SeriesTable,
     tiles: Sequence[TilesOf],
     ends_ms: Ints,
@@ -112,13 +104,13 @@ def windows_pipeline(
     batches: Sequence[SeriesBatchRef] | None,
     reach_ms: int | None = None,
 ) -> Pipeline:
-    """The kernel of `call` over windows of any tiles. ends_ms: [J], right ends.
+    """The kernel of a call over windows of any tiles. ends_ms: [J], right ends.
 
     batches   of the same samples as the tiles; None: the tiles have to be looked at
     reach_ms  how far left of their ends windows reach; None: as `Context.reach_ms` says
     """
-    context = run.context
-    scalars = scalar_arguments(run, call, steps)
+    context, call, steps = run.context, operator.call, operator.steps
+    scalars = scalar_arguments(run, operator)
     if reach_ms is None:
         reach_ms = context.reach_ms(range_ms)
     # Only windows of functions that look at nothing but samples are ever moved.

@@ -15,12 +15,10 @@ from novaql.evaluator.kernels.windows import (
     ragged_windows,
     regular_windows,
 )
-from novaql.evaluator.operators.reads import Read
+from novaql.evaluator.operator import Operator
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline
 from novaql.evaluator.pipeline.scan import batches_of, tiles_of
-from novaql.evaluator.steps import Steps
-from novaql.planner.logical import Select
 from novaql.tsdb.model.samples import Tile, is_stale
 
 
@@ -56,25 +54,24 @@ def _newest_time(windows: Windows, rows: Ints) -> Block:
     return Block.of(rows, windows, there, valid)
 
 
-def select_pipeline(context: Context, select: Select, steps: Steps) -> Pipeline:
+def select_pipeline(context: Context, operator: Operator) -> Pipeline:
     """`m{…}` at every step."""
-    return _pipeline(context, select, steps, _newest, nameless=False)
+    return _pipeline(context, operator, _newest, nameless=False)
 
 
-def timestamp_pipeline(context: Context, select: Select, steps: Steps) -> Pipeline:
+def timestamp_pipeline(context: Context, operator: Operator) -> Pipeline:
     """`timestamp(m{…})`: Unix seconds of those samples."""
-    return _pipeline(context, select, steps, _newest_time, nameless=True)
+    return _pipeline(context, operator, _newest_time, nameless=True)
 
 
 def _pipeline(
     context: Context,
-    select: Select,
-    steps: Steps,
+    operator: Operator,
     pick: Callable[[Windows, Ints], Block],
     *,
     nameless: bool,
 ) -> Pipeline:
-    read = Read.of(context, select, steps)
+    read, steps = operator.reads, operator.steps
     selection = read.selection(context)
 
     def leaf(tile: Tile) -> Block:
