@@ -55,7 +55,7 @@ from novaql.evaluator.operators.vector_vector import (
 )
 from novaql.evaluator.pipeline.collect import collect
 from novaql.evaluator.pipeline.model import Pipeline, Stage
-from novaql.evaluator.pipeline.profiled import profiled_pipeline
+from novaql.evaluator.pipeline.profiled import profiled_source, profiled_stage
 from novaql.evaluator.working_memory import STAGED
 from novaql.language.precedence import TRIM_OPERATORS
 from novaql.language.value_types import ValueType
@@ -240,8 +240,6 @@ class Evaluator:
         pipeline = self._pipeline(operator)
         if pipeline.has_histograms:
             return None
-        if self._context.profile is not None:
-            pipeline = profiled_pipeline(pipeline, operator.plan, self._context.profile)
         if self._context.eager_names and pipeline.nameless:
             # Names go here and now. Should rows become equal, the general path must sort it out.
             bare = drop_names(pipeline.series, np.ones(len(pipeline.series), np.bool_))
@@ -251,39 +249,54 @@ class Evaluator:
         return pipeline
 
     def _pipeline(self, operator: Operator) -> Pipeline:
-        match operator.plan:
-            case Select(smoothed=True):
-                return smoothed_pipeline(self._context, operator)
-            case Select():
-                return select_pipeline(self._context, operator)
-            case FunctionCall(function=name) if name in RANGE_FUNCTIONS:
-                return rollup_pipeline(self, operator)
-            case FunctionCall(function="timestamp"):
-                return timestamp_pipeline(self._context, operator.operands[0])
-            case FunctionCall():
-                stage = elementwise_stage(self, operator)
-                return _with_stage(self._pipeline(operator.operands[0]), stage, nameless=True)
-            case Negate():
-                return _with_stage(self._pipeline(operator.operands[0]), negate, nameless=True)
-            case BinaryOp():
-                return self._scalar_pipeline(operator)
-            case plan:
-                raise AssertionError(f"{type(plan).__name__} does not run by tile")
-
-    def _scalar_pipeline(self, operator: Operator) -> Pipeline:
-        """Operators between a vector and scalars, which may be a long chain."""
+        """A source with its rollup, and stages, of which there may be a long chain."""
         stages: list[Stage] = []
         nameless = False
-        while isinstance(node := operator.plan, BinaryOp):
-            left, right = operator.operands
-            on_left = right.type is ValueType.VECTOR
-            scalar = self.scalar(left if on_left else right)
-            stages.append(vector_scalar_stage(node, scalar, scalar_is_left=on_left))
-            nameless = nameless or drops_name(node)
-            operator = right if on_left else left
-        below = self._pipeline(operator)
+        while (found := self._stage(operator)) is not None:
+            stage, drops, below = found
+            if self._context.profile is not None:
+                stage = profiled_stage(stage, operator.plan, self._context.profile)
+            stages.append(stage)
+            nameless |= drops
+            operator = below
+        source = self._source(operator)
         stages.reverse()
-        return replace(below, stages=(*below.stages, *stages), nameless=below.nameless or nameless)
+        return replace(source, stages=tuple(stages), nameless=source.nameless or nameless)
+
+    def _stage(self, operator: Operator) -> tuple[Stage, bool, Operator] | None:
+        """The operator as a stage, whether it drops the name, and its operand; None: a source."""
+        plan, operands = operator.plan, operator.operands
+        match plan:
+            case Negate():
+                return negate, True, operands[0]
+            case BinaryOp():
+                on_left = operands[1].type is ValueType.VECTOR
+                scalar, below = operands if on_left else operands[::-1]
+                stage = vector_scalar_stage(plan, self.scalar(scalar), scalar_is_left=on_left)
+                return stage, drops_name(plan), below
+            case FunctionCall(function=name) if name in ELEMENTWISE:
+                return elementwise_stage(self, operator), True, operands[0]
+            case _:
+                return None
+
+    def _source(self, operator: Operator) -> Pipeline:
+        selects = operator
+        match operator.plan:
+            case Select(smoothed=True):
+                pipeline = smoothed_pipeline(self._context, operator)
+            case Select():
+                pipeline = select_pipeline(self._context, operator)
+            case FunctionCall(function="timestamp"):
+                (selects,) = operator.operands
+                pipeline = timestamp_pipeline(self._context, selects)
+            case FunctionCall():
+                selects = operator.range
+                pipeline = rollup_pipeline(self, operator)
+            case plan:
+                raise AssertionError(f"{type(plan).__name__} does not run by tile")
+        if self._context.profile is None:
+            return pipeline
+        return profiled_source(pipeline, operator.plan, selects.select, self._context.profile)
 
 
 def _lowest_whole(spine: list[Operator], *, tiles: bool = True) -> tuple[Operator, list[Operator]]:
@@ -303,12 +316,6 @@ def _lowest_whole(spine: list[Operator], *, tiles: bool = True) -> tuple[Operato
         if scalar or (tiled and tiles):
             count = place
     return (spine[count - 1], spine[count:]) if count else (below, spine)
-
-
-def _with_stage(pipeline: Pipeline, stage: Stage, *, nameless: bool) -> Pipeline:
-    return replace(
-        pipeline, stages=(*pipeline.stages, stage), nameless=pipeline.nameless or nameless
-    )
 
 
 def finish_names(found: StepMatrix) -> StepMatrix:

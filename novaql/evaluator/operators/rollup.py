@@ -32,10 +32,7 @@ from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline, TilesOf
 from novaql.evaluator.pipeline.scan import batches_of, tiles_of
 from novaql.evaluator.protocol import Runner
 from novaql.planner.logical import (
-    FunctionCall,
     Plan,
-    SubqueryWindow,
-    Window,
 )
 from novaql.text.go_text import go_number, quote
 from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
@@ -43,14 +40,6 @@ from novaql.tsdb.model.samples import Tile
 from novaql.tsdb.model.series_batch import SeriesBatchRef
 
 COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
-
-
-def range_argument(call: FunctionCall) -> Window | SubqueryWindow:
-    """The one argument that is a range vector."""
-    for argument in call.arguments:
-        if isinstance(argument, (Window, SubqueryWindow)):
-            return argument
-    raise AssertionError(f"{call.function} has no range vector")
 
 
 def scalar_arguments(run: Runner, operator: Operator) -> list[Floats]:
@@ -85,7 +74,7 @@ def rollup_pipeline(run: Runner, operator: Operator) -> Pipeline:
     cells, native = selection.cells, bool(selection.histograms)
     if cells is not None and not begun and not native and may_answer(context, call.function, cells):
         assert function.cells is not None
-        observe = observed(context, call, cells.series, ())
+        observe = observed(context, operator, cells.series, ())
         found = replace(found, observe=observe)
         found = cell_pipeline(
             context, function.cells, cells, found, read.ends_ms, read.reach_ms, read.range_ms
@@ -142,10 +131,10 @@ def windows_pipeline(
             if not context.options.start_timestamps:
                 windows = replace(windows, starts=None)
             elif function.counter_only:
-                _warn_overlaps(context, call, series, windows, tile)
+                _warn_overlaps(context, operator, series, windows, tile)
         return _rolled(kernel, windows, scalars, eval_ms, tile)
 
-    observe = observed(context, call, series, scalars)
+    observe = observed(context, operator, series, scalars)
     compiled = None
     if function.strips is not None and batches is not None and (observe is None or observe.by_rows):
         watch = None if observe is None else observe.rows
@@ -179,38 +168,38 @@ def _rolled(
 
 
 def _warn_overlaps(
-    context: Context, call: FunctionCall, series: SeriesTable, windows: Windows, tile: Tile
+    context: Context, operator: Operator, series: SeriesTable, windows: Windows, tile: Tile
 ) -> None:
     assert windows.cells is not None
     wrong = np.unique(windows.cells[warned_windows(windows)] // windows.grid[1])
     if len(wrong):
         rows = np.zeros(len(series), np.bool_)
         rows[tile.rows[wrong]] = True
-        Notes(context, series, range_argument(call).span).warn(OVERLAPPING, rows)
+        Notes(context, series, operator.range.plan.span).warn(OVERLAPPING, rows)
 
 
 def observed(
-    context: Context, call: FunctionCall, series: SeriesTable, scalars: Sequence[Floats]
+    context: Context, operator: Operator, series: SeriesTable, scalars: Sequence[Floats]
 ) -> _Observer | None:
     """What is to look at the blocks of a rollup."""
-    return _Observer.of(context, call, series, scalars)
+    return _Observer.of(context, operator, series, scalars)
 
 
 class _Observer:
     """Notices, per block, what deserves a warning or an info."""
 
     def __init__(
-        self, context: Context, call: FunctionCall, series: SeriesTable, scalars: Sequence[Floats]
+        self, context: Context, operator: Operator, series: SeriesTable, scalars: Sequence[Floats]
     ) -> None:
-        self._context, self._call = context, call
+        self._context, self._operator = context, operator
         column = series.column(METRIC_NAME)
         doubtful = np.zeros(len(column.values), np.bool_)
-        if RANGE_FUNCTIONS[call.function].counter_only:
+        if RANGE_FUNCTIONS[operator.call.function].counter_only:
             doubtful[:] = [bool(n) and not n.endswith(COUNTER_SUFFIXES) for n in column.values]
         self._names = column
         self._doubtful = doubtful
         self._quantiles = None
-        if call.function == "quantile_over_time":
+        if operator.call.function == "quantile_over_time":
             q = scalars[0]
             self._quantiles = None if ((q >= 0) & (q <= 1)).all() else q
 
@@ -223,11 +212,11 @@ class _Observer:
     def of(
         cls,
         context: Context,
-        call: FunctionCall,
+        operator: Operator,
         series: SeriesTable,
         scalars: Sequence[Floats],
     ) -> _Observer | None:
-        observer = cls(context, call, series, scalars)
+        observer = cls(context, operator, series, scalars)
         watches = bool(observer._doubtful.any()) or observer._quantiles is not None
         return observer if watches else None
 
@@ -239,7 +228,7 @@ class _Observer:
             self._context.annotations.info(
                 "metric might not be a counter, name does not end in "
                 f"_total/_sum/_count/_bucket: {name}",
-                range_argument(self._call).span,
+                self._operator.range.plan.span,
             )
 
     def __call__(self, block: Block) -> None:
@@ -248,7 +237,7 @@ class _Observer:
             self.rows(block.rows[suspects[block.presence()[suspects].any(axis=1)]])
         if self._quantiles is not None:
             some: Bools = np.logical_or.reduce(block.presence(), axis=0)
-            warn_quantiles(self._context, self._quantiles, some, self._call.arguments[0])
+            warn_quantiles(self._context, self._quantiles, some, self._operator.call.arguments[0])
 
 
 def warn_quantiles(context: Context, q: Floats, steps_with_data: Bools, plan: Plan) -> None:
