@@ -86,7 +86,7 @@ def bench_over_time(
 
 
 def bench_group_sum(benchmark: BenchmarkFixture) -> None:
-    """Folding a tile's rows into eight groups: what an aggregation adds to a fragment."""
+    """Folding a tile's rows into eight groups: what an aggregation adds to a pipeline."""
     _, values = tile()
     values = values[:, : len(ENDS)]
     group = np.arange(SERIES, dtype=np.int64) % 8

@@ -11,9 +11,11 @@ import numpy as np
 from novaql.cancellation import Cancellation
 from novaql.errors import Located, StorageUnavailable
 from novaql.evaluator.context import Annotations, Context
-from novaql.evaluator.estimate import Estimate, admit_all
+from novaql.evaluator.estimate import Estimate, estimate_of
 from novaql.evaluator.evaluate import Evaluator, finish_names, scalar_as_matrix
+from novaql.evaluator.lower import lower
 from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.operator import Operator
 from novaql.evaluator.profile import Profile
 from novaql.evaluator.range_vector import range_vector
 from novaql.evaluator.steps import Steps
@@ -81,12 +83,12 @@ def evaluate(
     result: Result | None = None
 
     def run(first: int, last: int) -> Result:
-        some = steps.part(first, last)
-        estimate = admit_all(context, plan, some)
+        operator = lower(context, plan, steps.part(first, last))
+        estimate = estimate_of(context, operator)
         if admit is not None:
             admit(estimate)
         context.memory.expect(estimate.bytes)
-        return _run(plan, context, some, options)
+        return _run(operator, context, options)
 
     try:
         context.admit_points(steps)
@@ -132,7 +134,7 @@ def _downsampled_options(
     probe = Context(source, options)
     probe.admit_points(steps)
     try:
-        admit_all(probe, plan, steps)
+        estimate_of(probe, lower(probe, plan, steps))
     except (OSError, StoreError) as failure:
         raise StorageUnavailable(f"reading the data failed: {failure}") from failure
     if probe.thinned is None:
@@ -157,9 +159,8 @@ def estimate(expr: str, source: Source, options: QueryOptions) -> Estimate:
     plan = PLANS.plan(expr, options, floats_only=not _may_have_histograms(source))
     context = Context(source, options)
     try:
-        return admit_all(
-            context, plan, Steps.between(options.start_ms, options.end_ms, options.step_ms)
-        )
+        steps = Steps.between(options.start_ms, options.end_ms, options.step_ms)
+        return estimate_of(context, lower(context, plan, steps))
     except Located as problem:
         problem.locate(expr)
         raise
@@ -182,21 +183,21 @@ def explain(expr: str, options: QueryOptions | None = None) -> str:
     return explain_plan(plan, options.lookback_ms)
 
 
-def _run(plan: Plan, context: Context, steps: Steps, options: QueryOptions) -> Result:
-    run = Evaluator(context)
+def _run(operator: Operator, context: Context, options: QueryOptions) -> Result:
+    run, plan, steps = Evaluator(context), operator.plan, operator.steps
     times = steps.times_ms
     no_values = np.zeros((0, 0))
     if isinstance(plan, (Window, SubqueryWindow)):
-        series, points = range_vector(run, plan, steps)
+        series, points = range_vector(run, operator)
         return Result(ResultKind.MATRIX, series, times[:0], no_values, raw=points)
     if isinstance(plan, TextConstant):
         nothing = SeriesTable.unlabelled(0)
         return Result(ResultKind.STRING, nothing, times, no_values, text=plan.value)
     if type_of(plan) is ValueType.SCALAR:
-        found = scalar_as_matrix(run.scalar(plan, steps))
+        found = scalar_as_matrix(run.scalar(operator))
         kind = ResultKind.SCALAR if options.instant else ResultKind.MATRIX
         return Result(kind, found.series, times, found.values)
-    found = finish_names(run.vector(plan, steps)).without_empty_rows()
+    found = finish_names(run.vector(operator)).without_empty_rows()
     if not options.instant and found.rows > 1:
         found = found.in_order()
     kind = ResultKind.VECTOR if options.instant else ResultKind.MATRIX

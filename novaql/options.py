@@ -63,9 +63,9 @@ class QueryOptions:
                                Prometheus before 3.0
     strict                     fail if the store is damaged; otherwise the query skips what it
                                cannot read, and a warning names the position
-    rollup_ms                  use rollups of this resolution for windows of `CELL_FUNCTIONS`:
-                               their ends move back, and their lengths up, to multiples of it.
-                               0: windows do not change
+    rollup_ms                  use rollups of this resolution for functions that have a kernel over
+                               cells: the ends of their windows move back, and their lengths up, to
+                               multiples of it. 0: windows do not change
     """
 
     start_ms: int

@@ -1,4 +1,4 @@
-"""Plan → numbers: fragments run over tiles, operators over what fragments answer."""
+"""Plan → numbers: pipelines run over tiles, operators over what pipelines answer."""
 
 from __future__ import annotations
 

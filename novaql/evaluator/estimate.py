@@ -1,19 +1,21 @@
-"""What a query will read, known before any sample is: from directories alone.
+"""What a query will read, and about how much memory and work it takes, from directories alone.
 
-The selections of a plan are asked for as operators will ask for them, so that each is admitted to
-the budget before anything is read, and is there when its operator wants it.
+An operator's need is that of its operands and its own. Its selection is admitted to the budget
+here, before anything is read, and is there when the operator is run.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
-from novaql.evaluator.context import Context
-from novaql.evaluator.memory_estimate import Need, memory_needed
-from novaql.evaluator.operators.selector import read, window_ends
-from novaql.evaluator.operators.subquery import inner_steps
+from novaql.evaluator.context import CELL_BYTES, STEP_BYTES, Context
+from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
+from novaql.evaluator.operator import Operator
 from novaql.evaluator.steps import Steps
+from novaql.evaluator.working_memory import STAGED, fold_of, working_bytes
+from novaql.language.value_types import ValueType
+from novaql.planner.by_tile import runs_by_tile
 from novaql.planner.logical import (
     Aggregation,
     BinaryOp,
@@ -21,7 +23,6 @@ from novaql.planner.logical import (
     FunctionCall,
     Negate,
     Nothing,
-    Plan,
     Select,
     Shared,
     StepInvariant,
@@ -29,9 +30,12 @@ from novaql.planner.logical import (
     Subset,
     TextConstant,
     Window,
-    children,
-    left_spine,
+    type_of,
 )
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.source import Selection
+
+WHOLE_WINDOW = {name for name, function in RANGE_FUNCTIONS.items() if function.whole_window}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,53 +49,168 @@ class Estimate:
     work: int = 0
 
 
-def admit_all(context: Context, plan: Plan, steps: Steps) -> Estimate:
-    """Ask for every selection of a plan at these steps. Raises `LimitExceeded`."""
-    needed = Need()
-    if steps.count:
-        _admit(context, plan, steps, set())
-        needed = memory_needed(context, plan, steps)
-    return Estimate(context.series_selected, context.samples_read, needed.peak, needed.work)
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Of one operator with all that is below it.
+
+    rows   at most in its result
+    size   bytes of the result
+    peak   bytes at one time, the result with them
+    work   values that are looked at
+    table  a table that has the labels of its rows; None: not known
+    """
+
+    rows: int = 0
+    size: int = 0
+    peak: int = 0
+    work: int = 0
+    table: SeriesTable | None = None
 
 
-def _admit(context: Context, plan: Plan, steps: Steps, seen: set[tuple[int, Steps]]) -> None:
-    match plan:
-        case Constant() | TextConstant() | Nothing():
-            return
-        case Select():
-            lookback_ms = context.reach_ms(context.options.lookback_ms)
-            ahead_ms = lookback_ms if plan.smoothed else 0
-            _read(context, plan, steps, lookback_ms, ahead_ms)
-        case Window(select=select, range_ms=range_ms):
-            lookback_ms, ahead_ms = context.options.lookback_ms, 0
-            if select.anchored or select.smoothed:
-                range_ms += lookback_ms
-                ahead_ms = lookback_ms if select.smoothed else 0
-            else:
-                range_ms = context.reach_ms(range_ms)
-            _read(context, select, steps, range_ms, ahead_ms)
-        case SubqueryWindow():
-            inside = inner_steps(context, plan, steps)
-            if inside.count:
-                _admit(context, plan.inner, inside, seen)
-        case StepInvariant(inner=inner):
-            _admit(context, inner, steps.first(), seen)
-        case Shared(inner=inner, number=number):
-            if (number, steps) not in seen:
-                seen.add((number, steps))
-                _admit(context, inner, steps, seen)
-        case BinaryOp():
-            spine = left_spine(plan)
-            for below in (spine[0].left, *(node.right for node in spine)):
-                _admit(context, below, steps, seen)
-        case Subset() | Negate() | Aggregation() | FunctionCall():
-            for below in children(plan):
-                _admit(context, below, steps, seen)
-        case _:
-            assert_never(plan)
+def estimate_of(context: Context, operator: Operator) -> Estimate:
+    """Ask for every selection that an operator and its operands read. Raises `LimitExceeded`."""
+    need = _Estimator(context).need(operator) if operator.steps.count else Need()
+    return Estimate(context.series_selected, context.samples_read, need.peak, need.work)
 
 
-def _read(context: Context, select: Select, steps: Steps, reach_ms: int, ahead_ms: int) -> None:
-    found = read(context, select, window_ends(select, steps) + ahead_ms, reach_ms + ahead_ms)
-    if context.profile is not None:
-        context.profile.selected(select, found)
+class _Estimator:
+    """Adds up the needs of operators, of each that is shared once."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._shared: dict[Operator, Need] = {}
+
+    def need(self, operator: Operator) -> Need:
+        plan, steps, operands = operator.plan, operator.steps, operator.operands
+        match plan:
+            case Constant() | TextConstant() | Nothing():
+                size = steps.count * STEP_BYTES
+                return Need(0, size, size, steps.count)
+            case Select():
+                return self._rows(operator)
+            case Window():
+                samples = self._selection(operator).samples
+                size = samples * working_bytes("range")
+                return Need(0, size, size, samples)
+            case SubqueryWindow():
+                points = operands[0].steps.count
+                below = self.need(operands[0]) if points else Need()
+                size = below.size + below.rows * points * working_bytes("subquery")
+                work = below.work + below.rows * points
+                return Need(below.rows, size, max(below.peak, size), work, below.table)
+            case Shared():
+                if operands[0] not in self._shared:
+                    self._shared[operands[0]] = self.need(operands[0])
+                return self._shared[operands[0]]
+            case StepInvariant() | Subset():
+                return self.need(operands[0])
+            case Negate():
+                return _changed(self.need(operands[0]), steps)
+            case Aggregation():
+                return self._aggregated(operator, plan)
+            case BinaryOp():
+                spine = operator.left_spine()
+                found = self.need(spine[0].operands[0])
+                for node in spine:
+                    found = _combined(node.binary, found, self.need(node.operands[1]), steps)
+                return found
+            case FunctionCall():
+                return self._called(operator, plan)
+            case _:
+                assert_never(plan)
+
+    def _selection(self, operator: Operator) -> Selection:
+        found = operator.reads.selection(self._context)
+        if self._context.profile is not None:
+            self._context.profile.selected(operator.select, found)
+        return found
+
+    def _rows(self, operator: Operator) -> Need:
+        """A selector's series at each step."""
+        table = self._selection(operator).series
+        cells = len(table) * operator.steps.count
+        return Need(len(table), cells * CELL_BYTES, cells * CELL_BYTES, cells, table)
+
+    def _aggregated(self, operator: Operator, plan: Aggregation) -> Need:
+        below, *parameters = operator.operands
+        given = [self.need(parameter) for parameter in parameters]
+        peak, work = sum(need.peak for need in given), sum(need.work for need in given)
+        operand, steps = self.need(below), operator.steps
+        rows = _groups(operand, plan)
+        size = rows * steps.count * CELL_BYTES
+        work += operand.work + operand.rows * steps.count
+        folded = rows * steps.count * working_bytes(fold_of(plan.op))
+        if plan.by_tile and runs_by_tile(plan.operand):
+            return Need(rows, size, max(peak, folded), work, operand.table)
+        taken = folded if plan.by_tile else operand.rows * steps.count * working_bytes(plan.op)
+        peak = max(peak, operand.peak, operand.size + taken + size)
+        return Need(rows, size, peak, work, operand.table)
+
+    def _argument(self, call: FunctionCall, operand: Operator, steps: Steps) -> Need:
+        if isinstance(operand.plan, Window):
+            return self._rows(operand)
+        found = self.need(operand)
+        if isinstance(operand.plan, SubqueryWindow) and call.function in WHOLE_WINDOW:
+            samples = operand.plan.range_ms // operand.plan.step_ms
+            return replace(found, work=found.work + found.rows * steps.count * samples)
+        return found
+
+    def _called(self, operator: Operator, plan: FunctionCall) -> Need:
+        limits, steps, table = self._context.options.limits, operator.steps, None
+        peak = held = rows = work = text = 0
+        for operand in operator.operands:
+            if isinstance(operand.plan, TextConstant):
+                text += len(operand.plan.value)
+                continue
+            found = self._argument(plan, operand, steps)
+            peak = max(peak, held + found.peak)
+            held += found.size
+            work += found.work
+            rows, table = max(rows, found.rows), table or found.table
+        if plan.returns is ValueType.VECTOR:
+            rows = max(rows, 1)
+        cells = rows * steps.count
+        size, work = cells * CELL_BYTES, work + cells
+        if plan.function in ("label_replace", "label_join"):  # each value may be made of all
+            text = rows * min(text, limits.label_value_bytes or text)
+            size, peak = size + text, peak + text
+        if runs_by_tile(plan) or any(isinstance(a, SubqueryWindow) for a in plan.arguments):
+            return Need(rows, size, max(peak, held + size), work, table)
+        taken = cells * working_bytes(plan.function)
+        return Need(rows, size, max(peak, held + taken), work, table)
+
+
+def _changed(operand: Need, steps: Steps) -> Need:
+    """A function of each value by itself."""
+    cells = operand.rows * steps.count
+    peak = max(operand.peak, operand.size + cells * STAGED)
+    return Need(operand.rows, operand.size, peak, operand.work + cells, operand.table)
+
+
+def _groups(operand: Need, plan: Aggregation) -> int:
+    """At most so many: of labels that are named, as many as there are values of them together."""
+    if plan.op in ("topk", "bottomk", "limitk", "limit_ratio", "count_values"):
+        return operand.rows
+    if plan.without:
+        return operand.rows
+    if not plan.grouping:
+        return min(operand.rows, 1)
+    if operand.table is None:
+        return operand.rows
+    count = 1
+    for name in plan.grouping:
+        count *= len(operand.table.column(name).values)
+    return min(operand.rows, count)
+
+
+def _combined(node: BinaryOp, left: Need, right: Need, steps: Steps) -> Need:
+    if type_of(node.right) is ValueType.SCALAR:
+        return _changed(left, steps)
+    if left.rows == 0:  # a scalar, or nothing
+        return _changed(right, steps)
+    both = left.rows + right.rows if node.op == "or" else max(left.rows, right.rows)
+    size = both * steps.count * CELL_BYTES
+    taken = both * steps.count * working_bytes(node.op)
+    peak = max(left.peak, left.size + right.peak, left.size + right.size + taken)
+    work = left.work + right.work + both * steps.count
+    return Need(both, size, peak, work, left.table)

@@ -1,4 +1,4 @@
-"""Logical plan → values: the one file that knows both plan nodes and operators."""
+"""Operators → values: the one file that knows both plan nodes and operators."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ import numpy as np
 
 from novaql.errors import EvaluationError, LimitExceeded
 from novaql.evaluator.context import Context
-from novaql.evaluator.kernels.bindings import ROLLUPS
+from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.kernels.windows import Floats
 from novaql.evaluator.matrix import (
-    Scalar,
     StepMatrix,
-    TextValue,
-    Value,
     drop_names,
     empty_matrix,
     join_equal_rows,
     matrix,
 )
 from novaql.evaluator.memory import TRACKED_BYTES
+from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.aggregate import aggregate
 from novaql.evaluator.operators.arithmetic import (
     drops_name,
@@ -31,7 +29,7 @@ from novaql.evaluator.operators.arithmetic import (
     vector_scalar_stage,
 )
 from novaql.evaluator.operators.exact_ranges import smoothed_select
-from novaql.evaluator.operators.extended import smoothed_fragment
+from novaql.evaluator.operators.extended import smoothed_pipeline
 from novaql.evaluator.operators.mixed_rollup import mixed_window_rollup
 from novaql.evaluator.operators.mixed_select import mixed_select, mixed_timestamp
 from novaql.evaluator.operators.native_binary import (
@@ -39,10 +37,9 @@ from novaql.evaluator.operators.native_binary import (
     vector_scalar_native,
 )
 from novaql.evaluator.operators.rollup import (
-    range_argument,
-    rollup_fragment,
+    rollup_pipeline,
 )
-from novaql.evaluator.operators.selector import select_fragment, timestamp_fragment
+from novaql.evaluator.operators.selector import select_pipeline, timestamp_pipeline
 from novaql.evaluator.operators.subquery import subquery_rollup
 from novaql.evaluator.operators.transform import (
     ELEMENTWISE,
@@ -57,13 +54,12 @@ from novaql.evaluator.operators.vector_vector import (
     vector_vector,
 )
 from novaql.evaluator.pipeline.collect import collect
-from novaql.evaluator.pipeline.model import Fragment, Stage
-from novaql.evaluator.pipeline.profiled import observed_fragment
-from novaql.evaluator.steps import Steps
+from novaql.evaluator.pipeline.model import Pipeline, Stage
+from novaql.evaluator.pipeline.profiled import profiled_source, profiled_stage
 from novaql.evaluator.working_memory import STAGED
 from novaql.language.precedence import TRIM_OPERATORS
 from novaql.language.value_types import ValueType
-from novaql.planner.by_tile import runs_by_tile, unwrap
+from novaql.planner.by_tile import runs_by_tile
 from novaql.planner.logical import (
     Aggregation,
     BinaryOp,
@@ -71,7 +67,6 @@ from novaql.planner.logical import (
     FunctionCall,
     Negate,
     Nothing,
-    Plan,
     Select,
     Shared,
     StepInvariant,
@@ -79,19 +74,17 @@ from novaql.planner.logical import (
     Subset,
     TextConstant,
     Window,
-    left_spine,
-    type_of,
 )
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.matchers import select_rows
 
 
 class Evaluator:
-    """Runs plans over one context. Implements `protocol.Runner`."""
+    """Runs operators over one context. Implements `protocol.Runner`."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._shared: dict[tuple[int, Steps], StepMatrix] = {}
+        self._shared: dict[Operator, StepMatrix] = {}
 
     @property
     def context(self) -> Context:
@@ -99,46 +92,35 @@ class Evaluator:
 
     # --- values --------------------------------------------------------------------------
 
-    def value(self, plan: Plan, steps: Steps) -> Value:
-        match type_of(plan):
-            case ValueType.SCALAR:
-                return Scalar(self.scalar(plan, steps))
-            case ValueType.STRING:
-                return TextValue(self.text(plan))
-            case ValueType.VECTOR:
-                return self.vector(plan, steps)
-            case ValueType.MATRIX:
-                raise AssertionError("a range vector is not a value of steps")
+    def text(self, operator: Operator) -> str:
+        assert isinstance(operator.plan, TextConstant)
+        return operator.plan.value
 
-    def text(self, plan: Plan) -> str:
-        assert isinstance(plan, TextConstant)
-        return plan.value
-
-    def scalar(self, plan: Plan, steps: Steps) -> Floats:
-        match plan:
+    def scalar(self, operator: Operator) -> Floats:
+        match operator.plan:
             case Constant(value=value):
-                return np.full(steps.count, value)
-            case StepInvariant(inner=inner):
-                return np.repeat(self.scalar(inner, steps.first()), steps.count)
-            case Negate(operand=operand):
-                return -self.scalar(operand, steps)
+                return np.full(operator.steps.count, value)
+            case StepInvariant():
+                return np.repeat(self.scalar(operator.operands[0]), operator.steps.count)
+            case Negate():
+                return -self.scalar(operator.operands[0])
             case BinaryOp():
-                spine = left_spine(plan)
-                values = self.scalar(spine[0].left, steps)
+                spine = operator.left_spine()
+                values = self.scalar(spine[0].operands[0])
                 for node in spine:
-                    values = scalar_scalar(node.op, values, self.scalar(node.right, steps))
+                    values = scalar_scalar(node.binary.op, values, self.scalar(node.operands[1]))
                 return values
             case FunctionCall(function=function):
-                return SCALAR_FUNCTIONS[function](self, plan, steps)
-            case _:
+                return SCALAR_FUNCTIONS[function](self, operator)
+            case plan:
                 raise AssertionError(f"{type(plan).__name__} is not a scalar")
 
-    def vector(self, plan: Plan, steps: Steps) -> StepMatrix:
+    def vector(self, operator: Operator) -> StepMatrix:
         self._context.checkpoint()
-        profile = self._context.profile
+        profile, plan = self._context.profile, operator.plan
         began = 0.0 if profile is None else time.perf_counter()
         try:
-            found = self._named(self._vector(plan, steps))
+            found = self._named(self._vector(operator))
         except LimitExceeded as problem:
             problem.span = problem.span or plan.span
             raise
@@ -153,67 +135,66 @@ class Evaluator:
             return finish_names(found)
         return found
 
-    def _vector(self, plan: Plan, steps: Steps) -> StepMatrix:
-        fragment = self.fragment(plan, steps)
-        if fragment is not None:
-            return collect(fragment, self._context)
+    def _vector(self, operator: Operator) -> StepMatrix:
+        pipeline = self.pipeline(operator)
+        if pipeline is not None:
+            return collect(pipeline, self._context)
+        plan, steps, operands = operator.plan, operator.steps, operator.operands
         match plan:
-            case StepInvariant(inner=inner):
-                return self.vector(inner, steps.first()).broadcast(steps.count)
+            case StepInvariant():
+                return self.vector(operands[0]).broadcast(steps.count)
             case Nothing():
                 return empty_matrix(steps.count)
-            case Shared(inner=inner, number=number):
-                if (number, steps) not in self._shared:
-                    self._shared[number, steps] = self.vector(inner, steps)
-                return self._shared[number, steps]
-            case Subset(inner=inner, matchers=matchers):
-                whole = self.vector(inner, steps)
+            case Shared():
+                if operands[0] not in self._shared:
+                    self._shared[operands[0]] = self.vector(operands[0])
+                return self._shared[operands[0]]
+            case Subset(matchers=matchers):
+                whole = self.vector(operands[0])
                 return whole.take(select_rows(whole.series, matchers))
             case Select(smoothed=True):
-                return smoothed_select(self, plan, steps)
+                return smoothed_select(self._context, operator)
             case Select():
-                return mixed_select(self, plan, steps)
-            case Negate(operand=operand):
-                found = self.vector(operand, steps)
+                return mixed_select(self._context, operator)
+            case Negate():
+                found = self.vector(operands[0])
                 if found.native is not None:
                     return negate_native(found).mark_nameless()
                 return self._staged(found, negate, nameless=True)
             case BinaryOp():
-                return self._binary(plan, steps)
+                return self._binary(operator)
             case Aggregation():
-                return aggregate(self, plan, steps)
+                return aggregate(self, operator)
             case FunctionCall():
-                return self._call(plan, steps)
+                return self._call(operator)
             case Constant() | TextConstant() | Window() | SubqueryWindow():
                 raise AssertionError(f"{type(plan).__name__} is not an instant vector")
             case _:
                 assert_never(plan)
 
-    def _binary(self, plan: BinaryOp, steps: Steps) -> StepMatrix:
+    def _binary(self, operator: Operator) -> StepMatrix:
         """Operators down the left side, from the lowest up: a chain costs no stack."""
-        spine = left_spine(plan)
+        spine = operator.left_spine()
         below, above = _lowest_whole(spine)
-        tiled = isinstance(below, BinaryOp) and type_of(below) is ValueType.VECTOR
-        if tiled and self.fragment(below, steps) is None:
+        tiled = isinstance(below.plan, BinaryOp) and below.type is ValueType.VECTOR
+        if tiled and self.pipeline(below) is None:
             below, above = _lowest_whole(spine, tiles=False)  # there are histograms in it
-        left: StepMatrix | Floats
-        if type_of(below) is ValueType.SCALAR:
-            left = self.scalar(below, steps)
-        else:
-            left = self.vector(below, steps)
+        scalar = below.type is ValueType.SCALAR
+        left: StepMatrix | Floats = self.scalar(below) if scalar else self.vector(below)
         for node in above:
             self._context.checkpoint()
-            left = self._named(self._operation(node, left, steps))
+            left = self._named(self._operation(node, left))
         assert isinstance(left, StepMatrix)
         return left
 
-    def _operation(self, node: BinaryOp, left: StepMatrix | Floats, steps: Steps) -> StepMatrix:
+    def _operation(self, operator: Operator, left: StepMatrix | Floats) -> StepMatrix:
         """The operator over its left side's value and its right side."""
+        node, below = operator.binary, operator.operands[1]
         if not isinstance(left, StepMatrix):
-            return self._with_scalar(node, self.vector(node.right, steps), left, on_left=True)
-        if type_of(node.right) is ValueType.SCALAR:
-            return self._with_scalar(node, left, self.scalar(node.right, steps), on_left=False)
-        right = self.vector(node.right, steps)
+            return self._with_scalar(node, self.vector(below), left, on_left=True)
+        if below.type is ValueType.SCALAR:
+            return self._with_scalar(node, left, self.scalar(below), on_left=False)
+        right = self.vector(below)
         if node.op in SET_OPERATORS:
             return set_operation(self._context, node.op, node.matching, left, right)
         return vector_vector(self._context, node, left, right)
@@ -227,20 +208,19 @@ class Evaluator:
         found = vector_scalar_native(self._context, node, operand, scalar, scalar_is_left=on_left)
         return (found.mark_nameless() if drops_name(node) else found).without_empty_rows()
 
-    def _call(self, plan: FunctionCall, steps: Steps) -> StepMatrix:
-        name = plan.function
-        if name in ROLLUPS:
-            window = range_argument(plan)
-            if isinstance(window, SubqueryWindow):
-                return subquery_rollup(self, plan, steps)
-            return mixed_window_rollup(self, plan, window, steps)
-        if name == "timestamp" and isinstance(select := unwrap(plan.arguments[0]), Select):
-            return mixed_timestamp(self, select, steps)
-        if name in ELEMENTWISE and plan.arguments:
-            stage = elementwise_stage(self, plan, steps)
-            operand = self.vector(plan.arguments[0], steps).floats_only()
-            return self._staged(operand, stage, nameless=True)
-        return TRANSFORMS[name](self, plan, steps)
+    def _call(self, operator: Operator) -> StepMatrix:
+        name = operator.call.function
+        if name in RANGE_FUNCTIONS:
+            if isinstance(operator.range.plan, SubqueryWindow):
+                return subquery_rollup(self, operator)
+            return mixed_window_rollup(self, operator)
+        operands = operator.operands
+        if name == "timestamp" and isinstance(operands[0].plan, Select):
+            return mixed_timestamp(self._context, operands[0])
+        if name in ELEMENTWISE and operands:
+            stage = elementwise_stage(self, operator)
+            return self._staged(self.vector(operands[0]).floats_only(), stage, nameless=True)
+        return TRANSFORMS[name](self, operator)
 
     def _staged(self, operand: StepMatrix, stage: Stage, *, nameless: bool) -> StepMatrix:
         """A stage over a whole matrix."""
@@ -252,84 +232,90 @@ class Evaluator:
         found = replace(operand, values=values, valid=valid)
         return (found.mark_nameless() if nameless else found).without_empty_rows()
 
-    # --- fragments -----------------------------------------------------------------------
+    # --- pipelines -----------------------------------------------------------------------
 
-    def fragment(self, plan: Plan, steps: Steps) -> Fragment | None:
-        if not runs_by_tile(plan):
+    def pipeline(self, operator: Operator) -> Pipeline | None:
+        if not runs_by_tile(operator.plan):
             return None
-        fragment = self._fragment(plan, steps)
-        if fragment.has_histograms:
+        pipeline = self._pipeline(operator)
+        if pipeline.has_histograms:
             return None
-        if self._context.profile is not None:
-            fragment = observed_fragment(fragment, plan, self._context.profile)
-        if self._context.eager_names and fragment.nameless:
+        if self._context.eager_names and pipeline.nameless:
             # Names go here and now. Should rows become equal, the general path must sort it out.
-            bare = drop_names(fragment.series, np.ones(len(fragment.series), np.bool_))
+            bare = drop_names(pipeline.series, np.ones(len(pipeline.series), np.bool_))
             if len(np.unique(bare.keys())) < len(bare):
                 return None
-            return replace(fragment, series=bare, nameless=False)
-        return fragment
+            return replace(pipeline, series=bare, nameless=False)
+        return pipeline
 
-    def _fragment(self, plan: Plan, steps: Steps) -> Fragment:
-        match plan:
-            case Select(smoothed=True):
-                return smoothed_fragment(self._context, plan, steps)
-            case Select():
-                return select_fragment(self._context, plan, steps)
-            case FunctionCall(function=name) if name in ROLLUPS:
-                return rollup_fragment(self, plan, steps)
-            case FunctionCall(function="timestamp", arguments=(operand,)):
-                select = unwrap(operand)
-                assert isinstance(select, Select)
-                return timestamp_fragment(self._context, select, steps)
-            case FunctionCall(arguments=(operand, *_)):
-                stage = elementwise_stage(self, plan, steps)
-                return _with_stage(self._fragment(operand, steps), stage, nameless=True)
-            case Negate(operand=operand):
-                return _with_stage(self._fragment(operand, steps), negate, nameless=True)
-            case BinaryOp():
-                return self._scalar_fragment(plan, steps)
-            case _:
-                raise AssertionError(f"{type(plan).__name__} does not run by tile")
-
-    def _scalar_fragment(self, plan: BinaryOp, steps: Steps) -> Fragment:
-        """Operators between a vector and scalars, which may be a long chain."""
+    def _pipeline(self, operator: Operator) -> Pipeline:
+        """A source with its rollup, and stages, of which there may be a long chain."""
         stages: list[Stage] = []
         nameless = False
-        operand: Plan = plan
-        while isinstance(operand, BinaryOp):
-            on_left = type_of(operand.right) is ValueType.VECTOR
-            scalar = self.scalar(operand.left if on_left else operand.right, steps)
-            stages.append(vector_scalar_stage(operand, scalar, scalar_is_left=on_left))
-            nameless = nameless or drops_name(operand)
-            operand = operand.right if on_left else operand.left
-        below = self._fragment(operand, steps)
+        while (found := self._stage(operator)) is not None:
+            stage, drops, below = found
+            if self._context.profile is not None:
+                stage = profiled_stage(stage, operator.plan, self._context.profile)
+            stages.append(stage)
+            nameless |= drops
+            operator = below
+        source = self._source(operator)
         stages.reverse()
-        return replace(below, stages=(*below.stages, *stages), nameless=below.nameless or nameless)
+        return replace(source, stages=tuple(stages), nameless=source.nameless or nameless)
+
+    def _stage(self, operator: Operator) -> tuple[Stage, bool, Operator] | None:
+        """The operator as a stage, whether it drops the name, and its operand; None: a source."""
+        plan, operands = operator.plan, operator.operands
+        match plan:
+            case Negate():
+                return negate, True, operands[0]
+            case BinaryOp():
+                on_left = operands[1].type is ValueType.VECTOR
+                scalar, below = operands if on_left else operands[::-1]
+                stage = vector_scalar_stage(plan, self.scalar(scalar), scalar_is_left=on_left)
+                return stage, drops_name(plan), below
+            case FunctionCall(function=name) if name in ELEMENTWISE:
+                return elementwise_stage(self, operator), True, operands[0]
+            case _:
+                return None
+
+    def _source(self, operator: Operator) -> Pipeline:
+        selects = operator
+        match operator.plan:
+            case Select(smoothed=True):
+                pipeline = smoothed_pipeline(self._context, operator)
+            case Select():
+                pipeline = select_pipeline(self._context, operator)
+            case FunctionCall(function="timestamp"):
+                (selects,) = operator.operands
+                pipeline = timestamp_pipeline(self._context, selects)
+            case FunctionCall():
+                selects = operator.range
+                pipeline = rollup_pipeline(self, operator)
+            case plan:
+                raise AssertionError(f"{type(plan).__name__} does not run by tile")
+        if self._context.profile is None:
+            return pipeline
+        return profiled_source(pipeline, operator.plan, selects.select, self._context.profile)
 
 
-def _lowest_whole(spine: list[BinaryOp], *, tiles: bool = True) -> tuple[Plan, list[BinaryOp]]:
+def _lowest_whole(spine: list[Operator], *, tiles: bool = True) -> tuple[Operator, list[Operator]]:
     """What of a chain is evaluated in one go, and the operators above it, lowest first.
 
     In one go goes a scalar, and with `tiles` what runs by tile.
     """
-    below = spine[0].left
-    scalar, tiled = type_of(below) is ValueType.SCALAR, runs_by_tile(below)
+    below = spine[0].operands[0]
+    scalar, tiled = below.type is ValueType.SCALAR, runs_by_tile(below.plan)
     count = 0
     for place, node in enumerate(spine, 1):
-        right_scalar = type_of(node.right) is ValueType.SCALAR
-        free = node.op not in TRIM_OPERATORS
-        tiled = free and (runs_by_tile(node.right) if scalar else tiled and right_scalar)
+        right = node.operands[1]
+        right_scalar = right.type is ValueType.SCALAR
+        free = node.binary.op not in TRIM_OPERATORS
+        tiled = free and (runs_by_tile(right.plan) if scalar else tiled and right_scalar)
         scalar = scalar and right_scalar
         if scalar or (tiled and tiles):
             count = place
     return (spine[count - 1], spine[count:]) if count else (below, spine)
-
-
-def _with_stage(fragment: Fragment, stage: Stage, *, nameless: bool) -> Fragment:
-    return replace(
-        fragment, stages=(*fragment.stages, stage), nameless=fragment.nameless or nameless
-    )
 
 
 def finish_names(found: StepMatrix) -> StepMatrix:

@@ -113,21 +113,6 @@ class StepMatrix:
         return replace(self, nameless=np.ones(self.rows, np.bool_))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Scalar:
-    """One number at every step: values [J]."""
-
-    values: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class TextValue:
-    text: str
-
-
-Value = StepMatrix | Scalar | TextValue
-
-
 def matrix(
     series: SeriesTable, values: Floats, valid: Bools | None = None, *, nameless: bool = False
 ) -> StepMatrix:

@@ -6,38 +6,33 @@ from typing import Protocol
 
 from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.windows import Floats
-from novaql.evaluator.matrix import StepMatrix, Value
-from novaql.evaluator.pipeline.model import Fragment
-from novaql.evaluator.steps import Steps
-from novaql.planner.logical import Plan
+from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.operator import Operator
+from novaql.evaluator.pipeline.model import Pipeline
 
 
 class Runner(Protocol):
-    """Evaluates plans below an operator.
+    """Runs operators below an operator.
 
-    Every method may be called any number of times, for any steps. Matrices it returns are not
+    Every method may be called any number of times. Matrices it returns are not
     changed by anyone: operators make new arrays.
     """
 
     @property
     def context(self) -> Context: ...
 
-    def value(self, plan: Plan, steps: Steps) -> Value:
-        """A plan of any type but range vector."""
-        ...
-
-    def vector(self, plan: Plan, steps: Steps) -> StepMatrix:
+    def vector(self, operator: Operator) -> StepMatrix:
         """An instant vector at each step; rows that are absent at every step may remain."""
         ...
 
-    def scalar(self, plan: Plan, steps: Steps) -> Floats:
+    def scalar(self, operator: Operator) -> Floats:
         """[J] numbers."""
         ...
 
-    def text(self, plan: Plan) -> str:
+    def text(self, operator: Operator) -> str:
         """A string constant."""
         ...
 
-    def fragment(self, plan: Plan, steps: Steps) -> Fragment | None:
-        """The plan as a fragment, if it can run tile by tile; else None, and nothing was done."""
+    def pipeline(self, operator: Operator) -> Pipeline | None:
+        """The operator as a pipeline if it can run as one; else None, and nothing was done."""
         ...

@@ -8,49 +8,43 @@ import numpy as np
 
 from novaql.errors import EvaluationError
 from novaql.evaluator.context import Context
-from novaql.evaluator.kernels.windows import Ints
 from novaql.evaluator.matrix import drop_names
+from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.extended import extended_tile
 from novaql.evaluator.operators.mixed_select import load_histograms, loaded_histograms
-from novaql.evaluator.operators.selector import read, window_ends
+from novaql.evaluator.operators.reads import Read
 from novaql.evaluator.operators.subquery import subquery_points
 from novaql.evaluator.protocol import Runner
-from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import working_bytes
-from novaql.planner.logical import SubqueryWindow, Window
 from novaql.result import NativeCells, Points
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.histograms import concat_histograms
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import HistogramTile, Tile
+from novaql.tsdb.model.source import Selection
 
 
-def range_vector(
-    run: Runner, plan: Window | SubqueryWindow, steps: Steps
-) -> tuple[SeriesTable, Points]:
+def range_vector(run: Runner, operator: Operator) -> tuple[SeriesTable, Points]:
     """Series that have samples in the window of the only step, and those samples."""
-    if isinstance(plan, SubqueryWindow):
-        points = subquery_points(run, plan, steps)
+    if operator.read is None:
+        points = subquery_points(run, operator)
         series = drop_names(points.inner.series, points.inner.nameless)
         return _points(run.context, series, [points.floats], points.natives)
-    ends_ms = window_ends(plan.select, steps)
-    if plan.select.anchored or plan.select.smoothed:
-        return _with_exact_ends(run, plan, ends_ms)
-    selection = read(run.context, plan.select, ends_ms, run.context.reach_ms(plan.range_ms))
+    read, select = operator.read, operator.select
+    selection = read.selection(run.context)
+    if select.anchored or select.smoothed:
+        return _with_exact_ends(run, read, selection)
     run.context.admit_cells(1, selection.samples, working_bytes("range"), "a range vector")
     tiles = []
     for ref in selection.tiles:
         run.context.checkpoint()
         tiles.append(ref.load().without_stale())
-    natives = loaded_histograms(run.context, selection, plan.select)
+    natives = loaded_histograms(run.context, selection, select)
     return _points(run.context, selection.series, tiles, natives)
 
 
-def _with_exact_ends(run: Runner, plan: Window, ends_ms: Ints) -> tuple[SeriesTable, Points]:
-    select, lookback_ms = plan.select, run.context.options.lookback_ms
-    ahead_ms = lookback_ms if select.smoothed else 0
-    reach_ms = plan.range_ms + lookback_ms + ahead_ms
-    selection = read(run.context, select, ends_ms + ahead_ms, reach_ms)
+def _with_exact_ends(run: Runner, read: Read, selection: Selection) -> tuple[SeriesTable, Points]:
+    select = read.select
     if any(len(load_histograms(ref, select).timestamps) for ref in selection.histograms):
         modifier = "smoothed" if select.smoothed else "anchored"
         raise EvaluationError(f"{modifier} modifier is not supported with histograms")
@@ -60,9 +54,9 @@ def _with_exact_ends(run: Runner, plan: Window, ends_ms: Ints) -> tuple[SeriesTa
         tiles.append(
             extended_tile(
                 ref.load(),
-                int(ends_ms[0]),
-                plan.range_ms,
-                lookback_ms,
+                int(read.ends_ms[0]),
+                read.range_ms,
+                run.context.options.lookback_ms,
                 smoothed=select.smoothed,
             )
         )

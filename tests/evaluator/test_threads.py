@@ -17,10 +17,10 @@ from novaql import Cancellation, evaluate
 from novaql.errors import QueryCancelled
 from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.dispatch import KERNELS
-from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, WindowSpec
+from novaql.evaluator.kernels.strips import StripRollup, WindowSpec, newest
 from novaql.evaluator.pipeline import batch_run
 from novaql.evaluator.pipeline.block import Block
-from novaql.evaluator.pipeline.model import BatchLeaf, Fragment
+from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline
 from novaql.evaluator.pipeline.tile_run import blocks
 from novaql.evaluator.steps import Steps
 from novaql.inputs.tables.table_source import TableSource
@@ -123,18 +123,18 @@ def test_as_by_numpy(expr: str, source: TableSource) -> None:
 def run(
     load: Callable[[int], SeriesBatch], cancellation: Cancellation | None = None
 ) -> tuple[list[Ints], set[str]]:
-    """Rows of a fragment's blocks in their order, and the threads that made them."""
+    """Rows of a pipeline's blocks in their order, and the threads that made them."""
     series = SeriesTable.from_dicts([{"i": str(i)} for i in range(TILES * TALL)])
     refs = [SeriesBatchRef(partial(load, number), SAMPLES * TALL) for number in range(TILES)]
     ends = np.array([SAMPLES * 15_000], np.int64)
     asked = WindowSpec(ends, SAMPLES * 15_000, SAMPLES * 15_000, ends)
-    leaf = BatchLeaf(refs, asked, STRIP_ROLLUPS["last_over_time"])
+    leaf = CompiledRollup(refs, asked, StripRollup(newest))
 
     def never(_: Tile) -> Block:
         raise AssertionError("batches are there")
 
     steps = Steps.between(0, 0, 0)
-    fragment = Fragment(series, steps, [], never, (), False, batched=leaf)
+    pipeline = Pipeline(series, steps, [], never, (), False, compiled=leaf)
     empty = TableSource.from_tiles(SeriesTable.unlabelled(0), [])
     context = Context(empty, QueryOptions(0, 0), cancellation)
     names: set[str] = set()
@@ -143,7 +143,7 @@ def run(
         names.add(threading.current_thread().name)
         return block.rows
 
-    return list(blocks(fragment, context, work)), names
+    return list(blocks(pipeline, context, work)), names
 
 
 @pytest.mark.usefixtures("three_cores")

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from novaql.evaluator.kernels.bindings import ROLLUPS
 from novaql.evaluator.operators.transform import ELEMENTWISE
 from novaql.language import parse
-from novaql.language.signatures import FUNCTIONS
-from novaql.language.value_types import ValueType
 from novaql.options import QueryOptions
 from novaql.planner import build_plan, optimize
 from novaql.planner.label_flow import CELL_BY_CELL
@@ -46,11 +43,6 @@ def test_optimizer_off_keeps_what_carries_meaning() -> None:
 
 
 def test_the_planner_and_the_evaluator_speak_of_the_same_functions() -> None:
-    of_ranges = {
-        name for name, signature in FUNCTIONS.items() if ValueType.MATRIX in signature.arguments
-    }
-
-    assert of_ranges - {"absent_over_time"} == set(ROLLUPS)
     assert CELL_BY_CELL == ELEMENTWISE
 
 

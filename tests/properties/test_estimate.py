@@ -40,6 +40,33 @@ def test_estimates_of_random_queries() -> None:
     assert good >= 0.95 * told
 
 
+@pytest.mark.parametrize(
+    ("query", "plain"),
+    [
+        ("load smoothed", "load"),
+        ("rate(requests_total[5m] anchored)", "rate(requests_total[10m])"),
+        ("increase(requests_total[5m] smoothed)", "increase(requests_total[15m] offset -5m)"),
+        ("info(load)", "{__name__=~'load|target_info'}"),
+        ("info(load, {__name__='limit'})", "{__name__=~'load|limit'}"),
+        ("topk(scalar(count(load)), requests_total)", "{__name__=~'load|requests_total'}"),
+        ("absent_over_time(load[5m:1m])", "load"),
+    ],
+)
+@pytest.mark.parametrize("left_closed", [False, True])
+def test_each_selection_counts_once(query: str, plain: str, left_closed: bool) -> None:
+    database = tsdb.memory()
+    fleet = random_fleet(random.Random(1), FLEET)
+    fleet.append(({"__name__": "target_info"}, [(START_MS + 35 * 60_000, 1.0)]))
+    database.append(batch_of(fleet))
+    start = START_MS + 40 * 60_000
+    options = QueryOptions(start, start + 600_000, 60_000, left_closed=left_closed)
+    found = estimate(query, database, options)
+    stats = evaluate(query, database, options).stats
+
+    assert (found.series, found.samples) == (stats.series, stats.samples)
+    assert found.series == estimate(plain, database, options).series
+
+
 def test_limits_are_kept_before_anything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     database = tsdb.memory()
     database.append(batch_of(random_fleet(random.Random(1), FLEET)))

@@ -15,13 +15,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from novaql.evaluator.kernels.compensated import add_compensated
-from novaql.evaluator.kernels.over_time import (
-    first_over_time,
-    last_over_time,
-    max_over_time,
-    min_over_time,
-    present_over_time,
-)
 from novaql.evaluator.kernels.rate import extrapolation_factor
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
 from novaql.tsdb.model.rollup_columns import CellColumns
@@ -102,22 +95,31 @@ WindowKernel = Callable[[Windows], tuple[Floats, Bools]]
 
 @dataclass(frozen=True, slots=True)
 class CellKernel:
-    """names: the statistics of cells that it needs, beside the count; cheap: see `RangeWindows`."""
+    """A function over ranges, computed from cells.
+
+    names   statistics of cells that it needs, beside the count
+    cheap   see `RangeWindows`
+    sample  the statistic of a cell that the function's kernel over samples may take for a sample;
+            None: there is none
+    """
 
     answer: Kernel
-    names: tuple[str, ...]
+    names: tuple[str, ...] = ()
     cheap: bool = False
+    sample: str | None = None
 
 
-_SUMS = ("sum", "lost", "whole", "min", "max")
-_FALLS = ("first", "last", "increase", "falls", "fallen", "whole", "min", "max")
+SUMS = ("sum", "lost", "whole", "min", "max")
+FALLS = ("first", "last", "increase", "falls", "fallen", "whole", "min", "max")
 
 
 def rolled(
-    function: str, cells: CellColumns, ends_ms: Ints, reach_ms: int, range_ms: int
+    kernel: CellKernel, cells: CellColumns, ends_ms: Ints, reach_ms: int, range_ms: int
 ) -> tuple[Windows, Answer]:
-    """One of `CELL_KERNELS` over the windows (end - reach, end], none of which has a part of a
-    cell. ends_ms: [J], evenly spaced or all equal."""
+    """A kernel over the windows (end - reach, end], none of which has a part of a cell.
+
+    ends_ms: [J], evenly spaced or all equal.
+    """
     windows = ragged_windows(
         cells.statistics["count"], cells.last_ms, cells.offsets, ends_ms, reach_ms
     )
@@ -127,10 +129,10 @@ def rolled(
         none = np.zeros(0)
         return windows, Answer(none, none > 0, none > 0)
     with np.errstate(all="ignore"):
-        return windows, CELL_KERNELS[function].answer(_Held(cells, windows))
+        return windows, kernel.answer(_Held(cells, windows))
 
 
-def _count(held: _Held) -> Answer:
+def count(held: _Held) -> Answer:
     there = held.counts > 0
     return Answer(held.counts, there, there)
 
@@ -177,14 +179,14 @@ def _pairs(held: _Held) -> tuple[Floats, Floats, Floats, Bools]:
     return found, missing, error, held.every(sound)
 
 
-def _sum(held: _Held) -> Answer:
+def total(held: _Held) -> Answer:
     total, lost, error, sound = _pairs(held)
     low, high = np.nextafter(lost - error, -np.inf), np.nextafter(lost + error, np.inf)
     proven = _all_whole(held) | (sound & ((error == 0) | (total + low == total + high)))
     return Answer(total + lost, held.counts > 0, proven)
 
 
-def _mean(held: _Held) -> Answer:
+def mean(held: _Held) -> Answer:
     """As `avg_over_time` divides. How the total was rounded shows in the mean, so it is proven
     only where nothing was."""
     total, lost, _, _ = _pairs(held)
@@ -192,7 +194,7 @@ def _mean(held: _Held) -> Answer:
     return Answer(total / counts + lost / counts, held.counts > 0, _all_whole(held))
 
 
-def _growth(*, is_counter: bool, is_rate: bool) -> Kernel:
+def growth(*, is_counter: bool, is_rate: bool) -> Kernel:
     """`rate.extrapolated`, operation by operation."""
 
     def kernel(held: _Held) -> Answer:
@@ -253,7 +255,7 @@ def _fallen(held: _Held) -> tuple[Floats, Floats, Floats]:
     return falls, fallen, one
 
 
-def _extreme(name: str, other: str, function: WindowKernel) -> Kernel:
+def extreme(name: str, other: str, function: WindowKernel) -> Kernel:
     def kernel(held: _Held) -> Answer:
         known = held.cells.statistics
         values = np.where(np.isnan(known[name]), known[other], known[name])
@@ -262,7 +264,7 @@ def _extreme(name: str, other: str, function: WindowKernel) -> Kernel:
     return kernel
 
 
-def _edge(name: str, function: WindowKernel) -> Kernel:
+def edge(name: str, function: WindowKernel) -> Kernel:
     def kernel(held: _Held) -> Answer:
         return _of_windows(held, held.cells.statistics[name], function, held.counts > 0)
 
@@ -306,19 +308,3 @@ def _with_odd(total: Floats, odd: Mapping[float, Floats]) -> Floats:
     up, down = odd[np.inf] > 0, odd[-np.inf] > 0
     found = np.where(up, np.inf, np.where(down, -np.inf, total))
     return np.where((odd[np.nan] > 0) | (up & down), np.nan, found)
-
-
-CELL_KERNELS: Mapping[str, CellKernel] = {
-    "count_over_time": CellKernel(_count, (), cheap=True),
-    "sum_over_time": CellKernel(_sum, _SUMS),
-    "avg_over_time": CellKernel(_mean, _SUMS),
-    "rate": CellKernel(_growth(is_counter=True, is_rate=True), _FALLS, cheap=True),
-    "increase": CellKernel(_growth(is_counter=True, is_rate=False), _FALLS, cheap=True),
-    "delta": CellKernel(_growth(is_counter=False, is_rate=False), ("first", "last"), cheap=True),
-    "min_over_time": CellKernel(_extreme("min", "least", min_over_time), ("min", "least")),
-    "max_over_time": CellKernel(_extreme("max", "greatest", max_over_time), ("max", "greatest")),
-    "first_over_time": CellKernel(_edge("first", first_over_time), ("first",), cheap=True),
-    "last_over_time": CellKernel(_edge("last", last_over_time), ("last",), cheap=True),
-    "present_over_time": CellKernel(_edge("count", present_over_time), (), cheap=True),
-}
-"""Function name → kernel."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -11,20 +11,23 @@ from novaql.evaluator.kernels.numerics.exact_sums import ExactSums
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 
 
+def takes_packed(accumulator: Accumulator) -> TypeGuard[Count | Sum]:
+    """Whether an accumulator merges what `reduce_packed` returns."""
+    return isinstance(accumulator, Count | Sum)
+
+
 def reduce_packed(
-    accumulator: Accumulator,
+    accumulator: Count | Sum,
     group: Ints,
     cells: Ints,
     values: Floats,
     valid: Bools | None,
     steps: int,
 ) -> Any:
-    """What the accumulator merges of C cells of S series; None: it takes no packed cells.
+    """What the accumulator merges of C cells of S series.
 
     group: [S]; cells: [C] in a flat [S × steps], none twice; values, valid: [C]
     """
-    if not isinstance(accumulator, Count | Sum):
-        return None
     if valid is not None and not valid.all():
         cells, values = cells[valid], values[valid]
     groups, place = np.unique(group, return_inverse=True)

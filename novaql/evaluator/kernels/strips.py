@@ -7,7 +7,7 @@ series only the strip of steps at which its windows hold samples (see `compiled/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,7 +127,7 @@ def newest(strips: Strips, begin: int, end: int, out: Floats) -> None:
     _edges(strips, begin, end, out, last=True)
 
 
-def _oldest(strips: Strips, begin: int, end: int, out: Floats) -> None:
+def oldest(strips: Strips, begin: int, end: int, out: Floats) -> None:
     _edges(strips, begin, end, out, last=False)
 
 
@@ -146,7 +146,7 @@ def _falls(batch: SeriesBatch) -> Bytes:
     return falls
 
 
-def _rate(*, is_counter: bool, is_rate: bool) -> StripKernel:
+def rates(*, is_counter: bool, is_rate: bool) -> StripKernel:
     def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
         b, spec = strips.batch, strips.spec
         falls = _falls(b) if is_counter else np.zeros(0, np.int8)
@@ -159,7 +159,7 @@ def _rate(*, is_counter: bool, is_rate: bool) -> StripKernel:
     return fill
 
 
-def _change(*, is_rate: bool) -> StripKernel:
+def changes(*, is_rate: bool) -> StripKernel:
     def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
         b = strips.batch
         KERNELS.call.strip_steps(
@@ -170,7 +170,7 @@ def _change(*, is_rate: bool) -> StripKernel:
     return fill
 
 
-def _plain(name: str, flag: bool) -> StripKernel:
+def of_windows(name: str, flag: bool) -> StripKernel:
     """A kernel that takes windows and one flag."""
 
     def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
@@ -182,7 +182,7 @@ def _plain(name: str, flag: bool) -> StripKernel:
     return fill
 
 
-def _repeated(of_cell: Callable[[Strips], Floats]) -> StripKernel:
+def repeated(of_cell: Callable[[Strips], Floats]) -> StripKernel:
     """What is the same for all series of a grid."""
 
     def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
@@ -191,7 +191,7 @@ def _repeated(of_cell: Callable[[Strips], Floats]) -> StripKernel:
     return fill
 
 
-def _quantile(strips: Strips, begin: int, end: int, out: Floats) -> None:
+def quantiles(strips: Strips, begin: int, end: int, out: Floats) -> None:
     b, q = strips.batch, strips.spec.scalars[0]
     KERNELS.call.strip_quantiles(
         b.values, b.offsets, b.grid, strips.first, strips.strip, strips.lo, strips.hi, q,
@@ -199,7 +199,7 @@ def _quantile(strips: Strips, begin: int, end: int, out: Floats) -> None:
     )  # fmt: skip
 
 
-def _line(*, slopes: bool) -> StripKernel:
+def lines(*, slopes: bool) -> StripKernel:
     def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
         b = strips.batch
         seconds = np.zeros(strips.steps) if slopes else strips.spec.scalars[0]
@@ -209,28 +209,3 @@ def _line(*, slopes: bool) -> StripKernel:
         )  # fmt: skip
 
     return fill
-
-
-STRIP_ROLLUPS: Mapping[str, StripRollup] = {
-    "rate": StripRollup(_rate(is_counter=True, is_rate=True), 2),
-    "increase": StripRollup(_rate(is_counter=True, is_rate=False), 2),
-    "delta": StripRollup(_rate(is_counter=False, is_rate=False), 2),
-    "irate": StripRollup(_change(is_rate=True), 2),
-    "idelta": StripRollup(_change(is_rate=False), 2),
-    "resets": StripRollup(_plain("strip_events", True)),
-    "changes": StripRollup(_plain("strip_events", False)),
-    "deriv": StripRollup(_line(slopes=True), 2),
-    "predict_linear": StripRollup(_line(slopes=False), 2),
-    "avg_over_time": StripRollup(_plain("strip_sums", True)),
-    "sum_over_time": StripRollup(_plain("strip_sums", False)),
-    "count_over_time": StripRollup(_repeated(lambda s: (s.hi - s.lo).astype(np.float64))),
-    "present_over_time": StripRollup(_repeated(lambda s: np.ones(len(s.lo)))),
-    "last_over_time": StripRollup(newest),
-    "first_over_time": StripRollup(_oldest),
-    "min_over_time": StripRollup(_plain("strip_extremes", False)),
-    "max_over_time": StripRollup(_plain("strip_extremes", True)),
-    "stddev_over_time": StripRollup(_plain("strip_variances", True)),
-    "stdvar_over_time": StripRollup(_plain("strip_variances", False)),
-    "quantile_over_time": StripRollup(_quantile),
-}
-"""Function name → compiled kernel, for those functions over ranges that have one."""

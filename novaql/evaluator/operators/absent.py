@@ -2,46 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from novaql.evaluator.kernels.windows import Bools
 from novaql.evaluator.matrix import StepMatrix, matrix
+from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.mixed_rollup import mixed_window_rollup
 from novaql.evaluator.operators.rollup import (
-    range_argument,
-    rollup_fragment,
+    rollup_pipeline,
 )
 from novaql.evaluator.operators.subquery import subquery_rollup
 from novaql.evaluator.pipeline.tile_run import blocks
 from novaql.evaluator.protocol import Runner
-from novaql.evaluator.steps import Steps
-from novaql.language.value_types import ValueType
 from novaql.planner.by_tile import unwrap
-from novaql.planner.logical import FunctionCall, Plan, Select, Window
+from novaql.planner.logical import Plan, Select, Window
 from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
 from novaql.tsdb.model.matchers import MatchOp
 
 
-def absent(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+def absent(run: Runner, operator: Operator) -> StepMatrix:
     """`absent(v)`."""
-    operand = run.vector(call.arguments[0], steps)
-    return _result(call.arguments[0], operand.steps_present())
+    operand = run.vector(operator.operands[0])
+    return _result(operator.call.arguments[0], operand.steps_present())
 
 
-def absent_over_time(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+def absent_over_time(run: Runner, operator: Operator) -> StepMatrix:
     """`absent_over_time(m)`: over all series together."""
-    present = FunctionCall("present_over_time", call.arguments, ValueType.VECTOR, span=call.span)
-    window = range_argument(call)
-    some = np.zeros(steps.count, np.bool_)
+    present = replace(operator, plan=replace(operator.call, function="present_over_time"))
+    window = operator.range.plan
+    some = np.zeros(operator.steps.count, np.bool_)
     if isinstance(window, Window):
-        fragment = rollup_fragment(run, present, steps)
-        if fragment.has_histograms:
-            found = mixed_window_rollup(run, present, window, steps)
+        pipeline = rollup_pipeline(run, present)
+        if pipeline.has_histograms:
+            found = mixed_window_rollup(run, present)
             return _result(window.select, found.steps_present())
-        for there in blocks(fragment, run.context, lambda block: block.presence().any(axis=0)):
+        for there in blocks(pipeline, run.context, lambda block: block.presence().any(axis=0)):
             some |= there
         return _result(window.select, some)
-    return _result(window, subquery_rollup(run, present, steps).steps_present())
+    return _result(window, subquery_rollup(run, present).steps_present())
 
 
 def _result(operand: Plan, present: Bools) -> StepMatrix:

@@ -13,6 +13,7 @@ from novaql.evaluator.kernels.quantiles import sort_nan_first, sorted_quantile
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import StepMatrix, matrix
+from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.native_aggregate import (
     IGNORING,
     aggregate_native,
@@ -21,7 +22,6 @@ from novaql.evaluator.operators.native_aggregate import (
 from novaql.evaluator.operators.ranking import limit_k, limit_ratio, top_k
 from novaql.evaluator.pipeline.fold import fold, fold_matrix
 from novaql.evaluator.protocol import Runner
-from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import admit_work, fold_of
 from novaql.language.literals import is_utf8
 from novaql.planner.logical import Aggregation, Plan
@@ -33,23 +33,24 @@ ROW_CHOOSERS = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
 """Aggregations whose result is some of their rows, as they were."""
 
 
-def aggregate(run: Runner, node: Aggregation, steps: Steps) -> StepMatrix:
+def aggregate(run: Runner, operator: Operator) -> StepMatrix:
     """`op by (…) (operand)`."""
+    node, steps = operator.aggregation, operator.steps
     if accumulator(node.op, 0, 0) is not None:
-        return _folded(run, node, steps)
-    operand = run.vector(node.operand, steps)
+        return _folded(run, operator)
+    operand = run.vector(operator.operands[0])
     if node.op in IGNORING:
         operand = without_histograms(run.context, node.op, operand, node.operand.span)
     admit_work(run.context, node.op, operand.rows, steps.count)
     groups = group_rows(operand.series, node.grouping, without=node.without)
     if node.op == "count_values":
         assert node.parameter is not None
-        label = run.text(node.parameter)
+        label = run.text(operator.operands[1])
         made = MadeLabels(run.context, node.op, node.parameter.span)
         made.check_name(label)
         return _count_values(run.context, operand, groups, node, label, made)
     assert node.parameter is not None
-    parameter = run.scalar(node.parameter, steps)
+    parameter = run.scalar(operator.operands[1])
     if node.op == "quantile":
         _warn_extremes(run.context, parameter, node.parameter)
         return _quantile(run.context, operand, groups, parameter)
@@ -82,17 +83,19 @@ def _warn_extremes(context: Context, q: Floats, plan: Plan) -> None:
         )
 
 
-def _folded(run: Runner, node: Aggregation, steps: Steps) -> StepMatrix:
-    fragment = run.fragment(node.operand, steps) if node.by_tile else None
-    if fragment is not None:
-        groups = group_rows(fragment.series, node.grouping, without=node.without)
+def _folded(run: Runner, operator: Operator) -> StepMatrix:
+    node, steps = operator.aggregation, operator.steps
+    (below,) = operator.operands
+    pipeline = run.pipeline(below) if node.by_tile else None
+    if pipeline is not None:
+        groups = group_rows(pipeline.series, node.grouping, without=node.without)
         admit_work(run.context, fold_of(node.op), len(groups), steps.count)
         fresh = accumulator(node.op, len(groups), steps.count)
         assert fresh is not None
-        found = fold(fragment, groups, fresh, run.context)
-        nameless = fragment.nameless
+        found = fold(pipeline, groups, fresh, run.context)
+        nameless = pipeline.nameless
     else:
-        operand = run.vector(node.operand, steps)
+        operand = run.vector(below)
         if node.op in IGNORING:
             operand = without_histograms(run.context, node.op, operand, node.operand.span)
         groups = group_rows(operand.series, node.grouping, without=node.without)

@@ -13,24 +13,12 @@ from functools import partial
 import numpy as np
 
 from novaql.evaluator.context import Context
-from novaql.evaluator.kernels.cells import CELL_KERNELS, rolled
+from novaql.evaluator.kernels.cells import CellKernel, rolled
 from novaql.evaluator.kernels.windows import Ints
 from novaql.evaluator.pipeline.block import Block
-from novaql.evaluator.pipeline.model import Fragment
+from novaql.evaluator.pipeline.model import Pipeline
 from novaql.tsdb.model.samples import STALE, Tile, is_stale
 from novaql.tsdb.model.source import CellSource, RangeWindows
-
-STATISTIC = {
-    "min_over_time": "min",
-    "max_over_time": "max",
-    "first_over_time": "first",
-    "last_over_time": "last",
-    "present_over_time": "last",
-}
-"""Rollups that need one value of each window, which a source may have without its samples."""
-
-CELL_FUNCTIONS = frozenset(CELL_KERNELS)
-"""What rollups answer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,22 +53,19 @@ def moved(ends_ms: Ints, range_ms: int, resolution_ms: int) -> Moved:
     return Moved(every, reach_ms, (ends - ends[0]) // resolution_ms)
 
 
-def moved_fragment(fragment: Fragment, windows: Moved) -> Fragment:
-    """A fragment over moved windows as one over the steps."""
+def moved_pipeline(pipeline: Pipeline, windows: Moved) -> Pipeline:
+    """A pipeline over moved windows as one over the steps."""
     if windows.column is None:
-        return fragment
-    leaf = fragment.leaf
-    return replace(fragment, leaf=lambda tile: windows.spread(leaf(tile)), batched=None)
+        return pipeline
+    leaf = pipeline.leaf
+    return replace(pipeline, leaf=lambda tile: windows.spread(leaf(tile)), compiled=None)
 
 
-def windows_read(context: Context, function: str, windows: Moved) -> RangeWindows | None:
+def windows_read(context: Context, kernel: CellKernel, windows: Moved) -> RangeWindows:
     """What a source may know of what the windows are for."""
     asked = bool(context.options.rollup_ms)
-    if function in STATISTIC and not asked:  # tiles of cells, for the ordinary kernels
-        return RangeWindows(STATISTIC[function], windows.ends_ms, windows.reach_ms)
-    kernel = CELL_KERNELS.get(function)
-    if kernel is None:
-        return None
+    if kernel.sample is not None and not asked:  # tiles of cells, for the ordinary kernels
+        return RangeWindows(kernel.sample, windows.ends_ms, windows.reach_ms)
     return RangeWindows(
         "cells",
         windows.ends_ms,
@@ -97,16 +82,16 @@ def may_answer(context: Context, function: str, cells: CellSource) -> bool:
     return bool(context.options.rollup_ms) or function != "avg_over_time" or cells.whole
 
 
-def cell_fragment(
+def cell_pipeline(
     context: Context,
-    function: str,
+    kernel: CellKernel,
     cells: CellSource,
-    plain: Fragment,
+    plain: Pipeline,
     ends_ms: Ints,
     reach_ms: int,
     range_ms: int,
-) -> Fragment:
-    """The fragment of cells; its tiles hold the answer for each window, STALE where there is none.
+) -> Pipeline:
+    """The pipeline of cells; its tiles hold the answer for each window, STALE where there is none.
 
     plain: the same over samples
     """
@@ -116,7 +101,7 @@ def cell_fragment(
     def answer(first: int, end: int) -> tuple[Tile]:
         columns = cells.columns(first, end)
         rows = np.arange(first, end)
-        windows, found = rolled(function, columns, ends_ms, reach_ms, range_ms)
+        windows, found = rolled(kernel, columns, ends_ms, reach_ms, range_ms)
         assert windows.cells is not None
         out = np.full((end - first, len(ends_ms)), STALE)
         there = windows.cells[found.valid]
@@ -131,7 +116,7 @@ def cell_fragment(
         return Block(tile.rows, tile.values, ~absent if absent.any() else None)
 
     tiles = [partial(answer, a, b) for a, b in cells.portions()]
-    return replace(plain, series=cells.series, tiles=tiles, leaf=leaf, window_ms=0, batched=None)
+    return replace(plain, series=cells.series, tiles=tiles, leaf=leaf, window_ms=0, compiled=None)
 
 
 def _by_samples(

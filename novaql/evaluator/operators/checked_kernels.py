@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from novaql.errors import EvaluationError
-from novaql.evaluator.kernels.bindings import ROLLUPS, WindowKernel
+from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS, WindowKernel
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 
 
 def window_kernel(function: str) -> WindowKernel:
     """The kernel of a function over range vectors; it raises where an argument is none."""
-    return _smoothing if function == "double_exponential_smoothing" else ROLLUPS[function]
+    if function == "double_exponential_smoothing":
+        return _smoothing
+    return RANGE_FUNCTIONS[function].windows
 
 
 def _smoothing(windows: Windows, factors: Sequence[Floats], eval_ms: Ints) -> tuple[Floats, Bools]:
@@ -22,4 +24,4 @@ def _smoothing(windows: Windows, factors: Sequence[Floats], eval_ms: Ints) -> tu
             raise EvaluationError(
                 f"invalid {what} factor. Expected: 0 < {short} < 1, got: {wrong[0]:f}"
             )
-    return ROLLUPS["double_exponential_smoothing"](windows, factors, eval_ms)
+    return RANGE_FUNCTIONS["double_exponential_smoothing"].windows(windows, factors, eval_ms)

@@ -20,49 +20,45 @@ from novaql.evaluator.native_notes import (
     NOT_GAUGE,
     Notes,
 )
+from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.extended import (
     check_modifier,
-    extended_fragment,
-    smoothed_fragment,
+    extended_pipeline,
+    smoothed_pipeline,
 )
 from novaql.evaluator.operators.mixed_select import loaded_histograms, newest_samples
 from novaql.evaluator.operators.native_rollup import HistogramCells, merged_events
 from novaql.evaluator.operators.ranges import Ranges
-from novaql.evaluator.operators.selector import read, window_ends
 from novaql.evaluator.pipeline.collect import collect_all
 from novaql.evaluator.protocol import Runner
-from novaql.evaluator.steps import Steps
-from novaql.planner.logical import FunctionCall, Select, Window
 from novaql.result import NativeCells
 from novaql.tsdb.model.histograms import ResetHint
 
 
-def exact_rollup(run: Runner, call: FunctionCall, window: Window, steps: Steps) -> StepMatrix:
+def exact_rollup(run: Runner, operator: Operator) -> StepMatrix:
     """rate, increase, delta, changes or resets between exact ends, of floats and histograms."""
-    context, select = run.context, window.select
+    context, call, read = run.context, operator.call, operator.range.reads
+    select, steps, span = read.select, operator.steps, operator.range.plan.span
     check_modifier(call, select)
     lookback_ms = context.options.lookback_ms
-    ahead_ms = lookback_ms if select.smoothed else 0
-    ends_ms = window_ends(select, steps)
-    reach_ms = window.range_ms + lookback_ms + ahead_ms
-    selection = read(context, select, ends_ms + ahead_ms, reach_ms)
+    ends_ms, selection = read.ends_ms, read.selection(context)
     context.admit_matrix(len(selection.series), steps.count)
     ranges = Ranges(
         selection.series,
         [ref.load().without_stale() for ref in selection.tiles],
         loaded_histograms(context, selection, select),
-        ends_ms + ahead_ms,
+        ends_ms + read.ahead_ms,
         steps.times_ms,
-        window.range_ms,
-        reach_ms,
+        read.range_ms,
+        read.reach_ms + read.ahead_ms,
     )
-    notes = Notes(context, selection.series, window.span)
-    exact = _Exact(ends_ms, window.range_ms, lookback_ms, select.smoothed)
+    notes = Notes(context, selection.series, span)
+    exact = _Exact(ends_ms, read.range_ms, lookback_ms, select.smoothed)
     with np.errstate(all="ignore"):
         if call.function in ("changes", "resets"):
             values, valid = _events(context, call.function, ranges, exact)
             return _matrix(ranges, values, valid, None)
-        floats = collect_all(extended_fragment(context, call, window, steps), context)
+        floats = collect_all(extended_pipeline(context, operator), context)
         mixed = (ranges.float_counts > 0) & (ranges.native_counts > 0)
         notes.warn(MIXED_FLOATS, mixed)
         native = _growth(call.function, ranges, exact, ~mixed, notes)
@@ -155,12 +151,11 @@ def _events(context: Context, function: str, ranges: Ranges, exact: _Exact) -> t
     return values, valid
 
 
-def smoothed_select(run: Runner, select: Select, steps: Steps) -> StepMatrix:
+def smoothed_select(context: Context, operator: Operator) -> StepMatrix:
     """`m smoothed`: interpolated at each step; the last value where nothing follows."""
-    context = run.context
-    lookback_ms = context.options.lookback_ms
-    ends_ms = window_ends(select, steps)
-    selection = read(context, select, ends_ms + lookback_ms, 2 * lookback_ms)
+    read, steps = operator.reads, operator.steps
+    lookback_ms, select = context.options.lookback_ms, read.select
+    ends_ms, selection = read.ends_ms, read.selection(context)
     natives = loaded_histograms(context, selection, select)
     behind = newest_samples(selection, natives, ends_ms, lookback_ms, stale=False, context=context)
     ahead = newest_samples(
@@ -185,7 +180,7 @@ def smoothed_select(run: Runner, select: Select, steps: Steps) -> StepMatrix:
     )
     differs = (around.float_counts > 0) & (around.native_counts > 0)
     notes.warn(MIXED_FLOATS, differs)
-    floats = collect_all(smoothed_fragment(context, select, steps), context)
+    floats = collect_all(smoothed_pipeline(context, operator), context)
     is_native = behind.there & (behind.which >= 0) & ~differs
     cells = np.flatnonzero(is_native)
     with np.errstate(all="ignore"):

@@ -6,24 +6,19 @@ import numpy as np
 
 from novaql.errors import EvaluationError
 from novaql.evaluator.context import Context
-from novaql.evaluator.kernels.extended import (
-    Extended,
-    extend,
-    extended_changes,
-    extended_rate,
-    extended_resets,
-)
-from novaql.evaluator.kernels.windows import Bools, Floats, Ints
-from novaql.evaluator.operators.selector import range_read, read, tile_windows, window_ends
+from novaql.evaluator.kernels.extended import Extended, extend
+from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
+from novaql.evaluator.kernels.windows import Ints
+from novaql.evaluator.operator import Operator
+from novaql.evaluator.operators.selector import tile_windows
 from novaql.evaluator.pipeline.block import Block
-from novaql.evaluator.pipeline.model import Fragment
+from novaql.evaluator.pipeline.model import Pipeline
 from novaql.evaluator.pipeline.scan import tiles_of
-from novaql.evaluator.steps import Steps
-from novaql.planner.logical import FunctionCall, Select, Window
+from novaql.planner.logical import FunctionCall, Select
 from novaql.tsdb.model.samples import Tile
 
-ANCHORED = ("changes", "delta", "increase", "rate", "resets")
-SMOOTHED = ("delta", "increase", "rate")
+ANCHORED = sorted(name for name, f in RANGE_FUNCTIONS.items() if f.exact_ends is not None)
+SMOOTHED = sorted(name for name, f in RANGE_FUNCTIONS.items() if f.smoothed)
 
 
 def check_modifier(call: FunctionCall, select: Select) -> None:
@@ -50,43 +45,35 @@ def extended_windows(
     return extend(base, wide, before_end, smoothed=smoothed, counter=counter)
 
 
-def _kernel(function: str, window: Extended) -> tuple[Floats, Bools]:
-    match function:
-        case "changes":
-            return extended_changes(window)
-        case "resets":
-            return extended_resets(window)
-        case _:
-            return extended_rate(window, is_counter=function != "delta", is_rate=function == "rate")
-
-
-def extended_fragment(
-    context: Context, call: FunctionCall, window: Window, steps: Steps
-) -> Fragment:
+def extended_pipeline(context: Context, operator: Operator) -> Pipeline:
     """A rollup with exact ends, tile by tile."""
-    select = window.select
+    call, steps, read = operator.call, operator.steps, operator.range.reads
+    select = read.select
     check_modifier(call, select)
     lookback_ms = context.options.lookback_ms
-    ends_ms = window_ends(select, steps)
-    reach_ms = lookback_ms if select.smoothed else 0
-    whole_ms = window.range_ms + lookback_ms + reach_ms
-    selection = read(context, select, ends_ms + reach_ms, whole_ms)
-    all_ms = range_read(ends_ms + reach_ms, whole_ms)
-    counter = call.function in ("rate", "increase")
+    selection = read.selection(context)
+    function = RANGE_FUNCTIONS[call.function]
+    kernel = function.exact_ends
+    assert kernel is not None
 
     def leaf(tile: Tile) -> Block:
         tile = tile.without_stale()
         if tile.sample_count == 0:
             return Block.empty(tile.rows, steps.count)
         found = extended_windows(
-            tile, ends_ms, window.range_ms, lookback_ms, smoothed=select.smoothed, counter=counter
+            tile,
+            read.ends_ms,
+            read.range_ms,
+            lookback_ms,
+            smoothed=select.smoothed,
+            counter=function.counter_only,
         )
-        return Block.of(tile.rows, found.inner, *_kernel(call.function, found))
+        return Block.of(tile.rows, found.inner, *kernel(found))
 
-    return Fragment(
+    return Pipeline(
         selection.series,
         steps,
-        tiles_of(selection, all_ms, markers=False),
+        tiles_of(selection, read.span_ms, markers=False),
         leaf,
         (),
         nameless=True,
@@ -129,12 +116,11 @@ def extended_tile(
     return Tile(tile.rows[row[some]], times, values, offsets)
 
 
-def smoothed_fragment(context: Context, select: Select, steps: Steps) -> Fragment:
+def smoothed_pipeline(context: Context, operator: Operator) -> Pipeline:
     """`m smoothed`: interpolated at each step; the last value where nothing follows."""
     lookback_ms = context.options.lookback_ms
-    ends_ms = window_ends(select, steps)
-    selection = read(context, select, ends_ms + lookback_ms, 2 * lookback_ms)
-    all_ms = range_read(ends_ms + lookback_ms, 2 * lookback_ms)
+    read, steps = operator.reads, operator.steps
+    ends_ms, selection = read.ends_ms, read.selection(context)
 
     def leaf(tile: Tile) -> Block:
         tile = tile.without_stale()
@@ -150,10 +136,10 @@ def smoothed_fragment(context: Context, select: Select, steps: Steps) -> Fragmen
         values = np.where(followed, between, low)
         return Block.of(tile.rows, behind, values, behind.counts > 0)
 
-    return Fragment(
+    return Pipeline(
         selection.series,
         steps,
-        tiles_of(selection, all_ms, markers=False),
+        tiles_of(selection, read.span_ms, markers=False),
         leaf,
         (),
         nameless=False,

@@ -15,11 +15,11 @@ from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import JOINED_BYTES, StepMatrix, join_equal_rows, stack
 from novaql.evaluator.native_notes import Notes
 from novaql.evaluator.native_pieces import bucket_weights, pieces
+from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.classic_histogram import Measure, classic_histograms
 from novaql.evaluator.operators.rollup import warn_quantiles
 from novaql.evaluator.protocol import Runner
-from novaql.evaluator.steps import Steps
-from novaql.planner.logical import FunctionCall, Plan
+from novaql.planner.logical import Plan
 from novaql.tsdb.model.histograms import Histograms
 from novaql.tsdb.model.labels import LabelColumn
 
@@ -34,18 +34,15 @@ NativeMeasure = Callable[[Histograms, Ints], tuple[Floats, list[tuple[str, Bools
 """(histograms, step of each) → values, and infos with where they hold."""
 
 
-def histogram_quantile_call(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+def histogram_quantile_call(run: Runner, operator: Operator) -> StepMatrix:
     """`histogram_quantile(q, v)`."""
-    q_plan, operand_plan = call.arguments
-    operand = run.vector(operand_plan, steps)
-    return _quantile(run, operand, q_plan, operand_plan, steps)
+    q, below = operator.operands
+    return _quantile(run, run.vector(below), q, below)
 
 
-def _quantile(
-    run: Runner, operand: StepMatrix, q_plan: Plan, operand_plan: Plan, steps: Steps
-) -> StepMatrix:
-    q = run.scalar(q_plan, steps)
-    warn_quantiles(run.context, q, np.ones(steps.count, np.bool_), q_plan)  # data or no data
+def _quantile(run: Runner, operand: StepMatrix, quantiles: Operator, below: Operator) -> StepMatrix:
+    q = run.scalar(quantiles)
+    warn_quantiles(run.context, q, np.ones(len(q), np.bool_), quantiles.plan)  # data or no data
 
     def classic(bounds: Floats, counts: Floats, used: Ints) -> tuple[Floats, buckets.Repaired]:
         return buckets.bucket_quantile(q, bounds, counts, used)
@@ -54,13 +51,13 @@ def _quantile(
         found = quantile.histogram_quantile(histograms, q[step])
         return found.values, [(NAN_RESULT, found.nan_result), (NAN_SKEWED, found.skewed)]
 
-    return _both_kinds(run, operand, operand_plan, steps, classic, native)
+    return _both_kinds(run, operand, below, classic, native)
 
 
-def histogram_fraction_call(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+def histogram_fraction_call(run: Runner, operator: Operator) -> StepMatrix:
     """`histogram_fraction(low, high, v)`."""
-    low, high = (run.scalar(argument, steps) for argument in call.arguments[:2])
-    operand_plan = call.arguments[2]
+    *bounds_of, below = operator.operands
+    low, high = (run.scalar(bound) for bound in bounds_of)
 
     def classic(bounds: Floats, counts: Floats, used: Ints) -> tuple[Floats, None]:
         return buckets.bucket_fraction(low, high, bounds, counts, used), None
@@ -69,28 +66,27 @@ def histogram_fraction_call(run: Runner, call: FunctionCall, steps: Steps) -> St
         found = quantile.histogram_fraction(histograms, low[step], high[step])
         return found.values, [(NAN_EXCLUDED, found.nan_excluded)]
 
-    operand = run.vector(operand_plan, steps)
-    return _both_kinds(run, operand, operand_plan, steps, classic, native)
+    operand = run.vector(below)
+    return _both_kinds(run, operand, below, classic, native)
 
 
 def _both_kinds(
     run: Runner,
     operand: StepMatrix,
-    operand_plan: Plan,
-    steps: Steps,
+    below: Operator,
     classic: Measure,
     native: NativeMeasure,
 ) -> StepMatrix:
     """Classic histograms (floats with `le`) and native ones; who is both has no result."""
     if operand.native is None:
-        return classic_histograms(run.context, operand, steps, operand_plan.span, classic)
-    notes = Notes(run.context, operand.series, operand_plan.span)
+        return classic_histograms(run.context, operand, below.steps, below.plan.span, classic)
+    notes = Notes(run.context, operand.series, below.plan.span)
     of_native = _measured(run.context, operand, native, notes)
     floats = operand.floats_only()
     if floats.rows == 0:
         return of_native
-    of_classic = classic_histograms(run.context, floats, steps, operand_plan.span, classic)
-    return _without_doubles(run, of_classic, of_native, operand_plan)
+    of_classic = classic_histograms(run.context, floats, below.steps, below.plan.span, classic)
+    return _without_doubles(run, of_classic, of_native, below.plan)
 
 
 def _measured(
@@ -133,19 +129,19 @@ def _without_doubles(
     return join_equal_rows(kept, lambda _row, _other: AssertionError("removed before"))
 
 
-def histogram_quantiles_call(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+def histogram_quantiles_call(run: Runner, operator: Operator) -> StepMatrix:
     """One row per histogram and quantile, the quantile written into a label."""
-    operand_plan, label_plan, *q_plans = call.arguments
-    label = run.text(label_plan)
-    MadeLabels(run.context, call.function, label_plan.span).check_name(label)
-    operand = run.vector(operand_plan, steps)
+    below, name, *quantiles = operator.operands
+    label, function, steps = run.text(name), operator.call.function, operator.steps
+    MadeLabels(run.context, function, name.plan.span).check_name(label)
+    operand = run.vector(below)
     run.context.admit_cells(
-        operand.rows, steps.count, CELL_BYTES * len(q_plans) + JOINED_BYTES, call.function
+        operand.rows, steps.count, CELL_BYTES * len(quantiles) + JOINED_BYTES, function
     )
     parts = []
-    for q_plan in q_plans:
-        found = _quantile(run, operand, q_plan, operand_plan, steps)
-        q = float(run.scalar(q_plan, steps)[0]) if steps.count else 0.0
+    for one in quantiles:
+        found = _quantile(run, operand, one, below)
+        q = float(run.scalar(one)[0]) if steps.count else 0.0
         column = LabelColumn.constant(open_metrics_float(q), found.rows)
         series = found.series.with_column(label, column)
         parts.append(StepMatrix(series, found.values, found.valid, found.nameless))
@@ -175,11 +171,11 @@ STATISTICS: dict[str, Callable[[Histograms], Floats]] = {
 }
 
 
-def histogram_statistic(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+def histogram_statistic(run: Runner, operator: Operator) -> StepMatrix:
     """histogram_count, _sum, _avg, _stddev, _stdvar: of native histograms; floats are left out."""
-    operand = run.vector(call.arguments[0], steps)
+    operand = run.vector(operator.operands[0])
     if operand.native is None:
         return operand.take(np.zeros(operand.rows, np.bool_))
-    notes = Notes(run.context, operand.series, call.span)
-    statistic = STATISTICS[call.function]
+    notes = Notes(run.context, operand.series, operator.plan.span)
+    statistic = STATISTICS[operator.call.function]
     return _measured(run.context, operand, lambda h, _step: (statistic(h), []), notes)

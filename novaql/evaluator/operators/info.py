@@ -9,11 +9,11 @@ import numpy as np
 from novaql.errors import EvaluationError
 from novaql.evaluator.kernels.windows import Bools, Ints
 from novaql.evaluator.matrix import StepMatrix, join_equal_rows, stack
+from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.info_reference import reference_of
-from novaql.evaluator.operators.selector import timestamp_fragment
+from novaql.evaluator.operators.selector import timestamp_pipeline
 from novaql.evaluator.pipeline.collect import collect
 from novaql.evaluator.protocol import Runner
-from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import admit_work
 from novaql.planner.logical import FunctionCall, Select
 from novaql.text.go_text import label_text
@@ -58,18 +58,22 @@ class _Wanted:
         return [n for n in series.columns if n not in (METRIC_NAME, *IDENTIFYING)]
 
 
-def info(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+def info_select(call: FunctionCall) -> Select:
+    """The selector of the info series."""
+    wanted, when = _Wanted.of(call), reference_of(call.arguments[0])
+    return Select((*wanted.names, *wanted.labels), when.offset_ms, when.at_ms, span=call.span)
+
+
+def info(run: Runner, operator: Operator) -> StepMatrix:
     """`info(v, {…})`."""
-    base = run.vector(call.arguments[0], steps)
-    wanted = _Wanted.of(call)
-    admit_work(run.context, "info", base.rows, steps.count)
+    base = run.vector(operator.operands[0])
+    wanted = _Wanted.of(operator.call)
+    admit_work(run.context, "info", base.rows, operator.steps.count)
     is_info = select_rows(base.series, wanted.names)
-    when = reference_of(call.arguments[0])
-    select = Select((*wanted.names, *wanted.labels), when.offset_ms, when.at_ms, span=call.span)
-    fragment = timestamp_fragment(run.context, select, steps)
-    if fragment.has_histograms:
+    pipeline = timestamp_pipeline(run.context, operator.operands[1])
+    if pipeline.has_histograms:
         raise EvaluationError("info metrics are floats, but the selector matches native histograms")
-    found = collect(fragment, run.context)
+    found = collect(pipeline, run.context)
     enriched = _enrich(base.take(~is_info), found, wanted)
     return stack([base.take(is_info), enriched]) if is_info.any() else enriched
 

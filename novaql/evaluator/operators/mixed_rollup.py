@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from novaql.evaluator.kernels.bindings import KEEP_NAME
+from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.native_notes import IGNORED_IN_RANGE, MIXED_FLOATS, Notes
+from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.exact_ranges import exact_rollup
 from novaql.evaluator.operators.mixed_select import Newest, loaded_histograms
 from novaql.evaluator.operators.native_rollup import (
@@ -27,20 +28,8 @@ from novaql.evaluator.operators.native_rollup import (
 )
 from novaql.evaluator.operators.ranges import Ranges
 from novaql.evaluator.operators.rollup import scalar_arguments
-from novaql.evaluator.operators.selector import read, window_ends
 from novaql.evaluator.protocol import Runner
-from novaql.evaluator.steps import Steps
-from novaql.planner.logical import FunctionCall, Window
 from novaql.result import NativeCells
-
-FLOATS_ONLY = frozenset(
-    {
-        "min_over_time", "max_over_time", "stddev_over_time", "stdvar_over_time", "deriv",
-        "quantile_over_time", "mad_over_time", "predict_linear", "double_exponential_smoothing",
-        "ts_of_min_over_time", "ts_of_max_over_time",
-    }
-)  # fmt: skip
-"""Functions that ignore histograms."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,16 +41,12 @@ class _Answer:
     native: HistogramCells | None = None
 
 
-def mixed_window_rollup(
-    run: Runner, call: FunctionCall, window: Window, steps: Steps
-) -> StepMatrix:
+def mixed_window_rollup(run: Runner, operator: Operator) -> StepMatrix:
     """A rollup of a selector's range in which there are histograms."""
-    context = run.context
-    if window.select.anchored or window.select.smoothed:
-        return exact_rollup(run, call, window, steps)
-    ends_ms = window_ends(window.select, steps)
-    reach_ms = context.reach_ms(window.range_ms)
-    selection = read(context, window.select, ends_ms, reach_ms)
+    context, steps, read = run.context, operator.steps, operator.range.reads
+    if read.select.anchored or read.select.smoothed:
+        return exact_rollup(run, operator)
+    selection = read.selection(context)
     context.admit_matrix(len(selection.series), steps.count)
     floats = []
     for ref in selection.tiles:
@@ -70,15 +55,15 @@ def mixed_window_rollup(
     ranges = Ranges(
         selection.series,
         floats,
-        loaded_histograms(context, selection, window.select),
-        ends_ms,
+        loaded_histograms(context, selection, read.select),
+        read.ends_ms,
         steps.times_ms,
-        window.range_ms,
-        reach_ms,
+        read.range_ms,
+        read.reach_ms,
     )
-    notes = Notes(context, selection.series, window.span)
-    scalars = scalar_arguments(run, call, steps)
-    return mixed_rollup(call.function, ranges, scalars, notes).without_empty_rows()
+    notes = Notes(context, selection.series, operator.range.plan.span)
+    scalars = scalar_arguments(run, operator)
+    return mixed_rollup(operator.call.function, ranges, scalars, notes).without_empty_rows()
 
 
 def mixed_rollup(
@@ -87,7 +72,7 @@ def mixed_rollup(
     """A rollup of floats and histograms. `notes` speaks at the place of the range vector."""
     with np.errstate(all="ignore"):
         answer = _answer(function, ranges, scalars, notes)
-    nameless = np.full(len(ranges.series), function not in KEEP_NAME)
+    nameless = np.full(len(ranges.series), not RANGE_FUNCTIONS[function].keeps_name)
     values, valid = answer.values, answer.valid
     if answer.native is None:
         return StepMatrix(ranges.series, values, valid, nameless)
@@ -117,7 +102,7 @@ def _answer(function: str, ranges: Ranges, scalars: Sequence[Floats], notes: Not
             return _Answer(np.where(newest.there, newest.times_ms / 1000.0, 0.0), newest.there)
         case "changes" | "resets":
             return _Answer(*histogram_events(notes.context, function, ranges))
-        case _ if function in FLOATS_ONLY:
+        case _ if RANGE_FUNCTIONS[function].floats_only:
             values, valid = ranges.rolled(function, scalars)
             both = (ranges.float_counts > 0) & (ranges.native_counts > 0)
             notes.info(IGNORED_IN_RANGE, both)

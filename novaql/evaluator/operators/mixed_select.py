@@ -11,9 +11,8 @@ from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.native.resets import resets_before
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
 from novaql.evaluator.matrix import StepMatrix
-from novaql.evaluator.operators.selector import read, tile_windows, window_ends
-from novaql.evaluator.protocol import Runner
-from novaql.evaluator.steps import Steps
+from novaql.evaluator.operator import Operator
+from novaql.evaluator.operators.selector import tile_windows
 from novaql.planner.logical import Select
 from novaql.result import NativeCells
 from novaql.tsdb.model.histograms import Histograms, ResetHint, concat_histograms
@@ -139,9 +138,9 @@ def newest_samples(
     return Newest(times, values, which, concat_histograms(held), starts)
 
 
-def mixed_select(run: Runner, select: Select, steps: Steps) -> StepMatrix:
+def mixed_select(context: Context, operator: Operator) -> StepMatrix:
     """`m{…}` at every step, floats and histograms."""
-    newest, selection, valid = _visible(run, select, steps)
+    newest, selection, valid = _visible(context, operator)
     found = StepMatrix(
         selection.series,
         newest.values,
@@ -152,29 +151,29 @@ def mixed_select(run: Runner, select: Select, steps: Steps) -> StepMatrix:
     return found.without_empty_rows()
 
 
-def mixed_timestamp(run: Runner, select: Select, steps: Steps) -> StepMatrix:
+def mixed_timestamp(context: Context, operator: Operator) -> StepMatrix:
     """`timestamp(m{…})`."""
-    newest, selection, valid = _visible(run, select, steps)
+    newest, selection, valid = _visible(context, operator)
     seconds = np.where(valid, newest.times_ms / 1000.0, 0.0)
     nameless = np.ones(len(selection.series), np.bool_)
     return StepMatrix(selection.series, seconds, valid, nameless).without_empty_rows()
 
 
-def start_timestamps(run: Runner, select: Select, steps: Steps) -> StepMatrix:
+def start_timestamps(context: Context, operator: Operator) -> StepMatrix:
     """`start_timestamp(m{…})`: Unix seconds, 0 where it is not known."""
-    newest, selection, valid = _visible(run, select, steps)
+    newest, selection, valid = _visible(context, operator)
     nameless = np.ones(len(selection.series), np.bool_)
     seconds = newest.starts_ms / 1000.0
     return StepMatrix(selection.series, seconds, valid, nameless).without_empty_rows()
 
 
-def _visible(run: Runner, select: Select, steps: Steps) -> tuple[Newest, Selection, Bools]:
-    context = run.context
-    lookback_ms = context.reach_ms(context.options.lookback_ms)
-    ends_ms = window_ends(select, steps)
-    selection = read(context, select, ends_ms, lookback_ms)
+def _visible(context: Context, operator: Operator) -> tuple[Newest, Selection, Bools]:
+    read, steps, select = operator.reads, operator.steps, operator.select
+    selection = read.selection(context)
     context.admit_matrix(len(selection.series), steps.count)
     natives = loaded_histograms(context, selection, select)
-    newest = newest_samples(selection, natives, ends_ms, lookback_ms, stale=True, context=context)
+    newest = newest_samples(
+        selection, natives, read.ends_ms, read.reach_ms, stale=True, context=context
+    )
     ended = (newest.which < 0) & is_stale(newest.values)
     return newest, selection, newest.there & ~ended

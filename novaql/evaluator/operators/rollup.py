@@ -8,116 +8,83 @@ from dataclasses import replace
 import numpy as np
 
 from novaql.evaluator.context import Context
-from novaql.evaluator.kernels.bindings import (
-    COUNTER_ONLY,
-    KEEP_NAME,
-    WindowKernel,
-)
+from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS, WindowKernel
 from novaql.evaluator.kernels.started import warned_windows
-from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, WindowSpec
+from novaql.evaluator.kernels.strips import WindowSpec
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 from novaql.evaluator.native_notes import OVERLAPPING, Notes
+from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.cell_rollup import (
-    CELL_FUNCTIONS,
     Moved,
-    cell_fragment,
+    cell_pipeline,
     may_answer,
     moved,
-    moved_fragment,
+    moved_pipeline,
     windows_read,
 )
 from novaql.evaluator.operators.checked_kernels import window_kernel
-from novaql.evaluator.operators.extended import extended_fragment
-from novaql.evaluator.operators.selector import range_read, read, tile_windows, window_ends
+from novaql.evaluator.operators.extended import extended_pipeline
+from novaql.evaluator.operators.reads import Read
+from novaql.evaluator.operators.selector import tile_windows
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.long_windows import COST_AT_ONCE, leaf_by_steps, row_cost
-from novaql.evaluator.pipeline.model import BatchLeaf, Fragment, TilesOf
-from novaql.evaluator.pipeline.scan import STARTS_MATTER, batches_of, tiles_of
+from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline, TilesOf
+from novaql.evaluator.pipeline.scan import batches_of, tiles_of
 from novaql.evaluator.protocol import Runner
-from novaql.evaluator.steps import Steps
 from novaql.planner.logical import (
-    FunctionCall,
     Plan,
-    SubqueryWindow,
-    Window,
 )
 from novaql.text.go_text import go_number, quote
 from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
 from novaql.tsdb.model.samples import Tile
 from novaql.tsdb.model.series_batch import SeriesBatchRef
 
-WHOLE_WINDOW = frozenset(
-    {
-        "avg_over_time", "sum_over_time", "stddev_over_time", "stdvar_over_time", "mad_over_time",
-        "quantile_over_time", "deriv", "predict_linear", "double_exponential_smoothing",
-        "ts_of_min_over_time", "ts_of_max_over_time",
-    }
-)  # fmt: skip
-"""Rollups whose work grows with the number of samples in a window."""
-
-SLIDING = frozenset({"avg_over_time", "sum_over_time"})
-"""Those whose compiled kernels look at each sample once."""
-
 COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
 
 
-def range_argument(call: FunctionCall) -> Window | SubqueryWindow:
-    """The one argument that is a range vector."""
-    for argument in call.arguments:
-        if isinstance(argument, (Window, SubqueryWindow)):
-            return argument
-    raise AssertionError(f"{call.function} has no range vector")
+def scalar_arguments(run: Runner, operator: Operator) -> list[Floats]:
+    of_ranges = operator.range
+    return [run.scalar(operand) for operand in operator.operands if operand is not of_ranges]
 
 
-def scalar_arguments(run: Runner, call: FunctionCall, steps: Steps) -> list[Floats]:
-    return [
-        run.scalar(argument, steps)
-        for argument in call.arguments
-        if not isinstance(argument, (Window, SubqueryWindow))
-    ]
-
-
-def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
+def rollup_pipeline(run: Runner, operator: Operator) -> Pipeline:
     """A rollup of a selector's range, tile by tile."""
-    window = range_argument(call)
-    assert isinstance(window, Window)
-    context = run.context
-    if window.select.anchored or window.select.smoothed:
-        return extended_fragment(context, call, window, steps)
-    ends_ms, range_ms = window_ends(window.select, steps), window.range_ms
-    windows = Moved(ends_ms, context.reach_ms(range_ms), None)
-    if context.options.rollup_ms and call.function in CELL_FUNCTIONS:
-        windows = moved(ends_ms, range_ms, context.options.rollup_ms)
-        range_ms = windows.reach_ms
-    hint = windows_read(context, call.function, windows)
-    selection = read(context, window.select, windows.ends_ms, windows.reach_ms, hint)
-    all_ms = range_read(windows.ends_ms, windows.reach_ms)
-    begun = selection.starts and context.options.start_timestamps and call.function in STARTS_MATTER
-    found = windows_fragment(
+    context, call, read = run.context, operator.call, operator.range.reads
+    if read.select.anchored or read.select.smoothed:
+        return extended_pipeline(context, operator)
+    function = RANGE_FUNCTIONS[call.function]
+    windows, hint = Moved(read.ends_ms, read.reach_ms, None), None
+    if function.cells is not None:
+        if context.options.rollup_ms:
+            windows = moved(read.ends_ms, read.range_ms, context.options.rollup_ms)
+            read = Read(read.select, windows.ends_ms, windows.reach_ms, windows.reach_ms)
+        hint = windows_read(context, function.cells, windows)
+    selection = read.selection(context, hint)
+    begun = selection.starts and context.options.start_timestamps and function.reads_starts
+    found = windows_pipeline(
         run,
-        call,
-        steps,
+        operator,
         selection.series,
-        tiles_of(selection, all_ms, markers=False, starts=begun),
-        windows.ends_ms,
-        range_ms,
+        tiles_of(selection, read.span_ms, markers=False, starts=begun),
+        read.ends_ms,
+        read.range_ms,
         batches=None if begun else batches_of(selection),
-        reach_ms=windows.reach_ms,
+        reach_ms=read.reach_ms,
     )
     cells, native = selection.cells, bool(selection.histograms)
     if cells is not None and not begun and not native and may_answer(context, call.function, cells):
-        observe = observed(context, call, cells.series, ())
+        assert function.cells is not None
+        observe = observed(context, operator, cells.series, ())
         found = replace(found, observe=observe)
-        found = cell_fragment(
-            context, call.function, cells, found, windows.ends_ms, windows.reach_ms, range_ms
+        found = cell_pipeline(
+            context, function.cells, cells, found, read.ends_ms, read.reach_ms, read.range_ms
         )
-    return replace(moved_fragment(found, windows), has_histograms=native)
+    return replace(moved_pipeline(found, windows), has_histograms=native)
 
 
-def windows_fragment(
+def windows_pipeline(
     run: Runner,
-    call: FunctionCall,
-    steps: Steps,
+    operator: Operator,
     series: SeriesTable,
     tiles: Sequence[TilesOf],
     ends_ms: Ints,
@@ -125,22 +92,22 @@ def windows_fragment(
     *,
     batches: Sequence[SeriesBatchRef] | None,
     reach_ms: int | None = None,
-) -> Fragment:
-    """The kernel of `call` over windows of any tiles. ends_ms: [J], right ends.
+) -> Pipeline:
+    """The kernel of a call over windows of any tiles. ends_ms: [J], right ends.
 
     batches   of the same samples as the tiles; None: the tiles have to be looked at
     reach_ms  how far left of their ends windows reach; None: as `Context.reach_ms` says
     """
-    context = run.context
-    scalars = scalar_arguments(run, call, steps)
+    context, call, steps = run.context, operator.call, operator.steps
+    scalars = scalar_arguments(run, operator)
     if reach_ms is None:
         reach_ms = context.reach_ms(range_ms)
     # Only windows of functions that look at nothing but samples are ever moved.
     eval_ms = steps.times_ms if len(ends_ms) == steps.count else ends_ms
-    kernel = window_kernel(call.function)
+    function, kernel = RANGE_FUNCTIONS[call.function], window_kernel(call.function)
 
     # All samples of a window are looked at.
-    window_ms = reach_ms if call.function in WHOLE_WINDOW else 0
+    window_ms = reach_ms if function.whole_window else 0
 
     def leaf(tile: Tile) -> Block:
         tile = tile.without_stale()
@@ -163,34 +130,32 @@ def windows_fragment(
         if windows.starts is not None:
             if not context.options.start_timestamps:
                 windows = replace(windows, starts=None)
-            elif call.function in COUNTER_ONLY:
-                _warn_overlaps(context, call, series, windows, tile)
+            elif function.counter_only:
+                _warn_overlaps(context, operator, series, windows, tile)
         return _rolled(kernel, windows, scalars, eval_ms, tile)
 
-    nameless = call.function not in KEEP_NAME
-    observe = observed(context, call, series, scalars)
-    batched = None
-    rollup = STRIP_ROLLUPS.get(call.function)
-    if rollup is not None and batches is not None and (observe is None or observe.by_rows):
+    observe = observed(context, operator, series, scalars)
+    compiled = None
+    if function.strips is not None and batches is not None and (observe is None or observe.by_rows):
         watch = None if observe is None else observe.rows
         asked = WindowSpec(ends_ms, reach_ms, range_ms, eval_ms, scalars)
-        batched = BatchLeaf(
+        compiled = CompiledRollup(
             batches,
             asked,
-            rollup,
-            whole_windows=call.function in WHOLE_WINDOW - SLIDING,
+            function.strips,
+            whole_windows=function.whole_window and not function.slides,
             watch=watch,
-        )
-    return Fragment(
+        ).if_ready()
+    return Pipeline(
         series,
         steps,
         tiles,
         leaf,
         (),
-        nameless,
+        not function.keeps_name,
         observe,
         window_ms=window_ms,
-        batched=batched,
+        compiled=compiled,
     )
 
 
@@ -203,38 +168,38 @@ def _rolled(
 
 
 def _warn_overlaps(
-    context: Context, call: FunctionCall, series: SeriesTable, windows: Windows, tile: Tile
+    context: Context, operator: Operator, series: SeriesTable, windows: Windows, tile: Tile
 ) -> None:
     assert windows.cells is not None
     wrong = np.unique(windows.cells[warned_windows(windows)] // windows.grid[1])
     if len(wrong):
         rows = np.zeros(len(series), np.bool_)
         rows[tile.rows[wrong]] = True
-        Notes(context, series, range_argument(call).span).warn(OVERLAPPING, rows)
+        Notes(context, series, operator.range.plan.span).warn(OVERLAPPING, rows)
 
 
 def observed(
-    context: Context, call: FunctionCall, series: SeriesTable, scalars: Sequence[Floats]
+    context: Context, operator: Operator, series: SeriesTable, scalars: Sequence[Floats]
 ) -> _Observer | None:
     """What is to look at the blocks of a rollup."""
-    return _Observer.of(context, call, series, scalars)
+    return _Observer.of(context, operator, series, scalars)
 
 
 class _Observer:
     """Notices, per block, what deserves a warning or an info."""
 
     def __init__(
-        self, context: Context, call: FunctionCall, series: SeriesTable, scalars: Sequence[Floats]
+        self, context: Context, operator: Operator, series: SeriesTable, scalars: Sequence[Floats]
     ) -> None:
-        self._context, self._call = context, call
+        self._context, self._operator = context, operator
         column = series.column(METRIC_NAME)
         doubtful = np.zeros(len(column.values), np.bool_)
-        if call.function in COUNTER_ONLY:
+        if RANGE_FUNCTIONS[operator.call.function].counter_only:
             doubtful[:] = [bool(n) and not n.endswith(COUNTER_SUFFIXES) for n in column.values]
         self._names = column
         self._doubtful = doubtful
         self._quantiles = None
-        if call.function == "quantile_over_time":
+        if operator.call.function == "quantile_over_time":
             q = scalars[0]
             self._quantiles = None if ((q >= 0) & (q <= 1)).all() else q
 
@@ -247,11 +212,11 @@ class _Observer:
     def of(
         cls,
         context: Context,
-        call: FunctionCall,
+        operator: Operator,
         series: SeriesTable,
         scalars: Sequence[Floats],
     ) -> _Observer | None:
-        observer = cls(context, call, series, scalars)
+        observer = cls(context, operator, series, scalars)
         watches = bool(observer._doubtful.any()) or observer._quantiles is not None
         return observer if watches else None
 
@@ -263,7 +228,7 @@ class _Observer:
             self._context.annotations.info(
                 "metric might not be a counter, name does not end in "
                 f"_total/_sum/_count/_bucket: {name}",
-                range_argument(self._call).span,
+                self._operator.range.plan.span,
             )
 
     def __call__(self, block: Block) -> None:
@@ -272,7 +237,7 @@ class _Observer:
             self.rows(block.rows[suspects[block.presence()[suspects].any(axis=1)]])
         if self._quantiles is not None:
             some: Bools = np.logical_or.reduce(block.presence(), axis=0)
-            warn_quantiles(self._context, self._quantiles, some, self._call.arguments[0])
+            warn_quantiles(self._context, self._quantiles, some, self._operator.call.arguments[0])
 
 
 def warn_quantiles(context: Context, q: Floats, steps_with_data: Bools, plan: Plan) -> None:

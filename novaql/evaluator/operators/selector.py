@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from novaql.errors import LimitExceeded
 from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.strips import StripRollup, WindowSpec, newest
 from novaql.evaluator.kernels.windows import (
@@ -16,44 +15,11 @@ from novaql.evaluator.kernels.windows import (
     ragged_windows,
     regular_windows,
 )
+from novaql.evaluator.operator import Operator
 from novaql.evaluator.pipeline.block import Block
-from novaql.evaluator.pipeline.model import BatchLeaf, Fragment
+from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline
 from novaql.evaluator.pipeline.scan import batches_of, tiles_of
-from novaql.evaluator.steps import Steps
-from novaql.planner.logical import Select
 from novaql.tsdb.model.samples import Tile, is_stale
-from novaql.tsdb.model.source import RangeWindows, Selection
-
-
-def window_ends(select: Select, steps: Steps) -> Ints:
-    """[J]: the right end of the window of each step; all the same where `@` pins it."""
-    if select.at_ms is None:
-        return steps.times_ms - select.offset_ms
-    return np.full(steps.count, select.at_ms - select.offset_ms, np.int64)
-
-
-def range_read(ends_ms: Ints, reach_ms: int) -> tuple[int, int]:
-    """First and last time of the windows (end - reach, end]."""
-    return int(ends_ms[0]) - reach_ms + 1, int(ends_ms[-1])
-
-
-def read(
-    context: Context,
-    select: Select,
-    ends_ms: Ints,
-    reach_ms: int,
-    windows: RangeWindows | None = None,
-) -> Selection:
-    """Samples of (first end - reach, last end], admitted to the budget.
-
-    windows: all that is wanted of the floats, if that is known.
-    """
-    range_ms = range_read(ends_ms, reach_ms)
-    try:
-        return context.select(select.matchers, *range_ms, windows, select.labels)
-    except LimitExceeded as problem:
-        problem.span = problem.span or select.span
-        raise
 
 
 def tile_windows(
@@ -88,43 +54,43 @@ def _newest_time(windows: Windows, rows: Ints) -> Block:
     return Block.of(rows, windows, there, valid)
 
 
-def select_fragment(context: Context, select: Select, steps: Steps) -> Fragment:
+def select_pipeline(context: Context, operator: Operator) -> Pipeline:
     """`m{…}` at every step."""
-    return _fragment(context, select, steps, _newest, nameless=False)
+    return _pipeline(context, operator, _newest, nameless=False)
 
 
-def timestamp_fragment(context: Context, select: Select, steps: Steps) -> Fragment:
+def timestamp_pipeline(context: Context, operator: Operator) -> Pipeline:
     """`timestamp(m{…})`: Unix seconds of those samples."""
-    return _fragment(context, select, steps, _newest_time, nameless=True)
+    return _pipeline(context, operator, _newest_time, nameless=True)
 
 
-def _fragment(
+def _pipeline(
     context: Context,
-    select: Select,
-    steps: Steps,
+    operator: Operator,
     pick: Callable[[Windows, Ints], Block],
     *,
     nameless: bool,
-) -> Fragment:
-    lookback_ms = context.reach_ms(context.options.lookback_ms)
-    ends_ms = window_ends(select, steps)
-    selection = read(context, select, ends_ms, lookback_ms)
+) -> Pipeline:
+    read, steps = operator.reads, operator.steps
+    selection = read.selection(context)
 
     def leaf(tile: Tile) -> Block:
-        return pick(tile_windows(tile, ends_ms, lookback_ms), tile.rows)
+        return pick(tile_windows(tile, read.ends_ms, read.reach_ms), tile.rows)
 
-    batched = None
+    compiled = None
     if pick is _newest:
-        windows = WindowSpec(ends_ms, lookback_ms, lookback_ms, ends_ms)
-        batched = BatchLeaf(batches_of(selection), windows, StripRollup(newest), visible=True)
+        windows = WindowSpec(read.ends_ms, read.reach_ms, read.reach_ms, read.ends_ms)
+        compiled = CompiledRollup(
+            batches_of(selection), windows, StripRollup(newest), visible=True
+        ).if_ready()
 
-    return Fragment(
+    return Pipeline(
         selection.series,
         steps,
-        tiles_of(selection, range_read(ends_ms, lookback_ms), markers=True),
+        tiles_of(selection, read.span_ms, markers=True),
         leaf,
         (),
         nameless,
         has_histograms=bool(selection.histograms),
-        batched=batched,
+        compiled=compiled,
     )

@@ -7,22 +7,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from novaql.evaluator.context import Context
-from novaql.evaluator.kernels.bindings import KEEP_NAME
+from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.kernels.windows import Ints
 from novaql.evaluator.matrix import StepMatrix, empty_matrix
 from novaql.evaluator.native_notes import Notes
+from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.mixed_rollup import mixed_rollup
 from novaql.evaluator.operators.ranges import Ranges
 from novaql.evaluator.operators.rollup import (
-    range_argument,
     scalar_arguments,
-    windows_fragment,
+    windows_pipeline,
 )
 from novaql.evaluator.pipeline.collect import collect_all
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import admit_work
-from novaql.planner.logical import FunctionCall, SubqueryWindow
+from novaql.planner.logical import SubqueryWindow
 from novaql.tsdb.model.samples import HistogramTile, Tile
 from novaql.tsdb.model.series_batch import SeriesBatchRef
 from novaql.tsdb.read.staleness import batch_of_tile
@@ -57,15 +57,15 @@ def inner_steps(context: Context, window: SubqueryWindow, steps: Steps) -> Steps
     return inside
 
 
-def subquery_points(run: Runner, window: SubqueryWindow, steps: Steps) -> SubqueryPoints:
+def subquery_points(run: Runner, window: Operator) -> SubqueryPoints:
     """Evaluate the inner expression once, for the windows of all steps."""
-    inside = inner_steps(run.context, window, steps)
+    inside = window.operands[0].steps
     if inside.count == 0:
         none = np.zeros(0, np.int64)
         return SubqueryPoints(
             empty_matrix(0), Tile(none, none, np.zeros(0), np.zeros(1, np.int64)), ()
         )
-    inner = run.vector(window.inner, inside)
+    inner = run.vector(window.operands[0])
     admit_work(run.context, "subquery", inner.rows, inside.count)
     rows = np.arange(inner.rows, dtype=np.int64)
     times = inside.times_ms
@@ -94,34 +94,34 @@ def _offsets(there: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Ints:
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
-def subquery_rollup(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+def subquery_rollup(run: Runner, operator: Operator) -> StepMatrix:
     """A rollup of a subquery."""
-    window = range_argument(call)
+    call, steps, window = operator.call, operator.steps, operator.range.plan
     assert isinstance(window, SubqueryWindow)
-    points = subquery_points(run, window, steps)
+    points = subquery_points(run, operator.range)
     tile = points.floats
     if points.natives:
-        return _mixed(run, call, window, points, steps)
+        return _mixed(run, operator, window, points)
     ends_ms = subquery_ends(window, steps)
-    fragment = windows_fragment(
+    pipeline = windows_pipeline(
         run,
-        call,
-        steps,
+        operator,
         points.inner.series,
         [lambda: (tile,)],
         ends_ms,
         window.range_ms,
         batches=[SeriesBatchRef(lambda: batch_of_tile(tile), tile.sample_count)],
     )
-    found = collect_all(fragment, run.context)
-    nameless = points.inner.nameless | (call.function not in KEEP_NAME)
+    found = collect_all(pipeline, run.context)
+    nameless = points.inner.nameless | (not RANGE_FUNCTIONS[call.function].keeps_name)
     return replace(found, nameless=nameless).without_empty_rows()
 
 
 def _mixed(
-    run: Runner, call: FunctionCall, window: SubqueryWindow, points: SubqueryPoints, steps: Steps
+    run: Runner, operator: Operator, window: SubqueryWindow, points: SubqueryPoints
 ) -> StepMatrix:
     """A rollup of a subquery whose points may be native histograms."""
+    steps = operator.steps
     run.context.admit_matrix(points.inner.rows, steps.count)
     ranges = Ranges(
         points.inner.series,
@@ -133,6 +133,6 @@ def _mixed(
         run.context.reach_ms(window.range_ms),
     )
     notes = Notes(run.context, points.inner.series, window.span)
-    found = mixed_rollup(call.function, ranges, scalar_arguments(run, call, steps), notes)
+    found = mixed_rollup(operator.call.function, ranges, scalar_arguments(run, operator), notes)
     nameless = points.inner.nameless | found.nameless
     return replace(found, nameless=nameless).without_empty_rows()

@@ -11,6 +11,7 @@ from novaql.evaluator.kernels.elementwise import FUNCTIONS, clamp, maximum, mini
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import StepMatrix, matrix
+from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.absent import absent, absent_over_time
 from novaql.evaluator.operators.histogram_calls import (
     STATISTICS,
@@ -31,21 +32,19 @@ from novaql.evaluator.operators.mixed_select import start_timestamps
 from novaql.evaluator.operators.ranking import sort_rows
 from novaql.evaluator.pipeline.model import Stage
 from novaql.evaluator.protocol import Runner
-from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import admit_work
 from novaql.language.value_types import ValueType
-from novaql.planner.by_tile import unwrap
-from novaql.planner.logical import FunctionCall, Select, type_of
+from novaql.planner.logical import Select
 from novaql.tsdb.model.labels import SeriesTable
 
 ELEMENTWISE = frozenset(FUNCTIONS) | frozenset(PARTS) | {"round", "clamp", "clamp_min", "clamp_max"}
-"""Functions that change each value by itself: stages of a fragment."""
+"""Functions that change each value by itself: stages of a pipeline."""
 
 
-def elementwise_stage(run: Runner, call: FunctionCall, steps: Steps) -> Stage:
+def elementwise_stage(run: Runner, operator: Operator) -> Stage:
     """The function as a change of blocks; its scalar arguments are evaluated now."""
-    name = call.function
-    scalars = [run.scalar(argument, steps) for argument in call.arguments[1:]]
+    name = operator.call.function
+    scalars = [run.scalar(operand) for operand in operator.operands[1:]]
     if name in FUNCTIONS:
         function = FUNCTIONS[name]
         return lambda values, valid: (function(values), valid)
@@ -72,47 +71,49 @@ def _unlabelled(values: Floats) -> StepMatrix:
     return matrix(SeriesTable.unlabelled(), values[None, :])
 
 
-def _to_vector(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
-    return _unlabelled(run.scalar(call.arguments[0], steps))
+def _to_vector(run: Runner, operator: Operator) -> StepMatrix:
+    return _unlabelled(run.scalar(operator.operands[0]))
 
 
-def _date_of_now(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:  # noqa: ARG001 - one signature for all
-    return _unlabelled(date_part(call.function, steps.times_ms / 1000.0))
+def _date_of_now(run: Runner, operator: Operator) -> StepMatrix:  # noqa: ARG001 - one signature for all
+    return _unlabelled(date_part(operator.call.function, operator.steps.times_ms / 1000.0))
 
 
-def _timestamp(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
-    """Of anything but a plain selector (a fragment): the step's time."""
-    operand = run.vector(call.arguments[0], steps)
-    seconds = np.broadcast_to(steps.times_ms / 1000.0, operand.values.shape)
+def _timestamp(run: Runner, operator: Operator) -> StepMatrix:
+    """Of anything but a plain selector (a pipeline): the step's time."""
+    operand = run.vector(operator.operands[0])
+    seconds = np.broadcast_to(operator.steps.times_ms / 1000.0, operand.values.shape)
     return StepMatrix(operand.series, seconds, operand.valid, operand.nameless).mark_nameless()
 
 
-def _texts(run: Runner, call: FunctionCall) -> list[str]:
-    return [run.text(a) for a in call.arguments if type_of(a) is ValueType.STRING]
+def _texts(run: Runner, operator: Operator) -> list[str]:
+    return [run.text(one) for one in operator.operands if one.type is ValueType.STRING]
 
 
-def _label_replace(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
-    operand, at, *_, pattern_at = call.arguments
-    destination, template, source, pattern = _texts(run, call)
-    regex = checked_pattern(pattern, pattern_at.span)
-    check_destination(destination, call.function, at.span)
+def _label_replace(run: Runner, operator: Operator) -> StepMatrix:
+    call, (_, at, *_, pattern_at) = operator.call, operator.operands
+    destination, template, source, pattern = _texts(run, operator)
+    regex = checked_pattern(pattern, pattern_at.plan.span)
+    check_destination(destination, call.function, at.plan.span)
     made = MadeLabels(run.context, call.function, call.span)
-    found = run.vector(operand, steps)
+    found = run.vector(operator.operands[0])
     admit_work(run.context, call.function, found.rows, found.steps)
     return label_replace(found, destination, template, source, regex, made)
 
 
-def _label_join(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
-    destination, separator, *sources = _texts(run, call)
+def _label_join(run: Runner, operator: Operator) -> StepMatrix:
+    call = operator.call
+    destination, separator, *sources = _texts(run, operator)
     check_destination(destination, call.function, call.arguments[1].span)
     made = MadeLabels(run.context, call.function, call.span)
-    found = run.vector(call.arguments[0], steps)
+    found = run.vector(operator.operands[0])
     admit_work(run.context, call.function, found.rows, found.steps)
     return label_join(found, destination, separator, sources, made)
 
 
-def _sort(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
-    operand = run.vector(call.arguments[0], steps)
+def _sort(run: Runner, operator: Operator) -> StepMatrix:
+    call = operator.call
+    operand = run.vector(operator.operands[0])
     if not run.context.options.instant:
         run.context.annotations.warn(
             "sort is ineffective for range queries since results are always ordered by labels",
@@ -121,24 +122,24 @@ def _sort(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
     by_label = call.function.startswith("sort_by_label")
     if not by_label:
         operand = operand.floats_only()
-    if steps.count != 1:
+    if operator.steps.count != 1:
         return operand
     descending = call.function.endswith("_desc")
     if by_label:
-        return sort_by_label(operand, _texts(run, call), descending=descending)
+        return sort_by_label(operand, _texts(run, operator), descending=descending)
     return sort_rows(operand, descending=descending)
 
 
-def _start_timestamp(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+def _start_timestamp(run: Runner, operator: Operator) -> StepMatrix:
     """When the counting of a plain selector's samples began; of other expressions nobody knows."""
-    select = unwrap(call.arguments[0])
-    if isinstance(select, Select) and run.context.options.start_timestamps:
-        return start_timestamps(run, select, steps)
-    operand = run.vector(call.arguments[0], steps)
+    select = operator.operands[0]
+    if isinstance(select.plan, Select) and run.context.options.start_timestamps:
+        return start_timestamps(run.context, select)
+    operand = run.vector(operator.operands[0])
     return operand.take(np.zeros(operand.rows, np.bool_))
 
 
-Transform = Callable[[Runner, FunctionCall, Steps], StepMatrix]
+Transform = Callable[[Runner, Operator], StepMatrix]
 
 TRANSFORMS: Mapping[str, Transform] = {
     "absent": absent,
@@ -162,31 +163,31 @@ TRANSFORMS: Mapping[str, Transform] = {
 """Functions that see whole matrices. Date functions stand here for their form without argument."""
 
 
-def _scalar_of(run: Runner, call: FunctionCall, steps: Steps) -> Floats:
+def _scalar_of(run: Runner, operator: Operator) -> Floats:
     """The value of the only series; NaN where there is none or there are several."""
-    operand = run.vector(call.arguments[0], steps)
-    present = operand.floats()
+    operand = run.vector(operator.operands[0])
+    present, count = operand.floats(), operator.steps.count
     if not len(present):
-        return np.full(steps.count, np.nan)
-    first = operand.values[present.argmax(axis=0), np.arange(steps.count)]
+        return np.full(count, np.nan)
+    first = operand.values[present.argmax(axis=0), np.arange(count)]
     return np.where(present.sum(axis=0) == 1, first, np.nan)
 
 
-def _constant(value: Callable[[Runner, Steps], float]) -> ScalarFunction:
-    return lambda run, call, steps: np.full(steps.count, value(run, steps))
+def _constant(value: Callable[[Runner], float]) -> ScalarFunction:
+    return lambda run, operator: np.full(operator.steps.count, value(run))
 
 
-ScalarFunction = Callable[[Runner, FunctionCall, Steps], Floats]
+ScalarFunction = Callable[[Runner, Operator], Floats]
 
 
-def _query_range(run: Runner, steps: Steps) -> float:  # noqa: ARG001 - one signature for all
+def _query_range(run: Runner) -> float:
     options = run.context.options
     return 0.0 if options.instant else (options.end_ms - options.start_ms) / 1000.0
 
 
 def _pair(choose: Callable[[Floats, Floats], Floats]) -> ScalarFunction:
-    def function(run: Runner, call: FunctionCall, steps: Steps) -> Floats:
-        left, right = (run.scalar(argument, steps) for argument in call.arguments)
+    def function(run: Runner, operator: Operator) -> Floats:
+        left, right = (run.scalar(operand) for operand in operator.operands)
         return choose(left, right)
 
     return function
@@ -194,12 +195,12 @@ def _pair(choose: Callable[[Floats, Floats], Floats]) -> ScalarFunction:
 
 SCALAR_FUNCTIONS: Mapping[str, ScalarFunction] = {
     "scalar": _scalar_of,
-    "time": lambda run, call, steps: steps.times_ms / 1000.0,
-    "pi": _constant(lambda run, steps: np.pi),
-    "start": _constant(lambda run, steps: run.context.options.start_ms / 1000.0),
-    "end": _constant(lambda run, steps: run.context.options.end_ms / 1000.0),
+    "time": lambda run, operator: operator.steps.times_ms / 1000.0,
+    "pi": _constant(lambda run: np.pi),
+    "start": _constant(lambda run: run.context.options.start_ms / 1000.0),
+    "end": _constant(lambda run: run.context.options.end_ms / 1000.0),
     "range": _constant(_query_range),
-    "step": _constant(lambda run, steps: run.context.options.step_ms / 1000.0),
+    "step": _constant(lambda run: run.context.options.step_ms / 1000.0),
     "min_of": _pair(minimum),
     "max_of": _pair(maximum),
 }

@@ -27,7 +27,7 @@ from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.long_windows import COST_AT_ONCE, fill_by_steps
-from novaql.evaluator.pipeline.model import BatchLeaf, Fragment
+from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline
 from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
 from novaql.tsdb.runtime.parallel import ordered_parallel
 
@@ -50,7 +50,7 @@ FEW, MOST_PARTS = 3, 4
 class _Portions:
     """A batch, some series at a time."""
 
-    def __init__(self, leaf: BatchLeaf, batch: SeriesBatch, context: Context) -> None:
+    def __init__(self, leaf: CompiledRollup, batch: SeriesBatch, context: Context) -> None:
         self.leaf, self.batch, self.context = leaf, batch, context
         self.strips = strips_of(batch, leaf.spec)
         self.longest = int((self.strips.hi - self.strips.lo).max(initial=1))
@@ -102,7 +102,7 @@ class _Portions:
 
 
 def _each_batch(
-    leaf: BatchLeaf,
+    leaf: CompiledRollup,
     context: Context,
     work: Callable[[_Portions], T],
     take: Callable[[T], None],
@@ -144,13 +144,13 @@ def _of(batches: Sequence[SeriesBatch], run: Callable[[SeriesBatch], T], number:
 
 
 def fold_batches(
-    fragment: Fragment, groups: Groups, accumulator: Accumulator, context: Context
+    pipeline: Pipeline, groups: Groups, accumulator: Accumulator, context: Context
 ) -> bool:
-    """Merge a fragment without stages into the accumulator, which is empty.
+    """Merge a pipeline without stages into the accumulator, which is empty.
 
     False: it has to be done otherwise, and the accumulator is empty still.
     """
-    leaf, steps = fragment.batched, fragment.steps.count
+    leaf, steps = pipeline.compiled, pipeline.steps.count
     assert leaf is not None
     empty = fold_for(accumulator, 0, 0)
     if empty is None:
@@ -210,11 +210,11 @@ def _add(fold: Fold, portions: _Portions, place: Ints, *, local: bool = False) -
         fold.add(portions.strips, values, portions.presence(begin, end), place, begin, end)
 
 
-def collect_batches(fragment: Fragment, context: Context) -> StepMatrix:
-    """A fragment without stages as a matrix; row i is row i of the fragment's series."""
-    leaf = fragment.batched
+def collect_batches(pipeline: Pipeline, context: Context) -> StepMatrix:
+    """A pipeline without stages as a matrix; row i is row i of the pipeline's series."""
+    leaf = pipeline.compiled
     assert leaf is not None
-    out = allocate(context, fragment.series, fragment.steps)
+    out = allocate(context, pipeline.series, pipeline.steps)
     values, valid = out.values, out.valid
     assert valid is not None
     covered: list[bool] = []
@@ -245,7 +245,7 @@ def collect_batches(fragment: Fragment, context: Context) -> StepMatrix:
         out.series,
         values,
         None if complete else valid,
-        np.full(out.rows, fragment.nameless),
+        np.full(out.rows, pipeline.nameless),
     )
 
 
@@ -253,9 +253,9 @@ def _in_order(rows: Ints) -> bool:
     return bool((rows[1:] - rows[:-1] == 1).all())
 
 
-def batch_blocks(fragment: Fragment, context: Context, work: Callable[[Block], T]) -> Iterator[T]:
-    """What `work` makes of each block of the fragment, stages applied."""
-    leaf, steps = fragment.batched, fragment.steps.count
+def batch_blocks(pipeline: Pipeline, context: Context, work: Callable[[Block], T]) -> Iterator[T]:
+    """What `work` makes of each block of the pipeline, stages applied."""
+    leaf, steps = pipeline.compiled, pipeline.steps.count
     assert leaf is not None
     results: list[T] = []
 
@@ -267,7 +267,7 @@ def batch_blocks(fragment: Fragment, context: Context, work: Callable[[Block], T
             for begin, end in portions.split(dense):
                 out, there = _dense(portions, begin, end, buffer)
                 block = Block(portions.batch.rows[begin:end], out, there)
-                done.append(work(fragment.staged(block)))
+                done.append(work(pipeline.staged(block)))
         return done
 
     _each_batch(leaf, context, run, results.extend)

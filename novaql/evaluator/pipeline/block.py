@@ -12,7 +12,7 @@ from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """Rows of a fragment's series table at J steps.
+    """Rows of a pipeline's series table at J steps.
 
     Most series of churn are there for few of the steps, so a block may be packed: it has the cells
     that may hold a value, and no others.

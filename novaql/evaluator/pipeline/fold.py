@@ -9,23 +9,23 @@ import numpy as np
 from novaql.evaluator.context import Context
 from novaql.evaluator.grouping import Groups
 from novaql.evaluator.kernels.group_reduce import Accumulator
-from novaql.evaluator.kernels.packed_folds import reduce_packed
+from novaql.evaluator.kernels.packed_folds import reduce_packed, takes_packed
 from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.pipeline.batch_run import CELLS_AT_ONCE, fold_batches
 from novaql.evaluator.pipeline.block import Block
-from novaql.evaluator.pipeline.model import Fragment, usable
+from novaql.evaluator.pipeline.model import Pipeline
 from novaql.evaluator.pipeline.tile_run import blocks
 
 
 def fold(
-    fragment: Fragment, groups: Groups, accumulator: Accumulator, context: Context
+    pipeline: Pipeline, groups: Groups, accumulator: Accumulator, context: Context
 ) -> StepMatrix:
     """One row per group."""
-    context.admit_matrix(len(groups), fragment.steps.count)
+    context.admit_matrix(len(groups), pipeline.steps.count)
     if (
-        not fragment.stages
-        and usable(fragment.batched)
-        and fold_batches(fragment, groups, accumulator, context)
+        not pipeline.stages
+        and pipeline.compiled is not None
+        and fold_batches(pipeline, groups, accumulator, context)
     ):
         return _finished(groups, accumulator).without_empty_rows()
 
@@ -33,7 +33,8 @@ def fold(
     def reduced(block: Block) -> Any:
         return _reduced(accumulator, groups, block)
 
-    for partial in blocks(fragment, context, reduced, join=True):
+    dense = not takes_packed(accumulator)
+    for partial in blocks(pipeline, context, reduced, join=True, dense=dense):
         with np.errstate(all="ignore"):
             accumulator.merge(partial)
     return _finished(groups, accumulator).without_empty_rows()
@@ -60,13 +61,10 @@ def fold_all(operand: StepMatrix, groups: Groups, accumulator: Accumulator) -> S
 def _reduced(accumulator: Accumulator, groups: Groups, block: Block) -> Any:
     """The groups' shares of one block."""
     group = groups.of_row[block.rows]
-    if block.cells is not None:
-        packed = reduce_packed(
+    if block.cells is not None and takes_packed(accumulator):
+        return reduce_packed(
             accumulator, group, block.cells, block.values, block.valid, block.steps
         )
-        if packed is not None:
-            return packed
-        block = block.dense()
     present = None if block.valid is None or block.valid.all() else block.presence()
     return accumulator.reduce(group, block.values, present)
 

@@ -23,10 +23,10 @@ Stage = Callable[[Floats, Bools | None], tuple[Floats, Bools | None]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BatchLeaf:
-    """The rollup of a fragment for compiled kernels, which work on whole batches.
+class CompiledRollup:
+    """Source and rollup of a pipeline that compiled kernels run, which work on whole batches.
 
-    batches        the same samples as the fragment's tiles
+    batches        the same samples as the pipeline's tiles
     visible        a window has no value if a staleness marker follows its newest sample
     whole_windows  the rollup reads all samples of each window, so that its cost grows with them
     watch          called with the rows that have a value at some step, batch after batch in order
@@ -39,22 +39,31 @@ class BatchLeaf:
     whole_windows: bool = False
     watch: Callable[[Ints], None] | None = None
 
+    def if_ready(self) -> CompiledRollup | None:
+        """Choose the back end of a pipeline: itself, or None if NumPy is to run the pipeline.
+
+        Call it once for each pipeline: it counts the work, and compilation starts after
+        enough of it.
+        """
+        samples = sum(ref.samples for ref in self.batches)
+        return None if KERNELS.ready(samples + len(self.spec.ends_ms)) is None else self
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fragment:
-    """A pipeline: samples, a rollup (the leaf), and stages.
+class Pipeline:
+    """Source → rollup → stages. `fold` or `collect` runs it.
 
     series          labels of all rows
     steps           the steps of the result
-    tiles           the samples
-    leaf            NumPy rollup: a tile → a block of some rows at all steps
+    tiles           source: the samples
+    leaf            rollup by NumPy: a tile → a block of some rows at all steps
     stages          applied to each block, in this order
     nameless        the metric name is to be dropped at the end of the query
     observe         called with each block of the leaf, before the stages (for annotations)
     has_histograms  the selection has native histograms: the pipeline must not run
     window_ms       length of the windows if the leaf reads all of their samples: large tiles are
                     then divided, so that checkpoints are frequent. Otherwise 0
-    batched         the same rollup for compiled kernels; None: there is none
+    compiled        the same for compiled kernels, which then run the pipeline; None: NumPy does
     """
 
     series: SeriesTable
@@ -66,7 +75,7 @@ class Fragment:
     observe: Callable[[Block], None] | None = None
     has_histograms: bool = False
     window_ms: int = 0
-    batched: BatchLeaf | None = None
+    compiled: CompiledRollup | None = None
 
     def staged(self, leaf: Block) -> Block:
         """A block of the leaf after all stages. It remains packed if there are no stages."""
@@ -77,12 +86,3 @@ class Fragment:
         for stage in self.stages:
             values, valid = stage(values, valid)
         return Block(leaf.rows, values, valid)
-
-
-def usable(leaf: BatchLeaf | None) -> bool:
-    """Whether compiled kernels run this rollup. Call it once for each run: it counts the work, and
-    starts to compile the kernels after enough of it."""
-    if leaf is None:
-        return False
-    samples = sum(ref.samples for ref in leaf.batches)
-    return KERNELS.ready(samples + len(leaf.spec.ends_ms)) is not None

@@ -1,4 +1,4 @@
-"""A fragment that tells what its operators cost, which run inside of one another tile by tile."""
+"""A pipeline that notes the cost of its operators, which run inside of one another."""
 
 from __future__ import annotations
 
@@ -12,66 +12,36 @@ import numpy as np
 from novaql.evaluator.kernels.strips import StripKernel, Strips
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.pipeline.block import Block
-from novaql.evaluator.pipeline.model import Fragment, Stage
+from novaql.evaluator.pipeline.model import Pipeline, Stage
 from novaql.evaluator.profile import Profile
-from novaql.language.value_types import ValueType
-from novaql.planner.by_tile import unwrap
-from novaql.planner.logical import BinaryOp, FunctionCall, Negate, Plan, Select, Window, type_of
+from novaql.planner.logical import Plan, Select
 from novaql.tsdb.model.samples import Tile
 from novaql.tsdb.model.series_batch import SeriesBatchRef
 
 T = TypeVar("T")
 
 
-def observed_fragment(fragment: Fragment, plan: Plan, profile: Profile) -> Fragment:
-    """The same fragment of this plan; what it does is noted in the profile."""
-    above: list[Plan] = []
-    node = plan
-    while (below := _operand(node)) is not None:
-        above.append(node)
-        node = below
-    select = _selector(node)
-    stages = zip(fragment.stages, reversed(above), strict=True)
-    batched = fragment.batched
-    if batched is not None:
-        fill = batched.rollup.fill
-        if node is not select:
-            fill = _observed_fill(fill, node, profile)
+def profiled_source(pipeline: Pipeline, plan: Plan, select: Select, profile: Profile) -> Pipeline:
+    """The same pipeline without stages; its cost is noted in the profile.
+
+    plan: of the rollup, or the selector itself
+    """
+    leaf, compiled = pipeline.leaf, pipeline.compiled
+    if compiled is not None:
+        fill = compiled.rollup.fill
+        if plan is not select:
+            fill = _observed_fill(fill, plan, profile)
         refs = [
             SeriesBatchRef(_timed(ref.load, select, profile), ref.samples)
-            for ref in batched.batches
+            for ref in compiled.batches
         ]
-        batched = replace(batched, batches=refs, rollup=replace(batched.rollup, fill=fill))
+        compiled = replace(compiled, batches=refs, rollup=replace(compiled.rollup, fill=fill))
     return replace(
-        fragment,
-        tiles=[_timed(load, select, profile) for load in fragment.tiles],
-        leaf=fragment.leaf if node is select else _observed_leaf(fragment.leaf, node, profile),
-        stages=tuple(_observed_stage(stage, of, profile) for stage, of in stages),
-        batched=batched,
+        pipeline,
+        tiles=[_timed(load, select, profile) for load in pipeline.tiles],
+        leaf=leaf if plan is select else _observed_leaf(leaf, plan, profile),
+        compiled=compiled,
     )
-
-
-def _operand(node: Plan) -> Plan | None:
-    """What a stage's operator works on; None of the leaf."""
-    match node:
-        case Negate(operand=operand):
-            return operand
-        case BinaryOp(left=left, right=right):
-            return left if type_of(right) is ValueType.SCALAR else right
-        case FunctionCall(function="timestamp"):
-            return None
-        case FunctionCall(arguments=arguments):
-            return None if any(isinstance(a, Window) for a in arguments) else arguments[0]
-        case _:
-            return None
-
-
-def _selector(leaf: Plan) -> Select:
-    if isinstance(leaf, FunctionCall):
-        windows = (a.select for a in leaf.arguments if isinstance(a, Window))
-        leaf = next(windows, unwrap(leaf.arguments[0]))
-    assert isinstance(leaf, Select)
-    return leaf
 
 
 def _timed(load: Callable[[], T], select: Select, profile: Profile) -> Callable[[], T]:
@@ -97,7 +67,9 @@ def _observed_leaf(
     return observed
 
 
-def _observed_stage(stage: Stage, node: Plan, profile: Profile) -> Stage:
+def profiled_stage(stage: Stage, node: Plan, profile: Profile) -> Stage:
+    """The same stage; its cost is noted in the profile."""
+
     def observed(values: Floats, valid: Bools | None) -> tuple[Floats, Bools | None]:
         began = time.perf_counter()
         values, valid = stage(values, valid)

@@ -26,9 +26,6 @@ share the work of reading one."""
 AT_HAND_S = 0.0005
 """A batch that loads sooner is not decoded: another thread would cost more than it saves."""
 
-STARTS_MATTER = frozenset({"rate", "increase", "irate", "resets"})
-"""Functions that use start timestamps, which compiled kernels do not read."""
-
 
 def batches_of(selection: Selection) -> Sequence[SeriesBatchRef]:
     """The floats of a selection as batches, without start timestamps."""

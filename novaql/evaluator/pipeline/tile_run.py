@@ -12,7 +12,7 @@ from novaql.evaluator.freed_memory import keep_freed_memory
 from novaql.evaluator.pipeline.batch_run import batch_blocks
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.long_windows import COST_AT_ONCE, row_cost
-from novaql.evaluator.pipeline.model import Fragment, usable
+from novaql.evaluator.pipeline.model import Pipeline
 from novaql.evaluator.pipeline.scan import read_ahead
 from novaql.tsdb.model.samples import Tile
 
@@ -22,43 +22,50 @@ JOINED_CELLS = 1 << 15
 
 
 def blocks(
-    fragment: Fragment, context: Context, work: Callable[[Block], T], *, join: bool = False
+    pipeline: Pipeline,
+    context: Context,
+    work: Callable[[Block], T],
+    *,
+    join: bool = False,
+    dense: bool = False,
 ) -> Iterator[T]:
-    """Run a fragment: what `work` makes of each block, in the order of the tiles.
+    """Run a pipeline: what `work` makes of each block, in the order of the tiles.
 
-    join  small blocks are joined before
+    join   small blocks are joined before
+    dense  packed ones, too, so that no block is packed
 
     Where compiled kernels answer, blocks are of batches and `work` may be called on any thread, so
     it may touch nothing that another block's touches. Else the next tiles are decoded on other
     threads while this one computes.
     """
-    if usable(fragment.batched):
-        yield from batch_blocks(fragment, context, work)
+    if pipeline.compiled is not None:
+        yield from batch_blocks(pipeline, context, work)
         return
     keep_freed_memory()
-    made = _blocks(fragment, context)
-    for block in _joined(made) if join else made:
+    made = _blocks(pipeline, context)
+    for block in _joined(made, dense=dense) if join else made:
         with np.errstate(all="ignore"):
             done = work(block)
         yield done
 
 
-def _blocks(fragment: Fragment, context: Context) -> Iterator[Block]:
-    for tile in _pieces(read_ahead(fragment.tiles), fragment):
+def _blocks(pipeline: Pipeline, context: Context) -> Iterator[Block]:
+    for tile in _pieces(read_ahead(pipeline.tiles), pipeline):
         context.checkpoint()
         with np.errstate(all="ignore"):
-            leaf = fragment.leaf(tile)
-            if fragment.observe is not None:
-                fragment.observe(leaf)
-            block = fragment.staged(leaf)
+            leaf = pipeline.leaf(tile)
+            if pipeline.observe is not None:
+                pipeline.observe(leaf)
+            block = pipeline.staged(leaf)
         yield block
 
 
-def _joined(blocks: Iterator[Block]) -> Iterator[Block]:
+def _joined(blocks: Iterator[Block], *, dense: bool) -> Iterator[Block]:
     """The same series and values in larger blocks, where blocks are small and not packed."""
     small: list[Block] = []
     cells = 0
-    for block in blocks:
+    for made in blocks:
+        block = made.dense() if dense else made
         if block.cells is not None or block.values.size >= JOINED_CELLS:
             yield block
             continue
@@ -71,8 +78,8 @@ def _joined(blocks: Iterator[Block]) -> Iterator[Block]:
         yield Block.joined(small)
 
 
-def _pieces(tiles: Iterator[Tile], fragment: Fragment) -> Iterator[Tile]:
-    window_ms, steps = fragment.window_ms, fragment.steps.count
+def _pieces(tiles: Iterator[Tile], pipeline: Pipeline) -> Iterator[Tile]:
+    window_ms, steps = pipeline.window_ms, pipeline.steps.count
     for tile in tiles:
         if not window_ms:
             yield tile

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from novaql.evaluator.kernels.bindings import ROLLUPS
 from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.group_reduce import accumulator
-from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, WindowSpec, strips_of
+from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
+from novaql.evaluator.kernels.strips import WindowSpec, strips_of
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
 from novaql.tsdb.runtime.compiled import Mode
 from tests.support.kernels.strips import batch_of, rolled
@@ -29,7 +29,8 @@ MAGNITUDES = (
 
 SUMS = ("sum_over_time", "avg_over_time")
 LINES = ("deriv", "predict_linear")
-EXACT = [name for name in STRIP_ROLLUPS if name not in (*SUMS, *LINES, "quantile_over_time")]
+COMPILED = [name for name, function in RANGE_FUNCTIONS.items() if function.strips is not None]
+EXACT = [name for name in COMPILED if name not in (*SUMS, *LINES, "quantile_over_time")]
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +47,7 @@ def plain(
     windows = case.windows
     at = np.array(case.ends_ms, np.int64) if eval_ms is None else eval_ms
     with np.errstate(all="ignore"):
-        out, valid = ROLLUPS[name](
+        out, valid = RANGE_FUNCTIONS[name].windows(
             windows, [windows.per_step(s) for s in scalars], windows.per_step(at)
         )
         values, there = case.on_grid(out, valid)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.kernels.strip_folds import spread
 from novaql.evaluator.kernels.strips import (
-    STRIP_ROLLUPS,
     StripRollup,
     Strips,
     WindowSpec,
@@ -59,4 +59,6 @@ def rolled(
     at = ends_ms if eval_ms is None else eval_ms
     asked = WindowSpec(ends_ms, windows.range_ms, windows.range_ms, at, scalars)
     strips = strips_of(batch or batch_of(windows), asked)
-    return spread_out(strips, STRIP_ROLLUPS[function], visible=False)
+    rollup = RANGE_FUNCTIONS[function].strips
+    assert rollup is not None
+    return spread_out(strips, rollup, visible=False)
