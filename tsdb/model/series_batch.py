@@ -1,8 +1,8 @@
-"""Samples of many series in one piece, for kernels that walk series by series.
+"""The unit in which floats pass from a source to its readers: samples of many series.
 
-Where a tile is a matrix of series that share timestamps, a batch holds series of any number of
-grids: flat values, and beside them the times of each grid once. One call of a kernel then does the
-work of hundreds of tiles.
+A batch has flat values, and beside them the timestamps of each grid once: series that are scraped
+together share a grid. Compiled kernels read batches series by series, NumPy kernels as matrices
+(`batch_views.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Ints
 
 Floats = NDArray[np.float64]
@@ -58,7 +59,7 @@ class SeriesBatch:
     rows          row numbers in the series table of the selection
     values        [N] flat
     offsets       [S + 1], series i owns offsets[i]:offsets[i + 1]
-    grid          [S] grid of each series; series of one grid mostly stand side by side
+    grid          [S] grid of each series; series of one grid are mostly adjacent
     times         [M] milliseconds of all grids, flat
     grid_offsets  [G + 1], grid g owns grid_offsets[g]:grid_offsets[g + 1], as many as its series
     markers       where series had staleness markers; None: nowhere
@@ -77,24 +78,85 @@ class SeriesBatch:
     starts: Ints | None = None
     derived: Derived = field(default_factory=Derived)
 
+    @classmethod
+    def ragged(
+        cls, rows: Ints, times: Ints, values: Floats, offsets: Ints, starts: Ints | None = None
+    ) -> SeriesBatch:
+        """A batch in which each series has a grid of its own. times: [N]."""
+        grid = np.arange(len(rows), dtype=np.int64)
+        return cls(rows, values, offsets, grid, times, offsets, starts=starts)
+
+    @classmethod
+    def regular(cls, rows: Ints, times: Ints, values: Floats) -> SeriesBatch:
+        """A batch of one grid. times: [T], values: [S, T]."""
+        offsets = np.arange(len(rows) + 1, dtype=np.int64) * len(times)
+        grid, grid_offsets = np.zeros(len(rows), np.int64), np.array([0, len(times)], np.int64)
+        return cls(rows, values.reshape(-1), offsets, grid, times, grid_offsets)
+
     @property
     def series_count(self) -> int:
         return len(self.rows)
 
+    @property
+    def sample_count(self) -> int:
+        """Samples, staleness markers included."""
+        return self.values.size + (0 if self.markers is None else len(self.markers.times))
+
+    def window(self, start_ms: int, end_ms: int) -> tuple[Ints, Ints]:
+        """[G] each: the samples low … high - 1 of a grid are in the range."""
+        return self._before(start_ms), self._before(end_ms + 1)
+
+    def _before(self, bound_ms: int) -> Ints:
+        """[G]: how many times of each grid, which increase, are before a bound."""
+        low, high = self.grid_offsets[:-1].copy(), self.grid_offsets[1:].copy()
+        while True:
+            (some,) = (low < high).nonzero()
+            if len(some) == 0:
+                return low - self.grid_offsets[:-1]
+            middle = (low[some] + high[some]) >> 1
+            before = self.times[middle] < bound_ms
+            low[some] = np.where(before, middle + 1, low[some])
+            high[some] = np.where(before, high[some], middle)
+
+    def taken(self, places: Ints, low: Ints, high: Ints) -> SeriesBatch:
+        """A copy of some series. low, high: [G] the samples low … high - 1 of each grid are copied;
+        all staleness markers are."""
+        grids, grid = np.unique(self.grid[places], return_inverse=True)
+        lengths = (high - low)[grids]
+        times = self.times[flat_positions(self.grid_offsets[grids] + low[grids], lengths)]
+        of_series = lengths[grid]
+        at = flat_positions(self.offsets[places] + low[self.grid[places]], of_series)
+        markers = self.markers
+        if markers is not None:
+            marked = markers.offsets[places + 1] - markers.offsets[places]
+            some = flat_positions(markers.offsets[places], marked)
+            begun = None if markers.starts is None else markers.starts[some]
+            markers = Markers(np.append(0, np.cumsum(marked)), markers.times[some], begun)
+        return SeriesBatch(
+            self.rows[places],
+            self.values[at],
+            np.append(0, np.cumsum(of_series)),
+            grid.astype(np.int64),
+            times,
+            np.append(0, np.cumsum(lengths)),
+            markers,
+            None if self.starts is None else self.starts[at],
+        )
+
     def parts(self, count: int) -> list[SeriesBatch]:
-        """The same as so many batches, or less, of about as many samples: views, kept with it."""
+        """The same as so many batches, or less, of about as many samples: views, cached with it."""
         if count < 2:
             return [self]
         cached = self.derived.parts
         if cached is None or cached[0] != count:
             wanted = np.arange(1, count) * self.offsets.item(-1) // count
             cuts = {0, *self.offsets.searchsorted(wanted).tolist(), len(self.rows)}
-            cached = count, [self._part(a, b) for a, b in pairwise(sorted(cuts))]
+            cached = count, [self.between(a, b) for a, b in pairwise(sorted(cuts))]
             self.derived.parts = cached
         return cached[1]
 
-    def _part(self, begin: int, end: int) -> SeriesBatch:
-        """Series begin … end - 1."""
+    def between(self, begin: int, end: int) -> SeriesBatch:
+        """Series begin … end - 1, as views."""
         low, high = self.offsets[begin], self.offsets[end]
         grid = self.grid[begin:end]
         first, last = grid.min(), grid.max() + 1
@@ -131,9 +193,10 @@ class SeriesBatchRef:
     """A batch that is read when asked for.
 
     load     reads and decodes; may be called on any thread, more than once
-    samples  about how many samples it holds, known without reading
+    samples  how many samples of the range it holds, staleness markers included, known without
+             reading; about, if the source does not know
     started  the same with start timestamps; None: no sample has one
-    sketch   the same with anything in `values`, for those who ask when there were samples and
+    sketch   the same with anything in `values`, for readers that ask when there were samples and
              nothing else: little is decoded; None: there is no shorter way
     """
 

@@ -15,13 +15,14 @@ from functools import cached_property
 import numpy as np
 
 from novaql.tsdb.block.summarise import EXACT, WHOLE, Summing
+from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Bools, Ints, Numbers, SeriesTable
 from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.rollup_columns import CellColumns
-from novaql.tsdb.model.samples import Floats, Tile
-from novaql.tsdb.model.source import RangeWindows
+from novaql.tsdb.model.samples import Floats
+from novaql.tsdb.model.source import RangeWindows, Selection
 from novaql.tsdb.parts.merge_series import Union, united
 from novaql.tsdb.parts.part import Part, Rollup
 from novaql.tsdb.parts.ranges import RangeSlice, cut_ranges
@@ -169,7 +170,7 @@ class Cells:
     def is_worth_it(self, *, cheap: bool) -> bool:
         """Whether it is much less work than the samples; see `RangeWindows.cheap`."""
         cells, covered, others = (int(size.sum()) for size in self._sizes)
-        if cheap and 8 * covered <= self._caches.tiles.limit:
+        if cheap and 8 * covered <= self._caches.batches.limit:
             return False
         return covered >= WORTH_SAMPLES * cells and MOST_OTHERS * others <= covered
 
@@ -212,16 +213,17 @@ class Cells:
                 else:
                     self._losses.note(problem)
         cuts = self._cuts(sorted(others), (first, end))
-        pieces += [self._summed_up(tile) for tile in self._tiles(cuts)]
+        views = self._selection(cuts).views(markers=False)
+        pieces += [self._summed_up(view.ragged()) for view in views]
         return _joined(pieces, self._names, first, end)
 
-    def samples(self, rows: Ints) -> Sequence[Tile]:
+    def samples(self, rows: Ints) -> Selection:
         """See `CellSource`."""
         wanted = np.zeros(self.series.rows, np.bool_)
         wanted[rows] = True
         cuts = self._cuts(range(len(self._parts)), None)
         inside = (cut.take(np.flatnonzero(wanted[cut.rows])) for cut in cuts)
-        return self._tiles([cut for cut in inside if len(cut.rows)])
+        return self._selection([cut for cut in inside if len(cut.rows)])
 
     def _cuts(self, numbers: Sequence[int], stretch: tuple[int, int] | None) -> list[RangeSlice]:
         out: list[RangeSlice] = []
@@ -235,11 +237,9 @@ class Cells:
                 out += cut_ranges(pieces, *self._span, self._losses)
         return out
 
-    def _tiles(self, cuts: Sequence[RangeSlice]) -> list[Tile]:
-        if not cuts:
-            return []
-        tiles, _ = plan_mixed(cuts, self.series.rows, self._span, self._caches.tiles, self._losses)
-        return [ref.load() for ref in tiles]
+    def _selection(self, cuts: Sequence[RangeSlice]) -> Selection:
+        found = plan_mixed(cuts, self.series.rows, self._caches.batches, self._losses)
+        return Selection(self.series, *found, range_ms=self._span)
 
     def _cells(self, one: _Summed, first: int, end: int) -> _Pieces:
         some = np.flatnonzero((one.rows >= first) & (one.rows < end))
@@ -265,14 +265,12 @@ class Cells:
             found = _taken(found, np.flatnonzero(~gone))
         return found
 
-    def _summed_up(self, tile: Tile) -> _Pieces:
-        flat = tile.without_stale().ragged()
-        assert flat.offsets is not None
-        times, lengths = flat.timestamps, np.diff(flat.offsets)
+    def _summed_up(self, flat: SeriesView) -> _Pieces:
+        times = flat.timestamps
         if len(times) == 0:
             none = np.zeros(0, np.int64)
             return _Pieces(none, none, none, none > 0, [np.zeros(0)] * len(self._names))
-        rows = np.repeat(flat.rows, lengths)
+        rows = flat.owners()
         between = np.searchsorted(self._edges, times, side="left")
         fresh = np.append(True, (rows[1:] != rows[:-1]) | (between[1:] != between[:-1]))
         begins = np.flatnonzero(fresh)

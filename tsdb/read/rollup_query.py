@@ -70,14 +70,13 @@ def roll_up(
             others.append(part)
     from_cells = sum(len(piece.rows) for piece in pieces)
     selection = select(others, matchers, start_ms + 1, end_ms, caches, read_errors)
-    for ref in selection.tiles:
-        tile = ref.load().ragged()
-        assert tile.offsets is not None
-        cells = cut_cells(tile.timestamps, np.diff(tile.offsets), resolution_ms)
+    for view in selection.views():
+        flat = view.ragged()
+        cells = cut_cells(flat.timestamps, np.diff(flat.bounds), resolution_ms)
         summing = Summing(cells.size)
-        summing.take(tile.values)
+        summing.take(flat.values)
         columns = tuple(summing.done()[name] for name in STATISTICS)
-        rows = np.repeat(tile.rows, cells.length)
+        rows = np.repeat(flat.rows, cells.length)
         pieces.append(_Pieces(selection.series, rows, cells.last, columns))
     return _joined(pieces, resolution_ms, from_cells)
 

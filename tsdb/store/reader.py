@@ -128,7 +128,7 @@ class Reader:
         state, current = self._state, self._state.current
         heads = [head.part() for head in current.heads]
         runs = [run for part in heads for run in part.runs]
-        pages, tiles = state.pages.stats(), self.caches.tiles.stats()
+        pages, batches = state.pages.stats(), self.caches.batches.stats()
         return StoreStats(
             version=state.version,
             blocks=len(current.blocks),
@@ -141,7 +141,7 @@ class Reader:
             first_ms=None if span is None else span[0],
             last_ms=None if span is None else span[1],
             log_segment=0 if state.log is None else state.log.next_segment - 1,
-            cache=pages + tiles,
+            cache=pages + batches,
         )
 
     def check(self) -> list[Violation]:
@@ -157,7 +157,7 @@ class Reader:
 
     def clear_pages(self) -> None:
         self._state.pages.clear()
-        self.caches.tiles.clear()
+        self.caches.batches.clear()
 
     def clear_cache(self) -> None:
         self.clear_pages()

@@ -6,7 +6,7 @@ which that cannot be proven are answered by their samples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,7 +17,8 @@ from novaql.evaluator.kernels.cells import CELL_KERNELS, rolled
 from novaql.evaluator.kernels.windows import Ints
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.model import Fragment
-from novaql.tsdb.model.samples import STALE, Tile, is_stale
+from novaql.tsdb.model.batch_views import SeriesView
+from novaql.tsdb.model.samples import STALE, is_stale
 from novaql.tsdb.model.source import CellSource, RangeWindows
 
 STATISTIC = {
@@ -70,13 +71,13 @@ def moved_fragment(fragment: Fragment, windows: Moved) -> Fragment:
     if windows.column is None:
         return fragment
     leaf = fragment.leaf
-    return replace(fragment, leaf=lambda tile: windows.spread(leaf(tile)), batched=None)
+    return replace(fragment, leaf=lambda view: windows.spread(leaf(view)), batched=None)
 
 
 def windows_read(context: Context, function: str, windows: Moved) -> RangeWindows | None:
     """What a source may know of what the windows are for."""
     asked = bool(context.options.rollup_ms)
-    if function in STATISTIC and not asked:  # tiles of cells, for the ordinary kernels
+    if function in STATISTIC and not asked:  # cells as samples, for the ordinary kernels
         return RangeWindows(STATISTIC[function], windows.ends_ms, windows.reach_ms)
     kernel = CELL_KERNELS.get(function)
     if kernel is None:
@@ -106,14 +107,14 @@ def cell_fragment(
     reach_ms: int,
     range_ms: int,
 ) -> Fragment:
-    """The fragment of cells; its tiles hold the answer for each window, STALE where there is none.
+    """The fragment of cells; its views hold the answer for each window, STALE where there is none.
 
     plain: the same over samples
     """
     asked = bool(context.options.rollup_ms)
 
     @np.errstate(all="ignore")
-    def answer(first: int, end: int) -> tuple[Tile]:
+    def answer(first: int, end: int) -> tuple[SeriesView]:
         columns = cells.columns(first, end)
         rows = np.arange(first, end)
         windows, found = rolled(function, columns, ends_ms, reach_ms, range_ms)
@@ -124,14 +125,14 @@ def cell_fragment(
         if not asked:
             doubtful = windows.cells[found.valid & ~found.proven] // len(ends_ms)
             _by_samples(out, np.unique(doubtful), first, cells, plain.leaf)
-        return (Tile(rows, ends_ms, out),)
+        return (SeriesView(rows, ends_ms, out),)
 
-    def leaf(tile: Tile) -> Block:
-        absent = is_stale(tile.values)
-        return Block(tile.rows, tile.values, ~absent if absent.any() else None)
+    def leaf(view: SeriesView) -> Block:
+        absent = is_stale(view.values)
+        return Block(view.rows, view.values, ~absent if absent.any() else None)
 
-    tiles = [partial(answer, a, b) for a, b in cells.portions()]
-    return replace(plain, series=cells.series, tiles=tiles, leaf=leaf, window_ms=0, batched=None)
+    views = [partial(answer, a, b) for a, b in cells.portions()]
+    return replace(plain, series=cells.series, views=views, leaf=leaf, window_ms=0, batched=None)
 
 
 def _by_samples(
@@ -139,13 +140,12 @@ def _by_samples(
     rows: Ints,
     first: int,
     cells: CellSource,
-    leaf: Callable[[Tile], Block],
+    leaf: Callable[[SeriesView], Block],
 ) -> None:
     """Rows of the answer made anew."""
     if len(rows) == 0:
         return
     out[rows] = STALE
-    tiles: Sequence[Tile] = cells.samples(rows + first)
-    for tile in tiles:
-        block = leaf(tile).dense()
+    for view in cells.samples(rows + first).views(markers=False):
+        block = leaf(view).dense()
         out[block.rows - first] = np.where(block.presence(), block.values, STALE)

@@ -14,13 +14,13 @@ from novaql.evaluator.kernels.extended import (
     extended_resets,
 )
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
-from novaql.evaluator.operators.selector import range_read, read, tile_windows, window_ends
+from novaql.evaluator.operators.selector import read, view_windows, window_ends
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.model import Fragment
-from novaql.evaluator.pipeline.scan import tiles_of
+from novaql.evaluator.pipeline.scan import views_of
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import FunctionCall, Select, Window
-from novaql.tsdb.model.samples import Tile
+from novaql.tsdb.model.batch_views import SeriesView
 
 ANCHORED = ("changes", "delta", "increase", "rate", "resets")
 SMOOTHED = ("delta", "increase", "rate")
@@ -40,13 +40,19 @@ def check_modifier(call: FunctionCall, select: Select) -> None:
 
 
 def extended_windows(
-    tile: Tile, ends_ms: Ints, range_ms: int, lookback_ms: int, *, smoothed: bool, counter: bool
+    view: SeriesView,
+    ends_ms: Ints,
+    range_ms: int,
+    lookback_ms: int,
+    *,
+    smoothed: bool,
+    counter: bool,
 ) -> Extended:
-    """The windows of a tile with their ends found. The tile holds no staleness markers."""
+    """The windows of a view with their ends found. There are no staleness markers in it."""
     reach_ms = lookback_ms if smoothed else 0
-    wide = tile_windows(tile, ends_ms + reach_ms, range_ms + lookback_ms + reach_ms)
-    base = tile_windows(tile, ends_ms, range_ms, like=wide)
-    before_end = tile_windows(tile, ends_ms - 1, range_ms, like=wide).hi
+    wide = view_windows(view, ends_ms + reach_ms, range_ms + lookback_ms + reach_ms)
+    base = view_windows(view, ends_ms, range_ms, like=wide)
+    before_end = view_windows(view, ends_ms - 1, range_ms, like=wide).hi
     return extend(base, wide, before_end, smoothed=smoothed, counter=counter)
 
 
@@ -63,7 +69,7 @@ def _kernel(function: str, window: Extended) -> tuple[Floats, Bools]:
 def extended_fragment(
     context: Context, call: FunctionCall, window: Window, steps: Steps
 ) -> Fragment:
-    """A rollup with exact ends, tile by tile."""
+    """A rollup with exact ends, a view at a time."""
     select = window.select
     check_modifier(call, select)
     lookback_ms = context.options.lookback_ms
@@ -71,22 +77,20 @@ def extended_fragment(
     reach_ms = lookback_ms if select.smoothed else 0
     whole_ms = window.range_ms + lookback_ms + reach_ms
     selection = read(context, select, ends_ms + reach_ms, whole_ms)
-    all_ms = range_read(ends_ms + reach_ms, whole_ms)
     counter = call.function in ("rate", "increase")
 
-    def leaf(tile: Tile) -> Block:
-        tile = tile.without_stale()
-        if tile.sample_count == 0:
-            return Block.empty(tile.rows, steps.count)
+    def leaf(view: SeriesView) -> Block:
+        if view.sample_count == 0:
+            return Block.empty(view.rows, steps.count)
         found = extended_windows(
-            tile, ends_ms, window.range_ms, lookback_ms, smoothed=select.smoothed, counter=counter
+            view, ends_ms, window.range_ms, lookback_ms, smoothed=select.smoothed, counter=counter
         )
-        return Block.of(tile.rows, found.inner, *_kernel(call.function, found))
+        return Block.of(view.rows, found.inner, *_kernel(call.function, found))
 
     return Fragment(
         selection.series,
         steps,
-        tiles_of(selection, all_ms, markers=False),
+        views_of(selection, markers=False),
         leaf,
         (),
         nameless=True,
@@ -94,18 +98,18 @@ def extended_fragment(
     )
 
 
-def extended_tile(
-    tile: Tile, end_ms: int, range_ms: int, lookback_ms: int, *, smoothed: bool
-) -> Tile:
-    """The samples of one window between two points that are its exact ends.
+def exact_ends(
+    view: SeriesView, end_ms: int, range_ms: int, lookback_ms: int, *, smoothed: bool
+) -> SeriesView:
+    """The samples of one window between two points that are its exact ends. There are no staleness
+    markers in the view.
 
     A range vector does not know whether it is one of counters: its ends are those of gauges.
     """
-    tile = tile.without_stale()
-    if tile.sample_count == 0:
-        return tile
+    if view.sample_count == 0:
+        return view
     found = extended_windows(
-        tile, np.array([end_ms]), range_ms, lookback_ms, smoothed=smoothed, counter=False
+        view, np.array([end_ms]), range_ms, lookback_ms, smoothed=smoothed, counter=False
     )
     inner = found.inner
     shape, width = inner.shape, inner.values.shape[-1]
@@ -126,7 +130,7 @@ def extended_tile(
     ):
         times[at] = moment
         values[at] = np.broadcast_to(value, shape).reshape(-1)[some]
-    return Tile(tile.rows[row[some]], times, values, offsets)
+    return SeriesView(view.rows[row[some]], times, values, offsets)
 
 
 def smoothed_fragment(context: Context, select: Select, steps: Steps) -> Fragment:
@@ -134,26 +138,24 @@ def smoothed_fragment(context: Context, select: Select, steps: Steps) -> Fragmen
     lookback_ms = context.options.lookback_ms
     ends_ms = window_ends(select, steps)
     selection = read(context, select, ends_ms + lookback_ms, 2 * lookback_ms)
-    all_ms = range_read(ends_ms + lookback_ms, 2 * lookback_ms)
 
-    def leaf(tile: Tile) -> Block:
-        tile = tile.without_stale()
-        if tile.sample_count == 0:
-            return Block.empty(tile.rows, steps.count)
-        behind = tile_windows(tile, ends_ms, lookback_ms)
-        ahead = tile_windows(tile, ends_ms + lookback_ms, lookback_ms, like=behind)
+    def leaf(view: SeriesView) -> Block:
+        if view.sample_count == 0:
+            return Block.empty(view.rows, steps.count)
+        behind = view_windows(view, ends_ms, lookback_ms)
+        ahead = view_windows(view, ends_ms + lookback_ms, lookback_ms, like=behind)
         low, high = behind.last(), behind.at(behind.hi)
         low_ms, high_ms = behind.times_at(behind.hi - 1), behind.times_at(behind.hi)
         gap = np.maximum(high_ms - low_ms, 1)
         followed = (ahead.hi > ahead.lo) & (low_ms < behind.ends_ms)
         between = low + (high - low) * (behind.ends_ms - low_ms) / gap
         values = np.where(followed, between, low)
-        return Block.of(tile.rows, behind, values, behind.counts > 0)
+        return Block.of(view.rows, behind, values, behind.counts > 0)
 
     return Fragment(
         selection.series,
         steps,
-        tiles_of(selection, all_ms, markers=False),
+        views_of(selection, markers=False),
         leaf,
         (),
         nameless=False,

@@ -1,7 +1,7 @@
 """Functions over ranges that may hold native histograms beside floats.
 
-Floats go through the same kernels as ever, histograms through their own; here the two answers are
-put together, series by series and step by step, and what does not go together is told.
+Kernels of floats compute the one, kernels of histograms the other. This module joins the two
+answers, and warns of windows in which they cannot be joined.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from novaql.evaluator.operators.native_rollup import (
 )
 from novaql.evaluator.operators.ranges import Ranges
 from novaql.evaluator.operators.rollup import scalar_arguments
-from novaql.evaluator.operators.selector import read, window_ends
+from novaql.evaluator.operators.selector import exact_views, read, window_ends
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import FunctionCall, Window
@@ -63,13 +63,9 @@ def mixed_window_rollup(
     reach_ms = context.reach_ms(window.range_ms)
     selection = read(context, window.select, ends_ms, reach_ms)
     context.admit_matrix(len(selection.series), steps.count)
-    floats = []
-    for ref in selection.tiles:
-        context.checkpoint()
-        floats.append(ref.load().without_stale())
     ranges = Ranges(
         selection.series,
-        floats,
+        list(exact_views(context, selection)),
         loaded_histograms(context, selection, window.select),
         ends_ms,
         steps.times_ms,

@@ -28,11 +28,11 @@ from novaql.evaluator.operators.cell_rollup import (
 )
 from novaql.evaluator.operators.checked_kernels import window_kernel
 from novaql.evaluator.operators.extended import extended_fragment
-from novaql.evaluator.operators.selector import range_read, read, tile_windows, window_ends
+from novaql.evaluator.operators.selector import read, view_windows, window_ends
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.long_windows import COST_AT_ONCE, leaf_by_steps, row_cost
-from novaql.evaluator.pipeline.model import BatchLeaf, Fragment, TilesOf
-from novaql.evaluator.pipeline.scan import STARTS_MATTER, batches_of, tiles_of
+from novaql.evaluator.pipeline.model import BatchLeaf, Fragment
+from novaql.evaluator.pipeline.scan import STARTS_MATTER, views_of
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import (
@@ -42,9 +42,9 @@ from novaql.planner.logical import (
     Window,
 )
 from novaql.text.go_text import go_number, quote
+from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
-from novaql.tsdb.model.samples import Tile
-from novaql.tsdb.model.series_batch import SeriesBatchRef
+from novaql.tsdb.model.source import Selection
 
 WHOLE_WINDOW = frozenset(
     {
@@ -78,7 +78,7 @@ def scalar_arguments(run: Runner, call: FunctionCall, steps: Steps) -> list[Floa
 
 
 def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
-    """A rollup of a selector's range, tile by tile."""
+    """A rollup of a selector's range, a batch at a time."""
     window = range_argument(call)
     assert isinstance(window, Window)
     context = run.context
@@ -91,17 +91,15 @@ def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
         range_ms = windows.reach_ms
     hint = windows_read(context, call.function, windows)
     selection = read(context, window.select, windows.ends_ms, windows.reach_ms, hint)
-    all_ms = range_read(windows.ends_ms, windows.reach_ms)
     begun = selection.starts and context.options.start_timestamps and call.function in STARTS_MATTER
     found = windows_fragment(
         run,
         call,
         steps,
-        selection.series,
-        tiles_of(selection, all_ms, markers=False, starts=begun),
+        selection,
         windows.ends_ms,
         range_ms,
-        batches=None if begun else batches_of(selection),
+        starts=begun,
         reach_ms=windows.reach_ms,
     )
     cells, native = selection.cells, bool(selection.histograms)
@@ -118,20 +116,19 @@ def windows_fragment(
     run: Runner,
     call: FunctionCall,
     steps: Steps,
-    series: SeriesTable,
-    tiles: Sequence[TilesOf],
+    selection: Selection,
     ends_ms: Ints,
     range_ms: int,
     *,
-    batches: Sequence[SeriesBatchRef] | None,
+    starts: bool = False,
     reach_ms: int | None = None,
 ) -> Fragment:
-    """The kernel of `call` over windows of any tiles. ends_ms: [J], right ends.
+    """The kernel of `call` over windows of the floats of a selection. ends_ms: [J], right ends.
 
-    batches   of the same samples as the tiles; None: the tiles have to be looked at
+    starts    start timestamps are used, which compiled kernels do not read
     reach_ms  how far left of their ends windows reach; None: as `Context.reach_ms` says
     """
-    context = run.context
+    context, series = run.context, selection.series
     scalars = scalar_arguments(run, call, steps)
     if reach_ms is None:
         reach_ms = context.reach_ms(range_ms)
@@ -142,40 +139,41 @@ def windows_fragment(
     # All samples of a window are looked at.
     window_ms = reach_ms if call.function in WHOLE_WINDOW else 0
 
-    def leaf(tile: Tile) -> Block:
-        tile = tile.without_stale()
-        if tile.sample_count == 0:
-            return Block.empty(tile.rows, len(ends_ms))
+    def leaf(view: SeriesView) -> Block:
+        if view.sample_count == 0:
+            return Block.empty(view.rows, len(ends_ms))
         if window_ms and len(ends_ms) > 1:
-            cost = tile.series_count * row_cost(tile, len(ends_ms), window_ms)
+            cost = view.series_count * row_cost(view, len(ends_ms), window_ms)
             if cost > 2 * COST_AT_ONCE:
 
                 def part(some: slice) -> Block:
-                    return of_steps(tile, ends_ms[some], eval_ms[some], [s[some] for s in scalars])
+                    return of_steps(view, ends_ms[some], eval_ms[some], [s[some] for s in scalars])
 
-                return leaf_by_steps(context, tile, len(ends_ms), cost, part)
-        return of_steps(tile, ends_ms, eval_ms, scalars)
+                return leaf_by_steps(context, view, len(ends_ms), cost, part)
+        return of_steps(view, ends_ms, eval_ms, scalars)
 
-    def of_steps(tile: Tile, ends_ms: Ints, eval_ms: Ints, scalars: Sequence[Floats]) -> Block:
-        windows = tile_windows(tile, ends_ms, reach_ms)
+    def of_steps(
+        view: SeriesView, ends_ms: Ints, eval_ms: Ints, scalars: Sequence[Floats]
+    ) -> Block:
+        windows = view_windows(view, ends_ms, reach_ms)
         if reach_ms != range_ms:
             windows = replace(windows, range_ms=range_ms)
         if windows.starts is not None:
             if not context.options.start_timestamps:
                 windows = replace(windows, starts=None)
             elif call.function in COUNTER_ONLY:
-                _warn_overlaps(context, call, series, windows, tile)
-        return _rolled(kernel, windows, scalars, eval_ms, tile)
+                _warn_overlaps(context, call, series, windows, view)
+        return _rolled(kernel, windows, scalars, eval_ms, view)
 
     nameless = call.function not in KEEP_NAME
     observe = observed(context, call, series, scalars)
     batched = None
     rollup = STRIP_ROLLUPS.get(call.function)
-    if rollup is not None and batches is not None and (observe is None or observe.by_rows):
+    if rollup is not None and not starts and (observe is None or observe.by_rows):
         watch = None if observe is None else observe.rows
         asked = WindowSpec(ends_ms, reach_ms, range_ms, eval_ms, scalars)
         batched = BatchLeaf(
-            batches,
+            selection.batches,
             asked,
             rollup,
             whole_windows=call.function in WHOLE_WINDOW - SLIDING,
@@ -184,7 +182,7 @@ def windows_fragment(
     return Fragment(
         series,
         steps,
-        tiles,
+        views_of(selection, markers=False, starts=starts),
         leaf,
         (),
         nameless,
@@ -195,21 +193,25 @@ def windows_fragment(
 
 
 def _rolled(
-    kernel: WindowKernel, windows: Windows, scalars: Sequence[Floats], eval_ms: Ints, tile: Tile
+    kernel: WindowKernel,
+    windows: Windows,
+    scalars: Sequence[Floats],
+    eval_ms: Ints,
+    view: SeriesView,
 ) -> Block:
     per_window = [windows.per_step(scalar) for scalar in scalars]
     out, valid = kernel(windows, per_window, windows.per_step(eval_ms))
-    return Block.of(tile.rows, windows, out, valid)
+    return Block.of(view.rows, windows, out, valid)
 
 
 def _warn_overlaps(
-    context: Context, call: FunctionCall, series: SeriesTable, windows: Windows, tile: Tile
+    context: Context, call: FunctionCall, series: SeriesTable, windows: Windows, view: SeriesView
 ) -> None:
     assert windows.cells is not None
     wrong = np.unique(windows.cells[warned_windows(windows)] // windows.grid[1])
     if len(wrong):
         rows = np.zeros(len(series), np.bool_)
-        rows[tile.rows[wrong]] = True
+        rows[view.rows[wrong]] = True
         Notes(context, series, range_argument(call).span).warn(OVERLAPPING, rows)
 
 

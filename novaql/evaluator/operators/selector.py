@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -18,10 +18,11 @@ from novaql.evaluator.kernels.windows import (
 )
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.model import BatchLeaf, Fragment
-from novaql.evaluator.pipeline.scan import batches_of, tiles_of
+from novaql.evaluator.pipeline.scan import views_of
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import Select
-from novaql.tsdb.model.samples import Tile, is_stale
+from novaql.tsdb.model.batch_views import SeriesView
+from novaql.tsdb.model.samples import is_stale
 from novaql.tsdb.model.source import RangeWindows, Selection
 
 
@@ -30,11 +31,6 @@ def window_ends(select: Select, steps: Steps) -> Ints:
     if select.at_ms is None:
         return steps.times_ms - select.offset_ms
     return np.full(steps.count, select.at_ms - select.offset_ms, np.int64)
-
-
-def range_read(ends_ms: Ints, reach_ms: int) -> tuple[int, int]:
-    """First and last time of the windows (end - reach, end]."""
-    return int(ends_ms[0]) - reach_ms + 1, int(ends_ms[-1])
 
 
 def read(
@@ -48,7 +44,7 @@ def read(
 
     windows: all that is wanted of the floats, if that is known.
     """
-    range_ms = range_read(ends_ms, reach_ms)
+    range_ms = int(ends_ms[0]) - reach_ms + 1, int(ends_ms[-1])
     try:
         return context.select(select.matchers, *range_ms, windows, select.labels)
     except LimitExceeded as problem:
@@ -56,20 +52,29 @@ def read(
         raise
 
 
-def tile_windows(
-    tile: Tile, ends_ms: Ints, range_ms: int, *, like: Windows | None = None
-) -> Windows:
-    """The windows of every step over a tile of either layout.
+def exact_views(
+    context: Context, selection: Selection, *, markers: bool = False
+) -> Iterator[SeriesView]:
+    """The floats of the range of a selection, a checkpoint before each batch."""
+    for ref in selection.batches:
+        context.checkpoint()
+        yield from selection.views_of(ref, markers=markers)
 
-    like: for these windows (of the same tile) and no others, be they empty.
+
+def view_windows(
+    view: SeriesView, ends_ms: Ints, range_ms: int, *, like: Windows | None = None
+) -> Windows:
+    """The windows of every step over a view of either layout.
+
+    like: for these windows (of the same view) and no others, be they empty.
     """
-    if tile.offsets is None:
-        return regular_windows(tile.values, tile.timestamps, ends_ms, range_ms)
-    if len(tile.rows) == 1 and tile.starts is None:
-        return regular_windows(tile.values[None], tile.timestamps, ends_ms, range_ms)
+    if view.offsets is None:
+        return regular_windows(view.values, view.timestamps, ends_ms, range_ms)
+    if len(view.rows) == 1 and view.starts is None:
+        return regular_windows(view.values[None], view.timestamps, ends_ms, range_ms)
     cells = None if like is None else like.cells
-    windows = ragged_windows(tile.values, tile.timestamps, tile.offsets, ends_ms, range_ms, cells)
-    return windows if tile.starts is None else replace(windows, starts=tile.starts)
+    windows = ragged_windows(view.values, view.timestamps, view.offsets, ends_ms, range_ms, cells)
+    return windows if view.starts is None else replace(windows, starts=view.starts)
 
 
 def _newest(windows: Windows, rows: Ints) -> Block:
@@ -110,18 +115,18 @@ def _fragment(
     ends_ms = window_ends(select, steps)
     selection = read(context, select, ends_ms, lookback_ms)
 
-    def leaf(tile: Tile) -> Block:
-        return pick(tile_windows(tile, ends_ms, lookback_ms), tile.rows)
+    def leaf(view: SeriesView) -> Block:
+        return pick(view_windows(view, ends_ms, lookback_ms), view.rows)
 
     batched = None
     if pick is _newest:
         windows = WindowSpec(ends_ms, lookback_ms, lookback_ms, ends_ms)
-        batched = BatchLeaf(batches_of(selection), windows, StripRollup(newest), visible=True)
+        batched = BatchLeaf(selection.batches, windows, StripRollup(newest), visible=True)
 
     return Fragment(
         selection.series,
         steps,
-        tiles_of(selection, range_read(ends_ms, lookback_ms), markers=True),
+        views_of(selection, markers=True),
         leaf,
         (),
         nameless,

@@ -1,4 +1,4 @@
-"""A fragment that tells what its operators cost, which run inside of one another tile by tile."""
+"""A fragment that tells what its operators cost, which run inside of one another view by view."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from novaql.evaluator.profile import Profile
 from novaql.language.value_types import ValueType
 from novaql.planner.by_tile import unwrap
 from novaql.planner.logical import BinaryOp, FunctionCall, Negate, Plan, Select, Window, type_of
-from novaql.tsdb.model.samples import Tile
+from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.series_batch import SeriesBatchRef
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ def observed_fragment(fragment: Fragment, plan: Plan, profile: Profile) -> Fragm
         batched = replace(batched, batches=refs, rollup=replace(batched.rollup, fill=fill))
     return replace(
         fragment,
-        tiles=[_timed(load, select, profile) for load in fragment.tiles],
+        views=[_timed(load, select, profile) for load in fragment.views],
         leaf=fragment.leaf if node is select else _observed_leaf(fragment.leaf, node, profile),
         stages=tuple(_observed_stage(stage, of, profile) for stage, of in stages),
         batched=batched,
@@ -85,11 +85,11 @@ def _timed(load: Callable[[], T], select: Select, profile: Profile) -> Callable[
 
 
 def _observed_leaf(
-    leaf: Callable[[Tile], Block], node: Plan, profile: Profile
-) -> Callable[[Tile], Block]:
-    def observed(tile: Tile) -> Block:
+    leaf: Callable[[SeriesView], Block], node: Plan, profile: Profile
+) -> Callable[[SeriesView], Block]:
+    def observed(view: SeriesView) -> Block:
         began = time.perf_counter()
-        block = leaf(tile)
+        block = leaf(view)
         seconds = time.perf_counter() - began
         profile.ran(node, seconds, len(block.rows), *_size(block.values, block.valid))
         return block

@@ -23,7 +23,11 @@ WORTH_A_THREAD = (
 
 BATCH_SIZES = (
     "novaql.tsdb.read.batches.BATCH_VALUES",
-    "novaql.tsdb.model.batch_tiles.TILE_VALUES",
+    "novaql.tsdb.read.histogram_batches.BATCH_SAMPLES",
+    "novaql.inputs.prometheus.layer_batches.BATCH_SAMPLES",
+    "novaql.inputs.tables.table_source.BATCH_VALUES",
+    "novaql.inputs.tables.table_source.LARGE",
+    "novaql.tsdb.model.batch_views.VIEW_VALUES",
     "novaql.evaluator.pipeline.batch_run.CELLS_AT_ONCE",
     "novaql.evaluator.pipeline.tile_run.JOINED_CELLS",
 )

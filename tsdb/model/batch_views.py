@@ -1,33 +1,91 @@
-"""Tiles as views of batches: matrices of series that share timestamps, and the other series.
+"""Views of batches: matrices of series that share timestamps, and the other series.
 
-NumPy kernels work on tiles of about `TILE_VALUES` samples, which fit into the processor's cache.
-A batch holds several of them. A tile of a group of series that share their timestamps is a view.
+NumPy kernels work on views of about `VIEW_VALUES` samples, which fit into the processor's cache.
+A batch has several of them. A view of series that share their timestamps copies nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Ints
-from novaql.tsdb.model.samples import STALE, Tile
+from novaql.tsdb.model.samples import STALE, Floats
 from novaql.tsdb.model.series_batch import SeriesBatch
 
-TILE_VALUES = 1 << 17
+VIEW_VALUES = 1 << 17
 REGULAR_FROM = 4096
-"""Groups of fewer values share a tile: a tile of their own would cost more than it saves."""
+"""Groups of fewer values share a view: a view of their own would cost more than it saves."""
 
 Places = Ints | slice
 """Series of a batch, by their position in it."""
 
 
-class BatchTiles:
-    """Tiles of the samples of a batch that lie in a range.
+@dataclass(frozen=True, slots=True, eq=False)
+class SeriesView:
+    """Samples of `len(rows)` series of a batch, each sorted by time with no time twice.
+
+    rows        row numbers in the series table of the selection
+    timestamps  milliseconds. Regular: [T], shared by every series. Ragged: flat [N]
+    values      regular: [S, T]. Ragged: flat [N]
+    offsets     None: regular. Ragged: [S + 1], series i owns offsets[i]:offsets[i + 1]
+    starts      ragged views only: flat [N], start timestamps as those of `SeriesBatch`
+
+    Staleness markers, if they were asked for, are ordinary values here (`is_stale`). Arrays are
+    read-only by agreement.
+    """
+
+    rows: Ints
+    timestamps: Ints
+    values: Floats
+    offsets: Ints | None = None
+    starts: Ints | None = None
+
+    @property
+    def series_count(self) -> int:
+        return len(self.rows)
+
+    @property
+    def sample_count(self) -> int:
+        return self.values.size
+
+    @property
+    def bounds(self) -> Ints:
+        """[S + 1] offsets of the series among the samples, which are one series after the other."""
+        if self.offsets is not None:
+            return self.offsets
+        return np.arange(len(self.rows) + 1, dtype=np.int64) * len(self.timestamps)
+
+    def owners(self) -> Ints:
+        """[N] the row of each sample of the ragged layout."""
+        return np.repeat(self.rows, np.diff(self.bounds))
+
+    def ragged(self) -> SeriesView:
+        """The same samples in the ragged layout."""
+        if self.offsets is not None:
+            return self
+        times = np.tile(self.timestamps, len(self.rows))
+        return SeriesView(self.rows, times, self.values.ravel(), self.bounds)
+
+    def rows_between(self, first: int, end: int) -> SeriesView:
+        """The series at positions first … end - 1, as views."""
+        rows = self.rows[first:end]
+        if self.offsets is None:
+            return SeriesView(rows, self.timestamps, self.values[first:end])
+        part = slice(int(self.offsets[first]), int(self.offsets[end]))
+        offsets = self.offsets[first : end + 1] - self.offsets[first]
+        starts = None if self.starts is None else self.starts[part]
+        return SeriesView(rows, self.timestamps[part], self.values[part], offsets, starts)
+
+
+class BatchViews:
+    """Views of the samples of a batch that lie in a range.
 
     start_ms, end_ms  the range
-    exact    False: samples outside the range do no harm, and may be in a tile if that saves a copy
+    exact    False: samples outside the range do no harm, and may be in a view if that saves a copy
     markers  with staleness markers among the samples
     """
 
@@ -43,18 +101,16 @@ class BatchTiles:
         self._batch, self._exact = batch, exact
         self._range = start_ms, end_ms
         self._markers = batch.markers if markers else None
-        # [G] positions of the first sample of the range, and one past the last, in each grid.
-        self._low = _positions(batch.times, batch.grid_offsets, start_ms)
-        self._high = _positions(batch.times, batch.grid_offsets, end_ms + 1)
+        self._low, self._high = batch.window(start_ms, end_ms)
 
-    def __iter__(self) -> Iterator[Tile]:
+    def __iter__(self) -> Iterator[SeriesView]:
         """All series."""
         batch = self._batch
         widths = batch.offsets[1:] - batch.offsets[:-1]
-        for some in split_tiles(batch.grid, widths, regular=batch.starts is None):
-            yield self.tile(some)
+        for some in split_views(batch.grid, widths, regular=batch.starts is None):
+            yield self.view(some)
 
-    def tile(self, places: Places) -> Tile:
+    def view(self, places: Places) -> SeriesView:
         """The samples of some series in the range, staleness markers among them."""
         batch = self._batch
         rows, grid = batch.rows[places], batch.grid[places]
@@ -68,24 +124,24 @@ class BatchTiles:
                 matrix = batch.values[int(begins[0]) : int(ends[-1])].reshape(len(rows), width)
                 when = batch.times[int(times_at[0]) : int(times_at[0]) + width]
                 some = slice(int(low[0]), int(high[0]))
-                return Tile(rows, when[some], matrix[:, some])
+                return SeriesView(rows, when[some], matrix[:, some])
             every, taken = int(ends[-1] - begins[0]), int((high - low).sum())
             whole = taken == every or (not self._exact and 2 * taken >= every)
             if whole and bool((grid[1:] - grid[:-1] == 1).all()):
                 # Each series has a grid of its own, so that times and values are in one order.
                 when = batch.times[int(times_at[0]) : int(times_at[0]) + every]
                 offsets = np.append(begins, ends[-1]) - begins[0]
-                return Tile(rows, when, batch.values[int(begins[0]) : int(ends[-1])], offsets)
+                return SeriesView(rows, when, batch.values[int(begins[0]) : int(ends[-1])], offsets)
         lengths = high - low
         at = flat_positions(begins + low, lengths)
         times = batch.times[flat_positions(times_at + low, lengths)]
         starts = None if batch.starts is None else batch.starts[at]
         offsets = np.append(0, np.cumsum(lengths))
-        found = Tile(rows, times, batch.values[at], offsets, starts)
+        found = SeriesView(rows, times, batch.values[at], offsets, starts)
         if marked:
             found = self._with_markers(found, places)
         if found.starts is not None and not found.starts.any():
-            found = Tile(rows, found.timestamps, found.values, found.offsets)
+            found = SeriesView(rows, found.timestamps, found.values, found.offsets)
         return found
 
     def _has_markers(self, places: Places) -> bool:
@@ -93,8 +149,8 @@ class BatchTiles:
         assert markers is not None
         return bool((markers.offsets[1:][places] > markers.offsets[:-1][places]).any())
 
-    def _with_markers(self, found: Tile, places: Places) -> Tile:
-        """A ragged tile with the staleness markers of its series; regular if all times agree."""
+    def _with_markers(self, found: SeriesView, places: Places) -> SeriesView:
+        """A ragged view with the staleness markers of its series; regular if all times agree."""
         markers, series = self._markers, len(found.rows)
         assert markers is not None
         assert found.offsets is not None
@@ -119,29 +175,16 @@ class BatchTiles:
         elif series > 1 and len(times) and bool((counts == counts[0]).all()):
             by_series = times.reshape(series, -1)
             if bool((by_series == by_series[0]).all()):
-                return Tile(found.rows, by_series[0].copy(), values.reshape(series, -1))
-        return Tile(found.rows, times, values, np.append(0, np.cumsum(counts)), starts)
+                return SeriesView(found.rows, by_series[0].copy(), values.reshape(series, -1))
+        return SeriesView(found.rows, times, values, np.append(0, np.cumsum(counts)), starts)
 
 
-def _positions(times: Ints, offsets: Ints, bound_ms: int) -> Ints:
-    """[G]: how many times of each grid, which increase, lie before a bound."""
-    low, high = offsets[:-1].copy(), offsets[1:].copy()
-    while True:
-        (some,) = (low < high).nonzero()
-        if len(some) == 0:
-            return low - offsets[:-1]
-        middle = (low[some] + high[some]) >> 1
-        before = times[middle] < bound_ms
-        low[some] = np.where(before, middle + 1, low[some])
-        high[some] = np.where(before, high[some], middle)
-
-
-def split_tiles(group: Ints, widths: Ints, *, regular: bool) -> Iterator[Places]:
-    """Series of a batch divided into tiles of about `TILE_VALUES` samples.
+def split_views(group: Ints, widths: Ints, *, regular: bool) -> Iterator[Places]:
+    """Series of a batch divided into views of about `VIEW_VALUES` samples.
 
     group    [S] series with one number share their timestamps; they are adjacent
     widths   [S] samples of each
-    regular  large groups get tiles of their own; False: all series share tiles
+    regular  large groups get views of their own; False: all series share views
     """
     every = np.arange(len(group))
     pooled = every
@@ -150,11 +193,11 @@ def split_tiles(group: Ints, widths: Ints, *, regular: bool) -> Iterator[Places]
         counts = np.diff(np.append(begins, len(group)))
         large = (counts > 1) & (counts * widths[begins] >= REGULAR_FROM)
         for begin, count in zip(begins[large].tolist(), counts[large].tolist(), strict=True):
-            tall = max(1, TILE_VALUES // int(widths[begin]))
+            tall = max(1, VIEW_VALUES // int(widths[begin]))
             for first in range(begin, begin + count, tall):
                 yield slice(first, min(first + tall, begin + count))
         pooled = every[~np.repeat(large, counts)]
-    number = (np.cumsum(widths[pooled]) - 1) // TILE_VALUES
+    number = (np.cumsum(widths[pooled]) - 1) // VIEW_VALUES
     for some in np.split(pooled, np.flatnonzero(np.diff(number)) + 1):
         if len(some):
             adjacent = int(some[-1] - some[0]) == len(some) - 1
