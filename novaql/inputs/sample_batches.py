@@ -10,28 +10,37 @@ import numpy as np
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Floats, HistogramBatch, HistogramSamples, timestamp_groups
-from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
+from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef, first_not_before
 from novaql.tsdb.read.staleness import split_markers
 
 
 def batch_of_samples(
-    series_index: Ints, timestamps: Ints, values: Floats, starts: Ints | None = None
+    series_index: Ints,
+    timestamps: Ints,
+    values: Floats,
+    starts: Ints | None = None,
+    row_of: Ints | None = None,
 ) -> SeriesBatch:
     """A batch of samples that are sorted by series, then time, no pair twice. Series with equal
-    timestamps share a grid and are adjacent. Rows are the numbers in `series_index`."""
+    timestamps share a grid and are adjacent, in order of their rows.
+
+    row_of  the row of each number in `series_index`; None: the number itself
+    """
     firsts = np.flatnonzero(np.diff(series_index, prepend=-1))
     offsets = np.append(firsts, len(series_index)).astype(np.int64)
     rows = series_index[firsts].astype(np.int64)
+    rows = rows if row_of is None else row_of[rows]
     lengths = np.diff(offsets)
-    if len(rows) and (lengths == lengths[0]).all():
-        times = timestamps.reshape(len(rows), -1)
-        if (times == times[0]).all():
-            found = SeriesBatch.regular(rows, times[0].copy(), values.copy())
-            return split_markers(replace(found, starts=starts))
     if len(rows) == 0:
         return SeriesBatch.ragged(rows, timestamps, values, offsets)
+    if starts is None and (lengths == lengths[0]).all():
+        times = timestamps.reshape(len(rows), -1)
+        if (times == times[0]).all():
+            order = np.argsort(rows, kind="stable")
+            copied = values.reshape(times.shape)[order]
+            return split_markers(SeriesBatch.regular(rows[order], times[0].copy(), copied))
     group, leaders = timestamp_groups(timestamps, offsets, lengths)
-    order = np.argsort(group, kind="stable")
+    order = np.lexsort((rows, group))
     at = flat_positions(firsts[order], lengths[order])
     leader = np.asarray(leaders)
     return split_markers(
@@ -57,15 +66,15 @@ def histogram_batch_of(native: HistogramSamples) -> HistogramBatch:
 
 def samples_between(batch: SeriesBatch, places: Ints, start_ms: int, end_ms: int) -> Ints:
     """[len(places)] samples of each of these series in the range, staleness markers included."""
-    low, high = batch.window(start_ms, end_ms)
-    counts: Ints = (high - low)[batch.grid[places]]
-    if batch.markers is not None:
-        begins, ends = batch.markers.offsets[places], batch.markers.offsets[places + 1]
-        times = batch.markers.times[flat_positions(begins, ends - begins)]
-        inside = np.append(0, np.cumsum((times >= start_ms) & (times <= end_ms)))
-        bounds = np.append(0, np.cumsum(ends - begins))
-        counts = counts + inside[bounds[1:]] - inside[bounds[:-1]]
-    return counts
+    grids, number = batch.grids_of(places)
+    low, high = batch.window(start_ms, end_ms, grids)
+    markers = batch.markers
+    if markers is None:
+        return (high - low)[number]
+    begins, ends = markers.offsets[places], markers.offsets[places + 1]
+    first = first_not_before(markers.times, begins, ends, start_ms)
+    last = first_not_before(markers.times, begins, ends, end_ms + 1)
+    return (high - low)[number] + np.maximum(last - first, 0)
 
 
 def part_of(
@@ -90,10 +99,11 @@ def part_of(
 
 def _part(batch: SeriesBatch, places: Ints, rows: Ints, start_ms: int, end_ms: int) -> SeriesBatch:
     first, last = int(places[0]), int(places[-1])
-    low, high = batch.window(start_ms, end_ms)
+    grids, number = batch.grids_of(places)
+    low, high = batch.window(start_ms, end_ms, grids)
     if last - first == len(places) - 1:
         every = int(batch.offsets[last + 1] - batch.offsets[first])
-        if 2 * int((high - low)[batch.grid[places]].sum()) >= every:
+        if 2 * int((high - low)[number].sum()) >= every:  # views of a bit more cost nothing
             if len(places) == len(batch.rows) and (rows == batch.rows).all():
                 return batch
             return replace(batch.between(first, last + 1), rows=rows)

@@ -14,7 +14,7 @@ import numpy as np
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import STALE, Floats
-from novaql.tsdb.model.series_batch import SeriesBatch
+from novaql.tsdb.model.series_batch import SeriesBatch, first_not_before
 
 VIEW_VALUES = 1 << 17
 REGULAR_FROM = 4096
@@ -160,23 +160,27 @@ class BatchViews:
         owner = np.repeat(np.arange(series), lengths)
         inside = (markers.times[at] >= self._range[0]) & (markers.times[at] <= self._range[1])
         at, owner = at[inside], owner[inside]
-        owner = np.append(np.repeat(np.arange(series), np.diff(found.offsets)), owner)
-        times = np.append(found.timestamps, markers.times[at])
-        order = np.lexsort((times, owner))
-        times = times[order]
-        values = np.append(found.values, np.full(len(at), STALE))[order]
-        counts = np.bincount(owner, minlength=series)
+        when, offsets = markers.times[at], found.offsets
+        before = first_not_before(found.timestamps, offsets[owner], offsets[owner + 1], when)
+        # Position of each marker, and of each sample, in the result.
+        place = before + np.arange(len(at))
+        other = np.ones(len(found.values) + len(at), np.bool_)
+        other[place] = False
+        times, values = np.empty(len(other), np.int64), np.empty(len(other))
+        times[place], times[other] = when, found.timestamps
+        values[place], values[other] = STALE, found.values
+        offsets = offsets + np.append(0, np.cumsum(np.bincount(owner, minlength=series)))
         starts = None
         if found.starts is not None:
-            of_markers = (
-                np.zeros(len(at), np.int64) if markers.starts is None else markers.starts[at]
-            )
-            starts = np.append(found.starts, of_markers)[order]
-        elif series > 1 and len(times) and bool((counts == counts[0]).all()):
+            starts = np.zeros(len(other), np.int64)
+            starts[other] = found.starts
+            if markers.starts is not None:
+                starts[place] = markers.starts[at]
+        elif series > 1 and len(times) and bool((np.diff(offsets) == offsets[1]).all()):
             by_series = times.reshape(series, -1)
             if bool((by_series == by_series[0]).all()):
                 return SeriesView(found.rows, by_series[0].copy(), values.reshape(series, -1))
-        return SeriesView(found.rows, times, values, np.append(0, np.cumsum(counts)), starts)
+        return SeriesView(found.rows, times, values, offsets, starts)
 
 
 def split_views(group: Ints, widths: Ints, *, regular: bool) -> Iterator[Places]:

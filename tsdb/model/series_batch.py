@@ -20,6 +20,28 @@ from novaql.tsdb.model.labels import Ints
 Floats = NDArray[np.float64]
 
 
+FEW_RANGES = 16
+"""So many are searched one by one, which costs less than searching them together."""
+
+
+def first_not_before(times: Ints, begins: Ints, ends: Ints, bounds: Ints | int) -> Ints:
+    """Return the first position of each range of increasing times that is not before a bound."""
+    bounds = np.full(len(begins), bounds) if isinstance(bounds, int) else bounds
+    if len(begins) <= FEW_RANGES:
+        of_each = zip(begins.tolist(), ends.tolist(), bounds.tolist(), strict=True)
+        found = [a + int(times[a:b].searchsorted(bound)) for a, b, bound in of_each]
+        return np.array(found, np.int64)
+    low, high = begins.copy(), ends.copy()
+    while True:
+        (some,) = (low < high).nonzero()
+        if len(some) == 0:
+            return low
+        middle = (low[some] + high[some]) >> 1
+        before = times[middle] < bounds[some]
+        low[some] = np.where(before, middle + 1, low[some])
+        high[some] = np.where(before, high[some], middle)
+
+
 @dataclass(slots=True, eq=False)
 class Derived:
     """What readers compute from a batch and cache with it.
@@ -102,30 +124,28 @@ class SeriesBatch:
         """Samples, staleness markers included."""
         return self.values.size + (0 if self.markers is None else len(self.markers.times))
 
-    def window(self, start_ms: int, end_ms: int) -> tuple[Ints, Ints]:
-        """[G] each: the samples low … high - 1 of a grid are in the range."""
-        return self._before(start_ms), self._before(end_ms + 1)
+    def window(
+        self, start_ms: int, end_ms: int, grids: Ints | slice = slice(None)
+    ) -> tuple[Ints, Ints]:
+        """[G] each, or of some grids: the samples low … high - 1 of a grid are in the range."""
+        begins, ends = self.grid_offsets[:-1][grids], self.grid_offsets[1:][grids]
+        low = first_not_before(self.times, begins, ends, start_ms)
+        high = first_not_before(self.times, begins, ends, end_ms + 1)
+        return low - begins, np.maximum(low, high) - begins
 
-    def _before(self, bound_ms: int) -> Ints:
-        """[G]: how many times of each grid, which increase, are before a bound."""
-        low, high = self.grid_offsets[:-1].copy(), self.grid_offsets[1:].copy()
-        while True:
-            (some,) = (low < high).nonzero()
-            if len(some) == 0:
-                return low - self.grid_offsets[:-1]
-            middle = (low[some] + high[some]) >> 1
-            before = self.times[middle] < bound_ms
-            low[some] = np.where(before, middle + 1, low[some])
-            high[some] = np.where(before, high[some], middle)
+    def grids_of(self, places: Ints) -> tuple[Ints, Ints]:
+        """The grids of some series, increasing, and [len(places)] which of these each has."""
+        used = np.zeros(len(self.grid_offsets) - 1, np.bool_)
+        used[self.grid[places]] = True
+        return used.nonzero()[0], (np.cumsum(used) - 1)[self.grid[places]]
 
     def taken(self, places: Ints, low: Ints, high: Ints) -> SeriesBatch:
-        """A copy of some series. low, high: [G] the samples low … high - 1 of each grid are copied;
-        all staleness markers are."""
-        grids, grid = np.unique(self.grid[places], return_inverse=True)
-        lengths = (high - low)[grids]
-        times = self.times[flat_positions(self.grid_offsets[grids] + low[grids], lengths)]
-        of_series = lengths[grid]
-        at = flat_positions(self.offsets[places] + low[self.grid[places]], of_series)
+        """A copy of some series. low, high: of each of their grids (`grids_of`), the samples
+        low … high - 1 are copied; all staleness markers are."""
+        grids, number = self.grids_of(places)
+        lengths = high - low
+        of_series = lengths[number]
+        at = flat_positions(self.offsets[places] + low[number], of_series)
         markers = self.markers
         if markers is not None:
             marked = markers.offsets[places + 1] - markers.offsets[places]
@@ -136,8 +156,8 @@ class SeriesBatch:
             self.rows[places],
             self.values[at],
             np.append(0, np.cumsum(of_series)),
-            grid.astype(np.int64),
-            times,
+            number,
+            self.times[flat_positions(self.grid_offsets[grids] + low, lengths)],
             np.append(0, np.cumsum(lengths)),
             markers,
             None if self.starts is None else self.starts[at],

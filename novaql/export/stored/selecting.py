@@ -56,8 +56,9 @@ def _fresh(load: Callable[[], SeriesBatch], fresh: Bools, first: int) -> SeriesB
     batch = load()
     chosen = fresh[batch.rows]
     if not chosen.all():
-        none = np.zeros(len(batch.grid_offsets) - 1, np.int64)
-        batch = batch.taken(np.flatnonzero(chosen), none, np.diff(batch.grid_offsets))
+        places = np.flatnonzero(chosen)
+        widths = np.diff(batch.grid_offsets)[batch.grids_of(places)[0]]
+        batch = batch.taken(places, np.zeros_like(widths), widths)
     return replace(batch, rows=batch.rows + first, derived=Derived())
 
 

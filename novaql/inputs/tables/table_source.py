@@ -18,7 +18,7 @@ from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Bools, Ints, SeriesTable
 from novaql.tsdb.model.matchers import Matcher, select_rows
 from novaql.tsdb.model.samples import Batch, HistogramBatch, HistogramSamples
-from novaql.tsdb.model.series_batch import SeriesBatch
+from novaql.tsdb.model.series_batch import SeriesBatch, first_not_before
 from novaql.tsdb.model.source import NO_HINTS, Hints, HistogramBatchRef, Metadata, Selection
 
 BATCH_VALUES = 1 << 20
@@ -46,11 +46,17 @@ class TableSource:
     ) -> None:
         self.notes = notes
         tidy = tidy_batch(batch)
-        floats = batch_of_samples(tidy.series_index, tidy.timestamps, tidy.values, tidy.starts)
+        series, position = _in_label_order(tidy.series)
+        floats = batch_of_samples(
+            tidy.series_index, tidy.timestamps, tidy.values, tidy.starts, position
+        )
         large = floats.values.size > LARGE
         batches = floats.parts(-(-floats.values.size // BATCH_VALUES) if large else 1)
-        native = [] if tidy.native is None else [histogram_batch_of(tidy.native)]
-        self._hold(*_in_label_order(tidy.series, batches, native), metadata)
+        native = []
+        if tidy.native is not None:
+            held = histogram_batch_of(tidy.native)
+            native = [replace(held, rows=position[held.rows])]
+        self._hold(series, batches, native, metadata)
 
     @classmethod
     def from_batches(
@@ -64,7 +70,9 @@ class TableSource:
         Label sets are distinct, each row is in at most one batch.
         """
         made = cls.__new__(cls)
-        made._hold(*_in_label_order(series, batches, []), metadata)
+        ordered, position = _in_label_order(series)
+        moved = [replace(batch, rows=position[batch.rows]) for batch in batches]
+        made._hold(ordered, moved, [], metadata)
         return made
 
     def _hold(
@@ -129,6 +137,8 @@ class TableSource:
         hints: Hints = NO_HINTS,
     ) -> Selection:
         """Series that satisfy every matcher, with their samples in the range."""
+        if hints.plain is not None:
+            return hints.plain  # there are no cells
         wanted = select_rows(self._series, matchers)
         wanted &= (self._first <= end_ms) & (self._last >= start_ms)
         new_row = np.cumsum(wanted) - 1
@@ -200,14 +210,12 @@ class TableSource:
         return wanted
 
 
-def _in_label_order(
-    series: SeriesTable, batches: Sequence[SeriesBatch], native: Sequence[HistogramBatch]
-) -> tuple[SeriesTable, list[SeriesBatch], list[HistogramBatch]]:
+def _in_label_order(series: SeriesTable) -> tuple[SeriesTable, Ints]:
+    """The label sets in order, and the new row of each."""
     order = series.order()
     position = np.empty(len(series), np.int64)
     position[order] = np.arange(len(series))
-    moved = [replace(b, rows=position[b.rows]) for b in batches]
-    return series.take(order), moved, [replace(b, rows=position[b.rows]) for b in native]
+    return series.take(order), position
 
 
 def tidy_batch(batch: Batch) -> Batch:
@@ -264,8 +272,10 @@ def _is_sorted(index: Ints, times: Ints) -> bool:
 
 def _bounds(batch: HistogramBatch, members: Ints, start_ms: int, end_ms: int) -> tuple[Ints, Ints]:
     """[len(members)] each: the histograms lo … hi - 1 of a series are in the range."""
-    first = _first_not_before(batch, members, start_ms)
-    return first, np.maximum(first, _first_not_before(batch, members, end_ms + 1))
+    begins, ends = batch.offsets[members], batch.offsets[members + 1]
+    first = first_not_before(batch.timestamps, begins, ends, start_ms)
+    last = first_not_before(batch.timestamps, begins, ends, end_ms + 1)
+    return first, np.maximum(first, last)
 
 
 def _cut(batch: HistogramBatch, rows: Ints, lo: Ints, hi: Ints) -> HistogramBatch:
@@ -278,18 +288,3 @@ def _cut(batch: HistogramBatch, rows: Ints, lo: Ints, hi: Ints) -> HistogramBatc
     return HistogramBatch(
         rows[some], batch.timestamps[flat], batch.histograms.take(flat), offsets, starts
     )
-
-
-def _first_not_before(batch: HistogramBatch, members: Ints, time_ms: int) -> Ints:
-    """Binary search in every member of a batch at once; flat positions."""
-    lo = batch.offsets[members]
-    hi = batch.offsets[members + 1]
-    while (open_ := lo < hi).any():
-        middle = (lo + hi) >> 1
-        # The middle of an empty interval may be behind the last sample.
-        earlier = open_ & (
-            batch.timestamps[np.minimum(middle, batch.timestamps.size - 1)] < time_ms
-        )
-        lo = np.where(earlier, middle + 1, lo)
-        hi = np.where(open_ & ~earlier, middle, hi)
-    return lo
