@@ -1,4 +1,4 @@
-"""Plan → numbers: fragments run over tiles, operators over what fragments answer."""
+"""Plan → numbers: fragments run over batches, operators over what fragments answer."""
 
 from __future__ import annotations
 

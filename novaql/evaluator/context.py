@@ -94,7 +94,7 @@ class Context:
         return range_ms + 1 if self.options.left_closed else range_ms
 
     def checkpoint(self) -> None:
-        """Called between tiles and operators: stop if cancelled or out of time."""
+        """Called between batches and operators: stop if cancelled or out of time."""
         if self._cancellation is not None and self._cancellation.cancelled:
             raise QueryCancelled("the query was cancelled")
         if self._deadline is not None and time.monotonic() > self._deadline:

@@ -39,5 +39,5 @@ class Runner(Protocol):
         ...
 
     def fragment(self, plan: Plan, steps: Steps) -> Fragment | None:
-        """The plan as a fragment, if it can run tile by tile; else None, and nothing was done."""
+        """The plan as a fragment, if it can run batch by batch; else None, and nothing was done."""
         ...

@@ -89,7 +89,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def three_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Two threads beside the query's own, whatever the machine has."""
-    with ThreadPoolExecutor(2, thread_name_prefix="novaql-tile") as pool:
+    with ThreadPoolExecutor(2, thread_name_prefix="novaql-batch") as pool:
         monkeypatch.setattr(ordered_parallel, "_cores", lambda: 3)
         monkeypatch.setattr(ordered_parallel, "_helpers", lambda _: pool)
         yield
@@ -161,7 +161,7 @@ def test_results_come_in_the_order_of_batches() -> None:
     rows, names = run(load)
 
     np.testing.assert_array_equal(np.concatenate(rows), np.arange(BATCHES * TALL))
-    assert any(name.startswith("novaql-tile") for name in names)
+    assert any(name.startswith("novaql-batch") for name in names)
 
 
 @pytest.mark.usefixtures("three_cores")
