@@ -68,13 +68,15 @@ def samples_between(batch: SeriesBatch, places: Ints, start_ms: int, end_ms: int
     """[len(places)] samples of each of these series in the range, staleness markers included."""
     grids, number = batch.grids_of(places)
     low, high = batch.window(start_ms, end_ms, grids)
+    counts: Ints = (high - low)[number]
     markers = batch.markers
     if markers is None:
-        return (high - low)[number]
+        return counts
     begins, ends = markers.offsets[places], markers.offsets[places + 1]
     first = first_not_before(markers.times, begins, ends, start_ms)
     last = first_not_before(markers.times, begins, ends, end_ms + 1)
-    return (high - low)[number] + np.maximum(last - first, 0)
+    counts += np.maximum(last - first, 0)
+    return counts
 
 
 def part_of(

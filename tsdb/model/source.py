@@ -47,6 +47,11 @@ class CellSource(Protocol):
         """Cells of rows first … end - 1."""
         ...
 
+    def as_samples(self, statistic: str) -> Selection:
+        """One sample with a statistic in place of the samples of each cell: "min", "max", "first"
+        or "last". Windows that have each cell whole have the same statistic of these."""
+        ...
+
     def samples(self, rows: Ints) -> Selection:
         """All samples of rows, whose numbers increase; of rollups alone, what is left of them."""
         ...
@@ -66,7 +71,7 @@ class Selection:
 
     range_ms first and last time of the range
     starts   whether some sample may have a start timestamp
-    cells    what `Hints.windows` of "cells" asks for, where it is less work than the samples
+    cells    what `Hints.windows` asks for, where it is less work than the samples
     parts    in how many parts of the store the range has to be looked for, and how many there are;
              None: it has no parts
     """
@@ -102,22 +107,20 @@ class Selection:
 class RangeWindows:
     """All that will be done with the floats of a selection: one value for each of some windows.
 
-    statistic  "min", "max", "first" or "last": of the samples of a window, staleness markers and
-               times apart. A source may give one sample with that value in place of several that no
-               window has a part of. Or "cells": all of them are looked at, summed up
-    must       "cells" are wanted wherever there are any, be it much less work or not
-    names      statistics that are wanted of cells, see `block/summarise.py`
-    cheap      samples cost next to nothing once they are in memory: cells are worth it only where
-               those would not fit into the caches
-    ends_ms    [J] windows are (end - reach, end]
-    reach_ms   how far each reaches
+    ends_ms   [J] windows are (end - reach, end]
+    reach_ms  how far each reaches
+    names     statistics that are read of cells beside the count, see `block/summarise.py`
+    timed     the times of the first and the last sample of cells are read, too
+    must      cells are wanted wherever there are any, be it much less work or not
+    cheap     samples cost next to nothing once they are in memory: cells are worth it only if the
+              samples do not fit into the caches
     """
 
-    statistic: str
     ends_ms: Ints
     reach_ms: int
-    must: bool = False
     names: tuple[str, ...] = ()
+    timed: bool = False
+    must: bool = False
     cheap: bool = False
 
     def edges_ms(self) -> Ints:
@@ -127,16 +130,16 @@ class RangeWindows:
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What a source may use to read less, and where it tells of what it cannot read.
+    """What a source may use to read less, and where it notes what it cannot read.
 
     labels  only these label names will be looked at (None: all of them): others may be left out,
             so that label sets are no longer distinct
     read_errors
             receives the damage that the reader skips; None: damage raises. It is complete when the
             last batch has been loaded
-    windows what the floats are for; None: who knows
-    plain   the same selection as this source gave it a moment ago without `windows`. Where these
-            are "cells" it may be given back with cells beside it
+    windows what the floats are for; None: not known
+    plain   the same selection as this source returned it before without `windows`; the source may
+            return it again, with cells beside the samples
     """
 
     labels: frozenset[str] | None = None

@@ -18,16 +18,15 @@ from novaql.tsdb.index.match import match_rows
 from novaql.tsdb.model.labels import Ints, Numbers, SeriesTable
 from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
-from novaql.tsdb.model.source import RangeWindows, Selection
+from novaql.tsdb.model.source import Selection
 from novaql.tsdb.parts.merge_series import UnionCache, unite, united
-from novaql.tsdb.parts.part import Part, Rollup, series_bounds
+from novaql.tsdb.parts.part import Part, series_bounds
 from novaql.tsdb.parts.part_list import PartList
 from novaql.tsdb.parts.ranges import RangeSlice, SeriesSubset, cut_ranges, have_starts
 from novaql.tsdb.parts.sorted_run import ArrayStream, SortedRun
 from novaql.tsdb.parts.tombstones import DeleteResult, Intervals
 from novaql.tsdb.read.batches import BatchCache, BatchPlan, plan_batches
 from novaql.tsdb.read.histogram_batches import plan_mixed
-from novaql.tsdb.read.rollup_samples import by_cells, usable_rollups
 from novaql.tsdb.read.sliding_plans import SlidingPlan, SlidingPlans, moving, wider_ranges
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
@@ -129,11 +128,10 @@ def select(
     end_ms: int,
     caches: Caches,
     read_errors: ReadErrors | None = None,
-    windows: RangeWindows | None = None,
 ) -> Selection:
     """`Source.select` over parts in order of age. See `Hints.read_errors`."""
     some = overlapping(parts, start_ms, end_ms)
-    selection = partial(_selected, matchers, start_ms, end_ms, caches, read_errors, windows)
+    selection = partial(_selected, matchers, start_ms, end_ms, caches, read_errors)
     return replace(around(some, read_errors, selection), parts=(len(some), len(parts)))
 
 
@@ -143,16 +141,10 @@ def _selected(
     end_ms: int,
     caches: Caches,
     read_errors: ReadErrors | None,
-    windows: RangeWindows | None,
     parts: Sequence[Part],
 ) -> Selection:
     """By a plan made anew, or as it was for the same parts, matchers and range."""
     deleted = tuple(part.deleted() for part in parts)
-    rollups = usable_rollups(parts, windows)
-    if windows is not None and any(rollups):  # cells are in memory, and few
-        summed = [None if rollup is None else (rollup, windows) for rollup in rollups]
-        planned = _planned(parts, matchers, start_ms, end_ms, caches, read_errors, deleted, summed)
-        return planned.selection(start_ms, end_ms, caches.batches, read_errors)
     runs = tuple(layer.run.identity for part in parts for layer in part.layers())
     what = (runs, tuple(map(id, deleted)), tuple(matchers))
     found = caches.plans.get((what, start_ms, end_ms))
@@ -225,15 +217,12 @@ def _planned(
     caches: Caches,
     read_errors: ReadErrors | None,
     deleted: tuple[Intervals | None, ...],
-    summed: Sequence[tuple[Rollup, RangeWindows] | None] = (),
 ) -> Planned:
     living = [part.living(start_ms, end_ms) for part in parts]
     union = united(parts, matchers, caches.unions, living)
     cuts: list[RangeSlice] = []
-    for place, (part, (rows, table_rows)) in enumerate(zip(parts, union.found, strict=True)):
-        own = cut_ranges(pieces_of(part, rows, table_rows), start_ms, end_ms, read_errors)
-        cells = summed[place] if summed else None
-        cuts += own if cells is None else by_cells(own, *cells, start_ms, end_ms)
+    for part, (rows, table_rows) in zip(parts, union.found, strict=True):
+        cuts += cut_ranges(pieces_of(part, rows, table_rows), start_ms, end_ms, read_errors)
     table = union.table
     present = np.zeros(table.rows, np.bool_)
     for cut in cuts:

@@ -51,11 +51,11 @@ class Reader:
         self._state.report_lost(hints.read_errors)
         parts, windows = self._state.parts(), hints.windows
         caches, read_errors = self.caches, hints.read_errors
-        if windows is None or windows.statistic != "cells":
-            return planner.select(parts, matchers, start_ms, end_ms, caches, read_errors, windows)
         plain = hints.plain
         if plain is None:
             plain = planner.select(parts, matchers, start_ms, end_ms, caches, read_errors)
+        if windows is None:
+            return plain
         cells = plan_cells(parts, matchers, windows, caches, read_errors)
         return plain if cells is None else replace(plain, cells=cells)
 

@@ -102,10 +102,18 @@ WindowKernel = Callable[[Windows], tuple[Floats, Bools]]
 
 @dataclass(frozen=True, slots=True)
 class CellKernel:
-    """names: the statistics of cells that it needs, beside the count; cheap: see `RangeWindows`."""
+    """What computes a function from cells.
+
+    names      the statistics of cells that it needs, beside the count
+    statistic  what the function needs to know of the samples of a cell: one sample with this value
+               may replace them
+    timed, cheap  see `RangeWindows`
+    """
 
     answer: Kernel
     names: tuple[str, ...]
+    statistic: str | None = None
+    timed: bool = False
     cheap: bool = False
 
 
@@ -312,13 +320,17 @@ CELL_KERNELS: Mapping[str, CellKernel] = {
     "count_over_time": CellKernel(_count, (), cheap=True),
     "sum_over_time": CellKernel(_sum, _SUMS),
     "avg_over_time": CellKernel(_mean, _SUMS),
-    "rate": CellKernel(_growth(is_counter=True, is_rate=True), _FALLS, cheap=True),
-    "increase": CellKernel(_growth(is_counter=True, is_rate=False), _FALLS, cheap=True),
-    "delta": CellKernel(_growth(is_counter=False, is_rate=False), ("first", "last"), cheap=True),
-    "min_over_time": CellKernel(_extreme("min", "least", min_over_time), ("min", "least")),
-    "max_over_time": CellKernel(_extreme("max", "greatest", max_over_time), ("max", "greatest")),
-    "first_over_time": CellKernel(_edge("first", first_over_time), ("first",), cheap=True),
-    "last_over_time": CellKernel(_edge("last", last_over_time), ("last",), cheap=True),
-    "present_over_time": CellKernel(_edge("count", present_over_time), (), cheap=True),
+    "rate": CellKernel(_growth(is_counter=True, is_rate=True), _FALLS, timed=True, cheap=True),
+    "increase": CellKernel(_growth(is_counter=True, is_rate=False), _FALLS, timed=True, cheap=True),
+    "delta": CellKernel(
+        _growth(is_counter=False, is_rate=False), ("first", "last"), timed=True, cheap=True
+    ),
+    "min_over_time": CellKernel(_extreme("min", "least", min_over_time), ("min", "least"), "min"),
+    "max_over_time": CellKernel(
+        _extreme("max", "greatest", max_over_time), ("max", "greatest"), "max"
+    ),
+    "first_over_time": CellKernel(_edge("first", first_over_time), ("first",), "first"),
+    "last_over_time": CellKernel(_edge("last", last_over_time), ("last",), "last"),
+    "present_over_time": CellKernel(_edge("count", present_over_time), (), "last"),
 }
 """Function name → kernel."""

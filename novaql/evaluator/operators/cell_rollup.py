@@ -19,16 +19,7 @@ from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.model import Fragment
 from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.samples import STALE, is_stale
-from novaql.tsdb.model.source import CellSource, RangeWindows
-
-STATISTIC = {
-    "min_over_time": "min",
-    "max_over_time": "max",
-    "first_over_time": "first",
-    "last_over_time": "last",
-    "present_over_time": "last",
-}
-"""Rollups that need one value of each window, which a source may have without its samples."""
+from novaql.tsdb.model.source import CellSource, RangeWindows, Selection
 
 CELL_FUNCTIONS = frozenset(CELL_KERNELS)
 """What rollups answer."""
@@ -76,20 +67,28 @@ def moved_fragment(fragment: Fragment, windows: Moved) -> Fragment:
 
 def windows_read(context: Context, function: str, windows: Moved) -> RangeWindows | None:
     """What a source may know of what the windows are for."""
-    asked = bool(context.options.rollup_ms)
-    if function in STATISTIC and not asked:  # cells as samples, for the ordinary kernels
-        return RangeWindows(STATISTIC[function], windows.ends_ms, windows.reach_ms)
     kernel = CELL_KERNELS.get(function)
     if kernel is None:
         return None
+    asked = bool(context.options.rollup_ms)
     return RangeWindows(
-        "cells",
         windows.ends_ms,
         windows.reach_ms,
-        must=asked,
-        names=kernel.names,
+        kernel.names if asked or kernel.statistic is None else (kernel.statistic,),
+        timed=kernel.timed,
+        must=asked or kernel.statistic is not None,
         cheap=kernel.cheap,
     )
+
+
+def cells_as_samples(context: Context, function: str, selection: Selection) -> Selection:
+    """The selection with cells in place of samples, if the function gives the same for these."""
+    kernel, cells = CELL_KERNELS.get(function), selection.cells
+    if kernel is None or kernel.statistic is None or context.options.rollup_ms:
+        return selection
+    if cells is None or selection.histograms:
+        return selection
+    return cells.as_samples(kernel.statistic)
 
 
 def may_answer(context: Context, function: str, cells: CellSource) -> bool:

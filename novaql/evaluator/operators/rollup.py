@@ -21,6 +21,7 @@ from novaql.evaluator.operators.cell_rollup import (
     CELL_FUNCTIONS,
     Moved,
     cell_fragment,
+    cells_as_samples,
     may_answer,
     moved,
     moved_fragment,
@@ -91,6 +92,7 @@ def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
         range_ms = windows.reach_ms
     hint = windows_read(context, call.function, windows)
     selection = read(context, window.select, windows.ends_ms, windows.reach_ms, hint)
+    selection = cells_as_samples(context, call.function, selection)
     begun = selection.starts and context.options.start_timestamps and call.function in STARTS_MATTER
     found = windows_fragment(
         run,
