@@ -1,4 +1,4 @@
-"""Kernels over one tile of 64 series × 1440 samples: 720 KiB, which fits a core's cache.
+"""Kernels over one matrix of 64 series × 1440 samples: 720 KiB, which fits a core's cache.
 
 Each by NumPy and by its compiled twin: whether a twin pays.
 """

@@ -50,7 +50,7 @@ class Dataset:
         return self._database.series(matcher_sets(match), *milliseconds(start, end)).dicts()
 
     def forget(self) -> None:
-        """Drop decoded pages and tiles: the next query reads what it needs from the files."""
+        """Drop decoded pages and batches: the next query reads what it needs from the files."""
         self._database.clear_pages()
 
     def close(self) -> None:

@@ -140,8 +140,8 @@ def analyze(
     """Evaluate a query, and return the cost of each operator of its plan, as text.
 
     Each line is an operator: the series and samples that a selector reads, or an operator returns;
-    their bytes; milliseconds including the operators below. For an operator that runs tile by tile
-    inside the one above, the time excludes others, and the bytes are those of the largest tile.
+    their bytes; milliseconds including the operators below. For an operator that runs in batches
+    inside the one above, the time excludes others, and the bytes are those of the largest block.
     The arguments are those of `query`.
     """
     now_ms = int(clock.time() * 1000)

@@ -5,7 +5,7 @@ with tsdb.open("metrics") as database:
     database.select([Matcher("__name__", MatchOp.EQUAL, "up")], start_ms, end_ms)
 
 The names below are loaded when they are first used: the engine needs the contracts (`labels`,
-`tile`, `selection`, …), and not the store behind them, until there is a database to open.
+`series_batch`, `source`, …), and not the store behind them, until there is a database to open.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from novaql.tsdb.maintenance.backup import restore as restore
     from novaql.tsdb.maintenance.backup import snapshot as snapshot
     from novaql.tsdb.maintenance.check import check as check
+    from novaql.tsdb.model.batch_views import SeriesView as SeriesView
     from novaql.tsdb.model.exemplars import SeriesExemplars as SeriesExemplars
     from novaql.tsdb.model.histograms import MAX_SCHEMA as MAX_SCHEMA
     from novaql.tsdb.model.histograms import MIN_SCHEMA as MIN_SCHEMA
@@ -57,20 +58,20 @@ if TYPE_CHECKING:
     from novaql.tsdb.model.samples import STALE as STALE
     from novaql.tsdb.model.samples import Batch as Batch
     from novaql.tsdb.model.samples import Floats as Floats
+    from novaql.tsdb.model.samples import HistogramBatch as HistogramBatch
     from novaql.tsdb.model.samples import HistogramSamples as HistogramSamples
-    from novaql.tsdb.model.samples import HistogramTile as HistogramTile
-    from novaql.tsdb.model.samples import Tile as Tile
     from novaql.tsdb.model.samples import is_stale as is_stale
+    from novaql.tsdb.model.series_batch import SeriesBatch as SeriesBatch
+    from novaql.tsdb.model.series_batch import SeriesBatchRef as SeriesBatchRef
     from novaql.tsdb.model.source import FIRST_SAMPLE_MS as FIRST_SAMPLE_MS
     from novaql.tsdb.model.source import LAST_SAMPLE_MS as LAST_SAMPLE_MS
     from novaql.tsdb.model.source import MAX_TIME_MS as MAX_TIME_MS
     from novaql.tsdb.model.source import MIN_TIME_MS as MIN_TIME_MS
     from novaql.tsdb.model.source import Hints as Hints
-    from novaql.tsdb.model.source import HistogramRef as HistogramRef
+    from novaql.tsdb.model.source import HistogramBatchRef as HistogramBatchRef
     from novaql.tsdb.model.source import Metadata as Metadata
     from novaql.tsdb.model.source import Selection as Selection
     from novaql.tsdb.model.source import Source as Source
-    from novaql.tsdb.model.source import TileRef as TileRef
     from novaql.tsdb.options import AppendResult as AppendResult
     from novaql.tsdb.options import CompactionResult as CompactionResult
     from novaql.tsdb.options import StoreOptions as StoreOptions
@@ -94,15 +95,17 @@ else:
             "index.cardinality": "cardinality",
             "maintenance.backup": "Copied backup restore snapshot",
             "maintenance.check": "check",
+            "model.batch_views": "SeriesView",
             "model.exemplars": "SeriesExemplars",
             "model.histograms": "MAX_SCHEMA MIN_SCHEMA Buckets Histograms",
             "model.labels": "METRIC_NAME Bools Ints LabelColumn SeriesTable concat_tables",
             "model.matchers": "MatchOp Matcher PatternTooCostly compile_regex",
             "model.read_errors": "ReadErrors",
-            "model.samples": "STALE Batch Floats HistogramSamples HistogramTile Tile is_stale",
+            "model.samples": "STALE Batch Floats HistogramBatch HistogramSamples is_stale",
+            "model.series_batch": "SeriesBatch SeriesBatchRef",
             "model.source": (
-                "FIRST_SAMPLE_MS LAST_SAMPLE_MS MAX_TIME_MS MIN_TIME_MS Hints HistogramRef "
-                "Metadata Selection Source TileRef"
+                "FIRST_SAMPLE_MS LAST_SAMPLE_MS MAX_TIME_MS MIN_TIME_MS Hints HistogramBatchRef "
+                "Metadata Selection Source"
             ),
             "options": "AppendResult CompactionResult StoreOptions",
             "parts.tombstones": "DeleteResult",

@@ -39,7 +39,7 @@ class Effort:
 class InProcess:
     """The library in a process of its own, so that its memory is told apart from the suite's.
 
-    cold   decoded pages and tiles are dropped before each repetition, outside of the clock
+    cold   decoded pages and batches are dropped before each repetition, outside of the clock
     numba  whether there is any; without it NumPy answers everything
     """
 

@@ -1,4 +1,4 @@
-"""Plan → numbers: pipelines run over tiles, operators over what pipelines answer."""
+"""Plan → numbers: pipelines run over batches, operators over what pipelines answer."""
 
 from __future__ import annotations
 

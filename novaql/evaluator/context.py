@@ -94,7 +94,7 @@ class Context:
         return range_ms + 1 if self.options.left_closed else range_ms
 
     def checkpoint(self) -> None:
-        """Called between tiles and operators: stop if cancelled or out of time."""
+        """Called between batches and operators: stop if cancelled or out of time."""
         if self._cancellation is not None and self._cancellation.cancelled:
             raise QueryCancelled("the query was cancelled")
         if self._deadline is not None and time.monotonic() > self._deadline:
@@ -126,7 +126,7 @@ class Context:
             labels = None  # whether names may go is told by all of them
         use = None
         if windows is not None:
-            use = windows.statistic, windows.names, windows.ends_ms.tobytes()
+            use = windows.names, windows.ends_ms.tobytes()
         key = matchers, start_ms, end_ms, use, labels
         if key not in self._selections:
             plain = None
@@ -139,7 +139,7 @@ class Context:
                 raise LimitExceeded(str(problem)) from None
             self._note_thinned(start_ms, end_ms)
             # Another use of the same samples costs no more, nor do rollups that were asked for.
-            rolled = windows is not None and windows.must
+            rolled = windows is not None and bool(self.options.rollup_ms)
             if key[:3] not in self._admitted and not rolled:
                 self._admitted.add(key[:3])
                 self.admit(selection)

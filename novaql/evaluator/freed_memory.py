@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 ROOM = 8 << 20
-"""A few arrays of the size of a tile."""
+"""A few arrays of the size of a view of a batch."""
 
 
 @cache

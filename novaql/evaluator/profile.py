@@ -12,12 +12,12 @@ from novaql.tsdb.model.source import Selection
 
 @dataclass(slots=True)
 class Cost:
-    """Of one operator, with everything below it; what runs tile by tile, of its own.
+    """Of one operator, with everything below it; what runs batch by batch, of its own.
 
     series, samples  of a selector: what it reads. Of others: rows and values of the result
     parts            of a selector: those of the store that are looked at, and all of them
-    bytes            of the samples that are read, or of the result in memory: tile by tile, of the
-                     largest part of it that there is at one time
+    bytes            of the samples that are read, or of the result in memory: batch by batch, of
+                     the largest part of it that there is at one time
     seconds          on all threads together; None where an operator does nothing by itself
     """
 
@@ -74,7 +74,7 @@ class Profile:
                 cost.bytes = max(cost.bytes, held)
 
     def ran(self, plan: Plan, seconds: float, rows: int, values: int, held: int) -> None:
-        """What an operator made of some series, tile by tile."""
+        """What an operator made of some series, batch by batch."""
         with self._lock:
             cost = self._by_tile.setdefault(id(plan), (plan, Cost()))[1]
             cost.seconds = (cost.seconds or 0.0) + seconds

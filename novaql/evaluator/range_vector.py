@@ -10,18 +10,20 @@ from novaql.errors import EvaluationError
 from novaql.evaluator.context import Context
 from novaql.evaluator.matrix import drop_names
 from novaql.evaluator.operator import Operator
-from novaql.evaluator.operators.extended import extended_tile
+from novaql.evaluator.operators.extended import exact_ends
 from novaql.evaluator.operators.mixed_select import load_histograms, loaded_histograms
 from novaql.evaluator.operators.reads import Read
+from novaql.evaluator.operators.selector import exact_views
 from novaql.evaluator.operators.subquery import subquery_points
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.working_memory import working_bytes
 from novaql.result import NativeCells, Points
+from novaql.tsdb.model.batch_views import BatchViews, SeriesView
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.histograms import concat_histograms
 from novaql.tsdb.model.labels import SeriesTable
-from novaql.tsdb.model.samples import HistogramTile, Tile
-from novaql.tsdb.model.source import Selection
+from novaql.tsdb.model.samples import HistogramBatch
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Selection
 
 
 def range_vector(run: Runner, operator: Operator) -> tuple[SeriesTable, Points]:
@@ -29,18 +31,16 @@ def range_vector(run: Runner, operator: Operator) -> tuple[SeriesTable, Points]:
     if operator.read is None:
         points = subquery_points(run, operator)
         series = drop_names(points.inner.series, points.inner.nameless)
-        return _points(run.context, series, [points.floats], points.natives)
+        views = list(BatchViews(points.floats, MIN_TIME_MS, MAX_TIME_MS))
+        return _points(run.context, series, views, points.natives)
     read, select = operator.read, operator.select
     selection = read.selection(run.context)
     if select.anchored or select.smoothed:
         return _with_exact_ends(run, read, selection)
     run.context.admit_cells(1, selection.samples, working_bytes("range"), "a range vector")
-    tiles = []
-    for ref in selection.tiles:
-        run.context.checkpoint()
-        tiles.append(ref.load().without_stale())
+    views = list(exact_views(run.context, selection))
     natives = loaded_histograms(run.context, selection, select)
-    return _points(run.context, selection.series, tiles, natives)
+    return _points(run.context, selection.series, views, natives)
 
 
 def _with_exact_ends(run: Runner, read: Read, selection: Selection) -> tuple[SeriesTable, Points]:
@@ -48,40 +48,33 @@ def _with_exact_ends(run: Runner, read: Read, selection: Selection) -> tuple[Ser
     if any(len(load_histograms(ref, select).timestamps) for ref in selection.histograms):
         modifier = "smoothed" if select.smoothed else "anchored"
         raise EvaluationError(f"{modifier} modifier is not supported with histograms")
-    tiles = []
-    for ref in selection.tiles:
-        run.context.checkpoint()
-        tiles.append(
-            extended_tile(
-                ref.load(),
-                int(read.ends_ms[0]),
-                read.range_ms,
-                run.context.options.lookback_ms,
-                smoothed=select.smoothed,
-            )
-        )
-    return _points(run.context, selection.series, tiles, [])
+    window = int(read.ends_ms[0]), read.range_ms, run.context.options.lookback_ms
+    views = [
+        exact_ends(view, *window, smoothed=select.smoothed)
+        for view in exact_views(run.context, selection)
+    ]
+    return _points(run.context, selection.series, views, [])
 
 
 def _points(
     context: Context,
     series: SeriesTable,
-    tiles: Sequence[Tile],
-    natives: Sequence[HistogramTile],
+    views: Sequence[SeriesView],
+    natives: Sequence[HistogramBatch],
 ) -> tuple[SeriesTable, Points]:
     flat = []
-    for tile in tiles:
+    for view in views:
         context.checkpoint()
-        flat.append(tile.ragged())
+        flat.append(view.ragged())
     whole = np.zeros(0, np.int64)
     floats = np.concatenate([np.zeros(0), *(t.values for t in flat)])
-    both: list[Tile | HistogramTile] = [*flat, *natives]
+    both: list[SeriesView | HistogramBatch] = [*flat, *natives]
     parts = [(t.rows, t.offsets, t.timestamps) for t in both]
     rows = np.concatenate(
         [whole, *(np.repeat(r, np.diff(o)) for r, o, _ in parts if o is not None)]
     )
     times = np.concatenate([whole, *(t for _, _, t in parts)])
-    histograms = concat_histograms([tile.histograms for tile in natives])
+    histograms = concat_histograms([part.histograms for part in natives])
     values = np.concatenate([floats, np.zeros(len(histograms))])
     which = np.concatenate([np.full(len(floats), -1), np.arange(len(histograms))]).astype(np.int32)
     rank = np.empty(len(series), np.int64)

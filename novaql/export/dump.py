@@ -1,4 +1,4 @@
-"""Every sample of a source as lines of text, tile by tile."""
+"""Every sample of a source as lines of text, some series at a time."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import orjson
 from novaql.text.floats import float_tokens
 from novaql.text.histograms import histogram_texts
 from novaql.text.labels import series_text
+from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.read_errors import ReadErrors
-from novaql.tsdb.model.samples import Tile, is_stale
+from novaql.tsdb.model.samples import is_stale
 from novaql.tsdb.model.source import Hints, Selection, Source
 
 TEXT, JSON_LINES = "text", "jsonl"
@@ -44,13 +45,13 @@ def dumped(
     left_out  counts what JSON lines cannot express: staleness markers and native histograms
     """
     found = source.select(matchers, start_ms, end_ms, Hints(read_errors=read_errors))
-    for ref in found.tiles:
-        tile = ref.load().ragged()
+    for view in found.views():
+        flat = view.ragged()
         if form == JSON_LINES:
-            left_out.markers += int(np.count_nonzero(is_stale(tile.values)))
-            yield _json_lines(found, tile)
+            left_out.markers += int(np.count_nonzero(is_stale(flat.values)))
+            yield _json_lines(found, flat)
         else:
-            yield _text_lines(found, tile)
+            yield _text_lines(found, flat)
     for native in found.histograms:
         held = native.load()
         if form == JSON_LINES:
@@ -66,41 +67,39 @@ def dumped(
         ]
 
 
-def _text_lines(found: Selection, tile: Tile) -> list[str]:
-    assert tile.offsets is not None
-    values = _tokens(tile, STALE)
-    times = orjson.dumps(tile.timestamps, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+def _text_lines(found: Selection, flat: SeriesView) -> list[str]:
+    values = _tokens(flat, STALE)
+    times = orjson.dumps(flat.timestamps, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
     lines = []
-    bounds = tile.offsets.tolist()
-    for row, first, end in zip(tile.rows.tolist(), bounds[:-1], bounds[1:], strict=True):
+    bounds = flat.bounds.tolist()
+    for row, first, end in zip(flat.rows.tolist(), bounds[:-1], bounds[1:], strict=True):
         head = series_text(found.series.labels(row)).encode()
         # One join for all samples of a series.
-        flat = [head, b" ", b"", b" ", b"", b"\n"] * (end - first)
-        flat[2::6] = values[first:end]
-        flat[4::6] = times[first:end]
-        lines.append(b"".join(flat).decode())
+        parts = [head, b" ", b"", b" ", b"", b"\n"] * (end - first)
+        parts[2::6] = values[first:end]
+        parts[4::6] = times[first:end]
+        lines.append(b"".join(parts).decode())
     return lines
 
 
-def _tokens(tile: Tile, stale: bytes) -> list[bytes]:
-    values = float_tokens(tile.values)
-    for at in np.flatnonzero(is_stale(tile.values)).tolist():
+def _tokens(flat: SeriesView, stale: bytes) -> list[bytes]:
+    values = float_tokens(flat.values)
+    for at in np.flatnonzero(is_stale(flat.values)).tolist():
         values[at] = stale
     return values
 
 
-def _json_lines(found: Selection, tile: Tile) -> list[str]:
-    assert tile.offsets is not None
-    present = ~is_stale(tile.values)
-    values, times = tile.values[present], tile.timestamps[present]
+def _json_lines(found: Selection, flat: SeriesView) -> list[str]:
+    present = ~is_stale(flat.values)
+    values, times = flat.values[present], flat.timestamps[present]
     tokens = float_tokens(values)
     for at in np.flatnonzero(~np.isfinite(values)).tolist():
         tokens[at] = _WORDS[tokens[at]]
     for at in np.flatnonzero((values == 0) & np.signbit(values)).tolist():
         tokens[at] = b"-0.0"  # many readers take -0 for a whole number, which has no sign
-    bounds = np.append(0, np.cumsum(present))[tile.offsets].tolist()
+    bounds = np.append(0, np.cumsum(present))[flat.bounds].tolist()
     lines = []
-    for row, first, end in zip(tile.rows.tolist(), bounds[:-1], bounds[1:], strict=True):
+    for row, first, end in zip(flat.rows.tolist(), bounds[:-1], bounds[1:], strict=True):
         if end > first:
             metric = orjson.dumps(found.series.labels(row)).decode()
             stamps = orjson.dumps(times[first:end], option=orjson.OPT_SERIALIZE_NUMPY).decode()

@@ -22,7 +22,7 @@ else:
 Data: TypeAlias = Any
 """Data that can be queried: see `as_source`. Frames are of packages that may not be installed."""
 
-NO_DATA = TableSource.from_tiles(SeriesTable.unlabelled(0), [])
+NO_DATA = TableSource.from_batches(SeriesTable.unlabelled(0), [])
 """A source without samples, for queries without selectors."""
 
 DEFAULT_DATABASE = "novaql-data"

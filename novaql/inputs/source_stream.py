@@ -1,4 +1,4 @@
-"""All samples of a `Source`, as batches, tile by tile."""
+"""A `Source` read to its end: its samples as batches to store."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from novaql.inputs.batch_stream import BatchStream
+from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
 from novaql.tsdb.model.matchers import Matcher, MatchOp
-from novaql.tsdb.model.samples import Batch, HistogramSamples, HistogramTile, Tile
+from novaql.tsdb.model.samples import Batch, HistogramBatch, HistogramSamples
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Selection, Source
 
 Window = tuple[int, int]
@@ -42,22 +43,22 @@ def source_stream(
 
 
 def selection_batches(selection: Selection) -> Iterator[Batch]:
-    """Every tile as a batch; all batches share one table of series."""
-    for reference in selection.tiles:
-        yield float_batch(selection.series, reference.load())
+    """Every sample, some at a time; all batches have one and the same table of series."""
+    for view in selection.views():
+        yield float_batch(selection.series, view)
     for native in selection.histograms:
         yield histogram_batch(selection.series, native.load())
 
 
-def float_batch(series: SeriesTable, tile: Tile) -> Batch:
-    flat = tile.ragged()
-    assert flat.offsets is not None
-    rows = np.repeat(flat.rows, np.diff(flat.offsets))
-    return Batch(series, rows, flat.timestamps, flat.values, starts=flat.starts)
+def float_batch(series: SeriesTable, view: SeriesView) -> Batch:
+    """The samples of a view."""
+    flat = view.ragged()
+    return Batch(series, flat.owners(), flat.timestamps, flat.values, starts=flat.starts)
 
 
-def histogram_batch(series: SeriesTable, tile: HistogramTile) -> Batch:
-    rows = np.repeat(tile.rows, np.diff(tile.offsets))
+def histogram_batch(series: SeriesTable, found: HistogramBatch) -> Batch:
+    """The histograms of a batch that was read."""
+    rows = np.repeat(found.rows, np.diff(found.offsets))
     none = np.zeros(0, np.int64)
-    native = HistogramSamples(rows, tile.timestamps, tile.histograms, tile.starts)
+    native = HistogramSamples(rows, found.timestamps, found.histograms, found.starts)
     return Batch(series, none, none, np.zeros(0), native)

@@ -1,4 +1,4 @@
-"""Which plans run tile by tile, below an aggregation, so that no whole matrix of them exists.
+"""Which plans run batch by batch, below an aggregation, so that no whole matrix of them exists.
 
 Such a plan is a selector, or a function over a selector's range, under elementwise operations. The
 types of its nodes decide this.
@@ -22,7 +22,7 @@ from novaql.planner.logical import (
 
 
 def runs_by_tile(plan: Plan) -> bool:
-    """Whether the plan, an instant vector, can be evaluated one tile at a time."""
+    """Whether the plan, an instant vector, can be evaluated one batch at a time."""
     while isinstance(plan, BinaryOp) and type_of(plan.right) is ValueType.SCALAR:
         if plan.op in TRIM_OPERATORS:
             return False

@@ -96,7 +96,7 @@ class BinaryOp(LeftDeep, Spanned):
 class Aggregation(Spanned):
     """without: group by all labels but `grouping`; else by `grouping` alone.
 
-    by_tile  a tile of the operand at a time goes into the groups
+    by_tile  a batch of the operand at a time goes into the groups
     """
 
     op: str

@@ -70,14 +70,13 @@ def _latest(selection: Selection) -> tuple[SeriesTable, Ints, Floats]:
     """Series with their last samples, without series that end with a staleness marker."""
     none = np.zeros(0, np.int64)
     parts: list[tuple[Ints, Ints, Floats]] = [(none, none, np.zeros(0))]
-    for reference in selection.tiles:
-        tile = reference.load().ragged()
-        assert tile.offsets is not None
-        filled = np.flatnonzero(np.diff(tile.offsets))
-        last = tile.offsets[filled + 1] - 1
-        alive = ~is_stale(tile.values[last])
+    for view in selection.views():
+        flat = view.ragged()
+        filled = np.flatnonzero(np.diff(flat.bounds))
+        last = flat.bounds[filled + 1] - 1
+        alive = ~is_stale(flat.values[last])
         last = last[alive]
-        parts.append((tile.rows[filled][alive], tile.timestamps[last], tile.values[last]))
+        parts.append((flat.rows[filled][alive], flat.timestamps[last], flat.values[last]))
     rows, times, values = (np.concatenate(column) for column in zip(*parts, strict=True))
     return selection.series.take(rows), times, values
 

@@ -15,7 +15,7 @@ import numpy as np
 from novaql.inputs.prometheus import Encoding, chunk_starts, encode_histograms, encode_xor
 from novaql.inputs.protobuf import bytes_field, number_field, varint
 from novaql.server.prometheus.read_messages import label_fields
-from novaql.tsdb import HistogramTile, Ints, Selection, Tile
+from novaql.tsdb import HistogramBatch, Ints, Selection, SeriesView
 
 FRAME_BYTES = 1 << 20
 STREAMED_TYPE = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse"
@@ -27,7 +27,7 @@ _Chunk = tuple[int, bytes]
 
 def frames(results: Sequence[Selection], *, labels_only: Sequence[bool]) -> Iterator[bytes]:
     """Frames of the answers to several queries, in order. The first frame of a query reads all of
-    its tiles.
+    its samples.
 
     labels_only  for each query, whether to return series without samples
     """
@@ -69,15 +69,14 @@ def series_chunks(selection: Selection) -> list[list[_Chunk]]:
     native = [reference.load() for reference in selection.histograms]
     histogram_times = {row: times for part in native for row, _, times in _times_of(part)}
     float_times: dict[int, Ints] = {}  # of series that have histograms, too
-    for reference in selection.tiles:
-        tile = reference.load().ragged()
+    for view in selection.views():
+        flat = view.ragged()
         if histogram_times:
-            float_times |= {r: times for r, _, times in _times_of(tile) if r in histogram_times}
-        starts = chunk_starts(_cuts(tile, histogram_times))
-        pieces = encode_xor(tile.timestamps, tile.values, starts)
-        assert tile.offsets is not None
-        owner = tile.rows[np.searchsorted(tile.offsets, starts[:-1], "right") - 1].tolist()
-        first, last = tile.timestamps[starts[:-1]], tile.timestamps[starts[1:] - 1]
+            float_times |= {r: times for r, _, times in _times_of(flat) if r in histogram_times}
+        starts = chunk_starts(_cuts(flat, histogram_times))
+        pieces = encode_xor(flat.timestamps, flat.values, starts)
+        owner = flat.rows[np.searchsorted(flat.bounds, starts[:-1], "right") - 1].tolist()
+        first, last = flat.timestamps[starts[:-1]], flat.timestamps[starts[1:] - 1]
         for row, low, high, data in zip(owner, first.tolist(), last.tolist(), pieces, strict=True):
             out[row].append(_chunk(low, high, Encoding.XOR, data))
     for part in native:
@@ -88,14 +87,14 @@ def series_chunks(selection: Selection) -> list[list[_Chunk]]:
     return out
 
 
-def _times_of(part: Tile | HistogramTile) -> Iterator[tuple[int, int, Ints]]:
+def _times_of(part: SeriesView | HistogramBatch) -> Iterator[tuple[int, int, Ints]]:
     """Row, place of the first sample, and times of each series."""
     assert part.offsets is not None
     for row, (first, end) in zip(part.rows.tolist(), pairwise(part.offsets.tolist()), strict=True):
         yield row, first, part.timestamps[first:end]
 
 
-def _cuts(part: Tile | HistogramTile, others: Mapping[int, Ints]) -> Ints:
+def _cuts(part: SeriesView | HistogramBatch, others: Mapping[int, Ints]) -> Ints:
     """Places at which a series ends, or a sample follows one of the other kind, at which a chunk
     ends, too.
 

@@ -1,6 +1,6 @@
 """The messages of remote read 1.0: decode `ReadRequest`, encode `ReadResponse`.
 
-The encoder works on arrays: it encodes all samples of a tile at once.
+The encoder works on arrays: it encodes the samples of many series at once.
 """
 
 from __future__ import annotations
@@ -130,12 +130,11 @@ def query_result(selection: Selection, *, labels_only: bool = False) -> bytes:
     """
     labels = label_fields(selection.series)
     encoded: list[bytes] = [b""] * len(selection.series)
-    for reference in selection.tiles:
-        tile = reference.load().ragged()
-        assert tile.offsets is not None
-        stream, ends = encode_samples(tile.timestamps, tile.values)
-        bounds = np.concatenate([[0], ends])[tile.offsets].tolist()
-        for row, first, last in zip(tile.rows.tolist(), bounds, bounds[1:], strict=False):
+    for view in selection.views():
+        flat = view.ragged()
+        stream, ends = encode_samples(flat.timestamps, flat.values)
+        bounds = np.concatenate([[0], ends])[flat.bounds].tolist()
+        for row, first, last in zip(flat.rows.tolist(), bounds, bounds[1:], strict=False):
             encoded[row] = stream[first:last]
     for native in selection.histograms:
         found = native.load()

@@ -77,7 +77,7 @@ def modules_after(statement: str, *, whole: bool = False) -> set[str]:
 
 
 LATE = {
-    "concurrent.futures": "threads that read tiles, started by the first query",
+    "concurrent.futures": "threads that read batches, started by the first query",
     "difflib": "what a misspelt name was meant to be",
     "hashlib": "loads OpenSSL; limit_ratio and grammar caching",
     "http": "scraping",
@@ -139,7 +139,7 @@ def test_the_contracts_of_the_store_are_loaded_without_the_store() -> None:
         "novaql.tsdb.model.labels",
         "novaql.tsdb.model.matchers",
         "novaql.tsdb.model.source",
-        "novaql.tsdb.model.batch_tiles",
+        "novaql.tsdb.model.batch_views",
         "novaql.tsdb.model.flat_arrays",
         "novaql.tsdb.model.samples",
     }

@@ -20,8 +20,9 @@ from novaql.duck.session import SqlProblem, sql
 from novaql.errors import ArgumentError
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.matchers import Matcher
-from novaql.tsdb.model.samples import Batch, Tile
-from novaql.tsdb.model.source import NO_HINTS, Hints, Metadata, Selection, TileRef
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
+from novaql.tsdb.model.source import NO_HINTS, Hints, Metadata, Selection
 from tests.support.store.batches import batches
 
 T0 = 1_700_000_000_000
@@ -91,7 +92,7 @@ def test_rows_are_those_of_a_plain_table(batch: Batch, where: str) -> None:
 
 
 class Watched:
-    """A source that notes what is asked of it, and which tiles are read."""
+    """A source that notes what is asked of it, and how many samples are read."""
 
     def __init__(self, database: tsdb.Database) -> None:
         self._database = database
@@ -108,13 +109,13 @@ class Watched:
     ) -> Selection:
         self.asked.append((matchers, start_ms, end_ms))
         found = self._database.select(matchers, start_ms, end_ms, hints)
-        tiles = [TileRef(partial(self._load, ref), ref.samples) for ref in found.tiles]
-        return replace(found, tiles=tiles)
+        batches = [SeriesBatchRef(partial(self._load, ref), ref.samples) for ref in found.batches]
+        return replace(found, batches=batches)
 
-    def _load(self, ref: TileRef) -> Tile:
-        tile = ref.load()
-        self.read += tile.sample_count
-        return tile
+    def _load(self, ref: SeriesBatchRef) -> SeriesBatch:
+        batch = ref.load()
+        self.read += batch.sample_count
+        return batch
 
 
 def fleet(database: tsdb.Database) -> None:

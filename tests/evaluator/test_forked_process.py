@@ -13,14 +13,18 @@ import numpy as np
 from novaql import tsdb
 from novaql import query, warmup
 from novaql.tsdb.model.labels import SeriesTable
+from novaql.evaluator.pipeline import scan
 from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.read import batches
+
+batches.BATCH_VALUES, batches.FEW_BATCHES, scan.AT_HAND_S = 100_000, 1, 0
 
 series, samples = 4, 100_000
 table = SeriesTable.from_dicts([{"__name__": "m", "i": str(i)} for i in range(series)])
 rows, times = np.repeat(np.arange(series), samples), np.tile(np.arange(samples) * 1000, series)
 database = tsdb.memory()
 database.append(Batch(table, rows, times, np.ones(len(rows))))
-assert len(database.select((), 0, 10**9).tiles) > 1, "one tile is read without other threads"
+assert len(database.select((), 0, 10**9).batches) > 1, "one batch is read without other threads"
 
 
 if compiled:

@@ -15,8 +15,9 @@ from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.pipeline import batch_run
 from novaql.inputs.tables.table_source import TableSource
 from novaql.options import QueryOptions
-from novaql.tsdb.model.labels import SeriesTable
-from novaql.tsdb.model.samples import Batch, Floats, Tile
+from novaql.tsdb.model.labels import Ints, SeriesTable
+from novaql.tsdb.model.samples import Batch, Floats
+from novaql.tsdb.model.series_batch import SeriesBatch
 from novaql.tsdb.model.source import Source
 from novaql.tsdb.read import batches
 from novaql.tsdb.runtime import parallel
@@ -48,14 +49,19 @@ def labels(order: list[int]) -> SeriesTable:
     )
 
 
+def apart(rows: Ints, times: Ints, values: Floats) -> SeriesBatch:
+    offsets = np.arange(len(rows) + 1) * len(times)
+    return SeriesBatch.ragged(rows, np.tile(times, len(rows)), values.ravel(), offsets)
+
+
 def in_parts(order: list[int], parts: int) -> TableSource:
-    """The same series in this order, in so many tiles, those of odd numbers ragged."""
+    """The same series in this order, in so many batches, every other one without shared grids."""
     values, times = samples()[order], np.arange(SAMPLES, dtype=np.int64) * 15_000
-    tiles = [
-        Tile(rows, times, values[rows]) if number % 2 else Tile(rows, times, values[rows]).ragged()
+    batches = [
+        (SeriesBatch.regular if number % 2 else apart)(rows, times, values[rows])
         for number, rows in enumerate(np.array_split(np.arange(len(order)), parts))
     ]
-    return TableSource.from_tiles(labels(order), tiles)
+    return TableSource.from_batches(labels(order), batches)
 
 
 def bits(source: Source) -> dict[str, dict[str, bytes]]:

@@ -25,16 +25,15 @@ from novaql.evaluator.pipeline.tile_run import blocks
 from novaql.evaluator.steps import Steps
 from novaql.inputs.tables.table_source import TableSource
 from novaql.options import QueryOptions
+from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.labels import Ints, SeriesTable
-from novaql.tsdb.model.samples import Tile
 from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
-from novaql.tsdb.read.staleness import batch_of_tile
 from novaql.tsdb.runtime import parallel as ordered_parallel
 from novaql.tsdb.runtime.compiled import Mode
 
 pytest.importorskip("numba", reason="compiled kernels need numba: pip install 'novaql[fast]'")
 
-SAMPLES, TILES, TALL = 120, 24, 8
+SAMPLES, BATCHES, TALL = 120, 24, 8
 OPTIONS = QueryOptions(600_000, 1_790_000, 10_000)
 
 QUERIES = (
@@ -51,29 +50,31 @@ QUERIES = (
 )
 
 
-def tile(number: int) -> Tile:
-    """Tiles of both layouts, with resets, NaN, and magnitudes that need compensation."""
+def batch(number: int) -> SeriesBatch:
+    """Series of one grid, or of a grid each, with resets, NaN, and very different magnitudes."""
     random = np.random.default_rng(number)
     values = np.cumsum(random.integers(0, 9, (TALL, SAMPLES)), axis=1).astype(np.float64)
     values[:, 60:] -= values[:, 60:61]
     values *= 10.0 ** random.integers(-9, 9, (TALL, 1))
     rows = np.arange(TALL, dtype=np.int64) + number * TALL
     times = np.arange(SAMPLES, dtype=np.int64) * 15_000 + number
-    regular = Tile(rows, times, values)
-    return regular if number % 2 else regular.ragged()
+    if number % 2:
+        return SeriesBatch.regular(rows, times, values)
+    offsets = np.arange(TALL + 1) * SAMPLES
+    return SeriesBatch.ragged(rows, np.tile(times, TALL), values.ravel(), offsets)
 
 
-@pytest.fixture(params=[2, TILES])
+@pytest.fixture(params=[2, BATCHES])
 def source(request: pytest.FixtureRequest) -> TableSource:
     """Few batches are worked off in parts."""
-    tiles: int = request.param
+    batches: int = request.param
     table = SeriesTable.from_dicts(
         [
             {"__name__": "plain" if i % 5 == 0 else "m_total", "job": f"j{i % 3}", "i": str(i)}
-            for i in range(tiles * TALL)
+            for i in range(batches * TALL)
         ]
     )
-    return TableSource.from_tiles(table, [tile(number) for number in range(tiles)])
+    return TableSource.from_batches(table, [batch(number) for number in range(batches)])
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +89,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def three_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Two threads beside the query's own, whatever the machine has."""
-    with ThreadPoolExecutor(2, thread_name_prefix="novaql-tile") as pool:
+    with ThreadPoolExecutor(2, thread_name_prefix="novaql-batch") as pool:
         monkeypatch.setattr(ordered_parallel, "_cores", lambda: 3)
         monkeypatch.setattr(ordered_parallel, "_helpers", lambda _: pool)
         yield
@@ -124,18 +125,18 @@ def run(
     load: Callable[[int], SeriesBatch], cancellation: Cancellation | None = None
 ) -> tuple[list[Ints], set[str]]:
     """Rows of a pipeline's blocks in their order, and the threads that made them."""
-    series = SeriesTable.from_dicts([{"i": str(i)} for i in range(TILES * TALL)])
-    refs = [SeriesBatchRef(partial(load, number), SAMPLES * TALL) for number in range(TILES)]
+    series = SeriesTable.from_dicts([{"i": str(i)} for i in range(BATCHES * TALL)])
+    refs = [SeriesBatchRef(partial(load, number), SAMPLES * TALL) for number in range(BATCHES)]
     ends = np.array([SAMPLES * 15_000], np.int64)
     asked = WindowSpec(ends, SAMPLES * 15_000, SAMPLES * 15_000, ends)
     leaf = CompiledRollup(refs, asked, StripRollup(newest))
 
-    def never(_: Tile) -> Block:
+    def never(_: SeriesView) -> Block:
         raise AssertionError("batches are there")
 
     steps = Steps.between(0, 0, 0)
     pipeline = Pipeline(series, steps, [], never, (), False, compiled=leaf)
-    empty = TableSource.from_tiles(SeriesTable.unlabelled(0), [])
+    empty = TableSource.from_batches(SeriesTable.unlabelled(0), [])
     context = Context(empty, QueryOptions(0, 0), cancellation)
     names: set[str] = set()
 
@@ -155,12 +156,12 @@ def test_results_come_in_the_order_of_batches() -> None:
             assert first_may_go_on.wait(30)  # until another thread has taken a batch
         else:
             first_may_go_on.set()
-        return batch_of_tile(tile(number))
+        return batch(number)
 
     rows, names = run(load)
 
-    np.testing.assert_array_equal(np.concatenate(rows), np.arange(TILES * TALL))
-    assert any(name.startswith("novaql-tile") for name in names)
+    np.testing.assert_array_equal(np.concatenate(rows), np.arange(BATCHES * TALL))
+    assert any(name.startswith("novaql-batch") for name in names)
 
 
 @pytest.mark.usefixtures("three_cores")
@@ -169,11 +170,11 @@ def test_a_query_does_not_wait_for_busy_threads() -> None:
     for _ in range(2):
         ordered_parallel._helpers(0).submit(let_go.wait, 30)
     try:
-        rows, names = run(lambda number: batch_of_tile(tile(number)))
+        rows, names = run(lambda number: batch(number))
     finally:
         let_go.set()
 
-    assert len(rows) == TILES
+    assert len(rows) == BATCHES
     assert names == {threading.current_thread().name}
 
 
@@ -252,11 +253,11 @@ def test_a_batch_that_cannot_be_read_ends_the_query() -> None:
         loaded.append(number)
         if number == 3:
             raise OSError("disk on fire")
-        return batch_of_tile(tile(number))
+        return batch(number)
 
     with pytest.raises(OSError, match="disk on fire"):
         run(load)
-    assert len(loaded) < TILES
+    assert len(loaded) < BATCHES
 
 
 @pytest.mark.usefixtures("three_cores")
@@ -268,11 +269,11 @@ def test_a_cancelled_query_stops_on_its_threads() -> None:
         loaded.append(number)
         if number == 3:
             cancellation.cancel()
-        return batch_of_tile(tile(number))
+        return batch(number)
 
     with pytest.raises(QueryCancelled):
         run(load, cancellation)
-    assert len(loaded) < TILES
+    assert len(loaded) < BATCHES
 
 
 def wait_until(it_is_so: Callable[[], bool]) -> None:

@@ -129,5 +129,5 @@ def test_it_is_done_when_asked_for(tmp_path: Path, asked: bool | None) -> None:
     source = open_stream(path, ReadOptions(exposed=options, default_time_ms=NOW)).collect()
     names = source.label_values("__name__", [], MIN_TIME_MS, MAX_TIME_MS)
     assert ("requests_created" in names) == (asked is not True)
-    starts = [ref.load().starts for ref in source.select([], 0, NOW).tiles]
+    starts = [view.starts for view in source.select([], 0, NOW).views()]
     assert any(found is not None for found in starts) == (asked is True)

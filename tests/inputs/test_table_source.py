@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import novaql.tsdb.model.samples
+from novaql.inputs.sample_batches import batch_of_samples
+from novaql.inputs.tables import table_source
 from novaql.inputs.tables.table_source import TableSource, tidy_batch
+from novaql.tsdb.model import batch_views
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.matchers import Matcher, MatchOp
-from novaql.tsdb.model.samples import Batch, Tile, tiles_from_flat
+from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Metadata, Source
 from tests.support.store.batches import batches, plain, read_plain
 
@@ -19,28 +23,27 @@ ALL = (MIN_TIME_MS, MAX_TIME_MS)
 few_times = st.integers(-3, 3)
 
 
-def source_of(batch: Batch, small_tile: int) -> TableSource:
-    """With a limit of 0 even the smallest groups of series become matrices."""
+def source_of(batch: Batch, size: int) -> TableSource:
+    """In batches of about `size` samples."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(novaql.tsdb.model.samples, "SMALL_TILE", small_tile)
+        patch.setattr(table_source, "BATCH_VALUES", size)
+        patch.setattr(table_source, "LARGE", size)
         return TableSource(batch)
 
 
-@given(batches() | batches(at=few_times), st.sampled_from([0, 2048]))
-def test_a_source_answers_with_the_samples_it_was_given(batch: Batch, small_tile: int) -> None:
-    assert read_plain(source_of(batch, small_tile)) == plain(batch)
+@given(batches() | batches(at=few_times), st.sampled_from([1, 4, 1 << 20]))
+def test_a_source_answers_with_the_samples_it_was_given(batch: Batch, size: int) -> None:
+    assert read_plain(source_of(batch, size)) == plain(batch)
 
 
 @given(
     batches() | batches(at=few_times),
     st.integers(-(10**6), 10**6) | few_times,
     st.integers(-(10**6), 10**6) | few_times,
-    st.sampled_from([0, 2048]),
+    st.sampled_from([1, 4, 1 << 20]),
 )
-def test_a_range_cuts_both_ends_inclusively(
-    batch: Batch, start: int, end: int, small_tile: int
-) -> None:
-    source = source_of(batch, small_tile)
+def test_a_range_cuts_both_ends_inclusively(batch: Batch, start: int, end: int, size: int) -> None:
+    source = source_of(batch, size)
     expected = {}
     for labels, samples in plain(batch).items():
         if inside := {t: v for t, v in samples.items() if start <= t <= end}:
@@ -60,16 +63,16 @@ def test_matchers_choose_series(batch: Batch) -> None:
 
 
 @given(batches())
-def test_from_tiles_equals_the_batch(batch: Batch) -> None:
+def test_from_batches_equals_the_batch(batch: Batch) -> None:
     tidy = tidy_batch(batch)
-    tiles = tiles_from_flat(tidy.series_index, tidy.timestamps, tidy.values)
+    floats = batch_of_samples(tidy.series_index, tidy.timestamps, tidy.values)
     shuffled = np.arange(len(tidy.series))[::-1].copy()
-    moved = [Tile(shuffled[t.rows], t.timestamps, t.values, t.offsets) for t in tiles]
-    source = TableSource.from_tiles(tidy.series.take(shuffled), moved)
+    moved = [replace(part, rows=shuffled[part.rows]) for part in floats.parts(3)]
+    source = TableSource.from_batches(tidy.series.take(shuffled), moved)
     assert read_plain(source) == plain(batch)
 
 
-def small(small_tile: int = 2048) -> TableSource:
+def small() -> TableSource:
     series = SeriesTable.from_dicts(
         [
             {"__name__": "up", "job": "b"},
@@ -84,9 +87,7 @@ def small(small_tile: int = 2048) -> TableSource:
         np.array([10, 10, 20, 20, 5, 50]),
         np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(novaql.tsdb.model.samples, "SMALL_TILE", small_tile)
-        return TableSource(batch, {"up": Metadata("gauge", "Is it up?")})
+    return TableSource(batch, {"up": Metadata("gauge", "Is it up?")})
 
 
 def test_metadata_of_the_label_kind() -> None:
@@ -101,23 +102,24 @@ def test_metadata_of_the_label_kind() -> None:
     assert source.samples == 6
 
 
-def test_series_are_in_order_and_shared_timestamps_make_a_matrix() -> None:
-    source = small(small_tile=0)
+def test_series_are_in_order_and_shared_timestamps_make_a_matrix(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(batch_views, "REGULAR_FROM", 0)
+    source = small()
     assert [labels.get("job") for labels in source.series([], *ALL)] == [None, "a", "b"]
     selection = source.select([Matcher("__name__", MatchOp.EQUAL, "up")], 15, 25)
-    (ref,) = selection.tiles
-    tile = ref.load()
-    assert tile.offsets is None
-    assert tile.values[np.argsort(tile.rows)].tolist() == [[4.0], [3.0]]
-    assert tile.timestamps.tolist() == [20]
-    assert tile.values.flags.c_contiguous
+    (view,) = selection.views()
+    assert view.offsets is None
+    assert view.values[np.argsort(view.rows)].tolist() == [[4.0], [3.0]]
+    assert view.timestamps.tolist() == [20]
 
 
 def test_the_later_duplicate_counts_also_between_equal_label_sets() -> None:
     series = SeriesTable.from_dicts([{"__name__": "x"}, {"__name__": "x"}])
     source = TableSource(Batch(series, np.array([1, 0]), np.array([1, 1]), np.array([7.0, 8.0])))
-    (ref,) = source.select([], *ALL).tiles
-    assert ref.load().values.ravel().tolist() == [8.0]
+    (view,) = source.select([], *ALL).views()
+    assert view.values.ravel().tolist() == [8.0]
 
 
 @pytest.mark.parametrize("rows", [0, 2])

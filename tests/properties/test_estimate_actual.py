@@ -12,10 +12,12 @@ from novaql import QueryOptions, evaluate, tsdb
 from novaql.engine import estimate
 from novaql.errors import EvaluationError
 from novaql.evaluator.kernels.dispatch import KERNELS
-from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.batch_views import BatchViews
+from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.model.matchers import Matcher
-from novaql.tsdb.model.samples import HistogramTile, Tile
-from novaql.tsdb.model.source import NO_HINTS, Hints, HistogramRef, Metadata, Selection, TileRef
+from novaql.tsdb.model.samples import HistogramBatch
+from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
+from novaql.tsdb.model.source import NO_HINTS, Hints, HistogramBatchRef, Metadata, Selection
 from novaql.tsdb.runtime.compiled import Mode
 from tests.support.generators.random_queries import QueryMaker
 from tests.support.generators.random_samples import START_MS, Fleet, batch_of, random_fleet
@@ -68,37 +70,35 @@ class Counting:
         what = tuple(matchers), start_ms, end_ms
         rows: set[int] = set()
 
-        def counted(place: int, tile: Tile | HistogramTile) -> None:
-            new = set(tile.rows.tolist()) - rows
+        def counted(place: int, held: Ints, samples: int) -> None:
+            new = set(held.tolist()) - rows
             rows.update(new)
             if (*what, place) not in self._seen:
                 self._seen.add((*what, place))
                 self.found_series += len(new)
-                self.found_samples += len(tile.timestamps) * (
-                    tile.series_count if isinstance(tile, Tile) and tile.offsets is None else 1
-                )
+                self.found_samples += samples
 
-        def float_tile(place: int, ref: TileRef) -> TileRef:
-            def load() -> Tile:
-                tile = ref.load()
-                counted(place, tile)
-                return tile
+        def floats(place: int, ref: SeriesBatchRef) -> SeriesBatchRef:
+            def load() -> SeriesBatch:
+                batch = ref.load()
+                views = BatchViews(batch, start_ms, end_ms)
+                counted(place, batch.rows, sum(view.sample_count for view in views))
+                return batch
 
-            return TileRef(load, ref.samples)
+            return SeriesBatchRef(load, ref.samples)
 
-        def native_tile(place: int, ref: HistogramRef) -> HistogramRef:
-            def load() -> HistogramTile:
-                tile = ref.load()
-                counted(-1 - place, tile)
-                return tile
+        def native(place: int, ref: HistogramBatchRef) -> HistogramBatchRef:
+            def load() -> HistogramBatch:
+                batch = ref.load()
+                counted(-1 - place, batch.rows, len(batch.timestamps))
+                return batch
 
-            return HistogramRef(load, ref.samples)
+            return HistogramBatchRef(load, ref.samples)
 
         return replace(
             found,
-            tiles=[float_tile(*each) for each in enumerate(found.tiles)],
-            histograms=[native_tile(*each) for each in enumerate(found.histograms)],
-            batches=None,
+            batches=[floats(*each) for each in enumerate(found.batches)],
+            histograms=[native(*each) for each in enumerate(found.histograms)],
         )
 
     def series(self, *_: object) -> SeriesTable:

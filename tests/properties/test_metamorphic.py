@@ -15,8 +15,9 @@ from novaql.inputs.tables.table_source import TableSource
 from novaql.language import format_expr
 from novaql.language.ast import Expr
 from novaql.options import Limits, QueryOptions
-from novaql.tsdb.model.samples import Tile
+from novaql.tsdb.model.series_batch import SeriesBatch
 from novaql.tsdb.model.source import Source
+from novaql.tsdb.read.staleness import split_markers
 from tests.support.generators.expressions import Vocabulary, well_typed_expressions
 from tests.support.generators.random_queries import INEXACT, QueryMaker
 from tests.support.generators.random_samples import (
@@ -89,23 +90,24 @@ def test_a_range_query_is_instant_queries_side_by_side(seed: int) -> None:
 
 
 @given(SEEDS)
-def test_the_layout_of_tiles_does_not_matter(seed: int) -> None:
+def test_the_layout_of_batches_does_not_matter(seed: int) -> None:
     series, query, options = drawn(seed)
     batch = batch_of(series)
     source = TableSource(batch)
 
-    lonely = TableSource.from_tiles(batch.series, _a_ragged_tile_each(series))
+    lonely = TableSource.from_batches(batch.series, _a_batch_each(series))
 
     assert_same(query, answer(query, source, options), answer(query, lonely, options))
 
 
-def _a_ragged_tile_each(series: SeriesSamples) -> list[Tile]:
+def _a_batch_each(series: SeriesSamples) -> list[SeriesBatch]:
     return [
-        Tile(
-            np.array([row]),
-            np.array([time for time, _ in samples], np.int64),
-            np.array([value for _, value in samples], np.float64),
-            np.array([0, len(samples)], np.int64),
+        split_markers(
+            SeriesBatch.regular(
+                np.array([row]),
+                np.array([time for time, _ in samples], np.int64),
+                np.array([[value for _, value in samples]], np.float64),
+            )
         )
         for row, (_, samples) in enumerate(series)
         if samples

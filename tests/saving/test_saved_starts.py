@@ -15,9 +15,10 @@ from novaql import tsdb
 from novaql.errors import InputError
 from novaql.export.columns import METADATA_KEY
 from novaql.inputs.importer import import_into
+from novaql.inputs.source_stream import selection_batches
 from novaql.saving import save
 from novaql.tsdb.model.labels import SeriesTable
-from novaql.tsdb.model.samples import Batch, HistogramSamples, HistogramTile, Tile
+from novaql.tsdb.model.samples import Batch, HistogramSamples
 from tests.support.store.stored_histograms import histograms_of, simple
 
 T0 = 1_700_000_000_000
@@ -29,14 +30,14 @@ def starts_of(database: tsdb.Database) -> Found:
     found: Found = {}
     selection = database.select([], 0, 1 << 61)
     names = [labels["start"] for labels in selection.series]
-    tiles: list[Tile | HistogramTile] = [tile.load().ragged() for tile in selection.tiles]
-    tiles += [one.load() for one in selection.histograms]
-    for tile in tiles:
-        assert tile.offsets is not None
-        rows = np.repeat(tile.rows, np.diff(tile.offsets)).tolist()
+    batches = list(selection_batches(selection))
+    parts: list[Batch | HistogramSamples] = [*batches]
+    parts += [batch.native for batch in batches if batch.native is not None]
+    for batch in parts:
+        rows = batch.series_index.tolist()
         none = np.zeros(len(rows), np.int64)
-        starts = none if tile.starts is None else tile.starts
-        for row, time, start in zip(rows, tile.timestamps.tolist(), starts.tolist(), strict=True):
+        starts = none if batch.starts is None else batch.starts
+        for row, time, start in zip(rows, batch.timestamps.tolist(), starts.tolist(), strict=True):
             found[names[row], time] = start
     return found
 

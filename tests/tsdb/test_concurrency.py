@@ -59,13 +59,13 @@ def test_readers_see_whole_batches_and_their_own_writes(tmp_path: Path, place: s
             version = database.version
             selection = database.select([], 0, STEPS)
             lengths = set()
-            for ref in selection.tiles:
-                tile = ref.load().ragged()
-                assert tile.offsets is not None
-                lengths |= set(np.diff(tile.offsets).tolist())
-                index = np.repeat(tile.rows, np.diff(tile.offsets))
+            for view in selection.views():
+                flat = view.ragged()
+                assert flat.offsets is not None
+                lengths |= set(np.diff(flat.offsets).tolist())
+                index = np.repeat(flat.rows, np.diff(flat.offsets))
                 numbers = np.array([int(labels["i"]) for labels in selection.series])[index]
-                assert (tile.values == numbers + 1000.0 * tile.timestamps).all()
+                assert (flat.values == numbers + 1000.0 * flat.timestamps).all()
             if before:
                 assert len(lengths) == 1, "a batch was seen in part"
                 assert before <= lengths.pop() <= written[0] + 1
@@ -73,7 +73,7 @@ def test_readers_see_whole_batches_and_their_own_writes(tmp_path: Path, place: s
 
     run_together([write, read, read])
     assert database.stats().duplicates == 0
-    assert sum(ref.samples for ref in database.select([], 0, STEPS).tiles) == SERIES * STEPS
+    assert database.select([], 0, STEPS).samples == SERIES * STEPS
     database.close()
 
 
@@ -97,7 +97,7 @@ def test_floats_and_histograms_of_a_batch_are_seen_together() -> None:
     def read() -> None:
         while not done.is_set():
             selection = database.select([], 0, STEPS)
-            floats = [t for ref in selection.tiles for t in ref.load().ragged().timestamps.tolist()]
+            floats = [t for v in selection.views() for t in v.ragged().timestamps.tolist()]
             natives = [t for ref in selection.histograms for t in ref.load().timestamps.tolist()]
             assert sorted(floats) == sorted(natives) == list(range(len(floats)))
 

@@ -66,12 +66,12 @@ def stored(database: tsdb.Database, chunk: int) -> Bits:
     found = database.select([matcher], int(TIMES[0]), int(TIMES[-1]))
     out = np.zeros((SERIES, SAMPLES), np.uint64)
     row = np.array([int(text) for text in found.series.column("row").texts()])
-    for ref in found.tiles:
-        tile = ref.load().ragged()
-        assert tile.offsets is not None
-        assert (np.diff(tile.offsets) == SAMPLES).all()
-        assert (tile.timestamps.reshape(-1, SAMPLES) == TIMES).all()
-        out[row[tile.rows]] = tile.values.view(np.uint64).reshape(-1, SAMPLES)
+    for view in found.views():
+        flat = view.ragged()
+        assert flat.offsets is not None
+        assert (np.diff(flat.offsets) == SAMPLES).all()
+        assert (flat.timestamps.reshape(-1, SAMPLES) == TIMES).all()
+        out[row[flat.rows]] = flat.values.view(np.uint64).reshape(-1, SAMPLES)
     return out
 
 

@@ -1,4 +1,4 @@
-"""Start timestamps: from a batch to a tile, whatever way the samples take."""
+"""Start timestamps: from a batch to a view, whatever way the samples take."""
 
 from __future__ import annotations
 
@@ -78,14 +78,13 @@ def test_a_matrix_of_counters_with_a_restart(tmp_path: Path) -> None:
             selection = database.select([], 0, int(times[-1]))
             found = np.zeros((series, len(times)), np.int64)
             names = [int(labels["n"]) for labels in selection.series]
-            for ref in selection.tiles:
-                tile = ref.load()
-                if tile.starts is None:
+            for view in selection.views():
+                if view.starts is None:
                     continue
-                assert tile.offsets is not None
-                for at, row in enumerate(tile.rows.tolist()):
-                    part = slice(int(tile.offsets[at]), int(tile.offsets[at + 1]))
-                    found[names[row]] = tile.starts[part]
+                assert view.offsets is not None
+                for at, row in enumerate(view.rows.tolist()):
+                    part = slice(int(view.offsets[at]), int(view.offsets[at + 1]))
+                    found[names[row]] = view.starts[part]
             assert (found == begun).all()
             database.flush()
         assert database.check() == []
@@ -97,14 +96,14 @@ def test_series_without_starts_stay_matrices(tmp_path: Path) -> None:
     with tsdb.open(tmp_path) as database:
         database.append(started_batch(samples)[0])
         database.flush()
-        tiles = [ref.load() for ref in database.select([], 0, 10**6).tiles]
+        views = list(database.select([], 0, 10**6).views())
 
-    assert sorted(len(tile.rows) for tile in tiles) == [1, 99]
-    assert [tile.starts is not None for tile in sorted(tiles, key=lambda t: len(t.rows))] == [
+    assert sorted(len(view.rows) for view in views) == [1, 99]
+    assert [view.starts is not None for view in sorted(views, key=lambda v: len(v.rows))] == [
         True,
         False,
     ]
-    assert [tile.offsets is None for tile in sorted(tiles, key=lambda t: len(t.rows))] == [
+    assert [view.offsets is None for view in sorted(views, key=lambda v: len(v.rows))] == [
         False,
         True,
     ]

@@ -68,11 +68,11 @@ def test_long_columns_survive(shape: str, length: int) -> None:
         for start, end in [(0, length), (length // 3, length // 2 + 1), (length - 1, length)]:
             selection = database.select([], start * 15_000, end * 15_000 - 1)
             found: dict[str, bytes] = {}
-            for ref in selection.tiles:
-                tile = ref.load().ragged()
-                assert tile.offsets is not None
-                for at, row in enumerate(tile.rows.tolist()):
-                    part = tile.values[tile.offsets[at] : tile.offsets[at + 1]]
+            for view in selection.views():
+                flat = view.ragged()
+                assert flat.offsets is not None
+                for at, row in enumerate(flat.rows.tolist()):
+                    part = flat.values[flat.offsets[at] : flat.offsets[at + 1]]
                     number = selection.series.labels(row)["i"]
                     found[number] = found.get(number, b"") + part.tobytes()
             assert found == {

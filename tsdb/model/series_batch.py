@@ -1,8 +1,8 @@
-"""Samples of many series in flat arrays, for kernels that read series after series.
+"""The unit in which floats pass from a source to its readers: samples of many series.
 
-A tile is a matrix of series that share timestamps; a batch has series of any number of grids: flat
-values, and the times of each grid once. One call of a kernel processes as much as hundreds of
-tiles.
+A batch has flat values, and beside them the timestamps of each grid once: series that are scraped
+together share a grid. Compiled kernels read batches series by series, NumPy kernels as matrices
+(`batch_views.py`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,32 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Ints
 
 Floats = NDArray[np.float64]
+
+
+FEW_RANGES = 16
+"""So many are searched one by one, which costs less than searching them together."""
+
+
+def first_not_before(times: Ints, begins: Ints, ends: Ints, bounds: Ints | int) -> Ints:
+    """Return the first position of each range of increasing times that is not before a bound."""
+    bounds = np.full(len(begins), bounds) if isinstance(bounds, int) else bounds
+    if len(begins) <= FEW_RANGES:
+        of_each = zip(begins.tolist(), ends.tolist(), bounds.tolist(), strict=True)
+        found = [a + int(times[a:b].searchsorted(bound)) for a, b, bound in of_each]
+        return np.array(found, np.int64)
+    low, high = begins.copy(), ends.copy()
+    while True:
+        (some,) = (low < high).nonzero()
+        if len(some) == 0:
+            return low
+        middle = (low[some] + high[some]) >> 1
+        before = times[middle] < bounds[some]
+        low[some] = np.where(before, middle + 1, low[some])
+        high[some] = np.where(before, high[some], middle)
 
 
 @dataclass(slots=True, eq=False)
@@ -77,9 +100,68 @@ class SeriesBatch:
     starts: Ints | None = None
     derived: Derived = field(default_factory=Derived)
 
+    @classmethod
+    def ragged(
+        cls, rows: Ints, times: Ints, values: Floats, offsets: Ints, starts: Ints | None = None
+    ) -> SeriesBatch:
+        """A batch in which each series has a grid of its own. times: [N]."""
+        grid = np.arange(len(rows), dtype=np.int64)
+        return cls(rows, values, offsets, grid, times, offsets, starts=starts)
+
+    @classmethod
+    def regular(cls, rows: Ints, times: Ints, values: Floats) -> SeriesBatch:
+        """A batch of one grid. times: [T], values: [S, T]."""
+        offsets = np.arange(len(rows) + 1, dtype=np.int64) * len(times)
+        grid, grid_offsets = np.zeros(len(rows), np.int64), np.array([0, len(times)], np.int64)
+        return cls(rows, values.reshape(-1), offsets, grid, times, grid_offsets)
+
     @property
     def series_count(self) -> int:
         return len(self.rows)
+
+    @property
+    def sample_count(self) -> int:
+        """Samples, staleness markers included."""
+        return self.values.size + (0 if self.markers is None else len(self.markers.times))
+
+    def window(
+        self, start_ms: int, end_ms: int, grids: Ints | slice = slice(None)
+    ) -> tuple[Ints, Ints]:
+        """[G] each, or of some grids: the samples low … high - 1 of a grid are in the range."""
+        begins, ends = self.grid_offsets[:-1][grids], self.grid_offsets[1:][grids]
+        low = first_not_before(self.times, begins, ends, start_ms)
+        high = first_not_before(self.times, begins, ends, end_ms + 1)
+        return low - begins, np.maximum(low, high) - begins
+
+    def grids_of(self, places: Ints) -> tuple[Ints, Ints]:
+        """The grids of some series, increasing, and [len(places)] which of these each has."""
+        used = np.zeros(len(self.grid_offsets) - 1, np.bool_)
+        used[self.grid[places]] = True
+        return used.nonzero()[0], (np.cumsum(used) - 1)[self.grid[places]]
+
+    def taken(self, places: Ints, low: Ints, high: Ints) -> SeriesBatch:
+        """A copy of some series. low, high: of each of their grids (`grids_of`), the samples
+        low … high - 1 are copied; all staleness markers are."""
+        grids, number = self.grids_of(places)
+        lengths = high - low
+        of_series = lengths[number]
+        at = flat_positions(self.offsets[places] + low[number], of_series)
+        markers = self.markers
+        if markers is not None:
+            marked = markers.offsets[places + 1] - markers.offsets[places]
+            some = flat_positions(markers.offsets[places], marked)
+            begun = None if markers.starts is None else markers.starts[some]
+            markers = Markers(np.append(0, np.cumsum(marked)), markers.times[some], begun)
+        return SeriesBatch(
+            self.rows[places],
+            self.values[at],
+            np.append(0, np.cumsum(of_series)),
+            number,
+            self.times[flat_positions(self.grid_offsets[grids] + low, lengths)],
+            np.append(0, np.cumsum(lengths)),
+            markers,
+            None if self.starts is None else self.starts[at],
+        )
 
     def parts(self, count: int) -> list[SeriesBatch]:
         """The batch as at most `count` batches of about equal size: views, which are cached."""
@@ -89,12 +171,12 @@ class SeriesBatch:
         if cached is None or cached[0] != count:
             wanted = np.arange(1, count) * self.offsets.item(-1) // count
             cuts = {0, *self.offsets.searchsorted(wanted).tolist(), len(self.rows)}
-            cached = count, [self._part(a, b) for a, b in pairwise(sorted(cuts))]
+            cached = count, [self.between(a, b) for a, b in pairwise(sorted(cuts))]
             self.derived.parts = cached
         return cached[1]
 
-    def _part(self, begin: int, end: int) -> SeriesBatch:
-        """Series begin … end - 1."""
+    def between(self, begin: int, end: int) -> SeriesBatch:
+        """Series begin … end - 1, as views."""
         low, high = self.offsets[begin], self.offsets[end]
         grid = self.grid[begin:end]
         first, last = grid.min(), grid.max() + 1
@@ -131,7 +213,8 @@ class SeriesBatchRef:
     """A batch that is read when `load` is called.
 
     load     reads and decodes; may be called on any thread, more than once
-    samples  approximate number of its samples, known without reading
+    samples  how many samples of the range it has, staleness markers included, known without
+             reading; approximate if the source does not know
     started  `load` with start timestamps; None: no sample has one
     sketch   `load` with arbitrary values, for queries that need only times: it decodes less. None:
              the source has no such shortcut

@@ -2,93 +2,29 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import Protocol, TypeGuard, overload, runtime_checkable
+from typing import Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 
-from novaql.tsdb.model.batch_tiles import BatchTiles, Places
+from novaql.tsdb.model.batch_views import BatchViews, SeriesView
 from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.rollup_columns import CellColumns
-from novaql.tsdb.model.samples import HistogramTile, Tile
-from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
+from novaql.tsdb.model.samples import HistogramBatch
+from novaql.tsdb.model.series_batch import SeriesBatchRef
+
+MIN_TIME_MS, MAX_TIME_MS = -(2**62), 2**62
+"""The earliest and the latest time of a selection."""
 
 
 @dataclass(frozen=True, slots=True)
-class TileRef:
-    """A tile that is read when asked for.
+class HistogramBatchRef:
+    """A batch of native histograms that is read when asked for, as `SeriesBatchRef`."""
 
-    load     reads and decodes; may be called on any thread, more than once
-    samples  how many samples it holds, for limits and progress, known without reading
-    """
-
-    load: Callable[[], Tile]
-    samples: int
-
-
-class BatchLoad:
-    """A batch that is read for several tiles, and held from the first tile to the last.
-
-    Safe to use from several threads.
-    """
-
-    def __init__(self, load: Callable[[], SeriesBatch], range_ms: tuple[int, int]) -> None:
-        self._load, self._range = load, range_ms
-        self._lock = threading.Lock()
-        self._found: BatchTiles | None = None
-        self._tiles = self._waiting = 0
-
-    def tile(self, places: Places, samples: int) -> TileRef:
-        """A tile of these series, to be loaded; samples: how many it holds."""
-        self._tiles += 1
-        return TileRef(partial(self._read, places), samples)
-
-    def _read(self, places: Places) -> Tile:
-        with self._lock:
-            found = self._found
-            if found is None:
-                found = self._found = BatchTiles(self._load(), *self._range)
-                self._waiting = self._tiles
-            self._waiting -= 1
-            if self._waiting <= 0:
-                self._found = None
-        return found.tile(places)
-
-
-class PlannedTiles(Sequence[TileRef]):
-    """Tiles that are planned once one of them is asked for.
-
-    samples  how many they hold, known before
-    """
-
-    def __init__(self, plan: Callable[[], Sequence[TileRef]], samples: int) -> None:
-        self._plan, self.samples = plan, samples
-
-    @cached_property
-    def _refs(self) -> Sequence[TileRef]:
-        return self._plan()
-
-    @overload
-    def __getitem__(self, at: int) -> TileRef: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[TileRef]: ...
-    def __getitem__(self, at: int | slice) -> TileRef | Sequence[TileRef]:
-        return self._refs[at]
-
-    def __len__(self) -> int:
-        return len(self._refs)
-
-
-@dataclass(frozen=True, slots=True)
-class HistogramRef:
-    """A tile of native histograms that is read when asked for, as `TileRef`."""
-
-    load: Callable[[], HistogramTile]
+    load: Callable[[], HistogramBatch]
     samples: int
 
 
@@ -111,7 +47,12 @@ class CellSource(Protocol):
         """Cells of rows first … end - 1."""
         ...
 
-    def samples(self, rows: Ints) -> Sequence[Tile]:
+    def as_samples(self, statistic: str) -> Selection:
+        """One sample with a statistic in place of the samples of each cell: "min", "max", "first"
+        or "last". Windows that have each cell whole have the same statistic of these."""
+        ...
+
+    def samples(self, rows: Ints) -> Selection:
         """All samples of rows, whose numbers increase; of rollups alone, what is left of them."""
         ...
 
@@ -120,58 +61,66 @@ class CellSource(Protocol):
 class Selection:
     """Series and their samples in a time range.
 
-    Each row of `series` appears in at most one tile, with all of its samples of the range in time
-    order and no time twice, whatever parts of the store they come from. Label sets in `series`
-    are distinct. A series without a sample in the range may be left out or be in no tile.
+    Each row of `series` is in at most one batch, with all of its samples of the range in time order
+    and no time twice, whatever parts of the store they come from. Label sets in `series` are
+    distinct. A series without a sample in the range may be left out or be in no batch. Samples
+    outside the range may be in a batch; `views` leaves them out.
 
-    Native histograms come apart from the floats: a row may be in one tile and in one histogram
-    tile, and never has a sample in both at one time.
+    Native histograms are in batches of their own: a row may be in a batch of each kind, and never
+    has a sample in both at one time.
 
-    batches  the samples of the tiles once more, in few large pieces; samples outside the range may
-             be among them. None: the source has tiles alone
+    range_ms first and last time of the range
     starts   whether some sample may have a start timestamp
-    cells    what `Hints.windows` of "cells" asks for, where it is less work than the samples
+    cells    what `Hints.windows` asks for, where it is less work than the samples
     parts    in how many parts of the store the range has to be looked for, and how many there are;
              None: it has no parts
     """
 
     series: SeriesTable
-    tiles: Sequence[TileRef]
-    histograms: Sequence[HistogramRef] = ()
-    batches: Sequence[SeriesBatchRef] | None = None
+    batches: Sequence[SeriesBatchRef]
+    histograms: Sequence[HistogramBatchRef] = ()
+    range_ms: tuple[int, int] = (MIN_TIME_MS, MAX_TIME_MS)
     starts: bool = True
     cells: CellSource | None = None
     parts: tuple[int, int] | None = None
 
     @property
     def samples(self) -> int:
-        if isinstance(self.tiles, PlannedTiles):
-            floats = self.tiles.samples
-        else:
-            floats = sum(tile.samples for tile in self.tiles)
-        return floats + sum(tile.samples for tile in self.histograms)
+        floats = sum(ref.samples for ref in self.batches)
+        return floats + sum(ref.samples for ref in self.histograms)
+
+    def views(self, *, markers: bool = True) -> Iterator[SeriesView]:
+        """Read the floats of the range, one batch after the other, start timestamps among them.
+
+        markers  staleness markers are among the samples
+        """
+        for ref in self.batches:
+            yield from self.views_of(ref, markers=markers)
+
+    def views_of(self, ref: SeriesBatchRef, *, markers: bool = True) -> Iterator[SeriesView]:
+        """The same of one batch."""
+        load = ref.started or ref.load
+        yield from BatchViews(load(), *self.range_ms, markers=markers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RangeWindows:
     """All that will be done with the floats of a selection: one value for each of some windows.
 
-    statistic  "min", "max", "first" or "last": of the samples of a window, staleness markers and
-               times apart. A source may give one sample with that value in place of several that no
-               window has a part of. Or "cells": all of them are looked at, summed up
-    must       "cells" are wanted wherever there are any, be it much less work or not
-    names      statistics that are wanted of cells, see `block/summarise.py`
-    cheap      samples cost next to nothing once they are in memory: cells are worth it only where
-               those would not fit into the caches
-    ends_ms    [J] windows are (end - reach, end]
-    reach_ms   how far each reaches
+    ends_ms   [J] windows are (end - reach, end]
+    reach_ms  how far each reaches
+    names     statistics that are read of cells beside the count, see `block/summarise.py`
+    timed     the times of the first and the last sample of cells are read, too
+    must      cells are wanted wherever there are any, be it much less work or not
+    cheap     samples cost next to nothing once they are in memory: cells are worth it only if the
+              samples do not fit into the caches
     """
 
-    statistic: str
     ends_ms: Ints
     reach_ms: int
-    must: bool = False
     names: tuple[str, ...] = ()
+    timed: bool = False
+    must: bool = False
     cheap: bool = False
 
     def edges_ms(self) -> Ints:
@@ -181,16 +130,16 @@ class RangeWindows:
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What a source may use to read less, and where it tells of what it cannot read.
+    """What a source may use to read less, and where it notes what it cannot read.
 
     labels  only these label names will be looked at (None: all of them): others may be left out,
             so that label sets are no longer distinct
     read_errors
             receives the damage that the reader skips; None: damage raises. It is complete when the
-            last tile has been loaded
-    windows what the floats are for; None: who knows
-    plain   the same selection as this source gave it a moment ago without `windows`. Where these
-            are "cells" it may be given back with cells beside it
+            last batch has been loaded
+    windows what the floats are for; None: not known
+    plain   the same selection as this source returned it before without `windows`; the source may
+            return it again, with cells beside the samples
     """
 
     labels: frozenset[str] | None = None
@@ -271,9 +220,6 @@ def supports_downsampling(source: Source) -> TypeGuard[Downsampled]:
 
 _DOWNSAMPLED: dict[type, bool] = {}
 NO_HINTS = Hints()
-MIN_TIME_MS, MAX_TIME_MS = -(2**62), 2**62
-"""The earliest and the latest time of a selection."""
-
 FIRST_SAMPLE_MS, LAST_SAMPLE_MS = -62_135_596_800_000, 253_402_300_799_999
 """Times of samples that the store accepts: years 1 to 9999, which every format can represent."""
 __all__ = [
@@ -285,12 +231,10 @@ __all__ = [
     "CellSource",
     "Downsampled",
     "Hints",
-    "HistogramRef",
+    "HistogramBatchRef",
     "Metadata",
-    "PlannedTiles",
     "RangeWindows",
     "Selection",
     "Source",
-    "TileRef",
     "supports_downsampling",
 ]

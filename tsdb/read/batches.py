@@ -14,11 +14,9 @@ from hashlib import blake2b
 
 import numpy as np
 
-from novaql.tsdb.model.batch_tiles import split_tiles
 from novaql.tsdb.model.labels import Ints, Numbers
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
-from novaql.tsdb.model.source import BatchLoad, TileRef
 from novaql.tsdb.parts.damaged_ranges import readable_slices
 from novaql.tsdb.parts.ranges import RangeSlice, bytes_of, started_rows
 from novaql.tsdb.read.batch_layout import Layout, layout_in_turn, load_in_turn
@@ -31,7 +29,7 @@ from novaql.tsdb.read.ragged_merge import (
     row_slots,
     row_widths,
 )
-from novaql.tsdb.read.staleness import batch_of_tile
+from novaql.tsdb.read.staleness import split_markers
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
 BATCH_VALUES = 1 << 20
@@ -85,39 +83,19 @@ class BatchPlan:
                 if the wider one cannot be
         share   … and how much of the samples that range has
         """
+        ends = np.cumsum([0, *(portion.samples for portion in self.portions)])
+        samples = np.diff(np.round(share * ends)).astype(np.int64).tolist()
         return [
             SeriesBatchRef(
                 partial(portion.load, self, cache, read_errors, inside=inside),
-                round(share * portion.samples),
+                of_portion,
                 partial(portion.load, self, cache, read_errors, inside=inside, sketched=True),
                 partial(portion.load, self, cache, read_errors, inside=inside, starts=True)
                 if portion.started
                 else None,
             )
-            for portion in self.portions
+            for portion, of_portion in zip(self.portions, samples, strict=True)
         ]
-
-    def tiles(
-        self,
-        start_ms: int,
-        end_ms: int,
-        cache: BatchCache,
-        read_errors: ReadErrors | None = None,
-        *,
-        inside: Callable[[], Sequence[RangeSlice]] | None = None,
-    ) -> list[TileRef]:
-        """The samples of the range as tiles to be loaded, start timestamps and staleness markers
-        among them. Arguments as of `refs`."""
-        cuts = self.asked if inside is None else inside()
-        samples = row_widths(cuts, len(self.widths))
-        refs: list[TileRef] = []
-        for portion in self.portions:
-            load = partial(portion.load, self, cache, read_errors, inside=inside, starts=True)
-            batch, members = BatchLoad(load, (start_ms, end_ms)), portion.members
-            regular = not portion.merged and not portion.started
-            split = split_tiles(self.group[members], samples[members], regular=regular)
-            refs += [batch.tile(some, int(samples[members[some]].sum())) for some in split]
-        return refs
 
     @property
     def nbytes(self) -> int:
@@ -236,7 +214,7 @@ class _Portion:
     def _read(self, plan: BatchPlan, *, sketched: bool, starts: bool) -> SeriesBatch:
         if self.merged:
             cuts = members_of(plan.cuts, plan.slots, self.members)
-            return batch_of_tile(read_ragged(cuts, self.members, starts=starts))
+            return split_markers(read_ragged(cuts, self.members, starts=starts))
         layout = self._layout or layout_in_turn(
             self.members, plan.widths, plan.group, plan.cuts, plan.slots
         )
@@ -257,12 +235,12 @@ class _Portion:
         too."""
         chosen = members_of(cuts, slots, self.members)
         try:
-            tile = merge_ragged(chosen, self.members, starts=starts)
+            found = merge_ragged(chosen, self.members, starts=starts)
         except DAMAGE:
             if read_errors is None:
                 raise
-            tile = merge_ragged(readable_slices(chosen, read_errors), self.members, starts=starts)
-        return batch_of_tile(tile)
+            found = merge_ragged(readable_slices(chosen, read_errors), self.members, starts=starts)
+        return split_markers(found)
 
     def _content(self, plan: BatchPlan) -> tuple[object, ...]:
         """Equal for batches of the same samples; empty: it is not to be kept."""

@@ -1,8 +1,8 @@
-"""Tiles of native histograms, and of floats of series that have both.
+"""Batches of native histograms, and of floats of series that have both.
 
-Where a series has a float in one layer and a histogram in another one at the same time, the
-younger layer's sample stands. So the cuts of both kinds are looked at together for such series;
-all other floats are planned as if there were no histograms.
+If a series has a float in one layer and a histogram in another one at the same time, the sample of
+the younger layer replaces the other. So the cuts of both kinds are read together for such series.
+All other floats are planned as if there were no histograms.
 """
 
 from __future__ import annotations
@@ -13,54 +13,54 @@ from typing import TypeVar
 
 import numpy as np
 
-from novaql.tsdb.model.batch_tiles import TILE_VALUES
 from novaql.tsdb.model.histograms import concat_histograms
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
-from novaql.tsdb.model.samples import HistogramTile, Tile
-from novaql.tsdb.model.source import HistogramRef, TileRef
+from novaql.tsdb.model.samples import HistogramBatch
+from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
+from novaql.tsdb.model.source import HistogramBatchRef
 from novaql.tsdb.parts.damaged_ranges import readable_slices
 from novaql.tsdb.parts.ranges import RangeSlice, have_starts, of_rows
 from novaql.tsdb.read.batches import BatchCache, plan_batches
+from novaql.tsdb.read.staleness import split_markers
 
-TILE_HISTOGRAMS = 1 << 13
-Loaded = TypeVar("Loaded", Tile, HistogramTile)
+BATCH_SAMPLES, BATCH_HISTOGRAMS = 1 << 17, 1 << 13
+Loaded = TypeVar("Loaded", SeriesBatch, HistogramBatch)
 _NONE, _NO_VALUES = np.empty(0, np.int64), np.empty(0)
 
 
 def plan_mixed(
     cuts: Sequence[RangeSlice],
     rows: int,
-    range_ms: tuple[int, int],
     cache: BatchCache,
     read_errors: ReadErrors | None = None,
-) -> tuple[list[TileRef], list[HistogramRef]]:
-    """Tiles of floats and of histograms that hold all samples of the cuts.
+) -> tuple[list[SeriesBatchRef], list[HistogramBatchRef]]:
+    """Batches of floats and of histograms that hold all samples of the cuts.
 
     cuts      in order of age: of equal series and times the last one counts
     rows      series in the selection's table
-    range_ms  first and last time of the range
 
-    Tiles that are loaded raise for damage, or leave out what it hit and note it in `read_errors`.
+    Batches that are loaded raise for damage, or leave out what it hit and note it in `read_errors`.
     """
     native = [cut for cut in cuts if cut.is_native]
     if not native:
-        plan = plan_batches(cuts, rows, cache.limit)
-        return plan.tiles(*range_ms, cache, read_errors), []
+        return plan_batches(cuts, rows, cache.limit).refs(cache, read_errors), []
     has_native = np.zeros(rows, np.bool_)
     for cut in native:
         has_native[cut.rows] = True
     floats = [cut for cut in cuts if not cut.is_native]
-    plan = plan_batches(of_rows(floats, ~has_native), rows, cache.limit)
-    tiles = plan.tiles(*range_ms, cache, read_errors)
+    batches = plan_batches(of_rows(floats, ~has_native), rows, cache.limit).refs(cache, read_errors)
     mixed = of_rows(cuts, has_native)
-    for members, samples in _pools([c for c in mixed if not c.is_native], rows, TILE_VALUES):
-        tiles.append(TileRef(partial(_load_floats, mixed, members, read_errors), samples))
+    of_mixed = [cut for cut in mixed if not cut.is_native]
+    for members, samples in _pools(of_mixed, rows, BATCH_SAMPLES):
+        load = partial(_load_floats, mixed, members, read_errors)
+        started = partial(load, starts=True) if have_starts(of_mixed) else None
+        batches.append(SeriesBatchRef(load, samples, started=started))
     histograms = [
-        HistogramRef(partial(_load_histograms, mixed, members, read_errors), samples)
-        for members, samples in _pools(native, rows, TILE_HISTOGRAMS)
+        HistogramBatchRef(partial(_load_histograms, mixed, members, read_errors), samples)
+        for members, samples in _pools(native, rows, BATCH_HISTOGRAMS)
     ]
-    return tiles, histograms
+    return batches, histograms
 
 
 def _pools(cuts: Sequence[RangeSlice], rows: int, most: int) -> list[tuple[Ints, int]]:
@@ -113,24 +113,32 @@ class _Resolved:
         return starts if starts.any() else None
 
 
-def _load_floats(cuts: Sequence[RangeSlice], members: Ints, read_errors: ReadErrors | None) -> Tile:
-    def read(cuts: Sequence[RangeSlice]) -> Tile:
+def _load_floats(
+    cuts: Sequence[RangeSlice],
+    members: Ints,
+    read_errors: ReadErrors | None,
+    *,
+    starts: bool = False,
+) -> SeriesBatch:
+    def read(cuts: Sequence[RangeSlice]) -> SeriesBatch:
         found = _Resolved(cuts, members, native=False)
-        values = np.concatenate([_NO_VALUES, *(cut.values() for cut in found.cuts)])
-        starts = found.starts()
-        return Tile(found.rows, found.times, values[found.places], found.offsets, starts)
+        values = np.concatenate([_NO_VALUES, *(cut.values() for cut in found.cuts)])[found.places]
+        begun = found.starts() if starts else None
+        return split_markers(
+            SeriesBatch.ragged(found.rows, found.times, values, found.offsets, begun)
+        )
 
     return _sound(read, cuts, members, read_errors)
 
 
 def _load_histograms(
     cuts: Sequence[RangeSlice], members: Ints, read_errors: ReadErrors | None
-) -> HistogramTile:
-    def read(cuts: Sequence[RangeSlice]) -> HistogramTile:
+) -> HistogramBatch:
+    def read(cuts: Sequence[RangeSlice]) -> HistogramBatch:
         found = _Resolved(cuts, members, native=True)
         histograms = concat_histograms([cut.histograms() for cut in found.cuts])
         histograms = histograms.take(found.places)
-        return HistogramTile(found.rows, found.times, histograms, found.offsets, found.starts())
+        return HistogramBatch(found.rows, found.times, histograms, found.offsets, found.starts())
 
     return _sound(read, cuts, members, read_errors)
 

@@ -18,16 +18,15 @@ from novaql.tsdb.index.match import match_rows
 from novaql.tsdb.model.labels import Ints, Numbers, SeriesTable
 from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
-from novaql.tsdb.model.source import PlannedTiles, RangeWindows, Selection
+from novaql.tsdb.model.source import Selection
 from novaql.tsdb.parts.merge_series import UnionCache, unite, united
-from novaql.tsdb.parts.part import Part, Rollup, series_bounds
+from novaql.tsdb.parts.part import Part, series_bounds
 from novaql.tsdb.parts.part_list import PartList
 from novaql.tsdb.parts.ranges import RangeSlice, SeriesSubset, cut_ranges, have_starts
 from novaql.tsdb.parts.sorted_run import ArrayStream, SortedRun
 from novaql.tsdb.parts.tombstones import DeleteResult, Intervals
 from novaql.tsdb.read.batches import BatchCache, BatchPlan, plan_batches
 from novaql.tsdb.read.histogram_batches import plan_mixed
-from novaql.tsdb.read.rollup_samples import by_cells, usable_rollups
 from novaql.tsdb.read.sliding_plans import SlidingPlan, SlidingPlans, moving, wider_ranges
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
@@ -38,9 +37,9 @@ Found = TypeVar("Found")
 class Planned:
     """What a selection will read, known from directories alone.
 
-    batches  None where there are native histograms: those are planned with the tiles
+    batches  None where there are native histograms: those are planned when asked for
     starts   whether some sample may have a start timestamp
-    deleted  of each part: what was left out, kept since it is named by its address
+    deleted  of each part: what was left out, referred to since it is named by its address
     moving   of a plan for a wider range, what ranges inside need to know
     """
 
@@ -54,14 +53,12 @@ class Planned:
     def selection(
         self, start_ms: int, end_ms: int, cache: BatchCache, read_errors: ReadErrors | None
     ) -> Selection:
-        table, cuts, plan = self.table, self.cuts, self.batches
-        if plan is None:
-            found = plan_mixed(cuts, table.rows, (start_ms, end_ms), cache, read_errors)
-            return Selection(table, *found, starts=self.starts)
-        batches = plan.refs(cache, read_errors)
-        tiles = partial(plan.tiles, start_ms, end_ms, cache, read_errors)
-        samples = sum(ref.samples for ref in batches)
-        return Selection(table, PlannedTiles(tiles, samples), batches=batches, starts=self.starts)
+        table, range_ms = self.table, (start_ms, end_ms)
+        if self.batches is None:
+            found = plan_mixed(self.cuts, table.rows, cache, read_errors)
+            return Selection(table, *found, range_ms=range_ms, starts=self.starts)
+        batches = self.batches.refs(cache, read_errors)
+        return Selection(table, batches, range_ms=range_ms, starts=self.starts)
 
     def selection_inside(
         self,
@@ -75,11 +72,9 @@ class Planned:
         returns the cuts of the range, for what the wider one does not tell."""
         assert self.batches is not None
         assert self.moving is not None
-        samples = self.moving.samples_in(start_ms, end_ms)
-        share = samples / self.moving.samples[-1]
+        share = self.moving.samples_in(start_ms, end_ms) / self.moving.samples[-1]
         batches = self.batches.refs(cache, read_errors, inside=exact, share=share)
-        tiles = partial(self.batches.tiles, start_ms, end_ms, cache, read_errors, inside=exact)
-        return Selection(self.table, PlannedTiles(tiles, samples), batches=batches, starts=False)
+        return Selection(self.table, batches, range_ms=(start_ms, end_ms), starts=False)
 
 
 ExactCuts = Callable[[], Sequence[RangeSlice]]
@@ -97,7 +92,7 @@ def plan_bytes(planned: Planned) -> int:
 class Caches:
     """What the readers of one database share."""
 
-    tiles: BatchCache
+    batches: BatchCache
     unions: UnionCache
     plans: PlanCache = field(default_factory=lambda: ByteCache(PLAN_CACHE_BYTES, plan_bytes))
     ranges: SlidingPlans = field(default_factory=SlidingPlans)
@@ -133,11 +128,10 @@ def select(
     end_ms: int,
     caches: Caches,
     read_errors: ReadErrors | None = None,
-    windows: RangeWindows | None = None,
 ) -> Selection:
     """`Source.select` over parts in order of age. See `Hints.read_errors`."""
     some = overlapping(parts, start_ms, end_ms)
-    selection = partial(_selected, matchers, start_ms, end_ms, caches, read_errors, windows)
+    selection = partial(_selected, matchers, start_ms, end_ms, caches, read_errors)
     return replace(around(some, read_errors, selection), parts=(len(some), len(parts)))
 
 
@@ -147,16 +141,10 @@ def _selected(
     end_ms: int,
     caches: Caches,
     read_errors: ReadErrors | None,
-    windows: RangeWindows | None,
     parts: Sequence[Part],
 ) -> Selection:
     """By a plan made anew, or as it was for the same parts, matchers and range."""
     deleted = tuple(part.deleted() for part in parts)
-    rollups = usable_rollups(parts, windows)
-    if windows is not None and any(rollups):  # cells are in memory, and few
-        summed = [None if rollup is None else (rollup, windows) for rollup in rollups]
-        planned = _planned(parts, matchers, start_ms, end_ms, caches, read_errors, deleted, summed)
-        return planned.selection(start_ms, end_ms, caches.tiles, read_errors)
     runs = tuple(layer.run.identity for part in parts for layer in part.layers())
     what = (runs, tuple(map(id, deleted)), tuple(matchers))
     found = caches.plans.get((what, start_ms, end_ms))
@@ -168,7 +156,7 @@ def _selected(
         # Heads change all the time, and a plan holds what it is about.
         if found.batches is not None and not read_errors and not _in_memory(found.cuts):
             caches.plans.put((what, start_ms, end_ms), found)
-    return found.selection(start_ms, end_ms, caches.tiles, read_errors)
+    return found.selection(start_ms, end_ms, caches.batches, read_errors)
 
 
 def _inside_wider(
@@ -208,7 +196,7 @@ def _inside_wider(
                     parts, matchers, start_ms, end_ms, caches, read_errors, deleted
                 ).cuts
 
-            return wide.selection_inside(start_ms, end_ms, caches.tiles, read_errors, exact)
+            return wide.selection_inside(start_ms, end_ms, caches.batches, read_errors, exact)
     return None
 
 
@@ -229,15 +217,12 @@ def _planned(
     caches: Caches,
     read_errors: ReadErrors | None,
     deleted: tuple[Intervals | None, ...],
-    summed: Sequence[tuple[Rollup, RangeWindows] | None] = (),
 ) -> Planned:
     living = [part.living(start_ms, end_ms) for part in parts]
     union = united(parts, matchers, caches.unions, living)
     cuts: list[RangeSlice] = []
-    for place, (part, (rows, table_rows)) in enumerate(zip(parts, union.found, strict=True)):
-        own = cut_ranges(pieces_of(part, rows, table_rows), start_ms, end_ms, read_errors)
-        cells = summed[place] if summed else None
-        cuts += own if cells is None else by_cells(own, *cells, start_ms, end_ms)
+    for part, (rows, table_rows) in zip(parts, union.found, strict=True):
+        cuts += cut_ranges(pieces_of(part, rows, table_rows), start_ms, end_ms, read_errors)
     table = union.table
     present = np.zeros(table.rows, np.bool_)
     for cut in cuts:
@@ -247,7 +232,7 @@ def _planned(
         cuts = [cut.renumbered(number) for cut in cuts]
         table = table.take(present)
     native = any(cut.is_native for cut in cuts)
-    batches = None if native else plan_batches(cuts, table.rows, caches.tiles.limit)
+    batches = None if native else plan_batches(cuts, table.rows, caches.batches.limit)
     return Planned(table, cuts, batches, have_starts(cuts), deleted)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from novaql.tsdb.model.labels import Bools, Ints, Numbers, combine_codes
-from novaql.tsdb.model.samples import Tile
+from novaql.tsdb.model.series_batch import SeriesBatch
 from novaql.tsdb.parts.ranges import RangeSlice, have_starts
 
 
@@ -96,8 +96,9 @@ def members_of(
     return chosen
 
 
-def read_ragged(cuts: Sequence[RangeSlice], rows: Ints, *, starts: bool) -> Tile:
-    """The samples of some rows as one ragged tile, series in the order of `rows`.
+def read_ragged(cuts: Sequence[RangeSlice], rows: Ints, *, starts: bool) -> SeriesBatch:
+    """The samples of some rows as a batch, staleness markers among them, series in the order of
+    `rows`.
 
     cuts    what `members_of` gives for these rows
     starts  with start timestamps
@@ -106,10 +107,11 @@ def read_ragged(cuts: Sequence[RangeSlice], rows: Ints, *, starts: bool) -> Tile
         return merge_ragged(cuts, rows, starts=starts)
     cut = cuts[0]
     begun = cut.starts() if starts and have_starts(cuts) else None
-    return Tile(rows, cut.times(), cut.values(), np.append(0, np.cumsum(cut.lengths)), begun)
+    offsets = np.append(0, np.cumsum(cut.lengths))
+    return SeriesBatch.ragged(rows, cut.times(), cut.values(), offsets, begun)
 
 
-def merge_ragged(cuts: Sequence[RangeSlice], rows: Ints, *, starts: bool) -> Tile:
+def merge_ragged(cuts: Sequence[RangeSlice], rows: Ints, *, starts: bool) -> SeriesBatch:
     """The same where series may be in several cuts, or several times in one, and overlap in time.
     Of samples with the same series and time the last one counts."""
     times, places, offsets = _resolved(cuts, rows)
@@ -117,7 +119,7 @@ def merge_ragged(cuts: Sequence[RangeSlice], rows: Ints, *, starts: bool) -> Til
     begun = None
     if starts and have_starts(cuts):
         begun = np.concatenate([cut.starts() for cut in cuts])[places]
-    return Tile(rows, times, values, offsets, begun)
+    return SeriesBatch.ragged(rows, times, values, offsets, begun)
 
 
 def _resolved(cuts: Sequence[RangeSlice], rows: Ints) -> tuple[Ints, Ints, Ints]:

@@ -8,27 +8,27 @@ left always does: cells that a deletion touched are left out whole.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from novaql.tsdb.block.summarise import EXACT, WHOLE, Summing
+from novaql.tsdb.block.summarise import STATISTICS, WHOLE, Summing
+from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Bools, Ints, Numbers, SeriesTable
 from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.rollup_columns import CellColumns
-from novaql.tsdb.model.samples import Floats, Tile
-from novaql.tsdb.model.source import RangeWindows
+from novaql.tsdb.model.samples import Floats
+from novaql.tsdb.model.source import RangeWindows, Selection
 from novaql.tsdb.parts.merge_series import Union, united
 from novaql.tsdb.parts.part import Part, Rollup
-from novaql.tsdb.parts.ranges import RangeSlice, cut_ranges
-from novaql.tsdb.parts.sorted_run import SortedHistogramRun
+from novaql.tsdb.parts.ranges import RangeSlice, SeriesSubset, cut_ranges
+from novaql.tsdb.parts.sorted_run import ArrayStream, SortedHistogramRun, SortedRun
 from novaql.tsdb.read.histogram_batches import plan_mixed
 from novaql.tsdb.read.planner import Caches, overlapping, pieces_of
-from novaql.tsdb.read.rollup_samples import is_alone
 
 WORTH_SAMPLES = 32
 """Cells of fewer samples than this would cost more than they save, unless they are asked for."""
@@ -38,6 +38,8 @@ PORTION_CELLS = 1 << 17
 """So many cells are in memory at a time, and …"""
 PORTION_SAMPLES = 1 << 20
 """… so many samples beside them."""
+
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,27 +72,33 @@ def plan_cells(
     read_errors: ReadErrors | None,
 ) -> Cells | None:
     """See `Selection.cells`; None where it is no less work than the samples, or damaged."""
+    if len(windows.ends_ms) == 0:
+        return None
     first, last = int(windows.ends_ms[0]) - windows.reach_ms + 1, int(windows.ends_ms[-1])
     parts = overlapping(parts, first, last)
     edges = windows.edges_ms()
+
+    def cell_of(times: Ints) -> Ints:
+        return np.searchsorted(edges, times)
+
+    names = ("count", *(name for name in windows.names if name != "count"))
     try:
-        rollups = [_usable(part, parts, edges) for part in parts]
+        rollups = [_usable(part, parts, edges, names, timed=windows.timed) for part in parts]
         if not any(rollups):
             return None
-        names = ("count", *(name for name in windows.names if name != "count"))
-        found = Cells(parts, rollups, matchers, (first, last), edges, names, caches, read_errors)
+        found = Cells(parts, rollups, matchers, (first, last), cell_of, names, caches, read_errors)
         must = windows.must or any(part.downsampled_ms for part in parts)
         wanted = found.is_sound and (must or found.is_worth_it(cheap=windows.cheap))
-    except DAMAGE:  # reading the samples will tell, and go around it
+    except DAMAGE:  # reading the samples notes it
         return None
     return found if wanted else None
 
 
-def _usable(part: Part, parts: Sequence[Part], edges: Ints) -> Rollup | None:
-    """The coarsest rollup that no edge parts."""
-    if not part.downsampled_ms and not is_alone(part, parts):
-        return None
-    if part.deleted() is not None and not part.downsampled_ms:
+def _usable(
+    part: Part, parts: Sequence[Part], edges: Ints, names: Sequence[str], *, timed: bool
+) -> Rollup | None:
+    """The coarsest rollup that has the statistics, and of which no edge divides a cell."""
+    if not part.downsampled_ms and (not is_alone(part, parts) or part.deleted() is not None):
         return None
     low, high = np.searchsorted(edges, [part.first_ms - part.downsampled_ms, part.last_ms])
     inside = edges[low:high]
@@ -98,7 +106,7 @@ def _usable(part: Part, parts: Sequence[Part], edges: Ints) -> Rollup | None:
     if part.deleted() is not None:  # a deletion takes whole cells: the smallest ones
         rollups = [one for one in rollups if one.resolution_ms == part.downsampled_ms]
     for rollup in rollups:
-        if not rollup.of_grids or not rollup.statistics.keys() >= {*EXACT}:
+        if not rollup.statistics.keys() >= {*names} or (timed and not rollup.of_grids):
             continue  # as a flush writes them
         if rollup.resolution_ms == WHOLE:
             if len(inside) == 0:
@@ -110,6 +118,14 @@ def _usable(part: Part, parts: Sequence[Part], edges: Ints) -> Rollup | None:
     return None
 
 
+def is_alone(part: Part, parts: Sequence[Part]) -> bool:
+    """Whether no other part may have samples of its time."""
+    return not any(
+        other is not part and other.first_ms <= part.last_ms and part.first_ms <= other.last_ms
+        for other in parts
+    )
+
+
 class Cells:
     """`CellSource` over parts, some of which answer with cells (those that have a rollup here)."""
 
@@ -119,15 +135,18 @@ class Cells:
         rollups: Sequence[Rollup | None],
         matchers: Sequence[Matcher],
         span: tuple[int, int],
-        edges: Ints,
+        cell_of: Callable[[Ints], Ints],
         names: Sequence[str],
         caches: Caches,
         read_errors: ReadErrors | None,
     ) -> None:
-        self._parts, self._span, self._edges, self._names = parts, span, edges, names
+        """span: first and last time; cell_of: times → numbers that are equal for samples that may
+        be summarised together; names: of the statistics, the count first."""
+        self._parts, self._span, self._cell_of, self._names = parts, span, cell_of, names
         self._caches, self._losses = caches, read_errors
         self._union: Union = united(parts, matchers, caches.unions)
         self.is_sound = True
+        self.from_rollups = 0  # cells that `columns` has read from them
         self._summed: list[_Summed] = []
         self._others: list[int] = []
         for number, (part, rollup) in enumerate(zip(parts, rollups, strict=True)):
@@ -169,7 +188,7 @@ class Cells:
     def is_worth_it(self, *, cheap: bool) -> bool:
         """Whether it is much less work than the samples; see `RangeWindows.cheap`."""
         cells, covered, others = (int(size.sum()) for size in self._sizes)
-        if cheap and 8 * covered <= self._caches.tiles.limit:
+        if cheap and 8 * covered <= self._caches.batches.limit:
             return False
         return covered >= WORTH_SAMPLES * cells and MOST_OTHERS * others <= covered
 
@@ -204,6 +223,7 @@ class Cells:
         for one in self._summed:
             try:
                 pieces.append(self._cells(one, first, end))
+                self.from_rollups += len(pieces[-1].rows)
             except DAMAGE as problem:
                 if not one.part.downsampled_ms:
                     others.append(next(n for n, p in enumerate(self._parts) if p is one.part))
@@ -212,16 +232,30 @@ class Cells:
                 else:
                     self._losses.note(problem)
         cuts = self._cuts(sorted(others), (first, end))
-        pieces += [self._summed_up(tile) for tile in self._tiles(cuts)]
+        views = self._selection(cuts).views(markers=False)
+        pieces += [self._summed_up(view.ragged()) for view in views]
         return _joined(pieces, self._names, first, end)
 
-    def samples(self, rows: Ints) -> Sequence[Tile]:
+    def as_samples(self, statistic: str) -> Selection:
+        """See `CellSource`."""
+        rollups = {id(one.part): one.rollup for one in self._summed}
+        cuts: list[RangeSlice] = []
+        for number, part in enumerate(self._parts):
+            rollup, own = rollups.get(id(part)), self._cuts([number], None)
+            if rollup is None or part.downsampled_ms:
+                cuts += own
+                continue
+            for cut in own:
+                cuts += _with_cells(cut, rollup, statistic, self._span)
+        return self._selection(cuts)
+
+    def samples(self, rows: Ints) -> Selection:
         """See `CellSource`."""
         wanted = np.zeros(self.series.rows, np.bool_)
         wanted[rows] = True
         cuts = self._cuts(range(len(self._parts)), None)
         inside = (cut.take(np.flatnonzero(wanted[cut.rows])) for cut in cuts)
-        return self._tiles([cut for cut in inside if len(cut.rows)])
+        return self._selection([cut for cut in inside if len(cut.rows)])
 
     def _cuts(self, numbers: Sequence[int], stretch: tuple[int, int] | None) -> list[RangeSlice]:
         out: list[RangeSlice] = []
@@ -235,11 +269,9 @@ class Cells:
                 out += cut_ranges(pieces, *self._span, self._losses)
         return out
 
-    def _tiles(self, cuts: Sequence[RangeSlice]) -> list[Tile]:
-        if not cuts:
-            return []
-        tiles, _ = plan_mixed(cuts, self.series.rows, self._span, self._caches.tiles, self._losses)
-        return [ref.load() for ref in tiles]
+    def _selection(self, cuts: Sequence[RangeSlice]) -> Selection:
+        found = plan_mixed(cuts, self.series.rows, self._caches.batches, self._losses)
+        return Selection(self.series, *found, range_ms=self._span)
 
     def _cells(self, one: _Summed, first: int, end: int) -> _Pieces:
         some = np.flatnonzero((one.rows >= first) & (one.rows < end))
@@ -251,33 +283,32 @@ class Cells:
         offsets = (np.cumsum(lengths) - lengths)[number]
         of_series = lengths[number]
         at = flat_positions(offsets, of_series)
-        firsts, lasts, sizes = (
-            stream.ints(begins, lengths)[at]
-            for stream in (of_grids["firsts"], directories.times, of_grids["sizes"])
-        )
+        firsts = lasts = directories.times.ints(begins, lengths)[at]
+        sizes: Ints | None = None
+        if of_grids:
+            firsts, sizes = (of_grids[n].ints(begins, lengths)[at] for n in ("firsts", "sizes"))
         starts = directories.value_start[places] + low[number]
         columns = [rollup.statistics[name].floats(starts, of_series) for name in self._names]
         cell_rows = np.repeat(rows, of_series)
-        found = _Pieces(cell_rows, firsts, lasts, columns[0] == sizes, columns)
+        timed = np.zeros(len(lasts), np.bool_) if sizes is None else columns[0] == sizes
+        found = _Pieces(cell_rows, firsts, lasts, timed, columns)
         deleted = one.part.deleted()
         if deleted is not None:
             gone = deleted.overlap(np.repeat(one.index_rows[some], of_series), firsts, lasts)
             found = _taken(found, np.flatnonzero(~gone))
         return found
 
-    def _summed_up(self, tile: Tile) -> _Pieces:
-        flat = tile.without_stale().ragged()
-        assert flat.offsets is not None
-        times, lengths = flat.timestamps, np.diff(flat.offsets)
+    def _summed_up(self, flat: SeriesView) -> _Pieces:
+        times = flat.timestamps
         if len(times) == 0:
             none = np.zeros(0, np.int64)
             return _Pieces(none, none, none, none > 0, [np.zeros(0)] * len(self._names))
-        rows = np.repeat(flat.rows, lengths)
-        between = np.searchsorted(self._edges, times, side="left")
+        rows = flat.owners()
+        between = self._cell_of(times)
         fresh = np.append(True, (rows[1:] != rows[:-1]) | (between[1:] != between[:-1]))
         begins = np.flatnonzero(fresh)
         sizes = np.diff(begins, append=len(times))
-        summing = Summing(sizes, exact=True)
+        summing = Summing(sizes, exact=not {*self._names} <= {*STATISTICS})
         summing.take(flat.values)
         found = summing.done()
         columns = [found[name] for name in self._names]
@@ -312,3 +343,43 @@ def _joined(pieces: Sequence[_Pieces], names: Sequence[str], first: int, end: in
     offsets = np.searchsorted(rows[order], np.arange(first, end + 1))
     statistics = {name: column[order] for name, column in zip(names, columns, strict=True)}
     return CellColumns(offsets, firsts[order], lasts[order], timed[order], statistics)
+
+
+def _with_cells(
+    cut: RangeSlice, rollup: Rollup, statistic: str, span: tuple[int, int]
+) -> list[RangeSlice]:
+    """A slice with a cell in place of its samples for series all of whose cells have a statistic.
+    Where cells are damaged, the samples remain."""
+    try:
+        known, run = _cells_of(cut, rollup, statistic)
+    except DAMAGE:
+        return [cut]
+    some = np.flatnonzero(known)
+    found = cut_ranges([SeriesSubset(run, some, cut.rows[some])], *span)
+    if len(some) < len(known):
+        found.append(cut.take(np.flatnonzero(~known)))
+    return found
+
+
+def _cells_of(cut: RangeSlice, rollup: Rollup, statistic: str) -> tuple[Bools, SortedRun]:
+    """For each series of a cut whether all of its cells have the statistic; and the cells."""
+    directories = rollup.grids
+    grids, grid_of = np.unique(directories.grid_of[cut.series], return_inverse=True)
+    lengths = directories.grid_length[grids]
+    begins = np.cumsum(lengths) - lengths
+    of_series = lengths[grid_of]
+    starts = np.cumsum(of_series) - of_series
+    values = rollup.statistics[statistic].floats(directories.value_start[cut.series], of_series)
+    known = ~np.logical_or.reduceat(np.isnan(values), starts)
+    run = SortedRun(
+        identity=("cells", next(_numbers)),
+        grid_of=grid_of.ravel(),
+        value_start=starts,
+        grid_start=begins,
+        grid_length=lengths,
+        grid_first=directories.grid_first[grids],
+        grid_last=directories.grid_last[grids],
+        times=ArrayStream(directories.times.ints(directories.grid_start[grids], lengths)),
+        values=ArrayStream(values),
+    )
+    return known, run

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from novaql.tsdb.block.summarise import STATISTICS, Summing, combined, cut_cells
-from novaql.tsdb.index.match import label_table, match_rows
-from novaql.tsdb.model.labels import Ints, SeriesTable, concat_tables
+from novaql.tsdb.block.summarise import STATISTICS, combined
+from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.parts.part import Part, Rollup
-from novaql.tsdb.read.planner import Caches, overlapping, select
-from novaql.tsdb.read.rollup_samples import is_alone
+from novaql.tsdb.read.planner import Caches, around, overlapping
+from novaql.tsdb.read.rollup_cells import Cells, is_alone
+
+NAMES = ("count", *(name for name in STATISTICS if name != "count"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,14 +37,6 @@ class RolledUp:
     from_cells: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Pieces:
-    table: SeriesTable
-    rows: Ints
-    times: Ints
-    columns: tuple[Floats, ...]
-
-
 def roll_up(
     parts: Sequence[Part],
     matchers: Sequence[Matcher],
@@ -55,78 +49,44 @@ def roll_up(
     """Cells of (start, end], both multiples of the resolution."""
     if resolution_ms <= 0 or start_ms % resolution_ms or end_ms % resolution_ms:
         raise ValueError("the range of a rollup begins and ends at multiples of its resolution")
-    parts = overlapping(parts, start_ms + 1, end_ms)
-    pieces: list[_Pieces] = []
-    others: list[Part] = []
-    for part in parts:
-        try:
-            rollup = _stored(part, resolution_ms) if is_alone(part, parts) else None
-            found = rollup and _cells(part, rollup, matchers, start_ms + 1, end_ms)
-        except DAMAGE:
-            found = None
-        if found:
-            pieces.append(found)
-        else:
-            others.append(part)
-    from_cells = sum(len(piece.rows) for piece in pieces)
-    selection = select(others, matchers, start_ms + 1, end_ms, caches, read_errors)
-    for ref in selection.tiles:
-        tile = ref.load().ragged()
-        assert tile.offsets is not None
-        cells = cut_cells(tile.timestamps, np.diff(tile.offsets), resolution_ms)
-        summing = Summing(cells.size)
-        summing.take(tile.values)
-        columns = tuple(summing.done()[name] for name in STATISTICS)
-        rows = np.repeat(tile.rows, cells.length)
-        pieces.append(_Pieces(selection.series, rows, cells.last, columns))
-    return _joined(pieces, resolution_ms, from_cells)
+    span = start_ms + 1, end_ms
+
+    def read(parts: Sequence[Part]) -> RolledUp:
+        rollups = [_stored(part, parts, resolution_ms) for part in parts]
+        cell_of = partial(_cell_of, resolution_ms)
+        cells = Cells(parts, rollups, matchers, span, cell_of, NAMES, caches, read_errors)
+        return _joined(cells, resolution_ms)
+
+    return around(overlapping(parts, *span), read_errors, read)
 
 
-def _stored(part: Part, resolution_ms: int) -> Rollup | None:
-    if len(part.layers()) != 1:
+def _stored(part: Part, parts: Sequence[Part], resolution_ms: int) -> Rollup | None:
+    try:
+        rollups = part.rollups() if is_alone(part, parts) else ()
+    except DAMAGE:  # reading the samples notes it
         return None
-    return next((one for one in part.rollups() if one.resolution_ms == resolution_ms), None)
+    return next((one for one in rollups if one.resolution_ms == resolution_ms), None)
 
 
-def _cells(
-    part: Part, rollup: Rollup, matchers: Sequence[Matcher], start_ms: int, end_ms: int
-) -> _Pieces:
-    rows = match_rows(part.index(), matchers)
-    at, series = part.layers()[0].locate(rows)
-    directories = rollup.grids
-    grids = directories.grid_of[series]
-    low, high = directories.window(grids, start_ms, end_ms)
-    lengths = high - low
-    some = np.flatnonzero(lengths)
-    begins = directories.value_start[series[some]] + low[some]
-    times = directories.times.ints(directories.grid_start[grids[some]] + low[some], lengths[some])
-    columns = tuple(rollup.statistics[n].floats(begins, lengths[some]) for n in STATISTICS)
-    return _Pieces(
-        label_table(part.index(), rows), np.repeat(at[some], lengths[some]), times, columns
-    )
+def _cell_of(resolution_ms: int, times: Ints) -> Ints:
+    return -(-times // resolution_ms)
 
 
-def _joined(pieces: Sequence[_Pieces], resolution_ms: int, from_cells: int) -> RolledUp:
-    tables = list({id(piece.table): piece.table for piece in pieces}.values())
-    if not tables:
-        none = np.empty(0, np.int64)
-        empty = {name: np.empty(0) for name in STATISTICS}
-        return RolledUp(SeriesTable.unlabelled(0), none, none, empty)
-    bases = np.cumsum([0, *(table.rows for table in tables)])
-    base_of = {id(table): int(base) for table, base in zip(tables, bases[:-1], strict=True)}
-    stacked = concat_tables(tables)
-    _, first, number = np.unique(stacked.keys(), return_index=True, return_inverse=True)
-    rows = np.concatenate([number.ravel()[base_of[id(p.table)] + p.rows] for p in pieces])
-    times = np.concatenate([piece.times for piece in pieces])
-    columns = [np.concatenate(some) for some in zip(*(p.columns for p in pieces), strict=True)]
-    kept = np.flatnonzero(columns[STATISTICS.index("count")] > 0)
-    order = kept[np.lexsort((times[kept], rows[kept]))]
-    rows, times = rows[order], -(-times[order] // resolution_ms) * resolution_ms
-    if len(rows) == 0:
-        return RolledUp(stacked.take(first), rows, times, {n: np.empty(0) for n in STATISTICS})
-    begins = np.append(True, (rows[1:] != rows[:-1]) | (times[1:] != times[:-1]))
-    cell, found = combined(np.cumsum(begins) - 1, tuple(column[order] for column in columns))
-    leaders = np.flatnonzero(begins)
-    assert len(cell) == len(leaders)
-    statistics = dict(zip(STATISTICS, found, strict=True))
-    return RolledUp(stacked.take(first), rows[leaders], times[leaders], statistics, from_cells)
+def _joined(cells: Cells, resolution_ms: int) -> RolledUp:
+    """Cells of which parts have a share each are combined."""
+    rows, ends, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)], []
+    for first, end in cells.portions():
+        found = cells.columns(first, end)
+        if not len(found.last_ms):
+            continue
+        row = first + np.repeat(np.arange(end - first), np.diff(found.offsets))
+        at = _cell_of(resolution_ms, found.last_ms)
+        begins = np.append(True, (row[1:] != row[:-1]) | (at[1:] != at[:-1]))
+        own = tuple(found.statistics[name] for name in STATISTICS)
+        columns.append(combined(np.cumsum(begins) - 1, own)[1])
+        rows.append(row[begins])
+        ends.append(at[begins] * resolution_ms)
+    joined = [np.concatenate(some) for some in zip(*columns, strict=True)]
+    statistics = dict(zip(STATISTICS, joined or [np.empty(0)] * len(STATISTICS), strict=True))
+    row, times = np.concatenate(rows), np.concatenate(ends)
+    return RolledUp(cells.series, row, times, statistics, cells.from_rollups)

@@ -1,4 +1,4 @@
-"""How samples become batches: from a tile, and with staleness markers taken out."""
+"""Staleness markers are taken out from among the samples of a batch."""
 
 from __future__ import annotations
 
@@ -9,36 +9,12 @@ import numpy as np
 
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Ints
-from novaql.tsdb.model.samples import Floats, Tile, is_stale
+from novaql.tsdb.model.samples import Floats, is_stale
 from novaql.tsdb.model.series_batch import Derived, Markers, SeriesBatch
 from novaql.tsdb.runtime.parallel import ordered_parallel
 
 WORTH_A_THREAD = 1 << 17
 """To copy so many times takes a fraction of a millisecond."""
-
-
-def batch_of_tile(tile: Tile) -> SeriesBatch:
-    """The samples of a tile."""
-    series = len(tile.rows)
-    if tile.offsets is not None:
-        grid = np.arange(series, dtype=np.int64)
-        offsets = np.ascontiguousarray(tile.offsets, np.int64)
-        return split_markers(
-            SeriesBatch(
-                tile.rows, tile.values, offsets, grid, tile.timestamps, offsets, starts=tile.starts
-            )
-        )
-    width = len(tile.timestamps)
-    return split_markers(
-        SeriesBatch(
-            tile.rows,
-            tile.values.reshape(-1),
-            np.arange(series + 1, dtype=np.int64) * width,
-            np.zeros(series, np.int64),
-            tile.timestamps,
-            np.array([0, width], np.int64),
-        )
-    )
 
 
 class Holes(Protocol):

@@ -32,9 +32,10 @@ from novaql.tsdb.head.head import Head
 from novaql.tsdb.index.match import label_table
 from novaql.tsdb.maintenance.backup import link_or_copy
 from novaql.tsdb.maintenance.check import Violation, block_violations, check_blocks, check_log
+from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
-from novaql.tsdb.model.samples import Batch, HistogramSamples, HistogramTile, Tile
+from novaql.tsdb.model.samples import Batch, HistogramBatch, HistogramSamples
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Metadata, Selection
 from novaql.tsdb.options import StoreOptions, Sync
 from novaql.tsdb.parts.merge_series import union_bytes
@@ -342,20 +343,19 @@ def _renamed(tombstones: Sequence[Tombstone], names: dict[str, str]) -> tuple[To
 
 def copy_selection(selection: Selection, target: Writer) -> None:
     """Append all selected samples to another database."""
-    for ref in selection.tiles:
-        target.append(_batch_of(selection.series, ref.load().ragged()))
+    for view in selection.views():
+        target.append(_batch_of(selection.series, view.ragged()))
     for native in selection.histograms:
         target.append(_native_batch(selection.series, native.load()))
 
 
-def _batch_of(series: SeriesTable, tile: Tile) -> Batch:
-    assert tile.offsets is not None
-    rows = np.repeat(np.arange(len(tile.rows)), np.diff(tile.offsets))
-    return Batch(series.take(tile.rows), rows, tile.timestamps, tile.values, starts=tile.starts)
+def _batch_of(series: SeriesTable, view: SeriesView) -> Batch:
+    rows = np.repeat(np.arange(len(view.rows)), np.diff(view.bounds))
+    return Batch(series.take(view.rows), rows, view.timestamps, view.values, starts=view.starts)
 
 
-def _native_batch(series: SeriesTable, tile: HistogramTile) -> Batch:
-    rows = np.repeat(np.arange(len(tile.rows)), np.diff(tile.offsets))
-    native = HistogramSamples(rows, tile.timestamps, tile.histograms, tile.starts)
+def _native_batch(series: SeriesTable, found: HistogramBatch) -> Batch:
+    rows = np.repeat(np.arange(len(found.rows)), np.diff(found.offsets))
+    native = HistogramSamples(rows, found.timestamps, found.histograms, found.starts)
     none = np.empty(0, np.int64)
-    return Batch(series.take(tile.rows), none, none, np.empty(0), native)
+    return Batch(series.take(found.rows), none, none, np.empty(0), native)

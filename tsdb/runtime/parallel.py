@@ -146,7 +146,7 @@ def _helpers(priority: int) -> ThreadPoolExecutor:
 
     return ThreadPoolExecutor(
         max(1, _cores() - 1),
-        thread_name_prefix="novaql-tile",
+        thread_name_prefix="novaql-batch",
         initializer=_set_priority,
         initargs=(priority,),
     )

@@ -50,11 +50,11 @@ class Reader:
         self._state.report_lost(hints.read_errors)
         parts, windows = self._state.parts(), hints.windows
         caches, read_errors = self.caches, hints.read_errors
-        if windows is None or windows.statistic != "cells":
-            return planner.select(parts, matchers, start_ms, end_ms, caches, read_errors, windows)
         plain = hints.plain
         if plain is None:
             plain = planner.select(parts, matchers, start_ms, end_ms, caches, read_errors)
+        if windows is None:
+            return plain
         cells = plan_cells(parts, matchers, windows, caches, read_errors)
         return plain if cells is None else replace(plain, cells=cells)
 
@@ -96,7 +96,7 @@ class Reader:
         state, current = self._state, self._state.current
         heads = [head.part() for head in current.heads]
         runs = [run for part in heads for run in part.runs]
-        pages, tiles = state.pages.stats(), self.caches.tiles.stats()
+        pages, batches = state.pages.stats(), self.caches.batches.stats()
         return StoreStats(
             version=state.version,
             blocks=len(current.blocks),
@@ -109,7 +109,7 @@ class Reader:
             first_ms=None if span is None else span[0],
             last_ms=None if span is None else span[1],
             log_segment=0 if state.log is None else state.log.next_segment - 1,
-            cache=pages + tiles,
+            cache=pages + batches,
         )
 
     def check(self) -> list[Violation]:
@@ -125,7 +125,7 @@ class Reader:
 
     def clear_pages(self) -> None:
         self._state.pages.clear()
-        self.caches.tiles.clear()
+        self.caches.batches.clear()
 
     def clear_cache(self) -> None:
         self.clear_pages()

@@ -98,13 +98,14 @@ class CellKernel:
     """A function over ranges, computed from cells.
 
     names   statistics of cells that it needs, beside the count
-    cheap   see `RangeWindows`
+    timed, cheap  see `RangeWindows`
     sample  the statistic of a cell that the function's kernel over samples may take for a sample;
             None: there is none
     """
 
     answer: Kernel
     names: tuple[str, ...] = ()
+    timed: bool = False
     cheap: bool = False
     sample: str | None = None
 

@@ -101,7 +101,7 @@ def _edge(kernel: PlainKernel, compiled: StripKernel, name: str) -> RangeFunctio
     return RangeFunction(
         _plain(kernel),
         StripRollup(compiled),
-        CellKernel(cells.edge(name, kernel), (name,), cheap=True, sample=name),
+        CellKernel(cells.edge(name, kernel), (name,), sample=name),
         keeps_name=True,
     )
 
@@ -120,6 +120,7 @@ def _growth(*, is_counter: bool, is_rate: bool) -> RangeFunction:
         CellKernel(
             cells.growth(is_counter=is_counter, is_rate=is_rate),
             FALLS if is_counter else ("first", "last"),
+            timed=True,
             cheap=True,
         ),
         exact_ends=lambda w: extended.extended_rate(w, is_counter=is_counter, is_rate=is_rate),
@@ -169,7 +170,7 @@ RANGE_FUNCTIONS: Mapping[str, RangeFunction] = {
     "present_over_time": RangeFunction(
         _plain(over_time.present_over_time),
         StripRollup(strips.repeated(lambda s: np.ones(len(s.lo)))),
-        CellKernel(cells.edge("count", over_time.present_over_time), cheap=True, sample="last"),
+        CellKernel(cells.edge("count", over_time.present_over_time), sample="last"),
     ),
     "last_over_time": _edge(over_time.last_over_time, strips.newest, "last"),
     "first_over_time": _edge(over_time.first_over_time, strips.oldest, "first"),

@@ -6,7 +6,7 @@ which that cannot be proven are answered by their samples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,8 +17,9 @@ from novaql.evaluator.kernels.cells import CellKernel, rolled
 from novaql.evaluator.kernels.windows import Ints
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.model import Pipeline
-from novaql.tsdb.model.samples import STALE, Tile, is_stale
-from novaql.tsdb.model.source import CellSource, RangeWindows
+from novaql.tsdb.model.batch_views import SeriesView
+from novaql.tsdb.model.samples import STALE, is_stale
+from novaql.tsdb.model.source import CellSource, RangeWindows, Selection
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,22 +59,31 @@ def moved_pipeline(pipeline: Pipeline, windows: Moved) -> Pipeline:
     if windows.column is None:
         return pipeline
     leaf = pipeline.leaf
-    return replace(pipeline, leaf=lambda tile: windows.spread(leaf(tile)), compiled=None)
+    return replace(pipeline, leaf=lambda view: windows.spread(leaf(view)), compiled=None)
 
 
 def windows_read(context: Context, kernel: CellKernel, windows: Moved) -> RangeWindows:
     """What a source may know of what the windows are for."""
     asked = bool(context.options.rollup_ms)
-    if kernel.sample is not None and not asked:  # tiles of cells, for the ordinary kernels
-        return RangeWindows(kernel.sample, windows.ends_ms, windows.reach_ms)
     return RangeWindows(
-        "cells",
         windows.ends_ms,
         windows.reach_ms,
-        must=asked,
-        names=kernel.names,
+        kernel.names if asked or kernel.sample is None else (kernel.sample,),
+        timed=kernel.timed,
+        must=asked or kernel.sample is not None,
         cheap=kernel.cheap,
     )
+
+
+def cells_as_samples(
+    context: Context, kernel: CellKernel | None, selection: Selection
+) -> Selection:
+    """The selection with cells in place of samples, if the function gives the same for these."""
+    if kernel is None or kernel.sample is None or context.options.rollup_ms:
+        return selection
+    if selection.cells is None or selection.histograms:
+        return selection
+    return selection.cells.as_samples(kernel.sample)
 
 
 def may_answer(context: Context, function: str, cells: CellSource) -> bool:
@@ -91,14 +101,14 @@ def cell_pipeline(
     reach_ms: int,
     range_ms: int,
 ) -> Pipeline:
-    """The pipeline of cells; its tiles hold the answer for each window, STALE where there is none.
+    """The pipeline of cells; its views hold the answer for each window, STALE where there is none.
 
     plain: the same over samples
     """
     asked = bool(context.options.rollup_ms)
 
     @np.errstate(all="ignore")
-    def answer(first: int, end: int) -> tuple[Tile]:
+    def answer(first: int, end: int) -> tuple[SeriesView]:
         columns = cells.columns(first, end)
         rows = np.arange(first, end)
         windows, found = rolled(kernel, columns, ends_ms, reach_ms, range_ms)
@@ -109,14 +119,14 @@ def cell_pipeline(
         if not asked:
             doubtful = windows.cells[found.valid & ~found.proven] // len(ends_ms)
             _by_samples(out, np.unique(doubtful), first, cells, plain.leaf)
-        return (Tile(rows, ends_ms, out),)
+        return (SeriesView(rows, ends_ms, out),)
 
-    def leaf(tile: Tile) -> Block:
-        absent = is_stale(tile.values)
-        return Block(tile.rows, tile.values, ~absent if absent.any() else None)
+    def leaf(view: SeriesView) -> Block:
+        absent = is_stale(view.values)
+        return Block(view.rows, view.values, ~absent if absent.any() else None)
 
-    tiles = [partial(answer, a, b) for a, b in cells.portions()]
-    return replace(plain, series=cells.series, tiles=tiles, leaf=leaf, window_ms=0, compiled=None)
+    views = [partial(answer, a, b) for a, b in cells.portions()]
+    return replace(plain, series=cells.series, views=views, leaf=leaf, window_ms=0, compiled=None)
 
 
 def _by_samples(
@@ -124,13 +134,12 @@ def _by_samples(
     rows: Ints,
     first: int,
     cells: CellSource,
-    leaf: Callable[[Tile], Block],
+    leaf: Callable[[SeriesView], Block],
 ) -> None:
     """Rows of the answer made anew."""
     if len(rows) == 0:
         return
     out[rows] = STALE
-    tiles: Sequence[Tile] = cells.samples(rows + first)
-    for tile in tiles:
-        block = leaf(tile).dense()
+    for view in cells.samples(rows + first).views(markers=False):
+        block = leaf(view).dense()
         out[block.rows - first] = np.where(block.presence(), block.values, STALE)

@@ -29,6 +29,7 @@ from novaql.evaluator.operators.extended import (
 from novaql.evaluator.operators.mixed_select import loaded_histograms, newest_samples
 from novaql.evaluator.operators.native_rollup import HistogramCells, merged_events
 from novaql.evaluator.operators.ranges import Ranges
+from novaql.evaluator.operators.selector import exact_views
 from novaql.evaluator.pipeline.collect import collect_all
 from novaql.evaluator.protocol import Runner
 from novaql.result import NativeCells
@@ -45,7 +46,7 @@ def exact_rollup(run: Runner, operator: Operator) -> StepMatrix:
     context.admit_matrix(len(selection.series), steps.count)
     ranges = Ranges(
         selection.series,
-        [ref.load().without_stale() for ref in selection.tiles],
+        list(exact_views(context, selection)),
         loaded_histograms(context, selection, select),
         ends_ms + read.ahead_ms,
         steps.times_ms,
@@ -105,14 +106,14 @@ def _matrix(
 def _growth(
     function: str, ranges: Ranges, exact: _Exact, allowed: Bools, notes: Notes
 ) -> HistogramCells:
-    tile, counter = ranges.native, function != "delta"
-    wide, ends = exact.ends(tile.timestamps, tile.offsets)
+    held, counter = ranges.native, function != "delta"
+    wide, ends = exact.ends(held.timestamps, held.offsets)
     assert wide.cells is not None
     steps = len(exact.ends_ms)
-    cells = tile.rows[wide.cells // steps] * steps + wide.cells % steps
+    cells = held.rows[wide.cells // steps] * steps + wide.cells % steps
     windows = np.flatnonzero(ends.valid & allowed.reshape(-1)[cells])
     found = exact_differences(
-        tile.histograms,
+        held.histograms,
         ends.first[windows],
         ends.last[windows],
         left_share=ends.left_share[windows],
@@ -157,21 +158,22 @@ def smoothed_select(context: Context, operator: Operator) -> StepMatrix:
     lookback_ms, select = context.options.lookback_ms, read.select
     ends_ms, selection = read.ends_ms, read.selection(context)
     natives = loaded_histograms(context, selection, select)
-    behind = newest_samples(selection, natives, ends_ms, lookback_ms, stale=False, context=context)
+    floats, rows = list(exact_views(context, selection)), len(selection.series)
+    behind = newest_samples(rows, floats, natives, ends_ms, lookback_ms, context=context)
     ahead = newest_samples(
-        selection,
+        rows,
+        floats,
         natives,
         ends_ms + lookback_ms,
         lookback_ms,
         oldest=True,
-        stale=False,
         context=context,
     )
     notes = Notes(context, selection.series, select.span)
     both = behind.there & ahead.there & (behind.times_ms < ends_ms)
     around = Ranges(
         selection.series,
-        [ref.load().without_stale() for ref in selection.tiles],
+        floats,
         natives,
         ends_ms + lookback_ms,
         steps.times_ms,
@@ -180,7 +182,7 @@ def smoothed_select(context: Context, operator: Operator) -> StepMatrix:
     )
     differs = (around.float_counts > 0) & (around.native_counts > 0)
     notes.warn(MIXED_FLOATS, differs)
-    floats = collect_all(smoothed_pipeline(context, operator), context)
+    smoothed = collect_all(smoothed_pipeline(context, operator), context)
     is_native = behind.there & (behind.which >= 0) & ~differs
     cells = np.flatnonzero(is_native)
     with np.errstate(all="ignore"):
@@ -204,7 +206,7 @@ def smoothed_select(context: Context, operator: Operator) -> StepMatrix:
     which = np.full(is_native.shape, -1, np.int32)
     which.reshape(-1)[cells] = np.arange(len(cells), dtype=np.int32)
     visible = behind.there & ~differs & ~clash
-    values = np.where(which >= 0, 0.0, floats.values)
+    values = np.where(which >= 0, 0.0, smoothed.values)
     whole = StepMatrix(
         selection.series,
         values,

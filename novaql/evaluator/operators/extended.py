@@ -10,12 +10,12 @@ from novaql.evaluator.kernels.extended import Extended, extend
 from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.kernels.windows import Ints
 from novaql.evaluator.operator import Operator
-from novaql.evaluator.operators.selector import tile_windows
+from novaql.evaluator.operators.selector import view_windows
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.model import Pipeline
-from novaql.evaluator.pipeline.scan import tiles_of
+from novaql.evaluator.pipeline.scan import views_of
 from novaql.planner.logical import FunctionCall, Select
-from novaql.tsdb.model.samples import Tile
+from novaql.tsdb.model.batch_views import SeriesView
 
 ANCHORED = sorted(name for name, f in RANGE_FUNCTIONS.items() if f.exact_ends is not None)
 SMOOTHED = sorted(name for name, f in RANGE_FUNCTIONS.items() if f.smoothed)
@@ -35,18 +35,24 @@ def check_modifier(call: FunctionCall, select: Select) -> None:
 
 
 def extended_windows(
-    tile: Tile, ends_ms: Ints, range_ms: int, lookback_ms: int, *, smoothed: bool, counter: bool
+    view: SeriesView,
+    ends_ms: Ints,
+    range_ms: int,
+    lookback_ms: int,
+    *,
+    smoothed: bool,
+    counter: bool,
 ) -> Extended:
-    """The windows of a tile with their ends found. The tile holds no staleness markers."""
+    """The windows of a view with their ends found. There are no staleness markers in it."""
     reach_ms = lookback_ms if smoothed else 0
-    wide = tile_windows(tile, ends_ms + reach_ms, range_ms + lookback_ms + reach_ms)
-    base = tile_windows(tile, ends_ms, range_ms, like=wide)
-    before_end = tile_windows(tile, ends_ms - 1, range_ms, like=wide).hi
+    wide = view_windows(view, ends_ms + reach_ms, range_ms + lookback_ms + reach_ms)
+    base = view_windows(view, ends_ms, range_ms, like=wide)
+    before_end = view_windows(view, ends_ms - 1, range_ms, like=wide).hi
     return extend(base, wide, before_end, smoothed=smoothed, counter=counter)
 
 
 def extended_pipeline(context: Context, operator: Operator) -> Pipeline:
-    """A rollup with exact ends, tile by tile."""
+    """A rollup with exact ends, a view at a time."""
     call, steps, read = operator.call, operator.steps, operator.range.reads
     select = read.select
     check_modifier(call, select)
@@ -56,24 +62,23 @@ def extended_pipeline(context: Context, operator: Operator) -> Pipeline:
     kernel = function.exact_ends
     assert kernel is not None
 
-    def leaf(tile: Tile) -> Block:
-        tile = tile.without_stale()
-        if tile.sample_count == 0:
-            return Block.empty(tile.rows, steps.count)
+    def leaf(view: SeriesView) -> Block:
+        if view.sample_count == 0:
+            return Block.empty(view.rows, steps.count)
         found = extended_windows(
-            tile,
+            view,
             read.ends_ms,
             read.range_ms,
             lookback_ms,
             smoothed=select.smoothed,
             counter=function.counter_only,
         )
-        return Block.of(tile.rows, found.inner, *kernel(found))
+        return Block.of(view.rows, found.inner, *kernel(found))
 
     return Pipeline(
         selection.series,
         steps,
-        tiles_of(selection, read.span_ms, markers=False),
+        views_of(selection, markers=False),
         leaf,
         (),
         nameless=True,
@@ -81,18 +86,18 @@ def extended_pipeline(context: Context, operator: Operator) -> Pipeline:
     )
 
 
-def extended_tile(
-    tile: Tile, end_ms: int, range_ms: int, lookback_ms: int, *, smoothed: bool
-) -> Tile:
-    """The samples of one window between two points that are its exact ends.
+def exact_ends(
+    view: SeriesView, end_ms: int, range_ms: int, lookback_ms: int, *, smoothed: bool
+) -> SeriesView:
+    """The samples of one window between two points that are its exact ends. There are no staleness
+    markers in the view.
 
     A range vector does not know whether it is one of counters: its ends are those of gauges.
     """
-    tile = tile.without_stale()
-    if tile.sample_count == 0:
-        return tile
+    if view.sample_count == 0:
+        return view
     found = extended_windows(
-        tile, np.array([end_ms]), range_ms, lookback_ms, smoothed=smoothed, counter=False
+        view, np.array([end_ms]), range_ms, lookback_ms, smoothed=smoothed, counter=False
     )
     inner = found.inner
     shape, width = inner.shape, inner.values.shape[-1]
@@ -113,7 +118,7 @@ def extended_tile(
     ):
         times[at] = moment
         values[at] = np.broadcast_to(value, shape).reshape(-1)[some]
-    return Tile(tile.rows[row[some]], times, values, offsets)
+    return SeriesView(view.rows[row[some]], times, values, offsets)
 
 
 def smoothed_pipeline(context: Context, operator: Operator) -> Pipeline:
@@ -122,24 +127,23 @@ def smoothed_pipeline(context: Context, operator: Operator) -> Pipeline:
     read, steps = operator.reads, operator.steps
     ends_ms, selection = read.ends_ms, read.selection(context)
 
-    def leaf(tile: Tile) -> Block:
-        tile = tile.without_stale()
-        if tile.sample_count == 0:
-            return Block.empty(tile.rows, steps.count)
-        behind = tile_windows(tile, ends_ms, lookback_ms)
-        ahead = tile_windows(tile, ends_ms + lookback_ms, lookback_ms, like=behind)
+    def leaf(view: SeriesView) -> Block:
+        if view.sample_count == 0:
+            return Block.empty(view.rows, steps.count)
+        behind = view_windows(view, ends_ms, lookback_ms)
+        ahead = view_windows(view, ends_ms + lookback_ms, lookback_ms, like=behind)
         low, high = behind.last(), behind.at(behind.hi)
         low_ms, high_ms = behind.times_at(behind.hi - 1), behind.times_at(behind.hi)
         gap = np.maximum(high_ms - low_ms, 1)
         followed = (ahead.hi > ahead.lo) & (low_ms < behind.ends_ms)
         between = low + (high - low) * (behind.ends_ms - low_ms) / gap
         values = np.where(followed, between, low)
-        return Block.of(tile.rows, behind, values, behind.counts > 0)
+        return Block.of(view.rows, behind, values, behind.counts > 0)
 
     return Pipeline(
         selection.series,
         steps,
-        tiles_of(selection, read.span_ms, markers=False),
+        views_of(selection, markers=False),
         leaf,
         (),
         nameless=False,

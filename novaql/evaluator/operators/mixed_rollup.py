@@ -1,7 +1,7 @@
 """Functions over ranges that may hold native histograms beside floats.
 
-Floats go through the same kernels as ever, histograms through their own; here the two answers are
-put together, series by series and step by step, and what does not go together is told.
+Kernels of floats compute the one, kernels of histograms the other. This module joins the two
+answers, and warns of windows in which they cannot be joined.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from novaql.evaluator.operators.native_rollup import (
 )
 from novaql.evaluator.operators.ranges import Ranges
 from novaql.evaluator.operators.rollup import scalar_arguments
+from novaql.evaluator.operators.selector import exact_views
 from novaql.evaluator.protocol import Runner
 from novaql.result import NativeCells
 
@@ -48,13 +49,9 @@ def mixed_window_rollup(run: Runner, operator: Operator) -> StepMatrix:
         return exact_rollup(run, operator)
     selection = read.selection(context)
     context.admit_matrix(len(selection.series), steps.count)
-    floats = []
-    for ref in selection.tiles:
-        context.checkpoint()
-        floats.append(ref.load().without_stale())
     ranges = Ranges(
         selection.series,
-        floats,
+        list(exact_views(context, selection)),
         loaded_histograms(context, selection, read.select),
         read.ends_ms,
         steps.times_ms,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,35 +12,36 @@ from novaql.evaluator.kernels.native.resets import resets_before
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
 from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.operator import Operator
-from novaql.evaluator.operators.selector import tile_windows
+from novaql.evaluator.operators.selector import exact_views, view_windows
 from novaql.planner.logical import Select
 from novaql.result import NativeCells
+from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.histograms import Histograms, ResetHint, concat_histograms
-from novaql.tsdb.model.samples import HistogramTile, is_stale
-from novaql.tsdb.model.source import HistogramRef, Selection
+from novaql.tsdb.model.samples import HistogramBatch, is_stale
+from novaql.tsdb.model.source import HistogramBatchRef, Selection
 
 NEVER = np.iinfo(np.int64).min
 
 
-def load_histograms(ref: HistogramRef, select: Select) -> HistogramTile:
-    """The tile; where only counts and sums will be used, with resets found that no hint tells.
+def load_histograms(ref: HistogramBatchRef, select: Select) -> HistogramBatch:
+    """The batch; where only counts and sums will be used, with resets found that no hint tells.
 
     Prometheus finds them so as well, as it reads counts and sums without the buckets.
     """
-    tile = ref.load()
+    found = ref.load()
     if not select.counts_only:
-        return tile
-    h = tile.histograms
+        return found
+    h = found.histograms
     reset = resets_before(h)
     told = np.where(reset, np.int8(ResetHint.RESET), np.int8(ResetHint.NOT_RESET))
     unknown = h.hint == ResetHint.UNKNOWN
-    unknown[tile.offsets[:-1]] = False  # nothing is known of what came before the first
-    return replace(tile, histograms=replace(h, hint=np.where(unknown, told, h.hint)))
+    unknown[found.offsets[:-1]] = False  # nothing is known of what came before the first
+    return replace(found, histograms=replace(h, hint=np.where(unknown, told, h.hint)))
 
 
 def loaded_histograms(
     context: Context, selection: Selection, select: Select
-) -> list[HistogramTile]:
+) -> list[HistogramBatch]:
     """Those of a selection, a checkpoint before each."""
     found = []
     for ref in selection.histograms:
@@ -49,10 +50,10 @@ def loaded_histograms(
     return found
 
 
-def histogram_windows(tile: HistogramTile, ends_ms: Ints, range_ms: int) -> Windows:
-    """Windows over histograms; the value of a sample is its position in the tile."""
-    positions = np.arange(len(tile.timestamps), dtype=np.float64)
-    return ragged_windows(positions, tile.timestamps, tile.offsets, ends_ms, range_ms)
+def histogram_windows(batch: HistogramBatch, ends_ms: Ints, range_ms: int) -> Windows:
+    """Windows over histograms; the value of a sample is its position in the batch."""
+    positions = np.arange(len(batch.timestamps), dtype=np.float64)
+    return ragged_windows(positions, batch.timestamps, batch.offsets, ends_ms, range_ms)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,39 +79,38 @@ class Newest:
 
 
 def newest_samples(
-    selection: Selection,
-    natives: Sequence[HistogramTile],
+    rows: int,
+    views: Iterable[SeriesView],
+    natives: Sequence[HistogramBatch],
     ends_ms: Ints,
     range_ms: int,
     *,
     oldest: bool = False,
-    stale: bool,
     context: Context,
 ) -> Newest:
-    """stale: staleness markers count as samples; else they are skipped.
+    """Of `rows` series, staleness markers among the views included.
 
-    natives: the histogram tiles of the selection, loaded.
+    views: the floats; natives: the histograms.
     """
-    shape = (len(selection.series), len(ends_ms))
+    shape = (rows, len(ends_ms))
     times = np.full(shape, NEVER, np.int64)
     values, which = np.zeros(shape), np.full(shape, -1, np.int32)
     starts = np.zeros(shape, np.int64)
-    for ref in selection.tiles:
+    for view in views:
         context.checkpoint()
-        tile = ref.load() if stale else ref.load().without_stale()
-        if tile.sample_count == 0:
+        if view.sample_count == 0:
             continue
-        windows = tile_windows(tile, ends_ms, range_ms)
+        windows = view_windows(view, ends_ms, range_ms)
         place = windows.lo if oldest else windows.hi - 1
         there = windows.counts > 0
         found, valid = windows.on_grid(windows.at(place), there)
         at = np.broadcast_to(windows.times_at(place).astype(np.float64), windows.shape)
         at_ms, _ = windows.on_grid(at, there)
-        values[tile.rows] = found
-        times[tile.rows] = np.where(valid, at_ms.astype(np.int64), NEVER)
-        if tile.starts is not None:
-            begun, _ = windows.on_grid(tile.starts.take(place).astype(np.float64), there)
-            starts[tile.rows] = begun.astype(np.int64)
+        values[view.rows] = found
+        times[view.rows] = np.where(valid, at_ms.astype(np.int64), NEVER)
+        if view.starts is not None:
+            begun, _ = windows.on_grid(view.starts.take(place).astype(np.float64), there)
+            starts[view.rows] = begun.astype(np.int64)
     held: list[Histograms] = []
     before = 0
     for part in natives:
@@ -172,8 +172,8 @@ def _visible(context: Context, operator: Operator) -> tuple[Newest, Selection, B
     selection = read.selection(context)
     context.admit_matrix(len(selection.series), steps.count)
     natives = loaded_histograms(context, selection, select)
-    newest = newest_samples(
-        selection, natives, read.ends_ms, read.reach_ms, stale=True, context=context
-    )
+    views = exact_views(context, selection, markers=True)
+    rows = len(selection.series)
+    newest = newest_samples(rows, views, natives, read.ends_ms, read.reach_ms, context=context)
     ended = (newest.which < 0) & is_stale(newest.values)
     return newest, selection, newest.there & ~ended

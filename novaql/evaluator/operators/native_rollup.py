@@ -103,11 +103,11 @@ def histogram_rate(
     ranges: Ranges, allowed: Bools, notes: Notes, *, is_counter: bool, is_rate: bool
 ) -> HistogramCells:
     """rate, increase, delta: the difference of the ends, extrapolated as floats are."""
-    all_windows, tile = ranges.native_windows, ranges.native
+    all_windows, held = ranges.native_windows, ranges.native
     started = None
     from_start = np.zeros(len(all_windows.lo), np.bool_)
     if is_counter and all_windows.starts is not None:
-        started = started_anew(tile.timestamps, all_windows.starts, tile.offsets)
+        started = started_anew(held.timestamps, all_windows.starts, held.offsets)
         from_start = begins_inside(all_windows)
         notes.warn(OVERLAPPING, ranges.native_grid(warned_windows(all_windows)))
     windows = _chosen(ranges, allowed, 2, from_start)
@@ -117,7 +117,7 @@ def histogram_rate(
     pairs = np.flatnonzero(~alone)
     found = window_differences(
         notes.context,
-        tile.histograms,
+        held.histograms,
         lo[pairs],
         hi[pairs],
         counter=is_counter,
@@ -132,7 +132,7 @@ def histogram_rate(
     if found.bounds_differed_adding.any():
         notes.bounds_reconciled("addition")
     notes.context.checkpoint()
-    singles = tile.histograms.take(lo[alone])
+    singles = held.histograms.take(lo[alone])
     back = np.argsort(np.concatenate([pairs, np.flatnonzero(alone)]))
     growth = concat_histograms([found.histograms, singles]).take(back)
     first_count = np.concatenate([found.first_count, singles.count])[back]
@@ -144,8 +144,8 @@ def histogram_rate(
         factor = factor_from_start(all_windows, first, count)[windows]
     else:
         factor = extrapolation_factor(
-            tile.timestamps[lo],
-            tile.timestamps[hi - 1],
+            held.timestamps[lo],
+            held.timestamps[hi - 1],
             hi - lo,
             all_windows.ends_ms[windows],
             ranges.range_ms,
@@ -168,14 +168,14 @@ def histogram_instant_change(
     Also tells [S, J] where one of the two is a histogram and the other a float, and where both
     are floats.
     """
-    tile, all_windows = ranges.native, ranges.native_windows
+    held, all_windows = ranges.native, ranges.native_windows
     flat_cells = ranges.native_cells
     never = np.iinfo(np.int64).min
     size = ranges.shape[0] * ranges.shape[1]
     newest, second = np.full(size, never), np.full(size, never)
-    newest[flat_cells] = tile.timestamps[all_windows.hi - 1]
+    newest[flat_cells] = held.timestamps[all_windows.hi - 1]
     two = all_windows.counts >= 2
-    second[flat_cells[two]] = tile.timestamps[all_windows.hi[two] - 2]
+    second[flat_cells[two]] = held.timestamps[all_windows.hi[two] - 2]
     float_newest, float_second = (t.reshape(-1) for t in ranges.last_two_float_times())
     both_native = (second > float_newest) & (second != never)
     both_float = (float_second > newest) & (float_second != never)
@@ -184,19 +184,19 @@ def histogram_instant_change(
     mixed = (there >= 2) & ~both_native & ~both_float
     windows = np.flatnonzero(both_native[flat_cells])
     hi = all_windows.hi[windows]
-    hint = tile.histograms.hint
+    hint = held.histograms.hint
     gauges = (hint[hi - 1] == ResetHint.GAUGE), (hint[hi - 2] == ResetHint.GAUGE)
     whole = np.zeros(len(windows), np.bool_)
     if is_rate:
         notes.warn(NOT_COUNTER, _cells(ranges, windows, gauges[0] | gauges[1]))
         if all_windows.starts is not None:
-            whole |= started_anew(tile.timestamps, all_windows.starts, tile.offsets)[hi - 1]
+            whole |= started_anew(held.timestamps, all_windows.starts, held.offsets)[hi - 1]
     else:
         notes.warn(NOT_GAUGE, _cells(ranges, windows, ~(gauges[0] & gauges[1])))
     mismatched, differed = np.zeros(len(windows), np.bool_), np.zeros(len(windows), np.bool_)
     found: list[Histograms] = []
-    for some in window_pieces(notes.context, tile.histograms, hi - 2, hi):
-        last, before = tile.histograms.take(hi[some] - 1), tile.histograms.take(hi[some] - 2)
+    for some in window_pieces(notes.context, held.histograms, hi - 2, hi):
+        last, before = held.histograms.take(hi[some] - 1), held.histograms.take(hi[some] - 2)
         if is_rate:
             whole[some] |= detect_reset(before, last)
         change = subtract(last, before)
@@ -208,7 +208,7 @@ def histogram_instant_change(
         notes.bounds_reconciled("subtraction")
     result = with_hint(concat_histograms(found), ResetHint.GAUGE)
     if is_rate:
-        result = divide(result, (tile.timestamps[hi - 1] - tile.timestamps[hi - 2]) / 1000.0)
+        result = divide(result, (held.timestamps[hi - 1] - held.timestamps[hi - 2]) / 1000.0)
     good = np.flatnonzero(~mismatched)
     cells = HistogramCells(flat_cells[windows[good]], result.take(good))
     return cells, mixed.reshape(ranges.shape), both_float.reshape(ranges.shape)
@@ -234,12 +234,12 @@ def merged_events(
 
     Row and time of each, and whether there was a change (or reset) between it and the one before.
     """
-    tile = ranges.native
-    native_row = np.repeat(tile.rows, np.diff(tile.offsets))
+    held = ranges.native
+    native_row = np.repeat(held.rows, np.diff(held.offsets))
     rows, times, floats, float_starts = ranges.flat_floats(series)
-    native_starts = np.zeros(len(native_row), np.int64) if tile.starts is None else tile.starts
+    native_starts = np.zeros(len(native_row), np.int64) if held.starts is None else held.starts
     row = np.concatenate([rows, native_row])
-    time = np.concatenate([times, tile.timestamps])
+    time = np.concatenate([times, held.timestamps])
     number = np.concatenate([np.full(len(rows), -1), np.arange(len(native_row))])
     value = np.concatenate([floats, np.zeros(len(native_row))])
     order = np.lexsort((time, row))
@@ -255,9 +255,9 @@ def merged_events(
         w < v if function == "resets" else (v != w) & ~(np.isnan(v) & np.isnan(w))
     )
     both = np.flatnonzero(same_series & (a >= 0) & (b >= 0))
-    for some in pieces(context, bucket_weights(tile.histograms)[b[both]]):
+    for some in pieces(context, bucket_weights(held.histograms)[b[both]]):
         pair = both[some]
-        earlier, later = tile.histograms.take(a[pair]), tile.histograms.take(b[pair])
+        earlier, later = held.histograms.take(a[pair]), held.histograms.take(b[pair])
         event[pair + 1] = (
             detect_reset(earlier, later) if function == "resets" else ~equal(earlier, later)
         )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from typing import TypeVar
+from functools import cached_property
 
 import numpy as np
 
@@ -13,35 +12,29 @@ from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
 from novaql.evaluator.operators.checked_kernels import window_kernel
 from novaql.evaluator.operators.mixed_select import NEVER, Newest, histogram_windows, newest_samples
-from novaql.evaluator.operators.selector import tile_windows
+from novaql.evaluator.operators.selector import view_windows
+from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.histograms import concat_histograms
 from novaql.tsdb.model.labels import SeriesTable
-from novaql.tsdb.model.samples import HistogramTile, Tile
-from novaql.tsdb.model.source import Selection, TileRef
-
-T = TypeVar("T")
+from novaql.tsdb.model.samples import HistogramBatch
 
 
-def _starts(tile: Tile | HistogramTile) -> Ints:
-    return np.zeros(len(tile.timestamps), np.int64) if tile.starts is None else tile.starts
-
-
-def _same(value: T) -> T:
-    return value
+def _starts(part: SeriesView | HistogramBatch) -> Ints:
+    return np.zeros(len(part.timestamps), np.int64) if part.starts is None else part.starts
 
 
 @dataclass(frozen=True, slots=False, eq=False)
 class Ranges:
     """Samples of some series and the windows over them.
 
-    floats    tiles without staleness markers
+    floats    views without staleness markers
     ends_ms   [J] right ends of the windows, eval_ms the steps they belong to
     range_ms  their length; reach_ms how far left of their ends they reach (exclusive)
     """
 
     series: SeriesTable
-    floats: Sequence[Tile]
-    natives: Sequence[HistogramTile]
+    floats: Sequence[SeriesView]
+    natives: Sequence[HistogramBatch]
     ends_ms: Ints
     eval_ms: Ints
     range_ms: int
@@ -52,16 +45,16 @@ class Ranges:
         return len(self.series), len(self.ends_ms)
 
     @cached_property
-    def native(self) -> HistogramTile:
-        """All histograms as one tile."""
-        lengths = [np.diff(tile.offsets) for tile in self.natives]
-        return HistogramTile(
-            np.concatenate([tile.rows for tile in self.natives]),
-            np.concatenate([tile.timestamps for tile in self.natives]),
-            concat_histograms([tile.histograms for tile in self.natives]),
+    def native(self) -> HistogramBatch:
+        """All histograms as one batch."""
+        lengths = [np.diff(part.offsets) for part in self.natives]
+        return HistogramBatch(
+            np.concatenate([part.rows for part in self.natives]),
+            np.concatenate([part.timestamps for part in self.natives]),
+            concat_histograms([part.histograms for part in self.natives]),
             np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64),
-            np.concatenate([_starts(tile) for tile in self.natives])
-            if any(tile.starts is not None for tile in self.natives)
+            np.concatenate([_starts(part) for part in self.natives])
+            if any(part.starts is not None for part in self.natives)
             else None,
         )
 
@@ -99,53 +92,50 @@ class Ranges:
         """A float kernel over the floats: values and validity, [S, J]."""
         kernel = window_kernel(function)
         values, valid = np.zeros(self.shape), np.zeros(self.shape, np.bool_)
-        for tile in self.floats:
-            if tile.sample_count == 0:
+        for view in self.floats:
+            if view.sample_count == 0:
                 continue
-            windows = tile_windows(tile, self.ends_ms, self.reach_ms)
+            windows = view_windows(view, self.ends_ms, self.reach_ms)
             windows = replace(windows, range_ms=self.range_ms)
             per_window = [windows.per_step(scalar) for scalar in scalars]
             out, there = kernel(windows, per_window, windows.per_step(self.eval_ms))
-            values[tile.rows], valid[tile.rows] = windows.on_grid(out, there)
+            values[view.rows], valid[view.rows] = windows.on_grid(out, there)
         return values, valid
 
     def edge(self, context: Context, *, oldest: bool) -> Newest:
         """The newest or oldest sample of each window, of either kind."""
-        floats = [TileRef(partial(_same, tile), tile.sample_count) for tile in self.floats]
-        selection = Selection(self.series, floats)
         return newest_samples(
-            selection,
+            len(self.series),
+            self.floats,
             self.natives,
             self.ends_ms,
             self.reach_ms,
             oldest=oldest,
-            stale=True,
             context=context,
         )
 
     def last_two_float_times(self) -> tuple[Ints, Ints]:
         """[S, J] each: times of the newest float and of the one before, NEVER if there is none."""
         newest, second = np.full(self.shape, NEVER), np.full(self.shape, NEVER)
-        for tile in self.floats:
-            if tile.sample_count == 0:
+        for view in self.floats:
+            if view.sample_count == 0:
                 continue
-            windows = tile_windows(tile, self.ends_ms, self.reach_ms)
+            windows = view_windows(view, self.ends_ms, self.reach_ms)
             for back, out in ((1, newest), (2, second)):
                 at = windows.times_at(windows.hi - back).astype(np.float64)
                 times, there = windows.on_grid(
                     np.broadcast_to(at, windows.shape), windows.counts >= back
                 )
-                out[tile.rows] = np.where(there, times.astype(np.int64), NEVER)
+                out[view.rows] = np.where(there, times.astype(np.int64), NEVER)
         return newest, second
 
     def flat_floats(self, series: Ints) -> tuple[Ints, Ints, Floats, Ints]:
         """Floats of some series: row, time, value and start timestamp of each."""
         none = np.zeros(0, np.int64)
         rows, times, values, starts = [none], [none], [np.zeros(0)], [none]
-        for tile in self.floats:
-            flat = tile.ragged()
-            assert flat.offsets is not None
-            row = np.repeat(flat.rows, np.diff(flat.offsets))
+        for view in self.floats:
+            flat = view.ragged()
+            row = flat.owners()
             wanted = np.isin(row, series)
             rows.append(row[wanted])
             times.append(flat.timestamps[wanted])

@@ -17,6 +17,7 @@ from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.cell_rollup import (
     Moved,
     cell_pipeline,
+    cells_as_samples,
     may_answer,
     moved,
     moved_pipeline,
@@ -25,19 +26,19 @@ from novaql.evaluator.operators.cell_rollup import (
 from novaql.evaluator.operators.checked_kernels import window_kernel
 from novaql.evaluator.operators.extended import extended_pipeline
 from novaql.evaluator.operators.reads import Read
-from novaql.evaluator.operators.selector import tile_windows
+from novaql.evaluator.operators.selector import view_windows
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.long_windows import COST_AT_ONCE, leaf_by_steps, row_cost
-from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline, TilesOf
-from novaql.evaluator.pipeline.scan import batches_of, tiles_of
+from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline
+from novaql.evaluator.pipeline.scan import views_of
 from novaql.evaluator.protocol import Runner
 from novaql.planner.logical import (
     Plan,
 )
 from novaql.text.go_text import go_number, quote
+from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
-from novaql.tsdb.model.samples import Tile
-from novaql.tsdb.model.series_batch import SeriesBatchRef
+from novaql.tsdb.model.source import Selection
 
 COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
 
@@ -48,7 +49,7 @@ def scalar_arguments(run: Runner, operator: Operator) -> list[Floats]:
 
 
 def rollup_pipeline(run: Runner, operator: Operator) -> Pipeline:
-    """A rollup of a selector's range, tile by tile."""
+    """A rollup of a selector's range, a batch at a time."""
     context, call, read = run.context, operator.call, operator.range.reads
     if read.select.anchored or read.select.smoothed:
         return extended_pipeline(context, operator)
@@ -59,16 +60,15 @@ def rollup_pipeline(run: Runner, operator: Operator) -> Pipeline:
             windows = moved(read.ends_ms, read.range_ms, context.options.rollup_ms)
             read = Read(read.select, windows.ends_ms, windows.reach_ms, windows.reach_ms)
         hint = windows_read(context, function.cells, windows)
-    selection = read.selection(context, hint)
+    selection = cells_as_samples(context, function.cells, read.selection(context, hint))
     begun = selection.starts and context.options.start_timestamps and function.reads_starts
     found = windows_pipeline(
         run,
         operator,
-        selection.series,
-        tiles_of(selection, read.span_ms, markers=False, starts=begun),
+        selection,
         read.ends_ms,
         read.range_ms,
-        batches=None if begun else batches_of(selection),
+        starts=begun,
         reach_ms=read.reach_ms,
     )
     cells, native = selection.cells, bool(selection.histograms)
@@ -85,20 +85,20 @@ def rollup_pipeline(run: Runner, operator: Operator) -> Pipeline:
 def windows_pipeline(
     run: Runner,
     operator: Operator,
-    series: SeriesTable,
-    tiles: Sequence[TilesOf],
+    selection: Selection,
     ends_ms: Ints,
     range_ms: int,
     *,
-    batches: Sequence[SeriesBatchRef] | None,
+    starts: bool = False,
     reach_ms: int | None = None,
 ) -> Pipeline:
-    """The kernel of a call over windows of any tiles. ends_ms: [J], right ends.
+    """The kernel of a call over windows of the floats of a selection. ends_ms: [J], right ends.
 
-    batches   of the same samples as the tiles; None: the tiles have to be looked at
+    starts    start timestamps are used, which compiled kernels do not read
     reach_ms  how far left of their ends windows reach; None: as `Context.reach_ms` says
     """
     context, call, steps = run.context, operator.call, operator.steps
+    series = selection.series
     scalars = scalar_arguments(run, operator)
     if reach_ms is None:
         reach_ms = context.reach_ms(range_ms)
@@ -109,38 +109,39 @@ def windows_pipeline(
     # All samples of a window are looked at.
     window_ms = reach_ms if function.whole_window else 0
 
-    def leaf(tile: Tile) -> Block:
-        tile = tile.without_stale()
-        if tile.sample_count == 0:
-            return Block.empty(tile.rows, len(ends_ms))
+    def leaf(view: SeriesView) -> Block:
+        if view.sample_count == 0:
+            return Block.empty(view.rows, len(ends_ms))
         if window_ms and len(ends_ms) > 1:
-            cost = tile.series_count * row_cost(tile, len(ends_ms), window_ms)
+            cost = view.series_count * row_cost(view, len(ends_ms), window_ms)
             if cost > 2 * COST_AT_ONCE:
 
                 def part(some: slice) -> Block:
-                    return of_steps(tile, ends_ms[some], eval_ms[some], [s[some] for s in scalars])
+                    return of_steps(view, ends_ms[some], eval_ms[some], [s[some] for s in scalars])
 
-                return leaf_by_steps(context, tile, len(ends_ms), cost, part)
-        return of_steps(tile, ends_ms, eval_ms, scalars)
+                return leaf_by_steps(context, view, len(ends_ms), cost, part)
+        return of_steps(view, ends_ms, eval_ms, scalars)
 
-    def of_steps(tile: Tile, ends_ms: Ints, eval_ms: Ints, scalars: Sequence[Floats]) -> Block:
-        windows = tile_windows(tile, ends_ms, reach_ms)
+    def of_steps(
+        view: SeriesView, ends_ms: Ints, eval_ms: Ints, scalars: Sequence[Floats]
+    ) -> Block:
+        windows = view_windows(view, ends_ms, reach_ms)
         if reach_ms != range_ms:
             windows = replace(windows, range_ms=range_ms)
         if windows.starts is not None:
             if not context.options.start_timestamps:
                 windows = replace(windows, starts=None)
             elif function.counter_only:
-                _warn_overlaps(context, operator, series, windows, tile)
-        return _rolled(kernel, windows, scalars, eval_ms, tile)
+                _warn_overlaps(context, operator, series, windows, view)
+        return _rolled(kernel, windows, scalars, eval_ms, view)
 
     observe = observed(context, operator, series, scalars)
     compiled = None
-    if function.strips is not None and batches is not None and (observe is None or observe.by_rows):
+    if function.strips is not None and not starts and (observe is None or observe.by_rows):
         watch = None if observe is None else observe.rows
         asked = WindowSpec(ends_ms, reach_ms, range_ms, eval_ms, scalars)
         compiled = CompiledRollup(
-            batches,
+            selection.batches,
             asked,
             function.strips,
             whole_windows=function.whole_window and not function.slides,
@@ -149,7 +150,7 @@ def windows_pipeline(
     return Pipeline(
         series,
         steps,
-        tiles,
+        views_of(selection, markers=False, starts=starts),
         leaf,
         (),
         not function.keeps_name,
@@ -160,21 +161,25 @@ def windows_pipeline(
 
 
 def _rolled(
-    kernel: WindowKernel, windows: Windows, scalars: Sequence[Floats], eval_ms: Ints, tile: Tile
+    kernel: WindowKernel,
+    windows: Windows,
+    scalars: Sequence[Floats],
+    eval_ms: Ints,
+    view: SeriesView,
 ) -> Block:
     per_window = [windows.per_step(scalar) for scalar in scalars]
     out, valid = kernel(windows, per_window, windows.per_step(eval_ms))
-    return Block.of(tile.rows, windows, out, valid)
+    return Block.of(view.rows, windows, out, valid)
 
 
 def _warn_overlaps(
-    context: Context, operator: Operator, series: SeriesTable, windows: Windows, tile: Tile
+    context: Context, operator: Operator, series: SeriesTable, windows: Windows, view: SeriesView
 ) -> None:
     assert windows.cells is not None
     wrong = np.unique(windows.cells[warned_windows(windows)] // windows.grid[1])
     if len(wrong):
         rows = np.zeros(len(series), np.bool_)
-        rows[tile.rows[wrong]] = True
+        rows[view.rows[wrong]] = True
         Notes(context, series, operator.range.plan.span).warn(OVERLAPPING, rows)
 
 

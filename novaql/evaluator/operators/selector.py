@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -18,24 +18,35 @@ from novaql.evaluator.kernels.windows import (
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline
-from novaql.evaluator.pipeline.scan import batches_of, tiles_of
-from novaql.tsdb.model.samples import Tile, is_stale
+from novaql.evaluator.pipeline.scan import views_of
+from novaql.tsdb.model.batch_views import SeriesView
+from novaql.tsdb.model.samples import is_stale
+from novaql.tsdb.model.source import Selection
 
 
-def tile_windows(
-    tile: Tile, ends_ms: Ints, range_ms: int, *, like: Windows | None = None
+def exact_views(
+    context: Context, selection: Selection, *, markers: bool = False
+) -> Iterator[SeriesView]:
+    """The floats of the range of a selection, a checkpoint before each batch."""
+    for ref in selection.batches:
+        context.checkpoint()
+        yield from selection.views_of(ref, markers=markers)
+
+
+def view_windows(
+    view: SeriesView, ends_ms: Ints, range_ms: int, *, like: Windows | None = None
 ) -> Windows:
-    """The windows of every step over a tile of either layout.
+    """The windows of every step over a view of either layout.
 
-    like: for these windows (of the same tile) and no others, be they empty.
+    like: for these windows (of the same view) and no others, be they empty.
     """
-    if tile.offsets is None:
-        return regular_windows(tile.values, tile.timestamps, ends_ms, range_ms)
-    if len(tile.rows) == 1 and tile.starts is None:
-        return regular_windows(tile.values[None], tile.timestamps, ends_ms, range_ms)
+    if view.offsets is None:
+        return regular_windows(view.values, view.timestamps, ends_ms, range_ms)
+    if len(view.rows) == 1 and view.starts is None:
+        return regular_windows(view.values[None], view.timestamps, ends_ms, range_ms)
     cells = None if like is None else like.cells
-    windows = ragged_windows(tile.values, tile.timestamps, tile.offsets, ends_ms, range_ms, cells)
-    return windows if tile.starts is None else replace(windows, starts=tile.starts)
+    windows = ragged_windows(view.values, view.timestamps, view.offsets, ends_ms, range_ms, cells)
+    return windows if view.starts is None else replace(windows, starts=view.starts)
 
 
 def _newest(windows: Windows, rows: Ints) -> Block:
@@ -74,20 +85,20 @@ def _pipeline(
     read, steps = operator.reads, operator.steps
     selection = read.selection(context)
 
-    def leaf(tile: Tile) -> Block:
-        return pick(tile_windows(tile, read.ends_ms, read.reach_ms), tile.rows)
+    def leaf(view: SeriesView) -> Block:
+        return pick(view_windows(view, read.ends_ms, read.reach_ms), view.rows)
 
     compiled = None
     if pick is _newest:
         windows = WindowSpec(read.ends_ms, read.reach_ms, read.reach_ms, read.ends_ms)
         compiled = CompiledRollup(
-            batches_of(selection), windows, StripRollup(newest), visible=True
+            selection.batches, windows, StripRollup(newest), visible=True
         ).if_ready()
 
     return Pipeline(
         selection.series,
         steps,
-        tiles_of(selection, read.span_ms, markers=True),
+        views_of(selection, markers=True),
         leaf,
         (),
         nameless,

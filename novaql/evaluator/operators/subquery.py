@@ -23,21 +23,23 @@ from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import admit_work
 from novaql.planner.logical import SubqueryWindow
-from novaql.tsdb.model.samples import HistogramTile, Tile
-from novaql.tsdb.model.series_batch import SeriesBatchRef
-from novaql.tsdb.read.staleness import batch_of_tile
+from novaql.tsdb.model.batch_views import BatchViews
+from novaql.tsdb.model.samples import HistogramBatch
+from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Selection
+from novaql.tsdb.read.staleness import split_markers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SubqueryPoints:
     """The inner expression at all points that any step's window needs.
 
-    inner   as a matrix; floats and natives: the same as tiles, whose rows are its rows
+    inner   as a matrix; floats and natives: the same as batches, whose rows are its rows
     """
 
     inner: StepMatrix
-    floats: Tile
-    natives: tuple[HistogramTile, ...]
+    floats: SeriesBatch
+    natives: tuple[HistogramBatch, ...]
 
 
 def subquery_ends(window: SubqueryWindow, steps: Steps) -> Ints:
@@ -62,31 +64,32 @@ def subquery_points(run: Runner, window: Operator) -> SubqueryPoints:
     inside = window.operands[0].steps
     if inside.count == 0:
         none = np.zeros(0, np.int64)
-        return SubqueryPoints(
-            empty_matrix(0), Tile(none, none, np.zeros(0), np.zeros(1, np.int64)), ()
-        )
+        empty = SeriesBatch.ragged(none, none, np.zeros(0), np.zeros(1, np.int64))
+        return SubqueryPoints(empty_matrix(0), empty, ())
     inner = run.vector(window.operands[0])
     admit_work(run.context, "subquery", inner.rows, inside.count)
     rows = np.arange(inner.rows, dtype=np.int64)
     times = inside.times_ms
     there = inner.floats()
     if there.all():
-        return SubqueryPoints(inner, Tile(rows, times, np.ascontiguousarray(inner.values)), ())
+        values = np.ascontiguousarray(inner.values)
+        return SubqueryPoints(inner, split_markers(SeriesBatch.regular(rows, times, values)), ())
     flat_times = np.broadcast_to(times, there.shape)[there]
-    floats = Tile(rows, flat_times, inner.values[there], _offsets(there))
+    floats = SeriesBatch.ragged(rows, flat_times, inner.values[there], _offsets(there))
+    floats = split_markers(floats)
     if inner.native is None:
         return SubqueryPoints(inner, floats, ())
     native = inner.histograms()
     some = native.any(axis=1)
     histograms = inner.native.histograms.take(inner.native.which[native].astype(np.int64))
     # What lies between two points is not known, so neither is what the samples knew of resets.
-    tile = HistogramTile(
+    held = HistogramBatch(
         rows[some],
         np.broadcast_to(times, native.shape)[native],
         histograms.without_reset_hints(),
         _offsets(native[some]),
     )
-    return SubqueryPoints(inner, floats, (tile,))
+    return SubqueryPoints(inner, floats, (held,))
 
 
 def _offsets(there: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Ints:
@@ -99,18 +102,16 @@ def subquery_rollup(run: Runner, operator: Operator) -> StepMatrix:
     call, steps, window = operator.call, operator.steps, operator.range.plan
     assert isinstance(window, SubqueryWindow)
     points = subquery_points(run, operator.range)
-    tile = points.floats
     if points.natives:
         return _mixed(run, operator, window, points)
     ends_ms = subquery_ends(window, steps)
+    ref = SeriesBatchRef(lambda: points.floats, points.floats.sample_count)
     pipeline = windows_pipeline(
         run,
         operator,
-        points.inner.series,
-        [lambda: (tile,)],
+        Selection(points.inner.series, [ref]),
         ends_ms,
         window.range_ms,
-        batches=[SeriesBatchRef(lambda: batch_of_tile(tile), tile.sample_count)],
     )
     found = collect_all(pipeline, run.context)
     nameless = points.inner.nameless | (not RANGE_FUNCTIONS[call.function].keeps_name)
@@ -125,7 +126,7 @@ def _mixed(
     run.context.admit_matrix(points.inner.rows, steps.count)
     ranges = Ranges(
         points.inner.series,
-        [points.floats],
+        list(BatchViews(points.floats, MIN_TIME_MS, MAX_TIME_MS, markers=False)),
         points.natives,
         subquery_ends(window, steps),
         steps.times_ms,

@@ -1,4 +1,4 @@
-"""What a tile becomes: some series at every step."""
+"""What a view of a batch becomes: some series at every step."""
 
 from __future__ import annotations
 

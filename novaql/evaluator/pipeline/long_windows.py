@@ -15,20 +15,20 @@ from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.strips import StripRollup, Strips, strips_of
 from novaql.evaluator.kernels.windows import Floats, Ints
 from novaql.evaluator.pipeline.block import Block
-from novaql.tsdb.model.samples import Tile
+from novaql.tsdb.model.batch_views import SeriesView
 
 COST_AT_ONCE = 1 << 21
 """Samples looked at between two checkpoints: some tenths of a second of work at most, which
 quantiles take."""
 
 
-def row_cost(tile: Tile, steps: int, reach_ms: int) -> int:
-    """About how many samples windows of `reach_ms` look at in one series of a tile."""
-    if tile.series_count == 0 or tile.sample_count == 0:
+def row_cost(view: SeriesView, steps: int, reach_ms: int) -> int:
+    """About how many samples windows of `reach_ms` look at in one series of a view."""
+    if view.series_count == 0 or view.sample_count == 0:
         return 0
-    times = tile.timestamps
-    first, last = (times[0], times[-1]) if tile.offsets is None else (times.min(), times.max())
-    each = tile.sample_count / tile.series_count
+    times = view.timestamps
+    first, last = (times[0], times[-1]) if view.offsets is None else (times.min(), times.max())
+    each = view.sample_count / view.series_count
     in_window = min(each, 1 + each * reach_ms / max(1, int(last - first)))
     return int(steps * in_window) + 1
 
@@ -41,16 +41,16 @@ def stretches(steps: int, cost: int) -> list[slice]:
 
 
 def leaf_by_steps(
-    context: Context, tile: Tile, steps: int, cost: int, leaf: Callable[[slice], Block]
+    context: Context, view: SeriesView, steps: int, cost: int, leaf: Callable[[slice], Block]
 ) -> Block:
-    """A block of one tile, made a stretch of steps at a time."""
-    rows = len(tile.rows)
+    """A block of one view, made a stretch of steps at a time."""
+    rows = len(view.rows)
     values, there = np.zeros((rows, steps)), np.zeros((rows, steps), np.bool_)
     for some in stretches(steps, cost):
         context.checkpoint()
         block = leaf(some).dense()
         values[:, some], there[:, some] = block.values, block.presence()
-    return Block(tile.rows, values, there)
+    return Block(view.rows, values, there)
 
 
 def fill_by_steps(

@@ -10,12 +10,12 @@ from novaql.evaluator.kernels.strips import StripRollup, WindowSpec
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.steps import Steps
+from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.labels import SeriesTable
-from novaql.tsdb.model.samples import Tile
 from novaql.tsdb.model.series_batch import SeriesBatchRef
 
-TilesOf = Callable[[], Iterable[Tile]]
-"""Reads a part of a selection, usually one batch, and returns it as tiles. Any thread may call it,
+ViewsOf = Callable[[], Iterable[SeriesView]]
+"""Reads a part of a selection, usually one batch, and returns views of it. Any thread may call it,
 more than once."""
 
 Stage = Callable[[Floats, Bools | None], tuple[Floats, Bools | None]]
@@ -26,7 +26,7 @@ Stage = Callable[[Floats, Bools | None], tuple[Floats, Bools | None]]
 class CompiledRollup:
     """Source and rollup of a pipeline that compiled kernels run, which work on whole batches.
 
-    batches        the same samples as the pipeline's tiles
+    batches        the same samples as the pipeline's views
     visible        a window has no value if a staleness marker follows its newest sample
     whole_windows  the rollup reads all samples of each window, so that its cost grows with them
     watch          called with the rows that have a value at some step, batch after batch in order
@@ -55,21 +55,21 @@ class Pipeline:
 
     series          labels of all rows
     steps           the steps of the result
-    tiles           source: the samples
-    leaf            rollup by NumPy: a tile → a block of some rows at all steps
+    views           source: the samples, for NumPy
+    leaf            rollup by NumPy: a view → a block of some rows at all steps
     stages          applied to each block, in this order
     nameless        the metric name is to be dropped at the end of the query
     observe         called with each block of the leaf, before the stages (for annotations)
     has_histograms  the selection has native histograms: the pipeline must not run
-    window_ms       length of the windows if the leaf reads all of their samples: large tiles are
+    window_ms       length of the windows if the leaf reads all of their samples: large views are
                     then divided, so that checkpoints are frequent. Otherwise 0
     compiled        the same for compiled kernels, which then run the pipeline; None: NumPy does
     """
 
     series: SeriesTable
     steps: Steps
-    tiles: Sequence[TilesOf]
-    leaf: Callable[[Tile], Block]
+    views: Sequence[ViewsOf]
+    leaf: Callable[[SeriesView], Block]
     stages: tuple[Stage, ...]
     nameless: bool
     observe: Callable[[Block], None] | None = None

@@ -15,7 +15,7 @@ from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.model import Pipeline, Stage
 from novaql.evaluator.profile import Profile
 from novaql.planner.logical import Plan, Select
-from novaql.tsdb.model.samples import Tile
+from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.series_batch import SeriesBatchRef
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ def profiled_source(pipeline: Pipeline, plan: Plan, select: Select, profile: Pro
         compiled = replace(compiled, batches=refs, rollup=replace(compiled.rollup, fill=fill))
     return replace(
         pipeline,
-        tiles=[_timed(load, select, profile) for load in pipeline.tiles],
+        views=[_timed(load, select, profile) for load in pipeline.views],
         leaf=leaf if plan is select else _observed_leaf(leaf, plan, profile),
         compiled=compiled,
     )
@@ -55,11 +55,11 @@ def _timed(load: Callable[[], T], select: Select, profile: Profile) -> Callable[
 
 
 def _observed_leaf(
-    leaf: Callable[[Tile], Block], node: Plan, profile: Profile
-) -> Callable[[Tile], Block]:
-    def observed(tile: Tile) -> Block:
+    leaf: Callable[[SeriesView], Block], node: Plan, profile: Profile
+) -> Callable[[SeriesView], Block]:
+    def observed(view: SeriesView) -> Block:
         began = time.perf_counter()
-        block = leaf(tile)
+        block = leaf(view)
         seconds = time.perf_counter() - began
         profile.ran(node, seconds, len(block.rows), *_size(block.values, block.valid))
         return block

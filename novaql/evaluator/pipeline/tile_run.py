@@ -1,4 +1,4 @@
-"""Pipelines that NumPy runs: a tile at a time, each through the rollup and all stages."""
+"""Pipelines that NumPy runs: a view of a batch at a time goes through the rollup and all stages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.long_windows import COST_AT_ONCE, row_cost
 from novaql.evaluator.pipeline.model import Pipeline
 from novaql.evaluator.pipeline.scan import read_ahead
-from novaql.tsdb.model.samples import Tile
+from novaql.tsdb.model.batch_views import SeriesView
 
 T = TypeVar("T")
 JOINED_CELLS = 1 << 15
@@ -29,13 +29,13 @@ def blocks(
     join: bool = False,
     dense: bool = False,
 ) -> Iterator[T]:
-    """Run a pipeline: what `work` makes of each block, in the order of the tiles.
+    """Run a pipeline: what `work` makes of each block, in the order of the batches.
 
     join   small blocks are joined before
     dense  packed ones, too, so that no block is packed
 
     Where compiled kernels answer, blocks are of batches and `work` may be called on any thread, so
-    it may touch nothing that another block's touches. Else the next tiles are decoded on other
+    it may touch nothing that another block's touches. Else the next batches are decoded on other
     threads while this one computes.
     """
     if pipeline.compiled is not None:
@@ -50,10 +50,10 @@ def blocks(
 
 
 def _blocks(pipeline: Pipeline, context: Context) -> Iterator[Block]:
-    for tile in _pieces(read_ahead(pipeline.tiles), pipeline):
+    for view in _pieces(read_ahead(pipeline.views), pipeline):
         context.checkpoint()
         with np.errstate(all="ignore"):
-            leaf = pipeline.leaf(tile)
+            leaf = pipeline.leaf(view)
             if pipeline.observe is not None:
                 pipeline.observe(leaf)
             block = pipeline.staged(leaf)
@@ -78,15 +78,15 @@ def _joined(blocks: Iterator[Block], *, dense: bool) -> Iterator[Block]:
         yield Block.joined(small)
 
 
-def _pieces(tiles: Iterator[Tile], pipeline: Pipeline) -> Iterator[Tile]:
+def _pieces(views: Iterator[SeriesView], pipeline: Pipeline) -> Iterator[SeriesView]:
     window_ms, steps = pipeline.window_ms, pipeline.steps.count
-    for tile in tiles:
+    for view in views:
         if not window_ms:
-            yield tile
+            yield view
             continue
-        tall = max(1, COST_AT_ONCE // max(row_cost(tile, steps, window_ms), 1))
-        if tile.series_count <= tall:
-            yield tile
+        tall = max(1, COST_AT_ONCE // max(row_cost(view, steps, window_ms), 1))
+        if view.series_count <= tall:
+            yield view
             continue
-        for first in range(0, tile.series_count, tall):
-            yield tile.rows_between(first, min(first + tall, tile.series_count))
+        for first in range(0, view.series_count, tall):
+            yield view.rows_between(first, min(first + tall, view.series_count))

@@ -1,7 +1,7 @@
 """A selection of series as Arrow record batches: one row a sample, a column a label.
 
-A tile is read when its batch is requested, the next one ahead of it on a thread. So the memory is
-bounded, whatever the size of the store.
+Samples are read when their batch is requested, the next ones ahead of them on a thread. So the
+memory is bounded, whatever the size of the store.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,13 +20,15 @@ from novaql.export.arrow_arrays import numbers, strings
 from novaql.export.columns import HISTOGRAM, START, TIME, VALUE, column_names
 from novaql.export.histogram_arrow import HISTOGRAM_TYPE, histogram_column
 from novaql.result import NativeCells
+from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.histograms import Histograms
 from novaql.tsdb.model.labels import Bools, Ints, LabelColumn, SeriesTable
-from novaql.tsdb.model.samples import Floats, HistogramTile, Tile
+from novaql.tsdb.model.samples import Floats, HistogramBatch
+from novaql.tsdb.model.series_batch import SeriesBatchRef
 from novaql.tsdb.model.source import Selection
 
 BATCH_SAMPLES = 1 << 19
-_AHEAD = 2
+_AHEAD = 1
 _T = TypeVar("_T")
 
 
@@ -96,11 +98,14 @@ class StoredSamples:
 
         wanted  [S] series whose samples to read; None: all
         """
-        tiles = (_flat(tile, wanted) for tile in _ahead([t.load for t in self.selection.tiles]))
-        yield from _gathered(tiles)
+        floats = _ahead([partial(self._floats, ref) for ref in self.selection.batches])
+        yield from _gathered(_flat(view, wanted) for views in floats for view in views)
         if self.native and not floats_only:
             for whole in _ahead([h.load for h in self.selection.histograms]):
                 yield from _native_pieces(whole, wanted)
+
+    def _floats(self, ref: SeriesBatchRef) -> list[SeriesView]:
+        return list(self.selection.views_of(ref))
 
     def batches(
         self, columns: Collection[str] | None = None, *, wanted: Bools | None = None
@@ -158,27 +163,14 @@ class StoredSamples:
         return found
 
 
-def _flat(tile: Tile, wanted: Bools | None) -> Piece:
-    if wanted is not None:
-        chosen = wanted[tile.rows]
-        if not chosen.all():
-            return _some(tile, np.flatnonzero(chosen))
-    flat = tile.ragged()
-    assert flat.offsets is not None
-    rows = np.repeat(flat.rows, np.diff(flat.offsets))
-    return Piece(rows, flat.timestamps, flat.values, starts=flat.starts)
-
-
-def _some(tile: Tile, places: Ints) -> Piece:
-    if tile.offsets is None:
-        return _flat(Tile(tile.rows[places], tile.timestamps, tile.values[places]), None)
-    lengths = np.diff(tile.offsets)
-    chosen = np.zeros(len(lengths), np.bool_)
-    chosen[places] = True
-    samples = np.repeat(chosen, lengths)
-    rows = np.repeat(tile.rows[places], lengths[places])
-    starts = None if tile.starts is None else tile.starts[samples]
-    return Piece(rows, tile.timestamps[samples], tile.values[samples], starts=starts)
+def _flat(view: SeriesView, wanted: Bools | None) -> Piece:
+    flat = view.ragged()
+    rows, starts = flat.owners(), flat.starts
+    if wanted is None or wanted[flat.rows].all():
+        return Piece(rows, flat.timestamps, flat.values, starts=starts)
+    some = np.flatnonzero(wanted[rows])
+    starts = None if starts is None else starts[some]
+    return Piece(rows[some], flat.timestamps[some], flat.values[some], starts=starts)
 
 
 def _gathered(pieces: Iterator[Piece]) -> Iterator[Piece]:
@@ -214,15 +206,15 @@ def _joined_starts(pieces: list[Piece]) -> Ints | None:
     return np.concatenate([*none])
 
 
-def _native_pieces(tile: HistogramTile, wanted: Bools | None) -> Iterator[Piece]:
-    rows = np.repeat(tile.rows, np.diff(tile.offsets))
+def _native_pieces(found: HistogramBatch, wanted: Bools | None) -> Iterator[Piece]:
+    rows = np.repeat(found.rows, np.diff(found.offsets))
     places = np.arange(len(rows)) if wanted is None else np.flatnonzero(wanted[rows])
     most = BATCH_SAMPLES // 32  # a histogram is as large as some dozen floats
     for first in range(0, len(places), most):
         some = places[first : first + most]
         none = np.full(len(some), np.nan)
-        starts = None if tile.starts is None else tile.starts[some]
-        yield Piece(rows[some], tile.timestamps[some], none, tile.histograms.take(some), starts)
+        starts = None if found.starts is None else found.starts[some]
+        yield Piece(rows[some], found.timestamps[some], none, found.histograms.take(some), starts)
 
 
 def _ahead(loads: list[Callable[[], _T]]) -> Iterator[_T]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
-from novaql.tsdb.model.labels import Bools, Ints, concat_tables
+from novaql.tsdb.model.labels import Bools, concat_tables
 from novaql.tsdb.model.matchers import Matcher, select_rows
-from novaql.tsdb.model.samples import HistogramTile, Tile
-from novaql.tsdb.model.source import NO_HINTS, Hints, HistogramRef, Selection, Source, TileRef
+from novaql.tsdb.model.samples import HistogramBatch
+from novaql.tsdb.model.series_batch import Derived, SeriesBatch, SeriesBatchRef
+from novaql.tsdb.model.source import NO_HINTS, Hints, HistogramBatchRef, Selection, Source
 
 
 def select_any(
@@ -23,58 +24,53 @@ def select_any(
 ) -> Selection:
     """Samples of series that satisfy any of the sets (none: all), each series' once.
 
-    A series that two sets find has two rows in the table, one of which is in no tile.
+    A series that two sets find has two rows in the table, one of which is in no batch.
     """
     if len(sets) < 2:
         return source.select(sets[0] if sets else [], start_ms, end_ms, hints)
     found = [source.select(one, start_ms, end_ms, hints) for one in sets]
-    tiles: list[TileRef] = []
-    histograms: list[HistogramRef] = []
+    batches: list[SeriesBatchRef] = []
+    histograms: list[HistogramBatchRef] = []
     first = 0
     for number, each in enumerate(found):
         fresh = np.ones(each.series.rows, np.bool_)
         for earlier in sets[:number]:
             fresh &= ~select_rows(each.series, earlier)
-        tiles += [TileRef(partial(_tile, ref, fresh, first), ref.samples) for ref in each.tiles]
+        batches += [_of_batch(ref, fresh, first) for ref in each.batches]
         histograms += [
-            HistogramRef(partial(_histograms, ref, fresh, first), ref.samples)
+            HistogramBatchRef(partial(_histograms, ref, fresh, first), ref.samples)
             for ref in each.histograms
         ]
         first += each.series.rows
+    table = concat_tables([each.series for each in found])
     starts = any(each.starts for each in found)
-    return Selection(
-        concat_tables([each.series for each in found]), tiles, histograms, starts=starts
+    return Selection(table, batches, histograms, (start_ms, end_ms), starts=starts)
+
+
+def _of_batch(ref: SeriesBatchRef, fresh: Bools, first: int) -> SeriesBatchRef:
+    started = None if ref.started is None else partial(_fresh, ref.started, fresh, first)
+    return SeriesBatchRef(partial(_fresh, ref.load, fresh, first), ref.samples, started=started)
+
+
+def _fresh(load: Callable[[], SeriesBatch], fresh: Bools, first: int) -> SeriesBatch:
+    batch = load()
+    chosen = fresh[batch.rows]
+    if not chosen.all():
+        places = np.flatnonzero(chosen)
+        widths = np.diff(batch.grid_offsets)[batch.grids_of(places)[0]]
+        batch = batch.taken(places, np.zeros_like(widths), widths)
+    return replace(batch, rows=batch.rows + first, derived=Derived())
+
+
+def _histograms(ref: HistogramBatchRef, fresh: Bools, first: int) -> HistogramBatch:
+    found = ref.load()
+    chosen = fresh[found.rows]
+    lengths = np.diff(found.offsets)
+    samples = np.flatnonzero(np.repeat(chosen, lengths))
+    return HistogramBatch(
+        found.rows[chosen] + first,
+        found.timestamps[samples],
+        found.histograms.take(samples),
+        np.append(0, np.cumsum(lengths[chosen])),
+        None if found.starts is None else found.starts[samples],
     )
-
-
-def _tile(ref: TileRef, fresh: Bools, first: int) -> Tile:
-    tile = ref.load()
-    chosen = fresh[tile.rows]
-    if chosen.all():
-        return replace(tile, rows=tile.rows + first)
-    rows = tile.rows[chosen] + first
-    if tile.offsets is None:
-        return Tile(rows, tile.timestamps, tile.values[chosen])
-    samples, offsets = _some(tile.offsets, chosen)
-    starts = None if tile.starts is None else tile.starts[samples]
-    return Tile(rows, tile.timestamps[samples], tile.values[samples], offsets, starts)
-
-
-def _histograms(ref: HistogramRef, fresh: Bools, first: int) -> HistogramTile:
-    tile = ref.load()
-    chosen = fresh[tile.rows]
-    samples, offsets = _some(tile.offsets, chosen)
-    starts = None if tile.starts is None else tile.starts[samples]
-    return HistogramTile(
-        tile.rows[chosen] + first,
-        tile.timestamps[samples],
-        tile.histograms.take(np.flatnonzero(samples)),
-        offsets,
-        starts,
-    )
-
-
-def _some(offsets: Ints, chosen: Bools) -> tuple[Bools, Ints]:
-    lengths = np.diff(offsets)
-    new_offsets = np.concatenate([[0], np.cumsum(lengths[chosen])]).astype(np.int64)
-    return np.repeat(chosen, lengths), new_offsets

@@ -13,7 +13,7 @@ from novaql.inputs.prometheus.block_index import BlockIndex, read_index
 from novaql.inputs.prometheus.chunk_bytes import BrokenChunk
 from novaql.inputs.prometheus.chunk_files import BlockChunks
 from novaql.inputs.prometheus.chunk_samples import ChunkSamples, samples_of
-from novaql.inputs.prometheus.layer_tiles import RowCounts, row_counts
+from novaql.inputs.prometheus.layer_batches import RowCounts, row_counts
 from novaql.inputs.prometheus.varints import CHECKSUM, is_intact, runs, uvarint
 from novaql.tsdb.errors import Corrupted, UnknownFormat
 from novaql.tsdb.model.labels import Ints, SeriesTable

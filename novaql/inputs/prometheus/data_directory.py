@@ -8,6 +8,7 @@ the younger one. Nothing is written, and no lock is taken: a Prometheus may be r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,16 +17,14 @@ import numpy as np
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import BatchStream, Progress, no_progress
 from novaql.inputs.prometheus.block import Block
-from novaql.inputs.prometheus.chunk_samples import ChunkSamples
 from novaql.inputs.prometheus.folders import block_folders, is_block
 from novaql.inputs.prometheus.head import Head
-from novaql.inputs.prometheus.layer_tiles import (
+from novaql.inputs.prometheus.layer_batches import (
     Layer,
     MemberRows,
     Pieces,
+    PieceSamples,
     Window,
-    float_tile,
-    histogram_tile,
     pieces_of,
 )
 from novaql.inputs.source_stream import selection_batches
@@ -34,8 +33,9 @@ from novaql.tsdb.model.histograms import Histograms
 from novaql.tsdb.model.labels import Ints, SeriesTable, concat_tables
 from novaql.tsdb.model.matchers import Matcher, select_rows
 from novaql.tsdb.model.read_errors import ReadErrors
-from novaql.tsdb.model.samples import Batch, HistogramTile, Tile
-from novaql.tsdb.model.source import NO_HINTS, Hints, HistogramRef, Metadata, Selection, TileRef
+from novaql.tsdb.model.samples import Batch, HistogramBatch
+from novaql.tsdb.model.series_batch import Derived, SeriesBatch, SeriesBatchRef
+from novaql.tsdb.model.source import NO_HINTS, Hints, HistogramBatchRef, Metadata, Selection
 
 _NEWEST = 2**62
 _ATTEMPTS = 5
@@ -100,7 +100,9 @@ class DataDirectory:
         end_ms: int,
         hints: Hints = NO_HINTS,
     ) -> Selection:
-        """See `Source.select`. Loading a tile raises `Corrupted` for what is damaged."""
+        """See `Source.select`. Loading a batch raises `Corrupted` for what is damaged."""
+        if hints.plain is not None:
+            return hints.plain  # there are no cells
         read_errors = hints.read_errors
         self._tell_head_losses(read_errors)
         window = (start_ms, end_ms)
@@ -125,36 +127,37 @@ class DataDirectory:
             MemberRows(layer, rows, union[end - len(rows) : end])
             for (layer, rows), end in zip(parts, ends, strict=True)
         ]
-        tiles, histograms = self._tiles(members, totals, window, read_errors)
-        return Selection(series, tiles, histograms)
+        batches, histograms = self._batches(members, totals, window, read_errors)
+        return Selection(series, batches, histograms, window)
 
-    def _tiles(
+    def _batches(
         self,
         members: Sequence[MemberRows],
         totals: Sequence[Ints],
         window: Window,
         read_errors: ReadErrors | None,
-    ) -> tuple[list[TileRef], list[HistogramRef]]:
+    ) -> tuple[list[SeriesBatchRef], list[HistogramBatchRef]]:
         """totals: of each row its floats, its histograms and its grid."""
         floats, native, grid = totals
-        tiles: list[TileRef] = []
-        histograms: list[HistogramRef] = []
+        batches: list[SeriesBatchRef] = []
+        histograms: list[HistogramBatchRef] = []
         plain, mixed = np.flatnonzero(native == 0), np.flatnonzero(native)
         for some in pieces_of(floats[plain], grid[plain]):
             rows = plain[some]
             read = partial(self._read, members, rows, len(floats), window, read_errors)
-            tiles.append(TileRef(partial(_floats_of, read, rows), int(floats[rows].sum())))
+            batches.append(SeriesBatchRef(partial(_floats_of, read, rows), int(floats[rows].sum())))
         # A series of histograms may end in a float, which only reading can tell.
         for some in pieces_of((floats + native)[mixed], grid[mixed]):
             rows = mixed[some]
             read = partial(self._read, members, rows, len(floats), window, read_errors)
             found = read()
-            if len(found.times):
-                tiles.append(TileRef(partial(_floats_of, read, rows), len(found.times)))
+            if found.floats.sample_count:
+                samples = found.floats.sample_count
+                batches.append(SeriesBatchRef(partial(_floats_of, read, rows), samples))
             if found.native is not None:
                 samples = len(found.native.timestamps)
-                histograms.append(HistogramRef(partial(_histograms_of, read, rows), samples))
-        return tiles, histograms
+                histograms.append(HistogramBatchRef(partial(_histograms_of, read, rows), samples))
+        return batches, histograms
 
     def _read(
         self,
@@ -163,7 +166,7 @@ class DataDirectory:
         all_rows: int,
         window: Window,
         read_errors: ReadErrors | None,
-    ) -> ChunkSamples:
+    ) -> PieceSamples:
         place = np.full(all_rows, -1, np.int64)
         place[rows] = np.arange(len(rows))
         picked = [part for member in members if len((part := member.among(place)).rows)]
@@ -250,16 +253,17 @@ def united(tables: Sequence[SeriesTable]) -> tuple[SeriesTable, Ints]:
     return series.take(order), place[row.ravel()]
 
 
-def _floats_of(read: Callable[[], ChunkSamples], rows: Ints) -> Tile:
-    return float_tile(read(), rows)
+def _floats_of(read: Callable[[], PieceSamples], rows: Ints) -> SeriesBatch:
+    floats = read().floats
+    return replace(floats, rows=rows[floats.rows], derived=Derived())
 
 
-def _histograms_of(read: Callable[[], ChunkSamples], rows: Ints) -> HistogramTile:
+def _histograms_of(read: Callable[[], PieceSamples], rows: Ints) -> HistogramBatch:
     native = read().native
     if native is None:  # damaged since the selection was made
         none = np.zeros(0, np.int64)
-        return HistogramTile(none, none, Histograms.none(), np.zeros(1, np.int64))
-    return histogram_tile(native, rows)
+        return HistogramBatch(none, none, Histograms.none(), np.zeros(1, np.int64))
+    return replace(native, rows=rows[native.rows])
 
 
 def directory_stream(folder: Path, progress: Progress = no_progress) -> BatchStream:
@@ -272,10 +276,11 @@ def directory_stream(folder: Path, progress: Progress = no_progress) -> BatchStr
     def batches() -> Iterator[Batch]:
         try:
             selection = source.select([], -_NEWEST, _NEWEST)
-            references = [*selection.tiles, *selection.histograms]
-            for done, batch in enumerate(selection_batches(selection), start=1):
+            done, total = 0, selection.samples
+            for batch in selection_batches(selection):
                 yield batch
-                progress(done, len(references))
+                done += len(batch)
+                progress(done, max(done, total))
         except StoreError as problem:
             raise InputError(str(problem)) from problem
 

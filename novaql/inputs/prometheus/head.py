@@ -17,7 +17,7 @@ from novaql.inputs.prometheus.chunk_bytes import BrokenChunk
 from novaql.inputs.prometheus.chunk_files import HeadChunk, head_chunks
 from novaql.inputs.prometheus.chunk_samples import ChunkSamples, samples_of
 from novaql.inputs.prometheus.decoding import decode_logged
-from novaql.inputs.prometheus.layer_tiles import RowCounts, row_counts
+from novaql.inputs.prometheus.layer_batches import RowCounts, row_counts
 from novaql.inputs.prometheus.varints import runs
 from novaql.inputs.prometheus.wal_records import (
     LoggedHistograms,

@@ -1,4 +1,4 @@
-"""A source held in memory: one batch of samples, sorted and cut into tiles once."""
+"""A source in memory: samples that are sorted, and grouped by their timestamps, once."""
 
 from __future__ import annotations
 
@@ -8,10 +8,22 @@ from functools import partial
 
 import numpy as np
 
+from novaql.inputs.sample_batches import (
+    batch_of_samples,
+    histogram_batch_of,
+    part_of,
+    samples_between,
+)
+from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Bools, Ints, SeriesTable
 from novaql.tsdb.model.matchers import Matcher, select_rows
-from novaql.tsdb.model.samples import Batch, HistogramSamples, HistogramTile, Tile, tiles_from_flat
-from novaql.tsdb.model.source import NO_HINTS, Hints, HistogramRef, Metadata, Selection, TileRef
+from novaql.tsdb.model.samples import Batch, HistogramBatch, HistogramSamples
+from novaql.tsdb.model.series_batch import SeriesBatch, first_not_before
+from novaql.tsdb.model.source import NO_HINTS, Hints, HistogramBatchRef, Metadata, Selection
+
+BATCH_VALUES = 1 << 20
+LARGE = 4 * BATCH_VALUES
+"""More samples than this are divided into batches of about `BATCH_VALUES`, as those of a store."""
 
 
 class TableSource:
@@ -34,64 +46,78 @@ class TableSource:
     ) -> None:
         self.notes = notes
         tidy = tidy_batch(batch)
-        tiles = tiles_from_flat(tidy.series_index, tidy.timestamps, tidy.values, tidy.starts)
-        native = [] if tidy.native is None else [_histogram_tile(tidy.native)]
-        self._hold(*_in_label_order(tidy.series, tiles, native), metadata)
+        series, position = _in_label_order(tidy.series)
+        floats = batch_of_samples(
+            tidy.series_index, tidy.timestamps, tidy.values, tidy.starts, position
+        )
+        large = floats.values.size > LARGE
+        batches = floats.parts(-(-floats.values.size // BATCH_VALUES) if large else 1)
+        native = []
+        if tidy.native is not None:
+            held = histogram_batch_of(tidy.native)
+            native = [replace(held, rows=position[held.rows])]
+        self._hold(series, batches, native, metadata)
 
     @classmethod
-    def from_tiles(
+    def from_batches(
         cls,
         series: SeriesTable,
-        tiles: Sequence[Tile],
+        batches: Sequence[SeriesBatch],
         metadata: Mapping[str, Metadata] | None = None,
     ) -> TableSource:
-        """From tiles whose rows point into `series`, as `Selection` wants them.
+        """From batches whose rows point into `series`, as `Selection` wants them.
 
-        Label sets are distinct, each row is in at most one tile.
+        Label sets are distinct, each row is in at most one batch.
         """
         made = cls.__new__(cls)
-        made._hold(*_in_label_order(series, tiles, []), metadata)
+        ordered, position = _in_label_order(series)
+        moved = [replace(batch, rows=position[batch.rows]) for batch in batches]
+        made._hold(ordered, moved, [], metadata)
         return made
 
     def _hold(
         self,
         series: SeriesTable,
-        tiles: Sequence[Tile],
-        native: Sequence[HistogramTile],
+        batches: Sequence[SeriesBatch],
+        native: Sequence[HistogramBatch],
         metadata: Mapping[str, Metadata] | None,
     ) -> None:
         self._series = series
-        self._tiles = tuple(tiles)
+        self._batches = tuple(batches)
         self._native = tuple(native)
-        starts = [tile.starts for tile in tiles] + [tile.starts for tile in native]
-        self._starts = any(one is not None for one in starts)
+        self._starts = any(
+            [
+                *(batch.starts is not None for batch in batches),
+                *(batch.starts is not None for batch in native),
+            ]
+        )
         self._metadata = dict(metadata or {})
         # A row without samples keeps first > last and is never found.
         self._first = np.full(len(series), np.iinfo(np.int64).max)
         self._last = np.full(len(series), np.iinfo(np.int64).min)
-        for tile in self._tiles:
-            if tile.sample_count == 0:
-                continue
-            if tile.offsets is None:
-                self._first[tile.rows] = tile.timestamps[0]
-                self._last[tile.rows] = tile.timestamps[-1]
-            else:
-                filled = tile.offsets[1:] > tile.offsets[:-1]
-                self._first[tile.rows[filled]] = tile.timestamps[tile.offsets[:-1][filled]]
-                self._last[tile.rows[filled]] = tile.timestamps[tile.offsets[1:][filled] - 1]
+        for batch in self._batches:
+            begins, ends = batch.grid_offsets[batch.grid], batch.grid_offsets[batch.grid + 1]
+            self._extend(batch.rows, batch.times, begins, ends)
+            if batch.markers is not None:
+                offsets = batch.markers.offsets
+                self._extend(batch.rows, batch.markers.times, offsets[:-1], offsets[1:])
         for part in self._native:
-            first = part.timestamps[part.offsets[:-1]]
-            last = part.timestamps[part.offsets[1:] - 1]
-            self._first[part.rows] = np.minimum(self._first[part.rows], first)
-            self._last[part.rows] = np.maximum(self._last[part.rows], last)
+            self._extend(part.rows, part.timestamps, part.offsets[:-1], part.offsets[1:])
+
+    def _extend(self, rows: Ints, times: Ints, begins: Ints, ends: Ints) -> None:
+        """The times begins … ends - 1, which increase, belong to each row."""
+        some = begins < ends
+        rows = rows[some]
+        self._first[rows] = np.minimum(self._first[rows], times[begins[some]])
+        self._last[rows] = np.maximum(self._last[rows], times[ends[some] - 1])
 
     def __repr__(self) -> str:
         return f"TableSource({len(self._series)} series, {self.samples} samples)"
 
     @property
     def samples(self) -> int:
-        floats = sum(tile.sample_count for tile in self._tiles)
-        return floats + sum(len(tile.timestamps) for tile in self._native)
+        floats = sum(batch.sample_count for batch in self._batches)
+        return floats + sum(len(batch.timestamps) for batch in self._native)
 
     def time_range(self) -> tuple[int, int] | None:
         """First and last time in milliseconds, None when there are no samples."""
@@ -111,32 +137,31 @@ class TableSource:
         hints: Hints = NO_HINTS,
     ) -> Selection:
         """Series that satisfy every matcher, with their samples in the range."""
+        if hints.plain is not None:
+            return hints.plain  # there are no cells
         wanted = select_rows(self._series, matchers)
         wanted &= (self._first <= end_ms) & (self._last >= start_ms)
         new_row = np.cumsum(wanted) - 1
-        refs = []
-        for tile in self._tiles:
-            members = np.flatnonzero(wanted[tile.rows])
-            if len(members) == 0:
-                continue
-            lo, hi = _bounds(tile, members, start_ms, end_ms)
-            samples = (
-                int((hi - lo).sum()) if tile.offsets is not None else int(hi - lo) * len(members)
-            )
-            if samples:
-                rows = new_row[tile.rows[members]]
-                refs.append(TileRef(partial(_cut, tile, members, rows, lo, hi), samples))
+        batches = []
+        for batch in self._batches:
+            members = np.flatnonzero(wanted[batch.rows])
+            if len(members):
+                rows = new_row[batch.rows[members]]
+                ref = part_of(batch, members, rows, start_ms, end_ms)
+                batches += [] if ref is None else [ref]
         native = []
         for part in self._native:
             members = np.flatnonzero(wanted[part.rows])
             if len(members):
-                lo, hi = _flat_bounds(part, members, start_ms, end_ms)
+                lo, hi = _bounds(part, members, start_ms, end_ms)
                 rows = new_row[part.rows[members]]
                 if samples := int((hi - lo).sum()):
-                    native.append(HistogramRef(partial(_cut_native, part, rows, lo, hi), samples))
+                    native.append(HistogramBatchRef(partial(_cut, part, rows, lo, hi), samples))
         # Samples are in memory already; labels are copied.
         series = self._series if hints.labels is None else self._series.keep(hints.labels)
-        return Selection(series.take(wanted), refs, native, starts=self._starts)
+        return Selection(
+            series.take(wanted), batches, native, (start_ms, end_ms), starts=self._starts
+        )
 
     def series(
         self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
@@ -174,36 +199,23 @@ class TableSource:
         unsure = wanted & (self._first < start_ms) & (self._last > end_ms)
         if unsure.any():
             wanted &= ~unsure
-            for tile in self._tiles:
-                members = np.flatnonzero(unsure[tile.rows])
-                if len(members):
-                    lo, hi = _bounds(tile, members, start_ms, end_ms)
-                    wanted[tile.rows[members]] |= lo < hi
+            for batch in self._batches:
+                members = np.flatnonzero(unsure[batch.rows])
+                found = samples_between(batch, members, start_ms, end_ms)
+                wanted[batch.rows[members]] |= found > 0
             for part in self._native:
                 members = np.flatnonzero(unsure[part.rows])
-                if len(members):
-                    lo, hi = _flat_bounds(part, members, start_ms, end_ms)
-                    wanted[part.rows[members]] |= lo < hi
+                lo, hi = _bounds(part, members, start_ms, end_ms)
+                wanted[part.rows[members]] |= lo < hi
         return wanted
 
 
-def _in_label_order(
-    series: SeriesTable, tiles: Sequence[Tile], native: Sequence[HistogramTile]
-) -> tuple[SeriesTable, list[Tile], list[HistogramTile]]:
+def _in_label_order(series: SeriesTable) -> tuple[SeriesTable, Ints]:
+    """The label sets in order, and the new row of each."""
     order = series.order()
     position = np.empty(len(series), np.int64)
     position[order] = np.arange(len(series))
-    moved = [replace(t, rows=position[t.rows]) for t in tiles]
-    return series.take(order), moved, [replace(t, rows=position[t.rows]) for t in native]
-
-
-def _histogram_tile(native: HistogramSamples) -> HistogramTile:
-    """Samples sorted by (series, time) as one tile."""
-    starts = np.flatnonzero(np.diff(native.series_index, prepend=-1))
-    offsets = np.append(starts, len(native.series_index)).astype(np.int64)
-    return HistogramTile(
-        native.series_index[starts], native.timestamps, native.histograms, offsets, native.starts
-    )
+    return series.take(order), position
 
 
 def tidy_batch(batch: Batch) -> Batch:
@@ -258,59 +270,21 @@ def _is_sorted(index: Ints, times: Ints) -> bool:
     return bool(((times[1:] > times[:-1]) | (index[1:] != index[:-1])).all())
 
 
-def _bounds(tile: Tile, members: Ints, start_ms: int, end_ms: int) -> tuple[Ints, Ints]:
-    """Half-open sample range of the members of a tile.
-
-    Regular: two numbers for all of them (0-d arrays). Ragged: flat positions, [len(members)].
-    """
-    if tile.offsets is None:
-        lo = np.searchsorted(tile.timestamps, start_ms, "left")
-        hi = np.searchsorted(tile.timestamps, end_ms, "right")
-        return np.asarray(lo), np.asarray(max(lo, hi))
-    return _flat_bounds(tile, members, start_ms, end_ms)
+def _bounds(batch: HistogramBatch, members: Ints, start_ms: int, end_ms: int) -> tuple[Ints, Ints]:
+    """[len(members)] each: the histograms lo … hi - 1 of a series are in the range."""
+    begins, ends = batch.offsets[members], batch.offsets[members + 1]
+    first = first_not_before(batch.timestamps, begins, ends, start_ms)
+    last = first_not_before(batch.timestamps, begins, ends, end_ms + 1)
+    return first, np.maximum(first, last)
 
 
-def _flat_bounds(
-    tile: Tile | HistogramTile, members: Ints, start_ms: int, end_ms: int
-) -> tuple[Ints, Ints]:
-    first = _first_not_before(tile, members, start_ms)
-    return first, np.maximum(first, _first_not_before(tile, members, end_ms + 1))
-
-
-def _cut_native(tile: HistogramTile, rows: Ints, lo: Ints, hi: Ints) -> HistogramTile:
+def _cut(batch: HistogramBatch, rows: Ints, lo: Ints, hi: Ints) -> HistogramBatch:
     size = hi - lo
     some = size > 0
     size, lo = size[some], lo[some]
-    offsets = np.concatenate([[0], np.cumsum(size)])
-    flat = np.arange(offsets[-1]) + np.repeat(lo - offsets[:-1], size)
-    starts = None if tile.starts is None else tile.starts[flat]
-    return HistogramTile(
-        rows[some], tile.timestamps[flat], tile.histograms.take(flat), offsets, starts
+    offsets = np.append(0, np.cumsum(size))
+    flat = flat_positions(lo, size)
+    starts = None if batch.starts is None else batch.starts[flat]
+    return HistogramBatch(
+        rows[some], batch.timestamps[flat], batch.histograms.take(flat), offsets, starts
     )
-
-
-def _first_not_before(tile: Tile | HistogramTile, members: Ints, time_ms: int) -> Ints:
-    """Binary search in every member of a ragged tile at once; flat positions."""
-    assert tile.offsets is not None
-    lo = tile.offsets[members]
-    hi = tile.offsets[members + 1]
-    while (open_ := lo < hi).any():
-        middle = (lo + hi) >> 1
-        # A closed interval may point behind the last sample: look anywhere, then ignore it.
-        earlier = open_ & (tile.timestamps[np.minimum(middle, tile.timestamps.size - 1)] < time_ms)
-        lo = np.where(earlier, middle + 1, lo)
-        hi = np.where(open_ & ~earlier, middle, hi)
-    return lo
-
-
-def _cut(tile: Tile, members: Ints, rows: Ints, lo: Ints, hi: Ints) -> Tile:
-    if tile.offsets is None:
-        first, last = int(lo), int(hi)
-        everyone = len(members) == len(tile.rows)
-        part = tile.values[:, first:last] if everyone else tile.values[members, first:last]
-        return Tile(rows, tile.timestamps[first:last], np.ascontiguousarray(part))
-    size = hi - lo
-    offsets = np.concatenate([[0], np.cumsum(size)])
-    flat = np.arange(offsets[-1]) + np.repeat(lo - offsets[:-1], size)
-    starts = None if tile.starts is None else tile.starts[flat]
-    return Tile(rows, tile.timestamps[flat], tile.values[flat], offsets, starts)

@@ -17,7 +17,7 @@ Labels = frozenset[str] | None
 def project_labels(plan: Plan) -> Plan:
     """`sum by (job) (rate(m[5m]))` needs only the job, and the name, for messages.
 
-    This applies only below aggregations that read their operand tile by tile: elsewhere, series
+    This applies only below aggregations that read their operand batch by batch: elsewhere, series
     differ in any of their labels. It does not apply to native histograms, which are aggregated as a
     whole. Selectors with equal matchers read the same labels, so that they share a selection.
     """

@@ -1,4 +1,4 @@
-"""Aggregations read their operand tile by tile, if it can be evaluated that way."""
+"""Aggregations read their operand batch by batch, if it can be evaluated that way."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from novaql.planner.logical import Aggregation, Plan, rewrite_shared
 
 
 def push_down_aggregations(plan: Plan) -> Plan:
-    """`sum by (job) (rate(m[5m]))` holds its groups and one tile, whatever the number of series.
+    """`sum by (job) (rate(m[5m]))` holds its groups and one batch, whatever the number of series.
 
     What is shared with another place is a whole already, and is not folded.
     """

@@ -37,7 +37,7 @@ def share_subplans(plan: Plan) -> Plan:
     """`a / (a + b)` reads a once; `m{x="1"} / ignoring (x) group_right () m` takes the rows of one
     side from the other.
 
-    Operands that only aggregations use, tile by tile, are not shared: a shared operand would be a
+    Operands that only aggregations use, batch by batch, are not shared: a shared operand would be a
     whole matrix in memory.
     """
     census = _Census()

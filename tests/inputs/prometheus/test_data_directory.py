@@ -263,7 +263,7 @@ def test_a_damaged_chunk_is_named_and_the_rest_is_answered(tmp_path: Path) -> No
         contents(source)
     read_errors = ReadErrors()
     selection = source.select([], *EVER, Hints(read_errors=read_errors))
-    found = sum(tile.load().sample_count for tile in selection.tiles)
+    found = sum(view.sample_count for view in selection.views())
     assert whole - 120 <= found < whole
     assert len(read_errors) == 1
     result = query("count({__name__=~'.+'})", folder, time=START_S + 600)
@@ -301,9 +301,9 @@ def test_every_flipped_byte_of_a_small_block_is_found_or_harmless(tmp_path: Path
 def contents(source: DataDirectory) -> list[object]:
     selection = source.select([], *EVER)
     found: list[object] = [selection.series.dicts()]
-    for reference in selection.tiles:
-        tile = reference.load().ragged()
-        found.append((tile.rows.tolist(), tile.timestamps.tolist(), tile.values.tolist()))
+    for view in selection.views():
+        flat = view.ragged()
+        found.append((flat.rows.tolist(), flat.timestamps.tolist(), flat.values.tolist()))
     return found
 
 

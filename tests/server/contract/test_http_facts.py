@@ -48,8 +48,7 @@ def test_start_timestamps_of_remote_write_are_stored(server: LocalServer) -> Non
     )
     assert answer.status_code == 204
     found = server.store.select([Matcher("__name__", MatchOp.EQUAL, "started")], at, at + 1000)
-    (tile,) = found.tiles
-    read = tile.load()
+    (read,) = found.views()
     assert read.starts is not None
     assert read.starts.tolist() == [at - 5000] * 2
 

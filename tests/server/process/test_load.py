@@ -15,8 +15,8 @@ import pytest
 from novaql import tsdb
 from novaql.server.auth.roles import Role
 from novaql.tsdb.model.labels import SeriesTable
-from novaql.tsdb.model.samples import Tile
-from novaql.tsdb.model.source import Selection, TileRef
+from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
+from novaql.tsdb.model.source import Selection
 from tests.support.servers.http_server import LocalServer, local_server
 
 
@@ -115,8 +115,8 @@ def test_too_many_writes_are_told_to_come_again() -> None:
     assert taken.status_code == later.status_code == 204
 
 
-class SlowTiles:
-    """A memory store that selects 500 series, each in a tile of its own that loads slowly."""
+class SlowBatches:
+    """A memory store that selects 500 series, each in a batch of its own that loads slowly."""
 
     def __init__(self) -> None:
         self._store = tsdb.memory()
@@ -127,16 +127,16 @@ class SlowTiles:
 
     def select(self, *_: object) -> Selection:
         table = SeriesTable.from_dicts([{"__name__": "m", "i": str(i)} for i in range(500)])
-        return Selection(table, [TileRef(partial(self._load, i), 1) for i in range(500)])
+        return Selection(table, [SeriesBatchRef(partial(self._load, i), 1) for i in range(500)])
 
-    def _load(self, row: int) -> Tile:
+    def _load(self, row: int) -> SeriesBatch:
         self.loaded += 1
         time.sleep(0.02)
-        return Tile(np.array([row]), np.array([1000]), np.array([[1.0]]))
+        return SeriesBatch.regular(np.array([row]), np.array([1000]), np.array([[1.0]]))
 
 
 def test_a_query_stops_when_its_client_leaves() -> None:
-    store = SlowTiles()
+    store = SlowBatches()
     with local_server(store, query_threads=1, query_queue=0) as server:  # type: ignore[arg-type]
         body = {"query": "sum(m)", "time": 1}
         headers = server.bearer(Role.READ_ONLY)

@@ -211,10 +211,10 @@ def last_values(store: tsdb.Database, name: str) -> Mapping[str, float]:
     matcher = tsdb.Matcher("__name__", tsdb.MatchOp.EQUAL, name)
     selection = store.select([matcher], 0, 2**60)
     out: dict[str, float] = {}
-    for reference in selection.tiles:
-        tile = reference.load().ragged()
-        assert tile.offsets is not None
-        for row, end in zip(tile.rows.tolist(), tile.offsets[1:].tolist(), strict=True):
+    for view in selection.views():
+        flat = view.ragged()
+        assert flat.offsets is not None
+        for row, end in zip(flat.rows.tolist(), flat.offsets[1:].tolist(), strict=True):
             labels = json.dumps(selection.series.labels(row), sort_keys=True)
-            out[labels] = float(tile.values[end - 1])
+            out[labels] = float(flat.values[end - 1])
     return out

@@ -26,10 +26,10 @@ def samples_of(store: tsdb.Database, **labels: str) -> list[tuple[int, float, bo
     """(time, value, whether it is a staleness marker) of the one series with these labels."""
     matchers = [tsdb.Matcher(n, tsdb.MatchOp.EQUAL, v) for n, v in labels.items()]
     found: list[tuple[int, float, bool]] = []
-    for reference in store.select(matchers, 0, 2**60).tiles:
-        tile = reference.load().ragged()
+    for view in store.select(matchers, 0, 2**60).views():
+        flat = view.ragged()
         found += zip(
-            tile.timestamps.tolist(), tile.values.tolist(), is_stale(tile.values).tolist(),
+            flat.timestamps.tolist(), flat.values.tolist(), is_stale(flat.values).tolist(),
             strict=True,
         )  # fmt: skip
     return found

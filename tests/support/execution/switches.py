@@ -23,7 +23,11 @@ WORTH_A_THREAD = (
 
 BATCH_SIZES = (
     "novaql.tsdb.read.batches.BATCH_VALUES",
-    "novaql.tsdb.model.batch_tiles.TILE_VALUES",
+    "novaql.tsdb.read.histogram_batches.BATCH_SAMPLES",
+    "novaql.inputs.prometheus.layer_batches.BATCH_SAMPLES",
+    "novaql.inputs.tables.table_source.BATCH_VALUES",
+    "novaql.inputs.tables.table_source.LARGE",
+    "novaql.tsdb.model.batch_views.VIEW_VALUES",
     "novaql.evaluator.pipeline.batch_run.CELLS_AT_ONCE",
     "novaql.evaluator.pipeline.tile_run.JOINED_CELLS",
 )
@@ -59,7 +63,7 @@ def _replaced(**values: object) -> Iterator[None]:
 def threads(count: int) -> Iterator[None]:
     """Queries use this many threads, whatever the machine has and however small the work is."""
     worth = dict.fromkeys(WORTH_A_THREAD, 1 if count > 1 else 1 << 60)
-    with ThreadPoolExecutor(max(1, count - 1), thread_name_prefix="novaql-tile") as pool:
+    with ThreadPoolExecutor(max(1, count - 1), thread_name_prefix="novaql-batch") as pool:
         patched = {f"{THREADS}._cores": lambda: count, f"{THREADS}._helpers": lambda _: pool}
         with _replaced(**worth, **patched):
             yield

@@ -17,15 +17,16 @@ from novaql.evaluator.kernels.strips import (
     strips_of,
 )
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
-from novaql.tsdb.model.samples import Tile
 from novaql.tsdb.model.series_batch import SeriesBatch
-from novaql.tsdb.read.staleness import batch_of_tile
+from novaql.tsdb.read.staleness import split_markers
 
 
 def batch_of(windows: Windows) -> SeriesBatch:
     series = windows.grid[0]
     rows = np.arange(series, dtype=np.int64)
-    return batch_of_tile(Tile(rows, windows.times, windows.values, windows.offsets))
+    if windows.offsets is None:
+        return split_markers(SeriesBatch.regular(rows, windows.times, windows.values))
+    return split_markers(SeriesBatch.ragged(rows, windows.times, windows.values, windows.offsets))
 
 
 def spread_out(strips: Strips, rollup: StripRollup, *, visible: bool) -> tuple[Floats, Bools]:

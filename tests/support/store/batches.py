@@ -78,17 +78,18 @@ def read_plain(source: Source, start: int = MIN_TIME_MS, end: int = MAX_TIME_MS)
     sets = [tuple(sorted(labels.items())) for labels in selection.series]
     assert len(set(sets)) == len(sets)
     out: Plain = {}
-    for ref in selection.tiles:
-        tile = ref.load().ragged()
-        assert ref.samples == tile.sample_count
-        assert tile.offsets is not None
-        for at, row in enumerate(tile.rows.tolist()):
-            part = slice(int(tile.offsets[at]), int(tile.offsets[at + 1]))
-            stamps = tile.timestamps[part].tolist()
-            assert stamps == sorted(set(stamps))
-            assert sets[row] not in out
-            if stamps:
-                out[sets[row]] = dict(
-                    zip(stamps, [bits(v) for v in tile.values[part]], strict=True)
-                )
+    for ref in selection.batches:
+        views = [view.ragged() for view in selection.views_of(ref)]
+        assert ref.samples == sum(view.sample_count for view in views)
+        for view in views:
+            for row, first, end in zip(
+                view.rows.tolist(), view.bounds[:-1], view.bounds[1:], strict=True
+            ):
+                stamps = view.timestamps[first:end].tolist()
+                assert stamps == sorted(set(stamps))
+                assert sets[row] not in out
+                if stamps:
+                    out[sets[row]] = dict(
+                        zip(stamps, map(bits, view.values[first:end]), strict=True)
+                    )
     return out

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.matchers import Matcher, select_rows
 from novaql.tsdb.model.read_errors import ReadErrors
@@ -110,13 +111,21 @@ def read_all_of(selection: Selection) -> dict[Labels, list[tuple[int, Stored]]]:
     keys = [key_of(labels) for labels in selection.series]
     assert len(set(keys)) == len(keys), "a label set stands twice"
     found: dict[Labels, list[tuple[int, Stored]]] = {}
-    for ref in selection.tiles:
-        tile = ref.load()
-        assert tile.sample_count <= ref.samples
-        if tile.offsets is None:
-            assert tile.values.shape == (len(tile.rows), len(tile.timestamps))
-            assert tile.values.flags.c_contiguous
-        flat = tile.ragged()
+    for ref in selection.batches:
+        views = list(selection.views_of(ref))
+        assert sum(view.sample_count for view in views) <= ref.samples
+        _read_views(views, keys, found)
+    _read_histograms(selection, keys, found)
+    return found
+
+
+def _read_views(
+    views: Sequence[SeriesView], keys: list[Labels], found: dict[Labels, list[tuple[int, Stored]]]
+) -> None:
+    for view in views:
+        if view.offsets is None:
+            assert view.values.shape == (len(view.rows), len(view.timestamps))
+        flat = view.ragged()
         assert flat.offsets is not None
         assert flat.offsets[0] == 0
         assert flat.offsets[-1] == len(flat.values) == len(flat.timestamps)
@@ -125,12 +134,10 @@ def read_all_of(selection: Selection) -> dict[Labels, list[tuple[int, Stored]]]:
         for row, begin, end in zip(
             flat.rows.tolist(), flat.offsets[:-1].tolist(), flat.offsets[1:].tolist(), strict=True
         ):
-            assert keys[row] not in found, "a series is in two tiles"
+            assert keys[row] not in found, "a series is in two batches"
             assert times[begin:end] == sorted(set(times[begin:end]))
             if end > begin:
                 found[keys[row]] = list(zip(times[begin:end], patterns[begin:end], strict=True))
-    _read_histograms(selection, keys, found)
-    return found
 
 
 def _read_histograms(
@@ -138,15 +145,15 @@ def _read_histograms(
 ) -> None:
     seen: set[int] = set()
     for ref in selection.histograms:
-        tile = ref.load()
-        assert len(tile.timestamps) <= ref.samples
-        assert tile.offsets[0] == 0
-        assert tile.offsets[-1] == len(tile.histograms) == len(tile.timestamps)
-        assert seen.isdisjoint(tile.rows.tolist()), "a series is in two histogram tiles"
-        seen.update(tile.rows.tolist())
-        times, natives = tile.timestamps.tolist(), natives_of(tile.histograms)
-        ends = tile.offsets.tolist()
-        for row, begin, end in zip(tile.rows.tolist(), ends[:-1], ends[1:], strict=True):
+        part = ref.load()
+        assert len(part.timestamps) <= ref.samples
+        assert part.offsets[0] == 0
+        assert part.offsets[-1] == len(part.histograms) == len(part.timestamps)
+        assert seen.isdisjoint(part.rows.tolist()), "a series is in two batches of histograms"
+        seen.update(part.rows.tolist())
+        times, natives = part.timestamps.tolist(), natives_of(part.histograms)
+        ends = part.offsets.tolist()
+        for row, begin, end in zip(part.rows.tolist(), ends[:-1], ends[1:], strict=True):
             assert times[begin:end] == sorted(set(times[begin:end]))
             floats = found.get(keys[row], [])
             both = [*floats, *zip(times[begin:end], natives[begin:end], strict=True)]

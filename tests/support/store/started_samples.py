@@ -39,14 +39,14 @@ def read_started(source: Source) -> Started:
     selection = source.select([], MIN_TIME_MS, MAX_TIME_MS)
     keys = [key_of(labels) for labels in selection.series]
     found: Started = {}
-    for ref in selection.tiles:
-        tile = ref.load().ragged()
-        assert tile.offsets is not None
-        owners = np.repeat(tile.rows, np.diff(tile.offsets)).tolist()
-        patterns = np.ascontiguousarray(tile.values).view(np.uint64).tolist()
-        starts = [0] * len(owners) if tile.starts is None else tile.starts.tolist()
+    for view in selection.views():
+        flat = view.ragged()
+        assert flat.offsets is not None
+        owners = np.repeat(flat.rows, np.diff(flat.offsets)).tolist()
+        patterns = np.ascontiguousarray(flat.values).view(np.uint64).tolist()
+        starts = [0] * len(owners) if flat.starts is None else flat.starts.tolist()
         for row, time, pattern, start in zip(
-            owners, tile.timestamps.tolist(), patterns, starts, strict=True
+            owners, flat.timestamps.tolist(), patterns, starts, strict=True
         ):
             found[keys[row], time] = (pattern, start)
     for native in selection.histograms:

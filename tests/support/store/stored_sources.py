@@ -31,22 +31,21 @@ def stored(source: Source, path: Path) -> tsdb.Database:
 def batch_from(source: Source) -> Batch:
     """Everything that a source has."""
     selection = source.select([], MIN_TIME_MS, MAX_TIME_MS)
-    tiles = [ref.load().ragged() for ref in selection.tiles]
+    views = [view.ragged() for view in selection.views()]
     rows, starts = [_NONE], [_NONE]
-    for tile in tiles:
-        assert tile.offsets is not None
-        rows.append(np.repeat(tile.rows, np.diff(tile.offsets)))
-        starts.append(np.zeros(len(tile.values), np.int64) if tile.starts is None else tile.starts)
+    for view in views:
+        rows.append(view.owners())
+        starts.append(np.zeros(len(view.values), np.int64) if view.starts is None else view.starts)
     native = [ref.load() for ref in selection.histograms]
     return Batch(
         selection.series,
         np.concatenate(rows),
-        np.concatenate([_NONE, *(tile.timestamps for tile in tiles)]),
-        np.concatenate([np.zeros(0), *(tile.values for tile in tiles)]),
+        np.concatenate([_NONE, *(view.timestamps for view in views)]),
+        np.concatenate([np.zeros(0), *(view.values for view in views)]),
         HistogramSamples(
-            _joined([np.repeat(tile.rows, np.diff(tile.offsets)) for tile in native]),
-            _joined([tile.timestamps for tile in native]),
-            concat_histograms([tile.histograms for tile in native])
+            _joined([np.repeat(part.rows, np.diff(part.offsets)) for part in native]),
+            _joined([part.timestamps for part in native]),
+            concat_histograms([part.histograms for part in native])
             if native
             else Histograms.none(),
             _joined(

@@ -95,7 +95,7 @@ def test_numbers_too_large_to_be_added_are_no_matter() -> None:
             if at % 4 == 3:
                 database.flush()
         database.compact()
-        (ref,) = database.select([], 0, 100).tiles
-        found = ref.load().values.ravel()
+        (view,) = database.select([], 0, 100).views()
+        found = view.values.ravel()
         assert database.check() == []
     assert found.view(np.uint64).tolist() == samples.view(np.uint64).tolist()

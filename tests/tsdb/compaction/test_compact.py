@@ -116,8 +116,8 @@ def test_start_timestamps_are_merged_too(tmp_path: Path) -> None:
         assert database.stats().blocks == 4
         database.compact()
         assert database.stats().blocks == 1
-        (ref,) = database.select([], 0, 10**9).tiles
-        starts = ref.load().ragged().starts
+        (view,) = database.select([], 0, 10**9).views()
+        starts = view.ragged().starts
 
     assert starts is not None
     assert starts.tolist() == [5] * 30 + [7] * 40 + [5] * 10 + [79_500] * 40
@@ -178,7 +178,7 @@ def test_readers_keep_what_they_saw(tmp_path: Path) -> None:
             database.compact()
             assert len(list((tmp_path / "blocks").iterdir())) == 1
 
-            assert sum(ref.load().sample_count for ref in selection.tiles) == 600
+            assert sum(view.sample_count for view in selection.views()) == 600
             assert beside.select([], 0, 10**9).samples == 600
             assert sum(len(found) for found in read_all(beside).values()) == 600
 
@@ -196,7 +196,7 @@ def test_readers_and_a_writer_go_on_meanwhile(tmp_path: Path) -> None:
             try:
                 while not done.is_set():
                     found = database.select([], 0, 240 * 15_000 - 1)
-                    assert sum(ref.load().sample_count for ref in found.tiles) == 20 * 240
+                    assert sum(view.sample_count for view in found.views()) == 20 * 240
             except (AssertionError, tsdb.StoreError) as problem:
                 problems.append(problem)
 

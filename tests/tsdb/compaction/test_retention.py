@@ -62,7 +62,7 @@ def test_what_was_selected_can_still_be_read(tmp_path: Path) -> None:
     with filled(tmp_path, retention_ms=HOUR) as database:
         selection = database.select([], 0, 100 * HOUR)
         assert len(database.apply_retention(now_ms=100 * HOUR)) == 8
-        assert sum(ref.load().sample_count for ref in selection.tiles) == 10
+        assert sum(view.sample_count for view in selection.views()) == 10
 
 
 def test_the_head_stays(tmp_path: Path) -> None:

@@ -339,8 +339,8 @@ def test_what_is_in_memory_is_not_kept_twice(tmp_path: Path, appends: int) -> No
             assert len(read_all(database)) == series
         for start in range(5):
             assert database.select([], start, 10**6).samples
-            for tile in database.select([], start, 10**6).tiles:
-                tile.load()
+            for ref in database.select([], start, 10**6).batches:
+                ref.load()
         assert database.stats().cache.entries == 0
 
         database.flush()

@@ -48,7 +48,7 @@ def test_floats(tmp_path: Path, on_disk: bool) -> None:
         tracemalloc.stop()
     found = store.select([], MIN_TIME_MS, MAX_TIME_MS)
     assert found.samples == 10
-    assert {v for ref in found.tiles for v in ref.load().values.ravel().tolist()} == {59.0}
+    assert {v for view in found.views() for v in view.values.ravel().tolist()} == {59.0}
     assert store.append(floats(60.0)).duplicates == ROWS
     store.close()
 
@@ -76,5 +76,5 @@ def test_other_samples_between_them_stay(tmp_path: Path) -> None:
             store.append(floats(float(value)))
             if value % 8 == 0:
                 store.append(floats(-1.0, first_ms=-20_000_000 * (value + 1), step_ms=1000))
-        tiles = store.select([], MIN_TIME_MS, MAX_TIME_MS).tiles
-        assert sum(ref.load().values.size for ref in tiles) == 10 + 2 * ROWS
+        views = store.select([], MIN_TIME_MS, MAX_TIME_MS).views()
+        assert sum(view.values.size for view in views) == 10 + 2 * ROWS

@@ -93,13 +93,12 @@ def traced() -> tsdb.Batch:
 def test_start_timestamps_are_read(tmp_path: Path, formats: int) -> None:
     shutil.copytree(HERE / f"format{formats}", tmp_path / "store")
     with tsdb.open(tmp_path / "store", read_only=True) as database:
-        (ref,) = database.select(BEGUN, START - 1000, START + 1000).tiles
-        tile = ref.load()
-    assert tile.starts is not None
+        (view,) = database.select(BEGUN, START - 1000, START + 1000).views()
+    assert view.starts is not None
     wanted = [batch.starts for step in range(3) if (batch := begun(step)).starts is not None]
-    assert tile.starts.tolist() == np.concatenate(wanted).tolist()
+    assert view.starts.tolist() == np.concatenate(wanted).tolist()
     assert (
-        tile.timestamps.tolist() == np.concatenate([begun(n).timestamps for n in range(3)]).tolist()
+        view.timestamps.tolist() == np.concatenate([begun(n).timestamps for n in range(3)]).tolist()
     )
 
 

@@ -1,4 +1,4 @@
-"""Batches hold the samples that tiles hold, whatever layers these come from."""
+"""Batches hold the samples that their views have, whatever layers these come from."""
 
 from __future__ import annotations
 
@@ -19,30 +19,31 @@ from novaql.tsdb.errors import Corrupted
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.matchers import Matcher, MatchOp
-from novaql.tsdb.model.samples import STALE, Batch, Tile, is_stale
+from novaql.tsdb.model.samples import STALE, Batch, is_stale
+from novaql.tsdb.model.series_batch import SeriesBatch
 from novaql.tsdb.model.source import Selection
 from novaql.tsdb.parts import merge_series as union
 from novaql.tsdb.parts import ranges as cuts
 from novaql.tsdb.parts.lazy_ints import whole
 from novaql.tsdb.parts.sorted_run import SortedRun
 from novaql.tsdb.read import batches as assemble_batches
-from novaql.tsdb.read.staleness import batch_of_tile
+from novaql.tsdb.read.staleness import split_markers
 
 Samples = list[tuple[int, int, float]]
 FOREVER = 10**6
 
 
-def of_tiles(found: Selection) -> tuple[Samples, set[tuple[int, int]]]:
+def of_views(found: Selection) -> tuple[Samples, set[tuple[int, int]]]:
     """Row, time and value of every sample, and row and time of every marker."""
     samples: Samples = []
     markers: set[tuple[int, int]] = set()
-    for ref in found.tiles:
-        tile = ref.load().ragged()
-        assert tile.offsets is not None
-        rows = np.repeat(tile.rows, np.diff(tile.offsets))
-        stale = is_stale(tile.values)
+    for view in found.views():
+        flat = view.ragged()
+        assert flat.offsets is not None
+        rows = np.repeat(flat.rows, np.diff(flat.offsets))
+        stale = is_stale(flat.values)
         for row, time, value, ended in zip(
-            rows.tolist(), tile.timestamps.tolist(), tile.values.tolist(), stale, strict=True
+            rows.tolist(), flat.timestamps.tolist(), flat.values.tolist(), stale, strict=True
         ):
             if ended:
                 markers.add((row, time))
@@ -99,7 +100,7 @@ def named(
 def check(database: tsdb.Database, start_ms: int, end_ms: int) -> None:
     for matchers in ([], [Matcher("job", MatchOp.EQUAL, "j1")]):
         found = database.select(matchers, start_ms, end_ms)
-        samples, markers = of_tiles(found)
+        samples, markers = of_views(found)
         for parts in (1, 3):
             database.clear_pages()
             sketch = within(of_batches(found, parts, sketched=True), start_ms, end_ms)
@@ -141,7 +142,7 @@ def apply(database: tsdb.Database, action: Action) -> None:
 
 @given(actions=actions, start=st.integers(-5, 45), length=st.integers(0, 50))
 @settings(max_examples=int(os.environ.get("NOVAQL_BATCH_EXAMPLES", "40")))
-def test_the_same_samples_as_tiles(actions: list[Action], start: int, length: int) -> None:
+def test_the_same_samples_as_views(actions: list[Action], start: int, length: int) -> None:
     """Late samples, markers, deletions, blocks and a head. NOVAQL_BATCH_EXAMPLES=2000 for more."""
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -162,7 +163,7 @@ def test_what_is_done_for_many_series_tells_the_same_of_few(
     with tsdb.memory() as plain:
         for action in actions:
             apply(plain, action)
-        expected = of_tiles(plain.select([], start, start + length))
+        expected = of_views(plain.select([], start, start + length))
         series = plain.select([], start, start + length).series.dicts()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -176,7 +177,7 @@ def test_what_is_done_for_many_series_tells_the_same_of_few(
             database.flush()
         check(database, start, start + length)
         found = database.select([], start, start + length)
-        assert named(of_tiles(found), found.series.dicts()) == named(expected, series)
+        assert named(of_views(found), found.series.dicts()) == named(expected, series)
 
 
 def test_parts_of_one_grid_deleted_in_different_places(tmp_path: Path) -> None:
@@ -231,7 +232,7 @@ def test_markers_of_a_grid_at_one_place_leave_it_shared() -> None:
     values[:3, 2] = STALE
     values[3, 1] = values[3, 4] = STALE
 
-    batch = batch_of_tile(Tile(np.arange(4), times, values))
+    batch = split_markers(SeriesBatch.regular(np.arange(4), times, values))
 
     assert batch.grid[0] == batch.grid[1] == batch.grid[2] != batch.grid[3]
     assert len(batch.times) == 4 + 3

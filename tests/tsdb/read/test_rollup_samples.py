@@ -145,27 +145,31 @@ def day(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-def samples_read(database: tsdb.Database, windows: RangeWindows) -> int:
-    first, last = int(windows.ends_ms[0]) - windows.reach_ms + 1, int(windows.ends_ms[-1])
-    return database.select([], first, last, Hints(windows=windows)).samples
+def cells_read(
+    database: tsdb.Database, ends_ms: list[int], reach_ms: int, statistic: str
+) -> int | None:
+    """How many cells are read in place of samples; None: none."""
+    windows = RangeWindows(np.array(ends_ms), reach_ms, (statistic,), must=True)
+    first, last = ends_ms[0] - reach_ms + 1, ends_ms[-1]
+    found = database.select([], first, last, Hints(windows=windows)).cells
+    return None if found is None else found.as_samples(statistic).samples
 
 
 def test_statistics_are_read_instead_of_samples(day: Path) -> None:
     hour = 3_600_000
+    hours = [number * hour for number in range(2, 25)]
+    everything = [30 * hour], 48 * hour, "max"
     with tsdb.open(day, read_only=True) as database:
-        everything = RangeWindows("max", np.array([30 * hour]), 48 * hour)
-        assert samples_read(database, everything) == 20
-        hours = RangeWindows("min", np.arange(2, 25) * hour, 2 * hour)
-        assert samples_read(database, hours) == 20 * 24
-        apart = RangeWindows("min", np.arange(2, 25) * hour + 1, 2 * hour)
-        assert samples_read(database, apart) > 20 * 5000
+        assert cells_read(database, *everything) == 20
+        assert cells_read(database, hours, 2 * hour, "min") == 20 * 24
+        assert cells_read(database, [end + 1 for end in hours], 2 * hour, "min") is None
     with tsdb.open(day) as database:
         late: list[Sample] = [({"__name__": "m", "n": "1"}, 5 * hour, 5000.0)]
         database.append(batch_of(late))
-        assert samples_read(database, everything) == 20 * 5760 + 1
+        assert cells_read(database, *everything) is None
         assert query("max(max_over_time(m[2d]))", database, time=30 * 3600).values[0, 0] == 5000
         database.compact()
-        assert samples_read(database, everything) == 20
+        assert cells_read(database, *everything) == 20
         assert query("max(max_over_time(m[2d]))", database, time=30 * 3600).values[0, 0] == 5000
 
 

@@ -32,14 +32,13 @@ MINUTE = 60_000
 Samples = dict[str, list[tuple[int, float]]]
 
 
-def of_tiles(found: Selection) -> Samples:
+def of_views(found: Selection) -> Samples:
     """All samples, which are those of the range."""
     samples: Samples = {}
     labels = [str(sorted(one.items())) for one in found.series]
-    for ref in found.tiles:
-        tile = ref.load()
-        for place, row in enumerate(tile.rows.tolist()):
-            one = tile.rows_between(place, place + 1)
+    for view in found.views():
+        for place, row in enumerate(view.rows.tolist()):
+            one = view.rows_between(place, place + 1)
             samples[labels[row]] = list(zip(one.timestamps.tolist(), one.values.ravel().tolist(),
                                             strict=True))  # fmt: skip
     return samples
@@ -110,10 +109,10 @@ def test_ranges_that_move_find_what_others_find(seed: int, tmp_path: Path) -> No
             found = database.select(UP, start, end)
             with tsdb.open(tmp_path / "s", read_only=True, cache_bytes=0) as other:
                 expected = other.select(UP, start, end)
-                exact = of_tiles(expected)
+                exact = of_views(expected)
             assert found.samples == expected.samples
             assert [*found.series] == [*expected.series]
-            assert repr(sorted(of_tiles(found).items())) == repr(sorted(exact.items()))
+            assert repr(sorted(of_views(found).items())) == repr(sorted(exact.items()))
             if found.batches is not None:
                 inside = of_batches(found, start, end)
                 assert inside == without_markers(exact)

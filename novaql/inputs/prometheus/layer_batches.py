@@ -1,4 +1,4 @@
-"""Samples of several layers → tiles of one selection."""
+"""Samples of several layers → batches of one selection."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ import numpy as np
 from novaql.inputs.batch_stream import joined_native
 from novaql.inputs.prometheus.chunk_bytes import Encoding
 from novaql.inputs.prometheus.chunk_samples import ChunkSamples
+from novaql.inputs.sample_batches import batch_of_samples, histogram_batch_of
 from novaql.tsdb.model.labels import Bools, Ints, SeriesTable
 from novaql.tsdb.model.read_errors import ReadErrors
-from novaql.tsdb.model.samples import SMALL_TILE, HistogramSamples, HistogramTile, Tile
+from novaql.tsdb.model.samples import HistogramBatch, HistogramSamples
+from novaql.tsdb.model.series_batch import SeriesBatch
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
-TILE_SAMPLES = 1 << 17
+BATCH_SAMPLES = 1 << 17
+SMALL_GROUP = 2048
+"""Series of one grid that have fewer samples together share a batch with others."""
 _GRIDS = 1 << 40  # what tells grids apart has so many values at most
 _CACHE_BYTES = 256 << 20
 Window = tuple[int, int]
@@ -90,36 +94,49 @@ class MemberRows:
         return MemberRows(self.layer, self.rows[some], place[self.selected[some]])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PieceSamples:
+    """What was read of some rows; `rows` of the batches are positions among them."""
+
+    floats: SeriesBatch
+    native: HistogramBatch | None
+
+    @property
+    def nbytes(self) -> int:
+        native = self.native
+        histograms = 0 if native is None else native.histograms.nbytes + 16 * len(native.timestamps)
+        return self.floats.nbytes + histograms + 200
+
+
 class Pieces:
-    """Reads the samples of a selection piece by piece; what was read last is kept."""
+    """Reads the samples of a selection piece by piece, and caches them."""
 
     def __init__(self) -> None:
-        self._cache: ByteCache[ChunkSamples] = ByteCache(_CACHE_BYTES, _bytes_of)
+        self._cache: ByteCache[PieceSamples] = ByteCache(_CACHE_BYTES, lambda piece: piece.nbytes)
 
     def read(
         self, members: Sequence[MemberRows], window: Window, read_errors: ReadErrors | None
-    ) -> ChunkSamples:
-        """Samples in a window sorted by row and time, no time twice; `selected` are the rows.
+    ) -> PieceSamples:
+        """Samples in a window; `selected` of the members are the rows.
 
-        What was read around damage is not kept: a later reader has to hear of it, too.
+        What was read around damage is not cached, so that a later reader notes the damage, too.
         """
         key = (window, *((id(m.layer), m.rows.tobytes(), m.selected.tobytes()) for m in members))
         found = self._cache.get(key)
         if found is None:
             own = ReadErrors()
-            found = _joined(members, window, own if read_errors is not None else None)
+            joined = _joined(members, window, own if read_errors is not None else None)
+            native = joined.native
+            found = PieceSamples(
+                batch_of_samples(joined.rows, joined.times, joined.values),
+                None if native is None else histogram_batch_of(native),
+            )
             if not own:
                 self._cache.put(key, found)
             for problem in own.problems():
                 assert read_errors is not None
                 read_errors.note(problem)
         return found
-
-
-def _bytes_of(samples: ChunkSamples) -> int:
-    native = samples.native
-    histograms = 0 if native is None else native.histograms.nbytes + 16 * len(native.timestamps)
-    return 24 * len(samples.times) + histograms + 200
 
 
 def _joined(
@@ -186,32 +203,8 @@ def _sorted_histograms(native: HistogramSamples | None) -> HistogramSamples | No
     )
 
 
-def float_tile(found: ChunkSamples, rows: Ints) -> Tile:
-    """Samples as a tile: a regular one if all series have the same times.
-
-    rows  the row of the selection's table that each row of `found` is
-    """
-    begins = np.flatnonzero(np.diff(found.rows, prepend=-1))
-    offsets = np.append(begins, len(found.rows)).astype(np.int64)
-    there = rows[found.rows[begins]]
-    sizes = np.diff(offsets)
-    if len(sizes) > 1 and (sizes == sizes[0]).all():
-        times = found.times.reshape(len(sizes), -1)
-        if (times == times[0]).all():
-            return Tile(there, times[0].copy(), found.values.reshape(times.shape))
-    return Tile(there, found.times, found.values, offsets)
-
-
-def histogram_tile(native: HistogramSamples, rows: Ints) -> HistogramTile:
-    """As `float_tile`."""
-    begins = np.flatnonzero(np.diff(native.series_index, prepend=-1))
-    offsets = np.append(begins, len(native.series_index)).astype(np.int64)
-    there = rows[native.series_index[begins]]
-    return HistogramTile(there, native.timestamps, native.histograms, offsets)
-
-
 def pieces_of(samples: Ints, grid: Ints) -> Iterator[Ints]:
-    """Rows [S] cut into pieces of about `TILE_SAMPLES`, those of one grid together.
+    """Rows [S] cut into pieces of about `BATCH_SAMPLES`, those of one grid together.
 
     samples  [S] how many each row has;  grid  [S] as in `RowCounts`
     """
@@ -223,13 +216,13 @@ def pieces_of(samples: Ints, grid: Ints) -> Iterator[Ints]:
     size = np.bincount(group, samples[order]).astype(np.int64)
     inside = np.cumsum(samples[order]) - samples[order]
     begin = inside[np.append(0, np.flatnonzero(differs) + 1)]
-    large = (size >= SMALL_TILE)[group]
+    large = (size >= SMALL_GROUP)[group]
     for some, local in (
-        (large, (inside - begin[group]) // TILE_SAMPLES + group * (1 << 32)),
+        (large, (inside - begin[group]) // BATCH_SAMPLES + group * (1 << 32)),
         (~large, None),
     ):
         rows = order[some]
         if len(rows) == 0:
             continue
-        number = np.cumsum(samples[rows]) // TILE_SAMPLES if local is None else local[some]
+        number = np.cumsum(samples[rows]) // BATCH_SAMPLES if local is None else local[some]
         yield from np.split(rows, np.flatnonzero(np.diff(number)) + 1)

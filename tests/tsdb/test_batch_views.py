@@ -1,4 +1,4 @@
-"""Tiles of a batch hold exactly its samples of a range, staleness markers and starts among them."""
+"""Views of a batch hold exactly its samples of a range, staleness markers and starts among them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaql.tsdb.model.batch_tiles import BatchTiles
-from novaql.tsdb.model.samples import STALE, Tile, is_stale
-from novaql.tsdb.read.staleness import batch_of_tile
+from novaql.tsdb.model.batch_views import BatchViews, SeriesView
+from novaql.tsdb.model.samples import STALE, is_stale
+from novaql.tsdb.model.series_batch import SeriesBatch
+from novaql.tsdb.read.staleness import split_markers
 
 Sample = tuple[int, bytes, int]
 GRIDS = [list(range(0, 60, 3)), list(range(1, 50, 2)), [7], list(range(5, 55))]
 
 
-def ragged(series: list[tuple[int, list[int]]], *, starts: bool) -> Tile:
+def ragged(series: list[tuple[int, list[int]]], *, starts: bool) -> SeriesView:
     """Series of these grids, with staleness markers at these positions."""
     times = [np.array(GRIDS[grid], np.int64) for grid, _ in series]
     values = [np.arange(len(t)) + 100.0 * number for number, t in enumerate(times)]
@@ -24,11 +25,11 @@ def ragged(series: list[tuple[int, list[int]]], *, starts: bool) -> Tile:
     flat = np.concatenate(times)
     offsets = np.append(0, np.cumsum([len(t) for t in times])).astype(np.int64)
     begun = flat // 4 if starts else None
-    return Tile(np.arange(len(series)), flat, np.concatenate(values), offsets, begun)
+    return SeriesView(np.arange(len(series)), flat, np.concatenate(values), offsets, begun)
 
 
-def samples(tile: Tile) -> dict[int, list[Sample]]:
-    flat = tile.ragged()
+def samples(view: SeriesView) -> dict[int, list[Sample]]:
+    flat = view.ragged()
     assert flat.offsets is not None
     begun = np.zeros(len(flat.timestamps), np.int64) if flat.starts is None else flat.starts
     columns = flat.timestamps.tolist(), [v.tobytes() for v in flat.values], begun.tolist()
@@ -37,10 +38,10 @@ def samples(tile: Tile) -> dict[int, list[Sample]]:
     return {row: every[bounds[i] : bounds[i + 1]] for i, row in enumerate(flat.rows.tolist())}
 
 
-def united(tiles: BatchTiles) -> dict[int, list[Sample]]:
+def united(views: BatchViews) -> dict[int, list[Sample]]:
     found: dict[int, list[Sample]] = {}
-    for tile in tiles:
-        part = samples(tile)
+    for view in views:
+        part = samples(view)
         assert found.keys().isdisjoint(part)
         found |= part
     return found
@@ -53,7 +54,7 @@ def united(tiles: BatchTiles) -> dict[int, list[Sample]]:
     bounds=st.tuples(st.integers(-5, 65), st.integers(-5, 65)),
     starts=st.booleans(),
 )
-def test_tiles_hold_the_samples_of_the_range(
+def test_views_hold_the_samples_of_the_range(
     series: list[tuple[int, list[int]]], bounds: tuple[int, int], starts: bool
 ) -> None:
     whole, (first, last) = ragged(series, starts=starts), (min(bounds), max(bounds))
@@ -61,10 +62,13 @@ def test_tiles_hold_the_samples_of_the_range(
         row: [sample for sample in every if first <= sample[0] <= last]
         for row, every in samples(whole).items()
     }
-    batch = batch_of_tile(whole)
+    assert whole.offsets is not None
+    batch = split_markers(
+        SeriesBatch.ragged(whole.rows, whole.timestamps, whole.values, whole.offsets, whole.starts)
+    )
 
-    assert united(BatchTiles(batch, first, last)) == expected
-    for row, every in united(BatchTiles(batch, first, last, exact=False, markers=False)).items():
+    assert united(BatchViews(batch, first, last)) == expected
+    for row, every in united(BatchViews(batch, first, last, exact=False, markers=False)).items():
         visible = [s for s in expected[row] if not is_stale(np.frombuffer(s[1])).all()]
         assert set(visible) <= set(every) <= set(samples(whole)[row])
 
@@ -73,11 +77,11 @@ def test_tiles_hold_the_samples_of_the_range(
 def test_series_of_one_grid_are_a_matrix(marked: bool) -> None:
     times, values = np.arange(100) * 15, np.arange(10_000.0).reshape(100, 100)
     values[:, 50] = STALE if marked else 0.0
-    batch = batch_of_tile(Tile(np.arange(100), times, values))
+    batch = split_markers(SeriesBatch.regular(np.arange(100), times, values))
 
-    (tile,) = BatchTiles(batch, 150, 900)
+    (view,) = BatchViews(batch, 150, 900)
 
-    assert tile.offsets is None
-    np.testing.assert_array_equal(tile.timestamps, times[10:61])
-    np.testing.assert_array_equal(tile.values.view(np.uint64), values[:, 10:61].view(np.uint64))
-    assert marked or np.shares_memory(tile.values, batch.values)
+    assert view.offsets is None
+    np.testing.assert_array_equal(view.timestamps, times[10:61])
+    np.testing.assert_array_equal(view.values.view(np.uint64), values[:, 10:61].view(np.uint64))
+    assert marked or np.shares_memory(view.values, batch.values)

@@ -1,0 +1,210 @@
+"""Views of batches: matrices of series that share timestamps, and the other series.
+
+NumPy kernels work on views of about `VIEW_VALUES` samples, which fit into the processor's cache.
+A batch has several of them. A view of series that share their timestamps copies nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.samples import STALE, Floats
+from novaql.tsdb.model.series_batch import SeriesBatch, first_not_before
+
+VIEW_VALUES = 1 << 17
+REGULAR_FROM = 4096
+"""Groups of fewer values share a view: a view of their own would cost more than it saves."""
+
+Places = Ints | slice
+"""Series of a batch, by their position in it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeriesView:
+    """Samples of `len(rows)` series of a batch, each sorted by time with no time twice.
+
+    rows        row numbers in the series table of the selection
+    timestamps  milliseconds. Regular: [T], shared by every series. Ragged: flat [N]
+    values      regular: [S, T]. Ragged: flat [N]
+    offsets     None: regular. Ragged: [S + 1], series i owns offsets[i]:offsets[i + 1]
+    starts      ragged views only: flat [N], start timestamps as those of `SeriesBatch`
+
+    Staleness markers, if they were asked for, are ordinary values here (`is_stale`). Arrays are
+    read-only by agreement.
+    """
+
+    rows: Ints
+    timestamps: Ints
+    values: Floats
+    offsets: Ints | None = None
+    starts: Ints | None = None
+
+    @property
+    def series_count(self) -> int:
+        return len(self.rows)
+
+    @property
+    def sample_count(self) -> int:
+        return self.values.size
+
+    @property
+    def bounds(self) -> Ints:
+        """[S + 1] offsets of the series among the samples, which are one series after the other."""
+        if self.offsets is not None:
+            return self.offsets
+        return np.arange(len(self.rows) + 1, dtype=np.int64) * len(self.timestamps)
+
+    def owners(self) -> Ints:
+        """[N] the row of each sample of the ragged layout."""
+        return np.repeat(self.rows, np.diff(self.bounds))
+
+    def ragged(self) -> SeriesView:
+        """The same samples in the ragged layout."""
+        if self.offsets is not None:
+            return self
+        times = np.tile(self.timestamps, len(self.rows))
+        return SeriesView(self.rows, times, self.values.ravel(), self.bounds)
+
+    def rows_between(self, first: int, end: int) -> SeriesView:
+        """The series at positions first … end - 1, as views."""
+        rows = self.rows[first:end]
+        if self.offsets is None:
+            return SeriesView(rows, self.timestamps, self.values[first:end])
+        part = slice(int(self.offsets[first]), int(self.offsets[end]))
+        offsets = self.offsets[first : end + 1] - self.offsets[first]
+        starts = None if self.starts is None else self.starts[part]
+        return SeriesView(rows, self.timestamps[part], self.values[part], offsets, starts)
+
+
+class BatchViews:
+    """Views of the samples of a batch that lie in a range.
+
+    start_ms, end_ms  the range
+    exact    False: samples outside the range do no harm, and may be in a view if that saves a copy
+    markers  with staleness markers among the samples
+    """
+
+    def __init__(
+        self,
+        batch: SeriesBatch,
+        start_ms: int,
+        end_ms: int,
+        *,
+        exact: bool = True,
+        markers: bool = True,
+    ) -> None:
+        self._batch, self._exact = batch, exact
+        self._range = start_ms, end_ms
+        self._markers = batch.markers if markers else None
+        self._low, self._high = batch.window(start_ms, end_ms)
+
+    def __iter__(self) -> Iterator[SeriesView]:
+        """All series."""
+        batch = self._batch
+        widths = (self._high - self._low)[batch.grid]
+        for some in split_views(batch.grid, widths, regular=batch.starts is None):
+            yield self.view(some)
+
+    def view(self, places: Places) -> SeriesView:
+        """The samples of some series in the range, staleness markers among them."""
+        batch = self._batch
+        rows, grid = batch.rows[places], batch.grid[places]
+        begins, ends = batch.offsets[:-1][places], batch.offsets[1:][places]
+        times_at = batch.grid_offsets[grid]
+        low, high = self._low[grid], self._high[grid]
+        marked = self._markers is not None and self._has_markers(places)
+        if isinstance(places, slice) and batch.starts is None and not marked:
+            if bool((grid == grid[0]).all()):
+                width = int(ends[0] - begins[0])
+                matrix = batch.values[int(begins[0]) : int(ends[-1])].reshape(len(rows), width)
+                when = batch.times[int(times_at[0]) : int(times_at[0]) + width]
+                some = slice(int(low[0]), int(high[0]))
+                if not self._exact and 4 * (some.stop - some.start) >= 3 * width:
+                    some = slice(None)  # `take` copies what is not contiguous
+                return SeriesView(rows, when[some], matrix[:, some])
+            every, taken = int(ends[-1] - begins[0]), int((high - low).sum())
+            whole = taken == every or (not self._exact and 2 * taken >= every)
+            if whole and bool((grid[1:] - grid[:-1] == 1).all()):
+                # Each series has a grid of its own, so that times and values are in one order.
+                when = batch.times[int(times_at[0]) : int(times_at[0]) + every]
+                offsets = np.append(begins, ends[-1]) - begins[0]
+                return SeriesView(rows, when, batch.values[int(begins[0]) : int(ends[-1])], offsets)
+        lengths = high - low
+        at = flat_positions(begins + low, lengths)
+        times = batch.times[flat_positions(times_at + low, lengths)]
+        starts = None if batch.starts is None else batch.starts[at]
+        offsets = np.append(0, np.cumsum(lengths))
+        found = SeriesView(rows, times, batch.values[at], offsets, starts)
+        if marked:
+            found = self._with_markers(found, places)
+        if found.starts is not None and not found.starts.any():
+            found = SeriesView(rows, found.timestamps, found.values, found.offsets)
+        return found
+
+    def _has_markers(self, places: Places) -> bool:
+        markers = self._markers
+        assert markers is not None
+        return bool((markers.offsets[1:][places] > markers.offsets[:-1][places]).any())
+
+    def _with_markers(self, found: SeriesView, places: Places) -> SeriesView:
+        """A ragged view with the staleness markers of its series; regular if all times agree."""
+        markers, series = self._markers, len(found.rows)
+        assert markers is not None
+        assert found.offsets is not None
+        begins = markers.offsets[:-1][places]
+        lengths = markers.offsets[1:][places] - begins
+        at = flat_positions(begins, lengths)
+        owner = np.repeat(np.arange(series), lengths)
+        inside = (markers.times[at] >= self._range[0]) & (markers.times[at] <= self._range[1])
+        at, owner = at[inside], owner[inside]
+        when, offsets = markers.times[at], found.offsets
+        before = first_not_before(found.timestamps, offsets[owner], offsets[owner + 1], when)
+        # Position of each marker, and of each sample, in the result.
+        place = before + np.arange(len(at))
+        other = np.ones(len(found.values) + len(at), np.bool_)
+        other[place] = False
+        times, values = np.empty(len(other), np.int64), np.empty(len(other))
+        times[place], times[other] = when, found.timestamps
+        values[place], values[other] = STALE, found.values
+        offsets = offsets + np.append(0, np.cumsum(np.bincount(owner, minlength=series)))
+        starts = None
+        if found.starts is not None:
+            starts = np.zeros(len(other), np.int64)
+            starts[other] = found.starts
+            if markers.starts is not None:
+                starts[place] = markers.starts[at]
+        elif series > 1 and len(times) and bool((np.diff(offsets) == offsets[1]).all()):
+            by_series = times.reshape(series, -1)
+            if bool((by_series == by_series[0]).all()):
+                return SeriesView(found.rows, by_series[0].copy(), values.reshape(series, -1))
+        return SeriesView(found.rows, times, values, offsets, starts)
+
+
+def split_views(group: Ints, widths: Ints, *, regular: bool) -> Iterator[Places]:
+    """Series of a batch divided into views of about `VIEW_VALUES` samples.
+
+    group    [S] series with one number share their timestamps; they are adjacent
+    widths   [S] samples of each
+    regular  large groups get views of their own; False: all series share views
+    """
+    every = np.arange(len(group))
+    pooled = every
+    if regular and len(group):
+        begins = np.flatnonzero(np.diff(group, prepend=-1))
+        counts = np.diff(np.append(begins, len(group)))
+        large = (counts > 1) & (counts * widths[begins] >= REGULAR_FROM)
+        for begin, count in zip(begins[large].tolist(), counts[large].tolist(), strict=True):
+            tall = max(1, VIEW_VALUES // int(widths[begin]))
+            for first in range(begin, begin + count, tall):
+                yield slice(first, min(first + tall, begin + count))
+        pooled = every[~np.repeat(large, counts)]
+    number = (np.cumsum(widths[pooled]) - 1) // VIEW_VALUES
+    for some in np.split(pooled, np.flatnonzero(np.diff(number)) + 1):
+        if len(some):
+            adjacent = int(some[-1] - some[0]) == len(some) - 1
+            yield slice(int(some[0]), int(some[-1]) + 1) if adjacent else some
