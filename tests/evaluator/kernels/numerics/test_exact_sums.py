@@ -14,7 +14,7 @@ from hypothesis import given
 
 from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.group_reduce import accumulator
-from novaql.evaluator.kernels.packed_folds import reduce_packed
+from novaql.evaluator.kernels.packed_folds import reduce_packed, takes_packed
 from novaql.evaluator.kernels.windows import Floats, Ints
 from novaql.tsdb.runtime.compiled import Mode, available
 from tests.support.kernels.numbers import cancelling, exact_sum, odd
@@ -43,7 +43,7 @@ def folded(op: str, group: Ints, values: Floats, parts: list[Ints], packed: list
         part, numbers = np.vstack([values[rows], values[rows[:1]] - 7e9]), group[[*rows, 0]]
         present = np.arange(len(part))[:, None] < np.full(steps, len(rows))
         partial = None
-        if as_cells:
+        if as_cells and takes_packed(whole):
             cells = np.arange(len(rows) * steps)
             partial = reduce_packed(whole, numbers, cells, part[:-1].reshape(-1), None, steps)
         if partial is None:
