@@ -72,12 +72,7 @@ class Block:
         return Block(rows, np.concatenate([block.values for block in blocks]), valid)
 
     def write(self, values: Floats, valid: Bools) -> None:
-        """Into these rows of [all series, J]; `valid` is False there before."""
-        if self.cells is None:
-            values[self.rows] = self.values
-            valid[self.rows] = True if self.valid is None else self.valid
-            return
-        place = self.cells // self.steps
-        at = self.cells + (self.rows - np.arange(len(self.rows)))[place] * self.steps
-        values.reshape(-1)[at] = self.values
-        valid.reshape(-1)[at] = True if self.valid is None else self.valid
+        """Into these rows of [all series, J]."""
+        block = self.dense()
+        values[self.rows] = block.values
+        valid[self.rows] = True if block.valid is None else block.valid
