@@ -297,14 +297,14 @@ class Cells:
         at = flat_positions(offsets, of_series)
         firsts = lasts = directories.times.ints(begins, lengths)[at]
         sizes: Ints | None = None
-        if self._timed:
+        deleted = one.part.deleted()
+        if self._timed or deleted is not None:
             firsts, sizes = (of_grids[n].ints(begins, lengths)[at] for n in ("firsts", "sizes"))
         starts = directories.value_start[places] + low[number]
         columns = [rollup.statistics[name].floats(starts, of_series) for name in self._names]
         cell_rows = np.repeat(rows, of_series)
         timed = np.zeros(len(lasts), np.bool_) if sizes is None else columns[0] == sizes
         found = _Pieces(cell_rows, firsts, lasts, timed, columns)
-        deleted = one.part.deleted()
         if deleted is not None:
             gone = deleted.overlap(np.repeat(one.index_rows[some], of_series), firsts, lasts)
             found = _taken(found, np.flatnonzero(~gone))
