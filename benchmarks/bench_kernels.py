@@ -37,18 +37,18 @@ def twin(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-def tile() -> tuple[Ints, Floats]:
+def matrix() -> tuple[Ints, Floats]:
     made = target(0, SAMPLES * INTERVAL_MS / 3_600_000)
     return made.times, np.ascontiguousarray(np.vstack([made.counters] * 2)[:SERIES])
 
 
 def regular() -> Windows:
-    times, values = tile()
+    times, values = matrix()
     return regular_windows(values, times, ENDS, RANGE_MS)
 
 
 def ragged() -> Windows:
-    times, values = tile()
+    times, values = matrix()
     offsets = np.arange(SERIES + 1, dtype=np.int64) * SAMPLES
     return ragged_windows(values.ravel(), np.tile(times, SERIES), offsets, ENDS, RANGE_MS)
 
@@ -62,7 +62,7 @@ def bench_rate(benchmark: BenchmarkFixture, layout: Callable[[], Windows]) -> No
         *benchmark(extrapolated, windows, is_counter=True, is_rate=True)
     )
 
-    times, counters = tile()
+    times, counters = matrix()
     expected = rate_at(counters, times, int(ENDS[MIDDLE]), RANGE_MS)
     assert valid.all()
     np.testing.assert_allclose(values[:, MIDDLE], expected, rtol=1e-12)
@@ -86,8 +86,8 @@ def bench_over_time(
 
 
 def bench_group_sum(benchmark: BenchmarkFixture) -> None:
-    """Folding a tile's rows into eight groups: what an aggregation adds to a pipeline."""
-    _, values = tile()
+    """Folding a matrix's rows into eight groups: what an aggregation adds to a pipeline."""
+    _, values = matrix()
     values = values[:, : len(ENDS)]
     group = np.arange(SERIES, dtype=np.int64) % 8
 

@@ -7,10 +7,10 @@ from functools import partial
 
 import numpy as np
 
-from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.flat_arrays import first_not_before, flat_positions
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Floats, HistogramBatch, HistogramSamples, timestamp_groups
-from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef, first_not_before
+from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
 from novaql.tsdb.read.staleness import split_markers
 
 

@@ -113,7 +113,7 @@ def test_damage_is_told_and_the_rest_is_dumped(
 
 
 def test_a_large_dump_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows, width = 40, 5000  # several tiles
+    rows, width = 40, 5000  # several views
     series = tsdb.SeriesTable.from_dicts([{"__name__": "m", "n": str(n)} for n in range(rows)])
     times = np.tile(np.arange(width) * 15_000, rows) + np.repeat(np.arange(rows) % 3, width)
     values = np.random.default_rng(1).normal(size=rows * width)

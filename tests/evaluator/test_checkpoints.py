@@ -1,4 +1,4 @@
-"""A query stops soon after it is cancelled or out of time, also inside a large tile."""
+"""A query stops soon after it is cancelled or out of time, also inside a large batch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.execution.switches import stretches
 
 @pytest.fixture(scope="module")
 def heavy() -> TableSource:
-    """30 series of 3000 samples a second apart, in one tile."""
+    """30 series of 3000 samples a second apart, in one batch."""
     series, samples = 30, 3000
     table = SeriesTable.from_dicts([{"__name__": "m", "i": str(i)} for i in range(series)])
     return TableSource(

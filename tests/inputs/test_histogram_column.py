@@ -61,11 +61,11 @@ def apart(source: TableSource) -> list[tuple[dict[str, str], int, FloatHistogram
     selection = source.select([], 0, 10**6)
     out: list[tuple[dict[str, str], int, FloatHistogram]] = []
     for ref in selection.histograms:
-        tile = ref.load()
-        owners = np.repeat(tile.rows, np.diff(tile.offsets)).tolist()
+        part = ref.load()
+        owners = np.repeat(part.rows, np.diff(part.offsets)).tolist()
         labels = [selection.series.labels(row) for row in owners]
-        times = tile.timestamps.tolist()
-        out.extend(zip(labels, times, singles(tile.histograms), strict=True))
+        times = part.timestamps.tolist()
+        out.extend(zip(labels, times, singles(part.histograms), strict=True))
     return out
 
 

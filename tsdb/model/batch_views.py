@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.flat_arrays import first_not_before, flat_positions
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import STALE, Floats
-from novaql.tsdb.model.series_batch import SeriesBatch, first_not_before
+from novaql.tsdb.model.series_batch import SeriesBatch
 
 VIEW_VALUES = 1 << 17
 REGULAR_FROM = 4096

@@ -14,32 +14,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.flat_arrays import first_not_before, flat_positions
 from novaql.tsdb.model.labels import Ints
 
 Floats = NDArray[np.float64]
-
-
-FEW_RANGES = 16
-"""So many are searched one by one, which costs less than searching them together."""
-
-
-def first_not_before(times: Ints, begins: Ints, ends: Ints, bounds: Ints | int) -> Ints:
-    """Return the first position of each range of increasing times that is not before a bound."""
-    bounds = np.full(len(begins), bounds) if isinstance(bounds, int) else bounds
-    if len(begins) <= FEW_RANGES:
-        of_each = zip(begins.tolist(), ends.tolist(), bounds.tolist(), strict=True)
-        found = [a + int(times[a:b].searchsorted(bound)) for a, b, bound in of_each]
-        return np.array(found, np.int64)
-    low, high = begins.copy(), ends.copy()
-    while True:
-        (some,) = (low < high).nonzero()
-        if len(some) == 0:
-            return low
-        middle = (low[some] + high[some]) >> 1
-        before = times[middle] < bounds[some]
-        low[some] = np.where(before, middle + 1, low[some])
-        high[some] = np.where(before, high[some], middle)
 
 
 @dataclass(slots=True, eq=False)

@@ -1,8 +1,8 @@
-"""Cells of rollups for windows that hold each of them whole, and samples where there are none.
+"""The reader of rollups: cells that windows have whole, and samples where there are none.
 
-A block may answer with its cells if no edge of a window parts one, if nothing of it was deleted,
-and if no other part of the store has samples of its time. A block of which only the rollups are
-left always does: cells that a deletion touched are left out whole.
+The cells of a block replace its samples if no edge of a window divides one, if nothing of the block
+was deleted, and if no other part of the store has samples of its time. In a downsampled block they
+always do, since only rollups are left of it: cells that a deletion touched are left out whole.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.model.source import RangeWindows, Selection
 from novaql.tsdb.parts.merge_series import Union, united
 from novaql.tsdb.parts.part import Part, Rollup
-from novaql.tsdb.parts.ranges import RangeSlice, SeriesSubset, cut_ranges
-from novaql.tsdb.parts.sorted_run import ArrayStream, SortedHistogramRun, SortedRun
+from novaql.tsdb.parts.ranges import RangeSlice, cut_ranges
+from novaql.tsdb.parts.sorted_run import SortedHistogramRun
+from novaql.tsdb.read.cells_as_samples import with_cells
 from novaql.tsdb.read.histogram_batches import plan_mixed
 from novaql.tsdb.read.planner import Caches, overlapping, pieces_of
 
@@ -38,8 +39,6 @@ PORTION_CELLS = 1 << 17
 """So many cells are in memory at a time, and …"""
 PORTION_SAMPLES = 1 << 20
 """… so many samples beside them."""
-
-_numbers = itertools.count()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +85,17 @@ def plan_cells(
         rollups = [_usable(part, parts, edges, names, timed=windows.timed) for part in parts]
         if not any(rollups):
             return None
-        found = Cells(parts, rollups, matchers, (first, last), cell_of, names, caches, read_errors)
+        found = Cells(
+            parts,
+            rollups,
+            matchers,
+            (first, last),
+            cell_of,
+            names,
+            caches,
+            read_errors,
+            timed=windows.timed,
+        )
         must = windows.must or any(part.downsampled_ms for part in parts)
         wanted = found.is_sound and (must or found.is_worth_it(cheap=windows.cheap))
     except DAMAGE:  # reading the samples notes it
@@ -139,11 +148,14 @@ class Cells:
         names: Sequence[str],
         caches: Caches,
         read_errors: ReadErrors | None,
+        *,
+        timed: bool = False,
     ) -> None:
         """span: first and last time; cell_of: times → numbers that are equal for samples that may
-        be summarised together; names: of the statistics, the count first."""
+        be summarised together; names: of the statistics, the count first; timed: with
+        `CellColumns.first_ms` and `timed`, which have no meaning otherwise."""
         self._parts, self._span, self._cell_of, self._names = parts, span, cell_of, names
-        self._caches, self._losses = caches, read_errors
+        self._caches, self._losses, self._timed = caches, read_errors, timed
         self._union: Union = united(parts, matchers, caches.unions)
         self.is_sound = True
         self.from_rollups = 0  # cells that `columns` has read from them
@@ -246,7 +258,7 @@ class Cells:
                 cuts += own
                 continue
             for cut in own:
-                cuts += _with_cells(cut, rollup, statistic, self._span)
+                cuts += with_cells(cut, rollup, statistic, self._span)
         return self._selection(cuts)
 
     def samples(self, rows: Ints) -> Selection:
@@ -285,14 +297,14 @@ class Cells:
         at = flat_positions(offsets, of_series)
         firsts = lasts = directories.times.ints(begins, lengths)[at]
         sizes: Ints | None = None
-        if of_grids:
+        deleted = one.part.deleted()
+        if self._timed or deleted is not None:
             firsts, sizes = (of_grids[n].ints(begins, lengths)[at] for n in ("firsts", "sizes"))
         starts = directories.value_start[places] + low[number]
         columns = [rollup.statistics[name].floats(starts, of_series) for name in self._names]
         cell_rows = np.repeat(rows, of_series)
         timed = np.zeros(len(lasts), np.bool_) if sizes is None else columns[0] == sizes
         found = _Pieces(cell_rows, firsts, lasts, timed, columns)
-        deleted = one.part.deleted()
         if deleted is not None:
             gone = deleted.overlap(np.repeat(one.index_rows[some], of_series), firsts, lasts)
             found = _taken(found, np.flatnonzero(~gone))
@@ -328,7 +340,8 @@ def _taken(found: _Pieces, some: Ints) -> _Pieces:
 
 
 def _joined(pieces: Sequence[_Pieces], names: Sequence[str], first: int, end: int) -> CellColumns:
-    """names: of the statistics, the count first."""
+    """names: of the statistics, the count first; timed: with
+    `CellColumns.first_ms` and `timed`, which have no meaning otherwise."""
     if not pieces:
         none = np.zeros(0, np.int64)
         empty = {name: np.zeros(0) for name in names}
@@ -338,48 +351,11 @@ def _joined(pieces: Sequence[_Pieces], names: Sequence[str], first: int, end: in
         for name in ("rows", "first_ms", "last_ms", "timed")
     )
     columns = [np.concatenate(some) for some in zip(*(p.statistics for p in pieces), strict=True)]
-    order = np.lexsort((lasts, rows))
-    order = order[columns[0][order] > 0]
-    offsets = np.searchsorted(rows[order], np.arange(first, end + 1))
-    statistics = {name: column[order] for name, column in zip(names, columns, strict=True)}
-    return CellColumns(offsets, firsts[order], lasts[order], timed[order], statistics)
-
-
-def _with_cells(
-    cut: RangeSlice, rollup: Rollup, statistic: str, span: tuple[int, int]
-) -> list[RangeSlice]:
-    """A slice with a cell in place of its samples for series all of whose cells have a statistic.
-    Where cells are damaged, the samples remain."""
-    try:
-        known, run = _cells_of(cut, rollup, statistic)
-    except DAMAGE:
-        return [cut]
-    some = np.flatnonzero(known)
-    found = cut_ranges([SeriesSubset(run, some, cut.rows[some])], *span)
-    if len(some) < len(known):
-        found.append(cut.take(np.flatnonzero(~known)))
-    return found
-
-
-def _cells_of(cut: RangeSlice, rollup: Rollup, statistic: str) -> tuple[Bools, SortedRun]:
-    """For each series of a cut whether all of its cells have the statistic; and the cells."""
-    directories = rollup.grids
-    grids, grid_of = np.unique(directories.grid_of[cut.series], return_inverse=True)
-    lengths = directories.grid_length[grids]
-    begins = np.cumsum(lengths) - lengths
-    of_series = lengths[grid_of]
-    starts = np.cumsum(of_series) - of_series
-    values = rollup.statistics[statistic].floats(directories.value_start[cut.series], of_series)
-    known = ~np.logical_or.reduceat(np.isnan(values), starts)
-    run = SortedRun(
-        identity=("cells", next(_numbers)),
-        grid_of=grid_of.ravel(),
-        value_start=starts,
-        grid_start=begins,
-        grid_length=lengths,
-        grid_first=directories.grid_first[grids],
-        grid_last=directories.grid_last[grids],
-        times=ArrayStream(directories.times.ints(directories.grid_start[grids], lengths)),
-        values=ArrayStream(values),
-    )
-    return known, run
+    later = (rows[1:] > rows[:-1]) | ((rows[1:] == rows[:-1]) & (lasts[1:] > lasts[:-1]))
+    if not (later.all() and (columns[0] > 0).all()):
+        order = np.lexsort((lasts, rows))
+        order = order[columns[0][order] > 0]
+        rows, firsts, lasts, timed = (some[order] for some in (rows, firsts, lasts, timed))
+        columns = [column[order] for column in columns]
+    offsets = np.searchsorted(rows, np.arange(first, end + 1))
+    return CellColumns(offsets, firsts, lasts, timed, dict(zip(names, columns, strict=True)))

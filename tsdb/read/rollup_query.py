@@ -1,4 +1,4 @@
-"""Series summed up cell by cell on demand: by what blocks have, and by their samples elsewhere."""
+"""Statistics of series, cell by cell: those of blocks, and computed from samples elsewhere."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RolledUp:
     rows        [C] row of `series` that a cell belongs to
     times_ms    [C] the right end of each cell, which is (end - resolution, end]
     statistics  [C] each: "min", "max", "sum", "first", "last", "count", "increase"
-    from_cells  how many of them came out of blocks as they are, without reading samples
+    from_cells  how many cells were read from blocks, without their samples
     """
 
     series: SeriesTable
@@ -88,5 +88,6 @@ def _joined(cells: Cells, resolution_ms: int) -> RolledUp:
         ends.append(at[begins] * resolution_ms)
     joined = [np.concatenate(some) for some in zip(*columns, strict=True)]
     statistics = dict(zip(STATISTICS, joined or [np.empty(0)] * len(STATISTICS), strict=True))
-    row, times = np.concatenate(rows), np.concatenate(ends)
-    return RolledUp(cells.series, row, times, statistics, cells.from_rollups)
+    present, row = np.unique(np.concatenate(rows), return_inverse=True)
+    series = cells.series.take(present)
+    return RolledUp(series, row, np.concatenate(ends), statistics, cells.from_rollups)

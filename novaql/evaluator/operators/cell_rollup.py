@@ -1,7 +1,7 @@
-"""Functions over range vectors, answered by what the store has summed up instead of by samples.
+"""Functions over range vectors, computed from rollups of the store instead of samples.
 
-Where nobody asked for rollups, they answer if that gives the same floats, bit for bit; series of
-which that cannot be proven are answered by their samples.
+If the query did not ask for rollups, they are used where the result is the same, bit for bit. Other
+series are computed from their samples.
 """
 
 from __future__ import annotations

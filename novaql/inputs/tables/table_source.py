@@ -14,11 +14,11 @@ from novaql.inputs.sample_batches import (
     part_of,
     samples_between,
 )
-from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.flat_arrays import first_not_before, flat_positions
 from novaql.tsdb.model.labels import Bools, Ints, SeriesTable
 from novaql.tsdb.model.matchers import Matcher, select_rows
 from novaql.tsdb.model.samples import Batch, HistogramBatch, HistogramSamples
-from novaql.tsdb.model.series_batch import SeriesBatch, first_not_before
+from novaql.tsdb.model.series_batch import SeriesBatch
 from novaql.tsdb.model.source import NO_HINTS, Hints, HistogramBatchRef, Metadata, Selection
 
 BATCH_VALUES = 1 << 20

@@ -58,7 +58,7 @@ def test_a_small_part_of_pages_leaves_these(tmp_path: Path) -> None:
 
 
 def test_more_than_the_cache_holds_goes_past_it(tmp_path: Path) -> None:
-    room = 2 * 4 * SERIES * SAMPLES  # half of it for tiles: half of the samples
+    room = 2 * 4 * SERIES * SAMPLES  # half of it for batches: half of the samples
     with stored(tmp_path / "store", room) as database:
         expected = load(database.select(UP, 0, SAMPLES * 15_000))
         kept = database.stats().cache
