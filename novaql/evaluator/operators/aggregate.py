@@ -107,7 +107,7 @@ def _folded(run: Runner, operator: Operator) -> StepMatrix:
                 run.context, node.op, operand, groups, fresh, node.operand.span
             )
         else:
-            found = fold_matrix(operand, groups, fresh)
+            found = fold_matrix(operand, groups, fresh).without_empty_rows()
         nameless = bool(operand.nameless.any())
     if METRIC_NAME in node.grouping and not node.without and nameless:
         return found.mark_nameless()

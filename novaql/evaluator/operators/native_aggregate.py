@@ -14,7 +14,7 @@ from novaql.evaluator.kernels.native.sums import exactly, run_sums
 from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.native_notes import MIXED_SCHEMAS, Notes
 from novaql.evaluator.native_pieces import run_totals
-from novaql.evaluator.pipeline.fold import fold_all
+from novaql.evaluator.pipeline.fold import fold_matrix
 from novaql.result import NativeCells
 from novaql.span import Span
 
@@ -42,7 +42,7 @@ def aggregate_native(
     """sum or avg of floats and histograms; a group that has both at a step has no result there."""
     assert operand.native is not None
     floats = replace(operand, valid=operand.floats(), native=None)
-    found = fold_all(floats, groups, accumulator)
+    found = fold_matrix(floats, groups, accumulator)
     steps = operand.steps
     row, step = np.nonzero(operand.histograms())
     key = groups.of_row[row] * steps + step

@@ -186,12 +186,13 @@ def _warn_overlaps(
 def observed(
     context: Context, operator: Operator, series: SeriesTable, scalars: Sequence[Floats]
 ) -> _Observer | None:
-    """What is to look at the blocks of a rollup."""
-    return _Observer.of(context, operator, series, scalars)
+    """Return what finds the warnings and infos of a rollup; None if there can be none."""
+    observer = _Observer(context, operator, series, scalars)
+    return observer if observer.watches else None
 
 
 class _Observer:
-    """Notices, per block, what deserves a warning or an info."""
+    """Finds, block by block, what deserves a warning or an info."""
 
     def __init__(
         self, context: Context, operator: Operator, series: SeriesTable, scalars: Sequence[Floats]
@@ -209,21 +210,13 @@ class _Observer:
             self._quantiles = None if ((q >= 0) & (q <= 1)).all() else q
 
     @property
+    def watches(self) -> bool:
+        return bool(self._doubtful.any()) or self._quantiles is not None
+
+    @property
     def by_rows(self) -> bool:
         """Whether it is enough to know the rows that have a value."""
         return self._quantiles is None
-
-    @classmethod
-    def of(
-        cls,
-        context: Context,
-        operator: Operator,
-        series: SeriesTable,
-        scalars: Sequence[Floats],
-    ) -> _Observer | None:
-        observer = cls(context, operator, series, scalars)
-        watches = bool(observer._doubtful.any()) or observer._quantiles is not None
-        return observer if watches else None
 
     def rows(self, rows: Ints) -> None:
         """These rows of the selection have a value at some step."""

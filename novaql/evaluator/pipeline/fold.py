@@ -41,12 +41,8 @@ def fold(
 
 
 def fold_matrix(operand: StepMatrix, groups: Groups, accumulator: Accumulator) -> StepMatrix:
-    """The same for rows that are a matrix already."""
-    return fold_all(operand, groups, accumulator).without_empty_rows()
-
-
-def fold_all(operand: StepMatrix, groups: Groups, accumulator: Accumulator) -> StepMatrix:
-    """The same, with groups that have no value: row i of the result is group i."""
+    """The same for rows that are a matrix already; row i of the result is group i, also where it
+    has no value."""
     rows = np.arange(operand.rows, dtype=np.int64)
     tall = max(1, CELLS_AT_ONCE // max(operand.steps, 1))
     for first in range(0, operand.rows, tall):
