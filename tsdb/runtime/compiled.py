@@ -30,8 +30,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 F = TypeVar("F", bound=Callable[..., Any])
 
 INTRINSICS = "novaql.tsdb.runtime.numba_intrinsics"
-_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-"""Compiled functions run without the interpreter's lock; 1/0 is infinite, not an error."""
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+"""Compiled functions run without the interpreter's lock; 1/0 is infinite, not an error. They are
+not called from C."""
 
 
 class Mode(Enum):
@@ -80,10 +81,11 @@ def kernel(*signature: Any, reorder: bool = False) -> Callable[[F], F]:
 
 
 def inner(function: F) -> F:
-    """A function that compiled functions call. It becomes part of them."""
+    """A function that only compiled functions call. It becomes part of them."""
     import numba  # noqa: PLC0415 - slow to load, and absent without the extra
 
-    made: F = numba.njit(**_OPTIONS)(function)
+    njit: Any = numba.njit  # the stubs do not know this option
+    made: F = njit(no_cpython_wrapper=True, **_OPTIONS)(function)
     return made
 
 

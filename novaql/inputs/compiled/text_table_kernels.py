@@ -66,11 +66,12 @@ def equals(data: Any, start: int, number: int, table: Any) -> bool:
 
 
 @inner
-def _slot(data: Any, start: int, stop: int, mixed: Any, table: Any) -> int:
-    """The slot of a text with this hash, or the empty one where it would be."""
-    slots, hashes, _, sizes, _, _ = table
+def look_up(data: Any, start: int, stop: int, table: Any) -> tuple[int, int, Any]:
+    """The number of a text, or -1; its slot, or the empty one where it would be; and its hash."""
+    slots, hashes, _, sizes, _, seed = table
+    mixed = text_hash(data, start, stop, seed)
     last = len(slots) - 1
-    slot = np.int64(mixed & np.uint64(last))
+    slot: Any = np.int64(mixed & np.uint64(last))
     while True:
         number = slots[slot]
         if number < 0 or (
@@ -78,14 +79,8 @@ def _slot(data: Any, start: int, stop: int, mixed: Any, table: Any) -> int:
             and sizes[number] == stop - start
             and equals(data, start, number, table)
         ):
-            return int(slot)
+            return number, slot, mixed
         slot = (slot + 1) & last
-
-
-@inner
-def find(data: Any, start: int, stop: int, table: Any) -> int:
-    """The number of a text, or -1."""
-    return int(table[0][_slot(data, start, stop, text_hash(data, start, stop, table[5]), table)])
 
 
 @inner
@@ -93,10 +88,8 @@ def find_or_add(
     data: Any, start: int, stop: int, table: Any, count: int, used: int
 ) -> tuple[int, int, int]:
     """The number of a text, the count of texts, and the bytes of the arena that are in use."""
-    slots, hashes, starts, sizes, arena, seed = table
-    mixed = text_hash(data, start, stop, seed)
-    slot = _slot(data, start, stop, mixed, table)
-    number = slots[slot]
+    slots, hashes, starts, sizes, arena, _ = table
+    number, slot, mixed = look_up(data, start, stop, table)
     if number < 0:
         slots[slot] = number = count
         hashes[count], starts[count], sizes[count] = mixed, used, stop - start

@@ -23,8 +23,8 @@ from novaql.inputs.compiled.text_table_kernels import (
     OUT_INTS_2D,
     TABLE,
     equals,
-    find,
     find_or_add,
+    look_up,
 )
 from novaql.tsdb.runtime.compiled import inner, kernel
 from novaql.tsdb.runtime.numba_intrinsics import word_in
@@ -162,7 +162,7 @@ def walk(
                 if behind < 0:
                     return -1
                 labels += 1
-            number = find(data, begin, behind, table)
+            number, _, _ = look_up(data, begin, behind, table)
             if number >= 0:
                 follower[last + 1] = number
             else:

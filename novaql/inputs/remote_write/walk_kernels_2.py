@@ -22,7 +22,7 @@ from novaql.inputs.compiled.text_table_kernels import (
     OUT_INTS,
     OUT_INTS_2D,
     TABLE,
-    find,
+    look_up,
 )
 from novaql.inputs.remote_write.walk_kernels import field_bounds, read_sample, varint
 from novaql.tsdb.runtime.compiled import inner, kernel
@@ -60,7 +60,7 @@ def scan_2(data: Any, table: Any, symbols: Any, missing: Any, places: Any, found
         elif key == _SYMBOL:
             if count >= len(symbols) or (count == 0 and stop > begin):
                 return -1
-            number = find(data, begin, stop, table)
+            number, _, _ = look_up(data, begin, stop, table)
             if number < 0:
                 missing[lacking, 0], missing[lacking, 1] = begin, stop
                 lacking += 1
@@ -158,7 +158,7 @@ def walk_2(
         key_end = _write_key(data, begin, after, symbols, keys, used)
         if key_end < 0:
             return -1
-        number = find(keys, used, key_end, table)
+        number, _, _ = look_up(keys, used, key_end, table)
         if number < 0:
             if lacking >= len(missing):
                 return -1

@@ -19,7 +19,7 @@ from novaql.inputs.compiled.text_table_kernels import (
     OUT_INTS_2D,
     TABLE,
     equals,
-    find,
+    look_up,
 )
 from novaql.tsdb.runtime.compiled import inner, kernel
 
@@ -241,7 +241,7 @@ def walk_text(
 
         if good:
             if number < 0:
-                number = find(data, begin, behind, table)
+                number, _, _ = look_up(data, begin, behind, table)
                 if number >= 0:
                     follower[last + 1] = number
                 else:
