@@ -239,7 +239,7 @@ def test_nobody_helps_while_queries_are_on_all_cores(monkeypatch: pytest.MonkeyP
     two.join()
 
     assert found == {"first": list(range(20)), "other": list(range(20))}
-    assert sorted(name[:10] for name in names["first"][:2]) == ["novaql-til", "one"]
+    assert sorted(name[:10] for name in names["first"][:2]) == ["novaql-bat", "one"]
     assert names["first"][2:] == ["one"] * 18
     assert names["other"][0] == "two"
     assert ordered_parallel._active_threads.count == 0
