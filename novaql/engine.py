@@ -137,9 +137,9 @@ def _downsampled_options(
         estimate_of(probe, lower(probe, plan, steps))
     except (OSError, StoreError) as failure:
         raise StorageUnavailable(f"reading the data failed: {failure}") from failure
-    if probe.thinned is None:
+    if probe.downsampled is None:
         return options, ()
-    resolution_ms, last_ms = probe.thinned
+    resolution_ms, last_ms = probe.downsampled
     info = (
         f"NovaQL info: of samples up to {time_text(last_ms)}, rollups of "
         f"{duration_text(resolution_ms)} are left and the last sample of each cell"

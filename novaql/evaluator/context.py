@@ -1,4 +1,4 @@
-"""What one running query shares: its source, options, budget, and what it has to tell."""
+"""What the operators of one query share: source, options, budget and annotations."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Context:
         """What the store could not read; it becomes warnings. None: damage fails the query."""
         self.series_selected = 0
         self.samples_read = 0
-        self.thinned: tuple[int, int] | None = None
+        self.downsampled: tuple[int, int] | None = None
         """See `Downsampled`: of all that was selected."""
         self._selections: dict[Hashable, Selection] = {}
         self._admitted: set[tuple[tuple[Matcher, ...], int, int]] = set()
@@ -77,9 +77,9 @@ class Context:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether there is nothing to tell beside the answer."""
-        told = self.annotations.warnings or self.annotations.infos
-        return not told and not self.read_errors
+        """Whether there are no annotations and no read errors."""
+        noted = self.annotations.warnings or self.annotations.infos
+        return not noted and not self.read_errors
 
     def forget_annotations(self) -> None:
         """Before everything is evaluated again."""
@@ -123,7 +123,7 @@ class Context:
         labels   no others will be looked at; always the same for the same matchers
         """
         if self.eager_names:
-            labels = None  # whether names may go is told by all of them
+            labels = None  # whether names may go is noted by all of them
         use = None
         if windows is not None:
             use = windows.names, windows.ends_ms.tobytes()
@@ -137,7 +137,7 @@ class Context:
                 selection = self.source.select(matchers, start_ms, end_ms, hints)
             except PatternTooCostly as problem:
                 raise LimitExceeded(str(problem)) from None
-            self._note_thinned(start_ms, end_ms)
+            self._note_downsampled(start_ms, end_ms)
             # Another use of the same samples costs no more, nor do rollups that were asked for.
             rolled = windows is not None and bool(self.options.rollup_ms)
             if key[:3] not in self._admitted and not rolled:
@@ -146,12 +146,12 @@ class Context:
             self._selections[key] = selection
         return self._selections[key]
 
-    def _note_thinned(self, start_ms: int, end_ms: int) -> None:
+    def _note_downsampled(self, start_ms: int, end_ms: int) -> None:
         if supports_downsampling(self.source):
             found = self.source.downsampled_range(start_ms, end_ms)
             if found is not None:
-                known = self.thinned or found
-                self.thinned = max(known[0], found[0]), max(known[1], found[1])
+                known = self.downsampled or found
+                self.downsampled = max(known[0], found[0]), max(known[1], found[1])
 
     def admit(self, selection: Selection) -> None:
         """Count a selection against the budget before any of it is read."""
@@ -184,11 +184,11 @@ class Context:
             raise LimitExceeded(
                 f"the query asks for {steps.count} points per series, the limit is {limit}"
             )
-        room = self.options.limits.bytes
-        if room and 8 * steps.count > room:
+        limit_bytes = self.options.limits.bytes
+        if limit_bytes and 8 * steps.count > limit_bytes:
             raise LimitExceeded(
                 f"the times of {steps.count} steps need {8 * steps.count >> 20} MiB, "
-                f"the limit is {room >> 20} MiB; take a longer step"
+                f"the limit is {limit_bytes >> 20} MiB; take a longer step"
             )
         self.admit_times(steps)
 

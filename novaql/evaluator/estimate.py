@@ -15,7 +15,6 @@ from novaql.evaluator.operator import Operator
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import STAGED, fold_of, working_bytes
 from novaql.language.value_types import ValueType
-from novaql.planner.by_tile import runs_by_tile
 from novaql.planner.logical import (
     Aggregation,
     BinaryOp,
@@ -32,6 +31,7 @@ from novaql.planner.logical import (
     Window,
     type_of,
 )
+from novaql.planner.pipelined import runs_as_pipeline
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.source import Selection
 
@@ -140,9 +140,9 @@ class _Estimator:
         size = rows * steps.count * CELL_BYTES
         work += operand.work + operand.rows * steps.count
         folded = rows * steps.count * working_bytes(fold_of(plan.op))
-        if plan.by_tile and runs_by_tile(plan.operand):
+        if plan.by_batch and runs_as_pipeline(plan.operand):
             return Need(rows, size, max(peak, folded), work, operand.table)
-        taken = folded if plan.by_tile else operand.rows * steps.count * working_bytes(plan.op)
+        taken = folded if plan.by_batch else operand.rows * steps.count * working_bytes(plan.op)
         peak = max(peak, operand.peak, operand.size + taken + size)
         return Need(rows, size, peak, work, operand.table)
 
@@ -174,7 +174,7 @@ class _Estimator:
         if plan.function in ("label_replace", "label_join"):  # each value may be made of all
             text = rows * min(text, limits.label_value_bytes or text)
             size, peak = size + text, peak + text
-        if runs_by_tile(plan) or any(isinstance(a, SubqueryWindow) for a in plan.arguments):
+        if runs_as_pipeline(plan) or any(isinstance(a, SubqueryWindow) for a in plan.arguments):
             return Need(rows, size, max(peak, held + size), work, table)
         taken = cells * working_bytes(plan.function)
         return Need(rows, size, max(peak, held + taken), work, table)

@@ -59,7 +59,6 @@ from novaql.evaluator.pipeline.profiled import profiled_source, profiled_stage
 from novaql.evaluator.working_memory import STAGED
 from novaql.language.precedence import TRIM_OPERATORS
 from novaql.language.value_types import ValueType
-from novaql.planner.by_tile import runs_by_tile
 from novaql.planner.logical import (
     Aggregation,
     BinaryOp,
@@ -75,6 +74,7 @@ from novaql.planner.logical import (
     TextConstant,
     Window,
 )
+from novaql.planner.pipelined import runs_as_pipeline
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.matchers import select_rows
 
@@ -235,7 +235,7 @@ class Evaluator:
     # --- pipelines -----------------------------------------------------------------------
 
     def pipeline(self, operator: Operator) -> Pipeline | None:
-        if not runs_by_tile(operator.plan):
+        if not runs_as_pipeline(operator.plan):
             return None
         pipeline = self._pipeline(operator)
         if pipeline.has_histograms:
@@ -305,13 +305,13 @@ def _lowest_whole(spine: list[Operator], *, tiles: bool = True) -> tuple[Operato
     In one go goes a scalar, and with `tiles` what runs by tile.
     """
     below = spine[0].operands[0]
-    scalar, tiled = below.type is ValueType.SCALAR, runs_by_tile(below.plan)
+    scalar, tiled = below.type is ValueType.SCALAR, runs_as_pipeline(below.plan)
     count = 0
     for place, node in enumerate(spine, 1):
         right = node.operands[1]
         right_scalar = right.type is ValueType.SCALAR
         free = node.binary.op not in TRIM_OPERATORS
-        tiled = free and (runs_by_tile(right.plan) if scalar else tiled and right_scalar)
+        tiled = free and (runs_as_pipeline(right.plan) if scalar else tiled and right_scalar)
         scalar = scalar and right_scalar
         if scalar or (tiled and tiles):
             count = place

@@ -6,18 +6,18 @@ from functools import cache
 
 import numpy as np
 
-ROOM = 8 << 20
+LARGEST = 8 << 20
 """A few arrays of the size of a view of a batch."""
 
 
 @cache
-def keep_freed_memory() -> None:
-    """Let the C library keep what NumPy frees until NumPy wants it again.
+def reuse_freed_memory() -> None:
+    """Make the C library retain the memory that NumPy frees, for the next array.
 
-    NumPy makes an array for every intermediate result. glibc hands blocks of more than 128 KiB, and
-    what is free at the end of its heap, back to the system, and each page of the next array then
-    costs a fault: half a millisecond a MiB, more than computing does. Both limits follow the
-    largest block that was ever freed, so one that nobody has written to is freed here. It costs
-    nothing, and afterwards up to 16 MiB of freed memory stay with the process.
+    NumPy allocates an array for every intermediate result. glibc returns blocks of more than
+    128 KiB, and free memory at the end of its heap, to the system. Each page of the next array then
+    costs a page fault: half a millisecond per MiB, more than the computation. Both limits follow
+    the largest block that was ever freed, so this function frees one that was never written to.
+    That costs nothing, and the process retains up to 16 MiB of freed memory.
     """
-    np.empty(ROOM, np.uint8)
+    np.empty(LARGEST, np.uint8)

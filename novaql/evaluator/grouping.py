@@ -23,38 +23,38 @@ class Groups:
 
     @property
     def nbytes(self) -> int:
-        """About what keeping them costs, the table they are made from included."""
+        """Approximate size in the cache, including the table of the series."""
         columns = len(self.labels.columns) + 8
         return 8 * len(self.of_row) + 4 * columns * (len(self.of_row) + len(self.labels)) + 500
 
 
-WORTH_KEEPING = 32
-"""Rows below which grouping anew is quicker than remembering is worth."""
+CACHED_FROM = 32
+"""Tables of fewer rows are grouped each time: that is faster than a look-up."""
 
 
-_KEPT: ByteCache[tuple[SeriesTable, Groups]] = ByteCache(16 << 20, lambda kept: kept[1].nbytes)
-"""Groups of tables that a source hands out again and again, by the address of the table."""
+_CACHE: ByteCache[tuple[SeriesTable, Groups]] = ByteCache(16 << 20, lambda entry: entry[1].nbytes)
+"""Groups of tables that a source returns repeatedly, by the address of the table."""
 
 
 def group_rows(series: SeriesTable, names: tuple[str, ...], *, without: bool) -> Groups:
     """By the named labels, or by all but the named ones and the metric name."""
-    if len(series) < WORTH_KEEPING:
+    if len(series) < CACHED_FROM:
         return _grouped(series, names, without=without)
     key = (id(series), names, without)
-    kept = _KEPT.get(key)
-    if kept is None or kept[0] is not series:
-        kept = series, _grouped(series, names, without=without)
-        _KEPT.put(key, kept)
-    return kept[1]
+    cached = _CACHE.get(key)
+    if cached is None or cached[0] is not series:
+        cached = series, _grouped(series, names, without=without)
+        _CACHE.put(key, cached)
+    return cached[1]
 
 
 def _grouped(series: SeriesTable, names: tuple[str, ...], *, without: bool) -> Groups:
-    kept = series.drop({*names, METRIC_NAME}) if without else series.keep(names)
-    keys = kept.keys()
-    # Number groups as they are met, so that results come in the order of their series.
+    grouping = series.drop({*names, METRIC_NAME}) if without else series.keep(names)
+    keys = grouping.keys()
+    # Groups are numbered in the order of their first series, so that results are in that order.
     first = np.empty(int(keys.max(initial=-1)) + 1, np.int64)
-    first[keys[::-1]] = np.arange(len(keys) - 1, -1, -1)  # of several the last one stays
+    first[keys[::-1]] = np.arange(len(keys) - 1, -1, -1)  # of equal keys the first row remains
     rank = np.empty(len(first), np.int64)
     order = np.argsort(first, kind="stable")
     rank[order] = np.arange(len(first))
-    return Groups(rank[keys], kept.take(first[order]))
+    return Groups(rank[keys], grouping.take(first[order]))

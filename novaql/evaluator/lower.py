@@ -10,7 +10,6 @@ from novaql.evaluator.operators.info import info_select
 from novaql.evaluator.operators.reads import Read
 from novaql.evaluator.operators.subquery import inner_steps
 from novaql.evaluator.steps import Steps
-from novaql.planner.by_tile import unwrap
 from novaql.planner.logical import (
     Aggregation,
     BinaryOp,
@@ -28,6 +27,7 @@ from novaql.planner.logical import (
     Window,
     left_spine,
 )
+from novaql.planner.pipelined import unwrap
 
 
 def lower(context: Context, plan: Plan, steps: Steps) -> Operator:

@@ -71,15 +71,15 @@ class MadeLabels:
     def column(self, rows: int) -> None:
         """Count a column of `rows` codes and the texts that are not counted yet."""
         self._waiting += 4 * rows
-        self._keep()
+        self._reserve()
 
     def _count(self, size: int) -> None:
         self._waiting += size + TEXT_BYTES
         if self._waiting > COUNTED_AT_ONCE:
-            self._keep()
+            self._reserve()
             self._context.checkpoint()
 
-    def _keep(self) -> None:
+    def _reserve(self) -> None:
         self._context.memory.keep(self._waiting, f"label values of {self._function}()")
         self._waiting = 0
 

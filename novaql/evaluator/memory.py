@@ -41,7 +41,7 @@ class QueryMemory:
         self.limit = limit
         self.peak = 0
         self._shared = shared
-        self._kept = 0  # until the query ends
+        self._reserved_to_end = 0  # until the query ends
         self._held = 0  # in tracked arrays
         self._tracked: set[int] = set()
         self._freed: deque[tuple[int, int]] = deque()
@@ -50,7 +50,7 @@ class QueryMemory:
     def admit(self, size: int, purpose: str) -> None:
         """Refuse to take `size` bytes more where that exceeds the limit. Raises `LimitExceeded`."""
         self._collect()
-        wanted = self._kept + self._held + size
+        wanted = self._reserved_to_end + self._held + size
         if wanted <= self.peak:
             return
         if self.limit and wanted > self.limit:
@@ -70,7 +70,7 @@ class QueryMemory:
     def keep(self, size: int, purpose: str) -> None:
         """Take `size` bytes until the query ends. Raises `LimitExceeded`."""
         self.admit(size, purpose)
-        self._kept += size
+        self._reserved_to_end += size
 
     def hold(self, found: StepMatrix) -> None:
         """Count the arrays of a value until they are freed."""
@@ -91,7 +91,7 @@ class QueryMemory:
             if points is not None:
                 large += _large(points.times_ms, points.values, _which(points.native))
             for number, array in enumerate(large):
-                size = min(reserved, array.nbytes + (0 if number else self._kept))
+                size = min(reserved, array.nbytes + (0 if number else self._reserved_to_end))
                 reserved -= size
                 _when_freed(array, shared.release, size)
         shared.release(reserved)

@@ -35,15 +35,15 @@ class Profile:
     def __init__(self) -> None:
         self.plan: Plan | None = None
         self._costs: dict[int, tuple[Plan, Cost]] = {}  # by identity; holds the plan, too
-        self._by_tile: dict[int, tuple[Plan, Cost]] = {}  # likewise
+        self._by_batch: dict[int, tuple[Plan, Cost]] = {}  # likewise
         self._lock = threading.Lock()
 
     def cost(self, plan: Plan) -> Cost | None:
         """Of an operator of the plan; None if it was not looked at by itself."""
-        known = self._costs.get(id(plan)) or self._by_tile.get(id(plan))
+        known = self._costs.get(id(plan)) or self._by_batch.get(id(plan))
         if known is None:
             return None
-        cost, loaded = known[1], self._by_tile.get(id(plan))
+        cost, loaded = known[1], self._by_batch.get(id(plan))
         if isinstance(plan, Select) and cost.seconds is None and loaded is not None:
             return replace(cost, seconds=loaded[1].seconds)
         return cost
@@ -76,7 +76,7 @@ class Profile:
     def ran(self, plan: Plan, seconds: float, rows: int, values: int, held: int) -> None:
         """What an operator made of some series, batch by batch."""
         with self._lock:
-            cost = self._by_tile.setdefault(id(plan), (plan, Cost()))[1]
+            cost = self._by_batch.setdefault(id(plan), (plan, Cost()))[1]
             cost.seconds = (cost.seconds or 0.0) + seconds
             cost.series += rows
             cost.samples += values

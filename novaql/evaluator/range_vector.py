@@ -83,7 +83,7 @@ def _points(
     context.checkpoint()
     heads = np.concatenate([whole, *(r for r, _, _ in parts)])
     lengths = np.concatenate([whole, *(np.diff(o) for _, o, _ in parts if o is not None)])
-    if len(np.unique(heads)) == len(heads):  # the samples of each series stand together, in order
+    if len(np.unique(heads)) == len(heads):  # the samples of each series are together, in order
         segments = np.argsort(rank[heads])
         begins = np.cumsum(lengths) - lengths
         by_series = flat_positions(begins[segments], lengths[segments])

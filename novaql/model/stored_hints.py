@@ -37,7 +37,7 @@ def _stored_hint(now: FloatHistogram, before: Stored | None) -> ResetHint:
 
 
 def continues(before: FloatHistogram, now: FloatHistogram) -> bool:
-    """Whether `now` can stand behind `before` in a chunk: same layout, nothing has decreased."""
+    """Whether `now` can follow `before` in a chunk: same layout, nothing has decreased."""
     same_layout = (
         before.schema == now.schema
         and before.zero_threshold == now.zero_threshold

@@ -96,7 +96,7 @@ class BinaryOp(LeftDeep, Spanned):
 class Aggregation(Spanned):
     """without: group by all labels but `grouping`; else by `grouping` alone.
 
-    by_tile  a batch of the operand at a time goes into the groups
+    by_batch  a batch of the operand at a time goes into the groups
     """
 
     op: str
@@ -104,7 +104,7 @@ class Aggregation(Spanned):
     parameter: Plan | None = None
     grouping: tuple[str, ...] = ()
     without: bool = False
-    by_tile: bool = False
+    by_batch: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ class Outcome:
 
     @property
     def sorted(self) -> bool:
-        """Whether the series stand in order of their labels."""
+        """Whether the series are in the order of their labels."""
         keys = [[(n.encode(), v.encode()) for n, v in labels] for labels in self.series]
         return keys == sorted(keys)
 

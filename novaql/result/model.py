@@ -76,7 +76,7 @@ class Arrays(NamedTuple):
 
     labels  [S] label sets
     times   [T] datetime64[ms], UTC
-    values  [S, T] float64; NaN also where there is no sample (`Result.valid` tells the two apart)
+    values  [S, T] float64; NaN also where there is no sample (`Result.valid` distinguishes the two)
     """
 
     labels: list[dict[str, str]]

@@ -44,7 +44,7 @@ def _visible(char: str) -> str:
         return char
     code = ord(char)
     if code < 0x80:
-        return f"\\x{code:02x}"  # beyond ASCII, \x would stand for a byte
+        return f"\\x{code:02x}"  # beyond ASCII, \x would mean a byte
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
@@ -53,7 +53,7 @@ def _label_name(name: str) -> str:
 
 
 def is_plain_metric(name: str) -> bool:
-    """Whether a metric name may stand without quotes."""
+    """Whether a metric name needs no quotes."""
     return _PLAIN_METRIC.fullmatch(name) is not None
 
 

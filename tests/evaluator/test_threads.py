@@ -21,7 +21,7 @@ from novaql.evaluator.kernels.strips import StripRollup, WindowSpec, newest
 from novaql.evaluator.pipeline import batch_run
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline
-from novaql.evaluator.pipeline.tile_run import blocks
+from novaql.evaluator.pipeline.view_run import blocks
 from novaql.evaluator.steps import Steps
 from novaql.inputs.tables.table_source import TableSource
 from novaql.options import QueryOptions

@@ -5,10 +5,10 @@
     # a selector reads no more labels than the query looks at
     query  sum by (job) (m)
     before
-      Aggregation op=sum by_tile=True grouping=('job',)
+      Aggregation op=sum by_batch=True grouping=('job',)
         Select {__name__='m'}
     after
-      Aggregation op=sum by_tile=True grouping=('job',)
+      Aggregation op=sum by_batch=True grouping=('job',)
         Select {__name__='m'} labels=(__name__, job)
 
 `after  unchanged` is a case to which the rule must not apply; the comment says why. The plan before

@@ -97,7 +97,7 @@ class Batch:
 
 def timestamp_groups(timestamps: Ints, offsets: Ints, lengths: Ints) -> tuple[Ints, Sequence[int]]:
     """Number the distinct timestamp arrays; equal arrays, equal numbers."""
-    # (length, first, last, sum, sum of squares mod 2^64) tells grids apart but for deliberate
+    # (length, first, last, sum, sum of squares mod 2^64) distinguishes grids but for deliberate
     # collisions, so members are then compared with their group's first one, whole.
     wrapped = timestamps.astype(np.uint64)
     with np.errstate(over="ignore"):
@@ -112,6 +112,6 @@ def timestamp_groups(timestamps: Ints, offsets: Ints, lengths: Ints) -> tuple[In
     shift = offsets[leader] - offsets[:-1]
     flat = np.arange(len(timestamps)) + np.repeat(shift, lengths)
     unequal = np.add.reduceat((timestamps[flat] != timestamps).astype(np.int64), offsets[:-1]) > 0
-    strangers = np.flatnonzero(unequal)
-    group[strangers] = len(first_of) + np.arange(len(strangers))
-    return group, [*first_of.tolist(), *strangers.tolist()]
+    unlike = np.flatnonzero(unequal)
+    group[unlike] = len(first_of) + np.arange(len(unlike))
+    return group, [*first_of.tolist(), *unlike.tolist()]

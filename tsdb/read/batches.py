@@ -49,24 +49,24 @@ def batch_bytes(batch: SeriesBatch) -> int:
 class BatchPlan:
     """Which series go into which batch. Nothing in it changes, so readers may share it.
 
-    asked      cuts of floats in the range, in order of age: of equal series and times the last one
+    requested  cuts of floats in the range, in order of age: of equal series and times the last one
                counts
     cuts       the same, widened: batches are read from these and so serve other ranges, too
     slots      for each cut: row of the selection → position in the cut, or -1
     widths     [rows] samples of each row
     group      [rows] rows with one number have the same times
     portions   the batches
-    keeps      whether the cache holds all of them; if not they go past it: they would put out
-               everything else, and be put out themselves before they are asked for again
+    cacheable  whether all of them fit in the cache. If not, none is cached: they would evict all
+               other entries, and each other
     """
 
-    asked: Sequence[RangeSlice]
+    requested: Sequence[RangeSlice]
     cuts: Sequence[RangeSlice]
     slots: Sequence[Numbers]
     widths: Ints
     group: Ints
     portions: list[_Portion]
-    keeps: bool
+    cacheable: bool
 
     def refs(
         self,
@@ -100,32 +100,32 @@ class BatchPlan:
     @property
     def nbytes(self) -> int:
         """About what keeping it costs, cuts and layouts included."""
-        pieces = sum(len(cut.rows) for cut in self.cuts) if self.keeps else 0
+        pieces = sum(len(cut.rows) for cut in self.cuts) if self.cacheable else 0
         rows = len(self.widths) * (4 * len(self.slots) + 24)
-        cuts = self.cuts if self.asked is self.cuts else [*self.asked, *self.cuts]
+        cuts = self.cuts if self.requested is self.cuts else [*self.requested, *self.cuts]
         return rows + 72 * pieces + bytes_of(cuts) + 1000
 
 
-def plan_batches(cuts: Sequence[RangeSlice], rows: int, most_kept: int) -> BatchPlan:
+def plan_batches(cuts: Sequence[RangeSlice], rows: int, cache_bytes: int) -> BatchPlan:
     """Batches that hold all samples of cuts of floats; `rows` series in the selection's table.
 
     cuts       in order of age: of samples with the same series and time the last one counts
-    most_kept  bytes that the cache holds
+    cache_bytes  bytes that the cache holds
     """
-    asked = cuts
-    cuts = [cut if cut.is_in_memory else cut.widened() for cut in asked]
-    if all(map(operator.is_, cuts, asked)):
-        cuts = asked
+    requested = cuts
+    cuts = [cut if cut.is_in_memory else cut.widened() for cut in requested]
+    if all(map(operator.is_, cuts, requested)):
+        cuts = requested
     slots, widths = row_slots(cuts, rows), row_widths(cuts, rows)
-    keeps = 8 * int(widths.sum()) <= most_kept
+    cacheable = 8 * int(widths.sum()) <= cache_bytes
     if not cuts:
-        return BatchPlan(asked, cuts, slots, widths, widths, [], keeps)
+        return BatchPlan(requested, cuts, slots, widths, widths, [], cacheable)
     group, lead = group_rows(cuts, rows)
     apart = groups_apart(cuts, group)
     order = np.lexsort((lead, group))
     order = order[group[order] > 0]
     in_turn = apart[group[order]]
-    samples = widths if cuts is asked else row_widths(asked, rows)
+    samples = widths if cuts is requested else row_widths(requested, rows)
     started = started_rows(cuts, rows)
     begun = np.zeros(len(order), np.bool_) if started is None else started[order]
     portions = [
@@ -138,7 +138,7 @@ def plan_batches(cuts: Sequence[RangeSlice], rows: int, most_kept: int) -> Batch
         )
         for members in _split(np.sort(order[some]) if merged else order[some], widths)
     ]
-    return BatchPlan(asked, cuts, slots, widths, group, portions, keeps)
+    return BatchPlan(requested, cuts, slots, widths, group, portions, cacheable)
 
 
 def _split(order: Ints, widths: Ints) -> list[Ints]:
@@ -202,12 +202,12 @@ class _Portion:
         try:
             found = self._read(plan, sketched=sketched, starts=starts)
         except DAMAGE:
-            cuts, slots = plan.asked, plan.slots
+            cuts, slots = plan.requested, plan.slots
             if inside is not None:
                 cuts = inside()
                 slots = row_slots(cuts, len(plan.widths))
             return self._undamaged(cuts, slots, read_errors, starts=starts)
-        if key and plan.keeps:
+        if key and plan.cacheable:
             cache.put(key, found)
         return found
 
@@ -219,9 +219,11 @@ class _Portion:
             self.members, plan.widths, plan.group, plan.cuts, plan.slots
         )
         # What goes past the cache takes long to read, and there are many such portions.
-        if plan.keeps:
+        if plan.cacheable:
             self._layout = layout
-        return load_in_turn(layout, self.members, keep=plan.keeps, sketched=sketched, starts=starts)
+        return load_in_turn(
+            layout, self.members, keep=plan.cacheable, sketched=sketched, starts=starts
+        )
 
     def _undamaged(
         self,
@@ -243,7 +245,7 @@ class _Portion:
         return split_markers(found)
 
     def _content(self, plan: BatchPlan) -> tuple[object, ...]:
-        """Equal for batches of the same samples; empty: it is not to be kept."""
+        """Equal for batches of the same samples; empty: it must not be cached."""
         chosen = members_of(plan.cuts, plan.slots, self.members)
         if all(cut.is_in_memory for cut in chosen):
             return ()

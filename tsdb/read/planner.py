@@ -68,8 +68,8 @@ class Planned:
         read_errors: ReadErrors | None,
         exact: ExactCuts,
     ) -> Selection:
-        """Of a range in which every series has a sample. Nothing is planned for it; `exact`
-        returns the cuts of the range, for what the wider one does not tell."""
+        """Of a range in which every series has a sample. Nothing is planned for it. `exact`
+        returns the cuts of the range, for what is not known from the wider one."""
         assert self.batches is not None
         assert self.moving is not None
         share = self.moving.samples_in(start_ms, end_ms) / self.moving.samples[-1]
@@ -170,8 +170,8 @@ def _inside_wider(
 ) -> Selection | None:
     """By a plan for a wider range of these parts; None if there is none that would do.
 
-    One is made for a range that moves on. Damage in the rest of the wider range is nobody's affair:
-    then there is no such plan.
+    It serves ranges that move on. If the rest of the wider range is damaged, there is no such plan,
+    and the damage is not reported.
     """
     if any(_is_in_memory(part) for part in parts):  # the next part of a head is another one
         return None
@@ -276,7 +276,7 @@ def matching_series(
     if deleted is None:
         return rows
     hit = deleted.touches(rows)
-    if hit.any():  # of these it is told apart whether anything is left
+    if hit.any():  # of these, look whether anything is left
         there = hit.nonzero()[0]
         left = ~hit
         for cut in cut_ranges(pieces_of(part, rows[there], there), start_ms, end_ms):

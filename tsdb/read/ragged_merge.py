@@ -32,7 +32,7 @@ def row_widths(cuts: Sequence[RangeSlice], rows: int) -> Ints:
 
 
 def group_rows(cuts: Sequence[RangeSlice], rows: int) -> tuple[Ints, Ints]:
-    """Group of each row, and a number by which rows stand in the order of the youngest layer.
+    """Group of each row, and a number that sorts rows in the order of the youngest layer.
 
     Rows of one group have the same times in every layer. Group 0: rows without samples.
     """
@@ -123,7 +123,7 @@ def merge_ragged(cuts: Sequence[RangeSlice], rows: Ints, *, starts: bool) -> Ser
 
 
 def _resolved(cuts: Sequence[RangeSlice], rows: Ints) -> tuple[Ints, Ints, Ints]:
-    """Times of the samples that stand, their places among those of all cuts, and offsets."""
+    """Times of the samples that remain, their places among those of all cuts, and offsets."""
     place = np.zeros(int(rows.max()) + 1, np.int64)
     place[rows] = np.arange(len(rows))
     owner = np.concatenate([np.repeat(place[cut.rows], cut.lengths) for cut in cuts])

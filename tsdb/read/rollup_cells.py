@@ -186,7 +186,7 @@ class Cells:
 
     @cached_property
     def _sizes(self) -> tuple[Ints, Ints, Ints]:
-        """[S] each: cells, samples that they stand for, and other samples."""
+        """[S] each: cells, samples that these replace, and other samples."""
         cells, covered, others = (np.zeros(self.series.rows, np.int64) for _ in range(3))
         for one in self._summed:
             grids = one.rollup.grids
@@ -206,7 +206,7 @@ class Cells:
 
     @property
     def whole(self) -> bool:
-        """See `CellSource`. The statistics of whole blocks tell."""
+        """See `CellSource`. Decided by the statistics of whole blocks."""
         if int(self._sizes[2].sum()) * MOST_OTHERS > int(self._sizes[1].sum()):
             return False
         for one in self._summed:

@@ -29,7 +29,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CachedLookup:
-    """What was found. deleted: kept because keys name it by its address."""
+    """The result of a look-up. deleted: referenced here because keys contain its address."""
 
     found: object
     deleted: tuple[Intervals | None, ...]
@@ -63,7 +63,7 @@ class Lookups:
                 return table.take(table.order())
 
             key = ("series", sets, *(_place(part, start_ms, end_ms) for part in parts))
-            return self._kept(key, parts, look, _table_bytes)
+            return self._cached(key, parts, look, _table_bytes)
 
         return around(overlapping(parts, start_ms, end_ms), read_errors, find)
 
@@ -85,8 +85,8 @@ class Lookups:
                 n for n, column in columns if column is not None and column.codes_of(rows).any()
             ]
 
-        ask = ("names", _key(matcher_sets))
-        return self._texts(parts, ask, start_ms, end_ms, names_of, read_errors)
+        look_up = ("names", _key(matcher_sets))
+        return self._texts(parts, look_up, start_ms, end_ms, names_of, read_errors)
 
     def label_values(
         self,
@@ -107,13 +107,13 @@ class Lookups:
             used = np.unique(column.codes_of(rows))
             return column.texts(used[used > 0].astype(np.int64))
 
-        ask = ("values", name, _key(matcher_sets))
-        return self._texts(parts, ask, start_ms, end_ms, values_of, read_errors)
+        look_up = ("values", name, _key(matcher_sets))
+        return self._texts(parts, look_up, start_ms, end_ms, values_of, read_errors)
 
     def _texts(
         self,
         parts: Sequence[Part],
-        ask: Hashable,
+        look_up: Hashable,
         start_ms: int,
         end_ms: int,
         look: Callable[[Part], Iterable[str]],
@@ -127,15 +127,17 @@ class Lookups:
             def of_all() -> list[str]:
                 found: set[str] = set()
                 for part, place in zip(parts, places, strict=True):
-                    some = self._kept((ask, place), [part], partial(_list, look, part), _text_bytes)
+                    some = self._cached(
+                        (look_up, place), [part], partial(_list, look, part), _text_bytes
+                    )
                     found.update(some)
                 return sorted(found, key=str.encode)
 
-            return self._kept((ask, *places), parts, of_all, _text_bytes)
+            return self._cached((look_up, *places), parts, of_all, _text_bytes)
 
         return [*around(overlapping(parts, start_ms, end_ms), read_errors, find)]
 
-    def _kept(
+    def _cached(
         self,
         key: Hashable,
         parts: Sequence[Part],

@@ -36,11 +36,11 @@ class SlidingPlans:
     def __init__(self) -> None:
         self._last: ByteCache[int] = ByteCache(_MOST_RANGES, each)
 
-    def moved_on(self, ask: Hashable, start_ms: int, end_ms: int) -> bool:
-        """Whether a range of this length was asked for last time by the same `ask`, near to this
+    def moved_on(self, query: Hashable, start_ms: int, end_ms: int) -> bool:
+        """Whether a range of this length was asked for last time by the same `query`, near to this
         one and not the same. Remembers this one."""
         width = end_ms - start_ms
-        key = (ask, width)
+        key = (query, width)
         before = self._last.get(key)
         self._last.put(key, start_ms)
         return before is not None and 0 < abs(start_ms - before) <= width

@@ -173,7 +173,7 @@ def _pairs(held: _Held) -> tuple[Floats, Floats, Floats, Bools]:
         whole = held.of_row(np.where(dropped == 0, 0.0, 1.0)) == 0
         place = np.where(whole, place, 0.0)[held.windows.lo]
         error[held.counts * ROUNDING * absolute < WHOLE_UNTIL / 4 * place] = 0.0
-    if not finite.all():  # infinities and NaN stand out, whatever else is added
+    if not finite.all():  # infinities and NaN decide, whatever else is added
         odd = {v: held.total(_are(known["sum"], v)) for v in (np.inf, -np.inf, np.nan)}
         some = ~held.every(finite)
         found, missing = _with_odd(found, odd), np.where(some, 0.0, missing)

@@ -37,7 +37,7 @@ class RangeFunction:
     cells         NumPy, over rollup cells; None: rollups do not answer it
     exact_ends    NumPy, over `anchored` windows; None: the function takes no modifier
     smoothed      `exact_ends` also takes `smoothed` windows
-    keeps_name    the result is still a sample of the metric
+    retains_name    the result is still a sample of the metric
     counter_only  the function is meaningful for counters alone
     reads_starts  the result depends on start timestamps, which batches do not have
     whole_window  the work grows with the samples in a window
@@ -50,7 +50,7 @@ class RangeFunction:
     cells: CellKernel | None = None
     exact_ends: Callable[[Extended], tuple[Floats, Bools]] | None = None
     smoothed: bool = False
-    keeps_name: bool = False
+    retains_name: bool = False
     counter_only: bool = False
     reads_starts: bool = False
     whole_window: bool = False
@@ -102,7 +102,7 @@ def _edge(kernel: PlainKernel, compiled: StripKernel, name: str) -> RangeFunctio
         _plain(kernel),
         StripRollup(compiled),
         CellKernel(cells.edge(name, kernel), (name,), sample=name),
-        keeps_name=True,
+        retains_name=True,
     )
 
 

@@ -13,7 +13,7 @@ Number = TypeVar("Number", bound=np.generic)
 
 LONG = 1 << 10
 """Values of a run, on average, from which on a call of NumPy for each run is fastest."""
-ROOM = 3
+MOST_FILLED = 3
 """Rows for each given one, at most, where runs are filled up to the longest."""
 
 
@@ -43,7 +43,7 @@ def stacked(values: NDArray[Number], starts: Ints, filler: Any) -> NDArray[Numbe
     longest = int(lengths.max(initial=0))
     if groups * longest == rows:
         return values.reshape(groups, longest, columns)
-    if groups * longest > ROOM * rows:
+    if groups * longest > MOST_FILLED * rows:
         return None
     place = np.repeat(np.arange(groups) * longest - starts, lengths)
     place += np.arange(rows)

@@ -1,4 +1,4 @@
-"""rate, increase, irate and resets where samples tell when their counting began.
+"""rate, increase, irate and resets of samples with start timestamps.
 
 A start timestamp between two samples is a reset, whatever the values say; one inside of the window
 and before its first sample means that the counter was zero then, so nothing needs to be guessed on
@@ -15,23 +15,23 @@ from novaql.evaluator.kernels.rate import count_between, extrapolation_factor
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 
 
-def started_anew(times: Ints, starts: Ints, offsets: Ints) -> Bools:
+def started_again(times: Ints, starts: Ints, offsets: Ints) -> Bools:
     """[N]: by its start timestamp, counting began again between the sample before and this one.
 
     The start is later than the sample before; or equal to it, as deltas have it, if that one had a
     start of its own.
     """
-    anew = np.zeros(len(times), np.bool_)
+    again = np.zeros(len(times), np.bool_)
     known = (starts > 0) & (starts < times)
     later, same = starts[1:] > times[:-1], starts[1:] == times[:-1]
-    anew[1:] = known[1:] & (later | (same & known[:-1]))
+    again[1:] = known[1:] & (later | (same & known[:-1]))
     first = offsets[:-1][offsets[:-1] < len(times)]
-    anew[first] = False
-    return anew
+    again[first] = False
+    return again
 
 
 def overlapping(times: Ints, starts: Ints, offsets: Ints) -> Bools:
-    """[N]: the sample claims to have begun before the sample before it, and yet anew."""
+    """[N]: the sample claims to have begun before the sample before it, and yet again."""
     wrong = np.zeros(len(times), np.bool_)
     wrong[1:] = (starts[1:] != 0) & (starts[1:] < times[:-1]) & (starts[1:] != starts[:-1])
     first = offsets[:-1][offsets[:-1] < len(times)]
@@ -75,7 +75,7 @@ def _resets(windows: Windows) -> Bools:
     assert windows.offsets is not None
     falls = np.zeros(len(windows.values), np.bool_)
     falls[1:] = windows.values[1:] < windows.values[:-1]
-    return falls | started_anew(windows.times, windows.starts, windows.offsets)
+    return falls | started_again(windows.times, windows.starts, windows.offsets)
 
 
 def started_rate(windows: Windows, *, is_rate: bool) -> tuple[Floats, Bools]:
@@ -97,11 +97,11 @@ def started_rate(windows: Windows, *, is_rate: bool) -> tuple[Floats, Bools]:
 
 
 def started_irate(windows: Windows) -> tuple[Floats, Bools]:
-    """irate: a counter that began anew counts from zero."""
+    """irate: a counter that began again counts from zero."""
     last, previous = windows.last(), windows.at(windows.hi - 2)
-    anew = _resets(windows)[np.maximum(windows.hi - 1, 0)]
+    again = _resets(windows)[np.maximum(windows.hi - 1, 0)]
     seconds = (windows.times_at(windows.hi - 1) - windows.times_at(windows.hi - 2)) / 1000.0
-    return np.where(anew, last, last - previous) / seconds, windows.counts >= 2
+    return np.where(again, last, last - previous) / seconds, windows.counts >= 2
 
 
 def started_resets(windows: Windows) -> tuple[Floats, Bools]:

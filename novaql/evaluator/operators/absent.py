@@ -14,10 +14,10 @@ from novaql.evaluator.operators.rollup import (
     rollup_pipeline,
 )
 from novaql.evaluator.operators.subquery import subquery_rollup
-from novaql.evaluator.pipeline.tile_run import blocks
+from novaql.evaluator.pipeline.view_run import blocks
 from novaql.evaluator.protocol import Runner
-from novaql.planner.by_tile import unwrap
 from novaql.planner.logical import Plan, Select, Window
+from novaql.planner.pipelined import unwrap
 from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
 from novaql.tsdb.model.matchers import MatchOp
 
@@ -45,12 +45,12 @@ def absent_over_time(run: Runner, operator: Operator) -> StepMatrix:
 
 
 def _result(operand: Plan, present: Bools) -> StepMatrix:
-    labels = SeriesTable.from_dicts([_told_labels(unwrap(operand))])
+    labels = SeriesTable.from_dicts([_pinned_labels(unwrap(operand))])
     found = matrix(labels, np.ones((1, len(present))), ~present[None, :])
     return found.without_empty_rows()
 
 
-def _told_labels(operand: Plan) -> dict[str, str]:
+def _pinned_labels(operand: Plan) -> dict[str, str]:
     """Labels that a plain selector pins with `=`; one that is matched again is left out."""
     if not isinstance(operand, Select):
         return {}

@@ -86,7 +86,7 @@ def _warn_extremes(context: Context, q: Floats, plan: Plan) -> None:
 def _folded(run: Runner, operator: Operator) -> StepMatrix:
     node, steps = operator.aggregation, operator.steps
     (below,) = operator.operands
-    pipeline = run.pipeline(below) if node.by_tile else None
+    pipeline = run.pipeline(below) if node.by_batch else None
     if pipeline is not None:
         groups = group_rows(pipeline.series, node.grouping, without=node.without)
         admit_work(run.context, fold_of(node.op), len(groups), steps.count)

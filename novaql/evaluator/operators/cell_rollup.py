@@ -64,13 +64,13 @@ def moved_pipeline(pipeline: Pipeline, windows: Moved) -> Pipeline:
 
 def windows_read(context: Context, kernel: CellKernel, windows: Moved) -> RangeWindows:
     """What a source may know of what the windows are for."""
-    asked = bool(context.options.rollup_ms)
+    requested = bool(context.options.rollup_ms)
     return RangeWindows(
         windows.ends_ms,
         windows.reach_ms,
-        kernel.names if asked or kernel.sample is None else (kernel.sample,),
+        kernel.names if requested or kernel.sample is None else (kernel.sample,),
         timed=kernel.timed,
-        must=asked or kernel.sample is not None,
+        must=requested or kernel.sample is not None,
         cheap=kernel.cheap,
     )
 
@@ -105,7 +105,7 @@ def cell_pipeline(
 
     plain: the same over samples
     """
-    asked = bool(context.options.rollup_ms)
+    requested = bool(context.options.rollup_ms)
 
     @np.errstate(all="ignore")
     def answer(first: int, end: int) -> tuple[SeriesView]:
@@ -116,7 +116,7 @@ def cell_pipeline(
         out = np.full((end - first, len(ends_ms)), STALE)
         there = windows.cells[found.valid]
         out.reshape(-1)[there] = found.values[found.valid]
-        if not asked:
+        if not requested:
             doubtful = windows.cells[found.valid & ~found.proven] // len(ends_ms)
             _by_samples(out, np.unique(doubtful), first, cells, plain.leaf)
         return (SeriesView(rows, ends_ms, out),)

@@ -84,7 +84,7 @@ def classic_histograms(
             valid[of_size] = used > 0
             if repaired is not None:
                 repairs.append((of_size, repaired))
-    _tell_repairs(context, labels.column(METRIC_NAME), first, repairs, valid, steps, span)
+    _note_repairs(context, labels.column(METRIC_NAME), first, repairs, valid, steps, span)
     found = matrix(labels.take(first), values, valid)
     return StepMatrix(found.series, values, valid, np.ones(found.rows, np.bool_))
 
@@ -107,7 +107,7 @@ def _for_metric(name: str) -> str:
     return f" for metric name {quote(name)}" if name else ""
 
 
-def _tell_repairs(
+def _note_repairs(
     context: Context,
     names: LabelColumn,
     first: Ints,

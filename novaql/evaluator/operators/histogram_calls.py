@@ -77,7 +77,7 @@ def _both_kinds(
     classic: Measure,
     native: NativeMeasure,
 ) -> StepMatrix:
-    """Classic histograms (floats with `le`) and native ones; who is both has no result."""
+    """Classic histograms (floats with `le`) and native ones; a series that is both has no result."""
     if operand.native is None:
         return classic_histograms(run.context, operand, below.steps, below.plan.span, classic)
     notes = Notes(run.context, operand.series, below.plan.span)
@@ -125,8 +125,8 @@ def _without_doubles(
     clash[order] = np.repeat(double, np.diff(starts, append=len(keys)), axis=0)
     notes = Notes(run.context, both.series, operand_plan.span)
     notes.warn_for_metric(MIXED_KINDS, clash)
-    kept = StepMatrix(both.series, both.values, present & ~clash, both.nameless)
-    return join_equal_rows(kept, lambda _row, _other: AssertionError("removed before"))
+    without_clashes = StepMatrix(both.series, both.values, present & ~clash, both.nameless)
+    return join_equal_rows(without_clashes, lambda _row, _other: AssertionError("removed before"))
 
 
 def histogram_quantiles_call(run: Runner, operator: Operator) -> StepMatrix:

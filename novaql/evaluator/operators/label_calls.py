@@ -107,7 +107,7 @@ def label_join(
 
 
 def checked_pattern(pattern: str, span: Span) -> re2._Regexp[str]:
-    """The pattern of `label_replace`, which stands at `span`. Raises `EvaluationError`."""
+    """The pattern of `label_replace`, at `span` in the text. Raises `EvaluationError`."""
     try:
         return compile_regex(pattern)
     except ValueError as problem:

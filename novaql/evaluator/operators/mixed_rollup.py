@@ -69,7 +69,7 @@ def mixed_rollup(
     """A rollup of floats and histograms. `notes` speaks at the place of the range vector."""
     with np.errstate(all="ignore"):
         answer = _answer(function, ranges, scalars, notes)
-    nameless = np.full(len(ranges.series), not RANGE_FUNCTIONS[function].keeps_name)
+    nameless = np.full(len(ranges.series), not RANGE_FUNCTIONS[function].retains_name)
     values, valid = answer.values, answer.valid
     if answer.native is None:
         return StepMatrix(ranges.series, values, valid, nameless)

@@ -24,7 +24,7 @@ NEVER = np.iinfo(np.int64).min
 
 
 def load_histograms(ref: HistogramBatchRef, select: Select) -> HistogramBatch:
-    """The batch; where only counts and sums will be used, with resets found that no hint tells.
+    """The batch; where only counts and sums will be used, with resets that no hint marks.
 
     Prometheus finds them so as well, as it reads counts and sums without the buckets.
     """
@@ -33,10 +33,10 @@ def load_histograms(ref: HistogramBatchRef, select: Select) -> HistogramBatch:
         return found
     h = found.histograms
     reset = resets_before(h)
-    told = np.where(reset, np.int8(ResetHint.RESET), np.int8(ResetHint.NOT_RESET))
+    hints = np.where(reset, np.int8(ResetHint.RESET), np.int8(ResetHint.NOT_RESET))
     unknown = h.hint == ResetHint.UNKNOWN
     unknown[found.offsets[:-1]] = False  # nothing is known of what came before the first
-    return replace(found, histograms=replace(h, hint=np.where(unknown, told, h.hint)))
+    return replace(found, histograms=replace(h, hint=np.where(unknown, hints, h.hint)))
 
 
 def loaded_histograms(

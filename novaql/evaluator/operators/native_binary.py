@@ -72,7 +72,7 @@ def combine_matrices(
     """
     at = np.flatnonzero(there)
     left_cells = cells_of(left, at)
-    found = combine(context, node, left_cells, cells_of(right, at), keep_right=False)
+    found = combine(context, node, left_cells, cells_of(right, at), filter_right=False)
     return spread(found, at, there.shape)
 
 
@@ -107,7 +107,7 @@ def vector_scalar_native(
     numbers = Cells(per_cell, np.full(len(at), -1, np.int32), Histograms.none())
     left, right = (numbers, vector) if scalar_is_left else (vector, numbers)
     with np.errstate(all="ignore"):
-        found = combine(context, node, left, right, keep_right=scalar_is_left)
+        found = combine(context, node, left, right, filter_right=scalar_is_left)
     values, keep, native = spread(found, at, there.shape)
     return replace(operand, values=values, valid=keep, native=native)
 
@@ -120,12 +120,12 @@ def negate_native(operand: StepMatrix) -> StepMatrix:
 
 
 def combine(
-    context: Context, node: BinaryOp, left: Cells, right: Cells, *, keep_right: bool
+    context: Context, node: BinaryOp, left: Cells, right: Cells, *, filter_right: bool
 ) -> Combination:
     """left op right, pair by pair; a comparison that filters keeps the left value, or the right."""
     weights = left.weights() + right.weights()
     found = [
-        _combined(context, node, left.some(part), right.some(part), keep_right=keep_right)
+        _combined(context, node, left.some(part), right.some(part), filter_right=filter_right)
         for part in pieces(context, weights)
     ]
     if len(found) == 1:
@@ -147,10 +147,10 @@ def combine(
 
 
 def _combined(
-    context: Context, node: BinaryOp, left: Cells, right: Cells, *, keep_right: bool
+    context: Context, node: BinaryOp, left: Cells, right: Cells, *, filter_right: bool
 ) -> Combination:
     op, return_bool, span = node.op, node.return_bool, node.span
-    kept_side = right if keep_right else left
+    filtered_side = right if filter_right else left
     count = len(left.values)
     values, keep = np.zeros(count), np.zeros(count, np.bool_)
     held: list[Histograms] = []
@@ -168,7 +168,7 @@ def _combined(
             keep[floats] = True
         elif op in COMPARISON:
             holds = COMPARISON[op](left.values[floats], right.values[floats])
-            values[floats] = holds if return_bool else kept_side.values[floats]
+            values[floats] = holds if return_bool else filtered_side.values[floats]
             keep[floats] = True if return_bool else holds
         else:
             _incompatible(context, op, "float", "float", span)
@@ -178,7 +178,7 @@ def _combined(
         match op:
             case "+" | "-":
                 combined = add(a, b) if op == "+" else subtract(a, b)
-                _tell(context, op, combined.compatible, span)
+                _warn_incompatible(context, op, combined.compatible, span)
                 word = "addition" if op == "+" else "subtraction"
                 if combined.conflicting_resets.any():
                     context.annotations.warn(
@@ -196,7 +196,7 @@ def _combined(
                     values[both], keep[both] = holds, True
                 else:
                     some = both[holds]
-                    put(some, kept_side.picked(some))
+                    put(some, filtered_side.picked(some))
             case _:
                 _incompatible(context, op, "histogram", "histogram", span)
     left_only = np.flatnonzero(left.native & ~right.native)
@@ -227,7 +227,7 @@ def _combined(
     return Combination(Cells(values, which, concat_histograms(held)), keep)
 
 
-def _tell(context: Context, op: str, compatible: Bools, span: Span) -> None:
+def _warn_incompatible(context: Context, op: str, compatible: Bools, span: Span) -> None:
     if not compatible.all():
         context.annotations.warn(
             f"incompatible bucket layout encountered for binary operator {op}", span

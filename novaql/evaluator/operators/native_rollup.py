@@ -23,7 +23,7 @@ from novaql.evaluator.kernels.rate import extrapolation_factor
 from novaql.evaluator.kernels.started import (
     begins_inside,
     factor_from_start,
-    started_anew,
+    started_again,
     warned_windows,
 )
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
@@ -107,7 +107,7 @@ def histogram_rate(
     started = None
     from_start = np.zeros(len(all_windows.lo), np.bool_)
     if is_counter and all_windows.starts is not None:
-        started = started_anew(held.timestamps, all_windows.starts, held.offsets)
+        started = started_again(held.timestamps, all_windows.starts, held.offsets)
         from_start = begins_inside(all_windows)
         notes.warn(OVERLAPPING, ranges.native_grid(warned_windows(all_windows)))
     windows = _chosen(ranges, allowed, 2, from_start)
@@ -165,7 +165,7 @@ def histogram_instant_change(
 ) -> tuple[HistogramCells, Bools, Bools]:
     """irate, idelta: of the last two samples, if both are histograms.
 
-    Also tells [S, J] where one of the two is a histogram and the other a float, and where both
+    Also returns [S, J] where one of the two is a histogram and the other a float, and where both
     are floats.
     """
     held, all_windows = ranges.native, ranges.native_windows
@@ -190,7 +190,7 @@ def histogram_instant_change(
     if is_rate:
         notes.warn(NOT_COUNTER, _cells(ranges, windows, gauges[0] | gauges[1]))
         if all_windows.starts is not None:
-            whole |= started_anew(held.timestamps, all_windows.starts, held.offsets)[hi - 1]
+            whole |= started_again(held.timestamps, all_windows.starts, held.offsets)[hi - 1]
     else:
         notes.warn(NOT_GAUGE, _cells(ranges, windows, ~(gauges[0] & gauges[1])))
     mismatched, differed = np.zeros(len(windows), np.bool_), np.zeros(len(windows), np.bool_)
@@ -263,5 +263,5 @@ def merged_events(
         )
     if function == "resets":
         bounds = np.append(np.flatnonzero(~np.insert(same_series, 0, False)), len(row))
-        event |= started_anew(time, begun, bounds)
+        event |= started_again(time, begun, bounds)
     return row, time, event

@@ -139,10 +139,10 @@ def windows_pipeline(
     compiled = None
     if function.strips is not None and not starts and (observe is None or observe.by_rows):
         watch = None if observe is None else observe.rows
-        asked = WindowSpec(ends_ms, reach_ms, range_ms, eval_ms, scalars)
+        windows_spec = WindowSpec(ends_ms, reach_ms, range_ms, eval_ms, scalars)
         compiled = CompiledRollup(
             selection.batches,
-            asked,
+            windows_spec,
             function.strips,
             whole_windows=function.whole_window and not function.slides,
             watch=watch,
@@ -153,7 +153,7 @@ def windows_pipeline(
         views_of(selection, markers=False, starts=starts),
         leaf,
         (),
-        not function.keeps_name,
+        not function.retains_name,
         observe,
         window_ms=window_ms,
         compiled=compiled,

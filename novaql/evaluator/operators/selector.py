@@ -52,7 +52,7 @@ def view_windows(
 def _newest(windows: Windows, rows: Ints) -> Block:
     values = windows.last()
     valid = windows.counts > 0
-    # A staleness marker ends its series at once. One sum tells whether any NaN is there.
+    # A staleness marker ends its series at once. One sum shows whether there is any NaN.
     if np.isnan(np.add.reduce(values, axis=None)):
         valid = valid & ~is_stale(values)
     return Block.of(rows, windows, values, valid)

@@ -114,7 +114,7 @@ def subquery_rollup(run: Runner, operator: Operator) -> StepMatrix:
         window.range_ms,
     )
     found = collect_all(pipeline, run.context)
-    nameless = points.inner.nameless | (not RANGE_FUNCTIONS[call.function].keeps_name)
+    nameless = points.inner.nameless | (not RANGE_FUNCTIONS[call.function].retains_name)
     return replace(found, nameless=nameless).without_empty_rows()
 
 

@@ -60,8 +60,8 @@ def elementwise_stage(run: Runner, operator: Operator) -> Stage:
     def stage(values: Floats, valid: Bools | None) -> tuple[Floats, Bools | None]:
         crossed = low > high
         if crossed.any():  # nothing lies between
-            kept = ~np.broadcast_to(crossed, (values.shape[1],))
-            valid = kept if valid is None else valid & kept
+            uncrossed = ~np.broadcast_to(crossed, (values.shape[1],))
+            valid = uncrossed if valid is None else valid & uncrossed
         return clamp(values, low, high), valid
 
     return stage
@@ -131,7 +131,7 @@ def _sort(run: Runner, operator: Operator) -> StepMatrix:
 
 
 def _start_timestamp(run: Runner, operator: Operator) -> StepMatrix:
-    """When the counting of a plain selector's samples began; of other expressions nobody knows."""
+    """Start timestamps of a plain selector's samples; other expressions have none."""
     select = operator.operands[0]
     if isinstance(select.plan, Select) and run.context.options.start_timestamps:
         return start_timestamps(run.context, select)
@@ -160,7 +160,7 @@ TRANSFORMS: Mapping[str, Transform] = {
     **dict.fromkeys(STATISTICS, histogram_statistic),
     **dict.fromkeys(PARTS, _date_of_now),
 }
-"""Functions that see whole matrices. Date functions stand here for their form without argument."""
+"""Functions that see whole matrices. Date functions are here because of their form without argument."""
 
 
 def _scalar_of(run: Runner, operator: Operator) -> Floats:

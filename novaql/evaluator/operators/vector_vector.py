@@ -22,7 +22,7 @@ from novaql.text.go_text import label_text
 from novaql.tsdb.model.labels import SeriesTable, concat_tables
 
 SET_OPERATORS = frozenset({"and", "or", "unless"})
-MANY_TO_ONE_NOT_SAID = (
+MANY_TO_ONE_NOT_EXPLICIT = (
     "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
 )
 GROUPING_NOT_UNIQUE = "multiple matches for labels: grouping labels must ensure unique matches"
@@ -88,7 +88,7 @@ def vector_vector(
     swapped = matching.cardinality is Cardinality.ONE_TO_MANY
     many, one = (right, left) if swapped else (left, right)
     # Prometheus swaps the sides under group_right, but not the fills: there fill_left fills in the
-    # many side, though that stands on the right.
+    # many side, though that is on the right.
     fill_many, fill_one = matching.fill_left, matching.fill_right
     keys = match_keys(many.series, one.series, matching)
     many_there, one_there = many.presence(), one.presence()
@@ -201,7 +201,7 @@ def _apply(context: Context, node: BinaryOp, pairs: _Pairs, *, swapped: bool) ->
     before = StepMatrix(labels, values, pairs.there, nameless, native=native)
     after = replace(before, valid=keep)
     if node.matching.cardinality is Cardinality.ONE_TO_ONE:
-        message = MANY_TO_ONE_NOT_SAID
+        message = MANY_TO_ONE_NOT_EXPLICIT
         join_equal_rows(before, lambda _row, _other: EvaluationError(message), pairs.keys)
         context.checkpoint()
     else:

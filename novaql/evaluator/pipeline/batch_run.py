@@ -37,7 +37,7 @@ CELLS_AT_ONCE = 1 << 16
 """Values computed before they are used: 512 KiB."""
 
 FOLDED_IN_PLACE = 1 << 19
-"""With more cells than this in all groups they are kept once, and batches are taken in turn."""
+"""With more cells than this in all groups, threads share one accumulator and take turns."""
 
 WORTH_A_THREAD, ONCE_WORTH_A_THREAD = 1 << 16, 1 << 20
 """Samples below which work is done before another thread has woken up; and of an instant, which

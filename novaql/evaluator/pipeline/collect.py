@@ -9,7 +9,7 @@ from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.pipeline.batch_run import collect_batches
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.model import Pipeline
-from novaql.evaluator.pipeline.tile_run import blocks
+from novaql.evaluator.pipeline.view_run import blocks
 
 
 def collect(pipeline: Pipeline, context: Context) -> StepMatrix:

@@ -14,7 +14,7 @@ from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.pipeline.batch_run import CELLS_AT_ONCE, fold_batches
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.model import Pipeline
-from novaql.evaluator.pipeline.tile_run import blocks
+from novaql.evaluator.pipeline.view_run import blocks
 
 
 def fold(

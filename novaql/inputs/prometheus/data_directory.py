@@ -46,7 +46,7 @@ class DataDirectory:
 
     Opening raises `InputError` if there is nothing of Prometheus in the folder, `Corrupted` if a
     block does not describe itself. What is damaged deeper down raises when it is read, or is noted
-    in the `read_errors` of the hints and left out. Damage of the head is told by every selection.
+    in the `read_errors` of the hints and left out. Every selection reports damage of the head.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -104,7 +104,7 @@ class DataDirectory:
         if hints.plain is not None:
             return hints.plain  # there are no cells
         read_errors = hints.read_errors
-        self._tell_head_losses(read_errors)
+        self._note_head_losses(read_errors)
         window = (start_ms, end_ms)
         parts, tables, floats, native, grids = [], [], [], [], []
         for layer, rows in self._matching([matchers], start_ms, end_ms, read_errors):
@@ -146,7 +146,7 @@ class DataDirectory:
             rows = plain[some]
             read = partial(self._read, members, rows, len(floats), window, read_errors)
             batches.append(SeriesBatchRef(partial(_floats_of, read, rows), int(floats[rows].sum())))
-        # A series of histograms may end in a float, which only reading can tell.
+        # A series of histograms may end in a float, which is known only after reading.
         for some in pieces_of((floats + native)[mixed], grid[mixed]):
             rows = mixed[some]
             read = partial(self._read, members, rows, len(floats), window, read_errors)
@@ -197,7 +197,7 @@ class DataDirectory:
         return sorted(column.values[code] for code in used.tolist() if code)
 
     def metadata(self) -> dict[str, Metadata]:
-        """What the log says of metrics; a Prometheus logs that only if told to."""
+        """Metadata in the log; Prometheus writes it only if configured to."""
         return {} if self.head is None else dict(self.head.metadata)
 
     def time_range(self) -> tuple[int, int] | None:
@@ -235,7 +235,7 @@ class DataDirectory:
             if len(rows):
                 yield layer, rows
 
-    def _tell_head_losses(self, read_errors: ReadErrors | None) -> None:
+    def _note_head_losses(self, read_errors: ReadErrors | None) -> None:
         for problem in self._head_losses.problems():
             if read_errors is None:
                 raise problem

@@ -21,7 +21,7 @@ from novaql.tsdb.runtime.lru_cache import ByteCache
 BATCH_SAMPLES = 1 << 17
 SMALL_GROUP = 2048
 """Series of one grid that have fewer samples together share a batch with others."""
-_GRIDS = 1 << 40  # what tells grids apart has so many values at most
+_GRIDS = 1 << 40  # the most values of the number that distinguishes grids
 _CACHE_BYTES = 256 << 20
 Window = tuple[int, int]
 
@@ -181,7 +181,7 @@ def _keys(rows: Ints, times: Ints) -> Ints:
 
 
 def _order(rows: Ints, times: Ints) -> Ints | None:
-    """Places in order of (row, time), of equal ones the last; None if they stand so already."""
+    """Places in order of (row, time), of equal ones the last; None if they are in that order already."""
     same_row = rows[1:] == rows[:-1]
     if ((rows[1:] > rows[:-1]) | (same_row & (times[1:] > times[:-1]))).all():
         return None

@@ -221,7 +221,7 @@ def _in_label_order(series: SeriesTable) -> tuple[SeriesTable, Ints]:
 def tidy_batch(batch: Batch) -> Batch:
     """The batch sorted by (row of the series table, time); each label set and each time once.
 
-    Label sets keep the order in which they first stand in the table. Of samples with the same
+    Label sets are in the order of their first rows in the table. Of samples with the same
     series and time the last one stays.
     """
     table = batch.series

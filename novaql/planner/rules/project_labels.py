@@ -48,7 +48,7 @@ def _uses(plan: Plan) -> Iterator[tuple[Select, Labels]]:
         match node:
             case Select():
                 yield node, None
-            case Aggregation(by_tile=True, without=False, operand=operand, grouping=grouping):
+            case Aggregation(by_batch=True, without=False, operand=operand, grouping=grouping):
                 select = source_of(operand)
                 if select is not None and select.floats_only:
                     yield select, frozenset((*grouping, METRIC_NAME))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from novaql.planner.by_tile import runs_by_tile
 from novaql.planner.label_flow import GROUPING
 from novaql.planner.logical import Aggregation, Plan, rewrite_shared
+from novaql.planner.pipelined import runs_as_pipeline
 
 
 def push_down_aggregations(plan: Plan) -> Plan:
@@ -17,8 +17,8 @@ def push_down_aggregations(plan: Plan) -> Plan:
 
     def pushed(node: Plan) -> Plan:
         match node:
-            case Aggregation(op=op, operand=operand, by_tile=False) if op in GROUPING:
-                return replace(node, by_tile=True) if runs_by_tile(operand) else node
+            case Aggregation(op=op, operand=operand, by_batch=False) if op in GROUPING:
+                return replace(node, by_batch=True) if runs_as_pipeline(operand) else node
             case _:
                 return node
 

@@ -29,7 +29,7 @@ BATCH_SIZES = (
     "novaql.inputs.tables.table_source.LARGE",
     "novaql.tsdb.model.batch_views.VIEW_VALUES",
     "novaql.evaluator.pipeline.batch_run.CELLS_AT_ONCE",
-    "novaql.evaluator.pipeline.tile_run.JOINED_CELLS",
+    "novaql.evaluator.pipeline.view_run.JOINED_CELLS",
 )
 """Samples or cells that the store reads, or the engine folds, at a time."""
 
@@ -43,7 +43,7 @@ STRETCHES = {
     "cost": (
         "novaql.evaluator.pipeline.long_windows.COST_AT_ONCE",
         "novaql.evaluator.pipeline.batch_run.COST_AT_ONCE",
-        "novaql.evaluator.pipeline.tile_run.COST_AT_ONCE",
+        "novaql.evaluator.pipeline.view_run.COST_AT_ONCE",
         "novaql.evaluator.operators.rollup.COST_AT_ONCE",
     ),
     "buckets": ("novaql.evaluator.native_pieces.BUCKETS_AT_ONCE",),

@@ -1,4 +1,4 @@
-"""Quantiles of sliding windows, from a window that is kept sorted.
+"""Quantiles of sliding windows, from a sorted window that is updated.
 
 Shapes are those of `compiled.strips`.
 """
@@ -177,10 +177,10 @@ def strip_quantiles(
                 at += 1
                 step += 1
                 continue
-            # What many samples come to or leave is sorted anew.
+            # If many samples enter or leave, the window is sorted again.
             most = (stop - start) // 2
-            anew = max(start - left, stop - right) > most
-            if anew and (
+            resorted = max(start - left, stop - right) > most
+            if resorted and (
                 cell + 1 == after or max(lo[cell + 1] - start, hi[cell + 1] - stop) > most
             ):
                 out[at] = _rank_alone(row[start:stop], ordered, q[step])
@@ -188,7 +188,7 @@ def strip_quantiles(
                 at += 1
                 step += 1
                 continue
-            if anew:
+            if resorted:
                 left, right, numbers = start, stop, 0
                 for k in range(start, stop):
                     if row[k] == row[k]:

@@ -151,7 +151,7 @@ def _know(
 def _usual(row: Any, ends_at: Any, known: Any, out: Any) -> int:
     """Windows by the usual factor, side by side; returns how many may begin near zero.
 
-    The product tells those apart that are far from it, without a division.
+    The product decides all cases that are far from it, without a division.
     """
     near_zero = 0
     for j in range(len(out)):

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.evaluator.kernels.native.layout import (
+    chosen,
     compatible,
-    kept,
     outside_zero_bucket,
     reconcile,
 )
@@ -66,7 +66,7 @@ def _combined(a: Histograms, b: Histograms, sign: float) -> Combined:
             return np.where(alike, left + sign * right, left)
 
     def sides(left: Buckets, right: Buckets) -> Buckets:
-        right = kept(right, outside_zero_bucket(b, right) & alike[right.rows()])
+        right = chosen(right, outside_zero_bucket(b, right) & alike[right.rows()])
         if np.array_equal(left.offsets, right.offsets) and np.array_equal(left.index, right.index):
             with np.errstate(invalid="ignore", over="ignore"):
                 return _populated(
@@ -131,7 +131,7 @@ def divide(h: Histograms, divisor: Floats | float) -> Histograms:
     def shared(side: Buckets) -> Buckets:
         of_bucket = divisors[side.rows()]
         quotient = replace(side, population=side.population / of_bucket)
-        return kept(quotient, (quotient.population != 0) & (of_bucket != 0))
+        return chosen(quotient, (quotient.population != 0) & (of_bucket != 0))
 
     with np.errstate(invalid="ignore", over="ignore", under="ignore", divide="ignore"):
         return replace(
@@ -195,7 +195,7 @@ def _bits(values: Floats) -> NDArray[np.int64]:
 
 
 def _populated(side: Buckets) -> Buckets:
-    return kept(side, side.population != 0)
+    return chosen(side, side.population != 0)
 
 
 def _gauge_where(h: Histograms, mask: Bools) -> Small:

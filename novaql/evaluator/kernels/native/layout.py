@@ -25,13 +25,13 @@ def compatible(a: Histograms, b: Histograms) -> Bools:
     return same
 
 
-def kept(buckets: Buckets, keep: Bools) -> Buckets:
-    """The buckets that `keep` [P] names."""
-    if keep.all():
+def chosen(buckets: Buckets, mask: Bools) -> Buckets:
+    """Some of the buckets; mask: [P]."""
+    if mask.all():
         return buckets
-    sizes = np.bincount(buckets.rows()[keep], minlength=len(buckets.offsets) - 1)
+    sizes = np.bincount(buckets.rows()[mask], minlength=len(buckets.offsets) - 1)
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    return Buckets(offsets, buckets.index[keep], buckets.population[keep])
+    return Buckets(offsets, buckets.index[mask], buckets.population[mask])
 
 
 def coarsened(h: Histograms, schema: NDArray[np.integer]) -> Histograms:
@@ -81,9 +81,9 @@ def past_populated(h: Histograms, threshold: Floats) -> Floats:
     reached = threshold.copy()
     for side in (h.positive, h.negative):
         rows = side.rows()
-        asked = np.flatnonzero(grows[rows])
-        rows = rows[asked]
-        index = side.index[asked].astype(np.int64)
+        affected = np.flatnonzero(grows[rows])
+        rows = rows[affected]
+        index = side.index[affected].astype(np.int64)
         end = upper_bounds(h.schema[rows], index)
         cut = (upper_bounds(h.schema[rows], index - 1) < threshold[rows]) & (threshold[rows] < end)
         reached[rows[cut]] = end[cut]
@@ -104,7 +104,7 @@ def absorbed(h: Histograms, threshold: Floats) -> Histograms:
             upper_bounds(h.schema[rows[inside]], side.index[inside]) <= threshold[rows[inside]]
         )
         np.add.at(zero_count, rows[inside], side.population[inside])
-        sides.append(kept(side, ~inside))
+        sides.append(chosen(side, ~inside))
     return replace(
         h,
         zero_count=zero_count,

@@ -153,8 +153,8 @@ def _below(
     bound: Floats, rungs: Ladder, rows: Ints, running: Floats, linear: Bools, count: Floats
 ) -> Floats:
     """[N] observations below a bound."""
-    asked = bound[rows]
-    place = first_marked((rungs.lower >= asked) | (rungs.upper > asked), rungs.offsets)
+    limit = bound[rows]
+    place = first_marked((rungs.lower >= limit) | (rungs.upper > limit), rungs.offsets)
     found = place >= 0
     out = count.copy()
     place, bound = place[found], bound[found]

@@ -86,9 +86,9 @@ def _of_counters(
     h: Histograms, lo: Ints, hi: Ints, started: Bools | None, from_zero: Bools | None
 ) -> Differences:
     reset = resets_before(h)
-    told = h.hint == ResetHint.RESET
+    hinted = h.hint == ResetHint.RESET
     if started is not None:
-        reset, told = reset | started, told | started
+        reset, hinted = reset | started, hinted | started
     ignored = reset[lo + 1]
     begin = lo + ignored
     custom = np.concatenate([[0], np.cumsum(h.is_custom)])
@@ -102,8 +102,8 @@ def _of_counters(
     last = h.take(hi - 1)
     last = coarsened(last, np.where(mixed, last.schema, _least(h.schema, begin, hi)))
     less = subtract(last, first)
-    # A reset that the second row tells of adds the ignored first row: nothing, but its bounds.
-    nothing = np.flatnonzero(ignored & told[lo + 1] & h.is_custom[lo + 1])
+    # A reset by the hint of the second row adds the ignored first row: nothing, except its bounds.
+    nothing = np.flatnonzero(ignored & hinted[lo + 1] & h.is_custom[lo + 1])
     added = np.zeros(len(lo), np.bool_)
     added[nothing] = add(less.histograms.take(nothing), first.take(nothing)).bounds_differed
     total, differed = with_rows_before_resets(less.histograms, h, reset, lo + 2, hi)

@@ -25,12 +25,12 @@ def detect_reset(previous: Histograms, current: Histograms) -> Bools:
     buckets or the other way round. Of different custom bounds the common ones are compared.
     """
     reset: Bools = current.hint == ResetHint.RESET
-    asked = np.flatnonzero(~reset & (current.hint != ResetHint.NOT_RESET))
-    if not len(asked):
+    unknown = np.flatnonzero(~reset & (current.hint != ResetHint.NOT_RESET))
+    if not len(unknown):
         return reset
-    if len(asked) < len(reset):
-        previous, current = previous.take(asked), current.take(asked)
-    reset[asked] = _shrank(previous, current)
+    if len(unknown) < len(reset):
+        previous, current = previous.take(unknown), current.take(unknown)
+    reset[unknown] = _shrank(previous, current)
     return reset
 
 
@@ -70,7 +70,7 @@ def _lost_observations(previous: Histograms, current: Histograms) -> Bools:
     ):
         rows = before.rows()
         place, found = _places(before, after)
-        fewer = np.ones(len(rows), np.bool_)  # whoever is missing has lost everybody
+        fewer = np.ones(len(rows), np.bool_)  # a bucket that is missing has lost all
         fewer[found] = after.population[place[found]] < before.population[found]
         checked = np.flatnonzero(fewer & (threshold > 0)[rows] & ~current.is_custom[rows])
         end = upper_bounds(current.schema[rows[checked]], before.index[checked])

@@ -19,7 +19,7 @@ from novaql.evaluator.kernels.compensated import add_compensated
 from novaql.evaluator.kernels.native.arithmetic import add, choose, divide, scale, zero_like
 from novaql.evaluator.kernels.native.layout import (
     BoundSets,
-    kept,
+    chosen,
     laid_out_as,
     moved_index,
     outside_zero_bucket,
@@ -304,7 +304,7 @@ def _step(total: Histograms, lost: Histograms, value: Histograms) -> tuple[Histo
 
     def sides(name: str) -> tuple[Buckets, Buckets]:
         trio: list[Buckets] = [getattr(h, name) for h in (total, lost, value)]
-        trio[2] = kept(trio[2], outside_zero_bucket(value, trio[2]))
+        trio[2] = chosen(trio[2], outside_zero_bucket(value, trio[2]))
         row = np.concatenate([side.rows() for side in trio])
         index = np.concatenate([side.index for side in trio]).astype(np.int64)
         key, place = np.unique((row << 33) + index, return_inverse=True)

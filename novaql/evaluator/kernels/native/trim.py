@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from novaql.evaluator.kernels.native.layout import kept
+from novaql.evaluator.kernels.native.layout import chosen
 from novaql.evaluator.kernels.native.running import last_of_rows, running_sums
 from novaql.tsdb.model.histogram_buckets import interleaved, negative_bounds, positive_bounds
 from novaql.tsdb.model.histograms import Buckets, Floats, Histograms
@@ -52,7 +52,7 @@ def _trimmed(
             )
             trimmed[rows[remains != side.population]] = True
             left = Buckets(side.offsets, side.index, remains)
-            sides.append(kept(left, remains != 0))
+            sides.append(chosen(left, remains != 0))
             counts.append(remains)
             middles.append(middle)
         only_positive = (h.positive.sizes > 0) & (h.negative.sizes == 0)

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from novaql.evaluator.context import Context
-from novaql.evaluator.freed_memory import keep_freed_memory
+from novaql.evaluator.freed_memory import reuse_freed_memory
 from novaql.evaluator.pipeline.batch_run import batch_blocks
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.long_windows import COST_AT_ONCE, row_cost
@@ -41,7 +41,7 @@ def blocks(
     if pipeline.compiled is not None:
         yield from batch_blocks(pipeline, context, work)
         return
-    keep_freed_memory()
+    reuse_freed_memory()
     made = _blocks(pipeline, context)
     for block in _joined(made, dense=dense) if join else made:
         with np.errstate(all="ignore"):

@@ -21,7 +21,7 @@ from novaql.planner.logical import (
 )
 
 
-def runs_by_tile(plan: Plan) -> bool:
+def runs_as_pipeline(plan: Plan) -> bool:
     """Whether the plan, an instant vector, can be evaluated one batch at a time."""
     while isinstance(plan, BinaryOp) and type_of(plan.right) is ValueType.SCALAR:
         if plan.op in TRIM_OPERATORS:
@@ -37,13 +37,13 @@ def runs_by_tile(plan: Plan) -> bool:
         case FunctionCall(arguments=arguments) if any(isinstance(a, Window) for a in arguments):
             return True
         case FunctionCall(function=name, arguments=(operand, *_)) if name in CELL_BY_CELL:
-            return runs_by_tile(operand)
+            return runs_as_pipeline(operand)
         case Negate(operand=operand):
-            return runs_by_tile(operand)
+            return runs_as_pipeline(operand)
         case BinaryOp(op=op) if op in TRIM_OPERATORS:
             return False
         case BinaryOp(left=left, right=right):
-            return type_of(left) is ValueType.SCALAR and runs_by_tile(right)
+            return type_of(left) is ValueType.SCALAR and runs_as_pipeline(right)
         case _:
             return False
 
