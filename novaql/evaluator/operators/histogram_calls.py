@@ -77,7 +77,7 @@ def _both_kinds(
     classic: Measure,
     native: NativeMeasure,
 ) -> StepMatrix:
-    """Classic histograms (floats with `le`) and native ones; a series that is both has no result."""
+    """Classic histograms (floats with `le`) and native ones; both in one have no result."""
     if operand.native is None:
         return classic_histograms(run.context, operand, below.steps, below.plan.span, classic)
     notes = Notes(run.context, operand.series, below.plan.span)

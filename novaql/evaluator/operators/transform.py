@@ -160,7 +160,7 @@ TRANSFORMS: Mapping[str, Transform] = {
     **dict.fromkeys(STATISTICS, histogram_statistic),
     **dict.fromkeys(PARTS, _date_of_now),
 }
-"""Functions that see whole matrices. Date functions are here because of their form without argument."""
+"""Functions of whole matrices; date functions because of their form without argument."""
 
 
 def _scalar_of(run: Runner, operator: Operator) -> Floats:

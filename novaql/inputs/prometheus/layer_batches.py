@@ -181,7 +181,7 @@ def _keys(rows: Ints, times: Ints) -> Ints:
 
 
 def _order(rows: Ints, times: Ints) -> Ints | None:
-    """Places in order of (row, time), of equal ones the last; None if they are in that order already."""
+    """Places in order of (row, time), of equal ones the last; None if that is their order."""
     same_row = rows[1:] == rows[:-1]
     if ((rows[1:] > rows[:-1]) | (same_row & (times[1:] > times[:-1]))).all():
         return None

@@ -1,8 +1,8 @@
 """Strips folded into the groups that their series belong to.
 
-As `compiled.strips`: the cells of series begin…end - 1 lie in `values`, strip after strip. `place`
-[S] is the row of each series in what is folded into. `present` marks the cells that have a value: of all
-cells of all grids (`shared`), or of each cell of these series.
+As in `compiled.strips`, `values` has the cells of series begin…end - 1, strip after strip. `place`
+[S] is the row of each series in the accumulator. `present` marks the cells that have a value, of
+all cells of all grids (`shared`), or of each cell of these series.
 """
 
 from __future__ import annotations
