@@ -69,6 +69,17 @@ class BlockEntry:
     downsampled_ms: int = 0
 
 
+def entry_of(
+    name: str, identity: bytes, sequence: int, description: Description, size: int
+) -> BlockEntry:
+    """Return the entry of a block file from its description."""
+    d = description
+    return BlockEntry(
+        name, identity.hex(), sequence, d.first_ms, d.last_ms, d.series, d.samples, size,
+        downsampled_ms=d.downsampled_ms,
+    )  # fmt: skip
+
+
 class Block:
     """A `Part` over a block file, with its own `LabelIndex`."""
 

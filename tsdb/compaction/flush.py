@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from novaql.tsdb.block.contents import Content, arrange
-from novaql.tsdb.block.reader import BlockEntry
+from novaql.tsdb.block.reader import BlockEntry, entry_of
 from novaql.tsdb.block.writer import new_identity, write_block
 from novaql.tsdb.codec.columns import FLUSH_LEVEL
 from novaql.tsdb.disk.vfs import Disk
@@ -117,14 +117,4 @@ def write_content(
     file = disk.read(path)
     size = file.size
     file.close()
-    return BlockEntry(
-        name=path.name,
-        identity=identity.hex(),
-        sequence=sequence,
-        first_ms=described.first_ms,
-        last_ms=described.last_ms,
-        series=described.series,
-        samples=described.samples,
-        bytes=size,
-        downsampled_ms=downsampled_ms,
-    )
+    return entry_of(path.name, identity, sequence, described, size)

@@ -9,7 +9,6 @@ import struct
 
 import google_crc32c
 
-CHECKSUM_BYTES = 4
 _PLACE = struct.Struct("<8sQ")
 
 

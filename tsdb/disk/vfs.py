@@ -114,15 +114,27 @@ class Disk(Protocol):
         ...
 
 
-class RealAppendFile:
-    """An `AppendFile` over a descriptor; each append is one system call."""
+class _Descriptor:
+    """A file descriptor, which is closed with the object at the latest."""
 
-    _fd = -1  # in case opening fails
+    _fd = -1  # until opening succeeds
+    _close = staticmethod(os.close)  # `os` may be unloaded at the end of the process
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            self._close(self._fd)
+            self._fd = -1
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class RealAppendFile(_Descriptor):
+    """An `AppendFile` over a descriptor; each append is one system call."""
 
     def __init__(self, path: Path, *, new: bool = True) -> None:
         how = os.O_CREAT | os.O_EXCL if new else 0
         self._fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | how, 0o644)
-        self._close = os.close  # `os` may be unloaded at the end of the process
         self.size = 0 if new else os.fstat(self._fd).st_size
 
     def append(self, pieces: Sequence[Buffer]) -> None:
@@ -142,23 +154,12 @@ class RealAppendFile:
     def fsync(self) -> None:
         os.fdatasync(self._fd)
 
-    def close(self) -> None:
-        if self._fd >= 0:
-            self._close(self._fd)
-            self._fd = -1
 
-    def __del__(self) -> None:
-        self.close()
-
-
-class RealReadFile:
+class RealReadFile(_Descriptor):
     """A `ReadFile` over a descriptor."""
-
-    _fd = -1
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._close = os.close
         self.size = os.fstat(self._fd).st_size
 
     def pread(self, offset: int, length: int) -> bytes:
@@ -170,31 +171,20 @@ class RealReadFile:
             found += more
         return found
 
-    def close(self) -> None:
-        if self._fd >= 0:
-            self._close(self._fd)
-            self._fd = -1
-
-    def __del__(self) -> None:
-        self.close()
-
 
 _HOLDER_BYTES = 64
 
 
-class RealLock:
+class RealLock(_Descriptor):
     """flock on a file. The kernel releases it when the process ends, so no lock is stale, whatever
     the file says and whichever process has that number now.
 
     The content is overwritten in place, which needs no space on a full disk.
     """
 
-    _fd = -1
-
     def __init__(self, path: Path, holder: str) -> None:
         self.is_new = not (path.exists() and path.stat().st_size)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self._close = os.close
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -226,12 +216,7 @@ class RealLock:
         self.release()
 
     def release(self) -> None:
-        if self._fd >= 0:
-            self._close(self._fd)
-            self._fd = -1
-
-    def __del__(self) -> None:
-        self.release()
+        self.close()
 
 
 class RealDisk:

@@ -19,7 +19,7 @@ import numpy as np
 from novaql.tsdb.block.contents import arrange
 from novaql.tsdb.block.format import read_description, read_identity
 from novaql.tsdb.block.pages import page_bytes
-from novaql.tsdb.block.reader import Block, BlockEntry
+from novaql.tsdb.block.reader import Block, BlockEntry, entry_of
 from novaql.tsdb.compaction.flush import SUFFIX, rewritten_name, sequence_of, write_content
 from novaql.tsdb.database import open_database
 from novaql.tsdb.directory import manifest as manifests
@@ -182,17 +182,7 @@ class _Repair:
             self.done.missing.append(f"{BLOCKS}/{name}: all of it: {problem}")
             self._move_aside(path)
             return None
-        return BlockEntry(
-            name=name,
-            identity=identity.hex(),
-            sequence=sequence,
-            first_ms=described.first_ms,
-            last_ms=described.last_ms,
-            series=described.series,
-            samples=described.samples,
-            bytes=file.size,
-            downsampled_ms=described.downsampled_ms,
-        )
+        return entry_of(name, identity, sequence, described, file.size)
 
     def _store_of_log(self) -> bytes | None:
         for name in self.disk.names(self.path / LOG):
