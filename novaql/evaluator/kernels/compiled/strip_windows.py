@@ -2,8 +2,8 @@
 
 A window has two parts. The back grows as samples enter. For the front, the results of all suffixes
 are stored, so that a sample leaves by a step to the next suffix. When the front is used up, the
-back becomes the front. Nothing is ever subtracted: sums are as accurate as those of each window alone,
-and infinities and NaN leave with the samples that they come from.
+back becomes the front. Nothing is ever subtracted: sums are as accurate as those of each window
+alone, and infinities and NaN leave with the samples that they come from.
 
 Shapes are those of `compiled.strips`.
 """
