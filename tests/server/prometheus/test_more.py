@@ -13,6 +13,7 @@ import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from novaql import tsdb
+from novaql.rules.yaml_bounds import LOADER
 from novaql.server.app import create_app
 from novaql.server.auth.roles import Role
 from novaql.server.settings import Settings
@@ -262,8 +263,8 @@ def test_own_metrics_by_pattern(server: LocalServer) -> None:
 
 def test_the_contract_as_yaml(server: LocalServer) -> None:
     answer = server.prometheus("openapi.yaml")
-    later = yaml.safe_load(server.prometheus("openapi.yaml", openapi_version="3.2").text)
-    document = yaml.safe_load(answer.text)
+    later = yaml.load(server.prometheus("openapi.yaml", openapi_version="3.2").text, LOADER)
+    document = yaml.load(answer.text, LOADER)
 
     assert answer.headers["content-type"] == "application/yaml; charset=utf-8"
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
