@@ -97,15 +97,18 @@ class Accounts:
         if not used:
             return
         with self._database.write(None, durability="relaxed", visible=False) as session:
+            changed = set()
             for column, times in ((Token.last_used_at, used), (User.last_active_at, active)):
                 table = column.class_
                 for key, at in times.items():
                     earlier = column.is_(None) | (column < at)
-                    session.execute(
+                    done = session.execute(
                         update(table).where(table.id == key, earlier).values({column: at})
                     )
-            for tenant_id in sorted(tenants):
-                bump(session, tenant_id, _WRITTEN)
+                    if done.rowcount:
+                        changed.add(table.__tablename__)
+            for tenant_id in sorted(tenants) if changed else ():
+                bump(session, tenant_id, sorted(changed))
 
     def _look_up(self, digest: str) -> _CachedPrincipal | None:
         statement = (

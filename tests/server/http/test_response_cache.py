@@ -353,3 +353,21 @@ def test_an_answer_is_valid_while_the_tables_that_it_was_read_from_are() -> None
     moved = Version(RowVersions(1, 2, {"users": 1, "tokens": 1}))
     assert not before.same(moved, frozenset({"users"}))
     assert not before.same(Version(before.rows, "later"), frozenset({"users"}))
+
+
+def test_a_use_of_a_token_invalidates_answers_once_a_minute() -> None:
+    clock = SteppedClock(BEGIN)
+    with local_server(clock=clock) as server:
+        accounts, database = server.context.access.accounts, server.context.database
+        assert accounts is not None
+
+        def versions_after_a_use() -> RowVersions | None:
+            names(server)
+            accounts.write_uses()
+            return database.versions_of(server.context.access.default_principal.tenant_id)
+
+        first = versions_after_a_use()
+        clock.step(timedelta(seconds=30))
+        assert versions_after_a_use() == first
+        clock.step(timedelta(seconds=30))
+        assert versions_after_a_use() != first
