@@ -56,6 +56,14 @@ def test_a_long_chain_is_cut() -> None:
     assert found.truncated
 
 
+def test_cycles_of_a_large_graph_take_time_in_proportion_to_its_edges() -> None:
+    """5 000 nodes: work in proportion to their square or cube does not end in the time of a test."""
+    names = [f"n{number:05}" for number in range(5_000)]
+    chain = [Edge(one, other) for one, other in zip(names, names[1:], strict=False)]
+    assert cycles(chain) == ()
+    assert cycles([*chain, Edge(names[-1], names[0])]) == (tuple(names),)
+
+
 def test_names_that_no_catalog_knows_are_external() -> None:
     found = neighbourhood("a", _edges("ab"), frozenset("a"))
     assert found.nodes == {"a": Kind.SERVICE, "b": Kind.EXTERNAL}
