@@ -22,8 +22,6 @@ from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import Token, User
 
 _CACHED = 4096
-_WRITTEN = (Token.__tablename__, User.__tablename__)
-"""The tables that `write_uses` changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +100,8 @@ class Accounts:
                 table = column.class_
                 for key, at in times.items():
                     earlier = column.is_(None) | (column < at)
-                    done = session.execute(
-                        update(table).where(table.id == key, earlier).values({column: at})
-                    )
-                    if done.rowcount:
+                    later = update(table).where(table.id == key, earlier).values({column: at})
+                    if session.execute(later.returning(table.id)).first() is not None:
                         changed.add(table.__tablename__)
             for tenant_id in sorted(tenants) if changed else ():
                 bump(session, tenant_id, sorted(changed))
