@@ -24,7 +24,7 @@ from functools import partial
 from time import monotonic
 from typing import NamedTuple
 
-from novaql.errors import NovaqlError
+from novaql import NovaqlError
 from novaql.server.errors import ServerError
 
 _MOST = 10_000
