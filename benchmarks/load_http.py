@@ -2,15 +2,20 @@
 
     python -m benchmarks.load_http                          500 requests/s for 20 s
     python -m benchmarks.load_http --rate 800 --seconds 60
+    python -m benchmarks.load_http --warm-up 0              from an idle server
     python -m benchmarks.load_http --workers 2
     python -m benchmarks.load_http --only list              only reads whose name begins so
     python -m benchmarks.load_http --each 300               CPU of each kind of read, one at a time
 
 The mix is `load_mix.py`: lists, single things, what is measured (panels, health, objectives),
 queries and names. Requests start when their time has come, whether or not earlier ones were
-answered (`load_client.py`). The client shares the machine's cores with the server, so CPU seconds
-of both are told, and of all other programs: on a machine that others load, waits say little and CPU
+answered (`load_client.py`). The client shares the machine's cores with the server, so it prints CPU
+seconds of both, and of all other programs: on a machine that others load, waits say little and CPU
 seconds much. Decides where the time of a request goes that is not the query's.
+
+The figures are of a steady load. The same load runs for `--warm-up` seconds immediately before and
+is in no figure: an idle server has no valid answers in its caches, and the first requests after a
+pause cost twice as much as later ones. The output states the warm-up.
 """
 
 from __future__ import annotations
@@ -147,6 +152,7 @@ def each(port: int, pid: int, mix: Sequence[Read], token: str, count: int) -> No
 @click.command()
 @click.option("--rate", default=500.0, show_default=True, help="Requests a second.")
 @click.option("--seconds", default=20.0, show_default=True)
+@click.option("--warm-up", default=15.0, show_default=True, help="Seconds of load before it.")
 @click.option("--connections", default=32, show_default=True)
 @click.option("--poisson", is_flag=True, help="Due at random times, instead of evenly.")
 @click.option("--only", default="", help="Only reads whose name begins so: list, query, …")
@@ -157,6 +163,7 @@ def each(port: int, pid: int, mix: Sequence[Read], token: str, count: int) -> No
 def main(
     rate: float,
     seconds: float,
+    warm_up: float,
     connections: int,
     poisson: bool,
     only: str,
@@ -176,6 +183,9 @@ def main(
         if each_count:
             each(port, pid, mix, token, each_count)
             return
+        click.echo(f"not in the figures: a warm-up of {warm_up:g} s at {rate:g} requests/s")
+        warm = requests_of(mix, int(rate * warm_up), token, seed=9)
+        uvloop.run(load(port, warm, due_times(len(warm), rate, poisson=poisson), connections))
         for number in range(rounds):
             requests = requests_of(mix, int(rate * seconds), token, seed=number)
             due = due_times(len(requests), rate, poisson=poisson, seed=number)

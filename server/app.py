@@ -153,6 +153,7 @@ def _lifespan(context: ServerContext, jobs: Sequence[Job]) -> Any:
         try:
             yield
         finally:
+            context.caches.measurements.close()
             await asyncio.to_thread(_close, context, jobs)
 
     return lifespan

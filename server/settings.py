@@ -75,7 +75,8 @@ class Settings(OperationSettings):
     result_cache_bytes  memory of the result cache of range queries; 0: no cache. A query with
                         `nocache=1` does not use it
     response_cache_bytes  memory of the cache of responses to reads of the database
-    slo_cache_ttl_s     values measured for SLOs and service health are used again for so long,
+    slo_cache_ttl_s     values measured for SLOs and service health are used again for so long, and
+                        at most as long again while the server measures them in the background,
                         unless a client writes samples; 0: each request measures
     max_read_samples    samples in one answer to a remote read
     max_body_bytes      size of the body of a request to a JSON endpoint

@@ -22,8 +22,6 @@ from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import Token, User
 
 _CACHED = 4096
-_WRITTEN = (Token.__tablename__, User.__tablename__)
-"""The tables that `write_uses` changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +95,16 @@ class Accounts:
         if not used:
             return
         with self._database.write(None, durability="relaxed", visible=False) as session:
+            changed = set()
             for column, times in ((Token.last_used_at, used), (User.last_active_at, active)):
                 table = column.class_
                 for key, at in times.items():
                     earlier = column.is_(None) | (column < at)
-                    session.execute(
-                        update(table).where(table.id == key, earlier).values({column: at})
-                    )
-            for tenant_id in sorted(tenants):
-                bump(session, tenant_id, _WRITTEN)
+                    later = update(table).where(table.id == key, earlier).values({column: at})
+                    if session.execute(later.returning(table.id)).first() is not None:
+                        changed.add(table.__tablename__)
+            for tenant_id in sorted(tenants) if changed else ():
+                bump(session, tenant_id, sorted(changed))
 
     def _look_up(self, digest: str) -> _CachedPrincipal | None:
         statement = (

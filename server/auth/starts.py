@@ -9,7 +9,8 @@ delay each request of another tenant by the time of all eighty.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 from novaql.server.pools.fair_queue import FairQueue
 
@@ -30,39 +31,55 @@ class Starts:
         """Wait until a request of a tenant may begin. The request ends with the task that waits."""
         task = asyncio.current_task()
         assert task is not None
-        start = _Start(task, task.get_loop().create_future())
+        start = _Start(tenant, task, self._leave)
         if self._queue.active(tenant) < self._most:
             self._queue.enter(tenant)
-            self._begin(tenant, start)
+            start.begin(self.young_s)
         else:
+            start.turn = task.get_loop().create_future()
             self._queue.put(tenant, start)
             await start.turn
-
-    def _begin(self, tenant: str, start: _Start) -> None:
-        def leave(_: object = None) -> None:
-            # If a task ends just as it stops being young, both callbacks are already scheduled.
-            if old.cancelled():
-                return
-            old.cancel()
-            start.task.remove_done_callback(leave)
-            self._leave(tenant)
-
-        start.turn.set_result(None)
-        start.task.add_done_callback(leave)
-        old = start.task.get_loop().call_later(self.young_s, leave)
 
     def _leave(self, tenant: str) -> None:
         """Count a request as ended or as no longer young, so that others may begin."""
         self._queue.leave(tenant)
         while (taken := self._queue.take()) is not None:
-            if taken.item.turn.done():  # its client has disconnected
+            turn = taken.item.turn
+            assert turn is not None
+            if turn.done():  # its client has disconnected
                 self._queue.leave(taken.tenant)
             else:
-                self._begin(taken.tenant, taken.item)
+                turn.set_result(None)
+                taken.item.begin(self.young_s)
 
 
-class _Start(NamedTuple):
-    """turn: done when the request may begin"""
+class _Start:
+    """A request that waits or is young. Once it has left, it is in no cycle of references: the task
+    of a request and all that it refers to would wait for the garbage collector.
 
-    task: asyncio.Task[Any]
-    turn: asyncio.Future[None]
+    turn  done when the request may begin; None: it has not waited
+    """
+
+    __slots__ = ("_leave", "_task", "_tenant", "_timer", "turn")
+
+    def __init__(self, tenant: str, task: asyncio.Task[Any], leave: Callable[[str], None]) -> None:
+        self._tenant = tenant
+        self._task = task
+        self._leave = leave
+        self._timer: asyncio.TimerHandle | None = None
+        self.turn: asyncio.Future[None] | None = None
+
+    def begin(self, young_s: float) -> None:
+        """Count as young until the task ends, at most for that time."""
+        self._task.add_done_callback(self.end)
+        self._timer = self._task.get_loop().call_later(young_s, self.end)
+
+    def end(self, _: object = None) -> None:
+        """Count no longer. If a task ends just as it stops being young, both callbacks are already
+        scheduled."""
+        if self._timer is None:
+            return
+        self._timer.cancel()
+        self._timer = None
+        self._task.remove_done_callback(self.end)
+        self._leave(self._tenant)

@@ -85,7 +85,9 @@ async def _version(context: ServerContext, cached_by: Cached | None) -> Version 
     if cached_by != "samples":
         step_s = 1 if cached_by is None else _SLOWLY_S
         return Version(rows, int(now.timestamp()) // step_s)
-    samples = context.caches.measurements.version(context.tenant_id, now)
+    tenant, measurements = context.tenant_id, context.caches.measurements
+    samples = measurements.version(tenant, now)
+    measurements.refresh(tenant, now, partial(context.pools.measurers.run, tenant=tenant))
     return None if samples is None else Version(rows, samples)
 
 

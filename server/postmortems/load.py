@@ -141,7 +141,9 @@ def _entries(unit: Unit, incident: Incident, missing: list[str]) -> list[EntryFa
 
 def _alerts(unit: Unit, incident: Incident, missing: list[str]) -> list[AlertFact]:
     """The alerts of an incident, with the times and values of the episode that was part of it."""
-    links = list(incident.first_alerts) if incident.alert_count else []
+    if not incident.alert_count:
+        return []  # and do not read tables that each evaluation of a rule changes
+    links = list(incident.first_alerts)
     if incident.alert_count > MOST_ALERTS:
         missing.append(f"{incident.alert_count - MOST_ALERTS} further alerts are not in the draft.")
     ids = [link.alert_id for link in links]

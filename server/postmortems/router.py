@@ -55,7 +55,7 @@ async def get_incident_postmortem(
     is in the answer. `root_cause` is null unless a comment or the resolution states one as
     `root cause: …`. `draft_incomplete` means that some data is missing: `missing` says which. The
     same evidence gives the same draft and the same entity tag. Scraped samples of the last seconds
-    (`slo_cache_ttl_s`) may be missing; samples that a client has written are not.
+    (twice `slo_cache_ttl_s`) may be missing; samples that a client has written are not.
     """
     accept = request.headers.get("accept", "")
     form = best_of(accept, _FORMS)

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-import numpy as np
-
 
 class Direction(StrEnum):
     """Upstream services are the dependencies of a service; downstream services depend on it."""
@@ -146,14 +144,37 @@ def cycles(edges: Iterable[Edge]) -> tuple[tuple[str, ...], ...]:
     A group is a strongly connected component of more than one node, or one node with an edge to
     itself.
     """
-    pairs = [(edge.source, edge.target) for edge in edges]
-    names = sorted({name for pair in pairs for name in pair})
-    number = {name: index for index, name in enumerate(names)}
-    reached = np.zeros((len(names), len(names)), np.float32)
-    for source, target in pairs:
-        reached[number[source], number[target]] = 1
-    for _ in range(len(names).bit_length()):  # by at most 2, 4, 8 … edges
-        reached = np.minimum(reached + reached @ reached, 1)
-    mutual = reached * reached.T > 0
-    groups = {tuple(np.flatnonzero(row).tolist()) for row in mutual if row.any()}
-    return tuple(tuple(names[index] for index in group) for group in sorted(groups))
+    links: dict[str, list[str]] = {}
+    for edge in edges:
+        links.setdefault(edge.source, []).append(edge.target)
+    # R. Tarjan, "Depth-first search and linear graph algorithms", SIAM J. Comput. 1 (1972), with a
+    # stack of its own: a chain may be longer than Python's recursion limit.
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    unassigned: dict[str, None] = {}
+    groups = []
+    for start in links:
+        path = [] if start in number else [(start, iter(links[start]))]
+        while path:
+            here, targets = path[-1]
+            if here not in number:
+                number[here] = lowest[here] = len(number)
+                unassigned[here] = None
+            for there in targets:
+                if there not in number:
+                    path.append((there, iter(links.get(there, ()))))
+                    break
+                if there in unassigned:
+                    lowest[here] = min(lowest[here], number[there])
+            else:
+                path.pop()
+                if path:
+                    above = path[-1][0]
+                    lowest[above] = min(lowest[above], lowest[here])
+                if lowest[here] == number[here]:
+                    group = [unassigned.popitem()[0]]
+                    while group[-1] != here:
+                        group.append(unassigned.popitem()[0])
+                    if len(group) > 1 or here in links.get(here, ()):
+                        groups.append(tuple(sorted(group)))
+    return tuple(sorted(groups))

@@ -129,7 +129,9 @@ def _access(settings: Settings, state: StateDatabase, time: Clock, tenant: Tenan
         quotas=open_quotas(state, time),
         quota_plan=quota_plan(settings),
         unauthenticated_limit=UnauthenticatedRateLimit(settings.auth_failures_per_minute),
-        starts=Starts(most=max(2, settings.query_threads)),
+        # More than there are threads for queries: requests that wait for a thread count, too, and a
+        # few slow requests of a tenant must not delay its cached answers.
+        starts=Starts(most=max(8, 2 * settings.query_threads)),
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Coroutine
 from typing import Any
 
@@ -141,3 +143,22 @@ def test_a_request_that_ends_as_it_stops_being_young_counts_once() -> None:
 
     run(look())
     assert problems == []
+
+
+def test_a_request_that_has_ended_leaves_no_cycle_of_references() -> None:
+    async def look() -> None:
+        starts = Starts(most=1, young_s=_PATIENCE_S)
+        gc.collect()
+        gc.disable()
+        try:
+            tasks = [asyncio.ensure_future(starts.wait("t")) for _ in range(3)]
+            ended = [weakref.ref(task) for task in tasks]
+            await asyncio.gather(*tasks)
+            del tasks
+            for _ in range(3):
+                await asyncio.sleep(0)
+            assert [ref() for ref in ended] == [None] * 3
+        finally:
+            gc.enable()
+
+    run(look())

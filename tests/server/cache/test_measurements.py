@@ -1,8 +1,10 @@
-"""Values of one time are shared until the time is over or a client writes samples."""
+"""Values of one time are cached until others replace them, or a client writes samples."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -34,6 +36,14 @@ class Asked:
             raise NovaqlError("broken")
         return [Measured({}, float(seconds))], ()
 
+    async def run(self, work: Callable[[], object]) -> object:
+        return work()
+
+    async def refreshed(self, seconds: float) -> None:
+        """Wait until the background task of that time has ended, if one has begun."""
+        self.cache.refresh("t", _time(seconds), self.run)
+        await asyncio.gather(*self.cache._tasks)
+
     def value(self, seconds: float, expr: str = "a", tenant: str = "t") -> float:
         found, _ = self.cache.at(tenant, _time(seconds)).of(expr, self.measure)
         return found[0].value
@@ -43,11 +53,148 @@ def _time(seconds: float) -> datetime:
     return BEGIN + timedelta(seconds=seconds)
 
 
-def test_values_are_of_one_time_until_it_is_over() -> None:
+def test_values_are_of_one_time() -> None:
     asked = Asked()
     assert [asked.value(0, "a"), asked.value(4, "b"), asked.value(4, "a")] == [0, 0, 0]
-    assert [asked.value(5, "a"), asked.value(9, "b")] == [5, 5]
-    assert asked.measured == [("a", 0), ("b", 0), ("a", 5), ("b", 5)]
+    assert asked.measured == [("a", 0), ("b", 0)]
+
+
+def test_expired_values_are_returned_until_a_background_task_has_replaced_them() -> None:
+    async def replace() -> None:
+        asked = Asked()
+        assert [asked.value(0, "a"), asked.value(1, "b")] == [0, 0]
+        await asked.refreshed(4)
+        assert asked.measured == [("a", 0), ("b", 0)]
+        before = asked.cache.version("t", _time(6))
+        assert asked.value(6, "a") == 0
+        await asked.refreshed(6)
+        assert asked.measured == [("a", 0), ("b", 0), ("a", 6), ("b", 6)]
+        assert [asked.value(7, "a"), asked.value(7, "b")] == [6, 6]
+        assert asked.cache.version("t", _time(7)) != before
+        assert len(asked.measured) == 4
+
+    asyncio.run(replace())
+
+
+def test_only_what_was_read_is_evaluated_again() -> None:
+    async def replace() -> None:
+        asked = Asked()
+        assert [asked.value(0, "a"), asked.value(0, "b")] == [0, 0]
+        await asked.refreshed(6)
+        assert asked.value(7, "a") == 6
+        await asked.refreshed(11)
+        assert asked.measured[4:] == [("a", 11)]
+        assert [asked.value(12, "a"), asked.value(12, "b")] == [11, 11]
+
+    asyncio.run(replace())
+
+
+def test_one_background_task_runs_at_a_time_and_requests_do_not_wait_for_it() -> None:
+    async def replace() -> None:
+        asked, go = Asked(), asyncio.Event()
+        assert asked.value(0) == 0
+
+        async def held(work: Callable[[], object]) -> object:
+            await go.wait()
+            return work()
+
+        for seconds in (5, 6, 7):
+            asked.cache.refresh("t", _time(seconds), held)
+            await asyncio.sleep(0)
+            assert asked.value(seconds) == 0
+        assert len(asked.cache._tasks) == 1
+        go.set()
+        await asked.refreshed(8)
+        assert asked.value(8) == 5
+        assert asked.measured == [("a", 0), ("a", 5)]
+
+    asyncio.run(replace())
+
+
+def test_values_are_returned_for_twice_the_time_at_most() -> None:
+    asked = Asked()
+    assert [asked.value(0), asked.value(9)] == [0, 0]
+    assert asked.value(10) == 10
+
+
+def test_a_slow_background_task_is_overtaken_by_requests() -> None:
+    async def replace() -> None:
+        asked, go = Asked(), asyncio.Event()
+        assert [asked.value(0, "a"), asked.value(0, "b")] == [0, 0]
+
+        async def held(work: Callable[[], object]) -> object:
+            done = work()
+            await go.wait()
+            return done
+
+        asked.cache.refresh("t", _time(5), held)
+        await asyncio.sleep(0)
+        assert [asked.value(10, "a"), asked.value(10, "b")] == [5, 5]
+        go.set()
+        await asyncio.gather(*asked.cache._tasks)
+        assert asked.measured == [("a", 0), ("b", 0), ("a", 5), ("b", 5)]
+
+    asyncio.run(replace())
+
+
+def test_a_write_ends_the_background_task_and_its_values() -> None:
+    async def replace() -> None:
+        asked = Asked()
+        assert [asked.value(0, "a"), asked.value(0, "b")] == [0, 0]
+
+        async def writing(work: Callable[[], object]) -> object:
+            done = work()
+            asked.cache.note_write("t")
+            return done
+
+        asked.cache.refresh("t", _time(6), writing)
+        await asyncio.gather(*asked.cache._tasks)
+        assert asked.measured[2:] == [("a", 6)]
+        assert asked.value(7, "a") == 7
+        await asked.refreshed(12)
+        assert asked.value(12, "a") == 12
+
+    asyncio.run(replace())
+
+
+def test_a_failure_in_the_background_is_raised_by_the_request_that_reads_the_value() -> None:
+    async def replace() -> None:
+        asked = Asked()
+        assert [asked.value(0, "a"), asked.value(0, "b")] == [0, 0]
+        asked.broken = {"a"}
+        await asked.refreshed(6)
+        assert asked.value(6, "b") == 6
+        with pytest.raises(NovaqlError):
+            asked.value(7, "a")
+        asked.broken = set()
+        assert asked.value(8, "a") == 6
+
+    asyncio.run(replace())
+
+
+def test_without_reads_values_expire_at_once() -> None:
+    asked = Asked()
+    assert asked.cache.version("t", _time(0)) == (BEGIN, 0)
+    assert asked.cache.version("t", _time(5)) == (_time(5), 0)
+
+
+def test_closing_ends_the_background_task() -> None:
+    async def replace() -> None:
+        asked = Asked()
+        assert asked.value(0) == 0
+
+        async def forever(_: Callable[[], object]) -> object:
+            return await asyncio.Event().wait()
+
+        asked.cache.refresh("t", _time(6), forever)
+        await asyncio.sleep(0)
+        (task,) = asked.cache._tasks
+        asked.cache.close()
+        await asyncio.wait({task})
+        assert task.cancelled()
+        assert not asked.cache._next
+
+    asyncio.run(replace())
 
 
 def test_a_write_of_a_client_ends_the_time() -> None:

@@ -20,6 +20,7 @@ from novaql.server.db.engine import StateDatabase
 from novaql.server.db.row_versions import RowVersions, bump
 from novaql.server.db.tables import Token, User
 from tests.support.servers.http_server import LocalServer, local_server
+from tests.support.servers.relay_rig import until
 from tests.support.servers.state_databases import another
 
 BEGIN = datetime(2026, 4, 1, tzinfo=UTC)
@@ -143,7 +144,14 @@ def test_health_is_measured_once_while_nothing_is_written(looks: list[str | None
         assert health() == first
         assert not looks
         clock.step(timedelta(seconds=1))
-        assert health() != first
+        assert health() == first
+        assert not looks
+        until(lambda: health() != first)
+        assert looks
+        looks.clear()
+        second = health()
+        clock.step(timedelta(seconds=10))
+        assert health() != second
         assert looks
         looks.clear()
         register(server, "other")
@@ -345,3 +353,21 @@ def test_an_answer_is_valid_while_the_tables_that_it_was_read_from_are() -> None
     moved = Version(RowVersions(1, 2, {"users": 1, "tokens": 1}))
     assert not before.same(moved, frozenset({"users"}))
     assert not before.same(Version(before.rows, "later"), frozenset({"users"}))
+
+
+def test_a_use_of_a_token_invalidates_answers_once_a_minute() -> None:
+    clock = SteppedClock(BEGIN)
+    with local_server(clock=clock) as server:
+        accounts, database = server.context.access.accounts, server.context.database
+        assert accounts is not None
+
+        def versions_after_a_use() -> RowVersions | None:
+            names(server)
+            accounts.write_uses()
+            return database.versions_of(server.context.access.default_principal.tenant_id)
+
+        first = versions_after_a_use()
+        clock.step(timedelta(seconds=30))
+        assert versions_after_a_use() == first
+        clock.step(timedelta(seconds=30))
+        assert versions_after_a_use() != first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -54,6 +55,14 @@ def test_a_long_chain_is_cut() -> None:
     found = neighbourhood("s0000", chain, frozenset())
     assert len(found.nodes) == 500
     assert found.truncated
+
+
+def test_cycles_of_a_large_graph_take_time_in_proportion_to_its_edges() -> None:
+    """5 000 nodes: work in proportion to their square does not end in the time of a test."""
+    names = [f"n{number:05}" for number in range(5_000)]
+    chain = [Edge(one, other) for one, other in pairwise(names)]
+    assert cycles(chain) == ()
+    assert cycles([*chain, Edge(names[-1], names[0])]) == (tuple(names),)
 
 
 def test_names_that_no_catalog_knows_are_external() -> None:
