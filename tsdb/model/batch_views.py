@@ -7,7 +7,8 @@ A batch has several of them. A view of series that share their timestamps copies
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +25,27 @@ Places = Ints | slice
 """Series of a batch, by their position in it."""
 
 
+class ViewMarkers(NamedTuple):
+    """Staleness markers of the series of a view, in order of series and time.
+
+    series    [K] position of the series in the view
+    times_ms  [K]
+    next_ms   [K] time of the first sample of the series after each, `NO_SAMPLE` if there is none
+    """
+
+    series: Ints
+    times_ms: Ints
+    next_ms: Ints
+
+    def between(self, first: int, end: int) -> ViewMarkers:
+        """Those of the series at positions first … end - 1."""
+        some = slice(*self.series.searchsorted((first, end)))
+        return ViewMarkers(self.series[some] - first, self.times_ms[some], self.next_ms[some])
+
+
+NO_SAMPLE = np.iinfo(np.int64).max
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SeriesView:
     """Samples of `len(rows)` series of a batch, each sorted by time with no time twice.
@@ -33,9 +55,10 @@ class SeriesView:
     values      regular: [S, T]. Ragged: flat [N]
     offsets     None: regular. Ragged: [S + 1], series i owns offsets[i]:offsets[i + 1]
     starts      ragged views only: flat [N], start timestamps as those of `SeriesBatch`
+    markers     staleness markers beside the samples; None: there are none, or they are among the
+                samples as ordinary values (`is_stale`), or the reader does not need them
 
-    Staleness markers, if they were asked for, are ordinary values here (`is_stale`). Arrays are
-    read-only by agreement.
+    Arrays are read-only by agreement.
     """
 
     rows: Ints
@@ -43,6 +66,7 @@ class SeriesView:
     values: Floats
     offsets: Ints | None = None
     starts: Ints | None = None
+    markers: ViewMarkers | None = None
 
     @property
     def series_count(self) -> int:
@@ -73,12 +97,13 @@ class SeriesView:
     def rows_between(self, first: int, end: int) -> SeriesView:
         """The series at positions first … end - 1, as views."""
         rows = self.rows[first:end]
+        markers = None if self.markers is None else self.markers.between(first, end)
         if self.offsets is None:
-            return SeriesView(rows, self.timestamps, self.values[first:end])
+            return SeriesView(rows, self.timestamps, self.values[first:end], markers=markers)
         part = slice(int(self.offsets[first]), int(self.offsets[end]))
         offsets = self.offsets[first : end + 1] - self.offsets[first]
         starts = None if self.starts is None else self.starts[part]
-        return SeriesView(rows, self.timestamps[part], self.values[part], offsets, starts)
+        return SeriesView(rows, self.timestamps[part], self.values[part], offsets, starts, markers)
 
 
 class BatchViews:
@@ -86,7 +111,7 @@ class BatchViews:
 
     start_ms, end_ms  the range
     exact    False: samples outside the range do no harm, and may be in a view if that saves a copy
-    markers  with staleness markers among the samples
+    markers  with staleness markers: among the samples, or beside them if not exact
     """
 
     def __init__(
@@ -108,16 +133,19 @@ class BatchViews:
         batch = self._batch
         widths = (self._high - self._low)[batch.grid]
         for some in split_views(batch.grid, widths, regular=batch.starts is None):
-            yield self.view(some)
+            view = self.view(some)
+            if self._markers is not None and not self._exact and self._has_markers(some):
+                view = replace(view, markers=self._beside(view, some))
+            yield view
 
     def view(self, places: Places) -> SeriesView:
-        """The samples of some series in the range, staleness markers among them."""
+        """The samples of some series in the range; if exact, staleness markers among them."""
         batch = self._batch
         rows, grid = batch.rows[places], batch.grid[places]
         begins, ends = batch.offsets[:-1][places], batch.offsets[1:][places]
         times_at = batch.grid_offsets[grid]
         low, high = self._low[grid], self._high[grid]
-        marked = self._markers is not None and self._has_markers(places)
+        marked = self._exact and self._markers is not None and self._has_markers(places)
         if isinstance(places, slice) and batch.starts is None and not marked:
             if bool((grid == grid[0]).all()):
                 width = int(ends[0] - begins[0])
@@ -151,17 +179,36 @@ class BatchViews:
         assert markers is not None
         return bool((markers.offsets[1:][places] > markers.offsets[:-1][places]).any())
 
+    def _markers_of(self, places: Places) -> tuple[Ints, Ints]:
+        """Positions of the markers in the range of some series, and of the series of each."""
+        markers = self._markers
+        assert markers is not None
+        begins = markers.offsets[:-1][places]
+        lengths = markers.offsets[1:][places] - begins
+        at = flat_positions(begins, lengths)
+        owner = np.repeat(np.arange(len(begins)), lengths)
+        inside = (markers.times[at] >= self._range[0]) & (markers.times[at] <= self._range[1])
+        return at[inside], owner[inside]
+
+    def _beside(self, found: SeriesView, places: Places) -> ViewMarkers:
+        markers, times = self._markers, found.timestamps
+        assert markers is not None
+        at, owner = self._markers_of(places)
+        when = markers.times[at]
+        if found.offsets is None:
+            place, ends = times.searchsorted(when), np.full(len(at), len(times))
+        else:
+            ends = found.offsets[owner + 1]
+            place = first_not_before(times, found.offsets[owner], ends, when)
+        known = times[np.minimum(place, len(times) - 1)] if len(times) else when
+        return ViewMarkers(owner, when, np.where(place < ends, known, NO_SAMPLE))
+
     def _with_markers(self, found: SeriesView, places: Places) -> SeriesView:
         """A ragged view with the staleness markers of its series; regular if all times agree."""
         markers, series = self._markers, len(found.rows)
         assert markers is not None
         assert found.offsets is not None
-        begins = markers.offsets[:-1][places]
-        lengths = markers.offsets[1:][places] - begins
-        at = flat_positions(begins, lengths)
-        owner = np.repeat(np.arange(series), lengths)
-        inside = (markers.times[at] >= self._range[0]) & (markers.times[at] <= self._range[1])
-        at, owner = at[inside], owner[inside]
+        at, owner = self._markers_of(places)
         when, offsets = markers.times[at], found.offsets
         before = first_not_before(found.timestamps, offsets[owner], offsets[owner + 1], when)
         # Position of each marker, and of each sample, in the result.

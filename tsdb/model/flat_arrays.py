@@ -32,7 +32,13 @@ def first_not_before(times: Ints, begins: Ints, ends: Ints, bounds: Ints | int) 
         of_each = zip(begins.tolist(), ends.tolist(), bounds.tolist(), strict=True)
         found = [a + int(times[a:b].searchsorted(bound)) for a, b, bound in of_each]
         return np.array(found, np.int64)
-    low, high = begins.copy(), ends.copy()
+    if len(times) == 0:
+        return begins.copy()
+    # Most bounds are beside a range, and decided by its first and last time.
+    before_all = times[np.minimum(begins, len(times) - 1)] >= bounds
+    after_all = times[np.maximum(ends - 1, 0)] < bounds
+    low = np.where((begins < ends) & ~before_all & after_all, ends, begins)
+    high = np.where(before_all, begins, ends)
     while True:
         (some,) = (low < high).nonzero()
         if len(some) == 0:

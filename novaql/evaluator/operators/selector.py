@@ -19,8 +19,8 @@ from novaql.evaluator.operator import Operator
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline
 from novaql.evaluator.pipeline.scan import views_of
-from novaql.tsdb.model.batch_views import SeriesView
-from novaql.tsdb.model.samples import is_stale
+from novaql.tsdb.model.batch_views import SeriesView, ViewMarkers
+from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.source import Selection
 
 
@@ -50,19 +50,27 @@ def view_windows(
 
 
 def _newest(windows: Windows, rows: Ints) -> Block:
-    values = windows.last()
-    valid = windows.counts > 0
-    # A staleness marker ends its series at once. One sum shows whether there is any NaN.
-    if np.isnan(np.add.reduce(values, axis=None)):
-        valid = valid & ~is_stale(values)
-    return Block.of(rows, windows, values, valid)
+    return Block.of(rows, windows, windows.last(), windows.counts > 0)
 
 
 def _newest_time(windows: Windows, rows: Ints) -> Block:
     seconds = windows.times_at(windows.hi - 1) / 1000.0
-    valid = (windows.counts > 0) & ~is_stale(windows.last())
-    there = np.broadcast_to(seconds, windows.shape)
-    return Block.of(rows, windows, there, valid)
+    return Block.of(rows, windows, np.broadcast_to(seconds, windows.shape), windows.counts > 0)
+
+
+def _without_ended(block: Block, markers: ViewMarkers, ends_ms: Ints, reach_ms: int) -> Block:
+    """A block of newest samples without those that a staleness marker follows.
+
+    ends_ms   [J], not decreasing
+    reach_ms  length of the windows: later ones have no sample before the marker
+    """
+    steps = len(ends_ms)
+    until_ms = np.minimum(markers.next_ms, markers.times_ms + reach_ms)
+    first, end = ends_ms.searchsorted(markers.times_ms), ends_ms.searchsorted(until_ms)
+    ended = np.zeros((len(block.rows), steps), np.bool_)
+    ended.reshape(-1)[flat_positions(markers.series * steps + first, end - first)] = True
+    there = ~ended if block.cells is None else ~ended.reshape(-1)[block.cells]
+    return replace(block, valid=there if block.valid is None else block.valid & there)
 
 
 def select_pipeline(context: Context, operator: Operator) -> Pipeline:
@@ -86,7 +94,10 @@ def _pipeline(
     selection = read.selection(context)
 
     def leaf(view: SeriesView) -> Block:
-        return pick(view_windows(view, read.ends_ms, read.reach_ms), view.rows)
+        block = pick(view_windows(view, read.ends_ms, read.reach_ms), view.rows)
+        if view.markers is None:
+            return block
+        return _without_ended(block, view.markers, read.ends_ms, read.reach_ms)
 
     compiled = None
     if pick is _newest:
