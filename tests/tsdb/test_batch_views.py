@@ -71,6 +71,40 @@ def test_views_hold_the_samples_of_the_range(
     for row, every in united(BatchViews(batch, first, last, exact=False, markers=False)).items():
         visible = [s for s in expected[row] if not is_stale(np.frombuffer(s[1])).all()]
         assert set(visible) <= set(every) <= set(samples(whole)[row])
+    assert beside(BatchViews(batch, first, last, exact=False)) == {
+        (row, sample[0], following(sample[0], samples(whole)[row], (first, last)))
+        for row, every in expected.items()
+        for sample in every
+        if is_marker(sample)
+    }
+
+
+def is_marker(sample: Sample) -> bool:
+    return bool(is_stale(np.frombuffer(sample[1])).all())
+
+
+def following(marker: int, every: list[Sample], bounds: tuple[int, int]) -> int | None:
+    """Time of the next sample in the range that is no marker; None if there is none."""
+    after = [s[0] for s in every if s[0] > marker and not is_marker(s) and s[0] <= bounds[1]]
+    return min(after, default=None)
+
+
+def beside(views: BatchViews) -> set[tuple[int, int, int | None]]:
+    """(row, time of a marker, time of the next sample in the range) of markers beside samples."""
+    found: set[tuple[int, int, int | None]] = set()
+    for view in views:
+        assert not is_stale(view.values).any()
+        for part in (view, *(view.rows_between(k, k + 1) for k in range(view.series_count))):
+            if part.markers is None:
+                continue
+            rows = part.rows[part.markers.series].tolist()
+            times, nexts = part.markers.times_ms.tolist(), part.markers.next_ms.tolist()
+            last = views.range_ms[1]
+            found |= {
+                (row, time, following if following <= last else None)
+                for row, time, following in zip(rows, times, nexts, strict=True)
+            }
+    return found
 
 
 @pytest.mark.parametrize("marked", [False, True])

@@ -124,7 +124,7 @@ class BatchViews:
         markers: bool = True,
     ) -> None:
         self._batch, self._exact = batch, exact
-        self._range = start_ms, end_ms
+        self.range_ms = start_ms, end_ms
         self._markers = batch.markers if markers else None
         self._low, self._high = batch.window(start_ms, end_ms)
 
@@ -187,7 +187,7 @@ class BatchViews:
         lengths = markers.offsets[1:][places] - begins
         at = flat_positions(begins, lengths)
         owner = np.repeat(np.arange(len(begins)), lengths)
-        inside = (markers.times[at] >= self._range[0]) & (markers.times[at] <= self._range[1])
+        inside = (markers.times[at] >= self.range_ms[0]) & (markers.times[at] <= self.range_ms[1])
         return at[inside], owner[inside]
 
     def _beside(self, found: SeriesView, places: Places) -> ViewMarkers:
