@@ -176,9 +176,9 @@ class Evaluator:
         """Operators down the left side, from the lowest up: a chain costs no stack."""
         spine = operator.left_spine()
         below, above = _lowest_whole(spine)
-        tiled = isinstance(below.plan, BinaryOp) and below.type is ValueType.VECTOR
-        if tiled and self.pipeline(below) is None:
-            below, above = _lowest_whole(spine, tiles=False)  # there are histograms in it
+        pipelined = isinstance(below.plan, BinaryOp) and below.type is ValueType.VECTOR
+        if pipelined and self.pipeline(below) is None:
+            below, above = _lowest_whole(spine, pipelines=False)  # there are histograms in it
         scalar = below.type is ValueType.SCALAR
         left: StepMatrix | Floats = self.scalar(below) if scalar else self.vector(below)
         for node in above:
@@ -293,27 +293,31 @@ class Evaluator:
                 selects = operator.range
                 pipeline = rollup_pipeline(self, operator)
             case plan:
-                raise AssertionError(f"{type(plan).__name__} does not run by tile")
+                raise AssertionError(f"{type(plan).__name__} is no part of a pipeline")
         if self._context.profile is None:
             return pipeline
         return profiled_source(pipeline, operator.plan, selects.select, self._context.profile)
 
 
-def _lowest_whole(spine: list[Operator], *, tiles: bool = True) -> tuple[Operator, list[Operator]]:
-    """What of a chain is evaluated in one go, and the operators above it, lowest first.
+def _lowest_whole(
+    spine: list[Operator], *, pipelines: bool = True
+) -> tuple[Operator, list[Operator]]:
+    """The part of a chain that is evaluated as a whole, and the operators above it, lowest first.
 
-    In one go goes a scalar, and with `tiles` what runs by tile.
+    Such a part is a scalar or, with `pipelines`, a pipeline.
     """
     below = spine[0].operands[0]
-    scalar, tiled = below.type is ValueType.SCALAR, runs_as_pipeline(below.plan)
+    scalar, pipelined = below.type is ValueType.SCALAR, runs_as_pipeline(below.plan)
     count = 0
     for place, node in enumerate(spine, 1):
         right = node.operands[1]
         right_scalar = right.type is ValueType.SCALAR
         free = node.binary.op not in TRIM_OPERATORS
-        tiled = free and (runs_as_pipeline(right.plan) if scalar else tiled and right_scalar)
+        pipelined = free and (
+            runs_as_pipeline(right.plan) if scalar else pipelined and right_scalar
+        )
         scalar = scalar and right_scalar
-        if scalar or (tiled and tiles):
+        if scalar or (pipelined and pipelines):
             count = place
     return (spine[count - 1], spine[count:]) if count else (below, spine)
 

@@ -39,7 +39,7 @@ class RangeFunction:
     smoothed      `exact_ends` also takes `smoothed` windows
     retains_name    the result is still a sample of the metric
     counter_only  the function is meaningful for counters alone
-    reads_starts  the result depends on start timestamps, which batches do not have
+    reads_starts  the result depends on start timestamps, which compiled kernels do not read
     whole_window  the work grows with the samples in a window
     slides        the compiled kernel of a `whole_window` function reads each sample once
     floats_only   native histograms are ignored

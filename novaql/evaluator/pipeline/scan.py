@@ -28,7 +28,7 @@ AT_HAND_S = 0.0005
 def views_of(selection: Selection, *, markers: bool, starts: bool = False) -> list[ViewsOf]:
     """The floats of a selection, for NumPy; samples outside its range may be among them.
 
-    markers   with staleness markers
+    markers   with staleness markers, beside the samples
     starts    with start timestamps
     """
 
