@@ -19,12 +19,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from novaql import QueryCancelled
 from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import Job
 from novaql.server.ids import new_id
+from novaql.server.jobs.due import DueJobs
 from novaql.server.jobs.fair_claims import FairClaims
 from novaql.server.jobs.job import JobCancellation, JobKind, JobRun, LeaseLost, as_system
 from novaql.server.jobs.leases import Leases
@@ -86,6 +87,7 @@ class JobRunner:
                 if k.own_threads
             ),
         )
+        self._due = DueJobs(context.database, [pool.kinds for pool in self._kind_pools])
         self._works = threads > 0
         self._poll_s = poll_s
         self._lock = threading.Lock()
@@ -143,34 +145,14 @@ class JobRunner:
     def _fill_pools(self) -> float:
         """Give due jobs to free threads. Return the seconds until there may be more."""
         self._leases.mend_times()
-        looked = self._context.clock.now()
-        if sum(self._fill(pool) for pool in self._pools_with_due_jobs(looked)):
+        now = self._context.clock.now()
+        due, coming = self._due.look(now, now + timedelta(seconds=self._poll_s))
+        pools = (pool for pool, found in zip(self._kind_pools, due, strict=True) if found)
+        if sum([self._fill(pool) for pool in pools]):
             return 0
-        return self._until_due_s(looked)
-
-    def _pools_with_due_jobs(self, now: datetime) -> list[_KindPool]:
-        """Return the pools that have due jobs without a lease: one look, since most have none."""
-        free = or_(Job.lease_until.is_(None), Job.lease_until <= now)
-        looks = [
-            exists().where(Job.kind.in_(pool.kinds), Job.run_at <= now, free)
-            for pool in self._kind_pools
-        ]
-        with self._context.database.read(None) as session:
-            found = session.execute(select(*looks)).one()
-        return [pool for pool, due in zip(self._kind_pools, found, strict=True) if due]
-
-    def _until_due_s(self, looked: datetime) -> float:
-        """Return the seconds until the next known job is due, if that is before the next poll."""
-        soon = select(func.min(Job.run_at)).where(
-            Job.run_at > looked,
-            Job.run_at <= looked + timedelta(seconds=self._poll_s),
-            Job.kind.in_(list(self._kinds)),
-        )
-        with self._context.database.read(None) as session:
-            at = session.execute(soon).scalar()
-        if at is None:
+        if coming is None:
             return self._poll_s
-        return max((at - self._context.clock.now()).total_seconds(), _SOONEST_S)
+        return max((coming - self._context.clock.now()).total_seconds(), _SOONEST_S)
 
     def _fill(self, kind_pool: _KindPool) -> int:
         """Give due jobs to free threads of a pool, and jobs of tenants without a running job to
