@@ -6,15 +6,13 @@ import time
 import zlib
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from novaql.errors import InputError
+from novaql.inputs.batch_stream import concat_batches
 from novaql.inputs.http.client import answer_to
 from novaql.inputs.protobuf.exposition import ProtobufParser
 from novaql.inputs.read_options import AS_EXPOSED, ExposedOptions
 from novaql.inputs.text.exposition import ExpositionParser
 from novaql.inputs.text.refined import Refinement
-from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import Metadata
 
@@ -78,7 +76,7 @@ def scrape(
         batch, metadata = parser.read(body, content_type, at_ms)
     except InputError as problem:
         duration = time.perf_counter() - began
-        return ScrapeResult(_nothing(), up=False, duration=duration, error=str(problem))
+        return ScrapeResult(concat_batches([]), up=False, duration=duration, error=str(problem))
     duration = time.perf_counter() - began
     return ScrapeResult(batch, metadata, True, duration, exemplars=parser.exemplars)
 
@@ -168,8 +166,3 @@ def _unpacked(unpack: zlib._Decompress, part: bytes, most: int, url: str) -> byt
         return unpack.decompress(part, most)
     except zlib.error as problem:
         raise InputError(f"{url}: {problem}") from problem
-
-
-def _nothing() -> Batch:
-    none = np.zeros(0, np.int64)
-    return Batch(SeriesTable.unlabelled(0), none, none, np.zeros(0))

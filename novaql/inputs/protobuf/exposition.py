@@ -21,7 +21,8 @@ from novaql.errors import InputError, LimitExceeded
 from novaql.inputs.batch_stream import Progress, no_progress
 from novaql.inputs.compression import open_plain
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
-from novaql.inputs.protobuf.metric_family import MetricFamily, end_of_labels
+from novaql.inputs.protobuf.label_fields import end_of_labels
+from novaql.inputs.protobuf.metric_family import MetricFamily
 from novaql.inputs.protobuf.metric_message import (
     read_histogram,
     read_point,
@@ -303,7 +304,7 @@ class _Samples:
         self._starts.append(start_ms)
 
     def add_native(self, number: int, row: NativeRow, time_ms: int | None, start_ms: int) -> None:
-        self._native.add(row)
+        self._native.add_row(row)
         self._native_numbers.append(number)
         self._native_times.append(self._default if time_ms is None else time_ms)
         self._native_starts.append(start_ms)
