@@ -9,7 +9,7 @@ import numpy as np
 from novaql.tsdb.model.histograms import CUSTOM_SCHEMA, Buckets, Histograms
 
 Side = tuple[Collection[int], Collection[float]]
-"""Indexes and populations of buckets, in any order. Equal indexes are added up."""
+"""Indexes and populations of buckets, equally many, in any order. Equal indexes are added up."""
 
 
 class HistogramRows:
@@ -35,13 +35,7 @@ class HistogramRows:
         negative: Side,
         bounds: tuple[float, ...] = (),
     ) -> None:
-        """Add one; the columns of `Histograms` describe the parts.
-
-        Raises `ValueError` for a side that has not as many populations as indexes.
-        """
-        for indexes, populations in (positive, negative):
-            if len(indexes) != len(populations):
-                raise ValueError(f"it has {len(indexes)} buckets, but {len(populations)} counts")
+        """Add one; the columns of `Histograms` describe the parts."""
         custom = schema == CUSTOM_SCHEMA
         number = self._sets.setdefault(bounds, len(self._sets)) if custom else -1
         self._scalars.append((schema, hint, count, total, zero_count, zero_threshold, number))

@@ -152,6 +152,8 @@ class LoggedHistograms:
             self.stale.append(where)
             return
         positive, negative = zip((above, below), sides, strict=True)
+        if any(len(indexes) != len(populations) for indexes, populations in (positive, negative)):
+            raise ValueError("its spans do not have as many buckets as there are counts")
         self.rows.add(schema, hint, count, total, zero, threshold, positive, negative, bounds)
         self.references.append(where[0])
         self.times.append(where[1])

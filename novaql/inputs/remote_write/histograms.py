@@ -44,6 +44,7 @@ _SPANS, _DELTAS, _COUNTS = (8, 11), (9, 12), (10, 13)  # negative, positive
 _VARINTS = {_COUNT_INT, _SCHEMA, _ZERO_COUNT_INT, _RESET_HINT, _TIMESTAMP}
 _DOUBLES = {_COUNT_FLOAT, _SUM, _ZERO_THRESHOLD, _ZERO_COUNT_FLOAT}
 _MOST_BUCKETS = 1 << 16
+_LAST_HINT = max(ResetHint)
 
 HISTOGRAM_START = 17
 """Number of the field with the start timestamp, which only 2.0 has."""
@@ -127,7 +128,7 @@ def _histogram(raw: _Raw) -> WireHistogram:
         return WireHistogram(time, 0, 0, 0.0, total, 0.0, 0.0, [], [], (), stale=True)
     if not (MIN_SCHEMA <= schema <= MAX_SCHEMA or schema == CUSTOM_SCHEMA):
         raise ValueError(f"its schema is {schema}")
-    if hint > max(ResetHint):
+    if hint > _LAST_HINT:
         raise ValueError(f"its reset hint is {hint}")
     negative, positive = (_side(raw, at, floating=floating) for at in range(2))
     bounds = tuple(raw.counts[_CUSTOM_VALUES])
@@ -139,8 +140,7 @@ def _histogram(raw: _Raw) -> WireHistogram:
         count, zero_count = float(counted), float(near_zero)
     found = WireHistogram(
         time, schema, hint, count, total, zero_count, zero,
-        [pair for pair in negative if pair[1] != 0], [pair for pair in positive if pair[1] != 0],
-        bounds, stale=False,
+        negative, positive, bounds, stale=False,
     )  # fmt: skip
     _need_sound(found)
     return found
@@ -150,7 +150,7 @@ def _side(raw: _Raw, at: int, *, floating: bool) -> Side:
     spans, deltas = raw.spans[_SPANS[at]], raw.deltas[_DELTAS[at]]
     populations = raw.counts[_COUNTS[at]]
     if not floating:
-        populations = [float(population) for population in accumulate(deltas)]
+        populations = list(map(float, accumulate(deltas)))
     elif deltas:
         raise ValueError("it has populations as floats and as differences")
     if sum(length for _, length in spans) != len(populations) or len(populations) > _MOST_BUCKETS:
@@ -167,7 +167,8 @@ def _side(raw: _Raw, at: int, *, floating: bool) -> Side:
         raise ValueError(f"it has a bucket number {places[-1]}")
     if populations and min(populations) < 0:
         raise ValueError("a bucket has a negative population")
-    return list(zip(places, populations, strict=True))
+    cells = list(zip(places, populations, strict=True))
+    return [cell for cell in cells if cell[1] != 0] if 0 in populations else cells
 
 
 def _need_equal(count: int, zero_count: int, raw: _Raw, total: float) -> None:
