@@ -34,8 +34,8 @@ brace{path="/a/{id}/b"} 4e3
 """
 
 
-def parse(text: bytes, *, openmetrics: bool = False, skip: bool = False) -> Batch:
-    parser = ExpositionParser(openmetrics=openmetrics, default_time_ms=NOW, skip_bad_lines=skip)
+def parse(text: bytes, *, openmetrics: bool = False) -> Batch:
+    parser = ExpositionParser(openmetrics=openmetrics, default_time_ms=NOW)
     batch = parser.feed(text)
     parser.finish()
     return batch
@@ -182,8 +182,6 @@ def test_a_bad_line_is_located(line: bytes, column: int, reason: str) -> None:
     message = str(caught.value)
     assert message.startswith(f"text:3:{column}: "), message
     assert reason in message
-    skipped = parse(b"good 1\nalso_good 2\n" + line + b"\nlast 3\n", skip=True)
-    assert [labels["__name__"] for labels in skipped.series] == ["good", "also_good", "last"]
 
 
 @pytest.mark.parametrize(

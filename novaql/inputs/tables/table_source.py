@@ -46,7 +46,7 @@ class TableSource:
     ) -> None:
         self.notes = notes
         tidy = tidy_batch(batch)
-        series, position = _in_label_order(tidy.series)
+        series, position = in_label_order(tidy.series)
         floats = batch_of_samples(
             tidy.series_index, tidy.timestamps, tidy.values, tidy.starts, position
         )
@@ -70,7 +70,7 @@ class TableSource:
         Label sets are distinct, each row is in at most one batch.
         """
         made = cls.__new__(cls)
-        ordered, position = _in_label_order(series)
+        ordered, position = in_label_order(series)
         moved = [replace(batch, rows=position[batch.rows]) for batch in batches]
         made._hold(ordered, moved, [], metadata)
         return made
@@ -210,7 +210,7 @@ class TableSource:
         return wanted
 
 
-def _in_label_order(series: SeriesTable) -> tuple[SeriesTable, Ints]:
+def in_label_order(series: SeriesTable) -> tuple[SeriesTable, Ints]:
     """The label sets in order, and the new row of each."""
     order = series.order()
     position = np.empty(len(series), np.int64)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 import numpy as np
 
@@ -71,7 +71,6 @@ class ExpositionParser:
     openmetrics       OpenMetrics (times in seconds, `# EOF` at the end) or Prometheus text
     default_time_ms   time of samples that have none of their own
     what              name of the text in messages
-    skip_bad_lines    count invalid lines in `bad_lines` instead of raising
     limits            of a series, and of the series of one block
     canonical_bounds  write `le` and `quantile` as floats ("5" becomes "5.0"), as a scraper does
 
@@ -84,14 +83,11 @@ class ExpositionParser:
         openmetrics: bool,
         default_time_ms: int,
         what: str = "text",
-        skip_bad_lines: bool = False,
         canonical_bounds: bool = False,
         limits: LabelLimits = NO_LIMITS,
     ) -> None:
         self._text = TextState(default_time_ms, openmetrics)
-        self.bad_lines = 0
         self._what = what
-        self._skip = skip_bad_lines
         self._series = SeriesTexts(partial(_labels, canonical_bounds), KnownSeries(limits))
         self._walker: TextWalker | None = None
 
@@ -152,7 +148,7 @@ class ExpositionParser:
     def _feed(self, block: bytes) -> Batch:
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
-        if not (self._text.openmetrics or self._skip):
+        if not self._text.openmetrics:
             bare = without_free_comments(block)
             if len(bare) < len(block):
                 before = self._text.lines_before
@@ -188,7 +184,7 @@ class ExpositionParser:
             columns = self._columns(series, values, times)
         except (ValueError, OverflowError):
             # A line of the usual shape is invalid: find out which.
-            columns = self._columns(*self._without_bad_lines(block))
+            self._fail_at_bad_line(block)
         self._text.lines_before += len(lines)
         self._count_exemplars(block)
         return self._batch(*columns)
@@ -201,7 +197,7 @@ class ExpositionParser:
         """The batch by compiled code. None if that is not ready, or if a line has to be read in
         Python or is invalid; the block is then read again from its beginning.
         """
-        if self._text.ended or self._skip:
+        if self._text.ended:
             return None
         kernels = WALKS.ready(len(block))
         if kernels is None:
@@ -272,32 +268,18 @@ class ExpositionParser:
             found = read_line(line, openmetrics=self._text.openmetrics)
         except LineProblem as problem:
             self._fail(at, problem.column, problem.reason, line)
-            return None
         if isinstance(found, MetadataLine):
             self.metadata[found.metric] = found.added_to(self.metadata.get(found.metric))
             return None
         return found
 
-    def _without_bad_lines(self, block: bytes) -> tuple[list[bytes], list[bytes], list[bytes]]:
-        bad_before = self.bad_lines
-        found = []
+    def _fail_at_bad_line(self, block: bytes) -> NoReturn:
         for at, line in enumerate(block.split(b"\n")[:-1]):
-            usual = not (self._text.openmetrics and line == _EOF)
-            sample = self._read_line(at, line) if usual else None
-            if sample is not None:
-                found.append(sample)
-        if self.bad_lines == bad_before:
-            raise InputError(f"{self._what}: a number in the text is out of range")
-        return (
-            [sample.series for sample in found],
-            [sample.value for sample in found],
-            [sample.time for sample in found],
-        )
+            if not (self._text.openmetrics and line == _EOF):
+                self._read_line(at, line)
+        raise InputError(f"{self._what}: a number in the text is out of range")
 
-    def _fail(self, at: int, column: int, reason: str, line: bytes) -> None:
-        if self._skip:
-            self.bad_lines += 1
-            return
+    def _fail(self, at: int, column: int, reason: str, line: bytes) -> NoReturn:
         shown = line.decode(errors="replace")
         excerpt = shown if len(shown) <= 200 else shown[:200] + "…"
         picture = f"\n  {excerpt}\n  {' ' * column}^" if excerpt and column <= 200 else ""

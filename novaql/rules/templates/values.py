@@ -9,7 +9,7 @@ from typing import Any
 
 from novaql.model.float_histogram import FloatHistogram
 from novaql.model.histogram_notation import format_histogram
-from novaql.rules.templates.problems import MOST_CHARACTERS, TemplateFailure
+from novaql.rules.templates.problems import TemplateFailure, joined
 from novaql.text.go_text import go_number
 
 _DEEPEST = 50
@@ -91,14 +91,7 @@ def shown(value: Any) -> str:
     or too deep: a collection may hold one text any number of times."""
     if not isinstance(value, (dict, list, Record)):
         return _plain(value)
-    pieces: list[str] = []
-    size = 0
-    for piece in _pieces(value, 0):
-        size += len(piece)
-        if size > MOST_CHARACTERS:
-            raise TemplateFailure(f"a value of more than {MOST_CHARACTERS} characters")
-        pieces.append(piece)
-    return "".join(pieces)
+    return joined("", _pieces(value, 0), "value")
 
 
 def _pieces(value: Any, depth: int) -> Iterator[str]:
