@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -74,6 +75,11 @@ class ReadOptions:
     progress: Progress = no_progress
     exposed: ExposedOptions = AS_EXPOSED
     files: FileOptions = ANY_FORMAT
+
+    @property
+    def time_ms(self) -> int:
+        """The time of a text sample without a time that is read now."""
+        return round(time.time() * 1000) if self.default_time_ms is None else self.default_time_ms
 
 
 DEFAULTS = ReadOptions()

@@ -1,6 +1,6 @@
 """YAML as located nodes: PyYAML composes, and nothing is constructed.
 
-A scalar keeps its text, so that a rule called `yes` or `1.0` stays what it is; what a scalar means
+A scalar remains text, so that a rule called `yes` or `1.0` stays what it is; what a scalar means
 depends on the field (`YamlReader`).
 """
 

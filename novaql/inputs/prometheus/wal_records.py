@@ -11,7 +11,13 @@ import numpy as np
 from novaql.inputs.protobuf.wire import unzigzag
 from novaql.inputs.remote_write.metadata import type_name
 from novaql.model.histogram_rows import HistogramRows
-from novaql.tsdb.model.histograms import CUSTOM_SCHEMA, MAX_SCHEMA, MIN_SCHEMA, Histograms
+from novaql.tsdb.model.histograms import (
+    CUSTOM_SCHEMA,
+    MAX_SCHEMA,
+    MIN_SCHEMA,
+    Histograms,
+    ResetHint,
+)
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import STALE_BITS
 from novaql.tsdb.model.source import Metadata
@@ -148,6 +154,8 @@ class LoggedHistograms:
             bounds = tuple(cursor.double() for _ in range(cursor.uvarint()))
         elif not MIN_SCHEMA <= schema <= MAX_SCHEMA:
             raise ValueError(f"there is no schema {schema}")
+        if hint > ResetHint.GAUGE:
+            raise ValueError(f"there is no reset hint {hint}")
         if int.from_bytes(bits, "big") == STALE_BITS:
             self.stale.append(where)
             return

@@ -92,7 +92,7 @@ class TableSource:
             ]
         )
         self._metadata = dict(metadata or {})
-        # A row without samples keeps first > last and is never found.
+        # A row without samples has first > last, so no selection finds it.
         self._first = np.full(len(series), np.iinfo(np.int64).max)
         self._last = np.full(len(series), np.iinfo(np.int64).min)
         for batch in self._batches:

@@ -8,7 +8,6 @@ inside a label value), one by one.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,10 +18,10 @@ from typing import BinaryIO, NoReturn
 import numpy as np
 
 from novaql.errors import InputError
-from novaql.inputs.batch_stream import Progress, no_progress
 from novaql.inputs.compiled.compiling import WALKS
 from novaql.inputs.compression import open_plain, read_tail
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
+from novaql.inputs.read_options import ReadOptions
 from novaql.inputs.sample_times import first_outside
 from novaql.inputs.text.compiled_lines import TextWalker
 from novaql.inputs.text.exposition_line import LineProblem, MetadataLine, SampleLine, read_line
@@ -317,20 +316,16 @@ def canonical_bound(text: str) -> str:
 
 
 def read_exposition(
-    path: Path,
-    metadata: dict[str, Metadata],
-    *,
-    default_time_ms: int | None = None,
-    progress: Progress = no_progress,
+    path: Path, metadata: dict[str, Metadata], options: ReadOptions
 ) -> Iterator[Batch]:
     """Batches of samples from a file; fills `metadata`. Raises `InputError` with the position.
 
     A file that ends in `# EOF`, or whose name ends in .om or .openmetrics, is OpenMetrics.
-    default_time_ms: time of samples that have none (None: now).
     """
-    now = round(time.time() * 1000) if default_time_ms is None else default_time_ms
-    parser = ExpositionParser(openmetrics=is_openmetrics(path), default_time_ms=now, what=str(path))
-    with open_plain(path, progress) as file:
+    parser = ExpositionParser(
+        openmetrics=is_openmetrics(path), default_time_ms=options.time_ms, what=str(path)
+    )
+    with open_plain(path, options.progress) as file:
         for block in whole_lines(file):
             batch = parser.feed(block)
             if len(batch):
