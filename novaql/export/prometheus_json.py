@@ -9,7 +9,6 @@ the floats of their series, under `histogram` or `histograms`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
 from itertools import chain, pairwise
 
@@ -21,6 +20,7 @@ from novaql.export.histogram_json import histogram_objects
 from novaql.export.json_values import ValueStyle, second_tokens, value_tokens
 from novaql.export.labels_json import label_bytes, metric_texts
 from novaql.export.matrix_json import is_plain_matrix, matrix_text
+from novaql.export.series_limit import first_series
 from novaql.result import NativeCells, Points, Result, ResultKind
 from novaql.tsdb.model.labels import Ints
 
@@ -90,10 +90,10 @@ def result_json(result: Result, style: ValueStyle, *, limit: int = 0) -> bytes:
     """
     if result.text is not None:
         return b"[%s,%s]" % (second_tokens(result.times_ms[:1])[0], orjson.dumps(result.text))
+    result = first_series(result, limit)
     compiled = TEXTS.ready(result.values.size)
     if compiled is not None and is_plain_matrix(result):
-        some = result if not limit else _first_rows(result, limit)
-        return b"".join((b"[", matrix_text(compiled, some, style), b"]"))
+        return b"".join((b"[", matrix_text(compiled, result, style), b"]"))
     points = result.points()
     quote = b'"' if style is ValueStyle.TEXT else b""
     if result.kind is ResultKind.SCALAR:
@@ -102,8 +102,6 @@ def result_json(result: Result, style: ValueStyle, *, limit: int = 0) -> bytes:
             value = format(Decimal(value.decode()), "f").encode()  # a scalar has no exponent
         return b"[%s,%s%s%s]" % (second_tokens(points.times_ms[:1])[0], quote, value, quote)
     rows = np.flatnonzero(np.diff(points.offsets))
-    if limit:
-        rows = rows[:limit]
     if len(rows) == 0:
         return b"[]"
     metrics = metric_texts(result.series.take(rows))
@@ -113,13 +111,6 @@ def result_json(result: Result, style: ValueStyle, *, limit: int = 0) -> bytes:
     if result.kind is ResultKind.VECTOR:
         return _vector(metrics, points, rows, style, quote)
     return _matrix(metrics, points, rows, style, quote)
-
-
-def series_count(result: Result) -> int:
-    """Return the number of series in the JSON: those with a point."""
-    if result.text is not None or result.kind is ResultKind.SCALAR:
-        return 1
-    return int(np.count_nonzero(np.diff(result.points().offsets)))
 
 
 def _vector(
@@ -156,18 +147,6 @@ def _matrix(
         before[at] = end + b'"metric":' + metric + b',"values":[[' + time + b"," + quote
     pieces = chain.from_iterable(zip(before, tokens, strict=True))
     return b"[%s%s]]}]" % (b"".join(pieces), quote)
-
-
-def _first_rows(result: Result, limit: int) -> Result:
-    """Return the first series of a matrix that have a point."""
-    there = np.arange(len(result.values))
-    if result.valid is not None:
-        there = np.flatnonzero(np.logical_or.reduce(result.valid, axis=1))
-    there = there[:limit]
-    valid = None if result.valid is None else result.valid[there]
-    return replace(
-        result, series=result.series.take(there), values=result.values[there], valid=valid
-    )
 
 
 def _mixed(
