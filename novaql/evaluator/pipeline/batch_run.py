@@ -15,12 +15,13 @@ import numpy as np
 
 from novaql.evaluator.context import Context, allocate
 from novaql.evaluator.grouping import Groups
-from novaql.evaluator.kernels.group_reduce import Accumulator
-from novaql.evaluator.kernels.strip_folds import Fold, fold_for, spread
+from novaql.evaluator.kernels.group_reduce import Accumulator, StripAccumulator
 from novaql.evaluator.kernels.strips import (
     Presence,
     alive,
+    cells,
     holding,
+    spread,
     strips_of,
 )
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
@@ -60,13 +61,13 @@ class _Portions:
     def presence(self, begin: int, end: int) -> Presence:
         return alive(self.strips, begin, end) if self.shared is None else self.shared
 
-    def split(self, cells: Ints) -> Iterator[tuple[int, int]]:
-        """Stretches of series with about `CELLS_AT_ONCE` cells. cells: [S + 1] running count."""
+    def split(self, counts: Ints) -> Iterator[tuple[int, int]]:
+        """Stretches of series with about `CELLS_AT_ONCE` cells. counts: [S + 1] running count."""
         most = max(1, min(CELLS_AT_ONCE, COST_AT_ONCE // self.longest))
         begin, series = 0, self.batch.series_count
         while begin < series:
             self.context.checkpoint()
-            end = int(cells.searchsorted(cells[begin] + most, side="right")) - 1
+            end = int(counts.searchsorted(counts[begin] + most, side="right")) - 1
             end = min(max(end, begin + 1), series)
             yield begin, end
             begin = end
@@ -152,29 +153,24 @@ def fold_batches(
     """
     leaf, steps = pipeline.compiled, pipeline.steps.count
     assert leaf is not None
-    empty = fold_for(accumulator, 0, 0)
-    if empty is None:
+    if not isinstance(accumulator, StripAccumulator):
         return False
-    sketched = empty.counts_only
+    sketched = accumulator.counts_only
     if len(groups) * steps > FOLDED_IN_PLACE:
-        everything = fold_for(accumulator, len(groups), steps)
-        assert everything is not None
         _each_batch(
             leaf,
             context,
-            lambda portions: _add(everything, portions, groups.of_row),
+            lambda portions: _add(accumulator, portions, groups.of_row[portions.batch.rows]),
             lambda _: None,
             alone=True,
             sketched=sketched,
         )
-        accumulator.adopt(everything.partial(np.arange(len(groups))))
         return True
 
     def part(portions: _Portions) -> Any:
         found, place = _groups_of(portions.batch, groups)
-        fold = fold_for(accumulator, len(found), steps)
-        assert fold is not None
-        _add(fold, portions, place, local=True)
+        fold = accumulator.empty(len(found), steps)
+        _add(fold, portions, place)
         return fold.partial(found)
 
     with np.errstate(all="ignore"):
@@ -199,15 +195,14 @@ def _numbered(group: Ints, groups: int) -> tuple[Ints, Ints]:
     return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[group]
 
 
-def _add(fold: Fold, portions: _Portions, place: Ints, *, local: bool = False) -> None:
-    """place: [S] of the batch (`local`), or of all rows of the selection."""
-    if not local:
-        place = place[portions.batch.rows]
+def _add(fold: StripAccumulator, portions: _Portions, place: Ints) -> None:
+    """place: [S] row of each series of the batch."""
     buffer: list[Floats] = []
     nothing = np.zeros(0)
     for begin, end in portions.split(portions.strips.cells):
         values = nothing if fold.counts_only else portions.filled(begin, end, buffer)
-        fold.add(portions.strips, values, portions.presence(begin, end), place, begin, end)
+        present = portions.presence(begin, end)
+        fold.add_strips(cells(portions.strips, values, present, place, begin, end))
 
 
 def collect_batches(pipeline: Pipeline, context: Context) -> StepMatrix:
@@ -235,7 +230,7 @@ def collect_batches(pipeline: Pipeline, context: Context) -> StepMatrix:
             if in_place and presence.whole:
                 valid[rows[begin] : rows[begin] + end - begin] = True
             else:
-                spread(portions.strips, filled, presence, rows, begin, end, values, valid)
+                spread(cells(portions.strips, filled, presence, rows, begin, end), values, valid)
         return complete
 
     _each_batch(leaf, context, write, covered.append)
@@ -287,5 +282,5 @@ def _dense(
     place = np.zeros(portions.batch.series_count, np.int64)
     place[begin:end] = np.arange(end - begin)
     filled = portions.filled(begin, end, buffer)
-    spread(strips, filled, presence, place, begin, end, out, there)
+    spread(cells(strips, filled, presence, place, begin, end), out, there)
     return out, there
