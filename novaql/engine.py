@@ -12,9 +12,9 @@ from novaql.cancellation import Cancellation
 from novaql.errors import Located, StorageUnavailable
 from novaql.evaluator.context import Annotations, Context
 from novaql.evaluator.estimate import Estimate, estimate_of
-from novaql.evaluator.evaluate import Evaluator, finish_names, scalar_as_matrix
+from novaql.evaluator.evaluate import Evaluator, finish_names
 from novaql.evaluator.lower import lower
-from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.matrix import StepMatrix, scalar_matrix
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.profile import Profile
 from novaql.evaluator.range_vector import range_vector
@@ -194,7 +194,7 @@ def _run(operator: Operator, context: Context, options: QueryOptions) -> Result:
         nothing = SeriesTable.unlabelled(0)
         return Result(ResultKind.STRING, nothing, times, no_values, text=plan.value)
     if type_of(plan) is ValueType.SCALAR:
-        found = scalar_as_matrix(run.scalar(operator))
+        found = scalar_matrix(run.scalar(operator))
         kind = ResultKind.SCALAR if options.instant else ResultKind.MATRIX
         return Result(kind, found.series, times, found.values)
     found = finish_names(run.vector(operator)).without_empty_rows()

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from novaql.errors import EvaluationError
 from novaql.evaluator.context import CELL_BYTES, Context
 from novaql.evaluator.kernels import buckets
 from novaql.evaluator.kernels.native import moments, quantile
@@ -126,7 +125,7 @@ def _without_doubles(
     notes = Notes(run.context, both.series, operand_plan.span)
     notes.warn_for_metric(MIXED_KINDS, clash)
     without_clashes = StepMatrix(both.series, both.values, present & ~clash, both.nameless)
-    return join_equal_rows(without_clashes, lambda _row, _other: AssertionError("removed before"))
+    return join_equal_rows(without_clashes)
 
 
 def histogram_quantiles_call(run: Runner, operator: Operator) -> StepMatrix:
@@ -145,12 +144,7 @@ def histogram_quantiles_call(run: Runner, operator: Operator) -> StepMatrix:
         column = LabelColumn.constant(open_metrics_float(q), found.rows)
         series = found.series.with_column(label, column)
         parts.append(StepMatrix(series, found.values, found.valid, found.nameless))
-    return join_equal_rows(
-        stack(parts),
-        lambda _row, _other: EvaluationError(
-            "vector cannot contain metrics with the same labelset"
-        ),
-    )
+    return join_equal_rows(stack(parts))
 
 
 def open_metrics_float(value: float) -> str:
