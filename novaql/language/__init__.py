@@ -23,6 +23,7 @@ from novaql.language.ast import (
     Text,
     Unary,
     VectorSelector,
+    left_spine,
 )
 from novaql.language.check import type_of
 from novaql.language.durations import format_duration
@@ -30,7 +31,7 @@ from novaql.language.layout import format_expr
 from novaql.language.parse import parse
 from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Aggregator, Signature
 from novaql.language.value_types import ValueType
-from novaql.language.visit import children, left_spine, rewrite, walk
+from novaql.language.visit import children, rewrite, walk
 
 format = format_expr
 

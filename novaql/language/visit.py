@@ -18,6 +18,7 @@ from novaql.language.ast import (
     Text,
     Unary,
     VectorSelector,
+    left_spine,
 )
 
 
@@ -40,19 +41,6 @@ def children(expr: Expr) -> tuple[Expr, ...]:
             return arguments
         case _:
             assert_never(expr)
-
-
-def left_spine(expr: Binary) -> list[Binary]:
-    """The operators down the left side, lowest first, so `expr` is last.
-
-    A chain without parentheses, such as `a + b + c`, grows to the left and may be thousands of
-    operators long. Code that walks trees loops over this, and recurses only into the right sides.
-    """
-    spine = [expr]
-    while isinstance(spine[-1].left, Binary):
-        spine.append(spine[-1].left)
-    spine.reverse()
-    return spine
 
 
 def walk(expr: Expr) -> Iterator[Expr]:

@@ -64,7 +64,7 @@ class Runs:
 def as_strip_cells(group: Ints, values: Floats, present: Bools | None) -> tuple[Ints, StripCells]:
     """(groups that occur [g], rows of a block as strips of one grid, with places among these)."""
     rows, steps = values.shape
-    groups, place = _numbered(group)
+    groups, place = numbered(group)
     there = mask(present, steps)
     return groups, StripCells(
         place, np.zeros(rows, np.int64), np.zeros(1, np.int64), np.array([0, steps]),
@@ -73,7 +73,7 @@ def as_strip_cells(group: Ints, values: Floats, present: Bools | None) -> tuple[
     )  # fmt: skip
 
 
-def _numbered(group: Ints) -> tuple[Ints, Ints]:
+def numbered(group: Ints) -> tuple[Ints, Ints]:
     """(the groups that occur [g], place of each row's group among them [S])."""
     lowest, highest = int(group.min(initial=0)), int(group.max(initial=0))
     if highest - lowest > SPARSE * len(group):

@@ -144,13 +144,13 @@ RANGE_FUNCTIONS: Mapping[str, RangeFunction] = {
     "resets": RangeFunction(
         _plain(_resets),
         StripRollup(strips.flagged("strip_events", True)),
-        exact_ends=extended.extended_resets,
+        exact_ends=lambda w: extended.extended_events(w, rate.fell),
         reads_starts=True,
     ),
     "changes": RangeFunction(
         _plain(rate.changes),
         StripRollup(strips.flagged("strip_events", False)),
-        exact_ends=extended.extended_changes,
+        exact_ends=lambda w: extended.extended_events(w, rate.changed),
     ),
     "deriv": _of_values(_plain(regression.deriv), StripRollup(strips.lines(slopes=True), 2)),
     "predict_linear": _of_values(

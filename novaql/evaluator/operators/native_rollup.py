@@ -21,7 +21,7 @@ from novaql.evaluator.kernels.native.arithmetic import (
 from novaql.evaluator.kernels.native.rate import Differences
 from novaql.evaluator.kernels.native.resets import detect_reset
 from novaql.evaluator.kernels.native.sums import run_sums
-from novaql.evaluator.kernels.rate import extrapolation_factor
+from novaql.evaluator.kernels.rate import changed, extrapolation_factor, fell
 from novaql.evaluator.kernels.started import (
     begins_inside,
     factor_from_start,
@@ -253,10 +253,8 @@ def merged_events(
     same_series = row[1:] == row[:-1]
     event[1:] = same_series & ((a < 0) != (b < 0))
     both_float = np.flatnonzero(same_series & (a < 0) & (b < 0))
-    v, w = value[both_float], value[both_float + 1]
-    event[both_float + 1] = (
-        w < v if function == "resets" else (v != w) & ~(np.isnan(v) & np.isnan(w))
-    )
+    float_event = fell if function == "resets" else changed
+    event[both_float + 1] = float_event(value[both_float], value[both_float + 1])
     both = np.flatnonzero(same_series & (a >= 0) & (b >= 0))
     for some in pieces(context, bucket_weights(held.histograms)[b[both]]):
         pair = both[some]

@@ -16,6 +16,7 @@ import numpy as np
 from novaql.evaluator.context import Context, allocate
 from novaql.evaluator.grouping import Groups
 from novaql.evaluator.kernels.group_reduce import Accumulator, StripAccumulator
+from novaql.evaluator.kernels.group_rows import numbered
 from novaql.evaluator.kernels.strips import (
     Presence,
     alive,
@@ -179,20 +180,13 @@ def fold_batches(
 
 
 def _groups_of(batch: SeriesBatch, groups: Groups) -> tuple[Ints, Ints]:
-    """As `_numbered`. A panel that is refreshed asks for the same groups again and again, so those
+    """As `numbered`. A panel that is refreshed asks for the same groups again and again, so those
     that were asked for last are kept with the batch."""
     cached = batch.derived.groups
     if cached is None or cached[0] is not groups:
-        cached = groups, _numbered(groups.of_row[batch.rows], len(groups))
+        cached = groups, numbered(groups.of_row[batch.rows])
         batch.derived.groups = cached
     return cached[1]
-
-
-def _numbered(group: Ints, groups: int) -> tuple[Ints, Ints]:
-    """Groups that occur, and the place of each row's group among them."""
-    occurs = np.zeros(groups, np.bool_)
-    occurs[group] = True
-    return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[group]
 
 
 def _add(fold: StripAccumulator, portions: _Portions, place: Ints) -> None:
