@@ -145,11 +145,9 @@ class Ranges:
                 continue
             windows = view_windows(view, self.ends_ms, self.reach_ms)
             for back, out in ((1, newest), (2, second)):
-                at = windows.times_at(windows.hi - back).astype(np.float64)
-                times, there = windows.on_grid(
-                    np.broadcast_to(at, windows.shape), windows.counts >= back
-                )
-                out[view.rows] = np.where(there, times.astype(np.int64), NEVER)
+                at = windows.times_at(windows.hi - back)
+                times, there = windows.on_grid(at, windows.counts >= back)
+                out[view.rows] = np.where(there, times, NEVER)
         return newest, second
 
     def flat_floats(self, series: Ints) -> tuple[Ints, Ints, Floats, Ints]:

@@ -26,7 +26,7 @@ from novaql.evaluator.kernels.strips import (
     strips_of,
 )
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
-from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.long_windows import COST_AT_ONCE, fill_by_steps
 from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline
@@ -203,9 +203,7 @@ def collect_batches(pipeline: Pipeline, context: Context) -> StepMatrix:
     """A pipeline without stages as a matrix; row i is row i of the pipeline's series."""
     leaf = pipeline.compiled
     assert leaf is not None
-    out = allocate(context, pipeline.series, pipeline.steps)
-    values, valid = out.values, out.valid
-    assert valid is not None
+    values, valid = allocate(context, len(pipeline.series), pipeline.steps.count)
     covered: list[bool] = []
 
     def write(portions: _Portions) -> bool:
@@ -228,14 +226,8 @@ def collect_batches(pipeline: Pipeline, context: Context) -> StepMatrix:
         return complete
 
     _each_batch(leaf, context, write, covered.append)
-    rows_read = sum(1 for done in covered if not done)
-    complete = rows_read == 0 and bool(valid.all())
-    return StepMatrix(
-        out.series,
-        values,
-        None if complete else valid,
-        np.full(out.rows, pipeline.nameless),
-    )
+    there = None if all(covered) and valid.all() else valid
+    return matrix(pipeline.series, values, there, nameless=pipeline.nameless)
 
 
 def _in_order(rows: Ints) -> bool:

@@ -15,16 +15,13 @@ where values of a group differ by a factor of more than 2^40, about 10^12.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from novaql.evaluator.kernels.dispatch import KERNELS, StripCells
+from novaql.evaluator.kernels.numerics.error_free import Floats, Ints
 from novaql.evaluator.kernels.numerics.full_range import MASK, FullRange
 from novaql.evaluator.kernels.numerics.rounding import expansion
 from novaql.evaluator.kernels.numerics.terms import Terms
 from novaql.evaluator.kernels.runs import as_slice
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 EMPTY = -1
 """Scale of a group without any value other than 0."""
