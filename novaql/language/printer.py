@@ -136,10 +136,6 @@ def closed(expr: Expr, text: str) -> str:
 # --- selectors -------------------------------------------------------------------------------
 
 
-def metric_or_quoted(name: str) -> str:
-    return name if _METRIC_NAME.fullmatch(name) else quote(name)
-
-
 def _label(name: str) -> str:
     return name if _LABEL_NAME.fullmatch(name) else quote(name)
 

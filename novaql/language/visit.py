@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import assert_never
 
@@ -18,7 +18,6 @@ from novaql.language.ast import (
     Text,
     Unary,
     VectorSelector,
-    left_spine,
 )
 
 
@@ -50,27 +49,6 @@ def walk(expr: Expr) -> Iterator[Expr]:
         node = waiting.pop()
         yield node
         waiting.extend(reversed(children(node)))
-
-
-def rewrite(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
-    """The tree with `change` applied to every node, children first.
-
-    Parts that do not change are shared with the input. The selector of a range must stay a
-    selector.
-    """
-    if not isinstance(expr, Binary):
-        return change(_renewed(expr, tuple(rewrite(child, change) for child in children(expr))))
-    spine = left_spine(expr)
-    left = rewrite(spine[0].left, change)
-    for node in spine:
-        left = change(_renewed(node, (left, rewrite(node.right, change))))
-    return left
-
-
-def _renewed(expr: Expr, new: tuple[Expr, ...]) -> Expr:
-    """The node with these children; itself if they are its own."""
-    same = all(after is before for after, before in zip(new, children(expr), strict=True))
-    return expr if same else with_children(expr, new)
 
 
 def with_children(expr: Expr, new: tuple[Expr, ...]) -> Expr:
