@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -12,9 +13,9 @@ from novaql.cancellation import Cancellation
 from novaql.errors import Located, StorageUnavailable
 from novaql.evaluator.context import Annotations, Context
 from novaql.evaluator.estimate import Estimate, estimate_of
-from novaql.evaluator.evaluate import Evaluator, finish_names, scalar_as_matrix
+from novaql.evaluator.evaluate import Evaluator, finish_names
 from novaql.evaluator.lower import lower
-from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.matrix import StepMatrix, scalar_matrix
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.profile import Profile
 from novaql.evaluator.range_vector import range_vector
@@ -73,7 +74,8 @@ def evaluate(
         supports_downsampling(source)
         and source.downsampled_range(MIN_TIME_MS, MAX_TIME_MS) is not None
     ):
-        options, notes = _downsampled_options(plan, source, options, steps)
+        with _failures(expr):
+            options, notes = _downsampled_options(plan, source, options, steps)
         cache = None if notes else cache
     if options.rollup_ms:
         notes += (f"NovaQL info: windows are made of cells of {duration_text(options.rollup_ms)}",)
@@ -91,23 +93,12 @@ def evaluate(
         return _run(operator, context, options)
 
     try:
-        context.admit_points(steps)
-        if cache is None:
-            result = run(0, steps.count)
-        else:
-            result = cache.answer(
-                plan,
-                steps.times_ms,
-                options,
-                source,
-                run,
-                context,
-            )
-    except Located as problem:
-        problem.locate(expr)
-        raise
-    except (OSError, StoreError) as failure:
-        raise StorageUnavailable(f"reading the data failed: {failure}") from failure
+        with _failures(expr):
+            context.admit_points(steps)
+            if cache is None:
+                result = run(0, steps.count)
+            else:
+                result = cache.answer(plan, steps.times_ms, options, source, run, context)
     finally:
         context.memory.finish(result)
     done = clock.perf_counter()
@@ -133,10 +124,7 @@ def _downsampled_options(
     """
     probe = Context(source, options)
     probe.admit_points(steps)
-    try:
-        estimate_of(probe, lower(probe, plan, steps))
-    except (OSError, StoreError) as failure:
-        raise StorageUnavailable(f"reading the data failed: {failure}") from failure
+    estimate_of(probe, lower(probe, plan, steps))
     if probe.downsampled is None:
         return options, ()
     resolution_ms, last_ms = probe.downsampled
@@ -158,9 +146,16 @@ def estimate(expr: str, source: Source, options: QueryOptions) -> Estimate:
     """
     plan = PLANS.plan(expr, options, floats_only=not _may_have_histograms(source))
     context = Context(source, options)
-    try:
+    with _failures(expr):
         steps = Steps.between(options.start_ms, options.end_ms, options.step_ms)
         return estimate_of(context, lower(context, plan, steps))
+
+
+@contextmanager
+def _failures(expr: str) -> Iterator[None]:
+    """Errors of a running query get its text; those of the store become `StorageUnavailable`."""
+    try:
+        yield
     except Located as problem:
         problem.locate(expr)
         raise
@@ -194,7 +189,7 @@ def _run(operator: Operator, context: Context, options: QueryOptions) -> Result:
         nothing = SeriesTable.unlabelled(0)
         return Result(ResultKind.STRING, nothing, times, no_values, text=plan.value)
     if type_of(plan) is ValueType.SCALAR:
-        found = scalar_as_matrix(run.scalar(operator))
+        found = scalar_matrix(run.scalar(operator))
         kind = ResultKind.SCALAR if options.instant else ResultKind.MATRIX
         return Result(kind, found.series, times, found.values)
     found = finish_names(run.vector(operator)).without_empty_rows()

@@ -10,13 +10,12 @@ import numpy as np
 
 from novaql.cancellation import Cancellation
 from novaql.errors import LimitExceeded, QueryCancelled, QueryTimeout
-from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.memory import QueryMemory
 from novaql.evaluator.profile import Profile
 from novaql.evaluator.steps import Steps
 from novaql.options import NameRemoval, QueryOptions
 from novaql.span import Span
-from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.matchers import Matcher, PatternTooCostly
 from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.source import Hints, RangeWindows, Selection, Source, supports_downsampling
@@ -199,13 +198,7 @@ class Context:
             self.memory.admit(size, f"an evaluation at {steps.count} steps")
 
 
-def allocate(context: Context, series: SeriesTable, steps: Steps) -> StepMatrix:
-    """An all-absent matrix for these series."""
-    rows = len(series)
-    context.admit_matrix(rows, steps.count)
-    return StepMatrix(
-        series,
-        np.zeros((rows, steps.count)),
-        np.zeros((rows, steps.count), np.bool_),
-        np.zeros(rows, np.bool_),
-    )
+def allocate(context: Context, rows: int, steps: int) -> tuple[Floats, Bools]:
+    """Values and mask of a matrix, all absent. Raises `LimitExceeded`."""
+    context.admit_matrix(rows, steps)
+    return np.zeros((rows, steps)), np.zeros((rows, steps), np.bool_)

@@ -189,9 +189,8 @@ def _changed(operand: Need, steps: Steps) -> Need:
 
 def _groups(operand: Need, plan: Aggregation) -> int:
     """At most so many: of labels that are named, as many as there are values of them together."""
-    if plan.op in ("topk", "bottomk", "limitk", "limit_ratio", "count_values"):
-        return operand.rows
-    if plan.without:
+    each_row = plan.op in ("topk", "bottomk", "limitk", "limit_ratio", "count_values")
+    if each_row or plan.without:
         return operand.rows
     if not plan.grouping:
         return min(operand.rows, 1)

@@ -8,7 +8,7 @@ from typing import assert_never
 
 import numpy as np
 
-from novaql.errors import EvaluationError, LimitExceeded
+from novaql.errors import LimitExceeded
 from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.kernels.windows import Floats
@@ -17,7 +17,6 @@ from novaql.evaluator.matrix import (
     drop_names,
     empty_matrix,
     join_equal_rows,
-    matrix,
 )
 from novaql.evaluator.memory import TRACKED_BYTES
 from novaql.evaluator.operator import Operator
@@ -48,7 +47,6 @@ from novaql.evaluator.operators.transform import (
     elementwise_stage,
 )
 from novaql.evaluator.operators.vector_vector import (
-    SAME_LABELS,
     SET_OPERATORS,
     set_operation,
     vector_vector,
@@ -75,7 +73,6 @@ from novaql.planner.logical import (
     Window,
 )
 from novaql.planner.pipelined import runs_as_pipeline
-from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.matchers import select_rows
 
 
@@ -332,9 +329,4 @@ def finish_names(found: StepMatrix) -> StepMatrix:
         series=drop_names(found.series, found.nameless),
         nameless=np.zeros(found.rows, np.bool_),
     )
-    return join_equal_rows(bare, lambda a, b: EvaluationError(SAME_LABELS))
-
-
-def scalar_as_matrix(values: Floats) -> StepMatrix:
-    """A scalar's range query is one series without labels."""
-    return matrix(SeriesTable.unlabelled(), values[None, :])
+    return join_equal_rows(bare)

@@ -10,6 +10,7 @@ from novaql.evaluator.operators.info import info_select
 from novaql.evaluator.operators.reads import Read
 from novaql.evaluator.operators.subquery import inner_steps
 from novaql.evaluator.steps import Steps
+from novaql.language.ast import left_spine
 from novaql.planner.logical import (
     Aggregation,
     BinaryOp,
@@ -25,7 +26,6 @@ from novaql.planner.logical import (
     Subset,
     TextConstant,
     Window,
-    left_spine,
 )
 from novaql.planner.pipelined import unwrap
 

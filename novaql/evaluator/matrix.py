@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from novaql.errors import EvaluationError
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.result import NativeCells
 from novaql.tsdb.model.histograms import concat_histograms
@@ -85,6 +86,10 @@ class StepMatrix:
             else NativeCells(self.native.histograms, self.native.which[rows]),
         )
 
+    def marked_keys(self) -> Ints:
+        """[S]: equal for rows with equal labels, of which both or neither lose their name."""
+        return self.series.keys() * 2 + self.nameless
+
     def in_order(self) -> StepMatrix:
         """The same with its rows in the order of label sets."""
         order, series = self.series.in_order()
@@ -124,6 +129,11 @@ def matrix(
 
 def empty_matrix(steps: int) -> StepMatrix:
     return matrix(SeriesTable.unlabelled(0), np.zeros((0, steps)))
+
+
+def scalar_matrix(values: Floats) -> StepMatrix:
+    """A scalar at each step [J] as one series without labels."""
+    return matrix(SeriesTable.unlabelled(), values[None, :])
 
 
 def stack(parts: list[StepMatrix]) -> StepMatrix:
@@ -171,8 +181,15 @@ def drop_names(table: SeriesTable, nameless: Bools) -> SeriesTable:
     return table
 
 
+def same_labels(_row: int, _other: int) -> Exception:
+    return EvaluationError("vector cannot contain metrics with the same labelset")
+
+
 def join_equal_rows(
-    found: StepMatrix, on_overlap: Callable[[int, int], Exception], keys: Ints | None = None
+    found: StepMatrix,
+    on_overlap: Callable[[int, int], Exception] = same_labels,
+    *,
+    keys: Ints | None = None,
 ) -> StepMatrix:
     """Make one row of rows with equal labels (or equal `keys`); the first one's labels stay.
 

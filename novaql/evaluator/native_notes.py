@@ -60,15 +60,15 @@ class Notes:
         for name in self._metrics(cells):
             self._annotations.info(_for_metric(template, name), self._span)
 
-    def conflicting_resets(self, operation: str) -> None:
-        self._annotations.warn(
-            f"conflicting counter resets during histogram {operation}", self._span
-        )
+    def conflicting_resets(self, operation: str, where: Bools) -> None:
+        if where.any():
+            text = f"conflicting counter resets during histogram {operation}"
+            self._annotations.warn(text, self._span)
 
-    def bounds_reconciled(self, operation: str) -> None:
-        self._annotations.info(
-            f"mismatched custom buckets were reconciled during {operation}", self._span
-        )
+    def bounds_reconciled(self, operation: str, where: Bools) -> None:
+        if where.any():
+            text = f"mismatched custom buckets were reconciled during {operation}"
+            self._annotations.info(text, self._span)
 
 
 def _for_metric(template: str, name: str) -> str:

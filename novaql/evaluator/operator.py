@@ -72,7 +72,7 @@ class Operator:
         raise AssertionError(f"{self.call.function} has no range vector")
 
     def left_spine(self) -> list[Operator]:
-        """The operators down the left side, lowest first: see `planner.logical.left_spine`."""
+        """The operators down the left side, lowest first: see `language.ast.left_spine`."""
         spine = [self]
         while isinstance(spine[-1].operands[0].plan, BinaryOp):
             spine.append(spine[-1].operands[0])

@@ -43,7 +43,3 @@ class Steps:
     def part(self, first: int, last: int) -> Steps:
         """Moments from one number up to another one, exclusively."""
         return Steps(self.start_ms + first * self.step_ms, self.step_ms, last - first)
-
-    def pinned(self, at_ms: int) -> Steps:
-        """One moment."""
-        return Steps(at_ms, 1, 1)

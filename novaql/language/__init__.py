@@ -23,14 +23,15 @@ from novaql.language.ast import (
     Text,
     Unary,
     VectorSelector,
+    left_spine,
 )
 from novaql.language.check import type_of
 from novaql.language.durations import format_duration
 from novaql.language.layout import format_expr
 from novaql.language.parse import parse
-from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Aggregator, Signature
+from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Signature
 from novaql.language.value_types import ValueType
-from novaql.language.visit import children, left_spine, rewrite, walk
+from novaql.language.visit import walk
 
 format = format_expr
 
@@ -38,7 +39,6 @@ __all__ = [
     "AGGREGATORS",
     "FUNCTIONS",
     "Aggregate",
-    "Aggregator",
     "At",
     "AtEdge",
     "Binary",
@@ -60,13 +60,11 @@ __all__ = [
     "Unary",
     "ValueType",
     "VectorSelector",
-    "children",
     "format",
     "format_duration",
     "format_expr",
     "left_spine",
     "parse",
-    "rewrite",
     "type_of",
     "walk",
 ]

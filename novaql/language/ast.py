@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from novaql.span import NOWHERE, Span
 from novaql.tsdb.model.matchers import Matcher
@@ -53,6 +53,23 @@ class LeftDeep:
             if type(node.left) is not type(node):
                 return hash((hashed, node.left))
             node = node.left
+
+
+Chain = TypeVar("Chain", bound=LeftDeep)
+
+
+def left_spine(node: Chain) -> list[Chain]:
+    """The operators down the left side, lowest first, so `node` is last.
+
+    A chain without parentheses, such as `a + b + c`, grows to the left and may be thousands of
+    operators long. Code that walks trees or plans loops over this, and recurses only into the right
+    sides.
+    """
+    spine = [node]
+    while isinstance(spine[-1].left, type(node)):
+        spine.append(spine[-1].left)
+    spine.reverse()
+    return spine
 
 
 # --- durations -------------------------------------------------------------------------------

@@ -42,10 +42,8 @@ class Modifiers:
 
     return_bool: Span | None
     matching: Matching
-    key: Span | None
     group: Span | None
     fill: Span | None
-    include: Span | None
 
 
 class MatchingBuilder:
@@ -56,7 +54,7 @@ class MatchingBuilder:
         return Fill(word.value.lower(), signed_value(number), between(word, close))
 
     def modifiers(self, children: Children) -> Modifiers:
-        return_bool = key = group = fill = include = None
+        return_bool = group = fill = include = None
         matching = Matching()
         for child in children:
             match child:
@@ -76,10 +74,9 @@ class MatchingBuilder:
                     many = Cardinality.MANY_TO_ONE if left else Cardinality.ONE_TO_MANY
                     matching = replace(matching, cardinality=many)
                 case _:
-                    key = span_of(child)
                     matching = replace(matching, on=child.type == "ON")
         _check_include(matching, include)
-        return Modifiers(return_bool, matching, key, group, fill, include)
+        return Modifiers(return_bool, matching, group, fill)
 
 
 def between_spans(first: Span, last: Span) -> Span:

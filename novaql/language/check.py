@@ -18,13 +18,13 @@ from novaql.language.ast import (
     Text,
     Unary,
     VectorSelector,
+    left_spine,
 )
 from novaql.language.fault import Fault, brief
 from novaql.language.metric_names import METRIC_NAME, ONE_OF_NAMES, named_twice
 from novaql.language.precedence import COMPARISONS, SET_OPERATORS, TRIM_OPERATORS
 from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Signature
 from novaql.language.value_types import ValueType
-from novaql.language.visit import left_spine
 from novaql.span import Span
 
 ARTICLES = {

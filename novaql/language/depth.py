@@ -1,7 +1,7 @@
 """How deep a tree is. Everything that reads a tree may recurse, because this bounds it.
 
 The left side of an operator is no level of its own: chains such as `a + b + c` grow to the left and
-may be of any length. Readers take them in a loop (`visit.left_spine`).
+may be of any length. Readers take them in a loop (`ast.left_spine`).
 """
 
 from __future__ import annotations

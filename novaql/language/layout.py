@@ -6,7 +6,16 @@ of an operator get lines of their own; selectors are never broken.
 
 from __future__ import annotations
 
-from novaql.language.ast import Aggregate, Binary, Call, Expr, Paren, Subquery, Unary
+from novaql.language.ast import (
+    Aggregate,
+    Binary,
+    Call,
+    Expr,
+    Paren,
+    Subquery,
+    Unary,
+    left_spine,
+)
 from novaql.language.printer import (
     brackets,
     closed,
@@ -15,10 +24,9 @@ from novaql.language.printer import (
     head,
     left_is_plain,
     one_line,
-    operands,
     operator,
 )
-from novaql.language.visit import left_spine
+from novaql.language.visit import children
 
 _INDENT = "  "
 
@@ -43,11 +51,11 @@ def _broken(expr: Expr, width: int) -> str:
         case Call(function=function, arguments=arguments):
             return _listed(f"{function}(", arguments, width)
         case Aggregate():
-            return _listed(f"{head(expr)}(", operands(expr), width)
+            return _listed(f"{head(expr)}(", children(expr), width)
         case Binary():
             return _broken_chain(left_spine(expr), width)
         case Unary(op=op, operand=operand):
-            return op + enclosed_operand(expr, operand, _broken(operand, width - len(op)))
+            return op + enclosed_operand(operand, _broken(operand, width - len(op)))
         case Subquery(inner=inner):
             return closed(inner, _broken(inner, width)) + brackets(expr)
         case _:

@@ -32,11 +32,12 @@ from novaql.language.ast import (
     Text,
     Unary,
     VectorSelector,
+    left_spine,
 )
 from novaql.language.durations import format_nanoseconds
 from novaql.language.literals import format_number
 from novaql.language.precedence import PRECEDENCE, RIGHT_ASSOCIATIVE, UNARY_PRECEDENCE
-from novaql.language.visit import left_spine
+from novaql.language.visit import children
 from novaql.text.go_text import quote
 from novaql.tsdb.model.matchers import Matcher
 
@@ -62,11 +63,11 @@ def one_line(expr: Expr) -> str:
         case Subquery(inner=inner):
             return closed(inner, one_line(inner)) + brackets(expr)
         case Unary(op=op, operand=operand):
-            return op + enclosed_operand(expr, operand, one_line(operand))
+            return op + enclosed_operand(operand, one_line(operand))
         case Binary():
             return " ".join(chained(left_spine(expr)))
         case Aggregate():
-            return f"{head(expr)}({', '.join(map(one_line, operands(expr)))})"
+            return f"{head(expr)}({', '.join(map(one_line, children(expr)))})"
         case Call(function=function, arguments=arguments):
             return f"{function}({', '.join(map(one_line, arguments))})"
         case _:
@@ -122,7 +123,7 @@ def enclosed_right(expr: Binary, text: str) -> str:
     return text if _binding(expr.right) >= least or _is_signed(expr.right) else f"({text})"
 
 
-def enclosed_operand(_expr: Unary, operand: Expr, text: str) -> str:
+def enclosed_operand(operand: Expr, text: str) -> str:
     plain = _binding(operand) > UNARY_PRECEDENCE or _is_signed(operand)
     return text if plain else f"({text})"
 
@@ -133,10 +134,6 @@ def closed(expr: Expr, text: str) -> str:
 
 
 # --- selectors -------------------------------------------------------------------------------
-
-
-def metric_or_quoted(name: str) -> str:
-    return name if _METRIC_NAME.fullmatch(name) else quote(name)
 
 
 def _label(name: str) -> str:
@@ -216,10 +213,6 @@ def head(expr: Aggregate) -> str:
     if not expr.grouping and not expr.without:
         return expr.op
     return f"{expr.op} {'without' if expr.without else 'by'} ({_labels(expr.grouping)}) "
-
-
-def operands(expr: Aggregate) -> tuple[Expr, ...]:
-    return (expr.operand,) if expr.parameter is None else (expr.parameter, expr.operand)
 
 
 # --- durations -------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import assert_never
 
@@ -42,19 +42,6 @@ def children(expr: Expr) -> tuple[Expr, ...]:
             assert_never(expr)
 
 
-def left_spine(expr: Binary) -> list[Binary]:
-    """The operators down the left side, lowest first, so `expr` is last.
-
-    A chain without parentheses, such as `a + b + c`, grows to the left and may be thousands of
-    operators long. Code that walks trees loops over this, and recurses only into the right sides.
-    """
-    spine = [expr]
-    while isinstance(spine[-1].left, Binary):
-        spine.append(spine[-1].left)
-    spine.reverse()
-    return spine
-
-
 def walk(expr: Expr) -> Iterator[Expr]:
     """The expression and all below it, parents first, in the order of the text."""
     waiting = [expr]
@@ -62,27 +49,6 @@ def walk(expr: Expr) -> Iterator[Expr]:
         node = waiting.pop()
         yield node
         waiting.extend(reversed(children(node)))
-
-
-def rewrite(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
-    """The tree with `change` applied to every node, children first.
-
-    Parts that do not change are shared with the input. The selector of a range must stay a
-    selector.
-    """
-    if not isinstance(expr, Binary):
-        return change(_renewed(expr, tuple(rewrite(child, change) for child in children(expr))))
-    spine = left_spine(expr)
-    left = rewrite(spine[0].left, change)
-    for node in spine:
-        left = change(_renewed(node, (left, rewrite(node.right, change))))
-    return left
-
-
-def _renewed(expr: Expr, new: tuple[Expr, ...]) -> Expr:
-    """The node with these children; itself if they are its own."""
-    same = all(after is before for after, before in zip(new, children(expr), strict=True))
-    return expr if same else with_children(expr, new)
 
 
 def with_children(expr: Expr, new: tuple[Expr, ...]) -> Expr:

@@ -18,9 +18,9 @@ from novaql.language.ast import (
     Text,
     Unary,
     VectorSelector,
+    left_spine,
 )
 from novaql.language.signatures import FUNCTIONS
-from novaql.language.visit import left_spine
 from novaql.options import QueryOptions
 from novaql.planner.durations import Durations
 from novaql.planner.logical import (

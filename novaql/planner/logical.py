@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import assert_never
 
-from novaql.language.ast import LeftDeep, Matching, Spanned
+from novaql.language.ast import LeftDeep, Matching, Spanned, left_spine
 from novaql.language.printer import matching_text
 from novaql.language.value_types import ValueType
 from novaql.text.times import duration_text
@@ -203,19 +203,6 @@ def children(plan: Plan) -> tuple[Plan, ...]:
             assert_never(plan)
 
 
-def left_spine(plan: BinaryOp) -> list[BinaryOp]:
-    """Return the operators down the left side, lowest first; `plan` is the last.
-
-    Chains such as `a + b + c` grow to the left and may be thousands of operators long: rules and
-    evaluator loop over them and recurse into the right sides alone.
-    """
-    spine = [plan]
-    while isinstance(spine[-1].left, BinaryOp):
-        spine.append(spine[-1].left)
-    spine.reverse()
-    return spine
-
-
 def with_sides(plan: BinaryOp, left: Plan, right: Plan) -> BinaryOp:
     """The operator between these; the same object if they are its own."""
     if left is plan.left and right is plan.right:
@@ -226,7 +213,7 @@ def with_sides(plan: BinaryOp, left: Plan, right: Plan) -> BinaryOp:
 def with_children(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
     """Return the node with changed children; the same object if none has changed.
 
-    Not for operators of a chain, where `change` would recurse: see `left_spine`.
+    Not for operators of a chain, where `change` would recurse: see `language.ast.left_spine`.
     """
     match plan:
         case Constant() | TextConstant() | Nothing() | Select():

@@ -32,9 +32,6 @@ class PlanCache:
             limit_bytes, lambda entry: PLAN_BYTES + BYTES_PER_CHARACTER * len(entry[1])
         )
 
-    def __len__(self) -> int:
-        return len(self._plans)
-
     def plan(
         self,
         expr: str,

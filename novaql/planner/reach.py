@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
+from novaql.language.ast import left_spine
 from novaql.planner.label_flow import CELL_BY_CELL
 from novaql.planner.logical import (
     Aggregation,
@@ -27,7 +28,6 @@ from novaql.planner.logical import (
     TextConstant,
     Window,
     children,
-    left_spine,
 )
 
 AGGREGATIONS = frozenset(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from novaql.language.ast import left_spine
 from novaql.planner.logical import (
     BinaryOp,
     Plan,
@@ -11,7 +12,6 @@ from novaql.planner.logical import (
     SubqueryWindow,
     Window,
     children,
-    left_spine,
 )
 from novaql.planner.reach import Reach, of_selector
 from novaql.text.times import duration_text, time_text

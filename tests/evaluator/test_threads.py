@@ -135,7 +135,7 @@ def run(
         raise AssertionError("batches are there")
 
     steps = Steps.between(0, 0, 0)
-    pipeline = Pipeline(series, steps, [], never, (), False, compiled=leaf)
+    pipeline = Pipeline(series, steps, [], never, nameless=False, compiled=leaf)
     empty = TableSource.from_batches(SeriesTable.unlabelled(0), [])
     context = Context(empty, QueryOptions(0, 0), cancellation)
     names: set[str] = set()

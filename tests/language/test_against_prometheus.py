@@ -20,8 +20,9 @@ from hypothesis import given, settings
 
 from novaql.language import FUNCTIONS, format_expr, parse
 from novaql.language.ast import At, Binary, DurationLiteral, Expr, Subquery, VectorSelector
-from novaql.language.visit import rewrite, walk
+from novaql.language.visit import walk
 from tests.support.generators.expressions import Vocabulary, well_typed_expressions
+from tests.support.generators.rewriting import rewrite
 
 PROMETHEUS = shutil.which("prometheus")
 pytestmark = pytest.mark.skipif(

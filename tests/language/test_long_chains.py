@@ -9,8 +9,8 @@ import pytest
 
 from novaql.errors import SyntaxProblem
 from novaql.language import format_expr, parse
-from novaql.language.ast import Binary, Expr, Number
-from novaql.language.visit import rewrite, walk
+from novaql.language.ast import Binary, Number
+from novaql.language.visit import walk
 
 LONG = 4000
 
@@ -39,14 +39,9 @@ def test_broken_over_lines_as_much_as_fits_stays_on_the_first() -> None:
     assert format_expr(parse("(alpha + beta) * gamma"), width=14) == ("(alpha + beta)\n*\ngamma")
 
 
-def test_a_chain_of_ten_thousand_is_rewritten() -> None:
-    def doubled(node: Expr) -> Expr:
-        return Number(2 * node.value) if isinstance(node, Number) else node
-
+def test_a_chain_of_ten_thousand_is_walked() -> None:
     expr = parse("1" + " + 1" * 10_000)
 
-    assert format_expr(rewrite(expr, doubled)) == "2" + " + 2" * 10_000
-    assert rewrite(expr, lambda node: node) is expr
     assert sum(isinstance(node, Number) for node in walk(expr)) == 10_001
 
 

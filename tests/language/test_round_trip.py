@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from novaql.language import ValueType, format_expr, parse, type_of
 from novaql.language.ast import Binary, Expr, Number, Paren, Unary, VectorSelector
 from novaql.language.precedence import COMPARISONS, PRECEDENCE, SET_OPERATORS
-from novaql.language.visit import rewrite, walk
+from novaql.language.visit import walk
 from tests.support.generators.expressions import Vocabulary, numbers, well_typed_expressions
+from tests.support.generators.rewriting import rewrite
 
 
 @given(well_typed_expressions())

@@ -15,7 +15,6 @@ import pytest
 
 from novaql.language import format_expr, parse
 from novaql.language.ast import At, Expr, Subquery, VectorSelector
-from novaql.language.visit import rewrite
 from novaql.model.label_set import Labels
 from novaql.model.stored_hints import Stored
 from novaql.promqltest.comparison import differences
@@ -26,6 +25,7 @@ from novaql.promqltest.script_parser import read_script
 from novaql.promqltest.step_invariance import can_be_pinned
 from novaql.promqltest.storage import Storage
 from novaql.result import ResultKind
+from tests.support.generators.rewriting import rewrite
 from tests.support.messages.remote_write_messages import Series
 from tests.support.programs.prometheus_server import (
     PrometheusServer,

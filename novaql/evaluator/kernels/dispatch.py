@@ -7,6 +7,7 @@ and calls `KERNELS.call.<kernel>` if it gets functions, else the kernel in NumPy
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +25,28 @@ KERNELS = Registry(
     worth=1 << 25,
 )  # fmt: skip
 """worth: values that NumPy computes in about the time that loading takes."""
+
+
+class StripCells(NamedTuple):
+    """What compiled folds read, as the tuple that they take: cells of series begin … end - 1.
+
+    place    [S] row of each series in the accumulator
+    grid     [S] grid of each series; first, strip: of each grid, as in `strips.Strips`
+    values   the cells of these series, strip after strip
+    present  which cells have a value: of all cells of all grids (`shared`), or of `values`
+    whole    all of them have one
+    """
+
+    place: Ints
+    grid: Ints
+    first: Ints
+    strip: Ints
+    values: Floats
+    present: Bools
+    shared: bool
+    whole: bool
+    begin: int
+    end: int
 
 
 def floats(values: Floats, shape: Sequence[int]) -> Floats:

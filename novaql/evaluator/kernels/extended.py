@@ -7,11 +7,12 @@ around them. Nothing is extrapolated.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from novaql.evaluator.kernels.rate import add_reset_values, changes, resets
+from novaql.evaluator.kernels.rate import add_reset_values, count_between
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 
 
@@ -125,30 +126,15 @@ def extended_rate(window: Extended, *, is_counter: bool, is_rate: bool) -> tuple
     return result, window.valid
 
 
-def _with_edges(window: Extended, between: Floats, left: Bools, right: Bools) -> Floats:
-    empty = window.empty
-    counted = np.where(empty, 0.0, between)
-    return counted + left + np.where(empty, 0.0, right)
-
-
-def extended_changes(window: Extended) -> tuple[Floats, Bools]:
-    """Changes among the left end, the samples between, and the right end."""
+def extended_events(
+    window: Extended, event: Callable[[Floats, Floats], Bools]
+) -> tuple[Floats, Bools]:
+    """How often there was an event from one to the next of the left end, the samples between, and
+    the right end. event: (values before, values after)."""
     inner, empty = window.inner, window.empty
-    oldest = np.where(empty, window.right, inner.at(inner.lo))
-    newest = inner.at(inner.hi - 1)
-
-    def differ(a: Floats, b: Floats) -> Bools:
-        unequal: Bools = (a != b) & ~(np.isnan(a) & np.isnan(b))
-        return unequal
-
-    edges = differ(window.left, oldest), differ(newest, window.right)
-    return _with_edges(window, changes(inner)[0], *edges), window.valid
-
-
-def extended_resets(window: Extended) -> tuple[Floats, Bools]:
-    """Decreases among the left end, the samples between, and the right end."""
-    inner, empty = window.inner, window.empty
-    oldest = np.where(empty, window.right, inner.at(inner.lo))
-    newest = inner.at(inner.hi - 1)
-    edges = oldest < window.left, window.right < newest
-    return _with_edges(window, resets(inner)[0], *edges), window.valid
+    values = inner.values
+    between, _ = count_between(inner, event(values[..., :-1], values[..., 1:]))
+    first = event(window.left, np.where(empty, window.right, inner.at(inner.lo)))
+    last = event(inner.at(inner.hi - 1), window.right)
+    counted = np.where(empty, 0.0, between) + first + np.where(empty, 0.0, last)
+    return counted, window.valid

@@ -3,18 +3,19 @@
 Every accumulator has `reduce(group [S], values [S, J], present [S, J] or None)`, which looks at
 nothing else and so runs on any thread, `merge` for what it gives, `add`, which is both, and
 `finish() -> (values [G, J], valid [G, J])`. A group without any value at a step is absent there.
-`adopt` is `merge` for a partial result of all groups, into an accumulator that is still empty.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, Protocol
 
 import numpy as np
 
-from novaql.evaluator.kernels.dispatch import KERNELS
-from novaql.evaluator.kernels.group_rows import AsStrips, Runs, exact_sums
+from novaql.evaluator.kernels.dispatch import KERNELS, StripCells
+from novaql.evaluator.kernels.group_rows import Runs, as_strip_cells, exact_sums
 from novaql.evaluator.kernels.numerics.error_free import square
+from novaql.evaluator.kernels.numerics.exact_runs import sums_of_runs
 from novaql.evaluator.kernels.numerics.exact_sums import ExactSums
 from novaql.evaluator.kernels.numerics.variance import variance
 from novaql.evaluator.kernels.runs import as_slice, reduce_runs
@@ -37,13 +38,43 @@ class Accumulator(Protocol):
 
     def merge(self, partial: Any) -> None: ...
 
-    def adopt(self, partial: Any) -> None:
-        self.merge(partial)
-
     def add(self, group: Ints, values: Floats, present: Bools | None) -> None:
         self.merge(self.reduce(group, values, present))
 
     def finish(self) -> tuple[Floats, Bools]: ...
+
+
+class StripAccumulator(Accumulator):
+    """An accumulator that compiled kernels can add to.
+
+    counts_only  values are not looked at
+    """
+
+    counts_only = False
+
+    @abstractmethod
+    def empty(self, groups: int, steps: int) -> StripAccumulator:
+        """One whose `partial` this one merges."""
+
+    @abstractmethod
+    def add_strips(self, cells: StripCells) -> None:
+        """Add cells by a compiled kernel."""
+
+    @abstractmethod
+    def partial(self, groups: Ints) -> Any:
+        """What another one merges; groups: [g] number there of each group here."""
+
+    @abstractmethod
+    def reduce_runs(self, runs: Runs, values: Floats, present: Bools | None) -> Any:
+        """`reduce` by NumPy."""
+
+    def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Any:
+        if KERNELS.ready(values.size) is None:
+            return self.reduce_runs(Runs(group), values, present)
+        groups, cells = as_strip_cells(group, values, present)
+        found = self.empty(len(groups), values.shape[1])
+        found.add_strips(cells)
+        return found.partial(groups)
 
 
 def _add_counts(into: Ints, groups: Ints, counts: Ints) -> None:
@@ -55,30 +86,29 @@ def _add_counts(into: Ints, groups: Ints, counts: Ints) -> None:
         into[as_slice(groups)] += counts
 
 
-class Count(Accumulator):
+class Count(StripAccumulator):
     """How many values."""
+
+    counts_only = True
 
     def __init__(self, groups: int, steps: int) -> None:
         self.counts = np.zeros((groups, steps))  # of floats, as they leave
 
-    def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Counts:
-        compiled = KERNELS.ready(values.size)
-        if compiled is not None:
-            rows = AsStrips(group, present, values.shape)
-            counts = np.zeros(rows.shape)
-            compiled.fold_counts(
-                rows.place, *rows.where, rows.present, rows.shared, 0, len(group), counts
-            )
-            return rows.groups, counts
-        runs = Runs(group)
+    def empty(self, groups: int, steps: int) -> Count:
+        return Count(groups, steps)
+
+    def add_strips(self, cells: StripCells) -> None:
+        KERNELS.call.fold_counts(tuple(cells), self.counts)
+
+    def partial(self, groups: Ints) -> Counts:
+        return groups, self.counts
+
+    def reduce_runs(self, runs: Runs, values: Floats, present: Bools | None) -> Counts:
         return runs.groups, runs.counts(present, values)
 
     def merge(self, partial: Counts) -> None:
         at, counts = partial
         self.counts[as_slice(at)] += counts
-
-    def adopt(self, partial: Counts) -> None:
-        self.counts = np.asarray(partial[1], np.float64)
 
     def finish(self) -> tuple[Floats, Bools]:
         return self.counts, self.counts > 0
@@ -91,24 +121,31 @@ class Group(Count):
         return np.ones(self.counts.shape), self.counts > 0
 
 
-class Sum(Accumulator):
+class Sum(StripAccumulator):
     """The exact sum, rounded once."""
 
     def __init__(self, groups: int, steps: int) -> None:
         self._sums = ExactSums(groups, steps)
         self._counts = np.zeros((groups, steps), np.int64)
 
-    def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Sums:
-        groups, (sums,), counts = exact_sums(group, values, present)
-        return groups, sums, counts
+    def empty(self, groups: int, steps: int) -> Sum:
+        return Sum(groups, steps)
+
+    def add_strips(self, cells: StripCells) -> None:
+        self._sums.add_strips(cells, self._counts)
+
+    def partial(self, groups: Ints) -> Sums:
+        self._sums.carry()
+        return groups, self._sums, self._counts
+
+    def reduce_runs(self, runs: Runs, values: Floats, present: Bools | None) -> Sums:
+        (sums,) = sums_of_runs(runs.rows(values, present, 0.0), runs.starts)
+        return runs.groups, sums, runs.counts(present, values)
 
     def merge(self, partial: Sums) -> None:
         at, sums, counts = partial
         _add_counts(self._counts, at, counts)
         self._sums.merge(at, sums)
-
-    def adopt(self, partial: Sums) -> None:
-        _, self._sums, self._counts = partial
 
     def finish(self) -> tuple[Floats, Bools]:
         (total,) = self._sums.rounded(1)
@@ -133,26 +170,25 @@ class Mean(Sum):
         return mean, self._counts > 0
 
 
-class Extreme(Accumulator):
+class Extreme(StripAccumulator):
     """Minimum or maximum; NaN only where all values are."""
 
     def __init__(self, groups: int, steps: int, *, largest: bool) -> None:
-        self.largest = largest
+        self._largest = largest
         self._choose: np.ufunc = np.fmax if largest else np.fmin
         self.best = np.full((groups, steps), np.nan)
         self.seen = np.zeros((groups, steps), np.bool_)
 
-    def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Extremes:
-        compiled = KERNELS.ready(values.size)
-        if compiled is not None:
-            rows = AsStrips(group, present, values.shape)
-            best, seen = np.full(rows.shape, np.nan), np.zeros(rows.shape, np.bool_)
-            compiled.fold_extremes(
-                rows.place, *rows.where, rows.flat(values), rows.present, rows.shared, 0,
-                len(group), self.largest, best, seen,
-            )  # fmt: skip
-            return rows.groups, best, seen
-        runs = Runs(group)
+    def empty(self, groups: int, steps: int) -> Extreme:
+        return Extreme(groups, steps, largest=self._largest)
+
+    def add_strips(self, cells: StripCells) -> None:
+        KERNELS.call.fold_extremes(tuple(cells), self._largest, self.best, self.seen)
+
+    def partial(self, groups: Ints) -> Extremes:
+        return groups, self.best, self.seen
+
+    def reduce_runs(self, runs: Runs, values: Floats, present: Bools | None) -> Extremes:
         best = reduce_runs(self._choose, runs.rows(values, present, np.nan), runs.starts, np.nan)
         return runs.groups, best, runs.counts(present, values) > 0
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.evaluator.kernels.dispatch import KERNELS, floats, mask
-from novaql.evaluator.kernels.numerics.exact_runs import Split, itself, sums_of_runs
+from novaql.evaluator.kernels.dispatch import KERNELS, StripCells, floats, mask
+from novaql.evaluator.kernels.numerics.exact_runs import Split, sums_of_runs
 from novaql.evaluator.kernels.numerics.exact_sums import ExactSums
 from novaql.evaluator.kernels.runs import lengths_of, reduce_runs
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
@@ -61,31 +61,19 @@ class Runs:
         return reduce_runs(np.add, flags, self.starts, 0).astype(np.int64)
 
 
-class AsStrips:
-    """Rows of a block as the strips of one grid, which compiled folds take.
-
-    groups   [g] those of the block; shape: (g, J)
-    place    [S] of each row's group among them
-    where    grid of each row, first step and cells of the grid
-    present  [J] where all rows agree (`shared`), else [S × J]
-    """
-
-    __slots__ = ("groups", "place", "present", "shape", "shared", "where")
-
-    def __init__(self, group: Ints, present: Bools | None, shape: tuple[int, int]) -> None:
-        rows, steps = shape
-        self.groups, self.place = _numbered(group)
-        self.shape = len(self.groups), steps
-        self.where = np.zeros(rows, np.int64), np.zeros(1, np.int64), np.array([0, steps])
-        flags = mask(present, steps)
-        self.present, self.shared = flags.reshape(-1), len(flags) == 1
-
-    @staticmethod
-    def flat(values: Floats) -> Floats:
-        return floats(values, (values.size,))
+def as_strip_cells(group: Ints, values: Floats, present: Bools | None) -> tuple[Ints, StripCells]:
+    """(groups that occur [g], rows of a block as strips of one grid, with places among these)."""
+    rows, steps = values.shape
+    groups, place = numbered(group)
+    there = mask(present, steps)
+    return groups, StripCells(
+        place, np.zeros(rows, np.int64), np.zeros(1, np.int64), np.array([0, steps]),
+        floats(values, (values.size,)),
+        there.reshape(-1), len(there) == 1, present is None, 0, rows,
+    )  # fmt: skip
 
 
-def _numbered(group: Ints) -> tuple[Ints, Ints]:
+def numbered(group: Ints) -> tuple[Ints, Ints]:
     """(the groups that occur [g], place of each row's group among them [S])."""
     lowest, highest = int(group.min(initial=0)), int(group.max(initial=0))
     if highest - lowest > SPARSE * len(group):
@@ -97,27 +85,20 @@ def _numbered(group: Ints) -> tuple[Ints, Ints]:
 
 
 def exact_sums(
-    group: Ints, values: Floats, present: Bools | None, split: Split = itself, sizes: Split = itself
+    group: Ints, values: Floats, present: Bools | None, split: Split, sizes: Split
 ) -> tuple[Ints, list[ExactSums], Ints]:
-    """(groups of this block, sums, counts). values: [S, J]; absent ones are 0 unless `split` is
-    `itself`. split, sizes: as of `sums_of_runs`."""
+    """(groups of this block, sums, counts). values: [S, J], 0 where absent; split, sizes: as of
+    `sums_of_runs`."""
     if KERNELS.ready(values.size) is None:
         runs = Runs(group)
-        sums = sums_of_runs(runs.rows(values, present, 0.0), runs.starts, split, sizes)
+        sums = sums_of_runs(runs.ordered(values), runs.starts, split, sizes)
         return runs.groups, sums, runs.counts(present, values)
-    strips = AsStrips(group, present, values.shape)
+    groups, cells = as_strip_cells(group, values, present)
     columns = split(values)
-    found = [ExactSums(*strips.shape) for _ in columns]
-    counts = np.zeros(strips.shape, np.int64)
+    found = [ExactSums(len(groups), values.shape[1]) for _ in columns]
+    counts = np.zeros((len(groups), values.shape[1]), np.int64)
     for one, column in zip(found, columns, strict=True):
         counts[:] = 0
-        one.add_strips(
-            strips.place,
-            strips.where,
-            strips.flat(column),
-            (strips.present, strips.shared, present is None),
-            (0, len(group)),
-            counts,
-        )
+        one.add_strips(cells._replace(values=floats(column, (column.size,))), counts)
         one.carry()
-    return strips.groups, found, counts
+    return groups, found, counts

@@ -136,14 +136,22 @@ def count_between(windows: Windows, event: Bools) -> tuple[Floats, Bools]:
     return out, windows.counts >= 1
 
 
+def fell(before: Floats, after: Floats) -> Bools:
+    less: Bools = after < before
+    return less
+
+
+def changed(before: Floats, after: Floats) -> Bools:
+    """From NaN to NaN is no change."""
+    differs: Bools = (before != after) & ~(np.isnan(before) & np.isnan(after))
+    return differs
+
+
 def resets(windows: Windows) -> tuple[Floats, Bools]:
     """How often the value fell between neighbouring samples."""
-    values = windows.values
-    return count_between(windows, values[..., 1:] < values[..., :-1])
+    return count_between(windows, fell(windows.values[..., :-1], windows.values[..., 1:]))
 
 
 def changes(windows: Windows) -> tuple[Floats, Bools]:
-    """How often the value changed; from NaN to NaN is no change."""
-    before, after = windows.values[..., :-1], windows.values[..., 1:]
-    differs = (before != after) & ~(np.isnan(before) & np.isnan(after))
-    return count_between(windows, differs)
+    """How often the value changed between neighbouring samples."""
+    return count_between(windows, changed(windows.values[..., :-1], windows.values[..., 1:]))

@@ -71,7 +71,7 @@ def _added(kernel: PlainKernel, of_cells: cells.Kernel, *, mean: bool) -> RangeF
     """sum_over_time and avg_over_time."""
     return RangeFunction(
         _plain(kernel),
-        StripRollup(strips.of_windows("strip_sums", mean)),
+        StripRollup(strips.flagged("strip_sums", mean)),
         CellKernel(of_cells, SUMS),
         whole_window=True,
         slides=True,
@@ -90,7 +90,7 @@ def _extreme(kernel: PlainKernel, name: str, other: str) -> RangeFunction:
     """min_over_time and max_over_time."""
     return RangeFunction(
         _plain(kernel),
-        StripRollup(strips.of_windows("strip_extremes", name == "max")),
+        StripRollup(strips.flagged("strip_extremes", name == "max")),
         CellKernel(cells.extreme(name, other, kernel), (name, other), sample=name),
         floats_only=True,
     )
@@ -135,22 +135,22 @@ RANGE_FUNCTIONS: Mapping[str, RangeFunction] = {
     "increase": _growth(is_counter=True, is_rate=False),
     "delta": _growth(is_counter=False, is_rate=False),
     "irate": RangeFunction(
-        _plain(_irate), StripRollup(strips.changes(is_rate=True), 2), reads_starts=True
+        _plain(_irate), StripRollup(strips.flagged("strip_steps", True), 2), reads_starts=True
     ),
     "idelta": RangeFunction(
         _plain(partial(rate.instant_change, is_rate=False)),
-        StripRollup(strips.changes(is_rate=False), 2),
+        StripRollup(strips.flagged("strip_steps", False), 2),
     ),
     "resets": RangeFunction(
         _plain(_resets),
-        StripRollup(strips.of_windows("strip_events", True)),
-        exact_ends=extended.extended_resets,
+        StripRollup(strips.flagged("strip_events", True)),
+        exact_ends=lambda w: extended.extended_events(w, rate.fell),
         reads_starts=True,
     ),
     "changes": RangeFunction(
         _plain(rate.changes),
-        StripRollup(strips.of_windows("strip_events", False)),
-        exact_ends=extended.extended_changes,
+        StripRollup(strips.flagged("strip_events", False)),
+        exact_ends=lambda w: extended.extended_events(w, rate.changed),
     ),
     "deriv": _of_values(_plain(regression.deriv), StripRollup(strips.lines(slopes=True), 2)),
     "predict_linear": _of_values(
@@ -177,10 +177,10 @@ RANGE_FUNCTIONS: Mapping[str, RangeFunction] = {
     "min_over_time": _extreme(over_time.min_over_time, "min", "least"),
     "max_over_time": _extreme(over_time.max_over_time, "max", "greatest"),
     "stddev_over_time": _of_values(
-        _plain(over_time.stddev_over_time), StripRollup(strips.of_windows("strip_variances", True))
+        _plain(over_time.stddev_over_time), StripRollup(strips.flagged("strip_variances", True))
     ),
     "stdvar_over_time": _of_values(
-        _plain(over_time.stdvar_over_time), StripRollup(strips.of_windows("strip_variances", False))
+        _plain(over_time.stdvar_over_time), StripRollup(strips.flagged("strip_variances", False))
     ),
     "quantile_over_time": _of_values(
         lambda w, s, t: quantiles.quantile_over_time(w, s[0]), StripRollup(strips.quantiles)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.evaluator.kernels.dispatch import KERNELS
+from novaql.evaluator.kernels.dispatch import KERNELS, StripCells
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.tsdb.model.series_batch import SeriesBatch
 
@@ -54,6 +55,13 @@ class Strips:
     lo: np.ndarray[tuple[int], np.dtype[np.int32]]
     hi: np.ndarray[tuple[int], np.dtype[np.int32]]
     cells: Ints
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """What compiled kernels take."""
+        b = self.batch
+        of_batch = b.values, b.offsets, b.grid, b.times, b.grid_offsets
+        return *of_batch, self.first, self.strip, self.lo, self.hi
 
     @property
     def steps(self) -> int:
@@ -98,14 +106,12 @@ def holding(strips: Strips, samples: int) -> Presence:
 
 def alive(strips: Strips, begin: int, end: int) -> Presence:
     """Windows of series begin … end - 1 whose newest sample no staleness marker follows."""
-    batch = strips.batch
-    markers = batch.markers
+    markers = strips.batch.markers
     assert markers is not None
     flags = np.empty(int(strips.cells[end] - strips.cells[begin]), np.bool_)
     KERNELS.call.strip_alive(
-        batch.times, batch.grid_offsets, batch.grid, strips.first, strips.strip, strips.lo,
-        strips.hi, strips.spec.ends_ms, markers.offsets, markers.times, begin, end, flags,
-    )  # fmt: skip
+        strips.arrays, strips.spec.ends_ms, markers.offsets, markers.times, begin, end, flags
+    )
     return Presence(flags, False, bool(flags.all()))
 
 
@@ -122,20 +128,15 @@ class StripRollup:
     samples: int = 1
 
 
-def newest(strips: Strips, begin: int, end: int, out: Floats) -> None:
-    """The newest sample of each window."""
-    _edges(strips, begin, end, out, last=True)
+def kernel(
+    name: str, arguments: Callable[[Strips], Sequence[Any]] = lambda strips: ()
+) -> StripKernel:
+    """The compiled kernel of this name; arguments: what it takes of strips beside their arrays."""
 
+    def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
+        getattr(KERNELS.call, name)(strips.arrays, *arguments(strips), begin, end, out)
 
-def oldest(strips: Strips, begin: int, end: int, out: Floats) -> None:
-    _edges(strips, begin, end, out, last=False)
-
-
-def _edges(strips: Strips, begin: int, end: int, out: Floats, *, last: bool) -> None:
-    b = strips.batch
-    KERNELS.call.strip_edges(
-        b.values, b.offsets, b.grid, strips.strip, strips.lo, strips.hi, begin, end, last, out
-    )
+    return fill
 
 
 def _falls(batch: SeriesBatch) -> Bytes:
@@ -147,65 +148,46 @@ def _falls(batch: SeriesBatch) -> Bytes:
 
 
 def rates(*, is_counter: bool, is_rate: bool) -> StripKernel:
-    def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
-        b, spec = strips.batch, strips.spec
-        falls = _falls(b) if is_counter else np.zeros(0, np.int8)
-        KERNELS.call.strip_rates(
-            b.values, b.offsets, b.grid, b.times, b.grid_offsets, strips.first, strips.strip,
-            strips.lo, strips.hi, spec.ends_ms, falls, spec.range_ms, is_counter, is_rate,
-            begin, end, out,
-        )  # fmt: skip
+    def arguments(strips: Strips) -> Sequence[Any]:
+        falls = _falls(strips.batch) if is_counter else np.zeros(0, np.int8)
+        return strips.spec.ends_ms, falls, strips.spec.range_ms, is_counter, is_rate
 
-    return fill
+    return kernel("strip_rates", arguments)
 
 
-def changes(*, is_rate: bool) -> StripKernel:
-    def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
-        b = strips.batch
-        KERNELS.call.strip_steps(
-            b.values, b.offsets, b.grid, b.times, b.grid_offsets, strips.strip, strips.lo,
-            strips.hi, begin, end, is_rate, out,
-        )  # fmt: skip
+def lines(*, slopes: bool) -> StripKernel:
+    def arguments(strips: Strips) -> Sequence[Any]:
+        seconds = np.zeros(strips.steps) if slopes else strips.spec.scalars[0]
+        return strips.spec.eval_ms, seconds, slopes
 
-    return fill
+    return kernel("strip_lines", arguments)
 
 
-def of_windows(name: str, flag: bool) -> StripKernel:
-    """A kernel that takes windows and one flag."""
-
-    def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
-        b = strips.batch
-        getattr(KERNELS.call, name)(
-            b.values, b.offsets, b.grid, strips.strip, strips.lo, strips.hi, begin, end, flag, out
-        )
-
-    return fill
+def flagged(name: str, flag: bool) -> StripKernel:
+    """A kernel that takes one flag."""
+    return kernel(name, lambda strips: (flag,))
 
 
 def repeated(of_cell: Callable[[Strips], Floats]) -> StripKernel:
     """What is the same for all series of a grid."""
-
-    def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
-        KERNELS.call.strip_repeat(of_cell(strips), strips.batch.grid, strips.strip, begin, end, out)
-
-    return fill
+    return kernel("strip_repeat", lambda strips: (of_cell(strips),))
 
 
-def quantiles(strips: Strips, begin: int, end: int, out: Floats) -> None:
-    b, q = strips.batch, strips.spec.scalars[0]
-    KERNELS.call.strip_quantiles(
-        b.values, b.offsets, b.grid, strips.first, strips.strip, strips.lo, strips.hi, q,
-        begin, end, out,
+newest, oldest = flagged("strip_edges", True), flagged("strip_edges", False)
+"""The newest and the oldest sample of each window."""
+quantiles = kernel("strip_quantiles", lambda strips: (strips.spec.scalars[0],))
+
+
+def cells(
+    strips: Strips, values: Floats, present: Presence, place: Ints, begin: int, end: int
+) -> StripCells:
+    """The cells of series begin … end - 1 for compiled folds; place: [S] of the whole batch."""
+    return StripCells(
+        place, strips.batch.grid, strips.first, strips.strip, values,
+        present.flags, present.shared, present.whole, begin, end,
     )  # fmt: skip
 
 
-def lines(*, slopes: bool) -> StripKernel:
-    def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
-        b = strips.batch
-        seconds = np.zeros(strips.steps) if slopes else strips.spec.scalars[0]
-        KERNELS.call.strip_lines(
-            b.values, b.offsets, b.grid, b.times, b.grid_offsets, strips.first, strips.strip,
-            strips.lo, strips.hi, strips.spec.eval_ms, seconds, slopes, begin, end, out,
-        )  # fmt: skip
-
-    return fill
+def spread(cells: StripCells, out: Floats, valid: Bools) -> None:
+    """Each series into its row of `out` and `valid`, [rows, J]."""
+    KERNELS.call.spread(tuple(cells), out, valid)

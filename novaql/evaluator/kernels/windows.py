@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,11 +104,12 @@ class Windows:
         """[J] (one item per step) brought to the shape of `lo`."""
         return of_step if self.cells is None else of_step[self.cells % self.grid[1]]
 
-    def on_grid(self, out: Floats, valid: Bools) -> tuple[Floats, Bools]:
-        """A kernel's output as [S, J] values and a mask that broadcasts against them."""
+    def on_grid(self, out: NDArray[Number], valid: Bools) -> tuple[NDArray[Number], Bools]:
+        """A kernel's output, or something shaped like `lo`, as [S, J], and a mask that broadcasts
+        against it."""
         if self.cells is None:
-            return out, valid
-        values, there = np.zeros(self.grid), np.zeros(self.grid, np.bool_)
+            return np.broadcast_to(out, self.grid), valid
+        values, there = np.zeros(self.grid, out.dtype), np.zeros(self.grid, np.bool_)
         values.reshape(-1)[self.cells] = out
         there.reshape(-1)[self.cells] = valid
         return values, there

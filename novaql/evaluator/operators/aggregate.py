@@ -14,13 +14,10 @@ from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.operator import Operator
-from novaql.evaluator.operators.native_aggregate import (
-    IGNORING,
-    aggregate_native,
-    without_histograms,
-)
+from novaql.evaluator.operators.native_aggregate import aggregate_native, without_histograms
 from novaql.evaluator.operators.ranking import limit_k, limit_ratio, top_k
 from novaql.evaluator.pipeline.fold import fold, fold_matrix
+from novaql.evaluator.pipeline.model import Pipeline
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.working_memory import admit_work, fold_of
 from novaql.language.literals import is_utf8
@@ -29,9 +26,6 @@ from novaql.text.go_text import go_number, quote, shortest_decimal
 from novaql.text.histograms import histogram_texts
 from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn
 
-ROW_CHOOSERS = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
-"""Aggregations whose result is some of their rows, as they were."""
-
 
 def aggregate(run: Runner, operator: Operator) -> StepMatrix:
     """`op by (…) (operand)`."""
@@ -39,8 +33,7 @@ def aggregate(run: Runner, operator: Operator) -> StepMatrix:
     if accumulator(node.op, 0, 0) is not None:
         return _folded(run, operator)
     operand = run.vector(operator.operands[0])
-    if node.op in IGNORING:
-        operand = without_histograms(run.context, node.op, operand, node.operand.span)
+    operand = without_histograms(run.context, node.op, operand, node.operand.span)
     admit_work(run.context, node.op, operand.rows, steps.count)
     groups = group_rows(operand.series, node.grouping, without=node.without)
     if node.op == "count_values":
@@ -86,29 +79,23 @@ def _warn_extremes(context: Context, q: Floats, plan: Plan) -> None:
 def _folded(run: Runner, operator: Operator) -> StepMatrix:
     node, steps = operator.aggregation, operator.steps
     (below,) = operator.operands
-    pipeline = run.pipeline(below) if node.by_batch else None
-    if pipeline is not None:
-        groups = group_rows(pipeline.series, node.grouping, without=node.without)
-        admit_work(run.context, fold_of(node.op), len(groups), steps.count)
-        fresh = accumulator(node.op, len(groups), steps.count)
-        assert fresh is not None
-        found = fold(pipeline, groups, fresh, run.context)
-        nameless = pipeline.nameless
+    operand: Pipeline | StepMatrix | None = run.pipeline(below) if node.by_batch else None
+    if operand is None:
+        operand = without_histograms(run.context, node.op, run.vector(below), node.operand.span)
+    groups = group_rows(operand.series, node.grouping, without=node.without)
+    admit_work(run.context, fold_of(node.op), len(groups), steps.count)
+    fresh = accumulator(node.op, len(groups), steps.count)
+    assert fresh is not None
+    if isinstance(operand, Pipeline):
+        found, nameless = fold(operand, groups, fresh, run.context), operand.nameless
     else:
-        operand = run.vector(below)
-        if node.op in IGNORING:
-            operand = without_histograms(run.context, node.op, operand, node.operand.span)
-        groups = group_rows(operand.series, node.grouping, without=node.without)
-        admit_work(run.context, fold_of(node.op), len(groups), steps.count)
-        fresh = accumulator(node.op, len(groups), steps.count)
-        assert fresh is not None
+        nameless = bool(operand.nameless.any())
         if operand.native is not None and node.op in ("sum", "avg"):
             found = aggregate_native(
                 run.context, node.op, operand, groups, fresh, node.operand.span
             )
         else:
             found = fold_matrix(operand, groups, fresh).without_empty_rows()
-        nameless = bool(operand.nameless.any())
     if METRIC_NAME in node.grouping and not node.without and nameless:
         return found.mark_nameless()
     return found

@@ -85,8 +85,7 @@ def classic_histograms(
             if repaired is not None:
                 repairs.append((of_size, repaired))
     _note_repairs(context, labels.column(METRIC_NAME), first, repairs, valid, steps, span)
-    found = matrix(labels.take(first), values, valid)
-    return StepMatrix(found.series, values, valid, np.ones(found.rows, np.bool_))
+    return matrix(labels.take(first), values, valid, nameless=True)
 
 
 def _warn_malformed(

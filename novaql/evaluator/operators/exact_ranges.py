@@ -12,14 +12,8 @@ from novaql.evaluator.kernels.native.arithmetic import scale
 from novaql.evaluator.kernels.native.exact_ends import exact_differences
 from novaql.evaluator.kernels.native.interpolate import between
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
-from novaql.evaluator.matrix import StepMatrix
-from novaql.evaluator.native_notes import (
-    MIXED_FLOATS,
-    MIXED_SCHEMAS,
-    NOT_COUNTER,
-    NOT_GAUGE,
-    Notes,
-)
+from novaql.evaluator.matrix import StepMatrix, matrix
+from novaql.evaluator.native_notes import MIXED_FLOATS, MIXED_SCHEMAS, Notes
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.extended import (
     check_modifier,
@@ -27,12 +21,15 @@ from novaql.evaluator.operators.extended import (
     smoothed_pipeline,
 )
 from novaql.evaluator.operators.mixed_select import loaded_histograms, newest_samples
-from novaql.evaluator.operators.native_rollup import HistogramCells, merged_events
+from novaql.evaluator.operators.native_rollup import (
+    HistogramCells,
+    merged_events,
+    note_differences,
+)
 from novaql.evaluator.operators.ranges import Ranges
 from novaql.evaluator.operators.selector import exact_views
 from novaql.evaluator.pipeline.collect import collect_all
 from novaql.evaluator.protocol import Runner
-from novaql.result import NativeCells
 from novaql.tsdb.model.histograms import ResetHint
 
 
@@ -41,29 +38,21 @@ def exact_rollup(run: Runner, operator: Operator) -> StepMatrix:
     context, call, read = run.context, operator.call, operator.range.reads
     select, steps, span = read.select, operator.steps, operator.range.plan.span
     check_modifier(call, select)
+    ranges = Ranges.of(context, read, steps)
+    notes = Notes(context, ranges.series, span)
     lookback_ms = context.options.lookback_ms
-    ends_ms, selection = read.ends_ms, read.selection(context)
-    context.admit_matrix(len(selection.series), steps.count)
-    ranges = Ranges(
-        selection.series,
-        list(exact_views(context, selection)),
-        loaded_histograms(context, selection, select),
-        ends_ms + read.ahead_ms,
-        steps.times_ms,
-        read.range_ms,
-        read.reach_ms + read.ahead_ms,
-    )
-    notes = Notes(context, selection.series, span)
-    exact = _Exact(ends_ms, read.range_ms, lookback_ms, select.smoothed)
+    exact = _Exact(read.ends_ms, read.range_ms, lookback_ms, select.smoothed)
     with np.errstate(all="ignore"):
         if call.function in ("changes", "resets"):
             values, valid = _events(context, call.function, ranges, exact)
-            return _matrix(ranges, values, valid, None)
+            return matrix(ranges.series, values, valid, nameless=True).without_empty_rows()
         floats = collect_all(extended_pipeline(context, operator), context)
         mixed = (ranges.float_counts > 0) & (ranges.native_counts > 0)
         notes.warn(MIXED_FLOATS, mixed)
         native = _growth(call.function, ranges, exact, ~mixed, notes)
-    return _matrix(ranges, floats.values, floats.presence() & ~mixed, native)
+    valid = floats.presence() & ~mixed
+    found = matrix(ranges.series, floats.values, valid, nameless=True)
+    return native.beside(found).without_empty_rows()
 
 
 class _Exact:
@@ -84,23 +73,6 @@ class _Exact:
             nothing, times, offsets, self.ends_ms - 1, self.range_ms, wide.cells
         )
         return wide, find_ends(base, wide, before.hi, smoothed=self.smoothed)
-
-
-def _matrix(
-    ranges: Ranges, values: Floats, valid: Bools, native: HistogramCells | None
-) -> StepMatrix:
-    nameless = np.ones(len(ranges.series), np.bool_)
-    if native is None:
-        return StepMatrix(ranges.series, values, valid, nameless).without_empty_rows()
-    which = np.full(values.size, -1, np.int32)
-    which[native.cells] = np.arange(len(native.cells), dtype=np.int32)
-    there = valid.copy()
-    there.reshape(-1)[native.cells] = True
-    cells = NativeCells(native.histograms, which.reshape(values.shape))
-    found = StepMatrix(
-        ranges.series, np.where(cells.which >= 0, 0.0, values), there, nameless, native=cells
-    )
-    return found.without_empty_rows()
 
 
 def _growth(
@@ -126,13 +98,7 @@ def _growth(
         out.reshape(-1)[cells[windows[mask]]] = True
         return out
 
-    notes.warn(MIXED_SCHEMAS, where(found.mixed))
-    notes.warn(NOT_COUNTER, where(found.not_counter))
-    notes.warn(NOT_GAUGE, where(found.not_gauge))
-    if found.bounds_differed_subtracting.any():
-        notes.bounds_reconciled("subtraction")
-    if found.bounds_differed_adding.any():
-        notes.bounds_reconciled("addition")
+    note_differences(notes, found, where)
     good = np.flatnonzero(~found.mixed)
     histograms = found.histograms.take(good)
     if function == "rate":
@@ -203,15 +169,7 @@ def smoothed_select(context: Context, operator: Operator) -> StepMatrix:
     clash = np.zeros(is_native.shape, np.bool_)
     clash.reshape(-1)[cells[~found.compatible]] = True
     notes.warn(MIXED_SCHEMAS, clash)
-    which = np.full(is_native.shape, -1, np.int32)
-    which.reshape(-1)[cells] = np.arange(len(cells), dtype=np.int32)
-    visible = behind.there & ~differs & ~clash
-    values = np.where(which >= 0, 0.0, smoothed.values)
-    whole = StepMatrix(
-        selection.series,
-        values,
-        visible,
-        np.zeros(len(selection.series), np.bool_),
-        native=NativeCells(histograms, which),
-    )
-    return whole.without_empty_rows()
+    there = np.flatnonzero(found.compatible)
+    native = HistogramCells(cells[there], histograms.take(there))
+    visible = behind.there & ~differs & ~is_native
+    return native.beside(matrix(selection.series, smoothed.values, visible)).without_empty_rows()

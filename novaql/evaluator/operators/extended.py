@@ -13,7 +13,7 @@ from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.selector import view_windows
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.model import Pipeline
-from novaql.evaluator.pipeline.scan import views_of
+from novaql.evaluator.pipeline.scan import pipeline_over
 from novaql.planner.logical import FunctionCall, Select
 from novaql.tsdb.model.batch_views import SeriesView
 
@@ -75,15 +75,7 @@ def extended_pipeline(context: Context, operator: Operator) -> Pipeline:
         )
         return Block.of(view.rows, found.inner, *kernel(found))
 
-    return Pipeline(
-        selection.series,
-        steps,
-        views_of(selection, markers=False),
-        leaf,
-        (),
-        nameless=True,
-        has_histograms=bool(selection.histograms),
-    )
+    return pipeline_over(selection, steps, leaf, nameless=True)
 
 
 def exact_ends(
@@ -140,12 +132,4 @@ def smoothed_pipeline(context: Context, operator: Operator) -> Pipeline:
         values = np.where(followed, between, low)
         return Block.of(view.rows, behind, values, behind.counts > 0)
 
-    return Pipeline(
-        selection.series,
-        steps,
-        views_of(selection, markers=False),
-        leaf,
-        (),
-        nameless=False,
-        has_histograms=bool(selection.histograms),
-    )
+    return pipeline_over(selection, steps, leaf, nameless=False)

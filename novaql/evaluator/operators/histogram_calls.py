@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from novaql.errors import EvaluationError
 from novaql.evaluator.context import CELL_BYTES, Context
 from novaql.evaluator.kernels import buckets
 from novaql.evaluator.kernels.native import moments, quantile
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.evaluator.made_labels import MadeLabels
-from novaql.evaluator.matrix import JOINED_BYTES, StepMatrix, join_equal_rows, stack
+from novaql.evaluator.matrix import JOINED_BYTES, StepMatrix, join_equal_rows, matrix, stack
 from novaql.evaluator.native_notes import Notes
 from novaql.evaluator.native_pieces import bucket_weights, pieces
 from novaql.evaluator.operator import Operator
@@ -108,8 +108,7 @@ def _measured(
             rows[row[some][where]] = True
     for template, rows in noted.items():
         notes.info_for_metric(template, rows)
-    measured = StepMatrix(operand.series, values, there, np.ones(operand.rows, np.bool_))
-    return measured.without_empty_rows()
+    return matrix(operand.series, values, there, nameless=True).without_empty_rows()
 
 
 def _without_doubles(
@@ -125,8 +124,7 @@ def _without_doubles(
     clash[order] = np.repeat(double, np.diff(starts, append=len(keys)), axis=0)
     notes = Notes(run.context, both.series, operand_plan.span)
     notes.warn_for_metric(MIXED_KINDS, clash)
-    without_clashes = StepMatrix(both.series, both.values, present & ~clash, both.nameless)
-    return join_equal_rows(without_clashes, lambda _row, _other: AssertionError("removed before"))
+    return join_equal_rows(replace(both, valid=present & ~clash))
 
 
 def histogram_quantiles_call(run: Runner, operator: Operator) -> StepMatrix:
@@ -144,13 +142,8 @@ def histogram_quantiles_call(run: Runner, operator: Operator) -> StepMatrix:
         q = float(run.scalar(one)[0]) if steps.count else 0.0
         column = LabelColumn.constant(open_metrics_float(q), found.rows)
         series = found.series.with_column(label, column)
-        parts.append(StepMatrix(series, found.values, found.valid, found.nameless))
-    return join_equal_rows(
-        stack(parts),
-        lambda _row, _other: EvaluationError(
-            "vector cannot contain metrics with the same labelset"
-        ),
-    )
+        parts.append(replace(found, series=series))
+    return join_equal_rows(stack(parts))
 
 
 def open_metrics_float(value: float) -> str:

@@ -107,14 +107,7 @@ def _enrich(base: StepMatrix, found: StepMatrix, wanted: _Wanted) -> StepMatrix:
     if not parts:
         return base.take(np.zeros(base.rows, np.bool_))
     together = stack(parts)
-    marks = together.series.keys() * 2 + together.nameless
-    return join_equal_rows(
-        together,
-        lambda _row, _other: EvaluationError(
-            "vector cannot contain metrics with the same labelset"
-        ),
-        marks,
-    ).without_empty_rows()
+    return join_equal_rows(together, keys=together.marked_keys()).without_empty_rows()
 
 
 def _newest(found: StepMatrix, members: Ints, base_key: Ints, info_key: Ints) -> Ints:

@@ -18,7 +18,6 @@ from novaql.text.go_text import quote
 from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn, combine_codes
 from novaql.tsdb.model.matchers import compile_regex
 
-SAME_LABELS = "vector cannot contain metrics with the same labelset"
 PLACEHOLDER = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})", re.ASCII)
 
 
@@ -129,8 +128,7 @@ def _written(operand: StepMatrix, destination: str, column: LabelColumn, rows: B
     found = replace(
         operand, series=operand.series.with_column(destination, column), nameless=nameless
     )
-    by_mark = found.series.keys() * 2 + found.nameless
-    return join_equal_rows(found, lambda a, b: EvaluationError(SAME_LABELS), by_mark)
+    return join_equal_rows(found, keys=found.marked_keys())
 
 
 def sort_by_label(operand: StepMatrix, names: list[str], *, descending: bool) -> StepMatrix:

@@ -13,24 +13,21 @@ import numpy as np
 
 from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.kernels.windows import Bools, Floats
-from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.native_notes import IGNORED_IN_RANGE, MIXED_FLOATS, Notes
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.exact_ranges import exact_rollup
-from novaql.evaluator.operators.mixed_select import Newest, loaded_histograms
+from novaql.evaluator.operators.mixed_select import Newest
 from novaql.evaluator.operators.native_rollup import (
     HistogramCells,
-    histogram_average,
     histogram_events,
     histogram_instant_change,
     histogram_rate,
-    histogram_sum,
+    histogram_totals,
 )
 from novaql.evaluator.operators.ranges import Ranges
 from novaql.evaluator.operators.rollup import scalar_arguments
-from novaql.evaluator.operators.selector import exact_views
 from novaql.evaluator.protocol import Runner
-from novaql.result import NativeCells
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,18 +44,8 @@ def mixed_window_rollup(run: Runner, operator: Operator) -> StepMatrix:
     context, steps, read = run.context, operator.steps, operator.range.reads
     if read.select.anchored or read.select.smoothed:
         return exact_rollup(run, operator)
-    selection = read.selection(context)
-    context.admit_matrix(len(selection.series), steps.count)
-    ranges = Ranges(
-        selection.series,
-        list(exact_views(context, selection)),
-        loaded_histograms(context, selection, read.select),
-        read.ends_ms,
-        steps.times_ms,
-        read.range_ms,
-        read.reach_ms,
-    )
-    notes = Notes(context, selection.series, operator.range.plan.span)
+    ranges = Ranges.of(context, read, steps)
+    notes = Notes(context, ranges.series, operator.range.plan.span)
     scalars = scalar_arguments(run, operator)
     return mixed_rollup(operator.call.function, ranges, scalars, notes).without_empty_rows()
 
@@ -69,18 +56,9 @@ def mixed_rollup(
     """A rollup of floats and histograms. `notes` speaks at the place of the range vector."""
     with np.errstate(all="ignore"):
         answer = _answer(function, ranges, scalars, notes)
-    nameless = np.full(len(ranges.series), not RANGE_FUNCTIONS[function].retains_name)
-    values, valid = answer.values, answer.valid
-    if answer.native is None:
-        return StepMatrix(ranges.series, values, valid, nameless)
-    which = np.full(values.size, -1, np.int32)
-    cells = answer.native.cells
-    which[cells] = np.arange(len(cells), dtype=np.int32)
-    valid = valid.copy()
-    valid.reshape(-1)[cells] = True
-    values = np.where(which.reshape(values.shape) >= 0, 0.0, values)
-    native = NativeCells(answer.native.histograms, which.reshape(values.shape))
-    return StepMatrix(ranges.series, values, valid, nameless, native=native)
+    nameless = not RANGE_FUNCTIONS[function].retains_name
+    floats = matrix(ranges.series, answer.values, answer.valid, nameless=nameless)
+    return floats if answer.native is None else answer.native.beside(floats)
 
 
 def _answer(function: str, ranges: Ranges, scalars: Sequence[Floats], notes: Notes) -> _Answer:
@@ -126,17 +104,10 @@ def _one_kind(function: str, ranges: Ranges, scalars: Sequence[Floats], notes: N
     values, valid = ranges.rolled(function, scalars)
     mixed = (ranges.float_counts > 0) & (ranges.native_counts > 0)
     notes.warn(MIXED_FLOATS, mixed)
-    match function:
-        case "sum_over_time":
-            native = histogram_sum(ranges, ~mixed, notes)
-        case "avg_over_time":
-            native = histogram_average(ranges, ~mixed, notes)
-        case _:
-            native = histogram_rate(
-                ranges,
-                ~mixed,
-                notes,
-                is_counter=function != "delta",
-                is_rate=function == "rate",
-            )
+    if function in ("sum_over_time", "avg_over_time"):
+        mean = function == "avg_over_time"
+        native = histogram_totals(ranges, ~mixed, notes, mean=mean)
+    else:
+        is_counter, is_rate = function != "delta", function == "rate"
+        native = histogram_rate(ranges, ~mixed, notes, is_counter=is_counter, is_rate=is_rate)
     return _Answer(values, valid & ~mixed, native)

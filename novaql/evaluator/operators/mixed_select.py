@@ -10,7 +10,7 @@ import numpy as np
 from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.native.resets import resets_before
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
-from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.selector import exact_views, view_windows
 from novaql.planner.logical import Select
@@ -51,9 +51,9 @@ def loaded_histograms(
 
 
 def histogram_windows(batch: HistogramBatch, ends_ms: Ints, range_ms: int) -> Windows:
-    """Windows over histograms; the value of a sample is its position in the batch."""
-    positions = np.arange(len(batch.timestamps), dtype=np.float64)
-    return ragged_windows(positions, batch.timestamps, batch.offsets, ends_ms, range_ms)
+    """Windows over histograms, whose positions in the batch count; they have no values."""
+    nothing = np.zeros(len(batch.timestamps))
+    return ragged_windows(nothing, batch.timestamps, batch.offsets, ends_ms, range_ms)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,14 +103,11 @@ def newest_samples(
         windows = view_windows(view, ends_ms, range_ms)
         place = windows.lo if oldest else windows.hi - 1
         there = windows.counts > 0
-        found, valid = windows.on_grid(windows.at(place), there)
-        at = np.broadcast_to(windows.times_at(place).astype(np.float64), windows.shape)
-        at_ms, _ = windows.on_grid(at, there)
-        values[view.rows] = found
-        times[view.rows] = np.where(valid, at_ms.astype(np.int64), NEVER)
+        values[view.rows], valid = windows.on_grid(windows.at(place), there)
+        at_ms, _ = windows.on_grid(windows.times_at(place), there)
+        times[view.rows] = np.where(valid, at_ms, NEVER)
         if view.starts is not None:
-            begun, _ = windows.on_grid(view.starts.take(place).astype(np.float64), there)
-            starts[view.rows] = begun.astype(np.int64)
+            starts[view.rows], _ = windows.on_grid(view.starts.take(place), there)
     held: list[Histograms] = []
     before = 0
     for part in natives:
@@ -118,19 +115,16 @@ def newest_samples(
         windows = histogram_windows(part, ends_ms, range_ms)
         place = windows.lo if oldest else windows.hi - 1
         there = windows.counts > 0
-        position, valid = windows.on_grid(windows.at(place), there)
-        at_ms, _ = windows.on_grid(windows.times_at(place).astype(np.float64), there)
-        at_int = np.where(valid, at_ms.astype(np.int64), NEVER)
+        position, valid = windows.on_grid(place, there)
+        at_ms, _ = windows.on_grid(windows.times_at(place), there)
         mine = times[part.rows]
-        wins = valid & (mine == NEVER)
-        wins |= valid & ((at_int < mine) if oldest else (at_int > mine))
-        times[part.rows] = np.where(wins, at_int, mine)
-        numbers = position.astype(np.int32) + np.int32(before)
-        which[part.rows] = np.where(wins, numbers, which[part.rows])
-        begun = np.zeros(wins.shape)
+        wins = valid & ((mine == NEVER) | ((at_ms < mine) if oldest else (at_ms > mine)))
+        times[part.rows] = np.where(wins, at_ms, mine)
+        which[part.rows] = np.where(wins, position + before, which[part.rows])
+        begun = np.zeros(wins.shape, np.int64)
         if part.starts is not None:
-            begun, _ = windows.on_grid(part.starts.take(place).astype(np.float64), there)
-        starts[part.rows] = np.where(wins, begun.astype(np.int64), starts[part.rows])
+            begun, _ = windows.on_grid(part.starts.take(place), there)
+        starts[part.rows] = np.where(wins, begun, starts[part.rows])
         held.append(part.histograms)
         before += len(part.histograms)
     values[which >= 0] = 0.0
@@ -141,30 +135,23 @@ def newest_samples(
 def mixed_select(context: Context, operator: Operator) -> StepMatrix:
     """`m{…}` at every step, floats and histograms."""
     newest, selection, valid = _visible(context, operator)
-    found = StepMatrix(
-        selection.series,
-        newest.values,
-        valid,
-        np.zeros(len(selection.series), np.bool_),
-        native=NativeCells(newest.histograms, newest.which),
-    )
-    return found.without_empty_rows()
+    native = NativeCells(newest.histograms, newest.which)
+    floats = matrix(selection.series, newest.values, valid)
+    return replace(floats, native=native).without_empty_rows()
 
 
 def mixed_timestamp(context: Context, operator: Operator) -> StepMatrix:
     """`timestamp(m{…})`."""
     newest, selection, valid = _visible(context, operator)
     seconds = np.where(valid, newest.times_ms / 1000.0, 0.0)
-    nameless = np.ones(len(selection.series), np.bool_)
-    return StepMatrix(selection.series, seconds, valid, nameless).without_empty_rows()
+    return matrix(selection.series, seconds, valid, nameless=True).without_empty_rows()
 
 
 def start_timestamps(context: Context, operator: Operator) -> StepMatrix:
     """`start_timestamp(m{…})`: Unix seconds, 0 where it is not known."""
     newest, selection, valid = _visible(context, operator)
-    nameless = np.ones(len(selection.series), np.bool_)
     seconds = newest.starts_ms / 1000.0
-    return StepMatrix(selection.series, seconds, valid, nameless).without_empty_rows()
+    return matrix(selection.series, seconds, valid, nameless=True).without_empty_rows()
 
 
 def _visible(context: Context, operator: Operator) -> tuple[Newest, Selection, Bools]:

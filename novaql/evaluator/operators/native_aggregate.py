@@ -23,8 +23,8 @@ IGNORING = frozenset({"min", "max", "stddev", "stdvar", "quantile", "topk", "bot
 
 
 def without_histograms(context: Context, op: str, operand: StepMatrix, span: Span) -> StepMatrix:
-    """The operand less its histograms, with an info if it had any."""
-    if operand.native is None:
+    """The operand of an aggregation; if that ignores histograms, without any, and with an info."""
+    if op not in IGNORING or operand.native is None:
         return operand
     if operand.histograms().any():
         context.annotations.info(f"ignored histogram in {op} aggregation", span)
@@ -54,10 +54,8 @@ def aggregate_native(
     runs = partial(run_sums, fold=exactly, mean=op == "avg")
     total = run_totals(context, operand.native.histograms, numbers, starts, runs)
     notes = Notes(context, operand.series, span)
-    if total.conflicting_resets.any():
-        notes.conflicting_resets("aggregation")
-    if total.bounds_differed.any():
-        notes.bounds_reconciled("aggregation")
+    notes.conflicting_resets("aggregation", total.conflicting_resets)
+    notes.bounds_reconciled("aggregation", total.bounds_differed)
     if total.mixed.any():
         bad = np.isin(groups.of_row, cells[total.mixed] // steps)
         notes.warn(MIXED_SCHEMAS, bad)

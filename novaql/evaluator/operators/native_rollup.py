@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,10 @@ from novaql.evaluator.kernels.native.arithmetic import (
     subtract,
     with_hint,
 )
+from novaql.evaluator.kernels.native.rate import Differences
 from novaql.evaluator.kernels.native.resets import detect_reset
 from novaql.evaluator.kernels.native.sums import run_sums
-from novaql.evaluator.kernels.rate import extrapolation_factor
+from novaql.evaluator.kernels.rate import changed, extrapolation_factor, fell
 from novaql.evaluator.kernels.started import (
     begins_inside,
     factor_from_start,
@@ -27,6 +29,7 @@ from novaql.evaluator.kernels.started import (
     warned_windows,
 )
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.native_notes import (
     MIXED_SCHEMAS,
     NOT_COUNTER,
@@ -41,6 +44,7 @@ from novaql.evaluator.native_pieces import (
     window_pieces,
     window_totals,
 )
+from novaql.result import NativeCells
 from novaql.tsdb.model.histograms import Histograms, ResetHint, concat_histograms
 
 if TYPE_CHECKING:
@@ -53,6 +57,14 @@ class HistogramCells:
 
     cells: Ints
     histograms: Histograms
+
+    def beside(self, floats: StepMatrix) -> StepMatrix:
+        """Floats, and these histograms at places where there are no floats."""
+        which = np.full(floats.values.shape, -1, np.int32)
+        which.reshape(-1)[self.cells] = np.arange(len(self.cells), dtype=np.int32)
+        native = NativeCells(self.histograms, which)
+        values = np.where(which >= 0, 0.0, floats.values)
+        return replace(floats, values=values, valid=floats.presence() | (which >= 0), native=native)
 
 
 def _chosen(ranges: Ranges, allowed: Bools, fewest: int, anyway: Bools | None = None) -> Ints:
@@ -70,17 +82,8 @@ def _cells(ranges: Ranges, windows: Ints, where: Bools) -> Bools:
     return out
 
 
-def histogram_sum(ranges: Ranges, allowed: Bools, notes: Notes) -> HistogramCells:
-    """sum_over_time."""
-    return _totals(ranges, allowed, notes, mean=False)
-
-
-def histogram_average(ranges: Ranges, allowed: Bools, notes: Notes) -> HistogramCells:
-    """avg_over_time."""
-    return _totals(ranges, allowed, notes, mean=True)
-
-
-def _totals(ranges: Ranges, allowed: Bools, notes: Notes, *, mean: bool) -> HistogramCells:
+def histogram_totals(ranges: Ranges, allowed: Bools, notes: Notes, *, mean: bool) -> HistogramCells:
+    """sum_over_time and avg_over_time."""
     windows = _chosen(ranges, allowed, 1)
     all_windows = ranges.native_windows
     totals = window_totals(
@@ -91,10 +94,8 @@ def _totals(ranges: Ranges, allowed: Bools, notes: Notes, *, mean: bool) -> Hist
         partial(run_sums, mean=mean),
     )
     notes.warn(MIXED_SCHEMAS, _cells(ranges, windows, totals.mixed))
-    if totals.conflicting_resets.any():
-        notes.conflicting_resets("aggregation")
-    if totals.bounds_differed.any():
-        notes.bounds_reconciled("aggregation")
+    notes.conflicting_resets("aggregation", totals.conflicting_resets)
+    notes.bounds_reconciled("aggregation", totals.bounds_differed)
     good = np.flatnonzero(~totals.mixed)
     return HistogramCells(ranges.native_cells[windows[good]], totals.histograms.take(good))
 
@@ -124,13 +125,7 @@ def histogram_rate(
         started=started,
         from_zero=from_start[windows[pairs]],
     )
-    notes.warn(MIXED_SCHEMAS, _cells(ranges, windows[pairs], found.mixed))
-    notes.warn(NOT_COUNTER, _cells(ranges, windows[pairs], found.not_counter))
-    notes.warn(NOT_GAUGE, _cells(ranges, windows[pairs], found.not_gauge))
-    if found.bounds_differed_subtracting.any():
-        notes.bounds_reconciled("subtraction")
-    if found.bounds_differed_adding.any():
-        notes.bounds_reconciled("addition")
+    note_differences(notes, found, lambda where: _cells(ranges, windows[pairs], where))
     notes.context.checkpoint()
     singles = held.histograms.take(lo[alone])
     back = np.argsort(np.concatenate([pairs, np.flatnonzero(alone)]))
@@ -158,6 +153,15 @@ def histogram_rate(
     notes.context.checkpoint()
     scaled = scale(growth.take(good), factor[good])
     return HistogramCells(ranges.native_cells[windows[good]], with_hint(scaled, ResetHint.GAUGE))
+
+
+def note_differences(notes: Notes, found: Differences, cells: Callable[[Bools], Bools]) -> None:
+    """Say what became of windows; cells: those for which it holds [C] → [S, J]."""
+    notes.warn(MIXED_SCHEMAS, cells(found.mixed))
+    notes.warn(NOT_COUNTER, cells(found.not_counter))
+    notes.warn(NOT_GAUGE, cells(found.not_gauge))
+    notes.bounds_reconciled("subtraction", found.bounds_differed_subtracting)
+    notes.bounds_reconciled("addition", found.bounds_differed_adding)
 
 
 def histogram_instant_change(
@@ -204,8 +208,7 @@ def histogram_instant_change(
         found.append(choose(whole[some], last, change.histograms))
     mismatched &= ~whole
     notes.warn(MIXED_SCHEMAS, _cells(ranges, windows, mismatched))
-    if (differed & ~whole).any():
-        notes.bounds_reconciled("subtraction")
+    notes.bounds_reconciled("subtraction", differed & ~whole)
     result = with_hint(concat_histograms(found), ResetHint.GAUGE)
     if is_rate:
         result = divide(result, (held.timestamps[hi - 1] - held.timestamps[hi - 2]) / 1000.0)
@@ -250,10 +253,8 @@ def merged_events(
     same_series = row[1:] == row[:-1]
     event[1:] = same_series & ((a < 0) != (b < 0))
     both_float = np.flatnonzero(same_series & (a < 0) & (b < 0))
-    v, w = value[both_float], value[both_float + 1]
-    event[both_float + 1] = (
-        w < v if function == "resets" else (v != w) & ~(np.isnan(v) & np.isnan(w))
-    )
+    float_event = fell if function == "resets" else changed
+    event[both_float + 1] = float_event(value[both_float], value[both_float + 1])
     both = np.flatnonzero(same_series & (a >= 0) & (b >= 0))
     for some in pieces(context, bucket_weights(held.histograms)[b[both]]):
         pair = both[some]

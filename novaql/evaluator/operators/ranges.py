@@ -11,8 +11,16 @@ import numpy as np
 from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
 from novaql.evaluator.operators.checked_kernels import window_kernel
-from novaql.evaluator.operators.mixed_select import NEVER, Newest, histogram_windows, newest_samples
-from novaql.evaluator.operators.selector import view_windows
+from novaql.evaluator.operators.mixed_select import (
+    NEVER,
+    Newest,
+    histogram_windows,
+    loaded_histograms,
+    newest_samples,
+)
+from novaql.evaluator.operators.reads import Read
+from novaql.evaluator.operators.selector import exact_views, view_windows
+from novaql.evaluator.steps import Steps
 from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.histograms import concat_histograms
 from novaql.tsdb.model.labels import SeriesTable
@@ -39,6 +47,21 @@ class Ranges:
     eval_ms: Ints
     range_ms: int
     reach_ms: int
+
+    @classmethod
+    def of(cls, context: Context, read: Read, steps: Steps) -> Ranges:
+        """What a selector's range reads. Raises `LimitExceeded`."""
+        selection = read.selection(context)
+        context.admit_matrix(len(selection.series), steps.count)
+        return cls(
+            selection.series,
+            list(exact_views(context, selection)),
+            loaded_histograms(context, selection, read.select),
+            read.ends_ms + read.ahead_ms,
+            steps.times_ms,
+            read.range_ms,
+            read.reach_ms + read.ahead_ms,
+        )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -122,11 +145,9 @@ class Ranges:
                 continue
             windows = view_windows(view, self.ends_ms, self.reach_ms)
             for back, out in ((1, newest), (2, second)):
-                at = windows.times_at(windows.hi - back).astype(np.float64)
-                times, there = windows.on_grid(
-                    np.broadcast_to(at, windows.shape), windows.counts >= back
-                )
-                out[view.rows] = np.where(there, times.astype(np.int64), NEVER)
+                at = windows.times_at(windows.hi - back)
+                times, there = windows.on_grid(at, windows.counts >= back)
+                out[view.rows] = np.where(there, times, NEVER)
         return newest, second
 
     def flat_floats(self, series: Ints) -> tuple[Ints, Ints, Floats, Ints]:

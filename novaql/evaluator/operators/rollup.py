@@ -30,7 +30,7 @@ from novaql.evaluator.operators.selector import view_windows
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.long_windows import COST_AT_ONCE, leaf_by_steps, row_cost
 from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline
-from novaql.evaluator.pipeline.scan import views_of
+from novaql.evaluator.pipeline.scan import pipeline_over
 from novaql.evaluator.protocol import Runner
 from novaql.planner.logical import (
     Plan,
@@ -71,7 +71,7 @@ def rollup_pipeline(run: Runner, operator: Operator) -> Pipeline:
         starts=begun,
         reach_ms=read.reach_ms,
     )
-    cells, native = selection.cells, bool(selection.histograms)
+    cells, native = selection.cells, found.has_histograms
     if cells is not None and not begun and not native and may_answer(context, call.function, cells):
         assert function.cells is not None
         observe = observed(context, operator, cells.series, ())
@@ -79,7 +79,7 @@ def rollup_pipeline(run: Runner, operator: Operator) -> Pipeline:
         found = cell_pipeline(
             context, function.cells, cells, found, read.ends_ms, read.reach_ms, read.range_ms
         )
-    return replace(moved_pipeline(found, windows), has_histograms=native)
+    return moved_pipeline(found, windows)
 
 
 def windows_pipeline(
@@ -147,17 +147,9 @@ def windows_pipeline(
             whole_windows=function.whole_window and not function.slides,
             watch=watch,
         ).if_ready()
-    return Pipeline(
-        series,
-        steps,
-        views_of(selection, markers=False, starts=starts),
-        leaf,
-        (),
-        not function.retains_name,
-        observe,
-        window_ms=window_ms,
-        compiled=compiled,
-    )
+    nameless = not function.retains_name
+    pipeline = pipeline_over(selection, steps, leaf, nameless=nameless, starts=starts)
+    return replace(pipeline, observe=observe, window_ms=window_ms, compiled=compiled)
 
 
 def _rolled(

@@ -18,7 +18,7 @@ from novaql.evaluator.kernels.windows import (
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline
-from novaql.evaluator.pipeline.scan import views_of
+from novaql.evaluator.pipeline.scan import pipeline_over
 from novaql.tsdb.model.batch_views import SeriesView, ViewMarkers
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.source import Selection
@@ -105,14 +105,5 @@ def _pipeline(
         compiled = CompiledRollup(
             selection.batches, windows, StripRollup(newest), visible=True
         ).if_ready()
-
-    return Pipeline(
-        selection.series,
-        steps,
-        views_of(selection, markers=True),
-        leaf,
-        (),
-        nameless,
-        has_histograms=bool(selection.histograms),
-        compiled=compiled,
-    )
+    pipeline = pipeline_over(selection, steps, leaf, nameless=nameless, markers=True)
+    return replace(pipeline, compiled=compiled)

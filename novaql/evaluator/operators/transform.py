@@ -10,7 +10,7 @@ from novaql.evaluator.kernels.dates import PARTS, date_part
 from novaql.evaluator.kernels.elementwise import FUNCTIONS, clamp, maximum, minimum, round_to
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.made_labels import MadeLabels
-from novaql.evaluator.matrix import StepMatrix, matrix
+from novaql.evaluator.matrix import StepMatrix, scalar_matrix
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.absent import absent, absent_over_time
 from novaql.evaluator.operators.histogram_calls import (
@@ -35,7 +35,6 @@ from novaql.evaluator.protocol import Runner
 from novaql.evaluator.working_memory import admit_work
 from novaql.language.value_types import ValueType
 from novaql.planner.logical import Select
-from novaql.tsdb.model.labels import SeriesTable
 
 ELEMENTWISE = frozenset(FUNCTIONS) | frozenset(PARTS) | {"round", "clamp", "clamp_min", "clamp_max"}
 """Functions that change each value by itself: stages of a pipeline."""
@@ -67,16 +66,12 @@ def elementwise_stage(run: Runner, operator: Operator) -> Stage:
     return stage
 
 
-def _unlabelled(values: Floats) -> StepMatrix:
-    return matrix(SeriesTable.unlabelled(), values[None, :])
-
-
 def _to_vector(run: Runner, operator: Operator) -> StepMatrix:
-    return _unlabelled(run.scalar(operator.operands[0]))
+    return scalar_matrix(run.scalar(operator.operands[0]))
 
 
 def _date_of_now(run: Runner, operator: Operator) -> StepMatrix:  # noqa: ARG001 - one signature for all
-    return _unlabelled(date_part(operator.call.function, operator.steps.times_ms / 1000.0))
+    return scalar_matrix(date_part(operator.call.function, operator.steps.times_ms / 1000.0))
 
 
 def _timestamp(run: Runner, operator: Operator) -> StepMatrix:

@@ -51,15 +51,11 @@ def set_operation(
         rest = replace(right, valid=in_right & ~taken[keys.right]).without_empty_rows()
         both = stack([left, rest])
         context.checkpoint()
-        by_mark = both.series.keys() * 2 + both.nameless
-        return join_equal_rows(both, lambda a, b: EvaluationError(SAME_LABELS), by_mark)
+        return join_equal_rows(both, keys=both.marked_keys())
     partner = present_by_key(keys.right, in_right, keys.count)[keys.left]
     context.checkpoint()
     keep = in_left & (partner if op == "and" else ~partner)
     return replace(left, valid=keep).without_empty_rows()
-
-
-SAME_LABELS = "vector cannot contain metrics with the same labelset"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +116,7 @@ def _check_unique(one: StepMatrix, keys: Ints, matching: Matching, *, side: str)
             "matching labels must be unique on one side"
         )
 
-    join_equal_rows(one, clash, keys)
+    join_equal_rows(one, clash, keys=keys)
 
 
 def _pairs(
@@ -137,7 +133,7 @@ def _pairs(
         partner = one.take(one_row)
     else:
         # Several rows of one key that take turns are one row, as far as values go.
-        joined = join_equal_rows(one, lambda a, b: AssertionError("checked before"), keys.right)
+        joined = join_equal_rows(one, keys=keys.right)
         _, first = np.unique(keys.right, return_index=True)
         joined_keys = keys.right[np.sort(first)]
         many_row, one_row = pairs_of(keys.left, joined_keys)
@@ -202,14 +198,13 @@ def _apply(context: Context, node: BinaryOp, pairs: _Pairs, *, swapped: bool) ->
     after = replace(before, valid=keep)
     if node.matching.cardinality is Cardinality.ONE_TO_ONE:
         message = MANY_TO_ONE_NOT_EXPLICIT
-        join_equal_rows(before, lambda _row, _other: EvaluationError(message), pairs.keys)
+        join_equal_rows(before, lambda _row, _other: EvaluationError(message), keys=pairs.keys)
         context.checkpoint()
     else:
         message = GROUPING_NOT_UNIQUE
     join_equal_rows(before, lambda _row, _other: EvaluationError(message))
     context.checkpoint()
-    joined = join_equal_rows(after, lambda _row, _other: AssertionError("checked before"))
-    return joined.without_empty_rows()
+    return join_equal_rows(after).without_empty_rows()
 
 
 def _floats(node: BinaryOp, left: Floats, right: Floats, there: Bools) -> tuple[Floats, Bools]:

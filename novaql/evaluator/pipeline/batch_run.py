@@ -15,16 +15,18 @@ import numpy as np
 
 from novaql.evaluator.context import Context, allocate
 from novaql.evaluator.grouping import Groups
-from novaql.evaluator.kernels.group_reduce import Accumulator
-from novaql.evaluator.kernels.strip_folds import Fold, fold_for, spread
+from novaql.evaluator.kernels.group_reduce import Accumulator, StripAccumulator
+from novaql.evaluator.kernels.group_rows import numbered
 from novaql.evaluator.kernels.strips import (
     Presence,
     alive,
+    cells,
     holding,
+    spread,
     strips_of,
 )
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
-from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.long_windows import COST_AT_ONCE, fill_by_steps
 from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline
@@ -60,13 +62,13 @@ class _Portions:
     def presence(self, begin: int, end: int) -> Presence:
         return alive(self.strips, begin, end) if self.shared is None else self.shared
 
-    def split(self, cells: Ints) -> Iterator[tuple[int, int]]:
-        """Stretches of series with about `CELLS_AT_ONCE` cells. cells: [S + 1] running count."""
+    def split(self, counts: Ints) -> Iterator[tuple[int, int]]:
+        """Stretches of series with about `CELLS_AT_ONCE` cells. counts: [S + 1] running count."""
         most = max(1, min(CELLS_AT_ONCE, COST_AT_ONCE // self.longest))
         begin, series = 0, self.batch.series_count
         while begin < series:
             self.context.checkpoint()
-            end = int(cells.searchsorted(cells[begin] + most, side="right")) - 1
+            end = int(counts.searchsorted(counts[begin] + most, side="right")) - 1
             end = min(max(end, begin + 1), series)
             yield begin, end
             begin = end
@@ -152,29 +154,24 @@ def fold_batches(
     """
     leaf, steps = pipeline.compiled, pipeline.steps.count
     assert leaf is not None
-    empty = fold_for(accumulator, 0, 0)
-    if empty is None:
+    if not isinstance(accumulator, StripAccumulator):
         return False
-    sketched = empty.counts_only
+    sketched = accumulator.counts_only
     if len(groups) * steps > FOLDED_IN_PLACE:
-        everything = fold_for(accumulator, len(groups), steps)
-        assert everything is not None
         _each_batch(
             leaf,
             context,
-            lambda portions: _add(everything, portions, groups.of_row),
+            lambda portions: _add(accumulator, portions, groups.of_row[portions.batch.rows]),
             lambda _: None,
             alone=True,
             sketched=sketched,
         )
-        accumulator.adopt(everything.partial(np.arange(len(groups))))
         return True
 
     def part(portions: _Portions) -> Any:
         found, place = _groups_of(portions.batch, groups)
-        fold = fold_for(accumulator, len(found), steps)
-        assert fold is not None
-        _add(fold, portions, place, local=True)
+        fold = accumulator.empty(len(found), steps)
+        _add(fold, portions, place)
         return fold.partial(found)
 
     with np.errstate(all="ignore"):
@@ -183,40 +180,30 @@ def fold_batches(
 
 
 def _groups_of(batch: SeriesBatch, groups: Groups) -> tuple[Ints, Ints]:
-    """As `_numbered`. A panel that is refreshed asks for the same groups again and again, so those
+    """As `numbered`. A panel that is refreshed asks for the same groups again and again, so those
     that were asked for last are kept with the batch."""
     cached = batch.derived.groups
     if cached is None or cached[0] is not groups:
-        cached = groups, _numbered(groups.of_row[batch.rows], len(groups))
+        cached = groups, numbered(groups.of_row[batch.rows])
         batch.derived.groups = cached
     return cached[1]
 
 
-def _numbered(group: Ints, groups: int) -> tuple[Ints, Ints]:
-    """Groups that occur, and the place of each row's group among them."""
-    occurs = np.zeros(groups, np.bool_)
-    occurs[group] = True
-    return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[group]
-
-
-def _add(fold: Fold, portions: _Portions, place: Ints, *, local: bool = False) -> None:
-    """place: [S] of the batch (`local`), or of all rows of the selection."""
-    if not local:
-        place = place[portions.batch.rows]
+def _add(fold: StripAccumulator, portions: _Portions, place: Ints) -> None:
+    """place: [S] row of each series of the batch."""
     buffer: list[Floats] = []
     nothing = np.zeros(0)
     for begin, end in portions.split(portions.strips.cells):
         values = nothing if fold.counts_only else portions.filled(begin, end, buffer)
-        fold.add(portions.strips, values, portions.presence(begin, end), place, begin, end)
+        present = portions.presence(begin, end)
+        fold.add_strips(cells(portions.strips, values, present, place, begin, end))
 
 
 def collect_batches(pipeline: Pipeline, context: Context) -> StepMatrix:
     """A pipeline without stages as a matrix; row i is row i of the pipeline's series."""
     leaf = pipeline.compiled
     assert leaf is not None
-    out = allocate(context, pipeline.series, pipeline.steps)
-    values, valid = out.values, out.valid
-    assert valid is not None
+    values, valid = allocate(context, len(pipeline.series), pipeline.steps.count)
     covered: list[bool] = []
 
     def write(portions: _Portions) -> bool:
@@ -235,18 +222,12 @@ def collect_batches(pipeline: Pipeline, context: Context) -> StepMatrix:
             if in_place and presence.whole:
                 valid[rows[begin] : rows[begin] + end - begin] = True
             else:
-                spread(portions.strips, filled, presence, rows, begin, end, values, valid)
+                spread(cells(portions.strips, filled, presence, rows, begin, end), values, valid)
         return complete
 
     _each_batch(leaf, context, write, covered.append)
-    rows_read = sum(1 for done in covered if not done)
-    complete = rows_read == 0 and bool(valid.all())
-    return StepMatrix(
-        out.series,
-        values,
-        None if complete else valid,
-        np.full(out.rows, pipeline.nameless),
-    )
+    there = None if all(covered) and valid.all() else valid
+    return matrix(pipeline.series, values, there, nameless=pipeline.nameless)
 
 
 def _in_order(rows: Ints) -> bool:
@@ -287,5 +268,5 @@ def _dense(
     place = np.zeros(portions.batch.series_count, np.int64)
     place[begin:end] = np.arange(end - begin)
     filled = portions.filled(begin, end, buffer)
-    spread(strips, filled, presence, place, begin, end, out, there)
+    spread(cells(strips, filled, presence, place, begin, end), out, there)
     return out, there

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from novaql.evaluator.context import Context, allocate
-from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.pipeline.batch_run import collect_batches
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.model import Pipeline
@@ -21,19 +19,12 @@ def collect_all(pipeline: Pipeline, context: Context) -> StepMatrix:
     """The same with its empty rows: row i of the matrix is row i of the pipeline's series."""
     if pipeline.compiled is not None and not pipeline.stages:
         return collect_batches(pipeline, context)
-    out = allocate(context, pipeline.series, pipeline.steps)
-    assert out.valid is not None
-    out_values, out_valid = out.values, out.valid
+    values, valid = allocate(context, len(pipeline.series), pipeline.steps.count)
 
     def write(block: Block) -> None:
-        block.write(out_values, out_valid)  # no row is in two blocks
+        block.write(values, valid)  # no row is in two blocks
 
     for _ in blocks(pipeline, context, write):
         pass
-    complete = bool(out_valid.all())
-    return StepMatrix(
-        out.series,
-        out_values,
-        None if complete else out_valid,
-        np.full(out.rows, pipeline.nameless),
-    )
+    there = None if valid.all() else valid
+    return matrix(pipeline.series, values, there, nameless=pipeline.nameless)

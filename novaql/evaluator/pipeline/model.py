@@ -57,8 +57,8 @@ class Pipeline:
     steps           the steps of the result
     views           source: the samples, for NumPy
     leaf            rollup by NumPy: a view → a block of some rows at all steps
-    stages          applied to each block, in this order
     nameless        the metric name is to be dropped at the end of the query
+    stages          applied to each block, in this order
     observe         called with each block of the leaf, before the stages (for annotations)
     has_histograms  the selection has native histograms: the pipeline must not run
     window_ms       length of the windows if the leaf reads all of their samples: large views are
@@ -70,8 +70,8 @@ class Pipeline:
     steps: Steps
     views: Sequence[ViewsOf]
     leaf: Callable[[SeriesView], Block]
-    stages: tuple[Stage, ...]
     nameless: bool
+    stages: tuple[Stage, ...] = ()
     observe: Callable[[Block], None] | None = None
     has_histograms: bool = False
     window_ms: int = 0

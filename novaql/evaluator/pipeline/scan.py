@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from novaql.evaluator.pipeline.model import ViewsOf
+from novaql.evaluator.pipeline.block import Block
+from novaql.evaluator.pipeline.model import Pipeline, ViewsOf
+from novaql.evaluator.steps import Steps
 from novaql.tsdb.model.batch_views import BatchViews, SeriesView
 from novaql.tsdb.model.series_batch import SeriesBatchRef
 from novaql.tsdb.model.source import Selection
@@ -37,6 +39,26 @@ def views_of(selection: Selection, *, markers: bool, starts: bool = False) -> li
         return BatchViews(load(), *selection.range_ms, exact=False, markers=markers)
 
     return [partial(views, ref) for ref in selection.batches]
+
+
+def pipeline_over(
+    selection: Selection,
+    steps: Steps,
+    leaf: Callable[[SeriesView], Block],
+    *,
+    nameless: bool,
+    markers: bool = False,
+    starts: bool = False,
+) -> Pipeline:
+    """A pipeline that NumPy runs over the floats of a selection; see `views_of` for the rest."""
+    return Pipeline(
+        selection.series,
+        steps,
+        views_of(selection, markers=markers, starts=starts),
+        leaf,
+        nameless,
+        has_histograms=bool(selection.histograms),
+    )
 
 
 def read_ahead(views: Sequence[ViewsOf]) -> Iterator[SeriesView]:

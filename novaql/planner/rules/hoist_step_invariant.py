@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from novaql.language.ast import left_spine
 from novaql.language.value_types import ValueType
 from novaql.planner.logical import (
     BinaryOp,
@@ -15,7 +16,6 @@ from novaql.planner.logical import (
     TextConstant,
     Window,
     children,
-    left_spine,
     type_of,
     with_children,
     with_sides,

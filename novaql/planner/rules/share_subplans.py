@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 
+from novaql.language.ast import left_spine
 from novaql.language.value_types import ValueType
 from novaql.planner.label_flow import GROUPING, is_quiet, source_of, with_source
 from novaql.planner.logical import (
@@ -18,7 +19,6 @@ from novaql.planner.logical import (
     Subset,
     Window,
     children,
-    left_spine,
     type_of,
     with_children,
     with_sides,

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
-from novaql.evaluator.kernels.strip_folds import spread
 from novaql.evaluator.kernels.strips import (
     StripRollup,
     Strips,
     WindowSpec,
     alive,
+    cells,
     holding,
+    spread,
     strips_of,
 )
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
@@ -40,7 +41,7 @@ def spread_out(strips: Strips, rollup: StripRollup, *, visible: bool) -> tuple[F
         rollup.fill(strips, begin, end, values)
         marked = visible and strips.batch.markers is not None
         present = alive(strips, begin, end) if marked else holding(strips, rollup.samples)
-        spread(strips, values, present, place, begin, end, out, valid)
+        spread(cells(strips, values, present, place, begin, end), out, valid)
     return out, valid
 
 

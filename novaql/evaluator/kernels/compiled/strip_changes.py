@@ -9,33 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from novaql.evaluator.kernels.compiled.jit import (
-    BOUNDS,
-    FLAG,
-    INT,
-    INTS,
-    OUT_VECTOR,
-    VECTOR,
-    kernel,
-)
+from novaql.evaluator.kernels.compiled.jit import FLAG, INT, OUT_VECTOR, STRIPS, kernel
 
 
-@kernel(VECTOR, INTS, INTS, INTS, INTS, INTS, BOUNDS, BOUNDS, INT, INT, FLAG, OUT_VECTOR)
-def strip_steps(
-    values: Any,
-    offsets: Any,
-    grid: Any,
-    times: Any,
-    grids: Any,
-    strip: Any,
-    lo: Any,
-    hi: Any,
-    begin: int,
-    end: int,
-    is_rate: bool,
-    out: Any,
-) -> None:
+@kernel(STRIPS, FLAG, INT, INT, OUT_VECTOR)
+def strip_steps(strips: Any, is_rate: bool, begin: int, end: int, out: Any) -> None:
     """`rate.instant_change`; 0 where a window has fewer than two samples."""
+    values, offsets, grid, times, grids, _, strip, lo, hi = strips
     at = 0
     for s in range(begin, end):
         g = grid[s]
@@ -54,20 +34,10 @@ def strip_steps(
             at += 1
 
 
-@kernel(VECTOR, INTS, INTS, INTS, BOUNDS, BOUNDS, INT, INT, FLAG, OUT_VECTOR)
-def strip_events(
-    values: Any,
-    offsets: Any,
-    grid: Any,
-    strip: Any,
-    lo: Any,
-    hi: Any,
-    begin: int,
-    end: int,
-    only_falls: bool,
-    out: Any,
-) -> None:
+@kernel(STRIPS, FLAG, INT, INT, OUT_VECTOR)
+def strip_events(strips: Any, only_falls: bool, begin: int, end: int, out: Any) -> None:
     """How often the value changed (from NaN to NaN is no change), or fell."""
+    values, offsets, grid, _, _, _, strip, lo, hi = strips
     before = np.empty(0, np.int64)  # events between the samples up to each
     at = 0
     for s in range(begin, end):

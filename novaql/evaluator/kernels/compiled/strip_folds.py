@@ -1,8 +1,6 @@
 """Strips folded into the groups that their series belong to.
 
-As in `compiled.strips`, `values` has the cells of series begin…end - 1, strip after strip. `place`
-[S] is the row of each series in the accumulator. `present` marks the cells that have a value, of
-all cells of all grids (`shared`), or of each cell of these series.
+`strip_cells` is a `dispatch.StripCells`.
 """
 
 from __future__ import annotations
@@ -31,41 +29,20 @@ from novaql.evaluator.kernels.compiled.exact_rows import (
 )
 from novaql.evaluator.kernels.compiled.jit import (
     FLAG,
-    FLAGS,
-    INT,
-    INTS,
     OUT_COUNTS,
     OUT_FLAGS,
     OUT_INTS,
     OUT_MATRIX,
-    VECTOR,
+    STRIP_CELLS,
     kernel,
 )
 from novaql.tsdb.runtime.numba_intrinsics import bits_of, borrowed, float_of
 
 
-@kernel(
-    INTS, INTS, INTS, INTS, VECTOR, FLAGS, FLAG, FLAG, INT, INT,
-    OUT_COUNTS, OUT_COUNTS, OUT_INTS, OUT_INTS, OUT_INTS,
-)  # fmt: skip
-def fold_sums(
-    place: Any,
-    grid: Any,
-    first: Any,
-    strip: Any,
-    values: Any,
-    present: Any,
-    shared: bool,
-    whole: bool,
-    begin: int,
-    end: int,
-    scale: Any,
-    added: Any,
-    high: Any,
-    low: Any,
-    counts: Any,
-) -> Any:
+@kernel(STRIP_CELLS, OUT_COUNTS, OUT_COUNTS, OUT_INTS, OUT_INTS, OUT_INTS)
+def fold_sums(strip_cells: Any, scale: Any, added: Any, high: Any, low: Any, counts: Any) -> Any:
     """Exact sums, as `numerics.exact_sums`, and counts. Returns terms: (cells, values)."""
+    place, grid, first, strip, values, present, shared, whole, begin, end = strip_cells
     scale, added, counts = borrowed(scale), borrowed(added), borrowed(counts)
     high, low = borrowed(high), borrowed(low)
     values, present = borrowed(values), borrowed(present)
@@ -137,24 +114,10 @@ def fold_sums(
     return cells[:found], terms[:found]
 
 
-@kernel(
-    INTS, INTS, INTS, INTS, VECTOR, FLAGS, FLAG, INT, INT, FLAG, OUT_MATRIX, OUT_FLAGS
-)  # fmt: skip
-def fold_extremes(
-    place: Any,
-    grid: Any,
-    first: Any,
-    strip: Any,
-    values: Any,
-    present: Any,
-    shared: bool,
-    begin: int,
-    end: int,
-    largest: bool,
-    best: Any,
-    seen: Any,
-) -> None:
+@kernel(STRIP_CELLS, FLAG, OUT_MATRIX, OUT_FLAGS)
+def fold_extremes(strip_cells: Any, largest: bool, best: Any, seen: Any) -> None:
     """Minima or maxima; NaN gives way to any number."""
+    place, grid, first, strip, values, present, shared, _, begin, end = strip_cells
     best, seen = borrowed(best), borrowed(seen)
     values, present = borrowed(values), borrowed(present)
     sign = 1.0 if largest else -1.0
@@ -174,19 +137,10 @@ def fold_extremes(
         at += count
 
 
-@kernel(INTS, INTS, INTS, INTS, FLAGS, FLAG, INT, INT, OUT_MATRIX)
-def fold_counts(
-    place: Any,
-    grid: Any,
-    first: Any,
-    strip: Any,
-    present: Any,
-    shared: bool,
-    begin: int,
-    end: int,
-    counts: Any,
-) -> None:
+@kernel(STRIP_CELLS, OUT_MATRIX)
+def fold_counts(strip_cells: Any, counts: Any) -> None:
     """How many values."""
+    place, grid, first, strip, _, present, shared, _, begin, end = strip_cells
     present, counts = borrowed(present), borrowed(counts)
     at = 0
     for s in range(begin, end):
@@ -200,23 +154,10 @@ def fold_counts(
         at += count
 
 
-@kernel(
-    INTS, INTS, INTS, INTS, VECTOR, FLAGS, FLAG, INT, INT, OUT_MATRIX, OUT_FLAGS
-)  # fmt: skip
-def spread(
-    place: Any,
-    grid: Any,
-    first: Any,
-    strip: Any,
-    values: Any,
-    present: Any,
-    shared: bool,
-    begin: int,
-    end: int,
-    out: Any,
-    valid: Any,
-) -> None:
+@kernel(STRIP_CELLS, OUT_MATRIX, OUT_FLAGS)
+def spread(strip_cells: Any, out: Any, valid: Any) -> None:
     """Each series into a row of its own, [S, J]; cells that are not there stay as they are."""
+    place, grid, first, strip, values, present, shared, _, begin, end = strip_cells
     out, valid = borrowed(out), borrowed(valid)
     values, present = borrowed(values), borrowed(present)
     at = 0

@@ -7,43 +7,27 @@ from typing import Any
 import numpy as np
 
 from novaql.evaluator.kernels.compiled.jit import (
-    BOUNDS,
     FLAG,
     INT,
     INTS,
     OUT_VECTOR,
+    STRIPS,
     VECTOR,
     inner,
     kernel,
 )
 
 
-@kernel(
-    VECTOR, INTS, INTS, INTS, INTS, INTS, INTS, BOUNDS, BOUNDS, INTS, VECTOR, FLAG,
-    INT, INT, OUT_VECTOR, reorder=True,
-)  # fmt: skip
+@kernel(STRIPS, INTS, VECTOR, FLAG, INT, INT, OUT_VECTOR, reorder=True)
 def strip_lines(
-    values: Any,
-    offsets: Any,
-    grid: Any,
-    times: Any,
-    grids: Any,
-    first: Any,
-    strip: Any,
-    lo: Any,
-    hi: Any,
-    zero_ms: Any,
-    seconds: Any,
-    slopes: bool,
-    begin: int,
-    end: int,
-    out: Any,
+    strips: Any, zero_ms: Any, seconds: Any, slopes: bool, begin: int, end: int, out: Any
 ) -> None:
     """Slopes per second, or the line's value `seconds` after `zero_ms` (each [J], by step).
 
     As `regression._line`: times are taken from their mean, values from the window's first one. 0
     where a window has fewer than two samples.
     """
+    values, offsets, grid, times, grids, first, strip, lo, hi = strips
     away = np.empty(0)
     at = 0
     s = begin

@@ -9,15 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from novaql.evaluator.kernels.compiled.jit import (
-    BOUNDS,
-    INT,
-    INTS,
-    OUT_VECTOR,
-    VECTOR,
-    inner,
-    kernel,
-)
+from novaql.evaluator.kernels.compiled.jit import INT, OUT_VECTOR, STRIPS, VECTOR, inner, kernel
 
 
 @inner
@@ -146,21 +138,10 @@ def _replace(ordered: Any, count: int, old: float, new: float) -> None:
     ordered[place] = new
 
 
-@kernel(VECTOR, INTS, INTS, INTS, INTS, BOUNDS, BOUNDS, VECTOR, INT, INT, OUT_VECTOR)
-def strip_quantiles(
-    values: Any,
-    offsets: Any,
-    grid: Any,
-    first: Any,
-    strip: Any,
-    lo: Any,
-    hi: Any,
-    q: Any,
-    begin: int,
-    end: int,
-    out: Any,
-) -> None:
+@kernel(STRIPS, VECTOR, INT, INT, OUT_VECTOR)
+def strip_quantiles(strips: Any, q: Any, begin: int, end: int, out: Any) -> None:
     """`quantiles.quantile_over_time`, bit for bit; q [J], one per step."""
+    values, offsets, grid, _, _, first, strip, lo, hi = strips
     ordered = np.empty(0)
     at = 0
     for s in range(begin, end):

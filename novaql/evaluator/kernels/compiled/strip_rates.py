@@ -7,33 +7,21 @@ from typing import Any
 import numpy as np
 
 from novaql.evaluator.kernels.compiled.jit import (
-    BOUNDS,
     FLAG,
     INT,
     INTS,
     OUT_BYTES,
     OUT_VECTOR,
-    VECTOR,
+    STRIPS,
     inner,
     kernel,
 )
 from novaql.tsdb.runtime.numba_intrinsics import borrowed
 
 
-@kernel(
-    VECTOR, INTS, INTS, INTS, INTS, INTS, INTS, BOUNDS, BOUNDS, INTS, OUT_BYTES, INT, FLAG, FLAG,
-    INT, INT, OUT_VECTOR,
-)  # fmt: skip
+@kernel(STRIPS, INTS, OUT_BYTES, INT, FLAG, FLAG, INT, INT, OUT_VECTOR)
 def strip_rates(
-    values: Any,
-    offsets: Any,
-    grid: Any,
-    times: Any,
-    grids: Any,
-    first: Any,
-    strip: Any,
-    lo: Any,
-    hi: Any,
+    strips: Any,
     ends_ms: Any,
     falls: Any,
     range_ms: int,
@@ -47,6 +35,7 @@ def strip_rates(
 
     falls  [S] whether the series ever decreases: 1 or 0; -1: not known, and then written here
     """
+    values, offsets, grid, times, grids, first, strip, lo, hi = strips
     values, times, ends_ms, out = (
         borrowed(values), borrowed(times), borrowed(ends_ms), borrowed(out)
     )  # fmt: skip

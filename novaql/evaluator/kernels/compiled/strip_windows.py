@@ -14,39 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from novaql.evaluator.kernels.compiled.jit import (
-    BOUNDS,
-    FLAG,
-    INT,
-    INTS,
-    OUT_VECTOR,
-    VECTOR,
-    inner,
-    kernel,
-)
+from novaql.evaluator.kernels.compiled.jit import FLAG, INT, OUT_VECTOR, STRIPS, inner, kernel
 
 LARGEST = 5e307
 """Of sums up to a sample of which the larger parts add up to less, none overflows."""
 
 
-@kernel(VECTOR, INTS, INTS, INTS, BOUNDS, BOUNDS, INT, INT, FLAG, OUT_VECTOR)
-def strip_sums(
-    values: Any,
-    offsets: Any,
-    grid: Any,
-    strip: Any,
-    lo: Any,
-    hi: Any,
-    begin: int,
-    end: int,
-    mean: bool,
-    out: Any,
-) -> None:
+@kernel(STRIPS, FLAG, INT, INT, OUT_VECTOR)
+def strip_sums(strips: Any, mean: bool, begin: int, end: int, out: Any) -> None:
     """Compensated sums, or means, which are found also where the sum overflows.
 
     The sum up to a sample is, but for rounding, a difference of sums that are in the front, or the
     sum of one and of the back. Where none of those is large, no order of adding overflows.
     """
+    values, offsets, grid, _, _, _, strip, lo, hi = strips
     front, front_lost = np.empty(0), np.empty(0)
     at = 0
     for s in range(begin, end):
@@ -132,20 +113,10 @@ def _in_order(row: Any, start: int, stop: int, mean: bool) -> float:
     return found
 
 
-@kernel(VECTOR, INTS, INTS, INTS, BOUNDS, BOUNDS, INT, INT, FLAG, OUT_VECTOR)
-def strip_extremes(
-    values: Any,
-    offsets: Any,
-    grid: Any,
-    strip: Any,
-    lo: Any,
-    hi: Any,
-    begin: int,
-    end: int,
-    largest: bool,
-    out: Any,
-) -> None:
+@kernel(STRIPS, FLAG, INT, INT, OUT_VECTOR)
+def strip_extremes(strips: Any, largest: bool, begin: int, end: int, out: Any) -> None:
     """Minima or maxima; NaN only where all of a window is."""
+    values, offsets, grid, _, _, _, strip, lo, hi = strips
     none = -np.inf if largest else np.inf
     front, clean = np.empty(0), np.empty(0)
     numbers = np.empty(0, np.int64)  # how many samples before each are no NaN
@@ -199,20 +170,10 @@ def strip_extremes(
             at += 1
 
 
-@kernel(VECTOR, INTS, INTS, INTS, BOUNDS, BOUNDS, INT, INT, FLAG, OUT_VECTOR)
-def strip_variances(
-    values: Any,
-    offsets: Any,
-    grid: Any,
-    strip: Any,
-    lo: Any,
-    hi: Any,
-    begin: int,
-    end: int,
-    root: bool,
-    out: Any,
-) -> None:
+@kernel(STRIPS, FLAG, INT, INT, OUT_VECTOR)
+def strip_variances(strips: Any, root: bool, begin: int, end: int, out: Any) -> None:
     """Population variances or deviations, bit for bit as `over_time.stdvar_over_time`."""
+    values, offsets, grid, _, _, _, strip, lo, hi = strips
     at = 0
     for s in range(begin, end):
         row = values[offsets[s] : offsets[s + 1]]

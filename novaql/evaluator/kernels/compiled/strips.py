@@ -3,7 +3,8 @@
 A strip is the run of steps at which the windows of a series hold samples. Series of one grid share
 it: grid g has cells strip[g]:strip[g + 1], the first of them at step first[g]; `lo` and `hi` of a
 cell are positions from the series' own start, first and one past last (a window inside of a strip
-may be empty). What kernels compute of series `begin`…`end - 1` goes to `out`, strip after strip.
+may be empty). `values`, `offsets`, `grid`, `times` and `grids` are the arrays of a `SeriesBatch`.
+What kernels compute of series `begin`…`end - 1` goes to `out`, strip after strip.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from novaql.evaluator.kernels.compiled.jit import (
-    BOUNDS,
     FLAG,
     INT,
     INTS,
     OUT_MASK,
     OUT_VECTOR,
+    STRIPS,
     VECTOR,
     inner,
     kernel,
@@ -117,20 +118,10 @@ def _bisect(times: Any, bound_ms: int) -> int:
     return high
 
 
-@kernel(VECTOR, INTS, INTS, INTS, BOUNDS, BOUNDS, INT, INT, FLAG, OUT_VECTOR)
-def strip_edges(
-    values: Any,
-    offsets: Any,
-    grid: Any,
-    strip: Any,
-    lo: Any,
-    hi: Any,
-    begin: int,
-    end: int,
-    newest: bool,
-    out: Any,
-) -> None:
+@kernel(STRIPS, FLAG, INT, INT, OUT_VECTOR)
+def strip_edges(strips: Any, newest: bool, begin: int, end: int, out: Any) -> None:
     """The newest or the oldest sample of each window."""
+    values, offsets, grid, _, _, _, strip, lo, hi = strips
     at = 0
     for s in range(begin, end):
         base = offsets[s]
@@ -145,26 +136,15 @@ def strip_edges(
         at += count
 
 
-@kernel(INTS, INTS, INTS, INTS, INTS, BOUNDS, BOUNDS, INTS, INTS, INTS, INT, INT, OUT_MASK)
+@kernel(STRIPS, INTS, INTS, INTS, INT, INT, OUT_MASK)
 def strip_alive(
-    times: Any,
-    grids: Any,
-    grid: Any,
-    first: Any,
-    strip: Any,
-    lo: Any,
-    hi: Any,
-    ends_ms: Any,
-    markers: Any,
-    marker_ms: Any,
-    begin: int,
-    end: int,
-    present: Any,
+    strips: Any, ends_ms: Any, markers: Any, marker_ms: Any, begin: int, end: int, present: Any
 ) -> None:
     """Whether a window's newest sample is visible: no staleness marker came after it.
 
     Series i has markers at marker_ms[markers[i]:markers[i + 1]].
     """
+    _, _, grid, times, grids, first, strip, lo, hi = strips
     at = 0
     for s in range(begin, end):
         g = grid[s]
@@ -185,9 +165,10 @@ def strip_alive(
         at += count
 
 
-@kernel(VECTOR, INTS, INTS, INT, INT, OUT_VECTOR)
-def strip_repeat(of_cell: Any, grid: Any, strip: Any, begin: int, end: int, out: Any) -> None:
+@kernel(STRIPS, VECTOR, INT, INT, OUT_VECTOR)
+def strip_repeat(strips: Any, of_cell: Any, begin: int, end: int, out: Any) -> None:
     """What is the same for all series of a grid, written out for each of them."""
+    _, _, grid, _, _, _, strip, _, _ = strips
     at = 0
     for s in range(begin, end):
         first, last = strip[grid[s]], strip[grid[s] + 1]

@@ -104,21 +104,7 @@ def with_hint(h: Histograms, hint: ResetHint) -> Histograms:
 
 def scale(h: Histograms, factor: Floats | float) -> Histograms:
     """h × factor, one factor or one a row. A negative factor makes a gauge."""
-    factors = np.broadcast_to(np.asarray(factor, np.float64), (len(h),))
-
-    def times(side: Buckets) -> Buckets:
-        return _populated(replace(side, population=side.population * factors[side.rows()]))
-
-    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
-        return replace(
-            h,
-            hint=_gauge_where(h, factors < 0),
-            count=h.count * factors,
-            sum=h.sum * factors,
-            zero_count=h.zero_count * factors,
-            positive=times(h.positive),
-            negative=times(h.negative),
-        )
+    return _each_number(h, factor, np.multiply)
 
 
 def divide(h: Histograms, divisor: Floats | float) -> Histograms:
@@ -126,22 +112,27 @@ def divide(h: Histograms, divisor: Floats | float) -> Histograms:
 
     Divided by 0, count, sum and zero count are infinite or NaN, and no bucket remains.
     """
-    divisors = np.broadcast_to(np.asarray(divisor, np.float64), (len(h),))
+    return _each_number(h, divisor, np.divide)
 
-    def shared(side: Buckets) -> Buckets:
-        of_bucket = divisors[side.rows()]
-        quotient = replace(side, population=side.population / of_bucket)
-        return chosen(quotient, (quotient.population != 0) & (of_bucket != 0))
+
+def _each_number(h: Histograms, operand: Floats | float, change: np.ufunc) -> Histograms:
+    operands = np.broadcast_to(np.asarray(operand, np.float64), (len(h),))
+
+    def changed(side: Buckets) -> Buckets:
+        of_bucket = operands[side.rows()]
+        found = replace(side, population=change(side.population, of_bucket))
+        remains = found.population != 0
+        return chosen(found, remains & (of_bucket != 0) if change is np.divide else remains)
 
     with np.errstate(invalid="ignore", over="ignore", under="ignore", divide="ignore"):
         return replace(
             h,
-            hint=_gauge_where(h, divisors < 0),
-            count=h.count / divisors,
-            sum=h.sum / divisors,
-            zero_count=h.zero_count / divisors,
-            positive=shared(h.positive),
-            negative=shared(h.negative),
+            hint=np.where(operands < 0, ResetHint.GAUGE, h.hint).astype(np.int8),
+            count=change(h.count, operands),
+            sum=change(h.sum, operands),
+            zero_count=change(h.zero_count, operands),
+            positive=changed(h.positive),
+            negative=changed(h.negative),
         )
 
 
@@ -196,7 +187,3 @@ def _bits(values: Floats) -> NDArray[np.int64]:
 
 def _populated(side: Buckets) -> Buckets:
     return chosen(side, side.population != 0)
-
-
-def _gauge_where(h: Histograms, mask: Bools) -> Small:
-    return np.where(mask, ResetHint.GAUGE, h.hint).astype(np.int8)

@@ -149,6 +149,18 @@ def histogram_fraction(h: Histograms, low: Floats | float, high: Floats | float)
     return Fractions(np.where(unknown, np.nan, values), excluded)
 
 
+def log_share(lower: Floats, upper: Floats, bound: Floats, positive: Bools | bool) -> Floats:
+    """What share of an exponential bucket lies below a bound inside it; positive: its sign."""
+    log_lower, log_upper = np.log2(np.abs(lower)), np.log2(np.abs(upper))
+    log_bound = np.log2(np.abs(bound))
+    share: Floats = np.where(
+        positive,
+        (log_bound - log_lower) / (log_upper - log_lower),
+        1 - (log_bound - log_upper) / (log_lower - log_upper),
+    )
+    return share
+
+
 def _below(
     bound: Floats, rungs: Ladder, rows: Ints, running: Floats, linear: Bools, count: Floats
 ) -> Floats:
@@ -163,13 +175,7 @@ def _below(
     lower, upper, population = rungs.lower[place], rungs.upper[place], rungs.population[place]
     evenly = before + population * (bound - lower) / (upper - lower)
     evenly = np.where(np.isneginf(lower), population, evenly)
-    log_lower, log_upper = np.log2(np.abs(lower)), np.log2(np.abs(upper))
-    log_bound = np.log2(np.abs(bound))
-    share = np.where(
-        bound > 0,
-        (log_bound - log_lower) / (log_upper - log_lower),
-        1 - (log_bound - log_upper) / (log_lower - log_upper),
-    )
+    share = log_share(lower, upper, bound, bound > 0)
     within = np.where(linear[place], evenly, before + population * share)
     rank = np.where(lower >= bound, before, within)
     out[found] = np.where(rank > count[found], count[found], rank)

@@ -16,7 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.evaluator.kernels.compensated import add_compensated
-from novaql.evaluator.kernels.native.arithmetic import add, choose, divide, scale, zero_like
+from novaql.evaluator.kernels.native.arithmetic import (
+    add,
+    choose,
+    combined_hints,
+    divide,
+    scale,
+    zero_like,
+)
 from novaql.evaluator.kernels.native.layout import (
     BoundSets,
     chosen,
@@ -34,7 +41,6 @@ from novaql.tsdb.model.histograms import (
     Floats,
     Histograms,
     ResetHint,
-    Small,
     concat_histograms,
 )
 from novaql.tsdb.model.labels import Bools, Ints
@@ -127,8 +133,9 @@ def run_sums(
         parts.append(_one_by_one(*_of_runs(h, starts, lengths, slow), mean=mean))
         runs.append(slow)
     order = np.argsort(np.concatenate(runs))
+    hint = combined_hints(np.minimum.reduceat(h.hint, starts), np.maximum.reduceat(h.hint, starts))
     return RunTotals(
-        replace(concat_histograms(parts).take(order), hint=_hints(h.hint, starts)),
+        replace(concat_histograms(parts).take(order), hint=hint),
         mixed,
         reset & not_reset & ~mixed,
         np.logical_or.reduceat(foreign, starts),
@@ -143,13 +150,6 @@ def _of_runs(h: Histograms, starts: Ints, lengths: Ints, runs: Ints) -> tuple[Hi
     fresh = np.cumsum(sizes) - sizes
     rows = np.arange(sizes.sum()) + np.repeat(starts[runs] - fresh, sizes)
     return h.take(rows), fresh
-
-
-def _hints(hint: Small, starts: Ints) -> Small:
-    """[G] hint of each sum: equal ones stay, gauge wins, everything else is unknown."""
-    low, high = np.minimum.reduceat(hint, starts), np.maximum.reduceat(hint, starts)
-    mixed = np.where(high == ResetHint.GAUGE, ResetHint.GAUGE, ResetHint.UNKNOWN)
-    return np.where(low == high, low, mixed).astype(np.int8)
 
 
 def _finished(total: Histograms, lost: Histograms, divisor: Ints | None) -> Histograms:
@@ -204,17 +204,21 @@ def _at_once(h: Histograms, starts: Ints, fold: Fold) -> tuple[Histograms, Histo
         totals.append(Buckets.of_flat(of_run[fresh], index[fresh], sums, runs))
         losses.append(Buckets.of_flat(of_run[fresh], index[fresh], errors, runs))
 
-    def filled(numbers: Floats, sides: list[Buckets]) -> Histograms:
-        return replace(
-            out,
-            count=numbers[:, 0],
-            sum=numbers[:, 1],
-            zero_count=numbers[:, 2],
-            positive=sides[0],
-            negative=sides[1],
-        )
+    return _filled(out, *total.T, *totals), _filled(out, *lost.T, *losses)
 
-    return filled(total, totals), filled(lost, losses)
+
+def _filled(
+    h: Histograms,
+    count: Floats,
+    sum_: Floats,
+    zero_count: Floats,
+    positive: Buckets,
+    negative: Buckets,
+) -> Histograms:
+    """Histograms of the layout of `h` with other numbers."""
+    return replace(
+        h, count=count, sum=sum_, zero_count=zero_count, positive=positive, negative=negative
+    )
 
 
 def _shared_bounds(
@@ -323,16 +327,5 @@ def _step(total: Histograms, lost: Histograms, value: Histograms) -> tuple[Histo
         count = add_compensated(total.count, lost.count, value.count)
         summed = add_compensated(total.sum, lost.sum, value.sum)
         zero = add_compensated(total.zero_count, lost.zero_count, value.zero_count)
-        positive, negative = sides("positive"), sides("negative")
-
-    def half(h: Histograms, one: int) -> Histograms:
-        return replace(
-            h,
-            count=count[one],
-            sum=summed[one],
-            zero_count=zero[one],
-            positive=positive[one],
-            negative=negative[one],
-        )
-
-    return half(total, 0), half(lost, 1)
+        both = zip(count, summed, zero, sides("positive"), sides("negative"), strict=True)
+    return _filled(total, *next(both)), _filled(lost, *next(both))

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from novaql.evaluator.kernels.native.layout import chosen
+from novaql.evaluator.kernels.native.quantile import log_share
 from novaql.evaluator.kernels.native.running import last_of_rows, running_sums
 from novaql.tsdb.model.histogram_buckets import interleaved, negative_bounds, positive_bounds
 from novaql.tsdb.model.histograms import Buckets, Floats, Histograms
@@ -155,13 +156,8 @@ def _share_below(
     lower: Floats, upper: Floats, cut: Floats, positive: bool, custom: Bools
 ) -> Floats:
     """What share of a bucket lies below a cut inside it."""
-    log_lower, log_upper = np.log2(np.abs(lower)), np.log2(np.abs(upper))
-    log_cut = np.log2(np.abs(cut))
-    if positive:
-        share = (log_cut - log_lower) / (log_upper - log_lower)
-    else:
-        share = 1 - (log_cut - log_upper) / (log_lower - log_upper)
-    return np.where(custom, (cut - lower) / (upper - lower), share)
+    exponential = log_share(lower, upper, cut, positive)
+    return np.where(custom, (cut - lower) / (upper - lower), exponential)
 
 
 def _middle(lower: Floats, upper: Floats, positive: bool, custom: Bools) -> Floats:

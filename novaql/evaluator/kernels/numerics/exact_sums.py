@@ -15,17 +15,13 @@ where values of a group differ by a factor of more than 2^40, about 10^12.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from novaql.evaluator.kernels.dispatch import KERNELS
+from novaql.evaluator.kernels.dispatch import KERNELS, StripCells
+from novaql.evaluator.kernels.numerics.error_free import Floats, Ints
 from novaql.evaluator.kernels.numerics.full_range import MASK, FullRange
 from novaql.evaluator.kernels.numerics.rounding import expansion
 from novaql.evaluator.kernels.numerics.terms import Terms
 from novaql.evaluator.kernels.runs import as_slice
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 EMPTY = -1
 """Scale of a group without any value other than 0."""
@@ -100,25 +96,11 @@ class ExactSums:
             sums.terms.add(cell[some_left], left[some_left])
         return sums
 
-    def add_strips(
-        self,
-        place: Ints,
-        where: tuple[Ints, Ints, Ints],
-        values: Floats,
-        present: tuple[Bools, bool, bool],
-        series: tuple[int, int],
-        counts: Ints,
-    ) -> None:
-        """Add the strips of some series and count them; arguments as the kernel `fold_sums`.
-
-        where    `grid`, `first`, `strip`
-        present  `present`, `shared`, `whole`
-        series   `begin`, `end`
-        """
+    def add_strips(self, cells: StripCells, counts: Ints) -> None:
+        """Add cells by the compiled kernel, and their numbers to counts [G, J]."""
         terms = KERNELS.call.fold_sums(
-            place, *where, values, *present, *series,
-            self.scale, self.added, self.high, self.low, counts,
-        )  # fmt: skip
+            tuple(cells), self.scale, self.added, self.high, self.low, counts
+        )
         self.terms.add(*terms)
 
     def carry(self) -> None:
@@ -192,6 +174,8 @@ class ExactSums:
         The first is the sum rounded to nearest, ties to even; each one after it is what is left,
         rounded so.
         """
+        if self.added.any():
+            self.carry()
         unit = (LOWEST + GRID_BITS * np.maximum(self.scale, 0))[:, None] + exponent
         found = expansion(self.high, self.low, unit, parts)
         for cells, place, values in self.terms.by_cell():

@@ -8,10 +8,8 @@ numbers were added.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from novaql.evaluator.kernels.numerics.error_free import Floats, Ints
 
 DIGITS = 70
 LOWEST = -1152

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from novaql.evaluator.kernels.numerics.error_free import Floats, Ints
 
 EXACT = 1 << 53
 """Integers up to this are floats."""

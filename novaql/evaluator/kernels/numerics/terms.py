@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
+from novaql.evaluator.kernels.numerics.error_free import Floats, Ints
 from novaql.evaluator.kernels.numerics.full_range import FullRange
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 MANY_TERMS = 1 << 20
 """Terms from which on those of one cell are replaced by fewer that have the same sum."""
