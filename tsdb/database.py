@@ -10,7 +10,7 @@ from typing import Any, Self
 from novaql.tsdb.block.reader import BlockEntry
 from novaql.tsdb.directory.open import open_files
 from novaql.tsdb.directory.store_directory import Files
-from novaql.tsdb.disk.vfs import Disk, RealDisk
+from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.head.head import Head
 from novaql.tsdb.index.cardinality import Cardinality, cardinality
 from novaql.tsdb.maintenance.backup import Copied
@@ -30,7 +30,7 @@ from novaql.tsdb.options import (
     Sync,
 )
 from novaql.tsdb.parts.tombstones import DeleteResult
-from novaql.tsdb.read.rollup_query import RolledUp
+from novaql.tsdb.read.rollup_query import RolledUp, roll_up
 from novaql.tsdb.runtime.periodic import PeriodicTask
 from novaql.tsdb.store.compactor import Compactor
 from novaql.tsdb.store.deleter import Deleter
@@ -70,7 +70,7 @@ class Database:
             self._start("maintain", self._compactor.maintain, MAINTENANCE_S)
             if options.sync is Sync.INTERVAL:
                 self._start("sync", self._flusher.sync_if_due, options.sync_interval_s / 4)
-        self._writer = Writer(self._state, self._state.log, self._flusher, request_flush)
+        self._writer = Writer(self._state, self._flusher, request_flush)
 
     def _start(self, name: str, method: Callable[[], None], interval_s: float) -> PeriodicTask:
         task = PeriodicTask(f"tsdb-{name}", method, interval_s)
@@ -99,7 +99,7 @@ class Database:
 
     def downsampled_range(self, start_ms: int, end_ms: int) -> tuple[int, int] | None:
         """See `Downsampled`."""
-        return self._reader.downsampled_range(start_ms, end_ms)
+        return self._state.downsampled_range(start_ms, end_ms)
 
     def series(
         self,
@@ -110,8 +110,7 @@ class Database:
     ) -> SeriesTable:
         """See `Source.series`. `read_errors`, here and in `label_names` and `label_values`: as in
         `Hints`; without it, a look-up ignores what the log has lost."""
-        reader, parts = self._reader, self._reader.parts_for_lookup(read_errors)
-        return reader.lookups.series(parts, matcher_sets, start_ms, end_ms, read_errors)
+        return self._reader.look_up(matcher_sets, start_ms, end_ms, read_errors).series()
 
     def label_names(
         self,
@@ -121,8 +120,7 @@ class Database:
         read_errors: ReadErrors | None = None,
     ) -> list[str]:
         """See `Source.label_names`."""
-        reader, parts = self._reader, self._reader.parts_for_lookup(read_errors)
-        return reader.lookups.label_names(parts, matcher_sets, start_ms, end_ms, read_errors)
+        return self._reader.look_up(matcher_sets, start_ms, end_ms, read_errors).label_names()
 
     def label_values(
         self,
@@ -133,8 +131,7 @@ class Database:
         read_errors: ReadErrors | None = None,
     ) -> list[str]:
         """See `Source.label_values`."""
-        reader, parts = self._reader, self._reader.parts_for_lookup(read_errors)
-        return reader.lookups.label_values(parts, name, matcher_sets, start_ms, end_ms, read_errors)
+        return self._reader.look_up(matcher_sets, start_ms, end_ms, read_errors).label_values(name)
 
     def exemplars(
         self,
@@ -145,7 +142,8 @@ class Database:
         """Exemplars of a range, both ends included, of series that satisfy any of the sets of
         matchers: by series, then time, equal ones once. The store has the newest `max_exemplars`.
         """
-        return self._reader.exemplars(matcher_sets, start_ms, end_ms)
+        self._state.require_open()
+        return self._state.exemplars.select(matcher_sets, start_ms, end_ms)
 
     def rollup(
         self,
@@ -161,7 +159,9 @@ class Database:
 
         Raises `ValueError` if an end of the range is no multiple of the resolution.
         """
-        return self._reader.rollup(matchers, resolution_ms, start_ms, end_ms, read_errors)
+        self._state.report_lost(read_errors)
+        parts, caches = self._state.parts(), self._reader.caches
+        return roll_up(parts, matchers, resolution_ms, start_ms, end_ms, caches, read_errors)
 
     def cardinality(
         self,
@@ -386,7 +386,7 @@ def open_database(
     settings = StoreOptions(sync=Sync(sync), **options)
     attempt = 1
     while True:
-        files, head = open_files(disk or RealDisk(), Path(path), settings, read_only=read_only)
+        files, head = open_files(disk or Disk(), Path(path), settings, read_only=read_only)
         database = Database(files, head, settings)
         if not read_only or database.hold() or attempt == _OPEN_ATTEMPTS:
             return database

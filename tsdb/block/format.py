@@ -212,9 +212,15 @@ def encode_description(identity: bytes, description: Description, offset: int) -
 def read_identity(file: ReadFile, path: Path) -> bytes:
     """Return the identity in the header of a block's file. Raises `Corrupted`."""
     head = file.pread(0, HEADER_BYTES)
-    if len(head) < HEADER_BYTES or not head.startswith(MAGIC):
-        raise Corrupted(path, "header", "it is not that of a block")
-    found: bytes = HEADER.unpack_from(head)[3]
+    if len(head) < HEADER_BYTES:
+        raise Corrupted(path, "header", f"only {len(head)} bytes")
+    found: bytes
+    magic, version, _, found = HEADER.unpack_from(head)
+    if magic != MAGIC:
+        raise Corrupted(path, "header", f"begins with {magic!r}")
+    if not FORMAT <= version <= PIECES_FORMAT:
+        known = f"{FORMAT} to {PIECES_FORMAT}"
+        raise UnknownFormat(path, "header", f"format {version}; this program knows {known}")
     if head[HEADER.size :] != checksum(found, HEAD, 0, head[: HEADER.size]).to_bytes(4, "little"):
         raise Corrupted(path, "header", "checksum differs")
     return found
@@ -225,18 +231,7 @@ def read_description(file: ReadFile, path: Path, identity: bytes) -> Description
 
     Raises `Corrupted`, also for the file of another block.
     """
-    head = file.pread(0, HEADER_BYTES)
-    if len(head) < HEADER_BYTES:
-        raise Corrupted(path, "header", f"only {len(head)} bytes")
-    magic, version, _, found = HEADER.unpack_from(head)
-    if magic != MAGIC:
-        raise Corrupted(path, "header", f"begins with {magic!r}")
-    if not FORMAT <= version <= PIECES_FORMAT:
-        known = f"{FORMAT} to {PIECES_FORMAT}"
-        raise UnknownFormat(path, "header", f"format {version}; this program knows {known}")
-    if head[HEADER.size :] != checksum(found, HEAD, 0, head[: HEADER.size]).to_bytes(4, "little"):
-        raise Corrupted(path, "header", "checksum differs")
-    if found != identity:
+    if read_identity(file, path) != identity:
         raise Corrupted(path, "header", "it is the file of another block")
     tail = file.pread(file.size - TAIL.size, TAIL.size) if file.size > TAIL.size else b""
     if len(tail) < TAIL.size:

@@ -85,6 +85,10 @@ class Block:
 
     def __init__(self, disk: Disk, folder: Path, entry: BlockEntry, cache: PageCache) -> None:
         self.entry = entry
+        self.identity: Hashable = ("block", entry.identity)
+        self.first_ms, self.last_ms = entry.first_ms, entry.last_ms
+        self.downsampled_ms = entry.downsampled_ms
+        self.rows = entry.series
         self.path = folder / entry.name
         self._disk, self._cache = disk, cache
         self._id = bytes.fromhex(entry.identity)
@@ -97,26 +101,6 @@ class Block:
         self._layers: list[Layer] | None = None
         self._rollups: list[Rollup] | None = None
         self._lifetimes: SeriesTimeIndex | None = None
-
-    @property
-    def identity(self) -> Hashable:
-        return ("block", self.entry.identity)
-
-    @property
-    def first_ms(self) -> int:
-        return self.entry.first_ms
-
-    @property
-    def last_ms(self) -> int:
-        return self.entry.last_ms
-
-    @property
-    def downsampled_ms(self) -> int:
-        return self.entry.downsampled_ms
-
-    @property
-    def rows(self) -> int:
-        return self.entry.series
 
     @property
     def has_histograms(self) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from novaql.tsdb.compaction.concat_stream import ConcatStream, Segments
 from novaql.tsdb.compaction.merge_stream import MergeStream, Source, merged_times
 from novaql.tsdb.head.float_run import FloatRun
+from novaql.tsdb.model.flat_arrays import NEVER, are_apart
 from novaql.tsdb.model.labels import Bools, Ints, combine_codes
 from novaql.tsdb.parts.lazy_ints import whole
 from novaql.tsdb.parts.part import Layer
@@ -135,9 +136,8 @@ def _grouped(sources: Sequence[Source]) -> _Groups:
 
 def _overlapping(sources: Sequence[Source], rows: Ints) -> Bools:
     """Whether samples of rows were deleted, or those of a source are between those of another."""
-    never = np.iinfo(np.int64).max
-    first = np.full((len(sources), len(rows)), never)
-    last = np.full((len(sources), len(rows)), never)
+    first = np.full((len(sources), len(rows)), NEVER)
+    last = np.full((len(sources), len(rows)), NEVER)
     touched = np.zeros(len(rows), np.bool_)
     for number, source in enumerate(sources):
         there, series = source.of(rows)
@@ -146,12 +146,7 @@ def _overlapping(sources: Sequence[Source], rows: Ints) -> Bools:
         last[number, there] = source.run.grid_last[grids]
         if source.deleted is not None:
             touched[there] |= source.deleted.touches(source.rows[series])
-    order = np.argsort(first, axis=0, kind="stable")
-    first = np.take_along_axis(first, order, 0)
-    last = np.take_along_axis(last, order, 0)
-    apart = (last[:-1] < first[1:]) | (first[1:] == never)
-    overlapping: Bools = touched | ~apart.all(axis=0)
-    return overlapping
+    return touched | ~are_apart(first, last)
 
 
 class _SegmentList:

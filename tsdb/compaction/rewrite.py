@@ -9,8 +9,9 @@ from pathlib import Path
 
 from novaql.tsdb.block.pages import PageCache, page_bytes
 from novaql.tsdb.block.reader import Block, BlockEntry
+from novaql.tsdb.block.writer import write_block
 from novaql.tsdb.codec.columns import COMPACTION_LEVEL
-from novaql.tsdb.compaction.flush import rewritten_name, write_content
+from novaql.tsdb.compaction.flush import rewritten_name
 from novaql.tsdb.compaction.merge import merged_content
 from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.parts.part import Part, PartWithTombstones
@@ -58,7 +59,7 @@ def rewrite(
                 raise Stopped
 
         youngest = max(entry.sequence for entry in group)
-        entry = write_content(
+        entry = write_block(
             disk,
             folder / rewritten_name(youngest),
             content,

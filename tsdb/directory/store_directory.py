@@ -141,9 +141,7 @@ class Files:
             present = self.segments()
         for number in present:
             with contextlib.suppress(OSError):
-                file = self.disk.read(self.path / LOG / segment_name(number))
-                size += file.size
-                file.close()
+                size += self.disk.size(self.path / LOG / segment_name(number))
         return size
 
     def commit_metadata(self, metadata: Mapping[str, Metadata]) -> Position:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from novaql.tsdb.head.float_run import FloatRun, build_run, merge_runs, which_started
 from novaql.tsdb.model.flat_arrays import flat_positions, joined_starts
-from novaql.tsdb.model.histograms import Buckets, Histograms, concat_histograms
+from novaql.tsdb.model.histograms import COLUMNS, Buckets, Histograms, concat_histograms
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.parts.lazy_ints import whole
 from novaql.tsdb.parts.sorted_run import ArrayHistograms, ArrayStream, SortedHistogramRun, SortedRun
@@ -162,7 +162,7 @@ def _gathered(
 def differ(h: Histograms, some: Ints, others: Ints) -> Bools:
     """[N] whether histogram some[i] differs from others[i], bit for bit."""
     different = np.zeros(len(some), np.bool_)
-    for name in ("schema", "hint", "count", "sum", "zero_count", "zero_threshold", "bounds"):
+    for name in COLUMNS:
         column: NDArray[np.generic] = getattr(h, name)
         bits = column.view(f"u{column.itemsize}")
         different |= bits[some] != bits[others]

@@ -7,6 +7,7 @@ import numpy as np
 from novaql.tsdb.errors import InvalidBatch
 from novaql.tsdb.model.exemplars import Exemplars, SeriesExemplars
 from novaql.tsdb.model.histograms import (
+    COLUMNS,
     CUSTOM_SCHEMA,
     MAX_SCHEMA,
     MIN_SCHEMA,
@@ -118,16 +119,7 @@ def _whole(name: str, column: Ints) -> Ints:
 def invalid_histograms(h: Histograms) -> str | None:
     """Return what is wrong with a container, in words; None if it satisfies the contract of
     `Histograms`."""
-    wanted = {
-        "schema": np.int8,
-        "hint": np.int8,
-        "count": np.float64,
-        "sum": np.float64,
-        "zero_count": np.float64,
-        "zero_threshold": np.float64,
-        "bounds": np.int32,
-    }
-    for name, dtype in wanted.items():
+    for name, dtype in COLUMNS.items():
         column = getattr(h, name)
         if column.dtype != dtype or column.shape != (len(h.schema),):
             return f"native histograms: {name} is {column.dtype}{list(column.shape)}"

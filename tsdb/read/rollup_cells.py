@@ -7,7 +7,6 @@ always do, since only rollups are left of it: cells that a deletion touched are 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,10 +15,10 @@ import numpy as np
 
 from novaql.tsdb.block.summarise import STATISTICS, WHOLE, Summing
 from novaql.tsdb.model.batch_views import SeriesView
-from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.flat_arrays import flat_positions, portions
 from novaql.tsdb.model.labels import Bools, Ints, Numbers, SeriesTable
 from novaql.tsdb.model.matchers import Matcher
-from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
+from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors, note_or_raise
 from novaql.tsdb.model.rollup_columns import CellColumns
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.model.source import RangeWindows, Selection
@@ -165,14 +164,10 @@ class Cells:
             index_rows, rows = self._union.found[number]
             layers = part.layers()
             at, series = layers[0].locate(index_rows)
-            if any(len(layer.locate(index_rows)[0]) for layer in layers[1:]) or (
-                len(at) and isinstance(layers[0].run, SortedHistogramRun)
-            ):
-                native = any(
-                    isinstance(layer.run, SortedHistogramRun) and len(layer.locate(index_rows)[0])
-                    for layer in layers
-                )
-                self.is_sound = self.is_sound and not native
+            found = [layer.run for layer in layers if len(layer.locate(index_rows)[0])]
+            native = any(isinstance(run, SortedHistogramRun) for run in found)
+            self.is_sound = self.is_sound and not native
+            if native or any(run is not layers[0].run for run in found):
                 rollup = None
             if rollup is None:
                 self._others.append(number)
@@ -222,10 +217,7 @@ class Cells:
     def portions(self) -> Sequence[tuple[int, int]]:
         """See `CellSource`."""
         cells, _, others = self._sizes
-        work = np.cumsum(cells * PORTION_SAMPLES // PORTION_CELLS + others)
-        cuts = np.flatnonzero(np.diff(work // PORTION_SAMPLES)) + 1
-        edges = [0, *cuts.tolist(), self.series.rows]
-        return [(a, b) for a, b in itertools.pairwise(edges) if b > a]
+        return portions(cells * PORTION_SAMPLES // PORTION_CELLS + others, PORTION_SAMPLES)
 
     def columns(self, first: int, end: int) -> CellColumns:
         """See `CellSource`. Cells that are damaged give way to the samples, or are lost with them
@@ -237,12 +229,10 @@ class Cells:
                 pieces.append(self._cells(one, first, end))
                 self.from_rollups += len(pieces[-1].rows)
             except DAMAGE as problem:
-                if not one.part.downsampled_ms:
-                    others.append(next(n for n, p in enumerate(self._parts) if p is one.part))
-                elif self._losses is None:
-                    raise
+                if one.part.downsampled_ms:
+                    note_or_raise(problem, self._losses)
                 else:
-                    self._losses.note(problem)
+                    others.append(next(n for n, p in enumerate(self._parts) if p is one.part))
         cuts = self._cuts(sorted(others), (first, end))
         views = self._selection(cuts).views(markers=False)
         pieces += [self._summed_up(view.ragged()) for view in views]

@@ -20,13 +20,14 @@ from novaql.tsdb.block.contents import arrange
 from novaql.tsdb.block.format import read_description, read_identity
 from novaql.tsdb.block.pages import page_bytes
 from novaql.tsdb.block.reader import Block, BlockEntry, entry_of
-from novaql.tsdb.compaction.flush import SUFFIX, rewritten_name, sequence_of, write_content
+from novaql.tsdb.block.writer import write_block
+from novaql.tsdb.compaction.flush import SUFFIX, rewritten_name, sequence_of
 from novaql.tsdb.database import open_database
 from novaql.tsdb.directory import manifest as manifests
 from novaql.tsdb.directory.manifest import SEALED_FORMAT, Found, Manifest
 from novaql.tsdb.directory.open import claim, degraded_of, holds_data
 from novaql.tsdb.directory.store_directory import BLOCKS, DAMAGED, LOCK, LOG
-from novaql.tsdb.disk.vfs import Disk, RealDisk
+from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.errors import Corrupted, ReadFailed, StoreNotFound, UnknownFormat, write_failure
 from novaql.tsdb.head.head import Head
 from novaql.tsdb.index.match import label_table
@@ -76,7 +77,7 @@ def repair(path: str | Path, *, disk: Disk | None = None) -> Repaired:
 
     Raises `StoreNotFound`, `StoreLocked`, `WriteFailed`. After a failure the call may be repeated.
     """
-    return _Repair(disk or RealDisk(), Path(path)).run()
+    return _Repair(disk or Disk(), Path(path)).run()
 
 
 class _Repair:
@@ -234,7 +235,7 @@ class _Repair:
         state = StoreState(None, head, StoreOptions())
         try:
             everything = reader.select([block], (), MIN_TIME_MS, MAX_TIME_MS, caches, read_errors)
-            copy_selection(everything, Writer(state, None, Flusher(state)))
+            copy_selection(everything, Writer(state, Flusher(state)))
         except (*DAMAGE, ReadFailed, ValueError) as problem:
             # The checksums are right but the content is inconsistent: keep the file as it is.
             self.done.missing.append(f"{place}: all of its {entry.samples} samples: {problem}")
@@ -257,7 +258,7 @@ class _Repair:
         )
         assert content is not None
         path = self.path / BLOCKS / rewritten_name(entry.sequence)
-        made = write_content(self.disk, path, content, sequence=entry.sequence)
+        made = write_block(self.disk, path, content, sequence=entry.sequence)
         return replace(made, level=entry.level)
 
     def _move_aside(self, path: Path) -> None:

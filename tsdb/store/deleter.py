@@ -10,7 +10,6 @@ from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.parts.tombstones import DeleteResult, Deletion, Tombstone
 from novaql.tsdb.read import planner
-from novaql.tsdb.store.reader import downsampled_range
 from novaql.tsdb.store.state import StoreState
 
 
@@ -44,7 +43,7 @@ class Deleter:
             found = planner.count(state.parts(), sets, start_ms, end_ms, unreadable)
             # A deletion removes whole cells of a downsampled block, also those whose only sample
             # is outside of the range.
-            if found.samples or unreadable or downsampled_range(state, start_ms, end_ms):
+            if found.samples or unreadable or state.downsampled_range(start_ms, end_ms):
                 self._apply(deletion)
                 state.note_change(start_ms, end_ms)
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from novaql.tsdb.directory.store_directory import Files
 from novaql.tsdb.errors import StoreError
 from novaql.tsdb.maintenance import backup as copies
 from novaql.tsdb.maintenance.backup import Copied
@@ -18,18 +19,17 @@ class Snapshots:
 
     def snapshot(self, target: str | Path, *, skip_head: bool) -> Copied:
         """See `Database.snapshot`."""
-        source = self._consistent_directory()
-        assert self._state.files is not None
-        metadata, disk = self._state.metadata, self._state.files.disk
-        return copies.snapshot(source, target, log=not skip_head, metadata=metadata, disk=disk)
+        files, metadata = self._consistent_files(), self._state.metadata
+        return copies.snapshot(
+            files.path, target, log=not skip_head, metadata=metadata, disk=files.disk
+        )
 
     def backup(self, target: str | Path) -> Copied:
         """See `Database.backup`."""
-        source = self._consistent_directory()
-        assert self._state.files is not None
-        return copies.backup(source, target, disk=self._state.files.disk)
+        files = self._consistent_files()
+        return copies.backup(files.path, target, disk=files.disk)
 
-    def _consistent_directory(self) -> Path:
+    def _consistent_files(self) -> Files:
         """Return the directory, after the open segment of the log was ended."""
         state = self._state
         state.require_open()
@@ -38,4 +38,4 @@ class Snapshots:
         if state.log is not None:
             with state.write_lock:
                 state.log.rotate()
-        return state.files.path
+        return state.files

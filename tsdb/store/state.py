@@ -103,10 +103,7 @@ class StoreState:
         return Block(self.files.disk, self.files.blocks_path, entry, self.pages)
 
     def hold_blocks(self) -> bool:
-        """Open the files of all blocks, so that a writer in another process may remove them.
-
-        Returns False if a file is missing or cannot be opened; a read of it reports the error.
-        """
+        """See `Database.hold`."""
         held = True
         for block in self.current.blocks:
             try:
@@ -184,6 +181,19 @@ class StoreState:
                 head.replace_part(part)
             self.current = current
             self._swaps += 1
+
+    def downsampled_range(self, start_ms: int, end_ms: int) -> tuple[int, int] | None:
+        """See `Downsampled`."""
+        blocks = [
+            block
+            for block in self.current.blocks
+            if block.downsampled_ms
+            and block.first_ms - block.downsampled_ms < end_ms
+            and block.last_ms >= start_ms
+        ]
+        if not blocks:
+            return None
+        return max(block.downsampled_ms for block in blocks), max(block.last_ms for block in blocks)
 
     def changed_since(self, version: int) -> tuple[int, list[tuple[int, int]]]:
         """See `Database.changed_since`."""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from novaql.tsdb.head.float_run import Floating
-from novaql.tsdb.head.head import Head
 from novaql.tsdb.head.histogram_run import NativeSamples
 from novaql.tsdb.head.validate import checked, checked_exemplars, checked_native, checked_starts
 from novaql.tsdb.model.labels import Ints
@@ -17,24 +16,22 @@ from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Metadata
 from novaql.tsdb.options import AppendResult, Sync
 from novaql.tsdb.store.flusher import Flusher
 from novaql.tsdb.store.state import StoreState
-from novaql.tsdb.wal.writer import Log, Position
+from novaql.tsdb.wal.writer import Position
 
 
 class Writer:
     """One thread appends at a time; others wait.
 
-    log            None in memory
     request_flush  called when the head is full; returns at once
     """
 
     def __init__(
         self,
         state: StoreState,
-        log: Log | None,
         flusher: Flusher,
         request_flush: Callable[[], None] | None = None,
     ) -> None:
-        self._state, self._log, self._flusher = state, log, flusher
+        self._state, self._log, self._flusher = state, state.log, flusher
         self._request_flush = request_flush
 
     def append(self, batch: Batch) -> AppendResult:
@@ -69,7 +66,8 @@ class Writer:
             position = None
             if self._log is not None:
                 position = self._log.append(head.registry, floats, native, exemplars)
-            self._note_first_append(head)
+            if head.appended == 0:
+                self._flusher.head_began = time.monotonic()
             head.add(floats, native, (same, same_native))
             if exemplars is not None:
                 state.exemplars.add(exemplars)
@@ -115,10 +113,6 @@ class Writer:
             if rejected_native:
                 native = native.take(np.flatnonzero(recent)) or None
         return floats, native, (rejected, rejected_native)
-
-    def _note_first_append(self, head: Head) -> None:
-        if head.appended == 0:
-            self._flusher.head_began = time.monotonic()
 
     def _after_append(self, position: Position | None) -> None:
         """Flush and sync as the options require, outside of the lock so that other threads append.

@@ -249,6 +249,27 @@ def decode(payload: bytes) -> Record:
     raise Undecodable(f"a record of unknown kind {kind}")
 
 
+def read_log(
+    data: bytes, store: bytes, number: int
+) -> Iterator[tuple[int, int, Record | Undecodable] | Damage]:
+    """Yield (offset, end, content) of each whole record, and the damage, as `read_records` does."""
+    for item in read_records(data, store, number):
+        if isinstance(item, Damage):
+            yield item
+            continue
+        offset, payload = item
+        try:
+            record: Record | Undecodable = decode(payload)
+        except Undecodable as problem:
+            record = problem
+        yield offset, offset + RECORD.size + len(payload), record
+
+
+def is_end(record: Record | Undecodable) -> bool:
+    """Whether this is the closing record of a segment."""
+    return isinstance(record, MetadataRecord) and not record.metadata
+
+
 def _decode_series(payload: bytes, count: int) -> SeriesRecord:
     at = KIND.size
     (names,) = _COUNT.unpack_from(payload, at)

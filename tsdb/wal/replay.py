@@ -14,6 +14,7 @@ from novaql.tsdb.head.exemplar_buffer import ExemplarRing
 from novaql.tsdb.head.float_run import Floating, joined
 from novaql.tsdb.head.head import Head
 from novaql.tsdb.head.histogram_run import NativeSamples
+from novaql.tsdb.model.flat_arrays import grown
 from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.model.source import Metadata
 from novaql.tsdb.parts.tombstones import Tombstone
@@ -26,6 +27,7 @@ from novaql.tsdb.wal.record import (
     MetadataRecord,
     SeriesRecord,
     decode,
+    is_end,
     read_records,
 )
 from novaql.tsdb.wal.writer import segment_name
@@ -120,7 +122,7 @@ def _replay_segment(
             result.damaged.setdefault(number, []).append((f"offset {offset}", str(problem)))
             continue
         result.records += 1
-        ended = isinstance(record, MetadataRecord) and not record.metadata
+        ended = is_end(record)
         match record:
             case SeriesRecord(ids=ids, table=table):
                 pool.empty(known)  # a later record may redefine ids
@@ -198,11 +200,7 @@ def _note_damage(damage: Damage, number: int, end: int, result: Replay) -> None:
 
 
 def _learn(known: Ints, ids: Ints, table: SeriesTable, head: Head) -> Ints:
-    most = int(ids.max(initial=-1)) + 1
-    if most > len(known):
-        grown = np.full(max(most, 2 * len(known)), -1)
-        grown[: len(known)] = known
-        known = grown
+    known = grown(known, int(ids.max(initial=-1)) + 1, -1)
     with head.registry_lock:
         known[ids] = head.registry.ids_of(table)
     return known
@@ -213,11 +211,7 @@ def _own_ids(known: Ints, ids: Ints, result: Replay) -> tuple[Ints, Ints]:
     samples."""
     if len(ids) == 0:
         return ids, ids
-    if int(ids.max()) >= len(known):
-        grown = np.full(int(ids.max()) + 1, -1)
-        grown[: len(known)] = known
-        known = grown
-    own = known[ids]
+    own = grown(known, int(ids.max()) + 1, -1)[ids]
     there = np.flatnonzero(own >= 0)
     result.orphans += len(own) - len(there)
     result.samples += len(there)

@@ -17,6 +17,7 @@ from novaql.tsdb.head.histogram_run import NativeSamples
 from novaql.tsdb.head.series_ids import Registry
 from novaql.tsdb.index.match import label_table
 from novaql.tsdb.model.exemplars import SeriesExemplars
+from novaql.tsdb.model.flat_arrays import grown
 from novaql.tsdb.model.labels import Bools
 from novaql.tsdb.wal.pace import Pace
 from novaql.tsdb.wal.record import (
@@ -224,10 +225,7 @@ class Log:
             self._tail = self._create(self._next)
             self._next += 1
             self._declared = np.zeros(series, np.bool_)
-        if series > len(self._declared):
-            grown = np.zeros(2 * series, np.bool_)
-            grown[: len(self._declared)] = self._declared
-            self._declared = grown
+        self._declared = grown(self._declared, series, 0)
         return self._tail
 
     def _create(self, number: int) -> _Tail:
