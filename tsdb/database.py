@@ -13,6 +13,7 @@ from novaql.tsdb.directory.store_directory import Files
 from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.head.head import Head
 from novaql.tsdb.index.cardinality import Cardinality, cardinality
+from novaql.tsdb.maintenance import backup as copies
 from novaql.tsdb.maintenance.backup import Copied
 from novaql.tsdb.maintenance.check import Violation
 from novaql.tsdb.model.exemplars import SeriesExemplars
@@ -36,7 +37,6 @@ from novaql.tsdb.store.compactor import Compactor
 from novaql.tsdb.store.deleter import Deleter
 from novaql.tsdb.store.flusher import Flusher
 from novaql.tsdb.store.reader import Reader
-from novaql.tsdb.store.snapshots import Snapshots
 from novaql.tsdb.store.state import StoreState
 from novaql.tsdb.store.writer import Writer
 
@@ -61,16 +61,14 @@ class Database:
         self._flusher = Flusher(self._state)
         self._deleter = Deleter(self._state)
         self._compactor = Compactor(self._state, self._flusher)
-        self._snapshots = Snapshots(self._state)
         self._tasks: list[PeriodicTask] = []
-        request_flush: Callable[[], None] | None = None
+        self._writer = Writer(self._state, self._flusher)
         if self._state.log is not None:
             flush = self._start("flush", self._flusher.flush_if_due, FLUSH_CHECK_S)
-            request_flush = flush.wake
+            self._flusher.request = flush.wake
             self._start("maintain", self._compactor.maintain, MAINTENANCE_S)
             if options.sync is Sync.INTERVAL:
                 self._start("sync", self._flusher.sync_if_due, options.sync_interval_s / 4)
-        self._writer = Writer(self._state, self._flusher, request_flush)
 
     def _start(self, name: str, method: Callable[[], None], interval_s: float) -> PeriodicTask:
         task = PeriodicTask(f"tsdb-{name}", method, interval_s)
@@ -287,11 +285,15 @@ class Database:
         The copy is a store that can be opened or copied. Raises `TargetInUse` for a directory that
         is not empty, `ReadFailed`, `WriteFailed`; after an error there is no copy.
         """
-        return self._snapshots.snapshot(target, skip_head=skip_head)
+        files, metadata = self._flusher.end_segment(), self._state.metadata
+        return copies.snapshot(
+            files.path, target, log=not skip_head, metadata=metadata, disk=files.disk
+        )
 
     def backup(self, target: str | Path) -> Copied:
         """Bring a copy in another directory up to date, or make it. See `tsdb.backup`."""
-        return self._snapshots.backup(target)
+        files = self._flusher.end_segment()
+        return copies.backup(files.path, target, disk=files.disk)
 
     def check(self) -> list[Violation]:
         """Verify every checksum and invariant of the files. Returns nothing for a sound store."""

@@ -12,8 +12,7 @@ from novaql.tsdb.block.encode_streams import PORTION_VALUES
 from novaql.tsdb.block.summarise import Cells, cut_cells
 from novaql.tsdb.model.flat_arrays import flat_positions, portions
 from novaql.tsdb.model.histograms import Histograms
-from novaql.tsdb.model.labels import Bools, Ints
-from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.parts.sorted_run import SortedHistogramRun, SortedRun, Stream
 
@@ -64,11 +63,6 @@ class Picked(Stream):
         places = self.places(starts, lengths)
         found: Histograms = self.stream.histograms(places, np.ones(len(places), np.int64))  # type: ignore[attr-defined]
         return found
-
-    def readable_mask(self, places: Ints, read_errors: ReadErrors) -> Bools:
-        return self.stream.readable_mask(
-            self.places(places, np.ones(len(places), np.int64)), read_errors
-        )
 
 
 def downsampled(column: Column, cells: Cells) -> Column:  # type: ignore[type-arg]

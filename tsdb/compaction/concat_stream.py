@@ -27,10 +27,6 @@ class Segments:
     length: Ints
     at: Ints
 
-    @classmethod
-    def end_to_end(cls, source: Ints, start: Ints, length: Ints) -> Segments:
-        return cls(source, start, length, np.cumsum(length) - length)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConcatStream(Stream):

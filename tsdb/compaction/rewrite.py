@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from novaql.tsdb.block.pages import PageCache, page_bytes
+from novaql.tsdb.block.pages import PageCache
 from novaql.tsdb.block.reader import Block, BlockEntry
 from novaql.tsdb.block.writer import write_block
 from novaql.tsdb.codec.columns import COMPACTION_LEVEL
@@ -43,7 +43,7 @@ def rewrite(
 
     Raises `OSError`, `Stopped`, `Corrupted`, or `Unreadable`; there is no new file then.
     """
-    cache: PageCache = ByteCache(CACHE_BYTES, page_bytes)
+    cache: PageCache = ByteCache(CACHE_BYTES)
     blocks = [Block(disk, folder, entry, cache) for entry in group]
     try:
         parts: list[Part] = []

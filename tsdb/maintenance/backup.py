@@ -38,7 +38,7 @@ from novaql.tsdb.wal.record import (
     is_end,
     read_log,
 )
-from novaql.tsdb.wal.writer import segment_name, segment_number
+from novaql.tsdb.wal.writer import segment_name, segment_numbers
 
 _ATTEMPTS = 50
 _PORTION = 4 << 20
@@ -177,10 +177,8 @@ class _Copy:
             self._copy_block(entry)
         segments: list[int] = []
         if self.log:
-            names = self.disk.names(self.source / LOG)
-            numbers = sorted(n for name in names if (n := segment_number(name)) is not None)
             self.sizes = {}
-            for number in numbers:
+            for number in segment_numbers(self.disk, self.source / LOG):
                 if manifest.owes(number):
                     size = self._copy_segment(manifest.store, number)
                     if size:
@@ -284,8 +282,7 @@ class _Copy:
         return {number: size for number, size in named.items() if manifest.owes(number)}
 
     def _log_end(self, manifest: Manifest) -> int:
-        numbers = [segment_number(name) for name in self.disk.names(self.source / LOG)]
-        there = (number for number in numbers if number is not None)
+        there = segment_numbers(self.disk, self.source / LOG)
         return max([*there, *(manifest.segments or ())], default=0)
 
     def _undo(self) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from novaql.tsdb.block.pages import page_bytes
 from novaql.tsdb.block.reader import Block, BlockEntry
 from novaql.tsdb.codec.columns import Undecodable
 from novaql.tsdb.directory import manifest as manifests
@@ -31,7 +30,7 @@ from novaql.tsdb.parts.sorted_run import RunDirectory, SortedHistogramRun, Sorte
 from novaql.tsdb.runtime.lru_cache import ByteCache
 from novaql.tsdb.wal.extent import FILE
 from novaql.tsdb.wal.record import SEGMENT_HEADER, Damage, is_end, read_log
-from novaql.tsdb.wal.writer import segment_name, segment_number
+from novaql.tsdb.wal.writer import segment_name, segment_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +92,8 @@ def check_log(disk: Disk, path: Path) -> list[Violation]:
         return found
     closed = was_closed(disk, path)
     ends: dict[int, int] = {}
-    for name in disk.names(path / LOG):
-        number = segment_number(name)
-        if number is not None and manifest.owes(number):
+    for number in segment_numbers(disk, path / LOG):
+        if manifest.owes(number):
             ended = closed and (manifest.segments is None or number in manifest.segments)
             found.extend(_check_segment(disk, path / LOG, number, manifest.store, ended, ends))
     log_start = getattr(manifests.read(disk, path), "log_start", 0)  # a flush may have moved it
@@ -111,7 +109,7 @@ def check_log(disk: Disk, path: Path) -> list[Violation]:
 
 def block_violations(disk: Disk, folder: Path, entry: BlockEntry) -> list[Violation]:
     """Return the violations of one block, as far as it can be read."""
-    block = Block(disk, folder, entry, ByteCache(0, page_bytes))
+    block = Block(disk, folder, entry, ByteCache(0))
     found: list[Violation] = []
     try:
         for place, problem in _block_problems(block):

@@ -52,20 +52,10 @@ class ResetHint(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Buckets:
-    """Sparse buckets of N histograms: row i has offsets[i]:offsets[i + 1].
-
-    index       [P] bucket numbers, increasing inside a row
-    population  [P] never 0
-    """
+class BucketRows:
+    """Something for each bucket of N histograms: row i has offsets[i]:offsets[i + 1]."""
 
     offsets: Ints
-    index: NDArray[np.int32]
-    population: Floats
-
-    @classmethod
-    def none(cls, rows: int) -> Buckets:
-        return cls(np.zeros(rows + 1, np.int64), np.zeros(0, np.int32), np.zeros(0))
 
     @property
     def sizes(self) -> Ints:
@@ -75,6 +65,22 @@ class Buckets:
     def rows(self) -> Ints:
         """[P]: the row of each bucket."""
         return np.repeat(np.arange(len(self.offsets) - 1, dtype=np.int64), self.sizes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Buckets(BucketRows):
+    """Sparse buckets.
+
+    index       [P] bucket numbers, increasing inside a row
+    population  [P] never 0
+    """
+
+    index: NDArray[np.int32]
+    population: Floats
+
+    @classmethod
+    def none(cls, rows: int) -> Buckets:
+        return cls(np.zeros(rows + 1, np.int64), np.zeros(0, np.int32), np.zeros(0))
 
     def take(self, rows: Ints) -> Buckets:
         sizes = self.sizes[rows]
@@ -140,7 +146,7 @@ class Histograms:
         """Bytes of all columns."""
         sides = (self.positive, self.negative)
         buckets = sum(s.offsets.nbytes + s.index.nbytes + s.population.nbytes for s in sides)
-        return buckets + sum(getattr(self, name).nbytes for name in COLUMNS)
+        return buckets + sum(int(getattr(self, name).nbytes) for name in COLUMNS)
 
     @property
     def is_custom(self) -> Bools:

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from novaql.tsdb.model.flat_arrays import first_not_before, flat_positions
 from novaql.tsdb.model.labels import Ints
-
-Floats = NDArray[np.float64]
+from novaql.tsdb.model.samples import Floats
 
 
 @dataclass(slots=True, eq=False)

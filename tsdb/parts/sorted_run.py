@@ -138,10 +138,6 @@ class RunDirectory:
     def latest(self) -> int:
         return int(whole(self.grid_last).max())
 
-    @property
-    def bounds(self) -> tuple[Directory, Directory]:
-        return self.grid_first, self.grid_last
-
     def window(
         self,
         grids: Ints,

@@ -40,11 +40,6 @@ FEW_BATCHES = 4
 BatchCache = ByteCache[SeriesBatch]
 
 
-def batch_bytes(batch: SeriesBatch) -> int:
-    """What the cache counts for a batch."""
-    return batch.nbytes
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchPlan:
     """Which series go into which batch. Nothing in it changes, so readers may share it.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -113,7 +113,7 @@ def _is_intact(part: Part, read_errors: ReadErrors) -> bool:
 
 
 def select(
-    parts: Sequence[Part],
+    parts: PartList[Any],
     matchers: Sequence[Matcher],
     start_ms: int,
     end_ms: int,
@@ -121,7 +121,7 @@ def select(
     read_errors: ReadErrors | None = None,
 ) -> Selection:
     """`Source.select` over parts in order of age. See `Hints.read_errors`."""
-    some = overlapping(parts, start_ms, end_ms)
+    some = parts.overlapping(start_ms, end_ms)
 
     def read(parts: Sequence[Part]) -> Selection:
         deleted = tuple(part.deleted() for part in parts)
@@ -223,13 +223,6 @@ def pieces_of(part: Part, rows: Ints, table_rows: Numbers) -> list[SeriesSubset]
     return pieces
 
 
-def overlapping(parts: Sequence[Part], start_ms: int, end_ms: int) -> list[Part]:
-    """Parts that may have samples in the range."""
-    if isinstance(parts, PartList):
-        return parts.overlapping(start_ms, end_ms)
-    return [part for part in parts if part.first_ms <= end_ms and part.last_ms >= start_ms]
-
-
 def matching_series(
     part: Part, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
 ) -> Ints:
@@ -251,7 +244,7 @@ def matching_series(
 
 
 def count(
-    parts: Sequence[Part],
+    parts: PartList[Any],
     matcher_sets: Sequence[Sequence[Matcher]],
     start_ms: int,
     end_ms: int,
@@ -272,4 +265,4 @@ def count(
             found.append((part, rows[there]))
         return DeleteResult(unite(found).table.rows, samples)
 
-    return around(overlapping(parts, start_ms, end_ms), read_errors, find)
+    return around(parts.overlapping(start_ms, end_ms), read_errors, find)

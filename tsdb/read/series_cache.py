@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,8 +18,9 @@ from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.parts.merge_series import unite
 from novaql.tsdb.parts.part import Part
+from novaql.tsdb.parts.part_list import PartList
 from novaql.tsdb.parts.tombstones import Intervals
-from novaql.tsdb.read.planner import around, matching_series, overlapping
+from novaql.tsdb.read.planner import around, matching_series
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
 LOOKUP_CACHE_BYTES = 32 << 20
@@ -32,14 +33,10 @@ class CachedLookup:
 
     found: object
     deleted: tuple[Intervals | None, ...]
-    bytes: int
+    nbytes: int
 
 
 LookupCache = ByteCache[CachedLookup]
-
-
-def lookup_bytes(looked: CachedLookup) -> int:
-    return looked.bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +48,7 @@ class Lookup:
     """
 
     cache: LookupCache
-    parts: Sequence[Part]
+    parts: PartList[Any]
     matcher_sets: Sequence[Sequence[Matcher]]
     start_ms: int
     end_ms: int
@@ -110,7 +107,7 @@ class Lookup:
         return [*self._around(find)]
 
     def _around(self, find: Callable[[Sequence[Part]], Found]) -> Found:
-        return around(overlapping(self.parts, self.start_ms, self.end_ms), self.read_errors, find)
+        return around(self.parts.overlapping(self.start_ms, self.end_ms), self.read_errors, find)
 
     def _rows(self, part: Part) -> Ints:
         return matching_series(part, self.matcher_sets, self.start_ms, self.end_ms)

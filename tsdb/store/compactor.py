@@ -26,7 +26,8 @@ Choice = Callable[[Sequence[BlockEntry], set[str]], Group | None]
 
 class Compactor:
     """One thread compacts at a time. Readers and writers continue: a rewrite writes a new block,
-    which replaces others in one step; readers of the old ones hold their files open."""
+    which replaces others in one step; readers of the old ones hold their files open. `Database`
+    describes the public methods."""
 
     def __init__(self, state: StoreState, flusher: Flusher) -> None:
         self._state, self._flusher = state, flusher
@@ -35,12 +36,10 @@ class Compactor:
         """Ends a rewrite at its next page."""
 
     def compact(self) -> CompactionResult:
-        """See `Database.compact`."""
         self._flusher.flush()
         return self._compact(lambda entries, skip: self._next(entries, skip, everything=True))
 
     def clean_tombstones(self) -> int:
-        """See `Database.clean_tombstones`."""
         return self._compact(self._with_deletions).blocks_read
 
     def _with_deletions(self, entries: Sequence[BlockEntry], skip: set[str]) -> Group | None:
@@ -50,13 +49,11 @@ class Compactor:
         return next(((entry,) for entry in found if not entry.downsampled_ms), None)
 
     def maintain(self) -> None:
-        """See `Database.maintain`."""
         self.apply_retention()
         if self._state.options.compaction:
             self._compact(lambda entries, skip: self._next(entries, skip, everything=False))
 
     def apply_retention(self, now_ms: int | None = None) -> list[str]:
-        """See `Database.apply_retention`."""
         state, files, options = self._state, self._state.files, self._state.options
         if files is None or (options.retention_ms is None and options.retention_bytes is None):
             return []

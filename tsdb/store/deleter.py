@@ -14,7 +14,7 @@ from novaql.tsdb.store.state import StoreState
 
 
 class Deleter:
-    """A deletion excludes appends and flushes while it runs."""
+    """A deletion excludes appends and flushes while it runs. `Database` describes it."""
 
     def __init__(self, state: StoreState) -> None:
         self._state = state
@@ -27,7 +27,6 @@ class Deleter:
         *,
         dry_run: bool,
     ) -> DeleteResult:
-        """See `Database.delete`."""
         state = self._state
         sets = tuple(tuple(matchers) for matchers in matcher_sets)
         if not sets or not all(sets):

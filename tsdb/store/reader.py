@@ -13,9 +13,8 @@ from novaql.tsdb.model.source import Hints, Selection
 from novaql.tsdb.options import StoreStats
 from novaql.tsdb.parts.merge_series import UNION_CACHE_BYTES, union_bytes
 from novaql.tsdb.read import planner
-from novaql.tsdb.read.batches import batch_bytes
 from novaql.tsdb.read.rollup_cells import plan_cells
-from novaql.tsdb.read.series_cache import LOOKUP_CACHE_BYTES, Lookup, LookupCache, lookup_bytes
+from novaql.tsdb.read.series_cache import LOOKUP_CACHE_BYTES, Lookup, LookupCache
 from novaql.tsdb.runtime.lru_cache import ByteCache
 from novaql.tsdb.store.state import StoreState
 
@@ -30,10 +29,10 @@ class Reader:
         self._state = state
         limit = state.options.cache_bytes
         self.caches = planner.Caches(
-            ByteCache(limit - limit // 2, batch_bytes),  # decoded pages have the other half
+            ByteCache(limit - limit // 2),  # decoded pages have the other half
             ByteCache(UNION_CACHE_BYTES, union_bytes),
         )
-        self._lookups: LookupCache = ByteCache(LOOKUP_CACHE_BYTES, lookup_bytes)
+        self._lookups: LookupCache = ByteCache(LOOKUP_CACHE_BYTES)
 
     def has_histograms(self) -> bool:
         try:

@@ -11,9 +11,10 @@ import numpy as np
 from novaql.tsdb.codec.columns import Undecodable
 from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.head.exemplar_buffer import ExemplarRing
-from novaql.tsdb.head.float_run import Floating, joined
+from novaql.tsdb.head.float_run import NO_FLOATS, Floating, joined
 from novaql.tsdb.head.head import Head
 from novaql.tsdb.head.histogram_run import NativeSamples
+from novaql.tsdb.model.exemplars import SeriesExemplars
 from novaql.tsdb.model.flat_arrays import grown
 from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.model.source import Metadata
@@ -23,7 +24,6 @@ from novaql.tsdb.wal.record import (
     RECORD,
     SEGMENT_HEADER,
     Damage,
-    ExemplarsRecord,
     MetadataRecord,
     SeriesRecord,
     decode,
@@ -33,8 +33,6 @@ from novaql.tsdb.wal.record import (
 from novaql.tsdb.wal.writer import segment_name
 
 _POOLED_SAMPLES = 1 << 16
-_NO_INTS = np.zeros(0, np.int64)
-_NO_FLOATS = Floating(_NO_INTS, _NO_INTS, np.zeros(0))
 
 
 @dataclass(slots=True)
@@ -49,10 +47,7 @@ class Replay:
              truncated later
     """
 
-    segments: int = 0
-    records: int = 0
     samples: int = 0
-    bytes: int = 0
     torn: dict[int, int] = field(default_factory=dict)
     torn_bytes: int = 0
     damaged: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
@@ -85,8 +80,6 @@ def replay(
         while waiting and waiting[0].log_before <= number:
             _apply(waiting.pop(0), head, ring)
         data = disk.read_all(folder / segment_name(number))
-        result.segments += 1
-        result.bytes += len(data)
         _replay_segment(data, store, number, head, ring, result)
     for tombstone in waiting:
         _apply(tombstone, head, ring)
@@ -112,7 +105,6 @@ def _replay_segment(
         offset, payload = item
         end = offset + RECORD.size + len(payload)
         if is_plain(payload):
-            result.records += 1
             ended = False
             pool.put_plain(payload, known)
             continue
@@ -121,7 +113,6 @@ def _replay_segment(
         except Undecodable as problem:
             result.damaged.setdefault(number, []).append((f"offset {offset}", str(problem)))
             continue
-        result.records += 1
         ended = is_end(record)
         match record:
             case SeriesRecord(ids=ids, table=table):
@@ -133,9 +124,9 @@ def _replay_segment(
                 pool.empty(known)
                 own, there = _own_ids(known, ids, result)
                 if len(own):
-                    head.add(_NO_FLOATS, replace(record.take(there), ids=own))
-            case ExemplarsRecord(exemplars=exemplars):
-                ring.add(exemplars)
+                    head.add(NO_FLOATS, replace(record.take(there), ids=own))
+            case SeriesExemplars():
+                ring.add(record)
             case MetadataRecord(metadata=metadata):
                 result.metadata.update(metadata)
     pool.empty(known)

@@ -8,7 +8,7 @@ from operator import ge
 
 import numpy as np
 
-from novaql.tsdb.codec.columns import BATCH, decode_beginning, decode_into
+from novaql.tsdb.codec.columns import BATCH, decode_into
 from novaql.tsdb.codec.decimal import POWERS
 from novaql.tsdb.codec.numba.compiled import PAGES
 from novaql.tsdb.codec.row_heads import HEAD, SHORT, scratch
@@ -86,7 +86,7 @@ class OpenPage:
             data, column = self.data[byte : byte + size], columns[kind][begin : begin + values]
             some = -(-need // BATCH) * BATCH
             if self.lock is None and 2 * some < values:
-                decode_beginning(data, column[:some])
+                decode_into(data, column[:some], beginning=True)
                 self.decoded[group] = some
             else:
                 decode_into(data, column)
@@ -113,24 +113,6 @@ def open_rows(data: bytes, at: int, count: int, *, passing: bool) -> OpenPage | 
 
     passing  the page is used at once and not cached: its memory is reused by the thread's next one
     """
-    heads = _outlined(data, at, count)
-    if heads is None:
-        return None
-    table, lengths, firsts, order, linked, exceptions = heads
-    word, values = int(table[-1, 3]), int(table[-1, 6])
-    size = word + values  # of the last column half of them may stay empty
-    words = scratch("open page", np.int64, size) if passing else BUFFERS.ints(size)
-    return OpenPage(
-        data, count, table, lengths, firsts, order, linked, exceptions, words,
-        [0] * len(table), None if passing else threading.Lock(),
-    )  # fmt: skip
-
-
-Heads = tuple[Ints, Ints, Ints, Ints, Bools, Ints]
-"""The table of `outline`, lengths, firsts, order, links and exceptions."""
-
-
-def _outlined(data: bytes, at: int, count: int) -> Heads | None:
     if len(data) < at + HEAD.size:
         return None
     found = PAGES.call.outline(np.frombuffer(data, np.uint8), at, count)
@@ -141,4 +123,12 @@ def _outlined(data: bytes, at: int, count: int) -> Heads | None:
             if size:
                 decode_into(data[begin : begin + size], numbers)
         good = PAGES.call.settle(count, table, lengths, order, linked, exceptions, len(data))
-    return (table, lengths, firsts, order, linked, exceptions) if good else None
+    if not good:
+        return None
+    word, values = int(table[-1, 3]), int(table[-1, 6])
+    size = word + values  # of the last column half of them may stay empty
+    words = scratch("open page", np.int64, size) if passing else BUFFERS.ints(size)
+    return OpenPage(
+        data, count, table, lengths, firsts, order, linked, exceptions, words,
+        [0] * len(table), None if passing else threading.Lock(),
+    )  # fmt: skip
