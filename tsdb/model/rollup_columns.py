@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from novaql.tsdb.model.labels import Bools, Ints
-from novaql.tsdb.model.samples import Floats
+from novaql.tsdb.model.labels import Bools, Floats, Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)

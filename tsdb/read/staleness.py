@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from novaql.tsdb.codec.numba.decoder import CompiledHoles
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Floats, is_stale
 from novaql.tsdb.model.series_batch import Derived, Markers, SeriesBatch
 from novaql.tsdb.runtime.parallel import ordered_parallel
+
+if TYPE_CHECKING:
+    from novaql.tsdb.codec.numba.decoder import CompiledHoles
 
 WORTH_A_THREAD = 1 << 17
 """To copy so many times takes a fraction of a millisecond."""
