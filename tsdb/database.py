@@ -10,9 +10,10 @@ from typing import Any, Self
 from novaql.tsdb.block.reader import BlockEntry
 from novaql.tsdb.directory.open import open_files
 from novaql.tsdb.directory.store_directory import Files
-from novaql.tsdb.disk.vfs import Disk, RealDisk
+from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.head.head import Head
 from novaql.tsdb.index.cardinality import Cardinality, cardinality
+from novaql.tsdb.maintenance import backup as copies
 from novaql.tsdb.maintenance.backup import Copied
 from novaql.tsdb.maintenance.check import Violation
 from novaql.tsdb.model.exemplars import SeriesExemplars
@@ -30,13 +31,12 @@ from novaql.tsdb.options import (
     Sync,
 )
 from novaql.tsdb.parts.tombstones import DeleteResult
-from novaql.tsdb.read.rollup_query import RolledUp
+from novaql.tsdb.read.rollup_query import RolledUp, roll_up
 from novaql.tsdb.runtime.periodic import PeriodicTask
 from novaql.tsdb.store.compactor import Compactor
 from novaql.tsdb.store.deleter import Deleter
 from novaql.tsdb.store.flusher import Flusher
 from novaql.tsdb.store.reader import Reader
-from novaql.tsdb.store.snapshots import Snapshots
 from novaql.tsdb.store.state import StoreState
 from novaql.tsdb.store.writer import Writer
 
@@ -61,16 +61,14 @@ class Database:
         self._flusher = Flusher(self._state)
         self._deleter = Deleter(self._state)
         self._compactor = Compactor(self._state, self._flusher)
-        self._snapshots = Snapshots(self._state)
         self._tasks: list[PeriodicTask] = []
-        request_flush: Callable[[], None] | None = None
+        self._writer = Writer(self._state, self._flusher)
         if self._state.log is not None:
             flush = self._start("flush", self._flusher.flush_if_due, FLUSH_CHECK_S)
-            request_flush = flush.wake
+            self._flusher.request = flush.wake
             self._start("maintain", self._compactor.maintain, MAINTENANCE_S)
             if options.sync is Sync.INTERVAL:
                 self._start("sync", self._flusher.sync_if_due, options.sync_interval_s / 4)
-        self._writer = Writer(self._state, self._state.log, self._flusher, request_flush)
 
     def _start(self, name: str, method: Callable[[], None], interval_s: float) -> PeriodicTask:
         task = PeriodicTask(f"tsdb-{name}", method, interval_s)
@@ -99,7 +97,7 @@ class Database:
 
     def downsampled_range(self, start_ms: int, end_ms: int) -> tuple[int, int] | None:
         """See `Downsampled`."""
-        return self._reader.downsampled_range(start_ms, end_ms)
+        return self._state.downsampled_range(start_ms, end_ms)
 
     def series(
         self,
@@ -110,8 +108,7 @@ class Database:
     ) -> SeriesTable:
         """See `Source.series`. `read_errors`, here and in `label_names` and `label_values`: as in
         `Hints`; without it, a look-up ignores what the log has lost."""
-        reader, parts = self._reader, self._reader.parts_for_lookup(read_errors)
-        return reader.lookups.series(parts, matcher_sets, start_ms, end_ms, read_errors)
+        return self._reader.look_up(matcher_sets, start_ms, end_ms, read_errors).series()
 
     def label_names(
         self,
@@ -121,8 +118,7 @@ class Database:
         read_errors: ReadErrors | None = None,
     ) -> list[str]:
         """See `Source.label_names`."""
-        reader, parts = self._reader, self._reader.parts_for_lookup(read_errors)
-        return reader.lookups.label_names(parts, matcher_sets, start_ms, end_ms, read_errors)
+        return self._reader.look_up(matcher_sets, start_ms, end_ms, read_errors).label_names()
 
     def label_values(
         self,
@@ -133,8 +129,7 @@ class Database:
         read_errors: ReadErrors | None = None,
     ) -> list[str]:
         """See `Source.label_values`."""
-        reader, parts = self._reader, self._reader.parts_for_lookup(read_errors)
-        return reader.lookups.label_values(parts, name, matcher_sets, start_ms, end_ms, read_errors)
+        return self._reader.look_up(matcher_sets, start_ms, end_ms, read_errors).label_values(name)
 
     def exemplars(
         self,
@@ -145,7 +140,8 @@ class Database:
         """Exemplars of a range, both ends included, of series that satisfy any of the sets of
         matchers: by series, then time, equal ones once. The store has the newest `max_exemplars`.
         """
-        return self._reader.exemplars(matcher_sets, start_ms, end_ms)
+        self._state.require_open()
+        return self._state.exemplars.select(matcher_sets, start_ms, end_ms)
 
     def rollup(
         self,
@@ -161,7 +157,9 @@ class Database:
 
         Raises `ValueError` if an end of the range is no multiple of the resolution.
         """
-        return self._reader.rollup(matchers, resolution_ms, start_ms, end_ms, read_errors)
+        self._state.report_lost(read_errors)
+        parts, caches = self._state.parts(), self._reader.caches
+        return roll_up(parts, matchers, resolution_ms, start_ms, end_ms, caches, read_errors)
 
     def cardinality(
         self,
@@ -287,11 +285,15 @@ class Database:
         The copy is a store that can be opened or copied. Raises `TargetInUse` for a directory that
         is not empty, `ReadFailed`, `WriteFailed`; after an error there is no copy.
         """
-        return self._snapshots.snapshot(target, skip_head=skip_head)
+        files, metadata = self._flusher.end_segment(), self._state.metadata
+        return copies.snapshot(
+            files.path, target, log=not skip_head, metadata=metadata, disk=files.disk
+        )
 
     def backup(self, target: str | Path) -> Copied:
         """Bring a copy in another directory up to date, or make it. See `tsdb.backup`."""
-        return self._snapshots.backup(target)
+        files = self._flusher.end_segment()
+        return copies.backup(files.path, target, disk=files.disk)
 
     def check(self) -> list[Violation]:
         """Verify every checksum and invariant of the files. Returns nothing for a sound store."""
@@ -386,7 +388,7 @@ def open_database(
     settings = StoreOptions(sync=Sync(sync), **options)
     attempt = 1
     while True:
-        files, head = open_files(disk or RealDisk(), Path(path), settings, read_only=read_only)
+        files, head = open_files(disk or Disk(), Path(path), settings, read_only=read_only)
         database = Database(files, head, settings)
         if not read_only or database.hold() or attempt == _OPEN_ATTEMPTS:
             return database

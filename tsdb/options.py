@@ -79,10 +79,9 @@ class StoreOptions:
         if len(self.rollups_ms) >= MOST_ROLLUPS or any(ms <= 0 for ms in self.rollups_ms):
             most = MOST_ROLLUPS - 1
             raise ValueError(f"rollups_ms must be at most {most} resolutions of more than 0")
-        if self.max_exemplars < 0:
-            raise ValueError(f"max_exemplars must not be negative, but is {self.max_exemplars}")
-        if self.cache_bytes < 0:
-            raise ValueError(f"cache_bytes must not be negative, but is {self.cache_bytes}")
+        for name in ("max_exemplars", "cache_bytes"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, but is {getattr(self, name)}")
         for name in ("retention_ms", "rollup_retention_ms", "retention_bytes"):
             value = getattr(self, name)
             if value is not None and value <= 0:

@@ -80,7 +80,7 @@ class SharedDisk(SimulatedDisk):
             return time.monotonic(), self.image.copy()
 
 
-class _SharedFile:
+class _SharedFile(AppendFile):
     def __init__(self, disk: SharedDisk, file: AppendFile, inode: int) -> None:
         self._disk, self._file, self._inode = disk, file, inode
         self.size = file.size

@@ -9,7 +9,7 @@ import pytest
 
 from novaql import tsdb
 from novaql.tsdb.directory import manifest
-from novaql.tsdb.disk.vfs import RealDisk
+from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 from tests.support.store.model import Sample, batch_of, read_all, read_all_of
@@ -151,7 +151,7 @@ def test_what_is_gone_is_not_deleted_twice(tmp_path: Path) -> None:
         database.flush()
         assert database.delete([JOB_A], 0, 9000).samples == 4
         assert database.delete([JOB_A], 0, 9000).samples == 0
-        found = manifest.read(RealDisk(), tmp_path)
+        found = manifest.read(Disk(), tmp_path)
         assert found is not None
         assert len(found.tombstones) == 1
 
@@ -161,7 +161,7 @@ def test_a_tombstone_of_the_log_goes_with_the_log(tmp_path: Path) -> None:
         database.append(batch_of(samples(0, 4)))
         database.delete([JOB_A], 0, 1000)
         database.flush()
-        found = manifest.read(RealDisk(), tmp_path)
+        found = manifest.read(Disk(), tmp_path)
         assert found is not None
         assert found.tombstones == ()
         assert times(database, "a") == [2, 3]
@@ -223,6 +223,6 @@ def test_cleaning_takes_the_deleted_samples_off_the_disk(tmp_path: Path) -> None
             for key, found in expected.items()
             if (kept := [s for s in found if s[0] >= 10_000])
         }
-    found = manifest.read(RealDisk(), tmp_path)
+    found = manifest.read(Disk(), tmp_path)
     assert found is not None
     assert found.tombstones == ()

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from novaql import tsdb
-from novaql.tsdb.disk.vfs import RealDisk
+from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.maintenance.check import check_blocks
 from tests.support.store.killed_writer import STEP_MS, Expected, operation, write
 from tests.support.store.model import read_all
@@ -106,7 +106,7 @@ class Killer:
         self.expected.settle(under_way, found)
         problem = self.expected.problem(found)
         assert problem is None, f"{what}: {problem}"
-        assert check_blocks(RealDisk(), self.path) == [], what
+        assert check_blocks(Disk(), self.path) == [], what
         if self.rng.random() < 0.3:  # otherwise the next process recovers, and may be killed at it
             with tsdb.open(self.path, compaction=False) as database:
                 assert database.check() == [], what

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 import pytest
 
 from novaql import tsdb
+from novaql.tsdb.disk.vfs import Disk
 from tests.support.disks.disk_image import Cut, Image
 from tests.support.disks.simulated_disk import STORE, PowerCut, SimulatedDisk
 from tests.support.store.model import batch_of, read_all
@@ -113,3 +114,8 @@ def test_power_cuts(mode: str) -> None:
             done += 1
         if done >= CUTS / len(MODES):
             break
+
+
+def test_no_call_of_the_simulated_disk_reaches_a_real_one() -> None:
+    calls = {name for name in vars(Disk) if not name.startswith("_")}
+    assert calls <= vars(SimulatedDisk).keys()

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import starmap
 
 import numpy as np
 
 from novaql.tsdb.block.contents import Column
 from novaql.tsdb.block.encode_streams import PORTION_VALUES
 from novaql.tsdb.block.summarise import Cells, cut_cells
-from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.flat_arrays import flat_positions, portions
 from novaql.tsdb.model.histograms import Histograms
-from novaql.tsdb.model.labels import Bools, Ints
-from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.parts.sorted_run import SortedHistogramRun, SortedRun, Stream
 
@@ -20,9 +20,8 @@ from novaql.tsdb.parts.sorted_run import SortedHistogramRun, SortedRun, Stream
 def cells_of(column: Column[SortedRun] | Column[SortedHistogramRun], resolution_ms: int) -> Cells:
     """Return the cells of the column's grids, computed for some grids at a time."""
     lengths = column.grid_length
-    portions = np.flatnonzero(np.diff(np.cumsum(lengths) // PORTION_VALUES)) + 1
     found = []
-    for grids in np.split(np.arange(len(lengths)), portions):
+    for grids in starmap(slice, portions(lengths, PORTION_VALUES)):
         times = column.run.times.ints(column.grid_start[grids], lengths[grids])
         found.append(cut_cells(times, lengths[grids], resolution_ms))
     length, size, first, last = (
@@ -55,24 +54,15 @@ class Picked(Stream):
         found: Ints = self.picks[at] + np.repeat(self.bases[row], lengths)
         return found
 
-    def ints(self, starts: Ints, lengths: Ints) -> Ints:
+    def read(self, starts: Ints, lengths: Ints) -> Ints | Floats:
         places = self.places(starts, lengths)
-        return self.stream.ints(places, np.ones(len(places), np.int64))
-
-    def floats(self, starts: Ints, lengths: Ints) -> Floats:
-        places = self.places(starts, lengths)
-        return self.stream.floats(places, np.ones(len(places), np.int64))
+        return self.stream.read(places, np.ones(len(places), np.int64))
 
     def histograms(self, starts: Ints, lengths: Ints) -> Histograms:
         """For a stream of histograms."""
         places = self.places(starts, lengths)
         found: Histograms = self.stream.histograms(places, np.ones(len(places), np.int64))  # type: ignore[attr-defined]
         return found
-
-    def readable_mask(self, places: Ints, read_errors: ReadErrors) -> Bools:
-        return self.stream.readable_mask(
-            self.places(places, np.ones(len(places), np.int64)), read_errors
-        )
 
 
 def downsampled(column: Column, cells: Cells) -> Column:  # type: ignore[type-arg]

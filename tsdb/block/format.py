@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from dataclasses import fields as dataclass_fields
+from functools import partial
 from pathlib import Path
 from struct import Struct
-from typing import Any
+from typing import Any, TypeVar
 
 from novaql.tsdb.disk.checksum import checksum
 from novaql.tsdb.disk.vfs import ReadFile
@@ -31,6 +34,7 @@ PAGE, TIME_PAGE, SECTION, DESCRIPTION, HEAD = (
 NATIVE_TIME_PAGE, NATIVE_PAGE = b"nattimes", b"natives"
 START_PAGE, NATIVE_START_PAGE = b"starts", b"natstart"
 MOST_ROLLUPS = 10
+Sections = TypeVar("Sections")
 
 
 def cell_page(number: int, what: str) -> bytes:
@@ -212,9 +216,15 @@ def encode_description(identity: bytes, description: Description, offset: int) -
 def read_identity(file: ReadFile, path: Path) -> bytes:
     """Return the identity in the header of a block's file. Raises `Corrupted`."""
     head = file.pread(0, HEADER_BYTES)
-    if len(head) < HEADER_BYTES or not head.startswith(MAGIC):
-        raise Corrupted(path, "header", "it is not that of a block")
-    found: bytes = HEADER.unpack_from(head)[3]
+    if len(head) < HEADER_BYTES:
+        raise Corrupted(path, "header", f"only {len(head)} bytes")
+    found: bytes
+    magic, version, _, found = HEADER.unpack_from(head)
+    if magic != MAGIC:
+        raise Corrupted(path, "header", f"begins with {magic!r}")
+    if not FORMAT <= version <= PIECES_FORMAT:
+        known = f"{FORMAT} to {PIECES_FORMAT}"
+        raise UnknownFormat(path, "header", f"format {version}; this program knows {known}")
     if head[HEADER.size :] != checksum(found, HEAD, 0, head[: HEADER.size]).to_bytes(4, "little"):
         raise Corrupted(path, "header", "checksum differs")
     return found
@@ -225,18 +235,7 @@ def read_description(file: ReadFile, path: Path, identity: bytes) -> Description
 
     Raises `Corrupted`, also for the file of another block.
     """
-    head = file.pread(0, HEADER_BYTES)
-    if len(head) < HEADER_BYTES:
-        raise Corrupted(path, "header", f"only {len(head)} bytes")
-    magic, version, _, found = HEADER.unpack_from(head)
-    if magic != MAGIC:
-        raise Corrupted(path, "header", f"begins with {magic!r}")
-    if not FORMAT <= version <= PIECES_FORMAT:
-        known = f"{FORMAT} to {PIECES_FORMAT}"
-        raise UnknownFormat(path, "header", f"format {version}; this program knows {known}")
-    if head[HEADER.size :] != checksum(found, HEAD, 0, head[: HEADER.size]).to_bytes(4, "little"):
-        raise Corrupted(path, "header", "checksum differs")
-    if found != identity:
+    if read_identity(file, path) != identity:
         raise Corrupted(path, "header", "it is the file of another block")
     tail = file.pread(file.size - TAIL.size, TAIL.size) if file.size > TAIL.size else b""
     if len(tail) < TAIL.size:
@@ -250,97 +249,70 @@ def read_description(file: ReadFile, path: Path, identity: bytes) -> Description
     return _description(json.loads(text))
 
 
-def _pages(fields: dict[str, Any]) -> PageSections:
-    counts, lengths, checksums = (
-        Section(**fields[part]) for part in ("counts", "lengths", "checksums")
-    )
-    coded = fields.get("coded", False)
-    return PageSections(fields["offset"], counts, lengths, checksums, coded)
+def _description(fields: dict[str, Any]) -> Description:
+    # The checksum has been verified, so the shape is what `encode_description` wrote.
+    downsampled_ms = fields.get("thinned_ms", 0)
+    return _made(Description, _with_directory({**fields, "downsampled_ms": downsampled_ms}))
 
 
-def _pieces(fields: dict[str, Any]) -> PieceSections:
+def _made(kind: type[Sections], fields: dict[str, Any]) -> Sections:
+    """Return an object of a class above from JSON, in which fields with the default may be
+    absent."""
+    decoders = _DECODERS[kind]
+    return kind(**{name: decode(fields[name]) for name, decode in decoders if name in fields})
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _with_directory(fields: dict[str, Any]) -> dict[str, Any]:
+    """In formats 1 to 4, the sections of the directory are among the others, in a single piece."""
+    if "directory" in fields:
+        return fields
+    return {**fields, "directory": {**fields, "value_bases": (0,), "grid_bases": (0,)}}
+
+
+def _pieces(fields: dict[str, Any] | None) -> PieceSections | None:
     """Return the pieces of a section. In formats 1 to 4 it is a single piece."""
-    if "each" in fields:
-        lengths, checksums = tuple(fields["lengths"]), tuple(fields["checksums"])
-        return PieceSections(fields["offset"], fields["count"], fields["each"], lengths, checksums)
-    return PieceSections(
-        fields["offset"],
-        fields["count"],
-        max(1, fields["count"]),
-        (fields["length"],),
-        (fields["checksum"],),
-    )
-
-
-def _directory(fields: dict[str, Any]) -> GridSections:
-    found = fields.get("directory")
-    if found is None:
-        found = {**fields, "value_bases": (0,), "grid_bases": (0,)}
-    of, length, first, last = (_pieces(found[name]) for name in _GRIDS)
-    value_bases, grid_bases = (tuple(found[name]) for name in ("value_bases", "grid_bases"))
-    return GridSections(of, value_bases, length, first, last, grid_bases)
-
-
-_GRIDS = ("grid_of", "grid_length", "grid_first", "grid_last")
+    if fields is None:
+        return None
+    if "each" not in fields:
+        lengths, checksums = (fields["length"],), (fields["checksum"],)
+        each = max(1, fields["count"])
+        return PieceSections(fields["offset"], fields["count"], each, lengths, checksums)
+    lengths, checksums = tuple(fields["lengths"]), tuple(fields["checksums"])
+    return PieceSections(fields["offset"], fields["count"], fields["each"], lengths, checksums)
 
 
 def _label(fields: dict[str, Any]) -> LabelSections:
-    codes, starts = (
-        None if fields.get(name) is None else _pieces(fields[name]) for name in ("codes", "starts")
-    )
-    firsts = tuple(fields.get("firsts", ()))
-    return LabelSections(fields["name"], codes, starts, _pieces(fields["texts"]), firsts)
-
-
-def _description(fields: dict[str, Any]) -> Description:
-    # The checksum has been verified, so the shape is what `encode_description` wrote.
-    native = fields.get("native")
-    return Description(
-        series=fields["series"],
-        samples=fields["samples"],
-        first_ms=fields["first_ms"],
-        last_ms=fields["last_ms"],
-        grids=fields["grids"],
-        directory=_directory(fields),
-        times=_pages(fields["times"]),
-        values=_pages(fields["values"]),
-        labels=tuple(map(_label, fields["labels"])),
-        native=None if native is None else _native(native),
-        starts=_starts(fields),
-        rollups=tuple(_rollup(rollup) for rollup in fields.get("rollups", ())),
-        downsampled_ms=fields.get("thinned_ms", 0),
-    )
+    return _made(LabelSections, {"codes": None, "starts": None, **fields})
 
 
 def _rollup(fields: dict[str, Any]) -> RollupSections:
-    return RollupSections(
-        fields["resolution_ms"],
-        _pieces(fields["lengths"]),
-        tuple(fields.get("time_bases", (0,))),
-        tuple(fields.get("value_bases", (0,))),
-        _pages(fields["times"]),
-        {name: _pages(pages) for name, pages in fields["statistics"].items()},
-        {name: _pages(pages) for name, pages in fields.get("of_grids", {}).items()},
+    return _made(RollupSections, {"time_bases": (0,), "value_bases": (0,), **fields})
+
+
+_BY_TYPE: dict[Any, Callable[[Any], Any]] = {
+    "Section": lambda found: Section(**found),
+    "PageSections": partial(_made, PageSections),
+    "PieceSections": _pieces,
+    "PieceSections | None": _pieces,
+    "GridSections": partial(_made, GridSections),
+    "StartSections | None": lambda found: found and _made(StartSections, found),
+    "NativeSections | None": lambda found: found and _made(NativeSections, _with_directory(found)),
+    "tuple[int, ...]": tuple,
+    "tuple[str, ...]": tuple,
+    "tuple[LabelSections, ...]": lambda found: tuple(map(_label, found)),
+    "tuple[RollupSections, ...]": lambda found: tuple(map(_rollup, found)),
+    "dict[str, PageSections]": lambda found: {n: _made(PageSections, found[n]) for n in found},
+}
+"""Decoders of fields, by the type in the class."""
+_DECODERS: dict[Any, list[tuple[str, Callable[[Any], Any]]]] = {
+    kind: [(one.name, _BY_TYPE.get(one.type, _as_it_is)) for one in dataclass_fields(kind)]
+    for kind in (
+        Description, GridSections, LabelSections, NativeSections, PageSections, RollupSections,
+        StartSections,
     )
-
-
-def _starts(fields: dict[str, Any]) -> StartSections | None:
-    found = fields.get("starts")
-    if found is None:
-        return None
-    return StartSections(Section(**found["series"]), _pages(found["pages"]))
-
-
-_NATIVE_SECTIONS = ("float_series", "series", "bounds_sizes", "bounds")
-
-
-def _native(fields: dict[str, Any]) -> NativeSections:
-    return NativeSections(
-        samples=fields["samples"],
-        grids=fields["grids"],
-        directory=_directory(fields),
-        **{name: Section(**fields[name]) for name in _NATIVE_SECTIONS},
-        times=_pages(fields["times"]),
-        histograms=_pages(fields["histograms"]),
-        starts=_starts(fields),
-    )
+}  # fmt: skip
+"""Class → its fields, and the decoder of each."""

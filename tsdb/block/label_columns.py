@@ -127,23 +127,9 @@ class BlockColumn:
         back[order] = np.arange(len(order))
         return [found[place] for place in back.tolist()]
 
-    def beginning_with(self, prefix: str) -> Ints:
-        wanted = prefix.encode(errors="surrogatepass")
-        low = self._texts.bisect(wanted)
-        high = low
-        # Texts with the prefix are adjacent: double the step until one has it not, then bisect to
-        # the end.
-        count, step = len(self._texts), 1
-        while high < count and self._texts.raw(high).startswith(wanted):
-            high, step = min(count, high + step), step * 2
-        inside = low
-        while inside < high:
-            middle = (inside + high) // 2
-            if self._texts.raw(middle).startswith(wanted):
-                inside = middle + 1
-            else:
-                high = middle
-        return np.arange(low + 1, high + 1)
+    def between(self, low: bytes, high: bytes) -> Ints:
+        begin = self._texts.bisect(low) + 1 if low else 0
+        return np.arange(begin, self._texts.bisect(high + b"\0") + 1)
 
     def rows_of(self, code: int) -> Ints:
         if self._starts is not None:

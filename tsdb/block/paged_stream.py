@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from novaql.tsdb.block.format import PAGE, TIME_PAGE
 from novaql.tsdb.block.pages import TIMES, Page, Pages
 from novaql.tsdb.codec.columns import Undecodable
 from novaql.tsdb.codec.numba.decoder import MARGIN, OpenPage, decode_pages, ready
-from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.flat_arrays import flat_positions, portions
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.parts.sorted_run import ArrayStream, CopyPlan, Stream, move_pieces
@@ -54,17 +53,11 @@ class _Cut(NamedTuple):
 class PagedStream(Pages, Stream):
     """A stream over pages of a file."""
 
-    def ints(self, starts: Ints, lengths: Ints) -> Ints:
+    def read(self, starts: Ints, lengths: Ints) -> Ints | Floats:
         if len(starts) == 0:
-            return np.empty(0, np.int64)
+            return NOWHERE
         local, numbers = self._pages_for(starts, lengths)
-        return ArrayStream(numbers).ints(local, lengths)
-
-    def floats(self, starts: Ints, lengths: Ints) -> Floats:
-        if len(starts) == 0:
-            return np.empty(0)
-        local, numbers = self._pages_for(starts, lengths)
-        return ArrayStream(numbers).floats(local, lengths)
+        return ArrayStream(numbers).read(local, lengths)
 
     def plan_copy(
         self,
@@ -259,8 +252,4 @@ class PagedStream(Pages, Stream):
 
 def _tasks(sizes: Ints, total: int) -> list[tuple[int, int]]:
     """Return the pages (first, one past last) of each task."""
-    most = min(max(total // 8, MIN_TASK_VALUES), MAX_TASK_VALUES)
-    if total <= most:
-        return [(0, len(sizes))]
-    number = (np.cumsum(sizes) - 1) // most
-    return list(pairwise([0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(sizes)]))
+    return portions(sizes, min(max(total // 8, MIN_TASK_VALUES), MAX_TASK_VALUES))

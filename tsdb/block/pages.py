@@ -44,10 +44,6 @@ TIMES = {
 }
 
 
-def page_bytes(page: Page) -> int:
-    return page.nbytes
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Pages:
     """Pages of a file.

@@ -36,7 +36,6 @@ from novaql.tsdb.block.statistics import Statistics
 from novaql.tsdb.codec.columns import TextColumn, Undecodable
 from novaql.tsdb.disk.vfs import Disk, ReadFile
 from novaql.tsdb.errors import Corrupted, Unreadable
-from novaql.tsdb.index.match import IndexedColumn
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.parts.lazy_ints import Pieces, running, whole
 from novaql.tsdb.parts.part import Layer, Rollup
@@ -85,6 +84,10 @@ class Block:
 
     def __init__(self, disk: Disk, folder: Path, entry: BlockEntry, cache: PageCache) -> None:
         self.entry = entry
+        self.identity: Hashable = ("block", entry.identity)
+        self.first_ms, self.last_ms = entry.first_ms, entry.last_ms
+        self.downsampled_ms = entry.downsampled_ms
+        self.rows = entry.series
         self.path = folder / entry.name
         self._disk, self._cache = disk, cache
         self._id = bytes.fromhex(entry.identity)
@@ -99,26 +102,6 @@ class Block:
         self._lifetimes: SeriesTimeIndex | None = None
 
     @property
-    def identity(self) -> Hashable:
-        return ("block", self.entry.identity)
-
-    @property
-    def first_ms(self) -> int:
-        return self.entry.first_ms
-
-    @property
-    def last_ms(self) -> int:
-        return self.entry.last_ms
-
-    @property
-    def downsampled_ms(self) -> int:
-        return self.entry.downsampled_ms
-
-    @property
-    def rows(self) -> int:
-        return self.entry.series
-
-    @property
     def has_histograms(self) -> bool:
         """Raises `Corrupted` or `Unreadable`."""
         return self.describe().native is not None
@@ -131,10 +114,7 @@ class Block:
         self.describe()
         return list(self._sections)
 
-    def column(self, name: str) -> IndexedColumn | None:
-        return self._label(name)
-
-    def _label(self, name: str) -> BlockColumn | None:
+    def column(self, name: str) -> BlockColumn | None:
         self.describe()
         sections = self._sections.get(name)
         if sections is None:
@@ -175,10 +155,10 @@ class Block:
         """See `Part`."""
         for layer in self.layers():
             run = layer.run
-            for directory in (run.value_start, run.grid_start, *run.bounds):
+            for directory in (run.value_start, run.grid_start, run.grid_first, run.grid_last):
                 whole(directory)
         for name in self.label_names:
-            column = self._label(name)
+            column = self.column(name)
             assert column is not None
             column.verify_index()
 
@@ -191,7 +171,6 @@ class Block:
             with self._lock:
                 if self._description is None:
                     description = self._read_description()
-                    self._check(description)
                     self._sections = {label.name: label for label in description.labels}
                     self._description = description
         return self._description
@@ -199,16 +178,15 @@ class Block:
     def _read_description(self) -> Description:
         file = self._opened()
         try:
-            return read_description(file, self.path, self._id)
+            description = read_description(file, self.path, self._id)
         except OSError as problem:
             raise Unreadable(self.path, "description", problem) from problem
-
-    def _check(self, description: Description) -> None:
         entry = self.entry
         expected = (entry.series, entry.samples, entry.first_ms, entry.last_ms)
         found = description.series, description.samples, description.first_ms, description.last_ms
         if expected != found:
             raise Corrupted(self.path, "description", f"{found}, but the manifest says {expected}")
+        return description
 
     def hold(self) -> None:
         """Open the file, so that it can be read after its name is removed.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -40,6 +39,7 @@ from novaql.tsdb.block.format import (
     encode_header,
 )
 from novaql.tsdb.block.page_layout import cut_pages, rows_of_pages
+from novaql.tsdb.block.reader import BlockEntry, entry_of
 from novaql.tsdb.block.section_writer import SectionWriter, bases
 from novaql.tsdb.block.summarise import WHOLE, Cells, Summing
 from novaql.tsdb.codec.columns import FLUSH_LEVEL, encode_numbers
@@ -47,7 +47,7 @@ from novaql.tsdb.codec.histogram_columns import encode_page
 from novaql.tsdb.codec.pages import encode_times, encode_values
 from novaql.tsdb.codec.starts import encode_starts
 from novaql.tsdb.disk.checksum import checksum
-from novaql.tsdb.disk.vfs import AppendFile, Disk
+from novaql.tsdb.disk.vfs import AppendFile, Disk, new_file
 from novaql.tsdb.model.histograms import Histograms
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Floats
@@ -62,23 +62,19 @@ PAGE_CELLS = 1 << 15
 TEMPORARY_SUFFIX = ".writing"
 
 
-def new_identity() -> bytes:
-    """Return 16 random bytes that distinguish this block from all others."""
-    return secrets.token_bytes(16)
-
-
 def write_block(
     disk: Disk,
     path: Path,
-    identity: bytes,
     content: Content,
     *,
+    sequence: int,
     level: int = FLUSH_LEVEL,
     rollups_ms: Sequence[int] = (),
     downsampled_ms: int = 0,
     between_pages: Callable[[], None] | None = None,
-) -> Description:
-    """Write a block, which appears at `path` completely or not at all.
+) -> BlockEntry:
+    """Write a block, which appears at `path` completely or not at all. Returns its entry for the
+    manifest.
 
     rollups_ms: resolutions of its rollups, beside the statistics of whole series. downsampled_ms:
     0, or one of these resolutions: only the last sample of each cell is written. between_pages:
@@ -87,23 +83,14 @@ def write_block(
     Raises `OSError`, and what reading the content raises; nothing is at `path` then.
     """
     temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
-    if disk.exists(temporary):
-        disk.unlink(temporary)
-    file = disk.create(temporary)
-    try:
+    identity = secrets.token_bytes(16)
+    with new_file(disk, temporary) as file:
         description = _Writer(
             file, identity, content, level, rollups_ms, downsampled_ms, between_pages
         ).write()
-        file.fsync()
-    except BaseException:
-        file.close()
-        with contextlib.suppress(OSError):  # otherwise the next opening of the store removes it
-            disk.unlink(temporary)
-        raise
-    file.close()
     disk.rename(temporary, path)
     disk.fsync_dir(path.parent)
-    return description
+    return entry_of(path.name, identity, sequence, description, file.size)
 
 
 class _Writer:

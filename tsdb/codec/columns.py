@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
@@ -51,29 +52,19 @@ def decode_numbers(data: bytes, dtype: type[np.generic], count: int) -> NDArray[
     return array
 
 
-def decode_into(data: bytes, out: NDArray[np.generic]) -> None:
-    """Decode into an existing array. Raises `Undecodable` unless it is filled exactly."""
+def decode_into(data: bytes, out: NDArray[np.generic], *, beginning: bool = False) -> None:
+    """Decode into an existing array. Raises `Undecodable` unless it is filled exactly.
+
+    beginning  decode only the first numbers, a multiple of `BATCH`; there may be more
+    """
     if len(out) == 0 and not data:
         return
     try:
         progress = standalone.simple_decompress_into(data, out)
     except (RuntimeError, TypeError) as problem:
         raise Undecodable(str(problem)) from problem
-    if progress.n_processed != len(out) or not progress.finished:
+    if progress.n_processed != len(out) or not (progress.finished or beginning):
         raise Undecodable(f"wanted {len(out)} numbers, found {progress.n_processed} or more")
-
-
-def decode_beginning(data: bytes, out: NDArray[np.generic]) -> None:
-    """Fill an array with the first numbers: all of them, or a multiple of `BATCH`.
-
-    Raises `Undecodable` if there are fewer.
-    """
-    try:
-        progress = standalone.simple_decompress_into(data, out)
-    except (RuntimeError, TypeError) as problem:
-        raise Undecodable(str(problem)) from problem
-    if progress.n_processed != len(out):
-        raise Undecodable(f"wanted {len(out)} numbers, found {progress.n_processed}")
 
 
 def encode_texts(texts: Sequence[str]) -> bytes:
@@ -130,11 +121,4 @@ class TextColumn:
     def bisect(self, wanted: bytes) -> int:
         """Return the first position whose text is not smaller, by bytes; the texts must be
         sorted."""
-        low, high = 0, len(self)
-        while low < high:
-            middle = (low + high) // 2
-            if self.raw(middle) < wanted:
-                low = middle + 1
-            else:
-                high = middle
-        return low
+        return bisect_left(range(len(self)), wanted, key=self.raw)

@@ -7,25 +7,26 @@ from __future__ import annotations
 
 from struct import Struct
 from struct import error as StructError
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from novaql.tsdb.codec.columns import FLUSH_LEVEL, Undecodable, decode_numbers, encode_numbers
-from novaql.tsdb.model.histograms import Buckets, Floats, Histograms, Small
+from novaql.tsdb.model.histograms import COLUMNS, Buckets, Histograms
 from novaql.tsdb.model.labels import Ints
 
 Bounds = tuple[tuple[float, ...], ...]
 _COUNT = Struct("<I")
 _COLUMN = Struct("<II")  # numbers, bytes
-_SCALARS = (("count", "<f8"), ("sum", "<f8"), ("zero_count", "<f8"), ("zero_threshold", "<f8"))
+_LOGGED = [(name, np.dtype(dtype).newbyteorder("<")) for name, dtype in COLUMNS.items()]
+_PAGED = [(name, np.int16 if dtype is np.int8 else dtype) for name, dtype in COLUMNS.items()]
+"""Types of the columns in the log and in pages: pcodec has no numbers of one byte."""
 
 
 def encode_plain(h: Histograms) -> list[bytes]:
     """Encode as in FORMAT.md, "Histograms" of the log."""
-    pieces = [h.schema.astype("i1").tobytes(), h.hint.astype("i1").tobytes()]
-    pieces += [getattr(h, name).astype(dtype, copy=False).tobytes() for name, dtype in _SCALARS]
-    pieces.append(h.bounds.astype("<i4").tobytes())
+    pieces = [getattr(h, name).astype(dtype, copy=False).tobytes() for name, dtype in _LOGGED]
     for side in (h.positive, h.negative):
         pieces += [
             _COUNT.pack(len(side.index)),
@@ -42,7 +43,7 @@ def encode_plain(h: Histograms) -> list[bytes]:
 def decode_plain(data: bytes, at: int, count: int) -> Histograms:
     """Decode `count` histograms from an offset. Raises `ValueError` or `struct.error`."""
 
-    def column(dtype: str, size: int) -> NDArray[np.generic]:
+    def column(dtype: Any, size: int) -> NDArray[np.generic]:
         nonlocal at
         found = np.frombuffer(data, dtype, size, at)
         at += found.nbytes
@@ -54,10 +55,10 @@ def decode_plain(data: bytes, at: int, count: int) -> Histograms:
         found: int = _COUNT.unpack_from(data, at - _COUNT.size)[0]
         return found
 
-    schema, hint = column("i1", count).astype(np.int8), column("i1", count).astype(np.int8)
-    scalars = [column(dtype, count).astype(np.float64) for _, dtype in _SCALARS]
-    bounds = column("<i4", count).astype(np.int32)
-    sides = []
+    columns: dict[str, Any] = {
+        name: column(dtype, count).astype(COLUMNS[name]) for name, dtype in _LOGGED
+    }
+    bounds, sides = columns["bounds"], []
     for _ in range(2):
         total = number()
         offsets = np.append(0, np.cumsum(column("<u4", count).astype(np.int64))).astype(np.int64)
@@ -68,14 +69,12 @@ def decode_plain(data: bytes, at: int, count: int) -> Histograms:
     sets = tuple(tuple(column("<f8", number()).tolist()) for _ in range(number()))
     if len(bounds) and not -1 <= int(bounds.min()) <= int(bounds.max()) < len(sets):
         raise ValueError("a histogram names custom bounds that are not there")
-    return _histograms(schema, hint, scalars, sides, bounds, sets)
+    return Histograms(positive=sides[0], negative=sides[1], custom_bounds=sets, **columns)
 
 
 def encode_page(h: Histograms, level: int = FLUSH_LEVEL) -> bytes:
     """Encode as in FORMAT.md, "Page of histograms": columns, each with its length before it."""
-    columns: list[NDArray[np.generic]] = [h.schema.astype(np.int16), h.hint.astype(np.int16)]
-    columns += [getattr(h, name) for name, _ in _SCALARS]
-    columns.append(h.bounds)
+    columns = [getattr(h, name).astype(dtype, copy=False) for name, dtype in _PAGED]
     for side in (h.positive, h.negative):
         fresh, layouts = _layouts(side)
         columns += [
@@ -91,28 +90,13 @@ def decode_page(data: bytes, count: int, sets: Bounds) -> Histograms:
     """Decode the histograms of a page. Raises `Undecodable`."""
     try:
         columns = _Columns(data)
-        schema, hint = (columns.next(np.int16, count).astype(np.int8) for _ in range(2))
-        scalars = [columns.next(np.float64, count).view(np.float64) for _ in _SCALARS]
-        bounds = columns.next(np.int32, count).astype(np.int32)
-        sides = [_decode_side(columns, count) for _ in range(2)]
+        scalars: dict[str, Any] = {
+            name: columns.next(dtype, count).astype(COLUMNS[name]) for name, dtype in _PAGED
+        }
+        positive, negative = (_decode_side(columns, count) for _ in range(2))
     except (StructError, ValueError, IndexError) as problem:
         raise Undecodable(f"a page of histograms: {problem}") from problem
-    return _histograms(schema, hint, scalars, sides, bounds, sets)
-
-
-def _histograms(
-    schema: Small,
-    hint: Small,
-    scalars: list[Floats],
-    sides: list[Buckets],
-    bounds: NDArray[np.int32],
-    sets: Bounds,
-) -> Histograms:
-    count, total, zero_count, zero_threshold = scalars
-    positive, negative = sides
-    return Histograms(
-        schema, hint, count, total, zero_count, zero_threshold, positive, negative, bounds, sets
-    )
+    return Histograms(positive=positive, negative=negative, custom_bounds=sets, **scalars)
 
 
 class _Columns:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Ints
-from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.parts.sorted_run import Stream
-
-Read = Callable[[Stream, Ints, Ints], NDArray[np.generic]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,10 +27,6 @@ class Segments:
     length: Ints
     at: Ints
 
-    @classmethod
-    def end_to_end(cls, source: Ints, start: Ints, length: Ints) -> Segments:
-        return cls(source, start, length, np.cumsum(length) - length)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConcatStream(Stream):
@@ -43,17 +35,8 @@ class ConcatStream(Stream):
     streams: Sequence[Stream | None]
     segments: Segments
 
-    def ints(self, starts: Ints, lengths: Ints) -> Ints:
+    def read(self, starts: Ints, lengths: Ints) -> Ints:
         out = np.zeros(int(lengths.sum()), np.int64)
-        self._read(out, starts, lengths, lambda stream, at, size: stream.ints(at, size))
-        return out
-
-    def floats(self, starts: Ints, lengths: Ints) -> Floats:
-        out = np.zeros(int(lengths.sum()))
-        self._read(out, starts, lengths, lambda stream, at, size: stream.floats(at, size))
-        return out
-
-    def _read(self, out: NDArray[np.generic], starts: Ints, lengths: Ints, read: Read) -> None:
         some = self.segments
         first = np.searchsorted(some.at, starts, side="right") - 1
         count = np.searchsorted(some.at, starts + lengths) - first
@@ -68,4 +51,5 @@ class ConcatStream(Stream):
             if stream is None or len(own) == 0:
                 continue
             size = (end - begin)[own]
-            out[flat_positions(target[own], size)] = read(stream, origin[own], size)
+            out[flat_positions(target[own], size)] = stream.ints(origin[own], size)
+        return out

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from novaql.tsdb.block.contents import Content, arrange
-from novaql.tsdb.block.reader import BlockEntry, entry_of
-from novaql.tsdb.block.writer import new_identity, write_block
-from novaql.tsdb.codec.columns import FLUSH_LEVEL
+from novaql.tsdb.block.reader import BlockEntry
+from novaql.tsdb.block.writer import write_block
 from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.head.head import HeadPart
 from novaql.tsdb.index.match import label_table
@@ -85,36 +84,5 @@ def write_head(
     entries = []
     for number, content in enumerate(contents(head, block_ms), first_number):
         path = folder / block_name(number)
-        entries.append(write_content(disk, path, content, sequence=number))
+        entries.append(write_block(disk, path, content, sequence=number))
     return entries
-
-
-def write_content(
-    disk: Disk,
-    path: Path,
-    content: Content,
-    *,
-    sequence: int,
-    level: int = FLUSH_LEVEL,
-    rollups_ms: Sequence[int] = (),
-    downsampled_ms: int = 0,
-    between_pages: Callable[[], None] | None = None,
-) -> BlockEntry:
-    """Write a block, and return its entry for the manifest. Raises as `write_block` does."""
-    identity = new_identity()
-    if disk.exists(path):  # left by an earlier attempt that did not reach the manifest
-        disk.unlink(path)
-    described = write_block(
-        disk,
-        path,
-        identity,
-        content,
-        level=level,
-        rollups_ms=rollups_ms,
-        downsampled_ms=downsampled_ms,
-        between_pages=between_pages,
-    )
-    file = disk.read(path)
-    size = file.size
-    file.close()
-    return entry_of(path.name, identity, sequence, described, size)

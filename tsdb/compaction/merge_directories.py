@@ -12,10 +12,11 @@ import numpy as np
 from novaql.tsdb.compaction.concat_stream import ConcatStream, Segments
 from novaql.tsdb.compaction.merge_stream import MergeStream, Source, merged_times
 from novaql.tsdb.head.float_run import FloatRun
+from novaql.tsdb.model.flat_arrays import NEVER, are_apart
 from novaql.tsdb.model.labels import Bools, Ints, combine_codes
 from novaql.tsdb.parts.lazy_ints import whole
 from novaql.tsdb.parts.part import Layer
-from novaql.tsdb.parts.sorted_run import ArrayStream, SortedRun, Stream
+from novaql.tsdb.parts.sorted_run import ArrayStream, SortedRun
 
 _numbers = itertools.count()
 
@@ -67,7 +68,10 @@ def merged_floats(sources: Sequence[Source], run: FloatRun | None) -> Layer | No
     overlapping = [
         MergeStream(sources, rows[is_overlapping], offsets, what) for what in ("values", "starts")
     ]
-    streams = _Streams(runs, overlapping[0], overlapping[1], ArrayStream(overlapping_times))
+    time_streams = [*(one.times for one in runs), ArrayStream(overlapping_times)]
+    value_streams = [*(one.values for one in runs), overlapping[0]]
+    start_streams = [*(one.starts for one in runs), overlapping[1]]
+    has_starts = any(one.starts is not None for one in runs)
     grid_of, grid_length = np.searchsorted(used, number), lengths[used]
     # 3. The rows and grids of `run` follow; then rows are put in order.
     if run is not None:
@@ -80,13 +84,29 @@ def merged_floats(sources: Sequence[Source], run: FloatRun | None) -> Layer | No
         grid_of = np.append(grid_of, len(used) + whole(other.grid_of))
         grid_length = np.append(grid_length, own_lengths)
         rows = np.append(rows, run.ids)
-        streams = _Streams(
-            runs, overlapping[0], overlapping[1], ArrayStream(overlapping_times), other
-        )
+        time_streams.append(other.times)
+        value_streams.append(other.values)
+        start_streams.append(other.starts)
+        has_starts = has_starts or other.starts is not None
     if len(rows) == 0:
         return None
     order = np.argsort(rows)
-    merged = streams.sorted_run(grid_of, grid_length, values.segments(), times.segments(), order)
+    segments, all_times = values.segments(), ConcatStream(time_streams, times.segments())
+    grid_start = np.cumsum(grid_length) - grid_length
+    one_each = np.ones(len(grid_length), np.int64)
+    lengths = grid_length[grid_of]
+    merged = SortedRun(
+        identity=("merged", next(_numbers)),
+        grid_of=grid_of[order],
+        value_start=(np.cumsum(lengths) - lengths)[order],
+        grid_start=grid_start,
+        grid_length=grid_length,
+        grid_first=all_times.ints(grid_start, one_each),
+        grid_last=all_times.ints(grid_start + grid_length - 1, one_each),
+        times=all_times,
+        values=ConcatStream(value_streams, segments),
+        starts=ConcatStream(start_streams, segments) if has_starts else None,
+    )
     return Layer(merged, rows[order])
 
 
@@ -135,9 +155,8 @@ def _grouped(sources: Sequence[Source]) -> _Groups:
 
 def _overlapping(sources: Sequence[Source], rows: Ints) -> Bools:
     """Whether samples of rows were deleted, or those of a source are between those of another."""
-    never = np.iinfo(np.int64).max
-    first = np.full((len(sources), len(rows)), never)
-    last = np.full((len(sources), len(rows)), never)
+    first = np.full((len(sources), len(rows)), NEVER)
+    last = np.full((len(sources), len(rows)), NEVER)
     touched = np.zeros(len(rows), np.bool_)
     for number, source in enumerate(sources):
         there, series = source.of(rows)
@@ -146,12 +165,7 @@ def _overlapping(sources: Sequence[Source], rows: Ints) -> Bools:
         last[number, there] = source.run.grid_last[grids]
         if source.deleted is not None:
             touched[there] |= source.deleted.touches(source.rows[series])
-    order = np.argsort(first, axis=0, kind="stable")
-    first = np.take_along_axis(first, order, 0)
-    last = np.take_along_axis(last, order, 0)
-    apart = (last[:-1] < first[1:]) | (first[1:] == never)
-    overlapping: Bools = touched | ~apart.all(axis=0)
-    return overlapping
+    return touched | ~are_apart(first, last)
 
 
 class _SegmentList:
@@ -170,42 +184,5 @@ class _SegmentList:
             np.concatenate(column) for column in zip(*self._columns, strict=True)
         )
         order = np.lexsort((first, rows))
-        return Segments.end_to_end(source[order], start[order], size[order])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Streams:
-    """The streams of the segments, in this order: sources, merged series, `extra`."""
-
-    runs: Sequence[SortedRun]
-    values: MergeStream
-    starts: MergeStream
-    times: ArrayStream
-    extra: SortedRun | None = None
-
-    def sorted_run(
-        self, grid_of: Ints, grid_length: Ints, values: Segments, times: Segments, order: Ints
-    ) -> SortedRun:
-        """order: of the series, for which rows increase."""
-        more = [] if self.extra is None else [self.extra]
-        time_streams = [s.times for s in self.runs] + [self.times] + [s.times for s in more]
-        value_streams = [s.values for s in self.runs] + [self.values] + [s.values for s in more]
-        start_streams: list[Stream | None] = [s.starts for s in self.runs]
-        start_streams += [self.starts, *(s.starts for s in more)]
-        has_starts = any(s.starts is not None for s in [*self.runs, *more])
-        concatenated = ConcatStream(time_streams, times)
-        grid_start = np.cumsum(grid_length) - grid_length
-        one = np.ones(len(grid_length), np.int64)
-        lengths = grid_length[grid_of]
-        return SortedRun(
-            identity=("merged", next(_numbers)),
-            grid_of=grid_of[order],
-            value_start=(np.cumsum(lengths) - lengths)[order],
-            grid_start=grid_start,
-            grid_length=grid_length,
-            grid_first=concatenated.ints(grid_start, one),
-            grid_last=concatenated.ints(grid_start + grid_length - 1, one),
-            times=concatenated,
-            values=ConcatStream(value_streams, values),
-            starts=ConcatStream(start_streams, values) if has_starts else None,
-        )
+        size = size[order]
+        return Segments(source[order], start[order], size, np.cumsum(size) - size)

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.flat_arrays import flat_positions, latest_of_each, portions
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.parts.sorted_run import SortedRun, Stream
@@ -57,9 +57,7 @@ def merged(sources: Sequence[Source], rows: Ints, what: What | None) -> Merged:
     owner, times = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     numbers = [_zeros(0, what)]
     for source in sources:
-        series = source.series[rows]
-        there = np.flatnonzero(series >= 0)
-        series = series[there]
+        there, series = source.of(rows)
         run = source.run
         grids = run.grid_of[series]
         lengths = run.grid_length[grids]
@@ -73,14 +71,10 @@ def merged(sources: Sequence[Source], rows: Ints, what: What | None) -> Merged:
         times.append(when)
         numbers.append(read)
     all_owners, all_times = np.concatenate(owner), np.concatenate(times)
-    order = np.lexsort((all_times, all_owners))  # stable: of equal ones, the youngest comes last
-    all_owners, all_times = all_owners[order], all_times[order]
-    # The last of equal (owner, time) is that of the youngest source.
-    stays = np.ones(len(order), np.bool_)
-    stays[:-1] = (all_owners[1:] != all_owners[:-1]) | (all_times[1:] != all_times[:-1])
-    counts = np.bincount(all_owners[stays], minlength=len(rows))
-    found = np.concatenate([column.view(np.int64) for column in numbers])[order[stays]]
-    return Merged(counts, all_times[stays], found if what == "starts" else found.view(np.float64))
+    order = latest_of_each(all_owners, all_times)  # the last is of the youngest source
+    counts = np.bincount(all_owners[order], minlength=len(rows))
+    found = np.concatenate([column.view(np.int64) for column in numbers])[order]
+    return Merged(counts, all_times[order], found if what == "starts" else found.view(np.float64))
 
 
 def _read(run: SortedRun, starts: Ints, lengths: Ints, what: What | None) -> Ints | Floats:
@@ -98,22 +92,15 @@ def _zeros(count: int, what: What | None) -> Ints | Floats:
 def merged_times(sources: Sequence[Source], rows: Ints) -> tuple[Ints, Ints]:
     """Return the number of merged samples of each row, and the times of all, flat."""
     lengths, times = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for some in _portions(sources, rows):
-        found = merged(sources, some, None)
+    sizes = np.zeros(len(rows), np.int64)
+    for source in sources:
+        there, series = source.of(rows)
+        sizes[there] += source.run.grid_length[source.run.grid_of[series]]
+    for first, end in portions(sizes, PORTION):
+        found = merged(sources, rows[first:end], None)
         lengths.append(found.lengths)
         times.append(found.times)
     return np.concatenate(lengths), np.concatenate(times)
-
-
-def _portions(sources: Sequence[Source], rows: Ints) -> list[Ints]:
-    if len(rows) == 0:
-        return []
-    sizes = np.zeros(len(rows), np.int64)
-    for source in sources:
-        series = source.series[rows]
-        there = series >= 0
-        sizes[there] += source.run.grid_length[source.run.grid_of[series[there]]]
-    return np.split(rows, np.flatnonzero(np.diff(np.cumsum(sizes) // PORTION)) + 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,13 +116,7 @@ class MergeStream(Stream):
     offsets: Ints
     what: What
 
-    def ints(self, starts: Ints, lengths: Ints) -> Ints:
-        return self._pieces(starts, lengths).view(np.int64)
-
-    def floats(self, starts: Ints, lengths: Ints) -> Floats:
-        return self._pieces(starts, lengths).view(np.float64)
-
-    def _pieces(self, starts: Ints, lengths: Ints) -> Ints | Floats:
+    def read(self, starts: Ints, lengths: Ints) -> Ints | Floats:
         """Return the ranges, which must not span two rows."""
         number = np.searchsorted(self.offsets, starts, side="right") - 1
         used, place = np.unique(number, return_inverse=True)

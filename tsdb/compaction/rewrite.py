@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from novaql.tsdb.block.pages import PageCache, page_bytes
+from novaql.tsdb.block.pages import PageCache
 from novaql.tsdb.block.reader import Block, BlockEntry
+from novaql.tsdb.block.writer import write_block
 from novaql.tsdb.codec.columns import COMPACTION_LEVEL
-from novaql.tsdb.compaction.flush import rewritten_name, write_content
+from novaql.tsdb.compaction.flush import rewritten_name
 from novaql.tsdb.compaction.merge import merged_content
 from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.parts.part import Part, PartWithTombstones
@@ -42,7 +43,7 @@ def rewrite(
 
     Raises `OSError`, `Stopped`, `Corrupted`, or `Unreadable`; there is no new file then.
     """
-    cache: PageCache = ByteCache(CACHE_BYTES, page_bytes)
+    cache: PageCache = ByteCache(CACHE_BYTES)
     blocks = [Block(disk, folder, entry, cache) for entry in group]
     try:
         parts: list[Part] = []
@@ -58,7 +59,7 @@ def rewrite(
                 raise Stopped
 
         youngest = max(entry.sequence for entry in group)
-        entry = write_content(
+        entry = write_block(
             disk,
             folder / rewritten_name(youngest),
             content,

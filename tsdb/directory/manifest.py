@@ -16,7 +16,7 @@ import google_crc32c
 from novaql.tsdb.block.format import read_identity
 from novaql.tsdb.block.reader import BlockEntry
 from novaql.tsdb.disk.checksum import checksum
-from novaql.tsdb.disk.vfs import Disk, RealDisk, replace_file
+from novaql.tsdb.disk.vfs import Disk, replace_file
 from novaql.tsdb.errors import Corrupted, UnknownFormat
 from novaql.tsdb.model.source import Metadata
 from novaql.tsdb.parts import tombstones
@@ -307,7 +307,7 @@ def blocks_on_disk(folder: Path) -> tuple[BlockEntry, ...]:
 
     Raises as `find` does.
     """
-    manifest = read(RealDisk(), folder)
+    manifest = read(Disk(), folder)
     return () if manifest is None else manifest.blocks
 
 

@@ -74,7 +74,8 @@ def open_files(
         there = [n for n in files.segments() if manifest.owes(n)]
         found = replay(disk, path / LOG, manifest.store, there, head, manifest.tombstones, ring)
         least = expected(manifest.segments, there, manifest.log_start)
-        unended = {n for n, size in _ends(found) if not _tidy(files, n, size, found, closed)}
+        open_ends = sorted({**found.unended, **found.torn}.items())
+        unended = {n for n, size in open_ends if not _tidy(files, n, size, found, closed)}
         next_segment = max([manifest.log_start - 1, *files.segments(), *least]) + 1
         files.log = Log(
             disk, path / LOG, manifest.store, next_segment,
@@ -175,12 +176,6 @@ def _without_log_end(files: Files) -> Manifest:
     files.disk.fsync_dir(files.path / LOG)
     files.manifest = manifests.write(files.disk, files.path, replace(files.manifest, log_end=None))
     return files.manifest
-
-
-def _ends(found: Replay) -> list[tuple[int, int]]:
-    """Return the segments that do not end with a closing record, and the end of their last whole
-    record."""
-    return sorted({**found.unended, **found.torn}.items())
 
 
 def _tidy(files: Files, number: int, size: int, found: Replay, closed: bool) -> bool:

@@ -14,14 +14,14 @@ from novaql.tsdb.compaction.flush import write_head
 from novaql.tsdb.directory import manifest as manifests
 from novaql.tsdb.directory.manifest import Manifest
 from novaql.tsdb.disk.vfs import Disk, Lock
-from novaql.tsdb.errors import write_failure
+from novaql.tsdb.errors import WriteFailed, write_failure
 from novaql.tsdb.head.exemplar_buffer import ExemplarRing
 from novaql.tsdb.head.head import HeadPart
 from novaql.tsdb.model.source import Metadata
 from novaql.tsdb.options import OpenReport
 from novaql.tsdb.parts.tombstones import Tombstone, carry_over, needed
 from novaql.tsdb.wal.record import encode_metadata
-from novaql.tsdb.wal.writer import Log, Position, segment_name, segment_number
+from novaql.tsdb.wal.writer import Log, Position, segment_name, segment_numbers
 
 LOCK, LOG, BLOCKS, DAMAGED = "LOCK", "wal", "blocks", "damaged"
 
@@ -53,27 +53,28 @@ class Files:
 
         Raises `WriteFailed`; the log stays then, and the call may be repeated.
         """
-        number = self.manifest.next_block
+        number, what = self.manifest.next_block, "flushing to a block"
         try:
             entries = write_head(self.disk, self.blocks_path, head, number, block_ms)
-            self._replace_manifest(
-                log_start=log_start,
-                next_block=number + len(entries),
-                blocks=(*self.manifest.blocks, *entries),
-            )
         except OSError as problem:
-            raise write_failure(problem, "flushing to a block") from problem
+            raise write_failure(problem, what) from problem
+        blocks = *self.manifest.blocks, *entries
+        next_block = number + len(entries)
+        self._replace_manifest(what, log_start=log_start, next_block=next_block, blocks=blocks)
         self.drop_log()
         return entries
 
-    def _replace_manifest(self, **changes: Any) -> None:
-        """Raises `OSError`; the old manifest is in place then."""
+    def _replace_manifest(self, what: str, **changes: Any) -> None:
+        """Raises `WriteFailed`, with `what` was done; the old manifest is in place then."""
         with self.replacing:
             changed = replace(self.manifest, **changes)
             left = needed(changed.tombstones, changed.log_start)
             segments = self._owed_segments(changed.log_start)
             changed = replace(changed, tombstones=left, segments=segments)
-            written = manifests.write(self.disk, self.path, changed)
+            try:
+                written = manifests.write(self.disk, self.path, changed)
+            except OSError as problem:
+                raise write_failure(problem, what) from problem
             with self.changing:  # metadata that arrived meanwhile is in the log
                 self.manifest = replace(written, metadata=self.manifest.metadata)
 
@@ -88,28 +89,21 @@ class Files:
 
         Raises `WriteFailed`.
         """
-        try:
-            self._replace_manifest()
-        except OSError as problem:
-            raise write_failure(problem, "replacing the manifest") from problem
+        self._replace_manifest("replacing the manifest")
 
     def _name_all_of_the_log(self) -> bool:
         """Update the manifest at close. False: it does not have the full size of the log."""
         if self.manifest.segments != self._owed_segments(self.manifest.log_start):
             try:
-                self._replace_manifest()
-            except OSError:
+                self.name_segments()
+            except WriteFailed:
                 return False
         return True
 
     def commit_tombstone(self, tombstone: Tombstone) -> None:
         """Make a deletion durable, completely or not at all. Raises `WriteFailed`."""
-        try:
-            self._replace_manifest(
-                tombstones=(*self.manifest.tombstones, tombstone),
-            )
-        except OSError as problem:
-            raise write_failure(problem, "writing a deletion down") from problem
+        tombstones = *self.manifest.tombstones, tombstone
+        self._replace_manifest("writing a deletion down", tombstones=tombstones)
 
     def commit_blocks(
         self,
@@ -125,25 +119,19 @@ class Files:
         manifest = self.manifest
         others = [entry for entry in manifest.blocks if entry.name not in gone]
         names = [entry.name for entry in added]
-        try:
-            self._replace_manifest(
-                blocks=tuple(sorted([*others, *added], key=lambda entry: entry.sequence)),
-                tombstones=carry_over(manifest.tombstones, gone, names, applied),
-            )
-        except OSError as problem:
-            raise write_failure(problem, "putting blocks in the place of others") from problem
+        self._replace_manifest(
+            "putting blocks in the place of others",
+            blocks=tuple(sorted([*others, *added], key=lambda entry: entry.sequence)),
+            tombstones=carry_over(manifest.tombstones, gone, names, applied),
+        )
 
     def log_bytes(self) -> int:
         """Return the size of the log, without segments whose size cannot be read."""
         size = 0
-        present: list[int] = []
         with contextlib.suppress(OSError):
-            present = self.segments()
-        for number in present:
-            with contextlib.suppress(OSError):
-                file = self.disk.read(self.path / LOG / segment_name(number))
-                size += file.size
-                file.close()
+            for number in self.segments():
+                with contextlib.suppress(OSError):
+                    size += self.disk.size(self.path / LOG / segment_name(number))
         return size
 
     def commit_metadata(self, metadata: Mapping[str, Metadata]) -> Position:
@@ -178,8 +166,7 @@ class Files:
                 return
 
     def segments(self) -> list[int]:
-        names = self.disk.names(self.path / LOG)
-        return sorted(n for name in names if (n := segment_number(name)) is not None)
+        return segment_numbers(self.disk, self.path / LOG)
 
     def close(self) -> None:
         named = True

@@ -9,109 +9,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 Buffer = bytes | memoryview
-
-
-class AppendFile(Protocol):
-    """A file that grows at its end. `size` is the offset of the next append."""
-
-    size: int
-
-    def append(self, pieces: Sequence[Buffer]) -> None:
-        """Write all pieces one after another. After an `OSError`, some of them may be in the
-        file."""
-        ...
-
-    def truncate(self, size: int) -> None: ...
-    def fsync(self) -> None: ...
-    def close(self) -> None: ...
-
-
-class ReadFile(Protocol):
-    """A file to read at any offset, from any thread."""
-
-    size: int
-
-    def pread(self, offset: int, length: int) -> bytes:
-        """Return `length` bytes; fewer only at the end of the file."""
-        ...
-
-    def close(self) -> None: ...
-
-
-class Lock(Protocol):
-    """An exclusive claim on a directory, which ends with the process.
-
-    left_behind  what the last holder noted, if it did not call `finish`
-    is_new       there was no such file before, or it was empty
-    """
-
-    left_behind: str
-    is_new: bool
-
-    def note(self, text: str) -> None:
-        """Add to what the next holder finds if this one does not call `finish`."""
-        ...
-
-    def finish(self) -> None:
-        """Release, and leave no note."""
-        ...
-
-    def release(self) -> None:
-        """Release. The next holder finds in `left_behind` what this one found or noted."""
-        ...
-
-
-class Disk(Protocol):
-    """The file system operations that the store uses."""
-
-    def create(self, path: Path) -> AppendFile:
-        """Create an empty file. `FileExistsError` if it exists."""
-        ...
-
-    def extend(self, path: Path) -> AppendFile:
-        """Open a file for appending that no other process has open for appending."""
-        ...
-
-    def read(self, path: Path) -> ReadFile: ...
-    def read_all(self, path: Path) -> bytes: ...
-    def truncate(self, path: Path, size: int) -> None:
-        """Truncate a file that is not open for appending, and sync it."""
-        ...
-
-    def rename(self, old: Path, new: Path) -> None: ...
-    def link(self, old: Path, new: Path) -> None:
-        """Add a second name for a file. `OSError` if the file system cannot."""
-        ...
-
-    def unlink(self, path: Path) -> None: ...
-    def fsync_dir(self, path: Path) -> None: ...
-    def make_dir(self, path: Path) -> None:
-        """Create a directory and its parents, unless it exists."""
-        ...
-
-    def names(self, path: Path) -> list[str]:
-        """Return the names in a directory, sorted; none if there is no such directory."""
-        ...
-
-    def exists(self, path: Path) -> bool: ...
-    def size(self, path: Path) -> int:
-        """Return the size of a file. `FileNotFoundError` if there is none."""
-        ...
-
-    def is_file(self, path: Path) -> bool: ...
-    def lock(self, path: Path, holder: str) -> Lock:
-        """Lock a file for this process. `BlockingIOError` if another process has the lock; its
-        args[0] is what that process wrote. `OSError` with ENOLCK or EOPNOTSUPP if the file system
-        has no locks.
-
-        holder  some 20 bytes, for people
-        """
-        ...
 
 
 class _Descriptor:
@@ -129,8 +30,10 @@ class _Descriptor:
         self.close()
 
 
-class RealAppendFile(_Descriptor):
-    """An `AppendFile` over a descriptor; each append is one system call."""
+class AppendFile(_Descriptor):
+    """A file that grows at its end. `size` is the offset of the next append."""
+
+    size: int
 
     def __init__(self, path: Path, *, new: bool = True) -> None:
         how = os.O_CREAT | os.O_EXCL if new else 0
@@ -138,6 +41,8 @@ class RealAppendFile(_Descriptor):
         self.size = 0 if new else os.fstat(self._fd).st_size
 
     def append(self, pieces: Sequence[Buffer]) -> None:
+        """Write all pieces one after another, in one system call. After an `OSError`, some of them
+        may be in the file."""
         todo = [memoryview(piece).cast("B") for piece in pieces if len(piece)]
         while todo:
             written = os.pwritev(self._fd, todo[:512], self.size)
@@ -155,14 +60,15 @@ class RealAppendFile(_Descriptor):
         os.fdatasync(self._fd)
 
 
-class RealReadFile(_Descriptor):
-    """A `ReadFile` over a descriptor."""
+class ReadFile(_Descriptor):
+    """A file to read at any offset, from any thread."""
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self.size = os.fstat(self._fd).st_size
 
     def pread(self, offset: int, length: int) -> bytes:
+        """Return `length` bytes; fewer only at the end of the file."""
         found = os.pread(self._fd, length, offset)
         while len(found) < min(length, max(0, self.size - offset)):
             more = os.pread(self._fd, length - len(found), offset + len(found))
@@ -175,11 +81,14 @@ class RealReadFile(_Descriptor):
 _HOLDER_BYTES = 64
 
 
-class RealLock(_Descriptor):
-    """flock on a file. The kernel releases it when the process ends, so no lock is stale, whatever
-    the file says and whichever process has that number now.
+class Lock(_Descriptor):
+    """An exclusive claim on a directory: flock on a file. The kernel releases it when the process
+    ends, so no lock is stale, whatever the file says and whichever process has that number now.
 
     The content is overwritten in place, which needs no space on a full disk.
+
+    left_behind  what the last holder noted, if it did not call `finish`
+    is_new       there was no such file before, or it was empty
     """
 
     def __init__(self, path: Path, holder: str) -> None:
@@ -206,35 +115,41 @@ class RealLock(_Descriptor):
         os.pwrite(self._fd, text.encode()[: _HOLDER_BYTES - 1].ljust(_HOLDER_BYTES - 1) + b"\n", 0)
 
     def note(self, text: str) -> None:
+        """Add to what the next holder finds if this one does not call `finish`."""
         with contextlib.suppress(OSError):
             self._write_note(f"{self._holder}: {text}")
 
     def finish(self) -> None:
+        """Release, and leave no note."""
         if self._fd >= 0:
             with contextlib.suppress(OSError):  # the next holder then reports a missing close
                 self._write_note("")
         self.release()
 
     def release(self) -> None:
+        """Release. The next holder finds in `left_behind` what this one found or noted."""
         self.close()
 
 
-class RealDisk:
-    """The file system of this machine."""
+class Disk:
+    """The operations of the file system that the store uses. Tests override all of them."""
 
     def create(self, path: Path) -> AppendFile:
-        return RealAppendFile(path)
+        """Create an empty file. `FileExistsError` if it exists."""
+        return AppendFile(path)
 
     def extend(self, path: Path) -> AppendFile:
-        return RealAppendFile(path, new=False)
+        """Open a file for appending that no other process has open for appending."""
+        return AppendFile(path, new=False)
 
     def read(self, path: Path) -> ReadFile:
-        return RealReadFile(path)
+        return ReadFile(path)
 
     def read_all(self, path: Path) -> bytes:
         return path.read_bytes()
 
     def truncate(self, path: Path, size: int) -> None:
+        """Truncate a file that is not open for appending, and sync it."""
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.ftruncate(fd, size)
@@ -246,6 +161,7 @@ class RealDisk:
         os.rename(old, new)
 
     def link(self, old: Path, new: Path) -> None:
+        """Add a second name for a file. `OSError` if the file system cannot."""
         os.link(old, new)
 
     def unlink(self, path: Path) -> None:
@@ -259,9 +175,11 @@ class RealDisk:
             os.close(fd)
 
     def make_dir(self, path: Path) -> None:
+        """Create a directory and its parents, unless it exists."""
         path.mkdir(parents=True, exist_ok=True)
 
     def names(self, path: Path) -> list[str]:
+        """Return the names in a directory, sorted; none if there is no such directory."""
         try:
             return sorted(os.listdir(path))
         except FileNotFoundError:
@@ -271,25 +189,44 @@ class RealDisk:
         return path.exists()
 
     def size(self, path: Path) -> int:
+        """Return the size of a file. `FileNotFoundError` if there is none."""
         return path.stat().st_size
 
     def is_file(self, path: Path) -> bool:
         return path.is_file()
 
     def lock(self, path: Path, holder: str) -> Lock:
-        return RealLock(path, holder)
+        """Lock a file for this process. `BlockingIOError` if another process has the lock; its
+        args[0] is what that process wrote. `OSError` with ENOLCK or EOPNOTSUPP if the file system
+        has no locks.
+
+        holder  some 20 bytes, for people
+        """
+        return Lock(path, holder)
+
+
+@contextlib.contextmanager
+def new_file(disk: Disk, path: Path) -> Iterator[AppendFile]:
+    """Create a file, in place of one that an earlier attempt left, and sync its content at the end.
+    After an exception there is none."""
+    if disk.exists(path):
+        disk.unlink(path)
+    file = disk.create(path)
+    try:
+        yield file
+        file.fsync()
+    except BaseException:
+        file.close()
+        with contextlib.suppress(OSError):  # then the next attempt removes it
+            disk.unlink(path)
+        raise
+    file.close()
 
 
 def replace_file(disk: Disk, path: Path, content: bytes) -> None:
     """Replace a whole file atomically: after a crash it is the old or the new one."""
     fresh = path.with_name(path.name + ".new")
-    if disk.exists(fresh):
-        disk.unlink(fresh)
-    file = disk.create(fresh)
-    try:
+    with new_file(disk, fresh) as file:
         file.append([content])
-        file.fsync()
-    finally:
-        file.close()
     disk.rename(fresh, path)
     disk.fsync_dir(path.parent)

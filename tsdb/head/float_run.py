@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -13,8 +13,9 @@ from novaql.tsdb.model.flat_arrays import flat_positions, joined_starts
 from novaql.tsdb.model.labels import Bools, Ints, combine_codes
 from novaql.tsdb.model.samples import Bits, Floats, timestamp_groups
 from novaql.tsdb.parts.lazy_ints import whole
-from novaql.tsdb.parts.sorted_run import ArrayStream, SortedRun
+from novaql.tsdb.parts.sorted_run import ArrayStream, RunDirectory, SortedRun
 
+Sorted = TypeVar("Sorted", bound=RunDirectory)
 _numbers = itertools.count()
 
 
@@ -26,39 +27,55 @@ class Floating(NamedTuple):
     values: Floats
     starts: Ints | None = None
 
-    def take(self, some: Ints | Bools) -> Floating:
+    def take(self, some: Ints | Bools | slice) -> Floating:
         starts = None if self.starts is None else self.starts[some]
         return Floating(self.ids[some], self.times[some], self.values[some], starts)
 
 
+NO_FLOATS = Floating(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class FloatRun:
-    """Floats of some series of the head; each series, and each of its times, once.
+class HeadRun(Generic[Sorted]):
+    """Samples of some series of the head; each series, and each of its times, once.
 
     ids        [R] ids of the series, increasing
-    sorted     their samples
+    sorted     their samples, series after series
     duplicates samples that were replaced by a later one of the same series and time
     conflicts  those of them with another value, bit for bit
     """
 
     ids: Ints
-    sorted: SortedRun
+    sorted: Sorted
     duplicates: int = 0
     conflicts: int = 0
 
+    def places(self) -> tuple[Ints, Ints, Ints | None]:
+        """Return id, time and start timestamp of all samples, by series, then time."""
+        s, lengths = self.sorted, self.sorted.lengths
+        times = s.times.ints(s.grid_start[whole(s.grid_of)], lengths)
+        starts = None if s.starts is None else s.starts.ints(whole(s.value_start), lengths)
+        return np.repeat(self.ids, lengths), times, starts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FloatRun(HeadRun[SortedRun]):
+    """A run of floats."""
+
+    @property
+    def values(self) -> Floats:
+        """All values, by series, then time."""
+        assert isinstance(self.sorted.values, ArrayStream)
+        return self.sorted.values.numbers.view(np.float64)
+
     @property
     def samples(self) -> int:
-        return len(_stream(self.sorted.values))
+        return len(self.values)
 
     def flat(self) -> Floating:
         """Return all samples, by series, then time."""
-        s = self.sorted
-        lengths, begins = s.lengths, whole(s.value_start)
-        times = s.times.ints(s.grid_start[whole(s.grid_of)], lengths)
-        starts = None if s.starts is None else s.starts.ints(begins, lengths)
-        return Floating(
-            np.repeat(self.ids, lengths), times, s.values.floats(begins, lengths), starts
-        )
+        ids, times, starts = self.places()
+        return Floating(ids, times, self.values, starts)
 
     def only(self, flat: Floating, stays: Bools) -> FloatRun | None:
         """Return the run of the samples that stay, of `flat()`; None if there are none."""
@@ -123,7 +140,10 @@ def _sorted_run(
 ) -> SortedRun:
     ends = np.cumsum(grid_length)
     starts = ends - grid_length
-    started = None if begun is None else which_started(begun, value_start)
+    # Which series have a start timestamp; None if none has.
+    started = None
+    if begun is not None and begun.any():
+        started = np.logical_or.reduceat(begun != 0, value_start)
     return SortedRun(
         identity=("run", next(_numbers)),
         grid_of=grid_of,
@@ -137,15 +157,6 @@ def _sorted_run(
         starts=None if begun is None or started is None else ArrayStream(begun),
         started=started,
     )
-
-
-def which_started(begun: Ints, value_start: Ints) -> Bools | None:
-    """Return which series have a start timestamp; None if none has.
-
-    begun: [N] of all samples; value_start: [R] where the samples of each series begin.
-    """
-    known = begun != 0
-    return np.logical_or.reduceat(known, value_start) if known.any() else None
 
 
 def merge_runs(older: FloatRun, newer: FloatRun) -> FloatRun:
@@ -238,8 +249,3 @@ def _interleave(sources: list[tuple[Ints, Ints, SortedRun]], count: int) -> tupl
         times[flat_positions(starts[targets], size)] = part.times.ints(part.grid_start[grids], size)
         starts[targets] += size  # the next source continues behind
     return lengths, times
-
-
-def _stream(stream: object) -> Floats | Ints:
-    assert isinstance(stream, ArrayStream)
-    return stream.numbers

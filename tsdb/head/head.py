@@ -18,6 +18,7 @@ from novaql.tsdb.head.float_run import Floating
 from novaql.tsdb.head.histogram_run import NativeSamples
 from novaql.tsdb.head.mixed_run import Chunk, MixedRun, build_layer, merge_layers
 from novaql.tsdb.head.series_ids import HeadIndex, Registry
+from novaql.tsdb.model.flat_arrays import grown
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
@@ -118,10 +119,7 @@ class Head:
 
     def newest(self, ids: Ints) -> Ints:
         """Return the latest time of each series; `MIN_TIME_MS` for a new one. For the writer."""
-        if len(self.registry) > len(self._newest):
-            grown = np.full(2 * len(self.registry), MIN_TIME_MS)
-            grown[: len(self._newest)] = self._newest
-            self._newest = grown
+        self._newest = grown(self._newest, len(self.registry), MIN_TIME_MS)
         return self._newest[ids]
 
     def repeats(self, ids: Ints, times: Ints) -> tuple[int, int]:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.tsdb.head.float_run import FloatRun, build_run, merge_runs, which_started
+from novaql.tsdb.head.float_run import FloatRun, HeadRun, build_run, merge_runs
 from novaql.tsdb.model.flat_arrays import flat_positions, joined_starts
-from novaql.tsdb.model.histograms import Buckets, Histograms, concat_histograms
+from novaql.tsdb.model.histograms import COLUMNS, Buckets, Histograms, concat_histograms
 from novaql.tsdb.model.labels import Bools, Ints
-from novaql.tsdb.parts.lazy_ints import whole
-from novaql.tsdb.parts.sorted_run import ArrayHistograms, ArrayStream, SortedHistogramRun, SortedRun
+from novaql.tsdb.parts.sorted_run import (
+    ArrayHistograms,
+    ArrayStream,
+    RunDirectory,
+    SortedHistogramRun,
+    SortedRun,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,13 +31,10 @@ class NativeSamples:
     histograms: Histograms
     starts: Ints | None = None
 
-    @classmethod
-    def copied(
-        cls, ids: Ints, times: Ints, histograms: Histograms, starts: Ints | None
-    ) -> NativeSamples:
-        """Copy arrays that their owner may reuse; `ids` is not copied."""
-        begun = None if starts is None else starts.copy()
-        return cls(ids, times.copy(), histograms.copy(), begun)
+    def copied(self, ids: Ints) -> NativeSamples:
+        """Return a copy with these ids, since the owner of the other arrays may reuse them."""
+        starts = None if self.starts is None else self.starts.copy()
+        return NativeSamples(ids, self.times.copy(), self.histograms.copy(), starts)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -47,19 +50,14 @@ class NativeSamples:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HistogramRun:
-    """Histograms of some series; each series, and each of its times, once.
+class HistogramRun(HeadRun[SortedHistogramRun]):
+    """A run of native histograms."""
 
-    ids         [R] ids of the series, increasing
-    sorted      their samples
-    duplicates, conflicts  as in `FloatRun`
-    """
-
-    ids: Ints
-    sorted: SortedHistogramRun
-    held: Histograms
-    duplicates: int = 0
-    conflicts: int = 0
+    @property
+    def held(self) -> Histograms:
+        """All histograms, by series, then time."""
+        assert isinstance(self.sorted.values, ArrayHistograms)
+        return self.sorted.values.held
 
     @property
     def samples(self) -> int:
@@ -67,11 +65,8 @@ class HistogramRun:
 
     def flat(self) -> NativeSamples:
         """Return all samples, by series, then time."""
-        s = self.sorted
-        lengths = s.lengths
-        times = s.times.ints(s.grid_start[whole(s.grid_of)], lengths)
-        starts = None if s.starts is None else s.starts.ints(whole(s.value_start), lengths)
-        return NativeSamples(np.repeat(self.ids, lengths), times, self.held, starts)
+        ids, times, starts = self.places()
+        return NativeSamples(ids, times, self.held, starts)
 
     def only(self, flat: NativeSamples, stays: Bools) -> HistogramRun | None:
         """Return the run of the samples that stay, of `flat()`; None if there are none."""
@@ -80,7 +75,7 @@ class HistogramRun:
         if not stays.any():
             return None
         rest = build_native(flat.take(np.flatnonzero(stays)))
-        return replace(self, ids=rest.ids, sorted=rest.sorted, held=rest.held)
+        return replace(self, ids=rest.ids, sorted=rest.sorted)
 
 
 def joined_native(parts: Sequence[NativeSamples]) -> NativeSamples:
@@ -109,60 +104,47 @@ def build_native(samples: NativeSamples) -> HistogramRun:
         last = np.append(~same, True)
         order, ids, times = order[last], ids[last], times[last]
     # A run of floats whose values are positions of histograms gives the order.
-    places = build_run(ids, times, order.astype(np.float64))
-    return _gathered(places, samples.histograms, samples.starts, duplicates, conflicts)
+    starts = None if samples.starts is None else samples.starts[order]
+    found = build_run(ids, times, order.astype(np.float64), starts)
+    return _gathered(found, samples.histograms, duplicates, conflicts)
 
 
 def merge_native(older: HistogramRun, newer: HistogramRun) -> HistogramRun:
     """Merge two runs; of equal series and time, the sample of the newer run replaces the other."""
-    places = merge_runs(_places(older, 0), _places(newer, older.samples))
-    both = joined_native([older.flat(), newer.flat()])
-    held = both.histograms
+    found = merge_runs(_positions(older, 0), _positions(newer, older.samples))
+    held = concat_histograms([older.held, newer.held])
     duplicates, conflicts = older.duplicates + newer.duplicates, older.conflicts + newer.conflicts
-    if places.duplicates:
-        before, after = older.flat(), newer.flat()
-        at, by = equal_places(before.ids, before.times, after.ids, after.times)
+    if found.duplicates:
+        (ids, times, _), (by_ids, by_times, _) = older.places(), newer.places()
+        at, by = equal_places(ids, times, by_ids, by_times)
         duplicates += len(at)
         conflicts += int(np.count_nonzero(differ(held, at, by + older.samples)))
-    return _gathered(places, held, both.starts, duplicates, conflicts)
+    return _gathered(found, held, duplicates, conflicts)
 
 
-def _places(run: HistogramRun, first: int) -> FloatRun:
+def _positions(run: HistogramRun, first: int) -> FloatRun:
     """Return a run of the positions of the histograms, counted from `first`, as values."""
     s = run.sorted
     values = ArrayStream(np.arange(first, first + run.samples, dtype=np.float64))
-    return FloatRun(run.ids, _floats(s, values))
+    return FloatRun(run.ids, SortedRun(**_directories(s), values=values))
 
 
-def _floats(s: SortedHistogramRun, values: ArrayStream) -> SortedRun:
-    return SortedRun(
-        s.identity, s.grid_of, s.value_start, s.grid_start, s.grid_length, s.grid_first,
-        s.grid_last, s.times, values,
-    )  # fmt: skip
-
-
-def _gathered(
-    places: FloatRun, held: Histograms, starts: Ints | None, duplicates: int, conflicts: int
-) -> HistogramRun:
+def _gathered(places: FloatRun, held: Histograms, duplicates: int, conflicts: int) -> HistogramRun:
+    """Return the run of the histograms at these positions of `held`."""
     s = places.sorted
-    lengths = s.lengths
-    order = s.values.floats(whole(s.value_start), lengths).astype(np.int64)
-    held = held.take(order)
-    value_start = np.cumsum(lengths) - lengths
-    begun = None if starts is None else starts[order]
-    started = None if begun is None else which_started(begun, value_start)
-    sorted_run = SortedHistogramRun(
-        s.identity, s.grid_of, value_start, s.grid_start, s.grid_length,
-        s.grid_first, s.grid_last, s.times, ArrayHistograms(held),
-        starts=None if begun is None or started is None else ArrayStream(begun), started=started,
-    )  # fmt: skip
-    return HistogramRun(places.ids, sorted_run, held, duplicates, conflicts)
+    values = ArrayHistograms(held.take(places.values.astype(np.int64)))
+    sorted_run = SortedHistogramRun(**_directories(s), values=values)
+    return HistogramRun(places.ids, sorted_run, duplicates, conflicts)
+
+
+def _directories(run: RunDirectory) -> dict[str, Any]:
+    return {one.name: getattr(run, one.name) for one in fields(RunDirectory)}
 
 
 def differ(h: Histograms, some: Ints, others: Ints) -> Bools:
     """[N] whether histogram some[i] differs from others[i], bit for bit."""
     different = np.zeros(len(some), np.bool_)
-    for name in ("schema", "hint", "count", "sum", "zero_count", "zero_threshold", "bounds"):
+    for name in COLUMNS:
         column: NDArray[np.generic] = getattr(h, name)
         bits = column.view(f"u{column.itemsize}")
         different |= bits[some] != bits[others]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from novaql.tsdb.errors import InvalidBatch
 from novaql.tsdb.index.match import IndexedColumn
+from novaql.tsdb.model.flat_arrays import grown
 from novaql.tsdb.model.labels import Codes, Ints, SeriesTable
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
@@ -49,21 +50,14 @@ class _Column:
 
     def _draw_tokens(self, before: int) -> None:
         count = len(self.values)
-        if count > len(self._tokens):
-            grown: Tokens = np.zeros((max(count, 2 * len(self._tokens)), 2), np.uint64)
-            grown[:before] = self._tokens[:before]
-            self._tokens = grown
+        self._tokens = grown(self._tokens, count, 0)
         self._tokens[before:count] = self._rng.integers(
             0, 2**64, (count - before, 2), np.uint64, endpoint=False
         )
 
     def put(self, start: int, codes: Codes) -> None:
         end = start + len(codes)
-        if end > len(self.codes):
-            # A new array, since readers have views of the old one.
-            grown = np.zeros(max(end, 2 * len(self.codes)), np.int32)
-            grown[:start] = self.codes[:start]
-            self.codes = grown
+        self.codes = grown(self.codes, end, 0)  # a new array: readers have views of the old one
         self.codes[start:end] = codes
 
 
@@ -87,9 +81,9 @@ class HeadColumn:
         values = self.values
         return [values[code] for code in codes.tolist()]
 
-    def beginning_with(self, prefix: str) -> Ints:
-        some = self.values[1 : self.distinct]
-        return np.array([n for n, text in enumerate(some, 1) if text.startswith(prefix)], np.int64)
+    def between(self, low: bytes, high: bytes) -> Ints:
+        every = enumerate(self.values[: self.distinct])
+        return np.array([n for n, text in every if low <= text.encode() <= high], np.int64)
 
     def rows_of(self, code: int) -> Ints:
         return np.flatnonzero(self.codes == code)
@@ -216,9 +210,7 @@ class Registry:
             known = _KnownRows(owner, np.full(table.rows, -1))
             self._known.put(id(owner), known)
         elif len(known.ids) < table.rows:
-            grown = np.full(max(table.rows, 2 * len(known.ids)), -1)
-            grown[: len(known.ids)] = known.ids
-            known.ids = grown
+            known.ids = grown(known.ids, table.rows, -1)
             self._known.put(id(owner), known)
         return known
 

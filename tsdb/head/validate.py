@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from novaql.tsdb.errors import InvalidBatch
+from novaql.tsdb.head.float_run import Floating
+from novaql.tsdb.head.histogram_run import NativeSamples
 from novaql.tsdb.model.exemplars import Exemplars, SeriesExemplars
 from novaql.tsdb.model.histograms import (
+    COLUMNS,
     CUSTOM_SCHEMA,
     MAX_SCHEMA,
     MIN_SCHEMA,
@@ -15,27 +18,26 @@ from novaql.tsdb.model.histograms import (
     ResetHint,
 )
 from novaql.tsdb.model.labels import Ints
-from novaql.tsdb.model.samples import Batch, Floats
+from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 MOST_EXEMPLAR_CHARACTERS = 128
 """Limit of the names and values of the labels of one exemplar, from OpenMetrics."""
 
 
-def checked(batch: Batch) -> tuple[Ints, Ints, Floats]:
-    """Return (series_index, timestamps, values) with the right types. Raises `InvalidBatch`."""
+def checked(batch: Batch) -> Floating:
+    """Return floats with the right types; ids are rows of `series`. Raises `InvalidBatch`."""
     values = np.asarray(batch.values)
     if values.dtype != np.float64:
         raise InvalidBatch(f"values are {values.dtype}, not float64")
     if values.ndim != 1:
         raise InvalidBatch(f"values have shape {values.shape}, but must be one column")
     index, times = _places(batch, batch.series_index, batch.timestamps, len(values), "values")
-    return index, times, values
+    return Floating(index, times, values, checked_starts(batch.starts, len(values), "values"))
 
 
-def checked_native(batch: Batch) -> tuple[Ints, Ints, Histograms, Ints | None] | None:
-    """Return native histograms with their start timestamps; None if there are none. Raises
-    `InvalidBatch`."""
+def checked_native(batch: Batch) -> NativeSamples | None:
+    """Return native histograms, as `checked`; None if there are none. Raises `InvalidBatch`."""
     native = batch.native
     if native is None or len(native.histograms) == 0 == len(native.timestamps):
         return None
@@ -47,7 +49,7 @@ def checked_native(batch: Batch) -> tuple[Ints, Ints, Histograms, Ints | None] |
         batch, native.series_index, native.timestamps, len(found), "native histograms"
     )
     starts = checked_starts(native.starts, len(found), "native histograms")
-    return index, times, found, starts
+    return NativeSamples(index, times, found, starts)
 
 
 def checked_exemplars(batch: Batch) -> SeriesExemplars | None:
@@ -118,16 +120,7 @@ def _whole(name: str, column: Ints) -> Ints:
 def invalid_histograms(h: Histograms) -> str | None:
     """Return what is wrong with a container, in words; None if it satisfies the contract of
     `Histograms`."""
-    wanted = {
-        "schema": np.int8,
-        "hint": np.int8,
-        "count": np.float64,
-        "sum": np.float64,
-        "zero_count": np.float64,
-        "zero_threshold": np.float64,
-        "bounds": np.int32,
-    }
-    for name, dtype in wanted.items():
+    for name, dtype in COLUMNS.items():
         column = getattr(h, name)
         if column.dtype != dtype or column.shape != (len(h.schema),):
             return f"native histograms: {name} is {column.dtype}{list(column.shape)}"

@@ -8,9 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
-from novaql.tsdb.index.patterns import listed_texts, literal_prefix
+from novaql.tsdb.index.patterns import listed_texts
 from novaql.tsdb.model.labels import METRIC_NAME, Bools, Codes, Ints, LabelColumn, SeriesTable
-from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.matchers import Matcher, MatchOp, match_range
 
 
 class IndexedColumn(Protocol):
@@ -34,8 +34,8 @@ class IndexedColumn(Protocol):
 
     def texts(self, codes: Ints) -> list[str]: ...
 
-    def beginning_with(self, prefix: str) -> Ints:
-        """Return codes (not 0) that may begin with this text, at least all that do."""
+    def between(self, low: bytes, high: bytes) -> Ints:
+        """Return the codes of texts that are in this range in byte order, both ends included."""
         ...
 
     def rows_of(self, code: int) -> Ints:
@@ -87,6 +87,18 @@ def match_rows(
     return np.arange(index.rows) if rows is None else rows
 
 
+def match_any(
+    index: LabelIndex, matcher_sets: Sequence[Sequence[Matcher]], living: LivingRows | None = None
+) -> Ints:
+    """Return the rows that `match_rows` returns for any of the sets, increasing."""
+    if len(matcher_sets) == 1:
+        return match_rows(index, matcher_sets[0], living)
+    chosen = np.zeros(index.rows, np.bool_)
+    for matchers in matcher_sets:
+        chosen[match_rows(index, matchers, living)] = True
+    return np.flatnonzero(chosen)
+
+
 def _cost(matcher: Matcher) -> tuple[int, bool]:
     """Rank of a matcher. The metric name usually excludes most; regexes run last, on few texts."""
     selective = matcher.op is MatchOp.EQUAL and matcher.value != ""
@@ -129,12 +141,8 @@ def _matching_codes(column: IndexedColumn, matcher: Matcher, present: Codes) -> 
     positive = Matcher(matcher.name, MatchOp.REGEX, matcher.value)
     seen = np.zeros(column.distinct, np.bool_)
     seen[present] = True
-    prefix = literal_prefix(matcher.value)
-    if prefix:
-        possible = column.beginning_with(prefix)
-        candidates = possible[seen[possible]]
-    else:
-        candidates = np.flatnonzero(seen)
+    possible = column.between(*match_range(matcher.value))
+    candidates = possible[seen[possible]]
     hits[candidates] = positive.matching_codes(column.texts(candidates))
     return ~hits if matcher.op.is_negative else hits
 

@@ -1,12 +1,11 @@
-"""Analyses a regex without running it: the texts that it lists, or their common prefix.
+"""Analyses a regex without running it: the texts that it lists.
 
-Both analyses are conservative: they give no answer for a pattern that is not plainly of their form.
+It is conservative: there is no answer for a pattern that is not plainly of this form.
 """
 
 from __future__ import annotations
 
 _META = set("\\.+*?()[]{}^$|")
-_QUANTIFIERS = set("*?{+")
 
 
 def listed_texts(pattern: str) -> tuple[str, ...] | None:
@@ -33,42 +32,3 @@ def listed_texts(pattern: str) -> tuple[str, ...] | None:
             text += char
         at += 1
     return (*texts, text)
-
-
-def literal_prefix(pattern: str) -> str:
-    """Return a text with which every match begins; "" if none is evident."""
-    if "|" in pattern and ("[" in pattern or _has_outer_choice(pattern)):
-        return ""
-    prefix: list[str] = []
-    at = 1 if pattern.startswith("^") else 0
-    while at < len(pattern):
-        char = pattern[at]
-        if char == "\\":
-            if at + 1 >= len(pattern) or pattern[at + 1] not in _META:
-                break
-            at += 1
-            char = pattern[at]
-        elif char in _META:
-            if char in _QUANTIFIERS and char != "+" and prefix:
-                prefix.pop()  # a quantifier may make the last character optional
-            break
-        prefix.append(char)
-        at += 1
-    return "".join(prefix)
-
-
-def _has_outer_choice(pattern: str) -> bool:
-    depth = 0
-    escaped = False
-    for char in pattern:
-        if escaped:
-            escaped = False
-        elif char == "\\":
-            escaped = True
-        elif char == "(":
-            depth += 1
-        elif char == ")":
-            depth -= 1
-        elif char == "|" and depth == 0:
-            return True
-    return False

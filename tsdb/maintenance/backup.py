@@ -9,17 +9,16 @@ contains everything up to one moment and nothing after it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from novaql.tsdb.block.format import read_identity
 from novaql.tsdb.block.reader import BlockEntry
-from novaql.tsdb.codec.columns import Undecodable
 from novaql.tsdb.directory import manifest as manifests
 from novaql.tsdb.directory.manifest import Manifest
 from novaql.tsdb.directory.store_directory import BLOCKS, LOG
-from novaql.tsdb.disk.vfs import Disk, RealDisk
+from novaql.tsdb.disk.vfs import Disk, new_file
 from novaql.tsdb.errors import (
     Corrupted,
     NotAStore,
@@ -34,13 +33,12 @@ from novaql.tsdb.wal.extent import FILE, expected
 from novaql.tsdb.wal.record import (
     SEGMENT_HEADER,
     Damage,
-    MetadataRecord,
-    decode,
     encode_end,
     encode_record,
-    read_records,
+    is_end,
+    read_log,
 )
-from novaql.tsdb.wal.writer import segment_name, segment_number
+from novaql.tsdb.wal.writer import segment_name, segment_numbers
 
 _ATTEMPTS = 50
 _PORTION = 4 << 20
@@ -82,7 +80,7 @@ def snapshot(
     Raises `StoreNotFound`, `Corrupted`, `TargetInUse` for a directory that is not empty,
     `ReadFailed`, `WriteFailed`. After an error there is no copy.
     """
-    copy = _Copy(disk or RealDisk(), Path(source), Path(target), link=True, log=log)
+    copy = _Copy(disk or Disk(), Path(source), Path(target), link=True, log=log)
     copy.metadata = dict(metadata or {})
     return copy.make(new=True)
 
@@ -93,9 +91,7 @@ def backup(source: str | Path, target: str | Path, *, disk: Disk | None = None) 
     The directory is new, empty, or has an earlier backup of the same store, which is valid until
     the new one is complete. Raises as `snapshot` does; `TargetInUse` for the copy of another store.
     """
-    return _Copy(disk or RealDisk(), Path(source), Path(target), link=False, log=True).make(
-        new=False
-    )
+    return _Copy(disk or Disk(), Path(source), Path(target), link=False, log=True).make(new=False)
 
 
 def restore(copy: str | Path, target: str | Path, *, disk: Disk | None = None) -> Copied:
@@ -103,7 +99,7 @@ def restore(copy: str | Path, target: str | Path, *, disk: Disk | None = None) -
 
     Raises as `snapshot` does; `Corrupted` for a copy that is damaged anywhere (`repair` it first).
     """
-    disk = disk or RealDisk()
+    disk = disk or Disk()
     source = Path(copy)
     for problem in [*check_blocks(disk, source), *check_log(disk, source)]:
         raise Corrupted(problem.path, problem.place, problem.problem)
@@ -181,10 +177,8 @@ class _Copy:
             self._copy_block(entry)
         segments: list[int] = []
         if self.log:
-            names = self.disk.names(self.source / LOG)
-            numbers = sorted(n for name in names if (n := segment_number(name)) is not None)
             self.sizes = {}
-            for number in numbers:
+            for number in segment_numbers(self.disk, self.source / LOG):
                 if manifest.owes(number):
                     size = self._copy_segment(manifest.store, number)
                     if size:
@@ -233,7 +227,8 @@ class _Copy:
         else:  # in use, or its writer was killed: up to its last whole record
             with self._writing(target) as temporary:
                 end_record = encode_record(store, number, end, *encode_end())
-                write_file(self.disk, temporary, [data[:end], *end_record])
+                with new_file(self.disk, temporary) as file:
+                    file.append([data[:end], *end_record])
             self._count(copied=len(data))
             return end + sum(len(piece) for piece in end_record)
         return len(data)
@@ -245,9 +240,7 @@ class _Copy:
                 return
             if not self.link:
                 copy_file(self.disk, source, temporary)
-            file = self.disk.read(temporary)
-            self._count(copied=file.size)
-            file.close()
+            self._count(copied=self.disk.size(temporary))
 
     @contextlib.contextmanager
     def _writing(self, target: Path) -> Iterator[Path]:
@@ -289,8 +282,7 @@ class _Copy:
         return {number: size for number, size in named.items() if manifest.owes(number)}
 
     def _log_end(self, manifest: Manifest) -> int:
-        numbers = [segment_number(name) for name in self.disk.names(self.source / LOG)]
-        there = (number for number in numbers if number is not None)
+        there = segment_numbers(self.disk, self.source / LOG)
         return max([*there, *(manifest.segments or ())], default=0)
 
     def _undo(self) -> None:
@@ -316,23 +308,14 @@ def _extent(data: bytes, store: bytes, number: int) -> tuple[int, bool, bool]:
     """Return where the last whole record of a segment ends, whether it is a closing one, and
     whether something before it is damaged."""
     end, ended, damaged = 0, False, False
-    for item in read_records(data, store, number):
+    for item in read_log(data, store, number):
         if isinstance(item, Damage):
             damaged = damaged or not item.tail
             ended = ended and not item.tail
-            continue
-        offset, payload = item
-        end = offset + len(payload) + _RECORD_HEAD
-        try:
-            record = decode(payload)
-        except Undecodable:
-            ended = False
-            continue
-        ended = isinstance(record, MetadataRecord) and not record.metadata
+        else:
+            _, end, record = item
+            ended = is_end(record)
     return end, ended, damaged
-
-
-_RECORD_HEAD = sum(len(piece) for piece in encode_record(bytes(16), 0, 0))
 
 
 def link_or_copy(disk: Disk, source: Path, target: Path) -> bool:
@@ -355,22 +338,8 @@ def copy_file(disk: Disk, source: Path, target: Path) -> None:
     `target` then."""
     read = disk.read(source)
     try:
-        portions = (read.pread(at, _PORTION) for at in range(0, read.size, _PORTION))
-        write_file(disk, target, portions)
+        with new_file(disk, target) as file:
+            for at in range(0, read.size, _PORTION):
+                file.append([read.pread(at, _PORTION)])
     finally:
         read.close()
-
-
-def write_file(disk: Disk, target: Path, portions: Iterable[bytes]) -> None:
-    """Write a new file, as `copy_file` does."""
-    file = disk.create(target)
-    try:
-        for portion in portions:
-            file.append([portion])
-        file.fsync()
-    except OSError:
-        file.close()
-        with contextlib.suppress(OSError):
-            disk.unlink(target)
-        raise
-    file.close()

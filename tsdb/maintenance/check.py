@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from novaql.tsdb.block.pages import page_bytes
 from novaql.tsdb.block.reader import Block, BlockEntry
 from novaql.tsdb.codec.columns import Undecodable
 from novaql.tsdb.directory import manifest as manifests
@@ -20,7 +19,7 @@ from novaql.tsdb.directory.open import (
     was_closed,
 )
 from novaql.tsdb.directory.store_directory import BLOCKS, LOCK, LOG
-from novaql.tsdb.disk.vfs import Disk, RealDisk
+from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.errors import Corrupted, ReadFailed, StoreNotFound
 from novaql.tsdb.head.validate import invalid_histograms
 from novaql.tsdb.index.match import label_table
@@ -30,15 +29,8 @@ from novaql.tsdb.parts.part import Layer, Rollup
 from novaql.tsdb.parts.sorted_run import RunDirectory, SortedHistogramRun, SortedRun
 from novaql.tsdb.runtime.lru_cache import ByteCache
 from novaql.tsdb.wal.extent import FILE
-from novaql.tsdb.wal.record import (
-    RECORD,
-    SEGMENT_HEADER,
-    Damage,
-    MetadataRecord,
-    decode,
-    read_records,
-)
-from novaql.tsdb.wal.writer import segment_name, segment_number
+from novaql.tsdb.wal.record import SEGMENT_HEADER, Damage, is_end, read_log
+from novaql.tsdb.wal.writer import segment_name, segment_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +51,7 @@ def check(path: str | Path) -> list[Violation]:
     Raises `StoreNotFound`. Nothing is changed. Blocks that a writer removes meanwhile may be
     reported as missing.
     """
-    disk = RealDisk()
+    disk = Disk()
     return check_blocks(disk, Path(path)) + check_log(disk, Path(path))
 
 
@@ -100,9 +92,8 @@ def check_log(disk: Disk, path: Path) -> list[Violation]:
         return found
     closed = was_closed(disk, path)
     ends: dict[int, int] = {}
-    for name in disk.names(path / LOG):
-        number = segment_number(name)
-        if number is not None and manifest.owes(number):
+    for number in segment_numbers(disk, path / LOG):
+        if manifest.owes(number):
             ended = closed and (manifest.segments is None or number in manifest.segments)
             found.extend(_check_segment(disk, path / LOG, number, manifest.store, ended, ends))
     log_start = getattr(manifests.read(disk, path), "log_start", 0)  # a flush may have moved it
@@ -118,18 +109,16 @@ def check_log(disk: Disk, path: Path) -> list[Violation]:
 
 def block_violations(disk: Disk, folder: Path, entry: BlockEntry) -> list[Violation]:
     """Return the violations of one block, as far as it can be read."""
-    return list(_check_block(disk, folder, entry))
-
-
-def _check_block(disk: Disk, folder: Path, entry: BlockEntry) -> Iterator[Violation]:
-    block = Block(disk, folder, entry, ByteCache(0, page_bytes))
+    block = Block(disk, folder, entry, ByteCache(0))
+    found: list[Violation] = []
     try:
         for place, problem in _block_problems(block):
-            yield Violation(block.path, place, problem)
-    except Corrupted as problem:
-        yield Violation(problem.path, problem.place, problem.reason)
-    except ReadFailed as problem:
-        yield Violation(block.path, "file", str(problem))
+            found.append(Violation(block.path, place, problem))
+    except Corrupted as damage:
+        found.append(Violation(damage.path, damage.place, damage.reason))
+    except ReadFailed as damage:
+        found.append(Violation(block.path, FILE, str(damage)))
+    return found
 
 
 def _block_problems(block: Block) -> Iterator[tuple[str, str]]:
@@ -150,7 +139,7 @@ def _block_problems(block: Block) -> Iterator[tuple[str, str]]:
         rows = np.arange(len(run.grid_of)) if layer.ids is None else layer.ids
         right = len(rows) == len(run.grid_of) and bool((np.diff(rows) > 0).all())
         right = right and int(rows.max(initial=-1)) < block.rows
-        if not right or len(run.grid_length) != described[_is_native(run)]:
+        if not right or len(run.grid_length) != described[isinstance(run, SortedHistogramRun)]:
             yield "directories", "counts of series or grids differ from the description"
             return
         named[rows] = True
@@ -176,10 +165,6 @@ def _rollup_problems(rollup: Rollup) -> Iterator[tuple[str, str]]:
     for name, stream in rollup.statistics.items():
         if len(stream.floats(whole(grids.value_start), lengths)) != int(lengths.sum()):
             yield place, f"fewer values of {name} than cells"
-
-
-def _is_native(run: RunDirectory) -> bool:
-    return isinstance(run, SortedHistogramRun)
 
 
 def _sample_problems(run: RunDirectory) -> Iterator[tuple[str, str]]:
@@ -243,23 +228,21 @@ def _check_segment(
     try:
         data = disk.read_all(path)
     except OSError as problem:
-        yield Violation(path, "file", str(problem))
+        yield Violation(path, FILE, str(problem))
         return
     ended = False
     ends[number] = min(len(data), SEGMENT_HEADER.size)
-    for item in read_records(data, store, number):
+    for item in read_log(data, store, number):
         if isinstance(item, Damage):
             if item.offset == 0:
                 ends[number] = 0
             what = "after the last whole record" if item.tail else "that are not a record"
             yield Violation(path, f"offset {item.offset}", f"{item.length} bytes {what}")
             continue
-        ends[number] = item[0] + RECORD.size + len(item[1])
-        try:
-            record = decode(item[1])
-        except Undecodable as problem:
-            yield Violation(path, f"offset {item[0]}", str(problem))
-            continue
-        ended = isinstance(record, MetadataRecord) and not record.metadata
+        offset, ends[number], record = item
+        if isinstance(record, Undecodable):
+            yield Violation(path, f"offset {offset}", str(record))
+        else:
+            ended = is_end(record)
     if closed and not ended:
         yield Violation(path, f"offset {len(data)}", "the file is cut off")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from novaql.tsdb.model.flat_arrays import first_not_before, flat_positions
+from novaql.tsdb.model.flat_arrays import first_not_before, flat_positions, portions
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import STALE, Floats
 from novaql.tsdb.model.series_batch import SeriesBatch
@@ -250,8 +250,7 @@ def split_views(group: Ints, widths: Ints, *, regular: bool) -> Iterator[Places]
             for first in range(begin, begin + count, tall):
                 yield slice(first, min(first + tall, begin + count))
         pooled = every[~np.repeat(large, counts)]
-    number = (np.cumsum(widths[pooled]) - 1) // VIEW_VALUES
-    for some in np.split(pooled, np.flatnonzero(np.diff(number)) + 1):
-        if len(some):
-            adjacent = int(some[-1] - some[0]) == len(some) - 1
-            yield slice(int(some[0]), int(some[-1]) + 1) if adjacent else some
+    for first, end in portions(widths[pooled], VIEW_VALUES):
+        some = pooled[first:end]
+        adjacent = int(some[-1] - some[0]) == len(some) - 1
+        yield slice(int(some[0]), int(some[-1]) + 1) if adjacent else some

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.labels import Bools, Ints
 
 FEW_RANGES = 16
 """So many are searched one by one, which costs less than searching them together."""
+NEVER = np.iinfo(np.int64).max
+"""The first time of a range that does not exist."""
 
 
 def flat_positions(starts: Ints, lengths: Ints) -> Ints:
@@ -47,6 +52,41 @@ def first_not_before(times: Ints, begins: Ints, ends: Ints, bounds: Ints | int) 
         before = times[middle] < bounds[some]
         low[some] = np.where(before, middle + 1, low[some])
         high[some] = np.where(before, high[some], middle)
+
+
+def portions(sizes: Ints, most: int) -> list[tuple[int, int]]:
+    """Divide items into runs whose sizes sum to about `most`: (first, one past last) of each."""
+    if len(sizes) == 0:
+        return []
+    number = np.maximum(np.cumsum(sizes) - 1, 0) // most
+    return list(pairwise([0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(sizes)]))
+
+
+def grown(column: NDArray[Any], count: int, fill: int) -> NDArray[Any]:
+    """Return a column of at least `count` numbers: this one, or a copy of twice its length in which
+    `fill` follows."""
+    if count <= len(column):
+        return column
+    wider = np.full((max(count, 2 * len(column)), *column.shape[1:]), fill, column.dtype)
+    wider[: len(column)] = column
+    return wider
+
+
+def latest_of_each(owners: Ints, times: Ints) -> Ints:
+    """Return samples in order of (owner, time): of those with equal ones, only the last."""
+    order = np.lexsort((times, owners))  # stable
+    owners, times = owners[order], times[order]
+    last = np.append((owners[1:] != owners[:-1]) | (times[1:] != times[:-1]), True)[: len(order)]
+    return order if last.all() else order[last]
+
+
+def are_apart(first: Ints, last: Ints) -> Bools:
+    """[K] whether no two ranges of time of an item overlap. first, last: [L, K] of each range and
+    item; `NEVER` in `first`: the item does not have this range."""
+    order = np.argsort(first, axis=0, kind="stable")
+    first, last = np.take_along_axis(first, order, 0), np.take_along_axis(last, order, 0)
+    apart: Bools = ((last[:-1] < first[1:]) | (first[1:] == NEVER)).all(axis=0)
+    return apart
 
 
 def joined_starts(parts: Sequence[tuple[Ints | None, int]]) -> Ints | None:

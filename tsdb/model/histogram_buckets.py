@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.tsdb.model.flat_arrays import flat_positions
-from novaql.tsdb.model.histograms import MAX_SCHEMA, MIN_SCHEMA, Buckets, Floats, Histograms
+from novaql.tsdb.model.histograms import (
+    MAX_SCHEMA,
+    MIN_SCHEMA,
+    BucketRows,
+    Buckets,
+    Floats,
+    Histograms,
+)
 from novaql.tsdb.model.labels import Ints
 
 _FINEST = 1 << MAX_SCHEMA
@@ -80,26 +87,16 @@ def _custom_bounds(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ladder:
-    """The populated buckets of N histograms: row i has offsets[i]:offsets[i + 1], lowest first.
+class Ladder(BucketRows):
+    """The populated buckets of N histograms, the lowest of each first.
 
     lower, upper  [P] bounds
     population    [P]
     """
 
-    offsets: Ints
     lower: Floats
     upper: Floats
     population: Floats
-
-    @property
-    def sizes(self) -> Ints:
-        """Number of buckets of each row."""
-        return np.diff(self.offsets)
-
-    def rows(self) -> Ints:
-        """[P]: the row of each bucket."""
-        return np.repeat(np.arange(len(self.offsets) - 1, dtype=np.int64), self.sizes)
 
 
 def ladder(h: Histograms, *, whole: bool = False) -> Ladder:

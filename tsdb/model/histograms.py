@@ -30,6 +30,18 @@ Floats = NDArray[np.float64]
 Small = NDArray[np.int8]
 
 
+COLUMNS: dict[str, type[np.generic]] = {
+    "schema": np.int8,
+    "hint": np.int8,
+    "count": np.float64,
+    "sum": np.float64,
+    "zero_count": np.float64,
+    "zero_threshold": np.float64,
+    "bounds": np.int32,
+}
+"""Fields of `Histograms` with one number for each histogram, and their types."""
+
+
 class ResetHint(IntEnum):
     """Whether the counter was reset between the previous histogram and this one."""
 
@@ -40,20 +52,10 @@ class ResetHint(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Buckets:
-    """Sparse buckets of N histograms: row i has offsets[i]:offsets[i + 1].
-
-    index       [P] bucket numbers, increasing inside a row
-    population  [P] never 0
-    """
+class BucketRows:
+    """Something for each bucket of N histograms: row i has offsets[i]:offsets[i + 1]."""
 
     offsets: Ints
-    index: NDArray[np.int32]
-    population: Floats
-
-    @classmethod
-    def none(cls, rows: int) -> Buckets:
-        return cls(np.zeros(rows + 1, np.int64), np.zeros(0, np.int32), np.zeros(0))
 
     @property
     def sizes(self) -> Ints:
@@ -63,6 +65,22 @@ class Buckets:
     def rows(self) -> Ints:
         """[P]: the row of each bucket."""
         return np.repeat(np.arange(len(self.offsets) - 1, dtype=np.int64), self.sizes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Buckets(BucketRows):
+    """Sparse buckets.
+
+    index       [P] bucket numbers, increasing inside a row
+    population  [P] never 0
+    """
+
+    index: NDArray[np.int32]
+    population: Floats
+
+    @classmethod
+    def none(cls, rows: int) -> Buckets:
+        return cls(np.zeros(rows + 1, np.int64), np.zeros(0, np.int32), np.zeros(0))
 
     def take(self, rows: Ints) -> Buckets:
         sizes = self.sizes[rows]
@@ -118,11 +136,8 @@ class Histograms:
 
     @classmethod
     def none(cls) -> Histograms:
-        zero, small = np.zeros(0), np.zeros(0, np.int8)
-        return cls(
-            small, small, zero, zero, zero, zero, Buckets.none(0), Buckets.none(0),
-            np.zeros(0, np.int32),
-        )  # fmt: skip
+        empty: dict[str, Any] = {name: np.zeros(0, dtype) for name, dtype in COLUMNS.items()}
+        return cls(positive=Buckets.none(0), negative=Buckets.none(0), **empty)
 
     def __len__(self) -> int:
         return len(self.schema)
@@ -130,11 +145,9 @@ class Histograms:
     @property
     def nbytes(self) -> int:
         """Bytes of all columns."""
-        columns = (self.schema, self.hint, self.count, self.sum, self.zero_count)
-        scalars = sum(column.nbytes for column in columns)
         sides = (self.positive, self.negative)
         buckets = sum(s.offsets.nbytes + s.index.nbytes + s.population.nbytes for s in sides)
-        return scalars + self.zero_threshold.nbytes + self.bounds.nbytes + buckets
+        return buckets + sum(int(getattr(self, name).nbytes) for name in COLUMNS)
 
     @property
     def is_custom(self) -> Bools:
@@ -150,23 +163,13 @@ class Histograms:
 
     def take(self, rows: Ints) -> Histograms:
         """Return rows by number, in any order, with repetitions."""
-        return Histograms(
-            self.schema[rows],
-            self.hint[rows],
-            self.count[rows],
-            self.sum[rows],
-            self.zero_count[rows],
-            self.zero_threshold[rows],
-            self.positive.take(rows),
-            self.negative.take(rows),
-            self.bounds[rows],
-            self.custom_bounds,
-        )
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in COLUMNS}
+        positive, negative = self.positive.take(rows), self.negative.take(rows)
+        return replace(self, positive=positive, negative=negative, **columns)
 
     def copy(self) -> Histograms:
         """Return a copy of all arrays."""
-        names = ("schema", "hint", "count", "sum", "zero_count", "zero_threshold", "bounds")
-        columns: dict[str, Any] = {name: getattr(self, name).copy() for name in names}
+        columns: dict[str, Any] = {name: getattr(self, name).copy() for name in COLUMNS}
         return replace(
             self, positive=self.positive.copy(), negative=self.negative.copy(), **columns
         )
@@ -196,21 +199,15 @@ def concat_histograms(parts: Sequence[Histograms]) -> Histograms:
         )  # -1 selects the last element, which is -1
         bounds.append(translate[part.bounds])
 
-    def joined(name: str) -> NDArray[np.generic]:
-        out: NDArray[np.generic] = np.concatenate([getattr(part, name) for part in parts])
-        return out
-
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS
+    }
+    columns["bounds"] = np.concatenate(bounds)
     return Histograms(
-        joined("schema").astype(np.int8),
-        joined("hint").astype(np.int8),
-        joined("count").astype(np.float64),
-        joined("sum").astype(np.float64),
-        joined("zero_count").astype(np.float64),
-        joined("zero_threshold").astype(np.float64),
-        _concat_buckets([part.positive for part in parts]),
-        _concat_buckets([part.negative for part in parts]),
-        np.concatenate(bounds),
-        tuple(ids),
+        positive=_concat_buckets([part.positive for part in parts]),
+        negative=_concat_buckets([part.negative for part in parts]),
+        custom_bounds=tuple(ids),
+        **columns,
     )
 
 

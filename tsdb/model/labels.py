@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 """Rows, times in ms, counts."""
 
+Floats = NDArray[np.float64]
+"""Values of samples."""
+
 Codes = NDArray[np.int32]
 Bools = NDArray[np.bool_]
 """Masks."""

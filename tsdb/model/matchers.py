@@ -15,6 +15,8 @@ from novaql.tsdb.model.labels import Bools, LabelColumn, SeriesTable
 MOST_STATES = 1 << 24
 """Limit of states of a pattern × characters of a text. In the worst case a match visits each state
 at each character, and it cannot be interrupted: half a second."""
+MOST_BYTES = 64
+"""Length of the bounds of `match_range`."""
 
 
 class PatternTooCostly(ValueError):
@@ -90,6 +92,16 @@ def compile_regex(pattern: str) -> re2._Regexp[str]:
         reason = problem.args[0] if problem.args else problem
         text = reason.decode() if isinstance(reason, bytes) else str(reason)
         raise ValueError(text) from None
+
+
+def match_range(pattern: str) -> tuple[bytes, bytes]:
+    """Return the first and the last text, in byte order, that a pattern may match: at least the
+    range of all that it does. Raises `ValueError`."""
+    try:
+        low, high = compile_regex(pattern).possiblematchrange(MOST_BYTES)
+    except re2.error:  # it has no bounds
+        return b"", b"\xff"
+    return low, high
 
 
 def full_match(pattern: re2._Regexp[str], text: str) -> re2._Match[str] | None:

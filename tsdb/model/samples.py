@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 from novaql.tsdb.model.exemplars import Exemplars
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.histograms import Histograms
+from novaql.tsdb.model.labels import Floats as Floats
 from novaql.tsdb.model.labels import Ints, SeriesTable
-
-Floats = NDArray[np.float64]
-"""Values of samples."""
 
 Bits = NDArray[np.uint64]
 

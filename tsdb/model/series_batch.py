@@ -15,9 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.tsdb.model.flat_arrays import first_not_before, flat_positions
-from novaql.tsdb.model.labels import Ints
-
-Floats = NDArray[np.float64]
+from novaql.tsdb.model.labels import Floats, Ints
 
 
 @dataclass(slots=True, eq=False)

@@ -222,19 +222,3 @@ _DOWNSAMPLED: dict[type, bool] = {}
 NO_HINTS = Hints()
 FIRST_SAMPLE_MS, LAST_SAMPLE_MS = -62_135_596_800_000, 253_402_300_799_999
 """Times of samples that the store accepts: years 1 to 9999, which every format can represent."""
-__all__ = [
-    "FIRST_SAMPLE_MS",
-    "LAST_SAMPLE_MS",
-    "MAX_TIME_MS",
-    "MIN_TIME_MS",
-    "NO_HINTS",
-    "CellSource",
-    "Downsampled",
-    "Hints",
-    "HistogramBatchRef",
-    "Metadata",
-    "RangeWindows",
-    "Selection",
-    "Source",
-    "supports_downsampling",
-]

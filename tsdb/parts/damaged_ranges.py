@@ -6,17 +6,19 @@ replaced value must not reappear because the newer one is unreadable.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Bools, Ints
-from novaql.tsdb.model.read_errors import ReadErrors
+from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.parts.ranges import RangeSlice
 from novaql.tsdb.parts.sorted_run import SortedHistogramRun, SortedRun
 
+Found = TypeVar("Found")
 _PLACE = np.dtype([("row", np.int64), ("time", np.int64)])
 
 
@@ -29,6 +31,21 @@ def readable_slices(cuts: Sequence[RangeSlice], read_errors: ReadErrors) -> list
     """
     hidden = _Hidden()
     return [_readable_slice(cut, read_errors, hidden) for cut in reversed(cuts)][::-1]
+
+
+def read_around(
+    read: Callable[[Sequence[RangeSlice]], Found],
+    cuts: Sequence[RangeSlice],
+    read_errors: ReadErrors | None,
+) -> Found:
+    """Return what `read` returns for slices, of damaged ones for what is readable. Without
+    `read_errors`, damage raises."""
+    try:
+        return read(cuts)
+    except DAMAGE:
+        if read_errors is None:
+            raise
+    return read(readable_slices(cuts, read_errors))
 
 
 def _readable_slice(cut: RangeSlice, read_errors: ReadErrors, hidden: _Hidden) -> RangeSlice:

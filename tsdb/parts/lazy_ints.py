@@ -57,9 +57,7 @@ class Pieces:
         return len(self._numbers)
 
     def __getitem__(self, places: Ints | Bools | slice) -> NDArray[Any]:
-        if not self._complete:
-            self._need(places)
-        found = self._numbers[places]
+        found = self.stored(places)
         return found.astype(self._dtype) if self._narrow else found
 
     def stored(self, places: Ints | Bools | slice) -> NDArray[Any]:

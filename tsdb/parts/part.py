@@ -112,43 +112,20 @@ class PartWithTombstones:
     def __init__(self, part: Part, deletions: Sequence[Deletion]) -> None:
         self._part, self.deletions = part, tuple(deletions)
         self._deleted: Intervals | None = None
-
-    @property
-    def identity(self) -> Hashable:
-        return self._part.identity  # the index rows are the same
-
-    @property
-    def first_ms(self) -> int:
-        return self._part.first_ms
-
-    @property
-    def last_ms(self) -> int:
-        return self._part.last_ms
+        self.identity = part.identity  # the index rows are the same
+        self.first_ms, self.last_ms = part.first_ms, part.last_ms
+        self.downsampled_ms = part.downsampled_ms
+        self.index, self.layers = part.index, part.layers
+        self.living, self.verify_index = part.living, part.verify_index
 
     @property
     def has_histograms(self) -> bool:
         return self._part.has_histograms
 
-    @property
-    def downsampled_ms(self) -> int:
-        return self._part.downsampled_ms
-
-    def index(self) -> LabelIndex:
-        return self._part.index()
-
-    def layers(self) -> Sequence[Layer]:
-        return self._part.layers()
-
     def rollups(self) -> Sequence[Rollup]:
         """Return nothing, since statistics may include deleted samples; in a downsampled part, all
         of them: there a deletion removes whole cells."""
         return self._part.rollups() if self.downsampled_ms else ()
-
-    def living(self, start_ms: int, end_ms: int) -> LivingRows | None:
-        return self._part.living(start_ms, end_ms)
-
-    def verify_index(self) -> None:
-        self._part.verify_index()
 
     def deleted(self) -> Intervals | None:
         """Computed at first use, since it reads the index."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, TypeVar, overload
+from typing import Generic, TypeVar
 
 from novaql.tsdb.parts.part import Part
 from novaql.tsdb.parts.time_ordered import TimeOrdered
@@ -11,7 +11,7 @@ from novaql.tsdb.parts.time_ordered import TimeOrdered
 Block = TypeVar("Block", bound=Part)
 
 
-class PartList(Sequence[Part], Generic[Block]):
+class PartList(Generic[Block]):
     """Parts in order of age: blocks, then heads.
 
     visible  returns a block without its deleted samples, which has the same time
@@ -34,10 +34,3 @@ class PartList(Sequence[Part], Generic[Block]):
     def __iter__(self) -> Iterator[Part]:
         yield from map(self._visible, self._blocks)
         yield from self._heads
-
-    @overload
-    def __getitem__(self, at: int) -> Part: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[Part]: ...
-    def __getitem__(self, at: int | slice) -> Part | list[Part]:
-        return list(self)[at]

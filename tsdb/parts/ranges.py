@@ -12,7 +12,13 @@ from novaql.tsdb.model.histograms import Histograms
 from novaql.tsdb.model.labels import Bools, Ints, Numbers, combine_codes
 from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.samples import Floats
-from novaql.tsdb.parts.sorted_run import ArrayStream, RunDirectory, SortedHistogramRun, SortedRun
+from novaql.tsdb.parts.sorted_run import (
+    ArrayStream,
+    RunDirectory,
+    SortedHistogramRun,
+    SortedRun,
+    bound_of,
+)
 from novaql.tsdb.parts.tombstones import Intervals
 
 MANY_SERIES = 4096
@@ -81,7 +87,7 @@ class RangeSlice:
         return RangeSlice(
             self.run, self.series[some], self.rows[some],
             self.low[some], self.high[some],
-            _of(self.start_ms, some), _of(self.end_ms, some), self.untouched,
+            bound_of(self.start_ms, some), bound_of(self.end_ms, some), self.untouched,
         )  # fmt: skip
 
     def widened(self) -> RangeSlice:
@@ -248,7 +254,7 @@ def _cut(
     low, high = run.window(grids, start_ms, end_ms, read_errors)
     whole = RangeSlice(
         run, piece.series, piece.rows, _compact(low[place]), _compact(high[place]),
-        _of(start_ms, place), _of(end_ms, place), untouched=one_range,
+        bound_of(start_ms, place), bound_of(end_ms, place), untouched=one_range,
     )  # fmt: skip
     inside = high > low
     return whole if inside.all() else whole.take(np.flatnonzero(inside[place]))
@@ -264,8 +270,3 @@ def _compact(positions: Ints) -> Numbers:
 
 
 _EVER = -(2**62), 2**62
-
-
-def _of(bound: int | Ints, some: Ints) -> int | Ints:
-    """Return a bound of some of the series."""
-    return bound if isinstance(bound, int) else bound[some]

@@ -14,12 +14,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.flat_arrays import first_not_before, flat_positions, portions
 from novaql.tsdb.model.histograms import Histograms
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.parts.lazy_ints import Directory, whole
+
+PORTION_TIMES = 1 << 22
+"""About so many times are in memory while a range is located."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,16 @@ class Stream(ABC):
     """A long column of numbers. A read names ranges by `starts` and `lengths`."""
 
     @abstractmethod
-    def ints(self, starts: Ints, lengths: Ints) -> Ints:
-        """Return the ranges one after another, flat. For a stream of timestamps."""
+    def read(self, starts: Ints, lengths: Ints) -> Ints | Floats:
+        """Return the ranges one after another, flat; of either type, with the right bits."""
 
-    @abstractmethod
+    def ints(self, starts: Ints, lengths: Ints) -> Ints:
+        """`read`, for a stream of timestamps."""
+        return self.read(starts, lengths).view(np.int64)
+
     def floats(self, starts: Ints, lengths: Ints) -> Floats:
-        """Return the ranges one after another, flat. For a stream of values."""
+        """`read`, for a stream of values."""
+        return self.read(starts, lengths).view(np.float64)
 
     def plan_copy(
         self,
@@ -64,8 +71,7 @@ class Stream(ABC):
         """
 
         def all_of_it() -> None:
-            read = self.floats if out.dtype == np.float64 else self.ints
-            out[flat_positions(places, lengths)] = read(starts, lengths)
+            out[flat_positions(places, lengths)] = self.read(starts, lengths).view(out.dtype)
 
         return CopyPlan([all_of_it], int(lengths.sum()))
 
@@ -132,10 +138,6 @@ class RunDirectory:
     def latest(self) -> int:
         return int(whole(self.grid_last).max())
 
-    @property
-    def bounds(self) -> tuple[Directory, Directory]:
-        return self.grid_first, self.grid_last
-
     def window(
         self,
         grids: Ints,
@@ -155,12 +157,14 @@ class RunDirectory:
         outside = (last < start_ms) | (first > end_ms)
         high[outside] = 0
         cut = np.flatnonzero(~outside & ((first < start_ms) | (last > end_ms)))
-        for some in _in_portions(cut, self.grid_length[grids[cut]]):
+        for a, b in portions(self.grid_length[grids[cut]], PORTION_TIMES):
+            some = cut[a:b]
             lengths = self.grid_length[grids[some]]
-            offsets = np.concatenate([[0], np.cumsum(lengths)])
             times = self._times(self.grid_start[grids[some]], lengths, read_errors)
-            low[some] = bisect_pieces(times, offsets, _of(start_ms, some), after=False)
-            high[some] = bisect_pieces(times, offsets, _of(end_ms, some), after=True)
+            ends = np.cumsum(lengths)
+            begins = ends - lengths
+            low[some] = first_not_before(times, begins, ends, bound_of(start_ms, some)) - begins
+            high[some] = first_not_before(times, begins, ends, bound_of(end_ms, some) + 1) - begins
         return low, high
 
     def _times(self, starts: Ints, lengths: Ints, read_errors: ReadErrors | None) -> Ints:
@@ -203,44 +207,9 @@ class SortedHistogramRun(RunDirectory):
     values: HistogramStream
 
 
-def _in_portions(members: Ints, lengths: Ints, most: int = 1 << 22) -> list[Ints]:
-    """Split `members` so that the lengths of a portion sum to little more than `most`."""
-    if len(members) == 0:
-        return []
-    portion = np.cumsum(lengths) // most
-    return np.split(members, np.flatnonzero(np.diff(portion)) + 1)
-
-
-def _of(bound: int | Ints, some: Ints) -> int | Ints:
+def bound_of(bound: int | Ints, some: Ints) -> int | Ints:
+    """Return a bound of some of the series or grids."""
     return bound if isinstance(bound, int) else bound[some]
-
-
-def bisect_pieces(times: Ints, offsets: Ints, wanted_ms: int | Ints, *, after: bool) -> Ints:
-    """Return `searchsorted` within each of P sorted ranges; positions count from the range's start.
-
-    times: flat; offsets: [P + 1]; wanted_ms: one for all ranges, or [P]; after: count times equal
-    to `wanted_ms` as smaller.
-    """
-    bounds = np.broadcast_to(wanted_ms + 1 if after else wanted_ms, len(offsets) - 1)
-    if len(offsets) <= 9:  # for few ranges, a loop is faster than the vectorised bisection
-        begins, ends = offsets[:-1].tolist(), offsets[1:].tolist()
-        return np.array(
-            [
-                np.searchsorted(times[a:b], bound)
-                for a, b, bound in zip(begins, ends, bounds.tolist(), strict=True)
-            ],
-            np.int64,
-        )
-    low, high = offsets[:-1].copy(), offsets[1:].copy()
-    while True:
-        open_ = low < high
-        if not open_.any():
-            return low - offsets[:-1]
-        middle = (low + high) >> 1
-        smaller = np.zeros(len(low), np.bool_)
-        smaller[open_] = times[middle[open_]] < bounds[open_]
-        low = np.where(smaller, middle + 1, low)
-        high = np.where(open_ & ~smaller, middle, high)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -249,11 +218,17 @@ class ArrayStream(Stream):
 
     numbers: Ints | Floats
 
-    def ints(self, starts: Ints, lengths: Ints) -> Ints:
-        return _gather(self.numbers, starts, lengths).view(np.int64)
-
-    def floats(self, starts: Ints, lengths: Ints) -> Floats:
-        return _gather(self.numbers, starts, lengths).view(np.float64)
+    def read(self, starts: Ints, lengths: Ints) -> Ints | Floats:
+        numbers = self.numbers
+        if len(starts) == 0:
+            return numbers[:0]
+        first, total = int(starts[0]), int(lengths.sum())
+        # Adjacent ranges are one slice, without a copy.
+        if int(starts[-1] + lengths[-1]) - first == total and (
+            len(starts) == 1 or bool((starts[1:] == starts[:-1] + lengths[:-1]).all())
+        ):
+            return numbers[first : first + total]
+        return numbers[flat_positions(starts, lengths)]
 
     def plan_copy(
         self,
@@ -326,15 +301,3 @@ def _distance(places: Ints, width: int) -> int:
     step = int(places[1] - places[0])
     even = step >= width and bool((places[1:] - places[:-1] == step).all())
     return step if even else 0
-
-
-def _gather(numbers: Ints | Floats, starts: Ints, lengths: Ints) -> Ints | Floats:
-    if len(starts) == 0:
-        return numbers[:0]
-    first, total = int(starts[0]), int(lengths.sum())
-    # Adjacent ranges are one slice, without a copy.
-    if int(starts[-1] + lengths[-1]) - first == total and (
-        len(starts) == 1 or bool((starts[1:] == starts[:-1] + lengths[:-1]).all())
-    ):
-        return numbers[first : first + total]
-    return numbers[flat_positions(starts, lengths)]

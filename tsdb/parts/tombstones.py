@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from novaql.tsdb.index.match import LabelIndex, match_rows
+from novaql.tsdb.index.match import LabelIndex, match_any
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 
@@ -28,10 +28,7 @@ class Deletion:
 
     def rows(self, index: LabelIndex) -> Ints:
         """Index rows of the series, increasing."""
-        chosen = np.zeros(index.rows, np.bool_)
-        for matchers in self.matcher_sets:
-            chosen[match_rows(index, matchers)] = True
-        return np.flatnonzero(chosen)
+        return match_any(index, self.matcher_sets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +143,8 @@ class Intervals:
         """[N] whether anything is deleted of a range of time, each of one index row."""
         found = self.mask(rows, lasts) | self.mask(rows, firsts)
         if len(self) and not found.all():  # an interval inside of a range begins in it
-            order = np.lexsort((self.starts, self.rows))
             known = np.unique(self.starts)
-            own = self.rows[order] * (len(known) + 1) + np.searchsorted(known, self.starts[order])
+            own = self.rows * (len(known) + 1) + np.searchsorted(known, self.starts)
             low = rows * (len(known) + 1) + np.searchsorted(known, firsts)
             high = rows * (len(known) + 1) + np.searchsorted(known, lasts, side="right")
             found |= np.searchsorted(own, high) > np.searchsorted(own, low)

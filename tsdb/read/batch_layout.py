@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from novaql.tsdb.codec.numba.decoder import CompiledHoles, ready
-from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.flat_arrays import NEVER, flat_positions
 from novaql.tsdb.model.labels import Ints, Numbers
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.model.series_batch import SeriesBatch
@@ -21,7 +21,6 @@ from novaql.tsdb.runtime.parallel import ordered_parallel
 
 WORTH_A_THREAD = 1 << 17
 """To decode so many numbers takes a fraction of a millisecond."""
-NEVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,7 +17,7 @@ import numpy as np
 from novaql.tsdb.model.labels import Ints, Numbers
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
-from novaql.tsdb.parts.damaged_ranges import readable_slices
+from novaql.tsdb.parts.damaged_ranges import read_around
 from novaql.tsdb.parts.ranges import RangeSlice, bytes_of, started_rows
 from novaql.tsdb.read.batch_layout import Layout, layout_in_turn, load_in_turn
 from novaql.tsdb.read.ragged_merge import (
@@ -38,11 +38,6 @@ FEW_BATCHES = 4
 """So many are too few: what each costs beside its samples is more than what it saves."""
 
 BatchCache = ByteCache[SeriesBatch]
-
-
-def batch_bytes(batch: SeriesBatch) -> int:
-    """What the cache counts for a batch."""
-    return batch.nbytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,16 +80,18 @@ class BatchPlan:
         """
         ends = np.cumsum([0, *(portion.samples for portion in self.portions)])
         samples = np.diff(np.round(share * ends)).astype(np.int64).tolist()
+        loads = [
+            partial(portion.load, self, cache, read_errors, inside=inside)
+            for portion in self.portions
+        ]
         return [
             SeriesBatchRef(
-                partial(portion.load, self, cache, read_errors, inside=inside),
+                load,
                 of_portion,
-                partial(portion.load, self, cache, read_errors, inside=inside, sketched=True),
-                partial(portion.load, self, cache, read_errors, inside=inside, starts=True)
-                if portion.started
-                else None,
+                partial(load, sketched=True),
+                partial(load, starts=True) if portion.started else None,
             )
-            for portion, of_portion in zip(self.portions, samples, strict=True)
+            for portion, load, of_portion in zip(self.portions, loads, samples, strict=True)
         ]
 
     @property
@@ -236,13 +233,8 @@ class _Portion:
         """What can be read of the range alone. Not cached: a later reader must note the damage,
         too."""
         chosen = members_of(cuts, slots, self.members)
-        try:
-            found = merge_ragged(chosen, self.members, starts=starts)
-        except DAMAGE:
-            if read_errors is None:
-                raise
-            found = merge_ragged(readable_slices(chosen, read_errors), self.members, starts=starts)
-        return split_markers(found)
+        merge = partial(merge_ragged, rows=self.members, starts=starts)
+        return split_markers(read_around(merge, chosen, read_errors))
 
     def _content(self, plan: BatchPlan) -> tuple[object, ...]:
         """Equal for batches of the same samples; empty: it must not be cached."""

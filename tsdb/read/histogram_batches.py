@@ -7,25 +7,25 @@ All other floats are planned as if there were no histograms.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 
+from novaql.tsdb.model.flat_arrays import latest_of_each, portions
 from novaql.tsdb.model.histograms import concat_histograms
 from novaql.tsdb.model.labels import Ints
-from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
+from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.samples import HistogramBatch
 from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
 from novaql.tsdb.model.source import HistogramBatchRef
-from novaql.tsdb.parts.damaged_ranges import readable_slices
+from novaql.tsdb.parts.damaged_ranges import read_around
 from novaql.tsdb.parts.ranges import RangeSlice, have_starts, of_rows
 from novaql.tsdb.read.batches import BatchCache, plan_batches
+from novaql.tsdb.read.ragged_merge import row_widths
 from novaql.tsdb.read.staleness import split_markers
 
 BATCH_SAMPLES, BATCH_HISTOGRAMS = 1 << 17, 1 << 13
-Loaded = TypeVar("Loaded", SeriesBatch, HistogramBatch)
 _NONE, _NO_VALUES = np.empty(0, np.int64), np.empty(0)
 
 
@@ -65,44 +65,40 @@ def plan_mixed(
 
 def _pools(cuts: Sequence[RangeSlice], rows: int, most: int) -> list[tuple[Ints, int]]:
     """Rows that have samples in the cuts, in portions of about `most` samples; and how many."""
-    widths = np.zeros(rows, np.int64)
-    for cut in cuts:
-        widths[cut.rows] += cut.lengths
+    widths = row_widths(cuts, rows)
     there = np.flatnonzero(widths)
-    if len(there) == 0:
-        return []
-    pool = (np.cumsum(widths[there]) - 1) // most
-    portions = np.split(there, np.flatnonzero(np.diff(pool)) + 1)
-    return [(members, int(widths[members].sum())) for members in portions]
+    pools = [there[a:b] for a, b in portions(widths[there], most)]
+    return [(members, int(widths[members].sum())) for members in pools]
+
+
+def _of_members(cuts: Sequence[RangeSlice], members: Ints) -> list[RangeSlice]:
+    last = max((int(cut.rows.max()) for cut in cuts), default=0)
+    wanted = np.zeros(max(last, int(members.max())) + 1, np.bool_)
+    wanted[members] = True
+    return of_rows(cuts, wanted)
 
 
 class _Resolved:
-    """Samples of one kind of some rows, those that gave way to the other kind left out.
+    """Samples of one kind, those that gave way to the other kind left out.
 
-    cuts     the cuts of that kind, cut down to the rows
+    cuts     the cuts of that kind
     places   where each sample is in the samples of these cuts, one cut after the other
     rows     those that have samples, and `offsets` of each one's
     """
 
-    def __init__(self, cuts: Sequence[RangeSlice], members: Ints, *, native: bool) -> None:
-        last = max((int(cut.rows.max()) for cut in cuts), default=0)
-        wanted = np.zeros(max(last, int(members.max())) + 1, np.bool_)
-        wanted[members] = True
-        chosen = of_rows(cuts, wanted)
-        self.cuts = [cut for cut in chosen if cut.is_native == native]
-        owner = np.concatenate([_NONE, *(np.repeat(c.rows, c.lengths) for c in chosen)])
-        times = np.concatenate([_NONE, *(cut.times() for cut in chosen)])
+    def __init__(self, cuts: Sequence[RangeSlice], *, native: bool) -> None:
+        self.cuts = [cut for cut in cuts if cut.is_native == native]
+        owner = np.concatenate([_NONE, *(np.repeat(c.rows, c.lengths) for c in cuts)])
+        times = np.concatenate([_NONE, *(cut.times() for cut in cuts)])
         right = np.repeat(
-            np.array([cut.is_native == native for cut in chosen], np.bool_),
-            np.array([int(cut.lengths.sum()) for cut in chosen], np.int64),
+            np.array([cut.is_native == native for cut in cuts], np.bool_),
+            np.array([int(cut.lengths.sum()) for cut in cuts], np.int64),
         )
-        order = np.lexsort((times, owner))  # stable: of equal ones the youngest comes last
-        owner, times = owner[order], times[order]
-        stays = np.append((owner[1:] != owner[:-1]) | (times[1:] != times[:-1]), True)[: len(owner)]
-        stays &= right[order]
-        self.times = times[stays]
-        self.places = (np.cumsum(right) - 1)[order[stays]]
-        self.rows, counts = np.unique(owner[stays], return_counts=True)
+        order = latest_of_each(owner, times)  # the last is of the youngest layer
+        order = order[right[order]]
+        self.times = times[order]
+        self.places = (np.cumsum(right) - 1)[order]
+        self.rows, counts = np.unique(owner[order], return_counts=True)
         self.offsets = np.append(0, np.cumsum(counts)).astype(np.int64)
 
     def starts(self) -> Ints | None:
@@ -121,42 +117,23 @@ def _load_floats(
     starts: bool = False,
 ) -> SeriesBatch:
     def read(cuts: Sequence[RangeSlice]) -> SeriesBatch:
-        found = _Resolved(cuts, members, native=False)
+        found = _Resolved(cuts, native=False)
         values = np.concatenate([_NO_VALUES, *(cut.values() for cut in found.cuts)])[found.places]
         begun = found.starts() if starts else None
         return split_markers(
             SeriesBatch.ragged(found.rows, found.times, values, found.offsets, begun)
         )
 
-    return _sound(read, cuts, members, read_errors)
+    return read_around(read, _of_members(cuts, members), read_errors)
 
 
 def _load_histograms(
     cuts: Sequence[RangeSlice], members: Ints, read_errors: ReadErrors | None
 ) -> HistogramBatch:
     def read(cuts: Sequence[RangeSlice]) -> HistogramBatch:
-        found = _Resolved(cuts, members, native=True)
+        found = _Resolved(cuts, native=True)
         histograms = concat_histograms([cut.histograms() for cut in found.cuts])
         histograms = histograms.take(found.places)
         return HistogramBatch(found.rows, found.times, histograms, found.offsets, found.starts())
 
-    return _sound(read, cuts, members, read_errors)
-
-
-def _sound(
-    read: Callable[[Sequence[RangeSlice]], Loaded],
-    cuts: Sequence[RangeSlice],
-    members: Ints,
-    read_errors: ReadErrors | None,
-) -> Loaded:
-    """What `read` makes of the cuts; where they are damaged, of what is left of them."""
-    try:
-        return read(cuts)
-    except DAMAGE:
-        if read_errors is None:
-            raise
-    wanted = np.zeros(int(max(int(cut.rows.max()) for cut in cuts)) + 1, np.bool_)
-    wanted[members] = True
-    return read(
-        [cut for cut in readable_slices(of_rows(cuts, wanted), read_errors) if len(cut.rows)]
-    )
+    return read_around(read, _of_members(cuts, members), read_errors)

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from itertools import chain
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from novaql.tsdb.index.match import match_rows
+from novaql.tsdb.index.match import match_any
 from novaql.tsdb.model.labels import Ints, Numbers, SeriesTable
 from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
@@ -50,34 +48,27 @@ class Planned:
     deleted: tuple[Intervals | None, ...]
     moving: SlidingPlan | None = None
 
-    def selection(
-        self, start_ms: int, end_ms: int, cache: BatchCache, read_errors: ReadErrors | None
-    ) -> Selection:
-        table, range_ms = self.table, (start_ms, end_ms)
+    def selection(self, query: _Query) -> Selection:
+        table, range_ms = self.table, query.range_ms
+        cache, read_errors = query.caches.batches, query.read_errors
         if self.batches is None:
             found = plan_mixed(self.cuts, table.rows, cache, read_errors)
             return Selection(table, *found, range_ms=range_ms, starts=self.starts)
         batches = self.batches.refs(cache, read_errors)
         return Selection(table, batches, range_ms=range_ms, starts=self.starts)
 
-    def selection_inside(
-        self,
-        start_ms: int,
-        end_ms: int,
-        cache: BatchCache,
-        read_errors: ReadErrors | None,
-        exact: ExactCuts,
-    ) -> Selection:
-        """Of a range in which every series has a sample. Nothing is planned for it. `exact`
-        returns the cuts of the range, for what is not known from the wider one."""
+    def selection_inside(self, query: _Query) -> Selection:
+        """Return the selection of a range in which every series has a sample. Its cuts are planned
+        only if the wider range cannot be read."""
         assert self.batches is not None
         assert self.moving is not None
-        share = self.moving.samples_in(start_ms, end_ms) / self.moving.samples[-1]
-        batches = self.batches.refs(cache, read_errors, inside=exact, share=share)
-        return Selection(self.table, batches, range_ms=(start_ms, end_ms), starts=False)
+        share = self.moving.samples_in(*query.range_ms) / self.moving.samples[-1]
+        batches = self.batches.refs(
+            query.caches.batches, query.read_errors, inside=lambda: query.plan().cuts, share=share
+        )
+        return Selection(self.table, batches, range_ms=query.range_ms, starts=False)
 
 
-ExactCuts = Callable[[], Sequence[RangeSlice]]
 PlanCache = ByteCache[Planned]
 PLAN_CACHE_BYTES = 64 << 20
 
@@ -122,7 +113,7 @@ def _is_intact(part: Part, read_errors: ReadErrors) -> bool:
 
 
 def select(
-    parts: Sequence[Part],
+    parts: PartList[Any],
     matchers: Sequence[Matcher],
     start_ms: int,
     end_ms: int,
@@ -130,110 +121,94 @@ def select(
     read_errors: ReadErrors | None = None,
 ) -> Selection:
     """`Source.select` over parts in order of age. See `Hints.read_errors`."""
-    some = overlapping(parts, start_ms, end_ms)
-    selection = partial(_selected, matchers, start_ms, end_ms, caches, read_errors)
-    return replace(around(some, read_errors, selection), parts=(len(some), len(parts)))
+    some = parts.overlapping(start_ms, end_ms)
+
+    def read(parts: Sequence[Part]) -> Selection:
+        deleted = tuple(part.deleted() for part in parts)
+        range_ms = start_ms, end_ms
+        return _Query(parts, deleted, tuple(matchers), range_ms, caches, read_errors).selection()
+
+    return replace(around(some, read_errors, read), parts=(len(some), len(parts)))
 
 
-def _selected(
-    matchers: Sequence[Matcher],
-    start_ms: int,
-    end_ms: int,
-    caches: Caches,
-    read_errors: ReadErrors | None,
-    parts: Sequence[Part],
-) -> Selection:
-    """By a plan made anew, or as it was for the same parts, matchers and range."""
-    deleted = tuple(part.deleted() for part in parts)
-    runs = tuple(layer.run.identity for part in parts for layer in part.layers())
-    what = (runs, tuple(map(id, deleted)), tuple(matchers))
-    found = caches.plans.get((what, start_ms, end_ms))
-    if found is None:
-        inside = _inside_wider(parts, what, start_ms, end_ms, caches, read_errors, deleted)
-        if inside is not None:
-            return inside
-        found = _planned(parts, matchers, start_ms, end_ms, caches, read_errors, deleted)
-        # Heads change all the time, and a plan holds what it is about.
-        if found.batches is not None and not read_errors and not _in_memory(found.cuts):
-            caches.plans.put((what, start_ms, end_ms), found)
-    return found.selection(start_ms, end_ms, caches.batches, read_errors)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Query:
+    """A selection from parts that overlap its range.
 
-
-def _inside_wider(
-    parts: Sequence[Part],
-    what: tuple[Hashable, Hashable, tuple[Matcher, ...]],
-    start_ms: int,
-    end_ms: int,
-    caches: Caches,
-    read_errors: ReadErrors | None,
-    deleted: tuple[Intervals | None, ...],
-) -> Selection | None:
-    """By a plan for a wider range of these parts; None if there is none that would do.
-
-    It serves ranges that move on. If the rest of the wider range is damaged, there is no such plan,
-    and the damage is not reported.
+    deleted  deleted time of each part
     """
-    if any(_is_in_memory(part) for part in parts):  # the next part of a head is another one
+
+    parts: Sequence[Part]
+    deleted: tuple[Intervals | None, ...]
+    matchers: tuple[Matcher, ...]
+    range_ms: tuple[int, int]
+    caches: Caches
+    read_errors: ReadErrors | None
+
+    def selection(self) -> Selection:
+        """By a new plan, or the plan for the same parts, matchers and range."""
+        runs = tuple(layer.run.identity for part in self.parts for layer in part.layers())
+        what = (runs, tuple(map(id, self.deleted)), self.matchers)
+        plans = self.caches.plans
+        found = plans.get((what, *self.range_ms))
+        if found is None:
+            inside = self._inside_wider(what)
+            if inside is not None:
+                return inside
+            found = self.plan()
+            # Heads change all the time, and a plan holds what it is about.
+            lasting = found.batches is not None and not any(cut.is_in_memory for cut in found.cuts)
+            if lasting and not self.read_errors:
+                plans.put((what, *self.range_ms), found)
+        return found.selection(self)
+
+    def _inside_wider(self, what: Hashable) -> Selection | None:
+        """By a plan for a wider range of these parts; None if there is none that would do.
+
+        It serves ranges that move on. If the rest of the wider range is damaged, there is no such
+        plan, and the damage is not reported.
+        """
+        if any(_is_in_memory(part) for part in self.parts):  # a head's next part is another one
+            return None
+        plans = self.caches.plans
+        moved = self.caches.ranges.moved_on(what, *self.range_ms)
+        for wider in wider_ranges(*self.range_ms):
+            wide = plans.get((what, "wider", *wider))
+            if wide is None and moved:
+                try:
+                    wide = replace(self, range_ms=wider, read_errors=None).plan()
+                    if wide.batches is not None and not wide.starts:
+                        wide = replace(wide, moving=moving(wide.cuts, wide.batches))
+                except DAMAGE:
+                    return None
+                plans.put((what, "wider", *wider), wide)
+            if wide is not None and wide.moving is not None:
+                inside = wide.moving.has_all(*self.range_ms)
+                return wide.selection_inside(self) if inside else None
         return None
-    matchers = what[2]
-    moved = caches.ranges.moved_on(what, start_ms, end_ms)
-    for begin, end in wider_ranges(start_ms, end_ms):
-        wide = caches.plans.get((what, "wider", begin, end))
-        if wide is None and moved:
-            try:
-                wide = _planned(parts, matchers, begin, end, caches, None, deleted)
-                if wide.batches is not None and not wide.starts:
-                    wide = replace(wide, moving=moving(wide.cuts, wide.batches))
-            except DAMAGE:
-                return None
-            caches.plans.put((what, "wider", begin, end), wide)
-        if wide is not None and wide.moving is not None:
-            if not wide.moving.has_all(start_ms, end_ms):
-                return None
 
-            def exact() -> Sequence[RangeSlice]:
-                return _planned(
-                    parts, matchers, start_ms, end_ms, caches, read_errors, deleted
-                ).cuts
-
-            return wide.selection_inside(start_ms, end_ms, caches.batches, read_errors, exact)
-    return None
-
-
-def _in_memory(cuts: Sequence[RangeSlice]) -> bool:
-    return any(cut.is_in_memory for cut in cuts)
+    def plan(self) -> Planned:
+        living = [part.living(*self.range_ms) for part in self.parts]
+        union = united(self.parts, self.matchers, self.caches.unions, living)
+        cuts: list[RangeSlice] = []
+        for part, (rows, table_rows) in zip(self.parts, union.found, strict=True):
+            cuts += cut_ranges(pieces_of(part, rows, table_rows), *self.range_ms, self.read_errors)
+        table = union.table
+        present = np.zeros(table.rows, np.bool_)
+        for cut in cuts:
+            present[cut.rows] = True
+        if not present.all():
+            number = np.cumsum(present, dtype=np.int32) - 1
+            cuts = [cut.renumbered(number) for cut in cuts]
+            table = table.take(present)
+        native = any(cut.is_native for cut in cuts)
+        batches = None if native else plan_batches(cuts, table.rows, self.caches.batches.limit)
+        return Planned(table, cuts, batches, have_starts(cuts), self.deleted)
 
 
 def _is_in_memory(part: Part) -> bool:
     runs = (layer.run for layer in part.layers())
     return any(isinstance(one, SortedRun) and isinstance(one.values, ArrayStream) for one in runs)
-
-
-def _planned(
-    parts: Sequence[Part],
-    matchers: Sequence[Matcher],
-    start_ms: int,
-    end_ms: int,
-    caches: Caches,
-    read_errors: ReadErrors | None,
-    deleted: tuple[Intervals | None, ...],
-) -> Planned:
-    living = [part.living(start_ms, end_ms) for part in parts]
-    union = united(parts, matchers, caches.unions, living)
-    cuts: list[RangeSlice] = []
-    for part, (rows, table_rows) in zip(parts, union.found, strict=True):
-        cuts += cut_ranges(pieces_of(part, rows, table_rows), start_ms, end_ms, read_errors)
-    table = union.table
-    present = np.zeros(table.rows, np.bool_)
-    for cut in cuts:
-        present[cut.rows] = True
-    if not present.all():
-        number = np.cumsum(present, dtype=np.int32) - 1
-        cuts = [cut.renumbered(number) for cut in cuts]
-        table = table.take(present)
-    native = any(cut.is_native for cut in cuts)
-    batches = None if native else plan_batches(cuts, table.rows, caches.batches.limit)
-    return Planned(table, cuts, batches, have_starts(cuts), deleted)
 
 
 def pieces_of(part: Part, rows: Ints, table_rows: Numbers) -> list[SeriesSubset]:
@@ -242,34 +217,17 @@ def pieces_of(part: Part, rows: Ints, table_rows: Numbers) -> list[SeriesSubset]
     for layer in part.layers():
         at, series = layer.locate(rows)
         if len(at):
-            if len(at) < len(rows):
-                pieces.append(
-                    SeriesSubset(layer.run, series, table_rows[at], part.deleted(), rows[at])
-                )
-            else:
-                pieces.append(SeriesSubset(layer.run, series, table_rows, part.deleted(), rows))
+            every = len(at) == len(rows)
+            own, of_part = (table_rows, rows) if every else (table_rows[at], rows[at])
+            pieces.append(SeriesSubset(layer.run, series, own, part.deleted(), of_part))
     return pieces
-
-
-def overlapping(parts: Sequence[Part], start_ms: int, end_ms: int) -> list[Part]:
-    """Parts that may have samples in the range."""
-    if isinstance(parts, PartList):
-        return parts.overlapping(start_ms, end_ms)
-    return [part for part in parts if part.first_ms <= end_ms and part.last_ms >= start_ms]
 
 
 def matching_series(
     part: Part, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
 ) -> Ints:
     """Index rows that satisfy any set (no sets: all) and may have samples in the range."""
-    index, living = part.index(), part.living(start_ms, end_ms)
-    if len(matcher_sets) <= 1:
-        rows = match_rows(index, [*chain(*matcher_sets)], living)
-    else:
-        chosen = np.zeros(index.rows, np.bool_)
-        for matchers in matcher_sets:
-            chosen[match_rows(index, matchers, living)] = True
-        rows = np.flatnonzero(chosen)
+    rows = match_any(part.index(), matcher_sets or [()], part.living(start_ms, end_ms))
     first, last = series_bounds(part, rows)
     rows = rows[(first <= end_ms) & (last >= start_ms) & (first <= last)]
     deleted = part.deleted()
@@ -286,7 +244,7 @@ def matching_series(
 
 
 def count(
-    parts: Sequence[Part],
+    parts: PartList[Any],
     matcher_sets: Sequence[Sequence[Matcher]],
     start_ms: int,
     end_ms: int,
@@ -307,4 +265,4 @@ def count(
             found.append((part, rows[there]))
         return DeleteResult(unite(found).table.rows, samples)
 
-    return around(overlapping(parts, start_ms, end_ms), read_errors, find)
+    return around(parts.overlapping(start_ms, end_ms), read_errors, find)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from novaql.tsdb.model.flat_arrays import NEVER, are_apart, latest_of_each
 from novaql.tsdb.model.labels import Bools, Ints, Numbers, combine_codes
 from novaql.tsdb.model.series_batch import SeriesBatch
 from novaql.tsdb.parts.ranges import RangeSlice, have_starts
@@ -71,17 +72,12 @@ def groups_apart(cuts: Sequence[RangeSlice], group: Ints) -> Bools:
     count = int(group.max()) + 1
     if len(cuts) == 1:
         return np.ones(count, np.bool_)
-    never = np.iinfo(np.int64).max
-    first = np.full((len(cuts), count), never)
-    last = np.full((len(cuts), count), never)
+    first = np.full((len(cuts), count), NEVER)
+    last = np.full((len(cuts), count), NEVER)
     for number, cut in enumerate(cuts):
         first[number, group[cut.rows]] = cut.first
         last[number, group[cut.rows]] = cut.last
-    order = np.argsort(first, axis=0, kind="stable")
-    first = np.take_along_axis(first, order, 0)
-    last = np.take_along_axis(last, order, 0)
-    apart: Bools = ((last[:-1] < first[1:]) | (first[1:] == never)).all(axis=0)
-    return apart
+    return are_apart(first, last)
 
 
 def members_of(
@@ -128,10 +124,6 @@ def _resolved(cuts: Sequence[RangeSlice], rows: Ints) -> tuple[Ints, Ints, Ints]
     place[rows] = np.arange(len(rows))
     owner = np.concatenate([np.repeat(place[cut.rows], cut.lengths) for cut in cuts])
     times = np.concatenate([cut.times() for cut in cuts])
-    order = np.lexsort((times, owner))  # stable: of equal ones the youngest layer comes last
-    owner, times = owner[order], times[order]
-    stays = np.append((owner[1:] != owner[:-1]) | (times[1:] != times[:-1]), True)[: len(owner)]
-    if not stays.all():
-        owner, times, order = owner[stays], times[stays], order[stays]
-    counts = np.bincount(owner, minlength=len(rows))
-    return times, order, np.append(0, np.cumsum(counts))
+    order = latest_of_each(owner, times)  # the last is of the youngest layer
+    counts = np.bincount(owner[order], minlength=len(rows))
+    return times[order], order, np.append(0, np.cumsum(counts))

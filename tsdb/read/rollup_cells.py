@@ -7,29 +7,30 @@ always do, since only rollups are left of it: cells that a deletion touched are 
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from novaql.tsdb.block.summarise import STATISTICS, WHOLE, Summing
 from novaql.tsdb.model.batch_views import SeriesView
-from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.flat_arrays import flat_positions, portions
 from novaql.tsdb.model.labels import Bools, Ints, Numbers, SeriesTable
 from novaql.tsdb.model.matchers import Matcher
-from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
+from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors, note_or_raise
 from novaql.tsdb.model.rollup_columns import CellColumns
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.model.source import RangeWindows, Selection
 from novaql.tsdb.parts.merge_series import Union, united
 from novaql.tsdb.parts.part import Part, Rollup
-from novaql.tsdb.parts.ranges import RangeSlice, cut_ranges
+from novaql.tsdb.parts.part_list import PartList
+from novaql.tsdb.parts.ranges import RangeSlice, cut_ranges, of_rows
 from novaql.tsdb.parts.sorted_run import SortedHistogramRun
 from novaql.tsdb.read.cells_as_samples import with_cells
 from novaql.tsdb.read.histogram_batches import plan_mixed
-from novaql.tsdb.read.planner import Caches, overlapping, pieces_of
+from novaql.tsdb.read.planner import Caches, pieces_of
 
 WORTH_SAMPLES = 32
 """Cells of fewer samples than this would cost more than they save, unless they are asked for."""
@@ -64,7 +65,7 @@ class _Pieces:
 
 
 def plan_cells(
-    parts: Sequence[Part],
+    listed: PartList[Any],
     matchers: Sequence[Matcher],
     windows: RangeWindows,
     caches: Caches,
@@ -74,27 +75,20 @@ def plan_cells(
     if len(windows.ends_ms) == 0:
         return None
     first, last = int(windows.ends_ms[0]) - windows.reach_ms + 1, int(windows.ends_ms[-1])
-    parts = overlapping(parts, first, last)
+    parts = listed.overlapping(first, last)
     edges = windows.edges_ms()
 
     def cell_of(times: Ints) -> Ints:
         return np.searchsorted(edges, times)
 
-    names = ("count", *(name for name in windows.names if name != "count"))
+    names, timed = {"count", *windows.names}, windows.timed
     try:
-        rollups = [_usable(part, parts, edges, names, timed=windows.timed) for part in parts]
+        rollups = [_usable(part, parts, edges, names, timed=timed) for part in parts]
         if not any(rollups):
             return None
+        span, names_of = (first, last), windows.names
         found = Cells(
-            parts,
-            rollups,
-            matchers,
-            (first, last),
-            cell_of,
-            names,
-            caches,
-            read_errors,
-            timed=windows.timed,
+            parts, rollups, matchers, span, cell_of, names_of, caches, read_errors, timed=timed
         )
         must = windows.must or any(part.downsampled_ms for part in parts)
         wanted = found.is_sound and (must or found.is_worth_it(cheap=windows.cheap))
@@ -104,7 +98,7 @@ def plan_cells(
 
 
 def _usable(
-    part: Part, parts: Sequence[Part], edges: Ints, names: Sequence[str], *, timed: bool
+    part: Part, parts: Sequence[Part], edges: Ints, names: Set[str], *, timed: bool
 ) -> Rollup | None:
     """The coarsest rollup that has the statistics, and of which no edge divides a cell."""
     if not part.downsampled_ms and (not is_alone(part, parts) or part.deleted() is not None):
@@ -115,7 +109,7 @@ def _usable(
     if part.deleted() is not None:  # a deletion takes whole cells: the smallest ones
         rollups = [one for one in rollups if one.resolution_ms == part.downsampled_ms]
     for rollup in rollups:
-        if not rollup.statistics.keys() >= {*names} or (timed and not rollup.of_grids):
+        if not rollup.statistics.keys() >= names or (timed and not rollup.of_grids):
             continue  # as a flush writes them
         if rollup.resolution_ms == WHOLE:
             if len(inside) == 0:
@@ -152,9 +146,10 @@ class Cells:
         timed: bool = False,
     ) -> None:
         """span: first and last time; cell_of: times → numbers that are equal for samples that may
-        be summarised together; names: of the statistics, the count first; timed: with
+        be summarised together; names: of the statistics, beside the count; timed: with
         `CellColumns.first_ms` and `timed`, which have no meaning otherwise."""
-        self._parts, self._span, self._cell_of, self._names = parts, span, cell_of, names
+        self._parts, self._span, self._cell_of = parts, span, cell_of
+        self._names = ("count", *(name for name in names if name != "count"))
         self._caches, self._losses, self._timed = caches, read_errors, timed
         self._union: Union = united(parts, matchers, caches.unions)
         self.is_sound = True
@@ -165,14 +160,10 @@ class Cells:
             index_rows, rows = self._union.found[number]
             layers = part.layers()
             at, series = layers[0].locate(index_rows)
-            if any(len(layer.locate(index_rows)[0]) for layer in layers[1:]) or (
-                len(at) and isinstance(layers[0].run, SortedHistogramRun)
-            ):
-                native = any(
-                    isinstance(layer.run, SortedHistogramRun) and len(layer.locate(index_rows)[0])
-                    for layer in layers
-                )
-                self.is_sound = self.is_sound and not native
+            found = [layer.run for layer in layers if len(layer.locate(index_rows)[0])]
+            native = any(isinstance(run, SortedHistogramRun) for run in found)
+            self.is_sound = self.is_sound and not native
+            if native or any(run is not layers[0].run for run in found):
                 rollup = None
             if rollup is None:
                 self._others.append(number)
@@ -222,10 +213,7 @@ class Cells:
     def portions(self) -> Sequence[tuple[int, int]]:
         """See `CellSource`."""
         cells, _, others = self._sizes
-        work = np.cumsum(cells * PORTION_SAMPLES // PORTION_CELLS + others)
-        cuts = np.flatnonzero(np.diff(work // PORTION_SAMPLES)) + 1
-        edges = [0, *cuts.tolist(), self.series.rows]
-        return [(a, b) for a, b in itertools.pairwise(edges) if b > a]
+        return portions(cells * PORTION_SAMPLES // PORTION_CELLS + others, PORTION_SAMPLES)
 
     def columns(self, first: int, end: int) -> CellColumns:
         """See `CellSource`. Cells that are damaged give way to the samples, or are lost with them
@@ -237,12 +225,10 @@ class Cells:
                 pieces.append(self._cells(one, first, end))
                 self.from_rollups += len(pieces[-1].rows)
             except DAMAGE as problem:
-                if not one.part.downsampled_ms:
-                    others.append(next(n for n, p in enumerate(self._parts) if p is one.part))
-                elif self._losses is None:
-                    raise
+                if one.part.downsampled_ms:
+                    note_or_raise(problem, self._losses)
                 else:
-                    self._losses.note(problem)
+                    others.append(next(n for n, p in enumerate(self._parts) if p is one.part))
         cuts = self._cuts(sorted(others), (first, end))
         views = self._selection(cuts).views(markers=False)
         pieces += [self._summed_up(view.ragged()) for view in views]
@@ -265,9 +251,7 @@ class Cells:
         """See `CellSource`."""
         wanted = np.zeros(self.series.rows, np.bool_)
         wanted[rows] = True
-        cuts = self._cuts(range(len(self._parts)), None)
-        inside = (cut.take(np.flatnonzero(wanted[cut.rows])) for cut in cuts)
-        return self._selection([cut for cut in inside if len(cut.rows)])
+        return self._selection(of_rows(self._cuts(range(len(self._parts)), None), wanted))
 
     def _cuts(self, numbers: Sequence[int], stretch: tuple[int, int] | None) -> list[RangeSlice]:
         out: list[RangeSlice] = []
@@ -304,11 +288,11 @@ class Cells:
         columns = [rollup.statistics[name].floats(starts, of_series) for name in self._names]
         cell_rows = np.repeat(rows, of_series)
         timed = np.zeros(len(lasts), np.bool_) if sizes is None else columns[0] == sizes
-        found = _Pieces(cell_rows, firsts, lasts, timed, columns)
         if deleted is not None:
-            gone = deleted.overlap(np.repeat(one.index_rows[some], of_series), firsts, lasts)
-            found = _taken(found, np.flatnonzero(~gone))
-        return found
+            left = ~deleted.overlap(np.repeat(one.index_rows[some], of_series), firsts, lasts)
+            cell_rows, firsts, lasts = cell_rows[left], firsts[left], lasts[left]
+            timed, columns = timed[left], [column[left] for column in columns]
+        return _Pieces(cell_rows, firsts, lasts, timed, columns)
 
     def _summed_up(self, flat: SeriesView) -> _Pieces:
         times = flat.timestamps
@@ -328,20 +312,8 @@ class Cells:
         return _Pieces(rows[begins], times[begins], times[begins + sizes - 1], timed, columns)
 
 
-def _taken(found: _Pieces, some: Ints) -> _Pieces:
-    return replace(
-        found,
-        rows=found.rows[some],
-        first_ms=found.first_ms[some],
-        last_ms=found.last_ms[some],
-        timed=found.timed[some],
-        statistics=[column[some] for column in found.statistics],
-    )
-
-
 def _joined(pieces: Sequence[_Pieces], names: Sequence[str], first: int, end: int) -> CellColumns:
-    """names: of the statistics, the count first; timed: with
-    `CellColumns.first_ms` and `timed`, which have no meaning otherwise."""
+    """Return the cells of rows first … end - 1. names: of the statistics, the count first."""
     if not pieces:
         none = np.zeros(0, np.int64)
         empty = {name: np.zeros(0) for name in names}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +14,9 @@ from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.parts.part import Part, Rollup
-from novaql.tsdb.read.planner import Caches, around, overlapping
+from novaql.tsdb.parts.part_list import PartList
+from novaql.tsdb.read.planner import Caches, around
 from novaql.tsdb.read.rollup_cells import Cells, is_alone
-
-NAMES = ("count", *(name for name in STATISTICS if name != "count"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +37,7 @@ class RolledUp:
 
 
 def roll_up(
-    parts: Sequence[Part],
+    parts: PartList[Any],
     matchers: Sequence[Matcher],
     resolution_ms: int,
     start_ms: int,
@@ -53,11 +52,11 @@ def roll_up(
 
     def read(parts: Sequence[Part]) -> RolledUp:
         rollups = [_stored(part, parts, resolution_ms) for part in parts]
-        cell_of = partial(_cell_of, resolution_ms)
-        cells = Cells(parts, rollups, matchers, span, cell_of, NAMES, caches, read_errors)
+        cell_of = lambda times: -(-times // resolution_ms)  # noqa: E731
+        cells = Cells(parts, rollups, matchers, span, cell_of, STATISTICS, caches, read_errors)
         return _joined(cells, resolution_ms)
 
-    return around(overlapping(parts, *span), read_errors, read)
+    return around(parts.overlapping(*span), read_errors, read)
 
 
 def _stored(part: Part, parts: Sequence[Part], resolution_ms: int) -> Rollup | None:
@@ -68,10 +67,6 @@ def _stored(part: Part, parts: Sequence[Part], resolution_ms: int) -> Rollup | N
     return next((one for one in rollups if one.resolution_ms == resolution_ms), None)
 
 
-def _cell_of(resolution_ms: int, times: Ints) -> Ints:
-    return -(-times // resolution_ms)
-
-
 def _joined(cells: Cells, resolution_ms: int) -> RolledUp:
     """Cells of which parts have a share each are combined."""
     rows, ends, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)], []
@@ -80,7 +75,7 @@ def _joined(cells: Cells, resolution_ms: int) -> RolledUp:
         if not len(found.last_ms):
             continue
         row = first + np.repeat(np.arange(end - first), np.diff(found.offsets))
-        at = _cell_of(resolution_ms, found.last_ms)
+        at = -(-found.last_ms // resolution_ms)
         begins = np.append(True, (row[1:] != row[:-1]) | (at[1:] != at[:-1]))
         own = tuple(found.statistics[name] for name in STATISTICS)
         columns.append(combined(np.cumsum(begins) - 1, own)[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,51 +13,42 @@ from novaql.tsdb.model.samples import Floats, is_stale
 from novaql.tsdb.model.series_batch import Derived, Markers, SeriesBatch
 from novaql.tsdb.runtime.parallel import ordered_parallel
 
+if TYPE_CHECKING:
+    from novaql.tsdb.codec.numba.decoder import CompiledHoles
+
 WORTH_A_THREAD = 1 << 17
 """To copy so many times takes a fraction of a millisecond."""
 
 
-class Holes(Protocol):
-    """How markers are found and taken out: with NumPy, or `codec/numba/holes.py`, compiled."""
+class PlainHoles:
+    """Finds and removes markers with NumPy. What it is given stays as it is."""
 
     def find(self, values: Floats) -> Ints:
         """Positions of staleness markers, increasing."""
-        ...
-
-    def drop(self, values: Floats, at: Ints) -> Floats:
-        """The values less those at these positions; they may be moved in their own memory."""
-        ...
-
-    def drop_of_pieces(
-        self, numbers: Ints, begins: Ints, lengths: Ints, holes: Ints, counts: Ints
-    ) -> Ints:
-        """Pieces one after the other, each less counts[p] of its places, which follow one another
-        in `holes`."""
-        ...
-
-
-class PlainHoles:
-    """With NumPy; what it is given stays as it is."""
-
-    def find(self, values: Floats) -> Ints:
         # The sum is NaN if any value is, so one cheap pass settles the usual case.
         with np.errstate(invalid="ignore", over="ignore"):  # the marker is a signalling NaN
             total = np.add.reduce(values)
         return is_stale(values).nonzero()[0] if np.isnan(total) else np.empty(0, np.int64)
 
     def drop(self, values: Floats, at: Ints) -> Floats:
+        """The values less those at these positions."""
         return np.delete(values, at)
 
     def drop_of_pieces(
         self, numbers: Ints, begins: Ints, lengths: Ints, holes: Ints, counts: Ints
     ) -> Ints:
+        """Pieces one after the other, each less counts[p] of its places, which follow one another
+        in `holes`."""
         firsts = np.cumsum(lengths) - lengths
         gone = np.repeat(firsts, counts) + holes
         return np.delete(numbers[flat_positions(begins, lengths)], gone)
 
 
 def split_markers(
-    batch: SeriesBatch, tools: Holes | None = None, *, at: Ints | None = None
+    batch: SeriesBatch,
+    tools: PlainHoles | CompiledHoles | None = None,
+    *,
+    at: Ints | None = None,
 ) -> SeriesBatch:
     """The same with staleness markers taken from among the samples.
 

@@ -18,37 +18,35 @@ import numpy as np
 
 from novaql.tsdb.block.contents import arrange
 from novaql.tsdb.block.format import read_description, read_identity
-from novaql.tsdb.block.pages import page_bytes
 from novaql.tsdb.block.reader import Block, BlockEntry, entry_of
-from novaql.tsdb.compaction.flush import SUFFIX, rewritten_name, sequence_of, write_content
+from novaql.tsdb.block.writer import write_block
+from novaql.tsdb.compaction.flush import SUFFIX, rewritten_name, sequence_of
 from novaql.tsdb.database import open_database
 from novaql.tsdb.directory import manifest as manifests
 from novaql.tsdb.directory.manifest import SEALED_FORMAT, Found, Manifest
 from novaql.tsdb.directory.open import claim, degraded_of, holds_data
 from novaql.tsdb.directory.store_directory import BLOCKS, DAMAGED, LOCK, LOG
-from novaql.tsdb.disk.vfs import Disk, RealDisk
+from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.errors import Corrupted, ReadFailed, StoreNotFound, UnknownFormat, write_failure
+from novaql.tsdb.head.float_run import NO_FLOATS, Floating
 from novaql.tsdb.head.head import Head
+from novaql.tsdb.head.histogram_run import NativeSamples
+from novaql.tsdb.head.validate import invalid_histograms
 from novaql.tsdb.index.match import label_table
 from novaql.tsdb.maintenance.backup import link_or_copy
 from novaql.tsdb.maintenance.check import Violation, block_violations, check_blocks, check_log
-from novaql.tsdb.model.batch_views import SeriesView
-from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
-from novaql.tsdb.model.samples import Batch, HistogramBatch, HistogramSamples
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Metadata, Selection
-from novaql.tsdb.options import StoreOptions, Sync
+from novaql.tsdb.options import Sync
 from novaql.tsdb.parts.merge_series import union_bytes
+from novaql.tsdb.parts.part_list import PartList
+from novaql.tsdb.parts.time_ordered import TimeOrdered
 from novaql.tsdb.parts.tombstones import Tombstone
 from novaql.tsdb.read import planner as reader
-from novaql.tsdb.read.batches import batch_bytes
 from novaql.tsdb.runtime.lru_cache import ByteCache
-from novaql.tsdb.store.flusher import Flusher
-from novaql.tsdb.store.state import StoreState
-from novaql.tsdb.store.writer import Writer
 from novaql.tsdb.wal.extent import FILE
 from novaql.tsdb.wal.record import segment_store
-from novaql.tsdb.wal.writer import segment_number
+from novaql.tsdb.wal.writer import segment_number, segment_numbers
 
 _MANIFESTS = (manifests.NAME, manifests.COPY)
 
@@ -76,7 +74,7 @@ def repair(path: str | Path, *, disk: Disk | None = None) -> Repaired:
 
     Raises `StoreNotFound`, `StoreLocked`, `WriteFailed`. After a failure the call may be repeated.
     """
-    return _Repair(disk or RealDisk(), Path(path)).run()
+    return _Repair(disk or Disk(), Path(path)).run()
 
 
 class _Repair:
@@ -139,7 +137,7 @@ class _Repair:
             self._store_of_log() or secrets.token_bytes(16),
             next_block=max(entries, default=0) + 1,
             blocks=tuple(entry for _, entry in sorted(entries.items())),
-            segments=self._segments_there(),
+            segments=dict.fromkeys(segment_numbers(self.disk, self.path / LOG), 0),
         )
         self.done.missing.append(
             "the manifest: it was made anew from the blocks and the log. Deletions that were not "
@@ -159,10 +157,6 @@ class _Repair:
         if not wrong:
             return found.manifest
         return manifests.write(self.disk, self.path, found.manifest)
-
-    def _segments_there(self) -> dict[int, int]:
-        numbers = (segment_number(name) for name in self.disk.names(self.path / LOG))
-        return {number: 0 for number in numbers if number is not None}
 
     def _entry_of(self, name: str) -> BlockEntry | None:
         """Return the entry of a block from its own description. A block without a readable one is
@@ -228,13 +222,12 @@ class _Repair:
         """Return a new block with the readable samples of another one; None if there are none."""
         place = f"{BLOCKS}/{entry.name}"
         read_errors = ReadErrors()
-        block = Block(self.disk, self.path / BLOCKS, entry, ByteCache(0, page_bytes))
-        caches = reader.Caches(ByteCache(0, batch_bytes), ByteCache(0, union_bytes))
-        head = Head()
-        state = StoreState(None, head, StoreOptions())
+        block = Block(self.disk, self.path / BLOCKS, entry, ByteCache(0))
+        caches = reader.Caches(ByteCache(0), ByteCache(0, union_bytes))
+        head, parts = Head(), PartList(TimeOrdered([block]), (), lambda one: one)
         try:
-            everything = reader.select([block], (), MIN_TIME_MS, MAX_TIME_MS, caches, read_errors)
-            copy_selection(everything, Writer(state, None, Flusher(state)))
+            everything = reader.select(parts, (), MIN_TIME_MS, MAX_TIME_MS, caches, read_errors)
+            copy_selection(everything, head)
         except (*DAMAGE, ReadFailed, ValueError) as problem:
             # The checksums are right but the content is inconsistent: keep the file as it is.
             self.done.missing.append(f"{place}: all of its {entry.samples} samples: {problem}")
@@ -242,7 +235,7 @@ class _Repair:
         finally:
             block.close()
         part = head.compact()
-        held = sum(run.samples for run in part.runs)
+        held = part.samples
         lost = entry.samples - held
         if lost:  # otherwise only statistics were damaged, which are computed again
             where = ", ".join(one.place for one in read_errors.problems()) or "the index"
@@ -257,7 +250,7 @@ class _Repair:
         )
         assert content is not None
         path = self.path / BLOCKS / rewritten_name(entry.sequence)
-        made = write_content(self.disk, path, content, sequence=entry.sequence)
+        made = write_block(self.disk, path, content, sequence=entry.sequence)
         return replace(made, level=entry.level)
 
     def _move_aside(self, path: Path) -> None:
@@ -331,21 +324,21 @@ def _renamed(tombstones: Sequence[Tombstone], names: dict[str, str]) -> tuple[To
     )
 
 
-def copy_selection(selection: Selection, target: Writer) -> None:
-    """Append all selected samples to another database."""
+def copy_selection(selection: Selection, head: Head) -> None:
+    """Add all selected samples to a head. Raises `ValueError` for histograms that no batch may
+    have."""
+    ids = head.registry.ids_of(selection.series)
     for view in selection.views():
-        target.append(_batch_of(selection.series, view.ragged()))
-    for native in selection.histograms:
-        target.append(_native_batch(selection.series, native.load()))
-
-
-def _batch_of(series: SeriesTable, view: SeriesView) -> Batch:
-    rows = np.repeat(np.arange(len(view.rows)), np.diff(view.bounds))
-    return Batch(series.take(view.rows), rows, view.timestamps, view.values, starts=view.starts)
-
-
-def _native_batch(series: SeriesTable, found: HistogramBatch) -> Batch:
-    rows = np.repeat(np.arange(len(found.rows)), np.diff(found.offsets))
-    native = HistogramSamples(rows, found.timestamps, found.histograms, found.starts)
-    none = np.empty(0, np.int64)
-    return Batch(series.take(found.rows), none, none, np.empty(0), native)
+        flat = view.ragged()
+        owners = ids[flat.owners()]
+        head.add(Floating(owners, flat.timestamps, flat.values, flat.starts))
+        head.sort_backlog()
+    for ref in selection.histograms:
+        found = ref.load()
+        problem = invalid_histograms(found.histograms)
+        if problem is not None:
+            raise ValueError(problem)
+        owners = np.repeat(ids[found.rows], np.diff(found.offsets))
+        native = NativeSamples(owners, found.timestamps, found.histograms, found.starts)
+        head.add(NO_FLOATS, native)
+        head.sort_backlog()

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from novaql.tsdb.model.labels import Ints
-from novaql.tsdb.model.series_batch import Floats
+from novaql.tsdb.model.labels import Floats, Ints
 
 MIN_BYTES = 1 << 16
 """Smaller arrays use the allocator, which reuses their memory itself."""

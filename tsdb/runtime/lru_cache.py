@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, Generic, TypeVar
 
 Value = TypeVar("Value")
@@ -24,13 +25,7 @@ class CacheStats:
     limit: int
 
     def __add__(self, other: CacheStats) -> CacheStats:
-        return CacheStats(
-            self.hits + other.hits,
-            self.misses + other.misses,
-            self.entries + other.entries,
-            self.bytes + other.bytes,
-            self.limit + other.limit,
-        )
+        return CacheStats(*map(operator.add, astuple(self), astuple(other)))
 
 
 class ByteCache(Generic[Value]):
@@ -38,11 +33,13 @@ class ByteCache(Generic[Value]):
 
     limit    largest total size; the cache does not store a value larger than half of it. 0: it
              stores nothing
-    size_of  size of a value, in bytes. `each`: all values have size 1, so that `limit` is a number
-             of entries
+    size_of  size of a value, in bytes; its `nbytes` if not given. `each`: all values have size 1,
+             so that `limit` is a number of entries
     """
 
-    def __init__(self, limit: int, size_of: Callable[[Value], int]) -> None:
+    def __init__(
+        self, limit: int, size_of: Callable[[Value], int] = operator.attrgetter("nbytes")
+    ) -> None:
         self.limit = limit
         self._size_of = size_of
         self._entries: OrderedDict[Hashable, tuple[Value, int]] = OrderedDict()

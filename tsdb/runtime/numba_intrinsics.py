@@ -99,24 +99,20 @@ def keep_alive(_owners: Any) -> None:
     """
 
 
+def _bitcast(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
+
+
 @intrinsic
 def _intrinsic_bits(_context: Any, value: Any) -> Any:
     """The bits of a float as an integer."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
-
-    return types.int64(value), build
+    return types.int64(value), _bitcast
 
 
 @intrinsic
 def _intrinsic_float(_context: Any, value: Any) -> Any:
     """The float that has these bits."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
-
-    return types.float64(value), build
+    return types.float64(value), _bitcast
 
 
 bits_of: Any = _intrinsic_bits

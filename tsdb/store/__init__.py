@@ -1,2 +1,1 @@
-"""The components of an open database over one state: reader, writer, flusher, deleter, compactor,
-snapshots."""
+"""The components of an open database: reader, writer, flusher, deleter and compactor."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
+from functools import reduce
 
 MAX_ENTRIES = 256
 
@@ -61,13 +63,5 @@ def _with_old_merged(entries: list[Change]) -> list[Change]:
     """Merge neighbours in the older half; the newer half is unchanged."""
     half = len(entries) // 2
     old, new = entries[:half], entries[half:]
-    pairs = [merge(old[at : at + 2]) for at in range(0, len(old), 2)]
-    return pairs + new
-
-
-def merge(entries: list[Change]) -> Change:
-    """Merge consecutive changes into one."""
-    total = entries[0]
-    for entry in entries[1:]:
-        total = total + entry
-    return total
+    pairs = (old[at : at + 2] for at in range(0, len(old), 2))
+    return [*(reduce(operator.add, pair) for pair in pairs), *new]

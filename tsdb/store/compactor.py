@@ -26,7 +26,8 @@ Choice = Callable[[Sequence[BlockEntry], set[str]], Group | None]
 
 class Compactor:
     """One thread compacts at a time. Readers and writers continue: a rewrite writes a new block,
-    which replaces others in one step; readers of the old ones hold their files open."""
+    which replaces others in one step; readers of the old ones hold their files open. `Database`
+    describes the public methods."""
 
     def __init__(self, state: StoreState, flusher: Flusher) -> None:
         self._state, self._flusher = state, flusher
@@ -35,16 +36,10 @@ class Compactor:
         """Ends a rewrite at its next page."""
 
     def compact(self) -> CompactionResult:
-        """See `Database.compact`."""
         self._flusher.flush()
-        if self._state.files is None:
-            return CompactionResult()
         return self._compact(lambda entries, skip: self._next(entries, skip, everything=True))
 
     def clean_tombstones(self) -> int:
-        """See `Database.clean_tombstones`."""
-        if self._state.files is None:
-            return 0
         return self._compact(self._with_deletions).blocks_read
 
     def _with_deletions(self, entries: Sequence[BlockEntry], skip: set[str]) -> Group | None:
@@ -54,13 +49,11 @@ class Compactor:
         return next(((entry,) for entry in found if not entry.downsampled_ms), None)
 
     def maintain(self) -> None:
-        """See `Database.maintain`."""
         self.apply_retention()
         if self._state.options.compaction:
             self._compact(lambda entries, skip: self._next(entries, skip, everything=False))
 
     def apply_retention(self, now_ms: int | None = None) -> list[str]:
-        """See `Database.apply_retention`."""
         state, files, options = self._state, self._state.files, self._state.options
         if files is None or (options.retention_ms is None and options.retention_bytes is None):
             return []
@@ -109,7 +102,9 @@ class Compactor:
 
     def _compact(self, choose: Choice, *, downsampled_ms: int = 0) -> CompactionResult:
         """Rewrite groups of blocks until `choose` returns None or `stopping` is set."""
-        state, result = self._state, CompactionResult()
+        state, files, result = self._state, self._state.files, CompactionResult()
+        if files is None:
+            return result
         with state.compact_lock:
             state.require_writable()
             while not self.stopping.is_set():
@@ -121,7 +116,10 @@ class Compactor:
                 # tombstone over to the new block.
                 applied = state.current.tombstones
                 try:
-                    entry = self._rewrite(group, applied, downsampled_ms)
+                    entry = rewrite(
+                        files.disk, files.blocks_path, group, applied, self.stopping,
+                        state.options.rollups_ms, downsampled_ms,
+                    )  # fmt: skip
                 except Stopped:
                     break
                 except DAMAGE as problem:
@@ -137,15 +135,6 @@ class Compactor:
                         with state.write_lock:
                             state.note_change(group[0].first_ms, group[0].last_ms)
         return result
-
-    def _rewrite(
-        self, group: Group, applied: Sequence[Tombstone], downsampled_ms: int
-    ) -> BlockEntry | None:
-        files, rollups_ms = self._state.files, self._state.options.rollups_ms
-        assert files is not None
-        return rewrite(
-            files.disk, files.blocks_path, group, applied, self.stopping, rollups_ms, downsampled_ms
-        )
 
     def _replace(
         self,

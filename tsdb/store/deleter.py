@@ -10,12 +10,11 @@ from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.parts.tombstones import DeleteResult, Deletion, Tombstone
 from novaql.tsdb.read import planner
-from novaql.tsdb.store.reader import downsampled_range
 from novaql.tsdb.store.state import StoreState
 
 
 class Deleter:
-    """A deletion excludes appends and flushes while it runs."""
+    """A deletion excludes appends and flushes while it runs. `Database` describes it."""
 
     def __init__(self, state: StoreState) -> None:
         self._state = state
@@ -28,7 +27,6 @@ class Deleter:
         *,
         dry_run: bool,
     ) -> DeleteResult:
-        """See `Database.delete`."""
         state = self._state
         sets = tuple(tuple(matchers) for matchers in matcher_sets)
         if not sets or not all(sets):
@@ -44,7 +42,7 @@ class Deleter:
             found = planner.count(state.parts(), sets, start_ms, end_ms, unreadable)
             # A deletion removes whole cells of a downsampled block, also those whose only sample
             # is outside of the range.
-            if found.samples or unreadable or downsampled_range(state, start_ms, end_ms):
+            if found.samples or unreadable or state.downsampled_range(start_ms, end_ms):
                 self._apply(deletion)
                 state.note_change(start_ms, end_ms)
         return found

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
-from novaql.tsdb.errors import WriteFailed
+from novaql.tsdb.directory.store_directory import Files
+from novaql.tsdb.errors import StoreError, WriteFailed
 from novaql.tsdb.head.head import Head
 from novaql.tsdb.options import Sync
 from novaql.tsdb.store.state import StoreState
@@ -15,25 +17,36 @@ logger = logging.getLogger("tsdb")
 
 
 class Flusher:
-    """Readers and writers continue during a flush and a sync."""
+    """Readers and writers continue during a flush and a sync. `Database` describes the methods."""
 
     def __init__(self, state: StoreState) -> None:
         self._state = state
         self.head_began = time.monotonic()
         """When the first sample of the head was appended; set by the writer."""
+        self.request: Callable[[], None] = lambda: None
+        """Requests a flush of a full head in the background; returns at once."""
 
     def sync(self) -> None:
-        """See `Database.sync`."""
         if self._state.log is not None and not self._state.closed:
             self._state.log.sync()
 
     def sync_if_due(self) -> None:
-        """Sync the log if its oldest unsynced record is older than half of `sync_interval_s`."""
         if self._state.log is not None and self._state.log.pace.due:
             self.sync()
 
+    def end_segment(self) -> Files:
+        """End the open segment of the log, and return the files: copies of them then have
+        everything that was appended before this call."""
+        state = self._state
+        state.require_open()
+        if state.files is None:
+            raise StoreError("a database in memory has no files to be copied")
+        if state.log is not None:
+            with state.write_lock:
+                state.log.rotate()
+        return state.files
+
     def flush_if_due(self) -> None:
-        """Flush a head that is full, or old, or whose log could not be synced."""
         state, options = self._state, self._state.options
         head = state.current.head
         old = time.monotonic() - self.head_began >= options.flush_after_s
@@ -61,7 +74,6 @@ class Flusher:
         return log.is_safe
 
     def flush(self) -> None:
-        """See `Database.flush`."""
         state = self._state
         with state.flush_lock:
             files = state.files

@@ -7,18 +7,14 @@ from dataclasses import replace
 
 from novaql.tsdb.errors import Corrupted, Unreadable
 from novaql.tsdb.maintenance.check import Violation, check_blocks, check_log
-from novaql.tsdb.model.exemplars import SeriesExemplars
 from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.source import Hints, Selection
 from novaql.tsdb.options import StoreStats
 from novaql.tsdb.parts.merge_series import UNION_CACHE_BYTES, union_bytes
-from novaql.tsdb.parts.part import Part
 from novaql.tsdb.read import planner
-from novaql.tsdb.read.batches import batch_bytes
 from novaql.tsdb.read.rollup_cells import plan_cells
-from novaql.tsdb.read.rollup_query import RolledUp, roll_up
-from novaql.tsdb.read.series_cache import Lookups
+from novaql.tsdb.read.series_cache import LOOKUP_CACHE_BYTES, Lookup, LookupCache
 from novaql.tsdb.runtime.lru_cache import ByteCache
 from novaql.tsdb.store.state import StoreState
 
@@ -33,10 +29,10 @@ class Reader:
         self._state = state
         limit = state.options.cache_bytes
         self.caches = planner.Caches(
-            ByteCache(limit - limit // 2, batch_bytes),  # decoded pages have the other half
+            ByteCache(limit - limit // 2),  # decoded pages have the other half
             ByteCache(UNION_CACHE_BYTES, union_bytes),
         )
-        self.lookups = Lookups()
+        self._lookups: LookupCache = ByteCache(LOOKUP_CACHE_BYTES)
 
     def has_histograms(self) -> bool:
         try:
@@ -58,32 +54,18 @@ class Reader:
         cells = plan_cells(parts, matchers, windows, caches, read_errors)
         return plain if cells is None else replace(plain, cells=cells)
 
-    def downsampled_range(self, start_ms: int, end_ms: int) -> tuple[int, int] | None:
-        return downsampled_range(self._state, start_ms, end_ms)
-
-    def parts_for_lookup(self, read_errors: ReadErrors | None) -> Sequence[Part]:
-        """The parts for `lookups`. Without `read_errors`, lost samples of the log are ignored."""
-        if read_errors is not None:
-            self._state.report_lost(read_errors)
-        return self._state.parts()
-
-    def exemplars(
-        self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
-    ) -> SeriesExemplars:
-        self._state.require_open()
-        return self._state.exemplars.select(matcher_sets, start_ms, end_ms)
-
-    def rollup(
+    def look_up(
         self,
-        matchers: Sequence[Matcher],
-        resolution_ms: int,
+        matcher_sets: Sequence[Sequence[Matcher]],
         start_ms: int,
         end_ms: int,
         read_errors: ReadErrors | None,
-    ) -> RolledUp:
-        self._state.report_lost(read_errors)
+    ) -> Lookup:
+        """Return a look-up, which ignores what the log has lost without `read_errors`."""
+        if read_errors is not None:
+            self._state.report_lost(read_errors)
         parts = self._state.parts()
-        return roll_up(parts, matchers, resolution_ms, start_ms, end_ms, self.caches, read_errors)
+        return Lookup(self._lookups, parts, matcher_sets, start_ms, end_ms, read_errors)
 
     def time_range(self) -> tuple[int, int] | None:
         parts = self._state.parts()
@@ -131,18 +113,4 @@ class Reader:
         self.clear_pages()
         self.caches.unions.clear()
         self.caches.plans.clear()
-        self.lookups.clear()
-
-
-def downsampled_range(state: StoreState, start_ms: int, end_ms: int) -> tuple[int, int] | None:
-    """See `Downsampled`."""
-    blocks = [
-        block
-        for block in state.current.blocks
-        if block.downsampled_ms
-        and block.first_ms - block.downsampled_ms < end_ms
-        and block.last_ms >= start_ms
-    ]
-    if not blocks:
-        return None
-    return max(block.downsampled_ms for block in blocks), max(block.last_ms for block in blocks)
+        self._lookups.clear()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from novaql.tsdb.block.pages import PageCache, page_bytes
+from novaql.tsdb.block.pages import PageCache
 from novaql.tsdb.block.reader import Block, BlockEntry
 from novaql.tsdb.directory.store_directory import Files
 from novaql.tsdb.errors import Corrupted, ReadOnly, StoreClosed
@@ -71,7 +71,7 @@ class StoreState:
         """None in memory and for a database that is open for reading only."""
         self.read_only = files is not None and files.log is None
         self.closed = False
-        self.pages: PageCache = ByteCache(options.cache_bytes // 2, page_bytes)
+        self.pages: PageCache = ByteCache(options.cache_bytes // 2)
         blocks: tuple[Block, ...] = ()
         tombstones: tuple[Tombstone, ...] = ()
         self.exemplars = ExemplarRing(options.max_exemplars)
@@ -103,10 +103,6 @@ class StoreState:
         return Block(self.files.disk, self.files.blocks_path, entry, self.pages)
 
     def hold_blocks(self) -> bool:
-        """Open the files of all blocks, so that a writer in another process may remove them.
-
-        Returns False if a file is missing or cannot be opened; a read of it reports the error.
-        """
         held = True
         for block in self.current.blocks:
             try:
@@ -185,8 +181,20 @@ class StoreState:
             self.current = current
             self._swaps += 1
 
+    def downsampled_range(self, start_ms: int, end_ms: int) -> tuple[int, int] | None:
+        """See `Downsampled`."""
+        blocks = [
+            block
+            for block in self.current.blocks
+            if block.downsampled_ms
+            and block.first_ms - block.downsampled_ms < end_ms
+            and block.last_ms >= start_ms
+        ]
+        if not blocks:
+            return None
+        return max(block.downsampled_ms for block in blocks), max(block.last_ms for block in blocks)
+
     def changed_since(self, version: int) -> tuple[int, list[tuple[int, int]]]:
-        """See `Database.changed_since`."""
         self.require_open()
         now = self.version  # a change that is added meanwhile belongs to a later version
         return now, self._changes.since(version)

@@ -3,60 +3,42 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from novaql.tsdb.head.float_run import Floating
-from novaql.tsdb.head.head import Head
 from novaql.tsdb.head.histogram_run import NativeSamples
-from novaql.tsdb.head.validate import checked, checked_exemplars, checked_native, checked_starts
+from novaql.tsdb.head.validate import checked, checked_exemplars, checked_native
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Metadata
 from novaql.tsdb.options import AppendResult, Sync
 from novaql.tsdb.store.flusher import Flusher
 from novaql.tsdb.store.state import StoreState
-from novaql.tsdb.wal.writer import Log, Position
+from novaql.tsdb.wal.writer import Position
 
 
 class Writer:
-    """One thread appends at a time; others wait.
+    """One thread appends at a time; others wait. `Database` describes the methods."""
 
-    log            None in memory
-    request_flush  called when the head is full; returns at once
-    """
-
-    def __init__(
-        self,
-        state: StoreState,
-        log: Log | None,
-        flusher: Flusher,
-        request_flush: Callable[[], None] | None = None,
-    ) -> None:
-        self._state, self._log, self._flusher = state, log, flusher
-        self._request_flush = request_flush
+    def __init__(self, state: StoreState, flusher: Flusher) -> None:
+        self._state, self._log, self._flusher = state, state.log, flusher
 
     def append(self, batch: Batch) -> AppendResult:
-        """See `Database.append`."""
         state = self._state
-        series_index, times, values = checked(batch)
-        starts = checked_starts(batch.starts, len(values), "values")
-        histograms = checked_native(batch)
+        floats, native = checked(batch), checked_native(batch)
         exemplars = checked_exemplars(batch) if state.options.max_exemplars else None
-        if len(values) == 0 and histograms is None and exemplars is None:
+        if len(floats.values) == 0 and native is None and exemplars is None:
             return AppendResult()
         self._limit_memory()
         with state.write_lock:
             state.require_writable()
             head = state.current.head
-            native = None
             with head.registry_lock:
-                ids = head.registry.ids_for(batch.series, series_index)
-                if histograms is not None:
-                    own = head.registry.ids_for(batch.series, histograms[0])
-                    native = NativeSamples.copied(own, *histograms[1:])
-            floats = Floating(ids, times, values, starts)
+                floats = floats._replace(ids=head.registry.ids_for(batch.series, floats.ids))
+                if native is not None:
+                    native = native.copied(head.registry.ids_for(batch.series, native.ids))
             first_ms, last_ms = _time_range(floats, native)
             state.newest_ms = max(state.newest_ms, last_ms)
             floats, native, rejected = self._reject_late(floats, native)
@@ -69,7 +51,8 @@ class Writer:
             position = None
             if self._log is not None:
                 position = self._log.append(head.registry, floats, native, exemplars)
-            self._note_first_append(head)
+            if head.appended == 0:
+                self._flusher.head_began = time.monotonic()
             head.add(floats, native, (same, same_native))
             if exemplars is not None:
                 state.exemplars.add(exemplars)
@@ -116,10 +99,6 @@ class Writer:
                 native = native.take(np.flatnonzero(recent)) or None
         return floats, native, (rejected, rejected_native)
 
-    def _note_first_append(self, head: Head) -> None:
-        if head.appended == 0:
-            self._flusher.head_began = time.monotonic()
-
     def _after_append(self, position: Position | None) -> None:
         """Flush and sync as the options require, outside of the lock so that other threads append.
 
@@ -127,14 +106,12 @@ class Writer:
         """
         if position is None or self._log is None:
             return
-        full = self._state.current.head.weight >= self._state.options.flush_samples
-        if full and self._request_flush is not None:
-            self._request_flush()
+        if self._state.current.head.weight >= self._state.options.flush_samples:
+            self._flusher.request()
         if self._state.options.sync is Sync.ALWAYS or self._log.pace.late:
             self._log.sync(position)
 
     def set_metadata(self, metadata: Mapping[str, Metadata]) -> None:
-        """See `Database.set_metadata`."""
         state, position = self._state, None
         with state.write_lock:
             state.require_writable()

@@ -125,13 +125,6 @@ class MetadataRecord:
     metadata: Mapping[str, Metadata]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ExemplarsRecord:
-    """Exemplars with the label sets of their series."""
-
-    exemplars: SeriesExemplars
-
-
 def encode_series(ids: Ints, table: SeriesTable) -> list[bytes]:
     head = [KIND.pack(SERIES, 0, 0, len(ids)), _COUNT.pack(len(table.columns))]
     return [*head, ids.astype("<u4").tobytes(), *_encode_columns(table)]
@@ -218,7 +211,7 @@ def encode_end() -> list[bytes]:
     return encode_metadata({})
 
 
-Record = SeriesRecord | Floating | NativeSamples | MetadataRecord | ExemplarsRecord
+Record = SeriesRecord | Floating | NativeSamples | MetadataRecord | SeriesExemplars
 """Samples have ids of the segment, and are in order of arrival."""
 
 
@@ -249,6 +242,27 @@ def decode(payload: bytes) -> Record:
     raise Undecodable(f"a record of unknown kind {kind}")
 
 
+def read_log(
+    data: bytes, store: bytes, number: int
+) -> Iterator[tuple[int, int, Record | Undecodable] | Damage]:
+    """Yield (offset, end, content) of each whole record, and the damage, as `read_records` does."""
+    for item in read_records(data, store, number):
+        if isinstance(item, Damage):
+            yield item
+            continue
+        offset, payload = item
+        try:
+            record: Record | Undecodable = decode(payload)
+        except Undecodable as problem:
+            record = problem
+        yield offset, offset + RECORD.size + len(payload), record
+
+
+def is_end(record: Record | Undecodable) -> bool:
+    """Whether this is the closing record of a segment."""
+    return isinstance(record, MetadataRecord) and not record.metadata
+
+
 def _decode_series(payload: bytes, count: int) -> SeriesRecord:
     at = KIND.size
     (names,) = _COUNT.unpack_from(payload, at)
@@ -258,7 +272,7 @@ def _decode_series(payload: bytes, count: int) -> SeriesRecord:
     return SeriesRecord(ids, _decode_columns(payload, at, names, count)[0])
 
 
-def _decode_exemplars(payload: bytes, count: int) -> ExemplarsRecord:
+def _decode_exemplars(payload: bytes, count: int) -> SeriesExemplars:
     rows, names = struct.unpack_from("<II", payload, KIND.size)
     if not names and rows > 1:
         raise ValueError("series without labels are one")
@@ -271,7 +285,7 @@ def _decode_exemplars(payload: bytes, count: int) -> ExemplarsRecord:
     labels, _ = _decode_columns(payload, at + 4, names, count)
     if int(index.max(initial=-1)) >= rows:
         raise ValueError("an exemplar belongs to no series")
-    return ExemplarsRecord(SeriesExemplars(series, Exemplars(index, times, values, labels)))
+    return SeriesExemplars(series, Exemplars(index, times, values, labels))
 
 
 def _decode_columns(payload: bytes, at: int, names: int, count: int) -> tuple[SeriesTable, int]:

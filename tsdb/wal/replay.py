@@ -11,9 +11,11 @@ import numpy as np
 from novaql.tsdb.codec.columns import Undecodable
 from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.head.exemplar_buffer import ExemplarRing
-from novaql.tsdb.head.float_run import Floating, joined
+from novaql.tsdb.head.float_run import NO_FLOATS, Floating, joined
 from novaql.tsdb.head.head import Head
 from novaql.tsdb.head.histogram_run import NativeSamples
+from novaql.tsdb.model.exemplars import SeriesExemplars
+from novaql.tsdb.model.flat_arrays import grown
 from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.model.source import Metadata
 from novaql.tsdb.parts.tombstones import Tombstone
@@ -22,17 +24,15 @@ from novaql.tsdb.wal.record import (
     RECORD,
     SEGMENT_HEADER,
     Damage,
-    ExemplarsRecord,
     MetadataRecord,
     SeriesRecord,
     decode,
+    is_end,
     read_records,
 )
 from novaql.tsdb.wal.writer import segment_name
 
 _POOLED_SAMPLES = 1 << 16
-_NO_INTS = np.zeros(0, np.int64)
-_NO_FLOATS = Floating(_NO_INTS, _NO_INTS, np.zeros(0))
 
 
 @dataclass(slots=True)
@@ -47,10 +47,7 @@ class Replay:
              truncated later
     """
 
-    segments: int = 0
-    records: int = 0
     samples: int = 0
-    bytes: int = 0
     torn: dict[int, int] = field(default_factory=dict)
     torn_bytes: int = 0
     damaged: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
@@ -83,8 +80,6 @@ def replay(
         while waiting and waiting[0].log_before <= number:
             _apply(waiting.pop(0), head, ring)
         data = disk.read_all(folder / segment_name(number))
-        result.segments += 1
-        result.bytes += len(data)
         _replay_segment(data, store, number, head, ring, result)
     for tombstone in waiting:
         _apply(tombstone, head, ring)
@@ -110,7 +105,6 @@ def _replay_segment(
         offset, payload = item
         end = offset + RECORD.size + len(payload)
         if is_plain(payload):
-            result.records += 1
             ended = False
             pool.put_plain(payload, known)
             continue
@@ -119,8 +113,7 @@ def _replay_segment(
         except Undecodable as problem:
             result.damaged.setdefault(number, []).append((f"offset {offset}", str(problem)))
             continue
-        result.records += 1
-        ended = isinstance(record, MetadataRecord) and not record.metadata
+        ended = is_end(record)
         match record:
             case SeriesRecord(ids=ids, table=table):
                 pool.empty(known)  # a later record may redefine ids
@@ -131,9 +124,9 @@ def _replay_segment(
                 pool.empty(known)
                 own, there = _own_ids(known, ids, result)
                 if len(own):
-                    head.add(_NO_FLOATS, replace(record.take(there), ids=own))
-            case ExemplarsRecord(exemplars=exemplars):
-                ring.add(exemplars)
+                    head.add(NO_FLOATS, replace(record.take(there), ids=own))
+            case SeriesExemplars():
+                ring.add(record)
             case MetadataRecord(metadata=metadata):
                 result.metadata.update(metadata)
     pool.empty(known)
@@ -198,11 +191,7 @@ def _note_damage(damage: Damage, number: int, end: int, result: Replay) -> None:
 
 
 def _learn(known: Ints, ids: Ints, table: SeriesTable, head: Head) -> Ints:
-    most = int(ids.max(initial=-1)) + 1
-    if most > len(known):
-        grown = np.full(max(most, 2 * len(known)), -1)
-        grown[: len(known)] = known
-        known = grown
+    known = grown(known, int(ids.max(initial=-1)) + 1, -1)
     with head.registry_lock:
         known[ids] = head.registry.ids_of(table)
     return known
@@ -213,11 +202,7 @@ def _own_ids(known: Ints, ids: Ints, result: Replay) -> tuple[Ints, Ints]:
     samples."""
     if len(ids) == 0:
         return ids, ids
-    if int(ids.max()) >= len(known):
-        grown = np.full(int(ids.max()) + 1, -1)
-        grown[: len(known)] = known
-        known = grown
-    own = known[ids]
+    own = grown(known, int(ids.max()) + 1, -1)[ids]
     there = np.flatnonzero(own >= 0)
     result.orphans += len(own) - len(there)
     result.samples += len(there)

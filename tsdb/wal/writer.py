@@ -17,6 +17,7 @@ from novaql.tsdb.head.histogram_run import NativeSamples
 from novaql.tsdb.head.series_ids import Registry
 from novaql.tsdb.index.match import label_table
 from novaql.tsdb.model.exemplars import SeriesExemplars
+from novaql.tsdb.model.flat_arrays import grown
 from novaql.tsdb.model.labels import Bools
 from novaql.tsdb.wal.pace import Pace
 from novaql.tsdb.wal.record import (
@@ -50,6 +51,11 @@ def segment_number(name: str) -> int | None:
     return int(stem) if name.endswith(SUFFIX) and stem.isdecimal() else None
 
 
+def segment_numbers(disk: Disk, folder: Path) -> list[int]:
+    """Return the numbers of the segments in a folder, increasing."""
+    return sorted(n for name in disk.names(folder) if (n := segment_number(name)) is not None)
+
+
 def format_of(
     floats: Floating, native: NativeSamples | None, exemplars: SeriesExemplars | None = None
 ) -> int:
@@ -61,10 +67,6 @@ def format_of(
     if native is not None and native.starts is not None:
         return STARTS_FORMAT
     return FORMAT if native is None else NATIVE_FORMAT
-
-
-def _do_nothing() -> None:
-    """The default of a callback."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -99,7 +101,7 @@ class Log:
         pace: Pace | None = None,
     ) -> None:
         self._disk, self._folder, self._store = disk, folder, store
-        self._next = first_segment
+        self.next_segment = first_segment
         self._format = FORMAT
         self._segment_bytes, self._sync_when_full = segment_bytes, sync_when_full
         self._declared: Bools = np.zeros(0, np.bool_)
@@ -113,20 +115,16 @@ class Log:
         self.pace = Pace(None) if pace is None else pace
         self.safe: dict[int, int] = {}
         """Segment → bytes that are synced, of all segments that are still needed."""
-        self.on_created: Callable[[], None] = _do_nothing
+        self.on_created: Callable[[], None] = lambda: None
         """Called after a segment is created and before anything is written to it, so that the
         manifest names it. May raise `WriteFailed`; then the segment is not used yet."""
         self.sync_failed = False
         """Set after a failed sync; the samples should be written to a block soon."""
         self.unended: set[int] = set()
         """Segments without a closing record."""
-        self.on_sync_failed: Callable[[], None] = _do_nothing
+        self.on_sync_failed: Callable[[], None] = lambda: None
         """Called after a failed sync, so that the next process that opens the store does not trust
         the segment."""
-
-    @property
-    def next_segment(self) -> int:
-        return self._next
 
     def append(
         self,
@@ -137,7 +135,7 @@ class Log:
     ) -> Position:
         """Write samples of series of the registry. Raises `WriteFailed`; the log is unchanged
         then."""
-        ids, times, values, starts = floats
+        ids = floats.ids
         self.need(format_of(floats, native, exemplars))
         tail = self._open_tail(len(registry))
         every = ids if native is None else np.concatenate([ids, native.ids])
@@ -150,10 +148,8 @@ class Log:
         payloads = []
         if len(fresh):
             payloads.append(encode_series(fresh, label_table(registry.index(), fresh)))
-        for at in range(0, len(ids), MOST_SAMPLES):
-            some = slice(at, at + MOST_SAMPLES)
-            begun = None if starts is None else starts[some]
-            payloads.append(encode_samples(ids[some], times[some], values[some], begun))
+        portions = (slice(at, at + MOST_SAMPLES) for at in range(0, len(ids), MOST_SAMPLES))
+        payloads += [encode_samples(*floats.take(some)) for some in portions]
         if native is not None:
             for at in range(0, len(native), MOST_HISTOGRAMS):
                 end = min(len(native), at + MOST_HISTOGRAMS)
@@ -221,13 +217,10 @@ class Log:
         if self._tail is not None and self._tail.position.offset >= self._segment_bytes:
             self.rotate()
         if self._tail is None:
-            self._tail = self._create(self._next)
-            self._next += 1
+            self._tail = self._create(self.next_segment)
+            self.next_segment += 1
             self._declared = np.zeros(series, np.bool_)
-        if series > len(self._declared):
-            grown = np.zeros(2 * series, np.bool_)
-            grown[: len(self._declared)] = self._declared
-            self._declared = grown
+        self._declared = grown(self._declared, series, 0)
         return self._tail
 
     def _create(self, number: int) -> _Tail:
@@ -365,7 +358,7 @@ class Log:
                 self._tail = None
                 with self._moving:
                     self.pace.end(everything=not self._left_unsynced)
-        return self._next
+        return self.next_segment
 
     def _leave(self, tail: _Tail) -> None:
         if self._synced < tail.position:

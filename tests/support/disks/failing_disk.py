@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from novaql.tsdb.disk.vfs import AppendFile, Buffer, RealDisk
+from novaql.tsdb.disk.vfs import AppendFile, Buffer, Disk
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Refusals:
     fsyncs: list[int] = field(default_factory=list)
 
 
-class FailingDisk(RealDisk):
+class FailingDisk(Disk):
     """The real disk, but for what `refusals` says."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class FailingDisk(RealDisk):
         super().rename(old, new)
 
 
-class _FailingFile:
+class _FailingFile(AppendFile):
     def __init__(self, file: AppendFile, refusals: Refusals) -> None:
         self._file, self._refusals = file, refusals
 

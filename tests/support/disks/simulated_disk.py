@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from novaql.tsdb.disk.vfs import AppendFile, Buffer, Lock, ReadFile
+from novaql.tsdb.disk.vfs import AppendFile, Buffer, Disk, Lock, ReadFile
 from tests.support.disks.disk_image import ROOT, STORE, Change, Cut, Image, Inode
 
 
@@ -28,7 +28,7 @@ Fault = Callable[[int, str], OSError | None]
 """(number of the call, its name) → what to raise, None to let it be."""
 
 
-class SimulatedDisk:
+class SimulatedDisk(Disk):
     """A `Disk`. `calls` counts everything that changes something or waits for the disk."""
 
     def __init__(self, image: Image | None = None) -> None:
@@ -230,7 +230,7 @@ class SimulatedDisk:
         self.image.pending = (*self.image.pending, Change(folder, names))
 
 
-class _SimulatedAppendFile:
+class _SimulatedAppendFile(AppendFile):
     def __init__(self, disk: SimulatedDisk, inode: int, path: Path) -> None:
         self._disk, self._inode, self._path = disk, inode, path
         self._poisoned = False
@@ -279,7 +279,7 @@ class _SimulatedAppendFile:
         pass
 
 
-class _SimulatedReadFile:
+class _SimulatedReadFile(ReadFile):
     def __init__(self, disk: SimulatedDisk, inode: int, path: Path) -> None:
         self._disk, self._inode, self._path = disk, inode, path
         self.size = len(disk.image.inodes[inode].data)
@@ -295,7 +295,7 @@ class _SimulatedReadFile:
         pass
 
 
-class _SimulatedLock:
+class _SimulatedLock(Lock):
     def __init__(
         self, disk: SimulatedDisk, path: Path, inode: int, left_behind: str, is_new: bool
     ) -> None:

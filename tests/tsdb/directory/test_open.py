@@ -18,7 +18,7 @@ from novaql import tsdb
 from novaql.tsdb import Batch, Database, Matcher, MatchOp, Metadata, SeriesTable, Source
 from novaql.tsdb.directory import manifest as manifests
 from novaql.tsdb.directory.manifest import Manifest
-from novaql.tsdb.disk.vfs import RealDisk
+from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.model.histograms import Buckets
 from novaql.tsdb.model.samples import HistogramSamples
 from tests.support.store.model import Model, Sample, batch_of, read_all
@@ -266,7 +266,7 @@ def test_metadata_is_kept(tmp_path: Path) -> None:
 
 
 def test_metadata_that_comes_during_a_flush_is_kept(tmp_path: Path) -> None:
-    class Telling(RealDisk):
+    class Telling(Disk):
         """Sets metadata at the moment when the manifest is replaced by a flush."""
 
         block_is_there = False

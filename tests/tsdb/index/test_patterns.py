@@ -6,8 +6,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from novaql.tsdb.index.patterns import listed_texts, literal_prefix
-from novaql.tsdb.model.matchers import compile_regex
+from novaql.tsdb.index.patterns import listed_texts
+from novaql.tsdb.model.matchers import compile_regex, match_range
 
 patterns = st.text(alphabet="ab|()[].*+?\\^${}1,", max_size=9)
 texts = st.text(alphabet="ab|()[].1,^$", max_size=5)
@@ -20,7 +20,8 @@ def test_shapes_agree_with_re2(pattern: str, text: str) -> None:
     except ValueError:
         return
     if matched:
-        assert text.startswith(literal_prefix(pattern))
+        low, high = match_range(pattern)
+        assert low <= text.encode() <= high
     listed = listed_texts(pattern)
     if listed is not None:
         assert matched == (text in listed)
@@ -44,18 +45,18 @@ def test_listed_texts(pattern: str, listed: tuple[str, ...] | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "prefix"),
+    ("pattern", "inside", "outside"),
     [
-        ("api-.*", "api-"),
-        ("^api.+", "api"),
-        ("ab*", "a"),
-        ("ab+", "ab"),
-        (r"a\.b.*", "a.b"),
-        ("prod-(a|b)", "prod-"),
-        ("a|b.*", ""),
-        ("a[(]|b", ""),
-        (".*", ""),
+        ("api-.*", ["api-", "api-1"], ["api", "api.", "b"]),
+        (r"a\.b.*", ["a.b"], ["a.c", "axb"]),
+        ("prod-(a|b)", ["prod-a", "prod-b"], ["prod-", "prod-c"]),
+        ("b|d.*", ["b", "d", "d9"], ["", "a", "e"]),
+        ("(?i)ab.*", ["AB", "ab", "aBc"], ["", "A", "b"]),
+        (".*", ["", "a", "\U0010ffff"], []),
+        (r"\C+", ["", "a", "\U0010ffff"], []),
     ],
 )
-def test_literal_prefix(pattern: str, prefix: str) -> None:
-    assert literal_prefix(pattern) == prefix
+def test_match_range(pattern: str, inside: list[str], outside: list[str]) -> None:
+    low, high = match_range(pattern)
+    assert all(low <= text.encode() <= high for text in inside)
+    assert not any(low <= text.encode() <= high for text in outside)

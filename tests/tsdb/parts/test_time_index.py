@@ -122,7 +122,7 @@ def test_long_ranges_and_short_blocks_are_looked_at_whole(
     assert block_of(stores[1]).living(0, SPAN_MS) is None
     with tsdb.memory() as memory:
         memory.append(floats(0))
-        few = SeriesTimeIndex(0, SPAN_MS, memory._state.parts()[0].layers())
+        few = SeriesTimeIndex(0, SPAN_MS, next(iter(memory._state.parts())).layers())
     assert few.living(0, 1) is None
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 
 from novaql import Result, query, tsdb
-from novaql.tsdb.disk.vfs import RealDisk
+from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 from novaql.tsdb.model.samples import STALE
 from novaql.tsdb.model.source import Hints, RangeWindows
@@ -224,4 +224,4 @@ def test_damaged_statistics_leave_the_samples(day: Path, directory: bool) -> Non
         result = query("max_over_time(m[2d])", database, time=30 * 3600)
         assert len(result.series) == 20
         assert not result.warnings
-    assert RealDisk().exists(path)
+    assert Disk().exists(path)

@@ -21,7 +21,7 @@ from tests.support.store.model import batch_of
 
 def test_a_reader_sees_what_a_writer_appended_to_the_same_state() -> None:
     state = StoreState(None, Head(), StoreOptions(out_of_order_ms=100))
-    reader, writer = Reader(state), Writer(state, None, Flusher(state))
+    reader, writer = Reader(state), Writer(state, Flusher(state))
 
     writer.append(batch_of([({"__name__": "m"}, 1000, 1.0)]))
     result = writer.append(batch_of([({"__name__": "m"}, 899, 2.0), ({"__name__": "m"}, 900, 3.0)]))

@@ -11,6 +11,7 @@ from hypothesis import example, given
 
 from novaql.tsdb.codec.columns import Undecodable
 from novaql.tsdb.head.float_run import Floating
+from novaql.tsdb.model.exemplars import SeriesExemplars
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.source import Metadata
 from novaql.tsdb.wal import record
@@ -100,8 +101,8 @@ def test_a_short_record_takes_little_memory_whatever_it_counts(
     tracemalloc.start()
     try:
         found = decode(payload)
-        if isinstance(found, record.ExemplarsRecord):
-            assert found.exemplars.series.rows <= len(payload)
+        if isinstance(found, SeriesExemplars):
+            assert found.series.rows <= len(payload)
     except Undecodable:
         pass
     finally:

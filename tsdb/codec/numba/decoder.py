@@ -67,7 +67,7 @@ def decode_pages(
 
 
 class CompiledHoles:
-    """`Holes` of `read.staleness`, compiled."""
+    """`PlainHoles` of `read.staleness`, compiled; values may be moved in their own memory."""
 
     def find(self, values: Floats) -> Ints:
         found: Ints = PAGES.call.find_markers(values.view(np.int64))

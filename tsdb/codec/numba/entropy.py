@@ -91,6 +91,15 @@ def table_of(
 
 
 @inner
+def _following(node: Any, packed: Any, have: Any) -> Any:
+    """The state after a node, which the next of the `have` bits in `packed` choose; the rest."""
+    bits = node & types.uint64(255)
+    chosen = packed & ((types.uint64(1) << bits) - types.uint64(1))
+    state = ((node >> types.uint64(8)) & types.uint64(0xFFFF)) + chosen
+    return state, packed >> bits, have - bits
+
+
+@inner
 def symbols(data: Any, bit: Any, count: Any, nodes: Any, states: Any, found: Any) -> Any:
     """Write the node of each latent of a batch to `found`: the node has the latent's bin. Returns
     the bit where the states' bits end.
@@ -114,29 +123,13 @@ def symbols(data: Any, bit: Any, count: Any, nodes: Any, states: Any, found: Any
             byte += (types.uint64(63) - have) >> types.uint64(3)
             have |= types.uint64(56)
         found[n] = node = nodes[state0]
-        bits = node & types.uint64(255)
-        chosen = packed & ((types.uint64(1) << bits) - types.uint64(1))
-        state0 = ((node >> types.uint64(8)) & types.uint64(0xFFFF)) + chosen
-        packed >>= bits
-        have -= bits
+        state0, packed, have = _following(node, packed, have)
         found[n + 1] = node = nodes[state1]
-        bits = node & types.uint64(255)
-        chosen = packed & ((types.uint64(1) << bits) - types.uint64(1))
-        state1 = ((node >> types.uint64(8)) & types.uint64(0xFFFF)) + chosen
-        packed >>= bits
-        have -= bits
+        state1, packed, have = _following(node, packed, have)
         found[n + 2] = node = nodes[state2]
-        bits = node & types.uint64(255)
-        chosen = packed & ((types.uint64(1) << bits) - types.uint64(1))
-        state2 = ((node >> types.uint64(8)) & types.uint64(0xFFFF)) + chosen
-        packed >>= bits
-        have -= bits
+        state2, packed, have = _following(node, packed, have)
         found[n + 3] = node = nodes[state3]
-        bits = node & types.uint64(255)
-        chosen = packed & ((types.uint64(1) << bits) - types.uint64(1))
-        state3 = ((node >> types.uint64(8)) & types.uint64(0xFFFF)) + chosen
-        packed >>= bits
-        have -= bits
+        state3, packed, have = _following(node, packed, have)
     if whole:
         bit = types.int64(types.uint64(8) * byte - have)
     for n in range(whole, count):

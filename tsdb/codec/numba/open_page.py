@@ -8,10 +8,10 @@ from operator import ge
 
 import numpy as np
 
-from novaql.tsdb.codec.columns import BATCH, Undecodable, decode_beginning, decode_into
+from novaql.tsdb.codec.columns import BATCH, decode_into
 from novaql.tsdb.codec.decimal import POWERS
 from novaql.tsdb.codec.numba.compiled import PAGES
-from novaql.tsdb.codec.row_heads import HEAD, SHORT, read_heads, scratch
+from novaql.tsdb.codec.row_heads import HEAD, SHORT, scratch
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.runtime.buffer_pool import BUFFERS
@@ -86,7 +86,7 @@ class OpenPage:
             data, column = self.data[byte : byte + size], columns[kind][begin : begin + values]
             some = -(-need // BATCH) * BATCH
             if self.lock is None and 2 * some < values:
-                decode_beginning(data, column[:some])
+                decode_into(data, column[:some], beginning=True)
                 self.decoded[group] = some
             else:
                 decode_into(data, column)
@@ -105,33 +105,14 @@ class OpenPage:
 
 
 _NOUGHT = np.zeros(1, np.int64)
-_NONE = np.empty(0, np.int64)
-_UNLINKED = np.empty(0, np.bool_)
-_UNEXCEPTIONAL = np.empty((2, 0), np.int64)
 
 
-def open_rows(data: bytes, at: int, count: int, *, passing: bool) -> OpenPage:
-    """A page of `count` values. Raises `Undecodable`.
+def open_rows(data: bytes, at: int, count: int, *, passing: bool) -> OpenPage | None:
+    """A page of `count` values; None for a page that is not as `encode_rows` writes it, which
+    `row_pages` decodes, or refuses. Raises `Undecodable`.
 
     passing  the page is used at once and not cached: its memory is reused by the thread's next one
     """
-    heads = _outlined(data, at, count) or _read(data, at, count)
-    table, lengths, firsts, order, linked, exceptions = heads
-    word, values = int(table[-1, 3]), int(table[-1, 6])
-    size = word + values  # of the last column half of them may stay empty
-    words = scratch("open page", np.int64, size) if passing else BUFFERS.ints(size)
-    return OpenPage(
-        data, count, table, lengths, firsts, order, linked, exceptions, words,
-        [0] * len(table), None if passing else threading.Lock(),
-    )  # fmt: skip
-
-
-Heads = tuple[Ints, Ints, Ints, Ints, Bools, Ints]
-"""The table of `outline`, lengths, firsts, order, links and exceptions."""
-
-
-def _outlined(data: bytes, at: int, count: int) -> Heads | None:
-    """None for a page that is not as `encode_rows` writes it: `_read` raises what is wrong."""
     if len(data) < at + HEAD.size:
         return None
     found = PAGES.call.outline(np.frombuffer(data, np.uint8), at, count)
@@ -142,27 +123,12 @@ def _outlined(data: bytes, at: int, count: int) -> Heads | None:
             if size:
                 decode_into(data[begin : begin + size], numbers)
         good = PAGES.call.settle(count, table, lengths, order, linked, exceptions, len(data))
-    return (table, lengths, firsts, order, linked, exceptions) if good else None
-
-
-def _read(data: bytes, at: int, count: int) -> Heads:
-    heads = read_heads(data, at, count)
-    ends = np.append(0, heads.written.cumsum()).tolist()
-    row, word, byte = 0, 0, heads.source.at
-    table = []
-    for group in heads.groups:
-        values = ends[row + group.rows] - ends[row]
-        fields = group.rows, group.kind, group.places, word, byte, group.bytes, values
-        table.append(fields)
-        row, byte = row + group.rows, byte + group.bytes
-        word += (values + 1) // 2 if group.kind == SHORT else values
-    if byte > len(data):
-        raise Undecodable("a page is cut off")
-    return (
-        np.array(table, np.int64),
-        heads.lengths,
-        heads.firsts,
-        _NONE if heads.order is None else heads.order,
-        _UNLINKED if heads.linked is None else heads.linked,
-        _UNEXCEPTIONAL if heads.exceptions is None else heads.exceptions,
-    )
+    if not good:
+        return None
+    word, values = int(table[-1, 3]), int(table[-1, 6])
+    size = word + values  # of the last column half of them may stay empty
+    words = scratch("open page", np.int64, size) if passing else BUFFERS.ints(size)
+    return OpenPage(
+        data, count, table, lengths, firsts, order, linked, exceptions, words,
+        [0] * len(table), None if passing else threading.Lock(),
+    )  # fmt: skip
