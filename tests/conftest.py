@@ -13,10 +13,12 @@ run killed with no name given.
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import secrets
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,22 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if seed is not None and reporter is not None:
         reporter.write_line(f"property tests: --hypothesis-seed={seed}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Leave tests and modules out of later garbage collections.
+
+    They are more than a million objects that no run gives back, and each full collection would
+    visit them all.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

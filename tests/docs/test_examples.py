@@ -16,6 +16,9 @@ PAGES = sorted(
     if any(b.language in ("python", "console") for b in blocks(page.read_text(encoding="utf-8")))
 )
 
+STARTED = (Path("README.md"), Path("docs/tutorial.md"))
+"""Pages whose every `novaql` is a Python that starts. The others' are forks: 0.1 s, not 2."""
+
 PROGRAMS = {"promtool": "prometheus", "prometheus": "prometheus", "curl": "curl"}
 """Programs that pages call → the Debian package that brings them."""
 
@@ -35,7 +38,7 @@ def test_examples_are_true(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
         if shutil.which(program) is None:
             pytest.skip(f"needs {program}: apt-get install {PROGRAMS[program]}")
 
-    Reader(tmp_path).follow(text)
+    Reader(tmp_path, forks=page not in STARTED).follow(text)
 
 
 def test_pages_were_found() -> None:
@@ -53,6 +56,22 @@ def test_a_wrong_output_is_found(tmp_path: Path) -> None:
 def test_a_failing_command_is_found(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="false"):
         Reader(tmp_path).follow("```console\n$ false\n```\n")
+
+
+@pytest.mark.slow
+def test_a_forked_program_is_the_program(tmp_path: Path) -> None:
+    page = """```console
+$ novaql query 'vector(1) +' 2>err.txt || echo "ended with $?"; grep -c error err.txt
+ended with 1
+1
+$ echo 'vector(2)' | novaql fmt -
+vector(2)
+```
+"""
+    for forks in (False, True):
+        folder = tmp_path / str(forks)
+        folder.mkdir()
+        Reader(folder, forks=forks).follow(page)
 
 
 def test_an_ellipsis_is_any_text() -> None:

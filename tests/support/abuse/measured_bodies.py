@@ -14,11 +14,13 @@ import os
 import resource
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
 from novaql import tsdb
 from novaql.inputs.compiled.compiling import WALKS
@@ -60,22 +62,37 @@ def measure(name: str) -> dict[str, Any]:
     return {"name": name, **(json.loads(said) if said else {"error": f"ended with {status}"})}
 
 
+async def _warm() -> None:
+    """Serve good bodies and a query once: what a server makes at its first ones, the forks have."""
+    with tempfile.TemporaryDirectory() as folder:
+        app = _app(Path(folder))
+        async with app.router.lifespan_context(app), _client_of(app) as client:
+            for kind, good in GOOD.items():
+                await _send(client, hostile_bodies.INGEST, kind, good)
+            await client.get("/prometheus/api/v1/query", params={"query": "good"})
+
+
+def _app(folder: Path) -> FastAPI:
+    store = tsdb.open(folder / "samples", sync="os")
+    settings = Settings(
+        data=folder,
+        auth=False,
+        rate_per_minute=0,
+        rate_per_day=0,
+        max_decompressed_bytes=FULL,
+    )
+    return create_app(settings, store=store, database=fresh_state(folder))
+
+
+def _client_of(app: FastAPI) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=LONGEST_S)
+
+
 async def _measured(hostile: Hostile) -> dict[str, Any]:
     body = hostile.make()
     with tempfile.TemporaryDirectory() as folder:
-        store = tsdb.open(Path(folder) / "samples", sync="os")
-        settings = Settings(
-            data=Path(folder),
-            auth=False,
-            rate_per_minute=0,
-            rate_per_day=0,
-            max_decompressed_bytes=FULL,
-        )
-        app = create_app(settings, store=store, database=fresh_state(Path(folder)))
-        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(
-            transport=transport, base_url="http://127.0.0.1", timeout=LONGEST_S
-        ) as client:
+        async with _client_of(_app(Path(folder))) as client:
             for kind, good in GOOD.items():
                 await _send(client, hostile_bodies.INGEST, kind, good)
             before = _memory("VmRSS")
@@ -155,6 +172,8 @@ def main() -> None:
     import pyarrow.compute  # noqa: F401, PLC0415 - begin warm
 
     WALKS.prepare()
+    asyncio.run(_warm())
+    assert threading.active_count() == 1, "threads do not survive a fork"
     wanted = sys.argv[1:]
     for name in KINDS:
         if not wanted or any(part in name for part in wanted):

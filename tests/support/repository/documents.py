@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.repository.files import ROOT
+from tests.support.servers.forking_command import forking_command
 
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 DOCUMENTED_PORT = "9490"
@@ -78,24 +79,33 @@ def free_port() -> int:
 
 @dataclass
 class Reader:
-    """Someone who follows a page in `folder`."""
+    """Someone who follows a page in `folder`.
+
+    forks  whether `novaql` is a fork of a process that has imported it, rather than a Python that
+           starts
+    """
 
     folder: Path
+    forks: bool = False
     port: int = field(default_factory=free_port)
     names: dict[str, object] = field(default_factory=lambda: {"__name__": "__main__"})
     servers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def follow(self, page: str) -> None:
         """Run every block; raises AssertionError that names the line which is not true."""
-        (self.folder / "bin").mkdir()
+        programs = self.folder / "bin"
+        programs.mkdir()
         for name, module in (("novaql", " -m novaql"), ("python", "")):
-            program = self.folder / "bin" / name
+            program = programs / name
             program.write_text(f'#!/bin/sh\nexec "{sys.executable}"{module} "$@"\n')
             program.chmod(0o755)
         work = self.folder / "work"
         work.mkdir()
-        before = Path.cwd()
-        os.chdir(work)
+        forking = forking_command(programs / "novaql") if self.forks else contextlib.nullcontext()
+        with forking, contextlib.chdir(work):
+            self._follow(page)
+
+    def _follow(self, page: str) -> None:
         try:
             printed = ""
             for block in blocks(page):
@@ -108,7 +118,6 @@ class Reader:
                     for command, expected in shell_commands(text):
                         self._shell(command.strip(), expected, block.line)
         finally:
-            os.chdir(before)
             self._stop()
 
     def _python(self, text: str, line: int) -> str:

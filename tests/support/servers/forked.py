@@ -8,6 +8,8 @@ compiled kernels. Every program is a fork of it with its own environment, output
 from __future__ import annotations
 
 import atexit
+import contextlib
+import functools
 import io
 import multiprocessing
 import os
@@ -18,8 +20,9 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import TextIO
 
@@ -27,7 +30,6 @@ from novaql.cli import run
 from tests.support.repository.files import ROOT
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.support.servers.preloaded"])
 _LONGEST_S = 300
 
 
@@ -65,6 +67,19 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
+@functools.cache
+def fork_context() -> ForkServerContext:
+    """The context of processes that are forks, once the process that they are forked from runs.
+
+    That process finds modules of tests in its working folder only, and starts without them where
+    it is another.
+    """
+    _CONTEXT.set_forkserver_preload(["tests.support.servers.preloaded"])
+    with contextlib.chdir(ROOT):
+        forkserver.ensure_running()
+    return _CONTEXT
+
+
 def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
     """That of the tests, with these settings of a server and no others: `{"workers": "2"}`."""
     environ = {name: v for name, v in os.environ.items() if not name.startswith("NOVAQL_")}
@@ -78,7 +93,7 @@ def start(arguments: Sequence[str], *, environ: Mapping[str, str], log: Path) ->
     """
     reading, writing = os.pipe()
     with Connection(writing, readable=False) as out:
-        process = _CONTEXT.Process(
+        process = fork_context().Process(
             target=_run,
             args=(arguments, dict(environ), log, out),
             name="novaql",
@@ -112,16 +127,23 @@ def _run(
     log: Path,
     out: Connection,
 ) -> None:
-    assert threading.active_count() == 1, "threads do not survive a fork"
-    os.environ.clear()
-    os.environ.update(environ)
-    os.chdir(ROOT)
     os.dup2(out.fileno(), 1)
     out.close()
-    sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", closefd=False), encoding="utf-8")
     number = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     os.dup2(number, 2)
     os.close(number)
+    run_program(arguments, environ, ROOT)
+
+
+def run_program(
+    arguments: Sequence[str], environ: Mapping[str, str], folder: str | os.PathLike[str]
+) -> None:
+    """Be `novaql …` in a fork, with its standard output and error as they are, and end."""
+    assert threading.active_count() == 1, "threads do not survive a fork"
+    os.environ.clear()
+    os.environ.update(environ)
+    os.chdir(folder)
+    sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", closefd=False), encoding="utf-8")
     sys.argv = ["novaql", *arguments]
     try:
         code = run(arguments)
