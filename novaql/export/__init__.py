@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from novaql.export.named_series import named_csv as named_csv
     from novaql.export.prometheus_json import result_json as result_json
     from novaql.export.prometheus_json import result_pieces as result_pieces
-    from novaql.export.prometheus_json import series_count as series_count
     from novaql.export.series_limit import first_series as first_series
 else:
     from novaql.lazy_exports import lazy_exports
@@ -34,7 +33,7 @@ else:
             "json_values": "ValueStyle",
             "labels_json": "series_json",
             "named_series": "named_arrow named_csv",
-            "prometheus_json": "result_json result_pieces series_count",
+            "prometheus_json": "result_json result_pieces",
             "series_limit": "first_series",
         },
     )

@@ -1,4 +1,4 @@
-"""A result with its first series alone."""
+"""The number of series of a result, and the result with its first series alone."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from novaql.export.prometheus_json import series_count
-from novaql.result import NativeCells, Points, Result, native_where
+from novaql.result import NativeCells, Points, Result, ResultKind, native_where
+
+
+def series_count(result: Result) -> int:
+    """Return the number of series in an answer: those with a point."""
+    if result.text is not None or result.kind is ResultKind.SCALAR:
+        return 1
+    return int(np.count_nonzero(np.diff(result.points().offsets)))
 
 
 def first_series(result: Result, limit: int) -> Result:
