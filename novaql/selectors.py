@@ -18,6 +18,13 @@ def matcher_sets(selectors: Sequence[str]) -> list[list[Matcher]]:
     return [_matchers(text) for text in selectors]
 
 
+def matchers_of(selector: VectorSelector) -> list[Matcher]:
+    """All matchers of a selector, that of its metric name among them."""
+    name = selector.name
+    named = [] if name is None else [Matcher(METRIC_NAME, MatchOp.EQUAL, name)]
+    return [*named, *selector.matchers]
+
+
 def regex_literal(text: str) -> str:
     """A regular expression that is this text and nothing else."""
     return "".join(f"\\{char}" if char in _SPECIAL else char for char in text)
@@ -29,5 +36,4 @@ def _matchers(text: str) -> list[Matcher]:
         expr = expr.inner
     if not isinstance(expr, VectorSelector) or expr.offset is not None or expr.at is not None:
         raise TypeProblem('a selector such as up{job="api"} is wanted here', text, expr.span)
-    name = [] if expr.name is None else [Matcher(METRIC_NAME, MatchOp.EQUAL, expr.name)]
-    return [*name, *expr.matchers]
+    return matchers_of(expr)

@@ -9,13 +9,12 @@ from pathlib import Path
 import click
 
 from novaql import tsdb
-from novaql.rules.check import Checker
+from novaql.rules.check import LINT_FAILED, Checker
 from novaql.rules.metrics_lint import lint_metrics
 from novaql.rules.names import Names
 
 LINTS = ("all", "duplicate-rules", "none")
 STANDARD_INPUT = "-"
-LINT_FAILED = 3
 
 lint_option = click.option(
     "--lint",

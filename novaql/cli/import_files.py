@@ -18,7 +18,7 @@ from novaql.errors import InputError
 from novaql.inputs.batch_stream import Progress, no_progress
 from novaql.inputs.data_kinds import is_url
 from novaql.inputs.importer import import_into
-from novaql.inputs.read_options import KIND_NAMES, FileOptions
+from novaql.inputs.read_options import FileKind, FileOptions
 from novaql.inputs.resolve import default_path
 from novaql.inputs.tables.column_roles import Columns
 from novaql.inputs.text.influx import PRECISIONS
@@ -48,7 +48,7 @@ STEPS = 1000
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(list(KIND_NAMES)),
+    type=click.Choice([kind.value for kind in FileKind]),
     help="Format of the files. Default: detected by name and content.",
 )
 @click.option(
@@ -95,7 +95,7 @@ def command(
         time_unit=time_unit,  # type: ignore[arg-type]  # click checked the choice
     )
     target = default_path() if data is None else Path(data).expanduser()
-    files_as = FileOptions(None if format_ is None else KIND_NAMES[format_], precision)
+    files_as = FileOptions(None if format_ is None else FileKind(format_), precision)
     samples, series, files, seconds = 0, 0, 0, 0.0
     with closing(LateDatabase(target)) as database, pipes_as_files(sources) as named:
         paths = [source for source in named if not is_url(source)]

@@ -23,38 +23,34 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Time(click.ParamType[int]):
-    """A time as text; milliseconds."""
+class Milliseconds(click.ParamType[int]):
+    """A time or duration as text. parse: takes the text and the name of the option."""
 
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        try:
-            return to_ms(str(value), argument=_name(param), now_ms=now_ms())
-        except ArgumentError as problem:
-            self.fail(_without_name(problem), param, ctx)
-
-
-class Duration(click.ParamType[int]):
-    """A duration as text; milliseconds, more than 0."""
-
-    name = "duration"
+    def __init__(self, name: str, parse: Callable[[str, str], int]) -> None:
+        self.name = name
+        self._parse = parse
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
         try:
-            ms = duration_ms(str(value), argument=_name(param))
+            return self._parse(str(value), (param.name if param else None) or "argument")
         except ArgumentError as problem:
-            self.fail(_without_name(problem), param, ctx)
-        if ms == 0:
-            self.fail("must be more than 0", param, ctx)
-        return ms
+            self.fail(str(problem).removeprefix(f"{problem.argument}: "), param, ctx)
 
 
-TIME, DURATION = Time(), Duration()
+def _time(text: str, argument: str) -> int:
+    return to_ms(text, argument=argument, now_ms=now_ms())
+
+
+def _duration(text: str, argument: str) -> int:
+    ms = duration_ms(text, argument=argument)
+    if ms == 0:
+        raise ArgumentError(argument, "must be more than 0")
+    return ms
+
+
+TIME, DURATION = Milliseconds("time", _time), Milliseconds("duration", _duration)
 
 
 def data_option(command: F) -> F:
@@ -90,11 +86,3 @@ def window_options(what: str) -> Callable[[F], F]:
 def text_argument(text: str) -> str:
     """The argument itself, or standard input for `-`."""
     return sys.stdin.read() if text == "-" else text
-
-
-def _name(param: click.Parameter | None) -> str:
-    return (param.name if param is not None else None) or "argument"
-
-
-def _without_name(problem: ArgumentError) -> str:
-    return str(problem).removeprefix(f"{problem.argument}: ")

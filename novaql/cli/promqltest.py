@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import click
 
-from novaql.promqltest import main
+from novaql.promqltest.report import report
 
 
-@click.command(
-    "promqltest",
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
-    add_help_option=False,
+@click.command("promqltest")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE..."
 )
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="FILE...")
+@click.option("--quiet", is_flag=True, help="Print only the table, no failures.")
+@click.option("--max-diffs", type=int, metavar="N", help="Print at most N failures.")
 @click.pass_context
-def command(ctx: click.Context, arguments: tuple[str, ...]) -> None:
+def command(
+    ctx: click.Context, files: tuple[Path, ...], quiet: bool, max_diffs: int | None
+) -> None:
     """Run test scripts and print what passed and failed; exit 1 on a failure."""
-    ctx.exit(main(list(arguments)))
+    ctx.exit(report(files, sys.stdout, quiet=quiet, max_diffs=max_diffs))

@@ -81,12 +81,8 @@ def command(
     novaql query 'max_over_time(temperature[1d])' --data readings.parquet --time 2026-03-01
     """
     options: dict[str, Any] = {"strict": strict, **_times(time_, start, end, step)}
-    if lookback is not None:
-        options["lookback"] = lookback / 1000
-    if rollup is not None:
-        options["rollup"] = rollup / 1000
-    if timeout is not None:
-        options["timeout"] = timeout / 1000
+    durations = {"lookback": lookback, "rollup": rollup, "timeout": timeout}
+    options |= {name: ms / 1000 for name, ms in durations.items() if ms is not None}
     text = text_argument(expr)
     form = chosen_format(format_, output)
     if explain_ == "plan":

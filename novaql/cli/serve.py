@@ -79,21 +79,7 @@ with needs("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", e
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info"
 )
-def command(
-    data: Path | None,
-    listen: str | None,
-    no_auth: bool,
-    sync: str | None,
-    retention: str | None,
-    rollups: str | None,
-    rollup_retention: str | None,
-    scrape_config: Path | None,
-    workers: int | None,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    config: Path | None,
-    log_level: str,
-) -> None:
+def command(listen: str | None, no_auth: bool, log_level: str, **arguments: Any) -> None:
     """Serve a database over HTTP, until Ctrl-C or SIGTERM.
 
     \b
@@ -102,18 +88,7 @@ def command(
     /v1 is the Nova API, /prometheus/api/v1 is Prometheus's API. The first start prints an admin
     token. You can also set options in the environment, for example NOVAQL_PORT.
     """
-    arguments: dict[str, Any] = {
-        "data": data,
-        "sync": sync,
-        "retention": retention,
-        "rollups": rollups,
-        "rollup_retention": rollup_retention,
-        "scrape_config": scrape_config,
-        "workers": workers,
-        "tls_cert": tls_cert,
-        "tls_key": tls_key,
-        "config": config,
-    }
+    # The other options have the names of settings.
     if listen is not None:
         arguments["host"], arguments["port"] = parse_listen(listen)
     if no_auth:

@@ -15,6 +15,7 @@ from novaql.rules.unit_tests.junit import junit_xml
 from novaql.rules.unit_tests.model import TestFile, TestGroup
 from novaql.rules.unit_tests.reading import read_test_file
 from novaql.rules.unit_tests.run import TestOutcome, run_tests
+from novaql.tsdb.model.matchers import compile_regex
 
 
 @click.group("test")
@@ -53,13 +54,9 @@ def test_rules(
 
 
 def _name_filter(patterns: tuple[str, ...]) -> Callable[[str], bool]:
-    import re2  # noqa: PLC0415 - only this command
-
-    options = re2.Options()
-    options.log_errors = False
     try:
-        compiled = [re2.compile(pattern, options) for pattern in patterns]
-    except re2.error as problem:
+        compiled = [compile_regex(pattern) for pattern in patterns]
+    except ValueError as problem:
         raise click.UsageError(f"--run: {problem}") from None
     return lambda name: not compiled or any(one.search(name) is not None for one in compiled)
 

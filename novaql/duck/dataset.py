@@ -59,10 +59,6 @@ class SampleDataset(ds.Dataset):
         reader = pa.RecordBatchReader.from_batches(schema, self._read(names, filter))
         return ds.Scanner.from_batches(reader)
 
-    def shape_of_everything(self) -> StoredSamples:
-        """Return all samples, unfiltered."""
-        return self._samples(self._source.select([], *self._window))
-
     def _samples(self, selection: Selection) -> StoredSamples:
         return StoredSamples(selection, names=self._every.names(), native=self._native)
 

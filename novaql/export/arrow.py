@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 
-from novaql.export.arrow_arrays import numbers, strings
-from novaql.export.columns import HISTOGRAM, TIME, VALUE, long_form, wide_form, wide_names
+from novaql.export.arrow_arrays import label_array, numbers, strings
+from novaql.export.columns import HISTOGRAM, START, TIME, VALUE, long_form, wide_form, wide_names
 from novaql.export.histogram_arrow import HISTOGRAM_TYPE, histogram_column
 from novaql.result import NativeCells, Result
 
@@ -18,6 +18,24 @@ LABEL = pa.dictionary(pa.int32(), pa.string())
 
 SAMPLES_AT_ONCE = 1 << 16
 """In a batch of a stream: about two megabytes."""
+
+
+def long_schema(labels: Mapping[str, str], *, histograms: bool, starts: bool = False) -> pa.Schema:
+    """The schema of the long layout. labels: column name → label name."""
+    fields: list[pa.Field[Any]] = [
+        pa.field(TIME, TIMESTAMP, nullable=False),
+        pa.field(VALUE, pa.float64(), nullable=histograms),
+    ]
+    if histograms:
+        fields.append(pa.field(HISTOGRAM, HISTOGRAM_TYPE))
+    if starts:
+        fields.append(pa.field(START, TIMESTAMP, metadata={"novaql": START}))
+    return pa.schema([*fields, *label_fields(labels)])
+
+
+def label_fields(labels: Mapping[str, str]) -> list[pa.Field[Any]]:
+    """A field for each label. labels: column name → label name."""
+    return [pa.field(column, LABEL, metadata={"label": label}) for column, label in labels.items()]
 
 
 def long_table(result: Result) -> pa.Table:
@@ -52,22 +70,14 @@ def long_stream(result: Result) -> Iterator[bytes]:
     yield sink.taken()
 
 
-class _Sink(io.RawIOBase):
+class _Sink(io.BytesIO):
     """A file that Arrow writes to, and whose content is taken from it."""
 
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, piece: Any) -> int:
-        self._pieces.append(bytes(piece))
-        return len(self._pieces[-1])
-
     def taken(self) -> bytes:
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
+        content = self.getvalue()
+        self.seek(0)
+        self.truncate()
+        return content
 
 
 class _Long:
@@ -76,17 +86,10 @@ class _Long:
     def __init__(self, result: Result) -> None:
         form = self._form = long_form(result)
         self.samples = len(form.values)
-        fields: list[pa.Field[Any]] = [
-            pa.field(TIME, TIMESTAMP, nullable=False),
-            pa.field(VALUE, pa.float64(), nullable=form.native is not None),
-        ]
-        if form.native is not None:
-            fields.append(pa.field(HISTOGRAM, HISTOGRAM_TYPE))
-        self._labels = []
-        for name, (label, column) in form.labels.items():
-            fields.append(pa.field(name, LABEL, metadata={"label": label}))
-            self._labels.append((column.codes, strings(column.values[1:])))
-        self.schema = pa.schema(fields)
+        columns = form.labels.values()
+        self._labels = [(column.codes, strings(column.values[1:])) for _, column in columns]
+        labels = {name: label for name, (label, _) in form.labels.items()}
+        self.schema = long_schema(labels, histograms=form.native is not None)
 
     def arrays(self, first: int, last: int) -> list[pa.Array[Any]]:
         """The columns of samples from one number up to another one, exclusively."""
@@ -101,9 +104,7 @@ class _Long:
             arrays.append(histogram_column(NativeCells(form.native.histograms, which)))
         row = form.row[some]
         for codes, texts in self._labels:
-            found = codes[row]
-            indices = numbers(found - 1, pa.int32(), found != 0)
-            arrays.append(pa.DictionaryArray.from_arrays(indices, texts))
+            arrays.append(label_array(codes[row], texts))
         return arrays
 
 

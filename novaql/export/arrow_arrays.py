@@ -55,3 +55,9 @@ def booleans(values: Bools) -> pa.Array[Any]:
     packed = py_buffer(np.packbits(values, bitorder="little"))
     array: pa.Array[Any] = pa.Array.from_buffers(pa.bool_(), len(values), [None, packed])
     return array
+
+
+def label_array(codes: NDArray[np.integer[Any]], texts: pa.Array[Any]) -> pa.Array[Any]:
+    """A dictionary array from the codes of a label column: 0 is null, 1 the first of `texts`."""
+    indices = numbers(codes - 1, pa.int32(), codes != 0)
+    return pa.DictionaryArray.from_arrays(indices, texts)

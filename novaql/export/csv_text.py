@@ -13,7 +13,7 @@ from novaql.export.arrow_arrays import numbers, strings
 from novaql.export.columns import HISTOGRAM, TIME, VALUE, long_form
 from novaql.export.formulas import without_formula
 from novaql.export.labels_json import label_bytes
-from novaql.export.text_cells import COMMA, NOTHING, compute, csv_cell, joined_bytes, value_texts
+from novaql.export.text_cells import csv_cell, csv_rows, time_cells, value_texts
 from novaql.result import NativeCells, Result
 from novaql.text.histograms import histogram_texts
 from novaql.text.times import time_texts
@@ -23,8 +23,6 @@ END = "\r\n"
 _CHUNK = 1 << 15
 CHUNK_BYTES = 64 << 20
 """Bytes of labels in a chunk: the offsets of Arrow's texts have 31 bits."""
-
-LINE_END = strings([END])[0]
 
 
 def write_csv(result: Result, out: BinaryIO, *, guard_formulas: bool = False) -> None:
@@ -53,8 +51,7 @@ def csv_pieces(result: Result, *, guard_formulas: bool = False) -> Iterator[byte
         yield f"{time_texts(form.times_ms)[0]},{cell(form.text)}{END}".encode()
         return
     # Every distinct text is quoted once; rows are put together by Arrow, column by column.
-    distinct, instant = np.unique(form.times_ms, return_inverse=True)
-    times = strings(time_texts(distinct))
+    times = time_cells(form.times_ms, time_texts)
     labels = [
         (strings([cell(text) for text in column.values]), column.codes)
         for _, column in form.labels.values()
@@ -66,13 +63,12 @@ def csv_pieces(result: Result, *, guard_formulas: bool = False) -> Iterator[byte
         some = slice(start, start + at_once)
         row = form.row[some]
         cells: list[Any] = [
-            times.take(numbers(instant[some], pa.int64())),
+            times[some],
             value_texts(form.values[some], _part(form.float_there, some)),
         ]
         cells += [texts.take(numbers(place[some], pa.int32())) for texts, place in histograms]
         cells += [texts.take(numbers(codes[row], pa.int32())) for texts, codes in labels]
-        last = compute.binary_join_element_wise(cells.pop(), NOTHING, LINE_END)
-        yield joined_bytes(compute.binary_join_element_wise(*cells, last, COMMA))
+        yield csv_rows(*cells)
 
 
 def _part(values: Bools | None, some: slice) -> Bools | None:

@@ -11,7 +11,6 @@ from novaql.export.columns import HISTOGRAM, TIME, VALUE, long_form, wide_form
 from novaql.export.missing import needs
 from novaql.lazy_exports import lazy_module
 from novaql.result import Arrays, NativeCells, Result
-from novaql.tsdb.model.labels import LabelColumn
 
 if TYPE_CHECKING:
     import duckdb
@@ -67,13 +66,9 @@ def _pandas_wide(result: Result) -> pd.DataFrame:
         columns = pd.Index(result.series.column(names[0]).texts(), name=names[0])
     else:
         columns = pd.MultiIndex.from_arrays(
-            [_texts(result.series.column(name)) for name in names], names=names
+            [result.series.column(name).texts() for name in names], names=names
         )
     return pd.DataFrame(values.T, index=_pandas_times(times).rename(TIME), columns=columns)
-
-
-def _texts(column: LabelColumn) -> list[str]:
-    return column.texts()
 
 
 def _pandas_times(times: NDArray[np.datetime64]) -> pd.DatetimeIndex:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from novaql.export.arrow_arrays import numbers, py_buffer, strings
+from novaql.model.histogram_rows import HistogramRows
 from novaql.result import NativeCells
 from novaql.tsdb.model.histogram_buckets import boundary_rules, ladder
 from novaql.tsdb.model.histograms import Histograms, ResetHint
@@ -40,39 +41,21 @@ HISTOGRAM_TYPE = pa.struct(
 def histogram_column(native: NativeCells) -> pa.Array[Any]:
     """[N] histograms; null where the sample is a float."""
     there = native.which >= 0
-    if not there.any():
-        return _none(len(there))
     histograms, place = native.occurring()
+    if not len(histograms):
+        nothing = HistogramRows()
+        nothing.add(0, 0, 0, 0, 0, 0, ((), ()), ((), ()))
+        histograms = nothing.histograms()
     rows = np.zeros(len(there), np.int64)
     rows[there] = place
-    # Taking null rows would put nulls into the fields too, which may not have any.
+    # Taking null rows would put nulls into the fields too, which may not have any. So null rows
+    # have the first histogram, which is not visible.
     structs: Any = _structs(histograms).take(numbers(rows, pa.int64()))
     bits = py_buffer(np.packbits(there, bitorder="little"))
     fields = [structs.field(number) for number in range(HISTOGRAM_TYPE.num_fields)]
     column: pa.Array[Any] = pa.Array.from_buffers(
         HISTOGRAM_TYPE, len(there), [bits], children=fields
     )
-    return column
-
-
-def _none(rows: int) -> pa.Array[Any]:
-    """Return nulls. Their fields are invisible, but must not be null."""
-    zeros = np.zeros(rows + 1)
-    items = pa.Array.from_buffers(
-        BUCKET_TYPE,
-        0,
-        [None],
-        children=[numbers(zeros[:0], pa.float64()).cast(field.type) for field in BUCKET_TYPE],
-    )
-    offsets = py_buffer(zeros.astype(np.int32))
-    lists = pa.Array.from_buffers(
-        HISTOGRAM_TYPE.field("buckets").type, rows, [None, offsets], children=[items]
-    )
-    number = numbers(zeros[:rows], pa.float64())
-    hints = strings(["unknown"]).take(numbers(np.zeros(rows, np.int32), pa.int32()))
-    fields = [number, number, number.cast(pa.int8()), number, hints, lists]
-    bits = py_buffer(np.packbits(np.zeros(rows, np.bool_)))
-    column: pa.Array[Any] = pa.Array.from_buffers(HISTOGRAM_TYPE, rows, [bits], children=fields)
     return column
 
 

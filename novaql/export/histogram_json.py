@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.text.floats import float_tokens
+from novaql.export.json_values import ValueStyle, value_tokens
 from novaql.text.glued_rows import glued
 from novaql.tsdb.model.histogram_buckets import Ladder, boundary_rules, ladder
 from novaql.tsdb.model.histograms import Floats, Histograms
@@ -17,12 +17,13 @@ from novaql.tsdb.model.histograms import Floats, Histograms
 
 def histogram_objects(h: Histograms, *, quoted: bool) -> list[bytes]:
     """[N] objects. quoted: every number as a string, else only what JSON has no number for."""
+    style = ValueStyle.TEXT if quoted else ValueStyle.NUMBER
     rungs = ladder(h)
     count = len(rungs.population)
     filled = rungs.sizes > 0
     pieces = np.empty((count, 2), object)
     pieces[:, 0] = _beginnings(boundary_rules(h, rungs), rungs, quoted)
-    pieces[:, 1] = float_tokens(rungs.population) if quoted else _numbers(rungs.population)
+    pieces[:, 1] = value_tokens(rungs.population, style)
     opening = [b',"buckets":[' if some else b"" for some in filled.tolist()]
     heads = [
         b'{"count":%s,"sum":%s%s' % head
@@ -59,11 +60,6 @@ def _beginnings(rules: NDArray[np.int8], rungs: Ladder, quoted: bool) -> NDArray
 
 
 def _tokens(values: Floats, quoted: bool) -> list[bytes]:
-    return [b'"%s"' % token for token in float_tokens(values)] if quoted else _numbers(values)
-
-
-def _numbers(values: Floats) -> list[bytes]:
-    tokens = float_tokens(values)
-    for at in np.flatnonzero(~np.isfinite(values)).tolist():
-        tokens[at] = b'"%s"' % tokens[at]
-    return tokens
+    if quoted:
+        return [b'"%s"' % token for token in value_tokens(values, ValueStyle.TEXT)]
+    return value_tokens(values, ValueStyle.NUMBER)

@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from novaql.errors import LimitExceeded
 from novaql.export.arrow_arrays import numbers, strings
-from novaql.export.csv_text import CHUNK_BYTES, LINE_END, histogram_cells
+from novaql.export.csv_text import CHUNK_BYTES, histogram_cells
 from novaql.export.formulas import without_formula
-from novaql.export.text_cells import COMMA, NOTHING, compute, csv_cell, joined_bytes, value_texts
+from novaql.export.text_cells import NOTHING, compute, csv_cell, csv_rows, time_cells, value_texts
 from novaql.result import Result
 from novaql.text.times import time_texts
 from novaql.tsdb.model.labels import Ints
@@ -61,22 +61,16 @@ def named_csv(
 
 def _csv_rows(result: Result, names: Sequence[str], row: Ints) -> Iterator[bytes]:
     points = result.points()
-    distinct, instant = np.unique(points.times_ms, return_inverse=True)
     values = value_texts(points.values, None)
     if points.native is not None:
         texts, which = histogram_cells(points.native)
         shown = texts.take(numbers(which, pa.int32()))
         values = compute.if_else(compute.equal(shown, NOTHING), values, shown)
-    times, series = strings(time_texts(distinct)), strings(names)
+    times, series = time_cells(points.times_ms, time_texts), strings(names)
     at_once = max(1, CHUNK_BYTES // (1 + max(map(len, names))))
     for first in range(0, len(row), at_once):
         some = slice(first, first + at_once)
-        cells = (
-            times.take(numbers(instant[some], pa.int64())),
-            series.take(numbers(row[some], pa.int64())),
-            compute.binary_join_element_wise(values[some], NOTHING, LINE_END),
-        )
-        yield joined_bytes(compute.binary_join_element_wise(*cells, COMMA))
+        yield csv_rows(times[some], series.take(numbers(row[some], pa.int64())), values[some])
 
 
 def named_arrow(answers: Iterable[tuple[str, Result, Sequence[str]]]) -> bytes:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from novaql.export.columns import wide_form
 from novaql.export.frames import numpy_arrays
 from novaql.export.missing import needs
 from novaql.export.table import split_common
@@ -39,9 +36,7 @@ def plot(result: Result, ax: Axes | None = None) -> Axes:
         ax.barh(names, numpy_arrays(result).values[:, 0])
         ax.invert_yaxis()
         return ax
-    form = wide_form(result)
-    values = form.values if form.valid is None else np.where(form.valid, form.values, np.nan)
-    times = form.times_ms.astype("datetime64[ms]")
+    _, times, values = numpy_arrays(result)
     for row, name in enumerate(names):
         ax.plot(times, values[row], label=name, linewidth=1.4)
     if 1 < len(names) <= MOST_IN_LEGEND:

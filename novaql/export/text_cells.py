@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from novaql.export.arrow_arrays import booleans, numbers, strings
-from novaql.tsdb.model.labels import Bools
+from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.samples import Floats
 
 # The stubs of Arrow's kernels know fewer argument types than the kernels.
 compute: Any = pc
 
 # As Arrow's own scalars, because a Python text would make Arrow import pandas.
-NOTHING, COMMA = strings(["", ","])
+NOTHING, COMMA, LINE_END = strings(["", ",", "\r\n"])
 
 
 def csv_cell(text: str) -> str:
@@ -37,6 +38,19 @@ def value_texts(values: Floats, there: Bools | None = None) -> pa.Array[Any]:
     if there is not None:
         cells = compute.if_else(booleans(there), cells, NOTHING)
     return cells
+
+
+def time_cells(times_ms: Ints, write: Callable[[Ints], Sequence[str]]) -> pa.Array[Any]:
+    """Return the text of each time; equal ones are written once."""
+    distinct, instant = np.unique(times_ms, return_inverse=True)
+    return strings(write(distinct)).take(numbers(instant.astype(np.int64), pa.int64()))
+
+
+def csv_rows(*cells: pa.Array[Any]) -> bytes:
+    """Return lines of CSV, each with one cell of each array."""
+    *before, last = cells
+    ended = compute.binary_join_element_wise(last, NOTHING, LINE_END)
+    return joined_bytes(compute.binary_join_element_wise(*before, ended, COMMA))
 
 
 def joined_bytes(texts: pa.Array[Any]) -> bytes:

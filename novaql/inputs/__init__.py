@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from novaql.inputs.label_limits import USUAL_LIMITS as USUAL_LIMITS
     from novaql.inputs.label_limits import LabelLimits as LabelLimits
     from novaql.inputs.read_options import ExposedOptions as ExposedOptions
-    from novaql.inputs.relabelling import Action as Action
     from novaql.inputs.relabelling import RelabelRule as RelabelRule
     from novaql.inputs.relabelling import relabelled as relabelled
     from novaql.inputs.remote_write.decoder import RemoteWriteDecoder as RemoteWriteDecoder
@@ -45,7 +44,7 @@ else:
             "http.scrape": "TargetReader",
             "label_limits": "USUAL_LIMITS LabelLimits",
             "read_options": "ExposedOptions",
-            "relabelling": "Action RelabelRule relabelled",
+            "relabelling": "RelabelRule relabelled",
             "remote_write.decoder": "RemoteWriteDecoder",
             "remote_write.histograms": "Side WireHistogram columns_of",
             "remote_write.v2": "Message2 Places",

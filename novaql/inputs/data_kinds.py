@@ -100,10 +100,8 @@ def _path_stream(data: Any, options: read_options.ReadOptions) -> batch_stream.B
 
 
 def _scraped(url: str, options: read_options.ReadOptions) -> batch_stream.BatchStream:
-    found = scrape.scrape(url, at_ms=options.default_time_ms, options=options.exposed)
-    if found.error is not None:
-        raise InputError(found.error)
-    return batch_stream.BatchStream(iter([found.batch]), found.metadata, files=1)
+    batch, metadata = scrape.scrape(url, at_ms=options.default_time_ms, options=options.exposed)
+    return batch_stream.BatchStream(iter([batch]), metadata, files=1)
 
 
 KINDS = (
@@ -134,9 +132,7 @@ KINDS = (
     DataKind(
         "",
         is_remote_read_url,
-        lambda url, _: source_stream.source_stream(
-            remote_read.RemoteReadSource(url), by_metric=True
-        ),
+        lambda url, _: source_stream.source_stream(remote_read.RemoteReadSource(url)),
         lambda url: remote_read.RemoteReadSource(url),
     ),
     DataKind("an http:// address", is_url, _scraped),

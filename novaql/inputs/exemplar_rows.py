@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from novaql.errors import InputError
-from novaql.inputs.protobuf.wire import BYTES, FIXED64, VARINT, fields, read_varint, signed, text
+from novaql.inputs.protobuf.label_fields import label_pair
+from novaql.inputs.protobuf.wire import BYTES, FIXED64, VARINT, fields, read_varint, signed
 from novaql.tsdb.model.exemplars import Exemplars
 from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
@@ -34,7 +35,7 @@ def read_exemplar(data: bytes, start: int, stop: int, symbols: Sequence[str] = (
     references: list[int] = []
     for number, kind, first, last in fields(data, start, stop):
         if number == 1 and kind == BYTES and not symbols:
-            name, label_value = _pair(data, first, last)
+            name, label_value = label_pair(data, first, last)
             labels[name] = label_value
         elif number == 1 and kind in (BYTES, VARINT):
             at = first
@@ -52,16 +53,6 @@ def read_exemplar(data: bytes, start: int, stop: int, symbols: Sequence[str] = (
     for name_at, value_at in zip(references[::2], references[1::2], strict=True):
         labels[symbols[name_at]] = symbols[value_at]
     return Exemplar(time, value, labels)
-
-
-def _pair(data: bytes, start: int, stop: int) -> tuple[str, str]:
-    name = value = ""
-    for number, kind, first, last in fields(data, start, stop):
-        if kind == BYTES and number == 1:
-            name = text(data, first, last)
-        elif kind == BYTES and number == 2:
-            value = text(data, first, last)
-    return name, value
 
 
 def exemplar_columns(rows: Ints, found: Sequence[Exemplar]) -> Exemplars | None:

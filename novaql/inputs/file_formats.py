@@ -81,25 +81,16 @@ def read_file(
 
 
 def _read_text(path: Path, options: ReadOptions, metadata: MetadataOf) -> Iterator[Batch]:
-    found: MetadataOf = {}
     created = bool(options.exposed.start_timestamps) and is_openmetrics(path)
-    batches = read_exposition(
-        path, found, default_time_ms=options.default_time_ms, progress=options.progress
-    )
+    found: MetadataOf = {}
+    batches = read_exposition(path, found, options)
     yield from Refinement(options.exposed).stream(batches, found, created=created)
     metadata.update(found)
 
 
 def _read_protobuf(path: Path, options: ReadOptions, metadata: MetadataOf) -> Iterator[Batch]:
     found: MetadataOf = {}
-    batches = read_protobuf(
-        path,
-        found,
-        default_time_ms=options.default_time_ms,
-        progress=options.progress,
-        always_classic=options.exposed.always_classic,
-        starts=options.exposed.start_timestamps is not False,
-    )
+    batches = read_protobuf(path, found, options)
     yield from Refinement(options.exposed).stream(batches, found, created=False)
     metadata.update(found)
 
@@ -145,7 +136,7 @@ FORMATS = (
         FileKind.JSON_LINES,
         (".jsonl", ".ndjson"),
         lambda head: _JSON_LINE.match(head) is not None,
-        lambda path, options, _: read_json_lines(path, options.default_time_ms, options.progress),
+        lambda path, options, _: read_json_lines(path, options),
     ),
     FileFormat(FileKind.PROTOBUF, (".pb", ".protobuf"), looks_like_protobuf, _read_protobuf),
     FileFormat(
@@ -165,9 +156,7 @@ FORMATS = (
         FileKind.INFLUX,
         (".influx", ".lp"),
         lambda head: False,  # its lines may look like those of other formats
-        lambda path, options, _: read_influx(
-            path, options.default_time_ms, options.files.precision, options.progress
-        ),
+        lambda path, options, _: read_influx(path, options),
     ),
 )
 _BY_SUFFIX = {suffix: form for form in FORMATS for suffix in form.suffixes}

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from novaql.inputs.batch_stream import Progress, no_progress
 from novaql.inputs.tables.column_roles import BY_NAME, Columns
 
 
-class FileKind(Enum):
-    """The format of a file."""
+class FileKind(StrEnum):
+    """The format of a file, by its name on the command line."""
 
-    PARQUET = "Parquet"
-    CSV = "CSV"
-    TEXT = "Prometheus text or OpenMetrics"
-    PROTOBUF = "Prometheus protobuf"
-    JSON_LINES = "JSON lines"
-    INFLUX = "Influx line protocol"
-    ARROW = "Arrow IPC"
-
-
-KIND_NAMES = {
-    "parquet": FileKind.PARQUET,
-    "csv": FileKind.CSV,
-    "text": FileKind.TEXT,
-    "protobuf": FileKind.PROTOBUF,
-    "json-lines": FileKind.JSON_LINES,
-    "influx": FileKind.INFLUX,
-    "arrow": FileKind.ARROW,
-}
-"""The names of the formats on the command line."""
+    PARQUET = "parquet"
+    CSV = "csv"
+    TEXT = "text"
+    PROTOBUF = "protobuf"
+    JSON_LINES = "json-lines"
+    INFLUX = "influx"
+    ARROW = "arrow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +75,11 @@ class ReadOptions:
     progress: Progress = no_progress
     exposed: ExposedOptions = AS_EXPOSED
     files: FileOptions = ANY_FORMAT
+
+    @property
+    def time_ms(self) -> int:
+        """The time of a text sample without a time that is read now."""
+        return round(time.time() * 1000) if self.default_time_ms is None else self.default_time_ms
 
 
 DEFAULTS = ReadOptions()

@@ -32,5 +32,11 @@ def need_calendar(batch: Batch) -> None:
     if batch.exemplars is not None:
         columns.append(batch.exemplars.timestamps)
     for times in columns:
-        if times is not None and (at := first_outside(times)) is not None:
-            raise out_of_range(int(times[at]))
+        if times is not None:
+            need_times(times)
+
+
+def need_times(times: Ints) -> None:
+    """Raises `InputError` for a time outside of these years."""
+    if (at := first_outside(times)) is not None:
+        raise out_of_range(int(times[at]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -13,32 +13,13 @@ from novaql.tsdb.model.matchers import Matcher, MatchOp
 from novaql.tsdb.model.samples import Batch, HistogramBatch, HistogramSamples
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Selection, Source
 
-Window = tuple[int, int]
-EVERYTHING: Window = (MIN_TIME_MS, MAX_TIME_MS)
 
-
-def source_stream(
-    source: Source,
-    matcher_sets: Sequence[Sequence[Matcher]] = (),
-    window: Window = EVERYTHING,
-    *,
-    by_metric: bool = False,
-) -> BatchStream:
-    """Samples of a source; those of series that satisfy two sets of matchers are in it twice.
-
-    by_metric  select one metric after another: for sources that load a selection as a whole
-    """
-    sets = list(matcher_sets) or [[]]
-    if by_metric:
-        names = [name for one in sets for name in source.label_values(METRIC_NAME, [one], *window)]
-        wanted = [
-            [*one, Matcher(METRIC_NAME, MatchOp.EQUAL, name)]
-            for one in sets
-            for name in ["", *dict.fromkeys(names)]
-        ]
-    else:
-        wanted = [list(one) for one in sets]
-    batches = (batch for one in wanted for batch in selection_batches(source.select(one, *window)))
+def source_stream(source: Source) -> BatchStream:
+    """Every sample of a source that loads a selection as a whole: one metric after another."""
+    window = MIN_TIME_MS, MAX_TIME_MS
+    names = ["", *source.label_values(METRIC_NAME, [], *window)]
+    metrics = ([Matcher(METRIC_NAME, MatchOp.EQUAL, name)] for name in names)
+    batches = (batch for one in metrics for batch in selection_batches(source.select(one, *window)))
     return BatchStream(batches, source.metadata())
 
 

@@ -11,6 +11,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 _LARGEST = 2**53 - 1
 """Of larger integers, only those that are a double are exact in other languages."""
 
@@ -55,26 +57,7 @@ def _number(value: float) -> str:
     if not math.isfinite(value):
         raise ValueError(f"{value} is not JSON")
     if value == 0:
-        return "0"
-    sign = "-" if value < 0 else ""
-    mantissa, _, power = f"{abs(value)!r}".partition("e")
-    whole, _, part = mantissa.partition(".")
-    part = part.rstrip("0")
-    digits = (whole + part).lstrip("0")
-    point = len(whole) + int(power or 0)
-    if whole == "0":
-        point -= len(whole + part) - len(digits)
-    digits = digits.rstrip("0")
-    return sign + _placed(digits, point)
-
-
-def _placed(digits: str, point: int) -> str:
-    """Return digits with the decimal point after `point` of them, or with an exponent."""
-    if len(digits) <= point <= 21:
-        return digits + "0" * (point - len(digits))
-    if 0 < point <= 21:
-        return f"{digits[:point]}.{digits[point:]}"
-    if -6 < point <= 0:
-        return f"0.{'0' * -point}{digits}"
-    mantissa = digits if len(digits) == 1 else f"{digits[0]}.{digits[1:]}"
-    return f"{mantissa}e{point - 1:+d}"
+        return "0"  # also for -0.0
+    if 1e-6 <= abs(value) < 1e21:
+        return np.format_float_positional(value, trim="-")
+    return np.format_float_scientific(value, trim="-", exp_digits=1)

@@ -8,7 +8,8 @@ from novaql.language import walk
 from novaql.language.ast import Aggregate, Binary, Cardinality, Expr
 from novaql.lint.finding import Remark, Severity
 from novaql.lint.knowledge import Knowledge
-from novaql.lint.tree import labels_left, matchers_of, selectors
+from novaql.lint.tree import labels_left, selectors
+from novaql.selectors import matchers_of
 
 MANY_VALUES = 1000
 """A label with more values than this is no label to group by."""

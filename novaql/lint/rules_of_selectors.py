@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from novaql.language.ast import Expr
 from novaql.lint.finding import Remark, Severity
 from novaql.lint.knowledge import Knowledge
-from novaql.lint.tree import matchers_of, metric_of, selectors
+from novaql.lint.tree import metric_of, selectors
+from novaql.selectors import matchers_of
 from novaql.tsdb.model.labels import METRIC_NAME
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 
@@ -67,7 +68,7 @@ def never_matches(root: Expr, known: Knowledge) -> Iterator[Remark]:
             )
 
 
-def _contradiction(matchers: tuple[Matcher, ...]) -> str | None:
+def _contradiction(matchers: Sequence[Matcher]) -> str | None:
     wanted: dict[str, str] = {}
     for matcher in matchers:
         if matcher.op is MatchOp.EQUAL:

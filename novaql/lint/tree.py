@@ -17,7 +17,7 @@ from novaql.language.ast import (
     VectorSelector,
 )
 from novaql.tsdb.model.labels import METRIC_NAME
-from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.matchers import MatchOp
 
 
 def bare(expr: Expr) -> Expr:
@@ -42,13 +42,6 @@ def metric_of(selector: VectorSelector) -> str | None:
         if matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL:
             return matcher.value
     return None
-
-
-def matchers_of(selector: VectorSelector) -> tuple[Matcher, ...]:
-    """All its matchers, the name among them."""
-    if selector.name is None:
-        return selector.matchers
-    return (Matcher(METRIC_NAME, MatchOp.EQUAL, selector.name), *selector.matchers)
 
 
 def calls(expr: Expr, functions: Container[str]) -> Iterator[Call]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from novaql.model.float_histogram import FloatHistogram, ResetHint, Span, spans_of
+from novaql.model.float_histogram import FloatHistogram, ResetHint, Span, populations, spans_of
+from novaql.model.histogram_rows import HistogramRows, Side
 from novaql.tsdb.model.histograms import Buckets, Histograms
 from novaql.tsdb.model.histograms import ResetHint as HintCode
 
@@ -21,32 +20,16 @@ _HINTS = {int(code): hint for hint, code in _CODES.items()}
 
 def columns_of(histograms: Sequence[FloatHistogram]) -> Histograms:
     """The same histograms, in order, without empty buckets."""
-    plain = [histogram.compacted() for histogram in histograms]
-    bounds = {h.custom_values: None for h in plain if h.custom}
-    number = {values: i for i, values in enumerate(bounds)}
-    return Histograms(
-        np.array([h.schema for h in plain], np.int8),
-        np.array([_CODES[h.hint] for h in plain], np.int8),
-        np.array([h.count for h in plain], np.float64),
-        np.array([h.sum for h in plain], np.float64),
-        np.array([h.zero_count for h in plain], np.float64),
-        np.array([h.zero_threshold for h in plain], np.float64),
-        _buckets([h.positive for h in plain]),
-        _buckets([h.negative for h in plain]),
-        np.array([number[h.custom_values] if h.custom else -1 for h in plain], np.int32),
-        tuple(bounds),
-    )
+    rows = HistogramRows()
+    for h in histograms:
+        above, below = populations(h.positive), populations(h.negative)
+        scalars = h.count, h.sum, h.zero_count, h.zero_threshold
+        rows.add(h.schema, _CODES[h.hint], *scalars, _side(above), _side(below), h.custom_values)
+    return rows.histograms()
 
 
-def _buckets(sides: Sequence[tuple[Span, ...]]) -> Buckets:
-    sizes = [sum(len(span.counts) for span in spans) for spans in sides]
-    flat = [(span.start + i, count) for spans in sides for span in spans
-            for i, count in enumerate(span.counts)]  # fmt: skip
-    return Buckets(
-        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-        np.array([index for index, _ in flat], np.int32),
-        np.array([count for _, count in flat], np.float64),
-    )
+def _side(populations: dict[int, float]) -> Side:
+    return populations.keys(), populations.values()
 
 
 def histogram_at(columns: Histograms, row: int) -> FloatHistogram:

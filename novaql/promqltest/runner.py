@@ -31,8 +31,9 @@ from novaql.promqltest.step_invariance import (
 )
 from novaql.promqltest.storage import Storage
 from novaql.result import Result
-from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
-from novaql.tsdb.model.matchers import Matcher, MatchOp, select_rows
+from novaql.selectors import matchers_of
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.matchers import select_rows
 from novaql.tsdb.model.source import Source
 
 Engine = Callable[[str, Source, QueryOptions], Result]
@@ -100,16 +101,11 @@ def run_eval(case: Eval, storage: Storage, engine: Engine = evaluate) -> Verdict
 
 def _selects_any(expr: Expr, table: SeriesTable) -> bool:
     """Whether a selector of the query matches a series of the table."""
-    if not table.rows:
-        return False
-    for node in walk(expr):
-        if isinstance(node, VectorSelector):
-            matchers = list(node.matchers)
-            if node.name is not None:
-                matchers.append(Matcher(METRIC_NAME, MatchOp.EQUAL, node.name))
-            if select_rows(table, matchers).any():
-                return True
-    return False
+    return any(
+        select_rows(table, matchers_of(node)).any()
+        for node in walk(expr)
+        if isinstance(node, VectorSelector)
+    )
 
 
 # --- the forms of one eval -------------------------------------------------------------------

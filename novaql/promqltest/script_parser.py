@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from novaql.errors import QueryError
 from novaql.language import parse
@@ -27,8 +27,7 @@ _RANGE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line without the blanks around it; `number` counts from 1."""
 
     number: int
@@ -68,7 +67,7 @@ def _commands(lines: list[Line], file: str) -> Iterator[Command]:
                 yield Clear(line.number)
                 at += 1
             elif word.startswith("load"):
-                yield read_load(line.number, line.text, [(b.number, b.text) for b in block])
+                yield read_load(line.number, line.text, block)
                 at += 1 + len(block)
             elif word.startswith("eval"):
                 command, used = _eval(line, block)
@@ -114,8 +113,6 @@ def _eval(head: Line, block: list[Line]) -> tuple[Eval, int]:
     except QueryError as problem:
         raise NotationProblem(f"the query is not valid: {problem}") from None
     places = None if instant else (end_ms - start_ms) // step_ms + 1
-    expected, used = read_expectation(
-        [(line.number, line.text) for line in block], old_form or "", places
-    )
+    expected, used = read_expectation(block, old_form or "", places)
     source = "\n".join([head.text, *(f"  {line.text}" for line in block[:used])])
     return Eval(head.number, query, start_ms, end_ms, step_ms, expected, source), used

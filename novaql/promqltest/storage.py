@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from novaql.inputs.tables.table_source import TableSource
 from novaql.model.float_histogram import FloatHistogram
-from novaql.model.histogram_columns import columns_of
 from novaql.model.label_set import Labels
+from novaql.model.sample_batch import batch_of
 from novaql.model.series_notation import NamedHint
 from novaql.model.stored_hints import Stored, with_stored_hints
-from novaql.promqltest.classic import custom_bucket_series
+from novaql.promqltest.classic import native_of
 from novaql.promqltest.script import Load, SeriesValues
 from novaql.tsdb.model.labels import SeriesTable
-from novaql.tsdb.model.samples import Batch, HistogramSamples
+from novaql.tsdb.model.samples import Batch
 
 
 @dataclass(slots=True)
@@ -40,8 +38,14 @@ class Storage:
         for series in last.values():
             more._add(series, load.step_ms)
         if load.custom_buckets:
-            for series in custom_bucket_series(last.values()):
-                more._add(series, load.step_ms)
+            classic = [
+                (series.labels, place * load.step_ms, item)
+                for series in last.values()
+                for place, item in enumerate(series.items)
+                if isinstance(item, float)
+            ]
+            for labels, time, histogram in native_of(classic):
+                more.samples.setdefault(labels, {})[time] = histogram
         return more
 
     def _add(self, series: SeriesValues, step_ms: int) -> None:
@@ -60,37 +64,13 @@ class Storage:
         return self._source
 
     def _batch(self) -> Batch:
-        floats = [
-            (row, time, sample)
-            for row, samples in enumerate(self.samples.values())
-            for time, sample in samples.items()
-            if isinstance(sample, float)
+        samples = [
+            (labels, time, sample)
+            for labels, of_series in self.samples.items()
+            for time, sample in {**of_series, **with_stored_hints(of_series)}.items()
         ]
-        native = [
-            (row, time, histogram)
-            for row, samples in enumerate(self.samples.values())
-            for time, histogram in with_stored_hints(samples).items()
-        ]
-        begun = [self.starts.get(labels, {}) for labels in self.samples]
-        return Batch(
-            SeriesTable.from_dicts([dict(labels) for labels in self.samples]),
-            np.array([row for row, _, _ in floats], np.int64),
-            np.array([time for _, time, _ in floats], np.int64),
-            np.array([value for _, _, value in floats], np.float64),
-            HistogramSamples(
-                np.array([row for row, _, _ in native], np.int64),
-                np.array([time for _, time, _ in native], np.int64),
-                columns_of([histogram for _, _, histogram in native]),
-                np.array([begun[row].get(time, 0) for row, time, _ in native], np.int64)
-                if self.starts
-                else None,
-            )
-            if native
-            else None,
-            np.array([begun[row].get(time, 0) for row, time, _ in floats], np.int64)
-            if self.starts
-            else None,
-        )
+        starts = [self.starts.get(labels, {}).get(time, 0) for labels, time, _ in samples]
+        return batch_of(samples, starts if self.starts else None)
 
     def histogram_table(self) -> SeriesTable:
         """Label sets of the series with native histograms."""

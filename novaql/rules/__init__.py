@@ -10,14 +10,12 @@ from __future__ import annotations
 from novaql.rules.duplicates import duplicate_rules
 from novaql.rules.durations import file_duration_ms, format_duration
 from novaql.rules.evaluation import (
-    ActiveAlert,
-    AlertState,
     DatabaseStore,
     GroupRun,
     RuleContext,
     RuleOutcome,
 )
-from novaql.rules.model import AlertingRule, Group, RecordingRule, Rule, RuleFile
+from novaql.rules.model import AlertingRule, Group, RecordingRule, Rule
 from novaql.rules.names import Names
 from novaql.rules.problems import FileProblems, Place, Problem
 from novaql.rules.reading import read_rule_file, read_rules
@@ -25,8 +23,6 @@ from novaql.rules.yaml_bounds import YamlProblem
 from novaql.rules.yaml_values import read_yaml, read_yaml_documents
 
 __all__ = [
-    "ActiveAlert",
-    "AlertState",
     "AlertingRule",
     "DatabaseStore",
     "FileProblems",
@@ -38,7 +34,6 @@ __all__ = [
     "RecordingRule",
     "Rule",
     "RuleContext",
-    "RuleFile",
     "RuleOutcome",
     "YamlProblem",
     "duplicate_rules",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 
-from novaql.rules.config.reading import Config, read_config_file
+from novaql.rules.config.reading import read_config_file
 from novaql.rules.duplicates import Duplicate, duplicate_rules
-from novaql.rules.model import RuleFile
 from novaql.rules.names import Names
 from novaql.rules.problems import FileProblems
 from novaql.rules.reading import read_rule_file, read_rules
@@ -55,16 +53,9 @@ class Checker:
                 if file == "-"
                 else read_rule_file(file, names=self.names)
             )
-        except FileProblems as problem:
-            self._fail(str(problem))
+        except (FileProblems, OSError) as problem:
+            self._fail(file, problem)
             return
-        except OSError as problem:
-            self._fail(f"{file}: {problem.strerror or problem}")
-            return
-        self._rules_found(found)
-        self.progress("")
-
-    def _rules_found(self, found: RuleFile) -> None:
         again = duplicate_rules(found.groups) if self.lint else []
         if again:
             self.linted = True
@@ -72,34 +63,31 @@ class Checker:
             self.findings(_duplicates_text(again))
         else:
             self.progress(f"  SUCCESS: {found.rules} rules found")
+        self.progress("")
 
     def config(self, file: str, *, syntax_only: bool) -> None:
         """A configuration file, and the rule files it names unless only its syntax counts."""
         self.progress(f"Checking {file}")
         try:
             config = read_config_file(file, names=self.names, syntax_only=syntax_only)
-        except FileProblems as problem:
-            self._fail(str(problem))
+        except (FileProblems, OSError) as problem:
+            self._fail(file, problem)
             self.progress("")
             return
-        except OSError as problem:
-            self._fail(f"{file}: {problem.strerror or problem}")
-            self.progress("")
-            return
-        self._config_found(file, config)
+        if config.rule_files:
+            self.progress(f"  SUCCESS: {len(config.rule_files)} rule files found")
+        self.progress(f" SUCCESS: {file} is valid prometheus config file syntax")
         self.progress("")
         for rule_file in config.rule_files if not syntax_only else ():
             self.rules(rule_file)
 
-    def _config_found(self, file: str, config: Config) -> None:
-        if config.rule_files:
-            self.progress(f"  SUCCESS: {len(config.rule_files)} rule files found")
-        self.progress(f" SUCCESS: {os.fspath(file)} is valid prometheus config file syntax")
-
-    def _fail(self, text: str) -> None:
+    def _fail(self, file: str, problem: FileProblems | OSError) -> None:
         self.failed = True
         self.findings("  FAILED:")
-        self.findings(text)
+        if isinstance(problem, OSError):
+            self.findings(f"{file}: {problem.strerror or problem}")
+        else:
+            self.findings(str(problem))
 
 
 def _duplicates_text(again: list[Duplicate]) -> str:

@@ -8,7 +8,8 @@ are made one at a time and need no memory. What passes may be composed and walke
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import yaml
@@ -53,25 +54,24 @@ def check_bounds(text: str, *, first_only: bool = False) -> None:
     if len(text) > MOST_CHARACTERS:
         raise YamlProblem(f"longer than {MOST_CHARACTERS} characters")
 
-    def walk() -> None:
-        loader = LOADER(text)
+    bounds = _Bounds()
+    with loader_of(text) as loader:
+        while loader.check_event():
+            event = loader.get_event()
+            bounds.take(event)
+            if first_only and isinstance(event, yaml.DocumentEndEvent):
+                return
+
+
+@contextmanager
+def loader_of(text: str) -> Iterator[Any]:
+    """PyYAML's loader of a text. Its errors inside the block become `YamlProblem`."""
+    try:
+        loader: Any = LOADER(text)
         try:
-            bounds = _Bounds()
-            while loader.check_event():
-                event = loader.get_event()
-                bounds.take(event)
-                if first_only and isinstance(event, yaml.DocumentEndEvent):
-                    return
+            yield loader
         finally:
             loader.dispose()
-
-    worded(text, walk)
-
-
-def worded(text: str, work: Callable[[], Any]) -> Any:
-    """What `work` returns. An error of PyYAML becomes a `YamlProblem`."""
-    try:
-        return work()
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark or problem.context_mark
         context = f" {problem.context}" if problem.context else ""
@@ -118,7 +118,7 @@ class _Bounds:
                 reason = "nested too deeply: it contains itself" if inside else (
                     f"not YAML: found undefined alias {str(event.anchor)[:40]!r}"
                 )  # fmt: skip
-                raise _at(event, reason)
+                raise problem_at(event, reason)
             self._add(event, None, size)
         elif isinstance(event, yaml.DocumentStartEvent):
             self._of_anchor.clear()
@@ -135,19 +135,22 @@ class _Bounds:
 
     def _check(self, event: Any, values: int, characters: int, depth: int) -> None:
         if depth > MOST_DEPTH:
-            raise _at(event, "nested too deeply")
+            raise problem_at(event, "nested too deeply")
         if values > MOST_VALUES:
-            raise _at(event, f"with its aliases it has more than {MOST_VALUES} values")
+            raise problem_at(event, f"with its aliases it has more than {MOST_VALUES} values")
         if characters > MOST_CHARACTERS:
-            raise _at(event, f"with its aliases it has more than {MOST_CHARACTERS} characters")
+            raise problem_at(
+                event, f"with its aliases it has more than {MOST_CHARACTERS} characters"
+            )
 
     def _check_number(self, event: Any) -> None:
         """Python would convert its digits, some kinds of them in quadratic time."""
         implicit = event.implicit[0] and _NUMBER.fullmatch(event.value)
         if implicit or event.tag in _CONVERTED:
-            raise _at(event, f"a number or a time has more than {_MOST_DIGITS} characters")
+            raise problem_at(event, f"a number or a time has more than {_MOST_DIGITS} characters")
 
 
-def _at(event: Any, reason: str) -> YamlProblem:
+def problem_at(event: Any, reason: str) -> YamlProblem:
+    """A problem where an event or a node begins."""
     mark = event.start_mark
     return YamlProblem(reason, mark.line + 1, mark.column + 1)

@@ -1,6 +1,6 @@
 """YAML as located nodes: PyYAML composes, and nothing is constructed.
 
-A scalar keeps its text, so that a rule called `yes` or `1.0` stays what it is; what a scalar means
+A scalar remains text, so that a rule called `yes` or `1.0` stays what it is; what a scalar means
 depends on the field (`YamlReader`).
 """
 
@@ -12,7 +12,7 @@ from bisect import bisect_right
 import yaml
 
 from novaql.rules.problems import FileProblems, Place, Problem
-from novaql.rules.yaml_bounds import LOADER, YamlProblem, check_bounds, worded
+from novaql.rules.yaml_bounds import YamlProblem, check_bounds, loader_of
 
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
@@ -37,23 +37,13 @@ class YamlText:
         """
         try:
             check_bounds(self.text, first_only=True)
-            node: Node | None = worded(self.text, self._composed)
+            with loader_of(self.text) as loader:
+                return loader.get_node() if loader.check_node() else None
         except YamlProblem as problem:
             place = Place(problem.line, problem.column)
             if problem.position is not None:
                 place = self.place(problem.position)
-            raise self._problem(place, problem.reason) from None
-        return node
-
-    def _composed(self) -> Node | None:
-        loader = LOADER(self.text)
-        try:
-            return loader.get_node() if loader.check_node() else None
-        finally:
-            loader.dispose()
-
-    def _problem(self, place: Place, message: str) -> FileProblems:
-        return FileProblems([Problem(self.file, place, message)])
+            raise FileProblems([Problem(self.file, place, problem.reason)]) from None
 
     def place(self, position: int) -> Place:
         """Line and column of a character of the text."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from novaql.rules.yaml_bounds import LOADER, YamlProblem, check_bounds, worded
+from novaql.rules.yaml_bounds import YamlProblem, check_bounds, loader_of, problem_at
 
 _MERGE = "tag:yaml.org,2002:merge"
 
@@ -23,20 +23,12 @@ def read_yaml_documents(text: str) -> list[Any]:
     """The value of each document. Raises `YamlProblem` for what is no YAML, for a key that a
     mapping has twice, and for a text beyond the bounds of `yaml_bounds`."""
     check_bounds(text)
-
-    def made() -> list[Any]:
-        loader = LOADER(text)
-        try:
-            documents = []
-            while loader.check_node():
-                node = loader.get_node()
-                _need_single_keys(node)
-                documents.append(_constructed(loader, node))
-            return documents
-        finally:
-            loader.dispose()
-
-    documents: list[Any] = worded(text, made)
+    documents = []
+    with loader_of(text) as loader:
+        while loader.check_node():
+            node = loader.get_node()
+            _need_single_keys(node)
+            documents.append(_constructed(loader, node))
     return documents
 
 
@@ -45,10 +37,7 @@ def _constructed(loader: Any, node: yaml.Node) -> Any:
         return loader.construct_document(node)
     except (ValueError, OverflowError, TypeError, LookupError, AttributeError) as problem:
         # 2026-13-01 is no date, and PyYAML converts `!!bool x` by looking it up.
-        mark = node.start_mark
-        raise YamlProblem(
-            f"a value is none of its kind: {problem}", mark.line + 1, mark.column + 1
-        ) from None
+        raise problem_at(node, f"a value is none of its kind: {problem}") from None
 
 
 def _need_single_keys(root: yaml.Node) -> None:
@@ -70,7 +59,5 @@ def _need_single_keys(root: yaml.Node) -> None:
                     continue
                 name = (key.tag, key.value)
                 if name in names:
-                    mark = key.start_mark
-                    reason = f"the key {key.value[:40]!r} is given twice"
-                    raise YamlProblem(reason, mark.line + 1, mark.column + 1)
+                    raise problem_at(key, f"the key {key.value[:40]!r} is given twice")
                 names.add(name)

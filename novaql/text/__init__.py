@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from novaql.text.labels import series_text as series_text
     from novaql.text.numbers import number_text as number_text
     from novaql.text.times import duration_text as duration_text
-    from novaql.text.times import time_texts as time_texts
 else:
     from novaql.lazy_exports import lazy_exports
 
@@ -23,6 +22,6 @@ else:
             "go_text": "go_number",
             "labels": "series_text",
             "numbers": "number_text",
-            "times": "duration_text time_texts",
+            "times": "duration_text",
         },
     )

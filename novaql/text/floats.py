@@ -8,11 +8,11 @@ with an exponent of at least two digits (`1e-07`, `1e+21`); integers without `.0
 from __future__ import annotations
 
 import math
-from decimal import Decimal
 
 import numpy as np
 import orjson
 
+from novaql.text.go_text import scientific, shortest_decimal
 from novaql.tsdb.model.samples import Floats
 
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
@@ -40,15 +40,6 @@ def float_tokens(values: Floats) -> list[bytes]:
 
 def float_token(value: float) -> bytes:
     """One value; the definition that `float_tokens` is tested against."""
-    if math.isnan(value):
-        return b"NaN"
-    if math.isinf(value):
-        return b"+Inf" if value > 0 else b"-Inf"
-    shortest = Decimal(repr(value))
-    if value != 0 and not 1e-6 <= abs(value) < 1e21:
-        mantissa, _, exponent = f"{shortest.normalize():e}".partition("e")
-        return f"{mantissa}e{exponent[0]}{exponent[1:]:0>2}".encode()
-    plain = format(shortest, "f")
-    if "." in plain:
-        plain = plain.rstrip("0").removesuffix(".")
-    return plain.encode()
+    if value == 0 or 1e-6 <= abs(value) < 1e21 or not math.isfinite(value):
+        return shortest_decimal(value).encode()
+    return scientific(value).encode()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from decimal import Decimal
+
+import numpy as np
+
+from novaql.text.numbers import number_text
 
 _PLAIN = re.compile(r'[^"\\\x00-\x1f\x7f\ud800-\udfff]*')
 _NAMED = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t",
@@ -41,28 +44,15 @@ def go_number(value: float) -> str:
     >>> [go_number(x) for x in (0.5, 3.0, 1234567.0, 1e-5)]
     ['0.5', '3', '1.234567e+06', '1e-05']
     """
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    if value == 0:
-        return "-0" if math.copysign(1, value) < 0 else "0"
-    sign, digits, power = Decimal(repr(float(value))).normalize().as_tuple()
-    assert isinstance(power, int)
-    text = "".join(map(str, digits))
-    exponent = len(text) + power - 1
-    minus = "-" if sign else ""
-    if exponent < -4 or exponent >= 6:
-        return _scientific(minus, text, exponent)
-    if exponent < 0:
-        return f"{minus}0.{'0' * (-exponent - 1)}{text}"
-    whole, rest = text[: exponent + 1].ljust(exponent + 1, "0"), text[exponent + 1 :]
-    return f"{minus}{whole}.{rest}" if rest else f"{minus}{whole}"
+    if not math.isfinite(value):
+        return number_text(value)
+    plain = value == 0 or 1e-4 <= abs(value) < 1e6
+    return shortest_decimal(value) if plain else scientific(value)
 
 
-def _scientific(minus: str, digits: str, exponent: int) -> str:
-    mantissa = f"{digits[0]}.{digits[1:]}" if len(digits) > 1 else digits
-    return f"{minus}{mantissa}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
+def scientific(value: float) -> str:
+    """A finite number with an exponent of at least two digits: Go's %e with the shortest digits."""
+    return np.format_float_scientific(value, trim="-", exp_digits=2)
 
 
 def shortest_decimal(value: float) -> str:
@@ -71,9 +61,6 @@ def shortest_decimal(value: float) -> str:
     >>> shortest_decimal(1e21), shortest_decimal(0.1)
     ('1000000000000000000000', '0.1')
     """
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    text = format(Decimal(repr(float(value))), "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    if not math.isfinite(value):
+        return number_text(value)
+    return np.format_float_positional(value, trim="-")

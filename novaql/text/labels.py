@@ -11,6 +11,13 @@ _PLAIN_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
 _PLAIN_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 _ESCAPES = {"\\": r"\\", '"': r"\"", "\n": r"\n", "\t": r"\t", "\r": r"\r"}
 
+FAMILY_PARTS = {
+    "histogram": ("_bucket", "_count", "_sum"),
+    "gaugehistogram": ("_bucket", "_gcount", "_gsum"),
+    "summary": ("_count", "_sum"),
+}
+"""Type of a metric family → what the names of its series have after the family's."""
+
 
 def series_text(labels: Mapping[str, str]) -> str:
     """A label set as a selector that would find it; `{}` for no labels.

@@ -18,11 +18,12 @@ from novaql import tsdb
 from novaql.duck.dataset import SampleDataset
 from novaql.duck.session import SqlProblem, sql
 from novaql.errors import ArgumentError
+from novaql.export.stored.samples import StoredSamples
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
-from novaql.tsdb.model.source import NO_HINTS, Hints, Metadata, Selection
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, NO_HINTS, Hints, Metadata, Selection
 from tests.support.store.batches import batches
 
 T0 = 1_700_000_000_000
@@ -78,7 +79,8 @@ def test_rows_are_those_of_a_plain_table(batch: Batch, where: str) -> None:
             return
         connection = duckdb.connect()
         connection.execute("SET TimeZone = 'UTC'")
-        plain = pa.Table.from_batches(samples.shape_of_everything().batches(), samples.schema)
+        every = StoredSamples(database.select([], MIN_TIME_MS, MAX_TIME_MS))
+        plain = pa.Table.from_batches(every.batches(), samples.schema)
         connection.register("plain", plain)
         columns = ", ".join(["epoch_ms(time) AS t", "value::VARCHAR AS v", *names])
         question = f"SELECT {columns} FROM {{}} WHERE {where} ORDER BY ALL"

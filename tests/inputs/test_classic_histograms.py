@@ -16,13 +16,13 @@ from novaql.inputs.text.exposition import ExpositionParser, canonical_bound
 from novaql.inputs.text.refined import Refinement
 from novaql.model.label_set import labels_of
 from novaql.model.series_notation import NamedHint
-from novaql.promqltest.classic import custom_bucket_series
 from novaql.promqltest.script import SeriesValues
 from novaql.tsdb.model.histograms import Histograms
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch, HistogramSamples
 from novaql.tsdb.model.source import Metadata
 from tests.support.histograms.native_histograms import singles
+from tests.support.reference.classic_histograms import custom_bucket_series
 from tests.support.store.batches import plain
 
 TYPES = {"h": Metadata("histogram"), "g": Metadata("gauge")}

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import concat_batches
+from novaql.inputs.read_options import ReadOptions
 from novaql.inputs.text.exposition import ExpositionParser, canonical_bound, read_exposition
 from novaql.text.series_parser import SeriesTextProblem, parse_series
 from novaql.tsdb.model.samples import Batch
@@ -34,8 +35,8 @@ brace{path="/a/{id}/b"} 4e3
 """
 
 
-def parse(text: bytes, *, openmetrics: bool = False, skip: bool = False) -> Batch:
-    parser = ExpositionParser(openmetrics=openmetrics, default_time_ms=NOW, skip_bad_lines=skip)
+def parse(text: bytes, *, openmetrics: bool = False) -> Batch:
+    parser = ExpositionParser(openmetrics=openmetrics, default_time_ms=NOW)
     batch = parser.feed(text)
     parser.finish()
     return batch
@@ -182,8 +183,6 @@ def test_a_bad_line_is_located(line: bytes, column: int, reason: str) -> None:
     message = str(caught.value)
     assert message.startswith(f"text:3:{column}: "), message
     assert reason in message
-    skipped = parse(b"good 1\nalso_good 2\n" + line + b"\nlast 3\n", skip=True)
-    assert [labels["__name__"] for labels in skipped.series] == ["good", "also_good", "last"]
 
 
 @pytest.mark.parametrize(
@@ -264,9 +263,8 @@ def test_files_plain_and_packed(tmp_path: Path, packed: bool) -> None:
     path.write_bytes(gzip.compress(TEXT) if packed else TEXT)
     seen: list[tuple[int, int]] = []
     metadata: dict[str, Metadata] = {}
-    (batch,) = read_exposition(
-        path, metadata, default_time_ms=NOW, progress=lambda *at: seen.append(at)
-    )
+    options = ReadOptions(default_time_ms=NOW, progress=lambda *at: seen.append(at))
+    (batch,) = read_exposition(path, metadata, options)
     assert plain(batch) == by_prometheus_client(TEXT)
     assert seen[-1][0] == seen[-1][1] == path.stat().st_size
     assert list(metadata) == ["http_requests_total"]
@@ -275,13 +273,13 @@ def test_files_plain_and_packed(tmp_path: Path, packed: bool) -> None:
 def test_a_file_that_ends_in_eof_is_openmetrics(tmp_path: Path) -> None:
     path = tmp_path / "dump.txt"
     path.write_bytes(b"up 1 1.5\n# EOF\n")
-    (batch,) = read_exposition(path, {})
+    (batch,) = read_exposition(path, {}, ReadOptions())
     assert batch.timestamps.tolist() == [1500]
 
 
 def test_a_last_line_without_newline_counts(tmp_path: Path) -> None:
     path = tmp_path / "dump.prom"
     path.write_bytes(b"up 1 1500\nup 2 2500")
-    batch = concat_batches(read_exposition(path, {}))
+    batch = concat_batches(read_exposition(path, {}, ReadOptions()))
     assert batch.values.tolist() == [1.0, 2.0]
     assert batch.timestamps.tolist() == [1500, 2500]

@@ -179,12 +179,11 @@ def test_prometheus_reads_the_same_messages_the_same_way(tmp_path: Path) -> None
 
             wait_for(lambda: len(asked()) > 0)
             theirs = asked()
-        found = scrape(exposer.url, at_ms=now, options=NATIVE)
-        assert found.error is None
+        scraped, _ = scrape(exposer.url, at_ms=now, options=NATIVE)
         # Prometheus adds the labels of the target.
         labels = {"job": "peer", "instance": exposer.address}
-        table = with_target_labels(found.batch.series, labels, honor=False)
-    batch = replace(found.batch, series=table)
+        table = with_target_labels(scraped.series, labels, honor=False)
+    batch = replace(scraped, series=table)
     ours = query(everything["query"], TableSource(batch), time=now // 1000)
     assert by_series(ours.to_prometheus()) == theirs
     assert sum(isinstance(sample[1], dict) for sample in theirs.values()) >= 7
@@ -194,15 +193,16 @@ def test_prometheus_as_a_target_gives_the_same_as_in_its_text(tmp_path: Path) ->
     with prometheus(tmp_path, "127.0.0.1:9") as address:
         url = f"http://{address}/metrics"
         scrape(url)
-        before, found, after = scrape(url), scrape(url, options=NATIVE), scrape(url)
-        assert found.error is None
-        samples = plain(found.batch)
-        first, last = in_both_formats(before.batch), in_both_formats(after.batch)
+        before, metadata_before = scrape(url)
+        found, metadata = scrape(url, options=NATIVE)
+        after, metadata_after = scrape(url)
+        samples = plain(found)
+        first, last = in_both_formats(before), in_both_formats(after)
         assert first.keys() <= samples.keys() <= last.keys()
-        names = {one.labels(row)["__name__"] for one, row in native_rows(found.batch)}
+        names = {one.labels(row)["__name__"] for one, row in native_rows(found)}
         assert "prometheus_tsdb_compaction_duration_seconds" in names
-        assert before.metadata == found.metadata == after.metadata
-        assert found.batch.starts is not None
+        assert metadata_before == metadata == metadata_after
+        assert found.starts is not None
         # What stood still between the two texts is the same in the message between them.
         still = [
             key

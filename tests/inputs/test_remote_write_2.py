@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novaql.errors import InputError
-from novaql.inputs.remote_write.v2 import decode_request
+from tests.support.messages.plain_decoding import decode_request
 from tests.support.messages.remote_messages import write_2_message
 
 NOW_S = 1_700_000_000

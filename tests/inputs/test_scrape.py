@@ -30,40 +30,44 @@ def named(found: Plain) -> dict[str, dict[int, bytes]]:
 def test_a_scrape_reads_what_is_exposed(exposer: Exposer, packed: bool) -> None:
     exposer.packed = packed
     exposer.body = b'# TYPE a counter\na{x="1"} 2\nb_bucket{le="5"} 3 1000\n'
-    found = scrape(exposer.url, at_ms=NOW)
-    assert found.error is None
-    assert found.up
-    assert found.samples == 2
-    assert plain(found.batch) == {
+    batch, metadata = scrape(exposer.url, at_ms=NOW)
+    assert len(batch) == 2
+    assert plain(batch) == {
         (("__name__", "a"), ("x", "1")): {NOW: bits(2.0)},
         (("__name__", "b_bucket"), ("le", "5.0")): {1000: bits(3.0)},
     }
-    assert found.metadata == {"a": Metadata("counter")}
+    assert metadata == {"a": Metadata("counter")}
     assert exposer.asked[0]["Accept"] == ACCEPT
 
 
 def test_openmetrics_is_chosen_by_content_type(exposer: Exposer) -> None:
     exposer.content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8"
     exposer.body = b"a 1 1.5\n# EOF\n"
-    assert scrape(exposer.url).batch.timestamps.tolist() == [1500]
+    batch, _ = scrape(exposer.url)
+    assert batch.timestamps.tolist() == [1500]
     exposer.body = b"a 1 1.5\n"
-    cut = scrape(exposer.url)
-    assert not cut.up
-    assert "# EOF is missing" in str(cut.error)
+    with pytest.raises(InputError, match="# EOF is missing"):
+        scrape(exposer.url)
 
 
 def test_failures_say_why(exposer: Exposer) -> None:
     exposer.status = 503
-    assert "answered 503" in str(scrape(exposer.url).error)
+    with pytest.raises(InputError, match="answered 503"):
+        scrape(exposer.url)
     exposer.status = 200
     exposer.body = b"a one\n"
-    assert f"{exposer.url}:1:3: 'one' is no number" in str(scrape(exposer.url).error)
+    with pytest.raises(InputError, match=f"{exposer.url}:1:3: 'one' is no number"):
+        scrape(exposer.url)
     exposer.body = b"a 1\n" * 1000
-    assert "more than 100 bytes" in str(scrape(exposer.url, most_bytes=100).error)
+    with pytest.raises(InputError, match="more than 100 bytes"):
+        scrape(exposer.url, most_bytes=100)
     exposer.delay = 0.5
-    assert "within 0.1 s" in str(scrape(exposer.url, 0.1).error)
-    assert "refused" in str(scrape("http://127.0.0.1:9/metrics").error)
-    assert "only http" in str(scrape("file:///etc/hostname").error)
+    with pytest.raises(InputError, match=r"within 0\.1 s"):
+        scrape(exposer.url, 0.1)
+    with pytest.raises(InputError, match="refused"):
+        scrape("http://127.0.0.1:9/metrics")
+    with pytest.raises(InputError, match="only http"):
+        scrape("file:///etc/hostname")
 
 
 def test_an_address_can_be_opened_as_data(exposer: Exposer) -> None:
@@ -98,25 +102,22 @@ def test_protobuf_is_asked_for_when_native_histograms_are_wanted(
     exposer: Exposer, wanted: bool
 ) -> None:
     exposer.body, exposer.content_type = native_text("h"), PROTOBUF
-    found = scrape(exposer.url, at_ms=NOW, options=ExposedOptions(native_histograms=wanted))
+    options = ExposedOptions(native_histograms=wanted)
+    batch, metadata = scrape(exposer.url, at_ms=NOW, options=options)
     assert exposer.asked[-1]["Accept"] == (ACCEPT_PROTOBUF if wanted else ACCEPT)
-    assert found.error is None
-    assert found.samples == 2
-    assert found.batch.native is not None
-    assert found.batch.native.histograms.count.tolist() == [3.0]
-    assert found.metadata["h"].type == "histogram"
+    assert len(batch) == 2
+    assert batch.native is not None
+    assert batch.native.histograms.count.tolist() == [3.0]
+    assert metadata["h"].type == "histogram"
 
 
 def test_a_target_that_gives_text_is_read_as_text(exposer: Exposer) -> None:
     exposer.body = b"a 1\n"
-    found = scrape(exposer.url, options=ExposedOptions(native_histograms=True))
-    assert found.error is None
-    assert found.batch.values.tolist() == [1.0]
+    batch, _ = scrape(exposer.url, options=ExposedOptions(native_histograms=True))
+    assert batch.values.tolist() == [1.0]
 
 
 def test_damaged_protobuf_is_a_failed_scrape(exposer: Exposer) -> None:
     exposer.body, exposer.content_type = native_text("h")[:-1], PROTOBUF
-    found = scrape(exposer.url)
-    assert not found.up
-    assert found.error is not None
-    assert found.error.endswith("is cut off")
+    with pytest.raises(InputError, match=r"is cut off$"):
+        scrape(exposer.url)

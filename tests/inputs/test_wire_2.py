@@ -16,12 +16,12 @@ from novaql.errors import InputError, NovaqlError
 from novaql.inputs.compiled.compiling import WALKS
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.remote_write.compiled_decoder import CompiledDecoder
-from novaql.inputs.remote_write.v2 import decode_request
 from novaql.inputs.remote_write.write_request import WriteRequest
 from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 from novaql.tsdb.runtime.compiled import Functions
 from tests.support.generators.fuzzing import EXAMPLES
 from tests.support.messages.message_mutations import mutated
+from tests.support.messages.plain_decoding import decode_request
 from tests.support.messages.remote_messages import write_2_message
 from tests.support.messages.remote_write_messages import message_of
 from tests.support.store.batches import floats, label_sets, plain

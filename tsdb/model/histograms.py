@@ -77,16 +77,17 @@ class Buckets:
     def of_flat(cls, row: Ints, index: Ints, population: Floats, rows: int) -> Buckets:
         """Build from buckets in any order; equal (row, index) are added up, empty ones are
         dropped."""
-        order = np.lexsort((index, row))
-        row, index, population = row[order], index[order], population[order]
-        if len(row):
+        rising = (row[1:] > row[:-1]) | ((row[1:] == row[:-1]) & (index[1:] > index[:-1]))
+        if not rising.all():
+            order = np.lexsort((index, row))
+            row, index, population = row[order], index[order], population[order]
             differs = (np.diff(row, prepend=-1) != 0) | (np.diff(index, prepend=0) != 0)
             differs[0] = True
             fresh = np.flatnonzero(differs)
             population = np.add.reduceat(population, fresh)
             row, index = row[fresh], index[fresh]
-            used = population != 0
-            row, index, population = row[used], index[used], population[used]
+        used = population != 0
+        row, index, population = row[used], index[used], population[used]
         offsets = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=rows))])
         return cls(offsets.astype(np.int64), index.astype(np.int32), population)
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.tsdb.model.exemplars import Exemplars
+from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.histograms import Histograms
 from novaql.tsdb.model.labels import Ints, SeriesTable
 
@@ -52,6 +53,19 @@ class HistogramBatch:
     offsets: Ints
     starts: Ints | None = None
 
+    def taken(self, rows: Ints, low: Ints, high: Ints) -> HistogramBatch:
+        """The samples low … high - 1 of some series; rows: the row number of each of these."""
+        some = high > low
+        size = high[some] - low[some]
+        flat = flat_positions(low[some], size)
+        return HistogramBatch(
+            rows[some],
+            self.timestamps[flat],
+            self.histograms.take(flat),
+            np.append(0, np.cumsum(size)),
+            None if self.starts is None else self.starts[flat],
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HistogramSamples:
@@ -64,6 +78,15 @@ class HistogramSamples:
     timestamps: Ints
     histograms: Histograms
     starts: Ints | None = None
+
+    def take(self, places: Ints, rows: Ints | None = None) -> HistogramSamples:
+        """Some samples. rows: the row of each of them; None: as before."""
+        return HistogramSamples(
+            self.series_index[places] if rows is None else rows,
+            self.timestamps[places],
+            self.histograms.take(places),
+            None if self.starts is None else self.starts[places],
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

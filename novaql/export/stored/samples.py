@@ -15,12 +15,13 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from novaql.export.arrow import LABEL, TIMESTAMP
-from novaql.export.arrow_arrays import numbers, strings
+from novaql.export.arrow import TIMESTAMP, long_schema
+from novaql.export.arrow_arrays import label_array, numbers, strings
 from novaql.export.columns import HISTOGRAM, START, TIME, VALUE, column_names
-from novaql.export.histogram_arrow import HISTOGRAM_TYPE, histogram_column
+from novaql.export.histogram_arrow import histogram_column
 from novaql.result import NativeCells
 from novaql.tsdb.model.batch_views import SeriesView
+from novaql.tsdb.model.flat_arrays import joined_starts
 from novaql.tsdb.model.histograms import Histograms
 from novaql.tsdb.model.labels import Bools, Ints, LabelColumn, SeriesTable
 from novaql.tsdb.model.samples import Floats, HistogramBatch
@@ -79,19 +80,7 @@ class StoredSamples:
     @cached_property
     def schema(self) -> pa.Schema:
         """`time`, `value`, perhaps `histogram` and `start`, then the labels."""
-        fields: list[pa.Field[Any]] = [
-            pa.field(TIME, TIMESTAMP, nullable=False),
-            pa.field(VALUE, pa.float64(), nullable=self.native),
-        ]
-        if self.native:
-            fields.append(pa.field(HISTOGRAM, HISTOGRAM_TYPE))
-        if self.starts:
-            fields.append(pa.field(START, TIMESTAMP, metadata={"novaql": START}))
-        fields += [
-            pa.field(column, LABEL, metadata={"label": label})
-            for column, label in self.labels.items()
-        ]
-        return pa.schema(fields)
+        return long_schema(self.labels, histograms=self.native, starts=self.starts)
 
     def pieces(self, *, wanted: Bools | None = None, floats_only: bool = False) -> Iterator[Piece]:
         """About `BATCH_SAMPLES` samples at a time: floats, then histograms.
@@ -150,8 +139,7 @@ class StoredSamples:
 
     def _label(self, name: str, row: Ints) -> pa.Array[Any]:
         column, texts = self._dictionaries[name]
-        codes = column.codes[row]
-        return pa.DictionaryArray.from_arrays(numbers(codes - 1, pa.int32(), codes != 0), texts)
+        return label_array(column.codes[row], texts)
 
     @cached_property
     def _dictionaries(self) -> dict[str, tuple[LabelColumn, pa.Array[Any]]]:
@@ -195,15 +183,8 @@ def _joined(pieces: list[Piece]) -> Piece:
         np.concatenate([piece.row for piece in pieces]),
         np.concatenate([piece.times_ms for piece in pieces]),
         np.concatenate([piece.values for piece in pieces]),
-        starts=_joined_starts(pieces),
+        starts=joined_starts([(piece.starts, len(piece)) for piece in pieces]),
     )
-
-
-def _joined_starts(pieces: list[Piece]) -> Ints | None:
-    if all(piece.starts is None for piece in pieces):
-        return None
-    none = (np.zeros(len(p), np.int64) if p.starts is None else p.starts for p in pieces)
-    return np.concatenate([*none])
 
 
 def _native_pieces(found: HistogramBatch, wanted: Bools | None) -> Iterator[Piece]:

@@ -65,12 +65,5 @@ def _fresh(load: Callable[[], SeriesBatch], fresh: Bools, first: int) -> SeriesB
 def _histograms(ref: HistogramBatchRef, fresh: Bools, first: int) -> HistogramBatch:
     found = ref.load()
     chosen = fresh[found.rows]
-    lengths = np.diff(found.offsets)
-    samples = np.flatnonzero(np.repeat(chosen, lengths))
-    return HistogramBatch(
-        found.rows[chosen] + first,
-        found.timestamps[samples],
-        found.histograms.take(samples),
-        np.append(0, np.cumsum(lengths[chosen])),
-        None if found.starts is None else found.starts[samples],
-    )
+    low, high = found.offsets[:-1][chosen], found.offsets[1:][chosen]
+    return found.taken(found.rows[chosen] + first, low, high)

@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from novaql.text.labels import is_plain_metric, text_quoted
+from novaql.text.labels import FAMILY_PARTS, is_plain_metric, text_quoted
 from novaql.tsdb.model.source import Metadata
 
-_PARTS = {
-    "histogram": ("_bucket", "_count", "_sum"),
-    "gaugehistogram": ("_bucket", "_gcount", "_gsum"),
-    "summary": ("_count", "_sum"),
-}
 _ONLY_PARTS = ("histogram", "gaugehistogram")  # nothing is called as these families are
 _SUFFIX = {"counter": "_total", "info": "_info"}
 _TEXT_TYPES = ("counter", "gauge", "histogram", "summary")
@@ -29,7 +24,7 @@ class Family:
     @property
     def is_whole(self) -> bool:
         """Whether several series make one metric, whose samples must be adjacent."""
-        return self.known.type in _PARTS
+        return self.known.type in FAMILY_PARTS
 
     def head(self, *, openmetrics: bool) -> str:
         """The lines before the samples."""
@@ -71,7 +66,7 @@ def families_of(
 
 def _heads(name: str, metadata: Mapping[str, Metadata]) -> set[str]:
     """The summary `x` has samples called `x`, beside `x_sum`."""
-    bases = {name.removesuffix(part) for part in _PARTS["summary"]} - {name}
+    bases = {name.removesuffix(part) for part in FAMILY_PARTS["summary"]} - {name}
     return {base for base in bases if base in metadata and metadata[base].type == "summary"}
 
 
@@ -81,7 +76,7 @@ def _family(
     own = metadata.get(name)
     if own is not None and own.type not in _ONLY_PARTS:
         return _named(name, own, openmetrics=openmetrics)
-    for kind, parts in _PARTS.items():
+    for kind, parts in FAMILY_PARTS.items():
         for part in parts:
             base = name.removesuffix(part)
             known = metadata.get(base)

@@ -17,13 +17,21 @@ from novaql.export.columns import TIME, VALUE
 from novaql.export.labels_json import label_bytes
 from novaql.export.stored.samples import Piece, StoredSamples
 from novaql.export.stored.text_families import Family
-from novaql.export.text_cells import COMMA, NOTHING, compute, csv_cell, joined_bytes, value_texts
+from novaql.export.text_cells import (
+    NOTHING,
+    compute,
+    csv_cell,
+    csv_rows,
+    joined_bytes,
+    time_cells,
+    value_texts,
+)
 from novaql.text.labels import exposed_text
 from novaql.text.times import time_texts
 from novaql.tsdb.model.labels import METRIC_NAME, Ints
 from novaql.tsdb.model.samples import is_stale
 
-_SPACE, _LINE, _CSV_LINE = strings([" ", "\n", "\r\n"])
+_SPACE, _LINE = strings([" ", "\n"])
 _BLOCK, _BLOCK_BYTES = 1 << 17, 64 << 20
 
 
@@ -39,12 +47,10 @@ def family_lines(
         pieces = iter(_together(list(pieces), samples, family))
     for piece in pieces:
         for part in _blocks(piece, most):
-            distinct, instant = np.unique(part.times_ms, return_inverse=True)
-            stamps = strings([_seconds(ms) if openmetrics else str(ms) for ms in distinct.tolist()])
             lines = compute.binary_join_element_wise(
                 texts.take(numbers(part.row, pa.int64())),
                 value_texts(part.values),
-                stamps.take(numbers(instant.astype(np.int64), pa.int64())),
+                time_cells(part.times_ms, _seconds if openmetrics else _milliseconds),
                 _SPACE,
             )
             lines = compute.binary_join_element_wise(lines, NOTHING, _LINE)
@@ -59,18 +65,12 @@ def csv_lines(samples: StoredSamples) -> Iterator[tuple[int, bytes]]:
     most = _most_samples(samples)
     for piece in samples.pieces(floats_only=True):
         for part in _blocks(_unmarked(piece), most):
-            distinct, instant = np.unique(part.times_ms, return_inverse=True)
-            times = strings(time_texts(distinct))
-            row: list[Any] = [
-                times.take(numbers(instant.astype(np.int64), pa.int64())),
-                value_texts(part.values),
-            ]
-            row += [
+            labels = (
                 texts.take(numbers(column.codes[part.row], pa.int32()))
                 for texts, column in zip(cells, columns, strict=True)
-            ]
-            last = compute.binary_join_element_wise(row.pop(), NOTHING, _CSV_LINE)
-            yield len(part), joined_bytes(compute.binary_join_element_wise(*row, last, COMMA))
+            )
+            times = time_cells(part.times_ms, time_texts)
+            yield len(part), csv_rows(times, value_texts(part.values), *labels)
 
 
 def json_lines(samples: StoredSamples) -> Iterator[tuple[int, bytes]]:
@@ -107,7 +107,15 @@ def json_lines(samples: StoredSamples) -> Iterator[tuple[int, bytes]]:
 _JSON_TEXTS = {"NaN": '"NaN"', "+Inf": '"Infinity"', "-Inf": '"-Infinity"'}
 
 
-def _seconds(ms: int) -> str:
+def _milliseconds(times_ms: Ints) -> list[str]:
+    return [str(ms) for ms in times_ms.tolist()]
+
+
+def _seconds(times_ms: Ints) -> list[str]:
+    return [_second_text(ms) for ms in times_ms.tolist()]
+
+
+def _second_text(ms: int) -> str:
     whole, part = divmod(abs(ms), 1000)
     sign = "-" if ms < 0 else ""
     return f"{sign}{whole}.{part:03d}" if part else f"{sign}{whole}"

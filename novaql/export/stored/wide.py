@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from novaql.errors import InputError
-from novaql.export.arrow import LABEL, TIMESTAMP
-from novaql.export.arrow_arrays import numbers, strings
+from novaql.export.arrow import TIMESTAMP, label_fields
+from novaql.export.arrow_arrays import label_array, numbers, strings
 from novaql.export.columns import TIME
 from novaql.export.stored.samples import Piece, StoredSamples
 from novaql.text.labels import quoted
@@ -45,10 +45,7 @@ class WideForm:
         taken = {TIME, *labels}
         self._labels = {_free(name, taken) if name == TIME else name: name for name in labels}
         fields: list[pa.Field[Any]] = [pa.field(TIME, TIMESTAMP, nullable=False)]
-        fields += [
-            pa.field(column, LABEL, metadata={"label": label})
-            for column, label in self._labels.items()
-        ]
+        fields += label_fields(self._labels)
         odd = taken | _LOOKS_LONG | set(self._labels)
         fields += [
             pa.field(f"{{{quoted(name)}}}" if name in odd else name, pa.float64())
@@ -92,9 +89,7 @@ class WideForm:
         arrays: list[pa.Array[Any]] = [numbers(first + cell % span, TIMESTAMP)]
         for label in self._labels.values():
             column = targets.column(label).compacted()
-            codes = column.codes[owner]
-            indices = numbers(codes - 1, pa.int32(), codes != 0)
-            arrays.append(pa.DictionaryArray.from_arrays(indices, strings(column.values[1:])))
+            arrays.append(label_array(column.codes[owner], strings(column.values[1:])))
         arrays += self._columns(Piece(row, place.astype(np.int64), values), series, len(cell))
         yield pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 

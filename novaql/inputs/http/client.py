@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import http.client
-import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -26,19 +25,17 @@ def answer_to(
     timeout: float,
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
-    tls: ssl.SSLContext | None = None,
 ) -> Iterator[HTTPResponse]:
     """The answer to a GET, or to a POST of a body. Raises `InputError`, also while it is read.
 
     url      http or https; a user and a password in it become basic authentication
     timeout  seconds for the connection and for each read
-    tls      trusted authorities and client certificate (None: the authorities of the system)
     """
     plain, own = without_credentials(url)
     sent = {"User-Agent": "NovaQL", **own, **(headers or {})}
     request = urllib.request.Request(plain, data=body, headers=sent)  # noqa: S310 - checked above
     try:
-        with _opener(tls).open(request, timeout=timeout) as answer:
+        with _opener().open(request, timeout=timeout) as answer:
             yield answer
     except urllib.error.HTTPError as problem:
         with problem:
@@ -77,21 +74,13 @@ def _quoted(text: str) -> str:
     return f": {first[:200]}" if first else ""
 
 
-def _opener(tls: ssl.SSLContext | None) -> urllib.request.OpenerDirector:
-    return _plain_opener() if tls is None else _made_opener(tls)
-
-
 @cache
-def _plain_opener() -> urllib.request.OpenerDirector:
-    return _made_opener(None)
-
-
-def _made_opener(tls: ssl.SSLContext | None) -> urllib.request.OpenerDirector:
+def _opener() -> urllib.request.OpenerDirector:
     """An opener for http and https only, redirects included, without proxies."""
     opener = urllib.request.OpenerDirector()
     handlers: tuple[Any, ...] = (
         urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(context=tls),
+        urllib.request.HTTPSHandler(),
         urllib.request.HTTPRedirectHandler(),
         urllib.request.HTTPErrorProcessor(),
         urllib.request.HTTPDefaultErrorHandler(),

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import time
 import zlib
-from dataclasses import dataclass, field
-
-import numpy as np
 
 from novaql.errors import InputError
 from novaql.inputs.http.client import answer_to
@@ -14,7 +11,6 @@ from novaql.inputs.protobuf.exposition import ProtobufParser
 from novaql.inputs.read_options import AS_EXPOSED, ExposedOptions
 from novaql.inputs.text.exposition import ExpositionParser
 from novaql.inputs.text.refined import Refinement
-from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import Metadata
 
@@ -26,66 +22,26 @@ ACCEPT_PROTOBUF = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ScrapeResult:
-    """The result of a scrape.
-
-    batch      samples with the time of the scrape, unless the target exposes times; empty if the
-               scrape failed
-    up         whether the answer was read completely
-    duration   seconds
-    error      why it failed, in one sentence, or None
-    samples    number of samples; a native histogram is one
-    exemplars  number of exemplars, which are not read
-    """
-
-    batch: Batch
-    metadata: dict[str, Metadata] = field(default_factory=dict)
-    up: bool = True
-    duration: float = 0.0
-    error: str | None = None
-    exemplars: int = 0
-
-    @property
-    def samples(self) -> int:
-        return len(self.batch)
-
-
 def scrape(
     url: str,
     timeout: float = 10.0,
     *,
     at_ms: int | None = None,
-    parser: TargetReader | None = None,
     most_bytes: int = MOST_BYTES,
     options: ExposedOptions = AS_EXPOSED,
-) -> ScrapeResult:
-    """Scrape a target. An error of the target is in the result, not raised.
+) -> tuple[Batch, dict[str, Metadata]]:
+    """Scrape a target: its samples and their metadata. Raises `InputError`.
 
     url         http or https
     timeout     seconds for the whole scrape
-    at_ms       time of the samples (None: now)
-    parser      reader of the scrape before (`new_parser`), which has the target's series cached
+    at_ms       time of samples without one (None: now)
     most_bytes  limit of the decompressed answer
-    options     format to request, and conversions; a given parser has its own
+    options     format to request, and conversions
     """
-    began = time.perf_counter()
     at_ms = round(time.time() * 1000) if at_ms is None else at_ms
-    if parser is None:
-        parser = new_parser(url, options)
-    try:
-        body, content_type = _fetch(url, timeout, most_bytes, parser.accept)
-        batch, metadata = parser.read(body, content_type, at_ms)
-    except InputError as problem:
-        duration = time.perf_counter() - began
-        return ScrapeResult(_nothing(), up=False, duration=duration, error=str(problem))
-    duration = time.perf_counter() - began
-    return ScrapeResult(batch, metadata, True, duration, exemplars=parser.exemplars)
-
-
-def new_parser(url: str, options: ExposedOptions = AS_EXPOSED) -> TargetReader:
-    """A reader of one target's answers, which caches the series in them."""
-    return TargetReader(url, options)
+    reader = TargetReader(url, options)
+    body, content_type = _fetch(url, timeout, most_bytes, reader.accept)
+    return reader.read(body, content_type, at_ms)
 
 
 class TargetReader:
@@ -168,8 +124,3 @@ def _unpacked(unpack: zlib._Decompress, part: bytes, most: int, url: str) -> byt
         return unpack.decompress(part, most)
     except zlib.error as problem:
         raise InputError(f"{url}: {problem}") from problem
-
-
-def _nothing() -> Batch:
-    none = np.zeros(0, np.int64)
-    return Batch(SeriesTable.unlabelled(0), none, none, np.zeros(0))

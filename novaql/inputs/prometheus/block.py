@@ -15,6 +15,7 @@ from novaql.inputs.prometheus.chunk_files import BlockChunks
 from novaql.inputs.prometheus.chunk_samples import ChunkSamples, samples_of
 from novaql.inputs.prometheus.layer_batches import RowCounts, row_counts
 from novaql.inputs.prometheus.varints import CHECKSUM, is_intact, runs, uvarint
+from novaql.inputs.protobuf.wire import unzigzag
 from novaql.tsdb.errors import Corrupted, UnknownFormat
 from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.model.read_errors import ReadErrors, note_or_raise
@@ -158,7 +159,7 @@ def read_tombstones(path: Path, references: Ints) -> Deleted:
         high, at = uvarint(body, at)
         row = row_of.get(reference)
         if row is not None:
-            out.setdefault(row, []).append((_zigzag(low), _zigzag(high)))
+            out.setdefault(row, []).append((unzigzag(low), unzigzag(high)))
     return out
 
 
@@ -169,7 +170,3 @@ def without_deleted(found: ChunkSamples, rows: Ints, deleted: Deleted) -> ChunkS
         for low, high in deleted[int(rows[place])]:
             found = found.without(place, low, high)
     return found
-
-
-def _zigzag(number: int) -> int:
-    return (number >> 1) ^ -(number & 1)

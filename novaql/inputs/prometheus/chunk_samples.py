@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from novaql.inputs.batch_stream import joined_native
 from novaql.inputs.prometheus.chunk_bytes import BrokenChunk, ChunkBytes, Encoding
 from novaql.inputs.prometheus.decoding import decode_floats, decode_native
-from novaql.tsdb.model.histograms import Histograms, concat_histograms
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import STALE, Floats, HistogramSamples
 
@@ -36,9 +36,7 @@ class ChunkSamples:
             stays = np.flatnonzero(
                 ~((native.series_index == row) & (times >= start_ms) & (times <= end_ms))
             )
-            native = HistogramSamples(
-                native.series_index[stays], times[stays], native.histograms.take(stays)
-            )
+            native = native.take(stays)
         return ChunkSamples(self.rows[stay], self.times[stay], self.values[stay], native)
 
 
@@ -59,7 +57,7 @@ def samples_of(pieces: Sequence[bytes | memoryview], encodings: Ints, rows: Ints
         number = int(np.argmax(unknown))
         raise BrokenChunk(number, f"there is no chunk encoding {encodings[number]}")
     floats = [_floats(pieces, plain, rows)]
-    native: list[tuple[Ints, Ints, Histograms]] = []
+    native: list[tuple[HistogramSamples, int]] = []
     for kind in (Encoding.HISTOGRAM, Encoding.FLOAT_HISTOGRAM):
         some = np.flatnonzero(encodings == kind)
         if len(some) == 0:
@@ -71,16 +69,12 @@ def samples_of(pieces: Sequence[bytes | memoryview], encodings: Ints, rows: Ints
             raise BrokenChunk(int(some[problem.number]), str(problem)) from None
         owner = np.repeat(rows[some], chunks.counts)
         there = np.flatnonzero(~found.stale)
-        native.append((owner[there], found.times[there], found.histograms.take(there)))
+        histograms = found.histograms.take(there)
+        native.append((HistogramSamples(owner[there], found.times[there], histograms), 0))
         ended = found.stale
         floats.append((owner[ended], found.times[ended], np.full(int(ended.sum()), STALE)))
-    joined = HistogramSamples(
-        np.concatenate([part[0] for part in native]),
-        np.concatenate([part[1] for part in native]),
-        concat_histograms([part[2] for part in native]),
-    )
     owner, times, values = (np.concatenate(column) for column in zip(*floats, strict=True))
-    return ChunkSamples(owner, times, values, joined)
+    return ChunkSamples(owner, times, values, joined_native(native))
 
 
 def _floats(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import types
 
 from novaql.tsdb.runtime.compiled import inner, kernel
@@ -16,6 +17,8 @@ BYTES = types.Array(types.uint8, 1, "C", readonly=True)
 INTS = types.Array(types.int64, 1, "C", readonly=True)
 OUT_INTS = types.Array(types.int64, 1, "C")
 OUT_BITS = types.Array(types.uint64, 1, "C")
+
+_VARBIT_SIZES = np.array([0, 3, 6, 9, 12, 18, 25, 56], np.int64)
 
 
 @inner
@@ -86,20 +89,7 @@ def _varbit(data: Any, pos: Any, signed: Any) -> Any:
     if ones == 8:
         return _word(data, pos + 8), pos + 72
     pos += ones + 1
-    if ones == 1:
-        size = 3
-    elif ones == 2:
-        size = 6
-    elif ones == 3:
-        size = 9
-    elif ones == 4:
-        size = 12
-    elif ones == 5:
-        size = 18
-    elif ones == 6:
-        size = 25
-    else:
-        size = 56
+    size = _VARBIT_SIZES[ones]
     number = _bits(data, pos, size)
     if signed:
         number = _signed(number, size)

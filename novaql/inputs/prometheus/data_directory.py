@@ -28,6 +28,7 @@ from novaql.inputs.prometheus.layer_batches import (
     pieces_of,
 )
 from novaql.inputs.source_stream import selection_batches
+from novaql.inputs.tables.table_source import in_label_order
 from novaql.tsdb.errors import Corrupted, StoreError
 from novaql.tsdb.model.histograms import Histograms
 from novaql.tsdb.model.labels import Ints, SeriesTable, concat_tables
@@ -246,11 +247,8 @@ def united(tables: Sequence[SeriesTable]) -> tuple[SeriesTable, Ints]:
     """The label sets of all tables, each once and sorted; and the row of each of theirs."""
     joined = concat_tables(tables)
     _, firsts, row = np.unique(joined.keys(), return_index=True, return_inverse=True)
-    series = joined.take(firsts)
-    order = series.order()
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    return series.take(order), place[row.ravel()]
+    series, place = in_label_order(joined.take(firsts))
+    return series, place[row.ravel()]
 
 
 def _floats_of(read: Callable[[], PieceSamples], rows: Ints) -> SeriesBatch:

@@ -29,7 +29,6 @@ from novaql.inputs.prometheus.wal_records import (
 from novaql.inputs.prometheus.wal_samples import LoggedSamples
 from novaql.inputs.prometheus.wal_segments import read_records, segments_of
 from novaql.tsdb.errors import Corrupted
-from novaql.tsdb.model.histograms import Histograms
 from novaql.tsdb.model.labels import METRIC_NAME, Bools, Ints, SeriesTable
 from novaql.tsdb.model.read_errors import ReadErrors, note_or_raise
 from novaql.tsdb.model.samples import STALE, HistogramSamples
@@ -168,8 +167,9 @@ class Head:
             if limit is not None:
                 known &= times > limit[rows]
             some = np.flatnonzero(known)
-            parts.append((rows[some], times[some], histograms.take(some)))
-        self._native = [_sorted_histograms(*part) for part in parts if len(part[0])]
+            order = some[np.lexsort((times[some], rows[some]))]
+            parts.append(HistogramSamples(rows, times, histograms).take(order))
+        self._native = [part for part in parts if len(part.timestamps)]
 
     def _places(self, references: Ints) -> tuple[Ints, Bools]:
         """Rows of series, and whether each reference is known."""
@@ -215,8 +215,7 @@ class Head:
             some = np.flatnonzero(np.isin(native.series_index, rows))
             if len(some):
                 where = _place_in(rows, native.series_index[some])
-                picked_ones = native.histograms.take(some)
-                parts.append(HistogramSamples(where, native.timestamps[some], picked_ones))
+                parts.append(native.take(some, where))
         joined = ChunkSamples(
             np.concatenate([found.rows, place]),
             np.concatenate([found.times, self._float_times[at]]),
@@ -256,8 +255,3 @@ def _place_in(rows: Ints, wanted: Ints) -> Ints:
     """The position of each wanted row in `rows`."""
     order = np.argsort(rows)
     return order[np.searchsorted(rows[order], wanted)]
-
-
-def _sorted_histograms(rows: Ints, times: Ints, histograms: Histograms) -> HistogramSamples:
-    order = np.lexsort((times, rows))
-    return HistogramSamples(rows[order], times[order], histograms.take(order))

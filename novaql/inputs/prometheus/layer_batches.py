@@ -152,13 +152,8 @@ def _joined(
         values.append(found.values[inside])
         if found.native is not None:
             some = np.flatnonzero(_inside(found.native.timestamps, window))
-            native.append(
-                HistogramSamples(
-                    member.selected[found.native.series_index[some]],
-                    found.native.timestamps[some],
-                    found.native.histograms.take(some),
-                )
-            )
+            selected = member.selected[found.native.series_index[some]]
+            native.append(found.native.take(some, selected))
     row, time, value = np.concatenate(rows), np.concatenate(times), np.concatenate(values)
     order = _order(row, time)
     if order is not None:
@@ -196,11 +191,7 @@ def _sorted_histograms(native: HistogramSamples | None) -> HistogramSamples | No
     if native is None or len(native.timestamps) == 0:
         return None
     order = _order(native.series_index, native.timestamps)
-    if order is None:
-        return native
-    return HistogramSamples(
-        native.series_index[order], native.timestamps[order], native.histograms.take(order)
-    )
+    return native if order is None else native.take(order)
 
 
 def pieces_of(samples: Ints, grid: Ints) -> Iterator[Ints]:

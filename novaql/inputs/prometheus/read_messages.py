@@ -10,6 +10,7 @@ import google_crc32c
 
 from novaql.errors import InputError
 from novaql.inputs.prometheus.chunk_bytes import Encoding
+from novaql.inputs.protobuf.label_fields import label_pair
 from novaql.inputs.protobuf.wire import (
     BYTES,
     VARINT,
@@ -17,7 +18,6 @@ from novaql.inputs.protobuf.wire import (
     fields,
     number_field,
     read_varint,
-    text,
     varint,
 )
 from novaql.tsdb.model.matchers import Matcher, MatchOp
@@ -92,18 +92,20 @@ def label_sets_of(message: bytes) -> Iterator[dict[str, str]]:
     for start, stop in results_of(message):
         for number, kind, first, last in fields(message, start, stop):
             if number == 1 and kind == BYTES:
-                labels: dict[str, str] = {}
-                for part, inner, a, b in fields(message, first, last):
-                    if part == 1 and inner == BYTES:
-                        _read_label(message, a, b, labels)
-                yield labels
+                parts = fields(message, first, last)
+                yield dict(
+                    label_pair(message, a, b)
+                    for part, inner, a, b in parts
+                    if part == 1 and inner == BYTES
+                )
 
 
 def _chunked_series(data: bytes, start: int, stop: int) -> ReadSeries:
     found = ReadSeries({})
     for number, kind, first, last in fields(data, start, stop):
         if number == 1 and kind == BYTES:
-            _read_label(data, first, last, found.labels)
+            name, value = label_pair(data, first, last)
+            found.labels[name] = value
         elif number == 2 and kind == BYTES:
             encoding, piece = 0, b""
             for part, inner, a, b in fields(data, first, last):
@@ -116,14 +118,6 @@ def _chunked_series(data: bytes, start: int, stop: int) -> ReadSeries:
             except ValueError:
                 raise InputError(f"there is no chunk encoding {encoding}") from None
     return found
-
-
-def _read_label(data: bytes, start: int, stop: int, labels: dict[str, str]) -> None:
-    pair = {1: "", 2: ""}
-    for number, kind, first, last in fields(data, start, stop):
-        if number in pair and kind == BYTES:
-            pair[number] = text(data, first, last)
-    labels[pair[1]] = pair[2]
 
 
 def _frame_size(body: Readable, what: str) -> int | None:

@@ -8,16 +8,22 @@ from enum import IntEnum
 
 import numpy as np
 
-from novaql.tsdb.model.histograms import CUSTOM_SCHEMA, MAX_SCHEMA, MIN_SCHEMA, Buckets, Histograms
+from novaql.inputs.protobuf.wire import unzigzag
+from novaql.inputs.remote_write.metadata import type_name
+from novaql.model.histogram_rows import HistogramRows
+from novaql.tsdb.model.histograms import (
+    CUSTOM_SCHEMA,
+    MAX_SCHEMA,
+    MIN_SCHEMA,
+    Histograms,
+    ResetHint,
+)
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import STALE_BITS
 from novaql.tsdb.model.source import Metadata
 
 _DOUBLE = struct.Struct(">d")
 _LONG = struct.Struct(">q")
-_METADATA_TYPES = (
-    "unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset",
-)  # fmt: skip
 
 
 class RecordKind(IntEnum):
@@ -56,8 +62,7 @@ class Cursor:
                 return number & (1 << 64) - 1
 
     def varint(self) -> int:
-        number = self.uvarint()
-        return (number >> 1) ^ -(number & 1)
+        return unzigzag(self.uvarint())
 
     def long(self) -> int:
         self.at += 8
@@ -107,8 +112,7 @@ def read_metadata(record: bytes, known: dict[int, Metadata]) -> None:
         for _ in range(cursor.uvarint()):
             name = cursor.text()
             texts[name] = cursor.text()
-        kind_name = _METADATA_TYPES[kind] if kind < len(_METADATA_TYPES) else "unknown"
-        known[reference] = Metadata(kind_name, texts.get("HELP", ""), texts.get("UNIT", ""))
+        known[reference] = Metadata(type_name(kind), texts.get("HELP", ""), texts.get("UNIT", ""))
 
 
 @dataclass(slots=True)
@@ -121,11 +125,7 @@ class LoggedHistograms:
     references: list[int] = field(default_factory=list)
     times: list[int] = field(default_factory=list)
     stale: list[tuple[int, int]] = field(default_factory=list)
-    scalars: list[tuple[float, ...]] = field(default_factory=list)
-    bounds: list[int] = field(default_factory=list)
-    sets: dict[tuple[float, ...], int] = field(default_factory=dict)
-    positive: list[tuple[int, int, float]] = field(default_factory=list)
-    negative: list[tuple[int, int, float]] = field(default_factory=list)
+    rows: HistogramRows = field(default_factory=HistogramRows)
 
     def read(self, record: bytes) -> None:
         """Raises `ValueError` for an unknown schema."""
@@ -154,40 +154,22 @@ class LoggedHistograms:
             bounds = tuple(cursor.double() for _ in range(cursor.uvarint()))
         elif not MIN_SCHEMA <= schema <= MAX_SCHEMA:
             raise ValueError(f"there is no schema {schema}")
+        if hint > ResetHint.GAUGE:
+            raise ValueError(f"there is no reset hint {hint}")
         if int.from_bytes(bits, "big") == STALE_BITS:
             self.stale.append(where)
             return
-        row = len(self.times)
+        positive, negative = zip((above, below), sides, strict=True)
+        if any(len(indexes) != len(populations) for indexes, populations in (positive, negative)):
+            raise ValueError("its spans do not have as many buckets as there are counts")
+        self.rows.add(schema, hint, count, total, zero, threshold, positive, negative, bounds)
         self.references.append(where[0])
         self.times.append(where[1])
-        self.scalars.append((schema, hint, count, total, zero, threshold))
-        custom = schema == CUSTOM_SCHEMA
-        self.bounds.append(self.sets.setdefault(bounds, len(self.sets)) if custom else -1)
-        for into, index, population in zip(
-            (self.positive, self.negative), (above, below), sides, strict=True
-        ):
-            into += [(row, i, n) for i, n in zip(index, population, strict=True)]
 
     def columns(self) -> tuple[Ints, Ints, Histograms]:
         """References, times and histograms [N], in order of the log."""
-        rows = len(self.times)
-        scalars = np.array(self.scalars, np.float64).reshape(rows, 6)
-        count, total, zero_count, threshold = (
-            np.ascontiguousarray(scalars[:, column]) for column in range(2, 6)
-        )
-        histograms = Histograms(
-            scalars[:, 0].astype(np.int8),
-            scalars[:, 1].astype(np.int8),
-            count,
-            total,
-            zero_count,
-            threshold,
-            _buckets(self.positive, rows),
-            _buckets(self.negative, rows),
-            np.array(self.bounds, np.int32),
-            tuple(self.sets),
-        )
-        return np.array(self.references, np.int64), np.array(self.times, np.int64), histograms
+        references, times = np.array(self.references, np.int64), np.array(self.times, np.int64)
+        return references, times, self.rows.histograms()
 
 
 def _indices(cursor: Cursor) -> list[int]:
@@ -213,9 +195,3 @@ def _populations(cursor: Cursor, *, floats: bool) -> list[float]:
         running += cursor.varint()
         out.append(float(running))
     return out
-
-
-def _buckets(cells: list[tuple[int, int, float]], rows: int) -> Buckets:
-    row = np.fromiter((cell[0] for cell in cells), np.int64, len(cells))
-    index = np.fromiter((cell[1] for cell in cells), np.int64, len(cells))
-    return Buckets.of_flat(row, index, np.array([c[2] for c in cells], np.float64), rows)

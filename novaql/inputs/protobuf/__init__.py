@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from novaql.inputs.protobuf.exposition import ProtobufParser as ProtobufParser
     from novaql.inputs.protobuf.wire import BYTES as BYTES
-    from novaql.inputs.protobuf.wire import FIXED64 as FIXED64
     from novaql.inputs.protobuf.wire import VARINT as VARINT
     from novaql.inputs.protobuf.wire import bytes_field as bytes_field
     from novaql.inputs.protobuf.wire import fields as fields
@@ -25,8 +24,7 @@ else:
         {
             "exposition": "ProtobufParser",
             "wire": (
-                "BYTES FIXED64 VARINT bytes_field fields number_field read_varint signed text "
-                "varint zigzag"
+                "BYTES VARINT bytes_field fields number_field read_varint signed text varint zigzag"
             ),
         },
     )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import re
 import struct
-import time
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from novaql.errors import InputError, LimitExceeded
-from novaql.inputs.batch_stream import Progress, no_progress
 from novaql.inputs.compression import open_plain
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
-from novaql.inputs.protobuf.metric_family import MetricFamily, end_of_labels
+from novaql.inputs.protobuf.label_fields import end_of_labels
+from novaql.inputs.protobuf.metric_family import MetricFamily
 from novaql.inputs.protobuf.metric_message import (
     read_histogram,
     read_point,
@@ -29,6 +28,7 @@ from novaql.inputs.protobuf.metric_message import (
     read_time_ms,
 )
 from novaql.inputs.protobuf.wire import BYTES, VARINT, fields, read_varint, text
+from novaql.inputs.read_options import ReadOptions
 from novaql.inputs.sample_times import REASON
 from novaql.inputs.tables.native_rows import HistogramProblem, NativeRow, NativeRows
 from novaql.inputs.text.exposition import BLOCK_BYTES
@@ -303,7 +303,7 @@ class _Samples:
         self._starts.append(start_ms)
 
     def add_native(self, number: int, row: NativeRow, time_ms: int | None, start_ms: int) -> None:
-        self._native.add(row)
+        self._native.add_row(row)
         self._native_numbers.append(number)
         self._native_times.append(self._default if time_ms is None else time_ms)
         self._native_starts.append(start_ms)
@@ -347,23 +347,16 @@ def looks_like_protobuf(head: bytes) -> bool:
 
 
 def read_protobuf(
-    path: Path,
-    metadata: dict[str, Metadata],
-    *,
-    default_time_ms: int | None = None,
-    progress: Progress = no_progress,
-    always_classic: bool = False,
-    starts: bool = True,
+    path: Path, metadata: dict[str, Metadata], options: ReadOptions
 ) -> Iterator[Batch]:
-    """Batches of samples from a file; fills `metadata`. Raises `InputError` with the position.
-
-    default_time_ms: time of samples that have none (None: now).
-    """
-    now = round(time.time() * 1000) if default_time_ms is None else default_time_ms
+    """Batches of samples from a file; fills `metadata`. Raises `InputError` with the position."""
     parser = ProtobufParser(
-        default_time_ms=now, what=str(path), always_classic=always_classic, starts=starts
+        default_time_ms=options.time_ms,
+        what=str(path),
+        always_classic=options.exposed.always_classic,
+        starts=options.exposed.start_timestamps is not False,
     )
-    with open_plain(path, progress) as file:
+    with open_plain(path, options.progress) as file:
         while block := file.read(BLOCK_BYTES):
             batch = parser.feed(block)
             if len(batch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from novaql.errors import InputError
-from novaql.inputs.protobuf.metric_message import read_labels
+from novaql.inputs.protobuf.label_fields import label_set
 from novaql.inputs.protobuf.wire import BYTES, VARINT, fields, read_varint, signed, varint
 from novaql.inputs.text.exposition import canonical_bound
 from novaql.inputs.text.known_series import KnownSeries
@@ -74,7 +74,7 @@ class MetricFamily:
         return number
 
     def _learn(self, name: str, label_bytes: bytes, bound: str = "") -> int:
-        labels = read_labels(label_bytes, 0, len(label_bytes))
+        labels = label_set(label_bytes)
         if METRIC_NAME in labels:
             raise InputError(f"a metric has the label {METRIC_NAME}")
         if bound:
@@ -82,16 +82,3 @@ class MetricFamily:
                 raise InputError(f"a metric of type {self.kind} has the label {self._part_label}")
             labels[self._part_label] = bound
         return self._known.number({METRIC_NAME: name, **labels})
-
-
-def end_of_labels(data: bytes, at: int, end: int) -> int:
-    """Where the labels of a metric end. Raises `InputError`."""
-    while at < end and data[at] == 0x0A:
-        size = data[at + 1] if at + 1 < end else 0x80
-        start = at + 2
-        if size >= 0x80:
-            size, start = read_varint(data, at + 1, end)
-        if start + size > end:
-            raise InputError(f"byte {at}: a label ends behind its metric")
-        at = start + size
-    return at

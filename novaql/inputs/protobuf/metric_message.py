@@ -10,7 +10,17 @@ import struct
 from dataclasses import dataclass, field
 
 from novaql.errors import InputError
-from novaql.inputs.protobuf.wire import BYTES, FIXED64, VARINT, fields, read_varint, signed, text
+from novaql.inputs.protobuf.wire import (
+    BYTES,
+    FIXED64,
+    VARINT,
+    fields,
+    packed_doubles,
+    packed_zigzags,
+    read_varint,
+    signed,
+    unzigzag,
+)
 from novaql.inputs.tables.native_rows import NativeRow, SpannedBuckets
 from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 
@@ -109,7 +119,7 @@ def read_histogram(data: bytes, at: int, end: int) -> HistogramPoint:
         elif number == 4:
             count_float = _double(data, start, kind)
         elif number == 5:
-            schema = _zigzag(_varint(data, start, stop, kind))
+            schema = unzigzag(_varint(data, start, stop, kind))
         elif number == 6:
             zero_threshold = _double(data, start, kind)
         elif number == 7:
@@ -154,24 +164,6 @@ def read_time_ms(data: bytes, at: int, end: int, kind: int) -> int:
     return time_ms
 
 
-def read_labels(data: bytes, at: int, end: int) -> dict[str, str]:
-    """Label set of the label fields (number 1), one after the other; empty values are left out."""
-    labels: dict[str, str] = {}
-    for _, _, first, last in fields(data, at, end):
-        parts = {1: "", 2: ""}
-        for number, kind, start, stop in fields(data, first, last):
-            if number in parts:
-                _need(BYTES, kind, start)
-                parts[number] = text(data, start, stop)
-        name = parts[1]
-        if not name:
-            raise InputError(f"byte {first}: a label has no name")
-        if name in labels:
-            raise InputError(f"byte {first}: the label {name} is given twice")
-        labels[name] = parts[2]
-    return {name: value for name, value in labels.items() if value}
-
-
 def _read_bucket(
     data: bytes, at: int, end: int, kind: int, buckets: list[tuple[float, float]]
 ) -> int:
@@ -198,40 +190,35 @@ def _read_bucket(
 
 def _add_span(data: bytes, at: int, end: int, kind: int, side: SpannedBuckets) -> None:
     _need(BYTES, kind, at)
-    offset = length = 0
-    for number, inner, start, stop in fields(data, at, end):
-        if number == 1:
-            offset = _zigzag(_varint(data, start, stop, inner))
-        elif number == 2:
-            length = _varint(data, start, stop, inner)
+    offset, length = read_span(data, at, end)
     side.offsets.append(offset)
     side.lengths.append(length)
+
+
+def read_span(data: bytes, at: int, end: int) -> tuple[int, int]:
+    """A run of consecutive buckets: its distance from the one before, and its length."""
+    offset = length = 0
+    for number, kind, start, stop in fields(data, at, end):
+        if number == 1:
+            offset = unzigzag(_varint(data, start, stop, kind))
+        elif number == 2:
+            length = _varint(data, start, stop, kind)
+    return offset, length
 
 
 def _add_deltas(data: bytes, at: int, end: int, kind: int, deltas: list[int]) -> None:
     """One number, or many packed."""
     if kind == VARINT:
-        number = data[at] if data[at] < 0x80 else read_varint(data, at, end)[0]
-        deltas.append((number >> 1) ^ -(number & 1))
+        deltas.append(unzigzag(data[at] if data[at] < 0x80 else read_varint(data, at, end)[0]))
         return
     _need(BYTES, kind, at)
-    while at < end:
-        number = data[at]
-        if number < 0x80:
-            at += 1
-        else:
-            number, at = read_varint(data, at, end)
-        deltas.append((number >> 1) ^ -(number & 1))
+    deltas += packed_zigzags(data, at, end)
 
 
 def _add_doubles(data: bytes, at: int, end: int, kind: int, into: list[float]) -> None:
-    if kind == FIXED64:
-        into.append(_DOUBLE.unpack_from(data, at)[0])
-        return
-    _need(BYTES, kind, at)
-    if (end - at) % 8:
-        raise InputError(f"byte {at}: {end - at} bytes are no whole number of doubles")
-    into.extend(struct.unpack_from(f"<{(end - at) // 8}d", data, at))
+    if kind != FIXED64:
+        _need(BYTES, kind, at)
+    into += packed_doubles(data, at, end)
 
 
 def _double(data: bytes, at: int, kind: int) -> float:
@@ -243,10 +230,6 @@ def _double(data: bytes, at: int, kind: int) -> float:
 def _varint(data: bytes, at: int, end: int, kind: int) -> int:
     _need(VARINT, kind, at)
     return read_varint(data, at, end)[0]
-
-
-def _zigzag(number: int) -> int:
-    return (number >> 1) ^ -(number & 1)
 
 
 def _need(wanted: int, kind: int, at: int) -> None:

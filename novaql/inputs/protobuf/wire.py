@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 
 from novaql.errors import InputError
@@ -63,6 +64,40 @@ def text(data: bytes, start: int, stop: int) -> str:
 def signed(number: int) -> int:
     """The signed number of a 64-bit varint."""
     return number - (1 << 64) if number >> 63 else number
+
+
+def unzigzag(number: int) -> int:
+    """The signed number that `zigzag` wrote."""
+    return (number >> 1) ^ -(number & 1)
+
+
+def packed_zigzags(data: bytes, at: int, stop: int) -> list[int]:
+    """The signed numbers in data[at:stop], one after the other. Raises `InputError`."""
+    packed = data[at:stop]
+    numbers: list[int] = []
+    number = shift = 0
+    if packed.isascii():  # every number is a byte, as small differences are
+        numbers += packed
+        packed = b""
+    for byte in packed:  # `read_varint` at each would take twice the time
+        if byte >= 0x80:
+            number |= (byte & 0x7F) << shift
+            shift += 7
+            if shift > 63:
+                raise InputError(f"byte {at}: a number has more than ten bytes")
+        else:
+            numbers.append((number | byte << shift) & 0xFFFF_FFFF_FFFF_FFFF)
+            number = shift = 0
+    if shift:
+        raise InputError(f"byte {stop}: the message ends inside a number")
+    return [(n >> 1) ^ -(n & 1) for n in numbers]
+
+
+def packed_doubles(data: bytes, at: int, stop: int) -> tuple[float, ...]:
+    """The floats in data[at:stop], one after the other. Raises `InputError`."""
+    if (stop - at) % 8:
+        raise InputError(f"byte {at}: {stop - at} bytes are no whole number of doubles")
+    return struct.unpack_from(f"<{(stop - at) // 8}d", data, at)
 
 
 def read_number(data: bytes, at: int, stop: int, wanted: int) -> int:

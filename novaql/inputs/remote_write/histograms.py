@@ -8,19 +8,28 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 
-import numpy as np
-
 from novaql.errors import InputError
-from novaql.inputs.protobuf.wire import BYTES, FIXED64, VARINT, fields, read_varint, signed
+from novaql.inputs.protobuf.metric_message import read_span
+from novaql.inputs.protobuf.wire import (
+    BYTES,
+    FIXED64,
+    VARINT,
+    fields,
+    packed_doubles,
+    packed_zigzags,
+    read_varint,
+    signed,
+    unzigzag,
+)
+from novaql.model.histogram_rows import HistogramRows
 from novaql.tsdb.model.histograms import (
     CUSTOM_SCHEMA,
     MAX_SCHEMA,
     MIN_SCHEMA,
-    Buckets,
     Histograms,
     ResetHint,
 )
@@ -35,6 +44,7 @@ _SPANS, _DELTAS, _COUNTS = (8, 11), (9, 12), (10, 13)  # negative, positive
 _VARINTS = {_COUNT_INT, _SCHEMA, _ZERO_COUNT_INT, _RESET_HINT, _TIMESTAMP}
 _DOUBLES = {_COUNT_FLOAT, _SUM, _ZERO_THRESHOLD, _ZERO_COUNT_FLOAT}
 _MOST_BUCKETS = 1 << 16
+_LAST_HINT = max(ResetHint)
 
 HISTOGRAM_START = 17
 """Number of the field with the start timestamp, which only 2.0 has."""
@@ -96,58 +106,21 @@ def _take(raw: _Raw, data: bytes, number: int, kind: int, first: int, last: int)
         if number == _SUM:
             raw.sum_bits = _BITS.unpack_from(data, first)[0]
     elif number in raw.spans and kind == BYTES:
-        raw.spans[number].append(_span(data, first, last))
+        raw.spans[number].append(read_span(data, first, last))
     elif number in raw.deltas and kind in (BYTES, VARINT):
-        raw.deltas[number] += [(n >> 1) ^ -(n & 1) for n in _varints(data, first, last)]
+        raw.deltas[number] += packed_zigzags(data, first, last)
     elif number in raw.counts and kind == FIXED64:
         raw.counts[number].append(_DOUBLE.unpack_from(data, first)[0])
     elif number in raw.counts and kind == BYTES:
-        if (last - first) % 8:
-            raise InputError(f"byte {first}: field {number} of a histogram is cut off")
-        raw.counts[number] += struct.unpack_from(f"<{(last - first) // 8}d", data, first)
+        raw.counts[number] += packed_doubles(data, first, last)
     elif number <= _CUSTOM_VALUES:
         raise InputError(f"byte {first}: field {number} of a histogram has wire type {kind}")
-
-
-def _span(data: bytes, start: int, stop: int) -> tuple[int, int]:
-    """Distance from the bucket before, and length."""
-    found = {1: 0, 2: 0}
-    for number, kind, first, last in fields(data, start, stop):
-        if number in found:
-            if kind != VARINT:
-                raise InputError(f"byte {first}: field {number} of a span has wire type {kind}")
-            found[number] = read_varint(data, first, last)[0]
-    return _zigzag(found[1]), found[2]
-
-
-def _varints(data: bytes, at: int, stop: int) -> list[int]:
-    packed = data[at:stop]
-    if packed.isascii():  # every number is a byte, as small differences are
-        return list(packed)
-    numbers = []
-    number = shift = 0
-    for byte in packed:  # `read_varint` at each would take twice the time
-        if byte >= 0x80:
-            number |= (byte & 0x7F) << shift
-            shift += 7
-            if shift > 63:
-                raise InputError(f"byte {at}: a number has more than ten bytes")
-        else:
-            numbers.append((number | byte << shift) & 0xFFFF_FFFF_FFFF_FFFF)
-            number = shift = 0
-    if shift:
-        raise InputError(f"byte {stop}: the message ends inside a number")
-    return numbers
-
-
-def _zigzag(number: int) -> int:
-    return (number >> 1) ^ -(number & 1)
 
 
 def _histogram(raw: _Raw) -> WireHistogram:
     numbers, doubles = raw.numbers, raw.doubles
     floating = _COUNT_FLOAT in doubles or any(raw.counts[which] for which in _COUNTS)
-    schema = _zigzag(numbers.get(_SCHEMA, 0))
+    schema = unzigzag(numbers.get(_SCHEMA, 0))
     hint = numbers.get(_RESET_HINT, 0)
     total, zero = doubles.get(_SUM, 0.0), doubles.get(_ZERO_THRESHOLD, 0.0)
     time = signed(numbers.get(_TIMESTAMP, 0))
@@ -155,7 +128,7 @@ def _histogram(raw: _Raw) -> WireHistogram:
         return WireHistogram(time, 0, 0, 0.0, total, 0.0, 0.0, [], [], (), stale=True)
     if not (MIN_SCHEMA <= schema <= MAX_SCHEMA or schema == CUSTOM_SCHEMA):
         raise ValueError(f"its schema is {schema}")
-    if hint > max(ResetHint):
+    if hint > _LAST_HINT:
         raise ValueError(f"its reset hint is {hint}")
     negative, positive = (_side(raw, at, floating=floating) for at in range(2))
     bounds = tuple(raw.counts[_CUSTOM_VALUES])
@@ -167,8 +140,7 @@ def _histogram(raw: _Raw) -> WireHistogram:
         count, zero_count = float(counted), float(near_zero)
     found = WireHistogram(
         time, schema, hint, count, total, zero_count, zero,
-        [pair for pair in negative if pair[1] != 0], [pair for pair in positive if pair[1] != 0],
-        bounds, stale=False,
+        negative, positive, bounds, stale=False,
     )  # fmt: skip
     _need_sound(found)
     return found
@@ -178,7 +150,7 @@ def _side(raw: _Raw, at: int, *, floating: bool) -> Side:
     spans, deltas = raw.spans[_SPANS[at]], raw.deltas[_DELTAS[at]]
     populations = raw.counts[_COUNTS[at]]
     if not floating:
-        populations = [float(population) for population in accumulate(deltas)]
+        populations = list(map(float, accumulate(deltas)))
     elif deltas:
         raise ValueError("it has populations as floats and as differences")
     if sum(length for _, length in spans) != len(populations) or len(populations) > _MOST_BUCKETS:
@@ -195,7 +167,8 @@ def _side(raw: _Raw, at: int, *, floating: bool) -> Side:
         raise ValueError(f"it has a bucket number {places[-1]}")
     if populations and min(populations) < 0:
         raise ValueError("a bucket has a negative population")
-    return list(zip(places, populations, strict=True))
+    cells = list(zip(places, populations, strict=True))
+    return [cell for cell in cells if cell[1] != 0] if 0 in populations else cells
 
 
 def _need_equal(count: int, zero_count: int, raw: _Raw, total: float) -> None:
@@ -223,32 +196,17 @@ def _need_sound(h: WireHistogram) -> None:
         raise ValueError("it has a bucket outside its custom bounds")
 
 
-def columns_of(found: Sequence[WireHistogram]) -> Histograms:
+def columns_of(found: Iterable[WireHistogram]) -> Histograms:
     """Histograms as columns."""
-    custom = [one.schema == CUSTOM_SCHEMA for one in found]
-    sets: dict[tuple[float, ...], int] = {}
-    bounds = [
-        sets.setdefault(one.bounds, len(sets)) if own else -1
-        for one, own in zip(found, custom, strict=True)
-    ]
-    return Histograms(
-        np.array([one.schema for one in found], np.int8),
-        np.array([one.hint for one in found], np.int8),
-        np.array([one.count for one in found], np.float64),
-        np.array([one.sum for one in found], np.float64),
-        np.array([one.zero_count for one in found], np.float64),
-        np.array([one.zero_threshold for one in found], np.float64),
-        _buckets([one.positive for one in found]),
-        _buckets([one.negative for one in found]),
-        np.array(bounds, np.int32),
-        tuple(sets),
-    )
+    rows = HistogramRows()
+    for h in found:
+        rows.add(
+            h.schema, h.hint, h.count, h.sum, h.zero_count, h.zero_threshold,
+            _columns(h.positive), _columns(h.negative), h.bounds,
+        )  # fmt: skip
+    return rows.histograms()
 
 
-def _buckets(sides: Sequence[Side]) -> Buckets:
-    flat = [pair for side in sides for pair in side]
-    return Buckets(
-        np.append(0, np.cumsum([len(side) for side in sides], dtype=np.int64)),
-        np.array([index for index, _ in flat], np.int32),
-        np.array([population for _, population in flat], np.float64),
-    )
+def _columns(side: Side) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    indexes, populations = zip(*side, strict=True) if side else ((), ())
+    return indexes, populations

@@ -8,7 +8,8 @@ import numpy as np
 
 from novaql.inputs.exemplar_rows import Exemplar, exemplar_columns
 from novaql.inputs.remote_write.histograms import WireHistogram, columns_of
-from novaql.inputs.remote_write.write_request import WriteRequest, need_storable
+from novaql.inputs.remote_write.write_request import WriteRequest
+from novaql.inputs.sample_times import need_times
 from novaql.tsdb.model.exemplars import Exemplars
 from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.model.samples import STALE, Batch, Floats, HistogramSamples
@@ -49,9 +50,11 @@ class MessageColumns:
             values = np.append(values, np.full(len(marks), STALE))
             starts = None if starts is None else np.append(starts, np.zeros(len(marks), np.int64))
         whole = [each for each in found.histograms if not each[2].stale]
-        need_storable(times, [one.time for _, _, one in whole])
+        need_times(times)
+        need_times(np.array([one.time for _, _, one in whole], np.int64))
         if starts is not None:
-            need_storable(starts, [began for _, began, _ in found.histograms])
+            need_times(starts)
+            need_times(np.array([began for _, began, _ in found.histograms], np.int64))
         native = None
         if whole:
             began = np.array([at for _, at, _ in whole], np.int64)

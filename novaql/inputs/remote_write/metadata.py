@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from novaql.inputs.protobuf.wire import BYTES, VARINT, fields, read_varint, text
+from novaql.text.labels import FAMILY_PARTS
 from novaql.tsdb.model.source import Metadata
 
 _TYPES = (
     "unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset",
 )  # fmt: skip
-_PARTS = {
-    "histogram": ("_bucket", "_count", "_sum"),
-    "gaugehistogram": ("_bucket", "_gcount", "_gsum"),
-    "summary": ("_count", "_sum"),
-}
 
 
 def type_name(number: int) -> str:
@@ -22,7 +18,7 @@ def type_name(number: int) -> str:
 
 def family_of(name: str, kind: str) -> str:
     """The metric of a series, by which metadata is stored. 2.0 sends it with each series."""
-    for part in _PARTS.get(kind, ()):
+    for part in FAMILY_PARTS.get(kind, ()):
         if name.endswith(part):
             return name.removesuffix(part)
     return name

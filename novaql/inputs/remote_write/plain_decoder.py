@@ -11,12 +11,12 @@ import numpy as np
 
 from novaql.errors import InputError
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
+from novaql.inputs.protobuf.label_fields import end_of_labels, label_set
 from novaql.inputs.protobuf.wire import BYTES, fields, read_varint
-from novaql.inputs.remote_write.labels import read_labels
 from novaql.inputs.remote_write.message_columns import Collected, MessageColumns
 from novaql.inputs.remote_write.metadata import read_metadata
 from novaql.inputs.remote_write.samples import decode_samples
-from novaql.inputs.remote_write.write_request import WriteRequest
+from novaql.inputs.remote_write.write_request import WriteRequest, need_metric_name
 from novaql.inputs.text.known_series import MOST_SERIES, KnownSeries, SeriesTexts
 from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.model.source import Metadata
@@ -83,7 +83,7 @@ class PlainDecoder:
                 or not data.startswith(labels, start)
                 or data[samples : samples + 1] == _MORE_LABELS
             ):
-                samples = _end_of_labels(data, start, stop)
+                samples = end_of_labels(data, start, stop)
                 labels = data[start:samples]
                 try:
                     number = known[labels]
@@ -124,7 +124,8 @@ class PlainDecoder:
 
     def _read_labels(self, labels: bytes) -> dict[str, str]:
         """The label set of label bytes that are new."""
-        found = read_labels(labels, self._limits.labels)
+        found = label_set(labels, self._limits.labels)
+        need_metric_name(found)
         self._limits.check(found)
         self._new_names.update(found)
         self._limits.check_names(len(self._new_names))
@@ -146,12 +147,3 @@ class PlainDecoder:
                 return table, row_of
             self._common = SeriesTable.from_dicts(self._known.label_sets)
         return self._common, np.arange(len(self._common))
-
-
-def _end_of_labels(data: bytes, at: int, stop: int) -> int:
-    while at < stop and data[at] == _FIRST_FIELD:
-        size, start = read_varint(data, at + 1, stop)
-        if start + size > stop:
-            raise InputError(f"byte {at}: a label ends behind its time series")
-        at = start + size
-    return at

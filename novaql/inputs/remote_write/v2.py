@@ -21,7 +21,7 @@ from novaql.inputs.remote_write.histograms import HISTOGRAM_START, WireHistogram
 from novaql.inputs.remote_write.message_columns import Collected, MessageColumns
 from novaql.inputs.remote_write.metadata import family_of, type_name
 from novaql.inputs.remote_write.samples import decode_samples
-from novaql.inputs.remote_write.write_request import WriteRequest
+from novaql.inputs.remote_write.write_request import WriteRequest, need_metric_name
 from novaql.text.excerpts import excerpt
 from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
 from novaql.tsdb.model.source import Metadata
@@ -178,15 +178,6 @@ class Symbols(Sequence[str]):
         return known
 
 
-def decode_request(data: bytes, limits: LabelLimits = USUAL_LIMITS) -> WriteRequest:
-    """Decode a message that is not compressed; a bad one is rejected as a whole. Raises
-    `InputError`, `LimitExceeded`."""
-    message = Message2(data, limits)
-    for _ in message.walk():
-        pass
-    return message.decode(0, len(message))
-
-
 def _read_series(data: bytes, at: int, stop: int, symbols: Sequence[str], found: _Found) -> None:
     number = -1
     metadata: Metadata | None = None
@@ -280,8 +271,7 @@ def _labels(references: list[int], symbols: Sequence[str]) -> dict[str, str]:
             raise InputError(f"the label {excerpt(name)} is given twice")
         labels[name] = value
     labels = {name: value for name, value in labels.items() if value}
-    if METRIC_NAME not in labels:
-        raise InputError(f"it has no metric name, its labels are {', '.join(map(excerpt, labels))}")
+    need_metric_name(labels)
     return labels
 
 

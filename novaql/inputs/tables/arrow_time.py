@@ -44,9 +44,7 @@ class TimeColumn:
         """
         times = self._milliseconds(array, first_row)
         if (at := first_outside(times)) is not None:
-            raise InputError(
-                f"column {self.column}: the time in row {first_row + at} is out of range: {REASON}"
-            )
+            raise self._out_of_range(first_row + at)
         return times
 
     def _milliseconds(self, array: pa.Array[Any], first_row: int) -> Ints:
@@ -78,9 +76,11 @@ class TimeColumn:
         factor = 1000 // per_second if per_second < 1000 else 1
         outside = (numbers > LAST_SAMPLE_MS // factor) | (numbers < FIRST_SAMPLE_MS // factor)
         if per_second <= 1000 and outside.any():
-            row = first_row + int(np.argmax(outside))
-            raise InputError(f"column {self.column}: the time in row {row} is out of range")
+            raise self._out_of_range(first_row + int(np.argmax(outside)))
         return numbers * factor if per_second < 1000 else numbers // (per_second // 1000)
+
+    def _out_of_range(self, row: int) -> InputError:
+        return InputError(f"column {self.column}: the time in row {row} is out of range: {REASON}")
 
     def _settle(self, numbers: NDArray[np.int64] | NDArray[np.float64]) -> TimeUnit:
         if self._unit is None and len(numbers):
@@ -95,9 +95,9 @@ class TimeColumn:
                 f"column {self.column}: row {first_row + row} has the time {seconds[row]}"
             )
         scaled = np.rint(seconds * (1000.0 / _PER_SECOND[self._settle(seconds)]))
-        if (np.abs(scaled) >= 2.0**62).any():
-            row = first_row + int(np.argmax(np.abs(scaled) >= 2.0**62))
-            raise InputError(f"column {self.column}: the time in row {row} is out of range")
+        outside = np.abs(scaled) >= 2.0**62
+        if outside.any():
+            raise self._out_of_range(first_row + int(np.argmax(outside)))
         return scaled.astype(np.int64)
 
     def _from_text(self, texts: pa.Array[Any], first_row: int) -> Ints:

@@ -5,16 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-import numpy as np
-
-from novaql.tsdb.model.histograms import (
-    CUSTOM_SCHEMA,
-    MAX_SCHEMA,
-    MIN_SCHEMA,
-    Buckets,
-    Histograms,
-    ResetHint,
-)
+from novaql.model.histogram_rows import HistogramRows
+from novaql.tsdb.model.histograms import CUSTOM_SCHEMA, MAX_SCHEMA, MIN_SCHEMA, ResetHint
 
 _FINEST_SCHEMA = 52
 _INDEX_LIMIT = 2**31 - 1
@@ -80,18 +72,10 @@ class NativeRow:
     hint: ResetHint = ResetHint.UNKNOWN
 
 
-class NativeRows:
-    """Collects histograms as columns."""
+class NativeRows(HistogramRows):
+    """Collects histograms as columns. Finer schemas are reduced to `MAX_SCHEMA`."""
 
-    def __init__(self) -> None:
-        self._scalars: list[tuple[int, int, float, float, float, float]] = []
-        self._positive = _Side()
-        self._negative = _Side()
-
-    def __len__(self) -> int:
-        return len(self._scalars)
-
-    def add(self, row: NativeRow) -> None:
+    def add_row(self, row: NativeRow) -> None:
         """Add one. Raises `HistogramProblem`, after which it is not added."""
         schema = row.schema
         if schema == CUSTOM_SCHEMA:
@@ -113,45 +97,13 @@ class NativeRows:
             above = [((index - 1) >> finer) + 1 for index in above]
             below = [((index - 1) >> finer) + 1 for index in below]
             schema = MAX_SCHEMA
-        self._positive.add(len(self), above, positive)
-        self._negative.add(len(self), below, negative)
-        self._scalars.append(
-            (schema, row.hint, row.count, row.sum, row.zero_count, row.zero_threshold)
+        self.add(
+            schema,
+            row.hint,
+            row.count,
+            row.sum,
+            row.zero_count,
+            row.zero_threshold,
+            (above, positive),
+            (below, negative),
         )
-
-    def histograms(self) -> Histograms:
-        """All that were added, in order; finer schemas are reduced to `MAX_SCHEMA`."""
-        if not self._scalars:
-            return Histograms.none()
-        schema, hint, count, total, zero_count, zero_threshold = zip(*self._scalars, strict=True)
-        rows = len(self)
-        return Histograms(
-            np.array(schema, np.int8),
-            np.array(hint, np.int8),
-            np.array(count, np.float64),
-            np.array(total, np.float64),
-            np.array(zero_count, np.float64),
-            np.array(zero_threshold, np.float64),
-            self._positive.buckets(rows),
-            self._negative.buckets(rows),
-            np.full(rows, -1, np.int32),
-        )
-
-
-class _Side:
-    def __init__(self) -> None:
-        self._rows: list[int] = []
-        self._sizes: list[int] = []
-        self._indices: list[int] = []
-        self._populations: list[float] = []
-
-    def add(self, row: int, indices: list[int], populations: list[float]) -> None:
-        self._rows.append(row)
-        self._sizes.append(len(indices))
-        self._indices.extend(indices)
-        self._populations.extend(populations)
-
-    def buckets(self, rows: int) -> Buckets:
-        row = np.repeat(np.array(self._rows, np.int64), self._sizes)
-        index = np.array(self._indices, np.int64)
-        return Buckets.of_flat(row, index, np.array(self._populations, np.float64), rows)

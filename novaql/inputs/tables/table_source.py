@@ -14,10 +14,10 @@ from novaql.inputs.sample_batches import (
     part_of,
     samples_between,
 )
-from novaql.tsdb.model.flat_arrays import first_not_before, flat_positions
+from novaql.tsdb.model.flat_arrays import first_not_before
 from novaql.tsdb.model.labels import Bools, Ints, SeriesTable
 from novaql.tsdb.model.matchers import Matcher, select_rows
-from novaql.tsdb.model.samples import Batch, HistogramBatch, HistogramSamples
+from novaql.tsdb.model.samples import Batch, HistogramBatch
 from novaql.tsdb.model.series_batch import SeriesBatch
 from novaql.tsdb.model.source import NO_HINTS, Hints, HistogramBatchRef, Metadata, Selection
 
@@ -46,7 +46,7 @@ class TableSource:
     ) -> None:
         self.notes = notes
         tidy = tidy_batch(batch)
-        series, position = _in_label_order(tidy.series)
+        series, position = in_label_order(tidy.series)
         floats = batch_of_samples(
             tidy.series_index, tidy.timestamps, tidy.values, tidy.starts, position
         )
@@ -70,7 +70,7 @@ class TableSource:
         Label sets are distinct, each row is in at most one batch.
         """
         made = cls.__new__(cls)
-        ordered, position = _in_label_order(series)
+        ordered, position = in_label_order(series)
         moved = [replace(batch, rows=position[batch.rows]) for batch in batches]
         made._hold(ordered, moved, [], metadata)
         return made
@@ -92,7 +92,7 @@ class TableSource:
             ]
         )
         self._metadata = dict(metadata or {})
-        # A row without samples keeps first > last and is never found.
+        # A row without samples has first > last, so no selection finds it.
         self._first = np.full(len(series), np.iinfo(np.int64).max)
         self._last = np.full(len(series), np.iinfo(np.int64).min)
         for batch in self._batches:
@@ -156,7 +156,7 @@ class TableSource:
                 lo, hi = _bounds(part, members, start_ms, end_ms)
                 rows = new_row[part.rows[members]]
                 if samples := int((hi - lo).sum()):
-                    native.append(HistogramBatchRef(partial(_cut, part, rows, lo, hi), samples))
+                    native.append(HistogramBatchRef(partial(part.taken, rows, lo, hi), samples))
         # Samples are in memory already; labels are copied.
         series = self._series if hints.labels is None else self._series.keep(hints.labels)
         return Selection(
@@ -210,7 +210,7 @@ class TableSource:
         return wanted
 
 
-def _in_label_order(series: SeriesTable) -> tuple[SeriesTable, Ints]:
+def in_label_order(series: SeriesTable) -> tuple[SeriesTable, Ints]:
     """The label sets in order, and the new row of each."""
     order = series.order()
     position = np.empty(len(series), np.int64)
@@ -242,12 +242,7 @@ def tidy_batch(batch: Batch) -> Batch:
         last = np.diff(of_row[by_time], append=-1) != 0
         last |= np.diff(native.timestamps[by_time], append=-1) != 0
         by_time = by_time[last]
-        native = HistogramSamples(
-            of_row[by_time],
-            native.timestamps[by_time],
-            native.histograms.take(by_time),
-            None if native.starts is None else native.starts[by_time],
-        )
+        native = native.take(by_time, of_row[by_time])
     times = batch.timestamps.astype(np.int64, copy=False)
     values = batch.values.astype(np.float64, copy=False)
     starts = batch.starts
@@ -276,15 +271,3 @@ def _bounds(batch: HistogramBatch, members: Ints, start_ms: int, end_ms: int) ->
     first = first_not_before(batch.timestamps, begins, ends, start_ms)
     last = first_not_before(batch.timestamps, begins, ends, end_ms + 1)
     return first, np.maximum(first, last)
-
-
-def _cut(batch: HistogramBatch, rows: Ints, lo: Ints, hi: Ints) -> HistogramBatch:
-    size = hi - lo
-    some = size > 0
-    size, lo = size[some], lo[some]
-    offsets = np.append(0, np.cumsum(size))
-    flat = flat_positions(lo, size)
-    starts = None if batch.starts is None else batch.starts[flat]
-    return HistogramBatch(
-        rows[some], batch.timestamps[flat], batch.histograms.take(flat), offsets, starts
-    )

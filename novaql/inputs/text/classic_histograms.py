@@ -7,7 +7,7 @@ whose bounds are the values of `le`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -106,26 +106,10 @@ class ClassicHistograms:
         )
         of_good = np.isin(key, keys[good]) & (role >= 0) & ((role != _BUCKET) | (bound == bound))
         stays = np.ones(len(key), np.bool_) if self._classic_stays else ~of_good
-        return self._joined(batch, plan.table, made, stays)
-
-    def _joined(
-        self, batch: Batch, table: SeriesTable, made: HistogramSamples, stays: Bools
-    ) -> Batch:
         before = [] if batch.native is None else [(batch.native, 0)]
+        starts = None if batch.starts is None else batch.starts[stays]
         native = joined_native([*before, (made, 0)])
-        assert native is not None
-        used = np.zeros(len(table), np.bool_)
-        used[batch.series_index[stays]] = True
-        used[native.series_index] = True
-        table, numbers = self._used.take(table, used)
-        return Batch(
-            table,
-            numbers[batch.series_index[stays]],
-            batch.timestamps[stays],
-            batch.values[stays],
-            replace(native, series_index=numbers[native.series_index]),
-            None if batch.starts is None else batch.starts[stays],
-        )
+        return self._used.batch(batch, stays, plan.table, native, starts)
 
     def _plan(self, series: SeriesTable, types: dict[str, str]) -> _Plan:
         last = self._last

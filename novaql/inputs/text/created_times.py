@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -53,22 +52,8 @@ class CreatedTimes:
         starts[starts > batch.timestamps[others]] = 0
         if batch.starts is not None:
             starts = np.where(starts == 0, batch.starts[others], starts)
-        used = np.zeros(len(batch.series), np.bool_)
-        used[batch.series_index[others]] = True
-        native = batch.native
-        if native is not None:
-            used[native.series_index] = True
-        table, numbers = self._used.take(batch.series, used)
-        if native is not None:
-            native = replace(native, series_index=numbers[native.series_index])
-        return Batch(
-            table,
-            numbers[batch.series_index[others]],
-            batch.timestamps[others],
-            batch.values[others],
-            native,
-            starts if starts.any() else None,
-        )
+        known = starts if starts.any() else None
+        return self._used.batch(batch, others, batch.series, batch.native, known)
 
     def _roles(self, series: SeriesTable, types: dict[str, str]) -> Roles:
         if self._plan is None or self._plan[0] is not series or self._plan[1] != types:

@@ -8,21 +8,20 @@ inside a label value), one by one.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 import numpy as np
 
 from novaql.errors import InputError
-from novaql.inputs.batch_stream import Progress, no_progress
 from novaql.inputs.compiled.compiling import WALKS
 from novaql.inputs.compression import open_plain, read_tail
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
+from novaql.inputs.read_options import ReadOptions
 from novaql.inputs.sample_times import first_outside
 from novaql.inputs.text.compiled_lines import TextWalker
 from novaql.inputs.text.exposition_line import LineProblem, MetadataLine, SampleLine, read_line
@@ -71,7 +70,6 @@ class ExpositionParser:
     openmetrics       OpenMetrics (times in seconds, `# EOF` at the end) or Prometheus text
     default_time_ms   time of samples that have none of their own
     what              name of the text in messages
-    skip_bad_lines    count invalid lines in `bad_lines` instead of raising
     limits            of a series, and of the series of one block
     canonical_bounds  write `le` and `quantile` as floats ("5" becomes "5.0"), as a scraper does
 
@@ -84,14 +82,11 @@ class ExpositionParser:
         openmetrics: bool,
         default_time_ms: int,
         what: str = "text",
-        skip_bad_lines: bool = False,
         canonical_bounds: bool = False,
         limits: LabelLimits = NO_LIMITS,
     ) -> None:
         self._text = TextState(default_time_ms, openmetrics)
-        self.bad_lines = 0
         self._what = what
-        self._skip = skip_bad_lines
         self._series = SeriesTexts(partial(_labels, canonical_bounds), KnownSeries(limits))
         self._walker: TextWalker | None = None
 
@@ -152,7 +147,7 @@ class ExpositionParser:
     def _feed(self, block: bytes) -> Batch:
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
-        if not (self._text.openmetrics or self._skip):
+        if not self._text.openmetrics:
             bare = without_free_comments(block)
             if len(bare) < len(block):
                 before = self._text.lines_before
@@ -188,7 +183,7 @@ class ExpositionParser:
             columns = self._columns(series, values, times)
         except (ValueError, OverflowError):
             # A line of the usual shape is invalid: find out which.
-            columns = self._columns(*self._without_bad_lines(block))
+            self._fail_at_bad_line(block)
         self._text.lines_before += len(lines)
         self._count_exemplars(block)
         return self._batch(*columns)
@@ -201,7 +196,7 @@ class ExpositionParser:
         """The batch by compiled code. None if that is not ready, or if a line has to be read in
         Python or is invalid; the block is then read again from its beginning.
         """
-        if self._text.ended or self._skip:
+        if self._text.ended:
             return None
         kernels = WALKS.ready(len(block))
         if kernels is None:
@@ -272,32 +267,18 @@ class ExpositionParser:
             found = read_line(line, openmetrics=self._text.openmetrics)
         except LineProblem as problem:
             self._fail(at, problem.column, problem.reason, line)
-            return None
         if isinstance(found, MetadataLine):
             self.metadata[found.metric] = found.added_to(self.metadata.get(found.metric))
             return None
         return found
 
-    def _without_bad_lines(self, block: bytes) -> tuple[list[bytes], list[bytes], list[bytes]]:
-        bad_before = self.bad_lines
-        found = []
+    def _fail_at_bad_line(self, block: bytes) -> NoReturn:
         for at, line in enumerate(block.split(b"\n")[:-1]):
-            usual = not (self._text.openmetrics and line == _EOF)
-            sample = self._read_line(at, line) if usual else None
-            if sample is not None:
-                found.append(sample)
-        if self.bad_lines == bad_before:
-            raise InputError(f"{self._what}: a number in the text is out of range")
-        return (
-            [sample.series for sample in found],
-            [sample.value for sample in found],
-            [sample.time for sample in found],
-        )
+            if not (self._text.openmetrics and line == _EOF):
+                self._read_line(at, line)
+        raise InputError(f"{self._what}: a number in the text is out of range")
 
-    def _fail(self, at: int, column: int, reason: str, line: bytes) -> None:
-        if self._skip:
-            self.bad_lines += 1
-            return
+    def _fail(self, at: int, column: int, reason: str, line: bytes) -> NoReturn:
         shown = line.decode(errors="replace")
         excerpt = shown if len(shown) <= 200 else shown[:200] + "…"
         picture = f"\n  {excerpt}\n  {' ' * column}^" if excerpt and column <= 200 else ""
@@ -335,20 +316,16 @@ def canonical_bound(text: str) -> str:
 
 
 def read_exposition(
-    path: Path,
-    metadata: dict[str, Metadata],
-    *,
-    default_time_ms: int | None = None,
-    progress: Progress = no_progress,
+    path: Path, metadata: dict[str, Metadata], options: ReadOptions
 ) -> Iterator[Batch]:
     """Batches of samples from a file; fills `metadata`. Raises `InputError` with the position.
 
     A file that ends in `# EOF`, or whose name ends in .om or .openmetrics, is OpenMetrics.
-    default_time_ms: time of samples that have none (None: now).
     """
-    now = round(time.time() * 1000) if default_time_ms is None else default_time_ms
-    parser = ExpositionParser(openmetrics=is_openmetrics(path), default_time_ms=now, what=str(path))
-    with open_plain(path, progress) as file:
+    parser = ExpositionParser(
+        openmetrics=is_openmetrics(path), default_time_ms=options.time_ms, what=str(path)
+    )
+    with open_plain(path, options.progress) as file:
         for block in whole_lines(file):
             batch = parser.feed(block)
             if len(batch):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from novaql.tsdb.model.labels import METRIC_NAME, Bools, Ints, SeriesTable, combine_codes
+from novaql.tsdb.model.samples import Batch, HistogramSamples
 from novaql.tsdb.model.source import Metadata
 
 Suffixes = Mapping[str, Mapping[str, int]]
@@ -96,3 +97,24 @@ class UsedRows:
         if self._last is None or self._last[0] is not table or self._last[1] != key:
             self._last = (table, key, table.take(used))
         return self._last[2], numbers
+
+    def batch(
+        self,
+        batch: Batch,
+        some: Ints | Bools,
+        table: SeriesTable,
+        native: HistogramSamples | None,
+        starts: Ints | None,
+    ) -> Batch:
+        """Some floats of a batch, and histograms; with the used rows of their table."""
+        rows = batch.series_index[some]
+        used = np.zeros(len(table), np.bool_)
+        used[rows] = True
+        if native is not None:
+            used[native.series_index] = True
+        table, numbers = self.take(table, used)
+        if native is not None:
+            native = replace(native, series_index=numbers[native.series_index])
+        return Batch(
+            table, numbers[rows], batch.timestamps[some], batch.values[some], native, starts
+        )

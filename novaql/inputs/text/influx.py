@@ -20,7 +20,7 @@ from novaql.errors import InputError
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.sample_times import REASON, out_of_range
 from novaql.inputs.text.influx_line import InfluxProblem, read_line
-from novaql.inputs.text.known_series import MOST_SERIES, KnownSeries
+from novaql.inputs.text.known_series import MOST_SERIES, KnownSeries, TextsOfSeries
 from novaql.inputs.text.line_splitting import without_comments
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Batch, Floats
@@ -85,14 +85,11 @@ class InfluxParser:
         self._what = what
         self._limits = limits
         self._known = KnownSeries(limits)
-        self._shapes: dict[bytes, tuple[int, ...]] = {}
-        self._times_forgotten = 0
+        self._shapes: TextsOfSeries[tuple[int, ...]] = TextsOfSeries(self._known)
 
     def forget(self) -> None:
         """Clear the cached series."""
-        self._known.forget()
-        self._shapes.clear()
-        self._times_forgotten += 1
+        self._shapes.forget()
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
@@ -100,15 +97,8 @@ class InfluxParser:
 
         For a text that is read in several blocks, or rejected after it was read.
         """
-        before, forgotten = len(self._shapes), self._times_forgotten
-        try:
-            with self._known.all_or_nothing():
-                yield
-        except BaseException:
-            remaining = before if forgotten == self._times_forgotten else 0
-            while len(self._shapes) > remaining:
-                self._shapes.popitem()  # the youngest
-            raise
+        with self._shapes.all_or_nothing():
+            yield
 
     def feed(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from novaql.tsdb.runtime.lru_cache import ByteCache
 MOST_SERIES = 1_000_000
 """A reader clears its series when there are more: senders may have stopped to send them."""
 _TABLE_CACHE_BYTES = 64 << 20
+V = TypeVar("V")
 
 
 class KnownSeries:
@@ -102,22 +104,13 @@ def _table_bytes(table: SeriesTable) -> int:
     return 1000 + table.rows * (4 * len(table.columns) + 8)
 
 
-class SeriesTexts(dict[bytes, int]):
-    """Texts that name series, in any notation → numbers of `known`.
+class TextsOfSeries(dict[bytes, V]):
+    """Texts → what is known of them, in terms of numbers of `known`."""
 
-    parse  returns the labels that a text names, at its first look-up
-    """
-
-    def __init__(self, parse: Callable[[bytes], Mapping[str, str]], known: KnownSeries) -> None:
+    def __init__(self, known: KnownSeries) -> None:
         super().__init__()
-        self._parse = parse
         self.known = known
         self._times_forgotten = 0
-
-    def __missing__(self, text: bytes) -> int:
-        number = self.known.number(self._parse(text))
-        self[text] = number
-        return number
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
@@ -137,3 +130,19 @@ class SeriesTexts(dict[bytes, int]):
         self._times_forgotten += 1
         self.clear()
         self.known.forget()
+
+
+class SeriesTexts(TextsOfSeries[int]):
+    """Texts that name series, in any notation → numbers of `known`.
+
+    parse  returns the labels that a text names, at its first look-up
+    """
+
+    def __init__(self, parse: Callable[[bytes], Mapping[str, str]], known: KnownSeries) -> None:
+        super().__init__(known)
+        self._parse = parse
+
+    def __missing__(self, text: bytes) -> int:
+        number = self.known.number(self._parse(text))
+        self[text] = number
+        return number

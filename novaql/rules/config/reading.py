@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import re2
-
 from novaql.rules.config.fields import CONFIG, SCRAPE_CONFIG_FILE, Kind, ListOf, Section, Spec
 from novaql.rules.config.relations import check_relations
 from novaql.rules.names import Names
@@ -18,6 +16,7 @@ from novaql.rules.problems import FileProblems, Problem
 from novaql.rules.reading import read_text
 from novaql.rules.yaml_nodes import Node, Scalar, YamlText
 from novaql.rules.yaml_reader import YamlReader
+from novaql.tsdb.model.matchers import compile_regex
 
 _SIZE = re.compile(r"0|(?:[0-9]+(?:\.[0-9]+)?(?:[KMGTPE]i?)?B)+")
 
@@ -138,11 +137,9 @@ class _Reading:
 
     def regex(self, node: Node, name: str) -> None:
         text = self.yaml.text(node, name)
-        options = re2.Options()
-        options.log_errors = False
         try:
-            re2.compile(text, options)
-        except re2.error as problem:
+            compile_regex(text)
+        except ValueError as problem:
             self.yaml.complain(node, f"{name}: {text!r} is no regular expression: {problem}")
 
 

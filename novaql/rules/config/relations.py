@@ -4,25 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from novaql.inputs.relabelling import Action
 from novaql.rules.names import Names
 from novaql.rules.yaml_nodes import Node
 from novaql.rules.yaml_reader import YamlReader
 
 _DEFAULT_INTERVAL_MS = 60_000
 _DEFAULT_TIMEOUT_MS = 10_000
-_ACTIONS = [
-    "replace",
-    "keep",
-    "drop",
-    "keepequal",
-    "dropequal",
-    "hashmod",
-    "labelmap",
-    "labeldrop",
-    "labelkeep",
-    "lowercase",
-    "uppercase",
-]
 _NEED_TARGET = ("replace", "hashmod", "lowercase", "uppercase", "keepequal", "dropequal")
 _ONLY_REGEX = ("labeldrop", "labelkeep")
 _PROTOCOLS = (
@@ -172,8 +160,8 @@ class _Relations:
     def relabelling(self, fields: dict[str, Node]) -> Iterator[str]:
         action = self.text(fields, "action").lower() or "replace"
         target = self.text(fields, "target_label")
-        if action not in _ACTIONS:
-            yield f"{action!r} is no action; use {', '.join(_ACTIONS)}"
+        if action not in [*Action]:
+            yield f"{action!r} is no action; use {', '.join(Action)}"
             return
         if action == "hashmod" and not self.quiet.integer(fields.get("modulus"), ""):
             yield "the action hashmod needs a modulus"

@@ -23,14 +23,7 @@ GRACE_PERIOD_MS = 600_000
 """An alert that is restored fires no sooner than after this, unless its `for` is shorter."""
 
 
-def restore(
-    state: AlertState,
-    time_ms: int,
-    context: RuleContext,
-    *,
-    outage_tolerance_ms: int = OUTAGE_TOLERANCE_MS,
-    grace_period_ms: int = GRACE_PERIOD_MS,
-) -> int:
+def restore(state: AlertState, time_ms: int, context: RuleContext) -> int:
     """Set back since when the alerts of a rule are active; how many were found again.
 
     To be called once, after the first evaluation since the start, which was at `time_ms`; that
@@ -39,15 +32,15 @@ def restore(
     """
     state.silent = False
     hold_ms = state.rule.for_ms
-    if hold_ms < grace_period_ms or not state.alerts:
+    if hold_ms < GRACE_PERIOD_MS or not state.alerts:
         return 0
-    before = _remembered(state, time_ms, context, outage_tolerance_ms)
+    before = _remembered(state, time_ms, context)
     found = 0
     for labels, alert in state.alerts.items():
         if labels in before:
             found += 1
             down_ms, since_ms = before[labels]
-            set_back(alert, hold_ms, time_ms, down_ms, since_ms, grace_period_ms)
+            set_back(alert, hold_ms, time_ms, down_ms, since_ms, GRACE_PERIOD_MS)
     return found
 
 
@@ -67,13 +60,13 @@ def set_back(
 
 
 def _remembered(
-    state: AlertState, time_ms: int, context: RuleContext, tolerance_ms: int
+    state: AlertState, time_ms: int, context: RuleContext
 ) -> dict[Labels, tuple[int, int]]:
     """Labels → when the series was last written, and since when it said the alert was active."""
     name = Matcher(ALERT_NAME, MatchOp.EQUAL, state.rule.name)
     series = format_expr(VectorSelector(ALERTS_FOR_STATE, (name,)))
     at_ms = time_ms - 1
-    window = f"{series}[{tolerance_ms}ms]"
+    window = f"{series}[{OUTAGE_TOLERANCE_MS}ms]"
     since = instant_vector(f"last_over_time({window})", at_ms, context)
     last = instant_vector(f"ts_of_last_over_time({window})", at_ms, context)
     written = {

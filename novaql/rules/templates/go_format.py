@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from novaql.rules.templates.problems import TemplateFailure, joined
-from novaql.rules.templates.values import float_text, go_type, shown
+from novaql.rules.templates.values import go_type, shown
+from novaql.text.go_text import go_number, quote
 
 _VERB = re.compile(r"%([-+# 0]*)(\*|[0-9]+)?(?:\.(\*|[0-9]*))?(?:\[([1-9])\])?(.?)", re.S)
-_CONTROL = re.compile(r'[\x00-\x1f\x7f"\\]')
-_SHORT = {c: "\\" + s for c, s in zip('\a\b\f\n\r\t\v"\\', 'abfnrtv"\\', strict=True)}
 _WIDEST = 10_000
 _DEFAULT_PRECISION = {"e": 6, "E": 6, "f": 6, "F": 6}
 
@@ -120,7 +119,7 @@ def _integer(value: int, verb: str, flags: str) -> str | None:
         case "U":
             return f"U+{size:04X}"
         case "q" if 0 <= value < 0x110000:
-            return "'" + quoted(chr(value))[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"
+            return "'" + quote(chr(value))[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"
     return None
 
 
@@ -136,7 +135,7 @@ def _float(value: float, verb: str, flags: str, precision: int | None) -> str | 
             return "+Inf"
         return text if text.startswith("-") else f"{sign or ('+' if text == 'Inf' else '')}{text}"
     if verb in "gG":
-        text = float_text(value) if precision is None else significant(value, precision)
+        text = go_number(value) if precision is None else significant(value, precision)
         text = text.upper() if verb == "G" else text
     else:
         digits = _DEFAULT_PRECISION[verb] if precision is None else precision
@@ -147,7 +146,7 @@ def _float(value: float, verb: str, flags: str, precision: int | None) -> str | 
 def _hexadecimal(value: float, verb: str) -> str:
     """`0x1.8p+01`"""
     if not math.isfinite(value):
-        return float_text(value)
+        return go_number(value)
     mantissa, _, power = value.hex().partition("p")
     if "." in mantissa:
         mantissa = mantissa.rstrip("0").rstrip(".")
@@ -158,7 +157,7 @@ def _hexadecimal(value: float, verb: str) -> str:
 def significant(value: float, digits: int) -> str:
     """Go's %.{digits}g: like C's, without padding zeros."""
     if not math.isfinite(value):
-        return float_text(value)
+        return go_number(value)
     return f"{value:.{max(digits, 1)}g}"
 
 
@@ -168,18 +167,8 @@ def _text(value: str, verb: str, flags: str, precision: int | None) -> str | Non
         case "s":
             return cut
         case "q":
-            return f"`{cut}`" if "#" in flags and "`" not in cut else quoted(cut)
+            return f"`{cut}`" if "#" in flags and "`" not in cut else quote(cut)
         case "x" | "X":
             text = value.encode().hex()
             return text.upper() if verb == "X" else text
     return None
-
-
-def quoted(text: str) -> str:
-    """The text in double quotes, as %q."""
-    return f'"{_CONTROL.sub(_escaped, text)}"'
-
-
-def _escaped(hit: re.Match[str]) -> str:
-    character = hit[0]
-    return _SHORT.get(character) or f"\\x{ord(character):02x}"

@@ -30,13 +30,16 @@ class TemplateFailure(Exception):
     """It parses, and cannot be carried out with these values."""
 
 
-def joined(separator: str, pieces: Iterable[str]) -> str:
-    """One text of pieces. Raises `TemplateFailure` before it is made where it is too long."""
+def joined(separator: str, pieces: Iterable[str], what: str = "text") -> str:
+    """One text of pieces. Raises `TemplateFailure` before it is made where it is too long.
+
+    what  the name of the text in the message
+    """
     found: list[str] = []
     size = 0
     for piece in pieces:
         size += len(piece) + len(separator)
         if size > MOST_CHARACTERS + len(separator):
-            raise TemplateFailure(f"a text of more than {MOST_CHARACTERS} characters")
+            raise TemplateFailure(f"a {what} of more than {MOST_CHARACTERS} characters")
         found.append(piece)
     return separator.join(found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,7 +9,8 @@ from typing import Any
 
 from novaql.model.float_histogram import FloatHistogram
 from novaql.model.histogram_notation import format_histogram
-from novaql.rules.templates.problems import MOST_CHARACTERS, TemplateFailure
+from novaql.rules.templates.problems import TemplateFailure, joined
+from novaql.text.go_text import go_number
 
 _DEEPEST = 50
 """Levels of a value that is printed: of collections in collections."""
@@ -91,14 +91,7 @@ def shown(value: Any) -> str:
     or too deep: a collection may hold one text any number of times."""
     if not isinstance(value, (dict, list, Record)):
         return _plain(value)
-    pieces: list[str] = []
-    size = 0
-    for piece in _pieces(value, 0):
-        size += len(piece)
-        if size > MOST_CHARACTERS:
-            raise TemplateFailure(f"a value of more than {MOST_CHARACTERS} characters")
-        pieces.append(piece)
-    return "".join(pieces)
+    return joined("", _pieces(value, 0), "value")
 
 
 def _pieces(value: Any, depth: int) -> Iterator[str]:
@@ -135,7 +128,7 @@ def _plain(value: Any) -> str:
         case int():
             return str(value)
         case float():
-            return float_text(value)
+            return go_number(value)
         case Time():
             return time_text(value.ms)
         case Seconds():
@@ -143,50 +136,6 @@ def _plain(value: Any) -> str:
         case FloatHistogram():
             return format_histogram(value)
     return str(value)
-
-
-def float_text(value: float) -> str:
-    """Shortest text that reads back the same; an exponent below 1e-4 and from 1e6 on, as in Go."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    if value == 0:
-        return "-0" if math.copysign(1, value) < 0 else "0"
-    shortest = repr(value)
-    mantissa, _, exponent = scientific(shortest).partition("e")
-    power = int(exponent)
-    if -4 <= power < 6:
-        return format_plain(shortest).removesuffix(".0")
-    return f"{mantissa}e{'-' if power < 0 else '+'}{abs(power):02d}"
-
-
-def format_plain(shortest: str) -> str:
-    """`1.5e+16` without its exponent."""
-    if "e" not in shortest:
-        return shortest
-    mantissa, exponent = shortest.split("e")
-    sign = "-" if mantissa.startswith("-") else ""
-    whole, _, fraction = mantissa.lstrip("-").partition(".")
-    digits, point = whole + fraction, len(whole) + int(exponent)
-    if point <= 0:
-        return f"{sign}0.{'0' * -point}{digits}"
-    if point >= len(digits):
-        return f"{sign}{digits}{'0' * (point - len(digits))}"
-    return f"{sign}{digits[:point]}.{digits[point:]}"
-
-
-def scientific(shortest: str) -> str:
-    """The same digits with one before the point and an exponent."""
-    if "e" in shortest:
-        return shortest
-    sign = "-" if shortest.startswith("-") else ""
-    whole, _, fraction = shortest.lstrip("-").partition(".")
-    digits = (whole + fraction).lstrip("0")
-    power = len(whole) - 1 if whole != "0" else -(len(fraction) - len(digits)) - 1
-    digits = digits.rstrip("0") or "0"
-    tail = f".{digits[1:]}" if len(digits) > 1 else ""
-    return f"{sign}{digits[0]}{tail}e{power}"
 
 
 def time_text(ms: int) -> str:

@@ -12,8 +12,9 @@ from novaql.language.ast import VectorSelector
 from novaql.rules.evaluation.alerting import ALERT_NAME, ALERTS, ALERTS_FOR_STATE
 from novaql.rules.model import AlertingRule, Rule, RuleFile
 from novaql.rules.unit_tests.model import TestGroup
+from novaql.selectors import matchers_of
 from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
-from novaql.tsdb.model.matchers import Matcher, MatchOp, select_rows
+from novaql.tsdb.model.matchers import select_rows
 
 
 class Covered(StrEnum):
@@ -92,10 +93,7 @@ def _reads(expr: str, rule: Rule) -> bool:
     for node in walk(tree):
         if not isinstance(node, VectorSelector):
             continue
-        matchers = list(node.matchers)
-        if node.name is not None:
-            matchers.append(Matcher(METRIC_NAME, MatchOp.EQUAL, node.name))
-        matchers = [m for m in matchers if m.name == METRIC_NAME or m.name in known]
+        matchers = [m for m in matchers_of(node) if m.name == METRIC_NAME or m.name in known]
         for name in names:
             table = SeriesTable.from_dicts([{**known, METRIC_NAME: name}])
             if select_rows(table, matchers).any():

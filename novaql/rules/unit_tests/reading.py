@@ -109,13 +109,9 @@ class _Reading:
     def series(self, node: Node) -> tuple[Labels, tuple[Item, ...]]:
         yaml = self.yaml
         fields = self.fields(node, ("series", "values"), "an input series")
-        text = yaml.text(fields.get("series"), "series")
         values = yaml.text(fields.get("values"), "values")
-        labels: Labels = ()
-        try:
-            labels = self.label_set(text)
-        except NotationProblem as problem:
-            yaml.complain(fields.get("series", node), f"series: {problem}")
+        text = yaml.text(fields.get("series"), "series")
+        labels = self.label_set(text, fields.get("series", node), "series")
         if not text.strip():
             yaml.complain(node, "the input series has no name and no labels")
         try:
@@ -124,13 +120,18 @@ class _Reading:
             yaml.complain(fields.get("values", node), f"values: {problem}")
         return labels, ()
 
-    def label_set(self, text: str) -> Labels:
-        """Labels of a whole text, none of an empty one. Raises `NotationProblem`."""
+    def label_set(self, text: str, node: Node, name: str) -> Labels:
+        """The labels of a field; none if it is empty."""
         if not text.strip():
             return ()
-        labels, rest = split_series(text.strip())
+        try:
+            labels, rest = split_series(text.strip())
+        except NotationProblem as problem:
+            self.yaml.complain(node, f"{name}: {problem}")
+            return ()
         if rest.strip():
-            raise NotationProblem(f"unexpected {rest.strip()!r} behind the series")
+            self.yaml.complain(node, f"{name}: unexpected {rest.strip()!r} behind the series")
+            return ()
         return labels
 
     def alert(self, node: Node) -> AlertTest:
@@ -164,12 +165,8 @@ class _Reading:
     def sample(self, node: Node) -> ExpectedSample:
         yaml = self.yaml
         fields = self.fields(node, ("labels", "value", "histogram"), "an expected sample")
-        labels: Labels = ()
         text = yaml.text(fields.get("labels"), "labels")
-        try:
-            labels = self.label_set(text)
-        except NotationProblem as problem:
-            yaml.complain(fields.get("labels", node), f"labels: {problem}")
+        labels = self.label_set(text, fields.get("labels", node), "labels")
         value: float | FloatHistogram = yaml.number(fields.get("value"), "value") or 0.0
         if notation := yaml.text(fields.get("histogram"), "histogram"):
             try:

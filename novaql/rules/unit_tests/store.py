@@ -8,18 +8,13 @@ import numpy as np
 
 from novaql import tsdb
 from novaql.errors import EvaluationError
-from novaql.model.float_histogram import FloatHistogram
-from novaql.model.histogram_columns import columns_of, histogram_at
-from novaql.model.label_set import Labels, labels_of
+from novaql.model.label_set import Labels
+from novaql.model.sample_batch import Sample, batch_of, samples_of
 from novaql.model.series_notation import Item, NamedHint
 from novaql.model.stored_hints import Stored, with_stored_hints
 from novaql.text.labels import series_text
-from novaql.tsdb.model.labels import SeriesTable
-from novaql.tsdb.model.samples import Batch, HistogramSamples
+from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import Source
-
-Sample = tuple[Labels, int, Stored]
-"""Series, milliseconds, value."""
 
 
 class TestStore:
@@ -57,7 +52,7 @@ class TestStore:
 
     def write(self, batch: Batch) -> None:
         """Append the result of a rule. Raises `EvaluationError` if it has another value already."""
-        self._add([sample for sample in _samples(batch) if self._is_new(*sample)])
+        self._add([sample for sample in samples_of(batch) if self._is_new(*sample)])
 
     def _is_new(self, labels: Labels, time: int, value: Stored) -> bool:
         newest = self._newest.get(labels)
@@ -76,7 +71,7 @@ class TestStore:
     def _add(self, samples: Sequence[Sample]) -> None:
         if samples:
             self._newest.update((labels, (time, value)) for labels, time, value in samples)
-            self._database.append(_batch(samples))
+            self._database.append(batch_of(samples))
 
 
 def _plain(item: Item) -> Stored:
@@ -88,50 +83,3 @@ def _same(one: Stored, other: Stored) -> bool:
     if isinstance(one, float) and isinstance(other, float):
         return bool(np.float64(one).view(np.uint64) == np.float64(other).view(np.uint64))
     return one == other
-
-
-def _batch(samples: Sequence[Sample]) -> Batch:
-    numbers: dict[Labels, int] = {}
-    rows = [numbers.setdefault(labels, len(numbers)) for labels, _, _ in samples]
-    floats = [
-        (row, time, value)
-        for row, (_, time, value) in zip(rows, samples, strict=True)
-        if isinstance(value, float)
-    ]
-    native = [
-        (row, time, value)
-        for row, (_, time, value) in zip(rows, samples, strict=True)
-        if isinstance(value, FloatHistogram)
-    ]
-    histograms = None
-    if native:
-        histograms = HistogramSamples(
-            np.array([row for row, _, _ in native], np.int64),
-            np.array([time for _, time, _ in native], np.int64),
-            columns_of([value for _, _, value in native]),
-        )
-    return Batch(
-        SeriesTable.from_dicts([dict(labels) for labels in numbers]),
-        np.array([row for row, _, _ in floats], np.int64),
-        np.array([time for _, time, _ in floats], np.int64),
-        np.array([value for _, _, value in floats], np.float64),
-        histograms,
-    )
-
-
-def _samples(batch: Batch) -> list[Sample]:
-    """The samples of a batch one by one."""
-    labels = [labels_of(label_set) for label_set in batch.series]
-    columns = (batch.series_index, batch.timestamps, batch.values)
-    found: list[Sample] = [
-        (labels[row], time, value)
-        for row, time, value in zip(*(column.tolist() for column in columns), strict=True)
-    ]
-    if (native := batch.native) is not None:
-        found += [
-            (labels[row], time, histogram_at(native.histograms, number))
-            for number, (row, time) in enumerate(
-                zip(native.series_index.tolist(), native.timestamps.tolist(), strict=True)
-            )
-        ]
-    return found

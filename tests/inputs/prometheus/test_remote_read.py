@@ -35,7 +35,7 @@ def url_of(server: LocalServer) -> str:
 def flat(source: tsdb.Source) -> dict[str, object]:
     """Every sample of a source by series, exact to the bit."""
     out: dict[str, list[object]] = {}
-    for batch in source_stream(source, window=EVER).batches:
+    for batch in source_stream(source).batches:
         names = [str(labels) for labels in batch.series.dicts()]
         bits = batch.values.view(np.uint64).tolist()
         for row, time, value in zip(

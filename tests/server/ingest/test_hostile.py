@@ -27,7 +27,6 @@ from hypothesis import strategies as st
 
 from novaql.errors import NovaqlError
 from novaql.inputs.batch_stream import concat_batches
-from novaql.inputs.remote_write.v2 import decode_request
 from novaql.server.auth.roles import Role
 from novaql.server.errors import ServerError
 from novaql.server.ingest.body import Body
@@ -43,6 +42,7 @@ from tests.server.ingest.test_formats import BODIES
 from tests.server.ingest.test_otlp import WHOLE, as_protobuf
 from tests.support.generators.fuzzing import EXAMPLES
 from tests.support.messages.message_mutations import mutated
+from tests.support.messages.plain_decoding import decode_request
 from tests.support.messages.remote_messages import write_2_message
 from tests.support.messages.remote_write_messages import message_of
 from tests.support.servers.http_server import LocalServer, local_server

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from novaql.inputs.remote_write.decoder import RemoteWriteDecoder
-from novaql.inputs.remote_write.v2 import decode_request
 from novaql.server.auth.roles import Role
 from novaql.server.query.schema import NovaqlAnswer
 from novaql.tsdb.model.samples import STALE, STALE_BITS
+from tests.support.messages.plain_decoding import decode_request
 from tests.support.messages.remote_write_messages import message_of, packed
 from tests.support.servers.http_server import WRITE_HEADERS, LocalServer, local_server
 from tests.support.store.stored_histograms import natives_of

@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from novaql.ledger.canonical import canonical_json
 from novaql.ledger.entry_proof import verify_entry_proof
 from novaql.ledger.notes import Checkpoint, VerifierKey
-from novaql.ledger.tree import leaf_hash, verifies_consistency, verifies_inclusion
+from novaql.ledger.tree import leaf_hash, verifies_inclusion
 from novaql.ledger.verify import verify_export
 from novaql.server.auth.roles import Role
 from novaql.server.clock import SteppedClock
@@ -30,6 +30,7 @@ from novaql.server.ledger.service import append, head, log_of
 from novaql.server.ledger.tables import LedgerEntry, LedgerNode
 from novaql.server.tuning import Tuning
 from tests.support.peers.receiver import receiving
+from tests.support.reference.consistency_proof import verifies_consistency
 from tests.support.servers.agent_rig import NOW, AgentRig, code_of
 from tests.support.servers.http_server import LocalServer, local_server
 from tests.support.servers.state_databases import KINDS, state_database
