@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from novaql.export.prometheus_json import result_json as result_json
     from novaql.export.prometheus_json import result_pieces as result_pieces
     from novaql.export.series_limit import first_series as first_series
-    from novaql.export.series_limit import series_count as series_count
 else:
     from novaql.lazy_exports import lazy_exports
 
@@ -35,6 +34,6 @@ else:
             "labels_json": "series_json",
             "named_series": "named_arrow named_csv",
             "prometheus_json": "result_json result_pieces",
-            "series_limit": "first_series series_count",
+            "series_limit": "first_series",
         },
     )

@@ -1,23 +1,23 @@
-"""The registry of `matrix_text`, and what it shares with its caller."""
+"""The registry of `matrix_text`, and the sizes of its texts."""
 
 from __future__ import annotations
 
 from novaql.tsdb.runtime.compiled import Registry
 
-DECIMAL = -1
-"""The kind of a value that orjson writes as Prometheus does, in [1e-5, 1e15)."""
+SPARE = 8
+"""Bytes after a text that are read or changed with it."""
 
-OTHER = -2
-"""The kind of a value with a text of its own: NaN, ±Inf, -0, the very large and the very small."""
+POINT_BYTES = 24 + 25 + 4
+"""The most bytes of a point: `[<seconds>,`, the value, its quotes, and `],`."""
 
-ABSENT = -3
-"""The kind of a cell without a value. Kinds from 0 are numbers of decimals."""
+SERIES_BYTES = 32
+"""The most bytes of a series besides its labels and points: keys, brackets and commas."""
 
 TEXTS = Registry(
     "texts",
     package=__package__,
     modules=(".matrix_text",),
-    shared=(".compiled_text",),
+    shared=("novaql.text.shortest", "novaql.text.powers_of_ten"),
     worth=1 << 25,
 )
 """worth: values that are written without it in about the time that loading takes."""

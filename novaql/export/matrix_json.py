@@ -1,100 +1,87 @@
-"""The JSON text of a matrix of floats, encoded by the compiled functions of `matrix_text`."""
+"""The JSON text of series of floats, written by the compiled functions of `matrix_text`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from json.encoder import encode_basestring as escaped
+
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
-from novaql.export.compiled_text import DECIMAL, OTHER
-from novaql.export.json_values import ValueStyle, second_tokens, value_tokens
-from novaql.export.labels_json import metric_texts
+from novaql.export.compiled_text import POINT_BYTES, SERIES_BYTES, SPARE
+from novaql.export.json_values import ValueStyle
 from novaql.result import Result, ResultKind
-from novaql.tsdb.model.labels import Ints
-from novaql.tsdb.model.samples import Floats
+from novaql.tsdb.model.labels import Codes, Ints, SeriesTable
 from novaql.tsdb.runtime.buffer_pool import BUFFERS
 from novaql.tsdb.runtime.compiled import Functions
+from novaql.tsdb.runtime.parallel import ordered_parallel
 
-Bytes = NDArray[np.uint8]
-
-NO_TEXT = np.zeros(0, np.uint8)
-
-VALUE_BYTES = 28
-"""The longest text of a value, with the quote, bracket and comma after it."""
-
-SERIES_BYTES = 33
-"""Keys, brackets and commas of a series."""
+_AT_ONCE = 8
+"""Pieces in memory at the same time."""
 
 
-def is_plain_matrix(result: Result) -> bool:
-    """Whether the compiled functions can encode it: floats at steps, and at least one cell."""
-    return (
-        result.kind is ResultKind.MATRIX
-        and result.raw is None
-        and result.native is None
-        and result.values.size > 0
-    )
+def is_plain(result: Result) -> bool:
+    """Whether the compiled functions can write it: series of floats."""
+    native = result.native if result.raw is None else result.raw.native
+    return result.kind in (ResultKind.MATRIX, ResultKind.VECTOR) and native is None
 
 
-def matrix_text(compiled: Functions, result: Result, style: ValueStyle) -> memoryview:
-    """Return the series of a plain matrix as JSON objects, separated by commas, without the
-    brackets of the list. Series without a point are omitted."""
-    values = np.ascontiguousarray(result.values)
-    valid = result.valid
-    mask = np.zeros((0, 0), np.bool_) if valid is None else np.ascontiguousarray(valid)
-    quoted = style is ValueStyle.TEXT
-    kinds = np.empty(values.shape, np.int8)
-    decimal, other = compiled.kinds_of(values, mask, kinds)
-    decimals = _numbers(values[kinds == DECIMAL]) if decimal else NO_TEXT
-    others = NO_TEXT
-    if other:
-        others = np.frombuffer(
-            b",".join([*value_tokens(values[kinds == OTHER], style), b""]), np.uint8
-        )
-    metrics, metric_ends = _concatenated(metric_texts(result.series))
-    heads, head_ends = _heads(result.times_ms, quoted)
-    longest = int(np.diff(head_ends, prepend=0).max(initial=0)) + VALUE_BYTES
-    out = BUFFERS.ints((len(metrics) + SERIES_BYTES * len(values) + longest * values.size) // 8 + 1)
-    text = out.view(np.uint8)
-    size = compiled.write_matrix(
-        values,
-        kinds,
-        heads,
-        head_ends,
-        metrics,
-        metric_ends,
-        decimals,
-        others,
-        quoted,
-        text,
-    )
-    return text[:size].data
+def plain_pieces(
+    compiled: Functions, result: Result, ranges: Sequence[tuple[int, int]], style: ValueStyle
+) -> Iterator[memoryview]:
+    """Yield the series of these ranges of rows as JSON objects with commas between them.
+
+    Idle cores write pieces, too. Series without a point are omitted.
+    """
+    held = memoryview(b"")  # the last piece: the comma at its end is not part of the text
+    for first in range(0, len(ranges), _AT_ONCE):
+        some = ranges[first : first + _AT_ONCE]
+        texts: list[memoryview] = []
+
+        def write(number: int, some: Sequence[tuple[int, int]] = some) -> memoryview:
+            part = result if len(ranges) == 1 else result.rows(*some[number])
+            return _series(compiled, part, style)
+
+        ordered_parallel(len(some), write, texts.append, alone=False)
+        for text in texts:
+            if len(text):
+                if len(held):
+                    yield held
+                held = text
+    yield held[:-1]
 
 
-def _numbers(values: Floats | Ints) -> Bytes:
-    """Return the texts of finite numbers, with a comma after each, or `]` after the last."""
-    return np.frombuffer(orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY), np.uint8)[1:]
+def _series(compiled: Functions, result: Result, style: ValueStyle) -> memoryview:
+    """Return series as JSON objects with a comma after each."""
+    labels, texts, ends = _label_texts(result.series)
+    lengths = np.append(np.diff(ends), 0)
+    count = result.values.size if result.raw is None else len(result.raw.values)
+    size = int(lengths[labels].sum()) + SERIES_BYTES * len(labels) + POINT_BYTES * count
+    out = BUFFERS.ints((size + SPARE) // 8 + 1).view(np.uint8)
+    shown = labels, texts, ends
+    how = style is ValueStyle.TEXT, result.kind is ResultKind.MATRIX, out
+    if result.raw is None:
+        values, valid = np.ascontiguousarray(result.values), result.valid
+        mask = np.zeros((0, 0), np.bool_) if valid is None else np.ascontiguousarray(valid)
+        end = compiled.write_steps(values, mask, result.times_ms, *shown, *how)
+    else:
+        raw = result.raw
+        end = compiled.write_points(raw.values, raw.times_ms, raw.offsets, *shown, *how)
+    return out[:end].data
 
 
-def _heads(times_ms: Ints, quoted: bool) -> tuple[Bytes, Ints]:
-    """Return what precedes the value of each step, `[<seconds>,` and the quote: concatenated, and
-    the end of each."""
-    count = len(times_ms)
-    if count and not (times_ms % 1000).any():
-        text = _numbers(times_ms // 1000)
-        width = len(text) // count
-        commas = text[width - 1 : -1 : width] == ord(",")
-        if len(text) == count * width and commas.all():  # equally many digits, the usual case
-            heads = np.full((count, 1 + width + quoted), ord('"'), np.uint8)
-            heads[:, 0] = ord("[")
-            heads[:, 1:width] = text.reshape(count, width)[:, :-1]
-            heads[:, width] = ord(",")
-            return heads.ravel(), np.arange(1, count + 1) * heads.shape[1]
-    end = b',"' if quoted else b","
-    return _concatenated([b"[" + time + end for time in second_tokens(times_ms)])
-
-
-def _concatenated(texts: list[bytes]) -> tuple[Bytes, Ints]:
-    """Return the texts as one array, and the end of each."""
-    ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
-    return np.frombuffer(b"".join(texts), np.uint8), ends
+def _label_texts(series: SeriesTable) -> tuple[Codes, NDArray[np.uint8], Ints]:
+    """Return for each label of each series the number of its text, -1 if it is absent: [S, L]; the
+    texts `"name":"value",`, concatenated; and where each begins and the last ends."""
+    labels = np.full((series.rows, len(series.columns)), -1, np.int32)
+    texts: list[bytes] = []
+    for number, (name, column) in enumerate(series.columns.items()):
+        used = np.unique(column.codes)
+        used = used[used != 0]
+        place = np.full(len(column.values), -1, np.int32)
+        place[used] = np.arange(len(texts), len(texts) + len(used), dtype=np.int32)
+        labels[:, number] = place[column.codes]
+        key = escaped(name)
+        texts += [f"{key}:{escaped(column.values[code])},".encode() for code in used.tolist()]
+    ends = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+    return labels, np.frombuffer(b"".join([*texts, bytes(SPARE)]), np.uint8), ends

@@ -1,7 +1,7 @@
-"""The points of a matrix as JSON text, value by value: functions that numba compiles.
+"""Series with their points as JSON text: functions that numba compiles.
 
-They write whole numbers and decimals of few digits themselves. The texts of other values are
-arguments: orjson finds the shortest decimals of 17 digits.
+`out` has space for the largest text and `SPARE` bytes more: texts are copied in words of 8 bytes,
+whose last ones are overwritten by the next text.
 """
 
 from __future__ import annotations
@@ -10,169 +10,171 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from novaql.export.compiled_text import ABSENT, DECIMAL, OTHER
-from novaql.tsdb.runtime.compiled import kernel
-
-OPENING = np.frombuffer(b'{"metric":', np.uint8)
-VALUES = np.frombuffer(b',"values":[', np.uint8)
+from novaql.text.shortest import put_digits, without_zeros, write_float
+from novaql.tsdb.runtime.compiled import inner, kernel
+from novaql.tsdb.runtime.numba_intrinsics import put_word, word_in
 
 Bytes = NDArray[np.uint8]
 
+_OPENING = np.frombuffer(b'{"metric":{' + bytes(8), np.uint8)
+_VALUE = np.frombuffer(b'},"value":' + bytes(8), np.uint8)
+_VALUES = np.frombuffer(b'},"values":[' + bytes(8), np.uint8)
+_HEAD = 32
+
 _MATRIX = types.Array(types.float64, 2, "C", readonly=True)
 _MASK = types.Array(types.boolean, 2, "C", readonly=True)
-_KINDS = types.Array(types.int8, 2, "C")
+_VALUES_FLAT = types.Array(types.float64, 1, "C", readonly=True)
+_LABELS = types.Array(types.int32, 2, "C", readonly=True)
 _TEXT = types.Array(types.uint8, 1, "C", readonly=True)
-_ENDS = types.Array(types.int64, 1, "C", readonly=True)
+_TIMES = types.Array(types.int64, 1, "C", readonly=True)
 _OUT = types.Array(types.uint8, 1, "C")
 
 
-@kernel(_MATRIX, _MASK, _KINDS)
-def kinds_of(
-    values: NDArray[np.float64], valid: NDArray[np.bool_], kinds: NDArray[np.int8]
-) -> tuple[int, int]:
-    """Fill in the kinds of values [S, J], and return how many are `DECIMAL` and `OTHER`.
-
-    valid  [S, J], or [0, 0]: all values are valid
-
-    A value has k decimals if it is m / 10^k rounded to a float, for a whole m below 10^15: a text
-    of at most 15 digits reads back as the same float, and no shorter text does.
-    """
-    decimal = other = 0
-    rows, steps = values.shape
-    masked = len(valid) > 0
-    for i in range(rows):
-        for j in range(steps):
-            if masked and not valid[i, j]:
-                kinds[i, j] = ABSENT
-                continue
-            value = values[i, j]
-            size = abs(value)
-            kind = DECIMAL if 1e-5 <= size < 1e15 else OTHER
-            if size < 9.0e15 and np.rint(value) == value:
-                if value != 0.0 or not np.signbit(value):
-                    kind = 0
-            elif 1e-5 <= size < 1e12:
-                # As many decimals as keep m below 10^15.
-                most = 9 if size < 1e6 else 6 if size < 1e9 else 3
-                scale = 1e9 if most == 9 else 1e6 if most == 6 else 1e3
-                whole = np.rint(size * scale)
-                if whole / scale == size:
-                    left = np.int64(whole)
-                    kind = most
-                    while left % 10 == 0:
-                        left //= 10
-                        kind -= 1
-            kinds[i, j] = kind
-            decimal += kind == DECIMAL
-            other += kind == OTHER
-    return decimal, other
+@inner
+def _copy(text: Bytes, begin: int, end: int, out: Bytes, at: int) -> int:
+    """Copy text[begin : end], which 7 readable bytes follow; return the end in `out`."""
+    for n in range(0, end - begin, 8):
+        put_word(out, at + n, word_in(text, begin + n))
+    return at + end - begin
 
 
-@kernel(_MATRIX, _KINDS, _TEXT, _ENDS, _TEXT, _ENDS, _TEXT, _TEXT, types.boolean, _OUT)
-def write_matrix(
+@inner
+def _write_seconds(time_ms: int, out: Bytes, at: int) -> int:
+    """Write a time as seconds with up to three decimals."""
+    if time_ms < 0:
+        out[at] = 45  # -
+        at += 1
+    digits = np.uint64(abs(time_ms))
+    whole = digits // np.uint64(1000)
+    at = put_digits(whole, out, at)
+    digits -= whole * np.uint64(1000)
+    if digits:
+        # 1ddd without the zeros at its end; the point replaces the 1.
+        digits, _ = without_zeros(digits + np.uint64(1000), 0)
+        begin = at
+        at = put_digits(digits, out, at)
+        out[begin] = 46
+    return at
+
+
+@inner
+def _write_labels(
+    row: int, labels: NDArray[np.int32], texts: Bytes, ends: NDArray[np.int64], out: Bytes, at: int
+) -> int:
+    """Write `{"metric":{…`, without the closing brace."""
+    at = _copy(_OPENING, 0, len(_OPENING) - 8, out, at)
+    begin = at
+    for column in range(labels.shape[1]):
+        cell = labels[row, column]
+        if cell >= 0:
+            at = _copy(texts, ends[cell], ends[cell + 1], out, at)
+    return at - (at > begin)  # without the last comma
+
+
+@inner
+def _write_value(value: float, quoted: bool, out: Bytes, at: int) -> int:
+    """Write a value and `],` after it; as a string if `quoted`, or if JSON has no number for it."""
+    if not quoted and abs(value) < np.inf:
+        at = write_float(value, out, at)
+    else:
+        out[at] = 34  # "
+        at = write_float(value, out, at + 1)
+        out[at] = 34
+        at += 1
+    out[at], out[at + 1] = 93, 44
+    return at + 2
+
+
+@inner
+def _end_series(many: bool, out: Bytes, at: int) -> int:
+    """Replace the comma after the last point; return the position after `},` or `]},`."""
+    if many:
+        out[at - 1] = 93
+        at += 1
+    out[at - 1], out[at] = 125, 44
+    return at + 1
+
+
+@kernel(
+    *(_MATRIX, _MASK, _TIMES, _LABELS, _TEXT, _TIMES),
+    *(types.boolean, types.boolean, _OUT),
+)
+def write_steps(
     values: NDArray[np.float64],
-    kinds: NDArray[np.int8],
-    heads: Bytes,
-    head_ends: NDArray[np.int64],
-    metrics: Bytes,
-    metric_ends: NDArray[np.int64],
-    decimals: Bytes,
-    others: Bytes,
+    valid: NDArray[np.bool_],
+    times_ms: NDArray[np.int64],
+    labels: NDArray[np.int32],
+    texts: Bytes,
+    ends: NDArray[np.int64],
     quoted: bool,
+    many: bool,
     out: Bytes,
 ) -> int:
-    """Write the series that have points, separated by commas; return the number of bytes.
+    """Write series of which each may have a point at each of the same times, a comma after each.
+    Series without a point are omitted. Return the number of bytes.
 
-    values, kinds  [S, J]
-    heads          for each step what precedes a value, `[<time>,`, concatenated;
-                   head_ends: [J] the end of each
-    metrics        texts of the label sets, concatenated; metric_ends: [S] the end of each
-    decimals       texts of the values of that kind, in order, with `,` or `]` after each
-    others         likewise
-    quoted         write values as JSON strings; the quote before the value is part of the head
-    out            filled in; the caller allocates the largest possible size
+    values, valid  [S, J]; valid is [0, 0] if all are
+    labels         [S, L] for each label of a series the number of its text; -1: it has none
+    texts, ends    `"name":"value",` concatenated: text n is texts[ends[n] : ends[n + 1]]
+    quoted         write values as JSON strings
+    many           a list of points under `values`; otherwise one point under `value`
     """
-    powers = (1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
-    digits = np.empty(24, np.uint8)
     rows, steps = values.shape
+    heads = np.empty(_HEAD * steps, np.uint8)  # `[<seconds>,` of each step
+    head_ends = np.empty(steps, np.int64)
+    for j in range(steps):
+        heads[_HEAD * j] = 91
+        end = _write_seconds(times_ms[j], heads, _HEAD * j + 1)
+        heads[end] = 44
+        head_ends[j] = end + 1
+    masked = len(valid) > 0
     at = 0
-    next_decimal = next_other = 0  # positions in `decimals` and `others`
     for i in range(rows):
         first = 0
-        while first < steps and kinds[i, first] == ABSENT:
+        while masked and first < steps and not valid[i, first]:
             first += 1
         if first == steps:
-            continue  # the JSON omits series without points
-
-        # {"metric":<labels>,"values":[
-        if at:
-            out[at] = 44  # ,
-            at += 1
-        for n in range(len(OPENING)):
-            out[at + n] = OPENING[n]
-        at += len(OPENING)
-        for n in range(metric_ends[i - 1] if i else 0, metric_ends[i]):
-            out[at] = metrics[n]
-            at += 1
-        for n in range(len(VALUES)):
-            out[at + n] = VALUES[n]
-        at += len(VALUES)
-
+            continue
+        at = _write_labels(i, labels, texts, ends, out, at)
+        at = _copy(_VALUES if many else _VALUE, 0, 12 if many else 10, out, at)
         for j in range(first, steps):
-            kind = kinds[i, j]
-            if kind == ABSENT:
+            if masked and not valid[i, j]:
                 continue
-            # [<time>,<value>],
-            begin = head_ends[j - 1] if j else 0
-            size = head_ends[j] - begin
-            # A loop over two slices of one size copies several bytes at a time.
-            source, target = heads[begin : begin + size], out[at : at + size]
-            for n in range(size):
-                target[n] = source[n]
-            at += size
-            if kind < 0:
-                texts = decimals if kind == DECIMAL else others
-                begin = next_decimal if kind == DECIMAL else next_other
-                end = begin
-                while texts[end] != 44 and texts[end] != 93:
-                    end += 1
-                size = end - begin
-                source, target = texts[begin:end], out[at : at + size]
-                for n in range(size):
-                    target[n] = source[n]
-                at += size
-                if kind == DECIMAL:
-                    next_decimal = end + 1
-                else:
-                    next_other = end + 1
-            else:
-                value = values[i, j]
-                if value < 0:
-                    out[at] = 45  # -
-                    at += 1
-                # Exact, since `kinds_of` has verified it: m = value * 10^kind. The digits come from
-                # the right; `count <= kind` writes a zero before the decimal point.
-                left = np.int64(np.rint(abs(value) * powers[kind]))
-                count = 0
-                while left > 0 or count <= kind:
-                    rest = left // 10
-                    digits[count] = 48 + (left - rest * 10)
-                    left = rest
-                    count += 1
-                while count > 0:
-                    count -= 1
-                    out[at] = digits[count]
-                    at += 1
-                    if count == kind and kind > 0:
-                        out[at] = 46  # .
-                        at += 1
-            if quoted:
-                out[at] = 34  # "
-                at += 1
-            out[at] = 93  # ]
-            out[at + 1] = 44
-            at += 2
-        out[at - 1] = 93  # in place of the comma after the last point
-        out[at] = 125  # }
-        at += 1
+            at = _copy(heads, _HEAD * j, head_ends[j], out, at)
+            at = _write_value(values[i, j], quoted, out, at)
+        at = _end_series(many, out, at)
+    return at
+
+
+@kernel(
+    *(_VALUES_FLAT, _TIMES, _TIMES, _LABELS, _TEXT, _TIMES),
+    *(types.boolean, types.boolean, _OUT),
+)
+def write_points(
+    values: NDArray[np.float64],
+    times_ms: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    labels: NDArray[np.int32],
+    texts: Bytes,
+    ends: NDArray[np.int64],
+    quoted: bool,
+    many: bool,
+    out: Bytes,
+) -> int:
+    """Write series of which each has points at its own times; otherwise as `write_steps`.
+
+    values, times_ms  series i has points offsets[i] : offsets[i + 1]; offsets: [S + 1]
+    """
+    at = 0
+    for i in range(len(offsets) - 1):
+        if offsets[i] == offsets[i + 1]:
+            continue
+        at = _write_labels(i, labels, texts, ends, out, at)
+        at = _copy(_VALUES if many else _VALUE, 0, 12 if many else 10, out, at)
+        for k in range(offsets[i], offsets[i + 1]):
+            out[at] = 91
+            at = _write_seconds(times_ms[k], out, at + 1)
+            out[at] = 44
+            at = _write_value(values[k], quoted, out, at + 1)
+        at = _end_series(many, out, at)
     return at

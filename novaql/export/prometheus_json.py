@@ -19,7 +19,7 @@ from novaql.export.compiled_text import TEXTS
 from novaql.export.histogram_json import histogram_objects
 from novaql.export.json_values import ValueStyle, second_tokens, value_tokens
 from novaql.export.labels_json import label_bytes, metric_texts
-from novaql.export.matrix_json import is_plain_matrix, matrix_text
+from novaql.export.matrix_json import is_plain, plain_pieces
 from novaql.export.series_limit import first_series
 from novaql.result import NativeCells, Points, Result, ResultKind
 from novaql.tsdb.model.labels import Ints
@@ -27,11 +27,8 @@ from novaql.tsdb.model.labels import Ints
 POINTS_AT_ONCE = 1 << 15
 """About a megabyte of text: a piece of a large answer."""
 
-POINT_BYTES = 32
+_BYTES_A_POINT = 32
 """About the length of the text of a point."""
-
-WHOLE_POINTS = 1 << 19
-"""Largest matrix that compiled functions encode in one piece: at most 23 MB of text."""
 
 
 def prometheus_data(result: Result, *, limit: int = 0) -> bytes:
@@ -39,30 +36,36 @@ def prometheus_data(result: Result, *, limit: int = 0) -> bytes:
 
     limit  include at most so many series (0: all)
     """
-    kind = result.kind.value.encode()
-    rows = result_json(result, ValueStyle.TEXT, limit=limit)
-    return b'{"resultType":"%s","result":%s}' % (kind, rows)
+    rows = result_json(first_series(result, limit), ValueStyle.TEXT)
+    return b'{"resultType":"%s","result":%s}' % (result.kind.value.encode(), rows)
+
+
+def result_json(result: Result, style: ValueStyle) -> bytes:
+    """Return the `result` alone: a list of series, or one `[time, value]` pair.
+
+    Times are seconds with up to three decimals. Series without a point are omitted.
+    """
+    return b"".join(result_pieces(result, style))
 
 
 def result_pieces(result: Result, style: ValueStyle) -> Iterator[bytes | memoryview]:
-    """Yield what `result_json` returns in pieces, each encoded when it is requested."""
-    compiled = TEXTS.ready(result.values.size)
-    if compiled is not None and is_plain_matrix(result) and result.values.size <= WHOLE_POINTS:
-        yield from (b"[", matrix_text(compiled, result, style), b"]")
+    """Yield what `result_json` returns in pieces, each written when it is requested."""
+    if result.text is not None or result.kind is ResultKind.SCALAR:
+        yield _pair(result, style)
         return
-    pieces = pieces_of_rows(result)
-    if len(pieces) < 2:
-        yield result_json(result, style)
-        return
-    before = b"["
-    for first, last in pieces:
-        some = result.rows(first, last)
-        text = memoryview(result_json(some, style))[1:-1]
-        if len(text):
-            yield before
-            yield text
-            before = b","
-    yield b"]" if before == b"," else b"[]"
+    count = result.values.size if result.raw is None else len(result.raw.values)
+    compiled = TEXTS.ready(count)
+    ranges = pieces_of_rows(result)
+    yield b"["
+    if compiled is not None and is_plain(result):
+        yield from plain_pieces(compiled, result, ranges, style)
+    else:
+        before = b""
+        for first, last in ranges:
+            if text := _series(result if len(ranges) == 1 else result.rows(first, last), style):
+                yield before + text
+                before = b","
+    yield b"]"
 
 
 def pieces_of_rows(result: Result) -> list[tuple[int, int]]:
@@ -75,7 +78,7 @@ def pieces_of_rows(result: Result) -> list[tuple[int, int]]:
     else:
         steps = max(1, result.values.shape[1])
         offsets = np.arange(rows + 1) * steps
-    ends = offsets[1:] + np.cumsum(label_bytes(result.series)) // POINT_BYTES
+    ends = offsets[1:] + np.cumsum(label_bytes(result.series)) // _BYTES_A_POINT
     if int(offsets[-1]) <= POINTS_AT_ONCE and int(ends[-1]) <= 4 * POINTS_AT_ONCE:
         return [(0, rows)]
     number = (ends - 1) // POINTS_AT_ONCE
@@ -83,27 +86,26 @@ def pieces_of_rows(result: Result) -> list[tuple[int, int]]:
     return list(pairwise(bounds))
 
 
-def result_json(result: Result, style: ValueStyle, *, limit: int = 0) -> bytes:
-    """Return the `result` alone: a list of series, or one `[time, value]` pair.
-
-    Times are seconds with up to three decimals. Series without a point are omitted.
-    """
+def _pair(result: Result, style: ValueStyle) -> bytes:
+    """A scalar or a text, and its time."""
+    time = second_tokens(result.times_ms[:1])[0]
     if result.text is not None:
-        return b"[%s,%s]" % (second_tokens(result.times_ms[:1])[0], orjson.dumps(result.text))
-    result = first_series(result, limit)
-    compiled = TEXTS.ready(result.values.size)
-    if compiled is not None and is_plain_matrix(result):
-        return b"".join((b"[", matrix_text(compiled, result, style), b"]"))
+        return b"[%s,%s]" % (time, orjson.dumps(result.text))
+    value = value_tokens(result.points().values[:1], style)[0]
+    if style is not ValueStyle.TEXT:
+        return b"[%s,%s]" % (time, value)
+    if b"e" in value:
+        value = format(Decimal(value.decode()), "f").encode()  # a scalar has no exponent
+    return b'[%s,"%s"]' % (time, value)
+
+
+def _series(result: Result, style: ValueStyle) -> bytes:
+    """Series with commas between them."""
     points = result.points()
-    quote = b'"' if style is ValueStyle.TEXT else b""
-    if result.kind is ResultKind.SCALAR:
-        value = value_tokens(points.values[:1], style)[0]
-        if style is ValueStyle.TEXT and b"e" in value:
-            value = format(Decimal(value.decode()), "f").encode()  # a scalar has no exponent
-        return b"[%s,%s%s%s]" % (second_tokens(points.times_ms[:1])[0], quote, value, quote)
     rows = np.flatnonzero(np.diff(points.offsets))
     if len(rows) == 0:
-        return b"[]"
+        return b""
+    quote = b'"' if style is ValueStyle.TEXT else b""
     metrics = metric_texts(result.series.take(rows))
     if points.native is not None:
         many = b"" if result.kind is ResultKind.VECTOR else b"s"
@@ -127,7 +129,7 @@ def _vector(
     pieces[3::6] = times
     pieces[4::6] = [b"," + quote] * count
     pieces[5::6] = [value + quote + b"]}" for value in values]
-    return b"[%s]" % b"".join(pieces)
+    return b"".join(pieces)
 
 
 def _matrix(
@@ -146,7 +148,7 @@ def _matrix(
         time = seconds[int(instant[at])]
         before[at] = end + b'"metric":' + metric + b',"values":[[' + time + b"," + quote
     pieces = chain.from_iterable(zip(before, tokens, strict=True))
-    return b"[%s%s]]}]" % (b"".join(pieces), quote)
+    return b"%s%s]]}" % (b"".join(pieces), quote)
 
 
 def _mixed(
@@ -181,4 +183,4 @@ def _mixed(
             if first < end:
                 listed = b",".join(some[first:end])
                 series[at] += b',"%s%s":' % (key, many) + (b"[%s]" % listed if many else listed)
-    return b"[%s}]" % b"},".join(series)
+    return b"%s}" % b"},".join(series)

@@ -10,18 +10,14 @@ from novaql.result import NativeCells, Points, Result, ResultKind, native_where
 from novaql.tsdb.model.labels import Ints
 
 
-def series_count(result: Result) -> int:
-    """Return the number of series in the JSON: those with a point."""
-    if result.text is not None or result.kind is ResultKind.SCALAR:
-        return 1
-    return len(_rows_with_points(result))
-
-
 def first_series(result: Result, limit: int) -> Result:
     """The first `limit` series that have a point (0: all). The same object if nothing is cut."""
-    if not limit or series_count(result) <= limit:
+    if not limit or result.text is not None or result.kind is ResultKind.SCALAR:
         return result
-    rows = _rows_with_points(result)[:limit]
+    rows = _rows_with_points(result)
+    if len(rows) <= limit:
+        return result
+    rows = rows[:limit]
     series = result.series.take(rows)
     if result.raw is None:
         valid = None if result.valid is None else result.valid[rows]

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql import QueryOptions, QueryStats, QueryTimeout, Result
-from novaql.export import ValueStyle, result_json, result_pieces, series_count
+from novaql.export import ValueStyle, first_series, result_pieces
 from novaql.language import format_expr, parse
 from novaql.server.errors import InvalidRequest
 from novaql.server.http.request import context_of
@@ -103,11 +103,10 @@ async def _answer(
     def pieces(result: Result) -> Iterator[Piece]:
         warnings = list(result.warnings)
         yield b'{"status":"success","data":{"resultType":"%s","result":' % result.kind.encode()
-        if limit and series_count(result) > limit:
+        shown = first_series(result, limit)
+        if shown is not result:
             warnings.append(_TRUNCATED)
-            yield result_json(result, ValueStyle.TEXT, limit=limit)
-        else:
-            yield from result_pieces(result, ValueStyle.TEXT)
+        yield from result_pieces(shown, ValueStyle.TEXT)
         stats = b',"stats":' + orjson.dumps(_stats(result.stats)) if with_stats else b""
         yield stats + b"}" + annotations_json(warnings, result.infos) + b"}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from novaql.export.compiled_text import TEXTS
 from novaql.export.json_values import ValueStyle
 from novaql.export.prometheus_json import result_json, result_pieces
-from novaql.result import Result, ResultKind
+from novaql.export.series_limit import first_series
+from novaql.result import Points, Result, ResultKind
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.runtime.compiled import Mode
@@ -35,14 +37,36 @@ VALUES = [
 
 
 def both(result: Result, style: ValueStyle, limit: int = 0) -> tuple[bytes, bytes]:
-    compiled = result_json(result, style, limit=limit)
+    shown = first_series(result, limit)
+    compiled = result_json(shown, style)
     with TEXTS.forced(Mode.OFF):
-        return compiled, result_json(result, style, limit=limit)
+        return compiled, result_json(shown, style)
 
 
 @given(matrices(), st.sampled_from(ValueStyle), st.integers(0, 3))
 def test_any_matrix(result: Result, style: ValueStyle, limit: int) -> None:
     compiled, plain = both(result, style, limit)
+
+    assert compiled == plain
+
+
+@given(matrices(), st.sampled_from(ValueStyle))
+def test_any_vector(matrix: Result, style: ValueStyle) -> None:
+    if matrix.raw is None:
+        valid = None if matrix.valid is None else matrix.valid[:, :1]
+        vector = replace(matrix, kind=ResultKind.VECTOR, values=matrix.values[:, :1], valid=valid)
+        vector = replace(vector, times_ms=matrix.times_ms[:1])
+    else:
+        counts = np.minimum(np.diff(matrix.raw.offsets), 1)
+        first = matrix.raw.offsets[:-1][counts > 0]
+        points = Points(
+            np.concatenate([[0], np.cumsum(counts)]),
+            matrix.raw.times_ms[first],
+            matrix.raw.values[first],
+        )
+        vector = replace(matrix, kind=ResultKind.VECTOR, raw=points)
+
+    compiled, plain = both(vector, style)
 
     assert compiled == plain
 
@@ -95,10 +119,9 @@ def test_values_of_every_kind_side_by_side(seed: int, share: float, style: Value
 
 
 @settings(max_examples=30)
-@given(matrices(), st.sampled_from(ValueStyle), st.integers(1, 40), st.sampled_from([0, 1 << 19]))
-def test_pieces_are_the_whole(result: Result, style: ValueStyle, points: int, whole: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
+@given(matrices(), st.sampled_from(ValueStyle), st.integers(1, 40), st.sampled_from(Mode))
+def test_pieces_are_the_whole(result: Result, style: ValueStyle, points: int, mode: Mode) -> None:
+    with pytest.MonkeyPatch.context() as patch, TEXTS.forced(mode):
         patch.setattr("novaql.export.prometheus_json.POINTS_AT_ONCE", points)
-        patch.setattr("novaql.export.prometheus_json.WHOLE_POINTS", whole)
         pieces = [*result_pieces(result, style)]
     assert b"".join(pieces) == result_json(result, style)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from novaql.export.json_values import ValueStyle
 from novaql.export.prometheus_json import prometheus_data, result_json
+from novaql.export.series_limit import first_series
 from novaql.result import Points, Result, ResultKind
 from novaql.text.floats import float_token, float_tokens
 from novaql.tsdb.model.labels import SeriesTable
@@ -156,6 +157,6 @@ def test_limit_keeps_the_first_series_that_have_points() -> None:
     )
     result = Result(ResultKind.MATRIX, table, np.zeros(0, np.int64), np.zeros((3, 0)), raw=points)
 
-    assert json.loads(result_json(result, ValueStyle.NUMBER, limit=1)) == [
+    assert json.loads(result_json(first_series(result, 1), ValueStyle.NUMBER)) == [
         {"metric": {"i": "1"}, "values": [[1, 1]]}
     ]

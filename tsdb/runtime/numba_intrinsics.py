@@ -117,3 +117,34 @@ def _intrinsic_float(_context: Any, value: Any) -> Any:
 
 bits_of: Any = _intrinsic_bits
 float_of: Any = _intrinsic_float
+
+
+@intrinsic
+def _intrinsic_high_product(_context: Any, x: Any, y: Any) -> Any:
+    """The upper half of the product of two unsigned integers of 64 bits."""
+
+    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        wide = ir.IntType(128)
+        x, y = (builder.zext(argument, wide) for argument in arguments)
+        high = builder.lshr(builder.mul(x, y), ir.Constant(wide, 64))
+        return builder.trunc(high, ir.IntType(64))
+
+    return types.uint64(x, y), build
+
+
+@intrinsic
+def _intrinsic_put_word(_context: Any, data: Any, at: Any, word: Any) -> Any:  # noqa: ARG001
+    """Write 8 bytes from element `at` of an array of bytes on: little-endian, at any alignment."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        place = builder.gep(array.data, [arguments[1]])
+        wide = context.get_value_type(types.uint64).as_pointer()
+        builder.store(arguments[2], builder.bitcast(place, wide), align=1)
+        return context.get_dummy_value()
+
+    return types.void(data, types.int64, types.uint64), build
+
+
+high_product: Any = _intrinsic_high_product
+put_word: Any = _intrinsic_put_word
