@@ -257,6 +257,8 @@ class Evaluator:
             nameless |= drops
             operator = below
         source = self._source(operator)
+        if not stages:
+            return source
         stages.reverse()
         return replace(source, stages=tuple(stages), nameless=source.nameless or nameless)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -78,8 +79,8 @@ class BatchPlan:
                 if the wider one cannot be
         share   … and how much of the samples that range has
         """
-        ends = np.cumsum([0, *(portion.samples for portion in self.portions)])
-        samples = np.diff(np.round(share * ends)).astype(np.int64).tolist()
+        ends = accumulate((portion.samples for portion in self.portions), initial=0)
+        samples = [last - first for first, last in pairwise(round(share * end) for end in ends)]
         loads = [
             partial(portion.load, self, cache, read_errors, inside=inside)
             for portion in self.portions

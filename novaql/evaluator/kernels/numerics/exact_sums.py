@@ -142,6 +142,10 @@ class ExactSums:
     def merge(self, at: Ints, other: ExactSums) -> None:
         """Add sums of some groups; at: [g] the number here of each group there. Both are carried,
         and `other` is not used afterwards."""
+        if self._is_empty() and np.array_equal(at, np.arange(len(self.scale))):
+            self.scale, self.high, self.low = other.scale, other.high, other.low
+            self.terms = other.terms
+            return
         steps = self.high.shape[1]
         self.scale[at] = np.where(self.scale[at] == EMPTY, other.scale, self.scale[at])
         other.scale = np.where(other.scale == EMPTY, self.scale[at], other.scale)
@@ -167,6 +171,9 @@ class ExactSums:
         group, step = np.divmod(cell, max(steps, 1))
         self.terms.add(at[group] * steps + step, values)
         self.terms.shrink()
+
+    def _is_empty(self) -> bool:
+        return not (self.terms or self.added.any() or (self.scale != EMPTY).any())
 
     def rounded(self, parts: int, exponent: int = 0) -> list[Floats]:
         """The sums times 2^exponent, as so many numbers of decreasing size, [G, J] each.
