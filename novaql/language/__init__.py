@@ -27,7 +27,7 @@ from novaql.language.ast import (
 from novaql.language.check import type_of
 from novaql.language.durations import format_duration
 from novaql.language.layout import format_expr
-from novaql.language.parse import parse
+from novaql.language.parse import parse, parse_core
 from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Aggregator, Signature
 from novaql.language.value_types import ValueType
 from novaql.language.visit import children, left_spine, rewrite, walk
@@ -66,6 +66,7 @@ __all__ = [
     "format_expr",
     "left_spine",
     "parse",
+    "parse_core",
     "rewrite",
     "type_of",
     "walk",

@@ -47,6 +47,7 @@ class Select(Spanned):
     counts_only  of native histograms, only count and sum are used
     floats_only  there are no native histograms in the data
     labels       the labels that the query uses; None: all of them
+    alternatives sets of matchers of which any one must hold, beside `matchers`
     """
 
     matchers: tuple[Matcher, ...]
@@ -57,14 +58,37 @@ class Select(Spanned):
     counts_only: bool = False
     floats_only: bool = False
     labels: frozenset[str] | None = None
+    alternatives: tuple[tuple[Matcher, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SampleStage:
+    """An operator with a constant, or a function, that changes or removes each sample by itself.
+
+    function   the operator or the function; `in`: the value is one of the constants
+    constants  the other operand, the other arguments
+    constant_is_left, return_bool  of an operator
+    """
+
+    function: str
+    constants: tuple[float, ...] = ()
+    constant_is_left: bool = False
+    return_bool: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.function}({', '.join(f'{value:g}' for value in self.constants)})"
 
 
 @dataclass(frozen=True, slots=True)
 class Window(Spanned):
-    """A range selector: the samples of `select` in (t - range_ms, t]."""
+    """A range selector: the samples of `select` in (t - range_ms, t].
+
+    stages  applied to the samples, in this order
+    """
 
     select: Select
     range_ms: int
+    stages: tuple[SampleStage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +161,31 @@ class Shared(Spanned):
 
 
 @dataclass(frozen=True, slots=True)
+class Default(Spanned):
+    """`left default right`: gaps of the left side filled from the right one."""
+
+    left: Plan
+    right: Plan
+    matching: Matching = PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Shift(Spanned):
+    """`inner` as of other times: offset_ms before those of the query, or before at_ms."""
+
+    inner: Plan
+    offset_ms: int = 0
+    at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeepNames(Spanned):
+    """`inner` with the metric names of its operand."""
+
+    inner: Plan
+
+
+@dataclass(frozen=True, slots=True)
 class Subset(Spanned):
     """The rows of `inner` whose labels satisfy the matchers."""
 
@@ -158,6 +207,9 @@ Plan = (
     | Aggregation
     | FunctionCall
     | StepInvariant
+    | Default
+    | Shift
+    | KeepNames
 )
 
 
@@ -171,11 +223,13 @@ def type_of(plan: Plan) -> ValueType:
             return ValueType.SCALAR
         case TextConstant():
             return ValueType.STRING
-        case Select() | Aggregation() | Nothing() | Subset():
+        case Select() | Aggregation() | Nothing() | Subset() | Default() | KeepNames():
             return ValueType.VECTOR
         case Window() | SubqueryWindow():
             return ValueType.MATRIX
         case Negate(operand=inner) | StepInvariant(inner=inner) | Shared(inner=inner):
+            return type_of(inner)
+        case Shift(inner=inner):
             return type_of(inner)
         case FunctionCall(returns=returns):
             return returns
@@ -193,7 +247,9 @@ def children(plan: Plan) -> tuple[Plan, ...]:
             return (inner,)
         case Shared(inner=inner) | Subset(inner=inner):
             return (inner,)
-        case BinaryOp(left=left, right=right):
+        case Shift(inner=inner) | KeepNames(inner=inner):
+            return (inner,)
+        case BinaryOp(left=left, right=right) | Default(left=left, right=right):
             return (left, right)
         case Aggregation(operand=operand, parameter=parameter):
             return (operand,) if parameter is None else (parameter, operand)
@@ -235,7 +291,7 @@ def with_children(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
             new = change(select)
             assert isinstance(new, Select)
             return plan if new is select else replace(plan, select=new)
-        case SubqueryWindow() | StepInvariant() | Shared() | Subset():
+        case SubqueryWindow() | StepInvariant() | Shared() | Subset() | Shift() | KeepNames():
             inner = plan.inner
             new = change(inner)
             return plan if new is inner else replace(plan, inner=new)
@@ -244,6 +300,11 @@ def with_children(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
             return plan if new is operand else replace(plan, operand=new)
         case BinaryOp(left=left, right=right):
             return with_sides(plan, change(left), change(right))
+        case Default(left=left, right=right):
+            new_left, new_right = change(left), change(right)
+            if new_left is left and new_right is right:
+                return plan
+            return replace(plan, left=new_left, right=new_right)
         case Aggregation(operand=operand, parameter=parameter):
             new = change(operand)
             new_parameter = None if parameter is None else change(parameter)
@@ -282,6 +343,9 @@ def rewrite_shared(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
 
     return rewrite(plan, changed)
 
+
+MEMBER = "in"
+"""The function of `x == (1, 2)`: values that are one of the other arguments."""
 
 LOOKS_AT_SELECTOR = frozenset({"timestamp", "absent", "info"})
 """Functions whose result depends on whether the argument is a selector."""
@@ -342,6 +406,11 @@ def _attribute(plan: Plan, name: str, value: object) -> str:
     if isinstance(value, int) and name.endswith("_ms"):
         sign = "-" if value < 0 else ""
         return f"{name.removesuffix('_ms')}={sign}{duration_text(abs(value))}"
+    if name == "alternatives":
+        sets = (", ".join(map(str, matchers)) for matchers in plan.alternatives)  # type: ignore[union-attr]
+        return f"{{{' or '.join(sets)}}}"
+    if name == "stages":
+        return f"stages=({', '.join(map(str, plan.stages))})"  # type: ignore[union-attr]
     if isinstance(value, frozenset):
         return f"{name}=({', '.join(sorted(value))})"
     return f"{name}={value}"

@@ -21,6 +21,7 @@ from novaql.language import (
     VectorSelector,
     parse,
 )
+from novaql.language.ast import KeepNames, Let, Member, Shifted
 from novaql.server.errors import InvalidRequest
 from novaql.server.http.problem import query_error_text
 from novaql.server.query.syntax_tree import all_matchers
@@ -42,7 +43,7 @@ def matcher_sets(texts: Sequence[str]) -> MatcherSets:
 def selector_matchers(text: str) -> list[Matcher]:
     """The matchers of one selector, including that of the metric name."""
     try:
-        expr = parse(text)
+        expr = parse(text, strict_promql=True)
     except QueryError as problem:
         if problem.sentence.startswith("the selector matches every series"):
             raise InvalidRequest(_TOO_WIDE) from None
@@ -93,7 +94,7 @@ def _unexpected(text: str, expr: Expr) -> str:
             return _at(text, 0, f"<op:{expr.op}>")
         case Paren():
             return _at(text, 0, '"("')
-        case VectorSelector():  # the caller excludes it
+        case VectorSelector() | Let() | Shifted() | KeepNames() | Member():  # excluded before
             raise AssertionError(text)
 
 

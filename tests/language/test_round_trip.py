@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from novaql.language import ValueType, format_expr, parse, type_of
 from novaql.language.ast import Binary, Expr, Number, Paren, Unary, VectorSelector
-from novaql.language.precedence import COMPARISONS, PRECEDENCE, SET_OPERATORS
+from novaql.language.precedence import COMPARISONS, MANY_TO_MANY, PRECEDENCE
 from novaql.language.visit import rewrite, walk
 from tests.support.generators.expressions import Vocabulary, numbers, well_typed_expressions
 
@@ -53,7 +53,7 @@ def test_spans_hold_the_text_of_their_node(expr: Expr) -> None:
 
 def _bare_vectors() -> st.SearchStrategy[Expr]:
     """Operators without any parentheses."""
-    operators = sorted(PRECEDENCE.keys() - COMPARISONS - SET_OPERATORS - {"</", ">/"})
+    operators = sorted(PRECEDENCE.keys() - COMPARISONS - MANY_TO_MANY - {"</", ">/"})
     leaves: st.SearchStrategy[Expr] = st.one_of(
         st.sampled_from([VectorSelector("a"), VectorSelector("b")]), numbers
     )
