@@ -62,7 +62,14 @@ def check_lifted(expr: Expr, check: Callable[[Expr], ValueType]) -> None:
     check  the type checker
     """
     match expr:
-        case MatrixSelector():
+        case MatrixSelector(selector=selector):
+            if selector.anchored or selector.smoothed:
+                word = "anchored" if selector.anchored else "smoothed"
+                raise Fault(
+                    f"{word} is not for ranges whose samples are changed",
+                    expr.span,
+                    kind=TypeProblem,
+                )
             check(expr)
         case Binary(op=op, left=left, right=right):
             constant, operand = (left, right) if is_constant(left) else (right, left)

@@ -144,6 +144,7 @@ REFUSED = [
     ("m offset auto", "auto", "a range of its own"),
     ("avg_over_time(x[5m] != y)", "y", "constants alone"),
     ("avg_over_time(x[5m] and 1)", "x[5m] and 1", "not for the samples"),
+    ("rate(x[5m] anchored * 8)", "x[5m] anchored", "samples are changed"),
     ("x[5m] + 1", "x[5m]", "wants scalars and instant vectors"),
 ]
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from novaql.language import ValueType, format_expr, parse, type_of
-from novaql.language.ast import Binary, Expr, Number, Paren, Unary, VectorSelector
+from novaql.language import ValueType, format_expr, parse, parse_core, type_of
+from novaql.language.ast import Binary, Expr, Let, Number, Paren, Unary, VectorSelector
 from novaql.language.precedence import COMPARISONS, MANY_TO_MANY, PRECEDENCE
 from novaql.language.visit import rewrite, walk
 from tests.support.generators.expressions import Vocabulary, numbers, well_typed_expressions
@@ -17,6 +17,35 @@ from tests.support.generators.expressions import Vocabulary, numbers, well_typed
 @settings(deadline=None)
 def test_what_is_printed_reads_back(expr: Expr) -> None:
     assert expr == parse(format_expr(expr))
+
+
+EXTENDED = Vocabulary(extensions=True)
+
+
+@given(well_typed_expressions(vocabulary=EXTENDED), st.integers(0, 80))
+@settings(deadline=None)
+def test_extensions_read_back(expr: Expr, width: int) -> None:
+    text = format_expr(expr)
+
+    assert expr == parse(text)
+    assert text == format_expr(parse(text))
+    assert expr == parse(format_expr(expr, width=width))
+
+
+@given(well_typed_expressions(ValueType.VECTOR, vocabulary=EXTENDED), st.integers(0, 80))
+@settings(deadline=None)
+def test_pipes_read_back(expr: Expr, width: int) -> None:
+    assert expr == parse(format_expr(expr, style="pipes"))
+    assert expr == parse(format_expr(expr, style="pipes", width=width))
+
+
+@given(well_typed_expressions(ValueType.VECTOR, vocabulary=EXTENDED))
+@settings(deadline=None)
+def test_core_trees_are_expanded(expr: Expr) -> None:
+    core = parse_core(format_expr(expr))
+
+    assert not any(isinstance(node, Let) for node in walk(core))
+    assert type_of(core) is ValueType.VECTOR
 
 
 @given(well_typed_expressions(), st.integers(0, 80))
