@@ -67,7 +67,7 @@ def evaluate(
     """
     began = clock.perf_counter()
     floats_only = not _may_have_histograms(source)
-    plan, windows = PLANS.plan(
+    plan, windows = PLANS.planned(
         expr,
         options,
         optimizer=optimizer,
@@ -172,7 +172,7 @@ def estimate(expr: str, source: Source, options: QueryOptions) -> Estimate:
 
     Raises what `evaluate` raises before it reads samples.
     """
-    plan, _ = PLANS.plan(
+    plan, _ = PLANS.planned(
         expr,
         options,
         floats_only=not _may_have_histograms(source),

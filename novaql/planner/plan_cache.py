@@ -43,6 +43,17 @@ class PlanCache:
         *,
         optimizer: bool = True,
         floats_only: bool = False,
+    ) -> Plan:
+        """Return the plan of a query after all rules, as if there were no data."""
+        return self.planned(expr, options, optimizer=optimizer, floats_only=floats_only)[0]
+
+    def planned(
+        self,
+        expr: str,
+        options: QueryOptions,
+        *,
+        optimizer: bool = True,
+        floats_only: bool = False,
         gap_ms: GapFinder | None = None,
         strict_promql: bool = False,
     ) -> tuple[Plan, tuple[tuple[Span, int], ...]]:
@@ -53,14 +64,15 @@ class PlanCache:
 
         Raises `QueryError` if the query is invalid.
         """
-        core = parse_core(expr, strict_promql=strict_promql)
+        if strict_promql:
+            parse_core(expr, strict_promql=True)
         any_time = expr, options.subquery_step_ms, optimizer, floats_only
         these_times = (*any_time, options.start_ms, options.end_ms, options.step_ms)
         entry = self._plans.get(any_time) or self._plans.get(these_times)
         if entry is not None:
             check_type(entry[0], expr, options)
             return entry[0], ()
-        built = build_noting(core, expr, options, gap_ms)
+        built = build_noting(parse_core(expr), expr, options, gap_ms)
         check_type(built.plan, expr, options)  # the rules assume correct types
         plan = optimize(built.plan, enabled=optimizer, floats_only=floats_only)
         if not built.windows:
