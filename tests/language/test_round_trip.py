@@ -11,6 +11,7 @@ from novaql.language.ast import Binary, Expr, Let, Number, Paren, Unary, VectorS
 from novaql.language.precedence import COMPARISONS, MANY_TO_MANY, PRECEDENCE
 from novaql.language.visit import rewrite, walk
 from tests.support.generators.expressions import Vocabulary, numbers, well_typed_expressions
+from tests.support.generators.extended_expressions import extended_expressions
 
 
 @given(well_typed_expressions())
@@ -19,10 +20,7 @@ def test_what_is_printed_reads_back(expr: Expr) -> None:
     assert expr == parse(format_expr(expr))
 
 
-EXTENDED = Vocabulary(extensions=True)
-
-
-@given(well_typed_expressions(vocabulary=EXTENDED), st.integers(0, 80))
+@given(extended_expressions(), st.integers(0, 80))
 @settings(deadline=None)
 def test_extensions_read_back(expr: Expr, width: int) -> None:
     text = format_expr(expr)
@@ -32,14 +30,14 @@ def test_extensions_read_back(expr: Expr, width: int) -> None:
     assert expr == parse(format_expr(expr, width=width))
 
 
-@given(well_typed_expressions(ValueType.VECTOR, vocabulary=EXTENDED), st.integers(0, 80))
+@given(extended_expressions(ValueType.VECTOR), st.integers(0, 80))
 @settings(deadline=None)
 def test_pipes_read_back(expr: Expr, width: int) -> None:
     assert expr == parse(format_expr(expr, style="pipes"))
     assert expr == parse(format_expr(expr, style="pipes", width=width))
 
 
-@given(well_typed_expressions(ValueType.VECTOR, vocabulary=EXTENDED))
+@given(extended_expressions(ValueType.VECTOR))
 @settings(deadline=None)
 def test_core_trees_are_expanded(expr: Expr) -> None:
     core = parse_core(format_expr(expr))

@@ -7,7 +7,7 @@ be narrowed to what a test has data for.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
@@ -17,7 +17,6 @@ from novaql.language.ast import (
     At,
     AtEdge,
     Binary,
-    Binding,
     Call,
     Cardinality,
     Duration,
@@ -26,25 +25,19 @@ from novaql.language.ast import (
     DurationName,
     DurationParen,
     DurationQuery,
-    DurationReference,
     DurationUnary,
     Expr,
-    KeepNames,
-    Let,
     Matching,
     MatrixSelector,
     Number,
     Paren,
-    Shifted,
     Subquery,
-    Template,
     Text,
     Unary,
     VectorSelector,
 )
 from novaql.language.precedence import (
     COMPARISONS,
-    EXTENSIONS,
     MANY_TO_MANY,
     PRECEDENCE,
     RIGHT_ASSOCIATIVE,
@@ -55,19 +48,18 @@ from novaql.language.precedence import (
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 ARITHMETIC = ("+", "-", "*", "/", "%", "^", "atan2")
-_ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 _PATTERNS = st.sampled_from(["", ".*", ".+", "a|b", "(x|y).*", "[0-9]+", 'q"\\\\'])
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What selectors and calls may name. extensions: those of PromQL are drawn, too."""
+    """What selectors and calls may name."""
 
     metrics: Sequence[str] = ("a", "b_total", "sum", "start", "by", "ns:rate5m", "on", "my metric")
     labels: Sequence[str] = ("job", "le", "by", "__name__", "label.name")
     functions: Collection[str] = tuple(FUNCTIONS)
     aggregators: Collection[str] = tuple(AGGREGATORS)
-    extensions: bool = False
 
 
 # --- durations -------------------------------------------------------------------------------
@@ -158,7 +150,7 @@ def _one_item(duration: Duration) -> Duration:
 def matchers(draw: st.DrawFn, vocabulary: Vocabulary) -> Matcher:
     op = draw(st.sampled_from(MatchOp))
     name = draw(st.sampled_from([n for n in vocabulary.labels if n != "__name__"]))
-    return Matcher(name, op, draw(_PATTERNS if op.is_regex else _ANY_TEXT))
+    return Matcher(name, op, draw(_PATTERNS if op.is_regex else ANY_TEXT))
 
 
 def moments() -> st.SearchStrategy[At]:
@@ -246,34 +238,14 @@ def matchings(draw: st.DrawFn, vocabulary: Vocabulary, op: str) -> Matching:
     return Matching(cardinality, on, labels, include, draw(fills), draw(fills))
 
 
-@st.composite
-def matchings_of_extensions(draw: st.DrawFn, vocabulary: Vocabulary, op: str) -> Matching:
-    """Pairs of labels, `group_left (*)` and `prefix`."""
-    matching = draw(matchings(vocabulary, op))
-    if not matching.labels:
-        return matching
-    pairs = ((matching.labels[0], draw(st.sampled_from(vocabulary.labels))),)
-    matching = replace(matching, on=True, renamed=pairs)
-    if matching.cardinality in (Cardinality.ONE_TO_ONE, Cardinality.MANY_TO_MANY):
-        return matching
-    if draw(st.booleans()):
-        matching = replace(matching, include=(), include_all=True)
-    return replace(matching, prefix=draw(st.sampled_from(["", "x_", 'q"'])))
-
-
-class _Drawing:
+class Drawing:
     """One drawing of a tree: every method gives an expression of the type in its name."""
+
+    matchings = staticmethod(matchings)
 
     def __init__(self, draw: st.DrawFn, vocabulary: Vocabulary) -> None:
         self._draw = draw
         self._words = vocabulary
-        self._values: list[str] = []
-        self._functions: list[str] = []
-        """Names of `let` around the place: of vectors, and of functions of one vector."""
-
-    @property
-    def draws_extensions(self) -> bool:
-        return self._words.extensions
 
     def of(self, wanted: ValueType, depth: int) -> Expr:
         if self._draw(st.integers(0, 9)) == 0:
@@ -283,9 +255,7 @@ class _Drawing:
     def _bare(self, wanted: ValueType, depth: int) -> Expr:
         match wanted:
             case ValueType.STRING:
-                if self._words.extensions and self._draw(st.booleans()):
-                    return Binary("+", Text(self._draw(_ANY_TEXT)), Text("x"))
-                return Text(self._draw(_ANY_TEXT))
+                return Text(self._draw(ANY_TEXT))
             case ValueType.SCALAR:
                 return self._scalar(depth)
             case ValueType.MATRIX:
@@ -305,8 +275,6 @@ class _Drawing:
         return call or self._draw(numbers)
 
     def _matrix(self, depth: int) -> Expr:
-        if self._words.extensions and self._draw(st.booleans()):
-            return self._extended_matrix(depth)
         if depth <= 0 or self._draw(st.integers(0, 2)):
             return MatrixSelector(self._draw(vector_selectors(self._words)), self._draw(ranges()))
         inner = self.of(ValueType.VECTOR, depth - 1)
@@ -319,8 +287,6 @@ class _Drawing:
         )
 
     def _vector(self, depth: int) -> Expr:
-        if self._words.extensions and depth > 0 and self._draw(st.booleans()):
-            return self._extended_vector(depth)
         kind = self._draw(st.integers(0, 9)) if depth > 0 else 0
         if kind in (3, 4):
             return self._aggregate(depth)
@@ -341,8 +307,7 @@ class _Drawing:
         left, right = (self.of(kind, depth - 1) for kind in kinds)
         matching = None
         if ValueType.SCALAR not in kinds and self._draw(st.booleans()):
-            drawn = matchings_of_extensions if self._words.extensions else matchings
-            matching = self._draw(drawn(self._words, op))
+            matching = self._draw(self.matchings(self._words, op))
         return joined(op, left, right, return_bool=return_bool, matching=matching)
 
     def _aggregate(self, depth: int) -> Aggregate:
@@ -357,6 +322,9 @@ class _Drawing:
             self._draw(st.booleans()),
         )
 
+    def _argument(self, wanted: ValueType, depth: int) -> Expr:
+        return self.of(wanted, depth)
+
     def _call(self, wanted: ValueType, depth: int) -> Expr | None:
         names = sorted(n for n in self._words.functions if FUNCTIONS[n].returns is wanted)
         if not names:
@@ -370,137 +338,6 @@ class _Drawing:
         if row.name == "info" and count == 2:
             arguments[1] = self._draw(vector_selectors(self._words, shifted=False))
         return Call(row.name, tuple(arguments))
-
-    # --- extensions --------------------------------------------------------------------------
-
-    def _argument(self, wanted: ValueType, depth: int) -> Expr:
-        if self._words.extensions and wanted is ValueType.MATRIX:
-            match self._draw(st.integers(0, 4)):
-                case 0:
-                    return self.of(ValueType.VECTOR, depth)
-                case 1:
-                    return self._lifted()
-        return self.of(wanted, depth)
-
-    def _lifted(self) -> Expr:
-        selector = self._draw(vector_selectors(self._words, shifted=False))
-        window = MatrixSelector(selector, self._draw(ranges()))
-        number = self._draw(numbers)
-        match self._draw(st.integers(0, 3)):
-            case 0:
-                return Call("clamp", (window, number, number))
-            case 1:
-                return joined("==", window, Call("union", (number, number)))
-            case 2:
-                return joined("*", number, Call("abs", (window,)))
-            case _:
-                op = self._draw(st.sampled_from([*ARITHMETIC, *sorted(COMPARISONS)]))
-                return joined(op, window, number)
-
-    def _closed(self, depth: int) -> Expr:
-        """A vector that `offset`, `@` and a range do not belong to."""
-        drawn = self.of(ValueType.VECTOR, depth)
-        return drawn if isinstance(drawn, Aggregate | Call | Paren) else Paren(drawn)
-
-    def _extended_matrix(self, depth: int) -> Expr:
-        automatic = DurationReference("auto")
-        if depth <= 0 or self._draw(st.booleans()):
-            return MatrixSelector(self._draw(vector_selectors(self._words)), automatic)
-        return Subquery(
-            self._closed(depth - 1),
-            automatic if self._draw(st.booleans()) else self._draw(ranges()),
-            None,
-            self._draw(st.none() | offsets()),
-            self._draw(st.none() | moments()),
-            implicit=True,
-        )
-
-    def _extended_vector(self, depth: int) -> Expr:
-        names = [*self._values, *self._functions]
-        match self._draw(st.integers(0, 9 if names else 7)):
-            case 0:
-                op = self._draw(st.sampled_from(sorted(EXTENSIONS)))
-                left, right = self._operands(depth)
-                matching = None
-                if type_of_drawn(right) is ValueType.VECTOR:
-                    matching = self._draw(matchings(self._words, op))
-                return joined(op, left, right, matching=matching)
-            case 1:
-                at = self._draw(st.none() | moments_of_extensions())
-                offset = self._draw(offsets() if at is None else st.none() | offsets())
-                return Shifted(self._closed(depth - 1), offset, at)
-            case 2:
-                call = self._call(ValueType.VECTOR, depth)
-                inner = call or Paren(signed("-", self._draw(vector_selectors(self._words))))
-                return KeepNames(inner)
-            case 3:
-                aggregate = self._aggregate(depth)
-                return replace(aggregate, limit=self._draw(st.integers(0, 10**6)))
-            case 4:
-                sets = st.lists(matchers(self._words), min_size=1, max_size=2).map(tuple)
-                alternatives = self._draw(st.lists(sets, min_size=2, max_size=3))
-                return VectorSelector("a", alternatives=tuple(alternatives))
-            case 5:
-                values = self._draw(st.lists(numbers, min_size=1, max_size=3))
-                op = self._draw(st.sampled_from(["==", "!="]))
-                operand = self.of(ValueType.VECTOR, depth - 1)
-                return joined(op, operand, Call("union", tuple(values)))
-            case 6:
-                return Paren(self.let(depth - 1))
-            case 7:
-                return VectorSelector("a", at=self._draw(moments_of_extensions()))
-            case _:
-                name = self._draw(st.sampled_from(names))
-                if name in self._values:
-                    return VectorSelector(name)
-                return Call(name, (self.of(ValueType.VECTOR, depth - 1),))
-
-    def _operands(self, depth: int) -> tuple[Expr, Expr]:
-        kinds = [self._draw(st.sampled_from([ValueType.VECTOR, ValueType.SCALAR])) for _ in "ab"]
-        left, right = (self.of(kind, depth - 1) for kind in kinds)
-        return left, right
-
-    def let(self, depth: int) -> Expr:
-        """A vector with a value, a function, a duration and conditions that have names."""
-        level = len(self._values)
-        value, function, width, filt = (f"{n}_{level}" for n in ("v", "f", "w", "c"))
-        bindings = [Binding(value, self.of(ValueType.VECTOR, depth - 1))]
-        self._values.append("x_of_function")
-        bindings.append(Binding(function, self.of(ValueType.VECTOR, depth - 1), ("x_of_function",)))
-        self._values[-1] = value
-        self._functions.append(function)
-        bindings.append(Binding(width, Number(self._draw(st.sampled_from([0.5, 300.0, 3600.0])))))
-        conditions = VectorSelector(None, (self._draw(matchers(self._words)),))
-        bindings.append(Binding(filt, conditions))
-        use = VectorSelector("a", templates=(Template((VectorSelector(filt),)),))
-        windowed = Call("sum_over_time", (MatrixSelector(use, DurationReference(width)),))
-        body = joined("+", self.of(ValueType.VECTOR, depth - 1), windowed)
-        self._values.pop()
-        self._functions.pop()
-        return Let(tuple(bindings), body)
-
-
-def type_of_drawn(expr: Expr) -> ValueType:
-    """The type of a vector or a scalar that was drawn, which may have names of `let`."""
-    match expr:
-        case Number():
-            return ValueType.SCALAR
-        case Paren(inner=inner) | Unary(operand=inner):
-            return type_of_drawn(inner)
-        case Binary(op=op, left=left, right=right):
-            if op in EXTENSIONS:
-                return ValueType.VECTOR
-            scalars = type_of_drawn(left) is type_of_drawn(right) is ValueType.SCALAR
-            return ValueType.SCALAR if scalars else ValueType.VECTOR
-        case Call(function=name) if name in FUNCTIONS:
-            return FUNCTIONS[name].returns
-        case _:
-            return ValueType.VECTOR
-
-
-def moments_of_extensions() -> st.SearchStrategy[At]:
-    shifts = st.integers(-(10**12), 10**12).filter(bool)
-    return moments() | st.builds(At, st.sampled_from(AtEdge), shifts)
 
 
 @st.composite
@@ -518,7 +355,4 @@ def well_typed_expressions(
     max_depth   levels of calls, operators and parentheses
     """
     wanted = value_type or draw(st.sampled_from(ValueType))
-    drawing = _Drawing(draw, vocabulary or Vocabulary())
-    if drawing.draws_extensions and wanted is ValueType.VECTOR and draw(st.booleans()):
-        return drawing.let(max_depth)
-    return drawing.of(wanted, max_depth)
+    return Drawing(draw, vocabulary or Vocabulary()).of(wanted, max_depth)
