@@ -21,9 +21,9 @@ from novaql.planner.logical import (
     Constant,
     Default,
     FunctionCall,
-    KeepNames,
     Negate,
     Nothing,
+    RetainNames,
     Select,
     Shared,
     Shift,
@@ -105,7 +105,7 @@ class _Estimator:
                 if operands[0] not in self._shared:
                     self._shared[operands[0]] = self.need(operands[0])
                 return self._shared[operands[0]]
-            case StepInvariant() | Subset() | Shift() | KeepNames():
+            case StepInvariant() | Subset() | Shift() | RetainNames():
                 return self.need(operands[0])
             case Default():
                 left, right = (self.need(operand) for operand in operands)

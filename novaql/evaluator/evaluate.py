@@ -31,13 +31,13 @@ from novaql.evaluator.operators.arithmetic import (
 from novaql.evaluator.operators.default import filled, filled_with_scalar
 from novaql.evaluator.operators.exact_ranges import smoothed_select
 from novaql.evaluator.operators.extended import smoothed_pipeline
-from novaql.evaluator.operators.kept_names import operand_has_names
 from novaql.evaluator.operators.mixed_rollup import mixed_window_rollup
 from novaql.evaluator.operators.mixed_select import mixed_select, mixed_timestamp
 from novaql.evaluator.operators.native_binary import (
     negate_native,
     vector_scalar_native,
 )
+from novaql.evaluator.operators.retained_names import operand_has_names
 from novaql.evaluator.operators.rollup import (
     rollup_pipeline,
 )
@@ -68,9 +68,9 @@ from novaql.planner.logical import (
     Constant,
     Default,
     FunctionCall,
-    KeepNames,
     Negate,
     Nothing,
+    RetainNames,
     Select,
     Shared,
     Shift,
@@ -157,7 +157,7 @@ class Evaluator:
                 return self.vector(operands[0]).broadcast(steps.count)
             case Shift():
                 return self.vector(operands[0])
-            case KeepNames(inner=inner):
+            case RetainNames(inner=inner):
                 self._with_names.add(operands[0])
                 found = self.vector(operands[0])
                 return replace(found, nameless=np.full(found.rows, not operand_has_names(inner)))
@@ -224,8 +224,8 @@ class Evaluator:
         right = self.vector(below)
         if node.op in SET_OPERATORS:
             return set_operation(self._context, node.op, node.matching, left, right)
-        keep_names = operator in self._with_names
-        return vector_vector(self._context, node, left, right, keep_names=keep_names)
+        retain_names = operator in self._with_names
+        return vector_vector(self._context, node, left, right, retain_names=retain_names)
 
     def _with_scalar(
         self, node: BinaryOp, operand: StepMatrix, scalar: Floats, *, on_left: bool

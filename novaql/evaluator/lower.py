@@ -16,10 +16,10 @@ from novaql.planner.logical import (
     Constant,
     Default,
     FunctionCall,
-    KeepNames,
     Negate,
     Nothing,
     Plan,
+    RetainNames,
     Select,
     Shared,
     Shift,
@@ -65,7 +65,7 @@ class _Lowering:
                 return Operator(plan, steps, (self._shared[number, steps],))
             case Shift(inner=inner):
                 return Operator(plan, steps, (self.lower(inner, shifted_steps(plan, steps)),))
-            case KeepNames(inner=below):
+            case RetainNames(inner=below):
                 return Operator(plan, steps, (self.lower(below, steps),))
             case Default(left=left, right=right):
                 return Operator(plan, steps, (self.lower(left, steps), self.lower(right, steps)))

@@ -53,18 +53,18 @@ def _pattern(name: str, matchers: tuple[Matcher, ...]) -> str | None:
 def any_of(selection: Selection, alternatives: Alternatives) -> Selection:
     """Return the series of a selection that satisfy any of the sets of matchers."""
     table = selection.series
-    kept = np.zeros(len(table), np.bool_)
+    remaining = np.zeros(len(table), np.bool_)
     for matchers in alternatives:
-        kept[select_rows(table, matchers)] = True
-    if kept.all():
+        remaining[select_rows(table, matchers)] = True
+    if remaining.all():
         return replace(selection, cells=None)
-    number = np.cumsum(kept) - 1
+    number = np.cumsum(remaining) - 1
     return replace(
         selection,
-        series=table.take(kept),
-        batches=[_with(ref, partial(_rows_of, kept, number)) for ref in selection.batches],
+        series=table.take(remaining),
+        batches=[_with(ref, partial(_rows_of, remaining, number)) for ref in selection.batches],
         histograms=[
-            HistogramBatchRef(partial(_histograms_of, ref, kept, number), ref.samples)
+            HistogramBatchRef(partial(_histograms_of, ref, remaining, number), ref.samples)
             for ref in selection.histograms
         ],
         cells=None,
@@ -86,8 +86,8 @@ def _with(ref: SeriesBatchRef, change: Change) -> SeriesBatchRef:
     )
 
 
-def _rows_of(kept: Bools, number: Ints, batch: SeriesBatch) -> SeriesBatch:
-    places = np.flatnonzero(kept[batch.rows])
+def _rows_of(remaining: Bools, number: Ints, batch: SeriesBatch) -> SeriesBatch:
+    places = np.flatnonzero(remaining[batch.rows])
     if len(places) < len(batch.rows):
         grids, _ = batch.grids_of(places)
         lengths = np.diff(batch.grid_offsets)[grids]
@@ -95,9 +95,9 @@ def _rows_of(kept: Bools, number: Ints, batch: SeriesBatch) -> SeriesBatch:
     return replace(batch, rows=number[batch.rows], derived=Derived())
 
 
-def _histograms_of(ref: HistogramBatchRef, kept: Bools, number: Ints) -> HistogramBatch:
+def _histograms_of(ref: HistogramBatchRef, remaining: Bools, number: Ints) -> HistogramBatch:
     batch = ref.load()
-    places = np.flatnonzero(kept[batch.rows])
+    places = np.flatnonzero(remaining[batch.rows])
     lengths = np.diff(batch.offsets)[places]
     at = flat_positions(batch.offsets[:-1][places], lengths)
     return HistogramBatch(
@@ -120,21 +120,21 @@ def changed(selection: Selection, stages: tuple[SampleStage, ...]) -> Selection:
 
 
 def _changed(stages: tuple[SampleStage, ...], batch: SeriesBatch) -> SeriesBatch:
-    values, kept = batch.values, None
+    values, remaining = batch.values, None
     with np.errstate(all="ignore"):
         for stage in stages:
             values, holds = _staged(stage, values)
             if holds is not None:
-                kept = holds if kept is None else kept & holds
-    if kept is None or kept.all():
+                remaining = holds if remaining is None else remaining & holds
+    if remaining is None or remaining.all():
         return replace(batch, values=values, derived=Derived())
     # Each series has a grid of its own from here on.
     lengths = np.diff(batch.offsets)
     times = batch.times[flat_positions(batch.grid_offsets[:-1][batch.grid], lengths)]
-    before = np.append(0, np.cumsum(kept))
-    starts = None if batch.starts is None else batch.starts[kept]
+    before = np.append(0, np.cumsum(remaining))
+    starts = None if batch.starts is None else batch.starts[remaining]
     offsets = before[batch.offsets]
-    ragged = SeriesBatch.ragged(batch.rows, times[kept], values[kept], offsets, starts)
+    ragged = SeriesBatch.ragged(batch.rows, times[remaining], values[remaining], offsets, starts)
     return replace(ragged, markers=batch.markers)
 
 

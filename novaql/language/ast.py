@@ -344,7 +344,7 @@ class Shifted(Spanned):
 
 
 @dataclass(frozen=True, slots=True)
-class KeepNames(Spanned):
+class RetainNames(Spanned):
     """`inner keep_metric_names`: results have the metric names of the operand."""
 
     inner: Expr
@@ -371,7 +371,7 @@ Expr = (
     | Call
     | Let
     | Shifted
-    | KeepNames
+    | RetainNames
     | Member
 )
 """Any expression.

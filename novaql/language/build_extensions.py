@@ -7,7 +7,7 @@ from dataclasses import replace
 from lark import Token
 
 from novaql.errors import TypeProblem
-from novaql.language.ast import Aggregate, Binding, Call, Expr, KeepNames, Let
+from novaql.language.ast import Aggregate, Binding, Call, Expr, Let, RetainNames
 from novaql.language.fault import Fault, brief
 from novaql.language.literals import parse_number
 from novaql.language.parsed import NOTED, Arguments, Children, Clause, Stage, between, span_of
@@ -30,7 +30,7 @@ class ExtensionBuilder:
         word = children[0]
         arguments: tuple[Expr, ...] = ()
         clause = limit = None
-        keep_names = False
+        retain_names = False
         for child in children[1:]:
             match child:
                 case Arguments(values=values):
@@ -40,8 +40,8 @@ class ExtensionBuilder:
                 case Token(type="NUMBER"):
                     limit = limit_of(child)
                 case Token(type="KEEP"):
-                    keep_names = True
-        return Stage(word, arguments, clause, limit, keep_names, between(word, children[-1]))
+                    retain_names = True
+        return Stage(word, arguments, clause, limit, retain_names, between(word, children[-1]))
 
     def let(self, children: Children) -> Expr:
         word, body = children[0], children[-1]
@@ -105,7 +105,7 @@ def _piped(operand: Expr, stage: Stage) -> Expr:
         )
     before, after = stage.arguments[:place], stage.arguments[place:]
     call = Call(name, (*before, operand, *after), span=span, name_span=word)
-    return KeepNames(replace(call, span=span), span=span) if stage.keep_names else call
+    return RetainNames(replace(call, span=span), span=span) if stage.retain_names else call
 
 
 def aggregate_operands(op: str, values: tuple[Expr, ...], word: Span) -> tuple[Expr | None, Expr]:

@@ -15,10 +15,10 @@ from novaql.language.ast import (
     Duration,
     DurationLiteral,
     Expr,
-    KeepNames,
     MatrixSelector,
     Number,
     Paren,
+    RetainNames,
     Shifted,
     Subquery,
     Text,
@@ -34,7 +34,7 @@ from novaql.span import Span
 
 
 class PostfixBuilder:
-    """Rules `range`, `subquery`, `offset`, `at`, `moment`, `extended`, `keep_names`, `limit`."""
+    """Rules `range`, `subquery`, `offset`, `at`, `moment`, `extended`, `retain_names`, `limit`."""
 
     def range(self, children: Children) -> Expr:
         operand, opening, length, close = children
@@ -87,7 +87,7 @@ class PostfixBuilder:
         milliseconds = _milliseconds(children[-1], span)
         return At(-milliseconds if children[0].value == "-" else milliseconds, span=span)
 
-    def keep_names(self, children: Children) -> Expr:
+    def retain_names(self, children: Children) -> Expr:
         operand, word = children
         NOTED.note("keep_metric_names", span_of(word))
         inner = operand
@@ -99,7 +99,7 @@ class PostfixBuilder:
                 span_of(word),
                 suggestion="as in rate(m[5m]) keep_metric_names",
             )
-        return KeepNames(operand, span=between(operand, word))
+        return RetainNames(operand, span=between(operand, word))
 
     def limit(self, children: Children) -> Expr:
         operand, word, number = children

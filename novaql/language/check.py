@@ -11,12 +11,12 @@ from novaql.language.ast import (
     Binary,
     Call,
     Expr,
-    KeepNames,
     Let,
     MatrixSelector,
     Member,
     Number,
     Paren,
+    RetainNames,
     Shifted,
     Subquery,
     Text,
@@ -43,7 +43,7 @@ _NUMERIC = (ValueType.SCALAR, ValueType.VECTOR)
 
 def type_of(expr: Expr) -> ValueType:
     """The type of a well-typed expression, from its topmost node that decides it."""
-    while isinstance(expr, Paren | Unary | Binary | Shifted | KeepNames | Member):
+    while isinstance(expr, Paren | Unary | Binary | Shifted | RetainNames | Member):
         if isinstance(expr, Binary):
             right = type_of(expr.right)
             if right in (ValueType.VECTOR, ValueType.MATRIX):
@@ -88,7 +88,7 @@ def check(expr: Expr) -> ValueType:
             return ValueType.MATRIX
         case Paren(inner=inner) | Shifted(inner=inner):
             return check(inner)
-        case KeepNames(inner=inner):
+        case RetainNames(inner=inner):
             _want(check(inner), ValueType.VECTOR, inner.span, "keep_metric_names")
             return ValueType.VECTOR
         case Member(operand=operand):

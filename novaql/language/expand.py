@@ -19,12 +19,12 @@ from novaql.language.ast import (
     Call,
     Duration,
     Expr,
-    KeepNames,
     Let,
     MatrixSelector,
     Member,
     Number,
     Paren,
+    RetainNames,
     Shifted,
     Subquery,
     Text,
@@ -114,7 +114,7 @@ class _Expansion:
                 return self._matrix(expr, scope)
             case Subquery():
                 return self._subquery(expr, scope), ValueType.MATRIX
-            case Paren(inner=inner) | KeepNames(inner=inner):
+            case Paren(inner=inner) | RetainNames(inner=inner):
                 new, kind = self.tree(inner, scope)
                 return (expr if new is inner else replace(expr, inner=new)), kind
             case Shifted(inner=inner, offset=offset):

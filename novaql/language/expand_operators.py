@@ -36,7 +36,7 @@ def expanded_operation(node: Binary, left: ValueType, right: ValueType) -> tuple
     left, right  types of the operands
     """
     if node.op in EXTENSIONS:
-        return _filled_or_kept(node, left, right), ValueType.VECTOR
+        return _filled_or_filtered(node, left, right), ValueType.VECTOR
     if left is right is ValueType.STRING and node.op == "+":
         one, other = unwrapped(node.left), unwrapped(node.right)
         assert isinstance(one, Text)
@@ -89,7 +89,7 @@ def _membership(node: Binary, values: tuple[float, ...]) -> Expr:
     return replace(points, inner=tree, span=node.span) if isinstance(points, Subquery) else tree
 
 
-def _filled_or_kept(node: Binary, left: ValueType, right: ValueType) -> Expr:
+def _filled_or_filtered(node: Binary, left: ValueType, right: ValueType) -> Expr:
     """`default`, `if` and `ifnot`. A scalar is a vector without labels, and a partner of all."""
     scalar = right is ValueType.SCALAR
     matching = replace(node.matching, cardinality=Cardinality.MANY_TO_MANY)

@@ -14,9 +14,9 @@ from novaql.language.ast import (
     Binding,
     Call,
     Expr,
-    KeepNames,
     Let,
     Paren,
+    RetainNames,
     Shifted,
     Subquery,
     Text,
@@ -65,8 +65,8 @@ def _piped(expr: Expr, width: int | None) -> str:
     stages: list[str] = []
     node = expr
     while True:
-        inner = node.inner if isinstance(node, KeepNames) else node
-        names = " keep_metric_names" if isinstance(node, KeepNames) else ""
+        inner = node.inner if isinstance(node, RetainNames) else node
+        names = " keep_metric_names" if isinstance(node, RetainNames) else ""
         match inner:
             case Aggregate() if not names:
                 inside = "" if inner.parameter is None else f"({one_line(inner.parameter)})"
@@ -120,7 +120,7 @@ def _broken(expr: Expr, width: int) -> str:
             return closed(inner, _broken(inner, width)) + brackets(expr)
         case Shifted(inner=inner):
             return closed(inner, _broken(inner, width)) + shifts(expr)
-        case KeepNames(inner=inner):
+        case RetainNames(inner=inner):
             return closed(inner, _broken(inner, width)) + " keep_metric_names"
         case Let(bindings=bindings, body=body):
             values = [_bound(binding, width - len(_INDENT)) for binding in bindings]

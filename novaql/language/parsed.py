@@ -103,7 +103,7 @@ class Stage:
     arguments: tuple[Expr, ...]
     clause: Clause | None
     limit: int | None
-    keep_names: bool
+    retain_names: bool
     span: Span
 
 

@@ -26,13 +26,13 @@ from novaql.language.ast import (
     DurationReference,
     DurationUnary,
     Expr,
-    KeepNames,
     Let,
     Matching,
     MatrixSelector,
     Member,
     Number,
     Paren,
+    RetainNames,
     Shifted,
     Subquery,
     Template,
@@ -81,7 +81,7 @@ def one_line(expr: Expr) -> str:
             return f"let {', '.join(map(bound, bindings))} in {one_line(body)}"
         case Shifted(inner=inner):
             return closed(inner, one_line(inner)) + shifts(expr)
-        case KeepNames(inner=inner):
+        case RetainNames(inner=inner):
             return closed(inner, one_line(inner)) + " keep_metric_names"
         case Member(operand=operand, values=values):
             inside = ", ".join(map(format_number, values))

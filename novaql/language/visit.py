@@ -11,12 +11,12 @@ from novaql.language.ast import (
     Binary,
     Call,
     Expr,
-    KeepNames,
     Let,
     MatrixSelector,
     Member,
     Number,
     Paren,
+    RetainNames,
     Shifted,
     Subquery,
     Text,
@@ -34,7 +34,7 @@ def children(expr: Expr) -> tuple[Expr, ...]:
             return (selector,)
         case Paren(inner=inner) | Subquery(inner=inner):
             return (inner,)
-        case Shifted(inner=inner) | KeepNames(inner=inner):
+        case Shifted(inner=inner) | RetainNames(inner=inner):
             return (inner,)
         case Unary(operand=operand) | Member(operand=operand):
             return (operand,)
@@ -100,7 +100,7 @@ def with_children(expr: Expr, new: tuple[Expr, ...]) -> Expr:
             return expr
         case MatrixSelector(), (VectorSelector() as selector,):
             return replace(expr, selector=selector)
-        case ((Paren() | Subquery() | Shifted() | KeepNames()), (inner,)):
+        case ((Paren() | Subquery() | Shifted() | RetainNames()), (inner,)):
             return replace(expr, inner=inner)
         case ((Unary() | Member()), (operand,)):
             return replace(expr, operand=operand)

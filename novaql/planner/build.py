@@ -14,12 +14,12 @@ from novaql.language.ast import (
     Call,
     DurationReference,
     Expr,
-    KeepNames,
     Let,
     MatrixSelector,
     Member,
     Number,
     Paren,
+    RetainNames,
     Shifted,
     Subquery,
     Text,
@@ -48,7 +48,7 @@ from novaql.planner.logical import (
     TextConstant,
     Window,
 )
-from novaql.planner.logical import KeepNames as KeepNamesPlan
+from novaql.planner.logical import RetainNames as RetainedNames
 from novaql.planner.shift import shifted
 from novaql.span import Span
 from novaql.tsdb.model.labels import METRIC_NAME
@@ -157,8 +157,8 @@ class _Builder:
             case Shifted(inner=inner, offset=offset, at=at):
                 offset_ms = self.durations.offset_ms(offset)
                 return shifted(self.plan(inner), offset_ms, self._at_ms(at), expr.span)
-            case KeepNames(inner=inner):
-                return KeepNamesPlan(self.plan(inner), span=expr.span)
+            case RetainNames(inner=inner):
+                return RetainedNames(self.plan(inner), span=expr.span)
             case Member(operand=operand, values=values):
                 constants = (Constant(value, span=expr.span) for value in values)
                 arguments = self.plan(operand), *constants

@@ -177,7 +177,7 @@ class Shift(Spanned):
 
 
 @dataclass(frozen=True, slots=True)
-class KeepNames(Spanned):
+class RetainNames(Spanned):
     """`inner` with the metric names of its operand."""
 
     inner: Plan
@@ -207,7 +207,7 @@ Plan = (
     | StepInvariant
     | Default
     | Shift
-    | KeepNames
+    | RetainNames
 )
 
 
@@ -221,7 +221,7 @@ def type_of(plan: Plan) -> ValueType:
             return ValueType.SCALAR
         case TextConstant():
             return ValueType.STRING
-        case Select() | Aggregation() | Nothing() | Subset() | Default() | KeepNames():
+        case Select() | Aggregation() | Nothing() | Subset() | Default() | RetainNames():
             return ValueType.VECTOR
         case Window() | SubqueryWindow():
             return ValueType.MATRIX
@@ -245,7 +245,7 @@ def children(plan: Plan) -> tuple[Plan, ...]:
             return (inner,)
         case Shared(inner=inner) | Subset(inner=inner):
             return (inner,)
-        case Shift(inner=inner) | KeepNames(inner=inner):
+        case Shift(inner=inner) | RetainNames(inner=inner):
             return (inner,)
         case BinaryOp(left=left, right=right) | Default(left=left, right=right):
             return (left, right)
@@ -289,7 +289,7 @@ def with_children(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
             new = change(select)
             assert isinstance(new, Select)
             return plan if new is select else replace(plan, select=new)
-        case SubqueryWindow() | StepInvariant() | Shared() | Subset() | Shift() | KeepNames():
+        case SubqueryWindow() | StepInvariant() | Shared() | Subset() | Shift() | RetainNames():
             inner = plan.inner
             new = change(inner)
             return plan if new is inner else replace(plan, inner=new)

@@ -17,10 +17,10 @@ from novaql.planner.logical import (
     Constant,
     Default,
     FunctionCall,
-    KeepNames,
     Negate,
     Nothing,
     Plan,
+    RetainNames,
     Select,
     Shared,
     Shift,
@@ -130,7 +130,7 @@ def _reach(plan: Plan, lookback_ms: int) -> Reach | None:
             if at_ms is None:
                 return found.between(-offset_ms, -offset_ms)
             return found.during(at_ms - offset_ms, at_ms - offset_ms)
-        case KeepNames():
+        case RetainNames():
             return _all(children(plan), lookback_ms)
         case Aggregation() | FunctionCall() | StepInvariant():
             return _all(children(plan), lookback_ms)

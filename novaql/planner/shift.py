@@ -11,9 +11,9 @@ from novaql.planner.logical import (
     Constant,
     Default,
     FunctionCall,
-    KeepNames,
     Negate,
     Plan,
+    RetainNames,
     Select,
     Shift,
     SubqueryWindow,
@@ -51,7 +51,7 @@ def _is_transparent(plan: Plan) -> bool:
             return _is_transparent(spine[0].left) and all(
                 _is_transparent(node.right) for node in spine
             )
-        case FunctionCall() | Aggregation() | Negate() | Default() | KeepNames():
+        case FunctionCall() | Aggregation() | Negate() | Default() | RetainNames():
             return all(map(_is_transparent, children(plan)))
         case _:
             return False

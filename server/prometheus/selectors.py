@@ -12,16 +12,19 @@ from novaql.language import (
     Binary,
     Call,
     Expr,
+    Let,
     MatrixSelector,
+    Member,
     Number,
     Paren,
+    RetainNames,
+    Shifted,
     Subquery,
     Text,
     Unary,
     VectorSelector,
     parse,
 )
-from novaql.language.ast import KeepNames, Let, Member, Shifted
 from novaql.server.errors import InvalidRequest
 from novaql.server.http.problem import query_error_text
 from novaql.server.query.syntax_tree import all_matchers
@@ -94,7 +97,7 @@ def _unexpected(text: str, expr: Expr) -> str:
             return _at(text, 0, f"<op:{expr.op}>")
         case Paren():
             return _at(text, 0, '"("')
-        case VectorSelector() | Let() | Shifted() | KeepNames() | Member():  # excluded before
+        case VectorSelector() | Let() | Shifted() | RetainNames() | Member():  # excluded before
             raise AssertionError(text)
 
 

@@ -20,11 +20,16 @@ from novaql.language import (
     DurationLiteral,
     DurationParen,
     DurationQuery,
+    DurationReference,
     DurationUnary,
     Expr,
+    Let,
     MatrixSelector,
+    Member,
     Number,
     Paren,
+    RetainNames,
+    Shifted,
     Signature,
     Subquery,
     Text,
@@ -34,7 +39,6 @@ from novaql.language import (
     left_spine,
     type_of,
 )
-from novaql.language.ast import DurationReference, KeepNames, Let, Member, Shifted
 from novaql.text import number_text
 from novaql.tsdb import METRIC_NAME, Matcher, MatchOp
 
@@ -65,7 +69,7 @@ def tree_json(expr: Expr, text: str) -> Tree:
         case MatrixSelector():
             width = _duration("range", expr.range, text)
             return {"type": "matrixSelector"} | _selector(expr.selector, text) | width
-        case Let() | Shifted() | KeepNames() | Member():
+        case Let() | Shifted() | RetainNames() | Member():
             return _extension(expr, text)
         case Subquery():
             return {
@@ -185,7 +189,7 @@ def _function(signature: Signature) -> Tree:
     }
 
 
-def _extension(expr: Let | Shifted | KeepNames | Member, text: str) -> Tree:
+def _extension(expr: Let | Shifted | RetainNames | Member, text: str) -> Tree:
     """Nodes that Prometheus has not."""
     match expr:
         case Let():
@@ -205,7 +209,7 @@ def _extension(expr: Let | Shifted | KeepNames | Member, text: str) -> Tree:
                 **_duration("offset", expr.offset, text),
                 **_at(expr.at),
             }
-        case KeepNames():
+        case RetainNames():
             return {"type": "keepMetricNamesExpr", "expr": tree_json(expr.inner, text)}
         case Member():
             values = [_number_text(value) for value in expr.values]

@@ -95,13 +95,13 @@ def test_a_cached_plan_is_refused_too(source: Source) -> None:
 
 
 @pytest.mark.parametrize("name_removal", ["delayed", "eager"])
-def test_names_are_kept(source: Source, name_removal: str) -> None:
-    kept = query(
+def test_names_are_retained(source: Source, name_removal: str) -> None:
+    retained = query(
         "rate(requests_total[5m]) keep_metric_names", source, time=600, name_removal=name_removal
     )
     dropped = query("rate(requests_total[5m])", source, time=600, name_removal=name_removal)
 
-    assert [labels.get("__name__") for labels in kept.series] == ["requests_total"] * 2
+    assert [labels.get("__name__") for labels in retained.series] == ["requests_total"] * 2
     assert [labels.get("__name__") for labels in dropped.series] == [None, None]
 
 

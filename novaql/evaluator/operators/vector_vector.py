@@ -91,11 +91,11 @@ def vector_vector(
     left: StepMatrix,
     right: StepMatrix,
     *,
-    keep_names: bool = False,
+    retain_names: bool = False,
 ) -> StepMatrix:
     """The operator between rows that match.
 
-    keep_names  results have the names of the left side, or of the "many" side
+    retain_names  results have the names of the left side, or of the "many" side
     """
     matching = node.matching
     rows = max(left.rows, right.rows)
@@ -120,9 +120,9 @@ def vector_vector(
     context.checkpoint()
     pairs = _pairs(many, one, keys, matching, fill_many, fill_one, swapped=swapped)
     context.checkpoint()
-    if keep_names:
+    if retain_names:
         pairs = replace(pairs, labels=_with_names(pairs))
-    return _apply(context, node, pairs, swapped=swapped, keep_names=keep_names)
+    return _apply(context, node, pairs, swapped=swapped, retain_names=retain_names)
 
 
 def _with_names(pairs: _Pairs) -> SeriesTable:
@@ -215,11 +215,11 @@ def _labels(many: SeriesTable, one: SeriesTable, matching: Matching) -> SeriesTa
 
 
 def _apply(
-    context: Context, node: BinaryOp, pairs: _Pairs, *, swapped: bool, keep_names: bool
+    context: Context, node: BinaryOp, pairs: _Pairs, *, swapped: bool, retain_names: bool
 ) -> StepMatrix:
     left, right = (pairs.one, pairs.many) if swapped else (pairs.many, pairs.one)
     labels = pairs.labels
-    if drops_name(node) and not keep_names:
+    if drops_name(node) and not retain_names:
         labels = labels.drop(NAME_LABELS)
     nameless = np.zeros(len(labels), np.bool_) if drops_name(node) else pairs.nameless
     with np.errstate(all="ignore"):

@@ -17,12 +17,12 @@ from novaql.language.ast import (
     Cardinality,
     DurationReference,
     Expr,
-    KeepNames,
     Let,
     Matching,
     MatrixSelector,
     Number,
     Paren,
+    RetainNames,
     Shifted,
     Subquery,
     Template,
@@ -146,7 +146,7 @@ class _Extended(Drawing):
             case 2:
                 call = self._call(ValueType.VECTOR, depth)
                 inner = call or Paren(signed("-", self._draw(vector_selectors(self._words))))
-                return KeepNames(inner)
+                return RetainNames(inner)
             case 3:
                 aggregate = self._aggregate(depth)
                 return replace(aggregate, limit=self._draw(st.integers(0, 10**6)))

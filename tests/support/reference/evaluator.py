@@ -16,11 +16,11 @@ from novaql.language.ast import (
     Duration,
     DurationLiteral,
     Expr,
-    KeepNames,
     Let,
     MatrixSelector,
     Member,
     Paren,
+    RetainNames,
     Shifted,
     Subquery,
     Text,
@@ -125,7 +125,7 @@ class Reference:
                 return self._call(expr, now)
             case MatrixSelector() | Subquery():
                 raise AssertionError("a range vector has no value at one time")
-            case Let() | Shifted() | KeepNames() | Member():
+            case Let() | Shifted() | RetainNames() | Member():
                 raise AssertionError("extensions are not in the reference evaluator")
 
     def vector(self, expr: Expr, now: int) -> Vector:

@@ -1,4 +1,4 @@
-"""`keep_metric_names`: whether the operand of an operation has names to keep."""
+"""`keep_metric_names`: whether the operand of an operation has names to retain."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from novaql.planner.logical import (
     BinaryOp,
     Default,
     FunctionCall,
-    KeepNames,
     Negate,
     Plan,
+    RetainNames,
     Select,
     Shared,
     Shift,
@@ -22,7 +22,7 @@ from novaql.planner.logical import (
     Window,
 )
 
-_KEEPING = frozenset(
+_RETAINING = frozenset(
     {"sort", "sort_desc", "sort_by_label", "sort_by_label_desc", "label_replace", "label_join",
      "info", "union", "limit_offset", MEMBER}
 )  # fmt: skip
@@ -62,7 +62,7 @@ def has_names(plan: Plan) -> bool:
             return has_names(inner)
         case Subset(inner=inner) | Shift(inner=inner):
             return has_names(inner)
-        case KeepNames(inner=inner):
+        case RetainNames(inner=inner):
             return operand_has_names(inner)
         case BinaryOp(left=left):
             return not drops_name(plan) and has_names(left)
@@ -71,7 +71,7 @@ def has_names(plan: Plan) -> bool:
         case Aggregation(op=op, operand=operand):
             return op in _CHOOSING and has_names(operand)
         case FunctionCall(function=name):
-            kept = RANGE_FUNCTIONS[name].retains_name if name in RANGE_FUNCTIONS else False
-            return (kept or name in _KEEPING) and operand_has_names(plan)
+            retained = RANGE_FUNCTIONS[name].retains_name if name in RANGE_FUNCTIONS else False
+            return (retained or name in _RETAINING) and operand_has_names(plan)
         case _:
             return False
