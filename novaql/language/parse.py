@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from novaql.errors import SyntaxProblem
-from novaql.language.ast import Aggregate, Call, Expr
+from novaql.language.ast import Aggregate, Call, Expr, MatrixSelector, VectorSelector
 from novaql.language.check import check
 from novaql.language.depth import check_depth
 from novaql.language.expand import Extension, expand
@@ -129,6 +129,8 @@ def _names_of_extensions(expr: Expr) -> list[Extension]:
                 if signature.origin is not Origin.PROMQL and node.name_span is not NOWHERE:
                     found.append((f"{name}()", node.name_span))
                 for index, argument in enumerate(arguments):
+                    if isinstance(argument, MatrixSelector | VectorSelector | Aggregate):
+                        continue
                     if signature.argument_type(index) is ValueType.MATRIX and is_lifted(argument):
                         found.append(("an operation on the samples of a range", argument.span))
             case Aggregate(op=op) if AGGREGATORS[op].origin is not Origin.PROMQL:
