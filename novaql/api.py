@@ -52,11 +52,12 @@ def query(
     limits: Limits | None = None,
     strict: bool = False,
     rollup: DurationLike | None = None,
+    strict_promql: bool = False,
     cache: ResultCache | None = None,
 ) -> Result:
     """Evaluate a NovaQL expression over data.
 
-    expr      PromQL
+    expr      the query: PromQL and its extensions
     data      a database, a path, a frame, a table, a URL, or any `Source`; None: the default
               database (`NOVAQL_DATA`, else `./novaql-data`)
     time      instant query at this time (default: now). Datetimes, RFC 3339 texts, Unix seconds
@@ -72,6 +73,7 @@ def query(
     rollup    use rollups of this resolution for windows of avg, count, first, last, max, min,
               present and sum `_over_time`, `rate`, `increase` and `delta`: a window's end moves
               back, and its length up, to a multiple of it. None: only if the answer is the same
+    strict_promql  refuse extensions of PromQL
     cache     reuses unchanged steps of earlier range queries over a database; use one cache for
               all queries of a program
 
@@ -93,6 +95,7 @@ def query(
         limits=limits,
         strict=strict,
         rollup=rollup,
+        strict_promql=strict_promql,
     )
     source = _source(expr, data, now_ms)
     result = engine.evaluate(expr, source, options, cache=cache)
@@ -136,6 +139,7 @@ def analyze(
     limits: Limits | None = None,
     strict: bool = False,
     rollup: DurationLike | None = None,
+    strict_promql: bool = False,
 ) -> str:
     """Evaluate a query, and return the cost of each operator of its plan, as text.
 
@@ -155,6 +159,7 @@ def analyze(
         limits=limits,
         strict=strict,
         rollup=rollup,
+        strict_promql=strict_promql,
     )
     costs = profile.Profile()
     engine.evaluate(expr, _source(expr, data, now_ms), options, profile=costs)

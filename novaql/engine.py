@@ -19,14 +19,16 @@ from novaql.evaluator.matrix import StepMatrix, scalar_matrix
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.profile import Profile
 from novaql.evaluator.range_vector import range_vector
+from novaql.evaluator.sample_gaps import median_gap_ms
 from novaql.evaluator.steps import Steps
-from novaql.language import parse, walk
+from novaql.language import parse_core, walk
 from novaql.language.ast import VectorSelector
 from novaql.language.value_types import ValueType
 from novaql.options import QueryOptions
 from novaql.planner import build_plan
 from novaql.planner import explain as explain_plan
-from novaql.planner.logical import Plan, SubqueryWindow, TextConstant, Window, type_of
+from novaql.planner.build import GapFinder
+from novaql.planner.logical import Plan, Select, SubqueryWindow, TextConstant, Window, type_of
 from novaql.planner.plan_cache import PLANS, check_type
 from novaql.result import QueryStats, Result, ResultKind
 from novaql.result_cache import ResultCache
@@ -45,7 +47,7 @@ from novaql.tsdb.model.source import (
 
 def selects_data(expr: str) -> bool:
     """Whether the query selects any series. Raises `QueryError` if it is invalid."""
-    return any(isinstance(node, VectorSelector) for node in walk(parse(expr)))
+    return any(isinstance(node, VectorSelector) for node in walk(parse_core(expr)))
 
 
 def evaluate(
@@ -66,17 +68,31 @@ def evaluate(
     """
     began = clock.perf_counter()
     floats_only = not _may_have_histograms(source)
-    plan = PLANS.plan(expr, options, optimizer=optimizer, floats_only=floats_only)
+    plan, windows = PLANS.planned(
+        expr,
+        options,
+        optimizer=optimizer,
+        floats_only=floats_only,
+        gap_ms=_gap_finder(expr, source, options, cancellation),
+        strict_promql=options.strict_promql,
+    )
     planned = clock.perf_counter()
     steps = Steps.between(options.start_ms, options.end_ms, options.step_ms)
-    notes: tuple[str, ...] = ()
+    notes = tuple(
+        "NovaQL info: automatic window of {} ({}:{})".format(
+            duration_text(ms), *span.position(expr)
+        )
+        for span, ms in dict.fromkeys(windows)
+    )
+    downsampling: tuple[str, ...] = ()
     if (
         supports_downsampling(source)
         and source.downsampled_range(MIN_TIME_MS, MAX_TIME_MS) is not None
     ):
         with _failures(expr):
-            options, notes = _downsampled_options(plan, source, options, steps)
-        cache = None if notes else cache
+            options, downsampling = _downsampled_options(plan, source, options, steps)
+        notes += downsampling
+        cache = None if downsampling else cache
     if options.rollup_ms:
         notes += (f"NovaQL info: windows are made of cells of {duration_text(options.rollup_ms)}",)
     context = Context(source, options, cancellation, profile)
@@ -144,7 +160,13 @@ def estimate(expr: str, source: Source, options: QueryOptions) -> Estimate:
 
     Raises what `evaluate` raises before it reads samples.
     """
-    plan = PLANS.plan(expr, options, floats_only=not _may_have_histograms(source))
+    plan, _ = PLANS.planned(
+        expr,
+        options,
+        floats_only=not _may_have_histograms(source),
+        gap_ms=_gap_finder(expr, source, options, None),
+        strict_promql=options.strict_promql,
+    )
     context = Context(source, options)
     with _failures(expr):
         steps = Steps.between(options.start_ms, options.end_ms, options.step_ms)
@@ -163,6 +185,25 @@ def _failures(expr: str) -> Iterator[None]:
         raise StorageUnavailable(f"reading the data failed: {failure}") from failure
 
 
+def _gap_finder(
+    expr: str, source: Source, options: QueryOptions, cancellation: Cancellation | None
+) -> GapFinder:
+    """What finds automatic windows. Its reads count for no limit of the query but that of each
+    selection."""
+
+    def gap_ms(select: Select, start_ms: int, end_ms: int) -> int | None:
+        context = Context(source, options, cancellation)
+        try:
+            return median_gap_ms(context, select, start_ms, end_ms)
+        except Located as problem:
+            problem.locate(expr)
+            raise
+        except (OSError, StoreError) as failure:
+            raise StorageUnavailable(f"reading the data failed: {failure}") from failure
+
+    return gap_ms
+
+
 def _may_have_histograms(source: Source) -> bool:
     try:
         return source.has_histograms()
@@ -173,7 +214,8 @@ def _may_have_histograms(source: Source) -> bool:
 def explain(expr: str, options: QueryOptions | None = None) -> str:
     """Return the plan after every rule, as text."""
     options = options or QueryOptions(0, 0)
-    plan = build_plan(parse(expr), expr, options)
+    core = parse_core(expr, strict_promql=options.strict_promql)
+    plan = build_plan(core, expr, options)
     check_type(plan, expr, options)
     return explain_plan(plan, options.lookback_ms)
 

@@ -66,6 +66,7 @@ class QueryOptions:
     rollup_ms                  use rollups of this resolution for functions that have a kernel over
                                cells: the ends of their windows move back, and their lengths up, to
                                multiples of it. 0: windows do not change
+    strict_promql              refuse extensions of PromQL
     """
 
     start_ms: int
@@ -80,6 +81,7 @@ class QueryOptions:
     strict: bool = False
     limits: Limits = field(default_factory=Limits)
     rollup_ms: int = 0
+    strict_promql: bool = False
 
     @property
     def instant(self) -> bool:
@@ -99,6 +101,7 @@ def query_options(
     limits: Limits | None = None,
     strict: bool = False,
     rollup: DurationLike | None = None,
+    strict_promql: bool = False,
 ) -> QueryOptions:
     """The arguments of `query`, checked and brought to milliseconds."""
     lookback_ms = duration_ms(lookback, argument="lookback")
@@ -125,6 +128,7 @@ def query_options(
         limits=limits or Limits(),
         strict=strict,
         rollup_ms=rollup_ms,
+        strict_promql=strict_promql,
     )
     if start is None and end is None and step is None:
         now_ms = int(clock.time() * 1000)

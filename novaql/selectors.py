@@ -31,7 +31,7 @@ def regex_literal(text: str) -> str:
 
 
 def _matchers(text: str) -> list[Matcher]:
-    expr = parse(text)
+    expr = parse(text, strict_promql=True)
     while isinstance(expr, Paren):
         expr = expr.inner
     if not isinstance(expr, VectorSelector) or expr.offset is not None or expr.at is not None:

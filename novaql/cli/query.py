@@ -47,6 +47,7 @@ WANTED_STEPS = 240
 )
 @click.option("--rows", type=click.IntRange(min=0), help="Series in a table; 0: all.")
 @click.option("--strict", is_flag=True, help="Fail on damaged data instead of a warning.")
+@click.option("--strict-promql", is_flag=True, help="Refuse extensions of PromQL.")
 @click.option("--stats", is_flag=True, help="Print the cost of the query on stderr.")
 @click.option(
     "--explain",
@@ -70,6 +71,7 @@ def command(
     output: str | None,
     rows: int | None,
     strict: bool,
+    strict_promql: bool,
     stats: bool,
     explain_: str | None,
 ) -> None:
@@ -81,6 +83,7 @@ def command(
     novaql query 'max_over_time(temperature[1d])' --data readings.parquet --time 2026-03-01
     """
     options: dict[str, Any] = {"strict": strict, **_times(time_, start, end, step)}
+    options["strict_promql"] = strict_promql
     durations = {"lookback": lookback, "rollup": rollup, "timeout": timeout}
     options |= {name: ms / 1000 for name, ms in durations.items() if ms is not None}
     text = text_argument(expr)

@@ -13,6 +13,7 @@ from novaql.errors import LimitExceeded, QueryCancelled, QueryTimeout
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.memory import QueryMemory
 from novaql.evaluator.profile import Profile
+from novaql.evaluator.selections import Alternatives, any_of, common_matchers
 from novaql.evaluator.steps import Steps
 from novaql.options import NameRemoval, QueryOptions
 from novaql.span import Span
@@ -115,12 +116,23 @@ class Context:
         end_ms: int,
         windows: RangeWindows | None = None,
         labels: frozenset[str] | None = None,
+        alternatives: Alternatives = (),
     ) -> Selection:
         """A selection of the source, admitted to the budget. The same one is asked for once.
 
         windows  all that its floats are for, if that is known
         labels   no others will be looked at; always the same for the same matchers
+        alternatives  sets of matchers of which any one must hold, beside `matchers`
         """
+        if alternatives:
+            if labels is not None:
+                labels |= {matcher.name for each in alternatives for matcher in each}
+            wide = (*matchers, *common_matchers(alternatives))
+            of_all = matchers, alternatives, start_ms, end_ms, labels
+            if of_all not in self._selections:
+                whole = self.select(wide, start_ms, end_ms, None, labels)
+                self._selections[of_all] = any_of(whole, alternatives)
+            return self._selections[of_all]
         if self.eager_names:
             labels = None  # whether names may go is noted by all of them
         use = None

@@ -19,11 +19,14 @@ from novaql.planner.logical import (
     Aggregation,
     BinaryOp,
     Constant,
+    Default,
     FunctionCall,
     Negate,
     Nothing,
+    RetainNames,
     Select,
     Shared,
+    Shift,
     StepInvariant,
     SubqueryWindow,
     Subset,
@@ -102,8 +105,12 @@ class _Estimator:
                 if operands[0] not in self._shared:
                     self._shared[operands[0]] = self.need(operands[0])
                 return self._shared[operands[0]]
-            case StepInvariant() | Subset():
+            case StepInvariant() | Subset() | Shift() | RetainNames():
                 return self.need(operands[0])
+            case Default():
+                left, right = (self.need(operand) for operand in operands)
+                as_or = BinaryOp("or", plan.left, plan.right, span=plan.span)
+                return _combined(as_or, left, right, steps)
             case Negate():
                 return _changed(self.need(operands[0]), steps)
             case Aggregation():

@@ -27,6 +27,7 @@ from novaql.evaluator.operators.arithmetic import (
     scalar_scalar,
     vector_scalar_stage,
 )
+from novaql.evaluator.operators.default import filled, filled_with_scalar
 from novaql.evaluator.operators.exact_ranges import smoothed_select
 from novaql.evaluator.operators.extended import smoothed_pipeline
 from novaql.evaluator.operators.mixed_rollup import mixed_window_rollup
@@ -35,6 +36,7 @@ from novaql.evaluator.operators.native_binary import (
     negate_native,
     vector_scalar_native,
 )
+from novaql.evaluator.operators.retained_names import operand_has_names
 from novaql.evaluator.operators.rollup import (
     rollup_pipeline,
 )
@@ -58,14 +60,18 @@ from novaql.evaluator.working_memory import STAGED
 from novaql.language.precedence import TRIM_OPERATORS
 from novaql.language.value_types import ValueType
 from novaql.planner.logical import (
+    MEMBER,
     Aggregation,
     BinaryOp,
     Constant,
+    Default,
     FunctionCall,
     Negate,
     Nothing,
+    RetainNames,
     Select,
     Shared,
+    Shift,
     StepInvariant,
     SubqueryWindow,
     Subset,
@@ -82,6 +88,8 @@ class Evaluator:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._shared: dict[Operator, StepMatrix] = {}
+        self._with_names: set[Operator] = set()
+        """Operands of `keep_metric_names`, of which eager name removal removes none."""
 
     @property
     def context(self) -> Context:
@@ -97,8 +105,10 @@ class Evaluator:
         match operator.plan:
             case Constant(value=value):
                 return np.full(operator.steps.count, value)
-            case StepInvariant():
+            case StepInvariant() | Shift(at_ms=int()):
                 return np.repeat(self.scalar(operator.operands[0]), operator.steps.count)
+            case Shift():
+                return self.scalar(operator.operands[0])
             case Negate():
                 return -self.scalar(operator.operands[0])
             case BinaryOp():
@@ -117,7 +127,9 @@ class Evaluator:
         profile, plan = self._context.profile, operator.plan
         began = 0.0 if profile is None else time.perf_counter()
         try:
-            found = self._named(self._vector(operator))
+            found = self._vector(operator)
+            if operator not in self._with_names:
+                found = self._named(found)
         except LimitExceeded as problem:
             problem.span = problem.span or plan.span
             raise
@@ -138,8 +150,16 @@ class Evaluator:
             return collect(pipeline, self._context)
         plan, steps, operands = operator.plan, operator.steps, operator.operands
         match plan:
-            case StepInvariant():
+            case StepInvariant() | Shift(at_ms=int()):
                 return self.vector(operands[0]).broadcast(steps.count)
+            case Shift():
+                return self.vector(operands[0])
+            case RetainNames(inner=inner):
+                self._with_names.add(operands[0])
+                found = self.vector(operands[0])
+                return replace(found, nameless=np.full(found.rows, not operand_has_names(inner)))
+            case Default():
+                return self._default(operator, plan)
             case Nothing():
                 return empty_matrix(steps.count)
             case Shared():
@@ -169,6 +189,13 @@ class Evaluator:
             case _:
                 assert_never(plan)
 
+    def _default(self, operator: Operator, plan: Default) -> StepMatrix:
+        left, right = operator.operands
+        found = self.vector(left)
+        if right.type is ValueType.SCALAR:
+            return filled_with_scalar(self._context, found, self.scalar(right))
+        return filled(self._context, plan.matching, found, self.vector(right))
+
     def _binary(self, operator: Operator) -> StepMatrix:
         """Operators down the left side, from the lowest up: a chain costs no stack."""
         spine = operator.left_spine()
@@ -194,7 +221,8 @@ class Evaluator:
         right = self.vector(below)
         if node.op in SET_OPERATORS:
             return set_operation(self._context, node.op, node.matching, left, right)
-        return vector_vector(self._context, node, left, right)
+        retain_names = operator in self._with_names
+        return vector_vector(self._context, node, left, right, retain_names=retain_names)
 
     def _with_scalar(
         self, node: BinaryOp, operand: StepMatrix, scalar: Floats, *, on_left: bool
@@ -216,7 +244,8 @@ class Evaluator:
             return mixed_timestamp(self._context, operands[0])
         if name in ELEMENTWISE and operands:
             stage = elementwise_stage(self, operator)
-            return self._staged(self.vector(operands[0]).floats_only(), stage, nameless=True)
+            operand = self.vector(operands[0]).floats_only()
+            return self._staged(operand, stage, nameless=name != MEMBER)
         return TRANSFORMS[name](self, operator)
 
     def _staged(self, operand: StepMatrix, stage: Stage, *, nameless: bool) -> StepMatrix:
@@ -237,7 +266,7 @@ class Evaluator:
         pipeline = self._pipeline(operator)
         if pipeline.has_histograms:
             return None
-        if self._context.eager_names and pipeline.nameless:
+        if self._context.eager_names and pipeline.nameless and operator not in self._with_names:
             # Names go here and now. Should rows become equal, the general path must sort it out.
             bare = drop_names(pipeline.series, np.ones(len(pipeline.series), np.bool_))
             if len(np.unique(bare.keys())) < len(bare):
@@ -274,7 +303,7 @@ class Evaluator:
                 stage = vector_scalar_stage(plan, self.scalar(scalar), scalar_is_left=on_left)
                 return stage, drops_name(plan), below
             case FunctionCall(function=name) if name in ELEMENTWISE:
-                return elementwise_stage(self, operator), True, operands[0]
+                return elementwise_stage(self, operator), name != MEMBER, operands[0]
             case _:
                 return None
 

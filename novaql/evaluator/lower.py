@@ -15,12 +15,15 @@ from novaql.planner.logical import (
     Aggregation,
     BinaryOp,
     Constant,
+    Default,
     FunctionCall,
     Negate,
     Nothing,
     Plan,
+    RetainNames,
     Select,
     Shared,
+    Shift,
     StepInvariant,
     SubqueryWindow,
     Subset,
@@ -60,6 +63,12 @@ class _Lowering:
                 if (number, steps) not in self._shared:
                     self._shared[number, steps] = self.lower(inner, steps)
                 return Operator(plan, steps, (self._shared[number, steps],))
+            case Shift(inner=inner):
+                return Operator(plan, steps, (self.lower(inner, shifted_steps(plan, steps)),))
+            case RetainNames(inner=below):
+                return Operator(plan, steps, (self.lower(below, steps),))
+            case Default(left=left, right=right):
+                return Operator(plan, steps, (self.lower(left, steps), self.lower(right, steps)))
             case Subset(inner=below) | Negate(operand=below):
                 return Operator(plan, steps, (self.lower(below, steps),))
             case BinaryOp():
@@ -80,6 +89,13 @@ class _Lowering:
         for node in spine:
             below = Operator(node, steps, (below, self.lower(node.right, steps)))
         return below
+
+
+def shifted_steps(plan: Shift, steps: Steps) -> Steps:
+    """The times at which the operand of a shift is evaluated: one, where `@` pins it."""
+    if plan.at_ms is None:
+        return Steps(steps.start_ms - plan.offset_ms, steps.step_ms, steps.count)
+    return Steps(plan.at_ms - plan.offset_ms, 1, 1) if steps.count else steps
 
 
 def _arguments(call: FunctionCall) -> tuple[Plan, ...]:

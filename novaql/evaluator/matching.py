@@ -20,15 +20,29 @@ class MatchKeys:
     count: int
 
 
-def match_labels(series: SeriesTable, matching: Matching) -> SeriesTable:
-    """The labels that count."""
-    if matching.on:
+def match_labels(series: SeriesTable, matching: Matching, *, renamed: bool = False) -> SeriesTable:
+    """The labels that count, under the names of the left side.
+
+    renamed  the series are those of the right side, whose labels may have other names
+    """
+    if not matching.on:
+        return series.drop({*matching.labels, METRIC_NAME})
+    if not (renamed and matching.renamed):
         return series.keep(matching.labels)
-    return series.drop({*matching.labels, METRIC_NAME})
+    other = dict(matching.renamed)
+    columns = {name: series.column(other.get(name, name)) for name in matching.labels}
+    return SeriesTable.from_columns(series.rows, columns)
 
 
-def match_keys(left: SeriesTable, right: SeriesTable, matching: Matching) -> MatchKeys:
-    both = concat_tables([match_labels(left, matching), match_labels(right, matching)])
+def match_keys(
+    left: SeriesTable, right: SeriesTable, matching: Matching, *, swapped: bool = False
+) -> MatchKeys:
+    """swapped: `left` is the right side of the operator, whose labels may have other names."""
+    tables = [
+        match_labels(left, matching, renamed=swapped),
+        match_labels(right, matching, renamed=not swapped),
+    ]
+    both = concat_tables(tables)
     keys = both.keys()
     return MatchKeys(keys[: left.rows], keys[left.rows :], int(keys.max(initial=-1)) + 1)
 

@@ -6,7 +6,8 @@ import threading
 from dataclasses import dataclass, replace
 
 from novaql.evaluator.matrix import StepMatrix
-from novaql.planner.logical import Plan, Select, show
+from novaql.planner.logical import Plan, Select
+from novaql.planner.show import show
 from novaql.tsdb.model.source import Selection
 
 

@@ -7,6 +7,7 @@ from novaql.language.ast import (
     At,
     AtEdge,
     Binary,
+    Binding,
     Call,
     Cardinality,
     Duration,
@@ -14,11 +15,16 @@ from novaql.language.ast import (
     DurationLiteral,
     DurationParen,
     DurationQuery,
+    DurationReference,
     DurationUnary,
     Expr,
+    Let,
     MatrixSelector,
+    Member,
     Number,
     Paren,
+    RetainNames,
+    Shifted,
     Subquery,
     Text,
     Unary,
@@ -28,7 +34,7 @@ from novaql.language.ast import (
 from novaql.language.check import type_of
 from novaql.language.durations import format_duration
 from novaql.language.layout import format_expr
-from novaql.language.parse import parse
+from novaql.language.parse import parse, parse_core
 from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Signature
 from novaql.language.value_types import ValueType
 from novaql.language.visit import walk
@@ -42,6 +48,7 @@ __all__ = [
     "At",
     "AtEdge",
     "Binary",
+    "Binding",
     "Call",
     "Cardinality",
     "Duration",
@@ -49,11 +56,16 @@ __all__ = [
     "DurationLiteral",
     "DurationParen",
     "DurationQuery",
+    "DurationReference",
     "DurationUnary",
     "Expr",
+    "Let",
     "MatrixSelector",
+    "Member",
     "Number",
     "Paren",
+    "RetainNames",
+    "Shifted",
     "Signature",
     "Subquery",
     "Text",
@@ -65,6 +77,7 @@ __all__ = [
     "format_expr",
     "left_spine",
     "parse",
+    "parse_core",
     "type_of",
     "walk",
 ]

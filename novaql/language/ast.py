@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from novaql.span import NOWHERE, Span
-from novaql.tsdb.model.matchers import Matcher
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,21 @@ class DurationParen(Spanned):
     inner: Duration
 
 
-Duration = DurationLiteral | DurationQuery | DurationUnary | DurationBinary | DurationParen
+@dataclass(frozen=True, slots=True)
+class DurationReference(Spanned):
+    """A name: of a value of `let`, or `auto`, the window that is found from the data."""
+
+    name: str
+
+
+Duration = (
+    DurationLiteral
+    | DurationQuery
+    | DurationUnary
+    | DurationBinary
+    | DurationParen
+    | DurationReference
+)
 """A duration: of a range, an offset, a step."""
 
 
@@ -134,9 +148,13 @@ class AtEdge(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class At(Spanned):
-    """`@ 1.5` (milliseconds here) or `@ start()` / `@ end()`."""
+    """`@ 1.5` (milliseconds here) or `@ start()` / `@ end()`.
+
+    plus_ms  what is added to start or end: `@ (end() - 1h)`
+    """
 
     when: int | AtEdge
+    plus_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +164,8 @@ class VectorSelector(Spanned):
     name      the metric name, or None; it is not repeated in `matchers`
     matchers  in the order of the text, `__name__` matchers in braces included
     anchored, smoothed  the extended range modifiers
+    alternatives  sets of matchers of which any one must hold, beside `matchers`: `{a="1" or b="2"}`
+    templates     conditions that contain names of `let`; only in surface trees
     """
 
     name: str | None
@@ -154,6 +174,21 @@ class VectorSelector(Spanned):
     at: At | None = None
     anchored: bool = False
     smoothed: bool = False
+    alternatives: tuple[tuple[Matcher, ...], ...] = ()
+    templates: tuple[Template, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Template(Spanned):
+    """A condition that contains names of `let`.
+
+    name, op  the label and the operator; None: `parts` is one name, that of a set of conditions
+    parts     the value: texts, and names as `VectorSelector`
+    """
+
+    parts: tuple[str | VectorSelector, ...]
+    name: str | None = None
+    op: MatchOp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +201,17 @@ class MatrixSelector(Spanned):
 
 @dataclass(frozen=True, slots=True)
 class Subquery(Spanned):
-    """`inner[range:step] offset d @ t`; step None: the default."""
+    """`inner[range:step] offset d @ t`; step None: the default.
+
+    implicit  written without colon and step, `f(x)[1h]`: the step is that of the query
+    """
 
     inner: Expr
     range: Duration
     step: Duration | None = None
     offset: Duration | None = None
     at: At | None = None
+    implicit: bool = False
 
 
 # --- expressions -----------------------------------------------------------------------------
@@ -230,6 +269,9 @@ class Matching:
     on       True: only `labels` count. False: all but `labels` (and the name) count
     include  labels that group_left/group_right copies from the "one" side
     fill_left, fill_right  value for a missing partner on that side, None: no fill
+    renamed  (label of the left side, label of the right side) for `on (left=right)`; the left one
+             is in `labels`
+    include_all, prefix  `group_left (*) prefix "x_"`
     """
 
     cardinality: Cardinality = Cardinality.ONE_TO_ONE
@@ -238,13 +280,16 @@ class Matching:
     include: tuple[str, ...] = ()
     fill_left: float | None = None
     fill_right: float | None = None
+    renamed: tuple[tuple[str, str], ...] = ()
+    include_all: bool = False
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Binary(LeftDeep, Spanned):
     """`left op right`.
 
-    op            + - * / % ^ atan2, == != > < >= <= </ >/, and or unless
+    op            + - * / % ^ atan2, == != > < >= <= </ >/, and or unless, default if ifnot
     return_bool   the `bool` modifier
     matching      given exactly when both sides are instant vectors; filled in by the checker's
                   caller: the parser gives it when the text has a modifier, and a default
@@ -263,6 +308,7 @@ class Aggregate(Spanned):
     """`op by|without (grouping) (parameter, operand)`.
 
     without   True: `without (grouping)`; False: `by (grouping)`, also when there is no clause
+    limit     how many series at most; None: all
     """
 
     op: str
@@ -270,14 +316,63 @@ class Aggregate(Spanned):
     parameter: Expr | None = None
     grouping: tuple[str, ...] = ()
     without: bool = False
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Call(Spanned):
-    """A function of its arguments: `rate(m[5m])`."""
+    """A function of its arguments: `rate(m[5m])`.
+
+    name_span  where the name is
+    """
 
     function: str
     arguments: tuple[Expr, ...]
+    name_span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
+
+
+# --- extensions of PromQL --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Binding(Spanned):
+    """`name = value`, or `name(parameters) = value`. parameters: None for a value."""
+
+    name: str
+    value: Expr
+    parameters: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Let(Spanned):
+    """`let bindings in body`. A binding may use those before it. Only in surface trees."""
+
+    bindings: tuple[Binding, ...]
+    body: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Shifted(Spanned):
+    """`inner offset d @ t` where inner is no selector: inner as of another time."""
+
+    inner: Expr
+    offset: Duration | None = None
+    at: At | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetainNames(Spanned):
+    """`inner keep_metric_names`: results have the metric names of the operand."""
+
+    inner: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Member(Spanned):
+    """The values of `operand` that are among `values`: `x == (1, 2)`. Only in core trees."""
+
+    operand: Expr
+    values: tuple[float, ...]
 
 
 Expr = (
@@ -291,5 +386,13 @@ Expr = (
     | Binary
     | Aggregate
     | Call
+    | Let
+    | Shifted
+    | RetainNames
+    | Member
 )
-"""Any expression."""
+"""Any expression.
+
+`parse` returns the surface tree: what was written. `expand` turns it into the core tree, of which
+plans are made: it has no `Let`, no templates, and no operator `if` or `ifnot`.
+"""

@@ -1,4 +1,4 @@
-"""The duration rules of promql.lark → `ast.Duration`."""
+"""The duration rules of novaql.lark → `ast.Duration`."""
 
 from __future__ import annotations
 
@@ -13,18 +13,27 @@ from novaql.language.ast import (
     DurationName,
     DurationParen,
     DurationQuery,
+    DurationReference,
     DurationUnary,
 )
 from novaql.language.durations import parse_duration, parse_seconds
 from novaql.language.fault import Fault
-from novaql.language.parsed import Children, between, span_of
+from novaql.language.parsed import NOTED, Children, between, span_of
 from novaql.language.precedence import OperatorStack
 
 
 def nanoseconds_of(token: Token) -> int:
     """Return the duration of a NUMBER (seconds) or a DURATION."""
-    read = parse_duration if token.type == "DURATION" else parse_seconds
-    return read(token.value, span_of(token))
+    if token.type == "DURATION":
+        return duration_of(token)
+    return parse_seconds(token.value, span_of(token))
+
+
+def duration_of(token: Token) -> int:
+    """Return the nanoseconds of a DURATION."""
+    if "." in token.value:
+        NOTED.note("a fraction in a duration", span_of(token))
+    return parse_duration(token.value, span_of(token))
 
 
 class DurationBuilder:
@@ -39,6 +48,17 @@ class DurationBuilder:
                 want_operand = False
             elif child.type in ("NUMBER", "DURATION"):
                 stack.operand(DurationLiteral(nanoseconds_of(child), span=span_of(child)))
+                want_operand = False
+            elif child.type == "INTERVAL":
+                NOTED.note("the unit i", span_of(child))
+                stack.operand(_steps(child))
+                want_operand = False
+            elif child.type == "LABEL":
+                NOTED.note(
+                    "an automatic window" if child.value == "auto" else "a name in a duration",
+                    span_of(child),
+                )
+                stack.operand(DurationReference(child.value, span=span_of(child)))
                 want_operand = False
             elif want_operand:
                 stack.sign(partial(_signed, child))
@@ -64,6 +84,14 @@ class DurationBuilder:
     def duration_paren(self, children: Children) -> Duration:
         opening, inner, closing = children
         return DurationParen(inner, span=between(opening, closing))
+
+
+def _steps(token: Token) -> Duration:
+    """`5i`: so many steps of the query."""
+    span = span_of(token)
+    count = DurationLiteral(parse_seconds(token.value[:-1], span), span=span)
+    step = DurationQuery(DurationName.STEP, span=span)
+    return DurationParen(DurationBinary("*", step, count, span=span), span=span)
 
 
 def _signed(sign: Token, operand: Duration) -> Duration:

@@ -7,17 +7,21 @@ from dataclasses import dataclass, replace
 from lark import Token
 
 from novaql.language.ast import Cardinality, Matching
-from novaql.language.durations import parse_duration
+from novaql.language.build_durations import duration_of
 from novaql.language.fault import Fault
-from novaql.language.literals import parse_number
-from novaql.language.parsed import Children, Labels, between, span_of
+from novaql.language.literals import parse_number, parse_size
+from novaql.language.parsed import NOTED, Children, Labels, between, span_of
+from novaql.language.selector_parts import label_name, plain_text
 from novaql.span import Span
 
 
 def number_value(token: Token) -> float:
-    """Return the value of a NUMBER, a CONSTANT, or a DURATION in seconds."""
+    """Return the value of a NUMBER, a CONSTANT, a SIZE, or a DURATION in seconds."""
     if token.type == "DURATION":
-        return parse_duration(token.value, span_of(token)) / 1e9
+        return duration_of(token) / 1e9
+    if token.type == "SIZE":
+        NOTED.note("a size suffix", span_of(token))
+        return parse_size(token.value, span_of(token))
     return parse_number(token.value, span_of(token))
 
 
@@ -47,22 +51,55 @@ class Modifiers:
 
 
 class MatchingBuilder:
-    """Rules `modifiers` and `fill`."""
+    """Rules `modifiers`, `match_labels`, `all_labels` and `fill`."""
 
     def fill(self, children: Children) -> Fill:
         word, _, *number, close = children
         return Fill(word.value.lower(), signed_value(number), between(word, close))
+
+    def match_labels(self, children: Children) -> Labels:
+        names: list[str] = []
+        renamed: list[tuple[str, str]] = []
+        pending = False
+        for child in children:
+            if child.type == "MATCH_OPERATOR":
+                if child.value != "=":
+                    raise Fault("pairs of labels are written as left=right", span_of(child))
+                NOTED.note("labels of different names", span_of(child))
+                pending = True
+            elif child.type in ("LABEL", "STRING"):
+                if pending:
+                    renamed.append((names[-1], label_name(child)))
+                    pending = False
+                else:
+                    names.append(label_name(child))
+        return Labels(tuple(names), between(children[0], children[-1]), tuple(renamed))
+
+    def all_labels(self, children: Children) -> Labels:
+        opening, star, closing = children
+        if star.value != "*":
+            raise Fault(f"a label or * must stand here, got {star.value}", span_of(star))
+        NOTED.note("group_left (*)", span_of(star))
+        return Labels((), between(opening, closing), all=True)
 
     def modifiers(self, children: Children) -> Modifiers:
         return_bool = group = fill = include = None
         matching = Matching()
         for child in children:
             match child:
-                case Labels(names) if group is not None:
+                case Labels() if group is not None:
                     include = child.span
-                    matching = replace(matching, include=names)
-                case Labels(names):
-                    matching = replace(matching, labels=names)
+                    if child.renamed:
+                        raise Fault("pairs of labels are for on", child.span)
+                    matching = replace(matching, include=child.names, include_all=child.all)
+                case Labels():
+                    if child.renamed and not matching.on:
+                        raise Fault("pairs of labels are for on, not for ignoring", child.span)
+                    matching = replace(matching, labels=child.names, renamed=child.renamed)
+                case Token(type="STRING"):
+                    matching = replace(matching, prefix=plain_text(child, "a prefix"))
+                case Token(type="PREFIX"):
+                    NOTED.note("prefix", span_of(child))
                 case Fill():
                     fill = child.span if fill is None else between_spans(fill, child.span)
                     matching = _filled(matching, child)

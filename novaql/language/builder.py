@@ -1,4 +1,4 @@
-"""Lark's reductions → the syntax tree. One method a rule of promql.lark, called while parsing.
+"""Lark's reductions → the syntax tree. One method a rule of novaql.lark, called while parsing.
 
 The methods hold no state, so one builder serves all threads. They raise `Fault`.
 """
@@ -21,32 +21,42 @@ from novaql.language.ast import (
     Matching,
     Number,
     Paren,
+    Template,
     Text,
     Unary,
-    VectorSelector,
 )
 from novaql.language.build_durations import DurationBuilder
+from novaql.language.build_extensions import ExtensionBuilder, aggregate_operands
 from novaql.language.build_matching import MatchingBuilder, Modifiers, number_value
 from novaql.language.build_postfix import PostfixBuilder
 from novaql.language.fault import Fault
 from novaql.language.literals import unquote
 from novaql.language.parsed import (
+    NOTED,
     Arguments,
     Braces,
     Children,
     Clause,
     Condition,
+    Conditions,
+    Either,
     Labels,
     between,
     span_of,
 )
-from novaql.language.precedence import COMPARISONS, SET_OPERATORS, OperatorStack
-from novaql.language.selector_parts import condition, label_name, metric_name, name_and_matchers
-from novaql.language.signatures import AGGREGATORS
-from novaql.span import Span
+from novaql.language.precedence import COMPARISONS, EXTENSIONS, MANY_TO_MANY, OperatorStack
+from novaql.language.selector_parts import (
+    all_of,
+    any_of,
+    condition,
+    label_name,
+    metric_name,
+    named_conditions,
+    selector_of,
+)
 
 
-class PromqlBuilder(DurationBuilder, MatchingBuilder, PostfixBuilder):
+class PromqlBuilder(DurationBuilder, MatchingBuilder, PostfixBuilder, ExtensionBuilder):
     """A method for every rule; Lark finds it by the rule's name."""
 
     # --- operators ---
@@ -88,31 +98,51 @@ class PromqlBuilder(DurationBuilder, MatchingBuilder, PostfixBuilder):
         first, last = children[0], children[-1]
         outside = first if isinstance(first, Token) else None
         braces = last if isinstance(last, Braces) else None
-        name, matchers = name_and_matchers(outside, braces)
-        return VectorSelector(name, matchers, span=between(first, last))
+        return selector_of(outside, braces, between(first, last))
 
     def matchers(self, children: Children) -> Braces:
-        conditions = tuple(c for c in children if isinstance(c, Condition))
-        return Braces(conditions, between(children[0], children[-1]))
+        alternatives = any_of(children[1:-1])
+        return Braces(alternatives or ((),), between(children[0], children[-1]))
 
-    def matcher(self, children: Children) -> Condition:
-        return metric_name(children[0]) if len(children) == 1 else condition(*children)
+    def all_of(self, children: Children) -> tuple[Conditions, ...]:
+        return all_of(children)
+
+    def either(self, children: Children) -> Either:
+        span = between(children[0], children[-1])
+        NOTED.note("parentheses in a selector", span)
+        return Either(any_of(children[1:-1]), span)
+
+    def matcher(self, children: Children) -> Condition | Template:
+        if len(children) == 1:
+            return (
+                named_conditions(children[0])
+                if children[0].type == "LABEL"
+                else metric_name(children[0])
+            )
+        return condition(*children)
 
     def labels(self, children: Children) -> Labels:
         names = tuple(label_name(t) for t in children if t.type in ("LABEL", "STRING"))
         return Labels(names, between(children[0], children[-1]))
 
-    match_labels = labels
-
     # --- calls ---
 
     def arguments(self, children: Children) -> Arguments:
         values = tuple(c for c in children if not isinstance(c, Token))
+        _note_trailing_comma(children)
         return Arguments(values, between(children[0], children[-1]))
 
     def call(self, children: Children) -> Expr:
         name, arguments = children
-        return Call(name.value, arguments.values, span=between(name, arguments))
+        return Call(
+            name.value, arguments.values, span=between(name, arguments), name_span=span_of(name)
+        )
+
+    def union(self, children: Children) -> Expr:
+        span = between(children[0], children[-1])
+        NOTED.note("a list in parentheses", span)
+        values = tuple(c for c in children if not isinstance(c, Token))
+        return Call("union", values, span=span)
 
     def clause(self, children: Children) -> Clause:
         word, labels = children
@@ -123,7 +153,7 @@ class PromqlBuilder(DurationBuilder, MatchingBuilder, PostfixBuilder):
         (arguments,) = (c for c in rest if isinstance(c, Arguments))
         clause = next((c for c in rest if isinstance(c, Clause)), None)
         op = word.value.lower()
-        parameter, operand = _aggregate_operands(op, arguments, span_of(word))
+        parameter, operand = aggregate_operands(op, arguments.values, span_of(word))
         return Aggregate(
             op,
             operand,
@@ -144,7 +174,9 @@ def _signed(sign: Token, operand: Expr) -> Expr:
 def _binary_builder(word: Token, modifiers: Modifiers | None) -> Callable[[Expr, Expr], Expr]:
     op = word.value.lower()
     matching = Matching() if modifiers is None else modifiers.matching
-    if op in SET_OPERATORS:
+    if op in EXTENSIONS:
+        NOTED.note(op, span_of(word))
+    if op in MANY_TO_MANY:
         if modifiers is not None:
             _check_set_modifiers(op, modifiers)
         matching = replace(matching, cardinality=Cardinality.MANY_TO_MANY)
@@ -176,17 +208,6 @@ def _check_set_modifiers(op: str, modifiers: Modifiers) -> None:
         raise Fault(f"{op} takes no fill", modifiers.fill, kind=TypeProblem)
 
 
-def _aggregate_operands(op: str, arguments: Arguments, word: Span) -> tuple[Expr | None, Expr]:
-    values = arguments.values
-    parameter = AGGREGATORS[op].parameter
-    wanted = 1 if parameter is None else 2
-    if len(values) == wanted:
-        return (None, values[0]) if parameter is None else (values[0], values[1])
-    form = f"{op}(v)" if parameter is None else f"{op}({AGGREGATORS[op].parameter_name}, v)"
-    count = "one argument" if wanted == 1 else "two arguments"
-    raise Fault(
-        f"{op} takes {count}, got {len(values)}",
-        word,
-        kind=TypeProblem,
-        suggestion=f"as in {form}",
-    )
+def _note_trailing_comma(children: Children) -> None:
+    if len(children) > 2 and isinstance(children[-2], Token):
+        NOTED.note("a comma after the last argument", span_of(children[-2]))

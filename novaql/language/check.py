@@ -11,9 +11,13 @@ from novaql.language.ast import (
     Binary,
     Call,
     Expr,
+    Let,
     MatrixSelector,
+    Member,
     Number,
     Paren,
+    RetainNames,
+    Shifted,
     Subquery,
     Text,
     Unary,
@@ -21,9 +25,10 @@ from novaql.language.ast import (
     left_spine,
 )
 from novaql.language.fault import Fault, brief
+from novaql.language.lifted import check_lifted, is_lifted
 from novaql.language.metric_names import METRIC_NAME, ONE_OF_NAMES, named_twice
 from novaql.language.precedence import COMPARISONS, SET_OPERATORS, TRIM_OPERATORS
-from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Signature
+from novaql.language.signatures import AGGREGATORS, FUNCTIONS, LIFTED, Signature
 from novaql.language.value_types import ValueType
 from novaql.span import Span
 
@@ -38,13 +43,14 @@ _NUMERIC = (ValueType.SCALAR, ValueType.VECTOR)
 
 def type_of(expr: Expr) -> ValueType:
     """The type of a well-typed expression, from its topmost node that decides it."""
-    while isinstance(expr, Paren | Unary | Binary):
+    while isinstance(expr, Paren | Unary | Binary | Shifted | RetainNames | Member):
         if isinstance(expr, Binary):
-            if type_of(expr.right) is ValueType.VECTOR:
-                return ValueType.VECTOR
+            right = type_of(expr.right)
+            if right in (ValueType.VECTOR, ValueType.MATRIX):
+                return right
             expr = expr.left
         else:
-            expr = expr.inner if isinstance(expr, Paren) else expr.operand
+            expr = expr.operand if isinstance(expr, Unary | Member) else expr.inner
     match expr:
         case Number():
             return ValueType.SCALAR
@@ -54,14 +60,18 @@ def type_of(expr: Expr) -> ValueType:
             return ValueType.VECTOR
         case MatrixSelector() | Subquery():
             return ValueType.MATRIX
-        case Call(function=name):
+        case Call(function=name, arguments=arguments):
+            if name in LIFTED and type_of(arguments[0]) is ValueType.MATRIX:
+                return ValueType.MATRIX
             return FUNCTIONS[name].returns
+        case Let():
+            raise AssertionError("let is expanded first")
         case _:
             assert_never(expr)
 
 
 def check(expr: Expr) -> ValueType:
-    """The type of the expression. Raises `Fault` at the first node that is not well typed."""
+    """The type of a core tree. Raises `Fault` at the first node that is not well typed."""
     match expr:
         case Number():
             return ValueType.SCALAR
@@ -76,8 +86,16 @@ def check(expr: Expr) -> ValueType:
         case Subquery(inner=inner):
             _want(check(inner), ValueType.VECTOR, inner.span, "a subquery")
             return ValueType.MATRIX
-        case Paren(inner=inner):
+        case Paren(inner=inner) | Shifted(inner=inner):
             return check(inner)
+        case RetainNames(inner=inner):
+            _want(check(inner), ValueType.VECTOR, inner.span, "keep_metric_names")
+            return ValueType.VECTOR
+        case Member(operand=operand):
+            _want(check(operand), ValueType.VECTOR, operand.span, "a comparison with a list")
+            return ValueType.VECTOR
+        case Let():
+            raise AssertionError("let is expanded first")
         case Unary(op=op, operand=operand):
             got = check(operand)
             if got not in _NUMERIC:
@@ -124,15 +142,17 @@ def _advice(got: ValueType, wanted: ValueType) -> str | None:
 
 def _check_selects(selector: VectorSelector) -> None:
     """One name, and some condition that refuses the empty value: never means every series."""
-    name = selector.name
-    for matcher in selector.matchers:
-        if matcher.name == METRIC_NAME:
-            # As in Prometheus, an empty name does not count against a second one.
-            if name:
-                message = named_twice(name, matcher.value)
-                raise Fault(message, selector.span, suggestion=ONE_OF_NAMES)
-            name = matcher.value
-    if selector.name or any(not m.matches("") for m in selector.matchers):
+    sets = [(*selector.matchers, *matchers) for matchers in selector.alternatives or ((),)]
+    for matchers in sets:
+        name = selector.name
+        for matcher in matchers:
+            if matcher.name == METRIC_NAME:
+                # As in Prometheus, an empty name does not count against a second one.
+                if name:
+                    message = named_twice(name, matcher.value)
+                    raise Fault(message, selector.span, suggestion=ONE_OF_NAMES)
+                name = matcher.value
+    if selector.name or all(any(not m.matches("") for m in matchers) for matchers in sets):
         return
     raise Fault(
         "the selector matches every series",
@@ -159,7 +179,7 @@ def _check_operation(expr: Binary, left: ValueType, right: ValueType) -> ValueTy
                 kind=TypeProblem,
                 suggestion=_advice(got, ValueType.VECTOR),
             )
-    if left is right is ValueType.VECTOR:
+    if left is right is ValueType.VECTOR or expr.op == "default":
         return ValueType.VECTOR
     scalars = left is right
     if expr.op in SET_OPERATORS:
@@ -214,12 +234,14 @@ def _check_call(expr: Call) -> ValueType:
     signature = FUNCTIONS.get(expr.function)
     if signature is None:
         known = [*FUNCTIONS, *AGGREGATORS]
-        name_span = Span(expr.span.start, expr.span.start + len(expr.function))
-        raise _unknown(expr.function, name_span, known, "function")
+        raise _unknown(expr.function, expr.name_span, known, "function")
     _check_count(expr, signature)
     for index, argument in enumerate(expr.arguments):
         if expr.function == "info" and index == 1:
             _check_info_labels(argument)
+            continue
+        if signature.argument_type(index) is ValueType.MATRIX and is_lifted(argument):
+            check_lifted(argument, check)
             continue
         place = f"{expr.function}()"
         if len(signature.arguments) > 1:

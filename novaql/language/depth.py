@@ -1,7 +1,8 @@
 """How deep a tree is. Everything that reads a tree may recurse, because this bounds it.
 
 The left side of an operator is no level of its own: chains such as `a + b + c` grow to the left and
-may be of any length. Readers take them in a loop (`ast.left_spine`).
+may be of any length. Readers take them in a loop (`ast.left_spine`). `default` is one, since it is
+a node of its own in plans.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from novaql.language.ast import (
     DurationUnary,
     Expr,
     MatrixSelector,
+    Shifted,
     Subquery,
     VectorSelector,
 )
@@ -35,7 +37,7 @@ def check_depth(expr: Expr) -> None:
                 suggestion="split it into several queries or recording rules",
             )
         if isinstance(node, Binary):
-            chained = isinstance(node.left, Binary)
+            chained = isinstance(node.left, Binary) and node.left.op != "default"
             waiting += [(node.left, level if chained else level + 1), (node.right, level + 1)]
         else:
             waiting.extend((below, level + 1) for below in _below(node))
@@ -55,6 +57,8 @@ def _below(node: Expr | Duration) -> list[Expr | Duration]:
             return [selector, length]
         case Subquery(inner=inner, range=length, step=step, offset=offset):
             return [inner, *(d for d in (length, step, offset) if d is not None)]
+        case Shifted(inner=inner, offset=offset):
+            return [inner] if offset is None else [inner, offset]
         case _:
             # What is left are expressions without durations and durations without parts.
             return list(children(node)) if isinstance(node, Expr) else []

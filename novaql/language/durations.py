@@ -25,15 +25,15 @@ UNITS: dict[str, int] = {
 }
 _ORDER = list(UNITS)
 _EXACT_ONLY = ("y", "w")  # 8d is 8d, not 1w1d
-_PART = re.compile(r"([0-9]+)(ms|[smhdwy])")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhdwy])")
 
 
 def parse_duration(text: str, span: Span) -> int:
-    """Nanoseconds of `1h30m`: each unit at most once, the longest first.
+    """Nanoseconds of `1h30m` or `1.5h`: each unit at most once, the longest first.
 
     Raises `Fault` for another order, a repeated unit, or more than 292 years.
     """
-    total_ms = 0
+    total_ns = 0
     last = -1
     for found in _PART.finditer(text):
         unit = found[2]
@@ -49,10 +49,14 @@ def parse_duration(text: str, span: Span) -> int:
         last = rank
         if len(found[1]) > 20:
             raise _too_long(text, span)
-        total_ms += int(found[1]) * UNITS[unit]
-    if total_ms * NANOSECONDS_PER_MS > _MAX_INT64:
+        each = UNITS[unit] * NANOSECONDS_PER_MS
+        if "." in found[1]:
+            total_ns += int((Decimal(found[1]) * each).to_integral_value(ROUND_HALF_UP))
+        else:
+            total_ns += int(found[1]) * each
+    if total_ns > _MAX_INT64:
         raise _too_long(text, span)
-    return total_ms * NANOSECONDS_PER_MS
+    return total_ns
 
 
 def parse_seconds(text: str, span: Span) -> int:

@@ -40,7 +40,7 @@ def _ready(tables: bytes) -> lark.Lark:
 
 def _made_tables() -> bytes:
     """Return the tables, computed from the grammar, and cache them for later processes."""
-    made = lark.Lark.open(str(_FOLDER / "promql.lark"), parser="lalr", maybe_placeholders=False)
+    made = lark.Lark.open(str(_FOLDER / "novaql.lark"), parser="lalr", maybe_placeholders=False)
     buffer = io.BytesIO()
     made.save(buffer)
     with contextlib.suppress(OSError):

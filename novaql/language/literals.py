@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 
 from novaql.language.fault import Fault, brief
 from novaql.span import Span
@@ -28,6 +29,21 @@ def parse_number(text: str, span: Span) -> float:
     if folded.startswith("0x"):
         raise Fault(f"the number {brief(text)} is too large for 64 bits", span)
     value = float(folded.replace("_", ""))
+    if math.isinf(value):
+        raise Fault(f"the number {brief(text)} is too large for a 64-bit float", span)
+    return value
+
+
+_SIZES = {"k": 1, "m": 2, "g": 3, "t": 4}
+
+
+def parse_size(text: str, span: Span) -> float:
+    """The value of a number with a size suffix: `1.5Ki` is 1536, `10M` 10 000 000."""
+    folded = text.lower().removesuffix("b")
+    binary = folded.endswith("i")
+    digits = folded.removesuffix("i")
+    factor = (1024 if binary else 1000) ** _SIZES[digits[-1]]
+    value = float(Decimal(digits[:-1].replace("_", "")) * factor)
     if math.isinf(value):
         raise Fault(f"the number {brief(text)} is too large for a 64-bit float", span)
     return value

@@ -1,18 +1,24 @@
-"""Text → checked tree."""
+"""Text → checked trees."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from novaql.errors import SyntaxProblem
-from novaql.language.ast import Expr
+from novaql.language.ast import Aggregate, Call, Expr, MatrixSelector, VectorSelector
 from novaql.language.check import check
 from novaql.language.depth import check_depth
+from novaql.language.expand import Extension, expand
 from novaql.language.fault import Fault
+from novaql.language.lifted import is_lifted
+from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Origin
+from novaql.language.value_types import ValueType
+from novaql.language.visit import walk
 from novaql.lazy_exports import lazy_module
-from novaql.span import Span
+from novaql.span import NOWHERE, Span
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
 if TYPE_CHECKING:
@@ -38,33 +44,98 @@ _TREE_BYTES = 1_000
 _BYTES_PER_CHARACTER = 100
 """About the size of a small tree, and of a tree for each character of its text."""
 
-_TREES: ByteCache[tuple[Expr, str]] = ByteCache(
-    32 << 20, lambda entry: _TREE_BYTES + _BYTES_PER_CHARACTER * len(entry[1])
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A text that was parsed.
+
+    surface     the tree of what was written
+    core        the tree of which plans are made; the same object if there are no extensions in it
+    extensions  the extensions of PromQL that the text uses, by their places
+    """
+
+    text: str
+    surface: Expr
+    core: Expr
+    extensions: tuple[Extension, ...]
+
+
+_TREES: ByteCache[Parsed] = ByteCache(
+    32 << 20, lambda entry: _TREE_BYTES + _BYTES_PER_CHARACTER * len(entry.text)
 )
 
 
-def parse(text: str) -> Expr:
-    """Parse a query text to a type-checked tree.
+def parse(text: str, *, strict_promql: bool = False) -> Expr:
+    """Parse a query text to a type-checked tree, the surface tree.
+
+    strict_promql  refuse what is no PromQL
 
     Raises `SyntaxProblem`, `TypeProblem` or `UnknownName`. Caches trees of recent texts; they
     are immutable.
     """
+    return parsed(text, strict_promql=strict_promql).surface
+
+
+def parse_core(text: str, *, strict_promql: bool = False) -> Expr:
+    """Parse a query text to the core tree: `parse`, with its extensions expanded."""
+    return parsed(text, strict_promql=strict_promql).core
+
+
+def parsed(text: str, *, strict_promql: bool = False) -> Parsed:
+    """Return both trees of a text, and its extensions. Raises what `parse` raises."""
     entry = _TREES.get(text)
     if entry is None:
-        entry = _parse(text), text
+        entry = _parse(text)
         _TREES.put(text, entry)
-    return entry[0]
+    if strict_promql and entry.extensions:
+        extension, span = entry.extensions[0]
+        fault = Fault(f"{extension} is an extension of NovaQL; strict_promql refuses it", span)
+        raise fault.located(text)
+    return entry
 
 
-def _parse(text: str) -> Expr:
+def _parse(text: str) -> Parsed:
     _check_text(text)
     try:
-        expr = reading.read(text)
-        check_depth(expr)
-        check(expr)
+        surface, extensions = reading.read(text)
+        check_depth(surface)
+        core = surface
+        if extensions or not _is_well_typed(surface):
+            core = expand(surface, extensions)
+            check_depth(core)
+            check(core)
     except Fault as fault:
         raise fault.located(text) from None
-    return expr
+    extensions += _names_of_extensions(core)
+    extensions.sort(key=lambda extension: extension[1].start)
+    return Parsed(text, surface, core, tuple(extensions))
+
+
+def _is_well_typed(expr: Expr) -> bool:
+    try:
+        check(expr)
+    except Fault:
+        return False
+    return True
+
+
+def _names_of_extensions(expr: Expr) -> list[Extension]:
+    """Functions and aggregators that PromQL has not, and operations on samples of ranges."""
+    found = []
+    for node in walk(expr):
+        match node:
+            case Call(function=name, arguments=arguments):
+                signature = FUNCTIONS[name]
+                if signature.origin is not Origin.PROMQL and node.name_span is not NOWHERE:
+                    found.append((f"{name}()", node.name_span))
+                for index, argument in enumerate(arguments):
+                    if isinstance(argument, MatrixSelector | VectorSelector | Aggregate):
+                        continue
+                    if signature.argument_type(index) is ValueType.MATRIX and is_lifted(argument):
+                        found.append(("an operation on the samples of a range", argument.span))
+            case Aggregate(op=op) if AGGREGATORS[op].origin is not Origin.PROMQL:
+                found.append((op, node.span))
+    return found
 
 
 def _check_text(text: str) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from lark import Token
 
-from novaql.language.ast import Expr
+from novaql.language.ast import Expr, Template
 from novaql.span import Span
 from novaql.tsdb.model.matchers import Matcher
 
-# Lark passes a rule's children untyped; promql.lark defines their types.
+# Lark passes a rule's children untyped; novaql.lark defines their types.
 Children = list[Any]
 
 
@@ -43,20 +44,38 @@ class Condition:
     span: Span
 
 
+Conditions = tuple[Condition | Template, ...]
+"""Conditions that must all hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """Conditions in parentheses: any one of these sets must hold."""
+
+    alternatives: tuple[Conditions, ...]
+    span: Span
+
+
 @dataclass(frozen=True, slots=True)
 class Braces:
-    """A selector's `{…}`."""
+    """A selector's `{…}`: any one of these sets of conditions must hold."""
 
-    conditions: tuple[Condition, ...]
+    alternatives: tuple[Conditions, ...]
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """The names of a `by (…)`, `on (…)`, …"""
+    """The names of a `by (…)`, `on (…)`, …
+
+    renamed  pairs of `on (left=right)`; the left one is in `names`
+    all      `group_left (*)`
+    """
 
     names: tuple[str, ...]
     span: Span
+    renamed: tuple[tuple[str, str], ...] = ()
+    all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +93,29 @@ class Arguments:
 
     values: tuple[Expr, ...]
     span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What follows `|>`: a function or an aggregator without its operand."""
+
+    word: Token
+    arguments: tuple[Expr, ...]
+    clause: Clause | None
+    limit: int | None
+    retain_names: bool
+    span: Span
+
+
+class Noted(threading.local):
+    """The extensions of PromQL that the text being parsed uses, each with its place."""
+
+    def __init__(self) -> None:
+        self.extensions: list[tuple[str, Span]] = []
+
+    def note(self, extension: str, span: Span) -> None:
+        self.extensions.append((extension, span))
+
+
+NOTED = Noted()
+"""Builders hold no state, since one parser serves all threads."""

@@ -6,17 +6,22 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 PRECEDENCE: dict[str, int] = {
-    "or": 1,
-    "and": 2, "unless": 2,
-    "==": 3, "!=": 3, ">": 3, "<": 3, ">=": 3, "<=": 3, "</": 3, ">/": 3,
-    "+": 4, "-": 4,
-    "*": 5, "/": 5, "%": 5, "atan2": 5,
-    "^": 6,
+    "default": 1,
+    "if": 2, "ifnot": 2,
+    "or": 3,
+    "and": 4, "unless": 4,
+    "==": 5, "!=": 5, ">": 5, "<": 5, ">=": 5, "<=": 5, "</": 5, ">/": 5,
+    "+": 6, "-": 6,
+    "*": 7, "/": 7, "%": 7, "atan2": 7,
+    "^": 8,
 }  # fmt: skip
 UNARY_PRECEDENCE = PRECEDENCE["*"]
 RIGHT_ASSOCIATIVE = frozenset({"^"})
 
 SET_OPERATORS = frozenset({"and", "or", "unless"})
+EXTENSIONS = frozenset({"default", "if", "ifnot"})
+"""Operators of MetricsQL. They match like set operators, and take scalars."""
+MANY_TO_MANY = SET_OPERATORS | EXTENSIONS
 COMPARISONS = frozenset({"==", "!=", ">", "<", ">=", "<="})
 TRIM_OPERATORS = frozenset({"</", ">/"})
 

@@ -15,6 +15,7 @@ from novaql.language.ast import (
     At,
     AtEdge,
     Binary,
+    Binding,
     Call,
     Cardinality,
     Duration,
@@ -22,13 +23,19 @@ from novaql.language.ast import (
     DurationLiteral,
     DurationParen,
     DurationQuery,
+    DurationReference,
     DurationUnary,
     Expr,
+    Let,
     Matching,
     MatrixSelector,
+    Member,
     Number,
     Paren,
+    RetainNames,
+    Shifted,
     Subquery,
+    Template,
     Text,
     Unary,
     VectorSelector,
@@ -36,10 +43,11 @@ from novaql.language.ast import (
 )
 from novaql.language.durations import format_nanoseconds
 from novaql.language.literals import format_number
+from novaql.language.metric_names import METRIC_NAME
 from novaql.language.precedence import PRECEDENCE, RIGHT_ASSOCIATIVE, UNARY_PRECEDENCE
 from novaql.language.visit import children
 from novaql.text.go_text import quote
-from novaql.tsdb.model.matchers import Matcher
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 _ATOM = 100
 _METRIC_NAME = re.compile(
@@ -67,11 +75,32 @@ def one_line(expr: Expr) -> str:
         case Binary():
             return " ".join(chained(left_spine(expr)))
         case Aggregate():
-            return f"{head(expr)}({', '.join(map(one_line, children(expr)))})"
+            return f"{head(expr)}({', '.join(map(one_line, children(expr)))}){tail(expr)}"
         case Call(function=function, arguments=arguments):
             return f"{function}({', '.join(map(one_line, arguments))})"
+        case Let(bindings=bindings, body=body):
+            return f"let {', '.join(map(bound, bindings))} in {one_line(body)}"
+        case Shifted(inner=inner):
+            return closed(inner, one_line(inner)) + shifts(expr)
+        case RetainNames(inner=inner):
+            return closed(inner, one_line(inner)) + " keep_metric_names"
+        case Member(operand=operand, values=values):
+            inside = ", ".join(map(format_number, values))
+            return f"{closed(operand, one_line(operand))} == ({inside})"
         case _:
             assert_never(expr)
+
+
+def bound(binding: Binding) -> str:
+    """`name = value`"""
+    return f"{bound_name(binding)} = {one_line(binding.value)}"
+
+
+def bound_name(binding: Binding) -> str:
+    """`name`, or `name(a, b)`"""
+    if binding.parameters is None:
+        return binding.name
+    return f"{binding.name}({', '.join(binding.parameters)})"
 
 
 # --- parentheses -----------------------------------------------------------------------------
@@ -85,6 +114,10 @@ def _binding(expr: Expr) -> int:
             return UNARY_PRECEDENCE
         case Number(value=value):
             return UNARY_PRECEDENCE if format_number(value)[0] in "+-" else _ATOM
+        case Let():
+            return 0
+        case Member():
+            return PRECEDENCE["=="]
         case _:
             return _ATOM
 
@@ -108,8 +141,19 @@ def chained(spine: Sequence[Binary]) -> Iterator[str]:
     for node, closes in zip(spine, wrapped, strict=True):
         yield f"{waiting})" if closes else waiting
         yield operator(node)
-        waiting = enclosed_right(node, one_line(node.right))
+        waiting = enclosed_right(node, right_text(node))
     yield waiting
+
+
+def right_text(expr: Binary) -> str:
+    """The text of the right operand; of a list of numbers, `(1, 2)`."""
+    match expr.right:
+        case Call(function="union", arguments=items) if expr.op in ("==", "!=") and all(
+            isinstance(item, Number) for item in items
+        ):
+            return f"({', '.join(map(one_line, items))}{',' if len(items) == 1 else ''})"
+        case right:
+            return one_line(right)
 
 
 def left_is_plain(expr: Binary) -> bool:
@@ -133,6 +177,11 @@ def closed(expr: Expr, text: str) -> str:
     return text if _binding(expr) == _ATOM else f"({text})"
 
 
+def tail(expr: Aggregate) -> str:
+    """Return the text after an aggregate's arguments: ` limit 5`, or nothing."""
+    return "" if expr.limit is None else f" limit {expr.limit}"
+
+
 # --- selectors -------------------------------------------------------------------------------
 
 
@@ -143,17 +192,41 @@ def _label(name: str) -> str:
 def _selected(selector: VectorSelector) -> str:
     name = selector.name or ""
     inside = [_matcher(m) for m in selector.matchers]
+    inside += [_template(template) for template in selector.templates]
+    if selector.alternatives:
+        return _any_of(selector, inside)
     if name and not _METRIC_NAME.fullmatch(name):
         inside.insert(0, quote(name))
         name = ""
     return f"{name}{{{','.join(inside)}}}" if inside or not name else name
 
 
+def _any_of(selector: VectorSelector, common: list[str]) -> str:
+    """A selector with `or`."""
+    name = selector.name or ""
+    if name and not _METRIC_NAME.fullmatch(name):
+        common = [_matcher(Matcher(METRIC_NAME, MatchOp.EQUAL, name)), *common]
+        name = ""
+    sets = [",".join((*common, *map(_matcher, each))) for each in selector.alternatives]
+    return f"{name}{{{' or '.join(sets)}}}"
+
+
+def _template(template: Template) -> str:
+    parts = [part if isinstance(part, str) else part.name or "" for part in template.parts]
+    texts = [
+        quote(text) if isinstance(part, str) else text
+        for part, text in zip(template.parts, parts, strict=True)
+    ]
+    if template.name is None or template.op is None:
+        return texts[0]
+    return f"{_label(template.name)}{template.op.value}{' + '.join(texts)}"
+
+
 def _matcher(matcher: Matcher) -> str:
     return f"{_label(matcher.name)}{matcher.op.value}{quote(matcher.value)}"
 
 
-def shifts(node: VectorSelector | Subquery) -> str:
+def shifts(node: VectorSelector | Subquery | Shifted) -> str:
     """`anchored`, `@` and `offset`, each with a blank in front."""
     text = ""
     if isinstance(node, VectorSelector):
@@ -166,13 +239,19 @@ def shifts(node: VectorSelector | Subquery) -> str:
 
 
 def brackets(expr: Subquery) -> str:
+    if expr.implicit:
+        return f"[{_duration(expr.range)}]{shifts(expr)}"
     step = "" if expr.step is None else _duration(expr.step)
     return f"[{_duration(expr.range)}:{step}]{shifts(expr)}"
 
 
 def _moment(at: At) -> str:
     if isinstance(at.when, AtEdge):
-        return f"{at.when.value}()"
+        edge = f"{at.when.value}()"
+        if not at.plus_ms:
+            return edge
+        seconds, milliseconds = divmod(abs(at.plus_ms), 1000)
+        return f"({edge} {'-' if at.plus_ms < 0 else '+'} {seconds}.{milliseconds:03d})"
     seconds, milliseconds = divmod(abs(at.when), 1000)
     return f"{'-' if at.when < 0 else ''}{seconds}.{milliseconds:03d}"
 
@@ -191,9 +270,16 @@ def matching_text(matching: Matching) -> str:
     side = grouped.get(matching.cardinality)
     text = ""
     if matching.on or matching.labels or side:
-        text = f" {'on' if matching.on else 'ignoring'} ({_labels(matching.labels)})"
+        pairs = dict(matching.renamed)
+        names = [
+            f"{_label(name)}={_label(pairs[name])}" if name in pairs else _label(name)
+            for name in matching.labels
+        ]
+        text = f" {'on' if matching.on else 'ignoring'} ({', '.join(names)})"
     if side:
-        text += f" group_{side} ({_labels(matching.include)})"
+        text += f" group_{side} ({'*' if matching.include_all else _labels(matching.include)})"
+    if matching.prefix:
+        text += f" prefix {quote(matching.prefix)}"
     left, right = matching.fill_left, matching.fill_right
     if left is not None and repr(left) == repr(right):
         return f"{text} fill ({format_number(left)})"
@@ -224,6 +310,8 @@ def _duration(duration: Duration) -> str:
             return format_nanoseconds(nanoseconds)
         case DurationQuery(name=name):
             return f"{name.value}()"
+        case DurationReference(name=word):
+            return word
         case DurationParen(inner=inner):
             return f"({_duration(inner)})"
         case DurationUnary(op=op, operand=operand):

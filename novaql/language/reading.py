@@ -5,13 +5,20 @@ from __future__ import annotations
 from lark.exceptions import UnexpectedInput
 
 from novaql.language.ast import Expr
+from novaql.language.expand import Extension
 from novaql.language.grammar import parser
 from novaql.language.hints import explain
+from novaql.language.parsed import NOTED
 
 
-def read(text: str) -> Expr:
-    """Parse a text by the grammar. Raises `Fault`."""
+def read(text: str) -> tuple[Expr, list[Extension]]:
+    """Parse a text by the grammar; return the tree, and the extensions of PromQL in the text.
+
+    Raises `Fault`.
+    """
+    NOTED.extensions = []
     try:
-        return parser().parse(text)  # type: ignore[return-value]  # what the builder makes
+        tree: Expr = parser().parse(text)  # type: ignore[assignment]  # what the builder makes
     except UnexpectedInput as unexpected:
         raise explain(unexpected, text) from None
+    return tree, NOTED.extensions

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from lark import Token
 
-from novaql.language.fault import Fault, brief
+from novaql.language.ast import Template, VectorSelector
+from novaql.language.checked_matchers import MOST_ALTERNATIVES, checked_matcher
+from novaql.language.fault import Fault
 from novaql.language.literals import is_utf8, unquote
 from novaql.language.metric_names import METRIC_NAME, ONE_OF_NAMES, named_twice
-from novaql.language.parsed import Braces, Condition, between, span_of
-from novaql.tsdb.model.matchers import Matcher, MatchOp, compile_regex
+from novaql.language.parsed import (
+    NOTED,
+    Braces,
+    Children,
+    Condition,
+    Conditions,
+    Either,
+    between,
+    span_of,
+)
+from novaql.span import Span
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 
 def plain_text(token: Token, what: str) -> str:
@@ -37,26 +49,90 @@ def metric_name(token: Token) -> Condition:
     return Condition(Matcher(METRIC_NAME, MatchOp.EQUAL, name), True, span_of(token))
 
 
-def condition(name: Token, op: Token, value: Token) -> Condition:
+def condition(name: Token, op: Token, *pieces: Token) -> Condition | Template:
     """`name op "value"`. A pattern must be one that RE2 takes."""
-    matcher = Matcher(label_name(name), MatchOp(op.value), plain_text(value, "a label value"))
-    if matcher.op.is_regex:
-        try:
-            compile_regex(matcher.value)
-        except ValueError as problem:
-            reason = brief(str(problem), 200)
-            message = f'bad regular expression for the label "{brief(matcher.name)}": {reason}'
-            raise Fault(message, span_of(value)) from None
-    return Condition(matcher, False, between(name, value))
+    parts: list[str | VectorSelector] = []
+    for piece in pieces:
+        if piece.type == "STRING":
+            parts.append(plain_text(piece, "a label value"))
+        elif piece.type == "LABEL":
+            parts.append(VectorSelector(piece.value, span=span_of(piece)))
+        elif piece.value != "+":
+            raise Fault("texts can be joined with + alone", span_of(piece))
+    span = between(name, pieces[-1])
+    if len(pieces) > 1 or pieces[0].type == "LABEL":
+        joined = len(pieces) > 1
+        NOTED.note(
+            "joined texts" if joined else "a name in a selector", between(pieces[0], pieces[-1])
+        )
+    if any(isinstance(part, VectorSelector) for part in parts):
+        return Template(tuple(parts), label_name(name), MatchOp(op.value), span=span)
+    values = Span(span_of(pieces[0]).start, span.end)
+    value = "".join(part for part in parts if isinstance(part, str))
+    return Condition(
+        checked_matcher(label_name(name), MatchOp(op.value), value, values), False, span
+    )
+
+
+def named_conditions(name: Token) -> Template:
+    """The name of conditions that `let` has."""
+    NOTED.note("a name in a selector", span_of(name))
+    return Template((VectorSelector(name.value, span=span_of(name)),), span=span_of(name))
+
+
+def all_of(parts: Children) -> tuple[Conditions, ...]:
+    """Sets of conditions any one of which means that all parts hold."""
+    alternatives: tuple[Conditions, ...] = ((),)
+    for part in parts:
+        if isinstance(part, Token):
+            continue
+        more = part.alternatives if isinstance(part, Either) else ((part,),)
+        if len(alternatives) * len(more) > MOST_ALTERNATIVES:
+            raise Fault(f"the selector has more than {MOST_ALTERNATIVES} alternatives", part.span)
+        alternatives = tuple(one + other for one in alternatives for other in more)
+    return alternatives
+
+
+def any_of(children: Children) -> tuple[Conditions, ...]:
+    """The alternatives between `or`."""
+    for child in children:
+        if isinstance(child, Token):
+            NOTED.note("or in a selector", span_of(child))
+    sets = [alternatives for alternatives in children if not isinstance(alternatives, Token)]
+    return tuple(one for alternatives in sets for one in alternatives)
+
+
+def selector_of(outside: Token | None, braces: Braces | None, span: Span) -> VectorSelector:
+    """A selector of its name and its conditions."""
+    alternatives = braces.alternatives if braces else ((),)
+    if len(alternatives) == 1:
+        templates = tuple(c for c in alternatives[0] if isinstance(c, Template))
+        conditions = tuple(c for c in alternatives[0] if isinstance(c, Condition))
+        name, matchers = name_and_matchers(outside, conditions)
+        return VectorSelector(name, matchers, templates=templates, span=span)
+    sets = []
+    for conditions_of_one in alternatives:
+        matchers_of_one = []
+        for each in conditions_of_one:
+            if isinstance(each, Template):
+                raise Fault(
+                    "names of let cannot stand beside or",
+                    each.span,
+                    suggestion="write what the name means",
+                )
+            matchers_of_one.append(each.matcher)
+        sets.append(tuple(matchers_of_one))
+    name = None if outside is None else str(outside.value)
+    return VectorSelector(name, alternatives=tuple(sets), span=span)
 
 
 def name_and_matchers(
-    outside: Token | None, braces: Braces | None
+    outside: Token | None, conditions: tuple[Condition, ...]
 ) -> tuple[str | None, tuple[Matcher, ...]]:
     """A selector's name and its other conditions. Raises `Fault` if there are two names."""
     name = None if outside is None else outside.value
     matchers: list[Matcher] = []
-    for given in braces.conditions if braces else ():
+    for given in conditions:
         if not given.bare:
             matchers.append(given.matcher)
             continue

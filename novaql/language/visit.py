@@ -11,9 +11,13 @@ from novaql.language.ast import (
     Binary,
     Call,
     Expr,
+    Let,
     MatrixSelector,
+    Member,
     Number,
     Paren,
+    RetainNames,
+    Shifted,
     Subquery,
     Text,
     Unary,
@@ -30,8 +34,12 @@ def children(expr: Expr) -> tuple[Expr, ...]:
             return (selector,)
         case Paren(inner=inner) | Subquery(inner=inner):
             return (inner,)
-        case Unary(operand=operand):
+        case Shifted(inner=inner) | RetainNames(inner=inner):
+            return (inner,)
+        case Unary(operand=operand) | Member(operand=operand):
             return (operand,)
+        case Let(bindings=bindings, body=body):
+            return (*(binding.value for binding in bindings), body)
         case Binary(left=left, right=right):
             return (left, right)
         case Aggregate(operand=operand, parameter=parameter):
@@ -58,10 +66,14 @@ def with_children(expr: Expr, new: tuple[Expr, ...]) -> Expr:
             return expr
         case MatrixSelector(), (VectorSelector() as selector,):
             return replace(expr, selector=selector)
-        case ((Paren() | Subquery()), (inner,)):
+        case ((Paren() | Subquery() | Shifted() | RetainNames()), (inner,)):
             return replace(expr, inner=inner)
-        case Unary(), (operand,):
+        case ((Unary() | Member()), (operand,)):
             return replace(expr, operand=operand)
+        case Let(bindings=bindings), (*values, body):
+            pairs = zip(bindings, values, strict=True)
+            bound = tuple(replace(binding, value=value) for binding, value in pairs)
+            return replace(expr, bindings=bound, body=body)
         case Binary(), (left, right):
             return replace(expr, left=left, right=right)
         case Aggregate(parameter=None), (operand,):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
-from novaql.language import parse
+from novaql.language import parse_core
 from novaql.language.ast import Expr
 from novaql.lint.finding import Finding, Remark
 from novaql.lint.knowledge import Knowledge
@@ -50,7 +50,7 @@ def lint(text: str, known: Knowledge | None = None) -> list[Finding]:
 
     Raises `QueryError` if the text is no query.
     """
-    root = parse(text)
+    root = parse_core(text)
     knowledge = Knowledge() if known is None else known
     found: dict[Finding, None] = {}
     for name, rule in RULES.items():

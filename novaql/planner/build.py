@@ -1,7 +1,9 @@
-"""Syntax tree → logical plan."""
+"""Core tree → logical plan."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from novaql.language.ast import (
@@ -10,31 +12,45 @@ from novaql.language.ast import (
     AtEdge,
     Binary,
     Call,
+    DurationReference,
     Expr,
+    Let,
     MatrixSelector,
+    Member,
     Number,
     Paren,
+    RetainNames,
+    Shifted,
     Subquery,
     Text,
     Unary,
     VectorSelector,
     left_spine,
 )
+from novaql.language.lifted import is_lifted, operand_of_lifted
 from novaql.language.signatures import FUNCTIONS
+from novaql.language.value_types import ValueType
 from novaql.options import QueryOptions
+from novaql.planner.constants import constant_call, constant_operation
 from novaql.planner.durations import Durations
 from novaql.planner.logical import (
+    MEMBER,
     Aggregation,
     BinaryOp,
     Constant,
+    Default,
     FunctionCall,
     Negate,
     Plan,
+    SampleStage,
     Select,
     SubqueryWindow,
     TextConstant,
     Window,
 )
+from novaql.planner.logical import RetainNames as RetainedNames
+from novaql.planner.shift import shifted
+from novaql.span import Span
 from novaql.tsdb.model.labels import METRIC_NAME
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 
@@ -50,6 +66,8 @@ WHOLE_HISTOGRAMS = frozenset(
 """Functions that use the buckets of native histograms."""
 
 
+MINUTE_MS = 60_000
+
 FARTHEST_MS = 2**61
 """The largest time of `@`: there are no later samples, and windows around it fit 64 bits."""
 
@@ -59,19 +77,48 @@ def build_plan(expr: Expr, text: str, options: QueryOptions) -> Plan:
 
     Raises `TypeProblem` if a duration evaluates to an impossible value.
     """
-    return build_noting(expr, text, options)[0]
+    return build_noting(expr, text, options).plan
 
 
-def build_noting(expr: Expr, text: str, options: QueryOptions) -> tuple[Plan, bool]:
-    """Return the plan, and whether it is the plan of the same text at all other times."""
-    builder = _Builder(text, options)
+GapFinder = Callable[[Select, int, int], int | None]
+"""Returns the median gap between the samples of a selector in a range of time, in milliseconds;
+None: there are no two samples of one series."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A plan, and what it depends on.
+
+    timeless   it is the plan of the same text at all other times
+    from_data  it has windows that were found from the data
+    windows    the automatic windows, with their places
+    """
+
+    plan: Plan
+    timeless: bool
+    from_data: bool
+    windows: tuple[tuple[Span, int], ...]
+
+
+def build_noting(
+    expr: Expr, text: str, options: QueryOptions, gap_ms: GapFinder | None = None
+) -> Built:
+    """Return the plan of a core tree, and what it depends on.
+
+    gap_ms  finds automatic windows; without it they are as if there were no data
+    """
+    builder = _Builder(text, options, gap_ms)
     plan = builder.plan(expr)
-    return plan, not (builder.looked_at_edges or builder.durations.looked_at_query)
+    timeless = not (builder.looked_at_edges or builder.durations.looked_at_query)
+    return Built(plan, timeless, builder.looked_at_data, tuple(builder.windows))
 
 
 class _Builder:
-    def __init__(self, text: str, options: QueryOptions) -> None:
+    def __init__(self, text: str, options: QueryOptions, gap_ms: GapFinder | None) -> None:
         self._options = options
+        self._gap_ms = gap_ms
+        self.looked_at_data = False
+        self.windows: list[tuple[Span, int]] = []
         self._counts_only = False
         self.looked_at_edges = False
         self.durations = Durations(
@@ -88,9 +135,8 @@ class _Builder:
                 return self.plan(inner)
             case VectorSelector():
                 return self._select(expr)
-            case MatrixSelector(selector=selector):
-                range_ms = self.durations.positive_ms(expr.range, "the range")
-                return Window(self._select(selector), range_ms, span=expr.span)
+            case MatrixSelector():
+                return self._window(expr)
             case Subquery():
                 return self._subquery(expr)
             case Unary(op=op, operand=operand):
@@ -108,21 +154,106 @@ class _Builder:
                     expr.without,
                     span=expr.span,
                 )
+            case Shifted(inner=inner, offset=offset, at=at):
+                offset_ms = self.durations.offset_ms(offset)
+                return shifted(self.plan(inner), offset_ms, self._at_ms(at), expr.span)
+            case RetainNames(inner=inner):
+                return RetainedNames(self.plan(inner), span=expr.span)
+            case Member(operand=operand, values=values):
+                constants = (Constant(value, span=expr.span) for value in values)
+                arguments = self.plan(operand), *constants
+                return FunctionCall(MEMBER, arguments, ValueType.VECTOR, span=expr.span)
+            case Let():
+                raise AssertionError("let is expanded first")
             case Call(function=function, arguments=arguments):
                 outside = self._counts_only
                 if function in COUNTS_ONLY or function in WHOLE_HISTOGRAMS:
                     self._counts_only = function in COUNTS_ONLY
-                planned = tuple(self.plan(argument) for argument in arguments)
+                planned = tuple(self._argument(argument) for argument in arguments)
                 self._counts_only = outside
                 return FunctionCall(function, planned, FUNCTIONS[function].returns, span=expr.span)
             case _:
                 assert_never(expr)
+
+    def _argument(self, expr: Expr) -> Plan:
+        if not is_lifted(expr):
+            return self.plan(expr)
+        window, stages = self._lifted(expr)
+        return replace(window, stages=stages, span=expr.span)
+
+    def _lifted(self, expr: Expr) -> tuple[Window, tuple[SampleStage, ...]]:
+        """The range below operations on its samples, and these, the lowest first."""
+        if isinstance(expr, MatrixSelector):
+            return self._window(expr), ()
+        below = operand_of_lifted(expr)
+        assert below is not None
+        window, stages = self._lifted(below)
+        match expr:
+            case Unary(op="-"):
+                return window, (*stages, SampleStage("*", (-1.0,)))
+            case Member(values=values):
+                return window, (*stages, SampleStage(MEMBER, values))
+            case Binary(op=op, left=left, right=right, return_bool=return_bool):
+                on_left = below is right
+                value = self._constant(left if on_left else right)
+                stage = SampleStage(op, (value,), on_left, return_bool)
+                return window, (*stages, stage)
+            case Call(function=name, arguments=(_, *others)):
+                values = tuple(self._constant(other) for other in others)
+                return window, (*stages, SampleStage(name, values))
+            case _:
+                return window, stages
+
+    def _constant(self, expr: Expr) -> float:
+        """The value of an expression of `lifted.is_constant`."""
+        match expr:
+            case Number(value=value):
+                return value
+            case Paren(inner=inner):
+                return self._constant(inner)
+            case Unary(op=op, operand=operand):
+                value = self._constant(operand)
+                return -value if op == "-" else value
+            case Binary(op=op, left=left, right=right):
+                return constant_operation(op, self._constant(left), self._constant(right))
+            case Call(function=name, arguments=arguments):
+                self.looked_at_edges |= name in ("start", "end", "step", "range")
+                values = [self._constant(argument) for argument in arguments]
+                return constant_call(name, values, self._options)
+            case _:
+                raise AssertionError(f"{type(expr).__name__} is no constant")
+
+    def _window(self, expr: MatrixSelector) -> Window:
+        select = self._select(expr.selector)
+        if isinstance(expr.range, DurationReference):
+            return Window(select, self._auto_ms(select, expr.span), span=expr.span)
+        range_ms = self.durations.positive_ms(expr.range, "the range")
+        return Window(select, range_ms, span=expr.span)
+
+    def _auto_ms(self, select: Select, span: Span) -> int:
+        """The automatic window of a selector."""
+        options = self._options
+        end_ms = (options.end_ms if select.at_ms is None else select.at_ms) - select.offset_ms
+        length = options.end_ms - options.start_ms if select.at_ms is None else 0
+        found = None
+        if self._gap_ms is not None:
+            found = self._gap_ms(select, end_ms - length - options.lookback_ms, end_ms)
+        self.looked_at_data = True
+        if found is None:
+            range_ms = 300_000 if options.instant else options.step_ms
+        else:
+            range_ms = max(MINUTE_MS if options.instant else options.step_ms, 4 * found)
+        self.windows.append((span, range_ms))
+        return range_ms
 
     def _chain(self, spine: list[Binary]) -> Plan:
         """Operators, lowest first."""
         left = self.plan(spine[0].left)
         for node in spine:
             right = self.plan(node.right)
+            if node.op == "default":
+                left = Default(left, right, node.matching, span=node.span)
+                continue
             left = BinaryOp(node.op, left, right, node.return_bool, node.matching, span=node.span)
         return left
 
@@ -137,16 +268,25 @@ class _Builder:
             selector.anchored,
             selector.smoothed,
             self._counts_only,
+            alternatives=selector.alternatives,
             span=selector.span,
         )
 
     def _subquery(self, subquery: Subquery) -> SubqueryWindow:
         step_ms = self._options.subquery_step_ms
+        if subquery.implicit and not self._options.instant:
+            step_ms = self._options.step_ms
+            self.looked_at_edges = True  # the plan is that of this step alone
         if subquery.step is not None:
             step_ms = self.durations.positive_ms(subquery.step, "the step of a subquery")
+        if isinstance(subquery.range, DurationReference):  # its points are a step apart
+            range_ms = 4 * step_ms
+            self.windows.append((subquery.span, range_ms))
+        else:
+            range_ms = self.durations.positive_ms(subquery.range, "the range of a subquery")
         return SubqueryWindow(
             self.plan(subquery.inner),
-            self.durations.positive_ms(subquery.range, "the range of a subquery"),
+            range_ms,
             step_ms,
             self.durations.offset_ms(subquery.offset),
             self._at_ms(subquery.at),
@@ -159,10 +299,10 @@ class _Builder:
         match at.when:
             case AtEdge.START:
                 self.looked_at_edges = True
-                return self._options.start_ms
+                return self._options.start_ms + at.plus_ms
             case AtEdge.END:
                 self.looked_at_edges = True
-                return self._options.end_ms
+                return self._options.end_ms + at.plus_ms
             case int(ms):
                 return max(-FARTHEST_MS, min(FARTHEST_MS, ms))
             case _:

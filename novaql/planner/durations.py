@@ -13,6 +13,7 @@ from novaql.language.ast import (
     DurationName,
     DurationParen,
     DurationQuery,
+    DurationReference,
     DurationUnary,
 )
 
@@ -63,6 +64,8 @@ class Durations:
                 return -value if op == "-" else value
             case DurationBinary():
                 return self._binary(duration)
+            case DurationReference():
+                raise AssertionError("names are expanded first")
             case _:
                 assert_never(duration)
 

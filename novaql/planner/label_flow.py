@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from novaql.language.value_types import ValueType
 from novaql.planner.logical import (
+    MEMBER,
     Aggregation,
     BinaryOp,
     Constant,
@@ -21,6 +22,7 @@ from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 CELL_BY_CELL = frozenset(
     {
+        MEMBER,
         "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "clamp", "clamp_max",
         "clamp_min", "cos", "cosh", "day_of_month", "day_of_week", "day_of_year", "days_in_month",
         "deg", "exp", "floor", "hour", "ln", "log10", "log2", "minute", "month", "rad", "round",

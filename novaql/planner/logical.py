@@ -7,13 +7,11 @@ equal. `Plan` is the closed union.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from novaql.language.ast import LeftDeep, Matching, Spanned, left_spine
-from novaql.language.printer import matching_text
 from novaql.language.value_types import ValueType
-from novaql.text.times import duration_text
 from novaql.tsdb.model.matchers import Matcher
 
 PLAIN = Matching()
@@ -47,6 +45,7 @@ class Select(Spanned):
     counts_only  of native histograms, only count and sum are used
     floats_only  there are no native histograms in the data
     labels       the labels that the query uses; None: all of them
+    alternatives sets of matchers of which any one must hold, beside `matchers`
     """
 
     matchers: tuple[Matcher, ...]
@@ -57,14 +56,37 @@ class Select(Spanned):
     counts_only: bool = False
     floats_only: bool = False
     labels: frozenset[str] | None = None
+    alternatives: tuple[tuple[Matcher, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SampleStage:
+    """An operator with a constant, or a function, that changes or removes each sample by itself.
+
+    function   the operator or the function; `in`: the value is one of the constants
+    constants  the other operand, the other arguments
+    constant_is_left, return_bool  of an operator
+    """
+
+    function: str
+    constants: tuple[float, ...] = ()
+    constant_is_left: bool = False
+    return_bool: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.function}({', '.join(f'{value:g}' for value in self.constants)})"
 
 
 @dataclass(frozen=True, slots=True)
 class Window(Spanned):
-    """A range selector: the samples of `select` in (t - range_ms, t]."""
+    """A range selector: the samples of `select` in (t - range_ms, t].
+
+    stages  applied to the samples, in this order
+    """
 
     select: Select
     range_ms: int
+    stages: tuple[SampleStage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +159,31 @@ class Shared(Spanned):
 
 
 @dataclass(frozen=True, slots=True)
+class Default(Spanned):
+    """`left default right`: gaps of the left side filled from the right one."""
+
+    left: Plan
+    right: Plan
+    matching: Matching = PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Shift(Spanned):
+    """`inner` as of other times: offset_ms before those of the query, or before at_ms."""
+
+    inner: Plan
+    offset_ms: int = 0
+    at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetainNames(Spanned):
+    """`inner` with the metric names of its operand."""
+
+    inner: Plan
+
+
+@dataclass(frozen=True, slots=True)
 class Subset(Spanned):
     """The rows of `inner` whose labels satisfy the matchers."""
 
@@ -158,6 +205,9 @@ Plan = (
     | Aggregation
     | FunctionCall
     | StepInvariant
+    | Default
+    | Shift
+    | RetainNames
 )
 
 
@@ -171,11 +221,13 @@ def type_of(plan: Plan) -> ValueType:
             return ValueType.SCALAR
         case TextConstant():
             return ValueType.STRING
-        case Select() | Aggregation() | Nothing() | Subset():
+        case Select() | Aggregation() | Nothing() | Subset() | Default() | RetainNames():
             return ValueType.VECTOR
         case Window() | SubqueryWindow():
             return ValueType.MATRIX
         case Negate(operand=inner) | StepInvariant(inner=inner) | Shared(inner=inner):
+            return type_of(inner)
+        case Shift(inner=inner):
             return type_of(inner)
         case FunctionCall(returns=returns):
             return returns
@@ -193,7 +245,9 @@ def children(plan: Plan) -> tuple[Plan, ...]:
             return (inner,)
         case Shared(inner=inner) | Subset(inner=inner):
             return (inner,)
-        case BinaryOp(left=left, right=right):
+        case Shift(inner=inner) | RetainNames(inner=inner):
+            return (inner,)
+        case BinaryOp(left=left, right=right) | Default(left=left, right=right):
             return (left, right)
         case Aggregation(operand=operand, parameter=parameter):
             return (operand,) if parameter is None else (parameter, operand)
@@ -222,7 +276,7 @@ def with_children(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
             new = change(select)
             assert isinstance(new, Select)
             return plan if new is select else replace(plan, select=new)
-        case SubqueryWindow() | StepInvariant() | Shared() | Subset():
+        case SubqueryWindow() | StepInvariant() | Shared() | Subset() | Shift() | RetainNames():
             inner = plan.inner
             new = change(inner)
             return plan if new is inner else replace(plan, inner=new)
@@ -231,6 +285,11 @@ def with_children(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
             return plan if new is operand else replace(plan, operand=new)
         case BinaryOp(left=left, right=right):
             return with_sides(plan, change(left), change(right))
+        case Default(left=left, right=right):
+            new_left, new_right = change(left), change(right)
+            if new_left is left and new_right is right:
+                return plan
+            return replace(plan, left=new_left, right=new_right)
         case Aggregation(operand=operand, parameter=parameter):
             new = change(operand)
             new_parameter = None if parameter is None else change(parameter)
@@ -270,71 +329,8 @@ def rewrite_shared(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
     return rewrite(plan, changed)
 
 
+MEMBER = "in"
+"""The function of `x == (1, 2)`: values that are one of the other arguments."""
+
 LOOKS_AT_SELECTOR = frozenset({"timestamp", "absent", "info"})
 """Functions whose result depends on whether the argument is a selector."""
-
-DEEPEST_SHOWN = 250
-
-_NOT_SHOWN = frozenset({"span", "floats_only", "returns", "matchers", "without"})
-
-
-def show(plan: Plan, indent: str = "", note: Callable[[Plan], str] = lambda _: "") -> str:
-    """Return the plan as text, one line for each node, children indented.
-
-    note  text at the end of a node's line
-
-    Below `DEEPEST_SHOWN` levels, which only chains of operators reach, the indent does not grow.
-    """
-    lines = []
-    waiting = [(plan, 0)]
-    seen: set[int] = set()  # a shared subplan is shown once
-    while waiting:
-        node, level = waiting.pop()
-        lines.append(_line(node, indent + "  " * min(level, DEEPEST_SHOWN)) + note(node))
-        if isinstance(node, Shared):
-            if node.number in seen:
-                continue
-            seen.add(node.number)
-        waiting.extend((child, level + 1) for child in reversed(children(node)))
-    return "\n".join(lines)
-
-
-def _line(plan: Plan, indent: str) -> str:
-    words = [type(plan).__name__]
-    if isinstance(plan, Constant):
-        words.append(f"{plan.value:g}")
-    elif isinstance(plan, Select | Subset):
-        words.append("{" + ", ".join(str(m) for m in plan.matchers) + "}")
-    for one in fields(plan):
-        value = getattr(plan, one.name)
-        if one.name not in _NOT_SHOWN and not isinstance(plan, Constant) and not _is_plan(value):
-            words.append(_attribute(plan, one.name, value))
-    return indent + " ".join(filter(None, words))
-
-
-def _attribute(plan: Plan, name: str, value: object) -> str:
-    """Return an attribute in the syntax of the language where it has one; "": the default."""
-    if isinstance(plan, Aggregation) and name == "grouping":
-        if plan.without or plan.grouping:
-            return f"{'without' if plan.without else 'by'} ({', '.join(plan.grouping)})"
-        return ""
-    if isinstance(value, Matching):
-        return "" if value == PLAIN else matching_text(value).strip()
-    if value is None or value is False or value == () or (value == 0 and name != "at_ms"):
-        return ""
-    if value is True:
-        return name
-    if isinstance(value, int) and name == "at_ms":
-        return f"@ {value / 1000:.15g}"
-    if isinstance(value, int) and name.endswith("_ms"):
-        sign = "-" if value < 0 else ""
-        return f"{name.removesuffix('_ms')}={sign}{duration_text(abs(value))}"
-    if isinstance(value, frozenset):
-        return f"{name}=({', '.join(sorted(value))})"
-    return f"{name}={value}"
-
-
-def _is_plan(value: object) -> bool:
-    if isinstance(value, tuple):
-        return bool(value) and isinstance(value[0], Plan)
-    return isinstance(value, Plan)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from novaql.planner.logical import Plan, Select, rewrite, show, type_of
+from novaql.planner.logical import Plan, Select, rewrite, type_of
 from novaql.planner.rules import REQUIRED, RULES
+from novaql.planner.show import show
 from novaql.planner.time_ranges import range_text, time_ranges
 
 

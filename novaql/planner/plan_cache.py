@@ -7,12 +7,13 @@ duration): then the times are part of the key.
 from __future__ import annotations
 
 from novaql.errors import TypeProblem
-from novaql.language import parse
+from novaql.language import parse_core
 from novaql.language.value_types import ValueType
 from novaql.options import QueryOptions
-from novaql.planner.build import build_noting
+from novaql.planner.build import GapFinder, build_noting
 from novaql.planner.logical import Plan, type_of
 from novaql.planner.optimizer import optimize
+from novaql.span import Span
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
 PLAN_CACHE_BYTES = 32 << 20
@@ -40,21 +41,40 @@ class PlanCache:
         optimizer: bool = True,
         floats_only: bool = False,
     ) -> Plan:
-        """Return the plan of a query after all rules; arguments as of `optimize`.
+        """Return the plan of a query after all rules, as if there were no data."""
+        return self.planned(expr, options, optimizer=optimizer, floats_only=floats_only)[0]
+
+    def planned(
+        self,
+        expr: str,
+        options: QueryOptions,
+        *,
+        optimizer: bool = True,
+        floats_only: bool = False,
+        gap_ms: GapFinder | None = None,
+        strict_promql: bool = False,
+    ) -> tuple[Plan, tuple[tuple[Span, int], ...]]:
+        """Return the plan of a query after all rules, and its automatic windows.
+
+        Arguments as of `optimize`, `build_noting` and `parse`. A plan with windows that were found
+        from the data is not cached.
 
         Raises `QueryError` if the query is invalid.
         """
+        if strict_promql:
+            parse_core(expr, strict_promql=True)
         any_time = expr, options.subquery_step_ms, optimizer, floats_only
         these_times = (*any_time, options.start_ms, options.end_ms, options.step_ms)
         entry = self._plans.get(any_time) or self._plans.get(these_times)
         if entry is not None:
             check_type(entry[0], expr, options)
-            return entry[0]
-        built, timeless = build_noting(parse(expr), expr, options)
-        check_type(built, expr, options)  # the rules assume correct types
-        plan = optimize(built, enabled=optimizer, floats_only=floats_only)
-        self._plans.put(any_time if timeless else these_times, (plan, expr))
-        return plan
+            return entry[0], ()
+        built = build_noting(parse_core(expr), expr, options, gap_ms)
+        check_type(built.plan, expr, options)  # the rules assume correct types
+        plan = optimize(built.plan, enabled=optimizer, floats_only=floats_only)
+        if not built.windows:
+            self._plans.put(any_time if built.timeless else these_times, (plan, expr))
+        return plan, built.windows
 
 
 def check_type(plan: Plan, expr: str, options: QueryOptions) -> None:
@@ -65,7 +85,7 @@ def check_type(plan: Plan, expr: str, options: QueryOptions) -> None:
             f'invalid expression type "{kind.value}" for range query, '
             "must be Scalar or instant Vector",
             expr,
-            parse(expr).span,
+            parse_core(expr).span,
         )
 
 

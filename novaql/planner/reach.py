@@ -16,12 +16,15 @@ from novaql.planner.logical import (
     Aggregation,
     BinaryOp,
     Constant,
+    Default,
     FunctionCall,
     Negate,
     Nothing,
     Plan,
+    RetainNames,
     Select,
     Shared,
+    Shift,
     StepInvariant,
     SubqueryWindow,
     Subset,
@@ -117,6 +120,17 @@ def _reach(plan: Plan, lookback_ms: int) -> Reach | None:
             below = [spine[0].left, *(node.right for node in spine)]
             return _all(below, lookback_ms)
         case Constant() | TextConstant() | Nothing() | Shared() | Subset() | Negate():
+            return _all(children(plan), lookback_ms)
+        case Default():  # gaps of series that are there at some other step
+            return None
+        case Shift(inner=inner, offset_ms=offset_ms, at_ms=at_ms):
+            found = _reach(inner, lookback_ms)
+            if found is None:
+                return None
+            if at_ms is None:
+                return found.between(-offset_ms, -offset_ms)
+            return found.during(at_ms - offset_ms, at_ms - offset_ms)
+        case RetainNames():
             return _all(children(plan), lookback_ms)
         case Aggregation() | FunctionCall() | StepInvariant():
             return _all(children(plan), lookback_ms)

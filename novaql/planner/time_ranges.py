@@ -9,6 +9,7 @@ from novaql.planner.logical import (
     BinaryOp,
     Plan,
     Select,
+    Shift,
     SubqueryWindow,
     Window,
     children,
@@ -29,6 +30,11 @@ def time_ranges(plan: Plan, lookback_ms: int) -> list[tuple[Select, Reach]]:
                 found.append((select, seen(of_selector(select, range_ms, lookback_ms))))
             case SubqueryWindow(inner=inner):
                 look(inner, lambda reach: seen(_of_points(node, reach)))
+            case Shift(inner=inner, offset_ms=offset_ms, at_ms=None):
+                look(inner, lambda reach: seen(reach.between(-offset_ms, -offset_ms)))
+            case Shift(inner=inner, offset_ms=offset_ms, at_ms=int(at_ms)):
+                at = at_ms - offset_ms
+                look(inner, lambda reach: seen(reach.during(at, at)))
             case BinaryOp():
                 spine = left_spine(node)
                 for below in (spine[0].left, *(operator.right for operator in spine)):

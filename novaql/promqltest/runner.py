@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from novaql.engine import evaluate
 from novaql.errors import NovaqlError
-from novaql.language import format_expr, parse
+from novaql.language import format_expr, parse_core
 from novaql.language.ast import Expr, VectorSelector
 from novaql.language.visit import walk
 from novaql.options import QueryOptions
@@ -91,7 +91,7 @@ def cases(script: Script) -> Iterator[tuple[Eval, Storage]]:
 
 def run_eval(case: Eval, storage: Storage, engine: Engine = evaluate) -> Verdict:
     """Run one eval in every form, up to the first that differs."""
-    expr = parse(case.query)
+    expr = parse_core(case.query)
     native = "{{" in case.source or _selects_any(expr, storage.histogram_table())
     for name, run in _runs(case, expr, storage, engine):
         if found := run():
@@ -126,7 +126,9 @@ def _runs(case: Eval, expr: Expr, storage: Storage, engine: Engine) -> Iterator[
     if can_be_pinned(expr):
         text = format_expr(pinned(expr, at_ms))
         queries += [(text, time, f"{text} at {time / 1000:g}s") for time in other_times(at_ms)]
-    as_range = not depends_on_range(case.query) and matrix is None and case.expected.text is None
+    as_range = (
+        not depends_on_range(case.query, expr) and matrix is None and case.expected.text is None
+    )
     for query, time_ms, name in queries:
 
         def instant(query: str = query, time_ms: int = time_ms) -> list[str]:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from novaql.language.ast import At, Call, Expr, Subquery, VectorSelector
+from novaql.language.ast import (
+    At,
+    Binary,
+    Call,
+    DurationReference,
+    Expr,
+    MatrixSelector,
+    Shifted,
+    Subquery,
+    VectorSelector,
+)
 from novaql.language.visit import children, walk, with_children
 
 DEPENDS_ON_TIME = frozenset(
@@ -26,9 +36,9 @@ def pinned(expr: Expr, time_ms: int) -> Expr:
     Nothing changes inside a subquery: its own `@` decides there.
     """
     match expr:
-        case VectorSelector(at=None) | Subquery(at=None):
+        case VectorSelector(at=None) | Subquery(at=None) | Shifted(at=None):
             return replace(expr, at=At(time_ms))
-        case VectorSelector() | Subquery():
+        case VectorSelector() | Subquery() | Shifted():
             return expr
         case _:
             return with_children(expr, tuple(pinned(child, time_ms) for child in children(expr)))
@@ -47,6 +57,15 @@ def other_times(time_ms: int) -> tuple[int, ...]:
     return (-10 * time_ms, 0, time_ms // 5, time_ms, 10 * time_ms)
 
 
-def depends_on_range(query: str) -> bool:
-    """Whether the text has `start()`, `end()`, `range()` or `step()`."""
-    return _RANGE_DEPENDENT.search(query) is not None
+def depends_on_range(query: str, expr: Expr) -> bool:
+    """Whether the value at a step may depend on the other steps: by `start()`, `end()`, `range()`
+    or `step()`, or by an extension that looks at all of them."""
+    if _RANGE_DEPENDENT.search(query) is not None:
+        return True
+    for node in walk(expr):
+        match node:
+            case MatrixSelector(range=DurationReference()) | Subquery(implicit=True):
+                return True
+            case Binary(op="default") | Call(function="union" | "limit_offset"):
+                return True
+    return False

@@ -17,7 +17,7 @@ from hashlib import sha256
 import numpy as np
 
 from novaql import NovaqlError, QueryCancelled
-from novaql.language import MatrixSelector, VectorSelector, format_expr, parse, walk
+from novaql.language import MatrixSelector, VectorSelector, format_expr, parse_core, walk
 from novaql.model import Labels
 from novaql.rules import AlertingRule, Group, RecordingRule
 from novaql.rules.evaluation import (
@@ -242,7 +242,7 @@ class _Evaluation:
 
 def has_data(expr: str, at: Callable[[str], Vector]) -> bool:
     """Whether any selector of an expression finds a series; True without selectors."""
-    nodes = list(walk(parse(expr)))
+    nodes = list(walk(parse_core(expr)))
     ranges = [node for node in nodes if isinstance(node, MatrixSelector)]
     inside = {id(node.selector) for node in ranges}
     instants = [n for n in nodes if isinstance(n, VectorSelector) and id(n) not in inside]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from novaql.language import ValueType, parse, type_of
+from novaql.language import ValueType, parse_core, type_of
 from novaql.rules import AlertingRule, Group, Names, RecordingRule, Rule
 from novaql.rules.templates import TemplateProblem, parse_alert_template
 from novaql.server.alert_model.tables import AlertRule
@@ -53,7 +53,7 @@ def labels_of_rule(row: AlertRule) -> dict[str, str]:
 
 def check_expression(expr: str) -> None:
     """Raise `QueryError` with its position, or `Impossible` if the type is not instant vector."""
-    kind = type_of(parse(expr))
+    kind = type_of(parse_core(expr))
     if kind is not ValueType.VECTOR:
         raise Impossible(
             f"the expression of a rule gives an instant vector, this one is a {kind.value}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from novaql.language import Binary, Number, Paren, Unary, parse
+from novaql.language import Binary, Number, Paren, Unary, parse_core
 from novaql.server.alert_rules.schema import ThresholdOut
 
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
@@ -14,7 +14,7 @@ _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 def thresholds_of(expr: str) -> tuple[ThresholdOut, ...]:
     """The numbers in the comparisons of an expression, in order."""
     found: list[ThresholdOut] = []
-    stack = [parse(expr)]
+    stack = [parse_core(expr)]
     while stack:
         node = stack.pop()
         if isinstance(node, Paren):

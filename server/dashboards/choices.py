@@ -169,7 +169,7 @@ def _looked_up(query: VariableQuery, expr: str, lookup: LookupContext) -> list[s
 def _sets(expr: str) -> list[list[Matcher]]:
     if not expr:
         return []
-    tree = parse(expr)
+    tree = parse(expr, strict_promql=True)
     if not isinstance(tree, VectorSelector):
         raise InvalidRequest("label_values and label_names take a selector")
     return [all_matchers(tree)]

@@ -70,7 +70,8 @@ def format_query(_: Store, parameters: Parameters) -> Response:
 def parse_query(_: Store, parameters: Parameters) -> Response:
     """The syntax tree of a query, in the format of Prometheus's tree view."""
     text = parameters.text("query")
-    return success(orjson.dumps(tree_json(parse(text), text), option=orjson.OPT_SORT_KEYS))
+    tree = parse(text, strict_promql=True)
+    return success(orjson.dumps(tree_json(tree, text), option=orjson.OPT_SORT_KEYS))
 
 
 async def _answer(

@@ -12,9 +12,13 @@ from novaql.language import (
     Binary,
     Call,
     Expr,
+    Let,
     MatrixSelector,
+    Member,
     Number,
     Paren,
+    RetainNames,
+    Shifted,
     Subquery,
     Text,
     Unary,
@@ -42,7 +46,7 @@ def matcher_sets(texts: Sequence[str]) -> MatcherSets:
 def selector_matchers(text: str) -> list[Matcher]:
     """The matchers of one selector, including that of the metric name."""
     try:
-        expr = parse(text)
+        expr = parse(text, strict_promql=True)
     except QueryError as problem:
         if problem.sentence.startswith("the selector matches every series"):
             raise InvalidRequest(_TOO_WIDE) from None
@@ -93,7 +97,7 @@ def _unexpected(text: str, expr: Expr) -> str:
             return _at(text, 0, f"<op:{expr.op}>")
         case Paren():
             return _at(text, 0, '"("')
-        case VectorSelector():  # the caller excludes it
+        case VectorSelector() | Let() | Shifted() | RetainNames() | Member():  # excluded before
             raise AssertionError(text)
 
 

@@ -38,6 +38,7 @@ async def query(request: Request) -> Response:
         timeout=body.timeout,
         lookback="5m" if body.lookback is None else body.lookback,
         rollup=body.rollup,
+        strict_promql=body.strict_promql,
     )
 
     profile = Profile() if body.explain == "analyze" else None

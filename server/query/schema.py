@@ -39,7 +39,7 @@ class NovaqlRequest(BaseModel):
         False, description="neither use nor keep answers to earlier range queries"
     )
     strict_promql: bool = Field(
-        False, description="PromQL and no more; the language has no extensions yet"
+        False, description="refuse what is no PromQL: the extensions of the language"
     )
     format: Literal["json", "csv", "arrow"] | None = Field(
         None, description="wins over the Accept header"

@@ -20,11 +20,16 @@ from novaql.language import (
     DurationLiteral,
     DurationParen,
     DurationQuery,
+    DurationReference,
     DurationUnary,
     Expr,
+    Let,
     MatrixSelector,
+    Member,
     Number,
     Paren,
+    RetainNames,
+    Shifted,
     Signature,
     Subquery,
     Text,
@@ -64,6 +69,8 @@ def tree_json(expr: Expr, text: str) -> Tree:
         case MatrixSelector():
             width = _duration("range", expr.range, text)
             return {"type": "matrixSelector"} | _selector(expr.selector, text) | width
+        case Let() | Shifted() | RetainNames() | Member():
+            return _extension(expr, text)
         case Subquery():
             return {
                 "type": "subquery",
@@ -182,6 +189,37 @@ def _function(signature: Signature) -> Tree:
     }
 
 
+def _extension(expr: Let | Shifted | RetainNames | Member, text: str) -> Tree:
+    """Nodes that Prometheus has not."""
+    match expr:
+        case Let():
+            bindings = [
+                {
+                    "name": binding.name,
+                    "parameters": binding.parameters,
+                    "expr": tree_json(binding.value, text),
+                }
+                for binding in expr.bindings
+            ]
+            return {"type": "letExpr", "bindings": bindings, "body": tree_json(expr.body, text)}
+        case Shifted():
+            return {
+                "type": "shiftedExpr",
+                "expr": tree_json(expr.inner, text),
+                **_duration("offset", expr.offset, text),
+                **_at(expr.at),
+            }
+        case RetainNames():
+            return {"type": "keepMetricNamesExpr", "expr": tree_json(expr.inner, text)}
+        case Member():
+            values = [_number_text(value) for value in expr.values]
+            return {
+                "type": "memberExpr",
+                "expr": tree_json(expr.operand, text),
+                "values": values,
+            }
+
+
 def _duration(name: str, duration: Duration | None, text: str) -> Tree:
     """A duration in milliseconds as `name`; the tree of a computed duration as `nameExpr`."""
     if duration is None or isinstance(duration, DurationLiteral):
@@ -201,6 +239,8 @@ def _duration_tree(duration: Duration, text: str, *, wrapped: bool = False) -> T
             }
         case DurationParen():
             return _duration_tree(duration.inner, text, wrapped=True)
+        case DurationReference():
+            return _computed(duration.name, None, None, wrapped)
         case DurationQuery():
             return _computed(duration.name.value, None, None, wrapped)
         case DurationUnary():

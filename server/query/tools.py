@@ -17,7 +17,16 @@ from starlette.responses import Response
 
 from novaql import explain, query_options, to_ms
 from novaql.complete import complete
-from novaql.language import Aggregate, Call, VectorSelector, format, parse, type_of, walk
+from novaql.language import (
+    Aggregate,
+    Call,
+    VectorSelector,
+    format,
+    parse,
+    parse_core,
+    type_of,
+    walk,
+)
 from novaql.lint import Knowledge, lint
 from novaql.server.auth.roles import Role
 from novaql.server.errors import invalid
@@ -47,7 +56,7 @@ _HEADERS = {"Cache-Control": "no-store", "Content-Type": "application/json"}
 
 def parse_query(_: Store, body: QueryText) -> dict[str, Any]:
     """The syntax tree of a query, its type, selectors and functions."""
-    tree = parse(body.query)
+    tree = parse_core(body.query)
     selectors, functions = [], set()
     for node in walk(tree):
         match node:

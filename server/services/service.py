@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from novaql.language import ValueType, parse, type_of
+from novaql.language import ValueType, parse_core, type_of
 from novaql.server.catalog.lookup import service_named
 from novaql.server.catalog.tables import Service
 from novaql.server.db.engine import flushed_or
@@ -101,7 +101,7 @@ def check_signals(name: str, signals: Signals | None) -> None:
         return
     for signal, made in configured(signals.settings()).items():
         expr = made.expression_for(name)
-        kind = type_of(parse(expr))
+        kind = type_of(parse_core(expr))
         if kind not in (ValueType.VECTOR, ValueType.SCALAR):
             raise Impossible(
                 f"the expression of {signal} gives a {kind.value}, not an instant vector",

@@ -166,7 +166,7 @@ def read_indicator(fields: Mapping[str, Any]) -> Indicator:
 
 def _selector(field: str, text: str) -> VectorSelector:
     """Parse a plain selector. Raises `InvalidIndicator` for any other expression."""
-    found = parse(text)
+    found = parse(text, strict_promql=True)
     plain = isinstance(found, VectorSelector) and not (
         found.offset or found.at or found.anchored or found.smoothed
     )

@@ -222,7 +222,7 @@ def _counter(ratio: Mapping[str, Any], side: str) -> str:
         raise NotTaken(f"ratioMetric has no {side}")
     query = _query(found)
     try:
-        selector = _counted(parse(query))
+        selector = _counted(parse(query, strict_promql=True))
     except QueryError as problem:
         raise NotTaken(f"{side}: {problem.message}") from None
     if selector is None:

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from novaql.language import ValueType, format_expr, parse, type_of
-from novaql.language.ast import Binary, Expr, Number, Paren, Unary, VectorSelector
-from novaql.language.precedence import COMPARISONS, PRECEDENCE, SET_OPERATORS
+from novaql.language import ValueType, format_expr, parse, parse_core, type_of
+from novaql.language.ast import Binary, Expr, Let, Number, Paren, Unary, VectorSelector
+from novaql.language.precedence import COMPARISONS, MANY_TO_MANY, PRECEDENCE
 from novaql.language.visit import walk
 from tests.support.generators.expressions import Vocabulary, numbers, well_typed_expressions
+from tests.support.generators.extended_expressions import extended_expressions
 from tests.support.generators.rewriting import rewrite
 
 
@@ -18,6 +19,32 @@ from tests.support.generators.rewriting import rewrite
 @settings(deadline=None)
 def test_what_is_printed_reads_back(expr: Expr) -> None:
     assert expr == parse(format_expr(expr))
+
+
+@given(extended_expressions(), st.integers(0, 80))
+@settings(deadline=None)
+def test_extensions_read_back(expr: Expr, width: int) -> None:
+    text = format_expr(expr)
+
+    assert expr == parse(text)
+    assert text == format_expr(parse(text))
+    assert expr == parse(format_expr(expr, width=width))
+
+
+@given(extended_expressions(ValueType.VECTOR), st.integers(0, 80))
+@settings(deadline=None)
+def test_pipes_read_back(expr: Expr, width: int) -> None:
+    assert expr == parse(format_expr(expr, style="pipes"))
+    assert expr == parse(format_expr(expr, style="pipes", width=width))
+
+
+@given(extended_expressions(ValueType.VECTOR))
+@settings(deadline=None)
+def test_core_trees_are_expanded(expr: Expr) -> None:
+    core = parse_core(format_expr(expr))
+
+    assert not any(isinstance(node, Let) for node in walk(core))
+    assert type_of(core) is ValueType.VECTOR
 
 
 @given(well_typed_expressions(), st.integers(0, 80))
@@ -54,7 +81,7 @@ def test_spans_hold_the_text_of_their_node(expr: Expr) -> None:
 
 def _bare_vectors() -> st.SearchStrategy[Expr]:
     """Operators without any parentheses."""
-    operators = sorted(PRECEDENCE.keys() - COMPARISONS - SET_OPERATORS - {"</", ">/"})
+    operators = sorted(PRECEDENCE.keys() - COMPARISONS - MANY_TO_MANY - {"</", ">/"})
     leaves: st.SearchStrategy[Expr] = st.one_of(
         st.sampled_from([VectorSelector("a"), VectorSelector("b")]), numbers
     )

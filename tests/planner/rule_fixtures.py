@@ -28,9 +28,10 @@ from pathlib import Path
 from novaql.language import parse
 from novaql.options import QueryOptions
 from novaql.planner import build_plan
-from novaql.planner.logical import Plan, show
+from novaql.planner.logical import Plan
 from novaql.planner.optimizer import of_floats
 from novaql.planner.rules import RULES, Rule
+from novaql.planner.show import show
 
 FIXTURES = Path(__file__).parent / "fixtures"
 OPTIONS = QueryOptions(0, 600_000, 60_000)

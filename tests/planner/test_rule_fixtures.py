@@ -8,8 +8,8 @@ import pytest
 
 from novaql import evaluate
 from novaql.errors import NovaqlError
-from novaql.planner.logical import show
 from novaql.planner.rules import RULES, Rule
+from novaql.planner.show import show
 from novaql.promqltest.runner import cases as evals
 from novaql.promqltest.script_parser import parse_script
 from novaql.tsdb.model.source import Source

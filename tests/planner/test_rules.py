@@ -9,11 +9,12 @@ from novaql.language import parse
 from novaql.options import QueryOptions
 from novaql.planner import build_plan, optimize
 from novaql.planner.label_flow import CELL_BY_CELL
-from novaql.planner.logical import Plan, show
+from novaql.planner.logical import Plan
 from novaql.planner.optimizer import of_floats, trace
 from novaql.planner.rules import RULES, Rule
 from novaql.planner.rules.hoist_step_invariant import hoist_step_invariant
 from novaql.planner.rules.share_subplans import share_subplans
+from novaql.planner.show import show
 
 OPTIONS = QueryOptions(0, 600_000, 60_000)
 

@@ -7,7 +7,7 @@ import pytest
 from novaql.language import parse
 from novaql.options import QueryOptions
 from novaql.planner import build_plan
-from novaql.planner.logical import show
+from novaql.planner.show import show
 
 
 @pytest.mark.parametrize(

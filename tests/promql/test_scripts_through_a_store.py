@@ -23,12 +23,16 @@ from novaql.tsdb.model.source import Source
 from tests.promql import known_failures
 from tests.support.store.stored_sources import stored
 
-FEW = ("start_timestamps.test", "staleness.test", "extended_vectors.test", "counters.test")
+FEW = (
+    "start_timestamps.test", "staleness.test", "extended_vectors.test", "counters.test",
+    "selectors_with_or.test", "lifting.test", "automatic_windows.test",
+)  # fmt: skip
 
 
 def scripts() -> list[Path]:
     here = Path(__file__).parent
-    own = sorted([*(here / "cases").glob("**/*.test"), *(here / "families").glob("**/*.test")])
+    folders = ("cases", "families", "extensions")
+    own = sorted(path for folder in folders for path in (here / folder).glob("**/*.test"))
     every = [*own, *sorted(known_failures.CONFORMANCE.glob("*.test"))]
     if os.environ.get("NOVAQL_STORED_SCRIPTS") == "all":
         return every

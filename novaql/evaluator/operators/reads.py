@@ -9,8 +9,9 @@ import numpy as np
 from novaql.errors import LimitExceeded
 from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.windows import Ints
+from novaql.evaluator.selections import changed
 from novaql.evaluator.steps import Steps
-from novaql.planner.logical import Select, Window
+from novaql.planner.logical import SampleStage, Select, Window
 from novaql.tsdb.model.source import RangeWindows, Selection
 
 
@@ -22,6 +23,7 @@ class Read:
     range_ms  length of the windows: that of the range, or the lookback
     reach_ms  how far left of their ends samples are read, exclusively
     ahead_ms  how far right of them
+    stages    what happens to the samples
     """
 
     select: Select
@@ -29,14 +31,16 @@ class Read:
     range_ms: int
     reach_ms: int
     ahead_ms: int = 0
+    stages: tuple[SampleStage, ...] = ()
 
     @classmethod
     def of(cls, context: Context, plan: Select | Window, steps: Steps) -> Read:
         """Return what a plan reads at these steps, before any of it is read."""
         lookback_ms = context.options.lookback_ms
         select, range_ms = plan, lookback_ms
+        stages: tuple[SampleStage, ...] = ()
         if isinstance(plan, Window):
-            select, range_ms = plan.select, plan.range_ms
+            select, range_ms, stages = plan.select, plan.range_ms, plan.stages
         assert isinstance(select, Select)
         ends_ms = steps.times_ms if select.at_ms is None else np.full(steps.count, select.at_ms)
         ends_ms = ends_ms - select.offset_ms
@@ -44,7 +48,7 @@ class Read:
         reach_ms = context.reach_ms(range_ms)
         if select.anchored or select.smoothed:  # the ends of ranges may lie on earlier samples
             reach_ms = range_ms + (lookback_ms if isinstance(plan, Window) else 0)
-        return cls(select, ends_ms, range_ms, reach_ms, ahead_ms)
+        return cls(select, ends_ms, range_ms, reach_ms, ahead_ms, stages)
 
     @property
     def span_ms(self) -> tuple[int, int]:
@@ -58,8 +62,13 @@ class Read:
         windows  all that the floats are for, if that is known
         """
         select = self.select
+        if self.stages:
+            windows = None  # cells say nothing of single samples
         try:
-            return context.select(select.matchers, *self.span_ms, windows, select.labels)
+            found = context.select(
+                select.matchers, *self.span_ms, windows, select.labels, select.alternatives
+            )
         except LimitExceeded as problem:
             problem.span = problem.span or select.span
             raise
+        return changed(found, self.stages) if self.stages else found

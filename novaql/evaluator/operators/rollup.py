@@ -55,12 +55,14 @@ def rollup_pipeline(run: Runner, operator: Operator) -> Pipeline:
         return extended_pipeline(context, operator)
     function = RANGE_FUNCTIONS[call.function]
     windows, hint = Moved(read.ends_ms, read.reach_ms, None), None
-    if function.cells is not None:
+    if function.cells is not None and not read.stages:
         if context.options.rollup_ms:
             windows = moved(read.ends_ms, read.range_ms, context.options.rollup_ms)
             read = Read(read.select, windows.ends_ms, windows.reach_ms, windows.reach_ms)
         hint = windows_read(context, function.cells, windows)
-    selection = cells_as_samples(context, function.cells, read.selection(context, hint))
+    selection = cells_as_samples(
+        context, None if read.stages else function.cells, read.selection(context, hint)
+    )
     begun = selection.starts and context.options.start_timestamps and function.reads_starts
     found = windows_pipeline(
         run,

@@ -30,13 +30,15 @@ from novaql.evaluator.operators.label_calls import (
 )
 from novaql.evaluator.operators.mixed_select import start_timestamps
 from novaql.evaluator.operators.ranking import sort_rows
+from novaql.evaluator.operators.unions import limited, union
 from novaql.evaluator.pipeline.model import Stage
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.working_memory import admit_work
 from novaql.language.value_types import ValueType
-from novaql.planner.logical import Select
+from novaql.planner.logical import MEMBER, Select
 
-ELEMENTWISE = frozenset(FUNCTIONS) | frozenset(PARTS) | {"round", "clamp", "clamp_min", "clamp_max"}
+OTHERS = frozenset({"round", "clamp", "clamp_min", "clamp_max", MEMBER})
+ELEMENTWISE = frozenset(FUNCTIONS) | frozenset(PARTS) | OTHERS
 """Functions that change each value by itself: stages of a pipeline."""
 
 
@@ -49,6 +51,14 @@ def elementwise_stage(run: Runner, operator: Operator) -> Stage:
         return lambda values, valid: (function(values), valid)
     if name in PARTS:
         return lambda values, valid: (date_part(name, values), valid)
+    if name == MEMBER:
+        wanted = np.array([scalar[0] for scalar in scalars])
+
+        def member(values: Floats, valid: Bools | None) -> tuple[Floats, Bools | None]:
+            holds = np.isin(values, wanted)
+            return values, holds if valid is None else valid & holds
+
+        return member
     if name == "round":
         nearest = scalars[0] if scalars else np.ones(1)
         return lambda values, valid: (round_to(values, nearest), valid)
@@ -134,9 +144,21 @@ def _start_timestamp(run: Runner, operator: Operator) -> StepMatrix:
     return operand.take(np.zeros(operand.rows, np.bool_))
 
 
+def _union(run: Runner, operator: Operator) -> StepMatrix:
+    return union(run.context, [run.vector(operand) for operand in operator.operands])
+
+
+def _limit_offset(run: Runner, operator: Operator) -> StepMatrix:
+    limit, offset, operand = operator.operands
+    counts = [run.scalar(one)[0] if operator.steps.count else 0.0 for one in (limit, offset)]
+    return limited(run.vector(operand), *counts)
+
+
 Transform = Callable[[Runner, Operator], StepMatrix]
 
 TRANSFORMS: Mapping[str, Transform] = {
+    "union": _union,
+    "limit_offset": _limit_offset,
     "absent": absent,
     "absent_over_time": absent_over_time,
     "vector": _to_vector,

@@ -11,7 +11,14 @@ from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.elementwise import ARITHMETIC, COMPARISON
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.evaluator.matching import MatchKeys, match_keys, match_labels, pair_count, pairs_of
-from novaql.evaluator.matrix import NAME_LABELS, StepMatrix, join_equal_rows, matrix, stack
+from novaql.evaluator.matrix import (
+    NAME_LABELS,
+    StepMatrix,
+    drop_names,
+    join_equal_rows,
+    matrix,
+    stack,
+)
 from novaql.evaluator.operators.arithmetic import drops_name
 from novaql.evaluator.operators.native_binary import combine_matrices
 from novaql.evaluator.working_memory import admit_work
@@ -19,7 +26,7 @@ from novaql.language.ast import Cardinality, Matching
 from novaql.language.precedence import TRIM_OPERATORS
 from novaql.planner.logical import BinaryOp
 from novaql.text.go_text import label_text
-from novaql.tsdb.model.labels import SeriesTable, concat_tables
+from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable, concat_tables
 
 SET_OPERATORS = frozenset({"and", "or", "unless"})
 MANY_TO_ONE_NOT_EXPLICIT = (
@@ -75,9 +82,17 @@ class _Pairs:
 
 
 def vector_vector(
-    context: Context, node: BinaryOp, left: StepMatrix, right: StepMatrix
+    context: Context,
+    node: BinaryOp,
+    left: StepMatrix,
+    right: StepMatrix,
+    *,
+    retain_names: bool = False,
 ) -> StepMatrix:
-    """The operator between rows that match."""
+    """The operator between rows that match.
+
+    retain_names  results have the names of the left side, or of the "many" side
+    """
     matching = node.matching
     rows = max(left.rows, right.rows)
     admit_work(context, node.op, rows, left.steps)
@@ -86,7 +101,7 @@ def vector_vector(
     # Prometheus swaps the sides under group_right, but not the fills: there fill_left fills in the
     # many side, though that is on the right.
     fill_many, fill_one = matching.fill_left, matching.fill_right
-    keys = match_keys(many.series, one.series, matching)
+    keys = match_keys(many.series, one.series, matching, swapped=swapped)
     many_there, one_there = many.presence(), one.presence()
     if fill_many is None and fill_one is None:
         # A step at which one side is empty is not even looked at for duplicates.
@@ -99,16 +114,24 @@ def vector_vector(
     if pairs_found > rows:  # series of one key that take turns
         admit_work(context, node.op, pairs_found, left.steps)
     context.checkpoint()
-    pairs = _pairs(many, one, keys, matching, fill_many, fill_one)
+    pairs = _pairs(many, one, keys, matching, fill_many, fill_one, swapped=swapped)
     context.checkpoint()
-    return _apply(context, node, pairs, swapped=swapped)
+    if retain_names:
+        pairs = replace(pairs, labels=_with_names(pairs))
+    return _apply(context, node, pairs, swapped=swapped, retain_names=retain_names)
+
+
+def _with_names(pairs: _Pairs) -> SeriesTable:
+    names = drop_names(pairs.many.series, pairs.many.nameless).column(METRIC_NAME)
+    return pairs.labels.with_column(METRIC_NAME, names)
 
 
 def _check_unique(one: StepMatrix, keys: Ints, matching: Matching, *, side: str) -> None:
     """Raise if a key has two rows at one step on the side where it must have one."""
 
     def clash(row: int, other: int) -> Exception:
-        group = label_text(match_labels(one.series, matching).labels(row))
+        ones = match_labels(one.series, matching, renamed=side == "right")
+        group = label_text(ones.labels(row))
         two = ", ".join(sorted(label_text(one.series.labels(r)) for r in (row, other)))
         return EvaluationError(
             f"found duplicate series for the match group {group} on the {side} hand-side of the "
@@ -126,9 +149,11 @@ def _pairs(
     matching: Matching,
     fill_many: float | None,
     fill_one: float | None,
+    *,
+    swapped: bool,
 ) -> _Pairs:
     many_there, one_there = many.presence(), one.presence()
-    if matching.include or len(np.unique(keys.right)) == one.rows:
+    if matching.include or matching.include_all or len(np.unique(keys.right)) == one.rows:
         many_row, one_row = pairs_of(keys.left, keys.right)
         partner = one.take(one_row)
     else:
@@ -145,13 +170,13 @@ def _pairs(
     if fill_one is not None:
         # Rows of the many side at steps where their key has no partner.
         alone = many_there & ~present_by_key(keys.right, one_there, keys.count)[keys.left]
-        nothing = match_labels(many.series, matching)
+        nothing = match_labels(many.series, matching, renamed=swapped)
         labels = _labels(many.series, nothing, matching)
         filled = matrix(nothing, np.full(many.values.shape, fill_one))
         parts.append(_Pairs(many, filled, alone, labels, many.nameless, keys.left))
     if fill_many is not None:
         alone = one_there & ~present_by_key(keys.left, many_there, keys.count)[keys.right]
-        bare = match_labels(one.series, matching)
+        bare = match_labels(one.series, matching, renamed=not swapped)
         labels = _labels(bare, one.series, matching)
         filled = matrix(bare, np.full(one.values.shape, fill_many))
         parts.append(_Pairs(filled, one, alone, labels, filled.nameless, keys.right))
@@ -175,16 +200,22 @@ def _labels(many: SeriesTable, one: SeriesTable, matching: Matching) -> SeriesTa
     """Result labels of pairs: of the many side, with what `group_…(include)` copies."""
     if matching.cardinality is Cardinality.ONE_TO_ONE:
         return many.keep(matching.labels) if matching.on else many.drop(matching.labels)
-    for name in matching.include:
-        column = one.columns.get(name)
-        many = many.drop([name]) if column is None else many.with_column(name, column)
+    include = matching.include
+    if matching.include_all:
+        matched = set(matching.labels) if matching.on else set()
+        include = tuple(name for name in one.names() if name not in {*matched, METRIC_NAME})
+    for name in include:
+        column, given = one.columns.get(name), matching.prefix + name
+        many = many.drop([given]) if column is None else many.with_column(given, column)
     return many
 
 
-def _apply(context: Context, node: BinaryOp, pairs: _Pairs, *, swapped: bool) -> StepMatrix:
+def _apply(
+    context: Context, node: BinaryOp, pairs: _Pairs, *, swapped: bool, retain_names: bool
+) -> StepMatrix:
     left, right = (pairs.one, pairs.many) if swapped else (pairs.many, pairs.one)
     labels = pairs.labels
-    if drops_name(node):
+    if drops_name(node) and not retain_names:
         labels = labels.drop(NAME_LABELS)
     nameless = np.zeros(len(labels), np.bool_) if drops_name(node) else pairs.nameless
     with np.errstate(all="ignore"):

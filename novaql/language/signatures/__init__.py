@@ -11,8 +11,8 @@ from novaql.language.signatures.histograms import HISTOGRAMS
 from novaql.language.signatures.labels import LABELS
 from novaql.language.signatures.over_time import OVER_TIME
 from novaql.language.signatures.rollups import ROLLUPS
-from novaql.language.signatures.signature import Aggregator, Signature
-from novaql.language.signatures.transforms import TRANSFORMS
+from novaql.language.signatures.signature import Aggregator, Origin, Signature
+from novaql.language.signatures.transforms import LIFTED, TRANSFORMS
 
 FUNCTIONS: Mapping[str, Signature] = MappingProxyType(
     ROLLUPS | OVER_TIME | TRANSFORMS | LABELS | DATES | HISTOGRAMS
@@ -22,4 +22,4 @@ FUNCTIONS: Mapping[str, Signature] = MappingProxyType(
 AGGREGATORS: Mapping[str, Aggregator] = MappingProxyType(AGGREGATIONS)
 """Name of an aggregator → its signature."""
 
-__all__ = ["AGGREGATORS", "FUNCTIONS", "Aggregator", "Signature"]
+__all__ = ["AGGREGATORS", "FUNCTIONS", "LIFTED", "Aggregator", "Origin", "Signature"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from novaql.language.signatures.signature import SCALAR, VECTOR, Signature, by_name
+from novaql.language.signatures.signature import SCALAR, VECTOR, Origin, Signature, by_name
 from novaql.language.signatures.signature import Signature as Row
 
 
@@ -39,6 +39,9 @@ _ELEMENTWISE = by_name(
     _elementwise("deg", "Radians turned into degrees."),
     _elementwise("rad", "Degrees turned into radians."),
 )
+
+LIFTED = frozenset(_ELEMENTWISE) | {"round", "clamp", "clamp_min", "clamp_max"}
+"""Functions that change each value by itself: of a range vector, each sample."""
 
 TRANSFORMS = _ELEMENTWISE | by_name(
     Row("pi", (), SCALAR, "The number π.", "node_load1 * pi()"),
@@ -94,6 +97,23 @@ TRANSFORMS = _ELEMENTWISE | by_name(
         "sort_desc", (VECTOR,), VECTOR,
         "The series by falling value, NaN last, histograms dropped. Only in instant queries.",
         "sort_desc(node_load1)",
+    ),
+    Row(
+        "union", (VECTOR,), VECTOR,
+        "All series of the arguments; of series with equal labels, names included, the first one "
+        "has its values at all steps. A scalar is a series without labels. `(a, b)` means the "
+        "same.",
+        "union(up, vector(1))",
+        variadic=True,
+        origin=Origin.METRICSQL,
+    ),
+    Row(
+        "limit_offset", (SCALAR, SCALAR, VECTOR), VECTOR,
+        "At most so many series as the first argument says, after so many as the second one, in "
+        "the order of their labels, unless the argument is sorted. They are the same at all steps. "
+        "`sum(x) limit 5` is `limit_offset(5, 0, sum(x))`. Both numbers are constants.",
+        "limit_offset(10, 20, up)",
+        origin=Origin.METRICSQL,
     ),
     Row(
         "min_of", (SCALAR, SCALAR), SCALAR,

@@ -11,6 +11,7 @@ from novaql.planner.logical import (
     Nothing,
     Plan,
     Select,
+    Shift,
     StepInvariant,
     SubqueryWindow,
     TextConstant,
@@ -66,7 +67,7 @@ def _wrapped(plan: Plan) -> Plan:
 
 def _inside_subqueries(plan: Plan) -> Plan:
     """Below a hoisted node only the insides of subqueries still have steps of their own."""
-    if isinstance(plan, SubqueryWindow):
+    if isinstance(plan, SubqueryWindow | Shift):
         return with_children(plan, hoist_step_invariant)
     if not isinstance(plan, BinaryOp):
         return with_children(plan, _inside_subqueries)
@@ -85,6 +86,8 @@ def _invariant(plan: Plan) -> bool:
             return at_ms is not None
         case Window(select=select):
             return select.at_ms is not None
+        case Shift(at_ms=int()):
+            return True
         case FunctionCall(function=function) if function in TIME_DEPENDENT:
             return False
         case BinaryOp():

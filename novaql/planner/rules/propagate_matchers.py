@@ -78,6 +78,8 @@ class _Facts:
             case BinaryOp() if not _both_vectors(plan):
                 below = operand_of(plan)
                 return NONE if below is None else self.of(below)
+            case BinaryOp(matching=Matching(renamed=(_, *_))):
+                return NONE
             case BinaryOp(op="and", matching=matching):
                 return self.of(plan.left) | _matched(self.of(plan.right), matching)
             case BinaryOp(op="unless"):
@@ -93,7 +95,7 @@ class _Facts:
 
 def _limited(node: BinaryOp, facts: _Facts) -> BinaryOp:
     matching = node.matching
-    if node.op == "or" or _fills(matching):
+    if node.op == "or" or _fills(matching) or matching.renamed:
         return node
     to_right = _matched(facts.of(node.left), matching)
     to_left = _matched(facts.of(node.right), matching)

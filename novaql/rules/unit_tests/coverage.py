@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from novaql.errors import QueryError
-from novaql.language import parse, walk
+from novaql.language import parse_core, walk
 from novaql.language.ast import VectorSelector
 from novaql.rules.evaluation.alerting import ALERT_NAME, ALERTS, ALERTS_FOR_STATE
 from novaql.rules.model import AlertingRule, Rule, RuleFile
@@ -82,7 +82,7 @@ def coverage_lines(found: Sequence[RuleCoverage]) -> Iterator[str]:
 def _reads(expr: str, rule: Rule) -> bool:
     """Whether a selector of the expression can match what the rule writes."""
     try:
-        tree = parse(expr)
+        tree = parse_core(expr)
     except QueryError:
         return False
     names = (ALERTS, ALERTS_FOR_STATE) if isinstance(rule, AlertingRule) else (rule.name,)

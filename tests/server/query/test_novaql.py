@@ -102,7 +102,7 @@ def test_a_format_that_cannot_be_written_is_406(server: LocalServer) -> None:
 
 WRONG_QUERIES = {
     "misspelt function": "rat(up[5m])",
-    "wrong type": "rate(up)",
+    "wrong type": "rate(5)",
     "unclosed brace": 'up{job="api"',
     "bad regex": 'up{job=~"("}',
     "bad duration": "rate(up[5x])",

@@ -38,6 +38,7 @@ from novaql.language.ast import (
 )
 from novaql.language.precedence import (
     COMPARISONS,
+    MANY_TO_MANY,
     PRECEDENCE,
     RIGHT_ASSOCIATIVE,
     SET_OPERATORS,
@@ -47,7 +48,7 @@ from novaql.language.precedence import (
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 ARITHMETIC = ("+", "-", "*", "/", "%", "^", "atan2")
-_ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 _PATTERNS = st.sampled_from(["", ".*", ".+", "a|b", "(x|y).*", "[0-9]+", 'q"\\\\'])
 
 
@@ -149,7 +150,7 @@ def _one_item(duration: Duration) -> Duration:
 def matchers(draw: st.DrawFn, vocabulary: Vocabulary) -> Matcher:
     op = draw(st.sampled_from(MatchOp))
     name = draw(st.sampled_from([n for n in vocabulary.labels if n != "__name__"]))
-    return Matcher(name, op, draw(_PATTERNS if op.is_regex else _ANY_TEXT))
+    return Matcher(name, op, draw(_PATTERNS if op.is_regex else ANY_TEXT))
 
 
 def moments() -> st.SearchStrategy[At]:
@@ -219,7 +220,7 @@ def joined(
     ):
         right = Paren(right)
     if matching is None:
-        many = op in SET_OPERATORS
+        many = op in MANY_TO_MANY
         matching = Matching(Cardinality.MANY_TO_MANY) if many else Matching()
     return Binary(op, left, right, return_bool, matching)
 
@@ -228,7 +229,7 @@ def joined(
 def matchings(draw: st.DrawFn, vocabulary: Vocabulary, op: str) -> Matching:
     names = st.lists(st.sampled_from(vocabulary.labels), max_size=2, unique=True)
     on, labels = draw(st.booleans()), tuple(draw(names))
-    if op in SET_OPERATORS:
+    if op in MANY_TO_MANY:
         return Matching(Cardinality.MANY_TO_MANY, on, labels)
     one, left, right = Cardinality.ONE_TO_ONE, Cardinality.MANY_TO_ONE, Cardinality.ONE_TO_MANY
     cardinality = draw(st.sampled_from([one, left, right]))
@@ -237,8 +238,10 @@ def matchings(draw: st.DrawFn, vocabulary: Vocabulary, op: str) -> Matching:
     return Matching(cardinality, on, labels, include, draw(fills), draw(fills))
 
 
-class _Drawing:
+class Drawing:
     """One drawing of a tree: every method gives an expression of the type in its name."""
+
+    matchings = staticmethod(matchings)
 
     def __init__(self, draw: st.DrawFn, vocabulary: Vocabulary) -> None:
         self._draw = draw
@@ -252,7 +255,7 @@ class _Drawing:
     def _bare(self, wanted: ValueType, depth: int) -> Expr:
         match wanted:
             case ValueType.STRING:
-                return Text(self._draw(_ANY_TEXT))
+                return Text(self._draw(ANY_TEXT))
             case ValueType.SCALAR:
                 return self._scalar(depth)
             case ValueType.MATRIX:
@@ -304,10 +307,10 @@ class _Drawing:
         left, right = (self.of(kind, depth - 1) for kind in kinds)
         matching = None
         if ValueType.SCALAR not in kinds and self._draw(st.booleans()):
-            matching = self._draw(matchings(self._words, op))
+            matching = self._draw(self.matchings(self._words, op))
         return joined(op, left, right, return_bool=return_bool, matching=matching)
 
-    def _aggregate(self, depth: int) -> Expr:
+    def _aggregate(self, depth: int) -> Aggregate:
         op = self._draw(st.sampled_from(sorted(self._words.aggregators)))
         wanted = AGGREGATORS[op].parameter
         names = self._draw(st.lists(st.sampled_from(self._words.labels), max_size=2, unique=True))
@@ -319,6 +322,9 @@ class _Drawing:
             self._draw(st.booleans()),
         )
 
+    def _argument(self, wanted: ValueType, depth: int) -> Expr:
+        return self.of(wanted, depth)
+
     def _call(self, wanted: ValueType, depth: int) -> Expr | None:
         names = sorted(n for n in self._words.functions if FUNCTIONS[n].returns is wanted)
         if not names:
@@ -328,7 +334,7 @@ class _Drawing:
         count = self._draw(
             st.integers(row.fewest_arguments, len(row.arguments) + 2 if most is None else most)
         )
-        arguments = [self.of(row.argument_type(i), depth - 1) for i in range(count)]
+        arguments = [self._argument(row.argument_type(i), depth - 1) for i in range(count)]
         if row.name == "info" and count == 2:
             arguments[1] = self._draw(vector_selectors(self._words, shifted=False))
         return Call(row.name, tuple(arguments))
@@ -349,4 +355,4 @@ def well_typed_expressions(
     max_depth   levels of calls, operators and parentheses
     """
     wanted = value_type or draw(st.sampled_from(ValueType))
-    return _Drawing(draw, vocabulary or Vocabulary()).of(wanted, max_depth)
+    return Drawing(draw, vocabulary or Vocabulary()).of(wanted, max_depth)

@@ -16,8 +16,12 @@ from novaql.language.ast import (
     Duration,
     DurationLiteral,
     Expr,
+    Let,
     MatrixSelector,
+    Member,
     Paren,
+    RetainNames,
+    Shifted,
     Subquery,
     Text,
     Unary,
@@ -121,6 +125,8 @@ class Reference:
                 return self._call(expr, now)
             case MatrixSelector() | Subquery():
                 raise AssertionError("a range vector has no value at one time")
+            case Let() | Shifted() | RetainNames() | Member():
+                raise AssertionError("extensions are not in the reference evaluator")
 
     def vector(self, expr: Expr, now: int) -> Vector:
         value = self.value(expr, now)

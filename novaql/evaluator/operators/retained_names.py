@@ -1,0 +1,77 @@
+"""`keep_metric_names`: whether the operand of an operation has names to retain."""
+
+from __future__ import annotations
+
+from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
+from novaql.evaluator.operators.arithmetic import drops_name
+from novaql.planner.logical import (
+    MEMBER,
+    Aggregation,
+    BinaryOp,
+    Default,
+    FunctionCall,
+    Negate,
+    Plan,
+    RetainNames,
+    Select,
+    Shared,
+    Shift,
+    StepInvariant,
+    SubqueryWindow,
+    Subset,
+    Window,
+)
+
+_RETAINING = frozenset(
+    {"sort", "sort_desc", "sort_by_label", "sort_by_label_desc", "label_replace", "label_join",
+     "info", "union", "limit_offset", MEMBER}
+)  # fmt: skip
+_CHOOSING = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
+
+
+def operand_has_names(plan: Plan) -> bool:
+    """Whether the rows of the operand of an operation have metric names at the end of a query."""
+    match plan:
+        case FunctionCall(arguments=arguments):
+            for argument in arguments:
+                if isinstance(argument, Window | SubqueryWindow):
+                    return has_names(argument)
+            return any(has_names(argument) for argument in arguments)
+        case BinaryOp(left=left, right=right):
+            return has_names(left) or has_names(right)
+        case Negate(operand=operand):
+            return has_names(operand)
+        case StepInvariant(inner=inner) | Shared(inner=inner) | Shift(inner=inner):
+            return operand_has_names(inner)
+        case _:
+            return has_names(plan)
+
+
+def has_names(plan: Plan) -> bool:
+    """Whether the rows of a plan have metric names at the end of a query."""
+    match plan:
+        case Select():
+            return True
+        case Window(stages=stages):
+            return all(
+                stage.function in ("==", "!=", ">", "<", ">=", "<=", MEMBER)
+                and not stage.return_bool
+                for stage in stages
+            )
+        case SubqueryWindow(inner=inner) | StepInvariant(inner=inner) | Shared(inner=inner):
+            return has_names(inner)
+        case Subset(inner=inner) | Shift(inner=inner):
+            return has_names(inner)
+        case RetainNames(inner=inner):
+            return operand_has_names(inner)
+        case BinaryOp(left=left):
+            return not drops_name(plan) and has_names(left)
+        case Default(left=left):
+            return has_names(left)
+        case Aggregation(op=op, operand=operand):
+            return op in _CHOOSING and has_names(operand)
+        case FunctionCall(function=name):
+            retained = RANGE_FUNCTIONS[name].retains_name if name in RANGE_FUNCTIONS else False
+            return (retained or name in _RETAINING) and operand_has_names(plan)
+        case _:
+            return False

@@ -1,0 +1,124 @@
+"""Pipes, `let` and `WITH`: extensions of PromQL that are forms of their own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lark import Token
+
+from novaql.errors import TypeProblem
+from novaql.language.ast import Aggregate, Binding, Call, Expr, Let, RetainNames
+from novaql.language.fault import Fault, brief
+from novaql.language.literals import parse_number
+from novaql.language.parsed import NOTED, Arguments, Children, Clause, Stage, between, span_of
+from novaql.language.pipes import operand_place
+from novaql.language.signatures import AGGREGATORS
+from novaql.span import Span
+
+
+class ExtensionBuilder:
+    """Rules `pipeline`, `stage`, `let`, `binding` and `parameters`."""
+
+    def pipeline(self, children: Children) -> Expr:
+        tree: Expr = children[0]
+        for pipe, stage in zip(children[1::2], children[2::2], strict=True):
+            NOTED.note("the pipe |>", span_of(pipe))
+            tree = _piped(tree, stage)
+        return tree
+
+    def stage(self, children: Children) -> Stage:
+        word = children[0]
+        arguments: tuple[Expr, ...] = ()
+        clause = limit = None
+        retain_names = False
+        for child in children[1:]:
+            match child:
+                case Arguments(values=values):
+                    arguments = values
+                case Clause():
+                    clause = child
+                case Token(type="NUMBER"):
+                    limit = limit_of(child)
+                case Token(type="KEEP"):
+                    retain_names = True
+        return Stage(word, arguments, clause, limit, retain_names, between(word, children[-1]))
+
+    def let(self, children: Children) -> Expr:
+        word, body = children[0], children[-1]
+        NOTED.note("let" if word.type == "LET" else "WITH", span_of(word))
+        bindings = tuple(child for child in children if isinstance(child, Binding))
+        if not bindings:
+            return body  # type: ignore[no-any-return]
+        _check_names([(b.name, b.span) for b in bindings], "let")
+        return Let(bindings, body, span=between(word, body))
+
+    def binding(self, children: Children) -> Binding:
+        name, *parameters, sign, value = children
+        span = Span(span_of(name).start, value.span.end)
+        if sign.value != "=":
+            raise Fault(f"= must follow {name.value}, got {sign.value}", span_of(sign))
+        if name.value.lower() == "in":
+            raise Fault("in ends the names of let, so that none can be called so", span_of(name))
+        if parameters and name.value.lower() in AGGREGATORS:
+            raise Fault(f"{name.value} is an aggregator", span_of(name), suggestion="rename it")
+        return Binding(name.value, value, parameters[0] if parameters else None, span=span)
+
+    def parameters(self, children: Children) -> tuple[str, ...]:
+        names = [token for token in children if token.type == "LABEL"]
+        _check_names([(name.value, span_of(name)) for name in names], "the parameters")
+        return tuple(name.value for name in names)
+
+
+def _check_names(names: list[tuple[str, Span]], place: str) -> None:
+    """Raise `Fault` if a name is given twice."""
+    seen: set[str] = set()
+    for name, span in names:
+        if name in seen:
+            raise Fault(f"{place} gives the name {brief(name)} twice", span)
+        seen.add(name)
+
+
+def limit_of(token: Token) -> int:
+    """Return the number of series after `limit`."""
+    value = parse_number(token.value, span_of(token))
+    if value != int(value) or not 0 <= value < 2**53:
+        raise Fault("limit takes a whole number of series", span_of(token))
+    return int(value)
+
+
+def _piped(operand: Expr, stage: Stage) -> Expr:
+    """The function or the aggregator of a stage, with the operand put in."""
+    word, name = span_of(stage.word), stage.word.value
+    span = between(operand, stage)
+    if stage.word.type == "AGGREGATOR":
+        op = name.lower()
+        parameter, operand = aggregate_operands(op, (*stage.arguments, operand), word)
+        grouping = stage.clause.labels.names if stage.clause else ()
+        without = stage.clause.without if stage.clause else False
+        return Aggregate(op, operand, parameter, grouping, without, stage.limit, span=span)
+    place = operand_place(name)
+    if place is None:
+        raise Fault(
+            f"{name} takes no vector, so that nothing can be piped into it",
+            word,
+            kind=TypeProblem,
+        )
+    before, after = stage.arguments[:place], stage.arguments[place:]
+    call = Call(name, (*before, operand, *after), span=span, name_span=word)
+    return RetainNames(replace(call, span=span), span=span) if stage.retain_names else call
+
+
+def aggregate_operands(op: str, values: tuple[Expr, ...], word: Span) -> tuple[Expr | None, Expr]:
+    """Return parameter and operand of an aggregator. Raises `Fault` if their number is wrong."""
+    parameter = AGGREGATORS[op].parameter
+    wanted = 1 if parameter is None else 2
+    if len(values) == wanted:
+        return (None, values[0]) if parameter is None else (values[0], values[1])
+    form = f"{op}(v)" if parameter is None else f"{op}({AGGREGATORS[op].parameter_name}, v)"
+    count = "one argument" if wanted == 1 else "two arguments"
+    raise Fault(
+        f"{op} takes {count}, got {len(values)}",
+        word,
+        kind=TypeProblem,
+        suggestion=f"as in {form}",
+    )

@@ -1,0 +1,325 @@
+"""Surface tree → core tree: extensions of PromQL in terms of what plans are made of.
+
+`let` is substituted: names have lexical scope, a binding sees those before it, and nothing refers
+to itself. Parts that do not change are the objects of the surface tree. Nodes have the spans of the
+text that they come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from novaql.errors import TypeProblem, UnknownName
+from novaql.language.ast import (
+    Aggregate,
+    Binary,
+    Binding,
+    Call,
+    Duration,
+    Expr,
+    Let,
+    MatrixSelector,
+    Member,
+    Number,
+    Paren,
+    RetainNames,
+    Shifted,
+    Subquery,
+    Text,
+    Unary,
+    VectorSelector,
+    left_spine,
+)
+from novaql.language.depth import MAX_DEPTH
+from novaql.language.expand_durations import AUTO, with_names
+from novaql.language.expand_operators import expanded_operation, unwrapped
+from novaql.language.expand_selectors import merged, resolved
+from novaql.language.fault import Fault
+from novaql.language.signatures import FUNCTIONS, LIFTED
+from novaql.language.value_types import ValueType
+from novaql.span import Span
+
+MAX_NODES = 20_000
+"""Nodes of a core tree: functions of `let` can make a long query of a short text."""
+
+Extension = tuple[str, Span]
+"""What an extension of PromQL is called, and where it is used."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A value of `let`, expanded. nodes: how many it has."""
+
+    tree: Expr
+    type: ValueType
+    nodes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """A function of `let`, with the names that its body may use."""
+
+    binding: Binding
+    scope: Scope
+
+
+Scope = Mapping[str, _Value | _Function]
+
+
+def expand(expr: Expr, extensions: list[Extension]) -> Expr:
+    """Return the core tree of a surface tree; append the extensions of PromQL that are found.
+
+    Raises `Fault` if a name of `let` is used for what it is not.
+    """
+    return _Expansion(extensions).tree(expr, {})[0]
+
+
+class _Expansion:
+    def __init__(self, extensions: list[Extension]) -> None:
+        self._extensions = extensions
+        self._nodes = 0
+        self._depth = 0
+        self._running: list[str] = []
+        """Functions of `let` whose bodies are being expanded."""
+
+    def tree(self, expr: Expr, scope: Scope) -> tuple[Expr, ValueType]:
+        """The core tree of a part of the surface tree, and its type as far as it has one."""
+        self._count(1, expr.span)
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise Fault(f"the query is nested more than {MAX_DEPTH} levels deep", expr.span)
+        found = self._tree(expr, scope)
+        self._depth -= 1
+        return found
+
+    def _count(self, nodes: int, span: Span) -> None:
+        self._nodes += nodes
+        if self._nodes > MAX_NODES:
+            raise Fault(f"with its names put in, the query has more than {MAX_NODES} parts", span)
+
+    def _note(self, extension: str, span: Span) -> None:
+        self._extensions.append((extension, span))
+
+    def _tree(self, expr: Expr, scope: Scope) -> tuple[Expr, ValueType]:
+        match expr:
+            case Number():
+                return expr, ValueType.SCALAR
+            case Text():
+                return expr, ValueType.STRING
+            case VectorSelector():
+                return self._selector(expr, scope)
+            case MatrixSelector():
+                return self._matrix(expr, scope)
+            case Subquery():
+                return self._subquery(expr, scope), ValueType.MATRIX
+            case Paren(inner=inner) | RetainNames(inner=inner):
+                new, kind = self.tree(inner, scope)
+                return (expr if new is inner else replace(expr, inner=new)), kind
+            case Shifted(inner=inner, offset=offset):
+                new, kind = self.tree(inner, scope)
+                return replace(expr, inner=new, offset=self._shift(offset, scope)), kind
+            case Unary(operand=operand):
+                new, kind = self.tree(operand, scope)
+                return (expr if new is operand else replace(expr, operand=new)), kind
+            case Member(operand=operand):
+                new, kind = self.tree(operand, scope)
+                return replace(expr, operand=new), kind
+            case Binary():
+                return self._chain(expr, scope)
+            case Aggregate():
+                return self._aggregate(expr, scope), ValueType.VECTOR
+            case Call():
+                return self._call(expr, scope)
+            case Let():
+                return self._let(expr, scope)
+            case _:
+                assert_never(expr)
+
+    # --- names -----------------------------------------------------------------------------------
+
+    def _let(self, expr: Let, scope: Scope) -> tuple[Expr, ValueType]:
+        names = dict(scope)
+        for binding in expr.bindings:
+            if binding.parameters is not None:
+                names[binding.name] = _Function(binding, dict(names))
+                continue
+            names[binding.name] = self._value(binding.value, names)
+        return self.tree(expr.body, names)
+
+    def _value(self, expr: Expr, scope: Scope) -> _Value:
+        before = self._nodes
+        tree, kind = self.tree(expr, scope)
+        return _Value(tree, kind, self._nodes - before)
+
+    def _looked_up(self, name: str | None, scope: Scope, span: Span) -> _Value | None:
+        found = scope.get(name) if name is not None else None
+        if isinstance(found, _Function):
+            raise Fault(
+                f"{found.binding.name} is a function here",
+                span,
+                kind=TypeProblem,
+                suggestion=f"call it: {found.binding.name}(…)",
+            )
+        if found is not None:
+            self._count(found.nodes, span)
+        return found
+
+    def _applied(self, expr: Call, function: _Function, scope: Scope) -> tuple[Expr, ValueType]:
+        parameters = function.binding.parameters
+        assert parameters is not None
+        if len(parameters) != len(expr.arguments):
+            raise Fault(
+                f"{expr.function}() takes {len(parameters)} argument"
+                f"{'' if len(parameters) == 1 else 's'}, got {len(expr.arguments)}",
+                expr.span,
+                kind=TypeProblem,
+            )
+        arguments = [self._value(argument, scope) for argument in expr.arguments]
+        inside = {**function.scope, **dict(zip(parameters, arguments, strict=True))}
+        self._running.append(expr.function)
+        found = self.tree(function.binding.value, inside)
+        self._running.pop()
+        return found
+
+    # --- selectors -------------------------------------------------------------------------------
+
+    def _selector(self, expr: VectorSelector, scope: Scope) -> tuple[Expr, ValueType]:
+        found = self._looked_up(expr.name, scope, expr.span)
+        own = self._conditions(expr, scope)
+        if found is None:
+            return own, ValueType.VECTOR
+        shifted = expr.offset is not None or expr.at is not None
+        plain = replace(own, offset=None, at=None)
+        tree = found.tree
+        if plain != VectorSelector(expr.name):
+            tree = merged(found.tree, plain)
+        if not shifted:
+            return tree, found.type
+        return Shifted(tree, own.offset, own.at, span=expr.span), found.type
+
+    def _conditions(self, expr: VectorSelector, scope: Scope) -> VectorSelector:
+        """The selector without names of `let` in its braces and in its offset."""
+        offset = self._shift(expr.offset, scope)
+        if offset is not expr.offset:
+            expr = replace(expr, offset=offset)
+        if not expr.templates:
+            return expr
+        return resolved(expr, lambda name: self._named_tree(name, scope))
+
+    def _named_tree(self, name: VectorSelector, scope: Scope) -> Expr | None:
+        found = self._looked_up(name.name, scope, name.span)
+        return None if found is None else found.tree
+
+    def _matrix(self, expr: MatrixSelector, scope: Scope) -> tuple[Expr, ValueType]:
+        selector, length = expr.selector, self._duration(expr.range, scope, auto=True)
+        found = self._looked_up(selector.name, scope, selector.span)
+        own = self._conditions(selector, scope)
+        if found is None:
+            if own is selector and length is expr.range:
+                return expr, ValueType.MATRIX
+            return replace(expr, selector=own, range=length), ValueType.MATRIX
+        base, _ = self._selector(replace(selector, offset=None, at=None), scope)
+        tree: Expr
+        match unwrapped(base):
+            case VectorSelector() as bare:
+                tree = MatrixSelector(bare, length, span=expr.span)
+            case MatrixSelector() | Subquery():
+                raise Fault(f"{selector.name} has a range already", expr.span, kind=TypeProblem)
+            case _:
+                tree = Subquery(base, length, implicit=True, span=expr.span)
+        if own.offset is not None or own.at is not None:
+            tree = Shifted(tree, own.offset, own.at, span=expr.span)
+        return tree, ValueType.MATRIX
+
+    def _subquery(self, expr: Subquery, scope: Scope) -> Expr:
+        inner, _ = self.tree(expr.inner, scope)
+        new = replace(
+            expr,
+            inner=inner,
+            range=self._duration(expr.range, scope, auto=True),
+            step=self._shift(expr.step, scope),
+            offset=self._shift(expr.offset, scope),
+        )
+        return expr if inner is expr.inner and new == expr else new
+
+    def _duration(self, duration: Duration, scope: Scope, *, auto: bool = False) -> Duration:
+        return with_names(duration, lambda name: self._named_tree(name, scope), auto=auto)
+
+    def _shift(self, duration: Duration | None, scope: Scope) -> Duration | None:
+        return None if duration is None else self._duration(duration, scope)
+
+    # --- operators and calls ---------------------------------------------------------------------
+
+    def _chain(self, expr: Binary, scope: Scope) -> tuple[Expr, ValueType]:
+        spine = left_spine(expr)
+        left, kind = self.tree(spine[0].left, scope)
+        for node in spine:
+            right, right_kind = self.tree(node.right, scope)
+            same = left is node.left and right is node.right
+            new = node if same else replace(node, left=left, right=right)
+            left, kind = expanded_operation(new, kind, right_kind)
+        return left, kind
+
+    def _aggregate(self, expr: Aggregate, scope: Scope) -> Expr:
+        operand, _ = self.tree(expr.operand, scope)
+        parameter = None if expr.parameter is None else self.tree(expr.parameter, scope)[0]
+        if operand is expr.operand and parameter is expr.parameter and expr.limit is None:
+            return expr
+        new = replace(expr, operand=operand, parameter=parameter, limit=None)
+        if expr.limit is None:
+            return new
+        limits = Number(float(expr.limit), span=expr.span), Number(0.0, span=expr.span)
+        return Call("limit_offset", (*limits, new), span=expr.span)
+
+    def _call(self, expr: Call, scope: Scope) -> tuple[Expr, ValueType]:
+        bound = scope.get(expr.function)
+        if isinstance(bound, _Function):
+            return self._applied(expr, bound, scope)
+        if bound is not None:
+            raise Fault(
+                f"{expr.function} is a value here and takes no arguments",
+                expr.name_span,
+                kind=TypeProblem,
+            )
+        signature = FUNCTIONS.get(expr.function)
+        if signature is None:
+            if expr.function in self._running:
+                raise Fault(
+                    f"{expr.function}() calls itself",
+                    expr.name_span,
+                    kind=UnknownName,
+                    suggestion="a function of let can use only what is defined before it",
+                )
+            return expr, ValueType.VECTOR  # the checker refuses it
+        arguments: list[Expr] = []
+        lifted = False
+        for index, argument in enumerate(expr.arguments):
+            if expr.function == "info" and index == 1:
+                arguments.append(argument)
+                continue
+            tree, kind = self.tree(argument, scope)
+            wanted = signature.argument_type(index) if signature.arguments else None
+            if wanted is ValueType.MATRIX and kind is ValueType.VECTOR:
+                tree = self._ranged(tree)
+            elif expr.function == "union" and kind is ValueType.SCALAR:
+                tree = Call("vector", (tree,), span=tree.span)
+            elif index == 0 and kind is ValueType.MATRIX and expr.function in LIFTED:
+                lifted = True
+            arguments.append(tree)
+        same = all(a is b for a, b in zip(arguments, expr.arguments, strict=True))
+        new = expr if same else replace(expr, arguments=tuple(arguments))
+        if lifted and isinstance(points := unwrapped(arguments[0]), Subquery):
+            inner = replace(new, arguments=(points.inner, *arguments[1:]))
+            return replace(points, inner=inner, span=expr.span), ValueType.MATRIX
+        return new, ValueType.MATRIX if lifted else signature.returns
+
+    def _ranged(self, tree: Expr) -> Expr:
+        """An instant vector as the range vector that a function wants."""
+        self._note("a range vector without a range", tree.span)
+        match unwrapped(tree):
+            case VectorSelector() as selector:
+                return MatrixSelector(selector, replace(AUTO, span=tree.span), span=tree.span)
+            case _:
+                return Subquery(tree, replace(AUTO, span=tree.span), implicit=True, span=tree.span)

@@ -1,0 +1,242 @@
+"""Extensions of PromQL: their trees, their texts, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from novaql.errors import QueryError
+from novaql.language import format_expr, parse, parse_core
+
+# An extension in strict_promql's words, a query, its canonical text, and the text of its core tree.
+ACCEPTED = [
+    ("the pipe |>", "m[5m] |> rate |> sum by (job)", "sum by (job) (rate(m[5m]))", ""),
+    ("the pipe |>", "a + b |> histogram_quantile(0.9)", "histogram_quantile(0.9, a + b)", ""),
+    ("the pipe |>", "m |> topk by (x) (2) |> abs()", "abs(topk by (x) (2, m))", ""),
+    ("the pipe |>", "m |> sum by (x) limit 3", "sum by (x) (m) limit 3",
+     "limit_offset(3, 0, sum by (x) (m))"),
+    ("let", "let x = a, f(y,) = y + x, in f(3) * x", "let x = a, f(y) = y + x in f(3) * x",
+     "(3 + a) * a"),
+    ("let", "let x = x offset 1d in x offset 5m", "let x = x offset 1d in x offset 5m",
+     "x offset 1d offset 5m"),
+    ("let", "let x = 1 in let y = x, x = 2 in y + x", "let x = 1 in let y = x, x = 2 in y + x",
+     "1 + 2"),
+    ("let", "let f(let) = let in f(a) + let", "let f(let) = let in f(a) + let", "a + let"),
+    ("let", "let m = a{x='1'} in rate(m{y='2'}[5m] offset 1m)",
+     'let m = a{x="1"} in rate(m{y="2"}[5m] offset 1m)',
+     'rate(a{x="1",y="2"}[5m] offset 1m)'),
+    ("WITH", 'WITH (f = {a="b"}, w = 5m) sum(rate(m{f, c="d"}[w]))',
+     'let f = {a="b"}, w = 300 in sum(rate(m{c="d",f}[w]))', 'sum(rate(m{c="d",a="b"}[5m]))'),
+    ("WITH", 'WITH (s = "x", t = s + "y") m{a=t + "z", b=~s}',
+     'let s = "x", t = s + "y" in m{a=t + "z",b=~s}', 'm{a="xyz",b=~"x"}'),
+    ("WITH", "with () a", "a", ""),
+    ("default", "a default 0", "a default 0", ""),
+    ("if", "a if b default 0", "a if b default 0", "a and b default 0"),
+    ("ifnot", "a IFNOT on (x) b or c", "a ifnot on (x) b or c", "a unless on (x) (b or c)"),
+    ("or in a selector", '{a="1" or b="2", c="3"}', '{a="1" or b="2",c="3"}', ""),
+    ("parentheses in a selector", 'm{(a="1" or b="2"), or="3",}',
+     'm{a="1",or="3" or b="2",or="3"}', ""),
+    ("a list in parentheses", "x == (1, 2)", "x == (1, 2)", ""),
+    ("a list in parentheses", "x != (1, 2,)", "x != (1, 2)", "x != 1 != 2"),
+    ("a list in parentheses", "(a, b + 1, 5)", "union(a, b + 1, 5)", "union(a, b + 1, vector(5))"),
+    ("union()", "union(a, b)", "union(a, b)", ""),
+    ("a size suffix", "1.5Ki + 2GiB", "1536 + 2147483648", ""),
+    ("a size suffix", "10M - .5kB - 1mi", "10000000 - 500 - 1048576", ""),
+    ("a fraction in a duration", "m[1.5h] offset 0.5s", "m[1h30m] offset 500ms", ""),
+    ("the unit i", "m[5i]", "m[(step() * 5s)]", ""),
+    ("a comma after the last argument", "round(a, 2,)", "round(a, 2)", ""),
+    ("a comma after the last argument", "sum(a,)", "sum(a)", ""),
+    ("joined texts", 'm{a="x" + "y"}', 'm{a="xy"}', ""),
+    ("offset behind an expression", "sum(x) offset 1d", "sum(x) offset 1d", ""),
+    ("@ behind an expression", "(a / b) @ end() offset 5m", "(a / b) @ end() offset 5m", ""),
+    ("arithmetic after @", "x @ (end() - 1h)", "x @ (end() - 3600.000)", ""),
+    ("arithmetic after @", "x @ (100 - 1m)", "x @ 40.000", ""),
+    ("keep_metric_names", "rate(x[5m]) keep_metric_names", "rate(x[5m]) keep_metric_names", ""),
+    ("keep_metric_names", "(a / b) keep_metric_names", "(a / b) keep_metric_names", ""),
+    ("limit", "sum by (a) (x) limit 10", "sum by (a) (x) limit 10",
+     "limit_offset(10, 0, sum by (a) (x))"),
+    ("labels of different names", "a * on (p=q, ns) group_left (n) b",
+     "a * on (p=q, ns) group_left (n) b", ""),
+    ("labels of different names", 'a and on ("x.y"=z) b', 'a and on ("x.y"=z) b', ""),
+    ("group_left (*)", 'a * on (x) group_left (*) prefix "x_" b',
+     'a * on (x) group_left (*) prefix "x_" b', ""),
+    ("prefix", "a * on (x) group_right (y) prefix 'o_' b",
+     'a * on (x) group_right (y) prefix "o_" b', ""),
+    ("a range vector without a range", "rate(m)", "rate(m)", "rate(m[auto])"),
+    ("a range vector without a range", "rate(sum(m))", "rate(sum(m))", "rate(sum(m)[auto])"),
+    ("an automatic window", "rate(m[auto] offset 1d)", "rate(m[auto] offset 1d)", ""),
+    ("a range of an expression", "max_over_time(sum(m)[1h])", "max_over_time(sum(m)[1h])", ""),
+    ("an operation on the samples of a range", "avg_over_time(x[10m] != 0)",
+     "avg_over_time(x[10m] != 0)", ""),
+    ("an operation on the samples of a range", "max_over_time(8 * abs(x[1h]))",
+     "max_over_time(8 * abs(x[1h]))", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "canonical", "core"), [row[1:] for row in ACCEPTED])
+def test_extension_is_accepted(text: str, canonical: str, core: str) -> None:
+    tree = parse(text)
+
+    assert canonical == format_expr(tree)
+    assert tree == parse(canonical)
+    assert (core or canonical) == format_expr(parse_core(text))
+
+
+@pytest.mark.parametrize(("extension", "text"), [row[:2] for row in ACCEPTED])
+def test_strict_promql_refuses_it_by_name(extension: str, text: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        parse(text, strict_promql=True)
+
+    assert f"{extension} is an extension of NovaQL" in caught.value.message
+
+
+# A query, the part that is marked, and words of the sentence. `·`: the end of the query.
+REFUSED = [
+    ("m |> rate + 1", "+", "unexpected"),
+    ("m |>", "·", "expected"),
+    ("m |> time", "time", "takes no vector"),
+    ("m |> topk", "topk", "takes two arguments"),
+    ("m |> rats", "rats", "unknown function"),
+    ("let x = 1", "·", "expected"),
+    ("let f(x) = f(x) in f(1)", "f", "calls itself"),
+    ("let f(x) = x in f(1, 2)", "f(1, 2)", "takes 1 argument, got 2"),
+    ("let f(x) = x in f + 1", "f", "is a function here"),
+    ("let x = 1 in x(2)", "x", "takes no arguments"),
+    ("let x = 1, x = 2 in x", "x = 2", "gives the name x twice"),
+    ("let f(a, a) = a in f(1, 2)", "a", "gives the name a twice"),
+    ("let x = 1 in m{x}", "x", "no set of conditions"),
+    ("let x = 1 in m{a=x}", "x", "no text"),
+    ("let x = m in rate(m[x])", "x", "no duration"),
+    ("m[bar]", "bar", "a duration must stand here"),
+    ("m{filt}", "filt", "must follow the label"),
+    ("let x = a + b in x{y='1'}", "x{y='1'}", "no selector"),
+    ("let x = m[5m] in rate(x[5m])", "x[5m]", "has a range already"),
+    ("let sum(x) = x in sum(1)", "sum", "is an aggregator"),
+    ("WITH (x = 1", "(", "is not closed"),
+    ("WITH (x == 1)", "WITH", "unknown function"),
+    ("a default on (x) 0", "0", "the right side is a scalar"),
+    ("a default group_left () b", "group_left", "must follow on"),
+    ("a if on (x) group_left () b", "group_left", "matches many to many"),
+    ("a ifnot", "·", "missing behind ifnot"),
+    ('{a="1" or b=""}', '{a="1" or b=""}', "matches every series"),
+    ('{a="1" or}', "}", "expected"),
+    ('m{(a="1"}', '(a="1"}', "is closed by"),
+    ("x == bool (1, 2)", "x == bool (1, 2)", "takes no modifier"),
+    ("1.5Kx", "1.5Kx", "bad number"),
+    ("1.5KiK", "1.5KiK", "bad number"),
+    ("5i", "5i", "unknown unit"),
+    ("sum(a,,)", ",", "expected"),
+    ('m{a="x" - "y"}', "-", "joined with + alone"),
+    ("5 offset 1d", "offset 1d", "cannot follow a literal"),
+    ("sum(x) offset 1d offset 2d", "offset 2d", "offset is given twice"),
+    ("sum(x) @ 5 @ 6", "@ 6", "@ is given twice"),
+    ("x @ (end() + start())", "start", "can be added once"),
+    ("x @ (foo)", "foo", "expected"),
+    ("x keep_metric_names", "keep_metric_names", "must follow a function"),
+    ("sum(x) keep_metric_names", "keep_metric_names", "must follow a function"),
+    ("x limit 5", "limit 5", "must follow an aggregation"),
+    ("sum(x) limit 1.5", "1.5", "a whole number"),
+    ("a * ignoring (x=y) b", "(x=y)", "for on, not for ignoring"),
+    ("a * on (x!=y) b", "!=", "left=right"),
+    ("a * on (x) group_left (+) b", "+", "a label name must stand here"),
+    ("a * on (x) group_left (y=z) b", "(y=z)", "pairs of labels are for on"),
+    ("rate(5)", "5", "wants a range vector"),
+    ("5[5m]", "[5m]", "cannot follow a literal"),
+    ("m offset auto", "auto", "a range of its own"),
+    ("avg_over_time(x[5m] != y)", "y", "constants alone"),
+    ("avg_over_time(x[5m] and 1)", "x[5m] and 1", "not for the samples"),
+    ("rate(x[5m] anchored * 8)", "x[5m] anchored", "samples are changed"),
+    ("x[5m] + 1", "x[5m]", "wants scalars and instant vectors"),
+]
+
+
+@pytest.mark.parametrize(("text", "marked", "sentence"), REFUSED)
+def test_mistake_is_marked_and_explained(text: str, marked: str, sentence: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        parse(text)
+
+    error = caught.value
+    assert sentence in error.sentence
+    if marked == "·":
+        assert error.span.start == len(text)
+    else:
+        assert marked == text[error.span.start : error.span.end]
+
+
+WORDS = ["let", "with", "in", "if", "ifnot", "default", "limit", "prefix", "keep_metric_names",
+         "auto", "or", "union"]  # fmt: skip
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize(
+    "form",
+    ["{}", "{} + 1", "1 + {}", "-{}", "sum({})", "{}{{a='b'}}", "{} offset 5m", "{}[5m]",
+     "sum by ({}) (m)", "a + on ({}) b", "a * on (x) group_left ({}) {}", "m{{{}='x'}}",
+     "m{{a='x', {}='y'}}", "{} and {}", "{} or {}", "a / on (x) group_left {}"],
+)  # fmt: skip
+def test_words_of_extensions_stay_names(word: str, form: str) -> None:
+    text = form.format(*[word] * form.count("{}"))
+
+    tree = parse(text, strict_promql=True)
+
+    assert parse_core(text) is tree
+    assert tree == parse(format_expr(tree), strict_promql=True)
+
+
+def test_plain_promql_is_not_expanded() -> None:
+    text = "sum by (job) (rate(m[5m])) / on (job) group_left () b @ end() > 1"
+
+    assert parse_core(text) is parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "pipes"),
+    [
+        ("topk(5, sum by (job) (rate(m[5m])))", "m[5m] |> rate |> sum by (job) |> topk(5)"),
+        ("histogram_quantile(0.9, a + b)", "a + b |> histogram_quantile(0.9)"),
+        ('label_replace(m, "a", "$1", "b", "c")', 'm |> label_replace("a", "$1", "b", "c")'),
+        ("rate(m[5m]) keep_metric_names", "m[5m] |> rate keep_metric_names"),
+        ("sum without () (m) limit 3", "m |> sum without () limit 3"),
+        ("time()", "time()"),
+        ("a + sum(b)", "a + sum(b)"),
+        ("sum(let x = a in x)", "sum(let x = a in x)"),
+    ],
+)
+def test_calls_are_printed_as_pipes(text: str, pipes: str) -> None:
+    tree = parse(text)
+
+    assert pipes == format_expr(tree, style="pipes")
+    assert tree == parse(pipes)
+
+
+def test_long_pipes_get_a_line_for_each_stage() -> None:
+    tree = parse("topk(5, sum by (job) (rate(m[5m])))")
+
+    text = format_expr(tree, style="pipes", width=20)
+
+    assert text == "m[5m]\n|> rate\n|> sum by (job)\n|> topk(5)"
+    assert tree == parse(text)
+
+
+def test_long_let_is_broken_over_lines() -> None:
+    tree = parse("let ratio(a, b) = sum(a) / sum(b), e = rate(errors[5m]) in ratio(e, e)")
+
+    text = format_expr(tree, width=30)
+
+    assert text == (
+        "let\n  ratio(a, b) =\n    sum(a) / sum(b),\n  e = rate(errors[5m])\nin\nratio(e, e)"
+    )
+    assert tree == parse(text)
+
+
+def test_doubling_functions_are_bounded() -> None:
+    names = [f"f{n}(x) = f{n - 1}(x) + f{n - 1}(x)" for n in range(1, 40)]
+
+    with pytest.raises(QueryError, match="more than 20000 parts"):
+        parse(f"let f0(x) = x, {', '.join(names)} in f39(m)")
+
+
+def test_functions_of_functions_are_bounded() -> None:
+    names = [f"f{n}(x) = -(-(f{n - 1}(x)))" for n in range(1, 120)]
+
+    with pytest.raises(QueryError, match="nested more than 200 levels"):
+        parse(f"let f0(x) = x, {', '.join(names)} in f119(m)")
