@@ -48,6 +48,10 @@ FUNCTIONS = CELL_BY_CELL | frozenset(
         "stdvar_over_time", "step", "sum_over_time", "time", "timestamp",
         "ts_of_first_over_time", "ts_of_last_over_time", "ts_of_max_over_time",
         "ts_of_min_over_time", "vector",
+        "alias", "label_copy", "label_del", "label_keep", "label_lowercase", "label_map",
+        "label_match", "label_mismatch", "label_move", "label_set", "label_transform",
+        "label_uppercase", "label_value", "labels_equal", "sort_by_label_numeric",
+        "sort_by_label_numeric_desc",
     }
 )  # fmt: skip
 """Functions that depend on the step alone: not on the range, as `end()` does, nor on series that

@@ -28,6 +28,7 @@ from novaql.evaluator.operators.label_calls import (
     label_replace,
     sort_by_label,
 )
+from novaql.evaluator.operators.label_edits import LABEL_EDITS
 from novaql.evaluator.operators.mixed_select import start_timestamps
 from novaql.evaluator.operators.ranking import sort_rows
 from novaql.evaluator.pipeline.model import Stage
@@ -93,7 +94,7 @@ def _texts(run: Runner, operator: Operator) -> list[str]:
 def _label_replace(run: Runner, operator: Operator) -> StepMatrix:
     call, (_, at, *_, pattern_at) = operator.call, operator.operands
     destination, template, source, pattern = _texts(run, operator)
-    regex = checked_pattern(pattern, pattern_at.plan.span)
+    regex = checked_pattern(pattern, call.function, pattern_at.plan.span)
     check_destination(destination, call.function, at.plan.span)
     made = MadeLabels(run.context, call.function, call.span)
     found = run.vector(operator.operands[0])
@@ -153,6 +154,9 @@ TRANSFORMS: Mapping[str, Transform] = {
     "sort_desc": _sort,
     "sort_by_label": _sort,
     "sort_by_label_desc": _sort,
+    "sort_by_label_numeric": _sort,
+    "sort_by_label_numeric_desc": _sort,
+    **LABEL_EDITS,
     "histogram_quantile": histogram_quantile_call,
     "histogram_quantiles": histogram_quantiles_call,
     "histogram_fraction": histogram_fraction_call,

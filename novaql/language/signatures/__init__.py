@@ -8,6 +8,7 @@ from types import MappingProxyType
 from novaql.language.signatures.aggregations import AGGREGATIONS
 from novaql.language.signatures.dates import DATES
 from novaql.language.signatures.histograms import HISTOGRAMS
+from novaql.language.signatures.label_edits import LABEL_EDITS
 from novaql.language.signatures.labels import LABELS
 from novaql.language.signatures.over_time import OVER_TIME
 from novaql.language.signatures.rollups import ROLLUPS
@@ -15,7 +16,7 @@ from novaql.language.signatures.signature import Aggregator, Origin, Signature
 from novaql.language.signatures.transforms import TRANSFORMS
 
 FUNCTIONS: Mapping[str, Signature] = MappingProxyType(
-    ROLLUPS | OVER_TIME | TRANSFORMS | LABELS | DATES | HISTOGRAMS
+    ROLLUPS | OVER_TIME | TRANSFORMS | LABELS | LABEL_EDITS | DATES | HISTOGRAMS
 )
 """Name of a function → its signature."""
 
