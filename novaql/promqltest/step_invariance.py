@@ -7,17 +7,20 @@ from dataclasses import replace
 
 from novaql.language.ast import At, Call, Expr, Subquery, VectorSelector
 from novaql.language.visit import children, walk, with_children
+from novaql.planner.whole_range import RANGE_CHOOSERS, WHOLE_RANGE
 
 DEPENDS_ON_TIME = frozenset(
     {
         "time", "timestamp", "predict_linear", "start", "end", "range", "step",
         "minute", "hour", "day_of_week", "day_of_month", "day_of_year", "days_in_month",
-        "month", "year",
+        "month", "year", "start_of", "timezone_offset",
     }
 )  # fmt: skip
 """Functions whose value depends on the evaluation time even if their argument does not."""
 
-_RANGE_DEPENDENT = re.compile(r"\b(start|end|range|step)\s*\(\s*\)")
+_RANGE_DEPENDENT = re.compile(
+    rf"\b((start|end|range|step)\s*\(\s*\)|({'|'.join(WHOLE_RANGE | RANGE_CHOOSERS)})\b)"
+)
 
 
 def pinned(expr: Expr, time_ms: int) -> Expr:
@@ -48,5 +51,5 @@ def other_times(time_ms: int) -> tuple[int, ...]:
 
 
 def depends_on_range(query: str) -> bool:
-    """Whether the text has `start()`, `end()`, `range()` or `step()`."""
+    """Whether the text has `start()`, `end()`, `range()`, `step()`, or looks at all steps."""
     return _RANGE_DEPENDENT.search(query) is not None

@@ -31,6 +31,7 @@ from novaql.evaluator.operators.label_calls import (
 from novaql.evaluator.operators.label_edits import LABEL_EDITS
 from novaql.evaluator.operators.mixed_select import start_timestamps
 from novaql.evaluator.operators.ranking import sort_rows
+from novaql.evaluator.operators.whole_range import WHOLE_RANGE_CALLS
 from novaql.evaluator.pipeline.model import Stage
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.working_memory import admit_work
@@ -157,6 +158,7 @@ TRANSFORMS: Mapping[str, Transform] = {
     "sort_by_label_numeric": _sort,
     "sort_by_label_numeric_desc": _sort,
     **LABEL_EDITS,
+    **WHOLE_RANGE_CALLS,
     "histogram_quantile": histogram_quantile_call,
     "histogram_quantiles": histogram_quantiles_call,
     "histogram_fraction": histogram_fraction_call,

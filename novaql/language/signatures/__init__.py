@@ -14,9 +14,10 @@ from novaql.language.signatures.over_time import OVER_TIME
 from novaql.language.signatures.rollups import ROLLUPS
 from novaql.language.signatures.signature import Aggregator, Origin, Signature
 from novaql.language.signatures.transforms import TRANSFORMS
+from novaql.language.signatures.whole_range import WHOLE_RANGE
 
 FUNCTIONS: Mapping[str, Signature] = MappingProxyType(
-    ROLLUPS | OVER_TIME | TRANSFORMS | LABELS | LABEL_EDITS | DATES | HISTOGRAMS
+    ROLLUPS | OVER_TIME | TRANSFORMS | LABELS | LABEL_EDITS | DATES | HISTOGRAMS | WHOLE_RANGE
 )
 """Name of a function → its signature."""
 
