@@ -246,6 +246,7 @@ class Aggregate(Spanned):
     """`op by|without (grouping) (parameter, operand)`.
 
     without   True: `without (grouping)`; False: `by (grouping)`, also when there is no clause
+    more      arguments beyond parameter and operand, where the aggregator has such
     """
 
     op: str
@@ -253,6 +254,7 @@ class Aggregate(Spanned):
     parameter: Expr | None = None
     grouping: tuple[str, ...] = ()
     without: bool = False
+    more: tuple[Expr, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,13 +123,14 @@ class PromqlBuilder(DurationBuilder, MatchingBuilder, PostfixBuilder):
         (arguments,) = (c for c in rest if isinstance(c, Arguments))
         clause = next((c for c in rest if isinstance(c, Clause)), None)
         op = word.value.lower()
-        parameter, operand = _aggregate_operands(op, arguments, span_of(word))
+        parameter, operand, more = _aggregate_operands(op, arguments, span_of(word))
         return Aggregate(
             op,
             operand,
             parameter,
             clause.labels.names if clause else (),
             clause.without if clause else False,
+            more,
             span=between(word, rest[-1]),
         )
 
@@ -176,17 +177,23 @@ def _check_set_modifiers(op: str, modifiers: Modifiers) -> None:
         raise Fault(f"{op} takes no fill", modifiers.fill, kind=TypeProblem)
 
 
-def _aggregate_operands(op: str, arguments: Arguments, word: Span) -> tuple[Expr | None, Expr]:
-    values = arguments.values
-    parameter = AGGREGATORS[op].parameter
-    wanted = 1 if parameter is None else 2
-    if len(values) == wanted:
-        return (None, values[0]) if parameter is None else (values[0], values[1])
-    form = f"{op}(v)" if parameter is None else f"{op}({AGGREGATORS[op].parameter_name}, v)"
-    count = "one argument" if wanted == 1 else "two arguments"
+def _aggregate_operands(
+    op: str, arguments: Arguments, word: Span
+) -> tuple[Expr | None, Expr, tuple[Expr, ...]]:
+    """Parameter, operand, and the arguments beyond. Raises `Fault` if their number is wrong."""
+    values, known = arguments.values, AGGREGATORS[op]
+    if known.takes(len(values)):
+        first = 0 if known.parameter is None else 1
+        parameter, rest = values[0] if first else None, values[first:]
+        if known.more_first:
+            return parameter, rest[-1], rest[:-1]
+        return parameter, rest[0], rest[1:]
+    count = "one argument" if known.parameter is None else "two arguments"
+    if known.more is not None:
+        count = "at least three arguments" if known.more_first else "two or three arguments"
     raise Fault(
         f"{op} takes {count}, got {len(values)}",
         word,
         kind=TypeProblem,
-        suggestion=f"as in {form}",
+        suggestion=f"as in {known.form_of('v')}",
     )

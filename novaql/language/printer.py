@@ -36,6 +36,7 @@ from novaql.language.ast import (
 from novaql.language.durations import format_nanoseconds
 from novaql.language.literals import format_number
 from novaql.language.precedence import PRECEDENCE, RIGHT_ASSOCIATIVE, UNARY_PRECEDENCE
+from novaql.language.signatures import AGGREGATORS
 from novaql.language.visit import left_spine
 from novaql.text.go_text import quote
 from novaql.tsdb.model.matchers import Matcher
@@ -219,7 +220,8 @@ def head(expr: Aggregate) -> str:
 
 
 def operands(expr: Aggregate) -> tuple[Expr, ...]:
-    return (expr.operand,) if expr.parameter is None else (expr.parameter, expr.operand)
+    """Return the arguments in the order of the text."""
+    return AGGREGATORS[expr.op].in_order(expr.parameter, expr.operand, expr.more)
 
 
 # --- durations -------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ from novaql.planner.logical import (
     TextConstant,
     Window,
 )
+from novaql.planner.templates import OF_THE_STEP, TEMPLATES
 from novaql.tsdb.model.labels import METRIC_NAME
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 
@@ -106,8 +107,13 @@ class _Builder:
                     parameter,
                     expr.grouping,
                     expr.without,
+                    more=tuple(self.plan(argument) for argument in expr.more),
                     span=expr.span,
                 )
+            case Call(function=function) if function in TEMPLATES:
+                self.durations.looked_at_query |= function in OF_THE_STEP
+                arguments = tuple(self.plan(argument) for argument in expr.arguments)
+                return TEMPLATES[function](arguments, self._options, expr.span)
             case Call(function=function, arguments=arguments):
                 outside = self._counts_only
                 if function in COUNTS_ONLY or function in WHOLE_HISTOGRAMS:

@@ -97,6 +97,7 @@ class Aggregation(Spanned):
     """without: group by all labels but `grouping`; else by `grouping` alone.
 
     by_batch  a batch of the operand at a time goes into the groups
+    more      arguments beyond parameter and operand
     """
 
     op: str
@@ -105,6 +106,7 @@ class Aggregation(Spanned):
     grouping: tuple[str, ...] = ()
     without: bool = False
     by_batch: bool = False
+    more: tuple[Plan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +197,8 @@ def children(plan: Plan) -> tuple[Plan, ...]:
             return (inner,)
         case BinaryOp(left=left, right=right):
             return (left, right)
-        case Aggregation(operand=operand, parameter=parameter):
-            return (operand,) if parameter is None else (parameter, operand)
+        case Aggregation(operand=operand, parameter=parameter, more=more):
+            return (operand, *more) if parameter is None else (parameter, operand, *more)
         case FunctionCall(arguments=arguments):
             return arguments
         case _:
@@ -244,12 +246,14 @@ def with_children(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
             return plan if new is operand else replace(plan, operand=new)
         case BinaryOp(left=left, right=right):
             return with_sides(plan, change(left), change(right))
-        case Aggregation(operand=operand, parameter=parameter):
+        case Aggregation(operand=operand, parameter=parameter, more=more):
             new = change(operand)
             new_parameter = None if parameter is None else change(parameter)
-            if new is operand and new_parameter is parameter:
+            new_more = tuple(change(argument) for argument in more)
+            same = all(a is b for a, b in zip(new_more, more, strict=True))
+            if new is operand and new_parameter is parameter and same:
                 return plan
-            return replace(plan, operand=new, parameter=new_parameter)
+            return replace(plan, operand=new, parameter=new_parameter, more=new_more)
         case FunctionCall(arguments=arguments):
             changed = tuple(change(argument) for argument in arguments)
             if all(a is b for a, b in zip(changed, arguments, strict=True)):

@@ -33,3 +33,6 @@ RANGE_CHOOSERS = frozenset(
     }
 )  # fmt: skip
 """Aggregations that choose series by all of their steps."""
+
+RANGE_AGGREGATIONS = RANGE_CHOOSERS | {"histogram", "quantiles"}
+"""Aggregations that look at other steps; of `quantiles` only labels depend on them."""

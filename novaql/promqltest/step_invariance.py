@@ -7,19 +7,20 @@ from dataclasses import replace
 
 from novaql.language.ast import At, Call, Expr, Subquery, VectorSelector
 from novaql.language.visit import children, walk, with_children
-from novaql.planner.whole_range import RANGE_CHOOSERS, WHOLE_RANGE
+from novaql.planner.whole_range import RANGE_AGGREGATIONS, WHOLE_RANGE
 
 DEPENDS_ON_TIME = frozenset(
     {
         "time", "timestamp", "predict_linear", "start", "end", "range", "step",
         "minute", "hour", "day_of_week", "day_of_month", "day_of_year", "days_in_month",
-        "month", "year", "start_of", "timezone_offset",
+        "month", "year", "start_of", "timezone_offset", "now", "rand", "rand_exponential",
+        "rand_normal",
     }
 )  # fmt: skip
 """Functions whose value depends on the evaluation time even if their argument does not."""
 
 _RANGE_DEPENDENT = re.compile(
-    rf"\b((start|end|range|step)\s*\(\s*\)|({'|'.join(WHOLE_RANGE | RANGE_CHOOSERS)})\b)"
+    rf"\b((start|end|range|step)\s*\(\s*\)|({'|'.join(WHOLE_RANGE | RANGE_AGGREGATIONS | {'ttf'})})\b)"
 )
 
 

@@ -133,6 +133,13 @@ class Mean(Sum):
         return mean, self._counts > 0
 
 
+class SumOfSquares(Sum):
+    """The exact sum of the rounded squares."""
+
+    def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Sums:
+        return super().reduce(group, values * values, present)
+
+
 class Extreme(Accumulator):
     """Minimum or maximum; NaN only where all values are."""
 
@@ -258,6 +265,8 @@ def accumulator(op: str, groups: int, steps: int) -> Accumulator | None:
     match op:
         case "sum":
             return Sum(groups, steps)
+        case "sum2":
+            return SumOfSquares(groups, steps)
         case "avg":
             return Mean(groups, steps)
         case "count":

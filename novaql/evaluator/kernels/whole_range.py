@@ -44,13 +44,13 @@ def _at(values: Floats, steps: Ints) -> Floats:
     return np.take_along_axis(values, np.clip(steps, 0, values.shape[1] - 1), 1)
 
 
-def keep_last(values: Floats, present: Bools, _: Floats) -> Cells:
+def fill_forward(values: Floats, present: Bools, _: Floats) -> Cells:
     """Gaps and the end filled with the value before them."""
     before = _before(present)
     return _at(values, before), before >= 0
 
 
-def keep_next(values: Floats, present: Bools, _: Floats) -> Cells:
+def fill_backward(values: Floats, present: Bools, _: Floats) -> Cells:
     """Gaps and the beginning filled with the value behind them."""
     after = _after(present)
     return _at(values, after), after < present.shape[1]
@@ -89,16 +89,19 @@ def running_max(values: Floats, present: Bools, _: Floats) -> Cells:
 
 
 def smooth_exponential(values: Floats, present: Bools, factor: Floats) -> Cells:
-    """Each value weighted with the factor of its step, what came before with the rest."""
+    """Each value weighted with the factor of its step, what came before with the rest. Infinite
+    values and NaN do not count; in place of infinite ones that are not the first is the average."""
     factor = np.clip(np.where(np.isnan(factor), 1.0, factor), 0.0, 1.0)
     columns, there = np.ascontiguousarray(values.T), np.ascontiguousarray(present.T)
     smoothed = np.empty(columns.shape)
     average, begun = np.zeros(len(values)), np.zeros(len(values), np.bool_)
     for step, weight in enumerate(factor.tolist()):  # every step needs the one before it
-        new = np.where(begun, average * (1 - weight) + columns[step] * weight, columns[step])
-        average = np.where(there[step], new, average)
-        begun |= there[step]
-        smoothed[step] = average
+        column = columns[step]
+        counts = there[step] & np.isfinite(column)
+        new = np.where(begun, average * (1 - weight) + column * weight, column)
+        average = np.where(counts, new, average)
+        begun |= counts
+        smoothed[step] = np.where(begun & ~np.isnan(column), average, column)
     return smoothed.T, present
 
 
@@ -264,8 +267,8 @@ def trim_zscore(values: Floats, present: Bools, z: Floats) -> Cells:
 KERNELS: Mapping[str, Kernel] = {
     **{name: _at_all_steps(statistic) for name, statistic in STATISTICS.items()},
     "interpolate": interpolate,
-    "keep_last_value": keep_last,
-    "keep_next_value": keep_next,
+    "keep_last_value": fill_forward,
+    "keep_next_value": fill_backward,
     "range_linear_regression": linear_regression,
     "range_normalize": normalize,
     "range_trim_outliers": trim_outliers,

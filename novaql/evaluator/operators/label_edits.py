@@ -89,7 +89,7 @@ def _delete(edit: _Edit) -> None:
     edit.drop(edit.texts)
 
 
-def _keep(edit: _Edit) -> None:
+def _retain(edit: _Edit) -> None:
     edit.operand = replace(edit.operand, series=edit.operand.series.keep(edit.texts))
 
 
@@ -142,7 +142,7 @@ def _is_constant(column: LabelColumn) -> bool:
 _EDITS: Mapping[str, Callable[[_Edit], None]] = {
     "label_set": _set,
     "label_del": _delete,
-    "label_keep": _keep,
+    "label_keep": _retain,
     "label_copy": _copy,
     "label_move": _copy,
     "label_map": _map,

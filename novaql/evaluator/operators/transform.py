@@ -7,12 +7,20 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from novaql.evaluator.kernels.dates import PARTS, date_part
-from novaql.evaluator.kernels.elementwise import FUNCTIONS, clamp, maximum, minimum, round_to
+from novaql.evaluator.kernels.elementwise import (
+    BITWISE,
+    FUNCTIONS,
+    clamp,
+    maximum,
+    minimum,
+    round_to,
+)
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.absent import absent, absent_over_time
+from novaql.evaluator.operators.bucket_calls import BUCKET_CALLS
 from novaql.evaluator.operators.histogram_calls import (
     STATISTICS,
     histogram_fraction_call,
@@ -32,6 +40,7 @@ from novaql.evaluator.operators.label_edits import LABEL_EDITS
 from novaql.evaluator.operators.mixed_select import start_timestamps
 from novaql.evaluator.operators.ranking import sort_rows
 from novaql.evaluator.operators.whole_range import WHOLE_RANGE_CALLS
+from novaql.evaluator.operators.zone_calls import ZONE_SCALARS, checked_zone
 from novaql.evaluator.pipeline.model import Stage
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.working_memory import admit_work
@@ -39,19 +48,25 @@ from novaql.language.value_types import ValueType
 from novaql.planner.logical import Select
 from novaql.tsdb.model.labels import SeriesTable
 
-ELEMENTWISE = frozenset(FUNCTIONS) | frozenset(PARTS) | {"round", "clamp", "clamp_min", "clamp_max"}
+ELEMENTWISE = frozenset({*FUNCTIONS, *PARTS, *BITWISE, "round", "clamp", "clamp_min", "clamp_max"})
 """Functions that change each value by itself: stages of a pipeline."""
 
 
 def elementwise_stage(run: Runner, operator: Operator) -> Stage:
     """The function as a change of blocks; its scalar arguments are evaluated now."""
     name = operator.call.function
-    scalars = [run.scalar(operand) for operand in operator.operands[1:]]
+    scalars = [run.scalar(one) for one in operator.operands[1:] if one.type is ValueType.SCALAR]
     if name in FUNCTIONS:
         function = FUNCTIONS[name]
         return lambda values, valid: (function(values), valid)
     if name in PARTS:
-        return lambda values, valid: (date_part(name, values), valid)
+        offset = None
+        if len(operator.operands) > 1:
+            offset = checked_zone(run, operator.operands[1], name).offset
+        return lambda values, valid: (date_part(name, values, offset), valid)
+    if name in BITWISE:
+        combine, mask = BITWISE[name], scalars[0]
+        return lambda values, valid: (combine(values, mask), valid)
     if name == "round":
         nearest = scalars[0] if scalars else np.ones(1)
         return lambda values, valid: (round_to(values, nearest), valid)
@@ -159,6 +174,7 @@ TRANSFORMS: Mapping[str, Transform] = {
     "sort_by_label_numeric_desc": _sort,
     **LABEL_EDITS,
     **WHOLE_RANGE_CALLS,
+    **BUCKET_CALLS,
     "histogram_quantile": histogram_quantile_call,
     "histogram_quantiles": histogram_quantiles_call,
     "histogram_fraction": histogram_fraction_call,
@@ -199,6 +215,19 @@ def _pair(choose: Callable[[Floats, Floats], Floats]) -> ScalarFunction:
     return function
 
 
+def _random(draw: Callable[[np.random.Generator, int], Floats]) -> ScalarFunction:
+    """A number for each step; with a seed always the same ones."""
+
+    def function(run: Runner, operator: Operator) -> Floats:
+        seed, count = None, operator.steps.count
+        if operator.operands and count:
+            given = float(run.scalar(operator.operands[0])[0])
+            seed = int(given) % 2**64 if np.isfinite(given) else 0
+        return draw(np.random.default_rng(seed), count)
+
+    return function
+
+
 SCALAR_FUNCTIONS: Mapping[str, ScalarFunction] = {
     "scalar": _scalar_of,
     "time": lambda run, operator: operator.steps.times_ms / 1000.0,
@@ -209,4 +238,9 @@ SCALAR_FUNCTIONS: Mapping[str, ScalarFunction] = {
     "step": _constant(lambda run: run.context.options.step_ms / 1000.0),
     "min_of": _pair(minimum),
     "max_of": _pair(maximum),
+    "now": _constant(lambda run: run.context.now_s),
+    "rand": _random(lambda generator, count: generator.random(count)),
+    "rand_normal": _random(lambda generator, count: generator.standard_normal(count)),
+    "rand_exponential": _random(lambda generator, count: generator.standard_exponential(count)),
+    **ZONE_SCALARS,
 }

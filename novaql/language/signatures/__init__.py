@@ -10,6 +10,7 @@ from novaql.language.signatures.dates import DATES
 from novaql.language.signatures.histograms import HISTOGRAMS
 from novaql.language.signatures.label_edits import LABEL_EDITS
 from novaql.language.signatures.labels import LABELS
+from novaql.language.signatures.more_aggregations import MORE_AGGREGATIONS
 from novaql.language.signatures.over_time import OVER_TIME
 from novaql.language.signatures.rollups import ROLLUPS
 from novaql.language.signatures.signature import Aggregator, Origin, Signature
@@ -21,7 +22,7 @@ FUNCTIONS: Mapping[str, Signature] = MappingProxyType(
 )
 """Name of a function → its signature."""
 
-AGGREGATORS: Mapping[str, Aggregator] = MappingProxyType(AGGREGATIONS)
+AGGREGATORS: Mapping[str, Aggregator] = MappingProxyType(AGGREGATIONS | MORE_AGGREGATIONS)
 """Name of an aggregator → its signature."""
 
 __all__ = ["AGGREGATORS", "FUNCTIONS", "Aggregator", "Origin", "Signature"]

@@ -122,7 +122,8 @@ WHOLE_RANGE = _STATISTICS | _RELATIONS | by_name(
     _row(
         "smooth_exponential",
         "smooth_exponential(v, f): exponential moving average, f × value + (1 - f) × average so "
-        "far; f from 0 to 1, beyond it is capped.",
+        "far; f from 0 to 1, beyond it is capped. Infinite values and NaN do not count; in place "
+        "of infinite ones, but the first, is the average so far.",
         "smooth_exponential(node_load1, 0.3)",
         (VECTOR, SCALAR),
     ),
