@@ -14,14 +14,13 @@ DEPENDS_ON_TIME = frozenset(
         "time", "timestamp", "predict_linear", "start", "end", "range", "step",
         "minute", "hour", "day_of_week", "day_of_month", "day_of_year", "days_in_month",
         "month", "year", "start_of", "timezone_offset", "now", "rand", "rand_exponential",
-        "rand_normal",
+        "rand_normal", "ttf",
     }
 )  # fmt: skip
 """Functions whose value depends on the evaluation time even if their argument does not."""
 
-_RANGE_DEPENDENT = re.compile(
-    rf"\b((start|end|range|step)\s*\(\s*\)|({'|'.join(WHOLE_RANGE | RANGE_AGGREGATIONS | {'ttf'})})\b)"
-)
+_LOOK_AT_OTHER_STEPS = "|".join(WHOLE_RANGE | RANGE_AGGREGATIONS | {"ttf"})
+_RANGE_DEPENDENT = re.compile(rf"\b((start|end|range|step)\s*\(\s*\)|({_LOOK_AT_OTHER_STEPS})\b)")
 
 
 def pinned(expr: Expr, time_ms: int) -> Expr:

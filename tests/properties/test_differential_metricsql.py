@@ -48,8 +48,10 @@ STEPS = 12
 NAMELESS = re.compile(r"\b(running_\w+|range_(sum|avg|min|max))\(")
 """VictoriaMetrics 1.112 drops metric names there. Later ones, and this engine, do not."""
 
-ABSENT_ZERO = re.compile(r'\b(topk|bottomk)_\w+[^"]*"[ab]=other"|histogram\(|prometheus_buckets\(')
-"""Series that VictoriaMetrics makes are 0 where nothing is in them; here they are absent."""
+ABSENT_ZERO = re.compile(
+    r'\b(topk|bottomk)_\w+[^"]*"[ab]=other"|histogram\(|prometheus_buckets\(|range_std(dev|var)\('
+)
+"""Sums, counts and deviations of no values are 0 in VictoriaMetrics; here they are absent."""
 
 GAPS_WEIGH = re.compile(r"\b(running|range)_avg\(")
 """VictoriaMetrics divides by the number of steps that have passed, gaps among them; here by the

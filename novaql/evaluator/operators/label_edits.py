@@ -53,10 +53,13 @@ class _Edit:
         check_destination(name, self.function, at.plan.span)
         self.made.check_name(name)
 
-    def put(self, name: str, column: LabelColumn) -> None:
-        """Write a label in all rows."""
+    def put(self, name: str, column: LabelColumn, rows: Bools | None = None) -> None:
+        """Write a label, in all rows or in some."""
         self.made.column(self.operand.rows)
-        rows = np.ones(self.operand.rows, np.bool_)
+        if rows is None:
+            rows = np.ones(self.operand.rows, np.bool_)
+        else:
+            column = _where(rows, column, self.operand.series.column(name))
         self.operand = put_column(self.operand, name, column, rows)
 
     def map(self, name: str, change: Callable[[str], str]) -> None:
@@ -79,6 +82,13 @@ class _Edit:
         return joined_labels(self.operand)
 
 
+def _where(rows: Bools, column: LabelColumn, other: LabelColumn) -> LabelColumn:
+    """The texts of a column in some rows, and of the other one elsewhere."""
+    ids = {text: number for number, text in enumerate(other.values)}
+    codes = np.array([ids.setdefault(text, len(ids)) for text in column.values], np.int32)
+    return LabelColumn(np.where(rows, codes[column.codes], other.codes), tuple(ids))
+
+
 def _set(edit: _Edit) -> None:
     for name, value in edit.pairs():
         edit.check_name(name)
@@ -96,7 +106,8 @@ def _retain(edit: _Edit) -> None:
 def _copy(edit: _Edit) -> None:
     for source, destination in edit.pairs():
         edit.check_name(destination)
-        edit.put(destination, edit.operand.series.column(source))
+        column = edit.operand.series.column(source)
+        edit.put(destination, column, column.codes != 0)
         if edit.function == "label_move" and source != destination:
             edit.drop([source])
 

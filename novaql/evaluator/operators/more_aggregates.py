@@ -41,14 +41,16 @@ _OF_COLUMNS: Mapping[str, Callable[[Floats, Bools], Floats]] = {
 
 
 def _statistic(run: Runner, operator: Operator, operand: StepMatrix, groups: Groups) -> StepMatrix:
-    """One value for each group and step."""
+    """One value for each group and step; absent where numbers give none (NaN)."""
     statistic = _OF_COLUMNS[operator.aggregation.op]
     values = np.zeros((len(groups), operand.steps))
     valid = np.zeros(values.shape, np.bool_)
     with np.errstate(all="ignore"):
         for block in group_blocks(run.context, operand, groups):
-            values[block.groups, block.steps] = statistic(block.values, block.present)
-            valid[block.groups, block.steps] = block.present.any(axis=0)
+            found = statistic(block.values, block.present)
+            undefined = np.isnan(found) & ~(np.isnan(block.values) & block.present).any(axis=0)
+            values[block.groups, block.steps] = found
+            valid[block.groups, block.steps] = block.present.any(axis=0) & ~undefined
     return matrix(groups.labels, values, valid).without_empty_rows()
 
 

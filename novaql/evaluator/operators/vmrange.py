@@ -48,10 +48,11 @@ def le_buckets(found: RangeBuckets) -> StepMatrix:
     used = some[order]
     begins = np.diff(group, prepend=-1) != 0
     ends = np.append(begins[1:], True)[: len(group)]
-    before = np.where(begins, 0.0, np.roll(bounds[high], 1))
-    opening = np.flatnonzero(used & (bounds[low] != before))
     closing = np.flatnonzero(ends & ~(used & np.isposinf(bounds[high])))
     counted = np.flatnonzero(used)
+    first_counted = np.diff(group[counted], prepend=-1) != 0
+    before = np.where(first_counted, 0.0, np.roll(bounds[high[counted]], 1))
+    opening = counted[bounds[low[counted]] != before]
     infinity = len(found.texts)
     # Places in the order of buckets: of each range first its opening, then itself, then the end.
     place = np.concatenate([3 * opening, 3 * counted + 1, 3 * closing + 2])

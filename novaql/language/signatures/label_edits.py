@@ -54,7 +54,7 @@ _WRITING = by_name(
     _row(
         "label_copy", (VECTOR, STRING, STRING),
         "label_copy(v, src, dst, …): each dst label becomes the value of the src label before it; "
-        "where that is absent, dst is removed." + _EQUAL,
+        "where that is absent, dst stays as it is." + _EQUAL,
         'label_copy(up, "instance", "host")',
         variadic=True,
     ),

@@ -31,8 +31,8 @@ _OF_GROUPS = (
     ),
     _row(
         "geomean",
-        "Geometric mean of each group: the n-th root of the product. NaN where the product is "
-        "negative or any value is NaN." + _IGNORED,
+        "Geometric mean of each group: the n-th root of the product. Absent where the product of "
+        "several values is negative, NaN if any value is." + _IGNORED,
         "geomean by (job) (go_goroutines)",
     ),
     _row(

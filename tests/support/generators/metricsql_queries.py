@@ -97,8 +97,8 @@ class MetricsqlMaker:
 
     def _ranked(self) -> str:
         k, clause = self._rng.randrange(4), self._clause()
-        if self._rng.random() < 0.2:  # absent steps are no distances here
-            return f"outliersk({k}, {self._rng.choice(('u', 'u - 4'))}){clause}"
+        if self._rng.random() < 0.2:  # gaps are no distances here, and two series have the same
+            return f"outliersk({k}, {self._rng.choice(('u', 'u - 4'))})"
         rest = self._rng.choice(("", "", ', "a=other"', ', "b=other"'))
         gauges = self._rng.choice(("u", "u > 20", "u < 50", 'u{a=~"x|y"}', "u - 4"))
         return f"{self._rng.choice(_RANKED)}({k}, {gauges}{rest}){clause}"
