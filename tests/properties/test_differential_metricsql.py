@@ -57,6 +57,14 @@ GAPS_WEIGH = re.compile(r"\b(running|range)_avg\(")
 """VictoriaMetrics divides by the number of steps that have passed, gaps among them; here by the
 number of values."""
 
+NO_OBSERVATIONS = re.compile(r"histogram_share\((-1|7|9|Inf),")
+"""Below 0 and above all bounds VictoriaMetrics gives 0 and 1, also where nothing was observed; here
+a histogram without observations has no share."""
+
+MADE_EQUAL = re.compile(r'sum\(.*"[ab]=other"')
+"""The rests of several groups with one label set fail the query here; VictoriaMetrics adds them up
+and fails only where such series are the result."""
+
 NOT_COMPARED = {
     "any": "VictoriaMetrics takes whichever series comes first",
     "now": "the time of the clock",
@@ -186,6 +194,8 @@ def _agreement(peers: Peers, query: str, first: int, last: int) -> tuple[str, st
             return "both refuse", None
         if expected is None and _has_gaps(query):
             return "known: series that take turns are one", None
+        if found is None and MADE_EQUAL.search(query):
+            return "known: rests are made equal", None
         return "one refuses", f"expected {expected}, found {found}"
     found, expected = _cleaned(query, found), _cleaned(query, expected)
     difference = disagreement(expected, found, relative=1e-9, absolute=1e-9)
@@ -193,6 +203,8 @@ def _agreement(peers: Peers, query: str, first: int, last: int) -> tuple[str, st
         return ("equal" if expected else "equal and empty"), None
     if GAPS_WEIGH.search(query) and _has_gaps(query):
         return "known: gaps weigh", None
+    if NO_OBSERVATIONS.search(query):
+        return "known: no observations", None
     return "different", difference
 
 
