@@ -16,14 +16,15 @@ from click.testing import CliRunner
 
 import novaql
 from novaql.cli.main import COMMANDS, cli
-from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Aggregator, Signature
-from novaql.language.signatures.aggregations import AGGREGATIONS
+from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Aggregator, Origin, Signature
 from novaql.language.signatures.dates import DATES
 from novaql.language.signatures.histograms import HISTOGRAMS
+from novaql.language.signatures.label_edits import LABEL_EDITS
 from novaql.language.signatures.labels import LABELS
 from novaql.language.signatures.over_time import OVER_TIME
 from novaql.language.signatures.rollups import ROLLUPS
 from novaql.language.signatures.transforms import TRANSFORMS
+from novaql.language.signatures.whole_range import WHOLE_RANGE
 from novaql.server.openapi.components import TAGS
 from novaql.server.routes import ROUTES
 
@@ -48,10 +49,20 @@ SECTIONS: tuple[tuple[str, str, Mapping[str, Signature]], ...] = (
         "These functions take an instant vector and change or order its values.",
         TRANSFORMS,
     ),
-    ("Labels", "These functions change label sets and leave values unchanged.", LABELS),
+    (
+        "Over the range of the query",
+        "These functions take an instant vector; the value at one step depends on other steps.",
+        WHOLE_RANGE,
+    ),
+    (
+        "Labels",
+        "These functions change label sets, or select by them, and leave values unchanged.",
+        LABELS | LABEL_EDITS,
+    ),
     (
         "Dates",
-        "Parts of a time in UTC. Without an argument, they use the evaluation time.",
+        "Parts of a time, in UTC or in a time zone. Without an argument, they use the evaluation "
+        "time.",
         DATES,
     ),
     ("Histograms", "Classic histograms are series with the label `le`.", HISTOGRAMS),
@@ -67,7 +78,7 @@ def functions_page() -> str:
         "## Aggregators",
         "`by (labels)` groups by these labels, `without (labels)` by all others; with neither, all "
         "series are one group.",
-        *(_aggregator(row) for row in AGGREGATIONS.values()),
+        *(_aggregator(row) for row in AGGREGATORS.values()),
     ]
     for title, introduction, rows in SECTIONS:
         parts += [f"## {title}", introduction, *(_function(row) for row in rows.values())]
@@ -77,17 +88,18 @@ def functions_page() -> str:
 
 
 def _aggregator(row: Aggregator) -> str:
-    shown = f"{row.parameter_name}, " if row.parameter is not None else ""
-    return _entry(f"{row.name}({shown}instant vector)", row.doc, row.example, row.experimental)
+    return _entry(row.form_of("instant vector"), row)
 
 
 def _function(row: Signature) -> str:
-    return _entry(f"{row} → {row.returns.value}", row.doc, row.example, row.experimental)
+    return _entry(f"{row} → {row.returns.value}", row)
 
 
-def _entry(heading: str, doc: str, example: str, experimental: bool) -> str:
-    note = EXPERIMENTAL if experimental else ""
-    return f"### `{heading}`\n\n{doc}{note}\n\n```promql\n{example}\n```"
+def _entry(heading: str, row: Aggregator | Signature) -> str:
+    note = EXPERIMENTAL if row.experimental else ""
+    if row.origin is not Origin.PROMQL:
+        note += f" From {row.origin.value}, not in PromQL."
+    return f"### `{heading}`\n\n{row.doc}{note}\n\n```promql\n{row.example}\n```"
 
 
 def commands_page() -> str:

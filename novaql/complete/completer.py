@@ -159,8 +159,7 @@ def _expressions(start: int, end: int, data: _Data) -> Iterator[Completion]:
     for name, signature in FUNCTIONS.items():
         yield Completion(Kind.FUNCTION, name, start, end, str(signature), signature.doc)
     for name, aggregator in AGGREGATORS.items():
-        wanted = f"{aggregator.parameter_name}, " if aggregator.parameter_name else ""
-        detail = f"{name}({wanted}instant vector)"
+        detail = aggregator.form_of("instant vector")
         yield Completion(Kind.AGGREGATOR, name, start, end, detail, aggregator.doc)
 
 

@@ -62,6 +62,8 @@ class Context:
         self.source = source
         self.options = options
         self.annotations = Annotations()
+        self.now_s = time.time()
+        """The time of the clock, one for the whole evaluation."""
         self.memory = QueryMemory(options.limits.bytes, options.limits.shared)
         self.read_errors = None if options.strict else ReadErrors()
         """What the store could not read; it becomes warnings. None: damage fails the query."""

@@ -35,8 +35,17 @@ from novaql.planner.logical import (
     type_of,
 )
 from novaql.planner.pipelined import runs_as_pipeline
+from novaql.planner.whole_range import RANGE_CHOOSERS
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.source import Selection
+
+ROWS_OF_OPERAND = frozenset(
+    {
+        "topk", "bottomk", "limitk", "limit_ratio", "count_values", "histogram", "quantiles",
+        "share", "zscore",
+    }
+)  # fmt: skip
+"""Aggregations that may have as many rows as their operand."""
 
 WHOLE_WINDOW = {name for name, function in RANGE_FUNCTIONS.items() if function.whole_window}
 
@@ -196,7 +205,7 @@ def _changed(operand: Need, steps: Steps) -> Need:
 
 def _groups(operand: Need, plan: Aggregation) -> int:
     """At most so many: of labels that are named, as many as there are values of them together."""
-    each_row = plan.op in ("topk", "bottomk", "limitk", "limit_ratio", "count_values")
+    each_row = plan.op in ROWS_OF_OPERAND or plan.op in RANGE_CHOOSERS
     if each_row or plan.without:
         return operand.rows
     if not plan.grouping:

@@ -73,11 +73,9 @@ class _Lowering:
                 return Operator(plan, steps, (self.lower(below, steps),))
             case BinaryOp():
                 return self._chain(left_spine(plan), steps)
-            case Aggregation(operand=below, parameter=parameter):
-                operands = [self.lower(below, steps)]
-                if parameter is not None:
-                    operands.append(self.lower(parameter, steps))
-                return Operator(plan, steps, tuple(operands))
+            case Aggregation(operand=below, parameter=parameter, more=more):
+                given = (below, *(() if parameter is None else (parameter,)), *more)
+                return Operator(plan, steps, tuple(self.lower(one, steps) for one in given))
             case FunctionCall():
                 arguments = [self.lower(below, steps) for below in _arguments(plan)]
                 return Operator(plan, steps, tuple(arguments))

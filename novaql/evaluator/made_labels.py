@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import re2
 
@@ -67,6 +67,21 @@ class MadeLabels:
             return full_match(regex, value)
         except PatternTooCostly as problem:
             raise LimitExceeded(str(problem), self._span) from None
+
+    def replaced(
+        self, regex: re2._Regexp[str], value: str, text: Callable[[re2._Match[str]], list[str]]
+    ) -> str:
+        """The value with every match replaced, as Go's ReplaceAll: an empty match that follows
+        another match directly does not count."""
+        self.match(regex, value)  # counts, and refuses what would take too long
+        pieces: list[str] = []
+        after = 0
+        for found in regex.finditer(value):
+            if pieces and found.end() == found.start() == after:
+                continue
+            pieces += [value[after : found.start()], *text(found)]
+            after = found.end()
+        return self.joined([*pieces, value[after:]]) if pieces else value
 
     def column(self, rows: int) -> None:
         """Count a column of `rows` codes and the texts that are not counted yet."""

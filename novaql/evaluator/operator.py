@@ -24,7 +24,7 @@ class Operator:
     """A node of a plan, which `lower` has made. Nothing of it has been run.
 
     steps     the steps of its result; of a range vector, those of its windows
-    operands  left and right side; arguments of a call; what is aggregated, and the parameter
+    operands  left and right side; arguments of a call; what is aggregated, and the parameters
     read      what a selector or its range reads; None of other nodes
     """
 

@@ -35,7 +35,7 @@ from novaql.language.check import type_of
 from novaql.language.durations import format_duration
 from novaql.language.layout import format_expr
 from novaql.language.parse import parse, parse_core
-from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Signature
+from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Aggregator, Signature
 from novaql.language.value_types import ValueType
 from novaql.language.visit import walk
 
@@ -45,6 +45,7 @@ __all__ = [
     "AGGREGATORS",
     "FUNCTIONS",
     "Aggregate",
+    "Aggregator",
     "At",
     "AtEdge",
     "Binary",

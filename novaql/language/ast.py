@@ -309,6 +309,7 @@ class Aggregate(Spanned):
 
     without   True: `without (grouping)`; False: `by (grouping)`, also when there is no clause
     limit     how many series at most; None: all
+    more      arguments beyond parameter and operand, where the aggregator has such
     """
 
     op: str
@@ -317,6 +318,7 @@ class Aggregate(Spanned):
     grouping: tuple[str, ...] = ()
     without: bool = False
     limit: int | None = None
+    more: tuple[Expr, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,10 +92,12 @@ def _piped(operand: Expr, stage: Stage) -> Expr:
     span = between(operand, stage)
     if stage.word.type == "AGGREGATOR":
         op = name.lower()
-        parameter, operand = aggregate_operands(op, (*stage.arguments, operand), word)
+        behind = _arguments_behind(op, stage.arguments)
+        before = stage.arguments[: len(stage.arguments) - len(behind)]
+        parameter, operand, more = aggregate_operands(op, (*before, operand, *behind), word)
         grouping = stage.clause.labels.names if stage.clause else ()
         without = stage.clause.without if stage.clause else False
-        return Aggregate(op, operand, parameter, grouping, without, stage.limit, span=span)
+        return Aggregate(op, operand, parameter, grouping, without, stage.limit, more, span=span)
     place = operand_place(name)
     if place is None:
         raise Fault(
@@ -108,17 +110,34 @@ def _piped(operand: Expr, stage: Stage) -> Expr:
     return RetainNames(replace(call, span=span), span=span) if stage.retain_names else call
 
 
-def aggregate_operands(op: str, values: tuple[Expr, ...], word: Span) -> tuple[Expr | None, Expr]:
-    """Return parameter and operand of an aggregator. Raises `Fault` if their number is wrong."""
-    parameter = AGGREGATORS[op].parameter
-    wanted = 1 if parameter is None else 2
-    if len(values) == wanted:
-        return (None, values[0]) if parameter is None else (values[0], values[1])
-    form = f"{op}(v)" if parameter is None else f"{op}({AGGREGATORS[op].parameter_name}, v)"
-    count = "one argument" if wanted == 1 else "two arguments"
+def _arguments_behind(op: str, arguments: tuple[Expr, ...]) -> tuple[Expr, ...]:
+    """Return those of the arguments of a stage that are behind the vector of an aggregator."""
+    known = AGGREGATORS[op]
+    if known.more is None or known.more_first:
+        return ()
+    return arguments[known.parameter is not None :]
+
+
+def aggregate_operands(
+    op: str, values: tuple[Expr, ...], word: Span
+) -> tuple[Expr | None, Expr, tuple[Expr, ...]]:
+    """Return parameter, operand and the arguments beyond.
+
+    Raises `Fault` if their number is wrong.
+    """
+    known = AGGREGATORS[op]
+    if known.takes(len(values)):
+        first = 0 if known.parameter is None else 1
+        parameter, rest = values[0] if first else None, values[first:]
+        if known.more_first:
+            return parameter, rest[-1], rest[:-1]
+        return parameter, rest[0], rest[1:]
+    count = "one argument" if known.parameter is None else "two arguments"
+    if known.more is not None:
+        count = "at least three arguments" if known.more_first else "two or three arguments"
     raise Fault(
         f"{op} takes {count}, got {len(values)}",
         word,
         kind=TypeProblem,
-        suggestion=f"as in {form}",
+        suggestion=f"as in {known.form_of('v')}",
     )

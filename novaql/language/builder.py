@@ -153,13 +153,14 @@ class PromqlBuilder(DurationBuilder, MatchingBuilder, PostfixBuilder, ExtensionB
         (arguments,) = (c for c in rest if isinstance(c, Arguments))
         clause = next((c for c in rest if isinstance(c, Clause)), None)
         op = word.value.lower()
-        parameter, operand = aggregate_operands(op, arguments.values, span_of(word))
+        parameter, operand, more = aggregate_operands(op, arguments.values, span_of(word))
         return Aggregate(
             op,
             operand,
             parameter,
             clause.labels.names if clause else (),
             clause.without if clause else False,
+            more=more,
             span=between(word, rest[-1]),
         )
 

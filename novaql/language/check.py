@@ -226,6 +226,10 @@ def _check_aggregate(expr: Aggregate) -> ValueType:
         _want(check(expr.parameter), wanted, expr.parameter.span, f"{expr.op}, as its parameter,")
     elif known.parameter is not None:
         raise Fault(f"{expr.op} takes a parameter first", expr.span, kind=TypeProblem)
+    for argument in expr.more:
+        if known.more is None:
+            raise Fault(f"{expr.op} takes no more arguments", argument.span, kind=TypeProblem)
+        _want(check(argument), known.more, argument.span, f"{expr.op}, as a further argument,")
     _want(check(expr.operand), ValueType.VECTOR, expr.operand.span, expr.op)
     return ValueType.VECTOR
 

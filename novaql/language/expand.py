@@ -39,6 +39,7 @@ from novaql.language.expand_selectors import merged, resolved
 from novaql.language.fault import Fault
 from novaql.language.signatures import FUNCTIONS, LIFTED
 from novaql.language.value_types import ValueType
+from novaql.language.visit import children
 from novaql.span import Span
 
 MAX_NODES = 20_000
@@ -265,11 +266,11 @@ class _Expansion:
     def _aggregate(self, expr: Aggregate, scope: Scope) -> Expr:
         operand, _ = self.tree(expr.operand, scope)
         parameter = None if expr.parameter is None else self.tree(expr.parameter, scope)[0]
-        if operand is expr.operand and parameter is expr.parameter and expr.limit is None:
-            return expr
-        new = replace(expr, operand=operand, parameter=parameter, limit=None)
+        more = tuple(self.tree(argument, scope)[0] for argument in expr.more)
+        new = replace(expr, operand=operand, parameter=parameter, more=more, limit=None)
         if expr.limit is None:
-            return new
+            same = zip(children(new), children(expr), strict=True)
+            return expr if all(a is b for a, b in same) else new
         limits = Number(float(expr.limit), span=expr.span), Number(0.0, span=expr.span)
         return Call("limit_offset", (*limits, new), span=expr.span)
 

@@ -128,6 +128,9 @@ def _names_of_extensions(expr: Expr) -> list[Extension]:
                 signature = FUNCTIONS[name]
                 if signature.origin is not Origin.PROMQL and node.name_span is not NOWHERE:
                     found.append((f"{name}()", node.name_span))
+                most = signature.promql_most
+                if most is not None and len(arguments) > most:
+                    found.append((f"a further argument of {name}()", arguments[most].span))
                 for index, argument in enumerate(arguments):
                     if isinstance(argument, MatrixSelector | VectorSelector | Aggregate):
                         continue
@@ -135,6 +138,8 @@ def _names_of_extensions(expr: Expr) -> list[Extension]:
                         found.append(("an operation on the samples of a range", argument.span))
             case Aggregate(op=op) if AGGREGATORS[op].origin is not Origin.PROMQL:
                 found.append((op, node.span))
+            case Aggregate(op=op, more=(further, *_)):
+                found.append((f"a further argument of {op}", further.span))
     return found
 
 

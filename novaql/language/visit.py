@@ -23,6 +23,7 @@ from novaql.language.ast import (
     Unary,
     VectorSelector,
 )
+from novaql.language.signatures import AGGREGATORS
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:
@@ -42,8 +43,8 @@ def children(expr: Expr) -> tuple[Expr, ...]:
             return (*(binding.value for binding in bindings), body)
         case Binary(left=left, right=right):
             return (left, right)
-        case Aggregate(operand=operand, parameter=parameter):
-            return (operand,) if parameter is None else (parameter, operand)
+        case Aggregate(op=op, operand=operand, parameter=parameter, more=more):
+            return AGGREGATORS[op].in_order(parameter, operand, more)
         case Call(arguments=arguments):
             return arguments
         case _:
@@ -78,8 +79,10 @@ def with_children(expr: Expr, new: tuple[Expr, ...]) -> Expr:
             return replace(expr, left=left, right=right)
         case Aggregate(parameter=None), (operand,):
             return replace(expr, operand=operand)
-        case Aggregate(), (parameter, operand):
-            return replace(expr, parameter=parameter, operand=operand)
+        case Aggregate(op=op), (parameter, *more, operand) if AGGREGATORS[op].more_first:
+            return replace(expr, parameter=parameter, operand=operand, more=tuple(more))
+        case Aggregate(), (parameter, operand, *more):
+            return replace(expr, parameter=parameter, operand=operand, more=tuple(more))
         case Call(), _:
             return replace(expr, arguments=new)
         case _:

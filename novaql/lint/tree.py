@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 
-from novaql.language import walk
+from novaql.language import AGGREGATORS, walk
 from novaql.language.ast import (
     Aggregate,
     Binary,
@@ -85,10 +85,10 @@ def _labels_of(node: Expr, below: dict[int, Labels]) -> Labels:
     match node:
         case Paren(inner=inner):
             return below[id(inner)]
-        case Aggregate(op="topk" | "bottomk" | "limitk" | "limit_ratio", operand=operand):
-            return below[id(operand)]
-        case Aggregate(op="count_values"):
+        case Aggregate(op="count_values" | "quantiles" | "histogram"):
             return None
+        case Aggregate(op=op, operand=operand) if AGGREGATORS[op].returns_input_series:
+            return below[id(operand)]
         case Aggregate(without=without, grouping=grouping, operand=operand):
             labels, named = below[id(operand)], frozenset(grouping)
             if without:

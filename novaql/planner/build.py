@@ -50,6 +50,7 @@ from novaql.planner.logical import (
 )
 from novaql.planner.logical import RetainNames as RetainedNames
 from novaql.planner.shift import shifted
+from novaql.planner.templates import OF_THE_STEP, TEMPLATES
 from novaql.span import Span
 from novaql.tsdb.model.labels import METRIC_NAME
 from novaql.tsdb.model.matchers import Matcher, MatchOp
@@ -152,6 +153,7 @@ class _Builder:
                     parameter,
                     expr.grouping,
                     expr.without,
+                    more=tuple(self.plan(argument) for argument in expr.more),
                     span=expr.span,
                 )
             case Shifted(inner=inner, offset=offset, at=at):
@@ -165,6 +167,10 @@ class _Builder:
                 return FunctionCall(MEMBER, arguments, ValueType.VECTOR, span=expr.span)
             case Let():
                 raise AssertionError("let is expanded first")
+            case Call(function=function) if function in TEMPLATES:
+                self.durations.looked_at_query |= function in OF_THE_STEP
+                arguments = tuple(self.plan(argument) for argument in expr.arguments)
+                return TEMPLATES[function](arguments, self._options, expr.span)
             case Call(function=function, arguments=arguments):
                 outside = self._counts_only
                 if function in COUNTS_ONLY or function in WHOLE_HISTOGRAMS:

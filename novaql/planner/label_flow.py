@@ -27,6 +27,7 @@ CELL_BY_CELL = frozenset(
         "clamp_min", "cos", "cosh", "day_of_month", "day_of_week", "day_of_year", "days_in_month",
         "deg", "exp", "floor", "hour", "ln", "log10", "log2", "minute", "month", "rad", "round",
         "sgn", "sin", "sinh", "sqrt", "tan", "tanh", "year",
+        "bitmap_and", "bitmap_or", "bitmap_xor",
     }
 )  # fmt: skip
 """Functions that change values, and of the labels only the name."""

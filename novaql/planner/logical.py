@@ -119,6 +119,7 @@ class Aggregation(Spanned):
     """without: group by all labels but `grouping`; else by `grouping` alone.
 
     by_batch  a batch of the operand at a time goes into the groups
+    more      arguments beyond parameter and operand
     """
 
     op: str
@@ -127,6 +128,7 @@ class Aggregation(Spanned):
     grouping: tuple[str, ...] = ()
     without: bool = False
     by_batch: bool = False
+    more: tuple[Plan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,8 +251,8 @@ def children(plan: Plan) -> tuple[Plan, ...]:
             return (inner,)
         case BinaryOp(left=left, right=right) | Default(left=left, right=right):
             return (left, right)
-        case Aggregation(operand=operand, parameter=parameter):
-            return (operand,) if parameter is None else (parameter, operand)
+        case Aggregation(operand=operand, parameter=parameter, more=more):
+            return (operand, *more) if parameter is None else (parameter, operand, *more)
         case FunctionCall(arguments=arguments):
             return arguments
         case _:
@@ -290,12 +292,14 @@ def with_children(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
             if new_left is left and new_right is right:
                 return plan
             return replace(plan, left=new_left, right=new_right)
-        case Aggregation(operand=operand, parameter=parameter):
+        case Aggregation(operand=operand, parameter=parameter, more=more):
             new = change(operand)
             new_parameter = None if parameter is None else change(parameter)
-            if new is operand and new_parameter is parameter:
+            new_more = tuple(change(argument) for argument in more)
+            same = all(a is b for a, b in zip(new_more, more, strict=True))
+            if new is operand and new_parameter is parameter and same:
                 return plan
-            return replace(plan, operand=new, parameter=new_parameter)
+            return replace(plan, operand=new, parameter=new_parameter, more=new_more)
         case FunctionCall(arguments=arguments):
             changed = tuple(change(argument) for argument in arguments)
             if all(a is b for a, b in zip(changed, arguments, strict=True)):

@@ -34,8 +34,11 @@ from novaql.planner.logical import (
 )
 
 AGGREGATIONS = frozenset(
-    {"sum", "avg", "count", "min", "max", "group", "stddev", "stdvar", "quantile", "count_values"}
-)
+    {
+        "sum", "avg", "count", "min", "max", "group", "stddev", "stdvar", "quantile",
+        "count_values", "distinct", "geomean", "mad", "median", "mode", "share", "sum2", "zscore",
+    }
+)  # fmt: skip
 """Without those that choose among equal values by the order of series: it depends on the range."""
 
 FUNCTIONS = CELL_BY_CELL | frozenset(
@@ -51,6 +54,10 @@ FUNCTIONS = CELL_BY_CELL | frozenset(
         "stdvar_over_time", "step", "sum_over_time", "time", "timestamp",
         "ts_of_first_over_time", "ts_of_last_over_time", "ts_of_max_over_time",
         "ts_of_min_over_time", "vector",
+        "alias", "label_copy", "label_del", "label_keep", "label_lowercase", "label_map",
+        "label_match", "label_mismatch", "label_move", "label_set", "label_transform",
+        "label_uppercase", "label_value", "labels_equal", "sort_by_label_numeric",
+        "sort_by_label_numeric_desc", "histogram_share", "start_of", "timezone_offset",
     }
 )  # fmt: skip
 """Functions that depend on the step alone: not on the range, as `end()` does, nor on series that

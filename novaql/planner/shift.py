@@ -25,6 +25,7 @@ from novaql.planner.logical import (
     type_of,
 )
 from novaql.planner.rules.hoist_step_invariant import TIME_DEPENDENT
+from novaql.planner.whole_range import RANGE_AGGREGATIONS, WHOLE_RANGE
 from novaql.span import Span
 
 
@@ -44,7 +45,9 @@ def _is_transparent(plan: Plan) -> bool:
     match plan:
         case Select() | Window() | SubqueryWindow() | Constant() | TextConstant():
             return True
-        case FunctionCall(function=name) if name in TIME_DEPENDENT:
+        case FunctionCall(function=name) if name in TIME_DEPENDENT or name in WHOLE_RANGE:
+            return False
+        case Aggregation(op=op) if op in RANGE_AGGREGATIONS:
             return False
         case BinaryOp():
             spine = left_spine(plan)

@@ -17,17 +17,20 @@ from novaql.language.ast import (
     VectorSelector,
 )
 from novaql.language.visit import children, walk, with_children
+from novaql.planner.whole_range import RANGE_AGGREGATIONS, WHOLE_RANGE
 
 DEPENDS_ON_TIME = frozenset(
     {
         "time", "timestamp", "predict_linear", "start", "end", "range", "step",
         "minute", "hour", "day_of_week", "day_of_month", "day_of_year", "days_in_month",
-        "month", "year",
+        "month", "year", "start_of", "timezone_offset", "now", "rand", "rand_exponential",
+        "rand_normal", "ttf",
     }
 )  # fmt: skip
 """Functions whose value depends on the evaluation time even if their argument does not."""
 
-_RANGE_DEPENDENT = re.compile(r"\b(start|end|range|step)\s*\(\s*\)")
+_LOOK_AT_OTHER_STEPS = "|".join(WHOLE_RANGE | RANGE_AGGREGATIONS | {"ttf"})
+_RANGE_DEPENDENT = re.compile(rf"\b((start|end|range|step)\s*\(\s*\)|({_LOOK_AT_OTHER_STEPS})\b)")
 
 
 def pinned(expr: Expr, time_ms: int) -> Expr:

@@ -84,6 +84,7 @@ def tree_json(expr: Expr, text: str) -> Tree:
             return _chain(left_spine(expr), text)
         case Aggregate():
             parameter = expr.parameter
+            more = [tree_json(argument, text) for argument in expr.more]
             return {
                 "type": "aggregation",
                 "op": expr.op,
@@ -91,7 +92,7 @@ def tree_json(expr: Expr, text: str) -> Tree:
                 "param": None if parameter is None else tree_json(parameter, text),
                 "grouping": list(expr.grouping),
                 "without": expr.without,
-            }
+            } | ({"more": more} if more else {})
         case Call():
             return {
                 "type": "call",
@@ -177,13 +178,18 @@ def _matching(expr: Binary) -> Tree | None:
 
 
 def _function(signature: Signature) -> Tree:
-    optional = signature.optional
+    """The signature, without what only extensions of PromQL take."""
+    beyond = 0
+    if signature.promql_most is not None:
+        beyond = len(signature.arguments) - signature.promql_most
+    arguments = signature.arguments[: len(signature.arguments) - beyond]
+    optional = signature.optional - beyond
     if signature.variadic:
         most = signature.most_arguments
         optional = -1 if most is None else most - signature.fewest_arguments
     return {
         "name": signature.name,
-        "argTypes": [TYPE_WORDS[kind] for kind in signature.arguments],
+        "argTypes": [TYPE_WORDS[kind] for kind in arguments],
         "variadic": optional,
         "returnType": TYPE_WORDS[signature.returns],
     }

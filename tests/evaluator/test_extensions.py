@@ -61,6 +61,14 @@ def test_time_dependent_functions_are_shifted_as_a_whole() -> None:
     assert "Shift" in explain("(time() - x) offset 1d")
 
 
+def test_functions_over_all_steps_are_shifted_as_a_whole(source: Source) -> None:
+    options = QueryOptions(5 * MINUTE_MS, 10 * MINUTE_MS, MINUTE_MS)
+
+    result = evaluate("running_sum(errors_total) @ 300", source, options)
+
+    assert result.values.tolist() == [[30.0] * 6]
+
+
 def test_automatic_windows_are_reported(source: Source) -> None:
     result = evaluate("rate(requests_total)", source, QueryOptions(10 * MINUTE_MS, 10 * MINUTE_MS))
 

@@ -20,6 +20,7 @@ from hypothesis import given, settings
 
 from novaql.language import FUNCTIONS, format_expr, parse
 from novaql.language.ast import At, Binary, DurationLiteral, Expr, Subquery, VectorSelector
+from novaql.language.signatures import Origin
 from novaql.language.visit import walk
 from tests.support.generators.expressions import Vocabulary, well_typed_expressions
 from tests.support.generators.rewriting import rewrite
@@ -34,11 +35,16 @@ _LATER = {
     "max_of", "min_of", "range", "start", "start_timestamp", "step",
 }  # fmt: skip
 CLASSIC = Vocabulary(
-    metrics=["a", "b_total", "sum", "start", "ns:rate5m", "by"],
+    metrics=["a", "b_total", "sum", "start", "ns:rate5m", "by", "median", "topk_max"],
     labels=["job", "le", "by"],
-    functions=[n for n in FUNCTIONS if n not in _LATER and not n.startswith("ts_of")],
+    functions=[
+        name
+        for name, row in FUNCTIONS.items()
+        if row.origin is Origin.PROMQL and name not in _LATER and not name.startswith("ts_of")
+    ],
     aggregators=["sum", "avg", "min", "count", "group", "stddev", "quantile", "topk",
                  "count_values"],
+    extensions=False,
 )  # fmt: skip
 
 
@@ -164,6 +170,8 @@ _SEEDS = [
 _PIECES = [
     *"()[]{},@=\"'`\\ #+-*/%^<>!~.059am",
     "sum",
+    "any",
+    "share",
     "by",
     "on",
     "5m",

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from novaql.errors import QueryError
-from novaql.language import format_expr, parse, parse_core
+from novaql.language import (
+    AGGREGATORS,
+    FUNCTIONS,
+    Aggregator,
+    Signature,
+    format_expr,
+    parse,
+    parse_core,
+)
+from novaql.language.signatures import Origin
 
 # An extension in strict_promql's words, a query, its canonical text, and the text of its core tree.
 ACCEPTED = [
@@ -69,6 +78,17 @@ ACCEPTED = [
      "avg_over_time(x[10m] != 0)", ""),
     ("an operation on the samples of a range", "max_over_time(8 * abs(x[1h]))",
      "max_over_time(8 * abs(x[1h]))", ""),
+    ("median", "median by (a) (x) limit 2", "median by (a) (x) limit 2",
+     "limit_offset(2, 0, median by (a) (x))"),
+    ("topk_max", 'x |> topk_max by (a) (5, "b=other") limit 9',
+     'topk_max by (a) (5, x, "b=other") limit 9',
+     'limit_offset(9, 0, topk_max by (a) (5, x, "b=other"))'),
+    ("quantiles", 'x |> quantiles("q", 0.5, 0.9)', 'quantiles("q", 0.5, 0.9, x)', ""),
+    ("let", 'let q = 0.5, l = "a" in quantiles(l, q, 2 * q, x)',
+     'let q = 0.5, l = "a" in quantiles(l, q, 2 * q, x)', 'quantiles("a", 0.5, 2 * 0.5, x)'),
+    ("a further argument of hour()", 'hour(x, "Europe/Berlin")', 'hour(x, "Europe/Berlin")', ""),
+    ("a further argument of histogram_quantile()", 'histogram_quantile(0.9, x, "bound")',
+     'histogram_quantile(0.9, x, "bound")', ""),
 ]  # fmt: skip
 
 
@@ -89,12 +109,23 @@ def test_strict_promql_refuses_it_by_name(extension: str, text: str) -> None:
     assert f"{extension} is an extension of NovaQL" in caught.value.message
 
 
+@pytest.mark.parametrize("row", [*FUNCTIONS.values(), *AGGREGATORS.values()])
+def test_strict_promql_refuses_what_other_languages_define(row: Signature | Aggregator) -> None:
+    if row.origin is Origin.PROMQL:
+        parse(row.example, strict_promql=True)
+        return
+    with pytest.raises(QueryError, match="is an extension of NovaQL"):
+        parse(row.example, strict_promql=True)
+
+
 # A query, the part that is marked, and words of the sentence. `·`: the end of the query.
 REFUSED = [
     ("m |> rate + 1", "+", "unexpected"),
     ("m |>", "·", "expected"),
     ("m |> time", "time", "takes no vector"),
     ("m |> topk", "topk", "takes two arguments"),
+    ("m |> topk_max", "topk_max", "takes two or three arguments"),
+    ("m |> quantiles('q')", "quantiles", "takes at least three arguments"),
     ("m |> rats", "rats", "unknown function"),
     ("let x = 1", "·", "expected"),
     ("let f(x) = f(x) in f(1)", "f", "calls itself"),
@@ -196,6 +227,8 @@ def test_plain_promql_is_not_expanded() -> None:
         ('label_replace(m, "a", "$1", "b", "c")', 'm |> label_replace("a", "$1", "b", "c")'),
         ("rate(m[5m]) keep_metric_names", "m[5m] |> rate keep_metric_names"),
         ("sum without () (m) limit 3", "m |> sum without () limit 3"),
+        ('topk_max(5, m, "b=c")', 'm |> topk_max(5, "b=c")'),
+        ('quantiles without (a) ("q", 0.5, 0.9, m)', 'm |> quantiles without (a) ("q", 0.5, 0.9)'),
         ("time()", "time()"),
         ("a + sum(b)", "a + sum(b)"),
         ("sum(let x = a in x)", "sum(let x = a in x)"),

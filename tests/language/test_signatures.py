@@ -50,7 +50,7 @@ def test_documentation_is_in_sentences(row: object) -> None:
     [
         ("rate", "rate(range vector)", 1, 1),
         ("round", "round(instant vector, [scalar])", 1, 2),
-        ("hour", "hour([instant vector])", 0, 1),
+        ("hour", "hour([instant vector], [string])", 0, 2),
         ("label_join", "label_join(instant vector, string, string, [string], …)", 3, None),
         ("histogram_quantiles", "histogram_quantiles(instant vector, string, scalar, …)", 3, 12),
     ],

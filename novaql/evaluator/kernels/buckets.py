@@ -111,6 +111,55 @@ def bucket_quantile(
     return np.where(np.isnan(q), np.nan, np.broadcast_to(out, shape)), repaired
 
 
+def quantile_bounds(q: Floats, bounds: Floats, counts: Floats, used: Ints) -> tuple[Floats, Floats]:
+    """The bounds of the bucket with the quantile; arguments as of `bucket_quantile`.
+
+    NaN where the quantile is; -Inf and the lowest bound below 0, the highest finite bound and
+    +Inf above 1, and for a quantile in the +Inf bucket.
+    """
+    value, _ = bucket_quantile(q, bounds, counts, used)
+    bounds, counts, used = merge_equal_bounds(bounds, counts, used)
+    top = used - 1
+    counts = make_monotonic(bounds, counts, used).counts
+    bucket = _first_reaching(q * _pick(counts, top), counts, top)
+    upper = _pick(bounds, bucket)
+    lower = np.where(bucket > 0, _pick(bounds, bucket - 1), np.minimum(upper, 0.0))
+    beyond = (bucket == top) | (q > 1)
+    lower = np.where(beyond, _pick(bounds, top - 1), lower)
+    upper = np.where(beyond, np.inf, upper)
+    lower = np.where(q < 0, -np.inf, lower)
+    upper = np.where(q < 0, bounds[0], upper)
+    unknown = np.isnan(value)
+    return np.where(unknown, np.nan, lower), np.where(unknown, np.nan, upper)
+
+
+def bucket_share(
+    le: Floats, bounds: Floats, counts: Floats, used: Ints
+) -> tuple[Floats, Floats, Floats]:
+    """The share of the observations up to `le`, and the least and greatest that it can be.
+
+    le: [J]; others as of `bucket_quantile`. Counts that fall are raised to those before them.
+    Linear inside a bucket; of the +Inf bucket nothing is counted. NaN without observations.
+    """
+    counts = np.maximum.accumulate(np.maximum(counts, 0.0), axis=0)
+    place = np.arange(len(bounds)).reshape(-1, 1, 1)
+    below: Ints = ((bounds <= le) & (place < used)).sum(axis=0)
+    total = counts[-1]
+    least = np.where(below > 0, _pick(counts, below - 1), 0.0) / total
+    left = np.where(below > 0, _pick(bounds, below - 1), 0.0)
+    right, most = _pick(bounds, below), _pick(counts, below) / total
+    inside = (le - left) / (right - left)
+    share = np.where(np.isposinf(right), least, least + (most - least) * inside)
+    exact = left == le
+    share, most = np.where(exact, least, share), np.where(exact, least, most)
+    all_of_it = (below >= used) | np.isposinf(le)
+    found = []
+    for one in (share, least, np.where(np.isposinf(right), 1.0, most)):
+        one = np.where(all_of_it, 1.0, np.where(le < 0, 0.0, one))
+        found.append(np.where(np.isnan(le) | np.isnan(total / total), np.nan, one))
+    return found[0], found[1], found[2]
+
+
 def _first_reaching(rank: Floats, counts: Floats, top: Ints) -> Ints:
     """The first bucket below `top` whose count reaches the rank, else `top`.
 

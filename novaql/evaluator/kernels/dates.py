@@ -59,7 +59,8 @@ def civil(seconds: Whole) -> Civil:
     )
 
 
-def _is_leap(year: Whole) -> Bools:
+def is_leap(year: Whole) -> Bools:
+    """Whether years have a 29 February."""
     leap: Bools = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     return leap
 
@@ -67,7 +68,7 @@ def _is_leap(year: Whole) -> Bools:
 def _day_of_year(seconds: Whole) -> Whole:
     date = civil(seconds)
     of_march_year: Whole = np.where(
-        date.month > 2, date.since_march + 60 + _is_leap(date.year), date.since_march - 305
+        date.month > 2, date.since_march + 60 + is_leap(date.year), date.since_march - 305
     )
     return of_march_year
 
@@ -77,7 +78,7 @@ _LENGTHS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 
 def _days_in_month(seconds: Whole) -> Whole:
     date = civil(seconds)
-    days: Whole = _LENGTHS[date.month] + ((date.month == 2) & _is_leap(date.year))
+    days: Whole = _LENGTHS[date.month] + ((date.month == 2) & is_leap(date.year))
     return days
 
 
@@ -93,8 +94,15 @@ PARTS: Mapping[str, Callable[[Whole], Whole]] = {
 }
 
 
-def date_part(name: str, seconds: Floats) -> Floats:
-    """One calendar part; fractions of a second are cut off. NaN for what is no date."""
+def date_part(name: str, seconds: Floats, offset: Callable[[Whole], Whole] | None = None) -> Floats:
+    """One calendar part; fractions of a second are cut off. NaN for what is no date.
+
+    offset  seconds that local time is ahead of UTC, at Unix seconds; None: the date is UTC's
+    """
     no_date: Bools = ~((seconds >= EARLIEST) & (seconds < BEYOND))
+    if offset is not None:  # so that local seconds fit 64 bits
+        no_date |= ~(np.abs(seconds) < BEYOND / 2)
     whole = np.where(no_date, 0.0, seconds).astype(np.int64)
+    if offset is not None:
+        whole = whole + offset(whole)
     return np.where(no_date, np.nan, PARTS[name](whole).astype(np.float64))

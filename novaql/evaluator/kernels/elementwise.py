@@ -68,6 +68,27 @@ FUNCTIONS: Mapping[str, Callable[[Floats], Floats]] = {
 }
 
 
+WORDS = 2.0**64
+"""The first whole number that 64 bits do not hold."""
+
+
+def _of_words(combine: np.ufunc) -> Callable[[Floats, Floats], Floats]:
+    def function(x: Floats, mask: Floats) -> Floats:
+        fits = (x >= 0) & (x < WORDS) & (mask >= 0) & (mask < WORDS)
+        left, right = (np.where(fits, one, 0.0).astype(np.uint64) for one in (x, mask))
+        return np.where(fits, combine(left, right).astype(np.float64), np.nan)
+
+    return function
+
+
+BITWISE: Mapping[str, Callable[[Floats, Floats], Floats]] = {
+    "bitmap_and": _of_words(np.bitwise_and),
+    "bitmap_or": _of_words(np.bitwise_or),
+    "bitmap_xor": _of_words(np.bitwise_xor),
+}
+"""Of the bits of whole numbers, fractions cut off; NaN beyond 0 to 2^64."""
+
+
 def round_to(x: Floats, nearest: Floats) -> Floats:
     """The nearest multiple of `nearest`, ties up. Dividing by the inverse keeps 0.1 exact."""
     inverse = 1.0 / nearest

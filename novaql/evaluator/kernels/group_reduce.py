@@ -170,6 +170,14 @@ class Mean(Sum):
         return mean, self._counts > 0
 
 
+class SumOfSquares(Sum):
+    """The exact sum of the rounded squares. Only for rows that are a matrix: the values that
+    `add_strips` and packed folds get are not squared."""
+
+    def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Sums:
+        return super().reduce(group, values * values, present)  # type: ignore[no-any-return]
+
+
 class Extreme(StripAccumulator):
     """Minimum or maximum; NaN only where all values are."""
 
@@ -294,6 +302,8 @@ def accumulator(op: str, groups: int, steps: int) -> Accumulator | None:
     match op:
         case "sum":
             return Sum(groups, steps)
+        case "sum2":
+            return SumOfSquares(groups, steps)
         case "avg":
             return Mean(groups, steps)
         case "count":

@@ -43,6 +43,27 @@ def sort_nan_first(values: Floats, counts: Ints) -> Floats:
     return np.take_along_axis(values, order, 0)
 
 
+def present_first(values: Floats, present: Bools) -> tuple[Floats, Ints]:
+    """Values sorted along the first axis, present ones first and NaN before the others, and how
+    many are present."""
+    counts: Ints = present.sum(axis=0)
+    packed = values
+    if not present.all():
+        packed = np.take_along_axis(values, np.argsort(~present, axis=0, kind="stable"), 0)
+    return sort_nan_first(packed, counts), counts
+
+
+def present_median(values: Floats, present: Bools) -> Floats:
+    """Median along the first axis; without meaning where nothing is present."""
+    return sorted_quantile(*present_first(values, present), np.full(1, 0.5))
+
+
+def present_mad(values: Floats, present: Bools) -> Floats:
+    """Median of the absolute deviations from the median along the first axis; NaN if any is."""
+    spread = present_median(np.abs(values - present_median(values, present)), present)
+    return np.where((np.isnan(values) & present).any(axis=0), np.nan, spread)
+
+
 def quantile_over_time(windows: Windows, q: Floats) -> tuple[Floats, Bools]:
     """q: one quantile per window, shaped like lo."""
     if windows.values.size == 0:

@@ -7,13 +7,15 @@ import numpy as np
 from novaql.errors import EvaluationError
 from novaql.evaluator.context import CELLS_AT_ONCE, Context
 from novaql.evaluator.distinct import distinct
+from novaql.evaluator.group_blocks import group_blocks
 from novaql.evaluator.grouping import Groups, group_rows
 from novaql.evaluator.kernels.group_reduce import accumulator
-from novaql.evaluator.kernels.quantiles import sort_nan_first, sorted_quantile
+from novaql.evaluator.kernels.quantiles import present_first, sorted_quantile
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.operator import Operator
+from novaql.evaluator.operators.more_aggregates import MORE_AGGREGATES
 from novaql.evaluator.operators.native_aggregate import aggregate_native, without_histograms
 from novaql.evaluator.operators.ranking import limit_k, limit_ratio, top_k
 from novaql.evaluator.pipeline.fold import fold, fold_matrix
@@ -36,6 +38,8 @@ def aggregate(run: Runner, operator: Operator) -> StepMatrix:
     operand = without_histograms(run.context, node.op, operand, node.operand.span)
     admit_work(run.context, node.op, operand.rows, steps.count)
     groups = group_rows(operand.series, node.grouping, without=node.without)
+    if node.op in MORE_AGGREGATES:
+        return MORE_AGGREGATES[node.op](run, operator, operand, groups)
     if node.op == "count_values":
         assert node.parameter is not None
         label = run.text(operator.operands[1])
@@ -105,24 +109,11 @@ def _quantile(context: Context, operand: StepMatrix, groups: Groups, q: Floats) 
     """Exact quantiles; groups of one size are sorted together."""
     values = np.zeros((len(groups), operand.steps))
     valid = np.zeros(values.shape, np.bool_)
-    present = operand.presence()
-    order = np.argsort(groups.of_row, kind="stable")
-    sizes = np.bincount(groups.of_row, minlength=len(groups))
-    starts = np.cumsum(sizes) - sizes
     with np.errstate(all="ignore"):
-        for size in np.unique(sizes[sizes > 0]).tolist():
-            of_size = np.flatnonzero(sizes == size)
-            rows = order[starts[of_size] + np.arange(size)[:, None]]  # [size, groups]
-            for some in context.stretches(rows.size, operand.steps):
-                here = present[rows, some]
-                counts = here.sum(axis=0)
-                # Present values first, so that the rest is padding.
-                packed = np.take_along_axis(
-                    operand.values[rows, some], np.argsort(~here, axis=0, kind="stable"), 0
-                )
-                found = sorted_quantile(sort_nan_first(packed, counts), counts, q[some])
-                values[of_size, some] = found
-                valid[of_size, some] = counts > 0
+        for block in group_blocks(context, operand, groups):
+            ordered, counts = present_first(block.values, block.present)
+            values[block.groups, block.steps] = sorted_quantile(ordered, counts, q[block.steps])
+            valid[block.groups, block.steps] = counts > 0
     return matrix(groups.labels, values, valid).without_empty_rows()
 
 

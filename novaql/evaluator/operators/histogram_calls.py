@@ -17,6 +17,7 @@ from novaql.evaluator.native_notes import Notes
 from novaql.evaluator.native_pieces import bucket_weights, pieces
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.classic_histogram import Measure, classic_histograms
+from novaql.evaluator.operators.label_calls import check_destination
 from novaql.evaluator.operators.rollup import warn_quantiles
 from novaql.evaluator.protocol import Runner
 from novaql.planner.logical import Plan
@@ -35,9 +36,36 @@ NativeMeasure = Callable[[Histograms, Ints], tuple[Floats, list[tuple[str, Bools
 
 
 def histogram_quantile_call(run: Runner, operator: Operator) -> StepMatrix:
-    """`histogram_quantile(q, v)`."""
-    q, below = operator.operands
-    return _quantile(run, run.vector(below), q, below)
+    """`histogram_quantile(q, v)`, and with a label also the bounds of the buckets."""
+    q, below, *label = operator.operands
+    operand = run.vector(below)
+    found = _quantile(run, operand, q, below)
+    if not label:
+        return found
+    numbers, floats = run.scalar(q), operand.floats_only()
+
+    def bound(number: int) -> StepMatrix:
+        def measure(bounds: Floats, counts: Floats, used: Ints) -> tuple[Floats, None]:
+            return buckets.quantile_bounds(numbers, bounds, counts, used)[number], None
+
+        return classic_histograms(run.context, floats, below.steps, below.plan.span, measure)
+
+    return with_bounds(run, operator, label[0], [found, bound(0), bound(1)])
+
+
+def with_bounds(
+    run: Runner, operator: Operator, label: Operator, parts: list[StepMatrix]
+) -> StepMatrix:
+    """A result with its lower and upper bounds, which have the label."""
+    name, function, span = run.text(label), operator.call.function, label.plan.span
+    check_destination(name, function, span)
+    MadeLabels(run.context, function, span).check_name(name)
+    result, *bounds = parts
+    named = [
+        replace(part, series=part.series.with_column(name, LabelColumn.constant(text, part.rows)))
+        for part, text in zip(bounds, ("lower", "upper"), strict=True)
+    ]
+    return join_equal_rows(stack([result, *named]))
 
 
 def _quantile(run: Runner, operand: StepMatrix, quantiles: Operator, below: Operator) -> StepMatrix:
@@ -51,7 +79,7 @@ def _quantile(run: Runner, operand: StepMatrix, quantiles: Operator, below: Oper
         found = quantile.histogram_quantile(histograms, q[step])
         return found.values, [(NAN_RESULT, found.nan_result), (NAN_SKEWED, found.skewed)]
 
-    return _both_kinds(run, operand, below, classic, native)
+    return both_kinds(run, operand, below, classic, native)
 
 
 def histogram_fraction_call(run: Runner, operator: Operator) -> StepMatrix:
@@ -67,10 +95,10 @@ def histogram_fraction_call(run: Runner, operator: Operator) -> StepMatrix:
         return found.values, [(NAN_EXCLUDED, found.nan_excluded)]
 
     operand = run.vector(below)
-    return _both_kinds(run, operand, below, classic, native)
+    return both_kinds(run, operand, below, classic, native)
 
 
-def _both_kinds(
+def both_kinds(
     run: Runner,
     operand: StepMatrix,
     below: Operator,

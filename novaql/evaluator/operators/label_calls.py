@@ -34,11 +34,11 @@ def label_replace(
     source_column = operand.series.column(source)
     old = operand.series.column(destination)
     made.column(operand.rows)
-    parts = _template_parts(template, regex)
+    parts = template_parts(template, regex)
     texts: list[str | None] = []
     for value in source_column.values:  # distinct values only
         match = made.match(regex, value)
-        texts.append(None if match is None else made.joined(_filled(parts, match)))
+        texts.append(None if match is None else made.joined(filled(parts, match)))
     made.column(0)
     changed = np.array([text is not None for text in texts], np.bool_)[source_column.codes]
     if not changed.any():
@@ -51,7 +51,7 @@ def label_replace(
     return _written(operand, destination, LabelColumn(codes, tuple(ids)), changed)
 
 
-def _template_parts(template: str, regex: re2._Regexp[str]) -> list[str | int]:
+def template_parts(template: str, regex: re2._Regexp[str]) -> list[str | int]:
     """Go's Regexp.Expand: `$1`, `$name`, `${name}`, `$$`; an unknown group is empty.
 
     Texts, and numbers of the groups between them.
@@ -74,7 +74,7 @@ def _template_parts(template: str, regex: re2._Regexp[str]) -> list[str | int]:
     return [part for part in parts if part != ""]
 
 
-def _filled(parts: list[str | int], match: re2._Match[str]) -> list[str]:
+def filled(parts: list[str | int], match: re2._Match[str]) -> list[str]:
     groups: dict[int, str] = {}  # each is cut out of the value once
     for part in parts:
         if isinstance(part, int) and part not in groups:
@@ -105,12 +105,12 @@ def label_join(
     return _written(operand, destination, LabelColumn(codes, tuple(ids)), written)
 
 
-def checked_pattern(pattern: str, span: Span) -> re2._Regexp[str]:
-    """The pattern of `label_replace`, at `span` in the text. Raises `EvaluationError`."""
+def checked_pattern(pattern: str, function: str, span: Span) -> re2._Regexp[str]:
+    """The pattern of a function, at `span` in the text. Raises `EvaluationError`."""
     try:
         return compile_regex(pattern)
     except ValueError as problem:
-        message = f"invalid regular expression in label_replace(): {pattern}: {problem}"
+        message = f"invalid regular expression in {function}(): {pattern}: {problem}"
         raise EvaluationError(message, span) from None
 
 
@@ -122,12 +122,23 @@ def check_destination(name: str, function: str, span: Span) -> None:
 
 
 def _written(operand: StepMatrix, destination: str, column: LabelColumn, rows: Bools) -> StepMatrix:
+    return joined_labels(put_column(operand, destination, column, rows))
+
+
+def put_column(
+    operand: StepMatrix, destination: str, column: LabelColumn, rows: Bools
+) -> StepMatrix:
+    """The operand with another column of labels; rows: those in which it was written."""
     nameless = operand.nameless
     if destination == METRIC_NAME:
         nameless = nameless & ~rows  # a name that was written is meant
-    found = replace(
+    return replace(
         operand, series=operand.series.with_column(destination, column), nameless=nameless
     )
+
+
+def joined_labels(found: StepMatrix) -> StepMatrix:
+    """The same with one row for each label set. Raises `EvaluationError` where two have values."""
     return join_equal_rows(found, keys=found.marked_keys())
 
 

@@ -15,10 +15,17 @@ from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.native_notes import MIXED_SCHEMAS, Notes
 from novaql.evaluator.native_pieces import run_totals
 from novaql.evaluator.pipeline.fold import fold_matrix
+from novaql.planner.whole_range import RANGE_CHOOSERS
 from novaql.result import NativeCells
 from novaql.span import Span
 
-IGNORING = frozenset({"min", "max", "stddev", "stdvar", "quantile", "topk", "bottomk"})
+IGNORING = frozenset(
+    {
+        "min", "max", "stddev", "stdvar", "quantile", "topk", "bottomk",
+        "distinct", "geomean", "histogram", "mad", "median", "mode", "quantiles", "share", "sum2",
+        "zscore",
+    }
+) | (RANGE_CHOOSERS - {"any"})  # fmt: skip
 """Aggregations that leave histograms out."""
 
 

@@ -19,7 +19,7 @@ LEAST_INT64, GREATEST_INT64 = -(2.0**63), 2.0**63 - 1024
 """The whole numbers of a double that fit 64 bits lie strictly between these."""
 
 
-def _whole(k: Floats) -> Ints:
+def whole_counts(k: Floats) -> Ints:
     """The parameter per step as a count. Raises where it is no count at all, data or no data.
 
     As in Prometheus the steps are judged together: where none of them asks for a row, none is
@@ -49,7 +49,7 @@ def top_k(
 
     An instant result is ordered: group by group, best first.
     """
-    wanted = _whole(k)
+    wanted = whole_counts(k)
     present = operand.presence()
     group = groups.of_row
     sizes = np.bincount(group, minlength=len(groups))
@@ -73,7 +73,7 @@ def top_k(
 
 def limit_k(context: Context, operand: StepMatrix, groups: Groups, k: Floats) -> StepMatrix:
     """The first k rows of each group that are there, step by step."""
-    wanted = _whole(k)
+    wanted = whole_counts(k)
     present = operand.presence()
     order = np.argsort(groups.of_row, kind="stable")
     sizes = np.bincount(groups.of_row, minlength=len(groups))

@@ -21,12 +21,16 @@ from novaql.planner.logical import (
     Subset,
     Window,
 )
+from novaql.planner.whole_range import RANGE_CHOOSERS, WHOLE_RANGE
 
 _RETAINING = frozenset(
     {"sort", "sort_desc", "sort_by_label", "sort_by_label_desc", "label_replace", "label_join",
-     "info", "union", "limit_offset", MEMBER}
-)  # fmt: skip
-_CHOOSING = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
+     "info", "union", "limit_offset", MEMBER, "alias", "drop_empty_series", "label_copy",
+     "label_del", "label_keep", "label_lowercase", "label_map", "label_match", "label_mismatch",
+     "label_move", "label_set", "label_transform", "label_uppercase", "labels_equal",
+     "sort_by_label_numeric", "sort_by_label_numeric_desc"}
+) | WHOLE_RANGE  # fmt: skip
+_CHOOSING = RANGE_CHOOSERS | {"topk", "bottomk", "limitk", "limit_ratio", "share", "zscore"}
 
 
 def operand_has_names(plan: Plan) -> bool:

@@ -7,12 +7,20 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from novaql.evaluator.kernels.dates import PARTS, date_part
-from novaql.evaluator.kernels.elementwise import FUNCTIONS, clamp, maximum, minimum, round_to
+from novaql.evaluator.kernels.elementwise import (
+    BITWISE,
+    FUNCTIONS,
+    clamp,
+    maximum,
+    minimum,
+    round_to,
+)
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import StepMatrix, scalar_matrix
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.absent import absent, absent_over_time
+from novaql.evaluator.operators.bucket_calls import BUCKET_CALLS
 from novaql.evaluator.operators.histogram_calls import (
     STATISTICS,
     histogram_fraction_call,
@@ -28,9 +36,12 @@ from novaql.evaluator.operators.label_calls import (
     label_replace,
     sort_by_label,
 )
+from novaql.evaluator.operators.label_edits import LABEL_EDITS
 from novaql.evaluator.operators.mixed_select import start_timestamps
 from novaql.evaluator.operators.ranking import sort_rows
 from novaql.evaluator.operators.unions import limited, union
+from novaql.evaluator.operators.whole_range import WHOLE_RANGE_CALLS
+from novaql.evaluator.operators.zone_calls import ZONE_SCALARS, checked_zone
 from novaql.evaluator.pipeline.model import Stage
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.working_memory import admit_work
@@ -38,19 +49,25 @@ from novaql.language.value_types import ValueType
 from novaql.planner.logical import MEMBER, Select
 
 OTHERS = frozenset({"round", "clamp", "clamp_min", "clamp_max", MEMBER})
-ELEMENTWISE = frozenset(FUNCTIONS) | frozenset(PARTS) | OTHERS
+ELEMENTWISE = frozenset({*FUNCTIONS, *PARTS, *BITWISE, *OTHERS})
 """Functions that change each value by itself: stages of a pipeline."""
 
 
 def elementwise_stage(run: Runner, operator: Operator) -> Stage:
     """The function as a change of blocks; its scalar arguments are evaluated now."""
     name = operator.call.function
-    scalars = [run.scalar(operand) for operand in operator.operands[1:]]
+    scalars = [run.scalar(one) for one in operator.operands[1:] if one.type is ValueType.SCALAR]
     if name in FUNCTIONS:
         function = FUNCTIONS[name]
         return lambda values, valid: (function(values), valid)
     if name in PARTS:
-        return lambda values, valid: (date_part(name, values), valid)
+        offset = None
+        if len(operator.operands) > 1:
+            offset = checked_zone(run, operator.operands[1], name).offset
+        return lambda values, valid: (date_part(name, values, offset), valid)
+    if name in BITWISE:
+        combine, mask = BITWISE[name], scalars[0]
+        return lambda values, valid: (combine(values, mask), valid)
     if name == MEMBER:
         wanted = np.array([scalar[0] for scalar in scalars])
 
@@ -98,7 +115,7 @@ def _texts(run: Runner, operator: Operator) -> list[str]:
 def _label_replace(run: Runner, operator: Operator) -> StepMatrix:
     call, (_, at, *_, pattern_at) = operator.call, operator.operands
     destination, template, source, pattern = _texts(run, operator)
-    regex = checked_pattern(pattern, pattern_at.plan.span)
+    regex = checked_pattern(pattern, call.function, pattern_at.plan.span)
     check_destination(destination, call.function, at.plan.span)
     made = MadeLabels(run.context, call.function, call.span)
     found = run.vector(operator.operands[0])
@@ -170,6 +187,11 @@ TRANSFORMS: Mapping[str, Transform] = {
     "sort_desc": _sort,
     "sort_by_label": _sort,
     "sort_by_label_desc": _sort,
+    "sort_by_label_numeric": _sort,
+    "sort_by_label_numeric_desc": _sort,
+    **LABEL_EDITS,
+    **WHOLE_RANGE_CALLS,
+    **BUCKET_CALLS,
     "histogram_quantile": histogram_quantile_call,
     "histogram_quantiles": histogram_quantiles_call,
     "histogram_fraction": histogram_fraction_call,
@@ -210,6 +232,19 @@ def _pair(choose: Callable[[Floats, Floats], Floats]) -> ScalarFunction:
     return function
 
 
+def _random(draw: Callable[[np.random.Generator, int], Floats]) -> ScalarFunction:
+    """A number for each step; with a seed always the same ones."""
+
+    def function(run: Runner, operator: Operator) -> Floats:
+        seed, count = None, operator.steps.count
+        if operator.operands and count:
+            given = float(run.scalar(operator.operands[0])[0])
+            seed = int(given) % 2**64 if np.isfinite(given) else 0
+        return draw(np.random.default_rng(seed), count)
+
+    return function
+
+
 SCALAR_FUNCTIONS: Mapping[str, ScalarFunction] = {
     "scalar": _scalar_of,
     "time": lambda run, operator: operator.steps.times_ms / 1000.0,
@@ -220,4 +255,9 @@ SCALAR_FUNCTIONS: Mapping[str, ScalarFunction] = {
     "step": _constant(lambda run: run.context.options.step_ms / 1000.0),
     "min_of": _pair(minimum),
     "max_of": _pair(maximum),
+    "now": _constant(lambda run: run.context.now_s),
+    "rand": _random(lambda generator, count: generator.random(count)),
+    "rand_normal": _random(lambda generator, count: generator.standard_normal(count)),
+    "rand_exponential": _random(lambda generator, count: generator.standard_exponential(count)),
+    **ZONE_SCALARS,
 }

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from novaql.language.signatures.signature import SCALAR, VECTOR, Signature, by_name
+from novaql.language.signatures.signature import (
+    SCALAR,
+    STRING,
+    VECTOR,
+    Origin,
+    Signature,
+    by_name,
+)
 from novaql.language.signatures.signature import Signature as Row
 
 
 def _part(name: str, doc: str) -> Signature:
     return Row(
-        name, (VECTOR,), VECTOR,
-        f"{doc} The values are Unix seconds, read in UTC and cut to whole seconds; without an "
-        "argument, the evaluation time. Every second that fits a signed 64-bit integer has a date, "
+        name, (VECTOR, STRING), VECTOR,
+        f"{doc} The values are Unix seconds, read in UTC, or in the IANA time zone that a second "
+        "argument names (NovaQL), and cut to whole seconds; without an argument, the evaluation "
+        "time. Every second that fits a signed 64-bit integer has a date, "
         "from the year -292277022399 to 292277026596; any other value (NaN, an infinity, a number "
         "beyond) gives NaN.",
         f"{name}(process_start_time_seconds)",
-        optional=1,
+        optional=2,
+        promql_most=1,
     )  # fmt: skip
 
 
@@ -47,6 +56,28 @@ DATES = _PARTS | by_name(
         "selector; nothing for any other argument.",
         "start_timestamp(http_requests_total)",
         experimental=True,
+    ),
+    Row(
+        "now", (), SCALAR,
+        "The time of the clock when the query runs, in Unix seconds, the same at every step.",
+        "now() - process_start_time_seconds",
+        origin=Origin.METRICSQL,
+    ),
+    Row(
+        "timezone_offset", (STRING,), SCALAR,
+        "Seconds that clocks in the given IANA time zone are ahead of UTC at the evaluation time.",
+        'vector(time() + timezone_offset("Europe/Berlin"))',
+        origin=Origin.METRICSQL,
+    ),
+    Row(
+        "start_of", (STRING, STRING), SCALAR,
+        "start_of(unit, zone): when the minute, hour, day, week (from Monday), month, quarter or "
+        "year of the evaluation time began, in Unix seconds, in the given IANA time zone, or UTC. "
+        "Where clocks are set forward over the beginning, the time of the change; where they show "
+        "it twice, the first one.",
+        'time() - start_of("month", "Europe/Berlin")',
+        optional=1,
+        origin=Origin.NOVAQL,
     ),
     Row(
         "start", (), SCALAR,

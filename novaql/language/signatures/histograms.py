@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from novaql.language.signatures.signature import SCALAR, STRING, VECTOR, Signature, by_name
+from novaql.language.signatures.signature import (
+    SCALAR,
+    STRING,
+    VECTOR,
+    Origin,
+    Signature,
+    by_name,
+)
 from novaql.language.signatures.signature import Signature as Row
 
 
@@ -24,11 +31,15 @@ _NATIVE = by_name(
 
 HISTOGRAMS = _NATIVE | by_name(
     Row(
-        "histogram_quantile", (SCALAR, VECTOR), VECTOR,
+        "histogram_quantile", (SCALAR, VECTOR, STRING), VECTOR,
         "The φ-quantile, in the unit of the observations, of each native histogram or each group "
         "of classic buckets that differ only in le; interpolated within the bucket. NaN without "
-        "observations, -Inf for φ < 0, +Inf for φ > 1.",
+        "observations, -Inf for φ < 0, +Inf for φ > 1. With the name of a label as third argument "
+        "(MetricsQL) the bounds of the classic bucket with the quantile are two further series, "
+        "of which the label is lower and upper.",
         "histogram_quantile(0.99, sum by (le) (rate(http_request_duration_seconds_bucket[5m])))",
+        optional=1,
+        promql_most=2,
     ),
     Row(
         "histogram_quantiles", (VECTOR, STRING, SCALAR), VECTOR,
@@ -44,5 +55,33 @@ HISTOGRAMS = _NATIVE | by_name(
         "Share of the observations between two bounds, 0 to 1, of native or classic histograms. "
         "NaN without observations. Those of an infinitely wide bucket lie at its infinite end.",
         "histogram_fraction(0, 0.2, rate(http_request_duration_seconds[5m]))",
+    ),
+    Row(
+        "histogram_share", (SCALAR, VECTOR, STRING), VECTOR,
+        "histogram_share(le, v): the share of the observations up to le, 0 to 1, of classic "
+        "histograms, those with vmrange, and native ones; interpolated within the bucket. Absent "
+        "without observations (of native ones NaN). With the name of a label as third argument "
+        "the least and the greatest share that the classic buckets allow are two further series, "
+        "of which the label is lower and upper.",
+        "histogram_share(0.2, sum by (le) (rate(http_request_duration_seconds_bucket[5m])))",
+        optional=1,
+        origin=Origin.METRICSQL,
+    ),
+    Row(
+        "prometheus_buckets", (VECTOR,), VECTOR,
+        "Buckets of VictoriaMetrics, with a label vmrange, as classic buckets with le, of which "
+        "those that count nothing in the whole range of the query are left out. Series with le "
+        "stay, others are dropped. A bucket is absent only at the steps at which all of its "
+        "histogram are (MetricsQL: 0).",
+        "prometheus_buckets(request_duration_seconds_bucket)",
+        origin=Origin.METRICSQL,
+    ),
+    Row(
+        "buckets_limit", (SCALAR, VECTOR), VECTOR,
+        "buckets_limit(n, v): at most n buckets of each classic histogram; the inner ones that "
+        "count least over the whole range of the query are merged. The first and the last stay, "
+        "and never fewer than three. Nothing for n < 1; n is that of the first step.",
+        "buckets_limit(10, http_request_duration_seconds_bucket)",
+        origin=Origin.METRICSQL,
     ),
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 from novaql.language.value_types import ValueType
 
@@ -11,6 +12,9 @@ SCALAR = ValueType.SCALAR
 VECTOR = ValueType.VECTOR
 MATRIX = ValueType.MATRIX
 STRING = ValueType.STRING
+
+
+Item = TypeVar("Item")
 
 
 class Origin(StrEnum):
@@ -32,6 +36,7 @@ class Signature:
     returns       type of the result
     experimental  Prometheus hides it behind a feature flag
     origin        the language that defines it
+    promql_most   how many arguments PromQL takes, where more are an extension
     doc           the result: meaning, units, what happens to NaN and absence
     example       a query that parses
     """
@@ -46,6 +51,7 @@ class Signature:
     most: int | None = None
     experimental: bool = False
     origin: Origin = Origin.PROMQL
+    promql_most: int | None = None
 
     @property
     def fewest_arguments(self) -> int:
@@ -76,6 +82,9 @@ class Aggregator:
 
     parameter       type of the argument before the vector, None: there is none
     parameter_name  what to call it
+    more            type of the arguments beyond: at least one of them between parameter and
+                    vector (`more_first`), or at most one behind the vector; None: there are none
+    more_name       what to call them
     returns_input_series    its results are input series with their labels, not groups
     origin          the language that defines it
     """
@@ -88,6 +97,30 @@ class Aggregator:
     returns_input_series: bool = False
     experimental: bool = False
     origin: Origin = Origin.PROMQL
+    more: ValueType | None = None
+    more_name: str = ""
+    more_first: bool = False
+
+    def form_of(self, vector: str) -> str:
+        """`topk(k, v)`, where `vector` is `v`."""
+        first = None if self.parameter is None else self.parameter_name
+        further = () if self.more is None else (self.more_name,)
+        if self.more is not None and not self.more_first:
+            further = (f"[{self.more_name}]",)
+        return f"{self.name}({', '.join(self.in_order(first, vector, further))})"
+
+    def takes(self, count: int) -> bool:
+        """Whether so many arguments can be right."""
+        fewest = 1 + (self.parameter is not None) + self.more_first
+        most = fewest + (self.more is not None)
+        return fewest <= count and (count <= most or self.more_first)
+
+    def in_order(
+        self, parameter: Item | None, operand: Item, more: tuple[Item, ...]
+    ) -> tuple[Item, ...]:
+        """Return the arguments in the order of the text."""
+        first = () if parameter is None else (parameter,)
+        return (*first, *more, operand) if self.more_first else (*first, operand, *more)
 
 
 def by_name(*rows: Signature) -> dict[str, Signature]:

@@ -14,6 +14,27 @@ def _elementwise(name: str, doc: str) -> Signature:
     )  # fmt: skip
 
 
+def _bitwise(name: str, what: str) -> Signature:
+    return Row(
+        name, (VECTOR, SCALAR), VECTOR,
+        f"Bitwise {what} of each value and the second argument, as whole numbers below 2^64, "
+        "fractions cut off. NaN if either is negative, too large or NaN; histograms are dropped.",
+        f"{name}(node_netstat_Tcp_flags, 3)",
+        origin=Origin.METRICSQL,
+    )  # fmt: skip
+
+
+def _random(name: str, what: str) -> Signature:
+    return Row(
+        name, (SCALAR,), SCALAR,
+        f"{what}, another one at each step; with a seed, the value of the argument at the first "
+        "step, always the same ones (not those that MetricsQL has).",
+        f"vector({name}(1))",
+        optional=1,
+        origin=Origin.METRICSQL,
+    )  # fmt: skip
+
+
 _ELEMENTWISE = by_name(
     _elementwise("abs", "Absolute value of each sample."),
     _elementwise("ceil", "Each value rounded up to a whole number."),
@@ -70,6 +91,27 @@ TRANSFORMS = _ELEMENTWISE | by_name(
         "Each value, or the bound where the value is larger. NaN if either is NaN, unless the "
         "other is -Inf.",
         "clamp_max(node_load1, 10)",
+    ),
+    _bitwise("bitmap_and", "and"),
+    _bitwise("bitmap_or", "or"),
+    _bitwise("bitmap_xor", "exclusive or"),
+    _random("rand", "Random numbers from 0 up to 1"),
+    _random("rand_normal", "Normally distributed random numbers with mean 0 and deviation 1"),
+    _random("rand_exponential", "Exponentially distributed random numbers with mean 1"),
+    Row(
+        "ru", (VECTOR, VECTOR), VECTOR,
+        "ru(free, max): the used part of a resource in percent, from what is free of it and its "
+        "size: 100 × (max - free) / max, negative values taken as 0.",
+        "ru(node_memory_MemAvailable_bytes, node_memory_MemTotal_bytes)",
+        origin=Origin.METRICSQL,
+    ),
+    Row(
+        "ttf", (VECTOR,), VECTOR,
+        "ttf(free): seconds until a resource is used up, from what is free of it: the value over "
+        "its decrease since the step before, smoothed exponentially over the range of the query; "
+        "at most a year. In an instant query the step is 5m.",
+        "ttf(node_filesystem_avail_bytes)",
+        origin=Origin.METRICSQL,
     ),
     Row(
         "absent", (VECTOR,), VECTOR,

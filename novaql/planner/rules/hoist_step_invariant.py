@@ -21,11 +21,13 @@ from novaql.planner.logical import (
     with_children,
     with_sides,
 )
+from novaql.planner.whole_range import WHOLE_RANGE
 
 TIME_DEPENDENT = frozenset(
     {
         "time", "timestamp", "predict_linear", "minute", "hour", "day_of_week", "day_of_month",
-        "day_of_year", "days_in_month", "month", "year",
+        "day_of_year", "days_in_month", "month", "year", "rand", "rand_exponential", "rand_normal",
+        "start_of", "timezone_offset",
     }
 )  # fmt: skip
 """Functions whose value depends on the evaluation time even if their arguments do not."""
@@ -88,7 +90,7 @@ def _invariant(plan: Plan) -> bool:
             return select.at_ms is not None
         case Shift(at_ms=int()):
             return True
-        case FunctionCall(function=function) if function in TIME_DEPENDENT:
+        case FunctionCall(function=name) if name in TIME_DEPENDENT or name in WHOLE_RANGE:
             return False
         case BinaryOp():
             spine = left_spine(plan)

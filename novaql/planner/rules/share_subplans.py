@@ -29,7 +29,9 @@ from novaql.tsdb.model.matchers import Matcher
 MOST_SUPERSETS = 20
 """Selectors of one metric among which another one is looked for as a part."""
 
-_BELOW = frozenset({"inner", "operand", "left", "right", "parameter", "arguments", "select"})
+_BELOW = frozenset(
+    {"inner", "operand", "left", "right", "parameter", "arguments", "select", "more"}
+)
 """Fields that hold plans."""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from novaql.language import AGGREGATORS, FUNCTIONS, ValueType
+from novaql.language import AGGREGATORS, FUNCTIONS, Aggregator, ValueType
 from novaql.language.ast import (
     Aggregate,
     At,
@@ -54,12 +54,16 @@ _PATTERNS = st.sampled_from(["", ".*", ".+", "a|b", "(x|y).*", "[0-9]+", 'q"\\\\
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What selectors and calls may name."""
+    """What selectors and calls may name.
+
+    extensions  whether functions of PromQL may have the arguments that only NovaQL takes
+    """
 
     metrics: Sequence[str] = ("a", "b_total", "sum", "start", "by", "ns:rate5m", "on", "my metric")
     labels: Sequence[str] = ("job", "le", "by", "__name__", "label.name")
     functions: Collection[str] = tuple(FUNCTIONS)
     aggregators: Collection[str] = tuple(AGGREGATORS)
+    extensions: bool = True
 
 
 # --- durations -------------------------------------------------------------------------------
@@ -320,10 +324,18 @@ class Drawing:
             None if wanted is None else self.of(wanted, depth - 2),
             tuple(names),
             self._draw(st.booleans()),
+            more=self._more(AGGREGATORS[op], depth),
         )
 
     def _argument(self, wanted: ValueType, depth: int) -> Expr:
         return self.of(wanted, depth)
+
+    def _more(self, row: Aggregator, depth: int) -> tuple[Expr, ...]:
+        if row.more is None:
+            return ()
+        least = 1 if row.more_first else 0
+        count = self._draw(st.integers(least, 3 if row.more_first else 1))
+        return tuple(self.of(row.more, depth - 2) for _ in range(count))
 
     def _call(self, wanted: ValueType, depth: int) -> Expr | None:
         names = sorted(n for n in self._words.functions if FUNCTIONS[n].returns is wanted)
@@ -331,6 +343,8 @@ class Drawing:
             return None
         row = FUNCTIONS[self._draw(st.sampled_from(names))]
         most = row.most_arguments
+        if not self._words.extensions and row.promql_most is not None:
+            most = row.promql_most
         count = self._draw(
             st.integers(row.fewest_arguments, len(row.arguments) + 2 if most is None else most)
         )
