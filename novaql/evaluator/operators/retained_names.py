@@ -25,7 +25,7 @@ from novaql.planner.whole_range import RANGE_CHOOSERS, WHOLE_RANGE
 
 _RETAINING = frozenset(
     {"sort", "sort_desc", "sort_by_label", "sort_by_label_desc", "label_replace", "label_join",
-     "info", "union", "limit_offset", MEMBER, "alias", "drop_empty_series", "label_copy",
+     "info", "union", "limit_offset", MEMBER, "drop_empty_series", "label_copy",
      "label_del", "label_keep", "label_lowercase", "label_map", "label_match", "label_mismatch",
      "label_move", "label_set", "label_transform", "label_uppercase", "labels_equal",
      "sort_by_label_numeric", "sort_by_label_numeric_desc"}
@@ -74,6 +74,8 @@ def has_names(plan: Plan) -> bool:
             return has_names(left)
         case Aggregation(op=op, operand=operand):
             return op in _CHOOSING and has_names(operand)
+        case FunctionCall(function="alias"):
+            return True
         case FunctionCall(function=name):
             retained = RANGE_FUNCTIONS[name].retains_name if name in RANGE_FUNCTIONS else False
             return (retained or name in _RETAINING) and operand_has_names(plan)
