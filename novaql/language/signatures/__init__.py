@@ -11,7 +11,7 @@ from novaql.language.signatures.histograms import HISTOGRAMS
 from novaql.language.signatures.labels import LABELS
 from novaql.language.signatures.over_time import OVER_TIME
 from novaql.language.signatures.rollups import ROLLUPS
-from novaql.language.signatures.signature import Aggregator, Signature
+from novaql.language.signatures.signature import Aggregator, Origin, Signature
 from novaql.language.signatures.transforms import TRANSFORMS
 
 FUNCTIONS: Mapping[str, Signature] = MappingProxyType(
@@ -22,4 +22,4 @@ FUNCTIONS: Mapping[str, Signature] = MappingProxyType(
 AGGREGATORS: Mapping[str, Aggregator] = MappingProxyType(AGGREGATIONS)
 """Name of an aggregator → its signature."""
 
-__all__ = ["AGGREGATORS", "FUNCTIONS", "Aggregator", "Signature"]
+__all__ = ["AGGREGATORS", "FUNCTIONS", "Aggregator", "Origin", "Signature"]

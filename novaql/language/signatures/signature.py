@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from novaql.language.value_types import ValueType
 
@@ -10,6 +11,14 @@ SCALAR = ValueType.SCALAR
 VECTOR = ValueType.VECTOR
 MATRIX = ValueType.MATRIX
 STRING = ValueType.STRING
+
+
+class Origin(StrEnum):
+    """The language that defines a function. `strict_promql` refuses all but PromQL's."""
+
+    PROMQL = "PromQL"
+    METRICSQL = "MetricsQL"
+    NOVAQL = "NovaQL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +31,7 @@ class Signature:
     most          how many arguments a variadic function takes at most, None: any number
     returns       type of the result
     experimental  Prometheus hides it behind a feature flag
+    origin        the language that defines it
     doc           the result: meaning, units, what happens to NaN and absence
     example       a query that parses
     """
@@ -35,6 +45,7 @@ class Signature:
     variadic: bool = False
     most: int | None = None
     experimental: bool = False
+    origin: Origin = Origin.PROMQL
 
     @property
     def fewest_arguments(self) -> int:
@@ -66,6 +77,7 @@ class Aggregator:
     parameter       type of the argument before the vector, None: there is none
     parameter_name  what to call it
     returns_input_series    its results are input series with their labels, not groups
+    origin          the language that defines it
     """
 
     name: str
@@ -75,6 +87,7 @@ class Aggregator:
     parameter_name: str = ""
     returns_input_series: bool = False
     experimental: bool = False
+    origin: Origin = Origin.PROMQL
 
 
 def by_name(*rows: Signature) -> dict[str, Signature]:
