@@ -16,11 +16,14 @@ from click.testing import CliRunner
 
 import novaql
 from novaql.cli.main import COMMANDS, cli
-from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Aggregator, Signature
+from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Aggregator, Origin, Signature
 from novaql.language.signatures.aggregations import AGGREGATIONS
 from novaql.language.signatures.dates import DATES
 from novaql.language.signatures.histograms import HISTOGRAMS
 from novaql.language.signatures.labels import LABELS
+from novaql.language.signatures.metricsql_over_time import METRICSQL_OVER_TIME
+from novaql.language.signatures.metricsql_rollups import METRICSQL_ROLLUPS
+from novaql.language.signatures.novaql_functions import NOVAQL_FUNCTIONS
 from novaql.language.signatures.over_time import OVER_TIME
 from novaql.language.signatures.rollups import ROLLUPS
 from novaql.language.signatures.transforms import TRANSFORMS
@@ -36,12 +39,12 @@ SECTIONS: tuple[tuple[str, str, Mapping[str, Signature]], ...] = (
     (
         "Change over a range",
         "These functions take a range vector and return one value for each series.",
-        ROLLUPS,
+        ROLLUPS | METRICSQL_ROLLUPS,
     ),
     (
         "Summaries over a range",
         "These functions take a range vector and summarise its samples.",
-        OVER_TIME,
+        OVER_TIME | METRICSQL_OVER_TIME,
     ),
     (
         "Value by value",
@@ -53,6 +56,11 @@ SECTIONS: tuple[tuple[str, str, Mapping[str, Signature]], ...] = (
         "Dates",
         "Parts of a time in UTC. Without an argument, they use the evaluation time.",
         DATES,
+    ),
+    (
+        "Objectives, seasons, correlation",
+        "Neither PromQL nor MetricsQL has these functions.",
+        NOVAQL_FUNCTIONS,
     ),
     ("Histograms", "Classic histograms are series with the label `le`.", HISTOGRAMS),
 )
@@ -82,7 +90,9 @@ def _aggregator(row: Aggregator) -> str:
 
 
 def _function(row: Signature) -> str:
-    return _entry(f"{row} → {row.returns.value}", row.doc, row.example, row.experimental)
+    origin = "" if row.origin is Origin.PROMQL else f" From {row.origin.value}."
+    doc = row.doc + origin
+    return _entry(f"{row} → {row.returns.value}", doc, row.example, row.experimental)
 
 
 def _entry(heading: str, doc: str, example: str, experimental: bool) -> str:

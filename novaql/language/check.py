@@ -224,7 +224,8 @@ def _check_call(expr: Call) -> ValueType:
         place = f"{expr.function}()"
         if len(signature.arguments) > 1:
             place = f"argument {index + 1} of {place}"
-        _want(check(argument), signature.argument_type(index), argument.span, place)
+        wanted = signature.argument_type(index, len(expr.arguments))
+        _want(check(argument), wanted, argument.span, place)
     return signature.returns
 
 
@@ -267,7 +268,7 @@ def _unknown(name: str, span: Span, known: Sequence[str], what: str) -> Fault:
 
 
 # Names that other versions and dialects use for what is here.
-_RENAMED = {"holt_winters": "double_exponential_smoothing", "mean": "avg", "median": "quantile"}
+_RENAMED = {"mean": "avg", "median": "quantile"}
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str | None:

@@ -35,6 +35,7 @@ from novaql.planner.logical import (
     TextConstant,
     Window,
 )
+from novaql.planner.rollup_calls import rollup_call
 from novaql.tsdb.model.labels import METRIC_NAME
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 
@@ -71,7 +72,7 @@ def build_noting(expr: Expr, text: str, options: QueryOptions) -> tuple[Plan, bo
 
 class _Builder:
     def __init__(self, text: str, options: QueryOptions) -> None:
-        self._options = options
+        self._options, self._text = options, text
         self._counts_only = False
         self.looked_at_edges = False
         self.durations = Durations(
@@ -114,7 +115,10 @@ class _Builder:
                     self._counts_only = function in COUNTS_ONLY
                 planned = tuple(self.plan(argument) for argument in arguments)
                 self._counts_only = outside
-                return FunctionCall(function, planned, FUNCTIONS[function].returns, span=expr.span)
+                returns = FUNCTIONS[function].returns
+                return rollup_call(
+                    FunctionCall(function, planned, returns, span=expr.span), self._text
+                )
             case _:
                 assert_never(expr)
 

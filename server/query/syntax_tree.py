@@ -171,7 +171,7 @@ def _matching(expr: Binary) -> Tree | None:
 
 def _function(signature: Signature) -> Tree:
     optional = signature.optional
-    if signature.variadic:
+    if signature.variadic or signature.repeated is not None:
         most = signature.most_arguments
         optional = -1 if most is None else most - signature.fewest_arguments
     return {

@@ -20,6 +20,7 @@ from hypothesis import given, settings
 
 from novaql.language import FUNCTIONS, format_expr, parse
 from novaql.language.ast import At, Binary, DurationLiteral, Expr, Subquery, VectorSelector
+from novaql.language.signatures import Origin
 from novaql.language.visit import walk
 from tests.support.generators.expressions import Vocabulary, well_typed_expressions
 from tests.support.generators.rewriting import rewrite
@@ -36,7 +37,11 @@ _LATER = {
 CLASSIC = Vocabulary(
     metrics=["a", "b_total", "sum", "start", "ns:rate5m", "by"],
     labels=["job", "le", "by"],
-    functions=[n for n in FUNCTIONS if n not in _LATER and not n.startswith("ts_of")],
+    functions=[
+        name
+        for name, row in FUNCTIONS.items()
+        if row.origin is Origin.PROMQL and name not in _LATER and not name.startswith("ts_of")
+    ],
     aggregators=["sum", "avg", "min", "count", "group", "stddev", "quantile", "topk",
                  "count_values"],
 )  # fmt: skip

@@ -6,11 +6,12 @@ import pytest
 
 from novaql.language import AGGREGATORS, FUNCTIONS, ValueType, parse, type_of
 from novaql.language.ast import Aggregate, Call
+from novaql.language.signatures import Origin
 from novaql.language.visit import walk
 
 
 def test_all_of_promql_is_there() -> None:
-    assert len(FUNCTIONS) == 90
+    assert sum(row.origin is Origin.PROMQL for row in FUNCTIONS.values()) == 90
     assert len(AGGREGATORS) == 14
 
 
@@ -51,6 +52,7 @@ def test_documentation_is_in_sentences(row: object) -> None:
         ("hour", "hour([instant vector])", 0, 1),
         ("label_join", "label_join(instant vector, string, string, [string], …)", 3, None),
         ("histogram_quantiles", "histogram_quantiles(instant vector, string, scalar, …)", 3, 12),
+        ("quantiles_over_time", "quantiles_over_time(string, scalar, …, range vector)", 3, None),
     ],
 )
 def test_how_many_arguments(name: str, form: str, fewest: int, most: int | None) -> None:

@@ -13,6 +13,7 @@ from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import StepMatrix, scalar_matrix
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.absent import absent, absent_over_time
+from novaql.evaluator.operators.correlation import correlation
 from novaql.evaluator.operators.histogram_calls import (
     STATISTICS,
     histogram_fraction_call,
@@ -29,12 +30,20 @@ from novaql.evaluator.operators.label_calls import (
     sort_by_label,
 )
 from novaql.evaluator.operators.mixed_select import start_timestamps
+from novaql.evaluator.operators.objectives import burn_rate, error_budget_remaining
 from novaql.evaluator.operators.ranking import sort_rows
+from novaql.evaluator.operators.rollup_unions import rollup_union
+from novaql.evaluator.operators.value_counts import (
+    count_values_over_time,
+    histogram_over_time,
+    stale_samples_over_time,
+)
 from novaql.evaluator.pipeline.model import Stage
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.working_memory import admit_work
 from novaql.language.value_types import ValueType
 from novaql.planner.logical import Select
+from novaql.planner.rollup_calls import UNIONS
 
 ELEMENTWISE = frozenset(FUNCTIONS) | frozenset(PARTS) | {"round", "clamp", "clamp_min", "clamp_max"}
 """Functions that change each value by itself: stages of a pipeline."""
@@ -152,6 +161,13 @@ TRANSFORMS: Mapping[str, Transform] = {
     "histogram_quantiles": histogram_quantiles_call,
     "histogram_fraction": histogram_fraction_call,
     "start_timestamp": _start_timestamp,
+    "correlation": correlation,
+    "count_values_over_time": count_values_over_time,
+    "histogram_over_time": histogram_over_time,
+    "stale_samples_over_time": stale_samples_over_time,
+    "burn_rate": burn_rate,
+    "error_budget_remaining": error_budget_remaining,
+    **dict.fromkeys(UNIONS, rollup_union),
     **dict.fromkeys(STATISTICS, histogram_statistic),
     **dict.fromkeys(PARTS, _date_of_now),
 }

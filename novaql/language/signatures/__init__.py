@@ -9,13 +9,24 @@ from novaql.language.signatures.aggregations import AGGREGATIONS
 from novaql.language.signatures.dates import DATES
 from novaql.language.signatures.histograms import HISTOGRAMS
 from novaql.language.signatures.labels import LABELS
+from novaql.language.signatures.metricsql_over_time import METRICSQL_OVER_TIME
+from novaql.language.signatures.metricsql_rollups import METRICSQL_ROLLUPS
+from novaql.language.signatures.novaql_functions import NOVAQL_FUNCTIONS
 from novaql.language.signatures.over_time import OVER_TIME
 from novaql.language.signatures.rollups import ROLLUPS
 from novaql.language.signatures.signature import Aggregator, Origin, Signature
 from novaql.language.signatures.transforms import TRANSFORMS
 
 FUNCTIONS: Mapping[str, Signature] = MappingProxyType(
-    ROLLUPS | OVER_TIME | TRANSFORMS | LABELS | DATES | HISTOGRAMS
+    ROLLUPS
+    | OVER_TIME
+    | TRANSFORMS
+    | LABELS
+    | DATES
+    | HISTOGRAMS
+    | METRICSQL_ROLLUPS
+    | METRICSQL_OVER_TIME
+    | NOVAQL_FUNCTIONS
 )
 """Name of a function → its signature."""
 
