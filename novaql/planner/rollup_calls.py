@@ -32,6 +32,9 @@ SAME = {
 PER_SECOND = {"rate_over_sum": "sum_over_time", "rate_prometheus": "increase_prometheus"}
 """Functions that are others per second of the range's length."""
 
+ANCHORED = frozenset({"increase_pure", "integrate"})
+"""Functions that use the last sample before the range."""
+
 LABELLED = "rollup"
 """The label that tells the series of one function apart."""
 
@@ -67,7 +70,7 @@ def rollup_call(call: FunctionCall, text: str) -> Plan:
     if name in PER_SECOND:
         seconds = Constant(_range_ms(arguments[0]) / 1000.0, span=call.span)
         return BinaryOp("/", replace(call, function=PER_SECOND[name]), seconds, span=call.span)
-    if name == "increase_pure":
+    if name in ANCHORED:
         return replace(call, arguments=(_anchored(arguments[0]),))
     if name == "default_rollup" and isinstance(arguments[0], SubqueryWindow):
         return replace(call, function="last_over_time")

@@ -186,7 +186,7 @@ METRICSQL_FUNCTIONS: Mapping[str, RangeFunction] = {
             composed.joined(spreads.zscore, strips.newest, composed.means, composed.deviations), 2
         ),
     ),
-    "outlier_iqr_over_time": _kept(plain(spreads.outlier_iqr_over_time)),
+    "outlier_iqr_over_time": of_values(plain(spreads.outlier_iqr_over_time)),
     "hoeffding_bound_lower": _hoeffding(upper=False),
     "hoeffding_bound_upper": _hoeffding(upper=True),
     "ascent_over_time": _sums_of_pairs(neighbours.rise),
@@ -197,15 +197,19 @@ METRICSQL_FUNCTIONS: Mapping[str, RangeFunction] = {
         1,
     ),
     "decreases_over_time": _of_ends(rate.resets, flagged("strip_events", True), 1),
-    "integrate": _of_ends(
-        neighbours.integrate,
-        composed.joined(
-            lambda inside, last, rest: inside + last * rest,
-            composed.of_pairs(composed.sums, neighbours.area),
-            strips.newest,
-            _to_end,
+    "integrate": RangeFunction(
+        plain(neighbours.integrate),
+        StripRollup(
+            composed.joined(
+                lambda inside, last, rest: inside + last * rest,
+                composed.of_pairs(composed.sums, neighbours.area),
+                strips.newest,
+                _to_end,
+            )
         ),
-        1,
+        exact_ends=neighbours.integrate_from_before,
+        floats_only=True,
+        anchors=True,
     ),
     "ideriv": _of_ends(
         neighbours.ideriv,

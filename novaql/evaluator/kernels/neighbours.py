@@ -95,6 +95,19 @@ def integrate(windows: Windows) -> tuple[Floats, Bools]:
     return whole + windows.last() * rest, valid
 
 
+def integrate_from_before(window: Extended) -> tuple[Floats, Bools]:
+    """The same of the whole window, which begins with the value at its left end, if that is known.
+
+    A sample at the right end counts for no time.
+    """
+    inner, empty = window.inner, window.empty
+    start_ms = inner.ends_ms - inner.range_ms
+    first_ms = np.where(empty, inner.ends_ms, inner.times_at(inner.lo))
+    before = np.where(window.begun, window.left * ((first_ms - start_ms) / 1000.0), 0.0)
+    inside, _ = integrate(inner)
+    return np.where(empty, before, before + inside), window.valid
+
+
 def last_gap(windows: Windows) -> Floats:
     """Seconds between the last two samples, shaped like lo."""
     seconds: Floats = (windows.times_at(windows.hi - 1) - windows.times_at(windows.hi - 2)) / 1000.0

@@ -84,7 +84,7 @@ METRICSQL_OVER_TIME = by_name(
     Row(
         "outlier_iqr_over_time", (MATRIX,), VECTOR,
         "Newest value of the range where it lies more than 1.5 interquartile ranges above the "
-        "upper quartile or below the lower one; absent otherwise. Keeps the metric name.",
+        "upper quartile or below the lower one; absent otherwise. Needs two samples.",
         "outlier_iqr_over_time(node_load1[1h])",
     ),
     Row(

@@ -106,13 +106,13 @@ METRICSQL_ROLLUPS = by_name(
     Row(
         "integrate", (MATRIX,), VECTOR,
         "Integral of a gauge over the range, in its unit times seconds: each value counts until "
-        "the next sample, the newest until the range's end. MetricsQL begins with the sample "
-        "before the range.",
+        "the next sample, the newest until the range's end. At first, the last sample at or before "
+        "the range's start counts, within the lookback; over a subquery, the first point.",
         "integrate(power_watts[1h])",
     ),
     Row(
         "holt_winters", (MATRIX, SCALAR, SCALAR), VECTOR,
-        "Smoothed value of a gauge: `double_exponential_smoothing`.",
+        "Smoothed value of a gauge: `double_exponential_smoothing`, which drops the metric name.",
         "holt_winters(go_goroutines[1h], 0.5, 0.1)",
     ),
     Row(
