@@ -18,6 +18,7 @@ window. What is known to differ:
 - `tlast_change_over_time` without a change in the window: the windows compared have one.
 - Numbers are stored as decimals with about 15 digits: those here have at most 7.
 - `holt_winters` keeps the metric name; here it is `double_exponential_smoothing`, which drops it.
+  VictoriaMetrics does not read the sample before the window of the first step: that is left out.
 - `increase_pure` of a series that begins in a window: the windows compared lie later.
 """
 
@@ -75,14 +76,14 @@ PLAIN = (
     "tlast_change_over_time(gauge[W])", "timestamp_with_name(gauge[W])", "default_rollup(few[W])",
     "changes_prometheus(few[W])", "delta_prometheus(gauge[W])", "increase_prometheus(counter[W])",
     "increase_pure(counter[W])", "ideriv(gauge[W])",
-    "integrate(gauge[W])", "holt_winters(gauge[W], 0.3, 0.6)", "rollup(gauge[W])", 'rollup(gauge[W], "max")',
+    "integrate(gauge[W])", "rollup(gauge[W])", 'rollup(gauge[W], "max")',
     'aggr_over_time(("min_over_time", "max_over_time", "sum2_over_time"), gauge[W])',
 )  # fmt: skip
 BEFORE = (
     "ascent_over_time(gauge[W])", "descent_over_time(gauge[W])", "increases_over_time(few[W])",
     "decreases_over_time(few[W])", "deriv_fast(gauge[W])", "lifetime(gauge[W])",
-    "scrape_interval(gauge[W])", 
-    "rollup_scrape_interval(gauge[W])",
+    "scrape_interval(gauge[W])",
+    "rollup_scrape_interval(gauge[W])", "holt_winters(gauge[W], 0.3, 0.6)",
 )  # fmt: skip
 AROUND = (
     "rollup_delta(gauge[W])", "rollup_deriv(gauge[W])", "rollup_increase(counter[W])",
@@ -195,6 +196,9 @@ def test_function(
     actual = ours(database, query.replace("[W]", asked))
 
     assert expected
+    if query.startswith("holt_winters"):
+        for points in (*expected.values(), *actual.values()):
+            points.pop(FIRST_S * 1000, None)
     assert _differences(expected, actual, until, query, samples, window) == []
 
 
