@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from novaql.errors import TypeProblem
@@ -114,7 +115,7 @@ def _several(call: FunctionCall, text: str) -> Plan:
     )
 
 
-def _union(call: FunctionCall, label: Plan, parts: list[tuple[Plan, Plan]]) -> Plan:
+def _union(call: FunctionCall, label: Plan, parts: Sequence[tuple[Plan, Plan]]) -> Plan:
     """Several vectors below each other: the label, then for each its value and the vector."""
     return replace(call, arguments=(label, *(plan for part in parts for plan in part)))
 

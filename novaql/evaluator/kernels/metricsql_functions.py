@@ -34,10 +34,10 @@ def _tallied(holds: tallies.Holds) -> tuple[RangeFunction, RangeFunction, RangeF
     """Count, share and sum of the samples for which a comparison holds."""
 
     def hits(values: Floats, strips: Strips) -> Floats:
-        return holds(values, strips.spec.scalars[0][0]).astype(np.float64)
+        return holds(values, strips.spec.scalars[0][:1]).astype(np.float64)
 
     def those(values: Floats, strips: Strips) -> Floats:
-        return np.where(holds(values, strips.spec.scalars[0][0]), values, 0.0)
+        return np.where(holds(values, strips.spec.scalars[0][:1]), values, 0.0)
 
     def function(
         kernel: Callable[[Windows, Floats, tallies.Holds], tuple[Floats, Bools]],

@@ -27,7 +27,7 @@ def same(limits: Floats) -> bool:
 def counted(windows: Windows, limits: Floats, holds: Holds) -> tuple[Floats, Bools]:
     """How many samples compare so."""
     if same(limits):
-        hits = holds(windows.values, limits.flat[0])
+        hits = holds(windows.values, limits[:1])
         before = np.zeros((*hits.shape[:-1], hits.shape[-1] + 1))
         np.cumsum(hits, axis=-1, out=before[..., 1:])
         found = before[..., windows.hi] - before[..., windows.lo]
@@ -50,7 +50,7 @@ def summed(windows: Windows, limits: Floats, holds: Holds) -> tuple[Floats, Bool
     if same(limits):
         values = windows.values
         return sum_over_time(
-            replace(windows, values=np.where(holds(values, limits.flat[0]), values, 0.0))
+            replace(windows, values=np.where(holds(values, limits[:1]), values, 0.0))
         )
     total, lost = np.zeros(windows.shape), np.zeros(windows.shape)
     for index, inside in each_position(windows):
