@@ -67,7 +67,8 @@ def _buckets(values: Floats) -> Ints:
     place = np.clip(place, -1, BUCKETS)
     number = np.floor(place).astype(np.int64)
     inside = (place >= 0) & (place < BUCKETS)
-    return np.where(inside & (place == number) & (number > 0), number - 1, number)
+    found: Ints = np.where(inside & (place == number) & (number > 0), number - 1, number)
+    return found
 
 
 def _bucket_text(number: int) -> str:
