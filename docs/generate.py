@@ -21,6 +21,9 @@ from novaql.language.signatures.dates import DATES
 from novaql.language.signatures.histograms import HISTOGRAMS
 from novaql.language.signatures.label_edits import LABEL_EDITS
 from novaql.language.signatures.labels import LABELS
+from novaql.language.signatures.metricsql_over_time import METRICSQL_OVER_TIME
+from novaql.language.signatures.metricsql_rollups import METRICSQL_ROLLUPS
+from novaql.language.signatures.novaql_functions import NOVAQL_FUNCTIONS
 from novaql.language.signatures.over_time import OVER_TIME
 from novaql.language.signatures.rollups import ROLLUPS
 from novaql.language.signatures.transforms import TRANSFORMS
@@ -37,12 +40,12 @@ SECTIONS: tuple[tuple[str, str, Mapping[str, Signature]], ...] = (
     (
         "Change over a range",
         "These functions take a range vector and return one value for each series.",
-        ROLLUPS,
+        ROLLUPS | METRICSQL_ROLLUPS,
     ),
     (
         "Summaries over a range",
         "These functions take a range vector and summarise its samples.",
-        OVER_TIME,
+        OVER_TIME | METRICSQL_OVER_TIME,
     ),
     (
         "Value by value",
@@ -64,6 +67,11 @@ SECTIONS: tuple[tuple[str, str, Mapping[str, Signature]], ...] = (
         "Parts of a time, in UTC or in a time zone. Without an argument, they use the evaluation "
         "time.",
         DATES,
+    ),
+    (
+        "Objectives, seasons, correlation",
+        "Neither PromQL nor MetricsQL has these functions.",
+        NOVAQL_FUNCTIONS,
     ),
     ("Histograms", "Classic histograms are series with the label `le`.", HISTOGRAMS),
 )

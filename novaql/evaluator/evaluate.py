@@ -29,7 +29,7 @@ from novaql.evaluator.operators.arithmetic import (
 )
 from novaql.evaluator.operators.default import filled, filled_with_scalar
 from novaql.evaluator.operators.exact_ranges import smoothed_select
-from novaql.evaluator.operators.extended import smoothed_pipeline
+from novaql.evaluator.operators.extended import check_modifier, smoothed_pipeline
 from novaql.evaluator.operators.mixed_rollup import mixed_window_rollup
 from novaql.evaluator.operators.mixed_select import mixed_select, mixed_timestamp
 from novaql.evaluator.operators.native_binary import (
@@ -235,6 +235,8 @@ class Evaluator:
 
     def _call(self, operator: Operator) -> StepMatrix:
         name = operator.call.function
+        if name == "default_rollup":
+            return mixed_select(self._context, operator.range)
         if name in RANGE_FUNCTIONS:
             if isinstance(operator.range.plan, SubqueryWindow):
                 return subquery_rollup(self, operator)
@@ -314,6 +316,10 @@ class Evaluator:
                 pipeline = smoothed_pipeline(self._context, operator)
             case Select():
                 pipeline = select_pipeline(self._context, operator)
+            case FunctionCall(function="default_rollup"):
+                selects = operator.range
+                check_modifier(operator.call, selects.select)
+                pipeline = select_pipeline(self._context, selects)
             case FunctionCall(function="timestamp"):
                 (selects,) = operator.operands
                 pipeline = timestamp_pipeline(self._context, selects)

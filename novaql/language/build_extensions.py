@@ -98,7 +98,7 @@ def _piped(operand: Expr, stage: Stage) -> Expr:
         grouping = stage.clause.labels.names if stage.clause else ()
         without = stage.clause.without if stage.clause else False
         return Aggregate(op, operand, parameter, grouping, without, stage.limit, more, span=span)
-    place = operand_place(name)
+    place = operand_place(name, len(stage.arguments) + 1)
     if place is None:
         raise Fault(
             f"{name} takes no vector, so that nothing can be piped into it",

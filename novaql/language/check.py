@@ -244,13 +244,14 @@ def _check_call(expr: Call) -> ValueType:
         if expr.function == "info" and index == 1:
             _check_info_labels(argument)
             continue
-        if signature.argument_type(index) is ValueType.MATRIX and is_lifted(argument):
+        wanted = signature.argument_type(index, len(expr.arguments))
+        if wanted is ValueType.MATRIX and is_lifted(argument):
             check_lifted(argument, check)
             continue
         place = f"{expr.function}()"
         if len(signature.arguments) > 1:
             place = f"argument {index + 1} of {place}"
-        _want(check(argument), signature.argument_type(index), argument.span, place)
+        _want(check(argument), wanted, argument.span, place)
     return signature.returns
 
 
@@ -293,7 +294,7 @@ def _unknown(name: str, span: Span, known: Sequence[str], what: str) -> Fault:
 
 
 # Names that other versions and dialects use for what is here.
-_RENAMED = {"holt_winters": "double_exponential_smoothing", "mean": "avg", "median": "quantile"}
+_RENAMED = {"mean": "avg", "median": "quantile"}
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str | None:

@@ -301,7 +301,9 @@ class _Expansion:
                 arguments.append(argument)
                 continue
             tree, kind = self.tree(argument, scope)
-            wanted = signature.argument_type(index) if signature.arguments else None
+            wanted = None
+            if signature.arguments:
+                wanted = signature.argument_type(index, len(expr.arguments))
             if wanted is ValueType.MATRIX and kind is ValueType.VECTOR:
                 tree = self._ranged(tree)
             elif expr.function == "union" and kind is ValueType.SCALAR:

@@ -74,7 +74,7 @@ def _piped(expr: Expr, width: int | None) -> str:
                 stages.append(f"{head(inner)}{inside}".rstrip() + tail(inner))
                 below: Expr = inner.operand
             case Call(function=function, arguments=arguments):
-                place = operand_place(function)
+                place = operand_place(function, len(arguments))
                 if place is None or place >= len(arguments):
                     break
                 rest = [one_line(a) for i, a in enumerate(arguments) if i != place]

@@ -134,7 +134,8 @@ def _names_of_extensions(expr: Expr) -> list[Extension]:
                 for index, argument in enumerate(arguments):
                     if isinstance(argument, MatrixSelector | VectorSelector | Aggregate):
                         continue
-                    if signature.argument_type(index) is ValueType.MATRIX and is_lifted(argument):
+                    wanted = signature.argument_type(index, len(arguments))
+                    if wanted is ValueType.MATRIX and is_lifted(argument):
                         found.append(("an operation on the samples of a range", argument.span))
             case Aggregate(op=op) if AGGREGATORS[op].origin is not Origin.PROMQL:
                 found.append((op, node.span))

@@ -49,6 +49,7 @@ from novaql.planner.logical import (
     Window,
 )
 from novaql.planner.logical import RetainNames as RetainedNames
+from novaql.planner.rollup_calls import rollup_call
 from novaql.planner.shift import shifted
 from novaql.planner.templates import OF_THE_STEP, TEMPLATES
 from novaql.span import Span
@@ -116,7 +117,7 @@ def build_noting(
 
 class _Builder:
     def __init__(self, text: str, options: QueryOptions, gap_ms: GapFinder | None) -> None:
-        self._options = options
+        self._options, self._text = options, text
         self._gap_ms = gap_ms
         self.looked_at_data = False
         self.windows: list[tuple[Span, int]] = []
@@ -177,7 +178,10 @@ class _Builder:
                     self._counts_only = function in COUNTS_ONLY
                 planned = tuple(self._argument(argument) for argument in arguments)
                 self._counts_only = outside
-                return FunctionCall(function, planned, FUNCTIONS[function].returns, span=expr.span)
+                returns = FUNCTIONS[function].returns
+                return rollup_call(
+                    FunctionCall(function, planned, returns, span=expr.span), self._text
+                )
             case _:
                 assert_never(expr)
 

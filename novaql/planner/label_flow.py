@@ -41,8 +41,21 @@ _OF_ANY_SAMPLES = frozenset(
 )  # fmt: skip
 """Functions of ranges that accept histograms like floats."""
 
+_NEVER_QUIET = frozenset(
+    {"double_exponential_smoothing", "quantile_over_time", "quantiles_over_time:",
+     "seasonal_baseline"}
+)  # fmt: skip
+"""Functions of ranges that may warn of an argument, or refuse it."""
+
 _COUNTERS_ONLY = frozenset({"rate", "increase"})
 _COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
+
+
+OF_WHOLE_RANGES = frozenset(
+    {"absent_over_time", "correlation", "count_values_over_time", "histogram_over_time",
+     "stale_samples_over_time"}
+)  # fmt: skip
+"""Functions of range vectors whose rows are not those of the range, or that are no rollup."""
 
 
 def source_of(plan: Plan) -> Select | None:
@@ -61,7 +74,7 @@ def operand_of(plan: Plan) -> Plan | None:
             return select
         case Negate(operand=operand):
             return operand
-        case FunctionCall(function="absent_over_time"):
+        case FunctionCall(function=name) if name in OF_WHOLE_RANGES:
             return None
         case FunctionCall(function=name, arguments=arguments):
             for argument in arguments:
@@ -128,7 +141,7 @@ def is_quiet(plan: Plan) -> bool:
                 return True
             case FunctionCall(function=name, arguments=arguments):
                 below = operand_of(plan)
-                if below is None or name in ("quantile_over_time", "double_exponential_smoothing"):
+                if below is None or name in _NEVER_QUIET:
                     return False
                 if any(a is not below and not isinstance(a, Constant) for a in arguments):
                     return False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from novaql.language.precedence import TRIM_OPERATORS
 from novaql.language.value_types import ValueType
-from novaql.planner.label_flow import CELL_BY_CELL
+from novaql.planner.label_flow import CELL_BY_CELL, OF_WHOLE_RANGES
 from novaql.planner.logical import (
     BinaryOp,
     FunctionCall,
@@ -30,7 +30,7 @@ def runs_as_pipeline(plan: Plan) -> bool:
     match plan:
         case Select():
             return True
-        case FunctionCall(function="absent_over_time"):
+        case FunctionCall(function=name) if name in OF_WHOLE_RANGES:
             return False
         case FunctionCall(function="timestamp", arguments=(operand,)):
             return isinstance(unwrap(operand), Select)

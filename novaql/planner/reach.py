@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from novaql.language.ast import left_spine
+from novaql.language.signatures.metricsql_over_time import METRICSQL_OVER_TIME
+from novaql.language.signatures.metricsql_rollups import METRICSQL_ROLLUPS
+from novaql.language.signatures.novaql_functions import NOVAQL_FUNCTIONS
 from novaql.planner.label_flow import CELL_BY_CELL
 from novaql.planner.logical import (
     Aggregation,
@@ -41,7 +44,9 @@ AGGREGATIONS = frozenset(
 )  # fmt: skip
 """Without those that choose among equal values by the order of series: it depends on the range."""
 
-FUNCTIONS = CELL_BY_CELL | frozenset(
+_ADDED = frozenset((*METRICSQL_ROLLUPS, *METRICSQL_OVER_TIME, *NOVAQL_FUNCTIONS))
+
+FUNCTIONS = CELL_BY_CELL | _ADDED | frozenset(
     {
         "absent", "absent_over_time", "avg_over_time", "changes", "count_over_time", "delta",
         "deriv", "double_exponential_smoothing", "first_over_time", "histogram_avg",
@@ -120,7 +125,7 @@ def _reach(plan: Plan, lookback_ms: int) -> Reach | None:
             return inner.during(end - wide, end)
         case Aggregation(op=op) if op not in AGGREGATIONS:
             return None
-        case FunctionCall(function=name) if name not in FUNCTIONS:
+        case FunctionCall(function=name) if name.partition(":")[0] not in FUNCTIONS:
             return None
         case BinaryOp():
             spine = left_spine(plan)

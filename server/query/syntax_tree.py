@@ -184,7 +184,7 @@ def _function(signature: Signature) -> Tree:
         beyond = len(signature.arguments) - signature.promql_most
     arguments = signature.arguments[: len(signature.arguments) - beyond]
     optional = signature.optional - beyond
-    if signature.variadic:
+    if signature.variadic or signature.repeated is not None:
         most = signature.most_arguments
         optional = -1 if most is None else most - signature.fewest_arguments
     return {

@@ -117,7 +117,7 @@ TYPES = [
 NAMES = [
     ("rates(x[5m])", "rates", 'unknown function "rates", did you mean "rate"?'),
     ("RATE(x[5m])", "RATE", 'did you mean "rate"?'),
-    ("holt_winters(x[5m], 1, 2)", "holt_winters", "double_exponential_smoothing"),
+    ("holt_winter(x[5m], 1, 2)", "holt_winter", "holt_winters"),
     ("xyzzy(x)", "xyzzy", 'unknown function "xyzzy"'),
 ]
 

@@ -53,6 +53,7 @@ def test_documentation_is_in_sentences(row: object) -> None:
         ("hour", "hour([instant vector], [string])", 0, 2),
         ("label_join", "label_join(instant vector, string, string, [string], …)", 3, None),
         ("histogram_quantiles", "histogram_quantiles(instant vector, string, scalar, …)", 3, 12),
+        ("quantiles_over_time", "quantiles_over_time(string, scalar, …, range vector)", 3, None),
     ],
 )
 def test_how_many_arguments(name: str, form: str, fewest: int, most: int | None) -> None:

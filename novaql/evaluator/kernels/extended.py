@@ -20,13 +20,14 @@ from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 class Extended:
     """left, right: values at the ends [S, J]. inner: the samples strictly between the ends.
 
-    valid: shaped like the bounds
+    valid: shaped like the bounds. begun: so, too; whether a sample lies at or before the left end
     """
 
     left: Floats
     right: Floats
     inner: Windows
     valid: Bools
+    begun: Bools
 
     @property
     def empty(self) -> Bools:
@@ -89,9 +90,10 @@ def extend(
         after = _interpolate(base, last - 1, base.ends_ms, counter=counter)
         left = np.where(ends.left_share > 0, before, left)
         right = np.where(ends.right_share < 1, after, right)
-    inner_lo = first + (base.times_at(first) <= start_ms)
+    begun = base.times_at(first) <= start_ms
+    inner_lo = first + begun
     inner_hi = np.maximum(last + (base.times_at(last) < base.ends_ms), inner_lo)
-    return Extended(left, right, replace(base, lo=inner_lo, hi=inner_hi), ends.valid)
+    return Extended(left, right, replace(base, lo=inner_lo, hi=inner_hi), ends.valid, begun)
 
 
 def _interpolate(windows: Windows, before: Ints, at_ms: Ints, *, counter: bool) -> Floats:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -15,62 +15,27 @@ from novaql.evaluator.kernels import (
     quantiles,
     rate,
     regression,
+    seasons,
     started,
     strips,
 )
 from novaql.evaluator.kernels.cells import FALLS, SUMS, CellKernel
-from novaql.evaluator.kernels.extended import Extended
+from novaql.evaluator.kernels.metricsql_functions import METRICSQL_FUNCTIONS
+from novaql.evaluator.kernels.range_function import (
+    PlainKernel,
+    RangeFunction,
+    of_values,
+    plain,
+)
+from novaql.evaluator.kernels.range_function import WindowKernel as WindowKernel
 from novaql.evaluator.kernels.strips import StripKernel, StripRollup
-from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
-
-WindowKernel = Callable[[Windows, Sequence[Floats], Ints], tuple[Floats, Bools]]
-"""(windows, scalar arguments in the order of the call, evaluation times): each shaped like lo."""
-PlainKernel = Callable[[Windows], tuple[Floats, Bools]]
-
-
-@dataclass(frozen=True, slots=True)
-class RangeFunction:
-    """Kernels of a function over ranges, and what operators need to know of it.
-
-    windows       NumPy, over windows of samples
-    strips        compiled, over batches; None: NumPy always runs the function
-    cells         NumPy, over rollup cells; None: rollups do not answer it
-    exact_ends    NumPy, over `anchored` windows; None: the function takes no modifier
-    smoothed      `exact_ends` also takes `smoothed` windows
-    retains_name    the result is still a sample of the metric
-    counter_only  the function is meaningful for counters alone
-    reads_starts  the result depends on start timestamps, which compiled kernels do not read
-    whole_window  the work grows with the samples in a window
-    slides        the compiled kernel of a `whole_window` function reads each sample once
-    floats_only   native histograms are ignored
-    """
-
-    windows: WindowKernel
-    strips: StripRollup | None = None
-    cells: CellKernel | None = None
-    exact_ends: Callable[[Extended], tuple[Floats, Bools]] | None = None
-    smoothed: bool = False
-    retains_name: bool = False
-    counter_only: bool = False
-    reads_starts: bool = False
-    whole_window: bool = False
-    slides: bool = False
-    floats_only: bool = False
-
-
-def _plain(kernel: PlainKernel) -> WindowKernel:
-    return lambda windows, scalars, eval_ms: kernel(windows)
-
-
-def _of_values(kernel: WindowKernel, compiled: StripRollup | None = None) -> RangeFunction:
-    """A function of all floats of a window, which ignores histograms."""
-    return RangeFunction(kernel, compiled, whole_window=True, floats_only=True)
+from novaql.evaluator.kernels.windows import Bools, Floats, Windows
 
 
 def _added(kernel: PlainKernel, of_cells: cells.Kernel, *, mean: bool) -> RangeFunction:
     """sum_over_time and avg_over_time."""
     return RangeFunction(
-        _plain(kernel),
+        plain(kernel),
         StripRollup(strips.flagged("strip_sums", mean)),
         CellKernel(of_cells, SUMS),
         whole_window=True,
@@ -89,7 +54,7 @@ def _resets(w: Windows) -> tuple[Floats, Bools]:
 def _extreme(kernel: PlainKernel, name: str, other: str) -> RangeFunction:
     """min_over_time and max_over_time."""
     return RangeFunction(
-        _plain(kernel),
+        plain(kernel),
         StripRollup(strips.flagged("strip_extremes", name == "max")),
         CellKernel(cells.extreme(name, other, kernel), (name, other), sample=name),
         floats_only=True,
@@ -99,7 +64,7 @@ def _extreme(kernel: PlainKernel, name: str, other: str) -> RangeFunction:
 def _edge(kernel: PlainKernel, compiled: StripKernel, name: str) -> RangeFunction:
     """first_over_time and last_over_time."""
     return RangeFunction(
-        _plain(kernel),
+        plain(kernel),
         StripRollup(compiled),
         CellKernel(cells.edge(name, kernel), (name,), sample=name),
         retains_name=True,
@@ -115,7 +80,7 @@ def _growth(*, is_counter: bool, is_rate: bool) -> RangeFunction:
         return started.started_rate(w, is_rate=is_rate)
 
     return RangeFunction(
-        _plain(windows),
+        plain(windows),
         StripRollup(strips.rates(is_counter=is_counter, is_rate=is_rate), 2),
         CellKernel(
             cells.growth(is_counter=is_counter, is_rate=is_rate),
@@ -130,45 +95,45 @@ def _growth(*, is_counter: bool, is_rate: bool) -> RangeFunction:
     )
 
 
-RANGE_FUNCTIONS: Mapping[str, RangeFunction] = {
+PROMQL_FUNCTIONS: Mapping[str, RangeFunction] = {
     "rate": _growth(is_counter=True, is_rate=True),
     "increase": _growth(is_counter=True, is_rate=False),
     "delta": _growth(is_counter=False, is_rate=False),
     "irate": RangeFunction(
-        _plain(_irate), StripRollup(strips.flagged("strip_steps", True), 2), reads_starts=True
+        plain(_irate), StripRollup(strips.flagged("strip_steps", True), 2), reads_starts=True
     ),
     "idelta": RangeFunction(
-        _plain(partial(rate.instant_change, is_rate=False)),
+        plain(partial(rate.instant_change, is_rate=False)),
         StripRollup(strips.flagged("strip_steps", False), 2),
     ),
     "resets": RangeFunction(
-        _plain(_resets),
+        plain(_resets),
         StripRollup(strips.flagged("strip_events", True)),
         exact_ends=lambda w: extended.extended_events(w, rate.fell),
         reads_starts=True,
     ),
     "changes": RangeFunction(
-        _plain(rate.changes),
+        plain(rate.changes),
         StripRollup(strips.flagged("strip_events", False)),
         exact_ends=lambda w: extended.extended_events(w, rate.changed),
     ),
-    "deriv": _of_values(_plain(regression.deriv), StripRollup(strips.lines(slopes=True), 2)),
-    "predict_linear": _of_values(
+    "deriv": of_values(plain(regression.deriv), StripRollup(strips.lines(slopes=True), 2)),
+    "predict_linear": of_values(
         lambda w, s, t: regression.predict_linear(w, t, s[0]),
         StripRollup(strips.lines(slopes=False), 2),
     ),
-    "double_exponential_smoothing": _of_values(
+    "double_exponential_smoothing": of_values(
         lambda w, s, t: regression.double_exponential_smoothing(w, s[0], s[1])
     ),
     "avg_over_time": _added(over_time.avg_over_time, cells.mean, mean=True),
     "sum_over_time": _added(over_time.sum_over_time, cells.total, mean=False),
     "count_over_time": RangeFunction(
-        _plain(over_time.count_over_time),
+        plain(over_time.count_over_time),
         StripRollup(strips.repeated(lambda s: (s.hi - s.lo).astype(np.float64))),
         CellKernel(cells.count, cheap=True),
     ),
     "present_over_time": RangeFunction(
-        _plain(over_time.present_over_time),
+        plain(over_time.present_over_time),
         StripRollup(strips.repeated(lambda s: np.ones(len(s.lo)))),
         CellKernel(cells.edge("count", over_time.present_over_time), sample="last"),
     ),
@@ -176,19 +141,52 @@ RANGE_FUNCTIONS: Mapping[str, RangeFunction] = {
     "first_over_time": _edge(over_time.first_over_time, strips.oldest, "first"),
     "min_over_time": _extreme(over_time.min_over_time, "min", "least"),
     "max_over_time": _extreme(over_time.max_over_time, "max", "greatest"),
-    "stddev_over_time": _of_values(
-        _plain(over_time.stddev_over_time), StripRollup(strips.flagged("strip_variances", True))
+    "stddev_over_time": of_values(
+        plain(over_time.stddev_over_time), StripRollup(strips.flagged("strip_variances", True))
     ),
-    "stdvar_over_time": _of_values(
-        _plain(over_time.stdvar_over_time), StripRollup(strips.flagged("strip_variances", False))
+    "stdvar_over_time": of_values(
+        plain(over_time.stdvar_over_time), StripRollup(strips.flagged("strip_variances", False))
     ),
-    "quantile_over_time": _of_values(
+    "quantile_over_time": of_values(
         lambda w, s, t: quantiles.quantile_over_time(w, s[0]), StripRollup(strips.quantiles)
     ),
-    "mad_over_time": _of_values(_plain(quantiles.mad_over_time)),
-    "ts_of_min_over_time": _of_values(_plain(over_time.ts_of_min_over_time)),
-    "ts_of_max_over_time": _of_values(_plain(over_time.ts_of_max_over_time)),
-    "ts_of_first_over_time": RangeFunction(_plain(over_time.ts_of_first_over_time)),
-    "ts_of_last_over_time": RangeFunction(_plain(over_time.ts_of_last_over_time)),
+    "mad_over_time": of_values(plain(quantiles.mad_over_time)),
+    "ts_of_min_over_time": of_values(
+        plain(over_time.ts_of_min_over_time),
+        StripRollup(strips.flagged("strip_extreme_times", False)),
+    ),
+    "ts_of_max_over_time": of_values(
+        plain(over_time.ts_of_max_over_time),
+        StripRollup(strips.flagged("strip_extreme_times", True)),
+    ),
+    "ts_of_first_over_time": RangeFunction(plain(over_time.ts_of_first_over_time)),
+    "ts_of_last_over_time": RangeFunction(plain(over_time.ts_of_last_over_time)),
 }
-"""All functions over ranges, except `absent_over_time`, which is an operator of its own."""
+
+_NAMED = {
+    "quantiles_over_time:": "quantile_over_time",
+    "rollup:min": "min_over_time",
+    "rollup:max": "max_over_time",
+    "rollup:avg": "avg_over_time",
+    "rollup_candlestick:open": "first_over_time",
+    "rollup_candlestick:close": "last_over_time",
+    "rollup_candlestick:low": "min_over_time",
+    "rollup_candlestick:high": "max_over_time",
+}
+"""Parts of unions, which keep the metric name."""
+
+RANGE_FUNCTIONS: Mapping[str, RangeFunction] = {
+    **PROMQL_FUNCTIONS,
+    **METRICSQL_FUNCTIONS,
+    "seasonal_baseline": RangeFunction(
+        lambda w, s, t: seasons.seasonal_baseline(w, s[0], s[1]),
+        floats_only=True,
+        takes_lookback=True,
+    ),
+    **{
+        name: replace(PROMQL_FUNCTIONS[one], cells=None, retains_name=True, floats_only=True)
+        for name, one in _NAMED.items()
+    },
+}
+"""All functions over ranges, except those that are operators of their own, as `absent_over_time`,
+and those that the plan makes of others (`planner/rollup_calls.py`)."""

@@ -122,10 +122,18 @@ anything where there is none."""
 
 @dataclass(frozen=True, slots=True)
 class StripRollup:
-    """A kernel, and how many samples a window needs for a value."""
+    """A kernel, and how many samples a window needs for a value.
+
+    steady  the kernel takes only scalar arguments that are the same at all steps
+    """
 
     fill: StripKernel
     samples: int = 1
+    steady: bool = False
+
+    def takes(self, scalars: Sequence[Floats]) -> bool:
+        """Whether the kernel can run with these arguments, [J] each."""
+        return not self.steady or all((scalar == scalar[:1]).all() for scalar in scalars)
 
 
 def kernel(
@@ -175,7 +183,13 @@ def repeated(of_cell: Callable[[Strips], Floats]) -> StripKernel:
 
 newest, oldest = flagged("strip_edges", True), flagged("strip_edges", False)
 """The newest and the oldest sample of each window."""
-quantiles = kernel("strip_quantiles", lambda strips: (strips.spec.scalars[0],))
+QUANTILE, DISTINCT, MODE = range(3)
+quantiles = kernel("strip_quantiles", lambda strips: (QUANTILE, strips.spec.scalars[0]))
+
+
+def ordered(what: int) -> StripKernel:
+    """The median of each window (`QUANTILE`), its `MODE`, or how many `DISTINCT` values it has."""
+    return kernel("strip_quantiles", lambda strips: (what, np.full(strips.steps, 0.5)))
 
 
 def cells(

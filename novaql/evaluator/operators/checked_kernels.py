@@ -1,4 +1,4 @@
-"""Window kernels whose scalar arguments are checked where samples are asked with them."""
+"""Window kernels that check their scalar arguments."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from novaql.errors import EvaluationError
 from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS, WindowKernel
+from novaql.evaluator.kernels.seasons import MOST_PERIODS
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 
 
@@ -13,6 +14,8 @@ def window_kernel(function: str) -> WindowKernel:
     """The kernel of a function over range vectors; it raises where an argument is none."""
     if function == "double_exponential_smoothing":
         return _smoothing
+    if function == "seasonal_baseline":
+        return _seasonal
     return RANGE_FUNCTIONS[function].windows
 
 
@@ -25,3 +28,15 @@ def _smoothing(windows: Windows, factors: Sequence[Floats], eval_ms: Ints) -> tu
                 f"invalid {what} factor. Expected: 0 < {short} < 1, got: {wrong[0]:f}"
             )
     return RANGE_FUNCTIONS["double_exponential_smoothing"].windows(windows, factors, eval_ms)
+
+
+def _seasonal(windows: Windows, scalars: Sequence[Floats], eval_ms: Ints) -> tuple[Floats, Bools]:
+    """The period is greater than 0, and the range has at most `MOST_PERIODS` of them."""
+    period = scalars[0]
+    wrong = ~(period > 0) | (windows.range_ms / 1000.0 > period * MOST_PERIODS)
+    if wrong.any():
+        raise EvaluationError(
+            "seasonal_baseline(): the period must be greater than 0 and at least a "
+            f"{MOST_PERIODS}th of the range, got {period[wrong][0]:g} seconds"
+        )
+    return RANGE_FUNCTIONS["seasonal_baseline"].windows(windows, scalars, eval_ms)

@@ -11,9 +11,10 @@ from novaql.evaluator.kernels.extended import Ends, find_ends
 from novaql.evaluator.kernels.native.arithmetic import scale
 from novaql.evaluator.kernels.native.exact_ends import exact_differences
 from novaql.evaluator.kernels.native.interpolate import between
+from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
 from novaql.evaluator.matrix import StepMatrix, matrix
-from novaql.evaluator.native_notes import MIXED_FLOATS, MIXED_SCHEMAS, Notes
+from novaql.evaluator.native_notes import IGNORED_IN_RANGE, MIXED_FLOATS, MIXED_SCHEMAS, Notes
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.extended import (
     check_modifier,
@@ -48,6 +49,9 @@ def exact_rollup(run: Runner, operator: Operator) -> StepMatrix:
             return matrix(ranges.series, values, valid, nameless=True).without_empty_rows()
         floats = collect_all(extended_pipeline(context, operator), context)
         mixed = (ranges.float_counts > 0) & (ranges.native_counts > 0)
+        if RANGE_FUNCTIONS[call.function].floats_only:
+            notes.info(IGNORED_IN_RANGE, mixed)
+            return floats.without_empty_rows()
         notes.warn(MIXED_FLOATS, mixed)
         native = _growth(call.function, ranges, exact, ~mixed, notes)
     valid = floats.presence() & ~mixed

@@ -17,12 +17,17 @@ from novaql.evaluator.pipeline.scan import pipeline_over
 from novaql.planner.logical import FunctionCall, Select
 from novaql.tsdb.model.batch_views import SeriesView
 
-ANCHORED = sorted(name for name, f in RANGE_FUNCTIONS.items() if f.exact_ends is not None)
+ANCHORED = sorted(
+    name for name, f in RANGE_FUNCTIONS.items() if f.exact_ends is not None and not f.anchors
+)
+ALWAYS_ANCHORED = frozenset(name for name, f in RANGE_FUNCTIONS.items() if f.anchors)
 SMOOTHED = sorted(name for name, f in RANGE_FUNCTIONS.items() if f.smoothed)
 
 
 def check_modifier(call: FunctionCall, select: Select) -> None:
     """Only functions that know what to do with exact ends take them."""
+    if call.function in ALWAYS_ANCHORED and not select.smoothed:
+        return
     for set_, name, allowed in (
         (select.anchored, "anchored", ANCHORED),
         (select.smoothed, "smoothed", SMOOTHED),

@@ -21,11 +21,12 @@ from novaql.planner.logical import (
     Subset,
     Window,
 )
+from novaql.planner.rollup_calls import UNIONS
 from novaql.planner.whole_range import RANGE_CHOOSERS, WHOLE_RANGE
 
 _RETAINING = frozenset(
     {"sort", "sort_desc", "sort_by_label", "sort_by_label_desc", "label_replace", "label_join",
-     "info", "union", "limit_offset", MEMBER, "drop_empty_series", "label_copy",
+     "info", "union", "limit_offset", MEMBER, "default_rollup", "drop_empty_series", "label_copy",
      "label_del", "label_keep", "label_lowercase", "label_map", "label_match", "label_mismatch",
      "label_move", "label_set", "label_transform", "label_uppercase", "labels_equal",
      "sort_by_label_numeric", "sort_by_label_numeric_desc"}
@@ -36,11 +37,15 @@ _CHOOSING = RANGE_CHOOSERS | {"topk", "bottomk", "limitk", "limit_ratio", "share
 def operand_has_names(plan: Plan) -> bool:
     """Whether the rows of the operand of an operation have metric names at the end of a query."""
     match plan:
+        case FunctionCall(function=name, arguments=(_, *parts)) if name in UNIONS:
+            return any(map(operand_has_names, parts[1::2]))
         case FunctionCall(arguments=arguments):
             for argument in arguments:
                 if isinstance(argument, Window | SubqueryWindow):
                     return has_names(argument)
             return any(has_names(argument) for argument in arguments)
+        case BinaryOp(left=FunctionCall() as call) if call.span == plan.span:
+            return operand_has_names(call)  # a function that is another one per second
         case BinaryOp(left=left, right=right):
             return has_names(left) or has_names(right)
         case Negate(operand=operand):
@@ -76,6 +81,8 @@ def has_names(plan: Plan) -> bool:
             return op in _CHOOSING and has_names(operand)
         case FunctionCall(function="alias"):
             return True
+        case FunctionCall(function=name, arguments=(_, *parts)) if name in UNIONS:
+            return name != "aggr_over_time" and any(map(has_names, parts[1::2]))
         case FunctionCall(function=name):
             retained = RANGE_FUNCTIONS[name].retains_name if name in RANGE_FUNCTIONS else False
             return (retained or name in _RETAINING) and operand_has_names(plan)

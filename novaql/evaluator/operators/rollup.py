@@ -44,8 +44,12 @@ COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
 
 
 def scalar_arguments(run: Runner, operator: Operator) -> list[Floats]:
-    of_ranges = operator.range
-    return [run.scalar(operand) for operand in operator.operands if operand is not of_ranges]
+    """The arguments beside the range, [J] each; the lookback in seconds after them if it is one."""
+    of_ranges, options = operator.range, run.context.options
+    found = [run.scalar(operand) for operand in operator.operands if operand is not of_ranges]
+    if RANGE_FUNCTIONS[operator.call.function].takes_lookback:
+        found.append(np.full(operator.steps.count, options.lookback_ms / 1000.0))
+    return found
 
 
 def rollup_pipeline(run: Runner, operator: Operator) -> Pipeline:
@@ -139,13 +143,14 @@ def windows_pipeline(
 
     observe = observed(context, operator, series, scalars)
     compiled = None
-    if function.strips is not None and not starts and (observe is None or observe.by_rows):
+    strips = function.strips if function.strips and function.strips.takes(scalars) else None
+    if strips is not None and not starts and (observe is None or observe.by_rows):
         watch = None if observe is None else observe.rows
         windows_spec = WindowSpec(ends_ms, reach_ms, range_ms, eval_ms, scalars)
         compiled = CompiledRollup(
             selection.batches,
             windows_spec,
-            function.strips,
+            strips,
             whole_windows=function.whole_window and not function.slides,
             watch=watch,
         ).if_ready()
@@ -199,7 +204,7 @@ class _Observer:
         self._names = column
         self._doubtful = doubtful
         self._quantiles = None
-        if operator.call.function == "quantile_over_time":
+        if operator.call.function in ("quantile_over_time", "quantiles_over_time:"):
             q = scalars[0]
             self._quantiles = None if ((q >= 0) & (q <= 1)).all() else q
 

@@ -21,6 +21,7 @@ from novaql.evaluator.matrix import StepMatrix, scalar_matrix
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.absent import absent, absent_over_time
 from novaql.evaluator.operators.bucket_calls import BUCKET_CALLS
+from novaql.evaluator.operators.correlation import correlation
 from novaql.evaluator.operators.histogram_calls import (
     STATISTICS,
     histogram_fraction_call,
@@ -38,8 +39,15 @@ from novaql.evaluator.operators.label_calls import (
 )
 from novaql.evaluator.operators.label_edits import LABEL_EDITS
 from novaql.evaluator.operators.mixed_select import start_timestamps
+from novaql.evaluator.operators.objectives import burn_rate, error_budget_remaining
 from novaql.evaluator.operators.ranking import sort_rows
+from novaql.evaluator.operators.rollup_unions import rollup_union
 from novaql.evaluator.operators.unions import limited, union
+from novaql.evaluator.operators.value_counts import (
+    count_values_over_time,
+    histogram_over_time,
+    stale_samples_over_time,
+)
 from novaql.evaluator.operators.whole_range import WHOLE_RANGE_CALLS
 from novaql.evaluator.operators.zone_calls import ZONE_SCALARS, checked_zone
 from novaql.evaluator.pipeline.model import Stage
@@ -47,6 +55,7 @@ from novaql.evaluator.protocol import Runner
 from novaql.evaluator.working_memory import admit_work
 from novaql.language.value_types import ValueType
 from novaql.planner.logical import MEMBER, Select
+from novaql.planner.rollup_calls import UNIONS
 
 OTHERS = frozenset({"round", "clamp", "clamp_min", "clamp_max", MEMBER})
 ELEMENTWISE = frozenset({*FUNCTIONS, *PARTS, *BITWISE, *OTHERS})
@@ -196,6 +205,13 @@ TRANSFORMS: Mapping[str, Transform] = {
     "histogram_quantiles": histogram_quantiles_call,
     "histogram_fraction": histogram_fraction_call,
     "start_timestamp": _start_timestamp,
+    "correlation": correlation,
+    "count_values_over_time": count_values_over_time,
+    "histogram_over_time": histogram_over_time,
+    "stale_samples_over_time": stale_samples_over_time,
+    "burn_rate": burn_rate,
+    "error_budget_remaining": error_budget_remaining,
+    **dict.fromkeys(UNIONS, rollup_union),
     **dict.fromkeys(STATISTICS, histogram_statistic),
     **dict.fromkeys(PARTS, _date_of_now),
 }

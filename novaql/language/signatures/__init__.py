@@ -10,7 +10,10 @@ from novaql.language.signatures.dates import DATES
 from novaql.language.signatures.histograms import HISTOGRAMS
 from novaql.language.signatures.label_edits import LABEL_EDITS
 from novaql.language.signatures.labels import LABELS
+from novaql.language.signatures.metricsql_over_time import METRICSQL_OVER_TIME
+from novaql.language.signatures.metricsql_rollups import METRICSQL_ROLLUPS
 from novaql.language.signatures.more_aggregations import MORE_AGGREGATIONS
+from novaql.language.signatures.novaql_functions import NOVAQL_FUNCTIONS
 from novaql.language.signatures.over_time import OVER_TIME
 from novaql.language.signatures.rollups import ROLLUPS
 from novaql.language.signatures.signature import Aggregator, Origin, Signature
@@ -18,7 +21,17 @@ from novaql.language.signatures.transforms import LIFTED, TRANSFORMS
 from novaql.language.signatures.whole_range import WHOLE_RANGE
 
 FUNCTIONS: Mapping[str, Signature] = MappingProxyType(
-    ROLLUPS | OVER_TIME | TRANSFORMS | LABELS | LABEL_EDITS | DATES | HISTOGRAMS | WHOLE_RANGE
+    ROLLUPS
+    | OVER_TIME
+    | TRANSFORMS
+    | LABELS
+    | LABEL_EDITS
+    | DATES
+    | HISTOGRAMS
+    | WHOLE_RANGE
+    | METRICSQL_ROLLUPS
+    | METRICSQL_OVER_TIME
+    | NOVAQL_FUNCTIONS
 )
 """Name of a function → its signature."""
 

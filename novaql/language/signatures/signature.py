@@ -32,6 +32,7 @@ class Signature:
     arguments     types of the arguments, in order
     optional      how many of the last ones are optional
     variadic      the last one may be repeated
+    repeated      place of another one that may be repeated; None: there is none
     most          how many arguments a variadic function takes at most, None: any number
     returns       type of the result
     experimental  Prometheus hides it behind a feature flag
@@ -52,6 +53,7 @@ class Signature:
     experimental: bool = False
     origin: Origin = Origin.PROMQL
     promql_most: int | None = None
+    repeated: int | None = None
 
     @property
     def fewest_arguments(self) -> int:
@@ -60,10 +62,14 @@ class Signature:
     @property
     def most_arguments(self) -> int | None:
         """None: any number."""
-        return self.most if self.variadic else len(self.arguments)
+        several = self.variadic or self.repeated is not None
+        return self.most if several else len(self.arguments)
 
-    def argument_type(self, index: int) -> ValueType:
-        """Type wanted at a position, from 0."""
+    def argument_type(self, index: int, count: int = 0) -> ValueType:
+        """Type wanted at a position, from 0, of so many arguments."""
+        if self.repeated is not None:
+            extra = max(count - len(self.arguments), 0)
+            index = max(index - extra, min(index, self.repeated))
         return self.arguments[min(index, len(self.arguments) - 1)]
 
     def __str__(self) -> str:
@@ -73,6 +79,8 @@ class Signature:
             shown[index] = f"[{shown[index]}]"
         if self.variadic:
             shown.append("…")
+        if self.repeated is not None:
+            shown.insert(self.repeated + 1, "…")
         return f"{self.name}({', '.join(shown)})"
 
 

@@ -6,14 +6,16 @@ from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.language.signatures import FUNCTIONS
 from novaql.language.value_types import ValueType
 from novaql.planner import label_flow
+from novaql.planner.rollup_calls import PER_SECOND, SAME, SERIES, UNIONS
 
 ONLY_NUMPY = {
+    "outlier_iqr_over_time",
+    "seasonal_baseline",
+    "tlast_change_over_time",
     "double_exponential_smoothing",
     "mad_over_time",
     "ts_of_first_over_time",
     "ts_of_last_over_time",
-    "ts_of_max_over_time",
-    "ts_of_min_over_time",
 }
 """Functions without a compiled kernel."""
 
@@ -28,7 +30,15 @@ def test_every_function_over_ranges_has_an_entry() -> None:
         name for name, signature in FUNCTIONS.items() if ValueType.MATRIX in signature.arguments
     }
 
-    assert set(RANGE_FUNCTIONS) == of_ranges - {"absent_over_time"}
+    named = {name for name in RANGE_FUNCTIONS if ":" not in name}
+    planned = {*SAME, *PER_SECOND, *UNIONS, "default_rollup", "error_budget_remaining"}
+    assert named == of_ranges - label_flow.OF_WHOLE_RANGES - planned
+
+
+def test_every_series_of_a_union_has_an_entry() -> None:
+    parts = {f"{name}:{one}" for name, series in SERIES.items() for one in series}
+
+    assert {n for n in RANGE_FUNCTIONS if ":" in n} == parts | {"quantiles_over_time:"}
 
 
 def test_which_back_ends_a_function_has() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 
 from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.group_reduce import accumulator
+from novaql.evaluator.kernels.metricsql_functions import METRICSQL_FUNCTIONS
 from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.kernels.strips import WindowSpec, strips_of
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
@@ -30,7 +31,20 @@ MAGNITUDES = (
 SUMS = ("sum_over_time", "avg_over_time")
 LINES = ("deriv", "predict_linear")
 COMPILED = [name for name, function in RANGE_FUNCTIONS.items() if function.strips is not None]
-EXACT = [name for name in COMPILED if name not in (*SUMS, *LINES, "quantile_over_time")]
+TALLIES = [
+    f"{what}_{test}_over_time"
+    for what, tests in (("count", "eq ne gt le"), ("share", "eq gt le"), ("sum", "eq gt le"))
+    for test in tests.split()
+]
+SCALARS = (*LINES, "quantile_over_time", "quantiles_over_time:", "duration_over_time", *TALLIES)
+REORDERED = [
+    name
+    for name in METRICSQL_FUNCTIONS
+    if name in COMPILED and name not in (*TALLIES, "duration_over_time")
+]
+"""Functions that are put together from others, whose sums and products may be added in another
+order."""
+EXACT = [name for name in COMPILED if name not in (*SUMS, *SCALARS, *REORDERED, "rollup:avg")]
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +107,45 @@ def test_sums_are_as_exact(name: str, case: Case) -> None:
     # What the two may lose differs in the last bits of a compensated sum of 1e100.
     largest = np.abs(case.windows.values[np.isfinite(case.windows.values)]).max(initial=0.0)
     np.testing.assert_allclose(actual[0], expected[0], rtol=1e-12, atol=float(largest) * 2.0**-100)
+
+
+@pytest.mark.parametrize("name", REORDERED)
+@given(case=cases(finite_values), scalar=st.sampled_from([0.0, 0.3, 0.95, 1.0]))
+def test_functions_put_together_from_others(name: str, case: Case, scalar: float) -> None:
+    scalars = [np.full(len(case.ends_ms), scalar)] if name.startswith("hoeffding") else []
+
+    expected, actual = plain(name, case, scalars), twin(name, case, scalars)
+
+    size = np.abs(case.windows.values).max(initial=1.0)
+    np.testing.assert_array_equal(expected[1], actual[1])
+    np.testing.assert_allclose(actual[0], expected[0], rtol=1e-9, atol=float(size) * 1e-12)
+
+
+@pytest.mark.parametrize("name", [*TALLIES, "duration_over_time"])
+@given(case=cases(), limit=st.sampled_from([-1.0, 0.0, 0.005, 0.02, 2.0, float("inf")]))
+def test_comparisons_with_one_number(name: str, case: Case, limit: float) -> None:
+    scalars = [np.full(len(case.ends_ms), limit)]
+
+    expected, actual = plain(name, case, scalars), twin(name, case, scalars)
+
+    np.testing.assert_array_equal(expected[1], actual[1])
+    np.testing.assert_allclose(actual[0], expected[0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", [*TALLIES, "duration_over_time"])
+@given(case=cases(), limit=st.sampled_from([-1.0, 0.0, 0.005, 0.02, 2.0, float("inf")]))
+def test_a_number_that_changes_at_the_last_step(name: str, case: Case, limit: float) -> None:
+    """Each step is answered as if its number were that of all steps."""
+    steps = len(case.ends_ms)
+    changing = np.append(np.full(steps - 1, 1.0), limit)
+
+    found = plain(name, case, [changing])
+
+    for number in (1.0, limit):
+        expected = plain(name, case, [np.full(steps, number)])
+        same = changing == number
+        np.testing.assert_allclose(found[0][:, same], expected[0][:, same], rtol=1e-12)
+        np.testing.assert_array_equal(found[1][:, same], expected[1][:, same])
 
 
 @pytest.mark.parametrize("name", LINES)

@@ -348,7 +348,7 @@ class Drawing:
         count = self._draw(
             st.integers(row.fewest_arguments, len(row.arguments) + 2 if most is None else most)
         )
-        arguments = [self._argument(row.argument_type(i), depth - 1) for i in range(count)]
+        arguments = [self._argument(row.argument_type(i, count), depth - 1) for i in range(count)]
         if row.name == "info" and count == 2:
             arguments[1] = self._draw(vector_selectors(self._words, shifted=False))
         return Call(row.name, tuple(arguments))

@@ -1,4 +1,4 @@
-"""Quantiles of sliding windows, from a sorted window that is updated.
+"""Quantiles and modes of sliding windows, from a sorted window that is updated.
 
 Shapes are those of `compiled.strips`.
 """
@@ -91,6 +91,25 @@ def _at_rank(ordered: Any, numbers: int, count: int, q: float) -> float:
 
 
 @inner
+def _of_ordered(what: int, ordered: Any, numbers: int, count: int, q: float) -> float:
+    """what: 0, the quantile; 1, how many different values; 2, the most frequent of them."""
+    if what == 0:
+        return _at_rank(ordered, numbers, count, q)
+    distinct, longest, best = 0, 0, np.nan
+    if numbers < count:
+        distinct, longest = 1, count - numbers
+    begun = 0
+    for k in range(1, numbers + 1):
+        if k == numbers or ordered[k] != ordered[begun]:
+            distinct += 1
+            if k - begun > longest:
+                longest, best = k - begun, ordered[begun]
+            begun = k
+    result: float = distinct if what == 1 else best
+    return result
+
+
+@inner
 def _rank_alone(row: Any, ordered: Any, q: float) -> float:
     """The quantile of a window that no other one shares much with."""
     numbers = 0
@@ -138,9 +157,9 @@ def _replace(ordered: Any, count: int, old: float, new: float) -> None:
     ordered[place] = new
 
 
-@kernel(STRIPS, VECTOR, INT, INT, OUT_VECTOR)
-def strip_quantiles(strips: Any, q: Any, begin: int, end: int, out: Any) -> None:
-    """`quantiles.quantile_over_time`, bit for bit; q [J], one per step."""
+@kernel(STRIPS, INT, VECTOR, INT, INT, OUT_VECTOR)
+def strip_quantiles(strips: Any, what: int, q: Any, begin: int, end: int, out: Any) -> None:
+    """`quantiles.quantile_over_time`, bit for bit; q [J], one per step. what: `_of_ordered`'s."""
     values, offsets, grid, _, _, first, strip, lo, hi = strips
     ordered = np.empty(0)
     at = 0
@@ -161,8 +180,10 @@ def strip_quantiles(strips: Any, q: Any, begin: int, end: int, out: Any) -> None
             # If many samples enter or leave, the window is sorted again.
             most = (stop - start) // 2
             resorted = max(start - left, stop - right) > most
-            if resorted and (
-                cell + 1 == after or max(lo[cell + 1] - start, hi[cell + 1] - stop) > most
+            if (
+                what == 0
+                and resorted
+                and (cell + 1 == after or max(lo[cell + 1] - start, hi[cell + 1] - stop) > most)
             ):
                 out[at] = _rank_alone(row[start:stop], ordered, q[step])
                 left, right, numbers = 0, 0, 0
@@ -189,6 +210,6 @@ def strip_quantiles(strips: Any, q: Any, begin: int, end: int, out: Any) -> None
                     numbers += 1
                 left += left < start
                 right += right < stop
-            out[at] = _at_rank(ordered, numbers, stop - start, q[step])
+            out[at] = _of_ordered(what, ordered, numbers, stop - start, q[step])
             at += 1
             step += 1

@@ -199,3 +199,22 @@ def strip_variances(strips: Any, root: bool, begin: int, end: int, out: Any) -> 
             variance = (square + square_lost) / max(count, 1)
             out[at] = np.sqrt(variance) if root else variance
             at += 1
+
+
+@kernel(STRIPS, FLAG, INT, INT, OUT_VECTOR)
+def strip_extreme_times(strips: Any, largest: bool, begin: int, end: int, out: Any) -> None:
+    """Seconds of the last sample that holds the extreme; NaN gives way to any number."""
+    values, offsets, grid, times, grids, _, strip, lo, hi = strips
+    at = 0
+    for s in range(begin, end):
+        g = grid[s]
+        row, when = values[offsets[s] : offsets[s + 1]], times[grids[g] : grids[g + 1]]
+        for cell in range(strip[g], strip[g + 1]):
+            place = min(lo[cell], len(row) - 1)
+            best = row[place]
+            for k in range(lo[cell] + 1, hi[cell]):
+                value = row[k]
+                if (value >= best if largest else value <= best) or best != best:
+                    best, place = value, k
+            out[at] = when[place] / 1000.0
+            at += 1

@@ -1,0 +1,92 @@
+"""The floats of a range vector as flat arrays, for functions that are no rollup of each series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from novaql.evaluator.context import Context
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+from novaql.evaluator.operator import Operator
+from novaql.evaluator.operators.extended import check_modifier
+from novaql.evaluator.operators.selector import exact_views
+from novaql.evaluator.operators.subquery import subquery_ends, subquery_points
+from novaql.evaluator.protocol import Runner
+from novaql.planner.logical import FunctionCall, SubqueryWindow
+from novaql.tsdb.model.batch_views import BatchViews, SeriesView
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
+
+SAMPLE_BYTES = 80
+"""Of a sample while its windows are counted."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RangeSamples:
+    """Samples of a range vector, and the windows (end - reach_ms, end] over them.
+
+    nameless  [S]: the name is to be dropped at the end of the query
+    rows      [N] row of each sample in `series`
+    """
+
+    series: SeriesTable
+    nameless: Bools
+    rows: Ints
+    times: Ints
+    values: Floats
+    ends_ms: Ints
+    reach_ms: int
+
+    @classmethod
+    def of(
+        cls, run: Runner, call: FunctionCall, window: Operator, *, markers: bool = False
+    ) -> RangeSamples:
+        """Read a range. markers: with staleness markers, as values. Raises `LimitExceeded`."""
+        context, plan = run.context, window.plan
+        if isinstance(plan, SubqueryWindow):
+            points = subquery_points(run, window)
+            inner = points.inner
+            views = BatchViews(points.floats, MIN_TIME_MS, MAX_TIME_MS, markers=False)
+            reach_ms, ends_ms = context.reach_ms(plan.range_ms), subquery_ends(plan, window.steps)
+            return cls(
+                inner.series, inner.nameless, *_flat(context, call, views), ends_ms, reach_ms
+            )
+        read = window.reads
+        check_modifier(call, read.select)
+        selection = read.selection(context)
+        nameless = np.zeros(len(selection.series), np.bool_)
+        flat = _flat(context, call, exact_views(context, selection, markers=markers))
+        return cls(selection.series, nameless, *flat, read.ends_ms, read.reach_ms)
+
+    def counts(self, group: Ints, groups: int) -> Ints:
+        """[groups, J]: how many samples of each group every window holds. group: [N].
+
+        A sample enters the windows at one step and leaves them at another: work per sample and per
+        cell, not per their product.
+        """
+        steps = len(self.ends_ms)
+        width = steps + 1
+        enters = self.ends_ms.searchsorted(self.times) + group * width
+        leaves = self.ends_ms.searchsorted(self.times + self.reach_ms) + group * width
+        marks = np.bincount(enters, minlength=groups * width)
+        marks -= np.bincount(leaves, minlength=groups * width)
+        found: Ints = np.cumsum(marks.reshape(groups, width)[:, :steps], axis=1)
+        return found
+
+
+def _flat(
+    context: Context, call: FunctionCall, views: Iterable[SeriesView]
+) -> tuple[Ints, Ints, Floats]:
+    rows, times = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    values = [np.zeros(0)]
+    count = 0
+    for view in views:
+        flat = view.ragged()
+        count += flat.sample_count
+        context.admit_cells(1, count, SAMPLE_BYTES, call.function)
+        rows.append(flat.owners())
+        times.append(flat.timestamps)
+        values.append(flat.values)
+    return np.concatenate(rows), np.concatenate(times), np.concatenate(values)

@@ -1,0 +1,110 @@
+"""Functions that count the samples of a range: by value, by bucket, and staleness markers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from novaql.errors import EvaluationError
+from novaql.evaluator.distinct import distinct
+from novaql.evaluator.kernels.windows import Floats, Ints
+from novaql.evaluator.made_labels import MadeLabels
+from novaql.evaluator.matrix import StepMatrix, join_equal_rows, matrix
+from novaql.evaluator.operator import Operator
+from novaql.evaluator.operators.range_samples import RangeSamples
+from novaql.evaluator.protocol import Runner
+from novaql.language.literals import is_utf8
+from novaql.text.go_text import quote, shortest_decimal
+from novaql.tsdb.model.labels import LabelColumn
+from novaql.tsdb.model.samples import is_stale
+
+RANGE_LABEL = "vmrange"
+LOWEST, HIGHEST, PER_DECADE = -9, 18, 18
+"""Powers of ten between which buckets lie, and buckets in each of them."""
+BUCKETS = (HIGHEST - LOWEST) * PER_DECADE
+
+
+def count_values_over_time(run: Runner, operator: Operator) -> StepMatrix:
+    """One series for each series and value, which is written into a label."""
+    name, window = operator.operands
+    label, call = run.text(name), operator.call
+    if label == "" or not is_utf8(label):
+        raise EvaluationError(f"invalid label name {quote(label)}", name.plan.span)
+    made = MadeLabels(run.context, call.function, name.plan.span)
+    made.check_name(label)
+    samples = RangeSamples.of(run, call, window)
+    bits = samples.values.view(np.int64)  # 0 and -0 are equal, but not their texts
+    numbers, text_of = distinct(run.context, bits)
+    texts = [made.text(shortest_decimal(v)) for v in numbers.view(np.float64).tolist()]
+    made.column(0)
+    return _counted(run, samples, label, texts, text_of)
+
+
+def histogram_over_time(run: Runner, operator: Operator) -> StepMatrix:
+    """One series for each series and bucket that holds a value."""
+    samples = RangeSamples.of(run, operator.call, operator.operands[0])
+    some = samples.values >= 0
+    samples = RangeSamples(
+        samples.series,
+        samples.nameless,
+        samples.rows[some],
+        samples.times[some],
+        samples.values[some],
+        samples.ends_ms,
+        samples.reach_ms,
+    )
+    numbers, text_of = distinct(run.context, _buckets(samples.values))
+    texts = [_bucket_text(number) for number in numbers.tolist()]
+    return _counted(run, samples, RANGE_LABEL, texts, text_of)
+
+
+def _buckets(values: Floats) -> Ints:
+    """Number of each value's bucket: -1 below the lowest, `BUCKETS` above the highest.
+
+    A value at the edge of two buckets is in the lower one.
+    """
+    with np.errstate(divide="ignore"):
+        place = (np.log10(values) - LOWEST) * PER_DECADE
+    place = np.clip(place, -1, BUCKETS)
+    number = np.floor(place).astype(np.int64)
+    inside = (place >= 0) & (place < BUCKETS)
+    found: Ints = np.where(inside & (place == number) & (number > 0), number - 1, number)
+    return found
+
+
+def _bucket_text(number: int) -> str:
+    """`1.000e+00...1.136e+00`"""
+    if number < 0:
+        return f"0...{10.0**LOWEST:.3e}"
+    if number >= BUCKETS:
+        return f"{10.0**HIGHEST:.3e}...+Inf"
+    low, high = (10.0 ** (LOWEST + edge / PER_DECADE) for edge in (number, number + 1))
+    return f"{low:.3e}...{high:.3e}"
+
+
+def _counted(
+    run: Runner, samples: RangeSamples, label: str, texts: list[str], text_of: Ints
+) -> StepMatrix:
+    """Counts of the samples of each row and text; text_of: [N], number of each sample's text."""
+    context, column = run.context, LabelColumn.encode(texts)
+    kinds = len(column.values)
+    code_of = column.codes[text_of] if texts else np.zeros(0, np.int64)
+    pairs, pair_of = distinct(context, samples.rows * kinds + code_of)
+    context.admit_matrix(len(pairs), len(samples.ends_ms) + 1)
+    row, code = np.divmod(pairs, kinds)
+    counts = samples.counts(pair_of, len(pairs))
+    series = samples.series.take(row).with_column(
+        label, LabelColumn(code.astype(np.int32), column.values)
+    )
+    found = matrix(series, counts.astype(np.float64), counts > 0, nameless=True)
+    return join_equal_rows(found.without_empty_rows())
+
+
+def stale_samples_over_time(run: Runner, operator: Operator) -> StepMatrix:
+    """How many staleness markers each series has in the range."""
+    samples = RangeSamples.of(run, operator.call, operator.operands[0], markers=True)
+    rows = len(samples.series)
+    run.context.admit_matrix(2 * rows, len(samples.ends_ms) + 1)
+    stale = is_stale(samples.values)
+    counts = samples.counts(samples.rows * 2 + stale, 2 * rows).reshape(rows, 2, -1)
+    found = matrix(samples.series, counts[:, 1].astype(np.float64), counts.sum(axis=1) > 0)
+    return found.mark_nameless().without_empty_rows()
