@@ -24,7 +24,7 @@ from novaql.inputs.prometheus.folders import is_data_directory
 from novaql.inputs.tables.frame_types import is_frame
 from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.samples import Batch
-from novaql.tsdb.model.source import Source
+from novaql.tsdb.model.source import Source, is_source
 
 if TYPE_CHECKING:
     from novaql.inputs import batch_stream, files, read_options, source_stream
@@ -59,8 +59,6 @@ class DataKind:
 
 def kind_of(data: Any) -> DataKind:
     """The kind of some data. Raises `InputError` if there is none."""
-    if is_path(data) and not os.fspath(data):  # an unset variable, not the working folder
-        raise InputError("the path is empty")
     for kind in KINDS:
         if kind.matches(data):
             return kind
@@ -92,6 +90,8 @@ def is_path_list(data: object) -> TypeGuard[Sequence[str | os.PathLike[str]]]:
 
 
 def _path(data: str | os.PathLike[str]) -> Path:
+    if not os.fspath(data):  # an unset variable, not the working folder
+        raise InputError("the path is empty")
     return Path(data).expanduser()
 
 
@@ -105,6 +105,7 @@ def _scraped(url: str, options: read_options.ReadOptions) -> batch_stream.BatchS
 
 
 KINDS = (
+    DataKind("a tsdb database or another Source", is_source, open_source=lambda source: source),
     DataKind(
         "",
         lambda data: is_path(data) and is_database(_path(data)),
@@ -145,11 +146,6 @@ KINDS = (
         "",
         lambda data: isinstance(data, Batch),
         lambda batch, _: batch_stream.BatchStream(iter([batch])),
-    ),
-    DataKind(
-        "a tsdb database or another Source",
-        lambda data: isinstance(data, Source),
-        open_source=lambda source: source,
     ),
 )
 """The first kind that matches some data is its kind."""

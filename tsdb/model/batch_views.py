@@ -156,12 +156,14 @@ class BatchViews:
                     some = slice(None)  # `take` copies what is not contiguous
                 return SeriesView(rows, when[some], matrix[:, some])
             every, taken = int(ends[-1] - begins[0]), int((high - low).sum())
-            whole = taken == every or (not self._exact and 2 * taken >= every)
-            if whole and bool((grid[1:] - grid[:-1] == 1).all()):
-                # Each series has a grid of its own, so that times and values are in one order.
-                when = batch.times[int(times_at[0]) : int(times_at[0]) + every]
-                offsets = np.append(begins, ends[-1]) - begins[0]
-                return SeriesView(rows, when, batch.values[int(begins[0]) : int(ends[-1])], offsets)
+            if taken == every or (not self._exact and 2 * taken >= every):
+                if bool((grid[1:] - grid[:-1] == 1).all()):
+                    # Each series has a grid of its own, so that times are in the order of values.
+                    times = batch.times[int(times_at[0]) : int(times_at[0]) + every]
+                else:
+                    times = batch.times[flat_positions(times_at, ends - begins)]
+                values = batch.values[int(begins[0]) : int(ends[-1])]
+                return SeriesView(rows, times, values, np.append(begins, ends[-1]) - begins[0])
         lengths = high - low
         at = flat_positions(begins + low, lengths)
         times = batch.times[flat_positions(times_at + low, lengths)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 from novaql.tsdb.parts.part import Part
@@ -14,23 +14,34 @@ Block = TypeVar("Block", bound=Part)
 class PartList(Generic[Block]):
     """Parts in order of age: blocks, then heads.
 
-    visible  returns a block without its deleted samples, which has the same time
+    visible  returns a block without its deleted samples, which has the same time; None: there are
+             no deleted samples
     """
 
+    __slots__ = ("_blocks", "_heads", "_visible")
+
     def __init__(
-        self, blocks: TimeOrdered[Block], heads: Sequence[Part], visible: Callable[[Block], Part]
+        self,
+        blocks: TimeOrdered[Block],
+        heads: Sequence[Part],
+        visible: Callable[[Block], Part] | None,
     ) -> None:
         self._blocks, self._heads, self._visible = blocks, heads, visible
 
     def overlapping(self, start_ms: int, end_ms: int) -> list[Part]:
         """Return the parts that may have samples in [start_ms, end_ms], in order of age."""
-        blocks = map(self._visible, self._blocks.overlapping(start_ms, end_ms))
-        heads = (one for one in self._heads if one.first_ms <= end_ms and one.last_ms >= start_ms)
-        return [*blocks, *heads]
+        found = self._without_deleted(self._blocks.overlapping(start_ms, end_ms))
+        for head in self._heads:
+            if head.first_ms <= end_ms and head.last_ms >= start_ms:
+                found.append(head)
+        return found
 
     def __len__(self) -> int:
         return len(self._blocks) + len(self._heads)
 
     def __iter__(self) -> Iterator[Part]:
-        yield from map(self._visible, self._blocks)
+        yield from self._without_deleted(self._blocks)
         yield from self._heads
+
+    def _without_deleted(self, blocks: Iterable[Block]) -> list[Part]:
+        return list(blocks) if self._visible is None else [*map(self._visible, blocks)]

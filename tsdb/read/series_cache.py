@@ -39,7 +39,7 @@ class CachedLookup:
 LookupCache = ByteCache[CachedLookup]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Lookup:
     """What series of some parts have any samples of a range. Safe to use from several threads.
 
@@ -119,7 +119,7 @@ class Lookup:
         look: Callable[[], Found],
         size_of: Callable[[Found], int],
     ) -> Found:
-        places = (_place(part, self.start_ms, self.end_ms) for part in parts)
+        places = [_place(part, self.start_ms, self.end_ms) for part in parts]
         key = (what, tuple(map(tuple, self.matcher_sets)), *places)
         looked = self.cache.get(key)
         if looked is None:
@@ -133,7 +133,7 @@ class Lookup:
 
 def _place(part: Part, start_ms: int, end_ms: int) -> Hashable:
     """A part, and as much of the range as it can have samples in."""
-    runs = tuple(layer.run.identity for layer in part.layers())
+    runs = tuple([layer.run.identity for layer in part.layers()])
     within = max(start_ms, part.first_ms), min(end_ms, part.last_ms)
     return part.identity, runs, id(part.deleted()), within
 

@@ -224,7 +224,7 @@ class _Repair:
         read_errors = ReadErrors()
         block = Block(self.disk, self.path / BLOCKS, entry, ByteCache(0))
         caches = reader.Caches(ByteCache(0), ByteCache(0, union_bytes))
-        head, parts = Head(), PartList(TimeOrdered([block]), (), lambda one: one)
+        head, parts = Head(), PartList(TimeOrdered([block]), (), None)
         try:
             everything = reader.select(parts, (), MIN_TIME_MS, MAX_TIME_MS, caches, read_errors)
             copy_selection(everything, head)

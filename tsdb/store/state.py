@@ -144,11 +144,12 @@ class StoreState:
                 break
             with self.swap_lock:  # wait until the deletion is complete
                 pass
-        return PartList(current.by_time, heads, partial(self._visible, current.tombstones))
+        visible = partial(self._visible, current.tombstones) if current.tombstones else None
+        return PartList(current.by_time, heads, visible)
 
     def _visible(self, tombstones: Sequence[Tombstone], block: Block) -> Part:
         """A block without its deleted samples. Cached: readers cache by the identity of parts."""
-        deletions = of_block(tombstones, block.entry.name) if tombstones else ()
+        deletions = of_block(tombstones, block.entry.name)
         if not deletions:
             return block
         known = self._with_tombstones.get(block.entry.name)

@@ -8,6 +8,7 @@ nothing else and so runs on any thread, `merge` for what it gives, `add`, which 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -297,24 +298,15 @@ def _sizes(sizes: Floats) -> tuple[Floats, Floats, Floats]:
     return sizes, squares, squares * 2.0**-52
 
 
-def accumulator(op: str, groups: int, steps: int) -> Accumulator | None:
-    """The accumulator of an aggregation, or None if it needs all values at once."""
-    match op:
-        case "sum":
-            return Sum(groups, steps)
-        case "sum2":
-            return SumOfSquares(groups, steps)
-        case "avg":
-            return Mean(groups, steps)
-        case "count":
-            return Count(groups, steps)
-        case "group":
-            return Group(groups, steps)
-        case "min":
-            return Extreme(groups, steps, largest=False)
-        case "max":
-            return Extreme(groups, steps, largest=True)
-        case "stddev" | "stdvar":
-            return Variance(groups, steps, root=op == "stddev")
-        case _:
-            return None
+ACCUMULATORS: dict[str, Callable[[int, int], Accumulator]] = {
+    "sum": Sum,
+    "sum2": SumOfSquares,
+    "avg": Mean,
+    "count": Count,
+    "group": Group,
+    "min": lambda groups, steps: Extreme(groups, steps, largest=False),
+    "max": lambda groups, steps: Extreme(groups, steps, largest=True),
+    "stddev": lambda groups, steps: Variance(groups, steps, root=True),
+    "stdvar": lambda groups, steps: Variance(groups, steps, root=False),
+}
+"""Aggregations that need no two values at once → their empty accumulator for groups and steps."""

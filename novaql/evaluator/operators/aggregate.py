@@ -9,7 +9,7 @@ from novaql.evaluator.context import CELLS_AT_ONCE, Context
 from novaql.evaluator.distinct import distinct
 from novaql.evaluator.group_blocks import group_blocks
 from novaql.evaluator.grouping import Groups, group_rows
-from novaql.evaluator.kernels.group_reduce import accumulator
+from novaql.evaluator.kernels.group_reduce import ACCUMULATORS
 from novaql.evaluator.kernels.quantiles import present_first, sorted_quantile
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.made_labels import MadeLabels
@@ -32,7 +32,7 @@ from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn
 def aggregate(run: Runner, operator: Operator) -> StepMatrix:
     """`op by (…) (operand)`."""
     node, steps = operator.aggregation, operator.steps
-    if accumulator(node.op, 0, 0) is not None:
+    if node.op in ACCUMULATORS:
         return _folded(run, operator)
     operand = run.vector(operator.operands[0])
     operand = without_histograms(run.context, node.op, operand, node.operand.span)
@@ -88,8 +88,7 @@ def _folded(run: Runner, operator: Operator) -> StepMatrix:
         operand = without_histograms(run.context, node.op, run.vector(below), node.operand.span)
     groups = group_rows(operand.series, node.grouping, without=node.without)
     admit_work(run.context, fold_of(node.op), len(groups), steps.count)
-    fresh = accumulator(node.op, len(groups), steps.count)
-    assert fresh is not None
+    fresh = ACCUMULATORS[node.op](len(groups), steps.count)
     if isinstance(operand, Pipeline):
         found, nameless = fold(operand, groups, fresh, run.context), operand.nameless
     else:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from novaql.evaluator.kernels.dispatch import KERNELS
-from novaql.evaluator.kernels.group_reduce import accumulator
+from novaql.evaluator.kernels.group_reduce import ACCUMULATORS
 from novaql.evaluator.kernels.metricsql_functions import METRICSQL_FUNCTIONS
 from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.kernels.strips import WindowSpec, strips_of
@@ -249,8 +249,7 @@ def test_groups(op: str, data: st.DataObject) -> None:
     )
 
     def fold() -> tuple[Floats, Bools]:
-        folded = accumulator(op, groups, steps)
-        assert folded is not None
+        folded = ACCUMULATORS[op](groups, steps)
         folded.add(group, values, present)
         folded.add(group[:1], values[:1], None)
         return folded.finish()

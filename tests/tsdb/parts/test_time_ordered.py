@@ -16,7 +16,7 @@ class Span:
     last_ms: int
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 300])
+@pytest.mark.parametrize("count", [0, 1, 2, 8, 9, 300])
 def test_items_that_overlap_a_range_are_found_in_their_order(count: int) -> None:
     rng = np.random.default_rng(count)
     begins = rng.integers(-1000, 1000, count)

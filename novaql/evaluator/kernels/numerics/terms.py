@@ -43,6 +43,8 @@ class Terms:
 
     def by_cell(self) -> Iterator[tuple[Ints, Ints, Floats]]:
         """Cells, some at a time, and their terms: (cells [c], place among them [t], value [t])."""
+        if not self._count:
+            return
         cell, values = self.all()
         order = np.argsort(cell, kind="stable")
         cell, values = cell[order], values[order]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 
 from novaql.evaluator.kernels.dispatch import KERNELS
-from novaql.evaluator.kernels.group_reduce import accumulator
+from novaql.evaluator.kernels.group_reduce import ACCUMULATORS
 from novaql.evaluator.kernels.packed_folds import reduce_packed, takes_packed
 from novaql.evaluator.kernels.windows import Floats, Ints
 from novaql.tsdb.runtime.compiled import Mode, available
@@ -36,7 +36,7 @@ def folded(op: str, group: Ints, values: Floats, parts: list[Ints], packed: list
     """Rows of each part folded and merged. packed: by part, as cells instead of as rows, where the
     accumulator takes cells; rows have an absent one after them."""
     groups, steps = int(group.max()) + 1, values.shape[1]
-    whole: Any = accumulator(op, groups, steps)
+    whole: Any = ACCUMULATORS[op](groups, steps)
     for rows, as_cells in zip(parts, packed, strict=True):
         if not len(rows):
             continue
@@ -126,8 +126,7 @@ def test_a_sum_of_zeros_is_positive() -> None:
 
 def test_no_rows() -> None:
     for op in OPS:
-        fold = accumulator(op, 2, 3)
-        assert fold is not None
+        fold = ACCUMULATORS[op](2, 3)
         fold.add(np.zeros(0, np.int64), np.zeros((0, 3)), None)
         assert not fold.finish()[1].any()
 
