@@ -148,9 +148,10 @@ KINDS = (
         lambda batch, _: batch_stream.BatchStream(iter([batch])),
     ),
 )
-"""The first kind that matches some data is its kind."""
+"""The first kind that matches some data is its kind. Sources are first because small queries over a
+database are frequent."""
 
 
 def _all_kinds() -> str:
-    *others, last = [kind.description for kind in KINDS if kind.description]
-    return f"{', '.join(others)}, {last}"
+    source, *others = [kind.description for kind in KINDS if kind.description]
+    return f"{', '.join(others)}, {source}"

@@ -80,13 +80,19 @@ def kernel(*signature: Any, reorder: bool = False) -> Callable[[F], F]:
     return declare
 
 
-def inner(function: F) -> F:
-    """A function that only compiled functions call. It becomes part of them."""
+def inner(function: F, *, copied: bool = False) -> F:
+    """A function that only compiled functions call. The compiler decides whether to inline it."""
     import numba  # noqa: PLC0415 - slow to load, and absent without the extra
 
-    njit: Any = numba.njit  # the stubs do not know this option
-    made: F = njit(no_cpython_wrapper=True, **_OPTIONS)(function)
+    njit: Any = numba.njit  # the stubs do not know these options
+    made: F = njit(no_cpython_wrapper=True, forceinline=copied, **_OPTIONS)(function)
     return made
+
+
+def inlined(function: F) -> F:
+    """As `inner`, and inlined into each caller: for a function that runs for every byte or value.
+    It takes longer to compile."""
+    return inner(function, copied=True)
 
 
 class Functions(SimpleNamespace):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from novaql.tsdb.runtime.compiled import inner, kernel
+from novaql.tsdb.runtime.compiled import inlined, inner, kernel
 from novaql.tsdb.runtime.numba_intrinsics import word_in
 
 BYTES = types.Array(types.uint8, 1, "C", readonly=True)
@@ -48,11 +48,10 @@ def text_hash(data: Any, start: int, stop: int, seed: Any) -> Any:
     return mixed ^ (mixed >> np.uint64(31))
 
 
-@inner
-def equals(data: Any, start: int, number: int, table: Any) -> bool:
-    """Whether a text begins at `start`. The caller has verified that `data` has as many bytes."""
-    _, _, starts, sizes, arena, _ = table
-    at, size = starts[number], sizes[number]
+@inlined
+def equals(data: Any, start: int, arena: Any, at: int, size: int) -> bool:
+    """Whether the text of `size` bytes at `at` of the arena begins at `start`. The caller has
+    verified that `data` has as many bytes."""
     done = 0
     while done + 8 <= size:
         if word_in(data, start + done) != word_in(arena, at + done):
@@ -68,7 +67,7 @@ def equals(data: Any, start: int, number: int, table: Any) -> bool:
 @inner
 def look_up(data: Any, start: int, stop: int, table: Any) -> tuple[int, int, Any]:
     """The number of a text, or -1; its slot, or the empty one where it would be; and its hash."""
-    slots, hashes, _, sizes, _, seed = table
+    slots, hashes, starts, sizes, arena, seed = table
     mixed = text_hash(data, start, stop, seed)
     last = len(slots) - 1
     slot: Any = np.int64(mixed & np.uint64(last))
@@ -77,7 +76,7 @@ def look_up(data: Any, start: int, stop: int, table: Any) -> tuple[int, int, Any
         if number < 0 or (
             hashes[number] == mixed
             and sizes[number] == stop - start
-            and equals(data, start, number, table)
+            and equals(data, start, arena, starts[number], sizes[number])
         ):
             return number, slot, mixed
         slot = (slot + 1) & last

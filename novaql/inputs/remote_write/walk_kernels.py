@@ -125,7 +125,7 @@ def walk(
 
     Returns the count of samples, -1 for a message of another shape.
     """
-    sizes = table[3]
+    _, _, starts, sizes, arena, _ = table
     end = len(data)
     at = samples = lacking = odd = 0
     last = -1
@@ -151,7 +151,7 @@ def walk(
             if (
                 behind > stop
                 or (behind < stop and data[behind] == _LABEL)
-                or not equals(data, begin, number, table)
+                or not equals(data, begin, arena, starts[number], sizes[number])
             ):
                 number = -1
         if number < 0:

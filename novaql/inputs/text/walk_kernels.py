@@ -21,7 +21,7 @@ from novaql.inputs.compiled.text_table_kernels import (
     equals,
     look_up,
 )
-from novaql.tsdb.runtime.compiled import inner, kernel
+from novaql.tsdb.runtime.compiled import inlined, inner, kernel
 
 _SPACE, _TAB, _NEWLINE, _HASH, _OPEN, _CLOSE = 0x20, 0x09, 0x0A, 0x23, 0x7B, 0x7D
 _PLUS, _MINUS, _POINT, _UPPER_E, _LOWER_E = 0x2B, 0x2D, 0x2E, 0x45, 0x65
@@ -30,7 +30,7 @@ _TENS = 10.0 ** np.arange(23)
 _MOST_SECONDS = 2.0**52
 
 
-@inner
+@inlined
 def _after_blanks(data: Any, at: int, stop: int) -> int:
     while at < stop and (data[at] == _SPACE or data[at] == _TAB):
         at += 1
@@ -56,7 +56,7 @@ def _end_of_series(data: Any, at: int, stop: int) -> int:
     return -1
 
 
-@inner
+@inlined
 def _number(data: Any, at: int, stop: int) -> tuple[bool, float, int]:
     """Whether a number could be read exactly, the number, and where its text ends."""
     begin = at
@@ -138,7 +138,7 @@ def _is_exemplar(data: Any, at: int, stop: int) -> bool:
     return numbers > 0 and at == stop
 
 
-@inner
+@inlined
 def _seconds(data: Any, at: int, stop: int, default_time: Any) -> tuple[bool, Any]:
     """Whether the rest of a line is usual OpenMetrics, and the time of its sample."""
     time = np.int64(default_time)
@@ -151,7 +151,7 @@ def _seconds(data: Any, at: int, stop: int, default_time: Any) -> tuple[bool, An
     return at == stop or _is_exemplar(data, at, stop), time
 
 
-@inner
+@inlined
 def _milliseconds(data: Any, at: int, stop: int) -> tuple[bool, Any]:
     """Whether the rest of a line is a whole number of at most 18 digits, and this number."""
     minus = data[at] == _MINUS
@@ -200,7 +200,7 @@ def walk_text(
 
     Returns the count of samples.
     """
-    sizes = table[3]
+    _, _, starts, sizes, arena, _ = table
     end = len(data)
     at = samples = lacking = difficult = strange = lines = 0
     last = -1
@@ -215,7 +215,7 @@ def walk_text(
             if (
                 behind >= end
                 or (data[behind] != _SPACE and data[behind] != _TAB)
-                or not equals(data, begin, number, table)
+                or not equals(data, begin, arena, starts[number], sizes[number])
             ):
                 number = -1
         stop = behind if number >= 0 else begin
