@@ -48,7 +48,7 @@ COVERED = {
     *_ROWS, *_ROWS_AND_NUMBER, *_OF_GROUPS, *_RANKED, *_LABELS, "outliers_mad", "outliersk",
     "quantiles", "smooth_exponential", "remove_resets", "drop_common_labels", "bitmap_and",
     "bitmap_or", "bitmap_xor", "buckets_limit", "histogram_share", "prometheus_buckets", "ru",
-    "timezone_offset",
+    "timezone_offset", "union",
 }  # fmt: skip
 """What queries are made of."""
 
@@ -119,6 +119,9 @@ class MetricsqlMaker:
                 f"bitmap_and(abs({gauges}), {number})",
                 f"bitmap_or(abs({gauges}), {number})",
                 f"bitmap_xor(abs({gauges}), {number})",
+                f"union({gauges}, x)",
+                f"union({gauges}, resets, u)",
+                f"({gauges}, u > 20)",
                 "ru(x, x + 5)",
                 "ru(x - 10, abs(x) + 2)",
                 f'timezone_offset("{self._rng.choice(_ZONES)}")',
