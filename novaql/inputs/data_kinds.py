@@ -24,7 +24,7 @@ from novaql.inputs.prometheus.folders import is_data_directory
 from novaql.inputs.tables.frame_types import is_frame
 from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.samples import Batch
-from novaql.tsdb.model.source import Source, is_source
+from novaql.tsdb.model.source import Source, has_source_methods
 
 if TYPE_CHECKING:
     from novaql.inputs import batch_stream, files, read_options, source_stream
@@ -105,7 +105,8 @@ def _scraped(url: str, options: read_options.ReadOptions) -> batch_stream.BatchS
 
 
 KINDS = (
-    DataKind("a tsdb database or another Source", is_source, open_source=lambda source: source),
+    # Nearly all sources, first because small queries over a database are frequent.
+    DataKind("", has_source_methods, open_source=lambda source: source),
     DataKind(
         "",
         lambda data: is_path(data) and is_database(_path(data)),
@@ -147,11 +148,15 @@ KINDS = (
         lambda data: isinstance(data, Batch),
         lambda batch, _: batch_stream.BatchStream(iter([batch])),
     ),
+    DataKind(
+        "a tsdb database or another Source",
+        lambda data: isinstance(data, Source),
+        open_source=lambda source: source,
+    ),
 )
-"""The first kind that matches some data is its kind. Sources are first because small queries over a
-database are frequent."""
+"""The first kind that matches some data is its kind."""
 
 
 def _all_kinds() -> str:
-    source, *others = [kind.description for kind in KINDS if kind.description]
-    return f"{', '.join(others)}, {source}"
+    *others, last = [kind.description for kind in KINDS if kind.description]
+    return f"{', '.join(others)}, {last}"

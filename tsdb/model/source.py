@@ -209,27 +209,28 @@ class Downsampled(Source, Protocol):
         ...
 
 
-def is_source(data: object) -> TypeGuard[Source]:
-    """Whether the class of an object has the methods of `Source`."""
-    return _has_methods(data, Source)
-
-
-def supports_downsampling(source: object) -> TypeGuard[Downsampled]:
-    """Whether the class of an object has the methods of `Downsampled`."""
-    return _has_methods(source, Downsampled)
-
-
-def _has_methods(data: object, protocol: type) -> bool:
-    """Whether `isinstance` finds a protocol, computed once for each class: it takes 11 µs."""
-    key = type(data), protocol
-    found = _HAS_METHODS.get(key)
+def supports_downsampling(source: Source) -> TypeGuard[Downsampled]:
+    """Return `isinstance(source, Downsampled)`, computed once for each type: it is slow."""
+    kind = type(source)
+    found = _DOWNSAMPLED.get(kind)
     if found is None:
-        names = (name for kind in protocol.__mro__ for name in vars(kind) if name[0] != "_")
-        found = _HAS_METHODS[key] = all(callable(getattr(key[0], name, None)) for name in names)
+        found = _DOWNSAMPLED[kind] = isinstance(source, Downsampled)
     return found
 
 
-_HAS_METHODS: dict[tuple[type, type], bool] = {}
+def has_source_methods(data: object) -> TypeGuard[Source]:
+    """Whether the class of an object has the methods of `Source`. Faster than `isinstance`, which
+    also finds methods that only the object has."""
+    kind = type(data)
+    found = _SOURCES.get(kind)
+    if found is None:
+        names = [name for name in vars(Source) if name[0] != "_"]
+        found = _SOURCES[kind] = all(callable(getattr(kind, name, None)) for name in names)
+    return found
+
+
+_DOWNSAMPLED: dict[type, bool] = {}
+_SOURCES: dict[type, bool] = {}
 NO_HINTS = Hints()
 FIRST_SAMPLE_MS, LAST_SAMPLE_MS = -62_135_596_800_000, 253_402_300_799_999
 """Times of samples that the store accepts: years 1 to 9999, which every format can represent."""
