@@ -86,11 +86,9 @@ Peers = tuple[str, TableSource]
 
 def test_every_function_is_compared_or_says_why_not() -> None:
     """Functions of range vectors are compared in tests/victoria."""
-    here = {
-        name
-        for name, row in (*FUNCTIONS.items(), *AGGREGATORS.items())
-        if row.origin is Origin.METRICSQL and "range vector" not in str(row)
-    }
+    here = {n for n, row in FUNCTIONS.items() if row.origin is Origin.METRICSQL}
+    here = {n for n in here if "range vector" not in str(FUNCTIONS[n])}
+    here |= {n for n, row in AGGREGATORS.items() if row.origin is Origin.METRICSQL}
 
     assert COVERED | set(NOT_COMPARED) == here
 
