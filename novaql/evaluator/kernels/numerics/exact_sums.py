@@ -105,9 +105,14 @@ class ExactSums:
 
     def carry(self) -> None:
         """Bring `low` back into ± 2^51, and raise the scale where `high` is large."""
-        self.carry_rows(slice(None))
+        compiled = KERNELS.ready(self.high.size)
+        if compiled is not None:
+            largest = compiled.carry_exact(self.high, self.low)
+        else:
+            self.carry_rows(slice(None))
+            largest = _largest(self.high)
         self.added[:] = 0
-        if max(int(self.high.max(initial=0)), -int(self.high.min(initial=0))) >= HIGHEST:
+        if largest >= HIGHEST:
             large = np.flatnonzero((np.abs(self.high) >= HIGHEST).any(axis=1))
             self.raise_to(large, self.scale[large] + 1)
 
@@ -165,7 +170,7 @@ class ExactSums:
             high = self.high[rows] + other.high
             high += carried
             self.high[rows] = high
-            if max(int(high.max(initial=0)), -int(high.min(initial=0))) >= HIGHEST:
+            if _largest(high) >= HIGHEST:
                 self.carry()
         cell, values = other.terms.all()
         group, step = np.divmod(cell, max(steps, 1))
@@ -224,6 +229,10 @@ def _cut(values: Floats, high: Floats, low: Floats) -> tuple[Ints, Ints, Floats]
     left: Floats = cut - low
     np.subtract(rest, left, out=left)
     return whole.view(np.int64), cut.view(np.int64), left
+
+
+def _largest(numbers: Ints) -> int:
+    return max(int(numbers.max(initial=0)), -int(numbers.min(initial=0)))
 
 
 def _carried(low: Ints) -> tuple[Ints, Ints]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.numerics.error_free import Floats, Ints
 
 EXACT = 1 << 53
@@ -24,6 +25,12 @@ def expansion(high: Ints, low: Ints, unit: Ints, parts: int) -> list[Floats]:
     upper: Floats
     lower: Floats
     total: Floats
+    compiled = KERNELS.ready(high.size) if parts < 3 and unit.shape == (len(high), 1) else None
+    if compiled is not None:
+        found = [np.empty(high.shape), np.empty(high.shape)]
+        units = high_unit.reshape(-1), low_unit.reshape(-1)
+        if compiled.round_exact(high, low, *units, *found) < EXACT:
+            return found[:parts]
     if max(int(high.max(initial=0)), -int(high.min(initial=0))) < EXACT:
         # Both are floats, and so is what rounding their sum loses (Knuth's TwoSum).
         upper, lower = high * high_unit, low * low_unit

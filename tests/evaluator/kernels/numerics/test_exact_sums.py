@@ -14,10 +14,11 @@ from hypothesis import given
 
 from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.group_reduce import ACCUMULATORS
+from novaql.evaluator.kernels.numerics.rounding import expansion
 from novaql.evaluator.kernels.packed_folds import reduce_packed, takes_packed
 from novaql.evaluator.kernels.windows import Floats, Ints
 from novaql.tsdb.runtime.compiled import Mode, available
-from tests.support.kernels.numbers import cancelling, exact_sum, odd
+from tests.support.kernels.numbers import cancelling, exact_sum, nearest, odd
 
 OPS = ("sum", "avg", "stddev", "stdvar")
 SAME_SIZE = st.floats(1e9, 1e9 + 1) | st.sampled_from([1e9, 1e9 + 0.1])
@@ -168,3 +169,31 @@ def test_variance_of_very_large_and_very_small_values(values: list[float]) -> No
         "stdvar", np.zeros(len(values), np.int64), column, [np.arange(len(values))], [False]
     )
     assert math.isclose(found.item(), float(expected), rel_tol=2e-15)
+
+
+ROW = st.lists(
+    st.tuples(
+        st.integers(-(2**61) + 1, 2**61 - 1) | st.integers(-(2**53) + 1, 2**53 - 1),
+        st.integers(-(2**51), 2**51) | st.sampled_from([0, 1, -1]),
+    ),
+    min_size=2,
+    max_size=2,
+)
+
+
+@given(st.lists(ROW, min_size=1, max_size=3), st.data(), st.integers(1, 3))
+def test_parts_are_what_is_left_rounded_to_nearest(
+    rows: list[list[tuple[int, int]]], data: st.DataObject, parts: int
+) -> None:
+    exponents = data.draw(st.lists(st.integers(-1074, 800), min_size=len(rows), max_size=len(rows)))
+    high, low = (np.array([[pair[k] for pair in row] for row in rows]) for k in (0, 1))
+
+    found = expansion(high, low, np.array(exponents)[:, None], parts)
+
+    assert len(found) == parts
+    for g, row in enumerate(rows):
+        for j, (upper, lower) in enumerate(row):
+            left = (Fraction(upper) * 2**52 + lower) * Fraction(2) ** exponents[g]
+            for part in found:
+                assert float(part[g, j]) == nearest(left)
+                left -= Fraction(float(part[g, j]))

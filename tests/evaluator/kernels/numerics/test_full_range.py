@@ -11,7 +11,6 @@ from hypothesis import given
 
 from novaql.evaluator.kernels.numerics import terms
 from novaql.evaluator.kernels.numerics.full_range import FullRange
-from novaql.evaluator.kernels.numerics.rounding import expansion
 from novaql.evaluator.kernels.numerics.terms import Terms
 from tests.support.kernels.numbers import cancelling, nearest
 
@@ -45,20 +44,6 @@ def test_digits_have_the_same_sum(values: list[list[float]]) -> None:
     for number, row in enumerate(small):
         found = sum(map(Fraction, digits[cell == number].tolist()), Fraction(0))
         assert found == sum(map(Fraction, row), Fraction(0))
-
-
-@given(
-    st.integers(-(2**61) + 1, 2**61 - 1) | st.integers(-(2**54), 2**54),
-    st.integers(-(2**51), 2**51) | st.sampled_from([0, 1, -1]),
-    st.integers(-1074, 800),
-)
-def test_integers_of_115_bits_are_rounded_to_nearest(high: int, low: int, unit: int) -> None:
-    left = (Fraction(high) * 2**52 + low) * Fraction(2) ** unit
-    parts = expansion(np.array([[high]]), np.array([[low]]), np.array([[unit]]), 3)
-    for part in parts:
-        assert float(part[0, 0]) == nearest(left)
-        left -= Fraction(float(part[0, 0]))
-    assert left == 0
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), cancelling), max_size=40), st.booleans())
