@@ -20,6 +20,7 @@ import pytest
 
 from novaql import tsdb
 from novaql.tsdb.disk.vfs import Disk
+from novaql.tsdb.model.read_errors import ReadErrors
 from tests.support.disks.disk_image import Cut, Image
 from tests.support.disks.simulated_disk import STORE, PowerCut, SimulatedDisk
 from tests.support.store.model import batch_of, read_all
@@ -62,9 +63,14 @@ def lives(mode: str) -> Iterator[list[tuple[str, Image, Moment]]]:
         what, image, _ = own.choice(moments)
         disk = recover(SimulatedDisk(image.after(own.choice(list(Cut)), own)), own, what)
         disk = SimulatedDisk(disk.image.after(Cut.WRITTEN, own))
+        lost = ReadErrors()
+        found = contents(disk, read_errors=lost)
+        if lost:
+            assert mode == "os", what
+            continue
         second = Workload(disk, mode, own)
         second.clock = work.clock
-        second.history.takes_over(contents(disk))
+        second.history.takes_over(found)
         yield live(second, f"{mode} life {seed}, gone on", own.randint(2, 8))
 
 
@@ -84,21 +90,24 @@ def recover(disk: SimulatedDisk, rng: random.Random, what: str) -> SimulatedDisk
     return disk
 
 
-def judge(image: Image, moment: Moment, rng: random.Random, what: str) -> None:
+def judge(image: Image, moment: Moment, rng: random.Random, what: str, mode: str) -> None:
+    # Nothing is synced in the mode `os`: the cut may take segments of the log of a store that was
+    # closed, which reads then report.
+    lost = ReadErrors() if mode == "os" else None
     cut = rng.choice(list(Cut))
     what = f"{what}, {cut}"
     disk = SimulatedDisk(image.after(cut, rng))
-    first = contents(disk)
+    first = contents(disk, read_errors=lost)
     assert moment.problem(first) is None, f"{what}: {moment.problem(first)}"
     disk = recover(disk, rng, what)
-    found = contents(disk)
+    found = contents(disk, read_errors=lost)
     assert found == first, f"{what}: recovery changed what is there"
     if rng.random() < 0.25:  # and it goes on
         with tsdb.open(STORE, disk=disk) as database:
             database.append(batch_of([({"__name__": "after"}, 5, 1.0)]))
             database.flush()
-            assert database.check() == [], what
-            after = read_all(database)
+            assert database.check() == [] or lost, what
+            after = read_all(database, read_errors=lost)
         assert after.pop((("__name__", "after"),)), what
         assert after == found, f"{what}: a flush changed what is there"
 
@@ -110,7 +119,7 @@ def test_power_cuts(mode: str) -> None:
     rng = random.Random(mode)
     for moments in lives(mode):
         for what, image, moment in rng.sample(moments, min(CUTS_PER_LIFE, len(moments))):
-            judge(image, moment, rng, what)
+            judge(image, moment, rng, what, mode)
             done += 1
         if done >= CUTS / len(MODES):
             break

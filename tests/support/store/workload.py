@@ -14,6 +14,7 @@ from pathlib import Path
 
 from novaql import tsdb
 from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.source import Metadata
 from tests.support.disks.simulated_disk import STORE, SimulatedDisk
 from tests.support.store.model import (
@@ -262,10 +263,12 @@ OPERATIONS: dict[str, tuple[float, Callable[[Workload], None]]] = {
 """Name → how often, and what is done."""
 
 
-def contents(disk: SimulatedDisk, path: Path = STORE) -> dict[Labels, list[tuple[int, Stored]]]:
+def contents(
+    disk: SimulatedDisk, path: Path = STORE, read_errors: ReadErrors | None = None
+) -> dict[Labels, list[tuple[int, Stored]]]:
     """What a store holds, read without writing to it. Nothing, where there is none."""
     try:
         with tsdb.open(path, disk=disk, read_only=True, cache_bytes=0) as database:
-            return read_all(database)
+            return read_all(database, read_errors=read_errors)
     except tsdb.StoreNotFound:
         return {}
