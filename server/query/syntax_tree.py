@@ -85,6 +85,9 @@ def tree_json(expr: Expr, text: str) -> Tree:
         case Aggregate():
             parameter = expr.parameter
             more = [tree_json(argument, text) for argument in expr.more]
+            beyond = ({"more": more} if more else {}) | (
+                {} if expr.limit is None else {"limit": expr.limit}
+            )
             return {
                 "type": "aggregation",
                 "op": expr.op,
@@ -92,7 +95,7 @@ def tree_json(expr: Expr, text: str) -> Tree:
                 "param": None if parameter is None else tree_json(parameter, text),
                 "grouping": list(expr.grouping),
                 "without": expr.without,
-            } | ({"more": more} if more else {})
+            } | beyond
         case Call():
             return {
                 "type": "call",
