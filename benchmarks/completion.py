@@ -1,7 +1,7 @@
 """How long a completion takes on a store of a million series, at each keystroke of some queries.
 
     python -m benchmarks.completion
-    python -m benchmarks.completion --store /tmp/completion-store   builds it once, and uses it again
+    python -m benchmarks.completion --store FOLDER   builds it once, and uses it again
 
 A thousand metrics of 900 targets, and one metric with 100 000 values of the label `user`. *Typing*
 uses the caches as they are after the keystroke before; *first* clears them before each keystroke,

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from novaql.cancellation import Cancellation
+from novaql.diagnosis.cause import Cause, Labels, Reason, WhyEmpty
+from novaql.diagnosis.selectors import Found, why_selector
 from novaql.engine import evaluate
 from novaql.errors import QueryError
 from novaql.language import AGGREGATORS, format_expr, parse_core, type_of
 from novaql.language.ast import (
-    Aggregate,
     AtEdge,
     Binary,
     Call,
@@ -37,8 +38,6 @@ from novaql.options import QueryOptions
 from novaql.result import Result
 from novaql.tsdb.model.labels import METRIC_NAME, Floats, SeriesTable
 from novaql.tsdb.model.source import Source
-from novaql.diagnosis.cause import Cause, Labels, Reason, WhyEmpty
-from novaql.diagnosis.selectors import Found, why_selector
 
 MOST_PARTS = 100
 """Parts of a query that are evaluated."""

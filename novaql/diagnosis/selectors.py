@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from novaql.diagnosis.cause import Reason
+from novaql.diagnosis.nearest import nearest
 from novaql.language.ast import VectorSelector
 from novaql.selectors import matchers_of
 from novaql.text.times import time_text
@@ -19,8 +21,6 @@ from novaql.tsdb.model.source import (
     MIN_TIME_MS,
     Source,
 )
-from novaql.diagnosis.cause import Reason
-from novaql.diagnosis.nearest import nearest
 
 MOST_SAMPLES = 1_000_000
 """Samples of which the first and the last time are looked for."""

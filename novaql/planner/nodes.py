@@ -11,7 +11,7 @@ from novaql.span import NOWHERE, Span
 
 @dataclass(frozen=True, slots=True)
 class PlanNode:
-    """A node of a plan. Nodes refer to each other by number: chains may be thousands of levels deep.
+    """A node of a plan. Nodes refer to each other by number, since chains may be very deep.
 
     number        its place in the list; the root is 0
     kind          `FunctionCall`, `Select`, …

@@ -272,7 +272,17 @@ class LintedOut(BaseModel):
 class CompletionOut(BaseModel):
     """A completion, which replaces the characters from `start` to `end`."""
 
-    kind: Literal["metric", "function", "aggregator", "label", "value", "keyword", "duration"]
+    kind: Literal[
+        "name",
+        "metric",
+        "function",
+        "aggregator",
+        "label",
+        "value",
+        "keyword",
+        "duration",
+        "text",
+    ]
     text: str
     start: int
     end: int

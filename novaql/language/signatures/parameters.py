@@ -18,7 +18,7 @@ from novaql.language.value_types import ValueType
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """An argument. repeated: it, with those before it that are repeated, may occur several times."""
+    """An argument. repeated: it may occur several times, with others that are repeated."""
 
     name: str
     type: ValueType
