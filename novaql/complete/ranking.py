@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 Rank = tuple[int, str]
 """0: the name itself, 1: it begins with what was typed, 2: it contains it; and the lower-case name.
@@ -23,9 +24,8 @@ def best(names: Sequence[str], typed: str, limit: int) -> list[tuple[Rank, str]]
     first, end = bisect_left(names, typed), bisect_left(names, typed + _LAST)
     if end - first >= limit:
         return sorted((_rank(name, typed), name) for name in names[first : first + limit])
-    wanted = typed.lower()
-    found = sorted((_rank(name, typed), name) for name in _containing(names, wanted))
-    return found[:limit]
+    found = {(_rank(name, typed), name) for name in islice(_hits(names, typed.lower()), 2 * limit)}
+    return sorted(found)[:limit]
 
 
 def _rank(name: str, typed: str) -> Rank:
@@ -35,18 +35,22 @@ def _rank(name: str, typed: str) -> Rank:
     return (1 if lower.startswith(typed.lower()) else 2), lower
 
 
-def _containing(names: Sequence[str], wanted: str) -> list[str]:
-    """The names that contain a lower-case text. They are searched as one text, which is several
-    times as fast as one by one."""
-    together = _BETWEEN.join(names).lower()
-    if together.count(_BETWEEN) != len(names) - 1 or _BETWEEN in wanted:
-        return [name for name in names if wanted in name.lower()]
-    found = []
-    number = begin = 0
-    at = together.find(wanted)
-    while at >= 0:
-        number += together.count(_BETWEEN, begin, at)
-        found.append(names[number])
-        begin = together.find(_BETWEEN, at)
-        at = -1 if begin < 0 else together.find(wanted, begin)
-    return found
+def _hits(names: Sequence[str], wanted: str) -> Iterator[str]:
+    """The names that contain a lower-case text, those first that begin with it, which are found
+    again among the others. All names are searched as one text, which is several times as fast as
+    one by one."""
+    together = _BETWEEN + _BETWEEN.join(names).lower()
+    if together.count(_BETWEEN) != len(names) or _BETWEEN in wanted:
+        lower = [(name.lower(), name) for name in names]
+        yield from (name for text, name in lower if text.startswith(wanted))
+        yield from (name for text, name in lower if wanted in text)
+        return
+    for pattern in (_BETWEEN + wanted, wanted):
+        number, counted = -1, 0
+        at = together.find(pattern)
+        while at >= 0:
+            number += together.count(_BETWEEN, counted, at + 1)
+            counted = at + 1
+            yield names[number]
+            behind = together.find(_BETWEEN, at + 1)
+            at = together.find(pattern, behind) if behind >= 0 else -1

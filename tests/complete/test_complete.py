@@ -198,6 +198,8 @@ def test_the_best_names_are_those_of_a_plain_search(names: list[str], typed: str
     names.sort()
     plain = [name for name in names if typed.lower() in name.lower()]
     assert sorted(name for _, name in best(names, typed, 1000)) == sorted(plain)
+    starts = [name for name in plain if name.lower().startswith(typed.lower())]
     few = [name for _, name in best(names, typed, 2)]
     assert len(few) == min(2, len(plain))
     assert set(few) <= set(plain)
+    assert set(few) <= set(starts) or set(starts) <= set(few)
