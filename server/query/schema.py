@@ -159,7 +159,10 @@ class ParsedOut(BaseModel):
     """Syntax tree, type, selectors and functions of a query."""
 
     type: Literal["scalar", "vector", "matrix", "string"]
-    ast: dict[str, Any] = Field(description="the tree, as Prometheus's parse_query shows it")
+    ast: dict[str, Any] = Field(
+        description="the tree as written, as Prometheus's parse_query shows it; names of `let` "
+        "are put in"
+    )
     selectors: list[SelectorOut]
     functions: list[str] = Field(description="functions and aggregations in it, sorted")
 

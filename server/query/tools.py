@@ -22,6 +22,7 @@ from novaql.diagnosis import explain_empty
 from novaql.language import (
     Aggregate,
     Call,
+    Let,
     VectorSelector,
     format,
     parse,
@@ -62,7 +63,8 @@ _HEADERS = {"Cache-Control": "no-store", "Content-Type": "application/json"}
 
 def parse_query(_: Store, body: QueryText) -> dict[str, Any]:
     """The syntax tree of a query, its type, selectors and functions."""
-    tree = parse_core(body.query)
+    tree, written = parse_core(body.query), parse(body.query)
+    named = any(isinstance(node, Let) for node in walk(written))  # names are put in
     selectors, functions = [], set()
     for node in walk(tree):
         match node:
@@ -77,7 +79,7 @@ def parse_query(_: Store, body: QueryText) -> dict[str, Any]:
                 functions.add(node.op)
     return {
         "type": TYPE_WORDS[type_of(tree)],
-        "ast": tree_json(tree, body.query),
+        "ast": tree_json(tree if named else written, body.query),
         "selectors": sorted(selectors, key=lambda s: (s["line"], s["column"])),
         "functions": sorted(functions),
     }

@@ -63,10 +63,20 @@ def test_format_in_both_styles(server: LocalServer) -> None:
 
 
 def test_parse_shows_the_extensions(server: LocalServer) -> None:
-    tree = ask(server, "parse", query="sum by (job) (up) limit 3").json()["ast"]
-    assert (tree["type"], tree["func"]["name"]) == ("call", "limit_offset")
-    data = server.prometheus("parse_query", query="sum by (job) (up) limit 3").json()["data"]
-    assert (data["type"], data["limit"]) == ("aggregation", 3)
+    def tree(query: str) -> dict[str, Any]:
+        found: dict[str, Any] = ask(server, "parse", query=query).json()["ast"]
+        return found
+
+    limited = tree("sum by (job) (up) limit 3")
+    assert (limited["type"], limited["limit"]) == ("aggregation", 3)
+    either = tree('up{job="a" or job="b"}')["alternatives"]
+    assert [[m["value"] for m in matchers] for matchers in either] == [["a"], ["b"]]
+    joined = tree('a * on (pod=name) group_left (*) prefix "x_" b')["matching"]
+    assert joined["renamed"] == {"pod": "name"}
+    assert (joined["includeAll"], joined["prefix"]) == (True, "x_")
+    assert tree("let r = up in sum(r)")["expr"]["name"] == "up"
+    assert tree("(a / b) offset 5m")["type"] == "shiftedExpr"
+    assert tree("a if b")["op"] == "if"
 
 
 def test_explain_has_the_place_of_each_node(server: LocalServer) -> None:
