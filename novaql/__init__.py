@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from novaql.api import estimate as estimate
     from novaql.api import query as query
     from novaql.api import warmup as warmup
+    from novaql.api import why_empty as why_empty
     from novaql.cancellation import Cancellation as Cancellation
     from novaql.database import Database as Database
     from novaql.database import open as open
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from novaql.duck.session import sql as sql
     from novaql.engine import evaluate as evaluate
     from novaql.engine import explain as explain
+    from novaql.engine import explain_nodes as explain_nodes
     from novaql.errors import ArgumentError as ArgumentError
     from novaql.errors import EvaluationError as EvaluationError
     from novaql.errors import InputError as InputError
@@ -62,11 +64,11 @@ else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
-            "api": "analyze estimate query warmup",
+            "api": "analyze estimate query warmup why_empty",
             "cancellation": "Cancellation",
             "database": "Database open",
             "duck.session": "SqlProblem sql",
-            "engine": "evaluate explain",
+            "engine": "evaluate explain explain_nodes",
             "errors": (
                 "ArgumentError EvaluationError InputError LimitExceeded Located NovaqlError "
                 "QueryCancelled QueryError QueryTimeout StorageUnavailable SyntaxProblem "

@@ -13,7 +13,8 @@ from novaql.options import Limits, NameRemoval, query_options
 from novaql.timeparse import DurationLike, TimeLike
 
 if TYPE_CHECKING:
-    from novaql import engine
+    from novaql import diagnosis, engine
+    from novaql.diagnosis import WhyEmpty
     from novaql.evaluator import profile
     from novaql.evaluator.estimate import Estimate
     from novaql.evaluator.kernels import dispatch
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from novaql.tsdb.model.source import Source
     from novaql.tsdb.runtime.compiled import Registry
 else:
+    diagnosis = lazy_module("novaql.diagnosis")
     engine = lazy_module("novaql.engine")
     profile = lazy_module("novaql.evaluator.profile")
     dispatch = lazy_module("novaql.evaluator.kernels.dispatch")
@@ -164,6 +166,39 @@ def analyze(
     costs = profile.Profile()
     engine.evaluate(expr, _source(expr, data, now_ms), options, profile=costs)
     return costs.text()
+
+
+def why_empty(
+    expr: str,
+    data: Any = None,
+    *,
+    time: TimeLike | None = None,
+    start: TimeLike | None = None,
+    end: TimeLike | None = None,
+    step: DurationLike | None = None,
+    lookback: DurationLike = "5m",
+    timeout: DurationLike | None = "2m",
+    limits: Limits | None = None,
+    strict_promql: bool = False,
+) -> WhyEmpty:
+    """Return which parts of a query have no data: for each its place in the text, the reason, and
+    the nearest names that have data.
+
+    Evaluates parts of the query, at most a hundred, and all within the timeout. The arguments are
+    those of `query`.
+    """
+    now_ms = int(clock.time() * 1000)
+    options = query_options(
+        time=time,
+        start=start,
+        end=end,
+        step=step,
+        lookback=lookback,
+        timeout=timeout,
+        limits=limits,
+        strict_promql=strict_promql,
+    )
+    return diagnosis.explain_empty(expr, _source(expr, data, now_ms), options)
 
 
 def warmup(*, background: bool = False) -> dict[str, float]:

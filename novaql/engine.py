@@ -29,6 +29,8 @@ from novaql.planner import build_plan
 from novaql.planner import explain as explain_plan
 from novaql.planner.build import GapFinder
 from novaql.planner.logical import Plan, Select, SubqueryWindow, TextConstant, Window, type_of
+from novaql.planner.nodes import PlanNode, nodes_of
+from novaql.planner.optimizer import optimize
 from novaql.planner.plan_cache import PLANS, check_type
 from novaql.result import QueryStats, Result, ResultKind
 from novaql.result_cache import ResultCache
@@ -214,10 +216,23 @@ def _may_have_histograms(source: Source) -> bool:
 def explain(expr: str, options: QueryOptions | None = None) -> str:
     """Return the plan after every rule, as text."""
     options = options or QueryOptions(0, 0)
+    return explain_plan(_checked_plan(expr, options), options.lookback_ms)
+
+
+def explain_nodes(expr: str, options: QueryOptions | None = None) -> list[PlanNode]:
+    """Return the nodes of the plan after all rules, parents first, with their places in the text.
+
+    The plan is that for data without native histograms.
+    """
+    plan = optimize(_checked_plan(expr, options or QueryOptions(0, 0)), floats_only=True)
+    return [node for _, node in nodes_of(plan, expr)]
+
+
+def _checked_plan(expr: str, options: QueryOptions) -> Plan:
     core = parse_core(expr, strict_promql=options.strict_promql)
     plan = build_plan(core, expr, options)
     check_type(plan, expr, options)
-    return explain_plan(plan, options.lookback_ms)
+    return plan
 
 
 def _run(operator: Operator, context: Context, options: QueryOptions) -> Result:

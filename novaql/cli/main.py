@@ -35,6 +35,7 @@ COMMANDS: dict[str, Entry] = {
     "labels": Entry("novaql.cli.labels", "List label names, or the values of one label."),
     "fmt": Entry("novaql.cli.fmt", "Print queries and rule files in canonical form."),
     "lint": Entry("novaql.cli.lint", "Report probable mistakes in a query."),
+    "why-empty": Entry("novaql.cli.why_empty", "Report which part of a query has no data."),
     "complete": Entry("novaql.cli.complete", "List completions at a position in a query."),
     "check": Entry("novaql.cli.check", "Check a database, rules, configuration, and metrics."),
     "tsdb": Entry("novaql.cli.tsdb", "Inspect a database: blocks, cardinality, samples."),
