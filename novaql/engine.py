@@ -30,6 +30,7 @@ from novaql.planner import explain as explain_plan
 from novaql.planner.build import GapFinder
 from novaql.planner.logical import Plan, Select, SubqueryWindow, TextConstant, Window, type_of
 from novaql.planner.plan_cache import PLANS, check_type
+from novaql.query_text import QueryLike, query_text
 from novaql.result import QueryStats, Result, ResultKind
 from novaql.result_cache import ResultCache
 from novaql.span import Span
@@ -51,7 +52,7 @@ def selects_data(expr: str) -> bool:
 
 
 def evaluate(
-    expr: str,
+    expr: QueryLike,
     source: Source,
     options: QueryOptions,
     *,
@@ -67,6 +68,7 @@ def evaluate(
     profile  receives the cost of each operator
     """
     began = clock.perf_counter()
+    expr = query_text(expr)
     floats_only = not _may_have_histograms(source)
     plan, windows = PLANS.planned(
         expr,
@@ -211,9 +213,9 @@ def _may_have_histograms(source: Source) -> bool:
         return True
 
 
-def explain(expr: str, options: QueryOptions | None = None) -> str:
+def explain(expr: QueryLike, options: QueryOptions | None = None) -> str:
     """Return the plan after every rule, as text."""
-    options = options or QueryOptions(0, 0)
+    options, expr = options or QueryOptions(0, 0), query_text(expr)
     core = parse_core(expr, strict_promql=options.strict_promql)
     plan = build_plan(core, expr, options)
     check_type(plan, expr, options)
