@@ -24,6 +24,6 @@ def query_text(expr: QueryLike) -> str:
     """Return the text of a query. Raises `ArgumentError` for an object that is none."""
     if isinstance(expr, str):
         return expr
-    if isinstance(expr, HasQueryText) and not isinstance(expr, type):
+    if isinstance(expr, HasQueryText):
         return expr.__novaql__()
     raise ArgumentError("expr", f"is a text or an expression of q, this is {type(expr).__name__}")

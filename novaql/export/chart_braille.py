@@ -71,7 +71,8 @@ def _line(
 
 def _series(result: Result) -> list[str]:
     common, varying = split_common(result.series)
-    head = [f"in every series: {printable(series_text(common))}"] if common else []
+    what = "series:" if len(result) == 1 else "in every series:"
+    head = [f"{what} {printable(series_text(common))}"] if common else []
     listed = [series_text(one) for one in result.series.take(np.arange(min(LISTED, len(result))))]
     if varying:
         head += [f"  {text}" for text in listed]

@@ -159,7 +159,7 @@ def test_over_http_with_a_token(served: str) -> None:
     async def asked() -> Any:
         headers = {"Authorization": "Bearer secret"}
         async with (
-            httpx2.AsyncClient(headers=headers) as http,
+            httpx2.AsyncClient(headers=headers, timeout=60) as http,
             Client(streamable_http_client(served, http_client=http)) as client,
         ):
             answer = await client.call_tool("query", {"query": "count(up)", "time": NOON})
@@ -168,7 +168,7 @@ def test_over_http_with_a_token(served: str) -> None:
     assert asyncio.run(asked())["result"][0]["value"][1] == "2"
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
     for headers in ({}, {"Authorization": "Bearer other"}, {"Authorization": "secret"}):
-        answer = httpx2.post(served, json=body, headers=headers)
+        answer = httpx2.post(served, json=body, headers=headers, timeout=60)
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"] == "Bearer"
 
