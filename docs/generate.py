@@ -143,6 +143,8 @@ def python_page() -> str:
             parts += _class(name, value)
         elif inspect.isfunction(value):
             parts += [f"## `{name}`", _signature(name, value), _doc(value)]
+        elif type(value).__module__.startswith("novaql."):
+            parts += [f"## `{name}`", _doc(value)]
     return _page(parts)
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from novaql.errors import SyntaxProblem as SyntaxProblem
     from novaql.errors import TypeProblem as TypeProblem
     from novaql.errors import UnknownName as UnknownName
-    from novaql.expressions import q as q
+    from novaql.expressions.names import q as q
     from novaql.inputs.tables.frame import frame as frame
     from novaql.language import format as format
     from novaql.language.parse import parse as parse
@@ -74,7 +74,7 @@ else:
                 "QueryCancelled QueryError QueryTimeout StorageUnavailable SyntaxProblem "
                 "TypeProblem UnknownName"
             ),
-            "expressions": "q",
+            "expressions.names": "q",
             "inputs.tables.frame": "frame",
             "language": "format",
             "language.parse": "parse",

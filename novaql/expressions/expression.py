@@ -151,11 +151,12 @@ class Expression:
         return self._extended("smoothed")
 
     def _extended(self, word: str) -> Expression:
+        added: dict[str, Any] = {word: True}
         match self._tree:
             case VectorSelector() as selector:
-                return Expression(replace(selector, **{word: True}), f"{word}()")
+                return Expression(replace(selector, **added), f"{word}()")
             case MatrixSelector(selector=selector) as tree:
-                changed = replace(selector, **{word: True})
+                changed = replace(selector, **added)
                 return Expression(replace(tree, selector=changed), f"{word}()")
             case _:
                 raise ArgumentError(word, f"follows a selector or a range, not {self._text}")

@@ -72,3 +72,4 @@ class Beginning:
 
 
 q = Beginning()
+"""The beginning of every expression: `q.up(job="api")`."""

@@ -7,7 +7,6 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from numbers import Real
 from typing import TypeAlias
 
 import numpy as np
@@ -156,7 +155,9 @@ def operand(value: object) -> Expr:
             return Number(value.total_seconds())
         case list() | tuple() if value:
             return Call("union", tuple(map(operand, value)))
-        case Real() | np.number() if not isinstance(value, bool | complex):
+        case bool():
+            pass
+        case int() | float() | np.integer() | np.floating():
             return Number(float(value))
     known = "an expression, a number, a text, a timedelta or a list"
     if isinstance(value, date):

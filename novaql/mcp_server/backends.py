@@ -22,7 +22,7 @@ TIMEOUT_S = 30
 LIMITS = Limits(samples=200_000_000, series=200_000, points=11_000, bytes=1 << 30)
 MAX_RESPONSE_BYTES = 32 << 20
 
-When = Mapping[str, float]
+When = Mapping[str, Any]
 """Arguments of `query`: `time`, or `start`, `end` and `step`; seconds."""
 
 

@@ -14,7 +14,7 @@ from mcp.types import ToolAnnotations
 from novaql import __version__
 from novaql.errors import EvaluationError, NovaqlError, QueryError
 from novaql.export.scale import round_step_ms
-from novaql.language import AGGREGATORS, FUNCTIONS
+from novaql.language import AGGREGATORS, FUNCTIONS, Aggregator, Signature
 from novaql.mcp_server.backends import Backend
 from novaql.mcp_server.bounds import MAX_SERIES, bounded_answer, bounded_list, bounded_text
 from novaql.timeparse import duration_ms, to_ms
@@ -96,8 +96,10 @@ def _tools(backend: Backend) -> list[Callable[..., dict[str, Any]]]:
 
     def functions(contains: str = "", limit: int = 50) -> dict[str, Any]:
         """List functions and aggregators of the language whose name contains a text."""
-        rows = [(str(row), row) for row in FUNCTIONS.values()]
-        rows += [(row.form_of("v"), row) for row in AGGREGATORS.values()]
+        rows: list[tuple[str, Signature | Aggregator]] = [
+            *((str(row), row) for row in FUNCTIONS.values()),
+            *((row.form_of("v"), row) for row in AGGREGATORS.values()),
+        ]
         found = [
             {
                 "name": row.name,

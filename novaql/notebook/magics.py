@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn, Protocol
 
 from novaql.api import query
 from novaql.errors import ArgumentError, NovaqlError
 from novaql.result import Result
 
-if TYPE_CHECKING:
-    from IPython.core.interactiveshell import InteractiveShell
+
+class Shell(Protocol):
+    """What the magics use of IPython's shell."""
+
+    user_ns: dict[str, Any]
+
+    def register_magic_function(
+        self, func: Callable[..., Any], magic_kind: str, magic_name: str
+    ) -> None: ...
+
 
 _TEXTS = ("time", "start", "end", "step", "lookback")
 _DEFAULTS: dict[str, Any] = {"end": "now", "step": "1m"}
@@ -35,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
 _PARSER = _parser()
 
 
-def load_ipython_extension(ipython: InteractiveShell) -> None:
+def load_ipython_extension(ipython: Shell) -> None:
     """Add the magics `%novaql` and `%%novaql` to a notebook: `%load_ext novaql` calls this.
 
     --data D     what to query: a variable of the notebook, a path or an address; a magic with only

@@ -280,7 +280,7 @@ def test_what_takes_a_text_takes_an_expression() -> None:
 
 
 def test_a_long_chain_takes_no_time() -> None:
-    expression = q.a
+    expression: Expression = q.a
     for _ in range(2_000):
         expression = expression + q.a
 

@@ -12,21 +12,22 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx2
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
+import novaql
 from novaql.cli.main import run
 from novaql.mcp_server import bounds
 from novaql.mcp_server.backends import Answer, LocalBackend, RemoteBackend
 from novaql.mcp_server.bounds import bounded_answer, bounded_list
 from novaql.mcp_server.tools import server_over
-from novaql.server.auth.roles import Role
 from tests.support.generators.results import matrix
 from tests.support.repository.documents import free_port
-from tests.support.servers.http_server import LocalServer, local_server, serving
+from tests.support.servers.http_server import ServerProcess, server_process
 
 NOON = "2026-03-01T12:00:00Z"
 RANGE = {"start": NOON, "end": "2026-03-01T12:02:00Z", "step": "1m"}
@@ -181,17 +182,19 @@ def test_wrong_command_lines(metrics: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[tuple[LocalServer, str]]:
-    """A NovaQL server with one series, and its address."""
-    with local_server() as made, serving(made.app) as address:
-        now = time.time_ns() // 1_000_000
-        made.write([({"__name__": "up", "job": "api"}, [(now - 1000, 1.0)])])
-        yield made, address
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A NovaQL server with one series of now."""
+    folder = tmp_path_factory.mktemp("server") / "data"
+    now = pa.array([time.time_ns() // 1_000_000], pa.timestamp("ms", "UTC"))
+    with novaql.open(folder) as database:
+        database.load(pa.table({"time": now, "__name__": ["up"], "job": ["api"], "value": [1.0]}))
+    with server_process(folder) as process:
+        yield process
 
 
-def test_every_tool_over_a_server(server: tuple[LocalServer, str]) -> None:
-    made, address = server
-    over = server_over(RemoteBackend(address, made.tokens[Role.READ_ONLY]))
+@pytest.mark.slow
+def test_every_tool_over_a_server(server: ServerProcess) -> None:
+    over = server_over(RemoteBackend(server.url, server.token))
 
     assert ask(over, "query", query="up")["result"][0]["value"][1] == "1"
     assert ask(over, "query_range", query="up", start="-1m", step="10s")["series_in_all"] == 1
@@ -204,5 +207,6 @@ def test_every_tool_over_a_server(server: tuple[LocalServer, str]) -> None:
     assert "unknown function" in ask(over, "query", query="rat(up)")
 
 
-def test_a_server_refuses_a_wrong_token(server: tuple[LocalServer, str]) -> None:
-    assert "401" in ask(server_over(RemoteBackend(server[1], "wrong")), "metrics")
+@pytest.mark.slow
+def test_a_server_refuses_a_wrong_token(server: ServerProcess) -> None:
+    assert "401" in ask(server_over(RemoteBackend(server.url, "wrong")), "metrics")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,15 @@ NOON = "2026-03-01T12:00:00Z"
 
 
 @pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InteractiveShell:
     """A shell with the magics, and the variable `rows`: `up` of two instances."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     made = InteractiveShell()
-    made.history_manager.enabled = False  # type: ignore[union-attr]
+    made.history_manager.enabled = False
     up = [({"__name__": "up", "instance": name}, [1, 2, 3]) for name in "ab"]
     made.user_ns["rows"] = matrix(up).arrow()
     made.run_cell("%load_ext novaql").raise_error()
-    yield made
-    made.atexit_operations()
+    return made
 
 
 def answer(shell: InteractiveShell, cell: str) -> Any:
