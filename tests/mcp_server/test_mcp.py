@@ -63,7 +63,7 @@ def ask(server: Any, tool: str, **arguments: Any) -> Any:
 
     async def asked() -> Any:
         async with Client(server) as client:
-            answer = await client.call_tool(tool, arguments)
+            answer: Any = await client.call_tool(tool, arguments)
             return answer.content[0].text if answer.is_error else answer.structured_content
 
     return asyncio.run(asked())

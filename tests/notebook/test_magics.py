@@ -19,6 +19,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InteractiveShell:
     """A shell with the magics, and the variable `rows`: `up` of two instances."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     made = InteractiveShell()
+    assert made.history_manager is not None
     made.history_manager.enabled = False
     up = [({"__name__": "up", "instance": name}, [1, 2, 3]) for name in "ab"]
     made.user_ns["rows"] = matrix(up).arrow()
