@@ -40,9 +40,11 @@ if TYPE_CHECKING:
     from novaql.errors import SyntaxProblem as SyntaxProblem
     from novaql.errors import TypeProblem as TypeProblem
     from novaql.errors import UnknownName as UnknownName
+    from novaql.expressions.names import q as q
     from novaql.inputs.tables.frame import frame as frame
     from novaql.language import format as format
     from novaql.language.parse import parse as parse
+    from novaql.notebook.magics import load_ipython_extension as load_ipython_extension
     from novaql.options import Limits as Limits
     from novaql.options import NameRemoval as NameRemoval
     from novaql.options import QueryOptions as QueryOptions
@@ -74,9 +76,11 @@ else:
                 "QueryCancelled QueryError QueryTimeout StorageUnavailable SyntaxProblem "
                 "TypeProblem UnknownName"
             ),
+            "expressions.names": "q",
             "inputs.tables.frame": "frame",
             "language": "format",
             "language.parse": "parse",
+            "notebook.magics": "load_ipython_extension",
             "options": "Limits NameRemoval QueryOptions query_options",
             "result": "NativeCells QueryStats Result ResultKind",
             "result_cache": "ResultCache",

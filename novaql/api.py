@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from novaql.errors import ArgumentError
 from novaql.lazy_exports import lazy_module
 from novaql.options import Limits, NameRemoval, query_options
+from novaql.query_text import QueryLike, query_text
 from novaql.timeparse import DurationLike, TimeLike
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ else:
 
 
 def query(
-    expr: str,
+    expr: QueryLike,
     data: Any = None,
     *,
     time: TimeLike | None = None,
@@ -59,7 +59,7 @@ def query(
 ) -> Result:
     """Evaluate a NovaQL expression over data.
 
-    expr      the query: PromQL and its extensions
+    expr      the query: PromQL and its extensions; a text, or an expression of `novaql.q`
     data      a database, a path, a frame, a table, a URL, or any `Source`; None: the default
               database (`NOVAQL_DATA`, else `./novaql-data`)
     time      instant query at this time (default: now). Datetimes, RFC 3339 texts, Unix seconds
@@ -82,8 +82,7 @@ def query(
     Raises `QueryError` for an error in the text, `ArgumentError` for other arguments,
     `EvaluationError` if the data does not allow the query, and other errors of `novaql.errors`.
     """
-    if not isinstance(expr, str):
-        raise ArgumentError("expr", f"is a text, this is {type(expr).__name__}")
+    text = query_text(expr)
     now_ms = int(clock.time() * 1000)
     options = query_options(
         time=time,
@@ -99,14 +98,14 @@ def query(
         rollup=rollup,
         strict_promql=strict_promql,
     )
-    source = _source(expr, data, now_ms)
-    result = engine.evaluate(expr, source, options, cache=cache)
+    source = _source(text, data, now_ms)
+    result = engine.evaluate(text, source, options, cache=cache)
     notes: tuple[str, ...] = getattr(source, "notes", ())
     return replace(result, warnings=(*result.warnings, *notes)) if notes else result
 
 
 def estimate(
-    expr: str,
+    expr: QueryLike,
     data: Any = None,
     *,
     time: TimeLike | None = None,
@@ -125,11 +124,12 @@ def estimate(
     options = query_options(
         time=time, start=start, end=end, step=step, lookback=lookback, left_closed=left_closed
     )
-    return engine.estimate(expr, _source(expr, data, now_ms), options)
+    text = query_text(expr)
+    return engine.estimate(text, _source(text, data, now_ms), options)
 
 
 def analyze(
-    expr: str,
+    expr: QueryLike,
     data: Any = None,
     *,
     time: TimeLike | None = None,
@@ -164,7 +164,8 @@ def analyze(
         strict_promql=strict_promql,
     )
     costs = profile.Profile()
-    engine.evaluate(expr, _source(expr, data, now_ms), options, profile=costs)
+    text = query_text(expr)
+    engine.evaluate(text, _source(text, data, now_ms), options, profile=costs)
     return costs.text()
 
 

@@ -32,6 +32,7 @@ from novaql.planner.logical import Plan, Select, SubqueryWindow, TextConstant, W
 from novaql.planner.nodes import PlanNode, nodes_of
 from novaql.planner.optimizer import optimize
 from novaql.planner.plan_cache import PLANS, check_type
+from novaql.query_text import QueryLike, query_text
 from novaql.result import QueryStats, Result, ResultKind
 from novaql.result_cache import ResultCache
 from novaql.span import Span
@@ -53,7 +54,7 @@ def selects_data(expr: str) -> bool:
 
 
 def evaluate(
-    expr: str,
+    expr: QueryLike,
     source: Source,
     options: QueryOptions,
     *,
@@ -69,6 +70,7 @@ def evaluate(
     profile  receives the cost of each operator
     """
     began = clock.perf_counter()
+    expr = query_text(expr)
     floats_only = not _may_have_histograms(source)
     plan, windows = PLANS.planned(
         expr,
@@ -213,19 +215,20 @@ def _may_have_histograms(source: Source) -> bool:
         return True
 
 
-def explain(expr: str, options: QueryOptions | None = None) -> str:
+def explain(expr: QueryLike, options: QueryOptions | None = None) -> str:
     """Return the plan after every rule, as text."""
-    options = options or QueryOptions(0, 0)
-    return explain_plan(_checked_plan(expr, options), options.lookback_ms)
+    options, text = options or QueryOptions(0, 0), query_text(expr)
+    return explain_plan(_checked_plan(text, options), options.lookback_ms)
 
 
-def explain_nodes(expr: str, options: QueryOptions | None = None) -> list[PlanNode]:
+def explain_nodes(expr: QueryLike, options: QueryOptions | None = None) -> list[PlanNode]:
     """Return the nodes of the plan after all rules, parents first, with their places in the text.
 
     The plan is that for data without native histograms.
     """
-    plan = optimize(_checked_plan(expr, options or QueryOptions(0, 0)), floats_only=True)
-    return [node for _, node in nodes_of(plan, expr)]
+    text = query_text(expr)
+    plan = optimize(_checked_plan(text, options or QueryOptions(0, 0)), floats_only=True)
+    return [node for _, node in nodes_of(plan, text)]
 
 
 def _checked_plan(expr: str, options: QueryOptions) -> Plan:
