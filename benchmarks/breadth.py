@@ -155,7 +155,8 @@ def measured(entry: Entry, library: Library, peers: Mapping[str, Peer], rounds: 
         for system in asked.keys() - row.problems.keys():
             seconds, text = asked[system]
             try:
-                times.setdefault(system, []).append(seconds(f"sum({text})" if summed else text))
+                took = seconds(f"sum({text})" if summed else text)
+                times.setdefault(system, []).append(took)
             except Exception as problem:  # noqa: BLE001 - the other entries go on
                 row.problems[system] = f"{type(problem).__name__}: {problem}"[:200]
     row.ms = {system: 1000 * statistics.median(some[1:] or some) for system, some in times.items()}

@@ -77,13 +77,17 @@ class Breadth:
 
     def messages(self, together: int = 20) -> Iterator[bytes]:
         """Packed messages of remote write 1.0, in the order of time."""
+        known = [[label_bytes(labels) for labels in family.labels] for family in self.families]
         for first in range(0, len(self.times_ms), together):
             times = self.times_ms[first : first + together]
-            for family in self.families:
+            for labels, family in zip(known, self.families, strict=True):
+                values = family.values[:, first : first + together]
+                samples = sample_bytes(np.tile(times, len(values)), values.reshape(-1))
+                size = len(samples) // len(values)
                 parts: list[bytes] = []
-                for labels, row in zip(family.labels, family.values, strict=True):
-                    own = label_bytes(labels) + sample_bytes(times, row[first : first + together])
-                    parts += [b"\x0a", varint(len(own)), own]
+                for row, one in enumerate(labels):
+                    own = samples[row * size : (row + 1) * size]
+                    parts += [b"\x0a", varint(len(one) + size), one, own]
                 yield bytes(cramjam.snappy.compress_raw(b"".join(parts)))
 
 
