@@ -17,14 +17,7 @@ from novaql.span import Span
 
 
 class ExtensionBuilder:
-    """Rules `pipeline`, `stage`, `let`, `binding` and `parameters`."""
-
-    def pipeline(self, children: Children) -> Expr:
-        tree: Expr = children[0]
-        for pipe, stage in zip(children[1::2], children[2::2], strict=True):
-            NOTED.note("the pipe |>", span_of(pipe))
-            tree = _piped(tree, stage)
-        return tree
+    """Rules `stage`, `let`, `binding` and `parameters`."""
 
     def stage(self, children: Children) -> Stage:
         word = children[0]
@@ -86,7 +79,7 @@ def limit_of(token: Token) -> int:
     return int(value)
 
 
-def _piped(operand: Expr, stage: Stage) -> Expr:
+def piped(operand: Expr, stage: Stage) -> Expr:
     """The function or the aggregator of a stage, with the operand put in."""
     word, name = span_of(stage.word), stage.word.value
     span = between(operand, stage)

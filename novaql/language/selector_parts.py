@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lark import Token
 
 from novaql.language.ast import Template, VectorSelector
@@ -106,8 +108,8 @@ def selector_of(outside: Token | None, braces: Braces | None, span: Span) -> Vec
     """A selector of its name and its conditions."""
     alternatives = braces.alternatives if braces else ((),)
     if len(alternatives) == 1:
-        templates = tuple(c for c in alternatives[0] if isinstance(c, Template))
-        conditions = tuple(c for c in alternatives[0] if isinstance(c, Condition))
+        templates = tuple([c for c in alternatives[0] if isinstance(c, Template)])
+        conditions = [c for c in alternatives[0] if isinstance(c, Condition)]
         name, matchers = name_and_matchers(outside, conditions)
         return VectorSelector(name, matchers, templates=templates, span=span)
     sets = []
@@ -127,7 +129,7 @@ def selector_of(outside: Token | None, braces: Braces | None, span: Span) -> Vec
 
 
 def name_and_matchers(
-    outside: Token | None, conditions: tuple[Condition, ...]
+    outside: Token | None, conditions: Sequence[Condition]
 ) -> tuple[str | None, tuple[Matcher, ...]]:
     """A selector's name and its other conditions. Raises `Fault` if there are two names."""
     name = None if outside is None else outside.value

@@ -91,14 +91,12 @@ None: there are no two samples of one series."""
 class Built:
     """A plan, and what it depends on.
 
-    timeless   it is the plan of the same text at all other times
-    from_data  it has windows that were found from the data
-    windows    the automatic windows, with their places
+    timeless  it is the plan of the same text, with the same windows, at all other times
+    windows   the automatic windows, with their places
     """
 
     plan: Plan
     timeless: bool
-    from_data: bool
     windows: tuple[tuple[Span, int], ...]
 
 
@@ -112,14 +110,13 @@ def build_noting(
     builder = _Builder(text, options, gap_ms)
     plan = builder.plan(expr)
     timeless = not (builder.looked_at_edges or builder.durations.looked_at_query)
-    return Built(plan, timeless, builder.looked_at_data, tuple(builder.windows))
+    return Built(plan, timeless, tuple(builder.windows))
 
 
 class _Builder:
     def __init__(self, text: str, options: QueryOptions, gap_ms: GapFinder | None) -> None:
         self._options, self._text = options, text
         self._gap_ms = gap_ms
-        self.looked_at_data = False
         self.windows: list[tuple[Span, int]] = []
         self._counts_only = False
         self.looked_at_edges = False
@@ -248,7 +245,6 @@ class _Builder:
         found = None
         if self._gap_ms is not None:
             found = self._gap_ms(select, end_ms - length - options.lookback_ms, end_ms)
-        self.looked_at_data = True
         if found is None:
             range_ms = 300_000 if options.instant else options.step_ms
         else:
