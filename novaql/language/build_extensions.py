@@ -63,9 +63,11 @@ class ExtensionBuilder:
 
 
 def _check_names(names: list[tuple[str, Span]], place: str) -> None:
-    """Raise `Fault` if a name is given twice."""
+    """Raise `Fault` if a name is escaped, or given twice."""
     seen: set[str] = set()
     for name, span in names:
+        if "\\" in name:
+            raise Fault(f"{place} gives the name {name}, which cannot be escaped", span)
         if name in seen:
             raise Fault(f"{place} gives the name {brief(name)} twice", span)
         seen.add(name)
@@ -106,6 +108,8 @@ def piped(operand: Expr, stage: Stage) -> Expr:
 def _arguments_behind(op: str, arguments: tuple[Expr, ...]) -> tuple[Expr, ...]:
     """Return those of the arguments of a stage that are behind the vector of an aggregator."""
     known = AGGREGATORS[op]
+    if known.takes_several:
+        return arguments
     if known.more is None or known.more_first:
         return ()
     return arguments[known.parameter is not None :]

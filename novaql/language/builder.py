@@ -25,7 +25,7 @@ from novaql.language.ast import (
     Text,
     Unary,
 )
-from novaql.language.build_durations import DurationBuilder
+from novaql.language.build_durations import DurationBuilder, steps_as_number
 from novaql.language.build_extensions import ExtensionBuilder, aggregate_operands, piped
 from novaql.language.build_matching import MatchingBuilder, Modifiers, number_value
 from novaql.language.build_postfix import PostfixBuilder
@@ -93,6 +93,8 @@ class PromqlBuilder(DurationBuilder, MatchingBuilder, PostfixBuilder, ExtensionB
 
     def number(self, children: Children) -> Expr:
         (token,) = children
+        if token.type == "INTERVAL":
+            return steps_as_number(token)
         return Number(number_value(token), span=span_of(token))
 
     def text(self, children: Children) -> Expr:
