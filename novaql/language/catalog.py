@@ -34,7 +34,7 @@ class FunctionEntry:
     experimental: bool = False
 
 
-def catalog() -> list[FunctionEntry]:
+def function_entries() -> list[FunctionEntry]:
     """Return all functions and aggregators, by name."""
     rows: list[Signature | Aggregator] = [*FUNCTIONS.values(), *AGGREGATORS.values()]
     return [_entry(row) for row in sorted(rows, key=lambda row: row.name)]

@@ -25,12 +25,12 @@ from novaql.language import (
     Let,
     VectorSelector,
     format,
+    function_entries,
     parse,
     parse_core,
     type_of,
     walk,
 )
-from novaql.language.catalog import catalog
 from novaql.lint import Knowledge, lint
 from novaql.server.auth.roles import Role
 from novaql.server.errors import invalid
@@ -189,7 +189,7 @@ async def list_functions(request: Request) -> Response:  # noqa: ARG001
 
 @cache
 def _functions() -> bytes:
-    return orjson.dumps({"functions": catalog()})
+    return orjson.dumps({"functions": function_entries()})
 
 
 ROUTES = (

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from novaql.language import AGGREGATORS, FUNCTIONS, ValueType
-from novaql.language.catalog import catalog
+from novaql.language import AGGREGATORS, FUNCTIONS, ValueType, function_entries
 from novaql.language.signatures.parameters import parameters_of
 
 
 def test_every_function_is_there_with_its_parameters() -> None:
-    entries = catalog()
+    entries = function_entries()
     assert [e.name for e in entries] == sorted([*FUNCTIONS, *AGGREGATORS])
     for entry in entries:
         assert entry.doc
@@ -21,7 +20,7 @@ def test_every_function_is_there_with_its_parameters() -> None:
 
 
 def test_parameters_and_differences() -> None:
-    by_name = {entry.name: entry for entry in catalog()}
+    by_name = {entry.name: entry for entry in function_entries()}
     assert [p.name for p in by_name["label_map"].parameters] == ["v", "label", "from", "to"]
     assert [(p.name, p.repeated) for p in by_name["quantiles"].parameters] == [
         ("label", False),
