@@ -124,7 +124,7 @@ def _explained(
 
 def times_of(
     time_: int | None, start: int | None, end: int | None, step: int | None
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Arguments of `query`, in seconds. Raises `click.UsageError` for a mix that makes no sense."""
     if start is None:
         if end is not None or step is not None:

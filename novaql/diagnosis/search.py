@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -154,7 +154,7 @@ class _Search:
                 return
         yield self._cause(node, self._of_operation(node, below, options))
 
-    def _of_operation(self, node: Expr, below: list[Expr], options: QueryOptions) -> Found:
+    def _of_operation(self, node: Expr, below: Sequence[Expr], options: QueryOptions) -> Found:
         if isinstance(node, Member) and below:
             return self._filtered(node.operand, options, "is one of the constants")
         name = node.function if isinstance(node, Call) else getattr(node, "op", "")

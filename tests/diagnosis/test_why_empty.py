@@ -109,10 +109,10 @@ def test_both_sides_of_a_join(store: tsdb.Database) -> None:
 
 def test_the_range_of_the_data(store: tsdb.Database) -> None:
     (cause,) = _causes(store, "up", time=5000)
-    assert cause.data_range == (0, 540)
+    assert cause.data_range == (0.0, 540.0)
     table = frame(pd.DataFrame({"time": [10.0, 20.0], "value": [1.0, 2.0]}), name="heat")
     (of_table,) = why_empty("heat", table, time=5000).causes
-    assert of_table.data_range == (10, 20)
+    assert of_table.data_range == (10.0, 20.0)
 
 
 def test_every_side_of_or_and_default(store: tsdb.Database) -> None:
