@@ -81,7 +81,8 @@ class RangeSamples:
         step_ms = int(ends[1] - ends[0]) if len(ends) > 1 else 0
         if step_ms == 0:
             return ends.searchsorted(times)
-        return np.clip(-((ends[0] - times) // step_ms), 0, len(ends))
+        first: Ints = np.clip(-((ends[0] - times) // step_ms), 0, len(ends))
+        return first
 
 
 def _flat(
