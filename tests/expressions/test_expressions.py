@@ -246,7 +246,6 @@ def test_forms(expression: Expression, text: str) -> None:
         (lambda: q.up.sum(bye="x"), TypeError, r"\.sum\(\) has the keywords .*'without'"),
         (lambda: q.up.sum(by="x", without="y"), ArgumentError, "by or without"),
         (lambda: q.up.topk(), ArgumentError, r"topk\(k, v\)"),
-        (lambda: q(1) > 2, QueryError, "bool modifier"),
         (lambda: q.up["x] or up[5m"], ArgumentError, "duration"),
         (lambda: q.up.offset("5m").offset("5m"), ArgumentError, "already"),
         (lambda: q.up.on("x"), ArgumentError, "follows an operation"),

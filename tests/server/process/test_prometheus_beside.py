@@ -166,7 +166,7 @@ def test_refusals_of_parameters_are_equal(
     ("path", "parameters"),
     [
         ("query", {"query": "load +"}),
-        ("query", {"query": "rate(load)"}),
+        ("query", {"query": "rates(load[5m])"}),
         ("query", {"query": ""}),
         ("query", {"query": "load * on (job) load", "time": START_S + 600}),
         ("query_range", {"query": "load[5m]", "start": 0, "end": 1, "step": 1}),
