@@ -262,10 +262,6 @@ def _made(kind: type[Sections], fields: dict[str, Any]) -> Sections:
     return kind(**{name: decode(fields[name]) for name, decode in decoders if name in fields})
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
 def _with_directory(fields: dict[str, Any]) -> dict[str, Any]:
     """In formats 1 to 4, the sections of the directory are among the others, in a single piece."""
     if "directory" in fields:
@@ -309,7 +305,7 @@ _BY_TYPE: dict[Any, Callable[[Any], Any]] = {
 }
 """Decoders of fields, by the type in the class."""
 _DECODERS: dict[Any, list[tuple[str, Callable[[Any], Any]]]] = {
-    kind: [(one.name, _BY_TYPE.get(one.type, _as_it_is)) for one in dataclass_fields(kind)]
+    kind: [(f.name, _BY_TYPE.get(f.type, lambda value: value)) for f in dataclass_fields(kind)]
     for kind in (
         Description, GridSections, LabelSections, NativeSections, PageSections, RollupSections,
         StartSections,

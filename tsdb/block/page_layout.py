@@ -60,7 +60,8 @@ def cut_pages(lengths: Ints, follows: Bools, breaks: Ints) -> PageRows:
     at, total = 0, int(ends[-1]) if len(ends) else 0
     while at < total:
         end = _page_end(at, unit_ends, run_ends)
-        if end - at > TARGET_VALUES and _is_one_row(at, end, ends):
+        row_end = int(ends[np.searchsorted(ends, at, side="right")])
+        if end - at > TARGET_VALUES and row_end >= end:
             pieces = -(-(end - at) // TARGET_VALUES)
             cuts += [at + (end - at) * piece // pieces for piece in range(1, pieces)]
         cuts.append(end)
@@ -91,10 +92,6 @@ def _page_end(at: int, unit_ends: Ints, run_ends: Ints) -> int:
         return before if before > at and end - at > TARGET_VALUES else min(end, run_end)
     last = int(np.searchsorted(run_ends, at + TARGET_VALUES, side="right")) - 1
     return int(run_ends[last])
-
-
-def _is_one_row(begin: int, end: int, ends: Ints) -> bool:
-    return int(ends[np.searchsorted(ends, begin, side="right")]) >= end
 
 
 def _pieces(cuts: Ints, ends: Ints, lengths: Ints) -> PageRows:

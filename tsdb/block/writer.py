@@ -127,7 +127,8 @@ class _Writer:
         if self._downsampled_ms:
             if summed:
                 self._sum_up(floats, summing)
-                floats = downsampled(floats, self._cells_left(summed))
+                left = (s.cells for s in summed if s.resolution_ms == self._downsampled_ms)
+                floats = downsampled(floats, next(left))
             if native_column is not None:
                 native_column = downsampled(
                     native_column, cells_of(native_column, self._downsampled_ms)
@@ -193,9 +194,6 @@ class _Writer:
     def _exact(self) -> bool:
         """Whether to write `EXACT` statistics. A flush does not: its blocks are soon merged."""
         return self._level > FLUSH_LEVEL
-
-    def _cells_left(self, summed: Sequence[_Summed]) -> Cells:
-        return next(one.cells for one in summed if one.resolution_ms == self._downsampled_ms)
 
     def _sum_up(self, column: Column[SortedRun], summing: Sequence[Summing]) -> None:
         """Summarise all values, without writing them."""

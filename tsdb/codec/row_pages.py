@@ -70,7 +70,7 @@ def encode_rows(values: Floats, lengths: Ints, linked: Bools, level: int) -> byt
     enough = _GROUP_FROM[level > FLUSH_LEVEL]
     order, groups = _grouped(rows.places, _sizes(change, starts, lengths), lengths, age, enough)
     flags = EXCEPTIONAL * bool(len(rows.exceptions)) + LINKED * bool(used.any())
-    flags += ORDERED * (not _counts_up(order)) + EQUAL * _same(lengths)
+    flags += ORDERED * bool((order != np.arange(len(order))).any()) + EQUAL * _same(lengths)
     heads, bodies, firsts = [], [], []
     for members in groups:
         place = int(rows.places[members[0]])
@@ -193,10 +193,6 @@ def _column(
     if level < 1 << 31:
         return running.astype(np.int32), numbers[starts]
     return running if level < MOST else numbers[positions], numbers[starts]
-
-
-def _counts_up(order: Ints) -> bool:
-    return bool((order == np.arange(len(order))).all())
 
 
 def _same(lengths: Ints) -> bool:

@@ -257,7 +257,8 @@ class _Copy:
         for folder in (BLOCKS, LOG):
             self.disk.fsync_dir(self.target / folder)
         if not self.log:
-            manifest = replace(manifest, log_start=self._log_end(manifest) + 1)
+            numbers = (*segment_numbers(self.disk, self.source / LOG), *(manifest.segments or ()))
+            manifest = replace(manifest, log_start=max(numbers, default=0) + 1)
         named = self._segments(manifest)
         manifest = replace(
             manifest,
@@ -280,10 +281,6 @@ class _Copy:
             if size == 0 and named[number] <= SEGMENT_HEADER.size:
                 del named[number]
         return {number: size for number, size in named.items() if manifest.owes(number)}
-
-    def _log_end(self, manifest: Manifest) -> int:
-        there = segment_numbers(self.disk, self.source / LOG)
-        return max([*there, *(manifest.segments or ())], default=0)
 
     def _undo(self) -> None:
         """Remove the manifest first, without which the copy is no store; then the other files."""

@@ -14,7 +14,6 @@ from novaql.tsdb.model.histograms import (
     MAX_SCHEMA,
     MIN_SCHEMA,
     BucketRows,
-    Buckets,
     Floats,
     Histograms,
 )
@@ -111,7 +110,9 @@ def ladder(h: Histograms, *, whole: bool = False) -> Ladder:
     zeros[zero] = 1
     parts = [h.negative.sizes, zeros, h.positive.sizes]
     offsets, (below, at_zero, above) = interleaved(parts)
-    backwards = _mirrored(h.negative)
+    # [P] flat positions of the negative buckets, each row from its last to its first.
+    ends = h.negative.offsets[:-1] + h.negative.offsets[1:] - 1
+    backwards = np.repeat(ends, h.negative.sizes) - np.arange(len(h.negative.index))
     places = np.concatenate([below, at_zero, above])
     threshold = h.zero_threshold
     negative_lower, negative_upper = negative_bounds(h)
@@ -162,9 +163,3 @@ def interleaved(sizes: Sequence[Ints]) -> tuple[Ints, list[Ints]]:
         places.append(flat_positions(starts, size))
         starts = starts + size
     return offsets, places
-
-
-def _mirrored(buckets: Buckets) -> Ints:
-    """[P] flat positions of the buckets, each row from its last to its first."""
-    ends = buckets.offsets[:-1] + buckets.offsets[1:] - 1
-    return np.repeat(ends, buckets.sizes) - np.arange(len(buckets.index))

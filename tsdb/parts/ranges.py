@@ -109,10 +109,6 @@ class RangeSlice:
             end_ms=_EVER[1] if every_one else np.where(wide, _EVER[1], self.end_ms),
         )
 
-    def renumbered(self, number: Numbers) -> RangeSlice:
-        """Return the slice for another table, in which row r is row number[r]."""
-        return replace(self, rows=number[self.rows])
-
     def key(self) -> Hashable:
         """Equal for slices that read the same samples in the same order."""
         content = blake2b(self.series.tobytes(), digest_size=16)

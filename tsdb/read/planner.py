@@ -199,7 +199,7 @@ class _Query:
             present[cut.rows] = True
         if not present.all():
             number = np.cumsum(present, dtype=np.int32) - 1
-            cuts = [cut.renumbered(number) for cut in cuts]
+            cuts = [replace(cut, rows=number[cut.rows]) for cut in cuts]
             table = table.take(present)
         native = any(cut.is_native for cut in cuts)
         batches = None if native else plan_batches(cuts, table.rows, self.caches.batches.limit)

@@ -82,7 +82,8 @@ class _Repair:
         self.disk, self.path, self.done = disk, path, Repaired()
 
     def run(self) -> Repaired:
-        if not self._is_store():
+        named = any(self.disk.exists(self.path / name) for name in _MANIFESTS)
+        if not named and not holds_data(self.disk, self.path):
             raise StoreNotFound(self.path)
         lock = claim(self.disk, self.path)
         closed = not lock.left_behind and not lock.is_new
@@ -101,13 +102,6 @@ class _Repair:
         self.done.left = check_blocks(self.disk, self.path) + check_log(self.disk, self.path)
         return self.done
 
-    def _is_store(self) -> bool:
-        named = any(self.disk.exists(self.path / name) for name in _MANIFESTS)
-        return named or holds_data(self.disk, self.path)
-
-    def _block_files(self) -> list[str]:
-        return [name for name in self.disk.names(self.path / BLOCKS) if name.endswith(SUFFIX)]
-
     # The manifest
 
     def _readable_manifest(self, *, closed: bool) -> Manifest:
@@ -125,9 +119,8 @@ class _Repair:
             missing = Violation(self.path / manifests.NAME, FILE, manifests.MISSING)
             self.done.found.append(missing)
         entries: dict[int, BlockEntry] = {}
-        for name in sorted(
-            self._block_files(), key=lambda name: "-" in name
-        ):  # rewritten blocks last
+        names = [name for name in self.disk.names(self.path / BLOCKS) if name.endswith(SUFFIX)]
+        for name in sorted(names, key=lambda name: "-" in name):  # rewritten blocks last
             entry = self._entry_of(name)
             if entry is not None:
                 if entry.sequence in entries:

@@ -43,11 +43,6 @@ class Mode(Enum):
     ON = "on"
 
 
-def _mode_from_environment() -> Mode:
-    text = os.environ.get("NOVAQL_COMPILED", "auto")
-    return Mode(text) if text in ("off", "on") else Mode.AUTO
-
-
 @cache
 def available() -> bool:
     """Whether numba is installed. Does not import it."""
@@ -129,7 +124,8 @@ class Registry:
     ) -> None:
         self.name, self.package, self.modules, self.shared = name, package, modules, shared
         self.worth = worth
-        self.mode = _mode_from_environment()
+        text = os.environ.get("NOVAQL_COMPILED")
+        self.mode = Mode(text) if text in ("off", "on") else Mode.AUTO
         self.call = Functions()
         self._complete = False
         self._work = 0

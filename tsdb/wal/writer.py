@@ -291,16 +291,13 @@ class Log:
             if position.offset > self.safe.get(position.segment, position.offset):
                 self.safe[position.segment] = position.offset
 
-    def _note_synced_file(self, number: int, size: int) -> None:
-        if number not in self.unended:  # bytes after its last whole record do not count
-            self._note_synced(Position(number, size))
-
     def _sync_left(self) -> None:
         for number, file in list(self._left_unsynced.items()):
             del self._left_unsynced[number]
             try:
                 file.fsync()
-                self._note_synced_file(number, file.size)
+                if number not in self.unended:  # bytes after its last whole record do not count
+                    self._note_synced(Position(number, file.size))
             except OSError as problem:
                 with self._moving:
                     self.mark_not_durable([number])
