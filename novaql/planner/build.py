@@ -280,8 +280,8 @@ class _Builder:
 
     def _subquery(self, subquery: Subquery) -> SubqueryWindow:
         step_ms = self._options.subquery_step_ms
-        if subquery.implicit and not self._options.instant:
-            step_ms = self._options.step_ms
+        if subquery.implicit:
+            step_ms = self._options.step_ms or step_ms
             self.looked_at_edges = True  # the plan is that of this step alone
         if subquery.step is not None:
             step_ms = self.durations.positive_ms(subquery.step, "the step of a subquery")
