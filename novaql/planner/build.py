@@ -185,31 +185,30 @@ class _Builder:
     def _argument(self, expr: Expr) -> Plan:
         if not is_lifted(expr):
             return self.plan(expr)
-        window, stages = self._lifted(expr)
-        return replace(window, stages=stages, span=expr.span)
+        stages: list[SampleStage] = []  # the highest first
+        node = expr
+        while not isinstance(node, MatrixSelector):
+            below = operand_of_lifted(node)
+            assert below is not None
+            stages += self._stage(node, below)
+            node = below
+        return replace(self._window(node), stages=tuple(reversed(stages)), span=expr.span)
 
-    def _lifted(self, expr: Expr) -> tuple[Window, tuple[SampleStage, ...]]:
-        """The range below operations on its samples, and these, the lowest first."""
-        if isinstance(expr, MatrixSelector):
-            return self._window(expr), ()
-        below = operand_of_lifted(expr)
-        assert below is not None
-        window, stages = self._lifted(below)
-        match expr:
+    def _stage(self, node: Expr, below: Expr) -> list[SampleStage]:
+        """The operation of a node on the samples of `below`, if it is one."""
+        match node:
             case Unary(op="-"):
-                return window, (*stages, SampleStage("*", (-1.0,)))
+                return [SampleStage("*", (-1.0,))]
             case Member(values=values):
-                return window, (*stages, SampleStage(MEMBER, values))
+                return [SampleStage(MEMBER, values)]
             case Binary(op=op, left=left, right=right, return_bool=return_bool):
                 on_left = below is right
                 value = self._constant(left if on_left else right)
-                stage = SampleStage(op, (value,), on_left, return_bool)
-                return window, (*stages, stage)
+                return [SampleStage(op, (value,), on_left, return_bool)]
             case Call(function=name, arguments=(_, *others)):
-                values = tuple(self._constant(other) for other in others)
-                return window, (*stages, SampleStage(name, values))
+                return [SampleStage(name, tuple(map(self._constant, others)))]
             case _:
-                return window, stages
+                return []
 
     def _constant(self, expr: Expr) -> float:
         """The value of an expression of `lifted.is_constant`."""
@@ -221,8 +220,12 @@ class _Builder:
             case Unary(op=op, operand=operand):
                 value = self._constant(operand)
                 return -value if op == "-" else value
-            case Binary(op=op, left=left, right=right):
-                return constant_operation(op, self._constant(left), self._constant(right))
+            case Binary():
+                spine = left_spine(expr)
+                value = self._constant(spine[0].left)
+                for node in spine:
+                    value = constant_operation(node.op, value, self._constant(node.right))
+                return value
             case Call(function=name, arguments=arguments):
                 self.looked_at_edges |= name in ("start", "end", "step", "range")
                 values = [self._constant(argument) for argument in arguments]

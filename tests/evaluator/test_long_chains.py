@@ -40,6 +40,9 @@ CHAINS = {
     "pinned first": ("a @ 10" + " + a @ 10" * LONG + " + a", LONG + 2),
     "sets": ("a" + " or b and a unless b" * (LONG // 3), 1),
     "aggregated": ("sum(a" + " + a" * LONG + ")", LONG + 1),
+    "in a call": ("vector(1" + " + 1" * LONG + ")", LONG + 1),
+    "on samples": ("last_over_time(a[30s]" + " + 1" * LONG + ")", LONG + 1),
+    "before samples": ("last_over_time((1" + " + 1" * LONG + ") * a[30s])", LONG + 1),
     "in a subquery": ("max_over_time((a" + " + a" * LONG + ")[30s:15s] @ 60)", LONG + 1),
 }
 
