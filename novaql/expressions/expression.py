@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any, NoReturn
 
 from novaql.errors import ArgumentError, QueryError
@@ -31,14 +32,16 @@ from novaql.language import (
     VectorSelector,
     format_expr,
     parse,
+    walk,
 )
 from novaql.language.ast import Matching
+from novaql.language.lifted import is_lifted
 from novaql.language.precedence import MANY_TO_MANY
 from novaql.timeparse import TimeLike
 
-PARSED_AT_ONCE = 4_000
-"""Characters. A longer expression is checked when it is used: a chain of a thousand operators would
-otherwise be parsed a thousand times."""
+CHECKED_AT_ONCE = 100
+"""Nodes. A larger expression is checked when it is used: a chain of a thousand operators would
+otherwise be printed and parsed a thousand times."""
 
 
 class Expression:
@@ -51,30 +54,32 @@ class Expression:
     __slots__ = ("_text", "_tree")
 
     def __init__(self, tree: Expr, method: str = "") -> None:
-        text = format_expr(tree)
-        if len(text) <= PARSED_AT_ONCE:
-            try:
-                tree = parse(text)
-            except QueryError as problem:
-                message = f".{method}: {problem.message}" if method else problem.message
-                raise type(problem)(
-                    message, problem.text, problem.span, suggestion=problem.suggestion
-                ) from None
-        self._tree, self._text = tree, text
+        self._tree, self._text = tree, ""
+        nodes = sum(1 for _ in islice(walk(tree), CHECKED_AT_ONCE + 1))
+        if nodes > CHECKED_AT_ONCE or is_lifted(tree):  # the latter is no query by itself
+            return
+        try:
+            self._tree = parse(str(self))
+        except QueryError as problem:
+            message = f".{method}: {problem.message}" if method else problem.message
+            raise type(problem)(
+                message, problem.text, problem.span, suggestion=problem.suggestion
+            ) from None
 
     @property
     def tree(self) -> Expr:
-        """The syntax tree: `parse(str(self))`."""
-        return self._tree if len(self._text) <= PARSED_AT_ONCE else parse(self._text)
+        """The syntax tree, of which `str()` is the text."""
+        return self._tree
 
     def __novaql__(self) -> str:
-        return self._text
+        return str(self)
 
     def __str__(self) -> str:
+        self._text = self._text or format_expr(self._tree)
         return self._text
 
     def __repr__(self) -> str:
-        return f"q({self._text!r})"
+        return f"q({str(self)!r})"
 
     def __bool__(self) -> NoReturn:
         raise TypeError("an expression is neither true nor false; use & | and .unless()")
@@ -108,7 +113,7 @@ class Expression:
         """
         tree = self._tree
         if not isinstance(tree, VectorSelector):
-            raise TypeError(f"{self._text} is no selector: matchers follow the metric's name")
+            raise TypeError(f"{self} is no selector: matchers follow the metric's name")
         return Expression(with_matchers(tree, sets, labels), "matchers")
 
     def __getitem__(self, length: DurationText | slice) -> Expression:
@@ -136,7 +141,7 @@ class Expression:
             case _:
                 return Expression(Shifted(tree, **fields), method)
         if any(getattr(target, name) is not None for name in fields):
-            raise ArgumentError(method, f"is in {self._text} already")
+            raise ArgumentError(method, f"is in {self} already")
         changed = replace(target, **fields)
         return Expression(
             replace(tree, selector=changed) if isinstance(tree, MatrixSelector) else changed, method
@@ -159,7 +164,7 @@ class Expression:
                 changed = replace(selector, **added)
                 return Expression(replace(tree, selector=changed), f"{word}()")
             case _:
-                raise ArgumentError(word, f"follows a selector or a range, not {self._text}")
+                raise ArgumentError(word, f"follows a selector or a range, not {self}")
 
     def keep_metric_names(self) -> Expression:
         """`keep_metric_names`: results have the metric names of the operand."""
@@ -168,7 +173,7 @@ class Expression:
     def limit(self, series: int) -> Expression:
         """`limit n`, behind an aggregation: at most so many series."""
         if not isinstance(self._tree, Aggregate):
-            raise ArgumentError("limit", f"follows an aggregation, not {self._text}")
+            raise ArgumentError("limit", f"follows an aggregation, not {self}")
         return Expression(replace(self._tree, limit=series), "limit()")
 
     # --- operators ---------------------------------------------------------------------------
@@ -319,7 +324,7 @@ class Expression:
             tree = tree.inner
         if not isinstance(tree, Binary):
             raise ArgumentError(
-                method, f"follows an operation in parentheses, (a / b).{method}, not {self._text}"
+                method, f"follows an operation in parentheses, (a / b).{method}, not {self}"
             )
         return Expression(replace(tree, matching=replace(tree.matching, **fields)), method)
 

@@ -91,6 +91,8 @@ def built(tree: Expr) -> Any:
             return shifted(points, tree)
         case Unary(op=op, operand=operand):
             return -built(operand) if op == "-" else +built(operand)
+        case Binary(left=Text()):  # of texts, which Python would join
+            return q(one_line(tree))
         case Binary():
             return operation(tree)
         case Aggregate():
@@ -227,6 +229,9 @@ def test_extensions_build_what_texts_parse_to(tree: Expr) -> None:
         (q.topk(5, q.a, by="x").limit(2), "topk by (x) (5, a) limit 2"),
         (q.time() - q.time(job="x"), 'time() - time{job="x"}'),
         (-abs(q.a), "-abs(a)"),
+        ((q.a["5m"] * 8).max_over_time(), "max_over_time(a[5m] * 8)"),
+        (q.clamp(-q.a["5m"], 0, 1).avg_over_time(), "avg_over_time(clamp(-a[5m], 0, 1))"),
+        ((q.a["5m"] == [1, 2]).count_over_time(), "count_over_time(a[5m] == (1, 2))"),
         (q("let x = a in x * 2") + 1, "(let x = a in x * 2) + 1"),
         (q(q.a + 1), "(a + 1)"),
     ],
