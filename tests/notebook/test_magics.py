@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 from novaql import QueryError, Result
 from tests.support.generators.results import matrix
@@ -18,9 +19,7 @@ NOON = "2026-03-01T12:00:00Z"
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InteractiveShell:
     """A shell with the magics, and the variable `rows`: `up` of two instances."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    made = InteractiveShell()
-    assert made.history_manager is not None
-    made.history_manager.enabled = False
+    made = InteractiveShell(config=Config(HistoryManager={"enabled": False}))
     up = [({"__name__": "up", "instance": name}, [1, 2, 3]) for name in "ab"]
     made.user_ns["rows"] = matrix(up).arrow()
     made.run_cell("%load_ext novaql").raise_error()

@@ -14,6 +14,7 @@ from novaql.planner.logical import (
     FunctionCall,
     Nothing,
     Plan,
+    RetainNames,
     Select,
     Shared,
     Subset,
@@ -116,6 +117,8 @@ class _Census:
                 return ""
             case FunctionCall(function=name) if name in LOOKS_AT_SELECTOR:
                 return ""
+            case RetainNames():
+                return ""  # its operand has names that are removed elsewhere
             case Aggregation(op=op) if op in GROUPING and source_of(child) is not None:
                 return "fold"
             case _:
