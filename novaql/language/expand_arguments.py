@@ -14,7 +14,7 @@ Typed = tuple[Expr, ValueType]
 """A core tree and its type."""
 
 ARGUMENT_LABEL = "__argument__"
-"""Tells the series of the operands of an aggregator apart."""
+"""The label that distinguishes the operands of an aggregator."""
 
 
 def united(op: str, operands: list[Typed]) -> Expr:

@@ -68,7 +68,7 @@ def load_ipython_extension(ipython: Shell) -> None:
     def run(line: str, cell: str | None) -> Result | None:
         names, text = _divided(line)
         if cell is not None and text:
-            raise ArgumentError("%%novaql", f"the query stands below the first line, not {text!r}")
+            raise ArgumentError("%%novaql", f"the query belongs below the first line, not {text!r}")
         text = text if cell is None else cell
         if names.data is not None:
             data = ipython.user_ns.get(names.data, names.data)
