@@ -178,12 +178,12 @@ class _Search:
     # --- operators -------------------------------------------------------------------------------
 
     def _binary(self, node: Binary, options: QueryOptions) -> Iterator[Cause]:
-        left, right = node.left, node.right
         if node.op in _EITHER:
-            yield from self.causes(left, options)
-            if type_of(right) is ValueType.VECTOR:
-                yield from self.causes(right, options)
+            for side in _alternatives(node):
+                if type_of(side) is ValueType.VECTOR:
+                    yield from self.causes(side, options)
             return
+        left, right = node.left, node.right
         for side in (left, right) if node.op != "unless" else (left,):
             if self.is_empty(side, options):
                 yield from self.causes(side, options)
@@ -266,6 +266,15 @@ class _Sides:
     message: str
     left: tuple[Labels, ...]
     right: tuple[Labels, ...]
+
+
+def _alternatives(node: Expr) -> list[Expr]:
+    """Return the operands of a chain of `or` and `default`, in the order of the text."""
+    found = []
+    while isinstance(node, Binary) and node.op in _EITHER:
+        found.append(node.right)
+        node = node.left
+    return [node, *reversed(found)]
 
 
 def _examples(table: SeriesTable, names: tuple[str, ...], *, on: bool) -> tuple[Labels, ...]:

@@ -65,6 +65,16 @@ def test_ten_thousand_terms_are_evaluated(ones: TableSource) -> None:
     assert result.values.tolist() == [[10_000.0] * 3]
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["abs(" * 190 + "a" + ")" * 190, "a" + " |> abs" * 190, "sum(" * 190 + "a" + ")" * 190,
+     "max_over_time(" * 95 + "a" + "[30s:15s])" * 95],
+    ids=["calls", "pipes", "aggregations", "subqueries"],
+)  # fmt: skip
+def test_what_nests_deeply_is_evaluated(ones: TableSource, text: str) -> None:
+    assert evaluate(text, ones, OPTIONS).values.tolist() == [[1.0] * 3]
+
+
 def test_names_removed_at_once_do_not_change_a_chain(ones: TableSource) -> None:
     options = query_options(start=0, end=60, step=30, name_removal="eager")
 
