@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import novaql
-from novaql import tsdb
-from novaql.language import format_expr, parse
+from novaql import evaluate, tsdb
+from novaql.errors import LimitExceeded, NovaqlError, QueryTimeout
+from novaql.inputs.tables.table_source import TableSource
+from novaql.language import FUNCTIONS, format_expr, parse
+from novaql.language.ast import Expr
+from novaql.options import Limits, QueryOptions
 from novaql.tsdb.model.labels import SeriesTable
+from tests.support.generators.expressions import Vocabulary
+from tests.support.generators.extended_expressions import extended_expressions
 from tests.support.generators.queries_with_extensions import ExtensionMaker, sparse_series
 from tests.support.generators.random_samples import batch_of
+from tests.support.programs.query_answers import Answer, answer_of_result, disagreement
 from tests.support.reference.trial import FIRST_MS, agree, random_options
 from tests.support.reference.values import Series
 
@@ -40,6 +48,43 @@ def test_both_styles_read_back_and_give_one_plan(seed: int) -> None:
 
     assert tree == parse(nested) == parse(piped)
     assert novaql.explain(query) == novaql.explain(nested) == novaql.explain(piped)
+
+
+WORDS = Vocabulary(
+    metrics=("a", "b"),
+    labels=("n", "m", "le", "__name__"),
+    functions=[name for name in FUNCTIONS if name != "now" and not name.startswith("rand")],
+)
+
+
+@given(extended_expressions(vocabulary=WORDS, max_depth=3), SEEDS, st.booleans())
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_the_optimizer_changes_no_answer(expr: Expr, seed: int, instant: bool) -> None:
+    query = format_expr(expr)
+    rng = random.Random(seed)
+    source = TableSource(batch_of(sparse_series(rng, FIRST_MS - 5 * 60_000, MINUTES)))
+    options = random_options(rng, instant, most_steps=5)
+    options = replace(options, timeout_s=5.0, limits=Limits(bytes=20_000_000))
+
+    plain = outcome(query, source, options, optimizer=False)
+    optimized = outcome(query, source, options, optimizer=True)
+
+    if isinstance(plain, type) or isinstance(optimized, type):
+        assert plain is optimized or {plain, optimized} & {LimitExceeded, QueryTimeout}, query
+    else:
+        assert disagreement(plain, optimized, relative=1e-6, absolute=1e-9) is None, query
+
+
+def outcome(
+    query: str, source: TableSource, options: QueryOptions, *, optimizer: bool
+) -> Answer | type[NovaqlError]:
+    """The answer, without texts and range vectors; or the class of the error."""
+    try:
+        result = evaluate(query, source, options, optimizer=optimizer)
+    except NovaqlError as error:
+        return type(error)
+    has_series = result.raw is None and result.text is None
+    return answer_of_result(result) if has_series else {}
 
 
 def test_shared_part_is_evaluated_once() -> None:
