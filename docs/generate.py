@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 import novaql
 from novaql.cli.main import COMMANDS, cli
+from novaql.highlight import textmate
 from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Aggregator, Origin, Signature
 from novaql.language.signatures.dates import DATES
 from novaql.language.signatures.histograms import HISTOGRAMS
@@ -142,6 +143,8 @@ def python_page() -> str:
             parts += _class(name, value)
         elif inspect.isfunction(value):
             parts += [f"## `{name}`", _signature(name, value), _doc(value)]
+        elif type(value).__module__.startswith("novaql."):
+            parts += [f"## `{name}`", _doc(value)]
     return _page(parts)
 
 
@@ -229,6 +232,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "commands.md": commands_page(),
         REFERENCE / "python.md": python_page(),
         REFERENCE / "routes.md": routes_page(),
+        textmate.FILE: textmate.grammar_text(),
     }
 
 

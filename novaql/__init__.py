@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from novaql.api import estimate as estimate
     from novaql.api import query as query
     from novaql.api import warmup as warmup
+    from novaql.api import why_empty as why_empty
     from novaql.cancellation import Cancellation as Cancellation
     from novaql.database import Database as Database
     from novaql.database import open as open
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from novaql.duck.session import sql as sql
     from novaql.engine import evaluate as evaluate
     from novaql.engine import explain as explain
+    from novaql.engine import explain_nodes as explain_nodes
     from novaql.errors import ArgumentError as ArgumentError
     from novaql.errors import EvaluationError as EvaluationError
     from novaql.errors import InputError as InputError
@@ -38,9 +40,11 @@ if TYPE_CHECKING:
     from novaql.errors import SyntaxProblem as SyntaxProblem
     from novaql.errors import TypeProblem as TypeProblem
     from novaql.errors import UnknownName as UnknownName
+    from novaql.expressions.names import q as q
     from novaql.inputs.tables.frame import frame as frame
     from novaql.language import format as format
     from novaql.language.parse import parse as parse
+    from novaql.notebook.magics import load_ipython_extension as load_ipython_extension
     from novaql.options import Limits as Limits
     from novaql.options import NameRemoval as NameRemoval
     from novaql.options import QueryOptions as QueryOptions
@@ -62,19 +66,21 @@ else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
-            "api": "analyze estimate query warmup",
+            "api": "analyze estimate query warmup why_empty",
             "cancellation": "Cancellation",
             "database": "Database open",
             "duck.session": "SqlProblem sql",
-            "engine": "evaluate explain",
+            "engine": "evaluate explain explain_nodes",
             "errors": (
                 "ArgumentError EvaluationError InputError LimitExceeded Located NovaqlError "
                 "QueryCancelled QueryError QueryTimeout StorageUnavailable SyntaxProblem "
                 "TypeProblem UnknownName"
             ),
+            "expressions.names": "q",
             "inputs.tables.frame": "frame",
             "language": "format",
             "language.parse": "parse",
+            "notebook.magics": "load_ipython_extension",
             "options": "Limits NameRemoval QueryOptions query_options",
             "result": "NativeCells QueryStats Result ResultKind",
             "result_cache": "ResultCache",

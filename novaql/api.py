@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from novaql.errors import ArgumentError
 from novaql.lazy_exports import lazy_module
 from novaql.options import Limits, NameRemoval, query_options
+from novaql.query_text import QueryLike, query_text
 from novaql.timeparse import DurationLike, TimeLike
 
 if TYPE_CHECKING:
-    from novaql import engine
+    from novaql import diagnosis, engine
+    from novaql.diagnosis import WhyEmpty
     from novaql.evaluator import profile
     from novaql.evaluator.estimate import Estimate
     from novaql.evaluator.kernels import dispatch
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from novaql.tsdb.model.source import Source
     from novaql.tsdb.runtime.compiled import Registry
 else:
+    diagnosis = lazy_module("novaql.diagnosis")
     engine = lazy_module("novaql.engine")
     profile = lazy_module("novaql.evaluator.profile")
     dispatch = lazy_module("novaql.evaluator.kernels.dispatch")
@@ -38,7 +40,7 @@ else:
 
 
 def query(
-    expr: str,
+    expr: QueryLike,
     data: Any = None,
     *,
     time: TimeLike | None = None,
@@ -57,7 +59,7 @@ def query(
 ) -> Result:
     """Evaluate a NovaQL expression over data.
 
-    expr      the query: PromQL and its extensions
+    expr      the query: PromQL and its extensions; a text, or an expression of `novaql.q`
     data      a database, a path, a frame, a table, a URL, or any `Source`; None: the default
               database (`NOVAQL_DATA`, else `./novaql-data`)
     time      instant query at this time (default: now). Datetimes, RFC 3339 texts, Unix seconds
@@ -80,8 +82,7 @@ def query(
     Raises `QueryError` for an error in the text, `ArgumentError` for other arguments,
     `EvaluationError` if the data does not allow the query, and other errors of `novaql.errors`.
     """
-    if not isinstance(expr, str):
-        raise ArgumentError("expr", f"is a text, this is {type(expr).__name__}")
+    text = query_text(expr)
     now_ms = int(clock.time() * 1000)
     options = query_options(
         time=time,
@@ -97,14 +98,14 @@ def query(
         rollup=rollup,
         strict_promql=strict_promql,
     )
-    source = _source(expr, data, now_ms)
-    result = engine.evaluate(expr, source, options, cache=cache)
+    source = _source(text, data, now_ms)
+    result = engine.evaluate(text, source, options, cache=cache)
     notes: tuple[str, ...] = getattr(source, "notes", ())
     return replace(result, warnings=(*result.warnings, *notes)) if notes else result
 
 
 def estimate(
-    expr: str,
+    expr: QueryLike,
     data: Any = None,
     *,
     time: TimeLike | None = None,
@@ -123,11 +124,12 @@ def estimate(
     options = query_options(
         time=time, start=start, end=end, step=step, lookback=lookback, left_closed=left_closed
     )
-    return engine.estimate(expr, _source(expr, data, now_ms), options)
+    text = query_text(expr)
+    return engine.estimate(text, _source(text, data, now_ms), options)
 
 
 def analyze(
-    expr: str,
+    expr: QueryLike,
     data: Any = None,
     *,
     time: TimeLike | None = None,
@@ -162,8 +164,42 @@ def analyze(
         strict_promql=strict_promql,
     )
     costs = profile.Profile()
-    engine.evaluate(expr, _source(expr, data, now_ms), options, profile=costs)
+    text = query_text(expr)
+    engine.evaluate(text, _source(text, data, now_ms), options, profile=costs)
     return costs.text()
+
+
+def why_empty(
+    expr: str,
+    data: Any = None,
+    *,
+    time: TimeLike | None = None,
+    start: TimeLike | None = None,
+    end: TimeLike | None = None,
+    step: DurationLike | None = None,
+    lookback: DurationLike = "5m",
+    timeout: DurationLike | None = "2m",
+    limits: Limits | None = None,
+    strict_promql: bool = False,
+) -> WhyEmpty:
+    """Return which parts of a query have no data: for each its place in the text, the reason, and
+    the nearest names that have data.
+
+    Evaluates parts of the query, at most a hundred, and all within the timeout. The arguments are
+    those of `query`.
+    """
+    now_ms = int(clock.time() * 1000)
+    options = query_options(
+        time=time,
+        start=start,
+        end=end,
+        step=step,
+        lookback=lookback,
+        timeout=timeout,
+        limits=limits,
+        strict_promql=strict_promql,
+    )
+    return diagnosis.explain_empty(expr, _source(expr, data, now_ms), options)
 
 
 def warmup(*, background: bool = False) -> dict[str, float]:

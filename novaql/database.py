@@ -13,6 +13,7 @@ from novaql.duck import session
 from novaql.errors import StorageUnavailable
 from novaql.inputs.importer import ImportReport, import_into
 from novaql.inputs.resolve import default_path
+from novaql.query_text import QueryLike
 from novaql.saving import Saved, save
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Database:
     def __init__(self, store: tsdb.Database) -> None:
         self.store = store
 
-    def query(self, expr: str, **options: Any) -> Result:
+    def query(self, expr: QueryLike, **options: Any) -> Result:
         """Run `novaql.query` over this database, with the same options."""
         return query(expr, self.store, **options)
 

@@ -29,7 +29,10 @@ from novaql.planner import build_plan
 from novaql.planner import explain as explain_plan
 from novaql.planner.build import GapFinder
 from novaql.planner.logical import Plan, Select, SubqueryWindow, TextConstant, Window, type_of
+from novaql.planner.nodes import PlanNode, nodes_of
+from novaql.planner.optimizer import optimize
 from novaql.planner.plan_cache import PLANS, check_type
+from novaql.query_text import QueryLike, query_text
 from novaql.result import QueryStats, Result, ResultKind
 from novaql.result_cache import ResultCache
 from novaql.span import Span
@@ -51,7 +54,7 @@ def selects_data(expr: str) -> bool:
 
 
 def evaluate(
-    expr: str,
+    expr: QueryLike,
     source: Source,
     options: QueryOptions,
     *,
@@ -67,6 +70,7 @@ def evaluate(
     profile  receives the cost of each operator
     """
     began = clock.perf_counter()
+    expr = query_text(expr)
     floats_only = not _may_have_histograms(source)
     plan, windows = PLANS.planned(
         expr,
@@ -211,13 +215,27 @@ def _may_have_histograms(source: Source) -> bool:
         return True
 
 
-def explain(expr: str, options: QueryOptions | None = None) -> str:
+def explain(expr: QueryLike, options: QueryOptions | None = None) -> str:
     """Return the plan after every rule, as text."""
-    options = options or QueryOptions(0, 0)
+    options, text = options or QueryOptions(0, 0), query_text(expr)
+    return explain_plan(_checked_plan(text, options), options.lookback_ms)
+
+
+def explain_nodes(expr: QueryLike, options: QueryOptions | None = None) -> list[PlanNode]:
+    """Return the nodes of the plan after all rules, parents first, with their places in the text.
+
+    The plan is that for data without native histograms.
+    """
+    text = query_text(expr)
+    plan = optimize(_checked_plan(text, options or QueryOptions(0, 0)), floats_only=True)
+    return [node for _, node in nodes_of(plan, text)]
+
+
+def _checked_plan(expr: str, options: QueryOptions) -> Plan:
     core = parse_core(expr, strict_promql=options.strict_promql)
     plan = build_plan(core, expr, options)
     check_type(plan, expr, options)
-    return explain_plan(plan, options.lookback_ms)
+    return plan
 
 
 def _run(operator: Operator, context: Context, options: QueryOptions) -> Result:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -25,8 +25,21 @@ RULE_FILES = (".yml", ".yaml")
 @click.argument("texts", nargs=-1, required=True, metavar="EXPR|FILE.yml...")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if any input is not canonical.")
 @click.option("--write", is_flag=True, help="Change rule files in place.")
+@click.option(
+    "--style",
+    type=click.Choice(["nested", "pipes"]),
+    default="nested",
+    show_default=True,
+    help="How a query is written: `f(x)` or `x |> f`. Rule files are nested.",
+)
 @click.pass_context
-def command(ctx: click.Context, texts: tuple[str, ...], check: bool, write: bool) -> None:
+def command(
+    ctx: click.Context,
+    texts: tuple[str, ...],
+    check: bool,
+    write: bool,
+    style: Literal["nested", "pipes"],
+) -> None:
     """Print a query in canonical form; `-` reads it from standard input.
 
     In rule files (names that end in .yml or .yaml), the command formats the expressions, and leaves
@@ -35,13 +48,15 @@ def command(ctx: click.Context, texts: tuple[str, ...], check: bool, write: bool
     if any(text.endswith(RULE_FILES) for text in texts):
         if not all(text.endswith(RULE_FILES) for text in texts):
             raise click.UsageError("give either one query or rule files")
+        if style != "nested":
+            raise click.UsageError("--style is for a query")
         ctx.exit(int(_format_files(texts, check=check, write=write)))
     if len(texts) > 1:
         raise click.UsageError("one query at a time; put it into quotes")
     if write:
         raise click.UsageError("--write is for rule files")
     text = text_argument(texts[0])
-    canonical = format_expr(parse(text))
+    canonical = format_expr(parse(text), style=style)
     if not check:
         click.echo(canonical)
     elif canonical != text.rstrip("\n"):

@@ -27,6 +27,7 @@ class Entry(NamedTuple):
 
 COMMANDS: dict[str, Entry] = {
     "query": Entry("novaql.cli.query", "Run a query over a database, files or a metrics page."),
+    "repl": Entry("novaql.cli.repl.command", "Run queries interactively."),
     "import": Entry("novaql.cli.import_files", "Read files or URLs into a database."),
     "export": Entry("novaql.cli.export_samples", "Write samples to a file: Parquet, CSV, text, …"),
     "sql": Entry("novaql.cli.sql", "Run SQL over metrics with DuckDB."),
@@ -35,6 +36,7 @@ COMMANDS: dict[str, Entry] = {
     "labels": Entry("novaql.cli.labels", "List label names, or the values of one label."),
     "fmt": Entry("novaql.cli.fmt", "Print queries and rule files in canonical form."),
     "lint": Entry("novaql.cli.lint", "Report probable mistakes in a query."),
+    "why-empty": Entry("novaql.cli.why_empty", "Report which part of a query has no data."),
     "complete": Entry("novaql.cli.complete", "List completions at a position in a query."),
     "check": Entry("novaql.cli.check", "Check a database, rules, configuration, and metrics."),
     "tsdb": Entry("novaql.cli.tsdb", "Inspect a database: blocks, cardinality, samples."),
@@ -46,6 +48,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "test": Entry("novaql.cli.test", "Run unit tests of rules."),
     "serve": Entry("novaql.cli.serve", "Serve a database over HTTP."),
+    "mcp": Entry("novaql.cli.mcp", "Serve metrics to agents (MCP), read-only."),
     "probe": Entry("novaql.cli.probe", "Run synthetic checks of a region for a server."),
     "ledger": Entry("novaql.cli.ledger", "Verify exported logs of agents, offline."),
     "admin": Entry("novaql.cli.admin", "Create tenants and tokens for the server."),

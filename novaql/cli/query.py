@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import Any
 
 import click
 
-from novaql import analyze, explain, query, query_options
+from novaql import analyze, evaluate, explain, explain_nodes, query, query_options
 from novaql.cli.failures import note
 from novaql.cli.options import (
     DURATION,
@@ -17,7 +19,9 @@ from novaql.cli.options import (
     text_argument,
 )
 from novaql.cli.output import Format, chosen_format, write_result
+from novaql.evaluator import Profile
 from novaql.export.scale import round_step_ms
+from novaql.inputs.resolve import as_source
 
 WANTED_STEPS = 240
 
@@ -55,7 +59,8 @@ WANTED_STEPS = 240
     is_flag=False,
     flag_value="plan",
     type=click.Choice(["plan", "analyze"]),
-    help="Print the plan instead of the answer; `analyze`: with the cost of each operator.",
+    help="Print the plan instead of the answer; `analyze`: with the cost of each operator. "
+    "With --format json: its nodes, with their places in the query.",
 )
 def command(
     expr: str,
@@ -82,17 +87,14 @@ def command(
     novaql query 'rate(http_requests_total[5m])' --start -1h --step 1m
     novaql query 'max_over_time(temperature[1d])' --data readings.parquet --time 2026-03-01
     """
-    options: dict[str, Any] = {"strict": strict, **_times(time_, start, end, step)}
+    options: dict[str, Any] = {"strict": strict, **times_of(time_, start, end, step)}
     options["strict_promql"] = strict_promql
     durations = {"lookback": lookback, "rollup": rollup, "timeout": timeout}
     options |= {name: ms / 1000 for name, ms in durations.items() if ms is not None}
     text = text_argument(expr)
     form = chosen_format(format_, output)
-    if explain_ == "plan":
-        click.echo(explain(text, query_options(**options)))
-        return
-    if explain_ == "analyze":
-        click.echo(analyze(text, data_argument(data), **options))
+    if explain_ is not None:
+        click.echo(_explained(text, data, options, analyzed=explain_ == "analyze", form=form))
         return
     result = query(text, data_argument(data), **options)
     write_result(result, form, output, rows=rows)
@@ -104,9 +106,25 @@ def command(
         click.echo(f"{cost.series} series, {cost.samples} samples; {stages}", err=True)
 
 
-def _times(
+def _explained(
+    text: str, data: tuple[str, ...], options: dict[str, Any], *, analyzed: bool, form: Format
+) -> str:
+    """The plan as text, or as JSON: its nodes, with their places in the query."""
+    if form is not Format.JSON:
+        if analyzed:
+            return analyze(text, data_argument(data), **options)
+        return explain(text, query_options(**options))
+    if not analyzed:
+        return json.dumps([asdict(node) for node in explain_nodes(text, query_options(**options))])
+    profile = Profile()
+    evaluate(text, as_source(data_argument(data)), query_options(**options), profile=profile)
+    nodes = profile.nodes(text)
+    return json.dumps([asdict(n) | {"cost": None if c is None else asdict(c)} for n, c in nodes])
+
+
+def times_of(
     time_: int | None, start: int | None, end: int | None, step: int | None
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Arguments of `query`, in seconds. Raises `click.UsageError` for a mix that makes no sense."""
     if start is None:
         if end is not None or step is not None:

@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from novaql.complete.context import Matched, Place, Situation, situation
-from novaql.language import AGGREGATORS, FUNCTIONS
+from novaql.complete.ranking import best
+from novaql.complete.words import DURATIONS, KEYWORDS, LABELS, MOMENTS, parameter_at, texts_for
+from novaql.language import AGGREGATORS, FUNCTIONS, ValueType
+from novaql.language.pipes import operand_place
+from novaql.language.signatures import LIFTED
 from novaql.tsdb.model.labels import METRIC_NAME
 from novaql.tsdb.model.matchers import Matcher, MatchOp, compile_regex
-from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Source
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Metadata, Source
 
 _WORD = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _ESCAPES = re.compile(r'[\\"]')
-DURATIONS = ("1m", "5m", "10m", "30m", "1h", "6h", "1d", "7d")
-OPERATORS = {
-    "and": "elements that have a match on the right",
-    "or": "all of the left, and of the right what has no match",
-    "unless": "elements that have no match on the right",
-    "offset": "look so far back",
-    "by": "keep these labels in an aggregation",
-    "without": "drop these labels in an aggregation",
-    "on": "match by these labels only",
-    "ignoring": "match by all labels but these",
-    "group_left": "many elements on the left match one on the right",
-    "group_right": "many elements on the right match one on the left",
-    "bool": "give 0 or 1 instead of filtering",
-    "atan2": "angle of the two values, in radians",
-}
+_ESCAPED = re.compile(r'\\([\\"])')
+_FUNCTION_NAMES, _AGGREGATOR_NAMES = sorted(FUNCTIONS), sorted(AGGREGATORS)
 
 
 class Kind(StrEnum):
-    """The kind of a completion."""
+    """The kind of a completion. Of equally good ones, the first kind is first."""
 
+    NAME = "name"  # of `let`
     METRIC = "metric"
     FUNCTION = "function"
     AGGREGATOR = "aggregator"
@@ -43,6 +35,10 @@ class Kind(StrEnum):
     VALUE = "value"
     KEYWORD = "keyword"
     DURATION = "duration"
+    TEXT = "text"  # that a function takes
+
+
+_ORDER = {kind: order for order, kind in enumerate(Kind)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +76,28 @@ def complete(
     """
     at = len(text) if cursor is None else max(0, min(cursor, len(text)))
     here = situation(text, at)
-    looking = _Data(source, start_ms, end_ms)
-    best: list[tuple[tuple[int, int, str], Completion]] = []
-    for found in _candidates(here, at, looking):
-        rank = _rank(here.typed, found)
-        if rank is not None:
-            best.append((rank, found))
-    return [found for _, found in sorted(best, key=lambda pair: pair[0])[:limit]]
+    typed = _ESCAPED.sub(r"\1", here.typed)
+    found: list[tuple[tuple[int, int, bool, str], Completion]] = []
+    for offer in _offers(here, _Data(source, start_ms, end_ms)):
+        order = _ORDER[offer.kind]
+        for (rank, lower), name in best(offer.names, typed, limit):
+            text, detail, doc = offer.shown(name)
+            completion = Completion(offer.kind, text, here.start, at, detail, doc)
+            found.append(((rank, order, text.startswith("{"), lower), completion))
+    found.sort(key=lambda one: one[0])
+    return [completion for _, completion in found[:limit]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """Names of one kind, in order, and how one is shown.
+
+    shown  text, detail and doc of a name
+    """
+
+    kind: Kind
+    names: Sequence[str]
+    shown: Callable[[str], tuple[str, str, str]] = lambda name: (name, "", "")
 
 
 class _Data:
@@ -107,60 +118,94 @@ class _Data:
         sets = [matchers] if matchers else []
         return self._source.label_names(sets, self._start_ms, self._end_ms)
 
-    def about(self, metric: str) -> tuple[str, str]:
-        """Type and help of a metric."""
-        known = {} if self._source is None else self._source.metadata()
-        found = known.get(metric)
-        return ("", "") if found is None else (found.type, found.help)
+    def about(self) -> Mapping[str, Metadata]:
+        """Type and help of metrics."""
+        return {} if self._source is None else self._source.metadata()
 
 
-def _rank(typed: str, found: Completion) -> tuple[int, int, str] | None:
-    """Smaller is better: what begins with what was typed, then what contains it."""
-    order = list(Kind).index(found.kind)
-    wanted, name = typed.lower(), found.text.lower().strip('"')
-    if found.text == typed:
-        return (0, order, name)
-    if name.startswith(wanted):
-        return (1, order, name)
-    if wanted in name:
-        return (2, order, name)
-    return None
-
-
-def _candidates(here: Situation, end: int, data: _Data) -> Iterator[Completion]:
+def _offers(here: Situation, data: _Data) -> Iterator[_Offer]:
     place = here.place
-    if place is Place.EXPRESSION:
-        yield from _expressions(here.start, end, data)
-    elif place is Place.OPERATOR:
+    if place in (Place.EXPRESSION, Place.OPERATOR):
+        yield _keywords(here)
         # While a word is being typed, it may still be the operand's own name.
-        for word, doc in OPERATORS.items():
-            yield Completion(Kind.KEYWORD, word, here.start, end, "", doc)
-        if here.typed:
-            yield from _expressions(here.start, end, data)
+        if place is Place.EXPRESSION or here.typed:
+            yield from _operands(here, data)
+    elif place is Place.STAGE:
+        yield from _stages(here)
     elif place is Place.DURATION:
-        for duration in DURATIONS:
-            yield Completion(Kind.DURATION, duration, here.start, end)
+        yield _Offer(Kind.DURATION, DURATIONS)
+        yield _Offer(Kind.NAME, sorted(here.names))
+    elif place is Place.MOMENT:
+        yield _Offer(Kind.KEYWORD, sorted(MOMENTS), lambda name: (name, "", MOMENTS[name]))
     elif place in (Place.LABEL_NAME, Place.GROUPING):
-        known = data.labels(_matchers(here))
-        names = known or ["le", "job", "instance"]
-        for name in names:
-            if name != METRIC_NAME:
-                yield Completion(Kind.LABEL, _label_text(name), here.start, end)
+        yield _labels(data.labels(_matchers(here)) or ["instance", "job", "le"])
     elif place is Place.LABEL_VALUE and here.label is not None:
-        for value in data.values(here.label, _matchers(here)):
-            yield Completion(Kind.VALUE, _escaped(value), here.start, end)
+        values = data.values(here.label, _matchers(here))
+        yield _Offer(Kind.VALUE, values, lambda value: (_escaped(value), "", ""))
+    elif place is Place.TEXT and here.call is not None:
+        function, parameter = here.call[0], parameter_at(*here.call)
+        yield _Offer(Kind.TEXT, texts_for(function, parameter))
+        if parameter in LABELS:
+            yield _Offer(Kind.LABEL, data.labels())
 
 
-def _expressions(start: int, end: int, data: _Data) -> Iterator[Completion]:
-    for name in data.values(METRIC_NAME):
-        kind, doc = data.about(name)
+def _keywords(here: Situation) -> _Offer:
+    return _Offer(Kind.KEYWORD, sorted(here.keywords), lambda word: (word, "", KEYWORDS[word]))
+
+
+def _labels(names: Sequence[str]) -> _Offer:
+    known = [name for name in names if name != METRIC_NAME]
+    return _Offer(Kind.LABEL, known, lambda name: (_label_text(name), "", ""))
+
+
+def _operands(here: Situation, data: _Data) -> Iterator[_Offer]:
+    yield _Offer(Kind.NAME, sorted(here.names))
+    about = data.about()
+
+    def metric(name: str) -> tuple[str, str, str]:
+        known = about.get(name)
         text = name if _WORD.fullmatch(name) else f'{{"{_escaped(name)}"}}'
-        yield Completion(Kind.METRIC, text, start, end, kind, doc)
-    for name, signature in FUNCTIONS.items():
-        yield Completion(Kind.FUNCTION, name, start, end, str(signature), signature.doc)
-    for name, aggregator in AGGREGATORS.items():
-        detail = aggregator.form_of("instant vector")
-        yield Completion(Kind.AGGREGATOR, name, start, end, detail, aggregator.doc)
+        return (text, "", "") if known is None else (text, known.type, known.help)
+
+    yield _Offer(Kind.METRIC, data.values(METRIC_NAME), metric)
+    yield _Offer(Kind.FUNCTION, _FUNCTION_NAMES, _function)
+    yield _aggregators()
+
+
+def _aggregators() -> _Offer:
+    return _Offer(Kind.AGGREGATOR, _AGGREGATOR_NAMES, _aggregator)
+
+
+def _stages(here: Situation) -> Iterator[_Offer]:
+    """What may follow `|>`: functions and aggregators whose first vector takes what is piped."""
+    ranged, vectors = [], []
+    for name in _FUNCTION_NAMES:
+        kind = _operand_type(name)
+        if kind is ValueType.MATRIX or (here.ranged and name in LIFTED):
+            ranged.append(name)
+        elif kind is ValueType.VECTOR:
+            vectors.append(name)
+    if here.ranged:
+        yield _Offer(Kind.FUNCTION, ranged, _function)
+        return
+    yield _Offer(Kind.NAME, sorted(here.names))
+    yield _Offer(Kind.FUNCTION, vectors, _function)
+    yield _Offer(Kind.FUNCTION, ranged, _function)  # with an automatic window
+    yield _aggregators()
+
+
+def _operand_type(name: str) -> ValueType | None:
+    signature = FUNCTIONS[name]
+    place = operand_place(name, signature.fewest_arguments)
+    return None if place is None else signature.argument_type(place, len(signature.arguments))
+
+
+def _function(name: str) -> tuple[str, str, str]:
+    return name, str(FUNCTIONS[name]), FUNCTIONS[name].doc
+
+
+def _aggregator(name: str) -> tuple[str, str, str]:
+    return name, AGGREGATORS[name].form_of("instant vector"), AGGREGATORS[name].doc
 
 
 def _label_text(name: str) -> str:

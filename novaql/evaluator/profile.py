@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from novaql.evaluator.matrix import StepMatrix
 from novaql.planner.logical import Plan, Select
+from novaql.planner.nodes import PlanNode, nodes_of
 from novaql.planner.show import show
 from novaql.tsdb.model.source import Selection
 
@@ -91,6 +92,11 @@ class Profile:
         """The plan, a line an operator, each with its cost."""
         assert self.plan is not None
         return show(self.plan, note=self._note)
+
+    def nodes(self, query: str) -> list[tuple[PlanNode, Cost | None]]:
+        """The nodes of the plan, parents first, each with its cost."""
+        assert self.plan is not None
+        return [(node, self.cost(plan)) for plan, node in nodes_of(self.plan, query)]
 
     def _of(self, plan: Plan) -> Cost:
         return self._costs.setdefault(id(plan), (plan, Cost()))[1]

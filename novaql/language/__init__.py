@@ -31,6 +31,7 @@ from novaql.language.ast import (
     VectorSelector,
     left_spine,
 )
+from novaql.language.catalog import function_entries
 from novaql.language.check import type_of
 from novaql.language.durations import format_duration
 from novaql.language.layout import format_expr
@@ -76,6 +77,7 @@ __all__ = [
     "format",
     "format_duration",
     "format_expr",
+    "function_entries",
     "left_spine",
     "parse",
     "parse_core",

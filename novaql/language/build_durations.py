@@ -7,6 +7,8 @@ from functools import partial
 from lark import Token
 
 from novaql.language.ast import (
+    Binary,
+    Call,
     Duration,
     DurationBinary,
     DurationLiteral,
@@ -15,8 +17,11 @@ from novaql.language.ast import (
     DurationQuery,
     DurationReference,
     DurationUnary,
+    Expr,
+    Number,
+    Paren,
 )
-from novaql.language.durations import parse_duration, parse_seconds
+from novaql.language.durations import in_order, parse_duration, parse_seconds
 from novaql.language.fault import Fault
 from novaql.language.parsed import NOTED, Children, between, span_of
 from novaql.language.precedence import OperatorStack
@@ -33,6 +38,8 @@ def duration_of(token: Token) -> int:
     """Return the nanoseconds of a DURATION."""
     if "." in token.value:
         NOTED.note("a fraction in a duration", span_of(token))
+    if not in_order(token.value):
+        NOTED.note("the order of units in a duration", span_of(token))
     return parse_duration(token.value, span_of(token))
 
 
@@ -92,6 +99,16 @@ def _steps(token: Token) -> Duration:
     count = DurationLiteral(parse_seconds(token.value[:-1], span), span=span)
     step = DurationQuery(DurationName.STEP, span=span)
     return DurationParen(DurationBinary("*", step, count, span=span), span=span)
+
+
+def steps_as_number(token: Token) -> Expr:
+    """`5i` outside of a duration: the seconds of so many steps."""
+    NOTED.note("the unit i", span_of(token))
+    span = span_of(token)
+    step = Call("step", (), span=span)
+    return Paren(
+        Binary("*", step, Number(float(token.value[:-1]), span=span), span=span), span=span
+    )
 
 
 def _signed(sign: Token, operand: Duration) -> Duration:

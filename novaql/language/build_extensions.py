@@ -17,14 +17,7 @@ from novaql.span import Span
 
 
 class ExtensionBuilder:
-    """Rules `pipeline`, `stage`, `let`, `binding` and `parameters`."""
-
-    def pipeline(self, children: Children) -> Expr:
-        tree: Expr = children[0]
-        for pipe, stage in zip(children[1::2], children[2::2], strict=True):
-            NOTED.note("the pipe |>", span_of(pipe))
-            tree = _piped(tree, stage)
-        return tree
+    """Rules `stage`, `let`, `binding` and `parameters`."""
 
     def stage(self, children: Children) -> Stage:
         word = children[0]
@@ -70,9 +63,11 @@ class ExtensionBuilder:
 
 
 def _check_names(names: list[tuple[str, Span]], place: str) -> None:
-    """Raise `Fault` if a name is given twice."""
+    """Raise `Fault` if a name is escaped, or given twice."""
     seen: set[str] = set()
     for name, span in names:
+        if "\\" in name:
+            raise Fault(f"{place} gives the name {name}, which cannot be escaped", span)
         if name in seen:
             raise Fault(f"{place} gives the name {brief(name)} twice", span)
         seen.add(name)
@@ -86,7 +81,7 @@ def limit_of(token: Token) -> int:
     return int(value)
 
 
-def _piped(operand: Expr, stage: Stage) -> Expr:
+def piped(operand: Expr, stage: Stage) -> Expr:
     """The function or the aggregator of a stage, with the operand put in."""
     word, name = span_of(stage.word), stage.word.value
     span = between(operand, stage)
@@ -113,6 +108,8 @@ def _piped(operand: Expr, stage: Stage) -> Expr:
 def _arguments_behind(op: str, arguments: tuple[Expr, ...]) -> tuple[Expr, ...]:
     """Return those of the arguments of a stage that are behind the vector of an aggregator."""
     known = AGGREGATORS[op]
+    if known.takes_several:
+        return arguments
     if known.more is None or known.more_first:
         return ()
     return arguments[known.parameter is not None :]

@@ -25,8 +25,8 @@ from novaql.language.ast import (
     Text,
     Unary,
 )
-from novaql.language.build_durations import DurationBuilder
-from novaql.language.build_extensions import ExtensionBuilder, aggregate_operands
+from novaql.language.build_durations import DurationBuilder, steps_as_number
+from novaql.language.build_extensions import ExtensionBuilder, aggregate_operands, piped
 from novaql.language.build_matching import MatchingBuilder, Modifiers, number_value
 from novaql.language.build_postfix import PostfixBuilder
 from novaql.language.fault import Fault
@@ -54,6 +54,7 @@ from novaql.language.selector_parts import (
     named_conditions,
     selector_of,
 )
+from novaql.span import Span
 
 
 class PromqlBuilder(DurationBuilder, MatchingBuilder, PostfixBuilder, ExtensionBuilder):
@@ -61,7 +62,15 @@ class PromqlBuilder(DurationBuilder, MatchingBuilder, PostfixBuilder, ExtensionB
 
     # --- operators ---
 
-    def expression(self, children: Children) -> Expr:
+    def pipeline(self, children: Children) -> Expr:
+        first = next(n for n, c in enumerate(children) if isinstance(c, Token) and c.type == "PIPE")
+        tree: Expr = children[0] if first == 1 else self.query(children[:first])
+        for pipe, stage in zip(children[first::2], children[first + 1 :: 2], strict=True):
+            NOTED.note("the pipe |>", span_of(pipe))
+            tree = piped(tree, stage)
+        return tree
+
+    def query(self, children: Children) -> Expr:
         stack = OperatorStack[Expr]()
         want_operand = True
         for index, child in enumerate(children):
@@ -84,6 +93,8 @@ class PromqlBuilder(DurationBuilder, MatchingBuilder, PostfixBuilder, ExtensionB
 
     def number(self, children: Children) -> Expr:
         (token,) = children
+        if token.type == "INTERVAL":
+            return steps_as_number(token)
         return Number(number_value(token), span=span_of(token))
 
     def text(self, children: Children) -> Expr:
@@ -101,8 +112,10 @@ class PromqlBuilder(DurationBuilder, MatchingBuilder, PostfixBuilder, ExtensionB
         return selector_of(outside, braces, between(first, last))
 
     def matchers(self, children: Children) -> Braces:
-        alternatives = any_of(children[1:-1])
-        return Braces(alternatives or ((),), between(children[0], children[-1]))
+        inside = children[1:-1]
+        several = inside and isinstance(inside[0], tuple)  # of `all_of`
+        alternatives = any_of(inside) if several else all_of(inside)
+        return Braces(alternatives, between(children[0], children[-1]))
 
     def all_of(self, children: Children) -> tuple[Conditions, ...]:
         return all_of(children)
@@ -134,9 +147,9 @@ class PromqlBuilder(DurationBuilder, MatchingBuilder, PostfixBuilder, ExtensionB
 
     def call(self, children: Children) -> Expr:
         name, arguments = children
-        return Call(
-            name.value, arguments.values, span=between(name, arguments), name_span=span_of(name)
-        )
+        word = span_of(name)
+        span = Span(word.start, arguments.span.end)
+        return Call(name.value, arguments.values, span=span, name_span=word)
 
     def union(self, children: Children) -> Expr:
         span = between(children[0], children[-1])

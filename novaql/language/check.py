@@ -29,15 +29,9 @@ from novaql.language.lifted import check_lifted, is_lifted
 from novaql.language.metric_names import METRIC_NAME, ONE_OF_NAMES, named_twice
 from novaql.language.precedence import COMPARISONS, SET_OPERATORS, TRIM_OPERATORS
 from novaql.language.signatures import AGGREGATORS, FUNCTIONS, LIFTED, Signature
-from novaql.language.value_types import ValueType
+from novaql.language.value_types import ARTICLES, ValueType
 from novaql.span import Span
 
-ARTICLES = {
-    ValueType.SCALAR: "a scalar",
-    ValueType.VECTOR: "an instant vector",
-    ValueType.MATRIX: "a range vector",
-    ValueType.STRING: "a string",
-}
 _NUMERIC = (ValueType.SCALAR, ValueType.VECTOR)
 
 
@@ -195,7 +189,6 @@ def _check_operation(expr: Binary, left: ValueType, right: ValueType) -> ValueTy
             "a comparison between scalars needs the bool modifier",
             expr.span,
             kind=TypeProblem,
-            suggestion=f"write {expr.op} bool",
         )
     if scalars and expr.op in TRIM_OPERATORS:
         raise Fault(
@@ -288,8 +281,14 @@ def _check_count(expr: Call, signature: Signature) -> None:
     )
 
 
+# Functions of MetricsQL that are left out, and why.
+_LEFT_OUT = {
+    "label_graphite_group": "NovaQL has no Graphite names; label_replace takes a part of a label",
+}
+
+
 def _unknown(name: str, span: Span, known: Sequence[str], what: str) -> Fault:
-    close = did_you_mean(name, known)
+    close = _LEFT_OUT.get(name.lower()) or did_you_mean(name, known)
     return Fault(f'unknown {what} "{brief(name)}"', span, kind=UnknownName, suggestion=close)
 
 

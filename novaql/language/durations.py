@@ -23,30 +23,23 @@ UNITS: dict[str, int] = {
     "s": 1_000,
     "ms": 1,
 }
-_ORDER = list(UNITS)
+_ORDER = {unit: rank for rank, unit in enumerate(UNITS)}
 _EXACT_ONLY = ("y", "w")  # 8d is 8d, not 1w1d
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhdwy])")
 
 
 def parse_duration(text: str, span: Span) -> int:
-    """Nanoseconds of `1h30m` or `1.5h`: each unit at most once, the longest first.
+    """Nanoseconds of `1h30m` or `1.5h`: each unit at most once.
 
-    Raises `Fault` for another order, a repeated unit, or more than 292 years.
+    Raises `Fault` for a repeated unit, or more than 292 years.
     """
     total_ns = 0
-    last = -1
+    units = set()
     for found in _PART.finditer(text):
         unit = found[2]
-        rank = _ORDER.index(unit)
-        if rank == last:
+        if unit in units:
             raise Fault(f"the unit {unit} appears twice in the duration {brief(text)}", span)
-        if rank < last:
-            raise Fault(
-                f"the units of the duration {brief(text)} are out of order",
-                span,
-                suggestion="write the longest first, as in 1h30m",
-            )
-        last = rank
+        units.add(unit)
         if len(found[1]) > 20:
             raise _too_long(text, span)
         each = UNITS[unit] * NANOSECONDS_PER_MS
@@ -57,6 +50,12 @@ def parse_duration(text: str, span: Span) -> int:
     if total_ns > _MAX_INT64:
         raise _too_long(text, span)
     return total_ns
+
+
+def in_order(text: str) -> bool:
+    """Whether the longest unit of a duration comes first, and so on, as PromQL wants it."""
+    ranks = [_ORDER[found[2]] for found in _PART.finditer(text)]
+    return ranks == sorted(ranks)
 
 
 def parse_seconds(text: str, span: Span) -> int:

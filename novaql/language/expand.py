@@ -33,11 +33,18 @@ from novaql.language.ast import (
     left_spine,
 )
 from novaql.language.depth import MAX_DEPTH
+from novaql.language.expand_arguments import (
+    ARGUMENT_LABEL,
+    Typed,
+    united,
+    vector_first,
+    without_lists,
+)
 from novaql.language.expand_durations import AUTO, with_names
-from novaql.language.expand_operators import expanded_operation, unwrapped
+from novaql.language.expand_operators import expanded_operation, unwrapped, vector_of
 from novaql.language.expand_selectors import merged, resolved
 from novaql.language.fault import Fault
-from novaql.language.signatures import FUNCTIONS, LIFTED
+from novaql.language.signatures import AGGREGATORS, FUNCTIONS, LIFTED
 from novaql.language.value_types import ValueType
 from novaql.language.visit import children
 from novaql.span import Span
@@ -260,17 +267,37 @@ class _Expansion:
             right, right_kind = self.tree(node.right, scope)
             same = left is node.left and right is node.right
             new = node if same else replace(node, left=left, right=right)
-            left, kind = expanded_operation(new, kind, right_kind)
+            left, kind = expanded_operation(new, kind, right_kind, self._note)
         return left, kind
 
     def _aggregate(self, expr: Aggregate, scope: Scope) -> Expr:
-        operand, _ = self.tree(expr.operand, scope)
+        operand, kind = self.tree(expr.operand, scope)
         parameter = None if expr.parameter is None else self.tree(expr.parameter, scope)[0]
-        more = tuple(self.tree(argument, scope)[0] for argument in expr.more)
-        new = replace(expr, operand=operand, parameter=parameter, more=more, limit=None)
+        more = tuple(self.tree(argument, scope) for argument in expr.more)
+        if more and AGGREGATORS[expr.op].more is None:
+            return self._aggregate_of_several(expr, [(operand, kind), *more])
+        new = replace(
+            expr, operand=operand, parameter=parameter, more=tuple(m for m, _ in more), limit=None
+        )
         if expr.limit is None:
             same = zip(children(new), children(expr), strict=True)
             return expr if all(a is b for a, b in same) else new
+        return self._limited(expr, new)
+
+    def _aggregate_of_several(self, expr: Aggregate, operands: list[Typed]) -> Expr:
+        """`avg(a, b)`, of the series of both."""
+        self._note(f"a further argument of {expr.op}", expr.more[0].span)
+        operand = united(expr.op, operands)
+        grouping = (*expr.grouping, ARGUMENT_LABEL) if expr.without else expr.grouping
+        new = replace(expr, operand=operand, more=(), grouping=grouping, limit=None)
+        if AGGREGATORS[expr.op].returns_input_series:
+            label = Text(ARGUMENT_LABEL, span=expr.span)
+            return self._limited(expr, Call("label_del", (new, label), span=expr.span))
+        return self._limited(expr, new)
+
+    def _limited(self, expr: Aggregate, new: Expr) -> Expr:
+        if expr.limit is None:
+            return new
         limits = Number(float(expr.limit), span=expr.span), Number(0.0, span=expr.span)
         return Call("limit_offset", (*limits, new), span=expr.span)
 
@@ -285,6 +312,9 @@ class _Expansion:
                 kind=TypeProblem,
             )
         signature = FUNCTIONS.get(expr.function)
+        if signature is None and (signature := FUNCTIONS.get(expr.function.lower())) is not None:
+            self._note("the case of a function's name", expr.name_span)
+            expr = replace(expr, function=signature.name)
         if signature is None:
             if expr.function in self._running:
                 raise Fault(
@@ -294,24 +324,30 @@ class _Expansion:
                     suggestion="a function of let can use only what is defined before it",
                 )
             return expr, ValueType.VECTOR  # the checker refuses it
+        typed: list[Typed] = []
+        for index, argument in enumerate(expr.arguments):
+            labels_of_info = expr.function == "info" and index == 1
+            typed.append(
+                (argument, ValueType.VECTOR) if labels_of_info else self.tree(argument, scope)
+            )
+        typed = without_lists(signature, typed)
+        in_order = vector_first(expr.function, typed)
+        if in_order is not typed:
+            self._note("the order of arguments of histogram_quantiles()", expr.span)
         arguments: list[Expr] = []
         lifted = False
-        for index, argument in enumerate(expr.arguments):
-            if expr.function == "info" and index == 1:
-                arguments.append(argument)
-                continue
-            tree, kind = self.tree(argument, scope)
+        for index, (tree, kind) in enumerate(in_order):
             wanted = None
             if signature.arguments:
-                wanted = signature.argument_type(index, len(expr.arguments))
+                wanted = signature.argument_type(index, len(in_order))
             if wanted is ValueType.MATRIX and kind is ValueType.VECTOR:
                 tree = self._ranged(tree)
             elif expr.function == "union" and kind is ValueType.SCALAR:
-                tree = Call("vector", (tree,), span=tree.span)
+                tree = vector_of(tree)
             elif index == 0 and kind is ValueType.MATRIX and expr.function in LIFTED:
                 lifted = True
             arguments.append(tree)
-        same = all(a is b for a, b in zip(arguments, expr.arguments, strict=True))
+        same = list(map(id, arguments)) == list(map(id, expr.arguments))
         new = expr if same else replace(expr, arguments=tuple(arguments))
         if lifted and isinstance(points := unwrapped(arguments[0]), Subquery):
             inner = replace(new, arguments=(points.inner, *arguments[1:]))

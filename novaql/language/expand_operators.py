@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 from novaql.errors import TypeProblem
@@ -19,8 +20,11 @@ from novaql.language.ast import (
     Text,
 )
 from novaql.language.fault import Fault
-from novaql.language.precedence import EXTENSIONS
+from novaql.language.precedence import COMPARISONS, EXTENSIONS
 from novaql.language.value_types import ValueType
+from novaql.span import Span
+
+Note = Callable[[str, Span], None]
 
 
 def unwrapped(expr: Expr) -> Expr:
@@ -30,10 +34,13 @@ def unwrapped(expr: Expr) -> Expr:
     return expr
 
 
-def expanded_operation(node: Binary, left: ValueType, right: ValueType) -> tuple[Expr, ValueType]:
+def expanded_operation(
+    node: Binary, left: ValueType, right: ValueType, note: Note
+) -> tuple[Expr, ValueType]:
     """Return the core tree of an operator whose operands are expanded, and its type.
 
     left, right  types of the operands
+    note         called with each extension that is found
     """
     if node.op in EXTENSIONS:
         return _filled_or_filtered(node, left, right), ValueType.VECTOR
@@ -43,11 +50,16 @@ def expanded_operation(node: Binary, left: ValueType, right: ValueType) -> tuple
         assert isinstance(other, Text)
         return Text(one.value + other.value, span=node.span), ValueType.STRING
     if node.op in ("==", "!=") and (values := constants_of(node.right)) is not None:
+        if left is ValueType.SCALAR:
+            node, left = replace(node, left=vector_of(node.left)), ValueType.VECTOR
         return _membership(node, values), left
     if ValueType.MATRIX in (left, right):
         return _of_subquery(node, left, right), ValueType.MATRIX
     if left is right is ValueType.SCALAR:
-        return node, ValueType.SCALAR
+        if node.op not in COMPARISONS or node.return_bool:
+            return node, ValueType.SCALAR
+        note("a comparison of scalars without bool", node.span)
+        return replace(node, left=vector_of(node.left)), ValueType.VECTOR
     return node, ValueType.VECTOR
 
 
@@ -101,15 +113,15 @@ def _filled_or_filtered(node: Binary, left: ValueType, right: ValueType) -> Expr
             suggestion="remove the modifier",
         )
     if left is ValueType.SCALAR:
-        node = replace(node, left=_vector(node.left))
+        node = replace(node, left=vector_of(node.left))
     if node.op == "default":
         return replace(node, matching=matching)
     if scalar:
-        node, matching = replace(node, right=_vector(node.right)), replace(matching, on=True)
+        node, matching = replace(node, right=vector_of(node.right)), replace(matching, on=True)
     return replace(node, op="and" if node.op == "if" else "unless", matching=matching)
 
 
-def _vector(expr: Expr) -> Expr:
+def vector_of(expr: Expr) -> Expr:
     return Call("vector", (expr,), span=expr.span)
 
 

@@ -69,7 +69,8 @@ def _piped(expr: Expr, width: int | None) -> str:
         names = " keep_metric_names" if isinstance(node, RetainNames) else ""
         match inner:
             case Aggregate() if not names:
-                others = () if inner.parameter is None else (inner.parameter, *inner.more)
+                parameter = () if inner.parameter is None else (inner.parameter,)
+                others = (*parameter, *inner.more)
                 inside = f"({', '.join(map(one_line, others))})" if others else ""
                 stages.append(f"{head(inner)}{inside}".rstrip() + tail(inner))
                 below: Expr = inner.operand

@@ -22,7 +22,8 @@ def operand_of_lifted(expr: Expr) -> Expr | None:
         case Unary(operand=operand) | Member(operand=operand):
             return operand
         case Binary(left=left, right=right):
-            return right if is_constant(left) else left
+            # A long chain has its short sides on the right.
+            return right if not is_constant(right) and is_constant(left) else left
         case Call(function=name, arguments=(operand, *_)) if name in LIFTED:
             return operand
         case _:
@@ -31,9 +32,9 @@ def operand_of_lifted(expr: Expr) -> Expr | None:
 
 def is_lifted(expr: Expr) -> bool:
     """Whether the expression is an operation on the samples of a range."""
-    if isinstance(expr, Paren):
-        return is_lifted(expr.inner)
-    node: Expr | None = operand_of_lifted(expr)
+    while isinstance(expr, Paren):
+        expr = expr.inner
+    node = operand_of_lifted(expr)
     while node is not None:
         if isinstance(node, MatrixSelector):
             return True
@@ -43,17 +44,20 @@ def is_lifted(expr: Expr) -> bool:
 
 def is_constant(expr: Expr) -> bool:
     """Whether the expression is a scalar that is the same at all times."""
-    match expr:
-        case Number():
-            return True
-        case Paren(inner=inner) | Unary(operand=inner):
-            return is_constant(inner)
-        case Binary(left=left, right=right):
-            return is_constant(right) and is_constant(left)
-        case Call(function=name, arguments=arguments):
-            return name in _CONSTANT_CALLS and all(map(is_constant, arguments))
-        case _:
-            return False
+    waiting = [expr]
+    while waiting:
+        match waiting.pop():
+            case Number():
+                pass
+            case Paren(inner=inner) | Unary(operand=inner):
+                waiting.append(inner)
+            case Binary(left=left, right=right):
+                waiting += left, right  # the right side is next: see above
+            case Call(function=name, arguments=arguments) if name in _CONSTANT_CALLS:
+                waiting += arguments
+            case _:
+                return False
+    return True
 
 
 def check_lifted(expr: Expr, check: Callable[[Expr], ValueType]) -> None:
@@ -61,20 +65,26 @@ def check_lifted(expr: Expr, check: Callable[[Expr], ValueType]) -> None:
 
     check  the type checker
     """
+    while not isinstance(expr, MatrixSelector):
+        _check_operation(expr, check)
+        below = operand_of_lifted(expr)
+        assert below is not None
+        expr = below
+    selector = expr.selector
+    if selector.anchored or selector.smoothed:
+        word = "anchored" if selector.anchored else "smoothed"
+        raise Fault(
+            f"{word} is not for ranges whose samples are changed", expr.span, kind=TypeProblem
+        )
+    check(expr)
+
+
+def _check_operation(expr: Expr, check: Callable[[Expr], ValueType]) -> None:
     match expr:
-        case MatrixSelector(selector=selector):
-            if selector.anchored or selector.smoothed:
-                word = "anchored" if selector.anchored else "smoothed"
-                raise Fault(
-                    f"{word} is not for ranges whose samples are changed",
-                    expr.span,
-                    kind=TypeProblem,
-                )
-            check(expr)
         case Binary(op=op, left=left, right=right):
-            constant, operand = (left, right) if is_constant(left) else (right, left)
             if op in SET_OPERATORS or op in TRIM_OPERATORS:
                 raise Fault(f"{op} is not for the samples of a range", expr.span, kind=TypeProblem)
+            constant = left if operand_of_lifted(expr) is right else right
             if not is_constant(constant):
                 raise Fault(
                     "samples of a range can be combined with constants alone",
@@ -83,8 +93,7 @@ def check_lifted(expr: Expr, check: Callable[[Expr], ValueType]) -> None:
                     suggestion="for other vectors write a subquery, as in (a * b)[5m:]",
                 )
             check(constant)
-            check_lifted(operand, check)
-        case Call(function=name, arguments=(operand, *others)) if name in LIFTED:
+        case Call(function=name, arguments=(_, *others)):
             for other in others:
                 if not is_constant(other):
                     raise Fault(
@@ -93,8 +102,3 @@ def check_lifted(expr: Expr, check: Callable[[Expr], ValueType]) -> None:
                         kind=TypeProblem,
                     )
                 check(other)
-            check_lifted(operand, check)
-        case _:
-            operand_of = operand_of_lifted(expr)
-            assert operand_of is not None
-            check_lifted(operand_of, check)

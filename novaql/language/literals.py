@@ -118,6 +118,17 @@ def unquote(literal: str, start: int) -> str:
     return b"".join(parts).decode("utf-8", "surrogateescape")
 
 
+_NAME_ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|(.))", re.I)
+
+
+def unescaped_name(name: str, span: Span) -> str:
+    r"""Return a name without the escapes of MetricsQL: `a\-b`, `\x2d`, `\u00e9`."""
+    plain = _NAME_ESCAPE.sub(lambda e: e[3] or chr(int(e[1] or e[2], 16)), name)
+    if not is_utf8(plain):
+        raise Fault(f"there is no such character as in the name {brief(name)}", span)
+    return plain
+
+
 def _unescaped(found: re.Match[bytes], quote: str) -> bytes | None:
     """The bytes of one escape; None if there is no such character."""
     one_byte, short, long, octal, simple = found.groups()

@@ -51,13 +51,19 @@ class Parsed:
 
     surface     the tree of what was written
     core        the tree of which plans are made; the same object if there are no extensions in it
-    extensions  the extensions of PromQL that the text uses, by their places
+    noted       the extensions of PromQL that the parser saw
     """
 
     text: str
     surface: Expr
     core: Expr
-    extensions: tuple[Extension, ...]
+    noted: tuple[Extension, ...]
+
+    @property
+    def extensions(self) -> list[Extension]:
+        """All extensions of PromQL that the text uses, by their places."""
+        found = [*self.noted, *_names_of_extensions(self.core)]
+        return sorted(found, key=lambda extension: extension[1].start)
 
 
 _TREES: ByteCache[Parsed] = ByteCache(
@@ -87,8 +93,8 @@ def parsed(text: str, *, strict_promql: bool = False) -> Parsed:
     if entry is None:
         entry = _parse(text)
         _TREES.put(text, entry)
-    if strict_promql and entry.extensions:
-        extension, span = entry.extensions[0]
+    if strict_promql and (extensions := entry.extensions):
+        extension, span = extensions[0]
         fault = Fault(f"{extension} is an extension of NovaQL; strict_promql refuses it", span)
         raise fault.located(text)
     return entry
@@ -106,8 +112,6 @@ def _parse(text: str) -> Parsed:
             check(core)
     except Fault as fault:
         raise fault.located(text) from None
-    extensions += _names_of_extensions(core)
-    extensions.sort(key=lambda extension: extension[1].start)
     return Parsed(text, surface, core, tuple(extensions))
 
 

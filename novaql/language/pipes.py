@@ -13,7 +13,7 @@ def operand_place(function: str, count: int) -> int | None:
 
     A function that is not in the registry may be one of `let`: it takes the operand first.
     """
-    signature = FUNCTIONS.get(function)
+    signature = FUNCTIONS.get(function) or FUNCTIONS.get(function.lower())
     if signature is None:
         return 0
     if not signature.arguments:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lark import Token
 
 from novaql.language.ast import Template, VectorSelector
 from novaql.language.checked_matchers import MOST_ALTERNATIVES, checked_matcher
 from novaql.language.fault import Fault
-from novaql.language.literals import is_utf8, unquote
+from novaql.language.literals import is_utf8, unescaped_name, unquote
 from novaql.language.metric_names import METRIC_NAME, ONE_OF_NAMES, named_twice
 from novaql.language.parsed import (
     NOTED,
@@ -31,10 +33,20 @@ def plain_text(token: Token, what: str) -> str:
     return text
 
 
+def plain_name(token: Token) -> str:
+    """Return the name of a word, without escapes."""
+    if "\\" in token:
+        NOTED.note("an escaped name", span_of(token))
+        return unescaped_name(token.value, span_of(token))
+    if not token.isascii():
+        NOTED.note("a letter beyond ASCII in a name", span_of(token))
+    return str(token)
+
+
 def label_name(token: Token) -> str:
     """Return the name of a LABEL, or of a STRING if the name is quoted."""
     if token.type != "STRING":
-        return str(token)
+        return plain_name(token)
     name = plain_text(token, "a label name")
     if not name:
         raise Fault("a label name cannot be empty", span_of(token))
@@ -56,7 +68,7 @@ def condition(name: Token, op: Token, *pieces: Token) -> Condition | Template:
         if piece.type == "STRING":
             parts.append(plain_text(piece, "a label value"))
         elif piece.type == "LABEL":
-            parts.append(VectorSelector(piece.value, span=span_of(piece)))
+            parts.append(VectorSelector(plain_name(piece), span=span_of(piece)))
         elif piece.value != "+":
             raise Fault("texts can be joined with + alone", span_of(piece))
     span = between(name, pieces[-1])
@@ -77,7 +89,7 @@ def condition(name: Token, op: Token, *pieces: Token) -> Condition | Template:
 def named_conditions(name: Token) -> Template:
     """The name of conditions that `let` has."""
     NOTED.note("a name in a selector", span_of(name))
-    return Template((VectorSelector(name.value, span=span_of(name)),), span=span_of(name))
+    return Template((VectorSelector(plain_name(name), span=span_of(name)),), span=span_of(name))
 
 
 def all_of(parts: Children) -> tuple[Conditions, ...]:
@@ -106,8 +118,8 @@ def selector_of(outside: Token | None, braces: Braces | None, span: Span) -> Vec
     """A selector of its name and its conditions."""
     alternatives = braces.alternatives if braces else ((),)
     if len(alternatives) == 1:
-        templates = tuple(c for c in alternatives[0] if isinstance(c, Template))
-        conditions = tuple(c for c in alternatives[0] if isinstance(c, Condition))
+        templates = tuple([c for c in alternatives[0] if isinstance(c, Template)])
+        conditions = [c for c in alternatives[0] if isinstance(c, Condition)]
         name, matchers = name_and_matchers(outside, conditions)
         return VectorSelector(name, matchers, templates=templates, span=span)
     sets = []
@@ -122,15 +134,15 @@ def selector_of(outside: Token | None, braces: Braces | None, span: Span) -> Vec
                 )
             matchers_of_one.append(each.matcher)
         sets.append(tuple(matchers_of_one))
-    name = None if outside is None else str(outside.value)
+    name = None if outside is None else plain_name(outside)
     return VectorSelector(name, alternatives=tuple(sets), span=span)
 
 
 def name_and_matchers(
-    outside: Token | None, conditions: tuple[Condition, ...]
+    outside: Token | None, conditions: Sequence[Condition]
 ) -> tuple[str | None, tuple[Matcher, ...]]:
     """A selector's name and its other conditions. Raises `Fault` if there are two names."""
-    name = None if outside is None else outside.value
+    name = None if outside is None else plain_name(outside)
     matchers: list[Matcher] = []
     for given in conditions:
         if not given.bare:

@@ -12,3 +12,11 @@ class ValueType(StrEnum):
     VECTOR = "instant vector"
     MATRIX = "range vector"
     STRING = "string"
+
+
+ARTICLES = {
+    ValueType.SCALAR: "a scalar",
+    ValueType.VECTOR: "an instant vector",
+    ValueType.MATRIX: "a range vector",
+    ValueType.STRING: "a string",
+}

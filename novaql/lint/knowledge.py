@@ -48,11 +48,12 @@ class Knowledge:
             return None
         return known
 
-    def matches(self, matchers: Sequence[Matcher]) -> int | None:
-        """Return the number of series that match in that time; None without data."""
+    def matches(self, *sets: Sequence[Matcher]) -> int | None:
+        """Return the number of series that satisfy any of some sets of matchers in that time; None
+        without data."""
         if self._source is None:
             return None
-        return self._source.series([matchers], self._start_ms, self._end_ms).rows
+        return self._source.series(sets, self._start_ms, self._end_ms).rows
 
     def label_names(self, matchers: Sequence[Matcher]) -> frozenset[str] | None:
         """Labels that matching series have; None without data."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
-from novaql.language import parse_core
 from novaql.language.ast import Expr
+from novaql.language.parse import parsed
 from novaql.lint.finding import Finding, Remark
 from novaql.lint.knowledge import Knowledge
 from novaql.lint.rules_of_counters import (
@@ -16,9 +16,27 @@ from novaql.lint.rules_of_counters import (
     raw_counter,
     short_window,
 )
-from novaql.lint.rules_of_histograms import missing_le, quantile_of_averages, quantile_since_start
+from novaql.lint.rules_of_histograms import (
+    missing_le,
+    not_buckets,
+    quantile_of_averages,
+    quantile_since_start,
+)
+from novaql.lint.rules_of_names import unused_name
 from novaql.lint.rules_of_results import labels_not_there, many_groups, operands_never_meet
-from novaql.lint.rules_of_selectors import never_matches, selects_everything, unanchored_hope
+from novaql.lint.rules_of_selectors import (
+    never_matches,
+    selects_everything,
+    unanchored_hope,
+    useless_matcher,
+)
+from novaql.lint.rules_of_values import (
+    count_of_bool,
+    impossible_comparison,
+    many_steps,
+    never_absent,
+    share_out_of_range,
+)
 
 Rule = Callable[[Expr, Knowledge], Iterator[Remark]]
 
@@ -38,9 +56,20 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "operands-never-meet": operands_never_meet,
         "many-groups": many_groups,
         "labels-not-there": labels_not_there,
+        "useless-matcher": useless_matcher,
+        "impossible-comparison": impossible_comparison,
+        "count-of-bool": count_of_bool,
+        "share-out-of-range": share_out_of_range,
+        "never-absent": never_absent,
+        "many-steps": many_steps,
+        "unused-name": unused_name,
+        "not-buckets": not_buckets,
     }
 )
 """Every rule by its name. The docstring of a rule describes it."""
+
+OF_WHAT_IS_WRITTEN = frozenset({"unused-name"})
+"""Rules that read the surface tree; the others read the core tree, without names of `let`."""
 
 
 def lint(text: str, known: Knowledge | None = None) -> list[Finding]:
@@ -50,10 +79,11 @@ def lint(text: str, known: Knowledge | None = None) -> list[Finding]:
 
     Raises `QueryError` if the text is no query.
     """
-    root = parse_core(text)
+    trees = parsed(text)
     knowledge = Knowledge() if known is None else known
     found: dict[Finding, None] = {}
     for name, rule in RULES.items():
+        root = trees.surface if name in OF_WHAT_IS_WRITTEN else trees.core
         for remark in rule(root, knowledge):
             line, column = remark.span.position(text)
             length = max(1, remark.span.end - remark.span.start)

@@ -10,12 +10,20 @@ from novaql.lint.finding import Remark, Severity
 from novaql.lint.knowledge import Knowledge
 from novaql.lint.tree import bare, calls, metric_of_range, range_of
 
-OF_COUNTERS = frozenset({"rate", "increase", "irate", "resets"})
+OF_COUNTERS = frozenset(
+    {
+        "rate", "increase", "irate", "resets", "increase_pure", "increase_prometheus",
+        "rate_prometheus", "rollup_rate", "rollup_increase",
+    }
+)  # fmt: skip
 OF_GAUGES = {
     "delta": "increase",
     "idelta": "irate",
     "deriv": "rate",
     "predict_linear": "predict_linear(rate(…)[…:], …)",
+    "delta_prometheus": "increase_prometheus",
+    "ideriv": "irate",
+    "deriv_fast": "rate",
 }
 
 
@@ -67,8 +75,15 @@ def rate_of_sum(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noqa: ARG0
 
 def raw_counter(root: Expr, known: Knowledge) -> Iterator[Remark]:
     """The sum of counters jumps when a process restarts or a target goes away."""
+    counted = {
+        id(bare(node.operand))
+        for node in walk(root)
+        if isinstance(node, Aggregate) and node.op in ("count", "group")
+    }  # the values do not matter there
     for node in walk(root):
-        if not (isinstance(node, Aggregate) and node.op in ("sum", "avg")):
+        if not (isinstance(node, Aggregate) and node.op in ("sum", "avg", "median", "geomean")):
+            continue
+        if id(node) in counted:
             continue
         operand = bare(node.operand)
         metric = getattr(operand, "name", None)

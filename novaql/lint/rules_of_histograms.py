@@ -10,7 +10,12 @@ from novaql.lint.finding import Remark, Severity
 from novaql.lint.knowledge import Knowledge
 from novaql.lint.tree import bare, calls, metric_of, selectors
 
-QUANTILES = {"histogram_quantile": 1, "histogram_fraction": 2, "histogram_quantiles": 0}
+QUANTILES = {
+    "histogram_quantile": 1,
+    "histogram_fraction": 2,
+    "histogram_quantiles": 0,
+    "histogram_share": 1,
+}
 """Function → index of the histogram among its arguments."""
 
 
@@ -73,6 +78,24 @@ def quantile_since_start(root: Expr, known: Knowledge) -> Iterator[Remark]:  # n
                 inner.span,
                 f"write rate({metric_of(inner)}[…])",
             )
+
+
+def not_buckets(root: Expr, known: Knowledge) -> Iterator[Remark]:
+    """A quantile of what cannot be a histogram: its sum, its count, a plain counter."""
+    for operand in _operands(root):
+        for selector in selectors(operand):
+            metric = metric_of(selector) or ""
+            if metric.endswith(("_sum", "_count", "_total")) and known.type_of(metric) in (
+                None,
+                "counter",
+            ):
+                stem = metric.rpartition("_")[0]
+                yield Remark(
+                    Severity.ERROR,
+                    f"{metric} has no buckets",
+                    selector.span,
+                    f"use {stem}_bucket" if not metric.endswith("_total") else None,
+                )
 
 
 def _operands(root: Expr) -> Iterator[Expr]:

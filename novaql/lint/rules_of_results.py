@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from novaql.language import walk
-from novaql.language.ast import Aggregate, Binary, Cardinality, Expr
+from novaql.language.ast import Aggregate, Binary, Cardinality, Expr, VectorSelector
 from novaql.lint.finding import Remark, Severity
 from novaql.lint.knowledge import Knowledge
-from novaql.lint.tree import labels_left, selectors
+from novaql.lint.tree import labels_left, metric_of, selectors
 from novaql.selectors import matchers_of
 
 MANY_VALUES = 1000
@@ -19,28 +19,35 @@ SUSPICIOUS = frozenset(
         "email", "url", "container_id",
     }
 )  # fmt: skip
+_CODES = frozenset({"hash", "version", "build", "state", "status", "code", "info"})
+"""Words in names of metrics with few different values."""
 
 
 def operands_never_meet(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noqa: ARG001
     """Sides that are grouped by different labels have no label set in common."""
     labels_of = labels_left(root)
     for node in walk(root):
-        if not isinstance(node, Binary) or node.op in ("or", "unless"):
+        if not isinstance(node, Binary) or node.op in ("or", "unless", "default"):
             continue
         left, right = labels_of[id(node.left)], labels_of[id(node.right)]
-        if left is None or right is None:
-            continue
         matching = node.matching
         if matching.on:
-            for side, labels in (("left", left), ("right", right)):
-                gone = [name for name in matching.labels if name not in labels]
+            renamed = dict(matching.renamed)
+            named = tuple(renamed.get(name, name) for name in matching.labels)
+            for side, labels, wanted in (
+                ("left", left, matching.labels),
+                ("right", right, named),
+            ):
+                gone = [] if labels is None else [n for n in wanted if n not in labels]
                 if gone and len(gone) == len(matching.labels):
                     yield Remark(
                         Severity.WARNING,
-                        f"on ({', '.join(matching.labels)}): the {side} side has no such label "
+                        f"on ({', '.join(wanted)}): the {side} side has no such label "
                         "after its aggregation",
                         node.span,
                     )
+            continue
+        if left is None or right is None:
             continue
         if matching.fill_left is not None or matching.fill_right is not None:
             continue
@@ -67,7 +74,7 @@ def many_groups(root: Expr, known: Knowledge) -> Iterator[Remark]:
     for node in walk(root):
         if not isinstance(node, Aggregate):
             continue
-        if node.op == "count_values":
+        if node.op == "count_values" and not any(map(_has_few_values, selectors(node.operand))):
             yield Remark(
                 Severity.INFO,
                 "count_values makes a series of every different value",
@@ -94,6 +101,11 @@ def many_groups(root: Expr, known: Knowledge) -> Iterator[Remark]:
                     f"{label} usually has very many values, and the result as many series",
                     node.span,
                 )
+
+
+def _has_few_values(selector: VectorSelector) -> bool:
+    """Whether the name of a metric says that it is a code: a hash, a version, a state."""
+    return bool(_CODES & set((metric_of(selector) or "").split("_")))
 
 
 def labels_not_there(root: Expr, known: Knowledge) -> Iterator[Remark]:

@@ -8,19 +8,19 @@ from collections.abc import Iterator, Sequence
 from novaql.language.ast import Expr
 from novaql.lint.finding import Remark, Severity
 from novaql.lint.knowledge import Knowledge
-from novaql.lint.tree import metric_of, selectors
-from novaql.selectors import matchers_of
+from novaql.lint.tree import all_matchers, metric_of, selectors, sets_of
 from novaql.tsdb.model.labels import METRIC_NAME
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 _PLAIN = re.compile(r"[^.*+?()\[\]{}|\\^$]*")
 _NEARLY_ALL = frozenset({".*", ".+"})
+_ALL = frozenset({".*", "(.*)", ".*.*", "^.*$"})
 
 
 def unanchored_hope(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noqa: ARG001
     """Patterns match whole values: `=~"api"` is `="api"`, and `^` and `$` add nothing."""
     for selector in selectors(root):
-        for matcher in selector.matchers:
+        for matcher in all_matchers(selector):
             if not matcher.op.is_regex:
                 continue
             pattern = matcher.value
@@ -56,10 +56,11 @@ def _hope(matcher: Matcher, pattern: str, written: str) -> str:
 def never_matches(root: Expr, known: Knowledge) -> Iterator[Remark]:
     """Matchers that exclude one another, and selectors that no series of the data satisfies."""
     for selector in selectors(root):
-        clash = _contradiction(matchers_of(selector))
-        if clash is not None:
-            yield Remark(Severity.ERROR, f"no series can match: {clash}", selector.span)
-        elif known.matches(matchers_of(selector)) == 0:
+        sets = sets_of(selector)
+        clashes = [clash for clash in map(_contradiction, sets) if clash is not None]
+        if clashes:
+            yield Remark(Severity.ERROR, f"no series can match: {clashes[0]}", selector.span)
+        elif known.matches(*sets) == 0:
             yield Remark(
                 Severity.WARNING,
                 f"no series matches {_written(selector.name, selector.matchers)}",
@@ -106,14 +107,27 @@ def selects_everything(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noq
     for selector in selectors(root):
         if metric_of(selector) is not None:
             continue
-        narrowing = [m for m in matchers_of(selector) if _narrows(m)]
-        if not narrowing:
+        if not all(any(map(_narrows, matchers)) for matchers in sets_of(selector)):
             yield Remark(
                 Severity.WARNING,
                 "this selects every series that has the label, whatever it measures",
                 selector.span,
                 "name a metric",
             )
+
+
+def useless_matcher(root: Expr, known: Knowledge) -> Iterator[Remark]:
+    """`=~".*"` matches whatever the label is, and series without it."""
+    del known
+    for selector in selectors(root):
+        for matcher in all_matchers(selector):
+            if matcher.op is MatchOp.REGEX and matcher.value in _ALL and selector.name is not None:
+                yield Remark(
+                    Severity.INFO,
+                    f'{matcher.name}=~"{matcher.value}" matches every series',
+                    selector.span,
+                    "leave it out",
+                )
 
 
 def _narrows(matcher: Matcher) -> bool:

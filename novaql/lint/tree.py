@@ -16,8 +16,9 @@ from novaql.language.ast import (
     Unary,
     VectorSelector,
 )
+from novaql.selectors import matchers_of
 from novaql.tsdb.model.labels import METRIC_NAME
-from novaql.tsdb.model.matchers import MatchOp
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 
 def bare(expr: Expr) -> Expr:
@@ -32,6 +33,18 @@ def selectors(expr: Expr) -> Iterator[VectorSelector]:
     for node in walk(expr):
         if isinstance(node, VectorSelector):
             yield node
+
+
+def sets_of(selector: VectorSelector) -> list[list[Matcher]]:
+    """The sets of matchers of which a series satisfies any: one for each alternative."""
+    own = matchers_of(selector)
+    return [[*own, *alternative] for alternative in selector.alternatives] or [own]
+
+
+def all_matchers(selector: VectorSelector) -> list[Matcher]:
+    """Those in braces, in the order of the text, alternatives among them, each once."""
+    every = [*selector.matchers, *(m for one in selector.alternatives for m in one)]
+    return list(dict.fromkeys(every))
 
 
 def metric_of(selector: VectorSelector) -> str | None:
@@ -96,7 +109,7 @@ def _labels_of(node: Expr, below: dict[int, Labels]) -> Labels:
             return named if labels is None else named & labels
         case Unary(operand=operand):
             return below[id(operand)]
-        case Binary(op="or"):
+        case Binary(op="or" | "default"):
             return None
         case Binary(matching=matching, left=left) if matching.cardinality in (
             Cardinality.ONE_TO_ONE,

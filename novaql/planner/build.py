@@ -91,14 +91,12 @@ None: there are no two samples of one series."""
 class Built:
     """A plan, and what it depends on.
 
-    timeless   it is the plan of the same text at all other times
-    from_data  it has windows that were found from the data
-    windows    the automatic windows, with their places
+    timeless  it is the plan of the same text, with the same windows, at all other times
+    windows   the automatic windows, with their places
     """
 
     plan: Plan
     timeless: bool
-    from_data: bool
     windows: tuple[tuple[Span, int], ...]
 
 
@@ -112,14 +110,13 @@ def build_noting(
     builder = _Builder(text, options, gap_ms)
     plan = builder.plan(expr)
     timeless = not (builder.looked_at_edges or builder.durations.looked_at_query)
-    return Built(plan, timeless, builder.looked_at_data, tuple(builder.windows))
+    return Built(plan, timeless, tuple(builder.windows))
 
 
 class _Builder:
     def __init__(self, text: str, options: QueryOptions, gap_ms: GapFinder | None) -> None:
         self._options, self._text = options, text
         self._gap_ms = gap_ms
-        self.looked_at_data = False
         self.windows: list[tuple[Span, int]] = []
         self._counts_only = False
         self.looked_at_edges = False
@@ -188,31 +185,30 @@ class _Builder:
     def _argument(self, expr: Expr) -> Plan:
         if not is_lifted(expr):
             return self.plan(expr)
-        window, stages = self._lifted(expr)
-        return replace(window, stages=stages, span=expr.span)
+        stages: list[SampleStage] = []  # the highest first
+        node = expr
+        while not isinstance(node, MatrixSelector):
+            below = operand_of_lifted(node)
+            assert below is not None
+            stages += self._stage(node, below)
+            node = below
+        return replace(self._window(node), stages=tuple(reversed(stages)), span=expr.span)
 
-    def _lifted(self, expr: Expr) -> tuple[Window, tuple[SampleStage, ...]]:
-        """The range below operations on its samples, and these, the lowest first."""
-        if isinstance(expr, MatrixSelector):
-            return self._window(expr), ()
-        below = operand_of_lifted(expr)
-        assert below is not None
-        window, stages = self._lifted(below)
-        match expr:
+    def _stage(self, node: Expr, below: Expr) -> list[SampleStage]:
+        """The operation of a node on the samples of `below`, if it is one."""
+        match node:
             case Unary(op="-"):
-                return window, (*stages, SampleStage("*", (-1.0,)))
+                return [SampleStage("*", (-1.0,))]
             case Member(values=values):
-                return window, (*stages, SampleStage(MEMBER, values))
+                return [SampleStage(MEMBER, values)]
             case Binary(op=op, left=left, right=right, return_bool=return_bool):
                 on_left = below is right
                 value = self._constant(left if on_left else right)
-                stage = SampleStage(op, (value,), on_left, return_bool)
-                return window, (*stages, stage)
+                return [SampleStage(op, (value,), on_left, return_bool)]
             case Call(function=name, arguments=(_, *others)):
-                values = tuple(self._constant(other) for other in others)
-                return window, (*stages, SampleStage(name, values))
+                return [SampleStage(name, tuple(map(self._constant, others)))]
             case _:
-                return window, stages
+                return []
 
     def _constant(self, expr: Expr) -> float:
         """The value of an expression of `lifted.is_constant`."""
@@ -224,8 +220,12 @@ class _Builder:
             case Unary(op=op, operand=operand):
                 value = self._constant(operand)
                 return -value if op == "-" else value
-            case Binary(op=op, left=left, right=right):
-                return constant_operation(op, self._constant(left), self._constant(right))
+            case Binary():
+                spine = left_spine(expr)
+                value = self._constant(spine[0].left)
+                for node in spine:
+                    value = constant_operation(node.op, value, self._constant(node.right))
+                return value
             case Call(function=name, arguments=arguments):
                 self.looked_at_edges |= name in ("start", "end", "step", "range")
                 values = [self._constant(argument) for argument in arguments]
@@ -248,7 +248,6 @@ class _Builder:
         found = None
         if self._gap_ms is not None:
             found = self._gap_ms(select, end_ms - length - options.lookback_ms, end_ms)
-        self.looked_at_data = True
         if found is None:
             range_ms = 300_000 if options.instant else options.step_ms
         else:
@@ -284,8 +283,8 @@ class _Builder:
 
     def _subquery(self, subquery: Subquery) -> SubqueryWindow:
         step_ms = self._options.subquery_step_ms
-        if subquery.implicit and not self._options.instant:
-            step_ms = self._options.step_ms
+        if subquery.implicit:
+            step_ms = self._options.step_ms or step_ms
             self.looked_at_edges = True  # the plan is that of this step alone
         if subquery.step is not None:
             step_ms = self.durations.positive_ms(subquery.step, "the step of a subquery")

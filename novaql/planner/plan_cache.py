@@ -56,8 +56,8 @@ class PlanCache:
     ) -> tuple[Plan, tuple[tuple[Span, int], ...]]:
         """Return the plan of a query after all rules, and its automatic windows.
 
-        Arguments as of `optimize`, `build_noting` and `parse`. A plan with windows that were found
-        from the data is not cached.
+        Arguments as of `optimize`, `build_noting` and `parse`. Automatic windows are part of the
+        key.
 
         Raises `QueryError` if the query is invalid.
         """
@@ -71,10 +71,15 @@ class PlanCache:
             return entry[0], ()
         built = build_noting(parse_core(expr), expr, options, gap_ms)
         check_type(built.plan, expr, options)  # the rules assume correct types
-        plan = optimize(built.plan, enabled=optimizer, floats_only=floats_only)
-        if not built.windows:
-            self._plans.put(any_time if built.timeless else these_times, (plan, expr))
-        return plan, built.windows
+        key: tuple[object, ...] = any_time if built.timeless else these_times
+        if built.windows:  # found by each query
+            key = *key, built.windows
+            entry = self._plans.get(key)
+        if entry is None:
+            plan = optimize(built.plan, enabled=optimizer, floats_only=floats_only)
+            entry = plan, expr
+            self._plans.put(key, entry)
+        return entry[0], built.windows
 
 
 def check_type(plan: Plan, expr: str, options: QueryOptions) -> None:

@@ -37,7 +37,7 @@ ANCHORED = frozenset({"increase_pure", "integrate"})
 """Functions that use the last sample before the range."""
 
 LABELLED = "rollup"
-"""The label that tells the series of one function apart."""
+"""The label that distinguishes the series of one function."""
 
 _EXTREMES = ("min", "max", "avg")
 

@@ -36,7 +36,7 @@ def show(plan: Plan, indent: str = "", note: Callable[[Plan], str] = lambda _: "
     seen: set[int] = set()  # a shared subplan is shown once
     while waiting:
         node, level = waiting.pop()
-        lines.append(_line(node, indent + "  " * min(level, DEEPEST_SHOWN)) + note(node))
+        lines.append(indent + "  " * min(level, DEEPEST_SHOWN) + line_of(node) + note(node))
         if isinstance(node, Shared):
             if node.number in seen:
                 continue
@@ -45,7 +45,8 @@ def show(plan: Plan, indent: str = "", note: Callable[[Plan], str] = lambda _: "
     return "\n".join(lines)
 
 
-def _line(plan: Plan, indent: str) -> str:
+def line_of(plan: Plan) -> str:
+    """Return a node as text, without those below it."""
     words = [type(plan).__name__]
     if isinstance(plan, Constant):
         words.append(f"{plan.value:g}")
@@ -55,7 +56,7 @@ def _line(plan: Plan, indent: str) -> str:
         value = getattr(plan, one.name)
         if one.name not in _NOT_SHOWN and not isinstance(plan, Constant) and not _is_plan(value):
             words.append(_attribute(plan, one.name, value))
-    return indent + " ".join(filter(None, words))
+    return " ".join(filter(None, words))
 
 
 def _attribute(plan: Plan, name: str, value: object) -> str:

@@ -110,7 +110,15 @@ class QueryText(BaseModel):
     query: str = Field(max_length=100_000, description="PromQL, or more")
 
 
-class ExplainQuery(QueryText):
+class FormatQuery(QueryText):
+    """A query, and how to write it."""
+
+    style: Literal["nested", "pipes"] = Field(
+        "nested", description="`f(x)`, or functions on top of the query as `x |> f`"
+    )
+
+
+class TimedQuery(QueryText):
     """A query, and the times of its evaluation, as for POST /v1/novaql."""
 
     time: Time | None = None
@@ -151,7 +159,10 @@ class ParsedOut(BaseModel):
     """Syntax tree, type, selectors and functions of a query."""
 
     type: Literal["scalar", "vector", "matrix", "string"]
-    ast: dict[str, Any] = Field(description="the tree, as Prometheus's parse_query shows it")
+    ast: dict[str, Any] = Field(
+        description="the tree as written, as Prometheus's parse_query shows it; names of `let` "
+        "are put in"
+    )
     selectors: list[SelectorOut]
     functions: list[str] = Field(description="functions and aggregations in it, sorted")
 
@@ -162,10 +173,85 @@ class FormattedOut(BaseModel):
     query: str
 
 
+class PlanNodeOut(BaseModel):
+    """A node of a plan, and the characters of the query that it comes from."""
+
+    number: int = Field(description="its place in the list; the root is 0")
+    kind: str
+    text: str = Field(description="as in the plan's text, without the nodes below")
+    start: int
+    end: int
+    line: int
+    column: int
+    children: list[int] = Field(description="numbers of the nodes below")
+
+
 class ExplainedOut(BaseModel):
     """The plan of a query."""
 
     plan: str = Field(description="after each rule, the first first")
+    nodes: list[PlanNodeOut] = Field(description="of the plan after all rules, parents first")
+
+
+class CauseOut(BaseModel):
+    """A part of a query without data, and why."""
+
+    reason: Literal[
+        "metric", "matcher", "range", "samples", "comparison", "join", "excluded", "function"
+    ]
+    message: str
+    part: str
+    start: int
+    end: int
+    line: int
+    column: int
+    suggestions: list[str] = Field(description="the nearest that have data, the best first")
+    data_range: tuple[float, float] | None = Field(
+        description="first and last time of the series, in seconds, if the range is the reason"
+    )
+    left: list[dict[str, str]] = Field(
+        description="examples of label sets, if a join is the reason"
+    )
+    right: list[dict[str, str]]
+
+
+class WhyEmptyOut(BaseModel):
+    """Why a query has no result."""
+
+    empty: bool = Field(description="false: the query has a result")
+    causes: list[CauseOut]
+    complete: bool = Field(description="false: the query has more parts than were evaluated")
+
+
+class ParameterOut(BaseModel):
+    """A parameter of a function."""
+
+    name: str
+    type: Literal["scalar", "instant vector", "range vector", "string"]
+    meaning: str
+    optional: bool
+    repeated: bool = Field(description="it may occur several times")
+
+
+class FunctionOut(BaseModel):
+    """A function or an aggregator."""
+
+    name: str
+    kind: Literal["function", "aggregator"]
+    origin: Literal["PromQL", "MetricsQL", "NovaQL"]
+    signature: str
+    parameters: list[ParameterOut]
+    returns: Literal["scalar", "instant vector", "range vector", "string"]
+    doc: str
+    examples: list[str]
+    differences: list[str] = Field(description="sentences that name a difference of languages")
+    experimental: bool = Field(description="Prometheus hides it behind a feature flag")
+
+
+class FunctionsOut(BaseModel):
+    """All functions and aggregators of the language, by name."""
+
+    functions: list[FunctionOut]
 
 
 class FindingOut(BaseModel):
@@ -189,7 +275,17 @@ class LintedOut(BaseModel):
 class CompletionOut(BaseModel):
     """A completion, which replaces the characters from `start` to `end`."""
 
-    kind: Literal["metric", "function", "aggregator", "label", "value", "keyword", "duration"]
+    kind: Literal[
+        "name",
+        "metric",
+        "function",
+        "aggregator",
+        "label",
+        "value",
+        "keyword",
+        "duration",
+        "text",
+    ]
     text: str
     start: int
     end: int

@@ -85,6 +85,9 @@ def tree_json(expr: Expr, text: str) -> Tree:
         case Aggregate():
             parameter = expr.parameter
             more = [tree_json(argument, text) for argument in expr.more]
+            beyond = ({"more": more} if more else {}) | (
+                {} if expr.limit is None else {"limit": expr.limit}
+            )
             return {
                 "type": "aggregation",
                 "op": expr.op,
@@ -92,7 +95,7 @@ def tree_json(expr: Expr, text: str) -> Tree:
                 "param": None if parameter is None else tree_json(parameter, text),
                 "grouping": list(expr.grouping),
                 "without": expr.without,
-            } | ({"more": more} if more else {})
+            } | beyond
         case Call():
             return {
                 "type": "call",
@@ -140,7 +143,8 @@ def _operation(node: Binary, left: object, text: str) -> Tree:
 
 
 def _selector(selector: VectorSelector, text: str) -> Tree:
-    return {
+    either = [list(map(_matcher, matchers)) for matchers in selector.alternatives]
+    return ({"alternatives": either} if either else {}) | {
         "name": selector.name or "",
         "matchers": [_matcher(matcher) for matcher in all_matchers(selector)],
         "anchored": selector.anchored,
@@ -168,7 +172,12 @@ def _matching(expr: Binary) -> Tree | None:
         return None
     matching = expr.matching
     assert isinstance(matching.cardinality, Cardinality)
-    return {
+    beyond: Tree = {"renamed": dict(matching.renamed)} if matching.renamed else {}
+    if matching.include_all:
+        beyond["includeAll"] = True
+    if matching.prefix:
+        beyond["prefix"] = matching.prefix
+    return beyond | {
         "card": matching.cardinality.value,
         "labels": list(matching.labels),
         "on": matching.on,

@@ -1,4 +1,5 @@
-"""POST /v1/novaql/{parse,format,explain,lint,complete}: analyse a query without evaluating it.
+"""POST /v1/novaql/{parse,format,explain,lint,complete}: analyse a query without evaluating it;
+`why-empty` evaluates its parts. GET /v1/novaql/functions.
 
 The answer to a query that does not parse is the same 422 with a position as for POST /v1/novaql;
 `complete` accepts any text.
@@ -7,7 +8,7 @@ The answer to a query that does not parse is the same 422 with a position as for
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, TypeVar
 
 import orjson
@@ -15,13 +16,16 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql import explain, query_options, to_ms
+from novaql import Cancellation, QueryOptions, explain, explain_nodes, query_options, to_ms
 from novaql.complete import complete
+from novaql.diagnosis import explain_empty
 from novaql.language import (
     Aggregate,
     Call,
+    Let,
     VectorSelector,
     format,
+    function_entries,
     parse,
     parse_core,
     type_of,
@@ -33,18 +37,21 @@ from novaql.server.errors import invalid
 from novaql.server.http.bodies import read_json
 from novaql.server.http.data_route import DataRoute
 from novaql.server.http.request import context_of
-from novaql.server.query.run import run_in_worker
+from novaql.server.query.run import run_in_worker, within_budget
 from novaql.server.query.schema import (
     CompletedOut,
     CompleteQuery,
     ExplainedOut,
-    ExplainQuery,
+    FormatQuery,
     FormattedOut,
+    FunctionsOut,
     LintedOut,
     LintQuery,
     ParsedOut,
     QueryText,
     Time,
+    TimedQuery,
+    WhyEmptyOut,
 )
 from novaql.server.query.syntax_tree import TYPE_WORDS, tree_json
 from novaql.server.tenants.store import Store
@@ -56,7 +63,8 @@ _HEADERS = {"Cache-Control": "no-store", "Content-Type": "application/json"}
 
 def parse_query(_: Store, body: QueryText) -> dict[str, Any]:
     """The syntax tree of a query, its type, selectors and functions."""
-    tree = parse_core(body.query)
+    tree, written = parse_core(body.query), parse(body.query)
+    named = any(isinstance(node, Let) for node in walk(written))  # names are put in
     selectors, functions = [], set()
     for node in walk(tree):
         match node:
@@ -71,27 +79,31 @@ def parse_query(_: Store, body: QueryText) -> dict[str, Any]:
                 functions.add(node.op)
     return {
         "type": TYPE_WORDS[type_of(tree)],
-        "ast": tree_json(tree, body.query),
+        "ast": tree_json(tree if named else written, body.query),
         "selectors": sorted(selectors, key=lambda s: (s["line"], s["column"])),
         "functions": sorted(functions),
     }
 
 
-def format_query(_: Store, body: QueryText) -> dict[str, Any]:
+def format_query(_: Store, body: FormatQuery) -> dict[str, Any]:
     """Format a query in its canonical form, which formatting does not change again."""
-    return {"query": format(parse(body.query))}
+    return {"query": format(parse(body.query), style=body.style)}
 
 
-def explain_query(_: Store, body: ExplainQuery) -> dict[str, Any]:
-    """The plan of a query after each rule of the planner."""
-    options = query_options(
+def explain_query(_: Store, body: TimedQuery) -> dict[str, Any]:
+    """The plan of a query after each rule of the planner, and its nodes with their places."""
+    options = _options(body)
+    return {"plan": explain(body.query, options), "nodes": explain_nodes(body.query, options)}
+
+
+def _options(body: TimedQuery) -> QueryOptions:
+    return query_options(
         time=body.time,
         start=body.start,
         end=body.end,
         step=body.step,
         lookback="5m" if body.lookback is None else body.lookback,
     )
-    return {"plan": explain(body.query, options)}
 
 
 def lint_query(store: Store, body: LintQuery) -> dict[str, Any]:
@@ -150,10 +162,60 @@ def _tool(
     )
 
 
+async def why_query_is_empty(request: Request) -> Response:
+    """Which parts of a query have no data: the place of each, the reason, and the nearest names
+    that have data.
+
+    Evaluates at most a hundred parts of the query, each within the limits of a query, and all
+    within its timeout.
+    """
+    context = context_of(request)
+    body = await read_json(request, TimedQuery, limit=context.settings.max_body_bytes)
+    store, options = context.store, within_budget(context, _options(body))
+
+    def work(cancellation: Cancellation) -> bytes:
+        bounded = within_budget(context, options, cancellation)
+        return orjson.dumps(explain_empty(body.query, store, bounded, cancellation=cancellation))
+
+    assert options.timeout_s is not None
+    content = await context.pools.queries.run(request, work, timeout_s=options.timeout_s)
+    return Response(content, headers=_HEADERS)
+
+
+async def list_functions(request: Request) -> Response:  # noqa: ARG001
+    """All functions and aggregators: signature, parameters, meaning, examples, origin."""
+    return Response(_functions(), headers=_HEADERS)
+
+
+@cache
+def _functions() -> bytes:
+    return orjson.dumps({"functions": function_entries()})
+
+
 ROUTES = (
     _tool("parse", parse_query, QueryText, ParsedOut),
-    _tool("format", format_query, QueryText, FormattedOut),
-    _tool("explain", explain_query, ExplainQuery, ExplainedOut, time=1_700_000_000),
+    _tool("format", format_query, FormatQuery, FormattedOut),
+    _tool("explain", explain_query, TimedQuery, ExplainedOut, time=1_700_000_000),
     _tool("lint", lint_query, LintQuery, LintedOut),
     _tool("complete", complete_query, CompleteQuery, CompletedOut, cursor=3),
+    DataRoute(
+        ("POST",),
+        "/v1/novaql/why-empty",
+        why_query_is_empty,
+        Role.READ_ONLY,
+        "query",
+        errors=(413, 415, 422, 503),
+        answer=WhyEmptyOut,
+        body=TimedQuery,
+        example={"query": "sum(rate(up[5m]))", "time": 1_700_000_000},
+    ),
+    DataRoute(
+        ("GET",),
+        "/v1/novaql/functions",
+        list_functions,
+        Role.READ_ONLY,
+        "query",
+        answer=FunctionsOut,
+        samples=False,
+    ),
 )

@@ -24,8 +24,8 @@ RETIRED = re.compile(
     r"|anew"
     r")(?=_|$)"
 )
-TERMS = re.compile(r"keep_alive|keep_firing(?=_|$)|^keep$")
-"""Of HTTP, of alerting rules in Prometheus, and of relational algebra."""
+TERMS = re.compile(r"keep_alive|keep_firing(?=_|$)|keep_metric_names|^keep$")
+"""Of HTTP, of alerting rules in Prometheus, of MetricsQL, and of relational algebra."""
 TEXT = re.compile(
     r"\b(kept|told|tells?|telling|rooms?|who|whom|whoever|nobody|somebody|everybody|stands?|stood)\b",
     re.IGNORECASE,

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 
@@ -168,7 +167,8 @@ def test_an_interrupted_query_exits_130(tmp_path: Path) -> None:
     ) as process:
         assert process.stdin is not None
         assert process.stderr is not None
-        time.sleep(1.5)
+        process.stdin.write(" " * 200_000)  # more than a pipe holds: returns once it is read
+        process.stdin.flush()
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
         assert "Traceback" not in process.stderr.read()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from novaql import tsdb
 from novaql.complete import Completion, Kind, complete
 from novaql.complete.context import Place, situation
+from novaql.complete.ranking import best
 from novaql.language import AGGREGATORS, FUNCTIONS, parse
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch
@@ -45,11 +46,19 @@ from novaql.tsdb.model.source import Metadata
         ('label_replace(up, "|', Place.TEXT, ""),
         ("(1 + 2) |", Place.OPERATOR, ""),
         ('{"a.b", |', Place.LABEL_NAME, ""),
+        ("up |> ra|", Place.STAGE, "ra"),
+        ("up[5m] |>|", Place.STAGE, ""),
+        ("a * on (pod=ex|", Place.GROUPING, "ex"),
+        ('up{a="1" or jo|', Place.LABEL_NAME, "jo"),
+        ("let r = rate(x) in su|", Place.EXPRESSION, "su"),
+        ("with (r = x) su|", Place.OPERATOR, "su"),
+        ("sum(up) @ |", Place.MOMENT, ""),
+        ("sum(up) limit |", Place.NUMBER, ""),
     ],
 )
 def test_places(text: str, place: Place, typed: str) -> None:
-    cursor = text.index("|")
-    found = situation(text.replace("|", ""), cursor)
+    cursor = len(text) - 1
+    found = situation(text.removesuffix("|"), cursor)
     assert (found.place, found.typed) == (place, typed)
     assert found.start == cursor - len(typed)
 
@@ -92,7 +101,7 @@ def test_names_and_functions(store: tsdb.Database) -> None:
 
 def test_everything_of_the_language_is_offered() -> None:
     found = {c.text for c in complete("", limit=1000)}
-    assert found == set(FUNCTIONS) | set(AGGREGATORS)
+    assert found == set(FUNCTIONS) | set(AGGREGATORS) | {"let", "with"}
     for completion in complete("rat"):
         assert completion.kind in (Kind.FUNCTION, Kind.AGGREGATOR)
         assert completion.detail
@@ -133,3 +142,64 @@ def test_a_completed_text_parses(store: tsdb.Database) -> None:
 def test_a_limit_and_nothing_in_comments(store: tsdb.Database) -> None:
     assert len(complete("", 0, store, limit=5)) == 5
     assert complete("up # ra", None, store) == []
+
+
+def test_stages_take_what_is_piped() -> None:
+    of_ranges, of_vectors = _texts_all("up[5m] |> |"), _texts_all("up |> |")
+    assert {"rate", "avg_over_time", "abs"} <= of_ranges
+    assert {"sum", "topk", "label_replace"}.isdisjoint(of_ranges)
+    assert {"sum", "topk", "label_replace", "histogram_quantile", "rate"} <= of_vectors
+    assert {"time", "vector", "pi"}.isdisjoint(of_vectors)
+
+
+def _texts_all(text: str) -> set[str]:
+    return {found.text for found in complete(text.removesuffix("|"), limit=500)}
+
+
+@pytest.mark.parametrize(
+    ("text", "offered", "not_offered"),
+    [
+        (
+            "up ",
+            {"if", "ifnot", "default", "offset", "@", "|>"},
+            {"by", "limit", "on", "bool", "in"},
+        ),
+        ("sum(up) ", {"by", "without", "limit", "if"}, {"keep_metric_names", "bool"}),
+        ("sum by (job) (up) ", {"limit"}, {"keep_metric_names"}),
+        ("rate(up[5m]) ", {"keep_metric_names"}, {"by", "limit"}),
+        ("up > ", {"bool", "on", "ignoring"}, {"group_left"}),
+        ("up * ", {"on", "ignoring"}, {"bool"}),
+        ("up * on (job) ", {"group_left", "fill"}, {"bool", "on"}),
+        ("let a = up ", {"in", "if"}, set()),
+        ("let a = up, b = a in ", {"a", "b"}, {"in"}),
+        ("let f(x, y) = ", {"x", "y"}, set()),
+        ("with (a = up) ", set(), {"in"}),
+        ('hour(up, "Europe/Ber', {"Europe/Berlin"}, {"Europe/Paris"}),
+        ('start_of("', {"month", "week"}, {"Europe/Berlin"}),
+        ('rollup(up[5m], "', {"min", "max", "avg"}, set()),
+        ('aggr_over_time("min', {"min_over_time"}, {"quantile_over_time"}),
+        ('label_replace(up, "jo', set(), {"Europe/Berlin"}),
+    ],
+)
+def test_words_where_they_may_stand(text: str, offered: set[str], not_offered: set[str]) -> None:
+    found = {c.text for c in complete(text, limit=1000)}
+    assert offered <= found
+    assert not found & not_offered
+
+
+def test_label_names_in_texts_and_pairs(store: tsdb.Database) -> None:
+    assert _texts('label_replace(up, "jo|', store) == ["job"]
+    assert "code" in _texts("up * on (job=co|", store)
+    assert _texts('http_requests_total{job="api" or job="web", code="|', store) == ["500"]
+
+
+@given(st.lists(st.text("abAB\0İ", max_size=4), unique=True), st.text("abAİ", max_size=2))
+def test_the_best_names_are_those_of_a_plain_search(names: list[str], typed: str) -> None:
+    names.sort()
+    plain = [name for name in names if typed.lower() in name.lower()]
+    assert sorted(name for _, name in best(names, typed, 1000)) == sorted(plain)
+    starts = [name for name in plain if name.lower().startswith(typed.lower())]
+    few = [name for _, name in best(names, typed, 2)]
+    assert len(few) == min(2, len(plain))
+    assert set(few) <= set(plain)
+    assert set(few) <= set(starts) or set(starts) <= set(few)

@@ -7,10 +7,11 @@ import pytest
 from novaql import QueryError, query
 from novaql.engine import evaluate, explain
 from novaql.evaluator.profile import Profile
-from novaql.options import QueryOptions
+from novaql.options import NameRemoval, QueryOptions
 from novaql.promqltest.script_parser import parse_script
 from novaql.promqltest.storage import Storage
 from novaql.tsdb.model.source import Source
+from tests.support.programs.query_answers import answer_of_result
 
 MINUTE_MS = 60_000
 
@@ -55,6 +56,22 @@ def test_a_value_of_let_is_evaluated_once(source: Source) -> None:
     text = profile.text()
     assert text.count("Select") == 1
     assert "Shared" in text
+
+
+@pytest.mark.parametrize("removal", NameRemoval)
+def test_names_are_retained_beside_the_same_operation_without(
+    source: Source, removal: NameRemoval
+) -> None:
+    options = QueryOptions(MINUTE_MS, MINUTE_MS, name_removal=removal)
+
+    found = evaluate(
+        '(abs(errors_total) keep_metric_names, label_set(abs(errors_total), "x", "y"))',
+        source,
+        options,
+    )
+
+    names = {dict(labels).get("__name__") for labels in answer_of_result(found)}
+    assert names == {"errors_total", None}
 
 
 def test_time_dependent_functions_are_shifted_as_a_whole() -> None:

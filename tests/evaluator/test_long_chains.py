@@ -40,6 +40,9 @@ CHAINS = {
     "pinned first": ("a @ 10" + " + a @ 10" * LONG + " + a", LONG + 2),
     "sets": ("a" + " or b and a unless b" * (LONG // 3), 1),
     "aggregated": ("sum(a" + " + a" * LONG + ")", LONG + 1),
+    "in a call": ("vector(1" + " + 1" * LONG + ")", LONG + 1),
+    "on samples": ("last_over_time(a[30s]" + " + 1" * LONG + ")", LONG + 1),
+    "before samples": ("last_over_time((1" + " + 1" * LONG + ") * a[30s])", LONG + 1),
     "in a subquery": ("max_over_time((a" + " + a" * LONG + ")[30s:15s] @ 60)", LONG + 1),
 }
 
@@ -60,6 +63,16 @@ def test_ten_thousand_terms_are_evaluated(ones: TableSource) -> None:
     result = evaluate("a" + "+a" * 9_999, ones, OPTIONS)
 
     assert result.values.tolist() == [[10_000.0] * 3]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["abs(" * 190 + "a" + ")" * 190, "a" + " |> abs" * 190, "sum(" * 190 + "a" + ")" * 190,
+     "max_over_time(" * 95 + "a" + "[30s:15s])" * 95],
+    ids=["calls", "pipes", "aggregations", "subqueries"],
+)  # fmt: skip
+def test_what_nests_deeply_is_evaluated(ones: TableSource, text: str) -> None:
+    assert evaluate(text, ones, OPTIONS).values.tolist() == [[1.0] * 3]
 
 
 def test_names_removed_at_once_do_not_change_a_chain(ones: TableSource) -> None:

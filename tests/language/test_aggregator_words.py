@@ -100,7 +100,7 @@ def test_further_arguments_are_in_the_order_of_the_text(text: str) -> None:
         'quantiles("q", x)',
         "quantiles(0.5, 0.9, x)",
         'quantiles("q", "p", x)',
-        "mode(1, x)",
+        'mode("a", x)',
         "outliersk(x)",
         "any()",
         'topk(1, x, "a=b")',

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+from novaql import language
 from novaql.errors import QueryError
 from novaql.language import (
     AGGREGATORS,
@@ -95,6 +99,15 @@ ACCEPTED = [
     ("a further argument of hour()", 'hour(x, "Europe/Berlin")', 'hour(x, "Europe/Berlin")', ""),
     ("a further argument of histogram_quantile()", 'histogram_quantile(0.9, x, "bound")',
      'histogram_quantile(0.9, x, "bound")', ""),
+    ("an escaped name", "a\\-b + 1", '{"a-b"} + 1', ""),
+    ("a letter beyond ASCII in a name", "größe", '{"größe"}', ""),
+    ("the order of units in a duration", "m[5m1h]", "m[1h5m]", ""),
+    ("a further argument of avg", "avg(a, b) by (x)", "avg by (x) (a, b)",
+     'avg by (x) (union(label_set(a, "__argument__", "0"), label_set(b, "__argument__", "1")))'),
+    ("the case of a function's name", "Rate(m[5m])", "Rate(m[5m])", "rate(m[5m])"),
+    ("a comparison of scalars without bool", "1 > 2", "1 > 2", "vector(1) > 2"),
+    ("the order of arguments of histogram_quantiles()", 'histogram_quantiles("q", 0, 1, b)',
+     'histogram_quantiles("q", 0, 1, b)', 'histogram_quantiles(b, "q", 0, 1)'),
 ]  # fmt: skip
 
 
@@ -113,6 +126,23 @@ def test_strict_promql_refuses_it_by_name(extension: str, text: str) -> None:
         parse(text, strict_promql=True)
 
     assert f"{extension} is an extension of NovaQL" in caught.value.message
+
+
+# `note("the name")`, also of two names, and `("the name", span)`.
+_NOTED = re.compile(r"""(?:note|found\.append)\(\(?\s*f?"([^"]+)"(?: if [^"\n]+ else "([^"]+)")?""")
+
+
+def test_every_extension_that_the_parser_names_is_in_the_table() -> None:
+    sources = [path.read_text() for path in Path(language.__file__).parent.glob("*.py")]
+    named = {name for text in sources for found in _NOTED.findall(text) for name in found if name}
+    known = {row[0] for row in ACCEPTED}
+    known |= {"{modifier} behind an expression", "a further argument of {op}"}
+    known |= {"{name}()", "a further argument of {name}()", "a further argument of {expr.op}"}
+    # Names in selectors and durations are those of let, which is refused first.
+    known |= {"a name in a selector", "a name in a duration"}
+
+    assert len(named) > 20
+    assert named <= known
 
 
 @pytest.mark.parametrize("row", [*FUNCTIONS.values(), *AGGREGATORS.values()])
@@ -160,7 +190,9 @@ REFUSED = [
     ("x == bool (1, 2)", "x == bool (1, 2)", "takes no modifier"),
     ("1.5Kx", "1.5Kx", "bad number"),
     ("1.5KiK", "1.5KiK", "bad number"),
-    ("5i", "5i", "unknown unit"),
+    ("5j", "5j", "unknown unit"),
+    ("let b = 1, a\\-b = 1 in 2", "a\\-b = 1", "cannot be escaped"),
+    ("let f(a\\-b) = 1 in 2", "a\\-b", "cannot be escaped"),
     ("sum(a,,)", ",", "expected"),
     ('m{a="x" - "y"}', "-", "joined with + alone"),
     ("5 offset 1d", "offset 1d", "cannot follow a literal"),

@@ -22,6 +22,9 @@ CHAINS = {
     "inside": "sum(((a" + " + a" * LONG + ")))",
     "on the right": "a ^ (a" + " + a" * LONG + ")",
     "of groups": "(a + 1) * b" + " * (a + 1)" * LONG,
+    "in a call": "vector(1" + " + 1" * LONG + ")",
+    "on samples": "sum_over_time(a[5m]" + " + 1" * LONG + ")",
+    "before samples": "sum_over_time((1" + " + 1" * LONG + ") * a[5m])",
 }
 
 

@@ -1,4 +1,4 @@
-"""Queries that others wrote: they parse, and print to what reads back the same."""
+"""Queries that others wrote: they parse, are PromQL, and print to what reads back the same."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from novaql.language import format_expr, parse
+from novaql.language import format_expr, parse, parse_core
 
 _SHARED = Path(__file__).resolve().parents[3] / "shared"
 _SCRIPTS = _SHARED / "conformance" / "promqltest"
@@ -19,6 +19,8 @@ _EVAL = re.compile(
 
 def _check(query: str) -> None:
     expr = parse(query)
+    assert expr == parse(query, strict_promql=True)
+    assert expr is parse_core(query)
     assert expr == parse(format_expr(expr))
     assert expr == parse(format_expr(expr, width=40))
 

@@ -44,13 +44,38 @@ SPOKEN = {
     ],
     "many-groups": ["sum by (user_id) (x)", 'count_values("v", x)'],
     "labels-not-there": [],
+    "useless-matcher": ['x{a=~".*"}', 'x{a="1" or b=~".*"}'],
+    "impossible-comparison": [
+        "rate(x[5m]) < 0",
+        "0 > count(x)",
+        "x > 3 < 2",
+        "x == 1 == 2",
+        "x > 2 < 2",
+        "sum(increase(x[5m])) < -1",
+    ],
+    "count-of-bool": ["count(x == bool 1)", "x > bool 1 |> count by (a)"],
+    "share-out-of-range": ["quantile(95, x)", "histogram_quantile(-1, x)", "burn_rate(x, 99.9)"],
+    "never-absent": ["absent(vector(0))", "absent(x or vector(0))", "absent((x default 0))"],
+    "many-steps": ["max_over_time(x[60d:1s])"],
+    "unused-name": [
+        "let a = x, b = y in a",
+        "let f(a, b) = a in f(x, y)",
+        "let w = 5m, v = 1m in rate(x[w])",
+    ],
+    "not-buckets": ["histogram_quantile(0.9, rate(x_sum[5m]))", "histogram_share(1, x_total)"],
 }
 
 SILENT = {
     "rate-of-gauge": ["rate(x_total[5m])", "rate(x[5m])", 'rate({a="b"}[5m])'],
     "delta-of-counter": ["delta(x[5m])", "rate(x_total[5m])"],
     "rate-of-sum": ["sum(rate(x_total[5m]))", "max_over_time(sum(x)[5m:])", "rate(x[5m:1m])"],
-    "raw-counter": ["sum(rate(x_total[5m]))", "sum(x)", "count(x_total)", "max(x_total)"],
+    "raw-counter": [
+        "count(sum by (a) (x_total))",
+        "sum(rate(x_total[5m]))",
+        "sum(x)",
+        "count(x_total)",
+        "max(x_total)",
+    ],
     "short-window": ["rate(x_total[30s])", "rate(x_total[5m])", "max_over_time(x[1s])"],
     "missing-le": [
         "histogram_quantile(0.9, sum by (le) (rate(x_bucket[5m])))",
@@ -74,8 +99,39 @@ SILENT = {
         'sum by (a) (x) / label_replace(sum by (b) (y), "a", "$1", "b", "(.*)")',
         "topk(3, sum by (a) (x)) / sum by (a) (y)",
     ],
-    "many-groups": ["sum by (job) (x)", "sum without (user_id) (x)"],
+    "many-groups": [
+        'count_values("v", config_hash)',
+        "sum by (job) (x)",
+        "sum without (user_id) (x)",
+    ],
     "labels-not-there": ["sum by (anything) (x)"],
+    "useless-matcher": ['x{a=~".+"}', 'x{a=~"b.*"}', 'x{a!~".*"}'],
+    "impossible-comparison": [
+        "rate(x[5m]) > 0",
+        "delta(x[5m]) < 0",
+        "rate(x[5m]) <= 0",
+        "x > 2 < 3",
+        "x >= 2 <= 2",
+        "x < bool 0",
+        "x != 0 > 0",
+        "sum(x) < 0",
+        "count(x) < y",
+    ],
+    "count-of-bool": ["count(x == 1)", "sum(x == bool 1)", "count(x)"],
+    "share-out-of-range": ["quantile(0.95, x)", "quantile(1, x)", "topk(5, x)"],
+    "never-absent": ["absent(x)", "absent(x or y)", "absent(x default y)"],
+    "many-steps": ["max_over_time(x[60d:1m])", "max_over_time(x[1h:1s])", "max_over_time(x[60d])"],
+    "unused-name": [
+        "let a = x, b = a in b",
+        "let f(a) = a + 1 in f(x)",
+        "let w = 5m in rate(x[w])",
+        'with (f = {a="1"}) x{f}',
+    ],
+    "not-buckets": [
+        "histogram_quantile(0.9, rate(x_bucket[5m]))",
+        "histogram_quantile(0.9, rate(x[5m]))",
+        "rate(x_sum[5m]) / rate(x_count[5m])",
+    ],
 }
 
 

@@ -26,6 +26,7 @@ class Derived:
     falls   [S] 1 or 0: whether a series ever decreases; -1: not computed yet
     groups  the aggregation's groups, the numbers of those that occur, and [S] the place of each
             series' group among these: of the last aggregation
+    gaps    [G] a gap between the times of each grid, and how many of its gaps differ from it
 
     Readers set fields without a lock. Each value depends on the batch alone (`groups` on its first
     item, too), so it does not matter which of two threads sets a field last.
@@ -34,6 +35,7 @@ class Derived:
     parts: tuple[int, list[SeriesBatch]] | None = None
     falls: NDArray[np.int8] | None = None
     groups: tuple[object, tuple[Ints, Ints]] | None = None
+    gaps: tuple[Ints, Ints] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

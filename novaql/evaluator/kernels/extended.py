@@ -91,8 +91,9 @@ def extend(
         left = np.where(ends.left_share > 0, before, left)
         right = np.where(ends.right_share < 1, after, right)
     begun = base.times_at(first) <= start_ms
-    inner_lo = first + begun
-    inner_hi = np.maximum(last + (base.times_at(last) < base.ends_ms), inner_lo)
+    samples = base.values.shape[-1]  # windows behind all of them are empty
+    inner_lo = np.minimum(first + begun, samples)
+    inner_hi = np.clip(last + (base.times_at(last) < base.ends_ms), inner_lo, samples)
     return Extended(left, right, replace(base, lo=inner_lo, hi=inner_hi), ends.valid, begun)
 
 

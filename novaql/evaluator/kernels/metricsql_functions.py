@@ -183,10 +183,13 @@ METRICSQL_FUNCTIONS: Mapping[str, RangeFunction] = {
     "zscore_over_time": of_values(
         plain(spreads.zscore_over_time),
         StripRollup(
-            composed.joined(spreads.zscore, strips.newest, composed.means, composed.deviations), 2
+            composed.joined(spreads.zscore, strips.newest, composed.means, strips.deviations), 2
         ),
     ),
-    "outlier_iqr_over_time": of_values(plain(spreads.outlier_iqr_over_time)),
+    "outlier_iqr_over_time": of_values(
+        plain(spreads.outlier_iqr_over_time),
+        StripRollup(strips.ordered(strips.OUTLIER), 2, gaps=True),
+    ),
     "hoeffding_bound_lower": _hoeffding(upper=False),
     "hoeffding_bound_upper": _hoeffding(upper=True),
     "ascent_over_time": _sums_of_pairs(neighbours.rise),

@@ -150,7 +150,9 @@ PROMQL_FUNCTIONS: Mapping[str, RangeFunction] = {
     "quantile_over_time": of_values(
         lambda w, s, t: quantiles.quantile_over_time(w, s[0]), StripRollup(strips.quantiles)
     ),
-    "mad_over_time": of_values(plain(quantiles.mad_over_time)),
+    "mad_over_time": of_values(
+        plain(quantiles.mad_over_time), StripRollup(strips.ordered(strips.DEVIATION))
+    ),
     "ts_of_min_over_time": of_values(
         plain(over_time.ts_of_min_over_time),
         StripRollup(strips.flagged("strip_extreme_times", False)),

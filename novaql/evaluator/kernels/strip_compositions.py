@@ -19,7 +19,6 @@ from novaql.tsdb.model.series_batch import Derived
 
 sums, means = flagged("strip_sums", False), flagged("strip_sums", True)
 minima, maxima = flagged("strip_extremes", False), flagged("strip_extremes", True)
-deviations = flagged("strip_variances", True)
 
 
 def _with_values(strips: Strips, low: int, high: int, changed: Floats) -> Strips:

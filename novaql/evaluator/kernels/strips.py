@@ -104,6 +104,16 @@ def holding(strips: Strips, samples: int) -> Presence:
     return Presence(flags, True, bool(flags.all()))
 
 
+def known(strips: Strips, samples: int, begin: int, end: int, values: Floats) -> Presence:
+    """Windows of series begin … end - 1 with so many samples and a value that is no NaN."""
+    counts = np.empty(int(strips.cells[end] - strips.cells[begin]))
+    KERNELS.call.strip_repeat(
+        strips.arrays, (strips.hi - strips.lo).astype(np.float64), begin, end, counts
+    )
+    flags = (counts >= samples) & ~np.isnan(values[: len(counts)])
+    return Presence(flags, False, bool(flags.all()))
+
+
 def alive(strips: Strips, begin: int, end: int) -> Presence:
     """Windows of series begin … end - 1 whose newest sample no staleness marker follows."""
     markers = strips.batch.markers
@@ -125,11 +135,13 @@ class StripRollup:
     """A kernel, and how many samples a window needs for a value.
 
     steady  the kernel takes only scalar arguments that are the same at all steps
+    gaps    NaN means that a window has no value
     """
 
     fill: StripKernel
     samples: int = 1
     steady: bool = False
+    gaps: bool = False
 
     def takes(self, scalars: Sequence[Floats]) -> bool:
         """Whether the kernel can run with these arguments, [J] each."""
@@ -183,12 +195,14 @@ def repeated(of_cell: Callable[[Strips], Floats]) -> StripKernel:
 
 newest, oldest = flagged("strip_edges", True), flagged("strip_edges", False)
 """The newest and the oldest sample of each window."""
-QUANTILE, DISTINCT, MODE = range(3)
+deviations = kernel("strip_deviations")
+QUANTILE, DISTINCT, MODE, DEVIATION, OUTLIER = range(5)
 quantiles = kernel("strip_quantiles", lambda strips: (QUANTILE, strips.spec.scalars[0]))
 
 
 def ordered(what: int) -> StripKernel:
-    """The median of each window (`QUANTILE`), its `MODE`, or how many `DISTINCT` values it has."""
+    """The median of each window (`QUANTILE`), its `MODE`, how many `DISTINCT` values it has, the
+    median `DEVIATION`, or the newest value if it is an `OUTLIER`, else NaN."""
     return kernel("strip_quantiles", lambda strips: (what, np.full(strips.steps, 0.5)))
 
 

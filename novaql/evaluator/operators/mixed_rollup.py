@@ -26,6 +26,7 @@ from novaql.evaluator.operators.native_rollup import (
     histogram_totals,
 )
 from novaql.evaluator.operators.ranges import Ranges
+from novaql.evaluator.operators.retained_names import has_names
 from novaql.evaluator.operators.rollup import scalar_arguments
 from novaql.evaluator.protocol import Runner
 
@@ -47,7 +48,8 @@ def mixed_window_rollup(run: Runner, operator: Operator) -> StepMatrix:
     ranges = Ranges.of(context, read, steps)
     notes = Notes(context, ranges.series, operator.range.plan.span)
     scalars = scalar_arguments(run, operator)
-    return mixed_rollup(operator.call.function, ranges, scalars, notes).without_empty_rows()
+    found = mixed_rollup(operator.call.function, ranges, scalars, notes).without_empty_rows()
+    return found if has_names(operator.range.plan) else found.mark_nameless()
 
 
 def mixed_rollup(

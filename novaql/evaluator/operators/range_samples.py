@@ -68,12 +68,21 @@ class RangeSamples:
         """
         steps = len(self.ends_ms)
         width = steps + 1
-        enters = self.ends_ms.searchsorted(self.times) + group * width
-        leaves = self.ends_ms.searchsorted(self.times + self.reach_ms) + group * width
+        enters = self._first_end(self.times) + group * width
+        leaves = self._first_end(self.times + self.reach_ms) + group * width
         marks = np.bincount(enters, minlength=groups * width)
         marks -= np.bincount(leaves, minlength=groups * width)
         found: Ints = np.cumsum(marks.reshape(groups, width)[:, :steps], axis=1)
         return found
+
+    def _first_end(self, times: Ints) -> Ints:
+        """The first end of a window at or after each time; ends are evenly spaced or all equal."""
+        ends = self.ends_ms
+        step_ms = int(ends[1] - ends[0]) if len(ends) > 1 else 0
+        if step_ms == 0:
+            return ends.searchsorted(times)
+        first: Ints = np.clip(-((ends[0] - times) // step_ms), 0, len(ends))
+        return first
 
 
 def _flat(

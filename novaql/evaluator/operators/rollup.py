@@ -26,6 +26,7 @@ from novaql.evaluator.operators.cell_rollup import (
 from novaql.evaluator.operators.checked_kernels import window_kernel
 from novaql.evaluator.operators.extended import extended_pipeline
 from novaql.evaluator.operators.reads import Read
+from novaql.evaluator.operators.retained_names import has_names
 from novaql.evaluator.operators.selector import view_windows
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.long_windows import COST_AT_ONCE, leaf_by_steps, row_cost
@@ -154,7 +155,7 @@ def windows_pipeline(
             whole_windows=function.whole_window and not function.slides,
             watch=watch,
         ).if_ready()
-    nameless = not function.retains_name
+    nameless = not (function.retains_name and has_names(operator.range.plan))
     pipeline = pipeline_over(selection, steps, leaf, nameless=nameless, starts=starts)
     return replace(pipeline, observe=observe, window_ms=window_ms, compiled=compiled)
 

@@ -22,6 +22,7 @@ from novaql.evaluator.kernels.strips import (
     alive,
     cells,
     holding,
+    known,
     spread,
     strips_of,
 )
@@ -59,7 +60,12 @@ class _Portions:
         marked = leaf.visible and batch.markers is not None
         self.shared = None if marked else holding(self.strips, leaf.rollup.samples)
 
-    def presence(self, begin: int, end: int) -> Presence:
+    def presence(self, begin: int, end: int, values: Floats | None = None) -> Presence:
+        """values: what `filled` has returned for these series, if it was called."""
+        rollup = self.leaf.rollup
+        if rollup.gaps:
+            values = self.filled(begin, end, []) if values is None else values
+            return known(self.strips, rollup.samples, begin, end, values)
         return alive(self.strips, begin, end) if self.shared is None else self.shared
 
     def split(self, counts: Ints) -> Iterator[tuple[int, int]]:
@@ -195,7 +201,7 @@ def _add(fold: StripAccumulator, portions: _Portions, place: Ints) -> None:
     nothing = np.zeros(0)
     for begin, end in portions.split(portions.strips.cells):
         values = nothing if fold.counts_only else portions.filled(begin, end, buffer)
-        present = portions.presence(begin, end)
+        present = portions.presence(begin, end, None if fold.counts_only else values)
         fold.add_strips(cells(portions.strips, values, present, place, begin, end))
 
 
@@ -217,7 +223,7 @@ def collect_batches(pipeline: Pipeline, context: Context) -> StepMatrix:
                 portions.fill(begin, end, filled)
             else:
                 filled = portions.filled(begin, end, buffer)
-            presence = portions.presence(begin, end)
+            presence = portions.presence(begin, end, filled)
             complete = complete and presence.whole
             if in_place and presence.whole:
                 valid[rows[begin] : rows[begin] + end - begin] = True
@@ -259,14 +265,16 @@ def _dense(
     portions: _Portions, begin: int, end: int, buffer: list[Floats]
 ) -> tuple[Floats, Bools | None]:
     strips, shape = portions.strips, (end - begin, portions.strips.steps)
-    presence = portions.presence(begin, end)
-    if presence.whole and int(strips.cells[end] - strips.cells[begin]) == shape[0] * shape[1]:
+    cells_here = int(strips.cells[end] - strips.cells[begin])
+    values = portions.filled(begin, end, buffer) if portions.leaf.rollup.gaps else None
+    presence = portions.presence(begin, end, values)
+    if presence.whole and cells_here == shape[0] * shape[1]:
         out = np.empty(shape)
         portions.fill(begin, end, out.reshape(-1))
         return out, None
     out, there = np.zeros(shape), np.zeros(shape, np.bool_)
     place = np.zeros(portions.batch.series_count, np.int64)
     place[begin:end] = np.arange(end - begin)
-    filled = portions.filled(begin, end, buffer)
+    filled = portions.filled(begin, end, buffer) if values is None else values
     spread(cells(strips, filled, presence, place, begin, end), out, there)
     return out, there

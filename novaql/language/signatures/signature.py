@@ -117,8 +117,15 @@ class Aggregator:
             further = (f"[{self.more_name}]",)
         return f"{self.name}({', '.join(self.in_order(first, vector, further))})"
 
+    @property
+    def takes_several(self) -> bool:
+        """Whether it takes several vectors and aggregates the series of all: `avg(a, b)`."""
+        return self.parameter is None and self.more is None
+
     def takes(self, count: int) -> bool:
         """Whether so many arguments can be right."""
+        if self.takes_several:
+            return count > 0
         fewest = 1 + (self.parameter is not None) + self.more_first
         most = fewest + (self.more is not None)
         return fewest <= count and (count <= most or self.more_first)

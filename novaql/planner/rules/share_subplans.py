@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 
 from novaql.language.ast import left_spine
 from novaql.language.value_types import ValueType
@@ -14,6 +15,7 @@ from novaql.planner.logical import (
     FunctionCall,
     Nothing,
     Plan,
+    RetainNames,
     Select,
     Shared,
     Subset,
@@ -116,6 +118,8 @@ class _Census:
                 return ""
             case FunctionCall(function=name) if name in LOOKS_AT_SELECTOR:
                 return ""
+            case RetainNames():
+                return ""  # its operand has names that are removed elsewhere
             case Aggregation(op=op) if op in GROUPING and source_of(child) is not None:
                 return "fold"
             case _:
@@ -138,18 +142,15 @@ class _Sharing:
     def below(self, plan: Plan) -> Plan:
         """The plan with what it consists of shared."""
         if not isinstance(plan, BinaryOp):
-            return with_children(plan, lambda child: self._child(plan, child))
+            return with_children(plan, partial(self._marked, plan))
         spine = left_spine(plan)
-        left = self._child(spine[0], spine[0].left)
+        left = self._marked(spine[0], spine[0].left)
         for node, above in zip(spine, [*spine[1:], None], strict=True):
-            new = with_sides(node, left, self._child(node, node.right))
+            new = with_sides(node, left, self._marked(node, node.right))
             left = new if above is None else self._marked(above, node, new)
         return left
 
-    def _child(self, parent: Plan, child: Plan) -> Plan:
-        return self._marked(parent, child, None)
-
-    def _marked(self, parent: Plan, child: Plan, rebuilt: Plan | None) -> Plan:
+    def _marked(self, parent: Plan, child: Plan, rebuilt: Plan | None = None) -> Plan:
         """The child in its place below the parent; `rebuilt`, if that was done already."""
         if not self._census.use(parent, child):
             return self.below(child) if rebuilt is None else rebuilt

@@ -9,11 +9,9 @@ from novaql.planner import label_flow
 from novaql.planner.rollup_calls import PER_SECOND, SAME, SERIES, UNIONS
 
 ONLY_NUMPY = {
-    "outlier_iqr_over_time",
     "seasonal_baseline",
     "tlast_change_over_time",
     "double_exponential_smoothing",
-    "mad_over_time",
     "ts_of_first_over_time",
     "ts_of_last_over_time",
 }

@@ -40,7 +40,7 @@ SCALARS = (*LINES, "quantile_over_time", "quantiles_over_time:", "duration_over_
 REORDERED = [
     name
     for name in METRICSQL_FUNCTIONS
-    if name in COMPILED and name not in (*TALLIES, "duration_over_time")
+    if name in COMPILED and name not in (*TALLIES, "duration_over_time", "outlier_iqr_over_time")
 ]
 """Functions that are put together from others, whose sums and products may be added in another
 order."""

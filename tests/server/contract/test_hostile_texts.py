@@ -119,7 +119,9 @@ def test_bodies(walk: Walk, endpoint: Row) -> None:
             answer = send(walk, endpoint.verbs[0], path, body)
             shown = f"{key}={str(value)[:40]!r} ({len(str(value))}): {answer.text[:300]}"
             assert is_sound(answer), shown
-            if answer.status_code in (200, 201) and isinstance(value, str):
+            # A query comes back in its canonical form, in which `é` is quoted.
+            is_formatted = endpoint.path == "/v1/novaql/format"
+            if answer.status_code in (200, 201) and isinstance(value, str) and not is_formatted:
                 _is_read_back(walk, answer, key, value, shown)
 
 

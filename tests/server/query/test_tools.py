@@ -1,4 +1,4 @@
-"""POST /v1/novaql/{parse,format,explain,lint,complete}."""
+"""POST /v1/novaql/{parse,format,explain,lint,complete,why-empty} and GET /v1/novaql/functions."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import Any
 import httpx
 import pytest
 
+from novaql.language import AGGREGATORS, FUNCTIONS
 from novaql.server.auth.roles import Role
 from novaql.server.query.schema import (
     CompletedOut,
     ExplainedOut,
     FormattedOut,
+    FunctionsOut,
     LintedOut,
     ParsedOut,
+    WhyEmptyOut,
 )
 from tests.server.conftest import NOW_S
 from tests.support.servers.http_server import LocalServer
@@ -47,6 +50,69 @@ def test_format_is_canonical(server: LocalServer) -> None:
 
     assert once == "sum by (job) (rate(up[5m]))"
     assert ask(server, "format", query=once).json()["query"] == once
+
+
+def test_format_in_both_styles(server: LocalServer) -> None:
+    query = "sum by (job) (rate(up[5m]))"
+    piped = ask(server, "format", query=query, style="pipes").json()["query"]
+
+    assert piped == "up[5m] |> rate |> sum by (job)"
+    assert ask(server, "format", query=piped, style="nested").json()["query"] == query
+    assert ask(server, "format", query=piped).json()["query"] == query
+    assert ask(server, "format", query=query, style="prose").status_code == 400
+
+
+def test_parse_shows_the_extensions(server: LocalServer) -> None:
+    def tree(query: str) -> dict[str, Any]:
+        found: dict[str, Any] = ask(server, "parse", query=query).json()["ast"]
+        return found
+
+    limited = tree("sum by (job) (up) limit 3")
+    assert (limited["type"], limited["limit"]) == ("aggregation", 3)
+    either = tree('up{job="a" or job="b"}')["alternatives"]
+    assert [[m["value"] for m in matchers] for matchers in either] == [["a"], ["b"]]
+    joined = tree('a * on (pod=name) group_left (*) prefix "x_" b')["matching"]
+    assert joined["renamed"] == {"pod": "name"}
+    assert (joined["includeAll"], joined["prefix"]) == (True, "x_")
+    assert tree("let r = up in sum(r)")["expr"]["name"] == "up"
+    assert tree("(a / b) offset 5m")["type"] == "shiftedExpr"
+    assert tree("a if b")["op"] == "if"
+
+
+def test_explain_has_the_place_of_each_node(server: LocalServer) -> None:
+    query = "let r = rate(up[5m]) in sum by (job) (r) default 0"
+    nodes = ask(server, "explain", query=query).json()["nodes"]
+    places = {n["kind"]: query[n["start"] : n["end"]] for n in nodes}
+
+    assert places["FunctionCall"] == "rate(up[5m])"
+    assert places["Aggregation"] == "sum by (job) (r)"
+    assert [n["number"] for n in nodes] == list(range(len(nodes)))
+
+
+def test_why_a_query_is_empty(server: LocalServer) -> None:
+    answer = ask(server, "why-empty", query="sum(rate(request_total[5m]))", time=NOW_S)
+    WhyEmptyOut.model_validate(answer.json())
+    (cause,) = answer.json()["causes"]
+
+    assert (cause["reason"], cause["part"]) == ("metric", "request_total[5m]")
+    assert cause["suggestions"] == ["requests_total"]
+    there = ask(server, "why-empty", query="1 + 1", time=NOW_S).json()
+    assert there == {"empty": False, "causes": [], "complete": True}
+    wrong = ask(server, "why-empty", query="up", start=2, end=1, step=1)
+    assert wrong.status_code == 400
+
+
+def test_functions_are_the_registry(server: LocalServer) -> None:
+    headers = server.bearer(Role.READ_ONLY)
+    answer = server.client.get("/v1/novaql/functions", headers=headers)
+    FunctionsOut.model_validate(answer.json())
+    by_name = {row["name"]: row for row in answer.json()["functions"]}
+
+    assert set(by_name) == {*FUNCTIONS, *AGGREGATORS}
+    assert by_name["topk"]["kind"] == "aggregator"
+    assert by_name["burn_rate"]["origin"] == "NovaQL"
+    assert by_name["round"]["parameters"][1]["optional"]
+    assert server.client.get("/v1/novaql/functions").status_code == 401
 
 
 def test_explain_is_the_plan_that_a_query_has(server: LocalServer) -> None:
@@ -90,7 +156,7 @@ def test_complete_offers_names_labels_and_values(server: LocalServer) -> None:
     assert ask(server, "complete", query="up", cursor=3).status_code == 400
 
 
-@pytest.mark.parametrize("tool", ["parse", "format", "explain", "lint"])
+@pytest.mark.parametrize("tool", ["parse", "format", "explain", "lint", "why-empty"])
 def test_a_query_that_does_not_parse_is_located(server: LocalServer, tool: str) -> None:
     answer = ask(server, tool, query="rat(up[5m])")
     error = answer.json()["error"]
@@ -100,7 +166,7 @@ def test_a_query_that_does_not_parse_is_located(server: LocalServer, tool: str) 
     assert error["suggestion"] == 'did you mean "rate"?'
 
 
-@pytest.mark.parametrize("tool", ["parse", "format", "explain", "lint", "complete"])
+@pytest.mark.parametrize("tool", ["parse", "format", "explain", "lint", "complete", "why-empty"])
 def test_bodies_are_strict(server: LocalServer, tool: str) -> None:
     wrong = ask(server, tool, query="up", what=1)
     missing = ask(server, tool)

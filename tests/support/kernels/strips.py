@@ -14,6 +14,7 @@ from novaql.evaluator.kernels.strips import (
     alive,
     cells,
     holding,
+    known,
     spread,
     strips_of,
 )
@@ -41,6 +42,8 @@ def spread_out(strips: Strips, rollup: StripRollup, *, visible: bool) -> tuple[F
         rollup.fill(strips, begin, end, values)
         marked = visible and strips.batch.markers is not None
         present = alive(strips, begin, end) if marked else holding(strips, rollup.samples)
+        if rollup.gaps:
+            present = known(strips, rollup.samples, begin, end, values)
         spread(cells(strips, values, present, place, begin, end), out, valid)
     return out, valid
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -28,9 +27,19 @@ from novaql.language.ast import (
     VectorSelector,
 )
 from novaql.language.ast import Number as Literal
+from novaql.language.lifted import operand_of_lifted
 from novaql.model.float_histogram import FloatHistogram
 from novaql.tsdb.model.matchers import Matcher, MatchOp
-from tests.support.reference import extended, histograms, labels, matching, native, numbers, windows
+from tests.support.reference import (
+    extended,
+    extensions,
+    histograms,
+    labels,
+    matching,
+    native,
+    numbers,
+    windows,
+)
 from tests.support.reference.aggregations import aggregate
 from tests.support.reference.values import (
     NAME,
@@ -58,6 +67,7 @@ SUBQUERY_STEP_MS = 60_000
 class Reference:
     """The data and the frame of a query: its steps, lookback, and when names go.
 
+    grid   the times of an expression that is shifted; empty: those of the query
     notes  fills with what is said of the query, while it is answered
     """
 
@@ -68,6 +78,12 @@ class Reference:
     lookback_ms: int = 300_000
     eager_names: bool = False
     notes: Notes = field(default_factory=Notes)
+    grid: tuple[int, ...] = ()
+
+    @property
+    def steps(self) -> Sequence[int]:
+        """The times at which the expression around is evaluated."""
+        return self.grid or range(self.start_ms, self.end_ms + 1, self.step_ms or 1)
 
     def answer(self, expr: Expr) -> dict[LabelSet, dict[int, Number]]:
         """Label set → time → value; a scalar is the series without labels.
@@ -75,7 +91,7 @@ class Reference:
         Raises `RefusedError` or `UnsureError`.
         """
         out: dict[LabelSet, dict[int, Number]] = {}
-        for now in range(self.start_ms, self.end_ms + 1, self.step_ms or 1):
+        for now in self.steps:
             value = self.value(expr, now)
             if isinstance(value, float):
                 value = [Element({}, value)]
@@ -125,8 +141,14 @@ class Reference:
                 return self._call(expr, now)
             case MatrixSelector() | Subquery():
                 raise AssertionError("a range vector has no value at one time")
-            case Let() | Shifted() | RetainNames() | Member():
-                raise AssertionError("extensions are not in the reference evaluator")
+            case Shifted():
+                return extensions.shifted(self, expr, now)
+            case RetainNames():
+                return extensions.retained(self, expr, now)
+            case Member():
+                return extensions.members(self, expr, now)
+            case Let():
+                raise AssertionError("a core tree has no let")
 
     def vector(self, expr: Expr, now: int) -> Vector:
         value = self.value(expr, now)
@@ -140,15 +162,15 @@ class Reference:
 
     # --- selectors -----------------------------------------------------------------------
 
-    def _end(self, now: int, offset: Duration | None, at: At | None) -> int:
+    def end(self, now: int, offset: Duration | None, at: At | None) -> int:
         if at is not None:
             edges = {AtEdge.START: self.start_ms, AtEdge.END: self.end_ms}
-            now = edges[at.when] if isinstance(at.when, AtEdge) else at.when
+            now = at.plus_ms + (edges[at.when] if isinstance(at.when, AtEdge) else at.when)
         return now - (0 if offset is None else _milliseconds(offset))
 
     def _newest(self, selector: VectorSelector, now: int) -> list[tuple[Element, int]]:
         """The newest sample of each series within the lookback, and its time."""
-        end = self._end(now, selector.offset, selector.at)
+        end = self.end(now, selector.offset, selector.at)
         out = []
         for series in self._matching(selector):
             if selector.smoothed:
@@ -165,7 +187,11 @@ class Reference:
         conditions = list(selector.matchers)
         if selector.name is not None:
             conditions.append(Matcher(NAME, MatchOp.EQUAL, selector.name))
-        return [s for s in self.data if all(_holds(c, s.labels) for c in conditions)]
+        found = [s for s in self.data if all(labels.holds(c, s.labels) for c in conditions)]
+        sets = selector.alternatives or ((),)
+        return [
+            s for s in found if any(all(labels.holds(c, s.labels) for c in one) for one in sets)
+        ]
 
     def _windows(self, expr: Expr, now: int) -> list[tuple[Element, Window]]:
         """The range vector: labels (on an element without meaning otherwise) and samples."""
@@ -173,15 +199,17 @@ class Reference:
             expr = expr.inner
         if isinstance(expr, MatrixSelector):
             selector, range_ms = expr.selector, _milliseconds(expr.range)
-            end = self._end(now, selector.offset, selector.at)
+            end = self.end(now, selector.offset, selector.at)
             found = [
                 (Element(series.labels, math.nan), list(series.samples))
                 for series in self._matching(selector)
             ]
+        elif (operand := operand_of_lifted(expr)) is not None:
+            return extensions.lifted(expr, self._windows(operand, now))
         else:
             assert isinstance(expr, Subquery)
             range_ms = _milliseconds(expr.range)
-            end = self._end(now, expr.offset, expr.at)
+            end = self.end(now, expr.offset, expr.at)
             found = self._points(expr, end - range_ms, end)
         out: list[tuple[Element, Window]] = []
         for element, samples in found:
@@ -194,6 +222,8 @@ class Reference:
         self, subquery: Subquery, left: int, end: int
     ) -> list[tuple[Element, list[Sample]]]:
         step = SUBQUERY_STEP_MS if subquery.step is None else _milliseconds(subquery.step)
+        if subquery.implicit and self.step_ms:
+            step = self.step_ms
         series: dict[tuple[LabelSet, bool], tuple[Element, list[Sample]]] = {}
         for moment in range((left // step + 1) * step, end + 1, step):
             for element in refuse_equal(self.vector(subquery.inner, moment)):
@@ -204,6 +234,8 @@ class Reference:
     # --- operators and calls -------------------------------------------------------------
 
     def _binary(self, node: Binary, now: int) -> Value:
+        if node.op == "default":
+            return extensions.default(self, node, now)
         left, right = self.value(node.left, now), self.value(node.right, now)
         assert not isinstance(left, str)
         assert not isinstance(right, str)
@@ -236,6 +268,8 @@ class Reference:
                 return [Element({}, numbers.date_part(name, now / 1000))]
             vector = self.vector(arguments[0], now)
             return of_floats(vector, lambda x: numbers.date_part(name, x))
+        if name in extensions.CALLS:
+            return extensions.call(self, call, now)
         match name:
             case "time":
                 return now / 1000
@@ -325,7 +359,7 @@ class Reference:
     def _bent(self, name: str, expr: MatrixSelector, now: int) -> Vector:
         """A function of a range whose ends are anchored or smoothed."""
         selector, range_ms = expr.selector, _milliseconds(expr.range)
-        end = self._end(now, selector.offset, selector.at)
+        end = self.end(now, selector.offset, selector.at)
         rolled = []
         for series in self._matching(selector):
             samples: list[tuple[int, float]] = []
@@ -357,19 +391,6 @@ def _rolled(rolled: Sequence[tuple[Element, Number | None]], *, nameless: bool =
     return [
         Element(e.labels, value, e.nameless or nameless) for e, value in rolled if value is not None
     ]
-
-
-def _holds(condition: Matcher, label_set: dict[str, str]) -> bool:
-    text = label_set.get(condition.name, "")
-    match condition.op:
-        case MatchOp.EQUAL:
-            return text == condition.value
-        case MatchOp.NOT_EQUAL:
-            return text != condition.value
-        case MatchOp.REGEX:
-            return re.fullmatch(condition.value, text, re.DOTALL) is not None
-        case MatchOp.NOT_REGEX:
-            return re.fullmatch(condition.value, text, re.DOTALL) is None
 
 
 def _milliseconds(duration: Duration) -> int:

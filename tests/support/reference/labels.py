@@ -1,4 +1,4 @@
-"""label_replace, label_join, and the labels of absent()."""
+"""label_replace, label_join, the labels of absent(), and matchers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from novaql.language.ast import Expr, MatrixSelector, Paren, VectorSelector
-from novaql.tsdb.model.matchers import MatchOp
+from novaql.tsdb.model.matchers import Matcher, MatchOp
 from tests.support.reference.values import NAME, Element, Vector, refuse_equal, with_label
 
 
@@ -47,3 +47,16 @@ def labels_of_absence(expr: Expr) -> dict[str, str]:
         for m in expr.matchers
         if m.op is MatchOp.EQUAL and names.count(m.name) == 1 and m.name != NAME and m.value
     }
+
+
+def holds(condition: Matcher, label_set: dict[str, str]) -> bool:
+    text = label_set.get(condition.name, "")
+    match condition.op:
+        case MatchOp.EQUAL:
+            return text == condition.value
+        case MatchOp.NOT_EQUAL:
+            return text != condition.value
+        case MatchOp.REGEX:
+            return re.fullmatch(condition.value, text, re.DOTALL) is not None
+        case MatchOp.NOT_REGEX:
+            return re.fullmatch(condition.value, text, re.DOTALL) is None

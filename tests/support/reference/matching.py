@@ -21,10 +21,12 @@ from tests.support.reference.values import (
 )
 
 
-def signature(element: Element, matching: Matching) -> LabelSet:
-    """The labels that have to be equal."""
+def signature(element: Element, matching: Matching, *, right: bool = False) -> LabelSet:
+    """The labels that have to be equal, by their names on the left side."""
     if matching.on:
-        kept = only(element.labels, matching.labels)
+        other = dict(matching.renamed) if right else {}
+        found = {name: element.labels.get(other.get(name, name), "") for name in matching.labels}
+        kept = {name: value for name, value in found.items() if value}
     else:
         kept = without(element.labels, NAME, *matching.labels)
     return tuple(sorted(kept.items()))
@@ -32,12 +34,12 @@ def signature(element: Element, matching: Matching) -> LabelSet:
 
 def set_operation(op: str, matching: Matching, left: Vector, right: Vector) -> Vector:
     in_left = {signature(element, matching) for element in left}
-    in_right = {signature(element, matching) for element in right}
+    in_right = {signature(element, matching, right=True) for element in right}
     if op == "and":
         return [element for element in left if signature(element, matching) in in_right]
     if op == "unless":
         return [element for element in left if signature(element, matching) not in in_right]
-    rest = [element for element in right if signature(element, matching) not in in_left]
+    rest = [e for e in right if signature(e, matching, right=True) not in in_left]
     return refuse_equal([*left, *rest])
 
 
@@ -53,20 +55,20 @@ def vector_vector(node: Binary, left: Vector, right: Vector, notes: Notes) -> Ve
     many, one = (right, left) if swapped else (left, right)
     partners: dict[LabelSet, Element] = {}
     for element in one:
-        if signature(element, matching) in partners:
+        key = signature(element, matching, right=not swapped)
+        if key in partners:
             raise RefusedError("many-to-many matching not allowed")
-        partners[signature(element, matching)] = element
+        partners[key] = element
     out: Vector = []
     seen: set[object] = set()
     for element in many:
-        partner = partners.get(signature(element, matching))
+        key = signature(element, matching, right=swapped)
+        partner = partners.get(key)
         if partner is None:
             continue
         a, b = (partner, element) if swapped else (element, partner)
         labels = _labels(node, element, partner)
-        identity: object = (
-            signature(element, matching) if one_to_one else tuple(sorted(labels.items()))
-        )
+        identity: object = key if one_to_one else tuple(sorted(labels.items()))
         if identity in seen:
             raise RefusedError("multiple matches for labels")
         seen.add(identity)

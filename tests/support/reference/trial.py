@@ -12,7 +12,7 @@ from hypothesis import assume
 from novaql import evaluate
 from novaql.errors import EvaluationError
 from novaql.inputs.tables.table_source import TableSource
-from novaql.language import parse
+from novaql.language import parse_core
 from novaql.model.float_histogram import FloatHistogram
 from novaql.options import NameRemoval, QueryOptions
 from novaql.tsdb import Batch
@@ -62,7 +62,7 @@ def agree(
         eager_names=options.name_removal is NameRemoval.EAGER,
     )
     try:
-        expected: Answer | str = reference.answer(parse(query))
+        expected: Answer | str = reference.answer(parse_core(query))
     except UnsureError:
         return None
     except RefusedError as refusal:
@@ -95,7 +95,7 @@ def _hangs_on_a_last_digit(reference: Reference, query: str, expected: Answer) -
         for one in reference.data
     ]
     try:
-        moved = replace(reference, data=almost, notes=Notes()).answer(parse(query))
+        moved = replace(reference, data=almost, notes=Notes()).answer(parse_core(query))
     except (RefusedError, UnsureError):
         return True
     return disagreement(expected, moved) is not None

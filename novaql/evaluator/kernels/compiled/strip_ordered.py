@@ -91,10 +91,51 @@ def _at_rank(ordered: Any, numbers: int, count: int, q: float) -> float:
 
 
 @inner
-def _of_ordered(what: int, ordered: Any, numbers: int, count: int, q: float) -> float:
-    """what: 0, the quantile; 1, how many different values; 2, the most frequent of them."""
+def _deviation(ordered: Any, count: int, away: Any) -> float:
+    """As `quantiles.mad_over_time`, without NaN. away: as long as `ordered`, written."""
+    middle = _at_rank(ordered, count, count, 0.5)
+    if not np.isfinite(middle):
+        known = 0
+        for k in range(count):
+            if ordered[k] - middle == ordered[k] - middle:
+                away[known] = np.inf
+                known += 1
+        return _at_rank(away, known, count, 0.5)
+    above = _place(ordered, count, middle)
+    below = above - 1
+    for k in range(min(count // 2 + 2, count)):  # more ranks are not looked at
+        if above == count or (below >= 0 and middle - ordered[below] <= ordered[above] - middle):
+            away[k] = middle - ordered[below]
+            below -= 1
+        else:
+            away[k] = ordered[above] - middle
+            above += 1
+    return _at_rank(away, count, count, 0.5)
+
+
+@inner
+def _outlier(ordered: Any, numbers: int, count: int, newest: float) -> float:
+    """As `spreads.outlier_iqr_over_time`; NaN: there is none."""
+    low, high = (
+        _at_rank(ordered, numbers, count, 0.25),
+        _at_rank(ordered, numbers, count, 0.75),
+    )
+    far = 1.5 * (high - low)
+    return newest if newest > high + far or newest < low - far else np.nan
+
+
+@inner
+def _of_ordered(
+    what: int, ordered: Any, numbers: int, count: int, q: float, newest: float, away: Any
+) -> float:
+    """what: 0, the quantile; 1, how many different values; 2, the most frequent of them; 3, the
+    median of the deviations from the median; 4, the newest value, if it is an outlier."""
     if what == 0:
         return _at_rank(ordered, numbers, count, q)
+    if what == 3:
+        return _deviation(ordered, count, away) if numbers == count else np.nan
+    if what == 4:
+        return _outlier(ordered, numbers, count, newest)
     distinct, longest, best = 0, 0, np.nan
     if numbers < count:
         distinct, longest = 1, count - numbers
@@ -161,12 +202,12 @@ def _replace(ordered: Any, count: int, old: float, new: float) -> None:
 def strip_quantiles(strips: Any, what: int, q: Any, begin: int, end: int, out: Any) -> None:
     """`quantiles.quantile_over_time`, bit for bit; q [J], one per step. what: `_of_ordered`'s."""
     values, offsets, grid, _, _, first, strip, lo, hi = strips
-    ordered = np.empty(0)
+    ordered, away = np.empty(0), np.empty(0)
     at = 0
     for s in range(begin, end):
         row = values[offsets[s] : offsets[s + 1]]
         if len(ordered) <= len(row):
-            ordered = np.empty(len(row) + 1)
+            ordered, away = np.empty(len(row) + 1), np.empty(len(row) + 1)
         left, right, numbers = 0, 0, 0  # samples left … right - 1 are in, some are NaN
         step = first[grid[s]]
         after = strip[grid[s] + 1]
@@ -210,6 +251,8 @@ def strip_quantiles(strips: Any, what: int, q: Any, begin: int, end: int, out: A
                     numbers += 1
                 left += left < start
                 right += right < stop
-            out[at] = _of_ordered(what, ordered, numbers, stop - start, q[step])
+            out[at] = _of_ordered(
+                what, ordered, numbers, stop - start, q[step], row[stop - 1], away
+            )
             at += 1
             step += 1

@@ -170,6 +170,30 @@ def strip_extremes(strips: Any, largest: bool, begin: int, end: int, out: Any) -
             at += 1
 
 
+@inner
+def _variance(row: Any, start: int, stop: int) -> float:
+    mean, mean_lost, square, square_lost = 0.0, 0.0, 0.0, 0.0
+    count = 0
+    for k in range(start, stop):
+        count += 1
+        value = row[k]
+        delta = value - (mean + mean_lost)
+        step = delta / count
+        grown = mean + step
+        of_step = grown - mean
+        error = (mean - (grown - of_step)) + (step - of_step)
+        mean_lost = error + mean_lost if np.isfinite(grown) else 0.0
+        mean = grown
+        add = delta * (value - (mean + mean_lost))
+        grown = square + add
+        of_add = grown - square
+        error = (square - (grown - of_add)) + (add - of_add)
+        square_lost = error + square_lost if np.isfinite(grown) else 0.0
+        square = grown
+    variance: float = (square + square_lost) / max(count, 1)
+    return variance
+
+
 @kernel(STRIPS, FLAG, INT, INT, OUT_VECTOR)
 def strip_variances(strips: Any, root: bool, begin: int, end: int, out: Any) -> None:
     """Population variances or deviations, bit for bit as `over_time.stdvar_over_time`."""
@@ -178,43 +202,62 @@ def strip_variances(strips: Any, root: bool, begin: int, end: int, out: Any) -> 
     for s in range(begin, end):
         row = values[offsets[s] : offsets[s + 1]]
         for cell in range(strip[grid[s]], strip[grid[s] + 1]):
-            mean, mean_lost, square, square_lost = 0.0, 0.0, 0.0, 0.0
-            count = 0
-            for k in range(lo[cell], hi[cell]):
-                count += 1
-                value = row[k]
-                delta = value - (mean + mean_lost)
-                step = delta / count
-                grown = mean + step
-                of_step = grown - mean
-                error = (mean - (grown - of_step)) + (step - of_step)
-                mean_lost = error + mean_lost if np.isfinite(grown) else 0.0
-                mean = grown
-                add = delta * (value - (mean + mean_lost))
-                grown = square + add
-                of_add = grown - square
-                error = (square - (grown - of_add)) + (add - of_add)
-                square_lost = error + square_lost if np.isfinite(grown) else 0.0
-                square = grown
-            variance = (square + square_lost) / max(count, 1)
+            variance = _variance(row, lo[cell], hi[cell])
             out[at] = np.sqrt(variance) if root else variance
+            at += 1
+
+
+@kernel(STRIPS, INT, INT, OUT_VECTOR, reorder=True)
+def strip_deviations(strips: Any, begin: int, end: int, out: Any) -> None:
+    """Population deviations but for the last bits: about the mean, in any order."""
+    values, offsets, grid, _, _, _, strip, lo, hi = strips
+    at = 0
+    for s in range(begin, end):
+        row = values[offsets[s] : offsets[s + 1]]
+        for cell in range(strip[grid[s]], strip[grid[s] + 1]):
+            window = row[lo[cell] : hi[cell]]
+            count = max(len(window), 1)
+            total, square = 0.0, 0.0
+            for k in range(len(window)):
+                total += window[k]
+            mean = total / count
+            for k in range(len(window)):
+                square += (window[k] - mean) * (window[k] - mean)
+            if not np.isfinite(square):
+                square = count * _variance(row, lo[cell], hi[cell])
+            out[at] = np.sqrt(square / count)
             at += 1
 
 
 @kernel(STRIPS, FLAG, INT, INT, OUT_VECTOR)
 def strip_extreme_times(strips: Any, largest: bool, begin: int, end: int, out: Any) -> None:
-    """Seconds of the last sample that holds the extreme; NaN gives way to any number."""
+    """Seconds of the last sample that holds the extreme; NaN gives way to any number.
+
+    The places that may become the last extreme are in a queue, the best one first: a sample removes
+    those before it that are not better.
+    """
     values, offsets, grid, times, grids, _, strip, lo, hi = strips
+    queue = np.empty(0, np.int64)
     at = 0
     for s in range(begin, end):
         g = grid[s]
         row, when = values[offsets[s] : offsets[s + 1]], times[grids[g] : grids[g + 1]]
+        if len(queue) < len(row):
+            queue = np.empty(len(row), np.int64)
+        first, last, entered = 0, 0, 0  # queue[first:last]
         for cell in range(strip[g], strip[g + 1]):
-            place = min(lo[cell], len(row) - 1)
-            best = row[place]
-            for k in range(lo[cell] + 1, hi[cell]):
+            for k in range(entered, hi[cell]):
                 value = row[k]
-                if (value >= best if largest else value <= best) or best != best:
-                    best, place = value, k
+                while last > first:
+                    before = row[queue[last - 1]]
+                    if before == before and not (value >= before if largest else value <= before):
+                        break
+                    last -= 1
+                queue[last] = k
+                last += 1
+            entered = max(entered, hi[cell])
+            while last > first and queue[first] < lo[cell]:
+                first += 1
+            place = queue[first] if last > first else min(lo[cell], len(row) - 1)
             out[at] = when[place] / 1000.0
             at += 1

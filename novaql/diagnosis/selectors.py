@@ -1,0 +1,135 @@
+"""Why a selector finds nothing: no such metric, a matcher, or the time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from novaql.diagnosis.cause import Reason
+from novaql.diagnosis.nearest import nearest
+from novaql.language.ast import VectorSelector
+from novaql.selectors import matchers_of
+from novaql.text.times import time_text
+from novaql.tsdb.model.labels import METRIC_NAME
+from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.source import (
+    FIRST_SAMPLE_MS,
+    LAST_SAMPLE_MS,
+    MAX_TIME_MS,
+    MIN_TIME_MS,
+    Source,
+)
+
+MOST_SAMPLES = 1_000_000
+"""Samples of which the first and the last time are looked for."""
+
+Sets = Sequence[Sequence[Matcher]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What `Cause` says of a selector."""
+
+    reason: Reason
+    message: str
+    suggestions: tuple[str, ...] = ()
+    data_range: tuple[float, float] | None = None
+
+
+def why_selector(selector: VectorSelector, source: Source, start_ms: int, end_ms: int) -> Found:
+    """Return why a selector has no samples in a range of time."""
+    own = matchers_of(selector)
+    sets = [[*own, *alternative] for alternative in selector.alternatives] or [own]
+    if _exists(source, sets):
+        return _of_range(source, sets, start_ms, end_ms)
+    names = [m for m in own if m.name == METRIC_NAME and m.op is MatchOp.EQUAL]
+    if names and not _exists(source, [names]):
+        wanted = names[0].value
+        near = nearest(wanted, source.label_values(METRIC_NAME, [], MIN_TIME_MS, MAX_TIME_MS))
+        return Found(Reason.METRIC, f"there is no metric {wanted}", near)
+    for matcher in own:
+        rest = [[m for m in matchers if m is not matcher] for matchers in sets]
+        if matcher not in names and _selective(rest) and _exists(source, rest):
+            return _of_matcher(source, matcher, rest)
+    if selector.alternatives:
+        return Found(Reason.MATCHER, "no series satisfies any of the alternatives")
+    for count in range(1, len(own) + 1):  # the first matcher with which nothing is left
+        if _selective([own[:count]]) and not _exists(source, [own[:count]]):
+            return _of_matcher(source, own[count - 1], [own[: count - 1]])
+    return Found(Reason.MATCHER, "no series satisfies all matchers")
+
+
+def _selective(sets: Sets) -> bool:
+    return all(any(not m.matches("") for m in matchers) for matchers in sets)
+
+
+def _exists(
+    source: Source, sets: Sets, start_ms: int = MIN_TIME_MS, end_ms: int = MAX_TIME_MS
+) -> bool:
+    return len(source.series(sets, start_ms, end_ms)) > 0
+
+
+def _of_matcher(source: Source, matcher: Matcher, rest: Sets) -> Found:
+    """matcher: without it, the series of `rest` are left."""
+    rest = rest if _selective(rest) else []
+    values = source.label_values(matcher.name, rest, MIN_TIME_MS, MAX_TIME_MS)
+    if not values:
+        labels = source.label_names(rest, MIN_TIME_MS, MAX_TIME_MS)
+        return Found(
+            Reason.MATCHER,
+            f"{matcher} removes all series: none has the label {matcher.name}",
+            nearest(matcher.name, [name for name in labels if name != METRIC_NAME]),
+        )
+    few = ", ".join(f'"{value}"' for value in values[:3]) + (", …" if len(values) > 3 else "")
+    near = nearest(matcher.value, values) if not matcher.op.is_negative else ()
+    return Found(
+        Reason.MATCHER,
+        f"{matcher} removes all series: values are {few}",
+        tuple(f'{matcher.name}="{value}"' for value in near),
+    )
+
+
+def _of_range(source: Source, sets: Sets, start_ms: int, end_ms: int) -> Found:
+    read = f"between {time_text(start_ms)} and {time_text(end_ms)}"
+    there = _data_range(source, sets)
+    if there is None:
+        return Found(Reason.RANGE, f"the series have no samples {read}")
+    first, last = there
+    where = f"they have some from {time_text(first)} to {time_text(last)}"
+    return Found(
+        Reason.RANGE,
+        f"the series have no samples {read}; {where}",
+        data_range=(first / 1000, last / 1000),
+    )
+
+
+def _data_range(source: Source, sets: Sets) -> tuple[int, int] | None:
+    """First and last time of the samples of some series; None: there are too many to look at."""
+    if hasattr(source, "time_range"):  # a database, whose look-ups cost little
+        return _edge(source, sets, first=True), _edge(source, sets, first=False)
+    edges = []
+    for matchers in sets:
+        selection = source.select(matchers, MIN_TIME_MS, MAX_TIME_MS)
+        if selection.samples > MOST_SAMPLES:
+            return None
+        for ref in selection.batches:
+            for view in selection.views_of(ref, markers=False):
+                if view.timestamps.size:
+                    edges += [int(np.min(view.timestamps)), int(np.max(view.timestamps))]
+    return (min(edges), max(edges)) if edges else None
+
+
+def _edge(source: Source, sets: Sets, *, first: bool) -> int:
+    """The first or the last time at which there is a sample, by bisection."""
+    low, high = FIRST_SAMPLE_MS, LAST_SAMPLE_MS
+    while low < high:
+        middle = (low + high) // 2
+        if first:
+            found = _exists(source, sets, FIRST_SAMPLE_MS, middle)
+            low, high = (low, middle) if found else (middle + 1, high)
+        else:
+            found = _exists(source, sets, middle + 1, LAST_SAMPLE_MS)
+            low, high = (middle + 1, high) if found else (low, middle)
+    return low

@@ -1,0 +1,2 @@
+"""Colours for queries: a lexer for Pygments (`lexer.py`) and a TextMate grammar (`textmate.py`),
+both made of the terminals in `grammar/lexical.lark` and the registry of functions (`words.py`)."""

@@ -1,0 +1,1 @@
+"""Magics for IPython and Jupyter: `%load_ext novaql`, then `%novaql QUERY`."""
