@@ -93,7 +93,7 @@ def test_the_decoder_of_pages_has_one_door() -> None:
 
 
 def names_in_the_cache(folder: Path, before: str) -> set[str]:
-    """What `strip_lines` is called there, compiled in a process of its own after `before`."""
+    """What kernels of `strip_lines` are called there, compiled in a process of its own after `before`."""
     code = (
         "from novaql.evaluator.kernels.dispatch import KERNELS\n"
         f"KERNELS.modules = ('.strip_lines',)\n{before}\nKERNELS.prepare()"
@@ -113,6 +113,6 @@ def test_other_shared_functions_make_other_files(tmp_path: Path) -> None:
         tmp_path / "two",
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); KERNELS.shared = ('other',)",
     )
-    assert len(today) == len(changed) == 1
-    assert today != changed
-    assert REGISTRIES["kernels"].version() in today.pop()
+    assert len(today) == len(changed) > 0
+    assert not today & changed
+    assert all(REGISTRIES["kernels"].version() in name for name in today)

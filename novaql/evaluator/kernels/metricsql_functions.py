@@ -43,7 +43,7 @@ def _tallied(holds: tallies.Holds) -> tuple[RangeFunction, RangeFunction, RangeF
         kernel: Callable[[Windows, Floats, tallies.Holds], tuple[Floats, Bools]],
         compiled: StripKernel,
     ) -> RangeFunction:
-        rollup = StripRollup(compiled, steady=True)
+        rollup = StripRollup(compiled, accepts=strips.same_at_all_steps)
         return of_values(lambda w, s, t: kernel(w, s[0], holds), rollup, slides=True)
 
     return (

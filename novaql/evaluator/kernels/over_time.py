@@ -154,27 +154,22 @@ def max_over_time(windows: Windows) -> tuple[Floats, Bools]:
 
 
 def stdvar_over_time(windows: Windows) -> tuple[Floats, Bools]:
-    """Population variance, by Welford's recurrence with compensation, in the order of time."""
-    mean, mean_lost = np.zeros(windows.shape), np.zeros(windows.shape)
-    square, square_lost = np.zeros(windows.shape), np.zeros(windows.shape)
-    for number, (index, inside) in enumerate(each_position(windows), start=1):
-        value = windows.at(index)
-        delta = value - (mean + mean_lost)
-        new_mean, new_mean_lost = add_compensated(mean, mean_lost, delta / number)
-        grown = delta * (value - (new_mean + new_mean_lost))
-        new_square, new_square_lost = add_compensated(square, square_lost, grown)
-        if inside is None:
-            mean, mean_lost = new_mean, new_mean_lost
-            square, square_lost = new_square, new_square_lost
-        else:
-            mean, mean_lost = (
-                np.where(inside, new_mean, mean),
-                np.where(inside, new_mean_lost, mean_lost),
-            )
-            square = np.where(inside, new_square, square)
-            square_lost = np.where(inside, new_square_lost, square_lost)
-    counts = windows.counts
-    return (square + square_lost) / np.maximum(counts, 1), counts > 0
+    """Population variance: the mean, then squares of the distances from it, in the order of time.
+
+    Values are taken from the first one of the window, so that equal values have variance 0. Both
+    sums have relative errors of at most n · 2^-53.
+    """
+    begun, counts = windows.first(), np.maximum(windows.counts, 1)
+    total, square = np.zeros(windows.shape), np.zeros(windows.shape)
+    positions = each_position(windows)
+    for index, inside in positions:
+        away = windows.at(index) - begun
+        total += away if inside is None else np.where(inside, away, 0.0)
+    mean = total / counts
+    for index, inside in positions:
+        away = (windows.at(index) - begun) - mean
+        square += away * away if inside is None else np.where(inside, away * away, 0.0)
+    return square / counts, windows.counts > 0
 
 
 def stddev_over_time(windows: Windows) -> tuple[Floats, Bools]:

@@ -123,7 +123,8 @@ PROMQL_FUNCTIONS: Mapping[str, RangeFunction] = {
         StripRollup(strips.lines(slopes=False), 2),
     ),
     "double_exponential_smoothing": of_values(
-        lambda w, s, t: regression.double_exponential_smoothing(w, s[0], s[1])
+        lambda w, s, t: regression.double_exponential_smoothing(w, s[0], s[1]),
+        StripRollup(strips.smoothed, 2, accepts=strips.are_factors),
     ),
     "avg_over_time": _added(over_time.avg_over_time, cells.mean, mean=True),
     "sum_over_time": _added(over_time.sum_over_time, cells.total, mean=False),
@@ -142,11 +143,9 @@ PROMQL_FUNCTIONS: Mapping[str, RangeFunction] = {
     "min_over_time": _extreme(over_time.min_over_time, "min", "least"),
     "max_over_time": _extreme(over_time.max_over_time, "max", "greatest"),
     "stddev_over_time": of_values(
-        plain(over_time.stddev_over_time), StripRollup(strips.flagged("strip_variances", True))
+        plain(over_time.stddev_over_time), StripRollup(strips.deviations)
     ),
-    "stdvar_over_time": of_values(
-        plain(over_time.stdvar_over_time), StripRollup(strips.flagged("strip_variances", False))
-    ),
+    "stdvar_over_time": of_values(plain(over_time.stdvar_over_time), StripRollup(strips.variances)),
     "quantile_over_time": of_values(
         lambda w, s, t: quantiles.quantile_over_time(w, s[0]), StripRollup(strips.quantiles)
     ),

@@ -134,18 +134,23 @@ anything where there is none."""
 class StripRollup:
     """A kernel, and how many samples a window needs for a value.
 
-    steady  the kernel takes only scalar arguments that are the same at all steps
-    gaps    NaN means that a window has no value
+    accepts  whether the kernel can run with these scalar arguments, [J] each; None: always
+    gaps     NaN means that a window has no value
     """
 
     fill: StripKernel
     samples: int = 1
-    steady: bool = False
+    accepts: Callable[[Sequence[Floats]], bool] | None = None
     gaps: bool = False
 
-    def takes(self, scalars: Sequence[Floats]) -> bool:
-        """Whether the kernel can run with these arguments, [J] each."""
-        return not self.steady or all((scalar == scalar[:1]).all() for scalar in scalars)
+
+def same_at_all_steps(scalars: Sequence[Floats]) -> bool:
+    return all((scalar == scalar[:1]).all() for scalar in scalars)
+
+
+def are_factors(scalars: Sequence[Floats]) -> bool:
+    """Whether all lie between 0 and 1, or are NaN."""
+    return not any(((scalar <= 0) | (scalar >= 1)).any() for scalar in scalars)
 
 
 def kernel(
@@ -195,7 +200,8 @@ def repeated(of_cell: Callable[[Strips], Floats]) -> StripKernel:
 
 newest, oldest = flagged("strip_edges", True), flagged("strip_edges", False)
 """The newest and the oldest sample of each window."""
-deviations = kernel("strip_deviations")
+variances, deviations = flagged("strip_variances", False), flagged("strip_variances", True)
+smoothed = kernel("strip_smoothed", lambda strips: strips.spec.scalars)
 QUANTILE, DISTINCT, MODE, DEVIATION, OUTLIER = range(5)
 quantiles = kernel("strip_quantiles", lambda strips: (QUANTILE, strips.spec.scalars[0]))
 

@@ -144,7 +144,9 @@ def windows_pipeline(
 
     observe = observed(context, operator, series, scalars)
     compiled = None
-    strips = function.strips if function.strips and function.strips.takes(scalars) else None
+    strips = function.strips
+    if strips is not None and strips.accepts is not None and not strips.accepts(scalars):
+        strips = None
     if strips is not None and not starts and (observe is None or observe.by_rows):
         watch = None if observe is None else observe.rows
         windows_spec = WindowSpec(ends_ms, reach_ms, range_ms, eval_ms, scalars)

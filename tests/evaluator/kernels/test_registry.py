@@ -11,7 +11,6 @@ from novaql.planner.rollup_calls import PER_SECOND, SAME, SERIES, UNIONS
 ONLY_NUMPY = {
     "seasonal_baseline",
     "tlast_change_over_time",
-    "double_exponential_smoothing",
     "ts_of_first_over_time",
     "ts_of_last_over_time",
 }

@@ -36,7 +36,15 @@ TALLIES = [
     for what, tests in (("count", "eq ne gt le"), ("share", "eq gt le"), ("sum", "eq gt le"))
     for test in tests.split()
 ]
-SCALARS = (*LINES, "quantile_over_time", "quantiles_over_time:", "duration_over_time", *TALLIES)
+SMOOTHING = "double_exponential_smoothing"
+SCALARS = (
+    *LINES,
+    SMOOTHING,
+    "quantile_over_time",
+    "quantiles_over_time:",
+    "duration_over_time",
+    *TALLIES,
+)
 REORDERED = [
     name
     for name in METRICSQL_FUNCTIONS
@@ -159,6 +167,17 @@ def test_lines(name: str, case: Case, zero: int) -> None:
     # The slope of values of this size over these times has no more digits.
     size = np.abs(case.windows.values).max(initial=1.0) * 1000.0
     np.testing.assert_allclose(actual[0], expected[0], rtol=1e-12, atol=float(size) * 1e-13)
+
+
+@given(case=cases(), factors=st.tuples(*2 * [st.sampled_from([0.01, 0.3, 0.99, float("nan")])]))
+def test_smoothing(case: Case, factors: tuple[float, float]) -> None:
+    scalars = [np.full(len(case.ends_ms), factor) for factor in factors]
+    scalars[0][1:] = 0.5
+
+    expected, actual = plain(SMOOTHING, case, scalars), twin(SMOOTHING, case, scalars)
+
+    np.testing.assert_array_equal(expected[1], actual[1])
+    np.testing.assert_array_equal(expected[0], actual[0])
 
 
 @given(case=cases(), data=st.data())

@@ -85,3 +85,28 @@ def _seconds_away(when: Any, away: Any) -> float:
     for i in range(len(when)):
         away[i] -= mean
     return mean
+
+
+@kernel(STRIPS, VECTOR, VECTOR, INT, INT, OUT_VECTOR)
+def strip_smoothed(strips: Any, smoothing: Any, trend: Any, begin: int, end: int, out: Any) -> None:
+    """Holt's linear method, as `regression.double_exponential_smoothing`; factors are [J]."""
+    values, offsets, grid, _, _, first, strip, lo, hi = strips
+    at = 0
+    for s in range(begin, end):
+        row = values[offsets[s] : offsets[s + 1]]
+        base = strip[grid[s]]
+        for cell in range(base, strip[grid[s] + 1]):
+            start, stop = lo[cell], hi[cell]
+            level, slope = 0.0, 0.0
+            if stop - start >= 2:
+                step = first[grid[s]] + cell - base
+                of_value, of_slope = smoothing[step], trend[step]
+                level, slope = row[start], row[start + 1] - row[start]
+                before = level
+                for k in range(start + 1, stop):
+                    if k > start + 1:
+                        slope = of_slope * (level - before) + (1 - of_slope) * slope
+                    before = level
+                    level = of_value * row[k] + (1 - of_value) * (before + slope)
+            out[at] = level
+            at += 1

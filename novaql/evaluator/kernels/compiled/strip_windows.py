@@ -172,25 +172,16 @@ def strip_extremes(strips: Any, largest: bool, begin: int, end: int, out: Any) -
 
 @inner
 def _variance(row: Any, start: int, stop: int) -> float:
-    mean, mean_lost, square, square_lost = 0.0, 0.0, 0.0, 0.0
-    count = 0
+    if stop <= start:
+        return 0.0
+    begun, total, square = row[start], 0.0, 0.0
     for k in range(start, stop):
-        count += 1
-        value = row[k]
-        delta = value - (mean + mean_lost)
-        step = delta / count
-        grown = mean + step
-        of_step = grown - mean
-        error = (mean - (grown - of_step)) + (step - of_step)
-        mean_lost = error + mean_lost if np.isfinite(grown) else 0.0
-        mean = grown
-        add = delta * (value - (mean + mean_lost))
-        grown = square + add
-        of_add = grown - square
-        error = (square - (grown - of_add)) + (add - of_add)
-        square_lost = error + square_lost if np.isfinite(grown) else 0.0
-        square = grown
-    variance: float = (square + square_lost) / max(count, 1)
+        total += row[k] - begun
+    mean = total / (stop - start)
+    for k in range(start, stop):
+        away = (row[k] - begun) - mean
+        square += away * away
+    variance: float = square / (stop - start)
     return variance
 
 
@@ -204,28 +195,6 @@ def strip_variances(strips: Any, root: bool, begin: int, end: int, out: Any) -> 
         for cell in range(strip[grid[s]], strip[grid[s] + 1]):
             variance = _variance(row, lo[cell], hi[cell])
             out[at] = np.sqrt(variance) if root else variance
-            at += 1
-
-
-@kernel(STRIPS, INT, INT, OUT_VECTOR, reorder=True)
-def strip_deviations(strips: Any, begin: int, end: int, out: Any) -> None:
-    """Population deviations but for the last bits: about the mean, in any order."""
-    values, offsets, grid, _, _, _, strip, lo, hi = strips
-    at = 0
-    for s in range(begin, end):
-        row = values[offsets[s] : offsets[s + 1]]
-        for cell in range(strip[grid[s]], strip[grid[s] + 1]):
-            window = row[lo[cell] : hi[cell]]
-            count = max(len(window), 1)
-            total, square = 0.0, 0.0
-            for k in range(len(window)):
-                total += window[k]
-            mean = total / count
-            for k in range(len(window)):
-                square += (window[k] - mean) * (window[k] - mean)
-            if not np.isfinite(square):
-                square = count * _variance(row, lo[cell], hi[cell])
-            out[at] = np.sqrt(square / count)
             at += 1
 
 
