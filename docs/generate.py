@@ -15,6 +15,7 @@ import click
 from click.testing import CliRunner
 
 import novaql
+from docs import console_words
 from docs.function_reference import functions
 from novaql.cli.main import COMMANDS, cli
 from novaql.highlight import textmate
@@ -152,6 +153,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "python.md": python_page(),
         REFERENCE / "routes.md": routes_page(),
         textmate.FILE: textmate.grammar_text(),
+        console_words.FILE: console_words.words_text(),
     }
 
 
