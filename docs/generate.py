@@ -7,7 +7,7 @@ from their docstrings. tests/docs/test_reference.py fails if a page differs from
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from pathlib import Path
 
@@ -145,22 +145,21 @@ def _page(parts: Iterable[str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def pages() -> dict[Path, str]:
-    """Path → text of every generated page."""
-    return {
-        REFERENCE / "functions.md": functions_page(),
-        REFERENCE / "commands.md": commands_page(),
-        REFERENCE / "python.md": python_page(),
-        REFERENCE / "routes.md": routes_page(),
-        textmate.FILE: textmate.grammar_text(),
-        console_words.FILE: console_words.words_text(),
-    }
+PAGES: Mapping[Path, Callable[[], str]] = {
+    REFERENCE / "functions.md": functions_page,
+    REFERENCE / "commands.md": commands_page,
+    REFERENCE / "python.md": python_page,
+    REFERENCE / "routes.md": routes_page,
+    textmate.FILE: textmate.grammar_text,
+    console_words.FILE: console_words.words_text,
+}
+"""Path of every generated page → its text."""
 
 
 def main() -> None:
-    for path, text in pages().items():
+    for path, text in PAGES.items():
         path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text(), encoding="utf-8")
         print(f"wrote {path}")
 
 

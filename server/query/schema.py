@@ -244,7 +244,7 @@ class FunctionOut(BaseModel):
     returns: Literal["scalar", "instant vector", "range vector", "string"]
     doc: str
     examples: list[str]
-    differences: list[str] = Field(description="sentences that name a difference of languages")
+    differences: list[str] = Field(description="how the function of this name in another language differs")
     experimental: bool = Field(description="Prometheus hides it behind a feature flag")
 
 
