@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +17,10 @@ from novaql.model.sample_notation import format_float
 from novaql.promqltest.load_parser import read_load
 from novaql.promqltest.step_invariance import depends_on_range
 from novaql.promqltest.storage import Storage
-from novaql.result import ResultKind
+from novaql.result import Result, ResultKind
 from novaql.text import series_text
 from novaql.timeparse import to_ms
+from novaql.tsdb import Batch
 
 BEGIN = "2026-01-01T00:00:00Z"
 END = "2026-01-01T01:00:00Z"
@@ -75,7 +77,8 @@ _DIFFERENT_AT_STEPS = {"rand", "rand_exponential", "rand_normal", "drop_empty_se
 
 
 @cache
-def _source() -> TableSource:
+def batch() -> Batch:
+    """The samples, with their start timestamps."""
     head, *lines = LOAD.splitlines()
     load = read_load(1, head, [(n, text.strip()) for n, text in enumerate(lines, 2)])
     loaded = Storage().with_load(load)
@@ -86,22 +89,33 @@ def _source() -> TableSource:
     ]
     begin = to_ms(BEGIN)
     starts = [loaded.starts.get(labels, {}).get(time) for labels, time, _ in samples]
-    return TableSource(
-        batch_of(
-            [(labels, begin + time, sample) for labels, time, sample in samples],
-            [0 if start is None else begin + start for start in starts],
-        )
+    return batch_of(
+        [(labels, begin + time, sample) for labels, time, sample in samples],
+        [0 if start is None else begin + start for start in starts],
     )
 
 
+@cache
+def _source() -> TableSource:
+    return TableSource(batch())
+
+
+def times_of(row: Signature | Aggregator) -> dict[str, str]:
+    """The time of a row's example: `END`, or, if it depends on the range of the query, the steps
+    from `BEGIN` to `END`."""
+    if row.name in _DIFFERENT_AT_STEPS or depends_on_range(row.example, parse(row.example)):
+        return {"start": BEGIN, "end": END, "step": STEP}
+    return {"time": END}
+
+
+def result_of(row: Signature | Aggregator) -> Result:
+    times: dict[str, Any] = times_of(row)
+    return query(row.example, _source(), **times)
+
+
 def output_of(row: Signature | Aggregator) -> str:
-    """The result of a row's example, a line for each series: at `END`, or, if it depends on the
-    range of the query, at each step from `BEGIN` to `END`."""
-    example = row.example
-    if row.name in _DIFFERENT_AT_STEPS or depends_on_range(example, parse(example)):
-        result = query(example, _source(), start=BEGIN, end=END, step=STEP)
-    else:
-        result = query(example, _source(), time=END)
+    """The result of a row's example, a line for each series, with a value for each step."""
+    result = result_of(row)
     valid = np.ones(result.values.shape, bool) if result.valid is None else result.valid
     lines = []
     for labels, values, present in zip(result.series, result.values, valid, strict=True):

@@ -94,6 +94,7 @@ _ROWS = (
         parameter_name="k",
         returns_input_series=True,
         experimental=True,
+        differences="MetricsQL chooses other series.",
     ),
     Aggregator(
         "limit_ratio",

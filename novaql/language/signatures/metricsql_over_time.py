@@ -118,6 +118,7 @@ METRICSQL_OVER_TIME = by_name(
         "function's name in the label rollup.",
         'aggr_over_time("min_over_time", "max_over_time", node_load1[1h])',
         repeated=0,
+        differences="MetricsQL has the names in parentheses; this is accepted too.",
     ),
     Row(
         "count_values_over_time", (STRING, MATRIX), VECTOR,

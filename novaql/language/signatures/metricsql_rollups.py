@@ -136,7 +136,7 @@ METRICSQL_ROLLUPS = by_name(
         "First, last, smallest and largest value of the range, metric name kept",
         "open, close, low, high",
         "{}queue_length[1h]{}",
-        "MetricsQL answers for the step that follows.",
+        "MetricsQL answers for the step that follows, and retains the label rollup.",
     ),
     _of_pairs("rollup_delta", "difference between", "queue_length"),
     _of_pairs("rollup_deriv", "change per second between", "queue_length"),

@@ -13,8 +13,7 @@ ROLLUPS = by_name(
         "range; absent otherwise.",
         "rate(http_requests_total[5m])",
         differences="MetricsQL counts from the last sample before the range, does not extrapolate, "
-        "takes a new series to begin at 0, and does not count a fall by less than an eighth "
-        "as a reset.",
+        "and does not count a fall by less than an eighth as a reset.",
     ),
     Row(
         "increase", (MATRIX,), VECTOR,
@@ -22,8 +21,9 @@ ROLLUPS = by_name(
         "of the range, so seldom a whole number. `rate` times the length of the range.",
         "increase(http_requests_total[1h])",
         differences="MetricsQL counts from the last sample before the range, does not extrapolate, "
-        "takes a new series to begin at 0, and does not count a fall by less than an eighth "
-        "as a reset. Its increase_prometheus and increase_pure are here too.",
+        "takes a new series to begin at 0 unless its first value is large, and does not count a "
+        "fall by less than an eighth as a reset. Its increase_prometheus and increase_pure are "
+        "here too.",
     ),
     Row(
         "delta", (MATRIX,), VECTOR,
@@ -56,7 +56,8 @@ ROLLUPS = by_name(
         "How often the value changed within the range. From NaN to NaN is no change. 0 with a "
         "single sample.",
         "changes(process_start_time_seconds[1d])",
-        differences="MetricsQL also uses the last sample before the range.",
+        differences="MetricsQL also uses the last sample before the range, and counts the first "
+        "sample of a series.",
     ),
     Row(
         "deriv", (MATRIX,), VECTOR,

@@ -168,6 +168,7 @@ TRANSFORMS = _ELEMENTWISE | by_name(
         "`sum(x) limit 5` is `limit_offset(5, 0, sum(x))`. Both numbers are constants.",
         "limit_offset(1, 1, up)",
         origin=Origin.METRICSQL,
+        differences="MetricsQL does not order the series.",
     ),
     Row(
         "min_of", (SCALAR, SCALAR), SCALAR,
