@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from docs.example_data import BEGIN, END, LOAD, STEP, output_of
-from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Aggregator, Signature
+from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Aggregator, Origin, Signature
 from novaql.language.signatures.dates import DATES
 from novaql.language.signatures.histograms import HISTOGRAMS
 from novaql.language.signatures.label_edits import LABEL_EDITS
@@ -59,6 +60,10 @@ SECTIONS: tuple[tuple[str, str, Mapping[str, Signature]], ...] = (
 )
 
 
+_HEADINGS: Mapping[Aggregator | Signature, str] = {
+    **{row: row.form_of("instant vector") for row in AGGREGATORS.values()},
+    **{row: f"{row} → {row.returns.value}" for row in FUNCTIONS.values()},
+}
 _UNSTABLE = {"now": "The output depends on the clock."}
 """Name of a function of which no output is shown → the reason."""
 
@@ -75,6 +80,13 @@ def functions() -> Iterator[str]:
         "function of the same name differs. Two differences are the same everywhere: in MetricsQL, "
         "NaN is no value, and a series ends after about its scrape interval."
     )
+    for origin in Origin:
+        links = ", ".join(
+            f"[{row.name}](#{_anchor(heading)})"
+            for row, heading in sorted(_HEADINGS.items(), key=lambda item: item[0].name)
+            if row.origin is origin
+        )
+        yield f"{origin.value}: {links}."
     yield "## The data of the examples"
     yield (
         f"A sample a minute from {BEGIN} on, in the notation of Prometheus's test scripts: "
@@ -92,20 +104,23 @@ def functions() -> Iterator[str]:
         "`by (labels)` groups by these labels, `without (labels)` by all others; with neither, all "
         "series are one group."
     )
-    for aggregator in AGGREGATORS.values():
-        yield _entry(aggregator.form_of("instant vector"), aggregator)
+    yield from map(_entry, AGGREGATORS.values())
     for title, introduction, rows in SECTIONS:
         yield f"## {title}"
         yield introduction
-        for row in rows.values():
-            yield _entry(f"{row} → {row.returns.value}", row)
+        yield from map(_entry, rows.values())
     listed = {name for _, _, rows in SECTIONS for name in rows}
     assert listed == set(FUNCTIONS), sorted(listed ^ set(FUNCTIONS))
 
 
-def _entry(heading: str, row: Aggregator | Signature) -> str:
+def _anchor(heading: str) -> str:
+    """The anchor that GitHub gives to a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def _entry(row: Aggregator | Signature) -> str:
     origin = f"From {row.origin.value}{', experimental in Prometheus' if row.experimental else ''}."
     facts = f"{origin} {row.differences}".strip()
-    reason = _UNSTABLE.get(row.name)
-    output = reason or f"```text\n{output_of(row)}\n```"
-    return f"### `{heading}`\n\n{row.doc}\n\n{facts}\n\n```promql\n{row.example}\n```\n\n{output}"
+    example = f"```promql\n{row.example}\n```"
+    output = _UNSTABLE.get(row.name) or f"```text\n{output_of(row)}\n```"
+    return "\n\n".join([f"### `{_HEADINGS[row]}`", row.doc, facts, example, output])
