@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Aggregator, Origin, Signature
 from novaql.language.signatures.parameters import Parameter, parameters_of
 from novaql.language.value_types import ValueType
-
-_DIFFERENCE = re.compile(r"[^.]*\((?:MetricsQL|NovaQL|PromQL)\b[^)]*\)[^.]*\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +15,7 @@ class FunctionEntry:
 
     kind         "function" or "aggregator"
     signature    as shown in messages, `round(instant vector, [scalar])`
-    differences  sentences of `doc` that name a difference between languages
+    differences  how the function of this name in another language differs
     experimental  Prometheus hides it behind a feature flag
     """
 
@@ -51,6 +48,6 @@ def _entry(row: Signature | Aggregator) -> FunctionEntry:
         ValueType.VECTOR if isinstance(row, Aggregator) else row.returns,
         row.doc,
         (row.example,),
-        tuple(found.strip() for found in _DIFFERENCE.findall(row.doc)),
+        (row.differences,) if row.differences else (),
         row.experimental,
     )

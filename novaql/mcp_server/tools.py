@@ -107,6 +107,7 @@ def _tools(backend: Backend) -> list[Callable[..., dict[str, Any]]]:
                 "meaning": row.doc,
                 "example": row.example,
                 "origin": row.origin.value,
+                "differences": row.differences,
             }
             for form, row in rows
             if contains in row.name

@@ -244,7 +244,9 @@ class FunctionOut(BaseModel):
     returns: Literal["scalar", "instant vector", "range vector", "string"]
     doc: str
     examples: list[str]
-    differences: list[str] = Field(description="sentences that name a difference of languages")
+    differences: list[str] = Field(
+        description="how another language's function of this name differs"
+    )
     experimental: bool = Field(description="Prometheus hides it behind a feature flag")
 
 

@@ -53,6 +53,16 @@ def test_a_wrong_output_is_found(tmp_path: Path) -> None:
         Reader(tmp_path).follow(page)
 
 
+def test_a_wrong_output_of_a_query_is_found(tmp_path: Path) -> None:
+    page = (
+        "```python\ndef show(text):\n    print(text.strip())\n```\n\n"
+        "```promql\nup\n```\n\n```output\ndown\n```\n"
+    )
+
+    with pytest.raises(AssertionError, match="the page says"):
+        Reader(tmp_path).follow(page)
+
+
 def test_a_failing_command_is_found(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="false"):
         Reader(tmp_path).follow("```console\n$ false\n```\n")

@@ -29,4 +29,4 @@ def test_parameters_and_differences() -> None:
     ]
     assert by_name["hour"].parameters[1].type is ValueType.STRING
     (difference,) = by_name["label_value"].differences
-    assert difference.endswith("(MetricsQL: NaN).")
+    assert difference == "MetricsQL has NaN for a label that is no number."

@@ -16,7 +16,7 @@ _ROWS = (
         "avg",
         "Arithmetic mean of each group; does not overflow where the mean itself does not. "
         "NaN if any value is NaN.",
-        "avg without (cpu) (node_load1)",
+        "avg by (job) (go_goroutines)",
     ),
     Aggregator(
         "min",
@@ -63,7 +63,7 @@ _ROWS = (
         "The k series with the largest values of each group, labels unchanged. Chosen anew at "
         "every step. NaN comes last. Nothing for k < 1; a k of NaN, or beyond 64 bits, fails the "
         "query, data or no data.",
-        "topk(5, rate(http_requests_total[5m]))",
+        "topk(2, rate(http_requests_total[5m]))",
         parameter=SCALAR,
         parameter_name="k",
         returns_input_series=True,
@@ -73,7 +73,7 @@ _ROWS = (
         "The k series with the smallest values of each group, labels unchanged. Chosen anew at "
         "every step. NaN comes last. Nothing for k < 1; a k of NaN, or beyond 64 bits, fails the "
         "query, data or no data.",
-        "bottomk(3, node_filesystem_avail_bytes)",
+        "bottomk(1, node_filesystem_avail_bytes)",
         parameter=SCALAR,
         parameter_name="k",
         returns_input_series=True,
@@ -89,21 +89,23 @@ _ROWS = (
     Aggregator(
         "limitk",
         "Any k series of each group, always the same ones, labels unchanged.",
-        "limitk(10, up)",
+        "limitk(2, up)",
         parameter=SCALAR,
         parameter_name="k",
         returns_input_series=True,
         experimental=True,
+        differences="MetricsQL chooses other series.",
     ),
     Aggregator(
         "limit_ratio",
         "A pseudo-random share r of the series, always the same ones. A negative r gives the "
         "share that 1 + r leaves out. Beyond -1 and 1 it is capped, with a warning.",
-        "limit_ratio(0.1, up)",
+        "limit_ratio(0.5, up)",
         parameter=SCALAR,
         parameter_name="r",
         returns_input_series=True,
         experimental=True,
+        differences="MetricsQL does not have it.",
     ),
 )
 

@@ -17,13 +17,14 @@ def _part(name: str, doc: str) -> Signature:
     return Row(
         name, (VECTOR, STRING), VECTOR,
         f"{doc} The values are Unix seconds, read in UTC, or in the IANA time zone that a second "
-        "argument names (NovaQL), and cut to whole seconds; without an argument, the evaluation "
+        "argument names, and cut to whole seconds; without an argument, the evaluation "
         "time. Every second that fits a signed 64-bit integer has a date, "
         "from the year -292277022399 to 292277026596; any other value (NaN, an infinity, a number "
         "beyond) gives NaN.",
         f"{name}(process_start_time_seconds)",
         optional=2,
         promql_most=1,
+        differences="PromQL and MetricsQL have UTC alone.",
     )  # fmt: skip
 
 
@@ -49,13 +50,15 @@ DATES = _PARTS | by_name(
         "Time of each sample in Unix seconds if the argument is a plain selector, else the "
         "evaluation time.",
         "time() - timestamp(up)",
+        differences="In MetricsQL, a function of a range.",
     ),
     Row(
         "start_timestamp", (VECTOR,), VECTOR,
         "Start time of each sample's counter in Unix seconds, where known. Only for a plain "
         "selector; nothing for any other argument.",
-        "start_timestamp(http_requests_total)",
+        "start_timestamp(http_requests_all_total)",
         experimental=True,
+        differences="MetricsQL does not have it.",
     ),
     Row(
         "now", (), SCALAR,
@@ -96,6 +99,7 @@ DATES = _PARTS | by_name(
         "Length of the query in seconds, end() - start(); 0 in an instant query.",
         "vector(range())",
         experimental=True,
+        differences="MetricsQL does not have it.",
     ),
     Row(
         "step", (), SCALAR,

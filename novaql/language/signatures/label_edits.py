@@ -24,10 +24,12 @@ def _row(
     *,
     optional: int = 0,
     variadic: bool = False,
+    differences: str = "",
 ) -> Signature:
     return Signature(
-        name, arguments, VECTOR, doc, example, optional, variadic, origin=Origin.METRICSQL
-    )
+        name, arguments, VECTOR, doc, example, optional, variadic,
+        origin=Origin.METRICSQL, differences=differences,
+    )  # fmt: skip
 
 
 _WRITING = by_name(
@@ -41,7 +43,7 @@ _WRITING = by_name(
     _row(
         "label_del", (VECTOR, STRING),
         "The series without the given labels, of which `__name__` may be one." + _EQUAL,
-        'label_del(up, "instance")',
+        'label_del(up, "job")',
         variadic=True,
     ),
     _row(
@@ -82,7 +84,7 @@ _WRITING = by_name(
     _row(
         "label_lowercase", (VECTOR, STRING),
         "The values of the given labels in lower case." + _EQUAL,
-        'label_lowercase(up, "job")',
+        'label_lowercase(target_info, "cluster")',
         variadic=True,
     ),
     _row(
@@ -110,26 +112,27 @@ LABEL_EDITS = _WRITING | by_name(
     _row(
         "label_match", (VECTOR, STRING, STRING),
         "The series of which the label matches the whole regex; an absent label is empty text.",
-        'label_match(up, "instance", "host-[12]:.*")',
+        'label_match(up, "instance", "host-[12]")',
     ),
     _row(
         "label_mismatch", (VECTOR, STRING, STRING),
         "The series of which the label does not match the whole regex; an absent label is empty "
         "text.",
-        'label_mismatch(up, "instance", "host-[12]:.*")',
+        'label_mismatch(up, "instance", "host-[12]")',
     ),
     _row(
         "labels_equal", (VECTOR, STRING, STRING),
         "The series of which all the given labels have the same value; absent ones are equal to "
         "each other.",
-        'labels_equal(up, "instance", "exported_instance")',
+        'labels_equal(build_info, "version", "build")',
         variadic=True,
     ),
     _row(
         "label_value", (VECTOR, STRING),
         "The label's value as a number, at each step where the series has a value. A series whose "
-        "label is absent or no number is absent (MetricsQL: NaN). Histograms are dropped.",
+        "label is absent or no number is absent. Histograms are dropped.",
         'label_value(build_info, "build")',
+        differences="MetricsQL has NaN for a label that is no number.",
     ),
     _row(
         "sort_by_label_numeric", (VECTOR, STRING),

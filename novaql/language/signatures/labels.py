@@ -11,7 +11,7 @@ LABELS = by_name(
         "label_replace(v, dst, replacement, src, regex): where the regex matches the whole of "
         "label src, label dst becomes the replacement, with $1 or $name for its groups. An empty "
         "result removes the label; series without a match stay as they are. Keeps the name.",
-        'label_replace(up, "host", "$1", "instance", "(.*):[0-9]+")',
+        'label_replace(up, "host", "$1", "instance", "host-(.*)")',
     ),
     Row(
         "label_join", (VECTOR, STRING, STRING, STRING), VECTOR,
@@ -47,8 +47,9 @@ LABELS = by_name(
         "the empty value drops series without it. The info series are those of the time that the "
         "first argument's selectors read: offsets of selectors and subqueries count, and @. Where "
         "selectors differ in it, it is the time of the step.",
-        'info(rate(http_requests_total[5m]), {k8s_cluster=~".+"})',
+        'info(rate(http_requests_total[5m]), {cluster=~".+"})',
         optional=1,
         experimental=True,
+        differences="MetricsQL does not have it.",
     ),
 )  # fmt: skip

@@ -59,9 +59,9 @@ METRICSQL_OVER_TIME = by_name(
     ),
     Row(
         "mode_over_time", (MATRIX,), VECTOR,
-        "Most frequent value in the range, of several the smallest (MetricsQL may return another "
-        "one of them, or the sample before the range). Keeps the metric name.",
+        "Most frequent value in the range, of several the smallest. Keeps the metric name.",
         "mode_over_time(go_goroutines[1h])",
+        differences="Of several, MetricsQL may return another one, or the sample before the range.",
     ),
     Row(
         "distinct_over_time", (MATRIX,), VECTOR,
@@ -70,22 +70,23 @@ METRICSQL_OVER_TIME = by_name(
     ),
     Row(
         "geomean_over_time", (MATRIX,), VECTOR,
-        "Geometric mean of the values in the range. NaN if any is negative or NaN (in MetricsQL, "
-        "negative values may cancel each other out). Keeps the metric name.",
+        "Geometric mean of the values in the range. NaN if any is negative or NaN. "
+        "Keeps the metric name.",
         "geomean_over_time(node_load1[1h])",
+        differences="In MetricsQL, negative values may cancel each other out.",
     ),
     Row(
         "zscore_over_time", (MATRIX,), VECTOR,
         "Distance of the newest value from the mean of the range, in standard deviations; 0 where "
-        "it is the mean. Needs two samples. MetricsQL returns nothing once the newest sample is "
-        "older than a scrape interval.",
+        "it is the mean. Needs two samples.",
         "zscore_over_time(node_load1[1h])",
+        differences="MetricsQL has no value if the newest sample is older than a scrape interval.",
     ),
     Row(
         "outlier_iqr_over_time", (MATRIX,), VECTOR,
         "Newest value of the range where it lies more than 1.5 interquartile ranges above the "
         "upper quartile or below the lower one; absent otherwise. Needs two samples.",
-        "outlier_iqr_over_time(node_load1[1h])",
+        "outlier_iqr_over_time(go_goroutines[1h])",
     ),
     Row(
         "hoeffding_bound_lower", (SCALAR, MATRIX), VECTOR,
@@ -117,6 +118,7 @@ METRICSQL_OVER_TIME = by_name(
         "function's name in the label rollup.",
         'aggr_over_time("min_over_time", "max_over_time", node_load1[1h])',
         repeated=0,
+        differences="MetricsQL has the names in parentheses; this is accepted too.",
     ),
     Row(
         "count_values_over_time", (STRING, MATRIX), VECTOR,
@@ -128,7 +130,7 @@ METRICSQL_OVER_TIME = by_name(
         "histogram_over_time", (MATRIX,), VECTOR,
         "How many values of the range lie in each bucket of a histogram, 18 to a power of ten, "
         "with the bounds in the label vmrange. Negative values and NaN are left out.",
-        "histogram_over_time(request_duration_seconds[1h])",
+        "histogram_over_time(build_number[1h])",
     ),
     Row(
         "stale_samples_over_time", (MATRIX,), VECTOR,
@@ -144,20 +146,20 @@ METRICSQL_OVER_TIME = by_name(
     ),
     Row(
         "lifetime", (MATRIX,), VECTOR,
-        "Seconds between the oldest and the newest sample in the range. Needs two samples in it "
-        "(MetricsQL also counts from the sample before).",
+        "Seconds between the oldest and the newest sample in the range. Needs two samples in it.",
         "lifetime(up[1d])",
+        differences="MetricsQL also counts from the last sample before the range.",
     ),
     Row(
         "lag", (MATRIX,), VECTOR,
         "Seconds between the newest sample in the range and the range's end.",
-        "lag(up[1h])",
+        "lag(backup_size_bytes[1h])",
     ),
     Row(
         "scrape_interval", (MATRIX,), VECTOR,
-        "Mean of the seconds between neighbouring samples in the range. Needs two samples in it "
-        "(MetricsQL also counts from the sample before).",
+        "Mean of the seconds between neighbouring samples in the range. Needs two samples in it.",
         "scrape_interval(up[1h])",
+        differences="MetricsQL also counts from the last sample before the range.",
     ),
     Row(
         "tfirst_over_time", (MATRIX,), VECTOR,
@@ -182,9 +184,9 @@ METRICSQL_OVER_TIME = by_name(
     Row(
         "tlast_change_over_time", (MATRIX,), VECTOR,
         "Time of the sample with which the newest value of the range began, in Unix seconds. "
-        "Absent where all values in the range are equal (MetricsQL also looks at the sample "
-        "before).",
+        "Absent where all values in the range are equal.",
         "tlast_change_over_time(process_start_time_seconds[1d])",
+        differences="MetricsQL also looks at the last sample before the range.",
     ),
     Row(
         "timestamp_with_name", (MATRIX,), VECTOR,

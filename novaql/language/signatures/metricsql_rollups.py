@@ -17,7 +17,7 @@ from novaql.language.signatures.signature import (
 Row = partial(Signature, origin=Origin.METRICSQL)
 
 
-def _rollup(name: str, of: str, series: str, example: str) -> Signature:
+def _rollup(name: str, of: str, series: str, example: str, differences: str = "") -> Signature:
     """A function that gives several series for each, or the one that is named."""
     one = series.split(", ")[0]
     return Row(
@@ -26,43 +26,45 @@ def _rollup(name: str, of: str, series: str, example: str) -> Signature:
         "argument, that series alone, without the label.",
         example.format(f'{name}(', f', "{one}")'),
         optional=1,
+        differences=differences,
     )  # fmt: skip
 
 
 def _of_pairs(name: str, of: str, metric: str) -> Signature:
     return _rollup(
         name,
-        f"Smallest, largest and mean {of} neighbouring samples in the range (in MetricsQL, from "
-        "each sample to the next, the one after the range among them)",
+        f"Smallest, largest and mean {of} neighbouring samples in the range",
         "min, max, avg",
         "{}" + metric + "[1h]{}",
+        "MetricsQL goes from each sample to the next, the one after the range among them.",
     )
 
 
 METRICSQL_ROLLUPS = by_name(
     Row(
         "ascent_over_time", (MATRIX,), VECTOR,
-        "Sum of all rises from one sample in the range to the next. 0 with a single sample. "
-        "MetricsQL begins with the sample before the range.",
-        "ascent_over_time(height_metres[1h])",
+        "Sum of all rises from one sample in the range to the next. 0 with a single sample.",
+        "ascent_over_time(queue_length[1h])",
+        differences="MetricsQL begins with the sample before the range.",
     ),
     Row(
         "descent_over_time", (MATRIX,), VECTOR,
         "Sum of all falls from one sample in the range to the next, as a positive number. 0 with "
-        "a single sample. MetricsQL begins with the sample before the range.",
-        "descent_over_time(height_metres[1h])",
+        "a single sample.",
+        "descent_over_time(queue_length[1h])",
+        differences="MetricsQL begins with the sample before the range.",
     ),
     Row(
         "increases_over_time", (MATRIX,), VECTOR,
-        "How often the value rose within the range. 0 with a single sample. MetricsQL begins with "
-        "the sample before the range.",
+        "How often the value rose within the range. 0 with a single sample.",
         "increases_over_time(queue_length[1h])",
+        differences="MetricsQL begins with the sample before the range.",
     ),
     Row(
         "decreases_over_time", (MATRIX,), VECTOR,
-        "How often the value fell within the range. 0 with a single sample. MetricsQL begins with "
-        "the sample before the range.",
+        "How often the value fell within the range. 0 with a single sample.",
         "decreases_over_time(queue_length[1h])",
+        differences="MetricsQL begins with the sample before the range.",
     ),
     Row(
         "changes_prometheus", (MATRIX,), VECTOR,
@@ -72,7 +74,7 @@ METRICSQL_ROLLUPS = by_name(
     Row(
         "delta_prometheus", (MATRIX,), VECTOR,
         "Last value in the range less the first, not extrapolated. Needs two samples.",
-        "delta_prometheus(cpu_temp_celsius[2h])",
+        "delta_prometheus(cpu_temp_celsius[30m])",
     ),
     Row(
         "increase_prometheus", (MATRIX,), VECTOR,
@@ -95,8 +97,9 @@ METRICSQL_ROLLUPS = by_name(
     Row(
         "deriv_fast", (MATRIX,), VECTOR,
         "Change per second of a gauge from the first to the last sample in the range. Needs two "
-        "samples. MetricsQL begins with the sample before the range.",
+        "samples.",
         "deriv_fast(node_filesystem_avail_bytes[1h])",
+        differences="MetricsQL begins with the sample before the range.",
     ),
     Row(
         "ideriv", (MATRIX,), VECTOR,
@@ -114,6 +117,7 @@ METRICSQL_ROLLUPS = by_name(
         "holt_winters", (MATRIX, SCALAR, SCALAR), VECTOR,
         "Smoothed value of a gauge: `double_exponential_smoothing`, which drops the metric name.",
         "holt_winters(go_goroutines[1h], 0.5, 0.1)",
+        differences="PromQL has it under the other name. MetricsQL keeps the metric name.",
     ),
     Row(
         "default_rollup", (MATRIX,), VECTOR,
@@ -129,10 +133,10 @@ METRICSQL_ROLLUPS = by_name(
     ),
     _rollup(
         "rollup_candlestick",
-        "First, last, smallest and largest value of the range, metric name kept (in MetricsQL, of "
-        "the step that follows)",
+        "First, last, smallest and largest value of the range, metric name kept",
         "open, close, low, high",
-        "{}price_euros[1h]{}",
+        "{}queue_length[1h]{}",
+        "MetricsQL answers for the step that follows, and retains the label rollup.",
     ),
     _of_pairs("rollup_delta", "difference between", "queue_length"),
     _of_pairs("rollup_deriv", "change per second between", "queue_length"),

@@ -16,10 +16,11 @@ def _row(
     parameter_name: str = "",
     *,
     returns_input_series: bool = False,
+    differences: str = "",
 ) -> Aggregator:
     return Aggregator(
         name, doc, example, parameter, parameter_name, returns_input_series,
-        origin=Origin.METRICSQL,
+        origin=Origin.METRICSQL, differences=differences,
     )  # fmt: skip
 
 
@@ -40,8 +41,9 @@ _OF_GROUPS = (
         "How many values of each group lie in which range, as classic buckets with le: 18 ranges "
         "for each power of ten from 1e-9 to 1e18. Negative values and NaN are not counted. The "
         "buckets are those that count anything in the whole range of the query; a group without "
-        "values at a step is absent there (MetricsQL: 0)." + _IGNORED,
-        "histogram_quantile(0.5, histogram(node_load1))",
+        "values at a step is absent there." + _IGNORED,
+        "histogram by (job) (go_goroutines)",
+        differences="MetricsQL has 0 for a group without values.",
     ),
     _row(
         "mad",
@@ -63,14 +65,14 @@ _OF_GROUPS = (
         "sum2",
         "Sum of the squares of the values of each group, which are rounded before an exact sum. "
         "NaN if any is NaN." + _IGNORED,
-        "sum2 by (job) (node_load1)",
+        "sum2 by (job) (go_goroutines)",
     ),
     Aggregator(
         "quantiles",
         "Several quantiles of each group at once: each becomes a series with φ, as it is at the "
         "first step, in the label named first. Linear between neighbouring ranks; NaN counts as "
         "smallest; -Inf for φ < 0, +Inf for φ > 1." + _IGNORED,
-        'quantiles("q", 0.5, 0.9, node_load1)',
+        'quantiles("q", 0.5, 0.9, go_goroutines)',
         STRING,
         '"label"',
         origin=Origin.METRICSQL,
@@ -98,22 +100,23 @@ _OF_SERIES = (
     _row(
         "any",
         "One series of each group, labels unchanged: the first in the order of labels that has a "
-        "value in the range of the query (MetricsQL: whichever).",
+        "value in the range of the query.",
         "any by (job) (up)",
         returns_input_series=True,
+        differences="MetricsQL returns whichever it reads first.",
     ),
     _row(
         "outliers_iqr",
         "The series that are at any step outside of their group's quartiles by more than one and a "
         "half times the distance of these; whole series, labels unchanged." + _IGNORED,
-        "outliers_iqr(node_load1)",
+        "outliers_iqr(go_goroutines)",
         returns_input_series=True,
     ),
     _row(
         "outliers_mad",
         "The series that are at any step farther from the median of their group than the given "
         "tolerance times its median absolute deviation; whole series, labels unchanged." + _IGNORED,
-        "outliers_mad(3, node_load1)",
+        "outliers_mad(3, go_goroutines)",
         SCALAR,
         "tolerance",
         returns_input_series=True,
@@ -123,7 +126,7 @@ _OF_SERIES = (
         "The k series of each group with the largest sum, over all steps of the query, of squared "
         "distances from the median of the group; labels unchanged. Steps at which a series is "
         "absent add nothing." + _IGNORED,
-        "outliersk(3, node_load1)",
+        "outliersk(1, go_goroutines)",
         SCALAR,
         "k",
         returns_input_series=True,
@@ -146,15 +149,16 @@ def _ranked(kind: str, score: str) -> Aggregator:
         f"The k series of each group with the {best} {_SCORES[score]} over all steps of the query, "
         "labels unchanged; k may differ from step to step. NaN comes last; equal ones come in the "
         'order of labels. With a third argument "label=value" what is left of each group is summed '
-        "into a series with that label; it is absent where nothing is left (MetricsQL: 0). A text "
+        "into a series with that label; it is absent where nothing is left. A text "
         "without = is both." + _IGNORED,
-        f'{kind}_{score}(5, rate(http_requests_total[5m]), "pod=other")',
+        f'{kind}_{score}(1, rate(http_requests_total[5m]), "instance=other")',
         SCALAR,
         "k",
         returns_input_series=True,
         origin=Origin.METRICSQL,
         more=STRING,
         more_name='"label=value"',
+        differences="MetricsQL has 0 where nothing is left.",
     )
 
 

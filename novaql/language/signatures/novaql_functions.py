@@ -21,7 +21,7 @@ NOVAQL_FUNCTIONS = by_name(
         "Median of the values one, two, … periods (in seconds) ago, as far back as the range "
         "reaches. Each is the newest sample at that time within the lookback; absent where no "
         "period has one. Needs a period of at least a thousandth of the range.",
-        "go_goroutines - seasonal_baseline(go_goroutines[7d], 1d)",
+        "go_goroutines - seasonal_baseline(go_goroutines[1h], 20m)",
     ),
     Row(
         "correlation", (MATRIX, MATRIX), VECTOR,
@@ -29,7 +29,7 @@ NOVAQL_FUNCTIONS = by_name(
         "for the name. Each sample of the first range is paired with the newest sample of the "
         "other series at that time within the lookback. Needs two pairs; absent where one of the "
         "series does not change, NaN where a value is NaN.",
-        "correlation(node_load1[1h], go_goroutines[1h])",
+        "correlation(node_load1[1h], node_load5[1h])",
     ),
     Row(
         "burn_rate", (VECTOR, SCALAR), VECTOR,
@@ -44,6 +44,6 @@ NOVAQL_FUNCTIONS = by_name(
         "beyond. From the increase of the counters of good and of all events within the range, "
         "without extrapolation, and the objective (0.999), which counts as the decimal that is "
         "written. Absent without events, and for series that only one of the ranges has.",
-        "error_budget_remaining(good_requests_total[30d], requests_total[30d], 0.999)",
+        "error_budget_remaining(http_requests_good_total[1h], http_requests_all_total[1h], 0.995)",
     ),
 )  # fmt: skip

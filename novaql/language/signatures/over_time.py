@@ -11,6 +11,7 @@ OVER_TIME = by_name(
         "Mean of the values in the range, each sample counting alike. NaN if any is NaN; found "
         "also where their sum overflows.",
         "avg_over_time(go_goroutines[1h])",
+        differences="MetricsQL keeps the metric name.",
     ),
     Row(
         "sum_over_time", (MATRIX,), VECTOR,
@@ -27,11 +28,13 @@ OVER_TIME = by_name(
         "min_over_time", (MATRIX,), VECTOR,
         "Smallest value in the range. NaN only if all are NaN.",
         "min_over_time(node_load1[1h])",
+        differences="MetricsQL keeps the metric name.",
     ),
     Row(
         "max_over_time", (MATRIX,), VECTOR,
         "Largest value in the range. NaN only if all are NaN.",
         "max_over_time(node_load1[1h])",
+        differences="MetricsQL keeps the metric name.",
     ),
     Row(
         "stddev_over_time", (MATRIX,), VECTOR,
@@ -48,6 +51,7 @@ OVER_TIME = by_name(
         "The φ-quantile of the values in the range, linear between neighbouring ranks. -Inf for "
         "φ < 0, +Inf for φ > 1, both with a warning.",
         "quantile_over_time(0.95, node_load1[1h])",
+        differences="MetricsQL keeps the metric name.",
     ),
     Row(
         "mad_over_time", (MATRIX,), VECTOR,
@@ -63,7 +67,7 @@ OVER_TIME = by_name(
     Row(
         "last_over_time", (MATRIX,), VECTOR,
         "Newest value in the range, as it is. Keeps the metric name.",
-        "last_over_time(backup_last_success_timestamp_seconds[1d])",
+        "last_over_time(backup_size_bytes[1d])",
     ),
     Row(
         "present_over_time", (MATRIX,), VECTOR,
@@ -75,23 +79,27 @@ OVER_TIME = by_name(
         "Time of the smallest value in the range, in Unix seconds; of equal ones the last.",
         "ts_of_min_over_time(node_load1[1d])",
         experimental=True,
+        differences="MetricsQL calls it tmin_over_time.",
     ),
     Row(
         "ts_of_max_over_time", (MATRIX,), VECTOR,
         "Time of the largest value in the range, in Unix seconds; of equal ones the last.",
         "ts_of_max_over_time(node_load1[1d])",
         experimental=True,
+        differences="MetricsQL calls it tmax_over_time.",
     ),
     Row(
         "ts_of_first_over_time", (MATRIX,), VECTOR,
         "Time of the oldest sample in the range, in Unix seconds.",
         "ts_of_first_over_time(node_load1[1d])",
         experimental=True,
+        differences="MetricsQL calls it tfirst_over_time.",
     ),
     Row(
         "ts_of_last_over_time", (MATRIX,), VECTOR,
         "Time of the newest sample in the range, in Unix seconds.",
         "ts_of_last_over_time(node_load1[1d])",
         experimental=True,
+        differences="MetricsQL calls it tlast_over_time.",
     ),
 )  # fmt: skip

@@ -39,7 +39,8 @@ class Signature:
     origin        the language that defines it
     promql_most   how many arguments PromQL takes, where more are an extension
     doc           the result: meaning, units, what happens to NaN and absence
-    example       a query that parses
+    example       a query over the data of docs/example_data.py
+    differences   how the function of this name in another language differs
     """
 
     name: str
@@ -54,6 +55,7 @@ class Signature:
     origin: Origin = Origin.PROMQL
     promql_most: int | None = None
     repeated: int | None = None
+    differences: str = ""
 
     @property
     def fewest_arguments(self) -> int:
@@ -95,6 +97,7 @@ class Aggregator:
     more_name       what to call them
     returns_input_series    its results are input series with their labels, not groups
     origin          the language that defines it
+    differences     how the aggregator of this name in another language differs
     """
 
     name: str
@@ -108,6 +111,7 @@ class Aggregator:
     more: ValueType | None = None
     more_name: str = ""
     more_first: bool = False
+    differences: str = ""
 
     def form_of(self, vector: str) -> str:
         """`topk(k, v)`, where `vector` is `v`."""

@@ -5,12 +5,17 @@ from __future__ import annotations
 from novaql.language.signatures.signature import SCALAR, VECTOR, Origin, Signature, by_name
 from novaql.language.signatures.signature import Signature as Row
 
+_NAMED = "MetricsQL keeps the metric name."
 
-def _elementwise(name: str, doc: str) -> Signature:
+
+def _elementwise(
+    name: str, doc: str, argument: str = "node_load1", differences: str = ""
+) -> Signature:
     return Row(
         name, (VECTOR,), VECTOR,
         f"{doc} NaN stays NaN; histograms are dropped.",
-        f"{name}(node_load1)",
+        f"{name}({argument})",
+        differences=differences,
     )  # fmt: skip
 
 
@@ -19,7 +24,7 @@ def _bitwise(name: str, what: str) -> Signature:
         name, (VECTOR, SCALAR), VECTOR,
         f"Bitwise {what} of each value and the second argument, as whole numbers below 2^64, "
         "fractions cut off. NaN if either is negative, too large or NaN; histograms are dropped.",
-        f"{name}(node_netstat_Tcp_flags, 3)",
+        f"{name}(build_number, 3)",
         origin=Origin.METRICSQL,
     )  # fmt: skip
 
@@ -28,23 +33,24 @@ def _random(name: str, what: str) -> Signature:
     return Row(
         name, (SCALAR,), SCALAR,
         f"{what}, another one at each step; with a seed, the value of the argument at the first "
-        "step, always the same ones (not those that MetricsQL has).",
+        "step, always the same ones.",
         f"vector({name}(1))",
+        differences="MetricsQL has other numbers for the same seed.",
         optional=1,
         origin=Origin.METRICSQL,
     )  # fmt: skip
 
 
 _ELEMENTWISE = by_name(
-    _elementwise("abs", "Absolute value of each sample."),
-    _elementwise("ceil", "Each value rounded up to a whole number."),
-    _elementwise("floor", "Each value rounded down to a whole number."),
+    _elementwise("abs", "Absolute value of each sample.", "node_load1 - 1"),
+    _elementwise("ceil", "Each value rounded up to a whole number.", differences=_NAMED),
+    _elementwise("floor", "Each value rounded down to a whole number.", differences=_NAMED),
     _elementwise("exp", "e to the power of each value; +Inf where that is too large."),
     _elementwise("ln", "Natural logarithm; -Inf for 0, NaN below 0."),
     _elementwise("log2", "Binary logarithm; -Inf for 0, NaN below 0."),
     _elementwise("log10", "Decimal logarithm; -Inf for 0, NaN below 0."),
     _elementwise("sqrt", "Square root; NaN below 0."),
-    _elementwise("sgn", "1 above 0, -1 below 0, 0 for 0."),
+    _elementwise("sgn", "1 above 0, -1 below 0, 0 for 0.", "node_load1 - 1"),
     _elementwise("acos", "Arc cosine in radians; NaN outside -1 to 1."),
     _elementwise("acosh", "Inverse hyperbolic cosine; NaN below 1."),
     _elementwise("asin", "Arc sine in radians; NaN outside -1 to 1."),
@@ -70,27 +76,31 @@ TRANSFORMS = _ELEMENTWISE | by_name(
         "round", (VECTOR, SCALAR), VECTOR,
         "Each value rounded to the nearest multiple of the second argument (1 if left out); "
         "halves go up, for negative values too.",
-        "round(node_load1, 0.5)",
+        "round(node_load1, 2)",
         optional=1,
+        differences=_NAMED,
     ),
     Row(
         "clamp", (VECTOR, SCALAR, SCALAR), VECTOR,
         "Each value moved into the given bounds. Nothing if the lower one is the larger. If a "
         "value or a bound is NaN, the result is NaN, unless a bound alone decides: a lower one "
         "of +Inf, an upper one of -Inf.",
-        "clamp(node_load1, 0, 10)",
+        "clamp(node_load1, 1, 10)",
+        differences=_NAMED,
     ),
     Row(
         "clamp_min", (VECTOR, SCALAR), VECTOR,
         "Each value, or the bound where the value is smaller. NaN if either is NaN, unless the "
         "other is +Inf.",
-        "clamp_min(node_load1, 0)",
+        "clamp_min(node_load1, 1)",
+        differences=_NAMED,
     ),
     Row(
         "clamp_max", (VECTOR, SCALAR), VECTOR,
         "Each value, or the bound where the value is larger. NaN if either is NaN, unless the "
         "other is -Inf.",
-        "clamp_max(node_load1, 10)",
+        "clamp_max(node_load1, 1)",
+        differences=_NAMED,
     ),
     _bitwise("bitmap_and", "and"),
     _bitwise("bitmap_or", "or"),
@@ -102,7 +112,7 @@ TRANSFORMS = _ELEMENTWISE | by_name(
         "ru", (VECTOR, VECTOR), VECTOR,
         "ru(free, max): the used part of a resource in percent, from what is free of it and its "
         "size: 100 × (max - free) / max, negative values taken as 0.",
-        "ru(node_memory_MemAvailable_bytes, node_memory_MemTotal_bytes)",
+        "ru(node_filesystem_avail_bytes, node_filesystem_size_bytes)",
         origin=Origin.METRICSQL,
     ),
     Row(
@@ -117,7 +127,7 @@ TRANSFORMS = _ELEMENTWISE | by_name(
         "absent", (VECTOR,), VECTOR,
         "1 with the labels of the equality matchers where the argument has no series; absent "
         "where it has one.",
-        'absent(up{job="api"})',
+        'absent(up{job="web"})',
     ),
     Row(
         "scalar", (VECTOR,), SCALAR,
@@ -134,11 +144,13 @@ TRANSFORMS = _ELEMENTWISE | by_name(
         "The series by rising value, NaN last, histograms dropped. Only in instant queries: range "
         "results are ordered by labels, and a warning says so.",
         "sort(node_load1)",
+        differences="MetricsQL also orders range results, by their last values.",
     ),
     Row(
         "sort_desc", (VECTOR,), VECTOR,
         "The series by falling value, NaN last, histograms dropped. Only in instant queries.",
         "sort_desc(node_load1)",
+        differences="MetricsQL also orders range results, by their last values.",
     ),
     Row(
         "union", (VECTOR,), VECTOR,
@@ -154,19 +166,22 @@ TRANSFORMS = _ELEMENTWISE | by_name(
         "At most so many series as the first argument says, after so many as the second one, in "
         "the order of their labels, unless the argument is sorted. They are the same at all steps. "
         "`sum(x) limit 5` is `limit_offset(5, 0, sum(x))`. Both numbers are constants.",
-        "limit_offset(10, 20, up)",
+        "limit_offset(1, 1, up)",
         origin=Origin.METRICSQL,
+        differences="MetricsQL does not order the series.",
     ),
     Row(
         "min_of", (SCALAR, SCALAR), SCALAR,
         "The smaller of two scalars.",
         "min_of(step(), 60)",
         experimental=True,
+        differences="MetricsQL does not have it.",
     ),
     Row(
         "max_of", (SCALAR, SCALAR), SCALAR,
         "The larger of two scalars.",
         "max_of(step(), 60)",
         experimental=True,
+        differences="MetricsQL does not have it.",
     ),
 )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from novaql.language.signatures.signature import SCALAR, VECTOR, Origin, Signature, by_name
 from novaql.language.value_types import ValueType
 
+_GAPS = "In MetricsQL, values after a gap weigh less."
 _RANGE = " It depends on the range that is asked for. Histograms are dropped; names stay."
 
 
@@ -15,31 +16,30 @@ def _row(
     arguments: tuple[ValueType, ...] = (VECTOR,),
     *,
     variadic: bool = False,
+    differences: str = "",
 ) -> Signature:
     return Signature(
-        name, arguments, VECTOR, doc + _RANGE, example, variadic=variadic, origin=Origin.METRICSQL
-    )
-
-
-def _statistic(name: str, what: str) -> Signature:
-    return _row(
-        name, f"{what} of each series over all steps of the query, at each step, also where the "
-        "series is absent.", f"node_load1 / {name}(node_load1)",
+        name, arguments, VECTOR, doc + _RANGE, example, variadic=variadic,
+        origin=Origin.METRICSQL, differences=differences,
     )  # fmt: skip
 
 
-def _running(name: str, what: str, note: str = "") -> Signature:
+def _statistic(name: str, what: str, differences: str = "") -> Signature:
+    return _row(
+        name, f"{what} of each series over all steps of the query, at each step, also where the "
+        "series is absent.", f"node_load1 / {name}(node_load1)", differences=differences,
+    )  # fmt: skip
+
+
+def _running(name: str, what: str, differences: str = "") -> Signature:
     return _row(
         name, f"{what} of the values of each series from the first step of the query to this one; "
-        f"absent before the first value.{note}", f"{name}(node_load1)",
+        "absent before the first value.", f"{name}(node_load1)", differences=differences,
     )  # fmt: skip
 
 
 _STATISTICS = by_name(
-    _statistic(
-        "range_avg",
-        "Mean (in MetricsQL values after a gap weigh less)",
-    ),
+    _statistic("range_avg", "Mean", _GAPS),
     _statistic("range_first", "First value"),
     _statistic("range_last", "Last value"),
     _statistic("range_linear_regression", "Line of least squares through the values"),
@@ -97,9 +97,7 @@ _RELATIONS = by_name(
 )
 
 WHOLE_RANGE = _STATISTICS | _RELATIONS | by_name(
-    _running(
-        "running_avg", "Mean", " In MetricsQL values after a gap weigh less.",
-    ),
+    _running("running_avg", "Mean", _GAPS),
     _running("running_max", "Maximum"),
     _running("running_min", "Minimum"),
     _running("running_sum", "Sum"),
@@ -117,7 +115,7 @@ WHOLE_RANGE = _STATISTICS | _RELATIONS | by_name(
     _row(
         "interpolate",
         "Each series with its gaps filled on a straight line between the values on both sides.",
-        "interpolate(node_load1 < 5)",
+        "interpolate(node_load1 < 3)",
     ),
     _row(
         "smooth_exponential",
@@ -135,8 +133,8 @@ WHOLE_RANGE = _STATISTICS | _RELATIONS | by_name(
     ),
     _row(
         "drop_empty_series",
-        "The argument. In MetricsQL it removes series of NaN alone; here absence is no value, so "
-        "that there are none.",
+        "The argument: absence is no value, so that no series is empty.",
         "drop_empty_series(up == 1)",
+        differences="MetricsQL removes series of NaN alone, which is no value there.",
     ),
 )  # fmt: skip

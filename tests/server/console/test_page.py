@@ -162,6 +162,27 @@ def test_names_labels_and_values_complete_by_keyboard(console: Console) -> None:
     expect(query).to_be_focused()
 
 
+def test_words_of_the_language_are_coloured_and_complete(console: Console) -> None:
+    console.open()
+    console.page.wait_for_selector("#legend tbody tr")
+    query = console.page.locator("#query")
+    console.page.fill("#query", "let r = SUM(queue_depth) in r default 1Ki if nan ")
+
+    def painted(kind: str) -> list[str]:
+        return console.page.locator(f"#paint .t-{kind}").all_inner_texts()
+
+    assert painted("keyword") == ["let", "in", "default", "if"]
+    assert painted("function") == ["SUM"]
+    assert painted("number") == ["1Ki", "nan"]
+
+    console.page.fill("#query", "queue_depth |> ")
+    query.press_sequentially("q")
+    first = console.page.locator("#completion li").first
+    expect(first).to_contain_text("quantile_over_time(scalar, range vector) · The φ-quantile")
+    query.press("Enter")
+    expect(query).to_have_value("queue_depth |> quantile_over_time(")
+
+
 def test_escape_leaves_the_list_and_tab_moves_on(console: Console) -> None:
     console.open()
     console.page.wait_for_selector("#legend tbody tr")

@@ -1,6 +1,7 @@
 """Runs the examples of a Markdown page as a reader would, top to bottom in one folder.
 
 ```python   runs; names stay for the next block of the page
+```promql   is an argument of the page's function `show`, if there is one
 ```output   directly below: what it printed
 ```console  lines that begin with `$ ` run in a shell, the lines below are what they print;
             a command that ends in ` &` is a server and runs until the page ends
@@ -112,6 +113,8 @@ class Reader:
                 text = block.text.replace(DOCUMENTED_PORT, str(self.port))
                 if block.language == "python":
                     printed = self._python(text, block.line)
+                elif block.language == "promql" and "show" in self.names:
+                    printed = self._python(f"show({text!r})", block.line)
                 elif block.language == "output":
                     self._expect(text, printed, block.line)
                 elif block.language == "console":

@@ -1,4 +1,4 @@
-// What may stand at the caret: metric, function, label name or label value.
+// What may stand at the caret: metric, function, stage of a pipe, label name or label value.
 
 import { labelNames, labelValues, metricNames } from "./api.js";
 import { AGGREGATORS, FUNCTIONS, KEYWORDS } from "./words.js";
@@ -33,7 +33,7 @@ export function contextAt(text, caret) {
     }
     const typed = before.match(/[A-Za-z_]\w*$/)?.[0] ?? "";
     const lead = before.slice(brace + 1, caret - typed.length).trimEnd();
-    if (lead !== "" && !lead.endsWith(",")) return null;
+    if (lead !== "" && !/(?:[,(]|\bor)$/i.test(lead)) return null;
     return { kind: "label", from: caret - typed.length, typed, metric };
   }
   if (quote) return null;
@@ -43,8 +43,14 @@ export function contextAt(text, caret) {
   if (/\b(by|without|on|ignoring|group_left|group_right)\s*\([^()]*$/i.test(lead)) {
     return { kind: "label", from: caret - typed.length, typed, metric: null };
   }
-  return { kind: "name", from: caret - typed.length, typed };
+  const kind = lead.trimEnd().endsWith("|>") ? "stage" : "name";
+  return { kind, from: caret - typed.length, typed };
 }
+
+const calls = (words) =>
+  Object.entries(words).map(([text, { signature, note }]) => ({
+    text, note: `${signature} · ${note}`, call: true,
+  }));
 
 async function candidates(context) {
   switch (context.kind) {
@@ -54,14 +60,14 @@ async function candidates(context) {
       return (await labelNames(context.metric))
         .filter((text) => text !== "__name__")
         .map((text) => ({ text, note: "label" }));
+    case "stage":
+      return [...calls(FUNCTIONS), ...calls(AGGREGATORS)];
     default:
       return [
         ...(await metricNames()).map((text) => ({ text, note: "metric" })),
-        ...AGGREGATORS.map((text) => ({ text, note: "aggregation", call: true })),
-        ...Object.entries(FUNCTIONS).map(([text, { signature, note }]) => ({
-          text, note: `${signature} · ${note}`, call: true,
-        })),
-        ...KEYWORDS.map((text) => ({ text, note: "keyword" })),
+        ...calls(AGGREGATORS),
+        ...calls(FUNCTIONS),
+        ...Object.entries(KEYWORDS).map(([text, note]) => ({ text, note })),
       ];
   }
 }

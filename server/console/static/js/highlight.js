@@ -3,9 +3,8 @@
 import { el } from "./dom.js";
 import { AGGREGATORS, FUNCTIONS, KEYWORDS } from "./words.js";
 
-const TOKEN = /(#[^\n]*)|("(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?|`[^`]*`?)|(\d+(?:\.\d+)?(?:(?:ms|[smhdwy])(?:\d+(?:ms|[smhdwy]))*|e[+-]?\d+)?)|([A-Za-z_][\w:.]*)|([\s\S])/g;
-const aggregators = new Set(AGGREGATORS);
-const keywords = new Set(KEYWORDS);
+const TOKEN = /(#[^\n]*)|("(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?|`[^`]*`?)|(\d+(?:\.\d+)?(?:(?:ms|[smhdwyi])(?:\d+(?:ms|[smhdwy]))*|[KMGT]i?B?|e[+-]?\d+)?)|([A-Za-z_][\w:.]*)|([\s\S])/g;
+const CONSTANTS = new Set(["inf", "nan"]);
 const GROUPING = new Set(["by", "without", "on", "ignoring", "group_left", "group_right"]);
 
 /** Tokens as [kind, text, start]; kinds are the suffixes of the `t-` classes. */
@@ -24,8 +23,9 @@ export function tokens(text) {
       const follows = text.slice(found.index + word.length).trimStart();
       const lower = word.toLowerCase();
       if (braces > 0 || grouping > 0) kind = "label";
-      else if (aggregators.has(lower) || (word in FUNCTIONS && follows.startsWith("("))) kind = "function";
-      else if (keywords.has(lower)) kind = "keyword";
+      else if (Object.hasOwn(AGGREGATORS, lower) || (Object.hasOwn(FUNCTIONS, lower) && follows.startsWith("("))) kind = "function";
+      else if (Object.hasOwn(KEYWORDS, lower)) kind = "keyword";
+      else if (CONSTANTS.has(lower)) kind = "number";
       else if (follows.startsWith("(")) kind = "function";
       pending = GROUPING.has(lower);
     } else if (whole === "{") braces += 1;
