@@ -343,10 +343,10 @@ class _Expansion:
                 wanted = signature.argument_type(index, len(in_order))
             if wanted is ValueType.MATRIX and kind is ValueType.VECTOR:
                 tree = self._ranged(tree)
-            elif wanted is ValueType.VECTOR:
-                tree = as_vector(tree, kind, self._note)
             elif index == 0 and kind is ValueType.MATRIX and expr.function in LIFTED:
                 lifted = True
+            elif wanted is ValueType.VECTOR:
+                tree = as_vector(tree, kind, self._note)
             arguments.append(tree)
         same = list(map(id, arguments)) == list(map(id, expr.arguments))
         new = expr if same else replace(expr, arguments=tuple(arguments))

@@ -108,6 +108,8 @@ ACCEPTED = [
     ("a comparison of scalars without bool", "1 > 2", "1 > 2", "vector(1) > 2"),
     ("a scalar in the place of a vector", "count(x) or 0", "count(x) or 0",
      "count(x) or vector(0)"),
+    ("an operation on the samples of a range", "max_over_time(abs(x[1h])) or 0",
+     "max_over_time(abs(x[1h])) or 0", "max_over_time(abs(x[1h])) or vector(0)"),
     ("a scalar in the place of a vector", "abs(-1)", "abs(-1)", "abs(vector(-1))"),
     ("a scalar in the place of a vector", "sum(time())", "sum(time())", "sum(vector(time()))"),
     ("the order of arguments of histogram_quantiles()", 'histogram_quantiles("q", 0, 1, b)',
