@@ -125,7 +125,7 @@ def _advice(got: ValueType, wanted: ValueType) -> str | None:
         case ValueType.VECTOR, ValueType.MATRIX:
             return "add a range such as [5m]"
         case ValueType.MATRIX, ValueType.VECTOR:
-            return "remove the range or put a function such as rate(…) around it"
+            return "remove the range or put a function around it, rate(…) or last_over_time(…)"
         case ValueType.SCALAR, ValueType.VECTOR:
             return "make it one with vector(…)"
         case ValueType.VECTOR, ValueType.SCALAR:

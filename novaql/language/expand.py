@@ -41,7 +41,7 @@ from novaql.language.expand_arguments import (
     without_lists,
 )
 from novaql.language.expand_durations import AUTO, with_names
-from novaql.language.expand_operators import expanded_operation, unwrapped, vector_of
+from novaql.language.expand_operators import as_vector, expanded_operation, unwrapped
 from novaql.language.expand_selectors import merged, resolved
 from novaql.language.fault import Fault
 from novaql.language.signatures import AGGREGATORS, FUNCTIONS, LIFTED
@@ -242,7 +242,7 @@ class _Expansion:
         return tree, ValueType.MATRIX
 
     def _subquery(self, expr: Subquery, scope: Scope) -> Expr:
-        inner, _ = self.tree(expr.inner, scope)
+        inner = as_vector(*self.tree(expr.inner, scope), self._note)
         new = replace(
             expr,
             inner=inner,
@@ -276,6 +276,7 @@ class _Expansion:
         more = tuple(self.tree(argument, scope) for argument in expr.more)
         if more and AGGREGATORS[expr.op].more is None:
             return self._aggregate_of_several(expr, [(operand, kind), *more])
+        operand = as_vector(operand, kind, self._note)
         new = replace(
             expr, operand=operand, parameter=parameter, more=tuple(m for m, _ in more), limit=None
         )
@@ -342,10 +343,10 @@ class _Expansion:
                 wanted = signature.argument_type(index, len(in_order))
             if wanted is ValueType.MATRIX and kind is ValueType.VECTOR:
                 tree = self._ranged(tree)
-            elif expr.function == "union" and kind is ValueType.SCALAR:
-                tree = vector_of(tree)
             elif index == 0 and kind is ValueType.MATRIX and expr.function in LIFTED:
                 lifted = True
+            elif wanted is ValueType.VECTOR:
+                tree = as_vector(tree, kind, self._note)
             arguments.append(tree)
         same = list(map(id, arguments)) == list(map(id, expr.arguments))
         new = expr if same else replace(expr, arguments=tuple(arguments))

@@ -20,7 +20,7 @@ from novaql.language.ast import (
     Text,
 )
 from novaql.language.fault import Fault
-from novaql.language.precedence import COMPARISONS, EXTENSIONS
+from novaql.language.precedence import COMPARISONS, EXTENSIONS, SET_OPERATORS
 from novaql.language.value_types import ValueType
 from novaql.span import Span
 
@@ -55,6 +55,11 @@ def expanded_operation(
         return _membership(node, values), left
     if ValueType.MATRIX in (left, right):
         return _of_subquery(node, left, right), ValueType.MATRIX
+    if node.op in SET_OPERATORS:
+        sides = as_vector(node.left, left, note), as_vector(node.right, right, note)
+        if sides != (node.left, node.right):
+            node = replace(node, left=sides[0], right=sides[1])
+        return node, ValueType.VECTOR
     if left is right is ValueType.SCALAR:
         if node.op not in COMPARISONS or node.return_bool:
             return node, ValueType.SCALAR
@@ -123,6 +128,14 @@ def _filled_or_filtered(node: Binary, left: ValueType, right: ValueType) -> Expr
 
 def vector_of(expr: Expr) -> Expr:
     return Call("vector", (expr,), span=expr.span)
+
+
+def as_vector(expr: Expr, kind: ValueType, note: Note) -> Expr:
+    """Return an expression for a place that wants a vector: a scalar becomes one."""
+    if kind is not ValueType.SCALAR:
+        return expr
+    note("a scalar in the place of a vector", expr.span)
+    return vector_of(expr)
 
 
 def _of_subquery(node: Binary, left: ValueType, right: ValueType) -> Expr:

@@ -94,10 +94,11 @@ def _divided(line: str) -> tuple[argparse.Namespace, str]:
     while rest.lstrip().startswith("--"):
         parts = rest.split(None, 1)
         option, rest = parts[0], parts[1] if len(parts) > 1 else ""
-        options.append(option)
         if "=" not in option:
             value, rest = _first_word(rest)
-            options += value
+            # In one word: `--start -1h` would be two options.
+            option = "=".join([option, *value])
+        options.append(option)
     return _PARSER.parse_args(options), rest.strip()
 
 

@@ -27,15 +27,27 @@ def _call(name: str, arguments: tuple[Plan, ...], span: Span) -> Plan:
     return FunctionCall(name, arguments, ValueType.VECTOR, span=span)
 
 
+def _scalar(plan: Plan, span: Span) -> Plan:
+    return FunctionCall("scalar", (plan,), ValueType.SCALAR, span=span)
+
+
 def _at_least_0(plan: Plan, span: Span) -> Plan:
     return _call("clamp_min", (plan, Constant(0.0)), span)
 
 
 def _ru(arguments: tuple[Plan, ...], _: QueryOptions, span: Span) -> Plan:
-    """`clamp_min(max - clamp_min(free, 0), 0) / clamp_min(max, 0) * 100`"""
-    free, most = arguments
-    used = _at_least_0(BinaryOp("-", most, _at_least_0(free, span), span=span), span)
-    share = BinaryOp("/", used, _at_least_0(most, span), span=span)
+    """`clamp_min(max - free, 0) / max * 100`, of `clamp_min(max, 0)` and `clamp_min(free, 0)`.
+
+    A size or a rest from a scalar counts for all series of the other argument.
+    """
+    free, most = (_at_least_0(argument, span) for argument in arguments)
+    match arguments:
+        case (_, FunctionCall(function="vector")):
+            most = _scalar(most, span)
+        case (FunctionCall(function="vector"), _):
+            free = _scalar(free, span)
+    used = _at_least_0(BinaryOp("-", most, free, span=span), span)
+    share = BinaryOp("/", used, most, span=span)
     return BinaryOp("*", share, Constant(100.0), span=span)
 
 

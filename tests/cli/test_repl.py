@@ -77,6 +77,14 @@ def test_queries_and_commands(metrics: str, capfd: Text) -> None:
     assert "time: " in err
 
 
+def test_an_empty_answer_now_points_to_older_data(metrics: str, capfd: Text) -> None:
+    hint = "info: nothing at this moment; .time or .range look at older data"
+
+    assert typed(Session(metrics), f"up\r1 + 1\r.time {NOON}\rup > 9\r") == 0
+
+    assert capfd.readouterr().err.count(hint) == 1
+
+
 def test_an_error_has_its_place_and_the_session_goes_on(metrics: str, capfd: Text) -> None:
     assert typed(Session(metrics), "rat(up[5m])\r.mod csv\r.mode csv\r7\r") == 2
 

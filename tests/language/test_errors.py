@@ -92,10 +92,10 @@ SYNTAX = [
 ]
 TYPES = [
     ("sum(foo[5m])", "foo[5m]", "wants an instant vector, got a range vector"),
-    ("clamp(1, 2, 3)", "1", "argument 1 of clamp() wants an instant vector"),
+    ('clamp("1", 2, 3)', '"1"', "argument 1 of clamp() wants an instant vector"),
     ("-foo[5m]", "foo[5m]", "the sign - wants"),
     ('"a" + 1', '"a"', "+ wants scalars and instant vectors, got a string"),
-    ("1 and foo", "1", "instant vectors on both sides"),
+    ('"1" and foo', '"1"', "and wants scalars and instant vectors"),
     ("1 </ 2", "1", "a histogram on its left"),
     ("a + bool b", "bool", "bool is for comparisons"),
     ("a and on(x) group_left b", "group_left", "many to many"),

@@ -106,6 +106,12 @@ ACCEPTED = [
      'avg by (x) (union(label_set(a, "__argument__", "0"), label_set(b, "__argument__", "1")))'),
     ("the case of a function's name", "Rate(m[5m])", "Rate(m[5m])", "rate(m[5m])"),
     ("a comparison of scalars without bool", "1 > 2", "1 > 2", "vector(1) > 2"),
+    ("a scalar in the place of a vector", "count(x) or 0", "count(x) or 0",
+     "count(x) or vector(0)"),
+    ("an operation on the samples of a range", "max_over_time(abs(x[1h])) or 0",
+     "max_over_time(abs(x[1h])) or 0", "max_over_time(abs(x[1h])) or vector(0)"),
+    ("a scalar in the place of a vector", "abs(-1)", "abs(-1)", "abs(vector(-1))"),
+    ("a scalar in the place of a vector", "sum(time())", "sum(time())", "sum(vector(time()))"),
     ("the order of arguments of histogram_quantiles()", 'histogram_quantiles("q", 0, 1, b)',
      'histogram_quantiles("q", 0, 1, b)', 'histogram_quantiles(b, "q", 0, 1)'),
 ]  # fmt: skip

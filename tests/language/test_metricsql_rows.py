@@ -297,8 +297,23 @@ ROWS = [
     ),
     Row(
         "scalar and string results",
-        {"(1, x)": "union(vector(1), x)", "1 default 2": "vector(1) default 2", '"text"': '"text"'},
-        {"abs(1)": "wants an instant vector", '("text", x)': "got a string"},
+        {
+            "(1, x)": "union(vector(1), x)",
+            "1 default 2": "vector(1) default 2",
+            '"text"': '"text"',
+            "ru(x, 8Mi)": "ru(x, vector(8388608))",
+            'label_set(time(), "a", "b")': 'label_set(vector(time()), "a", "b")',
+            "count(x) or 0": "count(x) or vector(0)",
+            "1 and 2 unless x": "vector(1) and vector(2) unless x",
+            "max(5)": "max(vector(5))",
+            "max_over_time(time()[1h:1m])": "max_over_time(vector(time())[1h:1m])",
+            "WITH (free = 5) ru(free, x)": "ru(vector(5), x)",
+        },
+        {
+            '("text", x)': "got a string",
+            'x or "text"': "got a string",
+            "clamp_max(x, x)": "wants a scalar",
+        },
     ),
     Row(
         "names in any case, lists of texts, other orders",  # beside the table

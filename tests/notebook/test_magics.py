@@ -47,6 +47,12 @@ def test_a_cell_with_a_range(shell: InteractiveShell) -> None:
     assert found.values.tolist() == [[1, 2, 3], [1, 2, 3]]
 
 
+def test_times_before_now(shell: InteractiveShell) -> None:
+    found = answer(shell, "%novaql --data rows --start -2h --end=-1h --step 1h 1 + 1")
+
+    assert found.values.tolist() == [[2, 2]]
+
+
 def test_data_for_later_and_a_variable(shell: InteractiveShell) -> None:
     assert answer(shell, "%novaql --data rows") is None
     assert answer(shell, f"%novaql --var=found --time '{NOON}' up{{instance=\"a\"}} - 1") is None

@@ -91,6 +91,8 @@ class Session:
             lambda cancellation: evaluate(text, source, options, cancellation=cancellation)
         )
         self.write(self._shown(result))
+        if not self.when and len(result) == 0 and result.text is None:
+            note("info", "nothing at this moment; .time or .range look at older data")
         if self.timer:
             cost = result.stats
             note(

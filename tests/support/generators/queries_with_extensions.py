@@ -8,6 +8,7 @@ from tests.support.generators.random_samples import SeriesSamples
 
 _VALUES = (0.0, 1.0, 2.0, 3.5, 7.0, 10.0, -4.0)
 _ROLLUPS = ("sum_over_time", "max_over_time", "count_over_time", "last_over_time", "changes")
+_SCALARS = ("3", "scalar(a)")
 _AGGREGATORS = ("sum", "max", "min", "count", "avg")
 
 
@@ -76,14 +77,17 @@ class ExtensionMaker:
             case 6:
                 return self._op(self._by_label(depth, inside=inside), "2")
             case 7:
-                return f"({choose(('3', 'scalar(a)'))} {choose(('>', '==', '!='))} 2)"
+                if pick(2):
+                    vector = self._by_label(depth, inside=inside)
+                    return f"({vector} {choose(('or', 'and', 'unless'))} {choose(_SCALARS)})"
+                return f"({choose(_SCALARS)} {choose(('>', '==', '!='))} 2)"
             case 8:
                 return self._by_label(depth, inside=inside)
             case 9:
                 right = choose((self._by_label(depth), str(choose(_VALUES))))
                 return f"({self._by_label(depth)} default {right})"
             case 10:
-                return f"({self._by_label(depth)}, {self._by_label(depth)}, 1)"
+                return f"({self._by_label(depth)}, {self._by_label(depth)}, abs(1))"
             case 11:
                 return f"{self._by_label(depth)} limit {pick(3)}"
             case 12:
