@@ -17,10 +17,9 @@ from novaql import __version__
 from novaql.server.clock import Clock
 from novaql.server.console import mount_console
 from novaql.server.db.engine import StateDatabase
-from novaql.server.errors import KINDS
 from novaql.server.http.compression import Compression
 from novaql.server.http.edge import Edge
-from novaql.server.http.index import RouteIndex
+from novaql.server.http.index import Indexed, RouteIndex
 from novaql.server.http.problem import answer_failure
 from novaql.server.http.site import Site
 from novaql.server.jobs.housekeeping import housekeeper
@@ -129,11 +128,11 @@ def create_app(
     context.telemetry.queries_running.set_function(lambda: context.pools.queries.running)
     app.state.context = context
     app.state.jobs, app.state.relay = runner, relay
-    app.router.routes.append(RouteIndex(ROUTES))
     mount_console(app)
     app.openapi = _document  # type: ignore[method-assign]  # as FastAPI documents it
-    for kind in (*KINDS, HTTPException, RequestValidationError):
+    for kind in (HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer_failure)
+    app.add_middleware(Indexed, index=RouteIndex(ROUTES))
     app.add_middleware(Compression, smallest=settings.compression_min_bytes)
     app.add_middleware(Edge, telemetry=context.telemetry, site=Site.of(settings))
     return app

@@ -76,20 +76,21 @@ CHANGES: Sequence[VersionChange] = (EndOfListIsSilent(), UserHasOneName())
 """All changes, oldest first."""
 
 
-def chosen_version(header: str | None, pinned: str) -> str:
+def chosen_version(header: bytes | None, pinned: str) -> str:
     """The version of a request: that of its header, or else the one that its token is pinned to.
 
     Raises `InvalidApiVersion`.
     """
     if header is None:
         return pinned if pinned in SUPPORTED else CURRENT
-    if header not in SUPPORTED:
+    requested = header.decode("latin-1")
+    if requested not in SUPPORTED:
         known = ", ".join(SUPPORTED)
         raise InvalidApiVersion(
-            f"API-Version {header!r} is not supported; supported versions: {known}",
+            f"API-Version {requested!r} is not supported; supported versions: {known}",
             details=[Detail("", f"supported_versions: {known}")],
         )
-    return header
+    return requested
 
 
 def to_current(version: str, route: str, body: Any) -> Any:

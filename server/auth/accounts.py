@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 
 from sqlalchemy import select, update
 
@@ -45,9 +46,7 @@ class Accounts:
         self._clock = clock
         self._lock = threading.Lock()
         self._cached: dict[str, _CachedPrincipal] = {}
-        self._used: dict[str, datetime] = {}
-        self._active: dict[str, datetime] = {}
-        self._tenants: set[str] = set()
+        self._uses: dict[str, tuple[Principal, datetime]] = {}
 
     def remembered(self, secret: str) -> Principal | None:
         """Return the principal of a secret if the cache has a valid one. Never waits."""
@@ -80,20 +79,21 @@ class Accounts:
 
     def note_use(self, principal: Principal) -> None:
         """Record in memory that a token was used now; `write_uses` stores it."""
-        now = self._clock.now().replace(second=0, microsecond=0)
+        now = self._clock.now()
         with self._lock:
-            self._used[principal.id] = now
-            self._active[principal.user_id] = now
-            self._tenants.add(principal.tenant_id)
+            self._uses[principal.id] = principal, now
 
     def write_uses(self) -> None:
         """Store the times at which tokens were last used, to the minute, in one transaction."""
         with self._lock:
-            used, self._used = self._used, {}
-            active, self._active = self._active, {}
-            tenants, self._tenants = self._tenants, set()
-        if not used:
+            uses, self._uses = self._uses, {}
+        if not uses:
             return
+        used, active, tenants = dict[str, datetime](), dict[str, datetime](), set[str]()
+        for principal, now in sorted(uses.values(), key=itemgetter(1)):
+            minute = now.replace(second=0, microsecond=0)
+            used[principal.id] = active[principal.user_id] = minute
+            tenants.add(principal.tenant_id)
         with self._database.write(None, durability="relaxed", visible=False) as session:
             changed = set()
             for column, times in ((Token.last_used_at, used), (User.last_active_at, active)):

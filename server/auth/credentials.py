@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 
-from starlette.requests import Request
+from starlette.types import Scope
 
 from novaql.server.auth.roles import Principal, Role
 from novaql.server.bases import PROBE_BASE, SCIM_BASES, is_prometheus
@@ -14,16 +14,17 @@ from novaql.server.errors import Forbidden, Unauthenticated
 _TOO_WEAK = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
 
 
-def secret_of(request: Request) -> str:
+def secret_of(scope: Scope) -> str:
     """Return the token of a request; "" if it has none.
 
     On the Prometheus base, the token may also be the password of basic authentication, because
     promtool, Grafana and remote writers can send that.
     """
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    header: bytes = scope["state"]["headers"].get(b"authorization", b"")
+    scheme, _, given = header.decode("latin-1").partition(" ")
     if scheme.lower() == "bearer":
         return given.strip()
-    if scheme.lower() == "basic" and is_prometheus(request.scope["path"]):
+    if scheme.lower() == "basic" and is_prometheus(scope["path"]):
         return _basic_password(given.strip())
     return ""
 

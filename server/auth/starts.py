@@ -9,6 +9,7 @@ delay each request of another tenant by the time of all eighty.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -26,19 +27,43 @@ class Starts:
         self.young_s = young_s
         self._most = most
         self._queue: FairQueue[_Start] = FairQueue(most_active=most)
+        self._young: deque[_Start] = deque()  # in the order in which they began, also ended ones
+        self._timer: asyncio.TimerHandle | None = None  # while requests wait
 
     async def wait(self, tenant: str) -> None:
         """Wait until a request of a tenant may begin. The request ends with the task that waits."""
         task = asyncio.current_task()
         assert task is not None
+        loop = task.get_loop()
+        self._age(loop.time())
         start = _Start(tenant, task, self._leave)
         if self._queue.active(tenant) < self._most:
             self._queue.enter(tenant)
-            start.begin(self.young_s)
+            self._begin(start, loop.time())
         else:
-            start.turn = task.get_loop().create_future()
+            start.turn = loop.create_future()
             self._queue.put(tenant, start)
+            self._look_later(loop)
             await start.turn
+
+    def _begin(self, start: _Start, now: float) -> None:
+        start.begin(now + self.young_s)
+        self._young.append(start)
+
+    def _age(self, now: float) -> None:
+        """Count the requests no longer that are not young now."""
+        while self._young and self._young[0].until <= now:
+            self._young.popleft().end()
+
+    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is None and self._young:
+            self._timer = loop.call_at(self._young[0].until, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        self._age(loop.time())
+        if self._queue:
+            self._look_later(loop)
 
     def _leave(self, tenant: str) -> None:
         """Count a request as ended or as no longer young, so that others may begin."""
@@ -50,36 +75,34 @@ class Starts:
                 self._queue.leave(taken.tenant)
             else:
                 turn.set_result(None)
-                taken.item.begin(self.young_s)
+                self._begin(taken.item, turn.get_loop().time())
 
 
 class _Start:
-    """A request that waits or is young. Once it has left, it is in no cycle of references: the task
-    of a request and all that it refers to would wait for the garbage collector.
+    """A request that waits or is young. Once it has left, it refers to no task.
 
-    turn  done when the request may begin; None: it has not waited
+    turn   done when the request may begin; None: it has not waited
+    until  when it stops being young, in seconds of the event loop
     """
 
-    __slots__ = ("_leave", "_task", "_tenant", "_timer", "turn")
+    __slots__ = ("_leave", "_task", "_tenant", "turn", "until")
 
     def __init__(self, tenant: str, task: asyncio.Task[Any], leave: Callable[[str], None]) -> None:
         self._tenant = tenant
-        self._task = task
+        self._task: asyncio.Task[Any] | None = task
         self._leave = leave
-        self._timer: asyncio.TimerHandle | None = None
+        self.until = 0.0
         self.turn: asyncio.Future[None] | None = None
 
-    def begin(self, young_s: float) -> None:
-        """Count as young until the task ends, at most for that time."""
+    def begin(self, until: float) -> None:
+        """Count as young until the task ends, at most until that time."""
+        assert self._task is not None
+        self.until = until
         self._task.add_done_callback(self.end)
-        self._timer = self._task.get_loop().call_later(young_s, self.end)
 
     def end(self, _: object = None) -> None:
-        """Count no longer. If a task ends just as it stops being young, both callbacks are already
-        scheduled."""
-        if self._timer is None:
-            return
-        self._timer.cancel()
-        self._timer = None
-        self._task.remove_done_callback(self.end)
-        self._leave(self._tenant)
+        """Count no longer."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.remove_done_callback(self.end)
+            self._leave(self._tenant)

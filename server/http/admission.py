@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from starlette.requests import Request
 
 from novaql.server.auth.credentials import authorize, secret_of, unauthenticated
@@ -18,22 +20,21 @@ PRINCIPAL_TABLES = (Token.__tablename__, User.__tablename__)
 """The tables that decide whether a token is valid."""
 
 
-async def admit(
-    request: Request,
-    *,
-    role: Role,
-    quota: str | None,
-    samples: bool,
-    action: str | None,
-    writes: bool,
-) -> None:
-    """Admit a request or raise an error. Sets the principal and the context in `request.state`.
+class Admitted(Protocol):
+    """What a route requires.
 
-    quota    the quotas that the request spends: `api`, `prometheus`, or None
-    samples  open the tenant's store before the endpoint runs
-    action   the action of the audit entry for a rejected request; `writes`: such an entry is
-             written
+    quota    the quotas that a request spends: `api`, `prometheus`, or None
+    samples  the tenant's store is opened before the endpoint runs
+    action   of the audit entry, which a rejected write leaves too
     """
+
+    quota: str | None
+    samples: bool
+    action: str | None
+
+
+async def admit(request: Request, route: Admitted, role: Role) -> None:
+    """Admit a request or raise an error. Sets the principal and the context in `request.state`."""
     context: ServerContext = request.app.state.context
     principal = await _principal(request, context)
     await context.access.starts.wait(principal.tenant_id)
@@ -43,19 +44,20 @@ async def admit(
     state["context"] = scoped
     if context.access.accounts is not None:
         context.access.accounts.note_use(principal)
-        await _spend(request, scoped, principal, quota)
+        await _spend(request, scoped, principal, route.quota)
     if path.startswith("/v1/"):
-        requested = request.headers.get("api-version")
+        requested = state["headers"].get(b"api-version")
         state["api_version"] = chosen_version(requested, principal.api_version)
     try:
         authorize(principal, role, path)
     except Forbidden:
-        if writes and action is not None:
+        action = route.action
+        if request.method != "GET" and action is not None:
             await context.pools.state.run(
                 lambda: _record_denial(request, action), tenant=principal.tenant_id
             )
         raise
-    if samples and not context.stores.is_open(principal.tenant_id):
+    if route.samples and not context.stores.is_open(principal.tenant_id):
         tenant = principal.tenant_id
         await context.pools.state.run(lambda: context.stores.of(tenant), tenant=tenant)
 
@@ -67,7 +69,7 @@ async def still_admitted(request: Request) -> bool:
     accounts = context.access.accounts
     if accounts is None:
         return True
-    secret = secret_of(request)
+    secret = secret_of(request.scope)
     found = accounts.remembered(secret) or await context.pools.state.run(
         lambda: accounts.find(secret)
     )
@@ -78,7 +80,7 @@ async def _principal(request: Request, context: ServerContext) -> Principal:
     accounts = context.access.accounts
     if accounts is None:
         return context.access.default_principal
-    secret = secret_of(request)
+    secret = secret_of(request.scope)
     if secret:
         found = accounts.remembered(secret) or await context.pools.state.run(
             lambda: accounts.find(secret)

@@ -49,10 +49,13 @@ def encoded(
 def or_unchanged(request: Request, response: Response) -> Response:
     """Return the answer to a GET, or a 304 if `If-None-Match` has its entity tag (RFC 9110,
     13.1.2)."""
-    if_none_match, etag = request.headers.get("if-none-match"), response.headers.get("etag")
-    if if_none_match is None or etag is None or response.status_code != 200:
+    if_none_match = request.scope["state"]["headers"].get(b"if-none-match")
+    if if_none_match is None or response.status_code != 200:
         return response
-    given = [one.strip().removeprefix("W/") for one in if_none_match.split(",")]
+    etag = response.headers.get("etag")
+    if etag is None:
+        return response
+    given = [one.strip().removeprefix("W/") for one in if_none_match.decode("latin-1").split(",")]
     if etag not in given and given != ["*"]:
         return response
     unsent = ("content-type", "content-length")

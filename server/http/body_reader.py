@@ -51,11 +51,11 @@ def unpack_snappy(body: bytes, *, limit: int) -> bytes:
 
 def has_body(request: Request) -> bool:
     """Return whether the headers announce a body or a content encoding."""
-    headers = request.headers
+    headers = request.scope["state"]["headers"]
     return (
-        headers.get("content-length", "0") != "0"
-        or "transfer-encoding" in headers
-        or "content-encoding" in headers
+        headers.get(b"content-length", b"0") != b"0"
+        or b"transfer-encoding" in headers
+        or b"content-encoding" in headers
     )
 
 

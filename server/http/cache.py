@@ -14,7 +14,6 @@ from novaql.server.db.engine import tables_used
 from novaql.server.db.row_versions import RowVersions
 from novaql.server.db.unit import Unit
 from novaql.server.http.dependencies import version_of
-from novaql.server.http.idempotency import RecordedResponse
 from novaql.server.http.request import context_of, origin_of, principal_of
 from novaql.server.tenants.context import ServerContext
 
@@ -27,7 +26,8 @@ Respond = Callable[[Request], Awaitable[Response]]
 
 
 async def cached_response(request: Request, cached_by: Cached | None, respond: Respond) -> Response:
-    """Return the answer to an admitted GET: from the cache, or from `respond`.
+    """Return the answer to an admitted GET: from the cache, or from `respond`. It is shared, and
+    must not be changed.
 
     cached_by  what the answer depends on besides the request: `rows`; `rows, slowly`: rows and, in
                steps of 15 s, the time; `samples` (and rows). None: rows and the time; such an
@@ -36,21 +36,18 @@ async def cached_response(request: Request, cached_by: Cached | None, respond: R
     scope = request.scope
     state = scope["state"]
 
-    async def read() -> Reading[RecordedResponse]:
+    async def read() -> Reading[Response]:
         tables = state["tables_read"] = set[str]()
         response = await respond(request)
-        body = bytes(response.body)
-        cached = RecordedResponse(response.status_code, dict(response.headers), body)
-        size = len(body) if cached.status == 200 else None
-        return Reading(cached, frozenset(tables), size)
+        size = len(response.body) if response.status_code == 200 else None
+        return Reading(response, frozenset(tables), size)
 
-    context, headers = context_of(request), request.headers
+    context, headers = context_of(request), state["headers"]
     key = (
         (principal_of(request), version_of(request), scope["path"], scope["query_string"]),
-        (scope["scheme"], headers.get("host"), headers.get("accept")),
+        (scope["scheme"], headers.get(b"host"), headers.get(b"accept")),
     )
-    cached = await context.caches.responses.get(key, partial(_version, context, cached_by), read)
-    return Response(cached.body, cached.status, cached.headers)
+    return await context.caches.responses.get(key, partial(_version, context, cached_by), read)
 
 
 async def read_rows(request: Request, key: str, work: Callable[[Unit], Value]) -> Value:

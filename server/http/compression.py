@@ -30,23 +30,22 @@ class Compression:
         self._smallest = smallest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        encoding = _encoding_for(scope) if scope["type"] == "http" else None
+        if encoding is None:
             await self._app(scope, receive, send)
             return
-        encoding = _encoding_for(scope)
         head: Message | None = None
         compressor: Any = None
 
         async def answer(message: Message) -> None:
             nonlocal head, compressor
             if message["type"] == "http.response.start":
-                _vary(message)
-                head = message
+                head = {**message, "headers": [*message["headers"]]}
                 return
             if message["type"] == "http.response.body":
                 start, head = head, None
                 body, more = message.get("body", b""), message.get("more_body", False)
-                if start is not None and encoding is not None and self._worth_it(start, body, more):
+                if start is not None and self._worth_it(start, body, more):
                     compressor = _COMPRESSORS[encoding](level=1)
                     headers = MutableHeaders(scope=start)
                     headers["Content-Encoding"] = encoding
@@ -83,19 +82,8 @@ async def _compressed(compressor: Any, body: Piece, more: bool) -> bytes:
 
 
 def _encoding_for(scope: Scope) -> str | None:
-    for name, value in scope["headers"]:
-        if name == b"accept-encoding":
-            return accepted_encoding(value.decode("latin-1"))
-    return None
-
-
-def _vary(message: Message) -> None:
-    headers = message["headers"]
-    for name, _ in headers:
-        if name == b"vary":
-            MutableHeaders(scope=message).add_vary_header("Accept-Encoding")
-            return
-    message["headers"] = [*headers, (b"vary", b"Accept-Encoding")]
+    header = scope["state"]["headers"].get(b"accept-encoding")
+    return None if header is None else accepted_encoding(header.decode("latin-1"))
 
 
 @lru_cache(maxsize=256)

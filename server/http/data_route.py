@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from novaql.server.auth.roles import Role
 from novaql.server.bases import is_prometheus
@@ -66,37 +67,23 @@ class DataRoute(Route):
     methods: set[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        async def admitted(request: Request) -> Response:
-            await self._admit(request)
-            return await self.handler(request)
-
         name = self.handler.__name__
-        super().__init__(self.path, admitted, methods=list(self.verbs), name=name)
+        super().__init__(self.path, self.handler, methods=list(self.verbs), name=name)
         self.description = (self.handler.__doc__ or "").strip()
         self.methods = set(self.verbs)  # HEAD becomes GET before the look-up of routes
-
-    @property
-    def quota(self) -> str | None:
-        """The quota that a request spends: of the Prometheus base, or of the API.
-
-        Ingestion of samples is limited by size and by the queue, not by the number of requests.
-        """
-        if self.tag == "ingest":
-            return None
-        return "prometheus" if is_prometheus(self.path) else "api"
+        # Ingestion of samples is limited by size and by the queue, not by the number of requests.
+        usual = "prometheus" if is_prometheus(self.path) else "api"
+        self.quota: str | None = None if self.tag == "ingest" else usual
 
     @property
     def of_the_owner(self) -> bool:
         """Whether only the process that owns the stores can answer."""
         return self.samples and not self.local
 
-    async def _admit(self, request: Request) -> None:
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Admit a request and answer it."""
+        request = Request(scope, receive, send)
         if self.role is not None:
-            await admit(
-                request,
-                role=self.role,
-                quota=self.quota,
-                samples=self.samples,
-                action=self.action,
-                writes=request.method != "GET" and self.action is not None,
-            )
+            await admit(request, self, self.role)
+        response = await self.handler(request)
+        await response(scope, receive, send)

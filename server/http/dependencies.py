@@ -37,15 +37,7 @@ class Requires:
     async def __call__(self, request: Request) -> None:
         state = request.scope["state"]
         if "principal" not in state:
-            route = request.scope["route"]
-            await admit(
-                request,
-                role=self.role,
-                quota=route.quota,
-                samples=route.samples,
-                action=route.action,
-                writes=request.method != "GET" and route.action is not None,
-            )
+            await admit(request, request.scope["route"], self.role)
 
 
 READ_ONLY = Depends(Requires(Role.READ_ONLY))

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from novaql.server.errors import INTERNAL, kind_of
-from novaql.server.http.problem import problem_response
+from novaql.server.http.problem import own_error, problem_response
 from novaql.server.http.site import Site
 from novaql.server.ids import new_id
 from novaql.server.telemetry import Observation, Telemetry
@@ -21,7 +21,8 @@ from novaql.server.versions import CURRENT
 
 log = logging.getLogger("novaql.server")
 
-_NEVER_OF_OTHERS = frozenset({b"x-request-id", b"api-version"})
+_REPLACED = frozenset({b"x-request-id", b"api-version", b"vary"})
+_VARY = b"Accept-Encoding"
 # Clients can send any method or path, so the labels of metrics are restricted.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SAFE_HEADERS = (
@@ -49,6 +50,7 @@ class Edge:
         request_id = new_id("req")
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
+        state["headers"] = dict(reversed(scope["headers"]))
         status = 0
         only_head = scope["method"] == "HEAD"
         inner = {**scope, "method": "GET"} if only_head else scope
@@ -70,9 +72,8 @@ class Edge:
             await self._app(inner, receive, answer)
         except ClientDisconnect:
             status = status or 499
-        except Exception as error:
-            if status and error.__cause__ is not None and kind_of(error.__cause__) is not INTERNAL:
-                raise error.__cause__ from None  # not Starlette's "response already started"
+        except Exception as found:
+            error = own_error(found, scope)
             if kind_of(error) is INTERNAL:
                 log.exception("request failed", extra={"request_id": request_id})
             if status:  # too late for another answer: the connection is closed
@@ -105,11 +106,13 @@ class Edge:
             )
 
 
-def _completed(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> list[tuple[bytes, bytes]]:
+def _completed(headers: Sequence[tuple[bytes, bytes]], scope: Scope) -> list[tuple[bytes, bytes]]:
     """Return the headers of an answer with the default headers that it lacks."""
     state = scope["state"]
-    own = [pair for pair in headers if pair[0] not in _NEVER_OF_OTHERS]
-    named = {name for name, _ in own}
+    own = [pair for pair in headers if pair[0] not in _REPLACED]
+    named = dict(headers)
+    vary = named.get(b"vary")
+    own.append((b"vary", _VARY if vary is None else vary + b", " + _VARY))
     own.append((b"x-request-id", state["request_id"].encode()))
     if scope["path"].startswith("/v1"):
         own.append((b"api-version", state.get("api_version", CURRENT).encode()))

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from novaql import ArgumentError, Located, QueryCancelled, QueryError, QueryTimeout
 from novaql.server.bases import is_prometheus, is_scim
@@ -36,20 +37,18 @@ SORRY = "something went wrong on our side; quote the request id when you report 
 
 
 async def answer_failure(request: Request, error: Exception) -> Response:
-    """Return the error in the format of the API or of another base, by the path.
-
-    The handler of every exception in `errors.KINDS`, and of the framework's own.
-    """
-    path = request.scope["path"]
-    if isinstance(error, RequestValidationError):
-        error = invalid_query(error)
-    elif isinstance(error, HTTPException):
-        error = _own(request.method, path, error)
-    return problem_response(error, path, request_id_of(request))
+    """Return the answer to an error of the framework outside of the index of routes."""
+    scope = request.scope
+    return problem_response(own_error(error, scope), scope["path"], request_id_of(request))
 
 
-def _own(method: str, path: str, error: HTTPException) -> ServerError:
+def own_error(error: Exception, scope: Scope) -> Exception:
     """Translate an error of the framework to an error of this server."""
+    if isinstance(error, RequestValidationError):
+        return invalid_query(error)
+    if not isinstance(error, HTTPException):
+        return error
+    method, path = scope["method"], scope["path"]
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
         message = f"{method} is not for {path}; it takes {allowed}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import nullcontext
+from contextlib import AsyncExitStack, nullcontext
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from novaql.server.http.answers import or_unchanged, version_in
 from novaql.server.http.bodies import read_model
@@ -26,6 +27,8 @@ from novaql.server.http.request import context_of, principal_of
 from novaql.server.http.transaction import Rules, in_transaction
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+_STACKS = ("fastapi_middleware_astack", "fastapi_inner_astack", "fastapi_function_astack")
+"""Where FastAPI looks for what closes files and dependencies; no endpoint has any."""
 
 
 def audited(action: str) -> Callable[[Endpoint], Endpoint]:
@@ -155,22 +158,33 @@ class NovaRoute(APIRoute):
             if self.takes_if_match:
                 version_in(request.headers)  # a malformed header is rejected before the body is
             with self._holding_key(request):
-                return await solve_and_run(await read_model(request, self.body, self.path))
+                model = await read_model(request, self.body, self.path)
+                async with AsyncExitStack() as stack:
+                    request.scope.update(dict.fromkeys(_STACKS, stack))
+                    return await solve_and_run(model)
 
-        async def handle(request: Request) -> Response:
-            if self.admission is not None:
-                await self.admission(request)
-            if self.stream is not None and prefers_stream(request):
-                check_query(request, None)
-                found: Response = await self.stream(request)
-                return found
-            if self.method != "GET" or not self.transactional:
-                return await respond(request)
-            if not self.cacheable or has_body(request):
-                return or_unchanged(request, await respond(request))
-            return or_unchanged(request, await cached_response(request, self.cached_by, respond))
+        self.respond = respond
+        return respond
 
-        return handle
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Admit a request and answer it, from the cache if possible."""
+        request = Request(scope, receive, send)
+        if self.admission is not None:
+            await self.admission(request)
+        response = await self._answer(request)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        if self.stream is not None and prefers_stream(request):
+            check_query(request, None)
+            found: Response = await self.stream(request)
+            return found
+        if self.method != "GET" or not self.transactional:
+            return await self.respond(request)
+        if not self.cacheable or has_body(request):
+            return or_unchanged(request, await self.respond(request))
+        cached = await cached_response(request, self.cached_by, self.respond)
+        return or_unchanged(request, cached)
 
     def _holding_key(self, request: Request) -> Any:
         """Reject a second request with the Idempotency-Key of one that still runs."""

@@ -10,6 +10,7 @@ resolve to this server.
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -53,37 +54,33 @@ class Site:
     def check(self, scope: Scope) -> None:
         """Raise `Forbidden` for a request of another site, `InvalidRequest` for a header that is
         repeated but must be unique."""
-        host, origins, foreign = b"", [], False
-        tokens = versions = 0
-        for name, value in scope["headers"]:
-            if name == b"host":
-                host = value
-            elif name == b"origin":
-                origins.append(value)
-            elif name == b"sec-fetch-site":
-                foreign = foreign or value.strip().lower() in _OTHER_SITES
-            elif name == b"authorization":
-                tokens += 1
-            elif name == b"api-version":
-                versions += 1
+        headers = dict(scope["headers"])
+        host = headers.get(b"host", b"")
         if not self.any_host:
             self._check_host(host)
-        writes = scope["method"] not in _SAFE
-        foreign = foreign or not all(
-            _is_own(self.own, scope["scheme"], host, one) for one in origins
-        )
-        if writes and foreign:
+        if scope["method"] not in _SAFE and self._is_foreign(scope, host):
             raise Forbidden(
                 "a page of another site must not do this; if it is this server's own, its "
                 "public_url has to be set",
                 code="foreign_origin",
             )
-        if tokens > 1:
+        if len(headers) == len(scope["headers"]):  # none is repeated
+            return
+        names = Counter(name for name, _ in scope["headers"])
+        if names[b"authorization"] > 1:
             raise InvalidRequest("there is more than one Authorization header")
-        if versions > 1:
+        if names[b"api-version"] > 1:
             raise InvalidRequest(
                 "there is more than one API-Version header", code="invalid_api_version"
             )
+
+    def _is_foreign(self, scope: Scope, host: bytes) -> bool:
+        return any(
+            value.strip().lower() in _OTHER_SITES
+            if name == b"sec-fetch-site"
+            else name == b"origin" and not _is_own(self.own, scope["scheme"], host, value)
+            for name, value in scope["headers"]
+        )
 
     def _check_host(self, host: bytes) -> None:
         name = _name_of(host.decode("latin-1"))

@@ -60,7 +60,7 @@ class ServerContext:
     tuning       limits of the work on one request
     event_types  every type of event that a webhook can subscribe to
     principal    of the request; None outside of requests
-    views        the results of `scoped`
+    views        the results of `scoped`, by the principal's id
     """
 
     settings: Settings
@@ -79,18 +79,18 @@ class ServerContext:
     tuning: Tuning = USUAL
     event_types: frozenset[str] = frozenset()
     principal: Principal | None = None
-    views: dict[Principal, ServerContext] = field(default_factory=dict, repr=False)
+    views: dict[str, ServerContext] = field(default_factory=dict, repr=False)
 
     def scoped(self, principal: Principal) -> ServerContext:
         """Return the server for a principal, with store, units and limits of its tenant."""
-        found = self.views.get(principal)
-        if found is None:
+        found = self.views.get(principal.id)
+        if found is None or (found.principal is not principal and found.principal != principal):
             if len(self.views) > _MOST_VIEWS:
                 self.views.clear()
             found = replace(self, principal=principal)
             if principal.limits:
                 found = found._limited(self.settings.within(principal.limits))
-            self.views[principal] = found
+            self.views[principal.id] = found
         return found
 
     def _limited(self, settings: Settings) -> ServerContext:
