@@ -93,7 +93,7 @@ def test_the_decoder_of_pages_has_one_door() -> None:
 
 
 def names_in_the_cache(folder: Path, before: str) -> set[str]:
-    """What kernels of `strip_lines` are called there, compiled in a process of its own after `before`."""
+    """Names of the kernels of `strip_lines`, compiled in a process of its own after `before`."""
     code = (
         "from novaql.evaluator.kernels.dispatch import KERNELS\n"
         f"KERNELS.modules = ('.strip_lines',)\n{before}\nKERNELS.prepare()"
