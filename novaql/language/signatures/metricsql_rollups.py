@@ -117,7 +117,7 @@ METRICSQL_ROLLUPS = by_name(
         "holt_winters", (MATRIX, SCALAR, SCALAR), VECTOR,
         "Smoothed value of a gauge: `double_exponential_smoothing`, which drops the metric name.",
         "holt_winters(go_goroutines[1h], 0.5, 0.1)",
-        differences="PromQL has it under the other name. MetricsQL keeps the metric name.",
+        differences="PromQL has it under the other name. MetricsQL retains the metric name.",
     ),
     Row(
         "default_rollup", (MATRIX,), VECTOR,

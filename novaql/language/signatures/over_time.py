@@ -11,7 +11,7 @@ OVER_TIME = by_name(
         "Mean of the values in the range, each sample counting alike. NaN if any is NaN; found "
         "also where their sum overflows.",
         "avg_over_time(go_goroutines[1h])",
-        differences="MetricsQL keeps the metric name.",
+        differences="MetricsQL retains the metric name.",
     ),
     Row(
         "sum_over_time", (MATRIX,), VECTOR,
@@ -28,13 +28,13 @@ OVER_TIME = by_name(
         "min_over_time", (MATRIX,), VECTOR,
         "Smallest value in the range. NaN only if all are NaN.",
         "min_over_time(node_load1[1h])",
-        differences="MetricsQL keeps the metric name.",
+        differences="MetricsQL retains the metric name.",
     ),
     Row(
         "max_over_time", (MATRIX,), VECTOR,
         "Largest value in the range. NaN only if all are NaN.",
         "max_over_time(node_load1[1h])",
-        differences="MetricsQL keeps the metric name.",
+        differences="MetricsQL retains the metric name.",
     ),
     Row(
         "stddev_over_time", (MATRIX,), VECTOR,
@@ -51,7 +51,7 @@ OVER_TIME = by_name(
         "The φ-quantile of the values in the range, linear between neighbouring ranks. -Inf for "
         "φ < 0, +Inf for φ > 1, both with a warning.",
         "quantile_over_time(0.95, node_load1[1h])",
-        differences="MetricsQL keeps the metric name.",
+        differences="MetricsQL retains the metric name.",
     ),
     Row(
         "mad_over_time", (MATRIX,), VECTOR,

@@ -69,7 +69,7 @@ ROLLUPS = by_name(
         "Value a gauge will have so many seconds after the evaluation time, by least squares over "
         "the range. Needs two floats.",
         "predict_linear(node_filesystem_avail_bytes[1h], 4 * 3600)",
-        differences="MetricsQL keeps the metric name.",
+        differences="MetricsQL retains the metric name.",
     ),
     Row(
         "double_exponential_smoothing", (MATRIX, SCALAR, SCALAR), VECTOR,
@@ -77,7 +77,7 @@ ROLLUPS = by_name(
         "factor lie between 0 and 1, both exclusive. Needs two floats.",
         "double_exponential_smoothing(go_goroutines[1h], 0.5, 0.1)",
         experimental=True,
-        differences="MetricsQL calls it holt_winters, and keeps the metric name.",
+        differences="MetricsQL calls it holt_winters, and retains the metric name.",
     ),
     Row(
         "absent_over_time", (MATRIX,), VECTOR,

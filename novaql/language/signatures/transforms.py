@@ -5,7 +5,7 @@ from __future__ import annotations
 from novaql.language.signatures.signature import SCALAR, VECTOR, Origin, Signature, by_name
 from novaql.language.signatures.signature import Signature as Row
 
-_NAMED = "MetricsQL keeps the metric name."
+_NAMED = "MetricsQL retains the metric name."
 
 
 def _elementwise(
