@@ -69,10 +69,10 @@ def test_the_optimizer_changes_no_answer(expr: Expr, seed: int, instant: bool) -
     plain = outcome(query, source, options, optimizer=False)
     optimized = outcome(query, source, options, optimizer=True)
 
-    if isinstance(plain, type) or isinstance(optimized, type):
-        assert plain is optimized or {plain, optimized} & {LimitExceeded, QueryTimeout}, query
-    else:
-        assert disagreement(plain, optimized, relative=1e-6, absolute=1e-9) is None, query
+    if isinstance(plain, type) or optimized in (LimitExceeded, QueryTimeout):
+        return  # a rule may have removed the part that was refused
+    assert not isinstance(optimized, type), query
+    assert disagreement(plain, optimized, relative=1e-6, absolute=1e-9) is None, query
 
 
 def outcome(
