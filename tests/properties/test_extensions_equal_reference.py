@@ -87,6 +87,14 @@ def outcome(
     return answer_of_result(result) if has_series else {}
 
 
+def test_a_smoothed_range_between_equal_times() -> None:
+    """Where both ends are one sample, there is no line between them."""
+    one = batch_of([({"__name__": "a"}, [(FIRST_MS, 1.0)])])
+    options = QueryOptions(FIRST_MS + 30_000, FIRST_MS + 30_000)
+
+    assert evaluate("a[1m] smoothed", TableSource(one), options).raw is not None
+
+
 def test_shared_part_is_evaluated_once() -> None:
     made = tsdb.memory()
     labels = SeriesTable.from_dicts([{"__name__": "m", "i": str(i)} for i in range(6)])
