@@ -11,8 +11,11 @@ from typing import Any, TypeVar
 import click
 
 from novaql.errors import ArgumentError
+from novaql.export.scale import round_step_ms
 from novaql.timeparse import duration_ms, to_ms
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
+
+WANTED_STEPS = 240
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -69,6 +72,37 @@ def data_argument(data: tuple[str, ...]) -> str | list[str] | None:
     if not data:
         return None
     return data[0] if len(data) == 1 else list(data)
+
+
+def time_options(command: F) -> F:
+    """--time, or --start, --end and --step; see `times_of`."""
+    for option in (
+        click.option(
+            "--step", type=DURATION, help="Interval between steps. Default: about 240 steps."
+        ),
+        click.option("--end", type=TIME, help="… to this time. Default: now."),
+        click.option("--start", type=TIME, help="Evaluate over a range from this time …"),
+        click.option("--time", "time_", type=TIME, help="Evaluate at this time. Default: now."),
+    ):
+        command = option(command)
+    return command
+
+
+def times_of(
+    time_: int | None, start: int | None, end: int | None, step: int | None
+) -> dict[str, Any]:
+    """Arguments of `query`, in seconds. Raises `click.UsageError` for a mix that makes no sense."""
+    if start is None:
+        if end is not None or step is not None:
+            raise click.UsageError("--end and --step need --start")
+        return {} if time_ is None else {"time": time_ / 1000}
+    if time_ is not None:
+        raise click.UsageError("--time is for one instant, --start for a range: give one of them")
+    last = now_ms() if end is None else end
+    if last < start:
+        raise click.UsageError("--end is before --start")
+    every = step or round_step_ms((last - start) / WANTED_STEPS)
+    return {"start": start / 1000, "end": last / 1000, "step": every / 1000}
 
 
 def window_options(what: str) -> Callable[[F], F]:

@@ -12,27 +12,21 @@ from novaql import analyze, evaluate, explain, explain_nodes, query, query_optio
 from novaql.cli.failures import note
 from novaql.cli.options import (
     DURATION,
-    TIME,
     data_argument,
     data_option,
-    now_ms,
     text_argument,
+    time_options,
+    times_of,
 )
 from novaql.cli.output import Format, chosen_format, write_result
 from novaql.evaluator import Profile
-from novaql.export.scale import round_step_ms
 from novaql.inputs.resolve import as_source
-
-WANTED_STEPS = 240
 
 
 @click.command("query")
 @click.argument("expr")
 @data_option
-@click.option("--time", "time_", type=TIME, help="Evaluate at this time. Default: now.")
-@click.option("--start", type=TIME, help="Evaluate over a range from this time …")
-@click.option("--end", type=TIME, help="… to this time. Default: now.")
-@click.option("--step", type=DURATION, help="Interval between steps. Default: about 240 steps.")
+@time_options
 @click.option("--lookback", type=DURATION, help="How long a sample stays visible. Default: 5m.")
 @click.option(
     "--rollup",
@@ -120,20 +114,3 @@ def _explained(
     evaluate(text, as_source(data_argument(data)), query_options(**options), profile=profile)
     nodes = profile.nodes(text)
     return json.dumps([asdict(n) | {"cost": None if c is None else asdict(c)} for n, c in nodes])
-
-
-def times_of(
-    time_: int | None, start: int | None, end: int | None, step: int | None
-) -> dict[str, Any]:
-    """Arguments of `query`, in seconds. Raises `click.UsageError` for a mix that makes no sense."""
-    if start is None:
-        if end is not None or step is not None:
-            raise click.UsageError("--end and --step need --start")
-        return {} if time_ is None else {"time": time_ / 1000}
-    if time_ is not None:
-        raise click.UsageError("--time is for one instant, --start for a range: give one of them")
-    last = now_ms() if end is None else end
-    if last < start:
-        raise click.UsageError("--end is before --start")
-    every = step or round_step_ms((last - start) / WANTED_STEPS)
-    return {"start": start / 1000, "end": last / 1000, "step": every / 1000}

@@ -8,17 +8,13 @@ from dataclasses import asdict
 import click
 
 from novaql import why_empty
-from novaql.cli.options import DURATION, TIME, data_argument, data_option, text_argument
-from novaql.cli.query import times_of
+from novaql.cli.options import data_argument, data_option, text_argument, time_options, times_of
 
 
 @click.command("why-empty")
 @click.argument("expr")
 @data_option
-@click.option("--time", "time_", type=TIME, help="Evaluate at this time. Default: now.")
-@click.option("--start", type=TIME, help="Evaluate over a range from this time …")
-@click.option("--end", type=TIME, help="… to this time. Default: now.")
-@click.option("--step", type=DURATION, help="Interval between steps. Default: about 240 steps.")
+@time_options
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context
 def command(

@@ -146,14 +146,12 @@ def never_absent(root: Expr, known: Knowledge) -> Iterator[Remark]:
 
 
 def _always_there(expr: Expr) -> bool:
-    match expr:
-        case Call(function="vector"):
+    while isinstance(expr, Binary) and expr.op in ("or", "default"):
+        right = bare(expr.right)
+        if isinstance(right, Number) or _always_there(right):
             return True
-        case Binary(op="or" | "default", left=left, right=right):
-            right = bare(right)
-            return isinstance(right, Number) or _always_there(right) or _always_there(bare(left))
-        case _:
-            return False
+        expr = bare(expr.left)
+    return isinstance(expr, Call) and expr.function == "vector"
 
 
 def many_steps(root: Expr, known: Knowledge) -> Iterator[Remark]:

@@ -43,6 +43,7 @@ CHAINS = {
     "in a call": ("vector(1" + " + 1" * LONG + ")", LONG + 1),
     "on samples": ("last_over_time(a[30s]" + " + 1" * LONG + ")", LONG + 1),
     "before samples": ("last_over_time((1" + " + 1" * LONG + ") * a[30s])", LONG + 1),
+    "sets in a subquery": ("first_over_time((a" + " and a" * LONG + ")[30s:15s] @ 60)", 1),
     "in a subquery": ("max_over_time((a" + " + a" * LONG + ")[30s:15s] @ 60)", LONG + 1),
 }
 

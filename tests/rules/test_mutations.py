@@ -48,6 +48,10 @@ def has_null_item(text: str) -> bool:
     return re.search(r"^\s*-\s*(#.*)?$", text, re.M) is not None
 
 
+EXTENSION = "comparisons between scalars must use BOOL modifier"
+"""promtool refuses `5 > 1`, which NovaQL takes."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "command", "options"),
@@ -80,8 +84,9 @@ def test_verdicts_agree(
         ours = run([*command, *options, str(target)])
         said = capfd.readouterr().err
         verdicts.add(ours)
-        if ours != theirs.returncode:
-            different[text] = (said, theirs.stderr.decode())
+        reason = theirs.stderr.decode()
+        if ours != theirs.returncode and EXTENSION not in reason:
+            different[text] = (said, reason)
 
     assert different == {}
     assert verdicts == {0, 1}

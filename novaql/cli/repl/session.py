@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from novaql import query_options
 from novaql.cancellation import Cancellation
 from novaql.cli.failures import note, report
+from novaql.cli.options import WANTED_STEPS
 from novaql.engine import evaluate, selects_data
 from novaql.errors import NovaqlError
 from novaql.export.chart_braille import can_draw, chart_text
@@ -26,7 +27,6 @@ from novaql.tsdb.errors import StoreError
 from novaql.tsdb.model.source import Source
 
 MODES = ("table", "csv", "json", "chart")
-WANTED_STEPS = 240
 
 
 @dataclass

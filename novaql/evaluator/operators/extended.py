@@ -93,9 +93,10 @@ def exact_ends(
     """
     if view.sample_count == 0:
         return view
-    found = extended_windows(
-        view, np.array([end_ms]), range_ms, lookback_ms, smoothed=smoothed, counter=False
-    )
+    with np.errstate(all="ignore"):
+        found = extended_windows(
+            view, np.array([end_ms]), range_ms, lookback_ms, smoothed=smoothed, counter=False
+        )
     inner = found.inner
     shape, width = inner.shape, inner.values.shape[-1]
     lo, hi = (np.broadcast_to(bound, shape).reshape(-1) for bound in (inner.lo, inner.hi))

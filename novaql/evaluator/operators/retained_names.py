@@ -58,6 +58,10 @@ def operand_has_names(plan: Plan) -> bool:
 
 def has_names(plan: Plan) -> bool:
     """Whether the rows of a plan have metric names at the end of a query."""
+    while isinstance(plan, BinaryOp | Default):  # chains are long to the left
+        if isinstance(plan, BinaryOp) and drops_name(plan):
+            return False
+        plan = plan.left
     match plan:
         case Select():
             return True
@@ -73,10 +77,6 @@ def has_names(plan: Plan) -> bool:
             return has_names(inner)
         case RetainNames(inner=inner):
             return operand_has_names(inner)
-        case BinaryOp(left=left):
-            return not drops_name(plan) and has_names(left)
-        case Default(left=left):
-            return has_names(left)
         case Aggregation(op=op, operand=operand):
             return op in _CHOOSING and has_names(operand)
         case FunctionCall(function="alias"):

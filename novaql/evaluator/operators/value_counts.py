@@ -105,6 +105,7 @@ def stale_samples_over_time(run: Runner, operator: Operator) -> StepMatrix:
     rows = len(samples.series)
     run.context.admit_matrix(2 * rows, len(samples.ends_ms) + 1)
     stale = is_stale(samples.values)
-    counts = samples.counts(samples.rows * 2 + stale, 2 * rows).reshape(rows, 2, -1)
+    flat = samples.counts(samples.rows * 2 + stale, 2 * rows)
+    counts = flat.reshape(rows, 2, len(samples.ends_ms))
     found = matrix(samples.series, counts[:, 1].astype(np.float64), counts.sum(axis=1) > 0)
     return found.mark_nameless().without_empty_rows()

@@ -37,7 +37,7 @@ class ExtensionMaker:
         self._rng = rng
 
     def query(self) -> str:
-        match self._rng.randrange(6):
+        match self._rng.randrange(8):
             case 0:
                 return (
                     f"let v = {self.vector(2)}, f(z) = {self._aggregator()} by (n) (z) in "
@@ -47,6 +47,12 @@ class ExtensionMaker:
                 return f"{self._selector()} |> {self._aggregator()} by (n) |> abs"
             case 2:
                 return f"WITH (c = {{m='x'}}, w = 2m) {self._rollup()}(a{{c}}[w])"
+            case 3:
+                inner = self._changed()
+                return f"(({inner}) keep_metric_names, label_set({inner}, 'x', 'y'))"
+            case 4:
+                part = self.vector(2)
+                return f"{self._op(self._by(part), self._by(part))} or {self._by(part)}"
             case _:
                 return self.vector(3)
 
@@ -71,9 +77,7 @@ class ExtensionMaker:
                 shift = choose((" offset 1m", " offset -90s", " @ end()", " @ (start() + 1m)"))
                 return f"({self._by_label(depth, inside=inside)}){shift}"
             case 5:
-                inner = choose(("abs({})", "-{}", "({} * 2)", "last_over_time({}[2m])"))
-                inner = inner.format(self._selector(plain=True))
-                return f"({inner}) keep_metric_names"
+                return f"({self._changed()}) keep_metric_names"
             case 6:
                 return self._op(self._by_label(depth, inside=inside), "2")
             case 7:
@@ -98,10 +102,18 @@ class ExtensionMaker:
                 operands = ", ".join(self._selector() for _ in range(pick(3) + 2))
                 return f"{self._aggregator()} {choose(('by (n)', 'without (m)', ''))} ({operands})"
 
+    def _changed(self) -> str:
+        """An operation whose operand has names."""
+        form = self._rng.choice(("abs({})", "-{}", "({} * 2)", "last_over_time({}[2m])"))
+        return form.format(self._selector(plain=True))
+
     def _by_label(self, depth: int, *, inside: bool = False) -> str:
         """An aggregation, whose labels are apart."""
+        return self._by(self.vector(depth - 1, inside=inside))
+
+    def _by(self, operand: str) -> str:
         by = self._rng.choice(("by (n)", "by (n, m)", "without (n)", "BY (m)"))
-        return f"{self._aggregator()} {by} ({self.vector(depth - 1, inside=inside)})"
+        return f"{self._aggregator()} {by} ({operand})"
 
     def _op(self, left: str, right: str) -> str:
         op = self._rng.choice(("+", "-", "*", ">", "=="))
