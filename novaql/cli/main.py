@@ -12,7 +12,7 @@ from typing import NamedTuple
 import click
 from click.shell_completion import CompletionItem
 
-from novaql.cli.failures import INTERRUPTED, USAGE, report, usage_code
+from novaql.cli.failures import INTERRUPTED, USAGE, note, report, usage_code
 from novaql.errors import ArgumentError, NovaqlError
 from novaql.tsdb.errors import StoreError
 
@@ -122,6 +122,8 @@ def run(args: Sequence[str]) -> int:
         sys.stdout.flush()
     except click.ClickException as problem:
         problem.show()
+        if _names_data_without_option(problem):
+            note("info", "data is given by an option: --data metrics.parquet")
         return usage_code(problem)
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
@@ -134,6 +136,14 @@ def run(args: Sequence[str]) -> int:
         report(problem)
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _names_data_without_option(problem: click.ClickException) -> bool:
+    """Whether a command line has a word too many, of a command with the option --data."""
+    context = problem.ctx if isinstance(problem, click.UsageError) else None
+    if context is None or "unexpected extra argument" not in problem.message:
+        return False
+    return any("--data" in parameter.opts for parameter in context.command.params)
 
 
 def main() -> None:

@@ -32,6 +32,14 @@ def missing_le(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noqa: ARG00
                     node.span,
                     "leave le out of without (…)",
                 )
+            elif not node.without and "vmrange" in node.grouping:
+                if not _converted(operand):
+                    yield Remark(
+                        Severity.ERROR,
+                        "buckets of vmrange have no le",
+                        node.span,
+                        "put prometheus_buckets(…) around them",
+                    )
             elif not node.without and "le" not in node.grouping:
                 grouping = ", ".join(("le", *node.grouping))
                 yield Remark(
@@ -40,6 +48,13 @@ def missing_le(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noqa: ARG00
                     node.span,
                     f"write {node.op} by ({grouping}) (…)",
                 )
+
+
+def _converted(histogram: Expr) -> bool:
+    """Whether buckets of `vmrange` become buckets of `le`."""
+    return any(
+        isinstance(node, Call) and node.function == "prometheus_buckets" for node in walk(histogram)
+    )
 
 
 def quantile_of_averages(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noqa: ARG001

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
-from novaql import explain, query_options
+from novaql import explain, query_options, why_empty
 from novaql.engine import evaluate, selects_data
 from novaql.errors import InputError
 from novaql.inputs.http.client import answer_to
@@ -51,6 +51,7 @@ class Backend(Protocol):
     def series(self, selectors: Sequence[str]) -> list[dict[str, str]]: ...
     def explain(self, text: str, when: When) -> str: ...
     def lint(self, text: str) -> list[dict[str, Any]]: ...
+    def why_empty(self, text: str, when: When) -> list[dict[str, Any]]: ...
 
 
 class LocalBackend:
@@ -82,6 +83,10 @@ class LocalBackend:
 
     def lint(self, text: str) -> list[dict[str, Any]]:
         return [asdict(found) for found in lint(text, Knowledge(self._source))]
+
+    def why_empty(self, text: str, when: When) -> list[dict[str, Any]]:
+        found = why_empty(text, self._source, **when, timeout=TIMEOUT_S, limits=LIMITS)
+        return [asdict(cause) for cause in found.causes]
 
 
 class RemoteBackend:
@@ -124,6 +129,10 @@ class RemoteBackend:
     def lint(self, text: str) -> list[dict[str, Any]]:
         findings: list[dict[str, Any]] = self._post("lint", {"query": text})["findings"]
         return findings
+
+    def why_empty(self, text: str, when: When) -> list[dict[str, Any]]:
+        causes: list[dict[str, Any]] = self._post("why-empty", {"query": text, **when})["causes"]
+        return causes
 
     def _get(self, path: str, parameters: Mapping[str, Any]) -> Any:
         return self._read(f"/prometheus/api/v1/{path}?{urlencode(parameters, doseq=True)}")

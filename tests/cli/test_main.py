@@ -44,6 +44,13 @@ def test_a_query_error_shows_the_place(
     assert err == "error: 2:3: unclosed brace, add '}'\n  up{\n    ^\n"
 
 
+def test_data_without_its_option_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["query", "up", "x.parquet"], ["fmt", "--nothing"], ["version", "x"]):
+        assert run(words) == 2
+
+    assert capsys.readouterr().err.count("info: data is given by an option: --data") == 1
+
+
 @pytest.mark.parametrize(
     ("problem", "text"),
     [

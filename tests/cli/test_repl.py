@@ -78,11 +78,19 @@ def test_queries_and_commands(metrics: str, capfd: Text) -> None:
 
 
 def test_an_empty_answer_now_points_to_older_data(metrics: str, capfd: Text) -> None:
-    hint = "info: nothing at this moment; .time or .range look at older data"
+    hint = "info: nothing at this moment; .time or .range look at older data, .why finds"
 
     assert typed(Session(metrics), f"up\r1 + 1\r.time {NOON}\rup > 9\r") == 0
 
     assert capfd.readouterr().err.count(hint) == 1
+
+
+def test_why_a_query_is_empty(metrics: str, capfd: Text) -> None:
+    assert typed(Session(metrics), f".time {NOON}\r.why sum(up) > 9\r.why up\r") == 0
+
+    out = capfd.readouterr().out
+    assert "1:1: no value satisfies >" in out
+    assert out.endswith("the query has a result\n")
 
 
 def test_an_error_has_its_place_and_the_session_goes_on(metrics: str, capfd: Text) -> None:

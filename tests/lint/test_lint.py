@@ -81,6 +81,7 @@ SILENT = {
         "histogram_quantile(0.9, sum by (le) (rate(x_bucket[5m])))",
         "histogram_quantile(0.9, sum without (pod) (rate(x_bucket[5m])))",
         "histogram_quantile(0.9, sum(rate(native[5m])))",
+        "histogram_quantile(0.9, prometheus_buckets(sum by (vmrange) (rate(x_bucket[5m]))))",
     ],
     "quantile-of-averages": ["histogram_quantile(0.9, sum by (le) (x_bucket))", "avg(x)"],
     "quantile-since-start": ["histogram_quantile(0.9, rate(x_bucket[5m]))"],

@@ -40,6 +40,7 @@ READS = {
     "series",
     "explain",
     "lint",
+    "why_empty",
     "functions",
 }
 
@@ -85,6 +86,10 @@ def test_every_tool_over_local_data(metrics: str) -> None:
     assert ask(server, "series", selector='up{instance="a"}')["items"][0]["job"] == "api"
     assert "Select" in ask(server, "explain", query="up", time=NOON)["text"]
     assert ask(server, "lint", query="rate(sum(up)[5m:])")["items"]
+    why = ask(server, "why_empty", query="up", time="2026-03-01T13:00:00Z")["items"]
+    assert [(cause["reason"], cause["data_range"][1]) for cause in why] == [("range", 1772366520)]
+    assert ask(server, "why_empty", query="up > 1", **RANGE)["items"][0]["reason"] == "comparison"
+    assert ask(server, "why_empty", query="up", time=NOON)["items"] == []
     assert ask(server, "functions", contains="quantile_over")["items"][0]["origin"] == "PromQL"
 
 
@@ -198,6 +203,7 @@ def test_every_tool_over_a_server(server: ServerProcess) -> None:
 
     assert ask(over, "query", query="up")["result"][0]["value"][1] == "1"
     assert ask(over, "query_range", query="up", start="-1m", step="10s")["series_in_all"] == 1
+    assert ask(over, "why_empty", query="upp")["items"][0]["suggestions"] == ["up"]
     assert ask(over, "metrics")["items"] == ["up"]
     assert ask(over, "labels", selector="up")["items"] == ["__name__", "job"]
     assert ask(over, "label_values", label="job")["items"] == ["api"]

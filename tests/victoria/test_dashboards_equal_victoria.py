@@ -137,7 +137,7 @@ def victoria(series: list[Series], tmp_path_factory: pytest.TempPathFactory) -> 
     )
     with running_victoria(tmp_path_factory.mktemp("victoria") / "vm") as url:
         httpx.post(f"{url}/api/v1/import", content=lines, timeout=60).raise_for_status()
-        httpx.get(f"{url}/internal/force_flush").raise_for_status()
+        httpx.get(f"{url}/internal/force_flush", timeout=60).raise_for_status()
         yield url
 
 
@@ -160,6 +160,7 @@ def theirs(url: str, query: str) -> Answer:
     got = httpx.get(
         f"{url}/api/v1/query_range",
         params={"query": query, "start": FIRST_S, "end": LAST_S, "step": STEP_S, "nocache": 1},
+        timeout=60,
     )
     assert got.status_code == 200, got.text
     return answer_of_prometheus(got.json()["data"])

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from novaql import analyze, explain, query_options
+from novaql import analyze, explain, query_options, why_empty
 from novaql.cli.repl.session import MODES, Session
 from novaql.errors import ArgumentError
 from novaql.language.check import did_you_mean
@@ -121,6 +121,11 @@ def _analyze(session: Session, words: Sequence[str]) -> None:
     session.write(analyze(words[0], session.source, **session.times()))
 
 
+def _why(session: Session, words: Sequence[str]) -> None:
+    found = why_empty(words[0], session.source, **session.times())
+    session.write("\n".join(map(printable, str(found).splitlines())))
+
+
 def _help(session: Session, _: Sequence[str]) -> None:
     forms = {f"{name} {command.form}".rstrip(): command.help for name, command in COMMANDS.items()}
     width = max(map(len, forms))
@@ -146,6 +151,7 @@ COMMANDS: dict[str, Command] = {
     ".open": Command("DATA…", "Query a database, files or a URL.", _open, 1, 99),
     ".explain": Command("QUERY", "Show the plan of a query.", _explain, 1, -1),
     ".analyze": Command("QUERY", "Run a query, show the cost of each part.", _analyze, 1, -1),
+    ".why": Command("QUERY", "Show which part of a query has no data.", _why, 1, -1),
     ".help": Command("", "List commands.", _help),
     ".quit": Command("", "End. Ctrl-D does it, too.", _quit),
 }

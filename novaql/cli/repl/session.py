@@ -92,7 +92,8 @@ class Session:
         )
         self.write(self._shown(result))
         if not self.when and len(result) == 0 and result.text is None:
-            note("info", "nothing at this moment; .time or .range look at older data")
+            hint = ".time or .range look at older data, .why finds the reason"
+            note("info", f"nothing at this moment; {hint}")
         if self.timer:
             cost = result.stats
             note(
