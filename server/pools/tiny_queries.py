@@ -1,0 +1,85 @@
+"""Queries that are so small that they run on the event loop: the way to a thread and back would
+take longer, and the thread would compete with the loop for the interpreter's lock.
+
+Which ones is known beforehand, from the last run in a thread: what it was going to read and how
+long it took. A run on the event loop is estimated again before it reads anything, and goes to a thread
+if the bound does not hold.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable
+from typing import TypeVar
+
+from novaql.evaluator import Estimate
+from novaql.server.pools.query_workers import TooLargeHere
+from novaql.server.telemetry import Telemetry
+from novaql.tsdb.runtime.lru_cache import ByteCache, each
+
+Answer = TypeVar("Answer")
+Admit = Callable[[Estimate], None]
+
+MOST_SAMPLES, MOST_SERIES, MOST_WORK, MOST_BYTES = 20_000, 100, 2_000, 1 << 20
+MOST_S = 0.01
+"""The time of the last run, which may have waited for the interpreter's lock."""
+
+_KNOWN = 4096
+
+
+class TinyQueries:
+    """The keys whose last run was tiny. Thread-safe."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._known: ByteCache[bool] = ByteCache(_KNOWN, each)
+        self._overruns = telemetry.query_overruns
+
+    def knows(self, key: Hashable) -> bool:
+        """Return whether `run` may be called for a key."""
+        return bool(self._known.get(key))
+
+    def run(self, key: Hashable, work: Callable[[Admit], Answer]) -> Answer:
+        """Run a tiny query. Raises `TooLargeHere` if it is no longer tiny, before it reads
+        anything."""
+        began = time.perf_counter()
+        try:
+            answer = work(_only_tiny)
+        except TooLargeHere:
+            self._forget(key)
+            raise
+        if time.perf_counter() - began > MOST_S:
+            self._forget(key)
+        return answer
+
+    def observe(self, key: Hashable, work: Callable[[Admit], Answer], admit: Admit) -> Answer:
+        """Run a query in a thread, and note whether it is tiny."""
+        tiny = True
+
+        def both(estimate: Estimate) -> None:
+            nonlocal tiny
+            admit(estimate)
+            tiny = tiny and _is_tiny(estimate)
+
+        began = time.perf_counter()
+        answer = work(both)
+        self._known.put(key, tiny and time.perf_counter() - began < MOST_S)
+        return answer
+
+    def _forget(self, key: Hashable) -> None:
+        self._overruns.inc()
+        self._known.put(key, False)
+
+
+def _only_tiny(estimate: Estimate) -> None:
+    if not _is_tiny(estimate):
+        raise TooLargeHere
+
+
+def _is_tiny(estimate: Estimate) -> bool:
+    return (
+        estimate.samples <= MOST_SAMPLES
+        and estimate.series <= MOST_SERIES
+        and estimate.work <= MOST_WORK
+        and estimate.bytes <= MOST_BYTES
+        and estimate.in_memory()
+    )
