@@ -1,8 +1,8 @@
 """Queries that are so small that they run on the event loop: the way to a thread and back would
 take longer, and the thread would compete with the loop for the interpreter's lock.
 
-Which ones is known beforehand, from the last run in a thread: what it was going to read and how
-long it took. A run on the event loop is estimated again before it reads anything, and goes to a thread
+Which ones is known beforehand, from the last run in a thread: what it was going to read and its CPU
+time. A run on the event loop is estimated again before it reads anything, and goes to a thread
 if the bound does not hold.
 """
 
@@ -21,8 +21,11 @@ Answer = TypeVar("Answer")
 Admit = Callable[[Estimate], None]
 
 MOST_SAMPLES, MOST_SERIES, MOST_WORK, MOST_BYTES = 20_000, 100, 2_000, 1 << 20
-MOST_S = 0.01
-"""The time of the last run, which may have waited for the interpreter's lock."""
+MOST_S = 0.002
+"""CPU time of the last run in a thread."""
+
+OVERRUN_S = 0.005
+"""CPU time of a run on the event loop after which the next one has a thread again."""
 
 _KNOWN = 4096
 
@@ -41,28 +44,29 @@ class TinyQueries:
     def run(self, key: Hashable, work: Callable[[Admit], Answer]) -> Answer:
         """Run a tiny query. Raises `TooLargeHere` if it is no longer tiny, before it reads
         anything."""
-        began = time.perf_counter()
+        began = time.thread_time()
         try:
             answer = work(_only_tiny)
         except TooLargeHere:
             self._forget(key)
             raise
-        if time.perf_counter() - began > MOST_S:
+        if time.thread_time() - began > OVERRUN_S:
             self._forget(key)
         return answer
 
     def observe(self, key: Hashable, work: Callable[[Admit], Answer], admit: Admit) -> Answer:
-        """Run a query in a thread, and note whether it is tiny."""
-        tiny = True
+        """Run a query in a thread, and note whether it is tiny. A cached answer tells nothing."""
+        estimates: list[Estimate] = []
 
         def both(estimate: Estimate) -> None:
-            nonlocal tiny
             admit(estimate)
-            tiny = tiny and _is_tiny(estimate)
+            estimates.append(estimate)
 
-        began = time.perf_counter()
+        began = time.thread_time()
         answer = work(both)
-        self._known.put(key, tiny and time.perf_counter() - began < MOST_S)
+        if estimates:
+            brief = time.thread_time() - began < MOST_S
+            self._known.put(key, brief and all(map(_is_tiny, estimates)))
         return answer
 
     def _forget(self, key: Hashable) -> None:

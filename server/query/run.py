@@ -45,15 +45,14 @@ async def run_query(
     The server's limits apply to the options. Raises `Busy` and the errors of `novaql.evaluate`.
     """
     context = context_of(request)
-    bounded = within_budget(context, options)
 
     def run(cancellation: Cancellation, admit: Admit | None) -> Answer:
-        options = within_budget(context, bounded, cancellation)
+        bounded = within_budget(context, options, cancellation)
         cache = context.caches.results if cached else None
         result = evaluate(
             text,
             context.store,
-            options,
+            bounded,
             cancellation=cancellation,
             cache=cache,
             admit=admit,
@@ -62,10 +61,9 @@ async def run_query(
         context.telemetry.query_samples.inc(result.stats.samples)
         return shape(result)
 
-    assert bounded.timeout_s is not None
     steps = 0 if options.instant else (options.end_ms - options.start_ms) // options.step_ms
     key = text, steps, options.step_ms, cached, profile is not None
-    return await run_queries(request, context, key, run, timeout_s=bounded.timeout_s)
+    return await run_queries(request, context, key, run, timeout_s=_timeout_s(context, options))
 
 
 async def run_queries(
@@ -125,12 +123,13 @@ def within_budget(
 
     cancellation  ends a wait for memory
     """
-    settings = context.settings
-    requested = options.timeout_s
-    timeout = (
-        settings.query_timeout_s if requested is None else min(requested, settings.query_timeout_s)
-    )
-    return replace(options, timeout_s=timeout, limits=limits_of(context, cancellation))
+    limits = limits_of(context, cancellation)
+    return replace(options, timeout_s=_timeout_s(context, options), limits=limits)
+
+
+def _timeout_s(context: ServerContext, options: QueryOptions) -> float:
+    most = context.settings.query_timeout_s
+    return most if options.timeout_s is None else min(options.timeout_s, most)
 
 
 def limits_of(context: ServerContext, cancellation: Cancellation | None = None) -> Limits:

@@ -34,6 +34,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(run, "evaluate", noting)
     monkeypatch.setattr(tiny_queries, "MOST_S", 60.0)  # a busy machine
+    monkeypatch.setattr(tiny_queries, "OVERRUN_S", 60.0)
     return seen
 
 
@@ -91,6 +92,18 @@ def test_a_query_that_takes_long_runs_in_a_thread(
         for _ in range(2):
             assert server.novaql(query="1", time=AT).is_success
         assert threads == ["query"] * 2
+
+
+def test_a_run_on_the_event_loop_that_takes_long_is_the_last(
+    threads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiny_queries, "OVERRUN_S", 0.0)
+    with local_server() as server:
+        for _ in range(3):
+            assert server.novaql(query="1", time=AT).is_success
+        assert threads == ["query", threads[1], "query"]
+        assert threads[1] != "query"
+        assert _overruns(server) == 1
 
 
 def test_a_wrong_query_is_refused_on_the_event_loop_too(threads: list[str]) -> None:
