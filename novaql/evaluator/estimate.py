@@ -6,7 +6,6 @@ here, before anything is read, and is there when the operator is run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -56,14 +55,14 @@ class Estimate:
     """Series that are selected, samples that are read of them, selection by selection, about how
     many bytes of memory are taken at one time, and how many values are looked at.
 
-    in_memory  returns whether the query will read no disk
+    in_memory  whether the query will surely read no disk
     """
 
     series: int = 0
     samples: int = 0
     bytes: int = 0
     work: int = 0
-    in_memory: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
+    in_memory: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ def estimate_of(context: Context, operator: Operator) -> Estimate:
     """Ask for every selection that an operator and its operands read. Raises `LimitExceeded`."""
     need = _Estimator(context).need(operator) if operator.steps.count else Need()
     return Estimate(
-        context.series_selected, context.samples_read, need.peak, need.work, context.in_memory
+        context.series_selected, context.samples_read, need.peak, need.work, context.in_memory()
     )
 
 

@@ -85,5 +85,5 @@ def _is_tiny(estimate: Estimate) -> bool:
         and estimate.series <= MOST_SERIES
         and estimate.work <= MOST_WORK
         and estimate.bytes <= MOST_BYTES
-        and estimate.in_memory()
+        and estimate.in_memory
     )
