@@ -15,7 +15,6 @@ from typing import TypeVar
 from novaql.evaluator import Estimate
 from novaql.server.pools.query_workers import TooLargeHere
 from novaql.server.telemetry import Telemetry
-from novaql.tsdb.runtime.lru_cache import ByteCache, each
 
 Answer = TypeVar("Answer")
 Admit = Callable[[Estimate], None]
@@ -34,12 +33,12 @@ class TinyQueries:
     """The keys whose last run was tiny. Thread-safe."""
 
     def __init__(self, telemetry: Telemetry) -> None:
-        self._known: ByteCache[bool] = ByteCache(_KNOWN, each)
+        self._known: dict[Hashable, bool] = {}
         self._overruns = telemetry.query_overruns
 
     def knows(self, key: Hashable) -> bool:
         """Return whether `run` may be called for a key."""
-        return bool(self._known.get(key))
+        return self._known.get(key, False)
 
     def run(self, key: Hashable, work: Callable[[Admit], Answer]) -> Answer:
         """Run a tiny query. Raises `TooLargeHere` if it is no longer tiny, before it reads
@@ -66,12 +65,17 @@ class TinyQueries:
         answer = work(both)
         if estimates:
             brief = time.thread_time() - began < MOST_S
-            self._known.put(key, brief and all(map(_is_tiny, estimates)))
+            self._note(key, tiny=brief and all(map(_is_tiny, estimates)))
         return answer
 
     def _forget(self, key: Hashable) -> None:
         self._overruns.inc()
-        self._known.put(key, False)
+        self._note(key, tiny=False)
+
+    def _note(self, key: Hashable, *, tiny: bool) -> None:
+        if len(self._known) >= _KNOWN:
+            self._known.clear()
+        self._known[key] = tiny
 
 
 def _only_tiny(estimate: Estimate) -> None:
