@@ -63,6 +63,10 @@ class Telemetry:
         )
         self.query_samples = counter("novaql_query_samples", "Samples read by queries.")
         self.queries = counter("novaql_queries", "Queries by outcome.", ["outcome"])
+        self.query_overruns = counter(
+            "novaql_query_overruns",
+            "Queries on the event loop that were larger or slower than their last run.",
+        )
         self.queries_running = Gauge(
             "novaql_queries_running", "Queries that run or wait.", registry=self._registry
         )

@@ -166,6 +166,15 @@ class Context:
                 known = self.downsampled or found
                 self.downsampled = max(known[0], found[0]), max(known[1], found[1])
 
+    def in_memory(self) -> bool:
+        """Whether all samples of the selections so far are in memory. False if it is not known."""
+        return all(
+            not selection.histograms
+            and selection.cells is None
+            and all(ref.ready is not None and ref.ready() for ref in selection.batches)
+            for selection in self._selections.values()
+        )
+
     def admit(self, selection: Selection) -> None:
         """Count a selection against the budget before any of it is read."""
         limits = self.options.limits

@@ -6,7 +6,7 @@ here, before anything is read, and is there when the operator is run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from novaql.evaluator.context import CELL_BYTES, STEP_BYTES, Context
@@ -53,12 +53,16 @@ WHOLE_WINDOW = {name for name, function in RANGE_FUNCTIONS.items() if function.w
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """Series that are selected, samples that are read of them, selection by selection, about how
-    many bytes of memory are taken at one time, and how many values are looked at."""
+    many bytes of memory are taken at one time, and how many values are looked at.
+
+    in_memory  whether the query will surely read no disk
+    """
 
     series: int = 0
     samples: int = 0
     bytes: int = 0
     work: int = 0
+    in_memory: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,9 @@ class Need:
 def estimate_of(context: Context, operator: Operator) -> Estimate:
     """Ask for every selection that an operator and its operands read. Raises `LimitExceeded`."""
     need = _Estimator(context).need(operator) if operator.steps.count else Need()
-    return Estimate(context.series_selected, context.samples_read, need.peak, need.work)
+    return Estimate(
+        context.series_selected, context.samples_read, need.peak, need.work, context.in_memory()
+    )
 
 
 class _Estimator:

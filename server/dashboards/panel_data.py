@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self, TypeVar
 from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 from starlette.requests import Request
 
-from novaql import Cancellation, NovaqlError, QueryOptions, Result, evaluate
+from novaql import Cancellation, QueryOptions, Result, evaluate
 from novaql.server.clock import to_ms
 from novaql.server.dashboards.choices import Choice, LookupContext, resolved
 from novaql.server.dashboards.interpolation import BadValue, NoValue, interpolated, references
@@ -22,7 +22,8 @@ from novaql.server.db.unit import Unit
 from novaql.server.errors import Detail, InvalidRequest, invalid
 from novaql.server.http.formats import Format
 from novaql.server.http.shapes import Body
-from novaql.server.query.run import only_small, within_budget
+from novaql.server.pools.tiny_queries import Admit
+from novaql.server.query.run import run_queries, within_budget
 from novaql.server.tenants.context import ServerContext
 
 Done = TypeVar("Done")
@@ -30,6 +31,7 @@ VARIABLE = "var-"
 NOTHING = "vector(0) > 0"
 """A query whose result is always empty."""
 
+_TIMES = ("start", "end")
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -132,13 +134,13 @@ async def data_of(
 class Run:
     """Runs the queries of one request, with one window and one cancellation.
 
-    small  a query that is not small raises `TooLargeHere`
+    admit  raises `TooLargeHere` for the estimate of a query that is too large; None: never
     """
 
     context: ServerContext
     window: Window
     cancellation: Cancellation
-    small: bool
+    admit: Admit | None
 
     def at_end(self, expr: str) -> Result:
         """Run a query at the end of the window."""
@@ -163,7 +165,7 @@ class Run:
             within_budget(context, options, self.cancellation),
             cancellation=self.cancellation,
             cache=context.caches.results,
-            admit=only_small if self.small else None,
+            admit=self.admit,
         )
         context.telemetry.query_samples.inc(result.stats.samples)
         return result
@@ -172,20 +174,17 @@ class Run:
 async def in_turn(
     request: Request, context: ServerContext, window: Window, work: Callable[[Run], Done]
 ) -> Done:
-    """Run work that has queries in the query pool: as a large query if one of them is large."""
-    timeout = context.settings.query_timeout_s
-    try:
-        done = await context.pools.queries.run(
-            request,
-            lambda cancellation: work(Run(context, window, cancellation, small=True)),
-            timeout_s=timeout,
-            large=lambda cancellation: work(Run(context, window, cancellation, small=False)),
-        )
-    except NovaqlError as error:
-        context.telemetry.queries.labels(type(error).__name__).inc()
-        raise
-    context.telemetry.queries.labels("ok").inc()
-    return done
+    """Run work that has queries, see `run_queries`."""
+    first_ms, last_ms = window.steps_ms
+    chosen = [pair for pair in request.query_params.multi_items() if pair[0] not in _TIMES]
+    key = request.scope["path"], (last_ms - first_ms) // window.step_ms, *chosen
+    return await run_queries(
+        request,
+        context,
+        key,
+        lambda cancellation, admit: work(Run(context, window, cancellation, admit)),
+        timeout_s=context.settings.query_timeout_s,
+    )
 
 
 def answer(

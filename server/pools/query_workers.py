@@ -71,10 +71,12 @@ class QueryWorkers:
         *,
         timeout_s: float,
         large: Callable[[Cancellation], Answer] | None = None,
+        at_once: Callable[[], Answer] | None = None,
     ) -> Answer:
         """Run a task and return its answer. The request's body must have been read before.
 
-        large  runs if `work` raises `TooLargeHere`
+        large    runs if `work` raises `TooLargeHere`
+        at_once  runs first, on the event loop; if it raises `TooLargeHere`, `work` runs in a thread
 
         Raises `Busy`, or `RateLimited` for a tenant that has its largest number of tasks.
         """
@@ -87,6 +89,9 @@ class QueryWorkers:
                 code="limit_reached",
                 headers={"Retry-After": "1"},
             )
+        if at_once is not None:
+            with suppress(TooLargeHere):
+                return at_once()
         cancellation = FairCancellation()
         ends = asyncio.get_running_loop().time() + timeout_s
         try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -12,6 +13,7 @@ from novaql import Cancellation, Limits, NovaqlError, QueryOptions, Result, eval
 from novaql.evaluator import Estimate, Profile
 from novaql.server.http.request import context_of
 from novaql.server.pools.query_workers import TooLargeHere
+from novaql.server.pools.tiny_queries import Admit
 from novaql.server.tenants.context import ServerContext
 
 Answer = TypeVar("Answer")
@@ -35,7 +37,7 @@ async def run_query(
     cached: bool = True,
     profile: Profile | None = None,
 ) -> Answer:
-    """Evaluate a query and apply `shape` to the result, both in a worker thread.
+    """Evaluate a query and apply `shape` to the result.
 
     cached   read and fill the result cache
     profile  receives the cost of each operator
@@ -43,15 +45,14 @@ async def run_query(
     The server's limits apply to the options. Raises `Busy` and the errors of `novaql.evaluate`.
     """
     context = context_of(request)
-    bounded = within_budget(context, options)
 
-    def run(cancellation: Cancellation, admit: Callable[[Estimate], None] | None) -> Answer:
-        options = within_budget(context, bounded, cancellation)
+    def run(cancellation: Cancellation, admit: Admit | None) -> Answer:
+        bounded = within_budget(context, options, cancellation)
         cache = context.caches.results if cached else None
         result = evaluate(
             text,
             context.store,
-            options,
+            bounded,
             cancellation=cancellation,
             cache=cache,
             admit=admit,
@@ -60,13 +61,34 @@ async def run_query(
         context.telemetry.query_samples.inc(result.stats.samples)
         return shape(result)
 
-    assert bounded.timeout_s is not None
+    steps = 0 if options.instant else (options.end_ms - options.start_ms) // options.step_ms
+    key = text, steps, options.step_ms, cached, profile is not None
+    return await run_queries(request, context, key, run, timeout_s=_timeout_s(context, options))
+
+
+async def run_queries(
+    request: Request,
+    context: ServerContext,
+    key: Hashable,
+    work: Callable[[Cancellation, Admit | None], Answer],
+    *,
+    timeout_s: float,
+) -> Answer:
+    """Run work that has queries: on the event loop if its last run was tiny, otherwise in a thread,
+    as a large query if one of them is large. Count its outcome.
+
+    key   identifies the work of the tenant, apart from times
+    work  passes the estimate of each query to its second argument
+    """
+    queries, tiny, name = context.pools.queries, context.pools.tiny, (context.tenant_id, key)
+    at_once = partial(tiny.run, name, partial(work, Cancellation())) if tiny.knows(name) else None
     try:
-        answer = await context.pools.queries.run(
+        answer = await queries.run(
             request,
-            lambda cancellation: run(cancellation, only_small),
-            timeout_s=bounded.timeout_s,
-            large=lambda cancellation: run(cancellation, None),
+            lambda cancellation: tiny.observe(name, partial(work, cancellation), only_small),
+            timeout_s=timeout_s,
+            large=lambda cancellation: work(cancellation, None),
+            at_once=at_once,
         )
     except NovaqlError as error:
         context.telemetry.queries.labels(type(error).__name__).inc()
@@ -101,12 +123,13 @@ def within_budget(
 
     cancellation  ends a wait for memory
     """
-    settings = context.settings
-    requested = options.timeout_s
-    timeout = (
-        settings.query_timeout_s if requested is None else min(requested, settings.query_timeout_s)
-    )
-    return replace(options, timeout_s=timeout, limits=limits_of(context, cancellation))
+    limits = limits_of(context, cancellation)
+    return replace(options, timeout_s=_timeout_s(context, options), limits=limits)
+
+
+def _timeout_s(context: ServerContext, options: QueryOptions) -> float:
+    most = context.settings.query_timeout_s
+    return most if options.timeout_s is None else min(options.timeout_s, most)
 
 
 def limits_of(context: ServerContext, cancellation: Cancellation | None = None) -> Limits:

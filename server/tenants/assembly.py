@@ -27,6 +27,7 @@ from novaql.server.pools.pools import Pools
 from novaql.server.pools.query_memory import QueryMemory, memory_for_queries
 from novaql.server.pools.query_workers import QueryWorkers
 from novaql.server.pools.threads import StateThreads, readers_of
+from novaql.server.pools.tiny_queries import TinyQueries
 from novaql.server.pools.writers import Writers
 from novaql.server.settings import Settings
 from novaql.server.telemetry import Telemetry
@@ -92,6 +93,7 @@ def _around(
             correct_first_place(state, tenant.id)
     resolver = resolver_at(parse_server(settings.dns_server, 53) if settings.dns_server else None)
     stores = Stores(not_here) if first is None else open_stores(settings, state, given)
+    telemetry = Telemetry(__version__, stores.stats)
     return ServerContext(
         settings=settings,
         clock=time,
@@ -99,9 +101,9 @@ def _around(
         keys=_keys(settings, state),
         stores=stores,
         dialer=Dialer(parse_networks(settings.egress_allow), resolver),
-        telemetry=Telemetry(__version__, stores.stats),
+        telemetry=telemetry,
         access=_access(settings, state, time, tenant),
-        pools=_pools(settings, state),
+        pools=_pools(settings, state, telemetry),
         caches=Caches(
             results=ResultCache(settings.result_cache_bytes),
             responses=ResponseCache(settings.response_cache_bytes),
@@ -135,13 +137,14 @@ def _access(settings: Settings, state: StateDatabase, time: Clock, tenant: Tenan
     )
 
 
-def _pools(settings: Settings, state: StateDatabase) -> Pools:
+def _pools(settings: Settings, state: StateDatabase, telemetry: Telemetry) -> Pools:
     return Pools(
         state=StateThreads(),
         readers=StateThreads(threads=readers_of(state)),
         measurers=StateThreads(threads=2),
         outside=StateThreads(threads=8, queue=128),
         queries=QueryWorkers(threads=settings.query_threads, queue=settings.query_queue),
+        tiny=TinyQueries(telemetry),
         query_memory=QueryMemory(memory_for_queries(settings)),
         ingest=Writers(
             threads=2, capacity=settings.write_queue, octets=settings.write_memory_bytes

@@ -196,9 +196,11 @@ class SeriesBatchRef:
     started  `load` with start timestamps; None: no sample has one
     sketch   `load` with arbitrary values, for queries that need only times: it decodes less. None:
              the source has no such shortcut
+    ready    returns whether `load` reads memory only; None: it may read a disk
     """
 
     load: Callable[[], SeriesBatch]
     samples: int
     sketch: Callable[[], SeriesBatch] | None = None
     started: Callable[[], SeriesBatch] | None = None
+    ready: Callable[[], bool] | None = None

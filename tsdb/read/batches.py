@@ -91,6 +91,7 @@ class BatchPlan:
                 of_portion,
                 partial(load, sketched=True),
                 partial(load, starts=True) if portion.started else None,
+                partial(portion.ready, self, cache),
             )
             for portion, load, of_portion in zip(self.portions, loads, samples, strict=True)
         ]
@@ -171,6 +172,12 @@ class _Portion:
         self.started = started
         self._key: tuple[object, ...] | None = None
         self._layout: Layout | None = None
+
+    def ready(self, plan: BatchPlan, cache: BatchCache) -> bool:
+        """Return whether it is in memory: in heads, or in the cache."""
+        if self._key is None:
+            self._key = self._content(plan)
+        return not self._key or self._key in cache
 
     def load(
         self,

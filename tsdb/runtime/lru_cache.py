@@ -62,6 +62,10 @@ class ByteCache(Generic[Value]):
             self._entries.move_to_end(key)
             return found[0]
 
+    def __contains__(self, key: Hashable) -> bool:
+        """Return whether a value is cached. This is no use of it."""
+        return key in self._entries
+
     def without(self, keys: Sequence[Hashable]) -> list[bool]:
         """Return for each key whether it is absent. This is not a use of the others."""
         if self.limit <= 0:

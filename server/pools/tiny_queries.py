@@ -1,0 +1,93 @@
+"""Queries that are so small that they run on the event loop: the way to a thread and back would
+take longer, and the thread would compete with the loop for the interpreter's lock.
+
+Which ones is known beforehand, from the last run in a thread: what it was going to read and its CPU
+time. A run on the event loop is estimated again before it reads anything, and goes to a thread
+if the bound does not hold.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable
+from typing import TypeVar
+
+from novaql.evaluator import Estimate
+from novaql.server.pools.query_workers import TooLargeHere
+from novaql.server.telemetry import Telemetry
+
+Answer = TypeVar("Answer")
+Admit = Callable[[Estimate], None]
+
+MOST_SAMPLES, MOST_SERIES, MOST_WORK, MOST_BYTES = 20_000, 100, 2_000, 1 << 20
+MOST_S = 0.002
+"""CPU time of the last run in a thread."""
+
+OVERRUN_S = 0.005
+"""CPU time of a run on the event loop after which the next one has a thread again."""
+
+_KNOWN = 4096
+
+
+class TinyQueries:
+    """The keys whose last run was tiny. Thread-safe."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._known: dict[Hashable, bool] = {}
+        self._overruns = telemetry.query_overruns
+
+    def knows(self, key: Hashable) -> bool:
+        """Return whether `run` may be called for a key."""
+        return self._known.get(key, False)
+
+    def run(self, key: Hashable, work: Callable[[Admit], Answer]) -> Answer:
+        """Run a tiny query. Raises `TooLargeHere` if it is no longer tiny, before it reads
+        anything."""
+        began = time.thread_time()
+        try:
+            answer = work(_only_tiny)
+        except TooLargeHere:
+            self._forget(key)
+            raise
+        if time.thread_time() - began > OVERRUN_S:
+            self._forget(key)
+        return answer
+
+    def observe(self, key: Hashable, work: Callable[[Admit], Answer], admit: Admit) -> Answer:
+        """Run a query in a thread, and note whether it is tiny. A cached answer tells nothing."""
+        estimates: list[Estimate] = []
+
+        def both(estimate: Estimate) -> None:
+            admit(estimate)
+            estimates.append(estimate)
+
+        began = time.thread_time()
+        answer = work(both)
+        if estimates:
+            brief = time.thread_time() - began < MOST_S
+            self._note(key, tiny=brief and all(map(_is_tiny, estimates)))
+        return answer
+
+    def _forget(self, key: Hashable) -> None:
+        self._overruns.inc()
+        self._note(key, tiny=False)
+
+    def _note(self, key: Hashable, *, tiny: bool) -> None:
+        if len(self._known) >= _KNOWN:
+            self._known.clear()
+        self._known[key] = tiny
+
+
+def _only_tiny(estimate: Estimate) -> None:
+    if not _is_tiny(estimate):
+        raise TooLargeHere
+
+
+def _is_tiny(estimate: Estimate) -> bool:
+    return (
+        estimate.samples <= MOST_SAMPLES
+        and estimate.series <= MOST_SERIES
+        and estimate.work <= MOST_WORK
+        and estimate.bytes <= MOST_BYTES
+        and estimate.in_memory
+    )

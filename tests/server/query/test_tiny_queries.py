@@ -1,0 +1,115 @@
+"""Queries whose last run was tiny run on the event loop, as long as the bound holds."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from novaql import Result, evaluate
+from novaql.server.pools import tiny_queries
+from novaql.server.query import run
+from novaql.tsdb.read import batches
+from tests.support.servers.http_server import LocalServer, local_server
+
+AT = 1_700_000_000
+
+
+def _write(server: LocalServer, first: int, last: int) -> None:
+    series = [
+        ({"__name__": "load", "i": str(i)}, [(AT * 1000, float(i))]) for i in range(first, last)
+    ]
+    assert server.write(series).is_success
+
+
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The name of the thread of each evaluation."""
+    seen: list[str] = []
+
+    def noting(*arguments: Any, **options: Any) -> Result:
+        seen.append(threading.current_thread().name.partition("_")[0])
+        return evaluate(*arguments, **options)
+
+    monkeypatch.setattr(run, "evaluate", noting)
+    monkeypatch.setattr(tiny_queries, "MOST_S", 60.0)  # a busy machine
+    monkeypatch.setattr(tiny_queries, "OVERRUN_S", 60.0)
+    return seen
+
+
+def _overruns(server: LocalServer) -> float:
+    text = server.client.get("/metrics").text
+    line = next(x for x in text.splitlines() if x.startswith("novaql_query_overruns_total"))
+    return float(line.rpartition(" ")[2])
+
+
+def test_the_second_run_needs_no_thread(threads: list[str]) -> None:
+    with local_server() as server:
+        _write(server, 0, 3)
+        found = [server.novaql(query="sum(load)", time=AT).json()["result"] for _ in range(3)]
+        assert found[0] == found[1] == found[2]
+        first, second, third = threads
+        assert first == "query"
+        assert second == third != "query"
+        assert server.prometheus("query", query="sum(load)", time=AT).is_success
+        assert threads[3] == second
+        assert _overruns(server) == 0
+
+
+def test_a_query_that_has_grown_goes_to_a_thread_and_is_counted(threads: list[str]) -> None:
+    with local_server() as server:
+        _write(server, 0, 3)
+        for _ in range(2):
+            assert server.novaql(query="load", time=AT).is_success
+        _write(server, 3, tiny_queries.MOST_SERIES + 1)
+        for _ in range(2):
+            grown = server.novaql(query="load", time=AT).json()["result"]
+            assert len(grown) == tiny_queries.MOST_SERIES + 1
+        # The third began on the loop and ended in a thread, the fourth began there.
+        assert threads == ["query", threads[1], threads[1], "query", "query"]
+        assert threads[1] != "query"
+        assert _overruns(server) == 1
+
+
+def test_a_query_that_reads_a_disk_runs_in_a_thread(
+    threads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches._Portion, "ready", lambda *_: False)
+    with local_server() as server:
+        _write(server, 0, 3)
+        for _ in range(3):
+            assert server.novaql(query="load", time=AT).is_success
+        assert threads == ["query"] * 3
+        assert _overruns(server) == 0
+
+
+def test_a_query_that_takes_long_runs_in_a_thread(
+    threads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiny_queries, "MOST_S", 0.0)
+    with local_server() as server:
+        for _ in range(2):
+            assert server.novaql(query="1", time=AT).is_success
+        assert threads == ["query"] * 2
+
+
+def test_a_run_on_the_event_loop_that_takes_long_is_the_last(
+    threads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiny_queries, "OVERRUN_S", 0.0)
+    with local_server() as server:
+        for _ in range(3):
+            assert server.novaql(query="1", time=AT).is_success
+        assert threads == ["query", threads[1], "query"]
+        assert threads[1] != "query"
+        assert _overruns(server) == 1
+
+
+def test_a_wrong_query_is_refused_on_the_event_loop_too(threads: list[str]) -> None:
+    with local_server() as server:
+        _write(server, 0, 3)
+        twice = "load + on() group_left load"
+        for _ in range(3):
+            assert server.novaql(query=twice, time=AT).status_code == 422
+        assert len(threads) == 3
