@@ -12,12 +12,16 @@ from novaql.options import QueryOptions
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch
 
-ROWS = [*FUNCTIONS.values(), *AGGREGATORS.values()]
-NOTHING = TableSource(Batch(SeriesTable.unlabelled(0), *np.zeros((2, 0), np.int64), np.zeros(0)))
+EXAMPLES = [
+    *(row.example for row in FUNCTIONS.values()),
+    *(row.example for row in AGGREGATORS.values()),
+]
+NONE = np.zeros(0, np.int64)
+NOTHING = TableSource(Batch(SeriesTable.unlabelled(0), NONE, NONE, np.zeros(0)))
 
 
 @pytest.mark.parametrize("optimizer", [True, False])
 @pytest.mark.parametrize("options", [QueryOptions(0, 0), QueryOptions(0, 120_000, 60_000)])
 def test_every_example(options: QueryOptions, optimizer: bool) -> None:
-    for row in ROWS:
-        evaluate(row.example, NOTHING, options, optimizer=optimizer)
+    for example in EXAMPLES:
+        evaluate(example, NOTHING, options, optimizer=optimizer)
