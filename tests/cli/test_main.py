@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -176,6 +177,7 @@ def test_an_interrupted_query_exits_130(tmp_path: Path) -> None:
         assert process.stderr is not None
         process.stdin.write(" " * 200_000)  # more than a pipe holds: returns once it is read
         process.stdin.flush()
+        time.sleep(0.5)  # Python sees a signal between two calls of read only when the next ends
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
         assert "Traceback" not in process.stderr.read()
