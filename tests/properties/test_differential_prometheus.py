@@ -78,7 +78,8 @@ def _compare(peers: Peers, seed: int, count: int) -> None:
 
     shown = "\n".join(wrong[:10])
     assert not wrong, f"{len(wrong)} of {count} queries disagree (seed {seed}):\n{shown}"
-    assert outcomes["equal"] > 0.6 * count
+    # About 0.65 of all queries, 0.57 to 0.73 of 400 (three standard deviations).
+    assert outcomes["equal"] > 0.55 * count
     known = sum(n for outcome, n in outcomes.items() if outcome.startswith("known"))
     assert known <= 0.01 * count, "too many differences are explained away"
 
