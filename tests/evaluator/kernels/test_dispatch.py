@@ -92,8 +92,8 @@ def test_the_cache_goes_where_it_can_be_written(tmp_path: Path) -> None:
     pytest.importorskip("numba", reason="compiled kernels need numba: pip install 'novaql[fast]'")
     code = "KERNELS.modules = ('.strip_lines',)\nprint(len(KERNELS.prepare()))"
 
-    assert run(code, NUMBA_CACHE_DIR=str(tmp_path)) == "1"
-    assert list(tmp_path.rglob("*.nbi"))
+    count = int(run(code, NUMBA_CACHE_DIR=str(tmp_path)))
+    assert count == len(list(tmp_path.rglob("*.nbi"))) > 0
 
 
 def test_numba_that_cannot_be_used_is_done_without() -> None:
