@@ -110,7 +110,7 @@ WRONG_QUERIES = {
     "unclosed text": 'up{job="api}',
     "two operators": "up + * up",
     "unknown aggregation": "summ by (job) (up)",
-    "set operator on scalars": "1 and 2",
+    "set operator on a text": 'up and "api"',
     "range as operand": "up[5m] + 1",
     "missing argument": "histogram_quantile(0.9)",
 }
