@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ _BYTES_PER_CHARACTER = 100
 """About the size of a small tree, and of a tree for each character of its text."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Parsed:
     """A text that was parsed.
 
@@ -59,7 +60,7 @@ class Parsed:
     core: Expr
     noted: tuple[Extension, ...]
 
-    @property
+    @cached_property
     def extensions(self) -> list[Extension]:
         """All extensions of PromQL that the text uses, by their places."""
         found = [*self.noted, *_names_of_extensions(self.core)]
