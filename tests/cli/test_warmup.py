@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from novaql.cli import warmup
+from novaql.cli.main import cli
 
 
 def test_it_names_what_it_made_ready(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -13,7 +14,7 @@ def test_it_names_what_it_made_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     took = {"kernels.strip_sums": 0.5, "pages.unfold": 1.0}
     monkeypatch.setattr(warmup, "warmup", lambda: took)
 
-    done = CliRunner().invoke(warmup.command)
+    done = CliRunner().invoke(cli, ["warmup"])
 
     assert done.exit_code == 0
     assert done.output == (
@@ -24,7 +25,7 @@ def test_it_names_what_it_made_ready(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_numba_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warmup, "available", lambda: False)
 
-    done = CliRunner().invoke(warmup.command)
+    done = CliRunner().invoke(cli, ["warmup"])
 
     assert done.exit_code == 1
     assert "pip install 'novaql[fast]'" in done.output
@@ -37,7 +38,7 @@ def test_numba_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warmup, "available", lambda: True)
     monkeypatch.setattr(warmup, "warmup", refuses)
 
-    done = CliRunner().invoke(warmup.command)
+    done = CliRunner().invoke(cli, ["warmup"])
 
     assert done.exit_code == 1
     assert "Numba needs an older NumPy" in done.output

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 import novaql
 from novaql import QueryOptions, evaluate, tsdb
-from novaql.cli.query import command
+from novaql.cli.main import cli
 from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.profile import Profile
 from novaql.planner.logical import Aggregation, BinaryOp
@@ -91,7 +91,7 @@ def test_parts_that_a_time_range_leaves_out_are_told(tmp_path: Path) -> None:
 
 
 def test_on_the_command_line() -> None:
-    done = CliRunner().invoke(command, ["1 + vector(2)", "--explain", "analyze"])
+    done = CliRunner().invoke(cli, ["query", "1 + vector(2)", "--explain", "analyze"])
 
     assert done.exit_code == 0, done.output
     assert "FunctionCall function=vector" in done.output
