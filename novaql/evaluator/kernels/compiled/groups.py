@@ -7,10 +7,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from novaql.evaluator.kernels.compiled.exact_rows import carry_row
+import numpy as np
+
+from novaql.evaluator.kernels.compiled.exact_rows import (
+    EMPTY,
+    TERMS_A_ROW,
+    carry_row,
+    raise_row,
+    with_space,
+)
 from novaql.evaluator.kernels.compiled.jit import (
     INT_MATRIX,
     INTS,
+    OUT_COUNTS,
     OUT_INTS,
     OUT_MATRIX,
     VECTOR,
@@ -28,21 +37,33 @@ def merge_counts(into: Any, groups: Any, counts: Any) -> None:
             into[at, j] += counts[g, j]
 
 
-@kernel(OUT_INTS, OUT_INTS, INTS, INT_MATRIX, INT_MATRIX)
-def merge_exact(high: Any, low: Any, groups: Any, more: Any, more_low: Any) -> int:
-    """Add a block's exact sums [g, J] to those of all groups [G, J], in place; scales are equal.
+@kernel(OUT_COUNTS, OUT_INTS, OUT_INTS, INTS, INTS, OUT_INTS, OUT_INTS)
+def merge_exact(
+    scale: Any, high: Any, low: Any, groups: Any, more_scale: Any, more: Any, more_low: Any
+) -> Any:
+    """Add a block's exact sums [g, J] to those of all groups [G, J], in place, at the larger scale
+    of both; those of the block are overwritten.
 
-    Returns the largest absolute value of `high`.
+    Returns (the largest absolute value of `high`, cells and values of the terms that this makes).
     """
-    largest = 0
+    steps = high.shape[1]
+    cells, terms, found, largest = np.empty(0, np.int64), np.empty(0), 0, 0
     for g in range(len(groups)):
         at = groups[g]
         into, below = high[at], low[at]
-        for j in range(high.shape[1]):
+        old, new = scale[at], more_scale[g]
+        if old != new and old != EMPTY and new != EMPTY:
+            cells, terms = with_space(cells, terms, found, TERMS_A_ROW * steps)
+            upper, lower = (into, below) if old < new else (more[g], more_low[g])
+            found = raise_row(
+                upper, lower, min(old, new), max(old, new), at * steps, cells, terms, found
+            )
+        scale[at] = max(old, new)
+        for j in range(steps):
             into[j] += more[g, j]
             below[j] += more_low[g, j]
         largest = max(largest, carry_row(into, below))
-    return largest
+    return largest, cells[:found], terms[:found]
 
 
 @kernel(OUT_INTS, OUT_INTS)

@@ -152,6 +152,23 @@ class ExactSums:
             self.terms = other.terms
             return
         steps = self.high.shape[1]
+        compiled = KERNELS.ready(other.high.size)
+        if compiled is not None:
+            largest, *terms = compiled.merge_exact(
+                self.scale, self.high, self.low, at, other.scale, other.high, other.low
+            )
+            self.terms.add(*terms)
+        else:
+            largest = self._merge_rows(at, other)
+        if largest >= HIGHEST:
+            self.carry()
+        cell, values = other.terms.all()
+        group, step = np.divmod(cell, max(steps, 1))
+        self.terms.add(at[group] * steps + step, values)
+        self.terms.shrink()
+
+    def _merge_rows(self, at: Ints, other: ExactSums) -> int:
+        """`merge` without terms; the largest absolute value of `high`."""
         self.scale[at] = np.where(self.scale[at] == EMPTY, other.scale, self.scale[at])
         other.scale = np.where(other.scale == EMPTY, self.scale[at], other.scale)
         common = np.maximum(self.scale[at], other.scale)
@@ -159,23 +176,13 @@ class ExactSums:
             low_ones = np.flatnonzero(sums.scale[numbers] < common)
             if len(low_ones):
                 sums.raise_to(numbers[low_ones], common[low_ones])
-        compiled = KERNELS.ready(other.high.size)
-        if compiled is not None:
-            if compiled.merge_exact(self.high, self.low, at, other.high, other.low) >= HIGHEST:
-                self.carry()
-        else:
-            rows = as_slice(at)
-            carried, low = _carried(self.low[rows] + other.low)
-            self.low[rows] = low
-            high = self.high[rows] + other.high
-            high += carried
-            self.high[rows] = high
-            if _largest(high) >= HIGHEST:
-                self.carry()
-        cell, values = other.terms.all()
-        group, step = np.divmod(cell, max(steps, 1))
-        self.terms.add(at[group] * steps + step, values)
-        self.terms.shrink()
+        rows = as_slice(at)
+        carried, low = _carried(self.low[rows] + other.low)
+        self.low[rows] = low
+        high = self.high[rows] + other.high
+        high += carried
+        self.high[rows] = high
+        return _largest(high)
 
     def _is_empty(self) -> bool:
         return not (self.terms or self.added.any() or (self.scale != EMPTY).any())
