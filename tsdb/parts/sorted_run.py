@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -69,11 +70,11 @@ class Stream(ABC):
         whole are not cached, since the caller caches the copy. notes: facts about these ranges, for
         reuse by the next call with the same ranges of this stream.
         """
+        return CopyPlan([partial(self.copy, out, places, starts, lengths)], 0)
 
-        def all_of_it() -> None:
-            out[flat_positions(places, lengths)] = self.read(starts, lengths).view(out.dtype)
-
-        return CopyPlan([all_of_it], int(lengths.sum()))
+    def copy(self, out: Ints | Floats, places: Ints, starts: Ints, lengths: Ints) -> None:
+        """Copy each range to its place in `out`, flat."""
+        out[flat_positions(places, lengths)] = self.read(starts, lengths).view(out.dtype)
 
     def readable_mask(self, places: Ints, read_errors: ReadErrors) -> Bools:  # noqa: ARG002
         """Return for each position whether it can be read; the errors of the others are noted.
@@ -230,20 +231,8 @@ class ArrayStream(Stream):
             return numbers[first : first + total]
         return numbers[flat_positions(starts, lengths)]
 
-    def plan_copy(
-        self,
-        out: Ints | Floats,
-        places: Ints,
-        starts: Ints,
-        lengths: Ints,
-        *,
-        cache_pages: bool = True,  # noqa: ARG002
-        notes: dict[str, Any] | None = None,  # noqa: ARG002
-    ) -> CopyPlan:
-        def all_of_it() -> None:
-            move_pieces(out, places, self.numbers, starts, lengths)
-
-        return CopyPlan([all_of_it], 0)
+    def copy(self, out: Ints | Floats, places: Ints, starts: Ints, lengths: Ints) -> None:
+        move_pieces(out, places, self.numbers, starts, lengths)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

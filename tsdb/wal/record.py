@@ -180,23 +180,24 @@ def _encode_places(kind: int, ids: Ints, times: Ints, starts: Ints | None) -> li
     flags = 0
     if len(ids) > 1 and ids[-1] - ids[0] == len(ids) - 1 and bool((np.diff(ids) == 1).all()):
         flags |= IDS_COUNT_UP
-    if bool((times == times[0]).all()):
-        flags |= ONE_TIME
+        ids = ids[:1]
+    one, encoded = _encode_times(times)
     more, begun = _encode_starts(starts)
-    return [
-        KIND.pack(kind, flags | more, 0, len(ids)),
-        (ids[:1] if flags & IDS_COUNT_UP else ids).astype("<u4").tobytes(),
-        (times[:1] if flags & ONE_TIME else times).astype("<i8", copy=False).tobytes(),
-        begun,
-    ]
+    head = KIND.pack(kind, flags | (ONE_TIME if one else 0) | more, 0, len(times))
+    return [head, ids.astype("<u4").tobytes(), encoded, begun]
+
+
+def _encode_times(times: Ints) -> tuple[bool, bytes]:
+    """Return whether all are equal, and the bytes of the first or of all."""
+    one = bool((times == times[0]).all())
+    return one, (times[:1] if one else times).astype("<i8", copy=False).tobytes()
 
 
 def _encode_starts(starts: Ints | None) -> tuple[int, bytes]:
     """Return flags and bytes."""
     if starts is None:
         return 0, b""
-    one = bool((starts == starts[0]).all())
-    begun = (starts[:1] if one else starts).astype("<i8", copy=False).tobytes()
+    one, begun = _encode_times(starts)
     return _STARTS | (_ONE_START if one else 0), begun
 
 
@@ -318,22 +319,18 @@ def _decode_places(payload: bytes, flags: int, count: int) -> tuple[Ints, Ints, 
     at += 4 * stored
     if flags & IDS_COUNT_UP:
         ids = np.arange(ids[0], ids[0] + count)
-    stored = 1 if flags & ONE_TIME else count
-    times = np.frombuffer(payload, "<i8", stored, at).astype(np.int64)
-    at += 8 * stored
-    if flags & ONE_TIME:
-        times = np.full(count, times[0])
-    starts, at = _decode_starts(payload, at, flags, count)
-    return ids, times, starts, at
+    times, at = _decode_times(payload, at, 1 if flags & ONE_TIME else count, count)
+    return ids, times, *_decode_starts(payload, at, flags, count)
 
 
 def _decode_starts(payload: bytes, at: int, flags: int, count: int) -> tuple[Ints | None, int]:
     """Return starts, and the offset after them."""
     if not flags & _STARTS:
         return None, at
-    stored = 1 if flags & _ONE_START else count
-    starts = np.frombuffer(payload, "<i8", stored, at).astype(np.int64)
-    at += 8 * stored
-    if flags & _ONE_START:
-        starts = np.full(count, starts[0])
-    return starts, at
+    return _decode_times(payload, at, 1 if flags & _ONE_START else count, count)
+
+
+def _decode_times(payload: bytes, at: int, stored: int, count: int) -> tuple[Ints, int]:
+    """Return times, of which one may be stored for all, and the offset after them."""
+    times = np.frombuffer(payload, "<i8", stored, at).astype(np.int64)
+    return (times if stored == count else np.full(count, times[0])), at + 8 * stored
