@@ -191,8 +191,8 @@ class _Portion:
     ) -> SeriesBatch:
         """Read it, or find it in the cache.
 
-        times_only  a `SeriesBatchRef.times_only` will do
-        starts    with start timestamps
+        times_only  values may be arbitrary: see `SeriesBatchRef.times_only`
+        starts      with start timestamps
         """
         starts = starts and self.started
         if self._key is None:
