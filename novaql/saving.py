@@ -145,7 +145,7 @@ class _Wanted:
         strict: bool,
     ) -> None:
         self._source, self._sets, self._window = source, sets, window
-        self._losses = None if strict else ReadErrors()
+        self._read_errors = None if strict else ReadErrors()
         self._series = self._select(*window).series
 
     def save_table(self, out: BinaryIO, *, parquet: bool, wide: bool) -> Saved:
@@ -199,10 +199,12 @@ class _Wanted:
 
     def _select(self, start_ms: int, end_ms: int, also: Sequence[Matcher] = ()) -> Selection:
         sets = [[*one, *also] for one in self._sets or [[]]]
-        return select_any(self._source, sets, start_ms, end_ms, Hints(read_errors=self._losses))
+        return select_any(
+            self._source, sets, start_ms, end_ms, Hints(read_errors=self._read_errors)
+        )
 
     def _saved(self, samples: int, left_out: int) -> Saved:
-        warnings = () if self._losses is None else self._losses.warnings()
+        warnings = () if self._read_errors is None else self._read_errors.warnings()
         series = len(np.unique(self._series.keys()))  # two selectors may find one
         return Saved(samples, series, left_out, warnings)
 

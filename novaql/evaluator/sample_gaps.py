@@ -23,7 +23,7 @@ def median_gap_ms(context: Context, select: Select, start_ms: int, end_ms: int) 
     medians: list[Floats] = []
     for ref in found.batches:
         context.checkpoint()
-        batch = (ref.sketch or ref.load)()
+        batch = (ref.times_only or ref.load)()
         of_grid, some = _of_grids(batch, *batch.window(start_ms, end_ms))
         medians.append(of_grid[batch.grid][some[batch.grid]])
     for histograms in found.histograms:

@@ -81,7 +81,7 @@ def _with(ref: SeriesBatchRef, change: Change) -> SeriesBatchRef:
     return SeriesBatchRef(
         changed_load(ref.load),
         ref.samples,
-        None if ref.sketch is None else changed_load(ref.sketch),
+        None if ref.times_only is None else changed_load(ref.times_only),
         None if ref.started is None else changed_load(ref.started),
     )
 
@@ -115,7 +115,7 @@ def changed(selection: Selection, stages: tuple[SampleStage, ...]) -> Selection:
     Native histograms are left out.
     """
     change = partial(_changed, stages)
-    batches = [replace(_with(ref, change), sketch=None) for ref in selection.batches]
+    batches = [replace(_with(ref, change), times_only=None) for ref in selection.batches]
     return replace(selection, batches=batches, histograms=(), cells=None)
 
 

@@ -13,6 +13,18 @@ CREATES = re.compile(
     r"|cache|local|Process|Timer)"
 )
 
+HELD_OTHERWISE = {
+    "novaql/evaluator/context.py",
+    "novaql/inputs/compiled/text_table.py",
+    "novaql/inputs/remote_write/known_series.py",
+    "novaql/inputs/remote_write/plain_decoder.py",
+    "novaql/inputs/text/influx.py",
+    "tsdb/model/series_batch.py",
+    "tsdb/parts/merge_series.py",
+    "tsdb/read/series_cache.py",
+}
+"""Listed files that have a cache in a dictionary or field, or that fill one of another file."""
+
 
 def created(text: str) -> set[str]:
     """What a module creates when it runs: by calls, and by decorators of functions."""
@@ -41,18 +53,20 @@ def listed() -> set[str]:
     }
 
 
-def test_every_file_that_creates_one_is_listed() -> None:
-    creating = {
-        path.as_posix(): what
+def creating() -> set[str]:
+    return {
+        path.as_posix()
         for path in python_files()
-        if path.parts[0] in ("novaql", "tsdb")
-        and (what := created((ROOT / path).read_text("utf-8")))
+        if path.parts[0] in ("novaql", "tsdb") and created((ROOT / path).read_text("utf-8"))
     }
-    assert not {name: what for name, what in creating.items() if name not in listed()}
 
 
-def test_every_listed_file_is_there() -> None:
-    assert not [name for name in listed() if not (ROOT / name).is_file()]
+def test_every_file_that_creates_one_is_listed() -> None:
+    assert creating() - listed() == set()
+
+
+def test_every_listed_file_creates_one() -> None:
+    assert listed() - creating() == HELD_OTHERWISE
 
 
 def test_calls_and_decorators_are_found() -> None:

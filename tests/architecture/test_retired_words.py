@@ -21,7 +21,7 @@ RETIRED = re.compile(
     r"kept|keeps?|keeping|keeper|told|tells?|telling|rooms?|stands?|standings?|stood|whoever|who"
     r"|whom|whose|nobody|somebody|anybody|anyone|everybody|everyone|asks?|asked|asking|met|thinned"
     r"|said|says?|saying|heard|hears?|hearing|strangers?|happened|news|polite|bench|benches|doors?"
-    r"|anew"
+    r"|anew|loss(?:es)?|strat(?:um|a)|placings?|tangled|strung|sketch(?:es|ed)?|bundled?s?"
     r")(?=_|$)"
 )
 TERMS = re.compile(r"keep_alive|keep_firing(?=_|$)|keep_metric_names|^keep$")

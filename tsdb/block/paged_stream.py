@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,14 @@ from novaql.tsdb.codec.numba.decoder import MARGIN, OpenPage, decode_pages, read
 from novaql.tsdb.model.flat_arrays import flat_positions, portions
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.samples import Floats
-from novaql.tsdb.parts.sorted_run import ArrayStream, CopyPlan, Stream, move_pieces
+from novaql.tsdb.parts.sorted_run import (
+    ArrayStream,
+    CopyPlan,
+    CopyRanges,
+    PageRanges,
+    Stream,
+    move_pieces,
+)
 
 _READ_OVER = 1 << 14
 """Gaps of up to this many bytes between pages are read rather than skipped."""
@@ -27,26 +34,6 @@ NOWHERE = np.empty(0, np.int64)
 MIN_TASK_VALUES, MAX_TASK_VALUES = 1 << 16, 1 << 18
 """Bounds of the values that a thread decodes as one task: at most about a millisecond."""
 _UNFOLDED = (PAGE, TIME_PAGE)
-
-
-class _Cut(NamedTuple):
-    """Ranges grouped by page; none crosses the end of a page.
-
-    places, starts, lengths  [Q] position in the target, position in the page, number of values
-    numbers  [P] page numbers, increasing
-    bounds   [P + 1] which ranges are of each page
-    table    [P, 5] of each page: begin and end in the file, number of values, its first range, and
-             one past its last
-    mostly   [P] whether the ranges are most of the page
-    """
-
-    places: Ints
-    starts: Ints
-    lengths: Ints
-    numbers: Ints
-    bounds: Ints
-    table: Ints
-    mostly: Bools
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,27 +47,18 @@ class PagedStream(Pages, Stream):
         return ArrayStream(numbers).read(local, lengths)
 
     def plan_copy(
-        self,
-        out: Ints | Floats,
-        places: Ints,
-        starts: Ints,
-        lengths: Ints,
-        *,
-        cache_pages: bool = True,
-        notes: dict[str, Any] | None = None,
+        self, out: Ints | Floats, ranges: CopyRanges, *, cache_pages: bool = True
     ) -> CopyPlan:
         """Tasks of some pages each, which are copied while they are in the processor's cache.
 
         Pages of which most is copied to `out` are not cached.
         """
-        if len(starts) == 0:
+        if len(ranges.starts) == 0:
             return CopyPlan([], 0)
-        cut = None if notes is None else notes.get("cut")
-        if cut is None:
-            cut = self._cut(places, starts, lengths)
-            if notes is not None:
-                notes["cut"] = cut
-        places, local, lengths, numbers, bounds, table, mostly = cut
+        by_page = ranges.by_page
+        if by_page is None:
+            by_page = ranges.by_page = self._by_page(ranges.places, ranges.starts, ranges.lengths)
+        places, local, lengths, numbers, bounds, table, mostly = by_page
         total = int(table[:, 2].sum())
         if len(numbers) == 1:
             leaves = not cache_pages or mostly.item(0)
@@ -113,7 +91,7 @@ class PagedStream(Pages, Stream):
         parts = [partial(some, first, last) for first, last in _tasks(table[:, 2], total)]
         return CopyPlan(parts, total)
 
-    def _cut(self, places: Ints, starts: Ints, lengths: Ints) -> _Cut:
+    def _by_page(self, places: Ints, starts: Ints, lengths: Ints) -> PageRanges:
         page = self.first.searchsorted(starts, side="right") - 1
         last = self.first.searchsorted(starts + lengths) - 1
         if bool((last > page).any()):  # divide ranges that span pages
@@ -132,7 +110,8 @@ class PagedStream(Pages, Stream):
         mostly = 2 * np.add.reduceat(lengths, bounds[:-1]) >= sizes
         columns = self.offset[numbers], self.offset[numbers + 1], sizes, bounds[:-1], bounds[1:]
         table = np.stack(columns, axis=1)
-        return _Cut(places, starts - self.first[page], lengths, numbers, bounds, table, mostly)
+        local = starts - self.first[page]
+        return PageRanges(places, local, lengths, numbers, bounds, table, mostly)
 
     def _place_one(
         self,

@@ -208,10 +208,10 @@ class Block:
     def _read_layers(self, description: Description) -> list[Layer]:
         native = description.native
         if native is None:
-            return [Layer(self._read_stratum(description))]
+            return [Layer(self._read_run(description))]
         with_floats = self._read.numbers(native.float_series, np.uint32, "series with floats")
         with_histograms = self._read.numbers(native.series, np.uint32, "series with histograms")
-        floats = [Layer(self._read_stratum(description), with_floats)] if len(with_floats) else []
+        floats = [Layer(self._read_run(description), with_floats)] if len(with_floats) else []
         return [*floats, Layer(self._read_native(native), with_histograms)]
 
     def _read_native(self, native: NativeSections) -> SortedHistogramRun:
@@ -234,7 +234,7 @@ class Block:
             tuple(bounds[end - size : end]) for end, size in zip(ends, sizes.tolist(), strict=True)
         )
 
-    def _read_stratum(self, description: Description) -> SortedRun:
+    def _read_run(self, description: Description) -> SortedRun:
         directories = self._directories(description.directory, "floats")
         grid_of, grid_length = directories["grid_of"], directories["grid_length"]
 

@@ -190,17 +190,17 @@ class SeriesBatch:
 class SeriesBatchRef:
     """A batch that is read when `load` is called.
 
-    load     reads and decodes; may be called on any thread, more than once
-    samples  how many samples of the range it has, staleness markers included, known without
-             reading; approximate if the source does not know
-    started  `load` with start timestamps; None: no sample has one
-    sketch   `load` with arbitrary values, for queries that need only times: it decodes less. None:
-             the source has no such shortcut
-    ready    returns whether `load` reads memory only; None: it may read a disk
+    load        reads and decodes; may be called on any thread, more than once
+    samples     how many samples of the range it has, staleness markers included, known without
+                reading; approximate if the source does not know
+    times_only  `load` with arbitrary values, for queries that need only times: it decodes less.
+                None: the source has no such shortcut
+    started     `load` with start timestamps; None: no sample has one
+    ready       returns whether `load` reads memory only; None: it may read a disk
     """
 
     load: Callable[[], SeriesBatch]
     samples: int
-    sketch: Callable[[], SeriesBatch] | None = None
+    times_only: Callable[[], SeriesBatch] | None = None
     started: Callable[[], SeriesBatch] | None = None
     ready: Callable[[], bool] | None = None

@@ -107,21 +107,21 @@ class Selection:
 class RangeWindows:
     """All that will be done with the floats of a selection: one value for each of some windows.
 
-    ends_ms   [J] windows are (end - reach, end]
-    reach_ms  how far each reaches
-    names     statistics that are read of cells beside the count, see `block/summarise.py`
-    timed     the times of the first and the last sample of cells are read, too
-    must      cells are wanted wherever there are any, be it much less work or not
-    cheap     samples cost next to nothing once they are in memory: cells are worth it only if the
-              samples do not fit into the caches
+    ends_ms            [J] windows are (end - reach, end]
+    reach_ms           how far each reaches
+    names              statistics of cells that are read beside the count: `block/summarise.py`
+    timed              the times of the first and the last sample of cells are read, too
+    required           cells are used wherever there are any, even if they save little work
+    samples_are_cheap  samples in memory cost next to nothing: cells are worth it only if the
+                       samples do not fit into the caches
     """
 
     ends_ms: Ints
     reach_ms: int
     names: tuple[str, ...] = ()
     timed: bool = False
-    must: bool = False
-    cheap: bool = False
+    required: bool = False
+    samples_are_cheap: bool = False
 
     def edges_ms(self) -> Ints:
         """Times that part samples: those up to an edge from those after it. Increasing."""

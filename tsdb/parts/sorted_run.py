@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -39,6 +39,41 @@ class CopyPlan:
     numbers: int
 
 
+class PageRanges(NamedTuple):
+    """Ranges grouped by page; none crosses the end of a page.
+
+    places, starts, lengths  [Q] position in the target, position in the page, number of values
+    numbers  [P] page numbers, increasing
+    bounds   [P + 1] which ranges are of each page
+    table    [P, 5] of each page: begin and end in the file, number of values, its first range, and
+             one past its last
+    mostly   [P] whether the ranges are most of the page
+    """
+
+    places: Ints
+    starts: Ints
+    lengths: Ints
+    numbers: Ints
+    bounds: Ints
+    table: Ints
+    mostly: Bools
+
+
+@dataclass(slots=True, eq=False)
+class CopyRanges:
+    """Ranges of one stream, and where each goes in the target.
+
+    places, starts, lengths  [Q] position in the target, position in the stream, number of values
+    by_page  the same ranges grouped by page, which a stream with pages caches here. Threads set it
+             without a lock: it depends on the ranges alone
+    """
+
+    places: Ints
+    starts: Ints
+    lengths: Ints
+    by_page: PageRanges | None = None
+
+
 class Stream(ABC):
     """A long column of numbers. A read names ranges by `starts` and `lengths`."""
 
@@ -57,20 +92,16 @@ class Stream(ABC):
     def plan_copy(
         self,
         out: Ints | Floats,
-        places: Ints,
-        starts: Ints,
-        lengths: Ints,
+        ranges: CopyRanges,
         *,
         cache_pages: bool = True,  # noqa: ARG002 - for streams with pages
-        notes: dict[str, Any] | None = None,  # noqa: ARG002 - for streams with pages
     ) -> CopyPlan:
         """Return the tasks that copy each range to its place in `out`, flat.
 
         cache_pages: cache pages of which most is not copied, for later reads; pages that are copied
-        whole are not cached, since the caller caches the copy. notes: facts about these ranges, for
-        reuse by the next call with the same ranges of this stream.
+        whole are not cached, since the caller caches the copy.
         """
-        return CopyPlan([partial(self.copy, out, places, starts, lengths)], 0)
+        return CopyPlan([partial(self.copy, out, ranges.places, ranges.starts, ranges.lengths)], 0)
 
     def copy(self, out: Ints | Floats, places: Ints, starts: Ints, lengths: Ints) -> None:
         """Copy each range to its place in `out`, flat."""

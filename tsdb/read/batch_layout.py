@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from novaql.tsdb.model.labels import Ints, Numbers
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.model.series_batch import SeriesBatch
 from novaql.tsdb.parts.ranges import RangeSlice
-from novaql.tsdb.parts.sorted_run import CopyPlan, SortedRun
+from novaql.tsdb.parts.sorted_run import CopyPlan, CopyRanges, SortedRun
 from novaql.tsdb.read.staleness import split_markers
 from novaql.tsdb.runtime.buffer_pool import BUFFERS
 from novaql.tsdb.runtime.parallel import ordered_parallel
@@ -25,24 +24,16 @@ WORTH_A_THREAD = 1 << 17
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Layer:
-    """What one layer gives to a batch: pieces of its streams, and where they go.
+    """The ranges of one layer's streams that a batch has, and where they go.
 
-    series                               of the layer, whose values they are
-    places, starts, lengths              of values
-    time_places, time_starts, time_lengths  of times, those of one series of each grid
-    of_values, of_times                  what the streams note about these pieces
+    values  of `series`, one range each
+    times   those of one series of each grid
     """
 
     run: SortedRun
     series: Ints
-    places: Ints
-    starts: Ints
-    lengths: Ints
-    time_places: Ints
-    time_starts: Ints
-    time_lengths: Ints
-    of_values: dict[str, Any] = field(default_factory=dict)
-    of_times: dict[str, Any] = field(default_factory=dict)
+    values: CopyRanges
+    times: CopyRanges
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,15 +46,14 @@ class Layout:
     layers: list[_Layer]
 
 
-def _values_of(layer: _Layer, values: Floats, *, keep: bool, sketched: bool) -> CopyPlan:
-    """sketched: of those series alone that may have staleness markers, if these are not most."""
-    pieces = layer.places, layer.starts, layer.lengths
-    if sketched and layer.run.unmarked is not None:
-        marked = np.flatnonzero(~layer.run.unmarked(layer.series))
-        if 2 * len(marked) < len(layer.series):
-            pieces = layer.places[marked], layer.starts[marked], layer.lengths[marked]
-            return layer.run.values.plan_copy(values, *pieces, cache_pages=keep)
-    return layer.run.values.plan_copy(values, *pieces, cache_pages=keep, notes=layer.of_values)
+def _values_of(layer: _Layer, values: Floats, *, cache_pages: bool, times_only: bool) -> CopyPlan:
+    """times_only: of those series alone that may have staleness markers, if these are not most."""
+    ranges = layer.values
+    if times_only and layer.run.unmarked is not None:
+        some = np.flatnonzero(~layer.run.unmarked(layer.series))
+        if 2 * len(some) < len(layer.series):
+            ranges = CopyRanges(ranges.places[some], ranges.starts[some], ranges.lengths[some])
+    return layer.run.values.plan_copy(values, ranges, cache_pages=cache_pages)
 
 
 def layout_in_turn(
@@ -95,53 +85,52 @@ def layout_in_turn(
     shift = grid_offsets[:-1] - offsets[firsts]  # from a first member's samples to its grid's times
     layers = []
     for (places, cut), start in zip(chosen, starts, strict=True):
-        stratum = cut.floats
+        run, lengths = cut.floats, cut.lengths
         some = np.flatnonzero(is_first[places])
-        grids = stratum.grid_of[cut.series[some]]
-        layers.append(
-            _Layer(
-                stratum,
-                cut.series,
-                start,
-                stratum.value_start[cut.series] + cut.low,
-                cut.lengths,
-                start[some] + shift[grid[places[some]]],
-                stratum.grid_start[grids] + cut.low[some],
-                cut.lengths[some],
-            )
+        grids = run.grid_of[cut.series[some]]
+        values = CopyRanges(start, run.value_start[cut.series] + cut.low, lengths)
+        times = CopyRanges(
+            start[some] + shift[grid[places[some]]],
+            run.grid_start[grids] + cut.low[some],
+            lengths[some],
         )
+        layers.append(_Layer(run, cut.series, values, times))
     return Layout(offsets, grid, grid_offsets, layers)
 
 
 def load_in_turn(
-    layout: Layout, members: Ints, *, keep: bool, sketched: bool, starts: bool
+    layout: Layout, members: Ints, *, cache_pages: bool, times_only: bool, starts: bool
 ) -> SeriesBatch:
+    """Read the batch of a layout, on all threads.
+
+    cache_pages  as that of `Stream.plan_copy`
+    times_only   values may be arbitrary: see `SeriesBatchRef.times_only`
+    starts       with start timestamps
+    """
     values = BUFFERS.floats(int(layout.offsets[-1]))
     times = BUFFERS.ints(int(layout.grid_offsets[-1]))
-    placings = [_values_of(layer, values, keep=keep, sketched=sketched) for layer in layout.layers]
-    of_values = sum(len(plan_copy.parts) for plan_copy in placings)
-    placings += [
-        layer.run.times.plan_copy(
-            times,
-            layer.time_places,
-            layer.time_starts,
-            layer.time_lengths,
-            cache_pages=keep,
-            notes=layer.of_times,
-        )
+    plans = [
+        _values_of(layer, values, cache_pages=cache_pages, times_only=times_only)
         for layer in layout.layers
     ]
-    parts = [part for plan in placings for part in plan.parts]
+    of_values = sum(len(plan.parts) for plan in plans)
+    plans += [
+        layer.run.times.plan_copy(times, layer.times, cache_pages=cache_pages)
+        for layer in layout.layers
+    ]
+    parts = [part for plan in plans for part in plan.parts]
     found: list[Ints | None] = []
     ordered_parallel(
         len(parts),
         lambda number: parts[number](),
         found.append,
-        alone=sum(plan_copy.numbers for plan_copy in placings) < WORTH_A_THREAD,
+        alone=sum(plan.numbers for plan in plans) < WORTH_A_THREAD,
     )
     markers = _markers(found[:of_values])
-    if markers is None and sketched:  # what was not read must not be taken for markers
-        return load_in_turn(layout, members, keep=keep, sketched=False, starts=starts)
+    if markers is None and times_only:  # what was not read must not be taken for markers
+        return load_in_turn(
+            layout, members, cache_pages=cache_pages, times_only=False, starts=starts
+        )
     batch = SeriesBatch(
         members,
         values,
@@ -160,8 +149,9 @@ def _starts_of(layout: Layout) -> Ints:
     found = np.zeros(int(layout.offsets[-1]), np.int64)
     for layer in layout.layers:
         if layer.run.starts is not None:
-            at = flat_positions(layer.places, layer.lengths)
-            found[at] = layer.run.starts.ints(layer.starts, layer.lengths)
+            ranges = layer.values
+            at = flat_positions(ranges.places, ranges.lengths)
+            found[at] = layer.run.starts.ints(ranges.starts, ranges.lengths)
     return found
 
 

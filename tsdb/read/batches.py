@@ -89,7 +89,7 @@ class BatchPlan:
             SeriesBatchRef(
                 load,
                 of_portion,
-                partial(load, sketched=True),
+                partial(load, times_only=True),
                 partial(load, starts=True) if portion.started else None,
                 partial(portion.ready, self, cache),
             )
@@ -186,26 +186,26 @@ class _Portion:
         read_errors: ReadErrors | None,
         *,
         inside: Callable[[], Sequence[RangeSlice]] | None,
-        sketched: bool = False,
+        times_only: bool = False,
         starts: bool = False,
     ) -> SeriesBatch:
         """Read it, or find it in the cache.
 
-        sketched  a `SeriesBatchRef.sketch` will do
-        starts    with start timestamps
+        times_only  values may be arbitrary: see `SeriesBatchRef.times_only`
+        starts      with start timestamps
         """
         starts = starts and self.started
         if self._key is None:
             self._key = self._content(plan)
         key = ("starts", *self._key) if starts and self._key else self._key
         found = cache.get(key) if key else None
-        if sketched and found is None:
-            key = ("sketch", *key) if key else ()
+        if times_only and found is None:
+            key = ("times_only", *key) if key else ()
             found = cache.get(key) if key else None
         if found is not None:
             return found
         try:
-            found = self._read(plan, sketched=sketched, starts=starts)
+            found = self._read(plan, times_only=times_only, starts=starts)
         except DAMAGE:
             cuts, slots = plan.requested, plan.slots
             if inside is not None:
@@ -216,7 +216,7 @@ class _Portion:
             cache.put(key, found)
         return found
 
-    def _read(self, plan: BatchPlan, *, sketched: bool, starts: bool) -> SeriesBatch:
+    def _read(self, plan: BatchPlan, *, times_only: bool, starts: bool) -> SeriesBatch:
         if self.merged:
             cuts = members_of(plan.cuts, plan.slots, self.members)
             return split_markers(read_ragged(cuts, self.members, starts=starts))
@@ -227,7 +227,7 @@ class _Portion:
         if plan.cacheable:
             self._layout = layout
         return load_in_turn(
-            layout, self.members, keep=plan.cacheable, sketched=sketched, starts=starts
+            layout, self.members, cache_pages=plan.cacheable, times_only=times_only, starts=starts
         )
 
     def _undamaged(

@@ -89,12 +89,11 @@ class Caches:
     ranges: SlidingPlans = field(default_factory=SlidingPlans)
 
 
-def around(
+def read_undamaged(
     parts: Sequence[Part], read_errors: ReadErrors | None, read: Callable[[Sequence[Part]], Found]
 ) -> Found:
-    """What `read` makes of the parts. A part whose index or directories are damaged raises; or it
-    is left out, and noted in `read_errors`.
-    """
+    """Return what `read` makes of the parts. A part whose index or directories are damaged raises,
+    or is left out and noted in `read_errors`."""
     try:
         return read(parts)
     except DAMAGE:
@@ -128,7 +127,7 @@ def select(
         range_ms = start_ms, end_ms
         return _Query(parts, deleted, tuple(matchers), range_ms, caches, read_errors).selection()
 
-    return replace(around(some, read_errors, read), parts=(len(some), len(parts)))
+    return replace(read_undamaged(some, read_errors, read), parts=(len(some), len(parts)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -265,4 +264,4 @@ def count(
             found.append((part, rows[there]))
         return DeleteResult(unite(found).table.rows, samples)
 
-    return around(parts.overlapping(start_ms, end_ms), read_errors, find)
+    return read_undamaged(parts.overlapping(start_ms, end_ms), read_errors, find)

@@ -90,8 +90,8 @@ def plan_cells(
         found = Cells(
             parts, rollups, matchers, span, cell_of, names_of, caches, read_errors, timed=timed
         )
-        must = windows.must or any(part.downsampled_ms for part in parts)
-        wanted = found.is_sound and (must or found.is_worth_it(cheap=windows.cheap))
+        required = windows.required or any(part.downsampled_ms for part in parts)
+        wanted = found.is_sound and (required or found.is_worth_it(windows))
     except DAMAGE:  # reading the samples notes it
         return None
     return found if wanted else None
@@ -150,7 +150,7 @@ class Cells:
         `CellColumns.first_ms` and `timed`, which have no meaning otherwise."""
         self._parts, self._span, self._cell_of = parts, span, cell_of
         self._names = ("count", *(name for name in names if name != "count"))
-        self._caches, self._losses, self._timed = caches, read_errors, timed
+        self._caches, self._read_errors, self._timed = caches, read_errors, timed
         self._union: Union = united(parts, matchers, caches.unions)
         self.is_sound = True
         self.from_rollups = 0  # cells that `columns` has read from them
@@ -188,10 +188,10 @@ class Cells:
             others[cut.rows] += cut.lengths
         return cells, covered, others
 
-    def is_worth_it(self, *, cheap: bool) -> bool:
-        """Whether it is much less work than the samples; see `RangeWindows.cheap`."""
+    def is_worth_it(self, windows: RangeWindows) -> bool:
+        """Return whether it is much less work than the samples."""
         cells, covered, others = (int(size.sum()) for size in self._sizes)
-        if cheap and 8 * covered <= self._caches.batches.limit:
+        if windows.samples_are_cheap and 8 * covered <= self._caches.batches.limit:
             return False
         return covered >= WORTH_SAMPLES * cells and MOST_OTHERS * others <= covered
 
@@ -226,7 +226,7 @@ class Cells:
                 self.from_rollups += len(pieces[-1].rows)
             except DAMAGE as problem:
                 if one.part.downsampled_ms:
-                    note_or_raise(problem, self._losses)
+                    note_or_raise(problem, self._read_errors)
                 else:
                     others.append(next(n for n, p in enumerate(self._parts) if p is one.part))
         cuts = self._cuts(sorted(others), (first, end))
@@ -262,11 +262,11 @@ class Cells:
                 index_rows, rows = index_rows[some], rows[some]
             if len(rows):
                 pieces = pieces_of(self._parts[number], index_rows, rows)
-                out += cut_ranges(pieces, *self._span, self._losses)
+                out += cut_ranges(pieces, *self._span, self._read_errors)
         return out
 
     def _selection(self, cuts: Sequence[RangeSlice]) -> Selection:
-        found = plan_mixed(cuts, self.series.rows, self._caches.batches, self._losses)
+        found = plan_mixed(cuts, self.series.rows, self._caches.batches, self._read_errors)
         return Selection(self.series, *found, range_ms=self._span)
 
     def _cells(self, one: _Summed, first: int, end: int) -> _Pieces:

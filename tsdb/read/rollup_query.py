@@ -15,7 +15,7 @@ from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.parts.part import Part, Rollup
 from novaql.tsdb.parts.part_list import PartList
-from novaql.tsdb.read.planner import Caches, around
+from novaql.tsdb.read.planner import Caches, read_undamaged
 from novaql.tsdb.read.rollup_cells import Cells, is_alone
 
 
@@ -56,7 +56,7 @@ def roll_up(
         cells = Cells(parts, rollups, matchers, span, cell_of, STATISTICS, caches, read_errors)
         return _joined(cells, resolution_ms)
 
-    return around(parts.overlapping(*span), read_errors, read)
+    return read_undamaged(parts.overlapping(*span), read_errors, read)
 
 
 def _stored(part: Part, parts: Sequence[Part], resolution_ms: int) -> Rollup | None:

@@ -20,7 +20,7 @@ from novaql.tsdb.parts.merge_series import unite
 from novaql.tsdb.parts.part import Part
 from novaql.tsdb.parts.part_list import PartList
 from novaql.tsdb.parts.tombstones import Intervals
-from novaql.tsdb.read.planner import around, matching_series
+from novaql.tsdb.read.planner import matching_series, read_undamaged
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
 LOOKUP_CACHE_BYTES = 32 << 20
@@ -64,7 +64,7 @@ class Lookup:
 
             return self._cached(("series",), parts, look, _table_bytes)
 
-        return self._around(find)
+        return self._undamaged_parts(find)
 
     def label_names(self) -> list[str]:
         """`Source.label_names`."""
@@ -104,10 +104,11 @@ class Lookup:
 
             return self._cached(what, parts, of_all, _text_bytes)
 
-        return [*self._around(find)]
+        return [*self._undamaged_parts(find)]
 
-    def _around(self, find: Callable[[Sequence[Part]], Found]) -> Found:
-        return around(self.parts.overlapping(self.start_ms, self.end_ms), self.read_errors, find)
+    def _undamaged_parts(self, find: Callable[[Sequence[Part]], Found]) -> Found:
+        parts = self.parts.overlapping(self.start_ms, self.end_ms)
+        return read_undamaged(parts, self.read_errors, find)
 
     def _rows(self, part: Part) -> Ints:
         return matching_series(part, self.matcher_sets, self.start_ms, self.end_ms)

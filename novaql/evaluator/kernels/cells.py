@@ -98,7 +98,7 @@ class CellKernel:
     """A function over ranges, computed from cells.
 
     names   statistics of cells that it needs, beside the count
-    timed, cheap  see `RangeWindows`
+    timed   see `RangeWindows`; so is `samples_are_cheap`
     sample  the statistic of a cell that the function's kernel over samples may take for a sample;
             None: there is none
     """
@@ -106,7 +106,7 @@ class CellKernel:
     answer: Kernel
     names: tuple[str, ...] = ()
     timed: bool = False
-    cheap: bool = False
+    samples_are_cheap: bool = False
     sample: str | None = None
 
 

@@ -86,7 +86,7 @@ def _growth(*, is_counter: bool, is_rate: bool) -> RangeFunction:
             cells.growth(is_counter=is_counter, is_rate=is_rate),
             FALLS if is_counter else ("first", "last"),
             timed=True,
-            cheap=True,
+            samples_are_cheap=True,
         ),
         exact_ends=lambda w: extended.extended_rate(w, is_counter=is_counter, is_rate=is_rate),
         smoothed=True,
@@ -131,7 +131,7 @@ PROMQL_FUNCTIONS: Mapping[str, RangeFunction] = {
     "count_over_time": RangeFunction(
         plain(over_time.count_over_time),
         StripRollup(strips.repeated(lambda s: (s.hi - s.lo).astype(np.float64))),
-        CellKernel(cells.count, cheap=True),
+        CellKernel(cells.count, samples_are_cheap=True),
     ),
     "present_over_time": RangeFunction(
         plain(over_time.present_over_time),

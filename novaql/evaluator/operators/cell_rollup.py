@@ -70,8 +70,8 @@ def windows_read(context: Context, kernel: CellKernel, windows: Moved) -> RangeW
         windows.reach_ms,
         kernel.names if requested or kernel.sample is None else (kernel.sample,),
         timed=kernel.timed,
-        must=requested or kernel.sample is not None,
-        cheap=kernel.cheap,
+        required=requested or kernel.sample is not None,
+        samples_are_cheap=kernel.samples_are_cheap,
     )
 
 

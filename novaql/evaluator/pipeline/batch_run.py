@@ -116,12 +116,12 @@ def _each_batch(
     take: Callable[[T], None],
     *,
     alone: bool = False,
-    sketched: bool = False,
+    times_only: bool = False,
 ) -> None:
-    """sketched: `work` looks at no values."""
+    """times_only: `work` looks at no values."""
 
     def load(ref: SeriesBatchRef) -> SeriesBatch:
-        return ref.sketch() if sketched and ref.sketch is not None else ref.load()
+        return ref.times_only() if times_only and ref.times_only is not None else ref.load()
 
     def run(batch: SeriesBatch) -> tuple[T, Ints | None]:
         context.checkpoint()
@@ -162,7 +162,7 @@ def fold_batches(
     assert leaf is not None
     if not isinstance(accumulator, StripAccumulator):
         return False
-    sketched = accumulator.counts_only
+    times_only = accumulator.counts_only
     if len(groups) * steps > FOLDED_IN_PLACE:
         _each_batch(
             leaf,
@@ -170,7 +170,7 @@ def fold_batches(
             lambda portions: _add(accumulator, portions, groups.of_row[portions.batch.rows]),
             lambda _: None,
             alone=True,
-            sketched=sketched,
+            times_only=times_only,
         )
         return True
 
@@ -181,7 +181,7 @@ def fold_batches(
         return fold.partial(found)
 
     with np.errstate(all="ignore"):
-        _each_batch(leaf, context, part, accumulator.merge, sketched=sketched)
+        _each_batch(leaf, context, part, accumulator.merge, times_only=times_only)
     return True
 
 

@@ -52,7 +52,7 @@ class DataDirectory:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._head_losses = ReadErrors()
+        self._head_errors = ReadErrors()
         self.head: Head | None = None
         self.blocks: list[Block] = []
         self._pieces = Pieces()
@@ -84,8 +84,8 @@ class DataDirectory:
         if has_head:
             in_order = [block.meta.end_ms for block in self.blocks if not block.meta.late]
             newest = max(in_order, default=-_NEWEST)
-            self._head_losses = ReadErrors()
-            self.head = Head(self.folder, newest, self._head_losses)
+            self._head_errors = ReadErrors()
+            self.head = Head(self.folder, newest, self._head_errors)
 
     def __repr__(self) -> str:
         return f"DataDirectory({str(self.folder)!r})"
@@ -105,7 +105,7 @@ class DataDirectory:
         if hints.plain is not None:
             return hints.plain  # there are no cells
         read_errors = hints.read_errors
-        self._note_head_losses(read_errors)
+        self._note_head_errors(read_errors)
         window = (start_ms, end_ms)
         parts, tables, floats, native, grids = [], [], [], [], []
         for layer, rows in self._matching([matchers], start_ms, end_ms, read_errors):
@@ -236,8 +236,8 @@ class DataDirectory:
             if len(rows):
                 yield layer, rows
 
-    def _note_head_losses(self, read_errors: ReadErrors | None) -> None:
-        for problem in self._head_losses.problems():
+    def _note_head_errors(self, read_errors: ReadErrors | None) -> None:
+        for problem in self._head_errors.problems():
             if read_errors is None:
                 raise problem
             read_errors.note(problem)

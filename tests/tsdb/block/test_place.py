@@ -16,7 +16,7 @@ from novaql.tsdb.errors import Corrupted
 from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 from novaql.tsdb.model.samples import STALE, Batch, Floats, is_stale
-from novaql.tsdb.parts.sorted_run import SortedRun
+from novaql.tsdb.parts.sorted_run import CopyRanges, SortedRun
 from novaql.tsdb.runtime import parallel as ordered_parallel
 from novaql.tsdb.runtime.compiled import Mode
 
@@ -81,10 +81,11 @@ def test_windows_of_all_series(tmp_path: Path, first: int, size: int, mode: str)
         plain = values.floats(starts, lengths).reshape(SERIES, size)
         database.clear_pages()
 
-        for turn in range(2):  # the second finds some pages kept
+        ranges = CopyRanges(np.arange(SERIES)[::-1] * size, starts, lengths)
+        for turn in range(2):  # the second finds some pages cached, and the ranges grouped by page
+            assert (ranges.by_page is None) == (turn == 0)
             out = np.zeros(SERIES * size)
-            places = np.arange(SERIES)[::-1] * size
-            parts = values.plan_copy(out, places, starts, lengths).parts
+            parts = values.plan_copy(out, ranges).parts
             assert len(parts) > 2
             found_stale = done(parts)
             found = out.reshape(SERIES, size)[::-1]

@@ -53,13 +53,13 @@ def of_views(found: Selection) -> tuple[Samples, set[tuple[int, int]]]:
 
 
 def of_batches(
-    found: Selection, parts: int, *, sketched: bool = False
+    found: Selection, parts: int, *, times_only: bool = False
 ) -> tuple[Samples, set[tuple[int, int]]]:
-    """What the batches hold, or sketches of them, each taken in so many parts."""
+    """What the batches hold, or only their times, each taken in so many parts."""
     samples: Samples = []
     markers: set[tuple[int, int]] = set()
     assert found.batches is not None
-    loads = [ref.sketch if sketched else ref.load for ref in found.batches]
+    loads = [ref.times_only if times_only else ref.load for ref in found.batches]
     assert None not in loads
     for batch in [part for load in loads if load is not None for part in load().parts(parts)]:
         lengths = np.diff(batch.offsets)
@@ -103,10 +103,10 @@ def check(database: tsdb.Database, start_ms: int, end_ms: int) -> None:
         samples, markers = of_views(found)
         for parts in (1, 3):
             database.clear_pages()
-            sketch = within(of_batches(found, parts, sketched=True), start_ms, end_ms)
+            without_values = within(of_batches(found, parts, times_only=True), start_ms, end_ms)
             assert within(of_batches(found, parts), start_ms, end_ms) == (samples, markers)
-            assert [at for *at, _ in sketch[0]] == [at for *at, _ in samples]
-            assert sketch[1] == markers
+            assert [at for *at, _ in without_values[0]] == [at for *at, _ in samples]
+            assert without_values[1] == markers
         assert found.samples >= len(samples) + len(markers)  # late ones may replace others
 
 
@@ -219,8 +219,8 @@ def test_a_sketch_reads_values_of_series_with_markers_only(tmp_path: Path) -> No
         found = database.select([Matcher("target", MatchOp.NOT_EQUAL, "3")], 0, 3000)
         assert found.batches is not None
         for ref in found.batches:
-            assert ref.sketch is not None
-            assert len(ref.sketch().values) == 12 * 3000
+            assert ref.times_only is not None
+            assert len(ref.times_only().values) == 12 * 3000
             with pytest.raises(Corrupted):
                 ref.load()
 

@@ -149,7 +149,7 @@ def cells_read(
     database: tsdb.Database, ends_ms: list[int], reach_ms: int, statistic: str
 ) -> int | None:
     """How many cells are read in place of samples; None: none."""
-    windows = RangeWindows(np.array(ends_ms), reach_ms, (statistic,), must=True)
+    windows = RangeWindows(np.array(ends_ms), reach_ms, (statistic,), required=True)
     first, last = ends_ms[0] - reach_ms + 1, ends_ms[-1]
     found = database.select([], first, last, Hints(windows=windows)).cells
     return None if found is None else found.as_samples(statistic).samples

@@ -56,7 +56,7 @@ def fold_sums(strip_cells: Any, scale: Any, added: Any, high: Any, low: Any, cou
         p = place[s]
         if count == 1:  # making arrays of it would cost more than adding it
             there_is = whole or (present[a] if shared else present[at])
-            bits = bits_of(values[at]) & NOT_SIGN if there_is else 0
+            bits = bits_of(values[at]) & NOT_SIGN if there_is else 0  # as integers: by size
             now = scale[p]
             if bits == 0:
                 counts[p, j0] += there_is
@@ -68,6 +68,8 @@ def fold_sums(strip_cells: Any, scale: Any, added: Any, high: Any, low: Any, cou
                     float_of(high_cutter(now)),
                     float_of(low_cutter(now)),
                 )
+                # The sum rounds the value at the bit where its upper integer ends: the bits that
+                # the cutter gains are that integer. The same again for the lower one.
                 cut = value + upper
                 rest = value - (cut - upper)
                 cut_rest = rest + lower
@@ -78,6 +80,7 @@ def fold_sums(strip_cells: Any, scale: Any, added: Any, high: Any, low: Any, cou
                     added[p] += 1
                     at += 1
                     continue
+        # A whole strip: first how many values each cell has.
         part = values[at : at + count]
         there = present[a:b] if shared else present[at : at + count]
         numbers = counts[p, j0 : j0 + count]
@@ -89,6 +92,7 @@ def fold_sums(strip_cells: Any, scale: Any, added: Any, high: Any, low: Any, cou
                 numbers[k] += there[k]
         at += count
         complete = whole
+        # Values that no scale holds (very large, infinite, NaN) become terms.
         top = largest_bits(part, there, complete)
         if top >= LARGE:
             cells, terms = with_space(cells, terms, found, count)
@@ -97,6 +101,9 @@ def fold_sums(strip_cells: Any, scale: Any, added: Any, high: Any, low: Any, cou
             top = largest_bits(part, there, complete)
         if top == 0:
             continue
+        # The group's integers get the scale of the largest value so far. What falls off at the
+        # lower end becomes terms, at most `TERMS_A_ROW` for each step. Before the spare bits of
+        # the lower integers are used up, their carries move to the upper ones.
         needed = scale_for(top)
         if added[p] >= UNCARRIED or (scale[p] != EMPTY and needed > scale[p]):
             if carry_row(high[p], low[p]) >= HIGHEST:
@@ -107,6 +114,7 @@ def fold_sums(strip_cells: Any, scale: Any, added: Any, high: Any, low: Any, cou
                 found = raise_row(high[p], low[p], scale[p], needed, p * steps, cells, terms, found)
         scale[p] = max(scale[p], needed)
         added[p] += 1
+        # Now all values fit: add their integers. Bits below the lower ones become terms.
         into, below = high[p, j0 : j0 + count], low[p, j0 : j0 + count]
         if add_cut(part, there, complete, into, below, scale[p]) != 0:
             cells, terms = with_space(cells, terms, found, count)

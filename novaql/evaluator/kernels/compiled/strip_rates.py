@@ -51,6 +51,7 @@ def strip_rates(
         a, b = strip[g], strip[g + 1]
         if a == b:
             continue
+        # Series of a grid are mostly adjacent, so this is computed once for all of them.
         if g != known_grid:
             ends = ends_ms[first[g] : first[g] + b - a]
             when = times[grids[g] : grids[g + 1]]
@@ -75,6 +76,7 @@ def strip_rates(
             if fell == 0 and not near_zero:
                 at += 1
                 continue
+        # All windows as if no counter was reset and none began near zero …
         row = values[offsets[s] : offsets[s + 1]]
         part = out[at : at + b - a]
         if is_counter and falls[s] < 0:
@@ -83,6 +85,7 @@ def strip_rates(
         at += b - a
         if not is_counter:
             continue
+        # … and again those windows of a counter for which that does not hold.
         fallen = 0
         if falls[s]:
             if len(places) < len(row):
@@ -126,7 +129,7 @@ def _know(
         mean_gap = sampled / (hi[j] - lo[j] - 1)
         before = (first_ms - (ends_ms[j] - range_ms)) / 1000.0
         after = (ends_ms[j] - last_ms) / 1000.0
-        threshold = mean_gap * 1.1
+        threshold = mean_gap * 1.1  # as Prometheus: up to there the series may go on to the edge
         if before >= threshold:
             before = mean_gap / 2
         if after >= threshold:
@@ -174,7 +177,7 @@ def _correct(
     out: Any,
 ) -> None:
     """Counters: add what resets took, and never extrapolate past the point that was zero."""
-    oldest = 0
+    oldest = 0  # `places` increase, and so do the starts of windows: each place is passed once
     for j in range(len(lo)):
         start, end = lo[j], hi[j]
         if end - start < 2:

@@ -34,6 +34,8 @@ def strip_sums(strips: Any, mean: bool, begin: int, end: int, out: Any) -> None:
         row = values[offsets[s] : offsets[s + 1]]
         if len(front) < len(row):
             front, front_lost = np.empty(len(row)), np.empty(len(row))
+        # front[k] is the sum of the samples k … middle - 1, `back` that of middle … entered - 1;
+        # of each, the rounding errors (`lost`) and the largest sum on the way (`peak`).
         middle, entered = 0, 0
         back, back_lost = 0.0, 0.0
         front_peak, back_peak = 0.0, 0.0
@@ -59,6 +61,7 @@ def strip_sums(strips: Any, mean: bool, begin: int, end: int, out: Any) -> None:
                         front_peak = abs(sum_)
                     front[k], front_lost[k] = sum_, error
             else:
+                # `stop` never falls from step to step, so each sample enters the back once.
                 for k in range(entered, stop):
                     value = row[k]
                     grown = back + value
@@ -72,6 +75,7 @@ def strip_sums(strips: Any, mean: bool, begin: int, end: int, out: Any) -> None:
                 out[at] = _in_order(row, start, stop, mean)
                 at += 1
                 continue
+            # start < middle: the front was built from an earlier start, and starts never fall.
             sum_ = front[start]
             total = sum_ + back
             of_back = total - sum_

@@ -184,7 +184,7 @@ def _at_once(h: Histograms, starts: Ints, fold: Fold) -> tuple[Histograms, Histo
     total, lost = fold(scalars, starts)
     out = replace(ends.take(starts), positive=Buckets.none(runs), negative=Buckets.none(runs))
     shift = np.where(h.is_custom, 0, h.schema.astype(np.int64) - schema[run])
-    totals, losses = [], []
+    totals, lost_buckets = [], []
     for name in ("positive", "negative"):
         side: Buckets = getattr(h, name)
         rows = side.rows()
@@ -202,9 +202,9 @@ def _at_once(h: Histograms, starts: Ints, fold: Fold) -> tuple[Histograms, Histo
         )
         sums, errors = fold(population, fresh)
         totals.append(Buckets.of_flat(of_run[fresh], index[fresh], sums, runs))
-        losses.append(Buckets.of_flat(of_run[fresh], index[fresh], errors, runs))
+        lost_buckets.append(Buckets.of_flat(of_run[fresh], index[fresh], errors, runs))
 
-    return _filled(out, *total.T, *totals), _filled(out, *lost.T, *losses)
+    return _filled(out, *total.T, *totals), _filled(out, *lost.T, *lost_buckets)
 
 
 def _filled(
