@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.group_reduce import ACCUMULATORS
@@ -133,7 +133,8 @@ def test_functions_put_together_from_others(name: str, case: Case, scalar: float
 
 
 @pytest.mark.parametrize("name", ANCHORED)
-@given(case=cases(), lookback_ms=st.integers(1, 60))
+@given(case=cases(), lookback_ms=st.integers(1, 20))
+@settings(max_examples=200)
 def test_windows_that_begin_with_the_sample_before_them(
     name: str, case: Case, lookback_ms: int
 ) -> None:
