@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from novaql.language.ast import left_spine
-from novaql.language.signatures.metricsql_over_time import METRICSQL_OVER_TIME
-from novaql.language.signatures.metricsql_rollups import METRICSQL_ROLLUPS
-from novaql.language.signatures.novaql_functions import NOVAQL_FUNCTIONS
-from novaql.planner.label_flow import CELL_BY_CELL
+from novaql.language.signatures import AGGREGATORS, FUNCTIONS
 from novaql.planner.logical import (
+    MEMBER,
     Aggregation,
     BinaryOp,
     Constant,
@@ -35,38 +33,22 @@ from novaql.planner.logical import (
     Window,
     children,
 )
+from novaql.planner.whole_range import RANGE_AGGREGATIONS, WHOLE_RANGE
 
-AGGREGATIONS = frozenset(
-    {
-        "sum", "avg", "count", "min", "max", "group", "stddev", "stdvar", "quantile",
-        "count_values", "distinct", "geomean", "mad", "median", "mode", "share", "sum2", "zscore",
-    }
+_BY_OTHER_ROWS = frozenset({"bottomk", "limit_ratio", "limitk", "topk"})
+"""Aggregations that choose among equal values by the order of series, which depends on the range,
+or that look at the parameters of all steps together."""
+
+_BY_OTHER_THINGS = frozenset(
+    {"drop_empty_series", "end", "info", "limit_offset", "now", "rand", "rand_exponential",
+     "rand_normal", "range", "start", "union"}
 )  # fmt: skip
-"""Without those that choose among equal values by the order of series: it depends on the range."""
+"""Functions that depend on the range, on series that the plan does not name, on the order of
+series, on the clock or on chance."""
 
-_ADDED = frozenset((*METRICSQL_ROLLUPS, *METRICSQL_OVER_TIME, *NOVAQL_FUNCTIONS))
-
-FUNCTIONS = CELL_BY_CELL | _ADDED | frozenset(
-    {
-        "absent", "absent_over_time", "avg_over_time", "changes", "count_over_time", "delta",
-        "deriv", "double_exponential_smoothing", "first_over_time", "histogram_avg",
-        "histogram_count", "histogram_fraction", "histogram_quantile", "histogram_quantiles",
-        "histogram_stddev", "histogram_stdvar", "histogram_sum", "idelta", "increase", "irate",
-        "label_join", "label_replace", "last_over_time", "mad_over_time", "max_of",
-        "max_over_time", "min_of", "min_over_time", "pi", "predict_linear", "present_over_time",
-        "quantile_over_time", "rate", "resets", "scalar", "sort", "sort_by_label",
-        "sort_by_label_desc", "sort_desc", "start_timestamp", "stddev_over_time",
-        "stdvar_over_time", "step", "sum_over_time", "time", "timestamp",
-        "ts_of_first_over_time", "ts_of_last_over_time", "ts_of_max_over_time",
-        "ts_of_min_over_time", "vector",
-        "alias", "label_copy", "label_del", "label_keep", "label_lowercase", "label_map",
-        "label_match", "label_mismatch", "label_move", "label_set", "label_transform",
-        "label_uppercase", "label_value", "labels_equal", "sort_by_label_numeric",
-        "sort_by_label_numeric_desc", "histogram_share", "start_of", "timezone_offset",
-    }
-)  # fmt: skip
-"""Functions that depend on the step alone: not on the range, as `end()` does, nor on series that
-the plan does not name, as `info` does. New functions have to be added here."""
+_AGGREGATIONS = AGGREGATORS.keys() - RANGE_AGGREGATIONS - _BY_OTHER_ROWS
+_FUNCTIONS = FUNCTIONS.keys() - WHOLE_RANGE - _BY_OTHER_THINGS | {MEMBER}
+"""What depends on the step alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +105,9 @@ def _reach(plan: Plan, lookback_ms: int) -> Reach | None:
                 return inner.between(-plan.offset_ms - wide, -plan.offset_ms)
             end = plan.at_ms - plan.offset_ms
             return inner.during(end - wide, end)
-        case Aggregation(op=op) if op not in AGGREGATIONS:
+        case Aggregation(op=op) if op not in _AGGREGATIONS:
             return None
-        case FunctionCall(function=name) if name.partition(":")[0] not in FUNCTIONS:
+        case FunctionCall(function=name) if name.partition(":")[0] not in _FUNCTIONS:
             return None
         case BinaryOp():
             spine = left_spine(plan)

@@ -61,9 +61,9 @@ def tree_json(expr: Expr, text: str) -> Tree:
         case Text():
             return {"type": "stringLiteral", "val": expr.value}
         case Paren():
-            return {"type": "parenExpr", "expr": tree_json(expr.inner, text)}
+            return {"type": "parenExpr", "expr": _encoded(expr.inner, text)}
         case Unary():
-            return {"type": "unaryExpr", "op": expr.op, "expr": tree_json(expr.operand, text)}
+            return {"type": "unaryExpr", "op": expr.op, "expr": _encoded(expr.operand, text)}
         case VectorSelector():
             return {"type": "vectorSelector"} | _selector(expr, text)
         case MatrixSelector():
@@ -74,7 +74,7 @@ def tree_json(expr: Expr, text: str) -> Tree:
         case Subquery():
             return {
                 "type": "subquery",
-                "expr": tree_json(expr.inner, text),
+                "expr": _encoded(expr.inner, text),
                 **_duration("range", expr.range, text),
                 **_duration("step", expr.step, text),
                 **_duration("offset", expr.offset, text),
@@ -84,15 +84,15 @@ def tree_json(expr: Expr, text: str) -> Tree:
             return _chain(left_spine(expr), text)
         case Aggregate():
             parameter = expr.parameter
-            more = [tree_json(argument, text) for argument in expr.more]
+            more = [_encoded(argument, text) for argument in expr.more]
             beyond = ({"more": more} if more else {}) | (
                 {} if expr.limit is None else {"limit": expr.limit}
             )
             return {
                 "type": "aggregation",
                 "op": expr.op,
-                "expr": tree_json(expr.operand, text),
-                "param": None if parameter is None else tree_json(parameter, text),
+                "expr": _encoded(expr.operand, text),
+                "param": None if parameter is None else _encoded(parameter, text),
                 "grouping": list(expr.grouping),
                 "without": expr.without,
             } | beyond
@@ -100,8 +100,18 @@ def tree_json(expr: Expr, text: str) -> Tree:
             return {
                 "type": "call",
                 "func": _function(FUNCTIONS[expr.function]),
-                "args": [tree_json(argument, text) for argument in expr.arguments],
+                "args": [_encoded(argument, text) for argument in expr.arguments],
             }
+
+
+def _encode(tree: Tree) -> bytes:
+    return orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)
+
+
+def _encoded(expr: Expr, text: str) -> orjson.Fragment:
+    """A node below another one. Trees of queries nest deeper than the JSON encoder goes, so each
+    node is encoded by itself."""
+    return orjson.Fragment(_encode(tree_json(expr, text)))
 
 
 def all_matchers(selector: VectorSelector) -> list[Matcher]:
@@ -122,11 +132,11 @@ def _chain(spine: list[Binary], text: str) -> Tree:
     heads: list[bytes] = []
     tails: list[bytes] = []
     for node in spine[:-1]:
-        around = orjson.dumps(_operation(node, _LEFT, text), option=orjson.OPT_SORT_KEYS)
+        around = _encode(_operation(node, _LEFT, text))
         head, _, tail = around.partition(b"\0")
         heads.append(head)
         tails.append(tail)
-    lowest = orjson.dumps(tree_json(spine[0].left, text), option=orjson.OPT_SORT_KEYS)
+    lowest = _encode(tree_json(spine[0].left, text))
     below = b"".join((*reversed(heads), lowest, *tails))
     return _operation(spine[-1], orjson.Fragment(below), text)
 
@@ -137,7 +147,7 @@ def _operation(node: Binary, left: object, text: str) -> Tree:
         "lhs": left,
         "matching": _matching(node),
         "op": node.op,
-        "rhs": tree_json(node.right, text),
+        "rhs": _encoded(node.right, text),
         "type": "binaryExpr",
     }
 
@@ -212,25 +222,25 @@ def _extension(expr: Let | Shifted | RetainNames | Member, text: str) -> Tree:
                 {
                     "name": binding.name,
                     "parameters": binding.parameters,
-                    "expr": tree_json(binding.value, text),
+                    "expr": _encoded(binding.value, text),
                 }
                 for binding in expr.bindings
             ]
-            return {"type": "letExpr", "bindings": bindings, "body": tree_json(expr.body, text)}
+            return {"type": "letExpr", "bindings": bindings, "body": _encoded(expr.body, text)}
         case Shifted():
             return {
                 "type": "shiftedExpr",
-                "expr": tree_json(expr.inner, text),
+                "expr": _encoded(expr.inner, text),
                 **_duration("offset", expr.offset, text),
                 **_at(expr.at),
             }
         case RetainNames():
-            return {"type": "keepMetricNamesExpr", "expr": tree_json(expr.inner, text)}
+            return {"type": "keepMetricNamesExpr", "expr": _encoded(expr.inner, text)}
         case Member():
             values = [_number_text(value) for value in expr.values]
             return {
                 "type": "memberExpr",
-                "expr": tree_json(expr.operand, text),
+                "expr": _encoded(expr.operand, text),
                 "values": values,
             }
 

@@ -7,17 +7,12 @@ from one seed, printed with the counts; NOVAQL_SEED repeats a run.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import random
 import re
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -32,12 +27,11 @@ from tests.support.generators.random_samples import SeriesSamples, batch_of
 from tests.support.programs.query_answers import (
     Answer,
     Number,
-    answer_of_prometheus,
     answer_of_result,
     disagreement,
     label_set,
 )
-from tests.support.programs.victoria_program import running_victoria
+from tests.support.programs.victoria_program import ask_victoria, running_victoria, send_series
 
 SEED = int(os.environ.get("NOVAQL_SEED", "1112"))
 MANY = int(os.environ.get("NOVAQL_DIFFERENTIAL", "10000"))
@@ -97,7 +91,7 @@ def test_every_function_is_compared_or_says_why_not() -> None:
 def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peers]:
     series = random_grid(random.Random(SEED))
     with running_victoria(tmp_path_factory.mktemp("victoria") / "data") as url:
-        _write(url, series)
+        send_series(url, ((labels, [t for t, _ in s], [v for _, v in s]) for labels, s in series))
         yield url, TableSource(batch_of(series))
 
 
@@ -145,16 +139,6 @@ def _append(series: SeriesSamples, labels: dict[str, str], sample: tuple[int, fl
     series.append((labels, [sample]))
 
 
-def _write(url: str, series: SeriesSamples) -> None:
-    lines = []
-    for labels, samples in series:
-        inside = ",".join(f'{k}="{v}"' for k, v in labels.items() if k != "__name__")
-        lines += [f"{labels['__name__']}{{{inside}}} {v!r} {t}" for t, v in samples]
-    body = "\n".join(lines).encode()
-    urllib.request.urlopen(f"{url}/api/v1/import/prometheus", body, timeout=30).close()
-    urllib.request.urlopen(f"{url}/internal/force_flush", timeout=30).close()
-
-
 def test_a_few_hundred_random_queries_agree(peers: Peers) -> None:
     _compare(peers, SEED, 600)
 
@@ -193,7 +177,8 @@ def _agreement(peers: Peers, query: str, first: int, last: int) -> tuple[str, st
         found: Answer | None = answer_of_result(evaluate(query, source, options))
     except NovaqlError:
         found = None
-    expected = _asked(url, query, start_s, end_s)
+    times = {"start": start_s, "end": end_s, "step": STEP_S}
+    expected = ask_victoria(url, query, times)
     if expected is None or found is None:
         if expected is found:
             return "both refuse", None
@@ -213,19 +198,6 @@ def _agreement(peers: Peers, query: str, first: int, last: int) -> tuple[str, st
     if NO_OBSERVATIONS.search(query):
         return "known: no observations", None
     return "different", difference
-
-
-def _asked(url: str, query: str, start_s: int, end_s: int) -> Answer | None:
-    form = {"query": query, "start": start_s, "end": end_s, "step": STEP_S, "nocache": 1}
-    address = f"{url}/api/v1/query_range?{urllib.parse.urlencode(form)}"
-    try:
-        with urllib.request.urlopen(address, timeout=30) as answer:
-            body: Any = json.load(answer)
-    except urllib.error.HTTPError as refused:
-        if refused.code != 422:
-            raise
-        return None
-    return answer_of_prometheus(body["data"])
 
 
 def _has_gaps(query: str) -> bool:

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from novaql import evaluate, tsdb
+from docs.example_data import BEGIN, END, batch
+from novaql import evaluate, query_options, tsdb
 from novaql.errors import NovaqlError
 from novaql.inputs.tables.table_source import TableSource
 from novaql.language import AGGREGATORS, FUNCTIONS, parse
@@ -56,6 +57,25 @@ def test_what_has_a_reach_is_the_same_step_by_step() -> None:
         assert disagreement(whole, joined) is None, query
         compared += 1
     assert compared > QUERIES / 4
+
+
+def test_examples_with_a_reach_are_the_same_step_by_step() -> None:
+    source, compared = TableSource(batch()), 0
+    examples = [row.example for row in FUNCTIONS.values()]
+    examples += [row.example for row in AGGREGATORS.values()]
+    for example in examples:
+        options = query_options(start=BEGIN, end=END, step="12m")
+        if reach(build_plan(parse(example), example, options), 300_000) is None:
+            continue
+        whole = answer_of_result(evaluate(example, source, options))
+        joined: Answer = {}
+        for time_ms in range(options.start_ms, options.end_ms + 1, options.step_ms):
+            step = query_options(start=time_ms / 1000, end=time_ms / 1000, step="12m")
+            for key, points in answer_of_result(evaluate(example, source, step)).items():
+                joined.setdefault(key, {}).update(points)
+        assert disagreement(whole, joined) is None, example
+        compared += 1
+    assert compared > len(examples) / 2
 
 
 @pytest.mark.parametrize("name", sorted(WHOLE_RANGE))

@@ -6,7 +6,8 @@ What is known to differ, beside the list in `test_rollups_equal_victoria.py`:
   samples, and has options to log and to refuse such queries.
 - `changes` counts from the sample before the window: this engine is asked with a window that is
   longer by one interval.
-- `max_over_time` retains the metric name: this engine is asked with `keep_metric_names`.
+- `max_over_time`, `avg_over_time`, `clamp_max` and `clamp_min` retain the metric name: this engine
+  is asked with `keep_metric_names`.
 - `histogram_quantile` reads buckets of `vmrange`: this engine is asked with `prometheus_buckets`
   around them, since in PromQL series without `le` have no quantile.
 - NaN is no value: it is removed from the answers of this engine.
@@ -14,13 +15,10 @@ What is known to differ, beside the list in `test_rollups_equal_victoria.py`:
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 import yaml
@@ -33,11 +31,11 @@ from novaql.tsdb.model.labels import SeriesTable
 from tests.support.generators.dashboard_series import INTERVAL_S, Series, series_of
 from tests.support.programs.query_answers import (
     Answer,
-    answer_of_prometheus,
     answer_of_result,
     disagreement,
+    without_nan,
 )
-from tests.support.programs.victoria_program import running_victoria
+from tests.support.programs.victoria_program import ask_victoria, running_victoria, send_series
 
 FOLDER = Path(__file__).parent / "dashboards"
 DASHBOARDS = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -58,8 +56,13 @@ VARIABLES = {
     "topk": "5",
     "containers": "(a|b)",
     "containers_selector": ".*(vlogs|elastic).*",
+    "cluster": "beta",
+    "dc_instance": "a:1",
 }
 """What Grafana puts in the place of variables; of the others it puts `.*`, their "All"."""
+
+NAMES_STAY = (r"(?:max|avg)_over_time\([^\[]*\[\w+\]\)", r"clamp_max\([^()]*\)", r"clamp_min\(.*\)")
+"""Calls whose results retain the metric name in VictoriaMetrics."""
 
 REFUSED = {
     'sum(container_memory_rss{name=~"$containers"}[5m]) by (name)',
@@ -78,7 +81,7 @@ def queries_of(dashboard: str) -> list[str]:
 
 def pasted(query: str) -> str:
     """The query as Grafana sends it."""
-    return re.sub(r"\$(\w+)", lambda name: VARIABLES.get(name[1], ".*"), query)
+    return re.sub(r"\$([a-z_]\w*)", lambda name: VARIABLES.get(name[1], ".*"), query)
 
 
 ACCEPTED = {
@@ -106,7 +109,7 @@ def test_dashboards_are_listed() -> None:
     table = (FOLDER / "README.md").read_text()
 
     assert all(f"| `{dashboard}` |" in table for dashboard in DASHBOARDS)
-    assert sum(len(queries_of(dashboard)) for dashboard in DASHBOARDS) > 400
+    assert sum(len(queries_of(dashboard)) for dashboard in DASHBOARDS) > 600
     assert {query for name in DASHBOARDS for query in queries_of(name)} >= REFUSED
 
 
@@ -128,16 +131,8 @@ def database(series: list[Series]) -> Iterator[tsdb.Database]:
 
 @pytest.fixture(scope="module")
 def victoria(series: list[Series], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    lines = (
-        json.dumps(
-            {"metric": one.labels, "values": one.values, "timestamps": list(one.times_ms)}
-        ).encode()
-        + b"\n"
-        for one in series
-    )
     with running_victoria(tmp_path_factory.mktemp("victoria") / "vm") as url:
-        httpx.post(f"{url}/api/v1/import", content=lines, timeout=60).raise_for_status()
-        httpx.get(f"{url}/internal/force_flush", timeout=60).raise_for_status()
+        send_series(url, ((one.labels, one.times_ms, one.values) for one in series))
         yield url
 
 
@@ -145,8 +140,10 @@ def victoria(series: list[Series], tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.mark.parametrize("dashboard", DASHBOARDS)
 def test_answers_are_equal(dashboard: str, database: tsdb.Database, victoria: str) -> None:
     wrong, empty = {}, []
+    times = {"start": FIRST_S, "end": LAST_S, "step": STEP_S}
     for query in ACCEPTED[dashboard]:
-        expected, found = theirs(victoria, query), ours(database, query)
+        expected, found = ask_victoria(victoria, query, times), ours(database, query)
+        assert expected is not None, query
         if difference := disagreement(expected, found):
             wrong[query] = difference
         if not expected:
@@ -156,36 +153,18 @@ def test_answers_are_equal(dashboard: str, database: tsdb.Database, victoria: st
     assert empty == []
 
 
-def theirs(url: str, query: str) -> Answer:
-    got = httpx.get(
-        f"{url}/api/v1/query_range",
-        params={"query": query, "start": FIRST_S, "end": LAST_S, "step": STEP_S, "nocache": 1},
-        timeout=60,
-    )
-    assert got.status_code == 200, got.text
-    return answer_of_prometheus(got.json()["data"])
-
-
 def ours(database: tsdb.Database, query: str) -> Answer:
     query = re.sub(
         r"(\bchanges\([^\[]*\[)(\d+)s",
         lambda found: f"{found[1]}{int(found[2]) + INTERVAL_S}s",
         query,
     )
-    if re.fullmatch(r"max_over_time\([^\[]*\[\d+s\]\)", query):
-        query += " keep_metric_names"
+    for call in NAMES_STAY:
+        query = re.sub(rf"({call})", r"\1 keep_metric_names", query)
     query = re.sub(
         r"(histogram_quantile\([\d.]+, *)(sum\(.*?\) *by *\([^)]*vmrange\))",
         r"\1prometheus_buckets(\2)",
         query,
     )
-    found = answer_of_result(novaql.query(query, database, start=FIRST_S, end=LAST_S, step=STEP_S))
-    numbers = {
-        labels: {time: value for time, value in points.items() if not _is_nan(value)}
-        for labels, points in found.items()
-    }
-    return {labels: points for labels, points in numbers.items() if points}
-
-
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and math.isnan(value)
+    found = novaql.query(query, database, start=FIRST_S, end=LAST_S, step=STEP_S)
+    return without_nan(answer_of_result(found))

@@ -24,14 +24,12 @@ window. What is known to differ:
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import re
 from collections import Counter
 from collections.abc import Iterator
 
-import httpx
 import numpy as np
 import pytest
 
@@ -42,16 +40,16 @@ from novaql.tsdb import Batch
 from novaql.tsdb.model.labels import SeriesTable
 from tests.support.programs.query_answers import (
     Answer,
-    answer_of_prometheus,
     answer_of_result,
     values_close,
 )
-from tests.support.programs.victoria_program import running_victoria
+from tests.support.programs.victoria_program import ask_victoria, running_victoria, send_series
 
 START_MS = 1_700_000_040_000
 """A whole minute."""
 INTERVAL_S, PHASE_MS, SAMPLES = 15, 7_000, 400
 FIRST_S, LAST_S, STEP_S = START_MS // 1000 + 3600, START_MS // 1000 + 5400, 60
+TIMES = {"start": FIRST_S, "end": LAST_S, "step": STEP_S}
 WINDOWS_S = (60, 150, 300, 615, 1200)
 SEEDS = range(3)
 
@@ -145,29 +143,15 @@ def database(samples: Samples) -> Iterator[tsdb.Database]:
 
 @pytest.fixture(scope="module")
 def victoria(samples: Samples, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    lines = [
-        json.dumps(
-            {
-                "metric": {"__name__": name, "n": str(n)},
-                "values": values,
-                "timestamps": times_of(n),
-            }
-        )
-        for (name, n), values in samples.items()
-    ]
     with running_victoria(tmp_path_factory.mktemp("victoria") / "vm") as url:
-        httpx.post(f"{url}/api/v1/import", content="\n".join(lines)).raise_for_status()
-        httpx.get(f"{url}/internal/force_flush").raise_for_status()
+        send_series(
+            url,
+            (
+                ({"__name__": name, "n": str(n)}, times_of(n), values)
+                for (name, n), values in samples.items()
+            ),
+        )
         yield url
-
-
-def theirs(url: str, query: str) -> Answer:
-    got = httpx.get(
-        f"{url}/api/v1/query_range",
-        params={"query": query, "start": FIRST_S, "end": LAST_S, "step": STEP_S, "nocache": 1},
-    )
-    assert got.status_code == 200, got.text
-    return answer_of_prometheus(got.json()["data"])
 
 
 def ours(database: tsdb.Database, query: str) -> Answer:
@@ -190,12 +174,12 @@ def test_function(
         asked, until = f"[{window + INTERVAL_S}s] offset -{INTERVAL_S}s", until - 1
     elif query in FOLLOWING:
         asked = f"[{window}s] offset -{STEP_S}s"
-    expected = theirs(victoria, query.replace("[W]", f"[{window}s]"))
+    expected = ask_victoria(victoria, query.replace("[W]", f"[{window}s]"), TIMES)
+    assert expected
     if query.startswith("holt_winters"):
         expected = {labels[1:]: points for labels, points in expected.items()}
     actual = ours(database, query.replace("[W]", asked))
 
-    assert expected
     if query.startswith("holt_winters"):
         for points in (*expected.values(), *actual.values()):
             points.pop(FIRST_S * 1000, None)

@@ -14,6 +14,7 @@ from novaql.evaluator.kernels import (
     rate,
     sample_times,
     spreads,
+    strip_ends,
     strips,
     tallies,
 )
@@ -211,6 +212,7 @@ METRICSQL_FUNCTIONS: Mapping[str, RangeFunction] = {
             )
         ),
         exact_ends=neighbours.integrate_from_before,
+        anchored=StripRollup(strip_ends.integral),
         floats_only=True,
         anchors=True,
     ),

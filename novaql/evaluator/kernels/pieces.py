@@ -85,13 +85,14 @@ def pieces(windows: Windows, *, size: int | None = None) -> Pieces | None:
 
 
 def flat(windows: Windows) -> Windows:
-    """The same windows in the ragged layout, empty ones as the first sample alone."""
-    if windows.cells is not None:
-        return replace(windows, hi=np.maximum(windows.hi, windows.lo + 1))
-    series, width = windows.values.shape
-    shift = np.arange(series, dtype=np.int64)[:, None] * width
+    """The same windows in the ragged layout, empty ones as some sample alone."""
+    width = windows.values.shape[-1]
     lo = np.minimum(windows.lo, width - 1)
     hi = np.maximum(windows.hi, lo + 1)
+    if windows.cells is not None:
+        return replace(windows, lo=lo, hi=hi)
+    series = len(windows.values)
+    shift = np.arange(series, dtype=np.int64)[:, None] * width
     cells = np.arange(windows.size, dtype=np.int64)
     return replace(
         windows,

@@ -23,6 +23,7 @@ class RangeFunction:
     strips        compiled, over batches; None: NumPy always runs the function
     cells         NumPy, over rollup cells; None: rollups do not answer it
     exact_ends    NumPy, over `anchored` windows; None: the function takes no modifier
+    anchored      compiled, over `anchored` windows; None: NumPy always runs them
     smoothed      `exact_ends` also takes `smoothed` windows
     retains_name    the result is still a sample of the metric
     counter_only  the function is meaningful for counters alone
@@ -38,6 +39,7 @@ class RangeFunction:
     strips: StripRollup | None = None
     cells: CellKernel | None = None
     exact_ends: Callable[[Extended], tuple[Floats, Bools]] | None = None
+    anchored: StripRollup | None = None
     smoothed: bool = False
     retains_name: bool = False
     counter_only: bool = False

@@ -29,6 +29,7 @@ class WindowSpec:
     range_ms  what rates are spread over; `reach_ms`, or 1 ms less where left ends are included
     eval_ms   [J] evaluation times: they differ from `ends_ms` where there is an offset
     scalars   arguments of the function, [J] each, in the order of the call
+    before_ms  how far left of a window the sample before it may lie, which `anchored` windows use
     """
 
     ends_ms: Ints
@@ -36,6 +37,7 @@ class WindowSpec:
     range_ms: int
     eval_ms: Ints
     scalars: Sequence[Floats] = ()
+    before_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

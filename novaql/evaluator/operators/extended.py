@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from novaql.errors import EvaluationError
 from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.extended import Extended, extend
 from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
+from novaql.evaluator.kernels.strips import WindowSpec
 from novaql.evaluator.kernels.windows import Ints
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.selector import view_windows
 from novaql.evaluator.pipeline.block import Block
-from novaql.evaluator.pipeline.model import Pipeline
+from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline
 from novaql.evaluator.pipeline.scan import pipeline_over
 from novaql.planner.logical import FunctionCall, Select
 from novaql.tsdb.model.batch_views import SeriesView
@@ -80,7 +83,13 @@ def extended_pipeline(context: Context, operator: Operator) -> Pipeline:
         )
         return Block.of(view.rows, found.inner, *kernel(found))
 
-    return pipeline_over(selection, steps, leaf, nameless=True)
+    pipeline = pipeline_over(selection, steps, leaf, nameless=True)
+    if function.anchored is None or select.smoothed:
+        return pipeline
+    ends_ms, range_ms = read.ends_ms, read.range_ms
+    spec = WindowSpec(ends_ms, range_ms, range_ms, ends_ms, before_ms=lookback_ms)
+    compiled = CompiledRollup(selection.batches, spec, function.anchored).if_ready()
+    return replace(pipeline, compiled=compiled)
 
 
 def exact_ends(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.operators.arithmetic import drops_name
+from novaql.language.signatures import AGGREGATORS
+from novaql.language.signatures.label_edits import LABEL_EDITS
+from novaql.language.signatures.labels import LABELS
 from novaql.planner.logical import (
     MEMBER,
     Aggregation,
@@ -22,16 +25,11 @@ from novaql.planner.logical import (
     Window,
 )
 from novaql.planner.rollup_calls import UNIONS
-from novaql.planner.whole_range import RANGE_CHOOSERS, WHOLE_RANGE
+from novaql.planner.whole_range import WHOLE_RANGE
 
-_RETAINING = frozenset(
-    {"sort", "sort_desc", "sort_by_label", "sort_by_label_desc", "label_replace", "label_join",
-     "info", "union", "limit_offset", MEMBER, "default_rollup", "drop_empty_series", "label_copy",
-     "label_del", "label_keep", "label_lowercase", "label_map", "label_match", "label_mismatch",
-     "label_move", "label_set", "label_transform", "label_uppercase", "labels_equal",
-     "sort_by_label_numeric", "sort_by_label_numeric_desc"}
-) | WHOLE_RANGE  # fmt: skip
-_CHOOSING = RANGE_CHOOSERS | {"topk", "bottomk", "limitk", "limit_ratio", "share", "zscore"}
+_RETAINING = (LABELS.keys() | LABEL_EDITS.keys() | WHOLE_RANGE) - {"label_value"} | {
+    "default_rollup", "drop_empty_series", "limit_offset", MEMBER, "sort", "sort_desc", "union",
+}  # fmt: skip
 
 
 def operand_has_names(plan: Plan) -> bool:
@@ -78,7 +76,7 @@ def has_names(plan: Plan) -> bool:
         case RetainNames(inner=inner):
             return operand_has_names(inner)
         case Aggregation(op=op, operand=operand):
-            return op in _CHOOSING and has_names(operand)
+            return AGGREGATORS[op].returns_input_series and has_names(operand)
         case FunctionCall(function="alias"):
             return True
         case FunctionCall(function=name, arguments=(_, *parts)) if name in UNIONS:

@@ -16,6 +16,9 @@ ONLY_NUMPY = {
 }
 """Functions without a compiled kernel."""
 
+ONLY_NUMPY_ANCHORED = {"changes", "delta", "increase", "increase_pure", "rate", "resets"}
+"""Functions whose `anchored` windows have no compiled kernel."""
+
 ROLLUP_CELLS = {
     "avg_over_time", "count_over_time", "delta", "first_over_time", "increase", "last_over_time",
     "max_over_time", "min_over_time", "present_over_time", "rate", "sum_over_time",
@@ -41,6 +44,8 @@ def test_every_series_of_a_union_has_an_entry() -> None:
 def test_which_back_ends_a_function_has() -> None:
     assert {name for name, f in RANGE_FUNCTIONS.items() if f.strips is None} == ONLY_NUMPY
     assert {name for name, f in RANGE_FUNCTIONS.items() if f.cells is not None} == ROLLUP_CELLS
+    exact = {name for name, f in RANGE_FUNCTIONS.items() if f.exact_ends and not f.anchored}
+    assert exact == ONLY_NUMPY_ANCHORED
 
 
 def test_properties_go_together() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.group_reduce import ACCUMULATORS
@@ -15,6 +15,8 @@ from novaql.evaluator.kernels.metricsql_functions import METRICSQL_FUNCTIONS
 from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.kernels.strips import WindowSpec, strips_of
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
+from novaql.evaluator.operators.extended import extended_windows
+from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.runtime.compiled import Mode
 from tests.support.kernels.strips import batch_of, rolled
 from tests.support.kernels.windows import Case, cases, finite_values, plain_values
@@ -31,6 +33,7 @@ MAGNITUDES = (
 SUMS = ("sum_over_time", "avg_over_time")
 LINES = ("deriv", "predict_linear")
 COMPILED = [name for name, function in RANGE_FUNCTIONS.items() if function.strips is not None]
+ANCHORED = [name for name, function in RANGE_FUNCTIONS.items() if function.anchored is not None]
 TALLIES = [
     f"{what}_{test}_over_time"
     for what, tests in (("count", "eq ne gt le"), ("share", "eq gt le"), ("sum", "eq gt le"))
@@ -127,6 +130,32 @@ def test_functions_put_together_from_others(name: str, case: Case, scalar: float
     size = np.abs(case.windows.values).max(initial=1.0)
     np.testing.assert_array_equal(expected[1], actual[1])
     np.testing.assert_allclose(actual[0], expected[0], rtol=1e-9, atol=float(size) * 1e-12)
+
+
+@pytest.mark.parametrize("name", ANCHORED)
+@given(case=cases(), lookback_ms=st.integers(1, 20))
+@settings(max_examples=200)
+def test_windows_that_begin_with_the_sample_before_them(
+    name: str, case: Case, lookback_ms: int
+) -> None:
+    windows, ends = case.windows, np.array(case.ends_ms, np.int64)
+    rows = np.arange(windows.grid[0])
+    view = SeriesView(rows, windows.times, windows.values, windows.offsets)
+    function = RANGE_FUNCTIONS[name]
+    assert function.exact_ends is not None
+    with np.errstate(all="ignore"):
+        found = extended_windows(
+            view, ends, case.range_ms, lookback_ms, smoothed=False, counter=function.counter_only
+        )
+        expected = found.inner.on_grid(*function.exact_ends(found))
+    there = np.broadcast_to(expected[1], windows.grid)
+
+    actual = rolled(name, windows, ends, before_ms=lookback_ms)
+
+    np.testing.assert_array_equal(there, actual[1])
+    size = np.abs(windows.values[np.isfinite(windows.values)]).max(initial=1.0)
+    values = np.where(there, expected[0], 0.0)
+    np.testing.assert_allclose(actual[0], values, rtol=1e-12, atol=float(size) * 1e-15)
 
 
 @pytest.mark.parametrize("name", [*TALLIES, "duration_over_time"])

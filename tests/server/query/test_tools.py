@@ -167,6 +167,28 @@ def test_a_query_that_does_not_parse_is_located(server: LocalServer, tool: str) 
 
 
 @pytest.mark.parametrize("tool", ["parse", "format", "explain", "lint", "complete", "why-empty"])
+def test_queries_may_nest_as_deep_as_the_language_allows(server: LocalServer, tool: str) -> None:
+    deepest, deeper = (calls * "abs(" + "up" + calls * ")" for calls in (199, 200))
+
+    answer = ask(server, tool, query=deepest)
+    refused = ask(server, tool, query=deeper)
+
+    assert answer.status_code == 200
+    if tool == "complete":
+        assert refused.status_code == 200
+        return
+    assert refused.status_code == 422
+    assert "nested more than 200 levels deep" in refused.json()["error"]["message"]
+    assert refused.json()["error"]["column"] == 801
+    if tool == "parse":
+        prometheus = server.prometheus("parse_query", query=deepest).json()["data"]
+        assert answer.json()["ast"] == prometheus
+        for _ in range(199):
+            (prometheus,) = prometheus["args"]
+        assert prometheus["name"] == "up"
+
+
+@pytest.mark.parametrize("tool", ["parse", "format", "explain", "lint", "complete", "why-empty"])
 def test_bodies_are_strict(server: LocalServer, tool: str) -> None:
     wrong = ask(server, tool, query="up", what=1)
     missing = ask(server, tool)

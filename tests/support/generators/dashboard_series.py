@@ -26,19 +26,25 @@ from novaql.tsdb.model.matchers import Matcher
 
 INTERVAL_S, PHASE_S = 15, 7
 """Samples come some seconds after the steps, so that none lies at the edge of a window."""
-LABEL_SETS = 64
+LABEL_SETS = 96
 LATE = 20
 """Samples of a version that is new."""
 BUCKETS = ("0.1", "1", "5", "10", "100", "+Inf")
 RANGES = ("1.000e-01...1.136e-01", "1.000e+00...1.136e+00", "8.799e+00...1.000e+01")
-ALWAYS = {"job": ("alpha", "beta", "not_selected"), "instance": ("a:1", "b:1", "c:1")}
+ALWAYS = {"job": ("alpha", "beta", "not_selected"), "instance": ("a:1", "b:1", "c:9100")}
 MANY = {"accountID": tuple("12345678")}
 PLAIN = ("a", "b", "c", "d")
 COUNTER = re.compile(r".*_(total|sum|count|bucket)")
-MADE = {"rollup"}
+ONE_FOR_EACH = {
+    "node_uname_info": {"instance"},
+    "mysql_global_status_innodb_page_size": {"instance"},
+    "mysql_global_status_buffer_pool_pages": {"instance", "state"},
+}
+"""Labels whose values are those of one series, which vector matching relies on."""
+MADE = {"rollup", "ip"}
 """Labels that functions set."""
 COUNTED = {"rate", "increase", "irate", "rollup_rate"}
-FLAG = re.compile(r"up|.*_(successful|failed|reachable|read_only|status)")
+FLAG = re.compile(r"up|.*_(successful|failed|reachable|read_only|status|nodes|resources|quorate)")
 BEFORE_S = 600
 """How much earlier series begin than the longest window on them."""
 
@@ -127,13 +133,15 @@ def _series(
     seen = set()
     for number in range(LABEL_SETS if bounds == (None,) else LABEL_SETS // 8):
         values = [random.Random(f"{label} {number}").choice(pools[label]) for label in plain]
-        if tuple(values) in seen:
+        common = dict(zip(plain, values, strict=True))
+        which = tuple(common[label] for label in ONE_FOR_EACH.get(name, plain))
+        if which in seen:
             continue
-        seen.add(tuple(values))
+        seen.add(which)
         growth = random.Random(f"{name} {number}")
         total = 0
         for bound in bounds:
-            labels = {"__name__": name, **dict(zip(plain, values, strict=True))}
+            labels = {"__name__": name} | common
             if bound is not None:
                 labels["vmrange" if ranged else "le"] = bound
             slope = growth.randint(1, 99)

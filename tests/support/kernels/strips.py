@@ -56,14 +56,17 @@ def rolled(
     scalars: Sequence[Floats] = (),
     eval_ms: Ints | None = None,
     batch: SeriesBatch | None = None,
+    before_ms: int = 0,
 ) -> tuple[Floats, Bools]:
     """A function of ranges by its compiled kernel; ends_ms, eval_ms, scalars: [J].
 
-    batch  of these windows, which was perhaps looked at before
+    batch      of these windows, which was perhaps looked at before
+    before_ms  not 0: the windows are `anchored`, see `WindowSpec`
     """
     at = ends_ms if eval_ms is None else eval_ms
-    asked = WindowSpec(ends_ms, windows.range_ms, windows.range_ms, at, scalars)
+    range_ms, entry = windows.range_ms, RANGE_FUNCTIONS[function]
+    asked = WindowSpec(ends_ms, range_ms, range_ms, at, scalars, before_ms)
     strips = strips_of(batch or batch_of(windows), asked)
-    rollup = RANGE_FUNCTIONS[function].strips
+    rollup = entry.anchored if before_ms else entry.strips
     assert rollup is not None
     return spread_out(strips, rollup, visible=False)

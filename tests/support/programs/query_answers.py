@@ -88,6 +88,19 @@ def disagreement(
     return None
 
 
+def without_nan(answer: Answer) -> Answer:
+    """The values that are no NaN, which MetricsQL takes for none, and the series that have some."""
+    found = {
+        labels: {
+            time: value
+            for time, value in points.items()
+            if not (isinstance(value, float) and math.isnan(value))
+        }
+        for labels, points in answer.items()
+    }
+    return {labels: points for labels, points in found.items() if points}
+
+
 def ranking_disagreement(expected: Answer, found: Answer, **tolerance: float) -> str | None:
     """The same for topk and bottomk: ties are free, so only the values per time are compared."""
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.programs.prometheus_programs import free_port
+from tests.support.programs.query_answers import Answer, answer_of_prometheus
 from tests.support.servers.http_server import wait_until_ready
 
 
@@ -45,3 +49,28 @@ def running_victoria(folder: Path) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait()
+
+
+def send_series(
+    url: str, series: Iterable[tuple[Mapping[str, str], Sequence[int], Sequence[float]]]
+) -> None:
+    """Store series (labels, milliseconds, values without NaN), so that queries see them."""
+    lines = "\n".join(
+        json.dumps({"metric": labels, "timestamps": list(times_ms), "values": list(values)})
+        for labels, times_ms, values in series
+    )
+    httpx.post(f"{url}/api/v1/import", content=lines, timeout=60).raise_for_status()
+    httpx.get(f"{url}/internal/force_flush", timeout=60).raise_for_status()
+
+
+def ask_victoria(url: str, query: str, times: Mapping[str, object]) -> Answer | None:
+    """The answer to an instant query (`time`), or to one of a range (`start`, `end`, `step`).
+
+    None if the query is refused.
+    """
+    path = "query" if "time" in times else "query_range"
+    parameters = {"query": query, "nocache": "1"} | {k: str(v) for k, v in times.items()}
+    got = httpx.get(f"{url}/api/v1/{path}", params=parameters, timeout=60)
+    if got.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
+        return None
+    return answer_of_prometheus(got.raise_for_status().json()["data"])
