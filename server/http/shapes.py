@@ -140,7 +140,16 @@ PathName = Annotated[
 """A name that is part of a path, for example of a service or an objective."""
 
 URL_PATTERN = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#]\S*$"
-"""The syntax of webhook and channel targets. The dialer decides whether they are allowed."""
+"""The syntax of targets, for documentation. The dialer decides whether they are allowed: another
+scheme is a 422, like another network."""
+
+URL_LIKE = r"^[A-Za-z][A-Za-z0-9+.-]*:\S*$"
+"""The syntax of any URL."""
+
+Target = Annotated[
+    str, Field(max_length=2048, pattern=URL_LIKE, json_schema_extra={"pattern": URL_PATTERN})
+]
+"""A URL to which the server sends requests. The route passes it to the dialer."""
 
 PolicyId = Annotated[str, Field(max_length=64, pattern=r"^esc_[0-9A-Za-z]+$")]
 """The id of an escalation policy."""

@@ -79,8 +79,8 @@ class AddComment(Body):
 class IncidentQuery(PageQuery):
     """Filters of the list."""
 
-    status: Literal["triggered", "acknowledged", "resolved", "open"] | None = Field(
-        None, description="`open`: not resolved"
+    status: list[Literal["triggered", "acknowledged", "resolved", "open"]] | None = Field(
+        None, max_length=10, description="`open`: not resolved. Repeat it for several"
     )
     severity: Severity | None = Field(None, description="sev1 is the worst")
     service: str | None = Field(

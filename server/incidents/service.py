@@ -40,10 +40,11 @@ def find(unit: Unit, pages: Pager, query: IncidentQuery) -> Page[Incident]:
     """A page of incidents, newest first."""
     statement = select(Incident).options(*_WITH_PARTS)
     statement = statement.where(*equal_to(Incident, query, "severity"))
-    if query.status == OPEN:
+    wanted = set(query.status or ())
+    if OPEN not in wanted:
+        statement = statement.where(Incident.status.in_(sorted(wanted))) if wanted else statement
+    elif Status.RESOLVED.value not in wanted:
         statement = statement.where(Incident.status != Status.RESOLVED.value)
-    elif query.status is not None:
-        statement = statement.where(Incident.status == query.status)
     if query.service is not None:
         affects = IncidentService.incident_id == Incident.id
         statement = statement.join(IncidentService, affects).where(

@@ -91,7 +91,7 @@ from typing import Annotated, Any, ClassVar, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from novaql.server.db.unit import Unit
-from novaql.server.http.shapes import URL_PATTERN
+from novaql.server.http.shapes import URL_LIKE, URL_PATTERN
 
 MOST_IN_PAGE = 200
 """The most resources that one page of a sync returns."""
@@ -109,7 +109,10 @@ Secret = Annotated[
     str, Field(min_length=1, max_length=4096, pattern=r"^[!-~]+$", json_schema_extra=_SECRET)
 ]
 """A secret in settings: visible ASCII characters, because most are sent in headers."""
-TargetUrl = Annotated[str, Field(max_length=2048, pattern=URL_PATTERN, json_schema_extra=_URL)]
+TargetUrl = Annotated[
+    str,
+    Field(max_length=2048, pattern=URL_LIKE, json_schema_extra={**_URL, "pattern": URL_PATTERN}),
+]
 """A URL in settings, to which the server sends requests."""
 
 

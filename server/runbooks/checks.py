@@ -33,7 +33,10 @@ from novaql.server.tenants.context import ServerContext
 
 LARGEST = 48 << 10
 """The size of a runbook as canonical JSON. Actions of agents contain it."""
-_FIXED_HOST = re.compile(r"https?://[^/?#$]+([/?#].*)?", re.IGNORECASE | re.DOTALL)
+_FIXED_HOST = re.compile(
+    r"https?://[^/?#$]+([/?#].*)?|(?!https?:)[^:$]+:.*", re.IGNORECASE | re.DOTALL
+)
+"""Also any other scheme: the dialer rejects it."""
 _SHORTEST, _SHORTEST_WAIT = timedelta(milliseconds=100), timedelta(milliseconds=1)
 _SECRET_PLACES = ("http", "script")
 _OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "te"})

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from novaql.server.http.shapes import URL_PATTERN, Body, Duration, Name
+from novaql.server.http.shapes import Body, Duration, Name, Target
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 Operator = Literal[">", ">=", "<", "<=", "==", "!="]
@@ -37,7 +37,7 @@ class HttpStep(StepBody):
 
     type: Literal["http"]
     method: Method = "GET"
-    url: Annotated[str, Field(max_length=2048, pattern=URL_PATTERN)]
+    url: Target
     headers: Annotated[dict[HeaderName, Template], Field(max_length=30)] = Field(
         default_factory=dict
     )

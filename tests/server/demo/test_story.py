@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,8 @@ from tests.support.servers.http_server import local_server
 pytestmark = pytest.mark.slow
 
 AT = datetime(2027, 3, 1, 12, tzinfo=UTC)
+MOST_S = 120
+"""The real seconds that hours of the stepped clock may take."""
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +37,15 @@ def shop() -> Shop:
 @pytest.fixture(scope="module")
 def story(shop: Shop) -> Iterator[Recording]:
     clock = SteppedClock(AT)
+    began = time.monotonic()
     with (
         listening(shop) as url,
         local_server(clock=clock, egress_allow="127.0.0.1/32", webhook_http=True) as server,
     ):
         pace = SteppedPace(clock, server.run_jobs)
-        yield Story(server.client, server.tokens[Role.ADMIN], shop, url, pace).run()
+        found = Story(server.client, server.tokens[Role.ADMIN], shop, url, pace).run()
+        assert time.monotonic() - began < MOST_S
+        yield found
 
 
 def in_order(wanted: list[str], found: list[str]) -> bool:
@@ -113,6 +120,35 @@ def test_the_recording_in_the_docs_verifies() -> None:
     assert found.checkpoint.size == 9
     story = json.loads((folder / "story.json").read_text())
     assert [page["status"] for page in story["pages"]] == ["sent", "sent"]
+
+
+def kinds_of(recording: Any) -> dict[str, Any]:
+    """What a recording consists of, without ids, times and values."""
+    requests = [one for chapter in recording["chapters"] for one in chapter["requests"]]
+    return {
+        "chapters": [chapter["title"] for chapter in recording["chapters"]],
+        "requests": [
+            (one["by"], one["method"], one["path"].split("/")[2], sorted(one.get("body") or {}))
+            for one in requests
+        ],
+        "audit": sorted({one["action"] for one in recording["audit"]}),
+        "webhooks": sorted({one["type"] for one in recording["webhooks"]}),
+        "timeline": sorted({one["type"] for one in recording["timeline"]}),
+        "fields": {
+            part: sorted({name for one in recording[part] for name in one})
+            for part in ("pages", "timeline", "audit", "webhooks")
+        },
+    }
+
+
+def test_the_recording_in_the_docs_is_of_this_code(story: Recording, tmp_path: Path) -> None:
+    """Otherwise: `novaql demo --story --record docs/story`."""
+    story.save(tmp_path)
+    here, docs = (
+        json.loads((folder / "story.json").read_text())
+        for folder in (tmp_path, ROOT / "docs" / "story")
+    )
+    assert kinds_of(docs) == kinds_of(here)
 
 
 def test_a_recording_has_no_secret(story: Recording, tmp_path: Path) -> None:

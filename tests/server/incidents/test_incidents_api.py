@@ -138,6 +138,9 @@ def test_filters_and_pages(desk: Desk) -> None:
     assert found("?status=triggered") == [one["id"]]
     assert found("?status=acknowledged") == [two["id"]]
     assert found("?status=resolved") == [three["id"]]
+    assert found("?status=resolved&status=triggered") == [three["id"], one["id"]]
+    assert found("?status=open&status=triggered") == [two["id"], one["id"]]
+    assert found("?status=open&status=resolved") == [three["id"], two["id"], one["id"]]
     assert found("?severity=sev1") == [three["id"], one["id"]]
     assert found("?service=ledger") == [two["id"], one["id"]]
     assert found("?service=api") == [one["id"]]
@@ -154,7 +157,13 @@ def test_filters_and_pages(desk: Desk) -> None:
     assert "next_cursor" not in rest
 
 
-@pytest.mark.parametrize("query", ["severity=sev9", "status=closed", "service=", "limit=0", "x=1"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("severity=sev9", "severity=sev1&severity=sev2", "status=closed", "status=open&status=x"),
+        *("service=", "limit=0", "x=1"),
+    ],
+)
 def test_filters_that_are_none(shared: Desk, query: str) -> None:
     assert shared.refused("GET", f"/incidents?{query}") == (400, "validation_error")
 

@@ -211,7 +211,8 @@ def test_reasons(rig: IntegrationRig, answer: Answer, reason: str) -> None:
     [
         {"base_url": "https://p.example", "username": "ada"},
         {"base_url": "https://p.example", "token": "x", "username": "a", "password": "b"},
-        {"base_url": "ftp://p.example"},
+        {"base_url": "p.example"},
+        {"base_url": "https://p example"},
         {"base_url": "https://p.example", "user": "x"},
         {},
     ],
