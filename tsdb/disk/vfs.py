@@ -7,10 +7,11 @@ through; callers know whether they were reading or writing.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from novaql.tsdb.disk import portable
 
 Buffer = bytes | memoryview
 
@@ -37,7 +38,7 @@ class AppendFile(_Descriptor):
 
     def __init__(self, path: Path, *, new: bool = True) -> None:
         how = os.O_CREAT | os.O_EXCL if new else 0
-        self._fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | how, 0o644)
+        self._fd = os.open(path, portable.BINARY | os.O_WRONLY | how, 0o644)
         self.size = 0 if new else os.fstat(self._fd).st_size
 
     def append(self, pieces: Sequence[Buffer]) -> None:
@@ -45,7 +46,7 @@ class AppendFile(_Descriptor):
         may be in the file."""
         todo = [memoryview(piece).cast("B") for piece in pieces if len(piece)]
         while todo:
-            written = os.pwritev(self._fd, todo[:512], self.size)
+            written = portable.pwritev(self._fd, todo[:512], self.size)
             self.size += written
             while todo and written >= len(todo[0]):
                 written -= len(todo.pop(0))
@@ -57,21 +58,21 @@ class AppendFile(_Descriptor):
         self.size = size
 
     def fsync(self) -> None:
-        os.fdatasync(self._fd)
+        portable.sync(self._fd)
 
 
 class ReadFile(_Descriptor):
     """A file to read at any offset, from any thread."""
 
     def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._fd = os.open(path, portable.BINARY | os.O_RDONLY)
         self.size = os.fstat(self._fd).st_size
 
     def pread(self, offset: int, length: int) -> bytes:
         """Return `length` bytes; fewer only at the end of the file."""
-        found = os.pread(self._fd, length, offset)
+        found = portable.pread(self._fd, length, offset)
         while len(found) < min(length, max(0, self.size - offset)):
-            more = os.pread(self._fd, length - len(found), offset + len(found))
+            more = portable.pread(self._fd, length - len(found), offset + len(found))
             if not more:
                 break
             found += more
@@ -93,9 +94,9 @@ class Lock(_Descriptor):
 
     def __init__(self, path: Path, holder: str) -> None:
         self.is_new = not (path.exists() and path.stat().st_size)
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._fd = os.open(path, portable.BINARY | os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            portable.lock(self._fd)
         except BlockingIOError:
             other = self._noted()
             self.release()
@@ -106,13 +107,15 @@ class Lock(_Descriptor):
         self.left_behind, self._holder = self._noted(), holder
         with contextlib.suppress(OSError):  # a store can be opened on a full disk
             self._write_note(holder)
-            os.fsync(self._fd)
+            portable.sync(self._fd)
 
     def _noted(self) -> str:
-        return os.pread(self._fd, 200, 0).decode(errors="replace").strip(" \n\0")
+        return portable.pread(self._fd, 200, 0).decode(errors="replace").strip(" \n\0")
 
     def _write_note(self, text: str) -> None:
-        os.pwrite(self._fd, text.encode()[: _HOLDER_BYTES - 1].ljust(_HOLDER_BYTES - 1) + b"\n", 0)
+        portable.pwrite(
+            self._fd, text.encode()[: _HOLDER_BYTES - 1].ljust(_HOLDER_BYTES - 1) + b"\n", 0
+        )
 
     def note(self, text: str) -> None:
         """Add to what the next holder finds if this one does not call `finish`."""
@@ -150,15 +153,15 @@ class Disk:
 
     def truncate(self, path: Path, size: int) -> None:
         """Truncate a file that is not open for appending, and sync it."""
-        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        fd = os.open(path, portable.BINARY | os.O_WRONLY)
         try:
             os.ftruncate(fd, size)
-            os.fsync(fd)
+            portable.sync(fd)
         finally:
             os.close(fd)
 
     def rename(self, old: Path, new: Path) -> None:
-        os.rename(old, new)
+        os.replace(old, new)
 
     def link(self, old: Path, new: Path) -> None:
         """Add a second name for a file. `OSError` if the file system cannot."""
@@ -168,11 +171,7 @@ class Disk:
         os.unlink(path)
 
     def fsync_dir(self, path: Path) -> None:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        portable.sync_directory(path)
 
     def make_dir(self, path: Path) -> None:
         """Create a directory and its parents, unless it exists."""

@@ -6,7 +6,6 @@ MiB of existing memory. So the pool retains the memory of arrays that are gone f
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from novaql.tsdb.model.labels import Floats, Ints
+from novaql.tsdb.runtime.forks import after_fork
 
 MIN_BYTES = 1 << 16
 """Smaller arrays use the allocator, which reuses their memory itself."""
@@ -86,4 +86,4 @@ def _rounded(count: int) -> int:
 BUFFERS = BufferPool()
 """The pool of this process."""
 
-os.register_at_fork(after_in_child=BUFFERS.forked)
+after_fork(BUFFERS.forked)

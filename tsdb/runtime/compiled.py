@@ -27,6 +27,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from novaql.tsdb.runtime.forks import after_fork
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 INTRINSICS = "novaql.tsdb.runtime.numba_intrinsics"
@@ -281,4 +283,4 @@ def _after_fork() -> None:
         registry.after_fork(compiling=compiling)
 
 
-os.register_at_fork(after_in_child=_after_fork)
+after_fork(_after_fork)

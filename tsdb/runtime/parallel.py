@@ -10,6 +10,8 @@ from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from novaql.tsdb.runtime.forks import after_fork
+
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -167,8 +169,8 @@ def _set_priority(priority: int) -> None:
 
 
 # A forked process has the pool but none of its threads, and would wait for them for ever.
-os.register_at_fork(after_in_child=_helpers.cache_clear)
-os.register_at_fork(after_in_child=_active_threads.reset_after_fork)
+after_fork(_helpers.cache_clear)
+after_fork(_active_threads.reset_after_fork)
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +14,7 @@ from novaql.evaluator.steps import Steps
 from novaql.tsdb.model.batch_views import BatchViews, SeriesView
 from novaql.tsdb.model.series_batch import SeriesBatchRef
 from novaql.tsdb.model.source import Selection
+from novaql.tsdb.runtime.forks import after_fork
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -93,4 +93,4 @@ def _readers() -> ThreadPoolExecutor:
 
 
 # A forked process has the pool but none of its threads: it would wait for them forever.
-os.register_at_fork(after_in_child=_readers.cache_clear)
+after_fork(_readers.cache_clear)
