@@ -9,29 +9,29 @@ from typing import Any
 import click
 
 from novaql import analyze, evaluate, explain, explain_nodes, query, query_options
-from novaql.cli.failures import note
 from novaql.cli.options import (
     DURATION,
     TIME,
     data_argument,
     data_option,
-    now_ms,
     text_argument,
 )
 from novaql.cli.output import Format, chosen_format, write_result
 from novaql.evaluator import Profile
-from novaql.export.scale import round_step_ms
-from novaql.inputs.resolve import as_source
-
-WANTED_STEPS = 240
+from novaql.opening import opened
 
 
 @click.command("query")
 @click.argument("expr")
 @data_option
-@click.option("--time", "time_", type=TIME, help="Evaluate at this time. Default: now.")
+@click.option(
+    "--time",
+    "time_",
+    type=TIME,
+    help="Evaluate at this time. Default: the last sample of files, now for all other data.",
+)
 @click.option("--start", type=TIME, help="Evaluate over a range from this time …")
-@click.option("--end", type=TIME, help="… to this time. Default: now.")
+@click.option("--end", type=TIME, help="… to this time. Default: as for --time.")
 @click.option("--step", type=DURATION, help="Interval between steps. Default: about 240 steps.")
 @click.option("--lookback", type=DURATION, help="How long a sample stays visible. Default: 5m.")
 @click.option(
@@ -98,8 +98,6 @@ def command(
         return
     result = query(text, data_argument(data), **options)
     write_result(result, form, output, rows=rows)
-    if time_ is None and start is None and len(result) == 0 and result.text is None:
-        note("info", "nothing at this moment; --time or --start look at older data")
     if stats:
         cost = result.stats
         stages = ", ".join(f"{name} {1000 * s:.1f} ms" for name, s in cost.seconds.items())
@@ -117,7 +115,8 @@ def _explained(
     if not analyzed:
         return json.dumps([asdict(node) for node in explain_nodes(text, query_options(**options))])
     profile = Profile()
-    evaluate(text, as_source(data_argument(data)), query_options(**options), profile=profile)
+    source, resolved, _ = opened(text, data_argument(data), **options)
+    evaluate(text, source, resolved, profile=profile)
     nodes = profile.nodes(text)
     return json.dumps([asdict(n) | {"cost": None if c is None else asdict(c)} for n, c in nodes])
 
@@ -132,8 +131,7 @@ def times_of(
         return {} if time_ is None else {"time": time_ / 1000}
     if time_ is not None:
         raise click.UsageError("--time is for one instant, --start for a range: give one of them")
-    last = now_ms() if end is None else end
-    if last < start:
+    if end is not None and end < start:
         raise click.UsageError("--end is before --start")
-    every = step or round_step_ms((last - start) / WANTED_STEPS)
-    return {"start": start / 1000, "end": last / 1000, "step": every / 1000}
+    given = {"start": start, "end": end, "step": step}
+    return {name: ms / 1000 for name, ms in given.items() if ms is not None}

@@ -15,9 +15,9 @@ from novaql.cli.query import times_of
 @click.command("why-empty")
 @click.argument("expr")
 @data_option
-@click.option("--time", "time_", type=TIME, help="Evaluate at this time. Default: now.")
+@click.option("--time", "time_", type=TIME, help="Evaluate at this time. Default: as `query`.")
 @click.option("--start", type=TIME, help="Evaluate over a range from this time …")
-@click.option("--end", type=TIME, help="… to this time. Default: now.")
+@click.option("--end", type=TIME, help="… to this time. Default: as for --time.")
 @click.option("--step", type=DURATION, help="Interval between steps. Default: about 240 steps.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context

@@ -80,5 +80,5 @@ def test_the_shell_of_now(
 
 @pytest.mark.parametrize("wrong", [None, b"up", 1])
 def test_an_expression_is_a_text(wrong: object) -> None:
-    with pytest.raises(ArgumentError, match="expr: is a text, this is"):
+    with pytest.raises(ArgumentError, match="expr: is a text or an expression of q, this is"):
         query(wrong)  # type: ignore[arg-type]
