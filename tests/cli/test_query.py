@@ -146,7 +146,7 @@ def test_a_range_ends_with_the_data(metrics: str, capfd: Text) -> None:
     assert run(["query", "up", "--data", metrics, "--start", "2026-03-01T11:00:00Z"]) == 0
 
     out = capfd.readouterr().out
-    assert "2026-03-01T11:00:00Z to 2026-03-01T12:02:00Z" in out or "every 30s" in out
+    assert "125 steps, 2026-03-01T11:00:00Z to 2026-03-01T12:02:00Z every 30s" in out
     assert "end is 2026-03-01T12:02:00Z, that of the last sample of the data" in out
 
 

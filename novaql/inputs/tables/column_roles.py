@@ -162,8 +162,8 @@ def _value_columns(
         )
     if METRIC_NAME in rest and METRIC_NAME not in taken and columns.name is None:
         raise InputError(
-            f"{what}: {METRIC_NAME} names the metric of each row, and no column of numbers is called "
-            f"value; say which one it is: frame(data, value=…). Columns of numbers: "
+            f"{what}: {METRIC_NAME} names the metric of each row, and no column of numbers is "
+            f"called value; say which one it is: frame(data, value=…). Columns of numbers: "
             f"{_listed(numeric)}"
         )
     return numeric, False

@@ -266,8 +266,8 @@ def test_params_are_put_in_safely(server: LocalServer) -> None:
         ("up{a=$x}", {}, 422, None, "params has no x"),
         ("up", {"x": 1}, 400, "/params", "the query has no $x"),
         ("up{a=$x}", {"x": ["a"]}, 400, "/params", "only =~ and !~ take"),
-        ("up > $x", {"x": True}, 422, "/params/x", ""),
-        ("up{a=~$x}", {"x": [1.5]}, 422, "/params/x", ""),
+        ("up > $x", {"x": True}, 400, "/params/x", ""),
+        ("up{a=~$x}", {"x": [1.5]}, 400, "/params/x", ""),
     ],
 )
 def test_params_that_do_not_suit(
@@ -280,7 +280,7 @@ def test_params_that_do_not_suit(
 ) -> None:
     answer = server.novaql(query=query, params=params, time=NOW_S)
 
-    assert answer.status_code in (status, 400)
+    assert answer.status_code == status
     assert said in answer.text
     assert pointer is None or pointer in answer.text
 
