@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from novaql.options import NameRemoval as NameRemoval
     from novaql.options import QueryOptions as QueryOptions
     from novaql.options import query_options as query_options
+    from novaql.parameters import bind as bind
     from novaql.result import NativeCells as NativeCells
     from novaql.result import QueryStats as QueryStats
     from novaql.result import Result as Result
@@ -81,6 +82,7 @@ else:
             "language": "format",
             "language.parse": "parse",
             "notebook.magics": "load_ipython_extension",
+            "parameters": "bind",
             "options": "Limits NameRemoval QueryOptions query_options",
             "result": "NativeCells QueryStats Result ResultKind",
             "result_cache": "ResultCache",

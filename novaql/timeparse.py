@@ -51,7 +51,15 @@ _DURATION = re.compile(
     r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?", re.ASCII
 )
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-_UNITS_MS = (365 * 86_400_000, 7 * 86_400_000, 86_400_000, 3_600_000, 60_000, 1000, 1)
+_SECOND, _MINUTE, _HOUR, _DAY = 1000, 60_000, 3_600_000, 86_400_000
+_UNITS_MS = (365 * _DAY, 7 * _DAY, _DAY, _HOUR, _MINUTE, _SECOND, 1)
+_ROUND_STEPS = (
+    *(1, 2, 5, 10, 20, 50, 100, 200, 500),
+    *(n * _SECOND for n in (1, 2, 5, 10, 15, 30)),
+    *(n * _MINUTE for n in (1, 2, 5, 10, 15, 30)),
+    *(n * _HOUR for n in (1, 2, 3, 6, 12)),
+    *(n * _DAY for n in (1, 2, 7, 14, 30, 90, 180, 365)),
+)
 
 
 def to_ms(value: TimeLike, *, argument: str = "time", now_ms: int | None = None) -> int:
@@ -123,6 +131,14 @@ def duration_ms(value: DurationLike, *, argument: str = "duration") -> int:
     if ms > MAX_TIME_MS:
         raise ArgumentError(argument, f"{_shown(value)} is too long")
     return ms
+
+
+def round_step_ms(least_ms: float) -> int:
+    """The shortest round step (10s, 5m, 1h, …) that is not shorter than this."""
+    for step in _ROUND_STEPS:
+        if step >= least_ms:
+            return step
+    return math.ceil(least_ms / _DAY / 365) * 365 * _DAY
 
 
 def _text_to_ms(text: str, argument: str, now_ms: int | None) -> int:

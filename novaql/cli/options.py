@@ -11,11 +11,8 @@ from typing import Any, TypeVar
 import click
 
 from novaql.errors import ArgumentError
-from novaql.export.scale import round_step_ms
 from novaql.timeparse import duration_ms, to_ms
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
-
-WANTED_STEPS = 240
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -80,9 +77,14 @@ def time_options(command: F) -> F:
         click.option(
             "--step", type=DURATION, help="Interval between steps. Default: about 240 steps."
         ),
-        click.option("--end", type=TIME, help="… to this time. Default: now."),
+        click.option("--end", type=TIME, help="… to this time. Default: as for --time."),
         click.option("--start", type=TIME, help="Evaluate over a range from this time …"),
-        click.option("--time", "time_", type=TIME, help="Evaluate at this time. Default: now."),
+        click.option(
+            "--time",
+            "time_",
+            type=TIME,
+            help="Evaluate at this time. Default: the last sample of files, now for other data.",
+        ),
     ):
         command = option(command)
     return command
@@ -98,11 +100,10 @@ def times_of(
         return {} if time_ is None else {"time": time_ / 1000}
     if time_ is not None:
         raise click.UsageError("--time is for one instant, --start for a range: give one of them")
-    last = now_ms() if end is None else end
-    if last < start:
+    if end is not None and end < start:
         raise click.UsageError("--end is before --start")
-    every = step or round_step_ms((last - start) / WANTED_STEPS)
-    return {"start": start / 1000, "end": last / 1000, "step": every / 1000}
+    given = {"start": start, "end": end, "step": step}
+    return {name: ms / 1000 for name, ms in given.items() if ms is not None}
 
 
 def window_options(what: str) -> Callable[[F], F]:

@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from novaql import analyze, evaluate, explain, explain_nodes, query, query_options
-from novaql.cli.failures import note
 from novaql.cli.options import (
     DURATION,
     data_argument,
@@ -20,7 +19,7 @@ from novaql.cli.options import (
 )
 from novaql.cli.output import Format, chosen_format, write_result
 from novaql.evaluator import Profile
-from novaql.inputs.resolve import as_source
+from novaql.opening import opened
 
 
 @click.command("query")
@@ -92,8 +91,6 @@ def command(
         return
     result = query(text, data_argument(data), **options)
     write_result(result, form, output, rows=rows)
-    if time_ is None and start is None and len(result) == 0 and result.text is None:
-        note("info", "nothing at this moment; --time or --start look at older data")
     if stats:
         cost = result.stats
         stages = ", ".join(f"{name} {1000 * s:.1f} ms" for name, s in cost.seconds.items())
@@ -111,6 +108,7 @@ def _explained(
     if not analyzed:
         return json.dumps([asdict(node) for node in explain_nodes(text, query_options(**options))])
     profile = Profile()
-    evaluate(text, as_source(data_argument(data)), query_options(**options), profile=profile)
+    source, resolved, _ = opened(text, data_argument(data), **options)
+    evaluate(text, source, resolved, profile=profile)
     nodes = profile.nodes(text)
     return json.dumps([asdict(n) | {"cost": None if c is None else asdict(c)} for n, c in nodes])

@@ -13,11 +13,10 @@ from mcp.types import ToolAnnotations
 
 from novaql import __version__
 from novaql.errors import EvaluationError, NovaqlError, QueryError
-from novaql.export.scale import round_step_ms
 from novaql.language import AGGREGATORS, FUNCTIONS, Aggregator, Signature
 from novaql.mcp_server.backends import Backend
 from novaql.mcp_server.bounds import MAX_SERIES, bounded_answer, bounded_list, bounded_text
-from novaql.timeparse import duration_ms, to_ms
+from novaql.timeparse import duration_ms, round_step_ms, to_ms
 from novaql.tsdb.errors import StoreError
 from novaql.tsdb.model.labels import METRIC_NAME
 
