@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from novaql.cli.pipes import claim_standard_input, pipes_as_files
 from novaql.errors import ArgumentError
 from novaql.timeparse import duration_ms, to_ms
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
@@ -59,15 +60,21 @@ def data_option(command: F) -> F:
         "--data",
         multiple=True,
         metavar="PATH|URL",
-        help="A database, a file (repeat for several) or the URL of a metrics page. "
+        help="A database, a file (repeat for several), the URL of a metrics page, or - for a pipe. "
         "Default: $NOVAQL_DATA, else ./novaql-data.",
     )(command)
 
 
 def data_argument(data: tuple[str, ...]) -> str | list[str] | None:
-    """Return the argument of `query` and `as_source` for the values of --data."""
+    """Return the argument of `query` and `as_source` for the values of --data.
+
+    Pipes, also standard input as `-`, are read into files that last as long as the command.
+    """
     if not data:
         return None
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        data = tuple(context.with_resource(pipes_as_files(data)))
     return data[0] if len(data) == 1 else list(data)
 
 
@@ -85,4 +92,7 @@ def window_options(what: str) -> Callable[[F], F]:
 
 def text_argument(text: str) -> str:
     """The argument itself, or standard input for `-`."""
-    return sys.stdin.read() if text == "-" else text
+    if text != "-":
+        return text
+    claim_standard_input()
+    return sys.stdin.read()

@@ -94,7 +94,8 @@ def _box(answer: duckdb.DuckDBPyRelation, rows: int | None, *, terminal: bool) -
     drawn = io.StringIO()
     with redirect_stdout(drawn):
         if terminal:
-            answer.show(max_rows=rows or _MOST_ROWS)
+            width = shutil.get_terminal_size().columns
+            answer.show(max_rows=rows or _MOST_ROWS, max_width=width)
         else:
             answer.show(max_rows=rows or _EVERYTHING, max_width=_EVERYTHING)
     return drawn.getvalue().encode()

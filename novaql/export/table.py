@@ -16,10 +16,12 @@ from novaql.text.labels import printable, quoted, series_text
 from novaql.text.numbers import number_text, short_number
 from novaql.text.times import duration_text, time_text
 from novaql.tsdb.model.histograms import Histograms
-from novaql.tsdb.model.labels import Bools, SeriesTable
+from novaql.tsdb.model.labels import METRIC_NAME, Bools, SeriesTable
 from novaql.tsdb.model.samples import Floats
 
 LONGEST_LABEL = 40
+SHORTEST_SERIES = 24
+SHORTEST_SPARK = 8
 GAP = "  "
 
 
@@ -54,8 +56,10 @@ class Table:
 def table_of(
     result: Result, *, rows: int | None = 20, width: int | None = None, spark: int = 24
 ) -> Table:
-    """The first `rows` series (None: all) as a table at most about `width` columns wide.
+    """The first `rows` series (None: all) as a table.
 
+    width  columns of the terminal. What is wider, and metrics with different labels, have one
+           column `name{labels}`, and shorter sparklines
     spark  length of the sparklines
     """
     notes = [("warning", printable(text)) for text in result.warnings]
@@ -69,10 +73,15 @@ def table_of(
     labels = [
         Column(_cut(printable(name), LONGEST_LABEL), _label_cells(shown, name)) for name in varying
     ]
-    if width is not None and _width([*labels, *numbers]) > width:
-        limit = max(24, width - _width(numbers) - len(GAP))
-        texts = [_cut(series_text(one), limit) for one in shown.keep(varying)]
-        labels = [Column("series", texts)]
+    mixed = METRIC_NAME in varying and any("" in column.cells for column in labels)
+    if width is not None and (mixed or _width([*labels, *numbers]) - len(GAP) > width):
+        texts = [series_text(one) for one in shown.keep(varying)]
+        longest = max(map(cell_width, texts), default=0)
+        over = _width(numbers) + min(longest, SHORTEST_SERIES) - width
+        if over > 0 and result.kind is not ResultKind.VECTOR:
+            numbers = _numbers(result, count, max(SHORTEST_SPARK, spark - over))
+        limit = max(SHORTEST_SPARK, width - _width(numbers))
+        labels = [Column("series", [_cut(text, limit) for text in texts])]
     return Table(
         title(result),
         series_text(common) if common else "",

@@ -74,6 +74,8 @@ class Session:
         """
         try:
             work()
+        except BrokenPipeError:  # the reader of the answers has gone
+            raise
         except (NovaqlError, StoreError, OSError) as problem:
             report(problem)
             return False
