@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -17,6 +18,7 @@ from novaql.cli.options import (
     data_option,
     now_ms,
     text_argument,
+    zone_option,
 )
 from novaql.cli.output import Format, chosen_format, write_result
 from novaql.evaluator import Profile
@@ -50,6 +52,7 @@ WANTED_STEPS = 240
     "--output", "-o", metavar="FILE", help="Write to this file; the suffix sets the format."
 )
 @click.option("--rows", type=click.IntRange(min=0), help="Series in a table; 0: all.")
+@zone_option
 @click.option("--strict", is_flag=True, help="Fail on damaged data instead of a warning.")
 @click.option("--strict-promql", is_flag=True, help="Refuse extensions of PromQL.")
 @click.option("--stats", is_flag=True, help="Print the cost of the query on stderr.")
@@ -75,6 +78,7 @@ def command(
     format_: str | None,
     output: str | None,
     rows: int | None,
+    zone: ZoneInfo | None,
     strict: bool,
     strict_promql: bool,
     stats: bool,
@@ -97,7 +101,7 @@ def command(
         click.echo(_explained(text, data, options, analyzed=explain_ == "analyze", form=form))
         return
     result = query(text, data_argument(data), **options)
-    write_result(result, form, output, rows=rows)
+    write_result(result, form, output, rows=rows, zone=zone)
     if time_ is None and start is None and len(result) == 0 and result.text is None:
         note("info", "nothing at this moment; --time or --start look at older data")
     if stats:

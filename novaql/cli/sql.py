@@ -8,12 +8,13 @@ import sys
 import tempfile
 from contextlib import redirect_stdout
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 import duckdb
 
 from novaql.cli.failures import note
-from novaql.cli.options import TIME, data_argument, data_option, text_argument
+from novaql.cli.options import TIME, data_argument, data_option, text_argument, zone_option
 from novaql.cli.output import destination
 from novaql.duck.problems import SqlProblem
 from novaql.duck.session import prepare
@@ -38,6 +39,7 @@ _EVERYTHING = 1_000_000
     "--output", "-o", metavar="FILE", help="Write to this file; the suffix sets the format."
 )
 @click.option("--rows", type=click.IntRange(min=1), help="Rows in a table.")
+@zone_option
 def command(
     statement: str,
     data: tuple[str, ...],
@@ -46,6 +48,7 @@ def command(
     format_: str | None,
     output: str | None,
     rows: int | None,
+    zone: ZoneInfo | None,
 ) -> None:
     """Run SQL with DuckDB; `-` reads it from standard input.
 
@@ -64,7 +67,11 @@ def command(
         raise click.UsageError("parquet is not for a terminal: use --output FILE, or a pipe")
     text = text_argument(statement)
     window = (None if start is None else start / 1000, None if end is None else end / 1000)
-    prepared = prepare(text, data_argument(data), start=window[0], end=window[1])
+    connection = duckdb.connect()
+    connection.execute(f"SET TimeZone = '{zone or 'UTC'}'")
+    prepared = prepare(
+        text, data_argument(data), start=window[0], end=window[1], connection=connection
+    )
     novaql_answer = prepared.run()
     for kind, remark in prepared.notes:
         note(kind, remark)
@@ -80,9 +87,7 @@ def command(
             with tempfile.TemporaryDirectory(prefix="novaql-sql-") as folder:
                 place = Path(folder) / "answer"
                 # DuckDB finds the variable; a view would be in the answer to SHOW TABLES.
-                prepared.connection.execute(
-                    f"COPY (FROM novaql_answer) TO '{place}' ({_COPY[form]})"
-                )
+                connection.execute(f"COPY (FROM novaql_answer) TO '{place}' ({_COPY[form]})")
                 with place.open("rb") as made:
                     shutil.copyfileobj(made, out)
     except duckdb.Error as problem:

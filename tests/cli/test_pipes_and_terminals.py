@@ -132,3 +132,26 @@ def test_tables_fit_the_terminal(tmp_path: Path) -> None:
 def test_a_command_that_is_misspelt(word: str, hint: str, capsys: Text) -> None:
     assert run([word]) == 2
     assert hint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("2023-11-14 23:13:20", "2023-11-14T23:13:20+01:00"),
+        ("2023-11-14T22:13:20Z", "2023-11-14T23:13:20+01:00"),
+        ("1700000000.5", "2023-11-14T23:13:20.500+01:00"),
+        ("2023-07-01", "2023-07-01T00:00:00+02:00"),
+    ],
+)
+def test_a_time_zone(given: str, shown: str, capfd: Text) -> None:
+    assert run(["query", "vector(1)", "--time", given, "--tz", "Europe/Berlin"]) == 0
+    assert capfd.readouterr().out.splitlines()[0].endswith(f"at {shown}")
+
+
+def test_a_time_zone_of_sql(monkeypatch: pytest.MonkeyPatch, capfd: Text) -> None:
+    pipe(monkeypatch, METRICS.encode())
+    args = ["sql", "SELECT max(time) AS t FROM up", "--data", "-", "--tz", "Asia/Tokyo"]
+    assert run([*args, "--end", "2023-11-15 07:13:20", "--format", "csv"]) == 0
+    assert capfd.readouterr().out == "t\n2023-11-15 07:13:20+09\n"
+    assert run(["query", "1", "--tz", "Mars/Base"]) == 2
+    assert "no time zone" in capfd.readouterr().err
