@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from novaql.cancellation import Cancellation as Cancellation
     from novaql.database import Database as Database
     from novaql.database import open as open
-    from novaql.duck.session import SqlProblem as SqlProblem
+    from novaql.duck.problems import SqlNote as SqlNote
+    from novaql.duck.problems import SqlProblem as SqlProblem
     from novaql.duck.session import sql as sql
     from novaql.engine import evaluate as evaluate
     from novaql.engine import explain as explain
@@ -70,7 +71,8 @@ else:
             "api": "analyze estimate query warmup why_empty",
             "cancellation": "Cancellation",
             "database": "Database open",
-            "duck.session": "SqlProblem sql",
+            "duck.problems": "SqlNote SqlProblem",
+            "duck.session": "sql",
             "engine": "evaluate explain explain_nodes",
             "errors": (
                 "ArgumentError EvaluationError InputError LimitExceeded Located NovaqlError "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from novaql.lazy_exports import lazy_module
@@ -103,12 +102,7 @@ def query(
         rollup=rollup,
         strict_promql=strict_promql,
     )
-    result = engine.evaluate(text, source, options, cache=cache)
-    notes: tuple[str, ...] = getattr(source, "notes", ())
-    if notes or infos:
-        warnings, infos = (*result.warnings, *notes), (*infos, *result.infos)
-        result = replace(result, warnings=warnings, infos=infos)
-    return result if len(result) else diagnosis.with_hints(result, text, source, options)
+    return opening.answer(text, source, options, infos, cache=cache)
 
 
 def estimate(

@@ -1,17 +1,27 @@
-"""The data of a query, and the times that are taken where the caller names none."""
+"""The data of a query, the times that are taken where the caller names none, and the answer."""
 
 from __future__ import annotations
 
 import time as clock
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from novaql.engine import selects_data
+from novaql.cancellation import Cancellation
+from novaql.engine import evaluate, selects_data
 from novaql.inputs.data_kinds import is_url
 from novaql.inputs.resolve import NO_DATA, as_source
 from novaql.inputs.tables.table_source import TableSource
+from novaql.lazy_exports import lazy_module
 from novaql.options import QueryOptions, query_options
+from novaql.result import Result
+from novaql.result_cache import ResultCache
 from novaql.text.times import time_text
 from novaql.tsdb.model.source import MAX_TIME_MS, Source
+
+if TYPE_CHECKING:
+    from novaql import diagnosis
+else:  # only empty answers need it
+    diagnosis = lazy_module("novaql.diagnosis")
 
 Notes = tuple[str, ...]
 
@@ -53,6 +63,28 @@ def timed(
     return options, (
         f"NovaQL info: {missing} is {time_text(last_ms)}, that of the last sample of the data",
     )
+
+
+def answer(
+    text: str,
+    source: Source,
+    options: QueryOptions,
+    infos: Notes,
+    *,
+    cache: ResultCache | None = None,
+    cancellation: Cancellation | None = None,
+) -> Result:
+    """Return the result of a query, with the warnings of its source, the infos of its times, and
+    those of `with_hints` if it is empty.
+
+    infos  as `timed` returns them
+    """
+    result = evaluate(text, source, options, cache=cache, cancellation=cancellation)
+    notes: Notes = getattr(source, "notes", ())
+    if notes or infos:
+        warnings, infos = (*result.warnings, *notes), (*infos, *result.infos)
+        result = replace(result, warnings=warnings, infos=infos)
+    return result if len(result) else diagnosis.with_hints(result, text, source, options)
 
 
 def _now_ms() -> int:

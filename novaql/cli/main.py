@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 
 from novaql.cli.failures import INTERRUPTED, USAGE, note, report, usage_code
 from novaql.errors import ArgumentError, NovaqlError
+from novaql.text.labels import printable
 from novaql.tsdb.errors import StoreError
 
 
@@ -78,6 +79,18 @@ class LazyGroup(click.Group):
         finally:
             gc.enable()
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
+
+            close = get_close_matches(name[:64].lower(), COMMANDS, n=1)
+            hint = f'did you mean "{close[0]}"?' if close else "see novaql --help."
+            raise click.UsageError(f'No such command "{printable(name[:64])}", {hint}', ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -16,6 +17,7 @@ from novaql.cli.options import (
     text_argument,
     time_options,
     times_of,
+    zone_option,
 )
 from novaql.cli.output import Format, chosen_format, write_result
 from novaql.evaluator import Profile
@@ -43,6 +45,7 @@ from novaql.opening import opened
     "--output", "-o", metavar="FILE", help="Write to this file; the suffix sets the format."
 )
 @click.option("--rows", type=click.IntRange(min=0), help="Series in a table; 0: all.")
+@zone_option
 @click.option("--strict", is_flag=True, help="Fail on damaged data instead of a warning.")
 @click.option("--strict-promql", is_flag=True, help="Refuse extensions of PromQL.")
 @click.option("--stats", is_flag=True, help="Print the cost of the query on stderr.")
@@ -68,6 +71,7 @@ def command(
     format_: str | None,
     output: str | None,
     rows: int | None,
+    zone: ZoneInfo | None,
     strict: bool,
     strict_promql: bool,
     stats: bool,
@@ -90,7 +94,7 @@ def command(
         click.echo(_explained(text, data, options, analyzed=explain_ == "analyze", form=form))
         return
     result = query(text, data_argument(data), **options)
-    write_result(result, form, output, rows=rows)
+    write_result(result, form, output, rows=rows, zone=zone)
     if stats:
         cost = result.stats
         stages = ", ".join(f"{name} {1000 * s:.1f} ms" for name, s in cost.seconds.items())

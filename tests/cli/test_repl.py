@@ -181,7 +181,7 @@ def test_control_c_cancels_a_query(monkeypatch: pytest.MonkeyPatch, capfd: Text)
             time.sleep(0.01)
         raise QueryCancelled(f"{text} was cancelled")
 
-    monkeypatch.setattr(sessions, "evaluate", slow)
+    monkeypatch.setattr(sessions, "answer", slow)
 
     assert not Session().attempt(lambda: Session().answer("1"))
     assert "1 was cancelled" in capfd.readouterr().err

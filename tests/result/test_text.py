@@ -145,6 +145,32 @@ def test_long_labels_are_cut_in_the_middle_and_fit() -> None:
     assert "…" in lines[-1]
 
 
+@pytest.mark.parametrize("width", [50, 60, 80, 100])
+def test_sparklines_are_shorter_where_series_need_the_width(width: int) -> None:
+    rows = [({"pod": f"{n}-" + "p" * 60}, [1e9 * step for step in range(40)]) for n in range(2)]
+
+    lines = render(table_of(matrix(rows), width=width, spark=32)).splitlines()
+
+    assert max(map(cell_width, lines[1:])) == width
+    assert lines[-1].endswith("█")
+
+
+def test_metrics_with_different_labels_are_written_as_series_on_a_terminal() -> None:
+    mixed = vector([({"__name__": "up", "job": "a"}, 1), ({"__name__": "load"}, 2)])
+    alike = vector([({"__name__": "up", "job": "a"}, 1), ({"__name__": "load", "job": "b"}, 2)])
+
+    lines = render(table_of(mixed, width=80)).splitlines()
+
+    assert lines[1:] == [
+        "series       value",
+        "───────────  ─────",
+        'up{job="a"}      1',
+        "load             2",
+    ]
+    assert "__name__" in render(table_of(mixed))
+    assert "__name__" in render(table_of(alike, width=80))
+
+
 @given(hnp.arrays(np.float64, st.integers(1, 60), elements=st.floats()), st.integers(1, 30))
 def test_a_sparkline_has_a_block_a_step(values: Floats, width: int) -> None:
     line = sparkline(values, width=width)

@@ -7,19 +7,18 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TextIO
 
 from novaql.cancellation import Cancellation
 from novaql.cli.failures import note, report
-from novaql.diagnosis import with_hints
-from novaql.engine import evaluate, selects_data
+from novaql.engine import selects_data
 from novaql.errors import NovaqlError
 from novaql.export.chart_braille import can_draw, chart_text
 from novaql.export.table import text_of
 from novaql.inputs.resolve import NO_DATA, as_source
-from novaql.opening import timed
+from novaql.opening import answer, timed
 from novaql.result import Result
 from novaql.tsdb.errors import StoreError
 from novaql.tsdb.model.source import Source
@@ -76,6 +75,8 @@ class Session:
         """
         try:
             work()
+        except BrokenPipeError:  # the reader of the answers has gone
+            raise
         except (NovaqlError, StoreError, OSError) as problem:
             report(problem)
             return False
@@ -90,10 +91,9 @@ class Session:
         source, opened_ms = self._opened if selects_data(text) else (NO_DATA, 0)
         options, infos = timed(self.data, source, opened_ms, **self.when)
         result = _interruptible(
-            lambda cancellation: evaluate(text, source, options, cancellation=cancellation)
+            lambda cancellation: answer(text, source, options, infos, cancellation=cancellation)
         )
-        result = replace(result, infos=(*infos, *result.infos))
-        self.write(self._shown(with_hints(result, text, source, options)))
+        self.write(self._shown(result))
         if self.timer:
             cost = result.stats
             note(
