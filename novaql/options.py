@@ -9,6 +9,7 @@ from typing import Protocol
 
 from novaql.errors import ArgumentError
 from novaql.timeparse import DurationLike, TimeLike, duration_ms, to_ms
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 
 class NameRemoval(StrEnum):
@@ -151,3 +152,12 @@ def query_options(
     if end_ms < start_ms:
         raise ArgumentError("end", "must not be before start")
     return replace(options, start_ms=start_ms, end_ms=end_ms, step_ms=step_ms)
+
+
+def time_window(start: TimeLike | None, end: TimeLike | None) -> tuple[int, int]:
+    """The times from `start` to `end` in milliseconds; None: from the first, or to the last."""
+    start_ms = MIN_TIME_MS if start is None else to_ms(start, argument="start")
+    end_ms = MAX_TIME_MS if end is None else to_ms(end, argument="end")
+    if end_ms < start_ms:
+        raise ArgumentError("end", "must not be before start")
+    return start_ms, end_ms

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from novaql.errors import ArgumentError, NovaqlError
 from novaql.inputs.resolve import as_source
 from novaql.lazy_exports import lazy_module
-from novaql.timeparse import TimeLike, to_ms
+from novaql.options import time_window
+from novaql.timeparse import TimeLike
 from novaql.tsdb.model.labels import METRIC_NAME
-from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Source
+from novaql.tsdb.model.source import Source
 
 if TYPE_CHECKING:
     import duckdb
@@ -71,10 +72,7 @@ def attached(
 
     if not statement.strip():
         raise ArgumentError("statement", "is empty; give a text of SQL")
-    window = (
-        MIN_TIME_MS if start is None else to_ms(start, argument="start"),
-        MAX_TIME_MS if end is None else to_ms(end, argument="end"),
-    )
+    window = time_window(start, end)
     if connection is None:
         connection = duckdb.connect()
         connection.execute("SET TimeZone = 'UTC'")
