@@ -145,7 +145,8 @@ def query_options(
     assert start is not None
     assert end is not None
     assert step is not None
-    start_ms, end_ms = to_ms(start, argument="start"), to_ms(end, argument="end")
+    start_ms = to_ms(start, argument="start")
+    end_ms = to_ms(end, argument="end", end=True)
     step_ms = duration_ms(step, argument="step")
     if step_ms <= 0:
         raise ArgumentError("step", "must be greater than 0")
@@ -157,7 +158,7 @@ def query_options(
 def time_window(start: TimeLike | None, end: TimeLike | None) -> tuple[int, int]:
     """The times from `start` to `end` in milliseconds; None: from the first, or to the last."""
     start_ms = MIN_TIME_MS if start is None else to_ms(start, argument="start")
-    end_ms = MAX_TIME_MS if end is None else to_ms(end, argument="end")
+    end_ms = MAX_TIME_MS if end is None else to_ms(end, argument="end", end=True)
     if end_ms < start_ms:
         raise ArgumentError("end", "must not be before start")
     return start_ms, end_ms

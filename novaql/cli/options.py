@@ -40,7 +40,7 @@ class Milliseconds(click.ParamType[int]):
 
 
 def _time(text: str, argument: str) -> int:
-    return to_ms(text, argument=argument, now_ms=now_ms())
+    return to_ms(text, argument=argument, now_ms=now_ms(), end=argument == "end")
 
 
 def _duration(text: str, argument: str) -> int:

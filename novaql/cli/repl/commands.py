@@ -106,7 +106,7 @@ def _range(session: Session, words: Sequence[str]) -> None:
         session.when = {}
         return
     start, end, step = (*words, *("now", "")[len(words) - 1 :])
-    if to_ms(end, argument=".range") < to_ms(start, argument=".range"):
+    if to_ms(end, argument=".range", end=True) < to_ms(start, argument=".range"):
         raise ArgumentError(".range", "the end is before the start")
     if step and duration_ms(step, argument=".range") == 0:
         raise ArgumentError(".range", "a step must be more than 0")

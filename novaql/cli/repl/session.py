@@ -107,7 +107,8 @@ class Session:
             return dict(self.when)
         now = time.time_ns() // 1_000_000
         start, end = (
-            to_ms(self.when[name], argument=name, now_ms=now) for name in ("start", "end")
+            to_ms(self.when[name], argument=name, now_ms=now, end=name == "end")
+            for name in ("start", "end")
         )
         step = round_step_ms((end - start) / WANTED_STEPS)
         return {"start": start / 1000, "end": end / 1000, "step": step / 1000}
