@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from novaql.api import why_empty as why_empty
     from novaql.cancellation import Cancellation as Cancellation
     from novaql.database import Database as Database
+    from novaql.database import memory as memory
     from novaql.database import open as open
     from novaql.duck.problems import SqlNote as SqlNote
     from novaql.duck.problems import SqlProblem as SqlProblem
@@ -45,6 +46,12 @@ if TYPE_CHECKING:
     from novaql.inputs.tables.frame import frame as frame
     from novaql.language import format as format
     from novaql.language.parse import parse as parse
+    from novaql.lookups import cardinality as cardinality
+    from novaql.lookups import label_values as label_values
+    from novaql.lookups import labels as labels
+    from novaql.lookups import metrics as metrics
+    from novaql.lookups import series as series
+    from novaql.lookups import time_range as time_range
     from novaql.notebook.magics import load_ipython_extension as load_ipython_extension
     from novaql.options import Limits as Limits
     from novaql.options import NameRemoval as NameRemoval
@@ -62,6 +69,7 @@ if TYPE_CHECKING:
     from novaql.span import Span as Span
     from novaql.timeparse import duration_ms as duration_ms
     from novaql.timeparse import to_ms as to_ms
+    from novaql.tsdb.index.cardinality import Cardinality as Cardinality
 else:
     from novaql.lazy_exports import lazy_exports
 
@@ -70,7 +78,7 @@ else:
         {
             "api": "analyze estimate query warmup why_empty",
             "cancellation": "Cancellation",
-            "database": "Database open",
+            "database": "Database memory open",
             "duck.problems": "SqlNote SqlProblem",
             "duck.session": "sql",
             "engine": "evaluate explain explain_nodes",
@@ -83,6 +91,7 @@ else:
             "inputs.tables.frame": "frame",
             "language": "format",
             "language.parse": "parse",
+            "lookups": "cardinality label_values labels metrics series time_range",
             "notebook.magics": "load_ipython_extension",
             "parameters": "bind",
             "options": "Limits NameRemoval QueryOptions query_options",
@@ -91,6 +100,7 @@ else:
             "saving": "SampleFormat Saved save",
             "span": "Span",
             "timeparse": "duration_ms to_ms",
+            "tsdb.index.cardinality": "Cardinality",
         },
     )
     __all__ += ["__version__"]

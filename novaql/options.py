@@ -10,6 +10,7 @@ from typing import Protocol
 from novaql.errors import ArgumentError
 from novaql.text.times import time_text
 from novaql.timeparse import DurationLike, TimeLike, duration_ms, round_step_ms, to_ms
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 WANTED_STEPS = 240
 """About so many steps has a range query that names no step."""
@@ -154,7 +155,7 @@ def query_options(
     if start is None:
         raise ArgumentError("start", "a range query needs it; end and step have defaults")
     start_ms = to_ms(start, argument="start", now_ms=now_ms)
-    end_ms = last_ms if end is None else to_ms(end, argument="end", now_ms=now_ms)
+    end_ms = last_ms if end is None else to_ms(end, argument="end", now_ms=now_ms, end=True)
     if end_ms < start_ms and end is None:
         raise ArgumentError("start", f"is after {time_text(end_ms)}, the end that is taken")
     if end_ms < start_ms:
@@ -164,3 +165,12 @@ def query_options(
     if step_ms <= 0:
         raise ArgumentError("step", "must be greater than 0")
     return replace(options, start_ms=start_ms, end_ms=end_ms, step_ms=step_ms)
+
+
+def time_window(start: TimeLike | None, end: TimeLike | None) -> tuple[int, int]:
+    """The times from `start` to `end` in milliseconds; None: from the first, or to the last."""
+    start_ms = MIN_TIME_MS if start is None else to_ms(start, argument="start")
+    end_ms = MAX_TIME_MS if end is None else to_ms(end, argument="end", end=True)
+    if end_ms < start_ms:
+        raise ArgumentError("end", "must not be before start")
+    return start_ms, end_ms

@@ -85,10 +85,9 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
-            from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
+            from novaql.language.check import did_you_mean  # noqa: PLC0415 - only mistakes need it
 
-            close = get_close_matches(name[:64].lower(), COMMANDS, n=1)
-            hint = f'did you mean "{close[0]}"?' if close else "see novaql --help."
+            hint = did_you_mean(name, tuple(COMMANDS)) or "see novaql --help."
             raise click.UsageError(f'No such command "{printable(name[:64])}", {hint}', ctx)
         return super().resolve_command(ctx, args)
 

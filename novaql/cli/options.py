@@ -59,7 +59,7 @@ def _in_zone(text: str, zone: ZoneInfo) -> str:
 
 
 def _time(text: str, argument: str) -> int:
-    return to_ms(text, argument=argument, now_ms=now_ms())
+    return to_ms(text, argument=argument, now_ms=now_ms(), end=argument == "end")
 
 
 def _duration(text: str, argument: str) -> int:

@@ -25,7 +25,7 @@ from novaql.options import QueryOptions
 from novaql.result import Result
 from novaql.text.times import time_text
 from novaql.tsdb.errors import StoreError
-from novaql.tsdb.model.source import Source
+from novaql.tsdb.model.source import Bounded, Source
 
 MOST_SELECTORS = 20
 """Selectors of a query that are looked up."""
@@ -42,14 +42,13 @@ def with_hints(result: Result, query: str, source: Source, options: QueryOptions
     Sources that do not know their times, such as other servers, are not asked. The other causes
     that `explain_empty` finds need evaluation of the parts.
     """
-    time_range = getattr(source, "time_range", None)
-    if len(result) or result.text is not None or time_range is None:
+    if len(result) or result.text is not None or not isinstance(source, Bounded):
         return result
     selectors = list(islice(_selectors(parse_core(query), options), MOST_SELECTORS))
     if not selectors:
         return result
     try:
-        there = time_range()
+        there = source.time_range()
         causes = [] if there is None else list(_causes(query, source, selectors))
     except (OSError, StoreError):  # what the query could read has no result
         return result

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from novaql.diagnosis.cause import Reason
 from novaql.diagnosis.nearest import nearest
 from novaql.language.ast import VectorSelector
@@ -19,11 +17,9 @@ from novaql.tsdb.model.source import (
     LAST_SAMPLE_MS,
     MAX_TIME_MS,
     MIN_TIME_MS,
+    Bounded,
     Source,
 )
-
-MOST_SAMPLES = 1_000_000
-"""Samples of which the first and the last time are looked for."""
 
 Sets = Sequence[Sequence[Matcher]]
 
@@ -127,19 +123,10 @@ def _of_range(
 
 
 def _data_range(source: Source, sets: Sets) -> tuple[int, int] | None:
-    """First and last time of the samples of some series; None: there are too many to look at."""
-    if hasattr(source, "time_range"):  # a database, whose look-ups cost little
-        return _edge(source, sets, first=True), _edge(source, sets, first=False)
-    edges = []
-    for matchers in sets:
-        selection = source.select(matchers, MIN_TIME_MS, MAX_TIME_MS)
-        if selection.samples > MOST_SAMPLES:
-            return None
-        for ref in selection.batches:
-            for view in selection.views_of(ref, markers=False):
-                if view.timestamps.size:
-                    edges += [int(np.min(view.timestamps)), int(np.max(view.timestamps))]
-    return (min(edges), max(edges)) if edges else None
+    """First and last time of the samples of some series; None: many would be read for it."""
+    if not isinstance(source, Bounded):
+        return None
+    return _edge(source, sets, first=True), _edge(source, sets, first=False)
 
 
 def _edge(source: Source, sets: Sets, *, first: bool) -> int:

@@ -16,9 +16,10 @@ from novaql.duck.problems import SqlNote, SqlProblem
 from novaql.errors import ArgumentError
 from novaql.inputs.resolve import as_source
 from novaql.lazy_exports import lazy_module
-from novaql.timeparse import TimeLike, to_ms
+from novaql.options import time_window
+from novaql.timeparse import TimeLike
 from novaql.tsdb.model.labels import METRIC_NAME
-from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Source
+from novaql.tsdb.model.source import Source
 
 if TYPE_CHECKING:
     import duckdb
@@ -135,10 +136,7 @@ def prepare(
 
     if not statement.strip():
         raise ArgumentError("statement", "is empty; give a text of SQL")
-    window = (
-        MIN_TIME_MS if start is None else to_ms(start, argument="start"),
-        MAX_TIME_MS if end is None else to_ms(end, argument="end"),
-    )
+    window = time_window(start, end)
     parts = tokens.tokens_of(statement)
     calls = promql_calls.calls_of(parts)
     words = {token.name for token in parts if token.name is not None}

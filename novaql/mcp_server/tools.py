@@ -159,7 +159,7 @@ def _seconds(time: str, argument: str) -> float:
 def _range(start: str, end: str, step: str | None) -> dict[str, float]:
     now = clock.time_ns() // 1_000_000
     first = to_ms(start, argument="start", now_ms=now)
-    last = to_ms(end, argument="end", now_ms=now)
+    last = to_ms(end, argument="end", now_ms=now, end=True)
     if step is None:
         every = round_step_ms(max(last - first, 1) / WANTED_STEPS)
     else:

@@ -60,7 +60,7 @@ def test_a_range_query_as_a_table_has_sparklines(metrics: str, capfd: Text) -> N
 def test_csv(metrics: str, capfd: Text) -> None:
     assert run(["query", "sum(up)", "--data", metrics, *RANGE, "--format", "csv"]) == 0
 
-    assert capfd.readouterr().out.split("\r\n") == [
+    assert capfd.readouterr().out.split("\n") == [
         "time,value",
         "2026-03-01T12:00:00Z,1",
         "2026-03-01T12:01:00Z,2",

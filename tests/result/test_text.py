@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from novaql import query
+from novaql.errors import ArgumentError
 from novaql.export.sparkline import BLOCKS, sparkline
 from novaql.export.table import cell_width, render, table_of
 from novaql.result import Result
@@ -48,16 +49,33 @@ def test_csv_as_an_example(tmp_path: Path) -> None:
         [({"__name__": "up", "job": 'a "b"'}, [1, None]), ({"job": "x,y"}, [0.1, math.inf])]
     )
     text = (
-        "time,value,__name__,job\r\n"
-        '2026-03-01T12:00:00Z,1,up,"a ""b"""\r\n'
-        '2026-03-01T12:00:00Z,0.1,,"x,y"\r\n'
-        '2026-03-01T12:01:00Z,+Inf,,"x,y"\r\n'
+        "time,value,__name__,job\n"
+        '2026-03-01T12:00:00Z,1,up,"a ""b"""\n'
+        '2026-03-01T12:00:00Z,0.1,,"x,y"\n'
+        '2026-03-01T12:01:00Z,+Inf,,"x,y"\n'
     )
 
     assert result.csv() == text
     result.csv(tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_bytes() == text.encode()
     assert pd.read_csv(tmp_path / "out.csv")["value"].tolist() == [1, 0.1, math.inf]
+
+
+def test_csv_with_a_format_of_the_caller() -> None:
+    result = matrix([({"a": "x,y"}, [1234.5, math.nan]), ({}, [-math.inf, None])])
+    lines = result.csv(float_format="%.2f").split("\n")
+
+    assert lines == [
+        "time,value,a",
+        '2026-03-01T12:00:00Z,1234.50,"x,y"',
+        '2026-03-01T12:01:00Z,NaN,"x,y"',
+        "2026-03-01T12:00:00Z,-Inf,",
+        "",
+    ]
+    assert '"1,234.5","x,y"' in result.csv(float_format="{:,.1f}".format)
+    for wrong in ("%d %d", "%q", "plain", "{:d}".format):
+        with pytest.raises(ArgumentError, match=r"^float_format: does not write 1234.5"):
+            result.csv(float_format=wrong)
 
 
 def test_csv_shows_fractions_of_a_second_where_there_are_any() -> None:
