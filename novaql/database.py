@@ -20,7 +20,6 @@ from novaql.inputs.resolve import default_path
 from novaql.lazy_exports import lazy_module
 from novaql.lookups import Match
 from novaql.options import Limits, NameRemoval
-from novaql.parameters import Parameters
 from novaql.query_text import QueryLike
 from novaql.saving import SampleFormat, Saved, save
 from novaql.timeparse import DurationLike, TimeLike
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from novaql.inputs.prometheus import data_directory
+    from novaql.parameters import Parameters
     from novaql.result import Result
     from novaql.result_cache import ResultCache
 else:

@@ -46,23 +46,26 @@ def timed(
 ) -> tuple[QueryOptions, Notes]:
     """Return the options of a query, and infos of the times that were taken.
 
-    The default of `time` and `end` is the last sample of files and frames, and now for all data
-    that goes on: databases, addresses, folders of Prometheus.
+    The default of `time` and `end` is `last_sample_ms`, else now.
 
     source     what `data` names
     opened_ms  when it was opened; it is the time of samples of files that name none
     """
     now_ms = _now_ms()  # after pages were read, whose samples may have a time since then
     missing = "time" if arguments.get("start") is None else "end"
-    last_ms = None
-    if arguments.get(missing) is None and isinstance(source, TableSource) and not is_url(data):
-        last_ms = source.last_sample_ms()
+    last_ms = last_sample_ms(data, source) if arguments.get(missing) is None else None
     options = query_options(**arguments, now_ms=now_ms, last_ms=last_ms)
     if last_ms is None or last_ms == opened_ms:
         return options, ()
     return options, (
         f"NovaQL info: {missing} is {time_text(last_ms)}, that of the last sample of the data",
     )
+
+
+def last_sample_ms(data: Any, source: Source) -> int | None:
+    """Return the time of the last sample of files and frames; None if there are no samples, and for
+    all data that goes on: databases, addresses, folders of Prometheus."""
+    return source.last_sample_ms() if isinstance(source, TableSource) and not is_url(data) else None
 
 
 def answer(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import novaql
-from novaql.duck.session import SqlProblem
+from novaql.duck.problems import SqlProblem
 from novaql.errors import (
     ArgumentError,
     EvaluationError,
