@@ -283,7 +283,7 @@ def test_durations(value: DurationLike, ms: int) -> None:
         datetime(2026, 3, 1, tzinfo=UTC),
         [timedelta(1)],
         np.array([timedelta(1)]),
-        object(),
+        1j,
     ],
     ids=repr,
 )
