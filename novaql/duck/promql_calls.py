@@ -79,13 +79,13 @@ def rewritten(
     tokens: Sequence[Token],
     calls: Sequence[Call],
     params: Sequence[Any] | Mapping[str, Any] | None,
-    ask: Callable[..., Result],
+    result_of: Callable[..., Result],
     connection: duckdb.DuckDBPyConnection,
 ) -> Rewritten:
     """Evaluate the calls of a statement, and put names of tables in their place.
 
-    params  the bound parameters: in order, or by name
-    ask     evaluates a query: a text, and times as in `query`
+    params     the bound parameters: in order, or by name
+    result_of  evaluates a query: a text, and times as in `query`
 
     Raises `SqlProblem` for wrong values, and the errors that `query` raises for a query.
     """
@@ -103,7 +103,7 @@ def rewritten(
         taken |= mine
         if call.table not in tables:
             values = _values(call, {n: v for n, v in bound.items() if n in mine}, connection)
-            tables[call.table] = _result(values, ask)
+            tables[call.table] = _result(values, result_of)
         name = '"' + call.table.replace('"', '""') + '"'
         alias = "" if call.aliased else f" AS {FUNCTION}"
         places.append((call.tokens[0].start, call.tokens[-1].end, name + alias))
@@ -166,11 +166,11 @@ def _values(
     return {n: float(v) if isinstance(v, Decimal) else v for n, v in values.items()}
 
 
-def _result(values: dict[str, Any], ask: Callable[..., Result]) -> Result:
+def _result(values: dict[str, Any], result_of: Callable[..., Result]) -> Result:
     text = values.pop("")
     if not isinstance(text, str):
         raise SqlProblem(f"{FUNCTION}: the query is a text, not {type(text).__name__}")
     try:
-        return ask(text, **{name: value for name, value in values.items() if value is not None})
+        return result_of(text, **{n: value for n, value in values.items() if value is not None})
     except ArgumentError as problem:
         raise SqlProblem(f"{FUNCTION}: {problem}") from None

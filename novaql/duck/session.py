@@ -148,12 +148,12 @@ def prepare(
     opened_ms = time.time_ns() // 1_000_000
     source = as_source(data, now_ms=opened_ms)
 
-    def ask(text: str, **times: Any) -> Result:
+    def result_of(text: str, **times: Any) -> Result:
         return opening.answer(text, source, *opening.timed(data, source, opened_ms, **times))
 
     # Strings may be SQL or names, as in `query_table('up')`.
     notes = _attach(connection, source, window, words.union(*map(_METRIC.findall, texts)))
-    final = promql_calls.rewritten(statement, parts, calls, params, ask, connection)
+    final = promql_calls.rewritten(statement, parts, calls, params, result_of, connection)
     variables = {} if frame is None else _variables(frame, words)
     for name, result in final.tables.items():
         variables[name] = result.arrow()

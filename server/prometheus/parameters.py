@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql import ArgumentError, duration_ms, to_ms
-from novaql.rules.durations import file_duration_ms
+from novaql.rules import file_duration_ms
 from novaql.server.errors import InvalidRequest, UnsupportedMedia
 from novaql.server.http.body_reader import media_type, read_body
 from novaql.server.http.data_route import Handler

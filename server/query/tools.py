@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql import Cancellation, QueryOptions, explain, explain_nodes, query_options
+from novaql import Cancellation, QueryOptions, explain, explain_nodes, query_options, to_ms
 from novaql.complete import complete
 from novaql.diagnosis import explain_empty
 from novaql.language import (
@@ -32,7 +32,6 @@ from novaql.language import (
     walk,
 )
 from novaql.lint import Knowledge, lint
-from novaql.options import time_window
 from novaql.server.auth.roles import Role
 from novaql.server.errors import invalid
 from novaql.server.http.bodies import read_json
@@ -50,11 +49,13 @@ from novaql.server.query.schema import (
     LintQuery,
     ParsedOut,
     QueryText,
+    Time,
     TimedQuery,
     WhyEmptyOut,
 )
 from novaql.server.query.syntax_tree import TYPE_WORDS, tree_json
 from novaql.server.tenants.store import Store
+from novaql.tsdb import MAX_TIME_MS, MIN_TIME_MS
 
 Body = TypeVar("Body", bound=BaseModel)
 _HEADERS = {"Cache-Control": "no-store", "Content-Type": "application/json"}
@@ -107,20 +108,28 @@ def _options(body: TimedQuery) -> QueryOptions:
 
 def lint_query(store: Store, body: LintQuery) -> dict[str, Any]:
     """Probable mistakes in a query that parses, using what the tenant's data contain."""
-    times = time_window(body.start, body.end)
+    times = _times(body.start, body.end)
     known = Knowledge(store, *times) if body.data else Knowledge()
     return {"findings": lint(body.query, known)}
 
 
 def complete_query(store: Store, body: CompleteQuery) -> dict[str, Any]:
     """Completions at a position of a query: metrics, labels, values, functions, keywords."""
-    start_ms, end_ms = time_window(body.start, body.end)
+    start_ms, end_ms = _times(body.start, body.end)
     if body.cursor is not None and body.cursor > len(body.query):
         raise invalid("/cursor", "is behind the end of the query")
     found = complete(
         body.query, body.cursor, store, start_ms=start_ms, end_ms=end_ms, limit=body.limit
     )
     return {"completions": found}
+
+
+def _times(start: Time | None, end: Time | None) -> tuple[int, int]:
+    start_ms = MIN_TIME_MS if start is None else to_ms(start, argument="start")
+    end_ms = MAX_TIME_MS if end is None else to_ms(end, argument="end", end=True)
+    if end_ms < start_ms:
+        raise invalid("/end", "must not be before start")
+    return start_ms, end_ms
 
 
 def _tool(
