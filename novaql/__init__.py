@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from novaql.api import why_empty as why_empty
     from novaql.cancellation import Cancellation as Cancellation
     from novaql.database import Database as Database
+    from novaql.database import memory as memory
     from novaql.database import open as open
-    from novaql.duck.session import SqlProblem as SqlProblem
+    from novaql.duck.problems import SqlNote as SqlNote
+    from novaql.duck.problems import SqlProblem as SqlProblem
     from novaql.duck.session import sql as sql
     from novaql.engine import evaluate as evaluate
     from novaql.engine import explain as explain
@@ -44,11 +46,18 @@ if TYPE_CHECKING:
     from novaql.inputs.tables.frame import frame as frame
     from novaql.language import format as format
     from novaql.language.parse import parse as parse
+    from novaql.lookups import cardinality as cardinality
+    from novaql.lookups import label_values as label_values
+    from novaql.lookups import labels as labels
+    from novaql.lookups import metrics as metrics
+    from novaql.lookups import series as series
+    from novaql.lookups import time_range as time_range
     from novaql.notebook.magics import load_ipython_extension as load_ipython_extension
     from novaql.options import Limits as Limits
     from novaql.options import NameRemoval as NameRemoval
     from novaql.options import QueryOptions as QueryOptions
     from novaql.options import query_options as query_options
+    from novaql.parameters import bind as bind
     from novaql.result import NativeCells as NativeCells
     from novaql.result import QueryStats as QueryStats
     from novaql.result import Result as Result
@@ -60,6 +69,7 @@ if TYPE_CHECKING:
     from novaql.span import Span as Span
     from novaql.timeparse import duration_ms as duration_ms
     from novaql.timeparse import to_ms as to_ms
+    from novaql.tsdb.index.cardinality import Cardinality as Cardinality
 else:
     from novaql.lazy_exports import lazy_exports
 
@@ -68,8 +78,9 @@ else:
         {
             "api": "analyze estimate query warmup why_empty",
             "cancellation": "Cancellation",
-            "database": "Database open",
-            "duck.session": "SqlProblem sql",
+            "database": "Database memory open",
+            "duck.problems": "SqlNote SqlProblem",
+            "duck.session": "sql",
             "engine": "evaluate explain explain_nodes",
             "errors": (
                 "ArgumentError EvaluationError InputError LimitExceeded Located NovaqlError "
@@ -80,13 +91,16 @@ else:
             "inputs.tables.frame": "frame",
             "language": "format",
             "language.parse": "parse",
+            "lookups": "cardinality label_values labels metrics series time_range",
             "notebook.magics": "load_ipython_extension",
+            "parameters": "bind",
             "options": "Limits NameRemoval QueryOptions query_options",
             "result": "NativeCells QueryStats Result ResultKind",
             "result_cache": "ResultCache",
             "saving": "SampleFormat Saved save",
             "span": "Span",
             "timeparse": "duration_ms to_ms",
+            "tsdb.index.cardinality": "Cardinality",
         },
     )
     __all__ += ["__version__"]

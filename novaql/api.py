@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
-import time as clock
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from novaql.lazy_exports import lazy_module
-from novaql.options import Limits, NameRemoval, query_options
+from novaql.options import Limits, NameRemoval
 from novaql.query_text import QueryLike, query_text
 from novaql.timeparse import DurationLike, TimeLike
 
 if TYPE_CHECKING:
-    from novaql import diagnosis, engine
+    from novaql import diagnosis, engine, opening, parameters
     from novaql.diagnosis import WhyEmpty
     from novaql.evaluator import profile
     from novaql.evaluator.estimate import Estimate
     from novaql.evaluator.kernels import dispatch
     from novaql.export import compiled_text
-    from novaql.inputs import resolve
     from novaql.inputs.compiled import compiling
     from novaql.inputs.prometheus import decoding
+    from novaql.parameters import Parameters
     from novaql.result import Result
     from novaql.result_cache import ResultCache
     from novaql.tsdb.codec.numba import decoder
-    from novaql.tsdb.model.source import Source
     from novaql.tsdb.runtime.compiled import Registry
 else:
     diagnosis = lazy_module("novaql.diagnosis")
     engine = lazy_module("novaql.engine")
+    opening = lazy_module("novaql.opening")
+    parameters = lazy_module("novaql.parameters")
     profile = lazy_module("novaql.evaluator.profile")
     dispatch = lazy_module("novaql.evaluator.kernels.dispatch")
     compiled_text = lazy_module("novaql.export.compiled_text")
     compiling = lazy_module("novaql.inputs.compiled.compiling")
     decoding = lazy_module("novaql.inputs.prometheus.decoding")
-    resolve = lazy_module("novaql.inputs.resolve")
     decoder = lazy_module("novaql.tsdb.codec.numba.decoder")
 
 
@@ -56,14 +54,17 @@ def query(
     rollup: DurationLike | None = None,
     strict_promql: bool = False,
     cache: ResultCache | None = None,
+    params: Parameters | None = None,
 ) -> Result:
     """Evaluate a NovaQL expression over data.
 
     expr      the query: PromQL and its extensions; a text, or an expression of `novaql.q`
     data      a database, a path, a frame, a table, a URL, or any `Source`; None: the default
               database (`NOVAQL_DATA`, else `./novaql-data`)
-    time      instant query at this time (default: now). Datetimes, RFC 3339 texts, Unix seconds
-    start, end, step   range query at start, start + step, … ≤ end; all three are needed
+    time      instant query at this time. Datetimes, RFC 3339 texts, Unix seconds. Default: the time
+              of the last sample of files and frames, as an info says; now for all other data
+    start, end, step   range query at start, start + step, … ≤ end. Default of `end`: as of `time`;
+              of `step`: a round duration, so that there are about 240 steps
     lookback  how long a sample stays visible to an instant selector
     timeout   wall-clock budget; None for no limit
     name_removal   "delayed": removes the metric's name at the end of the query; "eager": at each
@@ -78,13 +79,16 @@ def query(
     strict_promql  refuse extensions of PromQL
     cache     reuses unchanged steps of earlier range queries over a database; use one cache for
               all queries of a program
+    params    values of `$name` outside of quotes, as in `{host=$host}`, `[$window]`, `> $limit`.
+              No value can be more than a value; a list goes behind =~, and is escaped
 
     Raises `QueryError` for an error in the text, `ArgumentError` for other arguments,
     `EvaluationError` if the data does not allow the query, and other errors of `novaql.errors`.
     """
-    text = query_text(expr)
-    now_ms = int(clock.time() * 1000)
-    options = query_options(
+    text = parameters.bind(query_text(expr), params)
+    source, options, infos = opening.opened(
+        text,
+        data,
         time=time,
         start=start,
         end=end,
@@ -98,10 +102,7 @@ def query(
         rollup=rollup,
         strict_promql=strict_promql,
     )
-    source = _source(text, data, now_ms)
-    result = engine.evaluate(text, source, options, cache=cache)
-    notes: tuple[str, ...] = getattr(source, "notes", ())
-    return replace(result, warnings=(*result.warnings, *notes)) if notes else result
+    return opening.answer(text, source, options, infos, cache=cache)
 
 
 def estimate(
@@ -120,12 +121,12 @@ def estimate(
     The arguments are those of `query`. A running query compares the same figures with its `limits`
     before it reads anything.
     """
-    now_ms = int(clock.time() * 1000)
-    options = query_options(
-        time=time, start=start, end=end, step=step, lookback=lookback, left_closed=left_closed
-    )
     text = query_text(expr)
-    return engine.estimate(text, _source(text, data, now_ms), options)
+    times = {"time": time, "start": start, "end": end, "step": step}
+    source, options, _ = opening.opened(
+        text, data, **times, lookback=lookback, left_closed=left_closed
+    )
+    return engine.estimate(text, source, options)
 
 
 def analyze(
@@ -150,8 +151,10 @@ def analyze(
     inside the one above, the time excludes others, and the bytes are those of the largest block.
     The arguments are those of `query`.
     """
-    now_ms = int(clock.time() * 1000)
-    options = query_options(
+    text = query_text(expr)
+    source, options, _ = opening.opened(
+        text,
+        data,
         time=time,
         start=start,
         end=end,
@@ -164,8 +167,7 @@ def analyze(
         strict_promql=strict_promql,
     )
     costs = profile.Profile()
-    text = query_text(expr)
-    engine.evaluate(text, _source(text, data, now_ms), options, profile=costs)
+    engine.evaluate(text, source, options, profile=costs)
     return costs.text()
 
 
@@ -188,8 +190,9 @@ def why_empty(
     Evaluates parts of the query, at most a hundred, and all within the timeout. The arguments are
     those of `query`.
     """
-    now_ms = int(clock.time() * 1000)
-    options = query_options(
+    source, options, _ = opening.opened(
+        expr,
+        data,
         time=time,
         start=start,
         end=end,
@@ -199,7 +202,7 @@ def why_empty(
         limits=limits,
         strict_promql=strict_promql,
     )
-    return diagnosis.explain_empty(expr, _source(expr, data, now_ms), options)
+    return diagnosis.explain_empty(expr, source, options)
 
 
 def warmup(*, background: bool = False) -> dict[str, float]:
@@ -230,11 +233,3 @@ def _registries() -> Sequence[Registry]:
         compiled_text.TEXTS,
         decoding.CHUNKS,
     )
-
-
-def _source(expr: str, data: Any, now_ms: int) -> Source:
-    """Return the source of a query. An invalid query raises `QueryError` before any data is
-    opened."""
-    if engine.selects_data(expr) or data is not None:
-        return resolve.as_source(data, now_ms=now_ms)
-    return resolve.NO_DATA

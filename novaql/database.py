@@ -3,41 +3,163 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from novaql import tsdb
+from novaql import lookups, tsdb
 from novaql.api import query
 from novaql.duck import session
-from novaql.errors import StorageUnavailable
+from novaql.errors import ArgumentError, StorageUnavailable
 from novaql.inputs.importer import ImportReport, import_into
+from novaql.inputs.opened import is_database
+from novaql.inputs.prometheus.folders import is_data_directory
 from novaql.inputs.resolve import default_path
+from novaql.lazy_exports import lazy_module
+from novaql.lookups import Match
+from novaql.options import Limits, NameRemoval
 from novaql.query_text import QueryLike
-from novaql.saving import Saved, save
+from novaql.saving import SampleFormat, Saved, save
+from novaql.timeparse import DurationLike, TimeLike
+from novaql.tsdb.index.cardinality import Cardinality
 
 if TYPE_CHECKING:
     import duckdb
 
+    from novaql.inputs.prometheus import data_directory
+    from novaql.parameters import Parameters
     from novaql.result import Result
+    from novaql.result_cache import ResultCache
+else:
+    data_directory = lazy_module("novaql.inputs.prometheus.data_directory")
+
+MEMORY = ":memory:"
+"""The path of a database in memory."""
 
 
 class Database:
     """A database of metrics. Use it with `with`, or `close` it.
 
-    store  the `tsdb.Database` below: `append`, `delete`, `compact` and the rest
+    It is also data for `novaql.query`, and for every other function that takes data.
     """
 
-    def __init__(self, store: tsdb.Database) -> None:
-        self.store = store
+    def __init__(self, source: tsdb.Database | data_directory.DataDirectory) -> None:
+        self._source = source
 
-    def query(self, expr: QueryLike, **options: Any) -> Result:
+    def __novaql_source__(self) -> tsdb.Database | data_directory.DataDirectory:
+        return self._source
+
+    @property
+    def store(self) -> tsdb.Database:
+        """The `tsdb.Database` below: `append`, `delete`, `compact` and the rest.
+
+        Raises `StorageUnavailable` if this is a data directory of Prometheus.
+        """
+        if isinstance(self._source, tsdb.Database):
+            return self._source
+        raise StorageUnavailable(
+            f"{self._source.folder} is a data directory of Prometheus, which NovaQL only reads; "
+            "`load` copies it into a database of NovaQL"
+        )
+
+    def query(
+        self,
+        expr: QueryLike,
+        *,
+        time: TimeLike | None = None,
+        start: TimeLike | None = None,
+        end: TimeLike | None = None,
+        step: DurationLike | None = None,
+        lookback: DurationLike = "5m",
+        timeout: DurationLike | None = "2m",
+        name_removal: NameRemoval | str = NameRemoval.DELAYED,
+        left_closed: bool = False,
+        limits: Limits | None = None,
+        strict: bool = False,
+        rollup: DurationLike | None = None,
+        strict_promql: bool = False,
+        cache: ResultCache | None = None,
+        params: Parameters | None = None,
+    ) -> Result:
         """Run `novaql.query` over this database, with the same options."""
-        return query(expr, self.store, **options)
+        return query(
+            expr,
+            self._source,
+            time=time,
+            start=start,
+            end=end,
+            step=step,
+            lookback=lookback,
+            timeout=timeout,
+            name_removal=name_removal,
+            left_closed=left_closed,
+            limits=limits,
+            strict=strict,
+            rollup=rollup,
+            strict_promql=strict_promql,
+            cache=cache,
+            params=params,
+        )
 
-    def sql(self, statement: str, **options: Any) -> duckdb.DuckDBPyRelation | None:
+    def sql(
+        self,
+        statement: str,
+        *,
+        params: Sequence[Any] | Mapping[str, Any] | None = None,
+        start: TimeLike | None = None,
+        end: TimeLike | None = None,
+        connection: duckdb.DuckDBPyConnection | None = None,
+    ) -> duckdb.DuckDBPyRelation | None:
         """Run `novaql.sql` over this database, with the same options."""
-        return session.sql(statement, self.store, **options)
+        return session.sql(
+            statement, self._source, params=params, start=start, end=end, connection=connection
+        )
+
+    def metrics(
+        self, *, match: Match = (), start: TimeLike | None = None, end: TimeLike | None = None
+    ) -> list[str]:
+        """Return the names of the metrics, sorted. See `novaql.metrics` for the arguments."""
+        return lookups.metrics(self._source, match=match, start=start, end=end)
+
+    def labels(
+        self, *, match: Match = (), start: TimeLike | None = None, end: TimeLike | None = None
+    ) -> list[str]:
+        """Return the names of the labels, sorted."""
+        return lookups.labels(self._source, match=match, start=start, end=end)
+
+    def label_values(
+        self,
+        name: str,
+        *,
+        match: Match = (),
+        start: TimeLike | None = None,
+        end: TimeLike | None = None,
+    ) -> list[str]:
+        """Return the values of a label, sorted."""
+        return lookups.label_values(name, self._source, match=match, start=start, end=end)
+
+    def series(
+        self, *, match: Match = (), start: TimeLike | None = None, end: TimeLike | None = None
+    ) -> list[dict[str, str]]:
+        """Return the labels of each series, sorted."""
+        return lookups.series(self._source, match=match, start=start, end=end)
+
+    def time_range(self) -> tuple[datetime, datetime] | None:
+        """Return the times of the first and the last sample; see `novaql.time_range`."""
+        return lookups.time_range(self._source)
+
+    def cardinality(
+        self,
+        *,
+        match: Match = (),
+        start: TimeLike | None = None,
+        end: TimeLike | None = None,
+        limit: int = 10,
+    ) -> Cardinality:
+        """Return the number of series, and the metrics and labels that have the most."""
+        return lookups.cardinality(self._source, match=match, start=start, end=end, limit=limit)
 
     def load(self, data: Any, **options: Any) -> ImportReport:
         """Append every sample of files, folders, addresses or frames.
@@ -47,13 +169,33 @@ class Database:
         """
         return import_into(self.store, data, **options)
 
-    def save(self, target: str | os.PathLike[str] | BinaryIO, **options: Any) -> Saved:
+    def save(
+        self,
+        target: str | os.PathLike[str] | BinaryIO,
+        *,
+        match: str | Sequence[str] = (),
+        start: TimeLike | None = None,
+        end: TimeLike | None = None,
+        format: SampleFormat | str | None = None,
+        layout: str = "long",
+        strict: bool = True,
+    ) -> Saved:
         """Write samples to a file, like `novaql.save`, with the same options."""
-        return save(self.store, target, **options)
+        return save(
+            self._source,
+            target,
+            match=match,
+            start=start,
+            end=end,
+            format=format,
+            layout=layout,
+            strict=strict,
+        )
 
     def close(self) -> None:
         """Finish writing and release the folder. A second call does nothing."""
-        self.store.close()
+        if isinstance(self._source, tsdb.Database):
+            self._source.close()
 
     def __enter__(self) -> Self:
         return self
@@ -66,20 +208,43 @@ class Database:
     ) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        source = self._source
+        place = (source.path or MEMORY) if isinstance(source, tsdb.Database) else source.folder
+        return f"Database({str(place)!r})"
+
 
 def open(
     path: str | os.PathLike[str] | None = None, *, read_only: bool = False, **options: Any
 ) -> Database:
     """Open the database in a folder, or create one (not with `read_only`).
 
-    path       None: the default database (`NOVAQL_DATA`, else `./novaql-data`)
+    path       None: the default database (`NOVAQL_DATA`, else `./novaql-data`). ":memory:": see
+               `memory`. A data directory of Prometheus is read in place, as it is now, and never
+               written
     read_only  for reading beside a writer; the database does not see later writes
     options    those of `tsdb.open`, such as `sync="always"`
 
     Raises `StorageUnavailable`.
     """
+    if path is not None and os.fspath(path) == MEMORY:
+        if read_only:
+            raise ArgumentError("read_only", "a database in memory is empty when it is opened")
+        return memory(**options)
     place = default_path() if path is None else Path(path).expanduser()
     try:
+        if not is_database(place) and is_data_directory(place):
+            for name in options:
+                raise ArgumentError(name, f"{place} is a data directory of Prometheus, only read")
+            return Database(data_directory.DataDirectory(place))
         return Database(tsdb.open(place, read_only=read_only, **options))
-    except tsdb.StoreError as problem:
+    except (tsdb.StoreError, OSError) as problem:
         raise StorageUnavailable(f"{place}: {problem}") from problem
+
+
+def memory(**options: Any) -> Database:
+    """Return an empty database in memory.
+
+    options  fields of `tsdb.StoreOptions`, such as `cache_bytes=0`
+    """
+    return Database(tsdb.memory(**options))

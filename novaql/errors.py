@@ -17,10 +17,11 @@ NovaqlError
 from __future__ import annotations
 
 from novaql.span import Span
+from novaql.tsdb.errors import PicklableError
 
 
-class NovaqlError(Exception):
-    """Base class of all errors of NovaQL."""
+class NovaqlError(PicklableError):
+    """Base class of all errors of NovaQL. All of them pickle, also across processes."""
 
 
 class QueryError(NovaqlError):

@@ -8,7 +8,12 @@ from enum import StrEnum
 from typing import Protocol
 
 from novaql.errors import ArgumentError
-from novaql.timeparse import DurationLike, TimeLike, duration_ms, to_ms
+from novaql.text.times import time_text
+from novaql.timeparse import DurationLike, TimeLike, duration_ms, round_step_ms, to_ms
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
+
+WANTED_STEPS = 240
+"""About so many steps has a range query that names no step."""
 
 
 class NameRemoval(StrEnum):
@@ -102,8 +107,16 @@ def query_options(
     strict: bool = False,
     rollup: DurationLike | None = None,
     strict_promql: bool = False,
+    now_ms: int | None = None,
+    last_ms: int | None = None,
 ) -> QueryOptions:
-    """The arguments of `query`, checked and brought to milliseconds."""
+    """The arguments of `query`, checked and brought to milliseconds.
+
+    now_ms   what relative times are relative to; None: the clock
+    last_ms  what `time` and `end` are by default; None: now
+
+    Raises `ArgumentError`.
+    """
     lookback_ms = duration_ms(lookback, argument="lookback")
     if lookback_ms <= 0:
         raise ArgumentError("lookback", "must be greater than 0")
@@ -130,24 +143,34 @@ def query_options(
         rollup_ms=rollup_ms,
         strict_promql=strict_promql,
     )
+    now_ms = int(clock.time() * 1000) if now_ms is None else now_ms
+    last_ms = now_ms if last_ms is None else last_ms
     if start is None and end is None and step is None:
-        now_ms = int(clock.time() * 1000)
-        at_ms = now_ms if time is None else to_ms(time, argument="time")
+        at_ms = last_ms if time is None else to_ms(time, argument="time", now_ms=now_ms)
         return replace(options, start_ms=at_ms, end_ms=at_ms)
     if time is not None:
         raise ArgumentError(
             "time", "an instant query has no start, end or step; give one or the other"
         )
-    for value, name in ((start, "start"), (end, "end"), (step, "step")):
-        if value is None:
-            raise ArgumentError(name, "a range query needs start, end and step")
-    assert start is not None
-    assert end is not None
-    assert step is not None
-    start_ms, end_ms = to_ms(start, argument="start"), to_ms(end, argument="end")
-    step_ms = duration_ms(step, argument="step")
-    if step_ms <= 0:
-        raise ArgumentError("step", "must be greater than 0")
+    if start is None:
+        raise ArgumentError("start", "a range query needs it; end and step have defaults")
+    start_ms = to_ms(start, argument="start", now_ms=now_ms)
+    end_ms = last_ms if end is None else to_ms(end, argument="end", now_ms=now_ms, end=True)
+    if end_ms < start_ms and end is None:
+        raise ArgumentError("start", f"is after {time_text(end_ms)}, the end that is taken")
     if end_ms < start_ms:
         raise ArgumentError("end", "must not be before start")
+    least_ms = (end_ms - start_ms) / WANTED_STEPS
+    step_ms = round_step_ms(least_ms) if step is None else duration_ms(step, argument="step")
+    if step_ms <= 0:
+        raise ArgumentError("step", "must be greater than 0")
     return replace(options, start_ms=start_ms, end_ms=end_ms, step_ms=step_ms)
+
+
+def time_window(start: TimeLike | None, end: TimeLike | None) -> tuple[int, int]:
+    """The times from `start` to `end` in milliseconds; None: from the first, or to the last."""
+    start_ms = MIN_TIME_MS if start is None else to_ms(start, argument="start")
+    end_ms = MAX_TIME_MS if end is None else to_ms(end, argument="end", end=True)
+    if end_ms < start_ms:
+        raise ArgumentError("end", "must not be before start")
+    return start_ms, end_ms

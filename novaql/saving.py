@@ -18,13 +18,14 @@ from novaql.export.stored import text_families
 from novaql.export.stored.selecting import select_any
 from novaql.inputs.resolve import as_source
 from novaql.lazy_exports import lazy_module
+from novaql.options import time_window
 from novaql.selectors import matcher_sets, regex_literal
-from novaql.timeparse import TimeLike, to_ms
+from novaql.timeparse import TimeLike
 from novaql.tsdb.errors import StoreError
 from novaql.tsdb.model.labels import METRIC_NAME
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 from novaql.tsdb.model.read_errors import ReadErrors
-from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Hints, Metadata, Selection, Source
+from novaql.tsdb.model.source import Hints, Metadata, Selection, Source
 
 if TYPE_CHECKING:
     from novaql.export.stored import tables, text_lines
@@ -113,14 +114,11 @@ def save(
             "layout", f"{chosen} has only the long one; Parquet and Arrow have both"
         )
     sets = matcher_sets([match] if isinstance(match, str) else list(match))
-    start_ms = MIN_TIME_MS if start is None else to_ms(start, argument="start")
-    end_ms = MAX_TIME_MS if end is None else to_ms(end, argument="end")
-    if end_ms < start_ms:
-        raise ArgumentError("end", "must not be before start")
+    window = time_window(start, end)
     source = as_source(data)
     file = whole_file(target) if isinstance(target, str | os.PathLike) else nullcontext(target)
     try:
-        wanted = _Wanted(source, sets, (start_ms, end_ms), strict=strict)
+        wanted = _Wanted(source, sets, window, strict=strict)
         with file as out:
             if chosen in TABLES:
                 return wanted.save_table(

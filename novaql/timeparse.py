@@ -8,10 +8,15 @@ The Python API, the shell and HTTP accept the same forms, because all of them co
 | `date`, `"2026-03-01"` | midnight UTC |
 | `1767225600`, `1767225600.25`, `"1767225600.25"` | Unix seconds |
 | `"2026-03-01T12:00:00.5+01:00"`, `"2026-03-01 12:00"` | RFC 3339; without an offset: UTC |
-| `"now"`, `"now-30m"`, `"-1h"`, `"+1h30m"` | relative to the clock |
+| `"now"`, `"now-30m"`, `"-1h"`, `"+1h30m"`, `"1h ago"` | relative to the clock |
+| `"now/d"`, `"now-1w/w"`, `"now-1M/M"` | that day, week or month: its first millisecond |
+
+What `/` and a unit round to (`s`, `m`, `h`, `d`, `w`, `M`, `Q` or `y`), is in UTC; weeks begin on
+Monday. As in Grafana, an end is the last millisecond. `M` and `Q` are months and quarters of the
+calendar, and so are the years of a `y` before a `/`; any other `y` is 365 days.
 
 A duration is a `timedelta`, a number of seconds, or text such as `5m`, `1h30m`, `1d`, `250ms`,
-`2.5`.
+`2.5`; or a fixed offset of pandas: `pandas.offsets.Minute(5)`, `frame.index.freq`, `5min`, `1D`.
 """
 
 from __future__ import annotations
@@ -19,15 +24,24 @@ from __future__ import annotations
 import math
 import re
 import time
+from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
+from typing import Any, Protocol
 
 import numpy as np
 
 from novaql.errors import ArgumentError
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
+
+class Offset(Protocol):
+    """What can be added to a time, such as an offset of pandas."""
+
+    def __radd__(self, time: Any, /) -> Any: ...
+
+
 TimeLike = datetime | date | str | int | float | np.datetime64 | np.integer | np.floating
-DurationLike = timedelta | str | int | float | np.timedelta64 | np.integer | np.floating
+DurationLike = timedelta | str | int | float | np.timedelta64 | np.integer | np.floating | Offset
 
 TIME_FORMS = "RFC 3339, Unix seconds, now, or a distance from now such as -1h"
 DURATION_FORMS = "a number with a unit such as 5m or 1h30m, or seconds"
@@ -46,19 +60,40 @@ _RFC_3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?\s*([Zz]|[+-]\d\d:?\d\d)?)?",
     re.ASCII,
 )
-_RELATIVE = re.compile(r"(?:now)?\s*(?:([+-])\s*(.*\S))?", re.DOTALL)
+_RELATIVE = re.compile(r"(?:now)?\s*(?:([+-])\s*([^/]*[^/\s]))?\s*(?:/\s*([smhdwMQy]))?")
+_AGO = re.compile(r"([^/]*\S)\s+ago")
+_CALENDAR = re.compile(r"(\d{1,6})([MQy])", re.ASCII)
+_MONTHS = {"M": 1, "Q": 3, "y": 12}
+_SECOND, _MINUTE, _HOUR, _DAY = 1000, 60_000, 3_600_000, 86_400_000
+_ROUNDED_MS = {"s": _SECOND, "m": _MINUTE, "h": _HOUR, "d": _DAY, "w": 7 * _DAY}
+_MONDAY_MS = 4 * _DAY  # the first one of 1970
+# Each unit as Prometheus writes it, or pandas.
 _DURATION = re.compile(
-    r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?", re.ASCII
+    r"(?:(\d+)y)?(?:(\d+)[wW])?(?:(\d+)[dD])?(?:(\d+)[hH])?(?:(\d+)m(?:in)?)?(?:(\d+)[sS])?"
+    r"(?:(\d+)ms)?",
+    re.ASCII,
 )
+_DAYS = (datetime(2024, 1, 31), datetime(2024, 2, 3), datetime(2022, 12, 31))  # noqa: DTZ001
+"""Days of different weekdays, months and years: what has one length from all has no other."""
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-_UNITS_MS = (365 * 86_400_000, 7 * 86_400_000, 86_400_000, 3_600_000, 60_000, 1000, 1)
+_UNITS_MS = (365 * _DAY, 7 * _DAY, _DAY, _HOUR, _MINUTE, _SECOND, 1)
+_ROUND_STEPS = (
+    *(1, 2, 5, 10, 20, 50, 100, 200, 500),
+    *(n * _SECOND for n in (1, 2, 5, 10, 15, 30)),
+    *(n * _MINUTE for n in (1, 2, 5, 10, 15, 30)),
+    *(n * _HOUR for n in (1, 2, 3, 6, 12)),
+    *(n * _DAY for n in (1, 2, 7, 14, 30, 90, 180, 365)),
+)
 
 
-def to_ms(value: TimeLike, *, argument: str = "time", now_ms: int | None = None) -> int:
+def to_ms(
+    value: TimeLike, *, argument: str = "time", now_ms: int | None = None, end: bool = False
+) -> int:
     """Milliseconds since 1970 of a time in any of the forms above.
 
     argument  how the error names the value
     now_ms    the clock for relative times; the system's if not given
+    end       the time is the end of a range: `now/d` is the last millisecond of the day
 
     Fractions of a millisecond are rounded, halves up. Raises `ArgumentError`.
     """
@@ -67,7 +102,7 @@ def to_ms(value: TimeLike, *, argument: str = "time", now_ms: int | None = None)
         case bool() | np.timedelta64():  # NumPy counts a timedelta64 among the integers
             raise _not_a_time(argument, given)
         case str():
-            return _text_to_ms(given.strip(), argument, now_ms)
+            return _text_to_ms(given.strip(), argument, now_ms, end=end)
         case np.datetime64():
             if np.isnat(given):
                 raise _not_a_time(argument, given)
@@ -115,7 +150,10 @@ def duration_ms(value: DurationLike, *, argument: str = "duration") -> int:
         case int() | float() | np.integer() | np.floating():
             ms, given_nothing = _seconds_to_ms(value, argument), float(value) == 0
         case _:
-            raise _not_a_duration(argument, value)
+            length = _length_of(value)
+            if length is None:
+                raise _not_a_duration(argument, value)
+            ms, given_nothing = (length + _MILLISECOND / 2) // _MILLISECOND, not length
     if ms < 0:
         raise ArgumentError(argument, f"{_shown(value)} is negative")
     if ms == 0 and not given_nothing:
@@ -125,24 +163,62 @@ def duration_ms(value: DurationLike, *, argument: str = "duration") -> int:
     return ms
 
 
-def _text_to_ms(text: str, argument: str, now_ms: int | None) -> int:
+def round_step_ms(least_ms: float) -> int:
+    """The shortest round step (10s, 5m, 1h, …) that is not shorter than this."""
+    for step in _ROUND_STEPS:
+        if step >= least_ms:
+            return step
+    return math.ceil(least_ms / _DAY / 365) * 365 * _DAY
+
+
+def _text_to_ms(text: str, argument: str, now_ms: int | None, *, end: bool) -> int:
     if text in _EDGES:
         return _EDGES[text]
     if _NUMBER.fullmatch(text):
         return _in_calendar(_seconds_to_ms(float(text), argument), argument, text)
     if found := _RFC_3339.fullmatch(text):
         return _rfc_3339_to_ms(found, argument)
-    relative = _RELATIVE.fullmatch(text)
+    ago = _AGO.fullmatch(text)
+    relative = _RELATIVE.fullmatch(f"-{ago[1]}" if ago else text)
     if not text or relative is None:
         raise _not_a_time(argument, text)
     now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    sign, distance = relative.groups()
-    if sign is None:
-        return now
-    length = _duration_text_ms(distance)
-    if length is None:
-        raise _not_a_time(argument, text)
-    return _in_calendar(now + (length if sign == "+" else -length), argument, text)
+    sign, distance, unit = relative.groups()
+    if sign is not None:
+        forward = 1 if sign == "+" else -1
+        months = _CALENDAR.fullmatch(distance)
+        if months and (months[2] != "y" or unit):
+            now = _months_later(now, forward * int(months[1]) * _MONTHS[months[2]], argument, text)
+        else:
+            length = _duration_text_ms(distance)
+            if length is None:
+                raise _not_a_time(argument, text)
+            now += forward * length
+    now = _in_calendar(now, argument, text)
+    return now if unit is None else _rounded_time(now, unit, argument, text, end=end)
+
+
+def _rounded_time(ms: int, unit: str, argument: str, text: str, *, end: bool) -> int:
+    """The first or the last millisecond of the minute, hour, …, year of a time."""
+    if unit in _ROUNDED_MS:
+        size, shift = _ROUNDED_MS[unit], _MONDAY_MS if unit == "w" else 0
+        first = (ms - shift) // size * size + shift
+        return _in_calendar(first + size - 1 if end else first, argument, text)
+    day = _EPOCH + timedelta(milliseconds=ms)
+    months = _MONTHS[unit]
+    month = (day.month - 1) // months * months + 1
+    first = _datetime_to_ms(datetime(day.year, month, 1, tzinfo=UTC))
+    return _months_later(first, months, argument, text) - 1 if end else first
+
+
+def _months_later(ms: int, months: int, argument: str, text: str) -> int:
+    """A time some months later; the last day of a month that is too short."""
+    when = _EPOCH + timedelta(milliseconds=_in_calendar(ms, argument, text))
+    year, month = divmod(when.year * 12 + when.month - 1 + months, 12)
+    if not 1 <= year <= 9999:
+        raise _outside(argument, text)
+    day = min(when.day, monthrange(year, month + 1)[1])
+    return _datetime_to_ms(when.replace(year=year, month=month + 1, day=day))
 
 
 def _rfc_3339_to_ms(found: re.Match[str], argument: str) -> int:
@@ -189,6 +265,16 @@ def _duration_text_ms(text: str) -> int | None:
     )
 
 
+def _length_of(offset: object) -> timedelta | None:
+    """How far an offset moves every time; None if that depends on the time."""
+    try:
+        lengths = {(day + offset) - day for day in _DAYS}  # type: ignore[operator]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    length = lengths.pop()
+    return length if not lengths and isinstance(length, timedelta) else None
+
+
 def _in_calendar(ms: int, argument: str, value: object) -> int:
     if _EARLIEST_MS <= ms <= _LATEST_MS:
         return ms
@@ -196,7 +282,11 @@ def _in_calendar(ms: int, argument: str, value: object) -> int:
         hint = "; numbers are Unix seconds, this one looks like milliseconds"
     else:
         hint = ""
-    raise ArgumentError(argument, f"{_shown(value)} is outside the years 1 to 9999{hint}")
+    raise _outside(argument, value, hint)
+
+
+def _outside(argument: str, value: object, hint: str = "") -> ArgumentError:
+    return ArgumentError(argument, f"{_shown(value)} is outside the years 1 to 9999{hint}")
 
 
 def _not_a_time(argument: str, value: object) -> ArgumentError:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novaql.errors import ArgumentError
+from novaql.options import query_options, time_window
 from novaql.timeparse import DurationLike, TimeLike, duration_ms, to_ms
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
@@ -62,11 +63,60 @@ def test_a_day_is_its_midnight(value: TimeLike) -> None:
         ("-1h", -3_600_000),
         ("+250ms", 250),
         ("-1w1d", -8 * 86_400_000),
+        ("1h ago", -3_600_000),
+        ("1h30m  ago", -5_400_000),
+        ("30min ago", -1_800_000),
+        ("now-1y", -365 * 86_400_000),
     ],
     ids=repr,
 )
 def test_relative_to_the_clock(text: str, shift: int) -> None:
     assert to_ms(text, now_ms=NOON) == NOON + shift
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("now/s", "2026-03-01T12:00:00Z", "2026-03-01T12:00:00.999Z"),
+        ("now/m", "2026-03-01T12:00:00Z", "2026-03-01T12:00:59.999Z"),
+        ("now/h", "2026-03-01T12:00:00Z", "2026-03-01T12:59:59.999Z"),
+        ("now/d", "2026-03-01T00:00:00Z", "2026-03-01T23:59:59.999Z"),
+        ("now-1d/d", "2026-02-28T00:00:00Z", "2026-02-28T23:59:59.999Z"),
+        ("now - 1d / d", "2026-02-28T00:00:00Z", "2026-02-28T23:59:59.999Z"),
+        ("-1d/d", "2026-02-28T00:00:00Z", "2026-02-28T23:59:59.999Z"),
+        ("now/w", "2026-02-23T00:00:00Z", "2026-03-01T23:59:59.999Z"),  # a Sunday
+        ("now+1d/w", "2026-03-02T00:00:00Z", "2026-03-08T23:59:59.999Z"),
+        ("now/M", "2026-03-01T00:00:00Z", "2026-03-31T23:59:59.999Z"),
+        ("now-1M/M", "2026-02-01T00:00:00Z", "2026-02-28T23:59:59.999Z"),
+        ("now-3M/M", "2025-12-01T00:00:00Z", "2025-12-31T23:59:59.999Z"),
+        ("now/Q", "2026-01-01T00:00:00Z", "2026-03-31T23:59:59.999Z"),
+        ("now-1Q/Q", "2025-10-01T00:00:00Z", "2025-12-31T23:59:59.999Z"),
+        ("now/y", "2026-01-01T00:00:00Z", "2026-12-31T23:59:59.999Z"),
+        ("now-2y/y", "2024-01-01T00:00:00Z", "2024-12-31T23:59:59.999Z"),
+        ("now-1M", "2026-02-01T12:00:00Z", "2026-02-01T12:00:00Z"),
+        ("now-1Q", "2025-12-01T12:00:00Z", "2025-12-01T12:00:00Z"),
+    ],
+)
+def test_times_of_grafana(text: str, first: str, last: str) -> None:
+    assert to_ms(text, now_ms=NOON) == to_ms(first)
+    assert to_ms(text, now_ms=NOON, end=True) == to_ms(last)
+
+
+def test_a_year_of_the_calendar_and_a_month_without_that_day() -> None:
+    last_of_2024, last_of_march = to_ms("2024-12-31"), to_ms("2026-03-31")
+
+    assert to_ms("now-1y", now_ms=last_of_2024) == to_ms("2024-01-01")
+    assert to_ms("now-1y/y", now_ms=last_of_2024) == to_ms("2023-01-01")
+    assert to_ms("now-1M", now_ms=last_of_march) == to_ms("2026-02-28")
+    assert to_ms("now-1w/w", now_ms=to_ms("1969-12-31")) == to_ms("1969-12-22")
+
+
+def test_the_end_of_a_range_is_rounded_up() -> None:
+    day = query_options(start="now/d", end="now/d", step="1h")
+
+    assert day.end_ms - day.start_ms == 86_399_999
+    first, last = time_window("now/M", "now/M")
+    assert 28 * 86_400_000 <= last - first + 1 <= 31 * 86_400_000
 
 
 def test_a_bare_negative_number_is_a_unix_time() -> None:
@@ -108,6 +158,18 @@ def test_the_edges_of_time_as_prometheus_clients_write_them() -> None:
         "1e400",
         10**30,
         "-99999y",
+        "now/",
+        "now/x",
+        "now/1d",
+        "now/d/d",
+        "now-1M2d",
+        "now-999999M",
+        "+999999Q/y",
+        "now-99999y/d",
+        "ago",
+        "now ago",
+        "-1h ago",
+        "1h/d ago",
     ],
     ids=repr,
 )
@@ -165,6 +227,17 @@ def test_seconds_with_three_decimals_are_exact(ms: int) -> None:
         ("0", 0),
         ("0s", 0),
         (timedelta(0), 0),
+        ("5min", 300_000),
+        ("1h30min", 5_400_000),
+        ("1D", 86_400_000),
+        ("2W", 14 * 86_400_000),
+        ("1H15S", 3_615_000),
+        (pd.offsets.Minute(5), 300_000),
+        (pd.offsets.Milli(250), 250),
+        (pd.offsets.Day(), 86_400_000),
+        (pd.DateOffset(hours=1, minutes=30), 5_400_000),
+        (pd.date_range("2026-01-01", periods=3, freq="15s").freq, 15_000),
+        (pd.offsets.Minute(0), 0),
     ],
     ids=repr,
 )
@@ -195,6 +268,22 @@ def test_durations(value: DurationLike, ms: int) -> None:
         np.timedelta64("NaT"),
         pd.NaT,
         "99999999999999999y",
+        "min",
+        "5MIN",
+        "1M",
+        pd.offsets.Minute(-5),
+        pd.offsets.Nano(5),
+        pd.offsets.MonthEnd(),
+        pd.offsets.QuarterBegin(),
+        pd.offsets.YearEnd(),
+        pd.offsets.BDay(),
+        pd.offsets.Week(weekday=0),
+        pd.DateOffset(months=1),
+        pd.DateOffset(years=1),
+        datetime(2026, 3, 1, tzinfo=UTC),
+        [timedelta(1)],
+        np.array([timedelta(1)]),
+        1j,
     ],
     ids=repr,
 )

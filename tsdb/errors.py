@@ -21,9 +21,25 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from typing import Any
 
 
-class StoreError(Exception):
+class PicklableError(Exception):
+    """An exception that pickles and copies with its attributes, whatever `__init__` takes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Python's own calls the class with `args`, which is the message alone.
+        made = super().__reduce__()
+        assert isinstance(made, tuple)
+        _, arguments, *state = made
+        return _restored, (type(self), arguments), *state
+
+
+def _restored(kind: type[PicklableError], arguments: tuple[Any, ...]) -> PicklableError:
+    return kind.__new__(kind, *arguments)
+
+
+class StoreError(PicklableError):
     """Base of all of them."""
 
 

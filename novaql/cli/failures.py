@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from novaql.errors import EvaluationError, QueryError
@@ -21,7 +23,7 @@ def report(problem: Exception) -> None:
     else:
         text = str(problem)
     first, *rest = text.splitlines() or [type(problem).__name__]
-    click.echo(click.style("error: ", fg="red") + printable(first), err=True)
+    click.echo(_coloured("error: ", "red") + printable(first), err=True)
     indent = "  " if isinstance(problem, QueryError | EvaluationError) else ""
     for line in rest:
         click.echo(indent + line.replace("\t", " ") if line.isascii() else indent + line, err=True)
@@ -29,9 +31,14 @@ def report(problem: Exception) -> None:
 
 def note(kind: str, text: str) -> None:
     """A warning or info beside a result."""
-    click.echo(click.style(f"{kind}: ", fg="yellow") + printable(text), err=True)
+    click.echo(_coloured(f"{kind}: ", "yellow") + printable(text), err=True)
 
 
 def usage_code(problem: click.ClickException) -> int:
     """2 for a wrong command line; click's own code otherwise."""
     return USAGE if isinstance(problem, click.UsageError) else problem.exit_code
+
+
+def _coloured(text: str, colour: str) -> str:
+    """The text in a colour, which click removes for a file or a pipe; plain with NO_COLOR."""
+    return text if os.environ.get("NO_COLOR") else click.style(text, fg=colour)

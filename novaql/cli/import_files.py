@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 
 from novaql import tsdb
 from novaql.cli.options import TIME
-from novaql.errors import InputError
+from novaql.cli.pipes import pipes_as_files
 from novaql.inputs.batch_stream import Progress, no_progress
 from novaql.inputs.data_kinds import is_url
 from novaql.inputs.importer import import_into
@@ -126,36 +123,6 @@ def speed_text(samples: int, seconds: float) -> str:
     if seconds <= 1 or samples < 1_000_000:
         return ""
     return f", {samples / seconds / 1e6:.1f} million a second"
-
-
-@contextmanager
-def pipes_as_files(sources: Sequence[str]) -> Iterator[list[str]]:
-    """The sources, pipes (`-` is standard input) as files that hold what came through them.
-
-    So nothing is imported of a pipe whose content turns out to be at fault. Messages name the pipe.
-    """
-    with ExitStack() as stack:
-        named, shown = [], {}
-        for source in sources:
-            if source == "-":
-                pipe: BinaryIO = sys.stdin.buffer
-            elif not is_url(source) and Path(source).is_fifo():
-                pipe = stack.enter_context(Path(source).open("rb"))
-            else:
-                named.append(source)
-                continue
-            copy = stack.enter_context(tempfile.NamedTemporaryFile(prefix="novaql-pipe-"))
-            shutil.copyfileobj(pipe, copy, 1 << 20)
-            copy.flush()
-            named.append(copy.name)
-            shown[copy.name] = "standard input" if source == "-" else source
-        try:
-            yield named
-        except InputError as problem:
-            text = str(problem)
-            for path, name in shown.items():
-                text = text.replace(path, name)
-            raise InputError(text) from problem
 
 
 class LateDatabase:

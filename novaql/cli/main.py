@@ -7,14 +7,21 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 from click.shell_completion import CompletionItem
 
 from novaql.cli.failures import INTERRUPTED, USAGE, note, report, usage_code
 from novaql.errors import ArgumentError, NovaqlError
+from novaql.lazy_exports import lazy_module
+from novaql.text.labels import printable
 from novaql.tsdb.errors import StoreError
+
+if TYPE_CHECKING:
+    from novaql.language import check
+else:  # only mistakes need it
+    check = lazy_module("novaql.language.check")
 
 
 class Entry(NamedTuple):
@@ -78,6 +85,15 @@ class LazyGroup(click.Group):
         finally:
             gc.enable()
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            hint = check.did_you_mean(name, tuple(COMMANDS)) or "see novaql --help."
+            raise click.UsageError(f'No such command "{printable(name[:64])}", {hint}', ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(
         self,

@@ -7,6 +7,7 @@ import os
 import click
 
 from novaql.cli.options import data_argument, data_option
+from novaql.cli.pipes import claim_standard_input
 from novaql.export.missing import needs
 
 with needs("mcp", "uvicorn", extra="mcp"):
@@ -38,6 +39,8 @@ def command(data: tuple[str, ...], url: str | None, listen: str | None) -> None:
     host, port = _address(listen) if listen else ("", 0)
     if listen and not token:
         raise click.UsageError(f"--listen requires a token in the environment variable {OWN_TOKEN}")
+    if not listen:
+        claim_standard_input()
     backend: Backend
     if url is None:
         backend = LocalBackend(data_argument(data))

@@ -5,17 +5,19 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
+from novaql.cli.pipes import claim_standard_input, pipes_as_files
 from novaql.errors import ArgumentError
-from novaql.export.scale import round_step_ms
 from novaql.timeparse import duration_ms, to_ms
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
-WANTED_STEPS = 240
+_ZONE = "novaql.zone"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,13 +39,27 @@ class Milliseconds(click.ParamType[int]):
         if isinstance(value, int):
             return value
         try:
-            return self._parse(str(value), (param.name if param else None) or "argument")
+            text = str(value)
+            if self is TIME and ctx is not None and _ZONE in ctx.meta:
+                text = _in_zone(text, ctx.meta[_ZONE])
+            return self._parse(text, (param.name if param else None) or "argument")
         except ArgumentError as problem:
             self.fail(str(problem).removeprefix(f"{problem.argument}: "), param, ctx)
 
 
+def _in_zone(text: str, zone: ZoneInfo) -> str:
+    """A date and time without an offset as Unix seconds; other texts as they are."""
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return text
+    if found.tzinfo is not None or "-" not in text:  # digits alone are Unix seconds
+        return text
+    return str(found.replace(tzinfo=zone).timestamp())
+
+
 def _time(text: str, argument: str) -> int:
-    return to_ms(text, argument=argument, now_ms=now_ms())
+    return to_ms(text, argument=argument, now_ms=now_ms(), end=argument == "end")
 
 
 def _duration(text: str, argument: str) -> int:
@@ -56,21 +72,50 @@ def _duration(text: str, argument: str) -> int:
 TIME, DURATION = Milliseconds("time", _time), Milliseconds("duration", _duration)
 
 
+def zone_option(command: F) -> F:
+    """--tz: the time zone of tables, and of times without an offset in other options."""
+
+    def zone(context: click.Context, _: click.Parameter, name: str | None) -> ZoneInfo | None:
+        if name is None:
+            return None
+        try:
+            context.meta[_ZONE] = found = ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise click.BadParameter(f"{name} is no time zone such as Europe/Berlin") from None
+        return found
+
+    return click.option(
+        "--tz",
+        "zone",
+        metavar="ZONE",
+        callback=zone,
+        is_eager=True,
+        help="Time zone of tables, and of times without an offset, such as Europe/Berlin. "
+        "Default: UTC.",
+    )(command)
+
+
 def data_option(command: F) -> F:
     """--data: where the metrics are; see `data_argument`."""
     return click.option(
         "--data",
         multiple=True,
         metavar="PATH|URL",
-        help="A database, a file (repeat for several) or the URL of a metrics page. "
+        help="A database, a file (repeat for several), the URL of a metrics page, or - for a pipe. "
         "Default: $NOVAQL_DATA, else ./novaql-data.",
     )(command)
 
 
 def data_argument(data: tuple[str, ...]) -> str | list[str] | None:
-    """Return the argument of `query` and `as_source` for the values of --data."""
+    """Return the argument of `query` and `as_source` for the values of --data.
+
+    Pipes, also standard input as `-`, are read into files that last as long as the command.
+    """
     if not data:
         return None
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        data = tuple(context.with_resource(pipes_as_files(data)))
     return data[0] if len(data) == 1 else list(data)
 
 
@@ -80,9 +125,14 @@ def time_options(command: F) -> F:
         click.option(
             "--step", type=DURATION, help="Interval between steps. Default: about 240 steps."
         ),
-        click.option("--end", type=TIME, help="… to this time. Default: now."),
+        click.option("--end", type=TIME, help="… to this time. Default: as for --time."),
         click.option("--start", type=TIME, help="Evaluate over a range from this time …"),
-        click.option("--time", "time_", type=TIME, help="Evaluate at this time. Default: now."),
+        click.option(
+            "--time",
+            "time_",
+            type=TIME,
+            help="Evaluate at this time. Default: the last sample of files, now for other data.",
+        ),
     ):
         command = option(command)
     return command
@@ -98,11 +148,10 @@ def times_of(
         return {} if time_ is None else {"time": time_ / 1000}
     if time_ is not None:
         raise click.UsageError("--time is for one instant, --start for a range: give one of them")
-    last = now_ms() if end is None else end
-    if last < start:
+    if end is not None and end < start:
         raise click.UsageError("--end is before --start")
-    every = step or round_step_ms((last - start) / WANTED_STEPS)
-    return {"start": start / 1000, "end": last / 1000, "step": every / 1000}
+    given = {"start": start, "end": end, "step": step}
+    return {name: ms / 1000 for name, ms in given.items() if ms is not None}
 
 
 def window_options(what: str) -> Callable[[F], F]:
@@ -119,4 +168,7 @@ def window_options(what: str) -> Callable[[F], F]:
 
 def text_argument(text: str) -> str:
     """The argument itself, or standard input for `-`."""
-    return sys.stdin.read() if text == "-" else text
+    if text != "-":
+        return text
+    claim_standard_input()
+    return sys.stdin.read()

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import tzinfo
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -62,10 +63,18 @@ def chosen_format(given: str | None, output: str | None) -> Format:
     return FORMAT_OF_SUFFIX.get(suffix, Format.TABLE)
 
 
-def write_result(result: Result, chosen: Format, output: str | None, *, rows: int | None) -> None:
+def write_result(
+    result: Result,
+    chosen: Format,
+    output: str | None,
+    *,
+    rows: int | None,
+    zone: tzinfo | None = None,
+) -> None:
     """Write a result; warnings and infos go to stderr unless the table shows them.
 
     rows  how many series a table shows; None: 100 on a terminal, all elsewhere
+    zone  of the times of a table; None: UTC
     """
     terminal = output is None and sys.stdout.isatty()
     if chosen in (Format.ARROW, Format.PARQUET) and terminal:
@@ -77,7 +86,7 @@ def write_result(result: Result, chosen: Format, output: str | None, *, rows: in
     with destination(output) as out:
         match chosen:
             case Format.TABLE:
-                out.write(_table_text(result, terminal=terminal, rows=rows).encode())
+                out.write(_table_text(result, terminal=terminal, rows=rows, zone=zone).encode())
             case Format.CSV:
                 csv_text.write_csv(result, out)
             case Format.JSON:
@@ -100,10 +109,10 @@ def destination(output: str | None) -> Iterator[BinaryIO]:
         yield out
 
 
-def _table_text(result: Result, *, terminal: bool, rows: int | None) -> str:
+def _table_text(result: Result, *, terminal: bool, rows: int | None, zone: tzinfo | None) -> str:
     limit = (100 if terminal else None) if rows is None else rows or None
     width = shutil.get_terminal_size().columns if terminal else None
-    return text_of(result, rows=limit, width=width, spark=32) + "\n"
+    return text_of(result, rows=limit, width=width, spark=32, zone=zone) + "\n"
 
 
 def _write_arrow(result: Result, out: BinaryIO) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
 from novaql import analyze, evaluate, explain, explain_nodes, query, query_options
-from novaql.cli.failures import note
 from novaql.cli.options import (
     DURATION,
     data_argument,
@@ -17,10 +17,11 @@ from novaql.cli.options import (
     text_argument,
     time_options,
     times_of,
+    zone_option,
 )
 from novaql.cli.output import Format, chosen_format, write_result
 from novaql.evaluator import Profile
-from novaql.inputs.resolve import as_source
+from novaql.opening import opened
 
 
 @click.command("query")
@@ -44,6 +45,7 @@ from novaql.inputs.resolve import as_source
     "--output", "-o", metavar="FILE", help="Write to this file; the suffix sets the format."
 )
 @click.option("--rows", type=click.IntRange(min=0), help="Series in a table; 0: all.")
+@zone_option
 @click.option("--strict", is_flag=True, help="Fail on damaged data instead of a warning.")
 @click.option("--strict-promql", is_flag=True, help="Refuse extensions of PromQL.")
 @click.option("--stats", is_flag=True, help="Print the cost of the query on stderr.")
@@ -69,6 +71,7 @@ def command(
     format_: str | None,
     output: str | None,
     rows: int | None,
+    zone: ZoneInfo | None,
     strict: bool,
     strict_promql: bool,
     stats: bool,
@@ -91,9 +94,7 @@ def command(
         click.echo(_explained(text, data, options, analyzed=explain_ == "analyze", form=form))
         return
     result = query(text, data_argument(data), **options)
-    write_result(result, form, output, rows=rows)
-    if time_ is None and start is None and len(result) == 0 and result.text is None:
-        note("info", "nothing at this moment; --time or --start look at older data")
+    write_result(result, form, output, rows=rows, zone=zone)
     if stats:
         cost = result.stats
         stages = ", ".join(f"{name} {1000 * s:.1f} ms" for name, s in cost.seconds.items())
@@ -111,6 +112,7 @@ def _explained(
     if not analyzed:
         return json.dumps([asdict(node) for node in explain_nodes(text, query_options(**options))])
     profile = Profile()
-    evaluate(text, as_source(data_argument(data)), query_options(**options), profile=profile)
+    source, resolved, _ = opened(text, data_argument(data), **options)
+    evaluate(text, source, resolved, profile=profile)
     nodes = profile.nodes(text)
     return json.dumps([asdict(n) | {"cost": None if c is None else asdict(c)} for n, c in nodes])

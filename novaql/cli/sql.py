@@ -8,13 +8,16 @@ import sys
 import tempfile
 from contextlib import redirect_stdout
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 import duckdb
 
-from novaql.cli.options import TIME, data_argument, data_option, text_argument
+from novaql.cli.failures import note
+from novaql.cli.options import TIME, data_argument, data_option, text_argument, zone_option
 from novaql.cli.output import destination
-from novaql.duck.session import SqlProblem, attached, run
+from novaql.duck.problems import SqlProblem
+from novaql.duck.session import prepare
 
 _COPY = {
     "csv": "FORMAT csv, HEADER",
@@ -36,6 +39,7 @@ _EVERYTHING = 1_000_000
     "--output", "-o", metavar="FILE", help="Write to this file; the suffix sets the format."
 )
 @click.option("--rows", type=click.IntRange(min=1), help="Rows in a table.")
+@zone_option
 def command(
     statement: str,
     data: tuple[str, ...],
@@ -44,6 +48,7 @@ def command(
     format_: str | None,
     output: str | None,
     rows: int | None,
+    zone: ZoneInfo | None,
 ) -> None:
     """Run SQL with DuckDB; `-` reads it from standard input.
 
@@ -51,28 +56,38 @@ def command(
     novaql sql 'SELECT job, avg(value) FROM up GROUP BY job'
     novaql sql 'SELECT * FROM samples WHERE __name__ = $$up$$ AND time > now() - INTERVAL 1 HOUR'
     novaql sql 'FROM metrics' --data http://localhost:9100/metrics
+    novaql sql "FROM promql('sum by (job) (up)', start := '-1h', end := 'now', step := '5m')"
 
-    Tables: `samples` (time, value, a column for each label), `series`, `metrics`, and one for each
-    metric, named after it.
+    Tables: `samples` (time, value, a column for each label), `series`, `metrics`, one for each
+    metric, named after it, and `promql(…)`, the result of a query. SHOW TABLES lists 500 metrics at
+    most.
     """
     form = format_ or _SUFFIXES.get(Path(output).suffix.lower() if output else "", "table")
     if form == "parquet" and output is None and sys.stdout.isatty():
         raise click.UsageError("parquet is not for a terminal: use --output FILE, or a pipe")
     text = text_argument(statement)
     window = (None if start is None else start / 1000, None if end is None else end / 1000)
-    connection = attached(text, data_argument(data), start=window[0], end=window[1])
-    answer = run(connection, text)
-    if answer is None:
+    connection = duckdb.connect()
+    connection.execute(f"SET TimeZone = '{zone or 'UTC'}'")
+    prepared = prepare(
+        text, data_argument(data), start=window[0], end=window[1], connection=connection
+    )
+    novaql_answer = prepared.run()
+    for kind, remark in prepared.notes:
+        note(kind, remark)
+    if novaql_answer is None:
         return
     try:
         with destination(output) as out:
             if form == "table":
-                out.write(_box(answer, rows, terminal=output is None and sys.stdout.isatty()))
+                out.write(
+                    _box(novaql_answer, rows, terminal=output is None and sys.stdout.isatty())
+                )
                 return
             with tempfile.TemporaryDirectory(prefix="novaql-sql-") as folder:
                 place = Path(folder) / "answer"
-                answer.create_view("novaql_answer")
-                connection.execute(f"COPY novaql_answer TO '{place}' ({_COPY[form]})")
+                # DuckDB finds the variable; a view would be in the answer to SHOW TABLES.
+                connection.execute(f"COPY (FROM novaql_answer) TO '{place}' ({_COPY[form]})")
                 with place.open("rb") as made:
                     shutil.copyfileobj(made, out)
     except duckdb.Error as problem:
@@ -84,7 +99,8 @@ def _box(answer: duckdb.DuckDBPyRelation, rows: int | None, *, terminal: bool) -
     drawn = io.StringIO()
     with redirect_stdout(drawn):
         if terminal:
-            answer.show(max_rows=rows or _MOST_ROWS)
+            width = shutil.get_terminal_size().columns
+            answer.show(max_rows=rows or _MOST_ROWS, max_width=width)
         else:
             answer.show(max_rows=rows or _EVERYTHING, max_width=_EVERYTHING)
     return drawn.getvalue().encode()

@@ -11,15 +11,14 @@ import numpy as np
 from novaql.cancellation import Cancellation
 from novaql.diagnosis.cause import Cause, Labels, Reason, WhyEmpty
 from novaql.diagnosis.selectors import Found, why_selector
+from novaql.diagnosis.times_read import inside, moved, times_of
 from novaql.engine import evaluate
 from novaql.errors import QueryError
 from novaql.language import AGGREGATORS, format_expr, parse_core, type_of
 from novaql.language.ast import (
-    AtEdge,
     Binary,
     Call,
     Cardinality,
-    DurationLiteral,
     Expr,
     MatrixSelector,
     Member,
@@ -41,8 +40,6 @@ from novaql.tsdb.model.source import Source
 
 MOST_PARTS = 100
 """Parts of a query that are evaluated."""
-MOST_STEPS = 200
-"""Steps of a subquery at which what is inside is evaluated."""
 EXAMPLES = 2
 _COMPARISONS = frozenset({"==", "!=", ">", "<", ">=", "<=", "</", ">/"})
 _EITHER = frozenset({"or", "default"})
@@ -121,17 +118,12 @@ class _Search:
         match node:
             case Paren(inner=inner) | RetainNames(inner=inner) | Unary(operand=inner):
                 yield from self.causes(inner, options)
-            case VectorSelector():
-                yield self._selector(node, options, options.lookback_ms)
-            case MatrixSelector(selector=selector, range=length):
-                reach = _ms(length)
-                if reach is None:  # found from the data, or computed from the step
-                    reach = max(options.step_ms, options.lookback_ms)
-                yield self._selector(selector, options, reach, node)
+            case VectorSelector() | MatrixSelector():
+                yield self._cause(node, why_selector(self.source, *times_of(node, options)))
             case Subquery(inner=inner):
-                yield from self._shifted(node, inner, _inside(node, options))
+                yield from self._shifted(node, inner, inside(node, options))
             case Shifted(inner=inner):
-                yield from self._shifted(node, inner, _moved(node, options))
+                yield from self._shifted(node, inner, moved(node, options))
             case Binary():
                 yield from self._binary(node, options)
             case Call(function="union", arguments=arguments):
@@ -237,26 +229,18 @@ class _Search:
 
     # --- causes ----------------------------------------------------------------------------------
 
-    def _selector(
-        self,
-        selector: VectorSelector,
-        options: QueryOptions,
-        reach_ms: int,
-        whole: MatrixSelector | None = None,
-    ) -> Cause:
-        moved = _moved(selector, options) or options
-        first = moved.start_ms - reach_ms
-        found = why_selector(selector, self.source, first, moved.end_ms)
-        return self._cause(selector if whole is None else whole, found)
-
     def _cause(self, node: Expr, found: Found | _Sides) -> Cause:
-        span = node.span
-        line, column = span.position(self.query)
-        part = self.query[span.start : span.end]
-        place = (part, span.start, span.end, line, column)
-        if isinstance(found, _Sides):
-            return Cause(Reason.JOIN, found.message, *place, left=found.left, right=found.right)
-        return Cause(found.reason, found.message, *place, found.suggestions, found.data_range)
+        return cause_of(self.query, node, found)
+
+
+def cause_of(query: str, node: Expr, found: Found | _Sides) -> Cause:
+    """Return what was found of a part, with its place in the query."""
+    span = node.span
+    line, column = span.position(query)
+    place = (query[span.start : span.end], span.start, span.end, line, column)
+    if isinstance(found, _Sides):
+        return Cause(Reason.JOIN, found.message, *place, left=found.left, right=found.right)
+    return Cause(found.reason, found.message, *place, found.suggestions, found.data_range)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,34 +280,3 @@ def _values(result: Result) -> Floats:
     values = result.values
     found: Floats = values.ravel() if result.valid is None else values[result.valid]
     return found
-
-
-def _ms(duration: object) -> int | None:
-    """A written duration in milliseconds; None: one that is computed."""
-    return duration.nanoseconds // 1_000_000 if isinstance(duration, DurationLiteral) else None
-
-
-def _moved(node: VectorSelector | Shifted | Subquery, options: QueryOptions) -> QueryOptions | None:
-    """The options at the times of `offset` and `@`; None: they are computed."""
-    offset = 0 if node.offset is None else _ms(node.offset)
-    if offset is None:
-        return None
-    start, end, step = options.start_ms, options.end_ms, options.step_ms
-    if node.at is not None:
-        when = node.at.when
-        if isinstance(when, AtEdge):
-            when = start if when is AtEdge.START else end
-        start = end = when + node.at.plus_ms
-        step = 0
-    return replace(options, start_ms=start - offset, end_ms=end - offset, step_ms=step)
-
-
-def _inside(node: Subquery, options: QueryOptions) -> QueryOptions | None:
-    """The options of what is inside a subquery; None: they are computed."""
-    moved, length = _moved(node, options), _ms(node.range)
-    if moved is None or length is None:
-        return None
-    start, end = moved.start_ms - length, moved.end_ms
-    least = max(1, -(-(end - start) // MOST_STEPS))
-    step = _ms(node.step) if node.step is not None else options.step_ms or options.subquery_step_ms
-    return replace(options, start_ms=start, end_ms=end, step_ms=max(step or least, least))

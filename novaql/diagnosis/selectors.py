@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from novaql.diagnosis.cause import Reason
 from novaql.diagnosis.nearest import nearest
 from novaql.language.ast import VectorSelector
@@ -19,11 +17,9 @@ from novaql.tsdb.model.source import (
     LAST_SAMPLE_MS,
     MAX_TIME_MS,
     MIN_TIME_MS,
+    Bounded,
     Source,
 )
-
-MOST_SAMPLES = 1_000_000
-"""Samples of which the first and the last time are looked for."""
 
 Sets = Sequence[Sequence[Matcher]]
 
@@ -38,12 +34,26 @@ class Found:
     data_range: tuple[float, float] | None = None
 
 
-def why_selector(selector: VectorSelector, source: Source, start_ms: int, end_ms: int) -> Found:
-    """Return why a selector has no samples in a range of time."""
-    own = matchers_of(selector)
-    sets = [[*own, *alternative] for alternative in selector.alternatives] or [own]
+def has_series(source: Source, selector: VectorSelector, start_ms: int, end_ms: int) -> bool:
+    """Whether a selector has series in a range of time."""
+    return _exists(source, _sets_of(selector), start_ms, end_ms)
+
+
+def why_selector(
+    source: Source,
+    selector: VectorSelector,
+    start_ms: int,
+    end_ms: int,
+    *,
+    search_range: bool = True,
+) -> Found:
+    """Return why a selector has no samples in a range of time.
+
+    search_range  look for the times at which its series have some, by up to a hundred look-ups
+    """
+    own, sets = matchers_of(selector), _sets_of(selector)
     if _exists(source, sets):
-        return _of_range(source, sets, start_ms, end_ms)
+        return _of_range(source, sets, start_ms, end_ms, search_range=search_range)
     names = [m for m in own if m.name == METRIC_NAME and m.op is MatchOp.EQUAL]
     if names and not _exists(source, [names]):
         wanted = names[0].value
@@ -59,6 +69,11 @@ def why_selector(selector: VectorSelector, source: Source, start_ms: int, end_ms
         if _selective([own[:count]]) and not _exists(source, [own[:count]]):
             return _of_matcher(source, own[count - 1], [own[: count - 1]])
     return Found(Reason.MATCHER, "no series satisfies all matchers")
+
+
+def _sets_of(selector: VectorSelector) -> Sets:
+    own = matchers_of(selector)
+    return [[*own, *alternative] for alternative in selector.alternatives] or [own]
 
 
 def _selective(sets: Sets) -> bool:
@@ -91,9 +106,11 @@ def _of_matcher(source: Source, matcher: Matcher, rest: Sets) -> Found:
     )
 
 
-def _of_range(source: Source, sets: Sets, start_ms: int, end_ms: int) -> Found:
+def _of_range(
+    source: Source, sets: Sets, start_ms: int, end_ms: int, *, search_range: bool
+) -> Found:
     read = f"between {time_text(start_ms)} and {time_text(end_ms)}"
-    there = _data_range(source, sets)
+    there = _data_range(source, sets) if search_range else None
     if there is None:
         return Found(Reason.RANGE, f"the series have no samples {read}")
     first, last = there
@@ -106,19 +123,10 @@ def _of_range(source: Source, sets: Sets, start_ms: int, end_ms: int) -> Found:
 
 
 def _data_range(source: Source, sets: Sets) -> tuple[int, int] | None:
-    """First and last time of the samples of some series; None: there are too many to look at."""
-    if hasattr(source, "time_range"):  # a database, whose look-ups cost little
-        return _edge(source, sets, first=True), _edge(source, sets, first=False)
-    edges = []
-    for matchers in sets:
-        selection = source.select(matchers, MIN_TIME_MS, MAX_TIME_MS)
-        if selection.samples > MOST_SAMPLES:
-            return None
-        for ref in selection.batches:
-            for view in selection.views_of(ref, markers=False):
-                if view.timestamps.size:
-                    edges += [int(np.min(view.timestamps)), int(np.max(view.timestamps))]
-    return (min(edges), max(edges)) if edges else None
+    """First and last time of the samples of some series; None: many would be read for it."""
+    if not isinstance(source, Bounded):
+        return None
+    return _edge(source, sets, first=True), _edge(source, sets, first=False)
 
 
 def _edge(source: Source, sets: Sets, *, first: bool) -> int:

@@ -68,7 +68,12 @@ def _pandas_wide(result: Result) -> pd.DataFrame:
         columns = pd.MultiIndex.from_arrays(
             [result.series.column(name).texts() for name in names], names=names
         )
-    return pd.DataFrame(values.T, index=_pandas_times(times).rename(TIME), columns=columns)
+    index = _pandas_times(times).rename(TIME)
+    gaps = np.diff(times)
+    if len(gaps) and (gaps == gaps[0]).all():
+        step = pd.tseries.frequencies.to_offset(pd.Timedelta(gaps[0]))
+        index = pd.DatetimeIndex(index, freq=step)
+    return pd.DataFrame(values.T, index=index, columns=columns)
 
 
 def _pandas_times(times: NDArray[np.datetime64]) -> pd.DatetimeIndex:

@@ -37,9 +37,32 @@ font-variant-numeric:tabular-nums}}
 .novaql th,.novaql td{{padding:2px 14px 2px 0;border:0;border-bottom:1px solid var(--nq-grid);
 text-align:left;background:none;color:var(--nq-strong);white-space:nowrap}}
 .novaql th{{color:var(--nq-text);font-weight:500}}
+.novaql th button{{font:inherit;color:inherit;background:none;border:0;padding:0;cursor:pointer}}
+.novaql th[aria-sort=ascending] button::after{{content:" ▲"}}
+.novaql th[aria-sort=descending] button::after{{content:" ▼"}}
 .novaql .nq-right{{text-align:right}}
 .novaql .nq-key{{display:inline-block;width:10px;height:10px;border-radius:2px;margin-right:8px}}
 .novaql .nq-note{{color:var(--nq-note)}}
+"""
+
+
+# Sorts the rows by the column whose heading was pressed: up, then down. Numbers by their value,
+# texts with numbers in them as people do (`node-2` before `node-10`). It is an attribute of the
+# table, because many pages run no script element of a fragment that they insert.
+_SORT = """
+const head = event.target.closest('th');
+if (head && head.textContent) {
+  const down = head.getAttribute('aria-sort') === 'ascending';
+  for (const other of head.parentNode.cells) other.removeAttribute('aria-sort');
+  head.setAttribute('aria-sort', down ? 'descending' : 'ascending');
+  const cell = row => row.cells[head.cellIndex].textContent.replace(/^([+-])Inf$/, '$1Infinity');
+  const order = (a, b) => {
+    if (a && b && !isNaN(a) && !isNaN(b)) return Number(a) < Number(b) ? -1 : Number(a) > Number(b);
+    return a.localeCompare(b, undefined, {numeric: true});
+  };
+  const rows = [...this.tBodies[0].rows].sort((a, b) => order(cell(a), cell(b)) * (down ? -1 : 1));
+  this.tBodies[0].append(...rows);
+}
 """
 
 
@@ -85,7 +108,10 @@ def _chart(result: Result, lines: int) -> str:
 def _table(table: Table, *, keyed: bool) -> str:
     """The columns; `keyed`: each row begins with the colour of its line."""
     shown = [column for column in table.columns if column.heading]  # the chart is the sparkline
-    heads = "".join(f"<th{_side(c.right)}>{escape(c.heading)}</th>" for c in shown)
+    heads = "".join(
+        f'<th{_side(c.right)}><button type="button">{escape(c.heading)}</button></th>'
+        for c in shown
+    )
     rows = []
     for number, cells in enumerate(zip(*[column.cells for column in shown], strict=True)):
         colour = PALETTE[number % len(PALETTE)]
@@ -99,7 +125,8 @@ def _table(table: Table, *, keyed: bool) -> str:
             + "</tr>"
         )
     corner = "<th></th>" if keyed else ""
-    return f"<table><thead><tr>{corner}{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    head = f"<thead><tr>{corner}{heads}</tr></thead>"
+    return f'<table onclick="{escape(_SORT)}">{head}<tbody>{"".join(rows)}</tbody></table>'
 
 
 def _side(right: bool) -> str:

@@ -8,18 +8,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from novaql.timeparse import round_step_ms
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.samples import Floats
 
 LARGEST = sys.float_info.max
-_SECOND, _MINUTE, _HOUR, _DAY = 1000, 60_000, 3_600_000, 86_400_000
-_TIME_STEPS = (
-    *(1, 2, 5, 10, 20, 50, 100, 200, 500),
-    *(n * _SECOND for n in (1, 2, 5, 10, 15, 30)),
-    *(n * _MINUTE for n in (1, 2, 5, 10, 15, 30)),
-    *(n * _HOUR for n in (1, 2, 3, 6, 12)),
-    *(n * _DAY for n in (1, 2, 7, 14, 30, 90, 180, 365)),
-)
+_SECOND, _MINUTE, _DAY = 1000, 60_000, 86_400_000
 
 
 def number_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
@@ -45,14 +39,6 @@ def time_ticks(start_ms: int, end_ms: int, wanted: int = 7) -> list[tuple[int, s
     step = round_step_ms((end_ms - start_ms) / wanted)
     first = -(-start_ms // step) * step
     return [(ms, _tick_label(ms, step)) for ms in range(first, end_ms + 1, step)]
-
-
-def round_step_ms(least_ms: float) -> int:
-    """The shortest round step (10s, 5m, 1h, …) that is not shorter than this."""
-    for step in _TIME_STEPS:
-        if step >= least_ms:
-            return step
-    return math.ceil(least_ms / _DAY / 365) * 365 * _DAY
 
 
 def _tick_label(ms: int, step: int) -> str:

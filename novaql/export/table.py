@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from typing import NamedTuple
 
 import numpy as np
@@ -16,10 +17,12 @@ from novaql.text.labels import printable, quoted, series_text
 from novaql.text.numbers import number_text, short_number
 from novaql.text.times import duration_text, time_text
 from novaql.tsdb.model.histograms import Histograms
-from novaql.tsdb.model.labels import Bools, SeriesTable
+from novaql.tsdb.model.labels import METRIC_NAME, Bools, SeriesTable
 from novaql.tsdb.model.samples import Floats
 
 LONGEST_LABEL = 40
+SHORTEST_SERIES = 24
+SHORTEST_SPARK = 8
 GAP = "  "
 
 
@@ -52,16 +55,24 @@ class Table:
 
 
 def table_of(
-    result: Result, *, rows: int | None = 20, width: int | None = None, spark: int = 24
+    result: Result,
+    *,
+    rows: int | None = 20,
+    width: int | None = None,
+    spark: int = 24,
+    zone: tzinfo | None = None,
 ) -> Table:
-    """The first `rows` series (None: all) as a table at most about `width` columns wide.
+    """The first `rows` series (None: all) as a table.
 
+    width  columns of the terminal. What is wider, and metrics with different labels, have one
+           column `name{labels}`, and shorter sparklines
     spark  length of the sparklines
+    zone   of the times; None: UTC
     """
     notes = [("warning", printable(text)) for text in result.warnings]
     notes += [("info", printable(text)) for text in result.infos]
     if result.text is not None or result.kind is ResultKind.SCALAR:
-        return Table(_single(result), notes=notes)
+        return Table(_single(result, zone), notes=notes)
     count = result.series.rows if rows is None else min(rows, result.series.rows)
     shown = result.series.take(np.arange(count))
     numbers = _numbers(result, count, spark)
@@ -69,12 +80,17 @@ def table_of(
     labels = [
         Column(_cut(printable(name), LONGEST_LABEL), _label_cells(shown, name)) for name in varying
     ]
-    if width is not None and _width([*labels, *numbers]) > width:
-        limit = max(24, width - _width(numbers) - len(GAP))
-        texts = [_cut(series_text(one), limit) for one in shown.keep(varying)]
-        labels = [Column("series", texts)]
+    mixed = METRIC_NAME in varying and any("" in column.cells for column in labels)
+    if width is not None and (mixed or _width([*labels, *numbers]) - len(GAP) > width):
+        texts = [series_text(one) for one in shown.keep(varying)]
+        longest = max(map(cell_width, texts), default=0)
+        over = _width(numbers) + min(longest, SHORTEST_SERIES) - width
+        if over > 0 and result.kind is not ResultKind.VECTOR:
+            numbers = _numbers(result, count, max(SHORTEST_SPARK, spark - over))
+        limit = max(SHORTEST_SPARK, width - _width(numbers))
+        labels = [Column("series", [_cut(text, limit) for text in texts])]
     return Table(
-        title(result),
+        title(result, zone),
         series_text(common) if common else "",
         [*labels, *numbers] if count else [],
         result.series.rows - count,
@@ -84,10 +100,15 @@ def table_of(
 
 
 def text_of(
-    result: Result, *, rows: int | None = 20, width: int | None = None, spark: int = 24
+    result: Result,
+    *,
+    rows: int | None = 20,
+    width: int | None = None,
+    spark: int = 24,
+    zone: tzinfo | None = None,
 ) -> str:
     """The table of a result as aligned text; see `table_of`."""
-    return render(table_of(result, rows=rows, width=width, spark=spark))
+    return render(table_of(result, rows=rows, width=width, spark=spark, zone=zone))
 
 
 def render(table: Table, *, indent: str = "") -> str:
@@ -112,24 +133,28 @@ def render(table: Table, *, indent: str = "") -> str:
     return "\n".join(lines)
 
 
-def title(result: Result) -> str:
+def title(result: Result, zone: tzinfo | None = None) -> str:
     """Kind, size and times in one line."""
     rows = f"{result.series.rows} series"
     if result.raw is not None:
         times = result.raw.times_ms
         between = (
-            f", {time_text(int(times.min()))} to {time_text(int(times.max()))}"
+            f", {time_text(int(times.min()), zone)} to {time_text(int(times.max()), zone)}"
             if len(times)
             else ""
         )
         return f"matrix: {rows}, {len(times)} samples{between}"
     times = result.times_ms
     if result.kind is ResultKind.VECTOR:
-        return f"vector: {rows} at {time_text(int(times[0]))}" if len(times) else f"vector: {rows}"
+        return (
+            f"vector: {rows} at {time_text(int(times[0]), zone)}"
+            if len(times)
+            else f"vector: {rows}"
+        )
     if len(times) == 0:
         return f"matrix: {rows}"
     every = f" every {duration_text(int(times[1] - times[0]))}" if len(times) > 1 else ""
-    between = f"{time_text(int(times[0]))} to {time_text(int(times[-1]))}"
+    between = f"{time_text(int(times[0]), zone)} to {time_text(int(times[-1]), zone)}"
     return f"matrix: {rows} × {len(times)} steps, {between}{every}"
 
 
@@ -184,9 +209,9 @@ def cell_width(text: str) -> int:
     )
 
 
-def _single(result: Result) -> str:
+def _single(result: Result, zone: tzinfo | None) -> str:
     times = result.times_ms
-    at = f" at {time_text(int(times[0]))}" if len(times) else ""
+    at = f" at {time_text(int(times[0]), zone)}" if len(times) else ""
     if result.text is not None:
         return f"string {quoted(result.text)}{at}"
     return f"scalar {number_text(float(result.values[0, 0]))}{at}"

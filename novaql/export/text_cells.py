@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from novaql.tsdb.model.samples import Floats
 compute: Any = pc
 
 # As Arrow's own scalars, because a Python text would make Arrow import pandas.
-NOTHING, COMMA, LINE_END = strings(["", ",", "\r\n"])
+NOTHING, COMMA, CR_LF, LF = strings(["", ",", "\r\n", "\n"])
 
 
 def csv_cell(text: str) -> str:
@@ -27,9 +28,18 @@ def csv_cell(text: str) -> str:
     return text
 
 
-def value_texts(values: Floats, there: Bools | None = None) -> pa.Array[Any]:
-    """Return shortest decimals, `NaN`, `+Inf`, `-Inf`; "" where the value is absent."""
-    cells: pa.Array[Any] = numbers(values, pa.float64()).cast(pa.string())
+def value_texts(
+    values: Floats, there: Bools | None = None, written: Callable[[float], str] | None = None
+) -> pa.Array[Any]:
+    """Return shortest decimals, `NaN`, `+Inf`, `-Inf`; "" where the value is absent.
+
+    written  writes a finite value instead of the shortest decimal
+    """
+    cells: pa.Array[Any]
+    if written is None:
+        cells = numbers(values, pa.float64()).cast(pa.string())
+    else:  # one call for each value, because it may be any function
+        cells = strings([written(one) if isfinite(one) else "" for one in values.tolist()])
     odd = ~np.isfinite(values)
     if odd.any():
         names = np.array(["NaN", "+Inf", "-Inf"])
@@ -46,10 +56,10 @@ def time_cells(times_ms: Ints, write: Callable[[Ints], Sequence[str]]) -> pa.Arr
     return strings(write(distinct)).take(numbers(instant.astype(np.int64), pa.int64()))
 
 
-def csv_rows(*cells: pa.Array[Any]) -> bytes:
+def csv_rows(*cells: pa.Array[Any], end: pa.Scalar[Any] = CR_LF) -> bytes:
     """Return lines of CSV, each with one cell of each array."""
     *before, last = cells
-    ended = compute.binary_join_element_wise(last, NOTHING, LINE_END)
+    ended = compute.binary_join_element_wise(last, NOTHING, end)
     return joined_bytes(compute.binary_join_element_wise(*before, ended, COMMA))
 
 

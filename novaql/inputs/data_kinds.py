@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from novaql.errors import InputError
 from novaql.inputs.opened import (
@@ -55,6 +55,19 @@ class DataKind:
     matches: Callable[[Any], bool]
     open_stream: Callable[[Any, read_options.ReadOptions], batch_stream.BatchStream] | None = None
     open_source: Callable[[Any], Source] | None = None
+
+
+class HasSource(Protocol):
+    """An object with data that queries can read, such as `novaql.Database`."""
+
+    def __novaql_source__(self) -> Source:
+        """Return what queries read."""
+        ...
+
+
+def has_source(data: object) -> TypeGuard[HasSource]:
+    """Whether the class of an object has the method of `HasSource`."""
+    return hasattr(type(data), "__novaql_source__")
 
 
 def kind_of(data: Any) -> DataKind:
@@ -107,6 +120,7 @@ def _scraped(url: str, options: read_options.ReadOptions) -> batch_stream.BatchS
 KINDS = (
     # Nearly all sources, first because small queries over a database are frequent.
     DataKind("", has_source_methods, open_source=lambda source: source),
+    DataKind("", has_source, open_source=lambda data: data.__novaql_source__()),
     DataKind(
         "",
         lambda data: is_path(data) and is_database(_path(data)),

@@ -301,5 +301,7 @@ def did_you_mean(name: str, known: Sequence[str]) -> str | None:
     import difflib  # noqa: PLC0415 - 5 ms, and only mistakes need it
 
     renamed = _RENAMED.get(name.lower())
-    close = [renamed] if renamed else difflib.get_close_matches(name.lower()[:64], known, n=1)
+    close = (
+        [renamed] if renamed in known else difflib.get_close_matches(name.lower()[:64], known, n=1)
+    )
     return f'did you mean "{close[0]}"?' if close else None

@@ -125,7 +125,7 @@ def dashboard_variable(place: Place) -> Fault | None:
         return None
     return place.fault(
         f"{_short(found[0])} looks like a variable of a dashboard",
-        "put its value in its place",
+        "put its value in its place, or give it in params",
         span=Span(place.at, place.at + found.end()),
     )
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 from novaql import explain, query_options, why_empty
-from novaql.engine import evaluate, selects_data
+from novaql.engine import selects_data
 from novaql.errors import InputError
 from novaql.inputs.http.client import answer_to
 from novaql.inputs.resolve import NO_DATA, as_source
 from novaql.lint import Knowledge, lint
+from novaql.opening import answer, last_sample_ms
 from novaql.options import Limits
 from novaql.selectors import matcher_sets
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
@@ -45,6 +47,10 @@ class Answer:
 class Backend(Protocol):
     """Answers the questions of the tools. Raises `NovaqlError`."""
 
+    def last_ms(self) -> int:
+        """The default of `time` and `end`: the last sample of files, now for all other data."""
+        ...
+
     def query(self, text: str, when: When, series: int) -> Answer: ...
     def label_names(self, selectors: Sequence[str]) -> list[str]: ...
     def label_values(self, label: str, selectors: Sequence[str]) -> list[str]: ...
@@ -58,11 +64,15 @@ class LocalBackend:
     """A source in this process. data: as for `query`."""
 
     def __init__(self, data: Any) -> None:
-        self._source = as_source(data)
+        self._data, self._source = data, as_source(data)
+
+    def last_ms(self) -> int:
+        last = last_sample_ms(self._data, self._source)
+        return time.time_ns() // 1_000_000 if last is None else last
 
     def query(self, text: str, when: When, series: int) -> Answer:
         options = query_options(**when, timeout=TIMEOUT_S, limits=LIMITS)
-        result = evaluate(text, self._source if selects_data(text) else NO_DATA, options)
+        result = answer(text, self._source if selects_data(text) else NO_DATA, options, ())
         shown = result.rows(0, series) if len(result) > series else result
         data = json.loads(shown.json())
         return Answer(
@@ -95,6 +105,9 @@ class RemoteBackend:
     def __init__(self, url: str, token: str | None) -> None:
         self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def last_ms(self) -> int:
+        return time.time_ns() // 1_000_000
 
     def query(self, text: str, when: When, series: int) -> Answer:  # noqa: ARG002 - all are sent
         path = "query_range" if "start" in when else "query"

@@ -22,7 +22,6 @@ class Shell(Protocol):
 
 
 _TEXTS = ("time", "start", "end", "step", "lookback")
-_DEFAULTS: dict[str, Any] = {"end": "now", "step": "1m"}
 
 
 class _Options(argparse.ArgumentParser):
@@ -49,7 +48,7 @@ def load_ipython_extension(ipython: Shell) -> None:
 
     --data D     what to query: a variable of the notebook, a path or an address; a magic with only
                  `--data` sets it for later ones. Default: the default database
-    --time T     query at a time; --start, --end, --step: over a range (end: now, step: 1m)
+    --time T     query at a time; --start, --end, --step: over a range; defaults as in `query`
     --lookback D how long a sample stays visible
     --var NAME   assign the result to a variable instead of showing it
     """
@@ -78,7 +77,7 @@ def load_ipython_extension(ipython: Shell) -> None:
         else:
             data = remembered.get("data")
         given = {name: getattr(names, name) for name in _TEXTS if getattr(names, name) is not None}
-        result = query(text, data, **(_DEFAULTS | given if "start" in given else given))
+        result = query(text, data, **given)
         if names.var is None:
             return result
         ipython.user_ns[names.var] = result

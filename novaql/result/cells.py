@@ -8,6 +8,7 @@ from types import EllipsisType
 import numpy as np
 from numpy.typing import NDArray
 
+from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.histograms import Histograms
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.samples import Floats
@@ -31,7 +32,7 @@ class NativeCells:
 
 
 def native_where(
-    native: NativeCells | None, cells: Bools | slice | EllipsisType
+    native: NativeCells | None, cells: Bools | Ints | slice | EllipsisType
 ) -> NativeCells | None:
     """The chosen cells, flat; None if none of them is a histogram."""
     if native is None:
@@ -58,3 +59,14 @@ class Points:
         if self.native is None:
             return self.values
         return np.where(self.native.which < 0, self.values, np.nan)
+
+    def take(self, rows: Ints) -> Points:
+        """The points of rows by number, in any order."""
+        sizes = np.diff(self.offsets)[rows]
+        some = flat_positions(self.offsets[rows], sizes)
+        return Points(
+            np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            self.times_ms[some],
+            self.values[some],
+            native_where(self.native, some),
+        )

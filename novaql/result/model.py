@@ -7,17 +7,20 @@ first use, so that this module depends on none of them.
 from __future__ import annotations
 
 import io
+import operator
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, SupportsIndex, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
+from novaql.errors import ArgumentError
 from novaql.result.cells import NativeCells, Points, native_where
+from novaql.result.equality import equal_results
 from novaql.tsdb.model.labels import Bools, Ints, SeriesTable
 from novaql.tsdb.model.samples import Floats
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 
 Layout = Literal["long", "wide"]
+FloatFormat = str | Callable[[float], str]
 
 _FORMS = {
     "csv": ("novaql.export.csv_text", "write_csv"),
@@ -99,7 +103,11 @@ class Series(NamedTuple):
 class Result:
     """Result of a query; rows are series, columns are steps.
 
-    `len` counts series; iteration gives a `Series` for each, with the samples it has.
+    `len` counts series; iteration gives a `Series` for each, with the samples it has, `result[0]`
+    one of them, and `result[:10]` a result of some. `float(result)` is the value of a result with
+    one sample, and `numpy.asarray(result)` the values of `numpy()`. Results are equal if their
+    kinds, series, times and values are, in the same order; NaN equals NaN. They have no hash, as
+    frames and tables have none: a set or the keys of a dict cannot have results.
 
     kind      scalar: one row without labels, one step (a range query of a scalar is a matrix).
               vector: one step. matrix: many, or, for a range selector as an instant query, `raw`.
@@ -149,24 +157,56 @@ class Result:
 
     def rows(self, first: int, last: int) -> Result:
         """Return the series from number `first` up to `last`, excluding `last`."""
-        chosen = np.arange(first, last)
+        return self._taken(slice(first, last))
+
+    def _taken(self, some: slice) -> Result:
+        """Return some series; copies no values unless they are raw."""
+        chosen = np.arange(len(self))[some]
         series, native, raw = self.series.take(chosen), self.native, self.raw
         if raw is not None:
-            begin, end = raw.offsets[first], raw.offsets[last]
-            some = slice(int(begin), int(end))
-            raw = Points(
-                raw.offsets[first : last + 1] - begin,
-                raw.times_ms[some],
-                raw.values[some],
-                native_where(raw.native, some),
-            )
-            return replace(self, series=series, raw=raw)
+            return replace(self, series=series, raw=raw.take(chosen))
         if native is not None:
-            native = NativeCells(native.histograms, native.which[first:last])
-        valid = None if self.valid is None else self.valid[first:last]
-        return replace(
-            self, series=series, values=self.values[first:last], valid=valid, native=native
-        )
+            native = NativeCells(native.histograms, native.which[some])
+        valid = None if self.valid is None else self.valid[some]
+        return replace(self, series=series, values=self.values[some], valid=valid, native=native)
+
+    @overload
+    def __getitem__(self, place: SupportsIndex) -> Series: ...
+    @overload
+    def __getitem__(self, place: slice) -> Result: ...
+    def __getitem__(self, place: SupportsIndex | slice) -> Series | Result:
+        if isinstance(place, slice):
+            return self._taken(place)
+        row = range(len(self))[operator.index(place)]  # raises IndexError
+        return next(iter(self.rows(row, row + 1)))
+
+    def item(self) -> float:
+        """Return the value of a result that is one float: a scalar, or one series with one sample.
+
+        Raises `ArgumentError` for any other result.
+        """
+        points = self.points()
+        if self.text is not None or len(points.values) != 1:
+            what = "a text" if self.text is not None else f"{len(points.values)} samples"
+        elif points.native is not None:
+            what = "a native histogram"
+        else:
+            return float(points.values[0])
+        raise ArgumentError("result", f"is {what}, not one float")
+
+    def __float__(self) -> float:
+        return self.item()
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        values = self.numpy().values
+        if copy is False and not np.shares_memory(values, self.values):
+            raise ValueError("these values cannot be an array without a copy")
+        return np.array(values, dtype, copy=copy)
+
+    def __eq__(self, other: object) -> bool:
+        return equal_results(self, other) if isinstance(other, Result) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # it has arrays
 
     def __len__(self) -> int:
         return self.series.rows
@@ -205,9 +245,9 @@ class Result:
         """Convert to a pandas frame; times are datetime64[ms, UTC], values float64, labels
         categorical.
 
-        wide  time is the index and each series a column; the labels are the column index (a plain
-              index for one label, else a MultiIndex), so that after `sum by (mode)`
-              `frame["idle"]` is a series. A missing sample is NaN
+        wide  time is the index, with the step as its `freq`, and each series a column; the labels
+              are the column index (a plain index for one label, else a MultiIndex), so that after
+              `sum by (mode)` `frame["idle"]` is a series. A missing sample is NaN
         """
         frame: pd.DataFrame = _convert("pandas", self, wide=wide)
         return frame
@@ -234,23 +274,43 @@ class Result:
         return arrays
 
     @overload
-    def csv(self, path: None = None, *, guard_formulas: bool = False) -> str: ...
-    @overload
-    def csv(self, path: str | os.PathLike[str], *, guard_formulas: bool = False) -> None: ...
     def csv(
-        self, path: str | os.PathLike[str] | None = None, *, guard_formulas: bool = False
+        self,
+        path: None = None,
+        *,
+        float_format: FloatFormat | None = None,
+        guard_formulas: bool = False,
+    ) -> str: ...
+    @overload
+    def csv(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        float_format: FloatFormat | None = None,
+        guard_formulas: bool = False,
+    ) -> None: ...
+    def csv(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        float_format: FloatFormat | None = None,
+        guard_formulas: bool = False,
     ) -> str | None:
-        """Return the long layout as CSV, or write it to a file (UTF-8).
+        r"""Return the long layout as CSV, or write it to a file (UTF-8). Lines end in `\n`.
 
+        float_format    how values are written, such as "%.3f" or `"{:,.2f}".format`; default: the
+                        shortest decimal that reads back as the same float. NaN and infinities are
+                        `NaN`, `+Inf` and `-Inf` in any format
         guard_formulas  put an apostrophe before texts that a spreadsheet would evaluate: those that
                         begin with `=`, `+`, `-`, `@`, a tab or a line break
         """
+        options: dict[str, Any] = {"float_format": float_format, "guard_formulas": guard_formulas}
         if path is None:
             text = io.BytesIO()
-            _convert("csv", self, text, guard_formulas=guard_formulas)
+            _convert("csv", self, text, **options)
             return text.getvalue().decode()
         with open(path, "wb") as file:
-            _convert("csv", self, file, guard_formulas=guard_formulas)
+            _convert("csv", self, file, **options)
         return None
 
     def json(self) -> str:

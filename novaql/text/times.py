@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta, tzinfo
+
 import numpy as np
 
 from novaql.tsdb.model.labels import Ints
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms"))
 
 
@@ -18,7 +21,14 @@ def time_texts(times_ms: Ints) -> list[str]:
     ]
 
 
-def time_text(ms: int) -> str:
+def time_text(ms: int, zone: tzinfo | None = None) -> str:
+    """RFC 3339, in a time zone or in UTC, in which the years before 1 and after 9999 always are."""
+    if zone is not None:
+        try:
+            local = (_EPOCH + timedelta(milliseconds=ms)).astimezone(zone)
+        except OverflowError:
+            return time_text(ms)
+        return local.isoformat(timespec="milliseconds" if ms % 1000 else "seconds")
     return time_texts(np.array([ms], np.int64))[0]
 
 

@@ -48,7 +48,7 @@ def window_of(start: str, end: str, step: str | None, max_points: int, now_ms: i
     Raises `ArgumentError` for invalid times, an end before the start, or a step of 0.
     """
     start_ms = to_ms(start, argument="start", now_ms=now_ms)
-    end_ms = to_ms(end, argument="end", now_ms=now_ms)
+    end_ms = to_ms(end, argument="end", now_ms=now_ms, end=True)
     if end_ms < start_ms:
         raise ArgumentError("end", "must not be before start")
     moves = end.strip().startswith("now")

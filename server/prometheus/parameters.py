@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql import ArgumentError, duration_ms, to_ms
+from novaql.rules import file_duration_ms
 from novaql.server.errors import InvalidRequest, UnsupportedMedia
 from novaql.server.http.body_reader import media_type, read_body
 from novaql.server.http.data_route import Handler
@@ -81,13 +82,13 @@ class Parameters:
         number = _number(text)
         if number is not None and not abs(number) <= _MOST_DURATION_S:
             raise bad_parameter(name, f"{reason}. It overflows int64")
-        if number is None and (text != text.strip() or "_" in text):
-            raise bad_parameter(name, reason)
-        sign = -1 if number is not None and number < 0 else 1
         try:
-            return sign * duration_ms(text if number is None else abs(number), argument=name)
-        except ArgumentError:
+            if number is None:
+                return file_duration_ms(text)
+            length = duration_ms(abs(number), argument=name)
+        except ValueError:
             raise bad_parameter(name, reason) from None
+        return -length if number < 0 else length
 
     def count(self, name: str) -> int:
         """A limit; 0, the default: no limit."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql import Result, explain, query_options
+from novaql import Result, bind, explain, query_options
+from novaql.diagnosis import with_hints
 from novaql.evaluator import Profile
 from novaql.server.auth.roles import Role
 from novaql.server.http.bodies import read_json
@@ -14,7 +15,7 @@ from novaql.server.http.formats import MEDIA, format_of
 from novaql.server.http.request import context_of
 from novaql.server.http.streaming import Begun, begin, pieces_response
 from novaql.server.query.formats import encode
-from novaql.server.query.run import run_query
+from novaql.server.query.run import run_in_worker, run_query
 from novaql.server.query.schema import NovaqlAnswer, NovaqlRequest
 from novaql.server.query.tools import ROUTES as TOOLS
 
@@ -23,13 +24,17 @@ async def query(request: Request) -> Response:
     """Evaluate a query.
 
     An instant query has `query` and, optionally, `time`; a range query has `query`, `start`, `end`
-    and `step`. `format` or the Accept header selects JSON, CSV or an Arrow IPC stream. The answer
-    to an invalid query is a 422 with line, column, length, a suggestion and an excerpt that marks
-    the position.
+    and `step`, of which only `start` has no default. `params` has the values of `$name` in the
+    query. `format` or the Accept header selects JSON, CSV or an Arrow IPC stream. The answer to an
+    invalid query is a 422 with line, column, length, a suggestion and an excerpt that marks the
+    position.
     """
     limit = context_of(request).settings.max_body_bytes
     body = await read_json(request, NovaqlRequest, limit=limit)
     form = format_of(body.format, request.headers.get("accept", ""))
+    text = body.query
+    if body.params is not None:
+        text = await run_in_worker(request, lambda: bind(body.query, body.params))
     options = query_options(
         time=body.time,
         start=body.start,
@@ -50,8 +55,9 @@ async def query(request: Request) -> Response:
         if profile is not None:
             plan = profile.text()
         else:
-            plan = explain(body.query, options) if body.explain else ""
+            plan = explain(text, options) if body.explain else ""
         limit = body.limit or 0
+        result = with_hints(result, text, context.store, options)
         pieces = encode(
             result,
             form,
@@ -62,7 +68,7 @@ async def query(request: Request) -> Response:
         )
         return begin(pieces, context.tuning.answer_at_once)
 
-    begun = await run_query(request, body.query, options, shape, cached=cached, profile=profile)
+    begun = await run_query(request, text, options, shape, cached=cached, profile=profile)
     headers = {"Vary": "Accept", "Cache-Control": "no-store"}
     return pieces_response(begun, context.pools.queries, media_type=MEDIA[form], headers=headers)
 

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
 
 Time = float | int | str
 Span = Annotated[float, Field(ge=0)] | Annotated[int, Field(ge=0)] | str
+Parameter = StrictStr | StrictInt | StrictFloat
 Number = float | Literal["NaN", "+Inf", "-Inf"]
 
 
 class NovaqlRequest(BaseModel):
-    """A query at one `time` (default: now), or at `start`, `start + step`, … up to `end`."""
+    """A query at one `time`, or at `start`, `start + step`, … up to `end`.
+
+    `time` and `end` are now by default, and `step` a round duration of which there are about 240.
+    """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     query: str = Field(description="PromQL, or more", examples=["sum by (job) (rate(up[5m]))"])
+    params: dict[str, Parameter | list[StrictStr | StrictInt]] | None = Field(
+        None,
+        description="values of `$name` outside of quotes in the query; a list only behind `=~`",
+        examples=[{"host": "db-1", "window": "5m"}],
+    )
     time: Time | None = Field(None, description="Unix seconds, RFC 3339, or relative like `-1h`")
     start: Time | None = None
     end: Time | None = None

@@ -126,7 +126,7 @@ def complete_query(store: Store, body: CompleteQuery) -> dict[str, Any]:
 
 def _times(start: Time | None, end: Time | None) -> tuple[int, int]:
     start_ms = MIN_TIME_MS if start is None else to_ms(start, argument="start")
-    end_ms = MAX_TIME_MS if end is None else to_ms(end, argument="end")
+    end_ms = MAX_TIME_MS if end is None else to_ms(end, argument="end", end=True)
     if end_ms < start_ms:
         raise invalid("/end", "must not be before start")
     return start_ms, end_ms

@@ -54,7 +54,7 @@ def test_several_files_into_a_new_database(files: Path, tmp_path: Path, capfd: T
     ]
     noon = ["--time", "2026-03-01T12:00:00Z", "--format", "csv"]
     assert run(["query", "sum(up)", "--data", str(target), *noon]) == 0
-    assert capfd.readouterr().out.endswith(",1\r\n")
+    assert capfd.readouterr().out.endswith(",1\n")
 
 
 def test_the_default_database_is_the_one_of_the_environment(

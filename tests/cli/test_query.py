@@ -60,7 +60,7 @@ def test_a_range_query_as_a_table_has_sparklines(metrics: str, capfd: Text) -> N
 def test_csv(metrics: str, capfd: Text) -> None:
     assert run(["query", "sum(up)", "--data", metrics, *RANGE, "--format", "csv"]) == 0
 
-    assert capfd.readouterr().out.split("\r\n") == [
+    assert capfd.readouterr().out.split("\n") == [
         "time,value",
         "2026-03-01T12:00:00Z,1",
         "2026-03-01T12:01:00Z,2",
@@ -131,14 +131,23 @@ def test_a_wrong_query_is_shown_with_its_place(metrics: str, capfd: Text) -> Non
     assert "^" in err.splitlines()[-1]
 
 
-def test_nothing_now_says_where_to_look(metrics: str, capfd: Text) -> None:
-    assert run(["query", "up", "--data", metrics]) == 0
+def test_an_empty_answer_says_where_the_data_is(metrics: str, capfd: Text) -> None:
+    for form in ("table", "csv"):
+        line = ["query", "upp", "--data", metrics, "--format", form, "--time", "2026-02-01"]
+        assert run(line) == 0
 
-    out, err = capfd.readouterr()
-    assert out.startswith("vector: 0 series at ")
-    assert "--time or --start" in err
-    assert run(["query", "nope", "--data", metrics, *AT_NOON]) == 0
-    assert capfd.readouterr().err == ""
+        out, err = capfd.readouterr()
+        said = out if form == "table" else err
+        assert "there is no metric upp; did you mean up? (1:1)" in said
+        assert "the data has samples from 2026-03-01T12:00:00Z" in said
+
+
+def test_a_range_ends_with_the_data(metrics: str, capfd: Text) -> None:
+    assert run(["query", "up", "--data", metrics, "--start", "2026-03-01T11:00:00Z"]) == 0
+
+    out = capfd.readouterr().out
+    assert "125 steps, 2026-03-01T11:00:00Z to 2026-03-01T12:02:00Z every 30s" in out
+    assert "end is 2026-03-01T12:02:00Z, that of the last sample of the data" in out
 
 
 def test_data_that_is_not_there(capfd: Text, tmp_path: Path) -> None:

@@ -77,12 +77,13 @@ def test_queries_and_commands(metrics: str, capfd: Text) -> None:
     assert "time: " in err
 
 
-def test_an_empty_answer_now_points_to_older_data(metrics: str, capfd: Text) -> None:
-    hint = "info: nothing at this moment; .time or .range look at older data, .why finds"
+def test_an_empty_answer_says_where_the_data_is(metrics: str, capfd: Text) -> None:
+    assert typed(Session(metrics), "up > 9\r1 + 1\r.time 2026-02-01\rupp\r") == 0
 
-    assert typed(Session(metrics), f"up\r1 + 1\r.time {NOON}\rup > 9\r") == 0
-
-    assert capfd.readouterr().err.count(hint) == 1
+    out = capfd.readouterr().out
+    assert out.count("info: NovaQL info: time is 2026-03-01T12:02:00Z, that of the last") == 1
+    assert "info: NovaQL info: there is no metric upp; did you mean up? (1:1)" in out
+    assert out.count("info: NovaQL info: the data has samples from 2026-03-01T12:00:00Z") == 2
 
 
 def test_why_a_query_is_empty(metrics: str, capfd: Text) -> None:
@@ -180,7 +181,7 @@ def test_control_c_cancels_a_query(monkeypatch: pytest.MonkeyPatch, capfd: Text)
             time.sleep(0.01)
         raise QueryCancelled(f"{text} was cancelled")
 
-    monkeypatch.setattr(sessions, "evaluate", slow)
+    monkeypatch.setattr(sessions, "answer", slow)
 
     assert not Session().attempt(lambda: Session().answer("1"))
     assert "1 was cancelled" in capfd.readouterr().err

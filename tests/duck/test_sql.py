@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 import novaql
 from novaql import tsdb
 from novaql.duck.dataset import SampleDataset
-from novaql.duck.session import SqlProblem, sql
+from novaql.duck.problems import SqlProblem
+from novaql.duck.session import sql
 from novaql.errors import ArgumentError
 from novaql.export.stored.samples import StoredSamples
 from novaql.tsdb.model.labels import SeriesTable

@@ -76,6 +76,10 @@ def test_every_tool_over_local_data(metrics: str) -> None:
     found = ask(server, "query", query="sum(up)", time=NOON)
     assert found["result"] == [{"metric": {}, "value": [1772366400, "1"]}]
     assert (found["result_type"], found["series_in_all"], found["cut"]) == ("vector", 1, [])
+    assert ask(server, "query", query="count(up)")["result"][0]["value"] == [1772366520, "2"]
+    last = ask(server, "query_range", query="count(up)", start=NOON)["result"][0]["values"][-1]
+    assert last == [1772366520, "2"]
+    assert "did you mean up?" in ask(server, "query", query="upp")["infos"][0]
     ranged = ask(server, "query_range", query="up", series=1, **RANGE)
     assert [v for _, v in ranged["result"][0]["values"]] == ["1", "1", "1"]
     assert ranged["cut"] == ["1 of 2 series"]

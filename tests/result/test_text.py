@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from novaql import query
+from novaql.errors import ArgumentError
 from novaql.export.sparkline import BLOCKS, sparkline
 from novaql.export.table import cell_width, render, table_of
 from novaql.result import Result
@@ -48,16 +49,33 @@ def test_csv_as_an_example(tmp_path: Path) -> None:
         [({"__name__": "up", "job": 'a "b"'}, [1, None]), ({"job": "x,y"}, [0.1, math.inf])]
     )
     text = (
-        "time,value,__name__,job\r\n"
-        '2026-03-01T12:00:00Z,1,up,"a ""b"""\r\n'
-        '2026-03-01T12:00:00Z,0.1,,"x,y"\r\n'
-        '2026-03-01T12:01:00Z,+Inf,,"x,y"\r\n'
+        "time,value,__name__,job\n"
+        '2026-03-01T12:00:00Z,1,up,"a ""b"""\n'
+        '2026-03-01T12:00:00Z,0.1,,"x,y"\n'
+        '2026-03-01T12:01:00Z,+Inf,,"x,y"\n'
     )
 
     assert result.csv() == text
     result.csv(tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_bytes() == text.encode()
     assert pd.read_csv(tmp_path / "out.csv")["value"].tolist() == [1, 0.1, math.inf]
+
+
+def test_csv_with_a_format_of_the_caller() -> None:
+    result = matrix([({"a": "x,y"}, [1234.5, math.nan]), ({}, [-math.inf, None])])
+    lines = result.csv(float_format="%.2f").split("\n")
+
+    assert lines == [
+        "time,value,a",
+        '2026-03-01T12:00:00Z,1234.50,"x,y"',
+        '2026-03-01T12:01:00Z,NaN,"x,y"',
+        "2026-03-01T12:00:00Z,-Inf,",
+        "",
+    ]
+    assert '"1,234.5","x,y"' in result.csv(float_format="{:,.1f}".format)
+    for wrong in ("%d %d", "%q", "plain", "{:d}".format):
+        with pytest.raises(ArgumentError, match=r"^float_format: does not write 1234.5"):
+            result.csv(float_format=wrong)
 
 
 def test_csv_shows_fractions_of_a_second_where_there_are_any() -> None:
@@ -143,6 +161,32 @@ def test_long_labels_are_cut_in_the_middle_and_fit() -> None:
 
     assert max(map(len, lines)) <= 80
     assert "…" in lines[-1]
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 100])
+def test_sparklines_are_shorter_where_series_need_the_width(width: int) -> None:
+    rows = [({"pod": f"{n}-" + "p" * 60}, [1e9 * step for step in range(40)]) for n in range(2)]
+
+    lines = render(table_of(matrix(rows), width=width, spark=32)).splitlines()
+
+    assert max(map(cell_width, lines[1:])) == width
+    assert lines[-1].endswith("█")
+
+
+def test_metrics_with_different_labels_are_written_as_series_on_a_terminal() -> None:
+    mixed = vector([({"__name__": "up", "job": "a"}, 1), ({"__name__": "load"}, 2)])
+    alike = vector([({"__name__": "up", "job": "a"}, 1), ({"__name__": "load", "job": "b"}, 2)])
+
+    lines = render(table_of(mixed, width=80)).splitlines()
+
+    assert lines[1:] == [
+        "series       value",
+        "───────────  ─────",
+        'up{job="a"}      1',
+        "load             2",
+    ]
+    assert "__name__" in render(table_of(mixed))
+    assert "__name__" in render(table_of(alike, width=80))
 
 
 @given(hnp.arrays(np.float64, st.integers(1, 60), elements=st.floats()), st.integers(1, 30))

@@ -209,6 +209,15 @@ class Downsampled(Source, Protocol):
         ...
 
 
+@runtime_checkable
+class Bounded(Protocol):
+    """A source that knows its first and last time, or times between which all samples are."""
+
+    def time_range(self) -> tuple[int, int] | None:
+        """Return both in milliseconds; None if there are no samples."""
+        ...
+
+
 def supports_downsampling(source: Source) -> TypeGuard[Downsampled]:
     """Return `isinstance(source, Downsampled)`, computed once for each type: it is slow."""
     kind = type(source)

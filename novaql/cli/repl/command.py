@@ -7,6 +7,7 @@ import sys
 import click
 
 from novaql.cli.options import data_argument
+from novaql.cli.pipes import claim_standard_input
 from novaql.cli.repl.session import Session
 from novaql.export.missing import needs
 
@@ -26,6 +27,7 @@ def command(data: tuple[str, ...]) -> int:
     novaql repl metrics.parquet
     echo 'sum(up)' | novaql repl
     """
+    claim_standard_input()
     session = Session(data_argument(data))
     if not sys.stdin.isatty():
         return 1 if loop(session, lines()) else 0

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from novaql import analyze, explain, query_options, why_empty
 from novaql.cli.repl.session import MODES, Session
 from novaql.errors import ArgumentError
 from novaql.language.check import did_you_mean
 from novaql.text.labels import printable
-from novaql.timeparse import duration_ms, to_ms
+from novaql.timeparse import to_ms
 from novaql.tsdb.model.labels import METRIC_NAME
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
@@ -105,24 +105,24 @@ def _range(session: Session, words: Sequence[str]) -> None:
     if not words:
         session.when = {}
         return
-    start, end, step = (*words, *("now", "")[len(words) - 1 :])
-    if to_ms(end, argument=".range") < to_ms(start, argument=".range"):
-        raise ArgumentError(".range", "the end is before the start")
-    if step and duration_ms(step, argument=".range") == 0:
-        raise ArgumentError(".range", "a step must be more than 0")
-    session.when = {"start": start, "end": end, **({"step": step} if step else {})}
+    when: dict[str, Any] = dict(zip(("start", "end", "step"), words, strict=False))
+    try:
+        query_options(**when, last_ms=MAX_TIME_MS)
+    except ArgumentError as problem:
+        raise ArgumentError(".range", str(problem)) from None
+    session.when = when
 
 
 def _explain(session: Session, words: Sequence[str]) -> None:
-    session.write(explain(words[0], query_options(**session.times())))
+    session.write(explain(words[0], query_options(**session.when)))
 
 
 def _analyze(session: Session, words: Sequence[str]) -> None:
-    session.write(analyze(words[0], session.source, **session.times()))
+    session.write(analyze(words[0], session.source, **session.when))
 
 
 def _why(session: Session, words: Sequence[str]) -> None:
-    found = why_empty(words[0], session.source, **session.times())
+    found = why_empty(words[0], session.source, **session.when)
     session.write("\n".join(map(printable, str(found).splitlines())))
 
 
@@ -144,7 +144,9 @@ COMMANDS: dict[str, Command] = {
     ".range": Command(
         "[START [END [STEP]]]", "Query a range from now on, as in .range -1h.", _range, 0, 3
     ),
-    ".time": Command("[TIME]", "Query at a time from now on; without one: now.", _time, 0, 1),
+    ".time": Command(
+        "[TIME]", "Query at a time from now on; without one: as `query` does.", _time, 0, 1
+    ),
     ".mode": Command("|".join(MODES), "Set the form of answers.", _mode, 1, 1),
     ".timer": Command("on|off", "Show how long each query takes.", _timer, 1, 1),
     ".output": Command("[FILE]", "Write answers to a file; without one: here.", _output, 0, 1),

@@ -11,18 +11,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TextIO
 
-from novaql import query_options
 from novaql.cancellation import Cancellation
 from novaql.cli.failures import note, report
-from novaql.cli.options import WANTED_STEPS
-from novaql.engine import evaluate, selects_data
+from novaql.engine import selects_data
 from novaql.errors import NovaqlError
 from novaql.export.chart_braille import can_draw, chart_text
-from novaql.export.scale import round_step_ms
 from novaql.export.table import text_of
 from novaql.inputs.resolve import NO_DATA, as_source
+from novaql.opening import answer, timed
 from novaql.result import Result
-from novaql.timeparse import to_ms
 from novaql.tsdb.errors import StoreError
 from novaql.tsdb.model.source import Source
 
@@ -36,26 +33,30 @@ class Session:
     data       what is queried, as for `query`
     mode       the form of answers, one of MODES
     timer      whether each answer has its duration
-    when       arguments of `query`: `time`, or `start`, `end` and maybe `step`; empty: now
+    when       arguments of `query`: `time`, or `start` and maybe `end` and `step`; may be empty
     out        where answers go; None: standard output
     """
 
     data: Any = None
     mode: str = "table"
     timer: bool = False
-    when: dict[str, str] = field(default_factory=dict)
+    when: dict[str, Any] = field(default_factory=dict)
     out: TextIO | None = None
 
-    @cached_property
+    @property
     def source(self) -> Source:
         """What `data` names. Raises `InputError`."""
-        return as_source(self.data)
+        return self._opened[0]
+
+    @cached_property
+    def _opened(self) -> tuple[Source, int]:
+        """What `data` names, and when it was opened."""
+        return _open(self.data)
 
     def open(self, data: Any) -> None:
         """Query other data from now on. Raises `InputError`; then nothing changes."""
-        source = as_source(data)
+        self.__dict__["_opened"] = _open(data)
         self.data = data
-        self.__dict__["source"] = source
 
     def write(self, text: str) -> None:
         print(text, file=self.out or sys.stdout, flush=True)
@@ -74,6 +75,8 @@ class Session:
         """
         try:
             work()
+        except BrokenPipeError:  # the reader of the answers has gone
+            raise
         except (NovaqlError, StoreError, OSError) as problem:
             report(problem)
             return False
@@ -85,15 +88,12 @@ class Session:
     def answer(self, text: str) -> None:
         """Run a query and write its answer. Ctrl-C cancels it. Raises `NovaqlError`."""
         began = time.perf_counter()
-        options = query_options(**self.times())
-        source = self.source if selects_data(text) else NO_DATA
+        source, opened_ms = self._opened if selects_data(text) else (NO_DATA, 0)
+        options, infos = timed(self.data, source, opened_ms, **self.when)
         result = _interruptible(
-            lambda cancellation: evaluate(text, source, options, cancellation=cancellation)
+            lambda cancellation: answer(text, source, options, infos, cancellation=cancellation)
         )
         self.write(self._shown(result))
-        if not self.when and len(result) == 0 and result.text is None:
-            hint = ".time or .range look at older data, .why finds the reason"
-            note("info", f"nothing at this moment; {hint}")
         if self.timer:
             cost = result.stats
             note(
@@ -101,17 +101,6 @@ class Session:
                 f"{time.perf_counter() - began:.3f} s, {cost.series} series, "
                 f"{cost.samples} samples",
             )
-
-    def times(self) -> dict[str, Any]:
-        """Return the arguments of `query` for the times of `when`."""
-        if "start" not in self.when or "step" in self.when:
-            return dict(self.when)
-        now = time.time_ns() // 1_000_000
-        start, end = (
-            to_ms(self.when[name], argument=name, now_ms=now) for name in ("start", "end")
-        )
-        step = round_step_ms((end - start) / WANTED_STEPS)
-        return {"start": start / 1000, "end": end / 1000, "step": step / 1000}
 
     def _shown(self, result: Result) -> str:
         width = shutil.get_terminal_size().columns
@@ -125,6 +114,11 @@ class Session:
             for text in texts:
                 note(kind, text)
         return result.csv().rstrip("\n") if self.mode == "csv" else result.json()
+
+
+def _open(data: Any) -> tuple[Source, int]:
+    now_ms = time.time_ns() // 1_000_000
+    return as_source(data, now_ms=now_ms), now_ms
 
 
 def _interruptible(work: Callable[[Cancellation], Result]) -> Result:

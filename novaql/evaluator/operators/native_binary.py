@@ -12,7 +12,6 @@ from novaql.evaluator.kernels.elementwise import ARITHMETIC, COMPARISON
 from novaql.evaluator.kernels.native.arithmetic import (
     add,
     divide,
-    equal,
     negate,
     scale,
     subtract,
@@ -24,7 +23,7 @@ from novaql.evaluator.native_pieces import bucket_weights, pieces
 from novaql.planner.logical import BinaryOp
 from novaql.result import NativeCells
 from novaql.span import Span
-from novaql.tsdb.model.histograms import Histograms, concat_histograms
+from novaql.tsdb.model.histograms import Histograms, concat_histograms, equal_histograms
 
 Which = NDArray[np.int32]
 
@@ -191,7 +190,7 @@ def _combined(
                 good = np.flatnonzero(combined.compatible)
                 put(both[good], combined.histograms.take(good))
             case "==" | "!=":
-                holds = equal(a, b) if op == "==" else ~equal(a, b)
+                holds = equal_histograms(a, b) if op == "==" else ~equal_histograms(a, b)
                 if return_bool:
                     values[both], keep[both] = holds, True
                 else:

@@ -13,7 +13,6 @@ from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.native.arithmetic import (
     choose,
     divide,
-    equal,
     scale,
     subtract,
     with_hint,
@@ -45,7 +44,7 @@ from novaql.evaluator.native_pieces import (
     window_totals,
 )
 from novaql.result import NativeCells
-from novaql.tsdb.model.histograms import Histograms, ResetHint, concat_histograms
+from novaql.tsdb.model.histograms import Histograms, ResetHint, concat_histograms, equal_histograms
 
 if TYPE_CHECKING:
     from novaql.evaluator.operators.ranges import Ranges
@@ -260,7 +259,9 @@ def merged_events(
         pair = both[some]
         earlier, later = held.histograms.take(a[pair]), held.histograms.take(b[pair])
         event[pair + 1] = (
-            detect_reset(earlier, later) if function == "resets" else ~equal(earlier, later)
+            detect_reset(earlier, later)
+            if function == "resets"
+            else ~equal_histograms(earlier, later)
         )
     if function == "resets":
         bounds = np.append(np.flatnonzero(~np.insert(same_series, 0, False)), len(row))

@@ -160,6 +160,12 @@ def _value_columns(
             f"{what}: there is no column of numbers beside the time; "
             f"the columns are {_listed(schema.names)}"
         )
+    if METRIC_NAME in rest and METRIC_NAME not in taken and columns.name is None:
+        raise InputError(
+            f"{what}: {METRIC_NAME} names the metric of each row, and no column of numbers is "
+            f"called value; say which one it is: frame(data, value=…). Columns of numbers: "
+            f"{_listed(numeric)}"
+        )
     return numeric, False
 
 

@@ -125,6 +125,11 @@ class TableSource:
             return None
         return int(self._first.min()), int(self._last.max())
 
+    def last_sample_ms(self) -> int | None:
+        """Time of the last sample that is no staleness marker; None: there is none."""
+        times = [batch.times for batch in self._batches] + [n.timestamps for n in self._native]
+        return max((int(each.max()) for each in times if each.size), default=None)
+
     def has_histograms(self) -> bool:
         """Whether a sample is a native histogram."""
         return bool(self._native)

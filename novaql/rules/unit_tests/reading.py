@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from pathlib import Path
 
+from novaql.errors import ArgumentError
 from novaql.model.float_histogram import FloatHistogram
 from novaql.model.label_set import Labels
 from novaql.model.problems import NotationProblem
@@ -25,6 +27,8 @@ from novaql.rules.yaml_reader import YamlReader
 from novaql.timeparse import to_ms
 
 DEFAULT_INTERVAL_MS = 60_000
+_ABSOLUTE = re.compile(r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?$|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]")
+"""Unix seconds, or the beginning of RFC 3339: no time of `to_ms` that is relative to the clock."""
 FILE_FIELDS = ("rule_files", "evaluation_interval", "group_eval_order", "tests", "fuzzy_compare")
 TEST_FIELDS = (
     "interval",
@@ -83,8 +87,8 @@ class _Reading:
         start = 0
         if given := yaml.text(fields.get("start_timestamp"), "start_timestamp"):
             try:
-                start = to_ms(given, argument="start_timestamp")
-            except ValueError as problem:
+                start = _absolute_ms(given)
+            except ArgumentError as problem:
                 yaml.complain(fields["start_timestamp"], str(problem))
         return TestGroup(
             name=yaml.text(fields.get("name"), "name") or f"unnamed#{number}",
@@ -192,3 +196,9 @@ def _found_files(patterns: list[str], folder: str) -> tuple[tuple[str, ...], tup
         if not matches:
             missing.append(full)
     return tuple(found), tuple(missing)
+
+
+def _absolute_ms(text: str) -> int:
+    if not _ABSOLUTE.match(text):
+        raise ArgumentError("start_timestamp", f"{text!r} is no date with a time, or Unix seconds")
+    return to_ms(text, argument="start_timestamp")

@@ -107,6 +107,16 @@ tests:
     assert run(["test", "rules", str(tmp_path / "t.yml")]) == 0
 
 
+@pytest.mark.parametrize("start", ["now", "now/d", "-1h", "1h ago", "2026-03-01"])
+def test_a_start_is_absolute_as_in_promtool(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], start: str
+) -> None:
+    (tmp_path / "t.yml").write_text(f"tests:\n  - start_timestamp: {start}\n")
+
+    assert run(["test", "rules", str(tmp_path / "t.yml")]) == 1
+    assert "is no date with a time, or Unix seconds" in capfd.readouterr().err
+
+
 def test_fuzzy_compare(tmp_path: Path) -> None:
     sample = '{labels: "", value: 0.3}'
     text = f'tests: [{{promql_expr_test: [{{expr: "0.1 + 0.2", exp_samples: [{sample}]}}]}}]'

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, sync_playwright
+from playwright.sync_api import BrowserContext
 
 from novaql import tsdb
 from novaql.server.auth.roles import Role
 from novaql.server.demo.fleet import Fleet
+from tests.support.programs.chromium import chromium
 from tests.support.programs.console_page import Console
 from tests.support.servers.http_server import LocalServer, local_server
-
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="module")
@@ -43,20 +31,8 @@ def demo() -> Iterator[LocalServer]:
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
     """Ends with its file: until then an event loop runs in this thread, and no test beside it could
     have one of its own."""
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium in PATH; install Debian's package `chromium`")
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            tmp_path_factory.mktemp("chromium"),
-            executable_path=CHROMIUM,
-            headless=False,  # the new headless mode is asked for by the arguments
-            args=ARGUMENTS,
-            viewport={"width": 1280, "height": 860},
-            timezone_id="UTC",
-            locale="en-US",
-        )
+    with chromium(tmp_path_factory.mktemp("chromium")) as context:
         yield context
-        context.close()
 
 
 @pytest.fixture

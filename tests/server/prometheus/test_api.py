@@ -39,6 +39,32 @@ def test_a_json_body_is_no_form(server: LocalServer) -> None:
     assert answer.json()["status"] == "error"
 
 
+@pytest.mark.parametrize("time", ["now/d", "now-1h", "1h ago", "-1h", "2026-03-01"])
+def test_times_are_those_of_prometheus(server: LocalServer, time: str) -> None:
+    answer = server.prometheus("query", query="1", time=time)
+
+    assert answer.status_code == 400
+    assert "to a valid timestamp" in answer.json()["error"]
+    assert server.novaql(query="1", time=time).status_code == 200
+
+
+@pytest.mark.parametrize("duration", ["5min", "1D", "1H", "1W", " 5m", "5 m", "m"])
+@pytest.mark.parametrize("name", ["step", "timeout", "lookback_delta", "rollup"])
+def test_durations_are_those_of_prometheus(server: LocalServer, name: str, duration: str) -> None:
+    times = {"start": "0", "end": "600", "step": "5m"}
+    answer = server.prometheus("query_range", query="1", **(times | {name: duration}))
+
+    assert answer.status_code == 400
+    assert f'cannot parse "{duration}" to a valid duration' in answer.json()["error"]
+
+
+@pytest.mark.parametrize("step", ["5min", "1D"])
+def test_durations_of_pandas_are_those_of_novaql(server: LocalServer, step: str) -> None:
+    answer = server.novaql(query="1", start=0, end=600, step=step)
+
+    assert answer.status_code == 200
+
+
 @pytest.mark.parametrize(
     ("path", "parameters", "message"),
     [

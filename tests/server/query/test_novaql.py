@@ -169,7 +169,7 @@ def test_a_wrong_query_is_bad_data_for_prometheus_clients(server: LocalServer, q
         ('{"query":"1","time":{"a":1}}', "/time"),
         ('{"query":"1","time":[1]}', "/time"),
         ('{"query":"1","a~/b":1}', "/a~0~1b"),
-        ('{"query":"1","start":1}', "/end"),
+        ('{"query":"1","end":1}', "/start"),
         ('{"query":"1","start":2,"end":1,"step":1}', "/end"),
         ('{"query":"1","start":1,"end":2,"step":0}', "/step"),
         ('{"query":"1","lookback":"0s"}', "/lookback"),
@@ -247,3 +247,53 @@ def test_compression_is_negotiated(server: LocalServer) -> None:
 
 def test_reading_needs_the_smallest_role(server: LocalServer) -> None:
     assert [server.novaql(role, query="1").status_code for role in Role] == [200, 200, 200]
+
+
+def test_params_are_put_in_safely(server: LocalServer) -> None:
+    def asked(query: str, **params: Any) -> list[str]:
+        answer = server.novaql(query=query, params=params, time=NOW_S).json()
+        return sorted(series["metric"]["instance"] for series in answer["result"])
+
+    assert asked("up{instance=$i}", i="a") == ["a"]
+    assert asked("up{instance=$i}", i='a"} or up{x="') == []
+    assert asked("up{instance=~$i} > $least", i=["a", "."], least=-1) == ["a"]
+    assert asked("last_over_time(up{instance=$i}[$w])", i="a", w="5m") == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("query", "params", "status", "pointer", "said"),
+    [
+        ("up{a=$x}", {}, 422, None, "params has no x"),
+        ("up", {"x": 1}, 400, "/params", "the query has no $x"),
+        ("up{a=$x}", {"x": ["a"]}, 400, "/params", "only =~ and !~ take"),
+        ("up > $x", {"x": True}, 400, "/params/x", ""),
+        ("up{a=~$x}", {"x": [1.5]}, 400, "/params/x", ""),
+    ],
+)
+def test_params_that_do_not_suit(
+    server: LocalServer,
+    query: str,
+    params: dict[str, Any],
+    status: int,
+    pointer: str | None,
+    said: str,
+) -> None:
+    answer = server.novaql(query=query, params=params, time=NOW_S)
+
+    assert answer.status_code == status
+    assert said in answer.text
+    assert pointer is None or pointer in answer.text
+
+
+def test_a_range_needs_only_its_start(server: LocalServer) -> None:
+    window = server.novaql(query="1", start="-1h").json()["window"]
+
+    assert (window["end"] - window["start"], window["step"]) == (3600, 15)
+
+
+def test_an_empty_answer_says_what_is_near(server: LocalServer) -> None:
+    answer = server.novaql(query="request_total", time=NOW_S).json()
+
+    assert answer["result"] == []
+    assert "did you mean requests_total?" in answer["infos"][0]
+    assert "the data has samples from" in answer["infos"][1]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from novaql.evaluator.kernels.native.layout import (
     chosen,
@@ -159,30 +158,6 @@ def choose(mask: Bools, a: Histograms, b: Histograms) -> Histograms:
     """Row by row a where the mask [N] is set, else b."""
     rows = np.arange(len(mask), dtype=np.int64)
     return concat_histograms([a, b]).take(np.where(mask, rows, rows + len(mask)))
-
-
-def equal(a: Histograms, b: Histograms) -> Bools:
-    """[N] the same layout and the same numbers bit by bit: NaN equals NaN, 0 is not -0.
-
-    Hints are not compared.
-    """
-    numbers = {bounds: number for number, bounds in enumerate(a.custom_bounds)}
-    theirs = np.array([numbers.get(bounds, -2) for bounds in b.custom_bounds] + [-1], np.int32)
-    same: Bools = (a.schema == b.schema) & (a.bounds == theirs[b.bounds])
-    same &= a.zero_threshold == b.zero_threshold
-    for one, other in ((a.count, b.count), (a.sum, b.sum), (a.zero_count, b.zero_count)):
-        same &= _bits(one) == _bits(other)
-    for side, other_side in ((a.positive, b.positive), (a.negative, b.negative)):
-        same &= side.sizes == other_side.sizes
-        rows = np.flatnonzero(same)
-        ours, yours = side.take(rows), other_side.take(rows)
-        differ = (ours.index != yours.index) | (_bits(ours.population) != _bits(yours.population))
-        same[rows[ours.rows()[differ]]] = False
-    return same
-
-
-def _bits(values: Floats) -> NDArray[np.int64]:
-    return np.ascontiguousarray(values).view(np.int64)
 
 
 def _populated(side: Buckets) -> Buckets:

@@ -15,14 +15,13 @@ from novaql.evaluator.kernels.native.arithmetic import (
     add,
     choose,
     divide,
-    equal,
     scale,
     subtract,
     zero_like,
 )
 from novaql.model import float_histogram as plain
 from novaql.model.float_histogram import FloatHistogram, ResetHint
-from novaql.tsdb.model.histograms import Histograms
+from novaql.tsdb.model.histograms import Histograms, equal_histograms
 from tests.support.histograms.native_histograms import any_histogram, columns, singles
 
 Pairs = list[tuple[FloatHistogram, FloatHistogram]]
@@ -79,14 +78,16 @@ def test_equality_ignores_hints_only(pairs: Pairs) -> None:
         == replace(other, hint=ResetHint.UNKNOWN).compacted()
         for one, other in pairs
     ]
-    assert equal(columns(a), columns(b)).tolist() == unhinted
-    assert equal(columns(a), columns([replace(one, hint=ResetHint.RESET) for one in a])).all()
+    assert equal_histograms(columns(a), columns(b)).tolist() == unhinted
+    assert equal_histograms(
+        columns(a), columns([replace(one, hint=ResetHint.RESET) for one in a])
+    ).all()
 
 
 @given(st.lists(any_histogram(), min_size=1, max_size=6))
 def test_zero_is_neutral_but_for_the_hint(h: list[FloatHistogram]) -> None:
     a = columns(h)
-    assert equal(add(a, zero_like(a)).histograms, a).all()
+    assert equal_histograms(add(a, zero_like(a)).histograms, a).all()
 
 
 @given(PAIRS, st.data())

@@ -1,0 +1,94 @@
+"""The data of a query, the times that are taken where the caller names none, and the answer."""
+
+from __future__ import annotations
+
+import time as clock
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from novaql.cancellation import Cancellation
+from novaql.engine import evaluate, selects_data
+from novaql.inputs.data_kinds import is_url
+from novaql.inputs.resolve import NO_DATA, as_source
+from novaql.inputs.tables.table_source import TableSource
+from novaql.lazy_exports import lazy_module
+from novaql.options import QueryOptions, query_options
+from novaql.result import Result
+from novaql.result_cache import ResultCache
+from novaql.text.times import time_text
+from novaql.tsdb.model.source import MAX_TIME_MS, Source
+
+if TYPE_CHECKING:
+    from novaql import diagnosis
+else:  # only empty answers need it
+    diagnosis = lazy_module("novaql.diagnosis")
+
+Notes = tuple[str, ...]
+
+
+def opened(text: str, data: Any, **arguments: Any) -> tuple[Source, QueryOptions, Notes]:
+    """Return the source of a query, its options, and infos of the times that were taken.
+
+    arguments  those of `query_options`
+
+    Errors of the text and the arguments are raised before any data is opened.
+    """
+    began_ms = _now_ms()
+    selects = selects_data(text)
+    query_options(**arguments, now_ms=began_ms, last_ms=MAX_TIME_MS)
+    source = as_source(data, now_ms=began_ms) if selects or data is not None else NO_DATA
+    options, infos = timed(data, source, began_ms, **arguments)
+    return source, options, infos
+
+
+def timed(
+    data: Any, source: Source, opened_ms: int, **arguments: Any
+) -> tuple[QueryOptions, Notes]:
+    """Return the options of a query, and infos of the times that were taken.
+
+    The default of `time` and `end` is `last_sample_ms`, else now.
+
+    source     what `data` names
+    opened_ms  when it was opened; it is the time of samples of files that name none
+    """
+    now_ms = _now_ms()  # after pages were read, whose samples may have a time since then
+    missing = "time" if arguments.get("start") is None else "end"
+    last_ms = last_sample_ms(data, source) if arguments.get(missing) is None else None
+    options = query_options(**arguments, now_ms=now_ms, last_ms=last_ms)
+    if last_ms is None or last_ms == opened_ms:
+        return options, ()
+    return options, (
+        f"NovaQL info: {missing} is {time_text(last_ms)}, that of the last sample of the data",
+    )
+
+
+def last_sample_ms(data: Any, source: Source) -> int | None:
+    """Return the time of the last sample of files and frames; None if there are no samples, and for
+    all data that goes on: databases, addresses, folders of Prometheus."""
+    return source.last_sample_ms() if isinstance(source, TableSource) and not is_url(data) else None
+
+
+def answer(
+    text: str,
+    source: Source,
+    options: QueryOptions,
+    infos: Notes,
+    *,
+    cache: ResultCache | None = None,
+    cancellation: Cancellation | None = None,
+) -> Result:
+    """Return the result of a query, with the warnings of its source, the infos of its times, and
+    those of `with_hints` if it is empty.
+
+    infos  as `timed` returns them
+    """
+    result = evaluate(text, source, options, cache=cache, cancellation=cancellation)
+    notes: Notes = getattr(source, "notes", ())
+    if notes or infos:
+        warnings, infos = (*result.warnings, *notes), (*infos, *result.infos)
+        result = replace(result, warnings=warnings, infos=infos)
+    return result if len(result) else diagnosis.with_hints(result, text, source, options)
+
+
+def _now_ms() -> int:
+    return int(clock.time() * 1000)

@@ -1,0 +1,135 @@
+"""Infos of empty answers: what was asked in vain, what is near, and where the data is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from novaql import query, tsdb
+from novaql.inputs.resolve import as_source
+from novaql.tsdb.model.labels import SeriesTable
+
+RANGE = "the data has samples from 1970-01-01T00:00:00Z to 1970-01-01T00:09:00Z"
+MINUTES = 10
+
+
+def _store() -> tsdb.Database:
+    labels = [{"__name__": "req_total", "job": job} for job in ("api", "web")]
+    store = tsdb.memory()
+    store.append(
+        tsdb.Batch(
+            SeriesTable.from_dicts(labels),
+            np.repeat([0, 1], MINUTES),
+            np.tile(np.arange(MINUTES) * 60_000, 2),
+            np.arange(20.0),
+        )
+    )
+    return store
+
+
+def _frame() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "time": np.tile(np.arange(MINUTES) * 60, 2),
+            "value": np.arange(20.0),
+            "__name__": "req_total",
+            "job": np.repeat(["api", "web"], MINUTES),
+        }
+    )
+
+
+DATA = pytest.mark.parametrize("data", [_store(), _frame()], ids=["store", "frame"])
+
+
+def infos(text: str, data: Any, **times: Any) -> list[str]:
+    """What the infos of an empty answer say."""
+    result = query(text, data, **(times or {"time": 540}))
+    assert len(result) == 0
+    return [info.removeprefix("NovaQL info: ") for info in result.infos]
+
+
+@DATA
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nope_total", "there is no metric nope_total; did you mean req_total? (1:1)"),
+        (
+            "sum(rate(req_totals[5m]))",
+            "there is no metric req_totals; did you mean req_total? (1:10)",
+        ),
+        (
+            'req_total{job="apj"}',
+            'job=\'apj\' removes all series: values are "api", "web"; '
+            'did you mean job="api"? (1:1)',
+        ),
+        (
+            'req_total{jobs="api"}',
+            "jobs='api' removes all series: none has the label jobs; did you mean job? (1:1)",
+        ),
+        (
+            "1 + absent(b) + reg_total",
+            "there is no metric reg_total; did you mean req_total? (1:17)",
+        ),
+        ("req_tota unless b", "there is no metric req_tota; did you mean req_total? (1:1)"),
+        (
+            "max_over_time(req_total[1m:10s] offset 1h)",
+            "the series have no samples between 1969-12-31T23:03:00Z and 1969-12-31T23:09:00Z "
+            "(1:15)",
+        ),
+    ],
+)
+def test_a_selector_that_finds_nothing(data: Any, text: str, said: str) -> None:
+    assert infos(text, data) == [said, RANGE]
+
+
+@DATA
+def test_times_without_data(data: Any) -> None:
+    said = "the series have no samples between 1970-01-01T02:41:40Z and 1970-01-01T02:46:40Z (1:1)"
+
+    assert infos("req_total", data, time=10_000) == [said, RANGE]
+    (first, second) = infos("req_total", data, start=10_000, end=20_000, step=60)
+    assert "1970-01-01T05:33:20Z" in first
+    assert second == RANGE
+
+
+@DATA
+def test_an_answer_that_is_filtered_empty(data: Any) -> None:
+    more = "; why_empty finds the part of the query that removes them"
+
+    assert infos("req_total > 100", data) == [RANGE + more]
+
+
+def test_no_data_at_all() -> None:
+    assert infos("req_total", tsdb.memory()) == ["the data has no samples"]
+
+
+@DATA
+@pytest.mark.parametrize("text", ["req_total", "1 + 1", "vector(1)", "'text'", "absent(nope)"])
+def test_other_answers_have_no_infos(data: Any, text: str) -> None:
+    assert query(text, data, time=540).infos == ()
+
+
+def test_at_most_three_of_the_first_twenty_selectors_are_named() -> None:
+    few = infos(" or ".join(f"nope_{n}" for n in range(5)), _store())
+    late = infos(" or ".join([*["req_total > 100"] * 20, "nope"]), _store())
+    many = infos(" or ".join(["nope"] * 3000), _store())
+
+    assert [len(few), len(late), len(many)] == [4, 1, 4]
+
+
+def test_damaged_data_has_its_answer_without_infos() -> None:
+    source = as_source(_frame())
+
+    class Broken:
+        def __getattr__(self, name: str) -> Any:
+            if name == "time_range":
+                return self.fails
+            return getattr(source, name)
+
+        def fails(self) -> None:
+            raise OSError("gone")
+
+    assert query("nope", Broken(), time=540).infos == ()

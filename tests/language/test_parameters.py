@@ -1,0 +1,149 @@
+"""Values of `$name`: what each becomes in its place, and that none is ever more than a value."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from novaql import ArgumentError, QueryError, UnknownName, parse, query, tsdb
+from novaql.language.ast import VectorSelector
+from novaql.language.parse import MAX_LENGTH
+from novaql.parameters import bind
+from novaql.tsdb.model.labels import SeriesTable
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOSTS = ["a.b", "a|b", "axb", 'q"u', "{x}", "back\\slash"]
+
+
+@pytest.fixture(scope="module")
+def store() -> tsdb.Database:
+    """A series for each host, with its number as the value."""
+    table = SeriesTable.from_dicts([{"__name__": "up", "host": host} for host in HOSTS])
+    count = len(HOSTS)
+    store = tsdb.memory()
+    rows = np.arange(count)
+    store.append(tsdb.Batch(table, rows, np.zeros(count, np.int64), rows.astype(np.float64)))
+    return store
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "same"),
+    [
+        ("up{host=$x}", "db", 'up{host="db"}'),
+        ("up{host!=$x,a='$x'}", 'a"b\n', 'up{host!="a\\"b\\n",a=\'$x\'}'),
+        ("up{host=~$x}", "db.*", 'up{host=~"db.*"}'),
+        ("up{host=~$x}", ["a.b", "c|d", "e", 7], 'up{host=~"a\\\\.b|c\\\\|d|e|7"}'),
+        ("up{host!~$x}", ("a", "b"), 'up{host!~"a|b"}'),
+        ("up{port=$x}", 8080, 'up{port="8080"}'),
+        ("{__name__=$x}", "up", '{__name__="up"}'),
+        ("{(a=$x or b='1'),c='2'}", "d", "{(a=\"d\" or b='1'),c='2'}"),
+        ("rate(up[$x])", "5m", "rate(up[5m])"),
+        ("rate(up[$x])", timedelta(minutes=90), "rate(up[1h30m])"),
+        ("rate(up[$x])", 300, "rate(up[5m])"),
+        ("max_over_time(up[1h:$x])", "30s", "max_over_time(up[1h: 30s])"),
+        ("up offset $x", "1d", "up offset 1d"),
+        ("up offset -$x", np.timedelta64(1, "h"), "up offset -1h"),
+        ("up @ $x", NOON, "up @ 1772366400"),
+        ("up @ $x", "2026-03-01T12:00:00.5Z", "up @ 1772366400.5"),
+        ("up > $x", 1.5, "up > 1.5"),
+        ("up > $x", np.float32(0.5), "up > 0.5"),
+        ("up != $x", -1, "up != -1"),
+        ("$x ^ 2", -3, "(-3) ^ 2"),
+        ("2-$x", -3, "2--3"),
+        ("up < $x", float("inf"), "up < +Inf"),
+        ("topk($x, up)", 3, "topk(3, up)"),
+        ("time() - $x", NOON, "time() - 1772366400"),
+        ("up > $x", timedelta(seconds=90), "up > 90"),
+        (
+            'label_replace(up, "a", $x, "b", "(.*)")',
+            "$1",
+            'label_replace(up, "a", "$1", "b", "(.*)")',
+        ),
+        ("let v = $x in up > v", 3, "let v = 3 in up > v"),
+        ("up # $y and $x\n > $x", 3, "up # $y and $x\n > 3"),
+    ],
+)
+def test_a_value_in_its_place(text: str, value: Any, same: str) -> None:
+    written = bind(text, {"x": value})
+
+    assert written == same
+    parse(written)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "message"),
+    [
+        ("up{host=$x}", ["a"], "params: x: is a list, which only =~ and !~ take"),
+        ("up{host!=$x}", ["a"], "only =~"),
+        ("up > $x", [1], "only =~"),
+        ("up{host=~$x}", [], "params: x: is an empty list"),
+        ("up{host=~$x}", [["a"]], "params: x: is list: a label is a text"),
+        ("up{host=$x}", 1.5, "params: x: is float: a label is a text"),
+        ("up{host=$x}", None, "params: x: is NoneType"),
+        ("up > $x", None, "params: x: is NoneType"),
+        ("up > $x", True, "params: x: is a truth value"),
+        ("rate(up[$x])", "5 minutes", "params: x: '5 minutes' is not a duration"),
+        ("rate(up[$x])", "5m] + up[1m", "is not a duration"),
+        ("rate(up[$x])", None, "is not a duration"),
+        ("up offset $x", "-1h", "is not a duration"),
+        ("up @ $x", "then", "params: x: 'then' is not a time"),
+        ("up", 1, r"params: the query has no \$x"),
+        ("up{a='$x'}", "a", r"params: the query has no \$x"),
+        ("up # $x", "a", r"params: the query has no \$x"),
+        ("up + `$x`", "a", r"params: the query has no \$x"),
+        (r"a\$x", "a", r"params: the query has no \$x"),
+        ("up{a=~$x,b=~$x}", "a" * (MAX_LENGTH // 2), "the query gets longer than"),
+    ],
+)
+def test_a_value_that_does_not_suit(text: str, value: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        bind(text, {"x": value})
+
+
+def test_a_name_without_a_value_has_its_place() -> None:
+    with pytest.raises(UnknownName) as caught:
+        query("up{host=$hots}", params={"host": "a"})
+
+    assert (caught.value.line, caught.value.column, caught.value.length) == (1, 9, 5)
+    assert caught.value.sentence == 'params has no hots, did you mean "host"?'
+
+
+def test_without_params_the_error_names_them() -> None:
+    with pytest.raises(QueryError, match="or give it in params"):
+        query("up{host=$host}")
+
+
+@pytest.mark.parametrize("text", ["up$x", "5$x", "up.$x", "$x.5", r"a\b$x"])
+def test_a_value_never_joins_a_word(text: str) -> None:
+    with pytest.raises(QueryError):
+        parse(bind(text, {"x": 5}))
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_values_and_lists_match_what_they_are(store: tsdb.Database, host: str) -> None:
+    one = query("up{host=$h}", store, time=0, params={"h": host})
+    listed = query("up{host=~$h}", store, time=0, params={"h": [host, "no"]})
+    others = query("up{host!~$h}", store, time=0, params={"h": [host]})
+
+    assert one.series.dicts() == listed.series.dicts() == [{"__name__": "up", "host": host}]
+    assert len(others) == len(HOSTS) - 1
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.sampled_from(["=", "!="]))
+def test_any_text_is_the_value_of_one_matcher(value: str, op: str) -> None:
+    tree = parse(bind(f"up{{host{op}$x}}", {"x": value}))
+
+    assert isinstance(tree, VectorSelector)
+    assert [(m.name, m.value) for m in tree.matchers if m.name == "host"] == [("host", value)]
+
+
+@given(st.floats())
+def test_any_number_is_itself(value: float) -> None:
+    result = query("$x * 1", params={"x": value}, time=0)
+
+    assert np.array_equal(result.values, [[value]], equal_nan=True)
