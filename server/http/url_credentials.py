@@ -22,7 +22,7 @@ def move_url_credentials(scope: Scope) -> None:
     query: bytes = scope["query_string"]
     if not query or not is_influx(scope["path"]):
         return
-    kept: list[bytes] = []
+    others: list[bytes] = []
     given: dict[bytes, bytes] = {}
     for part in query.split(b"&"):
         name, _, value = part.partition(b"=")
@@ -30,10 +30,10 @@ def move_url_credentials(scope: Scope) -> None:
         if plain in (_USER, _PASSWORD):
             given.setdefault(plain, _decoded(value))
         else:
-            kept.append(part)
+            others.append(part)
     if not given:
         return
-    scope["query_string"] = b"&".join(kept)
+    scope["query_string"] = b"&".join(others)
     if any(name == b"authorization" for name, _ in scope["headers"]):
         return
     user = given.get(_USER, b"").replace(b":", b"")

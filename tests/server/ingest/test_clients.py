@@ -9,7 +9,7 @@ import httpx
 import pytest
 from influxdb import InfluxDBClient as InfluxDB1Client
 from influxdb.exceptions import InfluxDBClientError
-from influxdb_client import InfluxDBClient, Point
+from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -46,8 +46,9 @@ def test_the_client_of_influxdb_2_writes_with_its_token(server: LocalServer) -> 
     with InfluxDBClient(url=url, token=token, org="any", enable_gzip=True) as client:
         assert client.ping()
         assert client.version() == "1.8.10"
-        point = Point("room").tag("name", "attic").field("celsius", 17.5).time(T, "s")
-        client.write_api(write_options=SYNCHRONOUS).write(bucket="b", record=point)
+        line = f"room,name=attic celsius=17.5 {T}"
+        writer = client.write_api(write_options=SYNCHRONOUS)
+        writer.write(bucket="b", record=line, write_precision="s")
     assert value(server, 'room_celsius{name="attic"}', time=T) == "17.5"
 
 
