@@ -20,7 +20,6 @@ from novaql.inputs import (
     concat_batches,
     line_blocks,
 )
-from novaql.inputs.label_limits import NO_LIMITS
 from novaql.inputs.protobuf import ProtobufParser, varint
 from novaql.server.clock import to_ms
 from novaql.server.ingest.body import Body
@@ -41,6 +40,8 @@ from novaql.tsdb import (
 PUSH_TIME, FAILURE_TIME = "push_time_seconds", "push_failure_time_seconds"
 _UNTIMED = FIRST_SAMPLE_MS
 """The time of samples without one: the beginning of the year 1, which no client sends."""
+_NO_LIMITS = LabelLimits(*[1 << 62] * 6)
+"""Of stored groups: the limits of labels applied when they were pushed."""
 _SUFFIXES = {
     "_bucket": ("histogram",),
     "_sum": ("histogram", "summary"),
@@ -156,7 +157,7 @@ def decoded(contents: Sequence[bytes]) -> Batch:
     message = b"".join(contents)
     if not message:
         return concat_batches([])
-    return _in_order(RemoteWriteDecoder(limits=NO_LIMITS).decode_message(message).batch)
+    return _in_order(RemoteWriteDecoder(limits=_NO_LIMITS).decode_message(message).batch)
 
 
 def at(batch: Batch, time_ms: int) -> Batch:
