@@ -35,6 +35,7 @@ from novaql.server.oncall.preview import router as oncall_preview
 from novaql.server.oncall.router import router as oncall
 from novaql.server.postmortems.router import router as postmortems
 from novaql.server.prometheus.router import ROUTES as PROMETHEUS
+from novaql.server.pushes.router import ROUTES as PUSHES
 from novaql.server.query.router import ROUTES as QUERY
 from novaql.server.runbooks.router import router as runbooks
 from novaql.server.runbooks.router import runs_router as runbook_runs
@@ -77,5 +78,6 @@ ROUTES: tuple[Row, ...] = (
     *SCIM,
     *PROMETHEUS,
     *INGEST,
+    *PUSHES,
     *HEALTH,
 )

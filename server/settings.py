@@ -132,6 +132,9 @@ class Settings(OperationSettings):
                         one more message becomes a dead letter, one more notification waits
     max_incident_entries   entries in the timeline of an incident; the server rejects more comments
     max_idempotency_keys   keys of a tenant in 24 hours
+    max_push_groups     groups of pushed metrics of a tenant; the server rejects more with 409
+    max_push_bytes      size of the last values of all these groups; 0: no limit
+    push_interval_s     interval at which the server stores samples of these groups
     max_scrape_targets  targets of a tenant; the server lists those beyond it as dropped
     max_history         ended rows of a tenant in each table; the server deletes the oldest
     calls_selector      counter of calls with labels `client` and `server`, from which the server
@@ -228,6 +231,11 @@ class Settings(OperationSettings):
     max_idempotency_keys: Annotated[
         OrUnlimited, PerTenant("Idempotency-Keys in 24 hours", requested=False)
     ] = 20_000
+    max_push_groups: Annotated[
+        OrUnlimited, PerTenant("groups of pushed metrics", requested=False)
+    ] = 1_000
+    max_push_bytes: Annotated[OrUnlimited, PerTenant()] = 16 << 20
+    push_interval_s: Seconds = 30.0
     max_scrape_targets: Annotated[OrUnlimited, PerTenant()] = 10_000
     max_history: Annotated[OrUnlimited, PerTenant()] = 100_000
     calls_selector: str = "traces_service_graph_request_total"

@@ -22,6 +22,7 @@ from novaql.server.jobs.runner import JobKind
 from novaql.server.ledger.jobs import CHECKPOINTS
 from novaql.server.notifications.jobs import job_kinds
 from novaql.server.oncall.departures import CONSUMERS as DEPARTURES
+from novaql.server.pushes.jobs import SAMPLES
 from novaql.server.routes import ROUTES
 from novaql.server.runbooks.jobs import CONSUMERS as RUNBOOK_ACTIONS
 from novaql.server.runbooks.jobs import RUNS
@@ -56,6 +57,7 @@ JOBS: tuple[JobKind, ...] = (
     RUNS,
     *ESCALATION,
     *SYNTHETICS,
+    SAMPLES,
 )
 
 AUDITED_WITHOUT_ROUTE = (

@@ -8,7 +8,7 @@ import binascii
 from starlette.types import Scope
 
 from novaql.server.auth.roles import Principal, Role
-from novaql.server.bases import PROBE_BASE, SCIM_BASES, is_prometheus
+from novaql.server.bases import PROBE_BASE, SCIM_BASES, is_client, is_influx
 from novaql.server.errors import Forbidden, Unauthenticated
 
 _TOO_WEAK = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
@@ -17,23 +17,27 @@ _TOO_WEAK = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
 def secret_of(scope: Scope) -> str:
     """Return the token of a request; "" if it has none.
 
-    On the Prometheus base, the token may also be the password of basic authentication, because
-    promtool, Grafana and remote writers can send that.
+    On the bases of other systems, the token may also be the password of basic authentication,
+    because promtool, Grafana, remote writers and clients of InfluxDB 1 can send that. Clients of
+    InfluxDB 2 send `Token TOKEN`, or `Token USER:TOKEN` to a server of version 1.8.
     """
     header: bytes = scope["state"]["headers"].get(b"authorization", b"")
     scheme, _, given = header.decode("latin-1").partition(" ")
-    if scheme.lower() == "bearer":
-        return given.strip()
-    if scheme.lower() == "basic" and is_prometheus(scope["path"]):
-        return _basic_password(given.strip())
+    match scheme.lower():
+        case "bearer":
+            return given.strip()
+        case "basic" if is_client(scope["path"]):
+            return _basic_password(given.strip())
+        case "token" if is_influx(scope["path"]):
+            return given.strip().rpartition(":")[2]
     return ""
 
 
 def unauthenticated(*, given: bool) -> Unauthenticated:
     """Return the error for a missing (`given` is False) or an invalid token."""
     challenge = 'Bearer error="invalid_token"' if given else "Bearer"
-    # The Prometheus base accepts Basic but does not offer it: a browser would prompt for a
-    # password, remember it, and send it with requests of any page.
+    # Bases of other systems accept Basic but do not offer it: a browser would prompt for
+    # a password, remember it, and send it with requests of any page.
     message = (
         "this token is not valid" if given else "a token is needed: Authorization: Bearer nova_…"
     )

@@ -1,12 +1,14 @@
 """The console: a web page with a query box, a chart, a table and JSON over `POST /v1/novaql`.
 
 It consists of static files, without a build step, and loads nothing from other servers. The page is
-at `/`, its files are under `/console/<digest>/`. The digest covers every file, so browsers can
+at `/`, the interactive documentation of the API at `/docs`, and their files are under
+`/console/<digest>/`. The digest covers every file, so browsers can
 cache the files for a year and still load a new version at once.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import mimetypes
 from dataclasses import dataclass
@@ -57,7 +59,8 @@ class StaticFile:
 
 
 def read_static(folder: Path = STATIC) -> tuple[dict[str, StaticFile], str]:
-    """Read all files below `folder`: relative path with slashes → file, and the digest of all."""
+    """Read all files below `folder`: relative path with slashes → file, and the digest of all. A
+    file that ends in `.gz` is decompressed, and served without this suffix."""
     digest = hashlib.sha256()
     files = {}
     for path in sorted(folder.rglob("*")):
@@ -65,30 +68,38 @@ def read_static(folder: Path = STATIC) -> tuple[dict[str, StaticFile], str]:
             continue
         name = path.relative_to(folder).as_posix()
         body = path.read_bytes()
+        if path.suffix == ".gz":
+            name, body = name.removesuffix(".gz"), gzip.decompress(body)
         digest.update(f"{name}\0{len(body)}\0".encode() + body)
         guessed = mimetypes.guess_type(name)[0] or "text/plain"
-        files[name] = StaticFile(body, _MEDIA_TYPES.get(path.suffix, guessed))
+        files[name] = StaticFile(body, _MEDIA_TYPES.get(Path(name).suffix, guessed))
     return files, digest.hexdigest()[:12]
 
 
 def mount_console(app: FastAPI) -> None:
-    """Serve the page at `/` and its files under `/console/`, without a token.
+    """Serve the page at `/`, the API's documentation at `/docs`, and their files under `/console/`,
+    without a token.
 
     This function reads the files once. The application answers an unknown path with its own 404.
     """
     files, digest = read_static()
-    page = files["index.html"].body.replace(b"{{assets}}", f"/console/{digest}".encode())
-    etag = f'"{hashlib.sha256(page).hexdigest()[:16]}"'
+    methods = ["GET", "HEAD"]
 
-    def index(request: Request) -> Response:
-        headers = {**SECURITY_HEADERS, "Cache-Control": "no-cache", "ETag": etag}
-        if request.headers.get("if-none-match") == etag:
-            return Response(status_code=304, headers=headers)
-        return Response(page, media_type=_MEDIA_TYPES[".html"], headers=headers)
+    def add_page(path: str, file: str, name: str) -> None:
+        page = files[file].body.replace(b"{{assets}}", f"/console/{digest}".encode())
+        etag = f'"{hashlib.sha256(page).hexdigest()[:16]}"'
+
+        def answer(request: Request) -> Response:
+            headers = {**SECURITY_HEADERS, "Cache-Control": "no-cache", "ETag": etag}
+            if request.headers.get("if-none-match") == etag:
+                return Response(status_code=304, headers=headers)
+            return Response(page, media_type=_MEDIA_TYPES[".html"], headers=headers)
+
+        app.add_api_route(path, answer, methods=methods, include_in_schema=False, name=name)
 
     def asset(version: str, path: str) -> Response:
         found = files.get(path)
-        if version != digest or found is None or path == "index.html":
+        if version != digest or found is None or path.endswith(".html"):
             raise HTTPException(404, f"There is no console file {path!r} of version {version!r}.")
         return Response(
             found.body,
@@ -96,8 +107,8 @@ def mount_console(app: FastAPI) -> None:
             headers={**SECURITY_HEADERS, "Cache-Control": "public, max-age=31536000, immutable"},
         )
 
-    methods = ["GET", "HEAD"]
-    app.add_api_route("/", index, methods=methods, include_in_schema=False, name="console")
+    add_page("/", "index.html", "console")
+    add_page("/docs", "docs.html", "api_docs")
     app.add_api_route(
         "/console/{version}/{path:path}",
         asset,

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from novaql.server.auth.credentials import authorize, secret_of, unauthenticated
 from novaql.server.auth.rate_limits import Quota, rate_headers
 from novaql.server.auth.roles import Principal, Role
-from novaql.server.bases import is_prometheus
+from novaql.server.bases import is_client
 from novaql.server.db.tables import Token, User
 from novaql.server.errors import Forbidden, RateLimited
 from novaql.server.http.request import unit_for
@@ -45,7 +45,7 @@ async def admit(request: Request, route: Admitted, role: Role) -> None:
     if context.access.accounts is not None:
         context.access.accounts.note_use(principal)
         await _spend(request, scoped, principal, route.quota)
-    if path.startswith("/v1/"):
+    if path.startswith("/v1/") and not is_client(path):
         requested = state["headers"].get(b"api-version")
         state["api_version"] = chosen_version(requested, principal.api_version)
     try:
@@ -110,7 +110,7 @@ async def _spend(
             # A client above its quota must not fill the audit log or the database.
             request.state.refused = "quota"
             raise refusal from None
-    if not is_prometheus(request.scope["path"]):
+    if not is_client(request.scope["path"]):
         request.state.rate_headers = rate_headers(states)
 
 

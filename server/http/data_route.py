@@ -13,7 +13,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from novaql.server.auth.roles import Role
-from novaql.server.bases import is_prometheus
+from novaql.server.bases import is_client
 from novaql.server.http.admission import admit
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -40,6 +40,7 @@ class DataRoute(Route):
     example      a valid body
     samples      it reads or writes samples: the tenant's store is opened before it runs
     local        any process answers it, about itself
+    counted      requests count in the quota, although they store samples
     """
 
     verbs: tuple[str, ...]
@@ -64,6 +65,7 @@ class DataRoute(Route):
     example: Mapping[str, Any] | None = None
     samples: bool = True
     local: bool = False
+    counted: bool = False
     methods: set[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,8 +74,9 @@ class DataRoute(Route):
         self.description = (self.handler.__doc__ or "").strip()
         self.methods = set(self.verbs)  # HEAD becomes GET before the look-up of routes
         # Ingestion of samples is limited by size and by the queue, not by the number of requests.
-        usual = "prometheus" if is_prometheus(self.path) else "api"
-        self.quota: str | None = None if self.tag == "ingest" else usual
+        usual = "prometheus" if is_client(self.path) else "api"
+        stores = self.tag == "ingest" and not self.counted
+        self.quota: str | None = None if stores else usual
 
     @property
     def of_the_owner(self) -> bool:

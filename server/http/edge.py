@@ -12,9 +12,11 @@ from collections.abc import Mapping, Sequence
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from novaql.server.bases import is_client
 from novaql.server.errors import INTERNAL, kind_of
 from novaql.server.http.problem import own_error, problem_response
 from novaql.server.http.site import Site
+from novaql.server.http.url_credentials import move_url_credentials
 from novaql.server.ids import new_id
 from novaql.server.telemetry import Observation, Telemetry
 from novaql.server.versions import CURRENT
@@ -50,6 +52,7 @@ class Edge:
         request_id = new_id("req")
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
+        move_url_credentials(scope)
         state["headers"] = dict(reversed(scope["headers"]))
         status = 0
         only_head = scope["method"] == "HEAD"
@@ -114,7 +117,7 @@ def _completed(headers: Sequence[tuple[bytes, bytes]], scope: Scope) -> list[tup
     vary = named.get(b"vary")
     own.append((b"vary", _VARY if vary is None else vary + b", " + _VARY))
     own.append((b"x-request-id", state["request_id"].encode()))
-    if scope["path"].startswith("/v1"):
+    if scope["path"].startswith("/v1") and not is_client(scope["path"]):
         own.append((b"api-version", state.get("api_version", CURRENT).encode()))
     own += [pair for pair in _SAFE_HEADERS if pair[0] not in named]
     quotas: Mapping[str, str] | None = state.get("rate_headers")

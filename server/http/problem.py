@@ -1,4 +1,4 @@
-"""Formats an error as an answer: the envelope of the API, or that of Prometheus or SCIM."""
+"""Formats an error as an answer: the envelope of the API, or that of another system's base."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from novaql import ArgumentError, Located, QueryCancelled, QueryError, QueryTimeout
-from novaql.server.bases import is_prometheus, is_scim
+from novaql.server.bases import error_format
 from novaql.server.errors import (
     INTERNAL,
     Detail,
@@ -61,14 +61,16 @@ def own_error(error: Exception, scope: Scope) -> Exception:
 
 def problem_response(error: BaseException, path: str, request_id: str) -> Response:
     """Return the answer to a failed request. It has no details of unexpected errors."""
-    kind = kind_of(error)
-    prometheus = is_prometheus(path)
+    kind, format_ = kind_of(error), error_format(path)
+    prometheus = format_ == "Prometheus"
     media = "application/json"
     message = SORRY if kind is INTERNAL else _message(error, prometheus=prometheus)
     message = excerpt(message, _MOST_OF_A_MESSAGE)
     if prometheus:
         body: dict[str, Any] = {"status": "error", "errorType": kind.error_type, "error": message}
-    elif is_scim(path):
+    elif format_ == "Influx":  # clients of version 1 read `error`, those of version 2 the others
+        body = {"code": kind.code, "message": message, "error": message}
+    elif format_ == "Scim":
         media = "application/scim+json"
         body = {
             "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],

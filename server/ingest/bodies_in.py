@@ -1,4 +1,4 @@
-"""Endpoints for bodies with samples: by content type, and at the paths of other systems."""
+"""Endpoints for bodies with samples: by content type, and at the paths of VictoriaMetrics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from novaql.server.ingest.formats import (
     READERS,
     BodyOptions,
     Reader,
-    read_influx,
     read_json_lines,
     read_text,
 )
@@ -45,52 +44,33 @@ async def ingest(request: Request) -> Response:
             f"the content type {kind!r} is not taken here; {', '.join(READERS)} are"
         )
     query = read_query(request, IngestQuery)
-    answer = await _stored(request, reader, _body_options(query.precision, query.db))
+    answer = await stored_in(request, reader, body_options(query.precision, query.db))
     return Response(orjson.dumps(answer.model_dump()), media_type="application/json")
-
-
-async def influx(request: Request) -> Response:
-    """Store Influx line protocol, at the paths of InfluxDB 1 and 2; `precision` and `db` apply.
-
-    Each field of a line becomes the series measurement_field. If some lines are invalid, the server
-    stores the others and answers with a 400 that names the invalid lines.
-    """
-    problems = LineProblems()
-    query = request.query_params  # unchecked: clients of InfluxDB send other parameters, too
-    options = _body_options(query.get("precision", ""), query.get("db", ""), problems)
-    await _stored(request, read_influx, options)
-    if not problems.count:
-        return Response(status_code=204)
-    left_out = "1 line is" if problems.count == 1 else f"{problems.count} lines are"
-    message = f"partial write: {left_out} left out: {'; '.join(problems.first)}"
-    return Response(
-        orjson.dumps({"code": "invalid", "message": message, "error": message}),
-        400,
-        media_type="application/json",
-    )
 
 
 async def import_lines(request: Request) -> Response:
     """Store JSON lines in the export format of VictoriaMetrics. The server stores a body as a whole
     or not at all."""
-    await _stored(request, read_json_lines, BodyOptions())
+    await stored_in(request, read_json_lines, BodyOptions())
     return Response(status_code=204)
 
 
 async def import_text(request: Request) -> Response:
     """Store Prometheus text, at the path of VictoriaMetrics. The server stores a body as a whole or
     not at all."""
-    await _stored(request, partial(read_text, openmetrics=False), BodyOptions())
+    await stored_in(request, partial(read_text, openmetrics=False), BodyOptions())
     return Response(status_code=204)
 
 
-def _body_options(
+def body_options(
     precision: str, database: str, problems: LineProblems | None = None
 ) -> BodyOptions:
+    """Options of line protocol. The database becomes the label `db` of series without one."""
     return BodyOptions(precision, {"db": database} if database else {}, problems)
 
 
-async def _stored(request: Request, read: Reader, options: BodyOptions) -> IngestAnswer:
+async def stored_in(request: Request, read: Reader, options: BodyOptions) -> IngestAnswer:
+    """Read the body of a request and store its samples."""
     store = partial(_store, read=read, options=options)
     return await store_body(request, ("gzip", "zstd"), store)
 

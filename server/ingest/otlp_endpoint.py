@@ -37,6 +37,11 @@ async def otlp(request: Request) -> Response:
     return Response(_answer(rejected, reason, as_json=as_json), media_type=kind)
 
 
+async def otlp_metrics(request: Request) -> Response:
+    """Store OTLP metrics, at the path that exporters use if their endpoint is this server."""
+    return await otlp(request)
+
+
 def _store(context: ServerContext, body: Body, *, as_json: bool) -> Steps[tuple[int, str]]:
     """Decode and store an export; return the number of omitted points, and the reason."""
     intake = intake_of(context)

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from novaql.server.http.answers import VERSION_TAG
+from novaql.server.openapi.error_models import ERROR_MODELS
 from novaql.server.versions import CURRENT, SUPPORTED
 
 MEANING = {
@@ -138,17 +139,17 @@ _SENTENCE = re.compile(r"(?<=[.?!]) (?=[A-Z`0-9])")
 def shared_responses() -> dict[str, dict[str, Any]]:
     """Return the components of `SHARED`, for each base."""
     return {
-        _shared_name(status, prometheus): _failure(description, prometheus)
-        for prometheus in (False, True)
+        _shared_name(status, format_): _failure(description, format_)
+        for format_ in ERROR_MODELS
         for status, (_, description) in SHARED.items()
     }
 
 
-def failure(status: int, *, prometheus: bool = False) -> dict[str, Any]:
-    """Return a response that is an error, in the format of a base."""
+def failure(status: int, format_: str = "") -> dict[str, Any]:
+    """Return a response that is an error, in one of the formats of `ERROR_MODELS`."""
     if status in SHARED:
-        return {"$ref": f"#/components/responses/{_shared_name(status, prometheus)}"}
-    found = _failure(MEANING.get(status, HTTPStatus(status).phrase), prometheus)
+        return {"$ref": f"#/components/responses/{_shared_name(status, format_)}"}
+    found = _failure(MEANING.get(status, HTTPStatus(status).phrase), format_)
     if status == 429:
         found["headers"]["Retry-After"] = header("RetryAfter")
     return found
@@ -182,9 +183,8 @@ def finished(parameter: dict[str, Any]) -> dict[str, Any]:
     return {**parameter, "schema": schema, **described}
 
 
-def _failure(description: str, prometheus: bool) -> dict[str, Any]:
-    model = "PrometheusError" if prometheus else "ErrorEnvelope"
-    schema = {"$ref": f"#/components/schemas/{model}"}
+def _failure(description: str, format_: str) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{ERROR_MODELS[format_].__name__}"}
     return {
         "description": description,
         "headers": {"X-Request-Id": header("RequestId")},
@@ -192,5 +192,5 @@ def _failure(description: str, prometheus: bool) -> dict[str, Any]:
     }
 
 
-def _shared_name(status: int, prometheus: bool) -> str:
-    return ("Prometheus" if prometheus else "") + SHARED[status][0]
+def _shared_name(status: int, format_: str) -> str:
+    return format_ + SHARED[status][0]

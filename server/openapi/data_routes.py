@@ -9,9 +9,9 @@ from fastapi import Body, Path, Query
 from fastapi.routing import APIRoute
 from starlette.responses import JSONResponse, Response
 
-from novaql.server.bases import is_prometheus
+from novaql.server.bases import error_format
 from novaql.server.http.data_route import DataRoute
-from novaql.server.openapi.error_models import ErrorEnvelope, PrometheusError
+from novaql.server.openapi.error_models import ERROR_MODELS
 
 
 class DocumentedRoute(APIRoute):
@@ -54,7 +54,7 @@ def described_by(row: DataRoute) -> list[DocumentedRoute]:
 def _arguments(row: DataRoute) -> list[Parameter]:
     """Return the parameters of an endpoint whose schemas FastAPI derives."""
     found: dict[str, Any] = {
-        part[1:-1]: Annotated[str, Path(min_length=1)]
+        part[1:-1].partition(":")[0]: Annotated[str, Path(min_length=1)]
         for part in row.path.split("/")
         if part.startswith("{")
     }
@@ -66,7 +66,7 @@ def _arguments(row: DataRoute) -> list[Parameter]:
 
 
 def _responses(row: DataRoute) -> dict[int | str, dict[str, Any]]:
-    error = PrometheusError if is_prometheus(row.path) else ErrorEnvelope
+    error = ERROR_MODELS[error_format(row.path)]
     found: dict[int | str, dict[str, Any]] = {500: {"model": error}}
     found[row.success] = {"content": {media: {} for media in row.media}} if row.media else {}
     for status, model in row.answers.items():

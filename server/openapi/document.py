@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi.openapi.utils import get_openapi
 
-from novaql.server.bases import is_prometheus
+from novaql.server.bases import error_format, is_client
 from novaql.server.http.data_route import DataRoute
 from novaql.server.http.routing import NovaRoute
 from novaql.server.openapi.components import (
@@ -117,7 +117,7 @@ def _responses(found: dict[str, Any], route: NovaRoute | DocumentedRoute) -> dic
         text = "Not modified since the ETag in If-None-Match"
         done["304"] = {"description": text, "headers": done[usual]["headers"]}
     for code in {*ANY_REQUEST, *route.errors}:
-        done[str(code)] = failure(code, prometheus=is_prometheus(route.path))
+        done[str(code)] = failure(code, error_format(route.path))
     return dict(sorted(done.items()))
 
 
@@ -125,4 +125,4 @@ def _is_ours(route: NovaRoute | DocumentedRoute) -> bool:
     """Return whether a path follows the rules of the Nova API and not those of another base."""
     if isinstance(route, NovaRoute):
         return True
-    return route.path.startswith("/v1/") and route.role is not None
+    return route.path.startswith("/v1/") and route.role is not None and not is_client(route.path)

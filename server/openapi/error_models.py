@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -39,3 +41,19 @@ class PrometheusError(BaseModel):
     status: str = Field(pattern="^error$")
     errorType: str
     error: str
+
+
+class InfluxError(BaseModel):
+    """Every answer at the paths of InfluxDB's API that is no success."""
+
+    code: str
+    message: str
+    error: str = Field(description="the message again, for clients of version 1")
+
+
+ERROR_MODELS: Mapping[str, type[BaseModel]] = {
+    "": ErrorEnvelope,
+    "Prometheus": PrometheusError,
+    "Influx": InfluxError,
+}
+"""Format of errors (`bases.error_format`) → its model."""

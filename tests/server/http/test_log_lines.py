@@ -5,26 +5,30 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from io import StringIO
+from pathlib import Path
 
 import orjson
 import pytest
+from starlette.requests import Request
 
+from novaql.server.auth.roles import Role
 from novaql.server.process.logs import log_to_stderr
 from tests.server.webhooks.conftest import REACHABLE, make_a_token, subscribe
 from tests.support.peers.receiver import receiving
-from tests.support.servers.http_server import local_server
+from tests.support.servers import patiently
+from tests.support.servers.http_server import local_server, server_process
 from tests.support.servers.raw_http import answer_to
 
 SECRET = "sEcReT-0123456789"
 
 
 @pytest.fixture
-def log() -> Iterator[StringIO]:
-    """What a server writes to its log."""
+def log(request: pytest.FixtureRequest) -> Iterator[StringIO]:
+    """What a server writes to its log. A parameter is the level."""
     root, written = logging.getLogger(), StringIO()
     handlers, level = root.handlers[:], root.level
     root.handlers.clear()
-    log_to_stderr("info")
+    log_to_stderr(getattr(request, "param", "info"))
     (handler,) = root.handlers
     assert isinstance(handler, logging.StreamHandler)
     handler.setStream(written)
@@ -65,3 +69,54 @@ def test_the_url_of_a_webhook_is_not_logged(log: StringIO) -> None:
         server.run_jobs()
     assert len(receiver.heard) == 1
     assert SECRET not in log.getvalue()
+
+
+@pytest.mark.parametrize("log", ["debug"], indirect=True)
+def test_credentials_in_a_url_of_influxdb_reach_no_log_and_no_metric(
+    log: StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also not if the token is valid, invalid or repeated, the path does not exist, the body is
+    refused, the head is malformed, or the server fails."""
+    with local_server() as server:
+        token, url = server.tokens[Role.OPERATOR], str(server.client.base_url)
+        secrets = (token, token.partition("operator_")[2], SECRET)
+        for path in ("/write", "/api/v2/write", "/influx/write", "/query", "/ping", "/write/x"):
+            for given in (token, SECRET):
+                for query in (f"u=a&p={given}", f"%70={given}&q=x&precision=x", f"p=x&p={given}"):
+                    for method in ("GET", "POST", "PUT", "HEAD"):
+                        server.client.request(method, f"{path}?{query}", content=b"a b")
+        answer_to(url, f"POST /write?p={SECRET} HTTP/1.1\r\nX: \0\r\n\r\n".encode())
+        answer_to(url, f"POST /write?p={SECRET}{'x' * 80_000} HTTP/1.1\r\n\r\n".encode())
+
+        async def fail(request: Request, *_: object) -> None:
+            raise RuntimeError(f"{request.url} {request.scope['query_string']!r}")
+
+        monkeypatch.setattr("novaql.server.ingest.influx_endpoints.stored_in", fail)
+        failed = server.client.post(f"/write?u=a&p={token}", content=b"a b=1")
+        metrics = server.client.get("/metrics").text
+    lines = log.getvalue()
+    assert failed.status_code == 500
+    assert "RuntimeError" in lines
+    assert len(lines.splitlines()) > 140
+    for secret in secrets:
+        assert secret not in lines
+        assert secret not in metrics
+        assert secret not in failed.text
+
+
+@pytest.mark.slow
+def test_workers_do_not_log_credentials_of_a_url(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with server_process(folder, "--log-level", "debug", settings={"workers": "2"}) as ours:
+        assert ours.token is not None
+        for number in range(8):
+            sent = patiently.post(
+                f"{ours.url}/write?u=a&p={ours.token}&precision=s", content=f"a b={number} 1"
+            )
+            refused = patiently.post(f"{ours.url}/write?u=a&p={SECRET}", content="a b=1")
+            assert (sent.status_code, refused.status_code) == (204, 401)
+        ours.stop()
+    lines = (tmp_path / "data.log").read_text()
+    assert '"/write"' in lines
+    assert SECRET not in lines
+    assert ours.token not in lines

@@ -8,3 +8,5 @@ import httpx
 
 get = functools.partial(httpx.get, timeout=120)
 post = functools.partial(httpx.post, timeout=120)
+put = functools.partial(httpx.put, timeout=120)
+delete = functools.partial(httpx.delete, timeout=120)

@@ -1,0 +1,20 @@
+// The API's interactive documentation: Swagger UI over this server's own OpenAPI document.
+
+const ui = SwaggerUIBundle({
+  url: "/v1/openapi.json",
+  dom_id: "#api",
+  layout: "BaseLayout",
+  deepLinking: true,
+  docExpansion: "none",
+  defaultModelsExpandDepth: -1,
+  filter: true,
+  validatorUrl: null, // no other host is asked
+  plugins: [
+    // Its link to the licence's text leads to another host.
+    { wrapComponents: { License: () => () => null, OAS31License: () => () => null } },
+  ],
+  onComplete: () => {
+    const token = sessionStorage.getItem("novaql-token"); // as the console stores it
+    if (token) ui.preauthorizeApiKey("token", token);
+  },
+});

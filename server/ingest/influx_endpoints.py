@@ -1,0 +1,92 @@
+"""The endpoints of InfluxDB's API, versions 1 and 2, that its clients need to write."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qs
+
+import orjson
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from novaql.inputs import LineProblems
+from novaql.server.errors import InvalidRequest
+from novaql.server.http.body_reader import media_type, read_body
+from novaql.server.http.request import context_of
+from novaql.server.ingest.bodies_in import body_options, stored_in
+from novaql.server.ingest.formats import read_influx
+from novaql.text import excerpt
+
+_VERSION = "1.8.10"
+"""The last version with both write APIs: clients that need version 2 accept it."""
+_HEADERS = {"X-Influxdb-Version": _VERSION, "X-Influxdb-Build": "OSS"}
+_FORM = "application/x-www-form-urlencoded"
+_MOST_FIELDS = 100
+_CREATE_DATABASE = re.compile(  # without backtracking: a body may be large
+    r"""\s*+CREATE\s++DATABASE\s++("(?:[^"\\]|\\.)++"|[A-Za-z_]\w*+)(\s++WITH\s[^;]*+)?+\s*+;?+\s*+""",
+    re.IGNORECASE,
+)
+
+
+class InfluxVersion(BaseModel):
+    """The version of InfluxDB whose API the server speaks."""
+
+    version: str
+
+
+async def influx_write(request: Request) -> Response:
+    """Store Influx line protocol, at the path of InfluxDB 1; `precision` and `db` apply.
+
+    Each field of a line becomes the series measurement_field. If some lines are invalid, the server
+    stores the others and answers with a 400 that names the invalid lines.
+    """
+    problems = LineProblems()
+    query = request.query_params  # unchecked: clients of InfluxDB send other parameters, too
+    options = body_options(query.get("precision", ""), query.get("db", ""), problems)
+    await stored_in(request, read_influx, options)
+    if not problems.count:
+        return Response(status_code=204, headers=_HEADERS)
+    left_out = "1 line is" if problems.count == 1 else f"{problems.count} lines are"
+    message = f"partial write: {left_out} left out: {'; '.join(problems.first)}"
+    return _json({"code": "invalid", "message": message, "error": message}, 400)
+
+
+async def influx_write_to_bucket(request: Request) -> Response:
+    """Store Influx line protocol, at the path of InfluxDB 2, as at that of InfluxDB 1."""
+    return await influx_write(request)
+
+
+async def influx_ping(request: Request) -> Response:
+    """Check the connection and the token. The headers name a version of InfluxDB, by which clients
+    choose its API; with `verbose=true`, so does the answer."""
+    if request.query_params.get("verbose", "").lower() in ("true", "1"):
+        return _json(InfluxVersion(version=_VERSION).model_dump())
+    return Response(status_code=204, headers=_HEADERS)
+
+
+async def influx_query(request: Request) -> Response:
+    """Accept `CREATE DATABASE`, which clients of InfluxDB 1 send before they write.
+
+    It changes nothing: `db` of a write becomes a label. Any other statement is a 400.
+    """
+    statement = request.query_params.get("q", "")
+    if request.method == "POST" and media_type(request) == _FORM:
+        limit = context_of(request).settings.max_body_bytes
+        sent = (await read_body(request, limit=limit)).decode("utf-8", "replace")
+        try:
+            statement = parse_qs(sent, max_num_fields=_MOST_FIELDS).get("q", [statement])[0]
+        except ValueError:
+            raise InvalidRequest(f"the form has more than {_MOST_FIELDS} fields") from None
+    if not statement.strip():
+        raise InvalidRequest('missing required parameter "q"')
+    if not _CREATE_DATABASE.fullmatch(statement):
+        raise InvalidRequest(
+            f"this server takes only CREATE DATABASE here, not {excerpt(statement)}; "
+            "queries are PromQL at /api/v1/query"
+        )
+    return _json({"results": [{"statement_id": 0}]})
+
+
+def _json(body: object, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status, _HEADERS, "application/json")

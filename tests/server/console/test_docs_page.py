@@ -1,0 +1,80 @@
+"""The API's documentation at /docs: from this server alone, and its forms send requests."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, Page, Request, expect
+
+from novaql.server.auth.roles import Role
+from novaql.server.console import CONTENT_SECURITY_POLICY
+from tests.support.programs.console_page import Console
+from tests.support.servers.http_server import LocalServer
+
+
+def test_the_page_names_no_address_and_has_the_usual_policy(demo: LocalServer) -> None:
+    page = demo.client.get("/docs")
+    assert (page.status_code, page.headers["content-type"][:9]) == (200, "text/html")
+    assert page.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+    assert not re.search(r"https?:|//[\w.]|<style|style=|<script(?![^>]*\bsrc=)", page.text)
+    assets = re.findall(r'(?:href|src)="([^"]+)"', page.text)
+    assert len(assets) == 4
+    for path in assets:
+        assert demo.client.get(path).status_code == 200, path
+    again = demo.client.get("/docs", headers={"If-None-Match": page.headers["etag"]})
+    assert again.status_code == 304
+
+
+def test_the_licences_of_swagger_ui_come_with_it(static: Path) -> None:
+    folder = static / "vendor" / "swagger-ui"
+    assert "Apache License" in (folder / "LICENSE").read_text()
+    assert "SmartBear" in (folder / "NOTICE").read_text()
+    bundle = gzip.decompress((folder / "swagger-ui-bundle.js.gz").read_bytes())
+    assert b"swagger-ui-bundle.js.LICENSE.txt" in bundle[:200]
+    assert (folder / "swagger-ui-bundle.js.LICENSE.txt").is_file()
+
+
+def opened(browser: BrowserContext, demo: LocalServer, token: str = "") -> tuple[Page, list[str]]:
+    """The page, and what its browser complains about or requests from elsewhere."""
+    page, complaints = browser.new_page(), list[str]()
+    page.set_default_timeout(60_000)
+    base = str(demo.client.base_url).rstrip("/")
+
+    def note(request: Request) -> None:
+        if urlsplit(request.url).netloc != urlsplit(base).netloc and request.url[:5] != "data:":
+            complaints.append(request.url)
+
+    page.on("request", note)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    console = Console(page, base, "", complaints)
+    page.on("console", console.hear)
+    if token:
+        page.add_init_script(f"sessionStorage.setItem('novaql-token', '{token}')")
+    page.goto(f"{base}/docs")
+    page.wait_for_selector(".opblock-tag-section")
+    return page, complaints
+
+
+def test_every_operation_is_shown_and_a_form_sends_a_request(
+    browser: BrowserContext, demo: LocalServer
+) -> None:
+    page, complaints = opened(browser, demo, demo.tokens[Role.READ_ONLY])
+    document = demo.client.get("/v1/openapi.json").json()
+    expect(page.locator(".opblock-tag-section")).to_have_count(len(document["tags"]))
+    links = page.eval_on_selector_all("a[href]", "all => all.map(one => one.href)")
+    base = str(demo.client.base_url).rstrip("/")
+    assert [link for link in links if not link.startswith(base)] == []
+
+    page.click("#operations-tag-tokens h3, h3#operations-tag-tokens")
+    section = page.locator("#operations-tokens-listTokens")
+    section.locator(".opblock-summary-control").click()
+    section.locator(".try-out__btn").click()
+    section.locator(".execute").click()
+    status = section.locator(".live-responses-table tr.response .response-col_status")
+    expect(status).to_contain_text("403")
+    expect(section.locator(".live-responses-table")).to_contain_text("the token has read_only")
+    assert [one for one in complaints if "403" not in one] == []
+    page.close()
