@@ -22,6 +22,7 @@ COMPILED = {"kernel", "inner"}
 """Decorators of compiled functions, which take arrays instead of objects."""
 
 MORE_FOR_A_REASON = {
+    ("novaql/database.py", "query"): "public, keyword options",
     ("novaql/api.py", "query"): "public, keyword options",
     ("novaql/api.py", "analyze"): "public, keyword options",
     ("novaql/options.py", "query_options"): "public, keyword options",
