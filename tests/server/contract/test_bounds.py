@@ -28,6 +28,7 @@ NOVAQL, DASHBOARDS, ROUTING = "/v1/novaql.*", "/v1/dashboards", "/v1/alert-routi
 BEYOND_A_SCHEMA = (
     (NOVAQL, "/(time|start|end)", "times in several spellings"),
     (NOVAQL, "/(step|timeout|lookback|rollup)", "durations in several spellings"),
+    (NOVAQL, "/params(/.*)?", "a value for each name in the query, and for no other"),
     (DASHBOARDS, "/time_range/(from|to)", "times relative to now"),
     (
         DASHBOARDS,
