@@ -49,15 +49,17 @@ def test_what_a_page_opens_on_loopback_is_blocked(site: Site, inside: Inside, at
         "/away": Answer(status=302, headers=away),
     }
 
-    result = run(
-        site.url(),
-        {"action": "expect_text", "text": "Here"},
-        {"action": "wait", "for": 0.5},
-        names=Names(inside_test=[INSIDE], localhost=[INSIDE], a_localhost=[INSIDE]),
-    )
-
-    assert inside.received() == []
-    assert result.success, result
+    for wait_s in (0.5, 5):  # a busy machine opens a window late
+        result = run(
+            site.url(),
+            {"action": "expect_text", "text": "Here"},
+            {"action": "wait", "for": wait_s},
+            names=Names(inside_test=[INSIDE], localhost=[INSIDE], a_localhost=[INSIDE]),
+        )
+        assert inside.received() == []
+        assert result.success, result
+        if result.blocked:
+            break
     assert result.blocked
     assert result.denied
     assert all(entry.endswith(f":{inside.port}") for entry in result.denied)
