@@ -16,6 +16,7 @@ from novaql.engine import evaluate
 from novaql.errors import QueryError
 from novaql.language import AGGREGATORS, format_expr, parse_core, type_of
 from novaql.language.ast import (
+    Aggregate,
     Binary,
     Call,
     Cardinality,
@@ -43,6 +44,7 @@ MOST_PARTS = 100
 EXAMPLES = 2
 _COMPARISONS = frozenset({"==", "!=", ">", "<", ">=", "<=", "</", ">/"})
 _EITHER = frozenset({"or", "default"})
+_NO_LINKS = frozenset({"absent", "absent_over_time", "scalar", "vector", "union"})
 _TWO_SAMPLES = frozenset(
     {"rate", "increase", "irate", "delta", "idelta", "deriv", "predict_linear"}
 )
@@ -139,7 +141,21 @@ class _Search:
             yield self._cause(node, Found(Reason.RANGE, "nothing in the time that is read"))
 
     def _operation(self, node: Expr, options: QueryOptions) -> Iterator[Cause]:
-        below = [c for c in children(node) if not isinstance(c, Number | Text)]
+        chain = _chain(node)
+        # Of a chain of operations, the deepest empty one is found by bisection: each evaluation
+        # costs as much as what is below it.
+        empty, last = 0, len(chain) - 1
+        while empty < last:
+            middle = (empty + last + 1) // 2
+            if self.is_empty(chain[middle], options):
+                empty = middle
+            else:
+                last = middle - 1
+        node = chain[empty]
+        below = _operands(node)
+        if empty < len(chain) - 1:  # the one below it is not empty
+            yield self._cause(node, self._of_operation(node, below, options))
+            return
         for child in below:
             if self.is_empty(child, options):
                 yield from self.causes(child, options)
@@ -241,6 +257,25 @@ def cause_of(query: str, node: Expr, found: Found | _Sides) -> Cause:
     if isinstance(found, _Sides):
         return Cause(Reason.JOIN, found.message, *place, left=found.left, right=found.right)
     return Cause(found.reason, found.message, *place, found.suggestions, found.data_range)
+
+
+def _operands(node: Expr) -> list[Expr]:
+    return [c for c in children(node) if not isinstance(c, Number | Text)]
+
+
+def _chain(node: Expr) -> list[Expr]:
+    """A call or an aggregation, and those below it while each is the only operand of the last."""
+    found = [node]
+    while len(below := _operands(found[-1])) == 1 and _is_link(below[0]) and _is_link(found[-1]):
+        found += below
+    return found
+
+
+def _is_link(node: Expr) -> bool:
+    """Whether an operation is empty if its operand is, so that emptiness passes through it."""
+    if isinstance(node, Call):
+        return node.function not in _NO_LINKS and type_of(node) is ValueType.VECTOR
+    return isinstance(node, Aggregate)
 
 
 @dataclass(frozen=True, slots=True)

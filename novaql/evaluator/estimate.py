@@ -97,6 +97,7 @@ class _Estimator:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._shared: dict[Operator, Need] = {}
+        self._pipelined: dict[int, bool] = {}
 
     def need(self, operator: Operator) -> Need:
         plan, steps, operands = operator.plan, operator.steps, operator.operands
@@ -162,7 +163,7 @@ class _Estimator:
         size = rows * steps.count * CELL_BYTES
         work += operand.work + operand.rows * steps.count
         folded = rows * steps.count * working_bytes(fold_of(plan.op))
-        if plan.by_batch and runs_as_pipeline(plan.operand):
+        if plan.by_batch and runs_as_pipeline(plan.operand, self._pipelined):
             return Need(rows, size, max(peak, folded), work, operand.table)
         taken = folded if plan.by_batch else operand.rows * steps.count * working_bytes(plan.op)
         peak = max(peak, operand.peak, operand.size + taken + size)
@@ -196,7 +197,8 @@ class _Estimator:
         if plan.function in ("label_replace", "label_join"):  # each value may be made of all
             text = rows * min(text, limits.label_value_bytes or text)
             size, peak = size + text, peak + text
-        if runs_as_pipeline(plan) or any(isinstance(a, SubqueryWindow) for a in plan.arguments):
+        pipelined = runs_as_pipeline(plan, self._pipelined)
+        if pipelined or any(isinstance(a, SubqueryWindow) for a in plan.arguments):
             return Need(rows, size, max(peak, held + size), work, table)
         taken = cells * working_bytes(plan.function)
         return Need(rows, size, max(peak, held + taken), work, table)

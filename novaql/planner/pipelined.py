@@ -21,8 +21,19 @@ from novaql.planner.logical import (
 )
 
 
-def runs_as_pipeline(plan: Plan) -> bool:
-    """Whether the plan, an instant vector, can be evaluated one batch at a time."""
+def runs_as_pipeline(plan: Plan, known: dict[int, bool] | None = None) -> bool:
+    """Whether the plan, an instant vector, can be evaluated one batch at a time.
+
+    known  results by the id of a plan, for callers that ask for each plan of a deep tree
+    """
+    if known is None:
+        return _decided(plan, known)
+    if id(plan) not in known:
+        known[id(plan)] = _decided(plan, known)
+    return known[id(plan)]
+
+
+def _decided(plan: Plan, known: dict[int, bool] | None) -> bool:
     while isinstance(plan, BinaryOp) and type_of(plan.right) is ValueType.SCALAR:
         if plan.op in TRIM_OPERATORS:
             return False
@@ -37,13 +48,13 @@ def runs_as_pipeline(plan: Plan) -> bool:
         case FunctionCall(arguments=arguments) if any(isinstance(a, Window) for a in arguments):
             return True
         case FunctionCall(function=name, arguments=(operand, *_)) if name in CELL_BY_CELL:
-            return runs_as_pipeline(operand)
+            return runs_as_pipeline(operand, known)
         case Negate(operand=operand):
-            return runs_as_pipeline(operand)
+            return runs_as_pipeline(operand, known)
         case BinaryOp(op=op) if op in TRIM_OPERATORS:
             return False
         case BinaryOp(left=left, right=right):
-            return type_of(left) is ValueType.SCALAR and runs_as_pipeline(right)
+            return type_of(left) is ValueType.SCALAR and runs_as_pipeline(right, known)
         case _:
             return False
 
