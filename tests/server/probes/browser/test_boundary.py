@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from novaql.server.probes.browser import FlowResult
 from tests.support.servers.browser_site import INSIDE, SITE, Answer, Inside, Names, Site, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("browser")]
@@ -49,7 +50,7 @@ def test_what_a_page_opens_on_loopback_is_blocked(site: Site, inside: Inside, at
         "/away": Answer(status=302, headers=away),
     }
 
-    for wait_s in (0.5, 5):  # a busy machine opens a window late
+    def visited(wait_s: float) -> FlowResult:
         result = run(
             site.url(),
             {"action": "expect_text", "text": "Here"},
@@ -58,8 +59,11 @@ def test_what_a_page_opens_on_loopback_is_blocked(site: Site, inside: Inside, at
         )
         assert inside.received() == []
         assert result.success, result
-        if result.blocked:
-            break
+        return result
+
+    result = visited(0.5)
+    if not result.blocked:  # a busy machine opens a window late
+        result = visited(5)
     assert result.blocked
     assert result.denied
     assert all(entry.endswith(f":{inside.port}") for entry in result.denied)
