@@ -169,7 +169,7 @@ class Schedule:
         known. A gap before the first layer has no beginning, one after the last layer has no end.
         `absent` is that of the instant."""
         found, begins, ends, lowest = Span(at, at), False, False, 0
-        for distance in distances:
+        for distance in self._promising(distances):
             start, end = at - distance, at + distance
             steps = self.steps(start, end)
             if steps > MOST_STEPS and found.start < found.end:
@@ -200,6 +200,14 @@ class Schedule:
         if ends:
             spans[-1] = replace(spans[-1], end=last.end)
         return spans
+
+    def _promising(self, distances: Sequence[timedelta]) -> Sequence[timedelta]:
+        """The distances without the first ones that are too short for both ends of any turn."""
+        layers = [layer for term in self.terms for layer in term.layers]
+        if not layers or any(layer.restrictions for layer in layers):
+            return distances
+        shortest = min(layer.rotation.about for layer in layers)
+        return [one for one in distances if 2 * one > shortest] or distances[-1:]
 
     def _least_steps(self) -> int:
         """The work of a range, however short it is."""
