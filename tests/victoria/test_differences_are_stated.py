@@ -24,6 +24,15 @@ UNSTATED = {
     "running_sum": "1.112 drops the metric name, later versions do not",
 }
 """Functions whose examples differ for a reason that is not the language's."""
+LACKS = {
+    "aggr_over_time", "double_exponential_smoothing", "histogram_count", "histogram_fraction",
+    "histogram_quantiles", "histogram_sum", "info", "limit_ratio", "max_of", "min_of", "range",
+    "rate_prometheus", "start_timestamp", "ts_of_first_over_time", "ts_of_last_over_time",
+    "ts_of_max_over_time", "ts_of_min_over_time",
+}  # fmt: skip
+"""Functions whose examples VictoriaMetrics 1.112 of the package refuses: those of newer PromQL or
+MetricsQL, `holt_winters` by its newer name, and `aggr_over_time` with a list of names. Scripts in
+`tests/promql` have their values, worked out by hand."""
 _ALL: list[Signature | Aggregator] = [*FUNCTIONS.values(), *AGGREGATORS.values()]
 ROWS = [row for row in _ALL if row.origin is not Origin.NOVAQL and row.name not in UNSTATED]
 
@@ -43,8 +52,9 @@ def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_a_difference_is_stated(victoria: str, row: Signature | Aggregator) -> None:
     expected = ask_victoria(victoria, row.example, {"step": "1m"} | times_of(row))
+    assert (expected is None) == (row.name in LACKS)
     if expected is None:
-        assert row.differences or row.origin is Origin.METRICSQL  # the package may lack it
+        assert row.differences or row.origin is Origin.METRICSQL
         return
     found = without_nan(answer_of_result(result_of(row)))
 
