@@ -43,7 +43,7 @@ from tests.support.programs.query_answers import (
     label_set,
     ranking_disagreement,
 )
-from tests.support.programs.victoria_program import running_victoria
+from tests.support.programs.victoria_program import running_victoria, show_samples
 
 NOVAQL = "novaql"
 
@@ -138,7 +138,7 @@ def systems(data: Breadth, *, peers: bool) -> Iterator[tuple[Library, dict[str, 
         prometheus = stack.enter_context(prometheus_with_data(folder / PROMETHEUS, flag))
         victoria = stack.enter_context(running_victoria(folder / VICTORIA))
         found = {PROMETHEUS: Peer(data, prometheus.url), VICTORIA: Peer(data, victoria)}
-        time.sleep(2)  # VictoriaMetrics shows samples a second after it got them
+        show_samples(victoria)
         yield library, found
 
 

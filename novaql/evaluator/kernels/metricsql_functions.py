@@ -236,6 +236,8 @@ METRICSQL_FUNCTIONS: Mapping[str, RangeFunction] = {
     "scrape_interval": _of_times(sample_times.scrape_interval, 2),
     "duration_over_time": _of_times(sample_times.duration_over_time),
     "timestamp_with_name": _of_times(_timestamp, retains_name=True),
-    "tlast_change_over_time": of_values(plain(neighbours.last_change)),
+    "tlast_change_over_time": of_values(
+        plain(neighbours.last_change), StripRollup(strips.kernel("strip_last_change"), 2, gaps=True)
+    ),
     **OF_PAIRS,
 }

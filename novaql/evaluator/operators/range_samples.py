@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -60,6 +60,11 @@ class RangeSamples:
         flat = _flat(context, call, exact_views(context, selection, markers=markers))
         return cls(selection.series, nameless, *flat, read.ends_ms, read.reach_ms)
 
+    def where(self, some: Bools) -> RangeSamples:
+        """Some of the samples, of the same series and windows. some: [N]."""
+        rows, times, values = self.rows[some], self.times[some], self.values[some]
+        return replace(self, rows=rows, times=times, values=values)
+
     def counts(self, group: Ints, groups: int) -> Ints:
         """[groups, J]: how many samples of each group every window holds. group: [N].
 
@@ -81,8 +86,9 @@ class RangeSamples:
         step_ms = int(ends[1] - ends[0]) if len(ends) > 1 else 0
         if step_ms == 0:
             return ends.searchsorted(times)
-        first: Ints = np.clip(-((ends[0] - times) // step_ms), 0, len(ends))
-        return first
+        first: Ints = times - (ends[0] - step_ms + 1)
+        first //= step_ms
+        return np.clip(first, 0, len(ends), out=first)
 
 
 def _flat(

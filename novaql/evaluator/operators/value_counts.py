@@ -42,16 +42,7 @@ def count_values_over_time(run: Runner, operator: Operator) -> StepMatrix:
 def histogram_over_time(run: Runner, operator: Operator) -> StepMatrix:
     """One series for each series and bucket that holds a value."""
     samples = RangeSamples.of(run, operator.call, operator.operands[0])
-    some = samples.values >= 0
-    samples = RangeSamples(
-        samples.series,
-        samples.nameless,
-        samples.rows[some],
-        samples.times[some],
-        samples.values[some],
-        samples.ends_ms,
-        samples.reach_ms,
-    )
+    samples = samples.where(samples.values >= 0)
     numbers, text_of = distinct(run.context, _buckets(samples.values))
     texts = [_bucket_text(number) for number in numbers.tolist()]
     return _counted(run, samples, RANGE_LABEL, texts, text_of)
@@ -102,10 +93,11 @@ def _counted(
 def stale_samples_over_time(run: Runner, operator: Operator) -> StepMatrix:
     """How many staleness markers each series has in the range."""
     samples = RangeSamples.of(run, operator.call, operator.operands[0], markers=True)
-    rows = len(samples.series)
-    run.context.admit_matrix(2 * rows, len(samples.ends_ms) + 1)
+    rows, steps = len(samples.series), len(samples.ends_ms)
+    run.context.admit_matrix(2 * rows, steps + 1)
+    valid = samples.counts(samples.rows, rows) > 0
+    markers = np.zeros((rows, steps))
     stale = is_stale(samples.values)
-    flat = samples.counts(samples.rows * 2 + stale, 2 * rows)
-    counts = flat.reshape(rows, 2, len(samples.ends_ms))
-    found = matrix(samples.series, counts[:, 1].astype(np.float64), counts.sum(axis=1) > 0)
-    return found.mark_nameless().without_empty_rows()
+    ended, group = np.unique(samples.rows[stale], return_inverse=True)
+    markers[ended] = samples.where(stale).counts(group, len(ended))
+    return matrix(samples.series, markers, valid).mark_nameless().without_empty_rows()

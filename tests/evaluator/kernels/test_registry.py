@@ -10,7 +10,6 @@ from novaql.planner.rollup_calls import PER_SECOND, SAME, SERIES, UNIONS
 
 ONLY_NUMPY = {
     "seasonal_baseline",
-    "tlast_change_over_time",
     "ts_of_first_over_time",
     "ts_of_last_over_time",
 }

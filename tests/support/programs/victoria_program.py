@@ -60,6 +60,11 @@ def send_series(
         for labels, times_ms, values in series
     )
     httpx.post(f"{url}/api/v1/import", content=lines, timeout=60).raise_for_status()
+    show_samples(url)
+
+
+def show_samples(url: str) -> None:
+    """Let queries see all stored samples at once, and not a second or two later."""
     httpx.get(f"{url}/internal/force_flush", timeout=60).raise_for_status()
 
 

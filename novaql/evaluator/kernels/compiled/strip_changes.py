@@ -1,4 +1,4 @@
-"""What happens between neighbouring samples: irate, idelta, resets, changes.
+"""What happens between neighbouring samples: irate, idelta, resets, changes, the newest change.
 
 Shapes are those of `compiled.strips`.
 """
@@ -56,4 +56,29 @@ def strip_events(strips: Any, only_falls: bool, begin: int, end: int, out: Any) 
         for cell in range(strip[grid[s]], strip[grid[s] + 1]):
             start, stop = lo[cell], hi[cell]
             out[at] = before[stop - 1] - before[start] if stop > start else 0
+            at += 1
+
+
+@kernel(STRIPS, INT, INT, OUT_VECTOR)
+def strip_last_change(strips: Any, begin: int, end: int, out: Any) -> None:
+    """`neighbours.last_change`; NaN without a change in the window."""
+    values, offsets, grid, times, grids, _, strip, lo, hi = strips
+    begun = np.empty(0, np.int64)  # the sample with which the value of each began
+    at = 0
+    for s in range(begin, end):
+        g = grid[s]
+        row, when = values[offsets[s] : offsets[s + 1]], times[grids[g] : grids[g + 1]]
+        if len(begun) < len(row):
+            begun = np.empty(len(row), np.int64)
+        found = 0
+        for k in range(1, len(row)):
+            old, new = row[k - 1], row[k]
+            if old != new and not (old != old and new != new):
+                found = k
+            begun[k] = found
+        for cell in range(strip[g], strip[g + 1]):
+            newest = hi[cell] - 1
+            out[at] = np.nan
+            if newest > lo[cell] and begun[newest] > lo[cell]:
+                out[at] = when[begun[newest]] / 1000.0
             at += 1
