@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from novaql.evaluator.kernels.dispatch import KERNELS, floats, ints
 from novaql.evaluator.kernels.numerics.error_free import Floats, Ints
 
 DIGITS = 70
@@ -36,6 +37,12 @@ class FullRange:
 
     def add(self, cell: Ints, values: Floats, exponent: Ints | int = 0) -> None:
         """Add values · 2^exponent; values are finite."""
+        compiled = KERNELS.ready(len(values))
+        if compiled is not None:
+            exponents = np.zeros(len(values), np.int64)
+            exponents += exponent
+            compiled.add_full_range(self._digits, ints(cell), floats(values, (-1,)), exponents)
+            return
         fraction, own = np.frexp(values)
         whole = (fraction * 2.0**53).astype(np.int64)
         self.add_integers(cell, whole, own.astype(np.int64) - 53 + exponent)

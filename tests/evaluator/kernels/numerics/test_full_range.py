@@ -9,9 +9,11 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given
 
+from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.numerics import terms
 from novaql.evaluator.kernels.numerics.full_range import FullRange
 from novaql.evaluator.kernels.numerics.terms import Terms
+from novaql.tsdb.runtime.compiled import Mode
 from tests.support.kernels.numbers import cancelling, nearest
 
 rows = st.lists(st.lists(cancelling, max_size=8), min_size=1, max_size=4)
@@ -33,6 +35,27 @@ def test_each_part_is_what_is_left_rounded(values: list[list[float]]) -> None:
             if math.isfinite(nearest(left[cell])):
                 assert found == Fraction(nearest(left[cell]))
             left[cell] -= found
+
+
+@given(st.lists(st.tuples(cancelling, st.integers(-60, 60)), max_size=40), st.integers(0, 99))
+def test_compiled_additions_equal_those_in_numpy(
+    numbers: list[tuple[float, int]], seed: int
+) -> None:
+    values = np.array([value for value, _ in numbers], np.float64)
+    exponents = np.array([power for _, power in numbers], np.int64)
+    cells = np.random.default_rng(seed).integers(0, 3, len(values))
+    compiled, plain = FullRange(3), FullRange(3)
+
+    with KERNELS.forced(Mode.ON):
+        KERNELS.prepare()
+        compiled.add(cells, values, exponents)
+    with KERNELS.forced(Mode.OFF):
+        plain.add(cells, values, exponents)
+
+    parts = zip(compiled.expansion(3), plain.expansion(3), strict=True)
+    for (found, power), (expected, expected_power) in parts:
+        assert found.tolist() == expected.tolist()
+        assert power.tolist() == expected_power.tolist()
 
 
 @given(rows)
