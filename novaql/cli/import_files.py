@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -12,15 +11,13 @@ import click
 from novaql import tsdb
 from novaql.cli.options import TIME
 from novaql.cli.pipes import pipes_as_files
-from novaql.inputs.batch_stream import Progress, no_progress
+from novaql.cli.progress import progress_bar
 from novaql.inputs.data_kinds import is_url
 from novaql.inputs.importer import import_into
 from novaql.inputs.read_options import FileKind, FileOptions
 from novaql.inputs.resolve import default_path
 from novaql.inputs.tables.column_roles import Columns
 from novaql.inputs.text.influx import PRECISIONS
-
-STEPS = 1000
 
 
 @click.command("import")
@@ -98,7 +95,7 @@ def command(
         paths = [source for source in named if not is_url(source)]
         parts = [*([paths] if paths else []), *(source for source in named if is_url(source))]
         for part in parts:
-            with progress_bar() as progress:
+            with progress_bar("importing") as progress:
                 report = import_into(
                     database,
                     part,
@@ -146,24 +143,3 @@ class LateDatabase:
         if self._database is None:
             self._database = tsdb.open(self._path)
         return self._database
-
-
-@contextmanager
-def progress_bar() -> Iterator[Progress]:
-    """A bar on stderr if a person watches, nothing otherwise."""
-    if not sys.stderr.isatty():
-        yield no_progress
-        return
-    from rich.console import Console  # noqa: PLC0415 - slow to load, only for watchers
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    shape = (TextColumn("importing"), BarColumn(), TextColumn("{task.percentage:3.0f} %"))
-    with Progress(
-        *shape, TimeRemainingColumn(), console=Console(stderr=True), transient=True
-    ) as bar:
-        task = bar.add_task("importing", total=STEPS)
-
-        def show(done: int, total: int) -> None:
-            bar.update(task, completed=STEPS * done / max(1, total))
-
-        yield show

@@ -45,6 +45,7 @@ COMMANDS: dict[str, Entry] = {
     "lint": Entry("novaql.cli.lint", "Report probable mistakes in a query."),
     "why-empty": Entry("novaql.cli.why_empty", "Report which part of a query has no data."),
     "complete": Entry("novaql.cli.complete", "List completions at a position in a query."),
+    "bench": Entry("novaql.cli.measure", "Measure queries over your own data."),
     "check": Entry("novaql.cli.check", "Check a database, rules, configuration, and metrics."),
     "tsdb": Entry("novaql.cli.tsdb", "Inspect a database: blocks, cardinality, samples."),
     "repair": Entry("novaql.cli.repair", "Repair a damaged database."),

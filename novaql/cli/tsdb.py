@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from novaql import tsdb
+from novaql.cli.columns import echo_rows
 from novaql.cli.failures import note
 from novaql.cli.options import window_options
 from novaql.export.dump import JSON_LINES, TEXT, LeftOut, dumped
@@ -181,20 +182,3 @@ def dump(
 def echo_counts(title: str, counts: Iterable[Count]) -> None:
     click.echo(f"\n{title}")
     echo_rows([(str(one["value"]), printable(str(one["name"]))) for one in counts], left=None)
-
-
-def echo_rows(rows: Sequence[Sequence[str]], *, left: int | None) -> None:
-    """Columns side by side, numbers to the right.
-
-    left  how many columns are text, aligned left; None: all but the last
-    """
-    if not rows:
-        return
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    texts = {len(widths) - 1} if left is None else set(range(left))
-    for row in rows:
-        cells = [
-            cell.ljust(width) if place in texts else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        click.echo("  ".join(cells).rstrip())

@@ -16,7 +16,7 @@ from tests.support.repository.files import ROOT, python_files
 
 REGISTRIES = {registry.name: registry for registry in api._registries()}
 HARMLESS = {
-    "__future__", "collections.abc", "typing", "numpy", "numpy.typing", "numba",
+    "__future__", "collections.abc", "math", "typing", "numpy", "numpy.typing", "numba",
     "numba.cpython.unsafe.numbers",
     "novaql.evaluator.kernels.compiled.jit",  # names of types, which are part of the cache's keys
     "novaql.tsdb.runtime.compiled",

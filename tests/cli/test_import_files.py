@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from novaql import tsdb
-from novaql.cli.import_files import LateDatabase, progress_bar, speed_text
+from novaql.cli.import_files import LateDatabase, speed_text
 from novaql.cli.main import run
+from novaql.cli.progress import progress_bar
 from novaql.inputs.batch_stream import no_progress
 from tests.support.generators.results import matrix
 
@@ -112,7 +113,7 @@ def test_a_store_in_use_is_named(files: Path, tmp_path: Path, capfd: Text) -> No
 
 
 def test_no_bar_where_nobody_watches() -> None:
-    with progress_bar() as progress:
+    with progress_bar("importing") as progress:
         assert progress is no_progress
 
 
