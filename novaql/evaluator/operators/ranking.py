@@ -9,6 +9,7 @@ import numpy as np
 from novaql.errors import EvaluationError
 from novaql.evaluator.context import Context
 from novaql.evaluator.grouping import Groups
+from novaql.evaluator.kernels.selection import best_rows
 from novaql.evaluator.kernels.windows import Floats, Ints
 from novaql.evaluator.matrix import StepMatrix
 from novaql.span import Span
@@ -51,23 +52,14 @@ def top_k(
     """
     wanted = whole_counts(k)
     present = operand.presence()
-    group = groups.of_row
-    sizes = np.bincount(group, minlength=len(groups))
-    place = np.arange(operand.rows) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     chosen = np.zeros(present.shape, np.bool_)
     for some in context.stretches(operand.rows, operand.steps):
         values, here = operand.values[:, some], present[:, some]
-        nan = np.isnan(values)
-        size = np.where(nan, 0.0, -values if largest else values)
-        of_row = np.broadcast_to(group[:, None], size.shape)
-        by_rank = np.lexsort((size, nan, ~here, of_row), axis=0)
-        best = np.zeros(here.shape, np.bool_)
-        np.put_along_axis(best, by_rank, place[:, None] < wanted[some], axis=0)
-        chosen[:, some] = best & here
+        chosen[:, some], ranked = best_rows(
+            values, here, groups.of_row, len(groups), wanted[some], largest=largest
+        )
         if instant:
-            ranked = by_rank[:, 0]
-            rows = ranked[chosen[ranked, 0]]
-            return replace(replace(operand, valid=chosen).take(rows), ordered=True)
+            return replace(replace(operand, valid=chosen).take(ranked), ordered=True)
     return replace(operand, valid=chosen).without_empty_rows()
 
 
