@@ -37,7 +37,13 @@ class Durations:
     def positive_ms(self, duration: Duration, what: str) -> int:
         ms = self._whole_ms(duration)
         if ms <= 0:
-            raise TypeProblem(f"{what} must be greater than 0", self._text, duration.span)
+            steps = self._step_ms == 0 and _asks_the_query(duration)
+            raise TypeProblem(
+                f"{what} must be greater than 0",
+                self._text,
+                duration.span,
+                suggestion="the step and the range of an instant query are 0" if steps else None,
+            )
         return ms
 
     def _whole_ms(self, duration: Duration) -> int:
@@ -97,6 +103,18 @@ class Durations:
                 return max(left, right)
             case _:
                 raise AssertionError(node.op)
+
+
+def _asks_the_query(duration: Duration) -> bool:
+    match duration:
+        case DurationQuery():
+            return True
+        case DurationParen(inner=inner) | DurationUnary(operand=inner):
+            return _asks_the_query(inner)
+        case DurationBinary(left=left, right=right):
+            return _asks_the_query(left) or _asks_the_query(right)
+        case _:
+            return False
 
 
 def _truncated(ns: int) -> int:

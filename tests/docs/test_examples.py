@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codeop
+import itertools
 import shutil
 from pathlib import Path
 
@@ -10,10 +12,12 @@ import pytest
 from tests.support.repository.documents import Reader, blocks, same, shell_commands
 from tests.support.repository.files import ROOT
 
+RUN = ("python", "console", "ipython")
+
 PAGES = sorted(
     page.relative_to(ROOT)
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
-    if any(b.language in ("python", "console") for b in blocks(page.read_text(encoding="utf-8")))
+    if any(b.language in RUN for b in blocks(page.read_text(encoding="utf-8")))
 )
 
 STARTED = (Path("README.md"), Path("docs/tutorial.md"))
@@ -61,6 +65,37 @@ def test_a_wrong_output_of_a_query_is_found(tmp_path: Path) -> None:
 
     with pytest.raises(AssertionError, match="the page says"):
         Reader(tmp_path).follow(page)
+
+
+def test_a_wrong_output_of_a_cell_is_found(tmp_path: Path) -> None:
+    page = "```ipython\nvalue = 6 * 7\n```\n\n```ipython\nvalue\n```\n\n```output\n…43\n```\n"
+
+    with pytest.raises(AssertionError, match=r"but it prints\nOut.*: 42"):
+        Reader(tmp_path).follow(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_code_can_be_pasted_into_the_interpreter(page: Path) -> None:
+    """There, a block such as that of `for` ends with an empty line, and has none inside."""
+    for block in blocks((ROOT / page).read_text(encoding="utf-8")):
+        typed: list[str] = []
+        for line in [*block.text.splitlines(), ""] if block.language == "python" else ():
+            typed.append(line)
+            if codeop.compile_command("\n".join(typed), f"{page}:{block.line}") is not None:
+                typed = []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_the_command_after_the_start_of_a_server_waits_for_it(page: Path) -> None:
+    commands = [
+        command.strip()
+        for block in blocks((ROOT / page).read_text(encoding="utf-8"))
+        if block.language == "console"
+        for command, _ in shell_commands(block.text)
+    ]
+    for server, following in itertools.pairwise(commands):
+        if server.endswith(" &"):
+            assert "--retry-connrefused" in following, following
 
 
 def test_a_failing_command_is_found(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 import novaql
-from novaql import QueryOptions
+from novaql import QueryError, QueryOptions
 
 LOOKBACK = 300_000
 
@@ -30,3 +30,15 @@ def test_time_ranges(text: str, ranges: list[str]) -> None:
     last = told.partition("time ranges\n")[2]
 
     assert ranges == re.findall(r"Select .*\[reads (.*\])\]", last)
+
+
+@pytest.mark.parametrize("text", ["rate(m[10i])", "rate(m[step()])", "rate(m[range()])"])
+def test_a_window_of_steps_says_that_an_instant_query_has_none(text: str) -> None:
+    with pytest.raises(
+        QueryError, match="greater than 0, the step and the range of an instant query are 0"
+    ):
+        novaql.explain(text, QueryOptions(0, 0, lookback_ms=LOOKBACK))
+
+    with pytest.raises(QueryError, match="greater than 0") as caught:
+        novaql.explain("rate(m[1m - 1m])", QueryOptions(0, 0, lookback_ms=LOOKBACK))
+    assert caught.value.sentence == "the range must be greater than 0"

@@ -1,6 +1,7 @@
 """Runs the examples of a Markdown page as a reader would, top to bottom in one folder.
 
 ```python   runs; names stay for the next block of the page
+```ipython  is a cell of IPython, with the same names
 ```promql   is an argument of the page's function `show`, if there is one
 ```output   directly below: what it printed
 ```console  lines that begin with `$ ` run in a shell, the lines below are what they print;
@@ -22,7 +23,11 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 from tests.support.repository.files import ROOT
 from tests.support.servers.forking_command import forking_command
@@ -115,6 +120,8 @@ class Reader:
                     printed = self._python(text, block.line)
                 elif block.language == "promql" and "show" in self.names:
                     printed = self._python(f"show({text!r})", block.line)
+                elif block.language == "ipython":
+                    printed = self._cell(text)
                 elif block.language == "output":
                     self._expect(text, printed, block.line)
                 elif block.language == "console":
@@ -128,6 +135,22 @@ class Reader:
         with contextlib.redirect_stdout(io.StringIO()) as out:
             exec(code, self.names)
         return out.getvalue()
+
+    def _cell(self, text: str) -> str:
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            self.ipython.run_cell(text.removesuffix("\n")).raise_error()
+        return out.getvalue()
+
+    @cached_property
+    def ipython(self) -> InteractiveShell:
+        """A shell that leaves this program's `__main__` alone."""
+        main = sys.modules["__main__"]
+        return InteractiveShell(
+            user_module=main,
+            user_ns=self.names,
+            ipython_dir=str(self.folder / "ipython"),
+            config=Config(HistoryManager={"enabled": False}),
+        )
 
     def _shell(self, command: str, expected: str, line: int) -> None:
         environment = {
