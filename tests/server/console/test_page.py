@@ -39,34 +39,6 @@ def test_it_opens_with_a_chart_and_no_complaints(console: Console) -> None:
     assert console.complaints == []
 
 
-def test_the_token_in_the_address_is_kept_and_leaves_the_address(console: Console) -> None:
-    console.open()
-    console.page.wait_for_selector("#legend tbody tr")
-    assert "token" not in console.page.url
-    held = console.page.evaluate("sessionStorage.getItem('novaql-token')")
-    assert held == console.token
-
-
-def test_without_a_token_it_asks_once_and_goes_on(console: Console) -> None:
-    console.open(f"?q={REQUESTS}", token=False)
-    dialog = console.page.locator("#token-dialog")
-    expect(dialog).to_be_visible()
-    console.page.fill("#token", console.token)
-    console.page.press("#token", "Enter")
-    expect(console.page.locator("#legend tbody tr")).to_have_count(6)
-    expect(dialog).to_be_hidden()
-    console.page.reload()
-    expect(console.page.locator("#legend tbody tr")).to_have_count(6)
-
-
-def test_a_wrong_token_is_asked_for_again_with_the_reason(console: Console) -> None:
-    console.token = console.token[:-1] + ("0" if console.token[-1] != "0" else "1")
-    console.open(f"?q={REQUESTS}")
-    expect(console.page.locator("#token-problem")).to_contain_text("does not know")
-    console.page.click("#token-dialog button[value=cancel]")
-    expect(console.page.locator("#error")).to_be_visible()
-
-
 def test_an_error_is_shown_where_it_is(console: Console) -> None:
     console.open()
     console.page.wait_for_selector("#legend tbody tr")

@@ -60,6 +60,7 @@ MADE: dict[str, tuple[str, Callable[[int], Body]]] = {
     "max_dashboards": ("/v1/dashboards", lambda n: {"title": f"D{n}", "panels": []}),
     "max_embeds": ("/v1/panels/{panel}/embeds", lambda _: {}),
     "max_tokens": ("/v1/tokens", lambda n: {"name": f"t{n}", "role": "read_only"}),
+    "max_sessions": ("/v1/session", lambda _: None),
     "max_users": ("/v1/users", user),
     "max_user_groups": ("/v1/scim/v2/Groups", lambda n: {"displayName": f"g{n}"}),
     "max_services": ("/v1/services", lambda n: {"name": f"s{n}", "owner": "o", "tier": "tier1"}),

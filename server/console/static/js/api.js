@@ -1,6 +1,6 @@
 // The server, as the page sees it. Every refusal becomes an ApiError.
 
-import { askForToken, token } from "./token.js";
+import { askForToken } from "./session.js";
 
 export class ApiError extends Error {
   constructor(status, body) {
@@ -18,17 +18,39 @@ export class ApiError extends Error {
   }
 }
 
-async function send(path, options = {}, mayAsk = true) {
-  const held = token();
-  const headers = { Accept: "application/json", ...options.headers };
-  if (held) headers.Authorization = `Bearer ${held}`;
-  let response;
-  try {
-    response = await fetch(path, { ...options, headers, cache: "no-store" });
-  } catch (problem) {
-    if (problem.name === "AbortError") throw problem;
-    throw new ApiError(0, { error: { code: "unreachable", message: "The server cannot be reached. Is it still running?" } });
+const MOST_WAITS = 3;
+const LONGEST_WAIT_S = 30;
+
+/** Send a request. After a 429, wait as long as the server says and send it again, a few times. */
+async function fetchPatiently(path, options) {
+  for (let waits = 0; ; waits += 1) {
+    let response;
+    try {
+      response = await fetch(path, { ...options, cache: "no-store" });
+    } catch (problem) {
+      if (problem.name === "AbortError") throw problem;
+      throw new ApiError(0, { error: { code: "unreachable", message: "The server cannot be reached. Is it still running?" } });
+    }
+    const wait = Number(response.headers.get("Retry-After"));
+    if (response.status !== 429 || waits >= MOST_WAITS || !(wait <= LONGEST_WAIT_S)) return response;
+    await pause(wait, options.signal);
   }
+}
+
+/** Rejects like `fetch` when the signal aborts. */
+function pause(seconds, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, seconds * 1000);
+    signal?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(new DOMException("aborted", "AbortError"));
+    }, { once: true });
+  });
+}
+
+async function send(path, options = {}, mayAsk = true) {
+  const headers = { Accept: "application/json", ...options.headers };
+  const response = await fetchPatiently(path, { ...options, headers });
   const text = await response.text();
   let body = null;
   try {
@@ -37,11 +59,7 @@ async function send(path, options = {}, mayAsk = true) {
     if (response.ok) throw new ApiError(response.status, { error: { message: "The answer is not JSON." } });
   }
   if (response.ok) return { body, text, bytes: text.length };
-  if (response.status === 401 && mayAsk) {
-    const problem = held ? "The server does not know this token." : "";
-    // Another request may have brought a new token meanwhile.
-    if (token() !== held || (await askForToken(problem))) return send(path, options);
-  }
+  if (response.status === 401 && mayAsk && (await askForToken())) return send(path, options, false);
   throw new ApiError(response.status, body);
 }
 
@@ -59,12 +77,12 @@ export async function runQuery(request, signal) {
 
 const remembered = new Map();
 
-/** A list from the Prometheus base, kept for half a minute. Asks for a token only with `ask`. */
-async function list(path, ask = false) {
+/** A list from the Prometheus base, kept for half a minute. Never asks for a token. */
+async function list(path) {
   const known = remembered.get(path);
   if (known && Date.now() - known.at < 30_000) return known.values;
   try {
-    const { body } = await send(`/prometheus/api/v1/${path}`, {}, ask);
+    const { body } = await send(`/prometheus/api/v1/${path}`, {}, false);
     const values = body.data ?? [];
     remembered.set(path, { at: Date.now(), values });
     return values;
@@ -75,7 +93,7 @@ async function list(path, ask = false) {
 
 const of = (metric) => (metric ? `?match[]=${encodeURIComponent(metric)}` : "");
 
-export const metricNames = ({ ask = false } = {}) => list("label/__name__/values", ask);
+export const metricNames = () => list("label/__name__/values");
 export const labelNames = (metric) => list(`labels${of(metric)}`);
 export const labelValues = (name, metric) =>
   list(`label/${encodeURIComponent(name)}/values${of(metric)}`);

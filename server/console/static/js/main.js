@@ -8,10 +8,11 @@ import { fitting, markExample, showExamples } from "./examples.js";
 import { guessUnit, localField } from "./format.js";
 import { clearJson, showJson } from "./json_view.js";
 import { hideError, showError, showNotices, showStats } from "./notices.js";
+import { openInvitation } from "./invitation.js";
 import { readState, RANGES, seconds, window_, writeState } from "./state.js";
 import { clearTable, showTable } from "./table.js";
 import { startTheme } from "./theme.js";
-import { askForToken, takeTokenFromAddress, token } from "./token.js";
+import { askForToken, signIn, takeFromAddress, whoAmI } from "./session.js";
 
 const TABS = ["chart", "table", "json"];
 let state;
@@ -156,7 +157,7 @@ function startControls() {
   for (const id of ["from", "to"]) byId(id).addEventListener("change", customRange);
   byId("run").addEventListener("click", () => run());
   byId("run-key").textContent = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘↵" : "Ctrl ↵";
-  byId("token-button").addEventListener("click", async () => { if (await askForToken()) run(); });
+  byId("session-button").addEventListener("click", async () => { if (await askForToken()) await start(); });
   for (const name of TABS) {
     const tab = byId(`tab-${name}`);
     tab.addEventListener("click", () => chooseTab(name));
@@ -176,7 +177,30 @@ async function watchServer() {
   byId("server").textContent = up ? "ready" : "server unreachable";
 }
 
-takeTokenFromAddress();
+/** A token or an invitation in the address, else the session of the cookie, else the dialog. */
+async function arrive() {
+  const given = takeFromAddress("token");
+  const invitation = takeFromAddress("invitation");
+  if (invitation) return openInvitation(invitation);
+  const problem = given ? await signIn(given) : "";
+  if (problem === "" && (await whoAmI())) return true;
+  return askForToken(problem);
+}
+
+/** Run the query of the address, or the first example, and list the examples. */
+async function start() {
+  if (state.q) await run();
+  const groups = fitting(await metricNames());
+  showExamples(groups, pick);
+  if (!state.q) {
+    const [, query, unit] = groups[0].queries[0];
+    setQuery(query);
+    setState({ q: query, unit });
+    await run();
+  }
+  markExample(state.q);
+}
+
 state = readState();
 startTheme(redraw);
 startEditor({ run, edited: () => byId("error").hidden || hideError() });
@@ -203,15 +227,7 @@ addEventListener("popstate", () => {
 setQuery(state.q);
 showControls();
 clearChart(state.q ? "Running the query …" : "Looking what is here …");
-await run();
-const groups = fitting(await metricNames({ ask: true }));
-showExamples(groups, pick);
-if (!state.q) {
-  const [, query, unit] = groups[0].queries[0];
-  setQuery(query);
-  setState({ q: query, unit });
-  await run();
-}
-markExample(state.q);
+if (await arrive()) await start();
+else clearChart("Sign in to query.", "The server answers to holders of a token. Run asks for it again.");
 await watchServer();
 setInterval(watchServer, 30_000);
