@@ -1,4 +1,4 @@
-"""A person is not stopped by the quotas of programs: sessions have their own, and the page waits."""
+"""The quotas of programs stop no person: sessions have their own, and the page waits."""
 
 from __future__ import annotations
 
