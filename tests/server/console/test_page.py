@@ -245,7 +245,7 @@ def test_axis_labels_tell_neighbours_apart_in_their_unit(
     assert module is not None
     shown = console.page.evaluate(
         "async ([path, splits, unit]) => (await import(path)).axisLabels(splits, unit)",
-        [module.replace("main.js", "chart.js"), values, unit],
+        [module.replace("main.js", "plot_axes.js"), values, unit],
     )
     assert shown == labels
 
