@@ -13,6 +13,10 @@ from tests.support.programs.console_page import Console
 REQUESTS = "sum by (service) (rate(http_requests_total[5m]))"
 
 
+INCIDENT = """sum by (service) (rate(http_requests_total{status=~"5.."}[5m]))
+  / sum by (service) (rate(http_requests_total[5m]))"""
+
+
 def drawn_colours(console: Console) -> int:
     """How many different colours the chart's canvas shows."""
     count = console.page.evaluate(
@@ -37,6 +41,26 @@ def test_it_opens_with_a_chart_and_no_complaints(console: Console) -> None:
     expect(console.page.locator("#stats")).to_contain_text("series read")
     expect(console.page.locator("#server")).to_have_text("ready")
     assert console.complaints == []
+
+
+def test_the_demo_opens_on_its_incident(console: Console) -> None:
+    """The error ratio of one service peaks 3.5 hours ago; all others stay below a percent."""
+    console.open()
+    expect(console.page.locator("#query")).to_have_value(INCIDENT)
+    rows = console.page.locator("#legend tbody tr")
+    expect(rows).to_have_count(6)
+    names = rows.locator("button").all_inner_texts()
+    most = [
+        float(text.removesuffix(" %")) for text in rows.locator("td:nth-child(4)").all_inner_texts()
+    ]
+    worst = names[most.index(max(most))]
+    assert worst == "checkout"
+    assert max(most) > 10 * sorted(most)[-3]
+    over = console.page.locator("#chart .u-over").bounding_box()
+    assert over is not None
+    x = over["x"] + over["width"] * (1 - (3.5 * 3600 - 1200) / (6 * 3600))
+    console.page.mouse.move(x, over["y"] + 10)
+    expect(console.page.locator(".tip tr").first).to_contain_text("checkout")
 
 
 def test_an_error_is_shown_where_it_is(console: Console) -> None:
@@ -112,7 +136,7 @@ def test_the_address_is_the_state(console: Console) -> None:
         "aria-pressed", "true"
     )
     console.page.go_back()
-    expect(console.page.locator("#query")).to_have_value(REQUESTS)
+    expect(console.page.locator("#query")).to_have_value(INCIDENT)
 
 
 def test_names_labels_and_values_complete_by_keyboard(console: Console) -> None:

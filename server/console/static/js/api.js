@@ -63,15 +63,20 @@ async function send(path, options = {}, mayAsk = true) {
   throw new ApiError(response.status, body);
 }
 
+const post = (path, request, signal) => send(path, {
+  method: "POST",
+  headers: { "Content-Type": "application/json" },
+  body: JSON.stringify(request),
+  signal,
+});
+
+/** Why a query has no result: {causes, complete}. */
+export const whyEmpty = async (request, signal) => (await post("/v1/novaql/why-empty", request, signal)).body;
+
 /** POST /v1/novaql. Resolves to {body, text, bytes, ms}: `ms` is the whole round trip. */
 export async function runQuery(request, signal) {
   const started = performance.now();
-  const answer = await send("/v1/novaql", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(request),
-    signal,
-  });
+  const answer = await post("/v1/novaql", request, signal);
   return { ...answer, ms: performance.now() - started };
 }
 
@@ -93,7 +98,21 @@ async function list(path) {
 
 const of = (metric) => (metric ? `?match[]=${encodeURIComponent(metric)}` : "");
 
-export const metricNames = () => list("label/__name__/values");
+export function metricNames({ fresh = false } = {}) {
+  if (fresh) remembered.clear();
+  return list("label/__name__/values");
+}
+
+/** Whether the database has a sample; true if that is unknown. */
+export async function hasSamples() {
+  try {
+    const { body } = await send("/prometheus/api/v1/label/__name__/values?limit=1", {}, false);
+    return body.data.length > 0;
+  } catch {
+    return true;
+  }
+}
+
 export const labelNames = (metric) => list(`labels${of(metric)}`);
 export const labelValues = (name, metric) =>
   list(`label/${encodeURIComponent(name)}/values${of(metric)}`);

@@ -39,9 +39,12 @@ async function signOut() {
   await whoAmI();
 }
 
+/** Whether the server requires tokens, once it has said who this is. */
+export const needsToken = () => known === null || known.session !== null;
+
 function showButton() {
   const button = byId("session-button");
-  button.hidden = known !== null && known.session === null; // the server requires no tokens
+  button.hidden = !needsToken();
   button.textContent = known ? known.user : "Sign in";
   button.title = known ? `${known.user}: ${known.role} of ${known.tenant}` : "";
 }

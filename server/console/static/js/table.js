@@ -42,9 +42,10 @@ export function showTable(answer, unit) {
   draw();
 }
 
-export function clearTable(title) {
+/** No table: a title, and what to do about it. */
+export function clearTable(title, ...hints) {
   shown = null;
-  byId("panel-table").replaceChildren(el("div", { className: "empty" }, el("b", {}, title)));
+  byId("panel-table").replaceChildren(el("div", { className: "empty" }, el("div", {}, el("b", {}, title), ...hints)));
 }
 
 /** The value of a row: a number, or the bars of a native histogram above its summary. */
@@ -56,10 +57,6 @@ function valueOf({ value, histogram }, alone) {
 
 function draw() {
   const { rows, labels, ranges } = shown;
-  if (rows.length === 0) {
-    clearTable("The query answers nothing at this time.");
-    return;
-  }
   const { column, down } = sorting;
   const key = column === "value" ? (row) => row.value : (row) => row.labels[column];
   const order = column === null ? rows : [...rows].sort((a, b) => (down ? -1 : 1) * compare(key(a), key(b)));
