@@ -11,6 +11,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from novaql.server.auth.roles import Role
 from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.programs.axe import serious_findings
 from tests.support.programs.console_page import Console
 from tests.support.servers.http_server import WRITE_HEADERS, LocalServer, local_server
 
@@ -181,6 +182,15 @@ def test_of_several_histograms_one_is_drawn_and_a_click_draws_another(page: Cons
     expect(rows.nth(1)).to_have_attribute("aria-pressed", "true")
     page.page.mouse.move(*over(page.page, 0.25, 0.9))
     expect(page.page.locator(".tip tr.near td").last).to_have_text("10")
+
+
+@pytest.mark.parametrize("tab", ["chart", "table"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_histograms(page: Console, tab: str, scheme: str) -> None:
+    page.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.open(f"?q=latency&range=1h&step=1m&tab={tab}")
+    page.page.wait_for_selector("#legend tbody tr" if tab == "chart" else "svg.bars")
+    assert serious_findings(page.page) == []
 
 
 def test_histograms_beside_lines_are_named(page: Console) -> None:

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, expect
 
 from novaql.server.auth.roles import Role
+from tests.support.programs.axe import serious_findings
 from tests.support.programs.console_page import Console
 from tests.support.servers.http_server import LocalServer, local_server
 
@@ -127,6 +128,7 @@ def test_an_empty_database_says_how_to_send_samples(fresh: Console, empty: Local
     command = panel.locator("pre").first.inner_text()
     assert command.startswith(f"curl -s {fresh.address}v1/ingest")
     expect(panel).to_contain_text("remote_write:")
+    assert serious_findings(fresh.page) == []
     expect(panel).to_contain_text(f"OTEL_EXPORTER_OTLP_ENDPOINT={fresh.address[:-1]}")
     if shutil.which("curl") is None:
         pytest.skip("there is no curl")

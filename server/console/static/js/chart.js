@@ -22,8 +22,18 @@ let onReset = () => {};
 export function clearChart(title, ...hints) {
   destroy();
   shown = null;
+  asImage(false);
   box.replaceChildren(el("div", { className: "empty" }, el("div", {}, el("b", {}, title), ...hints)));
   byId("legend").replaceChildren();
+}
+
+/** A chart is one image for keyboards and screen readers; what replaces it is text and buttons. */
+function asImage(on) {
+  const attributes = { role: "img", tabindex: "0", "aria-label": "Chart. Left and right arrows move through time." };
+  for (const [name, value] of Object.entries(attributes)) {
+    if (on) box.setAttribute(name, value);
+    else box.removeAttribute(name);
+  }
 }
 
 function destroy() {
@@ -50,6 +60,7 @@ function draw() {
   const at = plot && !tip.hidden ? { left: plot.cursor.left, top: plot.cursor.top } : null;
   destroy();
   box.replaceChildren();
+  asImage(true);
   const { kind } = shown;
   const given = kind.options();
   plot = new globalThis.uPlot(optionsOf(given), [kind.times, ...given.data], box);
