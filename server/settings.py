@@ -98,7 +98,7 @@ class Settings(OperationSettings):
     rate_per_minute, rate_per_day   requests of one token in a minute, of one tenant in a day
     prometheus_per_minute           requests of one token to the Prometheus base; 0: no limit
     session_per_minute              requests in a minute of all sessions of browsers that one token
-                        began; they do not count in the two quotas above; 0: no limit
+                        opened; they do not count in the two quotas above; 0: no limit
     session_s           time after which a session of a browser ends
     auth_failures_per_minute        requests without a valid token from one address in a minute;
                         the server rejects more with 429

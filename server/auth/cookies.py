@@ -31,19 +31,20 @@ def cookie_name(scope: Scope) -> str:
     return f"{_NAME}_{port}" if port.isdigit() else _NAME
 
 
+def cookie_of(scope: Scope) -> str:
+    """Return the secret in the cookie of a request; "" without one."""
+    cookies: bytes = scope["state"]["headers"].get(b"cookie", b"")
+    secret = cookie_parser(cookies.decode("latin-1")).get(cookie_name(scope), "")
+    return secret if is_session_secret(secret) else ""
+
+
 def session_secret_of(scope: Scope) -> str:
-    """Return the secret in the cookie of a request; "" without one.
+    """Return the secret of the session that a request may use; "" without one.
 
     Raises `Forbidden` for a change that no page of this server has sent.
     """
-    headers: dict[bytes, bytes] = scope["state"]["headers"]
-    cookies = headers.get(b"cookie")
-    if cookies is None:
-        return ""
-    secret = cookie_parser(cookies.decode("latin-1")).get(cookie_name(scope), "")
-    if not is_session_secret(secret):
-        return ""
-    if scope["method"] not in _SAFE and not _is_of_own_page(headers):
+    secret = cookie_of(scope)
+    if secret and scope["method"] not in _SAFE and not _is_of_own_page(scope["state"]["headers"]):
         raise Forbidden(
             "a session changes something only from a page of this server; programs use a token",
             code="foreign_origin",

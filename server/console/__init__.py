@@ -78,8 +78,8 @@ def read_static(folder: Path = STATIC) -> tuple[dict[str, StaticFile], str]:
 
 
 def mount_console(app: FastAPI) -> None:
-    """Serve the page at `/` and `/graph`, the API's documentation at `/docs`, and their files under `/console/`,
-    without a token.
+    """Serve the page at `/` and `/graph`, the API's documentation at `/docs`, and their files under
+    `/console/`, without a token.
 
     This function reads the files once. The application answers an unknown path with its own 404.
     """

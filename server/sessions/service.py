@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from novaql.server.auth.cookies import SECRET_KIND
 from novaql.server.auth.roles import Principal
@@ -16,10 +16,16 @@ from novaql.server.db.unit import Unit
 from novaql.server.errors import Impossible
 
 
-def begin(unit: Unit, caller: Principal, token_secret: str) -> tuple[BrowserSession, str]:
-    """Open a session with a token. Return its row and the secret of the cookie."""
+def begin(
+    unit: Unit, caller: Principal, token_secret: str, cookie: str
+) -> tuple[BrowserSession, str]:
+    """Open a session with a token. Return its row and the secret of the new cookie.
+
+    cookie  the secret in the cookie that the browser has now, whose session ends; "": it has none
+    """
     if caller.session_id is not None:
         raise Impossible("a session is opened with a token, not by a session", code="token_needed")
+    _end(unit, BrowserSession.digest == digest_of(cookie))
     check_limit(unit, "max_sessions", BrowserSession, BrowserSession.expires_at > unit.now())
     secret = new_secret(SECRET_KIND)
     row = unit.new(
@@ -47,12 +53,16 @@ def end(unit: Unit, caller: Principal) -> None:
         if caller.session_id is None
         else BrowserSession.id == caller.session_id
     )
-    rows = list(unit.session.execute(select(BrowserSession).where(mine)).scalars())
+    if not _end(unit, mine):  # the attempt is in the log, too
+        unit.audit("session.delete", ("token", caller.id))
+
+
+def _end(unit: Unit, which: ColumnElement[bool]) -> int:
+    rows = list(unit.session.execute(select(BrowserSession).where(which)).scalars())
     for row in rows:
         unit.record(row, "session.delete", snapshot(row))
         unit.session.delete(row)
-    if not rows:  # the attempt is in the log, too
-        unit.audit("session.delete", ("token", caller.id))
+    return len(rows)
 
 
 def snapshot(row: BrowserSession) -> dict[str, object]:

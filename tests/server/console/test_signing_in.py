@@ -101,9 +101,10 @@ def test_signing_out_ends_the_session_of_all_tabs(
     answered(console.page)
     console.page.click("#session-button")
     expect(console.page.locator("#token-who")).to_contain_text("ada@example.com, read_only")
-    with console.page.expect_response("**/v1/session"):
-        console.page.click("#sign-out")
+    console.page.click("#sign-out")
     expect(console.page.locator("#session-button")).to_have_text("Sign in")
+    expect(console.page.locator("#token-dialog")).to_be_visible()
+    expect(console.page.locator("#legend tbody tr")).to_have_count(0)
     tab = browser.new_page()
     tab.goto(f"{console.address}?q={REQUESTS}")
     expect(tab.locator("#token-dialog")).to_be_visible()

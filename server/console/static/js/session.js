@@ -34,9 +34,10 @@ export async function signIn(token) {
   return (await whoAmI()) ? "" : "This browser does not accept the cookie of this server.";
 }
 
+/** End the session. The page begins anew, so that it shows nothing more. */
 async function signOut() {
   await fetch("/v1/session", { method: "DELETE", headers });
-  await whoAmI();
+  location.reload();
 }
 
 /** Whether the server requires tokens, once it has said who this is. */
@@ -82,6 +83,7 @@ function dialog(problem) {
   const field = byId("token");
   byId("token-problem").textContent = problem;
   byId("token-who").textContent = known ? `Signed in as ${known.user}, ${known.role} of ${known.tenant}.` : "";
+  byId("token-title").textContent = known ? "Session" : "Sign in";
   byId("sign-out").hidden = known === null;
   box.returnValue = "cancel";
   // Enter in the field means "use", though "out" is the form's first button.
