@@ -14,7 +14,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import select, update
 
 from novaql.server.auth.cookies import is_session_secret
 from novaql.server.auth.roles import Principal, Role
@@ -26,12 +26,12 @@ from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import BrowserSession, Token, User
 
 _CACHED = 4096
-_OF_TOKEN: Select[Any] = (
+_OF_TOKEN: Any = (
     select(Token, User, Tenant)
     .join(User, User.id == Token.owner_id)
     .join(Tenant, Tenant.id == Token.tenant_id)
 )
-_OF_SESSION: Select[Any] = _OF_TOKEN.add_columns(BrowserSession).join(
+_OF_SESSION: Any = _OF_TOKEN.add_columns(BrowserSession).join(
     BrowserSession, BrowserSession.token_id == Token.id
 )
 

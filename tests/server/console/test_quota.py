@@ -50,6 +50,7 @@ def test_the_page_waits_as_long_as_the_server_says(console: Console, refusals: i
 
     console.page.route("**/v1/novaql", refuse)
     console.run("vector(2)")
+    expect(console.page.locator("#stats")).to_contain_text("trying again in 1 s")
     expect(console.page.locator("#legend tbody")).to_contain_text("2", timeout=20_000)
     expect(console.page.locator("#error")).to_be_hidden()
     assert left[0] == -1

@@ -51,7 +51,7 @@ def file_of(groups: int, name: str = "one.yml") -> Body:
 
 
 STEP = {"name": "settle", "type": "wait", "duration": "1s"}
-MADE: dict[str, tuple[str, Callable[[int], Body]]] = {
+MADE: dict[str, tuple[str, Callable[[int], Body | None]]] = {
     "max_rules": ("/v1/alert-rules", lambda n: {"name": f"R{n}", "expr": "up"}),
     "max_rule_groups": ("/v1/alert-rules", lambda n: {"name": f"R{n}", "expr": "up"}),
     "max_silences": ("/v1/silences", silence),

@@ -21,8 +21,11 @@ export class ApiError extends Error {
 const MOST_WAITS = 3;
 const LONGEST_WAIT_S = 30;
 
-/** Send a request. After a 429, wait as long as the server says and send it again, a few times. */
-async function fetchPatiently(path, options) {
+/**
+ * Send a request. After a 429, wait as long as the server says and send it again, a few times;
+ * `waits(seconds)` is called before each wait.
+ */
+async function fetchPatiently(path, { waits: says, ...options }) {
   for (let waits = 0; ; waits += 1) {
     let response;
     try {
@@ -33,6 +36,7 @@ async function fetchPatiently(path, options) {
     }
     const wait = Number(response.headers.get("Retry-After"));
     if (response.status !== 429 || waits >= MOST_WAITS || !(wait <= LONGEST_WAIT_S)) return response;
+    says?.(wait);
     await pause(wait, options.signal);
   }
 }
@@ -63,20 +67,21 @@ async function send(path, options = {}, mayAsk = true) {
   throw new ApiError(response.status, body);
 }
 
-const post = (path, request, signal) => send(path, {
+const post = (path, request, signal, waits) => send(path, {
   method: "POST",
   headers: { "Content-Type": "application/json" },
   body: JSON.stringify(request),
   signal,
+  waits,
 });
 
 /** Why a query has no result: {causes, complete}. */
 export const whyEmpty = async (request, signal) => (await post("/v1/novaql/why-empty", request, signal)).body;
 
 /** POST /v1/novaql. Resolves to {body, text, bytes, ms}: `ms` is the whole round trip. */
-export async function runQuery(request, signal) {
+export async function runQuery(request, signal, waits) {
   const started = performance.now();
-  const answer = await post("/v1/novaql", request, signal);
+  const answer = await post("/v1/novaql", request, signal, waits);
   return { ...answer, ms: performance.now() - started };
 }
 

@@ -1,8 +1,11 @@
-// The line under the pointer, on a canvas of its own: the chart below is not drawn again.
+// What is at the pointer, on a canvas of its own: the chart below is not drawn again.
 
 import { el } from "./dom.js";
 
-/** An overlay of a plot: `show(values, at, stroke)` draws one line and its point, `hide()` clears. */
+/**
+ * An overlay of a plot. `show(at, marks, near)` draws points at a step, and one of them with its whole line;
+ * marks: {values, colour}, near: one of them or null. `hide()` clears.
+ */
 export function emphasisOn(u, surface) {
   const canvas = el("canvas", { className: "emphasis", "aria-hidden": "true" });
   const { clientWidth: width, clientHeight: height } = u.over;
@@ -14,21 +17,25 @@ export function emphasisOn(u, surface) {
   const clear = () => ctx.clearRect(0, 0, width, height);
   return {
     hide: clear,
-    show(values, at, stroke) {
+    show(at, marks, near) {
       clear();
-      ctx.globalAlpha = 0.5;
-      ctx.fillStyle = surface;
-      ctx.fillRect(0, 0, width, height);
-      ctx.globalAlpha = 1;
-      ctx.strokeStyle = stroke;
-      ctx.fillStyle = stroke;
-      ctx.lineWidth = 2.5;
-      ctx.lineJoin = "round";
-      trace(ctx, u, values);
-      ctx.stroke();
-      ctx.beginPath();
-      ctx.arc(u.valToPos(u.data[0][at], "x"), u.valToPos(values[at], "y"), 4, 0, 7);
-      ctx.fill();
+      if (near) {
+        ctx.globalAlpha = 0.5;
+        ctx.fillStyle = surface;
+        ctx.fillRect(0, 0, width, height);
+        ctx.globalAlpha = 1;
+        ctx.strokeStyle = near.colour;
+        ctx.lineWidth = 2.5;
+        ctx.lineJoin = "round";
+        trace(ctx, u, near.values);
+        ctx.stroke();
+      }
+      for (const { values, colour } of marks) {
+        ctx.fillStyle = colour;
+        ctx.beginPath();
+        ctx.arc(u.valToPos(u.data[0][at], "x"), u.valToPos(values[at], "y"), 3.5, 0, 7);
+        ctx.fill();
+      }
     },
   };
 }

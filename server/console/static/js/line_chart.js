@@ -43,12 +43,11 @@ export function lineChart(result, window, unit, hidden) {
     const near = here.reduce((best, one) => (best === null || Math.abs(one.value - pointer) < Math.abs(best.value - pointer) ? one : best), null);
     const first = Math.max(0, Math.min(here.indexOf(near) - 5, here.length - MOST_ROWS));
     const rows = here.slice(first, first + MOST_ROWS).map((one) => ({
-      colour: colour(one.index), name: one.line.name, value: formatValue(one.value, unit), near: one === near,
+      colour: colour(one.index), name: one.line.name, value: formatValue(one.value, unit), near: one === near, values: one.line.values,
     }));
     tip.show(u, times[at], rows, here.length > rows.length ? `and ${here.length - rows.length} more` : null);
     const close = near && here.length > 1 && Math.abs(u.valToPos(near.value, "y") - u.cursor.top) < NEAR_PX;
-    if (close) emphasis.show(near.line.values, at, colour(near.index));
-    else emphasis.hide();
+    emphasis.show(at, rows, close ? rows.find((row) => row.near) : null);
   }
 
   return {

@@ -79,7 +79,9 @@ async function run({ quiet = false } = {}) {
   byId("progress").hidden = quiet;
   byId("run").setAttribute("aria-busy", "true");
   try {
-    const answer = await runQuery(request, mine.signal);
+    const answer = await runQuery(request, mine.signal, (wait) => {
+      byId("stats").textContent = `The server takes no more requests now; trying again in ${wait} s …`;
+    });
     if (running !== mine) return;
     show(answer, request, span);
     if (isEmpty(answer.body) && !quiet) await explainEmpty(answer.body, request, mine.signal);
