@@ -41,6 +41,7 @@ from novaql.server.runbooks.router import router as runbooks
 from novaql.server.runbooks.router import runs_router as runbook_runs
 from novaql.server.scim.router import ROUTES as SCIM
 from novaql.server.services.router import router as services
+from novaql.server.sessions.router import router as sessions
 from novaql.server.silences.router import router as silences
 from novaql.server.slo.router import router as slo
 from novaql.server.synthetics.probes_router import router as probes
@@ -69,6 +70,7 @@ ROUTES: tuple[Row, ...] = (
     *routes_of(webhooks),
     *routes_of(users, invitations),
     *routes_of(tokens),
+    *routes_of(sessions),
     *routes_of(oncall, oncall_preview, oncall_feed),
     *routes_of(escalation_policies, escalations, pages, pages_of_incidents),
     *routes_of(contacts),

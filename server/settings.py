@@ -97,6 +97,9 @@ class Settings(OperationSettings):
                         separated by commas. "": a key file in `data/server`, created when missing
     rate_per_minute, rate_per_day   requests of one token in a minute, of one tenant in a day
     prometheus_per_minute           requests of one token to the Prometheus base; 0: no limit
+    session_per_minute              requests in a minute of all sessions of browsers that one token
+                        opened; they do not count in the two quotas above; 0: no limit
+    session_s           time after which a session of a browser ends
     auth_failures_per_minute        requests without a valid token from one address in a minute;
                         the server rejects more with 429
     egress_allow        non-public networks that outgoing requests may reach: CIDRs separated by
@@ -122,8 +125,8 @@ class Settings(OperationSettings):
     min_evaluation_interval_s  shortest interval of a tenant's groups of rules
     max_rule_series     alerts or series of one rule; with more, its evaluation fails; 0: no limit
     max_rules, max_rule_groups, max_silences, max_channels, max_webhooks, max_dashboards,
-    max_embeds, max_tokens, max_users, max_user_groups, max_services, max_slos, max_open_incidents,
-    max_audit_exports
+    max_embeds, max_tokens, max_sessions, max_users, max_user_groups, max_services, max_slos,
+    max_open_incidents, max_audit_exports
                         resources of a tenant; the server rejects more with 409 `limit_reached`;
                         0: no limit. Rules of SLOs and ended resources do not count
     max_former_users    deactivated users of a tenant; with more, the server creates no user
@@ -185,6 +188,8 @@ class Settings(OperationSettings):
     rate_per_minute: Annotated[OrUnlimited, PerTenant()] = 100
     rate_per_day: Annotated[OrUnlimited, PerTenant()] = 10_000
     prometheus_per_minute: Annotated[OrUnlimited, PerTenant()] = 60_000
+    session_per_minute: Annotated[OrUnlimited, PerTenant()] = 6_000
+    session_s: Seconds = 7 * 86_400.0
     auth_failures_per_minute: OrUnlimited = 120
     egress_allow: str = ""
     dns_server: str = ""
@@ -210,6 +215,7 @@ class Settings(OperationSettings):
     max_dashboards: Annotated[OrUnlimited, PerTenant("dashboards")] = 2_000
     max_embeds: Annotated[OrUnlimited, PerTenant("embedded panels")] = 2_000
     max_tokens: Annotated[OrUnlimited, PerTenant("tokens")] = 2_000
+    max_sessions: Annotated[OrUnlimited, PerTenant("sessions of browsers")] = 20_000
     max_users: Annotated[OrUnlimited, PerTenant("users")] = 10_000
     max_user_groups: Annotated[OrUnlimited, PerTenant("groups of users")] = 1_000
     max_services: Annotated[OrUnlimited, PerTenant("services")] = 2_000

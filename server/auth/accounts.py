@@ -1,8 +1,9 @@
-"""The principal of a token, looked up for every request.
+"""The principal of a token or a session, looked up for every request.
 
-A revoked token, a deactivated owner or a lowered role takes effect with the next request, in every
-process: a cached principal is valid only while the tables that it was read from are unchanged. Over
-PostgreSQL, reading the versions of the tables costs as much as the look-up, so nothing is cached.
+A revoked token, an ended session, a deactivated owner or a lowered role takes effect with the next
+request, in every process: a cached principal is valid only while the tables that it was read from
+are unchanged. Over PostgreSQL, reading the versions of the tables costs as much as the look-up, so
+nothing is cached.
 """
 
 from __future__ import annotations
@@ -11,18 +12,28 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
+from typing import Any
 
 from sqlalchemy import select, update
 
+from novaql.server.auth.cookies import is_session_secret
 from novaql.server.auth.roles import Principal, Role
 from novaql.server.clock import Clock
 from novaql.server.crypto.token_secrets import digest_of, is_well_formed
 from novaql.server.db.engine import StateDatabase, tables_used
 from novaql.server.db.row_versions import RowVersions, bump
 from novaql.server.db.rows import Tenant
-from novaql.server.db.tables import Token, User
+from novaql.server.db.tables import BrowserSession, Token, User
 
 _CACHED = 4096
+_OF_TOKEN: Any = (
+    select(Token, User, Tenant)
+    .join(User, User.id == Token.owner_id)
+    .join(Tenant, Tenant.id == Token.tenant_id)
+)
+_OF_SESSION: Any = _OF_TOKEN.add_columns(BrowserSession).join(
+    BrowserSession, BrowserSession.token_id == Token.id
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +79,7 @@ class Accounts:
         # The look-up uses a digest of 256 random bits, so its timing reveals nothing about a
         # secret.
         digest = digest_of(secret)
-        cached = self._look_up(digest)
+        cached = self._look_up(digest, by_session=is_session_secret(secret))
         with self._lock:
             self._cached.pop(digest, None)
             if cached is not None:
@@ -106,24 +117,29 @@ class Accounts:
             for tenant_id in sorted(tenants) if changed else ():
                 bump(session, tenant_id, sorted(changed))
 
-    def _look_up(self, digest: str) -> _CachedPrincipal | None:
-        statement = (
-            select(Token, User, Tenant)
-            .join(User, User.id == Token.owner_id)
-            .join(Tenant, Tenant.id == Token.tenant_id)
-            .where((Token.digest == digest) | (Token.previous == digest))
+    def _look_up(self, digest: str, *, by_session: bool) -> _CachedPrincipal | None:
+        statement = _OF_SESSION if by_session else _OF_TOKEN
+        statement = statement.where(
+            BrowserSession.digest == digest
+            if by_session
+            else (Token.digest == digest) | (Token.previous == digest)
         )
         with self._database.read(None) as session:
             row = session.execute(statement).one_or_none()
             if row is None:
                 return None
-            token, owner, tenant = row
+            token, owner, tenant, opened = row if by_session else (*row, None)
             tables = frozenset(tables_used(session).read)
             versions = self._database.versions_in(session, tenant.id)
         if token.revoked_at is not None or owner.status != "active":
             return None
-        ends = [token.expires_at]
-        if token.digest != digest:
+        ends, used = [token.expires_at], digest
+        if opened is not None:
+            ends.append(opened.expires_at)
+            used = opened.token_digest
+        if used not in (token.digest, token.previous):
+            return None  # the secret that opened the session is rotated away
+        if used != token.digest:
             ends.append(token.previous_valid_until)
         principal = Principal(
             token.id,
@@ -137,6 +153,7 @@ class Accounts:
             token.purpose,
             token.region,
             tenant.limits,
+            None if opened is None else opened.id,
         )
         until = min((end for end in ends if end is not None), default=None)
         return _CachedPrincipal(principal, until, versions, tables)

@@ -7,6 +7,7 @@ import binascii
 
 from starlette.types import Scope
 
+from novaql.server.auth.cookies import is_session_secret, session_secret_of
 from novaql.server.auth.roles import Principal, Role
 from novaql.server.bases import PROBE_BASE, SCIM_BASES, is_client, is_influx
 from novaql.server.errors import Forbidden, Unauthenticated
@@ -31,6 +32,17 @@ def secret_of(scope: Scope) -> str:
         case "token" if is_influx(scope["path"]):
             return given.strip().rpartition(":")[2]
     return ""
+
+
+def credential_of(scope: Scope) -> str:
+    """Return the token of a request, or without one the secret of its session; "" without both.
+
+    Raises `Forbidden` for a change by a session that no page of this server has sent.
+    """
+    secret = secret_of(scope)
+    if is_session_secret(secret):
+        return ""  # it is valid in the cookie only
+    return secret or session_secret_of(scope)
 
 
 def unauthenticated(*, given: bool) -> Unauthenticated:

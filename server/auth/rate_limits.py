@@ -54,17 +54,19 @@ class Quota:
 
 
 def quota_plan(settings: Settings) -> dict[str, tuple[Quota, ...]]:
-    """Return the quotas of each kind of endpoint. Quotas of a minute apply to a token, others to a
-    tenant."""
+    """Return the quotas of each kind of endpoint, and of sessions. Quotas of a minute apply to a
+    token, others to a tenant."""
     api = (
         Quota("minute", settings.rate_per_minute, 60, 250),
         Quota("day", settings.rate_per_day, 86_400, 600_000),
     )
     prometheus = (Quota("prometheus", settings.prometheus_per_minute, 60, 1000),)
+    session = (Quota("session", settings.session_per_minute, 60, 250),)
     probes = (Quota("probes", settings.probes_per_minute, 60, 1000),)
     return {
         "api": tuple(quota for quota in api if quota.limit),
         "prometheus": tuple(quota for quota in prometheus if quota.limit),
+        "session": tuple(quota for quota in session if quota.limit),
         "probes": tuple(quota for quota in probes if quota.limit),
     }
 

@@ -38,6 +38,7 @@ class Principal:
     purpose      `api`, `scim` for a token that is valid for the SCIM base only, or `probe` for that
                  of a runner of synthetic checks, which can only claim runs and report them
     region       of a token for a runner; None for others
+    session_id   of the session that the request belongs to; None: it has a token
     """
 
     id: str
@@ -51,3 +52,4 @@ class Principal:
     purpose: str = "api"
     region: str | None = None
     limits: tuple[tuple[str, float], ...] = ()
+    session_id: str | None = None

@@ -1,7 +1,8 @@
 """The console: a web page with a query box, a chart, a table and JSON over `POST /v1/novaql`.
 
 It consists of static files, without a build step, and loads nothing from other servers. The page is
-at `/`, the interactive documentation of the API at `/docs`, and their files are under
+at `/`, and at `/graph` for links as Prometheus writes them, also in the alerts that this server
+sends. The interactive documentation of the API is at `/docs`, and their files are under
 `/console/<digest>/`. The digest covers every file, so browsers can
 cache the files for a year and still load a new version at once.
 """
@@ -77,8 +78,8 @@ def read_static(folder: Path = STATIC) -> tuple[dict[str, StaticFile], str]:
 
 
 def mount_console(app: FastAPI) -> None:
-    """Serve the page at `/`, the API's documentation at `/docs`, and their files under `/console/`,
-    without a token.
+    """Serve the page at `/` and `/graph`, the API's documentation at `/docs`, and their files under
+    `/console/`, without a token.
 
     This function reads the files once. The application answers an unknown path with its own 404.
     """
@@ -108,6 +109,7 @@ def mount_console(app: FastAPI) -> None:
         )
 
     add_page("/", "index.html", "console")
+    add_page("/graph", "index.html", "console_graph")
     add_page("/docs", "docs.html", "api_docs")
     app.add_api_route(
         "/console/{version}/{path:path}",

@@ -64,6 +64,24 @@ class Token(Row, Base):
     last_used_at: Mapped[datetime | None]
 
 
+class BrowserSession(Row, Base):
+    """A browser that is signed in. It stores digests of secrets, never a secret.
+
+    token_id      the token that it was opened with, whose role it has
+    token_digest  digest of the secret of that token; the session ends with this secret
+    digest        digest of the secret in the cookie
+    """
+
+    __tablename__ = "sessions"
+
+    token_id: Mapped[str] = mapped_column(
+        Id, ForeignKey("tokens.id", ondelete="CASCADE"), index=True
+    )
+    token_digest: Mapped[str] = mapped_column(String(64))
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    expires_at: Mapped[datetime]
+
+
 class AuditEntry(TenantRow, Base):
     """Actor, action, target and outcome of a change. The API never changes or deletes entries."""
 

@@ -6,18 +6,18 @@ from typing import Protocol
 
 from starlette.requests import Request
 
-from novaql.server.auth.credentials import authorize, secret_of, unauthenticated
+from novaql.server.auth.credentials import authorize, credential_of, unauthenticated
 from novaql.server.auth.rate_limits import Quota, rate_headers
 from novaql.server.auth.roles import Principal, Role
 from novaql.server.bases import is_client
-from novaql.server.db.tables import Token, User
+from novaql.server.db.tables import BrowserSession, Token, User
 from novaql.server.errors import Forbidden, RateLimited
 from novaql.server.http.request import unit_for
 from novaql.server.tenants.context import ServerContext
 from novaql.server.versions import chosen_version
 
-PRINCIPAL_TABLES = (Token.__tablename__, User.__tablename__)
-"""The tables that decide whether a token is valid."""
+PRINCIPAL_TABLES = tuple(table.__tablename__ for table in (Token, User, BrowserSession))
+"""The tables that decide whether a token or a session is valid."""
 
 
 class Admitted(Protocol):
@@ -63,13 +63,13 @@ async def admit(request: Request, route: Admitted, role: Role) -> None:
 
 
 async def still_admitted(request: Request) -> bool:
-    """Return whether the token of an admitted request is still valid, for an answer that takes
-    long. It spends no quota."""
+    """Return whether the token or session of an admitted request is still valid, for an answer that
+    takes long. It spends no quota."""
     context: ServerContext = request.app.state.context
     accounts = context.access.accounts
     if accounts is None:
         return True
-    secret = secret_of(request.scope)
+    secret = credential_of(request.scope)
     found = accounts.remembered(secret) or await context.pools.state.run(
         lambda: accounts.find(secret)
     )
@@ -80,7 +80,7 @@ async def _principal(request: Request, context: ServerContext) -> Principal:
     accounts = context.access.accounts
     if accounts is None:
         return context.access.default_principal
-    secret = secret_of(request.scope)
+    secret = credential_of(request.scope)
     if secret:
         found = accounts.remembered(secret) or await context.pools.state.run(
             lambda: accounts.find(secret)
@@ -94,6 +94,8 @@ async def _principal(request: Request, context: ServerContext) -> Principal:
 async def _spend(
     request: Request, context: ServerContext, principal: Principal, quota: str | None
 ) -> None:
+    if principal.session_id is not None and quota == "api":
+        quota = "session"
     plan = context.access.quota_plan.get(quota or "", ())
     if not plan:
         return

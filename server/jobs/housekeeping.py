@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from sqlalchemy import case, func
 
-from novaql.server.db.tables import Event, IdempotencyKey, Token
+from novaql.server.db.tables import BrowserSession, Event, IdempotencyKey, Token
 from novaql.server.http.idempotency import KEY_RETENTION
 from novaql.server.jobs.retention import Retention, forget_ended
 from novaql.server.tenants.context import ServerContext
@@ -20,6 +20,7 @@ _RETENTION = timedelta(days=30)
 OWN = (
     Retention(IdempotencyKey, IdempotencyKey.created_at, KEY_RETENTION),
     Retention(Event, case((Event.relayed_at.is_not(None), Event.at)), _RETENTION),
+    Retention(BrowserSession, BrowserSession.expires_at, timedelta()),
     Retention(Token, func.coalesce(Token.revoked_at, Token.expires_at), _RETENTION),
 )
 """Retentions of the platform's own tables."""

@@ -66,6 +66,7 @@ TAGS = {
     "query": "NovaQL queries",
     "runbooks": "Runbooks: remediations as steps with guardrails, and their runs",
     "services": "The catalogue of services, their health and their dependencies",
+    "sessions": "Sessions of browsers: a cookie in place of a token, for pages of this server",
     "slo": "Service level objectives and their error budgets",
     "synthetics": "Synthetic checks, their results and uptime, and the runners of regions",
     "tokens": "API tokens",

@@ -60,7 +60,7 @@ class ServerContext:
     tuning       limits of the work on one request
     event_types  every type of event that a webhook can subscribe to
     principal    of the request; None outside of requests
-    views        the results of `scoped`, by the principal's id
+    views        the results of `scoped`, by the principal's id, or that of its session
     """
 
     settings: Settings
@@ -83,14 +83,15 @@ class ServerContext:
 
     def scoped(self, principal: Principal) -> ServerContext:
         """Return the server for a principal, with store, units and limits of its tenant."""
-        found = self.views.get(principal.id)
+        key = principal.session_id or principal.id
+        found = self.views.get(key)
         if found is None or (found.principal is not principal and found.principal != principal):
             if len(self.views) > _MOST_VIEWS:
                 self.views.clear()
             found = replace(self, principal=principal)
             if principal.limits:
                 found = found._limited(self.settings.within(principal.limits))
-            self.views[principal.id] = found
+            self.views[key] = found
         return found
 
     def _limited(self, settings: Settings) -> ServerContext:

@@ -51,8 +51,9 @@ def opened(browser: BrowserContext, demo: LocalServer, token: str = "") -> tuple
     page.on("pageerror", lambda error: complaints.append(str(error)))
     console = Console(page, base, "", complaints)
     page.on("console", console.hear)
-    if token:
-        page.add_init_script(f"sessionStorage.setItem('novaql-token', '{token}')")
+    if token:  # the page sends the cookie of the console's session
+        page.goto(f"{base}/?q=vector(1)#token={token}")
+        page.wait_for_selector("#legend tbody tr")
     page.goto(f"{base}/docs")
     page.wait_for_selector(".opblock-tag-section")
     return page, complaints

@@ -13,6 +13,10 @@ from tests.support.programs.console_page import Console
 REQUESTS = "sum by (service) (rate(http_requests_total[5m]))"
 
 
+INCIDENT = """sum by (service) (rate(http_requests_total{status=~"5.."}[5m]))
+  / sum by (service) (rate(http_requests_total[5m]))"""
+
+
 def drawn_colours(console: Console) -> int:
     """How many different colours the chart's canvas shows."""
     count = console.page.evaluate(
@@ -39,32 +43,24 @@ def test_it_opens_with_a_chart_and_no_complaints(console: Console) -> None:
     assert console.complaints == []
 
 
-def test_the_token_in_the_address_is_kept_and_leaves_the_address(console: Console) -> None:
+def test_the_demo_opens_on_its_incident(console: Console) -> None:
+    """The error ratio of one service peaks 3.5 hours ago; all others stay below a percent."""
     console.open()
-    console.page.wait_for_selector("#legend tbody tr")
-    assert "token" not in console.page.url
-    held = console.page.evaluate("sessionStorage.getItem('novaql-token')")
-    assert held == console.token
-
-
-def test_without_a_token_it_asks_once_and_goes_on(console: Console) -> None:
-    console.open(f"?q={REQUESTS}", token=False)
-    dialog = console.page.locator("#token-dialog")
-    expect(dialog).to_be_visible()
-    console.page.fill("#token", console.token)
-    console.page.press("#token", "Enter")
-    expect(console.page.locator("#legend tbody tr")).to_have_count(6)
-    expect(dialog).to_be_hidden()
-    console.page.reload()
-    expect(console.page.locator("#legend tbody tr")).to_have_count(6)
-
-
-def test_a_wrong_token_is_asked_for_again_with_the_reason(console: Console) -> None:
-    console.token = console.token[:-1] + ("0" if console.token[-1] != "0" else "1")
-    console.open(f"?q={REQUESTS}")
-    expect(console.page.locator("#token-problem")).to_contain_text("does not know")
-    console.page.click("#token-dialog button[value=cancel]")
-    expect(console.page.locator("#error")).to_be_visible()
+    expect(console.page.locator("#query")).to_have_value(INCIDENT)
+    rows = console.page.locator("#legend tbody tr")
+    expect(rows).to_have_count(6)
+    names = rows.locator("button").all_inner_texts()
+    most = [
+        float(text.removesuffix(" %")) for text in rows.locator("td:nth-child(4)").all_inner_texts()
+    ]
+    worst = names[most.index(max(most))]
+    assert worst == "checkout"
+    assert max(most) > 10 * sorted(most)[-3]
+    over = console.page.locator("#chart .u-over").bounding_box()
+    assert over is not None
+    x = over["x"] + over["width"] * (1 - (3.5 * 3600 - 1200) / (6 * 3600))
+    console.page.mouse.move(x, over["y"] + 10)
+    expect(console.page.locator(".tip tr").first).to_contain_text("checkout")
 
 
 def test_an_error_is_shown_where_it_is(console: Console) -> None:
@@ -140,7 +136,7 @@ def test_the_address_is_the_state(console: Console) -> None:
         "aria-pressed", "true"
     )
     console.page.go_back()
-    expect(console.page.locator("#query")).to_have_value(REQUESTS)
+    expect(console.page.locator("#query")).to_have_value(INCIDENT)
 
 
 def test_names_labels_and_values_complete_by_keyboard(console: Console) -> None:
@@ -273,7 +269,7 @@ def test_axis_labels_tell_neighbours_apart_in_their_unit(
     assert module is not None
     shown = console.page.evaluate(
         "async ([path, splits, unit]) => (await import(path)).axisLabels(splits, unit)",
-        [module.replace("main.js", "chart.js"), values, unit],
+        [module.replace("main.js", "plot_axes.js"), values, unit],
     )
     assert shown == labels
 

@@ -121,6 +121,8 @@ def _people(w: Writes) -> None:
     token = w.do("POST", "/v1/tokens", {"name": "ci", "role": "read_only"})["id"]
     w.do("POST", "/v1/tokens/{id}/rotate", id=token)
     w.do("DELETE", "/v1/tokens/{id}", id=token)
+    w.do("POST", "/v1/session")
+    w.do("DELETE", "/v1/session")  # all sessions of the token
     for base in ("/scim/v2", "/v1/scim/v2"):
         name = {"schemas": [USER], "userName": f"eve{len(base)}@x.io"}
         person = w.do("POST", f"{base}/Users", name)["id"]

@@ -51,7 +51,7 @@ def file_of(groups: int, name: str = "one.yml") -> Body:
 
 
 STEP = {"name": "settle", "type": "wait", "duration": "1s"}
-MADE: dict[str, tuple[str, Callable[[int], Body]]] = {
+MADE: dict[str, tuple[str, Callable[[int], Body | None]]] = {
     "max_rules": ("/v1/alert-rules", lambda n: {"name": f"R{n}", "expr": "up"}),
     "max_rule_groups": ("/v1/alert-rules", lambda n: {"name": f"R{n}", "expr": "up"}),
     "max_silences": ("/v1/silences", silence),
@@ -60,6 +60,7 @@ MADE: dict[str, tuple[str, Callable[[int], Body]]] = {
     "max_dashboards": ("/v1/dashboards", lambda n: {"title": f"D{n}", "panels": []}),
     "max_embeds": ("/v1/panels/{panel}/embeds", lambda _: {}),
     "max_tokens": ("/v1/tokens", lambda n: {"name": f"t{n}", "role": "read_only"}),
+    "max_sessions": ("/v1/session", lambda _: None),
     "max_users": ("/v1/users", user),
     "max_user_groups": ("/v1/scim/v2/Groups", lambda n: {"displayName": f"g{n}"}),
     "max_services": ("/v1/services", lambda n: {"name": f"s{n}", "owner": "o", "tier": "tier1"}),

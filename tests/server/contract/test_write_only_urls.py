@@ -206,7 +206,7 @@ def as_before(database: StateDatabase, url: str) -> None:
 
 
 TYPES = {"audit": "audit_export", "scim": "user"}
-PLACES = {"audit": "/v1/audit/exports"}
+PLACES = {"audit": "/v1/audit/exports", "session": "/v1/tokens"}
 OWN = ("/contact-methods", "/notification-rules")
 """Lists of which lower roles see only their own."""
 ACTING = [e for e in ROUTES if e.action is not None and e.path.startswith("/v1/")]

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ from tests.support.messages.remote_write_messages import Series, message_of, pac
 from tests.support.repository.files import ROOT
 from tests.support.servers.forked import Forked, environment, start
 
+_NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
+"""A session that a test opens must not authenticate later requests without a token."""
 WRITE_HEADERS = {
     "Content-Type": "application/x-protobuf",
     "Content-Encoding": "snappy",
@@ -136,6 +139,7 @@ def local_server(
             serving(app, limits) as url,
             httpx.Client(base_url=url, timeout=30, limits=idle) as client,
         ):
+            client.cookies.jar.set_policy(_NO_COOKIES)
             yield LocalServer(client, samples, secrets, app)
 
 

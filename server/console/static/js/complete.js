@@ -72,7 +72,16 @@ async function candidates(context) {
   }
 }
 
-/** At most 40 completions, those that begin with the typed text first. */
+/** 0: the typed text itself; 1: begins with it; 2: contains it. */
+function rankOf(candidate, typed, at) {
+  if (at > 0) return 2;
+  return candidate.length === typed.length ? 0 : 1;
+}
+
+/**
+ * At most 40 completions: the typed word itself first, then those that begin with it. `preselect`:
+ * whether Enter and Tab accept the first one; not so for a finished word, or a mere substring.
+ */
 export async function completionsAt(text, caret) {
   const context = contextAt(text, caret);
   if (context === null) return null;
@@ -80,8 +89,8 @@ export async function completionsAt(text, caret) {
   const ranked = [];
   for (const candidate of await candidates(context)) {
     const at = candidate.text.toLowerCase().indexOf(typed);
-    if (at >= 0 && candidate.text !== context.typed) ranked.push({ ...candidate, at });
+    if (at >= 0) ranked.push({ ...candidate, at, rank: rankOf(candidate.text, typed, at) });
   }
-  ranked.sort((a, b) => Math.min(a.at, 1) - Math.min(b.at, 1));
-  return { context, items: ranked.slice(0, 40) };
+  ranked.sort((a, b) => a.rank - b.rank);
+  return { context, items: ranked.slice(0, 40), preselect: ranked[0]?.rank === 1 };
 }

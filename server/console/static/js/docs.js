@@ -1,6 +1,6 @@
 // The API's interactive documentation: Swagger UI over this server's own OpenAPI document.
 
-const ui = SwaggerUIBundle({
+SwaggerUIBundle({
   url: "/v1/openapi.json",
   dom_id: "#api",
   layout: "BaseLayout",
@@ -13,8 +13,4 @@ const ui = SwaggerUIBundle({
     // Its link to the licence's text leads to another host.
     { wrapComponents: { License: () => () => null, OAS31License: () => () => null } },
   ],
-  onComplete: () => {
-    const token = sessionStorage.getItem("novaql-token"); // as the console stores it
-    if (token) ui.preauthorizeApiKey("token", token);
-  },
-});
+}); // a browser that is signed in sends its cookie; "Authorize" takes any other token

@@ -12,6 +12,7 @@ let context = null;
 let chosen = -1;
 let asked = 0;
 let mark = null;
+let accepting = false; // an accepted completion is put in: its input asks for no list
 
 export const queryText = () => text.value;
 
@@ -46,11 +47,13 @@ function hide() {
   asked += 1;
   items = [];
   chosen = -1;
+  list.replaceChildren();
   list.hidden = true;
   text.setAttribute("aria-expanded", "false");
   text.removeAttribute("aria-activedescendant");
 }
 
+/** Mark a row of the list; `chosen` is -1 while none is. */
 function choose(index) {
   chosen = (index + items.length) % items.length;
   [...list.children].forEach((node, at) => node.setAttribute("aria-selected", String(at === chosen)));
@@ -67,10 +70,23 @@ function accept(index) {
   if (context.kind === "label" && /\{[^{}]*$/.test(text.value.slice(0, context.from)) && !/^\s*[=!]/.test(after)) tail = '="';
   if (context.kind === "value" && !after.startsWith('"')) tail = '"';
   const escaped = context.kind === "value" ? word.replace(/[\\"]/g, "\\$&") : word;
-  text.setRangeText(escaped + tail, context.from, caret, "end");
+  replaceTyped(escaped + tail, caret);
   hide();
-  changed();
   if (tail === '="') suggest(false);
+}
+
+/**
+ * Replace the text from the beginning of the word to the caret, as if it were typed. Deprecated as
+ * it is, `insertText` is the only way that leaves undo intact; it fires `input`.
+ */
+function replaceTyped(replacement, caret) {
+  text.setSelectionRange(context.from, caret);
+  accepting = true;
+  const done = document.execCommand("insertText", false, replacement);
+  accepting = false;
+  if (done) return;
+  text.setRangeText(replacement, context.from, caret, "end");
+  changed();
 }
 
 async function suggest(byHand) {
@@ -83,19 +99,26 @@ async function suggest(byHand) {
     hide();
     return;
   }
+  // A finished word that nothing continues needs no list.
+  if (found.items.length === 1 && found.items[0].text === found.context.typed && !byHand) {
+    hide();
+    return;
+  }
   ({ items, context } = found);
   list.replaceChildren(...items.map(row));
   list.hidden = false;
   text.setAttribute("aria-expanded", "true");
   place();
-  choose(0);
+  chosen = -1;
+  text.removeAttribute("aria-activedescendant");
+  if (found.preselect) choose(0);
 }
 
 function row(item, index) {
   const { length } = context.typed;
   const node = el(
     "li",
-    { role: "option", id: `completion-${index}` },
+    { role: "option", id: `completion-${index}`, "aria-selected": "false" },
     el("span", {}, item.text.slice(0, item.at), el("mark", {}, item.text.slice(item.at, item.at + length)), item.text.slice(item.at + length)),
     el("small", {}, item.note),
   );
@@ -140,7 +163,7 @@ export function startEditor({ run, edited }) {
   };
   text.addEventListener("input", () => {
     changed();
-    suggest(false);
+    if (!accepting) suggest(false);
   });
   text.addEventListener("blur", hide);
   text.addEventListener("click", hide);
@@ -160,12 +183,23 @@ export function startEditor({ run, edited }) {
   document.fonts?.ready.then(repaint);
 }
 
+/** The row after a step: single steps go round, pages stop at the ends. */
+function stepped(step) {
+  if (chosen < 0) return step > 0 ? 0 : items.length - 1;
+  if (Math.abs(step) === 1) return chosen + step;
+  return Math.min(items.length - 1, Math.max(0, chosen + step));
+}
+
 function listKey(event) {
   const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 }[event.key];
   if (step !== undefined) {
     event.preventDefault();
-    choose(Math.abs(step) === 1 ? chosen + step : Math.min(items.length - 1, Math.max(0, chosen + step)));
+    choose(stepped(step));
   } else if (event.key === "Enter" || (event.key === "Tab" && !event.shiftKey)) {
+    if (chosen < 0) { // the word stays as it is; the key does what it does without a list
+      hide();
+      return;
+    }
     event.preventDefault();
     accept(chosen);
   } else if (event.key === "Escape") {

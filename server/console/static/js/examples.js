@@ -5,9 +5,9 @@ import { byId, el } from "./dom.js";
 /** `needs`: a metric without which the group is not shown. `live`: data begins at the server's start. */
 export const EXAMPLES = [
   { title: "Traffic and errors", needs: "http_requests_total", live: false, queries: [
-    ["Requests by service", "sum by (service) (rate(http_requests_total[5m]))", "/s"],
     ["Error ratio by service", `sum by (service) (rate(http_requests_total{status=~"5.."}[5m]))
   / sum by (service) (rate(http_requests_total[5m]))`, "percent"],
+    ["Requests by service", "sum by (service) (rate(http_requests_total[5m]))", "/s"],
     ["Requests by status", "sum by (status) (rate(http_requests_total[5m]))", "/s"],
     ["Worst five by errors", `topk(5, sum by (instance, status) (increase(http_requests_total{status=~"5.."}[1h])))`, "number"],
   ] },
@@ -42,6 +42,15 @@ export const EXAMPLES = [
 
 /** The groups that can answer something where these metrics are. */
 export const fitting = (metrics) => EXAMPLES.filter(({ needs }) => needs === null || metrics.includes(needs));
+
+/**
+ * The query that the page opens with, and its unit: what may be broken, or else the first metric there is.
+ */
+export function opening(groups, metrics) {
+  const [, query, unit] = groups[0].queries[0];
+  const unknown = groups[0].needs === null && metrics.length > 0 && !metrics.includes(query);
+  return unknown ? [metrics[0], "auto"] : [query, unit];
+}
 
 /** Show them; `pick(query, unit, live)` runs one. */
 export function showExamples(groups, pick) {

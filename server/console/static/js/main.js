@@ -1,22 +1,26 @@
 // Where everything meets: state in the address, controls, running, showing.
 
-import { ApiError, metricNames, runQuery, serverIsUp } from "./api.js";
+import { ApiError, hasSamples, metricNames, runQuery, serverIsUp } from "./api.js";
 import { clearChart, forgetHidden, redraw, showChart, startChart } from "./chart.js";
 import { byId } from "./dom.js";
 import { markFault, queryText, setQuery, startEditor } from "./editor.js";
-import { fitting, markExample, showExamples } from "./examples.js";
+import { reasonsFor } from "./empty.js";
+import { fitting, markExample, opening, showExamples } from "./examples.js";
+import { firstRun } from "./first_run.js";
 import { guessUnit, localField } from "./format.js";
 import { clearJson, showJson } from "./json_view.js";
 import { hideError, showError, showNotices, showStats } from "./notices.js";
+import { openInvitation } from "./invitation.js";
 import { readState, RANGES, seconds, window_, writeState } from "./state.js";
 import { clearTable, showTable } from "./table.js";
 import { startTheme } from "./theme.js";
-import { askForToken, takeTokenFromAddress, token } from "./token.js";
+import { askForToken, signIn, takeFromAddress, whoAmI } from "./session.js";
 
 const TABS = ["chart", "table", "json"];
 let state;
 let running = null;
 let timer = null;
+let awaiting = null; // the interval that looks for the first samples
 let before = null; // the range to go back to after zooming
 
 function setState(changes, options) {
@@ -60,6 +64,8 @@ function schedule() {
 async function run({ quiet = false } = {}) {
   const query = quiet ? state.q : queryText();
   running?.abort();
+  clearInterval(awaiting);
+  awaiting = null;
   if (!query.trim()) return;
   const mine = new AbortController();
   running = mine;
@@ -73,8 +79,12 @@ async function run({ quiet = false } = {}) {
   byId("progress").hidden = quiet;
   byId("run").setAttribute("aria-busy", "true");
   try {
-    const answer = await runQuery(request, mine.signal);
-    if (running === mine) show(answer, request, span);
+    const answer = await runQuery(request, mine.signal, (wait) => {
+      byId("stats").textContent = `The server takes no more requests now; trying again in ${wait} s …`;
+    });
+    if (running !== mine) return;
+    show(answer, request, span);
+    if (isEmpty(answer.body) && !quiet) await explainEmpty(answer.body, request, mine.signal);
   } catch (problem) {
     if (running === mine) fail(problem, query);
   } finally {
@@ -86,20 +96,51 @@ async function run({ quiet = false } = {}) {
   }
 }
 
+const isEmpty = ({ result }) => Array.isArray(result) && result.length === 0;
+const clear = (...what) => (state.tab === "table" ? clearTable : clearChart)(...what);
+
+/** Say why there is no answer, or how the first samples come in. */
+async function explainEmpty({ infos }, request, signal) {
+  if (state.tab === "json") return;
+  const look = (from, to) => {
+    const { start, end } = window_(state);
+    setState({ range: "custom", from: Math.floor(Math.max(from, to - (end - start))), to: Math.ceil(to) + 1, refresh: "off" }, { push: true });
+    run();
+  };
+  const use = (query) => {
+    setQuery(query);
+    run();
+  };
+  const [any, reasons] = await Promise.all([hasSamples(), reasonsFor(request, infos, { use, look }, signal)]);
+  if (any) clear(state.tab === "table" ? "The query answers nothing at this time." : "The query answers nothing in this range.", ...reasons);
+  else awaitSamples();
+}
+
+/** The page of a database without samples, until it has some. */
+function awaitSamples() {
+  const look = async () => {
+    if (document.hidden || !(await hasSamples())) return;
+    await start(true);
+  };
+  clear("There are no samples yet.", ...firstRun(look));
+  awaiting ??= setInterval(look, 15_000);
+}
+
 function show(answer, request, span) {
   const { body } = answer;
   hideError();
   markFault(null);
-  showNotices(body);
+  showNotices(isEmpty(body) && state.tab !== "json" ? { warnings: body.warnings } : body);
   const rows = Array.isArray(body.result) && body.result[0]?.metric ? body.result.length : body.result_type === "scalar" || body.result_type === "string" ? 1 : 0;
   showStats(body.stats, rows, answer.ms);
   const unit = state.unit === "auto" ? guessUnit(request.query) : state.unit;
   if (state.tab === "json") showJson(answer, request);
+  else if (state.tab === "table" && isEmpty(body)) clearTable("The query answers nothing at this time.", "Looking why …");
   else if (state.tab === "table") showTable(body, unit);
   else if (body.result_type === "matrix" && body.result.length) showChart(body.result, span, unit);
   else if (body.result_type === "string") clearChart("A text has no chart.", "The table shows it.");
   else if (state.refresh !== "off") clearChart("Nothing yet.", "A rate takes two samples; the chart refreshes by itself.");
-  else clearChart("The query answers nothing in this range.", "Try a longer range, or check the names.");
+  else clearChart("The query answers nothing in this range.", "Looking why …");
 }
 
 function fail(problem, query) {
@@ -156,7 +197,7 @@ function startControls() {
   for (const id of ["from", "to"]) byId(id).addEventListener("change", customRange);
   byId("run").addEventListener("click", () => run());
   byId("run-key").textContent = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘↵" : "Ctrl ↵";
-  byId("token-button").addEventListener("click", async () => { if (await askForToken()) run(); });
+  byId("session-button").addEventListener("click", async () => { if (await askForToken()) await start(); });
   for (const name of TABS) {
     const tab = byId(`tab-${name}`);
     tab.addEventListener("click", () => chooseTab(name));
@@ -176,7 +217,31 @@ async function watchServer() {
   byId("server").textContent = up ? "ready" : "server unreachable";
 }
 
-takeTokenFromAddress();
+/** A token or an invitation in the address, else the session of the cookie, else the dialog. */
+async function arrive() {
+  const given = takeFromAddress("token");
+  const invitation = takeFromAddress("invitation");
+  if (invitation) return openInvitation(invitation);
+  const problem = given ? await signIn(given) : "";
+  if (problem === "" && (await whoAmI())) return true;
+  return askForToken(problem);
+}
+
+/** Run the query of the address, or the first example, and list the examples. `anew`: samples have come. */
+async function start(anew = false) {
+  if (state.q && !anew) await run();
+  const names = await metricNames({ fresh: anew });
+  const groups = fitting(names);
+  showExamples(groups, pick);
+  if (!state.q || anew) {
+    const [query, unit] = opening(groups, names);
+    setQuery(query);
+    setState({ q: query, unit, ...(anew ? { tab: "table" } : {}) }); // a range of steps may end before the first sample
+    await run();
+  }
+  markExample(state.q);
+}
+
 state = readState();
 startTheme(redraw);
 startEditor({ run, edited: () => byId("error").hidden || hideError() });
@@ -203,15 +268,7 @@ addEventListener("popstate", () => {
 setQuery(state.q);
 showControls();
 clearChart(state.q ? "Running the query …" : "Looking what is here …");
-await run();
-const groups = fitting(await metricNames({ ask: true }));
-showExamples(groups, pick);
-if (!state.q) {
-  const [, query, unit] = groups[0].queries[0];
-  setQuery(query);
-  setState({ q: query, unit });
-  await run();
-}
-markExample(state.q);
+if (await arrive()) await start();
+else clearChart("Sign in to query.", "The server answers to holders of a token. Run asks for it again.");
 await watchServer();
 setInterval(watchServer, 30_000);

@@ -3,11 +3,12 @@
 export const RANGES = { "15m": 900, "1h": 3600, "6h": 21600, "24h": 86400 };
 const DEFAULTS = { q: "", range: "6h", from: null, to: null, step: "auto", refresh: "off", unit: "auto", tab: "chart" };
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
-const SECONDS = { s: 1, m: 60, h: 3600, d: 86400 };
+const SECONDS = { s: 1, m: 60, h: 3600, d: 86400, w: 604800, y: 31536000 };
 
 export function readState() {
   const state = { ...DEFAULTS };
   const given = new URLSearchParams(location.search);
+  if (given.has("g0.expr")) Object.assign(state, stateOfPrometheus(given));
   for (const key of Object.keys(DEFAULTS)) if (given.has(key)) state[key] = given.get(key);
   for (const key of ["from", "to"]) {
     const number = Number(state[key]);
@@ -17,6 +18,19 @@ export function readState() {
   if (!custom && !(state.range in RANGES)) state.range = DEFAULTS.range;
   if (!["chart", "table", "json"].includes(state.tab)) state.tab = "chart";
   return state;
+}
+
+/** The first graph of a link as Prometheus writes it: `/graph?g0.expr=…&g0.tab=0&g0.range_input=2h`. */
+function stateOfPrometheus(given) {
+  const get = (name) => given.get(`g0.${name}`) ?? "";
+  const state = { q: get("expr"), tab: ["0", "graph"].includes(get("tab")) ? "chart" : "table" };
+  const range = get("range_input") || "1h";
+  const ending = get("end_input") || get("moment_input"); // "2026-01-31 12:00:00", in UTC
+  const end = ending ? Date.parse(`${ending.replace(" ", "T")}Z`) / 1000 : NaN;
+  const length = [...range.matchAll(/(\d+)([smhdwy])/g)].reduce((sum, [, count, unit]) => sum + count * SECONDS[unit], 0);
+  if (range in RANGES && Number.isNaN(end)) return { ...state, range };
+  const to = Math.floor(Number.isNaN(end) ? Date.now() / 1000 : end);
+  return length > 0 ? { ...state, range: "custom", from: to - length, to } : state;
 }
 
 export function writeState(state, { push = false } = {}) {
@@ -29,7 +43,7 @@ export function writeState(state, { push = false } = {}) {
     out.delete("to");
   }
   const search = out.toString();
-  const address = location.pathname + (search ? `?${search}` : "");
+  const address = location.pathname.replace(/graph$/, "") + (search ? `?${search}` : "");
   if (address === location.pathname + location.search) return;
   history[push ? "pushState" : "replaceState"](null, "", address);
 }

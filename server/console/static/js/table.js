@@ -1,7 +1,9 @@
 // An instant result as a sortable table: one row a series, one column a label.
 
+import { bars } from "./bars.js";
 import { byId, el } from "./dom.js";
 import { formatTime, formatValue, grouped, number } from "./format.js";
+import { summaryOf } from "./histogram.js";
 
 const MOST_ROWS = 2000;
 let sorting = { column: null, down: true };
@@ -14,8 +16,10 @@ function rowsOf({ result_type: type, result }) {
     return [{ labels: {}, value, time, samples: 1 }];
   }
   return result.map((series) => {
-    const point = series.value ?? series.values?.at(-1) ?? [null, null];
-    return { labels: series.metric, value: point[1], time: point[0], samples: series.values?.length ?? 1 };
+    const native = series.histogram ?? series.histograms?.at(-1);
+    const point = series.value ?? series.values?.at(-1) ?? (native ? [native[0], native[1].count] : [null, null]);
+    const samples = series.values?.length ?? series.histograms?.length ?? 1;
+    return { labels: series.metric, value: point[1], time: point[0], samples, histogram: native?.[1] };
   });
 }
 
@@ -38,17 +42,21 @@ export function showTable(answer, unit) {
   draw();
 }
 
-export function clearTable(title) {
+/** No table: a title, and what to do about it. */
+export function clearTable(title, ...hints) {
   shown = null;
-  byId("panel-table").replaceChildren(el("div", { className: "empty" }, el("b", {}, title)));
+  byId("panel-table").replaceChildren(el("div", { className: "empty" }, el("div", {}, el("b", {}, title), ...hints)));
+}
+
+/** The value of a row: a number, or the bars of a native histogram above its summary. */
+function valueOf({ value, histogram }, alone) {
+  const { unit } = shown;
+  if (!histogram) return [formatValue(value, unit, 6)];
+  return [bars(histogram, unit, alone ? { width: 560, height: 140 } : {}), summaryOf(histogram, unit)];
 }
 
 function draw() {
-  const { rows, labels, unit, ranges } = shown;
-  if (rows.length === 0) {
-    clearTable("The query answers nothing at this time.");
-    return;
-  }
+  const { rows, labels, ranges } = shown;
   const { column, down } = sorting;
   const key = column === "value" ? (row) => row.value : (row) => row.labels[column];
   const order = column === null ? rows : [...rows].sort((a, b) => (down ? -1 : 1) * compare(key(a), key(b)));
@@ -60,7 +68,7 @@ function draw() {
   const body = order.slice(0, MOST_ROWS).map((row) =>
     el("tr", {},
       ...labels.map((name) => el("td", {}, row.labels[name] ?? "")),
-      el("td", { className: "number", title: String(row.value) }, formatValue(row.value, unit, 6) + (ranges ? `  (last of ${row.samples})` : ""))));
+      el("td", { className: "number", title: String(row.value) }, ...valueOf(row, order.length === 1), ranges ? `  (last of ${row.samples})` : "")));
   const time = rows[0].time;
   const foot = `${grouped(rows.length)} ${rows.length === 1 ? "row" : "rows"}${time === null ? "" : ` at ${formatTime(time)}`}` + (rows.length > MOST_ROWS ? `; the first ${grouped(MOST_ROWS)} are shown` : "");
   byId("panel-table").replaceChildren(

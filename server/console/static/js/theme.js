@@ -47,4 +47,7 @@ export function isDark() {
 const LIGHT = ["#5646e8", "#0a9b83", "#d9480f", "#c2257f", "#1c7ed6", "#8a6d00", "#7b2fbf", "#2b8a3e", "#c92a3a", "#0b7285", "#a6561b", "#495b9b"];
 const DARK = ["#9d92ff", "#38d9b4", "#ff9a62", "#f783c4", "#6cb8ff", "#f2cc4d", "#cc8bfa", "#7fdc8b", "#ff8590", "#5ed3e6", "#e0a77a", "#a3b2ea"];
 
+/** The value of a CSS variable now. */
+export const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
 export const colour = (index) => (isDark() ? DARK : LIGHT)[index % LIGHT.length];

@@ -1,0 +1,28 @@
+"""axe-core, which finds faults of accessibility in a page."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from playwright.sync_api import Page
+
+_AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+_SERIOUS = ("serious", "critical")
+
+
+def serious_findings(page: Page) -> list[str]:
+    """What axe finds serious or critical: rule and elements. CDP runs it, which no policy of the
+    page's content forbids."""
+    session = page.context.new_cdp_session(page)
+    session.send("Runtime.evaluate", {"expression": _AXE})
+    call = "axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)"
+    answer = session.send(
+        "Runtime.evaluate", {"expression": call, "awaitPromise": True, "returnByValue": True}
+    )
+    session.detach()
+    return [
+        f"{one['id']}: {node['html'][:160]}"
+        for one in answer["result"]["value"]
+        if one["impact"] in _SERIOUS
+        for node in one["nodes"]
+    ]
