@@ -16,28 +16,36 @@ from novaql.errors import InputError
 from novaql.inputs.opened import (
     databases,
     is_database,
-    is_unchanging_table,
     prometheus_folders,
     table_files,
 )
 from novaql.inputs.prometheus.folders import is_data_directory
-from novaql.inputs.tables.frame_types import is_frame
+from novaql.inputs.tables.frame_types import (
+    is_column_dict,
+    is_dataset,
+    is_file_object,
+    is_frame,
+    is_frame_list,
+)
 from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import Source, has_source_methods
 
 if TYPE_CHECKING:
-    from novaql.inputs import batch_stream, files, read_options, source_stream
+    from novaql.inputs import batch_stream, file_objects, files, read_options, source_stream
     from novaql.inputs.http import scrape
     from novaql.inputs.prometheus import remote_read
-    from novaql.inputs.tables import frames
+    from novaql.inputs.tables import datasets, frames, table_lists
 else:  # together 40 ms, which a query over a database does not need
     batch_stream = lazy_module("novaql.inputs.batch_stream")
+    file_objects = lazy_module("novaql.inputs.file_objects")
     files = lazy_module("novaql.inputs.files")
     source_stream = lazy_module("novaql.inputs.source_stream")
     scrape = lazy_module("novaql.inputs.http.scrape")
     remote_read = lazy_module("novaql.inputs.prometheus.remote_read")
+    datasets = lazy_module("novaql.inputs.tables.datasets")
     frames = lazy_module("novaql.inputs.tables.frames")
+    table_lists = lazy_module("novaql.inputs.tables.table_lists")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +55,14 @@ class DataKind:
     description  as error messages list it; "": not listed
     matches      whether an object is of this kind
     open_stream  the samples as a stream of batches; None: the kind cannot be imported
-    open_source  a source that reads what each selector needs; None: all batches of the stream, in
-                 memory
+    open_source  a source that reads what each selector needs; None, or if it returns None: all
+                 batches of the stream, in memory
     """
 
     description: str
     matches: Callable[[Any], bool]
     open_stream: Callable[[Any, read_options.ReadOptions], batch_stream.BatchStream] | None = None
-    open_source: Callable[[Any], Source] | None = None
+    open_source: Callable[[Any], Source | None] | None = None
 
 
 class HasSource(Protocol):
@@ -133,17 +141,12 @@ KINDS = (
         _path_stream,
         lambda data: prometheus_folders.open(_path(data)),
     ),
-    DataKind(
-        "",
-        lambda data: is_path(data) and is_unchanging_table(_path(data)),
-        _path_stream,
-        lambda data: table_files.open(_path(data)),
-    ),
-    DataKind("a path", is_path, _path_stream),
+    DataKind("a path", is_path, _path_stream, lambda data: table_files.open([_path(data)])),
     DataKind(
         "a list of paths",
         is_path_list,
         lambda data, options: files.read_paths([Path(path) for path in data], options),
+        lambda data: table_files.open([_path(path) for path in data]),
     ),
     DataKind(
         "",
@@ -156,6 +159,28 @@ KINDS = (
         "a pandas or polars frame, a DuckDB relation, an Arrow table",
         is_frame,
         lambda data, options: frames.read_frame(data, options.columns),
+    ),
+    DataKind(
+        "a dataset or scanner of pyarrow",
+        is_dataset,
+        lambda data, options: datasets.read_dataset(data, options.columns),
+        lambda data: datasets.dataset_source(data),
+    ),
+    DataKind(
+        "a list of frames or record batches",
+        is_frame_list,
+        lambda data, options: table_lists.read_frame_list(data, options.columns),
+    ),
+    DataKind(
+        "a dict of columns",
+        is_column_dict,
+        lambda data, options: table_lists.read_column_dict(data, options.columns),
+    ),
+    DataKind(
+        "an open file",
+        is_file_object,
+        lambda data, options: file_objects.read_file_object(data, options),
+        lambda data: file_objects.file_object_source(data),
     ),
     DataKind(
         "",

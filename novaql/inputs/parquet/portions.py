@@ -1,6 +1,6 @@
 """How the series of a selection are divided into batches, each of which reads some row groups.
 
-Files that are sorted by series have few series in each row group: a batch of about a million
+Files that are sorted by series have few series in each row group: a batch of about half a million
 samples reads just these. In files that are sorted by time, each row group has all series, and each
 batch has to read all of them: there are at most `PASSES` batches then, or more that are small.
 """
@@ -13,11 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from novaql.inputs.parquet.catalog import Known
-from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.labels import Floats, Ints
 
-SMALL = 1 << 19
-LARGE = 1 << 20
-"""Samples of a batch, where batches read row groups of their own, and where they share them."""
+SAMPLES = 1 << 19
+"""Samples of a batch. Twice as many where batches share row groups."""
 
 PASSES = 8
 
@@ -39,9 +38,13 @@ class Portion:
 
 
 def portions_of(
-    known: Sequence[Known], numbers: Ints, start_ms: int, end_ms: int
+    known: Sequence[Known], numbers: Ints, range_ms: tuple[int, int], size: int
 ) -> list[Portion]:
-    """Portions of the series with these numbers, which are rows 0, 1, … of a selection."""
+    """Portions of the series with these numbers, which are rows 0, 1, … of a selection.
+
+    size  samples of a portion
+    """
+    start_ms, end_ms = range_ms
     if len(numbers) == 0:
         return []
     capacity = np.zeros(len(numbers), np.int64)
@@ -57,9 +60,9 @@ def portions_of(
         rows_of.append(rows)
     order = np.lexsort((np.arange(len(numbers)), first_piece))
     total = int(capacity.sum())
-    number = _numbered(order, capacity, SMALL)
+    number = _numbered(order, capacity, size)
     if _rows_read(known, rows_of, number) > 2 * total:
-        number = _numbered(order, capacity, max(LARGE, -(-total // PASSES)))
+        number = _numbered(order, capacity, max(2 * size, -(-total // PASSES)))
     pieces: list[list[Known]] = [[] for _ in range(int(number.max()) + 1)]
     for one, rows in zip(known, rows_of, strict=True):
         for portion in np.unique(number[rows]).tolist():
@@ -82,7 +85,7 @@ def _rows_of(one: Known, numbers: Ints, start_ms: int, end_ms: int) -> tuple[Int
     return rows[places], places
 
 
-def _overlap(one: Known, places: Ints, start_ms: int, end_ms: int) -> np.ndarray:
+def _overlap(one: Known, places: Ints, start_ms: int, end_ms: int) -> Floats:
     """[len(places)] about which share of the samples of each series is in the range."""
     first, last = one.index.first_ms[places], one.index.last_ms[places]
     span = np.minimum(last, end_ms) - np.maximum(first, start_ms)

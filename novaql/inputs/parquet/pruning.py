@@ -13,8 +13,13 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _PER_SECOND: dict[str | None, int] = {
-    **{"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9},
-    **{"milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9},
+    "s": 1,
+    "ms": 10**3,
+    "us": 10**6,
+    "ns": 10**9,
+    "milliseconds": 10**3,
+    "microseconds": 10**6,
+    "nanoseconds": 10**9,
 }
 _DAY_MS = 86_400_000
 

@@ -16,7 +16,7 @@ from novaql.inputs.batch_stream import BatchStream
 from novaql.inputs.parquet.catalog import Catalog, Known
 from novaql.inputs.parquet.piece import Piece
 from novaql.inputs.parquet.placing import Placing
-from novaql.inputs.parquet.portions import Portion, portions_of
+from novaql.inputs.parquet.portions import SAMPLES, Portion, portions_of
 from novaql.inputs.parquet.table import ParquetTable
 from novaql.inputs.replaced_samples import warnings_of
 from novaql.lazy_exports import lazy_module
@@ -59,9 +59,12 @@ class ParquetSource:
 
     Of two samples with the same series and time, the later one in the files counts. Methods raise
     `InputError` for what cannot be read.
+
+    batch_samples  about how many samples a batch has
     """
 
-    def __init__(self, tables: Sequence[ParquetTable]) -> None:
+    def __init__(self, tables: Sequence[ParquetTable], *, batch_samples: int = SAMPLES) -> None:
+        self._batch_samples = batch_samples
         self._tables = tuple(tables)
         self._catalog = Catalog()
         self._lock = threading.Lock()
@@ -94,14 +97,13 @@ class ParquetSource:
         if hints.plain is not None:
             return hints.plain  # there are no cells
         wanted = self._wanted(matchers, start_ms, end_ms)
-        refs = [
-            self._ref(portion, wanted.numbers, (start_ms, end_ms))
-            for portion in portions_of(wanted.known, wanted.numbers, start_ms, end_ms)
-        ]
+        window = start_ms, end_ms
+        portions = portions_of(wanted.known, wanted.numbers, window, self._batch_samples)
+        refs = [self._ref(portion, wanted.numbers, window) for portion in portions]
         series = wanted.series.take(wanted.numbers)
         if hints.labels is not None:
             series = series.keep(hints.labels)
-        return Selection(series, refs, (), (start_ms, end_ms))
+        return Selection(series, refs, (), window)
 
     def series(
         self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
@@ -172,7 +174,7 @@ class ParquetSource:
 
     def _pieces(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Piece]:
         """Those that may have a part in a selection, in the order of the files."""
-        found = []
+        found: list[Piece] = []
         for table in self._tables:
             if not table.may_match(matchers):
                 continue
@@ -181,9 +183,7 @@ class ParquetSource:
                     f"{table.name}: this file has native histograms, and the first one has none; "
                     "import the files into a database, and query that"
                 )
-            for piece in table.pieces():
-                if piece.may_match(matchers, start_ms, end_ms):
-                    found.append(piece)
+            found += [p for p in table.pieces() if p.may_match(matchers, start_ms, end_ms)]
         return found
 
     def _wanted(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> _Wanted:
@@ -202,15 +202,13 @@ class ParquetSource:
         self, matchers: Sequence[Matcher], wanted: _Wanted, start_ms: int, end_ms: int
     ) -> Bools:
         """Which series have a sample in the range, and not only before and after it."""
-        first = np.full(len(wanted.series), np.iinfo(np.int64).max)
-        last = np.full(len(wanted.series), np.iinfo(np.int64).min)
         sure = np.zeros(len(wanted.series), np.bool_)
         for one in wanted.known:
             low, high = one.index.first_ms, one.index.last_ms
-            in_range = ((low >= start_ms) & (low <= end_ms)) | ((high >= start_ms) & (high <= end_ms))
+            in_range = ((low >= start_ms) & (low <= end_ms)) | (
+                (high >= start_ms) & (high <= end_ms)
+            )
             sure[one.numbers[in_range]] = True
-            np.minimum.at(first, one.numbers, low)
-            np.maximum.at(last, one.numbers, high)
         found: Bools = sure[wanted.numbers]
         if not found.all():
             selection = self.select(matchers, start_ms, end_ms)

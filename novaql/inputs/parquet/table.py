@@ -38,6 +38,7 @@ class ParquetFileAt:
     folders  labels in the names of the folders above it, see `partitions`
     remote   whether each read is a request
     state    a value that changes when the file does; None: it does not change
+    groups   numbers of the row groups that count; None: all
     """
 
     name: str
@@ -45,6 +46,7 @@ class ParquetFileAt:
     folders: Mapping[str, str]
     remote: bool = False
     state: Callable[[], object] | None = None
+    groups: Callable[[], Sequence[int]] | None = None
 
 
 class ParquetTable:
@@ -94,13 +96,13 @@ class ParquetTable:
         """Each row group, in wide form once for each metric."""
         if self._pieces is None:
             layouts = long_layouts(self.layout, self.name)
-            groups = range(self.footer.num_row_groups)
+            groups = self._groups()
             self._pieces = [Piece(self, group, one) for group in groups for one in layouts]
         return self._pieces
 
     def batches(self) -> Iterator[Batch]:
         """All samples."""
-        groups = range(self.footer.num_row_groups)
+        groups = self._groups()
         used = self.layout.used
         parts = (part for group in groups for part in self.read(group, used))
         yield from read_arrow(parts, self.schema, self._columns, self.name)
@@ -126,6 +128,11 @@ class ParquetTable:
                 break
         return found
 
+    def _groups(self) -> Sequence[int]:
+        with self._reading():
+            chosen = self._place.groups
+            return range(self.footer.num_row_groups) if chosen is None else chosen()
+
     @contextmanager
     def opened(self) -> Iterator[pq.ParquetFile]:
         # Texts are read as dictionaries, as labels are stored.
@@ -148,11 +155,10 @@ class ParquetTable:
         except (FileNotFoundError, PermissionError) as problem:
             raise InputError(f"{self.name}: {problem.strerror or problem}") from problem
         except (pa.ArrowException, UnicodeDecodeError, OSError) as problem:
+            what = "this is no readable Parquet file"
             if group is not None:
-                raise InputError(
-                    f"{self.name}: row group {group} is damaged: {problem}"
-                ) from problem
-            raise InputError(f"{self.name}: this is no readable Parquet file: {problem}") from problem
+                what = f"row group {group} is damaged"
+            raise InputError(f"{self.name}: {what}: {problem}") from problem
 
 
 def long_layouts(layout: Layout, what: str) -> list[Layout]:
@@ -168,8 +174,6 @@ def long_layouts(layout: Layout, what: str) -> list[Layout]:
                 raise InputError(
                     f"{what}: the label {label} is a column and also inside a column's name"
                 )
-        one = replace(
-            layout, values=(column,), long=True, folders={**layout.folders, **labels}
-        )
+        one = replace(layout, values=(column,), long=True, folders={**layout.folders, **labels})
         found.append(replace(one, name=None, metric="") if named else one)
     return found

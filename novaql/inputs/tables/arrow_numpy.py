@@ -1,7 +1,7 @@
 """Arrow arrays of numbers ↔ NumPy, by their buffers.
 
-`Array.to_numpy` and `pyarrow.array` import pandas if it is installed: 50 MiB and half a second of the
-first query of a Parquet file.
+`Array.to_numpy` and `pyarrow.array` import pandas if it is installed: 50 MiB and half a second
+of the first query of a Parquet file.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.errors import InputError
-from novaql.inputs.tables.arrow_numpy import numbers_of, valid_of
 from novaql.inputs.sample_times import REASON, first_outside
+from novaql.inputs.tables.arrow_numpy import numbers_of, valid_of
 from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
