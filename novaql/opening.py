@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from novaql.cancellation import Cancellation
 from novaql.engine import evaluate, selects_data
-from novaql.inputs.data_kinds import is_url
+from novaql.inputs.addresses import is_url
 from novaql.inputs.parquet.source import ParquetSource
 from novaql.inputs.resolve import NO_DATA, as_source
 from novaql.inputs.tables.table_source import TableSource

@@ -42,7 +42,7 @@ def as_source(data: Data = None, *, now_ms: int | None = None) -> Source:
     if data is None:
         return _default()
     kind = kind_of(data)
-    if kind.open_source is not None and (source := kind.open_source(data)) is not None:
+    if kind.open_source is not None and (source := kind.open_source(data, now_ms)) is not None:
         return source
     assert kind.open_stream is not None
     return kind.open_stream(data, read_options.ReadOptions(default_time_ms=now_ms)).collect()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from novaql.inputs.sample_batches import batch_of_columns
 from novaql.tsdb.model.flat_arrays import flat_positions
@@ -58,8 +61,8 @@ class Placing:
         self._times = self._values = np.zeros(0)  # the batch alone refers to them
         if not np.array_equal(self._filled, np.diff(offsets)):
             at = flat_positions(offsets[:-1], self._filled)
-            times, values = times[at], values[at]
-            starts = None if starts is None else starts[at]
+            times, values = _moved(times, at), _moved(values, at)
+            starts = None if starts is None else _moved(starts, at)
             offsets = np.append(0, np.cumsum(self._filled))
         replaced = np.zeros(len(rows), np.int64)
         later = np.diff(times) > 0
@@ -84,3 +87,10 @@ class Placing:
 def _last_of_equal(owner: Ints, times: Ints) -> Bools:
     """Whether the sample after each one has another series or time."""
     return np.append((owner[1:] != owner[:-1]) | (times[1:] != times[:-1]), True)[: len(owner)]
+
+
+def _moved(array: NDArray[Any], at: Ints) -> NDArray[Any]:
+    """The elements at increasing places, in the memory of the array. A copy instead, which stays
+    longer than the array, would leave holes in the heap that no later array fits in."""
+    array[: len(at)] = array[at]
+    return array[: len(at)]
