@@ -46,8 +46,4 @@ def is_path(data: object) -> TypeGuard[str | os.PathLike[str]]:
 
 def is_path_list(data: object) -> TypeGuard[Sequence[str | os.PathLike[str]]]:
     """Whether the object is a list of paths with at least one in it."""
-    return (
-        isinstance(data, list | tuple)
-        and len(data) > 0
-        and all(map(is_path, data))
-    )
+    return isinstance(data, list | tuple) and len(data) > 0 and all(map(is_path, data))

@@ -78,18 +78,20 @@ def _headers_for(base: str, headers: Mapping[str, str]) -> Mapping[str, str] | N
     try:
         return headers if _is_prometheus(base, headers) else None
     except HttpStatus as problem:
+        if problem.status == 401 and headers:
+            raise InputError(f"{problem}; the server does not accept the token") from None
         if problem.status != 401 or _OWN_TOKENS not in problem.text:
             return None
+    shown = without_credentials(base)[0]
     own = os.environ.get(TOKEN_VARIABLE)
-    if not own or headers:
-        which = "needs a token: set NOVA_TOKEN" if not headers else "does not accept the token"
-        raise InputError(f"{without_credentials(base)[0]}: this NovaQL {which}")
+    if not own:
+        raise InputError(f"{shown}: this NovaQL needs a token: set {TOKEN_VARIABLE}")
     headers = _bearer(own)
     try:
         return headers if _is_prometheus(base, headers) else None
     except HttpStatus as problem:
-        text = f"{without_credentials(base)[0]}: this NovaQL does not accept the token of "
-        raise InputError(f"{text}{TOKEN_VARIABLE}: {problem.text}") from None
+        what = f"this NovaQL does not accept the token of {TOKEN_VARIABLE}"
+        raise InputError(f"{shown}: {what}: {problem.text}") from None
 
 
 def _is_prometheus(base: str, headers: Mapping[str, str]) -> bool:
