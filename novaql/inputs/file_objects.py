@@ -17,6 +17,7 @@ from novaql.inputs.parquet.opening import source_of
 from novaql.inputs.parquet.source import ParquetSource
 from novaql.inputs.parquet.table import ParquetFileAt
 from novaql.inputs.read_options import ReadOptions
+from novaql.inputs.tables.column_roles import BY_NAME, Columns
 from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.samples import Batch
 
@@ -28,20 +29,16 @@ else:  # loaded at the first use
 _PARQUET_MAGIC = b"PAR1"
 
 
-def file_object_source(data: Any) -> ParquetSource | None:
-    """A source that reads Parquet as it needs it, from any position; None for other formats, and
-    for files without positions. Raises `InputError`."""
-    if isinstance(data, io.TextIOBase) or not _seekable(data):
+def file_object_source(data: Any, columns: Columns = BY_NAME) -> ParquetSource | None:
+    """A source that reads Parquet as it needs it, and moves its position; None for other formats,
+    and for files without positions. Raises `InputError`."""
+    if not _is_parquet(data):
         return None
-    with _position_restored(data):
-        data.seek(0)
-        if data.read(len(_PARQUET_MAGIC)) != _PARQUET_MAGIC:
-            return None
     if isinstance(data, io.BytesIO):
         whole: Any = pa.BufferReader(data.getvalue())
     else:
         whole = data if isinstance(data, pa.NativeFile) else pa.PythonFile(data, mode="r")
-    return source_of([ParquetFileAt(_name_of(data), lambda: whole, {})])
+    return source_of([ParquetFileAt(_name_of(data), lambda: whole, {})], columns)
 
 
 def read_file_object(data: Any, options: ReadOptions) -> BatchStream:
@@ -49,6 +46,8 @@ def read_file_object(data: Any, options: ReadOptions) -> BatchStream:
 
     The name of the file, or else its first bytes, tell the format. Raises `InputError`.
     """
+    if (parquet := file_object_source(data, options.columns)) is not None:
+        return parquet.stream()
     stream = BatchStream(iter(()), files=1)
 
     def batches() -> Iterator[Batch]:
@@ -59,12 +58,23 @@ def read_file_object(data: Any, options: ReadOptions) -> BatchStream:
     return stream
 
 
+def _is_parquet(data: Any) -> bool:
+    if isinstance(data, io.TextIOBase) or not _seekable(data):
+        return False
+    with _position_restored(data):
+        data.seek(0)
+        return bool(data.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC)
+
+
 @contextmanager
 def _as_path(data: Any) -> Iterator[Path]:
     """A copy of the file, which lasts as long as it is read."""
     with tempfile.TemporaryDirectory(prefix="novaql-") as folder:
         path = Path(folder) / Path(_name_of(data)).name
+        parquet = _is_parquet(data)
         with _position_restored(data), path.open("wb") as copy:
+            if parquet:
+                data.seek(0)
             if isinstance(data, io.TextIOBase):
                 copy.write(data.read().encode())
             else:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from novaql import tsdb
 from novaql.errors import StorageUnavailable
 from novaql.inputs.parquet.source import ParquetSource
+from novaql.inputs.tables.column_roles import BY_NAME, Columns
 from novaql.inputs.tables.table_source import TableSource
 from novaql.lazy_exports import lazy_module
 from novaql.tsdb.errors import StoreError
@@ -98,13 +99,20 @@ class LastTables:
         with self._lock:
             if self._last is not None and self._last[0] == key:
                 return self._last[1]
-            large = None
-            if sum(one.st_size for one in status) > LARGE_BYTES and not _is_csv(found[0]):
-                large = parquet_opening.local_source(found)
+            large = None if _is_csv(found[0]) else large_source(found)
             source = large or files.read_paths(paths).collect()
             held = isinstance(source, ParquetSource) or source.samples <= _MOST_CACHED_SAMPLES
             self._last = (key, source) if held else None
             return source
+
+
+def large_source(paths: Sequence[Path], columns: Columns = BY_NAME) -> ParquetSource | None:
+    """A source of paths that name large Parquet files without histograms; None for all others.
+    Raises `InputError`."""
+    found = files.parquet_files(paths)
+    if not found or sum(path.stat().st_size for path in found) <= LARGE_BYTES:
+        return None
+    return parquet_opening.local_source(found, columns)
 
 
 def _is_csv(path: Path) -> bool:

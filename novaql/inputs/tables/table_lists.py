@@ -31,9 +31,18 @@ def read_frame_list(data: Sequence[Any], columns: Columns = BY_NAME) -> BatchStr
 
 
 def read_column_dict(data: Mapping[str, Any], columns: Columns = BY_NAME) -> BatchStream:
-    """Columns are lists, arrays of NumPy, or series of a library of frames. Raises `InputError`."""
+    """Columns are lists, arrays of NumPy, or series of a library of frames. A text or number is
+    that of each row. Raises `InputError`."""
+    lengths = [len(column) for column in data.values() if not _is_scalar(column)]
+    if not lengths:
+        raise InputError("dict: no value is a column, such as a list")
+    whole = {n: [one] * lengths[0] if _is_scalar(one) else one for n, one in data.items()}
     try:
-        table = pa.table(dict(data))
+        table = pa.table(whole)
     except (pa.ArrowException, TypeError) as problem:
         raise InputError(f"dict: the values are no columns of one table: {problem}") from problem
     return read_frame(table, columns, "dict")
+
+
+def _is_scalar(value: object) -> bool:
+    return isinstance(value, str) or not hasattr(value, "__len__")
