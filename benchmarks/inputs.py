@@ -130,10 +130,10 @@ def write_fleet(path: Path, *, by_time: bool) -> None:
     table = pa.table(
         {
             "__name__": pa.repeat("cpu_seconds_total", len(row)),
-            "host": hosts.take(pa.array(row // 10)),
-            "mode": modes.take(pa.array(row % 10)),
-            "time": time,
-            "value": value.reshape(-1),
+            "host": hosts.take(row // 10),
+            "mode": modes.take(row % 10),
+            "time": pa.array(time),
+            "value": pa.array(value.reshape(-1)),
         }
     )
     pq.write_table(table, path)

@@ -47,7 +47,7 @@ def samples_of(selection: Selection) -> Samples:
     for view in selection.views():
         flat = view.ragged()
         for place, row in enumerate(flat.rows.tolist()):
-            some = slice(flat.offsets[place], flat.offsets[place + 1])
+            some = slice(flat.bounds[place], flat.bounds[place + 1])
             times = flat.timestamps[some].tolist()
             if times:
                 assert names[row] not in found
@@ -65,24 +65,21 @@ def random_table(rng: np.random.Generator, *, wide: bool) -> pa.Table:
     if rng.random() < 0.5:
         times.sort()
     kind: Any = [pa.timestamp("ms"), pa.timestamp("ns", "UTC"), pa.int64()][rng.integers(3)]
+    time: Any = pa.array(times)
     if pa.types.is_timestamp(kind):
         time = pa.array(times, pa.timestamp("ms")).cast(pa.timestamp(kind.unit)).cast(kind)
-    else:
-        time = pa.array(times)
 
     def some(of: Sequence[Any], none: float = 0.2) -> list[Any]:
         return [None if rng.random() < none else of[i] for i in rng.integers(len(of), size=rows)]
 
     labels: dict[str, Any] = {
         "host": pa.array(some(["a", "b", "cc", ""]), pa.string()),
-        "code": pa.array(some([200, 500]), pa.int64() if not wide else pa.string())
-        if not wide
-        else pa.array(some(["200", "500"])),
+        "code": pa.array(some(["200", "500"]) if wide else some([200, 500])),
         "zone": pa.array(some(["x", "y"], 0.0)).dictionary_encode(),
     }
     if wide:
         more = pa.array([None if rng.random() < 0.5 else v for v in values.tolist()], pa.float64())
-        return pa.table({"time": time, **labels, "m": values, 'n{k="v"}': more})
+        return pa.table({"time": time, **labels, "m": pa.array(values), 'n{k="v"}': more})
     gaps = pa.array(values, mask=rng.random(rows) < 0.1)
     names = pa.array(some(["m", "n"], 0.1))
     return pa.table({"time": time, "__name__": names, **labels, "value": gaps})
@@ -158,9 +155,9 @@ def fleet(hours: int = 4) -> pa.Table:
     return pa.table(
         {
             "__name__": pa.repeat("load", len(hosts)),
-            "host": hosts,
+            "host": pa.array(hosts),
             "time": pa.array(np.tile(times, 16), pa.int64()).cast(pa.timestamp("ms")),
-            "value": np.arange(len(hosts), dtype=float),
+            "value": pa.array(np.arange(len(hosts), dtype=float)),
         }
     )
 
@@ -198,7 +195,8 @@ def test_columns_of_other_metrics_are_not_read(
 ) -> None:
     path = tmp_path / "wide.parquet"
     times = pa.array(np.arange(100) * 1000 + T, pa.timestamp("ms"))
-    pq.write_table(pa.table({"time": times, "a": np.arange(100.0), "b": np.arange(100.0)}), path)
+    values = pa.array(np.arange(100.0))
+    pq.write_table(pa.table({"time": times, "a": values, "b": values}), path)
     source = source_of([path])
     found = samples_of(source.select([Matcher("__name__", MatchOp.EQUAL, "b")], T, T + 10_000))
     assert [len(times) for times in found.values()] == [11]

@@ -23,12 +23,14 @@ def file_of(*hosts: str, label: str = "host", rows: int = 20_000) -> bytes:
     times = pa.array(np.arange(rows) * 1000 + T, pa.int64()).cast(pa.timestamp("ms"))
     rng = np.random.default_rng(1)
     with pq.ParquetWriter(
-        made, pa.schema([("time", times.type), (label, pa.string()), ("load", pa.float64())])
+        made,
+        pa.schema([("time", pa.timestamp("ms")), (label, pa.string()), ("load", pa.float64())]),
     ) as writer:
         for number, host in enumerate(hosts):
             values = rng.random(rows)
             values[-1] = number
-            columns = {"time": times, label: [host] * rows, "load": values}
+            hosts_too = pa.array([host] * rows)
+            columns = {"time": times, label: hosts_too, "load": pa.array(values)}
             writer.write_table(pa.table(columns))
     return made.getvalue()
 

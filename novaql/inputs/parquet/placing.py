@@ -58,7 +58,7 @@ class Placing:
         rows  row number of each series, increasing
         """
         offsets, times, values, starts = self._offsets, self._times, self._values, self._starts
-        self._times = self._values = np.zeros(0)  # the batch alone refers to them
+        self._times, self._values = np.zeros(0, np.int64), np.zeros(0)  # the batch alone has them
         if not np.array_equal(self._filled, np.diff(offsets)):
             at = flat_positions(offsets[:-1], self._filled)
             times, values = _moved(times, at), _moved(values, at)

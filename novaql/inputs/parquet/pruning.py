@@ -55,8 +55,7 @@ def text_bounds(column: pq.ColumnChunkMetaData) -> Bounds | None:
     found = column.statistics
     if found is None or not found.has_min_max or not isinstance(found.min, str):
         return None
-    absent = not found.has_null_count or found.null_count > 0
-    return Bounds(found.min, found.max, absent)
+    return Bounds(found.min, str(found.max), absent=not never_null(column))
 
 
 def time_bounds(column: pq.ColumnChunkMetaData, unit: str | None) -> tuple[int, int] | None:
@@ -82,4 +81,4 @@ def time_bounds(column: pq.ColumnChunkMetaData, unit: str | None) -> tuple[int, 
 def never_null(column: pq.ColumnChunkMetaData) -> bool:
     """Whether the footer says that each row has a value."""
     found = column.statistics
-    return bool(found is not None and found.has_null_count and found.null_count == 0)
+    return found is not None and found.null_count == 0  # None: not known

@@ -213,7 +213,8 @@ class ParquetSource:
         if not found.all():
             selection = self.select(matchers, start_ms, end_ms)
             for view in selection.views():
-                found[view.rows[np.diff(view.ragged().offsets) > 0]] = True
+                flat = view.ragged()
+                found[flat.rows[np.diff(flat.bounds) > 0]] = True
         return found
 
     def _ref(self, portion: Portion, numbers: Ints, range_ms: tuple[int, int]) -> SeriesBatchRef:

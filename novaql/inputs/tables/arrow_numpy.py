@@ -35,7 +35,7 @@ def numbers_of(array: pa.Array[Any]) -> NDArray[Any]:
         return np.zeros(0, dtype)
     data = array.buffers()[1]
     assert data is not None
-    return np.frombuffer(data, dtype, len(array), array.offset * width)
+    return np.frombuffer(memoryview(data), dtype, len(array), array.offset * width)
 
 
 def valid_of(array: pa.Array[Any]) -> Bools:
@@ -47,7 +47,7 @@ def valid_of(array: pa.Array[Any]) -> Bools:
         return np.zeros(len(array), np.bool_)
     first = array.offset // 8
     count = array.offset % 8 + len(array)
-    some = np.frombuffer(bits, np.uint8, -(-count // 8), first)
+    some = np.frombuffer(memoryview(bits), np.uint8, -(-count // 8), first)
     unpacked = np.unpackbits(some, count=count, bitorder="little")
     return unpacked[array.offset % 8 :].view(np.bool_)
 
@@ -55,4 +55,4 @@ def valid_of(array: pa.Array[Any]) -> Bools:
 def arrow_of(numbers: NDArray[np.int64]) -> pa.Array[Any]:
     """An array of 64-bit integers, without a copy."""
     whole = np.ascontiguousarray(numbers)
-    return pa.Array.from_buffers(pa.int64(), len(whole), [None, pa.py_buffer(whole)])
+    return pa.Array.from_buffers(pa.int64(), len(whole), [None, pa.py_buffer(memoryview(whole))])
