@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,13 +25,13 @@ def file_of(*hosts: str, label: str = "host", rows: int = 20_000) -> bytes:
     rng = np.random.default_rng(1)
     with pq.ParquetWriter(
         made,
-        pa.schema([("time", pa.timestamp("ms")), (label, pa.string()), ("load", pa.float64())]),
+        pa.schema({"time": pa.timestamp("ms"), label: pa.string(), "load": pa.float64()}),
     ) as writer:
         for number, host in enumerate(hosts):
             values = rng.random(rows)
             values[-1] = number
-            hosts_too = pa.array([host] * rows)
-            columns = {"time": times, label: hosts_too, "load": pa.array(values)}
+            columns: dict[str, pa.Array[Any]] = {"time": times, label: pa.array([host] * rows)}
+            columns["load"] = pa.array(values)
             writer.write_table(pa.table(columns))
     return made.getvalue()
 

@@ -55,4 +55,4 @@ def valid_of(array: pa.Array[Any]) -> Bools:
 def arrow_of(numbers: NDArray[np.int64]) -> pa.Array[Any]:
     """An array of 64-bit integers, without a copy."""
     whole = np.ascontiguousarray(numbers)
-    return pa.Array.from_buffers(pa.int64(), len(whole), [None, pa.py_buffer(memoryview(whole))])
+    return pa.Array.from_buffers(pa.int64(), len(whole), [None, pa.py_buffer(whole.data)])
