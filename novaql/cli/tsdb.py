@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ from novaql.text.times import duration_text, time_text
 from novaql.tsdb.index.cardinality import cardinality
 from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.read_errors import ReadErrors
-from novaql.tsdb.model.source import MIN_TIME_MS
+from novaql.tsdb.model.source import MIN_TIME_MS, Source
 
 if TYPE_CHECKING:
     from novaql.inputs.prometheus import data_directory
@@ -178,12 +178,15 @@ def dump(
     novaql tsdb dump --match 'up' --start -1h
     """
     read_errors, left_out = ReadErrors(), LeftOut()
-    theirs = prometheus_directory(directory)
-    with nullcontext(theirs) if theirs is not None else opened(directory) as source:
+    clean = True
+    with ExitStack() as stack:
+        source: Source | None = prometheus_directory(directory)
+        if source is None:
+            source = database = stack.enter_context(opened(directory))
+            clean = database.open_report.clean
         for sets in matcher_sets(matchers) or [[]]:
             for lines in dumped(source, sets, start, end, format_, read_errors, left_out):
                 sys.stdout.writelines(lines)
-        clean = source is theirs or source.open_report.clean
     sys.stdout.flush()
     for problem in read_errors.problems():
         note("error", f"{problem.path}: {problem.place}: {problem.reason}; its samples are missing")

@@ -138,10 +138,10 @@ def test_a_directory_of_prometheus(tmp_path: Path, capsys: pytest.CaptureFixture
     lines = [f'm{{job="j{n % 3}"}} {n} {1_700_000_000 + n}' for n in range(300)]
     folder = str(blocks_from(["# TYPE m gauge", *lines], tmp_path / "data"))
     assert run(["tsdb", "list", folder]) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert told[0].split()[:3] == ["block", "level", "from"]
-    assert sum(int(line.split()[5]) for line in told[1:-1]) == 300
-    assert told[-1] == "in the head: 0 series"
+    listed = capsys.readouterr().out.splitlines()
+    assert listed[0].split()[:3] == ["block", "level", "from"]
+    assert sum(int(line.split()[5]) for line in listed[1:-1]) == 300
+    assert listed[-1] == "in the head: 0 series"
     assert run(["tsdb", "list", folder, "--format", "json"]) == 0
     assert sum(block["samples"] for block in json.loads(capsys.readouterr().out)) == 300
     assert run(["tsdb", "analyze", folder, "--limit", "2"]) == 0

@@ -25,7 +25,13 @@ def file_of(*hosts: str, label: str = "host", rows: int = 20_000) -> bytes:
     rng = np.random.default_rng(1)
     with pq.ParquetWriter(
         made,
-        pa.schema({"time": pa.timestamp("ms"), label: pa.string(), "load": pa.float64()}),
+        pa.schema(
+            [
+                pa.field("time", pa.timestamp("ms")),
+                pa.field(label, pa.string()),
+                pa.field("load", pa.float64()),
+            ]
+        ),
     ) as writer:
         for number, host in enumerate(hosts):
             values = rng.random(rows)

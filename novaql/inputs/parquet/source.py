@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,8 +14,8 @@ from novaql.errors import InputError
 from novaql.inputs.batch_stream import BatchStream
 from novaql.inputs.parquet.catalog import Catalog, Known
 from novaql.inputs.parquet.piece import Piece
-from novaql.inputs.parquet.placing import Placing
 from novaql.inputs.parquet.portions import SAMPLES, Portion, portions_of
+from novaql.inputs.parquet.sample_order import SampleOrder
 from novaql.inputs.parquet.table import ParquetTable
 from novaql.inputs.replaced_samples import warnings_of
 from novaql.lazy_exports import lazy_module
@@ -32,6 +31,7 @@ from novaql.tsdb.model.source import (
     Metadata,
     Selection,
 )
+from novaql.tsdb.runtime.lru_cache import ByteCache
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,7 +69,7 @@ class ParquetSource:
         self._catalog = Catalog()
         self._lock = threading.Lock()
         self._loads = threading.BoundedSemaphore(LOADED_AT_ONCE)
-        self._held: OrderedDict[object, SeriesBatch] = OrderedDict()
+        self._held: ByteCache[SeriesBatch] = ByteCache(HELD_BYTES)
         self._replaced: dict[int, int] = {}
 
     def __repr__(self) -> str:
@@ -224,20 +224,16 @@ class ParquetSource:
     def _load(self, portion: Portion, numbers: Ints, range_ms: tuple[int, int]) -> SeriesBatch:
         key = numbers.tobytes(), portion.rows.tobytes(), range_ms
         with self._loads:
-            with self._lock:
-                held = self._held.get(key)
-                if held is not None:
-                    self._held.move_to_end(key)
-                    return held
+            held = self._held.get(key)
+            if held is not None:
+                return held
             batch, replaced = _read(portion, numbers, range_ms)
             pa.default_memory_pool().release_unused()
             with self._lock:
                 for number in np.flatnonzero(replaced).tolist():
                     at = int(numbers[number])
                     self._replaced[at] = max(self._replaced.get(at, 0), int(replaced[number]))
-                self._held[key] = batch
-                while sum(one.nbytes for one in self._held.values()) > HELD_BYTES:
-                    self._held.popitem(last=False)
+            self._held.put(key, batch)
             return batch
 
 
@@ -252,7 +248,7 @@ def _range_of(piece: Piece) -> tuple[int, int] | None:
 def _read(portion: Portion, numbers: Ints, range_ms: tuple[int, int]) -> tuple[SeriesBatch, Ints]:
     """The samples of series, whose numbers are in the order of the portion's rows."""
     start_ms, end_ms = range_ms
-    placing = Placing(portion.capacity)
+    ordered = SampleOrder(portion.capacity)
     for known in portion.known:
         for batch in known.piece.batches():
             slots = _slots(batch.series, known, numbers)[batch.series_index]
@@ -263,11 +259,11 @@ def _read(portion: Portion, numbers: Ints, range_ms: tuple[int, int]) -> tuple[S
                 keep &= batch.timestamps <= end_ms
             starts = None if batch.starts is None else batch.starts
             if keep.all():
-                placing.add(slots, batch.timestamps, batch.values, starts)
+                ordered.add(slots, batch.timestamps, batch.values, starts)
             elif keep.any():
                 starts = None if starts is None else starts[keep]
-                placing.add(slots[keep], batch.timestamps[keep], batch.values[keep], starts)
-    return placing.finish(portion.rows)
+                ordered.add(slots[keep], batch.timestamps[keep], batch.values[keep], starts)
+    return ordered.finish(portion.rows)
 
 
 def _slots(table: SeriesTable, known: Known, numbers: Ints) -> Ints:

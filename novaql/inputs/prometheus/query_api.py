@@ -210,10 +210,10 @@ class QueryApiSource:
         url = f"{self._url}/api/v1/{path}"
         return self._data(lambda: answer_to(url, timeout=self._timeout, headers=headers, body=body))
 
-    def _data(self, ask: Callable[[], Any]) -> Any:
+    def _data(self, request: Callable[[], Any]) -> Any:
         what = without_credentials(self._url)[0]
         try:
-            with ask() as answer:
+            with request() as answer:
                 body = answer.read(MOST_BYTES + 1)
         except HttpStatus as problem:
             if problem.status in (413, 422, 503):

@@ -16,7 +16,7 @@ _RADIX_SORTED = 1 << 16
 """NumPy sorts numbers of 16 bits by radix."""
 
 
-class Placing:
+class SampleOrder:
     """Places samples where they belong, so that they are in memory once.
 
     capacity  [S] at most so many samples of each series
