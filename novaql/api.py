@@ -59,7 +59,8 @@ def query(
     """Evaluate a NovaQL expression over data.
 
     expr      the query: PromQL and its extensions; a text, or an expression of `novaql.q`
-    data      a database, a path, a frame, a table, a URL, or any `Source`; None: the default
+    data      a database, a path, a frame, a table, a dataset, an open file, a list of these, a dict
+              of columns, the URL of a server, a page or a file, or any `Source`; None: the default
               database (`NOVAQL_DATA`, else `./novaql-data`)
     time      instant query at this time. Datetimes, RFC 3339 texts, Unix seconds. Default: the time
               of the last sample of files and frames, as an info says; now for all other data

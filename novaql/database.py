@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 from novaql import lookups, tsdb
 from novaql.api import query
 from novaql.duck import session
-from novaql.errors import ArgumentError, StorageUnavailable
+from novaql.errors import ArgumentError, InputError, StorageUnavailable
+from novaql.inputs.addresses import is_url
+from novaql.inputs.http.client import without_credentials
 from novaql.inputs.importer import ImportReport, import_into
 from novaql.inputs.opened import is_database
 from novaql.inputs.prometheus.folders import is_data_directory
@@ -24,44 +26,47 @@ from novaql.query_text import QueryLike
 from novaql.saving import SampleFormat, Saved, save
 from novaql.timeparse import DurationLike, TimeLike
 from novaql.tsdb.index.cardinality import Cardinality
+from novaql.tsdb.model.source import Source
 
 if TYPE_CHECKING:
     import duckdb
 
+    from novaql.inputs.http import servers
     from novaql.inputs.prometheus import data_directory
     from novaql.parameters import Parameters
     from novaql.result import Result
     from novaql.result_cache import ResultCache
 else:
     data_directory = lazy_module("novaql.inputs.prometheus.data_directory")
+    servers = lazy_module("novaql.inputs.http.servers")
 
 MEMORY = ":memory:"
 """The path of a database in memory."""
 
 
 class Database:
-    """A database of metrics. Use it with `with`, or `close` it.
+    """A database of metrics, or a server that has them. Use it with `with`, or `close` it.
 
     It is also data for `novaql.query`, and for every other function that takes data.
     """
 
-    def __init__(self, source: tsdb.Database | data_directory.DataDirectory) -> None:
+    def __init__(self, source: Source) -> None:
         self._source = source
 
-    def __novaql_source__(self) -> tsdb.Database | data_directory.DataDirectory:
+    def __novaql_source__(self) -> Source:
         return self._source
 
     @property
     def store(self) -> tsdb.Database:
         """The `tsdb.Database` below: `append`, `delete`, `compact` and the rest.
 
-        Raises `StorageUnavailable` if this is a data directory of Prometheus.
+        Raises `StorageUnavailable` if this is a data directory of Prometheus, or a server.
         """
         if isinstance(self._source, tsdb.Database):
             return self._source
         raise StorageUnavailable(
-            f"{self._source.folder} is a data directory of Prometheus, which NovaQL only reads; "
-            "`load` copies it into a database of NovaQL"
+            f"{self._name} is {self._kind}, which NovaQL only reads; `load` copies it into a "
+            "database of NovaQL"
         )
 
     def query(
@@ -209,24 +214,44 @@ class Database:
         self.close()
 
     def __repr__(self) -> str:
+        return f"Database({self._name!r})"
+
+    @property
+    def _name(self) -> str:
         source = self._source
-        place = (source.path or MEMORY) if isinstance(source, tsdb.Database) else source.folder
-        return f"Database({str(place)!r})"
+        if isinstance(source, tsdb.Database):
+            return str(source.path or MEMORY)
+        folder = getattr(source, "folder", None)
+        return repr(source) if folder is None else str(folder)
+
+    @property
+    def _kind(self) -> str:
+        has_folder = hasattr(self._source, "folder")
+        return "a data directory of Prometheus" if has_folder else "a server"
 
 
 def open(
-    path: str | os.PathLike[str] | None = None, *, read_only: bool = False, **options: Any
+    path: str | os.PathLike[str] | None = None,
+    *,
+    read_only: bool = False,
+    token: str | None = None,
+    **options: Any,
 ) -> Database:
     """Open the database in a folder, or create one (not with `read_only`).
 
     path       None: the default database (`NOVAQL_DATA`, else `./novaql-data`). ":memory:": see
                `memory`. A data directory of Prometheus is read in place, as it is now, and never
-               written
+               written. The address of a Prometheus or a NovaQL is asked for each selector
     read_only  for reading beside a writer; the database does not see later writes
+    token      for a server; default: `NOVA_TOKEN`, where a NovaQL asks for one
     options    those of `tsdb.open`, such as `sync="always"`
 
-    Raises `StorageUnavailable`.
+    Raises `StorageUnavailable`, and `InputError` for a server.
     """
+    if is_url(path):
+        return _opened_server(path, token, options)
+    if token is not None:
+        raise ArgumentError("token", "only a server takes one")
     if path is not None and os.fspath(path) == MEMORY:
         if read_only:
             raise ArgumentError("read_only", "a database in memory is empty when it is opened")
@@ -240,6 +265,18 @@ def open(
         return Database(tsdb.open(place, read_only=read_only, **options))
     except (tsdb.StoreError, OSError) as problem:
         raise StorageUnavailable(f"{place}: {problem}") from problem
+
+
+def _opened_server(url: str, token: str | None, options: Mapping[str, Any]) -> Database:
+    for name in options:
+        raise ArgumentError(name, "a server is only read")
+    source = servers.server_source(url, token=token)
+    if source is None:
+        raise InputError(
+            f"{without_credentials(url)[0]}: this is neither a Prometheus nor a NovaQL; "
+            "`query` reads pages of metrics"
+        )
+    return Database(source)
 
 
 def memory(**options: Any) -> Database:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from novaql.cancellation import Cancellation
 from novaql.engine import evaluate, selects_data
-from novaql.inputs.data_kinds import is_url
+from novaql.inputs.addresses import is_url
+from novaql.inputs.parquet.source import ParquetSource
 from novaql.inputs.resolve import NO_DATA, as_source
 from novaql.inputs.tables.table_source import TableSource
 from novaql.lazy_exports import lazy_module
@@ -64,8 +65,10 @@ def timed(
 
 def last_sample_ms(data: Any, source: Source) -> int | None:
     """Return the time of the last sample of files and frames; None if there are no samples, and for
-    all data that goes on: databases, addresses, folders of Prometheus."""
-    return source.last_sample_ms() if isinstance(source, TableSource) and not is_url(data) else None
+    all data that goes on: databases, servers, pages, folders of Prometheus."""
+    if isinstance(source, ParquetSource) or (isinstance(source, TableSource) and not is_url(data)):
+        return source.last_sample_ms()
+    return None
 
 
 def answer(

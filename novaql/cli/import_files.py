@@ -12,7 +12,7 @@ from novaql import tsdb
 from novaql.cli.options import TIME
 from novaql.cli.pipes import pipes_as_files
 from novaql.cli.progress import progress_bar
-from novaql.inputs.data_kinds import is_url
+from novaql.inputs.addresses import is_address
 from novaql.inputs.importer import import_into
 from novaql.inputs.read_options import FileKind, FileOptions
 from novaql.inputs.resolve import default_path
@@ -92,8 +92,8 @@ def command(
     files_as = FileOptions(None if format_ is None else FileKind(format_), precision)
     samples, series, files, seconds = 0, 0, 0, 0.0
     with closing(LateDatabase(target)) as database, pipes_as_files(sources) as named:
-        paths = [source for source in named if not is_url(source)]
-        parts = [*([paths] if paths else []), *(source for source in named if is_url(source))]
+        paths = [source for source in named if not is_address(source)]
+        parts = [*([paths] if paths else []), *(source for source in named if is_address(source))]
         for part in parts:
             with progress_bar("importing") as progress:
                 report = import_into(

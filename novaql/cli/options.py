@@ -101,7 +101,8 @@ def data_option(command: F) -> F:
         "--data",
         multiple=True,
         metavar="PATH|URL",
-        help="A database, a file (repeat for several), the URL of a metrics page, or - for a pipe. "
+        help="A database, a file or folder (repeat for several), the URL of a Prometheus, a NovaQL "
+        "($NOVA_TOKEN), a metrics page or a Parquet file, or - for a pipe. "
         "Default: $NOVAQL_DATA, else ./novaql-data.",
     )(command)
 

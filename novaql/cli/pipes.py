@@ -13,7 +13,7 @@ from typing import BinaryIO
 import click
 
 from novaql.errors import InputError
-from novaql.inputs.data_kinds import is_url
+from novaql.inputs.addresses import is_address
 
 _CLAIMED = "novaql.standard_input"
 
@@ -41,7 +41,7 @@ def pipes_as_files(sources: Sequence[str]) -> Iterator[list[str]]:
             if source == "-":
                 claim_standard_input()
                 pipe: BinaryIO = sys.stdin.buffer
-            elif not is_url(source) and Path(source).is_fifo():
+            elif not is_address(source) and Path(source).is_fifo():
                 pipe = stack.enter_context(Path(source).open("rb"))
             else:
                 named.append(source)

@@ -7,37 +7,47 @@ that opens nothing, and functions of a module that loads when the first data of 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from novaql.errors import InputError
+from novaql.inputs.addresses import is_path, is_path_list, is_remote_parquet, is_url
 from novaql.inputs.opened import (
     databases,
     is_database,
-    is_unchanging_table,
     prometheus_folders,
     table_files,
 )
 from novaql.inputs.prometheus.folders import is_data_directory
-from novaql.inputs.tables.frame_types import is_frame
+from novaql.inputs.tables.frame_types import (
+    is_column_dict,
+    is_dataset,
+    is_file_object,
+    is_frame,
+    is_frame_list,
+)
 from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import Source, has_source_methods
 
 if TYPE_CHECKING:
-    from novaql.inputs import batch_stream, files, read_options, source_stream
-    from novaql.inputs.http import scrape
-    from novaql.inputs.prometheus import remote_read
-    from novaql.inputs.tables import frames
+    from novaql.inputs import batch_stream, file_objects, files, read_options, source_stream
+    from novaql.inputs.http import servers
+    from novaql.inputs.parquet import remote
+    from novaql.inputs.tables import datasets, frames, table_lists
 else:  # together 40 ms, which a query over a database does not need
     batch_stream = lazy_module("novaql.inputs.batch_stream")
+    file_objects = lazy_module("novaql.inputs.file_objects")
     files = lazy_module("novaql.inputs.files")
+    read_options = lazy_module("novaql.inputs.read_options")
     source_stream = lazy_module("novaql.inputs.source_stream")
-    scrape = lazy_module("novaql.inputs.http.scrape")
-    remote_read = lazy_module("novaql.inputs.prometheus.remote_read")
+    servers = lazy_module("novaql.inputs.http.servers")
+    remote = lazy_module("novaql.inputs.parquet.remote")
+    datasets = lazy_module("novaql.inputs.tables.datasets")
     frames = lazy_module("novaql.inputs.tables.frames")
+    table_lists = lazy_module("novaql.inputs.tables.table_lists")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +57,14 @@ class DataKind:
     description  as error messages list it; "": not listed
     matches      whether an object is of this kind
     open_stream  the samples as a stream of batches; None: the kind cannot be imported
-    open_source  a source that reads what each selector needs; None: all batches of the stream, in
-                 memory
+    open_source  a source that reads what each selector needs, and the time of samples without one;
+                 None, or if it returns None: all batches of the stream, in memory
     """
 
     description: str
     matches: Callable[[Any], bool]
     open_stream: Callable[[Any, read_options.ReadOptions], batch_stream.BatchStream] | None = None
-    open_source: Callable[[Any], Source] | None = None
+    open_source: Callable[[Any, int | None], Source | None] | None = None
 
 
 class HasSource(Protocol):
@@ -78,30 +88,6 @@ def kind_of(data: Any) -> DataKind:
     raise InputError(f"{type(data).__name__} cannot be read as metrics; give {_all_kinds()}")
 
 
-def is_url(data: object) -> TypeGuard[str]:
-    """Whether the object is the address of a target to be scraped."""
-    return isinstance(data, str) and data.lower().startswith(("http://", "https://"))
-
-
-def is_remote_read_url(data: object) -> TypeGuard[str]:
-    """Whether the object is the address of a remote read, which answers selectors."""
-    return is_url(data) and data.partition("?")[0].rstrip("/").endswith("/api/v1/read")
-
-
-def is_path(data: object) -> TypeGuard[str | os.PathLike[str]]:
-    """Whether the object is a path, or text that is no address."""
-    return isinstance(data, str | os.PathLike) and not is_url(data)
-
-
-def is_path_list(data: object) -> TypeGuard[Sequence[str | os.PathLike[str]]]:
-    """Whether the object is a list of paths with at least one in it."""
-    return (
-        isinstance(data, list | tuple)
-        and len(data) > 0
-        and all(isinstance(path, str | os.PathLike) for path in data)
-    )
-
-
 def _path(data: str | os.PathLike[str]) -> Path:
     if not os.fspath(data):  # an unset variable, not the working folder
         raise InputError("the path is empty")
@@ -112,50 +98,72 @@ def _path_stream(data: Any, options: read_options.ReadOptions) -> batch_stream.B
     return files.read_paths([Path(data)], options)
 
 
-def _scraped(url: str, options: read_options.ReadOptions) -> batch_stream.BatchStream:
-    batch, metadata = scrape.scrape(url, at_ms=options.default_time_ms, options=options.exposed)
-    return batch_stream.BatchStream(iter([batch]), metadata, files=1)
+def _address_source(url: str, default_time_ms: int | None) -> Source:
+    options = read_options.ReadOptions(default_time_ms=default_time_ms)
+    return servers.server_source(url) or servers.scraped(url, options).collect()
+
+
+def _address_stream(url: str, options: read_options.ReadOptions) -> batch_stream.BatchStream:
+    server = servers.server_source(url)
+    return servers.scraped(url, options) if server is None else source_stream.source_stream(server)
 
 
 KINDS = (
     # Nearly all sources, first because small queries over a database are frequent.
-    DataKind("", has_source_methods, open_source=lambda source: source),
-    DataKind("", has_source, open_source=lambda data: data.__novaql_source__()),
+    DataKind("", has_source_methods, open_source=lambda source, _: source),
+    DataKind("", has_source, open_source=lambda data, _: data.__novaql_source__()),
+    DataKind(
+        "an s3:// or https:// address of Parquet",
+        is_remote_parquet,
+        lambda data, options: remote.remote_source(data, options.columns).stream(),
+        lambda data, _: remote.remote_source(data),
+    ),
     DataKind(
         "",
         lambda data: is_path(data) and is_database(_path(data)),
         _path_stream,
-        lambda data: databases.open(_path(data)),
+        lambda data, _: databases.open(_path(data)),
     ),
     DataKind(
         "",
         lambda data: is_path(data) and is_data_directory(_path(data)),
         _path_stream,
-        lambda data: prometheus_folders.open(_path(data)),
+        lambda data, _: prometheus_folders.open(_path(data)),
     ),
-    DataKind(
-        "",
-        lambda data: is_path(data) and is_unchanging_table(_path(data)),
-        _path_stream,
-        lambda data: table_files.open(_path(data)),
-    ),
-    DataKind("a path", is_path, _path_stream),
+    DataKind("a path", is_path, _path_stream, lambda data, _: table_files.open([_path(data)])),
     DataKind(
         "a list of paths",
         is_path_list,
         lambda data, options: files.read_paths([Path(path) for path in data], options),
+        lambda data, _: table_files.open([_path(path) for path in data]),
     ),
-    DataKind(
-        "",
-        is_remote_read_url,
-        lambda url, _: source_stream.source_stream(remote_read.RemoteReadSource(url)),
-        lambda url: remote_read.RemoteReadSource(url),
-    ),
-    DataKind("an http:// address", is_url, _scraped),
+    DataKind("an http:// address", is_url, _address_stream, _address_source),
     DataKind(
         "a pandas or polars frame, a DuckDB relation, an Arrow table",
         is_frame,
         lambda data, options: frames.read_frame(data, options.columns),
+    ),
+    DataKind(
+        "a dataset or scanner of pyarrow",
+        is_dataset,
+        lambda data, options: datasets.read_dataset(data, options.columns),
+        lambda data, _: datasets.dataset_source(data),
+    ),
+    DataKind(
+        "a list of frames or record batches",
+        is_frame_list,
+        lambda data, options: table_lists.read_frame_list(data, options.columns),
+    ),
+    DataKind(
+        "a dict of columns",
+        is_column_dict,
+        lambda data, options: table_lists.read_column_dict(data, options.columns),
+    ),
+    DataKind(
+        "an open file",
+        is_file_object,
+        lambda data, options: file_objects.read_file_object(data, options),
+        lambda data, _: file_objects.file_object_source(data),
     ),
     DataKind(
         "",
@@ -165,7 +173,7 @@ KINDS = (
     DataKind(
         "a tsdb database or another Source",
         lambda data: isinstance(data, Source),
-        open_source=lambda source: source,
+        open_source=lambda source, _: source,
     ),
 )
 """The first kind that matches some data is its kind."""

@@ -19,7 +19,7 @@ from novaql.inputs.file_formats import (
     read_file,
 )
 from novaql.inputs.prometheus.folders import is_data_directory
-from novaql.inputs.read_options import DEFAULTS, ReadOptions
+from novaql.inputs.read_options import DEFAULTS, FileKind, ReadOptions
 from novaql.inputs.tables.pair_form import SERIES_SUFFIX, pair_of, read_pair
 from novaql.inputs.tables.partitions import is_partition, partition_of, with_partition
 from novaql.lazy_exports import lazy_module
@@ -46,12 +46,24 @@ def read_paths(paths: Iterable[str | Path], options: ReadOptions = DEFAULTS) -> 
     return stream
 
 
+def parquet_files(paths: Iterable[str | Path]) -> list[Path] | None:
+    """The files that `read_paths` would read, if all of them are Parquet, and none is of a pair;
+    else None. Raises `InputError`."""
+    steps = [step for path in paths for step in _steps(Path(path).expanduser(), DEFAULTS)]
+    found = [step.parquet for step in steps if step.parquet is not None]
+    return found if len(found) == len(steps) else None
+
+
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One file, pair of files or data directory: its size in bytes, and its reader."""
+    """One file, pair of files or data directory: its size in bytes, and its reader.
+
+    parquet  the path of a Parquet file
+    """
 
     size: int
     read: Callable[[ReadOptions, MetadataOf], Iterator[Batch]]
+    parquet: Path | None = None
 
 
 def _read_all(steps: list[_Step], stream: BatchStream, options: ReadOptions) -> Iterator[Batch]:
@@ -111,7 +123,9 @@ def _file_step(path: Path, options: ReadOptions, by_name: FileFormat | None = No
     kind = options.files.kind
     form = (by_name or format_of(path)) if kind is None else BY_KIND[kind]
     return _Step(
-        path.stat().st_size, lambda options, metadata: read_file(path, form, options, metadata)
+        path.stat().st_size,
+        lambda options, metadata: read_file(path, form, options, metadata),
+        path if form.kind is FileKind.PARQUET else None,
     )
 
 

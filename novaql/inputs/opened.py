@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from novaql import tsdb
 from novaql.errors import StorageUnavailable
+from novaql.inputs.parquet.source import ParquetSource
+from novaql.inputs.tables.column_roles import BY_NAME, Columns
 from novaql.inputs.tables.table_source import TableSource
 from novaql.lazy_exports import lazy_module
 from novaql.tsdb.errors import StoreError
@@ -21,13 +23,18 @@ from novaql.tsdb.model.source import Source
 
 if TYPE_CHECKING:
     from novaql.inputs import files
+    from novaql.inputs.parquet import opening as parquet_opening
     from novaql.inputs.prometheus import data_directory
 else:
     files = lazy_module("novaql.inputs.files")
+    parquet_opening = lazy_module("novaql.inputs.parquet.opening")
     data_directory = lazy_module("novaql.inputs.prometheus.data_directory")
 
 _MANIFESTS = ("MANIFEST", "MANIFEST.copy")  # every database has the first, unless it is damaged
-_TABLE_SUFFIXES = (".parquet", ".pq", ".csv")  # a text file may take the time of reading
+_CSV_SUFFIXES = (".csv",)  # a text file may take the time of reading
+LARGE_BYTES = 4 << 20
+"""Parquet files with more bytes are read selector by selector."""
+
 _MOST_CACHED_SAMPLES = 10_000_000
 
 
@@ -36,11 +43,6 @@ def is_database(path: Path) -> bool:
     if any((path / name).is_file() for name in _MANIFESTS):
         return True
     return (path / "LOCK").is_file() and all((path / name).is_dir() for name in ("wal", "blocks"))
-
-
-def is_unchanging_table(path: Path) -> bool:
-    """Whether a path is a table file, whose samples are the same each time it is read."""
-    return path.suffix.lower() in _TABLE_SUFFIXES and path.is_file()
 
 
 class OpenedFolders:
@@ -69,24 +71,52 @@ class OpenedFolders:
             return source
 
 
-class LastTableFile:
-    """The table file that was read last: notebooks query one file repeatedly. Thread-safe."""
+class LastTables:
+    """The table files that were read last: notebooks query the same ones repeatedly. Thread-safe.
+
+    Large Parquet files are a `ParquetSource`, which reads what each selector needs.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._last: tuple[object, TableSource] | None = None
+        self._last: tuple[object, TableSource | ParquetSource] | None = None
 
-    def open(self, path: Path) -> TableSource:
-        """The samples of a file. Caches at most ten million. Raises `InputError`."""
-        place = path.resolve()
-        status = place.stat()
-        key = (place, status.st_size, status.st_mtime_ns, status.st_ino)
+    def open(self, paths: Sequence[Path]) -> TableSource | ParquetSource | None:
+        """The samples of files, folders and patterns; None if some of it is no table file, whose
+        samples are the same each time it is read. Caches at most ten million samples that are in
+        memory. Raises `InputError`."""
+        if len(paths) == 1 and _is_csv(paths[0]):
+            found: list[Path] | None = [paths[0].resolve()]
+        else:
+            found = files.parquet_files(paths)
+        if not found:
+            return None
+        status = [path.stat() for path in found]
+        key = [
+            (path, path.absolute(), one.st_size, one.st_mtime_ns, one.st_ino)
+            for path, one in zip(found, status, strict=True)
+        ]
         with self._lock:
             if self._last is not None and self._last[0] == key:
                 return self._last[1]
-            source = files.read_paths([path]).collect()
-            self._last = (key, source) if source.samples <= _MOST_CACHED_SAMPLES else None
+            large = None if _is_csv(found[0]) else large_source(found)
+            source = large or files.read_paths(paths).collect()
+            held = isinstance(source, ParquetSource) or source.samples <= _MOST_CACHED_SAMPLES
+            self._last = (key, source) if held else None
             return source
+
+
+def large_source(paths: Sequence[Path], columns: Columns = BY_NAME) -> ParquetSource | None:
+    """A source of paths that name large Parquet files without histograms; None for all others.
+    Raises `InputError`."""
+    found = files.parquet_files(paths)
+    if not found or sum(path.stat().st_size for path in found) <= LARGE_BYTES:
+        return None
+    return parquet_opening.local_source(found, columns)
+
+
+def _is_csv(path: Path) -> bool:
+    return path.suffix.lower() in _CSV_SUFFIXES and path.is_file()
 
 
 def _open_database(folder: Path) -> Any:
@@ -95,7 +125,7 @@ def _open_database(folder: Path) -> Any:
 
 databases = OpenedFolders(_open_database)
 prometheus_folders = OpenedFolders(lambda folder: data_directory.DataDirectory(folder))
-table_files = LastTableFile()
+table_files = LastTables()
 
 
 def _fingerprint(folder: Path) -> object:

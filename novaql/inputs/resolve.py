@@ -34,16 +34,16 @@ def as_source(data: Data = None, *, now_ms: int | None = None) -> Source:
 
     now_ms  time of text samples and scrapes without a time (None: the time of reading)
 
-    Kinds that can be read selector by selector (databases, data directories of Prometheus, remote
-    read) are; a folder is opened once for the process, and again when its files have changed. The
-    samples of all other kinds are read into memory. Raises `InputError`, and `StorageUnavailable`
-    for a database that cannot be opened.
+    Kinds that can be read selector by selector (databases, data directories of Prometheus, large
+    Parquet files, servers) are; a folder is opened once for the process, and again when its files
+    have changed. The samples of all other kinds are read into memory. Raises `InputError`, and
+    `StorageUnavailable` for a database that cannot be opened.
     """
     if data is None:
         return _default()
     kind = kind_of(data)
-    if kind.open_source is not None:
-        return kind.open_source(data)
+    if kind.open_source is not None and (source := kind.open_source(data, now_ms)) is not None:
+        return source
     assert kind.open_stream is not None
     return kind.open_stream(data, read_options.ReadOptions(default_time_ms=now_ms)).collect()
 

@@ -30,18 +30,31 @@ def batch_of_samples(
     offsets = np.append(firsts, len(series_index)).astype(np.int64)
     rows = series_index[firsts].astype(np.int64)
     rows = rows if row_of is None else row_of[rows]
+    batch = batch_of_columns(rows, offsets, timestamps, values, starts)
+    if np.may_share_memory(batch.values, values):  # they may be those of a frame, which may change
+        return replace(batch, values=batch.values.copy())
+    return batch
+
+
+def batch_of_columns(
+    rows: Ints, offsets: Ints, timestamps: Ints, values: Floats, starts: Ints | None = None
+) -> SeriesBatch:
+    """The same of series that are told apart by `offsets`, as in `SeriesBatch`; each has samples.
+    The values of the batch may be a view."""
     lengths = np.diff(offsets)
     if len(rows) == 0:
         return SeriesBatch.ragged(rows, timestamps, values, offsets)
     if starts is None and (lengths == lengths[0]).all():
         times = timestamps.reshape(len(rows), -1)
         if (times == times[0]).all():
-            order = np.argsort(rows, kind="stable")
-            copied = values.reshape(times.shape)[order]
-            return split_markers(SeriesBatch.regular(rows[order], times[0].copy(), copied))
+            matrix = values.reshape(times.shape)
+            if not (np.diff(rows) > 0).all():
+                order = np.argsort(rows, kind="stable")
+                rows, matrix = rows[order], matrix[order]
+            return split_markers(SeriesBatch.regular(rows, times[0].copy(), matrix))
     group, leaders = timestamp_groups(timestamps, offsets, lengths)
     order = np.lexsort((rows, group))
-    at = flat_positions(firsts[order], lengths[order])
+    at = flat_positions(offsets[:-1][order], lengths[order])
     leader = np.asarray(leaders)
     return split_markers(
         SeriesBatch(
@@ -49,7 +62,7 @@ def batch_of_samples(
             values[at],
             np.append(0, np.cumsum(lengths[order])),
             group[order],
-            timestamps[flat_positions(firsts[leader], lengths[leader])],
+            timestamps[flat_positions(offsets[:-1][leader], lengths[leader])],
             np.append(0, np.cumsum(lengths[leader])),
             starts=None if starts is None else starts[at],
         )

@@ -51,7 +51,7 @@ def read_arrow_stream(
             if len(schema) > _MOST_COLUMNS:
                 raise LimitExceeded(f"the table has {len(schema)} columns, {_MOST_COLUMNS} is most")
             _need_flat_texts(schema)
-            reader = ArrowReader(schema, BY_NAME, "body")
+            reader = ArrowReader.of_schema(schema, BY_NAME, "body")
             for part in _parts(stream, reader.layout, limits, most_bytes):
                 if part is None:
                     yield None

@@ -11,6 +11,7 @@ import pytest
 from novaql import tsdb
 from novaql.cli.main import run
 from novaql.tsdb.model.samples import STALE
+from tests.support.programs.prometheus_data import blocks_from
 from tests.support.store.model import Model, Sample, batch_of, key_of, read_all
 from tests.support.store.stored_histograms import simple
 
@@ -131,3 +132,25 @@ def test_a_large_dump_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str
         assert times[place] == int(time)
         assert values[place] == float(value)
     assert len(got.series) > 20
+
+
+def test_a_directory_of_prometheus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [f'm{{job="j{n % 3}"}} {n} {1_700_000_000 + n}' for n in range(300)]
+    folder = str(blocks_from(["# TYPE m gauge", *lines], tmp_path / "data"))
+    assert run(["tsdb", "list", folder]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert listed[0].split()[:3] == ["block", "level", "from"]
+    assert sum(int(line.split()[5]) for line in listed[1:-1]) == 300
+    assert listed[-1] == "in the head: 0 series"
+    assert run(["tsdb", "list", folder, "--format", "json"]) == 0
+    assert sum(block["samples"] for block in json.loads(capsys.readouterr().out)) == 300
+    assert run(["tsdb", "analyze", folder, "--limit", "2"]) == 0
+    told = capsys.readouterr().out
+    assert "300 samples in them\n3 series\n" in told
+    assert run(["tsdb", "analyze", folder, "--match", '{job="j1"}', "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["series"] == 1
+    assert run(["tsdb", "dump", folder, "--match", '{job="j1"}', "--end", "1700000005"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        'm{job="j1"} 1 1700000001000',
+        'm{job="j1"} 4 1700000004000',
+    ]

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from http.client import HTTPResponse
 
 
+class HttpStatus(InputError):
+    """The answer has a status of failure. text: the beginning of the body."""
+
+    def __init__(self, message: str, status: int = 0, text: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.text = text
+
+
 @contextmanager
 def answer_to(
     url: str,
@@ -26,7 +35,8 @@ def answer_to(
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
 ) -> Iterator[HTTPResponse]:
-    """The answer to a GET, or to a POST of a body. Raises `InputError`, also while it is read.
+    """The answer to a GET, or to a POST of a body. Raises `InputError`, also while it is read, and
+    `HttpStatus` for an answer that is an error. A redirection to another host gets no credentials.
 
     url      http or https; a user and a password in it become basic authentication
     timeout  seconds for the connection and for each read
@@ -41,7 +51,8 @@ def answer_to(
         with problem:
             text = problem.read(300).decode("utf-8", "replace").strip()
             status = f"{problem.code} {problem.reason}"
-        raise InputError(f"{plain}: the target answered {status}{_quoted(text)}") from None
+        message = f"{plain}: the target answered {status}{_quoted(text)}"
+        raise HttpStatus(message, problem.code, text) from None
     except TimeoutError:
         raise InputError(f"{plain}: no complete answer within {timeout:g} s") from None
     except (OSError, http.client.HTTPException, ValueError) as problem:
@@ -74,6 +85,16 @@ def _quoted(text: str) -> str:
     return f": {first[:200]}" if first else ""
 
 
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirections; credentials stay with the host that they are for."""
+
+    def redirect_request(self, req: urllib.request.Request, *arguments: Any) -> Any:
+        found = super().redirect_request(req, *arguments)
+        if found is not None and found.host != req.host:
+            found.remove_header("Authorization")
+        return found
+
+
 @cache
 def _opener() -> urllib.request.OpenerDirector:
     """An opener for http and https only, redirects included, without proxies."""
@@ -81,7 +102,7 @@ def _opener() -> urllib.request.OpenerDirector:
     handlers: tuple[Any, ...] = (
         urllib.request.HTTPHandler(),
         urllib.request.HTTPSHandler(),
-        urllib.request.HTTPRedirectHandler(),
+        _Redirects(),
         urllib.request.HTTPErrorProcessor(),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.UnknownHandler(),

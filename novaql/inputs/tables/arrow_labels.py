@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from novaql.errors import InputError
+from novaql.inputs.tables.arrow_numpy import arrow_of, numbers_of, valid_of
 from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.labels import Codes, Ints, LabelColumn, SeriesTable
 
@@ -30,10 +31,12 @@ def label_column(array: pa.Array[Any], column: str) -> LabelColumn:
     else:
         encoded = _as_text(array, column).dictionary_encode()
         indices, dictionary = encoded.indices, encoded.dictionary
-    codes = indices.cast(pa.int64(), safe=False).fill_null(-1).to_numpy(zero_copy_only=False)
+    codes = numbers_of(indices).astype(np.int64)
+    if indices.null_count:
+        codes[~valid_of(indices)] = -1
     if len(dictionary) > 2 * len(codes):  # most texts are of other rows
         used, place = np.unique(codes, return_inverse=True)
-        dictionary = dictionary.take(pa.array(used[used >= 0]))
+        dictionary = dictionary.take(arrow_of(used[used >= 0]))
         codes = place - (1 if len(used) and used[0] < 0 else 0)
     try:
         texts = _as_text(dictionary, column).to_pylist()
@@ -121,8 +124,8 @@ def number_rows(codes: list[Codes], rows: int) -> tuple[Ints, Ints]:
 def _hash(key: Ints) -> tuple[Ints, Ints]:
     if len(key) == 0:
         return key, key
-    encoded = pa.array(key).dictionary_encode()
-    index = encoded.indices.to_numpy().astype(np.int64)
+    encoded = arrow_of(key).dictionary_encode()
+    index = numbers_of(encoded.indices).astype(np.int64)
     firsts = np.empty(len(encoded.dictionary), np.int64)
     firsts[index[::-1]] = np.arange(len(key))[::-1]
     return index, firsts

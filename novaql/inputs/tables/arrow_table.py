@@ -14,6 +14,7 @@ from novaql.inputs.tables.arrow_labels import (
     label_column,
     map_columns,
 )
+from novaql.inputs.tables.arrow_numpy import numbers_of, valid_of
 from novaql.inputs.tables.arrow_time import TimeColumn
 from novaql.inputs.tables.column_roles import Columns, Layout, find_layout
 from novaql.inputs.tables.histogram_column import read_histograms
@@ -34,26 +35,43 @@ class ArrowReader:
     """Reads record batches of one schema, in the time unit of the first one.
 
     Null is no sample, NaN is a value.
+
+    rows_before  number of the first row of the next record batch, for messages
     """
 
-    def __init__(self, schema: pa.Schema, columns: Columns, what: str) -> None:
-        self.layout: Layout = find_layout(schema, columns, what)
+    def __init__(self, layout: Layout, time: TimeColumn, what: str) -> None:
+        self.layout = layout
+        self.rows_before = 0
         self._what = what
-        self._time = TimeColumn(self.layout.time, columns.time_unit)
-        self._start = None if self.layout.start is None else TimeColumn(self.layout.start, None)
-        self._rows_before = 0
+        self._time = time
+        self._start = None if layout.start is None else TimeColumn(layout.start, None)
+
+    @classmethod
+    def of_schema(cls, schema: pa.Schema, columns: Columns, what: str) -> ArrowReader:
+        """A reader of a table. `what` names the table in messages. Raises `InputError`."""
+        layout = find_layout(schema, columns, what)
+        return cls(layout, TimeColumn(layout.time, columns.time_unit), what)
 
     def read(self, part: pa.RecordBatch) -> Batch:
         """The samples of a record batch. Raises `InputError` with table, column and row."""
+        times, table, index = self.rows_of(part)
+        make = self._long if self.layout.long else self._wide
         try:
-            times = self._time.milliseconds(part.column(self.layout.time), self._rows_before)
-            table, index = distinct_series(self._label_columns(part), part.num_rows)
-            make = self._long if self.layout.long else self._wide
             batch = make(part, times, table, index)
         except InputError as problem:
             raise InputError(f"{self._what}: {problem}") from problem
-        self._rows_before += part.num_rows
+        self.rows_before += part.num_rows
         return batch
+
+    def rows_of(self, part: pa.RecordBatch) -> tuple[Ints, SeriesTable, Ints]:
+        """The time of each row in milliseconds, the distinct label sets, and the number of that of
+        each row. Reads no values. Raises `InputError`."""
+        try:
+            times = self._time.milliseconds(part.column(self.layout.time), self.rows_before)
+            table, index = distinct_series(self._label_columns(part), part.num_rows)
+        except InputError as problem:
+            raise InputError(f"{self._what}: {problem}") from problem
+        return times, table, index
 
     def _label_columns(self, part: pa.RecordBatch) -> dict[str, LabelColumn]:
         columns: dict[str, LabelColumn] = {}
@@ -62,7 +80,7 @@ class ArrowReader:
             if holds_labels(array.type):
                 found = map_columns(array, name)
             else:
-                found = {_label_of(part.schema.field(name)): label_column(array, name)}
+                found = {label_of(part.schema.field(name)): label_column(array, name)}
             for label, column in found.items():
                 if label in columns:
                     raise InputError(f"column {name}: the label {label} is given twice")
@@ -95,9 +113,9 @@ class ArrowReader:
         column = part.column(self._start.column)
         if column.null_count == len(column):
             return None
-        there = column.is_valid().to_numpy(zero_copy_only=False)
+        there = valid_of(column)
         starts = np.zeros(len(column), np.int64)
-        starts[there] = self._start.milliseconds(column.drop_null(), self._rows_before)
+        starts[there] = self._start.milliseconds(column.drop_null(), self.rows_before)
         return starts
 
     def _native(
@@ -107,7 +125,7 @@ class ArrowReader:
         if self.layout.native is None:
             return None
         column = part.column(self.layout.native)
-        there = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
+        there = np.flatnonzero(valid_of(column))
         if len(there) == 0:
             return None
         found = read_histograms(column, there, index[there])
@@ -116,7 +134,7 @@ class ArrowReader:
 
     def _wide(self, part: pa.RecordBatch, times: Ints, table: SeriesTable, index: Ints) -> Batch:
         names = self.layout.values
-        metrics = SeriesTable.from_dicts([_series_of_column(name) for name in names])
+        metrics = SeriesTable.from_dicts([series_of_column(name) for name in names])
         counted = len(names)
         # Row r of the label table and column c are the series r * counted + c.
         columns = {
@@ -143,7 +161,7 @@ def read_arrow(
     parts: Iterable[pa.RecordBatch], schema: pa.Schema, columns: Columns, what: str
 ) -> Iterator[Batch]:
     """Batches of samples from record batches; small ones are joined first."""
-    reader = ArrowReader(schema, columns, what)
+    reader = ArrowReader.of_schema(schema, columns, what)
     wanted = reader.layout.used
     for part in _rejoined(parts, wanted):
         if part.num_rows:
@@ -159,10 +177,8 @@ def number_column(array: pa.Array[Any], column: str) -> tuple[Floats, Bools | No
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as problem:
         raise InputError(f"column {column}: {array.type} cannot be read as numbers") from problem
     if floats.null_count == 0:
-        return floats.to_numpy(), None
-    present = floats.is_valid().to_numpy(zero_copy_only=False)
-    # This keeps the bits of every NaN; a conversion of nulls would not.
-    return floats.fill_null(0.0).to_numpy(), present
+        return numbers_of(floats), None
+    return numbers_of(floats), valid_of(floats)
 
 
 def _rejoined(parts: Iterable[pa.RecordBatch], names: list[str]) -> Iterator[pa.RecordBatch]:
@@ -184,12 +200,13 @@ def _joined(parts: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
     return pa.Table.from_batches(parts).combine_chunks().to_batches()
 
 
-def _label_of(field: pa.Field[Any]) -> str:
+def label_of(field: pa.Field[Any]) -> str:
     """The label of a column: in its metadata in a result of NovaQL, else its name."""
     return (field.metadata or {}).get(b"label", field.name.encode()).decode()
 
 
-def _series_of_column(column: str) -> dict[str, str]:
+def series_of_column(column: str) -> dict[str, str]:
+    """The series that the name of a column of values is, or names. Raises `InputError`."""
     if not column.rstrip().endswith("}"):
         return {METRIC_NAME: column}
     try:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from novaql.errors import InputError
 from novaql.inputs.sample_times import REASON, first_outside
+from novaql.inputs.tables.arrow_numpy import numbers_of, valid_of
 from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
@@ -37,6 +38,11 @@ class TimeColumn:
         self.column = column
         self._unit = unit or _unit_of_name(column)
 
+    @property
+    def unit(self) -> TimeUnit | None:
+        """Of plain numbers, once it is known."""
+        return self._unit
+
     def milliseconds(self, array: pa.Array[Any], first_row: int = 0) -> Ints:
         """[N] milliseconds. Raises `InputError`.
 
@@ -49,24 +55,24 @@ class TimeColumn:
 
     def _milliseconds(self, array: pa.Array[Any], first_row: int) -> Ints:
         if array.null_count:
-            row = first_row + int(np.argmin(array.is_valid().to_numpy(zero_copy_only=False)))
+            row = first_row + int(np.argmin(valid_of(array)))
             raise InputError(f"column {self.column}: row {row} has no time")
         types = pa.types
         kind = array.type
         if types.is_timestamp(kind):
-            return self._scaled(array.view(pa.int64()).to_numpy(), kind.unit, first_row)
+            return self._scaled(numbers_of(array), kind.unit, first_row)
         if types.is_date32(kind):
-            return array.view(pa.int32()).to_numpy().astype(np.int64) * _DAY_MS
+            return numbers_of(array).astype(np.int64) * _DAY_MS
         if types.is_date64(kind):
-            return array.view(pa.int64()).to_numpy().copy()
+            return numbers_of(array).copy()
         if types.is_integer(kind):
             try:
-                whole = array.cast(pa.int64()).to_numpy()
+                whole = numbers_of(array.cast(pa.int64()))
             except pa.ArrowInvalid as problem:
                 raise InputError(f"column {self.column}: {problem}") from problem
             return self._scaled(whole, self._settle(whole), first_row)
         if types.is_floating(kind) or types.is_decimal(kind):
-            return self._from_floats(array.cast(pa.float64()).to_numpy(), first_row)
+            return self._from_floats(numbers_of(array.cast(pa.float64())), first_row)
         if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
             return self._from_text(array.cast(pa.string()), first_row)
         raise InputError(f"column {self.column}: {kind} cannot be read as a time")

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from novaql.inputs.addresses import is_path, is_remote_parquet
 from novaql.inputs.open_any import open_stream
+from novaql.inputs.opened import large_source
+from novaql.inputs.parquet import remote
+from novaql.inputs.parquet.source import ParquetSource
 from novaql.inputs.read_options import ReadOptions
 from novaql.inputs.tables.column_roles import Columns
 from novaql.inputs.tables.table_source import TableSource
@@ -22,10 +27,11 @@ def frame(
     labels: Sequence[str] | None = None,
     name: str | None = None,
     time_unit: TimeUnit | None = None,
-) -> TableSource:
-    """Read a table whose columns have other names than `query` expects.
+) -> TableSource | ParquetSource:
+    """Read a table whose columns have other names than `query` expects, or is queried repeatedly.
 
-    data       a frame, an Arrow table, a DuckDB relation, or the path of a Parquet or CSV file
+    data       a frame, an Arrow table, a DuckDB relation, the path of a Parquet or CSV file, or an
+               address of Parquet files; large Parquet files are read as queries need them
     time       the column of times
     value      the column of values; or several, each of which is a metric
     labels     the columns that are labels, if not all others are
@@ -37,4 +43,8 @@ def frame(
     The function detects missing arguments by name and type, like `query`. Raises `InputError`.
     """
     columns = Columns(time, value, labels, name, time_unit)
+    if is_remote_parquet(data):
+        return remote.remote_source(data, columns)
+    if is_path(data) and (large := large_source([Path(data)], columns)) is not None:
+        return large
     return open_stream(data, ReadOptions(columns)).collect()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import PurePath
 from urllib.parse import unquote_to_bytes
 
 from novaql.tsdb.model.labels import LabelColumn, SeriesTable
@@ -18,7 +18,7 @@ MISSING = "__HIVE_DEFAULT_PARTITION__"
 Partition = Mapping[str, str]
 
 
-def partition_of(path: Path) -> Partition:
+def partition_of(path: PurePath) -> Partition:
     """Label → value of each folder `label=value` in the path of a file; "": Hive has no value. Of
     two folders with the same label the deeper one counts."""
     found: dict[str, str] = {}

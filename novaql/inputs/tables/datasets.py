@@ -1,0 +1,61 @@
+"""Datasets and scanners of pyarrow → a source, or batches of samples."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from novaql.inputs.batch_stream import BatchStream
+from novaql.inputs.parquet.opening import source_of
+from novaql.inputs.parquet.source import ParquetSource
+from novaql.inputs.parquet.table import ParquetFileAt
+from novaql.inputs.tables.column_roles import BY_NAME, Columns
+from novaql.inputs.tables.frames import read_frame
+from novaql.lazy_exports import lazy_module
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
+else:  # loaded at the first use
+    ds = lazy_module("pyarrow.dataset")
+
+
+def dataset_source(data: Any) -> ParquetSource | None:
+    """A source that reads the files of a dataset as it needs them; None if some are no Parquet, or
+    if the dataset has a filter. Columns of the partitioning are labels. Raises `InputError`."""
+    if not isinstance(data, ds.Dataset):
+        return None
+    try:
+        fragments = list(data.get_fragments())
+    except ValueError:  # pyarrow hides the fragments of a filtered dataset
+        return None
+    files = [one for one in fragments if isinstance(one, ds.ParquetFileFragment)]
+    if not files or len(files) < len(fragments):
+        return None
+    return source_of([_place_of(fragment) for fragment in files])
+
+
+def read_dataset(data: Any, columns: Columns = BY_NAME) -> BatchStream:
+    """All rows of a dataset or scanner. Raises `InputError`."""
+    what = f"pyarrow {type(data).__name__}"
+    scanner = data if isinstance(data, ds.Scanner) else data.scanner()
+    return read_frame(scanner.to_reader(), columns, what)
+
+
+def _place_of(fragment: ds.ParquetFileFragment) -> ParquetFileAt:
+    keys = ds.get_partition_keys(fragment.partition_expression)
+    return ParquetFileAt(
+        fragment.path,
+        fragment.open,
+        {label: _text(value) for label, value in keys.items()},
+        groups=partial(_groups_of, fragment),
+    )
+
+
+def _groups_of(fragment: ds.ParquetFileFragment) -> list[int]:
+    return [group.id for group in fragment.row_groups]
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
