@@ -113,7 +113,7 @@ KINDS = (
     DataKind("", has_source_methods, open_source=lambda source, _: source),
     DataKind("", has_source, open_source=lambda data, _: data.__novaql_source__()),
     DataKind(
-        "an s3:// or https:// address of Parquet",
+        "",
         is_remote_parquet,
         lambda data, options: remote.remote_source(data, options.columns).stream(),
         lambda data, _: remote.remote_source(data),
@@ -137,7 +137,7 @@ KINDS = (
         lambda data, options: files.read_paths([Path(path) for path in data], options),
         lambda data, _: table_files.open([_path(path) for path in data]),
     ),
-    DataKind("an http:// address", is_url, _address_stream, _address_source),
+    DataKind("an http://, https:// or s3:// address", is_url, _address_stream, _address_source),
     DataKind(
         "a pandas or polars frame, a DuckDB relation, an Arrow table",
         is_frame,

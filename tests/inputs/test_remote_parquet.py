@@ -23,16 +23,8 @@ def file_of(*hosts: str, label: str = "host", rows: int = 20_000) -> bytes:
     made = io.BytesIO()
     times = pa.array(np.arange(rows) * 1000 + T, pa.int64()).cast(pa.timestamp("ms"))
     rng = np.random.default_rng(1)
-    with pq.ParquetWriter(
-        made,
-        pa.schema(
-            [
-                pa.field("time", pa.timestamp("ms")),
-                pa.field(label, pa.string()),
-                pa.field("load", pa.float64()),
-            ]
-        ),
-    ) as writer:
+    kinds: list[tuple[str, pa.DataType]] = [("time", times.type), (label, pa.string())]
+    with pq.ParquetWriter(made, pa.schema([*kinds, ("load", pa.float64())])) as writer:
         for number, host in enumerate(hosts):
             values = rng.random(rows)
             values[-1] = number
