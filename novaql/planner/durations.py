@@ -37,12 +37,12 @@ class Durations:
     def positive_ms(self, duration: Duration, what: str) -> int:
         ms = self._whole_ms(duration)
         if ms <= 0:
-            steps = self._step_ms == 0 and _asks_the_query(duration)
+            instant = self._step_ms == 0 and _contains_step_or_range(duration)
             raise TypeProblem(
                 f"{what} must be greater than 0",
                 self._text,
                 duration.span,
-                suggestion="the step and the range of an instant query are 0" if steps else None,
+                suggestion="the step and the range of an instant query are 0" if instant else None,
             )
         return ms
 
@@ -105,14 +105,14 @@ class Durations:
                 raise AssertionError(node.op)
 
 
-def _asks_the_query(duration: Duration) -> bool:
+def _contains_step_or_range(duration: Duration) -> bool:
     match duration:
         case DurationQuery():
             return True
         case DurationParen(inner=inner) | DurationUnary(operand=inner):
-            return _asks_the_query(inner)
+            return _contains_step_or_range(inner)
         case DurationBinary(left=left, right=right):
-            return _asks_the_query(left) or _asks_the_query(right)
+            return _contains_step_or_range(left) or _contains_step_or_range(right)
         case _:
             return False
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import codeop
 import itertools
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from novaql.language import parse
 from tests.support.repository.documents import Reader, blocks, same, shell_commands
 from tests.support.repository.files import ROOT
 
@@ -122,3 +124,12 @@ vector(2)
 def test_an_ellipsis_is_any_text() -> None:
     assert same("a … c\n", "a b b c")
     assert not same("a … c\n", "a b b d")
+
+
+def test_the_queries_beside_sql_are_queries() -> None:
+    page = (ROOT / "docs/how-to/coming-from-sql.md").read_text(encoding="utf-8")
+    beside = re.findall(r"^\| `.*` \| `(.*)` \|$", page, flags=re.MULTILINE)
+
+    assert len(beside) >= 10
+    for query in beside:
+        parse(query.replace("…", "t"))
