@@ -62,7 +62,7 @@ def serve(
 
     Raises `ArgumentError` if the address cannot be listened on, and what `create_app` raises.
     """
-    log_to_stderr(log_level)
+    log_to_stderr(log_level, access_log=settings.access_log)
     create_private_files()
     tls, workers = tls_context(settings), None
     with ExitStack() as stack:
