@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -206,7 +207,7 @@ def why_empty(
     return diagnosis.explain_empty(expr, source, options)
 
 
-def warmup(*, background: bool = False) -> dict[str, float]:
+def warmup(*, background: bool = False, in_child: bool = False) -> dict[str, float]:
     """Prepare the compiled kernels. Returns the seconds that each kernel took.
 
     Without this call, a process uses NumPy until it has done enough work. The first call on a
@@ -215,11 +216,14 @@ def warmup(*, background: bool = False) -> dict[str, float]:
     the kernels are ready, or if the environment has `NOVAQL_COMPILED=off`.
 
     background  prepare them in a separate thread, and return an empty result at once
+    in_child    that thread compiles missing kernels in a child process (`novaql warmup`): the
+                compiler holds hundreds of megabytes until its process ends
     """
+    child = (sys.executable, "-m", "novaql", "warmup") if in_child else ()
     took: dict[str, float] = {}
     for registry in _registries():
         if background:
-            registry.prepare_in_background()
+            registry.prepare_in_background(child=child)
         else:
             took |= registry.prepare()
     return took

@@ -116,6 +116,8 @@ class Settings(OperationSettings):
     job_lease_s         length of the lease of a job: if it is not renewed for so long, another
                         server claims the job; a server that restarts claims its own jobs at once
     clock_file          a file with the current time, for tests of a whole server; "": none
+    access_log          write a log line for each request, except scrapes and probes (`/metrics`,
+                        `/healthz`, `/readyz`), with its route, status and duration
     public_url          URL of the server for clients: the server uses it in links, and accepts
                         writes from pages of its origin, as from the address that it listens on
     evaluation_interval_s   default evaluation interval of a group of rules
@@ -201,6 +203,7 @@ class Settings(OperationSettings):
     job_threads: OrUnlimited = 4
     job_lease_s: SecondsOfLease = 15.0
     clock_file: str = ""
+    access_log: bool = False
     public_url: str = ""
     evaluation_interval_s: Seconds = 60.0
     evaluations_spread: bool = True

@@ -184,12 +184,12 @@ def _show(timings: Sequence[Timing]) -> None:
     def ms(seconds: float) -> str:
         return f"{1000 * seconds:.2f} ms"
 
-    rows = [("first", "median", "fastest", "slowest", "series", "samples", "query")]
+    rows = [["first", "median", "fastest", "slowest", "series", "samples", "query"]]
     for one in timings:
         if not one.error:
             times = one.first, statistics.median(one.seconds), min(one.seconds), max(one.seconds)
             counts = f"{one.series:,}", f"{one.samples:,}"
-            rows.append((*map(ms, times), *counts, printable(one.query)))
+            rows.append([*map(ms, times), *counts, printable(one.query)])
     echo_rows(rows, left=None)
     for one in timings:
         if one.error:

@@ -9,8 +9,12 @@ from typing import Any
 import click
 
 from novaql.export.missing import needs
+from novaql.server.process.garbage import paused
 
-with needs("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", extra="server"):
+with (
+    paused(),
+    needs("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", extra="server"),
+):
     from novaql.server.addresses import parse_listen
     from novaql.server.process.logs import log_to_stderr
     from novaql.server.process.run import serve

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from novaql.export import without_formula
+from novaql import export
 from novaql.server.clock import rfc3339
 from novaql.server.crypto.redaction import WRITE_ONLY_URLS, with_short_urls
 from novaql.server.db.tables import AuditEntry
@@ -72,4 +72,4 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     text = value if isinstance(value, str) else orjson.dumps(value).decode()
-    return without_formula(text)
+    return export.without_formula(text)

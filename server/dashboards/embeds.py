@@ -20,7 +20,7 @@ from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.export import html_of
+from novaql import export
 from novaql.server.auth.roles import Principal, Role
 from novaql.server.crypto.token_secrets import digest_of
 from novaql.server.dashboards.panel_data import (
@@ -221,7 +221,7 @@ async def get_embedded_page(
         if shown.spec["type"] == "text":
             return f"<pre>{html.escape(shown.spec['text'] or '')}</pre>"
         answered, _ = answer(run, shown, {})
-        return "\n".join(html_of(each.result) for each in answered)
+        return "\n".join(export.html_of(each.result) for each in answered)
 
     inside = await in_turn(request, scoped, window, work)
     title = html.escape(shown.title)

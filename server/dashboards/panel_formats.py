@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from novaql import Result, ResultKind
-from novaql.export import ValueStyle, named_arrow, named_csv, result_json
+from novaql import Result, ResultKind, export
 from novaql.server.dashboards.choices import Choice
 from novaql.server.dashboards.panel_model import Shown
 from novaql.server.dashboards.windows import Window
@@ -92,7 +91,7 @@ def _query_json(each: Answered) -> bytes:
             "ms": {name: round(s * 1000, 3) for name, s in stats.seconds.items()},
         }
     }
-    rows = result_json(result, ValueStyle.NUMBER)
+    rows = export.result_json(result, export.ValueStyle.NUMBER)
     return b'%s,"result":%s,%s' % (orjson.dumps(head)[:-1], rows, orjson.dumps(tail)[1:])
 
 
@@ -118,7 +117,7 @@ def as_csv(answered: Sequence[Answered]) -> bytes:
     """
     many = len(answered) > 1
     tables = ((each.result, names_of(each, many=many)) for each in answered)
-    return b"".join(named_csv(tables, most_name_bytes=MOST_CSV_BYTES))
+    return b"".join(export.named_csv(tables, most_name_bytes=MOST_CSV_BYTES))
 
 
 def as_arrow(answered: Sequence[Answered]) -> bytes:
@@ -126,4 +125,6 @@ def as_arrow(answered: Sequence[Answered]) -> bytes:
 
     `value` of a native histogram is null.
     """
-    return named_arrow((each.ref, each.result, names_of(each, many=False)) for each in answered)
+    return export.named_arrow(
+        (each.ref, each.result, names_of(each, many=False)) for each in answered
+    )

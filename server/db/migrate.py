@@ -32,19 +32,21 @@ def migrate(database: StateDatabase) -> None:
     """
     load_tables()
     with _exclusive(database) as connection:
-        known = {script.revision for script in scripts().walk_revisions()}
+        every = scripts()
+        heads = set(every.get_heads())
+        known = {script.revision for script in every.walk_revisions()}
         here = set(MigrationContext.configure(connection).get_current_heads())
         if here - known:
             raise NewerDatabase(
                 f"the database has migrations this version does not know: "
                 f"{', '.join(sorted(here - known))}; start the newer version that made them"
             )
-        if here == set(scripts().get_heads()):
+        if here == heads:
             return
         config = configuration()
         config.attributes["connection"] = connection
         command.upgrade(config, "heads")
-        log.info("the database was migrated", extra={"revisions": sorted(scripts().get_heads())})
+        log.info("the database was migrated", extra={"revisions": sorted(heads)})
 
 
 def configuration() -> Config:

@@ -22,11 +22,16 @@ from novaql.server.telemetry import Observation, Telemetry
 from novaql.server.versions import CURRENT
 
 log = logging.getLogger("novaql.server")
+access = logging.getLogger("novaql.server.access")
 
 _REPLACED = frozenset({b"x-request-id", b"api-version", b"vary"})
 _VARY = b"Accept-Encoding"
 # Clients can send any method or path, so the labels of metrics are restricted.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+# Asked by machines every few seconds: their lines would hide all others.
+_UNLOGGED = frozenset({"/metrics", "/healthz", "/readyz"}) | {
+    f"{base}/-/{probe}" for base in ("", "/prometheus") for probe in ("healthy", "ready")
+}
 _SAFE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -96,8 +101,8 @@ class Edge:
         method = raw_method if raw_method in _METHODS else "other"
         refused = scope["state"].get("refused", "")
         self._telemetry.count(Observation(path, method, status, seconds, refused))
-        if log.isEnabledFor(logging.INFO):
-            log.info(
+        if access.isEnabledFor(logging.INFO) and scope["path"] not in _UNLOGGED:
+            access.info(
                 "request",
                 extra={
                     "request_id": request_id,

@@ -238,6 +238,7 @@ class Pool:
             error = problem
             _clear_frames(problem)
         _here.place = None
+        place.work = _nothing  # it refers to its place: a cycle would hold what the task has read
         with self._lock:
             self._running -= 1
             self._queue.leave(place.tenant)
@@ -261,6 +262,10 @@ class Pool:
         else:
             future.set_exception(error)
             future.exception()  # marks the error as retrieved: the client may have left
+
+
+def _nothing() -> None:
+    """The work of a place whose task has ended."""
 
 
 def _clear_frames(error: BaseException | None) -> None:

@@ -27,8 +27,11 @@ class JsonLines(logging.Formatter):
         return orjson.dumps(line, default=str).decode()
 
 
-def log_to_stderr(level: str) -> None:
-    """Send the lines of every logger to stderr as JSON."""
+def log_to_stderr(level: str, *, access_log: bool = False) -> None:
+    """Send the lines of every logger to stderr as JSON.
+
+    access_log  include a line for each request
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
@@ -36,4 +39,5 @@ def log_to_stderr(level: str) -> None:
     # URLs of the server's own requests contain secrets of their receivers.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("novaql.server.access").disabled = not access_log
     logging.getLogger("uvicorn.access").disabled = True  # the edge writes the access log

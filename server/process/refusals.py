@@ -16,7 +16,7 @@ from novaql.server.ids import new_id
 from novaql.server.telemetry import Observation, Telemetry
 from novaql.server.versions import CURRENT
 
-log = logging.getLogger("novaql.server")
+access = logging.getLogger("novaql.server.access")
 
 
 def path_of(target: bytes) -> str:
@@ -32,7 +32,7 @@ def refusal(error: ServerError, path: str, telemetry: Telemetry) -> bytes:
     """Return a complete answer that announces the close of the connection. Count and log it."""
     request_id, status = new_id("req"), kind_of(error).status
     telemetry.count(Observation("unread", "other", status, 0.0, error.code or kind_of(error).code))
-    log.info("request refused", extra={"request_id": request_id, "status": status})
+    access.info("request refused", extra={"request_id": request_id, "status": status})
     answer = problem_response(error, path, request_id)
     phrase = HTTPStatus(answer.status_code).phrase
     lines = [f"HTTP/1.1 {answer.status_code} {phrase}".encode()]

@@ -27,7 +27,7 @@ from novaql.server.auth.bootstrap import add_admin, has_tokens
 from novaql.server.db.engine import StateDatabase
 from novaql.server.file_modes import create_private_files
 from novaql.server.process.connections import Connections, most_connections
-from novaql.server.process.garbage import settle
+from novaql.server.process.garbage import paused, settle
 from novaql.server.process.limits import Guard, LimitedProtocol, Limits
 from novaql.server.process.logs import log_to_stderr
 from novaql.server.process.proxies import FromWorkers, Proxied, TrustedProxies
@@ -62,7 +62,7 @@ def serve(
 
     Raises `ArgumentError` if the address cannot be listened on, and what `create_app` raises.
     """
-    log_to_stderr(log_level)
+    log_to_stderr(log_level, access_log=settings.access_log)
     create_private_files()
     tls, workers = tls_context(settings), None
     with ExitStack() as stack:
@@ -74,7 +74,8 @@ def serve(
             own, path = stack.enter_context(private_socket())
             workers = ApiWorkers(settings, sock, path, log_level)
             jobs = (*jobs, workers)
-        app = create_app(settings, store=store, database=database, jobs=jobs)
+        with paused():
+            app = create_app(settings, store=store, database=database, jobs=jobs)
         if extend is not None:
             extend(app)
         context: ServerContext = app.state.context
@@ -85,13 +86,18 @@ def serve(
         # The longest wait of a request for the interpreter's lock beside large queries, each of the
         # several times that it needs the lock. No measurable cost for large queries.
         sys.setswitchinterval(0.0005)
-        warmup(background=True)
-        settle()
         server = public_server(app, tls=tls) if own is sock else server_for(app)
+        server.on_started = _after_start
         if tls is not None and workers is not None:
             server.on_hangup = workers.read_certificate
         server.run(sockets=[own])
     log.info("stopped")
+
+
+def _after_start() -> None:
+    """What no request needs: kernels (NumPy answers meanwhile), and a collection of garbage."""
+    warmup(background=True, in_child=True)
+    settle()
 
 
 def public_server(
@@ -177,12 +183,14 @@ class GracefulServer(uvicorn.Server):
     """Ends after SIGINT or SIGTERM with the exit status of a complete program, not of a killed one.
 
     stopping   set as soon as the signal arrives
+    on_started called when the server accepts connections, if set
     on_hangup  called at SIGHUP, if set when the application starts; None: SIGHUP ends the process
     """
 
     def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
         super().__init__(config)
         self._stopping = stopping
+        self.on_started: Callable[[], None] | None = None
         self.on_hangup: Callable[[], None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -212,6 +220,8 @@ class GracefulServer(uvicorn.Server):
             for sock in sockets or ()
         ]
         self.started = True
+        if self.on_started is not None:
+            self.on_started()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._stopping.set()

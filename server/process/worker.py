@@ -34,9 +34,9 @@ from novaql.server.settings import Settings
 def main() -> int:
     """Answer requests until stopped, or until the owner ends."""
     message = json.loads(sys.stdin.buffer.read())
-    log_to_stderr(message["log_level"])
-    create_private_files()
     settings = Settings.from_text(message["settings"])
+    log_to_stderr(message["log_level"], access_log=settings.access_log)
+    create_private_files()
     app = create_app(settings, owned_elsewhere=True)
     reporter = Reporter(app.state.context.telemetry, message["owner"])
     app.add_middleware(

@@ -6,7 +6,7 @@ import numpy as np
 import orjson
 from starlette.responses import Response
 
-from novaql.export import series_json
+from novaql import export
 from novaql.server.prometheus.envelope import success
 from novaql.server.prometheus.label_names import unescaped_name
 from novaql.server.prometheus.parameters import Parameters, in_worker
@@ -26,7 +26,7 @@ def series(store: Store, parameters: Parameters) -> Response:
     if cut:  # before the encoding of label sets, the expensive part
         table = table.take(np.arange(limit))
     warnings = [*read_errors.warnings(), *([_TRUNCATED] if cut else [])]
-    return success(series_json(table), warnings)
+    return success(export.series_json(table), warnings)
 
 
 @in_worker

@@ -9,8 +9,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql import QueryOptions, QueryStats, QueryTimeout, Result
-from novaql.export import ValueStyle, first_series, result_pieces
+from novaql import QueryOptions, QueryStats, QueryTimeout, Result, export
 from novaql.language import format_expr, parse
 from novaql.server.errors import InvalidRequest
 from novaql.server.http.request import context_of
@@ -104,10 +103,10 @@ async def _answer(
     def pieces(result: Result) -> Iterator[Piece]:
         warnings = list(result.warnings)
         yield b'{"status":"success","data":{"resultType":"%s","result":' % result.kind.encode()
-        shown = first_series(result, limit)
+        shown = export.first_series(result, limit)
         if shown is not result:
             warnings.append(_TRUNCATED)
-        yield from result_pieces(shown, ValueStyle.TEXT)
+        yield from export.result_pieces(shown, export.ValueStyle.TEXT)
         stats = b',"stats":' + orjson.dumps(_stats(result.stats)) if with_stats else b""
         yield stats + b"}" + annotations_json(warnings, result.infos) + b"}"
 

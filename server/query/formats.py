@@ -7,14 +7,7 @@ from typing import Any
 
 import orjson
 
-from novaql import QueryOptions, Result
-from novaql.export import (
-    ValueStyle,
-    csv_pieces,
-    first_series,
-    long_stream,
-    result_pieces,
-)
+from novaql import QueryOptions, Result, export
 from novaql.server.http.formats import Format
 from novaql.server.http.streaming import Piece
 
@@ -35,11 +28,11 @@ def encode(
     plan        plan of the query for the answer; "": none
     guard_formulas  for CSV: see `Result.csv`
     """
-    shown = first_series(result, limit)
+    shown = export.first_series(result, limit)
     if form == "csv":
-        return csv_pieces(shown, guard_formulas=guard_formulas)
+        return export.csv_pieces(shown, guard_formulas=guard_formulas)
     if form == "arrow":
-        return long_stream(shown)
+        return export.long_stream(shown)
     return _json_pieces(result, shown, options, plan)
 
 
@@ -70,5 +63,5 @@ def _json_pieces(
         tail["explain"] = plan
     kind = result.kind.value.encode()
     yield b'{"result_type":"%s","result":' % kind
-    yield from result_pieces(shown, ValueStyle.NUMBER)
+    yield from export.result_pieces(shown, export.ValueStyle.NUMBER)
     yield b"," + orjson.dumps(tail)[1:]

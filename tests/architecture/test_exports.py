@@ -108,7 +108,7 @@ def imports_of_the_server() -> list[Import]:
     ]
 
 
-OTHERS = {"novaql": {"__version__", "tsdb"}}
+OTHERS = {"novaql": {"__version__", "export", "tsdb"}}
 """What is imported from a package and is no exported name: packages inside of it."""
 
 

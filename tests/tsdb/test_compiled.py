@@ -139,6 +139,52 @@ print(exit_code_of_child(compiles))
     assert run(code, folder) == ["0"]
 
 
+FILLS_THE_CACHE = """
+child = [sys.executable, "-c", (
+    "from novaql.tsdb.runtime.compiled import Registry; print('to nowhere'); "
+    "Registry('test', package='sample', modules=('sample',), worth=1).prepare(); "
+    "open('ran', 'a').write('x')"
+)]
+functions.prepare_in_background(child=child)
+compiled.wait_for_background()
+double = functions.ready().double
+print(double(4), len(double.stats.cache_hits), len(double.stats.cache_misses))
+print(os.path.exists("ran") and open("ran").read())
+"""
+
+
+def test_a_child_compiles_what_the_cache_lacks(tmp_path: Path) -> None:
+    """The process itself loads it. With a full cache no child is started."""
+    (tmp_path / "sample.py").write_text(SOURCES)
+    code = f"os.chdir({str(tmp_path)!r})" + FILLS_THE_CACHE
+
+    assert run(code, tmp_path) == ["8", "1", "0", "x"]
+    assert run(code, tmp_path) == ["8", "1", "0", "x"]
+    (tmp_path / "sample.py").write_text(SOURCES.replace("2 * n", "3 * n"))
+    assert run(code, tmp_path) == ["12", "1", "0", "xx"]
+
+
+@pytest.mark.parametrize("child", [["false"], ["novaql-is-not-here"]])
+def test_without_the_child_the_process_compiles(child: list[str], tmp_path: Path) -> None:
+    (tmp_path / "sample.py").write_text(SOURCES)
+    code = f"""
+import logging
+logging.basicConfig(stream=sys.stdout, format="%(levelname)s")
+functions.prepare_in_background(child={child!r})
+compiled.wait_for_background()
+print(functions.ready().double(4), len(functions.ready().double.stats.cache_misses))
+"""
+    assert run(code, tmp_path) == ["WARNING", "8", "1"]
+
+
+def test_a_program_that_ends_ends_the_child(tmp_path: Path) -> None:
+    (tmp_path / "sample.py").write_text(SOURCES)
+    code = """
+functions.prepare_in_background(child=["sleep", "1000"])
+"""
+    assert run(code, tmp_path) == []
+
+
 @pytest.mark.parametrize("registry", api._registries(), ids=lambda registry: registry.name)
 def test_a_process_forked_while_a_thread_compiles_does_not_wait(registry: object) -> None:
     """For a lock that no thread of it releases."""

@@ -35,6 +35,18 @@ def jit(function: Callable[..., Any], **options: Any) -> Any:
     return numba.njit(**options)(function)
 
 
+def is_missing(dispatcher: Any, signature: tuple[Any, ...]) -> bool:
+    """Whether numba's cache is used for a function and does not have its machine code yet.
+
+    numba has no public function for this: its own loads the code.
+    """
+    file = getattr(dispatcher._cache, "_cache_file", None)  # None: there is no cache
+    if file is None:
+        return False
+    key = dispatcher._cache._index_key(signature, dispatcher.targetctx.codegen())
+    return key not in file._load_index()
+
+
 @functools.cache
 def is_trusted(folder: str, sources: str) -> bool:
     """Whether code may be loaded from a folder: only this user, root, and users that can change the

@@ -178,8 +178,23 @@ class Registry:
             self._complete = True
         return took
 
-    def prepare_in_background(self) -> None:
+    def misses(self) -> bool:
+        """Whether a function would be compiled although numba could store it in its cache."""
+        if self._complete or self.mode is Mode.OFF or not available():
+            return False
+        from novaql.tsdb.runtime.compile_cache import is_missing  # noqa: PLC0415 - see `_compile`
+
+        with _compiler.lock:
+            modules = [import_module(name, self.package).__name__ for name in self.modules]
+            version = self.version()
+            declared = (one for module in modules for one in _declared[module])
+            return any(is_missing(_dispatcher(one, version), one.signature) for one in declared)
+
+    def prepare_in_background(self, *, child: Sequence[str] = ()) -> None:
         """`prepare` on a thread, once in a process. Callers use NumPy until it has finished.
+
+        child  a command that fills numba's cache, run if the cache lacks a function; this process
+               then loads it. The compiler holds hundreds of megabytes until its process ends
 
         If numba cannot be used (it refuses the version of NumPy, a disk is full), callers use NumPy
         as before; `prepare` raises the reason. A program that ends waits for one function at most.
@@ -187,7 +202,7 @@ class Registry:
         if self._requested or self._complete or self.mode is Mode.OFF or not available():
             return
         self._requested = True
-        _compiler.add(self)
+        _compiler.add(self, child)
 
     def version(self) -> str:
         """A digest of the shared modules and of the options."""
@@ -217,12 +232,16 @@ class Registry:
             self.mode = Mode.OFF
 
 
-def _compile(declared: _Kernel, version: str) -> Callable[..., Any]:
+def _dispatcher(declared: _Kernel, version: str) -> Any:
     from novaql.tsdb.runtime.compile_cache import jit  # noqa: PLC0415 - it loads logging
 
     function: Any = declared.function
     function.__qualname__ = f"{function.__name__}-{version}"  # part of the file's name in the cache
-    compiled = jit(function, **declared.options)
+    return jit(function, **declared.options)
+
+
+def _compile(declared: _Kernel, version: str) -> Callable[..., Any]:
+    compiled = _dispatcher(declared, version)
     compiled.compile(declared.signature)
     compiled.disable_compile()
     made: Callable[..., Any] = compiled
@@ -241,13 +260,13 @@ class _Compiler:
 
     def reset(self) -> None:
         self.lock = threading.Lock()
-        self._queue: deque[Registry] = deque()
+        self._queue: deque[tuple[Registry, Sequence[str]]] = deque()
         self._queue_lock = threading.Lock()
         self.thread: threading.Thread | None = None
 
-    def add(self, registry: Registry) -> None:
+    def add(self, registry: Registry, child: Sequence[str]) -> None:
         with self._queue_lock:
-            self._queue.append(registry)
+            self._queue.append((registry, child))
             if self.thread is None:
                 self.thread = threading.Thread(target=self._run, name="novaql-compile")
                 self.thread.start()
@@ -259,8 +278,14 @@ class _Compiler:
                 if not self._queue:
                     self.thread = None
                     return
-                registry = self._queue.popleft()
+                registry, child = self._queue.popleft()
             with suppress(ImportError, OSError):  # see `prepare_in_background`
+                if child and registry.misses():
+                    from novaql.tsdb.runtime.compile_child import (  # noqa: PLC0415 - it loads logging
+                        run_child,
+                    )
+
+                    run_child(child, goes_on=main.is_alive)
                 registry.prepare(goes_on=main.is_alive)
 
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from novaql.server.auth.roles import Role
 from novaql.server.process.logs import log_to_stderr
+from novaql.server.routes import ROUTES
 from tests.server.webhooks.conftest import REACHABLE, make_a_token, subscribe
 from tests.support.peers.receiver import receiving
 from tests.support.servers import patiently
@@ -24,17 +25,60 @@ SECRET = "sEcReT-0123456789"
 
 @pytest.fixture
 def log(request: pytest.FixtureRequest) -> Iterator[StringIO]:
-    """What a server writes to its log. A parameter is the level."""
+    """What a server with an access log writes to its log. A parameter is the level."""
+    access = logging.getLogger("novaql.server.access")
     root, written = logging.getLogger(), StringIO()
     handlers, level = root.handlers[:], root.level
     root.handlers.clear()
-    log_to_stderr(getattr(request, "param", "info"))
+    log_to_stderr(getattr(request, "param", "info"), access_log=True)
     (handler,) = root.handlers
     assert isinstance(handler, logging.StreamHandler)
     handler.setStream(written)
     yield written
     root.handlers[:] = handlers
     root.setLevel(level)
+    access.disabled = False
+
+
+def requests_in(lines: str) -> list[tuple[str, str, int]]:
+    """Method, route and status of each line about a request."""
+    parsed = [orjson.loads(line) for line in lines.splitlines()]
+    return [
+        (line["method"], line["path"], line["status"])
+        for line in parsed
+        if line["message"] == "request"
+    ]
+
+
+def test_requests_have_lines_but_scrapes_and_probes(log: StringIO) -> None:
+    of_machines = [
+        row.path for row in ROUTES if row.tag == "health" and row.path != "/v1/openapi.json"
+    ]
+    with local_server() as server:
+        for path in of_machines:
+            for method in ("GET", "HEAD"):
+                assert server.client.request(method, path).status_code == 200
+            server.client.get(path, headers={"Host": "elsewhere.example"})
+        server.client.get("/v1/tokens", headers=server.bearer())
+    assert len(of_machines) == 7
+    assert requests_in(log.getvalue()) == [("GET", "/v1/tokens", 200)]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.slow
+def test_the_access_log_is_a_setting(tmp_path: Path, workers: str) -> None:
+    for name, settings in (("off", {}), ("on", {"access_log": "on"})):
+        with server_process(
+            tmp_path / name, "--no-auth", settings={"workers": workers, **settings}
+        ) as ours:
+            patiently.get(f"{ours.url}/v1/tokens")
+            patiently.get(f"{ours.url}/metrics")
+            answer_to(ours.url, b"GET / HTTP/1.1\r\nX: \0\r\n\r\n")
+            ours.stop()
+    assert requests_in((tmp_path / "off.log").read_text()) == []
+    assert "request refused" not in (tmp_path / "off.log").read_text()
+    assert requests_in((tmp_path / "on.log").read_text()) == [("GET", "/v1/tokens", 200)]
+    assert "request refused" in (tmp_path / "on.log").read_text()
 
 
 def test_lines_have_the_route_and_no_secret(log: StringIO) -> None:
@@ -107,7 +151,9 @@ def test_credentials_in_a_url_of_influxdb_reach_no_log_and_no_metric(
 @pytest.mark.slow
 def test_workers_do_not_log_credentials_of_a_url(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    with server_process(folder, "--log-level", "debug", settings={"workers": "2"}) as ours:
+    with server_process(
+        folder, "--log-level", "debug", settings={"workers": "2", "access_log": "on"}
+    ) as ours:
         assert ours.token is not None
         for number in range(8):
             sent = patiently.post(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 import time
@@ -12,6 +13,7 @@ from functools import partial
 import pytest
 
 from novaql.server.pools.pool import Pool
+from novaql.server.pools.precedence import FairCancellation
 
 
 def test_an_answer_and_an_error_come_to_whoever_waits() -> None:
@@ -178,3 +180,27 @@ def test_what_failed_work_held_is_freed_while_its_error_is_held() -> None:
     error = asyncio.run(look())
     assert held[0]() is None
     assert str(error.__cause__) == "'the cause'"
+
+
+def test_what_work_held_is_freed_without_a_collection() -> None:
+    """Although the cancellation of a query refers to its place, and the place to the query."""
+
+    class Query:
+        def __init__(self) -> None:
+            self.cancellation = FairCancellation()
+
+        def run(self) -> None:
+            self.cancellation.begin()
+
+    async def look() -> weakref.ref[Query]:
+        pool, query = Pool(1, "look"), Query()
+        await pool.run(query.run)
+        pool.close(forget=True)
+        return weakref.ref(query)
+
+    gc.disable()
+    try:
+        held = asyncio.run(look())
+        assert held() is None
+    finally:
+        gc.enable()
