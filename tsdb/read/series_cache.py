@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -95,12 +96,15 @@ class Lookup:
 
         def find(parts: Sequence[Part]) -> list[str]:
             def of_all() -> list[str]:
-                found: set[str] = set()
-                for part in parts:
-                    of_part = ("of a part", *what)
-                    texts = self._cached(of_part, [part], partial(look, part), _text_bytes)
-                    found.update(texts)
-                return sorted(found, key=str.encode)
+                of_part = ("of a part", *what)
+                texts = [
+                    self._cached(of_part, [part], partial(look, part), _text_bytes)
+                    for part in parts
+                ]
+                # Code points have the order of UTF-8. Texts of the largest part are in order:
+                # those of the others cost little to sort in.
+                texts.sort(key=len, reverse=True)
+                return sorted(dict.fromkeys(chain.from_iterable(texts)))
 
             return self._cached(what, parts, of_all, _text_bytes)
 
