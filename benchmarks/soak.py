@@ -94,7 +94,8 @@ class Load:
                 text = _PANELS[sent % len(_PANELS)]
                 text = text.format(job=random.randrange(20), digit=random.randrange(10))
                 end = time.time()
-                query = {"query": text, "start": end - 3600, "end": end, "step": 15}
+                query: dict[str, str | float] = {"query": text, "step": 15}
+                query |= {"start": end - 3600, "end": end}
                 self._count(client.get("/prometheus/api/v1/query_range", params=query))
                 self.queries += 1
                 sent += 1
@@ -117,7 +118,8 @@ class Load:
 
 def _message(rows: list[bytes], second: int) -> bytes:
     times = np.full(len(rows), time.time_ns() // 1_000_000)
-    samples = sample_bytes(times, np.arange(len(rows)) * 7.0 + second)
+    values = np.arange(second, second + 7 * len(rows), 7, dtype=np.float64)
+    samples = sample_bytes(times, values)
     parts = []
     for row, labels in enumerate(rows):
         own = samples[row * _BYTES_OF_A_SAMPLE : (row + 1) * _BYTES_OF_A_SAMPLE]
