@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,12 +13,22 @@ from novaql import tsdb
 from novaql.cli.options import TIME
 from novaql.cli.pipes import pipes_as_files
 from novaql.cli.progress import progress_bar
-from novaql.inputs.addresses import is_address
+from novaql.inputs.addresses import is_address, is_url
 from novaql.inputs.importer import import_into
 from novaql.inputs.read_options import FileKind, FileOptions
 from novaql.inputs.resolve import default_path
 from novaql.inputs.tables.column_roles import Columns
 from novaql.inputs.text.influx import PRECISIONS
+from novaql.lazy_exports import lazy_module
+from novaql.selectors import matcher_sets
+from novaql.text.times import time_text
+
+if TYPE_CHECKING:
+    from novaql.inputs import copying
+    from novaql.inputs.http import servers
+else:  # only addresses need them
+    copying = lazy_module("novaql.inputs.copying")
+    servers = lazy_module("novaql.inputs.http.servers")
 
 
 @click.command("import")
@@ -36,6 +47,9 @@ from novaql.inputs.text.influx import PRECISIONS
 @click.option(
     "--time-unit", type=click.Choice(["s", "ms", "us", "ns"]), help="Unit of numeric times."
 )
+@click.option("--match", "matchers", multiple=True, help="Of a server: only series that match.")
+@click.option("--start", type=TIME, help="Of a server: from this time on. Default: its oldest.")
+@click.option("--end", type=TIME, help="Of a server: until this time. Default: now.")
 @click.option(
     "--time", "time_", type=TIME, help="Time of text samples without a time. Default: now."
 )
@@ -59,6 +73,9 @@ def command(
     value_column: tuple[str, ...],
     label_column: tuple[str, ...],
     time_unit: str | None,
+    matchers: tuple[str, ...],
+    start: int | None,
+    end: int | None,
     time_: int | None,
     format_: str | None,
     precision: str,
@@ -79,6 +96,14 @@ def command(
     (partitions of DuckDB, polars and Hive), whose names become labels. Tables have one row for each
     sample (long form) or one column for each metric (wide form). If a file has an error, the
     command imports nothing.
+
+    The address of a Prometheus, a VictoriaMetrics or a NovaQL copies its samples, oldest first. The
+    command goes on where an earlier one has ended, or was interrupted: run it again to copy what
+    has been added since.
+
+    \b
+    novaql import http://prometheus:9090 --data fleet --start 2026-01-01
+    novaql import http://victoria:8428 --match '{job="api"}'
     """
     values = list(value_column)
     columns = Columns(
@@ -90,11 +115,28 @@ def command(
     )
     target = default_path() if data is None else Path(data).expanduser()
     files_as = FileOptions(None if format_ is None else FileKind(format_), precision)
+    selectors = [(text, matcher_sets([text])[0]) for text in matchers]
     samples, series, files, seconds = 0, 0, 0, 0.0
+    imported = False
     with closing(LateDatabase(target)) as database, pipes_as_files(sources) as named:
         paths = [source for source in named if not is_address(source)]
         parts = [*([paths] if paths else []), *(source for source in named if is_address(source))]
         for part in parts:
+            if is_url(part) and (server := servers.server_at(part)) is not None:
+                with progress_bar("importing") as progress:
+                    copied = copying.copy_samples(
+                        database,
+                        target,
+                        server,
+                        match=selectors,
+                        start_ms=start,
+                        end_ms=end,
+                        progress=progress,
+                    )
+                click.echo(copied_text(copied, server.url, target))
+                continue
+            if selectors or start is not None or end is not None:
+                raise click.UsageError("--match, --start and --end are for the address of a server")
             with progress_bar("importing") as progress:
                 report = import_into(
                     database,
@@ -104,14 +146,28 @@ def command(
                     progress=progress,
                     files=files_as,
                 )
+            imported = True
             samples, series = samples + report.samples, series + report.series
             files, seconds = files + report.files, seconds + report.seconds
             for warning in report.warnings:
                 click.echo(f"warning: {warning}", err=True)
+    if not imported:
+        return
     click.echo(
         f"imported {samples} samples of {series} series from {files} "
         f"{'file' if files == 1 else 'files'} into {target} in {seconds:.1f} s"
         f"{speed_text(samples, seconds)}"
+    )
+
+
+def copied_text(copied: copying.Copied | None, url: str, target: Path) -> str:
+    """What was copied, as a sentence."""
+    if copied is None:
+        return f"{url} has no samples"
+    first, last = time_text(copied.first_ms), time_text(copied.until_ms)
+    return (
+        f"copied {copied.samples} samples of {first} to {last} from {url} into {target} in "
+        f"{copied.seconds:.1f} s{speed_text(copied.samples, copied.seconds)}"
     )
 
 
@@ -134,6 +190,9 @@ class LateDatabase:
 
     def set_metadata(self, metadata: Mapping[str, tsdb.Metadata]) -> None:
         self._opened().set_metadata(metadata)
+
+    def sync(self) -> None:
+        self._opened().sync()
 
     def close(self) -> None:
         if self._database is not None:

@@ -98,8 +98,7 @@ def import_into(
     rest: Iterator[Batch] = stream.batches
     waiting = 0
     for batch in stream.batches:
-        _need_labels(batch)
-        need_calendar(batch)
+        need_storable(batch)
         held.append(batch)
         waiting += len(batch)
         if waiting > HELD_SAMPLES:
@@ -107,8 +106,7 @@ def import_into(
     if waiting > HELD_SAMPLES and _can_be_read_again(data):
         held.clear()
         for batch in stream.batches:
-            _need_labels(batch)
-            need_calendar(batch)
+            need_storable(batch)
         stream = open_(second_half)
         rest = stream.batches
     samples = 0
@@ -138,8 +136,10 @@ def _append(database: Store, batch: Batch, series: _SeriesCount) -> int:
     return len(batch)
 
 
-def _need_labels(batch: Batch) -> None:
-    """Raises `InputError` for a series without labels: it can be queried, but not stored."""
+def need_storable(batch: Batch) -> None:
+    """Raises `InputError` for a series without labels, which can be queried, but not stored, and
+    for a time outside of the calendar."""
+    need_calendar(batch)
     bare = np.ones(len(batch.series), np.bool_)
     for column in batch.series.columns.values():
         bare &= column.codes == 0

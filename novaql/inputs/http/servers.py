@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -33,8 +34,28 @@ _NOTHING = [Matcher("__name__", MatchOp.EQUAL, "-")]
 ServerSource = RemoteReadSource | QueryApiSource
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server with Prometheus's API.
+
+    url      of its API, without a user and a password
+    samples  reads samples: by remote read, which has everything, or else by queries
+    names    lists names of metrics and labels, without reading samples
+    """
+
+    url: str
+    samples: ServerSource
+    names: QueryApiSource
+
+
 def server_source(url: str, *, token: str | None = None) -> ServerSource | None:
-    """A source that asks a server; None if the address is that of a page of metrics.
+    """The samples of a server; see `server_at`."""
+    found = server_at(url, token=token)
+    return None if found is None else found.samples
+
+
+def server_at(url: str, *, token: str | None = None) -> Server | None:
+    """The server at an address; None if the address is that of a page of metrics.
 
     url    of a remote read, of a Prometheus (also behind a path), or of a NovaQL
     token  sent as a bearer token; None: `NOVA_TOKEN`, if a NovaQL asks for one
@@ -44,14 +65,21 @@ def server_source(url: str, *, token: str | None = None) -> ServerSource | None:
     plain = url.partition("?")[0].rstrip("/")
     headers = {} if token is None else _bearer(token)
     if plain.endswith(READ_PATH):
-        return RemoteReadSource(url, headers=headers)
+        return _server(
+            plain.removesuffix(READ_PATH), RemoteReadSource(url, headers=headers), headers
+        )
     if "?" in url or plain.endswith("/metrics"):
         return None
     for base in [plain, f"{plain}/prometheus"]:
         found = _headers_for(base, headers)
         if found is not None:
-            return _reader(base, found)
+            return _server(base, _reader(base, found), found)
     return None
+
+
+def _server(base: str, samples: ServerSource, headers: Mapping[str, str]) -> Server:
+    names = QueryApiSource(base, headers=headers)
+    return Server(without_credentials(base)[0], samples, names)
 
 
 def scraped(url: str, options: read_options.ReadOptions) -> batch_stream.BatchStream:
