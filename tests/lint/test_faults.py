@@ -12,24 +12,56 @@ import yaml
 from novaql.lint import RULES, Knowledge, lint
 from tests.lint.test_lint import known as known
 
-FAULTS: list[dict[str, str]] = yaml.safe_load(
+PLANTED: dict[str, list[dict[str, str]]] = yaml.safe_load(
     (Path(__file__).parent / "faults.yaml").read_text(encoding="utf-8")
 )
+FAULTS = [fault for section in PLANTED.values() for fault in section]
+PLANNED = frozenset(
+    {
+        "never-zero", "average-of-quantiles", "ratio-in-per-cent", "rate-of-rate",
+        "absent-of-groups", "coarse-subquery", "same-operands", "vector-beside-groups",
+        "lost-group", "set-of-bool", "time-of-result", "exact-rate", "beyond-calendar",
+        "sum-of-buckets", "scalar-of-many",
+    }
+)  # fmt: skip
+"""Rules that are not written yet; their faults are planted already."""
 PUBLIC = Path(__file__).parent.parent / "language" / "public_rules"
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault['rule']}: {fault['query']}")
+def _case(fault: dict[str, str]) -> Any:
+    name = f"{fault['rule']}: {fault['query']}"
+    later = pytest.mark.xfail(strict=True, reason="the rule is not written yet")
+    return pytest.param(fault, id=name, marks=[later] if fault["rule"] in PLANNED else [])
+
+
+@pytest.mark.parametrize("fault", [_case(fault) for fault in FAULTS])
 def test_each_fault_is_found(fault: dict[str, str], known: Knowledge) -> None:
-    with_data = {finding.rule for finding in lint(fault["query"], known)}
-    without = {finding.rule for finding in lint(fault["query"])}
-    assert fault["rule"] in with_data | without
+    query = fault["query"]
+    found = [f for f in (*lint(query, known), *lint(query)) if f.rule == fault["rule"]]
+    assert found
+    if "at" in fault:
+        assert {query[f.column - 1 :][: f.length] for f in found} == {fault["at"]}
 
 
 def test_there_are_three_faults_of_each_rule() -> None:
     assert len(FAULTS) >= 60
     counts = Counter(fault["rule"] for fault in FAULTS)
-    assert {rule for rule in RULES if counts[rule] < 3} == set()
+    assert set(counts) == set(RULES) | PLANNED
+    assert {rule for rule in counts if counts[rule] < 3} == set()
     assert all(fault["note"] for fault in FAULTS)
+
+
+def test_each_planned_fault_is_a_query() -> None:
+    for fault in FAULTS:
+        if fault["rule"] in PLANNED:
+            assert isinstance(lint(fault["query"]), list)  # raises if it does not parse
+            assert fault["at"] in fault["query"]
+
+
+def test_half_of_the_faults_were_planted_before_their_rule() -> None:
+    assert set(PLANTED) == {"before_the_rule", "with_the_rule"}
+    assert 2 * len(PLANTED["before_the_rule"]) >= len(FAULTS)
+    assert len(FAULTS) == len({fault["query"] for fault in FAULTS})
 
 
 def _expressions(node: Any) -> list[str]:
