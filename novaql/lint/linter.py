@@ -9,20 +9,38 @@ from novaql.language.ast import Expr
 from novaql.language.parse import parsed
 from novaql.lint.finding import Finding, Remark
 from novaql.lint.knowledge import Knowledge
+from novaql.lint.rules_of_arguments import (
+    absent_of_groups,
+    coarse_subquery,
+    lost_group,
+    scalar_of_many,
+    time_of_result,
+)
+from novaql.lint.rules_of_comparisons import (
+    beyond_calendar,
+    exact_rate,
+    impossible_comparison,
+    never_zero,
+    ratio_in_per_cent,
+)
 from novaql.lint.rules_of_counters import (
     delta_of_counter,
     rate_of_gauge,
+    rate_of_rate,
     rate_of_sum,
     raw_counter,
     short_window,
 )
 from novaql.lint.rules_of_histograms import (
+    average_of_quantiles,
     missing_le,
     not_buckets,
     quantile_of_averages,
     quantile_since_start,
+    sum_of_buckets,
 )
 from novaql.lint.rules_of_names import unused_name
+from novaql.lint.rules_of_operands import same_operands, set_of_bool, vector_beside_groups
 from novaql.lint.rules_of_results import labels_not_there, many_groups, operands_never_meet
 from novaql.lint.rules_of_selectors import (
     never_matches,
@@ -32,7 +50,6 @@ from novaql.lint.rules_of_selectors import (
 )
 from novaql.lint.rules_of_values import (
     count_of_bool,
-    impossible_comparison,
     many_steps,
     never_absent,
     share_out_of_range,
@@ -64,6 +81,21 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "many-steps": many_steps,
         "unused-name": unused_name,
         "not-buckets": not_buckets,
+        "never-zero": never_zero,
+        "average-of-quantiles": average_of_quantiles,
+        "ratio-in-per-cent": ratio_in_per_cent,
+        "rate-of-rate": rate_of_rate,
+        "absent-of-groups": absent_of_groups,
+        "coarse-subquery": coarse_subquery,
+        "same-operands": same_operands,
+        "vector-beside-groups": vector_beside_groups,
+        "lost-group": lost_group,
+        "set-of-bool": set_of_bool,
+        "time-of-result": time_of_result,
+        "exact-rate": exact_rate,
+        "beyond-calendar": beyond_calendar,
+        "sum-of-buckets": sum_of_buckets,
+        "scalar-of-many": scalar_of_many,
     }
 )
 """Every rule by its name. The docstring of a rule describes it."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from novaql.language import walk
-from novaql.language.ast import Aggregate, DurationLiteral, Expr, MatrixSelector, Subquery
+from novaql.language.ast import Aggregate, Call, DurationLiteral, Expr, MatrixSelector, Subquery
 from novaql.lint.finding import Remark, Severity
 from novaql.lint.knowledge import Knowledge
 from novaql.lint.tree import bare, calls, metric_of_range, range_of
@@ -25,6 +26,9 @@ OF_GAUGES = {
     "ideriv": "irate",
     "deriv_fast": "rate",
 }
+
+_RATE = re.compile(r"(rate|irate|increase)(\d+(ms|[smhdwy]))*")
+"""A word of a recording rule's operations: `job:errors:rate5m`."""
 
 
 def rate_of_gauge(root: Expr, known: Knowledge) -> Iterator[Remark]:
@@ -71,6 +75,36 @@ def rate_of_sum(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noqa: ARG0
                     node.span,
                     f"aggregate after {node.function}, not before",
                 )
+
+
+def rate_of_rate(root: Expr, known: Knowledge) -> Iterator[Remark]:
+    """A rate goes up and down: of a rate, each fall counts as a reset."""
+    del known
+    for node in calls(root, OF_COUNTERS - {"resets"}):
+        metric = metric_of_range(node) or ""
+        inner = next(
+            (bare(a.inner) for a in map(bare, node.arguments) if isinstance(a, Subquery)), None
+        )
+        while isinstance(inner, Aggregate):
+            inner = bare(inner.operand)
+        if _is_recorded_rate(metric):
+            what = metric
+        elif isinstance(inner, Call) and inner.function in OF_COUNTERS - {"resets"}:
+            what = f"the result of {inner.function}"
+        else:
+            continue
+        yield Remark(
+            Severity.WARNING,
+            f"{what} falls and rises, and {node.function} takes each fall for a reset",
+            node.span,
+            "use avg_over_time, or deriv for its trend; sum_over_time adds up increases",
+        )
+
+
+def _is_recorded_rate(metric: str) -> bool:
+    """Whether the name is that of a recording rule for a rate: level:metric:operations."""
+    words = re.split("[:_]", metric.partition(":")[2])
+    return words[-1] not in ("total", "count", "bucket") and any(map(_RATE.fullmatch, words))
 
 
 def raw_counter(root: Expr, known: Knowledge) -> Iterator[Remark]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from novaql.language import walk
-from novaql.language.ast import Aggregate, Call, Expr, VectorSelector
+from novaql.language.ast import Aggregate, Call, Expr, MatrixSelector, VectorSelector
 from novaql.lint.finding import Remark, Severity
 from novaql.lint.knowledge import Knowledge
-from novaql.lint.tree import bare, calls, metric_of, selectors
+from novaql.lint.tree import all_matchers, bare, calls, metric_of, range_of, selectors
 
 QUANTILES = {
     "histogram_quantile": 1,
@@ -17,6 +17,7 @@ QUANTILES = {
     "histogram_share": 1,
 }
 """Function → index of the histogram among its arguments."""
+_RATES = frozenset({"rate", "increase", "irate"})
 
 
 def missing_le(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noqa: ARG001
@@ -92,6 +93,52 @@ def quantile_since_start(root: Expr, known: Knowledge) -> Iterator[Remark]:  # n
                 f"the quantile of {metric_of(inner)} is over everything since its process started",
                 inner.span,
                 f"write rate({metric_of(inner)}[…])",
+            )
+
+
+def average_of_quantiles(root: Expr, known: Knowledge) -> Iterator[Remark]:
+    """Quantiles of a summary are computed where it is scraped; nothing combines them."""
+    del known
+    for node in walk(root):
+        if not isinstance(node, Aggregate) or node.op not in ("sum", "avg", "median", "geomean"):
+            continue
+        inner = bare(node.operand)
+        while isinstance(inner, Call) and len(inner.arguments) == 1:
+            inner = bare(inner.arguments[0])
+        selector = inner.selector if isinstance(inner, MatrixSelector) else inner
+        if not isinstance(selector, VectorSelector):
+            continue
+        if (not node.without and "quantile" in node.grouping) or any(
+            m.name == "quantile" and not m.matches("") for m in all_matchers(selector)
+        ):
+            yield Remark(
+                Severity.WARNING,
+                f"the {node.op} of a summary's quantiles is no quantile",
+                node.span,
+                "take max for a bound, or measure with a histogram",
+            )
+
+
+def sum_of_buckets(root: Expr, known: Knowledge) -> Iterator[Remark]:
+    """Buckets are cumulative: a sum over le counts an observation in each that is above it."""
+    del known
+    inside = {id(node) for operand in _operands(root) for node in walk(operand)}
+    for node in walk(root):
+        if id(node) in inside or not isinstance(node, Aggregate) or node.op not in ("sum", "avg"):
+            continue
+        if ("le" in node.grouping) != node.without or "vmrange" in node.grouping:
+            continue
+        call = bare(node.operand)
+        window = range_of(call) if isinstance(call, Call) and call.function in _RATES else None
+        if window is None or not _is_bucket(window.selector):
+            continue
+        if not {"le", "vmrange"} & {m.name for m in all_matchers(window.selector)}:
+            stem = (metric_of(window.selector) or "").removesuffix("_bucket")
+            yield Remark(
+                Severity.WARNING,
+                "an observation counts in every bucket above it, and is added up as often",
+                node.span,
+                f'use {stem}_count, or name a bucket: le="+Inf"',
             )
 
 

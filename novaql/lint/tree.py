@@ -12,6 +12,7 @@ from novaql.language.ast import (
     Cardinality,
     Expr,
     MatrixSelector,
+    Number,
     Paren,
     Unary,
     VectorSelector,
@@ -26,6 +27,14 @@ def bare(expr: Expr) -> Expr:
     while isinstance(expr, Paren):
         expr = expr.inner
     return expr
+
+
+def number(expr: Expr) -> float | None:
+    """The number that an expression is, with its sign, or None."""
+    expr = bare(expr)
+    if isinstance(expr, Unary) and isinstance(inner := bare(expr.operand), Number):
+        return -inner.value if expr.op == "-" else inner.value
+    return expr.value if isinstance(expr, Number) else None
 
 
 def selectors(expr: Expr) -> Iterator[VectorSelector]:
@@ -117,6 +126,8 @@ def _labels_of(node: Expr, below: dict[int, Labels]) -> Labels:
         ):
             return below[id(left)]
         case Call(function="label_replace" | "label_join" | "info" | "histogram_quantiles"):
+            return None
+        case Call(function="scalar" | "absent"):
             return None
         case Call(function="vector"):
             return frozenset()

@@ -13,6 +13,8 @@ from novaql.text.numbers import number_text
 _PLAIN = re.compile(r'[^"\\\x00-\x1f\x7f\ud800-\udfff]*')
 _NAMED = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t",
           "\v": r"\v", "\\": r"\\", '"': r"\""}  # fmt: skip
+PLACEHOLDER = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})", re.ASCII)
+"""A reference to a group in a template of Go's regular expressions: `$1`, `${1}`, `$name`, `$$`."""
 
 
 def quote(text: str) -> str:
