@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -99,6 +100,8 @@ def command(
     source = as_source(named)
     queries = [*texts, *(text for file in files for text in queries_of(file))] or usual(source)
     options = _range(source, start, end, step)
+    if sys.stderr.isatty():
+        click.echo("loading compiled functions; the first time, this takes a minute", err=True)
     warmup()
     timings = measured(queries, source, options, rounds)
     if format_ == "json":
