@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import orjson
 
@@ -31,7 +32,7 @@ OVERLAP_MS = 600_000
 _HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 
 
-class SyncedStore(Store):
+class SyncedStore(Store, Protocol):
     """The part of a database that a copy uses."""
 
     def sync(self) -> object: ...

@@ -27,6 +27,7 @@ MORE_FOR_A_REASON = {
     ("novaql/api.py", "analyze"): "public, keyword options",
     ("novaql/options.py", "query_options"): "public, keyword options",
     ("novaql/cli/query.py", "command"): "click passes each option of the command",
+    ("novaql/cli/import_files.py", "command"): "click passes each option of the command",
 }
 """Path and function → why this one has more parameters."""
 

@@ -48,7 +48,7 @@ def flat(source: tsdb.Source) -> dict[str, list[Sample]]:
 
 
 def expected(given: Sequence[Series]) -> dict[str, list[Sample]]:
-    return {json.dumps(labels, sort_keys=True): samples for labels, samples in given}
+    return {json.dumps(labels, sort_keys=True): [*samples] for labels, samples in given}
 
 
 def written(url: str, some: Sequence[Series]) -> None:
@@ -176,8 +176,13 @@ def test_selectors_and_times_choose(prometheus: str, tmp_path: Path) -> None:
 def test_a_server_without_remote_read_is_copied_by_queries(tmp_path: Path) -> None:
     given = series([0, 3])
     with running_victoria(tmp_path / "victoria") as url:
-        columns = [(labels, *zip(*samples, strict=True)) for labels, samples in given]
-        send_series(url, ((labels, list(times), list(values)) for labels, times, values in columns))
+        send_series(
+            url,
+            [
+                (labels, [at for at, _ in samples], [value for _, value in samples])
+                for labels, samples in given
+            ],
+        )
         show_samples(url)
         with tsdb.open(tmp_path / "copy") as database:
             copied = copy_samples(database, tmp_path / "copy", at(url), end_ms=START + 4 * HOUR)
