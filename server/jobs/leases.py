@@ -137,7 +137,9 @@ class Leases:
         intended.
 
         If a job's time was set in the future of this clock, the clock was ahead: the job then waits
-        as long as intended, from now on.
+        as long as intended, from now on. Up to `SKEW`, it is the clock of another server that is
+        ahead, or that server has set the time since this clock was read: the job does not run
+        early.
         """
         self._times.check()
 
@@ -147,7 +149,7 @@ class Leases:
         with self._database.write(None, durability="relaxed", visible=False) as session:
             session.execute(
                 update(Job)
-                .where(Job.set_at > now)
+                .where(Job.set_at > now + SKEW)
                 .values(run_at=run_at - set_at + to_ms(now), set_at=now)
             )
             session.execute(

@@ -178,6 +178,30 @@ def test_a_clock_that_is_set_back_does_not_stop_jobs(
     assert len(times) == 6 + 5 + 5  # not at the steps back, and once a minute after them
 
 
+def test_a_server_that_starts_does_not_advance_the_jobs_of_a_living_one(
+    served: LocalServer, clock: SteppedClock
+) -> None:
+    """Its clock is behind, or it has read it before the other server set the time of the job."""
+    ran: list[float] = []
+
+    def tick(job: JobRun) -> None:
+        ran.append(job.context.clock.now().timestamp())
+        with job.finish():
+            pass
+
+    due = clock.now() + timedelta(minutes=1)
+    in_unit(served, lambda unit: unit.enqueue("count", key="timer", run_at=due))
+    clock.step(timedelta(seconds=-3))
+    starting = JobRunner(served.context, [JobKind("count", tick)], threads=0)
+    starting.run_due()
+    clock.step(due - clock.now() - timedelta(seconds=1))
+    starting.run_due()
+    assert ran == []
+    clock.step(timedelta(seconds=1))
+    starting.run_due()
+    assert ran == [due.timestamp()]
+
+
 def test_a_clock_that_is_set_back_while_a_job_runs(
     served: LocalServer, clock: SteppedClock
 ) -> None:
