@@ -28,6 +28,7 @@ from novaql.errors import (
     UnknownName,
 )
 from novaql.export.missing import MissingLibrary
+from novaql.inputs.http.client import HttpStatus
 from novaql.ledger.notes import InvalidNote
 from novaql.ledger.verify import LedgerFault
 from novaql.rules.problems import FileProblems, Place, Problem
@@ -46,6 +47,7 @@ ERRORS: list[Exception] = [
     LimitExceeded("too many", Span(0, 2)),
     ArgumentError("step", "must be greater than 0"),
     InputError("line 3"),
+    HttpStatus("404 Not Found", 404, "no such page"),
     QueryTimeout("late"),
     QueryCancelled("gone"),
     StorageUnavailable("failed"),

@@ -17,12 +17,11 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
-from novaql import query, tsdb
+from novaql import export, query, tsdb
 from novaql.export import prometheus_json
 from novaql.export.compiled_text import TEXTS
 from novaql.server.http.streaming import LARGE_PIECE, Begun, PiecesResponse, begin
 from novaql.server.pools.query_workers import QueryWorkers
-from novaql.server.prometheus import queries
 from novaql.server.query import formats
 from novaql.server.tuning import Tuning
 from novaql.tsdb.model.labels import SeriesTable
@@ -116,7 +115,7 @@ def test_an_error_on_the_way_is_not_the_end_of_an_answer(
         raise OSError("the disk is gone")
 
     whole_json, encode = prometheus_json.result_pieces, formats.encode
-    monkeypatch.setattr(queries, "result_pieces", lambda *a, **k: breaks(whole_json(*a, **k)))
+    monkeypatch.setattr(export, "result_pieces", lambda *a, **k: breaks(whole_json(*a, **k)))
     monkeypatch.setattr(
         "novaql.server.query.router.encode",
         lambda *a, **k: breaks(iter([b"a", b"b", *encode(*a, **k)])),
@@ -134,7 +133,7 @@ def test_an_error_at_the_start_is_an_error(
         yield b"["
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(queries, "result_pieces", breaks)
+    monkeypatch.setattr(export, "result_pieces", breaks)
     answer = server.prometheus("query_range", **RANGE)
     assert answer.status_code == 500
     assert answer.json()["status"] == "error"
