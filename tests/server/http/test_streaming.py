@@ -6,7 +6,8 @@ import asyncio
 import io
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import cramjam
@@ -22,6 +23,7 @@ from novaql.export import prometheus_json
 from novaql.export.compiled_text import TEXTS
 from novaql.server.http.streaming import LARGE_PIECE, Begun, PiecesResponse, begin
 from novaql.server.pools.query_workers import QueryWorkers
+from novaql.server.prometheus import queries
 from novaql.server.query import formats
 from novaql.server.tuning import Tuning
 from novaql.tsdb.model.labels import SeriesTable
@@ -101,6 +103,12 @@ def test_an_arrow_stream_is_the_table_in_batches(server: LocalServer) -> None:
     assert pa.Table.from_batches(batches).combine_chunks() == expected
 
 
+def patch_pieces(monkeypatch: pytest.MonkeyPatch, pieces: Callable[..., Iterator[Any]]) -> None:
+    """Replace the pieces of answers of Prometheus's API, and no others."""
+    changed = {name: getattr(export, name) for name in ("first_series", "ValueStyle")}
+    monkeypatch.setattr(queries, "export", SimpleNamespace(**changed, result_pieces=pieces))
+
+
 @pytest.mark.parametrize("encoding", ["identity", "gzip", "zstd"])
 @pytest.mark.parametrize("body", [{}, {"format": "json"}, {"format": "csv"}, {"format": "arrow"}])
 def test_an_error_on_the_way_is_not_the_end_of_an_answer(
@@ -115,7 +123,7 @@ def test_an_error_on_the_way_is_not_the_end_of_an_answer(
         raise OSError("the disk is gone")
 
     whole_json, encode = prometheus_json.result_pieces, formats.encode
-    monkeypatch.setattr(export, "result_pieces", lambda *a, **k: breaks(whole_json(*a, **k)))
+    patch_pieces(monkeypatch, lambda *a, **k: breaks(whole_json(*a, **k)))
     monkeypatch.setattr(
         "novaql.server.query.router.encode",
         lambda *a, **k: breaks(iter([b"a", b"b", *encode(*a, **k)])),
@@ -133,7 +141,7 @@ def test_an_error_at_the_start_is_an_error(
         yield b"["
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(export, "result_pieces", breaks)
+    patch_pieces(monkeypatch, breaks)
     answer = server.prometheus("query_range", **RANGE)
     assert answer.status_code == 500
     assert answer.json()["status"] == "error"
