@@ -73,22 +73,36 @@ class RangeSamples:
         """
         steps = len(self.ends_ms)
         width = steps + 1
-        enters = self._first_end(self.times) + group * width
-        leaves = self._first_end(self.times + self.reach_ms) + group * width
+        enters, leaves = self._passed()
+        cells = group * width
+        enters += cells
+        leaves += cells
         marks = np.bincount(enters, minlength=groups * width)
         marks -= np.bincount(leaves, minlength=groups * width)
         found: Ints = np.cumsum(marks.reshape(groups, width)[:, :steps], axis=1)
         return found
 
-    def _first_end(self, times: Ints) -> Ints:
-        """The first end of a window at or after each time; ends are evenly spaced or all equal."""
-        ends = self.ends_ms
-        step_ms = int(ends[1] - ends[0]) if len(ends) > 1 else 0
+    def _passed(self) -> tuple[Ints, Ints]:
+        """[N] each: the first step at whose window a sample is in it, and the first after those.
+
+        Ends are evenly spaced or all equal.
+        """
+        ends, steps = self.ends_ms, len(self.ends_ms)
+        step_ms = int(ends[1] - ends[0]) if steps > 1 else 0
         if step_ms == 0:
-            return ends.searchsorted(times)
-        first: Ints = times - (ends[0] - step_ms + 1)
-        first //= step_ms
-        return np.clip(first, 0, len(ends), out=first)
+            return ends.searchsorted(self.times), ends.searchsorted(self.times + self.reach_ms)
+
+        def first_end(times: Ints) -> Ints:
+            first: Ints = times - (ends[0] - step_ms + 1)
+            first //= step_ms
+            return first
+
+        enters = first_end(self.times)
+        if self.reach_ms % step_ms:
+            leaves = first_end(self.times + self.reach_ms)
+        else:
+            leaves = enters + self.reach_ms // step_ms
+        return np.clip(enters, 0, steps, out=enters), np.clip(leaves, 0, steps, out=leaves)
 
 
 def _flat(
