@@ -60,7 +60,7 @@ def test_a_session_has_the_user_the_tenant_and_the_role_of_its_token(server: Loc
     assert by(server, cookie, "GET", "/prometheus/api/v1/labels").status_code == 200
 
 
-def test_a_token_is_told_who_it_is_without_a_session(server: LocalServer) -> None:
+def test_a_token_gets_its_owner_without_a_session(server: LocalServer) -> None:
     answer = server.client.get("/v1/session", headers=server.bearer(Role.READ_ONLY))
     assert (answer.json()["role"], answer.json()["session"]) == ("read_only", None)
     assert server.client.get("/v1/session").status_code == 401
