@@ -94,6 +94,17 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+SLOW_FILE = "\npytestmark = pytest.mark.slow\n"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A run without slow tests does not import the files that have no others."""
+    is_file = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    if config.option.markexpr != "not slow" or not is_file:
+        return None
+    return SLOW_FILE in collection_path.read_text("utf-8") or None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests first: a run on several cores does not end with one of them alone."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}

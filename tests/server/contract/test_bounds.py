@@ -15,13 +15,13 @@ from typing import Any
 import httpx
 import pytest
 
-from novaql.server.openapi.document import openapi_document
 from novaql.server.routes import ROUTES, Row
+from tests.support.contract.documented import document
 from tests.support.contract.route_walk import Walk
 from tests.support.contract.schema_values import Place, Values
 from tests.support.servers.http_server import local_server
 
-VALUES = Values(openapi_document(ROUTES, version="1"))
+VALUES = Values(document())
 PATHS: dict[str, Any] = VALUES.document["paths"]
 pytestmark = pytest.mark.slow
 NOVAQL, DASHBOARDS, ROUTING = "/v1/novaql.*", "/v1/dashboards", "/v1/alert-routing.*"

@@ -11,10 +11,9 @@ import pytest
 from jsonschema.validators import validator_for
 
 from novaql.server.bases import is_client
-from novaql.server.openapi.document import openapi_document
-from novaql.server.routes import ROUTES
+from tests.support.contract.documented import document
 
-DOCUMENT: dict[str, Any] = openapi_document(ROUTES, version="1")
+DOCUMENT: dict[str, Any] = document()
 OPERATIONS = [
     (f"{method.upper()} {path}", path, operation)
     for path, item in DOCUMENT["paths"].items()

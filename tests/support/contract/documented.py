@@ -17,7 +17,7 @@ def assert_documented(method: str, path: str, answer: httpx.Response) -> None:
 
     path  as the table has it, with names in braces; rows that are not in the document pass
     """
-    operation = _document()["paths"].get(path, {}).get(method.lower())
+    operation = document()["paths"].get(path, {}).get(method.lower())
     if operation is None:
         return
     where = f"{method} {path} {answer.status_code}"
@@ -39,10 +39,11 @@ def assert_documented(method: str, path: str, answer: httpx.Response) -> None:
 
 
 @functools.cache
-def _document() -> dict[str, Any]:
+def document() -> dict[str, Any]:
+    """The OpenAPI document, which takes a second to derive; read-only."""
     return openapi_document(ROUTES, version="1")
 
 
 @functools.cache
 def _validator(reference: str) -> Draft202012Validator:
-    return Draft202012Validator({"$ref": reference, "components": _document()["components"]})
+    return Draft202012Validator({"$ref": reference, "components": document()["components"]})
