@@ -9,6 +9,7 @@ cache the files for a year and still load a new version at once.
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import mimetypes
@@ -59,7 +60,7 @@ class StaticFile:
     media_type: str
 
 
-def read_static(folder: Path = STATIC) -> tuple[dict[str, StaticFile], str]:
+def read_static(folder: Path) -> tuple[dict[str, StaticFile], str]:
     """Read all files below `folder`: relative path with slashes → file, and the digest of all. A
     file that ends in `.gz` is decompressed, and served without this suffix."""
     digest = hashlib.sha256()
@@ -77,13 +78,20 @@ def read_static(folder: Path = STATIC) -> tuple[dict[str, StaticFile], str]:
     return files, digest.hexdigest()[:12]
 
 
+@functools.cache
+def _packaged() -> tuple[dict[str, StaticFile], str]:
+    """The page's files, once for all applications of a process: FastAPI's caches keep a reference
+    to the functions that serve them."""
+    return read_static(STATIC)
+
+
 def mount_console(app: FastAPI) -> None:
     """Serve the page at `/` and `/graph`, the API's documentation at `/docs`, and their files under
     `/console/`, without a token.
 
-    This function reads the files once. The application answers an unknown path with its own 404.
+    The first call reads the files. The application answers an unknown path with its own 404.
     """
-    files, digest = read_static()
+    files, digest = _packaged()
     methods = ["GET", "HEAD"]
 
     def add_page(path: str, file: str, name: str) -> None:

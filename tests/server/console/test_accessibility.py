@@ -10,6 +10,8 @@ from playwright.sync_api import expect
 from tests.support.programs.axe import serious_findings
 from tests.support.programs.console_page import Console
 
+pytestmark = pytest.mark.slow
+
 REQUESTS = "sum by (service) (rate(http_requests_total[5m]))"
 
 

@@ -15,6 +15,8 @@ from tests.support.programs.axe import serious_findings
 from tests.support.programs.console_page import Console
 from tests.support.servers.http_server import WRITE_HEADERS, LocalServer, local_server
 
+pytestmark = pytest.mark.slow
+
 SERIES, STEPS = 560, 60
 
 

@@ -7,12 +7,15 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import BrowserContext, Page, Request, expect
 
 from novaql.server.auth.roles import Role
 from novaql.server.console import CONTENT_SECURITY_POLICY
 from tests.support.programs.console_page import Console
 from tests.support.servers.http_server import LocalServer
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_page_names_no_address_and_has_the_usual_policy(demo: LocalServer) -> None:

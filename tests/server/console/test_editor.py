@@ -7,6 +7,8 @@ from playwright.sync_api import Locator, expect
 
 from tests.support.programs.console_page import Console
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def query(console: Console) -> Locator:

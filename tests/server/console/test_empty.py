@@ -16,6 +16,8 @@ from tests.support.programs.axe import serious_findings
 from tests.support.programs.console_page import Console
 from tests.support.servers.http_server import LocalServer, local_server
 
+pytestmark = pytest.mark.slow
+
 
 def shown(console: Console, query: str, tab: str = "chart") -> Locator:
     """The panel after a query from the address, with the reason."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from playwright.sync_api import expect
 
 from novaql.server.notifications.alertmanager_payload import webhook_payload
@@ -11,6 +12,8 @@ from novaql.server.notifications.tables import Notification
 from novaql.server.routes import ROUTES
 from tests.support.programs.console_page import Console
 from tests.support.servers.http_server import LocalServer
+
+pytestmark = pytest.mark.slow
 
 EXPR = 'sum by (service) (rate(http_requests_total{status=~"5.."}[5m])) > 0.5 + 0'
 ALERT = {

@@ -11,6 +11,8 @@ from novaql.server.auth.roles import Role
 from tests.support.programs.console_page import Console
 from tests.support.servers.http_server import local_server
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_hundred_and_thirty_quick_queries_get_no_429(browser: BrowserContext) -> None:
     with local_server(rate_per_minute=100, rate_per_day=120) as server:

@@ -12,6 +12,8 @@ from novaql.server.auth.roles import Role
 from tests.support.programs.console_page import Console
 from tests.support.servers.http_server import LocalServer
 
+pytestmark = pytest.mark.slow
+
 REQUESTS = "sum by (service) (rate(http_requests_total[5m]))"
 
 

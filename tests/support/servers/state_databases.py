@@ -23,7 +23,8 @@ from novaql.server.db.engine import StateDatabase
 from novaql.server.db.migrate import migrate
 from tests.support.servers.http_server import fresh_state
 
-KINDS = ("sqlite", "postgresql")
+KINDS = ("sqlite", pytest.param("postgresql", marks=pytest.mark.slow))
+"""Parameters of tests that run over both: the default run has SQLite only."""
 _numbers = itertools.count(1)
 
 
