@@ -83,6 +83,7 @@ def test_steps_that_would_not_fit_in_memory(heavy: TableSource) -> None:
         evaluate("m", heavy, options)
 
 
+@pytest.mark.slow
 def test_pieces_give_the_same_answer(heavy: TableSource) -> None:
     options = QueryOptions(0, 3_000_000, 60_000)
     whole = evaluate("avg_over_time(m[10m])", heavy, options)

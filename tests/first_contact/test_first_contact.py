@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 PYTHON = os.environ.get("NOVAQL_FIRST_CONTACT_PYTHON")
 COMMANDS = Path(PYTHON or sys.executable).parent

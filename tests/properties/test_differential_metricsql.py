@@ -139,6 +139,7 @@ def _append(series: SeriesSamples, labels: dict[str, str], sample: tuple[int, fl
     series.append((labels, [sample]))
 
 
+@pytest.mark.slow
 def test_a_few_hundred_random_queries_agree(peers: Peers) -> None:
     _compare(peers, SEED, 600)
 

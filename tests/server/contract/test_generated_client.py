@@ -15,6 +15,8 @@ import pytest
 
 from tests.support.servers.http_server import LocalServer, local_server
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = "novaql_client_of_the_test"
 
 

@@ -15,6 +15,8 @@ from tests.support.contract.route_walk import ID
 from tests.support.messages.remote_write_messages import message_of, packed
 from tests.support.servers.http_server import WRITE_HEADERS
 
+pytestmark = pytest.mark.slow
+
 REQUEST_ID = re.compile(r"req_[0-7][0-9A-HJKMNP-TV-Z]{25}")
 WITH_KEY = [
     (method, endpoint)

@@ -26,6 +26,8 @@ from tests.support.contract.route_walk import ID, Walk, creating
 from tests.support.peers.receiver import receiving
 from tests.support.servers.http_server import local_server, token_of
 
+pytestmark = pytest.mark.slow
+
 LISTS = [
     endpoint
     for endpoint in ROUTES

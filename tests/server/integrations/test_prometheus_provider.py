@@ -14,6 +14,8 @@ from tests.support.programs.prometheus_programs import running_prometheus
 from tests.support.servers.fake_provider import Answer
 from tests.support.servers.integration_rig import IntegrationRig, integration_rig
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
 rule_files: ["{rules}"]

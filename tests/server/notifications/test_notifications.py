@@ -102,6 +102,7 @@ def test_by_hand(rig: AlertRig) -> None:
     assert rule["routing"][0]["channels"] == ["log", "other"]
 
 
+@pytest.mark.slow
 def test_a_storm_is_one_notification(one: AlertRig) -> None:
     one.route_to_log(group_wait="15s")
     one.rule()

@@ -216,6 +216,7 @@ def test_a_signal_that_cannot_be_measured_is_missing(one: AlertRig) -> None:
     assert f"query:3 (Errors of api) has no result: {problem}" in found["missing"]
 
 
+@pytest.mark.slow
 def test_a_long_timeline_is_shortened_and_says_so(one: AlertRig) -> None:
     incident = opened(one)
     for n in range(520):

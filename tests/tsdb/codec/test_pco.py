@@ -97,6 +97,7 @@ def test_whatever_pcodec_chooses(seed: int, size: int, shape: str, kind: str, le
         assert kind == "float64" or shape not in ("constant", "steps")
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(seeds, sizes, st.sampled_from(SHAPES), kinds, st.integers(0, 7), st.integers(1, 9))
 def test_every_order_of_deltas(
