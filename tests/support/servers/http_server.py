@@ -8,6 +8,7 @@ import functools
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -45,6 +46,9 @@ from tests.support.servers.forked import Forked, environment, start
 
 _NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
 """A session that a test opens must not authenticate later requests without a token."""
+_TLS = ssl.create_default_context()
+"""One for all clients: httpx would read the certificates of the system for each."""
+ADA = "ada@example.com"
 WRITE_HEADERS = {
     "Content-Type": "application/x-protobuf",
     "Content-Encoding": "snappy",
@@ -132,20 +136,34 @@ def local_server(
             tuning=tuning or Tuning(),
         )
         tenant = app.state.context.access.default_principal.tenant_id
-        secrets = {role: token_of(state, tenant, role) for role in Role}
+        secrets = _Tokens(state, tenant)
         # The server closes what was idle for five seconds; a client must not try it at that moment.
         idle = httpx.Limits(keepalive_expiry=1)
         with (
             serving(app, limits) as url,
-            httpx.Client(base_url=url, timeout=30, limits=idle) as client,
+            httpx.Client(base_url=url, timeout=30, limits=idle, verify=_TLS) as client,
         ):
             client.cookies.jar.set_policy(_NO_COOKIES)
             yield LocalServer(client, samples, secrets, app)
 
 
-def token_of(
-    database: StateDatabase, tenant_id: str, role: Role, email: str = "ada@example.com"
-) -> str:
+class _Tokens(dict[Role, str]):
+    """A token of each role, made when a test wants it: most tests want one. Their user exists."""
+
+    def __init__(self, database: StateDatabase, tenant_id: str) -> None:
+        super().__init__()
+        self._database, self._tenant_id = database, tenant_id
+        add_admin(database, SystemClock(), tenant_id, email=ADA, called="unused")
+
+    def __missing__(self, role: Role) -> str:
+        made = add_admin(
+            self._database, SystemClock(), self._tenant_id, email=ADA, called=role.value, role=role
+        )
+        self[role] = made.secret
+        return made.secret
+
+
+def token_of(database: StateDatabase, tenant_id: str, role: Role, email: str = ADA) -> str:
     """A fresh token of that role, of an administrator of the tenant."""
     clock = SystemClock()
     add_admin(database, clock, tenant_id, email=email, called="unused")
