@@ -124,11 +124,9 @@ class _Session(Session):
     def finish(self) -> bool:
         if self._process is None:
             return True
-        ended = _kill_all(self._program.uid or -1)
-        if self._process.poll() is None and not ended:
-            self._process.kill()
+        self._process.kill()  # it may not have its uid yet
         self._process.wait()
-        return ended
+        return _kill_all(self._program.uid or -1)
 
     def exit_code(self) -> int | None:
         code = None if self._process is None else self._process.returncode

@@ -152,15 +152,17 @@ def at_text(at: At) -> str:
 
 def operation(tree: Binary) -> Any:
     left, right, matching = built(tree.left), built(tree.right), tree.matching
+    pairs = dict(matching.renamed)
+    plain = [name for name in matching.labels if name not in pairs]
+    if (*plain, *pairs) != matching.labels:  # renamed labels follow the others in a call
+        return q(one_line(tree))
     if tree.return_bool:
         found = getattr(left, METHOD_OF[tree.op])(right, bool=True)
     elif tree.op in OPERATORS:
         found = OPERATORS[tree.op](left, right)
     else:
         found = getattr(left, METHOD_OF[tree.op])(right)
-    pairs = dict(matching.renamed)
     if matching.on:
-        plain = [name for name in matching.labels if name not in pairs]
         found = found.on(*plain, **pairs)
     elif matching.labels or matching.cardinality in GROUPS:
         found = found.ignoring(*matching.labels)

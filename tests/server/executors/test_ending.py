@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from novaql.server.executors.config import Limits
+from novaql.server.executors.isolation import Program
+from novaql.server.executors.own_uid import OwnUid
 from novaql.server.executors.usage import of_uid
 from tests.support.executors.shells import ISOLATIONS, NEEDS_ROOT, Shell
 from tests.support.repository.files import ROOT
@@ -109,6 +113,22 @@ def test_an_error_of_the_caller_ends_the_run(tmp_path: Path, isolation: str) -> 
         Shell(tmp_path, isolation).run(f"sleep {mark} & sleep {mark}", cancelled=broken)
 
     assert running(f"sleep {mark}") == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason=NEEDS_ROOT)
+def test_a_run_can_end_before_its_process_has_the_uid() -> None:
+    program = Program(["/usr/bin/sleep", "3600"], [], False, Limits(), 65_001)
+    with OwnUid().session(program) as session:
+        process = session.start(stdin=subprocess.DEVNULL, output=subprocess.DEVNULL)
+        process.send_signal(signal.SIGSTOP)  # it sets up its isolation as root first
+        ending = threading.Thread(target=session.finish, daemon=True)
+        ending.start()
+        ending.join(timeout=20)
+        hangs = ending.is_alive()
+        process.kill()  # so that a failure of this test ends, too
+
+    assert not hangs
+    assert process.returncode is not None
 
 
 @pytest.mark.parametrize("isolation", ISOLATIONS)
