@@ -155,8 +155,10 @@ class _Query:
             if inside is not None:
                 return inside
             found = self.plan()
-            # Heads change all the time, and a plan holds what it is about.
-            lasting = found.batches is not None and not any(cut.is_in_memory for cut in found.cuts)
+            # Heads change all the time, and a plan holds what it is about. One that reads nothing
+            # costs little, and there is one for each range.
+            lasting = found.batches is not None and len(found.cuts) > 0
+            lasting = lasting and not any(cut.is_in_memory for cut in found.cuts)
             if lasting and not self.read_errors:
                 plans.put((what, *self.range_ms), found)
         return found.selection(self)
