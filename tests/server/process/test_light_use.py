@@ -1,4 +1,4 @@
-"""A server that gets samples and answers small queries loads none of what only large answers need."""
+"""A server that gets samples and answers small queries does not load what large answers need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Caches of a store whose series come and go hold one value for each query, not one for each moment.
+"""Caches of a store whose series come and go hold one value of a query, not one for each moment.
 
 Each append to a head, and each new series in it, makes a new part. What is cached for the part
 before is of no use then.
