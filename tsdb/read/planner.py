@@ -169,7 +169,7 @@ class _Query:
         It serves ranges that move on. If the rest of the wider range is damaged, there is no such
         plan, and the damage is not reported.
         """
-        if any(_is_in_memory(part) for part in self.parts):  # a head's next part is another one
+        if not self.parts or any(map(_is_in_memory, self.parts)):  # a head's next part is another
             return None
         plans = self.caches.plans
         moved = self.caches.ranges.moved_on(what, *self.range_ms)

@@ -16,7 +16,7 @@ from novaql.tsdb.runtime.lru_cache import ByteCache
 
 MOST_SERIES = 1_000_000
 """A reader clears its series when there are more: senders may have stopped to send them."""
-_TABLE_CACHE_BYTES = 64 << 20
+_TABLE_CACHE_BYTES = 32 << 20
 V = TypeVar("V")
 
 
@@ -113,8 +113,10 @@ def _highest(key: bytes) -> int:
 
 
 def _table_bytes(table: SeriesTable) -> int:
-    """Return the size of the codes of a table, and of its key, an int64 for each row."""
-    return 1000 + table.rows * (4 * len(table.columns) + 8)
+    """Return the size of the codes and values of a table, and of its key, an int64 for each row.
+    The texts are those of the label sets."""
+    texts = sum(len(column.values) for column in table.columns.values())
+    return 1000 + 8 * texts + table.rows * (4 * len(table.columns) + 8)
 
 
 class TextsOfSeries(dict[bytes, V]):
