@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from json.encoder import encode_basestring as escaped
+from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
 
+from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.labels import Ints, SeriesTable
+
+if TYPE_CHECKING:
+    from novaql.export import joined_labels
+else:
+    joined_labels = lazy_module("novaql.export.joined_labels")  # loads pyarrow
 
 FEW = 200
 """Series below which encoding them one by one is faster."""
@@ -78,8 +85,4 @@ def _together(series: SeriesTable) -> bytes:
     always = next((n for n, (_, column) in enumerate(columns) if column.codes.all()), None)
     if series.rows < FEW or always is None:
         return orjson.dumps(series.dicts())
-    from novaql.export.joined_labels import (  # noqa: PLC0415 - loads pyarrow, for many series only
-        joined_labels,
-    )
-
-    return joined_labels(columns, always)
+    return joined_labels.joined_labels(columns, always)

@@ -11,7 +11,7 @@ import ctypes
 import threading
 from collections.abc import Callable
 
-from novaql.tsdb.runtime.buffer_pool import BUFFERS
+from novaql.tsdb import release_unused_buffers
 
 FREED_BYTES = 64 << 20
 """The number of freed bytes after which a call is worth its cost: about 0.1 s per gigabyte."""
@@ -29,7 +29,7 @@ def malloc_trim() -> None:
 def give_back_unused() -> None:
     """Release the buffers that no query has used since the last call, and all freed memory. Call it
     at intervals of a minute or more."""
-    BUFFERS.release_unused()
+    release_unused_buffers()
     malloc_trim()
 
 

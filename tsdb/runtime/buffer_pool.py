@@ -108,3 +108,9 @@ BUFFERS = BufferPool()
 """The pool of this process."""
 
 after_fork(BUFFERS.forked)
+
+
+def release_unused_buffers() -> int:
+    """Release the memory that the library retains for large arrays, as far as it was not used since
+    the last call. Returns the bytes. Call it at long intervals."""
+    return BUFFERS.release_unused()

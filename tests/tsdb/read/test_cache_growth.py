@@ -59,6 +59,6 @@ def test_a_lookup_replaces_the_one_before() -> None:
             assert database.label_values("i", [UP], at, at) == [str(number)]
         # of all parts, and texts of each part
         assert len(lookups) == 5
-        misses = lookups.stats().misses
+        misses, at = lookups.stats().misses, 1000 * (ROUNDS - 1)
         assert database.label_values("i", [UP], at, at) == [str(ROUNDS - 1)]
         assert lookups.stats().misses == misses
