@@ -1,9 +1,9 @@
 """A cache of results of range queries: a refreshed panel evaluates only its new steps.
 
-An entry is found by plan, step and source. A step of it is valid as long as the source reports no
-change in the time that the step depends on (`planner/reach.py`, `Database.changed_since`). Late
-samples, deletions and retention invalidate only the steps that read the changed time. A store that
-is opened again is another source.
+An entry is found by plan, step and source, and replaced by one whose steps are at other times. A
+step of it is valid as long as the source reports no change in the time that the step depends on
+(`planner/reach.py`, `Database.changed_since`). Late samples, deletions and retention invalidate
+only the steps that read the changed time. A store that is opened again is another source.
 """
 
 from __future__ import annotations
@@ -122,8 +122,10 @@ class ResultCache:
         start_ms, step_ms = int(times_ms[0]), options.step_ms
         # A panel always has the same length; panels of other lengths have entries of their own.
         length = options.end_ms - options.start_ms
-        key = (source.identity, plan_key, step_ms, start_ms % step_ms, length, _rules(options))
+        key = (source.identity, plan_key, step_ms, length, _rules(options))
         entry = self._entries.get(key)
+        if entry is not None and (start_ms - entry.start_ms) % step_ms:
+            entry = None  # of other steps. A client that does not align them rarely repeats one
         version, changed = source.changed_since(0 if entry is None else entry.version)
         if entry is not None:
             shift = (start_ms - entry.start_ms) // step_ms  # the first step's column in the entry

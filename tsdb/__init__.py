@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from novaql.tsdb.parts.tombstones import DeleteResult as DeleteResult
     from novaql.tsdb.recovery.repair import Repaired as Repaired
     from novaql.tsdb.recovery.repair import repair as repair
+    from novaql.tsdb.runtime.buffer_pool import release_unused_buffers as release_unused_buffers
 else:
     from novaql.lazy_exports import lazy_exports
 
@@ -110,6 +111,7 @@ else:
             "options": "AppendResult CompactionResult StoreOptions",
             "parts.tombstones": "DeleteResult",
             "recovery.repair": "Repaired repair",
+            "runtime.buffer_pool": "release_unused_buffers",
         },
     )
     __all__ += ["memory", "open"]

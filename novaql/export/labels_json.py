@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from json.encoder import encode_basestring as escaped
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
-import pyarrow as pa
 
-from novaql.export.arrow_arrays import numbers, strings
-from novaql.export.text_cells import compute, joined_bytes
-from novaql.tsdb.model.labels import Ints, LabelColumn, SeriesTable
+from novaql.lazy_exports import lazy_module
+from novaql.tsdb.model.labels import Ints, SeriesTable
+
+if TYPE_CHECKING:
+    from novaql.export import joined_labels
+else:
+    joined_labels = lazy_module("novaql.export.joined_labels")  # loads pyarrow
 
 FEW = 200
 """Series below which encoding them one by one is faster."""
@@ -82,23 +85,4 @@ def _together(series: SeriesTable) -> bytes:
     always = next((n for n, (_, column) in enumerate(columns) if column.codes.all()), None)
     if series.rows < FEW or always is None:
         return orjson.dumps(series.dicts())
-    cells: list[Any] = []
-    for number, (name, column) in enumerate(columns):
-        after = "," if number < always else ""
-        before = "," if number > always else ""
-        cells.append(_cells(name, column, before, after))
-    nothing, opening, closing = strings(["", "{", "},"])
-    rows = compute.binary_join_element_wise(opening, *cells, closing, nothing)
-    return b"".join((b"[", joined_bytes(rows)[:-1], b"]"))
-
-
-def _cells(name: str, column: LabelColumn, before: str, after: str) -> Any:
-    """[rows] `"name":"value"` with the commas beside it; empty where the label is absent."""
-    key = escaped(name)
-    used = np.unique(column.codes)
-    texts = [
-        f"{before}{key}:{escaped(column.values[code])}{after}" if code else ""
-        for code in used.tolist()
-    ]
-    place = np.searchsorted(used, column.codes).astype(np.int32)
-    return strings(texts).take(numbers(place, pa.int32()))
+    return joined_labels.joined_labels(columns, always)

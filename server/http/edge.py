@@ -87,6 +87,7 @@ class Edge:
             if status:  # too late for another answer: the connection is closed
                 raise
             problem = problem_response(error, scope["path"], request_id)
+            del error  # it refers to this frame: a cycle would hold the frames that it went through
             await problem(scope, receive, answer)
         finally:
             self._record(inner, scope["method"], status or 499, began, request_id)

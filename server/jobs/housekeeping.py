@@ -1,4 +1,4 @@
-"""Periodic work of the server: measurements, times of token use, deletion of expired rows."""
+"""Periodic work of the server: times of token use, return of memory, deletion of expired rows."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from sqlalchemy import case, func
 from novaql.server.db.tables import BrowserSession, Event, IdempotencyKey, Token
 from novaql.server.http.idempotency import KEY_RETENTION
 from novaql.server.jobs.retention import Retention, forget_ended
+from novaql.server.pools.memory_return import give_back_unused
 from novaql.server.tenants.context import ServerContext
 
 _USES_S = 15.0
+_MEMORY_S = 60.0
 _FORGET_S = 600.0
 _RETENTION = timedelta(days=30)
 
@@ -31,16 +33,19 @@ def housekeeper(context: ServerContext, retentions: Sequence[Retention] = ()) ->
 
     retentions  of the tables of domains
     """
-    uses_at = forget_at = time.monotonic()
+    uses_at = memory_at = forget_at = time.monotonic()
 
     def run() -> None:
-        nonlocal uses_at, forget_at
+        nonlocal uses_at, memory_at, forget_at
         context.database.try_to_come_back()
         now = time.monotonic()
         if now >= uses_at:
             uses_at = now + _USES_S
             if context.access.accounts is not None:
                 context.access.accounts.write_uses()
+        if now >= memory_at:
+            memory_at = now + _MEMORY_S
+            give_back_unused()
         if now >= forget_at:
             forget_at = now + _FORGET_S
             forget(context, retentions)

@@ -1,4 +1,4 @@
-"""Returns the memory that large queries have freed to the operating system.
+"""Returns freed memory to the operating system: soon after large queries, and at intervals.
 
 The allocator of glibc has an arena for each thread, and holds freed memory there up to the last
 block that is still in use. After two failed queries of 400 MB each, the process would still hold
@@ -11,6 +11,8 @@ import ctypes
 import threading
 from collections.abc import Callable
 
+from novaql.tsdb import release_unused_buffers
+
 FREED_BYTES = 64 << 20
 """The number of freed bytes after which a call is worth its cost: about 0.1 s per gigabyte."""
 
@@ -22,6 +24,13 @@ def malloc_trim() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+def give_back_unused() -> None:
+    """Release the buffers that no query has used since the last call, and all freed memory. Call it
+    at intervals of a minute or more."""
+    release_unused_buffers()
+    malloc_trim()
 
 
 class MemoryReturn:

@@ -245,12 +245,14 @@ class Pool:
             self._dispatch()
             self._end_if_over()
         _call(place.loop, self._settle, place, answer, error)
+        del error  # it refers to this frame: a cycle would hold the frames that it passed through
 
     def _settle(self, place: Place, answer: object, error: BaseException | None) -> None:
         self.inside -= 1
         if place.ended is not None:
             place.ended()
         future = place.future
+        del place.future  # its error refers to the place: a cycle, as in `_work`
         if future.done():
             return
         if isinstance(error, StopIteration):  # a future rejects it, and would never be done

@@ -140,6 +140,7 @@ class QueryWorkers:
             return await task
         finally:
             later.cancel()
+            del task  # its error refers to this frame: a cycle would hold what the task has read
 
     def _begin_to_watch(self, task: asyncio.Future[Any], request: Request, ends: float) -> None:
         watching = asyncio.ensure_future(_watch(task, request, ends))

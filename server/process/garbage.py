@@ -17,6 +17,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from novaql.server.process.compiler_pages import release_compiler
+
 _YOUNG = 20_000
 
 
@@ -34,7 +36,8 @@ def paused() -> Iterator[None]:
 
 
 def settle() -> None:
-    """Freeze now. Collect and freeze on a thread, after kernels are compiled or loaded."""
+    """Freeze now. Collect and freeze on a thread, and release the compiler, after kernels are
+    compiled or loaded."""
     gc.set_threshold(_YOUNG, 5, 80)
     gc.freeze()
     starting = [one for one in threading.enumerate() if one.name.startswith("novaql-compile")]
@@ -47,3 +50,4 @@ def _settle(starting: list[threading.Thread]) -> None:
     gc.unfreeze()
     gc.collect()
     gc.freeze()
+    release_compiler()

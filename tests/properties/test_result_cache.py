@@ -338,6 +338,20 @@ def test_what_is_kept_is_bounded_however_long_a_panel_goes_on() -> None:
     assert max(sizes) < 3 * 9 + 1000
 
 
+def test_a_client_that_does_not_align_its_steps_has_one_answer_of_a_panel() -> None:
+    rng = random.Random(6)
+    history = History(rng, random_fleet(rng, FLEET), None)
+    history.append(FIRST_MS, FIRST_MS + 60 * MINUTE_MS)
+    cache, query = ResultCache(), "sum by (job) (rate(requests_total[5m]))"
+    for seconds in (0, 61, 122, 183, 183 + 60):
+        end = FIRST_MS + 40 * MINUTE_MS + seconds * 1000
+        options = QueryOptions(end - 30 * MINUTE_MS, end, MINUTE_MS)
+        found = evaluate(query, history.database, options, cache=cache)
+        assert _differ(evaluate(query, history.database, options), found) is None
+    assert cache.stats().entries == 1
+    assert cache.steps_reused == 30  # the last one has the steps of the one before
+
+
 def test_another_source_has_answers_of_its_own() -> None:
     cache = ResultCache()
     options = QueryOptions(FIRST_MS, FIRST_MS + 10 * MINUTE_MS, MINUTE_MS)

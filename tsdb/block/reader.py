@@ -85,6 +85,7 @@ class Block:
     def __init__(self, disk: Disk, folder: Path, entry: BlockEntry, cache: PageCache) -> None:
         self.entry = entry
         self.identity: Hashable = ("block", entry.identity)
+        self.origin = self.identity
         self.first_ms, self.last_ms = entry.first_ms, entry.last_ms
         self.downsampled_ms = entry.downsampled_ms
         self.rows = entry.series

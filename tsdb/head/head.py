@@ -42,10 +42,14 @@ class HeadPart:
     appended  number of samples that were appended before, duplicates included
     """
 
-    identity: Hashable
+    origin: Hashable
     head_index: HeadIndex
     runs: tuple[MixedRun, ...]
     appended: int
+
+    @property
+    def identity(self) -> Hashable:
+        return self.origin, self.head_index.rows
 
     @property
     def first_ms(self) -> int:
@@ -100,7 +104,6 @@ class Head:
         """Appended samples, a histogram counted as the number of samples of equal memory."""
         self._repeats = 0  # weight of samples that replace others, since the last sort
         self._sorted = 0  # `weight` at the last sort
-        self._number = next(_numbers)
         self._newest: Ints = np.full(64, MIN_TIME_MS)
         # guards the five fields below and the registry; held briefly
         self._arrived = threading.Lock()
@@ -110,7 +113,7 @@ class Head:
         self._filled = 0
         self._taken = 0  # samples of the buffer that are in a chunk or run
         self._sorting = threading.Lock()  # one reader at a time updates the runs
-        self._part = HeadPart(("head", self._number, 0), self.registry.index(), (), 0)
+        self._part = HeadPart(("head", next(_numbers)), self.registry.index(), (), 0)
 
     @property
     def registry_lock(self) -> threading.Lock:
@@ -222,7 +225,7 @@ class Head:
             runs = self._part.runs
             if chunks:
                 runs = _with_run(runs, build_layer(chunks))
-            self._part = HeadPart(("head", self._number, index.rows), index, runs, appended)
+            self._part = HeadPart(self._part.origin, index, runs, appended)
             return self._part
 
     def sort_backlog(self) -> None:

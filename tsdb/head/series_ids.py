@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -106,9 +107,12 @@ class HeadIndex:
 
 @dataclass(slots=True)
 class _KnownRows:
-    """Ids of the rows of a table, or of all tables of a family; -1: not looked up yet."""
+    """Ids of the rows of a table, or of all tables of a family; -1: not looked up yet.
 
-    owner: object
+    owner  returns the table or family; None: it is gone, and another object may have its id()
+    """
+
+    owner: Callable[[], object]
     ids: Ints
 
 
@@ -203,11 +207,13 @@ class Registry:
         return np.array(found, np.int64)
 
     def _known_rows_of(self, table: SeriesTable) -> _KnownRows:
-        # The reference keeps the owner alive, so that no other object gets its id().
-        owner = table if table.family is None else table.family
+        # A family has no memory of its own; a table is not held for its next append.
+        family = table.family
+        owner = table if family is None else family
         known = self._known.get(id(owner))
-        if known is None:
-            known = _KnownRows(owner, np.full(table.rows, -1))
+        if known is None or known.owner() is not owner:
+            refer = weakref.ref(table) if family is None else lambda: family
+            known = _KnownRows(refer, np.full(table.rows, -1))
             self._known.put(id(owner), known)
         elif len(known.ids) < table.rows:
             known.ids = grown(known.ids, table.rows, -1)

@@ -75,7 +75,7 @@ class LabelColumn:
         return [values[code] for code in self.codes.tolist()]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class SeriesTable:
     """Label sets of `rows` series. Immutable; every method returns a new table.
 

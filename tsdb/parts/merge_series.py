@@ -7,8 +7,8 @@ sets of the part before, nothing is sorted, and both share one array.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,10 +30,12 @@ class Union:
 
     found  for each part its index rows, and the table row of each; neighbouring parts share equal
            arrays
+    parts  identities of the parts, if it is cached
     """
 
     table: SeriesTable
     found: tuple[tuple[Ints, Numbers], ...]
+    parts: tuple[Hashable, ...] = ()
 
 
 UnionCache = ByteCache[Union]
@@ -52,17 +54,20 @@ def united(
     cache: UnionCache,
     living: Sequence[LivingRows | None] | None = None,
 ) -> Union:
-    """Return the label sets that satisfy every matcher, cached by parts and matchers.
+    """Return the label sets that satisfy every matcher, cached by parts and matchers. Those of a
+    head replace those that it had before.
 
     living: for each part the series to consider; None: all.
     """
     each = [None] * len(parts) if living is None else living
     slices = tuple(None if some is None else some.slices for some in each)
-    key = (tuple(part.identity for part in parts), tuple(matchers), slices)
+    identities = tuple(part.identity for part in parts)
+    key = (tuple(part.origin for part in parts), tuple(matchers), slices)
     union = cache.get(key)
-    if union is None:
+    if union is None or union.parts != identities:
         pairs = zip(parts, each, strict=True)
-        union = unite((part, match_rows(part.index(), matchers, some)) for part, some in pairs)
+        found = unite((part, match_rows(part.index(), matchers, some)) for part, some in pairs)
+        union = replace(found, parts=identities)
         cache.put(key, union)
     return union
 

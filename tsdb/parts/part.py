@@ -59,6 +59,8 @@ class Part(Protocol):
     earlier one, also if one is a float and the other a histogram.
 
     identity   equal for two parts only if they have the same index rows
+    origin     equal for the parts of one head at different times, of which readers use the newest
+               only; of any other part its identity
     first_ms   no sample is earlier
     last_ms    no sample is later
     has_histograms   whether a sample may be a native histogram
@@ -71,6 +73,9 @@ class Part(Protocol):
 
     @property
     def identity(self) -> Hashable: ...
+
+    @property
+    def origin(self) -> Hashable: ...
 
     @property
     def first_ms(self) -> int: ...
@@ -113,6 +118,7 @@ class PartWithTombstones:
         self._part, self.deletions = part, tuple(deletions)
         self._deleted: Intervals | None = None
         self.identity = part.identity  # the index rows are the same
+        self.origin = part.origin
         self.first_ms, self.last_ms = part.first_ms, part.last_ms
         self.downsampled_ms = part.downsampled_ms
         self.index, self.layers = part.index, part.layers

@@ -155,8 +155,10 @@ class _Query:
             if inside is not None:
                 return inside
             found = self.plan()
-            # Heads change all the time, and a plan holds what it is about.
-            lasting = found.batches is not None and not any(cut.is_in_memory for cut in found.cuts)
+            # Heads change all the time, and a plan holds what it is about. One that reads nothing
+            # costs little, and there is one for each range.
+            lasting = found.batches is not None and len(found.cuts) > 0
+            lasting = lasting and not any(cut.is_in_memory for cut in found.cuts)
             if lasting and not self.read_errors:
                 plans.put((what, *self.range_ms), found)
         return found.selection(self)
@@ -167,7 +169,7 @@ class _Query:
         It serves ranges that move on. If the rest of the wider range is damaged, there is no such
         plan, and the damage is not reported.
         """
-        if any(_is_in_memory(part) for part in self.parts):  # a head's next part is another one
+        if not self.parts or any(map(_is_in_memory, self.parts)):  # a head's next part is another
             return None
         plans = self.caches.plans
         moved = self.caches.ranges.moved_on(what, *self.range_ms)

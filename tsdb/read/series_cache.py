@@ -1,7 +1,8 @@
 """Which series, label names and values there are: what is found in a part is remembered.
 
 A part never changes, so what was found in it for some matchers and a range stays right. Ranges that
-reach beyond the part on either side are the same to it.
+reach beyond the part on either side are the same to it. What was found in a head replaces what was
+found in it before.
 """
 
 from __future__ import annotations
@@ -30,9 +31,14 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CachedLookup:
-    """The result of a look-up. deleted: referenced here because keys contain its address."""
+    """The result of a look-up.
+
+    places   the parts at that moment, and the range in each
+    deleted  referenced here because places contain its address
+    """
 
     found: object
+    places: Sequence[Hashable]
     deleted: tuple[Intervals | None, ...]
     nbytes: int
 
@@ -125,12 +131,16 @@ class Lookup:
         size_of: Callable[[Found], int],
     ) -> Found:
         places = [_place(part, self.start_ms, self.end_ms) for part in parts]
-        key = (what, tuple(map(tuple, self.matcher_sets)), *places)
+        lasting = [
+            place if part.origin == part.identity else part.origin
+            for part, place in zip(parts, places, strict=True)
+        ]
+        key = (what, tuple(map(tuple, self.matcher_sets)), *lasting)
         looked = self.cache.get(key)
-        if looked is None:
+        if looked is None or looked.places != places:
             found = look()
             deleted = tuple(part.deleted() for part in parts)
-            self.cache.put(key, CachedLookup(found, deleted, size_of(found) + 500))
+            self.cache.put(key, CachedLookup(found, places, deleted, size_of(found) + 500))
             return found
         known: Found = looked.found  # type: ignore[assignment]  # keys begin with what was asked
         return known

@@ -29,6 +29,8 @@ class BufferPool:
         self._most = max_retained
         self._free: dict[int, list[memoryview]] = {}
         self.retained_bytes = 0
+        self._unused: dict[int, int] = {}
+        """By size: the least number of free buffers since the last `release_unused`."""
         # A finalizer may run, and release memory here, while this thread already holds the lock.
         self._lock = threading.RLock()
 
@@ -66,7 +68,9 @@ class BufferPool:
             if fit:
                 words = min(fit)
                 self.retained_bytes -= 8 * words
-                return words, self._free[words].pop()
+                buffer = self._free[words].pop()
+                self._unused[words] = min(self._unused.get(words, 0), len(self._free[words]))
+                return words, buffer
         words = _rounded(count)
         return words, np.empty(words).data
 
@@ -75,6 +79,23 @@ class BufferPool:
             if self.retained_bytes + 8 * words <= self._most:
                 self.retained_bytes += 8 * words
                 self._free.setdefault(words, []).append(buffer)
+
+    def release_unused(self) -> int:
+        """Release the buffers that were free all the time since the last call. Returns the bytes.
+
+        Sizes of arrays change with the data, so buffers of former sizes are of no use.
+        """
+        released: list[memoryview] = []
+        with self._lock:
+            for words in list(self._free):
+                free = self._free[words]
+                count = self._unused.get(words, 0)
+                released += free[:count]
+                del free[:count]
+                self._unused[words] = len(free)
+            size = sum(buffer.nbytes for buffer in released)
+            self.retained_bytes -= size
+        return size
 
 
 def _rounded(count: int) -> int:
@@ -87,3 +108,9 @@ BUFFERS = BufferPool()
 """The pool of this process."""
 
 after_fork(BUFFERS.forked)
+
+
+def release_unused_buffers() -> int:
+    """Release the memory that the library retains for large arrays, as far as it was not used since
+    the last call. Returns the bytes. Call it at long intervals."""
+    return BUFFERS.release_unused()

@@ -32,7 +32,7 @@ class Reader:
             ByteCache(limit - limit // 2),  # decoded pages have the other half
             ByteCache(UNION_CACHE_BYTES, union_bytes),
         )
-        self._lookups: LookupCache = ByteCache(LOOKUP_CACHE_BYTES)
+        self.lookups: LookupCache = ByteCache(LOOKUP_CACHE_BYTES)
 
     def has_histograms(self) -> bool:
         try:
@@ -65,7 +65,7 @@ class Reader:
         if read_errors is not None:
             self._state.report_lost(read_errors)
         parts = self._state.parts()
-        return Lookup(self._lookups, parts, matcher_sets, start_ms, end_ms, read_errors)
+        return Lookup(self.lookups, parts, matcher_sets, start_ms, end_ms, read_errors)
 
     def time_range(self) -> tuple[int, int] | None:
         parts = self._state.parts()
@@ -113,4 +113,4 @@ class Reader:
         self.clear_pages()
         self.caches.unions.clear()
         self.caches.plans.clear()
-        self._lookups.clear()
+        self.lookups.clear()

@@ -32,7 +32,7 @@ from novaql.inputs.read_options import ReadOptions
 from novaql.inputs.sample_times import REASON
 from novaql.inputs.tables.native_rows import HistogramProblem, NativeRow, NativeRows
 from novaql.inputs.text.exposition import BLOCK_BYTES
-from novaql.inputs.text.known_series import MOST_SERIES, KnownSeries
+from novaql.inputs.text.known_series import KnownSeries
 from novaql.tsdb.model.histograms import ResetHint
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Batch, HistogramSamples
@@ -89,7 +89,7 @@ class ProtobufParser:
         self.exemplars = 0
         self._rest = b""
         self._bytes_before = 0
-        if len(self._known) > MOST_SERIES:
+        if self._known.is_full:
             self._forget()
 
     def _forget(self) -> None:

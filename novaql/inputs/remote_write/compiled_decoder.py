@@ -54,6 +54,8 @@ class CompiledDecoder:
             self._learning = False
             raise
         self._learning = False
+        if request is not None:
+            known.note_sent(request.batch)
         return request
 
     def decode(self, data: Octets) -> WriteRequest | None:
@@ -81,7 +83,9 @@ class CompiledDecoder:
             if learned is None:
                 return None
             columns.settle(learned)
-        return columns.request(known.table.table(), metadata)
+        request = columns.request(known.table.table(), metadata)
+        known.note_sent(request.batch)
+        return request
 
     def _ready(self) -> KnownSeries:
         # An exception that ended the adding of series left them incomplete.

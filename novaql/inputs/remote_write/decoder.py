@@ -98,6 +98,8 @@ class RemoteWriteDecoder:
             self._compiled = CompiledDecoder(
                 kernels, most_series=self._most_series, limits=self._limits
             )
+            # It reads few messages from now on, and needs none of the series of the others.
+            self._plain = PlainDecoder(most_series=self._most_series, limits=self._limits)
         return self._compiled
 
     def _decode(self, data: Octets) -> WriteRequest:

@@ -7,7 +7,9 @@ import numpy as np
 from novaql.inputs.compiled.text_table import Octets, SeriesNames, TextTable
 from novaql.inputs.label_limits import LabelLimits
 from novaql.inputs.remote_write.growing_table import EMPTY, METRIC, GrowingTable
+from novaql.inputs.series_use import SeriesUse
 from novaql.tsdb.model.labels import METRIC_NAME, Ints
+from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.runtime.compiled import Functions
 
 _MOST_CELLS = 1 << 27
@@ -30,6 +32,7 @@ class KnownSeries:
         self.texts = TextTable(kernels)
         self.strings: list[str] = []
         self.labels_1, self.labels_2 = SeriesNames(kernels), SeriesNames(kernels)
+        self._use = SeriesUse()
         known = np.frombuffer(METRIC_NAME.encode(), np.uint8)
         self.texts.add(known, np.array([[0, 0], [0, len(known)]]))
         self.decode_new_texts()
@@ -44,7 +47,14 @@ class KnownSeries:
             or self.table.cells > _MOST_CELLS
             or octets > _MOST_OCTETS
             or self.texts.count > _MOST_TEXTS
+            or self._use.mostly_stopped(self.table.rows)
         )
+
+    def note_sent(self, batch: Batch) -> None:
+        """Record that the series of a batch were sent."""
+        self._use.note(batch.series_index)
+        if batch.native is not None:
+            self._use.note(batch.native.series_index)
 
     def add_texts(self, data: Octets, regions: Ints) -> Ints | None:
         """[R] numbers of the texts in some regions; None if one is not UTF-8."""

@@ -52,7 +52,8 @@ class PlainDecoder:
 
     def decode(self, data: bytes) -> WriteRequest:
         """Decode a message. Raises `InputError`; a bad message is rejected as a whole."""
-        if len(self._known) > self._most_series or len(self._names) > self._limits.names:
+        full = len(self._known) > self._most_series or self._known.is_full
+        if full or len(self._names) > self._limits.names:
             self._clear()
         self._new_names.clear()
         with self._numbers.all_or_nothing():
@@ -103,6 +104,7 @@ class PlainDecoder:
             [(-1 - numbers[at], one) for at, one in decoded.exemplars],
         )
         of_series = np.array(numbers, np.int64)
+        self._known.note_sent(of_series)
         rows = np.repeat(-1 - of_series, decoded.counts)
         columns = MessageColumns.of(rows, decoded.times, decoded.values, None, found)
         learned = len(self._known) - before

@@ -101,7 +101,7 @@ class ExpositionParser:
     def start(self, default_time_ms: int, *, openmetrics: bool) -> None:
         """Begin another text with the same series, such as the next scrape of a target."""
         self._text = TextState(default_time_ms, openmetrics)
-        if len(self._series) > MOST_SERIES:
+        if len(self._series) > MOST_SERIES or self._series.known.is_full:
             self.forget()
 
     def forget(self) -> None:

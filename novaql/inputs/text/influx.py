@@ -119,7 +119,7 @@ class InfluxParser:
         problems         notes invalid lines, which are skipped; None: they raise `InputError`
         lines_before     lines of the text before the block
         """
-        if len(self._known) > MOST_SERIES or len(self._shapes) > MOST_SERIES:
+        if self._known.is_full or len(self._shapes) > MOST_SERIES:
             self.forget()
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")

@@ -124,7 +124,7 @@ class JsonLinesParser:
             return self._feed(block, default_time_ms, lines_before)
 
     def _feed(self, block: bytes, default_time_ms: int, lines_before: int) -> Batch:
-        if len(self._series) > MOST_SERIES or len(self._series.known) > MOST_SERIES:
+        if len(self._series) > MOST_SERIES or self._series.known.is_full:
             self.forget()
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")

@@ -10,12 +10,13 @@ import numpy as np
 
 from novaql.errors import InputError
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
+from novaql.inputs.series_use import SeriesUse
 from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
 MOST_SERIES = 1_000_000
 """A reader clears its series when there are more: senders may have stopped to send them."""
-_TABLE_CACHE_BYTES = 64 << 20
+_TABLE_CACHE_BYTES = 32 << 20
 V = TypeVar("V")
 
 
@@ -32,7 +33,13 @@ class KnownSeries:
         self._label_sets: list[Mapping[str, str]] = []
         self._number_of: dict[frozenset[tuple[str, str]], int] = {}
         self._tables: ByteCache[SeriesTable] = ByteCache(_TABLE_CACHE_BYTES, _table_bytes)
+        self._use = SeriesUse()
         self._times_forgotten = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the reader should clear its series: there are too many, or most have stopped."""
+        return len(self) > MOST_SERIES or self._use.mostly_stopped(len(self))
 
     def __len__(self) -> int:
         return len(self._label_sets)
@@ -60,6 +67,7 @@ class KnownSeries:
         Raises `LimitExceeded`.
         """
         distinct, index = np.unique(numbers, return_inverse=True)
+        self.note_sent(distinct)
         key = distinct.tobytes()
         table = self._tables.get(key)
         if table is None:
@@ -69,6 +77,10 @@ class KnownSeries:
             table = SeriesTable.from_dicts(sets)
             self._tables.put(key, table)
         return table, index.astype(np.int64, copy=False)
+
+    def note_sent(self, numbers: Ints) -> None:
+        """Record that series were sent, if `table` is not called for them."""
+        self._use.note(numbers)
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
@@ -91,6 +103,7 @@ class KnownSeries:
         self._label_sets.clear()
         self._number_of.clear()
         self._tables.clear()
+        self._use = SeriesUse()
         self._times_forgotten += 1
 
 
@@ -100,8 +113,10 @@ def _highest(key: bytes) -> int:
 
 
 def _table_bytes(table: SeriesTable) -> int:
-    """Return the size of the codes of a table, and of its key, an int64 for each row."""
-    return 1000 + table.rows * (4 * len(table.columns) + 8)
+    """Return the size of the codes and values of a table, and of its key, an int64 for each row.
+    The texts are those of the label sets."""
+    texts = sum(len(column.values) for column in table.columns.values())
+    return 1000 + 8 * texts + table.rows * (4 * len(table.columns) + 8)
 
 
 class TextsOfSeries(dict[bytes, V]):

@@ -9,8 +9,11 @@ import threading
 
 import pytest
 
+from novaql.server.jobs.housekeeping import housekeeper
 from novaql.server.pools.memory_return import FREED_BYTES, MemoryReturn
 from novaql.server.pools.query_memory import QueryMemory
+from novaql.tsdb.runtime.buffer_pool import BUFFERS
+from tests.support.servers.http_server import local_server
 
 HANG_S = 30.0
 HELD = """
@@ -63,3 +66,13 @@ def test_what_a_thread_freed_goes_back() -> None:
     held, left = map(int, done.stdout.split())
     assert held > 300
     assert left < 150
+
+
+def test_housekeeping_gives_back_buffers_that_no_query_uses() -> None:
+    with local_server() as server:
+        buffer = BUFFERS.floats(1 << 20)
+        del buffer
+        BUFFERS.release_unused()
+        assert BUFFERS.retained_bytes >= 8 << 20
+        housekeeper(server.context)()
+        assert BUFFERS.retained_bytes == 0

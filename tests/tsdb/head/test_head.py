@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+import weakref
 
 import hypothesis.strategies as st
 import numpy as np
@@ -125,6 +126,18 @@ def test_a_table_with_mostly_foreign_texts_adds_only_its_own() -> None:
     column = registry.index().column("pod")
     assert column is not None
     assert column.distinct <= 3
+
+
+def test_a_registry_does_not_hold_the_tables_that_it_has_looked_up() -> None:
+    registry = Registry()
+    tables = [SeriesTable.from_dicts([{"i": str(i)}]) for i in range(50)]
+    assert [registry.ids_of(table).item() for table in tables] == list(range(50))
+    gone = [weakref.ref(table) for table in tables]
+    assert [registry.ids_of(table).item() for table in reversed(tables)] == list(range(49, -1, -1))
+    del tables
+    assert {one() for one in gone} == {None}
+    for i in range(200):  # some at addresses of the former
+        assert registry.ids_of(SeriesTable.from_dicts([{"i": str(i)}])).item() == i
 
 
 def test_only_rows_that_are_asked_for_are_entered() -> None:

@@ -62,6 +62,26 @@ def test_a_room_is_not_wasted_on_a_much_smaller_array() -> None:
     assert len(array) == COUNT
 
 
+def test_what_no_array_took_for_a_while_is_released() -> None:
+    pool = BufferPool()
+    small, large = pool.floats(COUNT), pool.floats(8 * COUNT)
+    del small, large
+    gc.collect()
+    retained = pool.retained_bytes
+    assert pool.release_unused() == 0  # they were in use since the pool began
+
+    again = pool.floats(COUNT)
+    of_small = retained - pool.retained_bytes
+    del again
+    gc.collect()
+    assert pool.release_unused() == retained - of_small
+    assert pool.retained_bytes == of_small
+
+    assert pool.release_unused() == of_small
+    assert pool.retained_bytes == pool.release_unused() == 0
+    assert len(pool.floats(COUNT)) == COUNT
+
+
 @pytest.mark.parametrize(
     "view",
     [
