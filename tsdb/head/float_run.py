@@ -50,6 +50,14 @@ class HeadRun(Generic[Sorted]):
     duplicates: int = 0
     conflicts: int = 0
 
+    @property
+    def _bytes_beside_values(self) -> int:
+        """Bytes of directories, times and start timestamps."""
+        s = self.sorted
+        directories = 3 * len(self.ids) + 4 * len(s.grid_length)
+        starts = 0 if s.starts is None else s.samples
+        return 8 * (directories + int(whole(s.grid_length).sum()) + starts)
+
     def places(self) -> tuple[Ints, Ints, Ints | None]:
         """Return id, time and start timestamp of all samples, by series, then time."""
         s, lengths = self.sorted, self.sorted.lengths
@@ -71,6 +79,10 @@ class FloatRun(HeadRun[SortedRun]):
     @property
     def samples(self) -> int:
         return len(self.values)
+
+    @property
+    def nbytes(self) -> int:
+        return self._bytes_beside_values + self.values.nbytes
 
     def flat(self) -> Floating:
         """Return all samples, by series, then time."""
