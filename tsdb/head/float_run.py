@@ -12,6 +12,7 @@ import numpy as np
 from novaql.tsdb.model.flat_arrays import flat_positions, joined_starts
 from novaql.tsdb.model.labels import Bools, Ints, combine_codes
 from novaql.tsdb.model.samples import Bits, Floats, timestamp_groups
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 from novaql.tsdb.parts.lazy_ints import whole
 from novaql.tsdb.parts.sorted_run import ArrayStream, RunDirectory, SortedRun
 
@@ -73,16 +74,16 @@ class FloatRun(HeadRun[SortedRun]):
     @property
     def values(self) -> Floats:
         """All values, by series, then time."""
-        assert isinstance(self.sorted.values, ArrayStream)
-        return self.sorted.values.numbers.view(np.float64)
+        s = self.sorted
+        return s.values.floats(whole(s.value_start), s.lengths)
 
     @property
     def samples(self) -> int:
-        return len(self.values)
+        return self.sorted.samples
 
     @property
     def nbytes(self) -> int:
-        return self._bytes_beside_values + self.values.nbytes
+        return self._bytes_beside_values + 8 * self.samples
 
     def flat(self) -> Floating:
         """Return all samples, by series, then time."""
@@ -173,20 +174,56 @@ def _sorted_run(
 
 def merge_runs(older: FloatRun, newer: FloatRun) -> FloatRun:
     """Merge two runs; of equal series and time, the sample of the newer run replaces the other."""
-    ids = np.union1d(older.ids, newer.ids)
-    in_older, in_newer = np.searchsorted(ids, older.ids), np.searchsorted(ids, newer.ids)
-    if not _apart(len(ids), in_older, older.sorted, in_newer, newer.sorted):
+    merged = _stitched(older, newer) or _merged_between(older, newer)
+    if merged is None:
         merged = build_run(*joined([older.flat(), newer.flat()]))
-        sorted_run, duplicates, conflicts = merged.sorted, merged.duplicates, merged.conflicts
-    else:
-        sorted_run = _stitch(len(ids), in_older, older.sorted, in_newer, newer.sorted)
-        duplicates = conflicts = 0
-    return FloatRun(
-        ids,
-        sorted_run,
-        older.duplicates + newer.duplicates + duplicates,
-        older.conflicts + newer.conflicts + conflicts,
+    return replace(
+        merged,
+        duplicates=older.duplicates + newer.duplicates + merged.duplicates,
+        conflicts=older.conflicts + newer.conflicts + merged.conflicts,
     )
+
+
+def _merged_between(older: FloatRun, newer: FloatRun) -> FloatRun | None:
+    """Merge two runs of which most samples are before or after the time that both have: what comes
+    over two connections is not quite in order. None for other runs."""
+    low, high = newer.sorted.earliest, older.sorted.latest
+    both = [_clipped(run, low, high) for run in (older, newer)]
+    if sum(run.sorted.samples for run in both) * 4 > older.samples + newer.samples:
+        return None
+    between = build_run(*joined([run.flat() for run in both if len(run.ids)]))
+    before, after = _clipped(older, MIN_TIME_MS, low - 1), _clipped(newer, high + 1, MAX_TIME_MS)
+    begun = _stitched(before, between)
+    merged = begun and _stitched(begun, after)
+    return merged and replace(
+        merged, duplicates=between.duplicates, conflicts=between.conflicts
+    )
+
+
+def _clipped(run: FloatRun, start_ms: int, end_ms: int) -> FloatRun:
+    """Return the samples of a range, without copying them."""
+    s = run.sorted
+    low, high = s.window(np.arange(len(s.grid_length)), start_ms, end_ms)
+    left = np.flatnonzero(high > low)
+    number = np.full(len(low), -1)
+    number[left] = np.arange(len(left))
+    grid_of = whole(s.grid_of)
+    rows = np.flatnonzero(number[grid_of] >= 0)
+    starts = s.grid_start[left] + low[left]
+    lengths = high[left] - low[left]
+    one = np.ones(len(left), np.int64)
+    clipped = replace(
+        s,
+        identity=("run", next(_numbers)),
+        grid_of=number[grid_of[rows]],
+        value_start=s.value_start[rows] + low[grid_of[rows]],
+        grid_start=starts,
+        grid_length=lengths,
+        grid_first=s.times.ints(starts, one),
+        grid_last=s.times.ints(starts + lengths - 1, one),
+        started=None if s.started is None else s.started[rows],
+    )
+    return FloatRun(run.ids[rows], clipped)
 
 
 def joined(parts: Sequence[Floating]) -> Floating:
@@ -196,6 +233,16 @@ def joined(parts: Sequence[Floating]) -> Floating:
     ids, times, values, _ = zip(*parts, strict=True)
     begun = joined_starts([(part.starts, len(part.ids)) for part in parts])
     return Floating(np.concatenate(ids), np.concatenate(times), np.concatenate(values), begun)
+
+
+def _stitched(older: FloatRun, newer: FloatRun) -> FloatRun | None:
+    """Concatenate two runs; None if a series that both have does not end in `older` before it
+    begins in `newer`."""
+    ids = np.union1d(older.ids, newer.ids)
+    in_older, in_newer = np.searchsorted(ids, older.ids), np.searchsorted(ids, newer.ids)
+    if not _apart(len(ids), in_older, older.sorted, in_newer, newer.sorted):
+        return None
+    return FloatRun(ids, _stitch(len(ids), in_older, older.sorted, in_newer, newer.sorted))
 
 
 def _apart(series: int, in_older: Ints, older: SortedRun, in_newer: Ints, newer: SortedRun) -> bool:
