@@ -60,7 +60,7 @@ class StoreOptions:
     sync: Sync = Sync.INTERVAL
     sync_interval_s: float = 1.0
     block_ms: int = BLOCK_MS
-    flush_bytes: int = 32 << 20
+    flush_bytes: int = 16 << 20
     flush_samples: int = 10_000_000
     flush_after_s: float = 2 * 3600
     close_flush_samples: int = 200_000
