@@ -19,7 +19,7 @@ from novaql.tsdb.store.state import StoreState
 from novaql.tsdb.wal.writer import Position
 
 
-_MOST_BACKLOG = 4.0
+_MOST_BACKLOG = 2.0
 """A writer sorts if so much waits: the task that should have sorted is at work on a flush."""
 
 
@@ -78,7 +78,9 @@ class Writer:
         if self._log is None or current.head.backlog >= _MOST_BACKLOG:
             current.head.sort_backlog()
         if current.frozen and is_full(current.head, self._state.options):
-            self._flusher.flush()
+            current.head.part()
+            if is_full(current.head, self._state.options):
+                self._flusher.flush()
 
     def _reject_late(
         self, floats: Floating, native: NativeSamples | None
