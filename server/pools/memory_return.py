@@ -7,9 +7,10 @@ block that is still in use. After two failed queries of 400 MB each, the process
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from collections.abc import Callable
+
+from novaql.tsdb.runtime.freed_memory import return_freed_memory
 
 FREED_BYTES = 64 << 20
 """The number of freed bytes after which a call is worth its cost: about 0.1 s per gigabyte."""
@@ -17,18 +18,11 @@ FREED_BYTES = 64 << 20
 _DELAY_S = 0.2
 
 
-def malloc_trim() -> None:
-    """Make the allocator return unused pages, if it is one that does so on demand."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
-
-
 class MemoryReturn:
     """Calls `give_back` in a thread of its own, soon after enough memory was freed, and at most
     five times a second. Thread-safe."""
 
-    def __init__(self, give_back: Callable[[], object] = malloc_trim) -> None:
+    def __init__(self, give_back: Callable[[], object] = return_freed_memory) -> None:
         self._give_back = give_back
         self._lock = threading.Lock()
         self._freed = 0

@@ -37,7 +37,7 @@ from novaql.server.process.tls import read_again, tls_context
 from novaql.server.settings import Settings
 from novaql.server.tenants.context import ServerContext
 from novaql.server.tenants.store import Store
-from novaql.tsdb.runtime.freed_memory import limit_freed_memory
+from novaql.tsdb.runtime.freed_memory import share_arenas
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 log = logging.getLogger("novaql.server")
@@ -64,7 +64,7 @@ def serve(
     Raises `ArgumentError` if the address cannot be listened on, and what `create_app` raises.
     """
     log_to_stderr(log_level, access_log=settings.access_log)
-    limit_freed_memory()
+    share_arenas()
     create_private_files()
     tls, workers = tls_context(settings), None
     with ExitStack() as stack:

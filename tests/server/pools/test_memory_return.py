@@ -16,7 +16,7 @@ HANG_S = 30.0
 HELD = """
 import sys, threading
 import psutil
-from novaql.server.pools.memory_return import malloc_trim
+from novaql.tsdb.runtime.freed_memory import return_freed_memory
 
 def work():
     texts = [b"x" * 20_000 for _ in range(20_000)]
@@ -27,7 +27,7 @@ thread = threading.Thread(target=work)
 thread.start()
 thread.join()
 held = psutil.Process().memory_info().rss
-malloc_trim()
+return_freed_memory()
 print(held >> 20, psutil.Process().memory_info().rss >> 20)
 """
 
