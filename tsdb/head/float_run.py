@@ -195,9 +195,7 @@ def _merged_between(older: FloatRun, newer: FloatRun) -> FloatRun | None:
     between = build_run(*joined([run.flat() for run in both if len(run.ids)]))
     before, after = _clipped(older, MIN_TIME_MS, low - 1), _clipped(newer, high + 1, MAX_TIME_MS)
     merged = _stitched(before, between, after)
-    return merged and replace(
-        merged, duplicates=between.duplicates, conflicts=between.conflicts
-    )
+    return merged and replace(merged, duplicates=between.duplicates, conflicts=between.conflicts)
 
 
 def _clipped(run: FloatRun, start_ms: int, end_ms: int) -> FloatRun:

@@ -18,7 +18,6 @@ from novaql.tsdb.store.flusher import Flusher, is_full
 from novaql.tsdb.store.state import StoreState
 from novaql.tsdb.wal.writer import Position
 
-
 _MOST_BACKLOG = 2.0
 """A writer sorts if so much waits: the task that should have sorted is at work on a flush."""
 
