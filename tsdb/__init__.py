@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from novaql.tsdb.parts.tombstones import DeleteResult as DeleteResult
     from novaql.tsdb.recovery.repair import Repaired as Repaired
     from novaql.tsdb.recovery.repair import repair as repair
+    from novaql.tsdb.runtime.freed_memory import return_freed_memory as return_freed_memory
 else:
     from novaql.lazy_exports import lazy_exports
 
@@ -110,6 +111,7 @@ else:
             "options": "AppendResult CompactionResult StoreOptions",
             "parts.tombstones": "DeleteResult",
             "recovery.repair": "Repaired repair",
+            "runtime.freed_memory": "return_freed_memory",
         },
     )
     __all__ += ["memory", "open"]

@@ -26,6 +26,7 @@ from novaql.server.app import Job, create_app
 from novaql.server.auth.bootstrap import add_admin, has_tokens
 from novaql.server.db.engine import StateDatabase
 from novaql.server.file_modes import create_private_files
+from novaql.server.pools.memory_return import share_arenas
 from novaql.server.process.connections import Connections, most_connections
 from novaql.server.process.garbage import paused, settle
 from novaql.server.process.limits import Guard, LimitedProtocol, Limits
@@ -37,7 +38,6 @@ from novaql.server.process.tls import read_again, tls_context
 from novaql.server.settings import Settings
 from novaql.server.tenants.context import ServerContext
 from novaql.server.tenants.store import Store
-from novaql.tsdb.runtime.freed_memory import share_arenas
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 log = logging.getLogger("novaql.server")
