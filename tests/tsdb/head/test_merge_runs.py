@@ -1,4 +1,4 @@
-"""Two runs are merged as if their samples had been sorted together, in order of arrival."""
+"""Two runs are merged as if their samples were sorted together, in order of arrival."""
 
 from __future__ import annotations
 
@@ -37,8 +37,11 @@ def test_a_merge_equals_a_sort(
 ) -> None:
     newer = [(series, time + later, value) for series, time, value in newer]
     one, other = floating(older, starts), floating(newer, starts)
-    merged = merge_runs(build_run(*one), build_run(*other))
-    assert contents(merged) == contents(build_run(*joined([one, other])))
+    some, others = build_run(*one), build_run(*other)
+    merged, plain = merge_runs(some, others), build_run(*joined([some.flat(), others.flat()]))
+    assert contents(merged)[:4] == contents(build_run(*joined([one, other])))[:4]
+    assert merged.duplicates == some.duplicates + others.duplicates + plain.duplicates
+    assert merged.conflicts == some.conflicts + others.conflicts + plain.conflicts
     assert merged.samples == len(merged.values)
 
 
