@@ -30,8 +30,11 @@ class Sync(StrEnum):
 class StoreOptions:
     """sync, sync_interval_s    see `Sync`
     block_ms                 time range of a block; ranges are aligned to multiples of it
-    flush_samples            the head is flushed when it has this many samples; a native histogram
-                             counts as one for every 24 bytes
+    flush_bytes              the head is flushed when its samples take this many bytes of memory, or
+                             512 for each series if that is more; a sample takes 24, and 8 to 10
+                             when it is sorted
+    flush_samples            the head is also flushed when it has this many samples; a native
+                             histogram counts as one for every 24 bytes
     flush_after_s            the head is also flushed when its first sample is this old
     close_flush_samples      `close()` flushes a head of at least this many samples; a smaller one
                              stays in the log
@@ -57,6 +60,7 @@ class StoreOptions:
     sync: Sync = Sync.INTERVAL
     sync_interval_s: float = 1.0
     block_ms: int = BLOCK_MS
+    flush_bytes: int = 16 << 20
     flush_samples: int = 10_000_000
     flush_after_s: float = 2 * 3600
     close_flush_samples: int = 200_000
@@ -73,7 +77,8 @@ class StoreOptions:
     guests: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("sync_interval_s", "block_ms", "flush_samples", "segment_bytes"):
+        positive = "sync_interval_s", "block_ms", "flush_bytes", "flush_samples", "segment_bytes"
+        for name in positive:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be more than 0, not {getattr(self, name)}")
         if len(self.rollups_ms) >= MOST_ROLLUPS or any(ms <= 0 for ms in self.rollups_ms):
@@ -194,6 +199,7 @@ class StoreStats:
     """Figures of a database at one moment.
 
     head_samples  samples in memory; duplicates count once as far as they were sorted
+    head_bytes    memory that these samples take
     duplicates    samples replaced by a later one of the same series and time
     conflicts     those of them that had another value
     """
@@ -204,6 +210,7 @@ class StoreStats:
     block_bytes: int = 0
     head_series: int = 0
     head_samples: int = 0
+    head_bytes: int = 0
     duplicates: int = 0
     conflicts: int = 0
     first_ms: int | None = None

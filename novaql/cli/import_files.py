@@ -178,6 +178,10 @@ def speed_text(samples: int, seconds: float) -> str:
     return f", {samples / seconds / 1e6:.1f} million a second"
 
 
+_HEAD_BYTES = 256 << 20
+"""History is long: a large head becomes fewer and wider blocks, with less to merge afterwards."""
+
+
 class LateDatabase:
     """A database that is opened, and created, when there is something to put into it."""
 
@@ -200,5 +204,5 @@ class LateDatabase:
 
     def _opened(self) -> tsdb.Database:
         if self._database is None:
-            self._database = tsdb.open(self._path)
+            self._database = tsdb.open(self._path, flush_bytes=_HEAD_BYTES)
         return self._database

@@ -1,8 +1,8 @@
 """Returns freed memory to the operating system: soon after large queries, and at intervals.
 
-The allocator of glibc has an arena for each thread, and holds freed memory there up to the last
-block that is still in use. After two failed queries of 400 MB each, the process would still hold
-800 MB.
+The allocator of glibc has an arena for each thread, unless threads share them, and holds freed
+memory there up to the last block that is still in use. After two failed queries of 400 MB each, the
+process would still hold 800 MB.
 """
 
 from __future__ import annotations
@@ -11,33 +11,36 @@ import ctypes
 import threading
 from collections.abc import Callable
 
-from novaql.tsdb import release_unused_buffers
+from novaql.tsdb import release_unused_buffers, return_freed_memory
 
 FREED_BYTES = 64 << 20
 """The number of freed bytes after which a call is worth its cost: about 0.1 s per gigabyte."""
 
 _DELAY_S = 0.2
+_ARENAS = 2
+_M_ARENA_MAX = -8
 
 
-def malloc_trim() -> None:
-    """Make the allocator return unused pages, if it is one that does so on demand."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+def share_arenas() -> None:
+    """Make threads share two arenas, for the rest of the process: what one thread has freed serves
+    the others. Call it before threads start."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def give_back_unused() -> None:
     """Release the buffers that no query has used since the last call, and all freed memory. Call it
     at intervals of a minute or more."""
     release_unused_buffers()
-    malloc_trim()
+    return_freed_memory()
 
 
 class MemoryReturn:
     """Calls `give_back` in a thread of its own, soon after enough memory was freed, and at most
     five times a second. Thread-safe."""
 
-    def __init__(self, give_back: Callable[[], object] = malloc_trim) -> None:
+    def __init__(self, give_back: Callable[[], object] = return_freed_memory) -> None:
         self._give_back = give_back
         self._lock = threading.Lock()
         self._freed = 0

@@ -13,6 +13,9 @@ LATE_SHARE = 8
 """Blocks that overlap a larger one are merged with it if they have at least 1/8 of its samples …"""
 LATE_BLOCKS = 4
 """… or there are more than this many."""
+OVERLAP_SHARE = 8
+"""Blocks overlap if they share at least 1/8 of the time of the shorter one. Those of two successive
+flushes share the time of one scrape: each series ends in one before it begins in the other."""
 
 Group = tuple[BlockEntry, ...]
 
@@ -77,7 +80,8 @@ def closure(group: Iterable[BlockEntry], entries: Sequence[BlockEntry]) -> Group
 
 
 def _overlap(one: BlockEntry, other: BlockEntry) -> bool:
-    return one.first_ms <= other.last_ms and other.first_ms <= one.last_ms
+    common_ms = min(one.last_ms, other.last_ms) - max(one.first_ms, other.first_ms) + 1
+    return common_ms > 0 and common_ms * OVERLAP_SHARE >= min(_span([one]), _span([other]))
 
 
 def _overlapping(
@@ -93,6 +97,7 @@ def _overlapping(
             other
             for other in by_time.overlapping(entry.first_ms, entry.last_ms)
             if other.name in smaller
+            and (everything or _overlap(other, entry))
             and _span([other, entry]) <= max(most_ms, entry.last_ms - entry.first_ms + 1)
         ]
         share = sum(other.samples for other in late) * LATE_SHARE
@@ -112,7 +117,7 @@ def _full_range(
     if everything:
         return _neighbours(entries, ranges[-1])
     newest = max((entry.last_ms for entry in entries), default=0)
-    for width in ranges[1:]:
+    for width in ranges:
         windows: dict[int, list[BlockEntry]] = {}
         for entry in entries:
             window = entry.first_ms // width

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from novaql.tsdb.model.flat_arrays import flat_positions, joined_starts
 from novaql.tsdb.model.labels import Bools, Ints, combine_codes
 from novaql.tsdb.model.samples import Bits, Floats, timestamp_groups
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 from novaql.tsdb.parts.lazy_ints import whole
 from novaql.tsdb.parts.sorted_run import ArrayStream, RunDirectory, SortedRun
 
@@ -50,6 +52,14 @@ class HeadRun(Generic[Sorted]):
     duplicates: int = 0
     conflicts: int = 0
 
+    @property
+    def _bytes_beside_values(self) -> int:
+        """Bytes of directories, times and start timestamps."""
+        s = self.sorted
+        directories = 3 * len(self.ids) + 4 * len(s.grid_length)
+        starts = 0 if s.starts is None else s.samples
+        return 8 * (directories + int(whole(s.grid_length).sum()) + starts)
+
     def places(self) -> tuple[Ints, Ints, Ints | None]:
         """Return id, time and start timestamp of all samples, by series, then time."""
         s, lengths = self.sorted, self.sorted.lengths
@@ -65,12 +75,16 @@ class FloatRun(HeadRun[SortedRun]):
     @property
     def values(self) -> Floats:
         """All values, by series, then time."""
-        assert isinstance(self.sorted.values, ArrayStream)
-        return self.sorted.values.numbers.view(np.float64)
+        s = self.sorted
+        return s.values.floats(whole(s.value_start), s.lengths)
 
     @property
     def samples(self) -> int:
-        return len(self.values)
+        return self.sorted.samples
+
+    @property
+    def nbytes(self) -> int:
+        return self._bytes_beside_values + 8 * self.samples
 
     def flat(self) -> Floating:
         """Return all samples, by series, then time."""
@@ -161,20 +175,53 @@ def _sorted_run(
 
 def merge_runs(older: FloatRun, newer: FloatRun) -> FloatRun:
     """Merge two runs; of equal series and time, the sample of the newer run replaces the other."""
-    ids = np.union1d(older.ids, newer.ids)
-    in_older, in_newer = np.searchsorted(ids, older.ids), np.searchsorted(ids, newer.ids)
-    if not _apart(len(ids), in_older, older.sorted, in_newer, newer.sorted):
+    merged = _stitched(older, newer) or _merged_between(older, newer)
+    if merged is None:
         merged = build_run(*joined([older.flat(), newer.flat()]))
-        sorted_run, duplicates, conflicts = merged.sorted, merged.duplicates, merged.conflicts
-    else:
-        sorted_run = _stitch(len(ids), in_older, older.sorted, in_newer, newer.sorted)
-        duplicates = conflicts = 0
-    return FloatRun(
-        ids,
-        sorted_run,
-        older.duplicates + newer.duplicates + duplicates,
-        older.conflicts + newer.conflicts + conflicts,
+    return replace(
+        merged,
+        duplicates=older.duplicates + newer.duplicates + merged.duplicates,
+        conflicts=older.conflicts + newer.conflicts + merged.conflicts,
     )
+
+
+def _merged_between(older: FloatRun, newer: FloatRun) -> FloatRun | None:
+    """Merge two runs of which most samples are before or after the time that both have: what comes
+    over two connections is not quite in order. None for other runs."""
+    low, high = newer.sorted.earliest, older.sorted.latest
+    both = [_clipped(run, low, high) for run in (older, newer)]
+    if sum(run.sorted.samples for run in both) * 4 > older.samples + newer.samples:
+        return None
+    between = build_run(*joined([run.flat() for run in both if len(run.ids)]))
+    before, after = _clipped(older, MIN_TIME_MS, low - 1), _clipped(newer, high + 1, MAX_TIME_MS)
+    merged = _stitched(before, between, after)
+    return merged and replace(merged, duplicates=between.duplicates, conflicts=between.conflicts)
+
+
+def _clipped(run: FloatRun, start_ms: int, end_ms: int) -> FloatRun:
+    """Return the samples of a range, without copying them."""
+    s = run.sorted
+    low, high = s.window(np.arange(len(s.grid_length)), start_ms, end_ms)
+    left = np.flatnonzero(high > low)
+    number = np.full(len(low), -1)
+    number[left] = np.arange(len(left))
+    grid_of = whole(s.grid_of)
+    rows = np.flatnonzero(number[grid_of] >= 0)
+    starts = s.grid_start[left] + low[left]
+    lengths = high[left] - low[left]
+    one = np.ones(len(left), np.int64)
+    clipped = replace(
+        s,
+        identity=("run", next(_numbers)),
+        grid_of=number[grid_of[rows]],
+        value_start=s.value_start[rows] + low[grid_of[rows]],
+        grid_start=starts,
+        grid_length=lengths,
+        grid_first=s.times.ints(starts, one),
+        grid_last=s.times.ints(starts + lengths - 1, one),
+        started=None if s.started is None else s.started[rows],
+    )
+    return FloatRun(run.ids[rows], clipped)
 
 
 def joined(parts: Sequence[Floating]) -> Floating:
@@ -186,52 +233,56 @@ def joined(parts: Sequence[Floating]) -> Floating:
     return Floating(np.concatenate(ids), np.concatenate(times), np.concatenate(values), begun)
 
 
-def _apart(series: int, in_older: Ints, older: SortedRun, in_newer: Ints, newer: SortedRun) -> bool:
-    """Whether each series that both have ends in `older` before it begins in `newer`."""
-    last = np.full(series, np.iinfo(np.int64).min)
-    last[in_older] = older.grid_last[whole(older.grid_of)]
-    return bool((last[in_newer] < newer.grid_first[whole(newer.grid_of)]).all())
+def _stitched(*runs: FloatRun) -> FloatRun | None:
+    """Concatenate runs, the oldest first, without sorting; None if a series does not end in one of
+    them before it begins in the next.
 
-
-def _stitch(
-    series: int, in_older: Ints, older: SortedRun, in_newer: Ints, newer: SortedRun
-) -> SortedRun:
-    """Concatenate the older and the newer samples of each series, without sorting.
-
-    Series with the same grid in both runs share a grid in the result.
+    Series with the same grid in each run share a grid in the result.
     """
-    # Series with the same pair of grids (older, newer; -1: not in that run) share the new grid.
-    old_grid, new_grid = np.full(series, -1), np.full(series, -1)
-    old_grid[in_older] = whole(older.grid_of)
-    new_grid[in_newer] = whole(newer.grid_of)
-    _, leader, grid_of = np.unique(
-        combine_codes([old_grid + 1, new_grid + 1], series), return_index=True, return_inverse=True
-    )
-    pair = (old_grid[leader], new_grid[leader])
-    grid_length, grid_times = _interleave(
-        [
-            (grids[grids >= 0], np.flatnonzero(grids >= 0), s)
-            for grids, s in zip(pair, (older, newer), strict=True)
-        ],
-        len(leader),
-    )
+    ids = reduce(np.union1d, [run.ids for run in runs])
+    rows_of = [np.searchsorted(ids, run.ids) for run in runs]
+    parts = [(rows, run.sorted) for rows, run in zip(rows_of, runs, strict=True)]
+    if not _apart(len(ids), parts):
+        return None
+    # Series with the same grids in all runs (-1: it is not in that run) share the new grid.
+    grids = np.full((len(parts), len(ids)), -1)
+    for number, (rows, part) in enumerate(parts):
+        grids[number, rows] = whole(part.grid_of)
+    codes = combine_codes([*(grids + 1)], len(ids))
+    _, leader, grid_of = np.unique(codes, return_index=True, return_inverse=True)
+    sources = [
+        (own[own >= 0], np.flatnonzero(own >= 0), part)
+        for own, (_, part) in zip(grids[:, leader], parts, strict=True)
+    ]
+    grid_length, grid_times = _interleave(sources, len(leader))
     lengths = grid_length[grid_of]
     value_start = np.cumsum(lengths) - lengths
     values = np.empty(int(lengths.sum()))
-    has_starts = older.starts is not None or newer.starts is not None
+    has_starts = any(part.starts is not None for _, part in parts)
     begun = np.zeros(len(values), np.int64) if has_starts else None
     # `before`: values of each series that are in place already, which the next run's follow.
-    before = np.zeros(series, np.int64)
-    for rows, part in ((in_older, older), (in_newer, newer)):
+    before = np.zeros(len(ids), np.int64)
+    for rows, part in parts:
         size, begins = part.lengths, whole(part.value_start)
-        target = flat_positions(value_start[rows] + before[rows], size)
-        values[target] = part.values.floats(begins, size)
+        places = value_start[rows] + before[rows]
+        part.values.copy(values, places, begins, size)
         if begun is not None and part.starts is not None:
-            begun[target] = part.starts.ints(begins, size)
+            part.starts.copy(begun, places, begins, size)
         before[rows] += size
-    return _sorted_run(
+    sorted_run = _sorted_run(
         grid_of.astype(np.int64), value_start, grid_length, grid_times, values, begun
     )
+    return FloatRun(ids, sorted_run)
+
+
+def _apart(series: int, parts: Sequence[tuple[Ints, SortedRun]]) -> bool:
+    """Whether each series ends in one part before it begins in the next that has it."""
+    last = np.full(series, np.iinfo(np.int64).min)
+    for rows, part in parts:
+        if not bool((last[rows] < part.grid_first[whole(part.grid_of)]).all()):
+            return False
+        last[rows] = part.grid_last[whole(part.grid_of)]
+    return True
 
 
 def _interleave(sources: list[tuple[Ints, Ints, SortedRun]], count: int) -> tuple[Ints, Ints]:

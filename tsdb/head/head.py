@@ -27,7 +27,10 @@ from novaql.tsdb.parts.sorted_run import SortedHistogramRun
 from novaql.tsdb.parts.tombstones import Deletion, Intervals
 
 BUFFER_SAMPLES = 1 << 16
-UNSORTED_SAMPLES = 1 << 22  # samples that wait unsorted before a writer sorts, about 100 MiB
+UNSORTED_SAMPLES = 1 << 18
+"""Samples that wait unsorted, about 6 MiB; sorted ones take a third of the memory …"""
+UNSORTED_PER_SERIES = 4
+"""… or as many for each series, so that a run has several samples of a series."""
 SAMPLE_BYTES = 24  # id, time and value of an unsorted sample
 REPEATS = 1 << 18  # replaced samples that wait before a writer sorts, about 6 MiB
 
@@ -104,6 +107,7 @@ class Head:
         """Appended samples, a histogram counted as the number of samples of equal memory."""
         self._repeats = 0  # weight of samples that replace others, since the last sort
         self._sorted = 0  # `weight` at the last sort
+        self._sorted_bytes = 0  # of the runs of `_part`
         self._newest: Ints = np.full(64, MIN_TIME_MS)
         # guards the five fields below and the registry; held briefly
         self._arrived = threading.Lock()
@@ -119,6 +123,17 @@ class Head:
     def registry_lock(self) -> threading.Lock:
         """Held while the registry changes, so that `part()` never reads a partial change."""
         return self._arrived
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all samples; series are not included."""
+        return self._sorted_bytes + SAMPLE_BYTES * (self.weight - self._sorted)
+
+    @property
+    def backlog(self) -> float:
+        """Samples that wait unsorted, as a share of how many may."""
+        most = max(UNSORTED_SAMPLES, UNSORTED_PER_SERIES * len(self.registry))
+        return (self.weight - self._sorted) / most
 
     def newest(self, ids: Ints) -> Ints:
         """Return the latest time of each series; `MIN_TIME_MS` for a new one. For the writer."""
@@ -225,12 +240,16 @@ class Head:
             runs = self._part.runs
             if chunks:
                 runs = _with_run(runs, build_layer(chunks))
-            self._part = HeadPart(self._part.origin, index, runs, appended)
+            self._set(HeadPart(self._part.origin, index, runs, appended))
             return self._part
 
+    def _set(self, part: HeadPart) -> None:
+        self._part = part
+        self._sorted_bytes = sum(run.nbytes for run in part.runs)
+
     def sort_backlog(self) -> None:
-        """Sort if much is unsorted, so that memory is bounded without readers. For the writer."""
-        if self.weight - self._sorted >= UNSORTED_SAMPLES:
+        """Sort if much is unsorted, so that memory is bounded without readers."""
+        if self.backlog >= 1:
             self.part()
 
     def sort_repeats(self) -> None:
@@ -251,7 +270,7 @@ class Head:
     def replace_part(self, part: HeadPart) -> None:
         """Replace the part; readers that have the former one are not affected."""
         with self._sorting:
-            self._part = part
+            self._set(part)
 
     def delete(self, deletion: Deletion) -> None:
         """Remove samples. For the writer."""
@@ -264,7 +283,7 @@ class Head:
             runs = self._part.runs
             while len(runs) > 1:
                 runs = (*runs[:-2], merge_layers(runs[-2], runs[-1]))
-            self._part = replace(self._part, runs=runs)
+            self._set(replace(self._part, runs=runs))
             return self._part
 
 

@@ -63,6 +63,10 @@ class HistogramRun(HeadRun[SortedHistogramRun]):
     def samples(self) -> int:
         return len(self.held)
 
+    @property
+    def nbytes(self) -> int:
+        return self._bytes_beside_values + self.held.nbytes
+
     def flat(self) -> NativeSamples:
         """Return all samples, by series, then time."""
         ids, times, starts = self.places()

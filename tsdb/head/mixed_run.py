@@ -49,6 +49,10 @@ class MixedRun:
         return sum(part.samples for part in self._parts)
 
     @property
+    def nbytes(self) -> int:
+        return sum(part.nbytes for part in self._parts)
+
+    @property
     def duplicates(self) -> int:
         return self.replaced + sum(part.duplicates for part in self._parts)
 

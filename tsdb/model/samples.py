@@ -118,21 +118,23 @@ class Batch:
 
 def timestamp_groups(timestamps: Ints, offsets: Ints, lengths: Ints) -> tuple[Ints, Sequence[int]]:
     """Number the distinct timestamp arrays; equal arrays, equal numbers."""
-    # (length, first, last, sum, sum of squares mod 2^64) distinguishes grids but for deliberate
-    # collisions, so members are then compared with their group's first one, whole.
+    # Sum and sum of squares, mod 2^64, distinguish grids but for deliberate collisions, so members
+    # are then compared with their group's first one, whole.
     wrapped = timestamps.astype(np.uint64)
     with np.errstate(over="ignore"):
         mixed = (wrapped * np.uint64(0x9E3779B97F4A7C15)) ^ (wrapped >> np.uint64(7))
         squares = np.add.reduceat(mixed * mixed, offsets[:-1])
         sums = np.add.reduceat(mixed, offsets[:-1])
-    signature = np.stack([lengths.astype(np.uint64), sums, squares], axis=1)
-    _, first_of, group = np.unique(signature, axis=0, return_index=True, return_inverse=True)
+        signature = (sums ^ (squares >> np.uint64(1))) * np.uint64(0xBF58476D1CE4E5B9) + squares
+    _, first_of, group = np.unique(signature, return_index=True, return_inverse=True)
     group = group.ravel().astype(np.int64)
     leader = first_of[group]
+    longer = lengths != lengths[leader]
+    leader[longer] = np.flatnonzero(longer)
     # Flat position of the leader's sample for every sample.
     shift = offsets[leader] - offsets[:-1]
     flat = np.arange(len(timestamps)) + np.repeat(shift, lengths)
     unequal = np.add.reduceat((timestamps[flat] != timestamps).astype(np.int64), offsets[:-1]) > 0
-    unlike = np.flatnonzero(unequal)
+    unlike = np.flatnonzero(unequal | longer)
     group[unlike] = len(first_of) + np.arange(len(unlike))
     return group, [*first_of.tolist(), *unlike.tolist()]

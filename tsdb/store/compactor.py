@@ -15,6 +15,7 @@ from novaql.tsdb.errors import write_failure
 from novaql.tsdb.model.read_errors import DAMAGE
 from novaql.tsdb.options import CompactionResult
 from novaql.tsdb.parts.tombstones import Tombstone
+from novaql.tsdb.runtime.freed_memory import FREED_BYTES, return_freed_memory
 from novaql.tsdb.store.flusher import Flusher
 from novaql.tsdb.store.state import StoreState
 
@@ -134,6 +135,8 @@ class Compactor:
                     if downsampled_ms:
                         with state.write_lock:
                             state.note_change(group[0].first_ms, group[0].last_ms)
+        if 8 * result.samples_read >= FREED_BYTES:
+            return_freed_memory()
         return result
 
     def _replace(

@@ -10,10 +10,21 @@ from dataclasses import replace
 from novaql.tsdb.directory.store_directory import Files
 from novaql.tsdb.errors import StoreError, WriteFailed
 from novaql.tsdb.head.head import Head
-from novaql.tsdb.options import Sync
+from novaql.tsdb.options import StoreOptions, Sync
+from novaql.tsdb.runtime.freed_memory import FREED_BYTES, return_freed_memory
 from novaql.tsdb.store.state import StoreState
 
 logger = logging.getLogger("tsdb")
+
+HEAD_BYTES_PER_SERIES = 512
+"""A head of many series may take this much for each: about 50 samples. Blocks with fewer samples of
+a series cost more to merge than the memory is worth."""
+
+
+def is_full(head: Head, options: StoreOptions) -> bool:
+    """Whether a head has to be flushed because of its size."""
+    most = max(options.flush_bytes, HEAD_BYTES_PER_SERIES * len(head.registry))
+    return head.weight >= options.flush_samples or head.nbytes >= most
 
 
 class Flusher:
@@ -24,7 +35,7 @@ class Flusher:
         self.head_began = time.monotonic()
         """When the first sample of the head was appended; set by the writer."""
         self.request: Callable[[], None] = lambda: None
-        """Requests a flush of a full head in the background; returns at once."""
+        """Requests `flush_if_due` in the background; returns at once."""
 
     def sync(self) -> None:
         if self._state.log is not None and not self._state.closed:
@@ -49,8 +60,9 @@ class Flusher:
     def flush_if_due(self) -> None:
         state, options = self._state, self._state.options
         head = state.current.head
+        head.sort_backlog()
         old = time.monotonic() - self.head_began >= options.flush_after_s
-        full = head.weight >= options.flush_samples
+        full = is_full(head, options)
         unsafe = state.log is not None and state.log.sync_failed
         if state.current.frozen or (head.appended and (old or full or unsafe)):
             self.flush()
@@ -84,9 +96,11 @@ class Flusher:
                 state.require_writable()
                 self._freeze()
             # Readers see a frozen head until its blocks replace it in `current`, in one step.
+            freed = 0
             while state.current.frozen:
                 head, log_start = state.current.frozen[0]
                 part = head.compact()
+                freed += head.nbytes
                 entries = files.commit_head(part, log_start, state.options.block_ms)
                 with state.write_lock:
                     current = state.current
@@ -100,6 +114,9 @@ class Flusher:
                         frozen=current.frozen[1:],
                         tombstones=files.manifest.tombstones,
                     )
+                del head, part
+        if freed >= FREED_BYTES:
+            return_freed_memory()
 
     def _freeze(self) -> None:
         """Install a new head and start a new segment of the log, under `write_lock`."""

@@ -86,6 +86,7 @@ class Reader:
             block_bytes=sum(block.entry.bytes for block in current.blocks),
             head_series=heads[-1].index().rows,
             head_samples=sum(run.samples for run in runs),
+            head_bytes=sum(run.nbytes for run in runs),
             duplicates=state.replaced_in_blocks[0] + sum(run.duplicates for run in runs),
             conflicts=state.replaced_in_blocks[1] + sum(run.conflicts for run in runs),
             first_ms=None if span is None else span[0],

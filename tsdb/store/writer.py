@@ -14,9 +14,12 @@ from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Metadata
 from novaql.tsdb.options import AppendResult, Sync
-from novaql.tsdb.store.flusher import Flusher
+from novaql.tsdb.store.flusher import Flusher, is_full
 from novaql.tsdb.store.state import StoreState
 from novaql.tsdb.wal.writer import Position
+
+_MOST_BACKLOG = 2.0
+"""A writer sorts if so much waits: the task that should have sorted is at work on a flush."""
 
 
 class Writer:
@@ -71,10 +74,12 @@ class Writer:
         """Bound the samples that wait for a sort or a flush, by doing that work in this thread."""
         current = self._state.current
         current.head.sort_repeats()
-        if self._log is None:
+        if self._log is None or current.head.backlog >= _MOST_BACKLOG:
             current.head.sort_backlog()
-        if current.frozen and current.head.weight >= self._state.options.flush_samples:
-            self._flusher.flush()
+        if current.frozen and is_full(current.head, self._state.options):
+            current.head.part()
+            if is_full(current.head, self._state.options):
+                self._flusher.flush()
 
     def _reject_late(
         self, floats: Floating, native: NativeSamples | None
@@ -100,13 +105,14 @@ class Writer:
         return floats, native, (rejected, rejected_native)
 
     def _after_append(self, position: Position | None) -> None:
-        """Flush and sync as the options require, outside of the lock so that other threads append.
+        """Sort, flush and sync as needed, outside of the lock so that other threads append.
 
         position  end of the record in the log; None in memory
         """
         if position is None or self._log is None:
             return
-        if self._state.current.head.weight >= self._state.options.flush_samples:
+        head = self._state.current.head
+        if head.backlog >= 1 or is_full(head, self._state.options):
             self._flusher.request()
         if self._state.options.sync is Sync.ALWAYS or self._log.pace.late:
             self._log.sync(position)

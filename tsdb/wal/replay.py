@@ -125,6 +125,7 @@ def _replay_segment(
                 own, there = _own_ids(known, ids, result)
                 if len(own):
                     head.add(NO_FLOATS, replace(record.take(there), ids=own))
+                    head.sort_backlog()
             case SeriesExemplars():
                 ring.add(record)
             case MetadataRecord(metadata=metadata):
@@ -179,6 +180,7 @@ class _Pool:
             floats = floats.take(there)
         if len(own):
             self._head.add(floats._replace(ids=own))
+            self._head.sort_backlog()
 
 
 def _note_damage(damage: Damage, number: int, end: int, result: Replay) -> None:

@@ -6,6 +6,7 @@ import platform
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ HANG_S = 30.0
 HELD = """
 import sys, threading
 import psutil
-from novaql.server.pools.memory_return import malloc_trim
+from novaql.tsdb import return_freed_memory
 
 def work():
     texts = [b"x" * 20_000 for _ in range(20_000)]
@@ -30,7 +31,7 @@ thread = threading.Thread(target=work)
 thread.start()
 thread.join()
 held = psutil.Process().memory_info().rss
-malloc_trim()
+return_freed_memory()
 print(held >> 20, psutil.Process().memory_info().rss >> 20)
 """
 
@@ -76,3 +77,39 @@ def test_housekeeping_gives_back_buffers_that_no_query_uses() -> None:
         assert BUFFERS.retained_bytes >= 8 << 20
         housekeeper(server.context)()
         assert BUFFERS.retained_bytes == 0
+
+
+ARENAS = """
+import ctypes, sys, threading
+from novaql.server.pools.memory_return import share_arenas
+
+if sys.argv[2] == "shared":
+    share_arenas()
+begun = threading.Barrier(9)
+
+def work():
+    held = [bytes(20_000) for _ in range(10)]
+    begun.wait(60)
+
+for _ in range(8):
+    threading.Thread(target=work, daemon=True).start()
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+libc.malloc_info.argtypes = ctypes.c_int, ctypes.c_void_p
+libc.fclose.argtypes = (ctypes.c_void_p,)
+begun.wait(60)
+file = libc.fopen(sys.argv[1].encode(), b"w")
+libc.malloc_info(0, file)
+libc.fclose(file)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc, whose malloc it is for")
+def test_threads_share_arenas(tmp_path: Path) -> None:
+    arenas = {}
+    for mode in ("own", "shared"):
+        report = tmp_path / mode
+        command = [sys.executable, "-c", ARENAS, str(report), mode]
+        subprocess.run(command, check=True, timeout=120)
+        arenas[mode] = report.read_text().count("<heap nr=")
+    assert arenas["own"] > 2 >= arenas["shared"]

@@ -170,3 +170,24 @@ def test_a_range_is_no_wider_than_asked_for(entries: list[BlockEntry]) -> None:
         span = max(e.last_ms for e in group) - min(e.first_ms for e in group) + 1
         overlaps = sum(entry.last_ms - entry.first_ms + 1 for entry in group)
         assert span <= max(FACTOR * BLOCK, widest, overlaps)
+
+
+def test_blocks_that_touch_at_their_ends_do_not_overlap() -> None:
+    """A flush cuts a scrape of many targets: the next block begins before the last one ends."""
+    second = 1 / 3600
+    cut = [block(1, 0, 1), block(2, 1 - 15 * second, 1.8), block(3, 1.8 - 15 * second, 1.9)]
+    assert next_group(cut, BLOCK, 18 * HOUR) is None
+    late = block(4, 0.5, 0.5 + second)
+    group = next_group([*cut, block(5, 0.5, 0.9, samples=200)], BLOCK, 18 * HOUR)
+    assert group is not None
+    assert 1 in names(group)
+    assert next_group([*cut, late], BLOCK, 18 * HOUR) is not None
+
+
+def test_the_blocks_of_the_narrowest_range_are_merged_when_it_is_complete() -> None:
+    second = 1 / 3600
+    cut = [block(1, 0, 1, samples=10_000), block(2, 1 - 15 * second, 1.9, samples=100)]
+    assert next_group(cut, BLOCK, 18 * HOUR) is None
+    group = next_group([*cut, block(3, 2, 3)], BLOCK, 18 * HOUR)
+    assert group is not None
+    assert names(group) == [1, 2]
