@@ -25,6 +25,16 @@ from tests.support.servers.http_server import wait_until_ready
 pytestmark = pytest.mark.slow
 
 PACKAGES = {"grammar", "novaql", "server", "tsdb"}
+CLIENTS = (
+    "influxdb-client",
+    "ipykernel",
+    "nbclient",
+    "openapi-python-client",
+    "opentelemetry-exporter-otlp-proto-http",
+    "opentelemetry-sdk",
+    "prometheus-api-client",
+)
+"""What tasks of first contact use beside NovaQL."""
 ONLY_IN_THE_SOURCES = ("server/deploy/", "server/db/migrations/script.py.mako")
 """Files of those who install a server as a service, and of those who write migrations."""
 LONGEST_S = 900
@@ -156,8 +166,8 @@ def core(python: str, built: Built) -> Iterator[Environment]:
 
 @pytest.fixture(scope="module")
 def everything(python: str, built: Built) -> Iterator[Environment]:
-    """The wheel with all extras, and pytest, which some tasks of first contact use."""
-    yield from installed(python, f"{built.wheel}[all]", "pytest")
+    """The wheel with all extras, clients of other systems, and pytest, which runs the tasks."""
+    yield from installed(python, f"{built.wheel}[all]", "pytest", *CLIENTS)
 
 
 def test_the_core_needs_no_extra(core: Environment) -> None:
