@@ -31,12 +31,14 @@ from novaql.tsdb.model.source import Source
 if TYPE_CHECKING:
     import duckdb
 
+    from novaql import asynchronous
     from novaql.inputs.http import servers
     from novaql.inputs.prometheus import data_directory
     from novaql.parameters import Parameters
     from novaql.result import Result
     from novaql.result_cache import ResultCache
 else:
+    asynchronous = lazy_module("novaql.asynchronous")
     data_directory = lazy_module("novaql.inputs.prometheus.data_directory")
     servers = lazy_module("novaql.inputs.http.servers")
 
@@ -107,6 +109,10 @@ class Database:
             cache=cache,
             params=params,
         )
+
+    async def query_async(self, expr: QueryLike, **options: Any) -> Result:
+        """Run `novaql.query_async` over this database, with the options of `query`."""
+        return await asynchronous.query_async(expr, self._source, **options)
 
     def sql(
         self,

@@ -2,9 +2,10 @@
 
 It consists of static files, without a build step, and loads nothing from other servers. The page is
 at `/`, and at `/graph` for links as Prometheus writes them, also in the alerts that this server
-sends. `/prometheus` leads there: clients look whether the address of a Prometheus answers. The interactive documentation of the API is at `/docs`, and their files are under
-`/console/<digest>/`. The digest covers every file, so browsers can
-cache the files for a year and still load a new version at once.
+sends. `/prometheus` leads there: clients look whether the address of a Prometheus answers. The
+interactive documentation of the API is at `/docs`, and their files are under `/console/<digest>/`.
+The digest covers every file, so browsers can cache the files for a year and still load a new
+version at once.
 """
 
 from __future__ import annotations

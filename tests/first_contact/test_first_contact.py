@@ -1,8 +1,8 @@
 """What people do in their first hour: a file a task, with the package and its command alone.
 
-`python` and `shell` are tasks without a server. Those of `clients` are given the address of one, and
-a token, as `NOVA_URL` and `NOVA_TOKEN`; they share it. A task says which program it needs beyond
-Python's packages: `# Needs: promtool`.
+`python` and `shell` are tasks without a server. Those of `clients` share one: `NOVA_URL` is its
+address, and `NOVA_TOKEN` a token. A task says which program it needs beyond Python's packages:
+`# Needs: promtool`.
 
 Without further settings, the tasks run in this process. `NOVAQL_FIRST_CONTACT_PYTHON` is another
 interpreter, such as that of an empty environment in which a wheel is installed.

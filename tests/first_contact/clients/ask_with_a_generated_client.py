@@ -9,11 +9,8 @@ url, token = os.environ["NOVA_URL"], os.environ["NOVA_TOKEN"]
 generate = [sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none"]
 with open("config.yaml", "w") as settings:
     settings.write("post_hooks: []\n")  # without a formatter of code
-subprocess.run(
-    [*generate, "--url", f"{url}/v1/openapi.json", "--config", "config.yaml"]
-    + ["--output-path", "nova_client"],
-    check=True,
-)
+generate += ["--url", f"{url}/v1/openapi.json", "--output-path", "nova_client"]
+subprocess.run([*generate, "--config", "config.yaml"], check=True)
 sys.path.insert(0, os.getcwd())
 
 from nova_client import AuthenticatedClient  # noqa: E402
@@ -25,7 +22,7 @@ with AuthenticatedClient(url, token=token) as client:
     answer = query.sync(client=client, body=NovaqlRequest("1 + 1"))
     assert answer.result[1] == 2
 
-    body = CreateIncident.from_dict({"title": "the attic is cold", "severity": "sev3", "services": []})
-    opened = create_incident.sync(client=client, body=body)
+    cold = {"title": "the attic is cold", "severity": "sev3", "services": []}
+    opened = create_incident.sync(client=client, body=CreateIncident.from_dict(cold))
     assert opened.status == "triggered"
     assert opened.id in [incident.id for incident in list_incidents.sync(client=client).data]
