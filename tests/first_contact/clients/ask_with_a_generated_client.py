@@ -3,14 +3,19 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+import httpx
 
 url, token = os.environ["NOVA_URL"], os.environ["NOVA_TOKEN"]
 
+document = httpx.get(f"{url}/v1/openapi.json", timeout=60)
+Path("openapi.json").write_bytes(document.content)
+# Without a formatter of code:
+Path("config.yaml").write_text("post_hooks: []\n")
 generate = [sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none"]
-with open("config.yaml", "w") as settings:
-    settings.write("post_hooks: []\n")  # without a formatter of code
-generate += ["--url", f"{url}/v1/openapi.json", "--output-path", "nova_client"]
-subprocess.run([*generate, "--config", "config.yaml"], check=True)
+generate += ["--path", "openapi.json", "--config", "config.yaml", "--output-path", "nova_client"]
+subprocess.run(generate, check=True)
 sys.path.insert(0, os.getcwd())
 
 from nova_client import AuthenticatedClient  # noqa: E402

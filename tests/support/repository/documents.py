@@ -168,7 +168,7 @@ class Reader:
         if exported:
             command = f'{command} && printf %s "${exported[1]}"'
         run = subprocess.run(
-            command, shell=True, env=environment, text=True, check=False, timeout=60,
+            command, shell=True, env=environment, text=True, check=False, timeout=300,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         if "error" not in expected:

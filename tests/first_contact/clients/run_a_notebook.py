@@ -14,7 +14,7 @@ load = pd.DataFrame(
 cells = [DATA, "%novaql --start 2026-03-01 --step 1m load", "float(_.values.max())"]
 notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
 
-NotebookClient(notebook, timeout=100).execute()
+NotebookClient(notebook, timeout=600).execute()
 
 shown = notebook.cells[1].outputs[0].data
 assert "<svg" in shown["text/html"]
