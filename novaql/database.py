@@ -269,6 +269,9 @@ def open(
                 raise ArgumentError(name, f"{place} is a data directory of Prometheus, only read")
             return Database(data_directory.DataDirectory(place))
         return Database(tsdb.open(place, read_only=read_only, **options))
+    except tsdb.NotAStore as problem:
+        hint = "; novaql.query reads files, and Database.load imports them"
+        raise StorageUnavailable(f"{problem}{hint}") from problem
     except (tsdb.StoreError, OSError) as problem:
         raise StorageUnavailable(f"{place}: {problem}") from problem
 

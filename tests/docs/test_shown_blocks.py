@@ -103,11 +103,10 @@ def test_bodies_of_requests_have_the_schema_of_their_endpoint() -> None:
     with local_server() as server:
         document = server.app.openapi()
     for page, block in BLOCKS:
-        if '"type": "browser"' in block.text:
-            requests = [("POST", "/v1/synthetics", block.text)]
-        else:
-            requests = [REQUEST.match(block.text).groups()] if REQUEST.match(block.text) else []
-        for method, path, body in requests:
+        text = block.text
+        if '"type": "browser"' in text:
+            text = f"POST /v1/synthetics\n{text}"
+        for method, path, body in REQUEST.findall(text):
             (item,) = (
                 item
                 for template, item in document["paths"].items()
