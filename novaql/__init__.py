@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from novaql.api import query as query
     from novaql.api import warmup as warmup
     from novaql.api import why_empty as why_empty
+    from novaql.asynchronous import query_async as query_async
     from novaql.cancellation import Cancellation as Cancellation
     from novaql.database import Database as Database
     from novaql.database import memory as memory
@@ -77,6 +78,7 @@ else:
         __name__,
         {
             "api": "analyze estimate query warmup why_empty",
+            "asynchronous": "query_async",
             "cancellation": "Cancellation",
             "database": "Database memory open",
             "duck.problems": "SqlNote SqlProblem",

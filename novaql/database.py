@@ -31,12 +31,14 @@ from novaql.tsdb.model.source import Source
 if TYPE_CHECKING:
     import duckdb
 
+    from novaql import asynchronous
     from novaql.inputs.http import servers
     from novaql.inputs.prometheus import data_directory
     from novaql.parameters import Parameters
     from novaql.result import Result
     from novaql.result_cache import ResultCache
 else:
+    asynchronous = lazy_module("novaql.asynchronous")
     data_directory = lazy_module("novaql.inputs.prometheus.data_directory")
     servers = lazy_module("novaql.inputs.http.servers")
 
@@ -107,6 +109,10 @@ class Database:
             cache=cache,
             params=params,
         )
+
+    async def query_async(self, expr: QueryLike, **options: Any) -> Result:
+        """Run `novaql.query_async` over this database, with the options of `query`."""
+        return await asynchronous.query_async(expr, self._source, **options)
 
     def sql(
         self,
@@ -263,6 +269,9 @@ def open(
                 raise ArgumentError(name, f"{place} is a data directory of Prometheus, only read")
             return Database(data_directory.DataDirectory(place))
         return Database(tsdb.open(place, read_only=read_only, **options))
+    except tsdb.NotAStore as problem:
+        hint = "; novaql.query reads files, and Database.load imports them"
+        raise StorageUnavailable(f"{problem}{hint}") from problem
     except (tsdb.StoreError, OSError) as problem:
         raise StorageUnavailable(f"{place}: {problem}") from problem
 

@@ -125,3 +125,12 @@ def test_a_directory_of_prometheus_is_read_in_place(tmp_path: Path) -> None:
         novaql.open(folder, sync="always")
     with novaql.open(folder, read_only=True) as database:
         assert repr(database) == f"Database({str(folder)!r})"
+
+
+def test_a_file_is_no_database_and_the_error_says_what_reads_it(tmp_path: Path) -> None:
+    page = tmp_path / "page.prom"
+    page.write_text("up 1\n")
+    with pytest.raises(novaql.StorageUnavailable, match=r"is a file, not .*; novaql.query reads"):
+        novaql.open(page)
+    with pytest.raises(novaql.StorageUnavailable, match="holds other files and no store"):
+        novaql.open(tmp_path)

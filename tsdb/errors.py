@@ -56,7 +56,8 @@ class NotAStore(StoreError):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        super().__init__(f"{path} holds other files and no store")
+        what = "is a file, not the folder of a" if path.is_file() else "holds other files and no"
+        super().__init__(f"{path} {what} store")
 
 
 class StoreLocked(StoreError):

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from novaql import tsdb
+from novaql.cli.suggest import files as file_names
 from novaql.rules.check import LINT_FAILED, Checker
 from novaql.rules.metrics_lint import lint_metrics
 from novaql.rules.names import Names
@@ -73,7 +74,7 @@ def check_store(ctx: click.Context, directory: Path) -> None:
 
 
 @command.command("rules")
-@click.argument("files", nargs=-1, metavar="[FILE]...")
+@click.argument("files", nargs=-1, metavar="[FILE]...", shell_complete=file_names)
 @lint_option
 @lint_fatal_option
 @names_option
@@ -89,7 +90,7 @@ def check_rules(
 
 
 @command.command("config")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=file_names)
 @click.option(
     "--syntax-only", is_flag=True, help="Do not read files that the configuration references."
 )

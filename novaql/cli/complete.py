@@ -8,12 +8,13 @@ from dataclasses import asdict
 import click
 
 from novaql.cli.options import data_argument, data_option, window_options
+from novaql.cli.suggest import query_words
 from novaql.complete import complete
 from novaql.inputs.resolve import as_source
 
 
 @click.command("complete")
-@click.argument("text")
+@click.argument("text", shell_complete=query_words)
 @click.option("--cursor", type=click.IntRange(0), help="In characters. Default: the end.")
 @data_option
 @window_options("series with samples")

@@ -8,14 +8,20 @@ import click
 
 from novaql import tsdb
 from novaql.cli.options import window_options
+from novaql.cli.suggest import files, query_words
 from novaql.inputs.resolve import default_path
 from novaql.selectors import matcher_sets
 
 
 @click.command("delete")
-@click.argument("selectors", nargs=-1, required=True, metavar="SELECTOR...")
+@click.argument(
+    "selectors", nargs=-1, required=True, metavar="SELECTOR...", shell_complete=query_words
+)
 @click.option(
-    "--data", metavar="DIR", help="The database. Default: $NOVAQL_DATA, else ./novaql-data."
+    "--data",
+    metavar="DIR",
+    help="The database. Default: $NOVAQL_DATA, else ./novaql-data.",
+    shell_complete=files,
 )
 @window_options("samples")
 @click.option("--dry-run", is_flag=True, help="Report what would be deleted, and change nothing.")

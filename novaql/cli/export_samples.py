@@ -8,13 +8,16 @@ import click
 
 from novaql.cli.failures import note
 from novaql.cli.options import TIME, data_argument, data_option
+from novaql.cli.suggest import files, query_words
 from novaql.saving import SUFFIXES, TABLES, SampleFormat, save
 
 
 @click.command("export")
-@click.argument("matchers", nargs=-1, metavar="[SELECTOR]...")
+@click.argument("matchers", nargs=-1, metavar="[SELECTOR]...", shell_complete=query_words)
 @data_option
-@click.option("--output", "-o", metavar="FILE", help="Default: standard output.")
+@click.option(
+    "--output", "-o", metavar="FILE", help="Default: standard output.", shell_complete=files
+)
 @click.option(
     "--format",
     "format_",

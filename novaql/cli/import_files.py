@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from novaql import tsdb
-from novaql.cli.options import TIME
+from novaql.cli.options import TIME, token_option
 from novaql.cli.pipes import pipes_as_files
 from novaql.cli.progress import progress_bar
+from novaql.cli.suggest import files
 from novaql.inputs.addresses import is_address, is_url
 from novaql.inputs.importer import import_into
 from novaql.inputs.read_options import FileKind, FileOptions
@@ -32,9 +33,12 @@ else:  # only addresses need them
 
 
 @click.command("import")
-@click.argument("sources", nargs=-1, required=True, metavar="PATH|URL...")
+@click.argument("sources", nargs=-1, required=True, metavar="PATH|URL...", shell_complete=files)
 @click.option(
-    "--data", metavar="DIR", help="The database. Default: $NOVAQL_DATA, else ./novaql-data."
+    "--data",
+    metavar="DIR",
+    help="The database. Default: $NOVAQL_DATA, else ./novaql-data.",
+    shell_complete=files,
 )
 @click.option("--name", help="The column with the metric name, or the metric name itself.")
 @click.option("--time-column", help="The column with the time. Default: found by name and type.")
@@ -65,6 +69,7 @@ else:  # only addresses need them
     default="ns",
     help="Unit of times in line protocol. Default: ns.",
 )
+@token_option
 def command(
     sources: tuple[str, ...],
     data: str | None,

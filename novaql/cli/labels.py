@@ -8,13 +8,14 @@ import sys
 import click
 
 from novaql.cli.options import data_argument, data_option, window_options
+from novaql.cli.suggest import label_names
 from novaql.inputs.resolve import as_source
 from novaql.selectors import matcher_sets
 from novaql.text.labels import printable
 
 
 @click.command("labels")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=label_names)
 @click.option(
     "--match", "matchers", multiple=True, metavar="SELECTOR", help="Only labels of these series."
 )

@@ -8,12 +8,13 @@ from dataclasses import asdict
 import click
 
 from novaql.cli.options import data_argument, data_option, text_argument, window_options
+from novaql.cli.suggest import query_words
 from novaql.inputs.resolve import as_source
 from novaql.lint import Knowledge, Severity, lint
 
 
 @click.command("lint")
-@click.argument("expr")
+@click.argument("expr", shell_complete=query_words)
 @data_option
 @window_options("series with samples")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")

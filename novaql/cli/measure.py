@@ -16,8 +16,9 @@ import click
 from novaql import cardinality, evaluate, query_options, warmup
 from novaql.cli.columns import echo_rows
 from novaql.cli.failures import note
-from novaql.cli.options import DURATION, TIME, data_argument, now_ms
+from novaql.cli.options import DURATION, TIME, data_argument, now_ms, token_option
 from novaql.cli.progress import progress_bar
+from novaql.cli.suggest import files
 from novaql.errors import NovaqlError
 from novaql.inputs.resolve import as_source
 from novaql.options import QueryOptions
@@ -58,7 +59,8 @@ class Timing:
 
 
 @click.command("bench")
-@click.argument("data", nargs=-1, metavar="[DATA]...")
+@click.argument("data", nargs=-1, metavar="[DATA]...", shell_complete=files)
+@token_option
 @click.option("--query", "-q", "texts", multiple=True, help="A query; may be repeated.")
 @click.option(
     "--queries",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -13,11 +15,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import click
 
 from novaql.cli.pipes import claim_standard_input, pipes_as_files
+from novaql.cli.suggest import files
 from novaql.errors import ArgumentError
 from novaql.timeparse import duration_ms, to_ms
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 _ZONE = "novaql.zone"
+_TOKEN = "NOVA_TOKEN"  # noqa: S105 - the name of a variable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -95,16 +99,47 @@ def zone_option(command: F) -> F:
     )(command)
 
 
+def token_option(command: F) -> F:
+    """--token: what a server asks for, while the command runs."""
+
+    def token(context: click.Context, _: click.Parameter, value: str | None) -> None:
+        if value is not None and not context.resilient_parsing:
+            context.with_resource(_set(_TOKEN, value))
+
+    return click.option(
+        "--token",
+        metavar="TOKEN",
+        expose_value=False,
+        callback=token,
+        help="For the address of a NovaQL. Default: $NOVA_TOKEN, which other users of this machine "
+        "cannot see.",
+    )(command)
+
+
+@contextmanager
+def _set(variable: str, value: str) -> Iterator[None]:
+    before = os.environ.get(variable)
+    os.environ[variable] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[variable]
+        else:
+            os.environ[variable] = before
+
+
 def data_option(command: F) -> F:
-    """--data: where the metrics are; see `data_argument`."""
+    """--data and --token: where the metrics are; see `data_argument`."""
     return click.option(
         "--data",
         multiple=True,
+        shell_complete=files,
         metavar="PATH|URL",
-        help="A database, a file or folder (repeat for several), the URL of a Prometheus, a NovaQL "
-        "($NOVA_TOKEN), a metrics page or a Parquet file, or - for a pipe. "
+        help="A database, a file or folder (repeat for several), the URL of a Prometheus, a "
+        "NovaQL, a metrics page or a Parquet file, or - for a pipe. "
         "Default: $NOVAQL_DATA, else ./novaql-data.",
-    )(command)
+    )(token_option(command))
 
 
 def data_argument(data: tuple[str, ...]) -> str | list[str] | None:

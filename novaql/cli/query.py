@@ -20,12 +20,13 @@ from novaql.cli.options import (
     zone_option,
 )
 from novaql.cli.output import Format, chosen_format, write_result
+from novaql.cli.suggest import files, query_words
 from novaql.evaluator import Profile
 from novaql.opening import opened
 
 
 @click.command("query")
-@click.argument("expr")
+@click.argument("expr", shell_complete=query_words)
 @data_option
 @time_options
 @click.option("--lookback", type=DURATION, help="How long a sample stays visible. Default: 5m.")
@@ -42,7 +43,11 @@ from novaql.opening import opened
     help="Default: table.",
 )
 @click.option(
-    "--output", "-o", metavar="FILE", help="Write to this file; the suffix sets the format."
+    "--output",
+    "-o",
+    metavar="FILE",
+    help="Write to this file; the suffix sets the format.",
+    shell_complete=files,
 )
 @click.option("--rows", type=click.IntRange(min=0), help="Series in a table; 0: all.")
 @zone_option

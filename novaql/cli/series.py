@@ -8,13 +8,14 @@ import sys
 import click
 
 from novaql.cli.options import data_argument, data_option, window_options
+from novaql.cli.suggest import query_words
 from novaql.inputs.resolve import as_source
 from novaql.selectors import matcher_sets
 from novaql.text.labels import series_text
 
 
 @click.command("series")
-@click.argument("matchers", nargs=-1, metavar="[SELECTOR]...")
+@click.argument("matchers", nargs=-1, metavar="[SELECTOR]...", shell_complete=query_words)
 @data_option
 @window_options("series with samples")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")

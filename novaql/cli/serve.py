@@ -8,16 +8,21 @@ from typing import Any
 
 import click
 
+from novaql.cli.failures import USAGE, report
+from novaql.errors import ArgumentError, NovaqlError
 from novaql.export.missing import needs
 from novaql.server.process.garbage import paused
+from novaql.tsdb.errors import StoreError
 
 with (
     paused(),
     needs("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", extra="server"),
 ):
     from novaql.server.addresses import parse_listen
+    from novaql.server.file_modes import create_private_files
+    from novaql.server.process import background
     from novaql.server.process.logs import log_to_stderr
-    from novaql.server.process.run import serve
+    from novaql.server.process.run import print_start, serve
     from novaql.server.settings import Settings
 
 
@@ -83,11 +88,22 @@ with (
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info"
 )
-def command(listen: str | None, no_auth: bool, log_level: str, **arguments: Any) -> None:
+@click.option(
+    "--daemon",
+    is_flag=True,
+    help="Serve in the background: return when the server answers, or print the end of its log if "
+    "it fails. The log is server/serve.log in the database.",
+)
+@click.option("--stop", is_flag=True, help="Stop the server that --daemon started, and wait.")
+def command(
+    listen: str | None, no_auth: bool, log_level: str, daemon: bool, stop: bool, **arguments: Any
+) -> None:
     """Serve a database over HTTP, until Ctrl-C or SIGTERM.
 
     \b
-    novaql serve --data fleet --listen 127.0.0.1:9490 --no-auth
+    novaql serve --data fleet --listen 127.0.0.1:9490
+    novaql serve --data fleet --daemon
+    novaql serve --data fleet --stop
 
     /v1 is the Nova API, /prometheus/api/v1 is Prometheus's API. The first start prints an admin
     token. You can also set options in the environment, for example NOVAQL_PORT.
@@ -97,5 +113,46 @@ def command(listen: str | None, no_auth: bool, log_level: str, **arguments: Any)
         arguments["host"], arguments["port"] = parse_listen(listen)
     if no_auth:
         arguments["auth"] = False
+    settings = Settings.from_environment(os.environ, **arguments)
+    if stop:
+        _stop(settings.data)
+        return
     log_to_stderr(log_level)
-    serve(Settings.from_environment(os.environ, **arguments), log_level=log_level)
+    if daemon:
+        _start(settings, log_level)
+    else:
+        serve(settings, log_level=log_level)
+
+
+def _start(settings: Settings, log_level: str) -> None:
+    """Start a server in the background, and print where it is."""
+    if not hasattr(os, "fork"):
+        raise click.UsageError("--daemon: this system cannot fork a process")
+
+    def run(started: background.Started) -> int:
+        try:
+            serve(settings, started=started, log_level=log_level)
+        except ArgumentError as problem:
+            report(problem)
+            return USAGE
+        except (NovaqlError, StoreError, OSError) as problem:
+            report(problem)
+            return 1
+        return 0
+
+    create_private_files()
+    log = background.log_file(settings.data)
+    try:
+        running = background.start(settings.data, run)
+    except background.NotStarted as problem:
+        click.echo(f"{problem}\nThe server did not start. Above is the end of {log}.", err=True)
+        raise click.exceptions.Exit(problem.code or 1) from None
+    print_start(running.address, running.token)
+    click.echo(f"It is process {running.pid}, and its log is {log}")
+
+
+def _stop(data: Path) -> None:
+    pid = background.stop(data)
+    if pid is None:
+        raise click.ClickException(f"no server of {data} runs in the background")
+    click.echo(f"stopped process {pid}")

@@ -16,6 +16,7 @@ import duckdb
 from novaql.cli.failures import note
 from novaql.cli.options import TIME, data_argument, data_option, text_argument, zone_option
 from novaql.cli.output import destination
+from novaql.cli.suggest import files
 from novaql.duck.problems import SqlProblem
 from novaql.duck.session import prepare
 
@@ -36,7 +37,11 @@ _EVERYTHING = 1_000_000
 @click.option("--end", type=TIME, help="Only samples until this time.")
 @click.option("--format", "format_", type=click.Choice(["table", *_COPY]), help="Default: table.")
 @click.option(
-    "--output", "-o", metavar="FILE", help="Write to this file; the suffix sets the format."
+    "--output",
+    "-o",
+    metavar="FILE",
+    help="Write to this file; the suffix sets the format.",
+    shell_complete=files,
 )
 @click.option("--rows", type=click.IntRange(min=1), help="Rows in a table.")
 @zone_option

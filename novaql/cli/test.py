@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from novaql.cli.suggest import files as file_names
 from novaql.rules.model import RuleFile
 from novaql.rules.problems import FileProblems
 from novaql.rules.reading import read_rule_file
@@ -24,7 +25,7 @@ def command() -> None:
 
 
 @command.command("rules")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=file_names)
 @click.option(
     "--run", "patterns", multiple=True, metavar="REGEX", help="Only tests with matching names."
 )

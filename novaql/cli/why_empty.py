@@ -9,10 +9,11 @@ import click
 
 from novaql import why_empty
 from novaql.cli.options import data_argument, data_option, text_argument, time_options, times_of
+from novaql.cli.suggest import query_words
 
 
 @click.command("why-empty")
-@click.argument("expr")
+@click.argument("expr", shell_complete=query_words)
 @data_option
 @time_options
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")

@@ -120,7 +120,7 @@ def missing_range(place: Place) -> Fault | None:
 
 
 def dashboard_variable(place: Place) -> Fault | None:
-    found = re.match(r"\$\{?\w*\}?", place.rest)
+    found = re.match(r"\$(?:\{[\w:.]*\}|\w*)", place.rest)
     if found is None:
         return None
     return place.fault(

@@ -2,9 +2,10 @@
 
 It consists of static files, without a build step, and loads nothing from other servers. The page is
 at `/`, and at `/graph` for links as Prometheus writes them, also in the alerts that this server
-sends. The interactive documentation of the API is at `/docs`, and their files are under
-`/console/<digest>/`. The digest covers every file, so browsers can
-cache the files for a year and still load a new version at once.
+sends. `/prometheus` leads there: clients look whether the address of a Prometheus answers. The
+interactive documentation of the API is at `/docs`, and their files are under `/console/<digest>/`.
+The digest covers every file, so browsers can cache the files for a year and still load a new
+version at once.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.responses import RedirectResponse
 
 STATIC = Path(__file__).parent / "static"
 
@@ -116,8 +118,14 @@ def mount_console(app: FastAPI) -> None:
             headers={**SECURITY_HEADERS, "Cache-Control": "public, max-age=31536000, immutable"},
         )
 
+    def to_page(request: Request) -> Response:
+        query = request.url.query
+        return RedirectResponse(f"/?{query}" if query else "/", headers=SECURITY_HEADERS)
+
     add_page("/", "index.html", "console")
     add_page("/graph", "index.html", "console_graph")
+    for path in ("/prometheus", "/prometheus/", "/prometheus/graph"):
+        app.add_api_route(path, to_page, methods=methods, include_in_schema=False, name="console")
     add_page("/docs", "docs.html", "api_docs")
     app.add_api_route(
         "/console/{version}/{path:path}",

@@ -84,7 +84,7 @@ def serve(
         if own is not sock:
             app.add_middleware(ReportReceiver, telemetry=context.telemetry)
             app.add_middleware(FromWorkers)
-        (started or _print_start)(address_of(sock, settings), first_token(context))
+        (started or print_start)(address_of(sock, settings), first_token(context))
         # The longest wait of a request for the interpreter's lock beside large queries, each of the
         # several times that it needs the lock. No measurable cost for large queries.
         sys.setswitchinterval(0.0005)
@@ -277,7 +277,8 @@ def _warn_of_plain_http(settings: Settings) -> None:
         )
 
 
-def _print_start(address: str, token: str | None) -> None:
+def print_start(address: str, token: str | None) -> None:
+    """Print the address of a server, and the first admin token."""
     lines = [f"NovaQL listens on {address}"]
     if token is not None:
         lines += ["The first admin token, shown this once:", f"  {token}"]

@@ -169,7 +169,7 @@ def is_explained(module: str, name: str) -> bool:
     body = tree(module_file(module)).body
     for node, after in zip(body, [*body[1:], None], strict=True):
         match node:
-            case ast.ClassDef() | ast.FunctionDef() if node.name == name:
+            case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef() if node.name == name:
                 return ast.get_docstring(node) is not None
             case ast.Assign() | ast.AnnAssign() if name in assigned(node):
                 return isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)

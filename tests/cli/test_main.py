@@ -146,13 +146,39 @@ def test_completion_scripts_call_novaql(shell: str, capsys: pytest.CaptureFixtur
         ("novaql se", "1", ["series", "serve"]),
         ("novaql query --sta", "2", ["--start", "--stats"]),
         ("novaql query up --format ", "4", ["table", "csv", "json", "arrow", "parquet"]),
+        ("novaql query --data page.prom 'sum by (job) (heat", "4", ["sum by (job) (heat_total"]),
+        ("novaql series --data page.prom 'heat_total{room=\"", "4", ['heat_total{room="attic']),
+        ("novaql labels --data page.prom ro", "4", ["room"]),
+        ("novaql query --data http://127.0.0.1:1 irat", "4", ["irate"]),
+        ("novaql query --data missing.prom irat", "4", ["irate"]),
     ],
 )
-def test_completion_offers_commands_options_and_choices(
-    words: str, position: str, offered: list[str]
+def test_completion_offers_commands_options_choices_and_words_of_queries(
+    words: str, position: str, offered: list[str], tmp_path: Path
 ) -> None:
+    (tmp_path / "page.prom").write_text('heat_total{room="attic"} 1\n')
+    assert completed(words, position, tmp_path) == [("plain", one) for one in offered]
+
+
+@pytest.mark.parametrize(
+    ("words", "position"),
+    [
+        ("novaql query up --data pa", "4"),
+        ("novaql import pa", "2"),
+        ("novaql repl pa", "2"),
+        ("novaql check rules pa", "3"),
+        ("novaql export --output pa", "3"),
+    ],
+)
+def test_completion_of_a_file_is_the_shells(words: str, position: str, tmp_path: Path) -> None:
+    assert completed(words, position, tmp_path) == [("file", "pa")]
+
+
+def completed(words: str, position: str, folder: Path) -> list[tuple[str, str]]:
+    """What the completion script of bash gets: kinds and texts."""
     done = subprocess.run(
         [sys.executable, "-c", "from novaql.cli import main; main()"],
+        cwd=folder,
         env={
             **os.environ,
             "_NOVAQL_COMPLETE": "bash_complete",
@@ -164,7 +190,8 @@ def test_completion_offers_commands_options_and_choices(
         timeout=60,
         check=True,
     )
-    assert [line.split(",")[1] for line in done.stdout.splitlines()] == offered
+    kinds = [line.partition(",") for line in done.stdout.splitlines()]
+    return [(kind, text) for kind, _, text in kinds]
 
 
 def test_an_interrupted_query_exits_130(tmp_path: Path) -> None:

@@ -161,6 +161,9 @@ def test_completion(metrics: str) -> None:
 
     assert offered(".ta") == [".tables"]
     assert offered("sum by (job) (u")[0] == "sum by (job) (up"
+    page = Path(metrics).parent / "page.prom"
+    page.touch()
+    assert offered(f".open {page.parent}/pag") == [f".open {page}"]
     assert offered('up{instance="')[:2] == ['up{instance="a', 'up{instance="b']
 
 

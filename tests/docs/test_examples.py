@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codeop
-import itertools
+import os
 import re
 import shutil
 from pathlib import Path
@@ -88,16 +88,35 @@ def test_code_can_be_pasted_into_the_interpreter(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
-def test_the_command_after_the_start_of_a_server_waits_for_it(page: Path) -> None:
-    commands = [
-        command.strip()
-        for block in blocks((ROOT / page).read_text(encoding="utf-8"))
-        if block.language == "console"
-        for command, _ in shell_commands(block.text)
-    ]
-    for server, following in itertools.pairwise(commands):
-        if server.endswith(" &"):
-            assert "--retry-connrefused" in following, following
+def test_a_server_answers_before_the_next_command(page: Path) -> None:
+    """Pages start servers with --daemon, which waits for them, and with tokens."""
+    for block in blocks((ROOT / page).read_text(encoding="utf-8")):
+        for command, _ in shell_commands(block.text) if block.language == "console" else ():
+            assert not command.rstrip().endswith(" &"), command
+            if re.search(r"\bnovaql serve\b.*--(data|config)", command):
+                assert "--daemon" in command or "--stop" in command, command
+                assert "--no-auth" not in command, command
+
+
+def test_an_exported_variable_is_for_what_follows(tmp_path: Path) -> None:
+    page = """```console
+$ export WORD=$(echo hidden)
+$ echo $WORD
+hidden
+```
+
+```python
+import os
+
+print(os.environ["WORD"])
+```
+
+```output
+hidden
+```
+"""
+    Reader(tmp_path).follow(page)
+    assert "WORD" not in os.environ
 
 
 def test_a_failing_command_is_found(tmp_path: Path) -> None:

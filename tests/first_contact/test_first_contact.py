@@ -1,5 +1,9 @@
 """What people do in their first hour: a file a task, with the package and its command alone.
 
+`python` and `shell` are tasks without a server. Those of `clients` share one: `NOVA_URL` is its
+address, and `NOVA_TOKEN` a token. A task says which program it needs beyond Python's packages:
+`# Needs: promtool`.
+
 Without further settings, the tasks run in this process. `NOVAQL_FIRST_CONTACT_PYTHON` is another
 interpreter, such as that of an empty environment in which a wheel is installed.
 """
@@ -7,9 +11,12 @@ interpreter, such as that of an empty environment in which a wheel is installed.
 from __future__ import annotations
 
 import os
+import re
 import runpy
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,30 +26,73 @@ pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
 PYTHON = os.environ.get("NOVAQL_FIRST_CONTACT_PYTHON")
 COMMANDS = Path(PYTHON or sys.executable).parent
+NEEDS = re.compile(r"^# Needs: (.*)$", re.MULTILINE)
+LONGEST_S = 600
 
 
-@pytest.mark.parametrize("task", sorted(HERE.glob("python/*.py")), ids=lambda path: path.stem)
+def tasks(*patterns: str) -> pytest.MarkDecorator:
+    found = sorted(path for pattern in patterns for path in HERE.glob(pattern))
+    return pytest.mark.parametrize("task", found, ids=lambda path: path.stem)
+
+
+def run(*command: str | Path, folder: Path, **variables: str) -> str:
+    """Return what a program prints. It has no settings of this process."""
+    path = f"{COMMANDS}{os.pathsep}{os.environ['PATH']}"
+    environment = {"PATH": path, "HOME": str(folder), "LANG": "C.UTF-8", **variables}
+    # Where nothing is compiled yet, it would be compiled for minutes.
+    environment |= {name: os.environ[name] for name in ("NOVAQL_COMPILED",) if name in os.environ}
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def run_task(task: Path, folder: Path, **variables: str) -> None:
+    for program in NEEDS.findall(task.read_text(encoding="utf-8")):
+        if shutil.which(program) is None:
+            pytest.skip(f"needs {program}")
+    shell = ("bash", "-euo", "pipefail")
+    interpreter = shell if task.suffix == ".sh" else (COMMANDS / "python",)
+    run(*interpreter, task, folder=folder, **variables)
+
+
+@tasks("python/*.py")
 def test_python(task: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     if PYTHON is None:
         runpy.run_path(str(task), run_name="__main__")
     else:
-        subprocess.run([PYTHON, task], check=True, timeout=120)
+        run_task(task, tmp_path)
 
 
-@pytest.mark.parametrize("task", sorted(HERE.glob("shell/*.sh")), ids=lambda path: path.stem)
+@tasks("shell/*.sh")
 def test_shell(task: Path, tmp_path: Path) -> None:
-    path = f"{COMMANDS}{os.pathsep}{os.environ['PATH']}"
-    environment = {"PATH": path, "HOME": str(tmp_path), "LANG": "C.UTF-8"}
-    # Where nothing is compiled yet, it would be compiled for minutes.
-    environment |= {name: os.environ[name] for name in ("NOVAQL_COMPILED",) if name in os.environ}
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", task],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_task(task, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A server as people start one: its address, and its first token."""
+    folder = tmp_path_factory.mktemp("server")
+    serve = (COMMANDS / "novaql", "serve", "--data", "metrics")
+    try:
+        said = run(*serve, "--listen", "127.0.0.1:0", "--daemon", folder=folder)
+        address, token = (re.search(p, said) for p in (r"http://\S+", r"nova_admin_\S+"))
+        assert address, said
+        assert token, said
+        yield {"NOVA_URL": address[0], "NOVA_TOKEN": token[0]}
+    finally:
+        run(*serve, "--stop", folder=folder)
+
+
+@pytest.mark.slow
+@tasks("clients/*.py", "clients/*.sh")
+def test_client(task: Path, server: dict[str, str], tmp_path: Path) -> None:
+    run_task(task, tmp_path, **server)

@@ -86,6 +86,8 @@ SYNTAX = [
     ("foo – bar", "–", "write -"),
     ("foo\u00a0+ 1", "\u00a0", "invisible character"),
     ("rate(foo[$__rate_interval])", "$__rate_interval", "variable of a dashboard"),
+    ("up{host=$host}", "$host", "variable of a dashboard"),
+    ("up{host=~${host:regex}}", "${host:regex}", "variable of a dashboard"),
     ("http.requests", "http.requests", 'write {"http.requests"}'),
     ("foo; bar", ";", "a query is one expression"),
     ("foo\ud800", "\ud800", "not valid UTF-8"),

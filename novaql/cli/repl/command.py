@@ -6,9 +6,10 @@ import sys
 
 import click
 
-from novaql.cli.options import data_argument
+from novaql.cli.options import data_argument, token_option
 from novaql.cli.pipes import claim_standard_input
 from novaql.cli.repl.session import Session
+from novaql.cli.suggest import files
 from novaql.export.missing import needs
 
 with needs("prompt_toolkit", "pygments", extra="repl"):
@@ -16,7 +17,8 @@ with needs("prompt_toolkit", "pygments", extra="repl"):
 
 
 @click.command("repl")
-@click.argument("data", nargs=-1)
+@click.argument("data", nargs=-1, shell_complete=files)
+@token_option
 def command(data: tuple[str, ...]) -> int:
     """Run queries interactively, with completion, history and charts.
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
@@ -55,15 +55,16 @@ def history() -> History:
 
 
 class QueryCompleter(Completer):
-    """Completions of a query over the data of a session, and of dot commands."""
+    """Completions of a query over the data of a session, of dot commands, and of files."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._files = PathCompleter(expanduser=True)
 
     def get_completions(
         self,
         document: Document,
-        complete_event: CompleteEvent,  # noqa: ARG002 - prompt_toolkit's signature
+        complete_event: CompleteEvent,
     ) -> Iterable[Completion]:
         text, cursor = document.text, document.cursor_position
         if text.startswith("."):
@@ -71,6 +72,9 @@ class QueryCompleter(Completer):
             for name, command in COMMANDS.items():
                 if name.startswith(typed):
                     yield Completion(name, -len(typed), display_meta=command.help)
+            if typed.startswith((".open ", ".output ")):
+                word = Document(re.split(r"\s", typed)[-1])
+                yield from self._files.get_completions(word, complete_event)
             return
         try:
             source = self._session.source

@@ -77,3 +77,20 @@ def test_vendored_files_come_with_their_licences(static: Path) -> None:
 def test_a_server_without_tokens_serves_the_page_too() -> None:
     with local_server(auth=False) as server:
         assert server.client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("/prometheus", "/"),
+        ("/prometheus/", "/"),
+        ("/prometheus/graph?g0.expr=up&g0.tab=0", "/?g0.expr=up&g0.tab=0"),
+    ],
+)
+def test_the_address_of_the_prometheus_base_leads_to_the_page(
+    demo: LocalServer, path: str, target: str
+) -> None:
+    """Clients such as prometheus-api-client ask it whether a Prometheus is there."""
+    answer = demo.client.get(path, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (307, target)
+    assert demo.client.head(path, follow_redirects=True).status_code == 200

@@ -5,7 +5,8 @@
 ```promql   is an argument of the page's function `show`, if there is one
 ```output   directly below: what it printed
 ```console  lines that begin with `$ ` run in a shell, the lines below are what they print;
-            a command that ends in ` &` is a server and runs until the page ends
+            `export NAME=…` is for the commands and the Python below. A server of
+            `novaql serve --daemon` is stopped when the page ends
 
 In outputs `…` stands for any text. Port 9490 of a page is replaced by a free one.
 """
@@ -20,7 +21,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,6 +34,7 @@ from tests.support.servers.forking_command import forking_command
 
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 DOCUMENTED_PORT = "9490"
+SERVER = re.compile(r"^It is process (\d+), and its log is ", flags=re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,8 @@ class Reader:
     forks: bool = False
     port: int = field(default_factory=free_port)
     names: dict[str, object] = field(default_factory=lambda: {"__name__": "__main__"})
-    servers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    servers: list[int] = field(default_factory=list)
+    exported: dict[str, str] = field(default_factory=dict)
 
     def follow(self, page: str) -> None:
         """Run every block; raises AssertionError that names the line which is not true."""
@@ -155,28 +157,26 @@ class Reader:
     def _shell(self, command: str, expected: str, line: int) -> None:
         environment = {
             **os.environ,
+            **self.exported,
             "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
             "COLUMNS": "100",
             "NO_COLOR": "1",
         }
         environment.pop("NOVAQL_DATA", None)
-        if command.endswith(" &"):
-            log = self.folder / f"server-{line}.log"
-            with log.open("wb") as out:
-                server = subprocess.Popen(
-                    "exec " + command.removesuffix(" &"),
-                    shell=True, env=environment, stdout=out, stderr=out, stdin=subprocess.DEVNULL,
-                )  # fmt: skip
-            self.servers.append(server)
-            self._wait_until_it_listens(server, log, line)
-            return
+        exported = re.match(r"export (\w+)=", command)
+        if exported:
+            command = f'{command} && printf %s "${exported[1]}"'
         run = subprocess.run(
-            command, shell=True, env=environment, text=True, check=False, timeout=60,
+            command, shell=True, env=environment, text=True, check=False, timeout=300,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         if "error" not in expected:
             assert run.returncode == 0, f"line {line}: {command}\n{run.stdout}"
+        self.servers += [int(pid) for pid in SERVER.findall(run.stdout)]
+        if exported:
+            os.environ[exported[1]] = self.exported[exported[1]] = run.stdout
+            return
         self._expect(expected, run.stdout, line, command)
 
     def _expect(self, expected: str, actual: str, line: int, what: str = "") -> None:
@@ -185,22 +185,9 @@ class Reader:
                 f"line {line}: {what}\nthe page says\n{expected}\nbut it prints\n{actual}"
             )
 
-    def _wait_until_it_listens(self, server: subprocess.Popen[bytes], log: Path, line: int) -> None:
-        until = time.monotonic() + 120
-        while time.monotonic() < until:
-            if server.poll() is not None:
-                break
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.05)
-        raise AssertionError(f"line {line}: the server did not come up\n{log.read_text()}")
-
     def _stop(self) -> None:
-        for server in reversed(self.servers):
-            server.send_signal(signal.SIGTERM)
-            try:
-                server.wait(20)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+        for name in self.exported:
+            os.environ.pop(name, None)
+        for pid in self.servers:
+            with contextlib.suppress(ProcessLookupError):  # the page has stopped it
+                os.kill(pid, signal.SIGTERM)
