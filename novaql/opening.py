@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time as clock
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from novaql.cancellation import Cancellation
 from novaql.engine import evaluate, selects_data
 from novaql.inputs.addresses import is_url
-from novaql.inputs.parquet.source import ParquetSource
 from novaql.inputs.resolve import NO_DATA, as_source
 from novaql.inputs.tables.table_source import TableSource
 from novaql.lazy_exports import lazy_module
@@ -25,6 +24,13 @@ else:  # only empty answers need it
     diagnosis = lazy_module("novaql.diagnosis")
 
 Notes = tuple[str, ...]
+
+
+@runtime_checkable
+class _Complete(Protocol):
+    """A source that gets no more samples: `TableSource`, or `ParquetSource`, which loads late."""
+
+    def last_sample_ms(self) -> int | None: ...
 
 
 def opened(text: str, data: Any, **arguments: Any) -> tuple[Source, QueryOptions, Notes]:
@@ -66,9 +72,9 @@ def timed(
 def last_sample_ms(data: Any, source: Source) -> int | None:
     """Return the time of the last sample of files and frames; None if there are no samples, and for
     all data that goes on: databases, servers, pages, folders of Prometheus."""
-    if isinstance(source, ParquetSource) or (isinstance(source, TableSource) and not is_url(data)):
-        return source.last_sample_ms()
-    return None
+    if isinstance(source, TableSource) and is_url(data):
+        return None
+    return source.last_sample_ms() if isinstance(source, _Complete) else None
 
 
 def answer(

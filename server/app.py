@@ -3,40 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from novaql import __version__
+from novaql.lazy_exports import lazy_module
 from novaql.server.clock import Clock
-from novaql.server.console import mount_console
+from novaql.server.control_plane import ControlPlane
+from novaql.server.data_routes import DATA_ROUTES
 from novaql.server.db.engine import StateDatabase
 from novaql.server.http.compression import Compression
 from novaql.server.http.edge import Edge
-from novaql.server.http.index import Indexed, RouteIndex
+from novaql.server.http.index import Indexed, LateIndex, RouteIndex
 from novaql.server.http.problem import answer_failure
 from novaql.server.http.site import Site
-from novaql.server.jobs.housekeeping import housekeeper
-from novaql.server.jobs.leases import holder_of
-from novaql.server.jobs.relay import Relay
-from novaql.server.jobs.runner import JobRunner
-from novaql.server.ledger.keys import report_lost as report_lost_ledger_keys
-from novaql.server.openapi.document import openapi_document
-from novaql.server.routes import ROUTES
-from novaql.server.scraping.tenants import managers_of, scrape_files_of
 from novaql.server.settings import Settings
 from novaql.server.tenants.assembly import assemble, close
 from novaql.server.tenants.context import ServerContext
 from novaql.server.tenants.scrapes import ScrapeReport
 from novaql.server.tenants.store import Store
 from novaql.server.tuning import USUAL, Tuning
-from novaql.server.wiring import CONSUMERS, EVENT_TYPES, JOBS, RETENTIONS
+
+if TYPE_CHECKING:
+    from novaql.server import control_parts
+    from novaql.server.scraping import tenants as scraping
+else:  # loaded after the server listens, and if there are targets
+    control_parts = lazy_module("novaql.server.control_parts")
+    scraping = lazy_module("novaql.server.scraping.tenants")
 
 
 class Job(Protocol):
@@ -65,8 +61,9 @@ def create_app(
     jobs: Sequence[Job] = (),
     owned_elsewhere: bool = False,
     tuning: Tuning = USUAL,
-) -> FastAPI:
-    """Create the application, and open the state database and the first tenant's store.
+) -> Starlette:
+    """Create the application, and open the state database and the first tenant's store. The
+    control plane is built when the application starts (`control_plane.py`).
 
     store     store of the first tenant; None: the one in `settings.data`
     database  migrated state database; None: the one that the settings name
@@ -80,7 +77,8 @@ def create_app(
     cannot be used.
     """
     every: list[Job] = [*jobs]
-    scrape_files = scrape_files_of(None if owned_elsewhere else settings.scrape_config)
+    scrape_config = None if owned_elsewhere else settings.scrape_config
+    scrape_files = scraping.scrape_files_of(scrape_config) if scrape_config else {}
     context = assemble(
         settings,
         store=store,
@@ -95,65 +93,42 @@ def create_app(
             and (job.tenant_id or context.access.default_principal.tenant_id) == tenant_id
         ),
     )
-    context = replace(context, event_types=EVENT_TYPES)
-    if not owned_elsewhere:
-        report_lost_ledger_keys(settings, context.database)
-    every += managers_of(scrape_files, context)
-    runner = JobRunner(
-        context,
-        () if owned_elsewhere else JOBS,
-        threads=1 if owned_elsewhere else settings.job_threads,
-        poll_s=settings.job_poll_s,
-        housekeeping=housekeeper(context, RETENTIONS),
-        holder=None if owned_elsewhere else holder_of(settings.data),
-    )
-    context.lifecycle.job_wakers.append(runner.wake)
-    relay = Relay(
-        context,
-        CONSUMERS,
-        runs=settings.job_threads > 0 and not owned_elsewhere,
-        poll_s=settings.job_poll_s,
-    )
-    context.lifecycle.event_wakers.append(relay.wake)
-    app = FastAPI(
-        title="NovaQL",
-        version=__version__,
-        lifespan=_lifespan(context, (*every, relay, runner)),
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # see `telemetry.py`
-    )
+    if scrape_files:
+        every += scraping.managers_of(scrape_files, context)
     context.telemetry.queries_running.set_function(lambda: context.pools.queries.running)
-    app.state.context = context
-    app.state.jobs, app.state.relay = runner, relay
-    mount_console(app)
-    app.openapi = _document  # type: ignore[method-assign]  # as FastAPI documents it
-    for kind in (HTTPException, RequestValidationError):
-        app.add_exception_handler(kind, answer_failure)
-    app.add_middleware(Indexed, index=RouteIndex(ROUTES))
+    control = ControlPlane(
+        lambda: control_parts.build(app, context, owned_elsewhere=owned_elsewhere)
+    )
+    app = Starlette(
+        lifespan=_lifespan(context, every, control),
+        exception_handlers={HTTPException: answer_failure},
+    )
+    app.router.redirect_slashes = False
+    app.state.context, app.state.control = context, control
+    app.state.routes = LateIndex(RouteIndex(DATA_ROUTES), control.routes)
+    app.add_middleware(Indexed, index=app.state.routes)
     app.add_middleware(Compression, smallest=settings.compression_min_bytes)
     app.add_middleware(Edge, telemetry=context.telemetry, site=Site.of(settings))
     return app
 
 
-@functools.cache
-def _document() -> dict[str, Any]:
-    """Build the document on first use: this takes as long as the rest of a start."""
-    return openapi_document(ROUTES, version=__version__)
+def _lifespan(context: ServerContext, jobs: Sequence[Job], control: ControlPlane) -> Any:
+    async def start_control() -> None:
+        for job in (await control.built()).jobs:
+            job.start()
 
-
-def _lifespan(context: ServerContext, jobs: Sequence[Job]) -> Any:
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
         for job in jobs:
             job.start()
+        starting = asyncio.create_task(start_control())
         try:
             yield
         finally:
             context.caches.measurements.close()
-            await asyncio.to_thread(_close, context, jobs)
+            await asyncio.wait([starting])
+            more = () if starting.exception() else (await control.built()).jobs
+            await asyncio.to_thread(_close, context, (*jobs, *more))
 
     return lifespan
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from novaql.lazy_exports import lazy_module
 from novaql.tsdb.block.reader import BlockEntry
 from novaql.tsdb.directory.open import open_files
 from novaql.tsdb.directory.store_directory import Files
 from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.head.head import Head
 from novaql.tsdb.index.cardinality import Cardinality, cardinality
-from novaql.tsdb.maintenance import backup as copies
-from novaql.tsdb.maintenance.backup import Copied
-from novaql.tsdb.maintenance.check import Violation
 from novaql.tsdb.model.exemplars import SeriesExemplars
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.matchers import Matcher
@@ -39,6 +36,13 @@ from novaql.tsdb.store.flusher import Flusher
 from novaql.tsdb.store.reader import Reader
 from novaql.tsdb.store.state import StoreState
 from novaql.tsdb.store.writer import Writer
+
+if TYPE_CHECKING:
+    from novaql.tsdb.maintenance import backup as copies
+    from novaql.tsdb.maintenance.backup import Copied
+    from novaql.tsdb.maintenance.check import Violation
+else:
+    copies = lazy_module("novaql.tsdb.maintenance.backup")
 
 FLUSH_CHECK_S, MAINTENANCE_S = 5.0, 30.0
 """How often the tasks check whether the head has to be flushed, or blocks merged or removed."""
@@ -372,12 +376,7 @@ class Database:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

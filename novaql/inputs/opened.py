@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from novaql import tsdb
 from novaql.errors import StorageUnavailable
-from novaql.inputs.parquet.source import ParquetSource
-from novaql.inputs.tables.column_roles import BY_NAME, Columns
 from novaql.inputs.tables.table_source import TableSource
 from novaql.lazy_exports import lazy_module
 from novaql.tsdb.errors import StoreError
@@ -24,10 +22,13 @@ from novaql.tsdb.model.source import Source
 if TYPE_CHECKING:
     from novaql.inputs import files
     from novaql.inputs.parquet import opening as parquet_opening
+    from novaql.inputs.parquet.source import ParquetSource
     from novaql.inputs.prometheus import data_directory
+    from novaql.inputs.tables import column_roles
 else:
     files = lazy_module("novaql.inputs.files")
     parquet_opening = lazy_module("novaql.inputs.parquet.opening")
+    column_roles = lazy_module("novaql.inputs.tables.column_roles")
     data_directory = lazy_module("novaql.inputs.prometheus.data_directory")
 
 _MANIFESTS = ("MANIFEST", "MANIFEST.copy")  # every database has the first, unless it is damaged
@@ -101,18 +102,21 @@ class LastTables:
                 return self._last[1]
             large = None if _is_csv(found[0]) else large_source(found)
             source = large or files.read_paths(paths).collect()
-            held = isinstance(source, ParquetSource) or source.samples <= _MOST_CACHED_SAMPLES
+            in_memory = source.samples if isinstance(source, TableSource) else 0
+            held = in_memory <= _MOST_CACHED_SAMPLES
             self._last = (key, source) if held else None
             return source
 
 
-def large_source(paths: Sequence[Path], columns: Columns = BY_NAME) -> ParquetSource | None:
+def large_source(
+    paths: Sequence[Path], columns: column_roles.Columns | None = None
+) -> ParquetSource | None:
     """A source of paths that name large Parquet files without histograms; None for all others.
     Raises `InputError`."""
     found = files.parquet_files(paths)
     if not found or sum(path.stat().st_size for path in found) <= LARGE_BYTES:
         return None
-    return parquet_opening.local_source(found, columns)
+    return parquet_opening.local_source(found, columns or column_roles.BY_NAME)
 
 
 def _is_csv(path: Path) -> bool:

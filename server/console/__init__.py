@@ -17,8 +17,10 @@ import mimetypes
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastapi import FastAPI, HTTPException, Request, Response
-from fastapi.responses import RedirectResponse
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
 STATIC = Path(__file__).parent / "static"
 
@@ -82,12 +84,11 @@ def read_static(folder: Path) -> tuple[dict[str, StaticFile], str]:
 
 @functools.cache
 def _packaged() -> tuple[dict[str, StaticFile], str]:
-    """The page's files, once for all applications of a process: FastAPI's caches keep a reference
-    to the functions that serve them."""
+    """The page's files, once for all applications of a process."""
     return read_static(STATIC)
 
 
-def mount_console(app: FastAPI) -> None:
+def mount_console(app: Starlette) -> None:
     """Serve the page at `/` and `/graph`, the API's documentation at `/docs`, and their files under
     `/console/`, without a token.
 
@@ -106,9 +107,10 @@ def mount_console(app: FastAPI) -> None:
                 return Response(status_code=304, headers=headers)
             return Response(page, media_type=_MEDIA_TYPES[".html"], headers=headers)
 
-        app.add_api_route(path, answer, methods=methods, include_in_schema=False, name=name)
+        app.add_route(path, answer, methods, name)
 
-    def asset(version: str, path: str) -> Response:
+    def asset(request: Request) -> Response:
+        version, path = request.path_params["version"], request.path_params["path"]
         found = files.get(path)
         if version != digest or found is None or path.endswith(".html"):
             raise HTTPException(404, f"There is no console file {path!r} of version {version!r}.")
@@ -125,12 +127,6 @@ def mount_console(app: FastAPI) -> None:
     add_page("/", "index.html", "console")
     add_page("/graph", "index.html", "console_graph")
     for path in ("/prometheus", "/prometheus/", "/prometheus/graph"):
-        app.add_api_route(path, to_page, methods=methods, include_in_schema=False, name="console")
+        app.add_route(path, to_page, methods, "console_prometheus")
     add_page("/docs", "docs.html", "api_docs")
-    app.add_api_route(
-        "/console/{version}/{path:path}",
-        asset,
-        methods=methods,
-        include_in_schema=False,
-        name="console_file",
-    )
+    app.add_route("/console/{version}/{path:path}", asset, methods, "console_file")

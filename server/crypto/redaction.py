@@ -5,10 +5,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-import httpx
+from novaql.lazy_exports import lazy_module
+
+if TYPE_CHECKING:
+    import httpx
+else:  # slow to load; only records of changes need it
+    httpx = lazy_module("httpx")
 
 HIDDEN = "[hidden]"
 HIDDEN_CHANGED = "[hidden, changed]"

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import psutil
-from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 
 from novaql.server.addresses import is_loopback
 from novaql.server.errors import Forbidden
@@ -75,7 +77,7 @@ def node_registry() -> CollectorRegistry:
     return registry
 
 
-def mount_node_metrics(app: FastAPI) -> None:
+def mount_node_metrics(app: Starlette) -> None:
     """Serve the metrics of this machine at `NODE_METRICS_PATH`, only to this machine."""
     registry = node_registry()
 
@@ -84,7 +86,7 @@ def mount_node_metrics(app: FastAPI) -> None:
             raise Forbidden("the metrics of this machine are for this machine only")
         return Response(generate_latest(registry), headers={"Content-Type": _CONTENT_TYPE})
 
-    app.add_api_route(NODE_METRICS_PATH, node_metrics, include_in_schema=False)
+    app.add_route(NODE_METRICS_PATH, node_metrics, ["GET"])
 
 
 def _cpu() -> Iterator[Metric]:

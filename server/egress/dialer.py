@@ -8,7 +8,6 @@ denied target does not reveal whether any service listens there.
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import socket
 import ssl
@@ -16,13 +15,19 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
-import httpcore
-import httpx
-
+from novaql.lazy_exports import lazy_module
 from novaql.server.addresses import Network
 from novaql.server.errors import Impossible
+
+if TYPE_CHECKING:
+    import httpx
+
+    from novaql.server.egress import transport
+else:  # slow to load; the first request to another system needs them
+    httpx = lazy_module("httpx")
+    transport = lazy_module("novaql.server.egress.transport")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], Sequence[str]]
@@ -61,7 +66,6 @@ _DENIED: tuple[Network, ...] = tuple(
     )
 )
 _PORTS = {"https": 443, "http": 80}
-_LOOK_S = 0.25
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")
 
@@ -196,7 +200,7 @@ class Dialer:
         use.
         """
         return httpx.Client(
-            transport=_Transport(self, verify, deadline_s, cancelled),
+            transport=transport.Transport(self, verify, deadline_s, cancelled),
             timeout=timeout_s,
             headers=dict(headers or {}),
             follow_redirects=follow_redirects,
@@ -216,125 +220,3 @@ def _unwrapped(ip: Address) -> Address:
     if ip in _SIX_TO_FOUR:
         return ipaddress.IPv4Address(int(ip) >> 80 & 0xFFFFFFFF)
     return ip
-
-
-class _Backend(httpcore.NetworkBackend):
-    """An httpcore backend that connects with the dialer."""
-
-    def __init__(
-        self, dialer: Dialer, end: float | None, cancelled: Callable[[], bool] | None
-    ) -> None:
-        self._dialer = dialer
-        self._end = end
-        self._cancelled = cancelled
-        self._inner = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        addresses = self._dialer.addresses(host, port)
-        problem: Exception | None = None
-        for address in addresses:
-            try:
-                wait = _shortened(timeout, self._end, httpcore.ConnectTimeout)
-                stream = self._inner.connect_tcp(address, port, wait, local_address, socket_options)
-                if self._end is None:
-                    return stream
-                return _Ending(stream, self._end, self._cancelled)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as failed:
-                problem = failed
-        assert problem is not None
-        raise problem
-
-
-def _shortened(
-    timeout: float | None, end: float | None, late: type[httpcore.TimeoutException]
-) -> float | None:
-    """Return the time that a step may take before the deadline `end`. Raises `late` after it."""
-    if end is None:
-        return timeout
-    left = end - time.monotonic()
-    if left <= 0:
-        raise late("everything took too long")
-    return left if timeout is None else min(timeout, left)
-
-
-class _Ending(httpcore.NetworkStream):
-    """A connection with one deadline for all its steps."""
-
-    def __init__(
-        self,
-        inner: httpcore.NetworkStream,
-        end: float,
-        cancelled: Callable[[], bool] | None = None,
-    ) -> None:
-        self._inner = inner
-        self._end = end
-        self._cancelled = cancelled
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        wait = _shortened(timeout, self._end, httpcore.ReadTimeout)
-        if self._cancelled is None or wait is None:
-            return self._inner.read(max_bytes, wait)
-        until = time.monotonic() + wait
-        while True:
-            if self._cancelled():
-                raise Unreachable("cancelled", "the request was cancelled")
-            left = until - time.monotonic()
-            try:
-                return self._inner.read(max_bytes, max(min(left, _LOOK_S), 0.001))
-            except httpcore.ReadTimeout:
-                if left <= _LOOK_S:
-                    raise
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, _shortened(timeout, self._end, httpcore.WriteTimeout))
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        wait = _shortened(timeout, self._end, httpcore.ConnectTimeout)
-        secured = self._inner.start_tls(ssl_context, server_hostname, wait)
-        return _Ending(secured, self._end, self._cancelled)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
-
-
-@functools.cache
-def _context(verify: bool) -> ssl.SSLContext:
-    """One for all clients: reading the certificate authorities takes 4 ms."""
-    return httpx.create_ssl_context(verify=verify, trust_env=False)
-
-
-class _Transport(httpx.HTTPTransport):
-    """An httpx transport over connections of the dialer."""
-
-    def __init__(
-        self,
-        dialer: Dialer,
-        verify: ssl.SSLContext | bool,
-        deadline_s: float | None,
-        cancelled: Callable[[], bool] | None,
-    ) -> None:
-        context = _context(verify) if isinstance(verify, bool) else verify
-        super().__init__(verify=context, trust_env=False)
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=context,
-            max_connections=8,
-            keepalive_expiry=5.0,
-            network_backend=_Backend(
-                dialer, None if deadline_s is None else time.monotonic() + deadline_s, cancelled
-            ),
-        )

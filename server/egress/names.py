@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import dns.exception
-import dns.resolver
-
+from novaql.lazy_exports import lazy_module
 from novaql.server.egress.dialer import Resolver, Unreachable, resolve
+
+if TYPE_CHECKING:
+    from dns import exception, resolver
+else:  # only where a setting names a DNS server
+    exception = lazy_module("dns.exception")
+    resolver = lazy_module("dns.resolver")
 
 _LOOK_UP_S = 5.0
 
@@ -22,17 +27,17 @@ def resolver_at(server: tuple[str, int] | None) -> Resolver:
     """
     if server is None:
         return resolve
-    resolver = dns.resolver.Resolver(configure=False)
-    resolver.nameservers = [server[0]]
-    resolver.port = server[1]
-    resolver.lifetime = _LOOK_UP_S
+    found = resolver.Resolver(configure=False)
+    found.nameservers = [server[0]]
+    found.port = server[1]
+    found.lifetime = _LOOK_UP_S
 
     def look_up(host: str, port: int) -> Sequence[str]:
         if written_as_address(host):
             return resolve(host, port)
         try:
-            answers = resolver.resolve_name(host, search=False)
-        except (dns.exception.DNSException, UnicodeError) as problem:
+            answers = found.resolve_name(host, search=False)
+        except (exception.DNSException, UnicodeError) as problem:
             raise Unreachable("dns", f"{host} has no address") from problem
         return list(answers.addresses())
 

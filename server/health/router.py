@@ -41,7 +41,8 @@ async def metrics(request: Request) -> Response:
 
 async def openapi(request: Request) -> Response:
     """This OpenAPI document."""
-    return JSONResponse(await asyncio.to_thread(request.app.openapi))
+    control = await request.app.state.control.built()
+    return JSONResponse(await asyncio.to_thread(control.document))
 
 
 ROUTES = (

@@ -10,9 +10,8 @@ from starlette.requests import Request
 
 from novaql.server.errors import InvalidRequest, UnsupportedMedia
 from novaql.server.http.body_reader import media_type, read_body
-from novaql.server.http.dependencies import version_of
 from novaql.server.http.query import check_query
-from novaql.server.http.request import context_of
+from novaql.server.http.request import context_of, version_of
 from novaql.server.http.strict_json import parse_json, validate
 from novaql.server.versions import to_current
 

@@ -13,8 +13,7 @@ from novaql.server.cache.response_cache import Reading, Version
 from novaql.server.db.engine import tables_used
 from novaql.server.db.row_versions import RowVersions
 from novaql.server.db.unit import Unit
-from novaql.server.http.dependencies import version_of
-from novaql.server.http.request import context_of, origin_of, principal_of
+from novaql.server.http.request import context_of, origin_of, principal_of, version_of
 from novaql.server.tenants.context import ServerContext
 
 Value = TypeVar("Value")

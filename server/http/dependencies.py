@@ -19,10 +19,9 @@ from novaql.server.auth.roles import Principal, Role
 from novaql.server.http.admission import admit
 from novaql.server.http.answers import version_in
 from novaql.server.http.pagination import Pager
-from novaql.server.http.request import context_of, principal_of
+from novaql.server.http.request import context_of, principal_of, version_of
 from novaql.server.http.unit_of_work import RequestUnit, request_unit
 from novaql.server.tenants.context import ServerContext
-from novaql.server.versions import CURRENT
 
 
 class Requires:
@@ -87,15 +86,6 @@ async def base_url(request: Request) -> str:
     public = context_of(request).settings.public_url
     host = request.headers.get("host", "localhost")
     return public or f"{request.scope['scheme']}://{host}"
-
-
-def version_of(request: Request) -> str:
-    """Return the API version of a request: the newest one if no token is needed."""
-    state = request.scope["state"]
-    if "principal" not in state:
-        return CURRENT
-    version: str = state.get("api_version") or principal_of(request).api_version
-    return version
 
 
 def usable(text: str) -> str:

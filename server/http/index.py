@@ -8,7 +8,7 @@ called without its layers for exceptions and files, which `Edge` and `NovaRoute`
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from starlette.routing import compile_path
@@ -35,6 +35,7 @@ class IndexedRoute(Protocol):
 
 
 ByMethod = Mapping[str, IndexedRoute]
+Found = tuple[ByMethod, dict[str, str]]
 
 
 class RouteIndex:
@@ -56,7 +57,7 @@ class RouteIndex:
                 template = compile_path(path)[0], found
                 self._templates.setdefault(segments, []).append(template)
 
-    def find(self, path: str) -> tuple[ByMethod, dict[str, str]] | None:
+    def find(self, path: str) -> Found | None:
         """Return the routes of a path by method, and its parameters."""
         routes = self._fixed.get(path)
         if routes is not None:
@@ -69,16 +70,30 @@ class RouteIndex:
         return None
 
 
-class Indexed:
-    """Wraps an application: routes of an index answer at once, and the application all other
-    paths."""
+class LateIndex:
+    """An index of which a part is there at once, and all when it is built.
 
-    def __init__(self, app: ASGIApp, *, index: RouteIndex) -> None:
+    every  returns the index of all routes; the first call may wait
+    """
+
+    def __init__(self, first: RouteIndex, every: Callable[[], Awaitable[RouteIndex]]) -> None:
+        self._first = first
+        self._every = every
+
+    async def find(self, path: str) -> Found | None:
+        """Return the routes of a path by method, and its parameters."""
+        return self._first.find(path) or (await self._every()).find(path)
+
+
+class Indexed:
+    """Wraps an application: routes of an index answer, and the application all other paths."""
+
+    def __init__(self, app: ASGIApp, *, index: LateIndex) -> None:
         self._app = app
         self._index = index
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = self._index.find(scope["path"]) if scope["type"] == "http" else None
+        found = await self._index.find(scope["path"]) if scope["type"] == "http" else None
         if found is None:
             await self._app(scope, receive, send)
             return

@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 import orjson
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,7 +22,6 @@ from novaql.server.errors import (
     ServerError,
     kind_of,
 )
-from novaql.server.http.query import invalid_query
 from novaql.server.http.request import request_id_of
 from novaql.text import excerpt
 
@@ -44,8 +42,6 @@ async def answer_failure(request: Request, error: Exception) -> Response:
 
 def own_error(error: Exception, scope: Scope) -> Exception:
     """Translate an error of the framework to an error of this server."""
-    if isinstance(error, RequestValidationError):
-        return invalid_query(error)
     if not isinstance(error, HTTPException):
         return error
     method, path = scope["method"], scope["path"]

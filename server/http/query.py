@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from typing import Any, TypeVar, get_args, get_origin
 
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
@@ -58,9 +57,9 @@ def read_query(request: Request, model: type[Model]) -> Model:
         raise _refusal([(found["loc"], worded(found)) for found in error.errors()]) from None
 
 
-def invalid_query(error: RequestValidationError) -> InvalidRequest:
+def invalid_query(errors: Sequence[Any]) -> InvalidRequest:
     """Translate FastAPI's errors in parameters, with JSON pointers to them."""
-    return _refusal([(found["loc"][1:], worded(found)) for found in error.errors()])
+    return _refusal([(found["loc"][1:], worded(found)) for found in errors])
 
 
 def _refusal(found: Sequence[tuple[Sequence[int | str], str]]) -> InvalidRequest:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from novaql.server.auth.roles import Principal, Role
 from novaql.server.db.unit import Origin, Unit
 from novaql.server.tenants.context import ServerContext
+from novaql.server.versions import CURRENT
 
 
 def context_of(request: Request) -> ServerContext:
@@ -29,6 +30,15 @@ def unit_for(request: Request, *, writes: bool) -> AbstractContextManager[Unit]:
     """Begin a transaction in the tenant of a request, for its principal."""
     context, principal = context_of(request), principal_of(request)
     return context.unit(context.actor_of(principal), origin_of(request), writes=writes)
+
+
+def version_of(request: Request) -> str:
+    """Return the API version of a request: the newest one if no token is needed."""
+    state = request.scope["state"]
+    if "principal" not in state:
+        return CURRENT
+    version: str = state.get("api_version") or principal_of(request).api_version
+    return version
 
 
 def runs_the_server(request: Request) -> bool:

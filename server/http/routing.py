@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 from fastapi import APIRouter
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -19,11 +20,11 @@ from novaql.server.http.answers import or_unchanged, version_in
 from novaql.server.http.bodies import read_model
 from novaql.server.http.body_reader import has_body
 from novaql.server.http.cache import Cached, cached_response
-from novaql.server.http.dependencies import Requires, samples, version_of
+from novaql.server.http.dependencies import Requires, samples
 from novaql.server.http.event_stream import prefers_stream
 from novaql.server.http.idempotency import read_key
-from novaql.server.http.query import check_query
-from novaql.server.http.request import context_of, principal_of
+from novaql.server.http.query import check_query, invalid_query
+from novaql.server.http.request import context_of, principal_of, version_of
 from novaql.server.http.transaction import Rules, in_transaction
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -161,7 +162,10 @@ class NovaRoute(APIRoute):
                 model = await read_model(request, self.body, self.path)
                 async with AsyncExitStack() as stack:
                     request.scope.update(dict.fromkeys(_STACKS, stack))
-                    return await solve_and_run(model)
+                    try:
+                        return await solve_and_run(model)
+                    except RequestValidationError as problem:
+                        raise invalid_query(problem.errors()) from None
 
         self.respond = respond
         return respond

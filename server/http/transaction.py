@@ -11,9 +11,8 @@ from starlette.responses import Response
 
 from novaql.server.http.answers import encoded
 from novaql.server.http.bodies import ModelRequest
-from novaql.server.http.dependencies import version_of
 from novaql.server.http.idempotency import RecordedResponse, fingerprint, recall, remember
-from novaql.server.http.request import principal_of
+from novaql.server.http.request import principal_of, version_of
 from novaql.server.http.unit_of_work import RequestUnit
 from novaql.server.pools.threads import StateThreads
 from novaql.server.tenants.context import ServerContext

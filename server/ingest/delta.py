@@ -13,7 +13,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from novaql.server.ingest.otlp_messages import Message, float_of
+from novaql.server.ingest.otlp_values import Message, float_of
 from novaql.tsdb import MIN_SCHEMA
 
 Key = tuple[str, str, frozenset[tuple[str, str]]]

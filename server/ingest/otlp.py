@@ -13,8 +13,8 @@ import orjson
 from novaql import InputError
 from novaql.inputs import USUAL_LIMITS, LabelLimits, Side, WireHistogram, columns_of, out_of_range
 from novaql.server.ingest.delta import DeltaProblem, DeltaRequest, buckets
-from novaql.server.ingest.otlp_messages import Message, float_of
 from novaql.server.ingest.otlp_names import label_name, metric_name, unit_words
+from novaql.server.ingest.otlp_values import Message, float_of
 from novaql.text import excerpt
 from novaql.tsdb import (
     FIRST_SAMPLE_MS,

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.inputs.protobuf import bytes_field, number_field
+from novaql.lazy_exports import lazy_module
 from novaql.server.errors import UnsupportedMedia
 from novaql.server.http.body_reader import media_type
 from novaql.server.ingest.body import Body, store_body
 from novaql.server.ingest.intake import intake_of
-from novaql.server.ingest.otlp_slices import OtlpReading
 from novaql.server.ingest.spool import spooled
 from novaql.server.pools.writers import Steps
 from novaql.server.tenants.context import ServerContext
+
+if TYPE_CHECKING:
+    from novaql.server.ingest import otlp_slices
+else:  # loads Google's protobuf
+    otlp_slices = lazy_module("novaql.server.ingest.otlp_slices")
 
 _PROTO = "application/x-protobuf"
 _JSON = "application/json"
@@ -45,7 +51,7 @@ async def otlp_metrics(request: Request) -> Response:
 def _store(context: ServerContext, body: Body, *, as_json: bool) -> Steps[tuple[int, str]]:
     """Decode and store an export; return the number of omitted points, and the reason."""
     intake = intake_of(context)
-    reading = OtlpReading(body.whole(), intake.deltas, intake.limits, as_json=as_json)
+    reading = otlp_slices.OtlpReading(body.whole(), intake.deltas, intake.limits, as_json=as_json)
     try:
         stored = yield from spooled(context, reading.slices)
         reading.commit()

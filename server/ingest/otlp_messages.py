@@ -1,13 +1,9 @@
-"""Decode OTLP metrics in protobuf or JSON to the same plain data.
-
-Messages are dicts with the field names of OTLP's JSON. Absent fields have no key.
-"""
+"""Decode OTLP metrics in protobuf or JSON to the same plain data."""
 
 from __future__ import annotations
 
 import json
 from functools import cache
-from typing import Any
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError
@@ -18,8 +14,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from novaql import InputError
+from novaql.server.ingest.otlp_values import Message
 
-Message = dict[str, Any]
 REQUEST: Descriptor = ExportMetricsServiceRequest.DESCRIPTOR
 _LEFT_OUT = ("bytesValue", "exemplars", "schemaUrl", "scope")
 """Fields that nothing reads."""
@@ -42,11 +38,6 @@ def from_json(data: bytes) -> Message:
     if not isinstance(found, dict):
         raise InputError("the body is no JSON object")
     return found
-
-
-def float_of(value: Any) -> float:
-    """A number, which may be a text in JSON."""
-    return float({"Infinity": "inf", "-Infinity": "-inf"}.get(str(value), value))
 
 
 def _plain(message: ProtobufMessage) -> Message:

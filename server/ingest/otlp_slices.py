@@ -11,7 +11,8 @@ from novaql.inputs import LabelLimits, check_json_memory
 from novaql.inputs.protobuf import BYTES, fields
 from novaql.server.ingest.delta import DeltaRequest, DeltaSums, TurnNeeded
 from novaql.server.ingest.otlp import convert
-from novaql.server.ingest.otlp_messages import REQUEST, Message, from_json, from_protobuf
+from novaql.server.ingest.otlp_messages import REQUEST, from_json, from_protobuf
+from novaql.server.ingest.otlp_values import Message
 from novaql.server.ingest.spool import Incoming, Slices
 from novaql.server.pools.writers import BLOCKED
 

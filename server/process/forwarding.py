@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import httpcore
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from novaql.server.http.index import IndexedRoute, RouteIndex
+from novaql.server.http.index import LateIndex
 
 log = logging.getLogger(__name__)
 
@@ -30,25 +30,23 @@ _HttpHeaders = list[tuple[bytes, bytes]]
 
 
 class Forwarding:
-    """Wraps an application: the owner answers some rows of the table.
+    """Wraps an application: the owner answers some routes.
 
     owner      the socket that the owner listens on
-    rows       the table
+    routes     all routes
     unreached  answers if the owner does not
     """
 
-    def __init__(
-        self, app: ASGIApp, *, owner: str, rows: Sequence[IndexedRoute], unreached: ASGIApp
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, owner: str, routes: LateIndex, unreached: ASGIApp) -> None:
         self._app = app
-        self._table = RouteIndex(rows)
+        self._routes = routes
         self._unreached = unreached
         self._pool = httpcore.AsyncConnectionPool(
             uds=owner, max_connections=None, max_keepalive_connections=64, keepalive_expiry=60
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self._is_the_owners(scope):
+        if scope["type"] != "http" or not await self._is_the_owners(scope):
             await self._app(scope, receive, send)
             return
         exchange = _Exchange(self._pool, receive, send)
@@ -60,8 +58,8 @@ class Forwarding:
             log.warning("the process that owns the stores does not answer")
             await self._unreached(scope, exchange.nothing_more, send)
 
-    def _is_the_owners(self, scope: Scope) -> bool:
-        found = self._table.find(scope["path"])
+    async def _is_the_owners(self, scope: Scope) -> bool:
+        found = await self._routes.find(scope["path"])
         row = None if found is None else found[0].get(scope["method"])
         return row is not None and row.of_the_owner
 

@@ -23,6 +23,16 @@ _YOUNG = 20_000
 
 
 @contextmanager
+def until_settled() -> Iterator[None]:
+    """Collect no garbage in the block until `settle` is called."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@contextmanager
 def paused() -> Iterator[None]:
     """Collect no garbage in the block, and not what was allocated in it, until `settle` does."""
     enabled = gc.isenabled()
@@ -36,10 +46,11 @@ def paused() -> Iterator[None]:
 
 
 def settle() -> None:
-    """Freeze now. Collect and freeze on a thread, and release the compiler, after kernels are
-    compiled or loaded."""
+    """Freeze now, and collect garbage from now on. Collect and freeze on a thread, and release the
+    compiler, after kernels are compiled or loaded."""
     gc.set_threshold(_YOUNG, 5, 80)
     gc.freeze()
+    gc.enable()
     starting = [one for one in threading.enumerate() if one.name.startswith("novaql-compile")]
     threading.Thread(target=_settle, args=(starting,), name="settle", daemon=True).start()
 

@@ -11,24 +11,27 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from uvicorn.config import STARTUP_FAILURE
 
 from novaql import ArgumentError, warmup
 from novaql.server.addresses import is_loopback, parse_networks
 from novaql.server.app import Job, create_app
 from novaql.server.auth.bootstrap import add_admin, has_tokens
+from novaql.server.control_plane import ControlPlane
 from novaql.server.db.engine import StateDatabase
 from novaql.server.file_modes import create_private_files
 from novaql.server.pools.memory_return import share_arenas
 from novaql.server.process.connections import Connections, most_connections
-from novaql.server.process.garbage import paused, settle
+from novaql.server.process.garbage import settle, until_settled
 from novaql.server.process.limits import Guard, LimitedProtocol, Limits
 from novaql.server.process.logs import log_to_stderr
 from novaql.server.process.proxies import FromWorkers, Proxied, TrustedProxies
@@ -38,6 +41,9 @@ from novaql.server.process.tls import read_again, tls_context
 from novaql.server.settings import Settings
 from novaql.server.tenants.context import ServerContext
 from novaql.server.tenants.store import Store
+
+if TYPE_CHECKING:
+    from novaql.server.control_parts import ControlParts
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 log = logging.getLogger("novaql.server")
@@ -49,7 +55,7 @@ def serve(
     store: Store | None = None,
     database: StateDatabase | None = None,
     jobs: Sequence[Job] = (),
-    extend: Callable[[FastAPI], None] | None = None,
+    extend: Callable[[Starlette], None] | None = None,
     started: Callable[[str, str | None], None] | None = None,
     log_level: str = "info",
 ) -> None:
@@ -76,8 +82,8 @@ def serve(
             own, path = stack.enter_context(private_socket())
             workers = ApiWorkers(settings, sock, path, log_level)
             jobs = (*jobs, workers)
-        with paused():
-            app = create_app(settings, store=store, database=database, jobs=jobs)
+        stack.enter_context(until_settled())
+        app = create_app(settings, store=store, database=database, jobs=jobs)
         if extend is not None:
             extend(app)
         context: ServerContext = app.state.context
@@ -89,21 +95,33 @@ def serve(
         # several times that it needs the lock. No measurable cost for large queries.
         sys.setswitchinterval(0.0005)
         server = public_server(app, tls=tls) if own is sock else server_for(app)
-        server.on_started = _after_start
+        complete(server, app.state.control, kernels=True)
         if tls is not None and workers is not None:
             server.on_hangup = workers.read_certificate
         server.run(sockets=[own])
+        app.state.control.check()
     log.info("stopped")
 
 
-def _after_start() -> None:
-    """What no request needs: kernels (NumPy answers meanwhile), and a collection of garbage."""
-    warmup(background=True, in_child=True)
-    settle()
+def complete(server: GracefulServer, control: ControlPlane, *, kernels: bool = False) -> None:
+    """Build the control plane when the server has started, and stop it if that fails. Then do what
+    no request needs: a collection of garbage, and the `kernels` (NumPy answers meanwhile).
+    """
+
+    def end_start(built: Future[ControlParts]) -> None:
+        if built.exception() is not None:
+            log.error("the control plane cannot be built: %s", built.exception())
+            server.should_exit = True
+            return
+        if kernels:
+            warmup(background=True, in_child=True)
+        settle()
+
+    server.on_started = lambda: control.begin().add_done_callback(end_start)
 
 
 def public_server(
-    app: FastAPI,
+    app: Starlette,
     *,
     tls: ssl.SSLContext | None = None,
     connections: Connections | None = None,
@@ -127,7 +145,7 @@ def public_server(
 
 
 def server_for(
-    app: FastAPI,
+    app: Starlette,
     *,
     connections: Connections | None = None,
     proxies: TrustedProxies | None = None,

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
-import httpx
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from novaql.lazy_exports import lazy_module
 from novaql.server.jobs.loop import Loop
 from novaql.server.telemetry import Observation, Telemetry
+
+if TYPE_CHECKING:
+    import httpx
+else:  # only workers need it
+    httpx = lazy_module("httpx")
 
 log = logging.getLogger(__name__)
 _PATH = "/-/observed"

@@ -11,8 +11,9 @@ import os
 import socket
 import sys
 import threading
+from typing import Any
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from novaql.server.app import create_app
@@ -22,12 +23,11 @@ from novaql.server.http.edge import Edge
 from novaql.server.http.site import Site
 from novaql.server.process.connections import Connections, SharedCounts, most_connections
 from novaql.server.process.forwarding import Forwarding
-from novaql.server.process.garbage import settle
+from novaql.server.process.garbage import until_settled
 from novaql.server.process.logs import log_to_stderr
-from novaql.server.process.run import GracefulServer, public_server
+from novaql.server.process.run import GracefulServer, complete, public_server
 from novaql.server.process.shared_counts import Reporter
 from novaql.server.process.tls import tls_context
-from novaql.server.routes import ROUTES
 from novaql.server.settings import Settings
 
 
@@ -37,10 +37,18 @@ def main() -> int:
     settings = Settings.from_text(message["settings"])
     log_to_stderr(message["log_level"], access_log=settings.access_log)
     create_private_files()
+    with until_settled():
+        return _run(message, settings)
+
+
+def _run(message: dict[str, Any], settings: Settings) -> int:
     app = create_app(settings, owned_elsewhere=True)
     reporter = Reporter(app.state.context.telemetry, message["owner"])
     app.add_middleware(
-        Forwarding, owner=message["owner"], rows=ROUTES, unreached=_unreached(app, settings)
+        Forwarding,
+        owner=message["owner"],
+        routes=app.state.routes,
+        unreached=_unreached(app, settings),
     )
     counts = SharedCounts(*message["counts"])
     connections = Connections(
@@ -56,14 +64,14 @@ def main() -> int:
     server = public_server(app, tls=tls_context(settings), connections=connections)
     threading.Thread(target=_stop_with_owner, args=(message["alive"], server), daemon=True).start()
     reporter.start()
-    settle()
+    complete(server, app.state.control)
     with socket.socket(fileno=message["socket"]) as sock:
         server.run(sockets=[sock])
     reporter.stop()
     return 0
 
 
-def _unreached(app: FastAPI, settings: Settings) -> Edge:
+def _unreached(app: Starlette, settings: Settings) -> Edge:
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
         raise Unavailable(
             "the process with the samples does not answer; try again",

@@ -121,7 +121,8 @@ async def openapi_yaml(request: Request) -> Response:
     version = (await read_parameters(request)).text("openapi_version") or "3.1"
     if version not in ("3.1", "3.2"):
         raise bad_parameter("openapi_version", f'not supported value "{version}"')
-    document = dict(request.app.openapi())
+    control = await request.app.state.control.built()
+    document = dict(await asyncio.to_thread(control.document))
     paths: dict[str, Any] = {
         path.removeprefix(_BASE): item
         for path, item in document["paths"].items()

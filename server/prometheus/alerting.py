@@ -5,17 +5,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.server.alerts.report import GroupReport, RuleReport, active_alerts, group_reports
+from novaql.lazy_exports import lazy_module
 from novaql.server.http.unit_of_work import in_unit
 from novaql.server.prometheus.envelope import success
 from novaql.server.prometheus.parameters import Parameters, bad_parameter, read_parameters
 from novaql.server.prometheus.selectors import MatcherSets
+
+if TYPE_CHECKING:
+    from novaql.server.alerts import report
+    from novaql.server.alerts.report import GroupReport, RuleReport
+else:  # of the control plane
+    report = lazy_module("novaql.server.alerts.report")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +41,13 @@ class _Wanted:
 async def rules(request: Request) -> Response:
     """Rule groups with their active alerts, filtered by the parameters."""
     wanted = _wanted(await read_parameters(request))
-    reports = await in_unit(request, group_reports)
+    reports = await in_unit(request, report.group_reports)
     return success(orjson.dumps(_page(reports, wanted)))
 
 
 async def alerts(request: Request) -> Response:
     """Active alerts: pending and firing."""
-    return success(orjson.dumps({"alerts": await in_unit(request, active_alerts)}))
+    return success(orjson.dumps({"alerts": await in_unit(request, report.active_alerts)}))
 
 
 async def alertmanagers(request: Request) -> Response:  # noqa: ARG001 - the shape of an endpoint

@@ -13,6 +13,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from novaql import __version__
 from novaql.server.errors import InvalidRequest
 from novaql.server.http.request import context_of, principal_of, runs_the_server
 from novaql.server.prometheus.envelope import success
@@ -31,7 +32,7 @@ _NO_TIME = (2**63 - 1, -(2**63))
 """First and last time of an empty store, as Prometheus reports them."""
 
 
-async def buildinfo(request: Request) -> Response:
+async def buildinfo(request: Request) -> Response:  # noqa: ARG001 - the shape of an endpoint
     """Versions of the server. `version` is the compatible version of Prometheus."""
     build = {
         "version": COMPATIBLE_WITH,
@@ -40,7 +41,7 @@ async def buildinfo(request: Request) -> Response:
         "buildUser": "",
         "buildDate": "",
         "goVersion": "",
-        "novaqlVersion": request.app.version,
+        "novaqlVersion": __version__,
         "pythonVersion": platform.python_version(),
     }
     return success(orjson.dumps(build))

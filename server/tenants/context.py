@@ -39,12 +39,14 @@ class Lifecycle:
     stopping      set when the server is to stop: it ends endless answers
     job_wakers    called when a unit of work has added jobs
     event_wakers  called when a unit of work has published events
+    event_types   those that a webhook can subscribe to; set with the control plane
     """
 
     started_at: float = field(default_factory=time.time)
     stopping: threading.Event = field(default_factory=threading.Event)
     job_wakers: list[Callable[[], None]] = field(default_factory=list)
     event_wakers: list[Callable[[], None]] = field(default_factory=list)
+    event_types: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,6 @@ class ServerContext:
     scrapes      the current scrape targets of this server
     executors    programs that script steps can run; `tenant_executors`: those of the tenant
     tuning       limits of the work on one request
-    event_types  every type of event that a webhook can subscribe to
     principal    of the request; None outside of requests
     views        the results of `scoped`, by the principal's id, or that of its session
     """
@@ -77,7 +78,6 @@ class ServerContext:
     scrapes: Scrapes = no_scrapes
     executors: Executors = NO_EXECUTORS
     tuning: Tuning = USUAL
-    event_types: frozenset[str] = frozenset()
     principal: Principal | None = None
     views: dict[str, ServerContext] = field(default_factory=dict, repr=False)
 
@@ -111,6 +111,11 @@ class ServerContext:
         if self.principal is None:
             raise LookupError("outside of a request there is no tenant")
         return self.principal.tenant_id
+
+    @property
+    def event_types(self) -> frozenset[str]:
+        """Every type of event that a webhook can subscribe to."""
+        return self.lifecycle.event_types
 
     @property
     def tenant_executors(self) -> Executors:

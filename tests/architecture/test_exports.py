@@ -44,7 +44,10 @@ def imports(path: Path) -> Iterator[Import]:
 
 
 def in_library(module: str) -> bool:
-    return f"{module}.".startswith("novaql.") and not f"{module}.".startswith("novaql.server.")
+    """`lazy_exports` is of all houses: it has no part in what the library does."""
+    return f"{module}.".startswith("novaql.") and not f"{module}.".startswith(
+        ("novaql.server.", "novaql.lazy_exports.")
+    )
 
 
 def package_of(path: Path) -> str:

@@ -10,8 +10,11 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from novaql import tsdb
+from novaql.tsdb.model.labels import LabelColumn, SeriesTable
 from tests.support.repository.files import ROOT, python_files
 
 HEAVY = (
@@ -174,6 +177,45 @@ def test_a_query_over_memory_loads_nothing_heavy() -> None:
     loaded = modules_after("from novaql import query, tsdb\nquery('up + 1', tsdb.memory(), time=0)")
 
     assert loaded.isdisjoint(HEAVY)
+
+
+NOT_OF_A_STORE = {
+    "asyncio": "servers",
+    "http": "scraping",
+    "multiprocessing": "compiling in a child process",
+    "novaql.diagnosis": "empty answers",
+    "novaql.inputs.files": "files",
+    "novaql.inputs.parquet": "Parquet",
+    "novaql.inputs.tables.arrow_table": "tables",
+    "novaql.inputs.tables.column_roles": "tables",
+    "novaql.rules": "rules",
+    "novaql.tsdb.compaction.rewrite": "compaction",
+    "novaql.tsdb.maintenance.backup": "backups",
+    "novaql.tsdb.maintenance.check": "checks of a store",
+    "numpy.random": "new series",
+}
+"""Modules that a query over a store on disk leaves alone, and for what they are."""
+MOST_OF_A_QUERY = 380
+"""Modules of this project that the first query over a store may load: about 0.3 ms each."""
+
+
+def test_a_first_query_over_a_store_loads_only_what_it_needs(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    with tsdb.open(folder) as database:
+        series = SeriesTable.from_columns(1, {"__name__": LabelColumn.constant("up", 1)})
+        database.append(tsdb.Batch(series, np.zeros(9, np.int64), np.arange(9) * 1000, np.ones(9)))
+        database.flush()
+
+    loaded = modules_after(
+        "from novaql import query, tsdb\n"
+        f"database = tsdb.open({str(folder)!r}, read_only=True)\n"
+        "assert query('sum(up)', database, time=8).values.item() == 1",
+        whole=True,
+    )
+
+    assert sorted(loaded & {*HEAVY, *NOT_OF_A_STORE}) == []
+    assert "novaql.tsdb.block.reader" in loaded
+    assert len([name for name in loaded if name.startswith("novaql.")]) <= MOST_OF_A_QUERY
 
 
 FOLDERS = ("grammar", "server", "tsdb")

@@ -6,6 +6,7 @@ import secrets
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,12 +129,16 @@ class Registry:
     """
 
     def __init__(self) -> None:
-        self._rng = np.random.default_rng(secrets.randbits(128))
         self._columns: dict[str, _Column] = {}
         self._ids: dict[bytes, int] = {}
         self._known: ByteCache[_KnownRows] = ByteCache(
             _TABLE_CACHE_BYTES, lambda known: 1000 + known.ids.nbytes
         )
+
+    @cached_property
+    def _rng(self) -> np.random.Generator:
+        """Created with the first label: a store that is only read does not load `numpy.random`."""
+        return np.random.default_rng(secrets.randbits(128))
 
     def __len__(self) -> int:
         return len(self._ids)

@@ -7,10 +7,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
+from novaql.lazy_exports import lazy_module
 from novaql.tsdb.block.reader import Block, BlockEntry
 from novaql.tsdb.compaction.policy import Group, expired, next_group, to_downsample
-from novaql.tsdb.compaction.rewrite import Stopped, rewrite
 from novaql.tsdb.errors import write_failure
 from novaql.tsdb.model.read_errors import DAMAGE
 from novaql.tsdb.options import CompactionResult
@@ -18,6 +19,11 @@ from novaql.tsdb.parts.tombstones import Tombstone
 from novaql.tsdb.runtime.freed_memory import FREED_BYTES, return_freed_memory
 from novaql.tsdb.store.flusher import Flusher
 from novaql.tsdb.store.state import StoreState
+
+if TYPE_CHECKING:
+    from novaql.tsdb.compaction import rewrite
+else:
+    rewrite = lazy_module("novaql.tsdb.compaction.rewrite")
 
 logger = logging.getLogger("tsdb")
 
@@ -117,11 +123,11 @@ class Compactor:
                 # tombstone over to the new block.
                 applied = state.current.tombstones
                 try:
-                    entry = rewrite(
+                    entry = rewrite.rewrite(
                         files.disk, files.blocks_path, group, applied, self.stopping,
                         state.options.rollups_ms, downsampled_ms,
                     )  # fmt: skip
-                except Stopped:
+                except rewrite.Stopped:
                     break
                 except DAMAGE as problem:
                     logger.warning("blocks that cannot be read are not merged: %s", problem)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from novaql.lazy_exports import lazy_module
 from novaql.tsdb.errors import Corrupted, Unreadable
-from novaql.tsdb.maintenance.check import Violation, check_blocks, check_log
 from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.source import Hints, Selection
@@ -17,6 +18,12 @@ from novaql.tsdb.read.rollup_cells import plan_cells
 from novaql.tsdb.read.series_cache import LOOKUP_CACHE_BYTES, Lookup, LookupCache
 from novaql.tsdb.runtime.lru_cache import ByteCache
 from novaql.tsdb.store.state import StoreState
+
+if TYPE_CHECKING:
+    from novaql.tsdb.maintenance import check
+    from novaql.tsdb.maintenance.check import Violation
+else:
+    check = lazy_module("novaql.tsdb.maintenance.check")
 
 
 class Reader:
@@ -102,9 +109,9 @@ class Reader:
             return []
         disk, path = state.files.disk, state.files.path
         with state.flush_lock:
-            found = check_blocks(disk, path)
+            found = check.check_blocks(disk, path)
             with state.write_lock:  # a record that is half written would look torn
-                return found + check_log(disk, path)
+                return found + check.check_log(disk, path)
 
     def clear_pages(self) -> None:
         self._state.pages.clear()

@@ -213,7 +213,7 @@ def another_process(rig: AlertRig) -> JobRunner:
         database=rig.server.context.database,
         clock=rig.clock,
     )
-    runner = app.state.jobs
+    runner = app.state.control.begin().result().runner
     assert isinstance(runner, JobRunner)
     assert isinstance(app.state.context, ServerContext)
     return runner

@@ -32,7 +32,7 @@ def generated(
 ) -> Iterator[tuple[Path, str]]:
     """The folder of the package, and what the generator printed."""
     folder = tmp_path_factory.mktemp("client")
-    (folder / "openapi.json").write_text(json.dumps(server.app.openapi()), "utf-8")
+    (folder / "openapi.json").write_text(json.dumps(server.document()), "utf-8")
     (folder / "config.yaml").write_text("post_hooks: []\n", "utf-8")
     done = subprocess.run(
         [
@@ -69,7 +69,7 @@ def test_every_operation_with_json_is_generated(
     """What is left out takes or gives protobuf, text or YAML only."""
     folder, _ = generated
     absent = []
-    for path, item in server.app.openapi()["paths"].items():
+    for path, item in server.document()["paths"].items():
         for method, operation in item.items():
             name = re.sub(r"(?<!^)([A-Z])", r"_\1", operation["operationId"]).lower()
             body = operation.get("requestBody", {}).get("content", {"application/json": {}})
@@ -82,7 +82,7 @@ def test_every_operation_with_json_is_generated(
 
 
 def test_names_of_schemas_are_short_and_those_of_operations_unique(server: LocalServer) -> None:
-    document = server.app.openapi()
+    document = server.document()
     assert not [name for name in document["components"]["schemas"] if "__" in name or "." in name]
     titles = [schema.get("title", "") for schema in document["components"]["schemas"].values()]
     named = [title for title in titles if title]

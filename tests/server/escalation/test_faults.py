@@ -59,7 +59,7 @@ def test_a_clock_that_is_set_back_while_a_job_starts(watch: Watch) -> None:
     """The job has been claimed at its time, and its transaction begins before that time."""
     incident = watch.open(watch.policy(step(watch.target("ada")), step(watch.target("bob"))))
     watch.clock.step(timedelta(minutes=5))
-    runner: Any = watch.server.app.state.jobs
+    runner: Any = watch.server.runner
     (claimed,) = runner._claim(1, [runs.STEP])
     watch.clock.step(timedelta(milliseconds=-300))
     runner._run(claimed)
@@ -160,7 +160,7 @@ def test_an_event_that_arrives_twice_begins_one_escalation(watch: Watch) -> None
 def test_an_acknowledgement_that_races_with_a_step(watch: Watch) -> None:
     """No page follows the acknowledgement in the timeline, whichever is first."""
     policy = watch.policy(step(watch.target("ada"), wait="1s"), step(watch.target("bob")))
-    runner: Any = watch.server.app.state.jobs
+    runner: Any = watch.server.runner
     for _ in range(8):
         incident = watch.open(policy)
         watch.clock.step(timedelta(seconds=1))
@@ -183,9 +183,9 @@ def test_turns_of_a_round_robin_are_even_when_steps_run_at_once(watch: Watch) ->
     body = {"title": "t", "severity": "sev2", "services": [], "escalation_policy_id": policy["id"]}
     for _ in range(12):
         watch.post("/incidents", body)
-    relay: Any = watch.server.app.state.relay
+    relay: Any = watch.server.relay
     relay.run_due()
-    runner: Any = watch.server.app.state.jobs
+    runner: Any = watch.server.runner
     threads = [threading.Thread(target=runner.run_due) for _ in range(4)]
     for one in threads:
         one.start()

@@ -91,7 +91,7 @@ def test_after_the_answer_to_an_acknowledgement_no_page_is_later(watch: Watch) -
     incident = watch.open(watch.policy(step(watch.target("ada")), step(watch.target("bob"))))
     watch.clock.step(timedelta(minutes=5))
     at = watch.ack(incident)["acknowledged_at"]
-    runner: Any = watch.server.app.state.jobs
+    runner: Any = watch.server.runner
     runner.run_due()
     watch.server.run_jobs()
     watch.step(hours=1)
@@ -111,7 +111,7 @@ def test_a_page_that_waits_for_its_delivery_is_cancelled(watch: Watch) -> None:
     assert [one["status"] for one in watch.pages(incident)] == ["sent", "pending"]
     watch.clock.step(timedelta(minutes=3))
     watch.ack(incident)
-    runner: Any = watch.server.app.state.jobs
+    runner: Any = watch.server.runner
     runner.run_due()  # before the relay
 
     (late_page,) = [one for one in watch.pages(incident) if one["delay"] == "3m"]

@@ -282,7 +282,7 @@ def test_names_of_servers(tmp_path: Path) -> None:
 
 def test_a_server_names_itself_by_its_directory() -> None:
     with local_server() as server:
-        held = server.app.state.jobs._leases
+        held = server.runner._leases
         assert isinstance(held, Leases)
         assert held.holder == holder_of(server.context.settings.data)
         with server.context.database.read(None) as session:

@@ -28,7 +28,7 @@ from tests.support.servers.runbook_rig import WAIT, RunbookRig, http, query, sta
 def interrupt(rig: RunbookRig, run_id: str) -> None:
     """Begin the current step of a run as a process that is killed before its outcome is stored:
     its lease is over."""
-    runner = rig.server.app.state.jobs
+    runner = rig.server.runner
     assert isinstance(runner, JobRunner)
     (claimed,) = runner._claim(1, ["runbooks.run"])
     with claimed.note() as unit:

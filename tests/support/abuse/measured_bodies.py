@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from novaql import tsdb
 from novaql.inputs.compiled.compiling import WALKS
@@ -72,7 +72,7 @@ async def _warm() -> None:
             await client.get("/prometheus/api/v1/query", params={"query": "good"})
 
 
-def _app(folder: Path) -> FastAPI:
+def _app(folder: Path) -> Starlette:
     store = tsdb.open(folder / "samples", sync="os")
     settings = Settings(
         data=folder,
@@ -84,7 +84,7 @@ def _app(folder: Path) -> FastAPI:
     return create_app(settings, store=store, database=fresh_state(folder))
 
 
-def _client_of(app: FastAPI) -> httpx.AsyncClient:
+def _client_of(app: Starlette) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=LONGEST_S)
 

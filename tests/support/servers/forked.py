@@ -1,6 +1,6 @@
 """The program `novaql` in processes that are forked from one that has imported it.
 
-A server imports for more than a second of CPU before it listens, and tests start hundreds. The
+A server imports for more than a second of CPU, and tests start hundreds. The
 first call of `start` starts one process without threads, which imports the server and loads the
 compiled kernels. Every program is a fork of it with its own environment, output and exit code.
 """

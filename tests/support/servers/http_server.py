@@ -23,7 +23,7 @@ from typing import Any
 
 import httpx
 import uvicorn
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from novaql import tsdb
 from novaql.server.app import Job, create_app
@@ -63,7 +63,7 @@ class LocalServer:
     client: httpx.Client
     store: Store
     tokens: Mapping[Role, str]
-    app: FastAPI
+    app: Starlette
 
     @property
     def context(self) -> ServerContext:
@@ -72,11 +72,28 @@ class LocalServer:
         assert isinstance(found, ServerContext)
         return found
 
+    @property
+    def runner(self) -> JobRunner:
+        """The runner of its jobs."""
+        found = self.app.state.control.begin().result().runner
+        assert isinstance(found, JobRunner)
+        return found
+
+    @property
+    def relay(self) -> Relay:
+        """The relay of its events."""
+        found = self.app.state.control.begin().result().relay
+        assert isinstance(found, Relay)
+        return found
+
+    def document(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        found: dict[str, Any] = self.app.state.control.begin().result().document()
+        return found
+
     def run_jobs(self) -> int:
         """Relay every event and run every job that is due by the server's clock; how many."""
-        runner, relay = self.app.state.jobs, self.app.state.relay
-        assert isinstance(runner, JobRunner)
-        assert isinstance(relay, Relay)
+        runner, relay = self.runner, self.relay
         done = 0
         while found := relay.run_due() + runner.run_due():
             done += found
@@ -190,7 +207,7 @@ def _template() -> Path:
 
 
 @contextmanager
-def serving(app: FastAPI, limits: Limits | None = None) -> Iterator[str]:
+def serving(app: Starlette, limits: Limits | None = None) -> Iterator[str]:
     """The application behind a real socket, in a thread; its URL."""
     sock = listen(Settings(port=0))
     made = public_server(app, limits=limits)
@@ -198,6 +215,7 @@ def serving(app: FastAPI, limits: Limits | None = None) -> Iterator[str]:
     running = _Prompt(made.config, app.state.context.lifecycle.stopping)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [sock]}, daemon=True)
     thread.start()
+    app.state.control.begin().result()
     try:
         yield address_of(sock)
     finally:
