@@ -90,6 +90,7 @@ QUERIES: dict[str, tuple[str, Check]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUERIES)
 def bench_query(
     benchmark: BenchmarkFixture, filled: tsdb.Database, sized_fleet: Fleet, name: str

@@ -161,6 +161,7 @@ def piped(arguments: list[str], content: bytes, folder: Path) -> subprocess.Comp
     )
 
 
+@pytest.mark.slow
 def test_what_comes_through_a_pipe_is_imported(tmp_path: Path) -> None:
     exported = b'{"metric":{"__name__":"up","job":"a"},"values":[1,2],"timestamps":[1000,2000]}\n'
     first = piped(["-"], exported, tmp_path)

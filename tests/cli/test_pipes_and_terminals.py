@@ -105,11 +105,13 @@ def on_terminal(*args: str, columns: int = 80, **variables: str) -> str:
     return text.decode().replace("\r\n", "\n")
 
 
+@pytest.mark.slow
 def test_colour_and_none() -> None:
     assert "\x1b[31merror: " in on_terminal("query", "up{")
     assert "\x1b" not in on_terminal("query", "up{", NO_COLOR="1")
 
 
+@pytest.mark.slow
 def test_tables_fit_the_terminal(tmp_path: Path) -> None:
     path = tmp_path / "wide.prom"
     labels = ",".join(f'label_{number}="{"v" * 30}%s"' for number in range(6))

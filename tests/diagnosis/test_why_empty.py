@@ -128,6 +128,7 @@ def test_a_query_with_a_result(store: tsdb.Database) -> None:
     assert [cause.reason for cause in over_a_range.causes] == [Reason.RANGE]
 
 
+@pytest.mark.slow
 def test_the_work_is_bounded(store: tsdb.Database) -> None:
     found = why_empty(" or ".join(f"sum(up > {100 + n})" for n in range(2000)), store, time=500)
     assert (found.empty, found.complete, found.causes) == (True, False, ())

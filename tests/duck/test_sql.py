@@ -67,6 +67,7 @@ def conditions(draw: st.DrawFn, depth: int = 2) -> str:
     )
 
 
+@pytest.mark.slow
 @QUICK
 @given(batch=batches(at=TIMES, text=st.sampled_from(["a", "b", "0", "a'b"])), where=conditions())
 def test_rows_are_those_of_a_plain_table(batch: Batch, where: str) -> None:

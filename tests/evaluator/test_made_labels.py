@@ -34,6 +34,7 @@ def nested(levels: int) -> str:
     return text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -107,6 +108,7 @@ except MemoryError:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_AS and /proc")
 def test_an_answer_that_memory_is_too_small_for_does_not_end_the_process() -> None:
     """Where orjson cannot have the memory for a text it writes beyond what it has."""

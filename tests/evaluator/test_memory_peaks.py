@@ -40,6 +40,7 @@ def options(limit: int) -> QueryOptions:
     return QueryOptions(0, end, STEP_MS, 600_000, timeout_s=None, limits=Limits(bytes=limit))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -88,6 +88,7 @@ def threads(count: int) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_order_parts_and_threads(mode: Mode) -> None:
     with KERNELS.forced(Mode.OFF):

@@ -179,6 +179,7 @@ def operation(tree: Binary) -> Any:
 GROUPS = {Cardinality.MANY_TO_ONE: "group_left", Cardinality.ONE_TO_MANY: "group_right"}
 
 
+@pytest.mark.slow
 @given(well_typed_expressions(max_depth=3))
 @settings(deadline=None, max_examples=60)
 def test_expressions_build_what_texts_parse_to(tree: Expr) -> None:
@@ -189,6 +190,7 @@ def test_expressions_build_what_texts_parse_to(tree: Expr) -> None:
         assert str(expression) == format_expr(tree)
 
 
+@pytest.mark.slow
 @given(extended_expressions(max_depth=2))
 @settings(deadline=None, max_examples=60)
 def test_extensions_build_what_texts_parse_to(tree: Expr) -> None:

@@ -274,6 +274,7 @@ def kernels() -> None:
         pytest.skip("NOVAQL_COMPILED=off: run without it")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*DECODERS, *FORGETFUL])
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.data())

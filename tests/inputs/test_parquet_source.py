@@ -106,6 +106,7 @@ RANGES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 def test_selections_are_those_of_a_whole_read(tmp_path: Path, seed: int) -> None:
     rng = np.random.default_rng(seed)

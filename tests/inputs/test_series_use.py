@@ -105,6 +105,7 @@ def test_a_compiled_decoder_clears_series_that_have_stopped(
     assert rows(message(5, 20)) == 20
 
 
+@pytest.mark.slow
 def test_a_plain_decoder_clears_series_that_have_stopped(clock: Clock) -> None:
     decoder = PlainDecoder()
     decoder.decode(message(0, MANY))

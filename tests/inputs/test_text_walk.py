@@ -115,6 +115,7 @@ def parsers(
     return walking, plain_way
 
 
+@pytest.mark.slow
 @QUICK
 @given(
     blocks=st.lists(st.lists(lines(), max_size=6), min_size=1, max_size=4),

@@ -69,6 +69,7 @@ def exemplars_of(found: WriteRequest) -> list[object]:
     return [series, some.timestamps.tolist(), some.values.tobytes(), some.labels.dicts()]
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.lists(messages, min_size=1, max_size=4), st.integers(1, 30))
 def test_what_protobuf_writes_is_walked(sent: list[list[Series]], most_series: int) -> None:
@@ -81,6 +82,7 @@ def test_what_protobuf_writes_is_walked(sent: list[list[Series]], most_series: i
             same(found, slow.decode(data))
 
 
+@pytest.mark.slow
 @settings(max_examples=2 * EXAMPLES, deadline=None)
 @given(messages, st.data())
 def test_a_broken_message_is_never_read_otherwise(sent: list[Series], data: st.DataObject) -> None:
@@ -150,6 +152,7 @@ def test_a_table_stays_the_same_object_while_no_series_is_new() -> None:
     assert tables[0] is tables[1] is tables[2]
 
 
+@pytest.mark.slow
 def test_colliding_texts_are_told_apart() -> None:
     """More texts than slots of the first table, so that most have met another on their way."""
     decoder = compiled()

@@ -96,6 +96,7 @@ def adorned(message: Any, data: st.DataObject) -> bytes:
     return message.SerializeToString()  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.lists(messages, min_size=1, max_size=4), st.integers(1, 30), st.data())
 def test_what_protobuf_writes_is_walked(
@@ -110,6 +111,7 @@ def test_what_protobuf_writes_is_walked(
             same(found, decode_request(message))
 
 
+@pytest.mark.slow
 @settings(max_examples=2 * EXAMPLES, deadline=None)
 @given(messages, st.data())
 def test_a_broken_message_is_never_read_otherwise(sent: list[Any], data: st.DataObject) -> None:

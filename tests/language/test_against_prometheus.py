@@ -199,6 +199,7 @@ def _mutated(source: random.Random) -> str:
     return text
 
 
+@pytest.mark.slow
 def test_what_prometheus_accepts_parses_to_the_same_tree(prometheus: Formatter) -> None:
     source = random.Random(11)
     accepted = 0

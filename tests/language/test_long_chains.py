@@ -28,6 +28,7 @@ CHAINS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", CHAINS.values(), ids=CHAINS)
 def test_long_chains_are_read_and_printed(text: str) -> None:
     expr = parse(text)

@@ -21,6 +21,7 @@ def test_what_is_printed_reads_back(expr: Expr) -> None:
     assert expr == parse(format_expr(expr))
 
 
+@pytest.mark.slow
 @given(extended_expressions(), st.integers(0, 80))
 @settings(deadline=None)
 def test_extensions_read_back(expr: Expr, width: int) -> None:
@@ -31,6 +32,7 @@ def test_extensions_read_back(expr: Expr, width: int) -> None:
     assert expr == parse(format_expr(expr, width=width))
 
 
+@pytest.mark.slow
 @given(extended_expressions(ValueType.VECTOR), st.integers(0, 80))
 @settings(deadline=None)
 def test_pipes_read_back(expr: Expr, width: int) -> None:
@@ -38,6 +40,7 @@ def test_pipes_read_back(expr: Expr, width: int) -> None:
     assert expr == parse(format_expr(expr, style="pipes", width=width))
 
 
+@pytest.mark.slow
 @given(extended_expressions(ValueType.VECTOR))
 @settings(deadline=None)
 def test_core_trees_are_expanded(expr: Expr) -> None:
@@ -61,6 +64,7 @@ def test_printing_is_idempotent(expr: Expr) -> None:
     assert text == format_expr(parse(text))
 
 
+@pytest.mark.slow
 @given(well_typed_expressions(ValueType.VECTOR, vocabulary=Vocabulary(metrics=["m"])))
 @settings(deadline=None)
 def test_drawn_type_is_the_type(expr: Expr) -> None:

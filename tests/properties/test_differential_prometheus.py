@@ -52,6 +52,7 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peers]:
         yield server, TableSource(batch_of(series))
 
 
+@pytest.mark.slow
 def test_a_few_hundred_random_queries_agree(peers: Peers) -> None:
     _compare(peers, SEED, 400)
 

@@ -16,6 +16,7 @@ from tests.support.generators.random_samples import START_MS, Fleet, batch_of, r
 FLEET = Fleet(instances=4, minutes=60, interval_s=30)
 
 
+@pytest.mark.slow
 def test_estimates_of_random_queries() -> None:
     rng = random.Random(5)
     database = tsdb.memory()

@@ -151,6 +151,7 @@ def test_estimates_of_the_benchmarks_queries(
     assert misses(query, database, options, least=4) == ""
 
 
+@pytest.mark.slow
 def test_estimates_of_random_queries(database: tsdb.Database) -> None:
     rng = random.Random(11)
     maker = QueryMaker(rng, [START_MS // 1000 + 900], modern=True)

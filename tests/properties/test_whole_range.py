@@ -41,6 +41,7 @@ def _answer(query: str, source: TableSource, first: int, last: int) -> Answer | 
         return None
 
 
+@pytest.mark.slow
 def test_what_has_a_reach_is_the_same_step_by_step() -> None:
     rng = random.Random(16)
     source = TableSource(batch_of(random_grid(rng)))
@@ -59,6 +60,7 @@ def test_what_has_a_reach_is_the_same_step_by_step() -> None:
     assert compared > QUERIES / 4
 
 
+@pytest.mark.slow
 def test_examples_with_a_reach_are_the_same_step_by_step() -> None:
     source, compared = TableSource(batch()), 0
     examples = [row.example for row in FUNCTIONS.values()]

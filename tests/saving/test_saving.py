@@ -123,6 +123,7 @@ def test_every_float_comes_back_bit_for_bit(tmp_path: Path) -> None:
             assert read_back(tmp_path / name) == wanted
 
 
+@pytest.mark.slow
 @QUICK
 @given(found=st.lists(any_histogram(), min_size=1, max_size=6))
 def test_native_histograms_are_in_tables(found: list[object], tmp_path: Path) -> None:

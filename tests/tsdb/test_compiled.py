@@ -87,6 +87,7 @@ def run(code: str, folder: Path, mode: str = "auto") -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_enough_work_compiles_in_the_background(folder: Path) -> None:
     code = """
 print(functions.ready(99), "numba" in sys.modules)
@@ -98,6 +99,7 @@ print(functions.ready().double(4), functions.call.ratio(1, 0), compiled._compile
     assert run(code, folder) == ["None", "False", "['novaql-compile']", "8", "inf", "None"]
 
 
+@pytest.mark.slow
 def test_on_compiles_at_the_first_use_and_off_never(folder: Path) -> None:
     assert run("print(functions.ready().double(4))", folder, "on") == ["8"]
     code = """
@@ -107,11 +109,13 @@ print(functions.ready(1 << 40), functions.prepare(), "numba" in sys.modules)
     assert run(code, folder, "off") == ["None", "{}", "False"]
 
 
+@pytest.mark.slow
 def test_prepare_names_what_it_compiled_and_does_it_once(folder: Path) -> None:
     code = "print(*functions.prepare())\nprint(functions.prepare())"
     assert run(code, folder) == ["test.double", "test.ratio", "{}"]
 
 
+@pytest.mark.slow
 def test_a_forked_process_uses_and_compiles_what_it_needs(folder: Path) -> None:
     """If no thread was compiling when it was forked."""
     code = """
@@ -153,6 +157,7 @@ print(os.path.exists("ran") and open("ran").read())
 """
 
 
+@pytest.mark.slow
 def test_a_child_compiles_what_the_cache_lacks(tmp_path: Path) -> None:
     """The process itself loads it. With a full cache no child is started."""
     (tmp_path / "sample.py").write_text(SOURCES)
@@ -164,6 +169,7 @@ def test_a_child_compiles_what_the_cache_lacks(tmp_path: Path) -> None:
     assert run(code, tmp_path) == ["12", "1", "0", "xx"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("child", [["false"], ["novaql-is-not-here"]])
 def test_without_the_child_the_process_compiles(child: list[str], tmp_path: Path) -> None:
     (tmp_path / "sample.py").write_text(SOURCES)

@@ -35,6 +35,7 @@ def run_together(work: list[Callable[[], None]]) -> None:
         raise problems[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["memory", "disk"])
 def test_readers_see_whole_batches_and_their_own_writes(tmp_path: Path, place: str) -> None:
     database = tsdb.memory() if place == "memory" else tsdb.open(tmp_path, sync="os")

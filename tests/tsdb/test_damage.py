@@ -129,6 +129,7 @@ def test_every_flipped_byte_is_noticed_or_harmless() -> None:
     assert noticed > 0.95 * tried
 
 
+@pytest.mark.slow
 def test_every_truncation_is_noticed() -> None:
     disk, expected, before = small_store()
     for path, content in files_of(disk):

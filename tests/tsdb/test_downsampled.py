@@ -49,6 +49,7 @@ def _of_m(*samples: tuple[int, float]) -> list[Sample]:
     return [({"__name__": "m", "n": "a"}, at, float(value)) for at, value in samples]
 
 
+@pytest.mark.slow
 @given(
     st.lists(scrapes(), min_size=1, max_size=3),
     st.sampled_from([60, 300, 420, 3600]),

@@ -145,6 +145,7 @@ def test_every_call_may_fail(mode: str, kind: str) -> None:
             after_trouble(work, what)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_every_call_that_reads_may_fail(mode: str) -> None:
     """What cannot be read now is not taken for damaged or gone: once it can be, all is there."""

@@ -188,6 +188,7 @@ def test_custom_bounds_that_nothing_uses_are_not_written(tmp_path: Path) -> None
             assert len(ref.load().histograms.custom_bounds) == 1
 
 
+@pytest.mark.slow
 @given(st.lists(natives, min_size=1, max_size=12))
 @settings(max_examples=60, deadline=None)
 def test_bits_survive_log_and_block(singles: list[Native]) -> None:

@@ -30,6 +30,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(steps)
 @settings(deadline=None, max_examples=40)
 def test_they_come_back(tmp_path_factory: pytest.TempPathFactory, found: list[object]) -> None:

@@ -25,6 +25,7 @@ SPECIAL = [
 patterns = st.lists(st.sampled_from(SPECIAL) | st.integers(0, 2**64 - 1), min_size=1, max_size=50)
 
 
+@pytest.mark.slow
 @given(patterns)
 @settings(max_examples=30, deadline=None)
 def test_bits_survive_log_and_block(values: list[int]) -> None:

@@ -76,6 +76,7 @@ def test_without_numba_numpy_answers() -> None:
     assert run(code, NOVAQL_COMPILED="on") == "20.0 {} False"
 
 
+@pytest.mark.slow
 def test_a_process_with_much_to_do_gets_twins_in_the_background() -> None:
     pytest.importorskip("numba", reason="compiled kernels need numba: pip install 'novaql[fast]'")
     code = (
@@ -88,6 +89,7 @@ def test_a_process_with_much_to_do_gets_twins_in_the_background() -> None:
     assert run(code, NOVAQL_COMPILED="auto") == "True"
 
 
+@pytest.mark.slow
 def test_the_cache_goes_where_it_can_be_written(tmp_path: Path) -> None:
     pytest.importorskip("numba", reason="compiled kernels need numba: pip install 'novaql[fast]'")
     code = "KERNELS.modules = ('.strip_lines',)\nprint(len(KERNELS.prepare()))"
@@ -107,6 +109,7 @@ def test_numba_that_cannot_be_used_is_done_without() -> None:
     assert run(code, NOVAQL_COMPILED="auto").split() == ["20.0", "raised"]
 
 
+@pytest.mark.slow
 def test_without_a_place_for_the_cache_kernels_are_compiled_all_the_same() -> None:
     pytest.importorskip("numba", reason="compiled kernels need numba: pip install 'novaql[fast]'")
     code = (
@@ -119,6 +122,7 @@ def test_without_a_place_for_the_cache_kernels_are_compiled_all_the_same() -> No
     assert run(code) == "None"
 
 
+@pytest.mark.slow
 def test_a_program_that_ends_does_not_wait_for_all_kernels() -> None:
     pytest.importorskip("numba", reason="compiled kernels need numba: pip install 'novaql[fast]'")
     code = (

@@ -181,6 +181,7 @@ def whole_natives(draw: st.DrawFn) -> Native:
     )
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.lists(st.one_of(natives, whole_natives()), min_size=1, max_size=6),

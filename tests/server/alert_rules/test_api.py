@@ -239,6 +239,7 @@ def test_prometheus_sees_the_rules(one: AlertRig) -> None:
     assert bare[0]["rules"][1]["alerts"] is None
 
 
+@pytest.mark.slow
 def test_burn_alerts_come_with_their_objective(rig: AlertRig) -> None:
     service = {"name": "api", "owner": "team", "tier": "tier1"}
     assert rig.ask("POST", "/v1/services", service).status_code == 201

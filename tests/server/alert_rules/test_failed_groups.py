@@ -97,6 +97,7 @@ def test_each_rule_of_a_failed_group_shows_the_reason_until_it_succeeds(
     assert _health(rig)[0][1] in (None, "")
 
 
+@pytest.mark.slow
 def test_a_group_that_fails_for_long_is_tried_again_soon(
     one: AlertRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

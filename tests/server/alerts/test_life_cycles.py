@@ -57,6 +57,7 @@ def test_without_for_it_fires_at_once(one: AlertRig) -> None:
     assert one.alerts("?firing=false") == []
 
 
+@pytest.mark.slow
 def test_keep_firing_for_is_one_episode(rig: AlertRig) -> None:
     rig.route_to_log(group_interval="15s")
     rig.rule(keep_firing_for="5m")

@@ -152,6 +152,7 @@ def test_left_never_lies(tmp_path_factory: pytest.TempPathFactory, waits: list[i
     assert more == left
 
 
+@pytest.mark.slow
 def test_over_http(database: StateDatabase, clock: SteppedClock) -> None:
     tenant = ensure_first_tenant(database, clock).id
     other = token_of(database, tenant, Role.READ_ONLY)

@@ -301,6 +301,7 @@ def _samples(w: Writes) -> None:
             w.do(method, f"{at}/clean_tombstones")
 
 
+@pytest.mark.slow
 def test_every_privileged_write_was_done(writes: Writes) -> None:
     assert writes.entries.keys() == set(DONE)
 

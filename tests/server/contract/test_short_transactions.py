@@ -116,6 +116,7 @@ def test_alarms_go_off(alarms: Alarms, server: LocalServer) -> None:
     assert len(alarms.raised) == 1
 
 
+@pytest.mark.slow
 def test_no_route_does_slow_work_in_its_transaction(alarms: Alarms, server: LocalServer) -> None:
     walk = walk_of(server)
     walk.make()

@@ -68,6 +68,7 @@ def test_a_clock_that_is_set_back_while_a_job_starts(watch: Watch) -> None:
     assert watch.paged(incident) == ["0.0 ada", "0.1 bob"]
 
 
+@pytest.mark.slow
 def test_after_an_outage_each_escalation_runs_one_step(watch: Watch) -> None:
     """Steps that were due meanwhile do not follow each other at once."""
     policy = watch.policy(step(watch.target("ada")), step(watch.target("bob")), repeat=5)
@@ -157,6 +158,7 @@ def test_an_event_that_arrives_twice_begins_one_escalation(watch: Watch) -> None
     assert watch.paged(incident) == ["0.0 ada"]
 
 
+@pytest.mark.slow
 def test_an_acknowledgement_that_races_with_a_step(watch: Watch) -> None:
     """No page follows the acknowledgement in the timeline, whichever is first."""
     policy = watch.policy(step(watch.target("ada"), wait="1s"), step(watch.target("bob")))

@@ -257,6 +257,7 @@ def test_who_resolves_by_hand_is_not_asked_again(rig: AlertRig) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_storm_is_one_incident(one: AlertRig) -> None:
     auto(one)
     one.now(**{f"i{number}": 0.0 for number in range(700)})

@@ -235,6 +235,7 @@ def test_what_it_refuses(quick: Desk) -> None:
     assert asked(url_of(incident), Authorization="Bearer x").status_code == 401
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "accept", ["*/*", "application/json", "text/event-stream;q=0.5, */*", "a/b"]
 )

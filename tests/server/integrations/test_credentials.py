@@ -86,6 +86,7 @@ def test_a_provider_that_fails_during_a_refresh_is_no_reason_to_connect_again(
     assert rig.post("/fake/test")["ok"] is True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_connections_to_one_database_refresh_once(kind: str, tmp_path: Path) -> None:
     clock = SteppedClock(START)

@@ -145,6 +145,7 @@ def test_pages_and_filters(rig: AgentRig) -> None:
     assert code_of(rig.ask("GET", "/v1/agents/agt_none/audit")) == (404, "agent_not_found")
 
 
+@pytest.mark.slow
 def test_every_inclusion_and_every_two_sizes_verify(rig: AgentRig) -> None:
     size = 13
     agent = grown(rig, size)
@@ -210,6 +211,7 @@ def test_a_checkpoint_is_signed_by_the_listed_key(rig: AgentRig) -> None:
     assert (listed["valid_from"], listed["valid_until"]) == ("2026-04-01T12:00:00Z", None)
 
 
+@pytest.mark.slow
 def test_an_export_is_verified_without_the_server(rig: AgentRig) -> None:
     agent = grown(rig, 1203)
     saved = Checkpoint.parse(rig.get(f"/v1/agents/{agent}/audit/checkpoint")["checkpoint"])
@@ -222,6 +224,7 @@ def test_an_export_is_verified_without_the_server(rig: AgentRig) -> None:
     assert first["leaf"] == rig.entries(agent)[0]["leaf"]
 
 
+@pytest.mark.slow
 def test_an_append_and_a_proof_read_few_rows(rig: AgentRig) -> None:
     agent = grown(rig, 1000)
     with rig.server.context.database.read(None) as session:

@@ -191,6 +191,7 @@ def file_of(rig: AgentRig, agent: str) -> Path:
     return checkpoint_file(context.settings, tenant_id, agent)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [shortened, rewritten, emptied])
 def test_a_head_that_only_a_client_has_is_not_contradicted(rig: AgentRig, change: Change) -> None:
     """No checkpoint was published, but one was signed for a client, or is in a proof."""

@@ -267,6 +267,7 @@ def _instant(wall: datetime, rules: list[tuple[datetime, timedelta, timedelta]])
     raise AssertionError(f"no clock shows {wall}")
 
 
+@pytest.mark.slow
 @given(st.sampled_from(ZONES), st.times(max_value=time(23, 59, 59)))
 def test_the_time_zone_of_the_feed_is_the_zone(zone: str, hand_off: time) -> None:
     text, spans = feed_of_zone(zone, at("2026-10-01T00:00"), hand_off.replace(microsecond=0))

@@ -100,6 +100,7 @@ def test_a_wait_ends_with_a_503() -> None:
     memory.of("b").reserve(250)
 
 
+@pytest.mark.slow
 def test_a_query_gives_back_what_it_reserved_with_its_result() -> None:
     rows = 4000
     table = SeriesTable.from_dicts([{"__name__": "m", "i": str(i)} for i in range(rows)])

@@ -244,6 +244,7 @@ def test_unknown_incidents_are_a_404(one: AlertRig) -> None:
     assert one.ask("GET", "/v1/incidents/inc_none/postmortem").status_code == 404
 
 
+@pytest.mark.slow
 def test_an_alert_that_fires_again_is_not_the_one_of_the_incident_before(one: AlertRig) -> None:
     first = disturbed(one)
     ended(one)
@@ -260,6 +261,7 @@ def test_an_alert_that_fires_again_is_not_the_one_of_the_incident_before(one: Al
     assert parse_time(alert["fired_at"]) >= again
 
 
+@pytest.mark.slow
 def test_the_expression_is_that_of_the_time_of_the_alert(rig: AlertRig) -> None:
     incident = disturbed(rig)
     path = "/v1/alert-rules/" + postmortem(rig, incident)["alerts"][0]["rule_id"]

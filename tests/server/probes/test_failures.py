@@ -255,6 +255,7 @@ def test_secrets_are_sent_to_the_origin_only_and_masked_in_results() -> None:
     assert secret not in found.model_dump_json()
 
 
+@pytest.mark.slow
 def test_an_answer_without_end_ends_at_the_timeout() -> None:
     """Data is always there, so that the probe never waits."""
 

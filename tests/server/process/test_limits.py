@@ -246,6 +246,7 @@ def test_a_body_that_is_not_read_ends_in_time(server: LocalServer) -> None:
         assert is_closed_while_sending(connection, b" " * 100, pause_s=0.1)
 
 
+@pytest.mark.slow
 def test_a_client_that_takes_no_answer_is_cut_off(server: LocalServer) -> None:
     with connected(url(server)) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -261,6 +261,7 @@ def test_own_metrics_by_pattern(server: LocalServer) -> None:
     assert wrong.status_code == 400
 
 
+@pytest.mark.slow
 def test_the_contract_as_yaml(server: LocalServer) -> None:
     answer = server.prometheus("openapi.yaml")
     later = yaml.load(server.prometheus("openapi.yaml", openapi_version="3.2").text, LOADER)

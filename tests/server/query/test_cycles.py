@@ -27,6 +27,7 @@ def server() -> Iterator[LocalServer]:
         yield found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("query", "status"),
     [

@@ -87,6 +87,7 @@ def test_the_cookie_is_secure_where_the_browser_speaks_https() -> None:
         assert "; secure" in answer.headers["set-cookie"].lower()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

@@ -66,6 +66,7 @@ def test_no_burst_after_downtime(lab: Lab) -> None:
     assert len(lab.results(check)) == 3
 
 
+@pytest.mark.slow
 def test_jitter_delays_within_its_share() -> None:
     options = {**OPEN, "synthetic_jitter": 0.5}
 

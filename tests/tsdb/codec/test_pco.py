@@ -112,6 +112,7 @@ def test_every_order_of_deltas(
     same(standalone.simple_compress(numbers, config), numbers)
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(seeds, sizes, st.sampled_from(["int32", "int64"]), st.integers(2, 1 << 20))
 def test_multiples(seed: int, size: int, kind: str, base: int) -> None:

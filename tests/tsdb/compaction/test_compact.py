@@ -183,6 +183,7 @@ def test_readers_keep_what_they_saw(tmp_path: Path) -> None:
             assert sum(len(found) for found in read_all(beside).values()) == 600
 
 
+@pytest.mark.slow
 def test_readers_and_a_writer_go_on_meanwhile(tmp_path: Path) -> None:
     problems: list[BaseException] = []
     done = threading.Event()

@@ -85,6 +85,7 @@ def test_a_lock_does_not_outlive_its_process(tmp_path: Path) -> None:
         assert database.open_report.clean
 
 
+@pytest.mark.slow
 def test_a_database_that_nobody_holds_lets_go(tmp_path: Path) -> None:
     database = tsdb.open(tmp_path)
     database.append(batch_of(SAMPLES))

@@ -83,6 +83,7 @@ def run(code: str, folder: Path, system: str) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", [WINDOWS, MACOS], ids=["Windows", "macOS"])
 def test_a_store_is_written_locked_and_read_again(system: str, tmp_path: Path) -> None:
     assert run(STORE, tmp_path, system) == ["locked", "18.0", "4.0", "51"]

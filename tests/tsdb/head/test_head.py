@@ -171,6 +171,7 @@ def test_an_unlabelled_row_is_named_by_its_place_in_the_batch() -> None:
         Registry().ids_for(table, np.array([1, 2]))
 
 
+@pytest.mark.slow
 def test_samples_written_over_and_over_are_not_all_kept() -> None:
     """In memory, where nothing is flushed: a writer sorts when no reader does."""
     database = tsdb.memory()

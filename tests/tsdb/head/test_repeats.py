@@ -53,6 +53,7 @@ def test_floats(tmp_path: Path, on_disk: bool) -> None:
     store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on_disk", [True, False])
 def test_histograms(tmp_path: Path, on_disk: bool) -> None:
     store = tsdb.open(tmp_path, sync="os") if on_disk else tsdb.memory()

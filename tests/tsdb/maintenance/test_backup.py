@@ -192,6 +192,7 @@ def on_a_simulated_disk() -> SimulatedDisk:
     return disk
 
 
+@pytest.mark.slow
 def test_a_backup_can_be_cut_off_anywhere() -> None:
     """The earlier one stands until the new one is there."""
     disk = on_a_simulated_disk()

@@ -71,6 +71,7 @@ matchers = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(matchers, TIMES, TIMES)
 @settings(max_examples=150, deadline=None)
 def test_a_range_has_the_series_that_memory_has_there(

@@ -154,6 +154,7 @@ def test_the_same_samples_as_views(actions: list[Action], start: int, length: in
         check(database, start, start + length)
 
 
+@pytest.mark.slow
 @given(actions=actions, start=st.integers(-5, 45), length=st.integers(0, 50))
 @settings(max_examples=int(os.environ.get("NOVAQL_BATCH_EXAMPLES", "40")))
 def test_what_is_done_for_many_series_tells_the_same_of_few(

@@ -26,6 +26,7 @@ batches = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(batches, st.sampled_from([MINUTE, 5 * MINUTE, 60 * MINUTE]))
 @settings(max_examples=40, deadline=None)
 def test_cells_are_what_their_samples_are(

@@ -78,6 +78,7 @@ def told(result: Result) -> dict[str, tuple[bytes, bytes]]:
     }
 
 
+@pytest.mark.slow
 @given(
     st.lists(scrapes(), min_size=1, max_size=4),
     st.sampled_from([60, 300, 420, 600, 3600, 7200]),

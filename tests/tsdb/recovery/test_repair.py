@@ -181,6 +181,7 @@ def test_a_store_that_somebody_writes_to_is_not_repaired(tmp_path: Path) -> None
         tsdb.repair(tmp_path / "nothing")
 
 
+@pytest.mark.slow
 def test_repairing_can_be_cut_off_anywhere() -> None:
     disk, _ = store()
     flip(disk, "0000000001.block", 0.3)

@@ -95,6 +95,7 @@ def test_beside_the_sources_it_is_as_good_as_they_are(folder: Path) -> None:
     assert not trusted(beside, sources)
 
 
+@pytest.mark.slow
 def test_code_is_loaded_from_a_private_cache_and_no_other(folder: Path, tmp_path: Path) -> None:
     sources = tmp_path / "sources"
     sources.mkdir()

@@ -50,6 +50,7 @@ def test_a_task_calls_its_method_when_woken_and_not_after_it_was_stopped() -> No
     assert not counter.called.acquire(timeout=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("called", [False, True])
 def test_a_task_ends_with_the_object_of_its_method(*, called: bool) -> None:
     counter = Counter()

@@ -113,6 +113,7 @@ def test_a_head_of_more_series_may_be_larger() -> None:
     assert is_full(head, StoreOptions(flush_bytes=10**9, flush_samples=head.weight))
 
 
+@pytest.mark.slow
 def test_the_head_is_flushed_by_bytes(tmp_path: Path) -> None:
     """Two heads exist during a flush; a third one is not begun before its end."""
     flush_bytes = 4 * MIB
@@ -127,6 +128,7 @@ def test_the_head_is_flushed_by_bytes(tmp_path: Path) -> None:
         assert stats.head_bytes == sum(head.nbytes for head in database._state.current.heads)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("late", [False, True])
 def test_answers_are_the_same_before_and_after_a_flush(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, late: bool
@@ -160,6 +162,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs signals")
 def test_a_kill_after_flushes_by_bytes_loses_nothing(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False, timeout=300)
@@ -188,6 +191,7 @@ with tempfile.TemporaryDirectory() as folder:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="reads what is resident after a flush")
 def test_memory_of_a_flushed_head_is_returned() -> None:
     """6 M samples, 137 MiB as they arrive."""

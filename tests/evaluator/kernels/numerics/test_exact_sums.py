@@ -56,6 +56,7 @@ def folded(op: str, group: Ints, values: Floats, parts: list[Ints], packed: list
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("op", OPS)
 @given(st.data())
 def test_no_order_and_no_split_changes_a_bit(op: str, data: st.DataObject) -> None:
