@@ -1,4 +1,5 @@
-"""A line chart as one SVG element that needs nothing from outside."""
+"""A line chart as one SVG element that needs nothing from outside. In a page, it shows the values
+under the pointer and zooms (`chart_events.py`)."""
 
 from __future__ import annotations
 
@@ -7,8 +8,9 @@ from html import escape
 
 import numpy as np
 
+from novaql.export.chart_events import attributes
 from novaql.export.scale import number_ticks, reduced, time_ticks
-from novaql.text.numbers import axis_number
+from novaql.text.numbers import axis_number, number_text
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.samples import Floats
 
@@ -48,28 +50,38 @@ def line_chart(times_ms: Ints, values: Floats, valid: Bools | None, names: Seque
 
     parts = [
         f'<svg class="nq-chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
-        f' aria-label="{len(names)} series over time" xmlns="http://www.w3.org/2000/svg">'
+        f' aria-label="{len(names)} series over time" xmlns="http://www.w3.org/2000/svg"'
+        f' data-plot="{LEFT} {WIDTH - RIGHT} {TOP} {HEIGHT - BOTTOM}" data-range="{start} {end}"'
+        f" {attributes()}>"
     ]
     for tick, y in zip(ticks, y_of(np.array(ticks)).tolist(), strict=True):
         parts.append(f'<path class="nq-grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
         parts.append(
             f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{axis_number(tick)}</text>'
         )
+    parts.append(f'<g class="nq-times" data-y="{HEIGHT - 8}">')
     for ms, label in time_ticks(start, end):
         x = float(x_of(np.array([ms]))[0])
         parts.append(
             f'<text x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{escape(label)}</text>'
         )
+    # The inner element clips lines that are zoomed; a clip path needs an id, one in the whole page.
+    parts.append(
+        f'</g><svg x="{LEFT - 4}" y="0" width="{across + 8}" height="{HEIGHT}"'
+        f' viewBox="{LEFT - 4} 0 {across + 8} {HEIGHT}"><g class="nq-lines">'
+    )
     for row, name in enumerate(names):
         some_times, some_values, some_valid = reduced(times_ms, values[row], drawn[row], across)
         path = _path(x_of(some_times), y_of(np.where(some_valid, some_values, low)), some_valid)
         if path:
             colour = PALETTE[row % len(PALETTE)]
+            times = " ".join(map(str, some_times[some_valid].tolist()))
+            texts = " ".join(map(number_text, some_values[some_valid].tolist()))
             parts.append(
-                f'<path class="nq-line" stroke="{colour}" d="{path}"><title>{escape(name)}</title>'
-                "</path>"
+                f'<path class="nq-line" stroke="{colour}" d="{path}" data-times="{times}"'
+                f' data-values="{texts}"><title>{escape(name)}</title></path>'
             )
-    parts.append("</svg>")
+    parts.append("</g></svg></svg>")
     return "".join(parts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from novaql.export.chart_events import STYLE as CHART_STYLE
 from novaql.export.chart_svg import PALETTE, line_chart
 from novaql.export.columns import wide_form
 from novaql.export.table import Table, split_common, table_of
@@ -43,7 +44,7 @@ text-align:left;background:none;color:var(--nq-strong);white-space:nowrap}}
 .novaql .nq-right{{text-align:right}}
 .novaql .nq-key{{display:inline-block;width:10px;height:10px;border-radius:2px;margin-right:8px}}
 .novaql .nq-note{{color:var(--nq-note)}}
-"""
+{CHART_STYLE}"""
 
 
 # Sorts the rows by the column whose heading was pressed: up, then down. Numbers by their value,

@@ -49,7 +49,7 @@ def run(*command: str | Path, folder: Path, **settings: str) -> str:
     environ = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("NOVAQL_", "PYTHON", "COVERAGE", "HYPOTHESIS"))
+        if not name.startswith(("NOVAQL_", "PYTHON", "PYTEST", "COVERAGE", "HYPOTHESIS"))
     }
     done = subprocess.run(
         command,
