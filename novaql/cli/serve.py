@@ -113,11 +113,11 @@ def command(
         arguments["host"], arguments["port"] = parse_listen(listen)
     if no_auth:
         arguments["auth"] = False
+    log_to_stderr(log_level)  # it warns of former names of settings
     settings = Settings.from_environment(os.environ, **arguments)
     if stop:
         _stop(settings.data)
         return
-    log_to_stderr(log_level)
     if daemon:
         _start(settings, log_level)
     else:
