@@ -1,8 +1,12 @@
 """Imported by the process that `forked.py` forks: the programs, and the compiled kernels."""
 
+import gc
+
 import novaql.cli.admin
 import novaql.cli.serve
 import novaql.server.control_parts  # noqa: F401
 from novaql import warmup
 
 warmup()
+gc.collect()
+gc.freeze()  # a collection of a fork would visit, and so copy, what all forks share
