@@ -28,7 +28,7 @@ class FullRange:
         self._digits = np.zeros((cells, DIGITS), np.int64)
 
     def add_integers(self, cell: Ints, whole: Ints, exponent: Ints) -> None:
-        """Add whole · 2^exponent to each cell; |whole| < 2^53, exponent ≥ -1152."""
+        """Add whole · 2^exponent to each cell; |whole| < 2^53, -1152 ≤ exponent < 1024."""
         at, shift = np.divmod(exponent - LOWEST, 32)
         low, high = (whole & MASK) << shift, (whole >> 32) << shift
         np.add.at(self._digits, (cell, at), low & MASK)
@@ -36,7 +36,7 @@ class FullRange:
         np.add.at(self._digits, (cell, at + 2), high >> 32)
 
     def add(self, cell: Ints, values: Floats, exponent: Ints | int = 0) -> None:
-        """Add values · 2^exponent; values are finite."""
+        """Add values · 2^exponent, which are finite and below 2^1056, as are sums of 2^30 floats."""
         compiled = KERNELS.ready(len(values))
         if compiled is not None:
             exponents = np.zeros(len(values), np.int64)
