@@ -84,6 +84,7 @@ def bench_remote_write_without_numba(benchmark: BenchmarkFixture, small_fleet: F
     assert samples == len(bodies) * sum(len(t.series) for t in small_fleet.targets)
 
 
+@pytest.mark.slow
 def bench_remote_write_of_new_series(benchmark: BenchmarkFixture) -> None:
     """Every series is new: what churn costs."""
     WALKS.prepare()

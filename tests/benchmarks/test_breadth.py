@@ -20,6 +20,7 @@ def test_every_function_aggregator_and_operator_has_one_entry() -> None:
     assert named == Counter([*FUNCTIONS, *AGGREGATORS, *PRECEDENCE])
 
 
+@pytest.mark.slow
 def test_every_entry_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.breadth.warmup", dict)  # nothing is timed
     done = CliRunner().invoke(

@@ -122,6 +122,7 @@ def test_a_speed_is_told_of_long_imports_alone() -> None:
     assert speed_text(5_000_000, 2.0) == ", 2.5 million a second"
 
 
+@pytest.mark.slow
 def test_a_bar_on_a_terminal(files: Path, tmp_path: Path) -> None:
     master, terminal = pty.openpty()
     try:

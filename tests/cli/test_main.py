@@ -160,6 +160,7 @@ def test_completion_offers_commands_options_choices_and_words_of_queries(
     assert completed(words, position, tmp_path) == [("plain", one) for one in offered]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "position"),
     [

@@ -60,6 +60,7 @@ def test_other_formats_warn_on_stderr(capfd: pytest.CaptureFixture[str]) -> None
     assert err == "warning: careful\n"
 
 
+@pytest.mark.slow
 def test_parquet_reads_back_from_a_file_and_from_a_pipe(tmp_path: Path) -> None:
     target = tmp_path / "out.parquet"
     write_result(RESULT, Format.PARQUET, str(target), rows=None)

@@ -85,6 +85,7 @@ def test_json_is_prometheus_data(metrics: str, capfd: Text) -> None:
     }
 
 
+@pytest.mark.slow
 def test_arrow_into_a_pipe_and_a_file(metrics: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "novaql", "query", "up", "--data", metrics, *RANGE]
     piped = subprocess.run(
@@ -113,6 +114,7 @@ def test_every_kind_of_result_has_a_table(expr: str, text: str, metrics: str, ca
     assert capfd.readouterr().out.startswith(text)
 
 
+@pytest.mark.slow
 def test_the_query_from_standard_input(metrics: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "novaql", "query", "-", "--data", metrics, *AT_NOON],

@@ -100,6 +100,7 @@ def test_commands_have_the_options_that_the_program_has(page: str, block: Block)
             pass
 
 
+@pytest.mark.slow
 def test_bodies_of_requests_have_the_schema_of_their_endpoint() -> None:
     checked = 0
     with local_server() as server:

@@ -61,6 +61,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return made | packed | {".jsonl.zst": bytes(cramjam.zstd.compress(made[".jsonl"]))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "suffix",
     [

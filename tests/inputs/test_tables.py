@@ -92,6 +92,7 @@ def test_frames_of_others(batch: Batch) -> None:
     assert read(pl.DataFrame(table).lazy()) == plain(batch)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(batches(values=floats, at=ms_times))
 def test_duckdb_relations(batch: Batch) -> None:

@@ -39,6 +39,7 @@ def test_tables_are_kept_and_used(folder: Path, monkeypatch: pytest.MonkeyPatch)
     assert _parsed() == VectorSelector("up")
 
 
+@pytest.mark.slow
 def test_damaged_tables_are_replaced(folder: Path) -> None:
     _parsed()
     _table(folder).write_bytes(_table(folder).read_bytes()[:-100])

@@ -19,6 +19,7 @@ def test_walk_goes_in_the_order_of_the_text() -> None:
     assert names == ["a", "b", "c"]
 
 
+@pytest.mark.slow
 @given(well_typed_expressions())
 def test_with_children_undoes_children(expr: Expr) -> None:
     for node in walk(expr):

@@ -94,6 +94,7 @@ def test_what_is_saved_is_read_back(
     assert done.series == len(wanted)
 
 
+@pytest.mark.slow
 @QUICK
 @given(batch=batches(text=UTF8_TEXTS), cut=st.integers(1, 9), packed=st.booleans())
 def test_the_wide_layout_is_read_back(

@@ -126,6 +126,7 @@ print(exit_code_of_child(lambda: functions.ready().double(2) == 4))
     assert run(code, folder) == ["0", "0"]
 
 
+@pytest.mark.slow
 def test_what_waits_for_the_thread_is_compiled_by_the_child(folder: Path) -> None:
     """The child lacks the thread, whose queue has a registry that is not being compiled."""
     code = """
@@ -191,6 +192,7 @@ functions.prepare_in_background(child=["sleep", "1000"])
     assert run(code, tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("registry", api._registries(), ids=lambda registry: registry.name)
 def test_a_process_forked_while_a_thread_compiles_does_not_wait(registry: object) -> None:
     """For a lock that no thread of it releases."""

@@ -132,6 +132,7 @@ def test_functions_put_together_from_others(name: str, case: Case, scalar: float
     np.testing.assert_allclose(actual[0], expected[0], rtol=1e-9, atol=float(size) * 1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ANCHORED)
 @given(case=cases(), lookback_ms=st.integers(1, 20))
 @settings(max_examples=200)

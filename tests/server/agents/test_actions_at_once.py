@@ -59,6 +59,7 @@ def test_of_two_revisions_at_once_one_is_a_conflict(either: AgentRig) -> None:
         assert sorted(one.status_code for one in answers) == [200, 409]
 
 
+@pytest.mark.slow
 def test_the_expiry_and_a_withdrawal_at_once_wait_for_nothing_for_ever(either: AgentRig) -> None:
     agent = either.agent(policy={"expires_after": "1s"})
     for _ in range(10):

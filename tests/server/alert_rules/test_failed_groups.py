@@ -39,6 +39,7 @@ def _prometheus_health(rig: AlertRig) -> list[tuple[str, str]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["instance", "service", "severity"])
 def test_labels_of_any_text_are_alerts_that_read_back(rig: AlertRig, name: str) -> None:
     """On PostgreSQL one NUL in one label stopped the whole group without a word."""
@@ -65,6 +66,7 @@ def test_labels_of_any_text_are_alerts_that_read_back(rig: AlertRig, name: str) 
     assert {alert["state"] for alert in rig.alerts("?limit=100")} == {"resolved"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("problem", "told"),
     [

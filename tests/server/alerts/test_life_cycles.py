@@ -220,6 +220,7 @@ def another_process(rig: AlertRig) -> JobRunner:
     return runner
 
 
+@pytest.mark.slow
 def test_a_restart_keeps_the_age_of_pending_alerts(rig: AlertRig) -> None:
     rig.route_to_log()
     rig.rule(**{"for": "60s"})

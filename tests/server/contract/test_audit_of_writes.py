@@ -306,6 +306,7 @@ def test_every_privileged_write_was_done(writes: Writes) -> None:
     assert writes.entries.keys() == set(DONE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", sorted(DONE), ids=" ".join)
 def test_each_left_one_entry(writes: Writes, row: tuple[str, str]) -> None:
     found = writes.entries[row]

@@ -250,6 +250,7 @@ def test_12_refusals_do_not_use_a_key_up(server: LocalServer, tenant: str) -> No
     assert ask(server, tenant, "POST", "/v1/services", SERVICE, **key).status_code == 201
 
 
+@pytest.mark.slow
 def test_13_pages_hold_through_inserts_and_equal_times(server: LocalServer, tenant: str) -> None:
     names = {f"first-{n:02}" for n in range(45)}
     for name in names:
@@ -388,6 +389,7 @@ def server_tables(session: Any) -> list[str]:
     return list(inspect(session.connection()).get_table_names())
 
 
+@pytest.mark.slow
 def test_20_the_document_tells_all_of_this(server: LocalServer) -> None:
     document = server.client.get("/v1/openapi.json").json()
 

@@ -77,6 +77,7 @@ def stored(database: StateDatabase) -> str:
     return "\n".join(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_urls_are_nowhere_in_clear_and_stay_when_none_is_given(
     kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture

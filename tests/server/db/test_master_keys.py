@@ -79,6 +79,7 @@ def test_every_sealed_value_is_sealed_anew(database: StateDatabase) -> None:
     assert reseal(database, keys) == 0
 
 
+@pytest.mark.slow
 def test_what_was_sealed_before_a_rotation_is_used_after_it(tmp_path: Path) -> None:
     with state_database("sqlite", tmp_path) as database:
         with local_server(database=database, master_key=OLD) as server:

@@ -95,6 +95,7 @@ def test_a_partial_acknowledgement_after_the_last_cycle_expires(watch: Watch) ->
     assert watch.paged(incident)[2:] == ["1.0 ada", "1.0 bob"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", DELETED_BY)
 def test_a_user_who_was_deactivated_meanwhile_receives_no_page(watch: Watch, base: str) -> None:
     """The contact methods remain with the user, and return with them."""
@@ -179,6 +180,7 @@ def test_an_acknowledgement_that_races_with_a_step(watch: Watch) -> None:
         assert {one["status"] for one in late} <= {"sent", "cancelled"}
 
 
+@pytest.mark.slow
 def test_turns_of_a_round_robin_are_even_when_steps_run_at_once(watch: Watch) -> None:
     targets = [watch.target(name) for name in ("ada", "bob", "eve")]
     policy = watch.policy(step(*targets, mode="round_robin"))

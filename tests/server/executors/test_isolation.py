@@ -71,6 +71,7 @@ def test_the_master_key_and_the_data_are_unreachable(
     assert (data / "server" / "master.key").read_text() == KEY
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(tool("bwrap") is None, reason=NEEDS_BWRAP)
 @pytest.mark.skipif(os.geteuid() != 0, reason=NEEDS_ROOT)
 def test_the_same_for_a_server_of_an_ordinary_user(tmp_path: Path, data: Path) -> None:

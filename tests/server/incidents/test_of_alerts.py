@@ -98,6 +98,7 @@ def test_an_alert_opens_an_incident_and_ends_it(rig: AlertRig) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_what_comes_again_is_a_related_incident(rig: AlertRig) -> None:
     auto(rig)
     rig.now(a=0.0)
@@ -272,6 +273,7 @@ def test_a_storm_is_one_incident(one: AlertRig) -> None:
     assert incident(one)["status"] == "resolved"
 
 
+@pytest.mark.slow
 def test_webhooks_hear_of_it(one: AlertRig) -> None:
     with receiving() as outside:
         one.post("/v1/webhooks", {"url": f"{outside.url}/x", "events": ["incident.*"]})

@@ -264,6 +264,7 @@ LABELLED: list[tuple[str, dict[str, str], Callable[[dict[str, str]], bytes]]] = 
 """Path, headers, and a body with one series of these labels."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "headers", "body_of"), LABELLED)
 def test_endless_labels_are_400(
     server: LocalServer,

@@ -182,6 +182,7 @@ def test_a_limit_of_dashboards_is_an_error_of_the_import(
         assert "dashboards" in resources(rig)["b"]["data"]["imported"]["error"]
 
 
+@pytest.mark.slow
 def test_a_dashboard_whose_resource_does_not_fit_is_not_imported(
     peer: JsonPeer, grafana: GrafanaPeer
 ) -> None:

@@ -228,6 +228,7 @@ def test_a_schedule_that_cannot_be_expressed_is_not_created(
     assert plan(rig)["not_imported"] == ["layer Layer 1: its turns are shorter than an hour"]
 
 
+@pytest.mark.slow
 def test_a_rate_limit_delays_the_next_attempt(rig: IntegrationRig, peer: JsonPeer) -> None:
     rig.post("/pagerduty/connect", {"base_url": peer.url, "api_key": KEY})
     peer.faults.append((429, {}, {"ratelimit-reset": "90"}))

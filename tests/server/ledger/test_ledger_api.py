@@ -71,6 +71,7 @@ def grown(rig: AgentRig, size: int) -> str:
     return agent
 
 
+@pytest.mark.slow
 def test_checkpoints_beside_appends_and_publications_are_never_refused(rig: AgentRig) -> None:
     agent = grown(rig, 2)
     done = threading.Event()
@@ -236,6 +237,7 @@ def test_an_append_and_a_proof_read_few_rows(rig: AgentRig) -> None:
     assert len(proof["hashes"]) == 10
 
 
+@pytest.mark.slow
 def test_200_parallel_appends_are_one_contiguous_log(rig: AgentRig) -> None:
     agent = rig.agent()
     with ThreadPoolExecutor(16) as pool:

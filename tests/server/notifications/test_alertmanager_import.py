@@ -211,6 +211,7 @@ def trees(depth: int) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({}, optional=fields)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     routes=st.lists(trees(2), max_size=3),

@@ -42,6 +42,7 @@ def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path
     return made
 
 
+@pytest.mark.slow
 def test_what_arrives(one: AlertRig) -> None:
     with mail_server("none") as box:
         row = sent(one, box, to=["ops@example.com", "night@example.com"])
@@ -171,6 +172,7 @@ def test_a_mail_that_was_taken_is_not_sent_again_however_it_ends(one: AlertRig) 
     assert (row["status"], row["attempts"]) == ("sent", 1)
 
 
+@pytest.mark.slow
 def test_a_server_that_trickles_is_cut_off(one: AlertRig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mail, "DEADLINE_S", 0.5)
     box, listening = talking(*[b"2"] * 200, pause_s=0.1)

@@ -16,6 +16,7 @@ from tests.support.servers.alert_rig import AlertRig
 from tests.support.servers.http_server import local_server
 
 
+@pytest.mark.slow
 def test_alerts_that_come_together_are_told_together(rig: AlertRig) -> None:
     rig.route_to_log(group_wait="30s", group_interval="1m", repeat_interval="10m")
     rig.rule()
@@ -246,6 +247,7 @@ def test_a_failure_is_tried_again_and_given_up_at_last(one: AlertRig) -> None:
         assert len({r.headers["x-notification-id"] for r in heard.heard}) == 1
 
 
+@pytest.mark.slow
 def test_a_refusal_is_final_and_told_again_with_the_next_flush(one: AlertRig) -> None:
     with receiving() as heard:
         heard.say(400)

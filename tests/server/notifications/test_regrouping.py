@@ -17,6 +17,7 @@ from tests.support.servers.alert_rig import NOW, AlertRig
 from tests.support.servers.http_server import local_server
 
 
+@pytest.mark.slow
 def test_regrouping_takes_several_transactions_and_keeps_every_alert(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

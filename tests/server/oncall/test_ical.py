@@ -126,6 +126,7 @@ def test_a_large_feed_is_shortened_on_both_sides_and_says_so(rota: Rota) -> None
     assert "Shortened" not in small
 
 
+@pytest.mark.slow
 def test_a_feed_spends_quotas_of_its_own() -> None:
     clock = SteppedClock(NOW)
     with local_server(clock=clock, rate_per_minute=0, rate_per_day=30) as server:

@@ -25,6 +25,7 @@ def test_the_work_of_a_range_counts_overrides_and_only_layers_in_force() -> None
     assert schedule.steps(start + DAY, start + 31 * DAY) == 7
 
 
+@pytest.mark.slow
 def test_a_page_of_dense_schedules_ends_early_and_the_pages_are_complete(
     rota: Rota, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,6 +49,7 @@ def test_a_page_of_dense_schedules_ends_early_and_the_pages_are_complete(
     assert all(pages)
 
 
+@pytest.mark.slow
 def test_light_schedules_fill_a_page(rota: Rota) -> None:
     ada, bob = rota.user("ada"), rota.user("bob")
     for number in range(60):

@@ -142,6 +142,7 @@ def test_its_queries_can_be_repeated(one: AlertRig) -> None:
     assert max(after) == query["series"][0]["extreme"]
 
 
+@pytest.mark.slow
 def test_a_later_episode_of_its_alert_is_not_in_it(one: AlertRig) -> None:
     incident = disturbed(one)
     ended(one)
@@ -155,6 +156,7 @@ def test_a_later_episode_of_its_alert_is_not_in_it(one: AlertRig) -> None:
     assert postmortem(one, incident) == first
 
 
+@pytest.mark.slow
 def test_the_same_evidence_has_the_same_tag(rig: AlertRig) -> None:
     incident = disturbed(rig)
     first = answer(rig, incident)
@@ -227,6 +229,7 @@ def test_a_long_timeline_is_shortened_and_says_so(one: AlertRig) -> None:
     assert "Entries 251 to 271 of the timeline are not in the draft." in found["missing"]
 
 
+@pytest.mark.slow
 def test_alerts_that_are_gone_are_missing(one: AlertRig) -> None:
     incident = disturbed(one)
     ended(one)

@@ -56,6 +56,7 @@ def audited_from(server: LocalServer, **headers: str) -> Any:
     return entry["ip"]
 
 
+@pytest.mark.slow
 def test_nobody_is_believed_unless_a_setting_says_so() -> None:
     with local_server() as server:
         assert audited_from(server, X_Forwarded_For="203.0.113.7") == "127.0.0.1"

@@ -166,6 +166,7 @@ def test_a_query_that_does_not_parse_is_located(server: LocalServer, tool: str) 
     assert error["suggestion"] == 'did you mean "rate"?'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", ["parse", "format", "explain", "lint", "complete", "why-empty"])
 def test_queries_may_nest_as_deep_as_the_language_allows(server: LocalServer, tool: str) -> None:
     deepest, deeper = (calls * "abs(" + "up" + calls * ")" for calls in (199, 200))

@@ -112,6 +112,7 @@ INVALID: list[tuple[dict[str, Any], int, str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("body", "status", "pointer"), INVALID)
 def test_what_is_no_runbook(
     rig: RunbookRig, body: dict[str, Any], status: int, pointer: str

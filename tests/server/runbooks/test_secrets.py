@@ -57,6 +57,7 @@ def test_an_output_is_limited_after_its_redaction() -> None:
     assert redactor.shown("x secret-se", 100, cut=True) == ("x ", True)
 
 
+@pytest.mark.slow
 def test_the_secrets_of_a_run_are_nowhere_in_clear(either: RunbookRig, receiver: Receiver) -> None:
     rig = either
     agent = rig.runner()

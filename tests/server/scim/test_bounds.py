@@ -57,6 +57,7 @@ def test_a_patch_has_so_many_operations(idp: Idp) -> None:
     assert idp.patch(f"/Users/{user['id']}", *[rename] * 100).status_code == 204
 
 
+@pytest.mark.slow
 def test_a_bulk_request_has_so_many_operations(idp: Idp, monkeypatch: pytest.MonkeyPatch) -> None:
     """It took two minutes to validate a body of 1 MiB before its operations were counted."""
 

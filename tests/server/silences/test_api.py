@@ -54,6 +54,7 @@ def test_lifting_a_silence_tells_again_what_was_told_before_it(one: AlertRig) ->
     assert one.log() == [("new_alerts", 1, 0), ("new_alerts", 1, 0)]
 
 
+@pytest.mark.slow
 def test_lifting_a_silence_over_many_alerts_reaches_every_group(one: AlertRig) -> None:
     one.route_to_log(group_by=["instance"], group_wait="1h")
     one.rule()
@@ -93,6 +94,7 @@ def test_a_silence_ends_by_itself(one: AlertRig) -> None:
     assert one.ask("DELETE", f"/v1/alerts/{alert_id}/silence").status_code == 404
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [
@@ -208,6 +210,7 @@ def test_a_hostile_pattern_hangs_nobody(one: AlertRig) -> None:
     assert one.states()["a" * 200] == "firing"
 
 
+@pytest.mark.slow
 def test_another_tenant_has_other_ids(one: AlertRig) -> None:
     alert_id = fired(one)
     mine = one.post(f"/v1/alerts/{alert_id}/silence", WHY)["id"]
@@ -222,6 +225,7 @@ def test_another_tenant_has_other_ids(one: AlertRig) -> None:
     assert silence_id(other, matchers_of_alert(labels)) != mine
 
 
+@pytest.mark.slow
 def test_a_pending_silence_begins_later(one: AlertRig) -> None:
     fired(one)
     body = {

@@ -35,6 +35,7 @@ def test_a_check_runs_on_its_schedule_and_is_shown(lab: Lab) -> None:
     assert {"source": "json", "ok": True, "detail": ""} in last["assertions"]
 
 
+@pytest.mark.slow
 def test_a_manual_run_is_marked_and_does_not_count(lab: Lab) -> None:
     with probed(answering(http(500))) as peer:
         check = lab.check(peer.url)

@@ -216,6 +216,7 @@ def test_headers_of_the_runner_cannot_be_set(lab: Lab, name: str) -> None:
     assert (answer.status_code, detail["pointer"]) == (400, f"/headers/{name}")
 
 
+@pytest.mark.slow
 def test_a_manual_run_without_a_runner_is_lost(lab: Lab) -> None:
     check = lab.check("http://127.0.0.1:1/", regions=["paris"])
     run_id = lab.post(f"/synthetics/{check}/run", {}, 202)["run_id"]

@@ -33,6 +33,7 @@ def known(type_: str) -> bool:
     return any(event.startswith(start) for event in EVENT_TYPES) if cut else type_ in EVENT_TYPES
 
 
+@pytest.mark.slow
 def test_a_webhook_can_subscribe_to_each_published_event() -> None:
     found = [
         (f"{path}:{line}", type_)

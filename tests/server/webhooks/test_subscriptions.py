@@ -128,6 +128,7 @@ def test_a_delivery_belongs_to_its_webhook(served: LocalServer, receiver: Receiv
     assert ask(served, "GET", f"/webhooks/{one['id']}/deliveries?type=nope").json()["data"] == []
 
 
+@pytest.mark.slow
 def test_every_event_that_is_published_can_be_subscribed_to() -> None:
     """Types and audit actions that stand in the server's sources are all known."""
     found = set()

@@ -123,6 +123,7 @@ def test_multiples(seed: int, size: int, kind: str, base: int) -> None:
         same(standalone.simple_compress(numbers, config), numbers)
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.data())
 def test_damage_is_refused_or_harmless(data: st.DataObject) -> None:

@@ -140,6 +140,7 @@ def apply(database: tsdb.Database, action: Action) -> None:
             database.flush()
 
 
+@pytest.mark.slow
 @given(actions=actions, start=st.integers(-5, 45), length=st.integers(0, 50))
 @settings(max_examples=int(os.environ.get("NOVAQL_BATCH_EXAMPLES", "40")))
 def test_the_same_samples_as_views(actions: list[Action], start: int, length: int) -> None:

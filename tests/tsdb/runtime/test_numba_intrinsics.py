@@ -84,6 +84,7 @@ def test_nobody_knows_whose_it_is() -> None:
     assert stranger.ctypes.data == array.ctypes.data
 
 
+@pytest.mark.slow
 def test_what_is_kept_alive_is_not_used_for_anything_else() -> None:
     assert sum_of_own(1000) == 499_500.0
 

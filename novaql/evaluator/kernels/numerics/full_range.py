@@ -36,7 +36,7 @@ class FullRange:
         np.add.at(self._digits, (cell, at + 2), high >> 32)
 
     def add(self, cell: Ints, values: Floats, exponent: Ints | int = 0) -> None:
-        """Add values · 2^exponent, which are finite and below 2^1056, as are sums of 2^30 floats."""
+        """Add values · 2^exponent: finite, below 2^1056, as are sums of 2^30 floats."""
         compiled = KERNELS.ready(len(values))
         if compiled is not None:
             exponents = np.zeros(len(values), np.int64)
