@@ -23,7 +23,8 @@ load = pd.DataFrame(
 @pytest.mark.slow
 def test_the_chart_of_an_executed_notebook_shows_values(tmp_path: Path) -> None:
     cells = [DATA, "%novaql --start 2026-03-01 --step 1m load"]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    made = [nbformat.v4.new_code_cell(cell) for cell in cells]  # type: ignore[no-untyped-call]
+    notebook = nbformat.v4.new_notebook(cells=made)  # type: ignore[no-untyped-call]
     NotebookClient(notebook, timeout=600).execute()
     html = notebook.cells[1].outputs[0].data["text/html"]
 
