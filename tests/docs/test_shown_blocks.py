@@ -134,7 +134,10 @@ def test_settings_exist(tmp_path: Path) -> None:
         Settings.from_environment({}, config=path)
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool")
+@pytest.mark.skipif(
+    None in (shutil.which("promtool"), shutil.which("amtool")),
+    reason="needs promtool and amtool: apt-get install prometheus prometheus-alertmanager",
+)
 def test_configuration_is_valid_for_the_program_that_reads_it(tmp_path: Path) -> None:
     checks = {"remote_write": "promtool check config", "receivers": "amtool check-config"}
     (tmp_path / "token").write_text("nova_x")

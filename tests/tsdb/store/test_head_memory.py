@@ -65,7 +65,7 @@ def expected(steps: range) -> dict[tuple[str, int], int]:
     return found
 
 
-def test_samples_that_nobody_reads_are_sorted() -> None:
+def test_samples_are_sorted_without_readers() -> None:
     head = Head()
     registry_ids = head.registry.ids_of(TABLE)
     for step in range(3000):
