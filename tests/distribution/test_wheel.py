@@ -147,29 +147,32 @@ def python(request: pytest.FixtureRequest) -> str:
     return interpreter(request.param)
 
 
-def installed(python: str, *requirements: str) -> Iterator[Environment]:
-    """An environment with these packages. It takes up to a gigabyte, and is removed afterwards."""
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place, "outside")
-        folder.mkdir()
-        run(python, "-m", "venv", Path(place, "venv"), folder=folder)
-        here = Environment(Path(place, "venv", "bin"), folder)
-        pip = ("-m", "pip", "install", "-q", "--no-compile", "-c", ROOT / "constraints.txt")
-        here.python(*pip, *requirements)
-        yield here
+def install(place: Environment, *requirements: str) -> None:
+    pip = ("-m", "pip", "install", "-q", "--no-compile", "-c", ROOT / "constraints.txt")
+    place.python(*pip, *requirements)
 
 
 @pytest.fixture(scope="module")
 def core(python: str, built: Built) -> Iterator[Environment]:
-    """The wheel without extras."""
-    yield from installed(python, str(built.wheel))
+    """The wheel without extras. The environment takes a gigabyte at last; it is removed."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place, "outside")
+        folder.mkdir()
+        run(python, "-m", "venv", Path(place, "venv"), folder=folder)
+        made = Environment(Path(place, "venv", "bin"), folder)
+        install(made, str(built.wheel))
+        yield made
 
 
 @pytest.fixture(scope="module")
-def everything(python: str, built: Built) -> Iterator[Environment]:
-    """The wheel with all extras, pytest, which runs the tasks, and what these use."""
+def everything(core: Environment, python: str, built: Built) -> Environment:
+    """The same environment, with all extras, pytest, which runs the tasks, and what these use.
+
+    The test of the core comes first in this file: it fails once the extras are there.
+    """
     clients = CLIENTS if python == sys.executable else ()
-    yield from installed(python, f"{built.wheel}[all]", "pytest", *clients)
+    install(core, f"{built.wheel}[all]", "pytest", *clients)
+    return core
 
 
 def test_the_core_needs_no_extra(core: Environment) -> None:
