@@ -296,7 +296,11 @@ def server_process(
     prefix      of the command, as `memory_limit` gives one; without one the process is a fork
     """
     options = ["--data", str(data), "--listen", "127.0.0.1:0", *arguments]
-    had_tokens = had_tokens or (data / "server" / "state.db").exists()
+    if (data / "server" / "state.db").exists():
+        had_tokens = True
+    elif "database_url" not in (settings or {}) and not data.exists():
+        data.mkdir(mode=0o700, parents=True)
+        fresh_state(data).close()  # migrations take half of a start
     environ = environment(settings)
     log = data.parent / f"{data.name}.log"
     if prefix:

@@ -2,11 +2,14 @@
 
 import gc
 
+from sqlalchemy.orm import configure_mappers
+
 import novaql.cli.admin
 import novaql.cli.serve
 import novaql.server.control_parts  # noqa: F401
 from novaql import warmup
 
 warmup()
+configure_mappers()
 gc.collect()
 gc.freeze()  # a collection of a fork would visit, and so copy, what all forks share
