@@ -42,8 +42,10 @@ from novaql.server.tenants.store import Store
 from novaql.server.tuning import Tuning
 from tests.support.messages.remote_write_messages import Series, message_of, packed
 from tests.support.repository.files import ROOT
+from tests.support.servers.compiled_statements import share_compiled_statements
 from tests.support.servers.forked import Forked, environment, start
 
+share_compiled_statements()
 _NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
 """A session that a test opens must not authenticate later requests without a token."""
 _TLS = ssl.create_default_context()
