@@ -34,6 +34,8 @@ else:  # loaded after the server listens, and if there are targets
     control_parts = lazy_module("novaql.server.control_parts")
     scraping = lazy_module("novaql.server.scraping.tenants")
 
+_DATA_INDEX = RouteIndex(DATA_ROUTES)
+
 
 class Job(Protocol):
     """Background work, such as a scraper, that runs as long as the server."""
@@ -105,7 +107,7 @@ def create_app(
     )
     app.router.redirect_slashes = False
     app.state.context, app.state.control = context, control
-    app.state.routes = LateIndex(RouteIndex(DATA_ROUTES), control.routes)
+    app.state.routes = LateIndex(_DATA_INDEX, control.routes)
     app.add_middleware(Indexed, index=app.state.routes)
     app.add_middleware(Compression, smallest=settings.compression_min_bytes)
     app.add_middleware(Edge, telemetry=context.telemetry, site=Site.of(settings))

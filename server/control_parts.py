@@ -21,6 +21,7 @@ from novaql.server.routes import ROUTES
 from novaql.server.tenants.context import ServerContext
 from novaql.server.wiring import CONSUMERS, EVENT_TYPES, JOBS, RETENTIONS
 
+_INDEX = RouteIndex(ROUTES)
 
 @dataclass(frozen=True, slots=True)
 class ControlParts:
@@ -66,7 +67,7 @@ def build(app: Starlette, context: ServerContext, *, owned_elsewhere: bool) -> C
     )
     context.lifecycle.event_wakers.append(relay.wake)
     mount_console(app)
-    return ControlParts(RouteIndex(ROUTES), relay, runner)
+    return ControlParts(_INDEX, relay, runner)
 
 
 @functools.cache
