@@ -23,6 +23,7 @@ from novaql.server.wiring import CONSUMERS, EVENT_TYPES, JOBS, RETENTIONS
 
 _INDEX = RouteIndex(ROUTES)
 
+
 @dataclass(frozen=True, slots=True)
 class ControlParts:
     """What the control plane adds to a server. `relay` and `runner` are not started."""

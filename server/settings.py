@@ -9,8 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
-from pydantic import TypeAdapter
-
 from novaql import ArgumentError, duration_ms, tsdb
 from novaql.server.addresses import is_loopback, parse_networks, parse_server
 from novaql.server.settings_limits import (
@@ -340,15 +338,6 @@ class Settings(OperationSettings):
                 chosen[current] = of_environment(name, text, hints[current])
         chosen.update({name: value for name, value in arguments.items() if value is not None})
         return cls(**chosen)
-
-    def as_text(self) -> str:
-        """Encode the settings as JSON, for `from_text` in another process."""
-        return TypeAdapter(Settings).dump_json(self).decode()
-
-    @classmethod
-    def from_text(cls, text: str) -> Settings:
-        """Decode settings that `as_text` encoded."""
-        return TypeAdapter(cls).validate_json(text)
 
 
 def _notes(kind: type[Note]) -> list[tuple[str, Note]]:

@@ -15,6 +15,8 @@ import mmap
 import os
 import resource
 from dataclasses import dataclass
+from multiprocessing.reduction import DupFd
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +46,10 @@ class SharedCounts:
         os.ftruncate(descriptor, rows * (_CELLS + 1) * 4)
         return cls(descriptor, rows, os.urandom(16).hex())
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a process that is being started take the counts along."""
+        return _received, (DupFd(self.descriptor), self.rows, self.key)
+
     def table(self) -> np.ndarray:
         """Return the counts: rows of processes, columns of cells."""
         memory = mmap.mmap(self.descriptor, self.rows * (_CELLS + 1) * 4)
@@ -52,6 +58,10 @@ class SharedCounts:
     def clear(self, row: int) -> None:
         """Clear the counts of a process that has ended."""
         self.table()[row] = 0
+
+
+def _received(descriptor: Any, rows: int, key: str) -> SharedCounts:
+    return SharedCounts(descriptor.detach(), rows, key)
 
 
 class Connections:

@@ -1,17 +1,17 @@
-"""python -m novaql.server.process.worker: a process that answers on the socket of a server.
+"""A process that answers on the socket of a server.
 
-`process/supervisor.py` starts it and sends its configuration to its standard input. It opens no
-store: requests that need samples are forwarded to the process that started it.
+`process/supervisor.py` starts it. It opens no store: requests that need samples are forwarded to
+the process that started it.
 """
 
 from __future__ import annotations
 
-import json
-import os
+import multiprocessing
 import socket
-import sys
 import threading
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
@@ -24,51 +24,71 @@ from novaql.server.http.site import Site
 from novaql.server.process.connections import Connections, SharedCounts, most_connections
 from novaql.server.process.forwarding import Forwarding
 from novaql.server.process.garbage import until_settled
+from novaql.server.process.graceful import GracefulServer, complete, public_server
 from novaql.server.process.logs import log_to_stderr
-from novaql.server.process.run import GracefulServer, complete, public_server
 from novaql.server.process.shared_counts import Reporter
 from novaql.server.process.tls import tls_context
 from novaql.server.settings import Settings
 
+NAME = "novaql-worker"
+"""Of the process, in the lists of `ps` and `top`."""
 
-def main() -> int:
-    """Answer requests until stopped, or until the owner ends."""
-    message = json.loads(sys.stdin.buffer.read())
-    settings = Settings.from_text(message["settings"])
-    log_to_stderr(message["log_level"], access_log=settings.access_log)
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfiguration:
+    """What a worker gets from the process that starts it.
+
+    sock      the socket on which all workers answer
+    owner     the path of the socket of the process with the samples
+    counts    connections of all workers, of which `row` is this one's
+    streams   event streams of all workers, likewise
+    """
+
+    settings: Settings
+    sock: socket.socket
+    owner: str
+    counts: SharedCounts
+    streams: SharedCounts
+    row: int
+    log_level: str
+
+
+def run(configuration: WorkerConfiguration) -> None:
+    """Answer requests until stopped, or until the process that started this one ends."""
+    with suppress(OSError):
+        Path("/proc/self/comm").write_text(NAME, "ascii")
+    settings = configuration.settings
+    log_to_stderr(configuration.log_level, access_log=settings.access_log)
     create_private_files()
     with until_settled():
-        return _run(message, settings)
+        _run(configuration, settings)
 
 
-def _run(message: dict[str, Any], settings: Settings) -> int:
+def _run(configuration: WorkerConfiguration, settings: Settings) -> None:
     app = create_app(settings, owned_elsewhere=True)
-    reporter = Reporter(app.state.context.telemetry, message["owner"])
+    reporter = Reporter(app.state.context.telemetry, configuration.owner)
     app.add_middleware(
         Forwarding,
-        owner=message["owner"],
+        owner=configuration.owner,
         routes=app.state.routes,
         unreached=_unreached(app, settings),
     )
-    counts = SharedCounts(*message["counts"])
     connections = Connections(
         most=most_connections(settings),
         most_an_address=settings.max_connections_per_address,
-        shared=counts,
-        row=message["row"],
+        shared=configuration.counts,
+        row=configuration.row,
     )
-    streams = SharedCounts(*message["streams"])
     app.state.context.pools.streams.shared = Connections(
-        most=0, most_an_address=0, shared=streams, row=message["row"]
+        most=0, most_an_address=0, shared=configuration.streams, row=configuration.row
     )
     server = public_server(app, tls=tls_context(settings), connections=connections)
-    threading.Thread(target=_stop_with_owner, args=(message["alive"], server), daemon=True).start()
+    threading.Thread(target=_stop_with_owner, args=(server,), daemon=True).start()
     reporter.start()
     complete(server, app.state.control)
-    with socket.socket(fileno=message["socket"]) as sock:
+    with configuration.sock as sock:
         server.run(sockets=[sock])
     reporter.stop()
-    return 0
 
 
 def _unreached(app: Starlette, settings: Settings) -> Edge:
@@ -82,11 +102,8 @@ def _unreached(app: Starlette, settings: Settings) -> Edge:
     return Edge(refuse, telemetry=telemetry, site=Site.of(settings))
 
 
-def _stop_with_owner(pipe: int, server: GracefulServer) -> None:
-    # The owner never writes: the read returns when the end of the owner closes the pipe.
-    os.read(pipe, 1)
-    server.should_exit = True
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _stop_with_owner(server: GracefulServer) -> None:
+    owner = multiprocessing.parent_process()
+    if owner is not None:
+        owner.join()
+        server.should_exit = True

@@ -6,7 +6,7 @@ from starlette.testclient import TestClient
 
 from novaql import tsdb
 from novaql.server.app import create_app
-from novaql.server.process.run import server_for
+from novaql.server.process.graceful import server_for
 from novaql.server.settings import Settings
 
 

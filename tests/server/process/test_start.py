@@ -35,7 +35,7 @@ collected, before = [], {}
 gc.callbacks.append(lambda phase, about: phase == "stop" and collected.append(about["generation"]))
 from novaql.cli import run, serve  # as `novaql serve` loads it
 from novaql.server.control_plane import ControlPlane
-from novaql.server.process.run import GracefulServer
+from novaql.server.process.graceful import GracefulServer
 
 begin, startup = ControlPlane.begin, GracefulServer.startup
 

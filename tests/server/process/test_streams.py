@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 
 from tests.support.servers.event_streams import open_stream
-from tests.support.servers.http_server import ServerProcess, server_process
+from tests.support.servers.http_server import ServerProcess, server_process, workers_of
 from tests.support.servers.state_databases import KINDS, postgresql_url
 
 pytestmark = pytest.mark.slow
@@ -161,15 +160,6 @@ def test_streams_end_when_the_server_stops(server: ServerProcess) -> None:
             ends = [one.result(timeout=60) for one in tails]
 
     assert {comments[-1] for comments in ends} == {"the server stops"}
-
-
-def workers_of(server: ServerProcess) -> list[psutil.Process]:
-    found = []
-    for child in psutil.Process(server.process.pid).children():
-        with suppress(psutil.NoSuchProcess):  # zombies are such
-            if "novaql.server.process.worker" in child.cmdline():
-                found.append(child)
-    return found
 
 
 def written(server: ServerProcess, url: str, body: dict[str, str], key: str) -> None:

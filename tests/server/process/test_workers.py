@@ -8,16 +8,19 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from tests.support.messages.remote_write_messages import message_of, packed
 from tests.support.servers import patiently
-from tests.support.servers.http_server import WRITE_HEADERS, ServerProcess, server_process
+from tests.support.servers.http_server import (
+    WRITE_HEADERS,
+    ServerProcess,
+    server_process,
+    workers_of,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -33,15 +36,6 @@ def ask(server: ServerProcess, method: str, path: str, **more: object) -> httpx.
     headers = {**bearer(server), **dict(more.pop("headers", {}))}  # type: ignore[call-overload]
     with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
         return client.request(method, path, **more)  # type: ignore[arg-type]
-
-
-def workers_of(server: ServerProcess) -> list[psutil.Process]:
-    found = []
-    for child in psutil.Process(server.process.pid).children():
-        with suppress(psutil.NoSuchProcess):  # zombies are such
-            if "novaql.server.process.worker" in child.cmdline():
-                found.append(child)
-    return found
 
 
 def wait_for(what: object, seconds: float = 120) -> None:

@@ -16,17 +16,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 
 from tests.support.peers.receiver import Receiver, receiving
-from tests.support.servers.http_server import ServerProcess, server_process
+from tests.support.servers.http_server import ServerProcess, server_process, workers_of
 from tests.support.servers.state_databases import KINDS, postgresql_url
 
 pytestmark = pytest.mark.slow
@@ -96,16 +95,6 @@ class Clients:
                 continue
             assert answer.status_code == 201, answer.text
             self.acknowledged.append(name)
-
-
-def workers_of(server: ServerProcess) -> list[psutil.Process]:
-    """Those that are alive: one that was killed may be waited for still."""
-    found = []
-    for child in psutil.Process(server.process.pid).children():
-        with suppress(psutil.NoSuchProcess):  # zombies are such
-            if "novaql.server.process.worker" in child.cmdline():
-                found.append(child)
-    return found
 
 
 def rows_of(url: str, clients: Clients, path: str, **filters: str) -> Iterator[dict[str, Any]]:

@@ -15,13 +15,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import uvicorn
 from starlette.applications import Starlette
 
@@ -34,8 +35,10 @@ from novaql.server.db.engine import StateDatabase
 from novaql.server.db.migrate import migrate
 from novaql.server.jobs.relay import Relay
 from novaql.server.jobs.runner import JobRunner
+from novaql.server.process.graceful import GracefulServer, public_server
 from novaql.server.process.limits import Limits
-from novaql.server.process.run import GracefulServer, address_of, listen, public_server
+from novaql.server.process.run import address_of, listen
+from novaql.server.process.worker import NAME as WORKER
 from novaql.server.settings import Settings
 from novaql.server.tenants.context import ServerContext
 from novaql.server.tenants.store import Store
@@ -334,6 +337,16 @@ def server_process(
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+
+def workers_of(server: ServerProcess) -> list[psutil.Process]:
+    """The workers that are alive: one that was killed may be waited for still."""
+    found = []
+    for process in psutil.Process(server.process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if process.name() == WORKER and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 def wait_until_ready(

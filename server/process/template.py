@@ -1,0 +1,15 @@
+"""Imported by the process of which workers are forks: what every worker needs, once.
+
+The imports take longer than all else at the start of a worker, and their memory is shared.
+"""
+
+import gc
+
+from sqlalchemy.orm import configure_mappers
+
+import novaql.server.control_parts
+import novaql.server.process.worker  # noqa: F401 - imported for the forks
+
+configure_mappers()
+gc.collect()
+gc.freeze()  # a collection of a fork would visit, and so copy, what all forks share
