@@ -63,10 +63,15 @@ class Runs:
 
 def as_strip_cells(group: Ints, values: Floats, present: Bools | None) -> tuple[Ints, StripCells]:
     """(groups that occur [g], rows of a block as strips of one grid, with places among these)."""
-    rows, steps = values.shape
     groups, place = numbered(group)
+    return groups, strip_cells(place, values, present)
+
+
+def strip_cells(place: Ints, values: Floats, present: Bools | None) -> StripCells:
+    """Rows of a block as strips of one grid. place: [S] row of each in the accumulator."""
+    rows, steps = values.shape
     there = mask(present, steps)
-    return groups, StripCells(
+    return StripCells(
         place, np.zeros(rows, np.int64), np.zeros(1, np.int64), np.array([0, steps]),
         floats(values, (values.size,)),
         there.reshape(-1), len(there) == 1, present is None, 0, rows,
