@@ -105,6 +105,4 @@ def _pipeline(
         compiled = CompiledRollup(
             selection.batches, windows, StripRollup(newest), visible=True
         ).if_ready()
-    return pipeline_over(
-        selection, steps, leaf, nameless=nameless, markers=True, compiled=compiled
-    )
+    return pipeline_over(selection, steps, leaf, nameless=nameless, markers=True, compiled=compiled)

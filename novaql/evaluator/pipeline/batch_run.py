@@ -16,7 +16,7 @@ import numpy as np
 from novaql.evaluator.context import Context, allocate
 from novaql.evaluator.grouping import Groups
 from novaql.evaluator.kernels.group_reduce import Accumulator, StripAccumulator
-from novaql.evaluator.kernels.group_rows import numbered
+from novaql.evaluator.kernels.runs import numbered
 from novaql.evaluator.kernels.strips import (
     Presence,
     alive,

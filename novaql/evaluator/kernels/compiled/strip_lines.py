@@ -127,9 +127,9 @@ def strip_smoothed(strips: Any, smoothing: Any, trend: Any, begin: int, end: int
                         + (1 - of_slope[lane]) * slopes[lane]
                     )
                     befores[lane] = levels[lane]
-                    levels[lane] = of_value[lane] * row[starts[lane] + k] + (
-                        1 - of_value[lane]
-                    ) * (befores[lane] + slopes[lane])
+                    levels[lane] = of_value[lane] * row[starts[lane] + k] + (1 - of_value[lane]) * (
+                        befores[lane] + slopes[lane]
+                    )
             for lane in range(count):
                 level, before, slope = levels[lane], befores[lane], slopes[lane]
                 for k in range(starts[lane] + max(shortest, 2), stops[lane]):
