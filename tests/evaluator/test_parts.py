@@ -23,7 +23,7 @@ SERIES, SAMPLES = 400, 400
 
 @pytest.fixture(scope="module")
 def source() -> TableSource:
-    rows = np.arange(SERIES, dtype=np.int32)
+    rows = np.arange(SERIES)
     times = np.arange(SAMPLES, dtype=np.int64) * 15_000
     values = np.random.default_rng(5).random((SERIES, SAMPLES))
     table = SeriesTable.from_dicts([{"__name__": "m", "i": str(i)} for i in range(SERIES)])

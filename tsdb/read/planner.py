@@ -202,6 +202,9 @@ class _Query:
         living = [part.living(*self.range_ms) for part in self.parts]
         union = united(self.parts, self.matchers, self.caches.unions, living)
         cuts: list[RangeSlice] = []
+        if union.table.rows == 0:  # as with `absent`
+            nothing = plan_batches(cuts, 0, self.caches.batches.limit)
+            return Planned(union.table, cuts, nothing, starts=False, deleted=self.deleted)
         for part, (rows, table_rows) in zip(self.parts, union.found, strict=True):
             cuts += cut_ranges(pieces_of(part, rows, table_rows), *self.range_ms, self.read_errors)
         table = union.table
