@@ -14,6 +14,7 @@ from novaql.errors import Located, StorageUnavailable
 from novaql.evaluator.context import Annotations, Context
 from novaql.evaluator.estimate import Estimate, estimate_of
 from novaql.evaluator.evaluate import Evaluator, finish_names
+from novaql.evaluator.kernels.windows import Ints
 from novaql.evaluator.lower import lower
 from novaql.evaluator.matrix import StepMatrix, scalar_matrix
 from novaql.evaluator.operator import Operator
@@ -256,15 +257,15 @@ def _run(operator: Operator, context: Context, options: QueryOptions) -> Result:
     if not options.instant and found.rows > 1:
         found = found.in_order()
     kind = ResultKind.VECTOR if options.instant else ResultKind.MATRIX
-    return _of_matrix(kind, found, steps)
+    return _of_matrix(kind, found, times)
 
 
-def _of_matrix(kind: ResultKind, found: StepMatrix, steps: Steps) -> Result:
+def _of_matrix(kind: ResultKind, found: StepMatrix, times: Ints) -> Result:
     values = np.ascontiguousarray(found.values)
     native = found.native
     if native is not None and not (native.which >= 0).any():
         native = None
-    return Result(kind, found.series, steps.times_ms, values, found.valid, native=native)
+    return Result(kind, found.series, times, values, found.valid, native=native)
 
 
 def _formatted(annotations: Annotations, expr: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

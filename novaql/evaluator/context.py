@@ -141,23 +141,25 @@ class Context:
         if windows is not None:
             use = windows.names, windows.ends_ms.tobytes()
         key = matchers, start_ms, end_ms, use, labels
-        if key not in self._selections:
-            plain = None
-            if windows is not None:
-                plain = self._selections.get((matchers, start_ms, end_ms, None, labels))
-            hints = Hints(labels=labels, read_errors=self.read_errors, windows=windows, plain=plain)
-            try:
-                selection = self.source.select(matchers, start_ms, end_ms, hints)
-            except PatternTooCostly as problem:
-                raise LimitExceeded(str(problem)) from None
-            self._note_downsampled(start_ms, end_ms)
-            # Another use of the same samples costs no more, nor do rollups that were asked for.
-            rolled = windows is not None and bool(self.options.rollup_ms)
-            if key[:3] not in self._admitted and not rolled:
-                self._admitted.add(key[:3])
-                self.admit(selection)
-            self._selections[key] = selection
-        return self._selections[key]
+        known = self._selections.get(key)
+        if known is not None:
+            return known
+        plain = None
+        if windows is not None:
+            plain = self._selections.get((matchers, start_ms, end_ms, None, labels))
+        hints = Hints(labels=labels, read_errors=self.read_errors, windows=windows, plain=plain)
+        try:
+            selection = self.source.select(matchers, start_ms, end_ms, hints)
+        except PatternTooCostly as problem:
+            raise LimitExceeded(str(problem)) from None
+        self._note_downsampled(start_ms, end_ms)
+        # Another use of the same samples costs no more, nor do rollups that were asked for.
+        rolled = windows is not None and bool(self.options.rollup_ms)
+        if key[:3] not in self._admitted and not rolled:
+            self._admitted.add(key[:3])
+            self.admit(selection)
+        self._selections[key] = selection
+        return selection
 
     def _note_downsampled(self, start_ms: int, end_ms: int) -> None:
         if supports_downsampling(self.source):

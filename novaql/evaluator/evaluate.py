@@ -361,6 +361,8 @@ def finish_names(found: StepMatrix) -> StepMatrix:
 
     Raises `EvaluationError` where two of them have a value at one step.
     """
+    if not found.nameless.any():
+        return join_equal_rows(found)
     bare = replace(
         found,
         series=drop_names(found.series, found.nameless),

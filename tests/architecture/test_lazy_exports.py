@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -30,3 +32,17 @@ def test_a_lazy_module_has_what_its_module_has_now(monkeypatch: pytest.MonkeyPat
     assert module.dumps(1) == "replaced"
     with pytest.raises(AttributeError, match="nothing"):
         _ = module.nothing
+
+
+def test_nothing_is_collected_during_a_late_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "seen_late.py").write_text("import gc\nCOLLECTS = gc.isenabled()\n")
+    (tmp_path / "broken_late.py").write_text("raise ImportError\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    assert lazy_module("seen_late").COLLECTS is False
+    assert gc.isenabled()
+    with pytest.raises(ImportError):
+        _ = lazy_module("broken_late").anything
+    assert gc.isenabled()

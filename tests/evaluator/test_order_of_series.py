@@ -83,6 +83,7 @@ def threads(count: int) -> Iterator[None]:
     ):
         patch.setattr(batch_run, "WORTH_A_THREAD", 1)
         patch.setattr(batch_run, "ONCE_WORTH_A_THREAD", 1)
+        patch.setattr(batch_run, "EDGES_WORTH_A_THREAD", 1)
         patch.setattr(parallel, "_cores", lambda: count)
         patch.setattr(parallel, "_helpers", lambda _: pool)
         yield

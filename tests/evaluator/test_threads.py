@@ -81,6 +81,7 @@ def source(request: pytest.FixtureRequest) -> TableSource:
 def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(batch_run, "WORTH_A_THREAD", 1)
     monkeypatch.setattr(batch_run, "ONCE_WORTH_A_THREAD", 1)
+    monkeypatch.setattr(batch_run, "EDGES_WORTH_A_THREAD", 1)
     with KERNELS.forced(Mode.ON):
         KERNELS.prepare()
         yield

@@ -66,7 +66,7 @@ class PagedStream(Pages, Stream):
             return CopyPlan([one], total)
         if not cache_pages or len(numbers) >= MANY_PAGES:
             mostly = np.ones(len(numbers), np.bool_)
-        compiled = self.coded and self.kind in _UNFOLDED and ready(int(lengths.sum()))
+        compiled = self.coded and self.kind in _UNFOLDED and ready()
 
         def some(first: int, last: int) -> Ints | None:
             markers: Ints | None = NOWHERE

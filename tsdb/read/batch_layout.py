@@ -140,7 +140,7 @@ def load_in_turn(
         layout.grid_offsets,
         starts=_starts_of(layout) if starts else None,
     )
-    tools = CompiledHoles() if ready(len(values)) else None
+    tools = CompiledHoles() if ready() else None
     return split_markers(batch, tools, at=markers)
 
 

@@ -53,9 +53,13 @@ class Planned:
         cache, read_errors = query.caches.batches, query.read_errors
         if self.batches is None:
             found = plan_mixed(self.cuts, table.rows, cache, read_errors)
-            return Selection(table, *found, range_ms=range_ms, starts=self.starts)
+            return Selection(
+                table, *found, range_ms=range_ms, starts=self.starts, parts=query.of_parts
+            )
         batches = self.batches.refs(cache, read_errors)
-        return Selection(table, batches, range_ms=range_ms, starts=self.starts)
+        return Selection(
+            table, batches, range_ms=range_ms, starts=self.starts, parts=query.of_parts
+        )
 
     def selection_inside(self, query: _Query) -> Selection:
         """Return the selection of a range in which every series has a sample. Its cuts are planned
@@ -66,7 +70,9 @@ class Planned:
         batches = self.batches.refs(
             query.caches.batches, query.read_errors, inside=lambda: query.plan().cuts, share=share
         )
-        return Selection(self.table, batches, range_ms=query.range_ms, starts=False)
+        return Selection(
+            self.table, batches, range_ms=query.range_ms, starts=False, parts=query.of_parts
+        )
 
 
 PlanCache = ByteCache[Planned]
@@ -122,19 +128,22 @@ def select(
     """`Source.select` over parts in order of age. See `Hints.read_errors`."""
     some = parts.overlapping(start_ms, end_ms)
 
-    def read(parts: Sequence[Part]) -> Selection:
-        deleted = tuple(part.deleted() for part in parts)
-        range_ms = start_ms, end_ms
-        return _Query(parts, deleted, tuple(matchers), range_ms, caches, read_errors).selection()
+    of_parts = len(some), len(parts)
 
-    return replace(read_undamaged(some, read_errors, read), parts=(len(some), len(parts)))
+    def read(some: Sequence[Part]) -> Selection:
+        deleted = tuple(part.deleted() for part in some)
+        what, range_ms = tuple(matchers), (start_ms, end_ms)
+        return _Query(some, deleted, what, range_ms, caches, read_errors, of_parts).selection()
+
+    return read_undamaged(some, read_errors, read)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Query:
     """A selection from parts that overlap its range.
 
-    deleted  deleted time of each part
+    deleted   deleted time of each part
+    of_parts  see `Selection.parts`
     """
 
     parts: Sequence[Part]
@@ -143,6 +152,7 @@ class _Query:
     range_ms: tuple[int, int]
     caches: Caches
     read_errors: ReadErrors | None
+    of_parts: tuple[int, int] | None = None
 
     def selection(self) -> Selection:
         """By a new plan, or the plan for the same parts, matchers and range."""
@@ -192,6 +202,9 @@ class _Query:
         living = [part.living(*self.range_ms) for part in self.parts]
         union = united(self.parts, self.matchers, self.caches.unions, living)
         cuts: list[RangeSlice] = []
+        if union.table.rows == 0:  # as with `absent`
+            nothing = plan_batches(cuts, 0, self.caches.batches.limit)
+            return Planned(union.table, cuts, nothing, starts=False, deleted=self.deleted)
         for part, (rows, table_rows) in zip(self.parts, union.found, strict=True):
             cuts += cut_ranges(pieces_of(part, rows, table_rows), *self.range_ms, self.read_errors)
         table = union.table

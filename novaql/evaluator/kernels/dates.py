@@ -37,14 +37,13 @@ class Civil:
     since_march: Whole
 
 
-def civil(seconds: Whole) -> Civil:
-    """The date of Unix seconds.
+def civil(days: Whole) -> Civil:
+    """The date of days since 1970-01-01.
 
     Years are counted from 1 March, so that a leap day is the last day of its year, in cycles of 400
     years of equal length.
     """
-    days = seconds // DAY + MARCH_OF_YEAR_0
-    cycle, day = np.divmod(days, DAYS_OF_400_YEARS)
+    cycle, day = np.divmod(days + MARCH_OF_YEAR_0, DAYS_OF_400_YEARS)
     # Leap days before this day in the cycle are taken off, and what remains are years of 365 days.
     year = (day - day // 1460 + day // 36_524 - day // 146_096) // 365
     since_march = day - (365 * year + year // 4 - year // 100)
@@ -65,8 +64,8 @@ def is_leap(year: Whole) -> Bools:
     return leap
 
 
-def _day_of_year(seconds: Whole) -> Whole:
-    date = civil(seconds)
+def _day_of_year(days: Whole) -> Whole:
+    date = civil(days)
     of_march_year: Whole = np.where(
         date.month > 2, date.since_march + 60 + is_leap(date.year), date.since_march - 305
     )
@@ -76,21 +75,37 @@ def _day_of_year(seconds: Whole) -> Whole:
 _LENGTHS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 
 
-def _days_in_month(seconds: Whole) -> Whole:
-    date = civil(seconds)
-    days: Whole = _LENGTHS[date.month] + ((date.month == 2) & is_leap(date.year))
-    return days
+def _days_in_month(days: Whole) -> Whole:
+    date = civil(days)
+    length: Whole = _LENGTHS[date.month] + ((date.month == 2) & is_leap(date.year))
+    return length
+
+
+def _of_days(part: Callable[[Whole], Whole]) -> Callable[[Whole], Whole]:
+    """What depends on the day alone, of seconds. Of few days, each is computed once."""
+
+    def of_seconds(seconds: Whole) -> Whole:
+        days = seconds // DAY
+        if days.size == 0:
+            return part(days)
+        first, last = int(days.min()), int(days.max())
+        if last - first >= days.size // 2:
+            return part(days)
+        days -= first
+        return part(np.arange(first, last + 1)).take(days)
+
+    return of_seconds
 
 
 PARTS: Mapping[str, Callable[[Whole], Whole]] = {
     "minute": lambda s: s // 60 % 60,
     "hour": lambda s: s // 3600 % 24,
     "day_of_week": lambda s: (s // DAY + 4) % 7,  # 1970-01-01 was a Thursday; Sunday is 0
-    "day_of_month": lambda s: civil(s).day,
-    "day_of_year": _day_of_year,
-    "days_in_month": _days_in_month,
-    "month": lambda s: civil(s).month,
-    "year": lambda s: civil(s).year,
+    "day_of_month": _of_days(lambda days: civil(days).day),
+    "day_of_year": _of_days(_day_of_year),
+    "days_in_month": _of_days(_days_in_month),
+    "month": _of_days(lambda days: civil(days).month),
+    "year": _of_days(lambda days: civil(days).year),
 }
 
 
@@ -100,6 +115,8 @@ def date_part(name: str, seconds: Floats, offset: Callable[[Whole], Whole] | Non
     offset  seconds that local time is ahead of UTC, at Unix seconds; None: the date is UTC's
     """
     no_date: Bools = ~((seconds >= EARLIEST) & (seconds < BEYOND))
+    if offset is None and not no_date.any():
+        return PARTS[name](seconds.astype(np.int64)).astype(np.float64)
     if offset is not None:  # so that local seconds fit 64 bits
         no_date |= ~(np.abs(seconds) < BEYOND / 2)
     whole = np.where(no_date, 0.0, seconds).astype(np.int64)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from novaql.evaluator.kernels.dispatch import KERNELS, StripCells
-from novaql.evaluator.kernels.group_rows import Runs, as_strip_cells, exact_sums
+from novaql.evaluator.kernels.group_rows import Runs, as_strip_cells, exact_sums, strip_cells
 from novaql.evaluator.kernels.numerics.error_free import square
 from novaql.evaluator.kernels.numerics.exact_runs import sums_of_runs
 from novaql.evaluator.kernels.numerics.exact_sums import ExactSums
@@ -76,6 +76,12 @@ class StripAccumulator(Accumulator):
         found = self.empty(len(groups), values.shape[1])
         found.add_strips(cells)
         return found.partial(groups)
+
+    def add(self, group: Ints, values: Floats, present: Bools | None) -> None:
+        if KERNELS.ready(values.size) is None:
+            super().add(group, values, present)
+        else:
+            self.add_strips(strip_cells(np.ascontiguousarray(group), values, present))
 
 
 def _add_counts(into: Ints, groups: Ints, counts: Ints) -> None:
@@ -177,6 +183,9 @@ class SumOfSquares(Sum):
 
     def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Sums:
         return super().reduce(group, values * values, present)  # type: ignore[no-any-return]
+
+    def add(self, group: Ints, values: Floats, present: Bools | None) -> None:
+        self.merge(self.reduce(group, values, present))
 
 
 class Extreme(StripAccumulator):

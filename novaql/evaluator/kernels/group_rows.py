@@ -13,11 +13,8 @@ from numpy.typing import NDArray
 from novaql.evaluator.kernels.dispatch import KERNELS, StripCells, floats, mask
 from novaql.evaluator.kernels.numerics.exact_runs import Split, sums_of_runs
 from novaql.evaluator.kernels.numerics.exact_sums import ExactSums
-from novaql.evaluator.kernels.runs import lengths_of, reduce_runs
+from novaql.evaluator.kernels.runs import lengths_of, numbered, reduce_runs
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
-
-SPARSE = 8
-"""Group numbers for each row from which on sorting them is quicker than a table of all."""
 
 
 class Runs:
@@ -63,25 +60,19 @@ class Runs:
 
 def as_strip_cells(group: Ints, values: Floats, present: Bools | None) -> tuple[Ints, StripCells]:
     """(groups that occur [g], rows of a block as strips of one grid, with places among these)."""
-    rows, steps = values.shape
     groups, place = numbered(group)
+    return groups, strip_cells(place, values, present)
+
+
+def strip_cells(place: Ints, values: Floats, present: Bools | None) -> StripCells:
+    """Rows of a block as strips of one grid. place: [S] row of each in the accumulator."""
+    rows, steps = values.shape
     there = mask(present, steps)
-    return groups, StripCells(
+    return StripCells(
         place, np.zeros(rows, np.int64), np.zeros(1, np.int64), np.array([0, steps]),
         floats(values, (values.size,)),
         there.reshape(-1), len(there) == 1, present is None, 0, rows,
     )  # fmt: skip
-
-
-def numbered(group: Ints) -> tuple[Ints, Ints]:
-    """(the groups that occur [g], place of each row's group among them [S])."""
-    lowest, highest = int(group.min(initial=0)), int(group.max(initial=0))
-    if highest - lowest > SPARSE * len(group):
-        groups, place = np.unique(group, return_inverse=True)
-        return groups, place
-    occurs = np.zeros(highest - lowest + 1, np.bool_)
-    occurs[group - lowest] = True
-    return np.flatnonzero(occurs) + lowest, (np.cumsum(occurs) - 1)[group - lowest]
 
 
 def exact_sums(

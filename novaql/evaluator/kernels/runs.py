@@ -15,6 +15,19 @@ LONG = 1 << 10
 """Values of a run, on average, from which on a call of NumPy for each run is fastest."""
 MOST_FILLED = 3
 """Rows for each given one, at most, where runs are filled up to the longest."""
+SPARSE = 8
+"""Group numbers for each row from which on sorting them is quicker than a table of all."""
+
+
+def numbered(group: Ints) -> tuple[Ints, Ints]:
+    """(the groups that occur [g], place of each row's group among them [S])."""
+    lowest, highest = int(group.min(initial=0)), int(group.max(initial=0))
+    if highest - lowest > SPARSE * len(group):
+        groups, place = np.unique(group, return_inverse=True)
+        return groups, place
+    occurs = np.zeros(highest - lowest + 1, np.bool_)
+    occurs[group - lowest] = True
+    return np.flatnonzero(occurs) + lowest, (np.cumsum(occurs) - 1)[group - lowest]
 
 
 def lengths_of(starts: Ints, rows: int) -> Ints:

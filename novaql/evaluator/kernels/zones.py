@@ -99,7 +99,7 @@ def _change(offset: Callable[[int], int], low: int, high: int) -> int:
 
 
 def _begin_of_month(local: Whole) -> Whole:
-    return local // DAY - civil(local).day + 1
+    return local // DAY - civil(local // DAY).day + 1
 
 
 def _begin_of_year(local: Whole) -> Whole:
@@ -107,7 +107,7 @@ def _begin_of_year(local: Whole) -> Whole:
 
 
 def _begin_of_quarter(local: Whole) -> Whole:
-    date = civil(local)
+    date = civil(local // DAY)
     quarter = (date.month - 1) // 3
     before = np.array([0, 90, 181, 273])[quarter] + ((quarter > 0) & is_leap(date.year))
     days: Whole = _begin_of_year(local) + before

@@ -154,7 +154,8 @@ def windows_pipeline(
             selection.batches,
             windows_spec,
             strips,
-            whole_windows=function.whole_window and not function.slides,
+            whole_window=function.whole_window,
+            slides=function.slides,
             watch=watch,
         ).if_ready()
     nameless = not (function.retains_name and has_names(operator.range.plan))

@@ -105,5 +105,4 @@ def _pipeline(
         compiled = CompiledRollup(
             selection.batches, windows, StripRollup(newest), visible=True
         ).if_ready()
-    pipeline = pipeline_over(selection, steps, leaf, nameless=nameless, markers=True)
-    return replace(pipeline, compiled=compiled)
+    return pipeline_over(selection, steps, leaf, nameless=nameless, markers=True, compiled=compiled)

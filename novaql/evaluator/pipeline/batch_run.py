@@ -16,7 +16,7 @@ import numpy as np
 from novaql.evaluator.context import Context, allocate
 from novaql.evaluator.grouping import Groups
 from novaql.evaluator.kernels.group_reduce import Accumulator, StripAccumulator
-from novaql.evaluator.kernels.group_rows import numbered
+from novaql.evaluator.kernels.runs import numbered
 from novaql.evaluator.kernels.strips import (
     Presence,
     alive,
@@ -42,12 +42,14 @@ CELLS_AT_ONCE = 1 << 16
 FOLDED_IN_PLACE = 1 << 19
 """With more cells than this in all groups, threads share one accumulator and take turns."""
 
-WORTH_A_THREAD, ONCE_WORTH_A_THREAD = 1 << 16, 1 << 20
-"""Samples below which work is done before another thread has woken up; and of an instant, which
-looks at each of them once.
-
-Fewer batches than `FEW` are worked off in parts, one batch after the other."""
+WORTH_A_THREAD = 1 << 16
+"""Samples below which work is done before another thread has woken up, if all samples of each
+window are looked at."""
+ONCE_WORTH_A_THREAD, EDGES_WORTH_A_THREAD = 1 << 20, 1 << 18
+"""The same for an instant or for counts, which look at a sample at most once; and where only some
+samples of each window are looked at. A part costs some 40 µs, whatever it computes."""
 FEW, MOST_PARTS = 3, 4
+"""Fewer batches than `FEW` are worked off in parts, one batch after the other."""
 
 
 class _Portions:
@@ -89,9 +91,10 @@ class _Portions:
 
     def fill(self, begin: int, end: int, out: Floats) -> None:
         """Write the cells of these series, one of them by steps where its windows are long."""
-        strips, rollup = self.strips, self.leaf.rollup
+        strips, leaf, rollup = self.strips, self.leaf, self.leaf.rollup
         cost = int(strips.cells[end] - strips.cells[begin]) * self.longest
-        if self.leaf.whole_windows and end - begin == 1 and cost > COST_AT_ONCE:
+        long = leaf.whole_window and not leaf.slides
+        if long and end - begin == 1 and cost > COST_AT_ONCE:
             fill_by_steps(self.context, rollup, strips, begin, cost, out)
         else:
             rollup.fill(strips, begin, end, out)
@@ -136,7 +139,11 @@ def _each_batch(
         take(result)
 
     refs = leaf.batches
-    worth = ONCE_WORTH_A_THREAD if len(leaf.spec.ends_ms) == 1 else WORTH_A_THREAD
+    worth = EDGES_WORTH_A_THREAD
+    if leaf.whole_window:
+        worth = WORTH_A_THREAD
+    if times_only or len(leaf.spec.ends_ms) == 1:
+        worth = ONCE_WORTH_A_THREAD
     if not alone and len(refs) >= FEW:
         alone = sum(ref.samples for ref in refs) < ONCE_WORTH_A_THREAD
         ordered_parallel(len(refs), lambda n: run(load(refs[n])), finished, alone=alone)

@@ -10,6 +10,7 @@ from novaql.evaluator.context import Context
 from novaql.evaluator.grouping import Groups
 from novaql.evaluator.kernels.group_reduce import Accumulator
 from novaql.evaluator.kernels.packed_folds import reduce_packed, takes_packed
+from novaql.evaluator.kernels.windows import Bools
 from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.pipeline.batch_run import CELLS_AT_ONCE, fold_batches
 from novaql.evaluator.pipeline.block import Block
@@ -45,6 +46,10 @@ def fold_matrix(operand: StepMatrix, groups: Groups, accumulator: Accumulator) -
     has no value."""
     rows = np.arange(operand.rows, dtype=np.int64)
     tall = max(1, CELLS_AT_ONCE // max(operand.steps, 1))
+    if operand.rows <= tall:  # without a partial result, which costs more than few values
+        with np.errstate(all="ignore"):
+            accumulator.add(groups.of_row, operand.values, _some_absent(operand.valid))
+        return _finished(groups, accumulator)
     for first in range(0, operand.rows, tall):
         some = slice(first, first + tall)
         valid = None if operand.valid is None else operand.valid[some]
@@ -61,8 +66,12 @@ def _reduced(accumulator: Accumulator, groups: Groups, block: Block) -> Any:
         return reduce_packed(
             accumulator, group, block.cells, block.values, block.valid, block.steps
         )
-    present = None if block.valid is None or block.valid.all() else block.presence()
+    present = None if _some_absent(block.valid) is None else block.presence()
     return accumulator.reduce(group, block.values, present)
+
+
+def _some_absent(valid: Bools | None) -> Bools | None:
+    return None if valid is None or valid.all() else valid
 
 
 def _finished(groups: Groups, accumulator: Accumulator) -> StepMatrix:

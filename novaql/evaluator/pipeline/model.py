@@ -28,7 +28,8 @@ class CompiledRollup:
 
     batches        the same samples as the pipeline's views
     visible        a window has no value if a staleness marker follows its newest sample
-    whole_windows  the rollup reads all samples of each window, so that its cost grows with them
+    whole_window   the rollup looks at all samples of each window, so that its cost grows with them
+    slides         but reads each of them once
     watch          called with the rows that have a value at some step, batch after batch in order
     """
 
@@ -36,7 +37,8 @@ class CompiledRollup:
     spec: WindowSpec
     rollup: StripRollup
     visible: bool = False
-    whole_windows: bool = False
+    whole_window: bool = False
+    slides: bool = False
     watch: Callable[[Ints], None] | None = None
 
     def if_ready(self) -> CompiledRollup | None:

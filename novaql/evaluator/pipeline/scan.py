@@ -9,7 +9,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from novaql.evaluator.pipeline.block import Block
-from novaql.evaluator.pipeline.model import Pipeline, ViewsOf
+from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline, ViewsOf
 from novaql.evaluator.steps import Steps
 from novaql.tsdb.model.batch_views import BatchViews, SeriesView
 from novaql.tsdb.model.series_batch import SeriesBatchRef
@@ -49,8 +49,10 @@ def pipeline_over(
     nameless: bool,
     markers: bool = False,
     starts: bool = False,
+    compiled: CompiledRollup | None = None,
 ) -> Pipeline:
-    """A pipeline that NumPy runs over the floats of a selection; see `views_of` for the rest."""
+    """A pipeline over the floats of a selection, which NumPy runs without `compiled`; see
+    `views_of` for the rest."""
     return Pipeline(
         selection.series,
         steps,
@@ -58,6 +60,7 @@ def pipeline_over(
         leaf,
         nameless,
         has_histograms=bool(selection.histograms),
+        compiled=compiled,
     )
 
 

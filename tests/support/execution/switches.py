@@ -18,6 +18,7 @@ THREADS = "novaql.tsdb.runtime.parallel"
 WORTH_A_THREAD = (
     "novaql.evaluator.pipeline.batch_run.WORTH_A_THREAD",
     "novaql.evaluator.pipeline.batch_run.ONCE_WORTH_A_THREAD",
+    "novaql.evaluator.pipeline.batch_run.EDGES_WORTH_A_THREAD",
 )
 """Batches below these are computed on the query's own thread."""
 

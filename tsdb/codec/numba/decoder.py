@@ -25,8 +25,9 @@ MOST_MARKERS = 4096
 NO_MARKERS = np.empty(0, np.int64)
 
 
-def ready(values: int) -> bool:
-    """Whether the decoder is compiled and to be used. values: that the caller will decode."""
+def ready(values: int = 0) -> bool:
+    """Whether the decoder is compiled and to be used. values: of a page that the caller will
+    decode; where pages are decoded later, one by one, they are counted then."""
     return PAGES.ready(values) is not None
 
 

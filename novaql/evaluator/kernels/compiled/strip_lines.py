@@ -16,6 +16,10 @@ from novaql.evaluator.kernels.compiled.jit import (
     inner,
     kernel,
 )
+from novaql.tsdb.runtime.numba_intrinsics import borrowed
+
+LANES = 8
+"""Windows that are smoothed side by side: a register of AVX-512."""
 
 
 @kernel(STRIPS, INTS, VECTOR, FLAG, INT, INT, OUT_VECTOR, reorder=True)
@@ -89,24 +93,48 @@ def _seconds_away(when: Any, away: Any) -> float:
 
 @kernel(STRIPS, VECTOR, VECTOR, INT, INT, OUT_VECTOR)
 def strip_smoothed(strips: Any, smoothing: Any, trend: Any, begin: int, end: int, out: Any) -> None:
-    """Holt's linear method, as `regression.double_exponential_smoothing`; factors are [J]."""
+    """Holt's linear method, as `regression.double_exponential_smoothing`; factors are [J].
+
+    Each level waits for the one before it, so the windows of `LANES` steps are computed side by
+    side, as far as the shortest reaches.
+    """
     values, offsets, grid, _, _, first, strip, lo, hi = strips
+    out, smoothing, trend = borrowed(out), borrowed(smoothing), borrowed(trend)
+    levels, befores, slopes = np.empty(LANES), np.empty(LANES), np.empty(LANES)
     at = 0
     for s in range(begin, end):
-        row = values[offsets[s] : offsets[s + 1]]
-        base = strip[grid[s]]
-        for cell in range(base, strip[grid[s] + 1]):
-            start, stop = lo[cell], hi[cell]
-            level, slope = 0.0, 0.0
-            if stop - start >= 2:
-                step = first[grid[s]] + cell - base
-                of_value, of_slope = smoothing[step], trend[step]
-                level, slope = row[start], row[start + 1] - row[start]
-                before = level
-                for k in range(start + 1, stop):
-                    if k > start + 1:
-                        slope = of_slope * (level - before) + (1 - of_slope) * slope
+        row = borrowed(values)[offsets[s] : offsets[s + 1]]
+        base, last = strip[grid[s]], strip[grid[s] + 1]
+        for cell in range(base, last, LANES):
+            count = min(LANES, last - cell)
+            step = first[grid[s]] + cell - base
+            starts, stops = borrowed(lo)[cell : cell + count], borrowed(hi)[cell : cell + count]
+            of_value, of_slope = smoothing[step : step + count], trend[step : step + count]
+            shortest = stops[0] - starts[0]
+            for lane in range(count):
+                start = starts[lane]
+                shortest = min(shortest, stops[lane] - start)
+                if stops[lane] - start >= 2:  # the first trend is the first difference
+                    befores[lane] = row[start]
+                    slopes[lane] = row[start + 1] - row[start]
+                    levels[lane] = of_value[lane] * row[start + 1] + (1 - of_value[lane]) * (
+                        befores[lane] + slopes[lane]
+                    )
+            for k in range(2, shortest):
+                for lane in range(count):
+                    slopes[lane] = (
+                        of_slope[lane] * (levels[lane] - befores[lane])
+                        + (1 - of_slope[lane]) * slopes[lane]
+                    )
+                    befores[lane] = levels[lane]
+                    levels[lane] = of_value[lane] * row[starts[lane] + k] + (1 - of_value[lane]) * (
+                        befores[lane] + slopes[lane]
+                    )
+            for lane in range(count):
+                level, before, slope = levels[lane], befores[lane], slopes[lane]
+                for k in range(starts[lane] + max(shortest, 2), stops[lane]):
+                    slope = of_slope[lane] * (level - before) + (1 - of_slope[lane]) * slope
                     before = level
-                    level = of_value * row[k] + (1 - of_value) * (before + slope)
-            out[at] = level
-            at += 1
+                    level = of_value[lane] * row[k] + (1 - of_value[lane]) * (before + slope)
+                out[at + lane] = level if stops[lane] - starts[lane] >= 2 else 0.0
+            at += count

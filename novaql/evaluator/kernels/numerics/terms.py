@@ -8,6 +8,7 @@ import numpy as np
 
 from novaql.evaluator.kernels.numerics.error_free import Floats, Ints
 from novaql.evaluator.kernels.numerics.full_range import FullRange
+from novaql.evaluator.kernels.runs import numbered
 
 MANY_TERMS = 1 << 20
 """Terms from which on those of one cell are replaced by fewer that have the same sum."""
@@ -46,14 +47,15 @@ class Terms:
         if not self._count:
             return
         cell, values = self.all()
-        order = np.argsort(cell, kind="stable")
-        cell, values = cell[order], values[order]
-        cells, first = np.unique(cell, return_index=True)
-        first = np.append(first, len(cell))
+        cells, place = numbered(cell)
+        if len(cells) <= CELLS_AT_ONCE:  # few cells that have many terms: without sorting these
+            yield cells, place, values
+            return
+        order = np.argsort(place, kind="stable")
+        place, values = place[order], values[order]
         for begin in range(0, len(cells), CELLS_AT_ONCE):
-            some = cells[begin : begin + CELLS_AT_ONCE]
-            a, b = first[begin], first[begin + len(some)]
-            yield some, np.searchsorted(some, cell[a:b]), values[a:b]
+            a, b = place.searchsorted((begin, begin + CELLS_AT_ONCE)).tolist()
+            yield cells[begin : begin + CELLS_AT_ONCE], place[a:b] - begin, values[a:b]
 
     def shrink(self) -> None:
         """Replace terms by fewer ones of the same sum where there are many."""
