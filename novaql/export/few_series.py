@@ -1,7 +1,7 @@
 """The JSON text of a few series of floats, written value by value.
 
 For such a result, the arrays that the other writers of `prometheus_json.py` make take longer than
-the text: 77 µs for one sample, 8 µs here.
+the text: 77 µs for one sample, 5 µs here.
 """
 
 from __future__ import annotations
