@@ -131,7 +131,7 @@ def query_options(
     rollup_ms = 0 if rollup is None else duration_ms(rollup, argument="rollup")
     if rollup_ms < 0 or (rollup is not None and rollup_ms == 0):
         raise ArgumentError("rollup", "must be greater than 0")
-    made = partial(
+    options_of = partial(
         QueryOptions,
         lookback_ms=lookback_ms,
         timeout_s=timeout_s,
@@ -146,7 +146,7 @@ def query_options(
     last_ms = now_ms if last_ms is None else last_ms
     if start is None and end is None and step is None:
         at_ms = last_ms if time is None else to_ms(time, argument="time", now_ms=now_ms)
-        return made(at_ms, at_ms)
+        return options_of(at_ms, at_ms)
     if time is not None:
         raise ArgumentError(
             "time", "an instant query has no start, end or step; give one or the other"
@@ -163,7 +163,7 @@ def query_options(
     step_ms = round_step_ms(least_ms) if step is None else duration_ms(step, argument="step")
     if step_ms <= 0:
         raise ArgumentError("step", "must be greater than 0")
-    return made(start_ms, end_ms, step_ms)
+    return options_of(start_ms, end_ms, step_ms)
 
 
 def time_window(start: TimeLike | None, end: TimeLike | None) -> tuple[int, int]:

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from novaql.export.arrow_arrays import label_array, numbers, strings
-from novaql.export.columns import HISTOGRAM, START, TIME, VALUE, long_form, wide_form, wide_names
+from novaql.export.arrow_arrays import LabelRows, numbers, strings
+from novaql.export.columns import (
+    HISTOGRAM,
+    START,
+    TIME,
+    VALUE,
+    column_names,
+    long_form,
+    wide_form,
+    wide_names,
+)
 from novaql.export.histogram_arrow import HISTOGRAM_TYPE, histogram_column
-from novaql.result import NativeCells, Result
+from novaql.result import NativeCells, Result, native_where
+from novaql.tsdb.model.histograms import Histograms
+from novaql.tsdb.runtime.buffer_pool import BUFFERS
 
 TIMESTAMP = pa.timestamp("ms", tz="UTC")
 LABEL = pa.dictionary(pa.int32(), pa.string())
@@ -49,10 +62,10 @@ def long_table(result: Result) -> pa.Table:
         times = numbers(form.times_ms, TIMESTAMP)
         return pa.table({TIME: times, VALUE: strings([result.text])})
     long = _Long(result)
-    return pa.Table.from_arrays(long.arrays(0, long.samples), schema=long.schema)
+    return pa.Table.from_arrays(long.arrays(0, result.series.rows), schema=long.schema)
 
 
-def long_stream(result: Result) -> Iterator[bytes]:
+def long_stream(result: Result) -> Iterator[memoryview]:
     """Yield the same table as a stream of Arrow's IPC format, piece by piece."""
     sink = _Sink()
     if result.text is not None:
@@ -63,49 +76,94 @@ def long_stream(result: Result) -> Iterator[bytes]:
         return
     long = _Long(result)
     with pa.ipc.new_stream(sink, long.schema) as writer:
-        for first in range(0, long.samples, SAMPLES_AT_ONCE):
-            arrays = long.arrays(first, min(first + SAMPLES_AT_ONCE, long.samples))
+        for first, last in _row_ranges(result):
+            arrays = long.arrays(first, last)
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=long.schema))
             yield sink.taken()
     yield sink.taken()
 
 
-class _Sink(io.BytesIO):
-    """A file that Arrow writes to, and whose content is taken from it."""
+def _row_ranges(result: Result) -> list[tuple[int, int]]:
+    """Ranges of rows with about `SAMPLES_AT_ONCE` samples, or one row with more."""
+    rows = result.series.rows
+    if result.raw is None:
+        ends = np.arange(1, rows + 1) * max(1, result.values.shape[1])
+    else:
+        ends = result.raw.offsets[1:]
+    changes = np.flatnonzero(np.diff((ends - 1) // SAMPLES_AT_ONCE)) + 1
+    return list(pairwise([0, *changes.tolist(), rows]))
 
-    def taken(self) -> bytes:
-        content = self.getvalue()
-        self.seek(0)
-        self.truncate()
-        return content
+
+class _Sink(io.RawIOBase):
+    """A file that Arrow writes to, and whose content is taken from it.
+
+    It holds views of the arrays, and copies them once into memory that the process has used before:
+    to touch new memory takes several times as long.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: list[memoryview] = []
+        self.size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        part = memoryview(data).cast("B")
+        self._parts.append(part)
+        self.size += len(part)
+        return len(part)
+
+    def taken(self) -> memoryview:
+        out = BUFFERS.ints(self.size // 8 + 1).view(np.uint8)[: self.size].data
+        at = 0
+        for part in self._parts:
+            out[at : at + len(part)] = part
+            at += len(part)
+        self._parts.clear()
+        self.size = 0
+        return out
 
 
 class _Long:
-    """The long layout of samples, any stretch of it as arrays."""
+    """The long layout of a result, any rows of it as arrays."""
 
     def __init__(self, result: Result) -> None:
-        form = self._form = long_form(result)
-        self.samples = len(form.values)
-        columns = form.labels.values()
-        self._labels = [(column.codes, strings(column.values[1:])) for _, column in columns]
-        labels = {name: label for name, (label, _) in form.labels.items()}
-        self.schema = long_schema(labels, histograms=form.native is not None)
+        self._result = result
+        self._histograms = _histograms_in(result)
+        series, histograms = result.series, self._histograms is not None
+        names = column_names(series.names(), histograms=histograms)
+        self._labels = [LabelRows(series.column(label).compacted()) for label in names.values()]
+        self.schema = long_schema(names, histograms=histograms)
 
     def arrays(self, first: int, last: int) -> list[pa.Array[Any]]:
-        """The columns of samples from one number up to another one, exclusively."""
-        form, some = self._form, slice(first, last)
-        there = form.float_there
-        arrays: list[pa.Array[Any]] = [
-            numbers(form.times_ms[some], TIMESTAMP),
-            numbers(form.values[some], pa.float64(), None if there is None else there[some]),
-        ]
-        if form.native is not None:
-            which = form.native.which[some]
-            arrays.append(histogram_column(NativeCells(form.native.histograms, which)))
-        row = form.row[some]
-        for codes, texts in self._labels:
-            arrays.append(label_array(codes[row], texts))
-        return arrays
+        """The columns of the samples of series from one number up to another one, exclusively."""
+        result = self._result
+        whole = (first, last) == (0, result.series.rows)
+        points = (result if whole else result.rows(first, last)).points()
+        times = numbers(points.times_ms, TIMESTAMP)
+        if self._histograms is None:
+            arrays = [times, numbers(points.values, pa.float64())]
+        else:
+            native = points.native or _no_cells(self._histograms, len(points.values))
+            values = numbers(points.values, pa.float64(), native.which < 0)
+            arrays = [times, values, histogram_column(native)]
+        series, samples = slice(first, last), np.diff(points.offsets)
+        return arrays + [labels.repeated(series, samples) for labels in self._labels]
+
+
+def _histograms_in(result: Result) -> Histograms | None:
+    """The histograms of a result; None: no sample is one."""
+    if result.raw is not None:
+        native = result.raw.native
+    else:
+        native = native_where(result.native, ... if result.valid is None else result.valid)
+    return None if native is None else native.histograms
+
+
+def _no_cells(histograms: Histograms, count: int) -> NativeCells:
+    return NativeCells(histograms, np.full(count, -1, np.int32))
 
 
 def wide_table(result: Result) -> pa.Table:

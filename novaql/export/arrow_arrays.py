@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from novaql.errors import LimitExceeded
-from novaql.tsdb.model.labels import Bools
+from novaql.tsdb.model.labels import Bools, Ints, LabelColumn
 
 py_buffer: Any = pa.py_buffer  # the stubs do not know that NumPy arrays have a buffer
 
@@ -61,3 +61,19 @@ def label_array(codes: NDArray[np.integer[Any]], texts: pa.Array[Any]) -> pa.Arr
     """A dictionary array from the codes of a label column: 0 is null, 1 the first of `texts`."""
     indices = numbers(codes - 1, pa.int32(), codes != 0)
     return pa.DictionaryArray.from_arrays(indices, texts)
+
+
+class LabelRows:
+    """The label of each series, as dictionary arrays of samples that share one dictionary."""
+
+    def __init__(self, column: LabelColumn) -> None:
+        self._texts = strings(column.values[1:])
+        self._indices = column.codes - np.int32(1)
+        there = column.codes != 0
+        self._there = None if there.all() else there
+
+    def repeated(self, series: slice, samples: Ints) -> pa.Array[Any]:
+        """The label of each sample of some series. samples: the number of samples of each."""
+        there = None if self._there is None else np.repeat(self._there[series], samples)
+        indices = numbers(np.repeat(self._indices[series], samples), pa.int32(), there)
+        return pa.DictionaryArray.from_arrays(indices, self._texts, safe=False)

@@ -54,6 +54,12 @@ def metric_texts(series: SeriesTable) -> list[bytes]:
     return list(map(_object, series.dicts()))
 
 
+def metric_text(labels: dict[str, str]) -> bytes:
+    """One label set as an object. Raises `MemoryError`."""
+    size = sum(map(len, labels)) + sum(map(len, labels.values()))
+    return orjson.dumps(labels) if size <= LONG else _object(labels)
+
+
 def _object(labels: dict[str, str]) -> bytes:
     pairs = [f"{escaped(name)}:{escaped(text)}" for name, text in labels.items()]
     return f"{{{','.join(pairs)}}}".encode()

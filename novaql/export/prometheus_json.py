@@ -16,8 +16,15 @@ import numpy as np
 import orjson
 
 from novaql.export.compiled_text import TEXTS
+from novaql.export.few_series import few_series, is_few
 from novaql.export.histogram_json import histogram_objects
-from novaql.export.json_values import ValueStyle, second_tokens, value_tokens
+from novaql.export.json_values import (
+    ValueStyle,
+    second_token,
+    second_tokens,
+    value_token,
+    value_tokens,
+)
 from novaql.export.labels_json import label_bytes, metric_texts
 from novaql.export.matrix_json import is_plain, plain_pieces
 from novaql.export.series_limit import first_series
@@ -52,6 +59,9 @@ def result_pieces(result: Result, style: ValueStyle) -> Iterator[bytes | memoryv
     """Yield what `result_json` returns in pieces, each written when it is requested."""
     if result.text is not None or result.kind is ResultKind.SCALAR:
         yield _pair(result, style)
+        return
+    if is_few(result):
+        yield few_series(result, style)
         return
     count = result.values.size if result.raw is None else len(result.raw.values)
     compiled = TEXTS.ready(count)
@@ -88,15 +98,13 @@ def pieces_of_rows(result: Result) -> list[tuple[int, int]]:
 
 def _pair(result: Result, style: ValueStyle) -> bytes:
     """A scalar or a text, and its time."""
-    time = second_tokens(result.times_ms[:1])[0]
+    time = second_token(int(result.times_ms[0]))
     if result.text is not None:
         return b"[%s,%s]" % (time, orjson.dumps(result.text))
-    value = value_tokens(result.points().values[:1], style)[0]
-    if style is not ValueStyle.TEXT:
-        return b"[%s,%s]" % (time, value)
-    if b"e" in value:
-        value = format(Decimal(value.decode()), "f").encode()  # a scalar has no exponent
-    return b'[%s,"%s"]' % (time, value)
+    value = value_token(float(result.values[0, 0]), style)
+    if style is ValueStyle.TEXT and b"e" in value:  # a scalar has no exponent
+        value = b'"%s"' % format(Decimal(value[1:-1].decode()), "f").encode()
+    return b"[%s,%s]" % (time, value)
 
 
 def _series(result: Result, style: ValueStyle) -> bytes:

@@ -36,6 +36,8 @@ def series_text(labels: Mapping[str, str]) -> str:
 
 def quoted(text: str) -> str:
     """A string literal of PromQL in double quotes, what does not print escaped."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
     return '"' + "".join(_ESCAPES.get(c) or _visible(c) for c in text) + '"'
 
 

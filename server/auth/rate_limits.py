@@ -37,6 +37,9 @@ from novaql.server.settings import Settings
 
 log = logging.getLogger(__name__)
 _MOST_AT_ONCE = 64
+_PART_AT_ONCE = 64
+"""Requests that a process acquires together: `_MOST_AT_ONCE`, or 1/64 of a large quota, since each
+write takes as long as the rest of several requests."""
 _SPEND_MS = 2_000
 _SKEW_MS = 5_000
 """The largest difference between clocks of processes. A count that is further in the future dates
@@ -185,8 +188,9 @@ class Quotas:
     def _take(self, quota: Quota, key: str, taken: _Taken, now_ms: int) -> None:
         """Refill `taken` from the database, up to the limit of the quota."""
         key = f"{quota.name}:{key}"
-        brisk = now_ms - taken.last_ms < 1000
-        wanted = min(_MOST_AT_ONCE, max(1, taken.batch * 2)) if brisk else 1
+        brisk = taken.last_ms <= now_ms <= taken.until_ms  # the last ones were spent in time
+        most = max(_MOST_AT_ONCE, quota.limit // _PART_AT_ONCE)
+        wanted = min(most, max(1, taken.batch * 2)) if brisk else 1
         slice_ms = quota.slice_ms
         here = now_ms // slice_ms
         oldest = (now_ms - quota.window_s * 1000) // slice_ms + 1

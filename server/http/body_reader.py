@@ -21,10 +21,10 @@ async def read_body(
     encodings  content encodings that the caller decodes; all others are rejected
     held       reserves the bytes as they arrive
     """
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    encoding = _header(request, b"content-encoding", "identity")
     if encoding != "identity" and encoding not in encodings:
         raise UnsupportedMedia(f"content encoding {encoding!r} is not taken here")
-    announced = request.headers.get("content-length", "")
+    announced = _header(request, b"content-length")
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
     parts: list[bytes] = []
@@ -61,7 +61,13 @@ def has_body(request: Request) -> bool:
 
 def media_type(request: Request) -> str:
     """Return the content type without parameters, in lower case; "" if it is missing."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return _header(request, b"content-type").partition(";")[0].strip()
+
+
+def _header(request: Request, name: bytes, default: str = "") -> str:
+    """Return the first header of a name without spaces around it, in lower case."""
+    value: bytes | None = request.scope["state"]["headers"].get(name)
+    return default if value is None else value.decode("latin-1").strip().lower()
 
 
 def _too_large(limit: int) -> BodyTooLarge:

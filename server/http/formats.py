@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 from novaql.server.errors import NotAcceptable
@@ -21,8 +22,13 @@ def format_of(requested: Format | None, accept: str) -> Format:
     default."""
     if requested is not None:
         return requested
-    best = best_of(accept, MEDIA)
+    best = _best_of(accept)
     if best is None:
         known = ", ".join(media.partition(";")[0] for media in MEDIA.values())
         raise NotAcceptable(f"none of {accept!r} can be written; there is {known}")
     return best
+
+
+@lru_cache(maxsize=256)
+def _best_of(accept: str) -> Format | None:
+    return best_of(accept, MEDIA)

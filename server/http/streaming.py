@@ -67,7 +67,8 @@ def pieces_response(
     """Return an answer with a length if it is complete, otherwise a chunked one."""
     if begun.rest is None and len(begun.pieces) <= 1:
         content = begun.pieces[0] if begun.pieces else b""
-        return Response(bytes(content), headers=headers, media_type=media_type)
+        if len(content) < LARGE_PIECE:  # larger ones are not copied
+            return Response(bytes(content), headers=headers, media_type=media_type)
     return PiecesResponse(begun, workers, media_type=media_type, headers=headers)
 
 

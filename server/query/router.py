@@ -66,7 +66,8 @@ async def query(request: Request) -> Response:
             plan=plan,
             guard_formulas=body.guard_formulas,
         )
-        return begin(pieces, context.tuning.answer_at_once)
+        tuning = context.tuning
+        return begin(pieces, tuning.arrow_at_once if form == "arrow" else tuning.answer_at_once)
 
     begun = await run_query(request, text, options, shape, cached=cached, profile=profile)
     headers = {"Vary": "Accept", "Cache-Control": "no-store"}

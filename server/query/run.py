@@ -24,6 +24,8 @@ SMALL_SAMPLES, SMALL_SERIES = 1_000_000, 20_000
 SMALL_BYTES = 32 << 20
 """Limit of a small query: memory in bytes."""
 
+_USUAL_BYTES = Limits().bytes
+
 SMALL_WORK = 4_000_000
 """Limit of a small query: values that its operators process."""
 
@@ -140,7 +142,7 @@ def limits_of(context: ServerContext, cancellation: Cancellation | None = None) 
         samples=settings.max_query_samples,
         # Prometheus limits the intervals between steps: one less than the steps.
         points=settings.max_query_points + 1,
-        bytes=min(Limits().bytes, memory.most_of_one),
+        bytes=min(_USUAL_BYTES, memory.most_of_one),
         label_value_bytes=settings.max_label_value_bytes,
         shared=memory.of(tenant, cancellation),
     )

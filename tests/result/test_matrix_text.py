@@ -19,6 +19,7 @@ from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.runtime.compiled import Mode
 from tests.result.test_prometheus_json import matrices
+from tests.support.execution.switches import few_points
 
 pytest.importorskip("numba", reason="compiled texts need numba: pip install 'novaql[fast]'")
 
@@ -38,9 +39,10 @@ VALUES = [
 
 def both(result: Result, style: ValueStyle, limit: int = 0) -> tuple[bytes, bytes]:
     shown = first_series(result, limit)
-    compiled = result_json(shown, style)
-    with TEXTS.forced(Mode.OFF):
-        return compiled, result_json(shown, style)
+    with few_points(0):
+        compiled = result_json(shown, style)
+        with TEXTS.forced(Mode.OFF):
+            return compiled, result_json(shown, style)
 
 
 @given(matrices(), st.sampled_from(ValueStyle), st.integers(0, 3))
@@ -121,7 +123,7 @@ def test_values_of_every_kind_side_by_side(seed: int, share: float, style: Value
 @settings(max_examples=30)
 @given(matrices(), st.sampled_from(ValueStyle), st.integers(1, 40), st.sampled_from(Mode))
 def test_pieces_are_the_whole(result: Result, style: ValueStyle, points: int, mode: Mode) -> None:
-    with pytest.MonkeyPatch.context() as patch, TEXTS.forced(mode):
+    with pytest.MonkeyPatch.context() as patch, TEXTS.forced(mode), few_points(0):
         patch.setattr("novaql.export.prometheus_json.POINTS_AT_ONCE", points)
         pieces = [*result_pieces(result, style)]
     assert b"".join(pieces) == result_json(result, style)

@@ -14,11 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novaql.export.json_values import ValueStyle
+from novaql.export.labels_json import LONG
 from novaql.export.prometheus_json import prometheus_data, result_json
 from novaql.export.series_limit import first_series
 from novaql.result import Points, Result, ResultKind
 from novaql.text.floats import float_token, float_tokens
 from novaql.tsdb.model.labels import SeriesTable
+from tests.support.execution.switches import few_points
 
 any_float = st.integers(0, 2**64 - 1).map(lambda b: struct.unpack("<d", struct.pack("<Q", b))[0])
 usual_float = st.one_of(
@@ -106,14 +108,23 @@ def test_numbers_as_prometheus_writes_them(value: float, token: str) -> None:
     assert [token.encode()] == float_tokens(np.array([value]))
 
 
-@given(matrices(), st.sampled_from(ValueStyle))
-def test_a_matrix_equals_what_a_loop_would_write(result: Result, style: ValueStyle) -> None:
+few = st.sampled_from([0, 16])
+"""The most points that are written value by value."""
+
+
+@given(matrices(), st.sampled_from(ValueStyle), few)
+def test_a_matrix_equals_what_a_loop_would_write(
+    result: Result, style: ValueStyle, most: int
+) -> None:
     expected = [{"metric": m, "values": points} for m, points in naive_points(result, style)]
-    assert expected == json.loads(result_json(result, style), parse_int=float)
+    with few_points(most):
+        assert expected == json.loads(result_json(result, style), parse_int=float)
 
 
-@given(matrices(), st.sampled_from(ValueStyle))
-def test_a_vector_equals_what_a_loop_would_write(matrix: Result, style: ValueStyle) -> None:
+@given(matrices(), st.sampled_from(ValueStyle), few)
+def test_a_vector_equals_what_a_loop_would_write(
+    matrix: Result, style: ValueStyle, most: int
+) -> None:
     if matrix.raw is not None:
         return
     valid = None if matrix.valid is None else matrix.valid[:, :1]
@@ -121,7 +132,32 @@ def test_a_vector_equals_what_a_loop_would_write(matrix: Result, style: ValueSty
         ResultKind.VECTOR, matrix.series, matrix.times_ms[:1], matrix.values[:, :1], valid
     )
     expected = [{"metric": m, "value": points[0]} for m, points in naive_points(result, style)]
-    assert expected == json.loads(result_json(result, style), parse_int=float)
+    with few_points(most):
+        assert expected == json.loads(result_json(result, style), parse_int=float)
+
+
+@given(matrices(), st.sampled_from(ValueStyle))
+def test_few_series_are_written_as_many_are(result: Result, style: ValueStyle) -> None:
+    with few_points(0):
+        expected = result_json(result, style)
+    with few_points(1000):
+        assert result_json(result, style) == expected
+
+
+@pytest.mark.parametrize("size", [LONG, LONG + 1])
+def test_long_labels_of_few_series(size: int) -> None:
+    """Above `LONG`, another encoder writes them."""
+    text = ('"\\\x01é' * size)[: size - len("job")]
+    result = Result(
+        ResultKind.VECTOR,
+        SeriesTable.from_dicts([{"job": text}]),
+        np.zeros(1, np.int64),
+        np.ones((1, 1)),
+    )
+
+    assert json.loads(result_json(result, ValueStyle.TEXT)) == [
+        {"metric": {"job": text}, "value": [0, "1"]}
+    ]
 
 
 def test_scalars_and_strings() -> None:

@@ -16,6 +16,7 @@ from novaql.server.auth.rate_limits import Quota, Quotas
 from novaql.server.auth.roles import Role
 from novaql.server.clock import SteppedClock, parse_time
 from novaql.server.db.engine import StateDatabase
+from novaql.server.db.tables import RateWindow
 from novaql.server.errors import RateLimited, Unavailable
 from tests.support.servers.http_server import fresh_state, local_server, token_of
 from tests.support.servers.state_databases import another
@@ -106,16 +107,37 @@ def test_a_refusal_by_one_quota_spends_none_of_the_others(
     assert sum(spend(quotas) for _ in range(101)) == 97
 
 
-def test_few_writes_for_many_requests(database: StateDatabase, clock: SteppedClock) -> None:
+@pytest.mark.parametrize(("limit", "most"), [(10_000, 25), (60_000, 15)])
+def test_few_writes_for_many_requests(
+    database: StateDatabase, clock: SteppedClock, limit: int, most: int
+) -> None:
     quotas = Quotas(database, clock)
-    wide = Quota("minute", 10_000, 60, 250)
+    wide = Quota("minute", limit, 60, 250)
     asked = 0
     for _ in range(2000):
         if quotas.spend_at_once([(wide, "tok_1")]) is None:
             asked += 1
             quotas.spend([(wide, "tok_1")])
 
-    assert asked < 60
+    assert asked < most
+
+
+def test_a_process_holds_a_small_part_of_a_quota(
+    database: StateDatabase, clock: SteppedClock
+) -> None:
+    """However many requests it spends, it leaves the others 63 of 64."""
+    large = Quota("minute", 12_800, 60, 250)
+    quotas = Quotas(database, clock)
+    held = 0
+    for spent in range(1, 2001):
+        if quotas.spend_at_once([(large, "tok_1")]) is None:
+            quotas.spend([(large, "tok_1")])
+            with database.read(None) as session:
+                row = session.get(RateWindow, "minute:tok_1")
+                assert row is not None
+                held = max(held, sum(count for _, count in row.counts) - spent)
+
+    assert 64 < held < 200
 
 
 def test_a_database_that_cannot_be_written_lets_requests_in(

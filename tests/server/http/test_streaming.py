@@ -33,6 +33,7 @@ from tests.support.servers.http_server import LocalServer, local_server
 SERIES, SAMPLES = 400, 300
 RANGE: dict[str, Any] = {"query": "m", "start": 1000, "end": 1000 + SAMPLES - 1, "step": 1}
 AT_ONCE = Tuning().answer_at_once
+ARROW_AT_ONCE = Tuning().arrow_at_once
 PROMETHEUS = "/prometheus/api/v1/query_range"
 
 
@@ -83,8 +84,9 @@ def test_packed_pieces_read_back(server: LocalServer, form: str, encoding: str) 
 
     for found, body in ((plain_headers, plain), (headers, packed)):
         chunked = found.get("transfer-encoding") == "chunked"
-        # Once texts are compiled JSON is one large piece, and goes out whole.
-        assert chunked or (form == "json" and found["content-length"] == str(len(body)))
+        # Once texts are compiled JSON is one large piece, and goes out whole, as Arrow does.
+        assert chunked or found["content-length"] == str(len(body))
+        assert chunked or form != "csv"
     assert headers["content-encoding"] == encoding
     unpack = cramjam.gzip.decompress if encoding == "gzip" else cramjam.zstd.decompress
     unpacked = bytes(unpack(packed))
@@ -94,11 +96,15 @@ def test_packed_pieces_read_back(server: LocalServer, form: str, encoding: str) 
         assert unpacked == plain
 
 
-def test_an_arrow_stream_is_the_table_in_batches(server: LocalServer) -> None:
-    _, body = raw(server, "identity", format="arrow")
+@pytest.mark.parametrize("at_once", [1 << 16, ARROW_AT_ONCE])
+def test_an_arrow_stream_is_the_table_in_batches(at_once: int) -> None:
+    with local_server(filled(), tuning=Tuning(arrow_at_once=at_once)) as server:
+        headers, body = raw(server, "identity", format="arrow")
+        store = server.store
+        expected = query("m", store, start=1000, end=1000 + SAMPLES - 1, step="1s").arrow()
+    assert ("content-length" in headers) == (len(body) <= at_once)
     with pa.ipc.open_stream(io.BytesIO(body)) as reader:
         batches = list(reader)
-    expected = query("m", server.store, start=1000, end=1000 + SAMPLES - 1, step="1s").arrow()
     assert len(batches) > 1
     assert pa.Table.from_batches(batches).combine_chunks() == expected
 
@@ -114,10 +120,12 @@ def patch_pieces(monkeypatch: pytest.MonkeyPatch, pieces: Callable[..., Iterator
 def test_an_error_on_the_way_is_not_the_end_of_an_answer(
     server: LocalServer, encoding: str, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    at_once = ARROW_AT_ONCE if body.get("format") == "arrow" else AT_ONCE
+
     def breaks(made: Iterator[Any]) -> Iterator[Any]:
         for _ in range(2):
             yield next(made)
-        yield b" " * (2 * AT_ONCE)
+        yield b" " * (2 * at_once)
         for _ in range(4):
             yield b" " * LARGE_PIECE
         raise OSError("the disk is gone")

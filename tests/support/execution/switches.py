@@ -34,6 +34,9 @@ BATCH_SIZES = (
 )
 """Samples or cells that the store reads, or the engine folds, at a time."""
 
+FEW_POINTS = "novaql.export.few_series.MOST_POINTS"
+"""The most points that JSON writes value by value."""
+
 STRETCHES = {
     "cells": (
         "novaql.evaluator.context.CELLS_AT_ONCE",
@@ -81,6 +84,13 @@ def batch_size(values: int | None) -> Iterator[None]:
 def stretches(kind: str, size: int) -> Iterator[None]:
     """No more of this kind of work between two checkpoints. kind: a key of `STRETCHES`."""
     with _replaced(**dict.fromkeys(STRETCHES[kind], size)):
+        yield
+
+
+@contextmanager
+def few_points(most: int) -> Iterator[None]:
+    """JSON of so many points is written value by value. 0: none."""
+    with _replaced(**{FEW_POINTS: most}):
         yield
 
 
