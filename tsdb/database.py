@@ -92,8 +92,9 @@ class Database:
         end_ms: int,
         hints: Hints = NO_HINTS,
     ) -> Selection:
-        """See `Source.select`. A block or page that cannot be read raises `Corrupted` or `ReadFailed`, here or when its
-        samples are loaded; with `hints.read_errors` it is noted there and skipped.
+        """See `Source.select`. A block or page that cannot be read raises `Corrupted` or
+        `ReadFailed`, here or when its samples are loaded; with `hints.read_errors` it is noted
+        there and skipped.
         """
         return self._reader.select(matchers, start_ms, end_ms, hints)
 
