@@ -8,6 +8,7 @@ rolled up, its empty rows are left out, and its quantiles are computed.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from novaql.evaluator.pipeline.batch_run import collect_batches
 from novaql.evaluator.pipeline.model import Pipeline
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.working_memory import admit_work
+from novaql.tsdb.model.series_batch import SeriesBatch
 
 STRETCH_CELLS = 1 << 21
 """Of a stretch, rows without a value included: 18 MiB."""
@@ -80,11 +82,14 @@ def _loaded(pipeline: Pipeline) -> Pipeline:
     """The pipeline with its batches in memory."""
     leaf = pipeline.compiled
     assert leaf is not None
-    refs = []
-    for ref in leaf.batches:
-        batch = ref.load()
-        refs.append(replace(ref, load=lambda batch=batch: batch, times_only=None))
+    refs = [
+        replace(ref, load=partial(_itself, ref.load()), times_only=None) for ref in leaf.batches
+    ]
     return replace(pipeline, compiled=replace(leaf, batches=refs))
+
+
+def _itself(batch: SeriesBatch) -> SeriesBatch:
+    return batch
 
 
 def quantile_by_stretches(

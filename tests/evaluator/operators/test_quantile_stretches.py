@@ -60,6 +60,8 @@ def test_stretches_give_the_same_bits(data: TableSource, text: str) -> None:
 
     assert len(whole) > 0
     assert [dict(row) for row in parts.series] == [dict(row) for row in whole.series]
+    assert parts.valid is not None
+    assert whole.valid is not None
     assert np.array_equal(parts.valid, whole.valid)
     assert parts.values[parts.valid].tobytes() == whole.values[whole.valid].tobytes()
     assert parts.warnings == whole.warnings

@@ -123,6 +123,15 @@ def test_ping_needs_a_token_and_names_a_version(server: LocalServer, prefix: str
     assert server.client.get(path, headers=server.bearer(Role.READ_ONLY)).status_code == 403
 
 
+@pytest.mark.parametrize("path", ["/health", "/influx/health"])
+def test_health_needs_no_token(server: LocalServer, path: str) -> None:
+    answer = server.client.get(path)
+    assert answer.status_code == 200
+    found = answer.json()
+    assert (found["name"], found["status"], found["version"]) == ("influxdb", "pass", "1.8.10")
+    assert isinstance(found["message"], str)
+
+
 @pytest.mark.parametrize(
     ("statement", "status"),
     [
