@@ -46,6 +46,8 @@ def test_the_client_of_influxdb_2_writes_with_its_token(server: LocalServer) -> 
     with InfluxDBClient(url=url, token=token, org="any", enable_gzip=True) as client:
         assert client.ping()
         assert client.version() == "1.8.10"
+        with pytest.deprecated_call():  # by `ping`
+            assert client.health().status == "pass"
         line = f"room,name=attic celsius=17.5 {T}"
         writer = client.write_api(write_options=SYNCHRONOUS)
         writer.write(bucket="b", record=line, write_precision="s")
