@@ -10,6 +10,7 @@ The Python API, the shell and HTTP accept the same forms, because all of them co
 | `"2026-03-01T12:00:00.5+01:00"`, `"2026-03-01 12:00"` | RFC 3339; without an offset: UTC |
 | `"now"`, `"now-30m"`, `"-1h"`, `"+1h30m"`, `"1h ago"` | relative to the clock |
 | `"now/d"`, `"now-1w/w"`, `"now-1M/M"` | that day, week or month: its first millisecond |
+| `"now-1d/d+8h"` | these, from left to right: eight in the morning of yesterday |
 
 What `/` and a unit round to (`s`, `m`, `h`, `d`, `w`, `M`, `Q` or `y`), is in UTC; weeks begin on
 Monday. As in Grafana, an end is the last millisecond. `M` and `Q` are months and quarters of the
@@ -60,7 +61,8 @@ _RFC_3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?\s*([Zz]|[+-]\d\d:?\d\d)?)?",
     re.ASCII,
 )
-_RELATIVE = re.compile(r"(?:now)?\s*(?:([+-])\s*([^/]*[^/\s]))?\s*(?:/\s*([smhdwMQy]))?")
+_RELATIVE = re.compile(r"(?:now)?((?:\s*(?:[+-][^/+-]+|/\s*[smhdwMQy]))*)")
+_CHANGE = re.compile(r"([+-])\s*([^/+-]*[^/+\s-])|/\s*([smhdwMQy])")
 _AGO = re.compile(r"([^/]*\S)\s+ago")
 _CALENDAR = re.compile(r"(\d{1,6})([MQy])", re.ASCII)
 _MONTHS = {"M": 1, "Q": 3, "y": 12}
@@ -183,19 +185,24 @@ def _text_to_ms(text: str, argument: str, now_ms: int | None, *, end: bool) -> i
     if not text or relative is None:
         raise _not_a_time(argument, text)
     now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    sign, distance, unit = relative.groups()
-    if sign is not None:
+    changes = list(_CHANGE.finditer(relative[1]))
+    for number, change in enumerate(changes):
+        sign, distance, unit = change.groups()
+        if unit is not None:
+            now = _rounded_time(now, unit, argument, text, end=end)
+            continue
         forward = 1 if sign == "+" else -1
         months = _CALENDAR.fullmatch(distance)
-        if months and (months[2] != "y" or unit):
+        rounds = any(later[3] for later in changes[number + 1 :])
+        if months and (months[2] != "y" or rounds):
             now = _months_later(now, forward * int(months[1]) * _MONTHS[months[2]], argument, text)
         else:
             length = _duration_text_ms(distance)
             if length is None:
                 raise _not_a_time(argument, text)
             now += forward * length
-    now = _in_calendar(now, argument, text)
-    return now if unit is None else _rounded_time(now, unit, argument, text, end=end)
+        now = _in_calendar(now, argument, text)
+    return _in_calendar(now, argument, text)
 
 
 def _rounded_time(ms: int, unit: str, argument: str, text: str, *, end: bool) -> int:

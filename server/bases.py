@@ -13,7 +13,7 @@ INFLUX_PREFIXES = ("", "/influx")
 _INFLUX_PATHS = frozenset(
     f"{prefix}{path}"
     for prefix in INFLUX_PREFIXES
-    for path in ("/write", "/api/v2/write", "/query", "/ping")
+    for path in ("/write", "/api/v2/write", "/query", "/ping", "/health")
 )
 
 

@@ -92,10 +92,9 @@ class Database:
         end_ms: int,
         hints: Hints = NO_HINTS,
     ) -> Selection:
-        """See `Source.select`.
-
-        A block or page that cannot be read raises `Corrupted` or `ReadFailed`, here or when its
-        samples are loaded; with `hints.read_errors` it is noted there and skipped.
+        """See `Source.select`. A block or page that cannot be read raises `Corrupted` or
+        `ReadFailed`, here or when its samples are loaded; with `hints.read_errors` it is noted
+        there and skipped.
         """
         return self._reader.select(matchers, start_ms, end_ms, hints)
 
@@ -337,6 +336,10 @@ class Database:
         """Figures of this moment. Sorts new samples, as a read does."""
         return self._reader.stats()
 
+    def release_unused(self) -> None:
+        """Evict what no query has used lately; a server calls it once a minute."""
+        self._reader.release_unused()
+
     def clear_pages(self) -> None:
         """Evict all decoded pages and samples."""
         self._reader.clear_pages()
@@ -346,10 +349,8 @@ class Database:
         self._reader.clear_cache()
 
     def hold(self) -> bool:
-        """Open the files of all blocks, so that a writer in another process may remove them.
-
-        Returns False if a file is missing or cannot be opened; a read of it reports the error.
-        """
+        """Open the files of all blocks, so that a writer in another process may remove them. False
+        if a file is missing or cannot be opened; a read of it reports the error."""
         return self._state.hold_blocks()
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import ref
 
 import numpy as np
 
@@ -23,17 +24,20 @@ class Groups:
 
     @property
     def nbytes(self) -> int:
-        """Approximate size in the cache, including the table of the series."""
+        """Approximate size in the cache."""
         columns = len(self.labels.columns) + 8
-        return 8 * len(self.of_row) + 4 * columns * (len(self.of_row) + len(self.labels)) + 500
+        return 8 * len(self.of_row) + 4 * columns * len(self.labels) + 500
 
 
 CACHED_FROM = 32
 """Tables of fewer rows are grouped each time: that is faster than a look-up."""
 
 
-_CACHE: ByteCache[tuple[SeriesTable, Groups]] = ByteCache(16 << 20, lambda entry: entry[1].nbytes)
-"""Groups of tables that a source returns repeatedly, by the address of the table."""
+_CACHE: ByteCache[tuple[ref[SeriesTable], Groups]] = ByteCache(
+    16 << 20, lambda entry: entry[1].nbytes
+)
+"""Groups of tables that a source returns repeatedly, by the address of the table. The cache
+does not hold the tables: most are those of one query, and their texts are large."""
 
 
 def group_rows(series: SeriesTable, names: tuple[str, ...], *, without: bool) -> Groups:
@@ -42,8 +46,8 @@ def group_rows(series: SeriesTable, names: tuple[str, ...], *, without: bool) ->
         return _grouped(series, names, without=without)
     key = (id(series), names, without)
     cached = _CACHE.get(key)
-    if cached is None or cached[0] is not series:
-        cached = series, _grouped(series, names, without=without)
+    if cached is None or cached[0]() is not series:
+        cached = ref(series), _grouped(series, names, without=without)
         _CACHE.put(key, cached)
     return cached[1]
 

@@ -29,7 +29,7 @@ _VARY = b"Accept-Encoding"
 # Clients can send any method or path, so the labels of metrics are restricted.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # Asked by machines every few seconds: their lines would hide all others.
-_UNLOGGED = frozenset({"/metrics", "/healthz", "/readyz"}) | {
+_UNLOGGED = frozenset({"/metrics", "/healthz", "/readyz", "/health", "/influx/health"}) | {
     f"{base}/-/{probe}" for base in ("", "/prometheus") for probe in ("healthy", "ready")
 }
 _SAFE_HEADERS = (

@@ -35,6 +35,15 @@ class InfluxVersion(BaseModel):
     version: str
 
 
+class InfluxHealth(BaseModel):
+    """That the server runs, as InfluxDB says it."""
+
+    name: str
+    message: str
+    status: str
+    version: str
+
+
 async def influx_write(request: Request) -> Response:
     """Store Influx line protocol, at the path of InfluxDB 1; `precision` and `db` apply.
 
@@ -63,6 +72,14 @@ async def influx_ping(request: Request) -> Response:
     if request.query_params.get("verbose", "").lower() in ("true", "1"):
         return _json(InfluxVersion(version=_VERSION).model_dump())
     return Response(status_code=204, headers=_HEADERS)
+
+
+async def influx_health(request: Request) -> Response:  # noqa: ARG001 - the shape of an endpoint
+    """Whether the process runs, in InfluxDB's format: `pass`. Needs no token."""
+    found = InfluxHealth(
+        name="influxdb", message="ready for queries and writes", status="pass", version=_VERSION
+    )
+    return _json(found.model_dump())
 
 
 async def influx_query(request: Request) -> Response:

@@ -10,7 +10,9 @@ from novaql.server.http.data_route import DataRoute, Handler
 from novaql.server.ingest.bodies_in import import_lines, import_text, ingest
 from novaql.server.ingest.formats import JSON_LINES, READERS, TEXT
 from novaql.server.ingest.influx_endpoints import (
+    InfluxHealth,
     InfluxVersion,
+    influx_health,
     influx_ping,
     influx_query,
     influx_write,
@@ -86,6 +88,16 @@ def _influx(prefix: str) -> tuple[DataRoute, ...]:
             documented=documented,
             samples=False,
             counted=True,
+        ),
+        DataRoute(
+            ("GET",),
+            f"{prefix}/health",
+            influx_health,
+            None,
+            "ingest",
+            answer=InfluxHealth,
+            documented=documented,
+            samples=False,
         ),
         DataRoute(
             ("GET", "POST"),

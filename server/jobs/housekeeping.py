@@ -45,6 +45,8 @@ def housekeeper(context: ServerContext, retentions: Sequence[Retention] = ()) ->
                 context.access.accounts.write_uses()
         if now >= memory_at:
             memory_at = now + _MEMORY_S
+            for store in context.stores.open_ones().values():
+                store.release_unused()
             give_back_unused()
         if now >= forget_at:
             forget_at = now + _FORGET_S

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from novaql.server.process.compiler_pages import release_compiler
+from novaql.server.process.library_pages import release_libraries
 
 _YOUNG = 20_000
 
@@ -47,7 +47,7 @@ def paused() -> Iterator[None]:
 def settle() -> None:
     """Freeze now, with the garbage of the start: 35 000 small objects, without whose collection the
     process is no larger. Collect garbage from now on. Collect and freeze on a thread, and release
-    the compiler, after kernels are compiled or loaded."""
+    the pages of libraries, after kernels are compiled or loaded."""
     gc.set_threshold(_YOUNG, 5, 80)
     gc.freeze()
     gc.enable()
@@ -60,4 +60,4 @@ def _settle(starting: list[threading.Thread]) -> None:
         thread.join()
     gc.collect()
     gc.freeze()
-    release_compiler()
+    release_libraries()

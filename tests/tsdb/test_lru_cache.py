@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaql.tsdb.runtime.lru_cache import ByteCache, each
+from novaql.tsdb.runtime.lru_cache import CALLS_SINCE_USE, CALLS_UNTIL_UNUSED, ByteCache, each
 
 KEYS = st.integers(0, 9)
 ACTIONS = st.one_of(
@@ -49,3 +49,22 @@ def test_entries_can_be_counted() -> None:
     for key in range(5):
         cache.put(key, "value")
     assert [cache.get(key) is not None for key in range(5)] == [False, False, True, True, True]
+
+
+def test_values_without_a_use_are_released() -> None:
+    cache = ByteCache[bytes](1000, len)
+    cache.put("never", bytes(10))
+    cache.put("used", bytes(20))
+    cache.get("used")
+    for _ in range(CALLS_UNTIL_UNUSED):
+        cache.release_unused()
+        assert len(cache) == 2
+    cache.release_unused()
+    assert "never" not in cache
+    assert cache.stats().bytes == 20
+    cache.get("used")
+    for _ in range(CALLS_SINCE_USE):
+        cache.release_unused()
+        assert "used" in cache
+    cache.release_unused()
+    assert cache.stats().bytes == len(cache) == 0

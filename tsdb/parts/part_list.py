@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 from novaql.tsdb.parts.part import Part
@@ -35,6 +35,10 @@ class PartList(Generic[Block]):
             if head.first_ms <= end_ms and head.last_ms >= start_ms:
                 found.append(head)
         return found
+
+    def runs_of_heads(self) -> Hashable:
+        """Return the identities of the runs of heads."""
+        return tuple(layer.run.identity for head in self._heads for layer in head.layers())
 
     def __len__(self) -> int:
         return len(self._blocks) + len(self._heads)

@@ -20,6 +20,7 @@ from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
 from novaql.tsdb.parts.damaged_ranges import read_around
 from novaql.tsdb.parts.ranges import RangeSlice, bytes_of, started_rows
+from novaql.tsdb.read.batch_cache import BatchCache
 from novaql.tsdb.read.batch_layout import Layout, layout_in_turn, load_in_turn
 from novaql.tsdb.read.ragged_merge import (
     group_rows,
@@ -31,14 +32,11 @@ from novaql.tsdb.read.ragged_merge import (
     row_widths,
 )
 from novaql.tsdb.read.staleness import split_markers
-from novaql.tsdb.runtime.lru_cache import ByteCache
 
 BATCH_VALUES = 1 << 20
 """8 MiB: a fraction of a millisecond to walk through, thousands of times a call's cost."""
 FEW_BATCHES = 4
 """So many are too few: what each costs beside its samples is more than what it saves."""
-
-BatchCache = ByteCache[SeriesBatch]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -213,8 +211,19 @@ class _Portion:
                 slots = row_slots(cuts, len(plan.widths))
             return self._undamaged(cuts, slots, read_errors, starts=starts)
         if key and plan.cacheable:
-            cache.put(key, found)
+            self._put(plan, cache, key, found)
         return found
+
+    def _put(
+        self, plan: BatchPlan, cache: BatchCache, key: tuple[object, ...], batch: SeriesBatch
+    ) -> None:
+        chosen = members_of(plan.cuts, plan.slots, self.members)
+        if not any(cut.is_in_memory for cut in chosen):
+            cache.put(key, batch)
+            return
+        runs = tuple(cut.run.identity for cut in chosen)
+        variant = key[: -len(chosen)]  # without the ranges
+        cache.put_of_heads((*variant, runs), key, batch)
 
     def _read(self, plan: BatchPlan, *, times_only: bool, starts: bool) -> SeriesBatch:
         if self.merged:

@@ -21,7 +21,8 @@ from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
 from novaql.tsdb.model.source import HistogramBatchRef
 from novaql.tsdb.parts.damaged_ranges import read_around
 from novaql.tsdb.parts.ranges import RangeSlice, have_starts, of_rows
-from novaql.tsdb.read.batches import BatchCache, plan_batches
+from novaql.tsdb.read.batch_cache import BatchCache
+from novaql.tsdb.read.batches import plan_batches
 from novaql.tsdb.read.ragged_merge import row_widths
 from novaql.tsdb.read.staleness import split_markers
 

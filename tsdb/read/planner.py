@@ -23,7 +23,8 @@ from novaql.tsdb.parts.part_list import PartList
 from novaql.tsdb.parts.ranges import RangeSlice, SeriesSubset, cut_ranges, have_starts
 from novaql.tsdb.parts.sorted_run import ArrayStream, SortedRun
 from novaql.tsdb.parts.tombstones import DeleteResult, Intervals
-from novaql.tsdb.read.batches import BatchCache, BatchPlan, plan_batches
+from novaql.tsdb.read.batch_cache import BatchCache
+from novaql.tsdb.read.batches import BatchPlan, plan_batches
 from novaql.tsdb.read.histogram_batches import plan_mixed
 from novaql.tsdb.read.sliding_plans import SlidingPlan, SlidingPlans, moving, wider_ranges
 from novaql.tsdb.runtime.lru_cache import ByteCache

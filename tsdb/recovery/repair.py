@@ -43,6 +43,7 @@ from novaql.tsdb.parts.part_list import PartList
 from novaql.tsdb.parts.time_ordered import TimeOrdered
 from novaql.tsdb.parts.tombstones import Tombstone
 from novaql.tsdb.read import planner as reader
+from novaql.tsdb.read.batch_cache import BatchCache
 from novaql.tsdb.runtime.lru_cache import ByteCache
 from novaql.tsdb.wal.extent import FILE
 from novaql.tsdb.wal.record import segment_store
@@ -216,7 +217,7 @@ class _Repair:
         place = f"{BLOCKS}/{entry.name}"
         read_errors = ReadErrors()
         block = Block(self.disk, self.path / BLOCKS, entry, ByteCache(0))
-        caches = reader.Caches(ByteCache(0), ByteCache(0, union_bytes))
+        caches = reader.Caches(BatchCache(0), ByteCache(0, union_bytes))
         head, parts = Head(), PartList(TimeOrdered([block]), (), None)
         try:
             everything = reader.select(parts, (), MIN_TIME_MS, MAX_TIME_MS, caches, read_errors)

@@ -13,6 +13,22 @@ Value = TypeVar("Value")
 
 DEFAULT_CACHE_BYTES = 768 << 20
 
+CALLS_UNTIL_UNUSED = 2
+"""Calls of `release_unused` after which a value that was never used is removed …"""
+CALLS_SINCE_USE = 15
+"""… and one that was used, since then."""
+
+
+@dataclass(slots=True, eq=False)
+class _Entry(Generic[Value]):
+    """A value, its size, and the `release_unused` calls before its last use, or before it was
+    stored."""
+
+    value: Value
+    size: int
+    calls: int
+    used: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class CacheStats:
@@ -42,9 +58,9 @@ class ByteCache(Generic[Value]):
     ) -> None:
         self.limit = limit
         self._size_of = size_of
-        self._entries: OrderedDict[Hashable, tuple[Value, int]] = OrderedDict()
+        self._entries: OrderedDict[Hashable, _Entry[Value]] = OrderedDict()
         self._lock = threading.Lock()
-        self._bytes = self._hits = self._misses = 0
+        self._bytes = self._hits = self._misses = self._calls = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -60,7 +76,8 @@ class ByteCache(Generic[Value]):
                 return None
             self._hits += 1
             self._entries.move_to_end(key)
-            return found[0]
+            found.used, found.calls = True, self._calls
+            return found.value
 
     def __contains__(self, key: Hashable) -> bool:
         """Return whether a value is cached. This is no use of it."""
@@ -83,11 +100,21 @@ class ByteCache(Generic[Value]):
             self._discard(key)
             if size > self.limit // 2:
                 return
-            self._entries[key] = (value, size)
+            self._entries[key] = _Entry(value, size, self._calls)
             self._bytes += size
             while self._bytes > self.limit:
-                _, (_, freed) = self._entries.popitem(last=False)
-                self._bytes -= freed
+                _, evicted = self._entries.popitem(last=False)
+                self._bytes -= evicted.size
+
+    def release_unused(self) -> None:
+        """Remove values that have had no use for some calls: fewer if they never had one. Call it
+        at intervals of about a minute."""
+        with self._lock:
+            self._calls += 1
+            for key, entry in list(self._entries.items()):
+                most = CALLS_SINCE_USE if entry.used else CALLS_UNTIL_UNUSED
+                if self._calls - entry.calls > most:
+                    self._discard(key)
 
     def remove(self, unwanted: Callable[[Any], bool]) -> None:
         """Remove the entries whose keys are unwanted."""
@@ -95,10 +122,15 @@ class ByteCache(Generic[Value]):
             for key in [key for key in self._entries if unwanted(key)]:
                 self._discard(key)
 
+    def discard(self, key: Hashable) -> None:
+        """Remove the value of a key, if there is one."""
+        with self._lock:
+            self._discard(key)
+
     def _discard(self, key: Hashable) -> None:
         old = self._entries.pop(key, None)
         if old is not None:
-            self._bytes -= old[1]
+            self._bytes -= old.size
 
     def clear(self) -> None:
         """Remove all entries."""

@@ -14,6 +14,7 @@ from novaql.tsdb.model.source import Hints, Selection
 from novaql.tsdb.options import StoreStats
 from novaql.tsdb.parts.merge_series import UNION_CACHE_BYTES, union_bytes
 from novaql.tsdb.read import planner
+from novaql.tsdb.read.batch_cache import BatchCache
 from novaql.tsdb.read.rollup_cells import plan_cells
 from novaql.tsdb.read.series_cache import LOOKUP_CACHE_BYTES, Lookup, LookupCache
 from novaql.tsdb.runtime.lru_cache import ByteCache
@@ -36,7 +37,7 @@ class Reader:
         self._state = state
         limit = state.options.cache_bytes
         self.caches = planner.Caches(
-            ByteCache(limit - limit // 2),  # decoded pages have the other half
+            BatchCache(limit - limit // 2),  # decoded pages have the other half
             ByteCache(UNION_CACHE_BYTES, union_bytes),
         )
         self.lookups: LookupCache = ByteCache(LOOKUP_CACHE_BYTES)
@@ -53,6 +54,7 @@ class Reader:
         self._state.report_lost(hints.read_errors)
         parts, windows = self._state.parts(), hints.windows
         caches, read_errors = self.caches, hints.read_errors
+        caches.batches.heads_have(parts.runs_of_heads())
         plain = hints.plain
         if plain is None:
             plain = planner.select(parts, matchers, start_ms, end_ms, caches, read_errors)
@@ -112,6 +114,12 @@ class Reader:
             found = check.check_blocks(disk, path)
             with state.write_lock:  # a record that is half written would look torn
                 return found + check.check_log(disk, path)
+
+    def release_unused(self) -> None:
+        for cache in (self._state.pages, self.caches.batches, self.caches.unions):
+            cache.release_unused()
+        self.caches.plans.release_unused()
+        self.lookups.release_unused()
 
     def clear_pages(self) -> None:
         self._state.pages.clear()

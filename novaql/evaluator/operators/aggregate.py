@@ -7,16 +7,19 @@ import numpy as np
 from novaql.errors import EvaluationError
 from novaql.evaluator.context import CELLS_AT_ONCE, Context
 from novaql.evaluator.distinct import distinct
-from novaql.evaluator.group_blocks import group_blocks
 from novaql.evaluator.grouping import Groups, group_rows
 from novaql.evaluator.kernels.group_reduce import ACCUMULATORS
-from novaql.evaluator.kernels.quantiles import present_first, sorted_quantile
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.more_aggregates import MORE_AGGREGATES
 from novaql.evaluator.operators.native_aggregate import aggregate_native, without_histograms
+from novaql.evaluator.operators.quantile import (
+    large_rollup,
+    quantile,
+    quantile_by_stretches,
+)
 from novaql.evaluator.operators.ranking import limit_k, limit_ratio, top_k
 from novaql.evaluator.pipeline.fold import fold, fold_matrix
 from novaql.evaluator.pipeline.model import Pipeline
@@ -34,6 +37,13 @@ def aggregate(run: Runner, operator: Operator) -> StepMatrix:
     node, steps = operator.aggregation, operator.steps
     if node.op in ACCUMULATORS:
         return _folded(run, operator)
+    if node.op == "quantile":
+        large = large_rollup(run, operator.operands[0])
+        if large is not None:
+            assert node.parameter is not None
+            parameter = run.scalar(operator.operands[1])
+            _warn_extremes(run.context, parameter, node.parameter)
+            return quantile_by_stretches(run.context, large, operator, parameter)
     operand = run.vector(operator.operands[0])
     operand = without_histograms(run.context, node.op, operand, node.operand.span)
     admit_work(run.context, node.op, operand.rows, steps.count)
@@ -50,7 +60,7 @@ def aggregate(run: Runner, operator: Operator) -> StepMatrix:
     parameter = run.scalar(operator.operands[1])
     if node.op == "quantile":
         _warn_extremes(run.context, parameter, node.parameter)
-        return _quantile(run.context, operand, groups, parameter)
+        return quantile(run.context, operand, groups, parameter)
     match node.op:
         case "topk" | "bottomk":
             return top_k(
@@ -102,18 +112,6 @@ def _folded(run: Runner, operator: Operator) -> StepMatrix:
     if METRIC_NAME in node.grouping and not node.without and nameless:
         return found.mark_nameless()
     return found
-
-
-def _quantile(context: Context, operand: StepMatrix, groups: Groups, q: Floats) -> StepMatrix:
-    """Exact quantiles; groups of one size are sorted together."""
-    values = np.zeros((len(groups), operand.steps))
-    valid = np.zeros(values.shape, np.bool_)
-    with np.errstate(all="ignore"):
-        for block in group_blocks(context, operand, groups):
-            ordered, counts = present_first(block.values, block.present)
-            values[block.groups, block.steps] = sorted_quantile(ordered, counts, q[block.steps])
-            valid[block.groups, block.steps] = counts > 0
-    return matrix(groups.labels, values, valid).without_empty_rows()
 
 
 def _count_values(

@@ -47,6 +47,8 @@ def test_every_route_refuses_a_weaker_role(server: LocalServer) -> None:
 def test_open_routes_are_the_ones_meant_to_be() -> None:
     assert {e.path for e in ROUTES if e.role is None} == {
         "/healthz",
+        "/health",  # as in InfluxDB
+        "/influx/health",
         "/readyz",
         "/metrics",
         "/v1/openapi.json",

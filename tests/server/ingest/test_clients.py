@@ -46,6 +46,8 @@ def test_the_client_of_influxdb_2_writes_with_its_token(server: LocalServer) -> 
     with InfluxDBClient(url=url, token=token, org="any", enable_gzip=True) as client:
         assert client.ping()
         assert client.version() == "1.8.10"
+        with pytest.deprecated_call():  # by `ping`
+            assert client.health().status == "pass"
         line = f"room,name=attic celsius=17.5 {T}"
         writer = client.write_api(write_options=SYNCHRONOUS)
         writer.write(bucket="b", record=line, write_precision="s")
@@ -121,6 +123,15 @@ def test_ping_needs_a_token_and_names_a_version(server: LocalServer, prefix: str
     assert (verbose.status_code, verbose.json()) == (200, {"version": "1.8.10"})
     assert server.client.get(path).status_code == 401
     assert server.client.get(path, headers=server.bearer(Role.READ_ONLY)).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/health", "/influx/health"])
+def test_health_needs_no_token(server: LocalServer, path: str) -> None:
+    answer = server.client.get(path)
+    assert answer.status_code == 200
+    found = answer.json()
+    assert (found["name"], found["status"], found["version"]) == ("influxdb", "pass", "1.8.10")
+    assert isinstance(found["message"], str)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The compiler's pages leave the memory of a server, and its kernels work."""
+"""Pages of libraries leave the memory of a server, and its kernels work."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from novaql.server.process.compiler_pages import COMPILER, unchanged
+from novaql.server.process.library_pages import unchanged
 from tests.support.repository.files import ROOT
 from tests.support.servers.forked import environment
 
@@ -24,19 +24,21 @@ Anonymous:            16 kB
 Anonymous:             0 kB
 7f50-7f60 r-xp 00000000 fe:00 2                    /a/libc.so.6
 Anonymous:             0 kB
+7f54-7f58 r--p 00000000 fe:00 3                    /a/data.db
+Anonymous:             0 kB
 7f60-7f70 r-xp 00000000 00:00 0
 Anonymous:             0 kB
 """
 PROGRAM = """
 from numba import njit
-from novaql.server.process import compiler_pages
+from novaql.server.process import library_pages
 
 def resident():
     name, total = "", 0
     for line in open("/proc/self/smaps"):
         if line[:1] in "0123456789abcdef":
             name = line.rpartition("/")[2].strip()
-        elif line.startswith("Rss:") and name == compiler_pages.COMPILER:
+        elif line.startswith("Rss:") and name == "libllvmlite.so":
             total += int(line.split()[1])
     return total
 
@@ -45,14 +47,14 @@ def compiled():
 
 add = compiled()
 before = resident()
-compiler_pages.release_compiler()
+library_pages.release_libraries()
 print(before, resident(), add(1), compiled()(2))
 """
 
 
 def test_mappings_that_equal_the_file_are_found() -> None:
-    found = list(unchanged(SMAPS.splitlines(keepends=True), COMPILER))
-    assert found == [(0x7F00, 0x7F10), (0x7F10, 0x7F30)]
+    found = list(unchanged(SMAPS.splitlines(keepends=True)))
+    assert found == [(0x7F00, 0x7F10), (0x7F10, 0x7F30), (0x7F50, 0x7F60)]
 
 
 @pytest.mark.slow

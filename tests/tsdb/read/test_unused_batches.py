@@ -1,0 +1,63 @@
+"""Batches that no query uses again take a share of the cache, and others stay."""
+
+from __future__ import annotations
+
+from unittest import mock
+
+import numpy as np
+
+from novaql.tsdb.model.series_batch import SeriesBatch
+from novaql.tsdb.read.batch_cache import SMALL_BYTES, UNUSED_S, UNUSED_SHARE, BatchCache
+
+COUNT = 12
+CLOCK = "novaql.tsdb.read.batch_cache.time.monotonic"
+
+
+def batch(size: int = SMALL_BYTES) -> SeriesBatch:
+    count = size // 8
+    none = np.zeros(0, np.int64)
+    return SeriesBatch.regular(np.zeros(1, np.int64), none, np.zeros((1, count)))
+
+
+def cache_for(unused: int) -> BatchCache:
+    """One whose share holds so many unused batches."""
+    return BatchCache(unused * batch().nbytes * UNUSED_SHARE)
+
+
+def test_unused_batches_take_their_share() -> None:
+    cache = cache_for(3)
+    for number in range(COUNT):
+        with mock.patch(CLOCK, return_value=number * UNUSED_S):
+            cache.put(number, batch())
+        assert len(cache) <= 3
+    assert [number for number in range(COUNT) if number in cache] == [9, 10, 11]
+
+
+def test_used_batches_stay_beside_them() -> None:
+    cache = cache_for(2)
+    for number in range(COUNT):
+        with mock.patch(CLOCK, return_value=number * UNUSED_S):
+            cache.put(number, batch())
+            assert cache.get(number) is not None
+    assert len(cache) == 2 * UNUSED_SHARE == COUNT
+
+
+def test_a_query_of_more_than_the_share_finds_all_at_the_end() -> None:
+    """Each run of it, one after the other, finds what the one before did, and more."""
+    cache = cache_for(2)
+    with mock.patch(CLOCK, return_value=0.0):
+        found = []
+        for _ in range(7):
+            found.append(0)
+            for number in range(COUNT - 2):
+                if cache.get(number) is not None:
+                    found[-1] += 1
+                else:
+                    cache.put(number, batch())
+    assert found == [0, 2, 4, 6, 8, 10, 10]
+
+
+def test_one_that_is_larger_than_the_share_is_cached() -> None:
+    cache = cache_for(1)
+    cache.put("large", batch(2 * SMALL_BYTES))
+    assert "large" in cache

@@ -1,0 +1,93 @@
+"""The cache of batches: one with samples of a head is cached only until the head has others.
+
+Each append to a head makes a run, and runs are merged soon. A batch that was read from other runs
+than the head has now answers no further query of the newest samples, and would hold memory until
+the least recently used batches are evicted. Ranges that end now move with every query, so of
+batches of the same series and runs only the last one is cached.
+
+Where series come and go, a range that moves on has a batch of its own for each query, also of
+blocks alone. So batches that no query has used again take a small share of the cache.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Hashable
+
+from novaql.tsdb.model.series_batch import SeriesBatch
+from novaql.tsdb.runtime.lru_cache import ByteCache
+
+UNUSED_SHARE = 6
+"""Batches that were never used again have this fraction of the cache …"""
+SMALL_BYTES = 1 << 18
+"""… not counting smaller ones …"""
+UNUSED_S = 10.0
+"""… and give way to others after that time. Until then others are not cached: of more than fits,
+a part is, and is found by the next query."""
+
+
+class BatchCache(ByteCache[SeriesBatch]):
+    """Batches by what they were read from. Thread-safe."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self._of_heads: dict[Hashable, Hashable] = {}
+        """Keys of batches with samples of heads, by series and runs."""
+        self._runs: Hashable = None
+        self._unused: dict[Hashable, tuple[int, float]] = {}
+        """Size and time of batches that no query has used, the oldest first."""
+        self._tracking = threading.Lock()
+
+    def get(self, key: Hashable) -> SeriesBatch | None:
+        found = super().get(key)
+        if found is not None:
+            self._unused.pop(key, None)
+        return found
+
+    def put(self, key: Hashable, value: SeriesBatch) -> None:
+        """Store a batch if unused ones leave enough of their share, or are old."""
+        if value.nbytes >= SMALL_BYTES and not self._takes(key, value.nbytes):
+            return
+        super().put(key, value)
+
+    def _takes(self, key: Hashable, size: int) -> bool:
+        now = time.monotonic()
+        with self._tracking:
+            unused = {one: of for one, of in self._unused.items() if one in self}
+            total = size + sum(each for each, _ in unused.values())
+            for one, (each, stored) in list(unused.items()):
+                if total <= self.limit // UNUSED_SHARE:
+                    break
+                if now - stored < UNUSED_S:
+                    self._unused = unused
+                    return False
+                del unused[one]
+                self.discard(one)
+                total -= each
+            unused[key] = size, now
+            self._unused = unused
+        return True
+
+    def put_of_heads(self, series: Hashable, key: Hashable, batch: SeriesBatch) -> None:
+        """Store a batch with samples of heads, in place of the last one of these series.
+
+        series  equal for batches of the same series and runs, whatever their range
+        """
+        with self._tracking:
+            before = self._of_heads.get(series)
+            self._of_heads[series] = key
+        if before is not None and before != key:
+            self.discard(before)
+        super().put(key, batch)
+
+    def heads_have(self, runs: Hashable) -> None:
+        """Remove the batches with samples of heads if these had other runs at the last call."""
+        if runs == self._runs:
+            return
+        with self._tracking:
+            self._runs = runs
+            gone = list(self._of_heads.values())
+            self._of_heads.clear()
+        for key in gone:
+            self.discard(key)
