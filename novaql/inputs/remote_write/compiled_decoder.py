@@ -6,6 +6,8 @@ times are read before, and the texts of rejected labels are removed again.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,6 +29,15 @@ from novaql.tsdb.runtime.compiled import Functions
 _METADATA, _EXEMPLAR = 0, 3
 _SMALLEST_SAMPLE, _SMALLEST_SERIES, _SMALLEST_OTHER = 9, 17, 32
 _MOST_SCRATCH_OCTETS = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The beginning of a message: its content, how many bytes it has, and how many series."""
+
+    request: WriteRequest
+    end: int
+    series: int
 
 
 class CompiledDecoder:
@@ -63,18 +74,26 @@ class CompiledDecoder:
 
         Raises `InputError` for an invalid histogram or time.
         """
+        found = self.decode_beginning(data, len(data))
+        return None if found is None else found.request
+
+    def decode_beginning(self, data: Octets, most: int) -> Beginning | None:
+        """Decode the fields of a message up to the first one that begins at or behind byte `most`.
+
+        None and errors as of `decode`; None also for a field of more than `most` bytes.
+        """
         known = self._ready()
-        scratch = self._scratch.for_message(len(data))
+        scratch = self._scratch.for_message(min(len(data), 2 * most))
         self._scratch = scratch if scratch.octets <= _MOST_SCRATCH_OCTETS else _Scratch(0)
-        found = np.zeros(2, np.int64)
+        found = np.zeros(4, np.int64)
         names = known.labels_1
         count = self._kernels.walk(
-            data, names.arrays, names.series, names.follower, scratch.rows, scratch.times,
+            data, most, names.arrays, names.series, names.follower, scratch.rows, scratch.times,
             scratch.bits, scratch.missing, scratch.others, found,
         )  # fmt: skip
         if count < 0:
             return None
-        lacking, odd = found.tolist()
+        lacking, odd, end, series = found.tolist()
         columns, metadata = _read_parts(data, scratch, count, odd)
         if lacking:
             self._learning = True
@@ -85,7 +104,7 @@ class CompiledDecoder:
             columns.settle(learned)
         request = columns.request(known.table.table(), metadata)
         known.note_sent(request.batch)
-        return request
+        return Beginning(request, end, series)
 
     def _ready(self) -> KnownSeries:
         # An exception that ended the adding of series left them incomplete.

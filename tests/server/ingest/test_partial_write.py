@@ -51,7 +51,9 @@ def second(some: list[Series]) -> bytes:
     return bytes(write_2_message(some).SerializeToString())
 
 
-VERSIONS: dict[str, tuple[Callable[[list[Series]], bytes], Callable[[bytes, PartSizes], Parts]]] = {
+VERSIONS: dict[
+    str, tuple[Callable[[list[Series]], bytes], Callable[[memoryview, PartSizes], Parts]]
+] = {
     "1.0": (first, lambda data, sizes: parts_1(data, RemoteWriteDecoder(), USUAL_LIMITS, sizes)),
     "2.0": (second, lambda data, sizes: parts_2(data, RemoteWriteDecoder(), USUAL_LIMITS, sizes)),
 }
@@ -78,7 +80,9 @@ def test_what_is_sound_is_what_is_not_at_fault(
     """Whether the message is read at once, or a series or two at a time."""
     sizes = PartSizes(quick=2 * part_bytes, plain=part_bytes)
     write, parts = VERSIONS[version]
-    reading, batches = sound(parts(write([series_of(n, f) for n, f in enumerate(faults)]), sizes))
+    reading, batches = sound(
+        parts(memoryview(write([series_of(n, f) for n, f in enumerate(faults)])), sizes)
+    )
     used = set()
     for batch in batches:
         if len(batch):
@@ -100,9 +104,9 @@ def test_a_message_of_which_too_much_is_at_fault_is_refused(version: str) -> Non
     at_fault = [NAMELESS] * (MOST_AT_FAULT + 1)
     data = write([series_of(n, fault) for n, fault in enumerate([*at_fault, *[""] * 5000])])
     with pytest.raises(InputError, match="no metric name"):
-        sound(parts(data, PartSizes()))
+        sound(parts(memoryview(data), PartSizes()))
     few = write([series_of(n, fault) for n, fault in enumerate([NAMELESS] * 3 + [""] * 5000)])
-    assert sum(map(len, sound(parts(few, PartSizes()))[1])) == 10_000
+    assert sum(map(len, sound(parts(memoryview(few), PartSizes()))[1])) == 10_000
 
 
 @pytest.fixture(scope="module")
