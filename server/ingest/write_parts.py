@@ -13,7 +13,7 @@ from functools import partial
 
 from novaql import InputError
 from novaql.inputs import LabelLimits, Message2, Places, RemoteWriteDecoder, WriteRequest
-from novaql.inputs.protobuf import BYTES, bytes_field, fields, read_varint
+from novaql.inputs.protobuf import BYTES, bytes_field, field_end, fields, read_varint
 
 PART_FIELDS = 1 << 13
 """Limit for samples, histograms and exemplars in a part of one large series."""
@@ -135,7 +135,7 @@ def _piece_1(data: bytes, begin: int, most: int) -> _Piece:
                 return _Piece(begin, first, series)
             series += 1
         else:
-            *_, at = next(fields(data, at, end))
+            at = field_end(data, at, end)
     return _Piece(begin, at, series)
 
 
@@ -194,12 +194,15 @@ def _runs(
         read = partial(decode, head + data[begin:end])
         return Part(read, end - begin, series, whole=False)
 
-    for walked, (*_, after) in enumerate(fields(data, at, stop)):
+    walked, after = 0, at
+    while after < stop:
+        after = field_end(data, after, stop)
+        walked += 1
         held += 1
         if after - begin >= most or held >= PART_FIELDS:
             yield part(after)
             begin, held, series = after, 0, 0
-        if walked % _OFTEN == _OFTEN - 1:
+        if walked % _OFTEN == 0:
             yield None
     if begin < stop or at == stop:
         yield part(stop)

@@ -94,7 +94,7 @@ class CompiledDecoder:
         if count < 0:
             return None
         lacking, odd, end, series = found.tolist()
-        columns, metadata = _read_parts(data, scratch, count, odd)
+        columns, metadata = _read_parts(data[:end], scratch, count, odd)
         if lacking:
             self._learning = True
             learned = self._learn(data, scratch.missing[:lacking])
@@ -141,15 +141,15 @@ def _read_parts(
     """Raises `InputError`."""
     metadata: dict[str, Metadata] = {}
     found = Collected()
+    message = data.tobytes() if odd else b""
     for number, begin, end, row in scratch.others[:odd].tolist():
-        content = data[begin:end].tobytes()
         if number == _EXEMPLAR:
-            found.exemplars.append((row, read_exemplar(content, 0, len(content))))
+            found.exemplars.append((row, read_exemplar(message, begin, end)))
         elif number == _METADATA:
-            name, described = read_metadata(content, 0, len(content))
+            name, described = read_metadata(message, begin, end)
             metadata[name] = described
         else:
-            found.histograms.append((row, 0, read_histogram(content, 0, len(content))))
+            found.histograms.append((row, 0, read_histogram(message, begin, end)))
     values: Floats = scratch.bits[:samples].copy().view(np.float64)
     rows, times = scratch.rows[:samples].copy(), scratch.times[:samples].copy()
     return MessageColumns.of(rows, times, values, None, found), metadata

@@ -51,19 +51,10 @@ class MessageColumns:
             starts = None if starts is None else np.append(starts, np.zeros(len(marks), np.int64))
         whole = [each for each in found.histograms if not each[2].stale]
         need_times(times)
-        need_times(np.array([one.time for _, _, one in whole], np.int64))
         if starts is not None:
             need_times(starts)
             need_times(np.array([began for _, began, _ in found.histograms], np.int64))
-        native = None
-        if whole:
-            began = np.array([at for _, at, _ in whole], np.int64)
-            native = HistogramSamples(
-                np.array([row for row, _, _ in whole], np.int64),
-                np.array([one.time for _, _, one in whole], np.int64),
-                columns_of([one for _, _, one in whole]),
-                began if began.any() else None,
-            )
+        native = _native(whole) if whole else None
         owners = np.array([row for row, _ in found.exemplars], np.int64)
         exemplars = exemplar_columns(owners, [one for _, one in found.exemplars])
         known = starts if starts is not None and starts.any() else None
@@ -90,6 +81,17 @@ class MessageColumns:
         return WriteRequest(
             batch, metadata, 0 if self.native is None else len(self.native.timestamps)
         )
+
+
+def _native(found: list[tuple[int, int, WireHistogram]]) -> HistogramSamples:
+    """Raises `InputError` for a time."""
+    rows, starts, histograms = zip(*found, strict=True)
+    times = np.array([one.time for one in histograms], np.int64)
+    need_times(times)
+    began = np.array(starts, np.int64)
+    return HistogramSamples(
+        np.array(rows, np.int64), times, columns_of(histograms), began if began.any() else None
+    )
 
 
 def settle(rows: Ints, learned: Ints) -> None:
