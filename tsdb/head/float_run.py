@@ -9,6 +9,7 @@ from functools import reduce
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from novaql.tsdb.model.flat_arrays import flat_positions, joined_starts
 from novaql.tsdb.model.labels import Bools, Ints, combine_codes
@@ -18,6 +19,8 @@ from novaql.tsdb.parts.lazy_ints import whole
 from novaql.tsdb.parts.sorted_run import ArrayStream, RunDirectory, SortedRun
 
 Sorted = TypeVar("Sorted", bound=RunDirectory)
+T = TypeVar("T", bound=np.generic)
+_FEW_ROWS = 4
 _numbers = itertools.count()
 
 
@@ -104,11 +107,7 @@ class FloatRun(HeadRun[SortedRun]):
 def build_run(ids: Ints, times: Ints, values: Floats, starts: Ints | None = None) -> FloatRun:
     """Sort samples in order of arrival; of equal series and time, the later one replaces the
     others."""
-    order = _order(ids, times)
-    begun = starts
-    if order is not None:
-        ids, times, values = ids[order], times[order], values[order]
-        begun = None if begun is None else begun[order]
+    ids, times, values, begun = _in_order(Floating(ids, times, values, starts))
     duplicates = conflicts = 0
     same = (ids[1:] == ids[:-1]) & (times[1:] == times[:-1])
     if same.any():
@@ -118,7 +117,7 @@ def build_run(ids: Ints, times: Ints, values: Floats, starts: Ints | None = None
         last = np.append(~same, True)
         ids, times, values = ids[last], times[last], values[last]
         begun = None if begun is None else begun[last]
-    firsts = np.flatnonzero(np.diff(ids, prepend=ids[0] - 1))
+    firsts = np.append(0, np.flatnonzero(ids[1:] != ids[:-1]) + 1)
     offsets = np.append(firsts, len(ids)).astype(np.int64)
     lengths = np.diff(offsets)
     group, _ = timestamp_groups(times, offsets, lengths)
@@ -130,6 +129,44 @@ def build_run(ids: Ints, times: Ints, values: Floats, starts: Ints | None = None
         grid_of.astype(np.int64), offsets[:-1], grid_length, grid_times, values, begun
     )
     return FloatRun(ids[firsts], sorted_run, duplicates, conflicts)
+
+
+def _in_order(flat: Floating) -> Floating:
+    """Return samples by series, then time; those of equal ones in order of arrival."""
+    transposed = _transposed(flat)
+    if transposed is not None:
+        return transposed
+    order = _order(flat.ids, flat.times)
+    return flat if order is None else flat.take(order)
+
+
+def _transposed(flat: Floating) -> Floating | None:
+    """`_in_order` of samples that repeat one list of series, each time later, as scrapes of the
+    same targets do; None for others. It moves rows to columns and sorts no sample."""
+    ids = flat.ids
+    again = np.flatnonzero(ids[1:] == ids[0])
+    width = int(again[0]) + 1 if len(again) else len(ids)
+    if len(again) < _FEW_ROWS or len(ids) % width:
+        return None
+    series = ids[:width]
+    by_id = np.argsort(series, kind="stable")
+    if bool((np.diff(series[by_id]) == 0).any() or (ids.reshape(-1, width) != series).any()):
+        return None
+    times = flat.times.reshape(-1, width)
+    by_time = np.argsort(times[:, 0], kind="stable")
+    times = times[by_time]
+    if not bool((times[1:] > times[:-1]).all()):
+        return None
+
+    def turned(rows: NDArray[T]) -> NDArray[T]:
+        return np.ascontiguousarray(rows.T)[by_id].ravel()
+
+    return Floating(
+        np.repeat(series[by_id], len(times)),
+        turned(times),
+        turned(flat.values.reshape(-1, width)[by_time]),
+        None if flat.starts is None else turned(flat.starts.reshape(-1, width)[by_time]),
+    )
 
 
 def _order(ids: Ints, times: Ints) -> Ints | None:
