@@ -9,7 +9,6 @@ from functools import reduce
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from novaql.tsdb.model.flat_arrays import flat_positions, joined_starts
 from novaql.tsdb.model.labels import Bools, Ints, combine_codes
@@ -19,8 +18,8 @@ from novaql.tsdb.parts.lazy_ints import whole
 from novaql.tsdb.parts.sorted_run import ArrayStream, RunDirectory, SortedRun
 
 Sorted = TypeVar("Sorted", bound=RunDirectory)
-T = TypeVar("T", bound=np.generic)
-_FEW_ROWS = 4
+_WIDE_ROW = 256
+"""Rows of as many series are moved to columns one by one; shorter ones are sorted."""
 _numbers = itertools.count()
 
 
@@ -107,7 +106,20 @@ class FloatRun(HeadRun[SortedRun]):
 def build_run(ids: Ints, times: Ints, values: Floats, starts: Ints | None = None) -> FloatRun:
     """Sort samples in order of arrival; of equal series and time, the later one replaces the
     others."""
-    ids, times, values, begun = _in_order(Floating(ids, times, values, starts))
+    order = _order(ids, times)
+    flat = Floating(ids, times, values, starts)
+    return _run_of(flat if order is None else flat.take(order))
+
+
+def build_joined(parts: Sequence[Floating]) -> FloatRun:
+    """Return `build_run` of parts, one after another."""
+    transposed = _transposed(parts)
+    return build_run(*joined(parts)) if transposed is None else _run_of(transposed)
+
+
+def _run_of(flat: Floating) -> FloatRun:
+    """flat: by series, then time; of equal ones, the last replaces the others."""
+    ids, times, values, begun = flat
     duplicates = conflicts = 0
     same = (ids[1:] == ids[:-1]) & (times[1:] == times[:-1])
     if same.any():
@@ -131,42 +143,36 @@ def build_run(ids: Ints, times: Ints, values: Floats, starts: Ints | None = None
     return FloatRun(ids[firsts], sorted_run, duplicates, conflicts)
 
 
-def _in_order(flat: Floating) -> Floating:
-    """Return samples by series, then time; those of equal ones in order of arrival."""
-    transposed = _transposed(flat)
-    if transposed is not None:
-        return transposed
-    order = _order(flat.ids, flat.times)
-    return flat if order is None else flat.take(order)
-
-
-def _transposed(flat: Floating) -> Floating | None:
-    """`_in_order` of samples that repeat one list of series, each time later, as scrapes of the
-    same targets do; None for others. It moves rows to columns and sorts no sample."""
-    ids = flat.ids
-    again = np.flatnonzero(ids[1:] == ids[0])
-    width = int(again[0]) + 1 if len(again) else len(ids)
-    if len(again) < _FEW_ROWS or len(ids) % width:
+def _transposed(parts: Sequence[Floating]) -> Floating | None:
+    """Return the samples by series, then time, if they repeat one list of series, each time later,
+    as scrapes of the same targets do; None for others. Moves rows to columns and sorts no
+    sample."""
+    again = np.flatnonzero(parts[0].ids[1:] == parts[0].ids[0])
+    width = int(again[0]) + 1 if len(again) else len(parts[0].ids)
+    if width < _WIDE_ROW or any(len(part.ids) % width for part in parts):
         return None
-    series = ids[:width]
+    series = parts[0].ids[:width]
     by_id = np.argsort(series, kind="stable")
-    if bool((np.diff(series[by_id]) == 0).any() or (ids.reshape(-1, width) != series).any()):
+    if bool((np.diff(series[by_id]) == 0).any()):
         return None
-    times = flat.times.reshape(-1, width)
-    by_time = np.argsort(times[:, 0], kind="stable")
-    times = times[by_time]
-    if not bool((times[1:] > times[:-1]).all()):
+    rows: list[Floating] = []
+    for part in parts:
+        if bool((part.ids.reshape(-1, width) != series).any()):
+            return None
+        begins = range(0, len(part.ids), width)
+        rows += [part.take(slice(begin, begin + width)) for begin in begins]
+    rows.sort(key=lambda row: int(row.times[0]))
+    shape = width, len(rows)
+    times, values = np.empty(shape, np.int64), np.empty(shape)
+    starts = None if all(row.starts is None for row in rows) else np.zeros(shape, np.int64)
+    for at, row in enumerate(rows):
+        times[:, at], values[:, at] = row.times[by_id], row.values[by_id]
+        if starts is not None and row.starts is not None:
+            starts[:, at] = row.starts[by_id]
+    if bool((times[:, 1:] <= times[:, :-1]).any()):
         return None
-
-    def turned(rows: NDArray[T]) -> NDArray[T]:
-        return np.ascontiguousarray(rows.T)[by_id].ravel()
-
-    return Floating(
-        np.repeat(series[by_id], len(times)),
-        turned(times),
-        turned(flat.values.reshape(-1, width)[by_time]),
-        None if flat.starts is None else turned(flat.starts.reshape(-1, width)[by_time]),
-    )
+    begun = None if starts is None else starts.ravel()
+    return Floating(np.repeat(series[by_id], len(rows)), times.ravel(), values.ravel(), begun)
 
 
 def _order(ids: Ints, times: Ints) -> Ints | None:
