@@ -142,17 +142,18 @@ def _read_parts(
     metadata: dict[str, Metadata] = {}
     found = Collected()
     message = data.tobytes() if odd else b""
-    for number, begin, end, row in scratch.others[:odd].tolist():
+    # by columns: the garbage collector would visit each row of a nested list
+    for number, begin, end, row in zip(*scratch.others[:odd].T.tolist(), strict=True):
         if number == _EXEMPLAR:
             found.exemplars.append((row, read_exemplar(message, begin, end)))
         elif number == _METADATA:
             name, described = read_metadata(message, begin, end)
             metadata[name] = described
         else:
-            found.histograms.append((row, 0, read_histogram(message, begin, end)))
+            found.histograms.add(row, 0, read_histogram(message, begin, end))
     values: Floats = scratch.bits[:samples].copy().view(np.float64)
-    rows, times = scratch.rows[:samples].copy(), scratch.times[:samples].copy()
-    return MessageColumns.of(rows, times, values, None, found), metadata
+    series, times = scratch.rows[:samples].copy(), scratch.times[:samples].copy()
+    return MessageColumns.of(series, times, values, None, found), metadata
 
 
 class _Scratch:
