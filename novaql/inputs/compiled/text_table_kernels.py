@@ -60,11 +60,11 @@ def equals(data: Any, start: int, arena: Any, at: int, size: int) -> bool:
     if size < 8:
         for done in range(size):
             other |= np.uint64(data[start + done] ^ arena[at + done])
-        return other == 0
+        return bool(other == 0)
     for word in range(size >> 3):
         other |= word_in(data, start + 8 * word) ^ word_in(arena, at + 8 * word)
     other |= word_in(data, start + size - 8) ^ word_in(arena, at + size - 8)
-    return other == 0
+    return bool(other == 0)
 
 
 @inner
