@@ -31,7 +31,7 @@ class PartSizes:
     plain  for Python, where a field of two bytes becomes objects of hundreds of bytes
     """
 
-    quick: int = 2 << 20
+    quick: int = 3 << 19
     plain: int = 128 << 10
 
 

@@ -103,23 +103,19 @@ class FloatRun(HeadRun[SortedRun]):
         return replace(self, ids=rest.ids, sorted=rest.sorted)
 
 
-def build_run(ids: Ints, times: Ints, values: Floats, starts: Ints | None = None) -> FloatRun:
+def build_run(
+    ids: Ints, times: Ints, values: Floats, starts: Ints | None = None, *, ordered: bool = False
+) -> FloatRun:
     """Sort samples in order of arrival; of equal series and time, the later one replaces the
-    others."""
-    order = _order(ids, times)
-    flat = Floating(ids, times, values, starts)
-    return _run_of(flat if order is None else flat.take(order))
+    others.
 
-
-def build_joined(parts: Sequence[Floating]) -> FloatRun:
-    """Return `build_run` of parts, one after another."""
-    transposed = _transposed(parts)
-    return build_run(*joined(parts)) if transposed is None else _run_of(transposed)
-
-
-def _run_of(flat: Floating) -> FloatRun:
-    """flat: by series, then time; of equal ones, the last replaces the others."""
-    ids, times, values, begun = flat
+    ordered  they are by series, then time
+    """
+    order = None if ordered else _order(ids, times)
+    begun = starts
+    if order is not None:
+        ids, times, values = ids[order], times[order], values[order]
+        begun = None if begun is None else begun[order]
     duplicates = conflicts = 0
     same = (ids[1:] == ids[:-1]) & (times[1:] == times[:-1])
     if same.any():
@@ -143,15 +139,26 @@ def _run_of(flat: Floating) -> FloatRun:
     return FloatRun(ids[firsts], sorted_run, duplicates, conflicts)
 
 
+def build_joined(parts: Sequence[Floating]) -> FloatRun:
+    """Return `build_run` of parts, one after another."""
+    transposed = _transposed(parts)
+    if transposed is not None:
+        return build_run(*transposed, ordered=True)
+    return build_run(*joined(parts))
+
+
 def _transposed(parts: Sequence[Floating]) -> Floating | None:
     """Return the samples by series, then time, if they repeat one list of series, each time later,
     as scrapes of the same targets do; None for others. Moves rows to columns and sorts no
     sample."""
-    again = np.flatnonzero(parts[0].ids[1:] == parts[0].ids[0])
-    width = int(again[0]) + 1 if len(again) else len(parts[0].ids)
+    ids = parts[0].ids
+    if bool((ids[1:_WIDE_ROW] == ids[0]).any()):
+        return None
+    again = ids[1:] == ids[0]
+    width = int(again.argmax()) + 1 if again.any() else len(ids)
     if width < _WIDE_ROW or any(len(part.ids) % width for part in parts):
         return None
-    series = parts[0].ids[:width]
+    series = ids[:width]
     by_id = np.argsort(series, kind="stable")
     if bool((np.diff(series[by_id]) == 0).any()):
         return None
