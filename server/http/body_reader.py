@@ -39,12 +39,15 @@ async def read_body(
     return b"".join(parts)
 
 
-def unpack_snappy(body: bytes, *, limit: int) -> bytes:
-    """Decompress a snappy block. Raises `BodyTooLarge` before the output exceeds `limit` bytes."""
+def unpack_snappy(body: bytes, *, limit: int) -> memoryview:
+    """Decompress a snappy block. Raises `BodyTooLarge` before the output exceeds `limit` bytes.
+
+    The result is not copied to `bytes`: fresh memory for a megabyte costs more than its content.
+    """
     try:
         if cramjam.snappy.decompress_raw_len(body) > limit:
             raise BodyTooLarge(f"the body is larger than {limit} bytes when unpacked")
-        return bytes(cramjam.snappy.decompress_raw(body))
+        return memoryview(cramjam.snappy.decompress_raw(body))
     except cramjam.DecompressionError as problem:
         raise InvalidRequest(f"snappy: corrupt input: {problem}") from None
 

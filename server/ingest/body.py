@@ -40,10 +40,14 @@ class Body:
         return slices(self.sent, self.encoding, limit=self.limit)
 
     def whole(self) -> bytes:
-        """The whole decompressed body. Raises the errors of `slices`."""
+        """The whole decompressed body, not of snappy. Raises the errors of `slices`."""
+        return whole(self.sent, self.encoding, limit=self.limit)
+
+    def message(self) -> memoryview:
+        """The whole decompressed body of any encoding. Raises the errors of `slices`."""
         if self.encoding == "snappy":
             return unpack_snappy(self.sent, limit=self.limit)
-        return whole(self.sent, self.encoding, limit=self.limit)
+        return memoryview(self.whole())
 
 
 async def store_body(

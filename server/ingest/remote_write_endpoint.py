@@ -24,15 +24,15 @@ from novaql.server.tenants.context import ServerContext
 
 _PROTO = "application/x-protobuf"
 _VICTORIA = "get_vm_proto_version"
-_Cut = Callable[[bytes, Intake], Parts]
+_Cut = Callable[[memoryview, Intake], Parts]
 """Splits a message into parts."""
 
 
-def _cut_1(data: bytes, intake: Intake) -> Parts:
+def _cut_1(data: memoryview, intake: Intake) -> Parts:
     return parts_1(data, intake.remote_write, intake.limits)
 
 
-def _cut_2(data: bytes, intake: Intake) -> Parts:
+def _cut_2(data: memoryview, intake: Intake) -> Parts:
     return parts_2(data, intake.remote_write, intake.limits)
 
 
@@ -109,7 +109,7 @@ def _store(context: ServerContext, body: Body, *, cut: _Cut) -> Steps[Written]:
 
     Raises `InputError` or `BodyTooLarge`, without storing any sample, or a `StoreError`.
     """
-    data = body.whole()
+    data = body.message()
     sound = SoundSeries()
 
     def read() -> Slices:

@@ -7,13 +7,13 @@ same labels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 
 from novaql import InputError
 from novaql.inputs import LabelLimits, Message2, Places, RemoteWriteDecoder, WriteRequest
-from novaql.inputs.protobuf import BYTES, bytes_field, fields, read_varint
+from novaql.inputs.protobuf import BYTES, bytes_field, field_end, fields, read_varint
 
 PART_FIELDS = 1 << 13
 """Limit for samples, histograms and exemplars in a part of one large series."""
@@ -31,7 +31,7 @@ class PartSizes:
     plain  for Python, where a field of two bytes becomes objects of hundreds of bytes
     """
 
-    quick: int = 1 << 20
+    quick: int = 3 << 19
     plain: int = 128 << 10
 
 
@@ -66,37 +66,47 @@ Parts = Generator[Part | None, None, None]
 
 
 def parts_1(
-    data: bytes, decoder: RemoteWriteDecoder, limits: LabelLimits, sizes: PartSizes = USUAL
+    data: memoryview, decoder: RemoteWriteDecoder, limits: LabelLimits, sizes: PartSizes = USUAL
 ) -> Parts:
     """The parts of a remote write 1.0 message. Raises `InputError`, `LimitExceeded`.
 
     The decoder evicts its series if a message of several parts is rejected.
     """
     if len(data) <= sizes.plain:
-        yield _part_1(data, decoder)
+        yield _part_1(bytes(data), decoder)
         return
     try:
-        yield from _parts_1(data, decoder, limits, sizes.plain, sizes.quick)
+        yield from _parts_1(data, decoder, limits, sizes)
     except BaseException:
         decoder.forget()
         raise
 
 
 def _parts_1(
-    data: bytes, decoder: RemoteWriteDecoder, limits: LabelLimits, plain: int, quick: int = 0
+    data: memoryview, decoder: RemoteWriteDecoder, limits: LabelLimits, sizes: PartSizes
 ) -> Parts:
-    """Parts of `quick` bytes for compiled code, or of `plain` bytes if it cannot decode them."""
-    for piece in _pieces_1(data, quick or plain, limits):
-        if piece is None:
-            yield None
-        elif piece.is_large:
-            yield from _cut_series_1(data, piece, decoder, limits, plain)
-        elif not quick:
-            yield _part_1(piece.of(data), decoder, piece.series)
-        elif (request := decoder.decode_quickly(piece.of(data))) is not None:
-            yield Part(partial(_same, request), piece.octets, piece.series)
-        else:
-            yield from _parts_1(piece.of(data), decoder, limits, plain)
+    """Parts of `quick` bytes for compiled code, or of `plain` bytes where it cannot decode them."""
+    at = series = 0
+    whole = b""
+    while at < len(data):
+        found = decoder.decode_beginning(data[at:], sizes.quick)
+        if found is not None:
+            series += found.series
+            limits.check_series(series)
+            yield Part(partial(_same, found.request), found.end, found.series)
+            at += found.end
+            continue
+        whole = whole or bytes(data)
+        end = min(len(data), at + sizes.quick)
+        while at < end:
+            piece = _piece_1(whole, at, sizes.plain)
+            series += piece.series
+            limits.check_series(series)
+            if piece.is_large:
+                yield from _cut_series_1(whole, piece, decoder, limits, sizes.plain)
+            else:
+                yield _part_1(whole[at : piece.end], decoder, piece.series)
+            at = piece.end
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,43 +118,25 @@ class _Piece:
     series: int
     is_large: bool = False
 
-    @property
-    def octets(self) -> int:
-        return self.end - self.begin
 
-    def of(self, data: bytes) -> bytes:
-        return data[self.begin : self.end]
-
-
-def _pieces_1(data: bytes, most: int, limits: LabelLimits) -> Iterator[_Piece | None]:
-    """Split a message into pieces of about `most` bytes."""
-    at = begin = series = before = walked = 0
-    end = len(data)
-    while at < end:
+def _piece_1(data: bytes, begin: int, most: int) -> _Piece:
+    """The fields from `begin` on, of about `most` bytes, or one larger time series."""
+    at, series, end = begin, 0, len(data)
+    while at < end and at - begin < most:
         first = at
         if data[at] == _SERIES_KEY:
             size, start = read_varint(data, at + 1, end)
             at = start + size
             if at > end:
                 raise InputError(f"byte {first}: a time series ends behind the message")
-            series += 1
-            if series > limits.series:
-                limits.check_series(series)
             if at - first > most:
-                if begin < first:
-                    yield _Piece(begin, first, series - 1 - before)
-                yield _Piece(start, at, 1, is_large=True)
-                begin, before = at, series
+                if begin == first:
+                    return _Piece(start, at, 1, is_large=True)
+                return _Piece(begin, first, series)
+            series += 1
         else:
-            *_, at = next(fields(data, at, end))
-        if at - begin >= most:
-            yield _Piece(begin, at, series - before)
-            begin, before = at, series
-        walked += 1
-        if walked % _OFTEN == 0:
-            yield None
-    if begin < end:
-        yield _Piece(begin, end, series - before)
+            at = field_end(data, at, end)
+    return _Piece(begin, at, series)
 
 
 def _part_1(data: bytes, decoder: RemoteWriteDecoder, count: int = 0) -> Part:
@@ -202,25 +194,28 @@ def _runs(
         read = partial(decode, head + data[begin:end])
         return Part(read, end - begin, series, whole=False)
 
-    for walked, (*_, after) in enumerate(fields(data, at, stop)):
+    walked, after = 0, at
+    while after < stop:
+        after = field_end(data, after, stop)
+        walked += 1
         held += 1
         if after - begin >= most or held >= PART_FIELDS:
             yield part(after)
             begin, held, series = after, 0, 0
-        if walked % _OFTEN == _OFTEN - 1:
+        if walked % _OFTEN == 0:
             yield None
     if begin < stop or at == stop:
         yield part(stop)
 
 
 def parts_2(
-    data: bytes, decoder: RemoteWriteDecoder, limits: LabelLimits, sizes: PartSizes = USUAL
+    data: memoryview, decoder: RemoteWriteDecoder, limits: LabelLimits, sizes: PartSizes = USUAL
 ) -> Parts:
     """The parts of a remote write 2.0 message. Raises `InputError`, `LimitExceeded`."""
     if len(data) <= sizes.quick and (request := decoder.decode_2_quickly(data)) is not None:
         yield Part(partial(_same, request), len(data))
         return
-    message = Message2(data, limits)
+    message = Message2(bytes(data), limits)
     for _ in message.walk(_OFTEN):
         yield None
     for first, last in message.groups(sizes.plain):

@@ -36,7 +36,7 @@ async def read(request: Request) -> Response:
     context = context_of(request)
     limit = context.settings.max_body_bytes
     body = await read_body(request, limit=limit, encodings=("snappy",))
-    message = unpack_snappy(body, limit=limit)
+    message = bytes(unpack_snappy(body, limit=limit))
     try:
         parsed = read_request(message)
     except InputError as problem:

@@ -235,3 +235,19 @@ def test_numbers_that_do_not_end(deltas: bytes, reason: str) -> None:
     series = labels + b"\x22" + bytes([len(histogram)]) + histogram
     with pytest.raises(InputError, match=reason):
         RemoteWriteDecoder().decode_message(b"\x0a" + bytes([len(series)]) + series)
+
+
+def test_histograms_that_are_equal_are_as_many_as_were_sent() -> None:
+    """Two messages without fields, before and behind one that counts."""
+    message = message_of([({"__name__": "h"}, [])])
+    (series,) = message.timeseries
+    for counted in (0, 3, 0, 0):
+        one = series.histograms.add()
+        if counted:
+            one.timestamp, one.count_int, one.sum = TIME, counted, 6.0
+            one.zero_count_int = counted
+    native = RemoteWriteDecoder().decode(packed(message)).batch.native
+    assert native is not None
+    assert native.timestamps.tolist() == [0, TIME, 0, 0]
+    assert native.histograms.count.tolist() == [0, 3, 0, 0]
+    assert native.histograms.sum.tolist() == [0, 6, 0, 0]

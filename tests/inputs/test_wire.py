@@ -5,6 +5,9 @@ NOVAQL_FUZZ=100000 pytest tests/inputs/test_wire.py   runs as many examples of e
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 from novaql.errors import InputError, NovaqlError
 from novaql.inputs.compiled.compiling import WALKS
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
+from novaql.inputs.protobuf.wire import bytes_field, field_end, fields
 from novaql.inputs.remote_write.compiled_decoder import CompiledDecoder
 from novaql.inputs.remote_write.decoder import RemoteWriteDecoder
 from novaql.inputs.remote_write.plain_decoder import PlainDecoder
@@ -80,6 +84,51 @@ def test_what_protobuf_writes_is_walked(sent: list[list[Series]], most_series: i
             found = walked(decoder, data)
             assert isinstance(found, WriteRequest)
             same(found, slow.decode(data))
+
+
+@pytest.mark.slow
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(messages, st.integers(1, 200))
+def test_beginnings_are_together_the_message(sent: list[Series], most: int) -> None:
+    """Each has whole series, and as few as have `most` bytes; a longer one is given up."""
+    decoder = compiled()
+    message = message_of(sent)
+    octets = np.frombuffer(message.SerializeToString(), np.uint8)
+    longest = max((len(field) for field in fields_of(message)), default=0)
+    at = series = 0
+    found: list[object] = []
+    while at < len(octets):
+        beginning = decoder.decode_beginning(octets[at:], most)
+        if beginning is None:
+            assert longest > most
+            return
+        assert most <= beginning.end < most + longest or at + beginning.end == len(octets)
+        batch = beginning.request.batch
+        found += zip(batch.timestamps.tolist(), batch.values.view(np.int64).tolist(), strict=True)
+        at += beginning.end
+        series += beginning.series
+    whole = PlainDecoder().decode(octets.tobytes()).batch
+    assert series == len(sent)
+    assert found == list(
+        zip(whole.timestamps.tolist(), whole.values.view(np.int64).tolist(), strict=True)
+    )
+
+
+def fields_of(message: Any) -> list[bytes]:
+    return [bytes_field(1, one.SerializeToString()) for one in message.timeseries]
+
+
+@given(
+    st.binary(min_size=1, max_size=12) | st.binary(max_size=200).map(lambda b: bytes_field(2, b))
+)
+def test_a_field_ends_where_the_walk_over_fields_has_its_end(data: bytes) -> None:
+    try:
+        *_, end = next(fields(data, 0, len(data)))
+    except InputError as problem:
+        with pytest.raises(InputError, match=re.escape(str(problem))):
+            field_end(data, 0, len(data))
+    else:
+        assert field_end(data, 0, len(data)) == end
 
 
 @pytest.mark.slow

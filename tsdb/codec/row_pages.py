@@ -10,6 +10,10 @@ The encoding is lossless: values that do not convert back are exceptions, or the
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,6 +39,7 @@ from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.samples import Floats
 
+T = TypeVar("T", bound=np.generic)
 _CLEARLY = 0.95
 _LONG_ROW = 128
 RECENT, LONG_ENOUGH = (256, 1280), 896
@@ -74,7 +79,8 @@ def encode_rows(values: Floats, lengths: Ints, linked: Bools, level: int) -> byt
     heads, bodies, firsts = [], [], []
     for members in groups:
         place = int(rows.places[members[0]])
-        column, first = _column(values, numbers, change, starts[members], lengths[members], place)
+        rows_of = partial(_rows_of, starts=starts, lengths=lengths, members=members)
+        column, first = _column(values, numbers, change, rows_of, starts[members], place)
         body = encode_numbers(column, level)
         kind = next(k for k, dtype in enumerate(TYPES) if column.dtype == dtype)
         heads.append(GROUP.pack(len(members), len(body), kind, place))
@@ -157,42 +163,53 @@ def _grouped(
     """Return rows in the order in which they are written, and this order divided into groups of
     `enough` values."""
     order = np.lexsort((sizes, places))
+    place, size, ends = places[order], sizes[order], np.cumsum(lengths[order])
+    changes = np.flatnonzero((place[1:] != place[:-1]) | (size[1:] != size[:-1])) + 1
     groups: list[Ints] = []
-    begin = 0
-    filled = 0
-    for at in range(1, len(order) + 1):
-        filled += int(lengths[order[at - 1]])
-        if at < len(order):
-            here, following = order[at - 1], order[at]
-            if places[here] == places[following] and (
-                sizes[here] == sizes[following] or filled < enough
-            ):
-                continue
+    begin = before = 0
+    for at in [*changes.tolist(), len(order)]:
+        filled = int(ends[at - 1]) - before
+        if at < len(order) and place[at - 1] == place[at] and filled < enough:
+            continue
         some = order[begin:at]
         # The newest stretches of all rows come first in the column.
         groups.append(some[np.lexsort((some, age[some]))])
-        begin, filled = at, 0
+        begin, before = at, int(ends[at - 1])
     return np.concatenate(groups), groups
 
 
+def _rows_of(column: NDArray[T], *, starts: Ints, lengths: Ints, members: Ints) -> NDArray[T]:
+    """Return some rows of a column, one after another."""
+    if _same(lengths):
+        return column.reshape(len(lengths), -1)[members].ravel()
+    return column[flat_positions(starts[members], lengths[members])]
+
+
 def _column(
-    values: Floats, numbers: Ints, change: Ints, starts: Ints, lengths: Ints, place: int
+    values: Floats,
+    numbers: Ints,
+    change: Ints,
+    rows_of: Callable[[NDArray[Any]], NDArray[Any]],
+    starts: Ints,
+    place: int,
 ) -> tuple[NDArray[np.generic], Ints]:
-    """Return the column of a group of rows for pcodec, and the first number of each row."""
-    positions = flat_positions(starts, lengths)
+    """Return the column of a group of rows for pcodec, and the first number of each row.
+
+    rows_of  returns the rows of the group from a column of the page
+    """
     if place < 0:
-        return values[positions], np.zeros(len(starts), np.int64)
-    changes = change[positions]
+        return rows_of(values), np.zeros(len(starts), np.int64)
+    changes = rows_of(change)
     # The running sum of the changes continues each row where the one before ends; `changes` is 0
     # at the start of each row. As floats its steps are exact below `MOST`; beyond 2^60 it would
     # overflow, so the numbers are encoded as they are.
     if float(np.abs(changes).sum(dtype=np.float64)) >= MOST << 9:
-        return numbers[positions], numbers[starts]
+        return rows_of(numbers), numbers[starts]
     running = np.cumsum(changes)
     level = int(np.abs(running).max())
     if level < 1 << 31:
         return running.astype(np.int32), numbers[starts]
-    return running if level < MOST else numbers[positions], numbers[starts]
+    return running if level < MOST else rows_of(numbers), numbers[starts]
 
 
 def _same(lengths: Ints) -> bool:

@@ -18,6 +18,8 @@ from novaql.tsdb.parts.lazy_ints import whole
 from novaql.tsdb.parts.sorted_run import ArrayStream, RunDirectory, SortedRun
 
 Sorted = TypeVar("Sorted", bound=RunDirectory)
+_WIDE_ROW = 256
+"""Rows of as many series are moved to columns one by one; shorter ones are sorted."""
 _numbers = itertools.count()
 
 
@@ -101,10 +103,15 @@ class FloatRun(HeadRun[SortedRun]):
         return replace(self, ids=rest.ids, sorted=rest.sorted)
 
 
-def build_run(ids: Ints, times: Ints, values: Floats, starts: Ints | None = None) -> FloatRun:
+def build_run(
+    ids: Ints, times: Ints, values: Floats, starts: Ints | None = None, *, ordered: bool = False
+) -> FloatRun:
     """Sort samples in order of arrival; of equal series and time, the later one replaces the
-    others."""
-    order = _order(ids, times)
+    others.
+
+    ordered  they are by series, then time
+    """
+    order = None if ordered else _order(ids, times)
     begun = starts
     if order is not None:
         ids, times, values = ids[order], times[order], values[order]
@@ -118,7 +125,7 @@ def build_run(ids: Ints, times: Ints, values: Floats, starts: Ints | None = None
         last = np.append(~same, True)
         ids, times, values = ids[last], times[last], values[last]
         begun = None if begun is None else begun[last]
-    firsts = np.flatnonzero(np.diff(ids, prepend=ids[0] - 1))
+    firsts = np.append(0, np.flatnonzero(ids[1:] != ids[:-1]) + 1)
     offsets = np.append(firsts, len(ids)).astype(np.int64)
     lengths = np.diff(offsets)
     group, _ = timestamp_groups(times, offsets, lengths)
@@ -130,6 +137,49 @@ def build_run(ids: Ints, times: Ints, values: Floats, starts: Ints | None = None
         grid_of.astype(np.int64), offsets[:-1], grid_length, grid_times, values, begun
     )
     return FloatRun(ids[firsts], sorted_run, duplicates, conflicts)
+
+
+def build_joined(parts: Sequence[Floating]) -> FloatRun:
+    """Return `build_run` of parts, one after another."""
+    transposed = _transposed(parts)
+    if transposed is not None:
+        return build_run(*transposed, ordered=True)
+    return build_run(*joined(parts))
+
+
+def _transposed(parts: Sequence[Floating]) -> Floating | None:
+    """Return the samples by series, then time, if they repeat one list of series, each time later,
+    as scrapes of the same targets do; None for others. Moves rows to columns and sorts no
+    sample."""
+    ids = parts[0].ids
+    if bool((ids[1:_WIDE_ROW] == ids[0]).any()):
+        return None
+    again = ids[1:] == ids[0]
+    width = int(again.argmax()) + 1 if again.any() else len(ids)
+    if width < _WIDE_ROW or any(len(part.ids) % width for part in parts):
+        return None
+    series = ids[:width]
+    by_id = np.argsort(series, kind="stable")
+    if bool((np.diff(series[by_id]) == 0).any()):
+        return None
+    rows: list[Floating] = []
+    for part in parts:
+        if bool((part.ids.reshape(-1, width) != series).any()):
+            return None
+        begins = range(0, len(part.ids), width)
+        rows += [part.take(slice(begin, begin + width)) for begin in begins]
+    rows.sort(key=lambda row: int(row.times[0]))
+    shape = width, len(rows)
+    times, values = np.empty(shape, np.int64), np.empty(shape)
+    starts = None if all(row.starts is None for row in rows) else np.zeros(shape, np.int64)
+    for at, row in enumerate(rows):
+        times[:, at], values[:, at] = row.times[by_id], row.values[by_id]
+        if starts is not None and row.starts is not None:
+            starts[:, at] = row.starts[by_id]
+    if bool((times[:, 1:] <= times[:, :-1]).any()):
+        return None
+    begun = None if starts is None else starts.ravel()
+    return Floating(np.repeat(series[by_id], len(rows)), times.ravel(), values.ravel(), begun)
 
 
 def _order(ids: Ints, times: Ints) -> Ints | None:

@@ -144,7 +144,11 @@ class Head:
         """Return how many samples have the newest time of their series, and how many an older
         one."""
         newest = self.newest(ids)
-        return int(np.count_nonzero(times == newest)), int(np.count_nonzero(times < newest))
+        later = int(np.count_nonzero(times > newest))
+        if later == len(times):  # nearly always
+            return 0, 0
+        same = int(np.count_nonzero(times == newest))
+        return same, len(times) - later - same
 
     def add(
         self,

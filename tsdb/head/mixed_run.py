@@ -8,7 +8,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from novaql.tsdb.head.float_run import Floating, FloatRun, build_run, joined, merge_runs
+from novaql.tsdb.head.float_run import (
+    Floating,
+    FloatRun,
+    build_joined,
+    build_run,
+    joined,
+    merge_runs,
+)
 from novaql.tsdb.head.histogram_run import (
     HistogramRun,
     NativeSamples,
@@ -71,7 +78,7 @@ def build_layer(chunks: Sequence[Chunk]) -> MixedRun:
     native = [chunk for chunk in chunks if isinstance(chunk, NativeSamples)]
     floats = [chunk for chunk in chunks if not isinstance(chunk, NativeSamples)]
     if not native:
-        return MixedRun(build_run(*joined(floats)))
+        return MixedRun(build_joined(floats))
     one = joined_native(native)
     if not floats:
         return MixedRun(None, build_native(one))

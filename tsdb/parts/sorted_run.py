@@ -22,6 +22,8 @@ from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.parts.lazy_ints import Directory, whole
 
+WIDE_RANGE = 16
+"""Ranges of one length of at least this many numbers are copied as rows."""
 PORTION_TIMES = 1 << 22
 """About so many times are in memory while a range is located."""
 
@@ -260,6 +262,12 @@ class ArrayStream(Stream):
             len(starts) == 1 or bool((starts[1:] == starts[:-1] + lengths[:-1]).all())
         ):
             return numbers[first : first + total]
+        width = int(lengths[0])
+        if width >= WIDE_RANGE and bool((lengths == width).all()):
+            # Rows of a view in which any range is a row are copied as a whole.
+            shape, strides = (len(numbers) - width + 1, width), (8, 8)
+            every: Floats = np.ndarray(shape, numbers.dtype, numbers, strides=strides)
+            return every[starts].ravel()
         return numbers[flat_positions(starts, lengths)]
 
     def copy(self, out: Ints | Floats, places: Ints, starts: Ints, lengths: Ints) -> None:

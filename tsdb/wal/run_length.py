@@ -22,9 +22,14 @@ IDS_COUNT_UP, ONE_TIME = 1, 2
 def encode_runs(ids: Ints, times: Ints) -> tuple[int, bytes]:
     """Return flags and bytes of the series and times of at least one sample, in order of
     arrival."""
-    first = np.append(0, np.flatnonzero(ids[1:] != ids[:-1]) + 1)
-    lengths = np.diff(first, append=len(ids))
-    own = ids[first]
+    changes = ids[1:] != ids[:-1]
+    single = bool(changes.all())  # a sample of each series, as a scrape has
+    if single:
+        first, lengths, own = np.arange(len(ids)), np.ones(len(ids), np.int64), ids
+    else:
+        first = np.append(0, np.flatnonzero(changes) + 1)
+        lengths = np.diff(first, append=len(ids))
+        own = ids[first]
     flags = 0
     if own[-1] - own[0] == len(own) - 1 and bool((np.diff(own) == 1).all()):
         flags |= IDS_COUNT_UP
@@ -34,9 +39,12 @@ def encode_runs(ids: Ints, times: Ints) -> tuple[int, bytes]:
         flags |= ONE_TIME
         times = times[:1]
     else:
-        same = _as_before(times, first, lengths)
+        if single:
+            same = np.append(False, times[1:] == times[:-1])
+        else:
+            same = _as_before(times, first, lengths)
         pieces.append(np.packbits(same).tobytes())
-        times = times[~np.repeat(same, lengths)]
+        times = times[~same if single else ~np.repeat(same, lengths)]
     return flags, b"".join([*pieces, pack(times, None)])
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from novaql.inputs.protobuf.wire import BYTES as BYTES
     from novaql.inputs.protobuf.wire import VARINT as VARINT
     from novaql.inputs.protobuf.wire import bytes_field as bytes_field
+    from novaql.inputs.protobuf.wire import field_end as field_end
     from novaql.inputs.protobuf.wire import fields as fields
     from novaql.inputs.protobuf.wire import number_field as number_field
     from novaql.inputs.protobuf.wire import read_varint as read_varint
@@ -24,7 +25,8 @@ else:
         {
             "exposition": "ProtobufParser",
             "wire": (
-                "BYTES VARINT bytes_field fields number_field read_varint signed text varint zigzag"
+                "BYTES VARINT bytes_field field_end fields number_field read_varint signed text "
+                "varint zigzag"
             ),
         },
     )

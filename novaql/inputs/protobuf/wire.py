@@ -53,6 +53,17 @@ def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]
         at = stop
 
 
+def field_end(data: bytes, at: int, end: int) -> int:
+    """Where the field that begins at `at` ends, as `fields` has it; faster for small messages and
+    texts. Raises `InputError`."""
+    if at + 1 < end and data[at] & 0x87 == BYTES < data[at] and data[at + 1] < 0x80:
+        stop = at + 2 + data[at + 1]
+        if stop <= end:
+            return stop
+    *_, stop = next(fields(data, at, end))
+    return stop
+
+
 def text(data: bytes, start: int, stop: int) -> str:
     """Raises `InputError` if the bytes are not UTF-8."""
     try:

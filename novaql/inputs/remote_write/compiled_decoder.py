@@ -6,6 +6,8 @@ times are read before, and the texts of rejected labels are removed again.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,6 +29,15 @@ from novaql.tsdb.runtime.compiled import Functions
 _METADATA, _EXEMPLAR = 0, 3
 _SMALLEST_SAMPLE, _SMALLEST_SERIES, _SMALLEST_OTHER = 9, 17, 32
 _MOST_SCRATCH_OCTETS = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The beginning of a message: its content, how many bytes it has, and how many series."""
+
+    request: WriteRequest
+    end: int
+    series: int
 
 
 class CompiledDecoder:
@@ -63,19 +74,27 @@ class CompiledDecoder:
 
         Raises `InputError` for an invalid histogram or time.
         """
+        found = self.decode_beginning(data, len(data))
+        return None if found is None else found.request
+
+    def decode_beginning(self, data: Octets, most: int) -> Beginning | None:
+        """Decode the fields of a message up to the first one that begins at or behind byte `most`.
+
+        None and errors as of `decode`; None also for a field of more than `most` bytes.
+        """
         known = self._ready()
-        scratch = self._scratch.for_message(len(data))
+        scratch = self._scratch.for_message(min(len(data), 2 * most))
         self._scratch = scratch if scratch.octets <= _MOST_SCRATCH_OCTETS else _Scratch(0)
-        found = np.zeros(2, np.int64)
+        found = np.zeros(4, np.int64)
         names = known.labels_1
         count = self._kernels.walk(
-            data, names.arrays, names.series, names.follower, scratch.rows, scratch.times,
+            data, most, names.arrays, names.series, names.follower, scratch.rows, scratch.times,
             scratch.bits, scratch.missing, scratch.others, found,
         )  # fmt: skip
         if count < 0:
             return None
-        lacking, odd = found.tolist()
-        columns, metadata = _read_parts(data, scratch, count, odd)
+        lacking, odd, end, series = found.tolist()
+        columns, metadata = _read_parts(data[:end], scratch, count, odd)
         if lacking:
             self._learning = True
             learned = self._learn(data, scratch.missing[:lacking])
@@ -85,7 +104,7 @@ class CompiledDecoder:
             columns.settle(learned)
         request = columns.request(known.table.table(), metadata)
         known.note_sent(request.batch)
-        return request
+        return Beginning(request, end, series)
 
     def _ready(self) -> KnownSeries:
         # An exception that ended the adding of series left them incomplete.
@@ -122,18 +141,19 @@ def _read_parts(
     """Raises `InputError`."""
     metadata: dict[str, Metadata] = {}
     found = Collected()
-    for number, begin, end, row in scratch.others[:odd].tolist():
-        content = data[begin:end].tobytes()
+    message = data.tobytes() if odd else b""
+    # by columns: the garbage collector would visit each row of a nested list
+    for number, begin, end, row in zip(*scratch.others[:odd].T.tolist(), strict=True):
         if number == _EXEMPLAR:
-            found.exemplars.append((row, read_exemplar(content, 0, len(content))))
+            found.exemplars.append((row, read_exemplar(message, begin, end)))
         elif number == _METADATA:
-            name, described = read_metadata(content, 0, len(content))
+            name, described = read_metadata(message, begin, end)
             metadata[name] = described
         else:
-            found.histograms.append((row, 0, read_histogram(content, 0, len(content))))
+            found.histograms.add(row, 0, read_histogram(message, begin, end))
     values: Floats = scratch.bits[:samples].copy().view(np.float64)
-    rows, times = scratch.rows[:samples].copy(), scratch.times[:samples].copy()
-    return MessageColumns.of(rows, times, values, None, found), metadata
+    series, times = scratch.rows[:samples].copy(), scratch.times[:samples].copy()
+    return MessageColumns.of(series, times, values, None, found), metadata
 
 
 class _Scratch:

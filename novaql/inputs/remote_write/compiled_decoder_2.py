@@ -107,14 +107,14 @@ class Decoder2:
         if not len(others):
             return found
         strings = [self._known.strings[number] for number in symbols.tolist()]
-        for number, begin, end, row in others.tolist():
-            content = self._data[begin:end].tobytes()
+        message = self._data.tobytes()
+        for number, begin, end, row in zip(*others.T.tolist(), strict=True):
             if number == _EXEMPLAR:
-                exemplar = read_exemplar(content, 0, len(content), strings)
+                exemplar = read_exemplar(message, begin, end, strings)
                 found.exemplars.append((row, exemplar))
             else:
-                began = read_number(content, 0, len(content), HISTOGRAM_START)
-                found.histograms.append((row, began, read_histogram(content, 0, len(content))))
+                began = read_number(message, begin, end, HISTOGRAM_START)
+                found.histograms.add(row, began, read_histogram(message, begin, end))
         return found
 
     def _learn(self, keys: Octets, missing: Ints) -> Ints | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import TypeVar
 
 import cramjam
 import numpy as np
@@ -16,13 +17,14 @@ from novaql.errors import InputError, LimitExceeded
 from novaql.inputs.compiled.compiling import WALKS
 from novaql.inputs.compiled.text_table import Octets
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
-from novaql.inputs.remote_write.compiled_decoder import CompiledDecoder
+from novaql.inputs.remote_write.compiled_decoder import Beginning, CompiledDecoder
 from novaql.inputs.remote_write.plain_decoder import PlainDecoder
 from novaql.inputs.remote_write.write_request import WriteRequest
 from novaql.inputs.text.known_series import MOST_SERIES
 
 MOST_BYTES = 64 << 20
 _MOST_SCRATCH_BYTES = 8 << 20
+T = TypeVar("T")
 
 
 class RemoteWriteDecoder:
@@ -62,27 +64,30 @@ class RemoteWriteDecoder:
         """Decode a message that is not compressed. Raises `InputError`."""
         return self._decode(np.frombuffer(data, np.uint8))
 
-    def decode_quickly(self, data: bytes) -> WriteRequest | None:
-        """Decode a message by compiled code, which takes little memory beside it.
+    def decode_beginning(self, data: memoryview, most: int) -> Beginning | None:
+        """Decode the beginning of a message, about `most` bytes, by compiled code, which takes
+        little memory beside it.
 
         None if compiled code is not ready, or cannot read the message, or for an invalid one: its
         series have to be read one by one to find the error.
         """
-        return self._quickly(data, CompiledDecoder.decode)
+        octets: Octets = np.frombuffer(data, np.uint8)
+        return self._quickly(
+            min(len(data), most), lambda compiled: compiled.decode_beginning(octets, most)
+        )
 
-    def decode_2_quickly(self, data: bytes) -> WriteRequest | None:
-        """`decode_quickly` for a message of remote write 2.0."""
-        return self._quickly(data, CompiledDecoder.decode_2)
+    def decode_2_quickly(self, data: memoryview) -> WriteRequest | None:
+        """Decode a message of remote write 2.0 by compiled code, or None as `decode_beginning`."""
+        octets: Octets = np.frombuffer(data, np.uint8)
+        return self._quickly(len(data), lambda compiled: compiled.decode_2(octets))
 
-    def _quickly(
-        self, data: bytes, decode: Callable[[CompiledDecoder, Octets], WriteRequest | None]
-    ) -> WriteRequest | None:
+    def _quickly(self, size: int, decode: Callable[[CompiledDecoder], T | None]) -> T | None:
         with self._lock:
-            compiled = self._compiled_decoder(len(data))
+            compiled = self._compiled_decoder(size)
             if compiled is None:
                 return None
             try:
-                return decode(compiled, np.frombuffer(data, np.uint8))
+                return decode(compiled)
             except InputError:
                 return None
 

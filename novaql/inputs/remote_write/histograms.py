@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
+
+import numpy as np
 
 from novaql.errors import InputError
 from novaql.inputs.protobuf.metric_message import read_span
@@ -196,15 +198,21 @@ def _need_sound(h: WireHistogram) -> None:
         raise ValueError("it has a bucket outside its custom bounds")
 
 
-def columns_of(found: Iterable[WireHistogram]) -> Histograms:
-    """Histograms as columns."""
+def columns_of(found: Sequence[WireHistogram]) -> Histograms:
+    """Histograms as columns. An object that is there several times is converted once."""
     rows = HistogramRows()
-    for h in found:
-        rows.add(
-            h.schema, h.hint, h.count, h.sum, h.zero_count, h.zero_threshold,
-            _columns(h.positive), _columns(h.negative), h.bounds,
-        )  # fmt: skip
-    return rows.histograms()
+    row_of: dict[int, int] = {}
+    order = [row_of.setdefault(id(h), len(row_of)) for h in found]
+    last = -1
+    for row, h in zip(order, found, strict=True):
+        if row > last:
+            rows.add(
+                h.schema, h.hint, h.count, h.sum, h.zero_count, h.zero_threshold,
+                _columns(h.positive), _columns(h.negative), h.bounds,
+            )  # fmt: skip
+            last = row
+    columns = rows.histograms()
+    return columns if len(row_of) == len(order) else columns.take(np.array(order, np.int64))
 
 
 def _columns(side: Side) -> tuple[tuple[int, ...], tuple[float, ...]]:

@@ -17,13 +17,25 @@ from novaql.tsdb.model.source import Metadata
 
 
 @dataclass(slots=True)
+class CollectedHistograms:
+    """Histograms that are read one by one, each with the row of its series and its start timestamp
+    or 0. Three lists, since the garbage collector visits each tuple of one list."""
+
+    rows: list[int] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    found: list[WireHistogram] = field(default_factory=list)
+
+    def add(self, row: int, start: int, histogram: WireHistogram) -> None:
+        self.rows.append(row)
+        self.starts.append(start)
+        self.found.append(histogram)
+
+
+@dataclass(slots=True)
 class Collected:
-    """Histograms and exemplars that are read one by one, each with the row of its series.
+    """Histograms and exemplars that are read one by one; exemplars with the row of their series."""
 
-    histograms  row, start timestamp or 0, histogram
-    """
-
-    histograms: list[tuple[int, int, WireHistogram]] = field(default_factory=list)
+    histograms: CollectedHistograms = field(default_factory=CollectedHistograms)
     exemplars: list[tuple[int, Exemplar]] = field(default_factory=list)
 
 
@@ -43,27 +55,18 @@ class MessageColumns:
         cls, rows: Ints, times: Ints, values: Floats, starts: Ints | None, found: Collected
     ) -> MessageColumns:
         """Columns of floats, and of what was read one by one. Raises `InputError` for a time."""
-        ended = [(row, one.time) for row, _, one in found.histograms if one.stale]
-        if ended:
-            marks = np.array(ended, np.int64)
-            rows, times = np.append(rows, marks[:, 0]), np.append(times, marks[:, 1])
-            values = np.append(values, np.full(len(marks), STALE))
-            starts = None if starts is None else np.append(starts, np.zeros(len(marks), np.int64))
-        whole = [each for each in found.histograms if not each[2].stale]
+        native, markers = _native(found.histograms)
+        if markers is not None:
+            rows, times = np.append(rows, markers[0]), np.append(times, markers[1])
+            count = len(markers[0])
+            values = np.append(values, np.full(count, STALE))
+            starts = None if starts is None else np.append(starts, np.zeros(count, np.int64))
         need_times(times)
-        need_times(np.array([one.time for _, _, one in whole], np.int64))
+        if native is not None:
+            need_times(native.timestamps)
         if starts is not None:
             need_times(starts)
-            need_times(np.array([began for _, began, _ in found.histograms], np.int64))
-        native = None
-        if whole:
-            began = np.array([at for _, at, _ in whole], np.int64)
-            native = HistogramSamples(
-                np.array([row for row, _, _ in whole], np.int64),
-                np.array([one.time for _, _, one in whole], np.int64),
-                columns_of([one for _, _, one in whole]),
-                began if began.any() else None,
-            )
+            need_times(np.array(found.histograms.starts, np.int64))
         owners = np.array([row for row, _ in found.exemplars], np.int64)
         exemplars = exemplar_columns(owners, [one for _, one in found.exemplars])
         known = starts if starts is not None and starts.any() else None
@@ -90,6 +93,27 @@ class MessageColumns:
         return WriteRequest(
             batch, metadata, 0 if self.native is None else len(self.native.timestamps)
         )
+
+
+def _native(
+    collected: CollectedHistograms,
+) -> tuple[HistogramSamples | None, tuple[Ints, Ints] | None]:
+    """Histograms as columns, and rows and times of those that are staleness markers."""
+    found = collected.found
+    if not found:
+        return None, None
+    rows, starts = np.array(collected.rows, np.int64), np.array(collected.starts, np.int64)
+    times = np.array([one.time for one in found], np.int64)
+    stale = np.array([one.stale for one in found])
+    markers = None
+    if stale.any():
+        markers = rows[stale], times[stale]
+        rows, starts, times = rows[~stale], starts[~stale], times[~stale]
+        found = [one for one in found if not one.stale]
+        if not found:
+            return None, markers
+    begun = starts if starts.any() else None
+    return HistogramSamples(rows, times, columns_of(found), begun), markers
 
 
 def settle(rows: Ints, learned: Ints) -> None:

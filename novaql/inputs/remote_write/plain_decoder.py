@@ -99,10 +99,9 @@ class PlainDecoder:
             last = number
             at = stop
         decoded = decode_samples(data, np.array(starts, np.int64), np.array(stops, np.int64))
-        found = Collected(
-            [(-1 - numbers[at], 0, one) for at, one in decoded.histograms],
-            [(-1 - numbers[at], one) for at, one in decoded.exemplars],
-        )
+        found = Collected(exemplars=[(-1 - numbers[at], one) for at, one in decoded.exemplars])
+        for at, one in decoded.histograms:
+            found.histograms.add(-1 - numbers[at], 0, one)
         of_series = np.array(numbers, np.int64)
         self._known.note_sent(of_series)
         rows = np.repeat(-1 - of_series, decoded.counts)

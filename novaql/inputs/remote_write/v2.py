@@ -182,7 +182,8 @@ def _read_series(data: bytes, at: int, stop: int, symbols: Sequence[str], found:
     number = -1
     metadata: Metadata | None = None
     regions: list[tuple[int, int]] = []
-    histograms: list[tuple[int, WireHistogram]] = []
+    began: list[int] = []
+    histograms: list[WireHistogram] = []
     exemplars: list[Exemplar] = []
     while at < stop:
         if data[at] == _SAMPLE_KEY:
@@ -196,8 +197,8 @@ def _read_series(data: bytes, at: int, stop: int, symbols: Sequence[str], found:
                 raise InputError("its label references are not one packed field")
             number = _series_number(data[start:at], symbols, found)
         elif which == _HISTOGRAM and kind == BYTES:
-            began = read_number(data, start, at, HISTOGRAM_START)
-            histograms.append((began, read_histogram(data, start, at)))
+            began.append(read_number(data, start, at, HISTOGRAM_START))
+            histograms.append(read_histogram(data, start, at))
         elif which == _EXEMPLAR and kind == BYTES:
             exemplars.append(read_exemplar(data, start, at, symbols or [""]))
         elif which == _METADATA and kind == BYTES:
@@ -205,7 +206,8 @@ def _read_series(data: bytes, at: int, stop: int, symbols: Sequence[str], found:
     if number < 0:
         raise InputError("it has no labels")
     found.regions += [(number, first, end) for first, end in regions]
-    found.others.histograms += [(-1 - number, began, histogram) for began, histogram in histograms]
+    for start, histogram in zip(began, histograms, strict=True):
+        found.others.histograms.add(-1 - number, start, histogram)
     found.others.exemplars += [(-1 - number, exemplar) for exemplar in exemplars]
     if metadata is not None and metadata != Metadata():
         found.metadata[family_of(found.labels[number][METRIC_NAME], metadata.type)] = metadata

@@ -99,10 +99,12 @@ def read_sample(data: Any, at: int, stop: int) -> tuple[bool, Any, Any, Any]:
 
 
 @kernel(
-    BYTES, TABLE, INTS, OUT_INTS, OUT_INTS, OUT_INTS, OUT_BITS, OUT_INTS_2D, OUT_INTS_2D, OUT_INTS
-)
+    BYTES, types.int64, TABLE, INTS, OUT_INTS, OUT_INTS, OUT_INTS, OUT_BITS, OUT_INTS_2D,
+    OUT_INTS_2D, OUT_INTS,
+)  # fmt: skip
 def walk(
     data: Any,
+    most: Any,
     table: Any,
     series: Any,
     follower: Any,
@@ -113,26 +115,28 @@ def walk(
     others: Any,
     found: Any,
 ) -> Any:
-    """Every sample of a message: its series, time, and the bits of its value.
+    """Every sample of a message, or of its beginning: its series, time, and the bits of its value.
 
+    most      bytes, at or behind which the walk ends before the next field; a field that is longer
+              is unusual
     table     label bytes of known series; `series` [by number] which series
     follower  [by number + 1] the number that came next last time, -1 if none; updated
     rows      the series; -1 - i for the i-th whose label bytes are not known
     missing   [:, 3] where those label bytes begin and end, and how many labels they are
     others    [:, 4] fields that are no samples: its number in its series (0: metadata, of the
               message), where it begins and ends, and the series as in `rows`
-    found     [2] how many of those there are
+    found     [4] how many missing and others there are; where the walk ended; how many series
 
     Returns the count of samples, -1 for a message of another shape.
     """
     _, _, starts, sizes, arena, _ = table
     end = len(data)
-    at = samples = lacking = odd = 0
+    at = samples = lacking = odd = walked = 0
     last = -1
-    while at < end:
+    while at < end and at < most:
         key = data[at]
         begin, stop = field_bounds(data, at + 1, end)
-        if begin < 0:
+        if begin < 0 or stop - at > most:
             return -1
         if key != _SERIES:
             if key != _METADATA or odd >= len(others):
@@ -141,6 +145,7 @@ def walk(
             odd += 1
             at = stop
             continue
+        walked += 1
 
         # The labels: most senders repeat their series in the same order, so the bytes are first
         # compared with those of the series that came next last time.
@@ -194,7 +199,7 @@ def walk(
             else:
                 return -1
             at = after
-    found[0], found[1] = lacking, odd
+    found[0], found[1], found[2], found[3] = lacking, odd, at, walked
     return samples
 
 

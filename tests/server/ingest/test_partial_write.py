@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 
 from novaql import tsdb
-from novaql.errors import InputError
-from novaql.inputs.label_limits import USUAL_LIMITS
+from novaql.errors import InputError, LimitExceeded
+from novaql.inputs.compiled.compiling import WALKS
+from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.remote_write.decoder import RemoteWriteDecoder
 from novaql.server.auth.roles import Role
 from novaql.server.ingest.partial_write import MOST_AT_FAULT, SoundSeries
@@ -51,7 +52,9 @@ def second(some: list[Series]) -> bytes:
     return bytes(write_2_message(some).SerializeToString())
 
 
-VERSIONS: dict[str, tuple[Callable[[list[Series]], bytes], Callable[[bytes, PartSizes], Parts]]] = {
+VERSIONS: dict[
+    str, tuple[Callable[[list[Series]], bytes], Callable[[memoryview, PartSizes], Parts]]
+] = {
     "1.0": (first, lambda data, sizes: parts_1(data, RemoteWriteDecoder(), USUAL_LIMITS, sizes)),
     "2.0": (second, lambda data, sizes: parts_2(data, RemoteWriteDecoder(), USUAL_LIMITS, sizes)),
 }
@@ -64,21 +67,17 @@ def sound(parts: Parts) -> tuple[SoundSeries, list[Batch]]:
     return reading, batches
 
 
-@pytest.mark.parametrize("part_bytes", [64, 1 << 17])
-@pytest.mark.parametrize("version", VERSIONS)
-@given(
-    faults=st.lists(
-        st.sampled_from(["", "", "", NAMELESS, TIMELESS]), min_size=2, max_size=40
-    ).filter(lambda some: not all(some))
-)
-@settings(max_examples=40, deadline=None)
-def test_what_is_sound_is_what_is_not_at_fault(
-    version: str, part_bytes: int, faults: list[str]
-) -> None:
-    """Whether the message is read at once, or a series or two at a time."""
+FAULTS = st.lists(
+    st.sampled_from(["", "", "", NAMELESS, TIMELESS]), min_size=2, max_size=40
+).filter(lambda some: not all(some))
+
+
+def read_in_parts(version: str, part_bytes: int, faults: list[str]) -> None:
+    """Check what is stored and what the sender is told."""
     sizes = PartSizes(quick=2 * part_bytes, plain=part_bytes)
     write, parts = VERSIONS[version]
-    reading, batches = sound(parts(write([series_of(n, f) for n, f in enumerate(faults)]), sizes))
+    data = write([series_of(n, f) for n, f in enumerate(faults)])
+    reading, batches = sound(parts(memoryview(data), sizes))
     used = set()
     for batch in batches:
         if len(batch):
@@ -94,15 +93,67 @@ def test_what_is_sound_is_what_is_not_at_fault(
         assert reading.left_out() == ""
 
 
+@pytest.mark.parametrize("part_bytes", [64, 1 << 17])
+@pytest.mark.parametrize("version", VERSIONS)
+@given(faults=FAULTS)
+@settings(max_examples=40, deadline=None)
+def test_what_is_sound_is_what_is_not_at_fault(
+    version: str, part_bytes: int, faults: list[str]
+) -> None:
+    """Whether the message is read at once, or a series or two at a time."""
+    read_in_parts(version, part_bytes, faults)
+
+
+@pytest.fixture(scope="module")
+def compiled() -> None:
+    pytest.importorskip("numba", reason="pip install 'novaql[fast]' brings numba")
+    WALKS.prepare()
+    if WALKS.ready() is None:
+        pytest.skip("NOVAQL_COMPILED=off: run without it")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("compiled")
+@given(faults=FAULTS, part_bytes=st.sampled_from([64, 100, 200]))
+@settings(max_examples=40, deadline=None)
+def test_compiled_code_leaves_out_the_same_series(part_bytes: int, faults: list[str]) -> None:
+    read_in_parts("1.0", part_bytes, faults)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("compiled")
+def test_a_message_that_is_cut_off_stores_nothing_of_its_beginning() -> None:
+    """Although compiled code has read parts of it."""
+    data = first([series_of(n, "") for n in range(100)])[:-3]
+    decoder = RemoteWriteDecoder()
+    parts = parts_1(memoryview(data), decoder, USUAL_LIMITS, PartSizes(quick=256, plain=128))
+    with pytest.raises(InputError, match="ends behind"):
+        sound(parts)
+    (rest,) = sound(parts_1(memoryview(first([series_of(7, "")])), decoder, USUAL_LIMITS))[1]
+    assert rest.series.rows == 1  # the decoder has none of the others
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("compiled")
+def test_series_of_all_parts_are_counted() -> None:
+    data = first([series_of(n, "") for n in range(100)])
+    limits = LabelLimits(series=99)
+    parts = parts_1(
+        memoryview(data), RemoteWriteDecoder(limits=limits), limits, PartSizes(quick=256, plain=128)
+    )
+    with pytest.raises(LimitExceeded, match="more than 99 series"):
+        sound(parts)
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_message_of_which_too_much_is_at_fault_is_refused(version: str) -> None:
     write, parts = VERSIONS[version]
     at_fault = [NAMELESS] * (MOST_AT_FAULT + 1)
     data = write([series_of(n, fault) for n, fault in enumerate([*at_fault, *[""] * 5000])])
     with pytest.raises(InputError, match="no metric name"):
-        sound(parts(data, PartSizes()))
+        sound(parts(memoryview(data), PartSizes()))
     few = write([series_of(n, fault) for n, fault in enumerate([NAMELESS] * 3 + [""] * 5000)])
-    assert sum(map(len, sound(parts(few, PartSizes()))[1])) == 10_000
+    assert sum(map(len, sound(parts(memoryview(few), PartSizes()))[1])) == 10_000
 
 
 @pytest.fixture(scope="module")

@@ -49,6 +49,17 @@ def test_places_come_back(runs: list[tuple[int, list[int]]], alike: bool, ordere
     assert end == len(data)
 
 
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), min_size=1, max_size=40))
+def test_places_of_one_sample_a_series_come_back(samples: list[tuple[int, int]]) -> None:
+    steps, times = np.array(samples, np.int64).T
+    ids = np.cumsum(steps + 1)  # no two neighbours are equal
+    flags, data = encode_runs(ids, times)
+    found_ids, found_times, end = decode_runs(data + bytes(8 * len(ids)), 0, flags, len(ids))
+    assert found_ids.tolist() == ids.tolist()
+    assert found_times.tolist() == times.tolist()
+    assert end == len(data)
+
+
 @given(RUNS, st.binary(max_size=60), st.integers(0, 3), st.integers(0, 2**32 - 1))
 def test_no_bytes_break_the_decoder(
     runs: list[tuple[int, list[int]]], junk: bytes, flags: int, count: int
