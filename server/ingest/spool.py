@@ -19,7 +19,7 @@ from novaql.server.pools.writers import Blocked, Steps
 from novaql.server.tenants.context import ServerContext
 from novaql.tsdb import AppendResult, Batch, Metadata
 
-HELD_BYTES = 32 << 20
+HELD_BYTES = 8 << 20
 """Limit of the batches that are buffered for a body: this plus its decompressed size, in bytes."""
 
 _COMPARED = 1 << 18

@@ -139,12 +139,18 @@ def build_run(
     return FloatRun(ids[firsts], sorted_run, duplicates, conflicts)
 
 
-def build_joined(parts: Sequence[Floating]) -> FloatRun:
-    """Return `build_run` of parts, one after another."""
+def build_joined(parts: list[Floating]) -> FloatRun:
+    """Return `build_run` of parts, one after another. The list is emptied: samples that are joined
+    are not needed twice while they are sorted."""
     transposed = _transposed(parts)
     if transposed is not None:
         return build_run(*transposed, ordered=True)
-    return build_run(*joined(parts))
+    flat = joined(parts)
+    parts.clear()
+    order = _order(flat.ids, flat.times)
+    if order is not None:
+        flat = flat.take(order)
+    return build_run(*flat, ordered=True)
 
 
 def _transposed(parts: Sequence[Floating]) -> Floating | None:

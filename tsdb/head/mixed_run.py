@@ -73,11 +73,12 @@ class MixedRun:
         return MixedRun(floats, _without_deleted(self.native, deleted), self.replaced)
 
 
-def build_layer(chunks: Sequence[Chunk]) -> MixedRun:
-    """Sort chunks in order of arrival."""
+def build_layer(chunks: list[Chunk]) -> MixedRun:
+    """Sort chunks in order of arrival. The list may be emptied, so that their memory is freed."""
     native = [chunk for chunk in chunks if isinstance(chunk, NativeSamples)]
     floats = [chunk for chunk in chunks if not isinstance(chunk, NativeSamples)]
     if not native:
+        chunks.clear()
         return MixedRun(build_joined(floats))
     one = joined_native(native)
     if not floats:

@@ -29,6 +29,8 @@ from novaql.tsdb.runtime.compiled import Functions
 _METADATA, _EXEMPLAR = 0, 3
 _SMALLEST_SAMPLE, _SMALLEST_SERIES, _SMALLEST_OTHER = 9, 17, 32
 _MOST_SCRATCH_OCTETS = 16 << 20
+_OCTETS = 8
+"""Samples have at least 12 bytes, unless their value or time is 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +76,26 @@ class CompiledDecoder:
 
         Raises `InputError` for an invalid histogram or time.
         """
-        found = self.decode_beginning(data, len(data))
+        found = self._beginning(data, len(data), len(data))
         return None if found is None else found.request
 
     def decode_beginning(self, data: Octets, most: int) -> Beginning | None:
-        """Decode the fields of a message up to the first one that begins at or behind byte `most`.
+        """Decode the fields of a message up to the first one that begins at or behind byte `most`,
+        and fewer if their samples have few bytes: a sample takes as much memory as `_OCTETS` bytes.
 
         None and errors as of `decode`; None also for a field of more than `most` bytes.
         """
+        return self._beginning(data, most, most // _OCTETS)
+
+    def _beginning(self, data: Octets, most: int, most_samples: int) -> Beginning | None:
         known = self._ready()
         scratch = self._scratch.for_message(min(len(data), 2 * most))
         self._scratch = scratch if scratch.octets <= _MOST_SCRATCH_OCTETS else _Scratch(0)
         found = np.zeros(4, np.int64)
         names = known.labels_1
         count = self._kernels.walk(
-            data, most, names.arrays, names.series, names.follower, scratch.rows, scratch.times,
-            scratch.bits, scratch.missing, scratch.others, found,
+            data, most, most_samples, names.arrays, names.series, names.follower, scratch.rows,
+            scratch.times, scratch.bits, scratch.missing, scratch.others, found,
         )  # fmt: skip
         if count < 0:
             return None

@@ -99,12 +99,13 @@ def read_sample(data: Any, at: int, stop: int) -> tuple[bool, Any, Any, Any]:
 
 
 @kernel(
-    BYTES, types.int64, TABLE, INTS, OUT_INTS, OUT_INTS, OUT_INTS, OUT_BITS, OUT_INTS_2D,
-    OUT_INTS_2D, OUT_INTS,
+    BYTES, types.int64, types.int64, TABLE, INTS, OUT_INTS, OUT_INTS, OUT_INTS, OUT_BITS,
+    OUT_INTS_2D, OUT_INTS_2D, OUT_INTS,
 )  # fmt: skip
 def walk(
     data: Any,
     most: Any,
+    most_samples: Any,
     table: Any,
     series: Any,
     follower: Any,
@@ -119,6 +120,7 @@ def walk(
 
     most      bytes, at or behind which the walk ends before the next field; a field that is longer
               is unusual
+    most_samples  samples, after which it ends likewise
     table     label bytes of known series; `series` [by number] which series
     follower  [by number + 1] the number that came next last time, -1 if none; updated
     rows      the series; -1 - i for the i-th whose label bytes are not known
@@ -133,7 +135,7 @@ def walk(
     end = len(data)
     at = samples = lacking = odd = walked = 0
     last = -1
-    while at < end and at < most:
+    while at < end and at < most and samples < most_samples:
         key = data[at]
         begin, stop = field_bounds(data, at + 1, end)
         if begin < 0 or stop - at > most:

@@ -9,6 +9,7 @@ NOVAQL_HOSTILE_MB=64 makes them as large as a server takes them by default.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import resource
@@ -174,6 +175,8 @@ def main() -> None:
     WALKS.prepare()
     asyncio.run(_warm())
     assert threading.active_count() == 1, "threads do not survive a fork"
+    gc.collect()
+    gc.freeze()  # as a server does after its start
     wanted = sys.argv[1:]
     for name in KINDS:
         if not wanted or any(part in name for part in wanted):

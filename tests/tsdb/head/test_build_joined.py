@@ -44,7 +44,7 @@ def test_parts_are_sorted_as_one(name: str, cut: int) -> None:
     at = cut * len(series)
     parts = [whole.take(slice(0, at)), whole.take(slice(at, None))]
     parts = [part for part in parts if len(part.ids)]
-    assert contents(build_joined(parts)) == contents(build_run(*joined(parts)))
+    assert contents(build_joined([*parts])) == contents(build_run(*joined(parts)))
 
 
 @pytest.mark.parametrize("change", ["a series is missing", "a series is there twice", "late"])
@@ -65,4 +65,4 @@ def test_one_of_the_parts_has_no_start_timestamps() -> None:
     whole = scrapes(np.arange(SERIES), IN_ORDER)
     parts = [whole.take(slice(0, 3 * SERIES)), whole.take(slice(3 * SERIES, None))]
     parts[1] = parts[1]._replace(starts=None)
-    assert contents(build_joined(parts)) == contents(build_run(*joined(parts)))
+    assert contents(build_joined([*parts])) == contents(build_run(*joined(parts)))
