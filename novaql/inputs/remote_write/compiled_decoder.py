@@ -85,7 +85,7 @@ class CompiledDecoder:
 
         None and errors as of `decode`; None also for a field of more than `most` bytes.
         """
-        return self._beginning(data, most, most // _OCTETS)
+        return self._beginning(data, most, 1 + most // _OCTETS)
 
     def _beginning(self, data: Octets, most: int, most_samples: int) -> Beginning | None:
         known = self._ready()
