@@ -7,6 +7,7 @@ are copied at each merge, so cycles of a few queries would hold hundreds of mega
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -45,8 +46,12 @@ def test_what_a_query_has_read_is_freed_without_a_collection(
     try:
         for _ in range(3):
             assert server.prometheus("query", query=query, time=AT).status_code == status
-        assert server.client.get("/healthz").is_success  # the loop has ended the one before
-        left = [one for one in gc.get_objects() if type(one) is Context]
-        assert left == []
+        end = time.monotonic() + 30
+        while left := [one for one in gc.get_objects() if type(one) is Context]:
+            # The answer may be there before the thread that computed it has let go.
+            assert time.monotonic() < end, left
+            del left
+            time.sleep(0.05)
+            assert server.client.get("/healthz").is_success
     finally:
         gc.enable()
