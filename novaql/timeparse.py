@@ -61,8 +61,9 @@ _RFC_3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?\s*([Zz]|[+-]\d\d:?\d\d)?)?",
     re.ASCII,
 )
-_RELATIVE = re.compile(r"(?:now)?((?:\s*(?:[+-][^/+-]+|/\s*[smhdwMQy]))*)")
-_CHANGE = re.compile(r"([+-])\s*([^/+-]*[^/+\s-])|/\s*([smhdwMQy])")
+_CHANGE = re.compile(r"\s*(?:([+-])\s*([^/+\s-]+(?:\s+[^/+\s-]+)*)|/\s*([smhdwMQy]))")
+_LONGEST = 100
+"""Characters of a relative time."""
 _AGO = re.compile(r"([^/]*\S)\s+ago")
 _CALENDAR = re.compile(r"(\d{1,6})([MQy])", re.ASCII)
 _MONTHS = {"M": 1, "Q": 3, "y": 12}
@@ -180,12 +181,11 @@ def _text_to_ms(text: str, argument: str, now_ms: int | None, *, end: bool) -> i
         return _in_calendar(_seconds_to_ms(float(text), argument), argument, text)
     if found := _RFC_3339.fullmatch(text):
         return _rfc_3339_to_ms(found, argument)
-    ago = _AGO.fullmatch(text)
-    relative = _RELATIVE.fullmatch(f"-{ago[1]}" if ago else text)
-    if not text or relative is None:
+    changes = _changes_of(text)
+    if not text or changes is None:
         raise _not_a_time(argument, text)
     now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    changes = list(_CHANGE.finditer(relative[1]))
+    last_rounding = max((n for n, change in enumerate(changes) if change[3]), default=-1)
     for number, change in enumerate(changes):
         sign, distance, unit = change.groups()
         if unit is not None:
@@ -193,8 +193,7 @@ def _text_to_ms(text: str, argument: str, now_ms: int | None, *, end: bool) -> i
             continue
         forward = 1 if sign == "+" else -1
         months = _CALENDAR.fullmatch(distance)
-        rounds = any(later[3] for later in changes[number + 1 :])
-        if months and (months[2] != "y" or rounds):
+        if months and (months[2] != "y" or number < last_rounding):
             now = _months_later(now, forward * int(months[1]) * _MONTHS[months[2]], argument, text)
         else:
             length = _duration_text_ms(distance)
@@ -203,6 +202,23 @@ def _text_to_ms(text: str, argument: str, now_ms: int | None, *, end: bool) -> i
             now += forward * length
         now = _in_calendar(now, argument, text)
     return _in_calendar(now, argument, text)
+
+
+def _changes_of(text: str) -> list[re.Match[str]] | None:
+    """The distances and units of a relative time, in their order; None if it has another form."""
+    if len(text) > _LONGEST:
+        return None
+    if ago := _AGO.fullmatch(text):
+        text = f"-{ago[1]}"
+    changes = []
+    at = len("now") if text.startswith("now") else 0
+    while at < len(text):
+        change = _CHANGE.match(text, at)
+        if change is None:
+            return None
+        changes.append(change)
+        at = change.end()
+    return changes
 
 
 def _rounded_time(ms: int, unit: str, argument: str, text: str, *, end: bool) -> int:
