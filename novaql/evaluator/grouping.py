@@ -25,8 +25,10 @@ class Groups:
     @property
     def nbytes(self) -> int:
         """Approximate size in the cache."""
-        columns = len(self.labels.columns) + 8
-        return 8 * len(self.of_row) + 4 * columns * len(self.labels) + 500
+        columns = self.labels.columns.values()
+        texts = sum(len(column.values) for column in columns)
+        codes = 4 * (len(columns) + 8) * len(self.labels)
+        return 8 * len(self.of_row) + codes + 100 * texts + 500
 
 
 CACHED_FROM = 32
@@ -36,8 +38,9 @@ CACHED_FROM = 32
 _CACHE: ByteCache[tuple[ref[SeriesTable], Groups]] = ByteCache(
     16 << 20, lambda entry: entry[1].nbytes
 )
-"""Groups of tables that a source returns repeatedly, by the address of the table. The cache
-does not hold the tables: most are those of one query, and their texts are large."""
+"""Groups of tables that a source returns repeatedly, by the address of the table. The cache holds
+neither the tables nor texts that no group has: most tables are those of one query, and their texts
+are large."""
 
 
 def group_rows(series: SeriesTable, names: tuple[str, ...], *, without: bool) -> Groups:
@@ -61,4 +64,14 @@ def _grouped(series: SeriesTable, names: tuple[str, ...], *, without: bool) -> G
     rank = np.empty(len(first), np.int64)
     order = np.argsort(first, kind="stable")
     rank[order] = np.arange(len(first))
-    return Groups(rank[keys], grouping.take(first[order]))
+    return Groups(rank[keys], _without_other_texts(grouping.take(first[order])))
+
+
+def _without_other_texts(labels: SeriesTable) -> SeriesTable:
+    """The same labels, without the texts of the table that they are from, if these are many."""
+    most = 4 * len(labels) + CACHED_FROM
+    columns = {
+        name: column.compacted() if len(column.values) > most else column
+        for name, column in labels.columns.items()
+    }
+    return SeriesTable(labels.rows, columns, labels.family)

@@ -143,10 +143,10 @@ def build_joined(parts: list[Floating]) -> FloatRun:
     """Return `build_run` of parts, one after another. The list is emptied: samples that are joined
     are not needed twice while they are sorted."""
     transposed = _transposed(parts)
-    if transposed is not None:
-        return build_run(*transposed, ordered=True)
-    flat = joined(parts)
+    flat = joined(parts) if transposed is None else transposed
     parts.clear()
+    if transposed is not None:
+        return build_run(*flat, ordered=True)
     order = _order(flat.ids, flat.times)
     if order is not None:
         flat = flat.take(order)

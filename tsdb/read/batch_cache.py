@@ -22,6 +22,7 @@ UNUSED_SHARE = 6
 """Batches that were never used again have this fraction of the cache …"""
 SMALL_BYTES = 1 << 18
 """… not counting smaller ones …"""
+_FEW = 64
 UNUSED_S = 10.0
 """… and give way to others after that time. Until then others are not cached: of more than fits,
 a part is, and is found by the next query."""
@@ -41,8 +42,9 @@ class BatchCache(ByteCache[SeriesBatch]):
 
     def get(self, key: Hashable) -> SeriesBatch | None:
         found = super().get(key)
-        if found is not None:
-            self._unused.pop(key, None)
+        if found is not None and key in self._unused:
+            with self._tracking:
+                self._unused.pop(key, None)
         return found
 
     def put(self, key: Hashable, value: SeriesBatch) -> None:
@@ -54,7 +56,7 @@ class BatchCache(ByteCache[SeriesBatch]):
     def _takes(self, key: Hashable, size: int) -> bool:
         now = time.monotonic()
         with self._tracking:
-            unused = {one: of for one, of in self._unused.items() if one in self}
+            unused = {one: of for one, of in self._unused.items() if one in self and one != key}
             total = size + sum(each for each, _ in unused.values())
             for one, (each, stored) in list(unused.items()):
                 if total <= self.limit // UNUSED_SHARE:
@@ -77,6 +79,9 @@ class BatchCache(ByteCache[SeriesBatch]):
         with self._tracking:
             before = self._of_heads.get(series)
             self._of_heads[series] = key
+            if len(self._of_heads) > 2 * len(self) + _FEW:  # others were evicted
+                of_heads = self._of_heads.items()
+                self._of_heads = {one: of for one, of in of_heads if of in self or of == key}
         if before is not None and before != key:
             self.discard(before)
         super().put(key, batch)

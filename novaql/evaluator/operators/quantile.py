@@ -30,6 +30,8 @@ STRETCH_CELLS = 1 << 21
 CELLS_PER_SAMPLE = 2
 """Of fewer cells the matrix is made: the samples, held from the first stretch to the last one,
 would take as much memory."""
+BYTES_OF_A_SAMPLE = 16
+"""Of samples in memory: a value, and at most a time."""
 
 
 def quantile(context: Context, operand: StepMatrix, groups: Groups, q: Floats) -> StepMatrix:
@@ -75,6 +77,7 @@ def large_rollup(run: Runner, below: Operator) -> LargeRollup | None:
         return None
     if len(pipeline.compiled.spec.ends_ms) != steps:
         return None
+    run.context.memory.keep(BYTES_OF_A_SAMPLE * samples, "the samples of quantile")
     return LargeRollup(_loaded(pipeline), max(STRETCH_CELLS // rows, 1))
 
 

@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from novaql import evaluate
+from novaql import LimitExceeded, Limits, evaluate
 from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.inputs.tables.table_source import TableSource
 from novaql.options import QueryOptions
@@ -79,3 +79,13 @@ def test_memory_is_that_of_a_stretch(data: TableSource) -> None:
         finally:
             tracemalloc.stop()
     assert peak < matrix / 2
+
+
+def test_the_samples_are_counted(data: TableSource) -> None:
+    options = QueryOptions(0, STEPS * 15_000, 15_000, limits=Limits(bytes=400_000))
+    assert 16 * SERIES * SAMPLES > 400_000
+    with (
+        mock.patch(STRETCH, 10 * SERIES),
+        pytest.raises(LimitExceeded, match="samples of quantile"),
+    ):
+        evaluate("quantile by (g) (0.5, m_total)", data, options)

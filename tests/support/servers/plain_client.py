@@ -1,6 +1,6 @@
 """A client for tests that send thousands of requests, by the standard library.
 
-httpx quotes an address character by character, in Python, and parses answers in Python, too: it took
+httpx quotes an address character by character in Python, and parses answers in Python: this took
 most of the processor time of these tests.
 """
 

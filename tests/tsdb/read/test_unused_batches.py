@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from unittest import mock
 
 import numpy as np
@@ -61,3 +63,44 @@ def test_one_that_is_larger_than_the_share_is_cached() -> None:
     cache = cache_for(1)
     cache.put("large", batch(2 * SMALL_BYTES))
     assert "large" in cache
+
+
+def test_threads_put_and_find_batches() -> None:
+    cache, one = cache_for(64), batch()
+    recent, putting, failed = [0] * 64, [1, 2], list[BaseException]()
+
+    def put(first: int) -> None:
+        try:
+            for number in range(first, first + 2_000):
+                cache.put(number, one)
+                recent[number % 64] = number
+        except RuntimeError as problem:
+            failed.append(problem)
+        putting.pop()
+
+    def find() -> None:
+        while putting:
+            for number in recent:
+                cache.get(number)
+
+    threads = [threading.Thread(target=put, args=(number,)) for number in (0, 1 << 20)]
+    threads += [threading.Thread(target=find) for _ in range(2)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-4)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert not failed
+
+
+def test_keys_of_batches_of_heads_go_with_the_batches() -> None:
+    cache = BatchCache(8 * batch().nbytes)
+    for number in range(1_000):
+        cache.put_of_heads(("series", number), number, batch())
+
+    assert len(cache) == 8
+    assert len(cache._of_heads) <= 2 * len(cache) + 65
