@@ -11,9 +11,13 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from novaql.lazy_exports import lazy_module
@@ -102,10 +106,17 @@ class ApiWorkers:
             place.process = None
             self._counts.clear(row)
             self._streams.clear(row)
-            place.start_at = now + place.wait_s
-            place.wait_s = min(place.wait_s * 2, _SLOWEST_RESTART_S)
+            self._wait(place)
         if now >= place.start_at:
-            place.process, place.began = self._started(row), now
+            try:
+                place.process, place.began = self._started(row), now
+            except (OSError, EOFError):
+                log.exception("a worker cannot be started")
+                self._wait(place)
+
+    def _wait(self, place: _Place) -> None:
+        place.start_at = time.monotonic() + place.wait_s
+        place.wait_s = min(place.wait_s * 2, _SLOWEST_RESTART_S)
 
     def _started(self, row: int) -> ForkServerProcess:
         configuration = worker.WorkerConfiguration(
@@ -118,5 +129,28 @@ class ApiWorkers:
             log_level=self.log_level,
         )
         process = self._forks.Process(target=worker.run, args=(configuration,), daemon=True)
-        process.start()
+        with _without_main_module(), _blocked(worker.ORDERS):
+            process.start()
         return process
+
+
+@contextmanager
+def _blocked(signals: Iterable[signal.Signals]) -> Iterator[None]:
+    """Block signals in this thread, and in a template that it starts."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _without_main_module() -> Iterator[None]:
+    """Start processes that do not run the program's main module again. Workers need nothing of it,
+    and a script that calls `serve` without a guard would start a server in each."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main

@@ -7,6 +7,7 @@ the process that started it.
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import socket
 import threading
 from contextlib import suppress
@@ -32,6 +33,9 @@ from novaql.server.settings import Settings
 
 NAME = "novaql-worker"
 """Of the process, in the lists of `ps` and `top`."""
+ORDERS = (signal.SIGTERM, signal.SIGHUP)
+"""Signals that a service manager may send to all processes of a server. The template blocks them,
+because all workers would end with it before their requests do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class WorkerConfiguration:
 
 def run(configuration: WorkerConfiguration) -> None:
     """Answer requests until stopped, or until the process that started this one ends."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ORDERS)
     with suppress(OSError):
         Path("/proc/self/comm").write_text(NAME, "ascii")
     settings = configuration.settings

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ import httpx
 import pytest
 
 from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.repository.files import ROOT
 from tests.support.servers import patiently
 from tests.support.servers.http_server import (
     WRITE_HEADERS,
@@ -231,6 +234,40 @@ def test_stopping_leaves_nobody_behind(tmp_path: Path) -> None:
         children = workers_of(server)
         assert server.stop() == 0
         assert not any(child.is_running() for child in children)
+
+
+def test_a_signal_to_all_processes_ends_no_worker_before_its_server(server: ServerProcess) -> None:
+    """A service manager sends SIGTERM to all of them: the template must not end with its forks."""
+    before = {process.pid for process in workers_of(server)}
+    templates = {process.parent() for process in workers_of(server)}
+
+    for template in templates:
+        assert template is not None
+        assert template.pid != server.process.pid
+        template.terminate()
+    time.sleep(1)
+
+    assert {process.pid for process in workers_of(server)} == before
+
+
+def test_a_script_that_serves_needs_no_guard(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from novaql.server.process.run import serve\n"
+        "from novaql.server.settings import Settings\n"
+        f"serve(Settings(data=Path({str(tmp_path / 'data')!r}), workers=2, port=0, auth=False))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, script], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        server = ServerProcess(process, url, None)
+        wait_for(lambda: len(workers_of(server)) == 2)
+        answer = patiently.post(f"{url}/v1/novaql", json={"query": "1 + 1", "time": 0})
+        assert answer.json()["result"] == [0, 2]
+        assert server.stop() == 0
 
 
 def test_workers_end_with_a_killed_owner_and_the_next_start_has_everything(tmp_path: Path) -> None:
