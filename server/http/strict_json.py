@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any, NoReturn, TypeVar
 
@@ -122,10 +123,13 @@ def _float(text: str) -> float:
     return int(number) if number.is_integer() and abs(number) < _EXACT else number
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def _wrong_text(text: str) -> str | None:
     if "\0" in text:
         return "contains a NUL character"
-    if any("\ud800" <= c <= "\udfff" for c in text):
+    if not text.isascii() and _SURROGATE.search(text):
         return "not valid Unicode: contains a lone surrogate"
     return None
 
