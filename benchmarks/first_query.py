@@ -39,7 +39,7 @@ os._exit(0)  # without waiting for kernels that are being loaded
 @click.command()
 @click.option("--rounds", default=7, show_default=True)
 @click.option(
-    "--data", type=click.Path(file_okay=False, path_type=Path), help="Where the store is kept."
+    "--data", type=click.Path(file_okay=False, path_type=Path), help="Folder of the store."
 )
 def main(rounds: int, data: Path | None) -> None:
     """Build a store unless there is one, then ask it from fresh processes."""

@@ -114,8 +114,8 @@ class Settings(OperationSettings):
     job_lease_s         length of the lease of a job: if it is not renewed for so long, another
                         server claims the job; a server that restarts claims its own jobs at once
     clock_file          a file with the current time, for tests of a whole server; "": none
-    access_log          write a log line for each request, except scrapes and probes (`/metrics`,
-                        `/healthz`, `/readyz`), with its route, status and duration
+    access_log          write a log line for each request, except scrapes and probes (such as
+                        `/metrics`, `/healthz` and `/health`), with its route, status and duration
     public_url          URL of the server for clients: the server uses it in links, and accepts
                         writes from pages of its origin, as from the address that it listens on
     evaluation_interval_s   default evaluation interval of a group of rules

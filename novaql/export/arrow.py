@@ -22,7 +22,7 @@ from novaql.export.columns import (
     wide_names,
 )
 from novaql.export.histogram_arrow import HISTOGRAM_TYPE, histogram_column
-from novaql.result import NativeCells, Result, native_where
+from novaql.result import NativeCells, Points, Result, native_where, points_at
 from novaql.tsdb.model.histograms import Histograms
 from novaql.tsdb.runtime.buffer_pool import BUFFERS
 
@@ -139,9 +139,7 @@ class _Long:
 
     def arrays(self, first: int, last: int) -> list[pa.Array[Any]]:
         """The columns of the samples of series from one number up to another one, exclusively."""
-        result = self._result
-        whole = (first, last) == (0, result.series.rows)
-        points = (result if whole else result.rows(first, last)).points()
+        points = _points_between(self._result, first, last)
         times = numbers(points.times_ms, TIMESTAMP)
         if self._histograms is None:
             arrays = [times, numbers(points.values, pa.float64())]
@@ -151,6 +149,17 @@ class _Long:
             arrays = [times, values, histogram_column(native)]
         series, samples = slice(first, last), np.diff(points.offsets)
         return arrays + [labels.repeated(series, samples) for labels in self._labels]
+
+
+def _points_between(result: Result, first: int, last: int) -> Points:
+    """The points of some series, without their labels."""
+    if result.raw is not None:
+        return result.raw.between(first, last)
+    some, native = slice(first, last), result.native
+    if native is not None:
+        native = NativeCells(native.histograms, native.which[some])
+    valid = None if result.valid is None else result.valid[some]
+    return points_at(result.times_ms, result.values[some], valid, native)
 
 
 def _histograms_in(result: Result) -> Histograms | None:

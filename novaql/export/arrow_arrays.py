@@ -57,14 +57,11 @@ def booleans(values: Bools) -> pa.Array[Any]:
     return array
 
 
-def label_array(codes: NDArray[np.integer[Any]], texts: pa.Array[Any]) -> pa.Array[Any]:
-    """A dictionary array from the codes of a label column: 0 is null, 1 the first of `texts`."""
-    indices = numbers(codes - 1, pa.int32(), codes != 0)
-    return pa.DictionaryArray.from_arrays(indices, texts)
-
-
 class LabelRows:
-    """The label of each series, as dictionary arrays of samples that share one dictionary."""
+    """The label of each series, as dictionary arrays that share one dictionary.
+
+    column  a compacted one: the first of its values is no label, which is null
+    """
 
     def __init__(self, column: LabelColumn) -> None:
         self._texts = strings(column.values[1:])
@@ -72,8 +69,16 @@ class LabelRows:
         there = column.codes != 0
         self._there = None if there.all() else there
 
+    def taken(self, series: Ints) -> pa.Array[Any]:
+        """The label of each of some series, by number and in any order."""
+        there = None if self._there is None else self._there[series]
+        return self._array(self._indices[series], there)
+
     def repeated(self, series: slice, samples: Ints) -> pa.Array[Any]:
         """The label of each sample of some series. samples: the number of samples of each."""
         there = None if self._there is None else np.repeat(self._there[series], samples)
-        indices = numbers(np.repeat(self._indices[series], samples), pa.int32(), there)
-        return pa.DictionaryArray.from_arrays(indices, self._texts, safe=False)
+        return self._array(np.repeat(self._indices[series], samples), there)
+
+    def _array(self, indices: NDArray[np.int32], there: Bools | None) -> pa.Array[Any]:
+        codes = numbers(indices, pa.int32(), there)
+        return pa.DictionaryArray.from_arrays(codes, self._texts, safe=False)

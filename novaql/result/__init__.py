@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from novaql.result.cells import NativeCells, Points, native_where
+from novaql.result.cells import NativeCells, Points, native_where, points_at
 from novaql.result.model import Arrays, Layout, QueryStats, Result, ResultKind, Series
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "ResultKind",
     "Series",
     "native_where",
+    "points_at",
 ]

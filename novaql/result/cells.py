@@ -60,6 +60,16 @@ class Points:
             return self.values
         return np.where(self.native.which < 0, self.values, np.nan)
 
+    def between(self, first: int, last: int) -> Points:
+        """The points of rows from one number up to another one, exclusively; copies none."""
+        some = slice(int(self.offsets[first]), int(self.offsets[last]))
+        return Points(
+            self.offsets[first : last + 1] - self.offsets[first],
+            self.times_ms[some],
+            self.values[some],
+            native_where(self.native, some),
+        )
+
     def take(self, rows: Ints) -> Points:
         """The points of rows by number, in any order."""
         sizes = np.diff(self.offsets)[rows]
@@ -70,3 +80,24 @@ class Points:
             self.values[some],
             native_where(self.native, some),
         )
+
+
+def points_at(
+    times_ms: Ints, values: Floats, valid: Bools | None, native: NativeCells | None
+) -> Points:
+    """The present points of rows that share their times; `valid` None: all are present."""
+    rows, steps = values.shape
+    if valid is None:
+        return Points(
+            np.arange(rows + 1, dtype=np.int64) * steps,
+            np.tile(times_ms, rows),
+            values.ravel(),
+            native_where(native, ...),
+        )
+    counts: Ints = np.count_nonzero(valid, axis=1).astype(np.int64)
+    return Points(
+        np.concatenate([[0], np.cumsum(counts)]),
+        np.broadcast_to(times_ms, valid.shape)[valid],
+        values[valid],
+        native_where(native, valid),
+    )

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from novaql.errors import ArgumentError
-from novaql.result.cells import NativeCells, Points, native_where
+from novaql.result.cells import NativeCells, Points, points_at
 from novaql.result.equality import equal_results
 from novaql.tsdb.model.labels import Bools, Ints, SeriesTable
 from novaql.tsdb.model.samples import Floats
@@ -138,22 +138,7 @@ class Result:
         """Return the present points of every row, row after row."""
         if self.raw is not None:
             return self.raw
-        rows, steps = self.values.shape
-        if self.valid is None:
-            return Points(
-                np.arange(rows + 1, dtype=np.int64) * steps,
-                np.tile(self.times_ms, rows),
-                self.values.ravel(),
-                native_where(self.native, ...),
-            )
-        counts: NDArray[np.int64] = np.count_nonzero(self.valid, axis=1).astype(np.int64)
-        times = np.broadcast_to(self.times_ms, self.valid.shape)[self.valid]
-        return Points(
-            np.concatenate([[0], np.cumsum(counts)]),
-            times,
-            self.values[self.valid],
-            native_where(self.native, self.valid),
-        )
+        return points_at(self.times_ms, self.values, self.valid, self.native)
 
     def rows(self, first: int, last: int) -> Result:
         """Return the series from number `first` up to `last`, excluding `last`."""
@@ -161,7 +146,7 @@ class Result:
 
     def _taken(self, some: slice) -> Result:
         """Return some series; copies no values unless they are raw."""
-        chosen = np.arange(len(self))[some]
+        chosen = np.arange(*some.indices(len(self)))
         series, native, raw = self.series.take(chosen), self.native, self.raw
         if raw is not None:
             return replace(self, series=series, raw=raw.take(chosen))

@@ -38,8 +38,11 @@ from novaql.server.settings import Settings
 log = logging.getLogger(__name__)
 _MOST_AT_ONCE = 64
 _PART_AT_ONCE = 64
-"""Requests that a process acquires together: `_MOST_AT_ONCE`, or 1/64 of a large quota, since each
-write takes as long as the rest of several requests."""
+"""Requests that a process acquires together: `_MOST_AT_ONCE`, or 1/64 of a large quota of less than
+a day, since each write takes as long as the rest of several requests."""
+_FREE_PART = 8
+"""A process acquires at most 1/8 of what is free, so that other processes do not refuse early."""
+_DAY_S = 86_400
 _SPEND_MS = 2_000
 _SKEW_MS = 5_000
 """The largest difference between clocks of processes. A count that is further in the future dates
@@ -189,8 +192,7 @@ class Quotas:
         """Refill `taken` from the database, up to the limit of the quota."""
         key = f"{quota.name}:{key}"
         brisk = taken.last_ms <= now_ms <= taken.until_ms  # the last ones were spent in time
-        most = max(_MOST_AT_ONCE, quota.limit // _PART_AT_ONCE)
-        wanted = min(most, max(1, taken.batch * 2)) if brisk else 1
+        wanted = min(_most_at_once(quota), max(1, taken.batch * 2)) if brisk else 1
         slice_ms = quota.slice_ms
         here = now_ms // slice_ms
         oldest = (now_ms - quota.window_s * 1000) // slice_ms + 1
@@ -204,7 +206,7 @@ class Quotas:
                 counts = _less(row.counts, taken.slice, taken.spare)
                 counts = [pair for pair in counts if oldest <= pair[0] <= latest]
                 free = max(0, quota.limit - sum(count for _, count in counts))
-                got = min(free, wanted)
+                got = min(free, wanted, max(1, free // _FREE_PART))
                 if got:
                     counts = _more(counts, here, got)
                 row.counts = counts
@@ -259,6 +261,11 @@ def rate_headers(states: Sequence[QuotaState], policy: Sequence[Quota] = ()) -> 
     )
     shown = ", ".join(f'"{s.quota.name}";r={s.left};t={s.reset_s}' for s in states)
     return {"RateLimit-Policy": policy_text, "RateLimit": shown} if states else {}
+
+
+def _most_at_once(quota: Quota) -> int:
+    part = quota.limit // _PART_AT_ONCE if quota.window_s < _DAY_S else 0
+    return max(_MOST_AT_ONCE, part)
 
 
 def _state_of(quota: Quota, taken: _Taken, now_ms: int) -> QuotaState:

@@ -64,11 +64,13 @@ def pieces_response(
     media_type: str,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return an answer with a length if it is complete, otherwise a chunked one."""
+    """Return an answer with a length if it is complete, otherwise a chunked one.
+
+    A complete answer of one piece is one message without a copy, which is compressed as a whole.
+    """
     if begun.rest is None and len(begun.pieces) <= 1:
         content = begun.pieces[0] if begun.pieces else b""
-        if len(content) < LARGE_PIECE:  # larger ones are not copied
-            return Response(bytes(content), headers=headers, media_type=media_type)
+        return Response(content, headers=headers, media_type=media_type)
     return PiecesResponse(begun, workers, media_type=media_type, headers=headers)
 
 

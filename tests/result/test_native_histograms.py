@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from novaql.export import arrow
 from novaql.export.json_values import ValueStyle
 from novaql.export.prometheus_json import prometheus_data, result_json
 from novaql.export.series_limit import first_series
@@ -206,9 +208,13 @@ def test_texts_as_prometheus_prints_them() -> None:
 def test_arrow_has_floats_and_structs(
     rows: list[tuple[dict[str, str], list[Cell]]], raw: bool
 ) -> None:
-    table = result_of(rows, raw=raw).arrow()
+    result = result_of(rows, raw=raw)
+    table = result.arrow()
+    with patch.object(arrow, "SAMPLES_AT_ONCE", 2):
+        stream = b"".join(arrow.long_stream(result))
 
     table.validate(full=True)
+    assert str(pa.ipc.open_stream(stream).read_all().to_pylist()) == str(table.to_pylist())
     cells = [cell for _, row in rows for cell in row if cell is not None]
     some = any(isinstance(cell, FloatHistogram) for cell in cells)
     assert ("histogram" in table.column_names) == some

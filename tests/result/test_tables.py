@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from typing import Any
+from unittest.mock import patch
 
 import duckdb
 import numpy as np
@@ -13,12 +14,14 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from novaql.errors import LimitExceeded
-from novaql.export import arrow_arrays
+from novaql.export import arrow, arrow_arrays
 from novaql.export.arrow import long_stream
 from novaql.export.columns import column_names
 from novaql.result import Result
+from novaql.tsdb.model.labels import SeriesTable
 from tests.support.generators.results import NOON_MS, matrix, raw, results, scalar, string, vector
 
 Sample = tuple[tuple[tuple[str, str], ...], int, bytes]
@@ -66,6 +69,24 @@ def test_the_long_table_holds_exactly_the_points(result: Result) -> None:
         assert samples_of_arrow(table) == samples_of(result)
         assert table.schema.field("time").type == pa.timestamp("ms", tz="UTC")
         assert table.schema.field("value").type == pa.float64()
+
+
+@settings(deadline=None)
+@given(results(), st.integers(1, 8))
+def test_a_stream_is_the_long_table_in_batches(result: Result, at_once: int) -> None:
+    """And no batch takes label columns or looks at all rows: that would be rows times batches."""
+    with (
+        patch.object(arrow, "SAMPLES_AT_ONCE", at_once),
+        patch.object(SeriesTable, "take", side_effect=AssertionError),
+    ):
+        stream = b"".join(long_stream(result))
+    with pa.ipc.open_stream(stream) as reader:
+        found = reader.read_all()
+    found.validate(full=True)
+    if result.text is not None:
+        assert found.equals(result.arrow())
+    else:
+        assert samples_of_arrow(found) == samples_of(result)
 
 
 @settings(deadline=None)

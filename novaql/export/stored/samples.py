@@ -16,14 +16,14 @@ import numpy as np
 import pyarrow as pa
 
 from novaql.export.arrow import TIMESTAMP, long_schema
-from novaql.export.arrow_arrays import label_array, numbers, strings
+from novaql.export.arrow_arrays import LabelRows, numbers
 from novaql.export.columns import HISTOGRAM, START, TIME, VALUE, column_names
 from novaql.export.histogram_arrow import histogram_column
 from novaql.result import NativeCells
 from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.flat_arrays import joined_starts
 from novaql.tsdb.model.histograms import Histograms
-from novaql.tsdb.model.labels import Bools, Ints, LabelColumn, SeriesTable
+from novaql.tsdb.model.labels import Bools, Ints, SeriesTable
 from novaql.tsdb.model.samples import Floats, HistogramBatch
 from novaql.tsdb.model.series_batch import SeriesBatchRef
 from novaql.tsdb.model.source import Selection
@@ -138,17 +138,15 @@ class StoredSamples:
         return self._label(name, piece.row)
 
     def _label(self, name: str, row: Ints) -> pa.Array[Any]:
-        column, texts = self._dictionaries[name]
-        return label_array(column.codes[row], texts)
+        return self._dictionaries[name].taken(row)
 
     @cached_property
-    def _dictionaries(self) -> dict[str, tuple[LabelColumn, pa.Array[Any]]]:
+    def _dictionaries(self) -> dict[str, LabelRows]:
         """One dictionary for all batches, so that streams need not repeat it."""
-        found = {}
-        for column, label in self.labels.items():
-            compact = self.series.column(label).compacted()
-            found[column] = (compact, strings(compact.values[1:]))
-        return found
+        return {
+            column: LabelRows(self.series.column(label).compacted())
+            for column, label in self.labels.items()
+        }
 
 
 def _flat(view: SeriesView, wanted: Bools | None) -> Piece:

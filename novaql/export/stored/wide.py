@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from novaql.errors import InputError
 from novaql.export.arrow import TIMESTAMP, label_fields
-from novaql.export.arrow_arrays import label_array, numbers, strings
+from novaql.export.arrow_arrays import LabelRows, numbers
 from novaql.export.columns import TIME
 from novaql.export.stored.samples import Piece, StoredSamples
 from novaql.text.labels import quoted
@@ -87,9 +87,8 @@ class WideForm:
         cell, place = np.unique(target[row] * span + (times - first), return_inverse=True)
         owner = leader[cell // span]
         arrays: list[pa.Array[Any]] = [numbers(first + cell % span, TIMESTAMP)]
-        for label in self._labels.values():
-            column = targets.column(label).compacted()
-            arrays.append(label_array(column.codes[owner], strings(column.values[1:])))
+        columns = (targets.column(label).compacted() for label in self._labels.values())
+        arrays += [LabelRows(column).taken(owner) for column in columns]
         arrays += self._columns(Piece(row, place.astype(np.int64), values), series, len(cell))
         yield pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 

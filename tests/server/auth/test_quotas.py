@@ -140,6 +140,44 @@ def test_a_process_holds_a_small_part_of_a_quota(
     assert 64 < held < 200
 
 
+def test_near_its_end_a_quota_is_left_to_all_processes(
+    database: StateDatabase, clock: SteppedClock
+) -> None:
+    """A process takes at most an eighth of what is free, so that the others are not refused."""
+    quota = Quota("minute", 640, 60, 250)
+    ways = [another(database) for _ in range(2)]
+    quick, slow = (Quotas(way, clock) for way in ways)
+    spent = sum(spend(quick, quota) for _ in range(600))
+    admitted = [spend(quick, quota) and spend(slow, quota) for _ in range(16)]
+    for way in ways:
+        way.close()
+
+    assert spent == 600
+    assert admitted == [True] * 16
+
+
+@pytest.mark.parametrize(("window_s", "most"), [(60, 200), (86_400, 64)])
+def test_a_process_takes_few_requests_of_a_day_at_once(
+    database: StateDatabase, clock: SteppedClock, window_s: int, most: int
+) -> None:
+    quota = Quota("wide", 12_800, window_s, 250)
+    quotas = Quotas(database, clock)
+    parts = []
+    for _ in range(3000):
+        if quotas.spend_at_once([(quota, "ten_1")]) is None:
+            before = _counted(database)
+            quotas.spend([(quota, "ten_1")])
+            parts.append(_counted(database) - before)
+
+    assert max(parts) == most
+
+
+def _counted(database: StateDatabase) -> int:
+    with database.read(None) as session:
+        row = session.get(RateWindow, "wide:ten_1")
+        return 0 if row is None else sum(count for _, count in row.counts)
+
+
 def test_a_database_that_cannot_be_written_lets_requests_in(
     database: StateDatabase, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import cramjam
 import pytest
+from starlette.datastructures import Headers
+from starlette.types import Message
 
-from novaql.server.http.compression import accepted_encoding
+from novaql.server.http.compression import Compression, accepted_encoding
+from novaql.server.http.streaming import LARGE_PIECE, Begun, Piece, pieces_response
+from novaql.server.pools.query_workers import QueryWorkers
 from tests.server.conftest import NOW_S
 from tests.support.servers.http_server import LocalServer
 
@@ -49,3 +55,40 @@ def test_small_answers_stay_as_they_are(server: LocalServer) -> None:
 
     assert "content-encoding" not in answer.headers
     assert "accept-encoding" in answer.headers["vary"].lower()
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd", "identity"])
+@pytest.mark.parametrize("media", ["application/json", "application/jsonl"])
+@pytest.mark.parametrize("size", [LARGE_PIECE - 1, LARGE_PIECE, 5 * LARGE_PIECE])
+def test_an_answer_of_one_piece_has_a_length(encoding: str, media: str, size: int) -> None:
+    piece = memoryview(bytes(range(256)) * 2000)[:size]
+    head, sent = _messages_of([piece], media, encoding)
+
+    assert [bool(message.get("more_body")) for message in sent] == [False]
+    body = sent[0]["body"]
+    assert head["content-length"] == str(len(body))
+    assert head.get("content-encoding") == (None if encoding == "identity" else encoding)
+    if encoding == "identity":
+        assert body.obj is piece.obj  # not copied
+    else:
+        unpack = cramjam.gzip.decompress if encoding == "gzip" else cramjam.zstd.decompress
+        assert bytes(unpack(body)) == piece
+
+
+def _messages_of(pieces: list[Piece], media: str, accept: str) -> tuple[Headers, list[Message]]:
+    """The headers and the messages with the body of a complete answer."""
+    workers = QueryWorkers(threads=1, queue=1)
+    answer = pieces_response(Begun(pieces, None), workers, media_type=media)
+    scope = {"type": "http", "state": {"headers": {b"accept-encoding": accept.encode()}}}
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    asyncio.run(Compression(answer, smallest=500)(scope, receive, send))
+    workers.close()
+    return Headers(raw=sent[0]["headers"]), sent[1:]

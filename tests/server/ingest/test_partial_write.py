@@ -1,4 +1,4 @@
-"""A message with series that are at fault: which ones are stored, and what the sender is told."""
+"""A message with series that are at fault: which ones are stored, and what the answer says."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ FAULTS = st.lists(
 
 
 def read_in_parts(version: str, part_bytes: int, faults: list[str]) -> None:
-    """Check what is stored and what the sender is told."""
+    """Check what is stored, and what the answer says."""
     sizes = PartSizes(quick=2 * part_bytes, plain=part_bytes)
     write, parts = VERSIONS[version]
     data = write([series_of(n, f) for n, f in enumerate(faults)])
@@ -85,8 +85,8 @@ def read_in_parts(version: str, part_bytes: int, faults: list[str]) -> None:
             used |= {batch.series.column("no").values[code] for code in codes.tolist()}
     assert used == {str(n) for n, fault in enumerate(faults) if not fault}
     if any(faults):
-        told = f"of {len(faults)} time series {sum(map(bool, faults))} "
-        assert told in reading.left_out()
+        summary = f"of {len(faults)} time series {sum(map(bool, faults))} "
+        assert summary in reading.left_out()
         named = [f"number {n + 1}:" for n, fault in enumerate(faults) if fault]
         assert all(name in reading.left_out() for name in named[:3])
     else:
@@ -170,7 +170,7 @@ def sent(server: LocalServer, headers: dict[str, str], data: bytes) -> tuple[int
 
 
 @pytest.mark.parametrize(("headers", "write"), [(FIRST, first), (SECOND, second)])
-def test_the_others_are_stored_and_the_sender_is_told(
+def test_the_others_are_stored_and_the_answer_says_so(
     server: LocalServer,
     headers: dict[str, str],
     write: Callable[[list[Series]], bytes],
@@ -190,7 +190,7 @@ def test_the_others_are_stored_and_the_sender_is_told(
 
 
 @pytest.mark.parametrize(("headers", "write"), [(FIRST, first), (SECOND, second)])
-def test_samples_that_come_too_late_are_told(
+def test_the_answer_names_samples_that_come_too_late(
     headers: dict[str, str], write: Callable[[list[Series]], bytes]
 ) -> None:
     with local_server(tsdb.memory(out_of_order_ms=1000)) as server:
