@@ -55,7 +55,7 @@ def python_page() -> str:
         "# Python",
         GENERATED,
         "`import novaql` provides everything on this page. Use `frame` for tables with unusual "
-        "column names, and `novaql.tsdb` to open databases.",
+        "column names, and `open` for databases; `novaql.tsdb` is the store itself.",
     ]
     for name in sorted(vars(novaql)["__all__"], key=lambda n: (n[0].isupper(), n.lower())):
         value = getattr(novaql, name)
@@ -89,15 +89,16 @@ def _signature(name: str, value: Callable[..., object]) -> str:
             parameters.append("*")
         parameters.append(_parameter(parameter))
     answer = f" -> {signature.return_annotation}"
-    shown = f"{name}({', '.join(parameters)}){answer}"
+    called = f"async {name}" if inspect.iscoroutinefunction(value) else name
+    shown = f"{called}({', '.join(parameters)}){answer}"
     if len(shown) > WIDTH:
         lines = "".join(f"    {one},\n" for one in parameters)
-        shown = f"{name}(\n{lines}){answer}"
+        shown = f"{called}(\n{lines}){answer}"
     return f"```text\n{shown}\n```"
 
 
 def _parameter(parameter: inspect.Parameter) -> str:
-    shown = parameter.name
+    shown = f"**{parameter.name}" if parameter.kind is parameter.VAR_KEYWORD else parameter.name
     if parameter.annotation is not parameter.empty:
         shown += f": {parameter.annotation}"  # a text: annotations are not evaluated here
     if parameter.default is not parameter.empty:

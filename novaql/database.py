@@ -175,8 +175,9 @@ class Database:
     def load(self, data: Any, **options: Any) -> ImportReport:
         """Append every sample of files, folders, addresses or frames.
 
-        Accepts the same data as `query`. Appends nothing if any of it cannot be read. Raises
-        `InputError`.
+        Accepts the same data as `query`; `frame` names columns. Appends nothing if any of it cannot
+        be read, but of a large stream that can be read only once, the part before the error stays.
+        Raises `InputError`.
         """
         return import_into(self.store, data, **options)
 

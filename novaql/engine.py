@@ -217,13 +217,14 @@ def _may_have_histograms(source: Source) -> bool:
 
 
 def explain(expr: QueryLike, options: QueryOptions | None = None) -> str:
-    """Return the plan after every rule, as text."""
+    """Return the plan after each planner rule, then the times that each selector reads, as text."""
     options, text = options or QueryOptions(0, 0), query_text(expr)
     return explain_plan(_checked_plan(text, options), options.lookback_ms)
 
 
 def explain_nodes(expr: QueryLike, options: QueryOptions | None = None) -> list[PlanNode]:
-    """Return the nodes of the plan after all rules, parents first, with their places in the text.
+    """Return the nodes of the plan after all planner rules, parents first, with their places in
+    the text.
 
     The plan is that for data without native histograms.
     """

@@ -92,7 +92,8 @@ _ROUND_STEPS = (
 def to_ms(
     value: TimeLike, *, argument: str = "time", now_ms: int | None = None, end: bool = False
 ) -> int:
-    """Milliseconds since 1970 of a time in any of the forms above.
+    """Return milliseconds since 1970 of a time: a datetime, a date, Unix seconds, or text such as
+    `2026-03-01T12:00:00Z`, `-1h`, `1h ago` and `now/d`. Without a time zone: UTC.
 
     argument  how the error names the value
     now_ms    the clock for relative times; the system's if not given
@@ -126,7 +127,8 @@ def to_ms(
 
 
 def duration_ms(value: DurationLike, *, argument: str = "duration") -> int:
-    """Whole milliseconds of a duration: never negative; 0 only if 0 was given.
+    """Return whole milliseconds of a duration: a timedelta, a fixed offset of pandas, seconds, or
+    text such as `5m` and `1h30m`. Never negative; 0 only if 0 was given.
 
     Raises `ArgumentError`.
     """

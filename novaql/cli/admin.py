@@ -140,10 +140,17 @@ def _read_limits(changes: tuple[str, ...]) -> dict[str, float | None]:
 @_EMAIL
 @click.option("--name", default="shell", show_default=True, help="Name of the token.")
 @click.option(
-    "--role", type=click.Choice([role.value for role in Role]), default=Role.READ_ONLY.value
+    "--role",
+    type=click.Choice([role.value for role in Role]),
+    default=Role.READ_ONLY.value,
+    show_default=True,
 )
 def token(data: Path | None, tenant: str | None, email: str, name: str, role: str) -> None:
-    """Issue a token for a user and print it. It is not shown again."""
+    """Issue a token for a user and print it. It is not shown again.
+
+    Like `bootstrap`, the command creates the first tenant if there is none, and the user if
+    missing: the default one as an administrator, another one with the role of the token.
+    """
     with _database(data) as (database, clock):
         tenant_id = _tenant_id(database, clock, tenant)
         made = add_admin(database, clock, tenant_id, email=email, called=name, role=Role(role))

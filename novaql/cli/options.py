@@ -111,8 +111,8 @@ def token_option(command: F) -> F:
         metavar="TOKEN",
         expose_value=False,
         callback=token,
-        help="For the address of a NovaQL. Default: $NOVA_TOKEN, which other users of this machine "
-        "cannot see.",
+        help="For the address of a NovaQL. Default: $NOVA_TOKEN. Other users of this machine can "
+        "see options, but not variables.",
     )(command)
 
 

@@ -117,7 +117,7 @@ def add_admin(
     role: Role = Role.ADMIN,
 ) -> Bootstrapped:
     """Create a token for a user of a tenant. The user is created if missing, and is active
-    afterwards."""
+    afterwards: `FIRST_ADMIN` as an administrator, another one with the role of the token."""
     now = clock.now()
     with database.write(tenant_id) as session:
         owner = session.execute(
@@ -131,7 +131,7 @@ def add_admin(
                 email=email,
                 email_key=email.casefold(),
                 name=email.partition("@")[0],
-                role=role.value,
+                role=Role.ADMIN.value if email == FIRST_ADMIN else role.value,
                 status="active",
             )
             session.add(owner)

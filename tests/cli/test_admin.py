@@ -43,6 +43,19 @@ def test_bootstrap_makes_the_first_tenant_and_a_token(data: Path) -> None:
     assert first.id != second.id
 
 
+@pytest.mark.parametrize("role", [Role.READ_ONLY, Role.OPERATOR])
+def test_a_database_whose_first_token_is_a_lesser_one_still_gets_an_administrator(
+    data: Path, role: Role
+) -> None:
+    lesser = principal(data, admin("token", "--data", str(data), "--role", role.value))
+    first = principal(data, admin("bootstrap", "--data", str(data)))
+
+    assert lesser is not None
+    assert first is not None
+    assert (lesser.role, first.role) == (role, Role.ADMIN)
+    assert lesser.user_id == first.user_id
+
+
 def test_further_tenants_have_people_and_samples_of_their_own(data: Path) -> None:
     first = principal(data, admin("bootstrap", "--data", str(data)))
     other = principal(data, admin("tenant", "acme", "--data", str(data)))

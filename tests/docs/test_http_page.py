@@ -75,11 +75,11 @@ def test_the_limits_are_those_of_a_connection() -> None:
     (head, body, *_) = rows("what | limit | answer beyond it")
     limits = Limits()
     assert head[1:] == [
-        f"{limits.head_bytes >> 10} kB, {limits.headers} headers, "
+        f"{limits.head_bytes >> 10} KiB, {limits.headers} headers, "
         f"complete within {limits.head_s:g} s",
         "414, 431, 408",
     ]
     assert body[1] == (
-        f"{limits.least_rate >> 10} kB/s after the first {limits.grace_s:g} s, "
+        f"{limits.least_rate >> 10} KiB/s after the first {limits.grace_s:g} s, "
         f"no pause of {limits.idle_s:g} s"
     )

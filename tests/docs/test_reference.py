@@ -21,6 +21,14 @@ def test_page_is_current(path: Path) -> None:
     )
 
 
+def test_signatures_show_options_by_name_and_coroutines() -> None:
+    page = generate.python_page()
+
+    assert "\nmemory(**options: Any) -> Database\n" in page
+    assert "\nload(self, data: Any, **options: Any) -> ImportReport\n" in page
+    assert "\nasync query_async(self, expr: QueryLike, **options: Any) -> Result\n" in page
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_example_uses_what_it_shows_and_has_a_result(row: Signature | Aggregator) -> None:
     parse(row.example)
