@@ -141,16 +141,18 @@ def build_run(
 
 def build_joined(parts: list[Floating]) -> FloatRun:
     """Return `build_run` of parts, one after another. The list is emptied: samples that are joined
-    are not needed twice while they are sorted."""
+    are not needed twice while they are sorted. After an error it has the same samples again."""
     transposed = _transposed(parts)
     flat = joined(parts) if transposed is None else transposed
     parts.clear()
-    if transposed is not None:
+    try:
+        order = None if transposed is not None else _order(flat.ids, flat.times)
+        if order is not None:
+            flat = flat.take(order)
         return build_run(*flat, ordered=True)
-    order = _order(flat.ids, flat.times)
-    if order is not None:
-        flat = flat.take(order)
-    return build_run(*flat, ordered=True)
+    except BaseException:
+        parts.append(flat)
+        raise
 
 
 def _transposed(parts: Sequence[Floating]) -> Floating | None:

@@ -240,12 +240,26 @@ class Head:
         with self._sorting:
             if self._part.appended == self.appended:
                 return self._part
+            before = self._sorted
             chunks, index, appended = self._take_unsorted()
             runs = self._part.runs
             if chunks:
-                runs = _with_run(runs, build_layer(chunks))
+                try:
+                    runs = (*runs, build_layer(chunks))
+                except BaseException:
+                    self._put_back(chunks, before)
+                    raise
+            # With all samples, before runs are merged: a merge may have too little memory.
             self._set(HeadPart(self._part.origin, index, runs, appended))
+            if runs:
+                self._set(replace(self._part, runs=_with_run(runs[:-1], runs[-1])))
             return self._part
+
+    def _put_back(self, chunks: list[Chunk], sorted_before: int) -> None:
+        """Return the chunks of a sort that failed, so that the next one has them."""
+        with self._arrived:
+            self._sealed = [*chunks, *self._sealed]
+            self._sorted = sorted_before
 
     def _set(self, part: HeadPart) -> None:
         self._part = part

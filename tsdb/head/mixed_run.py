@@ -74,12 +74,17 @@ class MixedRun:
 
 
 def build_layer(chunks: list[Chunk]) -> MixedRun:
-    """Sort chunks in order of arrival. The list may be emptied, so that their memory is freed."""
+    """Sort chunks in order of arrival. The list may be emptied, so that their memory is freed;
+    after an error it has the same samples again."""
     native = [chunk for chunk in chunks if isinstance(chunk, NativeSamples)]
     floats = [chunk for chunk in chunks if not isinstance(chunk, NativeSamples)]
     if not native:
         chunks.clear()
-        return MixedRun(build_joined(floats))
+        try:
+            return MixedRun(build_joined(floats))
+        except BaseException:
+            chunks += floats
+            raise
     one = joined_native(native)
     if not floats:
         return MixedRun(None, build_native(one))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 import weakref
+from unittest import mock
 
 import hypothesis.strategies as st
 import numpy as np
@@ -72,6 +73,34 @@ def test_scrapes_keep_one_grid(widths: list[int], series: int) -> None:
     assert merged is not None
     assert len(merged.sorted.grid_length) == 1
     assert merged.samples == series * now
+
+
+@pytest.mark.parametrize("step", ["joined", "_order", "timestamp_groups", "merge_layers"])
+@pytest.mark.parametrize("large", [False, True])
+def test_a_sort_without_memory_loses_nothing(step: str, large: bool) -> None:
+    """Also not what arrives between the failure and the next sort."""
+    head, count = Head(), BUFFER_SAMPLES if large else 10
+    place = "head.head" if step == "merge_layers" else "head.float_run"
+
+    def add(begin: int) -> None:
+        times = np.arange(begin, begin + count) // 2
+        head.add(Floating(np.arange(count) % 2, times, times.astype(float), None))
+
+    add(0)
+    head.part()
+    for begin in (1, 2):
+        add(begin * count)
+    with (
+        mock.patch(f"novaql.tsdb.{place}.{step}", side_effect=MemoryError),
+        pytest.raises(MemoryError),
+    ):
+        head.part()
+    add(3 * count)
+
+    ids, times, values, _ = flat_of(head)
+    wanted = sorted({(i % 2, i // 2) for i in range(4 * count)})
+    assert list(zip(ids.tolist(), times.tolist(), strict=True)) == wanted
+    assert values.tolist() == [float(time) for _, time in wanted]
 
 
 def test_runs_stay_few_however_often_the_head_is_read() -> None:
