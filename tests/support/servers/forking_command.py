@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,11 +39,14 @@ sys.exit(int(answers.readline()))
 def forking_command(path: Path) -> Iterator[None]:
     """Make `path` such a command. Forks that still run at the end are killed."""
     fork_context()
-    address = path.with_suffix(".socket")
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(address))
+    with (
+        tempfile.TemporaryDirectory() as folder,  # the address of a socket has 107 bytes at most
+        socket.socket(socket.AF_UNIX) as listening,
+    ):
+        address = f"{folder}/socket"
+        listening.bind(address)
         listening.listen()
-        path.write_text(_COMMAND.format(python=sys.executable, address=str(address)))
+        path.write_text(_COMMAND.format(python=sys.executable, address=address))
         path.chmod(0o755)
         accepting = threading.Thread(target=_accept, args=(listening,), daemon=True)
         accepting.start()
