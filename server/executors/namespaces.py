@@ -77,10 +77,11 @@ class Namespaces(Isolation):
                 options += ["--symlink", os.readlink(folder), folder]
             else:
                 options += ["--ro-bind-try", folder, folder]
-        for path in visible_files(program):
-            options += ["--ro-bind", os.path.realpath(path), path]
         options += ["--proc", "/proc"] if self._proc else ["--dir", "/proc"]
-        options += ["--dev", "/dev", "--remount-ro", "/dev"]
+        options += ["--dev", "/dev"]
+        for path in visible_files(program):  # some may be below /dev/shm
+            options += ["--ro-bind", os.path.realpath(path), path]
+        options += ["--remount-ro", "/dev"]
         options += ["--perms", "0700", "--size", str(limits.files_bytes), "--tmpfs", WORK]
         if not any(path.startswith(f"{_TMP}/") for path in program.read):
             options += ["--symlink", WORK.removeprefix("/"), _TMP]

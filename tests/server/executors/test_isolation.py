@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -195,3 +196,15 @@ def test_a_program_outside_of_system_folders(tmp_path: Path, isolation: str) -> 
     outcome = executor.run({}, timeout_s=10, cancelled=never)
 
     assert (outcome.status, outcome.output) == ("succeeded", "ran\n"), outcome
+
+
+@pytest.mark.parametrize("isolation", ISOLATIONS)
+def test_a_configured_file_below_dev_can_be_read(tmp_path: Path, isolation: str) -> None:
+    if not os.access("/dev/shm", os.W_OK):
+        pytest.skip("there is no /dev/shm; mount a tmpfs there")
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as shown:
+        shown.write(b"text of shown")
+        shown.flush()
+        os.fchmod(shown.fileno(), 0o644)
+        outcome = Shell(tmp_path, isolation, read=[shown.name]).run(f"cat {shown.name}")
+    assert outcome.output == "text of shown"
