@@ -61,4 +61,13 @@ def _imported(name: str) -> ModuleType:
     try:
         return import_module(name)
     finally:
+        _make_old()
         gc.enable()
+
+
+def _make_old() -> None:
+    """Move all objects to the oldest generation, which collections rarely traverse, without a
+    traversal. Not where a program has frozen objects: these would be no longer."""
+    if not gc.get_freeze_count():
+        gc.freeze()
+        gc.unfreeze()

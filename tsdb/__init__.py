@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from novaql.tsdb import database as _store
     from novaql.tsdb.database import Database as Database
     from novaql.tsdb.directory.manifest import blocks_on_disk as blocks_on_disk
     from novaql.tsdb.disk.vfs import Disk
@@ -82,8 +83,9 @@ if TYPE_CHECKING:
     from novaql.tsdb.runtime.buffer_pool import release_unused_buffers as release_unused_buffers
     from novaql.tsdb.runtime.freed_memory import return_freed_memory as return_freed_memory
 else:
-    from novaql.lazy_exports import lazy_exports
+    from novaql.lazy_exports import lazy_exports, lazy_module
 
+    _store = lazy_module("novaql.tsdb.database")
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
@@ -136,13 +138,9 @@ def open(
     Raises `StoreNotFound`, `NotAStore`, `StoreLocked` (another writer has it), `Corrupted`,
     `WriteFailed`, `ReadFailed`; `ValueError` and `TypeError` for a wrong option.
     """
-    from novaql.tsdb.database import open_database  # noqa: PLC0415 - the store is loaded at first use
-
-    return open_database(path, sync=sync, read_only=read_only, disk=disk, **options)
+    return _store.open_database(path, sync=sync, read_only=read_only, disk=disk, **options)
 
 
 def memory(**options: Any) -> Database:
     """Return an empty database in memory, with the same interface."""
-    from novaql.tsdb.database import memory_database  # noqa: PLC0415 - as above
-
-    return memory_database(**options)
+    return _store.memory_database(**options)

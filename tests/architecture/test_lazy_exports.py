@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import subprocess
 import sys
 from pathlib import Path
 
@@ -46,3 +47,36 @@ def test_nothing_is_collected_during_a_late_import(
     with pytest.raises(ImportError):
         _ = lazy_module("broken_late").anything
     assert gc.isenabled()
+
+
+_IMPORTS_LATE = """
+import gc, sys
+from novaql.lazy_exports import lazy_module
+sys.path.insert(0, sys.argv[1])
+if sys.argv[2:]:
+    gc.freeze()
+frozen = gc.get_freeze_count()
+held = lazy_module("large_late").HELD
+old = {id(one) for one in gc.get_objects(generation=2)}
+print(sum(id(one) in old for one in held), gc.get_freeze_count() > 0.9 * frozen > 0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("freeze", "found"),
+    [((), "20 False"), (("freeze",), "0 True")],
+    ids=["full collections alone traverse what it allocates", "what is frozen stays frozen"],
+)
+def test_the_collections_after_an_import(
+    freeze: tuple[str, ...], found: str, tmp_path: Path
+) -> None:
+    (tmp_path / "large_late.py").write_text("HELD = [[number] for number in range(20)]\n")
+
+    run = subprocess.run(
+        [sys.executable, "-c", _IMPORTS_LATE, str(tmp_path), *freeze],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert run.stdout.strip() == found
