@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
@@ -42,12 +42,6 @@ from novaql.evaluator.operators.rollup import (
 )
 from novaql.evaluator.operators.selector import select_pipeline, timestamp_pipeline
 from novaql.evaluator.operators.subquery import subquery_rollup
-from novaql.evaluator.operators.transform import (
-    ELEMENTWISE,
-    SCALAR_FUNCTIONS,
-    TRANSFORMS,
-    elementwise_stage,
-)
 from novaql.evaluator.operators.vector_vector import (
     SET_OPERATORS,
     set_operation,
@@ -59,6 +53,7 @@ from novaql.evaluator.pipeline.profiled import profiled_source, profiled_stage
 from novaql.evaluator.working_memory import STAGED
 from novaql.language.precedence import TRIM_OPERATORS
 from novaql.language.value_types import ValueType
+from novaql.lazy_exports import lazy_module
 from novaql.planner.logical import (
     MEMBER,
     Aggregation,
@@ -80,6 +75,11 @@ from novaql.planner.logical import (
 )
 from novaql.planner.pipelined import runs_as_pipeline
 from novaql.tsdb.model.matchers import select_rows
+
+if TYPE_CHECKING:
+    from novaql.evaluator.operators import transform
+else:  # only functions need it, and it needs 30 modules
+    transform = lazy_module("novaql.evaluator.operators.transform")
 
 
 class Evaluator:
@@ -118,7 +118,7 @@ class Evaluator:
                     values = scalar_scalar(node.binary.op, values, self.scalar(node.operands[1]))
                 return values
             case FunctionCall(function=function):
-                return SCALAR_FUNCTIONS[function](self, operator)
+                return transform.SCALAR_FUNCTIONS[function](self, operator)
             case plan:
                 raise AssertionError(f"{type(plan).__name__} is not a scalar")
 
@@ -244,11 +244,11 @@ class Evaluator:
         operands = operator.operands
         if name == "timestamp" and isinstance(operands[0].plan, Select):
             return mixed_timestamp(self._context, operands[0])
-        if name in ELEMENTWISE and operands:
-            stage = elementwise_stage(self, operator)
+        if name in transform.ELEMENTWISE and operands:
+            stage = transform.elementwise_stage(self, operator)
             operand = self.vector(operands[0]).floats_only()
             return self._staged(operand, stage, nameless=name != MEMBER)
-        return TRANSFORMS[name](self, operator)
+        return transform.TRANSFORMS[name](self, operator)
 
     def _staged(self, operand: StepMatrix, stage: Stage, *, nameless: bool) -> StepMatrix:
         """A stage over a whole matrix."""
@@ -304,8 +304,8 @@ class Evaluator:
                 scalar, below = operands if on_left else operands[::-1]
                 stage = vector_scalar_stage(plan, self.scalar(scalar), scalar_is_left=on_left)
                 return stage, drops_name(plan), below
-            case FunctionCall(function=name) if name in ELEMENTWISE:
-                return elementwise_stage(self, operator), name != MEMBER, operands[0]
+            case FunctionCall(function=name) if name in transform.ELEMENTWISE:
+                return transform.elementwise_stage(self, operator), name != MEMBER, operands[0]
             case _:
                 return None
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lark.exceptions import UnexpectedInput
 
 from novaql.language.ast import Expr
 from novaql.language.expand import Extension
 from novaql.language.grammar import parser
-from novaql.language.hints import explain
 from novaql.language.parsed import NOTED
+from novaql.lazy_exports import lazy_module
+
+if TYPE_CHECKING:
+    from novaql.language import hints
+else:  # only mistakes need it
+    hints = lazy_module("novaql.language.hints")
 
 
 def read(text: str) -> tuple[Expr, list[Extension]]:
@@ -20,5 +27,5 @@ def read(text: str) -> tuple[Expr, list[Extension]]:
     try:
         tree: Expr = parser().parse(text)  # type: ignore[assignment]  # what the builder makes
     except UnexpectedInput as unexpected:
-        raise explain(unexpected, text) from None
+        raise hints.explain(unexpected, text) from None
     return tree, NOTED.extensions

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from novaql.errors import EvaluationError
@@ -13,7 +15,6 @@ from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.operator import Operator
-from novaql.evaluator.operators.more_aggregates import MORE_AGGREGATES
 from novaql.evaluator.operators.native_aggregate import aggregate_native, without_histograms
 from novaql.evaluator.operators.quantile import (
     large_rollup,
@@ -26,10 +27,16 @@ from novaql.evaluator.pipeline.model import Pipeline
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.working_memory import admit_work, fold_of
 from novaql.language.literals import is_utf8
+from novaql.lazy_exports import lazy_module
 from novaql.planner.logical import Aggregation, Plan
 from novaql.text.go_text import go_number, quote, shortest_decimal
 from novaql.text.histograms import histogram_texts
 from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn
+
+if TYPE_CHECKING:
+    from novaql.evaluator.operators import more_aggregates
+else:  # sums and their kind are without it
+    more_aggregates = lazy_module("novaql.evaluator.operators.more_aggregates")
 
 
 def aggregate(run: Runner, operator: Operator) -> StepMatrix:
@@ -48,8 +55,8 @@ def aggregate(run: Runner, operator: Operator) -> StepMatrix:
     operand = without_histograms(run.context, node.op, operand, node.operand.span)
     admit_work(run.context, node.op, operand.rows, steps.count)
     groups = group_rows(operand.series, node.grouping, without=node.without)
-    if node.op in MORE_AGGREGATES:
-        return MORE_AGGREGATES[node.op](run, operator, operand, groups)
+    if node.op in more_aggregates.MORE_AGGREGATES:
+        return more_aggregates.MORE_AGGREGATES[node.op](run, operator, operand, groups)
     if node.op == "count_values":
         assert node.parameter is not None
         label = run.text(operator.operands[1])
