@@ -207,9 +207,11 @@ class _Wide:
     """The wide layout of a result, any rows of it as arrays. times: the number of rows"""
 
     def __init__(self, result: Result) -> None:
-        form, number = wide_form(result), pa.float64()
+        form = wide_form(result)
         self.times = len(form.times_ms)
-        self.schema = pa.schema([(TIME, TIMESTAMP), *((n, number) for n in wide_names(result))])
+        number: pa.DataType = pa.float64()
+        columns: list[tuple[str, pa.DataType]] = [(name, number) for name in wide_names(result)]
+        self.schema = pa.schema([(TIME, TIMESTAMP), *columns])
         self._times_ms, self._valid = form.times_ms, form.valid
         self._values = np.ascontiguousarray(form.values)
 

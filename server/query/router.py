@@ -66,7 +66,7 @@ async def query(request: Request) -> Response:
             options,
             limit=limit,
             plan=plan,
-            layout=body.layout,
+            wide=body.layout == "wide",
             guard_formulas=body.guard_formulas,
         )
         tuning = context.tuning
