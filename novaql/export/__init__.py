@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from novaql.export.arrow import long_stream as long_stream
+    from novaql.export.arrow import wide_stream as wide_stream
     from novaql.export.csv_text import csv_pieces as csv_pieces
     from novaql.export.formulas import without_formula as without_formula
     from novaql.export.html import html_of as html_of
@@ -26,7 +27,7 @@ else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
-            "arrow": "long_stream",
+            "arrow": "long_stream wide_stream",
             "csv_text": "csv_pieces",
             "formulas": "without_formula",
             "html": "html_of",

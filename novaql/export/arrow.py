@@ -32,6 +32,9 @@ LABEL = pa.dictionary(pa.int32(), pa.string())
 SAMPLES_AT_ONCE = 1 << 16
 """In a batch of a stream: about two megabytes."""
 
+WIDE_AT_ONCE = 1 << 19
+"""Cells in a batch of the wide layout: four megabytes, since each batch describes all columns."""
+
 
 def long_schema(labels: Mapping[str, str], *, histograms: bool, starts: bool = False) -> pa.Schema:
     """The schema of the long layout. labels: column name → label name."""
@@ -92,6 +95,9 @@ def _row_ranges(result: Result) -> list[tuple[int, int]]:
         ends = result.raw.offsets[1:]
     changes = np.flatnonzero(np.diff((ends - 1) // SAMPLES_AT_ONCE)) + 1
     return list(pairwise([0, *changes.tolist(), rows]))
+
+
+_END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 
 
 class _Sink(io.RawIOBase):
@@ -179,11 +185,43 @@ def wide_table(result: Result) -> pa.Table:
     """One row a time, one column a series; null where there is no sample."""
     if result.text is not None:
         return long_table(result)
-    form = wide_form(result)
-    names = wide_names(result)
-    columns = [
-        numbers(values, pa.float64(), None if form.valid is None else form.valid[row])
-        for row, values in enumerate(form.values)
-    ]
-    times = numbers(form.times_ms, TIMESTAMP)
-    return pa.Table.from_arrays([times, *columns], names=[TIME, *names])
+    wide = _Wide(result)
+    return pa.Table.from_arrays(wide.arrays(0, wide.times), schema=wide.schema)
+
+
+def wide_stream(result: Result) -> Iterator[memoryview]:
+    """Yield the same table as a stream of Arrow's IPC format, piece by piece."""
+    if result.text is not None:
+        yield from long_stream(result)
+        return
+    wide = _Wide(result)
+    at_once = max(1, WIDE_AT_ONCE // len(wide.schema))
+    yield memoryview(wide.schema.serialize())
+    for first in range(0, wide.times, at_once):
+        arrays = wide.arrays(first, min(wide.times, first + at_once))
+        yield memoryview(pa.RecordBatch.from_arrays(arrays, schema=wide.schema).serialize())
+    yield memoryview(_END_OF_STREAM)
+
+
+class _Wide:
+    """The wide layout of a result, any rows of it as arrays. times: the number of rows"""
+
+    def __init__(self, result: Result) -> None:
+        form = wide_form(result)
+        self.times = len(form.times_ms)
+        number: pa.DataType = pa.float64()
+        columns: list[tuple[str, pa.DataType]] = [(name, number) for name in wide_names(result)]
+        self.schema = pa.schema([(TIME, TIMESTAMP), *columns])
+        self._times_ms, self._valid = form.times_ms, form.valid
+        self._values = np.ascontiguousarray(form.values)
+
+    def arrays(self, first: int, last: int) -> list[pa.Array[Any]]:
+        """The columns at the times from one number up to another one, exclusively."""
+        times = numbers(self._times_ms[first:last], TIMESTAMP)
+        if self._valid is None:  # slices of one array cost less than an array for each series
+            cells = numbers(self._values.reshape(-1), pa.float64())
+            starts = np.arange(len(self._values)) * self.times + first
+            return [times, *(cells.slice(start, last - first) for start in starts.tolist())]
+        rows = zip(self._values, self._valid, strict=True)
+        columns = [numbers(row[first:last], pa.float64(), v[first:last]) for row, v in rows]
+        return [times, *columns]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from novaql.result import NativeCells, Result
-from novaql.text.labels import quoted, series_text
+from novaql.text.labels import quoted, series_texts
 from novaql.tsdb.model.labels import Bools, Ints, LabelColumn
 from novaql.tsdb.model.samples import Floats
 
@@ -113,10 +113,8 @@ def wide_form(result: Result) -> WideForm:
 
 def wide_names(result: Result) -> list[str]:
     """Column name of each series in the wide layout."""
-    return [
-        f"{{{quoted(TIME)}}}" if (name := series_text(labels)) == TIME else name
-        for labels in result.series
-    ]
+    names = series_texts(result.series)
+    return [f"{{{quoted(TIME)}}}" if name == TIME else name for name in names]
 
 
 def _first(times_ms: Ints) -> Ints:

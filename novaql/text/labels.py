@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import repeat
 
-from novaql.tsdb.model.labels import METRIC_NAME
+from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
 
 _PLAIN_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
 _PLAIN_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
@@ -25,8 +26,25 @@ def series_text(labels: Mapping[str, str]) -> str:
     Names outside the classic alphabet are quoted. The text is one printable line whatever the
     labels hold, so it may go to a terminal as it is.
     """
-    metric = labels.get(METRIC_NAME, "")
     inside = [f"{_label_name(n)}={quoted(v)}" for n, v in labels.items() if n != METRIC_NAME and v]
+    return _selector(labels.get(METRIC_NAME, ""), inside)
+
+
+def series_texts(series: SeriesTable) -> list[str]:
+    """`series_text` of every series; each text of a label is quoted once."""
+    columns: list[list[str]] = []
+    for name in series.names():
+        if name != METRIC_NAME:
+            column, before = series.column(name), f"{_label_name(name)}="
+            codes = column.codes.tolist()
+            cells = {code: before + quoted(column.values[code]) for code in set(codes) if code}
+            columns.append([cells.get(code, "") for code in codes])
+    metrics = series.column(METRIC_NAME).texts()
+    insides = zip(*columns, strict=True) if columns else repeat((), len(metrics))
+    return [_selector(m, [*filter(None, i)]) for m, i in zip(metrics, insides, strict=True)]
+
+
+def _selector(metric: str, inside: list[str]) -> str:
     if metric and not _PLAIN_METRIC.fullmatch(metric):
         return "{" + ", ".join([quoted(metric), *inside]) + "}"
     if not inside:

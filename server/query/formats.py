@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from novaql import QueryOptions, Result, export
+from novaql import ArgumentError, QueryOptions, Result, export
 from novaql.server.http.formats import Format
 from novaql.server.http.streaming import Piece
 
@@ -21,19 +21,30 @@ def encode(
     *,
     limit: int,
     plan: str,
+    wide: bool = False,
     guard_formulas: bool = False,
 ) -> Iterator[Piece]:
     """Encode the answer, piece by piece.
 
     plan        plan of the query for the answer; "": none
+    wide        for Arrow: the layout, see `Result.arrow`
     guard_formulas  for CSV: see `Result.csv`
     """
     shown = export.first_series(result, limit)
     if form == "csv":
         return export.csv_pieces(shown, guard_formulas=guard_formulas)
     if form == "arrow":
-        return export.long_stream(shown)
+        return _arrow_pieces(shown, wide=wide)
     return _json_pieces(result, shown, options, plan)
+
+
+def _arrow_pieces(shown: Result, *, wide: bool) -> Iterator[Piece]:
+    if not wide:
+        return export.long_stream(shown)
+    if shown.raw is not None:  # the table could have as many rows as there are samples
+        reason = "the samples of a range vector have times of their own; take the long layout"
+        raise ArgumentError("layout", reason)
+    return export.wide_stream(shown)
 
 
 def _json_pieces(

@@ -21,6 +21,9 @@ Answer = TypeVar("Answer")
 SMALL_SAMPLES, SMALL_SERIES = 1_000_000, 20_000
 """Limits of a small query: samples and series that it reads, in some milliseconds."""
 
+SMALL_DECODED = 4 * SMALL_SAMPLES
+"""The limit of samples if all of them are decoded and in memory, which saves most of the time."""
+
 SMALL_BYTES = 32 << 20
 """Limit of a small query: memory in bytes."""
 
@@ -102,7 +105,7 @@ async def run_queries(
 def only_small(estimate: Estimate) -> None:
     """Raise `TooLargeHere` unless the query is small."""
     if (
-        estimate.samples > SMALL_SAMPLES
+        estimate.samples > (SMALL_DECODED if estimate.in_memory else SMALL_SAMPLES)
         or estimate.series > SMALL_SERIES
         or estimate.bytes > SMALL_BYTES
         or estimate.work > SMALL_WORK

@@ -53,6 +53,11 @@ class NovaqlRequest(BaseModel):
     format: Literal["json", "csv", "arrow"] | None = Field(
         None, description="wins over the Accept header"
     )
+    layout: Literal["long", "wide"] = Field(
+        "long",
+        description="Arrow only: `long` has a row for each sample; `wide` has a row for each time "
+        "and a column for each series, and takes a quarter of the bytes or less",
+    )
     guard_formulas: bool = Field(
         False,
         description="CSV only: an apostrophe precedes texts that a spreadsheet would evaluate",

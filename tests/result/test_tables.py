@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from novaql.errors import LimitExceeded
 from novaql.export import arrow, arrow_arrays
-from novaql.export.arrow import long_stream
+from novaql.export.arrow import long_stream, wide_stream
 from novaql.export.columns import column_names
 from novaql.result import Result
 from novaql.tsdb.model.labels import SeriesTable
@@ -108,6 +109,36 @@ def test_the_wide_table_holds_exactly_the_points(result: Result) -> None:
     assert [key[:2] for key in found] == [key[:2] for key in samples_of(result)]
     for (_, _, ours), (_, _, theirs) in zip(found, samples_of(result), strict=True):
         np.testing.assert_equal(np.frombuffer(ours), np.frombuffer(theirs))
+
+
+@settings(deadline=None)
+@given(results(), st.sampled_from([1, 6, arrow.WIDE_AT_ONCE]))
+def test_the_wide_stream_is_the_wide_table_in_batches(result: Result, at_once: int) -> None:
+    with patch.object(arrow, "WIDE_AT_ONCE", at_once):
+        stream = b"".join(wide_stream(result))
+    with pa.ipc.open_stream(stream) as reader:
+        batches = list(reader)
+    expected = result.arrow(layout="wide")
+    found = pa.Table.from_batches(batches, schema=expected.schema).combine_chunks()
+    found.validate(full=True)
+    assert found.schema == expected.schema
+    assert _cells(found) == _cells(expected)
+    if result.text is None:
+        rows = max(1, at_once // expected.num_columns)
+        assert len(batches) == -(-expected.num_rows // rows)
+
+
+def _cells(table: pa.Table) -> list[tuple[str, list[str]]]:
+    """Columns with their values as texts, in which NaN equals NaN."""
+    columns = zip(table.column_names, table.columns, strict=True)
+    return [(name, [repr(value) for value in column.to_pylist()]) for name, column in columns]
+
+
+def test_a_part_of_a_matrix_has_a_wide_layout_of_its_own() -> None:
+    whole = matrix([({"a": "1"}, [1, 2, 3]), ({"a": "2"}, [4, 5, 6])])
+    part = replace(whole, values=whole.values[:, 1:], times_ms=whole.times_ms[1:])
+
+    assert part.arrow(layout="wide")['{a="2"}'].to_pylist() == [5, 6]
 
 
 @settings(deadline=None)

@@ -20,10 +20,11 @@ from novaql.errors import ArgumentError
 from novaql.export.sparkline import BLOCKS, sparkline
 from novaql.export.table import cell_width, render, table_of
 from novaql.result import Result
-from novaql.text.labels import printable, quoted, series_text
+from novaql.text.labels import printable, quoted, series_text, series_texts
 from novaql.text.numbers import axis_number, number_text, short_number
 from novaql.text.times import duration_text
 from novaql.timeparse import duration_ms, to_ms
+from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Floats
 from tests.support.generators.results import matrix, raw, results, scalar, string, vector
 
@@ -261,6 +262,17 @@ def test_short_numbers_keep_whole_numbers_whole() -> None:
 )
 def test_series_text(labels: dict[str, str], text: str) -> None:
     assert series_text(labels) == text
+
+
+@given(results())
+def test_texts_of_a_table_are_those_of_its_rows(result: Result) -> None:
+    assert series_texts(result.series) == [series_text(labels) for labels in result.series]
+
+
+def test_texts_of_tables_without_labels_or_rows() -> None:
+    assert series_texts(SeriesTable.unlabelled(2)) == ["{}", "{}"]
+    assert series_texts(SeriesTable.from_dicts([{"__name__": "up"}, {}])) == ["up", "{}"]
+    assert series_texts(SeriesTable.from_dicts([])) == []
 
 
 @given(st.text(max_size=8))

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from novaql import query
 from novaql.server.auth.roles import Role
 from novaql.server.query.schema import NovaqlAnswer
 from tests.server.conftest import NOW_S
@@ -90,6 +91,41 @@ def test_csv_and_arrow_by_accept_and_by_format(server: LocalServer) -> None:
     answer = server.client.post("/v1/novaql", json=body, headers=headers)
     table = pa.ipc.open_stream(io.BytesIO(answer.content)).read_all()
     assert table["value"].to_pylist() == [1.0, 0.0]
+
+
+def test_an_arrow_stream_has_a_column_for_each_series_if_it_is_wide(server: LocalServer) -> None:
+    times = {"start": NOW_S - 60, "end": NOW_S, "step": 30}
+    body = {"query": "up", "format": "arrow", "layout": "wide"}
+    answer = server.client.post("/v1/novaql", json=body | times, headers=server.bearer())
+
+    assert answer.headers["content-length"] == str(len(answer.content))
+    table = pa.ipc.open_stream(io.BytesIO(answer.content)).read_all()
+    store = server.store
+    expected = query("up", store, start=NOW_S - 60, end=NOW_S, step=30).arrow(layout="wide")
+    assert expected.num_columns == 3
+    assert table == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"query": "up", "format": "csv"}, "layout: only Arrow streams have the wide layout"),
+        ({"query": "up"}, "layout: only Arrow streams have the wide layout"),
+        (
+            {"query": "up[5m]", "format": "arrow"},
+            "layout: the samples of a range vector have times of their own; take the long layout",
+        ),
+    ],
+)
+def test_what_has_no_wide_layout_is_400(
+    server: LocalServer, body: dict[str, str], message: str
+) -> None:
+    asked = body | {"layout": "wide", "time": NOW_S}
+    answer = server.client.post("/v1/novaql", json=asked, headers=server.bearer())
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "validation_error"
+    assert answer.json()["error"]["message"] == message
 
 
 def test_a_format_that_cannot_be_written_is_406(server: LocalServer) -> None:
