@@ -68,7 +68,7 @@ class Plain:
         return getattr(self._database, name)
 
 
-def told(result: Result, *, zeros_are_equal: bool) -> dict[str, tuple[bytes, bytes]]:
+def told(result: Result, *, zeros_are_equal: bool = False) -> dict[str, tuple[bytes, bytes]]:
     """The bits of each series; optionally without the sign of zero.
 
     Of 0 and -0, which are equal, a minimum or maximum is either (docs/how-to/keep-years.md).
