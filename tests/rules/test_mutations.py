@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from novaql.cli.main import run
-from tests.support.programs.prometheus_programs import program
+from tests.support.programs.prometheus_programs import promtool_findings
 
 CORPUS = Path(__file__).parent / "corpus"
 WORDS = [
@@ -68,25 +67,23 @@ def test_verdicts_agree(
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    promtool = program("promtool")
     shutil.copytree(CORPUS, tmp_path / "corpus")
     files = sorted((CORPUS / kind).glob("*/*.yml"))
     dice = random.Random(5)
-    target = tmp_path / "corpus" / kind / "good" / "damaged.yml"
+    targets = []
+    for number in range(200):
+        text = damaged(dice.choice(files).read_text(), dice)
+        if not has_null_item(text):
+            targets.append(tmp_path / "corpus" / kind / "good" / f"damaged-{number}.yml")
+            targets[-1].write_text(text)
     different = {}
     verdicts = set()
-    for _ in range(200):
-        text = damaged(dice.choice(files).read_text(), dice)
-        if has_null_item(text):
-            continue
-        target.write_text(text)
-        theirs = subprocess.run([promtool, *command, str(target)], capture_output=True, check=False)
+    for target, (theirs, reason) in promtool_findings(command, targets).items():
         ours = run([*command, *options, str(target)])
         said = capfd.readouterr().err
         verdicts.add(ours)
-        reason = theirs.stderr.decode()
-        if ours != theirs.returncode and EXTENSION not in reason:
-            different[text] = (said, reason)
+        if ours != theirs and EXTENSION not in reason:
+            different[target.read_text()] = (said, reason)
 
     assert different == {}
     assert verdicts == {0, 1}
