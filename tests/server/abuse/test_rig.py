@@ -14,20 +14,40 @@ import pytest
 from novaql.server.auth.roles import Role
 from tests.server.abuse.conftest import Serving
 from tests.support.abuse.rig import MEMORY_BYTES, abuse_rig
-from tests.support.servers.memory_limit import memory_limit
+from tests.support.servers.forked import fork_context
+from tests.support.servers.memory_limit import MemoryLimit, memory_limit
 
 pytestmark = pytest.mark.slow
 
 
 def test_a_limit_ends_what_exceeds_it() -> None:
     taking = "import sys; x = bytearray(int(sys.argv[1]) << 20)"
-    with memory_limit(256 << 20) as prefix:
+    with memory_limit(256 << 20) as limit:
         codes = [
             subprocess.run(
-                [*prefix, sys.executable, "-c", taking, mebibytes], check=False, capture_output=True
+                [*limit.prefix, sys.executable, "-c", taking, mebibytes],
+                check=False,
+                capture_output=True,
             ).returncode
             for mebibytes in ("20", "400")
         ]
+    assert codes[0] == 0
+    assert codes[1] != 0
+
+
+def take(limit: MemoryLimit, mebibytes: int) -> None:
+    limit.enter()
+    bytearray(mebibytes << 20)
+
+
+def test_a_limit_ends_a_fork_that_exceeds_it() -> None:
+    codes = []
+    with memory_limit(1 << 30) as limit:
+        for mebibytes in (20, 1100):
+            process = fork_context().Process(target=take, args=(limit, mebibytes))
+            process.start()
+            process.join()
+            codes.append(process.exitcode)
     assert codes[0] == 0
     assert codes[1] != 0
 

@@ -24,6 +24,8 @@ MEMORY_BYTES = 2 << 30
 HANG_S = 60.0
 """A request of the quiet tenant that has no answer by then counts as hanging."""
 
+_SHARED_BYTES = 128 << 20
+"""What a server imports takes more; as a fork, it shares that with the process before it."""
 _CALM = 5
 """So many pairs of quick answers in a row mean that all is as before."""
 
@@ -175,8 +177,8 @@ def abuse_rig(
     if kind == "postgresql":
         chosen["database_url"] = postgresql_url()
     with (
-        memory_limit(limit_bytes) as prefix,
-        server_process(data, *arguments, settings=chosen, prefix=prefix) as server,
+        memory_limit(limit_bytes - _SHARED_BYTES) as limit,
+        server_process(data, *arguments, settings=chosen, enter=limit.enter) as server,
     ):
         quiet = server.token or admin(data, chosen, "bootstrap")
         noisy = admin(data, chosen, "tenant", "noisy", "--email", "eve@noisy.example")

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
@@ -86,16 +86,23 @@ def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
     return environ | {f"NOVAQL_{name.upper()}": v for name, v in (settings or {}).items()}
 
 
-def start(arguments: Sequence[str], *, environ: Mapping[str, str], log: Path) -> Forked:
+def start(
+    arguments: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    log: Path,
+    enter: Callable[[], None] | None = None,
+) -> Forked:
     """Start `novaql …` in the folder of the repository.
 
-    log  the file to which its standard error is appended
+    log    the file to which its standard error is appended
+    enter  what the process calls first
     """
     reading, writing = os.pipe()
     with Connection(writing, readable=False) as out:
         process = fork_context().Process(
             target=_run,
-            args=(arguments, dict(environ), log, out),
+            args=(arguments, dict(environ), log, out, enter),
             name="novaql",
         )
         process.start()
@@ -126,7 +133,10 @@ def _run(
     environ: Mapping[str, str],
     log: Path,
     out: Connection,
+    enter: Callable[[], None] | None,
 ) -> None:
+    if enter is not None:
+        enter()
     os.dup2(out.fileno(), 1)
     out.close()
     number = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)

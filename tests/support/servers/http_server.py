@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
@@ -293,12 +293,14 @@ def server_process(
     settings: Mapping[str, str] | None = None,
     had_tokens: bool = False,
     prefix: Sequence[str] = (),
+    enter: Callable[[], None] | None = None,
 ) -> Iterator[ServerProcess]:
     """A server on a free port of this machine. Ended when the block is left.
 
     settings    what its environment says, as `{"job_threads": "0"}`
     had_tokens  its database is elsewhere and has tokens, so none is printed
-    prefix      of the command, as `memory_limit` gives one; without one the process is a fork
+    prefix      of the command; without one the process is a fork
+    enter       what the fork calls first, as that of `memory_limit`
     """
     options = ["--data", str(data), "--listen", "127.0.0.1:0", *arguments]
     if (data / "server" / "state.db").exists():
@@ -319,7 +321,7 @@ def server_process(
                 text=True,
             )
     else:
-        process = start(["serve", *options], environ=environ, log=log)
+        process = start(["serve", *options], environ=environ, log=log, enter=enter)
     try:
         assert process.stdout is not None
         first = process.stdout.readline()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
+import resource
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -15,25 +17,52 @@ _GROUPS = Path("/sys/fs/cgroup")
 _numbers = itertools.count(1)
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryLimit:
+    """A limit for programs and their children.
+
+    group  the control group that has it; None: each process has it
+    """
+
+    limit_bytes: int
+    group: Path | None
+
+    @property
+    def prefix(self) -> Sequence[str]:
+        """The program behind this prefix of a command has the limit."""
+        if self.group is None:
+            return ("prlimit", f"--data={self.limit_bytes}")
+        return ("sh", "-c", f'echo $$ >{self.group}/cgroup.procs && exec "$@"', "sh")
+
+    def enter(self) -> None:
+        """Give this process the limit. A group does not count what a fork shares."""
+        if self.group is None:
+            resource.setrlimit(resource.RLIMIT_DATA, (self.limit_bytes, self.limit_bytes))
+        else:
+            (self.group / "cgroup.procs").write_text(str(os.getpid()))
+
+
 @contextmanager
-def memory_limit(limit_bytes: int) -> Iterator[Sequence[str]]:
-    """A command prefix: the program behind it, with its children, has so much memory.
+def memory_limit(limit_bytes: int) -> Iterator[MemoryLimit]:
+    """A limit of so much memory.
 
     A control group (v2 or v1) where this user may make one: the kernel then ends what exceeds it.
     Elsewhere the limit is that of the data of each process, and allocations fail.
     """
     group = _group(limit_bytes)
-    if group is None:
-        yield ("prlimit", f"--data={limit_bytes}")
-        return
     try:
-        yield ("sh", "-c", f'echo $$ >{group}/cgroup.procs && exec "$@"', "sh")
+        yield MemoryLimit(limit_bytes, group)
     finally:
-        for _ in range(100):  # a group can be removed when its last process has ended
-            with suppress(OSError):
-                group.rmdir()
-                break
-            time.sleep(0.05)
+        if group is not None:
+            _remove(group)
+
+
+def _remove(group: Path) -> None:
+    for _ in range(100):  # a group can be removed when its last process has ended
+        with suppress(OSError):
+            group.rmdir()
+            return
+        time.sleep(0.05)
 
 
 def _group(limit_bytes: int) -> Path | None:
