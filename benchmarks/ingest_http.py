@@ -25,6 +25,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,8 @@ _HEADERS = {
     "Content-Type": "application/x-protobuf",
     "X-Prometheus-Remote-Write-Version": "0.1.0",
 }
+_WAITING = 32
+"""Messages that are made ahead, where they are made while others are sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +94,16 @@ def measure(messages: list[bytes], samples: int, *, sync: str) -> Measured:
     return Measured(samples, len(messages), wall, cpu, whole, idle, end, peak)
 
 
-def send(messages: list[bytes], port: int, connections: int = 2) -> None:
+def send(messages: Iterable[bytes], port: int, connections: int = 2) -> None:
     """Every message once, in order but for what overtakes on another connection."""
-    waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    for message in messages:
-        waiting.put(message)
+    waiting: queue.Queue[bytes | None] = queue.Queue(_WAITING)
     problems: list[str] = []
 
     def run() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port)
-        while not problems:
-            try:
-                body = waiting.get_nowait()
-            except queue.Empty:
-                break
+        while (body := waiting.get()) is not None:
+            if problems:
+                continue
             connection.request("POST", "/api/v1/write", body, _HEADERS)
             answer = connection.getresponse()
             said = answer.read()
@@ -115,6 +114,10 @@ def send(messages: list[bytes], port: int, connections: int = 2) -> None:
     threads = [threading.Thread(target=run) for _ in range(connections)]
     for thread in threads:
         thread.start()
+    for message in messages:
+        waiting.put(message)
+    for _ in threads:
+        waiting.put(None)
     for thread in threads:
         thread.join()
     if problems:

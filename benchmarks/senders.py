@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import cramjam
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.datasets import START_MS, Fleet
+from benchmarks.datasets import START_MS, Fleet, Target
 from novaql.inputs.protobuf.wire import varint
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Floats
@@ -28,21 +29,31 @@ def remote_write_messages(fleet: Fleet, *, together: int, series: int = 10_000) 
             count = 0
         groups[-1].append(number)
         count += len(target.series)
-    labels = [[label_bytes(one) for one in target.series] for target in fleet.targets]
+    bodies = [_body([fleet.targets[number] for number in group], together) for group in groups]
     scrapes = len(fleet.targets[0].times)
     for first in range(0, scrapes - together + 1, together):
-        for group in groups:
-            parts: list[bytes] = []
-            for number in group:
-                target = fleet.targets[number]
-                span = slice(first, first + together)
-                times = np.tile(target.times[span], len(target.series))
-                samples = sample_bytes(times, target.values[:, span].ravel())
-                size = _SAMPLE_BYTES * together
-                for row, known in enumerate(labels[number]):
-                    own = samples[row * size : (row + 1) * size]
-                    parts += [b"\x0a", varint(len(known) + size), known, own]
-            yield bytes(cramjam.snappy.compress_raw(b"".join(parts)))
+        span = slice(first, first + together)
+        for group, (body, places) in zip(groups, bodies, strict=True):
+            own = [fleet.targets[number] for number in group]
+            times = np.concatenate([np.tile(one.times[span], len(one.series)) for one in own])
+            values = np.concatenate([one.values[:, span].ravel() for one in own])
+            samples = np.frombuffer(sample_bytes(times, values), np.uint8)
+            body[places] = samples.reshape(len(places), -1)
+            yield bytes(cramjam.snappy.compress_raw(body))
+
+
+def _body(targets: Sequence[Target], together: int) -> tuple[NDArray[np.uint8], Ints]:
+    """A message without its samples, and the positions of the bytes of the samples: [series,
+    bytes]."""
+    size = _SAMPLE_BYTES * together
+    parts, ends, end = [], [], 0
+    for labels in (label_bytes(one) for target in targets for one in target.series):
+        part = b"\x0a" + varint(len(labels) + size) + labels
+        end += len(part) + size
+        parts += [part, bytes(size)]
+        ends.append(end)
+    places = np.array(ends, np.int64)[:, None] - np.arange(size, 0, -1)
+    return np.frombuffer(bytearray(b"".join(parts)), np.uint8), places
 
 
 def churning_messages(count: int, *, series: int = 10_000) -> Iterator[bytes]:

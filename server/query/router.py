@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql import ArgumentError, Result, bind, explain, query_options
+from novaql import Result, bind, explain, query_options
 from novaql.diagnosis import with_hints
 from novaql.evaluator import Profile
 from novaql.server.auth.roles import Role
@@ -32,8 +32,6 @@ async def query(request: Request) -> Response:
     limit = context_of(request).settings.max_body_bytes
     body = await read_json(request, NovaqlRequest, limit=limit)
     form = format_of(body.format, request.headers.get("accept", ""))
-    if body.layout == "wide" and form != "arrow":
-        raise ArgumentError("layout", "only Arrow streams have the wide layout")
     text = body.query
     if body.params is not None:
         text = await run_in_worker(request, lambda: bind(body.query, body.params))

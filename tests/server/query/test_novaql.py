@@ -106,26 +106,30 @@ def test_an_arrow_stream_has_a_column_for_each_series_if_it_is_wide(server: Loca
     assert table == expected
 
 
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        ({"query": "up", "format": "csv"}, "layout: only Arrow streams have the wide layout"),
-        ({"query": "up"}, "layout: only Arrow streams have the wide layout"),
-        (
-            {"query": "up[5m]", "format": "arrow"},
-            "layout: the samples of a range vector have times of their own; take the long layout",
-        ),
-    ],
-)
-def test_what_has_no_wide_layout_is_400(
-    server: LocalServer, body: dict[str, str], message: str
-) -> None:
-    asked = body | {"layout": "wide", "time": NOW_S}
+def test_a_range_vector_has_no_wide_arrow_stream(server: LocalServer) -> None:
+    asked = {"query": "up[5m]", "format": "arrow", "layout": "wide", "time": NOW_S}
     answer = server.client.post("/v1/novaql", json=asked, headers=server.bearer())
 
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "validation_error"
-    assert answer.json()["error"]["message"] == message
+    assert answer.json()["error"]["message"] == (
+        "layout: the samples of a range vector have times of their own; take the long layout"
+    )
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_the_layout_is_that_of_arrow_streams_alone(server: LocalServer, form: str) -> None:
+    asked = {"query": "up", "format": form, "time": NOW_S}
+    plain, wide = (
+        server.client.post("/v1/novaql", json=asked | layout, headers=server.bearer())
+        for layout in ({}, {"layout": "wide"})
+    )
+
+    assert wide.status_code == 200
+    if form == "csv":
+        assert wide.text == plain.text
+    else:
+        assert wide.json()["result"] == plain.json()["result"]
 
 
 def test_a_format_that_cannot_be_written_is_406(server: LocalServer) -> None:
