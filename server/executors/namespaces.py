@@ -13,7 +13,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from novaql.server.executors.config import Limits
@@ -35,6 +35,7 @@ from novaql.server.executors.usage import below, memory_bytes
 _START_S = 10.0
 _END_S = 10.0
 _TMP = "/tmp"  # noqa: S108 - of the program
+_SHARED = "/dev/shm/"  # noqa: S108 - of the machine, for files that the program can read
 
 
 class Namespaces(Isolation):
@@ -77,16 +78,21 @@ class Namespaces(Isolation):
                 options += ["--symlink", os.readlink(folder), folder]
             else:
                 options += ["--ro-bind-try", folder, folder]
+        files = visible_files(program)
+        shared = [path for path in files if f"{path}/".startswith(_SHARED)]
+        options += _read_only(path for path in files if path not in shared)
+        # These hide what is bound before: the program has processes and devices of its own.
         options += ["--proc", "/proc"] if self._proc else ["--dir", "/proc"]
-        options += ["--dev", "/dev"]
-        for path in visible_files(program):  # some may be below /dev/shm
-            options += ["--ro-bind", os.path.realpath(path), path]
-        options += ["--remount-ro", "/dev"]
+        options += ["--dev", "/dev", *_read_only(shared), "--remount-ro", "/dev"]
         options += ["--perms", "0700", "--size", str(limits.files_bytes), "--tmpfs", WORK]
         if not any(path.startswith(f"{_TMP}/") for path in program.read):
             options += ["--symlink", WORK.removeprefix("/"), _TMP]
         options += ["--remount-ro", "/", "--chdir", WORK]
         return ["/usr/bin/bwrap", *options, "--", *limited(limits, program.command)]
+
+
+def _read_only(paths: Iterable[str]) -> list[str]:
+    return [part for path in paths for part in ("--ro-bind", os.path.realpath(path), path)]
 
 
 class _Session(Session):

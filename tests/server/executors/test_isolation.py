@@ -208,3 +208,12 @@ def test_a_configured_file_below_dev_can_be_read(tmp_path: Path, isolation: str)
         os.fchmod(shown.fileno(), 0o644)
         outcome = Shell(tmp_path, isolation, read=[shown.name]).run(f"cat {shown.name}")
     assert outcome.output == "text of shown"
+
+
+@pytest.mark.skipif(tool("bwrap") is None, reason=NEEDS_BWRAP)
+@pytest.mark.parametrize("read", ["/proc", "/dev", "/dev/urandom"])
+def test_no_configured_path_replaces_the_processes_and_devices(tmp_path: Path, read: str) -> None:
+    shell = Shell(tmp_path, "namespaces", read=[read])
+
+    assert shell.run("head -c 3 /dev/urandom | wc -c").output == "3\n"
+    assert str(os.getpid()) not in shell.run("ls /proc").output.split()
