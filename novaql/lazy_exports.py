@@ -39,9 +39,22 @@ def lazy_exports(
     return load, names, sorted(module_of)
 
 
+_STAND_INS: list[str] = []
+
+
 def lazy_module(name: str) -> ModuleType:
     """A stand-in for a module. The first use of an attribute imports the module."""
+    _STAND_INS.append(name)
     return _LazyModule(name)
+
+
+def load_lazy_modules(*packages: str) -> None:
+    """Import the modules below some packages that have stand-ins now: for a process of which others
+    are forks, so that not each of them imports these modules."""
+    prefixes = tuple(f"{package}." for package in packages)
+    for name in _STAND_INS:  # an import may append further ones
+        if name.startswith(prefixes):
+            import_module(name)
 
 
 class _LazyModule(ModuleType):
@@ -61,13 +74,13 @@ def _imported(name: str) -> ModuleType:
     try:
         return import_module(name)
     finally:
-        _make_old()
         gc.enable()
+        _make_old()
 
 
 def _make_old() -> None:
     """Move all objects to the oldest generation, which collections rarely traverse, without a
-    traversal. Not where a program has frozen objects: these would be no longer."""
+    traversal. If the program has frozen objects, do nothing: they would no longer be frozen."""
     if not gc.get_freeze_count():
         gc.freeze()
         gc.unfreeze()

@@ -54,6 +54,7 @@ from novaql.evaluator.working_memory import STAGED
 from novaql.language.precedence import TRIM_OPERATORS
 from novaql.language.value_types import ValueType
 from novaql.lazy_exports import lazy_module
+from novaql.planner.label_flow import CELL_BY_CELL
 from novaql.planner.logical import (
     MEMBER,
     Aggregation,
@@ -78,7 +79,7 @@ from novaql.tsdb.model.matchers import select_rows
 
 if TYPE_CHECKING:
     from novaql.evaluator.operators import transform
-else:  # only functions need it, and it needs 30 modules
+else:  # functions of ranges do not need it, and it needs 30 modules
     transform = lazy_module("novaql.evaluator.operators.transform")
 
 
@@ -244,7 +245,7 @@ class Evaluator:
         operands = operator.operands
         if name == "timestamp" and isinstance(operands[0].plan, Select):
             return mixed_timestamp(self._context, operands[0])
-        if name in transform.ELEMENTWISE and operands:
+        if name in CELL_BY_CELL and operands:
             stage = transform.elementwise_stage(self, operator)
             operand = self.vector(operands[0]).floats_only()
             return self._staged(operand, stage, nameless=name != MEMBER)
@@ -304,7 +305,7 @@ class Evaluator:
                 scalar, below = operands if on_left else operands[::-1]
                 stage = vector_scalar_stage(plan, self.scalar(scalar), scalar_is_left=on_left)
                 return stage, drops_name(plan), below
-            case FunctionCall(function=name) if name in transform.ELEMENTWISE:
+            case FunctionCall(function=name) if name in CELL_BY_CELL:
                 return transform.elementwise_stage(self, operator), name != MEMBER, operands[0]
             case _:
                 return None

@@ -9,7 +9,9 @@ from sqlalchemy.orm import configure_mappers
 
 import novaql.server.control_parts
 import novaql.server.process.worker  # noqa: F401 - imported for the forks
+from novaql.lazy_exports import load_lazy_modules
 
+load_lazy_modules("novaql.language", "novaql.evaluator")
 configure_mappers()
 gc.collect()
 gc.freeze()  # a collection of a fork would visit, and so copy, what all forks share

@@ -212,7 +212,8 @@ def test_a_first_query_over_a_store_loads_only_what_it_needs(tmp_path: Path) -> 
     loaded = modules_after(
         "from novaql import query, tsdb\n"
         f"database = tsdb.open({str(folder)!r}, read_only=True)\n"
-        "assert query('sum(up)', database, time=8).values.item() == 1",
+        "assert query('sum(up)', database, time=8).values.item() == 1\n"
+        "assert query('sum(rate(up[8s]))', database, time=8).values.item() == 0",
         whole=True,
     )
 

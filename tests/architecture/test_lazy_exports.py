@@ -80,3 +80,23 @@ def test_the_collections_after_an_import(
     )
 
     assert run.stdout.strip() == found
+
+
+_QUERIES = """
+import sys, threading
+import novaql.server.process.template
+assert threading.active_count() == 1
+loaded = set(sys.modules)
+from novaql import query, tsdb
+query("abs(mode(rate(up[5m])))", tsdb.memory(), time=0)
+late = set(sys.modules) - loaded
+print(*sorted(name for name in late if name.startswith(("novaql.language", "novaql.evaluator"))))
+"""
+
+
+def test_workers_share_the_modules_of_all_queries() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", _QUERIES], capture_output=True, text=True, check=True
+    )
+
+    assert run.stdout.split() == []

@@ -8,7 +8,9 @@ import novaql.cli.admin
 import novaql.cli.serve
 import novaql.server.control_parts  # noqa: F401
 from novaql import warmup
+from novaql.lazy_exports import load_lazy_modules
 
+load_lazy_modules("novaql.language", "novaql.evaluator")
 warmup()
 configure_mappers()
 gc.collect()
