@@ -218,10 +218,10 @@ class _Wide:
     def arrays(self, first: int, last: int) -> list[pa.Array[Any]]:
         """The columns at the times from one number up to another one, exclusively."""
         times = numbers(self._times_ms[first:last], TIMESTAMP)
-        if self._valid is None:  # slices of one array cost less than an array for each series
-            cells = numbers(self._values.reshape(-1), pa.float64())
-            starts = np.arange(len(self._values)) * self.times + first
-            return [times, *(cells.slice(start, last - first) for start in starts.tolist())]
-        rows = zip(self._values, self._valid, strict=True)
-        columns = [numbers(row[first:last], pa.float64(), v[first:last]) for row, v in rows]
+        valid, some = self._valid, slice(first, last)
+        # Not slices of one array, which cost half: each is pickled with the whole array.
+        columns = [
+            numbers(row[some], pa.float64(), None if valid is None else valid[number, some])
+            for number, row in enumerate(self._values)
+        ]
         return [times, *columns]

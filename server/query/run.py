@@ -22,7 +22,7 @@ SMALL_SAMPLES, SMALL_SERIES = 1_000_000, 20_000
 """Limits of a small query: samples and series that it reads, in some milliseconds."""
 
 SMALL_DECODED = 4 * SMALL_SAMPLES
-"""The limit of samples if all of them are decoded and in memory, which saves most of the time."""
+"""The limit of samples if all of them are arrays in memory: to decode takes most of the time."""
 
 SMALL_BYTES = 32 << 20
 """Limit of a small query: memory in bytes."""

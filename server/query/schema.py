@@ -56,7 +56,8 @@ class NovaqlRequest(BaseModel):
     layout: Literal["long", "wide"] = Field(
         "long",
         description="Arrow only: `long` has a row for each sample; `wide` has a row for each time "
-        "and a column for each series, and takes a quarter of the bytes or less",
+        "and a column for each series, without native histograms, and takes fewer bytes if there "
+        "are many times",
     )
     guard_formulas: bool = Field(
         False,

@@ -255,6 +255,7 @@ def test_frames_and_streams() -> None:
     assert relation.project("histogram.buckets[1].lower").fetchall() == [(None,), (-2.0,)]
     wide = result.arrow(layout="wide")
     assert wide.column(1).to_pylist() == [1.0, None]
+    assert pa.ipc.open_stream(b"".join(arrow.wide_stream(result))).read_all().equals(wide)
 
 
 def test_csv_has_a_column_of_texts() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from dataclasses import replace
@@ -139,6 +140,12 @@ def test_a_part_of_a_matrix_has_a_wide_layout_of_its_own() -> None:
     part = replace(whole, values=whole.values[:, 1:], times_ms=whole.times_ms[1:])
 
     assert part.arrow(layout="wide")['{a="2"}'].to_pylist() == [5, 6]
+
+
+def test_a_wide_table_is_pickled_without_repetition() -> None:
+    table = matrix([({"a": str(row)}, [1.0] * 100) for row in range(100)]).arrow(layout="wide")
+
+    assert len(pickle.dumps(table)) < 2 * table.nbytes
 
 
 @settings(deadline=None)
