@@ -7,11 +7,15 @@ from typing import Any
 
 import orjson
 
-from novaql import ArgumentError, QueryOptions, Result, export
+from novaql import ArgumentError, LimitExceeded, QueryOptions, Result, export
 from novaql.server.http.formats import Format
 from novaql.server.http.streaming import Piece
 
 TRUNCATED = "results truncated due to limit"
+
+MOST_COLUMNS = 50_000
+"""Series of the wide layout. Each takes a kilobyte of memory besides its values, which the budget
+of the query does not include."""
 
 
 def encode(
@@ -26,9 +30,11 @@ def encode(
 ) -> Iterator[Piece]:
     """Encode the answer, piece by piece.
 
-    plan        plan of the query for the answer; "": none
-    wide        for Arrow: the layout, see `Result.arrow`
+    plan            plan of the query for the answer; "": none
+    wide            for Arrow: the layout, see `Result.arrow`
     guard_formulas  for CSV: see `Result.csv`
+
+    Raises `ArgumentError` and `LimitExceeded` for a result that has no wide layout.
     """
     shown = export.first_series(result, limit)
     if form == "csv":
@@ -44,6 +50,11 @@ def _arrow_pieces(shown: Result, *, wide: bool) -> Iterator[Piece]:
     if shown.raw is not None:  # the table could have as many rows as there are samples
         reason = "the samples of a range vector have times of their own; take the long layout"
         raise ArgumentError("layout", reason)
+    if len(shown.series) > MOST_COLUMNS:
+        raise LimitExceeded(
+            f"the answer has {len(shown.series)} series, the wide layout {MOST_COLUMNS} at most; "
+            "take the long layout"
+        )
     return export.wide_stream(shown)
 
 

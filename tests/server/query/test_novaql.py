@@ -10,6 +10,7 @@ import pytest
 
 from novaql import query
 from novaql.server.auth.roles import Role
+from novaql.server.query import formats
 from novaql.server.query.schema import NovaqlAnswer
 from tests.server.conftest import NOW_S
 from tests.support.servers.http_server import LocalServer, local_server
@@ -114,6 +115,23 @@ def test_a_range_vector_has_no_wide_arrow_stream(server: LocalServer) -> None:
     assert answer.json()["error"]["code"] == "validation_error"
     assert answer.json()["error"]["message"] == (
         "layout: the samples of a range vector have times of their own; take the long layout"
+    )
+
+
+def test_more_series_than_columns_have_no_wide_arrow_stream(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(formats, "MOST_COLUMNS", 1)
+    asked = {"query": "up", "format": "arrow", "layout": "wide", "time": NOW_S}
+    refused, one = (
+        server.client.post("/v1/novaql", json=asked | limit, headers=server.bearer())
+        for limit in ({}, {"limit": 1})
+    )
+
+    assert (refused.status_code, one.status_code) == (422, 200)
+    assert refused.json()["error"]["code"] == "query_limit"
+    assert refused.json()["error"]["message"] == (
+        "the answer has 2 series, the wide layout 1 at most; take the long layout"
     )
 
 
