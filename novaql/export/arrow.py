@@ -35,6 +35,9 @@ SAMPLES_AT_ONCE = 1 << 16
 WIDE_AT_ONCE = 1 << 19
 """Cells in a batch of the wide layout: four megabytes, since each batch describes all columns."""
 
+_END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
+"""The last message of Arrow's IPC format: no more bytes follow."""
+
 
 def long_schema(labels: Mapping[str, str], *, histograms: bool, starts: bool = False) -> pa.Schema:
     """The schema of the long layout. labels: column name → label name."""
@@ -95,9 +98,6 @@ def _row_ranges(result: Result) -> list[tuple[int, int]]:
         ends = result.raw.offsets[1:]
     changes = np.flatnonzero(np.diff((ends - 1) // SAMPLES_AT_ONCE)) + 1
     return list(pairwise([0, *changes.tolist(), rows]))
-
-
-_END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 
 
 class _Sink(io.RawIOBase):
@@ -204,7 +204,10 @@ def wide_stream(result: Result) -> Iterator[memoryview]:
 
 
 class _Wide:
-    """The wide layout of a result, any rows of it as arrays. times: the number of rows"""
+    """The wide layout of a result, any rows of it as arrays.
+
+    times  the number of rows
+    """
 
     def __init__(self, result: Result) -> None:
         form = wide_form(result)

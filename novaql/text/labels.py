@@ -41,7 +41,10 @@ def series_texts(series: SeriesTable) -> list[str]:
             columns.append([cells.get(code, "") for code in codes])
     metrics = series.column(METRIC_NAME).texts()
     insides = zip(*columns, strict=True) if columns else repeat((), len(metrics))
-    return [_selector(m, [*filter(None, i)]) for m, i in zip(metrics, insides, strict=True)]
+    return [
+        _selector(metric, [cell for cell in inside if cell])
+        for metric, inside in zip(metrics, insides, strict=True)
+    ]
 
 
 def _selector(metric: str, inside: list[str]) -> str:

@@ -25,7 +25,9 @@ HANG_S = 60.0
 """A request of the quiet tenant that has no answer by then counts as hanging."""
 
 _SHARED_BYTES = 128 << 20
-"""What a server imports takes more; as a fork, it shares that with the process before it."""
+"""A server of its own process imports more than this. A fork shares these pages with its parent,
+and a control group does not count them."""
+
 _CALM = 5
 """So many pairs of quick answers in a row mean that all is as before."""
 

@@ -6,7 +6,7 @@ import itertools
 import os
 import resource
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,20 +19,13 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class MemoryLimit:
-    """A limit for programs and their children.
+    """A limit for a process and its children.
 
-    group  the control group that has it; None: each process has it
+    group  the control group that all of them are in; None: the limit is that of each process
     """
 
     limit_bytes: int
     group: Path | None
-
-    @property
-    def prefix(self) -> Sequence[str]:
-        """The program behind this prefix of a command has the limit."""
-        if self.group is None:
-            return ("prlimit", f"--data={self.limit_bytes}")
-        return ("sh", "-c", f'echo $$ >{self.group}/cgroup.procs && exec "$@"', "sh")
 
     def enter(self) -> None:
         """Give this process the limit. A group does not count what a fork shares."""
