@@ -1,4 +1,5 @@
-"""Cached reads of a tenant's rows and samples (`cache/response_cache.py`)."""
+"""Whole answers to GETs, and parts of answers, from the cache of the process
+(`cache/response_cache.py`)."""
 
 from __future__ import annotations
 
@@ -17,26 +18,30 @@ from novaql.server.http.request import context_of, origin_of, principal_of, vers
 from novaql.server.tenants.context import ServerContext
 
 Value = TypeVar("Value")
-Cached = Literal["rows", "rows, slowly", "samples"]
-_SLOWLY_S = 15
-"""How long an answer is valid that depends slowly on the time, while no row changes: a trust score
-that decays over days, or an uptime of a day."""
 Respond = Callable[[Request], Awaitable[Response]]
+Cached = Literal["rows", "rows, slowly", "samples"]
+"""What an answer depends on besides the request: see `cached_response`."""
+
+_SLOWLY_S = 15
+"""While no row changes, an answer that depends slowly on the time is valid for so long: a trust
+score that decays over days, or an uptime of a day."""
 
 
 async def cached_response(request: Request, cached_by: Cached | None, respond: Respond) -> Response:
-    """Return the answer to an admitted GET: from the cache, or from `respond`. It is shared, and
-    must not be changed.
+    """Return the answer to an admitted GET: from the cache, or from `respond`. Requests share the
+    answer, which must not be changed.
 
-    cached_by  what the answer depends on besides the request: `rows`; `rows, slowly`: rows and, in
-               steps of 15 s, the time; `samples` (and rows). None: rows and the time; such an
-               answer is valid for the current second
+    cached_by  what the answer depends on besides the request:
+               `rows`          the rows of the tenant
+               `rows, slowly`  its rows, and the time in steps of 15 s
+               `samples`       its rows and samples
+               None            its rows and the time; the answer is valid for the current second
     """
     scope = request.scope
     state = scope["state"]
 
     async def read() -> Reading[Response]:
-        tables = state["tables_read"] = set[str]()
+        tables = state["tables_read"] = set[str]()  # `RequestUnit.begin` adds to it
         response = await respond(request)
         size = len(response.body) if response.status_code == 200 else None
         return Reading(response, frozenset(tables), size)
@@ -63,7 +68,7 @@ async def read_rows(request: Request, key: str, work: Callable[[Unit], Value]) -
         with context.unit(actor, origin, writes=False) as unit:
             value = work(unit)
             tables = frozenset(tables_used(unit.session).read)
-        return Reading(value, tables, len(repr(value)))
+        return Reading(value, tables, len(repr(value)))  # about as many bytes as the value
 
     read = partial(context.pools.readers.run, run, tenant=principal.tenant_id)
     named = (principal.tenant_id, key)

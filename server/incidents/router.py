@@ -66,7 +66,8 @@ def get_incident(unit: UnitOfWork, id: ResourceId) -> IncidentOut:
 def acknowledge_incident(unit: UnitOfWork, id: ResourceId) -> IncidentOut:
     """Acknowledge an incident.
 
-    Others may join; a repeated call changes nothing. 409 if it is resolved.
+    Further users may acknowledge it too; a second call of a user changes nothing. 409 if it is
+    resolved.
     """
     return IncidentOut.of(incidents.acknowledge_incident(unit, id))
 
@@ -101,13 +102,13 @@ def get_incident_timeline(
 
     `data` depends on the type: `triggered` has the content of the trigger, `resolved` the `note`,
     `comment` its `id` and `body`, `alerts_ended` the `alerts` that ended, `runbook` the `run_id`
-    and the `change`. Those of an escalation have its `cycle` and `step`: `paged` the `pages`,
-    `schedule_gap` the `schedule`, `page_skipped` the target and the `reason`.
+    and the `change`. Entries of an escalation have its `cycle` and `step`, and in addition: `paged`
+    the `pages`, `schedule_gap` the `schedule`, `page_skipped` the target and the `reason`.
 
-    With `Accept: text/event-stream`, the answer is a stream of server-sent events, which goes on:
-    each entry is an event with its `seq` as `id`. `Last-Event-ID` resumes after an entry. The
-    stream ends when its token is no longer valid, when the server stops, and when its client does
-    not read. More streams of a tenant than `max_streams` are a 429.
+    With `Accept: text/event-stream`, the answer is a stream of server-sent events, which continues
+    with new entries: each entry is an event with its `seq` as `id`. `Last-Event-ID` resumes after
+    an entry. The stream ends when its token is no longer valid, when the server stops, and when its
+    client does not read. More streams of a tenant than `max_streams` are a 429.
     """
     page = incidents.timeline(unit, pages, id, query)
     return TimelineOut.of(page, TimelineEntryOut.model_validate)

@@ -10,8 +10,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class IncidentFact:
-    """The incident. `started_at`: when the condition of its first alert became
-    true, or else its creation."""
+    """The incident.
+
+    entries     number of entries in its timeline
+    started_at  when the condition of its first alert became true, if that is before its creation;
+                otherwise its creation
+    """
 
     id: str
     title: str
@@ -46,12 +50,14 @@ class EntryFact:
 class AlertFact:
     """An alert of the incident, with the rule that it belongs to.
 
-    expr      of the rule when the alert fired; None if the rule is gone
-    expr_changed   the rule has changed since then, and the expression of that time is not recorded:
-              `expr` is the current one
-    managed   the source of the rule: `slo:slo_…` for an objective
-    began_at  when its condition became true
-    fired_at, value   when it fired; ended_at: None while it is part of the incident
+    value         the value when it fired
+    began_at      when its condition became true
+    ended_at      None: it is still part of the incident
+    expr          expression of the rule when the alert fired; None: the rule is deleted
+    managed       what the rule belongs to: `slo:slo_…` for an objective; "": nothing, or the rule
+                  is deleted
+    expr_changed  the rule has changed since then, and the expression of that time is not recorded:
+                  `expr` is the current one
     """
 
     alert_id: str
@@ -176,7 +182,5 @@ class Evidence:
 
     def ids(self) -> frozenset[str]:
         """The ids of all facts that a draft may cite."""
-        groups: tuple[Sequence[Any], ...] = (
-            *(self.entries, self.alerts, self.services, self.related, self.queries),
-        )
-        return frozenset(fact.id for group in groups for fact in group)
+        facts = (*self.entries, *self.alerts, *self.services, *self.related, *self.queries)
+        return frozenset(fact.id for fact in facts)
