@@ -182,5 +182,6 @@ class Evidence:
 
     def ids(self) -> frozenset[str]:
         """The ids of all facts that a draft may cite."""
-        facts = (*self.entries, *self.alerts, *self.services, *self.related, *self.queries)
+        facts: list[EntryFact | AlertFact | ServiceFact | RelatedFact | QueryFact]
+        facts = [*self.entries, *self.alerts, *self.services, *self.related, *self.queries]
         return frozenset(fact.id for fact in facts)
