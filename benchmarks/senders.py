@@ -39,7 +39,7 @@ def remote_write_messages(fleet: Fleet, *, together: int, series: int = 10_000) 
             values = np.concatenate([one.values[:, span].ravel() for one in own])
             samples = np.frombuffer(sample_bytes(times, values), np.uint8)
             body[places] = samples.reshape(len(places), -1)
-            yield bytes(cramjam.snappy.compress_raw(body))
+            yield bytes(cramjam.snappy.compress_raw(body.data))
 
 
 def _body(targets: Sequence[Target], together: int) -> tuple[NDArray[np.uint8], Ints]:

@@ -39,20 +39,20 @@ def lazy_exports(
     return load, names, sorted(module_of)
 
 
-_STAND_INS: list[str] = []
+_LAZY: list[str] = []
 
 
 def lazy_module(name: str) -> ModuleType:
     """A stand-in for a module. The first use of an attribute imports the module."""
-    _STAND_INS.append(name)
+    _LAZY.append(name)
     return _LazyModule(name)
 
 
 def load_lazy_modules(*packages: str) -> None:
-    """Import the modules below some packages that have stand-ins now: for a process of which others
-    are forks, so that not each of them imports these modules."""
+    """Import the modules below some packages that `lazy_module` was called for: in a process of
+    which others are forks, so that they share these modules."""
     prefixes = tuple(f"{package}." for package in packages)
-    for name in _STAND_INS:  # an import may append further ones
+    for name in _LAZY:  # an import may append further ones
         if name.startswith(prefixes):
             import_module(name)
 
