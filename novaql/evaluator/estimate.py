@@ -48,6 +48,8 @@ ROWS_OF_OPERAND = frozenset(
 """Aggregations that may have as many rows as their operand."""
 
 WHOLE_WINDOW = {name for name, function in RANGE_FUNCTIONS.items() if function.whole_window}
+EACH_WINDOW = {name for name in WHOLE_WINDOW if not RANGE_FUNCTIONS[name].slides}
+"""Functions that look at a sample again for each window that has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +173,21 @@ class _Estimator:
 
     def _argument(self, call: FunctionCall, operand: Operator, steps: Steps) -> Need:
         if isinstance(operand.plan, Window):
-            return self._rows(operand)
+            rows = self._rows(operand)
+            if call.function not in EACH_WINDOW:
+                return rows
+            return replace(rows, work=rows.work + self._looked_at_again(operand, operand.plan))
         found = self.need(operand)
         if isinstance(operand.plan, SubqueryWindow) and call.function in WHOLE_WINDOW:
             samples = operand.plan.range_ms // operand.plan.step_ms
             return replace(found, work=found.work + found.rows * steps.count * samples)
         return found
+
+    def _looked_at_again(self, operator: Operator, plan: Window) -> int:
+        """Values of windows that overlap, beyond the first time, if samples are evenly spread."""
+        samples, steps = self._selection(operator).samples, operator.steps
+        spread_ms = plan.range_ms + (steps.count - 1) * steps.step_ms
+        return max(0, samples * plan.range_ms * steps.count // spread_ms - samples)
 
     def _called(self, operator: Operator, plan: FunctionCall) -> Need:
         limits, steps, table = self._context.options.limits, operator.steps, None

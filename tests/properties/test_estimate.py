@@ -99,3 +99,27 @@ def test_who_admits_is_told_and_may_refuse() -> None:
 
     with pytest.raises(NoError):
         evaluate("load", database, options, admit=refuse)
+
+
+@pytest.mark.parametrize(
+    ("function", "times"),
+    [
+        ("mad_over_time(load[20m])", 1),
+        ("deriv(load[20m])", 1),
+        ("sum_over_time(load[20m])", 0),
+    ],
+)
+def test_work_counts_overlapping_windows_of_functions_that_visit_each(
+    function: str, times: int
+) -> None:
+    database = tsdb.memory()
+    database.append(batch_of(random_fleet(random.Random(1), FLEET)))
+    start = START_MS + 20 * 60_000
+    options = QueryOptions(start, start + 20 * 60_000, 60_000)  # 21 windows in 40 minutes
+    found, plain = (estimate(text, database, options) for text in (function, "load"))
+
+    assert found.samples > 0
+    cells = found.series * 21
+    visits = found.work - 2 * cells
+    assert plain.work == cells
+    assert visits == times * (found.samples * 20 * 21 // 40 - found.samples)
