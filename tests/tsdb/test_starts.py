@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from novaql import tsdb
-from tests.support.store.started_samples import Started, read_started, started_batch
+from novaql import QueryOptions, evaluate, tsdb
+from novaql.engine import estimate
+from tests.support.store.started_samples import Started, StartedSample, read_started, started_batch
 from tests.support.store.stored_histograms import natives, simple
 
 A, B = {"__name__": "a"}, {"__name__": "b"}
@@ -162,3 +163,17 @@ def test_wrong_starts_are_refused(wrong: np.ndarray, reason: str) -> None:
         with pytest.raises(tsdb.InvalidBatch, match=reason):
             database.append(batch)
         assert database.stats().head_samples == 0
+
+
+def test_a_series_read_without_starts_is_not_in_memory_for_a_rate(tmp_path: Path) -> None:
+    samples: list[StartedSample] = [({"__name__": "m"}, n * 15_000, n, 1) for n in range(1, 100)]
+    options = QueryOptions(1_200_000, 1_200_000, 0)
+    with tsdb.open(tmp_path) as database:
+        database.append(started_batch(samples)[0])
+        database.flush()
+        evaluate("sum_over_time(m[5m])", database, options)
+        before = estimate("rate(m[5m])", database, options)
+        evaluate("rate(m[5m])", database, options)
+        after = estimate("rate(m[5m])", database, options)
+
+    assert (before.in_memory, after.in_memory) == (False, True)

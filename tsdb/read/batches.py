@@ -175,7 +175,10 @@ class _Portion:
         """Return whether it is in memory: in heads, or in the cache."""
         if self._key is None:
             self._key = self._content(plan)
-        return not self._key or self._key in cache
+        if not self._key:
+            return True
+        with_starts = not self.started or ("starts", *self._key) in cache
+        return self._key in cache and with_starts
 
     def load(
         self,
