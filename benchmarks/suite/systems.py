@@ -132,6 +132,7 @@ class Server:
     environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
     port: int = 0
+    reader: threading.Thread | None = None
 
     def start(self) -> None:
         command = [
@@ -151,7 +152,8 @@ class Server:
         if found is None:
             raise RuntimeError(f"the server did not start; see {self.log}")
         self.port = int(found[1])
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+        self.reader = threading.Thread(target=self.process.stdout.read, daemon=True)
+        self.reader.start()
         self._settle()
 
     def _settle(self) -> None:
@@ -180,6 +182,10 @@ class Server:
                 self.process.wait(30)
             except subprocess.TimeoutExpired:
                 self.process.kill()
+        if self.reader is not None and self.process is not None:
+            assert self.process.stdout is not None
+            self.reader.join()
+            self.process.stdout.close()
 
 
 def arrow_request(kind: str, expr: str, start: float, end: float, step: float) -> bytes:

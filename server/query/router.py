@@ -70,7 +70,9 @@ async def query(request: Request) -> Response:
         tuning = context.tuning
         return begin(pieces, tuning.arrow_at_once if form == "arrow" else tuning.answer_at_once)
 
-    begun = await run_query(request, text, options, shape, cached=cached, profile=profile)
+    begun = await run_query(
+        request, text, options, shape, form=form, cached=cached, profile=profile
+    )
     headers = {"Vary": "Accept", "Cache-Control": "no-store"}
     return pieces_response(begun, context.pools.queries, media_type=MEDIA[form], headers=headers)
 

@@ -39,11 +39,13 @@ async def run_query(
     options: QueryOptions,
     shape: Callable[[Result], Answer],
     *,
+    form: Hashable = None,
     cached: bool = True,
     profile: Profile | None = None,
 ) -> Answer:
     """Evaluate a query and apply `shape` to the result.
 
+    form     what `shape` makes, if it makes different things of one result
     cached   read and fill the result cache
     profile  receives the cost of each operator
 
@@ -67,7 +69,7 @@ async def run_query(
         return shape(result)
 
     steps = 0 if options.instant else (options.end_ms - options.start_ms) // options.step_ms
-    key = text, steps, options.step_ms, cached, profile is not None
+    key = text, steps, options.step_ms, form, cached, profile is not None
     return await run_queries(request, context, key, run, timeout_s=_timeout_s(context, options))
 
 
