@@ -115,6 +115,7 @@ async def _answer(
         text,
         options,
         lambda result: begin(pieces(result), context.tuning.answer_at_once),
+        form="json",
         cached=cached,
     )
     return pieces_response(begun, context.pools.queries, media_type="application/json")
