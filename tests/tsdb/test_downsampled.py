@@ -18,7 +18,7 @@ from novaql.tsdb.compaction.policy import to_downsample
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 from tests.support.store.model import Sample, batch_of
 from tests.support.store.stored_histograms import simple
-from tests.tsdb.read.test_rollup_samples import scrapes, told
+from tests.tsdb.read.test_rollup_samples import bits_of, scrapes
 
 MINUTE, HOUR = 60_000, 3_600_000
 DAY = 24 * HOUR
@@ -152,7 +152,7 @@ def test_they_survive_reopening_copies_and_repair(kept: tsdb.Database, tmp_path:
     def answers(database: tsdb.Database) -> list[dict[str, tuple[bytes, bytes]]]:
         options: dict[str, Any] = {"start": 0, "end": 10 * 86_400, "step": 3600}
         return [
-            told(query(f"{name}(m_total[1h])", database, **options))
+            bits_of(query(f"{name}(m_total[1h])", database, **options))
             for name in ("sum_over_time", "rate", "max_over_time")
         ]
 

@@ -54,7 +54,7 @@ def round_of(value: object) -> float:
 
 
 class Plain:
-    """A source that is told nothing."""
+    """A source without hints of windows."""
 
     def __init__(self, database: tsdb.Database) -> None:
         self._database = database
@@ -68,7 +68,7 @@ class Plain:
         return getattr(self._database, name)
 
 
-def told(result: Result, *, zeros_are_equal: bool = False) -> dict[str, tuple[bytes, bytes]]:
+def bits_of(result: Result, *, zeros_are_equal: bool = False) -> dict[str, tuple[bytes, bytes]]:
     """The bits of each series; optionally without the sign of zero.
 
     Of 0 and -0, which are equal, a minimum or maximum is either (docs/how-to/keep-years.md).
@@ -137,7 +137,9 @@ def test_cells_answer_as_samples_do(
                     for source in (database, Plain(database))
                 )
                 extreme = function in ("min_over_time", "max_over_time")
-                assert told(one, zeros_are_equal=extreme) == told(other, zeros_are_equal=extreme)
+                assert bits_of(one, zeros_are_equal=extreme) == bits_of(
+                    other, zeros_are_equal=extreme
+                )
 
 
 @pytest.fixture
@@ -202,7 +204,7 @@ def test_large_falls_do_not_blur_those_of_other_series(tmp_path: Path, large: fl
                 query(text, source, start=18_000, end=36_000, step=300)
                 for source in (database, Plain(database))
             )
-            assert told(one) == told(other)
+            assert bits_of(one) == bits_of(other)
 
 
 def test_histograms_beside_floats_are_looked_at(tmp_path: Path) -> None:
