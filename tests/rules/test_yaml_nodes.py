@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from novaql.rules.problems import FileProblems
@@ -45,6 +47,7 @@ def test_place_inside(style: str) -> None:
 
 
 @given(st.text(max_size=60))
+@example('"\r\x85')
 def test_any_text_is_yaml_or_a_located_problem(text: str) -> None:
     try:
         YamlText(text, "f").first_document()
@@ -52,7 +55,7 @@ def test_any_text_is_yaml_or_a_located_problem(text: str) -> None:
         places = [problem.place for problem in found.problems]
     else:
         places = []
-    lines = text.count("\n") + 2
+    lines = len(re.findall("\r\n|[\r\n\x85\u2028\u2029]", text)) + 2  # YAML's line breaks
     assert all(1 <= place.line <= lines and place.column >= 1 for place in places)
 
 
