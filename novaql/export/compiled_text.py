@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from novaql.tsdb.runtime.compiled import Registry
 
-SPARE = 8
+SPARE = 16
 """Bytes after a text that are read or changed with it."""
 
 POINT_BYTES = 24 + 25 + 4

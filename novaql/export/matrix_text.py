@@ -10,11 +10,11 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from novaql.text.shortest import put_digits, without_zeros, write_float
+from novaql.text.shortest import Bytes, put_digits, without_zeros, write_float
 from novaql.tsdb.runtime.compiled import inner, kernel
-from novaql.tsdb.runtime.numba_intrinsics import put_word, word_in
+from novaql.tsdb.runtime.numba_intrinsics import keep_alive, pointer, put_word, word_at
 
-Bytes = NDArray[np.uint8]
+Text = NDArray[np.uint8]
 
 _OPENING = np.frombuffer(b'{"metric":{' + bytes(8), np.uint8)
 _VALUE = np.frombuffer(b'},"value":' + bytes(8), np.uint8)
@@ -34,7 +34,7 @@ _OUT = types.Array(types.uint8, 1, "C")
 def _copy(text: Bytes, begin: int, end: int, out: Bytes, at: int) -> int:
     """Copy text[begin : end], which 7 readable bytes follow; return the end in `out`."""
     for n in range(0, end - begin, 8):
-        put_word(out, at + n, word_in(text, begin + n))
+        put_word(out, at + n, word_at(text, begin + n))
     return at + end - begin
 
 
@@ -62,13 +62,19 @@ def _write_labels(
     row: int, labels: NDArray[np.int32], texts: Bytes, ends: NDArray[np.int64], out: Bytes, at: int
 ) -> int:
     """Write `{"metric":{…`, without the closing brace."""
-    at = _copy(_OPENING, 0, len(_OPENING) - 8, out, at)
+    at = _copy(pointer(_OPENING, 0), 0, len(_OPENING) - 8, out, at)
     begin = at
     for column in range(labels.shape[1]):
         cell = labels[row, column]
         if cell >= 0:
             at = _copy(texts, ends[cell], ends[cell + 1], out, at)
     return at - (at > begin)  # without the last comma
+
+
+@inner
+def _write_key(many: bool, out: Bytes, at: int) -> int:
+    """Write `},"values":[` or `},"value":`."""
+    return _copy(pointer(_VALUES if many else _VALUE, 0), 0, 12 if many else 10, out, at)
 
 
 @inner
@@ -104,11 +110,11 @@ def write_steps(
     valid: NDArray[np.bool_],
     times_ms: NDArray[np.int64],
     labels: NDArray[np.int32],
-    texts: Bytes,
+    texts: Text,
     ends: NDArray[np.int64],
     quoted: bool,
     many: bool,
-    out: Bytes,
+    out: Text,
 ) -> int:
     """Write series of which each may have a point at each of the same times, a comma after each.
     Series without a point are omitted. Return the number of bytes.
@@ -120,7 +126,9 @@ def write_steps(
     many           a list of points under `values`; otherwise one point under `value`
     """
     rows, steps = values.shape
-    heads = np.empty(_HEAD * steps, np.uint8)  # `[<seconds>,` of each step
+    text, to = pointer(texts, 0), pointer(out, 0)
+    owned = np.empty(_HEAD * steps, np.uint8)
+    heads = pointer(owned, 0)  # `[<seconds>,` of each step
     head_ends = np.empty(steps, np.int64)
     for j in range(steps):
         heads[_HEAD * j] = 91
@@ -135,14 +143,15 @@ def write_steps(
             first += 1
         if first == steps:
             continue
-        at = _write_labels(i, labels, texts, ends, out, at)
-        at = _copy(_VALUES if many else _VALUE, 0, 12 if many else 10, out, at)
+        at = _write_labels(i, labels, text, ends, to, at)
+        at = _write_key(many, to, at)
         for j in range(first, steps):
             if masked and not valid[i, j]:
                 continue
-            at = _copy(heads, _HEAD * j, head_ends[j], out, at)
-            at = _write_value(values[i, j], quoted, out, at)
-        at = _end_series(many, out, at)
+            at = _copy(heads, _HEAD * j, head_ends[j], to, at)
+            at = _write_value(values[i, j], quoted, to, at)
+        at = _end_series(many, to, at)
+    keep_alive(owned)
     return at
 
 
@@ -155,26 +164,27 @@ def write_points(
     times_ms: NDArray[np.int64],
     offsets: NDArray[np.int64],
     labels: NDArray[np.int32],
-    texts: Bytes,
+    texts: Text,
     ends: NDArray[np.int64],
     quoted: bool,
     many: bool,
-    out: Bytes,
+    out: Text,
 ) -> int:
     """Write series of which each has points at its own times; otherwise as `write_steps`.
 
     values, times_ms  series i has points offsets[i] : offsets[i + 1]; offsets: [S + 1]
     """
+    text, to = pointer(texts, 0), pointer(out, 0)
     at = 0
     for i in range(len(offsets) - 1):
         if offsets[i] == offsets[i + 1]:
             continue
-        at = _write_labels(i, labels, texts, ends, out, at)
-        at = _copy(_VALUES if many else _VALUE, 0, 12 if many else 10, out, at)
+        at = _write_labels(i, labels, text, ends, to, at)
+        at = _write_key(many, to, at)
         for k in range(offsets[i], offsets[i + 1]):
-            out[at] = 91
-            at = _write_seconds(times_ms[k], out, at + 1)
-            out[at] = 44
-            at = _write_value(values[k], quoted, out, at + 1)
-        at = _end_series(many, out, at)
+            to[at] = 91
+            at = _write_seconds(times_ms[k], to, at + 1)
+            to[at] = 44
+            at = _write_value(values[k], quoted, to, at + 1)
+        at = _end_series(many, to, at)
     return at

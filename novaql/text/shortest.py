@@ -10,27 +10,30 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from novaql.text.powers_of_ten import HIGH, LEAST, LOW
 from novaql.tsdb.runtime.compiled import inner
-from novaql.tsdb.runtime.numba_intrinsics import bits_of, high_product, put_word
+from novaql.tsdb.runtime.numba_intrinsics import bits_of, high_product, put_word, word_at
 
 LONGEST = 25
-"""The most bytes of a text: `-0.0000012345678901234567`. Writing one may change the 7 after it."""
+"""The most bytes of a text: `-0.0000012345678901234567`. Writing one may change the 15 after it."""
 
 Word = Any
 """An unsigned integer of 64 bits."""
 Int = Any
 """A signed one."""
+Bytes = Any
+"""A pointer to bytes: an array would be passed as seven arguments, and its references counted."""
 
 _POWERS = np.array([10**n for n in range(20)], np.uint64)
 _FRACTION = np.uint64((1 << 52) - 1)
 _HIDDEN = np.uint64(1 << 52)
 _ZERO, _ONE, _TWO = np.uint64(0), np.uint64(1), np.uint64(2)
-_TEN, _HUNDRED, _10_4, _10_8 = (np.uint64(10**n) for n in (1, 2, 4, 8))
+_TEN, _HUNDRED, _10_4, _10_8, _10_16 = (np.uint64(10**n) for n in (1, 2, 4, 8, 16))
 _DIGITS = np.uint64(0x3030303030303030)
 """Eight times `0`."""
+_SMALL = np.uint64(0x3030303030302E30)
+"""The text `0.000000`."""
 
 
 @inner
@@ -66,21 +69,20 @@ def shortest(bits: Word) -> tuple[Word, Int]:
     lower = _round_to_odd(high, low, (c4 - (_ONE if closer else _TWO)) << h) + odd
     value = _round_to_odd(high, low, c4 << h)
     upper = _round_to_odd(high, low, (c4 + _TWO) << h) - odd
+    # Both candidates are computed: which one it is cannot be predicted.
     s = value >> _TWO
-    if s >= _TEN:
-        # One digit less: at most one of the two neighbours is in the interval.
-        tenth = s // _TEN
-        below = tenth * np.uint64(40)
-        down, up = lower <= below, below + np.uint64(40) <= upper
-        if down != up:
-            return tenth + np.uint64(up), k + 1
+    tenth = s // _TEN
+    below = tenth * np.uint64(40)
+    down, up = lower <= below, below + np.uint64(40) <= upper
+    # One digit less: at most one of the two neighbours is in the interval.
+    shorter = (s >= _TEN) & (down != up)
+    tenth += np.uint64(up)
     below = s << _TWO
     down, up = lower <= below, below + np.uint64(4) <= upper
-    if down != up:
-        return s + np.uint64(up), k
     middle = below + _TWO
-    away = value > middle or (value == middle and (s & _ONE) == _ONE)
-    return s + np.uint64(away), k
+    away = np.uint64(value > middle) | (np.uint64(value == middle) & s)
+    s += np.uint64(up) if down != up else away & _ONE
+    return (tenth, k + 1) if shorter else (s, k)
 
 
 @inner
@@ -107,25 +109,23 @@ def _eight(number: Word) -> Word:
 
 
 @inner
-def _put_digits(digits: Word, count: Int, out: NDArray[np.uint8], at: Int) -> None:
+def _put_digits(digits: Word, count: Int, out: Bytes, at: Int) -> None:
     """Write digits at `out[at : at + count]`; up to 7 bytes after them change, too."""
-    first, last = digits, _ZERO
     if count > 8:
+        top = digits // _10_16
+        digits -= top * _10_16
+        out[at] = top | np.uint64(48)  # the next word replaces it if there are 16 digits or less
+        at += np.int64(count > 16)
+        length = min(count, 16) - 8
         first = digits // _10_8
-        last = digits - first * _10_8
-    length = count - 8 if count > 8 else count  # of the digits in `first`
-    if count > 16:
-        most = first // _10_8
-        _put_first(most, count - 16, out, at)
-        put_word(out, at + count - 16, _eight(first - most * _10_8) | _DIGITS)
-    else:
         _put_first(first, length, out, at)
-    if count > 8:
-        put_word(out, at + length, _eight(last) | _DIGITS)
+        put_word(out, at + length, _eight(digits - first * _10_8) | _DIGITS)
+    else:
+        _put_first(digits, count, out, at)
 
 
 @inner
-def put_digits(digits: Word, out: NDArray[np.uint8], at: Int) -> Int:
+def put_digits(digits: Word, out: Bytes, at: Int) -> Int:
     """Write an integer below 10^18 and return its end; up to 7 bytes after it change, too."""
     count = _count(digits)
     _put_digits(digits, count, out, at)
@@ -133,7 +133,7 @@ def put_digits(digits: Word, out: NDArray[np.uint8], at: Int) -> Int:
 
 
 @inner
-def _put_first(digits: Word, count: Int, out: NDArray[np.uint8], at: Int) -> None:
+def _put_first(digits: Word, count: Int, out: Bytes, at: Int) -> None:
     """Write 1 to 8 digits as a word; the bytes after them are written later."""
     put_word(out, at, (_eight(digits) | _DIGITS) >> np.uint64(8 * (8 - count)))
 
@@ -162,10 +162,10 @@ def without_zeros(digits: Word, exponent: Int) -> tuple[Word, Int]:
 
 
 @inner
-def write_float(value: float, out: NDArray[np.uint8], at: Int) -> Int:
+def write_float(value: float, out: Bytes, at: Int) -> Int:
     """Write a value as Prometheus's API writes it (`floats.py`), and return the end of its text.
 
-    `out` has space for `LONGEST` + 7 bytes.
+    `out` has space for `LONGEST` + 15 bytes.
     """
     size = abs(value)
     if not size < np.inf:
@@ -175,9 +175,8 @@ def write_float(value: float, out: NDArray[np.uint8], at: Int) -> Int:
             return at + 4
         out[at], out[at + 1], out[at + 2] = 78, 97, 78  # NaN
         return at + 3
-    if np.signbit(value):
-        out[at] = 45  # -
-        at += 1
+    out[at] = 45  # -
+    at += np.int64(np.signbit(value))
     if size < 9.0e15 and np.rint(size) == size:
         return put_digits(np.uint64(np.int64(size)), out, at)
 
@@ -197,16 +196,16 @@ def write_float(value: float, out: NDArray[np.uint8], at: Int) -> Int:
     point = count + exponent  # the number of digits before the decimal point
 
     if -6 < point <= 0:  # 0.00ddd
-        for n in range(2 - point):
-            out[at + n] = 48
-        out[at + 1] = 46
+        put_word(out, at, _SMALL)
         _put_digits(digits, count, out, at + 2 - point)
         return at + 2 - point + count
     if 0 < point < count:  # dd.ddd
-        _put_digits(digits, count, out, at + 1)
-        for n in range(point):
-            out[at + n] = out[at + n + 1]
+        _put_digits(digits, count, out, at)
+        # Make space for the point: at most 16 digits are after it.
+        near, far = word_at(out, at + point), word_at(out, at + point + 8)
         out[at + point] = 46
+        put_word(out, at + point + 1, near)
+        put_word(out, at + point + 9, far)
         return at + count + 1
     if 0 < point <= 21:  # ddd000
         _put_digits(digits, count, out, at)

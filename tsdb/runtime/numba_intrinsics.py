@@ -134,13 +134,12 @@ def _intrinsic_high_product(_context: Any, x: Any, y: Any) -> Any:
 
 @intrinsic
 def _intrinsic_put_word(_context: Any, data: Any, at: Any, word: Any) -> Any:  # noqa: ARG001
-    """Write 8 bytes from element `at` of an array of bytes on: little-endian, at any alignment."""
+    """Write 8 bytes at an offset from a pointer to bytes: little-endian, at any alignment."""
 
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        place = builder.gep(array.data, [arguments[1]])
-        wide = context.get_value_type(types.uint64).as_pointer()
-        builder.store(arguments[2], builder.bitcast(place, wide), align=1)
+    def build(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        byte, wide = ir.IntType(8), ir.IntType(64)
+        place = builder.gep(arguments[0], [arguments[1]], source_etype=byte)
+        builder.store(arguments[2], builder.bitcast(place, wide.as_pointer()), align=1)
         return context.get_dummy_value()
 
     return types.void(data, types.int64, types.uint64), build
