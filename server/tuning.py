@@ -15,7 +15,7 @@ class Tuning:
     search_work      resources × comparisons of one SCIM search without an index
     """
 
-    answer_at_once: int = 1 << 20
+    answer_at_once: int = 8 << 20
     arrow_at_once: int = 16 << 20
     export_at_once: int = 5000
     search_work: int = 20_000
