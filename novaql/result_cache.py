@@ -14,11 +14,11 @@ from typing import Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 
-from novaql.append_only_matrix import AppendOnlyMatrix
 from novaql.options import QueryOptions
 from novaql.planner.logical import Plan
 from novaql.planner.reach import Reach, reach
 from novaql.result import Result, ResultKind
+from novaql.result.append_only_matrix import AppendOnlyMatrix, CachedTexts
 from novaql.tsdb.model.labels import Bools, Ints, SeriesTable, concat_tables
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.runtime.lru_cache import ByteCache, CacheStats, each
@@ -248,9 +248,11 @@ def _completed(
             matrix = matrix.append(one.values, one.valid, retain=min(len(matrix), retain))
             begin = len(matrix) - count
             first = shift - begin
-        values, valid = matrix.columns(begin, begin + count).views()
+        shown = matrix.columns(begin, begin + count)
+        values, valid = shown.views()
         if valid is None or np.logical_or.reduce(valid, axis=1).all():
-            result = Result(ResultKind.MATRIX, entry.series, times_ms, values, valid)
+            texts = CachedTexts(shown, values)
+            result = Result(ResultKind.MATRIX, entry.series, times_ms, values, valid, texts=texts)
             return result, (entry.start_ms + first * step_ms, result, matrix)
     parts: list[_Part] = [
         (first, last, entry.series, *entry.matrix.columns(first + shift, last + shift).views())

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from novaql.export.compiled_text import POINT_BYTES, SERIES_BYTES, SPARE
 from novaql.export.json_values import ValueStyle
 from novaql.result import Result, ResultKind
+from novaql.result.append_only_matrix import CELL_WORDS, Cells
 from novaql.tsdb.model.labels import Codes, Ints, SeriesTable
 from novaql.tsdb.runtime.buffer_pool import BUFFERS
 from novaql.tsdb.runtime.compiled import Functions
@@ -33,14 +34,18 @@ def plain_pieces(
 
     Idle cores write pieces, too. Series without a point are omitted.
     """
+    cells = None
+    if result.texts is not None:
+        cells = result.texts.cells(result.values, compiled.write_cells)
     held = memoryview(b"")  # the last piece: the comma at its end is not part of the text
     for first in range(0, len(ranges), _AT_ONCE):
         some = ranges[first : first + _AT_ONCE]
         texts: list[memoryview] = []
 
         def write(number: int, some: Sequence[tuple[int, int]] = some) -> memoryview:
-            part = result if len(ranges) == 1 else result.rows(*some[number])
-            return _series(compiled, part, style)
+            first, last = some[number]
+            part = result if len(ranges) == 1 else result.rows(first, last)
+            return _series(compiled, part, style, None if cells is None else cells[first:last])
 
         ordered_parallel(len(some), write, texts.append, alone=False)
         for text in texts:
@@ -51,8 +56,13 @@ def plain_pieces(
     yield held[:-1]
 
 
-def _series(compiled: Functions, result: Result, style: ValueStyle) -> memoryview:
-    """Return series as JSON objects with a comma after each."""
+def _series(
+    compiled: Functions, result: Result, style: ValueStyle, cells: Cells | None
+) -> memoryview:
+    """Return series as JSON objects with a comma after each.
+
+    cells  cached texts of the values
+    """
     labels, texts, ends = _label_texts(result.series)
     lengths = np.append(np.diff(ends), 0)
     count = result.values.size if result.raw is None else len(result.raw.values)
@@ -61,9 +71,9 @@ def _series(compiled: Functions, result: Result, style: ValueStyle) -> memoryvie
     shown = labels, texts, ends
     how = style is ValueStyle.TEXT, result.kind is ResultKind.MATRIX, out
     if result.raw is None:
-        values, valid = np.ascontiguousarray(result.values), result.valid
-        mask = np.zeros((0, 0), np.bool_) if valid is None else np.ascontiguousarray(valid)
-        end = compiled.write_steps(values, mask, result.times_ms, *shown, *how)
+        mask = np.zeros((0, 0), np.bool_) if result.valid is None else result.valid
+        known = np.zeros((0, 0, CELL_WORDS), np.uint64) if cells is None else cells
+        end = compiled.write_steps(result.values, mask, known, result.times_ms, *shown, *how)
     else:
         raw = result.raw
         end = compiled.write_points(raw.values, raw.times_ms, raw.offsets, *shown, *how)

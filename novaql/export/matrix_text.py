@@ -10,7 +10,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from novaql.text.shortest import Bytes, put_digits, without_zeros, write_float
+from novaql.text.shortest import Bytes, Int, put_digits, without_zeros, write_float
 from novaql.tsdb.runtime.compiled import inner, kernel
 from novaql.tsdb.runtime.numba_intrinsics import keep_alive, pointer, put_word, word_at
 
@@ -21,8 +21,12 @@ _VALUE = np.frombuffer(b'},"value":' + bytes(8), np.uint8)
 _VALUES = np.frombuffer(b'},"values":[' + bytes(8), np.uint8)
 _HEAD = 32
 
-_MATRIX = types.Array(types.float64, 2, "C", readonly=True)
-_MASK = types.Array(types.boolean, 2, "C", readonly=True)
+_MATRIX = types.Array(types.float64, 2, "A", readonly=True)
+_MASK = types.Array(types.boolean, 2, "A", readonly=True)
+_CELLS = types.Array(types.uint64, 3, "A")
+_LENGTH = np.uint64(56)
+_TEXT_BYTES = np.uint64((1 << 56) - 1)
+"""Of the last word of a cell: the place of its length, and its text."""
 _VALUES_FLAT = types.Array(types.float64, 1, "C", readonly=True)
 _LABELS = types.Array(types.int32, 2, "C", readonly=True)
 _TEXT = types.Array(types.uint8, 1, "C", readonly=True)
@@ -78,17 +82,44 @@ def _write_key(many: bool, out: Bytes, at: int) -> int:
 
 
 @inner
-def _write_value(value: float, quoted: bool, out: Bytes, at: int) -> int:
-    """Write a value and `],` after it; as a string if `quoted`, or if JSON has no number for it."""
-    if not quoted and abs(value) < np.inf:
-        at = write_float(value, out, at)
-    else:
-        out[at] = 34  # "
-        at = write_float(value, out, at + 1)
-        out[at] = 34
-        at += 1
+def _open_value(value: float, quoted: bool, out: Bytes, at: int) -> int:
+    """Write the quote before a value: if `quoted`, or if JSON has no number for it."""
+    out[at] = 34
+    return at + (quoted or not abs(value) < np.inf)
+
+
+@inner
+def _close_value(value: float, quoted: bool, out: Bytes, at: int) -> int:
+    """Write the quote after it and `],`."""
+    at = _open_value(value, quoted, out, at)
     out[at], out[at + 1] = 93, 44
     return at + 2
+
+
+@inner
+def _copy_cell(cells: NDArray[np.uint64], i: int, j: int, out: Bytes, at: int) -> Int:
+    """Copy the text of a cell, if it has one."""
+    last = cells[i, j, 2]
+    put_word(out, at, cells[i, j, 0])
+    put_word(out, at + 8, cells[i, j, 1])
+    put_word(out, at + 16, last)
+    return at + np.int64(last >> _LENGTH)
+
+
+@kernel(_MATRIX, _CELLS)
+def write_cells(values: NDArray[np.float64], cells: NDArray[np.uint64]) -> None:
+    """Write texts of values [S, J] to cells [S, J, 3]: 23 bytes and a length, which is 0 for a text
+    that has more."""
+    owned = np.empty(2 * _HEAD, np.uint8)
+    text = pointer(owned, 0)
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            length = np.uint64(write_float(values[i, j], text, 0))
+            if length > np.uint64(23):
+                length = np.uint64(0)
+            cells[i, j, 0], cells[i, j, 1] = word_at(text, 0), word_at(text, 8)
+            cells[i, j, 2] = word_at(text, 16) & _TEXT_BYTES | length << _LENGTH
+    keep_alive(owned)
 
 
 @inner
@@ -102,12 +133,13 @@ def _end_series(many: bool, out: Bytes, at: int) -> int:
 
 
 @kernel(
-    *(_MATRIX, _MASK, _TIMES, _LABELS, _TEXT, _TIMES),
+    *(_MATRIX, _MASK, _CELLS, _TIMES, _LABELS, _TEXT, _TIMES),
     *(types.boolean, types.boolean, _OUT),
 )
 def write_steps(
     values: NDArray[np.float64],
     valid: NDArray[np.bool_],
+    cells: NDArray[np.uint64],
     times_ms: NDArray[np.int64],
     labels: NDArray[np.int32],
     texts: Text,
@@ -120,6 +152,7 @@ def write_steps(
     Series without a point are omitted. Return the number of bytes.
 
     values, valid  [S, J]; valid is [0, 0] if all are
+    cells          [S, J, 3] from `write_cells`, or [0, 0, 3]
     labels         [S, L] for each label of a series the number of its text; -1: it has none
     texts, ends    `"name":"value",` concatenated: text n is texts[ends[n] : ends[n + 1]]
     quoted         write values as JSON strings
@@ -135,7 +168,7 @@ def write_steps(
         end = _write_seconds(times_ms[j], heads, _HEAD * j + 1)
         heads[end] = 44
         head_ends[j] = end + 1
-    masked = len(valid) > 0
+    masked, cached = len(valid) > 0, len(cells) > 0
     at = 0
     for i in range(rows):
         first = 0
@@ -149,7 +182,12 @@ def write_steps(
             if masked and not valid[i, j]:
                 continue
             at = _copy(heads, _HEAD * j, head_ends[j], to, at)
-            at = _write_value(values[i, j], quoted, to, at)
+            at = begin = _open_value(values[i, j], quoted, to, at)
+            if cached:
+                at = _copy_cell(cells, i, j, to, begin)
+            if at == begin:
+                at = write_float(values[i, j], to, begin)
+            at = _close_value(values[i, j], quoted, to, at)
         at = _end_series(many, to, at)
     keep_alive(owned)
     return at
@@ -185,6 +223,8 @@ def write_points(
             to[at] = 91
             at = _write_seconds(times_ms[k], to, at + 1)
             to[at] = 44
-            at = _write_value(values[k], quoted, to, at + 1)
+            at = _open_value(values[k], quoted, to, at + 1)
+            at = write_float(values[k], to, at)
+            at = _close_value(values[k], quoted, to, at)
         at = _end_series(many, to, at)
     return at

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from novaql.errors import ArgumentError
+from novaql.result.append_only_matrix import CachedTexts
 from novaql.result.cells import NativeCells, Points, points_at
 from novaql.result.equality import equal_results
 from novaql.tsdb.model.labels import Bools, Ints, SeriesTable
@@ -120,6 +121,7 @@ class Result:
     text      a string result
     native    which values are native histograms (`which`: [S, J]), or None: no value is; their
               floats are undefined. For raw samples: `raw.native`
+    texts     cached texts of `values`, if a result cache has refreshed an earlier result
     """
 
     kind: ResultKind
@@ -133,6 +135,7 @@ class Result:
     warnings: tuple[str, ...] = ()
     infos: tuple[str, ...] = ()
     stats: QueryStats = field(default_factory=QueryStats)
+    texts: CachedTexts | None = None
 
     def points(self) -> Points:
         """Return the present points of every row, row after row."""

@@ -114,7 +114,7 @@ async def _answer(
         request,
         text,
         options,
-        lambda result: begin(pieces(result), context.tuning.answer_at_once),
+        lambda result: begin(pieces(result), context.tuning.json_at_once),
         form="json",
         cached=cached,
     )

@@ -68,7 +68,8 @@ async def query(request: Request) -> Response:
             guard_formulas=body.guard_formulas,
         )
         tuning = context.tuning
-        return begin(pieces, tuning.arrow_at_once if form == "arrow" else tuning.answer_at_once)
+        at_once = {"arrow": tuning.arrow_at_once, "json": tuning.json_at_once}
+        return begin(pieces, at_once.get(form, tuning.answer_at_once))
 
     begun = await run_query(
         request, text, options, shape, form=form, cached=cached, profile=profile

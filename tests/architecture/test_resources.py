@@ -19,6 +19,7 @@ HELD_OTHERWISE = {
     "novaql/inputs/remote_write/known_series.py",
     "novaql/inputs/remote_write/plain_decoder.py",
     "novaql/inputs/text/influx.py",
+    "novaql/result/append_only_matrix.py",
     "tsdb/model/series_batch.py",
     "tsdb/parts/merge_series.py",
     "tsdb/read/batch_cache.py",

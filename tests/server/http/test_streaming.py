@@ -33,6 +33,7 @@ from tests.support.servers.http_server import LocalServer, local_server
 SERIES, SAMPLES = 400, 300
 RANGE: dict[str, Any] = {"query": "m", "start": 1000, "end": 1000 + SAMPLES - 1, "step": 1}
 AT_ONCE = Tuning().answer_at_once
+JSON_AT_ONCE = Tuning().json_at_once
 ARROW_AT_ONCE = Tuning().arrow_at_once
 PROMETHEUS = "/prometheus/api/v1/query_range"
 
@@ -64,7 +65,7 @@ def raw(server: LocalServer, encoding: str, **body: Any) -> tuple[httpx.Headers,
 def test_the_whole_is_what_one_piece_would_be(server: LocalServer) -> None:
     whole: list[bytes] = []
     for at_once in (1 << 30, 1 << 16):
-        with local_server(filled(), tuning=Tuning(answer_at_once=at_once)) as made:
+        with local_server(filled(), tuning=Tuning(json_at_once=at_once)) as made:
             headers, text = raw(made, "identity")
         sent_whole = headers.get("content-length") == str(len(text))
         # Once texts are compiled an answer is one large piece, and goes out whole.
@@ -120,7 +121,7 @@ def patch_pieces(monkeypatch: pytest.MonkeyPatch, pieces: Callable[..., Iterator
 def test_an_error_on_the_way_is_not_the_end_of_an_answer(
     server: LocalServer, encoding: str, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at_once = ARROW_AT_ONCE if body.get("format") == "arrow" else AT_ONCE
+    at_once = {"arrow": ARROW_AT_ONCE, "csv": AT_ONCE}.get(body.get("format", ""), JSON_AT_ONCE)
 
     def breaks(made: Iterator[Any]) -> Iterator[Any]:
         for _ in range(2):

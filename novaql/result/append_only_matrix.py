@@ -1,16 +1,20 @@
 """A matrix of samples that grows by columns, as the result of a refreshed panel does.
 
 Each matrix is a range of columns of a buffer with spare columns on the right. A column is written
-once, before any matrix contains it, and never changes. So appending usually copies nothing, and an
-earlier matrix of the same buffer stays valid.
+once, before any matrix contains it, and never changes. So appending usually copies nothing, an
+earlier matrix of the same buffer stays valid, and texts of values stay true: a buffer caches those
+that answers contain, so a refreshed panel converts only its new values to text (`CachedTexts`).
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from novaql.tsdb.model.labels import Bools
 from novaql.tsdb.model.samples import Floats
@@ -19,13 +23,35 @@ SPARE_SHARE, LEAST_SPARE = 4, 16
 """A new buffer has a spare column for each 4 columns, and at least 16."""
 
 
+CELL_WORDS = 3
+"""Words of 8 bytes that a cached text has: 23 bytes, and in the last byte its length."""
+
+MOST_TEXT_BYTES = 8 << 20
+"""Texts of a larger matrix are not cached: they would evict the other results."""
+
+Cells = NDArray[np.uint64]
+"""[S, J, CELL_WORDS] texts of values; the length is 0 where a text is too long."""
+
+WriteCells = Callable[[Floats, Cells], None]
+
+
 class _Buffer:
     """values [S, W]; valid [S, W], or None: all columns so far are valid."""
 
-    def __init__(self, values: Floats, valid: Bools | None, filled: int) -> None:
+    def __init__(self, values: Floats, valid: Bools | None, filled: int, *, grows: bool) -> None:
         self.values, self.valid = values, valid
         self._filled = filled
         self._lock = threading.Lock()
+        self._cells: Cells | None = None
+        self._written = 0, 0  # columns of `_cells`
+        size = 8 * CELL_WORDS * values.size
+        self._cell_bytes = size if grows and size <= MOST_TEXT_BYTES else 0
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the arrays, with that of the texts before they exist."""
+        valid = 0 if self.valid is None else self.valid.nbytes
+        return self.values.nbytes + valid + self._cell_bytes
 
     def acquire(self, first: int, count: int) -> bool:
         """Reserve the columns from `first`, unless another thread has, or the buffer is full."""
@@ -34,6 +60,24 @@ class _Buffer:
                 return False
             self._filled += count
             return True
+
+    def cells(self, first: int, last: int, write: WriteCells) -> Cells | None:
+        """Return the texts of columns; see `CachedTexts.cells`."""
+        if not self._cell_bytes or not self._lock.acquire(blocking=False):
+            return None
+        try:
+            if self._cells is None:
+                self._cells = np.empty((*self.values.shape, CELL_WORDS), np.uint64)
+                self._written = first, first
+            begin, end = self._written
+            if first < begin:
+                return None
+            if end < last:
+                write(self.values[:, end:last], self._cells[:, end:last])
+                self._written = begin, last
+            return self._cells[:, first:last]
+        finally:
+            self._lock.release()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +94,8 @@ class AppendOnlyMatrix:
         values.setflags(write=False)
         if valid is not None:
             valid.setflags(write=False)
-        return cls(_Buffer(values, valid, values.shape[1]), 0, values.shape[1])
+        buffer = _Buffer(values, valid, values.shape[1], grows=False)
+        return cls(buffer, 0, values.shape[1])
 
     def __len__(self) -> int:
         return self.last - self.first
@@ -58,8 +103,7 @@ class AppendOnlyMatrix:
     @property
     def nbytes(self) -> int:
         """Size of the buffer."""
-        valid = self.buffer.valid
-        return self.buffer.values.nbytes + (0 if valid is None else valid.nbytes)
+        return self.buffer.nbytes
 
     def columns(self, first: int, last: int) -> AppendOnlyMatrix:
         """Return the columns from `first` to `last`, exclusive."""
@@ -103,4 +147,28 @@ class AppendOnlyMatrix:
         if masked or old_valid is not None:
             valid = np.empty((rows, width), np.bool_)
             valid[:, :columns] = True if old_valid is None else old_valid
-        return AppendOnlyMatrix(_Buffer(values, valid, columns + count), 0, columns)
+        buffer = _Buffer(values, valid, columns + count, grows=True)
+        return AppendOnlyMatrix(buffer, 0, columns)
+
+
+class CachedTexts:
+    """The texts of an array of values, which is a view of a matrix: pickled as None."""
+
+    __slots__ = ("_matrix", "_values")
+
+    def __init__(self, matrix: AppendOnlyMatrix, values: Floats) -> None:
+        self._matrix, self._values = matrix, values
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(None), ()
+
+    def cells(self, values: Floats, write: WriteCells) -> Cells | None:
+        """Return the texts of these values, read-only; None if they are not cached.
+
+        values  the array itself, not a copy or a part of it: otherwise its texts are not cached
+        write   writes the texts of values that are not cached yet; no other thread writes at the
+                same time, which would get None
+        """
+        if values is not self._values:
+            return None
+        return self._matrix.buffer.cells(self._matrix.first, self._matrix.last, write)
