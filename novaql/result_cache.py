@@ -141,7 +141,7 @@ class ResultCache:
             if known.any() and len(runs) <= MOST_RUNS:
                 new = [run(first, last) for first, last in runs]
                 result, extended = _completed(
-                    entry, good, shift, known, runs, new, times_ms, step_ms
+                    entry, good, shift, known, runs, new, times_ms, step_ms, self._most_text_bytes()
                 )
                 _, meanwhile = source.changed_since(version)
                 # An annotation may depend on all steps, so with one, evaluate all of them.
@@ -186,6 +186,12 @@ class ResultCache:
             matrix = AppendOnlyMatrix.of(result.values, result.valid)
         self._entries.put(key, _Entry(version, start_ms, result.series, matrix))
 
+    def _most_text_bytes(self) -> int:
+        """Return how many bytes of texts a refreshed result may cache. Texts save less time than
+        results do, so they use only free memory."""
+        stats = self._entries.stats()
+        return stats.limit // 8 if 2 * stats.bytes < stats.limit else 0
+
     def _plan_key(self, plan: Plan, lookback_ms: int) -> _PlanKey:
         key = (id(plan), lookback_ms)  # the cached value holds the plan, so the id stays its own
         found = self._plans.get(key)
@@ -228,6 +234,7 @@ def _completed(
     new: Sequence[Result],
     times_ms: Ints,
     step_ms: int,
+    most_text_bytes: int,
 ) -> tuple[Result, _Extended | None]:
     """Combine the known steps of an entry with the results of the other runs of steps.
 
@@ -236,6 +243,7 @@ def _completed(
     good   which columns of the entry are unchanged
     shift  column of the answer's first step in the entry
     new    results of the runs
+    most_text_bytes  see `AppendOnlyMatrix.append`
     """
     count = len(times_ms)
     # The result has only columns of the entry, or its last columns and then one run of new ones.
@@ -245,7 +253,12 @@ def _completed(
         matrix, begin = entry.matrix.columns(first, last), shift - first
         for one in new:
             retain = count - one.values.shape[1] + max(count // 8, 8)
-            matrix = matrix.append(one.values, one.valid, retain=min(len(matrix), retain))
+            matrix = matrix.append(
+                one.values,
+                one.valid,
+                retain=min(len(matrix), retain),
+                most_text_bytes=most_text_bytes,
+            )
             begin = len(matrix) - count
             first = shift - begin
         shown = matrix.columns(begin, begin + count)

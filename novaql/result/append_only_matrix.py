@@ -26,9 +26,6 @@ SPARE_SHARE, LEAST_SPARE = 4, 16
 CELL_WORDS = 3
 """Words of 8 bytes that a cached text has: 23 bytes, and in the last byte its length."""
 
-MOST_TEXT_BYTES = 8 << 20
-"""Texts of a larger matrix are not cached: they would evict the other results."""
-
 Cells = NDArray[np.uint64]
 """[S, J, CELL_WORDS] texts of values; the length is 0 where a text is too long."""
 
@@ -36,16 +33,22 @@ WriteCells = Callable[[Floats, Cells], None]
 
 
 class _Buffer:
-    """values [S, W]; valid [S, W], or None: all columns so far are valid."""
+    """values [S, W]; valid [S, W], or None: all columns so far are valid.
 
-    def __init__(self, values: Floats, valid: Bools | None, filled: int, *, grows: bool) -> None:
+    most_text_bytes  texts are cached if all of them take at most so many bytes
+    """
+
+    def __init__(
+        self, values: Floats, valid: Bools | None, filled: int, *, most_text_bytes: int
+    ) -> None:
         self.values, self.valid = values, valid
         self._filled = filled
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._cells: Cells | None = None
         self._written = 0, 0  # columns of `_cells`
         size = 8 * CELL_WORDS * values.size
-        self._cell_bytes = size if grows and size <= MOST_TEXT_BYTES else 0
+        self._cell_bytes = size if size <= most_text_bytes else 0
 
     @property
     def nbytes(self) -> int:
@@ -63,7 +66,7 @@ class _Buffer:
 
     def cells(self, first: int, last: int, write: WriteCells) -> Cells | None:
         """Return the texts of columns; see `CachedTexts.cells`."""
-        if not self._cell_bytes or not self._lock.acquire(blocking=False):
+        if not self._cell_bytes or not self._writing.acquire(blocking=False):
             return None
         try:
             if self._cells is None:
@@ -77,7 +80,7 @@ class _Buffer:
                 self._written = begin, last
             return self._cells[:, first:last]
         finally:
-            self._lock.release()
+            self._writing.release()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +97,7 @@ class AppendOnlyMatrix:
         values.setflags(write=False)
         if valid is not None:
             valid.setflags(write=False)
-        buffer = _Buffer(values, valid, values.shape[1], grows=False)
+        buffer = _Buffer(values, valid, values.shape[1], most_text_bytes=0)
         return cls(buffer, 0, values.shape[1])
 
     def __len__(self) -> int:
@@ -120,16 +123,21 @@ class AppendOnlyMatrix:
                 valid = None
         return values, valid
 
-    def append(self, values: Floats, valid: Bools | None, *, retain: int) -> AppendOnlyMatrix:
+    def append(
+        self, values: Floats, valid: Bools | None, *, retain: int, most_text_bytes: int
+    ) -> AppendOnlyMatrix:
         """Return a matrix with more columns on the right.
 
-        retain  columns of this matrix that the new one has if it needs a new buffer: the last ones
+        If it needs a new buffer, that has the last `retain` columns of this matrix, and caches
+        texts if all of them take at most `most_text_bytes`.
         """
         count = values.shape[1]
         buffer, matrix = self.buffer, self
         if (valid is not None and buffer.valid is None) or not buffer.acquire(self.last, count):
             retained = self.columns(len(self) - retain, len(self))
-            matrix = retained._copied(count, masked=valid is not None)
+            matrix = retained._copied(
+                count, masked=valid is not None, most_text_bytes=most_text_bytes
+            )
             buffer = matrix.buffer
         end = matrix.last + count
         buffer.values[:, matrix.last : end] = values
@@ -137,7 +145,7 @@ class AppendOnlyMatrix:
             buffer.valid[:, matrix.last : end] = True if valid is None else valid
         return AppendOnlyMatrix(buffer, matrix.first, end)
 
-    def _copied(self, count: int, *, masked: bool) -> AppendOnlyMatrix:
+    def _copied(self, count: int, *, masked: bool, most_text_bytes: int) -> AppendOnlyMatrix:
         """Copy the matrix to a new buffer, in which the next `count` columns are acquired."""
         rows, columns = self.buffer.values.shape[0], len(self)
         width = columns + count + max(columns // SPARE_SHARE, LEAST_SPARE)
@@ -147,7 +155,7 @@ class AppendOnlyMatrix:
         if masked or old_valid is not None:
             valid = np.empty((rows, width), np.bool_)
             valid[:, :columns] = True if old_valid is None else old_valid
-        buffer = _Buffer(values, valid, columns + count, grows=True)
+        buffer = _Buffer(values, valid, columns + count, most_text_bytes=most_text_bytes)
         return AppendOnlyMatrix(buffer, 0, columns)
 
 

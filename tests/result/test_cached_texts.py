@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from novaql import ResultCache, query, tsdb
 from novaql.export.compiled_text import TEXTS
 from novaql.export.json_values import ValueStyle
 from novaql.export.prometheus_json import result_json
@@ -17,13 +18,12 @@ from novaql.export.series_limit import first_series
 from novaql.result import Result, ResultKind
 from novaql.result.append_only_matrix import (
     CELL_WORDS,
-    MOST_TEXT_BYTES,
     AppendOnlyMatrix,
     CachedTexts,
     Cells,
 )
 from novaql.tsdb.model.labels import Bools, SeriesTable
-from novaql.tsdb.model.samples import Floats
+from novaql.tsdb.model.samples import Batch, Floats
 from tests.support.execution.switches import few_points
 
 pytest.importorskip("numba", reason="compiled texts need numba: pip install 'novaql[fast]'")
@@ -45,13 +45,16 @@ def write(values: Floats, cells: Cells) -> None:
     TEXTS.call.write_cells(values, cells)
 
 
-def grown(values: Floats, valid: Bools | None, begin: int) -> AppendOnlyMatrix:
+def grown(
+    values: Floats, valid: Bools | None, begin: int, most_text_bytes: int = 1 << 20
+) -> AppendOnlyMatrix:
     """A matrix that had `begin` columns and then the others, one at a time."""
     first = None if valid is None else valid[:, :begin].copy()
     matrix = AppendOnlyMatrix.of(values[:, :begin].copy(), first)
     for j in range(begin, values.shape[1]):
         mask = None if valid is None else valid[:, j : j + 1]
-        matrix = matrix.append(values[:, j : j + 1], mask, retain=len(matrix))
+        some, retain = values[:, j : j + 1], len(matrix)
+        matrix = matrix.append(some, mask, retain=retain, most_text_bytes=most_text_bytes)
     return matrix
 
 
@@ -135,13 +138,37 @@ def test_a_matrix_that_has_not_grown_has_no_texts_and_one_that_has_counts_them()
 
 
 def test_texts_of_a_large_matrix_are_not_cached() -> None:
-    rows = MOST_TEXT_BYTES // (8 * CELL_WORDS) // 20
-    matrix = grown(np.ones((rows, 20)), None, 19)
-    shown = result_of(matrix)
+    size = grown(np.ones((3, 20)), None, 19).buffer.values.size * 8 * CELL_WORDS
 
-    assert shown.texts is not None
-    assert shown.texts.cells(shown.values, write) is None
-    assert matrix.nbytes == matrix.buffer.values.nbytes
+    for most, cached in ((size, True), (size - 1, False)):
+        matrix = grown(np.ones((3, 20)), None, 19, most)
+        shown = result_of(matrix)
+        assert shown.texts is not None
+        assert (shown.texts.cells(shown.values, write) is not None) == cached
+        assert (matrix.nbytes == matrix.buffer.values.nbytes) != cached
+
+
+def test_results_come_before_texts() -> None:
+    """A cache that is more than half full of results caches no texts; a small one none at all."""
+    entry_bytes = 10 * 61 * 8
+    for limit, others, expected in (
+        (200 * entry_bytes, 0, True),
+        (200 * entry_bytes, 150, False),
+        (20 * entry_bytes, 0, False),
+    ):
+        store = tsdb.memory()
+        table = SeriesTable.from_dicts([{"__name__": "m", "i": str(i)} for i in range(10)])
+        times = np.tile(np.arange(200, dtype=np.int64) * 1000, 10)
+        store.append(Batch(table, np.repeat(np.arange(10), 200), times, times / 7))
+        cache = ResultCache(limit)
+        for number in range(others):
+            query(f"m + {number}", store, start=0, end=60, step=1, cache=cache)
+        for end in (60, 61, 62):
+            result = query("m", store, start=end - 60, end=end, step=1, cache=cache)
+
+        assert result.texts is not None
+        assert (result.texts.cells(result.values, write) is not None) == expected
+        assert cache.stats().bytes <= limit
 
 
 def test_a_second_thread_does_not_wait() -> None:
