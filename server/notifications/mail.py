@@ -15,7 +15,8 @@ from contextlib import suppress
 from email.message import EmailMessage
 from typing import Any
 
-from novaql.server.egress.dialer import Dialer, TargetNotAllowed, Unreachable
+from novaql.server.egress.dialer import Dialer
+from novaql.server.egress.errors import TargetNotAllowed, Unreachable
 
 TIMEOUT_S = 15.0
 DEADLINE_S = 30.0

@@ -16,7 +16,8 @@ import time
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-from novaql.server.egress.dialer import Dialer, TargetNotAllowed, Unreachable
+from novaql.server.egress.dialer import Dialer
+from novaql.server.egress.errors import TargetNotAllowed, Unreachable
 
 MAX_CONNECTIONS = 64
 MAX_BYTES = 64 << 20

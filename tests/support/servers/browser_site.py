@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from novaql.server.addresses import parse_networks
-from novaql.server.egress.dialer import Dialer, Unreachable, resolve
+from novaql.server.egress.dialer import Dialer, resolve
+from novaql.server.egress.errors import Unreachable
 from novaql.server.egress.names import written_as_address
 from novaql.server.probes.browser import Flow, FlowResult, run_flow
 
