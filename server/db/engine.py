@@ -167,7 +167,7 @@ class StateDatabase:
         self._versions.forget()
         for one in old:
             one.dispose()
-        log.warning("the server's database can be written again: its stand-in is gone")
+        log.warning("the server's database can be written again, and replaces its fallback")
         return True
 
     def versions_of(self, tenant_id: str) -> RowVersions | None:

@@ -54,7 +54,7 @@ class TinyQueries:
         return answer
 
     def observe(self, key: Hashable, work: Callable[[Admit], Answer], admit: Admit) -> Answer:
-        """Run a query in a thread, and note whether it is tiny. A cached answer tells nothing."""
+        """Run a query in a thread, and note whether it is tiny. A cached answer does not count."""
         estimates: list[Estimate] = []
 
         def both(estimate: Estimate) -> None:
