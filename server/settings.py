@@ -73,9 +73,9 @@ class Settings(OperationSettings):
     result_cache_bytes  memory of the result cache of range queries; 0: no cache. A query with
                         `nocache=1` does not use it
     response_cache_bytes  memory of the cache of responses to reads of the database
-    slo_cache_ttl_s     values measured for SLOs and service health are used again for so long, and
-                        at most as long again while the server measures them in the background,
-                        unless a client writes samples; 0: each request measures
+    slo_cache_ttl_s     time for which values for SLOs and service health are cached, and as long
+                        again while the server evaluates them in the background, unless a client
+                        writes samples; 0: each request evaluates them
     max_read_samples    samples in one answer to a remote read
     max_body_bytes      size of the body of a request to a JSON endpoint
     max_write_bytes     size of a request body with samples, as sent

@@ -14,6 +14,13 @@ class Tuning:
     arrow_at_once    bytes of an Arrow stream, likewise: about those of 524 288 points of JSON
     export_at_once   audit entries of an export that the request writes; a job writes larger exports
     search_work      resources × comparisons of one SCIM search without an index
+    tiny_s           CPU time of a query's last run in a thread, below which the next one may run on
+                     the event loop; tiny_overrun_s: on the loop, above which the next one may not
+    wide_columns     series of the wide layout. Each takes a kilobyte of memory besides its values,
+                     which the budget of the query does not include
+    oncall_page_steps   turns and restricted parts that the search for shifts of one page reads
+    regrouped_at_once   alerts that one transaction moves to other notification groups
+    mail_s           time for one mail, from the connection to its end
     """
 
     answer_at_once: int = 1 << 20
@@ -21,6 +28,12 @@ class Tuning:
     arrow_at_once: int = 16 << 20
     export_at_once: int = 5000
     search_work: int = 20_000
+    tiny_s: float = 0.002
+    tiny_overrun_s: float = 0.005
+    wide_columns: int = 50_000
+    oncall_page_steps: int = 10_000
+    regrouped_at_once: int = 1000
+    mail_s: float = 30.0
 
 
 USUAL = Tuning()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from novaql.errors import TypeProblem, UnknownName
 from novaql.language.ast import (
@@ -30,7 +30,13 @@ from novaql.language.metric_names import METRIC_NAME, ONE_OF_NAMES, named_twice
 from novaql.language.precedence import COMPARISONS, SET_OPERATORS, TRIM_OPERATORS
 from novaql.language.signatures import AGGREGATORS, FUNCTIONS, LIFTED, Signature
 from novaql.language.value_types import ARTICLES, ValueType
+from novaql.lazy_exports import lazy_module
 from novaql.span import Span
+
+if TYPE_CHECKING:
+    import difflib
+else:  # 5 ms, for mistakes alone
+    difflib = lazy_module("difflib")
 
 _NUMERIC = (ValueType.SCALAR, ValueType.VECTOR)
 
@@ -298,8 +304,6 @@ _RENAMED = {"mean": "avg", "median": "quantile"}
 
 def did_you_mean(name: str, known: Sequence[str]) -> str | None:
     """`did you mean "rate"?`, or None if nothing is close."""
-    import difflib  # noqa: PLC0415 - 5 ms, and only mistakes need it
-
     renamed = _RENAMED.get(name.lower())
     close = (
         [renamed] if renamed in known else difflib.get_close_matches(name.lower()[:64], known, n=1)

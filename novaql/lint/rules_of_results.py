@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from novaql.language import walk
 from novaql.language.ast import Aggregate, Binary, Cardinality, Expr, VectorSelector
+from novaql.lazy_exports import lazy_module
 from novaql.lint.finding import Remark, Severity
 from novaql.lint.knowledge import Knowledge
 from novaql.lint.tree import labels_left, metric_of, selectors
 from novaql.selectors import matchers_of
+
+if TYPE_CHECKING:
+    import difflib
+else:  # 5 ms, for misspelt labels alone
+    difflib = lazy_module("difflib")
 
 MANY_VALUES = 1000
 """A label with more values than this is no label to group by."""
@@ -143,7 +150,5 @@ def _makes_labels(node: Expr) -> bool:
 
 
 def _nearest(label: str, names: set[str]) -> str | None:
-    from difflib import get_close_matches  # noqa: PLC0415  (rarely needed)
-
-    near = get_close_matches(label, sorted(names), n=1)
+    near = difflib.get_close_matches(label, sorted(names), n=1)
     return f"did you mean {near[0]}?" if near else None

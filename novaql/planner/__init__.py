@@ -1,6 +1,6 @@
 """Syntax tree → logical plan → better logical plan. Pure: no data, no arrays."""
 
-from novaql.planner.build import build_noting, build_plan
+from novaql.planner.build import build_plan
 from novaql.planner.optimizer import explain, optimize
 
-__all__ = ["build_noting", "build_plan", "explain", "optimize"]
+__all__ = ["build_plan", "explain", "optimize"]

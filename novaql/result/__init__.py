@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from novaql.result.cells import NativeCells, Points, native_where, points_at
-from novaql.result.model import Arrays, Layout, QueryStats, Result, ResultKind, Series
+from novaql.result.model import Arrays, QueryStats, Result, ResultKind
 
 __all__ = [
     "Arrays",
-    "Layout",
     "NativeCells",
     "Points",
     "QueryStats",
     "Result",
     "ResultKind",
-    "Series",
     "native_where",
     "points_at",
 ]

@@ -1,31 +1,16 @@
-"""Whether two results have the same values."""
+"""Whether two results have the same series and the same samples."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from novaql.result.cells import NativeCells, Points
 from novaql.tsdb.model.histograms import equal_histograms
 from novaql.tsdb.model.labels import SeriesTable, concat_tables
 
-if TYPE_CHECKING:  # `Result` has a method that calls this module
-    from novaql.result.cells import NativeCells, Points
-    from novaql.result.model import Result
 
-
-def equal_results(a: Result, b: Result) -> bool:
-    """Whether kind, series in their order, times and samples are equal. NaN equals NaN."""
-    if a.kind is not b.kind or a.text != b.text or len(a) != len(b):
-        return False
-    return (
-        np.array_equal(a.times_ms, b.times_ms)
-        and _equal_points(a.points(), b.points())
-        and _equal_series(a.series, b.series)
-    )
-
-
-def _equal_series(a: SeriesTable, b: SeriesTable) -> bool:
+def equal_series(a: SeriesTable, b: SeriesTable) -> bool:
+    """Whether two tables of as many rows have the same series, in the same order."""
     if a.surely_equals(b):
         return True
     both = concat_tables([a, b])  # brings both to the same codes
@@ -35,7 +20,8 @@ def _equal_series(a: SeriesTable, b: SeriesTable) -> bool:
     )
 
 
-def _equal_points(a: Points, b: Points) -> bool:
+def equal_points(a: Points, b: Points) -> bool:
+    """Whether rows have the same samples. NaN equals NaN."""
     return (
         np.array_equal(a.offsets, b.offsets)
         and np.array_equal(a.times_ms, b.times_ms)

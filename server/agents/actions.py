@@ -139,7 +139,7 @@ def propose(
 
 def violation(unit: Unit, agent_id: str, refusal: Forbidden, kind: str) -> None:
     """Record that an agent violated a guardrail: in its trust score, its ledger and the audit log.
-    A user who is not its owner cannot harm the agent so: then only in the audit log."""
+    If the user is not its owner, only in the audit log: others cannot lower its trust score."""
     agent = unit.get(Agent, agent_id, "agent", lock=True)
     why = {"kind": kind, "code": refusal.code, "why": refusal.message}
     if unit.actor.type != "user" or unit.actor.id == agent.owner_id:

@@ -84,8 +84,10 @@ def is_void(agent: Agent, action: AgentAction) -> bool:
 
 
 def changed_by(action: AgentAction) -> str | None:
-    """Return who has changed the content of an action, if its executor says so. The content of an
-    agent that acts itself is a free text of its requester."""
+    """Return the user who has changed the content of an action, if its executor says so.
+
+    The content of an agent that acts itself is a free text of its requester.
+    """
     return None if action.executor == API else action.content.get("changed_by")
 
 

@@ -7,20 +7,9 @@ from novaql.server.auth.roles import Role
 _READ_BY_ALL = frozenset(
     {
         *("agent", "agent_action", "alert", "alert_routing", "alert_rule", "alert_rule_file"),
-        *("channel", "dashboard", "incident", "override", "panel", "samples", "schedule"),
-        *("runbook", "runbook_run", "runbook_step", "runbook_switch", "service", "silence", "slo"),
-        *(
-            "channel",
-            "dashboard",
-            "escalation_policy",
-            "incident",
-            "override",
-            "panel",
-            "samples",
-            "schedule",
-        ),
-        *("service", "silence", "slo"),
-        *("service", "silence", "slo", "synthetic"),
+        *("channel", "dashboard", "escalation_policy", "incident", "override"),
+        *("panel", "runbook", "runbook_run", "runbook_step", "runbook_switch", "samples"),
+        *("schedule", "service", "silence", "slo", "synthetic"),
     }
 )
 

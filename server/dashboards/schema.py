@@ -262,7 +262,7 @@ class ImportDashboard(Body):
     model_config = example(GRAFANA_EXAMPLE)
 
     dashboard: dict[str, Any]
-    dry_run: bool = Field(False, description="only tell what would become of it")
+    dry_run: bool = Field(False, description="report the result, and save nothing")
     id: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
         None, description="replace this one"
     )

@@ -26,7 +26,7 @@ from novaql.server.errors import InvalidRequest, ServerError, Unavailable
 Durability = Literal["full", "relaxed"]
 _VERSIONS_OF = text(VERSIONS_OF.replace("?", ":tenant"))
 
-BUSY_MS = 30_000
+_BUSY_MS = 30_000
 """How long a SQLite writer waits for the transaction of another process."""
 
 RETRY_AFTER_S = 1
@@ -63,10 +63,16 @@ class StateDatabase:
     url       `sqlite:////path/state.db`, or `postgresql+psycopg://user@host/name`
     durable   False: a power failure may lose the last transactions (a killed process loses none)
     fallback  a copy of the SQLite database at `url`, used until that one works
+    busy_ms   the longest wait for the lock of a SQLite database
     """
 
     def __init__(
-        self, url: str | URL, *, durable: bool = True, fallback: Path | None = None
+        self,
+        url: str | URL,
+        *,
+        durable: bool = True,
+        fallback: Path | None = None,
+        busy_ms: int = _BUSY_MS,
     ) -> None:
         self.url = _with_driver(make_url(url))
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
@@ -75,6 +81,7 @@ class StateDatabase:
         self.ends_with_process = False
         self._why_unchanged = "the disk is full or read-only"
         self._durable = durable
+        self._busy_ms = busy_ms
         self._turn = threading.Lock()
         self._tried_s = time.monotonic()
         used = self.url if fallback is None else self.url.set(database=str(fallback))
@@ -167,7 +174,7 @@ class StateDatabase:
         self._versions.forget()
         for one in old:
             one.dispose()
-        log.warning("the server's database can be written again: its stand-in is gone")
+        log.warning("the server's database can be written again, and replaces its fallback")
         return True
 
     def versions_of(self, tenant_id: str) -> RowVersions | None:
@@ -214,7 +221,7 @@ class StateDatabase:
             engine = create_engine(url, **_COMMON, pool_pre_ping=True)
             watch(engine)
             return engine
-        arguments = {"timeout": BUSY_MS / 1000, "check_same_thread": False}
+        arguments = {"timeout": self._busy_ms / 1000, "check_same_thread": False}
         engine = create_engine(url, **_COMMON, connect_args=arguments)
         watch(engine)
 
@@ -224,7 +231,7 @@ class StateDatabase:
             connection.isolation_level = None
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+            connection.execute(f"PRAGMA busy_timeout = {self._busy_ms}")
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
 
         @event.listens_for(engine, "begin")

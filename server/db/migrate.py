@@ -62,9 +62,10 @@ def latest() -> set[str]:
     """
     found = set()
     for folder in _folders():
-        number = max(path.name[1:5] for path in folder.glob("r[0-9]*.py"))
-        domain = "platform" if folder == _OWN / "versions" else folder.parent.name
-        found.add(f"{domain}_{number}")
+        numbers = [path.name[1:5] for path in folder.glob("r[0-9]*.py")]
+        if numbers:  # none: `revise` is about to write the first migration of a domain
+            domain = "platform" if folder == _OWN / "versions" else folder.parent.name
+            found.add(f"{domain}_{max(numbers)}")
     return found
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from novaql.lazy_exports import lazy_module
 from novaql.server.addresses import Network
+from novaql.server.egress.errors import TargetNotAllowed, Unreachable
 from novaql.server.errors import Impossible
 
 if TYPE_CHECKING:
@@ -68,22 +69,6 @@ _DENIED: tuple[Network, ...] = tuple(
 _PORTS = {"https": 443, "http": 80}
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")
-
-
-class TargetNotAllowed(Impossible):
-    """The target is in a network that is not public, or the dialer cannot prove the opposite."""
-
-    def __init__(self, host: str) -> None:
-        super().__init__(f"{host} is not a public address", code="target_not_allowed")
-
-
-class Unreachable(Exception):
-    """There is no answer: the name is unknown, or the host does not answer in time. `reason` says
-    which."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
@@ -200,7 +185,7 @@ class Dialer:
         use.
         """
         return httpx.Client(
-            transport=transport.Transport(self, verify, deadline_s, cancelled),
+            transport=transport.Transport(self.addresses, verify, deadline_s, cancelled),
             timeout=timeout_s,
             headers=dict(headers or {}),
             follow_redirects=follow_redirects,

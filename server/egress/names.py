@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from novaql.lazy_exports import lazy_module
-from novaql.server.egress.dialer import Resolver, Unreachable, resolve
+from novaql.server.egress.dialer import Resolver, resolve
+from novaql.server.egress.errors import Unreachable
 
 if TYPE_CHECKING:
     from dns import exception, resolver

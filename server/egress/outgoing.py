@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import httpx
 
-from novaql.server.egress.dialer import Dialer, TargetNotAllowed, Unreachable
+from novaql.server.egress.dialer import Dialer
+from novaql.server.egress.errors import TargetNotAllowed, Unreachable
 
 EXCERPT = 1024
 

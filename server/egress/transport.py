@@ -5,25 +5,28 @@ from __future__ import annotations
 import functools
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import httpcore
 import httpx
 
-from novaql.server.egress.dialer import Dialer, Unreachable
+from novaql.server.egress.errors import Unreachable
+
+Addresses = Callable[[str, int], Sequence[str]]
+"""Resolves a host and a port to addresses that may be dialed."""
 
 _LOOK_S = 0.25
 """The interval between two looks whether a request is cancelled."""
 
 
 class _Backend(httpcore.NetworkBackend):
-    """An httpcore backend that connects with the dialer."""
+    """An httpcore backend that connects to addresses that the dialer has checked."""
 
     def __init__(
-        self, dialer: Dialer, end: float | None, cancelled: Callable[[], bool] | None
+        self, addresses: Addresses, end: float | None, cancelled: Callable[[], bool] | None
     ) -> None:
-        self._dialer = dialer
+        self._addresses = addresses
         self._end = end
         self._cancelled = cancelled
         self._inner = httpcore.SyncBackend()
@@ -36,9 +39,8 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        addresses = self._dialer.addresses(host, port)
         problem: Exception | None = None
-        for address in addresses:
+        for address in self._addresses(host, port):
             try:
                 wait = _shortened(timeout, self._end, httpcore.ConnectTimeout)
                 stream = self._inner.connect_tcp(address, port, wait, local_address, socket_options)
@@ -118,11 +120,14 @@ def _context(verify: bool) -> ssl.SSLContext:
 
 
 class Transport(httpx.HTTPTransport):
-    """An httpx transport over connections of the dialer."""
+    """An httpx transport over connections of the dialer.
+
+    addresses  `Dialer.addresses`
+    """
 
     def __init__(
         self,
-        dialer: Dialer,
+        addresses: Addresses,
         verify: ssl.SSLContext | bool,
         deadline_s: float | None,
         cancelled: Callable[[], bool] | None,
@@ -134,6 +139,6 @@ class Transport(httpx.HTTPTransport):
             max_connections=8,
             keepalive_expiry=5.0,
             network_backend=_Backend(
-                dialer, None if deadline_s is None else time.monotonic() + deadline_s, cancelled
+                addresses, None if deadline_s is None else time.monotonic() + deadline_s, cancelled
             ),
         )

@@ -83,7 +83,7 @@ def send(context: ServerContext, page: Page, receiver: Receiver) -> str:
             post_json(context.dialer, receiver.secrets, body, {"webhook-id": page.id})
         case "email":
             mail = mail_message(text_of(page), receiver.settings)
-            return send_mail(context.dialer, receiver.settings, receiver.secrets, mail)
+            return send_mail(context, receiver.settings, receiver.secrets, mail)
         case _:
             pass  # a sink
     return ""

@@ -12,7 +12,7 @@ from novaql.server.db.rows import Base, Row
 
 
 class EscalationPolicy(Row, Base):
-    """Whom to page for an incident, in which order.
+    """The targets to page for an incident, in order.
 
     steps          as in the body of the request that saved it, with waits in seconds
     repeat         how many more times the steps run

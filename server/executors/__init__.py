@@ -7,6 +7,6 @@ files; after a run, none of its processes and files exist.
 from __future__ import annotations
 
 from novaql.server.executors.executors import NO_EXECUTORS, Executor, Executors
-from novaql.server.executors.outcome import Outcome, Status
+from novaql.server.executors.outcome import Outcome
 
-__all__ = ["NO_EXECUTORS", "Executor", "Executors", "Outcome", "Status"]
+__all__ = ["NO_EXECUTORS", "Executor", "Executors", "Outcome"]

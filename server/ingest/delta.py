@@ -113,7 +113,7 @@ class DeltaRequest:
             return
         oldest = self._oldest_unchanged()
         if oldest is None or int(self._sums[oldest]["timeUnixNano"]) > now - _LIFETIME_NS:
-            raise DeltaProblem(f"sums of {self._most_series} series are kept, which is the limit")
+            raise DeltaProblem(f"sums of {self._most_series} series are held, which is the limit")
         self._changed[oldest] = None
         self._growth -= 1
 

@@ -12,7 +12,8 @@ import httpx
 import orjson
 
 from novaql.server.clock import Clock
-from novaql.server.egress.dialer import Dialer, TargetNotAllowed, Unreachable
+from novaql.server.egress.dialer import Dialer
+from novaql.server.egress.errors import TargetNotAllowed, Unreachable
 from novaql.server.errors import Impossible, InvalidRequest
 from novaql.server.http.strict_json import check_texts
 from novaql.server.integrations.provider import ProviderFault, Reason, Reply

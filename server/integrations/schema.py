@@ -1,4 +1,4 @@
-"""Wire shapes of integrations."""
+"""Models of requests and answers for integrations."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def send(
             text = slack_body(row, settings, url)
             post_json(context.dialer, secrets, text, {"X-Notification-Id": row.id})
         case "email":
-            return send_mail(context.dialer, settings, secrets, mail_of(row, settings))
+            return send_mail(context, settings, secrets, mail_of(row, settings))
         case other:
             raise NotDelivered(f"there is no channel of type {other}", lasting=True)
     return ""

@@ -37,8 +37,6 @@ from novaql.server.notifications.time_intervals import is_quiet
 log = logging.getLogger(__name__)
 _LAST_NOTIFICATION = TypeAdapter(LastNotification | None)
 FLUSH, DELIVER, REGROUP = "alerts.flush", "alerts.deliver", "alerts.regroup"
-REGROUPED_AT_ONCE = 1000
-"""The most alerts that one transaction regroups."""
 
 
 class Suppression(Protocol):
@@ -92,17 +90,18 @@ def join_groups(unit: Unit, alerts: Sequence[Alert], rules: Mapping[str, AlertRu
     unit.enqueue_all(FLUSH, flushes)
 
 
-def regroup(unit: Unit, after: str) -> str | None:
+def regroup(unit: Unit, after: str, most: int) -> str | None:
     """Move the next firing alerts to their groups after the tree or the channels of a rule changed.
 
     after  the last alert of the previous call, "" for the first call
+    most   alerts to move
 
     Returns the last of these alerts, or None if no more follow. Groups that remain retain their
     last notifications. Leaving a group does not report an alert as resolved.
     """
     firing = select(Alert).where(Alert.state == "firing", Alert.id > after).order_by(Alert.id)
-    alerts = unit.session.execute(firing.limit(REGROUPED_AT_ONCE)).scalars().all()
-    last = alerts[-1].id if len(alerts) == REGROUPED_AT_ONCE else None
+    alerts = unit.session.execute(firing.limit(most)).scalars().all()
+    last = alerts[-1].id if len(alerts) == most else None
     theirs = GroupMember.alert_id > after
     if last is not None:
         theirs &= GroupMember.alert_id <= last

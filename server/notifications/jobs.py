@@ -30,8 +30,9 @@ def regroup(job: JobRun) -> None:
     Other tenants can write between them. An interrupted job starts again from the beginning.
     """
     last: str | None = ""
+    most = job.context.tuning.regrouped_at_once
     while last is not None:
         with job.note() as unit:
-            last = dispatch.regroup(unit, last)
+            last = dispatch.regroup(unit, last, most)
     with job.finish() as unit:
         dispatch.delete_empty_groups(unit)

@@ -15,11 +15,12 @@ from contextlib import suppress
 from email.message import EmailMessage
 from typing import Any
 
-from novaql.server.egress.dialer import Dialer, TargetNotAllowed, Unreachable
+from novaql.server.egress.dialer import Dialer
+from novaql.server.egress.errors import TargetNotAllowed, Unreachable
+from novaql.server.tenants.context import ServerContext
 
 TIMEOUT_S = 15.0
-DEADLINE_S = 30.0
-"""The deadline for a whole mail. It also bounds a server that responds one byte at a time."""
+"""For each step. `Tuning.mail_s` bounds the whole mail, also if a server sends byte by byte."""
 
 
 class NotDelivered(Exception):
@@ -33,13 +34,19 @@ class NotDelivered(Exception):
 class _Smtp(smtplib.SMTP):
     """SMTP over a connection of the dialer."""
 
-    def __init__(self, dialer: Dialer, host: str, port: int, context: ssl.SSLContext | None):
+    def __init__(
+        self,
+        dialer: Dialer,
+        settings: Mapping[str, Any],
+        context: ssl.SSLContext | None,
+        limit_s: float,
+    ):
         self._dialer, self._context = dialer, context
         self._end: socket.socket | None = None
-        self._timer = threading.Timer(DEADLINE_S, self._cut)
+        self._timer = threading.Timer(limit_s, self._cut)
         self._timer.daemon = True
         try:
-            super().__init__(host, port, timeout=TIMEOUT_S)
+            super().__init__(settings["host"], settings["port"], timeout=TIMEOUT_S)
         except BaseException:
             self._timer.cancel()
             self._close_copy()
@@ -73,7 +80,10 @@ class _Smtp(smtplib.SMTP):
 
 
 def send_mail(
-    dialer: Dialer, settings: Mapping[str, Any], secrets: Mapping[str, str], mail: EmailMessage
+    context: ServerContext,
+    settings: Mapping[str, Any],
+    secrets: Mapping[str, str],
+    mail: EmailMessage,
 ) -> str:
     """Send a mail. Returns a note if the server refused some of the recipients.
 
@@ -81,15 +91,15 @@ def send_mail(
     connection then fails: a retry would deliver it twice.
     """
     tls = settings["tls"]
-    context = None if tls == "none" else ssl.create_default_context()
+    limit_s = context.tuning.mail_s
+    ssl_context = None if tls == "none" else ssl.create_default_context()
     began = time.monotonic()
     try:
-        server = _Smtp(
-            dialer, settings["host"], settings["port"], context if tls == "tls" else None
-        )
+        first = ssl_context if tls == "tls" else None
+        server = _Smtp(context.dialer, settings, first, limit_s)
         try:
             if tls == "starttls":
-                server.starttls(context=context)
+                server.starttls(context=ssl_context)
             if settings.get("username"):
                 server.login(settings["username"], secrets.get("password", ""))
             refused = server.send_message(mail)
@@ -100,8 +110,8 @@ def send_mail(
     except TargetNotAllowed as problem:
         raise NotDelivered(problem.message) from None
     except (Unreachable, OSError, smtplib.SMTPException) as problem:
-        if time.monotonic() - began >= DEADLINE_S:
-            raise NotDelivered(f"it took longer than {DEADLINE_S:g} s") from None
+        if time.monotonic() - began >= limit_s:
+            raise NotDelivered(f"it took longer than {limit_s:g} s") from None
         raise _not_delivered(problem) from None
     return _refusals(refused) if refused else ""
 

@@ -257,7 +257,7 @@ class ImportRouting(Body):
         description="the YAML text, with its secrets"
     )
     version: int | None = Field(None, ge=1, description="or If-Match")
-    dry_run: bool = Field(False, description="only tell what would become of it")
+    dry_run: bool = Field(False, description="report the result, and save nothing")
 
 
 class ImportedRouting(ResponseModel):

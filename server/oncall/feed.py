@@ -1,4 +1,4 @@
-"""/v1/oncall/schedules/{id}/ical: the iCalendar feed of a schedule, for who has its secret."""
+"""/v1/oncall/schedules/{id}/ical: the iCalendar feed of a schedule, for clients with its secret."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def get_ical_feed(
         await context.access.unauthenticated_limit.count(request)
         raise
     request.scope["state"]["context"] = scoped  # the tenant of the request from here on
-    # The quotas of a token and of a tenant, but of this URL: who has it cannot spend those of
+    # The quotas of a token and of a tenant, but of this URL: clients with it cannot spend those of
     # others, and a new secret has its own.
     bucket = f"{id}:{digest_of(query.secret)[:32]}"
     wanted = [(quota, bucket) for quota in context.access.quota_plan.get("api", ())]

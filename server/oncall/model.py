@@ -73,11 +73,11 @@ class Override:
 class Span:
     """A part of the final schedule: one user, or a gap.
 
-    user_id  None: nobody is on call, for the reason `gap`
+    user_id  None: no user is on call, for the reason `gap`
     layer    the number of the layer; None: an override, or a gap
     absent   users who would be on call, but have left. They differ within a shift when a user who
              left would have been on call for a part of it
-    turn     number of the turn; it only tells one turn from the next
+    turn     number of the turn; it only distinguishes one turn from the next
     """
 
     start: datetime
@@ -184,9 +184,11 @@ class Schedule:
         return found, begins, ends
 
     def whole(self, start: datetime, end: datetime) -> list[Span]:
-        """Like `final`, but each shift is one span, whoever is absent, and the first and the last
-        one are whole: they may begin before `start` and end after `end`. For ids of shifts that do
-        not depend on the range."""
+        """Like `final`, but each shift is one span, also if absent users differ.
+
+        The first and the last one are whole: they may begin before `start` and end after `end`, so
+        that ids of shifts do not depend on the range.
+        """
         spans: list[Span] = []
         for span in self.final(start, end):
             if spans and spans[-1].is_shift_of(span):

@@ -83,7 +83,7 @@ def _preview(
 
 
 def _shift(span: Span, zone: ZoneInfo, people: People) -> ShiftOut:
-    def local(at: datetime) -> str:
+    def local_text(at: datetime) -> str:
         return at.astimezone(zone).isoformat(timespec="seconds")
 
     user = None
@@ -93,8 +93,8 @@ def _shift(span: Span, zone: ZoneInfo, people: People) -> ShiftOut:
         {
             "from": span.start,
             "until": span.end,
-            "from_local": local(span.start),
-            "until_local": local(span.end),
+            "from_local": local_text(span.start),
+            "until_local": local_text(span.end),
             "user": user,
             **shifts.span_fields(span, people),
         }

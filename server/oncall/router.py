@@ -17,6 +17,7 @@ from novaql.server.http.dependencies import (
     IfMatch,
     Pages,
     ResourceId,
+    Server,
     UnitOfWork,
     if_match,
 )
@@ -41,14 +42,12 @@ from novaql.server.oncall.schema import (
 from novaql.server.oncall.tables import OncallSchedule
 
 router = api_router("/v1/oncall", "oncall")
-STEPS_OF_A_PAGE = 10_000
-"""The work of one page: turns and restricted parts that the search for shifts reads."""
 UNKNOWN_ID: dict[str, Any] = {"description": "There is no schedule with the `id`"}
 
 
 @router.get("", dependencies=[READ_ONLY])
 def list_on_call(
-    unit: UnitOfWork, pages: Pages, query: Annotated[OnCallQuery, Query()]
+    unit: UnitOfWork, pages: Pages, server: Server, query: Annotated[OnCallQuery, Query()]
 ) -> OnCallsOut:
     """The users on call now, or at a time: one entry for each schedule.
 
@@ -60,7 +59,7 @@ def list_on_call(
     if query.schedule is not None:
         statement = statement.where(OncallSchedule.id == query.schedule)
     page = pages.page(unit, statement, service.KEYS, query)
-    found = shifts.all_on_call(unit, page.rows, at, Budget(STEPS_OF_A_PAGE))
+    found = shifts.all_on_call(unit, page.rows, at, Budget(server.tuning.oncall_page_steps))
     page = pages.first_of(page, len(found), service.KEYS, query)
     users = sorted({one.user.id for one in found if one.user is not None})
     contacts = contacts_of(unit, users)

@@ -15,25 +15,21 @@ from typing import TypeVar
 from novaql.evaluator import Estimate
 from novaql.server.pools.query_workers import TooLargeHere
 from novaql.server.telemetry import Telemetry
+from novaql.server.tuning import Tuning
 
 Answer = TypeVar("Answer")
 Admit = Callable[[Estimate], None]
 
 MOST_SAMPLES, MOST_SERIES, MOST_WORK, MOST_BYTES = 20_000, 100, 2_000, 1 << 20
-MOST_S = 0.002
-"""CPU time of the last run in a thread."""
-
-OVERRUN_S = 0.005
-"""CPU time of a run on the event loop after which the next one has a thread again."""
-
 _KNOWN = 4096
 
 
 class TinyQueries:
     """The keys whose last run was tiny. Thread-safe."""
 
-    def __init__(self, telemetry: Telemetry) -> None:
+    def __init__(self, telemetry: Telemetry, tuning: Tuning) -> None:
         self._known: dict[Hashable, bool] = {}
+        self._tuning = tuning
         self._overruns = telemetry.query_overruns
 
     def knows(self, key: Hashable) -> bool:
@@ -49,12 +45,12 @@ class TinyQueries:
         except TooLargeHere:
             self._forget(key)
             raise
-        if time.thread_time() - began > OVERRUN_S:
+        if time.thread_time() - began > self._tuning.tiny_overrun_s:
             self._forget(key)
         return answer
 
     def observe(self, key: Hashable, work: Callable[[Admit], Answer], admit: Admit) -> Answer:
-        """Run a query in a thread, and note whether it is tiny. A cached answer tells nothing."""
+        """Run a query in a thread, and note whether it is tiny. A cached answer does not count."""
         estimates: list[Estimate] = []
 
         def both(estimate: Estimate) -> None:
@@ -64,7 +60,7 @@ class TinyQueries:
         began = time.thread_time()
         answer = work(both)
         if estimates:
-            brief = time.thread_time() - began < MOST_S
+            brief = time.thread_time() - began < self._tuning.tiny_s
             self._note(key, tiny=brief and all(map(_is_tiny, estimates)))
         return answer
 

@@ -10,7 +10,8 @@ from threading import Event
 
 import httpx
 
-from novaql.server.egress.dialer import Dialer, TargetNotAllowed, Unreachable
+from novaql.server.egress.dialer import Dialer
+from novaql.server.egress.errors import TargetNotAllowed, Unreachable
 from novaql.server.errors import Impossible
 from novaql.server.probes.browser_check import check_browser, slot
 from novaql.server.probes.deadline import (

@@ -13,10 +13,6 @@ from novaql.server.http.streaming import Piece
 
 TRUNCATED = "results truncated due to limit"
 
-MOST_COLUMNS = 50_000
-"""Series of the wide layout. Each takes a kilobyte of memory besides its values, which the budget
-of the query does not include."""
-
 
 def encode(
     result: Result,
@@ -25,13 +21,14 @@ def encode(
     *,
     limit: int,
     plan: str,
-    wide: bool = False,
+    wide_columns: int | None = None,
     guard_formulas: bool = False,
 ) -> Iterator[Piece]:
     """Encode the answer, piece by piece.
 
     plan            plan of the query for the answer; "": none
-    wide            for Arrow: the layout, see `Result.arrow`
+    wide_columns    for Arrow: the most series of the wide layout, see `Result.arrow`; None: the
+                    long layout
     guard_formulas  for CSV: see `Result.csv`
 
     Raises `ArgumentError` and `LimitExceeded` for a result that has no wide layout.
@@ -40,19 +37,19 @@ def encode(
     if form == "csv":
         return export.csv_pieces(shown, guard_formulas=guard_formulas)
     if form == "arrow":
-        return _arrow_pieces(shown, wide=wide)
+        return _arrow_pieces(shown, wide_columns)
     return _json_pieces(result, shown, options, plan)
 
 
-def _arrow_pieces(shown: Result, *, wide: bool) -> Iterator[Piece]:
-    if not wide:
+def _arrow_pieces(shown: Result, most: int | None) -> Iterator[Piece]:
+    if most is None:
         return export.long_stream(shown)
     if shown.raw is not None:  # the table could have as many rows as there are samples
         reason = "the samples of a range vector have times of their own; take the long layout"
         raise ArgumentError("layout", reason)
-    if len(shown.series) > MOST_COLUMNS:
+    if len(shown.series) > most:
         raise LimitExceeded(
-            f"the answer has {len(shown.series)} series, the wide layout {MOST_COLUMNS} at most; "
+            f"the answer has {len(shown.series)} series, the wide layout {most} at most; "
             "take the long layout"
         )
     return export.wide_stream(shown)

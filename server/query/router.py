@@ -58,16 +58,16 @@ async def query(request: Request) -> Response:
             plan = explain(text, options) if body.explain else ""
         limit = body.limit or 0
         result = with_hints(result, text, context.store, options)
+        tuning = context.tuning
         pieces = encode(
             result,
             form,
             options,
             limit=limit,
             plan=plan,
-            wide=body.layout == "wide",
+            wide_columns=tuning.wide_columns if body.layout == "wide" else None,
             guard_formulas=body.guard_formulas,
         )
-        tuning = context.tuning
         at_once = {"arrow": tuning.arrow_at_once, "json": tuning.json_at_once}
         return begin(pieces, at_once.get(form, tuning.answer_at_once))
 

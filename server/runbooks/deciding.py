@@ -1,4 +1,4 @@
-"""Use cases of runs: approve, reject, cancel, and what decisions about actions lead to."""
+"""Use cases of runs: approve, reject, cancel, and follow decisions about actions."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _decide_run(unit: Unit, run: RunbookRun, role: Role, body: DecideRun) -> Non
 def _decide_step(unit: Unit, run: RunbookRun, role: Role, body: DecideRun) -> None:
     spec = run.content["steps"][body.step or 0 : (body.step or 0) + 1]
     if not spec or spec[0]["type"] != "approval":
-        raise Conflict("this step is no approval", code="not_an_approval")
+        raise Conflict("this step is not an approval", code="not_an_approval")
     _check_user(unit, run, role, spec[0], body)
     step = current_step(unit, run)
     if (
@@ -109,7 +109,7 @@ def _decide_step(unit: Unit, run: RunbookRun, role: Role, body: DecideRun) -> No
 
 
 def cancel(unit: Unit, run_id: str) -> RunbookRun:
-    """End a run that waits now, and one that executes a step after it. Raises `Conflict`
+    """End a run: at once if it waits, otherwise after its current step. Raises `Conflict`
     `run_ended`."""
     run = held(unit, run_id)
     if run.status not in ACTIVE:

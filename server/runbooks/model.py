@@ -88,7 +88,7 @@ def shown_hash(content: Mapping[str, Any]) -> str:
 
 
 def salted_hash(salt: str, secret: str) -> str:
-    """Return the hash that stands for a secret in the content of a run."""
+    """Return the hash that replaces a secret in the content of a run."""
     return hashlib.sha256(f"{salt}\0{secret}".encode()).hexdigest()
 
 

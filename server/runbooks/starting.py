@@ -226,7 +226,10 @@ def _order(
     dry_run: bool = False,
     changed_by: str | None = None,
 ) -> _Order:
-    """`changed_by`: who has changed the runbook since the request. They cannot approve the run."""
+    """Return what a new run executes.
+
+    changed_by  the user who has changed the runbook since the request, and cannot approve the run
+    """
     plain, secret = values_of(runbook.parameters, given, service.secrets_of(unit, runbook))
     values = {**plain, **secret}
     for step in runbook.steps:

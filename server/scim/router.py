@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, quote
 from starlette.requests import Request
 from starlette.responses import Response
 
+from novaql.lazy_exports import lazy_module
 from novaql.server.auth.roles import Role
 from novaql.server.bases import SCIM_BASES
 from novaql.server.errors import InvalidRequest
@@ -20,6 +21,10 @@ from novaql.server.tenants.context import ServerContext
 
 if TYPE_CHECKING:
     from scim2_server.responses import ScimResponse
+
+    from novaql.server.scim import answering
+else:  # SCIM's models take a second to build: the first SCIM request imports them
+    answering = lazy_module("novaql.server.scim.answering")
 
 _OF_URLS = "%/:?#[]@!$&'()*+,;=~"
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -65,10 +70,7 @@ def _answered(
     if fields["body"].strip():
         body = _parsed(fields["body"])
         check_texts(body)
-    # SCIM's models take a second to build, so only the first SCIM request imports them.
-    from novaql.server.scim.answering import answered  # noqa: PLC0415
-
-    done = answered(request, context, fields, body)
+    done = answering.answered(request, context, fields, body)
     return done, b"" if done.body is None else json.dumps(done.body).encode()
 
 

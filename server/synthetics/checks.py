@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.requests import Request
 
-from novaql.server.egress.dialer import TargetNotAllowed
+from novaql.server.egress.errors import TargetNotAllowed
 from novaql.server.errors import Impossible, impossible, invalid
 from novaql.server.http.preparing import Preparation, checked
 from novaql.server.probes import assertions

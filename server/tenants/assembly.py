@@ -103,7 +103,7 @@ def _around(
         dialer=Dialer(parse_networks(settings.egress_allow), resolver),
         telemetry=telemetry,
         access=_access(settings, state, time, tenant),
-        pools=_pools(settings, state, telemetry),
+        pools=_pools(settings, state, telemetry, tuning),
         caches=Caches(
             results=ResultCache(settings.result_cache_bytes),
             responses=ResponseCache(settings.response_cache_bytes),
@@ -137,14 +137,14 @@ def _access(settings: Settings, state: StateDatabase, time: Clock, tenant: Tenan
     )
 
 
-def _pools(settings: Settings, state: StateDatabase, telemetry: Telemetry) -> Pools:
+def _pools(settings: Settings, state: StateDatabase, telemetry: Telemetry, tuning: Tuning) -> Pools:
     return Pools(
         state=StateThreads(),
         readers=StateThreads(threads=readers_of(state)),
         measurers=StateThreads(threads=2),
         outside=StateThreads(threads=8, queue=128),
         queries=QueryWorkers(threads=settings.query_threads, queue=settings.query_queue),
-        tiny=TinyQueries(telemetry),
+        tiny=TinyQueries(telemetry, tuning),
         query_memory=QueryMemory(memory_for_queries(settings)),
         ingest=Writers(
             threads=2, capacity=settings.write_queue, octets=settings.write_memory_bytes

@@ -67,7 +67,7 @@ def open_state(settings: Settings) -> StateDatabase:
         if settings.auth or settings.database_url:
             raise ArgumentError("data", f"{problem}. {_WAY_BACK}") from problem
         log.warning(
-            "%s; an empty database stands in, and changes of anything but samples are refused. %s",
+            "%s; an empty database replaces it; changes of anything but samples are refused. %s",
             problem,
             _WAY_BACK,
         )
@@ -121,7 +121,7 @@ def _fallback_database(settings: Settings, url: str, problem: Exception) -> Stat
         "the server's database cannot be written (%s): %s; queries are served, changes of anything "
         "but samples are refused",
         reason_of(problem),
-        "an empty one stands in" if is_new else "a copy stands in until it can",
+        "an empty one replaces it" if is_new else "a copy replaces it until it can",
     )
     return database
 

@@ -144,7 +144,7 @@ def end(unit: Unit, webhook_id: str) -> None:
     unit.get(Webhook, webhook_id, "webhook")
     own = select(WebhookDelivery.id).where(WebhookDelivery.webhook_id == webhook_id)
     pending = own.where(WebhookDelivery.status == "pending")
-    # First: a finishing job holds its row.
+    # Lock order: jobs first. A job that ends holds its own row.
     unit.cancel(JOB, list(unit.session.execute(pending).scalars()))
     webhook = unit.get(Webhook, webhook_id, "webhook", lock=True)
     unit.audit("webhook.delete", ("webhook", webhook.id), before=snapshot(unit, webhook))
@@ -153,7 +153,7 @@ def end(unit: Unit, webhook_id: str) -> None:
 
 
 def log(unit: Unit, pages: Pager, webhook_id: str, query: DeliveryQuery) -> Page[WebhookDelivery]:
-    """A page of an endpoint's messages, newest first."""
+    """A page of a webhook's messages, newest first."""
     unit.get(Webhook, webhook_id, "webhook")
     statement = select(WebhookDelivery).where(
         WebhookDelivery.webhook_id == webhook_id, *equal_to(WebhookDelivery, query, "status")
@@ -166,7 +166,7 @@ def log(unit: Unit, pages: Pager, webhook_id: str, query: DeliveryQuery) -> Page
 def delivery_of(
     unit: Unit, webhook_id: str, delivery_id: str, *, lock: bool = False
 ) -> WebhookDelivery:
-    """Find a message of this endpoint. A message of another endpoint is a 404."""
+    """Find a message of this webhook. A message of another webhook is a 404."""
     unit.get(Webhook, webhook_id, "webhook", lock=lock)
     delivery = unit.get(WebhookDelivery, delivery_id, "delivery", lock=lock)
     if delivery.webhook_id != webhook_id:

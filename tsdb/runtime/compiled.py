@@ -27,7 +27,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from novaql.lazy_exports import lazy_module
 from novaql.tsdb.runtime.forks import after_fork
+
+if TYPE_CHECKING:
+    import hashlib
+
+    from novaql.tsdb.runtime import compile_cache, compile_child
+else:  # a program that compiles nothing needs none of them; they load logging and OpenSSL
+    hashlib = lazy_module("hashlib")
+    compile_cache = lazy_module("novaql.tsdb.runtime.compile_cache")
+    compile_child = lazy_module("novaql.tsdb.runtime.compile_child")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -182,13 +192,14 @@ class Registry:
         """Whether a function would be compiled although numba could store it in its cache."""
         if self._complete or self.mode is Mode.OFF or not available():
             return False
-        from novaql.tsdb.runtime.compile_cache import is_missing  # noqa: PLC0415 - see `_compile`
-
         with _compiler.lock:
             modules = [import_module(name, self.package).__name__ for name in self.modules]
             version = self.version()
             declared = (one for module in modules for one in _declared[module])
-            return any(is_missing(_dispatcher(one, version), one.signature) for one in declared)
+            return any(
+                compile_cache.is_missing(_dispatcher(one, version), one.signature)
+                for one in declared
+            )
 
     def prepare_in_background(self, *, child: Sequence[str] = ()) -> None:
         """`prepare` on a thread, once in a process. Callers use NumPy until it has finished.
@@ -206,9 +217,7 @@ class Registry:
 
     def version(self) -> str:
         """A digest of the shared modules and of the options."""
-        from hashlib import blake2b  # noqa: PLC0415 - not needed by a program that compiles nothing
-
-        digest = blake2b(repr(sorted(_OPTIONS.items())).encode(), digest_size=6)
+        digest = hashlib.blake2b(repr(sorted(_OPTIONS.items())).encode(), digest_size=6)
         for name in (*self.shared, INTRINSICS):
             file = import_module(name, self.package).__file__
             assert file is not None
@@ -233,11 +242,9 @@ class Registry:
 
 
 def _dispatcher(declared: _Kernel, version: str) -> Any:
-    from novaql.tsdb.runtime.compile_cache import jit  # noqa: PLC0415 - it loads logging
-
     function: Any = declared.function
     function.__qualname__ = f"{function.__name__}-{version}"  # part of the file's name in the cache
-    return jit(function, **declared.options)
+    return compile_cache.jit(function, **declared.options)
 
 
 def _compile(declared: _Kernel, version: str) -> Callable[..., Any]:
@@ -281,11 +288,7 @@ class _Compiler:
                 registry, child = self._queue.popleft()
             with suppress(ImportError, OSError):  # see `prepare_in_background`
                 if child and registry.misses():
-                    from novaql.tsdb.runtime.compile_child import (  # noqa: PLC0415 - it loads logging
-                        run_child,
-                    )
-
-                    run_child(child, goes_on=main.is_alive)
+                    compile_child.run_child(child, goes_on=main.is_alive)
                 registry.prepare(goes_on=main.is_alive)
 
 

@@ -10,10 +10,13 @@ from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from novaql.lazy_exports import lazy_module
 from novaql.tsdb.runtime.forks import after_fork
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent import futures
+else:  # it loads logging, 5 ms
+    futures = lazy_module("concurrent.futures")
 
 T = TypeVar("T")
 
@@ -39,7 +42,7 @@ def ordered_parallel(
             take(work(number))
         return
     turns = _WorkQueue(count, work)
-    helpers: list[Future[None]] = []
+    helpers: list[futures.Future[None]] = []
     counted = getattr(_turn, "taken", False)
     if not counted:
         _active_threads.acquire()
@@ -141,12 +144,10 @@ _active_threads = _ActiveThreads()
 
 
 @cache
-def _helpers(priority: int) -> ThreadPoolExecutor:
+def _helpers(priority: int) -> futures.ThreadPoolExecutor:
     """Return the helper threads of all queries that run at this priority. A large query on a thread
     of low priority must not get helpers of a higher one."""
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - 5 ms, logging with it
-
-    return ThreadPoolExecutor(
+    return futures.ThreadPoolExecutor(
         max(1, _cores() - 1),
         thread_name_prefix="novaql-batch",
         initializer=_set_priority,

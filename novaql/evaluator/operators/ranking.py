@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,9 +13,15 @@ from novaql.evaluator.grouping import Groups
 from novaql.evaluator.kernels.selection import best_rows
 from novaql.evaluator.kernels.windows import Floats, Ints
 from novaql.evaluator.matrix import StepMatrix
+from novaql.lazy_exports import lazy_module
 from novaql.span import Span
 from novaql.text.go_text import go_number
 from novaql.tsdb.model.labels import SeriesTable
+
+if TYPE_CHECKING:
+    import hashlib
+else:  # it loads OpenSSL, 4 ms, for `limit_ratio` alone
+    hashlib = lazy_module("hashlib")
 
 LEAST_INT64, GREATEST_INT64 = -(2.0**63), 2.0**63 - 1024
 """The whole numbers of a double that fit 64 bits lie strictly between these."""
@@ -103,14 +110,13 @@ def label_hashes(series: SeriesTable) -> Floats:
 
     Every distinct (name, value) is hashed once; a row's hash mixes those of its labels.
     """
-    import hashlib  # noqa: PLC0415 - loads OpenSSL, 4 ms, for limit_ratio alone
-
+    blake2b = hashlib.blake2b
     mixed = np.zeros(len(series), np.uint64)
     for name, column in series.columns.items():
         words = np.fromiter(
             (
                 int.from_bytes(
-                    hashlib.blake2b(f"{name}\0{value}".encode(), digest_size=8).digest(), "little"
+                    blake2b(f"{name}\0{value}".encode(), digest_size=8).digest(), "little"
                 )
                 for value in column.values
             ),

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline, ViewsOf
 from novaql.evaluator.steps import Steps
+from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.batch_views import BatchViews, SeriesView
 from novaql.tsdb.model.series_batch import SeriesBatchRef
 from novaql.tsdb.model.source import Selection
 from novaql.tsdb.runtime.forks import after_fork
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent import futures
+else:  # it loads logging, 5 ms
+    futures = lazy_module("concurrent.futures")
 
 READ_AHEAD = 2
 """Batches that are read while the views of another one are computed. Each is some MiB, and threads
@@ -74,7 +77,7 @@ def read_ahead(views: Sequence[ViewsOf]) -> Iterator[SeriesView]:
         yield from loaded
         if not at_hand:
             break
-    waiting: deque[Future[Iterable[SeriesView]]] = deque()
+    waiting: deque[futures.Future[Iterable[SeriesView]]] = deque()
     try:
         for load in loads:
             waiting.append(_readers().submit(load))
@@ -88,11 +91,9 @@ def read_ahead(views: Sequence[ViewsOf]) -> Iterator[SeriesView]:
 
 
 @cache
-def _readers() -> ThreadPoolExecutor:
+def _readers() -> futures.ThreadPoolExecutor:
     """Threads that decode batches, shared by all queries of the process."""
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - 5 ms, logging with it
-
-    return ThreadPoolExecutor(2, thread_name_prefix="novaql-read")
+    return futures.ThreadPoolExecutor(2, thread_name_prefix="novaql-read")
 
 
 # A forked process has the pool but none of its threads: it would wait for them forever.

@@ -1,4 +1,4 @@
-"""The provider for tests. It speaks with the server of `tests/support`, if a setting names it."""
+"""The provider for tests. It sends requests to the server that a setting names."""
 
 from __future__ import annotations
 

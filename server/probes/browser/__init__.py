@@ -4,16 +4,13 @@
 """
 
 from novaql.server.probes.browser.flow import run_flow
-from novaql.server.probes.browser.model import Flow, Step
+from novaql.server.probes.browser.model import Flow
 from novaql.server.probes.browser.process import available
-from novaql.server.probes.browser.results import FAILURE_REASONS, FlowResult, StepResult
+from novaql.server.probes.browser.results import FlowResult
 
 __all__ = [
-    "FAILURE_REASONS",
     "Flow",
     "FlowResult",
-    "Step",
-    "StepResult",
     "available",
     "run_flow",
 ]

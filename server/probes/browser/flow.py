@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from novaql.server.egress.dialer import Dialer
 from novaql.server.probes.browser import scripts
@@ -38,6 +39,17 @@ _MAX_DETAIL = 500
 _WITHOUT_SCREENSHOT = frozenset({"browser_crashed", "cancelled", "limit_exceeded"})
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of one flow: bytes that its page transfers, and memory of the browser's processes."""
+
+    transferred: int = MAX_BYTES
+    memory: int = MAX_MEMORY
+
+
+USUAL = Limits()
+
+
 def run_flow(
     flow: Flow,
     *,
@@ -45,6 +57,7 @@ def run_flow(
     timeout_s: float,
     secrets: Mapping[str, str],
     cancelled: Callable[[], bool],
+    limits: Limits = USUAL,
 ) -> FlowResult:
     """Run a flow in a new browser. Failures are in the result; none is raised.
 
@@ -57,7 +70,7 @@ def run_flow(
     The caller's thread waits for the browser: do not call it on the event loop, or in a thread
     that ends earlier than the run, because the browser ends with the thread that started it.
     """
-    return _Run(flow, dialer, timeout_s, secrets, cancelled).result()
+    return _Run(flow, dialer, timeout_s, secrets, cancelled, limits).result()
 
 
 class _Run:
@@ -70,6 +83,7 @@ class _Run:
         timeout_s: float,
         secrets: Mapping[str, str],
         cancelled: Callable[[], bool],
+        limits: Limits,
     ) -> None:
         self._flow = flow
         self._dialer = dialer
@@ -79,6 +93,7 @@ class _Run:
         self._secrets = {name: secrets[name] for name in flow.secret_names() if name in secrets}
         self._redacted = Redaction(self._secrets.values())
         self._cancelled = cancelled
+        self._limits = limits
         self._steps: list[StepResult] = []
         self._screenshots: list[tuple[str, bytes]] = []
         self._proxy: EgressProxy | None = None
@@ -120,7 +135,7 @@ class _Run:
         try:
             grace = self._end + _FAILURE_SCREENSHOT_S
             self._proxy = EgressProxy(
-                self._browser.listener, self._dialer, end=grace, max_bytes=MAX_BYTES
+                self._browser.listener, self._dialer, end=grace, max_bytes=self._limits.transferred
             )
             self._proxy.start()
             try:
@@ -139,7 +154,7 @@ class _Run:
         now = time.monotonic()
         if self._browser is not None and now >= self._next_memory_check:
             self._next_memory_check = now + _MEMORY_CHECK_S
-            if self._browser.memory() > MAX_MEMORY:
+            if self._browser.memory() > self._limits.memory:
                 raise FlowFailed("limit_exceeded", "the browser takes too much memory")
 
     def _all_steps(self, browser: BrowserProcess, proxy: EgressProxy) -> None:

@@ -16,7 +16,8 @@ import time
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-from novaql.server.egress.dialer import Dialer, TargetNotAllowed, Unreachable
+from novaql.server.egress.dialer import Dialer
+from novaql.server.egress.errors import TargetNotAllowed, Unreachable
 
 MAX_CONNECTIONS = 64
 MAX_BYTES = 64 << 20
@@ -60,7 +61,13 @@ class EgressProxy:
     """
 
     def __init__(
-        self, listener: socket.socket, dialer: Dialer, *, end: float, max_bytes: int
+        self,
+        listener: socket.socket,
+        dialer: Dialer,
+        *,
+        end: float,
+        max_bytes: int,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self.denied: dict[tuple[str, int], None] = {}
         self.unreachable: dict[tuple[str, int], str] = {}
@@ -69,6 +76,7 @@ class EgressProxy:
         self._dialer = dialer
         self._end = end
         self._left = max_bytes
+        self._max_connections = max_connections
         self._open: set[socket.socket] = set()
         self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
@@ -104,7 +112,7 @@ class EgressProxy:
             except OSError:
                 return
             with self._lock:
-                if self._stopped.is_set() or len(self._threads) >= MAX_CONNECTIONS:
+                if self._stopped.is_set() or len(self._threads) >= self._max_connections:
                     connection.close()
                     continue
                 thread = threading.Thread(

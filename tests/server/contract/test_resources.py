@@ -13,8 +13,8 @@ SERVER = ROOT / "server"
 LIBRARY = "\n## Threads of the library\n"
 """What follows on the page is checked by tests/architecture/test_resources.py."""
 _CREATES = re.compile(
-    r"(?:[A-Za-z]*(?:Pool|PoolExecutor|Threads|Workers|Writers|Cache)|Thread|OrderedDict|lru_cache"
-    r"|create_engine)"
+    r"(?:[A-Za-z]*(?:Pool|PoolExecutor|Threads|Workers|Writers|Cache)|Thread|Timer|OrderedDict"
+    r"|lru_cache|cache|local|create_engine)"
 )
 
 
@@ -57,5 +57,6 @@ def test_every_listed_file_is_there() -> None:
 
 def test_the_look_finds_what_it_is_for() -> None:
     text = "x = ThreadPoolExecutor(2)\n@lru_cache(maxsize=1)\ndef f(): ...\ny = ResultCache(5)\n"
-    assert created(text) == {"ThreadPoolExecutor", "lru_cache", "ResultCache"}
+    text += "@functools.cache\ndef g(): ...\nz = threading.Timer(1, f)\n"
+    assert created(text) == {"ThreadPoolExecutor", "lru_cache", "ResultCache", "cache", "Timer"}
     assert created("PoolExecutor\nCached()\n") == set()

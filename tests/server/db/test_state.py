@@ -14,7 +14,6 @@ from sqlalchemy.orm import aliased
 
 from novaql.server.auth.bootstrap import add_admin, add_tenant, ensure_first_tenant
 from novaql.server.clock import SystemClock
-from novaql.server.db import engine as database_module
 from novaql.server.db.engine import StateDatabase
 from novaql.server.db.migrate import NewerDatabase, load_tables, migrate
 from novaql.server.db.rows import Base, Tenant
@@ -178,11 +177,9 @@ def test_parallel_writers_of_several_processes_never_fail(
     assert version == 1 + 4 * rounds
 
 
-def test_a_database_that_stays_locked_is_a_503(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(database_module, "BUSY_MS", 50)
-    holder, other = (StateDatabase(f"sqlite:///{tmp_path}/state.db") for _ in range(2))
+def test_a_database_that_stays_locked_is_a_503(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/state.db"
+    holder, other = StateDatabase(url), StateDatabase(url, busy_ms=50)
     migrate(holder)
     with holder.write(None) as session:
         session.execute(select(Tenant))

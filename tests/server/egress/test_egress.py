@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novaql.server.addresses import parse_networks
-from novaql.server.egress.dialer import Dialer, TargetNotAllowed, Unreachable
+from novaql.server.egress.dialer import Dialer
+from novaql.server.egress.errors import TargetNotAllowed, Unreachable
 from novaql.server.errors import Impossible
 
 DENIED = [

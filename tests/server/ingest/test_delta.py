@@ -200,7 +200,7 @@ def test_memory_is_bounded_and_old_series_give_way() -> None:
     one("y", 0)
     full = one("z", 10)
     assert (full.rejected, len(sums)) == (1, 2)
-    assert "2 series are kept, which is the limit" in full.reason
+    assert "2 series are held, which is the limit" in full.reason
     assert one("x", 5000).samples[0][2] == 2.0
     assert one("z", 5001).rejected == 0  # y was last heard of more than an hour ago
     assert len(sums) == 2

@@ -12,7 +12,8 @@ import pytest
 
 from novaql.server.addresses import parse_networks
 from novaql.server.clock import SystemClock
-from novaql.server.egress.dialer import Dialer, Unreachable
+from novaql.server.egress.dialer import Dialer
+from novaql.server.egress.errors import Unreachable
 from novaql.server.integrations.exchange import Exchange
 from novaql.server.integrations.provider import ProviderFault, Reason
 from tests.support.servers.fake_provider import KEY, fake_provider

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from novaql.server.notifications import mail
+from novaql.server.tuning import Tuning
 from tests.support.peers.mail_server import PASSWORD, USER, Mailbox, certificate_for, mail_server
 from tests.support.servers.alert_rig import AlertRig
 
@@ -173,8 +173,8 @@ def test_a_mail_that_was_taken_is_not_sent_again_however_it_ends(one: AlertRig) 
 
 
 @pytest.mark.slow
-def test_a_server_that_trickles_is_cut_off(one: AlertRig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mail, "DEADLINE_S", 0.5)
+@pytest.mark.parametrize("tuning", [Tuning(mail_s=0.5)])
+def test_a_server_that_trickles_is_cut_off(one: AlertRig) -> None:
     box, listening = talking(*[b"2"] * 200, pause_s=0.1)
     began = time.monotonic()
     with listening:

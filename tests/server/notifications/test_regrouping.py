@@ -13,6 +13,7 @@ from novaql.server.clock import SteppedClock
 from novaql.server.db.engine import StateDatabase
 from novaql.server.notifications import dispatch
 from novaql.server.notifications.tables import GroupMember, NotificationGroup
+from novaql.server.tuning import Tuning
 from tests.support.servers.alert_rig import NOW, AlertRig
 from tests.support.servers.http_server import local_server
 
@@ -21,7 +22,6 @@ from tests.support.servers.http_server import local_server
 def test_regrouping_takes_several_transactions_and_keeps_every_alert(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(dispatch, "REGROUPED_AT_ONCE", 3)
     most: list[int] = []
     write = StateDatabase.write
 
@@ -40,7 +40,7 @@ def test_regrouping_takes_several_transactions_and_keeps_every_alert(
         joined(unit, alerts, rules)
 
     clock = SteppedClock(NOW)
-    with local_server(clock=clock) as server:
+    with local_server(clock=clock, tuning=Tuning(regrouped_at_once=3)) as server:
         rig = AlertRig(server, clock)
         rig.route_to_log(group_wait="1h")
         rig.rule()

@@ -14,6 +14,7 @@ import pytest
 from novaql.server.clock import SteppedClock
 from novaql.server.http.index import RouteIndex
 from novaql.server.routes import ROUTES
+from novaql.server.tuning import Tuning
 from tests.support.contract.documented import assert_documented
 from tests.support.servers.http_server import LocalServer, local_server
 from tests.support.servers.state_databases import KINDS, state_database
@@ -103,12 +104,12 @@ def names(spans: list[dict[str, Any]]) -> list[str | None]:
 
 
 @pytest.fixture(params=KINDS)
-def rota(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rota]:
+def rota(request: pytest.FixtureRequest, tmp_path: Path, tuning: Tuning) -> Iterator[Rota]:
     """Over SQLite, and over PostgreSQL."""
     clock = SteppedClock(NOW)
     with (
         state_database(request.param, tmp_path) as database,
-        local_server(clock=clock, database=database) as server,
+        local_server(clock=clock, database=database, tuning=tuning) as server,
     ):
         yield Rota(server, clock)
 

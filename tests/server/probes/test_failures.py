@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from novaql.server.addresses import parse_networks
-from novaql.server.egress.dialer import Dialer, Unreachable
+from novaql.server.egress.dialer import Dialer
+from novaql.server.egress.errors import Unreachable
 from novaql.server.probes.deadline import ProbeCancelled
 from novaql.server.probes.execute import execute, tls_context
 from novaql.server.probes.result import Outcome

@@ -10,8 +10,8 @@ import pytest
 
 from novaql import query
 from novaql.server.auth.roles import Role
-from novaql.server.query import formats
 from novaql.server.query.schema import NovaqlAnswer
+from novaql.server.tuning import Tuning
 from tests.server.conftest import NOW_S
 from tests.support.servers.http_server import LocalServer, local_server
 
@@ -118,15 +118,15 @@ def test_a_range_vector_has_no_wide_arrow_stream(server: LocalServer) -> None:
     )
 
 
-def test_more_series_than_columns_have_no_wide_arrow_stream(
-    server: LocalServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(formats, "MOST_COLUMNS", 1)
+def test_more_series_than_columns_have_no_wide_arrow_stream() -> None:
     asked = {"query": "up", "format": "arrow", "layout": "wide", "time": NOW_S}
-    refused, one = (
-        server.client.post("/v1/novaql", json=asked | limit, headers=server.bearer())
-        for limit in ({}, {"limit": 1})
-    )
+    with local_server(tuning=Tuning(wide_columns=1)) as server:
+        series = [({"__name__": "up", "instance": name}, [(NOW_S * 1000, 1.0)]) for name in "ab"]
+        assert server.write(series).is_success
+        refused, one = (
+            server.client.post("/v1/novaql", json=asked | limit, headers=server.bearer())
+            for limit in ({}, {"limit": 1})
+        )
 
     assert (refused.status_code, one.status_code) == (422, 200)
     assert refused.json()["error"]["code"] == "query_limit"

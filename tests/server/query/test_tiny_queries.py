@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from novaql import Result, evaluate
 from novaql.server.pools import tiny_queries
 from novaql.server.query import run
+from novaql.server.tuning import Tuning
 from novaql.tsdb.read import batches
 from tests.support.servers.http_server import LocalServer, local_server
 
@@ -33,9 +35,11 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return evaluate(*arguments, **options)
 
     monkeypatch.setattr(run, "evaluate", noting)
-    monkeypatch.setattr(tiny_queries, "MOST_S", 60.0)  # a busy machine
-    monkeypatch.setattr(tiny_queries, "OVERRUN_S", 60.0)
     return seen
+
+
+PATIENT = Tuning(tiny_s=60.0, tiny_overrun_s=60.0)
+"""For a busy machine."""
 
 
 def _overruns(server: LocalServer) -> float:
@@ -45,7 +49,7 @@ def _overruns(server: LocalServer) -> float:
 
 
 def test_the_second_run_needs_no_thread(threads: list[str]) -> None:
-    with local_server() as server:
+    with local_server(tuning=PATIENT) as server:
         _write(server, 0, 3)
         found = [server.novaql(query="sum(load)", time=AT).json()["result"] for _ in range(3)]
         assert found[0] == found[1] == found[2]
@@ -58,7 +62,7 @@ def test_the_second_run_needs_no_thread(threads: list[str]) -> None:
 
 
 def test_a_query_that_has_grown_goes_to_a_thread_and_is_counted(threads: list[str]) -> None:
-    with local_server() as server:
+    with local_server(tuning=PATIENT) as server:
         _write(server, 0, 3)
         for _ in range(2):
             assert server.novaql(query="load", time=AT).is_success
@@ -76,7 +80,7 @@ def test_a_query_that_reads_a_disk_runs_in_a_thread(
     threads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches._Portion, "ready", lambda *_: False)
-    with local_server() as server:
+    with local_server(tuning=PATIENT) as server:
         _write(server, 0, 3)
         for _ in range(3):
             assert server.novaql(query="load", time=AT).is_success
@@ -84,21 +88,15 @@ def test_a_query_that_reads_a_disk_runs_in_a_thread(
         assert _overruns(server) == 0
 
 
-def test_a_query_that_takes_long_runs_in_a_thread(
-    threads: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tiny_queries, "MOST_S", 0.0)
-    with local_server() as server:
+def test_a_query_that_takes_long_runs_in_a_thread(threads: list[str]) -> None:
+    with local_server(tuning=replace(PATIENT, tiny_s=0.0)) as server:
         for _ in range(2):
             assert server.novaql(query="1", time=AT).is_success
         assert threads == ["query"] * 2
 
 
-def test_a_run_on_the_event_loop_that_takes_long_is_the_last(
-    threads: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tiny_queries, "OVERRUN_S", 0.0)
-    with local_server() as server:
+def test_a_run_on_the_event_loop_that_takes_long_is_the_last(threads: list[str]) -> None:
+    with local_server(tuning=replace(PATIENT, tiny_overrun_s=0.0)) as server:
         for _ in range(3):
             assert server.novaql(query="1", time=AT).is_success
         assert threads == ["query", threads[1], "query"]
@@ -107,7 +105,7 @@ def test_a_run_on_the_event_loop_that_takes_long_is_the_last(
 
 
 def test_a_wrong_query_is_refused_on_the_event_loop_too(threads: list[str]) -> None:
-    with local_server() as server:
+    with local_server(tuning=PATIENT) as server:
         _write(server, 0, 3)
         twice = "load + on() group_left load"
         for _ in range(3):

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from novaql.server.egress.dialer import Unreachable
+from novaql.server.egress.errors import Unreachable
 from novaql.server.egress.names import resolver_at
 from tests.server.webhooks.conftest import ask, log_of, make_a_token, subscribe
 from tests.support.peers.dns_server import dns_server

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from novaql.server.clock import SteppedClock
+from novaql.server.tuning import Tuning
 from tests.support.servers.alert_rig import NOW, AlertRig
 from tests.support.servers.http_server import local_server
 from tests.support.servers.state_databases import KINDS, state_database
@@ -25,9 +26,8 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AlertRig]:
 
 
 @pytest.fixture
-def one(tmp_path: Path) -> Iterator[AlertRig]:
+def one(tuning: Tuning) -> Iterator[AlertRig]:
     """Over SQLite only, for what the database has no part in."""
-    del tmp_path
     clock = SteppedClock(NOW)
-    with local_server(clock=clock, egress_allow="127.0.0.0/8") as server:
+    with local_server(clock=clock, tuning=tuning, egress_allow="127.0.0.0/8") as server:
         yield AlertRig(server, clock)

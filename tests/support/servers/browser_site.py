@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from novaql.server.addresses import parse_networks
-from novaql.server.egress.dialer import Dialer, Unreachable, resolve
+from novaql.server.egress.dialer import Dialer, resolve
+from novaql.server.egress.errors import Unreachable
 from novaql.server.egress.names import written_as_address
 from novaql.server.probes.browser import Flow, FlowResult, run_flow
+from novaql.server.probes.browser.flow import USUAL, Limits
 
 SITE, INSIDE = "127.0.0.2", "127.0.0.1"
 
@@ -180,6 +182,7 @@ def run(
     timeout_s: float = 60.0,
     secrets: Mapping[str, str] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
+    limits: Limits = USUAL,
 ) -> FlowResult:
     """Run a flow with the dialer above."""
     flow = Flow.model_validate({"target": target, "steps": list(steps)})
@@ -189,4 +192,5 @@ def run(
         timeout_s=timeout_s,
         secrets=secrets or {},
         cancelled=cancelled,
+        limits=limits,
     )

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from novaql.server.probes.browser import FlowResult, flow
+from novaql.server.probes.browser import FlowResult
+from novaql.server.probes.browser.flow import Limits
 from tests.support.servers import browser_site
 from tests.support.servers.browser_site import SITE, Answer, Names, Request, Site, run
 
@@ -215,23 +216,24 @@ def test_a_secret_that_is_missing(site: Site) -> None:
     assert site.requests == []
 
 
-def test_a_page_may_not_transfer_without_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flow, "MAX_BYTES", 1 << 20)
+def test_a_page_may_not_transfer_without_end(site: Site) -> None:
     # An image would not do: the browser stops loading one that it cannot decode.
     page = "<script>fetch('/large').then(answer => answer.text())</script>"
     site.pages = {"/": Answer(page), "/large": Answer(b"x" * (4 << 20))}
 
-    assert failed(run(site.url(), {"action": "wait", "for": 10})) == "limit_exceeded"
+    result = run(site.url(), {"action": "wait", "for": 10}, limits=Limits(transferred=1 << 20))
+
+    assert failed(result) == "limit_exceeded"
 
 
-def test_a_page_may_not_take_all_memory(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flow, "MAX_MEMORY", 600 << 20)
+def test_a_page_may_not_take_all_memory(site: Site) -> None:
     site.pages["/"] = Answer(
         "<script>const held = []; setInterval(() => held.push(new Uint8Array(5e7).fill(1)), 50)"
         "</script>"
     )
 
-    result = run(site.url(), {"action": "wait", "for": 20}, timeout_s=25)
+    limits = Limits(memory=600 << 20)
+    result = run(site.url(), {"action": "wait", "for": 20}, timeout_s=25, limits=limits)
 
     assert failed(result) in ("limit_exceeded", "browser_crashed")
     assert result.steps[-1].duration_s < 15

@@ -10,18 +10,27 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from novaql.server.probes.browser import proxy
 from novaql.server.probes.browser.proxy import EgressProxy, ResponseHead, parsed_request
 from tests.support.servers.browser_site import INSIDE, SITE, Answer, Inside, Names, Site, dialer
 
 
 @contextmanager
 def running(
-    names: Names | None = None, *, seconds: float = 20, max_bytes: int = 1 << 20
+    names: Names | None = None,
+    *,
+    seconds: float = 20,
+    max_bytes: int = 1 << 20,
+    max_connections: int = 64,
 ) -> Iterator[tuple[EgressProxy, Callable[[bytes], socket.socket]]]:
     """A proxy, and a function that connects to it and sends."""
     listener = socket.create_server((INSIDE, 0))
-    made = EgressProxy(listener, dialer(names), end=time.monotonic() + seconds, max_bytes=max_bytes)
+    made = EgressProxy(
+        listener,
+        dialer(names),
+        end=time.monotonic() + seconds,
+        max_bytes=max_bytes,
+        max_connections=max_connections,
+    )
     made.start()
     opened: list[socket.socket] = []
 
@@ -176,9 +185,8 @@ def test_a_run_has_a_bound_of_bytes(site: Site) -> None:
         assert made.exceeded
 
 
-def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proxy, "MAX_CONNECTIONS", 3)
-    with running() as (_, send):
+def test_connections_are_bounded() -> None:
+    with running(max_connections=3) as (_, send):
         held = [send(b"GET ") for _ in range(3)]
         time.sleep(0.3)
         refused = send(b"GET ")
