@@ -1,8 +1,8 @@
 """The parser made from `grammar/`, once a process.
 
-Computing its tables takes some 40 ms, so they are cached in the user's cache folder. The file is a
-pickle, so it is read only if no other user can have written it. Without a writable folder, each
-process computes the tables.
+Computing its tables takes some 40 ms, so they are cached in `NOVAQL_CACHE_DIR`, or else in the
+user's cache folder. The file is a pickle, so it is read only if no other user but root can have
+written it. Without a writable folder, each process computes the tables.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import stat
 import sys
 import tempfile
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +22,7 @@ import lark
 
 from novaql import grammar as grammar_folder
 from novaql.language.builder import PromqlBuilder
+from novaql.tsdb.runtime.cache_folder import cache_folder
 
 _FOLDER = Path(grammar_folder.__file__).parent
 
@@ -28,7 +30,7 @@ _FOLDER = Path(grammar_folder.__file__).parent
 @cache
 def parser() -> lark.Lark:
     """Lark's LALR parser, which builds the tree while it reads."""
-    return _ready(_stored_tables() or _made_tables())
+    return _ready(_tables())
 
 
 def _ready(tables: bytes) -> lark.Lark:
@@ -38,19 +40,34 @@ def _ready(tables: bytes) -> lark.Lark:
     return made
 
 
+def _tables() -> bytes:
+    """The tables of the first cache folder that has them; else they are computed. The first of the
+    folders without them that can be written has them for later processes."""
+    without: list[Path] = []
+    for folder in _cache_folders():
+        found = _read(folder)
+        if found is not None:
+            break
+        without.append(folder)
+    else:
+        found = _made_tables()
+    for folder in without:
+        with contextlib.suppress(OSError):
+            _store(folder / _table_name(), found)
+            break
+    return found
+
+
 def _made_tables() -> bytes:
-    """Return the tables, computed from the grammar, and cache them for later processes."""
     made = lark.Lark.open(str(_FOLDER / "novaql.lark"), parser="lalr", maybe_placeholders=False)
     buffer = io.BytesIO()
     made.save(buffer)
-    with contextlib.suppress(OSError):
-        _store(_cache_folder() / _table_name(), buffer.getvalue())
     return buffer.getvalue()
 
 
 def _store(file: Path, tables: bytes) -> None:
     """Write the cache file. Raises `OSError` if that is impossible or unsafe."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     if not _private(file.parent.lstat()):
         raise PermissionError(f"{file.parent} can be written by others")
     # Others must see the whole file or none.
@@ -58,18 +75,19 @@ def _store(file: Path, tables: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as making:
             making.write(hashlib.sha256(tables).digest() + tables)
+        Path(name).chmod(0o644)  # other users may read it
         Path(name).replace(file)
     finally:
         Path(name).unlink(missing_ok=True)
 
 
-def _stored_tables() -> bytes | None:
+def _read(folder: Path) -> bytes | None:
     """Read the cache file; None if it is absent, damaged, or another user can have written it."""
+    file = folder / _table_name()
     try:
-        file = _cache_folder() / _table_name()
         if not (stat.S_ISREG(file.lstat().st_mode) and _private(file.lstat())):
             return None
-        if not _private(file.parent.lstat()):
+        if not _private(folder.lstat()):
             return None
         content = file.read_bytes()
     except OSError:
@@ -78,15 +96,17 @@ def _stored_tables() -> bytes | None:
     return tables if hashlib.sha256(tables).digest() == digest else None
 
 
-def _cache_folder() -> Path:
-    """Raises `OSError` where there is no home."""
+def _cache_folders() -> Iterator[Path]:
+    """Where the file is looked for, and stored in the first that can be written."""
+    shared = cache_folder()
+    if shared is not None:
+        yield shared
     given = os.environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(given):
-        return Path(given) / "novaql"
-    try:
-        return Path.home() / ".cache" / "novaql"
-    except RuntimeError as problem:
-        raise OSError(str(problem)) from None
+        yield Path(given) / "novaql"
+        return
+    with contextlib.suppress(RuntimeError):  # there is no home
+        yield Path.home() / ".cache" / "novaql"
 
 
 def _table_name() -> str:
@@ -101,4 +121,4 @@ def _table_name() -> str:
 def _private(found: os.stat_result) -> bool:
     if not hasattr(os, "getuid"):
         return False  # no owners to compare: no cache on such systems
-    return found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return found.st_uid in (0, os.getuid()) and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

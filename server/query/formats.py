@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 
-from novaql import ArgumentError, LimitExceeded, QueryOptions, Result, export
+from novaql import ArgumentError, LimitExceeded, QueryError, QueryOptions, Result, export
+from novaql.language import ValueType, parse_core, type_of
 from novaql.server.http.formats import Format
 from novaql.server.http.streaming import Piece
 
@@ -28,10 +29,10 @@ def encode(
 
     plan            plan of the query for the answer; "": none
     wide_columns    for Arrow: the most series of the wide layout, see `Result.arrow`; None: the
-                    long layout
+                    long layout. Not for a range vector
     guard_formulas  for CSV: see `Result.csv`
 
-    Raises `ArgumentError` and `LimitExceeded` for a result that has no wide layout.
+    Raises `LimitExceeded` for a result with too many series for the wide layout.
     """
     shown = export.first_series(result, limit)
     if form == "csv":
@@ -41,12 +42,23 @@ def encode(
     return _json_pieces(result, shown, options, plan)
 
 
+def refuse_range_vector(text: str) -> None:
+    """Raise `ArgumentError` for a query whose result has no wide layout, before it is evaluated.
+
+    Evaluation raises and counts the errors of an invalid query.
+    """
+    try:
+        kind = type_of(parse_core(text))
+    except QueryError:
+        return
+    if kind is ValueType.MATRIX:  # the table could have as many rows as there are samples
+        reason = "the samples of a range vector have times of their own; take the long layout"
+        raise ArgumentError("layout", reason)
+
+
 def _arrow_pieces(shown: Result, most: int | None) -> Iterator[Piece]:
     if most is None:
         return export.long_stream(shown)
-    if shown.raw is not None:  # the table could have as many rows as there are samples
-        reason = "the samples of a range vector have times of their own; take the long layout"
-        raise ArgumentError("layout", reason)
     if len(shown.series) > most:
         raise LimitExceeded(
             f"the answer has {len(shown.series)} series, the wide layout {most} at most; "

@@ -14,7 +14,7 @@ from novaql.server.http.data_route import DataRoute
 from novaql.server.http.formats import MEDIA, format_of
 from novaql.server.http.request import context_of
 from novaql.server.http.streaming import Begun, begin, pieces_response
-from novaql.server.query.formats import encode
+from novaql.server.query.formats import encode, refuse_range_vector
 from novaql.server.query.run import run_in_worker, run_query
 from novaql.server.query.schema import NovaqlAnswer, NovaqlRequest
 from novaql.server.query.tools import ROUTES as TOOLS
@@ -32,9 +32,6 @@ async def query(request: Request) -> Response:
     limit = context_of(request).settings.max_body_bytes
     body = await read_json(request, NovaqlRequest, limit=limit)
     form = format_of(body.format, request.headers.get("accept", ""))
-    text = body.query
-    if body.params is not None:
-        text = await run_in_worker(request, lambda: bind(body.query, body.params))
     options = query_options(
         time=body.time,
         start=body.start,
@@ -45,6 +42,12 @@ async def query(request: Request) -> Response:
         rollup=body.rollup,
         strict_promql=body.strict_promql,
     )
+    wide = form == "arrow" and body.layout == "wide"
+    text = body.query
+    if body.params is not None:
+        text = await run_in_worker(request, lambda: bind(body.query, body.params))
+    if wide and options.instant:
+        await run_in_worker(request, lambda: refuse_range_vector(text))
 
     profile = Profile() if body.explain == "analyze" else None
 
@@ -65,7 +68,7 @@ async def query(request: Request) -> Response:
             options,
             limit=limit,
             plan=plan,
-            wide_columns=tuning.wide_columns if body.layout == "wide" else None,
+            wide_columns=tuning.wide_columns if wide else None,
             guard_formulas=body.guard_formulas,
         )
         at_once = {"arrow": tuning.arrow_at_once, "json": tuning.json_at_once}

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import operator
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaql.tsdb.runtime.lru_cache import CALLS_SINCE_USE, CALLS_UNTIL_UNUSED, ByteCache, each
+from novaql.tsdb.runtime.lru_cache import (
+    CALLS_SINCE_USE,
+    CALLS_UNTIL_UNUSED,
+    RELEASED_AT_ONCE,
+    ByteCache,
+    each,
+)
 
 KEYS = st.integers(0, 9)
 ACTIONS = st.one_of(
@@ -68,3 +75,26 @@ def test_values_without_a_use_are_released() -> None:
         assert "used" in cache
     cache.release_unused()
     assert cache.stats().bytes == len(cache) == 0
+
+
+def test_others_have_their_turn_while_many_values_are_released() -> None:
+    """The lock is free between any two portions."""
+    cache, left = ByteCache[object](10_000, each), []
+
+    class Lock:
+        def __enter__(self) -> None:
+            left.append(len(cache))
+
+        def __exit__(self, *_: object) -> None: ...
+
+    for key in range(5 * RELEASED_AT_ONCE):
+        cache.put(key, object())
+    for _ in range(CALLS_UNTIL_UNUSED):
+        cache.release_unused()
+    cache.put("new", object())
+    cache._lock = Lock()  # type: ignore[assignment]
+    cache.release_unused()
+
+    assert max(before - after for before, after in pairwise(left)) == RELEASED_AT_ONCE
+    assert len(cache) == 1
+    assert "new" in cache

@@ -1,7 +1,8 @@
 """numba's dispatchers of functions, with its cache on disk if no other user can write to the cache.
 
 numba loads machine code from files in `NUMBA_CACHE_DIR`, beside the sources, or in the user's cache
-folder. If another user could write to that folder, this process would run that user's code.
+folder: the first of these to which it can write. If another user could write to that folder, this
+process would run that user's code. `NOVAQL_CACHE_DIR` comes before them, and may be read-only.
 """
 
 from __future__ import annotations
@@ -11,28 +12,77 @@ import logging
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from novaql.tsdb.runtime.cache_folder import cache_folder
 
 log = logging.getLogger(__name__)
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
-def jit(function: Callable[..., Any], **options: Any) -> Any:
+def jit(function: Callable[..., Any], signature: tuple[Any, ...], **options: Any) -> Any:
     """numba's dispatcher of a function, which has not compiled anything yet.
+
+    signature  for which it will be compiled
 
     It uses numba's cache if there is a folder for it to which only this user or root can write;
     otherwise each process compiles.
     """
     import numba  # noqa: PLC0415 - slow to load, and absent without the extra
 
+    sources = os.path.dirname(function.__code__.co_filename)
+    folder = cache_folder()
+    if folder is not None:
+        made = numba.njit(**options)(function)
+        with suppress(RuntimeError):  # the folder is neither there nor can be made
+            made._cache = _cache_class(folder)(function)
+            path = made.stats.cache_path
+            useful = os.access(path, os.W_OK) or not is_missing(made, signature)
+            if is_trusted(path, sources) and useful:
+                return made
     try:
         made = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # numba can write to no folder for a cache
         return numba.njit(**options)(function)
-    if is_trusted(made.stats.cache_path, os.path.dirname(function.__code__.co_filename)):
+    if is_trusted(made.stats.cache_path, sources):
         return made
     return numba.njit(**options)(function)
+
+
+@functools.cache
+def _cache_class(folder: Path) -> Any:
+    """numba's cache of a function in a folder, also of one that cannot be written: numba's own
+    classes pass over such folders."""
+    from numba.core.caching import FunctionCache  # noqa: PLC0415 - see `jit`
+
+    own: Any = FunctionCache
+    in_user_folder = own._impl_class._locator_classes[0]
+
+    class Locator(in_user_folder):  # type: ignore[misc]
+        def __init__(self, function: Any, source: str) -> None:
+            super().__init__(function, source)
+            self._cache_path = str(folder / Path(self._cache_path).name)
+
+        def ensure_cache_path(self) -> None:
+            os.makedirs(self._cache_path, exist_ok=True)
+
+        @classmethod
+        def from_function(cls, function: Any, source: str) -> Any:
+            found = cls(function, source)
+            with suppress(OSError):
+                found.ensure_cache_path()
+                return found
+            return None
+
+    class Implementation(own._impl_class):  # type: ignore[misc]
+        _locator_classes = (Locator,)
+
+    class Cache(own):  # type: ignore[misc]
+        _impl_class = Implementation
+
+    return Cache
 
 
 def is_missing(dispatcher: Any, signature: tuple[Any, ...]) -> bool:

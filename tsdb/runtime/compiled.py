@@ -244,7 +244,7 @@ class Registry:
 def _dispatcher(declared: _Kernel, version: str) -> Any:
     function: Any = declared.function
     function.__qualname__ = f"{function.__name__}-{version}"  # part of the file's name in the cache
-    return compile_cache.jit(function, **declared.options)
+    return compile_cache.jit(function, declared.signature, **declared.options)
 
 
 def _compile(declared: _Kernel, version: str) -> Callable[..., Any]:

@@ -17,6 +17,8 @@ CALLS_UNTIL_UNUSED = 2
 """Calls of `release_unused` after which a value that was never used is removed …"""
 CALLS_SINCE_USE = 15
 """… and one that was used, since then."""
+RELEASED_AT_ONCE = 512
+"""Values that `release_unused` looks at before others have the lock: less than a millisecond."""
 
 
 @dataclass(slots=True, eq=False)
@@ -111,10 +113,17 @@ class ByteCache(Generic[Value]):
         at intervals of about a minute."""
         with self._lock:
             self._calls += 1
-            for key, entry in list(self._entries.items()):
-                most = CALLS_SINCE_USE if entry.used else CALLS_UNTIL_UNUSED
-                if self._calls - entry.calls > most:
-                    self._discard(key)
+            keys = list(self._entries)
+        for first in range(0, len(keys), RELEASED_AT_ONCE):
+            with self._lock:
+                for key in keys[first : first + RELEASED_AT_ONCE]:
+                    entry = self._entries.get(key)
+                    if entry is not None and self._is_unused(entry):
+                        self._discard(key)
+
+    def _is_unused(self, entry: _Entry[Value]) -> bool:
+        most = CALLS_SINCE_USE if entry.used else CALLS_UNTIL_UNUSED
+        return self._calls - entry.calls > most
 
     def remove(self, unwanted: Callable[[Any], bool]) -> None:
         """Remove the entries whose keys are unwanted."""

@@ -52,6 +52,21 @@ def test_every_instruction_is_one_and_stages_have_names() -> None:
             assert (ROOT / source).exists(), source
 
 
+def test_the_image_is_warmed_up_by_root_in_a_folder_that_the_server_only_reads() -> None:
+    """`tests/tsdb/runtime/test_compile_cache.py` and `tests/language/test_grammar_cache.py` read
+    such a folder."""
+    rows = instructions()
+    image = rows[max(place for place, (word, _) in enumerate(rows) if word == "FROM") :]
+    words = [word for word, _ in image]
+    warmed, user = image.index(("RUN", "novaql warmup")), words.index("USER")
+    assert words.index("ENV") < warmed < user
+    settings = dict(one.split("=", 1) for one in image[words.index("ENV")][1].split())
+    assert Path(settings["NOVAQL_CACHE_DIR"]).parent == Path("/opt/novaql")
+    owned = next(rest for _, rest in image if "install -d -o novaql" in rest)
+    assert settings["NOVAQL_CACHE_DIR"] not in owned
+    assert settings["NUMBA_CACHE_DIR"] in owned  # for other processors
+
+
 def test_what_is_installed_is_locked_by_hashes() -> None:
     install = next(rest for word, rest in instructions() if "pip install" in rest)
     install = " ".join(install.split())

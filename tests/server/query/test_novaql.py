@@ -107,8 +107,14 @@ def test_an_arrow_stream_has_a_column_for_each_series_if_it_is_wide(server: Loca
     assert table == expected
 
 
-def test_a_range_vector_has_no_wide_arrow_stream(server: LocalServer) -> None:
+def samples_read(server: LocalServer) -> str:
+    text = server.client.get("/metrics").text
+    return next(line for line in text.splitlines() if line.startswith("novaql_query_samples"))
+
+
+def test_a_range_vector_has_no_wide_arrow_stream_and_is_not_read(server: LocalServer) -> None:
     asked = {"query": "up[5m]", "format": "arrow", "layout": "wide", "time": NOW_S}
+    before = samples_read(server)
     answer = server.client.post("/v1/novaql", json=asked, headers=server.bearer())
 
     assert answer.status_code == 400
@@ -116,6 +122,20 @@ def test_a_range_vector_has_no_wide_arrow_stream(server: LocalServer) -> None:
     assert answer.json()["error"]["message"] == (
         "layout: the samples of a range vector have times of their own; take the long layout"
     )
+    assert samples_read(server) == before
+
+
+@pytest.mark.parametrize(
+    ("query", "times", "code"),
+    [("up[5m]", {"start": NOW_S - 60}, "type_error"), ("up[", {}, "syntax_error")],
+)
+def test_an_invalid_query_of_a_wide_arrow_stream_has_its_own_error(
+    server: LocalServer, query: str, times: dict[str, int], code: str
+) -> None:
+    asked = {"query": query, "format": "arrow", "layout": "wide"} | times
+    answer = server.client.post("/v1/novaql", json=asked, headers=server.bearer())
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, code)
 
 
 def test_more_series_than_columns_have_no_wide_arrow_stream() -> None:

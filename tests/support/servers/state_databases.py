@@ -90,6 +90,8 @@ def postgresql() -> str:
         [
             *(str(binaries / "postgres"), "-D", "data", "-k", str(folder)),
             *("-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200"),
+            # Shared memory is files below `data`: a server that is killed leaves none in /dev/shm.
+            *("-c", "dynamic_shared_memory_type=mmap"),
         ],
         user=owner,
         env=environ,
