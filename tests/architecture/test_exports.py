@@ -81,13 +81,13 @@ def source_of(package: str) -> dict[str, tuple[str, str]]:
             case ast.ImportFrom(str(module), names) if module.startswith(f"{package}."):
                 # Under TYPE_CHECKING, `import X as X` exports, and `import X` does not.
                 found |= {
-                    alias.name: (module, alias.name)
+                    alias.asname or alias.name: (module, alias.name)
                     for alias in names
                     if node in statements or alias.asname == alias.name
                 }
             case ast.Assign([ast.Name(name)], ast.Name(other)):  # format = format_expr
                 found[name] = found[other]
-            case ast.FunctionDef(name) if not name.startswith("_"):
+            case ast.FunctionDef(name) | ast.AnnAssign(ast.Name(name)) if not name.startswith("_"):
                 found[name] = package, name
     return found
 
@@ -207,6 +207,7 @@ def test_every_exported_name_is_explained(package: str) -> None:
         if name in exported(package) and not is_explained(*definition(module, original))
     ]
 
+    assert exported(package) <= source_of(package).keys()
     assert silent == []
 
 
