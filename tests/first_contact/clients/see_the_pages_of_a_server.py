@@ -4,7 +4,7 @@ import os
 
 import httpx
 
-with httpx.Client(base_url=os.environ["NOVA_URL"]) as server:
+with httpx.Client(base_url=os.environ["NOVA_URL"], timeout=60) as server:
     assert "<title>NovaQL" in server.get("/").text
     documentation = server.get("/docs").text
     assert "swagger" in documentation.lower()
