@@ -274,7 +274,7 @@ def open(
         hint = "; novaql.query reads files, and Database.load imports them"
         raise StorageUnavailable(f"{problem}{hint}") from problem
     except (tsdb.StoreError, OSError) as problem:
-        where = "" if str(problem).startswith(str(place)) else f"{place}: "
+        where = "" if str(place) in str(problem) else f"{place}: "
         raise StorageUnavailable(f"{where}{problem}") from problem
 
 

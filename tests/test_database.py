@@ -128,12 +128,15 @@ def test_a_directory_of_prometheus_is_read_in_place(tmp_path: Path) -> None:
         assert repr(database) == f"Database({str(folder)!r})"
 
 
-def test_the_error_about_a_locked_database_names_it_once(tmp_path: Path) -> None:
+def test_errors_about_a_database_name_it_once(tmp_path: Path) -> None:
     folder = tmp_path / "db"
     with novaql.open(folder), pytest.raises(novaql.StorageUnavailable) as caught:
         novaql.open(folder)
 
     assert str(caught.value) == f"{folder} is being written by process {os.getpid()}"
+    with pytest.raises(novaql.StorageUnavailable) as caught:
+        novaql.open(tmp_path / "no", read_only=True)
+    assert str(caught.value) == f"there is no store at {tmp_path / 'no'}"
 
 
 def test_a_file_is_no_database_and_the_error_says_what_reads_it(tmp_path: Path) -> None:
