@@ -22,6 +22,9 @@ from novaql.tsdb.model.source import (
     Source,
 )
 
+_FEW_METRICS = 5
+"""So many are listed, if none is like the one that is not there."""
+
 Sets = Sequence[Sequence[Matcher]]
 
 
@@ -59,8 +62,9 @@ def why_selector(
     if names and not _exists(source, [names]):
         wanted = names[0].value
         there = source.label_values(METRIC_NAME, [], MIN_TIME_MS, MAX_TIME_MS)
-        why = "" if there else _without_names(source)
-        return Found(Reason.METRIC, f"there is no metric {wanted}{why}", nearest(wanted, there))
+        near = nearest(wanted, there)
+        why = "" if near else _other_metrics(source, there)
+        return Found(Reason.METRIC, f"there is no metric {wanted}{why}", near)
     for matcher in own:
         rest = [[m for m in matchers if m is not matcher] for matchers in sets]
         if matcher not in names and _selective(rest) and _exists(source, rest):
@@ -71,6 +75,15 @@ def why_selector(
         if _selective([own[:count]]) and not _exists(source, [own[:count]]):
             return _of_matcher(source, own[count - 1], [own[: count - 1]])
     return Found(Reason.MATCHER, "no series satisfies all matchers")
+
+
+def _other_metrics(source: Source, names: Sequence[str]) -> str:
+    """All metrics, if they are few."""
+    if not names:
+        return _without_names(source)
+    if len(names) > _FEW_METRICS:
+        return ""
+    return f": the only one is {names[0]}" if len(names) == 1 else f": there are {', '.join(names)}"
 
 
 def _without_names(source: Source) -> str:

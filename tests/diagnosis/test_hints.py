@@ -158,3 +158,13 @@ def test_a_source_without_known_times_is_not_asked() -> None:
     assert infos("nope", Server()) == ["why_empty finds the part of the query that has no data"]
     assert query("req_total", Server(), time=540).infos == ()
     assert query("absent(nope)", Server(), time=540).infos == ()
+
+
+@pytest.mark.parametrize(
+    ("count", "more"), [(1, ": the only one is m0"), (5, ": there are m0, m1, m2, m3, m4"), (6, "")]
+)
+def test_few_metrics_are_listed_if_none_is_near(count: int, more: str) -> None:
+    frame = pd.DataFrame({"time": [0, 60], **{f"m{n}": [1.0, 2.0] for n in range(count)}})
+
+    assert infos("elsewhere", frame)[0] == f"there is no metric elsewhere{more} (1:1)"
+    assert infos("m", frame)[0].startswith("there is no metric m; did you mean m0")
