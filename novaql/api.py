@@ -222,9 +222,9 @@ def format(expr: Expr | QueryLike, *, width: int | None = None, style: Style = "
 
     Raises `QueryError`.
     """
-    is_text = isinstance(expr, str | HasQueryText)
-    tree = language.parse(query_text(expr)) if is_text else expr
-    return language.format_expr(tree, width=width, style=style)
+    if isinstance(expr, str | HasQueryText):
+        expr = language.parse(query_text(expr))
+    return language.format_expr(expr, width=width, style=style)
 
 
 def warmup(*, background: bool = False, in_child: bool = False) -> dict[str, float]:

@@ -112,7 +112,8 @@ class Series(NamedTuple):
     def __ne__(self, other: object) -> bool:  # a tuple has its own
         return not self == other
 
-    __hash__ = None  # type: ignore[assignment]  # it has arrays
+    def __hash__(self) -> int:
+        raise TypeError("unhashable type: 'Series'")  # it has arrays
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
