@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from novaql.api import analyze as analyze
     from novaql.api import estimate as estimate
+    from novaql.api import format as format
     from novaql.api import query as query
     from novaql.api import warmup as warmup
     from novaql.api import why_empty as why_empty
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from novaql.errors import UnknownName as UnknownName
     from novaql.expressions.names import q as q
     from novaql.inputs.tables.frame import frame as frame
-    from novaql.language import format as format
     from novaql.language.parse import parse as parse
     from novaql.lookups import cardinality as cardinality
     from novaql.lookups import label_values as label_values
@@ -77,7 +77,7 @@ else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
-            "api": "analyze estimate query warmup why_empty",
+            "api": "analyze estimate format query warmup why_empty",
             "asynchronous": "query_async",
             "cancellation": "Cancellation",
             "database": "Database memory open",
@@ -91,7 +91,6 @@ else:
             ),
             "expressions.names": "q",
             "inputs.tables.frame": "frame",
-            "language": "format",
             "language.parse": "parse",
             "lookups": "cardinality label_values labels metrics series time_range",
             "notebook.magics": "load_ipython_extension",

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from novaql.lazy_exports import lazy_module
 from novaql.options import Limits, NameRemoval
-from novaql.query_text import QueryLike, query_text
+from novaql.query_text import HasQueryText, QueryLike, query_text
 from novaql.timeparse import DurationLike, TimeLike
 
 if TYPE_CHECKING:
-    from novaql import diagnosis, engine, opening, parameters
+    from novaql import diagnosis, engine, language, opening, parameters
     from novaql.diagnosis import WhyEmpty
     from novaql.evaluator import profile
     from novaql.evaluator.estimate import Estimate
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from novaql.export import compiled_text
     from novaql.inputs.compiled import compiling
     from novaql.inputs.prometheus import decoding
+    from novaql.language import Expr
+    from novaql.language.layout import Style
     from novaql.parameters import Parameters
     from novaql.result import Result
     from novaql.result_cache import ResultCache
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 else:
     diagnosis = lazy_module("novaql.diagnosis")
     engine = lazy_module("novaql.engine")
+    language = lazy_module("novaql.language")
     opening = lazy_module("novaql.opening")
     parameters = lazy_module("novaql.parameters")
     profile = lazy_module("novaql.evaluator.profile")
@@ -205,6 +208,23 @@ def why_empty(
         strict_promql=strict_promql,
     )
     return diagnosis.explain_empty(expr, source, options)
+
+
+def format(expr: Expr | QueryLike, *, width: int | None = None, style: Style = "nested") -> str:
+    """Return a query in its canonical form: on one line, or with `width` on lines of at most that
+    many characters, as far as line breaks allow.
+
+    expr   a text, an expression of `q`, or a tree of `parse`
+    style  "pipes": calls and aggregations on top are written as `operand |> function`
+
+    >>> format("sum  by(job)(rate( up[5m] ))")
+    'sum by (job) (rate(up[5m]))'
+
+    Raises `QueryError`.
+    """
+    if isinstance(expr, str | HasQueryText):
+        expr = language.parse(query_text(expr))
+    return language.format_expr(expr, width=width, style=style)
 
 
 def warmup(*, background: bool = False, in_child: bool = False) -> dict[str, float]:

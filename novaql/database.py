@@ -274,7 +274,8 @@ def open(
         hint = "; novaql.query reads files, and Database.load imports them"
         raise StorageUnavailable(f"{problem}{hint}") from problem
     except (tsdb.StoreError, OSError) as problem:
-        raise StorageUnavailable(f"{place}: {problem}") from problem
+        where = "" if str(place) in str(problem) else f"{place}: "
+        raise StorageUnavailable(f"{where}{problem}") from problem
 
 
 def _opened_server(url: str, token: str | None, options: Mapping[str, Any]) -> Database:

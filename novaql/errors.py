@@ -16,12 +16,29 @@ NovaqlError
 
 from __future__ import annotations
 
+import traceback
+
 from novaql.span import Span
 from novaql.tsdb.errors import PicklableError
+
+_HIDDEN = frozenset({"novaql", "IPython", "ipykernel"})
+"""Packages of which notebooks show no lines."""
 
 
 class NovaqlError(PicklableError):
     """Base class of all errors of NovaQL. All of them pickle, also across processes."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Return the lines that IPython shows: those of the caller, and the message."""
+        stack = self.__traceback__
+        frames = zip(traceback.walk_tb(stack), traceback.extract_tb(stack), strict=True)
+        outside = [
+            line
+            for (frame, _), line in frames
+            if frame.f_globals.get("__name__", "").partition(".")[0] not in _HIDDEN
+        ]
+        shown = f"{type(self).__name__}: {self}"
+        return "".join([*traceback.format_list(outside), shown]).splitlines()
 
 
 class QueryError(NovaqlError):

@@ -59,6 +59,9 @@ def bind(text: str, parameters: Parameters | None) -> str:
     """
     if parameters is None or len(text) > MAX_LENGTH:
         return text
+    if not isinstance(parameters, Mapping):
+        raise ArgumentError("params", "is a mapping of names to values")
+    parameters = {name: _plain(value) for name, value in parameters.items()}
     pieces, end, used, length = [], 0, set(), len(text)
     brackets: list[str] = []
     before = previous = ""
@@ -97,6 +100,14 @@ def _apart(text: str, found: re.Match[str], literal: str) -> str:
     joined_left = re.match(r"[\w.\\:]", text[found.start() - 1 : found.start()])
     joined_right = text.startswith(".", found.end())
     return " " * bool(joined_left) + literal + " " * joined_right
+
+
+def _plain(value: object) -> object:
+    """Columns of NumPy, pandas, polars and Arrow as lists; other values as they are."""
+    if isinstance(value, np.generic) or not hasattr(value, "__len__"):
+        return value
+    to_list = getattr(value, "tolist", None) or getattr(value, "to_list", None)
+    return to_list() if callable(to_list) else value
 
 
 def _literal(value: object, place: _Place) -> str:

@@ -115,7 +115,7 @@ class Settings(OperationSettings):
                         server claims the job; a server that restarts claims its own jobs at once
     clock_file          a file with the current time, for tests of a whole server; "": none
     access_log          write a log line for each request, except scrapes and probes (such as
-                        `/metrics`, `/healthz` and `/health`), with its route, status and duration
+                        `/metrics`, `/healthz` and `/ping`), with its route, status and duration
     public_url          URL of the server for clients: the server uses it in links, and accepts
                         writes from pages of its origin, as from the address that it listens on
     evaluation_interval_s   default evaluation interval of a group of rules

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -125,6 +126,17 @@ def test_a_directory_of_prometheus_is_read_in_place(tmp_path: Path) -> None:
         novaql.open(folder, sync="always")
     with novaql.open(folder, read_only=True) as database:
         assert repr(database) == f"Database({str(folder)!r})"
+
+
+def test_errors_about_a_database_name_it_once(tmp_path: Path) -> None:
+    folder = tmp_path / "db"
+    with novaql.open(folder), pytest.raises(novaql.StorageUnavailable) as caught:
+        novaql.open(folder)
+
+    assert str(caught.value) == f"{folder} is being written by process {os.getpid()}"
+    with pytest.raises(novaql.StorageUnavailable) as caught:
+        novaql.open(tmp_path / "no", read_only=True)
+    assert str(caught.value) == f"there is no store at {tmp_path / 'no'}"
 
 
 def test_a_file_is_no_database_and_the_error_says_what_reads_it(tmp_path: Path) -> None:

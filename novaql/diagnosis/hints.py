@@ -39,14 +39,16 @@ def with_hints(result: Result, query: str, source: Source, options: QueryOptions
     """Return a result; an empty one with infos: the selectors that find nothing, the nearest names
     that have data, and the times of which there is data.
 
-    Sources that do not know their times, such as other servers, are not asked. The other causes
-    that `explain_empty` finds need evaluation of the parts.
+    Sources that do not know their times, such as other servers, are not asked: the info names what
+    asks them. The other causes that `explain_empty` finds need evaluation of the parts.
     """
-    if len(result) or result.text is not None or not isinstance(source, Bounded):
+    if len(result) or result.text is not None:
         return result
     selectors = list(islice(_selectors(parse_core(query), options), MOST_SELECTORS))
     if not selectors:
         return result
+    if not isinstance(source, Bounded):
+        return _with_infos(result, ["why_empty finds the part of the query that has no data"])
     try:
         there = source.time_range()
         causes = [] if there is None else list(_causes(query, source, selectors))
@@ -59,6 +61,10 @@ def with_hints(result: Result, query: str, source: Source, options: QueryOptions
         first, last = map(time_text, there)
         more = "" if infos else "; why_empty finds the part of the query that removes them"
         infos.append(f"the data has samples from {first} to {last}{more}")
+    return _with_infos(result, infos)
+
+
+def _with_infos(result: Result, infos: Sequence[str]) -> Result:
     return replace(result, infos=(*result.infos, *(f"NovaQL info: {text}" for text in infos)))
 
 

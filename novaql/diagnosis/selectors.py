@@ -9,6 +9,7 @@ from novaql.diagnosis.cause import Reason
 from novaql.diagnosis.nearest import nearest
 from novaql.language.ast import VectorSelector
 from novaql.selectors import matchers_of
+from novaql.text.labels import quoted
 from novaql.text.times import time_text
 from novaql.tsdb.model.labels import METRIC_NAME
 from novaql.tsdb.model.matchers import Matcher, MatchOp
@@ -20,6 +21,9 @@ from novaql.tsdb.model.source import (
     Bounded,
     Source,
 )
+
+_FEW_METRICS = 5
+"""So many are listed, if none is like the one that is not there."""
 
 Sets = Sequence[Sequence[Matcher]]
 
@@ -57,8 +61,10 @@ def why_selector(
     names = [m for m in own if m.name == METRIC_NAME and m.op is MatchOp.EQUAL]
     if names and not _exists(source, [names]):
         wanted = names[0].value
-        near = nearest(wanted, source.label_values(METRIC_NAME, [], MIN_TIME_MS, MAX_TIME_MS))
-        return Found(Reason.METRIC, f"there is no metric {wanted}", near)
+        there = source.label_values(METRIC_NAME, [], MIN_TIME_MS, MAX_TIME_MS)
+        near = nearest(wanted, there)
+        why = "" if near else _other_metrics(source, there)
+        return Found(Reason.METRIC, f"there is no metric {wanted}{why}", near)
     for matcher in own:
         rest = [[m for m in matchers if m is not matcher] for matchers in sets]
         if matcher not in names and _selective(rest) and _exists(source, rest):
@@ -69,6 +75,24 @@ def why_selector(
         if _selective([own[:count]]) and not _exists(source, [own[:count]]):
             return _of_matcher(source, own[count - 1], [own[: count - 1]])
     return Found(Reason.MATCHER, "no series satisfies all matchers")
+
+
+def _other_metrics(source: Source, names: Sequence[str]) -> str:
+    """All metrics, if they are few."""
+    if not names:
+        return _without_names(source)
+    if len(names) > _FEW_METRICS:
+        return ""
+    return f": the only one is {names[0]}" if len(names) == 1 else f": there are {', '.join(names)}"
+
+
+def _without_names(source: Source) -> str:
+    """What a table without a column of metric names needs."""
+    labels = source.label_names([], MIN_TIME_MS, MAX_TIME_MS)
+    if not labels:
+        return ""
+    value = source.label_values(labels[0], [], MIN_TIME_MS, MAX_TIME_MS)[0]
+    return f": no series has a name; select them by labels: {{{labels[0]}={quoted(value)}}}"
 
 
 def _sets_of(selector: VectorSelector) -> Sets:

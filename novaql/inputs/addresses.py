@@ -5,11 +5,21 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from typing import TypeGuard
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeGuard
 from urllib.parse import urlsplit
+
+from novaql.errors import InputError
+from novaql.lazy_exports import lazy_module
+
+if TYPE_CHECKING:
+    from urllib import request
+else:  # 25 ms
+    request = lazy_module("urllib.request")
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 _STORE = re.compile(r"(s3|gs|gcs|abfss?)://", re.IGNORECASE)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
 def is_url(data: object) -> TypeGuard[str]:
@@ -42,6 +52,18 @@ def is_address(data: object) -> TypeGuard[str]:
 def is_path(data: object) -> TypeGuard[str | os.PathLike[str]]:
     """Whether the object is a path, or text that is no address."""
     return isinstance(data, str | os.PathLike) and not is_address(data)
+
+
+def path_of(data: str | os.PathLike[str]) -> Path:
+    """The path that a text is, or that a `file://` address names. Raises `InputError`."""
+    found = _SCHEME.match(os.fspath(data))
+    if found is None:
+        return Path(data).expanduser()
+    address = urlsplit(os.fspath(data))
+    if address.scheme != "file" or address.netloc not in ("", "localhost"):
+        known = "http://, https://, s3://, gs://, abfs:// and file:///"
+        raise InputError(f"{data} cannot be read: addresses are {known}")
+    return Path(request.url2pathname(address.path))
 
 
 def is_path_list(data: object) -> TypeGuard[Sequence[str | os.PathLike[str]]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from novaql.errors import InputError
-from novaql.inputs.addresses import is_path, is_path_list, is_remote_parquet, is_url
+from novaql.inputs.addresses import is_path, is_path_list, is_remote_parquet, is_url, path_of
 from novaql.inputs.opened import (
     databases,
     is_database,
@@ -91,11 +91,11 @@ def kind_of(data: Any) -> DataKind:
 def _path(data: str | os.PathLike[str]) -> Path:
     if not os.fspath(data):  # an unset variable, not the working folder
         raise InputError("the path is empty")
-    return Path(data).expanduser()
+    return path_of(data)
 
 
 def _path_stream(data: Any, options: read_options.ReadOptions) -> batch_stream.BatchStream:
-    return files.read_paths([Path(data)], options)
+    return files.read_paths([path_of(data)], options)
 
 
 def _address_source(url: str, default_time_ms: int | None) -> Source:
@@ -134,7 +134,7 @@ KINDS = (
     DataKind(
         "a list of paths",
         is_path_list,
-        lambda data, options: files.read_paths([Path(path) for path in data], options),
+        lambda data, options: files.read_paths([path_of(path) for path in data], options),
         lambda data, _: table_files.open([_path(path) for path in data]),
     ),
     DataKind("an http://, https:// or s3:// address", is_url, _address_stream, _address_source),

@@ -52,6 +52,8 @@ def format_of(path: Path) -> FileFormat:
         return known
     with open_plain(path) as file:
         head = file.read(_HEAD_BYTES)
+    if not head:
+        raise InputError(f"{path}: is empty")
     for each in FORMATS:
         if each.looks_like(head):
             return each

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from novaql.errors import InputError
 from novaql.inputs.batch_stream import BatchStream
 from novaql.inputs.file_formats import format_of, read_file
 from novaql.inputs.parquet.opening import source_of
@@ -52,7 +53,10 @@ def read_file_object(data: Any, options: ReadOptions) -> BatchStream:
 
     def batches() -> Iterator[Batch]:
         with _as_path(data) as path:
-            yield from read_file(path, format_of(path), options, stream.metadata)
+            try:
+                yield from read_file(path, format_of(path), options, stream.metadata)
+            except InputError as problem:
+                raise InputError(str(problem).replace(str(path), _name_of(data))) from problem
 
     stream.batches = batches()
     return stream

@@ -40,8 +40,6 @@ from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Aggregator, Signa
 from novaql.language.value_types import ValueType
 from novaql.language.visit import walk
 
-format = format_expr
-
 __all__ = [
     "AGGREGATORS",
     "FUNCTIONS",
@@ -74,7 +72,6 @@ __all__ = [
     "Unary",
     "ValueType",
     "VectorSelector",
-    "format",
     "format_duration",
     "format_expr",
     "function_entries",

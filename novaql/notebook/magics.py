@@ -61,7 +61,7 @@ def load_ipython_extension(ipython: Shell) -> None:
         except NovaqlError as problem:
             shown = f"{type(problem).__name__}: {problem}".splitlines()
             # IPython's own hook: the message, which has the place in the query, without the stack.
-            problem._render_traceback_ = lambda: shown  # type: ignore[attr-defined]
+            problem._render_traceback_ = lambda: shown  # type: ignore[method-assign]
             raise
 
     def run(line: str, cell: str | None) -> Result | None:

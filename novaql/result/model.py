@@ -97,12 +97,28 @@ class Arrays(NamedTuple):
 class Series(NamedTuple):
     """One series of a result: its labels, and [T] times (datetime64[ms], UTC) and values.
 
-    A value that is a native histogram is NaN here; `Result.points` has the histograms.
+    A value that is a native histogram is NaN here; `Result.points` has the histograms. Series are
+    equal if their labels, times and values are; NaN equals NaN. They have no hash.
     """
 
     labels: dict[str, str]
     times: NDArray[np.datetime64]
     values: Floats
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Series):
+            return NotImplemented
+        return (
+            self.labels == other.labels
+            and np.array_equal(self.times, other.times)
+            and np.array_equal(self.values, other.values, equal_nan=True)
+        )
+
+    def __ne__(self, other: object) -> bool:  # a tuple has its own
+        return not self == other
+
+    def __hash__(self) -> int:
+        raise TypeError("unhashable type: 'Series'")  # it has arrays
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from novaql.server.bases import is_client
+from novaql.server.bases import INFLUX_PREFIXES, is_client
 from novaql.server.errors import INTERNAL, kind_of
 from novaql.server.http.problem import own_error, problem_response
 from novaql.server.http.site import Site
@@ -29,9 +29,11 @@ _VARY = b"Accept-Encoding"
 # Clients can send any method or path, so the labels of metrics are restricted.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # Asked by machines every few seconds: their lines would hide all others.
-_UNLOGGED = frozenset({"/metrics", "/healthz", "/readyz", "/health", "/influx/health"}) | {
-    f"{base}/-/{probe}" for base in ("", "/prometheus") for probe in ("healthy", "ready")
-}
+_UNLOGGED = (
+    frozenset({"/metrics", "/healthz", "/readyz"})
+    | {f"{base}/-/{probe}" for base in ("", "/prometheus") for probe in ("healthy", "ready")}
+    | {f"{base}/{probe}" for base in INFLUX_PREFIXES for probe in ("health", "ping")}
+)
 _SAFE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),

@@ -24,7 +24,7 @@ from novaql.language import (
     Call,
     Let,
     VectorSelector,
-    format,
+    format_expr,
     function_entries,
     parse,
     parse_core,
@@ -87,7 +87,7 @@ def parse_query(_: Store, body: QueryText) -> dict[str, Any]:
 
 def format_query(_: Store, body: FormatQuery) -> dict[str, Any]:
     """Format a query in its canonical form, which formatting does not change again."""
-    return {"query": format(parse(body.query), style=body.style)}
+    return {"query": format_expr(parse(body.query), style=body.style)}
 
 
 def explain_query(_: Store, body: TimedQuery) -> dict[str, Any]:

@@ -133,3 +133,38 @@ def test_damaged_data_has_its_answer_without_infos() -> None:
             raise OSError("gone")
 
     assert query("nope", Broken(), time=540).infos == ()
+
+
+def test_series_without_names_are_selected_by_labels() -> None:
+    unnamed = _frame().drop(columns="__name__")
+
+    assert infos("value", unnamed)[0] == (
+        'there is no metric value: no series has a name; select them by labels: {job="api"} (1:1)'
+    )
+
+
+def test_a_source_without_known_times_is_not_asked() -> None:
+    source = as_source(_frame())
+
+    class Server:
+        def __getattr__(self, name: str) -> Any:
+            if name == "time_range":
+                raise AttributeError(name)
+            return self.asked if name == "label_values" else getattr(source, name)
+
+        def asked(self, *_: Any) -> None:
+            pytest.fail("a server is asked for what the query does not need")
+
+    assert infos("nope", Server()) == ["why_empty finds the part of the query that has no data"]
+    assert query("req_total", Server(), time=540).infos == ()
+    assert query("absent(nope)", Server(), time=540).infos == ()
+
+
+@pytest.mark.parametrize(
+    ("count", "more"), [(1, ": the only one is m0"), (5, ": there are m0, m1, m2, m3, m4"), (6, "")]
+)
+def test_few_metrics_are_listed_if_none_is_near(count: int, more: str) -> None:
+    frame = pd.DataFrame({"time": [0, 60], **{f"m{n}": [1.0, 2.0] for n in range(count)}})
+
+    assert infos("elsewhere", frame)[0] == f"there is no metric elsewhere{more} (1:1)"
+    assert infos("m", frame)[0].startswith("there is no metric m; did you mean m0")

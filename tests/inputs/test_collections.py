@@ -186,6 +186,8 @@ def test_partition_keys_that_are_no_texts(tmp_path: Path) -> None:
     [
         ({"time": [1, 2], "load": [1.0]}, "dict: the values are no columns of one table"),
         ({"time": 1, "load": "x"}, "dict: no value is a column"),
+        ({"load": TABLE.to_pandas()}, "dict: load is a table, and not a column"),
+        ({"load": pl.from_arrow(TABLE), "time": [0]}, "dict: load is a table, and not a column"),
         ({"a": [1]}, "dict: no column is called time or timestamp"),
         ([TABLE, TABLE.drop(["load"])], "pyarrow Table 1: there is no column of numbers"),
         (
@@ -194,7 +196,9 @@ def test_partition_keys_that_are_no_texts(tmp_path: Path) -> None:
         ),
         ({}, "dict cannot be read as metrics"),
         ([TABLE, "path"], "list cannot be read as metrics"),
-        (io.BytesIO(b""), "BytesIO"),
+        (io.BytesIO(b""), "^BytesIO: is empty$"),
+        (io.BytesIO(b"\x00\x01"), "^BytesIO: neither name nor content tells what this is"),
+        (io.StringIO('up{a="b" 1\n'), "^StringIO:1:"),
         (io.BytesIO(b"PAR1 broken"), "BytesIO: this is no readable Parquet file"),
     ],
 )

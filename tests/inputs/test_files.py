@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from novaql import tsdb
+from novaql import query, tsdb
 from novaql.errors import InputError, StorageUnavailable
 from novaql.inputs import importer
 from novaql.inputs.batch_stream import concat_batches
@@ -315,3 +315,19 @@ def test_a_pipe_is_not_said_to_be_missing(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="pipe: pipes and devices are not read"):
         as_source(tmp_path / "pipe")
+
+
+def test_an_address_of_a_file_is_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "a b.prom"
+    path.write_text("up 1 60000\n")
+
+    assert query("up", path.as_uri()).item() == 1
+    assert query("up", [path.as_uri()]).item() == 1
+    with pytest.raises(InputError, match="no-such: there is no such file or folder"):
+        query("up", (tmp_path / "no-such").as_uri())
+
+
+@pytest.mark.parametrize("data", ["ftp://host/a.parquet", "postgresql://host/db", ["hdfs://h/a"]])
+def test_other_addresses_are_refused_by_name(data: Any) -> None:
+    with pytest.raises(InputError, match=r"://h.* cannot be read: addresses are http://, "):
+        query("up", data)

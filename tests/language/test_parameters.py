@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -147,3 +151,28 @@ def test_any_number_is_itself(value: float) -> None:
     result = query("$x * 1", params={"x": value}, time=0)
 
     assert np.array_equal(result.values, [[value]], equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [np.array, pd.Series, pl.Series, pa.array],
+    ids=["numpy", "pandas", "polars", "arrow"],
+)
+def test_columns_of_other_libraries_are_lists(
+    store: tsdb.Database, convert: Callable[[list[str]], Any]
+) -> None:
+    hosts = convert(sorted(HOSTS)[:2])
+
+    result = query("up{host=~$h}", store, time=0, params={"h": hosts})
+
+    assert sorted(one["host"] for one in result.series.dicts()) == sorted(HOSTS)[:2]
+    with pytest.raises(ArgumentError, match="params: h: is a list, which only =~ and !~ take"):
+        query("up{host=$h}", store, params={"h": hosts})
+    with pytest.raises(ArgumentError, match="params: h: is an empty list"):
+        query("up{host=~$h}", store, params={"h": convert([])})
+
+
+@pytest.mark.parametrize("params", [["host"], "host", 5])
+def test_params_are_a_mapping(params: Any) -> None:
+    with pytest.raises(ArgumentError, match="params: is a mapping of names to values"):
+        query("up{host=$host}", params=params)

@@ -77,6 +77,23 @@ def test_a_mistake_shows_its_place(
     assert "Traceback" not in shown
 
 
+@pytest.mark.parametrize(
+    "cell", ["novaql.query('rat(up)', rows)", "list(map(novaql.parse, ['rat(up)']))"]
+)
+def test_a_traceback_has_lines_of_the_notebook_alone(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], cell: str
+) -> None:
+    cell = f"import novaql\ndef ask():\n    {cell}\nask()"
+    ran = shell.run_cell(cell)
+
+    assert isinstance(ran.error_in_exec, QueryError)
+    shown = capsys.readouterr().out
+    assert "in ask\n" in shown
+    assert "rat(up)\n^^^" in shown
+    assert ".py" not in shown
+    assert shown.count("File ") == 2
+
+
 @pytest.mark.parametrize("line", ["%novaql --nothing 1 up", "%novaql --time"])
 def test_wrong_options(shell: InteractiveShell, line: str) -> None:
     assert "%novaql" in str(shell.run_cell(line).error_in_exec)

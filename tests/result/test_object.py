@@ -124,6 +124,21 @@ def test_copies_are_equal(result: Result) -> None:
         hash(result)
 
 
+def test_series_are_equal_if_their_samples_are() -> None:
+    first, second = vector(AB)
+    holes = matrix([({"a": "1"}, [np.nan, 1.0, None])])[0]
+
+    assert first == vector(AB)[0]
+    assert first != second
+    assert first in list(vector(AB))
+    assert second not in [first]
+    assert holes == copy.deepcopy(holes)
+    assert holes != holes._replace(values=holes.values[:1], times=holes.times[:1])
+    assert first != tuple(first)[:1]
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(first)
+
+
 def test_texts_with_other_codes_are_equal() -> None:
     later = [({"a": "1", "b": "x"}, 1.0), ({"b": "y"}, 2.0)]
 

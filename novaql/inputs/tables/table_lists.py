@@ -33,6 +33,9 @@ def read_frame_list(data: Sequence[Any], columns: Columns = BY_NAME) -> BatchStr
 def read_column_dict(data: Mapping[str, Any], columns: Columns = BY_NAME) -> BatchStream:
     """Columns are lists, arrays of NumPy, or series of a library of frames. A text or number is
     that of each row. Raises `InputError`."""
+    for name, column in data.items():
+        if hasattr(column, "columns"):
+            raise InputError(f"dict: {name} is a table, and not a column; a list of tables is data")
     lengths = [len(column) for column in data.values() if not _is_scalar(column)]
     if not lengths:
         raise InputError("dict: no value is a column, such as a list")
