@@ -28,7 +28,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -189,7 +189,7 @@ def measured(program: str, *arguments: str) -> list[float]:
     return found
 
 
-def medians(programs: dict[str, tuple[str, ...]], rounds: int) -> dict[str, list[float]]:
+def medians(programs: Mapping[str, Sequence[str]], rounds: int) -> dict[str, list[float]]:
     """System → medians of the figures of its program, whose last one is its answer. Raises
     `AssertionError` if two systems answer differently."""
     runs: dict[str, list[list[float]]] = {name: [] for name in programs}
@@ -282,7 +282,7 @@ def server(rounds: int, hours: float, rest_s: float) -> None:
 )
 def main(rounds: int, rows: int, hours: float, rest_s: float, only: tuple[str, ...]) -> None:
     """Print the tables."""
-    tables = {
+    tables: dict[str, Callable[[], None]] = {
         "parquet": lambda: parquet(rounds),
         "pandas": lambda: pandas(rounds, rows),
         "install": install,

@@ -58,12 +58,12 @@ def _cache_class(folder: Path) -> Any:
     from numba.core.caching import FunctionCache  # noqa: PLC0415 - see `jit`
 
     own: Any = FunctionCache
-    in_user_folder = own._impl_class._locator_classes[0]
+    in_user_folder: Any = own._impl_class._locator_classes[0]
 
     class Locator(in_user_folder):  # type: ignore[misc]
         def __init__(self, function: Any, source: str) -> None:
             super().__init__(function, source)
-            self._cache_path = str(folder / Path(self._cache_path).name)
+            self._cache_path = str(folder / Path(self.get_cache_path()).name)
 
         def ensure_cache_path(self) -> None:
             os.makedirs(self._cache_path, exist_ok=True)
