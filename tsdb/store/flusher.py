@@ -30,12 +30,19 @@ def is_full(head: Head, options: StoreOptions) -> bool:
 class Flusher:
     """Readers and writers continue during a flush and a sync. `Database` describes the methods."""
 
-    def __init__(self, state: StoreState) -> None:
+    def __init__(
+        self, state: StoreState, give_back: Callable[[], object] = return_freed_memory
+    ) -> None:
         self._state = state
+        self._give_back = give_back
         self.head_began = time.monotonic()
         """When the first sample of the head was appended; set by the writer."""
         self.request: Callable[[], None] = lambda: None
         """Requests `flush_if_due` in the background; returns at once."""
+        self.appended_bytes = 0
+        """Unsorted bytes of the samples since memory was last returned; set by the writer. Sorts
+        and merges of runs free several times as much."""
+        self._version = 0  # of the store at the last `flush_if_due`
 
     def sync(self) -> None:
         if self._state.log is not None and not self._state.closed:
@@ -66,6 +73,15 @@ class Flusher:
         unsafe = state.log is not None and state.log.sync_failed
         if state.current.frozen or (head.appended and (old or full or unsafe)):
             self.flush()
+        self._return_memory_at_rest()
+
+    def _return_memory_at_rest(self) -> None:
+        """Return freed memory once appends pause. Before, the next sort would use it again."""
+        version, before = self._state.version, self._version
+        self._version = version
+        if version == before and self.appended_bytes >= FREED_BYTES:
+            self.appended_bytes = 0
+            self._give_back()
 
     def flush_before_close(self) -> None:
         """Flush if the next opening would have to read much of the log, or cannot rely on it."""
@@ -116,7 +132,8 @@ class Flusher:
                     )
                 del head, part
         if freed >= FREED_BYTES:
-            return_freed_memory()
+            self.appended_bytes = 0
+            self._give_back()
 
     def _freeze(self) -> None:
         """Install a new head and start a new segment of the log, under `write_lock`."""
