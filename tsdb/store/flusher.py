@@ -72,7 +72,7 @@ class Flusher:
         full = is_full(head, options)
         unsafe = state.log is not None and state.log.sync_failed
         if state.current.frozen or (head.appended and (old or full or unsafe)):
-            self.flush()
+            self.flush(head)
         self._return_memory_at_rest()
 
     def _return_memory_at_rest(self) -> None:
@@ -101,7 +101,12 @@ class Flusher:
                 return False
         return log.is_safe
 
-    def flush(self) -> None:
+    def flush(self, only: Head | None = None) -> None:
+        """Flush all heads.
+
+        only  a head that should be flushed; later ones stay, since the caller may have waited for
+              another flush that wrote it
+        """
         state = self._state
         with state.flush_lock:
             files = state.files
@@ -110,7 +115,8 @@ class Flusher:
                 return
             with state.write_lock:
                 state.require_writable()
-                self._freeze()
+                if only is None or only is state.current.head:
+                    self._freeze()
             # Readers see a frozen head until its blocks replace it in `current`, in one step.
             freed = 0
             while state.current.frozen:

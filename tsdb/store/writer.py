@@ -82,7 +82,7 @@ class Writer:
         if current.frozen and is_full(current.head, self._state.options):
             current.head.part()
             if is_full(current.head, self._state.options):
-                self._flusher.flush()
+                self._flusher.flush(current.head)
 
     def _reject_late(
         self, floats: Floating, native: NativeSamples | None

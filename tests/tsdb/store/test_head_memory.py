@@ -128,6 +128,23 @@ def test_the_head_is_flushed_by_bytes(tmp_path: Path) -> None:
         assert stats.head_bytes == sum(head.nbytes for head in database._state.current.heads)
 
 
+def test_a_head_that_another_thread_has_flushed_is_not_followed_by_a_small_block(
+    tmp_path: Path,
+) -> None:
+    """A thread that finds a full head waits for the flush of the one before; meanwhile another
+    thread may flush the full one."""
+    with tsdb.open(tmp_path, sync="os", compaction=False) as database:
+        database.append(scrape(0))
+        full = database._state.current.head
+        database.flush()
+        database.append(scrape(1))
+        database._flusher.flush(full)
+        stats = database.stats()
+        assert (stats.blocks, stats.head_samples) == (1, SERIES)
+        database._flusher.flush(database._state.current.head)
+        assert database.stats().blocks == 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("late", [False, True])
 def test_answers_are_the_same_before_and_after_a_flush(
