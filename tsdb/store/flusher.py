@@ -20,11 +20,17 @@ HEAD_BYTES_PER_SERIES = 512
 """A head of many series may take this much for each: about 50 samples. Blocks with fewer samples of
 a series cost more to merge than the memory is worth."""
 
+SAMPLES_PER_SERIES = 32
+"""A head of very many series may have more than `flush_samples`: so many of each. A flush and a
+query cost as much for a series of a block with 10 samples of it as for one with 50."""
+
 
 def is_full(head: Head, options: StoreOptions) -> bool:
     """Whether a head has to be flushed because of its size."""
-    most = max(options.flush_bytes, HEAD_BYTES_PER_SERIES * len(head.registry))
-    return head.weight >= options.flush_samples or head.nbytes >= most
+    series = len(head.registry)
+    samples = max(options.flush_samples, SAMPLES_PER_SERIES * series)
+    most = max(options.flush_bytes, HEAD_BYTES_PER_SERIES * series)
+    return head.weight >= samples or head.nbytes >= most
 
 
 class Flusher:
