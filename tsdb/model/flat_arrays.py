@@ -81,7 +81,8 @@ def sorted_union(first: Ints, second: Ints) -> Ints:
         return first
     both = np.concatenate([first, second])
     both.sort(kind="stable")  # merges two sorted halves
-    return both[np.append(True, both[1:] != both[:-1])[: len(both)]]
+    distinct: Ints = both[np.append(True, both[1:] != both[:-1])[: len(both)]]
+    return distinct
 
 
 def latest_of_each(owners: Ints, times: Ints) -> Ints:
