@@ -2,6 +2,7 @@
 
     python -m benchmarks.scale_up                                        10 000 and 1 000 000 series
     python -m benchmarks.scale_up --series 100000 --systems novaql
+    python -m benchmarks.scale_up --series 1000000 --minutes 10          fewer samples of them
 
 Each system is started with an empty folder and receives one sample a series every 15 seconds, all
 series of an instant before those of the next, by remote write over two connections. Then each
@@ -31,7 +32,7 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.datasets import PER_TARGET, START_MS, Fleet, target
+from benchmarks.datasets import PER_TARGET, Fleet, target
 from benchmarks.ingest_http import cpu_seconds, resident_mib, send
 from benchmarks.senders import remote_write_messages
 from benchmarks.suite.http_client import Connection, get_request
@@ -116,16 +117,17 @@ def _victoria(folder: Path) -> Iterator[System]:
 _START = {NOVAQL: _novaql, VICTORIA: _victoria}
 
 
-def _requests(system: System, end_s: float) -> Iterator[tuple[str, bytes]]:
+def _requests(system: System, end_s: float, minutes: int) -> Iterator[tuple[str, bytes]]:
+    start_s = end_s - 60 * minutes
     host, api = f"127.0.0.1:{system.port}", f"{system.prefix}/api/v1"
     for name, query in RANGES.items():
-        times = ("start", end_s - 3600 + STEP_S), ("end", end_s), ("step", STEP_S)
+        times = ("start", start_s + STEP_S), ("end", end_s), ("step", STEP_S)
         parameters = [("query", query), ("nocache", "1"), *times]
         yield name, get_request(host, f"{api}/query_range", parameters)
     for name, query in INSTANTS.items():
         parameters = [("query", query), ("nocache", "1"), ("time", end_s)]
         yield name, get_request(host, f"{api}/query", parameters)
-    span = [("start", end_s - 3600), ("end", end_s)]
+    span = [("start", start_s), ("end", end_s)]
     yield "label values", get_request(host, f"{api}/label/instance/values", span)
     matched = [("match[]", 'http_requests_total{status="500",job="job-3"}'), *span]
     yield "series", get_request(host, f"{api}/series", matched)
@@ -142,21 +144,25 @@ def _summary(body: bytes) -> tuple[int, int, float]:
 
 
 def _queries(
-    systems: Sequence[System], end_s: float, rounds: int, closing: ExitStack
+    systems: Sequence[System], fleet: Fleet, rounds: int, closing: ExitStack
 ) -> dict[str, Any]:
     """Medians of milliseconds over HTTP, and whether the answers agree."""
+    end_s, minutes = fleet.end_ms / 1000, round(60 * fleet.hours)
     connections = {}
     for system in systems:
         connection = closing.enter_context(contextlib.closing(Connection(system.port)))
         connections[system.name] = connection
-    requests = [dict(_requests(system, end_s)) for system in systems]
+    requests = [dict(_requests(system, end_s, minutes)) for system in systems]
     found: dict[str, Any] = {}
     for name in requests[0]:
         spent: dict[str, list[float]] = {system.name: [] for system in systems}
         answers: dict[str, tuple[int, int, float]] = {}
         for number in range(rounds + 1):
             for system, known in zip(systems, requests, strict=True):
-                status, body, seconds = connections[system.name].ask(known[name])
+                try:
+                    status, body, seconds = connections[system.name].ask(known[name])
+                except ConnectionError as problem:
+                    raise click.ClickException(f"{system.name}, {name}: {problem}") from problem
                 if status != 200:
                     raise click.ClickException(f"{system.name}, {name}: {body[:300]!r}")
                 if number == 0:
@@ -179,22 +185,25 @@ def _queries(
     return found
 
 
-def _fleet(series: int) -> Fleet:
-    return Fleet(tuple(target(number, 1.0) for number in range(max(1, series // PER_TARGET))), 1.0)
+def _fleet(series: int, minutes: int) -> Fleet:
+    hours, count = minutes / 60, max(1, series // PER_TARGET)
+    return Fleet(tuple(target(number, hours) for number in range(count)), hours)
 
 
 @click.command()
 @click.option("--series", multiple=True, default=(10_000, 1_000_000), show_default=True)
 @click.option("--systems", default=f"{NOVAQL},{VICTORIA}", show_default=True)
 @click.option("--rounds", default=7, show_default=True)
+@click.option("--minutes", default=60, show_default=True, help="Of a sample every 15 seconds.")
 @click.option(
     "--folder", type=click.Path(file_okay=False, path_type=Path), help="Where stores are made."
 )
-def main(series: tuple[int, ...], systems: str, rounds: int, folder: Path | None) -> None:
+def main(
+    series: tuple[int, ...], systems: str, rounds: int, minutes: int, folder: Path | None
+) -> None:
     """Load and ask; a JSON object for each number of series."""
     for count in series:
-        fleet = _fleet(count)
-        end_s = START_MS / 1000 + 3600
+        fleet = _fleet(count, minutes)
         place = Path(tempfile.mkdtemp(dir=folder))
         try:
             with ExitStack() as stack:
@@ -206,7 +215,7 @@ def main(series: tuple[int, ...], systems: str, rounds: int, folder: Path | None
                     loads[name] = system.load(messages, fleet.samples)
                     running.append(system)
                 time.sleep(10)  # both work on what they received
-                answers = _queries(running, end_s, rounds, stack)
+                answers = _queries(running, fleet, rounds, stack)
                 after = {
                     system.name: {
                         "resident_mib": round(resident_mib(system.pid)),
@@ -216,7 +225,7 @@ def main(series: tuple[int, ...], systems: str, rounds: int, folder: Path | None
                 }
         finally:
             shutil.rmtree(place)
-        shown = {"series": count, "samples": fleet.samples, "load": loads}
+        shown = {"series": count, "minutes": minutes, "samples": fleet.samples, "load": loads}
         click.echo(json.dumps({**shown, "queries": answers, "after": after}))
 
 

@@ -33,8 +33,9 @@ class StoreOptions:
     flush_bytes              the head is flushed when its samples take this many bytes of memory, or
                              512 for each series if that is more; a sample takes 24, and 8 to 10
                              when it is sorted
-    flush_samples            the head is also flushed when it has this many samples; a native
-                             histogram counts as one for every 24 bytes
+    flush_samples            the head is also flushed when it has this many samples, or 32 of each
+                             series if that is more; a native histogram counts as one for every 24
+                             bytes
     flush_after_s            the head is also flushed when its first sample is this old
     close_flush_samples      `close()` flushes a head of at least this many samples; a smaller one
                              stays in the log

@@ -220,12 +220,19 @@ def test_the_client_reads_whole_answers(answer: bytes, body: bytes) -> None:
 
 
 def test_the_client_opens_a_closed_connection_again() -> None:
-    """A server may close one that was idle; one that never answered is another matter."""
+    """A server may close one that was idle, also before the first request; one that closes the
+    next one as well is another matter."""
     answers = [b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n" + body for body in (b"a", b"b")]
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
-            for answer in (*answers, b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"):
+            for answer in (
+                b"",
+                *answers,
+                b"",
+                b"",
+                b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
+            ):
                 taken, _ = server.accept()
                 with taken:
                     taken.recv(1 << 16)

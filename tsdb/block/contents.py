@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from novaql.tsdb.block.series_order import likeness, order_series
+from novaql.tsdb.model.flat_arrays import sorted_union
 from novaql.tsdb.model.labels import METRIC_NAME, Bools, Ints, SeriesTable
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 from novaql.tsdb.parts.lazy_ints import whole
@@ -133,7 +134,7 @@ def arrange(
     parts = [part for part in parts if len(part.picked)]
     if not parts:
         return None
-    ids = parts[0].ids if len(parts) == 1 else np.union1d(parts[0].ids, parts[1].ids)
+    ids = parts[0].ids if len(parts) == 1 else sorted_union(parts[0].ids, parts[1].ids)
     grids = np.full(len(ids), -1)
     base = 0
     for part in parts:  # a series of both kinds is ordered by its floats, which come first

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from novaql.tsdb.model.flat_arrays import sorted_union
 from novaql.tsdb.model.labels import Bools, Ints
 
 TARGET_VALUES = 32768
@@ -96,7 +97,7 @@ def _page_end(at: int, unit_ends: Ints, run_ends: Ints) -> int:
 
 def _pieces(cuts: Ints, ends: Ints, lengths: Ints) -> PageRows:
     """Return the rows divided at these positions of the stream."""
-    all_ends = np.union1d(cuts, ends)
+    all_ends = sorted_union(cuts, ends)
     begins = np.append(0, all_ends[:-1]).astype(np.int64)
     return PageRows(
         counts=np.diff(cuts, prepend=0),

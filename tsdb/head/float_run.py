@@ -10,7 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from novaql.tsdb.model.flat_arrays import flat_positions, joined_starts
+from novaql.tsdb.model.flat_arrays import flat_positions, joined_starts, sorted_union
 from novaql.tsdb.model.labels import Bools, Ints, combine_codes
 from novaql.tsdb.model.samples import Bits, Floats, timestamp_groups
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
@@ -297,7 +297,7 @@ def _stitched(*runs: FloatRun) -> FloatRun | None:
 
     Series with the same grid in each run share a grid in the result.
     """
-    ids = reduce(np.union1d, [run.ids for run in runs])
+    ids = reduce(sorted_union, [run.ids for run in runs])
     rows_of = [np.searchsorted(ids, run.ids) for run in runs]
     parts = [(rows, run.sorted) for rows, run in zip(rows_of, runs, strict=True)]
     if not _apart(len(ids), parts):

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from novaql.tsdb.errors import InvalidBatch
 from novaql.tsdb.index.match import IndexedColumn
 from novaql.tsdb.model.flat_arrays import grown
+from novaql.tsdb.model.key_table import KeyTable, TokenColumn, Tokens, random_source
 from novaql.tsdb.model.labels import Codes, Ints, SeriesTable
 from novaql.tsdb.runtime.lru_cache import ByteCache
-
-Tokens = NDArray[np.uint64]
 
 _TABLE_CACHE_BYTES = 128 << 20
 
@@ -26,15 +23,13 @@ class _Column:
     """One label: a growing dictionary of texts, and a code for each series."""
 
     def __init__(self, rng: np.random.Generator, rows: int) -> None:
-        self._rng = rng
         self.codes: Codes = np.zeros(max(16, rows), np.int32)
         self.values: list[str] = [""]
         self.lookup: dict[str, int] = {"": 0}
-        self._tokens: Tokens = np.zeros((16, 2), np.uint64)
+        self.tokens = TokenColumn(rng)
 
     def codes_of(self, texts: Sequence[str]) -> Codes:
         """Return codes of texts; new texts get new codes."""
-        before = len(self.values)
         lookup, values = self.lookup, self.values
         found = list(map(lookup.get, texts))
         if None in found:
@@ -44,18 +39,8 @@ class _Column:
                     found[at] = lookup.setdefault(text, len(values))
                     if found[at] == len(values):
                         values.append(text)
-            self._draw_tokens(before)
+        self.tokens.reserve(len(values))  # also of texts before one that was not Unicode
         return np.array(found, np.int32)
-
-    def tokens_of(self, codes: Codes) -> Tokens:
-        return self._tokens[codes]
-
-    def _draw_tokens(self, before: int) -> None:
-        count = len(self.values)
-        self._tokens = grown(self._tokens, count, 0)
-        self._tokens[before:count] = self._rng.integers(
-            0, 2**64, (count - before, 2), np.uint64, endpoint=False
-        )
 
     def put(self, start: int, codes: Codes) -> None:
         end = start + len(codes)
@@ -130,7 +115,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._columns: dict[str, _Column] = {}
-        self._ids: dict[bytes, int] = {}
+        self._keys = KeyTable()
         self._known: ByteCache[_KnownRows] = ByteCache(
             _TABLE_CACHE_BYTES, lambda known: 1000 + known.ids.nbytes
         )
@@ -138,10 +123,10 @@ class Registry:
     @cached_property
     def _rng(self) -> np.random.Generator:
         """Created with the first label: a store that is only read does not load `numpy.random`."""
-        return np.random.default_rng(secrets.randbits(128))
+        return random_source()
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._keys)
 
     def ids_of(self, table: SeriesTable) -> Ints:
         """[table.rows] the id of each row; see `ids_for`."""
@@ -183,33 +168,22 @@ class Registry:
             own = self._columns.get(name)
             if own is None:
                 name.encode()
-                own = self._columns[name] = _Column(self._rng, len(self._ids))
+                own = self._columns[name] = _Column(self._rng, len(self._keys))
             coded[name] = own.codes_of(texts)[codes]
             labelled |= coded[name] != 0
-            keys += own.tokens_of(coded[name])
+            keys += own.tokens.of(coded[name])
         if not labelled.all():
             bare = int(rows[np.argmin(labelled)])
             raise InvalidBatch(f"series {bare} of the batch has no labels")
         return self._enter(keys, coded)
 
     def _enter(self, keys: Tokens, coded: Mapping[str, Codes]) -> Ints:
-        texts: list[bytes] = keys.view("V16").ravel().tolist()
-        found = list(map(self._ids.get, texts))
-        if None not in found:
-            return np.array(found, np.int64)
-        start = len(self._ids)
-        fresh: list[int] = []
-        for row, key in enumerate(texts):
-            if found[row] is None:
-                number = start + len(fresh)
-                found[row] = self._ids.setdefault(key, number)
-                if found[row] == number:
-                    fresh.append(row)
-        rows = np.array(fresh, np.int64)
+        start = len(self._keys)
+        ids, rows = self._keys.add(keys)
         for name, column in self._columns.items():
             codes = coded.get(name)
             column.put(start, np.zeros(len(rows), np.int32) if codes is None else codes[rows])
-        return np.array(found, np.int64)
+        return ids
 
     def _known_rows_of(self, table: SeriesTable) -> _KnownRows:
         # A family has no memory of its own; a table is not held for its next append.
@@ -228,7 +202,7 @@ class Registry:
     def index(self) -> HeadIndex:
         """Return the index of the current series, for readers. The writer must not be inside
         `ids_of`."""
-        rows = len(self._ids)
+        rows = len(self._keys)
         return HeadIndex(
             rows,
             {

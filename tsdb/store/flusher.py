@@ -20,22 +20,35 @@ HEAD_BYTES_PER_SERIES = 512
 """A head of many series may take this much for each: about 50 samples. Blocks with fewer samples of
 a series cost more to merge than the memory is worth."""
 
+SAMPLES_PER_SERIES = 32
+"""A head of very many series may have more than `flush_samples`: so many of each. A flush and a
+query cost as much for a series of a block with 10 samples of it as for one with 50."""
+
 
 def is_full(head: Head, options: StoreOptions) -> bool:
     """Whether a head has to be flushed because of its size."""
-    most = max(options.flush_bytes, HEAD_BYTES_PER_SERIES * len(head.registry))
-    return head.weight >= options.flush_samples or head.nbytes >= most
+    series = len(head.registry)
+    samples = max(options.flush_samples, SAMPLES_PER_SERIES * series)
+    most = max(options.flush_bytes, HEAD_BYTES_PER_SERIES * series)
+    return head.weight >= samples or head.nbytes >= most
 
 
 class Flusher:
     """Readers and writers continue during a flush and a sync. `Database` describes the methods."""
 
-    def __init__(self, state: StoreState) -> None:
+    def __init__(
+        self, state: StoreState, give_back: Callable[[], object] = return_freed_memory
+    ) -> None:
         self._state = state
+        self._give_back = give_back
         self.head_began = time.monotonic()
         """When the first sample of the head was appended; set by the writer."""
         self.request: Callable[[], None] = lambda: None
         """Requests `flush_if_due` in the background; returns at once."""
+        self.appended_bytes = 0
+        """Unsorted bytes of the samples since memory was last returned; set by the writer. Sorts
+        and merges of runs free several times as much."""
+        self._version = 0  # of the store at the last `flush_if_due`
 
     def sync(self) -> None:
         if self._state.log is not None and not self._state.closed:
@@ -65,7 +78,16 @@ class Flusher:
         full = is_full(head, options)
         unsafe = state.log is not None and state.log.sync_failed
         if state.current.frozen or (head.appended and (old or full or unsafe)):
-            self.flush()
+            self.flush(head)
+        self._return_memory_at_rest()
+
+    def _return_memory_at_rest(self) -> None:
+        """Return freed memory once appends pause. Before, the next sort would use it again."""
+        version, before = self._state.version, self._version
+        self._version = version
+        if version == before and self.appended_bytes >= FREED_BYTES:
+            self.appended_bytes = 0
+            self._give_back()
 
     def flush_before_close(self) -> None:
         """Flush if the next opening would have to read much of the log, or cannot rely on it."""
@@ -85,7 +107,12 @@ class Flusher:
                 return False
         return log.is_safe
 
-    def flush(self) -> None:
+    def flush(self, only: Head | None = None) -> None:
+        """Flush all heads.
+
+        only  a head that should be flushed; later ones stay, since the caller may have waited for
+              another flush that wrote it
+        """
         state = self._state
         with state.flush_lock:
             files = state.files
@@ -94,7 +121,8 @@ class Flusher:
                 return
             with state.write_lock:
                 state.require_writable()
-                self._freeze()
+                if only is None or only is state.current.head:
+                    self._freeze()
             # Readers see a frozen head until its blocks replace it in `current`, in one step.
             freed = 0
             while state.current.frozen:
@@ -116,7 +144,8 @@ class Flusher:
                     )
                 del head, part
         if freed >= FREED_BYTES:
-            return_freed_memory()
+            self.appended_bytes = 0
+            self._give_back()
 
     def _freeze(self) -> None:
         """Install a new head and start a new segment of the log, under `write_lock`."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from novaql.tsdb.head.float_run import Floating
+from novaql.tsdb.head.head import SAMPLE_BYTES
 from novaql.tsdb.head.histogram_run import NativeSamples
 from novaql.tsdb.head.validate import checked, checked_exemplars, checked_native
 from novaql.tsdb.model.labels import Ints
@@ -56,7 +57,9 @@ class Writer:
                 position = self._log.append(head.registry, floats, native, exemplars)
             if head.appended == 0:
                 self._flusher.head_began = time.monotonic()
+            weight = head.weight
             head.add(floats, native, (same, same_native))
+            self._flusher.appended_bytes += SAMPLE_BYTES * (head.weight - weight)
             if exemplars is not None:
                 state.exemplars.add(exemplars)
             state.note_change(first_ms, last_ms)
@@ -79,7 +82,7 @@ class Writer:
         if current.frozen and is_full(current.head, self._state.options):
             current.head.part()
             if is_full(current.head, self._state.options):
-                self._flusher.flush()
+                self._flusher.flush(current.head)
 
     def _reject_late(
         self, floats: Floating, native: NativeSamples | None

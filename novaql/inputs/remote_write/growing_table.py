@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from novaql.tsdb.model.key_table import KeyTable, TokenColumn, Tokens, random_source
 from novaql.tsdb.model.labels import Codes, Ints, LabelColumn, SeriesTable
 
 EMPTY, METRIC = 0, 1
@@ -16,11 +17,16 @@ class GrowingTable:
     """Series from labels as numbers of texts. Rows never change; all tables are of one family."""
 
     def __init__(self) -> None:
-        self.rows = 0
         self._family = object()
         self._columns: dict[int, _Column] = {}
-        self._row_of: dict[bytes, int] = {}
+        self._keys = KeyTable()
+        self._random = random_source()
         self._table = SeriesTable(0, {}, self._family)
+
+    @property
+    def rows(self) -> int:
+        """Number of series."""
+        return len(self._keys)
 
     @property
     def cells(self) -> int:
@@ -45,35 +51,31 @@ class GrowingTable:
         named[owner[full & (name == METRIC)]] = True
         if not named.all() or twice.any() or (name == EMPTY).any():
             return None
-        pairs = pairs[full]
-        bounds = np.searchsorted(pairs[:, 0], np.arange(series + 1)) * 8
-        keys = pairs[:, 1:].astype(np.int32).tobytes()
-        numbers, fresh = [], []
-        row_of, next_row = self._row_of, self.rows
-        begin = 0
-        for number, end in enumerate(bounds[1:].tolist()):
-            row = row_of.setdefault(keys[begin:end], next_row)
-            if row == next_row:
-                fresh.append(number)
-                next_row += 1
-            numbers.append(row)
-            begin = end
-        if fresh:
-            place = np.full(series, -1)
-            place[fresh] = np.arange(self.rows, next_row)
-            self._put(pairs[place[pairs[:, 0]] >= 0], place, next_row, texts)
-        return np.array(numbers, np.int64)
+        return self._add(pairs[full], series, texts)
 
-    def _put(self, pairs: Ints, place: Ints, rows: int, texts: Sequence[str]) -> None:
-        self.rows = rows
+    def _add(self, pairs: Ints, series: int, texts: Sequence[str]) -> Ints:
+        """[series] the rows of series whose labels are valid, and none empty."""
         by_name = pairs[np.argsort(pairs[:, 1], kind="stable")]
         cuts = np.flatnonzero(np.diff(by_name[:, 1], prepend=-1, append=-1))
+        keys: Tokens = np.zeros((series, 2), np.uint64)
+        coded: list[tuple[_Column, Ints, Codes]] = []
         for first, last in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
             number = int(by_name[first, 1])
             column = self._columns.get(number)
             if column is None:
-                column = self._columns[number] = _Column(texts[number])
-            column.put(place[by_name[first:last, 0]], by_name[first:last, 2], texts)
+                column = self._columns[number] = _Column(texts[number], self._random)
+            owners = by_name[first:last, 0]  # each once
+            codes = column.codes_of(by_name[first:last, 2], texts)
+            keys[owners] += column.tokens.of(codes)
+            coded.append((column, owners, codes))
+        rows, fresh = self._keys.add(keys)
+        if len(fresh):
+            is_fresh = np.zeros(series, np.bool_)
+            is_fresh[fresh] = True
+            for column, owners, codes in coded:
+                added = is_fresh[owners]
+                column.put(rows[owners[added]], codes[added])
+        return rows
 
     def table(self) -> SeriesTable:
         """All series; the same object until there are more."""
@@ -85,15 +87,16 @@ class GrowingTable:
 
 
 class _Column:
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, random: np.random.Generator) -> None:
         self.name = name
+        self.tokens = TokenColumn(random)
         self._codes: Codes = np.zeros(64, np.int32)
         self._values: list[str] = [""]
         self._code_of: dict[int, int] = {EMPTY: 0}
         self._frozen: tuple[str, ...] = ("",)
 
-    def put(self, rows: Ints, values: Ints, texts: Sequence[str]) -> None:
-        self._fit(int(rows.max()) + 1)
+    def codes_of(self, values: Ints, texts: Sequence[str]) -> Codes:
+        """Return codes of texts by number; new texts get new codes."""
         distinct, which = np.unique(values, return_inverse=True)
         codes = []
         code_of, known = self._code_of, self._values
@@ -102,7 +105,14 @@ class _Column:
             if code == len(known):
                 known.append(texts[text])
             codes.append(code)
-        self._codes[rows] = np.array(codes, np.int32)[which]
+        self.tokens.reserve(len(known))
+        return np.array(codes, np.int32)[which]
+
+    def put(self, rows: Ints, codes: Codes) -> None:
+        """Enter the codes of new rows."""
+        if len(rows):
+            self._fit(int(rows.max()) + 1)
+            self._codes[rows] = codes
 
     def upto(self, rows: int) -> LabelColumn:
         self._fit(rows)

@@ -194,6 +194,16 @@ def test_forgotten_tables_are_found_again() -> None:
         assert [int(registry.ids_of(table)[0]) for table in tables] == list(range(400))
 
 
+def test_labels_of_a_rejected_table_are_distinguished_later() -> None:
+    registry = Registry()
+    with pytest.raises(InvalidBatch, match="Unicode"):
+        registry.ids_of(SeriesTable.from_dicts([{"i": "1", "j": "\ud800"}, {"i": "2", "j": "x"}]))
+    with pytest.raises(InvalidBatch, match="Unicode"):
+        registry.ids_of(SeriesTable.from_dicts([{"k": "1"}, {"k": "2"}, {"k": "\ud800"}]))
+    table = SeriesTable.from_dicts([{"m": "a", "k": one} for one in ("", "1", "2")])
+    assert registry.ids_of(table).tolist() == [0, 1, 2]
+
+
 def test_an_unlabelled_row_is_named_by_its_place_in_the_batch() -> None:
     table = SeriesTable.from_dicts([{"i": "1"}, {"i": "2"}, {}])
     with pytest.raises(InvalidBatch, match="series 2 of the batch has no labels"):

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaql.tsdb.model.flat_arrays import FEW_RANGES, first_not_before
+from novaql.tsdb.model.flat_arrays import FEW_RANGES, first_not_before, sorted_union
 
 RANGE = st.lists(st.integers(0, 30), max_size=6, unique=True).map(sorted)
 
@@ -22,3 +22,9 @@ def test_the_first_time_not_before_a_bound(ranges: list[tuple[list[int], int]]) 
 
     expected = [sum(time < bound for time in some) for some, bound in ranges]
     np.testing.assert_array_equal(found - begins, expected)
+
+
+@given(RANGE, RANGE)
+def test_the_union_of_increasing_numbers(first: list[int], second: list[int]) -> None:
+    found = sorted_union(np.array(first, np.int64), np.array(second, np.int64))
+    assert found.tolist() == sorted({*first, *second})

@@ -21,7 +21,7 @@ from novaql.tsdb.model.labels import LabelColumn, SeriesTable
 from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 from novaql.tsdb.options import StoreOptions
-from novaql.tsdb.store.flusher import HEAD_BYTES_PER_SERIES, is_full
+from novaql.tsdb.store.flusher import HEAD_BYTES_PER_SERIES, SAMPLES_PER_SERIES, is_full
 
 MIB = 1 << 20
 SERIES = 1000
@@ -110,7 +110,6 @@ def test_a_head_of_more_series_may_be_larger() -> None:
     while not is_full(head, options):
         head.add(Floating(ids, np.full(SERIES, head.appended), np.zeros(SERIES)))
     assert head.nbytes >= 10_000 * HEAD_BYTES_PER_SERIES > MIB
-    assert is_full(head, StoreOptions(flush_bytes=10**9, flush_samples=head.weight))
 
 
 @pytest.mark.slow
@@ -126,6 +125,37 @@ def test_the_head_is_flushed_by_bytes(tmp_path: Path) -> None:
         assert stats.blocks >= 2
         assert stats.block_samples + stats.head_samples == 4000 * SERIES
         assert stats.head_bytes == sum(head.nbytes for head in database._state.current.heads)
+
+
+@pytest.mark.parametrize(("of_each", "expected"), [(10, SAMPLES_PER_SERIES), (50, 50)])
+def test_a_head_of_very_many_series_has_more_than_a_few_samples_of_each(
+    of_each: int, expected: int
+) -> None:
+    options = StoreOptions(flush_bytes=10**12, flush_samples=of_each * SERIES)
+    head = Head()
+    ids = head.registry.ids_of(TABLE)
+    scrapes = 0
+    while not is_full(head, options):
+        head.add(Floating(ids, np.full(SERIES, scrapes), np.zeros(SERIES)))
+        scrapes += 1
+    assert scrapes == expected
+
+
+def test_a_head_that_another_thread_has_flushed_is_not_followed_by_a_small_block(
+    tmp_path: Path,
+) -> None:
+    """A thread that finds a full head waits for the flush of the one before; meanwhile another
+    thread may flush the full one."""
+    with tsdb.open(tmp_path, sync="os", compaction=False) as database:
+        database.append(scrape(0))
+        full = database._state.current.head
+        database.flush()
+        database.append(scrape(1))
+        database._flusher.flush(full)
+        stats = database.stats()
+        assert (stats.blocks, stats.head_samples) == (1, SERIES)
+        database._flusher.flush(database._state.current.head)
+        assert database.stats().blocks == 2
 
 
 @pytest.mark.slow
