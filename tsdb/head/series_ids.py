@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from novaql.tsdb.errors import InvalidBatch
 from novaql.tsdb.index.match import IndexedColumn
+from novaql.tsdb.index.postings import SCAN_GAIN, GrowingPostings
 from novaql.tsdb.model.flat_arrays import grown
 from novaql.tsdb.model.labels import Codes, Ints, SeriesTable
 from novaql.tsdb.runtime.lru_cache import ByteCache
@@ -30,6 +31,7 @@ class _Column:
         self.codes: Codes = np.zeros(max(16, rows), np.int32)
         self.values: list[str] = [""]
         self.lookup: dict[str, int] = {"": 0}
+        self.postings = GrowingPostings()
         self._tokens: Tokens = np.zeros((16, 2), np.uint64)
 
     def codes_of(self, texts: Sequence[str]) -> Codes:
@@ -65,12 +67,16 @@ class _Column:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadColumn:
-    """A label as a reader of the head sees it, without later texts and series."""
+    """A label as a reader of the head sees it, without later texts and series.
+
+    postings  of the label, shared by all readers of the head; they may have later series
+    """
 
     codes: Codes
     distinct: int
     values: Sequence[str]
     lookup: Mapping[str, int]
+    postings: GrowingPostings
 
     def codes_of(self, rows: Ints) -> Codes:
         return self.codes[rows]
@@ -88,7 +94,17 @@ class HeadColumn:
         return np.array([n for n, text in every if low <= text.encode() <= high], np.int64)
 
     def rows_of(self, code: int) -> Ints:
-        return np.flatnonzero(self.codes == code)
+        return self.postings.rows_of(self.codes, self.distinct, code)
+
+    @property
+    def has_postings(self) -> bool:
+        return self.postings.known is not None
+
+    def count_of(self, code: int) -> int:
+        known = self.postings.known
+        if known is None or code >= len(known.starts) - 1:
+            return self.codes.size // min(self.distinct, SCAN_GAIN)
+        return known.count(code)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -232,7 +248,7 @@ class Registry:
         return HeadIndex(
             rows,
             {
-                name: HeadColumn(c.codes[:rows], len(c.values), c.values, c.lookup)
+                name: HeadColumn(c.codes[:rows], len(c.values), c.values, c.lookup, c.postings)
                 for name, c in self._columns.items()
             },
         )
