@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.tsdb.codec.columns import TextColumn
-from novaql.tsdb.index.postings import Postings
+from novaql.tsdb.index.postings import SCAN_GAIN, SCANS, Postings
 from novaql.tsdb.model.labels import Codes, Ints
 from novaql.tsdb.parts.lazy_ints import Pieces, narrowest
 
-SCANS = 16
-"""Scans of all codes for one of them before postings are built, which cost about twenty scans."""
+FEW_TEXTS = 16
+"""So many are read one by one, which costs less than grouping them by piece."""
 
 
 class PiecedTexts:
@@ -40,6 +40,10 @@ class PiecedTexts:
     def raw(self, place: int) -> bytes:
         number, local = divmod(place, self._each)
         return self._piece(number).raw(local)
+
+    def one(self, place: int) -> str:
+        number, local = divmod(place, self._each)
+        return self._piece(number)[local]
 
     def some(self, places: Ints) -> list[str]:
         """Return the texts at increasing positions."""
@@ -115,6 +119,8 @@ class BlockColumn:
         return place + 1 if there else -1
 
     def texts(self, codes: Ints) -> list[str]:
+        if len(codes) <= FEW_TEXTS:
+            return [self._texts.one(code - 1) if code else "" for code in codes.tolist()]
         order = None
         if bool((codes[1:] < codes[:-1]).any()):
             order = np.argsort(codes, kind="stable")
@@ -141,6 +147,18 @@ class BlockColumn:
                 return np.flatnonzero(self._stored() == code)
             self._postings = Postings.build(self.codes, self.distinct)
         return self._postings.rows_of(code)
+
+    @property
+    def has_postings(self) -> bool:
+        return self._starts is not None or self._postings is not None
+
+    def count_of(self, code: int) -> int:
+        if self._starts is not None:
+            begin, end = self._starts[np.array([code, code + 1])].tolist()
+            return int(end - begin)
+        if self._postings is not None:
+            return self._postings.count(code)
+        return self._rows // min(self.distinct, SCAN_GAIN)
 
     def verify_index(self) -> None:
         """Read all codes and texts. Raises `Corrupted` or `Unreadable`."""

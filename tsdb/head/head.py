@@ -11,6 +11,7 @@ import itertools
 import threading
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -38,9 +39,10 @@ _numbers = itertools.count()
 Arrays = tuple[Ints, Ints, Floats]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class HeadPart:
-    """The `Part` of a head at one moment.
+    """The `Part` of a head at one moment. What each query asks for is computed once: it may depend
+    on all series.
 
     appended  number of samples that were appended before, duplicates included
     """
@@ -50,16 +52,16 @@ class HeadPart:
     runs: tuple[MixedRun, ...]
     appended: int
 
-    @property
+    @cached_property
     def identity(self) -> Hashable:
         return self.origin, self.head_index.rows
 
-    @property
+    @cached_property
     def first_ms(self) -> int:
         firsts = (layer.run.earliest for layer in self.layers())
         return min(firsts, default=MAX_TIME_MS)
 
-    @property
+    @cached_property
     def last_ms(self) -> int:
         lasts = (layer.run.latest for layer in self.layers())
         return max(lasts, default=MIN_TIME_MS)
@@ -68,7 +70,7 @@ class HeadPart:
     def samples(self) -> int:
         return sum(run.samples for run in self.runs)
 
-    @property
+    @cached_property
     def has_histograms(self) -> bool:
         return any(isinstance(layer.run, SortedHistogramRun) for layer in self.layers())
 
@@ -80,6 +82,10 @@ class HeadPart:
         return self.head_index
 
     def layers(self) -> Sequence[Layer]:
+        return self._layers
+
+    @cached_property
+    def _layers(self) -> Sequence[Layer]:
         return [layer for run in self.runs for layer in run.layers()]
 
     def rollups(self) -> tuple[()]:

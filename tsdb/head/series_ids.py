@@ -11,6 +11,7 @@ import numpy as np
 
 from novaql.tsdb.errors import InvalidBatch
 from novaql.tsdb.index.match import IndexedColumn
+from novaql.tsdb.index.postings import SCAN_GAIN, GrowingPostings
 from novaql.tsdb.model.flat_arrays import grown
 from novaql.tsdb.model.key_table import KeyTable, TokenColumn, Tokens, random_source
 from novaql.tsdb.model.labels import Codes, Ints, SeriesTable
@@ -27,6 +28,7 @@ class _Column:
         self.values: list[str] = [""]
         self.lookup: dict[str, int] = {"": 0}
         self.tokens = TokenColumn(rng)
+        self.postings = GrowingPostings()
 
     def codes_of(self, texts: Sequence[str]) -> Codes:
         """Return codes of texts; new texts get new codes."""
@@ -50,12 +52,16 @@ class _Column:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadColumn:
-    """A label as a reader of the head sees it, without later texts and series."""
+    """A label as a reader of the head sees it, without later texts and series.
+
+    postings  of the label, shared by all readers of the head; they may have later series
+    """
 
     codes: Codes
     distinct: int
     values: Sequence[str]
     lookup: Mapping[str, int]
+    postings: GrowingPostings
 
     def codes_of(self, rows: Ints) -> Codes:
         return self.codes[rows]
@@ -73,7 +79,17 @@ class HeadColumn:
         return np.array([n for n, text in every if low <= text.encode() <= high], np.int64)
 
     def rows_of(self, code: int) -> Ints:
-        return np.flatnonzero(self.codes == code)
+        return self.postings.rows_of(self.codes, self.distinct, code)
+
+    @property
+    def has_postings(self) -> bool:
+        return self.postings.known is not None
+
+    def count_of(self, code: int) -> int:
+        known = self.postings.known
+        if known is None or code >= len(known.starts) - 1:
+            return self.codes.size // min(self.distinct, SCAN_GAIN)
+        return known.count(code)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,7 +222,7 @@ class Registry:
         return HeadIndex(
             rows,
             {
-                name: HeadColumn(c.codes[:rows], len(c.values), c.values, c.lookup)
+                name: HeadColumn(c.codes[:rows], len(c.values), c.values, c.lookup, c.postings)
                 for name, c in self._columns.items()
             },
         )

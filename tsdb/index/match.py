@@ -1,5 +1,9 @@
 """Evaluates matchers to row numbers: the smallest posting list first, the others as filters on
-codes."""
+codes.
+
+The work follows the rows of the smallest list and the label values of these rows, not the rows and
+values of the index.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,12 @@ import numpy as np
 from novaql.tsdb.index.patterns import listed_texts
 from novaql.tsdb.model.labels import METRIC_NAME, Bools, Codes, Ints, LabelColumn, SeriesTable
 from novaql.tsdb.model.matchers import Matcher, MatchOp, match_range
+
+FEW_ROWS = 128
+"""So many rows are looked at one by one: arrays for all values of a label cost more."""
+
+MOST_LISTED = 64
+"""Texts of a regex whose rows are found one text after another."""
 
 
 class IndexedColumn(Protocol):
@@ -42,6 +52,15 @@ class IndexedColumn(Protocol):
         """Return the rows with this code, increasing."""
         ...
 
+    @property
+    def has_postings(self) -> bool:
+        """Whether `rows_of` reads the rows of its code alone. If not, it reads all codes."""
+        ...
+
+    def count_of(self, code: int) -> int:
+        """Return about how many rows have this code, exactly if there are postings."""
+        ...
+
 
 class LabelIndex(Protocol):
     """Label columns of the series of one part of the store."""
@@ -71,20 +90,60 @@ def match_rows(
 ) -> Ints:
     """Return rows that satisfy every matcher, increasing; with `living`, only rows that are active.
 
-    The rows of a metric are adjacent, so it is found first; then rows of other times are removed
-    before any other matcher is evaluated.
+    The label that the fewest rows have is found first; then rows of other times are removed before
+    any other matcher is evaluated.
     """
-    rows: Ints | None = None
+    first = _most_selective(index, matchers, searched=living is None)
+    rows = None if first is None else _narrow(index, first, None)
+    if living is not None:
+        rows = living.rows(index.rows) if rows is None else living.among(rows)
     for matcher in sorted(matchers, key=_cost):
-        if living is not None and not (matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL):
-            rows = living.rows(index.rows) if rows is None else living.among(rows)
-            living = None
+        if matcher is first:
+            continue
         if rows is not None and len(rows) == 0:
             return rows
         rows = _narrow(index, matcher, rows)
-    if living is not None:
-        return living.rows(index.rows) if rows is None else living.among(rows)
     return np.arange(index.rows) if rows is None else rows
+
+
+def _most_selective(
+    index: LabelIndex, matchers: Sequence[Matcher], *, searched: bool
+) -> Matcher | None:
+    """Return the matcher with listed texts that the fewest rows have; None if there is none.
+
+    searched  all codes of a label may be read for it. The name of a metric always may, because its
+              rows are adjacent
+    """
+    some = [matcher for matcher in matchers if _is_selective(matcher)]
+    if not searched:
+        some = [m for m in some if m.name == METRIC_NAME or _has_postings(index, m)]
+    if len(some) < 2:
+        return some[0] if some else None
+
+    def rows_of(matcher: Matcher) -> int:
+        column = index.column(matcher.name)
+        return 0 if column is None else sum(map(column.count_of, _codes_of(column, matcher)))
+
+    return min(some, key=rows_of)
+
+
+def _is_selective(matcher: Matcher) -> bool:
+    """Return whether the matcher lists a few texts that it accepts, none of them empty."""
+    if matcher.op.is_negative:
+        return False
+    listed = _listed(matcher)
+    return listed is not None and len(listed) <= MOST_LISTED and "" not in listed
+
+
+def _codes_of(column: IndexedColumn, matcher: Matcher) -> list[int]:
+    """Return the codes of the texts that a selective matcher lists."""
+    found = map(column.find, set(_listed(matcher) or ()))
+    return [code for code in found if code >= 0]
+
+
+def _has_postings(index: LabelIndex, matcher: Matcher) -> bool:
+    column = index.column(matcher.name)
+    return column is None or column.has_postings
 
 
 def match_any(
@@ -119,20 +178,23 @@ def _narrow(index: LabelIndex, matcher: Matcher, rows: Ints | None) -> Ints:
             return column.rows_of(code)
         left: Ints = rows[column.codes_of(rows) == code]
         return left
-    codes = column.codes if rows is None else column.codes_of(rows)
-    hits = _matching_codes(column, matcher, codes)
-    mask = hits[codes]
-    return np.flatnonzero(mask) if rows is None else rows[mask]
+    if rows is None and _is_selective(matcher):
+        found = [column.rows_of(code) for code in _codes_of(column, matcher)]
+        return np.sort(np.concatenate(found)) if found else np.empty(0, np.int64)
+    if rows is None:
+        codes = column.codes
+        return np.flatnonzero(_matching_codes(column, matcher, codes)[codes])
+    codes = column.codes_of(rows)
+    if len(rows) <= FEW_ROWS:
+        return rows[_matching_few(column, matcher, codes)]
+    return rows[_matching_codes(column, matcher, codes)[codes]]
 
 
 def _matching_codes(column: IndexedColumn, matcher: Matcher, present: Codes) -> Bools:
     """Return for each code whether its text satisfies the matcher; valid for the codes in
     `present`."""
     hits = np.zeros(column.distinct, np.bool_)
-    if not matcher.op.is_regex:
-        listed: tuple[str, ...] | None = (matcher.value,)
-    else:
-        listed = listed_texts(matcher.value)
+    listed = _listed(matcher)
     if listed is not None:
         for text in listed:
             if (code := column.find(text)) >= 0:
@@ -147,6 +209,28 @@ def _matching_codes(column: IndexedColumn, matcher: Matcher, present: Codes) -> 
     return ~hits if matcher.op.is_negative else hits
 
 
+def _matching_few(column: IndexedColumn, matcher: Matcher, codes: Codes) -> Bools:
+    """Return for each of a few rows with these codes whether its text satisfies the matcher."""
+    used = sorted(set(codes.tolist()))
+    texts = column.texts(np.array(used, np.int64))
+    listed = _listed(matcher)
+    if listed is None:
+        low, high = match_range(matcher.value)
+        possible = [text for text in texts if low <= text.encode() <= high]
+        positive = Matcher(matcher.name, MatchOp.REGEX, matcher.value)
+        hits = positive.matching_codes(possible).tolist()
+        listed = tuple(text for text, hit in zip(possible, hits, strict=True) if hit)
+    wanted = frozenset(listed)
+    found = {code for code, text in zip(used, texts, strict=True) if text in wanted}
+    mask = np.array([code in found for code in codes.tolist()], np.bool_)
+    return ~mask if matcher.op.is_negative else mask
+
+
+def _listed(matcher: Matcher) -> tuple[str, ...] | None:
+    """Return the only texts that a matcher names; None for other patterns."""
+    return listed_texts(matcher.value) if matcher.op.is_regex else (matcher.value,)
+
+
 def label_table(index: LabelIndex, rows: Ints, names: Iterable[str] | None = None) -> SeriesTable:
     """Return label sets of some rows, with only the texts that they use."""
     wanted = index.label_names if names is None else names
@@ -155,14 +239,25 @@ def label_table(index: LabelIndex, rows: Ints, names: Iterable[str] | None = Non
         column = index.column(name)
         if column is None:
             continue
-        codes = column.codes_of(rows)
-        used = np.zeros(column.distinct, np.bool_)
-        used[codes] = True
-        used[0] = False
-        left = np.flatnonzero(used)
-        if len(left) == 0:
-            continue
-        translate = np.zeros(column.distinct, np.int32)
-        translate[left] = np.arange(1, len(left) + 1, dtype=np.int32)
-        columns[name] = LabelColumn(translate[codes], ("", *column.texts(left)))
+        used, places = _numbered(column.codes_of(rows), column.distinct)
+        if len(used):
+            columns[name] = LabelColumn(places, ("", *column.texts(used)))
     return SeriesTable.from_columns(len(rows), columns)
+
+
+def _numbered(codes: Codes, distinct: int) -> tuple[Ints, Codes]:
+    """Return the codes above 0 that occur, increasing, and for each row the number of its code
+    among them, counted from 1; 0 for code 0."""
+    if len(codes) <= FEW_ROWS:
+        some = codes.tolist()
+        known = sorted(set(some) - {0})
+        number = {code: place for place, code in enumerate(known, 1)}
+        places = [number.get(code, 0) for code in some]
+        return np.array(known, np.int64), np.array(places, np.int32)
+    found = np.zeros(distinct, np.bool_)
+    found[codes] = True
+    found[0] = False
+    used = np.flatnonzero(found)
+    translate = np.zeros(distinct, np.int32)
+    translate[used] = np.arange(1, len(used) + 1, dtype=np.int32)
+    return used, translate[codes]

@@ -5,9 +5,12 @@ It is conservative: there is no answer for a pattern that is not plainly of this
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 _META = set("\\.+*?()[]{}^$|")
 
 
+@lru_cache(maxsize=256)
 def listed_texts(pattern: str) -> tuple[str, ...] | None:
     """Return the texts of a pattern that is a plain list of them, such as `a|b|c` or `(a|b)`."""
     inner = pattern

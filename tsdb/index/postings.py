@@ -8,6 +8,13 @@ import numpy as np
 
 from novaql.tsdb.model.labels import Codes, Ints
 
+SCANS = 16
+"""Scans of all codes for one of them before postings are built, which cost about twenty scans."""
+SCAN_GAIN = 16
+"""About how many rows a scan of all codes compares in the time that one row of a list takes."""
+TAIL_SHARE = 4
+"""Postings are built again when more than 1/4 as many rows follow as they have."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Postings:
@@ -34,3 +41,36 @@ class Postings:
 
     def count(self, code: int) -> int:
         return int(self.starts[code + 1] - self.starts[code])
+
+
+class GrowingPostings:
+    """Postings of a column that grows: of the rows that it had when they were built. Later rows are
+    scanned. Safe to use from several threads: rows never change, and both builds of two are right.
+    """
+
+    __slots__ = ("_known", "_scans")
+
+    def __init__(self) -> None:
+        self._known: Postings | None = None
+        self._scans = 0
+
+    @property
+    def known(self) -> Postings | None:
+        return self._known
+
+    def rows_of(self, codes: Codes, distinct: int, code: int) -> Ints:
+        """Return the rows of `codes`, the column as it is for the caller, that have this code."""
+        known = self._known
+        built = 0 if known is None else len(known.order)
+        if len(codes) - built > built // TAIL_SHARE:
+            self._scans += 1
+            if self._scans > SCANS:
+                known = self._known = Postings.build(codes, distinct)
+                built, self._scans = len(codes), 0
+        tail = np.flatnonzero(codes[built:] == code)
+        if known is None or code >= len(known.starts) - 1:
+            return tail + built
+        rows = known.rows_of(code)
+        if built > len(codes):  # the caller's column is older
+            return rows[: np.searchsorted(rows, len(codes))]
+        return np.concatenate([rows, tail + built]) if len(tail) else rows

@@ -240,7 +240,10 @@ def _cut(
     one_range = False
     if isinstance(start_ms, int) or isinstance(end_ms, int):
         one_range = True
-        grids, place = np.unique(own, return_inverse=True)
+        if bool((own == own[0]).all()):  # as of the series of one target
+            grids, place = own[:1], np.zeros(len(own), np.int64)
+        else:
+            grids, place = np.unique(own, return_inverse=True)
     else:
         bounds = [np.unique(bound, return_inverse=True)[1] for bound in (start_ms, end_ms)]
         _, first, place = np.unique(

@@ -238,13 +238,20 @@ def pieces_of(part: Part, rows: Ints, table_rows: Numbers) -> list[SeriesSubset]
     return pieces
 
 
+def _has_every_series(part: Part) -> bool:
+    """Whether each series of the index surely has a sample: a layer has all of them."""
+    rows = part.index().rows
+    return any(len(layer.run.grid_of) == rows for layer in part.layers())
+
+
 def matching_series(
     part: Part, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
 ) -> Ints:
     """Index rows that satisfy any set (no sets: all) and may have samples in the range."""
     rows = match_any(part.index(), matcher_sets or [()], part.living(start_ms, end_ms))
-    first, last = series_bounds(part, rows)
-    rows = rows[(first <= end_ms) & (last >= start_ms) & (first <= last)]
+    if not (start_ms <= part.first_ms and part.last_ms <= end_ms and _has_every_series(part)):
+        first, last = series_bounds(part, rows)
+        rows = rows[(first <= end_ms) & (last >= start_ms) & (first <= last)]
     deleted = part.deleted()
     if deleted is None:
         return rows

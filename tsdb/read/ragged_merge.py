@@ -40,6 +40,8 @@ def group_rows(cuts: Sequence[RangeSlice], rows: int) -> tuple[Ints, Ints]:
     lead = np.zeros(rows, np.int64)
     for cut in cuts:
         lead[cut.rows] = cut.series
+    if all(len(cut.rows) == rows and _has_one_grid(cut) for cut in cuts):
+        return np.ones(rows, np.int64), lead
     codes = (_times_of_rows(cut, rows) for cut in cuts)  # one at a time: there may be many cuts
     group = combine_codes(codes, rows) if len(cuts) > 1 else next(codes)
     absent = np.ones(rows, np.bool_)
@@ -47,6 +49,12 @@ def group_rows(cuts: Sequence[RangeSlice], rows: int) -> tuple[Ints, Ints]:
         absent[cut.rows] = False
     _, dense = np.unique(np.append(-1, np.where(absent, -1, group)), return_inverse=True)
     return dense[1:].astype(np.int64), lead
+
+
+def _has_one_grid(cut: RangeSlice) -> bool:
+    """Whether all series of a cut have the same times, as those of one target do."""
+    grids = cut.run.grid_of[cut.series]
+    return all(bool((column == column[0]).all()) for column in (grids, cut.low, cut.high))
 
 
 def _times_of_rows(cut: RangeSlice, rows: int) -> Ints:

@@ -92,8 +92,9 @@ class Lookup:
             column = part.index().column(name)
             if column is None:
                 return []
-            used = np.unique(column.codes_of(self._rows(part)))
-            return column.texts(used[used > 0].astype(np.int64))
+            used = np.zeros(column.distinct, np.bool_)
+            used[column.codes_of(self._rows(part))] = True
+            return column.texts(np.flatnonzero(used[1:]) + 1)
 
         return self._texts(("values", name), values_of)
 
