@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.tsdb.model.flat_arrays import grown
-from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.labels import Bools, Codes, Ints, Numbers
 
 Tokens = NDArray[np.uint64]
 """[N, 2] tokens or keys."""
+Words = NDArray[np.uint64]
 
 _FIRST_SLOTS = 256
+_FEW = 64
 
 
 class KeyTable:
@@ -29,8 +31,9 @@ class KeyTable:
 
     def __init__(self) -> None:
         self._count = 0
-        self._keys: Tokens = np.zeros((_FIRST_SLOTS // 2, 2), np.uint64)
-        self._slots: NDArray[np.int32] = np.full(_FIRST_SLOTS, -1, np.int32)
+        self._low: Words = np.zeros(_FIRST_SLOTS // 2, np.uint64)
+        self._high: Words = np.zeros(_FIRST_SLOTS // 2, np.uint64)
+        self._slots: Codes = np.full(_FIRST_SLOTS, -1, np.int32)
 
     def __len__(self) -> int:
         return self._count
@@ -38,54 +41,82 @@ class KeyTable:
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays."""
-        return self._keys.nbytes + self._slots.nbytes
+        return self._low.nbytes + self._high.nbytes + self._slots.nbytes
 
     def add(self, keys: Tokens) -> tuple[Ints, Ints]:
         """Return the number of each key, and the positions of those that are new, one for each new
         key, in order of their numbers."""
+        if len(keys) <= _FEW:
+            return self._add_few(keys)
         numbers = self._find(keys)
         unknown = np.flatnonzero(numbers < 0)
         if len(unknown) == 0:
             return numbers, unknown
         first, which = _distinct(keys[unknown])
-        fresh = unknown[first]
-        self._enter(keys[fresh])
-        numbers[unknown] = self._count + which
-        self._count += len(fresh)
+        fresh, before = unknown[first], self._count
+        count = before + len(fresh)
+        self._reserve(count)
+        self._low[before:count], self._high[before:count] = keys[fresh].T
+        self._fill(before, count)
+        self._count = count
+        numbers[unknown] = before + which
         return numbers, fresh
+
+    def _add_few(self, keys: Tokens) -> tuple[Ints, Ints]:
+        """Return `add` of few keys, one by one: a call of NumPy costs as much as several keys."""
+        self._reserve(self._count + len(keys))
+        slots, lows, highs, last = self._slots, self._low, self._high, len(self._slots) - 1
+        numbers: list[int] = []
+        fresh: list[int] = []
+        for at, (low, high) in enumerate(keys.tolist()):
+            slot = low & last
+            number = slots.item(slot)
+            while number >= 0 and (lows.item(number) != low or highs.item(number) != high):
+                slot = (slot + 1) & last
+                number = slots.item(slot)
+            if number < 0:
+                number = self._count
+                slots[slot], lows[number], highs[number] = number, low, high
+                self._count += 1
+                fresh.append(at)
+            numbers.append(number)
+        return np.array(numbers, np.int64), np.array(fresh, np.int64)
 
     def _find(self, keys: Tokens) -> Ints:
         """Return the number of each key, -1 for an unknown one."""
-        numbers = np.full(len(keys), -1)
-        slot = self._first_slots(keys)
-        waiting = np.arange(len(keys))
+        low, high = keys.T
+        slot = self._first_slots(low)
+        numbers = self._slots[slot].astype(np.int64)
+        waiting = np.flatnonzero(self._are_others(numbers, low, high))
+        slot = slot[waiting]
         while len(waiting):
+            slot = self._after(slot)
             held = self._slots[slot]
-            used = held >= 0
-            waiting, slot, held = waiting[used], slot[used], held[used]
-            found = (self._keys[held] == keys[waiting]).all(axis=1)
-            numbers[waiting[found]] = held[found]
-            waiting, slot = waiting[~found], self._after(slot[~found])
+            numbers[waiting] = held
+            others = self._are_others(held, low[waiting], high[waiting])
+            waiting, slot = waiting[others], slot[others]
         return numbers
 
-    def _enter(self, keys: Tokens) -> None:
-        """Put new, distinct keys behind the others."""
-        count = self._count + len(keys)
-        self._keys = grown(self._keys, count, 0)
-        self._keys[self._count : count] = keys
-        if 2 * count <= len(self._slots):
-            self._fill(self._count, count)
-            return
+    def _are_others(self, numbers: Numbers, low: Words, high: Words) -> Bools:
+        """Return which numbers are those of other keys than these; -1 is not."""
+        others: Bools = (self._low[numbers] != low) | (self._high[numbers] != high)
+        others &= numbers >= 0
+        return others
+
+    def _reserve(self, count: int) -> None:
+        """Make space for this many keys."""
+        self._low, self._high = grown(self._low, count, 0), grown(self._high, count, 0)
         size = len(self._slots)
-        while size < 2 * count:
-            size *= 2
-        self._slots = np.full(size, -1, np.int32)
-        self._fill(0, count)
+        if 2 * count > size:
+            while size < 2 * count:
+                size *= 2
+            self._slots = np.full(size, -1, np.int32)
+            self._fill(0, self._count)
 
     def _fill(self, begin: int, end: int) -> None:
         """Put the numbers of a range into slots."""
         waiting = np.arange(begin, end, dtype=np.int32)
-        slot = self._first_slots(self._keys[begin:end])
+        slot = self._first_slots(self._low[begin:end])
         while len(waiting):
             free = self._slots[slot] < 0
             # Of several numbers for one slot, the last that is assigned has it.
@@ -93,8 +124,8 @@ class KeyTable:
             left = self._slots[slot] != waiting
             waiting, slot = waiting[left], self._after(slot[left])
 
-    def _first_slots(self, keys: Tokens) -> Ints:
-        return (keys[:, 0] & np.uint64(len(self._slots) - 1)).astype(np.int64)
+    def _first_slots(self, low: Words) -> Ints:
+        return (low & np.uint64(len(self._slots) - 1)).astype(np.int64)
 
     def _after(self, slots: Ints) -> Ints:
         return (slots + 1) & (len(self._slots) - 1)
@@ -121,7 +152,7 @@ class TokenColumn:
         self._count = 1
         self._tokens: Tokens = np.zeros((16, 2), np.uint64)
 
-    def of(self, codes: NDArray[np.int32]) -> Tokens:
+    def of(self, codes: Codes) -> Tokens:
         """Return the tokens of codes below the last `reserve`."""
         return self._tokens[codes]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from novaql.tsdb.model.key_table import KeyTable, TokenColumn, Tokens, random_source
 
-NEAR = st.tuples(st.sampled_from([0, 1, 256, 512, 2**63]), st.integers(0, 3))
+NEAR = st.tuples(st.sampled_from([0, 1, 255, 256, 512, 2**63]), st.integers(0, 40))
 """Keys of which many begin their search at one slot, and some differ in one half only."""
 
 
@@ -16,13 +16,15 @@ def _keys(pairs: list[tuple[int, int]]) -> Tokens:
     return np.array(pairs, np.uint64).reshape(-1, 2)
 
 
-@given(st.lists(st.lists(NEAR, max_size=12), max_size=12))
+@given(st.lists(st.tuples(st.lists(NEAR, max_size=12), st.sampled_from([1, 10])), max_size=12))
 def test_equal_keys_have_one_number_in_order_of_appearance(
-    batches: list[list[tuple[int, int]]],
+    batches: list[tuple[list[tuple[int, int]], int]],
 ) -> None:
+    """Few keys are searched one by one, others together."""
     table = KeyTable()
     known: dict[tuple[int, int], int] = {}
-    for batch in batches:
+    for some, times in batches:
+        batch = some * times
         before = len(known)
         expected = [known.setdefault(key, len(known)) for key in batch]
 

@@ -33,7 +33,9 @@ class Store:
     def append(self, samples: int) -> None:
         times = np.arange(self._at, self._at + samples)
         self._at += samples
-        self._writer.append(Batch(TABLE, np.zeros(samples, np.int64), times, times.astype(np.float64)))
+        self._writer.append(
+            Batch(TABLE, np.zeros(samples, np.int64), times, times.astype(np.float64))
+        )
 
 
 def test_memory_is_returned_once_when_appends_pause() -> None:
