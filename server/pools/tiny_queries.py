@@ -19,7 +19,7 @@ from novaql.server.telemetry import Telemetry
 Answer = TypeVar("Answer")
 Admit = Callable[[Estimate], None]
 
-MOST_SAMPLES, MOST_SERIES, MOST_WORK, MOST_BYTES = 20_000, 100, 2_000, 1 << 20
+MOST_SAMPLES, MOST_SERIES, MOST_WORK, MOST_BYTES = 20_000, 100, 5_000, 1 << 20
 MOST_S = 0.002
 """CPU time of the last run in a thread."""
 
