@@ -20,7 +20,7 @@ from novaql.server.tuning import Tuning
 Answer = TypeVar("Answer")
 Admit = Callable[[Estimate], None]
 
-MOST_SAMPLES, MOST_SERIES, MOST_WORK, MOST_BYTES = 20_000, 100, 2_000, 1 << 20
+MOST_SAMPLES, MOST_SERIES, MOST_WORK, MOST_BYTES = 20_000, 100, 5_000, 1 << 20
 _KNOWN = 4096
 
 
