@@ -26,7 +26,6 @@ from novaql.server.errors import (
     UriTooLong,
 )
 from novaql.server.process.connections import Connections
-from novaql.server.process.joined_writes import JoinedWrites
 from novaql.server.process.proxies import TrustedProxies
 from novaql.server.process.refusals import path_of, refusal
 from novaql.server.telemetry import Telemetry
@@ -144,8 +143,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(  # type: ignore[override]  # as uvicorn has it
         self, transport: asyncio.Transport
     ) -> None:
-        self._joined = JoinedWrites(transport, self.loop)
-        super().connection_made(self._joined)
+        super().connection_made(transport)
         self._since = self._taken_at = self.loop.time()
         if self.client is None:  # a process of this server, on a private socket
             return
@@ -250,7 +248,6 @@ class LimitedProtocol(HttpToolsProtocol):
             raise InvalidRequest("a request has one Host header")
         if len(self.pipeline) >= self._limits.pipelined:
             raise InvalidRequest("too many requests at once")
-        self._joined.expect_head()
         super().on_headers_complete()
         self.headers = []  # collects trailers; the application does not get them
         self._part, self._has_request = _BODY, True
@@ -278,7 +275,6 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         if self.pipeline:
             cycle, app = self.pipeline.pop()
-            self._joined.expect_head()
             self._start_asgi_task(cycle, app)
         elif self._refusal:
             self._send_refusal(self._refusal)
