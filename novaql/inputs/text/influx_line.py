@@ -73,6 +73,11 @@ def read_line(line: bytes) -> InfluxLine:
     return InfluxLine(_text(measurement, 0), tags, fields, int(rest) if rest else None)
 
 
+def number_in(text: bytes) -> float | None:
+    """The number that a quoted text is: some agents send their numbers so."""
+    return float(text) if _NUMBER.fullmatch(text) else None
+
+
 def _fields(line: bytes, at: int) -> tuple[dict[str, float | None], int]:
     fields: dict[str, float | None] = {}
     while True:
@@ -100,8 +105,7 @@ def _value(line: bytes, at: int) -> tuple[float | None, int]:
             raise InfluxProblem(at, "a text has no closing quote")
         quoted = line[at + 1 : end]
         _text(quoted, at + 1)
-        # Some agents send their numbers as texts.
-        return float(quoted) if _NUMBER.fullmatch(quoted) else None, end + 1
+        return number_in(quoted), end + 1
     end = at
     while end < len(line) and line[end : end + 1] not in (b",", b" "):
         end += 1
