@@ -147,10 +147,17 @@ def copy_samples(
 def _windows(
     server: CopiedServer, sets: Sequence[list[Matcher]], first_ms: int, last_ms: int
 ) -> Iterator[tuple[int, int]]:
-    """The windows of a range, both ends included. A day without samples is one."""
-    for day in range(first_ms, last_ms + 1, _DAY_MS):
-        end = min(day + _DAY_MS - 1, last_ms)
-        any_ = any(server.has_samples(one, day, end) for one in sets)
-        width = WINDOW_MS if any_ else _DAY_MS
-        for begin in range(day, end + 1, width):
-            yield begin, min(begin + width - 1, end)
+    """The windows of a range, both ends included: a whole day without samples, then twice as
+    long ones up to the next sample, which may be decades later."""
+    begin, span = first_ms, _DAY_MS
+    while begin <= last_ms:
+        end = min(begin + span - 1, last_ms)
+        if not any(server.has_samples(one, begin, end) for one in sets):
+            yield begin, end
+            begin, span = end + 1, 2 * span
+        elif span > _DAY_MS:
+            span = _DAY_MS
+        else:
+            for at in range(begin, end + 1, WINDOW_MS):
+                yield at, min(at + WINDOW_MS - 1, end)
+            begin = end + 1

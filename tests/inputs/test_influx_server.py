@@ -209,6 +209,39 @@ def test_an_interrupted_copy_goes_on(influx: str, tmp_path: Path) -> None:
     assert whole.ranges[0][0] == START + 2 * WINDOW_MS - OVERLAP_MS
 
 
+def test_a_row_of_1970_costs_few_windows(influx: str, tmp_path: Path) -> None:
+    """Milliseconds that were sent as nanoseconds are rows of January 1970."""
+    lines = f"m v=1 {START}\nm v=2 {START * NS}"
+    server, folder = Breaking(filled(influx, lines)), tmp_path / "copy"
+    with tsdb.open(folder) as database:
+        copied = copy_samples(database, folder, server, end_ms=START + HOUR)
+        found = stored(database)
+
+    assert copied is not None
+    assert copied.first_ms == START // NS
+    assert found == parsed(lines)
+    begins, ends = zip(*server.ranges, strict=True)
+    assert begins[1:] == tuple(end + 1 for end in ends[:-1])
+    assert len(begins) < 150
+
+
+def test_long_texts_are_not_read(influx: str) -> None:
+    """Together they exceed what an answer may have."""
+    text = "x" * 60_000
+    times = [(START + n) * NS for n in range(2_000)]
+    server = at(filled(influx, f'm v=1,t="7" {START * NS}'))
+    for begin in range(1, 8):
+        lines = "\n".join(f'm v=1,t="{text}" {time}' for time in times[begin::7])
+        send_lines(influx, server.url.partition("?db=")[2], lines)
+
+    found = samples_of(server.batches([], START, START + HOUR))
+
+    assert sum(value == 1.0 for value in found.values()) == 2_000
+    assert {key: value for key, value in found.items() if value != 1.0} == {
+        ('{"__name__": "m_t"}', START): 7.0
+    }
+
+
 @pytest.mark.parametrize(
     ("matchers", "hosts", "metrics"),
     [

@@ -16,7 +16,7 @@ import orjson
 
 from novaql.errors import InputError
 from novaql.inputs.http.client import HttpStatus, answer_to, without_credentials
-from novaql.inputs.text.influx_line import number_in
+from novaql.inputs.text.influx_line import NUMBER, number_in
 from novaql.inputs.text.known_series import KnownSeries
 from novaql.tsdb.model.labels import METRIC_NAME, Ints
 from novaql.tsdb.model.matchers import Matcher, MatchOp
@@ -89,8 +89,9 @@ class InfluxServer:
         where = _where(matchers, start_ms, end_ms)
         pieces = _Pieces(matchers)
         for measurement in self._first_rows(fields, matchers, start_ms, end_ms):
-            for some in _groups(fields[measurement], _FIELDS):
-                for part in self._answer([f"{_select(measurement, some)} {where} GROUP BY *"]):
+            for some in _portions(fields[measurement]):
+                select = f"{_select(measurement, some)} {where}{_only_numbers(some)} GROUP BY *"
+                for part in self._answer([select]):
                     pieces.add(part, some)
                     if pieces.samples >= self._most_samples:
                         yield pieces.batch()
@@ -239,6 +240,18 @@ def influx_at(url: str, *, token: str | None = None) -> InfluxServer | None:
         f"{plain}: this InfluxDB has the databases {', '.join(databases) or '(none)'}: name one, "
         f"as in '{plain}?db={quote(first)}' (its own metrics are at {plain}/metrics)"
     )
+
+
+def _portions(fields: Sequence[_Field]) -> Iterator[Sequence[_Field]]:
+    """The fields of each query: texts one by one, because only those that are numbers are read."""
+    yield from _groups([field for field in fields if field[1] != "string"], _FIELDS)
+    yield from ([field] for field in fields if field[1] == "string")
+
+
+def _only_numbers(fields: Sequence[_Field]) -> str:
+    """A condition for a portion of texts."""
+    texts = (_quoted(key) for key, kind in fields if kind == "string")
+    return "".join(f" AND {text}::string =~ /^{NUMBER}$/" for text in texts)
 
 
 def _select(measurement: str, fields: Sequence[_Field]) -> str:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from novaql.text.excerpts import excerpt
 from novaql.tsdb.model.labels import METRIC_NAME
 
-_NUMBER = re.compile(rb"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+"""A regular expression for a number, also in RE2."""
+_NUMBER = re.compile(NUMBER.encode())
 _WHOLE = re.compile(rb"-?[0-9]+[iu]")
 _TRUE = frozenset([b"t", b"T", b"true", b"True", b"TRUE"])
 _FALSE = frozenset([b"f", b"F", b"false", b"False", b"FALSE"])
