@@ -102,13 +102,15 @@ def command(
     sample (long form) or one column for each metric (wide form). If a file has an error, the
     command imports nothing.
 
-    The address of a Prometheus, a VictoriaMetrics or a NovaQL copies its samples, oldest first. The
-    command goes on where an earlier one has ended, or was interrupted: run it again to copy what
-    has been added since.
+    The address of a Prometheus, a VictoriaMetrics, a NovaQL or a database of an InfluxDB copies its
+    samples, oldest first. The command goes on where an earlier one has ended, or was interrupted:
+    run it again to copy what has been added since. The token of an InfluxDB is --token or
+    $INFLUX_TOKEN.
 
     \b
     novaql import http://prometheus:9090 --data fleet --start 2026-01-01
     novaql import http://victoria:8428 --match '{job="api"}'
+    novaql import 'http://influx:8086?db=telegraf'
     """
     values = list(value_column)
     columns = Columns(

@@ -21,7 +21,7 @@ from novaql.timeparse import duration_ms, to_ms
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 _ZONE = "novaql.zone"
-_TOKEN = "NOVA_TOKEN"  # noqa: S105 - the name of a variable
+_TOKENS = ("NOVA_TOKEN", "INFLUX_TOKEN")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -104,7 +104,8 @@ def token_option(command: F) -> F:
 
     def token(context: click.Context, _: click.Parameter, value: str | None) -> None:
         if value is not None and not context.resilient_parsing:
-            context.with_resource(_set(_TOKEN, value))
+            for variable in _TOKENS:
+                context.with_resource(_set(variable, value))
 
     return click.option(
         "--token",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,27 +14,35 @@ import orjson
 from novaql.errors import InputError
 from novaql.export.destination import whole_file
 from novaql.inputs.batch_stream import Progress, no_progress
-from novaql.inputs.http.servers import Server
 from novaql.inputs.importer import Store, need_storable
-from novaql.inputs.source_stream import selection_batches
-from novaql.tsdb.model.labels import METRIC_NAME
-from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import Metadata
 
 WINDOW_MS = 2 * 3_600_000
-NAMES_AT_ONCE = 50
-"""Metrics of a request."""
-
 OVERLAP_MS = 600_000
 """A later run copies so much again, for samples that came late."""
 
-_HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
+_DAY_MS = 86_400_000
 
 
 class SyncedStore(Store, Protocol):
     """The part of a database that a copy uses."""
 
     def sync(self) -> object: ...
+
+
+class CopiedServer(Protocol):
+    """A server that can be copied. Both ends of a range belong to it."""
+
+    @property
+    def url(self) -> str: ...
+    def metadata(self) -> dict[str, Metadata]: ...
+    def oldest_ms(self, last_ms: int) -> int | None: ...
+    def has_samples(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> bool: ...
+    def batches(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int
+    ) -> Iterator[Batch]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,7 @@ class Copied:
 def copy_samples(
     database: SyncedStore,
     folder: Path,
-    server: Server,
+    server: CopiedServer,
     *,
     match: Sequence[tuple[str, Sequence[Matcher]]] = (),
     start_ms: int | None = None,
@@ -115,69 +122,42 @@ def copy_samples(
     if checkpoint.until_ms is not None and checkpoint.first_ms is not None:
         first = max(checkpoint.first_ms, checkpoint.until_ms + 1 - OVERLAP_MS)
     else:
-        oldest = _oldest_ms(server, last) if start_ms is None else start_ms
+        oldest = server.oldest_ms(last) if start_ms is None else start_ms
         if oldest is None:
             return None
         first = oldest
         checkpoint = replace(checkpoint, first_ms=first)
     report, samples = progress or no_progress, 0
     for begin, end in _windows(server, sets, first, last):
-        for batch in _batches(server, sets, begin, end):
-            database.append(batch)
-            samples += len(batch)
+        for matchers in sets:
+            for batch in server.batches(matchers, begin, end):
+                need_storable(batch)
+                database.append(batch)
+                samples += len(batch)
         database.sync()
         if checkpoint.until_ms is None or end > checkpoint.until_ms:
             checkpoint = replace(checkpoint, until_ms=end)
             checkpoint.save(folder)
         report(end - first, last - first)
-    if metadata := server.names.metadata():
+    if metadata := server.metadata():
         database.set_metadata(metadata)
     return Copied(samples, first, last, time.perf_counter() - began)
 
 
 def _windows(
-    server: Server, sets: Sequence[list[Matcher]], first_ms: int, last_ms: int
+    server: CopiedServer, sets: Sequence[list[Matcher]], first_ms: int, last_ms: int
 ) -> Iterator[tuple[int, int]]:
-    """The windows of a range, both ends included. A day without samples is one."""
-    for day in range(first_ms, last_ms + 1, _DAY_MS):
-        end = min(day + _DAY_MS - 1, last_ms)
-        width = WINDOW_MS if any(_names(server, one, day, end) for one in sets) else _DAY_MS
-        for begin in range(day, end + 1, width):
-            yield begin, min(begin + width - 1, end)
-
-
-def _names(server: Server, matchers: list[Matcher], start_ms: int, end_ms: int) -> list[str]:
-    given = [matchers] if matchers else []
-    return server.names.label_values(METRIC_NAME, given, start_ms, end_ms)
-
-
-def _batches(
-    server: Server, sets: Sequence[list[Matcher]], start_ms: int, end_ms: int
-) -> Iterator[Batch]:
-    """The samples of a range, some metrics at a time."""
-    for matchers in sets:
-        names = _names(server, matchers, start_ms, end_ms)
-        for at in range(0, len(names), NAMES_AT_ONCE):
-            some = "|".join(map(re.escape, names[at : at + NAMES_AT_ONCE]))
-            one = [*matchers, Matcher(METRIC_NAME, MatchOp.REGEX, some)]
-            for batch in selection_batches(server.samples.select(one, start_ms, end_ms)):
-                need_storable(batch)
-                yield batch
-
-
-def _oldest_ms(server: Server, last_ms: int) -> int | None:
-    """The beginning of the hour of the oldest sample, by what names there are before a time."""
-
-    def any_before(hour: int) -> bool:
-        return bool(_names(server, [], 0, hour * _HOUR_MS - 1))
-
-    low, high = 0, last_ms // _HOUR_MS + 1  # samples before hour `high`, none before `low`
-    if not any_before(high):
-        return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        if any_before(middle):
-            high = middle
+    """The windows of a range, both ends included: a whole day without samples, then twice as
+    long ones up to the next sample, which may be decades later."""
+    begin, span = first_ms, _DAY_MS
+    while begin <= last_ms:
+        end = min(begin + span - 1, last_ms)
+        if not any(server.has_samples(one, begin, end) for one in sets):
+            yield begin, end
+            begin, span = end + 1, 2 * span
+        elif span > _DAY_MS:
+            span = _DAY_MS
         else:
-            low = middle
-    return (high - 1) * _HOUR_MS
+            for at in range(begin, end + 1, WINDOW_MS):
+                yield at, min(at + WINDOW_MS - 1, end)
+            begin = end + 1

@@ -1,8 +1,10 @@
-"""What answers at an address: a Prometheus, another NovaQL, or a page of metrics."""
+"""What answers at an address: a Prometheus, a NovaQL, an InfluxDB, or a page of metrics."""
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -11,10 +13,15 @@ import orjson
 
 from novaql.errors import InputError
 from novaql.inputs.http.client import HttpStatus, answer_to, without_credentials
+from novaql.inputs.http.influx_server import InfluxServer, influx_at
 from novaql.inputs.prometheus.query_api import QueryApiSource
 from novaql.inputs.prometheus.remote_read import RemoteReadSource
+from novaql.inputs.source_stream import selection_batches
 from novaql.lazy_exports import lazy_module
+from novaql.tsdb.model.labels import METRIC_NAME
 from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.model.source import Metadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,8 +35,12 @@ else:
 TOKEN_VARIABLE = "NOVA_TOKEN"  # noqa: S105 - the name of a variable
 READ_PATH = "/api/v1/read"
 _PROBE_SECONDS = 10.0
+_HAS_DATABASE = re.compile(r"[?&]db=")
 _OWN_TOKENS = "nova_"  # in the error of a NovaQL that needs one
-_NOTHING = [Matcher("__name__", MatchOp.EQUAL, "-")]
+NAMES_AT_ONCE = 50
+"""Metrics of a request of a copy."""
+_HOUR_MS = 3_600_000
+_NOTHING = [Matcher(METRIC_NAME, MatchOp.EQUAL, "-")]
 
 ServerSource = RemoteReadSource | QueryApiSource
 
@@ -47,20 +58,64 @@ class Server:
     samples: ServerSource
     names: QueryApiSource
 
+    def metadata(self) -> dict[str, Metadata]:
+        """What is known about metrics, by name."""
+        return self.names.metadata()
+
+    def has_samples(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> bool:
+        """Whether a range may have samples of series that match."""
+        return bool(self._names(matchers, start_ms, end_ms))
+
+    def batches(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Iterator[Batch]:
+        """The samples of a range, some metrics at a time; both ends are included."""
+        names = self._names(matchers, start_ms, end_ms)
+        for at in range(0, len(names), NAMES_AT_ONCE):
+            some = "|".join(map(re.escape, names[at : at + NAMES_AT_ONCE]))
+            one = [*matchers, Matcher(METRIC_NAME, MatchOp.REGEX, some)]
+            yield from selection_batches(self.samples.select(one, start_ms, end_ms))
+
+    def oldest_ms(self, last_ms: int) -> int | None:
+        """The beginning of the hour of the oldest sample, by what names there are before a time."""
+
+        def any_before(hour: int) -> bool:
+            return self.has_samples([], 0, hour * _HOUR_MS - 1)
+
+        low, high = 0, last_ms // _HOUR_MS + 1  # samples before hour `high`, none before `low`
+        if not any_before(high):
+            return None
+        while high - low > 1:
+            middle = (low + high) // 2
+            if any_before(middle):
+                high = middle
+            else:
+                low = middle
+        return (high - 1) * _HOUR_MS
+
+    def _names(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
+        given = [matchers] if matchers else []
+        return self.names.label_values(METRIC_NAME, given, start_ms, end_ms)
+
 
 def server_source(url: str, *, token: str | None = None) -> ServerSource | None:
-    """The samples of a server; see `server_at`."""
+    """The samples of a server; see `server_at`. Raises `InputError` for an InfluxDB."""
     found = server_at(url, token=token)
+    if isinstance(found, InfluxServer):
+        raise InputError(
+            f"{found.url}: an InfluxDB cannot be queried in place: copy it, by "
+            f"novaql import '{found.url}'"
+        )
     return None if found is None else found.samples
 
 
-def server_at(url: str, *, token: str | None = None) -> Server | None:
+def server_at(url: str, *, token: str | None = None) -> Server | InfluxServer | None:
     """The server at an address; None if the address is that of a page of metrics.
 
-    url    of a remote read, of a Prometheus (also behind a path), or of a NovaQL
-    token  sent as a bearer token; None: `NOVA_TOKEN`, if a NovaQL asks for one
+    url    of a remote read, of a Prometheus (also behind a path), of a NovaQL, or of a database
+           of an InfluxDB
+    token  sent as a bearer token; None: `NOVA_TOKEN`, if a NovaQL asks for one, and
+           `INFLUX_TOKEN` for an InfluxDB
 
-    Raises `InputError` if a NovaQL needs another token.
+    Raises `InputError` if a NovaQL needs another token, or an InfluxDB a name of a database.
     """
     plain = url.partition("?")[0].rstrip("/")
     headers = {} if token is None else _bearer(token)
@@ -68,13 +123,15 @@ def server_at(url: str, *, token: str | None = None) -> Server | None:
         return _server(
             plain.removesuffix(READ_PATH), RemoteReadSource(url, headers=headers), headers
         )
-    if "?" in url or plain.endswith("/metrics"):
+    if plain.endswith("/metrics"):
         return None
+    if "?" in url:
+        return influx_at(url, token=token) if _HAS_DATABASE.search(url) else None
     for base in [plain, f"{plain}/prometheus"]:
         found = _headers_for(base, headers)
         if found is not None:
             return _server(base, _reader(base, found), found)
-    return None
+    return influx_at(url, token=token)
 
 
 def _server(base: str, samples: ServerSource, headers: Mapping[str, str]) -> Server:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from novaql.text.excerpts import excerpt
 from novaql.tsdb.model.labels import METRIC_NAME
 
-_NUMBER = re.compile(rb"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+"""A regular expression for a number, also in RE2."""
+_NUMBER = re.compile(NUMBER.encode())
 _WHOLE = re.compile(rb"-?[0-9]+[iu]")
 _TRUE = frozenset([b"t", b"T", b"true", b"True", b"TRUE"])
 _FALSE = frozenset([b"f", b"F", b"false", b"False", b"FALSE"])
@@ -73,6 +75,11 @@ def read_line(line: bytes) -> InfluxLine:
     return InfluxLine(_text(measurement, 0), tags, fields, int(rest) if rest else None)
 
 
+def number_in(text: bytes) -> float | None:
+    """The number that a quoted text is: some agents send their numbers so."""
+    return float(text) if _NUMBER.fullmatch(text) else None
+
+
 def _fields(line: bytes, at: int) -> tuple[dict[str, float | None], int]:
     fields: dict[str, float | None] = {}
     while True:
@@ -100,8 +107,7 @@ def _value(line: bytes, at: int) -> tuple[float | None, int]:
             raise InfluxProblem(at, "a text has no closing quote")
         quoted = line[at + 1 : end]
         _text(quoted, at + 1)
-        # Some agents send their numbers as texts.
-        return float(quoted) if _NUMBER.fullmatch(quoted) else None, end + 1
+        return number_in(quoted), end + 1
     end = at
     while end < len(line) and line[end : end + 1] not in (b",", b" "):
         end += 1

@@ -67,7 +67,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def at(url: str) -> Server:
     found = server_at(url)
-    assert found is not None
+    assert isinstance(found, Server)
     return found
 
 
