@@ -147,7 +147,8 @@ def test_a_read_only_folder_is_used_and_what_it_lacks_is_cached_elsewhere(
     """As in a container with a read-only root, under a user without a home."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir(mode=0o700)
-    read_only = ("bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc")
+    root = ("bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc")
+    read_only = (*root, "--ro-bind", str(tmp_path), str(tmp_path))  # it may be below /dev/shm
     volume = (*read_only, "--bind", str(elsewhere), str(elsewhere))
     image = {"NOVAQL_CACHE_DIR": str(folder), "HOME": "/nowhere"}
     other = image | {"NUMBA_CACHE_DIR": str(elsewhere)}
