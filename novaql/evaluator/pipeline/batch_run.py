@@ -46,8 +46,8 @@ WORTH_A_THREAD = 1 << 16
 """Samples below which work is done before another thread has woken up, if all samples of each
 window are looked at."""
 ONCE_WORTH_A_THREAD, EDGES_WORTH_A_THREAD = 1 << 20, 1 << 18
-"""The same for an instant or for counts, which look at a sample at most once; and where only some
-samples of each window are looked at. A part costs some 40 µs, whatever it computes."""
+"""The same for an instant, which looks at a sample at most once; and where only some samples of
+each window are looked at, or only their times. A part costs some 40 µs, whatever it computes."""
 FEW, MOST_PARTS = 3, 4
 """Fewer batches than `FEW` are worked off in parts, one batch after the other."""
 
@@ -142,7 +142,7 @@ def _each_batch(
     worth = EDGES_WORTH_A_THREAD
     if leaf.whole_window:
         worth = WORTH_A_THREAD
-    if times_only or len(leaf.spec.ends_ms) == 1:
+    if len(leaf.spec.ends_ms) == 1:
         worth = ONCE_WORTH_A_THREAD
     if not alone and len(refs) >= FEW:
         alone = sum(ref.samples for ref in refs) < ONCE_WORTH_A_THREAD
