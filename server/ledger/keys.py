@@ -140,8 +140,9 @@ def _need_first(path: Path, database: StateDatabase) -> None:
     signed = select(LedgerLog.id).where(LedgerLog.checkpoint_size > 0).limit(1)
     with database.read(None) as session:
         known = session.get(Fact, _FACT) is not None
-        if known or session.execute(signed).first() is not None:
-            raise _unusable(path, "is missing, and checkpoints may have been signed with it")
+        known = known or session.execute(signed).first() is not None
+    if known and not path.exists():  # another request may have created it since
+        raise _unusable(path, "is missing, and checkpoints may have been signed with it")
 
 
 def _unusable(path: Path, why: str) -> Unavailable:

@@ -208,6 +208,7 @@ def cut_ranges(
         _cut(left, begin, end, read_errors)
         for piece in pieces
         for left, begin, end in _not_deleted(piece, start_ms, end_ms)
+        if len(left.series)
     )
     return [cut for cut in cuts if len(cut.rows)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -58,10 +59,18 @@ def written(url: str, some: Sequence[Series]) -> None:
 
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a server with samples of ten hours, some of them empty."""
+    """The URL of a server with samples of ten hours, some of them empty.
+
+    While all samples are in its head, it lists their names for the empty hours, too.
+    """
     folder = tmp_path_factory.mktemp("prometheus")
     with running_prometheus(folder / "server", CONFIG) as url:
         written(url, series([0, 1, 5, 9]))
+        begin = START // HOUR * HOUR + 2 * HOUR
+        deadline = time.monotonic() + 60
+        while at(url).has_samples([], begin, begin + 2 * HOUR - 1):
+            assert time.monotonic() < deadline, "its head was not compacted"
+            time.sleep(0.05)
         yield url
 
 

@@ -14,6 +14,7 @@ from novaql.cli.main import run
 from novaql.ledger.notes import Checkpoint, VerifierKey
 from novaql.ledger.verify import LedgerFault, verify_export
 from novaql.server.clock import SteppedClock
+from novaql.server.db.engine import StateDatabase
 from novaql.server.ledger.keys import NAME, key_file, open_keys, report_lost, rotate_keys
 from novaql.server.settings import Settings
 from tests.server.ledger.test_ledger_api import exported, grown, keys_of, write
@@ -80,6 +81,21 @@ def test_after_a_rotation_old_checkpoints_verify_with_the_old_key(rig: AgentRig)
         verify_export(lines, [old_key], saved)
     seeds = [key.seed for key in open_keys(context.settings, context.database, NOW).keys]
     assert seeds[1] is None
+
+
+def test_two_may_open_the_keys_first(rig: AgentRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = rig.server.context
+    where = (context.settings, context.database, NOW)
+    read, others = StateDatabase.read, []
+
+    def slow_read(database: StateDatabase, tenant_id: str | None) -> Any:
+        if not others:  # another request creates the file after this one found none
+            monkeypatch.setattr(StateDatabase, "read", read)
+            others.append(open_keys(*where))
+        return read(database, tenant_id)
+
+    monkeypatch.setattr(StateDatabase, "read", slow_read)
+    assert [open_keys(*where)] == others
 
 
 def test_a_lost_key_is_not_replaced_in_silence(rig: AgentRig) -> None:

@@ -11,7 +11,7 @@ from unittest import mock
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from novaql import Result, query, tsdb
 from novaql.tsdb.disk.vfs import Disk
@@ -93,6 +93,18 @@ def bits_of(result: Result, *, zeros_are_equal: bool = False) -> dict[str, tuple
     st.booleans(),
     st.booleans(),
     st.sets(st.sampled_from((*FUNCTIONS, *SUMMED)), min_size=3, max_size=3),
+)
+@example(  # no series has the statistic in all of its cells
+    batches=[
+        [({"__name__": "m", "n": "a"}, (30 * part + n) * MINUTE, float("nan")) for n in range(9)]
+        for part in range(2)
+    ],
+    range_s=3600,
+    step_s=60,
+    begin=0,
+    delete=False,
+    whole=False,
+    chosen={"last_over_time"},
 )
 @settings(max_examples=EXAMPLES, deadline=None)
 def test_cells_answer_as_samples_do(
