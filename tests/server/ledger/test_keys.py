@@ -15,7 +15,14 @@ from novaql.ledger.notes import Checkpoint, VerifierKey
 from novaql.ledger.verify import LedgerFault, verify_export
 from novaql.server.clock import SteppedClock
 from novaql.server.db.engine import StateDatabase
-from novaql.server.ledger.keys import NAME, key_file, open_keys, report_lost, rotate_keys
+from novaql.server.ledger.keys import (
+    NAME,
+    LedgerKeys,
+    key_file,
+    open_keys,
+    report_lost,
+    rotate_keys,
+)
 from novaql.server.settings import Settings
 from tests.server.ledger.test_ledger_api import exported, grown, keys_of, write
 from tests.support.servers.agent_rig import NOW, AgentRig, code_of
@@ -86,7 +93,8 @@ def test_after_a_rotation_old_checkpoints_verify_with_the_old_key(rig: AgentRig)
 def test_two_may_open_the_keys_first(rig: AgentRig, monkeypatch: pytest.MonkeyPatch) -> None:
     context = rig.server.context
     where = (context.settings, context.database, NOW)
-    read, others = StateDatabase.read, []
+    read = StateDatabase.read
+    others: list[LedgerKeys] = []
 
     def slow_read(database: StateDatabase, tenant_id: str | None) -> Any:
         if not others:  # another request creates the file after this one found none
