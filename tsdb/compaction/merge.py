@@ -21,6 +21,7 @@ from novaql.tsdb.head.mixed_run import Chunk, MixedRun, build_layer
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.parts.merge_series import unite
 from novaql.tsdb.parts.part import Layer, Part
+from novaql.tsdb.parts.series_keys import SeriesKeys
 from novaql.tsdb.parts.sorted_run import SortedHistogramRun, SortedRun
 
 
@@ -30,7 +31,8 @@ def merged_content(parts: Sequence[Part]) -> Content | None:
 
     Raises `Corrupted` or `Unreadable`, now or when the content is read.
     """
-    union = unite((part, np.arange(part.index().rows)) for part in parts)
+    found = [(part, np.arange(part.index().rows)) for part in parts]
+    union = unite(found, SeriesKeys())
     rows_of = [table_rows.astype(np.int64) for _, table_rows in union.found]
     layers = [
         (part, layer, table_rows[_index_rows(layer)])

@@ -239,13 +239,13 @@ def label_table(index: LabelIndex, rows: Ints, names: Iterable[str] | None = Non
         column = index.column(name)
         if column is None:
             continue
-        used, places = _numbered(column.codes_of(rows), column.distinct)
+        used, places = numbered(column.codes_of(rows), column.distinct)
         if len(used):
             columns[name] = LabelColumn(places, ("", *column.texts(used)))
     return SeriesTable.from_columns(len(rows), columns)
 
 
-def _numbered(codes: Codes, distinct: int) -> tuple[Ints, Codes]:
+def numbered(codes: Codes, distinct: int) -> tuple[Ints, Codes]:
     """Return the codes above 0 that occur, increasing, and for each row the number of its code
     among them, counted from 1; 0 for code 0."""
     if len(codes) <= FEW_ROWS:

@@ -52,7 +52,7 @@ class KeyTable:
         unknown = np.flatnonzero(numbers < 0)
         if len(unknown) == 0:
             return numbers, unknown
-        first, which = _distinct(keys[unknown])
+        first, which = distinct_keys(keys[unknown])
         fresh, before = unknown[first], self._count
         count = before + len(fresh)
         self._reserve(count)
@@ -131,11 +131,16 @@ class KeyTable:
         return (slots + 1) & (len(self._slots) - 1)
 
 
-def _distinct(keys: Tokens) -> tuple[Ints, Ints]:
+def distinct_keys(keys: Tokens) -> tuple[Ints, Ints]:
     """Return where each distinct key appears first, in order, and which of them each key is."""
-    order = np.lexsort((keys[:, 1], keys[:, 0]))  # stable
-    ordered = keys[order]
-    begins = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))
+    low, high = keys.T
+    order = np.argsort(low, kind="stable")
+    new_low, new_high = (half[order][1:] != half[order][:-1] for half in (low, high))
+    if (new_high & ~new_low).any():  # two keys have one lower half
+        order = np.lexsort((high, low))  # stable
+        new_low, new_high = (half[order][1:] != half[order][:-1] for half in (low, high))
+    begins = np.ones(len(keys), np.bool_)
+    begins[1:] = new_low | new_high
     first = order[begins]
     rank = np.empty(len(first), np.int64)
     rank[np.argsort(first)] = np.arange(len(first))

@@ -1,21 +1,23 @@
 """The union of the label sets that several parts have.
 
-Each part numbers its series separately, but most parts have the same ones: if a part has the label
-sets of the part before, nothing is sorted, and both share one array.
+Each part numbers its series separately. Label sets are compared by their keys, so that only the
+labels that a query looks at are read. Most parts have the same series: if a part has the label sets
+of the part before, nothing is sorted, and both share one array.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from novaql.tsdb.index.match import LivingRows, label_table, match_rows
+from novaql.tsdb.model.key_table import Tokens, distinct_keys
 from novaql.tsdb.model.labels import Ints, Numbers, SeriesTable, concat_tables
 from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.parts.part import Part
+from novaql.tsdb.parts.series_keys import SeriesKeys
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
 UNION_CACHE_BYTES = 64 << 20
@@ -52,77 +54,88 @@ def united(
     parts: Sequence[Part],
     matchers: Sequence[Matcher],
     cache: UnionCache,
+    keys: SeriesKeys,
     living: Sequence[LivingRows | None] | None = None,
+    labels: frozenset[str] | None = None,
 ) -> Union:
-    """Return the label sets that satisfy every matcher, cached by parts and matchers. Those of a
-    head replace those that it had before.
+    """Return the label sets that satisfy every matcher, cached by parts, matchers and labels. Those
+    of a head replace those that it had before.
 
-    living: for each part the series to consider; None: all.
+    living  for each part the series to consider; None: all
+    labels  see `unite`
     """
     each = [None] * len(parts) if living is None else living
     slices = tuple(None if some is None else some.slices for some in each)
     identities = tuple(part.identity for part in parts)
-    key = (tuple(part.origin for part in parts), tuple(matchers), slices)
+    key = (tuple(part.origin for part in parts), tuple(matchers), slices, labels)
     union = cache.get(key)
     if union is None or union.parts != identities:
         pairs = zip(parts, each, strict=True)
-        found = unite((part, match_rows(part.index(), matchers, some)) for part, some in pairs)
-        union = replace(found, parts=identities)
+        found = [(part, match_rows(part.index(), matchers, some)) for part, some in pairs]
+        union = replace(unite(found, keys, labels), parts=identities)
         cache.put(key, union)
     return union
 
 
-def unite(found: Iterable[tuple[Part, Ints]]) -> Union:
+def unite(
+    found: Sequence[tuple[Part, Ints]], keys: SeriesKeys, labels: frozenset[str] | None = None
+) -> Union:
     """Return the union of the label sets of index rows of several parts, numbered by first
-    appearance."""
-    union = SeriesTable.unlabelled(0)
-    waiting: list[SeriesTable] = []  # tables that are not in the union yet
-    numbers: list[Numbers] = []  # for each table in the union: the union's row of each of its rows
-    of_part: list[tuple[Ints, int]] = []  # for each part: index rows, and the index of their table
-    last = None
+    appearance.
+
+    labels  the labels that the table has; None: all. With fewer, rows may have equal labels
+    """
+    if len(found) == 1:
+        ((part, rows),) = found
+        table = label_table(part.index(), rows, labels)
+        return Union(table, ((rows, np.arange(len(rows), dtype=np.int32)),))
+    merging = _Merging(keys, labels)
     for part, rows in found:
-        table = label_table(part.index(), rows)
-        if last is None or not table.surely_equals(last):
-            last = table
-            waiting.append(table)
-            if sum(len(one) for one in waiting) > MOST_WAITING:
-                union = _merge_waiting(union, waiting, numbers)
-        if of_part and np.array_equal(rows, of_part[-1][0]):
-            rows = of_part[-1][0]
-        of_part.append((rows, len(numbers) + len(waiting) - 1))
-    union = _merge_waiting(union, waiting, numbers)
-    return Union(union, tuple((rows, numbers[at]) for rows, at in of_part))
+        merging.add(part, rows)
+    return merging.union()
 
 
-def _merge_waiting(
-    union: SeriesTable, waiting: list[SeriesTable], numbers: list[Numbers]
-) -> SeriesTable:
-    """Merge the waiting tables into the union; afterwards none waits."""
-    tables = [union, *waiting] if union.rows else waiting
-    if len(tables) > 1:
-        union, found = _numbered(tables)
-        numbers += found[len(tables) - len(waiting) :]
-    elif waiting:
-        union = waiting[0]
-        numbers.append(np.arange(union.rows, dtype=np.int32))
-    waiting.clear()
-    return union
+class _Merging:
+    """A union in the making. Parts wait until they have many rows, and are merged together."""
 
+    def __init__(self, keys: SeriesKeys, labels: frozenset[str] | None) -> None:
+        self._keys, self._labels = keys, labels
+        self._known: Tokens = np.zeros((0, 2), np.uint64)
+        self._tables: list[SeriesTable] = []
+        self._waiting: list[tuple[Part, Ints, Tokens]] = []
+        self._numbers: list[Numbers] = []  # for each merged list of rows: their rows in the union
+        self._of_part: list[tuple[Ints, int]] = []  # for each part: its rows, and their numbers
+        self._last: Tokens | None = None
 
-def _numbered(tables: Sequence[SeriesTable]) -> tuple[SeriesTable, list[Numbers]]:
-    """Return the distinct label sets of all tables, in the order of first appearance, and for each
-    table the number of each of its rows."""
-    stacked = concat_tables(tables)
-    keys = stacked.keys()
-    first = np.empty(int(keys.max(initial=-1)) + 1, np.int64)
-    # later assignments win, so the reversed order stores the first position
-    first[keys[::-1]] = np.arange(len(keys))[::-1]
-    order = np.argsort(first)
-    rank = np.empty(len(order), np.int32)
-    rank[order] = np.arange(len(order))
-    ends = np.cumsum([table.rows for table in tables]).tolist()
-    # Separate arrays: a slice would keep the whole array alive.
-    numbers: list[Numbers] = [
-        rank[keys[begin:end]] for begin, end in itertools.pairwise([0, *ends])
-    ]
-    return (tables[0] if len(order) == tables[0].rows else stacked.take(first[order])), numbers
+    def add(self, part: Part, rows: Ints) -> None:
+        keys = self._keys.of(part, rows)
+        if self._last is None or not np.array_equal(keys, self._last):
+            self._last = keys
+            self._waiting.append((part, rows, keys))
+            if sum(len(waiting) for _, waiting, _ in self._waiting) > MOST_WAITING:
+                self._merge()
+        if self._of_part and np.array_equal(rows, self._of_part[-1][0]):
+            rows = self._of_part[-1][0]
+        self._of_part.append((rows, len(self._numbers) + len(self._waiting) - 1))
+
+    def union(self) -> Union:
+        if self._waiting:
+            self._merge()
+        table = concat_tables(self._tables) if self._tables else SeriesTable.unlabelled(0)
+        return Union(table, tuple((rows, self._numbers[at]) for rows, at in self._of_part))
+
+    def _merge(self) -> None:
+        """Number the rows of the waiting parts. Those with unknown keys are added to the union."""
+        known = len(self._known)
+        stacked = np.concatenate([self._known, *(keys for _, _, keys in self._waiting)])
+        first, which = distinct_keys(stacked)
+        end = known
+        for part, rows, keys in self._waiting:
+            begin, end = end, end + len(keys)
+            fresh = first[(first >= begin) & (first < end)] - begin
+            if len(fresh):
+                self._tables.append(label_table(part.index(), rows[fresh], self._labels))
+            # A new array: a slice would hold all of them in memory.
+            self._numbers.append(which[begin:end].astype(np.int32))
+        self._known = stacked[first]
+        self._waiting.clear()

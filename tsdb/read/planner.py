@@ -1,7 +1,7 @@
 """One look at the store: parts of it merged for matchers and a range of time.
 
 Each part names its series in its own way, so the label sets that the parts found are united first
-(`parts/merge_series.py`); what that gives depends on parts and matchers alone and is remembered.
+(`parts/merge_series.py`); the result depends on parts, matchers and labels alone and is cached.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from novaql.tsdb.parts.merge_series import UnionCache, unite, united
 from novaql.tsdb.parts.part import Part, series_bounds
 from novaql.tsdb.parts.part_list import PartList
 from novaql.tsdb.parts.ranges import RangeSlice, SeriesSubset, cut_ranges, have_starts
+from novaql.tsdb.parts.series_keys import SeriesKeys
 from novaql.tsdb.parts.sorted_run import ArrayStream, SortedRun
 from novaql.tsdb.parts.tombstones import DeleteResult, Intervals
 from novaql.tsdb.read.batch_cache import BatchCache
@@ -92,6 +93,7 @@ class Caches:
 
     batches: BatchCache
     unions: UnionCache
+    keys: SeriesKeys = field(default_factory=SeriesKeys)
     plans: PlanCache = field(default_factory=lambda: ByteCache(PLAN_CACHE_BYTES, plan_bytes))
     ranges: SlidingPlans = field(default_factory=SlidingPlans)
 
@@ -125,16 +127,17 @@ def select(
     end_ms: int,
     caches: Caches,
     read_errors: ReadErrors | None = None,
+    labels: frozenset[str] | None = None,
 ) -> Selection:
-    """`Source.select` over parts in order of age. See `Hints.read_errors`."""
+    """`Source.select` over parts in order of age. See `Hints` for `labels` and `read_errors`."""
     some = parts.overlapping(start_ms, end_ms)
 
     of_parts = len(some), len(parts)
 
     def read(some: Sequence[Part]) -> Selection:
         deleted = tuple(part.deleted() for part in some)
-        what, range_ms = tuple(matchers), (start_ms, end_ms)
-        return _Query(some, deleted, what, range_ms, caches, read_errors, of_parts).selection()
+        what, range_ms = (tuple(matchers), labels), (start_ms, end_ms)
+        return _Query(some, deleted, *what, range_ms, caches, read_errors, of_parts).selection()
 
     return read_undamaged(some, read_errors, read)
 
@@ -150,6 +153,7 @@ class _Query:
     parts: Sequence[Part]
     deleted: tuple[Intervals | None, ...]
     matchers: tuple[Matcher, ...]
+    labels: frozenset[str] | None
     range_ms: tuple[int, int]
     caches: Caches
     read_errors: ReadErrors | None
@@ -158,7 +162,7 @@ class _Query:
     def selection(self) -> Selection:
         """By a new plan, or the plan for the same parts, matchers and range."""
         runs = tuple(layer.run.identity for part in self.parts for layer in part.layers())
-        what = (runs, tuple(map(id, self.deleted)), self.matchers)
+        what = (runs, tuple(map(id, self.deleted)), self.matchers, self.labels)
         plans = self.caches.plans
         found = plans.get((what, *self.range_ms))
         if found is None:
@@ -201,7 +205,8 @@ class _Query:
 
     def plan(self) -> Planned:
         living = [part.living(*self.range_ms) for part in self.parts]
-        union = united(self.parts, self.matchers, self.caches.unions, living)
+        caches = self.caches
+        union = united(self.parts, self.matchers, caches.unions, caches.keys, living, self.labels)
         cuts: list[RangeSlice] = []
         if union.table.rows == 0:  # as with `absent`
             nothing = plan_batches(cuts, 0, self.caches.batches.limit)
@@ -285,6 +290,6 @@ def count(
                 samples += int(cut.lengths.sum())
                 there[cut.rows] = True
             found.append((part, rows[there]))
-        return DeleteResult(unite(found).table.rows, samples)
+        return DeleteResult(unite(found, SeriesKeys()).table.rows, samples)
 
     return read_undamaged(parts.overlapping(start_ms, end_ms), read_errors, find)

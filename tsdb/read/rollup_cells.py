@@ -70,6 +70,7 @@ def plan_cells(
     windows: RangeWindows,
     caches: Caches,
     read_errors: ReadErrors | None,
+    labels: frozenset[str] | None = None,
 ) -> Cells | None:
     """See `Selection.cells`; None where it is no less work than the samples, or damaged."""
     if len(windows.ends_ms) == 0:
@@ -88,8 +89,9 @@ def plan_cells(
             return None
         span, names_of = (first, last), windows.names
         found = Cells(
-            parts, rollups, matchers, span, cell_of, names_of, caches, read_errors, timed=timed
-        )
+            parts, rollups, matchers, span, cell_of, names_of, caches, read_errors,
+            labels=labels, timed=timed,
+        )  # fmt: skip
         required = windows.required or any(part.downsampled_ms for part in parts)
         wanted = found.is_sound and (required or found.is_worth_it(windows))
     except DAMAGE:  # reading the samples notes it
@@ -143,6 +145,7 @@ class Cells:
         caches: Caches,
         read_errors: ReadErrors | None,
         *,
+        labels: frozenset[str] | None = None,
         timed: bool = False,
     ) -> None:
         """span: first and last time; cell_of: times → numbers that are equal for samples that may
@@ -151,7 +154,7 @@ class Cells:
         self._parts, self._span, self._cell_of = parts, span, cell_of
         self._names = ("count", *(name for name in names if name != "count"))
         self._caches, self._read_errors, self._timed = caches, read_errors, timed
-        self._union: Union = united(parts, matchers, caches.unions)
+        self._union: Union = united(parts, matchers, caches.unions, caches.keys, labels=labels)
         self.is_sound = True
         self.from_rollups = 0  # cells that `columns` has read from them
         self._summed: list[_Summed] = []

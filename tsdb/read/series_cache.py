@@ -21,6 +21,7 @@ from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.parts.merge_series import unite
 from novaql.tsdb.parts.part import Part
 from novaql.tsdb.parts.part_list import PartList
+from novaql.tsdb.parts.series_keys import SeriesKeys
 from novaql.tsdb.parts.tombstones import Intervals
 from novaql.tsdb.read.planner import matching_series, read_undamaged
 from novaql.tsdb.runtime.lru_cache import ByteCache
@@ -55,6 +56,7 @@ class Lookup:
     """
 
     cache: LookupCache
+    keys: SeriesKeys
     parts: PartList[Any]
     matcher_sets: Sequence[Sequence[Matcher]]
     start_ms: int
@@ -66,7 +68,7 @@ class Lookup:
 
         def find(parts: Sequence[Part]) -> SeriesTable:
             def look() -> SeriesTable:
-                table = unite((part, self._rows(part)) for part in parts).table
+                table = unite([(part, self._rows(part)) for part in parts], self.keys).table
                 return table.take(table.order())
 
             return self._cached(("series",), parts, look, _table_bytes)

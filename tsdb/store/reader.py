@@ -13,6 +13,7 @@ from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.source import Hints, Selection
 from novaql.tsdb.options import StoreStats
 from novaql.tsdb.parts.merge_series import UNION_CACHE_BYTES, union_bytes
+from novaql.tsdb.parts.series_keys import KEY_CACHE_BYTES, SeriesKeys
 from novaql.tsdb.read import planner
 from novaql.tsdb.read.batch_cache import BatchCache
 from novaql.tsdb.read.rollup_cells import plan_cells
@@ -39,6 +40,7 @@ class Reader:
         self.caches = planner.Caches(
             BatchCache(limit - limit // 2),  # decoded pages have the other half
             ByteCache(UNION_CACHE_BYTES, union_bytes),
+            SeriesKeys(min(KEY_CACHE_BYTES, limit // 8)),
         )
         self.lookups: LookupCache = ByteCache(LOOKUP_CACHE_BYTES)
 
@@ -57,10 +59,12 @@ class Reader:
         caches.batches.heads_have(parts.runs_of_heads())
         plain = hints.plain
         if plain is None:
-            plain = planner.select(parts, matchers, start_ms, end_ms, caches, read_errors)
+            plain = planner.select(
+                parts, matchers, start_ms, end_ms, caches, read_errors, hints.labels
+            )
         if windows is None:
             return plain
-        cells = plan_cells(parts, matchers, windows, caches, read_errors)
+        cells = plan_cells(parts, matchers, windows, caches, read_errors, hints.labels)
         return plain if cells is None else replace(plain, cells=cells)
 
     def look_up(
@@ -74,7 +78,9 @@ class Reader:
         if read_errors is not None:
             self._state.report_lost(read_errors)
         parts = self._state.parts()
-        return Lookup(self.lookups, parts, matcher_sets, start_ms, end_ms, read_errors)
+        return Lookup(
+            self.lookups, self.caches.keys, parts, matcher_sets, start_ms, end_ms, read_errors
+        )
 
     def time_range(self) -> tuple[int, int] | None:
         parts = self._state.parts()
@@ -118,6 +124,7 @@ class Reader:
     def release_unused(self) -> None:
         for cache in (self._state.pages, self.caches.batches, self.caches.unions):
             cache.release_unused()
+        self.caches.keys.cache.release_unused()
         self.caches.plans.release_unused()
         self.lookups.release_unused()
 
@@ -128,5 +135,6 @@ class Reader:
     def clear_cache(self) -> None:
         self.clear_pages()
         self.caches.unions.clear()
+        self.caches.keys.cache.clear()
         self.caches.plans.clear()
         self.lookups.clear()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given, settings
 
 from novaql import tsdb
+from novaql.tsdb.head.head import HeadPart
 from novaql.tsdb.index.match import label_table
+from novaql.tsdb.model.key_table import distinct_keys
 from novaql.tsdb.model.labels import SeriesTable, combine_codes
 from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.parts.merge_series import unite
 from novaql.tsdb.parts.part import Part
+from novaql.tsdb.parts.series_keys import KEY_CACHE_BYTES, SeriesKeys
 
 SETS = [{"a": a, "b": b} for a in ("", "x", "y") for b in ("", "u", "v") if a or b]
 some_sets = st.lists(st.sampled_from(SETS), min_size=1, unique_by=lambda one: tuple(one.values()))
@@ -46,7 +51,7 @@ def test_label_sets_are_numbered_by_first_appearance(
         for part, rows in found
     ]
 
-    union = unite(iter(found))
+    union = unite(found, SeriesKeys(KEY_CACHE_BYTES))
 
     assert union.table.dicts() == [dict(labels) for labels in expected]
     assert [place.tolist() for _, place in union.found] == numbers
@@ -57,7 +62,7 @@ def test_parts_with_the_same_series_share_what_is_known_of_them() -> None:
     """A store of many blocks costs no more here than one of few."""
     same, other = SETS, SETS[:3]
     parts = [part_of(sets) for sets in (same, same, other, other, same)]
-    union = unite((part, np.arange(part.index().rows)) for part in parts)
+    union = unite([(part, np.arange(part.index().rows)) for part in parts], SeriesKeys())
     (first, second, third, fourth, _) = union.found
     assert first[0] is second[0]
     assert first[1] is second[1]
@@ -70,3 +75,49 @@ def test_combined_codes_are_dense_and_in_order(rows: list[tuple[int, int]]) -> N
     columns = [np.array(column, np.int64) for column in zip(*rows, strict=True)]
     expected = {row: number for number, row in enumerate(sorted(set(rows)))}
     assert combine_codes(columns, len(rows)).tolist() == [expected[row] for row in rows]
+
+
+@given(st.lists(some_sets, min_size=1, max_size=4))
+@settings(deadline=None)
+def test_a_union_may_have_some_labels_only(sets: list[list[dict[str, str]]]) -> None:
+    found = [(part_of(some), np.arange(len(some))) for some in sets]
+    whole = unite(found, SeriesKeys())
+    some = unite(found, SeriesKeys(KEY_CACHE_BYTES), frozenset("b"))
+
+    assert [place.tolist() for _, place in some.found] == [
+        place.tolist() for _, place in whole.found
+    ]
+    assert some.table.dicts() == [
+        {name: text for name, text in labels.items() if name == "b"} for labels in whole.table
+    ]
+
+
+def test_keys_of_a_head_grow_with_it() -> None:
+    keys = SeriesKeys(KEY_CACHE_BYTES)
+    one, both = part_of(SETS[:3]), part_of(SETS)
+    assert isinstance(one, HeadPart)
+    assert isinstance(both, HeadPart)
+    few = keys.of(one, np.arange(3))
+    later = replace(both, origin=one.origin)  # the same head with more series
+    many = keys.of(later, np.arange(len(SETS)))
+
+    assert np.array_equal(many[:3], few)
+    assert np.array_equal(many, SeriesKeys().of(both, np.arange(len(SETS))))
+    assert len(np.unique(many[:, 0])) == len(SETS)
+    assert np.array_equal(keys.of(one, np.array([2])), few[2:])
+
+
+def test_the_keys_of_few_rows_are_computed_alone() -> None:
+    keys = SeriesKeys(KEY_CACHE_BYTES)
+    part = part_of([{"n": str(n)} for n in range(200)])
+    few = keys.of(part, np.array([7, 150]))
+    assert len(keys.cache) == 0
+    assert np.array_equal(keys.of(part, np.arange(200))[[7, 150]], few)
+    assert len(keys.cache) == 1
+
+
+def test_keys_with_equal_lower_halves_are_distinct() -> None:
+    keys = np.array([[5, 1], [5, 2], [3, 1], [5, 1], [5, 2]], np.uint64)
+    first, which = distinct_keys(keys)
+    assert first.tolist() == [0, 1, 2]
+    assert which.tolist() == [0, 1, 2, 0, 1]
