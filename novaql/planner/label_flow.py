@@ -34,6 +34,10 @@ CELL_BY_CELL = frozenset(
 
 GROUPING = frozenset({"sum", "avg", "count", "min", "max", "group", "stddev", "stdvar"})
 """Aggregations whose result has one row for each group, which depends only on its members."""
+OF_VALUES = frozenset(
+    {"count_values", "distinct", "geomean", "mad", "median", "mode", "quantile", "quantiles"}
+)
+"""Aggregations that need all values of a group at once, and of its members nothing else."""
 
 _OF_ANY_SAMPLES = frozenset(
     {"changes", "count_over_time", "first_over_time", "last_over_time", "present_over_time",

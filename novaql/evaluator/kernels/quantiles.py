@@ -49,6 +49,8 @@ def present_first(values: Floats, present: Bools) -> tuple[Floats, Ints]:
     counts: Ints = present.sum(axis=0)
     packed = values
     if not present.all():
+        if not (np.isnan(values) & present).any():  # NumPy puts NaN last
+            return np.sort(np.where(present, values, np.nan), axis=0), counts
         packed = np.take_along_axis(values, np.argsort(~present, axis=0, kind="stable"), 0)
     return sort_nan_first(packed, counts), counts
 

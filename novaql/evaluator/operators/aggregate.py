@@ -16,14 +16,11 @@ from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.native_aggregate import aggregate_native, without_histograms
-from novaql.evaluator.operators.quantile import (
-    large_rollup,
-    quantile,
-    quantile_by_stretches,
-)
-from novaql.evaluator.operators.ranking import limit_k, limit_ratio, top_k
+from novaql.evaluator.operators.quantile import quantile, quantile_by_stretches
+from novaql.evaluator.operators.ranking import limit_k, limit_ratio, top_k, top_k_by_stretches
 from novaql.evaluator.pipeline.fold import fold, fold_matrix
 from novaql.evaluator.pipeline.model import Pipeline
+from novaql.evaluator.pipeline.stretches import large_rollup
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.working_memory import admit_work, fold_of
 from novaql.language.literals import is_utf8
@@ -39,16 +36,22 @@ else:  # sums and their kind are without it
     more_aggregates = lazy_module("novaql.evaluator.operators.more_aggregates")
 
 
+_BY_STRETCHES = frozenset({"quantile", "topk", "bottomk"})
+"""Aggregations that do not need all steps of a large rollup at one time."""
+
+
 def aggregate(run: Runner, operator: Operator) -> StepMatrix:
     """`op by (…) (operand)`."""
     node, steps = operator.aggregation, operator.steps
     if node.op in ACCUMULATORS:
         return _folded(run, operator)
-    if node.op == "quantile":
-        large = large_rollup(run, operator.operands[0])
+    if node.op in _BY_STRETCHES:
+        large = large_rollup(run, operator.operands[0], node.op)
         if large is not None:
             assert node.parameter is not None
             parameter = run.scalar(operator.operands[1])
+            if node.op != "quantile":
+                return top_k_by_stretches(run.context, large, operator, parameter)
             _warn_extremes(run.context, parameter, node.parameter)
             return quantile_by_stretches(run.context, large, operator, parameter)
     operand = run.vector(operator.operands[0])

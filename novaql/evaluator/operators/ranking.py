@@ -9,10 +9,13 @@ import numpy as np
 
 from novaql.errors import EvaluationError
 from novaql.evaluator.context import Context
-from novaql.evaluator.grouping import Groups
+from novaql.evaluator.grouping import Groups, group_rows
 from novaql.evaluator.kernels.selection import best_rows
 from novaql.evaluator.kernels.windows import Floats, Ints
-from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.matrix import StepMatrix, matrix
+from novaql.evaluator.operator import Operator
+from novaql.evaluator.pipeline.stretches import LargeRollup
+from novaql.evaluator.working_memory import admit_work
 from novaql.lazy_exports import lazy_module
 from novaql.span import Span
 from novaql.text.go_text import go_number
@@ -68,6 +71,35 @@ def top_k(
         if instant:
             return replace(replace(operand, valid=chosen).take(ranked), ordered=True)
     return replace(operand, valid=chosen).without_empty_rows()
+
+
+def top_k_by_stretches(
+    context: Context, large: LargeRollup, operator: Operator, k: Floats
+) -> StepMatrix:
+    """The same as `top_k` of the matrix of the rollup, of more than one step."""
+    node, steps, wanted = operator.aggregation, operator.steps.count, whole_counts(k)
+    groups = group_rows(large.series, node.grouping, without=node.without)
+    admit_work(context, node.op, large.most_cells(), 1)
+    chosen = []
+    for stretch in large.stretches(context):
+        some, found = stretch.steps, stretch.matrix
+        of_row = groups.of_row[stretch.rows]
+        best, _ = best_rows(
+            found.values, found.presence(), of_row, len(groups), wanted[some],
+            largest=node.op == "topk",
+        )  # fmt: skip
+        ever = np.flatnonzero(np.logical_or.reduce(best, axis=1))
+        chosen.append((some, stretch.rows[ever], found.values[ever], best[ever]))
+        context.admit_matrix(sum(len(rows) for _, rows, _, _ in chosen), some.stop - some.start)
+    rows = np.unique(np.concatenate([np.zeros(0, np.int64), *(each[1] for each in chosen)]))
+    context.admit_matrix(len(rows), steps)
+    values = np.zeros((len(rows), steps))
+    valid = np.zeros(values.shape, np.bool_)
+    for some, of_stretch, best_values, best in chosen:
+        place = np.searchsorted(rows, of_stretch)
+        values[place, some], valid[place, some] = best_values, best
+    series = large.series.take(rows)
+    return matrix(series, values, valid, nameless=large.nameless)
 
 
 def limit_k(context: Context, operand: StepMatrix, groups: Groups, k: Floats) -> StepMatrix:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from novaql.planner.label_flow import operand_of, source_of
+from novaql.planner.label_flow import OF_VALUES, operand_of, source_of
 from novaql.planner.logical import Aggregation, Plan, Select, children, rewrite_shared
+from novaql.planner.pipelined import runs_as_pipeline
 from novaql.tsdb.model.labels import METRIC_NAME
 from novaql.tsdb.model.matchers import Matcher
 
@@ -17,8 +18,8 @@ Labels = frozenset[str] | None
 def project_labels(plan: Plan) -> Plan:
     """`sum by (job) (rate(m[5m]))` needs only the job, and the name, for messages.
 
-    This applies only below aggregations that read their operand batch by batch: elsewhere, series
-    differ in any of their labels. It does not apply to native histograms, which are aggregated as a
+    This applies only below aggregations whose operand runs as a pipeline: elsewhere, series differ
+    in any of their labels. It does not apply to native histograms, which are aggregated as a
     whole. Selectors with equal matchers read the same labels, so that they share a selection.
     """
     wanted: dict[tuple[Matcher, ...], Labels] = {}
@@ -48,7 +49,10 @@ def _uses(plan: Plan) -> Iterator[tuple[Select, Labels]]:
         match node:
             case Select():
                 yield node, None
-            case Aggregation(by_batch=True, without=False, operand=operand, grouping=grouping):
+            case Aggregation(without=False, operand=operand, grouping=grouping) if (
+                node.by_batch or (node.op in OF_VALUES and runs_as_pipeline(operand))
+            ):
+                waiting.extend(one for one in (node.parameter, *node.more) if one is not None)
                 select = source_of(operand)
                 if select is not None and select.floats_only:
                     yield select, frozenset((*grouping, METRIC_NAME))

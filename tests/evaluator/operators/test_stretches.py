@@ -1,4 +1,4 @@
-"""`quantile` over many series that come and go: some steps at a time, and the same answer."""
+"""`quantile` and `topk` over many series that come and go: some steps at a time, same answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from novaql.tsdb.runtime.compiled import Mode
 
 SERIES, SAMPLES = 3000, 20
 STEPS = 300
-STRETCH = "novaql.evaluator.operators.quantile.STRETCH_CELLS"
+STRETCH = "novaql.evaluator.pipeline.stretches.STRETCH_CELLS"
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +50,10 @@ def data() -> TableSource:
         "quantile without (i) (0.1, sum_over_time(m_total[2m]))",
         "quantile by (g) (scalar(count(m_total)) / 600, max_over_time(m_total[1m] offset 5m))",
         "quantile by (g) (2, stddev_over_time(m_total[3m]))",
+        "topk(3, m_total)",
+        "topk by (g) (2, rate(m_total[1m]))",
+        "bottomk without (i) (1, m_total offset 1m)",
+        "topk(2 + time() % 4, max_over_time(m_total[1m]))",
     ],
 )
 def test_stretches_give_the_same_bits(data: TableSource, text: str) -> None:

@@ -1,0 +1,172 @@
+"""A rollup whose matrix would be large, some steps at a time.
+
+Where series come and go, a range of an hour has many more series than any of its steps, and the
+matrix of all of them would be mostly absent values. A stretch of steps has the rows of the series
+with samples in its windows alone, and the samples of these windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from novaql.evaluator.context import Context
+from novaql.evaluator.kernels.windows import Ints
+from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.operator import Operator
+from novaql.evaluator.pipeline.batch_run import collect_batches
+from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline
+from novaql.evaluator.protocol import Runner
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.series_batch import Derived, SeriesBatch, SeriesBatchRef
+
+STRETCH_CELLS = 1 << 21
+"""Of a stretch, rows without a value included: 18 MiB."""
+CELLS_PER_SAMPLE = 2
+"""Of fewer cells the matrix is made: the samples, held from the first stretch to the last one,
+would take as much memory."""
+BYTES_OF_A_SAMPLE = 16
+"""Of samples in memory: a value, and at most a time."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """Values at some steps. rows: which row of the rollup each row of the matrix is, increasing."""
+
+    steps: slice
+    rows: Ints
+    matrix: StepMatrix
+
+
+def large_rollup(run: Runner, below: Operator, purpose: str) -> LargeRollup | None:
+    """Return the operand of an aggregation as a large rollup; None if it is small, or no rollup of
+    compiled kernels. Raises `LimitExceeded`."""
+    steps = below.steps.count
+    if steps == 1 or run.context.profile is not None:
+        return None
+    pipeline = run.pipeline(below)
+    if pipeline is None or pipeline.compiled is None or pipeline.stages:
+        return None
+    leaf = pipeline.compiled
+    samples = sum(ref.samples for ref in leaf.batches)
+    if len(pipeline.series) * steps <= max(STRETCH_CELLS, CELLS_PER_SAMPLE * samples):
+        return None
+    if len(leaf.spec.ends_ms) != steps or leaf.spec.ends_ms[0] == leaf.spec.ends_ms[-1]:
+        return None
+    run.context.memory.keep(BYTES_OF_A_SAMPLE * samples, f"the samples of {purpose}")
+    return LargeRollup(pipeline, leaf)
+
+
+class LargeRollup:
+    """A pipeline of compiled kernels without stages, whose batches are in memory."""
+
+    def __init__(self, pipeline: Pipeline, leaf: CompiledRollup) -> None:
+        self._pipeline, self._leaf = pipeline, leaf
+        self._batches = [ref.load() for ref in leaf.batches]
+        bounds = [_bounds(batch) for batch in self._batches]
+        self._first_ms = [first for first, _ in bounds]
+        self._last_ms = [last for _, last in bounds]
+        self._starts = np.sort(np.concatenate([*self._first_ms, np.zeros(0, np.int64)]))
+        self._stops = np.sort(np.concatenate([*self._last_ms, np.zeros(0, np.int64)]))
+
+    @property
+    def series(self) -> SeriesTable:
+        """Labels of all rows."""
+        return self._pipeline.series
+
+    @property
+    def nameless(self) -> bool:
+        """See `Pipeline`."""
+        return self._pipeline.nameless
+
+    def most_cells(self) -> int:
+        """Return the number of cells of the largest stretch."""
+        steps = self._stretches()
+        return max((self._living(some) * (some.stop - some.start) for some in steps), default=0)
+
+    def stretches(self, context: Context) -> Iterator[Stretch]:
+        """Compute the stretches, in order of time."""
+        for some in self._stretches():
+            context.checkpoint()
+            yield self._computed(some, context)
+
+    def _stretches(self) -> Iterator[slice]:
+        """Yield stretches with as many steps as `STRETCH_CELLS` allows, one at least."""
+        begin, steps = 0, self._pipeline.steps.count
+        while begin < steps:
+            fits, beyond = begin + 1, steps + 1
+            while beyond - fits > 1:
+                middle = (fits + beyond) // 2
+                cells = self._living(slice(begin, middle)) * (middle - begin)
+                fits, beyond = (middle, beyond) if cells <= STRETCH_CELLS else (fits, middle)
+            yield slice(begin, fits)
+            begin = fits
+
+    def _range_ms(self, some: slice) -> tuple[int, int]:
+        """Return the range of the samples that some steps need, both ends included."""
+        spec = self._leaf.spec
+        start = int(spec.ends_ms[some.start]) - spec.reach_ms - spec.before_ms + 1
+        return start, int(spec.ends_ms[some.stop - 1])
+
+    def _living(self, some: slice) -> int:
+        """Return how many series may have samples in the windows of some steps."""
+        start_ms, end_ms = self._range_ms(some)
+        begun = np.searchsorted(self._starts, end_ms, side="right")
+        return int(begun - np.searchsorted(self._stops, start_ms))
+
+    def _computed(self, some: slice, context: Context) -> Stretch:
+        start_ms, end_ms = self._range_ms(some)
+        present = np.zeros(len(self.series), np.bool_)
+        places = []
+        for number, batch in enumerate(self._batches):
+            lives = (self._first_ms[number] <= end_ms) & (self._last_ms[number] >= start_ms)
+            places.append(np.flatnonzero(lives))
+            present[batch.rows[places[-1]]] = True
+        number_of = np.cumsum(present) - 1
+        refs = [
+            _ref(_cut(batch, of_batch, start_ms, end_ms), number_of)
+            for batch, of_batch in zip(self._batches, places, strict=True)
+            if len(of_batch)
+        ]
+        rows, leaf = np.flatnonzero(present), self._leaf
+        spec = replace(
+            leaf.spec,
+            ends_ms=leaf.spec.ends_ms[some],
+            eval_ms=leaf.spec.eval_ms[some],
+            scalars=[scalar[some] for scalar in leaf.spec.scalars],
+        )
+        watch = None if leaf.watch is None else partial(_watch, leaf.watch, rows)
+        pipeline = replace(
+            self._pipeline,
+            series=self.series.take(rows),
+            steps=self._pipeline.steps.part(some.start, some.stop),
+            compiled=replace(leaf, batches=refs, spec=spec, watch=watch),
+        )
+        return Stretch(some, rows, collect_batches(pipeline, context))
+
+
+def _bounds(batch: SeriesBatch) -> tuple[Ints, Ints]:
+    """[S] each: the first and the last time of each series; of one without samples no range."""
+    lengths = np.diff(batch.grid_offsets)
+    if len(batch.times) == 0:
+        return np.ones(batch.series_count, np.int64), np.zeros(batch.series_count, np.int64)
+    first = batch.times[np.minimum(batch.grid_offsets[:-1], len(batch.times) - 1)]
+    last = np.where(lengths > 0, batch.times[np.maximum(batch.grid_offsets[1:] - 1, 0)], first - 1)
+    return first[batch.grid], last[batch.grid]
+
+
+def _cut(batch: SeriesBatch, places: Ints, start_ms: int, end_ms: int) -> SeriesBatch:
+    grids, _ = batch.grids_of(places)
+    return batch.taken(places, *batch.window(start_ms, end_ms, grids))
+
+
+def _ref(batch: SeriesBatch, number_of: Ints) -> SeriesBatchRef:
+    renumbered = replace(batch, rows=number_of[batch.rows], derived=Derived())
+    return SeriesBatchRef(lambda: renumbered, renumbered.sample_count)
+
+
+def _watch(watch: Callable[[Ints], None], rows: Ints, found: Ints) -> None:
+    watch(rows[found])
