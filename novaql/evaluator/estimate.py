@@ -12,6 +12,7 @@ from typing import assert_never
 from novaql.evaluator.context import CELL_BYTES, STEP_BYTES, Context
 from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.operator import Operator
+from novaql.evaluator.pipeline.stretches import BYTES_OF_A_SAMPLE, may_be_large, most_cells
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import STAGED, fold_of, working_bytes
 from novaql.language.value_types import ValueType
@@ -167,7 +168,12 @@ class _Estimator:
         folded = rows * steps.count * working_bytes(fold_of(plan.op))
         if plan.by_batch and runs_as_pipeline(plan.operand, self._pipelined):
             return Need(rows, size, max(peak, folded), work, operand.table)
-        taken = folded if plan.by_batch else operand.rows * steps.count * working_bytes(plan.op)
+        cells, samples = operand.rows * steps.count, self._context.samples_read
+        if may_be_large(plan) and cells > most_cells(samples):
+            cells = max(most_cells(samples), operand.rows)
+            held = cells * CELL_BYTES + samples * BYTES_OF_A_SAMPLE
+            operand = replace(operand, peak=held, size=held)
+        taken = folded if plan.by_batch else cells * working_bytes(plan.op)
         peak = max(peak, operand.peak, operand.size + taken + size)
         return Need(rows, size, peak, work, operand.table)
 

@@ -20,7 +20,7 @@ from novaql.evaluator.operators.quantile import quantile, quantile_by_stretches
 from novaql.evaluator.operators.ranking import limit_k, limit_ratio, top_k, top_k_by_stretches
 from novaql.evaluator.pipeline.fold import fold, fold_matrix
 from novaql.evaluator.pipeline.model import Pipeline
-from novaql.evaluator.pipeline.stretches import large_rollup
+from novaql.evaluator.pipeline.stretches import BY_STRETCHES, large_rollup
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.working_memory import admit_work, fold_of
 from novaql.language.literals import is_utf8
@@ -36,17 +36,13 @@ else:  # sums and their kind are without it
     more_aggregates = lazy_module("novaql.evaluator.operators.more_aggregates")
 
 
-_BY_STRETCHES = frozenset({"quantile", "topk", "bottomk"})
-"""Aggregations that do not need all steps of a large rollup at one time."""
-
-
 def aggregate(run: Runner, operator: Operator) -> StepMatrix:
     """`op by (…) (operand)`."""
     node, steps = operator.aggregation, operator.steps
     if node.op in ACCUMULATORS:
         return _folded(run, operator)
-    if node.op in _BY_STRETCHES:
-        large = large_rollup(run, operator.operands[0], node.op)
+    if node.op in BY_STRETCHES:
+        large = large_rollup(run, operator)
         if large is not None:
             assert node.parameter is not None
             parameter = run.scalar(operator.operands[1])

@@ -20,8 +20,13 @@ from novaql.evaluator.operator import Operator
 from novaql.evaluator.pipeline.batch_run import collect_batches
 from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline
 from novaql.evaluator.protocol import Runner
+from novaql.planner.label_flow import OF_WHOLE_RANGES
+from novaql.planner.logical import Aggregation, FunctionCall, Select, Window
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.series_batch import Derived, SeriesBatch, SeriesBatchRef
+
+BY_STRETCHES = frozenset({"quantile", "topk", "bottomk"})
+"""Aggregations that do not need all steps at one time."""
 
 STRETCH_CELLS = 1 << 21
 """Of a stretch, rows without a value included: 18 MiB."""
@@ -41,22 +46,37 @@ class Stretch:
     matrix: StepMatrix
 
 
-def large_rollup(run: Runner, below: Operator, purpose: str) -> LargeRollup | None:
+def may_be_large(node: Aggregation) -> bool:
+    """Return whether an aggregation may take its operand as a large rollup."""
+    match node.operand:
+        case FunctionCall(function=name, arguments=arguments) if name not in OF_WHOLE_RANGES:
+            rolled = any(isinstance(one, Window) for one in arguments)
+        case plan:
+            rolled = isinstance(plan, Select)
+    return rolled and node.op in BY_STRETCHES
+
+
+def most_cells(samples: int) -> int:
+    """Return how many cells a matrix of so many samples has at most; a larger one is not made."""
+    return max(STRETCH_CELLS, CELLS_PER_SAMPLE * samples)
+
+
+def large_rollup(run: Runner, operator: Operator) -> LargeRollup | None:
     """Return the operand of an aggregation as a large rollup; None if it is small, or no rollup of
     compiled kernels. Raises `LimitExceeded`."""
-    steps = below.steps.count
-    if steps == 1 or run.context.profile is not None:
+    node, below, steps = operator.aggregation, operator.operands[0], operator.steps.count
+    if steps == 1 or run.context.profile is not None or not may_be_large(node):
         return None
     pipeline = run.pipeline(below)
     if pipeline is None or pipeline.compiled is None or pipeline.stages:
         return None
     leaf = pipeline.compiled
     samples = sum(ref.samples for ref in leaf.batches)
-    if len(pipeline.series) * steps <= max(STRETCH_CELLS, CELLS_PER_SAMPLE * samples):
+    if len(pipeline.series) * steps <= most_cells(samples):
         return None
     if len(leaf.spec.ends_ms) != steps or leaf.spec.ends_ms[0] == leaf.spec.ends_ms[-1]:
         return None
-    run.context.memory.keep(BYTES_OF_A_SAMPLE * samples, f"the samples of {purpose}")
+    run.context.memory.keep(BYTES_OF_A_SAMPLE * samples, f"the samples of {node.op}")
     return LargeRollup(pipeline, leaf)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from novaql import LimitExceeded, Limits, evaluate
+from novaql.engine import estimate
 from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.inputs.tables.table_source import TableSource
 from novaql.options import QueryOptions
@@ -93,3 +94,13 @@ def test_the_samples_are_counted(data: TableSource) -> None:
         pytest.raises(LimitExceeded, match="samples of quantile"),
     ):
         evaluate("quantile by (g) (0.5, m_total)", data, options)
+
+
+def test_the_estimate_is_of_stretches(data: TableSource) -> None:
+    """Of a matrix it would be many times the memory that the query takes."""
+    options = QueryOptions(0, STEPS * 15_000, 15_000)
+    matrix = 9 * SERIES * STEPS
+    with mock.patch(STRETCH, 10 * SERIES):
+        of_rollup = estimate("quantile by (g) (0.5, m_total)", data, options)
+        of_stages = estimate("quantile by (g) (0.5, m_total + 1)", data, options)
+    assert of_rollup.bytes < matrix < of_stages.bytes
