@@ -133,20 +133,26 @@ class KeyTable:
 
 def distinct_keys(keys: Tokens) -> tuple[Ints, Ints]:
     """Return where each distinct key appears first, in order, and which of them each key is."""
-    low, high = keys.T
-    order = np.argsort(low, kind="stable")
-    new_low, new_high = (half[order][1:] != half[order][:-1] for half in (low, high))
+    low, high = np.ascontiguousarray(keys.T)
+    order = np.argsort(low)
+    new_low, new_high = _changes(low[order]), _changes(high[order])
     if (new_high & ~new_low).any():  # two keys have one lower half
-        order = np.lexsort((high, low))  # stable
-        new_low, new_high = (half[order][1:] != half[order][:-1] for half in (low, high))
+        order = np.lexsort((high, low))
+        new_low, new_high = _changes(low[order]), _changes(high[order])
     begins = np.ones(len(keys), np.bool_)
     begins[1:] = new_low | new_high
-    first = order[begins]
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
+    first = np.minimum.reduceat(order, np.flatnonzero(begins)) if len(keys) else order
+    is_first = np.zeros(len(keys), np.bool_)
+    is_first[first] = True
+    rank = np.cumsum(is_first) - 1
     which = np.empty(len(keys), np.int64)
-    which[order] = rank[np.cumsum(begins) - 1]
-    return np.sort(first), which
+    which[order] = rank[first][np.cumsum(begins) - 1]
+    return np.flatnonzero(is_first), which
+
+
+def _changes(ordered: Words) -> Bools:
+    """[N - 1] Return whether each element differs from the one before."""
+    return ordered[1:] != ordered[:-1]
 
 
 class TokenColumn:

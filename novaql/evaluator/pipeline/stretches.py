@@ -24,6 +24,7 @@ from novaql.planner.label_flow import OF_WHOLE_RANGES
 from novaql.planner.logical import Aggregation, FunctionCall, Select, Window
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.series_batch import Derived, SeriesBatch, SeriesBatchRef
+from novaql.tsdb.runtime.parallel import ordered_parallel
 
 BY_STRETCHES = frozenset({"quantile", "topk", "bottomk"})
 """Aggregations that do not need all steps at one time."""
@@ -85,7 +86,11 @@ class LargeRollup:
 
     def __init__(self, pipeline: Pipeline, leaf: CompiledRollup) -> None:
         self._pipeline, self._leaf = pipeline, leaf
-        self._batches = [ref.load() for ref in leaf.batches]
+        self._batches: list[SeriesBatch] = []
+        refs = leaf.batches
+        ordered_parallel(
+            len(refs), lambda number: refs[number].load(), self._batches.append, alone=False
+        )
         bounds = [_bounds(batch) for batch in self._batches]
         self._first_ms = [first for first, _ in bounds]
         self._last_ms = [last for _, last in bounds]
