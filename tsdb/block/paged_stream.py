@@ -17,6 +17,7 @@ from novaql.tsdb.model.flat_arrays import flat_positions, portions
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.parts.sorted_run import (
+    MANY_PAGES,
     ArrayStream,
     CopyPlan,
     CopyRanges,
@@ -27,9 +28,6 @@ from novaql.tsdb.parts.sorted_run import (
 
 _READ_OVER = 1 << 14
 """Gaps of up to this many bytes between pages are read rather than skipped."""
-MANY_PAGES = 12
-"""A read of at least this many pages caches none of them; its caller caches what it makes of them.
-"""
 NOWHERE = np.empty(0, np.int64)
 MIN_TASK_VALUES, MAX_TASK_VALUES = 1 << 16, 1 << 18
 """Bounds of the values that a thread decodes as one task: at most about a millisecond."""
@@ -47,7 +45,7 @@ class PagedStream(Pages, Stream):
         return ArrayStream(numbers).read(local, lengths)
 
     def plan_copy(
-        self, out: Ints | Floats, ranges: CopyRanges, *, cache_pages: bool = True
+        self, out: Ints | Floats, ranges: CopyRanges, *, cached_pages: int = MANY_PAGES
     ) -> CopyPlan:
         """Tasks of some pages each, which are copied while they are in the processor's cache.
 
@@ -61,10 +59,10 @@ class PagedStream(Pages, Stream):
         places, local, lengths, numbers, bounds, table, mostly = by_page
         total = int(table[:, 2].sum())
         if len(numbers) == 1:
-            leaves = not cache_pages or mostly.item(0)
+            leaves = cached_pages < 2 or mostly.item(0)
             one = partial(self._place_one, out, places, local, lengths, numbers.item(0), leaves)
             return CopyPlan([one], total)
-        if not cache_pages or len(numbers) >= MANY_PAGES:
+        if len(numbers) >= cached_pages:
             mostly = np.ones(len(numbers), np.bool_)
         compiled = self.coded and self.kind in _UNFOLDED and ready()
 

@@ -41,6 +41,11 @@ class CopyPlan:
     numbers: int
 
 
+MANY_PAGES = 12
+"""A read of at least this many pages caches none of them, if all of them might not fit."""
+EVERY_PAGE = 1 << 62
+
+
 class PageRanges(NamedTuple):
     """Ranges grouped by page; none crosses the end of a page.
 
@@ -96,12 +101,12 @@ class Stream(ABC):
         out: Ints | Floats,
         ranges: CopyRanges,
         *,
-        cache_pages: bool = True,  # noqa: ARG002 - for streams with pages
+        cached_pages: int = MANY_PAGES,  # noqa: ARG002 - for streams with pages
     ) -> CopyPlan:
         """Return the tasks that copy each range to its place in `out`, flat.
 
-        cache_pages: cache pages of which most is not copied, for later reads; pages that are copied
-        whole are not cached, since the caller caches the copy.
+        cached_pages: a read of fewer pages than this caches those of which most is not copied, for
+        later reads. Pages that are copied whole are not cached, since the caller caches the copy.
         """
         return CopyPlan([partial(self.copy, out, ranges.places, ranges.starts, ranges.lengths)], 0)
 

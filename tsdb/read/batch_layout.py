@@ -46,14 +46,14 @@ class Layout:
     layers: list[_Layer]
 
 
-def _values_of(layer: _Layer, values: Floats, *, cache_pages: bool, times_only: bool) -> CopyPlan:
+def _values_of(layer: _Layer, values: Floats, *, cached_pages: int, times_only: bool) -> CopyPlan:
     """times_only: of those series alone that may have staleness markers, if these are not most."""
     ranges = layer.values
     if times_only and layer.run.unmarked is not None:
         some = np.flatnonzero(~layer.run.unmarked(layer.series))
         if 2 * len(some) < len(layer.series):
             ranges = CopyRanges(ranges.places[some], ranges.starts[some], ranges.lengths[some])
-    return layer.run.values.plan_copy(values, ranges, cache_pages=cache_pages)
+    return layer.run.values.plan_copy(values, ranges, cached_pages=cached_pages)
 
 
 def layout_in_turn(
@@ -99,23 +99,23 @@ def layout_in_turn(
 
 
 def load_in_turn(
-    layout: Layout, members: Ints, *, cache_pages: bool, times_only: bool, starts: bool
+    layout: Layout, members: Ints, *, cached_pages: int, times_only: bool, starts: bool
 ) -> SeriesBatch:
     """Read the batch of a layout, on all threads.
 
-    cache_pages  as that of `Stream.plan_copy`
+    cached_pages  as that of `Stream.plan_copy`
     times_only   values may be arbitrary: see `SeriesBatchRef.times_only`
     starts       with start timestamps
     """
     values = BUFFERS.floats(int(layout.offsets[-1]))
     times = BUFFERS.ints(int(layout.grid_offsets[-1]))
     plans = [
-        _values_of(layer, values, cache_pages=cache_pages, times_only=times_only)
+        _values_of(layer, values, cached_pages=cached_pages, times_only=times_only)
         for layer in layout.layers
     ]
     of_values = sum(len(plan.parts) for plan in plans)
     plans += [
-        layer.run.times.plan_copy(times, layer.times, cache_pages=cache_pages)
+        layer.run.times.plan_copy(times, layer.times, cached_pages=cached_pages)
         for layer in layout.layers
     ]
     parts = [part for plan in plans for part in plan.parts]
@@ -129,7 +129,7 @@ def load_in_turn(
     markers = _markers(found[:of_values])
     if markers is None and times_only:  # what was not read must not be taken for markers
         return load_in_turn(
-            layout, members, cache_pages=cache_pages, times_only=False, starts=starts
+            layout, members, cached_pages=cached_pages, times_only=False, starts=starts
         )
     batch = SeriesBatch(
         members,

@@ -20,6 +20,7 @@ from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
 from novaql.tsdb.parts.damaged_ranges import read_around
 from novaql.tsdb.parts.ranges import RangeSlice, bytes_of, started_rows
+from novaql.tsdb.parts.sorted_run import EVERY_PAGE, MANY_PAGES
 from novaql.tsdb.read.batch_cache import BatchCache
 from novaql.tsdb.read.batch_layout import Layout, layout_in_turn, load_in_turn
 from novaql.tsdb.read.ragged_merge import (
@@ -35,6 +36,9 @@ from novaql.tsdb.read.staleness import split_markers
 
 BATCH_VALUES = 1 << 20
 """8 MiB: a fraction of a millisecond to walk through, thousands of times a call's cost."""
+PAGES_SHARE = 4
+"""All pages of blocks may be cached if their values take at most this part of the cache. Times
+take as much, or less."""
 FEW_BATCHES = 4
 """So many are too few: what each costs beside its samples is more than what it saves."""
 
@@ -52,6 +56,7 @@ class BatchPlan:
     portions   the batches
     cacheable  whether all of them fit in the cache. If not, none is cached: they would evict all
                other entries, and each other
+    cached_pages  see `Stream.plan_copy`: 0 if the batches do not fit
     """
 
     requested: Sequence[RangeSlice]
@@ -61,6 +66,7 @@ class BatchPlan:
     group: Ints
     portions: list[_Portion]
     cacheable: bool
+    cached_pages: int = MANY_PAGES
 
     def refs(
         self,
@@ -135,7 +141,15 @@ def plan_batches(cuts: Sequence[RangeSlice], rows: int, cache_bytes: int) -> Bat
         )
         for members in _split(np.sort(order[some]) if merged else order[some], widths)
     ]
-    return BatchPlan(requested, cuts, slots, widths, group, portions, cacheable)
+    cached_pages = _cached_pages(cuts, cache_bytes) if cacheable else 0
+    return BatchPlan(requested, cuts, slots, widths, group, portions, cacheable, cached_pages)
+
+
+def _cached_pages(cuts: Sequence[RangeSlice], cache_bytes: int) -> int:
+    """Return `cached_pages` of a plan. Queries of some of the series of a few blocks, one after the
+    other, read the same pages. Those of many blocks would evict all others."""
+    samples = sum(cut.floats.samples for cut in cuts if not cut.is_in_memory)
+    return EVERY_PAGE if 8 * samples <= cache_bytes // PAGES_SHARE else MANY_PAGES
 
 
 def _split(order: Ints, widths: Ints) -> list[Ints]:
@@ -239,7 +253,11 @@ class _Portion:
         if plan.cacheable:
             self._layout = layout
         return load_in_turn(
-            layout, self.members, cache_pages=plan.cacheable, times_only=times_only, starts=starts
+            layout,
+            self.members,
+            cached_pages=plan.cached_pages,
+            times_only=times_only,
+            starts=starts,
         )
 
     def _undamaged(
