@@ -12,7 +12,13 @@ import numpy as np
 from novaql.tsdb.block.format import PAGE, TIME_PAGE
 from novaql.tsdb.block.pages import TIMES, Page, Pages
 from novaql.tsdb.codec.columns import Undecodable
-from novaql.tsdb.codec.numba.decoder import MARGIN, OpenPage, decode_pages, ready
+from novaql.tsdb.codec.numba.decoder import (
+    MARGIN,
+    OpenPage,
+    copy_pieces,
+    decode_pages,
+    ready,
+)
 from novaql.tsdb.model.flat_arrays import flat_positions, portions
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.samples import Floats
@@ -138,7 +144,10 @@ class PagedStream(Pages, Stream):
             except Undecodable as problem:
                 raise self._undecodable(number, problem) from problem
         assert isinstance(page, np.ndarray)
-        move_pieces(out, places, page, starts, lengths)
+        if ready():
+            copy_pieces(page, starts, lengths, places, out)
+        else:
+            move_pieces(out, places, page, starts, lengths)
         if self.kind in TIMES:
             return False
         with np.errstate(invalid="ignore", over="ignore"):  # a marker is a signalling NaN

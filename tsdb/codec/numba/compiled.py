@@ -14,9 +14,10 @@ NumPy and pcodec are to do it."""
 PAGES = Registry(
     "pages",
     package=__package__,
-    modules=(".outline", ".spread", ".unfold", ".holes"),
+    modules=(".outline", ".spread", ".unfold", ".holes", ".moves"),
     shared=(
-        ".outline", ".spread", ".unfold", ".holes", ".pco", ".entropy", ".compiled", "..columns",
+        ".outline", ".spread", ".unfold", ".holes", ".moves", ".pco", ".entropy", ".compiled",
+        "..columns",
     ),
     worth=1 << 25,
 )  # fmt: skip

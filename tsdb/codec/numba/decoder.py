@@ -16,7 +16,16 @@ from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.runtime.buffer_pool import BUFFERS
 
-__all__ = ["MARGIN", "PAGES", "CompiledHoles", "OpenPage", "decode_pages", "open_rows", "ready"]
+__all__ = [
+    "MARGIN",
+    "PAGES",
+    "CompiledHoles",
+    "OpenPage",
+    "copy_pieces",
+    "decode_pages",
+    "open_rows",
+    "ready",
+]
 
 MOST_GROUPS = 1024
 """Groups of rows that a page may have to be decoded here."""
@@ -65,6 +74,15 @@ def decode_pages(
     PAGES.call.unfold(*pieces, POWERS, words, out.view(np.float64), states, markers)
     found = markers.item(0)
     return states != OTHER, markers[1 : 1 + found].copy() if found <= MOST_MARKERS else None
+
+
+def copy_pieces(
+    page: Ints | Floats, starts: Ints, lengths: Ints, places: Ints, out: Ints | Floats
+) -> None:
+    """Copy pieces of a decoded page to their places in `out`. Raises `IndexError`."""
+    pieces = starts, lengths, places
+    if not PAGES.call.copy_pieces(page.view(np.int64), *pieces, out.view(np.int64)):
+        raise IndexError("a piece is outside of its page")
 
 
 class CompiledHoles:
