@@ -26,7 +26,7 @@ def compiled() -> Iterator[None]:
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 9)), min_size=1, max_size=12))
 def test_pieces_are_copied_as_numpy_does(pieces: list[tuple[int, int]]) -> None:
-    page = np.arange(50) * 1.5
+    page = np.arange(50.0)
     page[7] = np.nan
     starts, lengths = (np.array(column, np.int64) for column in zip(*pieces, strict=True))
     places = np.cumsum(lengths + 2) - lengths
