@@ -68,13 +68,14 @@ def large_rollup(run: Runner, operator: Operator) -> LargeRollup | None:
     node, below, steps = operator.aggregation, operator.operands[0], operator.steps.count
     if steps == 1 or run.context.profile is not None or not may_be_large(node):
         return None
+    reader = next(one for one in (below, *below.operands) if one.read is not None)
+    selection = reader.reads.selection(run.context)  # known from the estimate
+    if len(selection.series) * steps <= most_cells(selection.samples):
+        return None
     pipeline = run.pipeline(below)
     if pipeline is None or pipeline.compiled is None or pipeline.stages:
         return None
-    leaf = pipeline.compiled
-    samples = sum(ref.samples for ref in leaf.batches)
-    if len(pipeline.series) * steps <= most_cells(samples):
-        return None
+    leaf, samples = pipeline.compiled, selection.samples
     if len(leaf.spec.ends_ms) != steps or leaf.spec.ends_ms[0] == leaf.spec.ends_ms[-1]:
         return None
     run.context.memory.keep(BYTES_OF_A_SAMPLE * samples, f"the samples of {node.op}")
