@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from novaql.evaluator.context import CELL_BYTES, STEP_BYTES, Context
+from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.pipeline.stretches import BYTES_OF_A_SAMPLE, may_be_large, most_cells
@@ -169,7 +170,8 @@ class _Estimator:
         if plan.by_batch and runs_as_pipeline(plan.operand, self._pipelined):
             return Need(rows, size, max(peak, folded), work, operand.table)
         cells, samples = operand.rows * steps.count, self._context.samples_read
-        if may_be_large(plan) and cells > most_cells(samples):
+        by_stretches = may_be_large(plan) and self._context.profile is None
+        if by_stretches and cells > most_cells(samples) and KERNELS.ready() is not None:
             cells = max(most_cells(samples), operand.rows)
             held = cells * CELL_BYTES + samples * BYTES_OF_A_SAMPLE
             operand = replace(operand, peak=held, size=held)

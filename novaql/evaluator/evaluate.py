@@ -146,7 +146,7 @@ class Evaluator:
         return found
 
     def _vector(self, operator: Operator) -> StepMatrix:
-        pipeline = self.pipeline(operator)
+        pipeline = self.pipeline(operator) or self._with_equal_rows(operator)
         if pipeline is not None:
             return collect(pipeline, self._context)
         plan, steps, operands = operator.plan, operator.steps, operator.operands
@@ -276,6 +276,17 @@ class Evaluator:
                 return None
             return replace(pipeline, series=bare, nameless=False)
         return pipeline
+
+    def _with_equal_rows(self, operator: Operator) -> Pipeline | None:
+        """A source of floats, of which `pipeline` is None because its rows are equal without their
+        names. They have these still: `vector` takes them off, and joins the rows."""
+        plan = operator.plan
+        if not (self._context.eager_names and runs_as_pipeline(plan)):
+            return None
+        if self._stage(operator) is not None:  # its operand is evaluated first
+            return None
+        source = self._source(operator)
+        return None if source.has_histograms else source
 
     def _pipeline(self, operator: Operator) -> Pipeline:
         """A source with its rollup, and stages, of which there may be a long chain."""

@@ -34,7 +34,8 @@ class QueryMemory:
     shared  where they are reserved
     peak    most bytes that were admitted at one time
 
-    `admit`, `keep` and `hold` are called on one thread at a time; arrays may be freed on any.
+    `admit`, `keep`, `give_back` and `hold` are called on one thread at a time; arrays may be freed
+    on any.
     """
 
     def __init__(self, limit: int, shared: SharedMemory | None = None) -> None:
@@ -71,6 +72,10 @@ class QueryMemory:
         """Take `size` bytes until the query ends. Raises `LimitExceeded`."""
         self.admit(size, purpose)
         self._reserved_to_end += size
+
+    def give_back(self, size: int) -> None:
+        """Return bytes that `keep` took, before the query ends."""
+        self._reserved_to_end -= size
 
     def hold(self, found: StepMatrix) -> None:
         """Count the arrays of a value until they are freed."""

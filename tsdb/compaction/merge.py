@@ -31,7 +31,7 @@ def merged_content(parts: Sequence[Part]) -> Content | None:
 
     Raises `Corrupted` or `Unreadable`, now or when the content is read.
     """
-    union = unite([(part, np.arange(part.index().rows)) for part in parts], SeriesKeys())
+    union = unite(((part, np.arange(part.index().rows)) for part in parts), SeriesKeys())
     rows_of = [table_rows.astype(np.int64) for _, table_rows in union.found]
     layers = [
         (part, layer, table_rows[_index_rows(layer)])

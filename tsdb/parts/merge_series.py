@@ -7,7 +7,8 @@ of the part before, nothing is sorted, and both share one array.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import itertools
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -71,26 +72,30 @@ def united(
     union = cache.get(key)
     if union is None or union.parts != identities:
         pairs = zip(parts, each, strict=True)
-        found = [(part, match_rows(part.index(), matchers, some)) for part, some in pairs]
+        found = ((part, match_rows(part.index(), matchers, some)) for part, some in pairs)
         union = replace(unite(found, keys, labels), parts=identities)
         cache.put(key, union)
     return union
 
 
 def unite(
-    found: Sequence[tuple[Part, Ints]], keys: SeriesKeys, labels: frozenset[str] | None = None
+    found: Iterable[tuple[Part, Ints]], keys: SeriesKeys, labels: frozenset[str] | None = None
 ) -> Union:
     """Return the union of the label sets of index rows of several parts, numbered by first
     appearance.
 
     labels  the labels that the table has; None: all. With fewer, rows may have equal labels
     """
-    if len(found) == 1:
-        ((part, rows),) = found
+    waiting = iter(found)  # one after the other: most have the same rows, and share one array
+    two = list(itertools.islice(waiting, 2))
+    if len(two) == 1:
+        ((part, rows),) = two
         table = label_table(part.index(), rows, labels)
         return Union(table, ((rows, np.arange(len(rows), dtype=np.int32)),))
     merging = _Merging(keys, labels)
-    for part, rows in found:
+    while two:
+        merging.add(*two.pop(0))
+    for part, rows in waiting:
         merging.add(part, rows)
     return merging.union()
 

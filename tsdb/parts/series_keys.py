@@ -26,6 +26,8 @@ KEY_CACHE_BYTES = 32 << 20
 FEW = 32
 """The keys of less than this part of the rows are computed alone."""
 
+_BYTES = 16  # of a key
+
 _SECRETS = (secrets.token_hex(16), secrets.token_hex(16))
 
 
@@ -41,12 +43,12 @@ class SeriesKeys:
 
     def of(self, part: Part, rows: Ints) -> Tokens:
         """[rows, 2] Return the keys of some index rows. If these are many, those of all rows are
-        computed and cached."""
+        computed and cached, if they fit."""
         index = part.index()
         found = self.cache.get(part.origin)
         known = 0 if found is None else len(found)
         if known < index.rows:
-            if FEW * len(rows) < index.rows - known:
+            if FEW * len(rows) < index.rows - known or not self.cache.accepts(_BYTES * index.rows):
                 return keys_of(index, rows)
             more = keys_of(index, np.arange(known, index.rows))
             found = more if found is None else np.concatenate([found, more])
@@ -73,6 +75,6 @@ def _tokens(name: str, texts: Sequence[str]) -> Tokens:
     """[1 + texts, 2] Return the tokens of a label's values; the first row is that of no value."""
     tokens = np.zeros((len(texts) + 1, 2), np.int64)
     for lane, secret in enumerate(_SECRETS):
-        salted = f"{secret}{name}\0".__add__
+        salted = f"{secret}{len(name)}:{name}".__add__  # so the name's end is known
         tokens[1:, lane] = np.fromiter(map(hash, map(salted, texts)), np.int64, len(texts))
     return tokens.view(np.uint64)

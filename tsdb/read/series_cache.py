@@ -68,7 +68,7 @@ class Lookup:
 
         def find(parts: Sequence[Part]) -> SeriesTable:
             def look() -> SeriesTable:
-                table = unite([(part, self._rows(part)) for part in parts], self.keys).table
+                table = unite(((part, self._rows(part)) for part in parts), self.keys).table
                 return table.take(table.order())
 
             return self._cached(("series",), parts, look, _table_bytes)

@@ -95,12 +95,16 @@ class ByteCache(Generic[Value]):
             self._misses += sum(absent)
         return absent
 
+    def accepts(self, size: int) -> bool:
+        """Return whether `put` stores a value of this size."""
+        return size <= self.limit // 2
+
     def put(self, key: Hashable, value: Value) -> None:
         """Store a value, in place of an earlier one. It must not grow afterwards."""
         size = self._size_of(value)
         with self._lock:
             self._discard(key)
-            if size > self.limit // 2:
+            if not self.accepts(size):
                 return
             self._entries[key] = _Entry(value, size, self._calls)
             self._bytes += size

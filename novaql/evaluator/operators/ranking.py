@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from novaql.errors import EvaluationError
-from novaql.evaluator.context import Context
+from novaql.evaluator.context import CELL_BYTES, Context
 from novaql.evaluator.grouping import Groups, group_rows
 from novaql.evaluator.kernels.selection import best_rows
 from novaql.evaluator.kernels.windows import Floats, Ints
@@ -80,7 +80,7 @@ def top_k_by_stretches(
     node, steps, wanted = operator.aggregation, operator.steps.count, whole_counts(k)
     groups = group_rows(large.series, node.grouping, without=node.without)
     admit_work(context, node.op, large.most_cells(), 1)
-    chosen = []
+    chosen, held = [], 0
     for stretch in large.stretches(context):
         some, found = stretch.steps, stretch.matrix
         of_row = groups.of_row[stretch.rows]
@@ -90,9 +90,10 @@ def top_k_by_stretches(
         )  # fmt: skip
         ever = np.flatnonzero(np.logical_or.reduce(best, axis=1))
         chosen.append((some, stretch.rows[ever], found.values[ever], best[ever]))
-        context.admit_matrix(sum(len(rows) for _, rows, _, _ in chosen), some.stop - some.start)
+        held += len(ever) * (some.stop - some.start)
+        context.admit_cells(held, 1, CELL_BYTES, node.op)
     rows = np.unique(np.concatenate([np.zeros(0, np.int64), *(each[1] for each in chosen)]))
-    context.admit_matrix(len(rows), steps)
+    context.admit_cells(held + len(rows) * steps, 1, CELL_BYTES, node.op)
     values = np.zeros((len(rows), steps))
     valid = np.zeros(values.shape, np.bool_)
     for some, of_stretch, best_values, best in chosen:

@@ -7,14 +7,14 @@ with samples in its windows alone, and the samples of these windows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from novaql.evaluator.context import Context
-from novaql.evaluator.kernels.windows import Ints
+from novaql.evaluator.kernels.windows import Bools, Ints
 from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.pipeline.batch_run import collect_batches
@@ -78,20 +78,28 @@ def large_rollup(run: Runner, operator: Operator) -> LargeRollup | None:
     leaf, samples = pipeline.compiled, selection.samples
     if len(leaf.spec.ends_ms) != steps or leaf.spec.ends_ms[0] == leaf.spec.ends_ms[-1]:
         return None
-    run.context.memory.keep(BYTES_OF_A_SAMPLE * samples, f"the samples of {node.op}")
-    return LargeRollup(pipeline, leaf)
+    held = BYTES_OF_A_SAMPLE * samples
+    run.context.memory.keep(held, f"the samples of {node.op}")
+    return LargeRollup(run.context, pipeline, leaf, held)
 
 
 class LargeRollup:
-    """A pipeline of compiled kernels without stages, whose batches are in memory."""
+    """A pipeline of compiled kernels without stages, whose batches are in memory.
 
-    def __init__(self, pipeline: Pipeline, leaf: CompiledRollup) -> None:
-        self._pipeline, self._leaf = pipeline, leaf
+    held  bytes that were admitted for them
+    """
+
+    def __init__(
+        self, context: Context, pipeline: Pipeline, leaf: CompiledRollup, held: int
+    ) -> None:
+        self._pipeline, self._leaf, self._held = pipeline, leaf, held
         self._batches: list[SeriesBatch] = []
-        refs = leaf.batches
-        ordered_parallel(
-            len(refs), lambda number: refs[number].load(), self._batches.append, alone=False
-        )
+
+        def load(number: int) -> SeriesBatch:
+            context.checkpoint()
+            return leaf.batches[number].load()
+
+        ordered_parallel(len(leaf.batches), load, self._batches.append, alone=False)
         bounds = [_bounds(batch) for batch in self._batches]
         self._first_ms = [first for first, _ in bounds]
         self._last_ms = [last for _, last in bounds]
@@ -114,10 +122,16 @@ class LargeRollup:
         return max((self._living(some) * (some.stop - some.start) for some in steps), default=0)
 
     def stretches(self, context: Context) -> Iterator[Stretch]:
-        """Compute the stretches, in order of time."""
+        """Compute the stretches, in order of time. The batches are freed after the last one."""
+        seen = np.zeros(len(self.series), np.bool_)
         for some in self._stretches():
             context.checkpoint()
-            yield self._computed(some, context)
+            yield self._computed(some, context, seen)
+        if self._leaf.watch is not None:  # as often, and in the same order, as for the matrix
+            for batch in self._batches:
+                self._leaf.watch(batch.rows[seen[batch.rows]])
+        self._batches.clear()
+        context.memory.give_back(self._held)
 
     def _stretches(self) -> Iterator[slice]:
         """Yield stretches with as many steps as `STRETCH_CELLS` allows, one at least."""
@@ -143,7 +157,8 @@ class LargeRollup:
         begun = np.searchsorted(self._starts, end_ms, side="right")
         return int(begun - np.searchsorted(self._stops, start_ms))
 
-    def _computed(self, some: slice, context: Context) -> Stretch:
+    def _computed(self, some: slice, context: Context, seen: Bools) -> Stretch:
+        """seen: if the rollup is watched, the rows with a value are marked here."""
         start_ms, end_ms = self._range_ms(some)
         present = np.zeros(len(self.series), np.bool_)
         places = []
@@ -164,7 +179,7 @@ class LargeRollup:
             eval_ms=leaf.spec.eval_ms[some],
             scalars=[scalar[some] for scalar in leaf.spec.scalars],
         )
-        watch = None if leaf.watch is None else partial(_watch, leaf.watch, rows)
+        watch = None if leaf.watch is None else partial(_mark, seen, rows)
         pipeline = replace(
             self._pipeline,
             series=self.series.take(rows),
@@ -194,5 +209,5 @@ def _ref(batch: SeriesBatch, number_of: Ints) -> SeriesBatchRef:
     return SeriesBatchRef(lambda: renumbered, renumbered.sample_count)
 
 
-def _watch(watch: Callable[[Ints], None], rows: Ints, found: Ints) -> None:
-    watch(rows[found])
+def _mark(seen: Bools, rows: Ints, found: Ints) -> None:
+    seen[rows[found]] = True

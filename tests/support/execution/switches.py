@@ -34,6 +34,12 @@ BATCH_SIZES = (
 )
 """Samples or cells that the store reads, or the engine folds, at a time."""
 
+LARGE_ROLLUPS = (
+    "novaql.evaluator.pipeline.stretches.STRETCH_CELLS",
+    "novaql.evaluator.pipeline.stretches.CELLS_PER_SAMPLE",
+)
+"""From what size on the rollup below `quantile` or `topk` is computed some steps at a time."""
+
 FEW_POINTS = "novaql.export.few_series.MOST_POINTS"
 """The most points that JSON writes value by value."""
 
@@ -84,6 +90,13 @@ def batch_size(values: int | None) -> Iterator[None]:
 def stretches(kind: str, size: int) -> Iterator[None]:
     """No more of this kind of work between two checkpoints. kind: a key of `STRETCHES`."""
     with _replaced(**dict.fromkeys(STRETCHES[kind], size)):
+        yield
+
+
+@contextmanager
+def rollup_stretches(cells: int) -> Iterator[None]:
+    """A rollup of more cells than this is a large one, and is computed in stretches of so many."""
+    with _replaced(**dict(zip(LARGE_ROLLUPS, (cells, 0), strict=True))):
         yield
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import hypothesis.strategies as st
@@ -107,6 +108,13 @@ def test_keys_of_a_head_grow_with_it() -> None:
     assert np.array_equal(keys.of(one, np.array([2])), few[2:])
 
 
+def test_a_name_may_have_any_character() -> None:
+    """Nothing that a name may contain ends it."""
+    sets = [{"a\0b": "c"}, {"a": "b\0c"}, {"ab": "c"}, {"a": "bc"}, {"1:a": "b"}, {"1": ":ab"}]
+    union = unite([(part_of([one]), np.arange(1)) for one in sets], SeriesKeys())
+    assert union.table.dicts() == sets
+
+
 def test_the_keys_of_few_rows_are_computed_alone() -> None:
     keys = SeriesKeys(KEY_CACHE_BYTES)
     part = part_of([{"n": str(n)} for n in range(200)])
@@ -114,6 +122,37 @@ def test_the_keys_of_few_rows_are_computed_alone() -> None:
     assert len(keys.cache) == 0
     assert np.array_equal(keys.of(part, np.arange(200))[[7, 150]], few)
     assert len(keys.cache) == 1
+
+
+def test_the_keys_of_other_rows_are_not_computed_if_they_would_not_fit() -> None:
+    count = 4000
+    part = part_of([{"n": str(n)} for n in range(count)])
+    peaks = []
+    for limit in (16 * count, 64 * count):
+        keys = SeriesKeys(limit)
+        tracemalloc.start()
+        try:
+            few = keys.of(part, np.arange(0, count, 20))
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+        assert np.array_equal(few, SeriesKeys(1 << 20).of(part, np.arange(count))[::20])
+    assert peaks[0] < peaks[1] / 4
+
+
+def test_rows_of_parts_are_not_held_together() -> None:
+    """Of many blocks with the same series, a merge has the rows of one at a time."""
+    count, times = 10_000, 40
+    part = part_of([{"n": str(n)} for n in range(count)])
+    peaks = []
+    for parts in (2, times):
+        tracemalloc.start()
+        try:
+            unite(((part, np.arange(count)) for _ in range(parts)), SeriesKeys())
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 8 * count * times / 4
 
 
 def test_keys_with_equal_lower_halves_are_distinct() -> None:

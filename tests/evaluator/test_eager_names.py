@@ -1,0 +1,52 @@
+"""Eager removal of names where series of several metrics are equal without them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from novaql import QueryOptions, evaluate
+from novaql.errors import EvaluationError
+from novaql.inputs.tables.table_source import TableSource
+from novaql.options import NameRemoval
+from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.samples import Batch
+
+OPTIONS = QueryOptions(0, 1_400_000, 60_000)
+EAGER = QueryOptions(0, 1_400_000, 60_000, name_removal=NameRemoval.EAGER)
+
+
+def two_metrics(begin_ms: int) -> TableSource:
+    """20 samples of each metric; the second one begins at this time."""
+    table = SeriesTable.from_dicts([{"__name__": "requests"}, {"__name__": "errors"}])
+    times = np.arange(20) * 15_000
+    return TableSource(
+        Batch(table, np.repeat([0, 1], 20), np.append(times, begin_ms + times), np.arange(40.0))
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'rate({__name__=~".+"}[2m])',
+        'irate({__name__=~".+"}[2m])',
+        'count_over_time({__name__=~".+"}[2m])',
+        'quantile_over_time(2, {__name__=~".+"}[2m])',
+        'max(deriv({__name__=~".+"}[2m]) * 2)',
+    ],
+)
+def test_series_that_take_turns_are_one(text: str) -> None:
+    source = two_metrics(begin_ms=1_000_000)
+    eager, delayed = evaluate(text, source, EAGER), evaluate(text, source, OPTIONS)
+    assert eager.series.dicts() == delayed.series.dicts() == [{}]
+    assert eager.valid is not None
+    assert delayed.valid is not None
+    assert np.array_equal(eager.valid, delayed.valid)
+    assert np.array_equal(eager.values[eager.valid], delayed.values[delayed.valid])
+    assert (eager.infos, eager.warnings) == (delayed.infos, delayed.warnings)
+
+
+@pytest.mark.parametrize("text", ["rate(X[2m])", "sum(rate(X[2m]))", "sum(rate(X[2m]) > 100)"])
+def test_equal_series_at_one_step_are_an_error(text: str) -> None:
+    with pytest.raises(EvaluationError, match="same labelset"):
+        evaluate(text.replace("X", '{__name__=~".+"}'), two_metrics(begin_ms=0), EAGER)
