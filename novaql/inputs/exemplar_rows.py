@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from struct import Struct
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -21,9 +22,12 @@ _DOUBLE = Struct("<d")
 class Exemplar(NamedTuple):
     """Milliseconds, value, labels."""
 
-    time: int
-    value: float
-    labels: dict[str, str]
+    time: int = 0
+    value: float = 0.0
+    labels: Mapping[str, str] = MappingProxyType({})
+
+
+_EMPTY = Exemplar()
 
 
 def read_exemplar(data: bytes, start: int, stop: int, symbols: Sequence[str] = ()) -> Exemplar:
@@ -31,6 +35,8 @@ def read_exemplar(data: bytes, start: int, stop: int, symbols: Sequence[str] = (
 
     Raises `InputError`.
     """
+    if start == stop:  # one for all: a message may have a million of them
+        return _EMPTY
     time, value, labels = 0, 0.0, dict[str, str]()
     references: list[int] = []
     for number, kind, first, last in fields(data, start, stop):

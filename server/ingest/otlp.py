@@ -154,7 +154,9 @@ def _metric(metric: Message, identity: Labels, out: Converted, deltas: DeltaRequ
     out.metadata[name] = Metadata(type_, metric.get("description", ""), words)
     for given in points:
         point = given
-        labels = _labels(_attributes(point.get("attributes", ()))) | identity
+        labels = identity
+        if "attributes" in point:
+            labels = _labels(_attributes(point["attributes"])) | identity
         scale = int(point.get("scale", 0))
         if kind == "exponentialHistogram" and scale < MIN_SCHEMA:  # before it changes a sum
             _reject(out, 1, f"{name}: the scale {scale} is below {MIN_SCHEMA}")

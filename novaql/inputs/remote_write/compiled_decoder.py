@@ -151,7 +151,7 @@ def _read_parts(
     # by columns: the garbage collector would visit each row of a nested list
     for number, begin, end, row in zip(*scratch.others[:odd].T.tolist(), strict=True):
         if number == _EXEMPLAR:
-            found.exemplars.append((row, read_exemplar(message, begin, end)))
+            found.exemplars.add(row, read_exemplar(message, begin, end))
         elif number == _METADATA:
             name, described = read_metadata(message, begin, end)
             metadata[name] = described

@@ -111,7 +111,7 @@ class Decoder2:
         for number, begin, end, row in zip(*others.T.tolist(), strict=True):
             if number == _EXEMPLAR:
                 exemplar = read_exemplar(message, begin, end, strings)
-                found.exemplars.append((row, exemplar))
+                found.exemplars.add(row, exemplar)
             else:
                 began = read_number(message, begin, end, HISTOGRAM_START)
                 found.histograms.add(row, began, read_histogram(message, begin, end))

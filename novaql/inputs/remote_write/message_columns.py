@@ -32,11 +32,23 @@ class CollectedHistograms:
 
 
 @dataclass(slots=True)
+class CollectedExemplars:
+    """Exemplars that are read one by one, each with the row of its series; two lists as above."""
+
+    rows: list[int] = field(default_factory=list)
+    found: list[Exemplar] = field(default_factory=list)
+
+    def add(self, row: int, exemplar: Exemplar) -> None:
+        self.rows.append(row)
+        self.found.append(exemplar)
+
+
+@dataclass(slots=True)
 class Collected:
-    """Histograms and exemplars that are read one by one; exemplars with the row of their series."""
+    """Histograms and exemplars that are read one by one."""
 
     histograms: CollectedHistograms = field(default_factory=CollectedHistograms)
-    exemplars: list[tuple[int, Exemplar]] = field(default_factory=list)
+    exemplars: CollectedExemplars = field(default_factory=CollectedExemplars)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,8 +79,8 @@ class MessageColumns:
         if starts is not None:
             need_times(starts)
             need_times(np.array(found.histograms.starts, np.int64))
-        owners = np.array([row for row, _ in found.exemplars], np.int64)
-        exemplars = exemplar_columns(owners, [one for _, one in found.exemplars])
+        owners = np.array(found.exemplars.rows, np.int64)
+        exemplars = exemplar_columns(owners, found.exemplars.found)
         known = starts if starts is not None and starts.any() else None
         return cls(rows, times, values, known, native, exemplars)
 

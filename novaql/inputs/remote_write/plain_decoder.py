@@ -99,7 +99,9 @@ class PlainDecoder:
             last = number
             at = stop
         decoded = decode_samples(data, np.array(starts, np.int64), np.array(stops, np.int64))
-        found = Collected(exemplars=[(-1 - numbers[at], one) for at, one in decoded.exemplars])
+        found = Collected()
+        for at, exemplar in decoded.exemplars:
+            found.exemplars.add(-1 - numbers[at], exemplar)
         for at, one in decoded.histograms:
             found.histograms.add(-1 - numbers[at], 0, one)
         of_series = np.array(numbers, np.int64)

@@ -208,7 +208,8 @@ def _read_series(data: bytes, at: int, stop: int, symbols: Sequence[str], found:
     found.regions += [(number, first, end) for first, end in regions]
     for start, histogram in zip(began, histograms, strict=True):
         found.others.histograms.add(-1 - number, start, histogram)
-    found.others.exemplars += [(-1 - number, exemplar) for exemplar in exemplars]
+    for exemplar in exemplars:
+        found.others.exemplars.add(-1 - number, exemplar)
     if metadata is not None and metadata != Metadata():
         found.metadata[family_of(found.labels[number][METRIC_NAME], metadata.type)] = metadata
 

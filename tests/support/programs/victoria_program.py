@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import subprocess
@@ -9,13 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
+import orjson
 import pytest
 
 from tests.support.programs.prometheus_programs import free_port
 from tests.support.programs.query_answers import Answer, answer_of_prometheus
 from tests.support.servers.http_server import wait_until_ready
+from tests.support.servers.plain_client import PlainClient
 
 
 def victoria_program(name: str) -> str:
@@ -47,6 +51,7 @@ def running_victoria(folder: Path) -> Iterator[str]:
             wait_until_ready(f"{url}/health", process)
             yield url
         finally:
+            _client_of(url).close()
             process.terminate()
             process.wait()
 
@@ -75,7 +80,14 @@ def ask_victoria(url: str, query: str, times: Mapping[str, object]) -> Answer | 
     """
     path = "query" if "time" in times else "query_range"
     parameters = {"query": query, "nocache": "1"} | {k: str(v) for k, v in times.items()}
-    got = httpx.get(f"{url}/api/v1/{path}", params=parameters, timeout=60)
+    got = _client_of(url).request("GET", f"/api/v1/{path}?{urlencode(parameters)}")
     if got.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
         return None
-    return answer_of_prometheus(got.raise_for_status().json()["data"])
+    assert got.status_code == HTTPStatus.OK, got.text
+    return answer_of_prometheus(orjson.loads(got.content)["data"])
+
+
+@functools.lru_cache(maxsize=1)
+def _client_of(url: str) -> PlainClient:
+    """One connection for thousands of queries: another for each takes as long as their answers."""
+    return PlainClient(url)

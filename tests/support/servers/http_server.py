@@ -8,7 +8,6 @@ import functools
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -47,12 +46,11 @@ from tests.support.messages.remote_write_messages import Series, message_of, pac
 from tests.support.repository.files import ROOT
 from tests.support.servers.compiled_statements import share_compiled_statements
 from tests.support.servers.forked import Forked, environment, start
+from tests.support.servers.patiently import TLS
 
 share_compiled_statements()
 _NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
 """A session that a test opens must not authenticate later requests without a token."""
-_TLS = ssl.create_default_context()
-"""One for all clients: httpx would read the certificates of the system for each."""
 ADA = "ada@example.com"
 WRITE_HEADERS = {
     "Content-Type": "application/x-protobuf",
@@ -163,7 +161,7 @@ def local_server(
         idle = httpx.Limits(keepalive_expiry=1)
         with (
             serving(app, limits) as url,
-            httpx.Client(base_url=url, timeout=30, limits=idle, verify=_TLS) as client,
+            httpx.Client(base_url=url, timeout=30, limits=idle, verify=TLS) as client,
         ):
             client.cookies.jar.set_policy(_NO_COOKIES)
             yield LocalServer(client, samples, secrets, app)
@@ -359,7 +357,7 @@ def wait_until_ready(
     while time.monotonic() < end:
         assert process.poll() is None, f"the process ended with {process.returncode}"
         try:
-            if httpx.get(url).status_code == 200:
+            if httpx.get(url, verify=TLS).status_code == 200:
                 return
         except httpx.TransportError:
             pass

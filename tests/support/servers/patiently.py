@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import functools
+import ssl
 
 import httpx
 
-get = functools.partial(httpx.get, timeout=120)
-post = functools.partial(httpx.post, timeout=120)
-put = functools.partial(httpx.put, timeout=120)
-delete = functools.partial(httpx.delete, timeout=120)
+TLS = ssl.create_default_context()
+"""One for all requests: httpx would read the certificates of the system for each, in 4 ms."""
+
+get = functools.partial(httpx.get, timeout=120, verify=TLS)
+post = functools.partial(httpx.post, timeout=120, verify=TLS)
+put = functools.partial(httpx.put, timeout=120, verify=TLS)
+delete = functools.partial(httpx.delete, timeout=120, verify=TLS)
