@@ -78,13 +78,13 @@ def look_up(data: Any, start: int, stop: int, table: Any) -> tuple[int, int, Any
     last = len(slots) - 1
     slot: Any = np.int64(mixed & np.uint64(last))
     while True:
-        number = slots[slot]
+        number: Any = np.int64(slots[slot])
         if number < 0 or (
             hashes[number] == mixed
-            and np.int64(sizes[number]) == stop - start
-            and equals(data, start, arena, np.int64(starts[number]), stop - start)
+            and sizes[number] == stop - start
+            and equals(data, start, arena, starts[number], stop - start)
         ):
-            return np.int64(number), slot, mixed
+            return number, slot, mixed
         slot = (slot + 1) & last
 
 

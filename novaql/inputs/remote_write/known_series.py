@@ -1,4 +1,4 @@
-"""The series of earlier messages: their labels, and the bytes by which they are recognised."""
+"""The series of earlier messages: their labels, and the keys by which they are recognised."""
 
 from __future__ import annotations
 

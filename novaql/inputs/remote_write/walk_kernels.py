@@ -116,8 +116,8 @@ def behind_fields(data: Any, at: int, stop: int, number: int, table: Any, fields
     first = np.int64(starts[number])
     for place in range(first, first + np.int64(sizes[number]), 4):
         field = np.int64(word_in(keys, place) & np.uint64(0xFFFFFFFF))
-        size = np.int64(lengths[field])
-        if size > stop - at or not equals(data, at, octets, np.int64(begins[field]), size):
+        size: Any = np.int64(lengths[field])
+        if size > stop - at or not equals(data, at, octets, begins[field], size):
             return -1
         at += size
     return at
@@ -181,7 +181,7 @@ def walk(
 
         # The labels: most senders repeat their series in the same order, so the bytes are first
         # compared with those of the series that came next last time.
-        number = np.int64(follower[last + 1])
+        number: Any = np.int64(follower[last + 1])
         behind = begin
         if number >= 0:
             behind = behind_fields(data, begin, stop, number, table, fields)

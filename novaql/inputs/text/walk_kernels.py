@@ -210,14 +210,14 @@ def walk_text(
         # first compared with the one that came next last time.
         begin = at
         behind = -1
-        number = np.int64(follower[last + 1])
+        number: Any = np.int64(follower[last + 1])
         if number >= 0:
-            size = np.int64(sizes[number])
+            size: Any = np.int64(sizes[number])
             behind = begin + size
             if (
                 behind >= end
                 or (data[behind] != _SPACE and data[behind] != _TAB)
-                or not equals(data, begin, arena, np.int64(starts[number]), size)
+                or not equals(data, begin, arena, starts[number], size)
             ):
                 number = -1
         stop = behind if number >= 0 else begin
