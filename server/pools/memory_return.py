@@ -18,15 +18,21 @@ FREED_BYTES = 64 << 20
 
 _DELAY_S = 0.2
 _ARENAS = 2
-_M_ARENA_MAX = -8
+_LARGE = 8 << 20
+_FREE_AT_END = 16 << 20
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 
-def share_arenas() -> None:
+def configure_allocator() -> None:
     """Make threads share two arenas, for the rest of the process: what one thread has freed serves
-    the others. Call it before threads start."""
+    the others. Arrays of 8 MiB and more, such as the samples of many series, are in no arena, so
+    their memory returns to the system when they are freed. By default glibc puts them into an arena
+    once such an array has been freed. Call it before threads start."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, _ARENAS)
+        mallopt(_M_MMAP_THRESHOLD, _LARGE)
+        mallopt(_M_TRIM_THRESHOLD, _FREE_AT_END)
 
 
 def give_back_unused() -> None:

@@ -18,7 +18,7 @@ from novaql.server.app import Job, create_app
 from novaql.server.auth.bootstrap import add_admin, has_tokens
 from novaql.server.db.engine import StateDatabase
 from novaql.server.file_modes import create_private_files
-from novaql.server.pools.memory_return import share_arenas
+from novaql.server.pools.memory_return import configure_allocator
 from novaql.server.process.garbage import until_settled
 from novaql.server.process.graceful import complete, public_server, server_for
 from novaql.server.process.logs import log_to_stderr
@@ -54,7 +54,7 @@ def serve(
     Raises `ArgumentError` if the address cannot be listened on, and what `create_app` raises.
     """
     log_to_stderr(log_level, access_log=settings.access_log)
-    share_arenas()
+    configure_allocator()
     create_private_files()
     tls, workers = tls_context(settings), None
     with ExitStack() as stack:

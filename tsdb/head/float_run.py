@@ -111,11 +111,9 @@ def build_run(
 
     ordered  they are by series, then time
     """
-    order = None if ordered else _order(ids, times)
+    if not ordered:
+        ids, times, values, starts = _ordered(Floating(ids, times, values, starts))
     begun = starts
-    if order is not None:
-        ids, times, values = ids[order], times[order], values[order]
-        begun = None if begun is None else begun[order]
     duplicates = conflicts = 0
     same = (ids[1:] == ids[:-1]) & (times[1:] == times[:-1])
     if same.any():
@@ -146,13 +144,18 @@ def build_joined(parts: list[Floating]) -> FloatRun:
     flat = joined(parts) if transposed is None else transposed
     parts.clear()
     try:
-        order = None if transposed is not None else _order(flat.ids, flat.times)
-        if order is not None:
-            flat = flat.take(order)
+        if transposed is None:
+            flat = _ordered(flat)
         return build_run(*flat, ordered=True)
     except BaseException:
         parts.append(flat)
         raise
+
+
+def _ordered(flat: Floating) -> Floating:
+    """Return samples by series, then time; of equal ones, in order of arrival."""
+    order = _order(flat.ids, flat.times)
+    return flat if order is None else flat.take(order)
 
 
 def _transposed(parts: Sequence[Floating]) -> Floating | None:

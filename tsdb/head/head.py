@@ -133,7 +133,12 @@ class Head:
     @property
     def nbytes(self) -> int:
         """Bytes of all samples; series are not included."""
-        return self._sorted_bytes + SAMPLE_BYTES * (self.weight - self._sorted)
+        return self._sorted_bytes + self.unsorted_bytes
+
+    @property
+    def unsorted_bytes(self) -> int:
+        """Bytes of the samples that wait unsorted."""
+        return SAMPLE_BYTES * (self.weight - self._sorted)
 
     @property
     def backlog(self) -> float:

@@ -14,17 +14,18 @@ from novaql.tsdb.index.match import IndexedColumn
 from novaql.tsdb.index.postings import SCAN_GAIN, GrowingPostings
 from novaql.tsdb.model.flat_arrays import grown
 from novaql.tsdb.model.key_table import KeyTable, TokenColumn, Tokens, random_source
-from novaql.tsdb.model.labels import Codes, Ints, SeriesTable
+from novaql.tsdb.model.labels import Codes, Ints, Numbers, SeriesTable
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
 _TABLE_CACHE_BYTES = 128 << 20
 
 
 class _Column:
-    """One label: a growing dictionary of texts, and a code for each series."""
+    """One label: a growing dictionary of texts, and a code for each series, in the narrowest type
+    for them: most labels have few values."""
 
     def __init__(self, rng: np.random.Generator, rows: int) -> None:
-        self.codes: Codes = np.zeros(max(16, rows), np.int32)
+        self.codes: Numbers = np.zeros(max(16, rows), np.uint8)
         self.values: list[str] = [""]
         self.lookup: dict[str, int] = {"": 0}
         self.tokens = TokenColumn(rng)
@@ -46,6 +47,9 @@ class _Column:
 
     def put(self, start: int, codes: Codes) -> None:
         end = start + len(codes)
+        dtype = np.min_scalar_type(len(self.values) - 1)
+        if dtype.itemsize > self.codes.itemsize:
+            self.codes = self.codes.astype(dtype)
         self.codes = grown(self.codes, end, 0)  # a new array: readers have views of the old one
         self.codes[start:end] = codes
 
@@ -54,17 +58,22 @@ class _Column:
 class HeadColumn:
     """A label as a reader of the head sees it, without later texts and series.
 
+    narrow    the codes of its series
     postings  of the label, shared by all readers of the head; they may have later series
     """
 
-    codes: Codes
+    narrow: Numbers
     distinct: int
     values: Sequence[str]
     lookup: Mapping[str, int]
     postings: GrowingPostings
 
+    @property
+    def codes(self) -> Codes:
+        return self.narrow.astype(np.int32)
+
     def codes_of(self, rows: Ints) -> Codes:
-        return self.codes[rows]
+        return self.narrow[rows].astype(np.int32)
 
     def find(self, text: str) -> int:
         code = self.lookup.get(text, -1)
@@ -79,7 +88,7 @@ class HeadColumn:
         return np.array([n for n, text in every if low <= text.encode() <= high], np.int64)
 
     def rows_of(self, code: int) -> Ints:
-        return self.postings.rows_of(self.codes, self.distinct, code)
+        return self.postings.rows_of(self.narrow, self.distinct, code)
 
     @property
     def has_postings(self) -> bool:
@@ -88,7 +97,7 @@ class HeadColumn:
     def count_of(self, code: int) -> int:
         known = self.postings.known
         if known is None or code >= len(known.starts) - 1:
-            return self.codes.size // min(self.distinct, SCAN_GAIN)
+            return self.narrow.size // min(self.distinct, SCAN_GAIN)
         return known.count(code)
 
 
@@ -115,7 +124,7 @@ class _KnownRows:
     """
 
     owner: Callable[[], object]
-    ids: Ints
+    ids: Codes
 
 
 class Registry:
@@ -166,7 +175,7 @@ class Registry:
             except UnicodeEncodeError as problem:
                 raise InvalidBatch(f"a label is not valid Unicode: {problem}") from problem
             ids = known.ids[rows]
-        return ids
+        return ids.astype(np.int64)
 
     def _look_up(self, whole: SeriesTable, rows: Ints) -> Ints:
         _check_shapes(whole)
@@ -208,7 +217,7 @@ class Registry:
         known = self._known.get(id(owner))
         if known is None or known.owner() is not owner:
             refer = weakref.ref(table) if family is None else lambda: family
-            known = _KnownRows(refer, np.full(table.rows, -1))
+            known = _KnownRows(refer, np.full(table.rows, -1, np.int32))
             self._known.put(id(owner), known)
         elif len(known.ids) < table.rows:
             known.ids = grown(known.ids, table.rows, -1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from novaql.tsdb.model.labels import Codes, Ints
+from novaql.tsdb.model.labels import Codes, Ints, Numbers
 
 SCANS = 16
 """Scans of all codes for one of them before postings are built, which cost about twenty scans."""
@@ -28,7 +28,7 @@ class Postings:
     starts: Ints
 
     @classmethod
-    def build(cls, codes: Codes, distinct: int) -> Postings:
+    def build(cls, codes: Numbers, distinct: int) -> Postings:
         # NumPy's stable sort of 16-bit numbers is a radix sort, several times as fast.
         keys = codes.astype(np.uint16) if distinct <= 1 << 16 else codes
         order = np.argsort(keys, kind="stable").astype(np.int32)
@@ -58,7 +58,7 @@ class GrowingPostings:
     def known(self) -> Postings | None:
         return self._known
 
-    def rows_of(self, codes: Codes, distinct: int, code: int) -> Ints:
+    def rows_of(self, codes: Numbers, distinct: int, code: int) -> Ints:
         """Return the rows of `codes`, the column as it is for the caller, that have this code."""
         known = self._known
         built = 0 if known is None else len(known.order)

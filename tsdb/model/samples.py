@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.tsdb.model.exemplars import Exemplars
-from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.flat_arrays import flat_positions, portions
 from novaql.tsdb.model.histograms import Histograms
 from novaql.tsdb.model.labels import Floats as Floats
 from novaql.tsdb.model.labels import Ints, SeriesTable
 
 Bits = NDArray[np.uint64]
+
+PORTION_GROUPED = 1 << 18
+"""Timestamps that are compared at once: that takes several times their memory."""
 
 STALE_BITS = 0x7FF0000000000002
 """Bit pattern of the staleness marker, a NaN with a payload of its own (`value.StaleNaN`)."""
@@ -118,23 +121,34 @@ class Batch:
 
 def timestamp_groups(timestamps: Ints, offsets: Ints, lengths: Ints) -> tuple[Ints, Sequence[int]]:
     """Number the distinct timestamp arrays; equal arrays, equal numbers."""
-    # Sum and sum of squares, mod 2^64, distinguish grids but for deliberate collisions, so members
-    # are then compared with their group's first one, whole.
-    wrapped = timestamps.astype(np.uint64)
-    with np.errstate(over="ignore"):
-        mixed = (wrapped * np.uint64(0x9E3779B97F4A7C15)) ^ (wrapped >> np.uint64(7))
-        squares = np.add.reduceat(mixed * mixed, offsets[:-1])
-        sums = np.add.reduceat(mixed, offsets[:-1])
-        signature = (sums ^ (squares >> np.uint64(1))) * np.uint64(0xBF58476D1CE4E5B9) + squares
+    # Members are compared with their group's first one, whole, since signatures may collide.
+    parts = portions(lengths, PORTION_GROUPED)
+    signature = np.empty(len(lengths), np.uint64)
+    for first, end in parts:
+        of_part = timestamps[offsets[first] : offsets[end]]
+        signature[first:end] = _signatures(of_part, offsets[first:end] - offsets[first])
     _, first_of, group = np.unique(signature, return_index=True, return_inverse=True)
     group = group.ravel().astype(np.int64)
     leader = first_of[group]
     longer = lengths != lengths[leader]
     leader[longer] = np.flatnonzero(longer)
-    # Flat position of the leader's sample for every sample.
-    shift = offsets[leader] - offsets[:-1]
-    flat = np.arange(len(timestamps)) + np.repeat(shift, lengths)
-    unequal = np.add.reduceat((timestamps[flat] != timestamps).astype(np.int64), offsets[:-1]) > 0
+    unequal = np.empty(len(lengths), np.bool_)
+    for first, end in parts:
+        begin, some = offsets[first], slice(first, end)
+        of_part = timestamps[begin : offsets[end]]
+        of_leader = timestamps[flat_positions(offsets[leader[some]], lengths[some])]
+        unequal[some] = np.logical_or.reduceat(of_leader != of_part, offsets[some] - begin)
     unlike = np.flatnonzero(unequal | longer)
     group[unlike] = len(first_of) + np.arange(len(unlike))
     return group, [*first_of.tolist(), *unlike.tolist()]
+
+
+def _signatures(timestamps: Ints, begins: Ints) -> Bits:
+    """Return a number for each timestamp array: sum and sum of squares, mod 2^64, which distinguish
+    grids but for deliberate collisions."""
+    wrapped = timestamps.astype(np.uint64)
+    with np.errstate(over="ignore"):
+        mixed = (wrapped * np.uint64(0x9E3779B97F4A7C15)) ^ (wrapped >> np.uint64(7))
+        squares: Bits = np.add.reduceat(mixed * mixed, begins)
+        sums: Bits = np.add.reduceat(mixed, begins)
+        return (sums ^ (squares >> np.uint64(1))) * np.uint64(0xBF58476D1CE4E5B9) + squares

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import starmap
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -26,6 +27,8 @@ WIDE_RANGE = 16
 """Ranges of one length of at least this many numbers are copied as rows."""
 PORTION_TIMES = 1 << 22
 """About so many times are in memory while a range is located."""
+PORTION_MOVED = 1 << 18
+"""Numbers of short ranges that are moved at once: their positions take several times the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +323,9 @@ def move_pieces(
     )
     heads = np.append(0, np.flatnonzero(~follows) + 1)
     if 8 * len(heads) > len(places):
-        out[flat_positions(places, lengths)] = numbers[flat_positions(starts, lengths)]
+        for some in starmap(slice, portions(lengths, PORTION_MOVED)):
+            size = lengths[some]
+            out[flat_positions(places[some], size)] = numbers[flat_positions(starts[some], size)]
         return
     sizes = np.add.reduceat(lengths, heads).tolist()
     for to, origin, size in zip(places[heads].tolist(), starts[heads].tolist(), sizes, strict=True):

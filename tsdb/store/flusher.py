@@ -24,6 +24,9 @@ SAMPLES_PER_SERIES = 32
 """A head of very many series may have more than `flush_samples`: so many of each. A flush and a
 query cost as much for a series of a block with 10 samples of it as for one with 50."""
 
+SORTED_BYTES = 64 << 20
+"""Bytes of samples from which a sort takes much longer than the return of memory after it."""
+
 
 def is_full(head: Head, options: StoreOptions) -> bool:
     """Whether a head has to be flushed because of its size."""
@@ -73,7 +76,10 @@ class Flusher:
     def flush_if_due(self) -> None:
         state, options = self._state, self._state.options
         head = state.current.head
+        waiting = head.unsorted_bytes
         head.sort_backlog()
+        if waiting - head.unsorted_bytes >= SORTED_BYTES:
+            self._give_back()
         old = time.monotonic() - self.head_began >= options.flush_after_s
         full = is_full(head, options)
         unsafe = state.log is not None and state.log.sync_failed

@@ -11,26 +11,29 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.tsdb.model.labels import Ints
+from novaql.tsdb.model.labels import Codes, Ints
 from novaql.tsdb.runtime.compiled import Functions
 
 Octets = NDArray[np.uint8]
 T = TypeVar("T", bound=np.generic)
+Positions = NDArray[np.uint32]
 _FIRST_SLOTS = 1 << 10
+_WORD = 8
+"""Bytes behind the last text: the kernels read a number of four bytes as part of eight."""
 
 
 class TextTable:
-    """Numbers texts from 0 on: `count` of them, in `used` bytes of the arena."""
+    """Numbers texts from 0 on: `count` of them, in `used` bytes of the arena, less than 4 GiB."""
 
     def __init__(self, kernels: Functions) -> None:
         self._kernels = kernels
         self.seed = np.uint64(secrets.randbits(64))
         self.count = 0
         self.used = 0
-        self.slots: Ints = np.full(_FIRST_SLOTS, -1)
+        self.slots: Codes = np.full(_FIRST_SLOTS, -1, np.int32)
         self.hashes: NDArray[np.uint64] = np.zeros(_FIRST_SLOTS // 2, np.uint64)
-        self.starts: Ints = np.zeros(_FIRST_SLOTS // 2, np.int64)
-        self.sizes: Ints = np.zeros(_FIRST_SLOTS // 2, np.int64)
+        self.starts: Positions = np.zeros(_FIRST_SLOTS // 2, np.uint32)
+        self.sizes: Positions = np.zeros(_FIRST_SLOTS // 2, np.uint32)
         self.arena: Octets = np.zeros(1 << 16, np.uint8)
 
     @property
@@ -59,8 +62,9 @@ class TextTable:
             slots = len(self.slots)
             while slots < 2 * size:
                 slots *= 2
-            self.slots = np.full(slots, -1)
+            self.slots = np.full(slots, -1, np.int32)
             self._kernels.fill_slots(self.slots, self.hashes, self.count)
+        octets += _WORD
         if self.used + octets > len(self.arena):
             self.arena = _grown(self.arena, 2 * (self.used + octets))
 
@@ -88,15 +92,15 @@ class SeriesNames(TextTable):
 
     def __init__(self, kernels: Functions) -> None:
         super().__init__(kernels)
-        self.series: Ints = np.zeros(64, np.int64)
-        self.follower: Ints = np.full(65, -1)
+        self.series: Codes = np.zeros(64, np.int32)
+        self.follower: Codes = np.full(65, -1, np.int32)
 
     def add_series(self, data: Octets, regions: Ints, series: Ints | list[int]) -> Ints:
         """Add the texts in some regions of `data`, and what they name. Returns their numbers."""
         numbers = self.add(data, regions)
         if self.count > len(self.series):
-            self.series = np.append(self.series, np.zeros(self.count, np.int64))
-            self.follower = np.append(self.follower, np.full(self.count, -1))
+            self.series = np.append(self.series, np.zeros(self.count, np.int32))
+            self.follower = np.append(self.follower, np.full(self.count, -1, np.int32))
         self.series[numbers] = series
         return numbers
 

@@ -23,8 +23,11 @@ OUT_INTS = types.Array(types.int64, 1, "C")
 OUT_INTS_2D = types.Array(types.int64, 2, "C")
 OUT_BITS = types.Array(types.uint64, 1, "C")
 OUT_BYTES = types.Array(types.uint8, 1, "C")
+CODES = types.Array(types.int32, 1, "C", readonly=True)
+OUT_CODES = types.Array(types.int32, 1, "C")
+_POSITIONS = types.Array(types.uint32, 1, "C")
 TABLE: Any = types.Tuple(  # type: ignore[no-untyped-call]
-    (OUT_INTS, OUT_BITS, OUT_INTS, OUT_INTS, OUT_BYTES, types.uint64)
+    (OUT_CODES, OUT_BITS, _POSITIONS, _POSITIONS, OUT_BYTES, types.uint64)
 )
 """slots, hashes, starts, sizes, arena, seed: `TextTable.arrays`."""
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio
@@ -75,11 +78,11 @@ def look_up(data: Any, start: int, stop: int, table: Any) -> tuple[int, int, Any
     last = len(slots) - 1
     slot: Any = np.int64(mixed & np.uint64(last))
     while True:
-        number = slots[slot]
+        number: Any = np.int64(slots[slot])
         if number < 0 or (
             hashes[number] == mixed
             and sizes[number] == stop - start
-            and equals(data, start, arena, starts[number], sizes[number])
+            and equals(data, start, arena, starts[number], stop - start)
         ):
             return number, slot, mixed
         slot = (slot + 1) & last
@@ -120,7 +123,7 @@ def add_texts(data: Any, regions: Any, table: Any, count: Any, numbers: Any) -> 
     return count
 
 
-@kernel(OUT_INTS, OUT_BITS, types.int64)
+@kernel(OUT_CODES, OUT_BITS, types.int64)
 def fill_slots(slots: Any, hashes: Any, count: Any) -> None:
     """Put the first `count` texts into empty slots, of which there are more."""
     last = len(slots) - 1

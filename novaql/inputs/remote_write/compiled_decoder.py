@@ -54,6 +54,7 @@ class CompiledDecoder:
         self._most_series = most_series
         self._limits = limits
         self._scratch = _Scratch(0)
+        self._key: Octets = np.empty(4 * limits.labels, np.uint8)
         self._known = KnownSeries(kernels, limits)
         self._learning = False
 
@@ -94,8 +95,9 @@ class CompiledDecoder:
         found = np.zeros(4, np.int64)
         names = known.labels_1
         count = self._kernels.walk(
-            data, most, most_samples, names.arrays, names.series, names.follower, scratch.rows,
-            scratch.times, scratch.bits, scratch.missing, scratch.others, found,
+            data, most, most_samples, known.fields.arrays, names.arrays, names.series,
+            names.follower, self._key, scratch.rows, scratch.times, scratch.bits, scratch.missing,
+            scratch.others, found,
         )  # fmt: skip
         if count < 0:
             return None
@@ -137,7 +139,14 @@ class CompiledDecoder:
         if rows is None:
             known.remove_texts(*before)
             return None
-        known.labels_1.add_series(data, missing, rows)
+        fields, used = known.fields, np.array([known.fields.used])
+        fields.reserve(labels, octets)
+        keys, places = np.empty(4 * labels, np.uint8), np.empty((len(missing), 2), np.int64)
+        fields.count = self._kernels.field_keys(
+            data, missing, fields.arrays, fields.count, keys, places, used
+        )
+        fields.used = int(used[0])
+        known.labels_1.add_series(keys, places, rows)
         return rows
 
 

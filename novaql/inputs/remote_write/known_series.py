@@ -1,4 +1,4 @@
-"""The series of earlier messages: their labels, and the bytes by which they are recognised."""
+"""The series of earlier messages: their labels, and the keys by which they are recognised."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ class KnownSeries:
 
     table     all series
     texts     label names and values, symbols of 2.0; `strings` has them decoded
-    labels_1  the label bytes of series in 1.0
-    labels_2  their keys in 2.0: see `walk_kernels_2`
+    fields    the label fields of 1.0, each the bytes of a name and a value
+    labels_1  the keys of series in 1.0: the numbers of their fields, see `walk_kernels`
+    labels_2  their keys in 2.0: the numbers of their texts, see `walk_kernels_2`
     """
 
     def __init__(self, kernels: Functions, limits: LabelLimits) -> None:
@@ -31,6 +32,7 @@ class KnownSeries:
         self.table = GrowingTable()
         self.texts = TextTable(kernels)
         self.strings: list[str] = []
+        self.fields = TextTable(kernels)
         self.labels_1, self.labels_2 = SeriesNames(kernels), SeriesNames(kernels)
         self._use = SeriesUse()
         known = np.frombuffer(METRIC_NAME.encode(), np.uint8)
@@ -41,12 +43,13 @@ class KnownSeries:
 
     def is_full(self, most_series: int) -> bool:
         """Whether the memory of the series should be released."""
-        octets = self.texts.used + self.labels_1.used + self.labels_2.used
+        tables = self.texts, self.fields, self.labels_1, self.labels_2
+        octets = sum(table.used for table in tables)
         return (
             self.table.rows > most_series
             or self.table.cells > _MOST_CELLS
             or octets > _MOST_OCTETS
-            or self.texts.count > _MOST_TEXTS
+            or max(self.texts.count, self.fields.count) > _MOST_TEXTS
             or self._use.mostly_stopped(self.table.rows)
         )
 

@@ -16,9 +16,11 @@ from numba import types
 
 from novaql.inputs.compiled.text_table_kernels import (
     BYTES,
-    INTS,
+    CODES,
     INTS_2D,
     OUT_BITS,
+    OUT_BYTES,
+    OUT_CODES,
     OUT_INTS,
     OUT_INTS_2D,
     TABLE,
@@ -98,17 +100,42 @@ def read_sample(data: Any, at: int, stop: int) -> tuple[bool, Any, Any, Any]:
     return True, value, time, start
 
 
+@inner
+def put_number(keys: Any, at: int, number: int) -> int:
+    """Append the four bytes of a number to a key. Returns the position behind them."""
+    for byte in range(4):
+        keys[at + byte] = (number >> (8 * byte)) & 0xFF
+    return at + 4
+
+
+@inner
+def behind_fields(data: Any, at: int, stop: int, number: int, table: Any, fields: Any) -> int:
+    """The position behind the label fields of a known series; -1 if others are at `at`."""
+    _, _, starts, sizes, keys, _ = table
+    _, _, begins, lengths, octets, _ = fields
+    first = np.int64(starts[number])
+    for place in range(first, first + np.int64(sizes[number]), 4):
+        field = np.int64(word_in(keys, place) & np.uint64(0xFFFFFFFF))
+        size: Any = np.int64(lengths[field])
+        if size > stop - at or not equals(data, at, octets, begins[field], size):
+            return -1
+        at += size
+    return at
+
+
 @kernel(
-    BYTES, types.int64, types.int64, TABLE, INTS, OUT_INTS, OUT_INTS, OUT_INTS, OUT_BITS,
-    OUT_INTS_2D, OUT_INTS_2D, OUT_INTS,
+    BYTES, types.int64, types.int64, TABLE, TABLE, CODES, OUT_CODES, OUT_BYTES, OUT_INTS, OUT_INTS,
+    OUT_BITS, OUT_INTS_2D, OUT_INTS_2D, OUT_INTS,
 )  # fmt: skip
 def walk(
     data: Any,
     most: Any,
     most_samples: Any,
+    fields: Any,
     table: Any,
     series: Any,
     follower: Any,
+    keys: Any,
     rows: Any,
     times: Any,
     bits: Any,
@@ -121,8 +148,12 @@ def walk(
     most      bytes, at or behind which the walk ends before the next field; a field that is longer
               is unusual
     most_samples  samples, after which it ends likewise
-    table     label bytes of known series; `series` [by number] which series
+    fields    known label fields, each the bytes of one label
+    table     keys of known series: the numbers of their label fields, four bytes each, so that a
+              series does not hold the bytes that it shares with others; `series` [by number] which
+              series
     follower  [by number + 1] the number that came next last time, -1 if none; updated
+    keys      scratch: the key of a series that has as many labels as are allowed
     rows      the series; -1 - i for the i-th whose label bytes are not known
     missing   [:, 3] where those label bytes begin and end, and how many labels they are
     others    [:, 4] fields that are no samples: its number in its series (0: metadata, of the
@@ -131,7 +162,6 @@ def walk(
 
     Returns the count of samples, -1 for a message of another shape.
     """
-    _, _, starts, sizes, arena, _ = table
     end = len(data)
     at = samples = lacking = odd = walked = 0
     last = -1
@@ -151,25 +181,28 @@ def walk(
 
         # The labels: most senders repeat their series in the same order, so the bytes are first
         # compared with those of the series that came next last time.
-        number = follower[last + 1]
+        number: Any = np.int64(follower[last + 1])
         behind = begin
         if number >= 0:
-            behind = begin + sizes[number]
-            if (
-                behind > stop
-                or (behind < stop and data[behind] == _LABEL)
-                or not equals(data, begin, arena, starts[number], sizes[number])
-            ):
+            behind = behind_fields(data, begin, stop, number, table, fields)
+            if behind < 0 or (behind < stop and data[behind] == _LABEL):
                 number = -1
         if number < 0:
             behind = begin
-            labels = 0
+            labels = used = 0
+            known = True
             while behind < stop and data[behind] == _LABEL:
+                field_begin = behind
                 _, behind = field_bounds(data, behind + 1, stop)
-                if behind < 0:
+                if behind < 0 or used + 4 > len(keys):
                     return -1
+                if known:
+                    field, _, _ = look_up(data, field_begin, behind, fields)
+                    known = field >= 0
+                    used = put_number(keys, used, field)
                 labels += 1
-            number, _, _ = look_up(data, begin, behind, table)
+            if known:
+                number, _, _ = look_up(keys, 0, used, table)
             if number >= 0:
                 follower[last + 1] = number
             else:
@@ -241,4 +274,32 @@ def label_texts(data: Any, regions: Any, table: Any, count: Any, pairs: Any, fou
             pairs[done, 0], pairs[done, 1], pairs[done, 2] = region, name, value
             done += 1
     found[0], found[1] = done, used
+    return count
+
+
+@kernel(BYTES, INTS_2D, TABLE, types.int64, OUT_BYTES, OUT_INTS_2D, OUT_INTS)
+def field_keys(
+    data: Any, regions: Any, fields: Any, count: Any, keys: Any, places: Any, found: Any
+) -> Any:
+    """The keys of the label bytes in some regions of a message; new label fields are added.
+
+    regions  [R, 3] as `missing` of `walk`, with valid labels
+    fields   with space for all fields; `count` are in it
+    keys     four bytes for each label
+    places   [R, 2] where each key begins and ends in `keys`
+    found    [1] how many bytes of the arena of fields are in use (in and out)
+
+    Returns the count of fields.
+    """
+    at_key, used = 0, found[0]
+    for region in range(len(regions)):
+        at, stop = regions[region, 0], regions[region, 1]
+        places[region, 0] = at_key
+        while at < stop:
+            _, after = field_bounds(data, at + 1, stop)
+            field, count, used = find_or_add(data, at, after, fields, count, used)
+            at_key = put_number(keys, at_key, field)
+            at = after
+        places[region, 1] = at_key
+    found[0] = used
     return count

@@ -15,6 +15,7 @@ import numpy as np
 
 from novaql.inputs.compiled.text_table_kernels import (
     BYTES,
+    CODES,
     INTS,
     INTS_2D,
     OUT_BITS,
@@ -24,7 +25,12 @@ from novaql.inputs.compiled.text_table_kernels import (
     TABLE,
     look_up,
 )
-from novaql.inputs.remote_write.walk_kernels import field_bounds, read_sample, varint
+from novaql.inputs.remote_write.walk_kernels import (
+    field_bounds,
+    put_number,
+    read_sample,
+    varint,
+)
 from novaql.tsdb.runtime.compiled import inner, kernel
 
 # As in version 1.0: the number of a field times 8, plus its wire type.
@@ -83,9 +89,7 @@ def _write_key(data: Any, at: int, stop: int, symbols: Any, keys: Any, used: int
         if at < 0 or reference >= np.uint64(len(symbols)) or used + 4 > len(keys):
             return -1
         number = symbols[np.int64(reference)]
-        for shift in range(4):
-            keys[used + shift] = (number >> (8 * shift)) & 0xFF
-        used += 4
+        used = put_number(keys, used, number)
         labels += 1
     return used if labels % 2 == 0 and labels > 0 else -1
 
@@ -111,7 +115,7 @@ def _read_metadata(data: Any, at: int, stop: int, symbols: Any, out: Any, row: i
 
 
 @kernel(
-    BYTES, INTS_2D, INTS, TABLE, INTS, OUT_BYTES, OUT_INTS, OUT_INTS, OUT_BITS, OUT_INTS,
+    BYTES, INTS_2D, INTS, TABLE, CODES, OUT_BYTES, OUT_INTS, OUT_INTS, OUT_BITS, OUT_INTS,
     OUT_INTS_2D, OUT_INTS_2D, OUT_INTS_2D, OUT_INTS,
 )  # fmt: skip
 def walk_2(

@@ -93,7 +93,7 @@ class TextWalker:
             unknown = texts < 0
             texts[unknown] = learned[-1 - texts[unknown]]
         return WalkedLines(
-            names.series[texts],
+            names.series[texts].astype(np.int64),
             times[:count],
             values[:count],
             [(line, block[begin:end]) for line, begin, end in odd[:strange].tolist()],

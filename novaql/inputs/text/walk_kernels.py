@@ -15,6 +15,7 @@ from numba import types
 
 from novaql.inputs.compiled.text_table_kernels import (
     BYTES,
+    OUT_CODES,
     OUT_INTS,
     OUT_INTS_2D,
     TABLE,
@@ -167,7 +168,7 @@ def _milliseconds(data: Any, at: int, stop: int) -> tuple[bool, Any]:
 
 
 @kernel(
-    BYTES, TABLE, OUT_INTS, types.int64, types.boolean, OUT_INTS, OUT_INTS, _OUT_FLOATS,
+    BYTES, TABLE, OUT_CODES, types.int64, types.boolean, OUT_INTS, OUT_INTS, _OUT_FLOATS,
     OUT_INTS_2D, OUT_INTS_2D, OUT_INTS_2D, OUT_INTS,
 )  # fmt: skip
 def walk_text(
@@ -209,13 +210,14 @@ def walk_text(
         # first compared with the one that came next last time.
         begin = at
         behind = -1
-        number = follower[last + 1]
+        number: Any = np.int64(follower[last + 1])
         if number >= 0:
-            behind = begin + sizes[number]
+            size: Any = np.int64(sizes[number])
+            behind = begin + size
             if (
                 behind >= end
                 or (data[behind] != _SPACE and data[behind] != _TAB)
-                or not equals(data, begin, arena, starts[number], sizes[number])
+                or not equals(data, begin, arena, starts[number], size)
             ):
                 number = -1
         stop = behind if number >= 0 else begin

@@ -81,10 +81,10 @@ def test_housekeeping_gives_back_buffers_that_no_query_uses() -> None:
 
 ARENAS = """
 import ctypes, sys, threading
-from novaql.server.pools.memory_return import share_arenas
+from novaql.server.pools.memory_return import configure_allocator
 
 if sys.argv[2] == "shared":
-    share_arenas()
+    configure_allocator()
 begun = threading.Barrier(9)
 
 def work():
@@ -105,7 +105,7 @@ libc.fclose(file)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc, whose malloc it is for")
-def test_threads_share_arenas(tmp_path: Path) -> None:
+def test_threads_configure_allocator(tmp_path: Path) -> None:
     arenas = {}
     for mode in ("own", "shared"):
         report = tmp_path / mode
@@ -113,3 +113,40 @@ def test_threads_share_arenas(tmp_path: Path) -> None:
         subprocess.run(command, check=True, timeout=120)
         arenas[mode] = report.read_text().count("<heap nr=")
     assert arenas["own"] > 2 >= arenas["shared"]
+
+
+LARGE = """
+import sys
+from pathlib import Path
+
+import numpy as np
+from novaql.server.pools.memory_return import configure_allocator
+
+def resident():
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) // 1024
+
+if sys.argv[1] == "configured":
+    configure_allocator()
+for _ in range(2):  # what is freed raises glibc's limit
+    freed = np.ones(2 << 20)
+    del freed
+before = resident()
+columns, others = [], []
+for _ in range(16):
+    columns.append(np.ones(1 << 20))
+    others.append(bytes(100_000))
+del columns
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc, whose malloc it is for")
+def test_memory_of_large_arrays_returns_although_small_ones_are_between() -> None:
+    left = {}
+    for mode in ("default", "configured"):
+        command = [sys.executable, "-c", LARGE, mode]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+        left[mode] = int(done.stdout)
+    assert left["default"] > 100 > 20 > left["configured"]

@@ -16,7 +16,7 @@ from novaql.tsdb.errors import InvalidBatch
 from novaql.tsdb.head.float_run import Floating, build_run, merge_runs
 from novaql.tsdb.head.head import BUFFER_SAMPLES, Head
 from novaql.tsdb.head.series_ids import Registry
-from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.labels import LabelColumn, SeriesTable
 
 arrivals = st.lists(
     st.lists(st.tuples(st.integers(0, 4), st.integers(0, 12)), min_size=1, max_size=30),
@@ -224,3 +224,24 @@ def test_samples_written_over_and_over_are_not_all_kept() -> None:
     finally:
         tracemalloc.stop()
     assert held < 24 * 5_000_000
+
+
+@pytest.mark.parametrize(("values", "size"), [(255, 1), (256, 2), (70_000, 4)])
+def test_codes_of_labels_are_narrow_and_grow_with_their_values(values: int, size: int) -> None:
+    registry = Registry()
+    texts = [f"v{number}" for number in range(values)]
+    table = SeriesTable.from_columns(values, {"i": LabelColumn.encode(texts)})
+    registry.ids_for(table, np.arange(100))
+    before = registry.index()
+    ids = registry.ids_for(table, np.arange(values))
+    assert ids.tolist() == list(range(values))
+    column, earlier = registry.index().columns["i"], before.columns["i"]
+    assert column.narrow.itemsize == size
+    assert column.codes.dtype == np.int32
+    assert column.codes.tolist() == list(range(1, values + 1))
+    ends = column.codes_of(np.array([0, values - 1])).astype(np.int64)
+    assert column.texts(ends) == [texts[0], texts[-1]]
+    for text in (texts[0], texts[-1]):
+        row = int(text[1:])
+        assert column.rows_of(column.find(text)).tolist() == [row]
+        assert earlier.rows_of(earlier.find(text)).tolist() == ([row] if row < 100 else [])

@@ -1,4 +1,5 @@
-"""Memory that sorting has freed is returned to the system when appends pause, and once."""
+"""Memory that sorting has freed is returned to the system when appends pause, and once;
+after a sort of very many samples at once."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.options import StoreOptions
 from novaql.tsdb.runtime.freed_memory import FREED_BYTES
-from novaql.tsdb.store.flusher import Flusher
+from novaql.tsdb.store.flusher import SORTED_BYTES, Flusher
 from novaql.tsdb.store.state import StoreState
 from novaql.tsdb.store.writer import Writer
 
@@ -63,3 +64,15 @@ def test_memory_is_not_returned_between_appends_nor_after_few() -> None:
     for _ in range(4):
         few.flusher.flush_if_due()
     assert few.returns == 0
+
+
+def test_memory_is_returned_after_a_large_sort() -> None:
+    """In memory a writer sorts itself before each append, so what waits is one append."""
+    store = Store()
+    store.append(SORTED_BYTES // 24 + 1)
+    store.flusher.flush_if_due()
+    assert store.returns == 1
+    store.flusher.flush_if_due()
+    store.append(SORTED_BYTES // 48)
+    store.flusher.flush_if_due()
+    assert store.returns == 2
