@@ -21,7 +21,7 @@ from novaql.evaluator.operators.quantile import (
     quantile,
     quantile_by_stretches,
 )
-from novaql.evaluator.operators.ranking import limit_k, limit_ratio, top_k
+from novaql.evaluator.operators.ranking import ORDERS, choose_rows, limit_ratio
 from novaql.evaluator.pipeline.fold import fold, fold_matrix
 from novaql.evaluator.pipeline.model import Pipeline
 from novaql.evaluator.protocol import Runner
@@ -44,6 +44,8 @@ def aggregate(run: Runner, operator: Operator) -> StepMatrix:
     node, steps = operator.aggregation, operator.steps
     if node.op in ACCUMULATORS:
         return _folded(run, operator)
+    if node.op in ORDERS:
+        return choose_rows(run, operator)
     if node.op == "quantile":
         large = large_rollup(run, operator.operands[0])
         if large is not None:
@@ -68,20 +70,7 @@ def aggregate(run: Runner, operator: Operator) -> StepMatrix:
     if node.op == "quantile":
         _warn_extremes(run.context, parameter, node.parameter)
         return quantile(run.context, operand, groups, parameter)
-    match node.op:
-        case "topk" | "bottomk":
-            return top_k(
-                run.context,
-                operand,
-                groups,
-                parameter,
-                largest=node.op == "topk",
-                instant=steps.count == 1,
-            )
-        case "limitk":
-            return limit_k(run.context, operand, groups, parameter)
-        case _:
-            return limit_ratio(run.context, operand, parameter, node.parameter.span)
+    return limit_ratio(run.context, operand, parameter, node.parameter.span)
 
 
 def _warn_extremes(context: Context, q: Floats, plan: Plan) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from pkgutil import resolve_name
 from unittest import mock
 
 from novaql.evaluator.kernels.dispatch import KERNELS
@@ -57,6 +58,8 @@ STRETCHES = {
 
 @contextmanager
 def _replaced(**values: object) -> Iterator[None]:
+    for name in values:  # a module that loads later would import what is replaced by then
+        resolve_name(name)
     with ExitStack() as stack:
         for name, value in values.items():
             stack.enter_context(mock.patch(name, value))
