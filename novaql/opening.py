@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time as clock
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 from novaql.cancellation import Cancellation
 from novaql.engine import evaluate, selects_data
@@ -24,13 +25,6 @@ else:  # only empty answers need it
     diagnosis = lazy_module("novaql.diagnosis")
 
 Notes = tuple[str, ...]
-
-
-@runtime_checkable
-class _Complete(Protocol):
-    """A source that gets no more samples: `TableSource`, or `ParquetSource`, which loads late."""
-
-    def last_sample_ms(self) -> int | None: ...
 
 
 def opened(text: str, data: Any, **arguments: Any) -> tuple[Source, QueryOptions, Notes]:
@@ -74,7 +68,9 @@ def last_sample_ms(data: Any, source: Source) -> int | None:
     all data that goes on: databases, servers, pages, folders of Prometheus."""
     if isinstance(source, TableSource) and is_url(data):
         return None
-    return source.last_sample_ms() if isinstance(source, _Complete) else None
+    # Sources that get no more samples have it: `TableSource`, or `ParquetSource`, which loads late.
+    of_source: Callable[[], int | None] | None = getattr(source, "last_sample_ms", None)
+    return None if of_source is None else of_source()
 
 
 def answer(

@@ -27,6 +27,7 @@ import re
 import time
 from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -276,6 +277,7 @@ def _rounded(ms: float) -> int:
     return math.floor(ms + 0.5)
 
 
+@lru_cache(maxsize=256)
 def _duration_text_ms(text: str) -> int | None:
     """`1h30m` in milliseconds, or None if the text is not of that form."""
     if text == "0":

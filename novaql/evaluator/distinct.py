@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,18 +16,36 @@ Number = TypeVar("Number", bound=np.generic)
 
 def distinct(context: Context, numbers: NDArray[Number]) -> tuple[NDArray[Number], Ints]:
     """The distinct ones in order, and for each number which of them it is. NaN is one."""
-    if len(numbers) <= CELLS_AT_ONCE:
-        found, which = np.unique(numbers, return_inverse=True)
-        return found, which.astype(np.int64)
-    starts = range(0, len(numbers), CELLS_AT_ONCE)
-    parts: list[NDArray[Any]] = []
-    for first in starts:
-        context.checkpoint()
-        parts.append(np.unique(numbers[first : first + CELLS_AT_ONCE]))
-    found = np.unique(np.concatenate(parts))
+    if numbers.dtype == np.int64 and len(numbers):
+        least = numbers.min()
+        if int(numbers.max()) - int(least) < len(numbers):
+            return _by_table(context, numbers, least)
     which = np.empty(len(numbers), np.int64)
-    for first in starts:
+    parts: list[tuple[slice, NDArray[Any]]] = []
+    for some in _stretches(context, len(numbers)):
+        part, which[some] = np.unique(numbers[some], return_inverse=True)
+        parts.append((some, part))
+    if len(parts) == 1:
+        return parts[0][1], which
+    whole = np.unique(np.concatenate([numbers[:0], *(part for _, part in parts)]))
+    for some, part in parts:
+        which[some] = np.searchsorted(whole, part)[which[some]]
+    return whole, which
+
+
+def _by_table(context: Context, numbers: NDArray[Any], least: Any) -> tuple[NDArray[Any], Ints]:
+    """The same for integers, of which there are more than their range is wide."""
+    occurs = np.zeros(len(numbers), np.bool_)
+    for some in _stretches(context, len(numbers)):
+        occurs[numbers[some] - least] = True
+    place = np.cumsum(occurs) - 1
+    which = np.empty(len(numbers), np.int64)
+    for some in _stretches(context, len(numbers)):
+        which[some] = place[numbers[some] - least]
+    return occurs.nonzero()[0] + least, which
+
+
+def _stretches(context: Context, count: int) -> Iterator[slice]:
+    for first in range(0, count, CELLS_AT_ONCE):
         context.checkpoint()
-        some = slice(first, first + CELLS_AT_ONCE)
-        which[some] = np.searchsorted(found, numbers[some])
-    return found, which
+        yield slice(first, first + CELLS_AT_ONCE)

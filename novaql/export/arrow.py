@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise, repeat
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,10 @@ from novaql.export.columns import (
     wide_names,
 )
 from novaql.export.histogram_arrow import HISTOGRAM_TYPE, histogram_column
+from novaql.export.wide_message import wide_message
 from novaql.result import NativeCells, Points, Result, native_where, points_at
 from novaql.tsdb.model.histograms import Histograms
+from novaql.tsdb.model.labels import Bools
 from novaql.tsdb.runtime.buffer_pool import BUFFERS
 
 TIMESTAMP = pa.timestamp("ms", tz="UTC")
@@ -32,8 +34,9 @@ LABEL = pa.dictionary(pa.int32(), pa.string())
 SAMPLES_AT_ONCE = 1 << 16
 """In a batch of a stream: about two megabytes."""
 
-WIDE_AT_ONCE = 1 << 19
-"""Cells in a batch of the wide layout: four megabytes, since each batch describes all columns."""
+WIDE_AT_ONCE, WIDE_ROWS = 1 << 19, 128
+"""Cells in a batch of the wide layout: four megabytes, since each batch describes all columns; and
+the least rows, since a reader makes an array for each column of a batch."""
 
 _END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 """The last message of Arrow's IPC format: no more bytes follow."""
@@ -185,46 +188,32 @@ def wide_table(result: Result) -> pa.Table:
     """One row a time, one column a series; null where there is no sample."""
     if result.text is not None:
         return long_table(result)
-    wide = _Wide(result)
-    return pa.Table.from_arrays(wide.arrays(0, wide.times), schema=wide.schema)
+    form = wide_form(result)
+    rows = np.ascontiguousarray(form.values)
+    valid: Iterable[Bools | None] = repeat(None) if form.valid is None else form.valid
+    # Not slices of one array, which cost half: each is pickled with the whole array.
+    columns = [numbers(row, pa.float64(), some) for row, some in zip(rows, valid, strict=False)]
+    return pa.Table.from_arrays(
+        [numbers(form.times_ms, TIMESTAMP), *columns], schema=_wide_schema(result)
+    )
 
 
-def wide_stream(result: Result) -> Iterator[memoryview]:
+def wide_stream(result: Result) -> Iterator[bytes | memoryview]:
     """Yield the same table as a stream of Arrow's IPC format, piece by piece."""
     if result.text is not None:
         yield from long_stream(result)
         return
-    wide = _Wide(result)
-    at_once = max(1, WIDE_AT_ONCE // len(wide.schema))
-    yield memoryview(wide.schema.serialize())
-    for first in range(0, wide.times, at_once):
-        arrays = wide.arrays(first, min(wide.times, first + at_once))
-        yield memoryview(pa.RecordBatch.from_arrays(arrays, schema=wide.schema).serialize())
+    form, schema = wide_form(result), _wide_schema(result)
+    at_once = max(WIDE_ROWS, WIDE_AT_ONCE // len(schema))
+    yield memoryview(schema.serialize())
+    for first in range(0, len(form.times_ms), at_once):
+        some = slice(first, first + at_once)
+        valid = None if form.valid is None else form.valid[:, some]
+        yield from wide_message(form.times_ms[some], form.values[:, some], valid)
     yield memoryview(_END_OF_STREAM)
 
 
-class _Wide:
-    """The wide layout of a result, any rows of it as arrays.
-
-    times  the number of rows
-    """
-
-    def __init__(self, result: Result) -> None:
-        form = wide_form(result)
-        self.times = len(form.times_ms)
-        number: pa.DataType = pa.float64()
-        columns: list[tuple[str, pa.DataType]] = [(name, number) for name in wide_names(result)]
-        self.schema = pa.schema([(TIME, TIMESTAMP), *columns])
-        self._times_ms, self._valid = form.times_ms, form.valid
-        self._values = np.ascontiguousarray(form.values)
-
-    def arrays(self, first: int, last: int) -> list[pa.Array[Any]]:
-        """The columns at the times from one number up to another one, exclusively."""
-        times = numbers(self._times_ms[first:last], TIMESTAMP)
-        valid, some = self._valid, slice(first, last)
-        # Not slices of one array, which cost half: each is pickled with the whole array.
-        columns = [
-            numbers(row[some], pa.float64(), None if valid is None else valid[number, some])
-            for number, row in enumerate(self._values)
-        ]
-        return [times, *columns]
+def _wide_schema(result: Result) -> pa.Schema:
+    number: pa.DataType = pa.float64()
+    columns: list[tuple[str, pa.DataType]] = [(name, number) for name in wide_names(result)]
+    return pa.schema([(TIME, TIMESTAMP), *columns])

@@ -32,12 +32,14 @@ def label_bytes(series: SeriesTable) -> Ints:
     of which few are escaped."""
     sizes = np.full(series.rows, 2, np.int64)
     for name, column in series.columns.items():
-        values, codes = column.values, column.codes
+        values, codes, more = column.values, column.codes, len(name) + 6
         if len(values) <= series.rows:
-            lengths = np.fromiter(map(len, values), np.int64, len(values))[codes]
+            lengths = np.fromiter(map(len, values), np.int64, len(values)) + more
+            lengths[0] = 0
+            sizes += lengths[codes]
         else:  # a few rows of a large table
-            lengths = np.fromiter((len(values[c]) for c in codes.tolist()), np.int64, len(codes))
-        sizes += lengths + np.where(codes != 0, len(name) + 6, 0)
+            each = (len(values[code]) + more if code else 0 for code in codes.tolist())
+            sizes += np.fromiter(each, np.int64, len(codes))
     return sizes
 
 

@@ -86,10 +86,12 @@ def _label_texts(series: SeriesTable) -> tuple[Codes, NDArray[np.uint8], Ints]:
     labels = np.full((series.rows, len(series.columns)), -1, np.int32)
     texts: list[bytes] = []
     for number, (name, column) in enumerate(series.columns.items()):
-        used = np.unique(column.codes)
-        used = used[used != 0]
+        occurs = np.zeros(len(column.values), np.bool_)
+        occurs[column.codes] = True
+        occurs[0] = False
+        used = occurs.nonzero()[0]
         place = np.full(len(column.values), -1, np.int32)
-        place[used] = np.arange(len(texts), len(texts) + len(used), dtype=np.int32)
+        place[used] = np.arange(len(texts), len(texts) + len(used))
         labels[:, number] = place[column.codes]
         key = escaped(name)
         texts += [f"{key}:{escaped(column.values[code])},".encode() for code in used.tolist()]

@@ -27,7 +27,7 @@ def series_text(labels: Mapping[str, str]) -> str:
     labels hold, so it may go to a terminal as it is.
     """
     inside = [f"{_label_name(n)}={quoted(v)}" for n, v in labels.items() if n != METRIC_NAME and v]
-    return _selector(labels.get(METRIC_NAME, ""), inside)
+    return _selector(labels.get(METRIC_NAME, ""), ", ".join(inside))
 
 
 def series_texts(series: SeriesTable) -> list[str]:
@@ -42,17 +42,16 @@ def series_texts(series: SeriesTable) -> list[str]:
     metrics = series.column(METRIC_NAME).texts()
     insides = zip(*columns, strict=True) if columns else repeat((), len(metrics))
     return [
-        _selector(metric, [cell for cell in inside if cell])
+        _selector(metric, ", ".join(filter(None, inside)))
         for metric, inside in zip(metrics, insides, strict=True)
     ]
 
 
-def _selector(metric: str, inside: list[str]) -> str:
-    if metric and not _PLAIN_METRIC.fullmatch(metric):
-        return "{" + ", ".join([quoted(metric), *inside]) + "}"
-    if not inside:
-        return metric or "{}"
-    return metric + "{" + ", ".join(inside) + "}"
+def _selector(metric: str, inside: str) -> str:
+    if metric and not is_plain_metric(metric):
+        inside = f"{quoted(metric)}, {inside}" if inside else quoted(metric)
+        metric = ""
+    return f"{metric}{{{inside}}}" if inside or not metric else metric
 
 
 def quoted(text: str) -> str:
@@ -84,7 +83,8 @@ def _label_name(name: str) -> str:
 
 def is_plain_metric(name: str) -> bool:
     """Whether a metric name needs no quotes."""
-    return _PLAIN_METRIC.fullmatch(name) is not None
+    # Most names are, and a pattern takes some times as long.
+    return (name.isascii() and name.isidentifier()) or _PLAIN_METRIC.fullmatch(name) is not None
 
 
 def text_quoted(text: str) -> str:

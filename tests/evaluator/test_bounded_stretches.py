@@ -61,9 +61,9 @@ def one() -> TableSource:
 @pytest.mark.parametrize(
     "text",
     [
-        "topk(3, m)",
-        "bottomk by (g) (2, m)",
-        "limitk by (g) (2, m)",
+        "topk(40, m)",
+        "bottomk by (g) (8, m)",
+        "limitk by (g) (8, m)",
         "quantile(0.3, m)",
         "quantile by (g) (0.3, m)",
         "histogram_quantile(0.9, m)",

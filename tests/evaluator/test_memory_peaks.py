@@ -9,10 +9,12 @@ import pytest
 
 from novaql import evaluate, query
 from novaql.errors import LimitExceeded
+from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.inputs.tables.table_source import TableSource
 from novaql.options import Limits, QueryOptions
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch
+from novaql.tsdb.runtime.compiled import Mode
 
 SERIES, SAMPLES, STEP_MS = 1200, 30, 15_000
 STEPS = 600
@@ -44,9 +46,9 @@ def options(limit: int) -> QueryOptions:
 @pytest.mark.parametrize(
     "text",
     [
-        "topk(3, m)",
-        "bottomk by (g) (3, m)",
-        "limitk(3, m)",
+        "topk(50, m)",
+        "bottomk by (g) (10, m)",
+        "limitk(50, m)",
         "quantile by (g) (0.5, m)",
         "quantile(0.5, m)",
         'count_values("v", round(m))',
@@ -78,6 +80,22 @@ def test_a_limit_below_the_true_peak_refuses_the_query(data: TableSource, text: 
     with pytest.raises(LimitExceeded, match="the limit is"):
         evaluate(text, data, options(int(0.8 * peak)))
     assert len(evaluate(text, data, options(15 * peak))) == len(found)  # the next one is answered
+
+
+@pytest.mark.parametrize("text", ["topk(3, m)", "bottomk(3, m * 2)", "limitk(3, m)"])
+def test_a_few_chosen_rows_take_less_memory_than_all_rows(data: TableSource, text: str) -> None:
+    with KERNELS.forced(Mode.ON):
+        KERNELS.prepare()
+        found = evaluate(text, data, options(0))
+        tracemalloc.start()
+        try:
+            again = evaluate(text, data, options(0))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert again == found
+    assert peak < 8 * SERIES * STEPS
 
 
 def test_values_that_are_no_longer_needed_do_not_count() -> None:

@@ -134,3 +134,22 @@ def test_batch_sizes_and_compaction(mode: Mode, tmp_path: Path) -> None:
                 patch.setattr(batches, "BATCH_VALUES", size)
                 found.append(bits(database))
     assert all(one == found[0] for one in found[1:])
+
+
+@pytest.mark.skipif(not available(), reason="needs numba")
+@pytest.mark.parametrize("operand", ["m", "round(m)", "rate(m[5m])", "m > 0"])
+@pytest.mark.parametrize(
+    "call", ["topk by (job) (2, {})", "bottomk(3, {})", "limitk by (job) (4, {})"]
+)
+def test_chosen_rows_are_those_of_a_matrix(call: str, operand: str) -> None:
+    """Rows are selected batch by batch on several threads, or all at once."""
+    source, text = in_parts(list(range(SERIES)), 1), call.format(operand)
+    with KERNELS.forced(Mode.OFF):
+        expected = evaluate(text, source, OPTIONS)
+    assert len(expected) > 3
+    with KERNELS.forced(Mode.ON):
+        KERNELS.prepare()
+        for parts in (1, 3, 5):
+            for count in (1, 2):
+                with threads(count):
+                    assert evaluate(text, in_parts(list(range(SERIES)), parts), OPTIONS) == expected

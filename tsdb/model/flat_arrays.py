@@ -31,12 +31,13 @@ def flat_positions(starts: Ints, lengths: Ints) -> Ints:
 
 def first_not_before(times: Ints, begins: Ints, ends: Ints, bounds: Ints | int) -> Ints:
     """Return the first position of each range of increasing times that is not before a bound."""
-    if not isinstance(bounds, np.ndarray):
-        bounds = np.full(len(begins), bounds)
     if len(begins) <= FEW_RANGES:
-        of_each = zip(begins.tolist(), ends.tolist(), bounds.tolist(), strict=True)
+        each = bounds.tolist() if isinstance(bounds, np.ndarray) else [bounds] * len(begins)
+        of_each = zip(begins.tolist(), ends.tolist(), each, strict=True)
         found = [a + int(times[a:b].searchsorted(bound)) for a, b, bound in of_each]
         return np.array(found, np.int64)
+    if not isinstance(bounds, np.ndarray):
+        bounds = np.full(len(begins), bounds)
     if len(times) == 0:
         return begins.copy()
     # Most bounds are beside a range, and decided by its first and last time.
@@ -58,8 +59,17 @@ def portions(sizes: Ints, most: int) -> list[tuple[int, int]]:
     """Divide items into runs whose sizes sum to about `most`: (first, one past last) of each."""
     if len(sizes) == 0:
         return []
+    if int(sizes.sum()) <= most:
+        return [(0, len(sizes))]
     number = np.maximum(np.cumsum(sizes) - 1, 0) // most
     return list(pairwise([0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(sizes)]))
+
+
+def bounds_of(lengths: Ints) -> Ints:
+    """Return where ranges begin that follow one another from 0 on, and where the last one ends."""
+    bounds = np.zeros(len(lengths) + 1, np.int64)
+    lengths.cumsum(out=bounds[1:])
+    return bounds
 
 
 def grown(column: NDArray[Any], count: int, fill: int) -> NDArray[Any]:
@@ -96,6 +106,8 @@ def latest_of_each(owners: Ints, times: Ints) -> Ints:
 def are_apart(first: Ints, last: Ints) -> Bools:
     """[K] whether no two ranges of time of an item overlap. first, last: [L, K] of each range and
     item; `NEVER` in `first`: the item does not have this range."""
+    if bool((last[:-1] < first[1:]).all()):  # all ranges are there, in order of time
+        return np.ones(first.shape[1], np.bool_)
     order = np.argsort(first, axis=0, kind="stable")
     first, last = np.take_along_axis(first, order, 0), np.take_along_axis(last, order, 0)
     apart: Bools = ((last[:-1] < first[1:]) | (first[1:] == NEVER)).all(axis=0)

@@ -194,11 +194,11 @@ class RunDirectory:
         unreadable times may be between the two positions.
         """
         low = np.zeros(len(grids), np.int64)
-        high = self.grid_length[grids].copy()
+        high = self.grid_length[grids]
         first, last = self.grid_first[grids], self.grid_last[grids]
         outside = (last < start_ms) | (first > end_ms)
         high[outside] = 0
-        cut = np.flatnonzero(~outside & ((first < start_ms) | (last > end_ms)))
+        cut = (~outside & ((first < start_ms) | (last > end_ms))).nonzero()[0]
         for a, b in portions(self.grid_length[grids[cut]], PORTION_TIMES):
             some = cut[a:b]
             lengths = self.grid_length[grids[some]]

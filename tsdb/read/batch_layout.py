@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from novaql.tsdb.codec.numba.decoder import CompiledHoles, ready
-from novaql.tsdb.model.flat_arrays import NEVER, flat_positions
+from novaql.tsdb.model.flat_arrays import NEVER, bounds_of, flat_positions
 from novaql.tsdb.model.labels import Ints, Numbers
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.model.series_batch import SeriesBatch
@@ -69,24 +69,24 @@ def layout_in_turn(
     widths, group, ...  as those of `BatchPlan`
     """
     widths = widths[members]
-    offsets = np.append(0, np.cumsum(widths))
+    offsets = bounds_of(widths)
     group = group[members]
-    firsts = np.flatnonzero(np.diff(group, prepend=-1))
-    grid = np.cumsum(np.diff(group, prepend=-1) != 0) - 1
-    grid_offsets = np.append(0, np.cumsum(widths[firsts]))
+    is_first = np.ones(len(members), np.bool_)
+    np.not_equal(group[1:], group[:-1], out=is_first[1:])
+    firsts = is_first.nonzero()[0]
+    grid = is_first.cumsum() - 1
+    grid_offsets = bounds_of(widths[firsts])
     chosen = [
         (places, cut.take(slot[members[places]].astype(np.int64)))
         for cut, slot in zip(cuts, slots, strict=True)
-        if len(places := np.flatnonzero(slot[members] >= 0))
+        if len(places := (slot[members] >= 0).nonzero()[0])
     ]
     starts = _starts_in_turn(chosen, offsets[:-1])
-    is_first = np.zeros(len(members), np.bool_)
-    is_first[firsts] = True
     shift = grid_offsets[:-1] - offsets[firsts]  # from a first member's samples to its grid's times
     layers = []
     for (places, cut), start in zip(chosen, starts, strict=True):
         run, lengths = cut.floats, cut.lengths
-        some = np.flatnonzero(is_first[places])
+        some = is_first[places].nonzero()[0]
         grids = run.grid_of[cut.series[some]]
         values = CopyRanges(start, run.value_start[cut.series] + cut.low, lengths)
         times = CopyRanges(
@@ -172,6 +172,9 @@ def _starts_in_turn(chosen: Sequence[tuple[Ints, RangeSlice]], begin: Ints) -> l
     for number, (places, cut) in enumerate(chosen):
         first[number, places] = cut.first
         lengths[number, places] = cut.lengths
+    if bool((first[:-1] <= first[1:]).all()):  # as of blocks and heads, mostly
+        before = lengths.cumsum(axis=0) - lengths
+        return [(begin + before[number])[places] for number, (places, _) in enumerate(chosen)]
     order = np.argsort(first, axis=0, kind="stable")
     in_order = np.take_along_axis(lengths, order, 0)
     before = np.empty_like(lengths)

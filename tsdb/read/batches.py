@@ -15,7 +15,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from novaql.tsdb.model.labels import Ints, Numbers
+from novaql.tsdb.model.labels import Bools, Ints, Numbers
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
 from novaql.tsdb.parts.damaged_ranges import read_around
@@ -124,22 +124,16 @@ def plan_batches(cuts: Sequence[RangeSlice], rows: int, cache_bytes: int) -> Bat
     if not cuts:
         return BatchPlan(requested, cuts, slots, widths, widths, [], cacheable)
     group, lead = group_rows(cuts, rows)
-    apart = groups_apart(cuts, group)
     order = np.lexsort((lead, group))
     order = order[group[order] > 0]
-    in_turn = apart[group[order]]
-    samples = widths if cuts is requested else row_widths(requested, rows)
+    merged = ~groups_apart(cuts, group)[group]
     started = started_rows(cuts, rows)
-    begun = np.zeros(len(order), np.bool_) if started is None else started[order]
+    samples = widths if cuts is requested else row_widths(requested, rows)
     portions = [
-        _Portion(members, merged, is_started, int(samples[members].sum()))
-        for some, merged, is_started in (
-            (in_turn & ~begun, False, False),
-            (~in_turn & ~begun, True, False),
-            (in_turn & begun, False, True),
-            (~in_turn & begun, True, True),
-        )
-        for members in _split(np.sort(order[some]) if merged else order[some], widths)
+        _Portion(members, is_merged, is_started, int(samples[members].sum()))
+        for is_started, of_kind in _divided(order, started)
+        for is_merged, some in _divided(of_kind, merged)
+        for members in _split(np.sort(some) if is_merged else some, widths)
     ]
     cached_pages = _cached_pages(cuts, cache_bytes) if cacheable else 0
     return BatchPlan(requested, cuts, slots, widths, group, portions, cacheable, cached_pages)
@@ -152,10 +146,20 @@ def _cached_pages(cuts: Sequence[RangeSlice], cache_bytes: int) -> int:
     return EVERY_PAGE if 8 * samples <= cache_bytes // PAGES_SHARE else MANY_PAGES
 
 
+def _divided(order: Ints, flags: Bools | None) -> list[tuple[bool, Ints]]:
+    """The rows without the flag, then those with it, where there are any. None: none has it."""
+    if flags is None or not len(order):
+        return [(False, order)]
+    of_each = flags[order]
+    if bool((of_each == of_each[0]).all()):
+        return [(bool(of_each[0]), order)]
+    return [(False, order[~of_each]), (True, order[of_each])]
+
+
 def _split(order: Ints, widths: Ints) -> list[Ints]:
     """In stretches of `BATCH_VALUES` at most, if no series has more: so most of them take, and
     leave, memory of one size. A few of these make one, which readers take in parts."""
-    ends = np.cumsum(widths[order])
+    ends = widths[order].cumsum()
     if len(order) and ends.item(-1) <= FEW_BATCHES * BATCH_VALUES:
         return [order]
     stretches: list[Ints] = []
@@ -276,6 +280,8 @@ class _Portion:
 
     def _content(self, plan: BatchPlan) -> tuple[object, ...]:
         """Equal for batches of the same samples; empty: it must not be cached."""
+        if all(cut.is_in_memory for cut in plan.cuts):
+            return ()
         chosen = members_of(plan.cuts, plan.slots, self.members)
         if all(cut.is_in_memory for cut in chosen):
             return ()

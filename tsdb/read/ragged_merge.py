@@ -77,15 +77,16 @@ def _times_of(cut: RangeSlice) -> Ints:
 
 def groups_apart(cuts: Sequence[RangeSlice], group: Ints) -> Bools:
     """For each group whether its layers follow one another in time, none overlapping another."""
-    count = int(group.max()) + 1
+    apart = np.ones(int(group.max()) + 1, np.bool_)
     if len(cuts) == 1:
-        return np.ones(count, np.bool_)
-    first = np.full((len(cuts), count), NEVER)
-    last = np.full((len(cuts), count), NEVER)
+        return apart
+    first = np.full((len(cuts), len(apart)), NEVER)
+    last = np.full((len(cuts), len(apart)), NEVER)
     for number, cut in enumerate(cuts):
-        first[number, group[cut.rows]] = cut.first
-        last[number, group[cut.rows]] = cut.last
-    return are_apart(first, last)
+        of_rows = group[cut.rows]
+        first[number, of_rows], last[number, of_rows] = cut.first, cut.last
+    apart[1:] = are_apart(first[:, 1:], last[:, 1:])  # no row of group 0 has samples
+    return apart
 
 
 def members_of(

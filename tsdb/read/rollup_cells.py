@@ -77,14 +77,20 @@ def plan_cells(
         return None
     first, last = int(windows.ends_ms[0]) - windows.reach_ms + 1, int(windows.ends_ms[-1])
     parts = listed.overlapping(first, last)
-    edges = windows.edges_ms()
-
-    def cell_of(times: Ints) -> Ints:
-        return np.searchsorted(edges, times)
-
     names, timed = {"count", *windows.names}, windows.timed
     try:
-        rollups = [_usable(part, parts, edges, names, timed=timed) for part in parts]
+        offered = [_offered(part, parts) for part in parts]
+        if not any(offered):  # as of heads
+            return None
+        edges = windows.edges_ms()
+
+        def cell_of(times: Ints) -> Ints:
+            return np.searchsorted(edges, times)
+
+        rollups = [
+            _usable(part, some, edges, names, timed=timed)
+            for part, some in zip(parts, offered, strict=True)
+        ]
         if not any(rollups):
             return None
         span, names_of = (first, last), windows.names
@@ -99,17 +105,22 @@ def plan_cells(
     return found if wanted else None
 
 
-def _usable(
-    part: Part, parts: Sequence[Part], edges: Ints, names: Set[str], *, timed: bool
-) -> Rollup | None:
-    """The coarsest rollup that has the statistics, and of which no edge divides a cell."""
+def _offered(part: Part, parts: Sequence[Part]) -> Sequence[Rollup]:
+    """The rollups of a part that may replace its samples, the coarsest first."""
     if not part.downsampled_ms and (not is_alone(part, parts) or part.deleted() is not None):
-        return None
-    low, high = np.searchsorted(edges, [part.first_ms - part.downsampled_ms, part.last_ms])
-    inside = edges[low:high]
+        return ()
     rollups = part.rollups()
     if part.deleted() is not None:  # a deletion takes whole cells: the smallest ones
         rollups = [one for one in rollups if one.resolution_ms == part.downsampled_ms]
+    return rollups
+
+
+def _usable(
+    part: Part, rollups: Sequence[Rollup], edges: Ints, names: Set[str], *, timed: bool
+) -> Rollup | None:
+    """The coarsest rollup that has the statistics, and of which no edge divides a cell."""
+    low, high = np.searchsorted(edges, [part.first_ms - part.downsampled_ms, part.last_ms])
+    inside = edges[low:high]
     for rollup in rollups:
         if not rollup.statistics.keys() >= names or (timed and not rollup.of_grids):
             continue  # as a flush writes them

@@ -17,10 +17,10 @@ from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.native_aggregate import aggregate_native, without_histograms
 from novaql.evaluator.operators.quantile import quantile, quantile_by_stretches
-from novaql.evaluator.operators.ranking import limit_k, limit_ratio, top_k, top_k_by_stretches
+from novaql.evaluator.operators.ranking import ORDERS, choose_rows, limit_ratio
 from novaql.evaluator.pipeline.fold import fold, fold_matrix
 from novaql.evaluator.pipeline.model import Pipeline
-from novaql.evaluator.pipeline.stretches import BY_STRETCHES, large_rollup
+from novaql.evaluator.pipeline.stretches import large_rollup
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.working_memory import admit_work, fold_of
 from novaql.language.literals import is_utf8
@@ -41,13 +41,13 @@ def aggregate(run: Runner, operator: Operator) -> StepMatrix:
     node, steps = operator.aggregation, operator.steps
     if node.op in ACCUMULATORS:
         return _folded(run, operator)
-    if node.op in BY_STRETCHES:
+    if node.op in ORDERS:
+        return choose_rows(run, operator)
+    if node.op == "quantile":
         large = large_rollup(run, operator)
         if large is not None:
             assert node.parameter is not None
             parameter = run.scalar(operator.operands[1])
-            if node.op != "quantile":
-                return top_k_by_stretches(run.context, large, operator, parameter)
             _warn_extremes(run.context, parameter, node.parameter)
             return quantile_by_stretches(run.context, large, operator, parameter)
     operand = run.vector(operator.operands[0])
@@ -67,20 +67,7 @@ def aggregate(run: Runner, operator: Operator) -> StepMatrix:
     if node.op == "quantile":
         _warn_extremes(run.context, parameter, node.parameter)
         return quantile(run.context, operand, groups, parameter)
-    match node.op:
-        case "topk" | "bottomk":
-            return top_k(
-                run.context,
-                operand,
-                groups,
-                parameter,
-                largest=node.op == "topk",
-                instant=steps.count == 1,
-            )
-        case "limitk":
-            return limit_k(run.context, operand, groups, parameter)
-        case _:
-            return limit_ratio(run.context, operand, parameter, node.parameter.span)
+    return limit_ratio(run.context, operand, parameter, node.parameter.span)
 
 
 def _warn_extremes(context: Context, q: Floats, plan: Plan) -> None:

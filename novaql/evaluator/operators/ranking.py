@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from novaql.errors import EvaluationError
-from novaql.evaluator.context import CELL_BYTES, Context
+from novaql.evaluator.context import Context, allocate
 from novaql.evaluator.grouping import Groups, group_rows
-from novaql.evaluator.kernels.selection import best_rows
+from novaql.evaluator.kernels.dispatch import KERNELS
+from novaql.evaluator.kernels.selection import MOST, Order, Selected, best_rows
 from novaql.evaluator.kernels.windows import Floats, Ints
 from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.operator import Operator
-from novaql.evaluator.pipeline.stretches import LargeRollup
+from novaql.evaluator.operators.native_aggregate import without_histograms
+from novaql.evaluator.pipeline.block import Block
+from novaql.evaluator.pipeline.collect import collect
+from novaql.evaluator.pipeline.model import Pipeline
+from novaql.evaluator.pipeline.view_run import blocks
+from novaql.evaluator.protocol import Runner
 from novaql.evaluator.working_memory import admit_work
 from novaql.lazy_exports import lazy_module
 from novaql.span import Span
@@ -47,76 +53,73 @@ def whole_counts(k: Floats) -> Ints:
     return np.clip(k, 0, 2.0**62).astype(np.int64)
 
 
-def top_k(
-    context: Context,
-    operand: StepMatrix,
-    groups: Groups,
-    k: Floats,
-    *,
-    largest: bool,
-    instant: bool,
-) -> StepMatrix:
-    """The k rows of each group that are farthest out, step by step; NaN is never preferred.
+ORDERS = {"topk": Order.LARGEST, "bottomk": Order.SMALLEST, "limitk": Order.FIRST}
+"""Aggregations that choose k rows of each group, step by step, and which."""
 
-    An instant result is ordered: group by group, best first.
-    """
-    wanted = whole_counts(k)
+SHARE, SELECTED_BYTES = 4, 16
+"""Cells are selected batch by batch if this fraction of all is wanted or less, on as many threads;
+bytes of one that is selected."""
+
+
+def choose_rows(run: Runner, operator: Operator) -> StepMatrix:
+    """`topk`, `bottomk` and `limitk`. An instant result of the first two is ordered: group by
+    group, best first."""
+    node, context, instant = operator.aggregation, run.context, operator.steps.count == 1
+    below, order = operator.operands[0], ORDERS[node.op]
+    wanted = whole_counts(run.scalar(operator.operands[1]))
+    # Groups of an instant result are in the order of the rows that are there.
+    pipeline = None if instant or wanted.max(initial=0) > MOST else run.pipeline(below)
+    if pipeline is not None:
+        groups = group_rows(pipeline.series, node.grouping, without=node.without)
+        found = _selected(context, pipeline, groups, wanted, order)
+        if found is not None:
+            return found
+    operand = run.vector(below) if pipeline is None else collect(pipeline, context)
+    operand = without_histograms(context, node.op, operand, node.operand.span)
+    admit_work(context, node.op, operand.rows, operand.steps)
+    groups = group_rows(operand.series, node.grouping, without=node.without)
     present = operand.presence()
     chosen = np.zeros(present.shape, np.bool_)
     for some in context.stretches(operand.rows, operand.steps):
         values, here = operand.values[:, some], present[:, some]
         chosen[:, some], ranked = best_rows(
-            values, here, groups.of_row, len(groups), wanted[some], largest=largest
+            values, here, groups.of_row, len(groups), wanted[some], order
         )
-        if instant:
+        if instant and order is not Order.FIRST:
             return replace(replace(operand, valid=chosen).take(ranked), ordered=True)
     return replace(operand, valid=chosen).without_empty_rows()
 
 
-def top_k_by_stretches(
-    context: Context, large: LargeRollup, operator: Operator, k: Floats
-) -> StepMatrix:
-    """The same as `top_k` of the matrix of the rollup, of more than one step."""
-    node, steps, wanted = operator.aggregation, operator.steps.count, whole_counts(k)
-    groups = group_rows(large.series, node.grouping, without=node.without)
-    admit_work(context, node.op, large.most_cells(), 1)
-    chosen, held = [], 0
-    for stretch in large.stretches(context):
-        some, found = stretch.steps, stretch.matrix
-        of_row = groups.of_row[stretch.rows]
-        best, _ = best_rows(
-            found.values, found.presence(), of_row, len(groups), wanted[some],
-            largest=node.op == "topk",
-        )  # fmt: skip
-        ever = np.flatnonzero(np.logical_or.reduce(best, axis=1))
-        chosen.append((some, stretch.rows[ever], found.values[ever], best[ever]))
-        held += len(ever) * (some.stop - some.start)
-        context.admit_cells(held, 1, CELL_BYTES, node.op)
-    rows = np.unique(np.concatenate([np.zeros(0, np.int64), *(each[1] for each in chosen)]))
-    context.admit_cells(held + len(rows) * steps, 1, CELL_BYTES, node.op)
-    values = np.zeros((len(rows), steps))
-    valid = np.zeros(values.shape, np.bool_)
-    for some, of_stretch, best_values, best in chosen:
-        place = np.searchsorted(rows, of_stretch)
-        values[place, some], valid[place, some] = best_values, best
-    series = large.series.take(rows)
-    return matrix(series, values, valid, nameless=large.nameless)
+def _selected(
+    context: Context, pipeline: Pipeline, groups: Groups, wanted: Ints, order: Order
+) -> StepMatrix | None:
+    """The answer without a matrix of the operand; None: it has to be made otherwise."""
+    rows, steps = len(pipeline.series), len(wanted)
+    cells = int(wanted.max(initial=0)) * len(groups)
+    if SHARE * cells > rows or KERNELS.ready(rows * steps) is None:
+        return None
+    context.admit_cells(SHARE * cells, steps, SELECTED_BYTES, "a selection")
+    spare: list[Selected] = []
 
+    def add(block: Block) -> None:
+        """Each thread takes what another one has left, or begins anew."""
+        try:
+            selected = spare.pop()
+        except IndexError:
+            selected = Selected.empty(len(groups), wanted, order)
+        selected.add(block.values, block.presence(), groups.of_row[block.rows], block.rows)
+        spare.append(selected)
 
-def limit_k(context: Context, operand: StepMatrix, groups: Groups, k: Floats) -> StepMatrix:
-    """The first k rows of each group that are there, step by step."""
-    wanted = whole_counts(k)
-    present = operand.presence()
-    order = np.argsort(groups.of_row, kind="stable")
-    sizes = np.bincount(groups.of_row, minlength=len(groups))
-    first = np.cumsum(sizes) - sizes
-    chosen = np.zeros(present.shape, np.bool_)
-    for some in context.stretches(operand.rows, operand.steps):
-        running = np.cumsum(present[order, some], axis=0)
-        before = np.where((first > 0)[:, None], running[np.maximum(first - 1, 0)], 0)
-        number = running - np.repeat(before, sizes, axis=0)
-        chosen[order, some] = present[order, some] & (number <= wanted[some])
-    return replace(operand, valid=chosen).without_empty_rows()
+    for _ in blocks(pipeline, context, add, join=True, dense=True):
+        pass
+    whole = Selected.empty(len(groups), wanted, order)
+    for selected in spare:
+        whole.merge(selected)
+    row, step, value = whole.cells()
+    used, place = np.unique(row, return_inverse=True)
+    values, valid = allocate(context, len(used), steps)
+    values[place, step], valid[place, step] = value, True
+    return matrix(pipeline.series.take(used), values, valid, nameless=pipeline.nameless)
 
 
 def limit_ratio(context: Context, operand: StepMatrix, ratio: Floats, span: Span) -> StepMatrix:

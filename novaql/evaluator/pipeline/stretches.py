@@ -26,9 +26,6 @@ from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.series_batch import Derived, SeriesBatch, SeriesBatchRef
 from novaql.tsdb.runtime.parallel import ordered_parallel
 
-BY_STRETCHES = frozenset({"quantile", "topk", "bottomk"})
-"""Aggregations that do not need all steps at one time."""
-
 STRETCH_CELLS = 1 << 21
 """Of a stretch, rows without a value included: 18 MiB."""
 CELLS_PER_SAMPLE = 2
@@ -54,7 +51,7 @@ def may_be_large(node: Aggregation) -> bool:
             rolled = any(isinstance(one, Window) for one in arguments)
         case plan:
             rolled = isinstance(plan, Select)
-    return rolled and node.op in BY_STRETCHES
+    return rolled and node.op == "quantile"
 
 
 def most_cells(samples: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from pkgutil import resolve_name
 from unittest import mock
 
 from novaql.evaluator.kernels.dispatch import KERNELS
@@ -38,7 +39,7 @@ LARGE_ROLLUPS = (
     "novaql.evaluator.pipeline.stretches.STRETCH_CELLS",
     "novaql.evaluator.pipeline.stretches.CELLS_PER_SAMPLE",
 )
-"""From what size on the rollup below `quantile` or `topk` is computed some steps at a time."""
+"""From what size on the rollup below `quantile` is computed some steps at a time."""
 
 FEW_POINTS = "novaql.export.few_series.MOST_POINTS"
 """The most points that JSON writes value by value."""
@@ -63,6 +64,8 @@ STRETCHES = {
 
 @contextmanager
 def _replaced(**values: object) -> Iterator[None]:
+    for name in values:  # a module that loads later would import what is replaced by then
+        resolve_name(name)
     with ExitStack() as stack:
         for name, value in values.items():
             stack.enter_context(mock.patch(name, value))
