@@ -152,7 +152,8 @@ def distinct_keys(keys: Tokens) -> tuple[Ints, Ints]:
 
 def _changes(ordered: Words) -> Bools:
     """[N - 1] Return whether each element differs from the one before."""
-    return ordered[1:] != ordered[:-1]
+    changes: Bools = ordered[1:] != ordered[:-1]
+    return changes
 
 
 class TokenColumn:
