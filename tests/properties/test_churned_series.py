@@ -102,10 +102,12 @@ def random_options(rng: random.Random) -> QueryOptions:
     )
 
 
-def answer(text: str, data: tsdb.Database, options: QueryOptions, **how: bool) -> Answer | str:
+def answer(
+    text: str, data: tsdb.Database, options: QueryOptions, *, optimizer: bool = True
+) -> Answer | str:
     """The error, if there is one. Which of two equal zeros is found may differ."""
     try:
-        found = evaluate(text, data, options, **how)
+        found = evaluate(text, data, options, optimizer=optimizer)
     except EvaluationError as problem:
         return str(problem)
     valid = np.ones(found.values.shape, np.bool_) if found.valid is None else found.valid

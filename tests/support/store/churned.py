@@ -67,6 +67,7 @@ def _samples(rng: random.Random, labels: list[dict[str, str]], part: int) -> tsd
 def _values(rng: random.Random, count: int) -> list[float]:
     """A counter, few values with odd ones among them, or any; and staleness markers."""
     kind = rng.randrange(3)
+    found: list[float]
     if kind == 0:
         found = np.cumsum([rng.randrange(6) for _ in range(count)], dtype=np.float64).tolist()
     elif kind == 1:

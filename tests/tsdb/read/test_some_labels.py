@@ -14,7 +14,7 @@ from novaql.tsdb.model.matchers import Matcher, MatchOp
 from novaql.tsdb.model.source import Hints
 from tests.support.store.churned import LAST_S, churned_store
 
-MATCHERS = (
+MATCHERS: tuple[list[Matcher], ...] = (
     [],
     [Matcher("g", MatchOp.EQUAL, "1")],
     [Matcher("i", MatchOp.REGEX, "1.*|2")],
@@ -37,6 +37,7 @@ def rows_of(
     rows = {}
     for view in found.views():
         flat = view.ragged()
+        assert flat.offsets is not None
         for row, begin, end in zip(flat.rows, flat.offsets, flat.offsets[1:], strict=False):
             if end > begin:
                 times, values = flat.timestamps[begin:end], flat.values[begin:end]
