@@ -12,7 +12,9 @@ from typing import assert_never
 from novaql.evaluator.context import CELL_BYTES, STEP_BYTES, Context
 from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
+from novaql.evaluator.kernels.selection import MOST
 from novaql.evaluator.operator import Operator
+from novaql.evaluator.operators.ranking import ORDERS, SELECTED_BYTES, SHARE
 from novaql.evaluator.pipeline.stretches import BYTES_OF_A_SAMPLE, may_be_large, most_cells
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import STAGED, fold_of, working_bytes
@@ -169,6 +171,9 @@ class _Estimator:
         folded = rows * steps.count * working_bytes(fold_of(plan.op))
         if plan.by_batch and runs_as_pipeline(plan.operand, self._pipelined):
             return Need(rows, size, max(peak, folded), work, operand.table)
+        chosen = self._chosen(plan, operand, steps)
+        if chosen is not None:
+            return replace(chosen, peak=max(peak, chosen.peak), work=work)
         cells, samples = operand.rows * steps.count, self._context.samples_read
         by_stretches = may_be_large(plan) and self._context.profile is None
         if by_stretches and cells > most_cells(samples) and KERNELS.ready() is not None:
@@ -178,6 +183,21 @@ class _Estimator:
         taken = folded if plan.by_batch else cells * working_bytes(plan.op)
         peak = max(peak, operand.peak, operand.size + taken + size)
         return Need(rows, size, peak, work, operand.table)
+
+    def _chosen(self, plan: Aggregation, operand: Need, steps: Steps) -> Need | None:
+        """The best rows, if they are chosen without a matrix of the operand; see `ranking`."""
+        k = plan.parameter
+        if plan.op not in ORDERS or steps.count == 1 or not isinstance(k, Constant):
+            return None
+        if not (k.value <= MOST and runs_as_pipeline(plan.operand, self._pipelined)):
+            return None
+        cells = max(int(k.value), 0) * _group_count(operand, plan)
+        if SHARE * cells > operand.rows or KERNELS.ready() is None:
+            return None
+        rows = min(operand.rows, cells * steps.count)
+        size = rows * steps.count * CELL_BYTES
+        peak = SHARE * cells * steps.count * SELECTED_BYTES + size
+        return Need(rows, size, peak, 0, operand.table)
 
     def _argument(self, call: FunctionCall, operand: Operator, steps: Steps) -> Need:
         if isinstance(operand.plan, Window):
@@ -231,9 +251,14 @@ def _changed(operand: Need, steps: Steps) -> Need:
 
 
 def _groups(operand: Need, plan: Aggregation) -> int:
-    """At most so many: of labels that are named, as many as there are values of them together."""
+    """Rows of the result, at most."""
     each_row = plan.op in ROWS_OF_OPERAND or plan.op in RANGE_CHOOSERS
-    if each_row or plan.without:
+    return operand.rows if each_row else _group_count(operand, plan)
+
+
+def _group_count(operand: Need, plan: Aggregation) -> int:
+    """At most so many: of labels that are named, as many as there are values of them together."""
+    if plan.without:
         return operand.rows
     if not plan.grouping:
         return min(operand.rows, 1)

@@ -168,3 +168,9 @@ def test_without_compiled_kernels_the_estimate_is_of_the_matrix(data: TableSourc
     options = QueryOptions(0, STEPS * 15_000, 15_000)
     with rollup_stretches(10 * SERIES), KERNELS.forced(Mode.OFF):
         assert estimate("quantile by (g) (1, m_total)", data, options).bytes > 9 * SERIES * STEPS
+
+
+def test_the_estimate_of_few_best_rows_is_of_those(data: TableSource) -> None:
+    options = QueryOptions(0, STEPS * 15_000, 15_000)
+    few, many = (estimate(f"topk({k}, m_total)", data, options) for k in (2, 40))
+    assert few.bytes < 9 * SERIES * STEPS < many.bytes
