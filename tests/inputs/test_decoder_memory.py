@@ -331,50 +331,6 @@ def test_a_message_refused_for_what_is_behind_its_labels_teaches_nothing(fault: 
         assert tested.remembers(decoder) == before
 
 
-def test_a_series_does_not_hold_the_bytes_that_it_shares_with_others() -> None:
-    """Five labels of some 30 bytes, of which the series have a few hundred between them."""
-    series = [
-        (
-            {
-                "__name__": f"http_request_duration_seconds_{number % 3}",
-                "instance": f"host-{number // 100:06d}.example.com:8080",
-                "job": "a-service-with-a-long-name",
-                "status": f"status-{number % 10}",
-                "method": f"method-{number // 10 % 10}",
-            },
-            [(NOW, float(number))],
-        )
-        for number in range(3000)
-    ]
-    data = message_of(series).SerializeToString()
-    decoder = compiled()
-    for _ in range(2):
-        found = decoder.decode(np.frombuffer(data, np.uint8))
-        assert found is not None
-        assert found.batch.series.dicts() == [labels for labels, _ in series]
-    known = decoder._known
-    assert known.labels_1.count == 3000
-    assert known.labels_1.used == 3000 * 5 * 4
-    assert known.fields.count == 3 + 30 + 1 + 10 + 10
-    assert known.fields.used < 3000
-
-
-def test_series_of_the_same_fields_in_another_order_are_one_series() -> None:
-    message = message_of([({"__name__": "up", "a": "1", "b": "2"}, [(NOW, 1.0)])])
-    turned = message_of([({"__name__": "up", "a": "1", "b": "2"}, [(NOW, 2.0)])])
-    labels = list(turned.timeseries[0].labels)
-    del turned.timeseries[0].labels[:]
-    turned.timeseries[0].labels.extend(reversed(labels))
-    decoder = compiled()
-    for _ in range(2):
-        for sent in (message, turned):
-            found = decoder.decode(np.frombuffer(sent.SerializeToString(), np.uint8))
-            assert found is not None
-            assert found.batch.series.rows == 1
-    known = decoder._known
-    assert (known.fields.count, known.labels_1.count, known.table.rows) == (3, 2, 1)
-
-
 def test_names_of_refused_messages_do_not_count_against_good_ones() -> None:
     limits = LabelLimits(names=20)
     bad, good = (
