@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from novaql.inputs.compiled.compiling import WALKS
-from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
+from novaql.inputs.label_limits import NO_LIMITS, USUAL_LIMITS, LabelLimits
 from novaql.inputs.remote_write.compiled_decoder import CompiledDecoder
 from tests.support.messages.remote_write_messages import message_of
 
@@ -85,3 +85,16 @@ def test_a_series_with_more_labels_than_the_limit_is_left_to_the_plain_decoder()
     octets = np.frombuffer(data, np.uint8)
     assert compiled(LabelLimits(labels=8)).decode(octets) is None
     assert compiled(LabelLimits(labels=9)).decode(octets) is not None
+
+
+def test_a_decoder_may_have_no_limits() -> None:
+    """As for the pushed metrics that a server has stored."""
+    decoder = compiled(NO_LIMITS)
+    for count in (2, 300):
+        labels = {"__name__": "up", **{f"label_{n:03}": str(n) for n in range(count)}}
+        data = message_of([(labels, [(NOW, 1.0)])]).SerializeToString()
+        for _ in range(2):
+            found = decoder.decode(np.frombuffer(data, np.uint8))
+            assert found is not None
+            batch = found.batch
+            assert [batch.series.labels(row) for row in batch.series_index.tolist()] == [labels]

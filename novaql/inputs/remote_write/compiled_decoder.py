@@ -54,7 +54,7 @@ class CompiledDecoder:
         self._most_series = most_series
         self._limits = limits
         self._scratch = _Scratch(0)
-        self._key: Octets = np.empty(4 * limits.labels, np.uint8)
+        self._key: Octets = np.empty(0, np.uint8)
         self._known = KnownSeries(kernels, limits)
         self._learning = False
 
@@ -90,6 +90,9 @@ class CompiledDecoder:
 
     def _beginning(self, data: Octets, most: int, most_samples: int) -> Beginning | None:
         known = self._ready()
+        # Of the allowed labels, four bytes each. A label in a message has more bytes than that.
+        if len(self._key) < (longest := min(4 * self._limits.labels, len(data))):
+            self._key = np.empty(longest, np.uint8)
         scratch = self._scratch.for_message(min(len(data), 2 * most))
         self._scratch = scratch if scratch.octets <= _MOST_SCRATCH_OCTETS else _Scratch(0)
         found = np.zeros(4, np.int64)
