@@ -14,6 +14,7 @@ from novaql.errors import Located, StorageUnavailable
 from novaql.evaluator.context import Annotations, Context
 from novaql.evaluator.estimate import Estimate, estimate_of
 from novaql.evaluator.evaluate import Evaluator, finish_names
+from novaql.evaluator.freed_memory import reuse_freed_memory
 from novaql.evaluator.kernels.windows import Ints
 from novaql.evaluator.lower import lower
 from novaql.evaluator.matrix import StepMatrix, scalar_matrix
@@ -71,6 +72,7 @@ def evaluate(
     profile  receives the cost of each operator
     """
     began = clock.perf_counter()
+    reuse_freed_memory()
     expr = query_text(expr)
     floats_only = not _may_have_histograms(source)
     plan, windows = PLANS.planned(

@@ -8,7 +8,6 @@ from typing import TypeVar
 import numpy as np
 
 from novaql.evaluator.context import Context
-from novaql.evaluator.freed_memory import reuse_freed_memory
 from novaql.evaluator.pipeline.batch_run import batch_blocks
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.long_windows import COST_AT_ONCE, row_cost
@@ -41,7 +40,6 @@ def blocks(
     if pipeline.compiled is not None:
         yield from batch_blocks(pipeline, context, work)
         return
-    reuse_freed_memory()
     made = _blocks(pipeline, context)
     for block in _joined(made, dense=dense) if join else made:
         with np.errstate(all="ignore"):
