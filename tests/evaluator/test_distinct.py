@@ -17,9 +17,7 @@ from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch
 
 _NONE = np.zeros(0, np.int64)
-_CONTEXT = Context(
-    TableSource(Batch(SeriesTable.unlabelled(0), _NONE, _NONE, np.zeros(0))), QueryOptions(0, 0)
-)
+_SOURCE = TableSource(Batch(SeriesTable.unlabelled(0), _NONE, _NONE, np.zeros(0)))
 _RANDOM = np.random.default_rng(3)
 
 
@@ -41,7 +39,8 @@ def test_numbers_and_places_are_those_of_numpy(
 ) -> None:
     monkeypatch.setattr(module, "CELLS_AT_ONCE", at_once)
 
-    found, which = distinct(_CONTEXT, numbers)
+    context = Context(_SOURCE, QueryOptions(0, 0))  # its time to answer begins now
+    found, which = distinct(context, numbers)
 
     expected, places = np.unique(numbers, return_inverse=True)
     assert found.dtype == numbers.dtype
