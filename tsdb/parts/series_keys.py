@@ -10,6 +10,7 @@ read.
 from __future__ import annotations
 
 import secrets
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,7 +25,7 @@ KEY_CACHE_BYTES = 32 << 20
 """Of a store, which has its series in several parts: two million of them."""
 
 FEW = 32
-"""The keys of less than this part of the rows are computed alone."""
+"""If a query needs the keys of fewer than one in so many rows, only these are computed."""
 
 _BYTES = 16  # of a key
 
@@ -39,7 +40,7 @@ class SeriesKeys:
 
     def __init__(self, limit: int = 0) -> None:
         self.cache: ByteCache[Tokens] = ByteCache(limit)
-        self._last: Tokens = np.zeros((0, 2), np.uint64)
+        self._last: weakref.ref[Tokens] | None = None
 
     def of(self, part: Part, rows: Ints) -> Tokens:
         """[rows, 2] Return the keys of some index rows. If these are many, those of all rows are
@@ -52,9 +53,10 @@ class SeriesKeys:
                 return keys_of(index, rows)
             more = keys_of(index, np.arange(known, index.rows))
             found = more if found is None else np.concatenate([found, more])
-            if np.array_equal(found, self._last):  # as blocks of one time after another
-                found = self._last
-            self._last = found
+            last = None if self._last is None else self._last()
+            if last is not None and np.array_equal(found, last):
+                found = last  # consecutive blocks mostly have the same series
+            self._last = weakref.ref(found)
             self.cache.put(part.origin, found)
         assert found is not None
         return found[rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+import weakref
 from dataclasses import replace
 
 import hypothesis.strategies as st
@@ -160,3 +161,18 @@ def test_keys_with_equal_lower_halves_are_distinct() -> None:
     first, which = distinct_keys(keys)
     assert first.tolist() == [0, 1, 2]
     assert which.tolist() == [0, 1, 2, 0, 1]
+
+
+def test_parts_with_the_same_series_share_their_keys() -> None:
+    keys = SeriesKeys(KEY_CACHE_BYTES)
+    parts = [part_of(SETS) for _ in range(2)]
+    for part in parts:
+        keys.of(part, np.arange(len(SETS)))
+    first, second = (keys.cache.get(part.origin) for part in parts)
+    assert first is not None
+    assert first is second
+
+    held = weakref.ref(first)
+    keys.cache.clear()
+    del first, second
+    assert held() is None  # the keys end with the cache
