@@ -191,7 +191,7 @@ class _Estimator:
             return None
         if not (k.value <= MOST and runs_as_pipeline(plan.operand, self._pipelined)):
             return None
-        cells = max(int(k.value), 0) * _group_count(operand, plan)
+        cells = int(max(k.value, 0)) * _group_count(operand, plan)
         if SHARE * cells > operand.rows or KERNELS.ready() is None:
             return None
         rows = min(operand.rows, cells * steps.count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -31,6 +32,16 @@ def data(tmp_path: Path) -> Iterator[Path]:
 
 def pid_of(printed: str) -> int:
     return int(printed.splitlines()[-1].split("process ")[1].split(",")[0])
+
+
+def kill(pid: int) -> None:
+    """End a process, and wait until the kernel has closed its files and so freed its lock."""
+    watched = os.pidfd_open(pid)
+    try:
+        os.kill(pid, signal.SIGKILL)
+        select.select([watched], [], [])
+    finally:
+        os.close(watched)
 
 
 def test_it_answers_when_the_command_has_ended_and_stops(data: Path) -> None:
@@ -76,7 +87,7 @@ def test_a_failed_start_has_an_exit_code_and_the_end_of_the_log(data: Path) -> N
 
 def test_it_starts_again_after_it_was_killed(data: Path) -> None:
     first = novaql(*START, "--no-auth", data=data)
-    os.kill(pid_of(first.stdout), signal.SIGKILL)
+    kill(pid_of(first.stdout))
     second = novaql(*START, "--no-auth", data=data)
     assert second.returncode == 0, second.stderr
     assert pid_of(second.stdout) != pid_of(first.stdout)
