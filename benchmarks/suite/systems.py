@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from benchmarks.peer_embedded import Dataset, Matrix, open_dataset
+from novaql.selectors import matcher_sets
 
 Timed = tuple[list[float], float]
 """Seconds of each repetition, and CPU seconds of one, on average."""
@@ -189,10 +190,10 @@ class Server:
 
 
 def arrow_request(kind: str, expr: str, start: float, end: float, step: float) -> bytes:
-    """Body of POST /v1/novaql for an Arrow stream."""
+    """Body of POST /v1/novaql for an Arrow stream: wide over many times, long for one."""
     body: dict[str, Any] = {"query": expr, "format": "arrow", "nocache": True}
     if kind == "range":
-        body |= {"start": start, "end": end, "step": step}
+        body |= {"start": start, "end": end, "step": step, "layout": "wide"}
     else:
         body |= {"time": end}
     return json.dumps(body).encode()
@@ -201,24 +202,40 @@ def arrow_request(kind: str, expr: str, start: float, end: float, step: float) -
 def arrow_answer(stream: bytes) -> dict[str, Any]:
     """An Arrow stream in the form that the peer benchmark compares: Prometheus's."""
     table = pa.ipc.open_stream(stream).read_all()
+    series = _long(table) if "value" in table.column_names else _wide(table)
+    result = [{"metric": dict(key), "values": points} for key, points in series.items()]
+    return {"resultType": "matrix", "result": result}
+
+
+_Series = dict[tuple[tuple[str, str], ...], list[tuple[float, float]]]
+
+
+def _wide(table: pa.Table) -> _Series:
+    times: list[Any] = table["time"].cast(pa.int64()).to_pylist()
+    seconds = [at / 1000 for at in times]
+    found: _Series = {}
+    for name in table.column_names[1:]:
+        (matchers,) = [[]] if name == "{}" else matcher_sets([name])
+        pairs = zip(seconds, table[name].to_pylist(), strict=True)
+        points = [(at, value) for at, value in pairs if value is not None]
+        found[tuple((matcher.name, matcher.value) for matcher in matchers)] = points
+    return found
+
+
+def _long(table: pa.Table) -> _Series:
     names = [name for name in table.column_names if name not in ("time", "value", "histogram")]
-    told = [table.schema.field(name).metadata or {} for name in names]
-    labels = [facts[b"label"].decode() for facts in told]
+    fields = [table.schema.field(name).metadata or {} for name in names]
+    labels = [metadata[b"label"].decode() for metadata in fields]
     columns = [table[name].to_pylist() for name in names]
     times: list[Any] = table["time"].cast(pa.int64()).to_pylist()
     values: list[Any] = table["value"].to_pylist()
-    found: dict[tuple[str | None, ...], list[tuple[float, float]]] = {}
+    found: _Series = {}
     keys = zip(*columns, strict=True) if columns else (() for _ in times)
     for key, at, value in zip(keys, times, values, strict=True):
-        found.setdefault(key, []).append((at / 1000, value))
-    result = [
-        {
-            "metric": {n: t for n, t in zip(labels, key, strict=True) if t is not None},
-            "values": points,
-        }
-        for key, points in found.items()
-    ]
-    return {"resultType": "matrix", "result": result}
+        pairs = zip(labels, key, strict=True)
+        present = tuple((label, text) for label, text in pairs if text is not None)
+        found.setdefault(present, []).append((at / 1000, value))
+    return found
 
 
 __all__ = [
