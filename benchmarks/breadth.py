@@ -1,28 +1,31 @@
-"""Every function, aggregator and operator once: NovaQL in process beside both peers over HTTP.
+"""Every function, aggregator and operator once: NovaQL beside both peers, which answer over HTTP.
 
     python -m benchmarks.breadth                          all, some minutes; needs both peers
+    python -m benchmarks.breadth --http                   NovaQL as a server, too
+    python -m benchmarks.breadth --http --plain           with the time to write 1 000 series
     python -m benchmarks.breadth --no-peers --only rate   entries whose names contain a text
     python -m benchmarks.breadth --json breadth.json
 
 Each query runs under `sum`, so that no peer spends its time on writing JSON, and once as it is to
 compare the answers where their meanings agree (`breadth_entries`). In each round every system is
-asked in turn; the figures are medians. The exit code is 1 if an answer differs or a query fails.
-Decides which kernels are worth compiling.
+asked in turn; the figures are medians.
+The exit code is 1 if an answer differs or a query fails. Decides which kernels are worth compiling.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 import sys
 import tempfile
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import click
 
@@ -31,6 +34,7 @@ from benchmarks.breadth_entries import ENTRIES, PROMETHEUS, VICTORIA, Entry
 from benchmarks.ingest_http import send
 from benchmarks.suite.facts import machine_facts
 from benchmarks.suite.http_client import Connection, get_request
+from benchmarks.suite.systems import Server
 from novaql import evaluate, query_options, tsdb, warmup
 from novaql.language import parse, type_of
 from novaql.language.value_types import ValueType
@@ -72,14 +76,16 @@ class Row:
         return f"{self.name:30}{''.join(shown)}{ratio}  {said}".rstrip()
 
 
+class Timed(Protocol):
+    def seconds(self, text: str) -> float:
+        """Evaluate a query, and return how long it took."""
+
+
 class Library:
     """NovaQL over a store on disk, pages decoded, no cache of results."""
 
     def __init__(self, data: Breadth, database: tsdb.Database) -> None:
         self._data, self._database = data, database
-        for batch in data.batches():
-            database.append(batch)
-        database.flush()
         warmup()
 
     def ask(self, text: str, *, left_closed: bool = False) -> Any:
@@ -98,13 +104,12 @@ class Library:
         return time.perf_counter() - began
 
 
-class Peer:
-    """A server that speaks the API of Prometheus."""
+class Remote:
+    """A server that speaks the API of Prometheus: a peer, or NovaQL."""
 
-    def __init__(self, data: Breadth, url: str) -> None:
-        self._data, self._port = data, urllib.parse.urlsplit(url).port or 0
-        send(list(data.messages()), self._port, connections=1)
-        self._connection = Connection(self._port)
+    def __init__(self, data: Breadth, port: int) -> None:
+        self._data, self._port = data, port
+        self._connection = Connection(port)
 
     def ask(self, text: str) -> tuple[Any, float]:
         """`data` of the answer, and seconds. Raises `RuntimeError` if the query fails."""
@@ -125,32 +130,67 @@ class Peer:
         return self.ask(text)[1]
 
 
+@dataclass(frozen=True, slots=True)
+class Systems:
+    """library answers what peers' answers are compared with; timed: what NovaQL's times are of."""
+
+    library: Library
+    timed: Timed
+    peers: Mapping[str, Remote]
+
+
 @contextmanager
-def systems(data: Breadth, *, peers: bool) -> Iterator[tuple[Library, dict[str, Peer]]]:
-    """NovaQL and, if asked for, the peers, with the samples in all of them."""
+def systems(data: Breadth, *, peers: bool, http: bool) -> Iterator[Systems]:
+    """NovaQL and, if they are wanted, the peers, with the samples in all of them."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        library = Library(data, stack.enter_context(tsdb.open(folder / NOVAQL, sync="os")))
+        store = folder / NOVAQL
+        with tsdb.open(store, sync="os") as database:
+            for batch in data.batches():
+                database.append(batch)
+            database.flush()
+        served = None
+        if http:
+            copy = shutil.copytree(store, folder / "served")
+            served = stack.enter_context(_served(copy, folder / "served.log"))
+        library = Library(data, stack.enter_context(tsdb.open(store)))
+        timed = library if served is None else Remote(data, served)
         if not peers:
-            yield library, {}
+            yield Systems(library, timed, {})
             return
         flag = "--enable-feature=promql-experimental-functions"
         prometheus = stack.enter_context(prometheus_with_data(folder / PROMETHEUS, flag))
         victoria = stack.enter_context(running_victoria(folder / VICTORIA))
-        found = {PROMETHEUS: Peer(data, prometheus.url), VICTORIA: Peer(data, victoria)}
+        ports = {
+            PROMETHEUS: urllib.parse.urlsplit(prometheus.url).port or 0,
+            VICTORIA: urllib.parse.urlsplit(victoria).port or 0,
+        }
+        for port in ports.values():
+            send(list(data.messages()), port, connections=1)
         show_samples(victoria)
-        yield library, found
+        remotes = {name: Remote(data, port) for name, port in ports.items()}
+        yield Systems(library, timed, remotes)
 
 
-def measured(entry: Entry, library: Library, peers: Mapping[str, Peer], rounds: int) -> Row:
+@contextmanager
+def _served(folder: Path, log: Path) -> Iterator[int]:
+    server = Server(folder, log)
+    server.start()
+    try:
+        yield server.port
+    finally:
+        server.stop()
+
+
+def measured(entry: Entry, all_systems: Systems, rounds: int, *, plain: bool) -> Row:
     """The times of an entry on all systems that have it."""
-    row = Row(entry.name, entry.query)
+    row, peers = Row(entry.name, entry.query), all_systems.peers
     asked: dict[str, tuple[Callable[[str], float], str]] = {
-        NOVAQL: (library.seconds, entry.query),
+        NOVAQL: (all_systems.timed.seconds, entry.query),
         **{name: (peers[name].seconds, text) for name, text in entry.peers.items()
            if name in peers},
     }  # fmt: skip
-    summed = type_of(parse(entry.query)) is not ValueType.SCALAR
+    summed = not plain and type_of(parse(entry.query)) is not ValueType.SCALAR
     times: dict[str, list[float]] = {}
     for _ in range(rounds + 1):  # the first is not counted
         for system in asked.keys() - row.problems.keys():
@@ -162,13 +202,13 @@ def measured(entry: Entry, library: Library, peers: Mapping[str, Peer], rounds: 
                 row.problems[system] = f"{type(problem).__name__}: {problem}"[:200]
     row.ms = {system: 1000 * statistics.median(some[1:] or some) for system, some in times.items()}
     for system in entry.agrees & peers.keys() - row.problems.keys():
-        difference = _difference(entry, library, peers[system], system)
+        difference = _difference(entry, all_systems.library, peers[system], system)
         if difference is not None:
             row.problems[system] = f"differs: {difference}"[:200]
     return row
 
 
-def _difference(entry: Entry, library: Library, peer: Peer, system: str) -> str | None:
+def _difference(entry: Entry, library: Library, peer: Remote, system: str) -> str | None:
     # The packaged Prometheus is of a version whose ranges include their left end.
     ours = library.ask(entry.query, left_closed=system == PROMETHEUS)
     theirs = peer.ask(entry.peers[system])[0]
@@ -191,28 +231,51 @@ def _compared(answer: Answer, *, names: bool) -> Answer:
     }
 
 
+def _summary(rows: Sequence[Row]) -> str:
+    """Geometric means of the peers' times to NovaQL's."""
+    said = []
+    for system in (PROMETHEUS, VICTORIA):
+        ratios = [
+            row.ms[system] / row.ms[NOVAQL] for row in rows if {system, NOVAQL} <= row.ms.keys()
+        ]
+        if ratios:
+            mean = statistics.geometric_mean(ratios)
+            said.append(f"{mean:.1f} x {system} ({len(ratios)} queries)")
+    return "as fast as peers, geometric means: " + (", ".join(said) or "no peers")
+
+
 @click.command()
 @click.option("--no-peers", is_flag=True, help="NovaQL alone.")
+@click.option("--http", is_flag=True, help="NovaQL as a server.")
+@click.option("--plain", is_flag=True, help="Queries without `sum`.")
 @click.option("--only", multiple=True, help="Entries whose names contain this; may be repeated.")
 @click.option("--rounds", default=5, show_default=True)
 @click.option("--series", default=1000, show_default=True)
 @click.option("--steps", default=90, show_default=True)
 @click.option("--json", "target", type=click.Path(dir_okay=False, path_type=Path))
 def main(
-    no_peers: bool, only: tuple[str, ...], rounds: int, series: int, steps: int, target: Path | None
+    no_peers: bool,
+    http: bool,
+    plain: bool,
+    only: tuple[str, ...],
+    rounds: int,
+    series: int,
+    steps: int,
+    target: Path | None,
 ) -> None:
     """Measure, print a table, and write it as JSON."""
     rows: list[Row] = []
     click.echo(f"{'ms':30}{NOVAQL:>10}{PROMETHEUS[:9]:>10}{'victoria':>10}{'/victoria':>10}")
-    with systems(breadth(series, steps), peers=not no_peers) as (library, peers):
+    with systems(breadth(series, steps), peers=not no_peers, http=http) as all_systems:
         for entry in ENTRIES:
             if only and not any(text in entry.name for text in only):
                 continue
-            rows.append(measured(entry, library, peers, rounds))
+            rows.append(measured(entry, all_systems, rounds, plain=plain))
             click.echo(rows[-1].line())
     if target is not None:
         content = {"machine": machine_facts(), "rows": [asdict(row) for row in rows]}
         target.write_text(json.dumps(content, indent=1))
+    click.echo(_summary(rows))
     slower = sorted((row for row in rows if row.ratio > 1), key=lambda row: -row.ratio)
     click.echo(f"slower than VictoriaMetrics: {', '.join(row.name for row in slower) or 'none'}")
     sys.exit(any(row.problems for row in rows))
