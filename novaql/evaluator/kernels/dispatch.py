@@ -19,7 +19,7 @@ KERNELS = Registry(
     package=f"{__package__}.compiled",
     modules=(  # those that most queries need first
         ".strips", ".strip_rates", ".strip_folds", ".groups", ".strip_windows", ".strip_changes",
-        ".strip_lines", ".strip_ordered", ".full_range", ".selection",
+        ".strip_pairs", ".strip_lines", ".strip_ordered", ".full_range", ".selection",
     ),
     shared=(".exact_rows",),
     worth=1 << 25,

@@ -11,62 +11,55 @@ from dataclasses import replace
 
 import numpy as np
 
+from novaql.evaluator.kernels import neighbours
+from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.neighbours import Term
 from novaql.evaluator.kernels.strips import StripKernel, Strips, flagged, repeated
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
-from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.series_batch import Derived
 
 sums, means = flagged("strip_sums", False), flagged("strip_sums", True)
 minima, maxima = flagged("strip_extremes", False), flagged("strip_extremes", True)
 
 
-def _with_values(strips: Strips, low: int, high: int, changed: Floats) -> Strips:
-    """The same windows over other values of samples low … high - 1; the others are undefined."""
+TERMS = (
+    neighbours.rise, neighbours.fall, neighbours.reset, neighbours.area, neighbours.change,
+    neighbours.slope, neighbours.growth, neighbours.speed, neighbours.gap,
+)  # fmt: skip
+"""Those that are compiled, as `compiled.strip_pairs` numbers them."""
+
+
+def _with_values(strips: Strips, begin: int, values: Floats) -> Strips:
+    """The same windows over other values, which are those of series `begin` and of later ones."""
     batch = strips.batch
-    values = np.empty(len(batch.values))
-    values[low:high] = changed
-    return replace(strips, batch=replace(batch, values=values, derived=Derived()))
-
-
-def _samples(strips: Strips, begin: int, end: int) -> tuple[int, int]:
-    return int(strips.batch.offsets[begin]), int(strips.batch.offsets[end])
+    offsets = batch.offsets - batch.offsets[begin]
+    return replace(strips, batch=replace(batch, values=values, offsets=offsets, derived=Derived()))
 
 
 def mapped(kernel: StripKernel, change: Callable[[Floats, Strips], Floats]) -> StripKernel:
     """A kernel over values of which each has been changed by itself."""
 
     def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
-        low, high = _samples(strips, begin, end)
+        low, high = strips.batch.offsets[begin], strips.batch.offsets[end]
         with np.errstate(all="ignore"):
             changed = change(strips.batch.values[low:high], strips)
-        kernel(_with_values(strips, low, high, changed), begin, end, out)
+        kernel(_with_values(strips, begin, changed), begin, end, out)
 
     return fill
 
 
 def of_pairs(kernel: StripKernel, term: Term) -> StripKernel:
     """A kernel over the terms of the pairs of neighbours in each window."""
+    number = TERMS.index(term)
 
     def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
-        batch = strips.batch
-        low, high = _samples(strips, begin, end)
-        terms, values = np.zeros(high - low), batch.values[low:high]
-        seconds = _seconds_before(strips, begin, end)
-        with np.errstate(all="ignore"):
-            terms[1:] = term(values[:-1], values[1:], seconds[1:])
-        others = _with_values(strips, low, high, terms)
+        offsets = strips.batch.offsets
+        terms = np.empty(int(offsets[end] - offsets[begin]))
+        KERNELS.call.strip_pair_terms(strips.arrays, number, begin, end, terms)
+        others = _with_values(strips, begin, terms)
         kernel(replace(others, lo=np.minimum(strips.lo + 1, strips.hi)), begin, end, out)
 
     return fill
-
-
-def _seconds_before(strips: Strips, begin: int, end: int) -> Floats:
-    """Since the sample before, of each sample; undefined of the first of a series."""
-    batch = strips.batch
-    gaps = np.diff(batch.times, prepend=batch.times[:1]) / 1000.0
-    grids = batch.grid[begin:end]
-    return gaps[flat_positions(batch.grid_offsets[grids], np.diff(batch.offsets[begin : end + 1]))]
 
 
 def joined(combine: Callable[..., Floats], *kernels: StripKernel) -> StripKernel:

@@ -39,9 +39,26 @@ def _after(present: Bools) -> Ints:
     return np.minimum.accumulate(steps[:, ::-1], axis=1)[:, ::-1]
 
 
+def _seen(present: Bools) -> Bools:
+    """[S, J]: whether there is a value up to this step."""
+    seen: Bools = np.logical_or.accumulate(present, axis=1)
+    return seen
+
+
 def _at(values: Floats, steps: Ints) -> Floats:
     """Each row's values at these steps; any where there is no such step."""
     return np.take_along_axis(values, np.clip(steps, 0, values.shape[1] - 1), 1)
+
+
+def _in_gaps(kernel: Kernel) -> Kernel:
+    """The kernel for rows with gaps; the others remain as they are."""
+
+    def of_rows(values: Floats, present: Bools, parameter: Floats) -> Cells:
+        out, there, some = values.copy(), present.copy(), ~present.all(axis=1)
+        out[some], there[some] = kernel(values[some], present[some], parameter)
+        return out, there
+
+    return of_rows
 
 
 def fill_forward(values: Floats, present: Bools, _: Floats) -> Cells:
@@ -70,7 +87,7 @@ def interpolate(values: Floats, present: Bools, _: Floats) -> Cells:
 
 def running_sum(values: Floats, present: Bools, _: Floats) -> Cells:
     """From the first value on, also in gaps."""
-    return np.cumsum(np.where(present, values, 0.0), axis=1), _before(present) >= 0
+    return np.cumsum(np.where(present, values, 0.0), axis=1), _seen(present)
 
 
 def running_avg(values: Floats, present: Bools, _: Floats) -> Cells:
@@ -80,12 +97,12 @@ def running_avg(values: Floats, present: Bools, _: Floats) -> Cells:
 
 def running_min(values: Floats, present: Bools, _: Floats) -> Cells:
     filled = np.where(present, values, np.nan)
-    return np.fmin.accumulate(filled, axis=1), _before(present) >= 0
+    return np.fmin.accumulate(filled, axis=1), _seen(present)
 
 
 def running_max(values: Floats, present: Bools, _: Floats) -> Cells:
     filled = np.where(present, values, np.nan)
-    return np.fmax.accumulate(filled, axis=1), _before(present) >= 0
+    return np.fmax.accumulate(filled, axis=1), _seen(present)
 
 
 def smooth_exponential(values: Floats, present: Bools, factor: Floats) -> Cells:
@@ -266,9 +283,9 @@ def trim_zscore(values: Floats, present: Bools, z: Floats) -> Cells:
 
 KERNELS: Mapping[str, Kernel] = {
     **{name: _at_all_steps(statistic) for name, statistic in STATISTICS.items()},
-    "interpolate": interpolate,
-    "keep_last_value": fill_forward,
-    "keep_next_value": fill_backward,
+    "interpolate": _in_gaps(interpolate),
+    "keep_last_value": _in_gaps(fill_forward),
+    "keep_next_value": _in_gaps(fill_backward),
     "range_linear_regression": linear_regression,
     "range_normalize": normalize,
     "range_trim_outliers": trim_outliers,

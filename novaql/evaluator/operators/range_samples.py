@@ -24,6 +24,37 @@ SAMPLE_BYTES = 80
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class RangeViews:
+    """The floats of a range vector as they are stored, and the windows over them; see
+    `RangeSamples`."""
+
+    series: SeriesTable
+    nameless: Bools
+    views: Iterable[SeriesView]
+    ends_ms: Ints
+    reach_ms: int
+
+    @classmethod
+    def of(
+        cls, run: Runner, call: FunctionCall, window: Operator, *, markers: bool = False
+    ) -> RangeViews:
+        """Select a range. markers: with staleness markers, as values."""
+        context, plan = run.context, window.plan
+        if isinstance(plan, SubqueryWindow):
+            points = subquery_points(run, window)
+            inner = points.inner
+            views = BatchViews(points.floats, MIN_TIME_MS, MAX_TIME_MS, markers=False)
+            reach_ms, ends_ms = context.reach_ms(plan.range_ms), subquery_ends(plan, window.steps)
+            return cls(inner.series, inner.nameless, views, ends_ms, reach_ms)
+        read = window.reads
+        check_modifier(call, read.select)
+        selection = read.selection(context)
+        nameless = np.zeros(len(selection.series), np.bool_)
+        exact = exact_views(context, selection, markers=markers)
+        return cls(selection.series, nameless, exact, read.ends_ms, read.reach_ms)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RangeSamples:
     """Samples of a range vector, and the windows (end - reach_ms, end] over them.
 
@@ -40,25 +71,11 @@ class RangeSamples:
     reach_ms: int
 
     @classmethod
-    def of(
-        cls, run: Runner, call: FunctionCall, window: Operator, *, markers: bool = False
-    ) -> RangeSamples:
-        """Read a range. markers: with staleness markers, as values. Raises `LimitExceeded`."""
-        context, plan = run.context, window.plan
-        if isinstance(plan, SubqueryWindow):
-            points = subquery_points(run, window)
-            inner = points.inner
-            views = BatchViews(points.floats, MIN_TIME_MS, MAX_TIME_MS, markers=False)
-            reach_ms, ends_ms = context.reach_ms(plan.range_ms), subquery_ends(plan, window.steps)
-            return cls(
-                inner.series, inner.nameless, *_flat(context, call, views), ends_ms, reach_ms
-            )
-        read = window.reads
-        check_modifier(call, read.select)
-        selection = read.selection(context)
-        nameless = np.zeros(len(selection.series), np.bool_)
-        flat = _flat(context, call, exact_views(context, selection, markers=markers))
-        return cls(selection.series, nameless, *flat, read.ends_ms, read.reach_ms)
+    def of(cls, run: Runner, call: FunctionCall, window: Operator) -> RangeSamples:
+        """Read a range. Raises `LimitExceeded`."""
+        views = RangeViews.of(run, call, window)
+        flat = _flat(run.context, call, views.views)
+        return cls(views.series, views.nameless, *flat, views.ends_ms, views.reach_ms)
 
     def where(self, some: Bools) -> RangeSamples:
         """Some of the samples, of the same series and windows. some: [N]."""

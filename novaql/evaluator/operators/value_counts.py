@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from novaql.errors import EvaluationError
+from novaql.evaluator.context import allocate
 from novaql.evaluator.distinct import distinct
+from novaql.evaluator.kernels import tallies
 from novaql.evaluator.kernels.windows import Floats, Ints
 from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import StepMatrix, join_equal_rows, matrix
 from novaql.evaluator.operator import Operator
-from novaql.evaluator.operators.range_samples import RangeSamples
+from novaql.evaluator.operators.range_samples import RangeSamples, RangeViews
+from novaql.evaluator.operators.selector import view_windows
 from novaql.evaluator.protocol import Runner
 from novaql.language.literals import is_utf8
 from novaql.text.go_text import quote, shortest_decimal
@@ -92,12 +95,13 @@ def _counted(
 
 def stale_samples_over_time(run: Runner, operator: Operator) -> StepMatrix:
     """How many staleness markers each series has in the range."""
-    samples = RangeSamples.of(run, operator.call, operator.operands[0], markers=True)
-    rows, steps = len(samples.series), len(samples.ends_ms)
-    run.context.admit_matrix(2 * rows, steps + 1)
-    valid = samples.counts(samples.rows, rows) > 0
-    markers = np.zeros((rows, steps))
-    stale = is_stale(samples.values)
-    ended, group = np.unique(samples.rows[stale], return_inverse=True)
-    markers[ended] = samples.where(stale).counts(group, len(ended))
-    return matrix(samples.series, markers, valid).mark_nameless().without_empty_rows()
+    context = run.context
+    found = RangeViews.of(run, operator.call, operator.operands[0], markers=True)
+    values, valid = allocate(context, len(found.series), len(found.ends_ms))
+    for view in found.views:
+        context.checkpoint()
+        if view.sample_count:
+            windows = view_windows(view, found.ends_ms, found.reach_ms)
+            counts = tallies.counted(windows, np.zeros(1), lambda samples, _: is_stale(samples))
+            values[view.rows], valid[view.rows] = windows.on_grid(*counts)
+    return matrix(found.series, values, valid).mark_nameless().without_empty_rows()
