@@ -169,7 +169,9 @@ class QueryWorkers:
             raise await refused("too many requests at once") from None
 
     def _left(self, tenant: str, *, small: bool) -> None:
-        self._of_tenants -= Counter([tenant])
+        self._of_tenants[tenant] -= 1
+        if not self._of_tenants[tenant]:
+            del self._of_tenants[tenant]
         if small:
             self.small_queries.leave()
 
