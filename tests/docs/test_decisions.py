@@ -8,8 +8,10 @@ from tests.docs.test_links import anchors
 from tests.support.repository.files import ROOT
 
 PAGE = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
-ROW = re.compile(r"^\| (\d+) \| \d{4}-\d\d-\d\d \| \[(.*)\]\(#([^)]*)\)(?: \(withdrawn\))? \|$", re.M)
-HEADING = re.compile(r"^## (\d+)\. (.*)$", re.M)
+ROW = re.compile(
+    r"^\| (\d+) \| \d{4}-\d\d-\d\d \| \[(.*)\]\(#([^)]*)\)(?: \(withdrawn\))? \|$", re.MULTILINE
+)
+HEADING = re.compile(r"^## (\d+)\. (.*)$", re.MULTILINE)
 
 
 def test_the_index_has_each_decision_in_order() -> None:
