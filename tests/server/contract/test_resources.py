@@ -61,10 +61,10 @@ def growing(text: str) -> set[str]:
                 for name, value in _assigned(node)
                 if name.startswith("_") and _is_factory(value)
             }
-        for node in ast.walk(owner):
+        for inner in ast.walk(owner):
             found |= {
                 f"{owner.name}.{name.removeprefix('self.')}"
-                for name, value in _assigned(node)
+                for name, value in _assigned(inner)
                 if name.startswith("self._") and _is_empty(value)
             }
     return found
