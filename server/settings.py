@@ -75,7 +75,7 @@ class Settings(OperationSettings):
     response_cache_bytes  memory of the cache of responses to reads of the database
     slo_cache_ttl_s     time for which values for SLOs and service health are cached, and as long
                         again while the server evaluates them in the background, unless a client
-                        writes samples; 0: each request evaluates them
+                        writes samples; after a scrape at most 5 s; 0: each request evaluates them
     max_read_samples    samples in one answer to a remote read
     max_body_bytes      size of the body of a request to a JSON endpoint
     max_write_bytes     size of a request body with samples, as sent

@@ -46,10 +46,9 @@ def silence(unit: Unit, alert_id: str, body: SilenceAlert) -> tuple[SilenceRow, 
         until_resolved=body.until_resolved,
     )
     history.record(unit, alert, "silenced", reason)
-    unit.audit("alert.silence", ("alert", alert.id), after=repository.snapshot(row))
-    unit.publish(
-        "alert.silenced", {"alert": alert_payload(alert), "silence": repository.snapshot(row)}
-    )
+    after = repository.snapshot(row)
+    event = ("alert.silenced", {"alert": alert_payload(alert), "silence": after})
+    unit.audit("alert.silence", ("alert", alert.id), after=after, event=event)
     return row, new
 
 
@@ -63,8 +62,8 @@ def unsilence(unit: Unit, alert_id: str) -> list[str]:
     repository.lift(unit, row)
     history.record(unit, alert, "unsilenced", "")
     dispatch.notify_again(unit, [alert.id])
-    unit.audit("alert.unsilence", ("alert", alert.id), before=before)
-    unit.publish("alert.unsilenced", {"alert": alert_payload(alert), "silence": before})
+    event = ("alert.unsilenced", {"alert": alert_payload(alert), "silence": before})
+    unit.audit("alert.unsilence", ("alert", alert.id), before=before, event=event)
     return Muting.of(unit, routing_plan(unit)).suppressing(alert.labels)
 
 

@@ -43,6 +43,7 @@ a day, since each write takes as long as the rest of several requests."""
 _FREE_PART = 8
 """A process acquires at most 1/8 of what is free, so that other processes do not refuse early."""
 _DAY_S = 86_400
+_MOST_KEYS = 10_000
 _SPEND_MS = 2_000
 _SKEW_MS = 5_000
 """The largest difference between clocks of processes. A count that is further in the future dates
@@ -89,6 +90,8 @@ class _Taken:
     batch: int = 0
     left: int = 0
     reset_ms: int = 0
+    past_ms: int = 0
+    """When `slice` has left the window: `spare` need not be given back from then on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +107,25 @@ class QuotaState:
 class Quotas:
     """Spends requests of quotas. Thread-safe.
 
-    database  stores the counts in a table of `RateWindow`
-    owned     whether `close` closes the database
+    database   stores the counts in a table of `RateWindow`
+    owned      whether `close` closes the database
+    most_keys  the number of keys in memory from which those without acquired requests are dropped
     """
 
-    def __init__(self, database: StateDatabase, clock: Clock, *, owned: bool = False) -> None:
+    def __init__(
+        self,
+        database: StateDatabase,
+        clock: Clock,
+        *,
+        owned: bool = False,
+        most_keys: int = _MOST_KEYS,
+    ) -> None:
         self._database = database
         self._owned = owned
         self._clock = clock
         self._lock = threading.Lock()
         self._taken: dict[tuple[str, str], _Taken] = {}
+        self._most_keys = self._drop_at = most_keys
 
     def spend_at_once(self, wanted: Sequence[tuple[Quota, str]]) -> list[QuotaState] | None:
         """Spend one request of each quota for its key. None if this requires a read of the
@@ -185,8 +197,20 @@ class Quotas:
         found = self._taken.get(name)
         if found is None:
             with self._lock:
+                if len(self._taken) >= self._drop_at:
+                    self._drop_idle()
                 found = self._taken.setdefault(name, _Taken())
         return found
+
+    def _drop_idle(self) -> None:
+        """Drop the keys that have nothing to spend and nothing to give back."""
+        now = to_ms(self._clock.now())
+        self._taken = {
+            name: taken
+            for name, taken in self._taken.items()
+            if now <= taken.until_ms or (taken.spare and now < taken.past_ms)
+        }
+        self._drop_at = max(self._most_keys, 2 * len(self._taken))
 
     def _take(self, quota: Quota, key: str, taken: _Taken, now_ms: int) -> None:
         """Refill `taken` from the database, up to the limit of the quota."""
@@ -221,6 +245,7 @@ class Quotas:
         taken.last_ms = now_ms
         taken.until_ms = now_ms + min(_SPEND_MS, slice_ms * 4)
         taken.reset_ms = first * slice_ms + quota.window_s * 1000
+        taken.past_ms = (here + 1) * slice_ms + quota.window_s * 1000
 
 
 def open_quotas(state: StateDatabase, clock: Clock) -> Quotas:

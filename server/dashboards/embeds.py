@@ -23,6 +23,7 @@ from starlette.responses import Response
 from novaql import export
 from novaql.server.auth.roles import Principal, Role
 from novaql.server.crypto.token_secrets import digest_of
+from novaql.server.dashboards.live import PanelDataOut
 from novaql.server.dashboards.panel_data import (
     DataQuery,
     Run,
@@ -179,17 +180,11 @@ def revoke_embed(unit: UnitOfWork, id: ResourceId, embed_id: ResourceId) -> None
 
 @router.get(
     "/embeds/{id}/data",
-    response_class=Response,
+    response_model=PanelDataOut,
     dependencies=[SAMPLES],
     responses=REFUSALS
     | {
-        200: {
-            "content": {
-                "application/json": {},
-                "text/csv": {},
-                "application/vnd.apache.arrow.stream": {},
-            }
-        },
+        200: {"content": {"text/csv": {}, "application/vnd.apache.arrow.stream": {}}},
         406: {"description": "No form of the data is acceptable"},
     },
 )

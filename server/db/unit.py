@@ -136,10 +136,9 @@ class Unit:
             self.touch(row)
         after = None if show is None else show(row)
         noun = action.partition(".")[0]
-        self.audit(action, (noun, row.id), before=before, after=after)
         last = after if after is not None else before or {}
-        if event is not None:
-            self.publish(event, {noun: last, **(more or {})})
+        published = None if event is None else (event, {noun: last, **(more or {})})
+        self.audit(action, (noun, row.id), before=before, after=after, event=published)
         return last
 
     def audit(
@@ -150,10 +149,13 @@ class Unit:
         before: Snapshot | None = None,
         after: Snapshot | None = None,
         outcome: str = "success",
+        event: tuple[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        """Write the audit entry of a change: `action` is `noun.verb`, `target` type and id.
+        """Write the audit entry of a change, and publish its event. `action` is `noun.verb`,
+        `target` type and id. For a change of a row with a version: `record`.
 
         before, after  the resource as JSON values; this function redacts secrets
+        event          type and data of an event besides `audit.ACTION`
         """
         shown_before, shown_after = hidden(before, after)
         entry_id, now = new_id("aud"), self.now()
@@ -189,6 +191,8 @@ class Unit:
                     "request_id": self.origin.request_id,
                 },
             )
+        if event is not None:
+            self.publish(*event)
 
     def publish(self, type_: str, data: Mapping[str, Any]) -> str:
         """Publish an event of a type (`incident.created`). Return its id.

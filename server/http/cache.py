@@ -87,8 +87,10 @@ async def _version(context: ServerContext, cached_by: Cached | None) -> Version 
         step_s = 1 if cached_by is None else _SLOWLY_S
         return Version(rows, int(now.timestamp()) // step_s)
     tenant, measurements = context.tenant_id, context.caches.measurements
-    samples = measurements.version(tenant, now)
-    measurements.refresh(tenant, now, partial(context.pools.measurers.run, tenant=tenant))
+    stored = context.samples_version
+    samples = measurements.version(tenant, now, stored=stored)
+    run = partial(context.pools.measurers.run, tenant=tenant)
+    measurements.refresh(tenant, now, run, stored=stored)
     return None if samples is None else Version(rows, samples)
 
 

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+from novaql.lazy_exports import lazy_module
 from novaql.server.errors import BodyTooLarge, InvalidRequest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:  # heavy, and only such bodies need it
+    pa = lazy_module("pyarrow")
 
 SLICE_BYTES = 1 << 20
 _INPUT_BYTES = 64 << 10
@@ -69,8 +76,6 @@ def _gzip(body: bytes) -> Iterator[bytes]:
 
 def _zstd(body: bytes) -> Iterator[bytes]:
     """Decompress one or several frames. Rejects a frame with a window above 128 MiB."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only such bodies need it
-
     if not body:
         raise InvalidRequest("zstd: the body is empty")
     try:

@@ -133,8 +133,9 @@ def _triggered(
 def _not_opened(unit: Unit, data: Mapping[str, Any], alert_ids: list[str], reason: str) -> None:
     log.warning("alerts of rule %s open no incident: %s", data["rule_id"], reason)
     payload = {"rule_id": data["rule_id"], "alerts": alert_ids[:MOST_ALERTS], "reason": reason}
-    unit.audit("incident.create", ("alert_rule", data["rule_id"]), after=payload, outcome="denied")
-    unit.publish("incident.not_opened", {**payload, "count": len(alert_ids)})
+    target = ("alert_rule", data["rule_id"])
+    event = ("incident.not_opened", {**payload, "count": len(alert_ids)})
+    unit.audit("incident.create", target, after=payload, outcome="denied", event=event)
 
 
 def _link(

@@ -157,8 +157,8 @@ def comment(unit: Unit, incident_id: str, body: str) -> Entry:
         raise too_many(unit, "max_incident_entries")
     entry = append(unit, incident, EntryType.COMMENT, {"id": new_id("cmt"), "body": body})
     entry_data = {"seq": entry.seq, **entry.data}
-    unit.audit("incident.comment", ("incident", incident.id), after=entry_data)
-    unit.publish("incident.comment", {"incident": snapshot(incident), "comment": entry_data})
+    event = ("incident.comment", {"incident": snapshot(incident), "comment": entry_data})
+    unit.audit("incident.comment", ("incident", incident.id), after=entry_data, event=event)
     return entry
 
 

@@ -15,10 +15,13 @@ import numpy as np
 
 from novaql import InputError, LimitExceeded
 from novaql.inputs import BY_NAME, ArrowReader, LabelLimits, Layout
+from novaql.lazy_exports import lazy_module
 from novaql.tsdb import Batch, Ints
 
 if TYPE_CHECKING:
     import pyarrow as pa
+else:  # heavy, and only such bodies need it
+    pa = lazy_module("pyarrow")
 
 _HEADER = 2
 _LENGTH, _NODES, _BUFFERS, _COMPRESSION = 0, 1, 2, 3
@@ -41,8 +44,6 @@ def read_arrow_stream(
 
     Raises `InputError`, `LimitExceeded`.
     """
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only such bodies need it
-
     try:
         for _ in _check_unpacked_size(body, most_bytes):
             yield None
@@ -92,8 +93,6 @@ def _parts(
 def _cut(
     parts: list[pa.RecordBatch], layout: Layout, limits: LabelLimits
 ) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only such bodies need it
-
     joined = parts
     if len(parts) > 1:
         joined = pa.Table.from_batches(parts).combine_chunks().to_batches()
@@ -117,8 +116,6 @@ def _most_entries(column: pa.Array[Any], limits: LabelLimits) -> int:
 
 def _octets_of_views(column: pa.Array[Any]) -> int:
     """Size of the texts of a view column without sharing: views can share the same bytes."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only such bodies need it
-
     if not pa.types.is_string_view(column.type):
         return 0
     buffer = column.buffers()[1]
@@ -131,8 +128,6 @@ def _octets_of_views(column: pa.Array[Any]) -> int:
 def _need_flat_texts(schema: pa.Schema) -> None:
     """Raise `InputError` for types whose texts can share bytes: views inside other types, and
     dictionaries of dictionaries."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only such bodies need it
-
     for name, kind in zip(schema.names, schema.types, strict=True):
         inside = [kind.field(at).type for at in range(kind.num_fields)]
         if isinstance(kind, pa.DictionaryType):
@@ -147,8 +142,6 @@ def _need_flat_texts(schema: pa.Schema) -> None:
 
 
 def _check_unpacked_size(body: bytes, most_bytes: int) -> Iterator[None]:
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only such bodies need it
-
     total = rows = 0
     # Arrow verifies that a header is a valid flatbuffer, and that the body has all its bytes.
     for number, message in enumerate(pa.ipc.MessageReader.open_stream(body)):

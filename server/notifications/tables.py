@@ -54,7 +54,7 @@ class NotificationGroup(Row, Base):
 
     destination: Mapped[dict[str, Any]]
     labels: Mapped[dict[str, Any]]
-    notified: Mapped[dict[str, Any]] = mapped_column("told")
+    notified: Mapped[dict[str, Any]]
     next_flush: Mapped[datetime]
 
 

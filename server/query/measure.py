@@ -25,7 +25,9 @@ class Meter:
 
     def __init__(self, context: ServerContext, now: datetime) -> None:
         self._context = context
-        self._measured = context.caches.measurements.at(context.tenant_id, now)
+        self._measured = context.caches.measurements.at(
+            context.tenant_id, now, stored=context.samples_version
+        )
         self.at = self._measured.at
         self.warnings: list[str] = []
 

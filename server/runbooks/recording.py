@@ -108,8 +108,9 @@ def record_step(unit: Unit, run: RunbookRun, step: RunbookStepRun) -> None:
     """Write the audit entry, the event and the ledger entry of an outcome of a step."""
     shown = StepRunOut.model_validate(step).model_dump(mode="json")
     facts = {"run_id": run.id, "runbook_id": run.runbook_id, **shown}
-    unit.audit("runbook_step.end", ("runbook_step", f"{run.id}:{step.position}"), after=facts)
-    unit.publish("runbook.run.step", {"runbook_step": facts})
+    target = ("runbook_step", f"{run.id}:{step.position}")
+    event = ("runbook.run.step", {"runbook_step": facts})
+    unit.audit("runbook_step.end", target, after=facts, event=event)
     if run.agent_id is not None and not run.dry_run:
         agent = unit.get(Agent, run.agent_id, "agent", lock=True)
         note(unit, agent, "runbook.step", _ledger_facts(run, step))

@@ -104,5 +104,5 @@ def lift_silence(unit: UnitOfWork, id: ResourceId) -> None:
     muted = [alert.id for alert in firing if known.mutes(alert.labels, unit.now())]
     repository.lift(unit, row)
     notify_again(unit, muted)
-    unit.audit("silence.lift", ("silence", row.id), before=before)
-    unit.publish("alert.silence_lifted", {"silence": before})
+    event = ("alert.silence_lifted", {"silence": before})
+    unit.audit("silence.lift", ("silence", row.id), before=before, event=event)

@@ -106,6 +106,12 @@ class ServerContext:
         return self.stores.of(self.principal.tenant_id)
 
     @property
+    def samples_version(self) -> int:
+        """Grows with each change of the tenant's samples; 0: its store is not open yet. Returns at
+        once."""
+        return self.store.version if self.stores.is_open(self.tenant_id) else 0
+
+    @property
     def tenant_id(self) -> str:
         """The tenant of the request."""
         if self.principal is None:

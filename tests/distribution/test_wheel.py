@@ -75,6 +75,9 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copyfile(ROOT / path, folder / path)
     for link in ("grammar", "server", "tsdb"):
         (folder / "novaql" / link).symlink_to(f"../{link}")
+    samples = folder / "novaql-data" / "server"  # what a server leaves in its working directory
+    samples.mkdir(parents=True)
+    (samples / "notes.md").write_text("of this machine\n")
     return folder
 
 
@@ -104,6 +107,13 @@ def contents(wheel: Path) -> dict[str, bytes]:
 
 def test_the_archive_of_sources_makes_the_same_wheel(built: Built) -> None:
     assert contents(built.from_archive) == contents(built.wheel)
+
+
+def test_the_top_level_is_one_package(built: Built) -> None:
+    found = contents(built.wheel)
+    assert {name.partition("/")[0] for name in found if ".dist-info/" not in name} == {"novaql"}
+    (names,) = (text for name, text in found.items() if name.endswith(".dist-info/top_level.txt"))
+    assert names.split() == [b"novaql"]
 
 
 def test_the_wheel_has_every_file_of_the_packages(built: Built) -> None:

@@ -172,9 +172,28 @@ def test_a_process_takes_few_requests_of_a_day_at_once(
     assert max(parts) == most
 
 
-def _counted(database: StateDatabase) -> int:
+def test_the_memory_for_keys_is_bounded(database: StateDatabase, clock: SteppedClock) -> None:
+    """A tenant can create tokens, use each once and revoke it."""
+    quotas = Quotas(database, clock, most_keys=20)
+    for number in range(100):
+        assert spend(quotas, key=f"tok_{number}")
+        clock.step(timedelta(seconds=1))
+
+    assert len(quotas._taken) <= 20
+
+
+def test_many_keys_cost_no_acquired_requests(database: StateDatabase, clock: SteppedClock) -> None:
+    quotas = Quotas(database, clock, most_keys=20)
+    assert [spend(quotas) for _ in range(10)] == [True] * 10
+    assert _counted(database, "minute:tok_1") > 10
+    clock.step(timedelta(seconds=5))
+    assert [spend(quotas, key=f"tok_{number}") for number in range(2, 50)] == [True] * 48
+    assert [spend(quotas) for _ in range(91)] == [True] * 90 + [False]
+
+
+def _counted(database: StateDatabase, key: str = "wide:ten_1") -> int:
     with database.read(None) as session:
-        row = session.get(RateWindow, "wide:ten_1")
+        row = session.get(RateWindow, key)
         return 0 if row is None else sum(count for _, count in row.counts)
 
 

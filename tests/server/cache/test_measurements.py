@@ -28,6 +28,7 @@ class Asked:
         self.cache = MeasurementCache(seconds)
         self.measured: list[tuple[str, int]] = []
         self.broken: set[str] = set()
+        self.stored = 0
 
     def measure(self, expr: str, at: datetime) -> Found:
         seconds = (at - BEGIN).seconds
@@ -41,11 +42,11 @@ class Asked:
 
     async def refreshed(self, seconds: float) -> None:
         """Wait until the background task of that time has ended, if one has begun."""
-        self.cache.refresh("t", _time(seconds), self.run)
+        self.cache.refresh("t", _time(seconds), self.run, stored=self.stored)
         await asyncio.gather(*self.cache._tasks)
 
     def value(self, seconds: float, expr: str = "a", tenant: str = "t") -> float:
-        found, _ = self.cache.at(tenant, _time(seconds)).of(expr, self.measure)
+        found, _ = self.cache.at(tenant, _time(seconds), stored=self.stored).of(expr, self.measure)
         return found[0].value
 
 
@@ -206,6 +207,38 @@ def test_a_write_of_a_client_ends_the_time() -> None:
     assert asked.value(1) == 1
     asked.cache.note_write("other")
     assert asked.value(2) == 1
+
+
+def test_after_a_scrape_values_are_returned_for_a_shorter_time() -> None:
+    async def replace() -> None:
+        asked = Asked(20)
+        assert [asked.value(0), asked.value(12)] == [0, 0]
+        await asked.refreshed(12)
+        assert asked.measured == [("a", 0)]
+        asked.stored += 1
+        assert asked.value(0) == 0
+        await asked.refreshed(4)
+        assert asked.measured == [("a", 0)]
+        await asked.refreshed(5)
+        assert asked.measured == [("a", 0), ("a", 5)]
+        assert asked.value(12) == 5  # nothing was written since
+        asked.stored += 1
+        assert asked.value(14) == 5
+        assert asked.value(15) == 15
+
+    asyncio.run(replace())
+
+
+def test_scrapes_each_second_cost_one_evaluation_in_five_seconds() -> None:
+    async def poll() -> None:
+        asked = Asked(15)
+        for second in range(60):
+            asked.stored += 1
+            asked.value(second)
+            await asked.refreshed(second)
+        assert [at for _, at in asked.measured] == list(range(0, 60, 5))
+
+    asyncio.run(poll())
 
 
 def test_tenants_are_apart_and_zero_shares_nothing() -> None:

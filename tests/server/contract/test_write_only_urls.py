@@ -190,11 +190,12 @@ def as_before(database: StateDatabase, url: str) -> None:
             {"s": json.dumps({**known, "url": url})},
         )
         connection.execute(text("ALTER TABLE notification_channels DROP COLUMN url"))
+        connection.execute(text("ALTER TABLE notification_groups RENAME COLUMN notified TO told"))
         connection.execute(text("UPDATE webhooks SET url = :u"), {"u": url})
         connection.execute(
             text(
                 "UPDATE alembic_version SET version_num = 'alerts_0003' "
-                "WHERE version_num = 'alerts_0004'"
+                "WHERE version_num = 'alerts_0005'"
             )
         )
         for action in ("webhook.create", "channel.create"):

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from novaql.server.auth.roles import Role
 from novaql.server.clock import SteppedClock
+from novaql.server.dashboards.live import PanelDataOut
 from novaql.server.db.engine import StateDatabase
 from tests.server.dashboards.conftest import NOW_S, ask, panel, save
 from tests.support.servers.http_server import LocalServer, local_server
@@ -37,7 +38,7 @@ def test_a_url_opens_its_panel_and_no_other(served: LocalServer, clock: SteppedC
     page = open_url(served, one["page_url"])
 
     assert data.status_code == 200
-    assert data.json()["panel"]["id"] == first
+    assert PanelDataOut.model_validate(data.json()).panel.id == first
     assert page.headers["content-type"].startswith("text/html")
     policy = page.headers["content-security-policy"]
     assert "frame-ancestors https://wiki.example" in policy

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from novaql.server.addresses import parse_networks
 from novaql.server.egress.dialer import Dialer
 from novaql.server.egress.errors import Unreachable
+from novaql.server.probes.browser_check import MOST_BROWSERS, slot
 from novaql.server.probes.deadline import ProbeCancelled
 from novaql.server.probes.execute import execute, tls_context
 from novaql.server.probes.result import Outcome
@@ -323,11 +325,9 @@ def test_a_busy_resolver_says_nothing_about_the_target(monkeypatch: pytest.Monke
     assert (found.status, found.failure_reason) == ("unavailable", "runner_unavailable")
 
 
-def test_a_flow_that_gets_no_browser_says_nothing_about_the_target(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    slots = threading.BoundedSemaphore(1)
-    monkeypatch.setattr("novaql.server.probes.browser_check._slots", slots)
-    with slots:
+def test_a_flow_that_gets_no_browser_says_nothing_about_the_target() -> None:
+    with ExitStack() as others:
+        for _ in range(MOST_BROWSERS):
+            others.enter_context(slot(60, threading.Event()))
         found = run("http://127.0.0.1:1/", kind="browser", timeout_s=0.3)
     assert (found.status, found.detail) == ("unavailable", "all browsers of the runner are busy")

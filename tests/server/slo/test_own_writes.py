@@ -11,6 +11,7 @@ import pytest
 from novaql.server.auth.roles import Role
 from novaql.server.clock import SteppedClock, to_ms
 from novaql.server.query import measure as measuring
+from tests.support.generators.random_samples import batch_of
 from tests.support.servers.http_server import LocalServer, local_server
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
@@ -33,17 +34,20 @@ def server() -> Iterator[LocalServer]:
         yield made
 
 
-def write(server: LocalServer, bad: float) -> None:
+def calls(server: LocalServer, bad: float) -> list[tuple[dict[str, str], list[tuple[int, float]]]]:
     """An hour of calls, of which a share is bad, that end now."""
     now = to_ms(server.context.clock.now())
-    series = [
+    return [
         (
             {"__name__": "calls_total", "code": code},
             [(now - 60_000 * n, 1000.0 * share * (60 - n)) for n in range(60, -1, -1)],
         )
         for code, share in (("200", 1 - bad), ("500", bad))
     ]
-    assert server.write(series).status_code == 204
+
+
+def write(server: LocalServer, bad: float) -> None:
+    assert server.write(calls(server, bad)).status_code == 204
 
 
 def get(server: LocalServer, path: str) -> Any:
@@ -76,6 +80,17 @@ def test_objectives_are_measured_after_the_samples_were_written(server: LocalSer
     assert gone.status_code == 204
     assert [slo["status"] for slo in get(server, "/v1/slo")["data"]] == ["no_data"] * 2
     assert get(server, "/v1/services/api/health")["signals"]["traffic"]["value"] is None
+
+
+def test_figures_follow_samples_that_no_client_wrote(server: LocalServer) -> None:
+    """Such as those of scrapes, here with the delay that a scrape each second needs."""
+    clock = cast(SteppedClock, server.context.clock)
+    server.client.post("/v1/slo/api", json={**SLO, "name": "a"}, headers=server.bearer())
+    assert get(server, "/v1/slo/api")["slos"][0]["status"] == "no_data"
+    server.store.append(batch_of(calls(server, 0.5)))
+    assert get(server, "/v1/slo/api")["slos"][0]["status"] == "no_data"
+    clock.step(timedelta(seconds=10))
+    assert get(server, "/v1/slo/api")["slos"][0]["status"] == "breached"
 
 
 def test_without_writes_nothing_is_measured_again(
