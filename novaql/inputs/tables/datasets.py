@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -49,15 +50,15 @@ def read_dataset(data: Any, columns: Columns = BY_NAME) -> BatchStream:
 def read_table_file(data: Any, columns: Columns = BY_NAME) -> BatchStream:
     """All rows of a file that pyarrow has opened, some at a time. Raises `InputError`."""
     what = f"pyarrow {type(data).__name__}"
+    parts: Iterator[pa.RecordBatch]
     if isinstance(data, pa.ipc.RecordBatchFileReader):
+        schema = data.schema
         parts = (data.get_batch(number) for number in range(data.num_record_batches))
-        return read_frame(pa.RecordBatchReader.from_batches(data.schema, parts), columns, what)
-    if isinstance(data, pq.ParquetFile):
-        parts = data.iter_batches(ROWS_AT_ONCE)
-        return read_frame(
-            pa.RecordBatchReader.from_batches(data.schema_arrow, parts), columns, what
-        )
-    return read_frame(data.read(), columns, what)
+    elif isinstance(data, pq.ParquetFile):
+        schema, parts = data.schema_arrow, data.iter_batches(ROWS_AT_ONCE)
+    else:  # a ParquetDataset
+        return read_frame(data.read(), columns, what)
+    return read_frame(pa.RecordBatchReader.from_batches(schema, parts), columns, what)
 
 
 def _place_of(fragment: ds.ParquetFileFragment) -> ParquetFileAt:
