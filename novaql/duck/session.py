@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import FrameType
@@ -125,8 +126,10 @@ class Prepared:
         except duckdb.Error as problem:
             raise explained.explained(problem, self.names, self.lost) from None
         finally:
-            for name in self.views:
-                self.connection.unregister(name)
+            # A rollback of the caller's own transaction also ends them.
+            with suppress(duckdb.TransactionException):
+                for name in self.views:
+                    self.connection.unregister(name)
 
 
 def prepare(

@@ -146,6 +146,15 @@ def test_tables_of_the_connection_come_first_and_nothing_is_left_behind() -> Non
         connection.sql("FROM load")
 
 
+def test_an_error_in_a_transaction_of_the_caller() -> None:
+    connection = duckdb.connect()
+    connection.execute("BEGIN")
+    with pytest.raises(SqlProblem, match="Could not convert string 'x'"):
+        novaql.sql("SHOW TABLES; SELECT 1 / 'x'::INT", metrics("up"), connection=connection)
+    connection.execute("ROLLBACK")
+    assert catalog(connection) == []
+
+
 def test_a_relation_outlives_the_statement() -> None:
     connection = duckdb.connect()
     found = novaql.sql("SELECT value FROM up", metrics("up"), connection=connection)
