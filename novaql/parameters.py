@@ -129,7 +129,10 @@ def _literal(value: object, place: _Place) -> str:
         case np.datetime64() | datetime() | date():
             number = to_ms(value) / 1000
         case int() | float() | np.integer() | np.floating():
-            number = float(value)
+            try:
+                number = float(value)
+            except OverflowError:
+                raise ArgumentError("", "is too large for a 64-bit float") from None
         case _:
             raise ArgumentError("", f"is {type(value).__name__}: give a text, a number or a time")
     literal = number_text(number)
@@ -156,5 +159,8 @@ def _label_value(value: object, *, pattern: bool) -> str:
 
 def _label_text(value: object) -> str:
     if isinstance(value, str | int | np.integer) and not isinstance(value, bool):
-        return str(value)
+        try:
+            return str(value)
+        except ValueError:  # Python writes no integers of more than 4300 digits
+            raise ArgumentError("", "is too long for a label") from None
     raise ArgumentError("", f"is {type(value).__name__}: a label is a text or a whole number")

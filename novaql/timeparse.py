@@ -33,6 +33,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from novaql.errors import ArgumentError
+from novaql.text.excerpts import excerpt
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 
@@ -54,7 +55,6 @@ _EDGES = {
     "292277025-08-18T07:12:54.999999999Z": MAX_TIME_MS,
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 _LATEST_MS = 253_402_300_799_999  # the last millisecond of the year 9999
 _EARLIEST_MS = -62_135_596_800_000  # the first one of the year 1
 
@@ -64,7 +64,10 @@ _RFC_3339 = re.compile(
 )
 _CHANGE = re.compile(r"\s*(?:([+-])\s*([^/+\s-]+(?:\s+[^/+\s-]+)*)|/\s*([smhdwMQy]))")
 _LONGEST = 100
-"""Characters of a relative time."""
+"""Characters of a relative time, and of a duration."""
+_MOST_SHOWN = 60
+_MOST_BITS = 2000
+"""Python writes no integers of more than 4300 digits."""
 _AGO = re.compile(r"([^/]*\S)\s+ago")
 _CALENDAR = re.compile(r"(\d{1,6})([MQy])", re.ASCII)
 _MONTHS = {"M": 1, "Q": 3, "y": 12}
@@ -152,14 +155,14 @@ def duration_ms(value: DurationLike, *, argument: str = "duration") -> int:
         case timedelta():
             if value != value:  # pandas.NaT
                 raise _not_a_duration(argument, value)
-            ms, given_nothing = (value + _MILLISECOND / 2) // _MILLISECOND, not value
+            ms, given_nothing = _timedelta_ms(value), not value
         case int() | float() | np.integer() | np.floating():
-            ms, given_nothing = _seconds_to_ms(value, argument), float(value) == 0
+            ms, given_nothing = _seconds_to_ms(value, argument), bool(value == 0)
         case _:
             length = _length_of(value)
             if length is None:
                 raise _not_a_duration(argument, value)
-            ms, given_nothing = (length + _MILLISECOND / 2) // _MILLISECOND, not length
+            ms, given_nothing = _timedelta_ms(length), not length
     if ms < 0:
         raise ArgumentError(argument, f"{_shown(value)} is negative")
     if ms == 0 and not given_nothing:
@@ -258,8 +261,12 @@ def _rfc_3339_to_ms(found: re.Match[str], argument: str) -> int:
 
 
 def _datetime_to_ms(instant: datetime) -> int:
-    # Integer arithmetic: timestamp() is a float and would lose the last digit far from 1970.
-    return (instant - _EPOCH + _MILLISECOND / 2) // _MILLISECOND
+    return _timedelta_ms(instant - _EPOCH)
+
+
+def _timedelta_ms(length: timedelta) -> int:
+    # Integers: total_seconds() is a float, and half a millisecond more may be no timedelta.
+    return (length.days * 86_400 + length.seconds) * 1000 + (length.microseconds + 500) // 1000
 
 
 def _seconds_to_ms(seconds: float | np.integer | np.floating, argument: str) -> int:
@@ -283,7 +290,7 @@ def _duration_text_ms(text: str) -> int | None:
     if text == "0":
         return 0
     found = _DURATION.fullmatch(text)
-    if not text or found is None:
+    if not text or found is None or len(text) > _LONGEST:
         return None
     return sum(
         int(number) * unit
@@ -325,4 +332,6 @@ def _not_a_duration(argument: str, value: object) -> ArgumentError:
 
 
 def _shown(value: object) -> str:
-    return repr(value) if isinstance(value, str) else str(value)
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return f"a number of {value.bit_length()} bits"
+    return excerpt(repr(value) if isinstance(value, str) else str(value), _MOST_SHOWN)

@@ -166,6 +166,8 @@ def test_the_edges_of_time_as_prometheus_clients_write_them() -> None:
         "nan",
         "1e400",
         10**30,
+        10**401,
+        pytest.param(-(10**5000), id="5000 digits"),
         "-99999y",
         "now/",
         "now/x",
@@ -186,6 +188,17 @@ def test_what_is_not_a_time_is_refused_by_name(value: TimeLike) -> None:
     with pytest.raises(ArgumentError, match=r"^start: ") as caught:
         to_ms(value, argument="start")
     assert caught.value.argument == "start"
+
+
+def test_errors_quote_the_beginning_of_a_long_value() -> None:
+    for value in ("9" * 401, 10**401, "9" * 5000 + "d"):
+        with pytest.raises(ArgumentError) as caught:
+            duration_ms(value)
+        assert len(str(caught.value)) < 200
+
+
+def test_the_last_time_of_pandas() -> None:
+    assert to_ms(pd.Timestamp.max) == pd.Timestamp.max.value // 1_000_000 + 1
 
 
 def test_milliseconds_where_seconds_are_wanted_are_recognised() -> None:
@@ -236,6 +249,8 @@ def test_seconds_with_three_decimals_are_exact(ms: int) -> None:
         ("0", 0),
         ("0s", 0),
         (timedelta(0), 0),
+        (timedelta.max, 86_400_000 * 10**9),
+        (pd.Timedelta.max, pd.Timedelta.max.value // 1_000_000 + 1),
         ("5min", 300_000),
         ("1h30min", 5_400_000),
         ("1D", 86_400_000),
@@ -277,6 +292,10 @@ def test_durations(value: DurationLike, ms: int) -> None:
         np.timedelta64("NaT"),
         pd.NaT,
         "99999999999999999y",
+        10**401,
+        pytest.param(-(10**5000), id="5000 digits"),
+        "9" * 401,
+        "9" * 5000 + "d",
         "min",
         "5MIN",
         "1M",

@@ -7,17 +7,15 @@ import sys
 import click
 
 from novaql.cli.failures import note
-from novaql.cli.options import TIME, data_argument, data_option
-from novaql.cli.suggest import files, query_words
+from novaql.cli.options import TIME, data_argument, data_option, output_option
+from novaql.cli.suggest import query_words
 from novaql.saving import SUFFIXES, TABLES, SampleFormat, save
 
 
 @click.command("export")
 @click.argument("matchers", nargs=-1, metavar="[SELECTOR]...", shell_complete=query_words)
 @data_option
-@click.option(
-    "--output", "-o", metavar="FILE", help="Default: standard output.", shell_complete=files
-)
+@output_option("Default, and -: standard output.")
 @click.option(
     "--format",
     "format_",

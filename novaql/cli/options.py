@@ -130,6 +130,17 @@ def _set(variable: str, value: str) -> Iterator[None]:
             os.environ[variable] = before
 
 
+def output_option(help: str) -> Callable[[F], F]:
+    """--output: a file; `-` is standard output, as without it."""
+
+    def output(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+        return None if value == "-" else value
+
+    return click.option(
+        "--output", "-o", metavar="FILE", callback=output, help=help, shell_complete=files
+    )
+
+
 def data_option(command: F) -> F:
     """--data and --token: where the metrics are; see `data_argument`."""
     return click.option(

@@ -14,13 +14,14 @@ from novaql.cli.options import (
     DURATION,
     data_argument,
     data_option,
+    output_option,
     text_argument,
     time_options,
     times_of,
     zone_option,
 )
 from novaql.cli.output import Format, chosen_format, write_result
-from novaql.cli.suggest import files, query_words
+from novaql.cli.suggest import query_words
 from novaql.evaluator import Profile
 from novaql.opening import opened
 
@@ -42,13 +43,7 @@ from novaql.opening import opened
     type=click.Choice([kind.value for kind in Format]),
     help="Default: table.",
 )
-@click.option(
-    "--output",
-    "-o",
-    metavar="FILE",
-    help="Write to this file; the suffix sets the format.",
-    shell_complete=files,
-)
+@output_option("Write to this file; the suffix sets the format. -: standard output.")
 @click.option("--rows", type=click.IntRange(min=0), help="Series in a table; 0: all.")
 @zone_option
 @click.option("--strict", is_flag=True, help="Fail on damaged data instead of a warning.")

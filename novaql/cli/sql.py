@@ -14,9 +14,15 @@ import click
 import duckdb
 
 from novaql.cli.failures import note
-from novaql.cli.options import TIME, data_argument, data_option, text_argument, zone_option
+from novaql.cli.options import (
+    TIME,
+    data_argument,
+    data_option,
+    output_option,
+    text_argument,
+    zone_option,
+)
 from novaql.cli.output import destination
-from novaql.cli.suggest import files
 from novaql.duck.problems import SqlProblem
 from novaql.duck.session import prepare
 
@@ -36,13 +42,7 @@ _EVERYTHING = 1_000_000
 @click.option("--start", type=TIME, help="Only samples from this time on.")
 @click.option("--end", type=TIME, help="Only samples until this time.")
 @click.option("--format", "format_", type=click.Choice(["table", *_COPY]), help="Default: table.")
-@click.option(
-    "--output",
-    "-o",
-    metavar="FILE",
-    help="Write to this file; the suffix sets the format.",
-    shell_complete=files,
-)
+@output_option("Write to this file; the suffix sets the format. -: standard output.")
 @click.option("--rows", type=click.IntRange(min=1), help="Rows in a table.")
 @zone_option
 def command(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import duckdb
@@ -28,15 +29,17 @@ class Call:
     tokens      of the call
     arguments   name → tokens of its value; "": the query
     aliased     whether the statement gives the table a name
+    lateral     whether it is behind LATERAL
     """
 
     tokens: Sequence[Token]
     arguments: Mapping[str, Sequence[Token]]
     aliased: bool
+    lateral: bool
 
     @property
-    def table(self) -> str:
-        """The name of its result: the call itself, as text."""
+    def text(self) -> str:
+        """The call itself, without comments."""
         return sql_of(self.tokens)
 
 
@@ -70,8 +73,17 @@ def calls_of(tokens: Sequence[Token]) -> list[Call]:
         aliased = behind is not None and (
             behind.kind == "identifier" or behind.text.upper() == "AS"
         )
-        calls.append(Call(tokens[at:end], _arguments(parts), aliased))
+        calls.append(Call(tokens[at:end], _arguments(parts), aliased, before == "LATERAL"))
     return calls
+
+
+def names_of_tables(tokens: Sequence[Token]) -> set[str]:
+    """Names in the place of a table; also some columns behind a comma or a parenthesis."""
+    return {
+        token.name
+        for before, token in pairwise(tokens)
+        if token.name is not None and before.text.upper() in _BEFORE_A_TABLE
+    }
 
 
 def rewritten(
@@ -97,14 +109,19 @@ def rewritten(
     places = [(t.start, t.end, t.text) for t in tokens if t.kind == PARAMETER and t not in inside]
     used = {text[1:].lower() for _, _, text in places}
     tables: dict[str, Result] = {}
+    names: dict[str, str] = {}
     taken: set[str] = set()
     for call in calls:
         mine = {t.text[1:].lower() for t in call.tokens if t.kind == PARAMETER}
         taken |= mine
-        if call.table not in tables:
+        if call.text not in names:
             values = _values(call, {n: v for n, v in bound.items() if n in mine}, connection)
-            tables[call.table] = _result(values, result_of)
-        name = '"' + call.table.replace('"', '""') + '"'
+            # DuckDB does not tell names apart that differ in case only, as queries may.
+            alike = sum(name.lower() == call.text.lower() for name in names)
+            names[call.text] = call.text + f" -- {alike + 1}" * bool(alike)
+            tables[names[call.text]] = _result(values, result_of)
+        name = '"' + names[call.text].replace('"', '""') + '"'
+        name = f"(FROM {name})" if call.lateral else name
         alias = "" if call.aliased else f" AS {FUNCTION}"
         places.append((call.tokens[0].start, call.tokens[-1].end, name + alias))
     whole = statement.encode()

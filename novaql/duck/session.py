@@ -6,7 +6,8 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import FrameType
@@ -18,28 +19,23 @@ from novaql.inputs.resolve import as_source
 from novaql.lazy_exports import lazy_module
 from novaql.options import time_window
 from novaql.timeparse import TimeLike
-from novaql.tsdb.model.labels import METRIC_NAME
-from novaql.tsdb.model.source import Source
 
 if TYPE_CHECKING:
     import duckdb
 
     from novaql import opening
-    from novaql.duck import dataset, promql_calls, tables, tokens
+    from novaql.duck import explained, metric_tables, promql_calls, tokens
     from novaql.result import Result
 else:  # they load pyarrow, duckdb and the evaluator
     opening = lazy_module("novaql.opening")
-    dataset = lazy_module("novaql.duck.dataset")
+    explained = lazy_module("novaql.duck.explained")
+    metric_tables = lazy_module("novaql.duck.metric_tables")
     promql_calls = lazy_module("novaql.duck.promql_calls")
-    tables = lazy_module("novaql.duck.tables")
     tokens = lazy_module("novaql.duck.tokens")
 
-SAMPLES, SERIES, METRICS = "samples", "series", "metrics"
-TABLES = (SAMPLES, SERIES, METRICS)
-MOST_LISTED = 500
-_CATALOGS = {"information_schema", "duckdb_tables", "duckdb_views", "sqlite_master", "pg_tables"}
 _METRIC = re.compile(r"[^\W\d][\w:]*")
 _RUN = "__novaql_run__"
+_CREATE = {"OR", "REPLACE", "TEMP", "TEMPORARY", "PERSISTENT", "RECURSIVE", "MATERIALIZED"}
 
 
 def sql(
@@ -55,13 +51,15 @@ def sql(
 
     statement   SQL of DuckDB. The tables are `samples` (time, value, a column for each label, with
                 `__name__` for the metric), `series` (labels), `metrics` (name, type, help, unit),
-                and one for each metric, with its name, such as `up` or `"job:up:sum"`. Other names
-                are variables of the caller: frames, Arrow tables, results of `query`
+                and one for each metric, with its name, such as `up` or `"job:up:sum"`. Exact
+                spelling comes before names that differ in case. Other names are variables of the
+                caller: frames, Arrow tables, results of `query`
     data        as for `query`
     params      values of `?` and `$1` in order, or of `$name` by name
     start, end  only samples between them; a condition on `time` has the same effect
-    connection  a DuckDB connection whose own tables the statement also uses; the function creates
-                the tables above in it as temporary tables (None: a new connection, in UTC)
+    connection  a DuckDB connection whose own tables and views the statement also uses; they come
+                before the tables above, of which nothing stays in the connection (None: a new
+                connection, in UTC)
 
     `FROM promql('sum by (job) (rate(x[5m]))', start := …, "end" := …, step := …)` is the result of
     a query over `data` as a table: `time`, `value`, a column for each label. Arguments are those of
@@ -71,7 +69,8 @@ def sql(
 
     DuckDB reads only the columns and series that the statement uses. Returns a lazy relation
     (`.fetchall()`, `.df()`, `.pl()`, `.to_arrow_table()`, `.show()`), or None if the statement is
-    not a query. Staleness markers are rows with the value NaN: exclude them with
+    not a query. A view or macro cannot use the tables above or `promql`; CREATE TABLE … AS copies
+    their rows. Staleness markers are rows with the value NaN: exclude them with
     `WHERE NOT isnan(value)`. `SHOW TABLES` lists 500 metrics at most. Warns (`SqlNote`) of what it
     leaves out, and of warnings and infos of `promql`.
 
@@ -91,10 +90,13 @@ def sql(
 class Prepared:
     """A statement that can run.
 
-    connection  has the tables that the statement uses
+    connection  runs it
     text        what DuckDB gets, with `params`
-    variables   name → table, of results and of variables of the caller
+    variables   name → table: of metrics, results of `promql`, variables of the caller
     notes       (kind, text) of warnings and infos
+    views       name → table that the catalog has while the statement runs
+    names       of all tables of the source
+    lost        those that the statement must not use
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -102,6 +104,9 @@ class Prepared:
     params: Any
     variables: Mapping[str, Any]
     notes: Sequence[tuple[str, str]]
+    views: Mapping[str, Any]
+    names: Sequence[str]
+    lost: Collection[str]
 
     def run(self) -> duckdb.DuckDBPyRelation | None:
         """The answer, None if the statement is no query. Raises `SqlProblem`."""
@@ -109,13 +114,22 @@ class Prepared:
 
         work = partial(self.connection.sql, self.text, params=self.params)
         try:
+            for name, table in self.views.items():
+                self.connection.register(name, table)
             # DuckDB looks up unknown tables in the frame that calls it: here, only `variables`.
             answer: duckdb.DuckDBPyRelation | None = eval(  # noqa: S307 - a constant
                 f"{_RUN}()", {**self.variables, _RUN: work}
             )
+            if answer is None or not self.views:
+                return answer
+            return self.connection.from_arrow(answer.to_arrow_table())
         except duckdb.Error as problem:
-            raise SqlProblem(str(problem)) from None
-        return answer
+            raise explained.explained(problem, self.names, self.lost) from None
+        finally:
+            # A rollback of the caller's own transaction also ends them.
+            with suppress(duckdb.TransactionException):
+                for name in self.views:
+                    self.connection.unregister(name)
 
 
 def prepare(
@@ -128,7 +142,7 @@ def prepare(
     connection: duckdb.DuckDBPyConnection | None = None,
     frame: FrameType | None = None,
 ) -> Prepared:
-    """Create the tables that the statement uses, and evaluate its calls of `promql`; see `sql`.
+    """Make the tables that the statement uses, and evaluate its calls of `promql`; see `sql`.
 
     frame  where variables are looked up; None: nowhere
     """
@@ -152,14 +166,41 @@ def prepare(
         return opening.answer(text, source, *opening.timed(data, source, opened_ms, **times))
 
     # Strings may be SQL or names, as in `query_table('up')`.
-    notes = _attach(connection, source, window, words.union(*map(_METRIC.findall, texts)))
+    words = words.union(*map(_METRIC.findall, texts))
+    tables = metric_tables.MetricTables(connection, source, window)
+    variables = {} if frame is None else _variables(frame, words.difference(tables.names))
+    used = tables.used(words - variables.keys())
+    metric_tables.check_apart(used, variables, promql_calls.names_of_tables(parts))
+    views, notes = tables.views(words, used)
+    lasting = _makes_what_remains(parts)
+    if lasting and calls:
+        raise SqlProblem(
+            "a view or macro cannot use promql, which runs once, before the statement: copy its "
+            "rows by CREATE TABLE … AS"
+        )
+    variables |= {} if lasting else used
     final = promql_calls.rewritten(statement, parts, calls, params, result_of, connection)
-    variables = {} if frame is None else _variables(frame, words)
     for name, result in final.tables.items():
-        variables[name] = result.arrow()
+        (variables if tables.found else views)[name] = result.arrow()
         notes += [("warning", text) for text in result.warnings]
         notes += [("info", text) for text in result.infos]
-    return Prepared(connection, final.text, final.params, variables, notes)
+    lost = used if lasting else ()
+    return Prepared(
+        connection, final.text, final.params, variables, notes, views, tables.names, lost
+    )
+
+
+def _makes_what_remains(parts: Sequence[tokens.Token]) -> bool:
+    """Whether a statement is a definition that names tables, and is used later."""
+    begins = True
+    creates = False
+    for part in parts:
+        word = part.text.upper()
+        if creates and word in ("VIEW", "MACRO", "FUNCTION"):
+            return True
+        creates = word in _CREATE if creates else begins and word == "CREATE"
+        begins = word == ";"
+    return False
 
 
 def _caller() -> tuple[FrameType | None, int]:
@@ -173,40 +214,3 @@ def _caller() -> tuple[FrameType | None, int]:
 def _variables(frame: FrameType, words: set[str]) -> dict[str, Any]:
     every = {**frame.f_globals, **frame.f_locals}
     return {name: every[name] for name in words & every.keys()}
-
-
-def _attach(
-    connection: duckdb.DuckDBPyConnection,
-    source: Source,
-    window: tuple[int, int],
-    words: set[str],
-) -> list[tuple[str, str]]:
-    """Create the tables of a source, and of those of its metrics that the statement may use.
-
-    Returns notes on what is left out.
-    """
-    samples: Any = dataset.SampleDataset(source, *window)
-    connection.register(SAMPLES, samples)
-    connection.register(SERIES, tables.series_table(samples))
-    connection.register(METRICS, tables.metrics_table(source))
-    known = set(source.label_values(METRIC_NAME, [], *window)) - set(TABLES)
-    upper = {word.upper() for word in words}
-    listed: set[str] = set()
-    if {"SHOW", "TABLES"} <= upper or not _CATALOGS.isdisjoint(map(str.lower, words)):
-        listed = set(sorted(known)[:MOST_LISTED])
-    for name in sorted(words & known | listed):
-        rows = f"FROM {SAMPLES} WHERE {METRIC_NAME} = {_text(name)}"
-        what = f"SELECT * EXCLUDE ({METRIC_NAME}) {rows}"
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW {_name(name)} AS {what}")
-    if listed and len(listed) < len(known):
-        where = f"{METRIC_NAME} of {SERIES} has all"
-        return [("info", f"{len(listed)} of {len(known)} metrics are listed; {where}")]
-    return []
-
-
-def _name(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
-
-
-def _text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

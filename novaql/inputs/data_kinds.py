@@ -27,6 +27,7 @@ from novaql.inputs.tables.frame_types import (
     is_file_object,
     is_frame,
     is_frame_list,
+    is_table_file,
 )
 from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.samples import Batch
@@ -148,6 +149,11 @@ KINDS = (
         is_dataset,
         lambda data, options: datasets.read_dataset(data, options.columns),
         lambda data, _: datasets.dataset_source(data),
+    ),
+    DataKind(
+        "",
+        is_table_file,
+        lambda data, options: datasets.read_table_file(data, options.columns),
     ),
     DataKind(
         "a list of frames or record batches",

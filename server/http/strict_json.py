@@ -15,12 +15,16 @@ from novaql.server.wording import worded
 
 Model = TypeVar("Model", bound=BaseModel)
 _EXACT = 2**53
+_LEAST, _MOST = -(2**63), 2**64 - 1
+_MOST_DIGITS = 310
+"""A whole number of more characters is beyond all floats, and `int` takes 4300 of them."""
 MOST_NESTED = 100
 """The largest nesting of objects and arrays in a body: more than any field needs."""
 
 
 def parse_json(body: bytes, *, any_case: bool = False) -> Any:
-    """Parse a JSON text. NaN, overflowing numbers and repeated keys are rejected.
+    """Parse a JSON text. NaN and repeated keys are rejected; numbers that are too large for a float
+    are infinite, which `check_values` rejects.
 
     any_case  keys that differ in case only are the same
     """
@@ -39,6 +43,7 @@ def parse_json(body: bytes, *, any_case: bool = False) -> Any:
             object_pairs_hook=object_of,
             parse_constant=_constant,
             parse_float=_float,
+            parse_int=_whole,
         )
     except UnicodeDecodeError as problem:
         raise invalid("", f"not UTF-8 at byte {problem.start}") from None
@@ -47,8 +52,6 @@ def parse_json(body: bytes, *, any_case: bool = False) -> Any:
         raise invalid("", f"not JSON: {problem.msg} at {place}") from None
     except RecursionError:
         raise invalid("", "nested too deeply") from None
-    except ValueError as problem:  # an integer with more digits than Python converts
-        raise invalid("", f"not JSON this server reads: {problem}") from None
     if repeated:  # a repeated key may have replaced an object that has one too
         pointer, name = next(
             (pointer, repeated[id(item)][1])
@@ -61,7 +64,7 @@ def parse_json(body: bytes, *, any_case: bool = False) -> Any:
 
 def validate(model: type[Model], value: Any) -> Model:
     """Return the value as a model, without any conversion of types."""
-    check_texts(value)
+    check_values(value)
     try:
         return model.model_validate(value, strict=True)
     except ValidationError as problem:
@@ -74,11 +77,18 @@ def validate(model: type[Model], value: Any) -> Model:
         raise InvalidRequest(f"{where}: {details[0].message}", details=details) from None
 
 
-def check_texts(value: Any) -> None:
-    """Raise `InvalidRequest` for texts that no field accepts, and for too deep nesting."""
+def check_values(value: Any) -> None:
+    """Raise `InvalidRequest` for texts and numbers that no field accepts, and for too deep nesting.
+
+    A whole number has 64 bits: the database stores, and answers show, no longer one exactly.
+    """
     for pointer, item, depth in _values_in(value):
         if depth > MOST_NESTED:
             raise invalid("", "nested too deeply")
+        if isinstance(item, float) and math.isinf(item):
+            raise invalid(pointer, "is too large for a number")
+        if isinstance(item, int) and not _LEAST <= item <= _MOST:
+            raise invalid(pointer, "has more than 64 bits; as a float it is written like 1e30")
         texts = (item,) if isinstance(item, str) else item if isinstance(item, dict) else ()
         for text in texts:
             if (wrong := _wrong_text(text)) is not None:
@@ -118,9 +128,11 @@ def _constant(text: str) -> NoReturn:
 def _float(text: str) -> float:
     """Parse a number with a point or an exponent. JSON has one number type: `7.0` is an integer."""
     number = float(text)
-    if math.isinf(number):
-        raise invalid("", f"{text} is too large for a number")
     return int(number) if number.is_integer() and abs(number) < _EXACT else number
+
+
+def _whole(text: str) -> int | float:
+    return int(text) if len(text) <= _MOST_DIGITS else float(text)
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")

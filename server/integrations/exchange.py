@@ -15,7 +15,7 @@ from novaql.server.clock import Clock
 from novaql.server.egress.dialer import Dialer
 from novaql.server.egress.errors import TargetNotAllowed, Unreachable
 from novaql.server.errors import Impossible, InvalidRequest
-from novaql.server.http.strict_json import check_texts
+from novaql.server.http.strict_json import check_values
 from novaql.server.integrations.provider import ProviderFault, Reason, Reply
 
 AGENT = "NovaQL-Integrations/1"
@@ -160,7 +160,7 @@ def _parsed(body: bytes, *, lenient: bool) -> Any:
     try:
         found = orjson.loads(body)
         if rb"\u0000" in body:  # a database stores no text with a NUL character
-            check_texts(found)
+            check_values(found)
     except (orjson.JSONDecodeError, InvalidRequest) as problem:
         if lenient:
             return None

@@ -10,7 +10,7 @@ import orjson
 
 from novaql.server.crypto.redaction import HIDDEN
 from novaql.server.errors import InvalidRequest
-from novaql.server.http.strict_json import check_texts, parse_json
+from novaql.server.http.strict_json import check_values, parse_json
 
 _WORDS = (
     *("secret", "password", "passwd", "passphrase", "credential", "authorization", "token"),
@@ -44,7 +44,7 @@ def masked_body(body: bytes) -> str:
     """The beginning of a JSON body, with secrets hidden. "": it is not JSON."""
     try:
         value = parse_json(body)
-        check_texts(value)
+        check_values(value)
     except InvalidRequest:
         return ""
     return orjson.dumps(_masked(value)).decode()[:_LONGEST_BODY]

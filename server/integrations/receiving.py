@@ -13,7 +13,7 @@ from sqlalchemy import delete, select
 
 from novaql.server.db.unit import Unit
 from novaql.server.errors import InvalidRequest, ServerError, invalid, kind_of
-from novaql.server.http.strict_json import check_texts, parse_json
+from novaql.server.http.strict_json import check_values, parse_json
 from novaql.server.ids import new_id
 from novaql.server.integrations.hook_schema import ReceivedOut
 from novaql.server.integrations.masking import masked_headers
@@ -71,7 +71,7 @@ def understood(unit: Unit, hook: IntegrationHook, received: Received) -> tuple[H
     """Return what a request reports, and the id of its message. Raises `InvalidRequest`."""
     provider = provider_named(unit.settings, hook.provider)
     body = parse_json(received.body)
-    check_texts(body)
+    check_values(body)
     key = _message_id(provider, hook.config, received, body)
     outcome = provider.read_hook(HookCall(received.headers, body, hook.config, unit.now()))
     return outcome, key

@@ -16,7 +16,7 @@ from novaql.server.errors import InvalidRequest
 from novaql.server.http.body_reader import read_body
 from novaql.server.http.data_route import DataRoute
 from novaql.server.http.request import context_of, principal_of
-from novaql.server.http.strict_json import check_texts, parse_json
+from novaql.server.http.strict_json import check_values, parse_json
 from novaql.server.tenants.context import ServerContext
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _answered(
     body = None
     if fields["body"].strip():
         body = _parsed(fields["body"])
-        check_texts(body)
+        check_values(body)
     done = answering.answered(request, context, fields, body)
     return done, b"" if done.body is None else json.dumps(done.body).encode()
 

@@ -11,6 +11,7 @@ import pytest
 from novaql.cli.main import run
 
 Text = pytest.CaptureFixture[str]
+Bytes = pytest.CaptureFixture[bytes]
 
 
 @pytest.fixture
@@ -30,6 +31,32 @@ def test_export_to_a_file_and_to_a_pipe(metrics: str, tmp_path: Path, capfd: Tex
     out, err = capfd.readouterr()
     assert out == '# TYPE up gauge\nup{job="b"} 0 1700000000000\n'
     assert err == ""
+
+
+@pytest.mark.parametrize("form", ["text", "openmetrics", "csv", "json-lines", "parquet", "arrow"])
+def test_a_hyphen_is_standard_output(
+    form: str, metrics: str, tmp_path: Path, capfdbinary: Bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["export", "--data", metrics, "--format", form]
+    assert run(command) == 0
+    expected = capfdbinary.readouterr().out
+    assert run([*command, "-o", "-"]) == 0
+    assert capfdbinary.readouterr().out == expected
+    assert len(expected) > 40
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.om"]
+
+
+def test_a_hyphen_of_query_and_sql(
+    metrics: str, tmp_path: Path, capfd: Text, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command in (["query", "sum(up)"], ["sql", "SELECT sum(value) AS value FROM up"]):
+        assert run([*command, "--data", metrics, "--format", "csv", "-o", "-"]) == 0
+        assert capfd.readouterr().out.splitlines()[0].endswith("value")
+    assert run(["export", "--data", metrics, "-o", "-"]) == 2
+    assert "a format with --format" in capfd.readouterr().err
+    assert not Path("-").exists()
 
 
 def test_export_wants_a_file_or_a_format(metrics: str, capfd: Text) -> None:

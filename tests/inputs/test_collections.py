@@ -43,6 +43,14 @@ def parquet() -> io.BytesIO:
     return made
 
 
+def arrow_file() -> pa.Buffer:
+    made = pa.BufferOutputStream()
+    with pa.ipc.new_file(made, TABLE.schema) as writer:
+        for batch in (TABLE.slice(0, 3), TABLE.slice(3)):
+            writer.write_table(batch)
+    return made.getvalue()
+
+
 def hive(folder: Path) -> Path:
     pq.write_to_dataset(TABLE, folder / "hive", partition_cols=["host"])
     return folder / "hive"
@@ -74,6 +82,9 @@ MADE: dict[str, Callable[[Path], Any]] = {
     "BytesIO of Parquet": lambda _: parquet(),
     "file of Parquet": lambda folder: _opened(folder / "a.bin", parquet().getvalue()),
     "native file": lambda _: pa.BufferReader(parquet().getvalue()),
+    "opened Parquet file": lambda _: pq.ParquetFile(parquet()),
+    "dataset of Parquet of its own": lambda folder: pq.ParquetDataset(hive(folder)),
+    "opened Arrow file": lambda _: pa.ipc.open_file(arrow_file()),
     "BytesIO of CSV": lambda _: io.BytesIO(csv().encode()),
     "StringIO of CSV": lambda _: io.StringIO(csv()),
     "file of CSV": lambda folder: _opened(folder / "a.csv", csv().encode()),
@@ -196,6 +207,16 @@ def test_partition_keys_that_are_no_texts(tmp_path: Path) -> None:
         ),
         ({}, "dict cannot be read as metrics"),
         ([TABLE, "path"], "list cannot be read as metrics"),
+        (TABLE["load"], "pyarrow ChunkedArray: is one column; give a table"),
+        (pl.Series("load", [1.0]), "polars Series: is one column; give a table"),
+        (
+            {"time": [1, 2], "port": ["80", 443], "load": [1.0, 2.0]},
+            "dict: column port mixes the types int and str; .* a label to text",
+        ),
+        (
+            {"time": [1, 2], "load": [1, 10**400]},
+            "dict: column load has whole numbers of more than 64 bits; convert them to floats",
+        ),
         (io.BytesIO(b""), "^BytesIO: is empty$"),
         (io.BytesIO(b"\x00\x01"), "^BytesIO: neither name nor content tells what this is"),
         (io.StringIO('up{a="b" 1\n'), "^StringIO:1:"),

@@ -186,8 +186,11 @@ def test_pandas_columns_that_cannot_be_read() -> None:
     for wrong, message in [
         (pd.concat([rows, rows[["job"]]], axis=1), "several columns called 'job'$"),
         (indexed, r"several columns called 'job' \(the index counts as one\)$"),
-        (rows.assign(value=1j), "DataFrame: Unsupported .* column value "),
-        (rows.assign(value=[1, "x"]), "DataFrame: Could not convert 'x' .* column value "),
+        (rows.assign(value=1j), "DataFrame: column value: "),
+        (rows.assign(value=[1, "x"]), "DataFrame: column value mixes the types int and str; "),
+        (rows.assign(port=["80", 443]), r"column port mixes .* \.astype\(str\)"),
+        (rows.assign(port=[443.5, "80"]).set_index("port"), "column port mixes .* float and str"),
+        (rows.assign(value=[1, 10**400]), "column value has whole numbers of more than 64 bits"),
     ]:
         with pytest.raises(InputError, match=message):
             read(wrong)

@@ -109,6 +109,19 @@ def test_a_value_that_does_not_suit(text: str, value: Any, message: str) -> None
         bind(text, {"x": value})
 
 
+def test_a_whole_number_may_have_too_many_digits() -> None:
+    for text, number, message in (
+        ("up{host=$x}", 10**5000, "is too long for a label"),
+        ("up{host=~$x}", [10**5000], "is too long for a label"),
+        ("up > $x", 10**401, "is too large for a 64-bit float"),
+        ("up > $x", -(10**5000), "is too large for a 64-bit float"),
+        ("up offset $x", 10**401, "1000+….* is too long"),
+        ("up @ $x", 10**5000, "a number of 16610 bits is outside the years"),
+    ):
+        with pytest.raises(ArgumentError, match=f"params: x: {message}"):
+            bind(text, {"x": number})
+
+
 def test_a_name_without_a_value_has_its_place() -> None:
     with pytest.raises(UnknownName) as caught:
         query("up{host=$hots}", params={"host": "a"})

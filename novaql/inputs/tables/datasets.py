@@ -1,7 +1,8 @@
-"""Datasets and scanners of pyarrow → a source, or batches of samples."""
+"""Datasets, scanners and opened files of pyarrow → a source, or batches of samples."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +10,19 @@ from novaql.inputs.batch_stream import BatchStream
 from novaql.inputs.parquet.opening import source_of
 from novaql.inputs.parquet.source import ParquetSource
 from novaql.inputs.parquet.table import ParquetFileAt
+from novaql.inputs.tables.arrow_table import ROWS_AT_ONCE
 from novaql.inputs.tables.column_roles import BY_NAME, Columns
 from novaql.inputs.tables.frames import read_frame
 from novaql.lazy_exports import lazy_module
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.dataset as ds
+    import pyarrow.parquet as pq
 else:  # loaded at the first use
+    pa = lazy_module("pyarrow")
     ds = lazy_module("pyarrow.dataset")
+    pq = lazy_module("pyarrow.parquet")
 
 
 def dataset_source(data: Any) -> ParquetSource | None:
@@ -39,6 +45,20 @@ def read_dataset(data: Any, columns: Columns = BY_NAME) -> BatchStream:
     what = f"pyarrow {type(data).__name__}"
     scanner = data if isinstance(data, ds.Scanner) else data.scanner()
     return read_frame(scanner.to_reader(), columns, what)
+
+
+def read_table_file(data: Any, columns: Columns = BY_NAME) -> BatchStream:
+    """All rows of a file that pyarrow has opened, some at a time. Raises `InputError`."""
+    what = f"pyarrow {type(data).__name__}"
+    parts: Iterator[pa.RecordBatch]
+    if isinstance(data, pa.ipc.RecordBatchFileReader):
+        schema = data.schema
+        parts = (data.get_batch(number) for number in range(data.num_record_batches))
+    elif isinstance(data, pq.ParquetFile):
+        schema, parts = data.schema_arrow, data.iter_batches(ROWS_AT_ONCE)
+    else:  # a ParquetDataset
+        return read_frame(data.read(), columns, what)
+    return read_frame(pa.RecordBatchReader.from_batches(schema, parts), columns, what)
 
 
 def _place_of(fragment: ds.ParquetFileFragment) -> ParquetFileAt:

@@ -35,6 +35,15 @@ def is_dataset(data: object) -> bool:
     return module is not None and isinstance(data, module.Dataset | module.Scanner)
 
 
+def is_table_file(data: object) -> bool:
+    """Whether the object is a file of Parquet or Arrow that pyarrow has opened."""
+    parquet = sys.modules.get("pyarrow.parquet")
+    if parquet is not None and isinstance(data, parquet.ParquetFile | parquet.ParquetDataset):
+        return True
+    ipc = sys.modules.get("pyarrow.ipc")
+    return ipc is not None and isinstance(data, ipc.RecordBatchFileReader)
+
+
 def is_frame_list(data: object) -> TypeGuard[Sequence[Any]]:
     """Whether the object is a list of frames or record batches, with at least one in it."""
     return isinstance(data, list | tuple) and len(data) > 0 and all(map(is_frame, data))

@@ -11,6 +11,7 @@ from novaql.inputs.batch_stream import BatchStream
 from novaql.inputs.tables.arrow_table import ROWS_AT_ONCE, read_arrow
 from novaql.inputs.tables.column_roles import BY_NAME, Columns
 from novaql.inputs.tables.frame_types import is_lazy_polars, is_pandas
+from novaql.inputs.tables.mixed_columns import unreadable_column
 from novaql.lazy_exports import lazy_module
 
 if TYPE_CHECKING:
@@ -36,7 +37,13 @@ def read_frame(data: Any, columns: Columns = BY_NAME, what: str | None = None) -
     if isinstance(data, pa.Table):
         schema, parts = data.schema, data.to_batches(max_chunksize=ROWS_AT_ONCE)
     else:
-        reader = pa.RecordBatchReader.from_stream(data)
+        try:
+            reader = pa.RecordBatchReader.from_stream(data)
+        except pa.ArrowInvalid as problem:  # the stream of an array
+            raise InputError(
+                f"{what}: is one column; give a table with a column of times and one of values, "
+                f"or a dict of such columns"
+            ) from problem
         schema, parts = reader.schema, reader
     return BatchStream(read_arrow(parts, schema, columns, what))
 
@@ -67,8 +74,9 @@ def _from_pandas(data: pandas.DataFrame | pandas.Series[Any], what: str) -> pa.T
         raise InputError(f"{what}: there are several columns called {repeated[0]!r}{index_too}")
     try:
         return _arrow_table(frame)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as problem:
-        raise InputError(f"{what}: {'; '.join(map(str, problem.args))}") from problem
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as problem:
+        found = unreadable_column({name: frame[name] for name in frame.columns})
+        raise InputError(f"{what}: {found or '; '.join(map(str, problem.args))}") from problem
 
 
 def _arrow_table(frame: pandas.DataFrame) -> pa.Table:

@@ -9,6 +9,7 @@ from novaql.errors import InputError
 from novaql.inputs.batch_stream import BatchStream
 from novaql.inputs.tables.column_roles import BY_NAME, Columns
 from novaql.inputs.tables.frames import read_frame
+from novaql.inputs.tables.mixed_columns import unreadable_column
 from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.samples import Batch
 
@@ -42,8 +43,9 @@ def read_column_dict(data: Mapping[str, Any], columns: Columns = BY_NAME) -> Bat
     whole = {n: [one] * lengths[0] if _is_scalar(one) else one for n, one in data.items()}
     try:
         table = pa.table(whole)
-    except (pa.ArrowException, TypeError) as problem:
-        raise InputError(f"dict: the values are no columns of one table: {problem}") from problem
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as problem:
+        found = unreadable_column(whole) or f"the values are no columns of one table: {problem}"
+        raise InputError(f"dict: {found}") from problem
     return read_frame(table, columns, "dict")
 
 
