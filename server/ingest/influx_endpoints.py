@@ -36,7 +36,7 @@ class InfluxVersion(BaseModel):
 
 
 class InfluxHealth(BaseModel):
-    """That the server runs, as InfluxDB says it."""
+    """The state of the server, in InfluxDB's format."""
 
     name: str
     message: str

@@ -1,4 +1,4 @@
-"""Use cases that lead to a run: request it, and make it anew when its runbook changes."""
+"""Use cases that lead to a run: request it, and renew it when its runbook changes."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def began_too_often(unit: Unit, run: RunbookRun) -> bool:
 
 
 def renew_pending(unit: Unit, context: ServerContext, runbook: Runbook) -> None:
-    """Make the runs of a changed runbook that wait for approval anew, so that an approval of their
+    """Renew the runs of a changed runbook that wait for approval, so that an approval of their
     earlier content is rejected. Those that its new parameters do not allow are cancelled."""
     waiting = select(RunbookRun.id).where(
         RunbookRun.runbook_id == runbook.id, RunbookRun.status == RunStatus.PENDING_APPROVAL

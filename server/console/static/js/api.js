@@ -87,7 +87,7 @@ export async function runQuery(request, signal, waits) {
 
 const remembered = new Map();
 
-/** A list from the Prometheus base, kept for half a minute. Never asks for a token. */
+/** A list from the Prometheus base, cached for half a minute. Never requests a token. */
 async function list(path) {
   const known = remembered.get(path);
   if (known && Date.now() - known.at < 30_000) return known.values;

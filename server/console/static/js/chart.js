@@ -12,7 +12,7 @@ import { tipIn } from "./tip.js";
 const box = byId("chart");
 let plot = null;
 let shown = null; // {kind, window, natives} of what is drawn; `kind` is a line chart or a heatmap
-let hidden = new Set(); // names of series switched off, kept across refreshes
+let hidden = new Set(); // names of series switched off, retained across refreshes
 let picked = null; // name of the histogram on show, likewise
 let tip = null;
 let onZoom = () => {};

@@ -227,16 +227,16 @@ async function arrive() {
   return askForToken(problem);
 }
 
-/** Run the query of the address, or the first example, and list the examples. `anew`: samples have come. */
-async function start(anew = false) {
-  if (state.q && !anew) await run();
-  const names = await metricNames({ fresh: anew });
+/** Run the query of the address, or the first example, and list the examples. `refreshed`: samples have arrived. */
+async function start(refreshed = false) {
+  if (state.q && !refreshed) await run();
+  const names = await metricNames({ fresh: refreshed });
   const groups = fitting(names);
   showExamples(groups, pick);
-  if (!state.q || anew) {
+  if (!state.q || refreshed) {
     const [query, unit] = opening(groups, names);
     setQuery(query);
-    setState({ q: query, unit, ...(anew ? { tab: "table" } : {}) }); // a range of steps may end before the first sample
+    setState({ q: query, unit, ...(refreshed ? { tab: "table" } : {}) }); // a range of steps may end before the first sample
     await run();
   }
   markExample(state.q);

@@ -6,8 +6,8 @@ import { formatValue } from "./format.js";
 export function rangeOf(_, low, high) {
   if (low === null || high === null) return [0, 1];
   if (low === high) {
-    const room = Math.abs(low) * 0.1 || 1;
-    return low === 0 ? [0, 1] : [Math.min(0, low - room) && low - room, high + room];
+    const margin = Math.abs(low) * 0.1 || 1;
+    return low === 0 ? [0, 1] : [Math.min(0, low - margin) && low - margin, high + margin];
   }
   const span = high - low;
   const bottom = low >= 0 && low < span * 1.5 ? 0 : low - span * 0.06;

@@ -8,7 +8,7 @@ let known = null; // {user, role, tenant, session}, or null
 
 const headers = { Accept: "application/json" };
 
-/** Ask the server who this is. Resolves to null for nobody. */
+/** Get the current user from the server; null without a session. */
 export async function whoAmI() {
   const answer = await fetch("/v1/session", { headers, cache: "no-store" });
   known = answer.ok ? await answer.json() : null;
@@ -34,7 +34,7 @@ export async function signIn(token) {
   return (await whoAmI()) ? "" : "This browser does not accept the cookie of this server.";
 }
 
-/** End the session. The page begins anew, so that it shows nothing more. */
+/** End the session. The page reloads, and shows nothing more. */
 async function signOut() {
   await fetch("/v1/session", { method: "DELETE", headers });
   location.reload();
@@ -50,7 +50,7 @@ function showButton() {
   button.title = known ? `${known.user}: ${known.role} of ${known.tenant}` : "";
 }
 
-/** The value of `name` in the fragment; it leaves the address, so that it is neither copied nor kept. */
+/** The value of `name` in the fragment; it leaves the address, so that it is neither copied nor stored. */
 export function takeFromAddress(name) {
   const fragment = new URLSearchParams(location.hash.slice(1));
   const given = fragment.get(name);

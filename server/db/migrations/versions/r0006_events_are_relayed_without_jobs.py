@@ -1,4 +1,4 @@
-"""Events are relayed without a job for each: they say themselves when they are due."""
+"""Events have a due time of their own; no job relays them."""
 
 from __future__ import annotations
 
