@@ -86,7 +86,7 @@ class OperationSettings:
     probe_region        region of this server's own runner; "": it runs no checks
     probe_threads       runs of the server's own runner at the same time
     probe_lease_s       a runner in another process is lost if it does not renew its leases so long
-    probe_poll_s        interval at which runners ask for runs
+    probe_poll_s        interval at which runners request runs
     probe_retry_delay_s wait before the first retry of a failed attempt; it doubles with each
     probe_max_timeout_s longest timeout of one attempt
     probe_max_body_bytes   size of an answer that a check reads; a larger one is a failure

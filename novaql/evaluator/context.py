@@ -120,10 +120,10 @@ class Context:
         labels: frozenset[str] | None = None,
         alternatives: Alternatives = (),
     ) -> Selection:
-        """A selection of the source, admitted to the budget. The same one is asked for once.
+        """A selection of the source, admitted to the budget. Equal selections are requested once.
 
         windows  all that its floats are for, if that is known
-        labels   no others will be looked at; always the same for the same matchers
+        labels   no others will be read; always the same for the same matchers
         alternatives  sets of matchers of which any one must hold, beside `matchers`
         """
         if alternatives:
@@ -153,7 +153,7 @@ class Context:
         except PatternTooCostly as problem:
             raise LimitExceeded(str(problem)) from None
         self._note_downsampled(start_ms, end_ms)
-        # Another use of the same samples costs no more, nor do rollups that were asked for.
+        # Another use of the same samples costs no more, nor do rollups that the query requests.
         rolled = windows is not None and bool(self.options.rollup_ms)
         if key[:3] not in self._admitted and not rolled:
             self._admitted.add(key[:3])
@@ -206,7 +206,7 @@ class Context:
         limit = self.options.limits.points
         if limit and steps.count > limit:
             raise LimitExceeded(
-                f"the query asks for {steps.count} points per series, the limit is {limit}"
+                f"the query requests {steps.count} points per series, the limit is {limit}"
             )
         limit_bytes = self.options.limits.bytes
         if limit_bytes and 8 * steps.count > limit_bytes:

@@ -53,7 +53,7 @@ ROWS_OF_OPERAND = frozenset(
 
 WHOLE_WINDOW = {name for name, function in RANGE_FUNCTIONS.items() if function.whole_window}
 EACH_WINDOW = {name for name in WHOLE_WINDOW if not RANGE_FUNCTIONS[name].slides}
-"""Functions that look at a sample again for each window that has it."""
+"""Functions that read a sample again for each window that contains it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Need:
 
 
 def estimate_of(context: Context, operator: Operator) -> Estimate:
-    """Ask for every selection that an operator and its operands read. Raises `LimitExceeded`."""
+    """Request every selection that an operator and its operands read. Raises `LimitExceeded`."""
     need = _Estimator(context).need(operator) if operator.steps.count else Need()
     return Estimate(
         context.series_selected, context.samples_read, need.peak, need.work, context.in_memory()

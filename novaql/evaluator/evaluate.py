@@ -1,4 +1,4 @@
-"""Operators → values: the one file that knows both plan nodes and operators."""
+"""Operators → values: the one file that imports both plan nodes and operators."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class QueryMemory:
                 _when_freed(array, self._freed.append, (id(array), array.nbytes))
 
     def finish(self, result: Result | None) -> None:
-        """Give back what is reserved, except what the result holds: that when it is freed."""
+        """Release what is reserved; what the result holds is released when it is freed."""
         shared, reserved, self._reserved = self._shared, self._reserved, 0
         if shared is None or not reserved:
             return

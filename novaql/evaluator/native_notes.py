@@ -24,7 +24,7 @@ IGNORED_IN_RANGE = (
 
 
 class Notes:
-    """Says things about series by the name of their metric, at one place of the query.
+    """Annotates series by the name of their metric, at one place of the query.
 
     context  that of the query
     """

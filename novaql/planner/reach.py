@@ -37,7 +37,7 @@ from novaql.planner.whole_range import RANGE_AGGREGATIONS, WHOLE_RANGE
 
 _BY_OTHER_ROWS = frozenset({"bottomk", "limit_ratio", "limitk", "topk"})
 """Aggregations that choose among equal values by the order of series, which depends on the range,
-or that look at the parameters of all steps together."""
+or that read the parameters of all steps together."""
 
 _BY_OTHER_THINGS = frozenset(
     {"drop_empty_series", "end", "info", "limit_offset", "now", "rand", "rand_exponential",

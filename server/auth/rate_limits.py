@@ -6,7 +6,7 @@ window. A client that waits for one window is therefore always admitted again, a
 exceed a quota by one slice at most.
 
 Most requests cause no write. A process that sees many requests for a key acquires several requests
-of the quota at a time. It spends them within a slice or a few seconds, and gives back the rest. If
+of the quota at a time. It spends them within a slice or a few seconds, and returns the rest. If
 a process is killed, its acquired requests count as spent.
 
 SQLite has one writer at a time. The counts are therefore in a separate file, so that counting does
@@ -161,13 +161,13 @@ class Quotas:
             session.execute(delete(RateWindow).where(RateWindow.updated_at <= before))
 
     def close(self) -> None:
-        """Give back unspent requests, and close the database if `owned`."""
+        """Return unspent requests, and close the database if `owned`."""
         self.give_back()
         if self._owned:
             self._database.close()
 
     def give_back(self) -> None:
-        """Give back unspent requests before the process ends."""
+        """Return unspent requests before the process ends."""
         with self._lock:
             everything, self._taken = self._taken, {}
         held = {name: taken for name, taken in everything.items() if taken.spare}

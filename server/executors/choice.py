@@ -34,7 +34,7 @@ class Choice:
 def choose(wanted: str, slots: Slots) -> Choice:
     """Try each isolation with a program that does nothing.
 
-    wanted  `auto`, `namespaces` or `uid`
+    wanted  the setting: `auto`, `namespaces` or `uid`
     slots   have the uid of the programs
     """
     refusals = []

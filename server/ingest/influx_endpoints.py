@@ -30,7 +30,7 @@ _CREATE_DATABASE = re.compile(  # without backtracking: a body may be large
 
 
 class InfluxVersion(BaseModel):
-    """The version of InfluxDB whose API the server speaks."""
+    """The version of InfluxDB whose API the server implements."""
 
     version: str
 

@@ -1,7 +1,7 @@
 """Signed checkpoints of logs, and the files of the last ones.
 
-The file of a log has the largest head that was signed, whether it was published or only given to a
-client. The server signs no head that contradicts it, whatever the database says.
+The file of a log has the largest head that was signed, whether it was published or only returned
+to a client. The server signs no head that contradicts it, whatever the database contains.
 """
 
 from __future__ import annotations

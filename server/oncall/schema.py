@@ -167,7 +167,7 @@ class ScheduleQuery(PageQuery):
 
 
 class MakeOverride(Body):
-    """A user who is on call in place of what the layers say."""
+    """A user who is on call in place of those of the layers."""
 
     model_config = example(
         {

@@ -112,7 +112,7 @@ class NovaqlAnswer(BaseModel):
     infos: list[str]
     stats: QueryStatsOut
     window: WindowOut
-    explain: str | None = Field(None, description="the plan after each rule, if asked for")
+    explain: str | None = Field(None, description="the plan after each rule, if requested")
 
 
 class QueryText(BaseModel):

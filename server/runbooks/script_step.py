@@ -1,6 +1,6 @@
 """Script steps: programs that the server's configuration names, run by `server/executors`.
 
-A tenant chooses one of the executors that the configuration grants it, by its name, and gives
+A tenant chooses one of the executors that the configuration grants it, by its name, and sets
 values of its parameters, nothing else. The executor passes them as arguments or stdin.
 """
 

@@ -101,7 +101,7 @@ def request(unit: Unit, context: ServerContext, runbook_id: str, body: RunRunboo
 
 
 def _place(unit: Unit, run: RunbookRun) -> None:
-    """Decide whether a new run waits for approval, and when its job looks at it."""
+    """Decide whether a new run waits for approval, and when its job checks it."""
     run.content_hash = shown_hash(run.content)
     if run.agent_id is not None:
         agent = unit.get(Agent, run.agent_id, "agent")

@@ -1,6 +1,6 @@
 """Functions over windows of whole cells: count, sums, means, and the growth of counters.
 
-Each answer comes with whether it is provably the very float that the samples would give. Counts
+Each answer states whether it is provably the very float that the samples would yield. Counts
 are. So are sums and means of whole numbers, as long as all that is added stays below 2^53: no order
 of adding rounds anything then. Other sums are where the engine's own error bound leaves one float
 alone to round to. A counter that falls at most once in a window grows by the same two or three
@@ -28,7 +28,7 @@ ROUNDING = 2.0**-53
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
     """[C] each, of the windows that hold a cell: values, whether there is one, and whether it is
-    the float that the samples would give, bit for bit."""
+    the float that the samples would yield, bit for bit."""
 
     values: Floats
     valid: Bools

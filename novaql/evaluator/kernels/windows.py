@@ -2,7 +2,7 @@
 
 A window of step t is the half-open range of samples in (t - range, t]. For samples that share
 timestamps (a matrix) the bounds are found once for all series; for ragged samples once per series,
-without a search: each sample knows by arithmetic at which step it enters and leaves the window.
+without a search: arithmetic determines the steps at which each sample enters and leaves the window.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Windows:
 
     Regular: all S series have the same J windows. Ragged: each series has its own, and only those
     that hold a sample are here, C of them, series after series (most are empty where series come
-    and go). A kernel computes an array of `shape`, [S, J] or [C], and need not know which.
+    and go). A kernel computes an array of `shape`, [S, J] or [C], and does not depend on which.
 
     values    regular: [S, T]; ragged: flat [N]
     times     milliseconds; regular: [T]; ragged: flat [N]

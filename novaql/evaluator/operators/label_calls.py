@@ -1,4 +1,4 @@
-"""label_replace, label_join, sort_by_label: functions that look at labels alone."""
+"""label_replace, label_join, sort_by_label: functions that read labels alone."""
 
 from __future__ import annotations
 

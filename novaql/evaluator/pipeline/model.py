@@ -28,7 +28,7 @@ class CompiledRollup:
 
     batches        the same samples as the pipeline's views
     visible        a window has no value if a staleness marker follows its newest sample
-    whole_window   the rollup looks at all samples of each window, so that its cost grows with them
+    whole_window   the rollup reads all samples of each window, so that its cost grows with them
     slides         but reads each of them once
     watch          called with the rows that have a value at some step, batch after batch in order
     """

@@ -94,7 +94,7 @@ def _operation(plan: BinaryOp) -> Plan:
 
 
 def _alone(plan: BinaryOp, side: Plan) -> Plan:
-    """What one side gives. A selector stays the side of an operator for now: its parent may be a
+    """The result of one side. A selector stays the side of an operator for now: its parent may be a
     function to which it matters that its argument is a selector."""
     if not isinstance(side, Select) or _is_dead(side):
         return side
@@ -131,7 +131,7 @@ def _against_scalar(plan: BinaryOp, vector: Plan, scalar: Plan) -> Plan:
 
 
 def _is_dead(plan: Plan) -> bool:
-    """Whether it is known to have no row at any step."""
+    """Whether it provably has no row at any step."""
     if isinstance(plan, Nothing):
         return True
     select = plan.select if isinstance(plan, Window) else plan

@@ -38,7 +38,7 @@ def propagate_matchers(plan: Plan) -> Plan:
 
     Only labels that are matched on count. A side is left alone where reading less of it would hide
     an error: two series of one match group are one even if they have no partner. So is everything
-    that could warn, and everything that `fill` gives a partner.
+    that could warn, and everything for which `fill` adds a partner.
     """
     facts = _Facts()
 

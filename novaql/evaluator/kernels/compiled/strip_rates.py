@@ -1,4 +1,4 @@
-"""rate, increase and delta of the strips of a batch (`compiled.strips` says what those are)."""
+"""rate, increase and delta of the strips of a batch (`compiled.strips` defines them)."""
 
 from __future__ import annotations
 
