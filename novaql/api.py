@@ -67,7 +67,7 @@ def query(
               of columns, the URL of a server, a page or a file, or any `Source`; None: the default
               database (`NOVAQL_DATA`, else `./novaql-data`)
     time      instant query at this time. Datetimes, RFC 3339 texts, Unix seconds. Default: the time
-              of the last sample of files and frames, as an info says; now for all other data
+              of the last sample of files and frames, which an info states; now for all other data
     start, end, step   range query at start, start + step, … ≤ end. Default of `end`: as of `time`;
               of `step`: a round duration, so that there are about 240 steps
     lookback  how long a sample stays visible to an instant selector

@@ -149,7 +149,7 @@ def query_options(
         return options_of(at_ms, at_ms)
     if time is not None:
         raise ArgumentError(
-            "time", "an instant query has no start, end or step; give one or the other"
+            "time", "an instant query has no start, end or step; set one or the other"
         )
     if start is None:
         raise ArgumentError("start", "a range query needs it; end and step have defaults")

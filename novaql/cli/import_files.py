@@ -103,7 +103,7 @@ def command(
     command imports nothing.
 
     The address of a Prometheus, a VictoriaMetrics, a NovaQL or a database of an InfluxDB copies its
-    samples, oldest first. The command goes on where an earlier one has ended, or was interrupted:
+    samples, oldest first. The command continues where an earlier one has ended, or was interrupted:
     run it again to copy what has been added since. The token of an InfluxDB is --token or
     $INFLUX_TOKEN.
 

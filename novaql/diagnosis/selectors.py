@@ -30,7 +30,7 @@ Sets = Sequence[Sequence[Matcher]]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What `Cause` says of a selector."""
+    """The part of a `Cause` about a selector."""
 
     reason: Reason
     message: str

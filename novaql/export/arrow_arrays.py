@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from novaql.errors import LimitExceeded
 from novaql.tsdb.model.labels import Bools, Ints, LabelColumn
 
-py_buffer: Any = pa.py_buffer  # the stubs do not know that NumPy arrays have a buffer
+py_buffer: Any = pa.py_buffer  # the stubs lack the buffers of NumPy arrays
 
 
 def numbers(values: NDArray[Any], kind: pa.DataType, valid: Bools | None = None) -> pa.Array[Any]:

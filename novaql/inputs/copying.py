@@ -1,4 +1,4 @@
-"""Copies the samples of a server into a database, range after range: a later run goes on."""
+"""Copies the samples of a server into a database, range after range: a later run continues."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def copy_samples(
     start_ms, end_ms  both included; None: the oldest sample, and now
 
     Returns None if the server has no samples. Raises `InputError`; what was copied until then
-    stays, and the next call goes on there.
+    stays, and the next call continues there.
     """
     began = time.perf_counter()
     texts = tuple(sorted(text for text, _ in match))

@@ -292,7 +292,7 @@ class Binary(LeftDeep, Spanned):
     op            + - * / % ^ atan2, == != > < >= <= </ >/, and or unless, default if ifnot
     return_bool   the `bool` modifier
     matching      given exactly when both sides are instant vectors; filled in by the checker's
-                  caller: the parser gives it when the text has a modifier, and a default
+                  caller: the parser sets it when the text has a modifier, and a default
                   `Matching()` (or many-to-many for set operators) otherwise
     """
 

@@ -1,4 +1,4 @@
-"""The type checker: every operand and argument has the type its place wants."""
+"""The type checker: every operand and argument has the type that its place expects."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def check(expr: Expr) -> ValueType:
             got = check(operand)
             if got not in _NUMERIC:
                 raise Fault(
-                    f"the sign {op} wants a scalar or an instant vector, got {ARTICLES[got]}",
+                    f"the sign {op} expects a scalar or an instant vector, got {ARTICLES[got]}",
                     operand.span,
                     kind=TypeProblem,
                     suggestion=_advice(got, ValueType.VECTOR),
@@ -119,7 +119,7 @@ def check(expr: Expr) -> ValueType:
 def _want(got: ValueType, wanted: ValueType, span: Span, place: str) -> None:
     if got is not wanted:
         raise Fault(
-            f"{place} wants {ARTICLES[wanted]}, got {ARTICLES[got]}",
+            f"{place} expects {ARTICLES[wanted]}, got {ARTICLES[got]}",
             span,
             kind=TypeProblem,
             suggestion=_advice(got, wanted),
@@ -157,7 +157,7 @@ def _check_selects(selector: VectorSelector) -> None:
     raise Fault(
         "the selector matches every series",
         selector.span,
-        suggestion="give a metric name or a matcher that does not match the empty value, "
+        suggestion="add a metric name or a matcher that does not match the empty value, "
         'such as {job=~".+"}',
     )
 
@@ -174,7 +174,7 @@ def _check_operation(expr: Binary, left: ValueType, right: ValueType) -> ValueTy
     for operand, got in ((expr.left, left), (expr.right, right)):
         if got not in _NUMERIC:
             raise Fault(
-                f"{expr.op} wants scalars and instant vectors, got {ARTICLES[got]}",
+                f"{expr.op} expects scalars and instant vectors, got {ARTICLES[got]}",
                 operand.span,
                 kind=TypeProblem,
                 suggestion=_advice(got, ValueType.VECTOR),
@@ -185,7 +185,7 @@ def _check_operation(expr: Binary, left: ValueType, right: ValueType) -> ValueTy
     if expr.op in SET_OPERATORS:
         operand = expr.left if left is ValueType.SCALAR else expr.right
         raise Fault(
-            f"{expr.op} wants instant vectors on both sides, got a scalar",
+            f"{expr.op} expects instant vectors on both sides, got a scalar",
             operand.span,
             kind=TypeProblem,
             suggestion="make it one with vector(…)",
@@ -198,7 +198,7 @@ def _check_operation(expr: Binary, left: ValueType, right: ValueType) -> ValueTy
         )
     if scalars and expr.op in TRIM_OPERATORS:
         raise Fault(
-            f"{expr.op} wants a histogram on its left, got a scalar",
+            f"{expr.op} expects a histogram on its left, got a scalar",
             expr.left.span,
             kind=TypeProblem,
         )
@@ -258,7 +258,7 @@ def _check_info_labels(argument: Expr) -> None:
     """`info` takes what looks like a selector; it may match everything and name twice."""
     if not isinstance(argument, VectorSelector):
         raise Fault(
-            "info() wants label matchers as its second argument",
+            "info() expects label matchers as its second argument",
             argument.span,
             kind=TypeProblem,
             suggestion='as in {k8s_cluster=~".+"}, with the metric as {__name__="…"}',

@@ -356,7 +356,7 @@ class _Expansion:
         return new, ValueType.MATRIX if lifted else signature.returns
 
     def _ranged(self, tree: Expr) -> Expr:
-        """An instant vector as the range vector that a function wants."""
+        """An instant vector as the range vector that a function expects."""
         self._note("a range vector without a range", tree.span)
         match unwrapped(tree):
             case VectorSelector() as selector:

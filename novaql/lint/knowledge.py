@@ -9,7 +9,7 @@ from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Source
 
 
 class Knowledge:
-    """What rules know of metrics and series. Without a source, they know only names.
+    """Facts about metrics and series that rules use. Without a source, only names are known.
 
     source            the data, or None
     start_ms, end_ms  the time that the query reads

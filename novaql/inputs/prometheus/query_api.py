@@ -29,7 +29,7 @@ MOST_BYTES = 256 << 20
 """Limit of an answer."""
 
 MOST_SAMPLES = 1_000_000
-"""Samples of a request, where counts tell how many there are."""
+"""Samples of a request, if counts of samples are available."""
 
 _WINDOWS = 500
 _AT_ONCE_MS = 6 * 3_600_000
@@ -232,7 +232,7 @@ class _TooMuch(InputError):
 
 
 def selector_text(matchers: Sequence[Matcher]) -> str:
-    """A selector of PromQL. One that matches every series is not allowed, so it asks for a name."""
+    """A selector of PromQL. One that matches every series is not allowed, so it requires a name."""
     some = list(matchers)
     if all(matcher.matches("") for matcher in some):
         some.append(_ANYTHING)

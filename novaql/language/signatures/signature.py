@@ -68,7 +68,7 @@ class Signature:
         return self.most if several else len(self.arguments)
 
     def argument_type(self, index: int, count: int = 0) -> ValueType:
-        """Type wanted at a position, from 0, of so many arguments."""
+        """Type expected at a position, from 0, of so many arguments."""
         if self.repeated is not None:
             extra = max(count - len(self.arguments), 0)
             index = max(index - extra, min(index, self.repeated))

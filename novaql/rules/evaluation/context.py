@@ -20,7 +20,7 @@ class RuleStore(Protocol):
         ...
 
     def write(self, batch: Batch) -> None:
-        """Store what a rule gave; it is visible when this returns.
+        """Store the result of a rule; it is visible when this returns.
 
         Raises `EvaluationError` for samples that conflict with stored ones.
         """

@@ -1,4 +1,4 @@
-"""After a restart: pending alerts go on where they were, from what ALERTS_FOR_STATE remembers."""
+"""After a restart: pending alerts continue where they were, from what ALERTS_FOR_STATE stores."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def set_back(
 def _remembered(
     state: AlertState, time_ms: int, context: RuleContext
 ) -> dict[Labels, tuple[int, int]]:
-    """Labels → when the series was last written, and since when it said the alert was active."""
+    """Labels → when the series was last written, and since when the alert was active by it."""
     name = Matcher(ALERT_NAME, MatchOp.EQUAL, state.rule.name)
     series = format_expr(VectorSelector(ALERTS_FOR_STATE, (name,)))
     at_ms = time_ms - 1

@@ -101,7 +101,7 @@ def _regex(pattern: Any) -> Any:
 
 
 def _check_regex(compiled: Any, subject: Any) -> None:
-    """At its worst a search looks at each state of the pattern at each character, and it cannot be
+    """At its worst a search visits each state of the pattern at each character, and it cannot be
     interrupted. Raises `TemplateFailure`."""
     if compiled.programsize * len(text(subject)) > MOST_STATES:
         raise TemplateFailure("the regular expression and the text are too long together")
@@ -138,7 +138,7 @@ def _replace_all(pattern: Any, replacement: Any, subject: Any, work: TemplateWor
         put = _GROUP.sub(group, text(replacement))
         size += len(put)
         if size > MOST_CHARACTERS:
-            raise TemplateFailure(f"reReplaceAll gives more than {MOST_CHARACTERS} characters")
+            raise TemplateFailure(f"reReplaceAll returns more than {MOST_CHARACTERS} characters")
         return put
 
     replaced: str = compiled.sub(filled, text(subject))

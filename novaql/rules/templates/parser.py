@@ -160,7 +160,7 @@ class _Parser:
 
     def definition(self, kind: str, word: Token) -> Node | None:
         if kind == "define" and self.depth > 1:
-            raise TemplateProblem(word.position, "a define stands at the top")
+            raise TemplateProblem(word.position, "a define must be at the top level")
         name = self.quoted(kind)
         pipeline = self.pipeline(kind, word) if kind == "block" else None
         self.close(kind)
@@ -210,7 +210,7 @@ class _Parser:
                     raise TemplateProblem(token.position, f"unexpected {token.text!r} in {what}")
                 raise TemplateProblem(token.position, f"a value is missing in {what}")
             if commands and isinstance(command[0], (Literal, Dot)):
-                raise TemplateProblem(token.position, "only a function can stand behind |")
+                raise TemplateProblem(token.position, "only a function can follow |")
             commands.append(command)
             self.skip_blanks()
             if not self.is_sign("|"):

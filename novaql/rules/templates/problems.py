@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 MOST_CHARACTERS = 1_000_000
-"""Longest text that a template, or a function in it, gives."""
+"""Longest result of a template, or of a function in it."""
 
 
 LONGEST_QUOTE = 200

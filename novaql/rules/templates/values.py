@@ -17,12 +17,12 @@ _DEEPEST = 50
 
 
 class LabelMap(dict[str, str]):
-    """Labels: a name that is not there gives "", as Go's map of texts does."""
+    """Labels: a missing name returns "", as in Go's map of texts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Named fields; asking for another one is an error."""
+    """Named fields; access to another one is an error."""
 
     kind: str
     fields: dict[str, Any]
@@ -43,7 +43,7 @@ class Seconds:
 
 
 def sample(labels: dict[str, str], value: float | FloatHistogram) -> Record:
-    """An element of what `query` gives."""
+    """An element of the result of `query`."""
     return Record("sample", {"Labels": LabelMap(labels), "Value": value})
 
 
