@@ -22,7 +22,7 @@ const MOST_WAITS = 3;
 const LONGEST_WAIT_S = 30;
 
 /**
- * Send a request. After a 429, wait as long as the server says and send it again, a few times;
+ * Send a request. After a 429, wait for Retry-After and send it again, a few times;
  * `waits(seconds)` is called before each wait.
  */
 async function fetchPatiently(path, { waits: says, ...options }) {

@@ -60,7 +60,7 @@ function schedule() {
   }, seconds(state.refresh) * 1000);
 }
 
-/** Run what stands in the box, for the tab on show. The newest run wins. */
+/** Run the text of the editor, for the tab on show. The newest run wins. */
 async function run({ quiet = false } = {}) {
   const query = quiet ? state.q : queryText();
   running?.abort();
@@ -99,7 +99,7 @@ async function run({ quiet = false } = {}) {
 const isEmpty = ({ result }) => Array.isArray(result) && result.length === 0;
 const clear = (...what) => (state.tab === "table" ? clearTable : clearChart)(...what);
 
-/** Say why there is no answer, or how the first samples come in. */
+/** Show why there is no answer, or how the first samples come in. */
 async function explainEmpty({ infos }, request, signal) {
   if (state.tab === "json") return;
   const look = (from, to) => {
@@ -269,6 +269,6 @@ setQuery(state.q);
 showControls();
 clearChart(state.q ? "Running the query …" : "Looking what is here …");
 if (await arrive()) await start();
-else clearChart("Sign in to query.", "The server answers to holders of a token. Run asks for it again.");
+else clearChart("Sign in to query.", "The server requires a token. Run prompts for it again.");
 await watchServer();
 setInterval(watchServer, 30_000);

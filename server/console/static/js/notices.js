@@ -1,4 +1,4 @@
-// What went wrong, and what the engine wants to say beside its answer.
+// Errors, and annotations of the engine beside its answer.
 
 import { byId, el } from "./dom.js";
 import { grouped } from "./format.js";

@@ -26,7 +26,7 @@ export async function signIn(token) {
     return "The server cannot be reached. Is it still running?";
   }
   const body = await answer.json().catch(() => null);
-  if (answer.status === 401) return "The server does not know this token.";
+  if (answer.status === 401) return "The server does not accept this token.";
   if (!answer.ok) {
     const { code, message } = body?.error ?? {};
     return code === "no_tokens" ? "" : message ?? `The server answered ${answer.status}.`;
@@ -40,7 +40,7 @@ async function signOut() {
   location.reload();
 }
 
-/** Whether the server requires tokens, once it has said who this is. */
+/** Whether the server requires tokens, after its first answer. */
 export const needsToken = () => known === null || known.session !== null;
 
 function showButton() {
@@ -61,7 +61,7 @@ export function takeFromAddress(name) {
   return given;
 }
 
-/** Ask for a token until one opens a session. Resolves to whether one did; many callers share one dialog. */
+/** Prompt for a token until one opens a session. Resolves to whether one did; many callers share one dialog. */
 export function askForToken(problem = "") {
   asking ??= untilSignedIn(problem).finally(() => { asking = null; });
   return asking;
