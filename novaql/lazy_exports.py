@@ -43,7 +43,7 @@ _LAZY: list[str] = []
 
 
 def lazy_module(name: str) -> ModuleType:
-    """A stand-in for a module. The first use of an attribute imports the module."""
+    """A proxy of a module. The first use of an attribute imports the module."""
     _LAZY.append(name)
     return _LazyModule(name)
 

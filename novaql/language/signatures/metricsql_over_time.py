@@ -54,7 +54,7 @@ METRICSQL_OVER_TIME = by_name(
     Row(
         "median_over_time", (MATRIX,), VECTOR,
         "Median of the values in the range: `quantile_over_time(0.5, …)`, but the metric name is "
-        "kept.",
+        "retained.",
         "median_over_time(node_load1[1h])",
     ),
     Row(

@@ -150,7 +150,7 @@ export const FUNCTIONS = {
   "mad_over_time": {"signature": "(range vector)", "note": "Median of the absolute deviations from the median of the range"},
   "max_of": {"signature": "(scalar, scalar)", "note": "The larger of two scalars"},
   "max_over_time": {"signature": "(range vector)", "note": "Largest value in the range"},
-  "median_over_time": {"signature": "(range vector)", "note": "Median of the values in the range: `quantile_over_time(0.5, …)`, but the metric name is kept"},
+  "median_over_time": {"signature": "(range vector)", "note": "Median of the values in the range: `quantile_over_time(0.5, …)`, but the metric name is retained"},
   "min_of": {"signature": "(scalar, scalar)", "note": "The smaller of two scalars"},
   "min_over_time": {"signature": "(range vector)", "note": "Smallest value in the range"},
   "minute": {"signature": "([instant vector], [string])", "note": "Minute of the hour, 0 to 59"},
