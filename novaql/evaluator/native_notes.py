@@ -52,7 +52,8 @@ class Notes:
             self._annotations.info(text, self._span)
 
     def warn_for_metric(self, template: str, cells: Bools) -> None:
-        """The template takes ` for metric name …`, or nothing where the name is gone."""
+        """The template is filled with ` for metric name …`, or with nothing if the name was
+        removed."""
         for name in self._metrics(cells):
             self._annotations.warn(_for_metric(template, name), self._span)
 

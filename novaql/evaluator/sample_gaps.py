@@ -1,4 +1,4 @@
-"""The median gap between the samples of a selector: automatic windows are made of it."""
+"""The median gap between the samples of a selector, from which automatic windows are computed."""
 
 from __future__ import annotations
 

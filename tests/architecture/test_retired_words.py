@@ -94,7 +94,11 @@ def texts_in(source: str) -> Iterator[tuple[int, str]]:
 
 @pytest.mark.parametrize(
     ("house", "words", "persisted"),
-    [("novaql", TEXT_ABOUT_PEOPLE, ()), ("tsdb", TEXT, ()), ("server", TEXT_ABOUT_PEOPLE, ('"told"',))],
+    [
+        ("novaql", TEXT_ABOUT_PEOPLE, ()),
+        ("tsdb", TEXT, ()),
+        ("server", TEXT_ABOUT_PEOPLE, ('"told"',)),
+    ],
     ids=["novaql", "tsdb", "server"],
 )
 def test_no_retired_word_in_texts(

@@ -48,7 +48,7 @@ class Accumulator(Protocol):
 class StripAccumulator(Accumulator):
     """An accumulator that compiled kernels can add to.
 
-    counts_only  values are not looked at
+    counts_only  values are not read
     """
 
     counts_only = False

@@ -1,4 +1,4 @@
-"""An entry of the registry of functions over ranges: kernels of a function and its properties."""
+"""An entry of the registry of functions over ranges: the kernels and properties of a function."""
 
 from __future__ import annotations
 

@@ -182,8 +182,8 @@ def _held(
 ) -> tuple[Ints, Ints, Ints, Ints]:
     """lo, hi, cells and steps of the windows that hold a sample. since: times less the first end.
 
-    Of each series only the strip of steps between the first sample's first window and the last
-    one's last is looked at: series that come and go have few of them.
+    Of each series only the strip of steps from the first sample's first window to the last sample's
+    last one is searched: it is short for series that come and go.
     """
     lengths = np.diff(offsets)
     enters = since + (step_ms - 1)

@@ -87,8 +87,8 @@ def cells_as_samples(
 
 
 def may_answer(context: Context, function: str, cells: CellSource) -> bool:
-    """Whether it is worth looking at the cells: how a total was rounded shows in a mean, so that
-    means of other than whole numbers are never proven."""
+    """Whether cells can answer: the rounding of a total affects a mean, so only means of whole
+    numbers can be proven equal."""
     return bool(context.options.rollup_ms) or function != "avg_over_time" or cells.whole
 
 

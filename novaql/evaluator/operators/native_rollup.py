@@ -1,4 +1,4 @@
-"""What functions over ranges make of native histograms."""
+"""Functions over ranges of native histograms."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def choose_rows(run: Runner, operator: Operator) -> StepMatrix:
 def _selected(
     context: Context, pipeline: Pipeline, groups: Groups, wanted: Ints, order: Order
 ) -> StepMatrix | None:
-    """The answer without a matrix of the operand; None: it has to be made otherwise."""
+    """The answer without a matrix of the operand; None: this is not possible."""
     rows, steps = len(pipeline.series), len(wanted)
     cells = int(wanted.max(initial=0)) * len(groups)
     if SHARE * cells > rows or KERNELS.ready(rows * steps) is None:

@@ -189,13 +189,14 @@ def _warn_overlaps(
 def observed(
     context: Context, operator: Operator, series: SeriesTable, scalars: Sequence[Floats]
 ) -> _Observer | None:
-    """Return what finds the warnings and infos of a rollup; None if there can be none."""
+    """Return the observer that finds the warnings and infos of a rollup; None if there can be
+    none."""
     observer = _Observer(context, operator, series, scalars)
     return observer if observer.watches else None
 
 
 class _Observer:
-    """Finds, block by block, what deserves a warning or an info."""
+    """Finds warnings and infos, block by block."""
 
     def __init__(
         self, context: Context, operator: Operator, series: SeriesTable, scalars: Sequence[Floats]

@@ -104,7 +104,7 @@ def vector_vector(
     keys = match_keys(many.series, one.series, matching, swapped=swapped)
     many_there, one_there = many.presence(), one.presence()
     if fill_many is None and fill_one is None:
-        # A step at which one side is empty is not even looked at for duplicates.
+        # A step at which one side is empty is not searched for duplicates.
         active = many_there.any(axis=0) & one_there.any(axis=0)
         many_there, one_there = many_there & active, one_there & active
     many, one = replace(many, valid=many_there), replace(one, valid=one_there)

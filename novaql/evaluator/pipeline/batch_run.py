@@ -43,13 +43,13 @@ FOLDED_IN_PLACE = 1 << 19
 """With more cells than this in all groups, threads share one accumulator and take turns."""
 
 WORTH_A_THREAD = 1 << 16
-"""Samples below which work is done before another thread has woken up, if all samples of each
+"""Below this number of samples, work ends before another thread wakes up, if all samples of each
 window are read."""
 ONCE_WORTH_A_THREAD, EDGES_WORTH_A_THREAD = 1 << 20, 1 << 18
 """The same for an instant, which reads a sample at most once; and where only some samples of
 each window are read, or only their times. A part costs some 40 µs, whatever it computes."""
 FEW, MOST_PARTS = 3, 4
-"""Fewer batches than `FEW` are worked off in parts, one batch after the other."""
+"""Fewer batches than `FEW` are processed in parts, one batch after the other."""
 
 
 class _Portions:
@@ -163,7 +163,7 @@ def fold_batches(
 ) -> bool:
     """Merge a pipeline without stages into the accumulator, which is empty.
 
-    False: it has to be done otherwise, and the accumulator is empty still.
+    False: this path cannot run it, and the accumulator remains empty.
     """
     leaf, steps = pipeline.compiled, pipeline.steps.count
     assert leaf is not None

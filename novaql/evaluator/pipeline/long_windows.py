@@ -1,4 +1,4 @@
-"""Long windows: a stretch of steps at a time, so that a checkpoint is never far.
+"""Long windows: a stretch of steps at a time, with a checkpoint between two stretches.
 
 One series whose windows hold many samples is as much work as thousands of others.
 """
@@ -18,7 +18,7 @@ from novaql.evaluator.pipeline.block import Block
 from novaql.tsdb.model.batch_views import SeriesView
 
 COST_AT_ONCE = 1 << 21
-"""Samples looked at between two checkpoints: some tenths of a second of work at most, which
+"""Samples read between two checkpoints: some tenths of a second of work at most, which
 quantiles take."""
 
 

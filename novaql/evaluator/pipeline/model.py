@@ -80,7 +80,7 @@ class Pipeline:
     compiled: CompiledRollup | None = None
 
     def staged(self, leaf: Block) -> Block:
-        """A block of the leaf after all stages. It remains packed if there are no stages."""
+        """A block of the leaf after all stages. Without stages it remains packed."""
         if not self.stages:
             return leaf
         leaf = leaf.dense()

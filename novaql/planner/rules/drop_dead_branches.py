@@ -35,7 +35,7 @@ COMPARE: Mapping[str, Callable[[float, float], bool]] = {
 def drop_dead_branches(plan: Plan) -> Plan:
     """`x and on () (vector(0) == 1)` is nothing, and so is `m{a="1", a="2"}`.
 
-    A switch of this kind is what dashboards build of variables. The other side of an operator goes
+    Dashboards build such switches from variables. The other side of an operator goes
     only where it could neither fail nor warn.
     """
     changed = rewrite(plan, _pruned)
