@@ -81,7 +81,7 @@ def query(
     rollup    use rollups of this resolution for windows of avg, count, first, last, max, min,
               present and sum `_over_time`, `rate`, `increase` and `delta`: a window's end moves
               back, and its length up, to a multiple of it. None: only if the answer is the same
-    strict_promql  refuse extensions of PromQL
+    strict_promql  reject extensions of PromQL
     cache     reuses unchanged steps of earlier range queries over a database; use one cache for
               all queries of a program
     params    values of `$name` outside of quotes, as in `{host=$host}`, `[$window]`, `> $limit`.

@@ -72,7 +72,7 @@ class QueryOptions:
     rollup_ms                  use rollups of this resolution for functions that have a kernel over
                                cells: the ends of their windows move back, and their lengths up, to
                                multiples of it. 0: windows do not change
-    strict_promql              refuse extensions of PromQL
+    strict_promql              reject extensions of PromQL
     """
 
     start_ms: int

@@ -53,7 +53,7 @@ def why_selector(
 ) -> Found:
     """Return why a selector has no samples in a range of time.
 
-    search_range  look for the times at which its series have some, by up to a hundred look-ups
+    search_range  find the times at which its series have some, by up to a hundred look-ups
     """
     own, sets = matchers_of(selector), _sets_of(selector)
     if _exists(source, sets):

@@ -74,7 +74,7 @@ class MadeLabels:
     ) -> str:
         """The value with every match replaced, as Go's ReplaceAll: an empty match that follows
         another match directly does not count."""
-        self.match(regex, value)  # counts, and refuses what would take too long
+        self.match(regex, value)  # counts, and rejects what would take too long
         pieces: list[str] = []
         after = 0
         for found in regex.finditer(value):

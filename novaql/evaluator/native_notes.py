@@ -43,7 +43,7 @@ class Notes:
         return [template.format(quote(name)) for name in self._metrics(cells)]
 
     def warn(self, template: str, cells: Bools) -> None:
-        """cells: [S] or [S, J], which series are meant."""
+        """cells: [S] or [S, J], the series that the note is about."""
         for text in self._texts(template, cells):
             self._annotations.warn(text, self._span)
 

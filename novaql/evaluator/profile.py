@@ -76,7 +76,7 @@ class Profile:
                 cost.bytes = max(cost.bytes, held)
 
     def ran(self, plan: Plan, seconds: float, rows: int, values: int, held: int) -> None:
-        """What an operator made of some series, batch by batch."""
+        """The result of an operator for some series, batch by batch."""
         with self._lock:
             cost = self._by_batch.setdefault(id(plan), (plan, Cost()))[1]
             cost.seconds = (cost.seconds or 0.0) + seconds

@@ -1,5 +1,5 @@
-"""Selections made of others: series that satisfy one of several sets of matchers, and samples that
-an operation changed."""
+"""Selections derived from others: series that satisfy one of several sets of matchers, and samples
+that an operation changed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Memory that operators need while they run, besides operands and result, for each cell.
 
 Measured as the peak of allocations of queries over matrices of a hundred megabytes
-(`tests/evaluator/test_memory_peaks.py`), with something to spare.
+(`tests/evaluator/test_memory_peaks.py`), plus a margin.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class CopiedServer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What was copied, as a file beside the database has it.
+    """What was copied, as recorded in a file beside the database.
 
     url      of the server
     match    selectors, as texts
@@ -105,7 +105,7 @@ def copy_samples(
     end_ms: int | None = None,
     progress: Progress | None = None,
 ) -> Copied | None:
-    """Copy samples, and go on where an earlier copy from the same server has ended.
+    """Copy samples, from where an earlier copy from the same server has ended.
 
     folder            of the database: `imports/` in it has a checkpoint, written after each range
     match             selectors, with their texts; none: all metrics

@@ -120,7 +120,7 @@ class DurationParen(Spanned):
 
 @dataclass(frozen=True, slots=True)
 class DurationReference(Spanned):
-    """A name: of a value of `let`, or `auto`, the window that is found from the data."""
+    """A name: of a value of `let`, or `auto`, the window that is computed from the data."""
 
     name: str
 

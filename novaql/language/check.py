@@ -141,7 +141,8 @@ def _advice(got: ValueType, wanted: ValueType) -> str | None:
 
 
 def _check_selects(selector: VectorSelector) -> None:
-    """One name, and some condition that refuses the empty value: never means every series."""
+    """Require one name, and a condition that excludes the empty value, so that no selector means
+    every series."""
     sets = [(*selector.matchers, *matchers) for matchers in selector.alternatives or ((),)]
     for matchers in sets:
         name = selector.name

@@ -97,7 +97,8 @@ def _read(folder: Path) -> bytes | None:
 
 
 def _cache_folders() -> Iterator[Path]:
-    """Where the file is looked for, and stored in the first that can be written."""
+    """The folders that are searched for the file; it is stored in the first one that is
+    writable."""
     shared = cache_folder()
     if shared is not None:
         yield shared

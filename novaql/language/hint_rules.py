@@ -137,7 +137,7 @@ _OTHER_SPELLINGS = {
 
 
 def foreign_operator(place: Place) -> Fault | None:
-    """Operators of other languages, and `=` where `==` is meant."""
+    """Operators of other languages, and `=` in place of `==`."""
     if place.inside == "{":
         return None
     if place.after_operand and place.word in ("=~", "!~"):

@@ -51,7 +51,8 @@ class Parsed:
     """A text that was parsed.
 
     surface     the tree of what was written
-    core        the tree of which plans are made; the same object if there are no extensions in it
+    core        the tree from which plans are built; the same object if there are no extensions
+                in it
     noted       the extensions of PromQL that the parser saw
     """
 
@@ -75,7 +76,7 @@ _TREES: ByteCache[Parsed] = ByteCache(
 def parse(text: str, *, strict_promql: bool = False) -> Expr:
     """Parse a query text to a type-checked tree, the surface tree.
 
-    strict_promql  refuse what is no PromQL
+    strict_promql  reject extensions of PromQL
 
     Raises `SyntaxProblem`, `TypeProblem` or `UnknownName`. Caches trees of recent texts; they
     are immutable.

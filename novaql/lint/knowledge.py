@@ -31,7 +31,7 @@ class Knowledge:
         return self._source is not None
 
     def type_of(self, metric: str) -> str | None:
-        """ "counter", "gauge", "histogram", … as the metric's metadata has it; None: unknown.
+        """ "counter", "gauge", "histogram", … as in the metric's metadata; None: unknown.
 
         The series of a classic histogram or summary are counters.
         """

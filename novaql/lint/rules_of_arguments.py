@@ -139,7 +139,7 @@ def lost_group(root: Expr, known: Knowledge) -> Iterator[Remark]:
         try:
             regex = compile_regex(pattern.value)
         except ValueError:
-            continue  # the evaluator refuses it
+            continue  # the evaluator rejects it
         found = _OF_SED.search(template.value)
         if found is not None and int(found[1]) <= regex.groups:
             problem, hint = f"{found[0]} is no reference to a group", f"write ${{{found[1]}}}"

@@ -30,7 +30,7 @@ When = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to a query, as Prometheus's API has it.
+    """The answer to a query, as in Prometheus's API.
 
     kind    `resultType`
     result  at least the first requested series

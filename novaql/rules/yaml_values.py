@@ -1,4 +1,4 @@
-"""`read_yaml`: a YAML text as plain values, bounded before they are made, with each key once."""
+"""`read_yaml`: a YAML text as plain values, bounded before they are created, with each key once."""
 
 from __future__ import annotations
 

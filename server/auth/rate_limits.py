@@ -41,7 +41,8 @@ _PART_AT_ONCE = 64
 """Requests that a process acquires together: `_MOST_AT_ONCE`, or 1/64 of a large quota of less than
 a day, since each write takes as long as the rest of several requests."""
 _FREE_PART = 8
-"""A process acquires at most 1/8 of what is free, so that other processes do not refuse early."""
+"""A process acquires at most 1/8 of what is free, so that other processes do not reject requests
+early."""
 _DAY_S = 86_400
 _SPEND_MS = 2_000
 _SKEW_MS = 5_000

@@ -52,7 +52,7 @@ def run_script(
     timeout_s: float,
     cancelled: Callable[[], bool],
 ) -> StepOutcome:
-    """Run a script step. An executor that is no longer granted, or cannot run, is refused."""
+    """Run a script step. An executor that is no longer granted, or cannot run, is rejected."""
     executor = context.tenant_executors.get(step["executor"])
     if executor is None:
         return StepOutcome(StepStatus.REFUSED, detail="the executor is no longer configured")

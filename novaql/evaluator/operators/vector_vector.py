@@ -111,7 +111,7 @@ def vector_vector(
     context.checkpoint()
     _check_unique(one, keys.right, matching, side="left" if swapped else "right")
     pairs_found = pair_count(keys)
-    if pairs_found > rows:  # series of one key that take turns
+    if pairs_found > rows:  # series of one key, of which no step has two
         admit_work(context, node.op, pairs_found, left.steps)
     context.checkpoint()
     pairs = _pairs(many, one, keys, matching, fill_many, fill_one, swapped=swapped)
@@ -157,7 +157,7 @@ def _pairs(
         many_row, one_row = pairs_of(keys.left, keys.right)
         partner = one.take(one_row)
     else:
-        # Several rows of one key that take turns are one row, as far as values go.
+        # The values of several rows of one key form one row if no step has two of them.
         joined = join_equal_rows(one, keys=keys.right)
         _, first = np.unique(keys.right, return_index=True)
         joined_keys = keys.right[np.sort(first)]

@@ -40,7 +40,7 @@ CELLS_AT_ONCE = 1 << 16
 """Values computed before they are used: 512 KiB."""
 
 FOLDED_IN_PLACE = 1 << 19
-"""With more cells than this in all groups, threads share one accumulator and take turns."""
+"""With more cells than this in all groups, threads share one accumulator, under a lock."""
 
 WORTH_A_THREAD = 1 << 16
 """Below this number of samples, work ends before another thread wakes up, if all samples of each

@@ -159,7 +159,7 @@ def scraped(url: str, options: read_options.ReadOptions) -> batch_stream.BatchSt
 
 
 def _headers_for(base: str, headers: Mapping[str, str]) -> Mapping[str, str] | None:
-    """The headers with which a server has Prometheus's API; None: it does not have it."""
+    """The headers with which a server offers Prometheus's API; None: it does not."""
     try:
         return headers if _is_prometheus(base, headers) else None
     except HttpStatus as problem:

@@ -1,4 +1,4 @@
-"""The series of the pieces that were looked at, numbered once for all of them."""
+"""The series of the pieces that were indexed, numbered once for all of them."""
 
 from __future__ import annotations
 

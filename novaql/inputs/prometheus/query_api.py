@@ -169,7 +169,7 @@ class QueryApiSource:
             yield waiting
 
     def _samples(self, selector: str, window: _Window) -> Iterator[dict[str, Any]]:
-        """Series with their samples in a window; halves of it if the server refuses it as a
+        """Series with their samples in a window; halves of it if the server rejects it as a
         whole."""
         first, last = window
         # A range excludes its left end, and before Prometheus 3 included it: samples that are not
@@ -228,7 +228,7 @@ class QueryApiSource:
 
 
 class _TooMuch(InputError):
-    """The server refuses so many samples in one answer, or there are too many."""
+    """The server rejects an answer of so many samples, or there are too many."""
 
 
 def selector_text(matchers: Sequence[Matcher]) -> str:

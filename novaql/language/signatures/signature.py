@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 
 
 class Origin(StrEnum):
-    """The language that defines a function. `strict_promql` refuses all but PromQL's."""
+    """The language that defines a function. `strict_promql` rejects all but PromQL's."""
 
     PROMQL = "PromQL"
     METRICSQL = "MetricsQL"

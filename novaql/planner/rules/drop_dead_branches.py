@@ -139,6 +139,6 @@ def _is_dead(plan: Plan) -> bool:
 
 
 def _contradicts_itself(select: Select) -> bool:
-    """Whether a label is to have one value and another matcher refuses that."""
+    """Whether one matcher requires a value of a label that another matcher excludes."""
     pinned = {m.name: m.value for m in select.matchers if m.op is MatchOp.EQUAL}
     return any(m.name in pinned and not m.matches(pinned[m.name]) for m in select.matchers)

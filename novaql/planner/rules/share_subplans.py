@@ -29,7 +29,7 @@ from novaql.tsdb.model.labels import METRIC_NAME
 from novaql.tsdb.model.matchers import Matcher
 
 MOST_SUPERSETS = 20
-"""Selectors of one metric among which another one is looked for as a part."""
+"""The number of selectors of one metric that are compared to find one that contains another."""
 
 _BELOW = frozenset(
     {"inner", "operand", "left", "right", "parameter", "arguments", "select", "more"}

@@ -31,7 +31,7 @@ class TemplateFailure(Exception):
 
 
 def joined(separator: str, pieces: Iterable[str], what: str = "text") -> str:
-    """One text of pieces. Raises `TemplateFailure` before it is made where it is too long.
+    """One text joined from pieces. Raises `TemplateFailure` before the join if it is too long.
 
     what  the name of the text in the message
     """

@@ -23,7 +23,7 @@ STEP_WORK = 100
 """Bytes that a step counts for."""
 
 VARIABLE_WORK = 8
-"""Bytes that each variable counts for when one of them is looked for."""
+"""Bytes that each variable counts for when one of them is looked up."""
 
 _LOOKED_AFTER = 256 << 10
 """Bytes of work between two checks of the time limit: some milliseconds."""
