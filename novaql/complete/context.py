@@ -120,7 +120,7 @@ class _Reader:
         return self.brackets[-1] if self.brackets else None
 
     def take(self, kind: str, piece: str) -> None:
-        """Take one finished token in."""
+        """Add one complete token."""
         word, closed = self.word, self.closed
         self.word = self.closed = None
         inside = self.inside

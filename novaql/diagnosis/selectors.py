@@ -23,7 +23,7 @@ from novaql.tsdb.model.source import (
 )
 
 _FEW_METRICS = 5
-"""So many are listed, if none is like the one that is not there."""
+"""The number of metrics that are listed if none is similar to the missing one."""
 
 Sets = Sequence[Sequence[Matcher]]
 

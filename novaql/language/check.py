@@ -288,7 +288,7 @@ def _check_count(expr: Call, signature: Signature) -> None:
     )
 
 
-# Functions of MetricsQL that are left out, and why.
+# Functions of MetricsQL that are not supported, and the reasons.
 _LEFT_OUT = {
     "label_graphite_group": "NovaQL has no Graphite names; label_replace takes a part of a label",
 }
@@ -299,7 +299,7 @@ def _unknown(name: str, span: Span, known: Sequence[str], what: str) -> Fault:
     return Fault(f'unknown {what} "{brief(name)}"', span, kind=UnknownName, suggestion=close)
 
 
-# Names that other versions and dialects use for what is here.
+# Names in other versions and dialects of functions that exist here.
 _RENAMED = {"mean": "avg", "median": "quantile"}
 
 

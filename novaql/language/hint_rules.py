@@ -1,4 +1,4 @@
-"""Mistakes that people make, each with the sentence that helps. The first that fits is given."""
+"""Common mistakes, each with a sentence that explains it. The first rule that applies is used."""
 
 from __future__ import annotations
 

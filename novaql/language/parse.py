@@ -31,7 +31,7 @@ MAX_LENGTH = 1_000_000
 MAX_WORDS = 100_000
 """Names, numbers, texts, operators, brackets, comments: about a second of reading."""
 
-# A text that is not closed ends with its line, so that none is looked through twice.
+# An unclosed text ends with its line, so that no text is scanned twice.
 _WORD = re.compile(
     r'"(?:[^"\\\n]|\\.)*+"?'
     r"|'(?:[^'\\\n]|\\.)*+'?"
@@ -126,7 +126,7 @@ def _is_well_typed(expr: Expr) -> bool:
 
 
 def _names_of_extensions(expr: Expr) -> list[Extension]:
-    """Functions and aggregators that PromQL has not, and operations on samples of ranges."""
+    """Functions and aggregators that PromQL lacks, and operations on samples of ranges."""
     found = []
     for node in walk(expr):
         match node:

@@ -45,7 +45,7 @@ def same_operands(root: Expr, known: Knowledge) -> Iterator[Remark]:
 
 
 def vector_beside_groups(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """`or vector(0)` adds an element without labels: groups have labels, and do not meet it."""
+    """`or vector(0)` adds an element without labels: groups have labels, and do not match it."""
     del known
     added_up = {
         id(bare(node.operand))

@@ -1,4 +1,4 @@
-"""What rules are evaluated with: a store, and the settings of the whole program."""
+"""The context of an evaluation of rules: a store, and the settings of the whole program."""
 
 from __future__ import annotations
 

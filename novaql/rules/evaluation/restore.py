@@ -28,7 +28,7 @@ def restore(state: AlertState, time_ms: int, context: RuleContext) -> int:
 
     To be called once, after the first evaluation since the start, which was at `time_ms`; that
     evaluation must not have written (`AlertState.silent`). Rules whose `for` is shorter than the
-    grace period are left alone: they get there soon by themselves.
+    grace period are not restored: their alerts fire again soon.
     """
     state.silent = False
     hold_ms = state.rule.for_ms
@@ -51,7 +51,7 @@ def set_back(
     ended at `down_ms`, and still is at `time_ms`. `hold_ms` is its rule's `for`."""
     remaining_ms = hold_ms - (down_ms - since_ms)
     if remaining_ms <= 0:
-        alert.active_since_ms = since_ms  # it was firing, and does so at the next evaluation
+        alert.active_since_ms = since_ms  # it was firing, and fires at the next evaluation
     elif remaining_ms < grace_ms:
         alert.active_since_ms = time_ms + grace_ms - hold_ms
     else:

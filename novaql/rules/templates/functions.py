@@ -26,7 +26,7 @@ from novaql.rules.templates.values import LabelMap, Record, Seconds, Time, go_ty
 from novaql.rules.templates.work import TemplateWork
 
 Query = Callable[[str], Iterable[tuple[dict[str, str], float | FloatHistogram]]]
-"""Carries out a query at the time of the template: labels and value of each element."""
+"""Evaluates a query at the time of the template: labels and value of each element."""
 
 MOST_STATES = 1 << 23
 """Characters × states of a regular expression that one search may visit: a third of a second."""
@@ -125,7 +125,7 @@ def _replace_all(pattern: Any, replacement: Any, subject: Any, work: TemplateWor
         work.charge(_MATCH_WORK)
         start, end = hit.span()
         touches, last_end = start == end == last_end and start > 0, end
-        if touches:  # an empty match right behind another one is left alone
+        if touches:  # an empty match right behind another one is not replaced
             return ""
 
         def group(reference: re.Match[str]) -> str:

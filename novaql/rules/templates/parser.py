@@ -203,7 +203,7 @@ class _Parser:
         while True:
             token = self.skip_blanks()
             if commands and (token.kind is Kind.CLOSE or self.is_sign(")")):
-                break  # a | with nothing behind it: Go does not mind
+                break  # a | with nothing behind it: Go accepts it
             command = self.command()
             if not command:
                 if token.kind is Kind.SIGN and token.text not in ("|", ")"):

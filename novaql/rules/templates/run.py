@@ -1,4 +1,4 @@
-"""Carrying out a template: bounded in steps and output, with nothing in reach but its values."""
+"""Runs a template: bounded in steps and output, with access to its values only."""
 
 from __future__ import annotations
 

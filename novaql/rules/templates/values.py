@@ -78,7 +78,7 @@ def go_type(value: Any) -> str:
 
 
 def truth(value: Any) -> bool:
-    """What `if` goes by: zero, "", nothing and empty collections are false."""
+    """The truth of a value in `if`: zero, "", nothing and empty collections are false."""
     if isinstance(value, Seconds):
         return value.seconds != 0
     if isinstance(value, (Record, Time, FloatHistogram)):

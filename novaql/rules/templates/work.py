@@ -1,4 +1,4 @@
-"""What templates may work: bytes that they work on, time, and an end from outside.
+"""Bounds of the work of templates: bytes that they process, time, and cancellation.
 
 One `TemplateWork` serves all templates of an evaluation. Each expansion is bounded by itself, and
 results in the text of its failure where it does too much; the deadline and the cancellation end the

@@ -35,7 +35,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class TestOutcome:
-    """How one test went; `failures` is empty where it passed."""
+    """The outcome of one test; `failures` is empty if it passed."""
 
     __test__ = False  # for pytest: this is no test
 
