@@ -223,7 +223,5 @@ def _format(given: SampleFormat | str | None, target: object) -> SampleFormat:
     suffix = Path(target).suffix.lower() if isinstance(target, str | os.PathLike) else ""
     found = SUFFIXES.get(suffix)
     if found is None:
-        raise ArgumentError(
-            "format", f"{suffix or 'no suffix'} does not determine the format; name it"
-        )
+        raise ArgumentError("format", f"{suffix or 'no suffix'} is no format; name one")
     return found

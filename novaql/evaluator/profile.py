@@ -17,7 +17,7 @@ class Cost:
     """Of one operator, with everything below it; what runs batch by batch, of its own.
 
     series, samples  of a selector: what it reads. Of others: rows and values of the result
-    parts of a selector: those of the store that it searches, and all of them
+    parts            of a selector: those of the store that it searches, and all of them
     bytes            of the samples that are read, or of the result in memory: batch by batch, of
                      the largest part of it that there is at one time
     seconds          on all threads together; None where an operator does nothing by itself
