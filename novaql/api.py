@@ -67,7 +67,7 @@ def query(
               of columns, the URL of a server, a page or a file, or any `Source`; None: the default
               database (`NOVAQL_DATA`, else `./novaql-data`)
     time      instant query at this time. Datetimes, RFC 3339 texts, Unix seconds. Default: the time
-              of the last sample of files and frames, as an info says; now for all other data
+              of the last sample of files and frames, which an info states; now for all other data
     start, end, step   range query at start, start + step, … ≤ end. Default of `end`: as of `time`;
               of `step`: a round duration, so that there are about 240 steps
     lookback  how long a sample stays visible to an instant selector
@@ -81,7 +81,7 @@ def query(
     rollup    use rollups of this resolution for windows of avg, count, first, last, max, min,
               present and sum `_over_time`, `rate`, `increase` and `delta`: a window's end moves
               back, and its length up, to a multiple of it. None: only if the answer is the same
-    strict_promql  refuse extensions of PromQL
+    strict_promql  reject extensions of PromQL
     cache     reuses unchanged steps of earlier range queries over a database; use one cache for
               all queries of a program
     params    values of `$name` outside of quotes, as in `{host=$host}`, `[$window]`, `> $limit`.

@@ -21,7 +21,7 @@ async def query_async(
     params: Parameters | None = None,
     **options: Any,
 ) -> Result:
-    """Run `novaql.query` in a thread, with the same options, while the event loop goes on.
+    """Run `novaql.query` in a thread, with the same options, while the event loop continues.
 
     If the task is cancelled, the query ends at its next checkpoint. The thread is one of the event
     loop's default executor, which has few more threads than the machine has cores.

@@ -248,9 +248,9 @@ def open(
 
     path       None: the default database (`NOVAQL_DATA`, else `./novaql-data`). ":memory:": see
                `memory`. A data directory of Prometheus is read in place, as it is now, and never
-               written. The address of a Prometheus or a NovaQL is asked for each selector
+               written. The address of a Prometheus or a NovaQL is queried for each selector
     read_only  for reading beside a writer; the database does not see later writes
-    token      for a server; default: `NOVA_TOKEN`, where a NovaQL asks for one
+    token      for a server; default: `NOVA_TOKEN`, if a NovaQL requires one
     options    those of `tsdb.open`, such as `sync="always"`
 
     Raises `StorageUnavailable`, and `InputError` for a server.

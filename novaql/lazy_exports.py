@@ -43,7 +43,7 @@ _LAZY: list[str] = []
 
 
 def lazy_module(name: str) -> ModuleType:
-    """A stand-in for a module. The first use of an attribute imports the module."""
+    """A proxy of a module. The first use of an attribute imports the module."""
     _LAZY.append(name)
     return _LazyModule(name)
 
@@ -67,7 +67,7 @@ class _LazyModule(ModuleType):
 
 def _imported(name: str) -> ModuleType:
     """The module. Nothing is collected while it is imported: what an import allocates remains, and
-    to traverse it again and again took a tenth of the time to a process's first answer."""
+    repeated traversals took a tenth of the time to a process's first answer."""
     if name in sys.modules or not gc.isenabled():
         return import_module(name)
     gc.disable()

@@ -105,7 +105,7 @@ def time_range(data: Any = None) -> tuple[datetime, datetime] | None:
     with _reading(data, (), None, None) as (source, _, _):
         if not isinstance(source, Bounded):
             raise InputError(
-                f"{source!r} does not say which times it has: all of its samples would have to be "
+                f"{source!r} does not report its times: all of its samples would have to be "
                 "read. Query a range instead, such as count(up) from start='-1d'"
             )
         found = source.time_range()

@@ -65,7 +65,7 @@ def timed(
 
 def last_sample_ms(data: Any, source: Source) -> int | None:
     """Return the time of the last sample of files and frames; None if there are no samples, and for
-    all data that goes on: databases, servers, pages, folders of Prometheus."""
+    all data that grows: databases, servers, pages, folders of Prometheus."""
     if isinstance(source, TableSource) and is_url(data):
         return None
     # Sources that get no more samples have it: `TableSource`, or `ParquetSource`, which loads late.

@@ -72,7 +72,7 @@ class QueryOptions:
     rollup_ms                  use rollups of this resolution for functions that have a kernel over
                                cells: the ends of their windows move back, and their lengths up, to
                                multiples of it. 0: windows do not change
-    strict_promql              refuse extensions of PromQL
+    strict_promql              reject extensions of PromQL
     """
 
     start_ms: int
@@ -149,7 +149,7 @@ def query_options(
         return options_of(at_ms, at_ms)
     if time is not None:
         raise ArgumentError(
-            "time", "an instant query has no start, end or step; give one or the other"
+            "time", "an instant query has no start, end or step; set one or the other"
         )
     if start is None:
         raise ArgumentError("start", "a range query needs it; end and step have defaults")

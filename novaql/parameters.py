@@ -134,7 +134,7 @@ def _literal(value: object, place: _Place) -> str:
             except OverflowError:
                 raise ArgumentError("", "is too large for a 64-bit float") from None
         case _:
-            raise ArgumentError("", f"is {type(value).__name__}: give a text, a number or a time")
+            raise ArgumentError("", f"is {type(value).__name__}: pass a text, a number or a time")
     literal = number_text(number)
     # -1 ^ 2 would be -(1 ^ 2).
     power = literal.startswith("-") and place.rest.lstrip().startswith("^")

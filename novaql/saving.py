@@ -223,5 +223,5 @@ def _format(given: SampleFormat | str | None, target: object) -> SampleFormat:
     suffix = Path(target).suffix.lower() if isinstance(target, str | os.PathLike) else ""
     found = SUFFIXES.get(suffix)
     if found is None:
-        raise ArgumentError("format", f"{suffix or 'no suffix'} says nothing; name the format")
+        raise ArgumentError("format", f"{suffix or 'no suffix'} is no format; name one")
     return found

@@ -35,5 +35,5 @@ def _matchers(text: str) -> list[Matcher]:
     while isinstance(expr, Paren):
         expr = expr.inner
     if not isinstance(expr, VectorSelector) or expr.offset is not None or expr.at is not None:
-        raise TypeProblem('a selector such as up{job="api"} is wanted here', text, expr.span)
+        raise TypeProblem('a selector such as up{job="api"} is expected here', text, expr.span)
     return matchers_of(expr)

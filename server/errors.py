@@ -229,7 +229,7 @@ def invalid(pointer: str, message: str) -> InvalidRequest:
 
 
 def impossible(pointer: str, message: str, code: str) -> Impossible:
-    """The error for a valid field that names or asks for something that does not exist."""
+    """The error for a valid field that names or requests something that does not exist."""
     return Impossible(f"{pointer}: {message}", code=code, details=[Detail(pointer, message)])
 
 

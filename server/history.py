@@ -103,7 +103,7 @@ RETENTIONS: tuple[Retention, ...] = (
         _NOW,
         (SyntheticScreenshot.result_id,),
     ),
-    Retention(  # `expires_at` is in the future until the settings of the domain say so
+    Retention(  # `expires_at` is in the future until the settings of the domain expire the row
         Synthetic,
         Synthetic.expires_at,
         _NOW,

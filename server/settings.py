@@ -44,7 +44,7 @@ class Settings(OperationSettings):
     host, port          address to listen on; port 0 takes a free one
     auth                require tokens. Without them, only a loopback address is accepted
     tls_cert, tls_key   PEM files of a certificate (with its chain) and its key; the server then
-                        speaks TLS only. SIGHUP reloads them. None: plain HTTP
+                        serves TLS only. SIGHUP reloads them. None: plain HTTP
     trusted_proxies     networks of proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are
                         trusted: CIDRs separated by commas; "": none
     max_connections     open connections of all clients, at most half of the files that a process

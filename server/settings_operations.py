@@ -27,7 +27,7 @@ class OperationSettings:
     escalation_ack_timeout_s   time in which an acknowledgement expires, of new policies that do not
                         set `ack_timeout`
     page_retention_s    age at which pages that have ended are deleted
-    job_poll_s          interval of looks for jobs and events that other processes have added, and
+    job_poll_s          interval of checks for jobs and events that other processes have added, and
                         for expired leases
     oncall_feed_past_days, oncall_feed_days   days before and after now in an iCalendar feed
     max_agents          agents of a tenant
@@ -47,13 +47,13 @@ class OperationSettings:
     ledger_checkpoint_interval_s   of the checkpoints of a ledger that grows
     max_streams         streams of events (timelines) that a tenant has open, over all processes
     stream_heartbeat_s  interval of empty comments in a stream, and of checks of its token's expiry
-    stream_look_s       interval of looks for new events
+    stream_look_s       interval of checks for new events
     stream_stall_s      a stream ends if its client does not read an event for so long
     postmortem_before_s, postmortem_after_s   range of samples around the start of an incident
     postmortem_slow_ack_s   a later acknowledgement leads to an action item
     postmortem_query_s  timeout of one query of a postmortem
     executors_file      a TOML file of the programs that script steps of runbooks can run, and of
-                        their limits; None: script steps are refused
+                        their limits; None: script steps are rejected
     max_integration_resources   resources that a tenant's integrations have imported; a sync counts
                         and skips more
     max_integration_hooks   hooks of a tenant that receive requests of other systems
@@ -86,7 +86,7 @@ class OperationSettings:
     probe_region        region of this server's own runner; "": it runs no checks
     probe_threads       runs of the server's own runner at the same time
     probe_lease_s       a runner in another process is lost if it does not renew its leases so long
-    probe_poll_s        interval at which runners ask for runs
+    probe_poll_s        interval at which runners request runs
     probe_retry_delay_s wait before the first retry of a failed attempt; it doubles with each
     probe_max_timeout_s longest timeout of one attempt
     probe_max_body_bytes   size of an answer that a check reads; a larger one is a failure

@@ -135,7 +135,7 @@ class Corrupted(StoreError):
 
 
 class UnknownFormat(Corrupted):
-    """A version of the format that this program does not know."""
+    """A version of the format that this program does not support."""
 
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

@@ -91,7 +91,7 @@ class StoreOptions:
         for name in ("retention_ms", "rollup_retention_ms", "retention_bytes"):
             value = getattr(self, name)
             if value is not None and value <= 0:
-                raise ValueError(f"{name} must be more than 0, not {value}; None keeps everything")
+                raise ValueError(f"{name} must be more than 0, not {value}; None: no limit")
         if self.rollup_retention_ms is not None:
             if not self.rollups_ms:
                 raise ValueError("rollup_retention_ms needs rollups_ms: which rollups are to stay?")

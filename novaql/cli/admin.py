@@ -205,7 +205,7 @@ def rotate_key(data: Path | None) -> None:
     settings = _settings(data)
     with _database(data) as (database, _), open_store(settings):
         count = rotate_key_file(settings, database)
-    click.echo(f"the master key is a new one; secrets that were sealed anew: {count}")
+    click.echo(f"the master key has changed; secrets that were sealed again: {count}")
 
 
 @command.command("rotate-ledger-key")

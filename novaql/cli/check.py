@@ -1,4 +1,4 @@
-"""`novaql check`: are files what they should be? As promtool has it, and for a database, too."""
+"""`novaql check`: verify files as promtool does, and databases."""
 
 from __future__ import annotations
 

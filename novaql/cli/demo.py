@@ -34,7 +34,7 @@ with needs(
 @click.option(
     "--story",
     is_flag=True,
-    help="Tell an incident from its deploy to its postmortem, in about four minutes.",
+    help="Play an incident from its deploy to its postmortem, in about four minutes.",
 )
 @click.option(
     "--record",

@@ -47,7 +47,7 @@ def command(
     """
     if any(text.endswith(RULE_FILES) for text in texts):
         if not all(text.endswith(RULE_FILES) for text in texts):
-            raise click.UsageError("give either one query or rule files")
+            raise click.UsageError("pass either one query or rule files")
         if style != "nested":
             raise click.UsageError("--style is for a query")
         ctx.exit(int(_format_files(texts, check=check, write=write)))

@@ -103,7 +103,7 @@ def command(
     command imports nothing.
 
     The address of a Prometheus, a VictoriaMetrics, a NovaQL or a database of an InfluxDB copies its
-    samples, oldest first. The command goes on where an earlier one has ended, or was interrupted:
+    samples, oldest first. The command continues where an earlier one has ended, or was interrupted:
     run it again to copy what has been added since. The token of an InfluxDB is --token or
     $INFLUX_TOKEN.
 
@@ -179,7 +179,7 @@ def copied_text(copied: copying.Copied | None, url: str, target: Path) -> str:
 
 
 def speed_text(samples: int, seconds: float) -> str:
-    """How quick a long import was; nothing of one that spends its time on beginning."""
+    """The rate of a long import; "" for one that is too short to measure."""
     if seconds <= 1 or samples < 1_000_000:
         return ""
     return f", {samples / seconds / 1e6:.1f} million a second"

@@ -78,7 +78,7 @@ class LazyGroup(click.Group):
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
-        # Collections during the imports would traverse, again and again, objects that all remain:
+        # Collections during the imports would repeatedly traverse objects that all remain:
         # they are a quarter of the time in which the server is imported.
         gc.disable()
         try:

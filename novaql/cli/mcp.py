@@ -1,4 +1,4 @@
-"""`novaql mcp`: metrics for programs that speak the Model Context Protocol."""
+"""`novaql mcp`: metrics for clients of the Model Context Protocol."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def command(data: tuple[str, ...], url: str | None, listen: str | None) -> None:
     NOVA_TOKEN=… novaql mcp --url https://metrics.example.com
     """
     if url is not None and data:
-        raise click.UsageError("give --data or --url, not both")
+        raise click.UsageError("pass --data or --url, not both")
     token = os.environ.get(OWN_TOKEN, "")
     host, port = _address(listen) if listen else ("", 0)
     if listen and not token:

@@ -100,7 +100,7 @@ def zone_option(command: F) -> F:
 
 
 def token_option(command: F) -> F:
-    """--token: what a server asks for, while the command runs."""
+    """--token: what a server requires, while the command runs."""
 
     def token(context: click.Context, _: click.Parameter, value: str | None) -> None:
         if value is not None and not context.resilient_parsing:
@@ -195,7 +195,7 @@ def times_of(
             raise click.UsageError("--end and --step need --start")
         return {} if time_ is None else {"time": time_ / 1000}
     if time_ is not None:
-        raise click.UsageError("--time is for one instant, --start for a range: give one of them")
+        raise click.UsageError("--time is for one instant, --start for a range: pass one of them")
     if end is not None and end < start:
         raise click.UsageError("--end is before --start")
     given = {"start": start, "end": end, "step": step}

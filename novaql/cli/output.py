@@ -59,7 +59,7 @@ def chosen_format(given: str | None, output: str | None) -> Format:
     suffix = Path(output).suffix.lower() if output else ""
     if suffix and suffix not in FORMAT_OF_SUFFIX:
         known = ", ".join(FORMAT_OF_SUFFIX)
-        raise click.UsageError(f"{suffix} is no format; use one of {known}, or give --format")
+        raise click.UsageError(f"{suffix} is no format; use one of {known}, or pass --format")
     return FORMAT_OF_SUFFIX.get(suffix, Format.TABLE)
 
 
@@ -117,7 +117,7 @@ def _table_text(result: Result, *, terminal: bool, rows: int | None, zone: tzinf
 
 def _write_arrow(result: Result, out: BinaryIO) -> None:
     table = result.arrow()
-    sink: Any = out  # any Python file will do, which the type stubs do not know
+    sink: Any = out  # any Python file works; the type stubs are narrower
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
 

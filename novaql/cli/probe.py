@@ -63,7 +63,7 @@ def command(
 ) -> None:
     """Run the synthetic checks of a region for a server elsewhere.
 
-    It asks the server for runs that are due, executes them here, and reports the results. It never
+    It requests due runs from the server, executes them here, and reports the results. It never
     connects to networks that are not public, unless --egress-allow names them.
 
     \b

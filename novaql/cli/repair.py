@@ -1,4 +1,4 @@
-"""`novaql repair`: put a damaged database in order, and keep all that can be read."""
+"""`novaql repair`: make a damaged database consistent, and retain all that can be read."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def files(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionI
 
 
 def query_words(context: click.Context, _: click.Parameter, typed: str) -> list[CompletionItem]:
-    """Texts of a query that go on with a metric, a label, a value or a function."""
+    """Texts of a query that continue with a metric, a label, a value or a function."""
     found = complete.complete(typed, None, _source(context.params.get("data")))
     return [
         CompletionItem(typed[: one.start] + one.text + typed[one.end :], help=one.detail)

@@ -101,7 +101,7 @@ class _Offer:
 
 
 class _Data:
-    """Looks things up; nothing without a source."""
+    """Looks up names and values; finds nothing without a source."""
 
     def __init__(self, source: Source | None, start_ms: int, end_ms: int) -> None:
         self._source, self._start_ms, self._end_ms = source, start_ms, end_ms

@@ -33,7 +33,7 @@ _NOTHING_BEHIND = frozenset({"keep_metric_names", "anchored", "smoothed"})
 class Place(StrEnum):
     """The places that a cursor can be in."""
 
-    EXPRESSION = "expression"  # an operand is wanted
+    EXPRESSION = "expression"  # an operand is expected
     OPERATOR = "operator"  # an operand is complete
     STAGE = "stage"  # behind |>
     LABEL_NAME = "label name"  # of a matcher
@@ -65,7 +65,7 @@ class Situation:
     label     in LABEL_VALUE: the label
     matchers  matchers of that selector that are complete
     names     names of `let` that are in scope
-    keywords  words that may stand here beside what the place wants
+    keywords  words that are valid here beside what the place expects
     ranged    in STAGE: whether a range is in front of it
     call      in TEXT: the function around the cursor, and the number of the argument, from 0
     """
@@ -97,9 +97,9 @@ class _Bracket:
 
 @dataclass(slots=True)
 class _Reader:
-    """What the tokens before the cursor say.
+    """The context that follows from the tokens before the cursor.
 
-    place     what is wanted next
+    place     what is expected next
     word      the last word, if it is the last token
     behind    what the last operand was made of: "aggregate", "call", "range", …
     operator  the operator or keyword in front of the cursor, if nothing is behind it
@@ -120,7 +120,7 @@ class _Reader:
         return self.brackets[-1] if self.brackets else None
 
     def take(self, kind: str, piece: str) -> None:
-        """Take one finished token in."""
+        """Add one complete token."""
         word, closed = self.word, self.closed
         self.word = self.closed = None
         inside = self.inside
@@ -273,7 +273,7 @@ def _typing(read: _Reader, start: int, typed: str) -> Situation:
 
 
 def _keywords(read: _Reader) -> tuple[str, ...]:
-    """Words that may stand at an expression or behind an operand."""
+    """Words that are valid at an expression or behind an operand."""
     if read.place is Place.OPERATOR:
         behind, words = read.behind, ["and", "or", "unless", "default", "if", "ifnot", "atan2"]
         words += ["|>", "offset", "@"]

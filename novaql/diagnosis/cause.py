@@ -19,7 +19,7 @@ class Reason(StrEnum):
     COMPARISON = "comparison"  # a comparison removes all values
     JOIN = "join"  # no series of one side has a partner on the other
     EXCLUDED = "excluded"  # `unless`: all series have a partner on the other side
-    FUNCTION = "function"  # a function or aggregation gives nothing for what it gets
+    FUNCTION = "function"  # a function or aggregation has no result for its input
 
 
 @dataclass(frozen=True, slots=True)

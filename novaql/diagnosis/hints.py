@@ -39,8 +39,8 @@ def with_hints(result: Result, query: str, source: Source, options: QueryOptions
     """Return a result; an empty one with infos: the selectors that find nothing, the nearest names
     that have data, and the times of which there is data.
 
-    Sources that do not know their times, such as other servers, are not asked: the info names what
-    asks them. The other causes that `explain_empty` finds need evaluation of the parts.
+    Sources without known times, such as other servers, are not queried: the info names what
+    queries them. The other causes that `explain_empty` finds need evaluation of the parts.
     """
     if len(result) or result.text is not None:
         return result

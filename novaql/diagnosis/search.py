@@ -181,7 +181,7 @@ class _Search:
         if name in ("histogram_quantile", "histogram_fraction", "histogram_share"):
             return Found(Reason.FUNCTION, f"{name} finds no histogram: no series has the label le")
         what = "aggregation" if name in AGGREGATORS else "function"
-        return Found(Reason.FUNCTION, f"the {what} {name} gives nothing for what it gets")
+        return Found(Reason.FUNCTION, f"the {what} {name} has no result for its input")
 
     # --- operators -------------------------------------------------------------------------------
 

@@ -23,14 +23,14 @@ from novaql.tsdb.model.source import (
 )
 
 _FEW_METRICS = 5
-"""So many are listed, if none is like the one that is not there."""
+"""The number of metrics that are listed if none is similar to the missing one."""
 
 Sets = Sequence[Sequence[Matcher]]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What `Cause` says of a selector."""
+    """The part of a `Cause` about a selector."""
 
     reason: Reason
     message: str
@@ -53,7 +53,7 @@ def why_selector(
 ) -> Found:
     """Return why a selector has no samples in a range of time.
 
-    search_range  look for the times at which its series have some, by up to a hundred look-ups
+    search_range  find the times at which its series have some, by up to a hundred look-ups
     """
     own, sets = matchers_of(selector), _sets_of(selector)
     if _exists(source, sets):

@@ -1,1 +1,1 @@
-"""SQL over metrics, by DuckDB: `session` is the door, `dataset` what DuckDB reads through."""
+"""SQL over metrics, by DuckDB: `session` is the entry point, `dataset` is what DuckDB scans."""

@@ -1,6 +1,6 @@
 """The samples of a source as a data set that DuckDB scans.
 
-DuckDB hands over the columns it wants and the part of WHERE that Arrow can compute. That filter is
+DuckDB passes the columns it needs and the part of WHERE that Arrow can compute. That filter is
 applied exactly, batch by batch. Before, it decides what is read at all: which series cannot match
 whatever their times and values are, and which times cannot whatever the series is.
 """
@@ -29,7 +29,7 @@ _SLICES = 16
 _FAR = 1 << 43  # the year 2248
 _FIXED = (TIME, VALUE, HISTOGRAM)
 
-compute: Any = pc  # the stubs know fewer argument types than the kernels
+compute: Any = pc  # the stubs have fewer argument types than the kernels
 
 
 class SampleDataset(ds.Dataset):
@@ -91,7 +91,7 @@ def possible_series(samples: StoredSamples, condition: Any) -> Bools:
     """[S] which series may have a sample that passes.
 
     Their labels are known, times and values are not (null): what is false all the same, by
-    three-valued logic, is false for every sample. Not so if the condition asks whether a time or a
+    three-valued logic, is false for every sample. Not so if the condition tests whether a time or a
     value is null.
     """
     table = samples.table_of_series()
@@ -127,8 +127,8 @@ def _window_of(
 ) -> tuple[int, int] | None:
     """Milliseconds outside of which nothing passes; None if nothing passes at any time.
 
-    Arrow itself says, of slices of time, which of them the condition excludes. Both ends are looked
-    for at once, each in the outermost slice that is left.
+    Arrow determines which slices of time the condition excludes. Both ends are searched at
+    once, each in the outermost slice that is left.
     """
     low = high = (max(window[0], -_FAR), min(window[1], _FAR))
     while low[0] < low[1] or high[0] < high[1]:
@@ -153,7 +153,7 @@ def _sliced(first: int, last: int) -> list[tuple[int, int]]:
 def _not_excluded(
     condition: Any, schema: pa.Schema, slices: Collection[tuple[int, int]]
 ) -> list[int]:
-    # Fragments of files that do not exist: only what is said of them is looked at.
+    # Fragments of files that do not exist: only their guarantees are evaluated.
     form, nowhere = ds.ParquetFileFormat(), pyarrow.fs.LocalFileSystem()
     time = compute.field(TIME)
     fragments = [

@@ -28,7 +28,7 @@ class Call:
 
     tokens      of the call
     arguments   name → tokens of its value; "": the query
-    aliased     whether the statement gives the table a name
+    aliased     whether the statement names the table
     lateral     whether it is behind LATERAL
     """
 

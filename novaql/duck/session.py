@@ -149,7 +149,7 @@ def prepare(
     import duckdb  # noqa: PLC0415 - slow to load
 
     if not statement.strip():
-        raise ArgumentError("statement", "is empty; give a text of SQL")
+        raise ArgumentError("statement", "is empty; pass a text of SQL")
     window = time_window(start, end)
     parts = tokens.tokens_of(statement)
     calls = promql_calls.calls_of(parts)

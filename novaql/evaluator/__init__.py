@@ -1,4 +1,4 @@
-"""Plan → numbers: pipelines run over batches, operators over what pipelines answer."""
+"""Plan → numbers: pipelines run over batches, operators over the results of pipelines."""
 
 from __future__ import annotations
 

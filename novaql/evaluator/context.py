@@ -25,18 +25,18 @@ CELL_BYTES = 9
 """Of a matrix: a value and whether it is there."""
 
 STEP_BYTES = 40
-"""A time, and what an operator between scalars has at work."""
+"""A time, and the working memory of an operator between scalars."""
 
 CELLS_AT_ONCE = 1 << 19
-"""Sorted or joined between two checkpoints: some tenths of a second."""
+"""Cells sorted or joined between two checkpoints: some tenths of a second."""
 
 SMALL_BYTES = 1 << 16
-"""Less is not worth counting."""
+"""Smaller sizes are not counted."""
 
 
 @dataclass(slots=True)
 class Annotations:
-    """Warnings and infos: text → where the expression in question starts. Equal texts are one."""
+    """Warnings and infos: text → start of the expression. Equal texts are reported once."""
 
     warnings: dict[str, Span] = field(default_factory=dict)
     infos: dict[str, Span] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Context:
         """The time of the clock, one for the whole evaluation."""
         self.memory = QueryMemory(options.limits.bytes, options.limits.shared)
         self.read_errors = None if options.strict else ReadErrors()
-        """What the store could not read; it becomes warnings. None: damage fails the query."""
+        """Read errors of the store, which become warnings. None: damage fails the query."""
         self.series_selected = 0
         self.samples_read = 0
         self.downsampled: tuple[int, int] | None = None
@@ -84,7 +84,7 @@ class Context:
         return not noted and not self.read_errors
 
     def forget_annotations(self) -> None:
-        """Before everything is evaluated again."""
+        """Reset it before the whole query is evaluated again."""
         self.annotations = Annotations()
 
     @property
@@ -92,11 +92,12 @@ class Context:
         return self.options.name_removal is NameRemoval.EAGER
 
     def reach_ms(self, range_ms: int) -> int:
-        """How far left of its right end a window of this length reaches, exclusively."""
+        """The distance, exclusive, from the right end of a window of this length to its left
+        end."""
         return range_ms + 1 if self.options.left_closed else range_ms
 
     def checkpoint(self) -> None:
-        """Called between batches and operators: stop if cancelled or out of time."""
+        """Raise if the query is cancelled or out of time; called between batches and operators."""
         if self._cancellation is not None and self._cancellation.cancelled:
             raise QueryCancelled("the query was cancelled")
         if self._deadline is not None and time.monotonic() > self._deadline:
@@ -120,10 +121,10 @@ class Context:
         labels: frozenset[str] | None = None,
         alternatives: Alternatives = (),
     ) -> Selection:
-        """A selection of the source, admitted to the budget. The same one is asked for once.
+        """A selection of the source, admitted to the budget. Equal selections are requested once.
 
         windows  all that its floats are for, if that is known
-        labels   no others will be looked at; always the same for the same matchers
+        labels   no others will be read; always the same for the same matchers
         alternatives  sets of matchers of which any one must hold, beside `matchers`
         """
         if alternatives:
@@ -153,7 +154,7 @@ class Context:
         except PatternTooCostly as problem:
             raise LimitExceeded(str(problem)) from None
         self._note_downsampled(start_ms, end_ms)
-        # Another use of the same samples costs no more, nor do rollups that were asked for.
+        # Another use of the same samples costs no more, nor do rollups that the query requests.
         rolled = windows is not None and bool(self.options.rollup_ms)
         if key[:3] not in self._admitted and not rolled:
             self._admitted.add(key[:3])
@@ -169,7 +170,8 @@ class Context:
                 self.downsampled = max(known[0], found[0]), max(known[1], found[1])
 
     def in_memory(self) -> bool:
-        """Whether all samples of the selections so far are in memory. False if it is not known."""
+        """Whether all samples of the selections so far are in memory. False if that is
+        undetermined."""
         return all(
             not selection.histograms
             and selection.cells is None
@@ -192,21 +194,22 @@ class Context:
             )
 
     def admit_matrix(self, rows: int, steps: int) -> None:
-        """Refuse a result that would not fit the memory budget, before it is allocated."""
+        """Reject a result that would not fit the memory budget, before it is allocated."""
         self.admit_cells(rows, steps, CELL_BYTES, "a result")
 
     def admit_cells(self, rows: int, steps: int, each: int, purpose: str) -> None:
-        """Refuse work on rows × steps cells that takes `each` bytes for a cell, first."""
+        """Reject, before it begins, work on rows × steps cells that takes `each` bytes for a
+        cell."""
         size = rows * steps * each
         if size > SMALL_BYTES:
             self.memory.admit(size, f"{purpose} of {rows} series × {steps} steps")
 
     def admit_points(self, steps: Steps) -> None:
-        """Refuse more steps than the budget allows, or than their times would fit in memory."""
+        """Reject more steps than the budget allows, or whose times would not fit in memory."""
         limit = self.options.limits.points
         if limit and steps.count > limit:
             raise LimitExceeded(
-                f"the query asks for {steps.count} points per series, the limit is {limit}"
+                f"the query requests {steps.count} points per series, the limit is {limit}"
             )
         limit_bytes = self.options.limits.bytes
         if limit_bytes and 8 * steps.count > limit_bytes:
@@ -217,7 +220,7 @@ class Context:
         self.admit_times(steps)
 
     def admit_times(self, steps: Steps) -> None:
-        """Refuse steps whose times, and a scalar at each of them, would not fit in memory."""
+        """Reject steps whose times, and a scalar at each of them, would not fit in memory."""
         size = steps.count * STEP_BYTES
         if size > SMALL_BYTES:
             self.memory.admit(size, f"an evaluation at {steps.count} steps")

@@ -1,4 +1,4 @@
-"""Distinct numbers, found a stretch at a time: sorting all of them at once may take seconds."""
+"""Distinct numbers, found in chunks: sorting all numbers at once may take seconds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ Number = TypeVar("Number", bound=np.generic)
 
 
 def distinct(context: Context, numbers: NDArray[Number]) -> tuple[NDArray[Number], Ints]:
-    """The distinct ones in order, and for each number which of them it is. NaN is one."""
+    """Return the distinct numbers in order, and the index of each number among them. NaN is one
+    number."""
     if numbers.dtype == np.int64 and len(numbers):
         least = numbers.min()
         if int(numbers.max()) - int(least) < len(numbers):

@@ -1,7 +1,7 @@
-"""What a query will read, and about how much memory and work it takes, from directories alone.
+"""Estimates what a query reads, and its memory and work, from directories alone.
 
-An operator's need is that of its operands and its own. Its selection is admitted to the budget
-here, before anything is read, and is there when the operator is run.
+An operator's need is the sum of its own and that of its operands. Its selection is admitted to the
+budget here, before anything is read; the operator uses it later.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ ROWS_OF_OPERAND = frozenset(
 
 WHOLE_WINDOW = {name for name, function in RANGE_FUNCTIONS.items() if function.whole_window}
 EACH_WINDOW = {name for name in WHOLE_WINDOW if not RANGE_FUNCTIONS[name].slides}
-"""Functions that look at a sample again for each window that has it."""
+"""Functions that read a sample again for each window that contains it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """Series that are selected, samples that are read of them, selection by selection, about how
-    many bytes of memory are taken at one time, and how many values are looked at.
+    many bytes of memory are taken at one time, and how many values are read.
 
     in_memory  whether the query will surely read no disk
     """
@@ -78,7 +78,7 @@ class Need:
     rows   at most in its result
     size   bytes of the result
     peak   bytes at one time, the result with them
-    work   values that are looked at
+    work   values that are read
     table  a table that has the labels of its rows; None: not known
     """
 
@@ -90,7 +90,7 @@ class Need:
 
 
 def estimate_of(context: Context, operator: Operator) -> Estimate:
-    """Ask for every selection that an operator and its operands read. Raises `LimitExceeded`."""
+    """Request every selection that an operator and its operands read. Raises `LimitExceeded`."""
     need = _Estimator(context).need(operator) if operator.steps.count else Need()
     return Estimate(
         context.series_selected, context.samples_read, need.peak, need.work, context.in_memory()
@@ -185,7 +185,8 @@ class _Estimator:
         return Need(rows, size, peak, work, operand.table)
 
     def _chosen(self, plan: Aggregation, operand: Need, steps: Steps) -> Need | None:
-        """The best rows, if they are chosen without a matrix of the operand; see `ranking`."""
+        """The memory of the best rows, if they are chosen without a matrix of the operand; see
+        `ranking`."""
         k = plan.parameter
         if plan.op not in ORDERS or steps.count == 1 or not isinstance(k, Constant):
             return None
@@ -257,7 +258,8 @@ def _groups(operand: Need, plan: Aggregation) -> int:
 
 
 def _group_count(operand: Need, plan: Aggregation) -> int:
-    """At most so many: of labels that are named, as many as there are values of them together."""
+    """An upper bound of the number of groups: by named labels, the number of combinations of their
+    values."""
     if plan.without:
         return operand.rows
     if not plan.grouping:

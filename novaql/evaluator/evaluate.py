@@ -1,4 +1,4 @@
-"""Operators → values: the one file that knows both plan nodes and operators."""
+"""Operators → values: the one file that imports both plan nodes and operators."""
 
 from __future__ import annotations
 
@@ -270,7 +270,7 @@ class Evaluator:
         if pipeline.has_histograms:
             return None
         if self._context.eager_names and pipeline.nameless and operator not in self._with_names:
-            # Names go here and now. Should rows become equal, the general path must sort it out.
+            # Names are removed here. If rows become equal, the general path joins them.
             bare = drop_names(pipeline.series, np.ones(len(pipeline.series), np.bool_))
             if len(np.unique(bare.keys())) < len(bare):
                 return None
@@ -278,8 +278,8 @@ class Evaluator:
         return pipeline
 
     def _with_equal_rows(self, operator: Operator) -> Pipeline | None:
-        """A source of floats, of which `pipeline` is None because its rows are equal without their
-        names. They have these still: `vector` takes them off, and joins the rows."""
+        """A source of floats for which `pipeline` returns None, because its rows are equal without
+        their names. The rows still have names: `vector` removes them, and joins the rows."""
         plan = operator.plan
         if not (self._context.eager_names and runs_as_pipeline(plan)):
             return None
@@ -369,7 +369,7 @@ def _lowest_whole(
 
 
 def finish_names(found: StepMatrix) -> StepMatrix:
-    """Take marked names off; rows that become equal are one if they take turns.
+    """Remove marked names. Rows that become equal are joined if no step has two values.
 
     Raises `EvaluationError` where two of them have a value at one step.
     """

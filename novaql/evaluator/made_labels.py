@@ -1,4 +1,4 @@
-"""Texts of labels that a query makes: bounded, and counted before they are made."""
+"""Texts of labels that a query creates: bounded, and counted before they are created."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEXT_BYTES = 150
 """Of an object for a text, and of its places in a dictionary and in a column."""
 
 COUNTED_AT_ONCE = 1 << 20
-"""Bytes of texts that are made between two checkpoints."""
+"""Bytes of texts that are created between two checkpoints."""
 
 
 MATCHED_AT_ONCE = 1 << 20
@@ -34,7 +34,7 @@ class MadeLabels:
         self._waiting = self._matched = 0
 
     def check_name(self, name: str) -> None:
-        """Refuse a label name that is too long. Raises `LimitExceeded`."""
+        """Reject a label name that is too long. Raises `LimitExceeded`."""
         if self._limit and _bytes(name) > self._limit:
             raise LimitExceeded(
                 f"{self._function}() would write a label with a name of more than "
@@ -43,7 +43,8 @@ class MadeLabels:
             )
 
     def joined(self, pieces: Sequence[str], separator: str = "") -> str:
-        """One text of several. Raises `LimitExceeded` before it is made where it is too long."""
+        """One text joined from several. Raises `LimitExceeded` before the join if it is too
+        long."""
         length = sum(map(len, pieces)) + len(separator) * max(0, len(pieces) - 1)
         if self._limit and length > self._limit:
             self._refuse()
@@ -54,7 +55,7 @@ class MadeLabels:
         return text
 
     def text(self, text: str) -> str:
-        """A text that is there already. Raises `LimitExceeded` where it is too long."""
+        """An existing text. Raises `LimitExceeded` if it is too long."""
         return self.joined((text,))
 
     def match(self, regex: re2._Regexp[str], value: str) -> re2._Match[str] | None:
@@ -73,7 +74,7 @@ class MadeLabels:
     ) -> str:
         """The value with every match replaced, as Go's ReplaceAll: an empty match that follows
         another match directly does not count."""
-        self.match(regex, value)  # counts, and refuses what would take too long
+        self.match(regex, value)  # counts, and rejects what would take too long
         pieces: list[str] = []
         after = 0
         for found in regex.finditer(value):

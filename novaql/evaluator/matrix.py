@@ -17,7 +17,7 @@ from novaql.tsdb.model.histograms import concat_histograms
 from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable, concat_tables
 
 NAME_LABELS = (METRIC_NAME, "__type__", "__unit__")
-"""Labels that say what a series measures; a function's result is something else."""
+"""Labels that describe what a series measures; a function's result is something else."""
 
 JOINED_BYTES = 40
 """Of a cell while `join_equal_rows` works."""

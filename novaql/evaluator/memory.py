@@ -1,4 +1,4 @@
-"""The memory of one running query: what its values take, and what it may take still.
+"""The memory of one running query: what its values take, and what is left of its limit.
 
 An operator calls `admit` before it allocates. Large arrays that operators return are tracked until
 they are freed, so the memory of a query is that of the values that exist at one time, not of all
@@ -49,7 +49,7 @@ class QueryMemory:
         self._reserved = 0
 
     def admit(self, size: int, purpose: str) -> None:
-        """Refuse to take `size` bytes more where that exceeds the limit. Raises `LimitExceeded`."""
+        """Reject `size` more bytes if that exceeds the limit. Raises `LimitExceeded`."""
         self._collect()
         wanted = self._reserved_to_end + self._held + size
         if wanted <= self.peak:
@@ -64,7 +64,7 @@ class QueryMemory:
         self.peak = wanted
 
     def expect(self, size: int) -> None:
-        """Reserve what a query will about take, before it begins: it waits for it here."""
+        """Reserve the estimated memory of a query before it begins; waits until it is available."""
         limit = self.limit or size
         self._reserve(min(size, limit))
 
@@ -86,7 +86,7 @@ class QueryMemory:
                 _when_freed(array, self._freed.append, (id(array), array.nbytes))
 
     def finish(self, result: Result | None) -> None:
-        """Give back what is reserved, except what the result holds: that when it is freed."""
+        """Release what is reserved; what the result holds is released when it is freed."""
         shared, reserved, self._reserved = self._shared, self._reserved, 0
         if shared is None or not reserved:
             return
@@ -122,7 +122,7 @@ def _which(native: NativeCells | None) -> NDArray[np.int32] | None:
 
 
 def _large(*arrays: NDArray[Any] | None) -> Iterator[NDArray[Any]]:
-    """The arrays that own the memory of these, each once, where it is much."""
+    """The arrays that own the memory of these, each once, if it is large."""
     seen = set()
     for array in arrays:
         while array is not None and isinstance(array.base, np.ndarray):

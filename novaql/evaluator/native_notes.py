@@ -24,7 +24,7 @@ IGNORED_IN_RANGE = (
 
 
 class Notes:
-    """Says things about series by the name of their metric, at one place of the query.
+    """Annotates series by the name of their metric, at one place of the query.
 
     context  that of the query
     """
@@ -43,7 +43,7 @@ class Notes:
         return [template.format(quote(name)) for name in self._metrics(cells)]
 
     def warn(self, template: str, cells: Bools) -> None:
-        """cells: [S] or [S, J], which series are meant."""
+        """cells: [S] or [S, J], the series that the note is about."""
         for text in self._texts(template, cells):
             self._annotations.warn(text, self._span)
 
@@ -52,7 +52,8 @@ class Notes:
             self._annotations.info(text, self._span)
 
     def warn_for_metric(self, template: str, cells: Bools) -> None:
-        """The template takes ` for metric name …`, or nothing where the name is gone."""
+        """The template is filled with ` for metric name …`, or with nothing if the name was
+        removed."""
         for name in self._metrics(cells):
             self._annotations.warn(_for_metric(template, name), self._span)
 

@@ -1,4 +1,4 @@
-"""Work on native histograms some at a time, so that a checkpoint is never far.
+"""Work on native histograms in pieces, with a checkpoint between two pieces.
 
 A histogram may have hundreds of buckets, and a window hundreds of histograms: what is little work
 as floats takes minutes, and gigabytes, if all of it is done at once.

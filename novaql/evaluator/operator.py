@@ -21,7 +21,7 @@ from novaql.planner.logical import (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operator:
-    """A node of a plan, which `lower` has made. Nothing of it has been run.
+    """A node of a plan, created by `lower`, that has not run.
 
     steps     the steps of its result; of a range vector, those of its windows
     operands  left and right side; arguments of a call; what is aggregated, and the parameters

@@ -17,7 +17,7 @@ class Cost:
     """Of one operator, with everything below it; what runs batch by batch, of its own.
 
     series, samples  of a selector: what it reads. Of others: rows and values of the result
-    parts            of a selector: those of the store that are looked at, and all of them
+    parts            of a selector: those of the store that it searches, and all of them
     bytes            of the samples that are read, or of the result in memory: batch by batch, of
                      the largest part of it that there is at one time
     seconds          on all threads together; None where an operator does nothing by itself
@@ -41,7 +41,7 @@ class Profile:
         self._lock = threading.Lock()
 
     def cost(self, plan: Plan) -> Cost | None:
-        """Of an operator of the plan; None if it was not looked at by itself."""
+        """The cost of an operator of the plan; None if it was not measured by itself."""
         known = self._costs.get(id(plan)) or self._by_batch.get(id(plan))
         if known is None:
             return None
@@ -76,7 +76,7 @@ class Profile:
                 cost.bytes = max(cost.bytes, held)
 
     def ran(self, plan: Plan, seconds: float, rows: int, values: int, held: int) -> None:
-        """What an operator made of some series, batch by batch."""
+        """The result of an operator for some series, batch by batch."""
         with self._lock:
             cost = self._by_batch.setdefault(id(plan), (plan, Cost()))[1]
             cost.seconds = (cost.seconds or 0.0) + seconds

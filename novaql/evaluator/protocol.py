@@ -1,4 +1,4 @@
-"""The promises between operators and the evaluator that runs them, written once."""
+"""The interface between operators and the evaluator that runs them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from novaql.evaluator.pipeline.model import Pipeline
 class Runner(Protocol):
     """Runs operators below an operator.
 
-    Every method may be called any number of times. Matrices it returns are not
-    changed by anyone: operators make new arrays.
+    Every method may be called any number of times. The matrices that it returns must not be
+    changed: operators create new arrays.
     """
 
     @property

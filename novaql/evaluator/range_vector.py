@@ -87,7 +87,7 @@ def _points(
         segments = np.argsort(rank[heads])
         begins = np.cumsum(lengths) - lengths
         by_series = flat_positions(begins[segments], lengths[segments])
-    else:  # floats and histograms of one series, say
+    else:  # for example, floats and histograms of one series
         by_series = np.lexsort((times, rank[rows]))
     context.checkpoint()
     counts = np.bincount(rank[rows], minlength=len(series))

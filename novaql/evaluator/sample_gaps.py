@@ -1,4 +1,4 @@
-"""The median gap between the samples of a selector: automatic windows are made of it."""
+"""The median gap between the samples of a selector, from which automatic windows are computed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def median_gap_ms(context: Context, select: Select, start_ms: int, end_ms: int) 
 def _of_grids(batch: SeriesBatch, low: Ints, high: Ints) -> tuple[Floats, Bools]:
     """[G] the median gap of the times low … high - 1 of each grid, and whether there is one.
 
-    A gap that more than half of them have is the median. So most grids need no look at their times.
+    A gap that more than half of them have is the median. So the times of most grids are not read.
     """
     usual, others = batch.derived.gaps or _usual_gaps(batch)
     batch.derived.gaps = usual, others

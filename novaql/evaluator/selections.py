@@ -1,5 +1,5 @@
-"""Selections made of others: series that satisfy one of several sets of matchers, and samples that
-an operation changed."""
+"""Selections derived from others: series that satisfy one of several sets of matchers, and samples
+that an operation changed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def common_matchers(alternatives: Alternatives) -> tuple[Matcher, ...]:
 
 
 def _pattern(name: str, matchers: tuple[Matcher, ...]) -> str | None:
-    """Return a pattern of what the matchers allow a label to be; None: they do not say."""
+    """Return a pattern of the values that the matchers allow a label; None: there is none."""
     for matcher in matchers:
         if matcher.name == name and matcher.matches(""):
             continue  # absent, too: an index cannot use it

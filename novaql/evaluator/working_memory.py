@@ -1,7 +1,7 @@
-"""What operators take beside their operands and their result while they work, for each cell.
+"""Memory that operators need while they run, besides operands and result, for each cell.
 
 Measured as the peak of allocations of queries over matrices of a hundred megabytes
-(`tests/evaluator/test_memory_peaks.py`), with something to spare.
+(`tests/evaluator/test_memory_peaks.py`), plus a margin.
 """
 
 from __future__ import annotations
@@ -53,5 +53,5 @@ def fold_of(aggregation: str) -> str:
 
 
 def admit_work(context: Context, name: str, rows: int, steps: int) -> None:
-    """Refuse an operator's work before it begins. Raises `LimitExceeded`."""
+    """Reject an operator's work before it begins. Raises `LimitExceeded`."""
     context.admit_cells(rows, steps, working_bytes(name), f"{name}")

@@ -1,7 +1,7 @@
 """Arrow arrays straight from buffers.
 
-`pyarrow.array` imports pandas wherever it is installed, to find out whether it was given a Series:
-a sixth of a second that a program without pandas should not pay. Numbers are shared, not copied.
+`pyarrow.array` imports pandas wherever it is installed, to check whether its argument is a Series:
+that takes a sixth of a second, also in programs without pandas. Numbers are shared, not copied.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from novaql.errors import LimitExceeded
 from novaql.tsdb.model.labels import Bools, Ints, LabelColumn
 
-py_buffer: Any = pa.py_buffer  # the stubs do not know that NumPy arrays have a buffer
+py_buffer: Any = pa.py_buffer  # the stubs lack the buffers of NumPy arrays
 
 
 def numbers(values: NDArray[Any], kind: pa.DataType, valid: Bools | None = None) -> pa.Array[Any]:

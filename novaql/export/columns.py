@@ -1,4 +1,4 @@
-"""The two tabular layouts of a result, as plain arrays. Every table format is made from these.
+"""The two tabular layouts of a result, as plain arrays. Every table format is built from these.
 
 **Long**: one row a sample; columns `time`, `value`, then one a label in order of name. A label that
 is called like a column before it gets `label_` put in front, as often as it takes: the label `time`

@@ -57,7 +57,7 @@ def _tick_label(ms: int, step: int) -> str:
 def reduced(times_ms: Ints, values: Floats, valid: Bools, cells: int) -> tuple[Ints, Floats, Bools]:
     """At most two points a cell, the lowest and the highest, so that no spike gets lost.
 
-    All arrays: [T]. A cell without a valid point gives one that is not valid: the line breaks.
+    All arrays: [T]. A cell without a valid point becomes an invalid one: the line breaks.
     """
     if len(times_ms) <= 2 * cells:
         return times_ms, values, valid

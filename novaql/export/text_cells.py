@@ -14,7 +14,7 @@ from novaql.export.arrow_arrays import booleans, numbers, strings
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.samples import Floats
 
-# The stubs of Arrow's kernels know fewer argument types than the kernels.
+# The stubs of Arrow's kernels have fewer argument types than the kernels.
 compute: Any = pc
 
 # As Arrow's own scalars, because a Python text would make Arrow import pandas.

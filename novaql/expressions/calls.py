@@ -77,7 +77,7 @@ def aggregated(
 ) -> Aggregate:
     """Return an aggregate of its arguments, in the order of the text."""
     if by is not None and without is not None:
-        raise ArgumentError("without", "give by or without, not both")
+        raise ArgumentError("without", "pass by or without, not both")
     if not row.takes(len(values)):
         form = row.form_of("v")
         raise ArgumentError(row.name, f"has the form {form}, where v is the expression")

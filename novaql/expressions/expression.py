@@ -85,7 +85,7 @@ class Expression:
         raise TypeError("an expression is neither true nor false; use & | and .unless()")
 
     def __iter__(self) -> NoReturn:
-        raise TypeError("an expression cannot be iterated; query() gives its series")
+        raise TypeError("an expression cannot be iterated; query() returns its series")
 
     # --- functions and aggregators -----------------------------------------------------------
 

@@ -162,7 +162,7 @@ def operand(value: object) -> Expr:
     known = "an expression, a number, a text, a timedelta or a list"
     if isinstance(value, date):
         known += "; a time is q(seconds)"
-    raise ArgumentError("argument", f"{known} is wanted, not {value!r}")
+    raise ArgumentError("argument", f"must be {known}, not {value!r}")
 
 
 def names(labels: str | Collection[str]) -> tuple[str, ...]:

@@ -1,2 +1,3 @@
 """Colours for queries: a lexer for Pygments (`lexer.py`) and a TextMate grammar (`textmate.py`),
-both made of the terminals in `grammar/lexical.lark` and the registry of functions (`words.py`)."""
+both built from the terminals in `grammar/lexical.lark` and the registry of functions
+(`words.py`)."""

@@ -1,7 +1,7 @@
 """Kinds of words and their regular expressions, from the grammar and the registry.
 
-The grammar's lexer knows which words may stand at a place; a highlighter does not. So the order of
-the kinds decides, and only braces have an order of their own, since labels are in them.
+The grammar's lexer determines which words are valid at a place; a highlighter cannot. So the order
+of the kinds decides, and only braces have an order of their own, since labels are in them.
 """
 
 from __future__ import annotations

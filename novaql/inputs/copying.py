@@ -1,4 +1,4 @@
-"""Copies the samples of a server into a database, range after range: a later run goes on."""
+"""Copies the samples of a server into a database, range after range: a later run continues."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class CopiedServer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What was copied, as a file beside the database has it.
+    """What was copied, as recorded in a file beside the database.
 
     url      of the server
     match    selectors, as texts
@@ -105,14 +105,14 @@ def copy_samples(
     end_ms: int | None = None,
     progress: Progress | None = None,
 ) -> Copied | None:
-    """Copy samples, and go on where an earlier copy from the same server has ended.
+    """Copy samples, from where an earlier copy from the same server has ended.
 
     folder            of the database: `imports/` in it has a checkpoint, written after each range
     match             selectors, with their texts; none: all metrics
     start_ms, end_ms  both included; None: the oldest sample, and now
 
     Returns None if the server has no samples. Raises `InputError`; what was copied until then
-    stays, and the next call goes on there.
+    stays, and the next call continues there.
     """
     began = time.perf_counter()
     texts = tuple(sorted(text for text, _ in match))

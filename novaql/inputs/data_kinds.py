@@ -86,7 +86,7 @@ def kind_of(data: Any) -> DataKind:
     for kind in KINDS:
         if kind.matches(data):
             return kind
-    raise InputError(f"{type(data).__name__} cannot be read as metrics; give {_all_kinds()}")
+    raise InputError(f"{type(data).__name__} cannot be read as metrics; pass {_all_kinds()}")
 
 
 def _path(data: str | os.PathLike[str]) -> Path:

@@ -58,8 +58,8 @@ def format_of(path: Path) -> FileFormat:
         if each.looks_like(head):
             return each
     raise InputError(
-        f"{path}: neither name nor content tells what this is; files ending in "
-        f"{', '.join(_BY_SUFFIX)} are understood, packed as .gz or .zst too"
+        f"{path}: neither name nor content determines the format; files ending in "
+        f"{', '.join(_BY_SUFFIX)} are supported, packed as .gz or .zst too"
     )
 
 
@@ -74,7 +74,7 @@ def format_by_name(path: Path) -> FileFormat | None:
 def read_file(
     path: Path, form: FileFormat, options: ReadOptions, metadata: MetadataOf
 ) -> Iterator[Batch]:
-    """Batches of a file. The `label=value` folders of its path give its series labels."""
+    """Batches of a file. The `label=value` folders of its path add labels to its series."""
     partition = partition_of(path)
     if form.has_columns:
         columns = replace(options.columns, folders=partition)

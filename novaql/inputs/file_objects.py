@@ -45,7 +45,7 @@ def file_object_source(data: Any, columns: Columns = BY_NAME) -> ParquetSource |
 def read_file_object(data: Any, options: ReadOptions) -> BatchStream:
     """The samples from the current position on. The position stays, where it can be set.
 
-    The name of the file, or else its first bytes, tell the format. Raises `InputError`.
+    The name of the file, or else its first bytes, determine the format. Raises `InputError`.
     """
     if (parquet := file_object_source(data, options.columns)) is not None:
         return parquet.stream()

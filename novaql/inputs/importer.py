@@ -27,7 +27,7 @@ from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import Metadata
 
 HELD_SAMPLES = 20_000_000
-"""Samples that are held in memory until all of the input is known to be valid."""
+"""Samples that are held in memory until all of the input is validated."""
 
 RECENT_SAMPLES = 5_000_000
 """Of a larger input: samples that are compared with each other for `overwritten`."""
@@ -146,7 +146,7 @@ def need_storable(batch: Batch) -> None:
     if bare.any() and any(bare[rows].any() for rows in _rows_used(batch)):
         raise InputError(
             "there are samples without a metric name and without labels, which cannot be stored; "
-            "give them a name"
+            "add a name"
         )
 
 

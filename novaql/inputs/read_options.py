@@ -42,10 +42,10 @@ class ExposedOptions:
 
     native_histograms  prefer the protobuf format in requests to targets: they expose native
                        histograms in no other
-    always_classic     keep the `_bucket`, `_count` and `_sum` series of a histogram that is native,
-                       too, or is made native by `convert_classic`
+    always_classic     also read the `_bucket`, `_count` and `_sum` series of a histogram that is
+                       native, or is made native by `convert_classic`
     convert_classic    convert classic histograms to native ones with custom buckets
-    start_timestamps   True: keep start timestamps, those of the protobuf format and those of
+    start_timestamps   True: read start timestamps, those of the protobuf format and those of
                        `_created` lines of OpenMetrics, which are then no series of their own;
                        None: only the protobuf format's; False: none
     """
@@ -66,7 +66,7 @@ class ReadOptions:
     columns          roles of the columns of tables
     default_time_ms  time of text samples without a time, scraped or in a file (None: now)
     progress         called with bytes done and bytes in all
-    exposed          which formats targets are asked for, and how their samples are converted
+    exposed          which formats are requested from targets, and how their samples are converted
     files            the format of files (default: by name or content)
     """
 

@@ -1,7 +1,7 @@
 """Samples of one load that replace others of the same load: same series and time, another value.
 
-They are a sign that series have lost the label in which they differ. A store keeps the last of such
-samples without an error. Samples with equal values are no loss and do not count.
+They are a sign that series have lost the label in which they differ. A store retains the last of
+these, without an error. Samples with equal values are no loss and do not count.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def warnings_of(count: int, what: str) -> tuple[str, ...]:
     many = "1 sample is" if count == 1 else f"{count} samples are"
     return (
         f"{many} replaced by a later sample of {what} with the same series and time and another "
-        "value; a label that tells the series apart may be missing",
+        "value; a label that distinguishes the series may be missing",
     )
 
 

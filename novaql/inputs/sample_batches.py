@@ -39,7 +39,7 @@ def batch_of_samples(
 def batch_of_columns(
     rows: Ints, offsets: Ints, timestamps: Ints, values: Floats, starts: Ints | None = None
 ) -> SeriesBatch:
-    """The same of series that are told apart by `offsets`, as in `SeriesBatch`; each has samples.
+    """The same of series that `offsets` separates, as in `SeriesBatch`; each has samples.
     The values of the batch may be a view."""
     lengths = np.diff(offsets)
     if len(rows) == 0:

@@ -47,7 +47,7 @@ class SeriesUse:
 
     def mostly_stopped(self, count: int) -> bool:
         """Return whether most of the first `count` series have stopped, and they are more than a
-        few. Looks at most once a minute."""
+        few. Checks at most once a minute."""
         if count <= FEW_SERIES or self._now_s < self._next_look_s:
             return False
         self._next_look_s = self._now_s + PAUSE_S

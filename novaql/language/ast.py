@@ -120,7 +120,7 @@ class DurationParen(Spanned):
 
 @dataclass(frozen=True, slots=True)
 class DurationReference(Spanned):
-    """A name: of a value of `let`, or `auto`, the window that is found from the data."""
+    """A name: of a value of `let`, or `auto`, the window that is computed from the data."""
 
     name: str
 
@@ -292,7 +292,7 @@ class Binary(LeftDeep, Spanned):
     op            + - * / % ^ atan2, == != > < >= <= </ >/, and or unless, default if ifnot
     return_bool   the `bool` modifier
     matching      given exactly when both sides are instant vectors; filled in by the checker's
-                  caller: the parser gives it when the text has a modifier, and a default
+                  caller: the parser sets it when the text has a modifier, and a default
                   `Matching()` (or many-to-many for set operators) otherwise
     """
 

@@ -67,9 +67,9 @@ def _check_names(names: list[tuple[str, Span]], place: str) -> None:
     seen: set[str] = set()
     for name, span in names:
         if "\\" in name:
-            raise Fault(f"{place} gives the name {name}, which cannot be escaped", span)
+            raise Fault(f"{place} has the name {name}, which cannot be escaped", span)
         if name in seen:
-            raise Fault(f"{place} gives the name {brief(name)} twice", span)
+            raise Fault(f"{place} has the name {brief(name)} twice", span)
         seen.add(name)
 
 

@@ -78,7 +78,7 @@ class MatchingBuilder:
     def all_labels(self, children: Children) -> Labels:
         opening, star, closing = children
         if star.value != "*":
-            raise Fault(f"a label or * must stand here, got {star.value}", span_of(star))
+            raise Fault(f"a label or * is expected here, got {star.value}", span_of(star))
         NOTED.note("group_left (*)", span_of(star))
         return Labels((), between(opening, closing), all=True)
 
@@ -125,7 +125,7 @@ def _filled(matching: Matching, fill: Fill) -> Matching:
     right = fill.word != "fill_left"
     if (left and matching.fill_left is not None) or (right and matching.fill_right is not None):
         raise Fault(
-            f"{fill.word} gives a side a second value",
+            f"{fill.word} sets a second value for a side",
             fill.span,
             suggestion="write fill(v), or fill_left(v) fill_right(w)",
         )
@@ -143,7 +143,7 @@ def _check_include(matching: Matching, span: Span | None) -> None:
     if both:
         word = "group_left" if matching.cardinality is Cardinality.MANY_TO_ONE else "group_right"
         raise Fault(
-            f'the label "{both[0]}" stands in both on (…) and {word} (…)',
+            f'the label "{both[0]}" is in both on (…) and {word} (…)',
             span,
-            suggestion=f"remove it from {word}: the labels of on are kept anyway",
+            suggestion=f"remove it from {word}: the result has the labels of on anyway",
         )

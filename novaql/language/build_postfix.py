@@ -47,7 +47,7 @@ class PostfixBuilder:
         if operand.offset is not None or operand.at is not None:
             word = "offset" if operand.offset is not None else "@"
             raise Fault(
-                f"{word} stands before the range",
+                f"{word} is before the range",
                 between(operand, close),
                 suggestion=f"write the range first: name[5m] {word} …",
             )

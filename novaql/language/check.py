@@ -1,4 +1,4 @@
-"""The type checker: every operand and argument has the type its place wants."""
+"""The type checker: every operand and argument has the type that its place expects."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def check(expr: Expr) -> ValueType:
             got = check(operand)
             if got not in _NUMERIC:
                 raise Fault(
-                    f"the sign {op} wants a scalar or an instant vector, got {ARTICLES[got]}",
+                    f"the sign {op} expects a scalar or an instant vector, got {ARTICLES[got]}",
                     operand.span,
                     kind=TypeProblem,
                     suggestion=_advice(got, ValueType.VECTOR),
@@ -119,7 +119,7 @@ def check(expr: Expr) -> ValueType:
 def _want(got: ValueType, wanted: ValueType, span: Span, place: str) -> None:
     if got is not wanted:
         raise Fault(
-            f"{place} wants {ARTICLES[wanted]}, got {ARTICLES[got]}",
+            f"{place} expects {ARTICLES[wanted]}, got {ARTICLES[got]}",
             span,
             kind=TypeProblem,
             suggestion=_advice(got, wanted),
@@ -141,7 +141,8 @@ def _advice(got: ValueType, wanted: ValueType) -> str | None:
 
 
 def _check_selects(selector: VectorSelector) -> None:
-    """One name, and some condition that refuses the empty value: never means every series."""
+    """Require one name, and a condition that excludes the empty value, so that no selector means
+    every series."""
     sets = [(*selector.matchers, *matchers) for matchers in selector.alternatives or ((),)]
     for matchers in sets:
         name = selector.name
@@ -157,7 +158,7 @@ def _check_selects(selector: VectorSelector) -> None:
     raise Fault(
         "the selector matches every series",
         selector.span,
-        suggestion="give a metric name or a matcher that does not match the empty value, "
+        suggestion="add a metric name or a matcher that does not match the empty value, "
         'such as {job=~".+"}',
     )
 
@@ -174,7 +175,7 @@ def _check_operation(expr: Binary, left: ValueType, right: ValueType) -> ValueTy
     for operand, got in ((expr.left, left), (expr.right, right)):
         if got not in _NUMERIC:
             raise Fault(
-                f"{expr.op} wants scalars and instant vectors, got {ARTICLES[got]}",
+                f"{expr.op} expects scalars and instant vectors, got {ARTICLES[got]}",
                 operand.span,
                 kind=TypeProblem,
                 suggestion=_advice(got, ValueType.VECTOR),
@@ -185,7 +186,7 @@ def _check_operation(expr: Binary, left: ValueType, right: ValueType) -> ValueTy
     if expr.op in SET_OPERATORS:
         operand = expr.left if left is ValueType.SCALAR else expr.right
         raise Fault(
-            f"{expr.op} wants instant vectors on both sides, got a scalar",
+            f"{expr.op} expects instant vectors on both sides, got a scalar",
             operand.span,
             kind=TypeProblem,
             suggestion="make it one with vector(…)",
@@ -198,7 +199,7 @@ def _check_operation(expr: Binary, left: ValueType, right: ValueType) -> ValueTy
         )
     if scalars and expr.op in TRIM_OPERATORS:
         raise Fault(
-            f"{expr.op} wants a histogram on its left, got a scalar",
+            f"{expr.op} expects a histogram on its left, got a scalar",
             expr.left.span,
             kind=TypeProblem,
         )
@@ -258,7 +259,7 @@ def _check_info_labels(argument: Expr) -> None:
     """`info` takes what looks like a selector; it may match everything and name twice."""
     if not isinstance(argument, VectorSelector):
         raise Fault(
-            "info() wants label matchers as its second argument",
+            "info() expects label matchers as its second argument",
             argument.span,
             kind=TypeProblem,
             suggestion='as in {k8s_cluster=~".+"}, with the metric as {__name__="…"}',
@@ -287,7 +288,7 @@ def _check_count(expr: Call, signature: Signature) -> None:
     )
 
 
-# Functions of MetricsQL that are left out, and why.
+# Functions of MetricsQL that are not supported, and the reasons.
 _LEFT_OUT = {
     "label_graphite_group": "NovaQL has no Graphite names; label_replace takes a part of a label",
 }
@@ -298,7 +299,7 @@ def _unknown(name: str, span: Span, known: Sequence[str], what: str) -> Fault:
     return Fault(f'unknown {what} "{brief(name)}"', span, kind=UnknownName, suggestion=close)
 
 
-# Names that other versions and dialects use for what is here.
+# Names in other versions and dialects of functions that exist here.
 _RENAMED = {"mean": "avg", "median": "quantile"}
 
 

@@ -53,7 +53,7 @@ def parse_duration(text: str, span: Span) -> int:
 
 
 def in_order(text: str) -> bool:
-    """Whether the longest unit of a duration comes first, and so on, as PromQL wants it."""
+    """Whether the longest unit of a duration comes first, and so on, as PromQL requires."""
     ranks = [_ORDER[found[2]] for found in _PART.finditer(text)]
     return ranks == sorted(ranks)
 

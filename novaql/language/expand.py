@@ -1,4 +1,4 @@
-"""Surface tree → core tree: extensions of PromQL in terms of what plans are made of.
+"""Surface tree → core tree: extensions of PromQL in terms of the core from which plans are built.
 
 `let` is substituted: names have lexical scope, a binding sees those before it, and nothing refers
 to itself. Parts that do not change are the objects of the surface tree. Nodes have the spans of the
@@ -324,7 +324,7 @@ class _Expansion:
                     kind=UnknownName,
                     suggestion="a function of let can use only what is defined before it",
                 )
-            return expr, ValueType.VECTOR  # the checker refuses it
+            return expr, ValueType.VECTOR  # the checker rejects it
         typed: list[Typed] = []
         for index, argument in enumerate(expr.arguments):
             labels_of_info = expr.function == "info" and index == 1
@@ -356,7 +356,7 @@ class _Expansion:
         return new, ValueType.MATRIX if lifted else signature.returns
 
     def _ranged(self, tree: Expr) -> Expr:
-        """An instant vector as the range vector that a function wants."""
+        """An instant vector as the range vector that a function expects."""
         self._note("a range vector without a range", tree.span)
         match unwrapped(tree):
             case VectorSelector() as selector:

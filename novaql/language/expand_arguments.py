@@ -26,7 +26,7 @@ def united(op: str, operands: list[Typed]) -> Expr:
     for index, (tree, kind) in enumerate(operands):
         if kind not in (ValueType.VECTOR, ValueType.SCALAR):
             raise Fault(
-                f"{op} wants an instant vector, got {ARTICLES[kind]}", tree.span, kind=TypeProblem
+                f"{op} expects an instant vector, got {ARTICLES[kind]}", tree.span, kind=TypeProblem
             )
         vector = vector_of(tree) if kind is ValueType.SCALAR else tree
         texts = (Text(text, span=tree.span) for text in (ARGUMENT_LABEL, str(index)))
@@ -36,7 +36,7 @@ def united(op: str, operands: list[Typed]) -> Expr:
 
 
 def without_lists(signature: Signature, arguments: list[Typed]) -> list[Typed]:
-    """Return the arguments with texts in the place of `("a", "b")`, where any number may stand."""
+    """Return the arguments with texts in the place of `("a", "b")`, where any number is allowed."""
     if signature.most_arguments is not None or signature.name == "union":
         return arguments
     found: list[Typed] = []

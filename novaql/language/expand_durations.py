@@ -62,7 +62,7 @@ def _value(duration: DurationReference, found: Expr | None, *, auto: bool) -> Du
             return duration
         where = " here: it is a range of its own" if duration.name == AUTO.name else ""
         raise Fault(
-            f'a duration must stand here, got "{brief(duration.name)}"{where}',
+            f'a duration is expected here, got "{brief(duration.name)}"{where}',
             duration.span,
             suggestion="as in 5m, or a name that let has",
         )

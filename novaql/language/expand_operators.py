@@ -131,7 +131,7 @@ def vector_of(expr: Expr) -> Expr:
 
 
 def as_vector(expr: Expr, kind: ValueType, note: Note) -> Expr:
-    """Return an expression for a place that wants a vector: a scalar becomes one."""
+    """Return an expression for a place that expects a vector: a scalar becomes one."""
     if kind is not ValueType.SCALAR:
         return expr
     note("a scalar in the place of a vector", expr.span)

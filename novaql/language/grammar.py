@@ -1,4 +1,4 @@
-"""The parser made from `grammar/`, once a process.
+"""The parser, built from `grammar/` once a process.
 
 Computing its tables takes some 40 ms, so they are cached in `NOVAQL_CACHE_DIR`, or else in the
 user's cache folder. The file is a pickle, so it is read only if no other user but root can have
@@ -34,7 +34,7 @@ def parser() -> lark.Lark:
 
 
 def _ready(tables: bytes) -> lark.Lark:
-    # Lark's own load() takes no transformer; the method below is what it calls.
+    # Lark's own load() has no parameter for a transformer; it calls the method below.
     made = lark.Lark.__new__(lark.Lark)
     made._load(io.BytesIO(tables), transformer=PromqlBuilder())
     return made
@@ -97,7 +97,8 @@ def _read(folder: Path) -> bytes | None:
 
 
 def _cache_folders() -> Iterator[Path]:
-    """Where the file is looked for, and stored in the first that can be written."""
+    """The folders that are searched for the file; it is stored in the first one that is
+    writable."""
     shared = cache_folder()
     if shared is not None:
         yield shared

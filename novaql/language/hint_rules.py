@@ -1,4 +1,4 @@
-"""Mistakes that people make, each with the sentence that helps. The first that fits is given."""
+"""Common mistakes, each with a sentence that explains it. The first rule that applies is used."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def stray_closing(place: Place) -> Fault | None:
 def trailing_comma(place: Place) -> Fault | None:
     if place.word == ")" and place.previous == ",":
         return place.fault(
-            "a comma stands before the closing parenthesis",
+            "there is a comma before the closing parenthesis",
             "remove it",
             span=place.before[-1].span,
         )
@@ -104,7 +104,7 @@ def empty_parentheses(place: Place) -> Fault | None:
         return None
     if "NUMBER" in place.expected and not place.wants_operand:
         return place.fault("a value is missing between the parentheses", "as in fill(0)")
-    return place.fault("nothing stands between the parentheses", "write an expression there")
+    return place.fault("there is nothing between the parentheses", "write an expression there")
 
 
 def missing_range(place: Place) -> Fault | None:
@@ -115,7 +115,7 @@ def missing_range(place: Place) -> Fault | None:
     if place.previous == ":" and place.word == "]":
         return None
     return place.fault(
-        f"a duration must stand between the brackets, got {place.shown}", "as in [5m]"
+        f"a duration is expected between the brackets, got {place.shown}", "as in [5m]"
     )
 
 
@@ -125,7 +125,7 @@ def dashboard_variable(place: Place) -> Fault | None:
         return None
     return place.fault(
         f"{_short(found[0])} looks like a variable of a dashboard",
-        "put its value in its place, or give it in params",
+        "replace it by its value, or set it in params",
         span=Span(place.at, place.at + found.end()),
     )
 
@@ -137,12 +137,12 @@ _OTHER_SPELLINGS = {
 
 
 def foreign_operator(place: Place) -> Fault | None:
-    """Operators of other languages, and `=` where `==` is meant."""
+    """Operators of other languages, and `=` in place of `==`."""
     if place.inside == "{":
         return None
     if place.after_operand and place.word in ("=~", "!~"):
         return place.fault(
-            f"{place.word} stands outside of braces", 'match labels in them: name{label=~"…"}'
+            f"{place.word} is outside of braces", 'match labels in them: name{label=~"…"}'
         )
     spelling = place.rest[:2] if place.rest[:2] in _OTHER_SPELLINGS else place.word
     if place.after_operand and spelling == "=":
@@ -199,7 +199,7 @@ def reserved_word(place: Place) -> Fault | None:
             return place.fault(f"{word} must follow an operator", f"as in a == {word} … b")
         return place.fault(f"{word} is not a metric name here", f'write {{"{word}"}} if it is one')
     if word == "atan2" and place.wants_operand:
-        return place.fault("atan2 stands between two expressions", "as in a atan2 b")
+        return place.fault("atan2 must be between two expressions", "as in a atan2 b")
     if word in ("by", "without") and place.after_operand:
         return place.fault(
             f"{word} must follow an aggregator or its arguments", f"as in sum {word} (job) (…)"
@@ -228,7 +228,7 @@ def operands_side_by_side(place: Place) -> Fault | None:
         return place.fault(f"{last.text} cannot be called here", "write an operator before (")
     close = difflib.get_close_matches(place.word.lower()[:32], _BEHIND_OPERAND, n=1, cutoff=0.7)
     suggestion = f'did you mean "{close[0]}"?' if close else "write an operator between them"
-    return place.fault(f"{place.shown} stands right behind another expression", suggestion)
+    return place.fault(f"{place.shown} directly follows another expression", suggestion)
 
 
 def aggregate_without_parentheses(place: Place) -> Fault | None:
@@ -248,7 +248,7 @@ def aggregate_without_parentheses(place: Place) -> Fault | None:
         )
     if place.previous.lower() in ("by", "without", "on", "ignoring"):
         return place.fault(
-            f"the labels of {place.previous.lower()} must stand in parentheses",
+            f"the labels of {place.previous.lower()} must be in parentheses",
             f"write {place.previous.lower()} ({_short(place.word)})",
         )
     return None
@@ -266,7 +266,7 @@ def bad_label_list(place: Place) -> Fault | None:
         return place.fault(
             f"the label name {place.shown} must be quoted", f'write "{_short(place.word)}"'
         )
-    return place.fault(f"a label name must stand here, got {place.shown}")
+    return place.fault(f"a label name is expected here, got {place.shown}")
 
 
 def missing_offset(place: Place) -> Fault | None:

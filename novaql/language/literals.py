@@ -53,7 +53,8 @@ def _whole_number(folded: str) -> int | None:
     digits = folded.replace("_", "")
     if folded.startswith("0x"):
         return int(digits[2:], 16)
-    # int() is quadratic in the number of digits; beyond 64 bits the float decides anyhow.
+    # int() is quadratic in the number of digits; beyond 64 bits the float is the result in any
+    # case.
     if not digits.isdigit() or len(digits) > 30:
         return None
     if len(digits) > 1 and digits[0] == "0":

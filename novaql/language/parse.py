@@ -31,7 +31,7 @@ MAX_LENGTH = 1_000_000
 MAX_WORDS = 100_000
 """Names, numbers, texts, operators, brackets, comments: about a second of reading."""
 
-# A text that is not closed ends with its line, so that none is looked through twice.
+# An unclosed text ends with its line, so that no text is scanned twice.
 _WORD = re.compile(
     r'"(?:[^"\\\n]|\\.)*+"?'
     r"|'(?:[^'\\\n]|\\.)*+'?"
@@ -51,7 +51,8 @@ class Parsed:
     """A text that was parsed.
 
     surface     the tree of what was written
-    core        the tree of which plans are made; the same object if there are no extensions in it
+    core        the tree from which plans are built; the same object if there are no extensions
+                in it
     noted       the extensions of PromQL that the parser saw
     """
 
@@ -75,7 +76,7 @@ _TREES: ByteCache[Parsed] = ByteCache(
 def parse(text: str, *, strict_promql: bool = False) -> Expr:
     """Parse a query text to a type-checked tree, the surface tree.
 
-    strict_promql  refuse what is no PromQL
+    strict_promql  reject extensions of PromQL
 
     Raises `SyntaxProblem`, `TypeProblem` or `UnknownName`. Caches trees of recent texts; they
     are immutable.
@@ -125,7 +126,7 @@ def _is_well_typed(expr: Expr) -> bool:
 
 
 def _names_of_extensions(expr: Expr) -> list[Extension]:
-    """Functions and aggregators that PromQL has not, and operations on samples of ranges."""
+    """Functions and aggregators that PromQL lacks, and operations on samples of ranges."""
     found = []
     for node in walk(expr):
         match node:

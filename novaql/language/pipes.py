@@ -1,4 +1,4 @@
-"""Where `|>` puts its left side."""
+"""The argument that `|>` fills with its left side."""
 
 from __future__ import annotations
 

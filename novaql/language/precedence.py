@@ -1,4 +1,4 @@
-"""Which operator binds closer."""
+"""The precedence of operators."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class OperatorStack(Generic[Node]):
         self._waiting.append((precedence, False, build))
 
     def tree(self) -> Node:
-        """The whole; every operator must have got its operands."""
+        """The complete tree; every operator must have its operands."""
         self._settle(0)
         (root,) = self._operands
         return root

@@ -128,7 +128,7 @@ def selector_of(outside: Token | None, braces: Braces | None, span: Span) -> Vec
         for each in conditions_of_one:
             if isinstance(each, Template):
                 raise Fault(
-                    "names of let cannot stand beside or",
+                    "names of let cannot be beside or",
                     each.span,
                     suggestion="write what the name means",
                 )

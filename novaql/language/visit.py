@@ -61,7 +61,7 @@ def walk(expr: Expr) -> Iterator[Expr]:
 
 
 def with_children(expr: Expr, new: tuple[Expr, ...]) -> Expr:
-    """The node with other children, as many as `children` gives."""
+    """The node with other children, as many as `children` returns."""
     match expr, new:
         case ((Number() | Text() | VectorSelector()), ()):
             return expr

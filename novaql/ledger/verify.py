@@ -29,7 +29,7 @@ FORMAT = "novaql-ledger/1"
 class LedgerFault(NovaqlError):
     """The log was changed, or is not the log that the keys and the saved checkpoint are for.
 
-    index  of the first entry that is known to be bad; None: not known
+    index  of the first bad entry; None: unknown
     """
 
     def __init__(self, message: str, index: int | None = None) -> None:
@@ -79,7 +79,7 @@ def verify_export(
     checkpoint = None
     for row in rows:
         if checkpoint is not None:
-            raise LedgerFault("the export goes on after its checkpoint")
+            raise LedgerFault("the export continues after its checkpoint")
         if "checkpoint" in row:
             checkpoint = _checkpoint(row["checkpoint"])
             continue
@@ -112,7 +112,7 @@ def _compare_saved(saved: Checkpoint, root: bytes | None, size: int) -> None:
         )
     if root != saved.root:
         raise LedgerFault(
-            f"the log was rewritten: its first {saved.size} entries do not give the root of the "
+            f"the log was rewritten: its first {saved.size} entries contradict the root of the "
             "saved checkpoint"
         )
 
@@ -137,7 +137,7 @@ def _compare_head(
         where = ""
         if saved is not None:
             where = f"; the first {saved.size} entries are those of the saved checkpoint"
-        raise LedgerFault(f"the log was rewritten: its entries do not give the signed root{where}")
+        raise LedgerFault(f"the log was rewritten: its entries contradict the signed root{where}")
 
 
 def _rows(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
@@ -178,7 +178,7 @@ def _leaf(row: dict[str, Any], index: int, origin: str) -> bytes:
         raise LedgerFault(f"entry {index} has no text", index)
     computed = leaf_hash(text.encode("utf-8", "surrogatepass"))
     if base64.b64encode(computed).decode() != row.get("leaf_hash"):
-        raise LedgerFault(f"entry {index} was changed: its text does not give its hash", index)
+        raise LedgerFault(f"entry {index} was changed: its text does not match its hash", index)
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
@@ -187,7 +187,7 @@ def _leaf(row: dict[str, Any], index: int, origin: str) -> bytes:
         raise LedgerFault(f"entry {index} was changed: its text is no JSON object", index)
     if content.get("index") != index:
         raise LedgerFault(
-            f"entry {index} was swapped: its text says that it is entry {content.get('index')}",
+            f"entry {index} was swapped: its text is that of entry {content.get('index')}",
             index,
         )
     if content.get("log") != origin.rpartition("/")[2]:

@@ -9,7 +9,7 @@ from novaql.span import Span
 
 
 class Severity(StrEnum):
-    """ERROR: the answer is wrong or always empty. WARNING: it probably is not what was meant.
+    """ERROR: the answer is wrong or always empty. WARNING: it is probably unintended.
     INFO: there is a better form."""
 
     ERROR = "error"

@@ -9,7 +9,7 @@ from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Source
 
 
 class Knowledge:
-    """What rules know of metrics and series. Without a source, they know only names.
+    """Facts about metrics and series that rules use. Without a source, only names are known.
 
     source            the data, or None
     start_ms, end_ms  the time that the query reads
@@ -31,7 +31,7 @@ class Knowledge:
         return self._source is not None
 
     def type_of(self, metric: str) -> str | None:
-        """ "counter", "gauge", "histogram", … as the metric's metadata has it; None: unknown.
+        """ "counter", "gauge", "histogram", … as in the metric's metadata; None: unknown.
 
         The series of a classic histogram or summary are counters.
         """

@@ -107,7 +107,7 @@ OF_WHAT_IS_WRITTEN = frozenset({"unused-name"})
 def lint(text: str, known: Knowledge | None = None) -> list[Finding]:
     """Return the findings of the rules for a query, in the order of the text.
 
-    known  what there is to know about the data; None: nothing, and names must do
+    known  facts about the data; None: rules use only names
 
     Raises `QueryError` if the text is no query.
     """

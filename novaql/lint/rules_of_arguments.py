@@ -36,7 +36,7 @@ def absent_of_groups(root: Expr, known: Knowledge) -> Iterator[Remark]:
         if isinstance(inner, Aggregate) and (inner.without or _free(inner)):
             yield Remark(
                 Severity.WARNING,
-                "absent gives one element, when no group is left, and none for each group",
+                "absent returns one element, when no group is left, and none for each group",
                 node.span,
                 "compare with the past: x offset 1h unless on (…) x",
             )
@@ -50,7 +50,7 @@ def time_of_result(root: Expr, known: Knowledge) -> Iterator[Remark]:
         for query in walk(root)
         if isinstance(query, Subquery)
         for node in calls(query.inner, ("timestamp",))
-    }  # there, the time of each step is asked for: max_over_time(timestamp(x > 3)[1d:1m])
+    }  # there, the time of each step is meant: max_over_time(timestamp(x > 3)[1d:1m])
     for node in calls(root, ("timestamp",)):
         if id(node) not in at_steps and not isinstance(bare(node.arguments[0]), VectorSelector):
             yield Remark(
@@ -91,13 +91,13 @@ def _many(expr: Expr, known: Knowledge) -> str | None:
             AGGREGATORS[op].returns_input_series and parameter is not None
         ):
             wanted = number(parameter)
-            return f"{op} gives {wanted:g}" if wanted is not None and wanted > 1 else None
+            return f"{op} returns {wanted:g}" if wanted is not None and wanted > 1 else None
         case _:
             return None
 
 
 def _free(node: Aggregate) -> list[str]:
-    """Labels of `by` of which selectors do not ask for one value."""
+    """Labels of `by` that selectors do not match with one value."""
     pinned = [
         {m.name for m in selector.matchers if m.op is MatchOp.EQUAL}
         for selector in selectors(node.operand)
@@ -139,7 +139,7 @@ def lost_group(root: Expr, known: Knowledge) -> Iterator[Remark]:
         try:
             regex = compile_regex(pattern.value)
         except ValueError:
-            continue  # the evaluator refuses it
+            continue  # the evaluator rejects it
         found = _OF_SED.search(template.value)
         if found is not None and int(found[1]) <= regex.groups:
             problem, hint = f"{found[0]} is no reference to a group", f"write ${{{found[1]}}}"

@@ -200,7 +200,7 @@ def _is_narrower(part: Expr, whole: Expr) -> bool:
 
 
 def _is_named_part(part: Expr, whole: Expr) -> bool:
-    """Whether the names say so: `x_free_bytes` and `x_size_bytes`."""
+    """Whether the names imply it: `x_free_bytes` and `x_size_bytes`."""
     one, other = _words(part), _words(whole)
     return bool(_PARTS & one) and one - _PARTS == other - _WHOLES and not _PARTS & other
 

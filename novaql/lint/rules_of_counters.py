@@ -134,7 +134,7 @@ def raw_counter(root: Expr, known: Knowledge) -> Iterator[Remark]:
 
 
 def short_window(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """A window that holds fewer than two samples gives nothing. Scrapes are 15 s apart or more."""
+    """A window with fewer than two samples has no result. Scrapes are 15 s apart or more."""
     del known
     for node in calls(root, OF_COUNTERS | {"delta", "deriv"}):
         window = range_of(node)

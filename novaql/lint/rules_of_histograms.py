@@ -75,7 +75,7 @@ def quantile_of_averages(root: Expr, known: Knowledge) -> Iterator[Remark]:  # n
             if isinstance(node, Aggregate) and node.op not in ("sum", "avg") and _of_buckets(node):
                 yield Remark(
                     Severity.WARNING,
-                    f"{node.op} of cumulative buckets gives no histogram",
+                    f"{node.op} of cumulative buckets is not a histogram",
                     node.span,
                     "use sum",
                 )

@@ -47,7 +47,7 @@ def unused_name(root: Expr, known: Knowledge) -> Iterator[Remark]:
 
 
 def _used(root: Expr) -> Counter[str]:
-    """How often each name occurs where a name of `let` may stand."""
+    """How often each name occurs where a name of `let` is allowed."""
     found: Counter[str] = Counter()
     for node in walk(root):
         match node:

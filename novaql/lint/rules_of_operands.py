@@ -24,7 +24,7 @@ OF_EQUALS = {
     "default": "is the left side",
     "unless": "is empty",
 }
-"""Operator → what it gives for equal sides. `x == x` and `x != x` ask for NaN, and are meant."""
+"""Operator → its result for equal sides. `x == x` and `x != x` test for NaN: no finding."""
 
 
 def same_operands(root: Expr, known: Knowledge) -> Iterator[Remark]:
@@ -45,7 +45,7 @@ def same_operands(root: Expr, known: Knowledge) -> Iterator[Remark]:
 
 
 def vector_beside_groups(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """`or vector(0)` adds an element without labels: groups have labels, and do not meet it."""
+    """`or vector(0)` adds an element without labels: groups have labels, and do not match it."""
     del known
     added_up = {
         id(bare(node.operand))
@@ -93,7 +93,7 @@ def _is_group(expr: Expr) -> bool:
 
 
 def set_of_bool(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """`and`, `or` and `unless` ask what is there; with `bool`, what does not hold is there: 0."""
+    """`and`, `or` and `unless` test presence; with `bool`, what does not hold is present: 0."""
     del known
     for node in walk(root):
         if not isinstance(node, Binary) or node.op not in ("and", "or", "unless"):
@@ -101,7 +101,7 @@ def set_of_bool(root: Expr, known: Knowledge) -> Iterator[Remark]:
         if _is_bool(node.right) and (node.op != "or" or _is_bool(node.left)):
             yield Remark(
                 Severity.WARNING,
-                f"{node.op} asks what is there, and bool gives 0 for what does not hold",
+                f"{node.op} tests presence, and bool returns 0 for what does not hold",
                 node.span,
                 "leave bool out",
             )

@@ -72,12 +72,12 @@ def operands_never_meet(root: Expr, known: Knowledge) -> Iterator[Remark]:  # no
                 Severity.ERROR,
                 f"the sides have different labels and never match: {'; '.join(sides)}",
                 node.span,
-                "say which labels count: on (…), ignoring (…), group_left or group_right",
+                "name the labels that count: on (…), ignoring (…), group_left or group_right",
             )
 
 
 def many_groups(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """Grouping by a label of thousands of values gives as many series."""
+    """Grouping by a label of thousands of values returns as many series."""
     for node in walk(root):
         if not isinstance(node, Aggregate):
             continue
@@ -111,12 +111,12 @@ def many_groups(root: Expr, known: Knowledge) -> Iterator[Remark]:
 
 
 def _has_few_values(selector: VectorSelector) -> bool:
-    """Whether the name of a metric says that it is a code: a hash, a version, a state."""
+    """Whether the name of a metric is that of a code: a hash, a version, a state."""
     return bool(_CODES & set((metric_of(selector) or "").split("_")))
 
 
 def labels_not_there(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """Grouping by a label that no series has gives one group."""
+    """Grouping by a label that no series has returns one group."""
     labels_of = labels_left(root)
     for node in walk(root):
         if not isinstance(node, Aggregate) or not node.grouping or not known.has_data:

@@ -1,4 +1,4 @@
-"""Rules about selectors: patterns that do not do what they look like, and what is never there."""
+"""Rules about selectors: misleading patterns, and selectors that match nothing."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ SHARES = {
 
 
 def count_of_bool(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """With `bool`, a comparison gives 0 for what does not satisfy it, and count counts these."""
+    """With `bool`, a comparison returns 0 for what does not satisfy it, and count counts these."""
     del known
     for node in walk(root):
         if isinstance(node, Aggregate) and node.op in ("count", "group"):
@@ -36,7 +36,7 @@ def count_of_bool(root: Expr, known: Knowledge) -> Iterator[Remark]:
             if isinstance(inner, Binary) and inner.return_bool:
                 yield Remark(
                     Severity.WARNING,
-                    f"{node.op} takes all series, since bool gives 0 for the others",
+                    f"{node.op} takes all series, since bool returns 0 for the others",
                     node.span,
                     "leave bool out, or use sum",
                 )
@@ -65,7 +65,7 @@ def share_out_of_range(root: Expr, known: Knowledge) -> Iterator[Remark]:
 
 
 def never_absent(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """absent() of what always has a value never gives anything."""
+    """absent() of what always has a value never returns anything."""
     del known
     for node in calls(root, ("absent",)):
         if _always_there(bare(node.arguments[0])):

@@ -1,4 +1,4 @@
-"""What the tools ask: a source in this process, or a server over its public HTTP API."""
+"""What the tools query: a source in this process, or a server over its public HTTP API."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ When = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to a query, as Prometheus's API has it.
+    """The answer to a query, as in Prometheus's API.
 
     kind    `resultType`
-    result  at least the first series that were asked for
+    result  at least the first requested series
     series  how many there are in all
     """
 

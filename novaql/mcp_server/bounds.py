@@ -1,4 +1,4 @@
-"""Answers of bounded size, which say what was cut."""
+"""Answers of bounded size, which state what was cut."""
 
 from __future__ import annotations
 

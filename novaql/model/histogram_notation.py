@@ -34,7 +34,7 @@ _SCHEMAS = {*range(-4, 9), CUSTOM_SCHEMA}
 def parse_histogram(text: str) -> tuple[FloatHistogram, bool]:
     """The histogram, and whether the text names a counter reset hint. Raises `NotationProblem`."""
     if not (text.startswith("{{") and text.endswith("}}")):
-        raise NotationProblem(f"{text} is no histogram: it stands in {{{{ and }}}}")
+        raise NotationProblem(f"{text} is no histogram: it must be in {{{{ and }}}}")
     fields = _Fields(_split(text[2:-2].rstrip()))
     schema = fields.integer("schema")
     if schema not in _SCHEMAS:
@@ -128,7 +128,7 @@ class _Fields:
     def numbers(self, key: str) -> tuple[float, ...]:
         text = self.texts.get(key, "[]")
         if not text.startswith("["):
-            raise NotationProblem(f"{key} of a histogram stand in brackets, not as {text!r}")
+            raise NotationProblem(f"{key} of a histogram must be in brackets, not {text!r}")
         return tuple(_number(key, item) for item in text[1:-1].split())
 
     def hint(self, key: str) -> ResetHint:

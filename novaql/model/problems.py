@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class NotationProblem(ValueError):
-    """The text is not what the notation allows; the message says why."""
+    """The text is not what the notation allows; the message states the reason."""

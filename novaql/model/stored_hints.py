@@ -1,8 +1,9 @@
-"""Counter reset hints as Prometheus's storage gives them back.
+"""Counter reset hints as Prometheus's storage returns them.
 
-Storage keeps no hint as written. A gauge histogram comes back as one. Of counter histograms the
-first of each chunk comes back unknown, every later one as no reset; a chunk ends where the type of
-the sample changes, at a staleness marker (a float), at a reset, and where the layout changes.
+Storage retains no hint as written. A gauge histogram is returned as one. Of counter histograms
+the first of each chunk is returned as unknown, every later one as no reset; a chunk ends where the
+type of the sample changes, at a staleness marker (a float), at a reset, and where the layout
+changes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ Stored = float | FloatHistogram
 
 
 def with_stored_hints(samples: Mapping[int, Stored]) -> dict[int, FloatHistogram]:
-    """The histograms among the samples of one series, with the hints that storage would give."""
+    """The histograms among the samples of one series, with the hints that storage would return."""
     out: dict[int, FloatHistogram] = {}
     before: Stored | None = None
     for time, sample in sorted(samples.items()):

@@ -12,7 +12,7 @@ from novaql.result import Result
 
 
 class Shell(Protocol):
-    """What the magics use of IPython's shell."""
+    """The part of IPython's shell that the magics use."""
 
     user_ns: dict[str, Any]
 

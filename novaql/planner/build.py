@@ -105,7 +105,7 @@ def build_noting(
 ) -> Built:
     """Return the plan of a core tree, and what it depends on.
 
-    gap_ms  finds automatic windows; without it they are as if there were no data
+    gap_ms  finds automatic windows; without it they are those of a source without data
     """
     builder = _Builder(text, options, gap_ms)
     plan = builder.plan(expr)

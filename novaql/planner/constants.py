@@ -42,7 +42,7 @@ _OPERATIONS: Mapping[str, Callable[[float, float], float]] = {
 
 
 def constant_operation(op: str, left: float, right: float) -> float:
-    """Return the value of an operator between two numbers, by IEEE 754; comparisons give 0 or 1."""
+    """Return the value of an operator between two numbers, by IEEE 754; of comparisons, 0 or 1."""
     return float(_OPERATIONS[op](left, right))
 
 

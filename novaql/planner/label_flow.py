@@ -49,7 +49,7 @@ _NEVER_QUIET = frozenset(
     {"double_exponential_smoothing", "quantile_over_time", "quantiles_over_time:",
      "seasonal_baseline"}
 )  # fmt: skip
-"""Functions of ranges that may warn of an argument, or refuse it."""
+"""Functions of ranges that may warn of an argument, or reject it."""
 
 _COUNTERS_ONLY = frozenset({"rate", "increase"})
 _COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")

@@ -71,7 +71,7 @@ def nodes_of(plan: Plan, query: str) -> list[tuple[Plan, PlanNode]]:
 
 
 def _spans(found: list[Plan], below: list[list[int]]) -> list[Span]:
-    """The place of each node; of one that no text stands for, around those below it."""
+    """The place of each node; one without a text of its own spans those below it."""
     spans = [node.span for node in found]
     for number in reversed(range(len(found))):
         parts = [spans[child] for child in below[number] if spans[child] != NOWHERE]

@@ -24,7 +24,7 @@ from novaql.planner.logical import (
 def runs_as_pipeline(plan: Plan, known: dict[int, bool] | None = None) -> bool:
     """Whether the plan, an instant vector, can be evaluated one batch at a time.
 
-    known  results by the id of a plan, for callers that ask for each plan of a deep tree
+    known  results by the id of a plan, for callers that check each plan of a deep tree
     """
     if known is None:
         return _decided(plan, known)

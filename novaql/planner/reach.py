@@ -37,7 +37,7 @@ from novaql.planner.whole_range import RANGE_AGGREGATIONS, WHOLE_RANGE
 
 _BY_OTHER_ROWS = frozenset({"bottomk", "limit_ratio", "limitk", "topk"})
 """Aggregations that choose among equal values by the order of series, which depends on the range,
-or that look at the parameters of all steps together."""
+or that read the parameters of all steps together."""
 
 _BY_OTHER_THINGS = frozenset(
     {"drop_empty_series", "end", "info", "limit_offset", "now", "rand", "rand_exponential",
@@ -154,8 +154,8 @@ def of_selector(select: Select, range_ms: int, lookback_ms: int) -> Reach:
 
     range_ms  its range, or the lookback
     """
-    # One millisecond more on the left, for ranges that include that end. `anchored` looks for a
-    # sample before the range, `smoothed` for one on either side.
+    # One millisecond more on the left, for ranges that include that end. `anchored` reads a sample
+    # before the range, `smoothed` one on either side.
     before = range_ms + 1 + (lookback_ms if select.anchored or select.smoothed else 0)
     after = lookback_ms if select.smoothed else 0
     if select.at_ms is None:

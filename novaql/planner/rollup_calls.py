@@ -50,8 +50,8 @@ SERIES = {
     "rollup_rate": _EXTREMES,
     "rollup_scrape_interval": _EXTREMES,
 }
-"""Functions that give several series for each: what each of these is called. The function of one of
-them is called, for instance, `rollup_rate:min`, which no text of a query can name."""
+"""Functions that return several series for each: what each of these is called. The function of one
+of them is called, for instance, `rollup_rate:min`, which no text of a query can name."""
 
 NOT_EACH = frozenset({"absent_over_time", "histogram_over_time"})
 """Functions of a range vector that do not return one series for each."""
@@ -140,7 +140,7 @@ def _named(call: FunctionCall, name: Plan, window: Plan, text: str) -> Plan:
 
 
 def _level(quantile: Plan) -> Plan:
-    """What the label of a quantile says: its text if it is a constant, else itself."""
+    """The value of a quantile's label: its text if it is a constant, else itself."""
     if isinstance(quantile, Constant):
         return TextConstant(go_number(quantile.value), span=quantile.span)
     return quantile

@@ -23,7 +23,7 @@ WHOLE_RANGE = RANGE_STATISTICS | frozenset(
         "running_min", "running_sum", "smooth_exponential",
     }
 )  # fmt: skip
-"""Functions that look at other steps."""
+"""Functions that read other steps."""
 
 RANGE_CHOOSERS = frozenset(
     {
@@ -35,4 +35,4 @@ RANGE_CHOOSERS = frozenset(
 """Aggregations that choose series by all of their steps."""
 
 RANGE_AGGREGATIONS = RANGE_CHOOSERS | {"histogram", "quantiles"}
-"""Aggregations that look at other steps; of `quantiles` only labels depend on them."""
+"""Aggregations that read other steps; of `quantiles` only labels depend on them."""

@@ -31,7 +31,7 @@ def samples_equal(expected: float | NamedHint, found: Sample) -> bool:
 def histograms_equal(
     expected: FloatHistogram, found: FloatHistogram, *, with_hint: bool = False
 ) -> bool:
-    """Layouts equal exactly, populations within the tolerance; the hint only if asked for."""
+    """Layouts equal exactly, populations within the tolerance; the hint only if requested."""
     a, b = expected.compacted(), found.compacted()
     same_layout = (
         a.schema == b.schema

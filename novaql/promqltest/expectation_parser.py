@@ -173,7 +173,7 @@ def _pattern(text: str) -> str:
 
 def _quoted_text(literal: str) -> str:
     if len(literal) < 2 or literal[0] not in "\"`'" or literal[-1] != literal[0]:
-        raise NotationProblem(f"a string stands in quotes, not as {literal!r}")
+        raise NotationProblem(f"a string must be in quotes, not {literal!r}")
     try:
         return unquote(literal, 0)
     except Fault as fault:

@@ -44,7 +44,7 @@ class _Draft:
     """A load while its lines are read.
 
     waiting  an @st line that its series must follow
-    default  starts of the samples of the series below that have none of their own, again and again
+    default  starts of the samples of the series below that have none of their own, repeated
     """
 
     def __init__(self) -> None:

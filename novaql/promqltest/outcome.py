@@ -1,4 +1,4 @@
-"""What a query gave, in the words of the test scripts."""
+"""The outcome of a query, in the terms of the test scripts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Outcome:
         return next(iter(self.series[()].values()))
 
     def at(self, time_ms: int) -> Outcome:
-        """The points at one time, as an instant query would give them."""
+        """The points at one time, as an instant query would return them."""
         picked = {
             labels: {time_ms: samples[time_ms]}
             for labels, samples in self.series.items()

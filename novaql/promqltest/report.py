@@ -46,7 +46,7 @@ def report(
     max_diffs  print at most so many failures; None: all
 
     The table has a row per file. Float evals and native histogram evals are counted apart
-    (`Verdict.native` says which is which), so that the share of float evals can be stated. The
+    (`Verdict.native` distinguishes them), so that the share of float evals can be stated. The
     last line is `N passed, M failed` over both.
     """
     tallies: list[Tally] = []

@@ -1,7 +1,7 @@
 """Runs a script: every eval against what the loads before it have put in.
 
 An instant eval is more than one query: as written; with `@` on every selector, at other times;
-and each of these as the middle of a range query. All must give the same.
+and each of these as the middle of a range query. All must return the same.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Verdict:
 
     native       it touches native histograms: a series it selects holds some, or its query,
                  results or annotations mention one (`{{`). All others are float evals
-    differences  nothing where it passed, else lines to read; the first says in which run
+    differences  nothing where it passed, else lines to read; the first names the run
     """
 
     case: Eval

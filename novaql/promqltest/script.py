@@ -1,4 +1,4 @@
-"""What a test script says, as data: loads, clears and evals with their expectations."""
+"""The content of a test script, as data: loads, clears and evals with their expectations."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Clear:
 
 
 class Kind(StrEnum):
-    """What an expect line speaks of."""
+    """The subject of an expect line."""
 
     FAIL = "fail"
     WARN = "warn"

@@ -1,4 +1,4 @@
-"""A query pinned to its time with `@`, so that it must give the same at any evaluation time."""
+"""A query pinned to its time with `@`, so its result must be the same at any evaluation time."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def pinned(expr: Expr, time_ms: int) -> Expr:
 
 
 def can_be_pinned(expr: Expr) -> bool:
-    """Whether the pinned query must give the same at any time."""
+    """Whether the result of the pinned query must be the same at any time."""
     calls = (node.function for node in walk(expr) if isinstance(node, Call))
     return not any(function in DEPENDS_ON_TIME for function in calls)
 
@@ -62,7 +62,7 @@ def other_times(time_ms: int) -> tuple[int, ...]:
 
 def depends_on_range(query: str, expr: Expr) -> bool:
     """Whether the value at a step may depend on the other steps: by `start()`, `end()`, `range()`
-    or `step()`, or by an extension that looks at all of them."""
+    or `step()`, or by an extension that reads all of them."""
     if _RANGE_DEPENDENT.search(query) is not None:
         return True
     for node in walk(expr):

@@ -21,7 +21,7 @@ class Storage:
     """Samples of a script; unchanged once made.
 
     samples  series → time in milliseconds → float or native histogram
-    starts   series → time → start timestamp, where a line `@st` gives them
+    starts   series → time → start timestamp, where a line `@st` sets them
     """
 
     samples: dict[Labels, dict[int, Stored]] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Storage:
                 self.starts.setdefault(series.labels, {})[place * step_ms] = place * step_ms + start
 
     def source(self) -> TableSource:
-        """All samples, reset hints as Prometheus's storage gives them back."""
+        """All samples, reset hints as Prometheus's storage returns them."""
         if self._source is None:
             self._source = TableSource(self._batch())
         return self._source

@@ -125,7 +125,7 @@ class Series(NamedTuple):
 class Result:
     """Result of a query; rows are series, columns are steps.
 
-    `len` counts series; iteration gives a `Series` for each, with the samples it has, `result[0]`
+    `len` counts series; iteration yields a `Series` for each, with the samples it has, `result[0]`
     one of them, and `result[:10]` a result of some. `float(result)` is the value of a result with
     one sample, and `numpy.asarray(result)` the values of `numpy()`. Results are equal if their
     kinds, series, times and values are, in the same order; NaN equals NaN. They have no hash, as
@@ -252,7 +252,7 @@ class Result:
         return table
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """The long layout for any library that speaks Arrow's PyCapsule interface."""
+        """The long layout for any library that supports Arrow's PyCapsule interface."""
         table = self.arrow()
         stream: object = table.__arrow_c_stream__(requested_schema)  # type: ignore[no-untyped-call]
         return stream

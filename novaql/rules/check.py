@@ -1,4 +1,4 @@
-"""Checking files and saying so as promtool does: findings to one side, progress to the other."""
+"""Check files and report as promtool does: findings to one stream, progress to the other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LINT_FAILED = 3
 
 
 class Checker:
-    """Checks file by file and remembers what it found.
+    """Checks file by file and collects findings.
 
     progress, findings  take a line (without its end) each
     """

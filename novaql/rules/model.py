@@ -24,8 +24,8 @@ class AlertingRule:
 
     for_ms              how long an element must be there before its alert fires
     keep_firing_for_ms  how long a firing alert stays so after its element went away
-    labels              templates; what they give is set on the alert and takes part in identity
-    annotations         templates; what they give is shown with the alert
+    labels              templates; their results are set on the alert and take part in its identity
+    annotations         templates; their results are shown with the alert
     """
 
     name: str

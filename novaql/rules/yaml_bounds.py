@@ -1,8 +1,8 @@
-"""Bounds on a YAML text, checked while it is parsed and before anything is made of it.
+"""Bounds on a YAML text, checked while it is parsed, before any value is created.
 
 An alias takes a few bytes and repeats all that its anchor contains, so nine levels of nine aliases
 are a billion values. The parser's events are counted here as often as aliases repeat them; they
-are made one at a time and need no memory. What passes may be composed and walked without a care.
+are made one at a time and need no memory. A text within them can be composed and traversed safely.
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ class YamlReader:
     def _plain(
         self, node: Node | None, what: str, kind: str, read: Callable[[str], T | None]
     ) -> T | None:
-        """An unquoted scalar that `read` understands."""
+        """An unquoted scalar that `read` accepts."""
         if node is None or is_null(node):
             return None
         if not isinstance(node, Scalar):

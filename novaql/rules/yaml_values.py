@@ -1,4 +1,4 @@
-"""`read_yaml`: a YAML text as plain values, bounded before they are made, with each key once."""
+"""`read_yaml`: a YAML text as plain values, bounded before they are created, with each key once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _constructed(loader: Any, node: yaml.Node) -> Any:
 
 
 def _need_single_keys(root: yaml.Node) -> None:
-    """What `<<` brings may be there already; PyYAML takes the last of equal keys in silence."""
+    """`<<` may add keys that exist already; PyYAML uses the last of equal keys without an error."""
     seen: set[int] = set()
     waiting = [root]
     while waiting:

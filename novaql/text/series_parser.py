@@ -143,7 +143,7 @@ def _what_is_wrong(text: str, at: int) -> str:
         return "the { is never closed"
     named = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*[ \t]*=[ \t]*").match(text, at)
     if named and text[named.end() : named.end() + 1] != '"':
-        return "a label value must stand in double quotes"
+        return "a label value must be in double quotes"
     if '"' in text[at:]:
         return "this is no label, or its quotes are not closed"
     return f"expected a label name, found {text[at]!r}"

@@ -2,7 +2,7 @@
 
 The algorithm is Schubfach (Raffaello Giulietti, "The Schubfach way to render doubles", 2020), as
 its author's implementation in Java's `Double.toString`. `tests/text/test_shortest.py` compares it
-with `repr`; `benchmarks/shortest_decimals.py` does so for as many random bit patterns as wanted.
+with `repr`; `benchmarks/shortest_decimals.py` does so for any number of random bit patterns.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def shortest(bits: Word) -> tuple[Word, Int]:
 @inner
 def _count(digits: Word) -> Int:
     """The number of decimal digits of an integer below 10^18; 0 has one."""
-    # A float's exponent gives the number of bits; 1233 / 4096 is log10(2).
+    # A float's exponent is the number of bits; 1233 / 4096 is log10(2).
     some = digits | _ONE
     bits = (bits_of(np.float64(np.int64(some))) >> 52) - 1022
     count = (bits * 1233) >> 12

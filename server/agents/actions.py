@@ -351,7 +351,7 @@ def _decided(unit: Unit, action: AgentAction, status: Status) -> None:
 
 
 def _facts(action: AgentAction) -> dict[str, Any]:
-    """Return what ledger entries say about an action: no texts of people, only hashes."""
+    """Return what ledger entries contain about an action: no texts of people, only hashes."""
     return {
         "action_id": action.id,
         "kind": action.kind,

@@ -84,7 +84,7 @@ def is_void(agent: Agent, action: AgentAction) -> bool:
 
 
 def changed_by(action: AgentAction) -> str | None:
-    """Return the user who has changed the content of an action, if its executor says so.
+    """Return the user who has changed the content of an action, if its executor reports one.
 
     The content of an agent that acts itself is a free text of its requester.
     """
@@ -95,7 +95,7 @@ def check_hash(action: AgentAction, given: str) -> None:
     """Raise `Conflict` `action_changed` unless a hash is that of an action."""
     if given != action.content_hash:
         raise Conflict(
-            "the content of the action is not the one with this hash; look at it again",
+            "the content of the action does not have this hash; review it again",
             code="action_changed",
         )
 

@@ -179,7 +179,7 @@ def revise_agent_action(
 ) -> AgentActionOut | ExternalCall[None, AgentActionOut]:
     """Replace the content of a queued action, as its requester or the agent's owner.
 
-    The action has a new hash, and needs all approvals anew.
+    The action gets a new hash, and requires all approvals again.
     """
     expected = body.version if seen is None else seen
     try:

@@ -50,8 +50,8 @@ class AgentAction(Row, Base):
     content       what is to be done, as approvers see it; `content_hash` identifies it
     content_bytes the length of its canonical JSON
     executor      what runs it: `api` (the agent itself reports the outcome), or a domain
-    salt          random; the ledger has hashes of the reason and the result with it, which say
-                  nothing any more once the row is deleted
+    salt          random; the ledger has hashes of the reason and the result with it, which reveal
+                  nothing once the row is deleted
     requester_id  the user on whose request it was proposed
     policy        the approval policy when it was queued
     score         the trust score then; `threshold` is that of the policy

@@ -56,7 +56,7 @@ def check_expression(expr: str) -> None:
     kind = type_of(parse_core(expr))
     if kind is not ValueType.VECTOR:
         raise Impossible(
-            f"the expression of a rule gives an instant vector, this one is a {kind.value}",
+            f"the expression of a rule must return an instant vector, not a {kind.value}",
             code="not_a_vector",
         )
 

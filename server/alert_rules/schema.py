@@ -58,7 +58,7 @@ class RuleBody(Body):
         None, alias="for", description="how long it must hold before the alert fires"
     )
     keep_firing_for: Duration | None = Field(
-        None, description="how long an alert goes on firing when it no longer holds"
+        None, description="how long an alert continues to fire after its condition ends"
     )
     interval: Duration | None = Field(None, description="between evaluations, at least 1s")
     query_offset: Duration | None = Field(
@@ -106,7 +106,8 @@ class RulePatch(Body):
     escalation_policy_id: PolicyId | None = Field(None, description=POLICY)
     auto_incident: bool | None = None
     paused: bool | None = Field(
-        None, description="true: its alerts resolve, its series end; false: it goes on from new"
+        None,
+        description="true: its alerts resolve and its series end; false: evaluation restarts",
     )
 
 
@@ -163,7 +164,7 @@ class RuleOut(ResponseModel):
     paused: bool
     file: str
     group: str
-    managed: str | None = Field(description="what keeps the rule up to date: a file, an objective")
+    managed: str | None = Field(description="the file or objective that manages the rule")
     thresholds: list[ThresholdOut]
     routing: list[DestinationOut] = Field(description="by the labels that the rule itself sets")
     state: Literal["unknown", "inactive", "pending", "firing"]

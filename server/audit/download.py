@@ -75,7 +75,7 @@ def _opened(context: ServerContext, export_id: str, query: DownloadQuery) -> Aud
         if not any(good) or int(query.expires) != to_ms(export.expires_at):
             raise refused
         if context.clock.now() >= export.expires_at:
-            raise Gone("this URL has expired; ask for the export again", code="export_expired")
+            raise Gone("this URL has expired; request the export again", code="export_expired")
         if context.access.accounts is not None:
             token = session.get(Token, export.token_id)
             creator = session.get(User, export.creator_id)

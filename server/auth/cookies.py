@@ -53,7 +53,7 @@ def session_secret_of(scope: Scope) -> str:
 
 
 def is_secure(scope: Scope) -> bool:
-    """Whether the browser speaks HTTPS, also through a proxy that does not say so."""
+    """Whether the browser uses HTTPS, also through a proxy that does not forward the scheme."""
     origin: bytes = scope["state"]["headers"].get(b"origin", b"")
     return scope["scheme"] == "https" or origin.startswith(b"https:")
 

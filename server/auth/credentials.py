@@ -49,7 +49,7 @@ def unauthenticated(*, given: bool) -> Unauthenticated:
     """Return the error for a missing (`given` is False) or an invalid token."""
     challenge = 'Bearer error="invalid_token"' if given else "Bearer"
     # Bases of other systems accept Basic but do not offer it: a browser would prompt for
-    # a password, remember it, and send it with requests of any page.
+    # a password, store it, and send it with requests of any page.
     message = (
         "this token is not valid" if given else "a token is needed: Authorization: Bearer nova_…"
     )

@@ -6,7 +6,7 @@ window. A client that waits for one window is therefore always admitted again, a
 exceed a quota by one slice at most.
 
 Most requests cause no write. A process that sees many requests for a key acquires several requests
-of the quota at a time. It spends them within a slice or a few seconds, and gives back the rest. If
+of the quota at a time. It spends them within a slice or a few seconds, and returns the rest. If
 a process is killed, its acquired requests count as spent.
 
 SQLite has one writer at a time. The counts are therefore in a separate file, so that counting does
@@ -41,7 +41,8 @@ _PART_AT_ONCE = 64
 """Requests that a process acquires together: `_MOST_AT_ONCE`, or 1/64 of a large quota of less than
 a day, since each write takes as long as the rest of several requests."""
 _FREE_PART = 8
-"""A process acquires at most 1/8 of what is free, so that other processes do not refuse early."""
+"""A process acquires at most 1/8 of what is free, so that other processes do not reject requests
+early."""
 _DAY_S = 86_400
 _MOST_KEYS = 10_000
 _SPEND_MS = 2_000
@@ -173,13 +174,13 @@ class Quotas:
             session.execute(delete(RateWindow).where(RateWindow.updated_at <= before))
 
     def close(self) -> None:
-        """Give back unspent requests, and close the database if `owned`."""
+        """Return unspent requests, and close the database if `owned`."""
         self.give_back()
         if self._owned:
             self._database.close()
 
     def give_back(self) -> None:
-        """Give back unspent requests before the process ends."""
+        """Return unspent requests before the process ends."""
         with self._lock:
             everything, self._taken = self._taken, {}
         held = {name: taken for name, taken in everything.items() if taken.spare}

@@ -59,7 +59,7 @@ def issue(
 
 
 def rotate(token: Token, now: datetime) -> str:
-    """Give a token a new secret and return it. The previous secret remains valid for an hour.
+    """Create and return a new secret of a token. The previous secret remains valid for an hour.
 
     A second rotation within that hour invalidates the oldest secret: at most two are valid. Raises
     `Conflict` for a token that is revoked or has expired.

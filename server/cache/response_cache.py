@@ -35,7 +35,7 @@ class Version:
     other: Hashable = None
 
     def same(self, other: Version, tables: frozenset[str]) -> bool:
-        """Return whether both versions give the same answer from these tables."""
+        """Return whether both versions lead to the same answer from these tables."""
         return self.other == other.other and self.rows.same(other.rows, tables)
 
 

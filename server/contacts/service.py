@@ -126,7 +126,7 @@ def check_targets(context: ServerContext, body: MakeContactMethod) -> None:
         if one is None:
             continue
         if is_shown_url(one.url):
-            raise invalid(f"/{kind}/url", "this is how a URL is shown, not the URL")
+            raise invalid(f"/{kind}/url", "this is a redacted URL; send the URL itself")
         context.dialer.check_url(one.url)
 
 

@@ -32,7 +32,7 @@ Evaluate = Callable[[str], Result]
 class Choice:
     """A variable, resolved for a request.
 
-    options  the sorted options; `more` says that the list is truncated
+    options  the sorted options; `more`: the list is truncated
     chosen   the chosen values
     value    the value to interpolate
     """
@@ -106,7 +106,7 @@ def _choice(
     if all_of_them:
         if more:
             raise Impossible(
-                f"variable {variable.name}: there are more than {MOST_VALUES} values; give it an "
+                f"variable {variable.name}: there are more than {MOST_VALUES} values; set "
                 "all_value, a regex that matches all",
                 code="too_many_values",
             )

@@ -7,7 +7,7 @@ from typing import Any
 
 from novaql.server.dashboards.schema import Note
 
-# Sources that speak PromQL: the plug-ins of Prometheus and of clouds have `prometheus` in the name.
+# Sources with PromQL: the plug-ins of Prometheus and of clouds have `prometheus` in the name.
 # A panel of several sources has the type `datasource`; each of its queries names its own source.
 _OTHERS = ("datasource", "victoriametrics-metrics-datasource", "victoriametrics-datasource")
 
@@ -33,7 +33,7 @@ class Report:
 
 class Part:
     """An object of a dashboard. Exports of many versions and plug-ins differ: a field of another
-    type than the wanted one counts as absent."""
+    type than the expected one counts as absent."""
 
     def __init__(self, value: Any) -> None:
         self._fields: Mapping[str, Any] = value if isinstance(value, Mapping) else {}

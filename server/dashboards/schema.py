@@ -116,7 +116,7 @@ class VariableIn(Body):
         list[Annotated[str, Field(min_length=1, max_length=1000)]], Field(max_length=1000)
     ] = Field(default_factory=list)
     regex: Annotated[str, Field(max_length=1000)] = Field(
-        "", description="keeps the values that it finds something in, and of those its first group"
+        "", description="a value is offered if the regex matches; a first group replaces it"
     )
     multi: bool = Field(False, description="several values can be chosen")
     include_all: bool = Field(False, description="`$__all` can be chosen: all of them")

@@ -53,7 +53,7 @@ class StateDatabase:
 
     A unit is a transaction: it commits when its block ends, and rolls back if an exception leaves
     the block. Over SQLite a writing unit acquires the write lock when it begins (BEGIN IMMEDIATE),
-    so it cannot fail later for want of the lock. Writers of this process wait in a queue.
+    so it cannot fail later because the lock is taken. Writers of this process wait in a queue.
 
     If the disk of a SQLite database is full or read-only, a copy replaces the database for reads.
     Units that write raise `Unavailable`, except those of `relaxed` durability, whose changes are
@@ -295,7 +295,7 @@ def _as_unavailable() -> Iterator[None]:
         if not isinstance(problem, OperationalError) and not is_damage(problem):
             raise
         if is_damage(problem):
-            log.error(  # noqa: TRY400 - the traceback says nothing more
+            log.error(  # noqa: TRY400 - the traceback adds nothing
                 "the state database is damaged (%s); restart the server to see the way back",
                 problem.orig,
             )

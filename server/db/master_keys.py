@@ -58,7 +58,7 @@ def open_keys(settings: Settings, database: StateDatabase) -> SealingKeys:
             seal_plain(database, keys)
             return keys
         count = reseal(database, keys)
-        log.warning("the master key is another one: %d secrets were sealed anew", count)
+        log.warning("the master key has changed: %d secrets were sealed again", count)
     with database.write(None) as session:
         session.merge(Fact(name=_CANARY, value=keys.seal(_WORD, purpose=_CANARY)))
     return keys

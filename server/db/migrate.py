@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class NewerDatabase(ValueError):
-    """A newer server migrated the database, and this one does not know its tables."""
+    """A newer server migrated the database, and this one does not support its tables."""
 
 
 def migrate(database: StateDatabase) -> None:
@@ -44,7 +44,7 @@ def migrate(database: StateDatabase) -> None:
         known = {each.revision for each in every.walk_revisions()}
         if here - known:
             raise NewerDatabase(
-                f"the database has migrations this version does not know: "
+                f"the database has migrations unknown to this version: "
                 f"{', '.join(sorted(here - known))}; start the newer version that made them"
             )
         load_tables()

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
-_PLACES = (None, "/dev/shm")  # noqa: S108 - a directory of our own is made there, for us alone
+_PLACES = (None, "/dev/shm")  # noqa: S108 - `mkdtemp` makes a private directory there
 """Directories for the copy: the default for temporary files, or memory if that is on the same disk.
 """
 

@@ -23,7 +23,7 @@ class Base(DeclarativeBase):
     """The base class of every table of the server."""
 
     metadata = MetaData(naming_convention=NAMES)
-    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own way to say it
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own form
         str: String,
         datetime: Instant,
         dict[str, Any]: Json,

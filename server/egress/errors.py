@@ -13,8 +13,8 @@ class TargetNotAllowed(Impossible):
 
 
 class Unreachable(Exception):
-    """There is no answer: the name is unknown, or the host does not answer in time. `reason` says
-    which."""
+    """There is no answer: the name is unknown, or the host does not answer in time. `reason`
+    distinguishes them."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)

@@ -65,7 +65,7 @@ def save_escalation_policy(
     targets and waits; then the next step follows, unless a user has acknowledged the incident. A
     step that pages no one is followed by the next one at once; after the last step, the escalation
     always waits. Targets that do not exist are a 422, except those that the policy has already.
-    Incidents that exist keep the policy that they began with.
+    Open incidents retain the policy with which they began.
     """
     row, is_new = service.save(unit, body, seen)
     if is_new:
@@ -87,8 +87,8 @@ def get_escalation_policy(unit: UnitOfWork, id: ResourceId) -> EscalationPolicyO
 def delete_escalation_policy(unit: UnitOfWork, id: ResourceId) -> None:
     """Delete an escalation policy.
 
-    Incidents that exist keep it. Incidents that rules open with it later are not escalated: their
-    timelines say so.
+    Open incidents retain the policy. Later incidents of its rules are not escalated; their
+    timelines record it.
     """
     service.end(unit, id)
 

@@ -44,7 +44,7 @@ class EscalationStep(Body):
     mode: ModeName = Field(
         "all",
         description="`round_robin` pages the next target each time; after `multi_ack`, which pages "
-        "all, paging goes on until several of the paged users have acknowledged",
+        "all, paging continues until several of the paged users have acknowledged",
     )
     acknowledgers: Annotated[int, Field(ge=1, le=20)] | None = Field(
         None, description="how many, for `multi_ack`; absent: every user whom the step pages"

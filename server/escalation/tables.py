@@ -48,7 +48,7 @@ class Page(Row, Base):
     schedule_id   the schedule by which the step found the user
     method_id     a contact method, a channel, MAIL for the address of the user, or NONE
     delay_s       of the notification rule
-    status        see `PageStatus`; `reason` says why it failed or was cancelled
+    status        see `PageStatus`; `reason`: why it failed or was cancelled
     deliver_at    when the first attempt is due
     attempted_at  when the last attempt began
     content       the incident, as the message shows it

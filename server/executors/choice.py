@@ -17,9 +17,9 @@ _WAIT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """isolation  None: every run is refused
+    """isolation  None: every run is rejected
     line       describes it, or why there is none
-    reasons    by whether a script has network: why it is refused; "": it is not
+    reasons    by whether a script has network: why it is rejected; "": it is not
     """
 
     isolation: Isolation | None
@@ -27,14 +27,14 @@ class Choice:
     reasons: Mapping[bool, str]
 
     def reason(self, *, network: bool) -> str:
-        """Why scripts with or without network are refused; "": they are not."""
+        """Why scripts with or without network are rejected; "": they are not."""
         return self.line if self.isolation is None else self.reasons[network]
 
 
 def choose(wanted: str, slots: Slots) -> Choice:
     """Try each isolation with a program that does nothing.
 
-    wanted  `auto`, `namespaces` or `uid`
+    wanted  the setting: `auto`, `namespaces` or `uid`
     slots   have the uid of the programs
     """
     refusals = []

@@ -44,7 +44,7 @@ class Parameter(_Table):
 
 
 class Limits(_Table):
-    """Limits of one run; of all its processes together, where nothing else is said.
+    """Limits of one run. Unless stated otherwise, they apply to all its processes together.
 
     cpu_s          CPU time
     memory_bytes   memory; also the address space of each process

@@ -33,7 +33,7 @@ class Executor:
 
     @property
     def unavailable(self) -> str:
-        """Why every run is refused; "": runs are possible."""
+        """Why every run is rejected; "": runs are possible."""
         return self._choice.reason(network=self.config.network)
 
     def allows(self, tenant_name: str) -> bool:

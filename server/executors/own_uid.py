@@ -148,7 +148,7 @@ def _kill_all(uid: int) -> bool:
 
 def measured(folder: str, most: int) -> tuple[int, int]:
     """Return the size and number of files in a folder; `most + 1` files if there are more, or if
-    folders are nested so deeply that looking at them takes long.
+    folders are nested so deeply that traversing them takes long.
     """
     size, count, waiting = 0, 0, [(folder, 0)]
     while waiting:

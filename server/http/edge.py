@@ -28,7 +28,7 @@ _REPLACED = frozenset({b"x-request-id", b"api-version", b"vary"})
 _VARY = b"Accept-Encoding"
 # Clients can send any method or path, so the labels of metrics are restricted.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-# Asked by machines every few seconds: their lines would hide all others.
+# Machines request these every few seconds: their lines would hide all others.
 _UNLOGGED = (
     frozenset({"/metrics", "/healthz", "/readyz"})
     | {f"{base}/-/{probe}" for base in ("", "/prometheus") for probe in ("healthy", "ready")}

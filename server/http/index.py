@@ -71,7 +71,7 @@ class RouteIndex:
 
 
 class LateIndex:
-    """An index of which a part is there at once, and all when it is built.
+    """An index that is complete once it is built, and contains a part before.
 
     every  returns the index of all routes; the first call may wait
     """

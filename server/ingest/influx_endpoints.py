@@ -30,13 +30,13 @@ _CREATE_DATABASE = re.compile(  # without backtracking: a body may be large
 
 
 class InfluxVersion(BaseModel):
-    """The version of InfluxDB whose API the server speaks."""
+    """The version of InfluxDB whose API the server implements."""
 
     version: str
 
 
 class InfluxHealth(BaseModel):
-    """That the server runs, as InfluxDB says it."""
+    """The state of the server, in InfluxDB's format."""
 
     name: str
     message: str

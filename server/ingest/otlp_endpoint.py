@@ -31,7 +31,7 @@ _JSON = "application/json"
 async def otlp(request: Request) -> Response:
     """Store OTLP metrics: protobuf or JSON, uncompressed or gzip.
 
-    Gauges, sums, both kinds of histograms and summaries get the names that Prometheus gives them.
+    Gauges, sums, both kinds of histograms and summaries get their names in Prometheus.
     The server adds up points of delta temporality. It omits points that it cannot store; the answer
     contains their number and the reason.
     """

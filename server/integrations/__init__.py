@@ -1,8 +1,8 @@
 """Integrations: connections of a tenant to other systems, and what is imported from them.
 
 Invariants
-- A provider is one file in `providers`. The rest of the domain does not know any provider.
-- Every outgoing request is made by the egress dialer, and none within a transaction.
+- A provider is one file in `providers`. The rest of the domain does not depend on any provider.
+- The egress dialer sends every outgoing request, and none within a transaction.
 - Credentials are in sealed columns only. A disconnect deletes them.
 - Of concurrent requests with an expired access token, one refreshes it, over all processes.
 - A resource has one row for each provider, kind and external id, however often it is imported.

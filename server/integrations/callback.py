@@ -46,7 +46,7 @@ async def finish_authorization(
     `state` is valid once, until it expires, for the provider and the tenant that it was created
     for, and while the user who began may connect integrations. 400 `invalid_state` otherwise.
     """
-    if request.scope["state"]["only_head"]:  # a program that looks at links must not use it up
+    if request.scope["state"]["only_head"]:  # a link preview must not use it up
         raise MethodNotAllowed("this address supports only GET", headers={"Allow": "GET"})
     context = context_of(request)
     response.headers["Cache-Control"] = "no-store"

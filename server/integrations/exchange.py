@@ -122,7 +122,7 @@ class Exchange:
         return ProviderFault(Reason.PROVIDER_ERROR, text, status=status, retry_after_s=wait)
 
     def _wait(self, headers: Mapping[str, str]) -> float | None:
-        """The wait that Retry-After, or the reset of a rate limit, asks for, in seconds."""
+        """The wait that Retry-After, or the reset of a rate limit, requires, in seconds."""
         now = self.clock.now().timestamp()
         text = headers.get("retry-after", "").strip()
         seconds = headers.get("ratelimit-reset", "").strip()

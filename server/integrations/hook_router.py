@@ -94,9 +94,10 @@ def delete_hook(unit: UnitOfWork, provider: ResourceId, id: ResourceId) -> None:
 
 
 async def receive_webhook(request: Request) -> Response:
-    """Receive a request of another system. The secret of the hook, in a header as its configuration
-    says, authorizes it: 403 `invalid_hook` otherwise. A body that does not fit the configuration is
-    a 400 with JSON pointers. A message that was accepted before has no effect again."""
+    """Receive a request of another system. The secret of the hook, in the header that its
+    configuration names, authorizes it: 403 `invalid_hook` otherwise. A body that does not fit the
+    configuration is a 400 with JSON pointers. A message that was accepted before has no further
+    effect."""
     check_query(request, None)
     context = context_of(request)
     if media_type(request) != "application/json":

@@ -26,7 +26,7 @@ class DashboardImport:
     """A dashboard.
 
     uid     at Grafana;  digest: of what Grafana has sent
-    body    None: it cannot be converted, and `problem` says why
+    body    None: it cannot be converted, and `problem` is the reason
     notes   what the conversion dropped or changed
     """
 

@@ -1,4 +1,4 @@
-"""What a resource says about its import."""
+"""What a resource contains about its import."""
 
 from __future__ import annotations
 

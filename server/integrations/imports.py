@@ -1,4 +1,4 @@
-"""What a page of a sync imports into other domains, and what its resources say about it."""
+"""What a page of a sync imports into other domains, and what its resources contain about it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def with_imports(unit: Unit, row: Integration, page: SyncPage) -> Sequence[Resou
     """Save the imports of a page. Return its resources with the results as `imported`.
 
     An import that the server rejects (a limit is reached, a name is taken) is an `error` in its
-    resource. The sync goes on, and the next one tries again. Nothing is imported for a resource
+    resource. The sync continues, and the next one retries. Nothing is imported for a resource
     that may not fit any more: without its row, the next sync would import it a second time.
     """
     if not page.imports:

@@ -72,7 +72,7 @@ def _sync(job: JobRun) -> None:
         _failed(job, running, fault)
         return
     except (*NOT_UNDERSTOOD, ServerError) as problem:
-        text = f"the answer is not understood: {type(problem).__name__}"
+        text = f"the answer cannot be read: {type(problem).__name__}"
         _failed(job, running, ProviderFault(Reason.PROVIDER_ERROR, text))
         return
     with job.finish(again_at=_again(job)) as unit:

@@ -111,7 +111,7 @@ def refresh(exchange: Exchange, client: OAuthClient, token: str, now: datetime) 
 
 
 def poll_device(exchange: Exchange, client: OAuthClient, device_code: str, now: datetime) -> Tokens:
-    """Ask whether the user has finished. Raises `Refused`, such as `authorization_pending`."""
+    """Request the tokens. Raises `Refused`: `authorization_pending` until the user has finished."""
     form = {"grant_type": DEVICE_GRANT, "device_code": device_code}
     return _tokens(exchange, client, form, now)
 

@@ -21,7 +21,7 @@ A provider is one file in `providers`, with one class and one instance of it, an
 
 Settings
     A subclass of `ProviderSettings`. Mark a secret field with the type `Secret`: it is stored only
-    sealed, and no answer shows it. Give a URL field the type `TargetUrl`: the server rejects URLs
+    sealed, and no answer shows it. A URL field has the type `TargetUrl`: the server rejects URLs
     in networks that are not public (422 `target_not_allowed`). Both are types of whole fields,
     optional ones too, and not inside of lists or other models. Every field needs bounds. A provider
     with several flows has a field `flow: Literal["api_key", "oauth"]` with a default. Rules between
@@ -41,7 +41,7 @@ Requests
     below `base_url`. They are bounded in size and time, follow no redirects, and raise
     `ProviderFault` with a reason for every failure, and for every status that is not 2xx. Do not
     catch it, unless a status has a meaning of its own. Do not retry and do not sleep: the job does.
-    A method that finds an answer that it does not understand raises
+    A method that cannot read an answer raises
     `ProviderFault(Reason.PROVIDER_ERROR, "…")`.
 
 Testing
@@ -52,8 +52,8 @@ Syncing
     `sync` returns one page: at most `MOST_IN_PAGE` resources, in few requests. `cursor` is None at
     the first sync; otherwise it is the cursor of the last page (of this sync or, at the begin of
     one, of the previous sync). `more=True` requests the next page. A provider that lists everything
-    each time ends with `cursor=None`; one that reads only what is new ends with a cursor that says
-    from where, and does not name that kind in `complete`. The server stores page and cursor in one
+    each time ends with `cursor=None`; one that reads only what is new ends with a cursor of the
+    position, and does not name that kind in `complete`. The server stores page and cursor in one
     transaction, so a killed sync resumes after its last stored page; the same page twice changes
     nothing. After a sync from the begin (its first cursor was None) that has succeeded, resources
     of the kinds in `complete` that were on no page are marked as vanished.
@@ -142,7 +142,7 @@ class ProviderFault(Exception):
     """A failure at a provider. `detail` is for people and must not contain a secret.
 
     status         of the answer, if there is one
-    retry_after_s  the wait that the provider asks for
+    retry_after_s  the wait that the provider requires
     """
 
     def __init__(
@@ -276,7 +276,7 @@ class Import(Protocol):
         """The kind and the external id of the resource."""
 
     def save(self, unit: Unit, user_id: str, former: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Create or change an object, and return what the resource says about it: the same if
+        """Create or change an object, and return what the resource contains about it: the same if
         nothing has changed. Raises `ServerError` before it changes anything.
 
         user_id  of the user who has connected the provider

@@ -100,7 +100,7 @@ def connect_integration(
 ) -> Connecting | ConnectedOut:
     """Connect a provider, or connect it again with other settings.
 
-    The body has the settings of the provider. With an API key the answer says `connected`, after
+    The body has the settings of the provider. With an API key the answer is `connected`, after
     the key was tested; a key that does not work is a 422 `connect_failed` with the reason. In the
     other flows, a user has to open `authorize_url`, or enter `user_code` at `verification_uri`,
     until `expires_at`. An unfinished flow is replaced. A sync begins when the flow is complete.

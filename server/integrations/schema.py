@@ -79,7 +79,7 @@ class IntegrationsOut(Listed[IntegrationOut]):
 
 class ConnectedOut(ResponseModel):
     """What follows. `oauth`: the user opens `authorize_url`; `device`: the user enters `user_code`
-    at `verification_uri`; `GET …/status` says when that is done. `api_key`, `secret`: it is
+    at `verification_uri`; `GET …/status` reports when that is done. `api_key`, `secret`: it is
     connected."""
 
     flow: Flow

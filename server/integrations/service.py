@@ -73,7 +73,7 @@ def probed(
     except ProviderFault as fault:
         return Outcome(fault.detail, fault)
     except NOT_UNDERSTOOD as problem:
-        text = f"the answer is not understood: {type(problem).__name__}"
+        text = f"the answer cannot be read: {type(problem).__name__}"
         return Outcome(text, ProviderFault(Reason.PROVIDER_ERROR, text))
 
 

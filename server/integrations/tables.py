@@ -16,7 +16,7 @@ class Integration(Row, Base):
     """The connection of a tenant to a provider. A tenant has at most one for each provider.
 
     status       `connecting`, `connected`, `expired` (the user did not finish in time), `denied`
-                 (the user refused), `reconnect` (the provider rejects the credentials), or
+                 (the user rejected it), `reconnect` (the provider rejects the credentials), or
                  `disconnected`
     flow         of the current or last connection
     settings     of the provider, without secrets

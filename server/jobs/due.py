@@ -1,4 +1,4 @@
-"""One look for due jobs: which pools have some, and when the next job is due."""
+"""One check for due jobs: which pools have some, and when the next job is due."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _JOBS = Job.__table__.c
 
 
 class DueJobs:
-    """Looks for due jobs of some pools.
+    """Checks for due jobs of some pools.
 
     A look follows each end of a job and each change that adds one, so its statement is built once,
     and it is a statement over the table instead of the class, which costs a third.

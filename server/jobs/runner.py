@@ -143,7 +143,7 @@ class JobRunner:
         raise RuntimeError(f"more than {most} jobs were due: one of them is always due again")
 
     def _fill_pools(self) -> float:
-        """Give due jobs to free threads. Return the seconds until there may be more."""
+        """Assign due jobs to free threads. Return the seconds until there may be more."""
         self._leases.mend_times()
         now = self._context.clock.now()
         due, coming = self._due.look(now, now + timedelta(seconds=self._poll_s))
@@ -155,7 +155,7 @@ class JobRunner:
         return max((coming - self._context.clock.now()).total_seconds(), _SOONEST_S)
 
     def _fill(self, kind_pool: _KindPool) -> int:
-        """Give due jobs to free threads of a pool, and jobs of tenants without a running job to
+        """Assign due jobs to free threads of a pool, and jobs of tenants without a running job to
         extra threads. Return the number of jobs."""
         with self._lock:
             active = Counter(kind_pool.active)

@@ -1,7 +1,7 @@
 """Signed checkpoints of logs, and the files of the last ones.
 
-The file of a log has the largest head that was signed, whether it was published or only given to a
-client. The server signs no head that contradicts it, whatever the database says.
+The file of a log has the largest head that was signed, whether it was published or only returned
+to a client. The server signs no head that contradicts it, whatever the database contains.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ def signing(
     tenant_id: str,
     log_id: str,
 ) -> Iterator[tuple[Unit, LedgerLog, Signed]]:
-    """Sign the current head of a log, and remember it in the log's file. The block runs in the
+    """Sign the current head of a log, and record it in the log's file. The block runs in the
     transaction that read the log, and must be short: other signers of the tenant wait for it.
 
     The transaction begins after the file was read, so it sees each entry that the file covers.
-    Raises `NotFound`, and `LedgerDamaged` if the log does not continue the remembered head.
+    Raises `NotFound`, and `LedgerDamaged` if the log does not continue the recorded head.
     """
     with units() as unit:
         log_of(unit, log_id)  # no file for a log that does not exist

@@ -91,7 +91,7 @@ def key_file(settings: Settings, database: StateDatabase) -> Path:
 
 
 def open_keys(settings: Settings, database: StateDatabase, now: datetime) -> LedgerKeys:
-    """Return the keys. The file is created once; the database remembers that it was.
+    """Return the keys. The file is created once; the database records that.
 
     Raises `Unavailable` if the file is missing though it was created before, or damaged.
     """

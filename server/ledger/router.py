@@ -153,7 +153,7 @@ async def export_agent_audit(request: Request, id: ResourceId, server: Server) -
 def list_ledger_keys(unit: UnitOfWork, server: Server) -> LedgerKeysOut:
     """The public keys that sign, or signed, checkpoints of ledgers. The current one is first.
 
-    Keep the keys that you trust outside this server. `novaql ledger verify` takes them by `--key`.
+    Store the keys that you trust outside this server. `novaql ledger verify` reads them by `--key`.
     """
     keys = open_keys(server.settings, server.database, unit.now())
     shown = [

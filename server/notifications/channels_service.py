@@ -101,7 +101,9 @@ def check_targets(context: ServerContext, body: MakeChannel | ChangeChannel) -> 
             continue
         if is_shown_url(one.url):
             kind = "slack" if one is body.slack else "webhook"
-            raise invalid(f"/{kind}/url", "this is how a URL is shown; leave it out to keep it")
+            raise invalid(
+                f"/{kind}/url", "this is a redacted URL; omit it to retain the stored one"
+            )
         dialer.check_url(one.url)
     mail = body.email
     if mail is None:

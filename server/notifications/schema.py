@@ -284,7 +284,7 @@ class NotificationOut(ResponseModel):
     group: str
     route: str
     group_labels: dict[str, str]
-    alert_id: str | None = Field(description="of one that was asked for by hand")
+    alert_id: str | None = Field(description="of one that was requested by hand")
     firing: int
     resolved: int
     total: int
@@ -315,7 +315,7 @@ class NotificationQuery(PageQuery):
     channel: ShortText | None = Field(None, description="name of a channel")
     status: NotificationStatus | None = Field(None, description="state of the delivery")
     group: ShortText | None = Field(None, description="`group` of an alert's routing")
-    alert_id: ShortText | None = Field(None, description="of those asked for by hand")
+    alert_id: ShortText | None = Field(None, description="of those requested by hand")
     why: (
         Literal[
             "new_alerts", "all_resolved", "some_resolved", "repeat", "by_hand", "test", "runbook"

@@ -46,7 +46,7 @@ async def get_ical_feed(
 ) -> Response:
     """The shifts of a schedule as iCalendar, for calendar programs. The secret in the URL
     authorizes the request until it is rotated or revoked. Its readers share quotas like those of a
-    token. The description of the calendar says if it is shortened, because it has too many shifts.
+    token. The description of a calendar with too many shifts states that it is truncated.
     """
     context = context_of(request)
     try:

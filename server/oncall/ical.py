@@ -19,7 +19,7 @@ from novaql.server.oncall.wall_clock import transitions, wall_of
 
 _LONGEST_COMMENT = 200
 _UNWRITTEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-"""Control characters, and line ends that some readers know beside CR and LF."""
+"""Control characters, and line ends that some readers accept beside CR and LF."""
 _WIDTH = 75
 
 

@@ -22,7 +22,7 @@ _ABOVE_LAYERS = 1000
 """The precedence of the first override: above all layers."""
 
 _MOST_ABSENT = 50
-"""How many shifts of absent users above one that counts a span looks at."""
+"""How many shifts of absent users above one that counts a span examines."""
 
 BEGINNING, END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 NEAR = (timedelta(hours=3), timedelta(days=2), timedelta(days=16))
@@ -61,7 +61,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """A user who replaces what the layers say for a time. Later ones in a list have precedence."""
+    """A user who replaces those of the layers for a time. Later ones in a list have precedence."""
 
     id: str
     user_id: str

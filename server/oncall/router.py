@@ -155,7 +155,7 @@ def list_overrides(
 @router.post("/overrides", status_code=201, dependencies=[OPERATOR])
 @audited("override.create")
 def create_override(unit: UnitOfWork, body: MakeOverride, caller: Caller) -> OverrideOut:
-    """Put a user on call in place of what the layers of a schedule say.
+    """Put a user on call in place of those of a schedule's layers.
 
     Of overrides at the same time, the last created has precedence. An override may lie in the past:
     it records who was on call.

@@ -29,8 +29,8 @@ HandOff = Annotated[
         max_length=20,
         pattern=rf"^(({_WEEKDAY}|[1-9]|[12][0-9]|3[01]) )?{_TIME}$",
         examples=["09:00", "mon 09:00", "15 09:00"],
-        description="a time of day; weekly: behind a weekday, monthly: behind a day of the month "
-        "(in shorter months the last day). Without a day: the day on which the layer starts",
+        description="a time of day, after a weekday (weekly) or a day of the month (monthly; "
+        "in shorter months the last day). Without a day: the day on which the layer starts",
     ),
 ]
 WeekTime = Annotated[str, Field(max_length=20, pattern=rf"^({_WEEKDAY} )?{_TIME}$")]
@@ -167,7 +167,7 @@ class ScheduleQuery(PageQuery):
 
 
 class MakeOverride(Body):
-    """A user who is on call in place of what the layers say."""
+    """A user who is on call in place of those of the layers."""
 
     model_config = example(
         {

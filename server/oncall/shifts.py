@@ -157,7 +157,7 @@ def shifts_of(schedule: Schedule, start: datetime, end: datetime) -> list[Span]:
     """Return the final schedule of a range. Raises `Impossible` for one that is too much work."""
     if schedule.steps(start, end) > MOST_STEPS:
         raise Impossible(
-            f"the range has more than {MOST_STEPS} shifts; ask for a shorter one",
+            f"the range has more than {MOST_STEPS} shifts; request a shorter one",
             code="too_many_shifts",
         )
     return schedule.final(start, end)

@@ -36,7 +36,7 @@ class OncallSchedule(Row, Base):
 
 
 class OncallOverride(Row, Base):
-    """A user who is on call in place of what the layers say."""
+    """A user who is on call in place of those of the layers."""
 
     __tablename__ = "oncall_overrides"
     __table_args__ = (

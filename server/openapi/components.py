@@ -128,7 +128,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "name": "API-Version",
         "in": "header",
         "description": "Version of the API; absent: the version at the token's creation. This "
-        f"document describes {CURRENT}; the server also speaks {', '.join(SUPPORTED[:-1])}.",
+        f"document describes {CURRENT}; the server also supports {', '.join(SUPPORTED[:-1])}.",
         "schema": {"type": "string", "enum": [CURRENT]},
     },
 }

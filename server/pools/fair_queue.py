@@ -138,7 +138,6 @@ class FairQueue(Generic[Item]):
         return items
 
     def is_due_to(self, tenant: str) -> bool:
-        """Return whether an active tenant should give way: a waiting tenant has fewer
-        active items."""
+        """Return whether an active tenant should yield: a waiting tenant has fewer active items."""
         mine = self.active(tenant)
         return any(self.active(other) < mine for other in self._waiting if other != tenant)

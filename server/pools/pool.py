@@ -188,7 +188,7 @@ class Pool:
         self._executor.shutdown()
 
     def _begin_beyond(self, place: Place) -> None:
-        """Give an extra place to a tenant that got none in time."""
+        """Assign an extra place to a tenant that got none in time."""
         with self._lock:
             if self._queue.active(place.tenant) or self._closed:
                 return
@@ -211,7 +211,7 @@ class Pool:
                 self._begin_work(taken.item)
 
     def _begin_work(self, place: Place) -> None:
-        """Give a task that already counts as active to a thread. The caller holds the lock."""
+        """Pass a task that already counts as active to a thread. The caller holds the lock."""
         self._running += 1
         self._executor.submit(self._work, place)
 

@@ -26,7 +26,7 @@ class SharedTally(Protocol):
 
 
 class Streams:
-    """Counts the open streams of each tenant, and shares their looks for changes. Not thread-safe:
+    """Counts the open streams of each tenant, and shares their checks for changes. Not thread-safe:
     only for the event loop.
 
     shared  counts of all processes; None: this process is the only one that has streams. Several

@@ -126,7 +126,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class PlannedQuery:
-    """A query to run. `subject` says what it measures; `cites` is the fact that names it."""
+    """A query to run. `subject` is what it measures; `cites` is the fact that names it."""
 
     number: int
     subject: str
@@ -169,7 +169,7 @@ class QueryFact:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All facts of one incident. `missing` says which facts could not be read."""
+    """All facts of one incident. `missing` lists the facts that could not be read."""
 
     incident: IncidentFact
     entries: Sequence[EntryFact]

@@ -53,8 +53,8 @@ async def get_incident_postmortem(
     The evidence is the timeline, the alerts, the samples of the affected services around the start,
     and changes of their configuration before it. Each statement names its evidence, and each query
     is in the answer. `root_cause` is null unless a comment or the resolution states one as
-    `root cause: …`. `draft_incomplete` means that some data is missing: `missing` says which. The
-    same evidence gives the same draft and the same entity tag. Scraped samples of the last ten
+    `root cause: …`. `draft_incomplete` means that some data is missing: `missing` lists it. The
+    same evidence leads to the same draft and the same entity tag. Scraped samples of the last ten
     seconds may be missing; samples that a client has written are not.
     """
     accept = request.headers.get("accept", "")

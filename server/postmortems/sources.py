@@ -20,7 +20,7 @@ from novaql.server.postmortems.evidence import RelatedFact
 from novaql.server.runbooks.tables import RunbookRun
 
 BEFORE = timedelta(hours=1)
-"""How long before the start changes are looked for."""
+"""How long before the start changes are searched."""
 MOST_READ = 500
 """The most runs of runbooks that are read to find those of the services."""
 MOST = 50

@@ -93,7 +93,7 @@ class Connection(httpcore.NetworkStream):
         self._sock.close()
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ARG002
-        return None  # httpcore asks only for details of TLS and HTTP/2
+        return None  # httpcore requests only details of TLS and HTTP/2
 
     def _wait(self, event: int) -> None:
         wait_for(self._sock, event, self._deadline)

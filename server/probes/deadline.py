@@ -6,7 +6,7 @@ import time
 from threading import Event
 
 SLICE_S = 0.25
-"""The longest wait without a look at the cancellation."""
+"""The longest wait between checks of the cancellation."""
 
 
 class ProbeFailure(Exception):
@@ -23,7 +23,7 @@ class ProbeCancelled(Exception):
 
 
 class RunnerUnavailable(Exception):
-    """The runner cannot execute the probe, which says nothing about the target."""
+    """The runner cannot execute the probe, for reasons other than the target."""
 
 
 class Deadline:

@@ -45,7 +45,7 @@ class Outcome(Strict):
     """The outcome of a run.
 
     status     `blocked`: the egress rules do not allow the target; `unavailable`: the runner cannot
-               run the check, which says nothing about the target
+               run the check, for reasons other than the target
     duration_s of the last attempt; `phases` are its parts
     """
 

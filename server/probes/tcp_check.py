@@ -1,4 +1,4 @@
-"""TCP checks: connect, and optionally speak TLS, send a text and expect an answer."""
+"""TCP checks: connect, and optionally negotiate TLS, send a text and expect an answer."""
 
 from __future__ import annotations
 

@@ -62,12 +62,12 @@ def back_up(settings: Settings, target: Path) -> BackedUp:
         places = _places(settings, [row.store for row in tenants(database)])
     key = settings.data / _KEY
     if settings.master_key:
-        left_out.append("the master key is in the environment: keep it where backups are not")
+        left_out.append("the master key is in the environment: store it apart from the backups")
     elif key.exists():
         _put(key, target / _KEY)
     ledger_keys = settings.data / _LEDGER_KEYS
     if settings.ledger_key_file is not None:
-        left_out.append("the keys of ledgers are in ledger_key_file: keep them elsewhere")
+        left_out.append("the keys of ledgers are in ledger_key_file: store them elsewhere")
     elif ledger_keys.exists():
         _put(ledger_keys, target / _LEDGER_KEYS)
     stores = tuple(_copy_store(settings.data, place, target) for place in places)

@@ -47,7 +47,7 @@ class SharedCounts:
         return cls(descriptor, rows, os.urandom(16).hex())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let a process that is being started take the counts along."""
+        """Pass the counts to a process that is being started."""
         return _received, (DupFd(self.descriptor), self.rows, self.key)
 
     def table(self) -> np.ndarray:

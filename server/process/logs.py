@@ -35,7 +35,7 @@ def log_to_stderr(level: str, *, access_log: bool = False) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # the server's own line says the same
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # the server logs the same
     # URLs of the server's own requests contain secrets of their receivers.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -138,7 +138,7 @@ def _warn_of_plain_http(settings: Settings) -> None:
         log.warning(
             "tokens and samples cross the network unencrypted: %s is not an address of this "
             "machine alone, and tls_cert is not set; listen on 127.0.0.1 behind a proxy that "
-            "speaks TLS, or set tls_cert and tls_key",
+            "terminates TLS, or set tls_cert and tls_key",
             settings.host,
         )
 

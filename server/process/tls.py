@@ -35,7 +35,7 @@ def read_again(context: ssl.SSLContext, settings: Settings) -> None:
         tls_context(settings)  # into a separate context first, so that this one stays valid
         _load(context, settings)
     except ArgumentError as problem:
-        log.error("the certificate is not replaced: %s", problem)  # noqa: TRY400 - it says enough
+        log.error("the certificate is not replaced: %s", problem)  # noqa: TRY400 - the message suffices
     else:
         log.info("the certificate was read again")
 

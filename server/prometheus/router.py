@@ -52,18 +52,18 @@ _TEXT = {"query": _needed("PromQL")}
 _START, _END = "earliest time, Unix seconds or RFC 3339", "latest time"
 _TIMES = {"start": _Parameter(_START), "end": _Parameter(_END)}
 _SELECTOR = "a series selector; may be repeated"
-_RANGE = {**_TIMES, "limit": _Parameter("keep the first so many; 0: all", COUNT)}
+_RANGE = {**_TIMES, "limit": _Parameter("return only the first N; 0: all", COUNT)}
 _MATCH = {"match[]": _Parameter(_SELECTOR), **_RANGE}
 _QUERY = {
     **_TEXT,
     "timeout": _Parameter("a duration like `30s`"),
-    "limit": _Parameter("keep the first so many series; 0: all", COUNT),
+    "limit": _Parameter("return only the first N series; 0: all", COUNT),
     "lookback_delta": _Parameter("how long a sample stays visible"),
     "rollup": _Parameter(
         "a duration: rollups of this resolution may answer, windows move to multiples of it"
     ),
     "stats": _Parameter("`true` or `all`: add statistics"),
-    "nocache": _Parameter("`1`: neither use nor keep answers to range queries"),
+    "nocache": _Parameter("`1`: do not use the result cache"),
 }
 _TIME = {"time": _Parameter("Unix seconds or RFC 3339")}
 _STEPS = {"start": _needed(_START), "end": _needed(_END), "step": _needed("width")}

@@ -1,4 +1,4 @@
-"""Samples of groups: read a push, store it as bytes, and give it a time.
+"""Samples of groups: read a push, store it as bytes, and assign it a time.
 
 The stored form is a message of remote write without times, which also has native histograms.
 Messages of several groups are concatenated to one.

@@ -39,14 +39,12 @@ class NovaqlRequest(BaseModel):
         description="a duration: rollups of this resolution may answer, windows begin and end at "
         "multiples of it",
     )
-    limit: int | None = Field(None, ge=0, description="keep the first so many series; 0: all")
+    limit: int | None = Field(None, ge=0, description="return only the first N series; 0: all")
     explain: bool | Literal["analyze"] = Field(
         False,
         description="add the plan as text; `analyze`: with what each operator cost",
     )
-    nocache: bool = Field(
-        False, description="neither use nor keep answers to earlier range queries"
-    )
+    nocache: bool = Field(False, description="do not use the result cache")
     strict_promql: bool = Field(
         False, description="refuse what is no PromQL: the extensions of the language"
     )
@@ -114,7 +112,7 @@ class NovaqlAnswer(BaseModel):
     infos: list[str]
     stats: QueryStatsOut
     window: WindowOut
-    explain: str | None = Field(None, description="the plan after each rule, if asked for")
+    explain: str | None = Field(None, description="the plan after each rule, if requested")
 
 
 class QueryText(BaseModel):

@@ -215,7 +215,7 @@ def _function(signature: Signature) -> Tree:
 
 
 def _extension(expr: Let | Shifted | RetainNames | Member, text: str) -> Tree:
-    """Nodes that Prometheus has not."""
+    """Nodes that Prometheus lacks."""
     match expr:
         case Let():
             bindings = [

@@ -169,7 +169,7 @@ def _check_user(
 
 def _check_shown(run: RunbookRun, body: DecideRun) -> None:
     if body.content_hash != run.content_hash:
-        message = "the content of the run is not the one with this hash; look at it again"
+        message = "the content of the run does not have this hash; review it again"
         raise Conflict(message, code="action_changed")
 
 

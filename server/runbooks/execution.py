@@ -1,8 +1,8 @@
 """The job that executes a run: one step in each of its runs.
 
 Two transactions enclose a step. The first stores that the step begins. The second stores its
-outcome, if the job still has its lease. A job that finds a step that has begun, but has no outcome,
-knows that its predecessor was killed: it repeats the step if that is harmless, and otherwise
+outcome, if the job still has its lease. If a step has begun, but has no outcome, the predecessor of
+the job was killed: the job repeats the step if that is harmless, and otherwise
 abandons the run.
 """
 

@@ -67,7 +67,7 @@ def may_retry(status: str, step: Mapping[str, Any], attempt: int) -> bool:
 
 
 def end_after(status: str, step: Mapping[str, Any]) -> RunStatus | None:
-    """Return the state in which a run ends after a step; None: it goes on."""
+    """Return the state in which a run ends after a step; None: it continues."""
     match status:
         case StepStatus.SUCCEEDED | StepStatus.DRY:
             return None

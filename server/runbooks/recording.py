@@ -78,7 +78,7 @@ def end_run(
 def conclude(
     unit: Unit, run: RunbookRun, step: RunbookStepRun, outcome: StepOutcome, *, verb: str = "end"
 ) -> None:
-    """Store the outcome of an attempt of the current step. The run goes on, retries, or ends."""
+    """Store the outcome of an attempt of the current step. The run continues, retries, or ends."""
     spec = run.content["steps"][run.position]
     redactor = Redactor(secrets_of(unit, run).values.values())
     most = unit.settings.runbook_output_bytes

@@ -73,7 +73,7 @@ def save_runbook(
     """Create or replace a runbook.
 
     A body with an `id` replaces that runbook, from its `version` (or If-Match). Runs that wait for
-    approval then need it anew: an approval of their earlier content is a 409 `action_changed`. 422
+    approval require it again: an approval of their earlier content is a 409 `action_changed`. 422
     for a query that does not parse, a target that is not public, and an unknown service, channel,
     user or executor.
     """

@@ -1,6 +1,6 @@
 """Script steps: programs that the server's configuration names, run by `server/executors`.
 
-A tenant chooses one of the executors that the configuration grants it, by its name, and gives
+A tenant chooses one of the executors that the configuration grants it, by its name, and sets
 values of its parameters, nothing else. The executor passes them as arguments or stdin.
 """
 
@@ -52,7 +52,7 @@ def run_script(
     timeout_s: float,
     cancelled: Callable[[], bool],
 ) -> StepOutcome:
-    """Run a script step. An executor that is no longer granted, or cannot run, is refused."""
+    """Run a script step. An executor that is no longer granted, or cannot run, is rejected."""
     executor = context.tenant_executors.get(step["executor"])
     if executor is None:
         return StepOutcome(StepStatus.REFUSED, detail="the executor is no longer configured")

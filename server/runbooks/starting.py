@@ -1,4 +1,4 @@
-"""Use cases that lead to a run: request it, and make it anew when its runbook changes."""
+"""Use cases that lead to a run: request it, and renew it when its runbook changes."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def request(unit: Unit, context: ServerContext, runbook_id: str, body: RunRunboo
 
 
 def _place(unit: Unit, run: RunbookRun) -> None:
-    """Decide whether a new run waits for approval, and when its job looks at it."""
+    """Decide whether a new run waits for approval, and when its job checks it."""
     run.content_hash = shown_hash(run.content)
     if run.agent_id is not None:
         agent = unit.get(Agent, run.agent_id, "agent")
@@ -169,7 +169,7 @@ def began_too_often(unit: Unit, run: RunbookRun) -> bool:
 
 
 def renew_pending(unit: Unit, context: ServerContext, runbook: Runbook) -> None:
-    """Make the runs of a changed runbook that wait for approval anew, so that an approval of their
+    """Renew the runs of a changed runbook that wait for approval, so that an approval of their
     earlier content is rejected. Those that its new parameters do not allow are cancelled."""
     waiting = select(RunbookRun.id).where(
         RunbookRun.runbook_id == runbook.id, RunbookRun.status == RunStatus.PENDING_APPROVAL

@@ -46,7 +46,7 @@ class RunbookRun(Row, Base):
     approvals     user ids and times, of the run as a whole
     wake_at       the time for which its job is set
     expires_at    it has to be approved by then; deadline_at: it has to end by then
-    cancelled_by  the user who wants it to end; it ends at the next step boundary
+    cancelled_by  the user who cancelled it; it ends at the next step boundary
     """
 
     __tablename__ = "runbook_runs"

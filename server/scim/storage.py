@@ -159,7 +159,7 @@ def _check_work(
     words = max(len(text.split()), WORDS)
     if scanned * words > most * WORDS:
         raise TooManyException(
-            detail=f"the search looks at {scanned} resources; filter by userName, externalId, "
+            detail=f"the search scans {scanned} resources; filter by userName, externalId, "
             "displayName of a group or id, each by eq, which are found by an index"
         )
 

@@ -273,7 +273,7 @@ class ScrapeManager:
             try:
                 jobs = await asyncio.to_thread(scrape_jobs_of, self._config)
             except ArgumentError as problem:
-                log.warning("%s; what was scraped before still is", problem)
+                log.warning("%s; the former targets are still scraped", problem)
                 continue
             log.info("scrape jobs are read again from %s", self._config)
             await self._replace(jobs)

@@ -104,6 +104,6 @@ def check_signals(name: str, signals: Signals | None) -> None:
         kind = type_of(parse_core(expr))
         if kind not in (ValueType.VECTOR, ValueType.SCALAR):
             raise Impossible(
-                f"the expression of {signal} gives a {kind.value}, not an instant vector",
+                f"the expression of {signal} returns a {kind.value}, not an instant vector",
                 code="wrong_expression_type",
             )

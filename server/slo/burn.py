@@ -140,7 +140,7 @@ def verdicts(
         if long.total >= min_events:
             found[severity] = Verdict(severity, firing=True)
         else:
-            few = f"only {float(long.total):g} events in {pair.long} s, of {min_events} asked for"
+            few = f"only {float(long.total):g} events in {pair.long} s, of {min_events} required"
             found[severity] = Verdict(severity, firing=False, reason=few)
     return list(found.values())
 

@@ -145,7 +145,7 @@ def read_indicator(fields: Mapping[str, Any]) -> Indicator:
         case "ratio":
             good, bad = fields.get("good"), fields.get("bad")
             if (good is None) == (bad is None):
-                raise InvalidIndicator("good", "give either good or bad, beside total")
+                raise InvalidIndicator("good", "set either good or bad, beside total")
             for name in ("total", "good", "bad"):
                 if fields.get(name) is not None:
                     _selector(name, fields[name])
@@ -158,7 +158,7 @@ def read_indicator(fields: Mapping[str, Any]) -> Indicator:
         case "threshold":
             kind = type_of(parse(fields["expr"]))
             if kind not in (ValueType.VECTOR, ValueType.SCALAR):
-                raise InvalidIndicator("expr", f"gives a {kind.value}, not a number")
+                raise InvalidIndicator("expr", f"returns a {kind.value}, not a number")
             return Threshold(fields["expr"], fields["op"], float(fields["threshold"]))
         case other:
             raise InvalidIndicator("type", f"{other!r} is no type: ratio, latency, threshold")

@@ -145,7 +145,7 @@ def _window(spec: Mapping[str, Any], notes: list[str]) -> str | dict[str, str]:
 def _budgeted(
     spec: Mapping[str, Any], indicator: dict[str, Any], objective: Any, notes: list[str]
 ) -> dict[str, Any]:
-    """The indicator that counts events, or minutes, as the budgeting method says."""
+    """The indicator that counts events, or minutes, by the budgeting method."""
     method = spec.get("budgetingMethod", "Occurrences")
     if method == "Occurrences":
         return indicator
@@ -195,7 +195,7 @@ def _indicator(
     if isinstance(what.get("ratioMetric"), dict):
         ratio = what["ratioMetric"]
         if "raw" in ratio:
-            raise NotTaken("a raw ratio has no events to count; give good or bad, and total")
+            raise NotTaken("a raw ratio has no events to count; set good or bad, and total")
         found = {"type": "ratio", "total": _counter(ratio, "total")}
         for side in ("good", "bad"):
             if side in ratio:

@@ -222,7 +222,9 @@ class ImportedSlosOut(ResponseModel):
 
     created: list[str]
     updated: list[str]
-    skipped: list[dict[str, str]] = Field(description="`name` and `reason` of what was not taken")
+    skipped: list[dict[str, str]] = Field(
+        description="`name` and `reason` of each definition that was not imported"
+    )
     notes: list[dict[str, str]] = Field(
-        description="`name` and `note`: what is understood in another way than it may be meant"
+        description="`name` and `note` of each definition that was interpreted"
     )

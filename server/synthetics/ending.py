@@ -87,7 +87,7 @@ def after(unit: Unit, check: Synthetic, place: SyntheticRegion) -> datetime:
 
 
 def _note(unit: Unit, result: SyntheticResult, outcome: Outcome) -> None:
-    """Record the facts of a run. The server knows how long it took at most."""
+    """Record the facts of a run. The server determines how long it took at most."""
     assert result.started_at is not None
     most_s = max((unit.now() - result.started_at).total_seconds(), 0.0) + 1.0
     took_s = min(outcome.duration_s, most_s)
@@ -157,7 +157,7 @@ def _set_state(unit: Unit, check: Synthetic) -> None:
 
 
 def summary(check: Synthetic) -> dict[str, Any]:
-    """Return what events of the state of a check say about it."""
+    """Return what events of the state of a check contain about it."""
     return {
         "id": check.id,
         "name": check.name,

@@ -80,7 +80,7 @@ def next_time(
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """Completed runs of a region: failures and successes in a row, and what they say."""
+    """Completed runs of a region: failures and successes in a row, and their verdict."""
 
     failures: int
     successes: int

@@ -9,7 +9,7 @@ from novaql.server.http.shapes import duration_text
 from novaql.server.synthetics.tables import Synthetic
 
 FAILING = "probe_region_failing"
-"""1 while a region fails, as the thresholds of the check say; otherwise 0."""
+"""1 while a region fails by the thresholds of the check; otherwise 0."""
 
 
 def alert_rules(check: Synthetic, state_s: float) -> list[dict[str, Any]]:

@@ -140,7 +140,7 @@ def lose(unit: Unit, result: SyntheticResult, detail: str) -> None:
 
 
 def cancel(unit: Unit, result: SyntheticResult) -> None:
-    """End a run that is not to go on: its check was deleted, or its server stops."""
+    """End a run that must not continue: its check was deleted, or its server stops."""
     check = unit.find(Synthetic, result.synthetic_id, lock=True)
     unit.session.refresh(result)
     if check is not None and result.status in (Status.RUNNING, Status.QUEUED):

@@ -257,8 +257,8 @@ class RegionUptime(UptimeNumbers):
 class UptimeOut(UptimeNumbers):
     """The uptime of a window.
 
-    Where results are deleted already, the window is cut to whole hours: `from` and `to` say what
-    the numbers are of, exactly.
+    Where results are deleted already, the window is cut to whole hours: `from` and `to` are its
+    exact bounds.
     """
 
     from_: Timestamp = Field(alias="from")

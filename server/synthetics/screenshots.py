@@ -61,5 +61,5 @@ def opened(context: ServerContext, key: str, query: ScreenshotQuery) -> bytes:
         if not any(good):
             raise refused
         if context.clock.now() >= expires:
-            raise Gone("this URL has expired; ask for the results again", code="url_expired")
+            raise Gone("this URL has expired; request the results again", code="url_expired")
         return bytes(shot.content)

@@ -56,7 +56,7 @@ class SyntheticRegion(TenantRow, Base):
     next_at    the next scheduled run
     result_id  the run that a runner has now
     failures, successes   completed scheduled runs in a row
-    failing    as the thresholds say
+    failing    by the thresholds
     completed, succeeded  numbers of completed scheduled runs, for `probe_all_success`
     last_result_id        the last completed run
     """

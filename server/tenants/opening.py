@@ -106,8 +106,8 @@ def _fallback_database(settings: Settings, url: str, problem: Exception) -> Stat
     if is_new and settings.auth:
         raise ArgumentError(
             "data",
-            f"{path.parent} cannot be written ({reason_of(problem)}); give another place for "
-            "tokens by NOVAQL_DATABASE_URL, or serve without authentication",
+            f"{path.parent} cannot be written ({reason_of(problem)}); select another "
+            "database by NOVAQL_DATABASE_URL, or serve without authentication",
         ) from problem
     try:
         if is_new:

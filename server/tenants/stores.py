@@ -14,7 +14,7 @@ def not_here(tenant_id: str) -> Store:
     """Raise an error: this process owns no stores, and the request has to be forwarded to the
     owner."""
     raise AssertionError(
-        f"a worker was asked for the samples of {tenant_id}: the endpoint lacks `samples=True`"
+        f"a worker requested the samples of {tenant_id}: the endpoint lacks `samples=True`"
     )
 
 

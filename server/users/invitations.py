@@ -77,7 +77,7 @@ def _accept(
             raise NotFound("there is no such invitation", code="invitation_not_found")
         expires = user.invitation_expires_at
         if expires is not None and expires <= unit.now():
-            raise Gone("the invitation has expired; ask for a new one", code="invitation_expired")
+            raise Gone("the invitation has expired; request a new one", code="invitation_expired")
         service.accept(unit, user, body.name)
         token, token_secret = issue(
             unit.session, user, name="first", role=Role(user.role), now=unit.now()

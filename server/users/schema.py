@@ -40,7 +40,7 @@ class ChangeUser(Body):
     version: int | None = Field(None, ge=1)
     name: Name | None = None
     role: RoleName | None = None
-    status: Literal["active"] | None = Field(None, description="`active` lets them in again")
+    status: Literal["active"] | None = Field(None, description="`active` reactivates the user")
 
 
 class AcceptInvitation(Body):

@@ -43,7 +43,7 @@ def next_attempt(
     retry_after: str | None = None,
     schedule: Sequence[timedelta] = SCHEDULE,
 ) -> datetime | None:
-    """The time of the next attempt after `attempts` failed ones, or None to give up.
+    """The time of the next attempt after `attempts` failed ones, or None to stop.
 
     share        random share of the jitter, 0 … 1
     retry_after  header of the receiver; it can delay the next attempt by at most a day

@@ -65,7 +65,7 @@ def rotate_secret(
     if until is not None and unit.now() < until and not force:
         raise Conflict(
             "the secret before is still valid: rotating now would end it at once; wait, end it "
-            'by DELETE …/previous-secret, or say {"force": true}',
+            'by DELETE …/previous-secret, or send {"force": true}',
             code="rotation_in_progress",
         )
     webhook.previous_secret = webhook.secret

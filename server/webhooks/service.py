@@ -54,7 +54,7 @@ def check_target(preparation: Preparation) -> None:
     if "\n" in body.url or "\r" in body.url or " " in body.url:
         raise invalid("/url", "not a URL")
     if is_shown_url(body.url):
-        raise invalid("/url", "this is how a URL is shown; leave it out to keep it")
+        raise invalid("/url", "this is a redacted URL; omit it to retain the stored one")
     context.dialer.check_url(body.url, schemes=schemes)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from novaql.server.settings import Settings
 from novaql.server.telemetry import Telemetry
-from tests.support.repository.files import ROOT, python_files
+from tests.support.repository.files import ROOT, python_files, repository_files
 
 RETIRED = re.compile(
     r"(?:^|_)("
@@ -27,12 +27,13 @@ RETIRED = re.compile(
 TERMS = re.compile(r"keep_alive|keep_firing(?=_|$)|keep_metric_names|^keep$")
 """Of HTTP, of alerting rules in Prometheus, of MetricsQL, and of relational algebra."""
 TEXT = re.compile(
-    r"\b(kept|told|tells?|telling|rooms?|who|whom|whoever|nobody|somebody|everybody|stands?|stood)\b",
+    r"\b(kept|told|tells?|telling|rooms?|who|whom|whoever|nobody|somebody|everybody|stands?|stood"
+    r"|anew)\b",
     re.IGNORECASE,
 )
 """Words that comments, docstrings and messages of the store do without."""
 TEXT_ABOUT_PEOPLE = re.compile(TEXT.pattern.replace("who|whom|", ""), re.IGNORECASE)
-"""Those of the server: users are people."""
+"""Those of the server and the shell: users are people."""
 HOUSES = ("novaql", "server", "tsdb")
 
 
@@ -83,16 +84,22 @@ def test_no_retired_word_in_names() -> None:
 
 
 def texts_in(source: str) -> Iterator[tuple[int, str]]:
-    """The lines of a module's comments and strings."""
+    """The lines of a module's comments and strings, without doctests."""
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type in (tokenize.COMMENT, tokenize.STRING):
-            yield from enumerate(token.string.splitlines(), token.start[0])
+            for line, text in enumerate(token.string.splitlines(), token.start[0]):
+                if ">>>" not in text:
+                    yield line, text
 
 
 @pytest.mark.parametrize(
     ("house", "words", "persisted"),
-    [("tsdb", TEXT, ()), ("server", TEXT_ABOUT_PEOPLE, ('"told"',))],
-    ids=["tsdb", "server"],
+    [
+        ("novaql", TEXT_ABOUT_PEOPLE, ()),
+        ("tsdb", TEXT, ()),
+        ("server", TEXT_ABOUT_PEOPLE, ('"told"',)),
+    ],
+    ids=["novaql", "tsdb", "server"],
 )
 def test_no_retired_word_in_texts(
     house: str, words: re.Pattern[str], persisted: tuple[str, ...]
@@ -107,6 +114,65 @@ def test_no_retired_word_in_texts(
     ]
 
     assert found == []
+
+
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/README.md", "docs/tutorial.md")
+FOLDERS_OF_PAGES = ("docs/how-to/", "docs/reference/", "docs/design/", *(f"{x}/" for x in HOUSES))
+QUOTED = re.compile(r"`[^`]*`")
+"""Code in a sentence, and texts of JavaScript with queries in them."""
+FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+
+
+def prose_in(source: str) -> Iterator[tuple[int, str]]:
+    """The lines of a page, a script or a configuration, without quoted code."""
+    unfenced = FENCED.sub(lambda block: "\n" * block[0].count("\n"), source)
+    for number, line in enumerate(unfenced.splitlines(), 1):
+        yield number, QUOTED.sub("", line)
+
+
+def checked_pages() -> list[str]:
+    """Pages of the documentation, and the README, scripts and configurations of each folder."""
+    return [
+        path
+        for path in map(str, repository_files())
+        if path in PAGES
+        or (
+            path.startswith(FOLDERS_OF_PAGES)
+            and path.endswith((".js", ".md", ".toml"))
+            and "/vendor/" not in path
+        )
+    ]
+
+
+def test_no_retired_word_in_pages() -> None:
+    found = [
+        f"{path}:{line}: {text.strip()}"
+        for path in checked_pages()
+        for line, text in prose_in((ROOT / path).read_text("utf-8"))
+        if TEXT_ABOUT_PEOPLE.search(text)
+    ]
+
+    assert found == []
+
+
+def test_quoted_code_of_pages_may_have_any_word() -> None:
+    source = "A `room` here,\n```python\nroom\n```\nno room there,\nconst told = `${room}`;\n"
+
+    found = [(n, t) for n, t in prose_in(source) if TEXT_ABOUT_PEOPLE.search(t)]
+    assert found == [(5, "no room there,"), (6, "const told = ;")]
+
+
+def test_the_pages_are_read() -> None:
+    assert {
+        "README.md",
+        "docs/how-to/alerts.md",
+        "docs/reference/extensions.md",
+        "docs/design/glossary.md",
+        "server/README.md",
+        "server/console/static/js/chart.js",
+        "server/deploy/novaql.toml",
+        "tsdb/FORMAT.md",
+    } <= {*checked_pages()}
 
 
 def test_texts_of_the_server_may_be_about_users() -> None:

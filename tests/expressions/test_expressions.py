@@ -250,7 +250,7 @@ def test_forms(expression: Expression, text: str) -> None:
     ("make", "kind", "message"),
     [
         (lambda: q.up.rat("5m"), AttributeError, 'did you mean "rate"'),
-        (lambda: q.up["5m"].sum(), QueryError, r"1:5: \.sum\(\): sum wants an instant vector"),
+        (lambda: q.up["5m"].sum(), QueryError, r"1:5: \.sum\(\): sum expects an instant vector"),
         (lambda: q.up.rate("5m", 3), QueryError, r"\.rate\(\): rate\(\) takes 1 argument"),
         (lambda: q.up.sum(bye="x"), TypeError, r"\.sum\(\) has the keywords .*'without'"),
         (lambda: q.up.sum(by="x", without="y"), ArgumentError, "by or without"),

@@ -203,7 +203,7 @@ def test_partition_keys_that_are_no_texts(tmp_path: Path) -> None:
         ([TABLE, TABLE.drop(["load"])], "pyarrow Table 1: there is no column of numbers"),
         (
             [],
-            "list cannot be read as metrics; give .*, a dict of columns, an open file",
+            "list cannot be read as metrics; pass .*, a dict of columns, an open file",
         ),
         ({}, "dict cannot be read as metrics"),
         ([TABLE, "path"], "list cannot be read as metrics"),
@@ -218,7 +218,7 @@ def test_partition_keys_that_are_no_texts(tmp_path: Path) -> None:
             "dict: column load has whole numbers of more than 64 bits; convert them to floats",
         ),
         (io.BytesIO(b""), "^BytesIO: is empty$"),
-        (io.BytesIO(b"\x00\x01"), "^BytesIO: neither name nor content tells what this is"),
+        (io.BytesIO(b"\x00\x01"), "^BytesIO: neither name nor content determines the format"),
         (io.StringIO('up{a="b" 1\n'), "^StringIO:1:"),
         (io.BytesIO(b"PAR1 broken"), "BytesIO: this is no readable Parquet file"),
     ],

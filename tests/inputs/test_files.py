@@ -297,7 +297,7 @@ def test_a_broken_database_is_reported(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [17, b"bytes", object(), {1: [2]}, [1, 2]])
 def test_other_things_are_refused(data: Any) -> None:
-    with pytest.raises(InputError, match="cannot be read as metrics; give a path"):
+    with pytest.raises(InputError, match="cannot be read as metrics; pass a path"):
         as_source(data)
 
 

@@ -37,7 +37,7 @@ ROWS = [
             "max_over_time(m offset 1d)": "max_over_time(m[auto] offset 1d)",
             "quantile_over_time(0.5, sum(m))": "quantile_over_time(0.5, sum(m)[auto])",
         },
-        {"rate(1)": "wants a range vector", 'rate("m")': "wants a range vector"},
+        {"rate(1)": "expects a range vector", 'rate("m")': "expects a range vector"},
     ),
     Row(
         "bare selector `m`",
@@ -45,7 +45,7 @@ ROWS = [
             "default_rollup(m)": "default_rollup(m[auto])",
             "default_rollup(m[5m])": "default_rollup(m[5m])",
         },
-        {"m m": "right behind another expression", "default_rollup()": "takes 1 argument"},
+        {"m m": "directly follows another expression", "default_rollup()": "takes 1 argument"},
     ),
     Row(
         "`rate(sum(m))`, `f(expr[1h])`",
@@ -63,7 +63,7 @@ ROWS = [
             "m offset 5i": "m offset (step() * 5s)",
             "m * 2i": "m * (step() * 2)",
         },
-        {"m[10j]": "unknown unit", "m offset i5": "a duration must stand here"},
+        {"m[10j]": "unknown unit", "m offset i5": "a duration is expected here"},
     ),
     Row(
         "durations",
@@ -144,7 +144,7 @@ ROWS = [
         {
             "q == bool (1, 2)": "takes no modifier",
             "q == on (a) (1, 2)": "takes no modifier",
-            "q == (1, )2": "right behind",
+            "q == (1, )2": "directly follows",
         },
     ),
     Row(
@@ -180,7 +180,7 @@ ROWS = [
             "a if b == c": "a and b == c",
             "a default b default c": "a default b default c",
         },
-        {"a default or b": "right behind", "if (a) b": "right behind"},
+        {"a default or b": "directly follows", "if (a) b": "directly follows"},
     ),
     Row(
         "`f(x) keep_metric_names`, `(a / b) keep_metric_names`",
@@ -201,7 +201,7 @@ ROWS = [
         },
         {
             "a * group_left (*) b": "must follow on",
-            "a * on (*) b": "a label name must stand here",
+            "a * on (*) b": "a label name is expected here",
             "a * on (x) group_left (/) b": "a label or *",
         },
     ),
@@ -293,7 +293,7 @@ ROWS = [
             "time() < 5 or x": "vector(time()) < 5 or x",
             "scalar(x) == scalar(y)": "vector(scalar(x)) == scalar(y)",
         },
-        {"1 > ": "missing behind >", "clamp(x, 1 < 2, 3)": "wants a scalar"},
+        {"1 > ": "missing behind >", "clamp(x, 1 < 2, 3)": "expects a scalar"},
     ),
     Row(
         "scalar and string results",
@@ -312,7 +312,7 @@ ROWS = [
         {
             '("text", x)': "got a string",
             'x or "text"': "got a string",
-            "clamp_max(x, x)": "wants a scalar",
+            "clamp_max(x, x)": "expects a scalar",
         },
     ),
     Row(
@@ -327,7 +327,7 @@ ROWS = [
             "RATES(m[5m])": "unknown function",
             'abs(("a", "b"))': "got a string",
             'histogram_quantiles("q", b)': "at least 3 arguments",
-            'histogram_quantile("q", 0.9, b)': "wants a scalar",
+            'histogram_quantile("q", 0.9, b)': "expects a scalar",
         },
     ),
 ]

@@ -131,7 +131,7 @@ def test_a_name_without_a_value_has_its_place() -> None:
 
 
 def test_without_params_the_error_names_them() -> None:
-    with pytest.raises(QueryError, match="or give it in params"):
+    with pytest.raises(QueryError, match="or set it in params"):
         query("up{host=$host}")
 
 

@@ -286,7 +286,7 @@ def test_selectors_and_times_choose() -> None:
     ("options", "said"),
     [
         ({"format": "xls"}, "is one of parquet"),
-        ({}, "name the format"),
+        ({}, "name one"),
         ({"format": "csv", "layout": "wide"}, "has only the long one"),
         ({"format": "csv", "layout": "tall"}, "'long' or 'wide'"),
         ({"format": "csv", "start": 2, "end": 1}, "before start"),

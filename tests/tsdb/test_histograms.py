@@ -58,12 +58,12 @@ def test_formats_of_the_future_are_refused(tmp_path: Path) -> None:
     block.write_bytes(block.read_bytes()[:8] + b"\x06" + block.read_bytes()[9:])
     with (
         tsdb.open(tmp_path, read_only=True) as database,
-        pytest.raises(tsdb.UnknownFormat, match="format 6; this program knows 1 to 5"),
+        pytest.raises(tsdb.UnknownFormat, match="format 6; this version supports 1 to 5"),
     ):
         read_all(database)
     manifest = tmp_path / "MANIFEST"
     manifest.write_bytes(b"novaql-store 7 " + b"0" * 32 + b" 00000000\n{}")
-    with pytest.raises(tsdb.UnknownFormat, match="format 7; this program knows 1 to 6"):
+    with pytest.raises(tsdb.UnknownFormat, match="format 7; this version supports 1 to 6"):
         tsdb.open(tmp_path)
 
 

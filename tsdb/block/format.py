@@ -224,7 +224,7 @@ def read_identity(file: ReadFile, path: Path) -> bytes:
         raise Corrupted(path, "header", f"begins with {magic!r}")
     if not FORMAT <= version <= PIECES_FORMAT:
         known = f"{FORMAT} to {PIECES_FORMAT}"
-        raise UnknownFormat(path, "header", f"format {version}; this program knows {known}")
+        raise UnknownFormat(path, "header", f"format {version}; this version supports {known}")
     if head[HEADER.size :] != checksum(found, HEAD, 0, head[: HEADER.size]).to_bytes(4, "little"):
         raise Corrupted(path, "header", "checksum differs")
     return found

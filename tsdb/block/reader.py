@@ -186,7 +186,7 @@ class Block:
         expected = (entry.series, entry.samples, entry.first_ms, entry.last_ms)
         found = description.series, description.samples, description.first_ms, description.last_ms
         if expected != found:
-            raise Corrupted(self.path, "description", f"{found}, but the manifest says {expected}")
+            raise Corrupted(self.path, "description", f"{found}, but the manifest has {expected}")
         return description
 
     def hold(self) -> None:

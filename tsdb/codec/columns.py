@@ -47,7 +47,7 @@ def decode_numbers(data: bytes, dtype: type[np.generic], count: int) -> NDArray[
     except (RuntimeError, TypeError) as problem:
         raise Undecodable(str(problem)) from problem
     if found is None or found.dtype != dtype or len(found) != count:
-        raise Undecodable(f"wanted {count} of {np.dtype(dtype)}, found {found!r:.60}")
+        raise Undecodable(f"expected {count} of {np.dtype(dtype)}, found {found!r:.60}")
     array: NDArray[np.generic] = found
     return array
 
@@ -64,7 +64,7 @@ def decode_into(data: bytes, out: NDArray[np.generic], *, beginning: bool = Fals
     except (RuntimeError, TypeError) as problem:
         raise Undecodable(str(problem)) from problem
     if progress.n_processed != len(out) or not (progress.finished or beginning):
-        raise Undecodable(f"wanted {len(out)} numbers, found {progress.n_processed} or more")
+        raise Undecodable(f"expected {len(out)} numbers, found {progress.n_processed} or more")
 
 
 def encode_texts(texts: Sequence[str]) -> bytes:
@@ -97,7 +97,7 @@ class TextColumn:
             plain = data[1:]
         head = 4 * (count + 1)
         if len(plain) < head:
-            raise Undecodable(f"wanted {count} texts, found {len(plain)} bytes")
+            raise Undecodable(f"expected {count} texts, found {len(plain)} bytes")
         self._offsets = np.frombuffer(plain, "<u4", count + 1).astype(np.int64)
         self._bytes = plain[head:]
         ends_right = int(self._offsets[-1]) == len(self._bytes) and self._offsets[0] == 0

@@ -19,7 +19,7 @@ _PCODEC_FROM = 24
 
 
 def pack(numbers: Ints, level: int | None) -> bytes:
-    """Pack int64 numbers. Their count is not written; the reader has to know it.
+    """Pack int64 numbers. Their count is not written; the reader passes it.
 
     level: of pcodec; None excludes that encoding, which is the slowest.
     """

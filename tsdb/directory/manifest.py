@@ -133,7 +133,7 @@ def decode(content: bytes, path: Path) -> Manifest:
     if not FORMAT <= version <= LATEST:
         if _is_of_a_known_format(words, body):  # the format number is damaged
             raise Corrupted(path, "first line", "checksum differs")
-        found = f"format {version}; this program knows {FORMAT} to {LATEST}"
+        found = f"format {version}; this version supports {FORMAT} to {LATEST}"
         raise UnknownFormat(path, "first line", found)
     if len(words) != (4 if version >= SEALED_FORMAT else 3):
         raise Corrupted(path, "first line", f"is {line[:80]!r}")
@@ -261,7 +261,7 @@ def unreadable(folder: Path, problem: Corrupted | None) -> Corrupted:
         problem.path,
         problem.place,
         f"{problem.reason}, and so is {COPY if problem.path.name == NAME else NAME} "
-        f"unreadable or missing; `novaql repair {folder}` makes them anew from the blocks "
+        f"unreadable or missing; `novaql repair {folder}` recreates them from the blocks "
         "and the log",
     )
 

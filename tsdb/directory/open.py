@@ -1,6 +1,6 @@
 """Opens a store: claims the directory, reads the manifest, reads the log into a head.
 
-The lock file says whether the last process closed the store or was killed. After a close, every
+The lock file states whether the last process closed the store or was killed. After a close, every
 segment of the log ends with a closing record, so one without was truncated later. After a kill, the
 last segment has none. Recovery appends one after it has read the segment, which is then like all
 others.
@@ -110,7 +110,7 @@ def _manifest_to_write(
     """Return the manifest, after both copies were made equal, and what was wrong with one of them.
 
     Raises `Corrupted` if the directory has data but no manifest: it must not be taken for a new
-    store, whose first writer removes all files that it does not know.
+    store, whose first writer removes all unknown files.
     """
     found = manifests.find(disk, path)
     if found is None:

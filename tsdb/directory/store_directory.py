@@ -84,8 +84,8 @@ class Files:
 
     def name_segments(self) -> None:
         """Name the segments in the manifest before one is written to, so that its loss is noticed,
-        and so that an older program refuses the store before the log has something that it does not
-        know.
+        and so that an older program refuses the store before the log has something that it cannot
+        read.
 
         Raises `WriteFailed`.
         """

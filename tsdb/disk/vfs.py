@@ -1,7 +1,7 @@
 """The only module that opens, reads, writes, syncs, renames and removes files.
 
 All others use a `Disk`, which tests replace by one that fails or loses writes. `OSError` passes
-through; callers know whether they were reading or writing.
+through; callers distinguish reads and writes.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ _HOLDER_BYTES = 64
 
 class Lock(_Descriptor):
     """An exclusive claim on a directory: flock on a file. The kernel releases it when the process
-    ends, so no lock is stale, whatever the file says and whichever process has that number now.
+    ends, so no lock is stale, whatever the file contains and whichever process has that number now.
 
     The content is overwritten in place, which needs no space on a full disk.
 

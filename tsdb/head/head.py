@@ -41,7 +41,7 @@ Arrays = tuple[Ints, Ints, Floats]
 
 @dataclass(frozen=True, eq=False)
 class HeadPart:
-    """The `Part` of a head at one moment. What each query asks for is computed once: it may depend
+    """The `Part` of a head at one moment. What each query needs is computed once: it may depend
     on all series.
 
     appended  number of samples that were appended before, duplicates included

@@ -107,7 +107,7 @@ def build_native(samples: NativeSamples) -> HistogramRun:
         conflicts = int(np.count_nonzero(differ(samples.histograms, order[at], order[at + 1])))
         last = np.append(~same, True)
         order, ids, times = order[last], ids[last], times[last]
-    # A run of floats whose values are positions of histograms gives the order.
+    # A run of floats whose values are positions of histograms determines the order.
     starts = None if samples.starts is None else samples.starts[order]
     found = build_run(ids, times, order.astype(np.float64), starts)
     return _gathered(found, samples.histograms, duplicates, conflicts)

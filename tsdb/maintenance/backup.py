@@ -140,7 +140,7 @@ class _Copy:
                         raise Corrupted(
                             Path(problem.filename),
                             FILE,
-                            "it is missing; `novaql repair` goes on without it",
+                            "it is missing; `novaql repair` continues without it",
                         ) from None
                     before, manifest = manifest, seen  # its writer has replaced blocks
             changing = f"{self.source}: its writer changed it {_ATTEMPTS} times meanwhile"

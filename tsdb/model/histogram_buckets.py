@@ -28,7 +28,7 @@ OPEN_LEFT, OPEN_RIGHT, OPEN, CLOSED = range(4)
 
 def _fractions() -> Floats:
     # Computed by bisection: 1/2 and 1/sqrt(2), then between any two the geometric mean. Rounded at
-    # each step, this gives Prometheus's own table to the last bit.
+    # each step, this yields Prometheus's own table to the last bit.
     bounds = np.array([0.5, 1 / math.sqrt(2)])
     for schema in range(2, MAX_SCHEMA + 1):
         bounds = np.stack([bounds, bounds * 2.0 ** (2.0**-schema)], axis=1).ravel()

@@ -191,8 +191,8 @@ class SeriesBatchRef:
     """A batch that is read when `load` is called.
 
     load        reads and decodes; may be called on any thread, more than once
-    samples     how many samples of the range it has, staleness markers included, known without
-                reading; approximate if the source does not know
+    samples     how many samples of the range it has, staleness markers included, determined without
+                reading; approximate if the source has no count
     times_only  `load` with arbitrary values, for queries that need only times: it decodes less.
                 None: the source has no such shortcut
     started     `load` with start timestamps; None: no sample has one

@@ -22,7 +22,7 @@ MIN_TIME_MS, MAX_TIME_MS = -(2**62), 2**62
 
 @dataclass(frozen=True, slots=True)
 class HistogramBatchRef:
-    """A batch of native histograms that is read when asked for, as `SeriesBatchRef`."""
+    """A batch of native histograms that is read when requested, as `SeriesBatchRef`."""
 
     load: Callable[[], HistogramBatch]
     samples: int
@@ -36,7 +36,7 @@ class CellSource(Protocol):
 
     @property
     def whole(self) -> bool:
-        """Whether all values are known to be whole numbers."""
+        """Whether all values are provably whole numbers."""
         ...
 
     def portions(self) -> Sequence[tuple[int, int]]:
@@ -71,7 +71,7 @@ class Selection:
 
     range_ms first and last time of the range
     starts   whether some sample may have a start timestamp
-    cells    what `Hints.windows` asks for, where it is less work than the samples
+    cells    what `Hints.windows` requests, where it is less work than the samples
     parts    in how many parts of the store the range has to be looked for, and how many there are;
              None: it has no parts
     """
@@ -166,7 +166,7 @@ class Source(Protocol):
     """
 
     def has_histograms(self) -> bool:
-        """Whether a sample may be a native histogram; True if the source does not know."""
+        """Whether a sample may be a native histogram; True if that is undetermined."""
         ...
 
     def select(
@@ -211,7 +211,7 @@ class Downsampled(Source, Protocol):
 
 @runtime_checkable
 class Bounded(Protocol):
-    """A source that knows its first and last time, or times between which all samples are."""
+    """A source that has its first and last time, or times between which all samples are."""
 
     def time_range(self) -> tuple[int, int] | None:
         """Return both in milliseconds; None if there are no samples."""

@@ -1,7 +1,7 @@
 """The union of the label sets that several parts have.
 
 Each part numbers its series separately. Label sets are compared by their keys, so that only the
-labels that a query looks at are read. Most parts have the same series: if a part has the label sets
+labels that a query needs are read. Most parts have the same series: if a part has the label sets
 of the part before, nothing is sorted, and both share one array.
 """
 

@@ -141,7 +141,7 @@ class RangeSlice:
     @property
     def is_in_memory(self) -> bool:
         """Whether the samples are arrays in memory. Caching them would add a copy for each window,
-        or keep alive a head that was flushed."""
+        or retain a head that was flushed."""
         return isinstance(self.floats.values, ArrayStream)
 
     @property

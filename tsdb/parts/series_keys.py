@@ -3,7 +3,7 @@
 The key of a label set is the sum of a token for each of its labels, as in the head
 (`head/series_ids.py`), whose tokens are of one head only. Here a token is a hash of the label with
 secrets of the process, so a client cannot construct a collision. To number the label sets of
-several parts, keys are sorted: no text is compared, and texts that a query does not look at are not
+several parts, keys are sorted: no text is compared, and texts that a query does not need are not
 read.
 """
 

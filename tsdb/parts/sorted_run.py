@@ -36,7 +36,7 @@ class CopyPlan:
     """Tasks that copy ranges of a stream; they may run in any order and on any threads.
 
     parts    each task returns the positions in the target of staleness markers that it wrote, in
-             any order; None: it does not know
+             any order; None: undetermined
     numbers  approximate number of values that all tasks decode
     """
 

@@ -24,8 +24,8 @@ SMALL_BYTES = 1 << 18
 """… not counting smaller ones …"""
 _FEW = 64
 UNUSED_S = 10.0
-"""… and give way to others after that time. Until then others are not cached: of more than fits,
-a part is, and is found by the next query."""
+"""… and are evicted for others after that time. Until then others are not cached: if batches do not
+all fit, a part of them is cached for the next query."""
 
 
 class BatchCache(ByteCache[SeriesBatch]):

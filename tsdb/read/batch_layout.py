@@ -156,7 +156,7 @@ def _starts_of(layout: Layout) -> Ints:
 
 
 def _markers(found: Sequence[Ints | None]) -> Ints | None:
-    """In order, if every part of the work knows where its own ones are."""
+    """In order, if every part of the work has located its own ones."""
     known = [places for places in found if places is not None]
     if len(known) < len(found):
         return None

@@ -79,7 +79,7 @@ class BatchPlan:
         """Batches to be loaded. Those raise for damage, or leave out what it hit and note it in
         `read_errors`.
 
-        inside  cuts of the range that is wanted, where the plan is for a wider one: those are read
+        inside  cuts of the requested range, where the plan is for a wider one: those are read
                 if the wider one cannot be
         share   … and how much of the samples that range has
         """
@@ -102,7 +102,7 @@ class BatchPlan:
 
     @property
     def nbytes(self) -> int:
-        """About what keeping it costs, cuts and layouts included."""
+        """About the memory it takes in a cache, cuts and layouts included."""
         pieces = sum(len(cut.rows) for cut in self.cuts) if self.cacheable else 0
         rows = len(self.widths) * (4 * len(self.slots) + 24)
         cuts = self.cuts if self.requested is self.cuts else [*self.requested, *self.cuts]

@@ -80,7 +80,7 @@ def _of_members(cuts: Sequence[RangeSlice], members: Ints) -> list[RangeSlice]:
 
 
 class _Resolved:
-    """Samples of one kind, those that gave way to the other kind left out.
+    """Samples of one kind, those that the other kind replaces left out.
 
     cuts     the cuts of that kind
     places   where each sample is in the samples of these cuts, one cut after the other

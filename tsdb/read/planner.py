@@ -1,4 +1,4 @@
-"""One look at the store: parts of it merged for matchers and a range of time.
+"""One read of the store: parts of it merged for matchers and a range of time.
 
 Each part names its series in its own way, so the label sets that the parts found are united first
 (`parts/merge_series.py`); the result depends on parts, matchers and labels alone and is cached.
@@ -35,12 +35,12 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Planned:
-    """What a selection will read, known from directories alone.
+    """What a selection will read, determined from directories alone.
 
-    batches  None where there are native histograms: those are planned when asked for
+    batches  None where there are native histograms: those are planned when requested
     starts   whether some sample may have a start timestamp
     deleted  of each part: what was left out, referred to since it is named by its address
-    moving   of a plan for a wider range, what ranges inside need to know
+    moving   of a plan for a wider range, what ranges inside need of it
     """
 
     table: SeriesTable

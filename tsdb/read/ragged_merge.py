@@ -105,7 +105,7 @@ def read_ragged(cuts: Sequence[RangeSlice], rows: Ints, *, starts: bool) -> Seri
     """The samples of some rows as a batch, staleness markers among them, series in the order of
     `rows`.
 
-    cuts    what `members_of` gives for these rows
+    cuts    what `members_of` returns for these rows
     starts  with start timestamps
     """
     if len(cuts) > 1:

@@ -33,7 +33,7 @@ from novaql.tsdb.read.histogram_batches import plan_mixed
 from novaql.tsdb.read.planner import Caches, pieces_of
 
 WORTH_SAMPLES = 32
-"""Cells of fewer samples than this would cost more than they save, unless they are asked for."""
+"""Cells of fewer samples than this would cost more than they save, unless they are requested."""
 MOST_OTHERS = 4
 """Nor are they worth it where one sample in so many has to be read after all."""
 PORTION_CELLS = 1 << 17
@@ -230,8 +230,8 @@ class Cells:
         return portions(cells * PORTION_SAMPLES // PORTION_CELLS + others, PORTION_SAMPLES)
 
     def columns(self, first: int, end: int) -> CellColumns:
-        """See `CellSource`. Cells that are damaged give way to the samples, or are lost with them
-        where there are none."""
+        """See `CellSource`. Samples replace damaged cells; where there are no samples, the
+        cells are lost."""
         pieces: list[_Pieces] = []
         others = list(self._others)
         for one in self._summed:

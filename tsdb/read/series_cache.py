@@ -1,4 +1,4 @@
-"""Which series, label names and values there are: what is found in a part is remembered.
+"""Which series, label names and values there are: what is found in a part is cached.
 
 A part never changes, so what was found in it for some matchers and a range stays right. Ranges that
 reach beyond the part on either side are the same to it. What was found in a head replaces what was
@@ -145,7 +145,7 @@ class Lookup:
             deleted = tuple(part.deleted() for part in parts)
             self.cache.put(key, CachedLookup(found, places, deleted, size_of(found) + 500))
             return found
-        known: Found = looked.found  # type: ignore[assignment]  # keys begin with what was asked
+        known: Found = looked.found  # type: ignore[assignment]  # keys begin with the request
         return known
 
 

@@ -1,9 +1,9 @@
-"""Short ranges that move on, as those of a refreshed panel do: one plan serves many of them.
+"""Short ranges that move, as those of a refreshed panel do: one plan serves many of them.
 
-What a selection of some minutes costs is looking for series and their pages, not the samples it
-finds. A range that is asked for again a little later is therefore planned, and its batches are
-read, for a wider one that it will move through; others are left alone, for a wider plan that is
-used once would cost more than it saves.
+A selection of some minutes spends its time on finding series and their pages, not on their
+samples. If a range is requested again a little later, the plan is therefore made, and its batches
+are read, for a wider range through which it will move. Other ranges are planned as they are: a
+wider plan that is used once would cost more than it saves.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class SlidingPlans:
         self._last: ByteCache[int] = ByteCache(_MOST_RANGES, each)
 
     def moved_on(self, query: Hashable, start_ms: int, end_ms: int) -> bool:
-        """Whether a range of this length was asked for last time by the same `query`, near to this
-        one and not the same. Remembers this one."""
+        """Whether the same `query` last requested a range of this length that is near to this one
+        and not the same. Stores this one."""
         width = end_ms - start_ms
         key = (query, width)
         before = self._last.get(key)

@@ -134,8 +134,8 @@ class _Repair:
             segments=dict.fromkeys(segment_numbers(self.disk, self.path / LOG), 0),
         )
         self.done.missing.append(
-            "the manifest: it was made anew from the blocks and the log. Deletions that were not "
-            "carried out yet are forgotten, so the samples that they hid are back; so is metadata "
+            "the manifest: it was recreated from the blocks and the log. Deletions that were not "
+            "carried out yet are lost, so the samples that they hid are back; so is metadata "
             "that only it had. Blocks and segments that were missing are not noticed"
         )
         return manifests.write(self.disk, self.path, made)
@@ -223,7 +223,7 @@ class _Repair:
             everything = reader.select(parts, (), MIN_TIME_MS, MAX_TIME_MS, caches, read_errors)
             copy_selection(everything, head)
         except (*DAMAGE, ReadFailed, ValueError) as problem:
-            # The checksums are right but the content is inconsistent: keep the file as it is.
+            # The checksums are right but the content is inconsistent: leave the file as it is.
             self.done.missing.append(f"{place}: all of its {entry.samples} samples: {problem}")
             return None
         finally:

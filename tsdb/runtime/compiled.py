@@ -91,7 +91,7 @@ def inner(function: F, *, copied: bool = False) -> F:
     """A function that only compiled functions call. The compiler decides whether to inline it."""
     import numba  # noqa: PLC0415 - slow to load, and absent without the extra
 
-    njit: Any = numba.njit  # the stubs do not know these options
+    njit: Any = numba.njit  # the stubs lack these options
     made: F = njit(no_cpython_wrapper=True, forceinline=copied, **_OPTIONS)(function)
     return made
 

@@ -18,7 +18,7 @@ CALLS_UNTIL_UNUSED = 2
 CALLS_SINCE_USE = 15
 """… and one that was used, since then."""
 RELEASED_AT_ONCE = 512
-"""Values that `release_unused` looks at before others have the lock: less than a millisecond."""
+"""Values that `release_unused` checks before others have the lock: less than a millisecond."""
 
 
 @dataclass(slots=True, eq=False)

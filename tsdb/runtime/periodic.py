@@ -47,4 +47,4 @@ class PeriodicTask:
                 method()
             except Exception:
                 logger.exception("a background task failed and will be tried again")
-            del method  # while waiting, the thread must not keep the object alive
+            del method  # while waiting, the thread must not hold a reference to the object

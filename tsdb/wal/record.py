@@ -218,7 +218,7 @@ Record = SeriesRecord | Floating | NativeSamples | MetadataRecord | SeriesExempl
 
 def decode(payload: bytes) -> Record:
     """Return the content of a record. Raises `Undecodable` for a kind that this program does not
-    know."""
+    support."""
     try:
         kind, flags, _, count = KIND.unpack_from(payload)
         if kind == SERIES:

@@ -30,7 +30,7 @@ _PIECES = re.compile(f"{TERMINALS['STRING']}|{TERMINALS['COMMENT']}|`|[()\\[\\]{
 
 
 def is_open(text: str) -> bool:
-    """Whether a query goes on in the next line: a bracket or a backquote is open. An empty line
+    """Whether a query continues in the next line: a bracket or a backquote is open. An empty line
     ends it all the same."""
     if text.lstrip().startswith(".") or text.endswith("\n"):
         return False

@@ -28,7 +28,7 @@ MODES = ("table", "csv", "json", "chart")
 
 @dataclass
 class Session:
-    """What a shell remembers.
+    """The state of a shell.
 
     data       what is queried, as for `query`
     mode       the form of answers, one of MODES
@@ -69,7 +69,7 @@ class Session:
         self.out = opened
 
     def attempt(self, work: Callable[[], None]) -> bool:
-        """Do something; a foreseen failure is reported, and the session goes on.
+        """Do something; a foreseen failure is reported, and the session continues.
 
         Returns whether it was done.
         """

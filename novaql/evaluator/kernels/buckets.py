@@ -197,8 +197,8 @@ def bucket_fraction(
 def _rank_below(x: Floats, bounds: Floats, counts: Floats, used: Ints, total: Floats) -> Floats:
     """[H, J] observations below x; all of them where x lies above every bucket.
 
-    Nothing is known of where observations lie in an infinitely wide bucket: those of the lowest one
-    count as lying at its lower end, those of the highest one at its upper end.
+    The position of observations in an infinitely wide bucket is unknown: those of the lowest bucket
+    count at its lower end, those of the highest one at its upper end.
     """
     shape = counts.shape[1:]
     found, rank, below = np.zeros(shape, np.bool_), np.zeros(shape), np.zeros(shape)

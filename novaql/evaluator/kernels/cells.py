@@ -1,9 +1,9 @@
 """Functions over windows of whole cells: count, sums, means, and the growth of counters.
 
-Each answer comes with whether it is provably the very float that the samples would give. Counts
+Each answer states whether it is provably the very float that the samples would yield. Counts
 are. So are sums and means of whole numbers, as long as all that is added stays below 2^53: no order
-of adding rounds anything then. Other sums are where the engine's own error bound leaves one float
-alone to round to. A counter that falls at most once in a window grows by the same two or three
+of adding rounds anything then. Other sums are, if the engine's own error bound leaves a single
+float to round to. A counter that falls at most once in a window grows by the same two or three
 operations either way.
 """
 
@@ -21,14 +21,14 @@ from novaql.tsdb.model.rollup_columns import CellColumns
 
 WHOLE_UNTIL = 2.0**53
 LARGE = 2.0**1000
-"""Nothing here overflows below."""
+"""Sums of values below this do not overflow here."""
 ROUNDING = 2.0**-53
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """[C] each, of the windows that hold a cell: values, whether there is one, and whether it is
-    the float that the samples would give, bit for bit."""
+    """[C] each, of the windows that hold a cell: values, whether there is one, and whether it
+    equals the float that the samples would yield, bit for bit."""
 
     values: Floats
     valid: Bools

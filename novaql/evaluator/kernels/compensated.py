@@ -18,8 +18,8 @@ def add_compensated(total: Floats, lost: Floats, value: Floats) -> tuple[Floats,
     """total + lost + value as a new pair; `lost` collects what rounding took from `total`.
 
     The error of each addition is found exactly and without comparing magnitudes: Knuth's TwoSum
-    (The Art of Computer Programming 2, section 4.2.2). Once a total is infinite or NaN, what was
-    lost means nothing and is 0.
+    (The Art of Computer Programming 2, section 4.2.2). Once a total is infinite or NaN, the lost
+    part has no meaning and is 0.
     """
     after = total + value
     of_value = after - total

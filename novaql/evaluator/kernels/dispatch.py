@@ -1,7 +1,7 @@
 """The registry of compiled kernels of queries, and their arguments in the form that they take.
 
-A caller asks `KERNELS.ready(work)`, where work is about how many values it will look at or compute,
-and calls `KERNELS.call.<kernel>` if it gets functions, else the kernel in NumPy.
+A caller calls `KERNELS.ready(work)`, where work is about how many values it will read or compute.
+It calls `KERNELS.call.<kernel>` if functions are returned, else the kernel in NumPy.
 """
 
 from __future__ import annotations

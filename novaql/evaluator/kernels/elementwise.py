@@ -90,7 +90,7 @@ BITWISE: Mapping[str, Callable[[Floats, Floats], Floats]] = {
 
 
 def round_to(x: Floats, nearest: Floats) -> Floats:
-    """The nearest multiple of `nearest`, ties up. Dividing by the inverse keeps 0.1 exact."""
+    """The nearest multiple of `nearest`, ties up. Dividing by the inverse leaves 0.1 exact."""
     inverse = 1.0 / nearest
     return np.floor(x * inverse + 0.5) / inverse
 

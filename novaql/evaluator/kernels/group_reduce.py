@@ -1,7 +1,7 @@
 """Folding blocks of rows into groups, one accumulator row per group.
 
-Every accumulator has `reduce(group [S], values [S, J], present [S, J] or None)`, which looks at
-nothing else and so runs on any thread, `merge` for what it gives, `add`, which is both, and
+Every accumulator has `reduce(group [S], values [S, J], present [S, J] or None)`, which reads
+nothing else and so runs on any thread, `merge` for its result, `add`, which is both, and
 `finish() -> (values [G, J], valid [G, J])`. A group without any value at a step is absent there.
 """
 
@@ -48,7 +48,7 @@ class Accumulator(Protocol):
 class StripAccumulator(Accumulator):
     """An accumulator that compiled kernels can add to.
 
-    counts_only  values are not looked at
+    counts_only  values are not read
     """
 
     counts_only = False

@@ -36,7 +36,7 @@ def bucket_of(values: Floats) -> Ints:
 
 
 def cumulated(counts: Floats, first_of: Ints) -> Floats:
-    """[R, J]: running sums down the rows, which begin anew at each row that is its own `first_of`.
+    """[R, J]: running sums down the rows, which restart at each row that is its own `first_of`.
 
     first_of: [R] the first row of each row's run.
     """

@@ -193,7 +193,7 @@ def ts_of_last_over_time(windows: Windows) -> tuple[Floats, Bools]:
 def _time_of_extreme(
     windows: Windows, replaces: Callable[[Floats, Floats], Bools]
 ) -> tuple[Floats, Bools]:
-    """Seconds of the last sample that holds the extreme; NaN gives way to any number."""
+    """Seconds of the last sample that holds the extreme; any number replaces NaN."""
     best = windows.first()
     seconds = np.broadcast_to(windows.times_at(windows.lo) / 1000.0, windows.shape).copy()
     for index, inside in each_position(windows)[1:]:

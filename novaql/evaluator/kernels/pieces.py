@@ -1,7 +1,7 @@
 """Windows put together from pieces of blocks: work that does not grow with the windows' length.
 
-Samples are cut into blocks of equal size, wherever series begin. What is known of the beginnings of
-a block (its first sample, its first two, …) and of its endings is computed once. A window is then
+Samples are cut into blocks of equal size, wherever series begin. The results of the beginnings of a
+block (its first sample, its first two, …) and of its endings are computed once. A window is then
 an ending, whole blocks, and a beginning. Nothing is ever subtracted, so a sample counts in the
 windows that hold it and in no other, be it infinite or huge.
 M. van Herk, "A fast algorithm for local minimum and maximum filters on rectangular and octagonal
@@ -65,7 +65,7 @@ LEAST = 8
 
 
 def pieces(windows: Windows, *, size: int | None = None) -> Pieces | None:
-    """None: windows are so short, or so few, that their samples are looked at one by one.
+    """None: windows are so short, or so few, that their samples are read one by one.
 
     size  of the blocks; by default half the mean window
     """

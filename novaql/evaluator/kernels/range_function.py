@@ -1,4 +1,4 @@
-"""An entry of the registry of functions over ranges: kernels of a function and its properties."""
+"""An entry of the registry of functions over ranges: the kernels and properties of a function."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PlainKernel = Callable[[Windows], tuple[Floats, Bools]]
 
 @dataclass(frozen=True, slots=True)
 class RangeFunction:
-    """Kernels of a function over ranges, and what operators need to know of it.
+    """Kernels of a function over ranges, and its properties that operators use.
 
     windows       NumPy, over windows of samples
     strips        compiled, over batches; None: NumPy always runs the function

@@ -174,7 +174,7 @@ _NAMED = {
     "rollup_candlestick:low": "min_over_time",
     "rollup_candlestick:high": "max_over_time",
 }
-"""Parts of unions, which keep the metric name."""
+"""Parts of unions, which retain the metric name."""
 
 RANGE_FUNCTIONS: Mapping[str, RangeFunction] = {
     **PROMQL_FUNCTIONS,

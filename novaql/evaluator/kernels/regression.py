@@ -25,7 +25,7 @@ def _line(windows: Windows, zero_ms: Ints) -> tuple[Floats, Floats]:
 
 
 def _line_through_all(windows: Windows, zero_ms: Ints) -> tuple[Floats, Floats]:
-    """The same, all samples of each window looked at.
+    """The same, reading all samples of each window.
 
     Values are taken from the window's first one and times from their mean, so that no large sums
     are subtracted from one another.

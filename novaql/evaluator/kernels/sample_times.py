@@ -1,6 +1,6 @@
 """Functions of the times of samples alone, the same for all series that share their timestamps.
 
-Each takes `Windows`, of which it does not look at the values, and returns (values, valid), both
+Each takes `Windows`, of which it does not read the values, and returns (values, valid), both
 shaped like lo.
 """
 

@@ -28,8 +28,8 @@ class Selected:
     """The best cells of each group and step among those that were added, in any order of rows.
     Compiled kernels must be ready.
 
-    wanted      [J] how many rows of a group are wanted
-    best, rows  [G · J · K] values and their rows, best first; K: the most that are wanted
+    wanted      [J] how many rows of a group are selected
+    best, rows  [G · J · K] values and their rows, best first; K: the most that are selected
     counts      [G · J] how many there are
     """
 
@@ -79,7 +79,7 @@ def best_rows(
 
     values, present  [S, J]
     group            [S] the group of each row, below `groups`
-    wanted           [J] how many rows of a group are wanted
+    wanted           [J] how many rows of a group are selected
     """
     sizes = np.bincount(group, minlength=groups)
     wanted = np.minimum(wanted, sizes.max(initial=0))

@@ -1,6 +1,6 @@
 """rate, increase, irate and resets of samples with start timestamps.
 
-A start timestamp between two samples is a reset, whatever the values say; one inside of the window
+A start timestamp between two samples is a reset, whatever the values are; one inside of the window
 and before its first sample means that the counter was zero then, so nothing needs to be guessed on
 that side.
 """

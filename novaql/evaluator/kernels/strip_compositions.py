@@ -1,7 +1,7 @@
 """Compiled kernels put together from others: over changed values, or of several answers.
 
 A function that is, say, the mean of squares is a change of the values, then the compiled mean. So
-few kernels have to be compiled. Changes look at the samples of series `begin` … `end` - 1 alone.
+few kernels have to be compiled. Changes read only the samples of series `begin` … `end` - 1.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def grid_windows(strips: Strips) -> Windows:
 
 
 def of_times(kernel: Callable[..., tuple[Floats, Bools]]) -> StripKernel:
-    """A kernel in NumPy that looks at times alone, which many series share.
+    """A kernel in NumPy that reads times alone, which many series share.
 
     kernel  takes the windows of the grids, and scalar arguments, one for each window
     """

@@ -1,6 +1,6 @@
 """Compiled kernels over `anchored` windows, which begin with the value at their left end.
 
-The windows of these strips are (end - range, end]; `WindowSpec.before_ms` says how far left of them
+The windows of these strips are (end - range, end]; `WindowSpec.before_ms` is how far left of them
 the sample with that value may lie. A window without samples of its own has no value.
 """
 

@@ -23,7 +23,7 @@ Bytes = NDArray[np.int8]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowSpec:
-    """The windows (end - reach_ms, end] of every step, and what is asked of them.
+    """The windows (end - reach_ms, end] of every step, and the parameters of their function.
 
     ends_ms   [J], evenly spaced or all equal
     range_ms  what rates are spread over; `reach_ms`, or 1 ms less where left ends are included

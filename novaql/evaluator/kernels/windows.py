@@ -2,7 +2,7 @@
 
 A window of step t is the half-open range of samples in (t - range, t]. For samples that share
 timestamps (a matrix) the bounds are found once for all series; for ragged samples once per series,
-without a search: each sample knows by arithmetic at which step it enters and leaves the window.
+without a search: arithmetic determines the steps at which each sample enters and leaves the window.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Windows:
 
     Regular: all S series have the same J windows. Ragged: each series has its own, and only those
     that hold a sample are here, C of them, series after series (most are empty where series come
-    and go). A kernel computes an array of `shape`, [S, J] or [C], and need not know which.
+    and go). A kernel computes an array of `shape`, [S, J] or [C], and does not depend on which.
 
     values    regular: [S, T]; ragged: flat [N]
     times     milliseconds; regular: [T]; ragged: flat [N]
@@ -182,8 +182,8 @@ def _held(
 ) -> tuple[Ints, Ints, Ints, Ints]:
     """lo, hi, cells and steps of the windows that hold a sample. since: times less the first end.
 
-    Of each series only the strip of steps between the first sample's first window and the last
-    one's last is looked at: series that come and go have few of them.
+    Of each series only the strip of steps from the first sample's first window to the last sample's
+    last one is searched: it is short for series that come and go.
     """
     lengths = np.diff(offsets)
     enters = since + (step_ms - 1)

@@ -1,7 +1,7 @@
 """Time zones: the offset of local time from UTC at many Unix seconds, and when local days begin.
 
-A table of the changes of each zone is made once, of its rules from 1830 to 2450. Later times are
-moved back by whole cycles of 400 years, after which weekdays, and with them the rules, repeat.
+A table of the changes of each zone is computed once, from its rules from 1830 to 2450. Later times
+are moved back by whole cycles of 400 years, after which weekdays, and with them the rules, repeat.
 """
 
 from __future__ import annotations

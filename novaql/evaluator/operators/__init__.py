@@ -1,1 +1,1 @@
-"""What a plan node does: operators know series and labels, and call kernels."""
+"""What a plan node does: operators work on series and labels, and call kernels."""

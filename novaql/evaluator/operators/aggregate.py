@@ -1,4 +1,4 @@
-"""Aggregations: folded batch by batch where a partial result exists, else over the whole matrix."""
+"""Aggregations: folded batch by batch if partial results exist, otherwise over the whole matrix."""
 
 from __future__ import annotations
 

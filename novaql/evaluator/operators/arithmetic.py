@@ -11,7 +11,7 @@ from novaql.planner.logical import BinaryOp
 
 
 def scalar_scalar(op: str, left: Floats, right: Floats) -> Floats:
-    """[J] and [J]; comparisons give 0 or 1."""
+    """[J] and [J]; comparisons return 0 or 1."""
     with np.errstate(all="ignore"):
         if op in COMPARISON:
             return COMPARISON[op](left, right).astype(np.float64)
@@ -24,7 +24,7 @@ def drops_name(node: BinaryOp) -> bool:
 
 
 def vector_scalar_stage(node: BinaryOp, scalar: Floats, *, scalar_is_left: bool) -> Stage:
-    """The operator as a change of blocks. scalar: [J]. A filter keeps the vector's value."""
+    """The operator as a change of blocks. scalar: [J]. A filter returns the vector's value."""
     op, return_bool = node.op, node.return_bool
 
     def stage(values: Floats, valid: Bools | None) -> tuple[Floats, Bools | None]:

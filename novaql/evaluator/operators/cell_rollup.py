@@ -1,6 +1,6 @@
 """Functions over range vectors, computed from rollups of the store instead of samples.
 
-If the query did not ask for rollups, they are used where the result is the same, bit for bit. Other
+If the query did not request rollups, they are used where the result is the same, bit for bit. Other
 series are computed from their samples.
 """
 
@@ -63,7 +63,7 @@ def moved_pipeline(pipeline: Pipeline, windows: Moved) -> Pipeline:
 
 
 def windows_read(context: Context, kernel: CellKernel, windows: Moved) -> RangeWindows:
-    """What a source may know of what the windows are for."""
+    """Describe to a source what the windows are for."""
     requested = bool(context.options.rollup_ms)
     return RangeWindows(
         windows.ends_ms,
@@ -78,7 +78,7 @@ def windows_read(context: Context, kernel: CellKernel, windows: Moved) -> RangeW
 def cells_as_samples(
     context: Context, kernel: CellKernel | None, selection: Selection
 ) -> Selection:
-    """The selection with cells in place of samples, if the function gives the same for these."""
+    """The selection with cells in place of samples, if the function's result is the same."""
     if kernel is None or kernel.sample is None or context.options.rollup_ms:
         return selection
     if selection.cells is None or selection.histograms:
@@ -87,8 +87,8 @@ def cells_as_samples(
 
 
 def may_answer(context: Context, function: str, cells: CellSource) -> bool:
-    """Whether it is worth looking at the cells: how a total was rounded shows in a mean, so that
-    means of other than whole numbers are never proven."""
+    """Whether cells can answer: the rounding of a total affects a mean, so only means of whole
+    numbers can be proven equal."""
     return bool(context.options.rollup_ms) or function != "avg_over_time" or cells.whole
 
 
@@ -136,7 +136,7 @@ def _by_samples(
     cells: CellSource,
     leaf: Callable[[SeriesView], Block],
 ) -> None:
-    """Rows of the answer made anew."""
+    """Compute rows of the answer again, from samples."""
     if len(rows) == 0:
         return
     out[rows] = STALE

@@ -20,7 +20,7 @@ def window_kernel(function: str) -> WindowKernel:
 
 
 def _smoothing(windows: Windows, factors: Sequence[Floats], eval_ms: Ints) -> tuple[Floats, Bools]:
-    """Both factors lie between 0 and 1. NaN is not refused: what is smoothed by it is NaN."""
+    """Both factors lie between 0 and 1. NaN is accepted: the result of smoothing by it is NaN."""
     for values, what, short in zip(factors, ("smoothing", "trend"), ("sf", "tf"), strict=True):
         wrong = values[((values <= 0) | (values >= 1)) & (windows.counts > 0)]
         if len(wrong):

@@ -60,7 +60,7 @@ def exact_rollup(run: Runner, operator: Operator) -> StepMatrix:
 
 
 class _Exact:
-    """What is asked of windows with exact ends: [J] right ends, length, lookback."""
+    """The parameters of windows with exact ends: [J] right ends, length, lookback."""
 
     def __init__(self, ends_ms: Ints, range_ms: int, lookback_ms: int, smoothed: bool) -> None:
         self.ends_ms, self.range_ms = ends_ms, range_ms
@@ -166,7 +166,7 @@ def smoothed_select(context: Context, operator: Operator) -> StepMatrix:
         share = np.where(follow, (at - before) / np.maximum(after - before, 1), 0.0)
         gauges = (lower.hint == ResetHint.GAUGE) & (upper.hint == ResetHint.GAUGE)
         found = between(lower, upper, share, counter=~gauges)
-    # A hint is about two samples in a row. One that is carried along says nothing.
+    # A hint is about two samples in a row. One that is carried along has no meaning.
     carried = ~follow & (before < at)
     hints = np.where(carried, ResetHint.UNKNOWN, found.histograms.hint).astype(np.int8)
     histograms = replace(found.histograms, hint=hints)

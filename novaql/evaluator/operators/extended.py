@@ -28,7 +28,7 @@ SMOOTHED = sorted(name for name, f in RANGE_FUNCTIONS.items() if f.smoothed)
 
 
 def check_modifier(call: FunctionCall, select: Select) -> None:
-    """Only functions that know what to do with exact ends take them."""
+    """Raise unless the function supports exact ends."""
     if call.function in ALWAYS_ANCHORED and not select.smoothed:
         return
     for set_, name, allowed in (
@@ -98,7 +98,7 @@ def exact_ends(
     """The samples of one window between two points that are its exact ends. There are no staleness
     markers in the view.
 
-    A range vector does not know whether it is one of counters: its ends are those of gauges.
+    A range vector has no type, counter or gauge: its ends are those of gauges.
     """
     if view.sample_count == 0:
         return view

@@ -85,7 +85,7 @@ def _enrich(base: StepMatrix, found: StepMatrix, wanted: _Wanted) -> StepMatrix:
     keys = both.keys()
     base_key, info_key = keys[: base.rows], keys[base.rows :]
     names = found.series.column(METRIC_NAME).codes
-    # One choice per info metric: which info series each base series meets at each step.
+    # One choice per info metric: the info series that each base series matches at each step.
     choices = [
         _newest(found, np.flatnonzero(names == name), base_key, info_key)
         for name in np.unique(names).tolist()

@@ -1,4 +1,4 @@
-"""label_replace, label_join, sort_by_label: functions that look at labels alone."""
+"""label_replace, label_join, sort_by_label: functions that read labels alone."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def put_column(
     """The operand with another column of labels; rows: those in which it was written."""
     nameless = operand.nameless
     if destination == METRIC_NAME:
-        nameless = nameless & ~rows  # a name that was written is meant
+        nameless = nameless & ~rows  # a name that the call wrote is retained
     return replace(
         operand, series=operand.series.with_column(destination, column), nameless=nameless
     )

@@ -48,7 +48,7 @@ class _Edit:
         return list(zip(texts[::2], texts[1::2], strict=True))
 
     def check_name(self, name: str) -> None:
-        """Refuse a text that can be no name of a label."""
+        """Reject a text that cannot be the name of a label."""
         at = self.given[self.texts.index(name)]
         check_destination(name, self.function, at.plan.span)
         self.made.check_name(name)

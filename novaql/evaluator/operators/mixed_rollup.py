@@ -55,7 +55,7 @@ def mixed_window_rollup(run: Runner, operator: Operator) -> StepMatrix:
 def mixed_rollup(
     function: str, ranges: Ranges, scalars: Sequence[Floats], notes: Notes
 ) -> StepMatrix:
-    """A rollup of floats and histograms. `notes` speaks at the place of the range vector."""
+    """A rollup of floats and histograms. `notes` annotates the place of the range vector."""
     with np.errstate(all="ignore"):
         answer = _answer(function, ranges, scalars, notes)
     nameless = not RANGE_FUNCTIONS[function].retains_name

@@ -40,7 +40,7 @@ _OF_COLUMNS: Mapping[str, Callable[[Floats, Bools], Floats]] = {
 
 
 def _statistic(run: Runner, operator: Operator, operand: StepMatrix, groups: Groups) -> StepMatrix:
-    """One value for each group and step; absent where numbers give none (NaN)."""
+    """One value for each group and step; absent where numbers have none (NaN)."""
     statistic = _OF_COLUMNS[operator.aggregation.op]
     values = np.zeros((len(groups), operand.steps))
     valid = np.zeros(values.shape, np.bool_)

@@ -1,4 +1,4 @@
-"""sum and avg over native histograms, and what the other aggregations do about them."""
+"""sum and avg over native histograms, and how the other aggregations treat them."""
 
 from __future__ import annotations
 

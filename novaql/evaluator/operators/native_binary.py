@@ -56,7 +56,7 @@ class Cells:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Combination:
-    """Result of K pairs; keep: where there is one."""
+    """Result of K pairs; `keep`: where there is one."""
 
     cells: Cells
     keep: Bools
@@ -67,7 +67,7 @@ def combine_matrices(
 ) -> tuple[Floats, Bools, NativeCells]:
     """left op right where both are there: values, where there is a result, and histograms.
 
-    A comparison that filters keeps the left value.
+    A comparison that filters returns the left value.
     """
     at = np.flatnonzero(there)
     left_cells = cells_of(left, at)
@@ -121,7 +121,7 @@ def negate_native(operand: StepMatrix) -> StepMatrix:
 def combine(
     context: Context, node: BinaryOp, left: Cells, right: Cells, *, filter_right: bool
 ) -> Combination:
-    """left op right, pair by pair; a comparison that filters keeps the left value, or the right."""
+    """left op right, pair by pair; a filtering comparison returns the left value, or the right."""
     weights = left.weights() + right.weights()
     found = [
         _combined(context, node, left.some(part), right.some(part), filter_right=filter_right)

@@ -1,4 +1,4 @@
-"""What functions over ranges make of native histograms."""
+"""Functions over ranges of native histograms."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def histogram_rate(
 
 
 def note_differences(notes: Notes, found: Differences, cells: Callable[[Bools], Bools]) -> None:
-    """Say what became of windows; cells: those for which it holds [C] → [S, J]."""
+    """Annotate differences found in windows; cells: those for which it holds [C] → [S, J]."""
     notes.warn(MIXED_SCHEMAS, cells(found.mixed))
     notes.warn(NOT_COUNTER, cells(found.not_counter))
     notes.warn(NOT_GAUGE, cells(found.not_gauge))

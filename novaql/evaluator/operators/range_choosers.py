@@ -1,5 +1,5 @@
 """Aggregations that choose series of each group by all steps of the query: topk_max, outliersk,
-outliers_iqr, any and others. What is chosen keeps its labels."""
+outliers_iqr, any and others. The chosen series retain their labels."""
 
 from __future__ import annotations
 

@@ -39,8 +39,8 @@ LEAST_INT64, GREATEST_INT64 = -(2.0**63), 2.0**63 - 1024
 def whole_counts(k: Floats) -> Ints:
     """The parameter per step as a count. Raises where it is no count at all, data or no data.
 
-    As in Prometheus the steps are judged together: where none of them asks for a row, none is
-    refused.
+    As in Prometheus the steps are judged together: where none of them selects a row, none is
+    rejected.
     """
     if (k < 1).all():
         return np.zeros(k.shape, np.int64)
@@ -57,8 +57,8 @@ ORDERS = {"topk": Order.LARGEST, "bottomk": Order.SMALLEST, "limitk": Order.FIRS
 """Aggregations that choose k rows of each group, step by step, and which."""
 
 SHARE, SELECTED_BYTES = 4, 16
-"""Cells are selected batch by batch if this fraction of all is wanted or less, on as many threads;
-bytes of one that is selected."""
+"""Cells are selected batch by batch if at most this fraction of all is selected, on as many
+threads; bytes of one that is selected."""
 
 
 def choose_rows(run: Runner, operator: Operator) -> StepMatrix:
@@ -93,7 +93,7 @@ def choose_rows(run: Runner, operator: Operator) -> StepMatrix:
 def _selected(
     context: Context, pipeline: Pipeline, groups: Groups, wanted: Ints, order: Order
 ) -> StepMatrix | None:
-    """The answer without a matrix of the operand; None: it has to be made otherwise."""
+    """The answer without a matrix of the operand; None: this is not possible."""
     rows, steps = len(pipeline.series), len(wanted)
     cells = int(wanted.max(initial=0)) * len(groups)
     if SHARE * cells > rows or KERNELS.ready(rows * steps) is None:
@@ -102,7 +102,7 @@ def _selected(
     spare: list[Selected] = []
 
     def add(block: Block) -> None:
-        """Each thread takes what another one has left, or begins anew."""
+        """Each thread continues a selection that another one has left, or begins one."""
         try:
             selected = spare.pop()
         except IndexError:
@@ -124,7 +124,7 @@ def _selected(
 
 def limit_ratio(context: Context, operand: StepMatrix, ratio: Floats, span: Span) -> StepMatrix:
     """Rows whose label hash lies below the ratio; for a negative one, the complement's rows."""
-    if not ratio.any():  # asks for nothing
+    if not ratio.any():  # selects nothing
         return operand.take(np.zeros(operand.rows, np.bool_))
     if np.isnan(ratio).any():
         raise EvaluationError("Ratio value is NaN")

@@ -63,7 +63,7 @@ class Read:
         """
         select = self.select
         if self.stages:
-            windows = None  # cells say nothing of single samples
+            windows = None  # cells do not describe single samples
         try:
             found = context.select(
                 select.matchers, *self.span_ms, windows, select.labels, select.alternatives

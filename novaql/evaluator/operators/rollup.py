@@ -102,18 +102,18 @@ def windows_pipeline(
     """The kernel of a call over windows of the floats of a selection. ends_ms: [J], right ends.
 
     starts    start timestamps are used, which compiled kernels do not read
-    reach_ms  how far left of their ends windows reach; None: as `Context.reach_ms` says
+    reach_ms  how far left of their ends windows reach; None: by `Context.reach_ms`
     """
     context, call, steps = run.context, operator.call, operator.steps
     series = selection.series
     scalars = scalar_arguments(run, operator)
     if reach_ms is None:
         reach_ms = context.reach_ms(range_ms)
-    # Only windows of functions that look at nothing but samples are ever moved.
+    # Only windows of functions that read nothing but samples are ever moved.
     eval_ms = steps.times_ms if len(ends_ms) == steps.count else ends_ms
     function, kernel = RANGE_FUNCTIONS[call.function], window_kernel(call.function)
 
-    # All samples of a window are looked at.
+    # All samples of a window are read.
     window_ms = reach_ms if function.whole_window else 0
 
     def leaf(view: SeriesView) -> Block:
@@ -189,13 +189,14 @@ def _warn_overlaps(
 def observed(
     context: Context, operator: Operator, series: SeriesTable, scalars: Sequence[Floats]
 ) -> _Observer | None:
-    """Return what finds the warnings and infos of a rollup; None if there can be none."""
+    """Return the observer that finds the warnings and infos of a rollup; None if there can be
+    none."""
     observer = _Observer(context, operator, series, scalars)
     return observer if observer.watches else None
 
 
 class _Observer:
-    """Finds, block by block, what deserves a warning or an info."""
+    """Finds warnings and infos, block by block."""
 
     def __init__(
         self, context: Context, operator: Operator, series: SeriesTable, scalars: Sequence[Floats]
@@ -218,7 +219,7 @@ class _Observer:
 
     @property
     def by_rows(self) -> bool:
-        """Whether it is enough to know the rows that have a value."""
+        """Whether the rows that have a value are all that is needed."""
         return self._quantiles is None
 
     def rows(self, rows: Ints) -> None:

@@ -1,4 +1,4 @@
-"""Functions that give several series for each, which differ in a label: `rollup(m[1h])`."""
+"""Functions that return several series for each, which differ in a label: `rollup(m[1h])`."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def _newest_time(windows: Windows, rows: Ints) -> Block:
 
 
 def _without_ended(block: Block, markers: ViewMarkers, ends_ms: Ints, reach_ms: int) -> Block:
-    """A block of newest samples without those that a staleness marker follows.
+    """A block of the newest samples, less those that a staleness marker follows.
 
     ends_ms   [J], not decreasing
     reach_ms  length of the windows: later ones have no sample before the marker

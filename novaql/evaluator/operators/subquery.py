@@ -82,7 +82,7 @@ def subquery_points(run: Runner, window: Operator) -> SubqueryPoints:
     native = inner.histograms()
     some = native.any(axis=1)
     histograms = inner.native.histograms.take(inner.native.which[native].astype(np.int64))
-    # What lies between two points is not known, so neither is what the samples knew of resets.
+    # What lies between two points is unknown, so the reset hints of the samples do not apply.
     held = HistogramBatch(
         rows[some],
         np.broadcast_to(times, native.shape)[native],

@@ -104,14 +104,14 @@ def vector_vector(
     keys = match_keys(many.series, one.series, matching, swapped=swapped)
     many_there, one_there = many.presence(), one.presence()
     if fill_many is None and fill_one is None:
-        # A step at which one side is empty is not even looked at for duplicates.
+        # A step at which one side is empty is not searched for duplicates.
         active = many_there.any(axis=0) & one_there.any(axis=0)
         many_there, one_there = many_there & active, one_there & active
     many, one = replace(many, valid=many_there), replace(one, valid=one_there)
     context.checkpoint()
     _check_unique(one, keys.right, matching, side="left" if swapped else "right")
     pairs_found = pair_count(keys)
-    if pairs_found > rows:  # series of one key that take turns
+    if pairs_found > rows:  # series of one key, of which no step has two
         admit_work(context, node.op, pairs_found, left.steps)
     context.checkpoint()
     pairs = _pairs(many, one, keys, matching, fill_many, fill_one, swapped=swapped)
@@ -157,7 +157,7 @@ def _pairs(
         many_row, one_row = pairs_of(keys.left, keys.right)
         partner = one.take(one_row)
     else:
-        # Several rows of one key that take turns are one row, as far as values go.
+        # The values of several rows of one key form one row if no step has two of them.
         joined = join_equal_rows(one, keys=keys.right)
         _, first = np.unique(keys.right, return_index=True)
         joined_keys = keys.right[np.sort(first)]

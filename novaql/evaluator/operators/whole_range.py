@@ -17,7 +17,7 @@ from novaql.language.value_types import ValueType
 
 
 def whole_range(run: Runner, operator: Operator) -> StepMatrix:
-    """A function of rows, which keep their names. Histograms are dropped."""
+    """A function of rows, which retain their names. Histograms are dropped."""
     name = operator.call.function
     vectors = [run.vector(one) for one in operator.operands if one.type is ValueType.VECTOR]
     scalars = [run.scalar(one) for one in operator.operands if one.type is ValueType.SCALAR]

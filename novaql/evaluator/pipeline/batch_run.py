@@ -40,16 +40,16 @@ CELLS_AT_ONCE = 1 << 16
 """Values computed before they are used: 512 KiB."""
 
 FOLDED_IN_PLACE = 1 << 19
-"""With more cells than this in all groups, threads share one accumulator and take turns."""
+"""With more cells than this in all groups, threads share one accumulator, under a lock."""
 
 WORTH_A_THREAD = 1 << 16
-"""Samples below which work is done before another thread has woken up, if all samples of each
-window are looked at."""
+"""Below this number of samples, work ends before another thread wakes up, if all samples of each
+window are read."""
 ONCE_WORTH_A_THREAD, EDGES_WORTH_A_THREAD = 1 << 20, 1 << 18
-"""The same for an instant, which looks at a sample at most once; and where only some samples of
-each window are looked at, or only their times. A part costs some 40 µs, whatever it computes."""
+"""The same for an instant, which reads a sample at most once; and where only some samples of
+each window are read, or only their times. A part costs some 40 µs, whatever it computes."""
 FEW, MOST_PARTS = 3, 4
-"""Fewer batches than `FEW` are worked off in parts, one batch after the other."""
+"""Fewer batches than `FEW` are processed in parts, one batch after the other."""
 
 
 class _Portions:
@@ -121,7 +121,7 @@ def _each_batch(
     alone: bool = False,
     times_only: bool = False,
 ) -> None:
-    """times_only: `work` looks at no values."""
+    """times_only: `work` reads no values."""
 
     def load(ref: SeriesBatchRef) -> SeriesBatch:
         return ref.times_only() if times_only and ref.times_only is not None else ref.load()
@@ -163,7 +163,7 @@ def fold_batches(
 ) -> bool:
     """Merge a pipeline without stages into the accumulator, which is empty.
 
-    False: it has to be done otherwise, and the accumulator is empty still.
+    False: this path cannot run it, and the accumulator remains empty.
     """
     leaf, steps = pipeline.compiled, pipeline.steps.count
     assert leaf is not None
@@ -193,8 +193,8 @@ def fold_batches(
 
 
 def _groups_of(batch: SeriesBatch, groups: Groups) -> tuple[Ints, Ints]:
-    """As `numbered`. A panel that is refreshed asks for the same groups again and again, so those
-    that were asked for last are kept with the batch."""
+    """As `numbered`. A refreshed panel groups by the same labels each time, so each batch caches
+    its last groups."""
     cached = batch.derived.groups
     if cached is None or cached[0] is not groups:
         cached = groups, numbered(groups.of_row[batch.rows])

@@ -32,7 +32,7 @@ class Block:
 
     @classmethod
     def of(cls, rows: Ints, windows: Windows, values: Floats, valid: Bools) -> Block:
-        """What a kernel made of windows."""
+        """The result of a kernel over windows."""
         return cls(rows, values, valid, windows.cells, windows.grid[1])
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Pipelines whose rows are all wanted: a matrix."""
+"""Pipelines whose rows are all needed: a matrix."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def fold(
     ):
         return _finished(groups, accumulator).without_empty_rows()
 
-    # Partial results are merged in the order of batches, whichever thread was done first.
+    # Partial results are merged in the order of batches, independently of the order of threads.
     def reduced(block: Block) -> Any:
         return _reduced(accumulator, groups, block)
 

@@ -1,4 +1,4 @@
-"""Long windows: a stretch of steps at a time, so that a checkpoint is never far.
+"""Long windows: a stretch of steps at a time, with a checkpoint between two stretches.
 
 One series whose windows hold many samples is as much work as thousands of others.
 """
@@ -18,12 +18,12 @@ from novaql.evaluator.pipeline.block import Block
 from novaql.tsdb.model.batch_views import SeriesView
 
 COST_AT_ONCE = 1 << 21
-"""Samples looked at between two checkpoints: some tenths of a second of work at most, which
+"""Samples read between two checkpoints: some tenths of a second of work at most, which
 quantiles take."""
 
 
 def row_cost(view: SeriesView, steps: int, reach_ms: int) -> int:
-    """About how many samples windows of `reach_ms` look at in one series of a view."""
+    """About how many samples windows of `reach_ms` read in one series of a view."""
     if view.series_count == 0 or view.sample_count == 0:
         return 0
     times = view.timestamps
@@ -56,7 +56,7 @@ def leaf_by_steps(
 def fill_by_steps(
     context: Context, rollup: StripRollup, strips: Strips, series: int, cost: int, out: Floats
 ) -> None:
-    """The cells of one series of a batch, as `rollup.fill` gives them."""
+    """The cells of one series of a batch, as `rollup.fill` writes them."""
     spec, grid = strips.spec, int(strips.batch.grid[series])
     out[: int(strips.cells[series + 1] - strips.cells[series])] = 0.0
     for some in stretches(strips.steps, cost):

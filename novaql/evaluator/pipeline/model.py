@@ -28,7 +28,7 @@ class CompiledRollup:
 
     batches        the same samples as the pipeline's views
     visible        a window has no value if a staleness marker follows its newest sample
-    whole_window   the rollup looks at all samples of each window, so that its cost grows with them
+    whole_window   the rollup reads all samples of each window, so that its cost grows with them
     slides         but reads each of them once
     watch          called with the rows that have a value at some step, batch after batch in order
     """
@@ -80,7 +80,7 @@ class Pipeline:
     compiled: CompiledRollup | None = None
 
     def staged(self, leaf: Block) -> Block:
-        """A block of the leaf after all stages. It remains packed if there are no stages."""
+        """A block of the leaf after all stages. Without stages it remains packed."""
         if not self.stages:
             return leaf
         leaf = leaf.dense()

@@ -68,7 +68,7 @@ def pipeline_over(
 
 
 def read_ahead(views: Sequence[ViewsOf]) -> Iterator[SeriesView]:
-    """The views of each batch; batches are read ahead after the first one that was not at hand."""
+    """The views of each batch; batches are read ahead after the first one that was not cached."""
     loads = iter(views)
     for load in loads:
         began = time.perf_counter()

@@ -29,8 +29,8 @@ from novaql.tsdb.runtime.parallel import ordered_parallel
 STRETCH_CELLS = 1 << 21
 """Of a stretch, rows without a value included: 18 MiB."""
 CELLS_PER_SAMPLE = 2
-"""Of fewer cells the matrix is made: the samples, held from the first stretch to the last one,
-would take as much memory."""
+"""With fewer cells, the matrix is computed: the samples, held from the first stretch to the last
+one, would take as much memory."""
 BYTES_OF_A_SAMPLE = 16
 """Of samples in memory: a value, and at most a time."""
 

@@ -34,7 +34,7 @@ def blocks(
     dense  packed ones, too, so that no block is packed
 
     Where compiled kernels answer, blocks are of batches and `work` may be called on any thread, so
-    it may touch nothing that another block's touches. Else the next batches are decoded on other
+    it must not share state between blocks. Else the next batches are decoded on other
     threads while this one computes.
     """
     if pipeline.compiled is not None:

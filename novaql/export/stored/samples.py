@@ -85,7 +85,7 @@ class StoredSamples:
     def pieces(self, *, wanted: Bools | None = None, floats_only: bool = False) -> Iterator[Piece]:
         """About `BATCH_SAMPLES` samples at a time: floats, then histograms.
 
-        wanted  [S] series whose samples to read; None: all
+        wanted  [S] series to read; None: all
         """
         floats = _ahead([partial(self._floats, ref) for ref in self.selection.batches])
         yield from _gathered(_flat(view, wanted) for views in floats for view in views)

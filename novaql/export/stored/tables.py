@@ -29,12 +29,12 @@ def write_table(
     if metadata:
         facts = {name: [one.type, one.help, one.unit] for name, one in metadata.items()}
         schema = schema.with_metadata({METADATA_KEY: orjson.dumps(facts)})
-    sink: Any = out  # any Python file will do, which the type stubs do not know
+    sink: Any = out  # any Python file works; the type stubs are narrower
     if not parquet:
         with pa.ipc.new_stream(sink, schema) as stream:
             return sum(_written(stream.write_batch, batch) for batch in batches)
     # Neighbours in time and value are alike: differences of times, and the bytes of floats sorted
-    # by significance, pack much better than plain numbers. Every reader of today knows both.
+    # by significance, pack much better than plain numbers. Current readers support both.
     floats = [field.name for field in schema if pa.types.is_float64(field.type)]
     texts: Any = [field.name for field in schema if pa.types.is_dictionary(field.type)]
     encodings = {TIME: "DELTA_BINARY_PACKED", **dict.fromkeys(floats, "BYTE_STREAM_SPLIT")}

@@ -15,7 +15,7 @@ _TEXT_TYPES = ("counter", "gauge", "histogram", "summary")
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """name: as the head of the family has it; parts: the metric names in it, in order."""
+    """name: as in the head of the family; parts: the metric names in it, in order."""
 
     name: str
     known: Metadata

@@ -77,7 +77,7 @@ class RangeFile(io.RawIOBase):
             size = _size_of(answer.headers.get("Content-Range", ""))
             tail = answer.read(_TAIL_BYTES + 1)
         if size is None:
-            raise InputError(f"{self._url}: the server does not say how large the file is")
+            raise InputError(f"{self._url}: the server does not report the size of the file")
         return size - len(tail), tail, size
 
 

@@ -112,7 +112,7 @@ def server_at(url: str, *, token: str | None = None) -> Server | InfluxServer | 
 
     url    of a remote read, of a Prometheus (also behind a path), of a NovaQL, or of a database
            of an InfluxDB
-    token  sent as a bearer token; None: `NOVA_TOKEN`, if a NovaQL asks for one, and
+    token  sent as a bearer token; None: `NOVA_TOKEN`, if a NovaQL requires one, and
            `INFLUX_TOKEN` for an InfluxDB
 
     Raises `InputError` if a NovaQL needs another token, or an InfluxDB a name of a database.
@@ -159,7 +159,7 @@ def scraped(url: str, options: read_options.ReadOptions) -> batch_stream.BatchSt
 
 
 def _headers_for(base: str, headers: Mapping[str, str]) -> Mapping[str, str] | None:
-    """The headers with which a server has Prometheus's API; None: it does not have it."""
+    """The headers with which a server offers Prometheus's API; None: it does not."""
     try:
         return headers if _is_prometheus(base, headers) else None
     except HttpStatus as problem:
@@ -180,7 +180,7 @@ def _headers_for(base: str, headers: Mapping[str, str]) -> Mapping[str, str] | N
 
 
 def _is_prometheus(base: str, headers: Mapping[str, str]) -> bool:
-    """Whether a server says which version it is. Raises `HttpStatus`; other failures are False, so
+    """Whether a server reports its version. Raises `HttpStatus`; other failures are False, so
     that the scrape of the page reports them."""
     url = f"{base}/api/v1/status/buildinfo"
     try:

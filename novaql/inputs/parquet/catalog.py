@@ -1,4 +1,4 @@
-"""The series of the pieces that were looked at, numbered once for all of them."""
+"""The series of the pieces that were indexed, numbered once for all of them."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Catalog:
         self._known: dict[int, Known] = {}
 
     def known(self, pieces: Sequence[Piece]) -> tuple[SeriesTable, list[Known]]:
-        """All series that are known now, by number, and the series of these pieces. Reads the
-        pieces that it did not know. Raises `InputError`."""
+        """All series that the catalog has now, by number, and the series of these pieces. Reads
+        pieces that are new. Raises `InputError`."""
         with self._lock:
             new = [piece for piece in pieces if id(piece) not in self._known]
             if new:

@@ -106,7 +106,7 @@ class Piece:
 
     @cached_property
     def _nested(self) -> bool:
-        """Whether columns have labels whose names only their rows tell."""
+        """Whether columns have labels whose names only their rows contain."""
         schema = self._table.schema
         return any(holds_labels(schema.field(name).type) for name in self.layout.labels)
 
@@ -144,7 +144,7 @@ class Piece:
 
     @cached_property
     def _full(self) -> bool:
-        """Whether each row is known to have a value."""
+        """Whether each row provably has a value."""
         chunk = self._columns.get(self.layout.values[0])
         return chunk is not None and never_null(chunk)
 

@@ -79,6 +79,6 @@ def time_bounds(column: pq.ColumnChunkMetaData, unit: str | None) -> tuple[int, 
 
 
 def never_null(column: pq.ColumnChunkMetaData) -> bool:
-    """Whether the footer says that each row has a value."""
+    """Whether each row has a value, by the footer."""
     found = column.statistics
     return found is not None and found.null_count == 0  # None: not known

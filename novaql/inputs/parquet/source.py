@@ -139,7 +139,7 @@ class ParquetSource:
         return found
 
     def time_range(self) -> tuple[int, int] | None:
-        """Times between which all samples are, by the footers where they say so."""
+        """Times between which all samples are, by the footers where these have statistics."""
         ranges = [_range_of(piece) for piece in self._pieces([], MIN_TIME_MS, MAX_TIME_MS)]
         known = [found for found in ranges if found is not None]
         if not known:

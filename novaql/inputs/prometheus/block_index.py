@@ -89,7 +89,7 @@ def _symbols(path: Path, content: bytes) -> list[bytes]:
     except IndexError:
         at = len(content) + 1
     if at > len(content):
-        raise Corrupted(path, "symbols", f"there is no room for {count} texts")
+        raise Corrupted(path, "symbols", f"{count} texts do not fit")
     return out
 
 

@@ -252,6 +252,6 @@ def _offsets(owner: Ints, rows: int) -> Ints:
 
 
 def _place_in(rows: Ints, wanted: Ints) -> Ints:
-    """The position of each wanted row in `rows`."""
+    """The position of each row of `wanted` in `rows`."""
     order = np.argsort(rows)
     return order[np.searchsorted(rows[order], wanted)]

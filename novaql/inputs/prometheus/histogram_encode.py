@@ -2,7 +2,7 @@
 
 All histograms of a chunk share one layout: the buckets that any of them populates. A chunk ends
 before another schema, zero threshold or set of bounds, between gauges and counters, and at a
-counter reset, since readers do not look for resets inside of a chunk.
+counter reset, since readers do not detect resets inside of a chunk.
 """
 
 from __future__ import annotations

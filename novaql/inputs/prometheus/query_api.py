@@ -29,7 +29,7 @@ MOST_BYTES = 256 << 20
 """Limit of an answer."""
 
 MOST_SAMPLES = 1_000_000
-"""Samples of a request, where counts tell how many there are."""
+"""Samples of a request, if counts of samples are available."""
 
 _WINDOWS = 500
 _AT_ONCE_MS = 6 * 3_600_000
@@ -169,7 +169,7 @@ class QueryApiSource:
             yield waiting
 
     def _samples(self, selector: str, window: _Window) -> Iterator[dict[str, Any]]:
-        """Series with their samples in a window; halves of it if the server refuses it as a
+        """Series with their samples in a window; halves of it if the server rejects it as a
         whole."""
         first, last = window
         # A range excludes its left end, and before Prometheus 3 included it: samples that are not
@@ -228,11 +228,11 @@ class QueryApiSource:
 
 
 class _TooMuch(InputError):
-    """The server refuses so many samples in one answer, or there are too many."""
+    """The server rejects an answer of so many samples, or there are too many."""
 
 
 def selector_text(matchers: Sequence[Matcher]) -> str:
-    """A selector of PromQL. One that matches every series is not allowed, so it asks for a name."""
+    """A selector of PromQL. One that matches every series is not allowed, so it requires a name."""
     some = list(matchers)
     if all(matcher.matches("") for matcher in some):
         some.append(_ANYTHING)

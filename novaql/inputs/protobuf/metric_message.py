@@ -234,4 +234,4 @@ def _varint(data: bytes, at: int, end: int, kind: int) -> int:
 
 def _need(wanted: int, kind: int, at: int) -> None:
     if kind != wanted:
-        raise InputError(f"byte {at}: wire type {kind}, but {_KINDS[wanted]} should be here")
+        raise InputError(f"byte {at}: wire type {kind}, expected {_KINDS[wanted]}")

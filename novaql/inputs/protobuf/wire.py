@@ -54,7 +54,7 @@ def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]
 
 
 def field_end(data: bytes, at: int, end: int) -> int:
-    """Where the field that begins at `at` ends, as `fields` has it; faster for small messages and
+    """Where the field that begins at `at` ends, as in `fields`; faster for small messages and
     texts. Raises `InputError`."""
     if at + 1 < end and data[at] & 0x87 == BYTES < data[at] and data[at + 1] < 0x80:
         stop = at + 2 + data[at + 1]

@@ -148,7 +148,7 @@ def _read_fields(data: bytes, start: int, stop: int) -> _Found:
                 raise InputError(f"byte {first}: a histogram has wire type {kind}")
             found.histograms.append(read_histogram(data, first, last))
         elif number == 1:
-            raise InputError(f"byte {first}: labels stand behind the samples of their series")
+            raise InputError(f"byte {first}: labels follow the samples of their series")
     return found
 
 

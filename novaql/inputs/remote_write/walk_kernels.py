@@ -37,7 +37,7 @@ _LABEL, _SAMPLE, _EXEMPLAR, _HISTOGRAM = 0x0A, 0x12, 0x1A, 0x22  # of a series
 _NAME, _VALUE = 0x0A, 0x12  # of a label
 _NUMBER, _TIME, _START = 0x09, 0x10, 0x18  # of a sample; version 1.0 has no start timestamp
 _CONTINUED, _SIX_BYTES = np.uint64(0x808080808080), np.uint64(0x008080808080)
-"""The bits of six bytes that show that a varint goes on; these bits of one that has six bytes."""
+"""The bits of six bytes that show that a varint continues; these bits of one that has six bytes."""
 
 
 @inner

@@ -130,7 +130,7 @@ def _time_column(schema: pa.Schema, columns: Columns, what: str) -> str:
         return typed[0]
     reason = "several columns hold times" if typed else "no column is called time or timestamp"
     raise InputError(
-        f"{what}: {reason}; say which one it is: frame(data, time=…). "
+        f"{what}: {reason}; name the column: frame(data, time=…). "
         f"The columns are {_listed(typed or schema.names)}"
     )
 
@@ -163,7 +163,7 @@ def _value_columns(
     if METRIC_NAME in rest and METRIC_NAME not in taken and columns.name is None:
         raise InputError(
             f"{what}: {METRIC_NAME} names the metric of each row, and no column of numbers is "
-            f"called value; say which one it is: frame(data, value=…). Columns of numbers: "
+            f"called value; name the column: frame(data, value=…). Columns of numbers: "
             f"{_listed(numeric)}"
         )
     return numeric, False

@@ -65,7 +65,7 @@ class TableSource:
         batches: Sequence[SeriesBatch],
         metadata: Mapping[str, Metadata] | None = None,
     ) -> TableSource:
-        """From batches whose rows point into `series`, as `Selection` wants them.
+        """From batches whose rows point into `series`, as in a `Selection`.
 
         Label sets are distinct, each row is in at most one batch.
         """

@@ -49,7 +49,7 @@ class _Plan:
 class ClassicHistograms:
     """Converts the classic histograms of batches. Caches the roles of the last table's series.
 
-    keep  leave the classic series in the batch, too
+    keep  whether the classic series stay in the batch, too
     """
 
     def __init__(self, *, keep: bool = False) -> None:

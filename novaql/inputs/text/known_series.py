@@ -1,4 +1,4 @@
-"""The series of a reader that reads the same series again and again, by number."""
+"""The series of a reader that reads the same series repeatedly, by number."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from novaql.tsdb.model.source import Metadata
 
 
 class Refinement:
-    """The conversions that options ask for. Caches what it knows of the last text's series."""
+    """The conversions that options request. Caches facts about the last text's series."""
 
     def __init__(self, options: ExposedOptions) -> None:
         self._created = CreatedTimes() if options.start_timestamps else None

@@ -60,9 +60,9 @@ _ROWS = (
     ),
     Aggregator(
         "topk",
-        "The k series with the largest values of each group, labels unchanged. Chosen anew at "
-        "every step. NaN comes last. Nothing for k < 1; a k of NaN, or beyond 64 bits, fails the "
-        "query, data or no data.",
+        "The k series with the largest values of each group, labels unchanged. Chosen at every "
+        "step separately. NaN comes last. Nothing for k < 1; a k of NaN, or beyond 64 bits, fails "
+        "the query, data or no data.",
         "topk(2, rate(http_requests_total[5m]))",
         parameter=SCALAR,
         parameter_name="k",
@@ -70,9 +70,9 @@ _ROWS = (
     ),
     Aggregator(
         "bottomk",
-        "The k series with the smallest values of each group, labels unchanged. Chosen anew at "
-        "every step. NaN comes last. Nothing for k < 1; a k of NaN, or beyond 64 bits, fails the "
-        "query, data or no data.",
+        "The k series with the smallest values of each group, labels unchanged. Chosen at every "
+        "step separately. NaN comes last. Nothing for k < 1; a k of NaN, or beyond 64 bits, fails "
+        "the query, data or no data.",
         "bottomk(1, node_filesystem_avail_bytes)",
         parameter=SCALAR,
         parameter_name="k",

@@ -20,7 +20,7 @@ def _part(name: str, doc: str) -> Signature:
         "argument names, and cut to whole seconds; without an argument, the evaluation "
         "time. Every second that fits a signed 64-bit integer has a date, "
         "from the year -292277022399 to 292277026596; any other value (NaN, an infinity, a number "
-        "beyond) gives NaN.",
+        "beyond) becomes NaN.",
         f"{name}(process_start_time_seconds)",
         optional=2,
         promql_most=1,

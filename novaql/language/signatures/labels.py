@@ -10,13 +10,13 @@ LABELS = by_name(
         "label_replace", (VECTOR, STRING, STRING, STRING, STRING), VECTOR,
         "label_replace(v, dst, replacement, src, regex): where the regex matches the whole of "
         "label src, label dst becomes the replacement, with $1 or $name for its groups. An empty "
-        "result removes the label; series without a match stay as they are. Keeps the name.",
+        "result removes the label; series without a match stay as they are. Retains the name.",
         'label_replace(up, "host", "$1", "instance", "host-(.*)")',
     ),
     Row(
         "label_join", (VECTOR, STRING, STRING, STRING), VECTOR,
         "label_join(v, dst, separator, src, …): label dst becomes the values of the src labels, "
-        "joined by the separator. An empty result removes the label. Keeps the name.",
+        "joined by the separator. An empty result removes the label. Retains the name.",
         'label_join(up, "target", "/", "job", "instance")',
         optional=1,
         variadic=True,

@@ -54,12 +54,12 @@ METRICSQL_OVER_TIME = by_name(
     Row(
         "median_over_time", (MATRIX,), VECTOR,
         "Median of the values in the range: `quantile_over_time(0.5, …)`, but the metric name is "
-        "kept.",
+        "retained.",
         "median_over_time(node_load1[1h])",
     ),
     Row(
         "mode_over_time", (MATRIX,), VECTOR,
-        "Most frequent value in the range, of several the smallest. Keeps the metric name.",
+        "Most frequent value in the range, of several the smallest. Retains the metric name.",
         "mode_over_time(go_goroutines[1h])",
         differences="Of several, MetricsQL may return another one, or the sample before the range.",
     ),
@@ -71,7 +71,7 @@ METRICSQL_OVER_TIME = by_name(
     Row(
         "geomean_over_time", (MATRIX,), VECTOR,
         "Geometric mean of the values in the range. NaN if any is negative or NaN. "
-        "Keeps the metric name.",
+        "Retains the metric name.",
         "geomean_over_time(node_load1[1h])",
         differences="In MetricsQL, negative values may cancel each other out.",
     ),
@@ -91,13 +91,13 @@ METRICSQL_OVER_TIME = by_name(
     Row(
         "hoeffding_bound_lower", (SCALAR, MATRIX), VECTOR,
         "Lower bound of the mean of the range with confidence φ, 0 to 1, by Hoeffding's "
-        "inequality. The mean for φ <= 0, -Inf for φ >= 1. Keeps the metric name.",
+        "inequality. The mean for φ <= 0, -Inf for φ >= 1. Retains the metric name.",
         "hoeffding_bound_lower(0.95, node_load1[1h])",
     ),
     Row(
         "hoeffding_bound_upper", (SCALAR, MATRIX), VECTOR,
         "Upper bound of the mean of the range with confidence φ, 0 to 1, by Hoeffding's "
-        "inequality. The mean for φ <= 0, +Inf for φ >= 1. Keeps the metric name.",
+        "inequality. The mean for φ <= 0, +Inf for φ >= 1. Retains the metric name.",
         "hoeffding_bound_upper(0.95, node_load1[1h])",
     ),
     Row(
@@ -108,7 +108,7 @@ METRICSQL_OVER_TIME = by_name(
     Row(
         "quantiles_over_time", (STRING, SCALAR, MATRIX), VECTOR,
         "Several quantiles of the values in the range: each becomes a series with φ in the label "
-        "named first. Keeps the metric name.",
+        "named first. Retains the metric name.",
         'quantiles_over_time("q", 0.5, 0.9, node_load1[1h])',
         repeated=1,
     ),
@@ -186,11 +186,11 @@ METRICSQL_OVER_TIME = by_name(
         "Time of the sample with which the newest value of the range began, in Unix seconds. "
         "Absent where all values in the range are equal.",
         "tlast_change_over_time(process_start_time_seconds[1d])",
-        differences="MetricsQL also looks at the last sample before the range.",
+        differences="MetricsQL also uses the last sample before the range.",
     ),
     Row(
         "timestamp_with_name", (MATRIX,), VECTOR,
-        "Time of the newest sample in the range, in Unix seconds. Keeps the metric name.",
+        "Time of the newest sample in the range, in Unix seconds. Retains the metric name.",
         "timestamp_with_name(up[5m])",
     ),
 )  # fmt: skip

@@ -18,7 +18,7 @@ Row = partial(Signature, origin=Origin.METRICSQL)
 
 
 def _rollup(name: str, of: str, series: str, example: str, differences: str = "") -> Signature:
-    """A function that gives several series for each, or the one that is named."""
+    """A function that returns several series for each, or the one that is named."""
     one = series.split(", ")[0]
     return Row(
         name, (MATRIX, STRING), VECTOR,
@@ -122,18 +122,18 @@ METRICSQL_ROLLUPS = by_name(
     Row(
         "default_rollup", (MATRIX,), VECTOR,
         "Newest value in the range; absent where a staleness marker follows it. An instant "
-        "selector with the range as its lookback. Keeps the metric name.",
+        "selector with the range as its lookback. Retains the metric name.",
         "default_rollup(up[10m])",
     ),
     _rollup(
         "rollup",
-        "Smallest, largest and mean value of the range, metric name kept",
+        "Smallest, largest and mean value of the range, metric name retained",
         "min, max, avg",
         "{}node_load1[1h]{}",
     ),
     _rollup(
         "rollup_candlestick",
-        "First, last, smallest and largest value of the range, metric name kept",
+        "First, last, smallest and largest value of the range, metric name retained",
         "open, close, low, high",
         "{}queue_length[1h]{}",
         "MetricsQL answers for the step that follows, and retains the label rollup.",

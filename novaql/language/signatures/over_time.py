@@ -61,12 +61,12 @@ OVER_TIME = by_name(
     ),
     Row(
         "first_over_time", (MATRIX,), VECTOR,
-        "Oldest value in the range, as it is. Keeps the metric name.",
+        "Oldest value in the range, as it is. Retains the metric name.",
         "first_over_time(node_load1[1h])",
     ),
     Row(
         "last_over_time", (MATRIX,), VECTOR,
-        "Newest value in the range, as it is. Keeps the metric name.",
+        "Newest value in the range, as it is. Retains the metric name.",
         "last_over_time(backup_size_bytes[1d])",
     ),
     Row(

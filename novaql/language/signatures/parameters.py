@@ -98,7 +98,7 @@ _OTHERS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 _FAMILIES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("bitmap_", ("mask: a whole number",)),
-    ("rand", ("seed: the same seed gives the same numbers",)),
+    ("rand", ("seed: the same seed returns the same numbers",)),
     ("sort_by_label", (_LABEL,)),
     ("label_", (_LABEL,)),
     ("rollup", (_PICK,)),

@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 
 
 class Origin(StrEnum):
-    """The language that defines a function. `strict_promql` refuses all but PromQL's."""
+    """The language that defines a function. `strict_promql` rejects all but PromQL's."""
 
     PROMQL = "PromQL"
     METRICSQL = "MetricsQL"
@@ -68,7 +68,7 @@ class Signature:
         return self.most if several else len(self.arguments)
 
     def argument_type(self, index: int, count: int = 0) -> ValueType:
-        """Type wanted at a position, from 0, of so many arguments."""
+        """Type expected at a position, from 0, of so many arguments."""
         if self.repeated is not None:
             extra = max(count - len(self.arguments), 0)
             index = max(index - extra, min(index, self.repeated))

@@ -142,7 +142,7 @@ TRANSFORMS = _ELEMENTWISE | by_name(
     Row(
         "sort", (VECTOR,), VECTOR,
         "The series by rising value, NaN last, histograms dropped. Only in instant queries: range "
-        "results are ordered by labels, and a warning says so.",
+        "results are ordered by labels, with a warning.",
         "sort(node_load1)",
         differences="MetricsQL also orders range results, by their last values.",
     ),
@@ -163,7 +163,7 @@ TRANSFORMS = _ELEMENTWISE | by_name(
     ),
     Row(
         "limit_offset", (SCALAR, SCALAR, VECTOR), VECTOR,
-        "At most so many series as the first argument says, after so many as the second one, in "
+        "At most as many series as the first argument, after skipping as many as the second, in "
         "the order of their labels, unless the argument is sorted. They are the same at all steps. "
         "`sum(x) limit 5` is `limit_offset(5, 0, sum(x))`. Both numbers are constants.",
         "limit_offset(1, 1, up)",

@@ -6,7 +6,7 @@ from novaql.language.signatures.signature import SCALAR, VECTOR, Origin, Signatu
 from novaql.language.value_types import ValueType
 
 _GAPS = "In MetricsQL, values after a gap weigh less."
-_RANGE = " It depends on the range that is asked for. Histograms are dropped; names stay."
+_RANGE = " It depends on the range of the query. Histograms are dropped; names stay."
 
 
 def _row(

@@ -35,7 +35,7 @@ COMPARE: Mapping[str, Callable[[float, float], bool]] = {
 def drop_dead_branches(plan: Plan) -> Plan:
     """`x and on () (vector(0) == 1)` is nothing, and so is `m{a="1", a="2"}`.
 
-    A switch of this kind is what dashboards build of variables. The other side of an operator goes
+    Dashboards build such switches from variables. The other side of an operator goes
     only where it could neither fail nor warn.
     """
     changed = rewrite(plan, _pruned)
@@ -94,7 +94,7 @@ def _operation(plan: BinaryOp) -> Plan:
 
 
 def _alone(plan: BinaryOp, side: Plan) -> Plan:
-    """What one side gives. A selector stays the side of an operator for now: its parent may be a
+    """The result of one side. A selector stays the side of an operator for now: its parent may be a
     function to which it matters that its argument is a selector."""
     if not isinstance(side, Select) or _is_dead(side):
         return side
@@ -131,7 +131,7 @@ def _against_scalar(plan: BinaryOp, vector: Plan, scalar: Plan) -> Plan:
 
 
 def _is_dead(plan: Plan) -> bool:
-    """Whether it is known to have no row at any step."""
+    """Whether it provably has no row at any step."""
     if isinstance(plan, Nothing):
         return True
     select = plan.select if isinstance(plan, Window) else plan
@@ -139,6 +139,6 @@ def _is_dead(plan: Plan) -> bool:
 
 
 def _contradicts_itself(select: Select) -> bool:
-    """Whether a label is to have one value and another matcher refuses that."""
+    """Whether one matcher requires a value of a label that another matcher excludes."""
     pinned = {m.name: m.value for m in select.matchers if m.op is MatchOp.EQUAL}
     return any(m.name in pinned and not m.matches(pinned[m.name]) for m in select.matchers)

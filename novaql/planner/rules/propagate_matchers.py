@@ -30,15 +30,16 @@ from novaql.tsdb.model.matchers import Matcher, MatchOp
 Matchers = frozenset[Matcher]
 NONE: Matchers = frozenset()
 MOST = 16
-"""Matchers carried on; a long chain of operators must not gather hundreds."""
+"""The largest number of propagated matchers; a long chain of operators must not collect
+hundreds."""
 
 
 def propagate_matchers(plan: Plan) -> Plan:
-    """`a{x="1"} / b` reads of b what has x="1", because nothing else finds a partner.
+    """`a{x="1"} / b` reads only the series of b with x="1", because no other finds a partner.
 
     Only labels that are matched on count. A side is left alone where reading less of it would hide
     an error: two series of one match group are one even if they have no partner. So is everything
-    that could warn, and everything that `fill` gives a partner.
+    that could warn, and everything for which `fill` adds a partner.
     """
     facts = _Facts()
 
@@ -160,7 +161,7 @@ def _matched(matchers: Matchers, matching: Matching) -> Matchers:
 
 
 def _is_narrow(matcher: Matcher) -> bool:
-    """Whether it is worth handing on: it names what may be there."""
+    """Whether the matcher is propagated: it selects specific values."""
     return matcher.name != METRIC_NAME and matcher.op in (MatchOp.EQUAL, MatchOp.REGEX)
 
 

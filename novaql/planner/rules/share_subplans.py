@@ -29,7 +29,7 @@ from novaql.tsdb.model.labels import METRIC_NAME
 from novaql.tsdb.model.matchers import Matcher
 
 MOST_SUPERSETS = 20
-"""Selectors of one metric among which another one is looked for as a part."""
+"""The number of selectors of one metric that are compared to find one that contains another."""
 
 _BELOW = frozenset(
     {"inner", "operand", "left", "right", "parameter", "arguments", "select", "more"}
@@ -53,7 +53,7 @@ def share_subplans(plan: Plan) -> Plan:
 class _Entry:
     """Equal plans, one of which is `plan`.
 
-    wholes, folds  how many places in different plans want their rows all at once, or fold them
+    wholes, folds  how many places in different plans need their rows all at once, or fold them
     """
 
     plan: Plan
@@ -68,7 +68,7 @@ class _Entry:
 
 @dataclass(slots=True)
 class _Census:
-    """Gives plans numbers; equal ones have the same."""
+    """Numbers plans; equal ones have the same number."""
 
     entries: list[_Entry] = field(default_factory=list)
     _numbers: dict[object, int] = field(default_factory=dict)
@@ -171,7 +171,7 @@ class _Sharing:
 
 def _supersets(census: _Census) -> dict[int, tuple[int, tuple[Matcher, ...]]]:
     """By number of a plan: another one that differs in selecting more, and the matchers that make
-    the difference. Both are wanted whole, so that the larger one is there anyway.
+    the difference. Both are computed whole, so the larger one is available anyway.
     """
     alike: dict[tuple[Plan, frozenset[Matcher]], list[tuple[int, frozenset[Matcher]]]] = {}
     for number, entry in enumerate(census.entries):

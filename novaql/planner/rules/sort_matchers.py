@@ -1,4 +1,4 @@
-"""The order of matchers means nothing, so it is made the same everywhere."""
+"""The order of matchers has no meaning, so it is normalized."""
 
 from __future__ import annotations
 

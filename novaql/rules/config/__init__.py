@@ -1,4 +1,4 @@
-"""Prometheus's configuration file: what it may hold, and whether it does."""
+"""Prometheus's configuration file: its specification, and the check of a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fields of Prometheus's configuration file, and what each may hold."""
+"""The fields of Prometheus's configuration file, and the type of each."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class _Relations:
     def __init__(self, yaml: YamlReader, names: Names) -> None:
         self.yaml = yaml
         self.names = names
-        # The types of fields have been complained about; what is read here again is quiet.
+        # Wrong types of fields were reported before; reading them again reports nothing.
         self.quiet = YamlReader(yaml.source)
 
     def check(self, tree: dict[str, Node]) -> None:
@@ -79,7 +79,7 @@ class _Relations:
     def times(
         self, fields: dict[str, Node], interval_ms: int, timeout_ms: int | None
     ) -> tuple[int, int]:
-        """Interval and timeout that hold here. A timeout beyond its interval is a mistake."""
+        """The effective interval and timeout. A timeout beyond its interval is a mistake."""
         given = self.quiet.duration_ms(fields.get("scrape_interval"), "")
         wanted = self.quiet.duration_ms(fields.get("scrape_timeout"), "")
         interval = given or interval_ms

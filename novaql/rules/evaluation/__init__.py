@@ -1,7 +1,7 @@
-"""Carrying out rules: one group at a time, over any store that takes what they write.
+"""Evaluates rules: one group at a time, over any store that accepts their results.
 
-`GroupRun(group, context).evaluate(time_ms)` is the door. Rules of a group run in order, each sees
-what those before it wrote at the same time.
+`GroupRun(group, context).evaluate(time_ms)` is the entry point. Rules of a group run in order; each
+reads what those before it wrote at the same time.
 """
 
 from __future__ import annotations

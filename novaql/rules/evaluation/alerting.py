@@ -25,7 +25,7 @@ RESOLVED_RETENTION_MS = 15 * 60_000
 
 
 class State(StrEnum):
-    """INACTIVE alerts were firing and are remembered for a quarter of an hour."""
+    """INACTIVE alerts were firing and are retained for a quarter of an hour."""
 
     INACTIVE = "inactive"
     PENDING = "pending"
@@ -50,7 +50,7 @@ class ActiveAlert:
 class AlertState:
     """The alerts of one rule, by their labels, as evaluations change them.
 
-    silent  nothing is written yet: `restore` still has to look at what was written before
+    silent  nothing is written yet: `restore` still has to read what was written before
     """
 
     rule: AlertingRule
@@ -75,10 +75,10 @@ class AlertState:
     def advance(
         self, found: Mapping[Labels, ActiveAlert], time_ms: int, *, holds_state: bool = False
     ) -> Vector:
-        """Bring the alerts up to date with the elements of a time, as `elements` gives them.
+        """Bring the alerts up to date with the elements of a time, as `elements` returns them.
 
         holds_state  the elements are incomplete (the data is missing, or the query failed): alerts
-                     without an element keep their state
+                     without an element retain their state
 
         Raises `EvaluationError` if there are more than `limit` alerts, and removes all of them.
         """
@@ -136,8 +136,8 @@ class AlertState:
     ) -> dict[Labels, ActiveAlert]:
         """The elements of a result as alerts: with the rule's labels, templates filled in.
 
-        Templates together may take as long as a query. After that annotations say so, and labels,
-        by which an alert is known, raise `QueryTimeout`. Raises `QueryCancelled`, and
+        Templates together may take as long as a query. After that annotations state it, and labels,
+        which identify an alert, raise `QueryTimeout`. Raises `QueryCancelled`, and
         `EvaluationError` for two alerts with equal labels or more text than is taken.
         """
         found: dict[Labels, ActiveAlert] = {}

@@ -1,4 +1,4 @@
-"""What rules are evaluated with: a store, and the settings of the whole program."""
+"""The context of an evaluation of rules: a store, and the settings of the whole program."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RuleStore(Protocol):
         ...
 
     def write(self, batch: Batch) -> None:
-        """Store what a rule gave; it is visible when this returns.
+        """Store the result of a rule; it is visible when this returns.
 
         Raises `EvaluationError` for samples that conflict with stored ones.
         """

@@ -1,4 +1,4 @@
-"""A group of rules at one time: each in order, what is gone marked stale."""
+"""Evaluates a group of rules at one time: each in order; series that end are marked stale."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from novaql.tsdb.model.labels import SeriesTable, concat_tables
 
 @dataclass(frozen=True, slots=True)
 class RuleOutcome:
-    """How one rule went at one time.
+    """The outcome of one rule at one time.
 
     series   how many series it wrote
-    failure  None where it went well; else nothing was written
+    failure  None after a success; otherwise nothing was written
     seconds  how long it took
     """
 
@@ -33,9 +33,9 @@ class RuleOutcome:
 
 
 class GroupRun:
-    """A group while it is evaluated again and again; times must not go back.
+    """A group while it is evaluated repeatedly; times must not go back.
 
-    restores  go on with the pending alerts that the store remembers from before a restart
+    restores  continue the pending alerts that the store has from before a restart
     """
 
     def __init__(self, group: Group, context: RuleContext, *, restores: bool = False) -> None:
@@ -51,7 +51,7 @@ class GroupRun:
         self.offset_ms = context.query_offset_ms if offset is None else offset
 
     def evaluate(self, time_ms: int) -> list[RuleOutcome]:
-        """Carry out every rule; one that fails does not stop those behind it."""
+        """Evaluate every rule; one that fails does not stop those after it."""
         outcomes = [
             self._evaluate(number, rule, time_ms) for number, rule in enumerate(self.group.rules)
         ]

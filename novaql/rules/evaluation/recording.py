@@ -25,7 +25,7 @@ def record(rule: RecordingRule, group: Group, at_ms: int, context: RuleContext) 
 
 
 def renamed(series: SeriesTable, labels: dict[str, str]) -> SeriesTable:
-    """The table with these labels on every row; an empty one takes the label away."""
+    """The table with these labels on every row; an empty one removes the label."""
     for name, value in labels.items():
         series = series.with_column(name, LabelColumn.constant(value, series.rows))
     return series

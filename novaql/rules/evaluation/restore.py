@@ -1,4 +1,4 @@
-"""After a restart: pending alerts go on where they were, from what ALERTS_FOR_STATE remembers."""
+"""After a restart: pending alerts continue where they were, from what ALERTS_FOR_STATE stores."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def restore(state: AlertState, time_ms: int, context: RuleContext) -> int:
 
     To be called once, after the first evaluation since the start, which was at `time_ms`; that
     evaluation must not have written (`AlertState.silent`). Rules whose `for` is shorter than the
-    grace period are left alone: they get there soon by themselves.
+    grace period are not restored: their alerts fire again soon.
     """
     state.silent = False
     hold_ms = state.rule.for_ms
@@ -51,7 +51,7 @@ def set_back(
     ended at `down_ms`, and still is at `time_ms`. `hold_ms` is its rule's `for`."""
     remaining_ms = hold_ms - (down_ms - since_ms)
     if remaining_ms <= 0:
-        alert.active_since_ms = since_ms  # it was firing, and does so at the next evaluation
+        alert.active_since_ms = since_ms  # it was firing, and fires at the next evaluation
     elif remaining_ms < grace_ms:
         alert.active_since_ms = time_ms + grace_ms - hold_ms
     else:
@@ -62,7 +62,7 @@ def set_back(
 def _remembered(
     state: AlertState, time_ms: int, context: RuleContext
 ) -> dict[Labels, tuple[int, int]]:
-    """Labels → when the series was last written, and since when it said the alert was active."""
+    """Labels → when the series was last written, and since when the alert was active by it."""
     name = Matcher(ALERT_NAME, MatchOp.EQUAL, state.rule.name)
     series = format_expr(VectorSelector(ALERTS_FOR_STATE, (name,)))
     at_ms = time_ms - 1

@@ -18,7 +18,7 @@ from novaql.tsdb.model.samples import STALE, Batch, Floats, HistogramSamples
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """Series and their values at one time; `native` says which of them are histograms."""
+    """Series and their values at one time; `native` marks which of them are histograms."""
 
     series: SeriesTable
     values: Floats

@@ -1,4 +1,4 @@
-"""Templates of alerting rules: what they may refer to, and what they give."""
+"""Templates of alerting rules: what they may refer to, and their results."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def expand_alert_template(
     external_url: str,
     work: TemplateWork | None = None,
 ) -> str:
-    """What the template gives for one element of an alert's expression.
+    """The result of the template for one element of an alert's expression.
 
-    A template that cannot be carried out gives a text that says so, as in Prometheus: an alert
+    A template that fails results in a text that states the failure, as in Prometheus: an alert
     with a broken description is better than none.
 
     work  of the evaluation that this expansion belongs to; it raises `QueryTimeout`,

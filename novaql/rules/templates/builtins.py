@@ -1,4 +1,4 @@
-"""The functions that Go's templates bring along: comparisons, printing, `len`, `index`."""
+"""The functions that are built into Go's templates: comparisons, printing, `len`, `index`."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from novaql.rules.templates.values import LabelMap, Record, Seconds, Time, go_ty
 from novaql.rules.templates.work import TemplateWork
 
 Query = Callable[[str], Iterable[tuple[dict[str, str], float | FloatHistogram]]]
-"""Carries out a query at the time of the template: labels and value of each element."""
+"""Evaluates a query at the time of the template: labels and value of each element."""
 
 MOST_STATES = 1 << 23
 """Characters × states of a regular expression that one search may visit: a third of a second."""
@@ -101,7 +101,7 @@ def _regex(pattern: Any) -> Any:
 
 
 def _check_regex(compiled: Any, subject: Any) -> None:
-    """At its worst a search looks at each state of the pattern at each character, and it cannot be
+    """At its worst a search visits each state of the pattern at each character, and it cannot be
     interrupted. Raises `TemplateFailure`."""
     if compiled.programsize * len(text(subject)) > MOST_STATES:
         raise TemplateFailure("the regular expression and the text are too long together")
@@ -125,7 +125,7 @@ def _replace_all(pattern: Any, replacement: Any, subject: Any, work: TemplateWor
         work.charge(_MATCH_WORK)
         start, end = hit.span()
         touches, last_end = start == end == last_end and start > 0, end
-        if touches:  # an empty match right behind another one is left alone
+        if touches:  # an empty match right behind another one is not replaced
             return ""
 
         def group(reference: re.Match[str]) -> str:
@@ -138,7 +138,7 @@ def _replace_all(pattern: Any, replacement: Any, subject: Any, work: TemplateWor
         put = _GROUP.sub(group, text(replacement))
         size += len(put)
         if size > MOST_CHARACTERS:
-            raise TemplateFailure(f"reReplaceAll gives more than {MOST_CHARACTERS} characters")
+            raise TemplateFailure(f"reReplaceAll returns more than {MOST_CHARACTERS} characters")
         return put
 
     replaced: str = compiled.sub(filled, text(subject))

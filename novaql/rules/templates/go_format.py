@@ -29,7 +29,7 @@ def _pieces(pattern: str, arguments: list[Any]) -> Iterator[str]:
     for hit in _VERB.finditer(pattern):
         yield pattern[at : hit.start()]
         at = hit.end()
-        if hit[4] is not None:  # %[2]v: go on from the second argument
+        if hit[4] is not None:  # %[2]v: continue from the second argument
             in_order = False
             waiting = deque(arguments[int(hit[4]) - 1 :])
         yield _filled(hit, waiting)

@@ -55,5 +55,5 @@ def number_value(token: Token) -> int | float:
         raise TemplateProblem(token.position, f"{token.text} is no number") from None
     if value in (float("inf"), float("-inf")):
         raise TemplateProblem(token.position, f"{token.text} is too large")
-    # As in Go, 1e3 is an integer too; it becomes a float where a float is wanted.
+    # As in Go, 1e3 is an integer too; it becomes a float where a float is expected.
     return value

@@ -15,7 +15,7 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """`.`: the value at hand."""
+    """`.`: the current value."""
 
 
 @dataclass(frozen=True, slots=True)

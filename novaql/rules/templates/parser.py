@@ -160,7 +160,7 @@ class _Parser:
 
     def definition(self, kind: str, word: Token) -> Node | None:
         if kind == "define" and self.depth > 1:
-            raise TemplateProblem(word.position, "a define stands at the top")
+            raise TemplateProblem(word.position, "a define must be at the top level")
         name = self.quoted(kind)
         pipeline = self.pipeline(kind, word) if kind == "block" else None
         self.close(kind)
@@ -203,14 +203,14 @@ class _Parser:
         while True:
             token = self.skip_blanks()
             if commands and (token.kind is Kind.CLOSE or self.is_sign(")")):
-                break  # a | with nothing behind it: Go does not mind
+                break  # a | with nothing behind it: Go accepts it
             command = self.command()
             if not command:
                 if token.kind is Kind.SIGN and token.text not in ("|", ")"):
                     raise TemplateProblem(token.position, f"unexpected {token.text!r} in {what}")
                 raise TemplateProblem(token.position, f"a value is missing in {what}")
             if commands and isinstance(command[0], (Literal, Dot)):
-                raise TemplateProblem(token.position, "only a function can stand behind |")
+                raise TemplateProblem(token.position, "only a function can follow |")
             commands.append(command)
             self.skip_blanks()
             if not self.is_sign("|"):

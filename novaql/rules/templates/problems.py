@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 MOST_CHARACTERS = 1_000_000
-"""Longest text that a template, or a function in it, gives."""
+"""Longest result of a template, or of a function in it."""
 
 
 LONGEST_QUOTE = 200
@@ -31,7 +31,7 @@ class TemplateFailure(Exception):
 
 
 def joined(separator: str, pieces: Iterable[str], what: str = "text") -> str:
-    """One text of pieces. Raises `TemplateFailure` before it is made where it is too long.
+    """One text joined from pieces. Raises `TemplateFailure` before the join if it is too long.
 
     what  the name of the text in the message
     """

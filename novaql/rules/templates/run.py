@@ -1,4 +1,4 @@
-"""Carrying out a template: bounded in steps and output, with nothing in reach but its values."""
+"""Runs a template: bounded in steps and output, with access to its values only."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def run_template(
     variables: Mapping[str, Any],
     work: TemplateWork,
 ) -> str:
-    """The text that the template gives. Raises `TemplateFailure`, and what `work` raises."""
+    """The result of the template. Raises `TemplateFailure`, and what `work` raises."""
     work.begin()
     run = _Run(template, functions, work)
     run.body(template.body, data, [("$", data), *variables.items()])
@@ -87,7 +87,7 @@ class _Run:
         self.written += len(text)
         self.work.charge(len(text))
         if self.written > MOST_CHARACTERS:
-            raise TemplateFailure(f"the template gives more than {MOST_CHARACTERS} characters")
+            raise TemplateFailure(f"the template returns more than {MOST_CHARACTERS} characters")
         self.out.append(text)
 
     # --- nodes -----------------------------------------------------------------------------
@@ -224,7 +224,7 @@ class _Run:
         if isinstance(value, str):
             self.work.charge(len(value))
             if len(value) > MOST_CHARACTERS:
-                raise TemplateFailure(f"{name} gives more than {MOST_CHARACTERS} characters")
+                raise TemplateFailure(f"{name} returns more than {MOST_CHARACTERS} characters")
         return value
 
     def short_circuit(

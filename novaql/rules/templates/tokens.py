@@ -126,5 +126,5 @@ def _what_is_wrong(text: str, at: int) -> str:
     if text.startswith("}}", at):
         return "a ( is never closed"
     if text.startswith("/*", at):
-        return "a comment stands alone, with nothing between it and {{ and }}"
+        return "a comment must be alone, with nothing between it and {{ and }}"
     return f"{text[at]!r} has no meaning here"

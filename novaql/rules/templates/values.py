@@ -17,12 +17,12 @@ _DEEPEST = 50
 
 
 class LabelMap(dict[str, str]):
-    """Labels: a name that is not there gives "", as Go's map of texts does."""
+    """Labels: a missing name returns "", as in Go's map of texts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Named fields; asking for another one is an error."""
+    """Named fields; access to another one is an error."""
 
     kind: str
     fields: dict[str, Any]
@@ -43,7 +43,7 @@ class Seconds:
 
 
 def sample(labels: dict[str, str], value: float | FloatHistogram) -> Record:
-    """An element of what `query` gives."""
+    """An element of the result of `query`."""
     return Record("sample", {"Labels": LabelMap(labels), "Value": value})
 
 
@@ -78,7 +78,7 @@ def go_type(value: Any) -> str:
 
 
 def truth(value: Any) -> bool:
-    """What `if` goes by: zero, "", nothing and empty collections are false."""
+    """The truth of a value in `if`: zero, "", nothing and empty collections are false."""
     if isinstance(value, Seconds):
         return value.seconds != 0
     if isinstance(value, (Record, Time, FloatHistogram)):

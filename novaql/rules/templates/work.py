@@ -1,7 +1,7 @@
-"""What templates may work: bytes that they work on, time, and an end from outside.
+"""Bounds of the work of templates: bytes that they process, time, and cancellation.
 
 One `TemplateWork` serves all templates of an evaluation. Each expansion is bounded by itself, and
-gives the text of its failure where it does too much; the deadline and the cancellation end the
+results in the text of its failure where it does too much; the deadline and the cancellation end the
 whole evaluation.
 """
 
@@ -14,16 +14,16 @@ from novaql.errors import EvaluationError, QueryCancelled, QueryTimeout
 from novaql.rules.templates.problems import TemplateFailure
 
 MOST_WORK = 64 << 20
-"""Bytes that one expansion may work on: what functions are given, and what they give."""
+"""Bytes that one expansion may work on: arguments and results of functions."""
 
 MOST_TEXT = 64 << 20
-"""Characters that all expansions of one evaluation may give together."""
+"""Characters that all expansions of one evaluation may return together."""
 
 STEP_WORK = 100
 """Bytes that a step counts for."""
 
 VARIABLE_WORK = 8
-"""Bytes that each variable counts for when one of them is looked for."""
+"""Bytes that each variable counts for when one of them is looked up."""
 
 _LOOKED_AFTER = 256 << 10
 """Bytes of work between two checks of the time limit: some milliseconds."""
@@ -59,11 +59,11 @@ class TemplateWork:
             self.look()
 
     def gave(self, text: str) -> None:
-        """Count what an expansion gave. Raises `EvaluationError` where all give too much."""
+        """Count a result of an expansion. Raises `EvaluationError` if all are too long."""
         self._text += len(text)
         if self._text > MOST_TEXT:
             raise EvaluationError(
-                f"templates give more than {MOST_TEXT >> 20} MiB in one evaluation"
+                f"templates return more than {MOST_TEXT >> 20} MiB in one evaluation"
             )
 
     def look(self) -> None:

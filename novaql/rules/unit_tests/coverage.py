@@ -18,7 +18,7 @@ from novaql.tsdb.model.matchers import select_rows
 
 
 class Covered(StrEnum):
-    """TESTED: an expectation is about what the rule gives. USED: a tested rule reads it."""
+    """TESTED: an expectation is about the result of the rule. USED: a tested rule reads it."""
 
     TESTED = "tested"
     USED = "used by a tested rule"
@@ -86,7 +86,7 @@ def _reads(expr: str, rule: Rule) -> bool:
     except QueryError:
         return False
     names = (ALERTS, ALERTS_FOR_STATE) if isinstance(rule, AlertingRule) else (rule.name,)
-    # Only labels that are known for sure take part: templates may give anything.
+    # Only constant labels take part: templates may return anything.
     known = {name: text for name, text in rule.labels.items() if "{{" not in text}
     if isinstance(rule, AlertingRule):
         known[ALERT_NAME] = rule.name

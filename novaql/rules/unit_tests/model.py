@@ -47,7 +47,7 @@ class ExprTest:
 
 @dataclass(frozen=True, slots=True)
 class TestGroup:
-    """One test: data, and what is to come of it.
+    """One test: data, and the expected results.
 
     interval_ms  distance of the samples of the input series
     start_ms     the time that test times count from, milliseconds since 1970

@@ -35,7 +35,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class TestOutcome:
-    """How one test went; `failures` is empty where it passed."""
+    """The outcome of one test; `failures` is empty if it passed."""
 
     __test__ = False  # for pytest: this is no test
 
@@ -51,7 +51,7 @@ def run_tests(
     *,
     wanted: Callable[[str], bool] = lambda name: True,
 ) -> Iterator[TestOutcome]:
-    """Run the tests whose name is wanted, in order."""
+    """Run the tests whose name is selected, in order."""
     for test in tests.tests:
         if wanted(test.name):
             began = time.perf_counter()
@@ -167,7 +167,7 @@ def _equal(
 def _values_equal(expected: Value, found: Value, *, fuzzy: bool) -> bool:
     """NaN equals nothing, as in promtool; `fuzzy` allows the next float on either side.
 
-    A counter reset hint counts only where the expectation gives one.
+    A counter reset hint counts only where the expectation has one.
     """
     if isinstance(expected, FloatHistogram) or isinstance(found, FloatHistogram):
         if not (isinstance(expected, FloatHistogram) and isinstance(found, FloatHistogram)):

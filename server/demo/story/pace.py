@@ -19,7 +19,7 @@ class Pace(Protocol):
         """The time of the server."""
 
     def pass_time(self) -> None:
-        """Let a moment pass, in which the server does what is due."""
+        """Wait a moment, in which the server runs what is due."""
 
 
 class RealPace:

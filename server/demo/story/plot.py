@@ -340,7 +340,7 @@ class Story:
         self._narrate(f"  {text}")
 
     def _until(self, what: str, look: Callable[[], Found | None]) -> Found:
-        """Let time pass until something is there."""
+        """Wait until a condition holds."""
         begun = self._pace.now()
         while not (found := look()):
             if self._pace.now() - begun > _PATIENCE:

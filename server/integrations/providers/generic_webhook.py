@@ -1,6 +1,6 @@
 """The generic webhook: any system that can send JSON reports deploys or incidents.
 
-The configuration of a hook says where each field of the report is in a body.
+The configuration of a hook locates each field of the report in a body.
 """
 
 from __future__ import annotations

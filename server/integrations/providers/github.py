@@ -186,7 +186,7 @@ class GitHub(Provider):
         try:
             return HookOutcome(resources=[_deploy(call.config["services"], name, one, status)])
         except NOT_UNDERSTOOD as problem:
-            raise invalid("/deployment", f"is not understood: {type(problem).__name__}") from None
+            raise invalid("/deployment", f"cannot be read: {type(problem).__name__}") from None
 
 
 def _place(cursor: str | None, following: str, count: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """PagerDuty: users, schedules, escalation policies, services and open incidents.
 
 With `import_schedules`, its schedules become on-call schedules of this server; otherwise each
-resource says what would be created. Escalation policies are resources only.
+resource lists what would be created. Escalation policies are resources only.
 
 Documentation: developer.pagerduty.com, "REST API", "Pagination", "Rate limits". It has not been run
 against the real service.

@@ -1,6 +1,6 @@
 """A client of the Chrome DevTools Protocol over two pipes: JSON messages that end with NUL.
 
-One thread calls and waits; events are handed to a function when they are read. Each wait ends at
+One thread calls and waits; it passes events to a function when it reads them. Each wait ends at
 the deadline of the run, and calls `check` ten times a second, which raises to end the run.
 """
 

@@ -1,6 +1,6 @@
 """How the browser is started: its program, flags, policies and file system.
 
-bubblewrap gives the browser namespaces for processes, files, users and IPC. Its files are the
+bubblewrap runs the browser in namespaces for processes, files, users and IPC. Its files are the
 programs of the machine, read-only, and three folders in memory: the profile is one of them, so
 that it exists as long as the run. Chromium makes its own sandbox inside, with more namespaces and
 seccomp filters for each page.
@@ -140,8 +140,8 @@ def trial_command(bwrap: str) -> list[str]:
 
 
 def browser_command(bwrap: str, program: str, policy_folder: str) -> list[str]:
-    """Return the command of the browser. It speaks CDP at 3 and 4, bubblewrap reports at 5, the
-    policies are read from 6."""
+    """Return the command of the browser. It uses descriptors 3 and 4 for CDP and reads the
+    policies from 6; bubblewrap reports at 5."""
     return [
         *_namespaces(bwrap, BROWSER_UID),
         *("--perms", "0444", "--ro-bind-data", str(_POLICY_FD), f"{policy_folder}/novaql.json"),

@@ -34,7 +34,7 @@ _FAILURE_SCREENSHOT_S = 3.0
 _START_SHARE = 0.5
 """The part of the timeout in which the browser has to start, so that steps have enough of it."""
 _NOT_OF_THE_TARGET = frozenset({"timeout", "browser_crashed"})
-"""Reasons that say nothing about the target before the first step."""
+"""Reasons that do not concern the target before the first step."""
 _MAX_DETAIL = 500
 _WITHOUT_SCREENSHOT = frozenset({"browser_crashed", "cancelled", "limit_exceeded"})
 

@@ -35,7 +35,7 @@ class Document:
 class Page:
     """Drives the only page of a browser.
 
-    step_end    when the current step gives up; the caller sets it
+    step_end    when the current step times out; the caller sets it
     secrets     values that the run has typed: no screenshot shows them
     """
 

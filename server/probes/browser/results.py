@@ -58,7 +58,7 @@ class FlowResult:
 
 
 class FlowFailed(Exception):
-    """A flow cannot go on. `reason` is one of `FAILURE_REASONS`."""
+    """A flow cannot continue. `reason` is one of `FAILURE_REASONS`."""
 
     def __init__(self, reason: str, detail: str) -> None:
         assert reason in FAILURE_REASONS

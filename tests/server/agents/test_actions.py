@@ -339,7 +339,7 @@ def test_executors_of_other_domains(either: AgentRig) -> None:
     assert either.decide(action, by="eve").status_code == 200
     body = {"content_hash": digest, "outcome": "executed"}
     assert code_of(either.ask("POST", result_path(action), body)) == (409, "other_executor")
-    with pytest.raises(Conflict, match="look at it again"), executor.unit() as unit:
+    with pytest.raises(Conflict, match="review it again"), executor.unit() as unit:
         start(unit, key, content_hash(agent, "runbook.run", "t", [], {"steps": [2]}))
     with executor.unit() as unit:
         start(unit, key, digest)

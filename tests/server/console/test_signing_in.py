@@ -87,10 +87,10 @@ def test_a_wrong_token_is_asked_for_again_with_the_reason(console: Console) -> N
     right = console.token
     console.token = right[:-1] + ("0" if right[-1] != "0" else "1")
     console.open(f"?q={REQUESTS}")
-    expect(console.page.locator("#token-problem")).to_contain_text("does not know")
+    expect(console.page.locator("#token-problem")).to_contain_text("does not accept")
     console.page.fill("#token", "nova_wrong")
     console.page.press("#token", "Enter")
-    expect(console.page.locator("#token-problem")).to_contain_text("does not know")
+    expect(console.page.locator("#token-problem")).to_contain_text("does not accept")
     console.page.fill("#token", right)
     console.page.press("#token", "Enter")
     answered(console.page)

@@ -98,7 +98,7 @@ FAULTS: dict[Change, str] = {
     shortened: "truncated: the saved checkpoint covers 12 entries, the export has 9",
     swapped: "entry 5 was swapped",
     emptied: "truncated: the saved checkpoint covers 12 entries, the export has 0",
-    rewritten: "rewritten: its first 12 entries do not give the root of the saved checkpoint",
+    rewritten: "rewritten: its first 12 entries contradict the root of the saved checkpoint",
 }
 
 

@@ -280,7 +280,7 @@ def test_a_changed_file_is_taken_up_and_a_broken_one_is_not(
 
             eventually(lambda: names() == ["another"])
             config.write_text("scrape_configs: [{job_name: broken, nonsense: 1}]")
-            eventually(lambda: "what was scraped before still is" in caplog.text)
+            eventually(lambda: "the former targets are still scraped" in caplog.text)
             assert names() == ["another"]
             config.unlink()
             time.sleep(0.2)

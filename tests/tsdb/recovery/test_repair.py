@@ -133,7 +133,7 @@ def test_a_manifest_is_made_anew_from_blocks_and_log(place: float) -> None:
     assert done.left == []
     assert disk.content()[STORE / "damaged" / "MANIFEST"] == damaged
     found = contents(disk)
-    # Deletions that were not carried out yet are forgotten: they stood in the manifest alone.
+    # Deletions that were not carried out yet are lost: they were in the manifest alone.
     assert {key: [s for s in found[key] if s[0] != 100] for key in found} == expected
     assert "manifest" in done.missing[0]
 

@@ -46,8 +46,8 @@ def table_of(
     bits of an offset, or -1 if the bins are not valid.
 
     nodes   [2 ** log] of each state: bits to read for the next one, that one's base << 8, bits of
-            the offset << 24, and << 32 what the offset is added to, or the number of the bin, which
-            says so, where numbers have 64 bits
+            the offset << 24, and << 32 what the offset is added to, or the number of the bin,
+            marked as such, where numbers have 64 bits
     lowers  [bins] what the offset is added to
     counts  [bins] scratch
     """

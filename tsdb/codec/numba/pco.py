@@ -140,7 +140,7 @@ def decode(data: Any, at: Any, size: Any, kind: Any, out: Any, work: Any) -> Any
     if count == 0 or size < 20 or at + size + MARGIN > len(data):
         return -1
     # The header of the file: magic and version, perhaps the type of all chunks, and a hint of the
-    # number of values, of which 6 bits give the length.
+    # number of values, of which 6 bits are the length.
     end, there = at + size, pointer(data, 0)
     if word_at(there, at) & types.uint64(0xFFFFFFFFFF) != types.uint64(FILE):
         return -1

@@ -40,7 +40,7 @@ _spread = inner(spreads.spread)
 
 @inner
 def _columns(data: Any, begin: Any, table: Any, wanted: Any, words: Any, work: Any) -> Any:
-    """Decode the columns of a page as far as they are wanted. Returns whether that succeeded.
+    """Decode the columns of a page as far as they are requested. Returns whether that succeeded.
 
     table  [G, 7] of `outline`: bytes are relative to data[begin], words to `words`
     wanted [G] numbers of each column

@@ -58,7 +58,7 @@ def select_cells(
     rows: Any,
     counts: Any,
 ) -> None:
-    """`selection.Selected.add`: cells of rows with these numbers, of which `wanted` [J] at a step.
+    """`selection.Selected.add`: cells of rows with these numbers; `wanted` [J]: how many at a step.
 
     best, rows  [G · J · K] values and their rows, best first
     counts      [G · J] how many there are

@@ -124,7 +124,7 @@ def fold_sums(strip_cells: Any, scale: Any, added: Any, high: Any, low: Any, cou
 
 @kernel(STRIP_CELLS, FLAG, OUT_MATRIX, OUT_FLAGS)
 def fold_extremes(strip_cells: Any, largest: bool, best: Any, seen: Any) -> None:
-    """Minima or maxima; NaN gives way to any number."""
+    """Minima or maxima; any number replaces NaN."""
     place, grid, first, strip, values, present, shared, _, begin, end = strip_cells
     best, seen = borrowed(best), borrowed(seen)
     values, present = borrowed(values), borrowed(present)

@@ -103,7 +103,7 @@ def _deviation(ordered: Any, count: int, away: Any) -> float:
         return _at_rank(away, known, count, 0.5)
     above = _place(ordered, count, middle)
     below = above - 1
-    for k in range(min(count // 2 + 2, count)):  # more ranks are not looked at
+    for k in range(min(count // 2 + 2, count)):  # further ranks are not read
         if above == count or (below >= 0 and middle - ordered[below] <= ordered[above] - middle):
             away[k] = middle - ordered[below]
             below -= 1
@@ -158,7 +158,7 @@ def _rank_alone(row: Any, ordered: Any, q: float) -> float:
         if row[k] == row[k]:
             ordered[numbers] = row[k]
             numbers += 1
-    # Of the order no more is looked at than two neighbours.
+    # Only two neighbours of the order are read.
     lower = int(np.floor(q * (len(row) - 1))) - (len(row) - numbers) if 0 <= q <= 1 else -1
     if 0 <= lower < numbers:
         _select(ordered, numbers, lower)

@@ -1,4 +1,4 @@
-"""rate, increase and delta of the strips of a batch (`compiled.strips` says what those are)."""
+"""rate, increase and delta of the strips of a batch (`compiled.strips` defines them)."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _know(
         mean_gap = sampled / (hi[j] - lo[j] - 1)
         before = (first_ms - (ends_ms[j] - range_ms)) / 1000.0
         after = (ends_ms[j] - last_ms) / 1000.0
-        threshold = mean_gap * 1.1  # as Prometheus: up to there the series may go on to the edge
+        threshold = mean_gap * 1.1  # as Prometheus: up to there, to the edge
         if before >= threshold:
             before = mean_gap / 2
         if after >= threshold:

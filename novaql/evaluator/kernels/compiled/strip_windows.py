@@ -204,7 +204,7 @@ def strip_variances(strips: Any, root: bool, begin: int, end: int, out: Any) -> 
 
 @kernel(STRIPS, FLAG, INT, INT, OUT_VECTOR)
 def strip_extreme_times(strips: Any, largest: bool, begin: int, end: int, out: Any) -> None:
-    """Seconds of the last sample that holds the extreme; NaN gives way to any number.
+    """Seconds of the last sample that holds the extreme; any number replaces NaN.
 
     The places that may become the last extreme are in a queue, the best one first: a sample removes
     those before it that are not better.

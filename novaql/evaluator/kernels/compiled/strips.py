@@ -84,8 +84,8 @@ def _passed(times: Any, ends_ms: Any, before_ms: int, counts: Any) -> None:
 def _bisect(times: Any, bound_ms: int) -> int:
     """How many times lie at or before this one.
 
-    Looked for first where it is if samples come evenly, then ever farther from there: an even
-    search of times that are not in the cache would wait for memory again and again.
+    The search begins where the bound is if samples are evenly spaced, then ever farther from
+    there: a bisection of times that are not in the cache would wait for memory at each step.
     """
     low, high = 0, len(times)
     if high == 0 or times[high - 1] <= bound_ms:

@@ -29,7 +29,7 @@ class Combined:
 
     histograms          the results; where the pair is not compatible, the left one
     compatible          [N] both exponential or both custom
-    conflicting_resets  [N] one follows a counter reset, the other says that there was none
+    conflicting_resets  [N] one follows a counter reset, the hint of the other excludes one
     bounds_differed     [N] only the custom bounds that both had remain
     """
 

@@ -80,8 +80,8 @@ def _corrected(
 ) -> tuple[Histograms, Bools]:
     """total and the values before resets: from the left end over the rows between to the right end.
 
-    A left end that was interpolated over a reset has that reset behind it; then the row after it
-    is the one to go on from. Also [C] whether custom bounds differed.
+    A left end that was interpolated over a reset has that reset behind it; then the sum continues
+    from the row after it. Also [C] whether custom bounds differed.
     """
     before = resets_before(h)
     following = np.minimum(first + 1, len(h) - 1)

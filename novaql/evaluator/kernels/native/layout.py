@@ -233,7 +233,7 @@ def reconcile(a: Histograms, b: Histograms) -> tuple[Histograms, Histograms, Boo
 
 
 def laid_out_as(h: Histograms, like: Histograms) -> Histograms:
-    """h in the layout of `like`, row by row, which must be one that `reconcile` gave a row of h."""
+    """h in the layout of `like`, row by row, which `reconcile` returned for a row of h."""
     h = rebucketed(h, like.bounds, like.custom_bounds)
     h = absorbed(h, np.where(h.is_custom, h.zero_threshold, like.zero_threshold))
     return coarsened(h, like.schema)

@@ -1,7 +1,7 @@
 """Quantiles of native histograms, and the share of observations in a range.
 
 Where in a bucket the observations lie is not known. They are taken to be spread evenly in the zero
-bucket and in custom buckets, and on a logarithmic scale elsewhere, as Prometheus has it
+bucket and in custom buckets, and on a logarithmic scale elsewhere, as in Prometheus
 (`HistogramQuantile`, `HistogramFraction` in promql/quantile.go).
 """
 

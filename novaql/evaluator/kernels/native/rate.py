@@ -31,8 +31,8 @@ class Differences:
     histograms      the differences, gauges; without meaning where mixed
     first_count     [C] observations that the first row of the window had counted
     mixed           [C] exponential and custom rows: there is no result
-    not_counter     [C] a gauge was asked as if it were a counter
-    not_gauge       [C] a counter was asked as if it were a gauge
+    not_counter     [C] a gauge was used as a counter
+    not_gauge       [C] a counter was used as a gauge
     bounds_differed_subtracting, bounds_differed_adding
                     [C] only the custom bounds that both sides had remain
     """

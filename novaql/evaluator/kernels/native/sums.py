@@ -52,7 +52,7 @@ class RunTotals:
 
     histograms          the results; of a mixed run its first row
     mixed               [G] exponential and custom rows: there is no result
-    conflicting_resets  [G] one row follows a counter reset, another says that there was none
+    conflicting_resets  [G] one row follows a counter reset, the hint of another excludes one
     bounds_differed     [G] only the custom bounds that all had remain (in a mixed run: of the
                         rows before the first that does not fit)
     """

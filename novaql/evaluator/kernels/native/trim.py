@@ -1,8 +1,8 @@
 """Histograms without the observations below or above a value: the operators `</` and `>/`.
 
 A bucket that holds the value is divided as `histogram_quantile` would do it. What remains is
-counted anew from the buckets, each observation in the middle of its bucket, unless nothing went
-(Prometheus: `TrimBuckets` in model/histogram/float_histogram.go).
+counted again from the buckets, each observation in the middle of its bucket, unless nothing was
+removed (Prometheus: `TrimBuckets` in model/histogram/float_histogram.go).
 """
 
 from __future__ import annotations

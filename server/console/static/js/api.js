@@ -22,7 +22,7 @@ const MOST_WAITS = 3;
 const LONGEST_WAIT_S = 30;
 
 /**
- * Send a request. After a 429, wait as long as the server says and send it again, a few times;
+ * Send a request. After a 429, wait for Retry-After and send it again, a few times;
  * `waits(seconds)` is called before each wait.
  */
 async function fetchPatiently(path, { waits: says, ...options }) {
@@ -87,7 +87,7 @@ export async function runQuery(request, signal, waits) {
 
 const remembered = new Map();
 
-/** A list from the Prometheus base, kept for half a minute. Never asks for a token. */
+/** A list from the Prometheus base, cached for half a minute. Never requests a token. */
 async function list(path) {
   const known = remembered.get(path);
   if (known && Date.now() - known.at < 30_000) return known.values;

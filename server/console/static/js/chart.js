@@ -1,4 +1,4 @@
-// A range result as a chart: a crosshair tells the values, dragging zooms, arrow keys move in time.
+// A range result as a chart: a crosshair shows the values, dragging zooms, arrow keys move in time.
 
 import { byId, el } from "./dom.js";
 import { formatTime } from "./format.js";
@@ -12,7 +12,7 @@ import { tipIn } from "./tip.js";
 const box = byId("chart");
 let plot = null;
 let shown = null; // {kind, window, natives} of what is drawn; `kind` is a line chart or a heatmap
-let hidden = new Set(); // names of series switched off, kept across refreshes
+let hidden = new Set(); // names of series switched off, retained across refreshes
 let picked = null; // name of the histogram on show, likewise
 let tip = null;
 let onZoom = () => {};
@@ -116,7 +116,7 @@ function zoom(u) {
   onZoom(Math.floor(from), Math.ceil(to));
 }
 
-/** A click hides or shows one series; with Alt or Shift, or a double click, it stands alone. */
+/** A click hides or shows one series; with Alt or Shift, or a double click, it is shown alone. */
 function toggle(name, alone) {
   const { lines } = shown.kind;
   const names = lines.map((line) => line.name);

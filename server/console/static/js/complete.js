@@ -1,9 +1,9 @@
-// What may stand at the caret: metric, function, stage of a pipe, label name or label value.
+// What is valid at the caret: metric, function, stage of a pipe, label name or label value.
 
 import { labelNames, labelValues, metricNames } from "./api.js";
 import { AGGREGATORS, FUNCTIONS, KEYWORDS } from "./words.js";
 
-/** Where the caret stands: {kind, from, typed, metric?, label?}, or null where nothing completes. */
+/** The place of the caret: {kind, from, typed, metric?, label?}, or null where nothing completes. */
 export function contextAt(text, caret) {
   const before = text.slice(0, caret);
   let brace = -1;

@@ -8,7 +8,7 @@ SwaggerUIBundle({
   docExpansion: "none",
   defaultModelsExpandDepth: -1,
   filter: true,
-  validatorUrl: null, // no other host is asked
+  validatorUrl: null, // no request to another host
   plugins: [
     // Its link to the licence's text leads to another host.
     { wrapComponents: { License: () => () => null, OAS31License: () => () => null } },

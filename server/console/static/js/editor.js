@@ -12,7 +12,7 @@ let context = null;
 let chosen = -1;
 let asked = 0;
 let mark = null;
-let accepting = false; // an accepted completion is put in: its input asks for no list
+let accepting = false; // an accepted completion is put in: its input requests no list
 
 export const queryText = () => text.value;
 

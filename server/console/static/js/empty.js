@@ -8,7 +8,7 @@ const MOST_CAUSES = 5;
 
 /**
  * What to show below "answers nothing". `use(query)` runs another query, `look(from, to)` another time;
- * `infos` are said if the server finds no cause.
+ * `infos` are shown if the server finds no cause.
  */
 export async function reasonsFor(request, infos, { use, look }, signal) {
   let found;
@@ -20,7 +20,7 @@ export async function reasonsFor(request, infos, { use, look }, signal) {
   }
   const nodes = found.causes.slice(0, MOST_CAUSES).map((cause) => causeNode(request.query, cause, use, look));
   if (nodes.length === 0) nodes.push(...infos.map((text) => el("p", {}, text.replace(/^NovaQL info: /, ""))));
-  if (!found.complete) nodes.push(el("p", {}, "The query has more parts than were looked at."));
+  if (!found.complete) nodes.push(el("p", {}, "The query has more parts than were examined."));
   return nodes.length ? nodes : [el("p", {}, "Each part of the query has data. Try a longer range.")];
 }
 

@@ -17,7 +17,7 @@ function snippets() {
   ];
 }
 
-/** What to show instead of a chart; `look` asks again whether there are samples. */
+/** What to show instead of a chart; `look` checks again whether there are samples. */
 export function firstRun(look) {
   const intro = needsToken() ? "A sender needs a token with the role operator." : "This server takes samples without a token.";
   return [

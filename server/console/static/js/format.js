@@ -16,7 +16,7 @@ function trim(value, digits) {
   return text.includes("e") ? String(Number(text)) : String(Number.parseFloat(text));
 }
 
-/** A value in a unit; `digits` are significant ones. Specials keep their names. */
+/** A value in a unit; `digits` are significant ones. Specials retain their names. */
 export function formatValue(value, unit = "number", digits = 4) {
   if (typeof value === "string") return value;
   if (value === null || value === undefined) return "—";
@@ -31,7 +31,7 @@ export function formatValue(value, unit = "number", digits = 4) {
   }
 }
 
-/** The unit a query speaks in, as far as its names tell. */
+/** The unit of a query, as far as its names contain it. */
 export function guessUnit(query) {
   const rate = /\b(i?rate|deriv)\s*\(/.test(query);
   if (/histogram_quantile/.test(query)) return /seconds/.test(query) ? "seconds" : "number";

@@ -12,7 +12,7 @@ export function bucketsOf({ buckets }) {
   }));
 }
 
-/** What a histogram says in words. */
+/** A histogram in words. */
 export function summaryOf({ count, sum }, unit) {
   const [many, total] = [number(count), number(sum)];
   const mean = many > 0 && Number.isFinite(total) ? `, mean ${formatValue(total / many, unit)}` : "";

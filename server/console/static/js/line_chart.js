@@ -1,4 +1,4 @@
-// Lines: gaps are gaps, and the tip tells the values around the pointer.
+// Lines: gaps are gaps, and the tip shows the values around the pointer.
 
 import { formatValue } from "./format.js";
 import { emphasisOn } from "./emphasis.js";

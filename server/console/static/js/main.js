@@ -60,7 +60,7 @@ function schedule() {
   }, seconds(state.refresh) * 1000);
 }
 
-/** Run what stands in the box, for the tab on show. The newest run wins. */
+/** Run the text of the editor, for the tab on show. The newest run wins. */
 async function run({ quiet = false } = {}) {
   const query = quiet ? state.q : queryText();
   running?.abort();
@@ -99,7 +99,7 @@ async function run({ quiet = false } = {}) {
 const isEmpty = ({ result }) => Array.isArray(result) && result.length === 0;
 const clear = (...what) => (state.tab === "table" ? clearTable : clearChart)(...what);
 
-/** Say why there is no answer, or how the first samples come in. */
+/** Show why there is no answer, or how the first samples come in. */
 async function explainEmpty({ infos }, request, signal) {
   if (state.tab === "json") return;
   const look = (from, to) => {
@@ -227,16 +227,16 @@ async function arrive() {
   return askForToken(problem);
 }
 
-/** Run the query of the address, or the first example, and list the examples. `anew`: samples have come. */
-async function start(anew = false) {
-  if (state.q && !anew) await run();
-  const names = await metricNames({ fresh: anew });
+/** Run the query of the address, or the first example, and list the examples. `refreshed`: samples have arrived. */
+async function start(refreshed = false) {
+  if (state.q && !refreshed) await run();
+  const names = await metricNames({ fresh: refreshed });
   const groups = fitting(names);
   showExamples(groups, pick);
-  if (!state.q || anew) {
+  if (!state.q || refreshed) {
     const [query, unit] = opening(groups, names);
     setQuery(query);
-    setState({ q: query, unit, ...(anew ? { tab: "table" } : {}) }); // a range of steps may end before the first sample
+    setState({ q: query, unit, ...(refreshed ? { tab: "table" } : {}) }); // a range of steps may end before the first sample
     await run();
   }
   markExample(state.q);
@@ -269,6 +269,6 @@ setQuery(state.q);
 showControls();
 clearChart(state.q ? "Running the query …" : "Looking what is here …");
 if (await arrive()) await start();
-else clearChart("Sign in to query.", "The server answers to holders of a token. Run asks for it again.");
+else clearChart("Sign in to query.", "The server requires a token. Run prompts for it again.");
 await watchServer();
 setInterval(watchServer, 30_000);

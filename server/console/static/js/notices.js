@@ -1,4 +1,4 @@
-// What went wrong, and what the engine wants to say beside its answer.
+// Errors, and annotations of the engine beside its answer.
 
 import { byId, el } from "./dom.js";
 import { grouped } from "./format.js";
@@ -13,8 +13,8 @@ export function showError(problem, query) {
     const line = query.split("\n")[problem.line - 1] ?? "";
     const points = [...line];
     const pad = points.slice(0, problem.column - 1).map((c) => (c === "\t" ? "\t" : " ")).join("");
-    const room = Math.max(1, points.length - problem.column + 1);
-    const carets = "^".repeat(Math.max(1, Math.min(problem.length, room)));
+    const width = Math.max(1, points.length - problem.column + 1);
+    const carets = "^".repeat(Math.max(1, Math.min(problem.length, width)));
     parts.push(el("pre", {}, `${line}\n${pad}`, el("span", { className: "caret" }, carets)));
   } else {
     for (const { pointer, message } of problem.details) {

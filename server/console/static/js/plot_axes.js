@@ -6,8 +6,8 @@ import { formatValue } from "./format.js";
 export function rangeOf(_, low, high) {
   if (low === null || high === null) return [0, 1];
   if (low === high) {
-    const room = Math.abs(low) * 0.1 || 1;
-    return low === 0 ? [0, 1] : [Math.min(0, low - room) && low - room, high + room];
+    const margin = Math.abs(low) * 0.1 || 1;
+    return low === 0 ? [0, 1] : [Math.min(0, low - margin) && low - margin, high + margin];
   }
   const span = high - low;
   const bottom = low >= 0 && low < span * 1.5 ? 0 : low - span * 0.06;
@@ -37,7 +37,7 @@ export function incrementsOf(unit) {
   return [...below, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 432000, 864000, 4320000, 8640000, 86400000, 864000000, 8640000000];
 }
 
-/** Labels with just as many digits as tell neighbours apart. */
+/** Labels with as many digits as distinguish neighbours. */
 export function axisLabels(splits, unit) {
   for (const digits of [3, 4, 5, 6, 8]) {
     const labels = splits.map((value) => (value === null ? "" : formatValue(value, unit, digits)));

@@ -8,7 +8,7 @@ let known = null; // {user, role, tenant, session}, or null
 
 const headers = { Accept: "application/json" };
 
-/** Ask the server who this is. Resolves to null for nobody. */
+/** Get the current user from the server; null without a session. */
 export async function whoAmI() {
   const answer = await fetch("/v1/session", { headers, cache: "no-store" });
   known = answer.ok ? await answer.json() : null;
@@ -26,7 +26,7 @@ export async function signIn(token) {
     return "The server cannot be reached. Is it still running?";
   }
   const body = await answer.json().catch(() => null);
-  if (answer.status === 401) return "The server does not know this token.";
+  if (answer.status === 401) return "The server does not accept this token.";
   if (!answer.ok) {
     const { code, message } = body?.error ?? {};
     return code === "no_tokens" ? "" : message ?? `The server answered ${answer.status}.`;
@@ -34,13 +34,13 @@ export async function signIn(token) {
   return (await whoAmI()) ? "" : "This browser does not accept the cookie of this server.";
 }
 
-/** End the session. The page begins anew, so that it shows nothing more. */
+/** End the session. The page reloads, and shows nothing more. */
 async function signOut() {
   await fetch("/v1/session", { method: "DELETE", headers });
   location.reload();
 }
 
-/** Whether the server requires tokens, once it has said who this is. */
+/** Whether the server requires tokens, after its first answer. */
 export const needsToken = () => known === null || known.session !== null;
 
 function showButton() {
@@ -50,7 +50,7 @@ function showButton() {
   button.title = known ? `${known.user}: ${known.role} of ${known.tenant}` : "";
 }
 
-/** The value of `name` in the fragment; it leaves the address, so that it is neither copied nor kept. */
+/** The value of `name` in the fragment; it leaves the address, so that it is neither copied nor stored. */
 export function takeFromAddress(name) {
   const fragment = new URLSearchParams(location.hash.slice(1));
   const given = fragment.get(name);
@@ -61,7 +61,7 @@ export function takeFromAddress(name) {
   return given;
 }
 
-/** Ask for a token until one opens a session. Resolves to whether one did; many callers share one dialog. */
+/** Prompt for a token until one opens a session. Resolves to whether one did; many callers share one dialog. */
 export function askForToken(problem = "") {
   asking ??= untilSignedIn(problem).finally(() => { asking = null; });
   return asking;

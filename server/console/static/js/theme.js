@@ -1,4 +1,4 @@
-// Light, dark, or as the system says. Kept across visits.
+// Light, dark, or the setting of the system. Stored across visits.
 
 import { byId } from "./dom.js";
 

@@ -1,4 +1,4 @@
-"""Jobs say which server has leased them, and when their time was chosen."""
+"""Jobs record the server that has leased them, and when their time was chosen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events are relayed without a job for each: they say themselves when they are due."""
+"""Events have a due time of their own; no job relays them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _UNRELAYED = sa.text("relayed_at IS NULL")
 
 
 def upgrade() -> None:
-    """Give each pending event the time and the failures of its job. An event without a job is due
-    since its publication."""
+    """Copy the time and the failures of its job to each pending event. An event without a job is
+    due since its publication."""
     op.add_column("events", sa.Column("attempts", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("events", sa.Column("next_at", Instant(), nullable=False, server_default="0"))
     op.execute("UPDATE events SET next_at = at WHERE relayed_at IS NULL")
