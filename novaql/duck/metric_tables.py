@@ -140,15 +140,15 @@ class MetricTables:
 def check_apart(
     tables: Mapping[str, Any], variables: Mapping[str, Any], words: Collection[str]
 ) -> None:
-    """Raise `SqlProblem` if words name two tables that DuckDB does not tell apart."""
+    """Raise `SqlProblem` if words name two tables that are one name for DuckDB."""
     every = {**variables, **tables}
     named: dict[str, str] = {}
     for word in sorted(word for word in words if word in every):
         other = named.setdefault(folded(word), word)
         if every[other] is not every[word] and (other in tables or word in tables):
             raise SqlProblem(
-                f'the names "{other}" and "{word}" differ in case only, which SQL does not tell '
-                f"apart: write promql('{other}') for one of these metrics"
+                f'the names "{other}" and "{word}" differ in case only, which SQL ignores: '
+                f"write promql('{other}') for one of these metrics"
             )
 
 

@@ -116,7 +116,7 @@ def rewritten(
         taken |= mine
         if call.text not in names:
             values = _values(call, {n: v for n, v in bound.items() if n in mine}, connection)
-            # DuckDB does not tell names apart that differ in case only, as queries may.
+            # For DuckDB, names that differ in case only are equal; those of queries may be two.
             alike = sum(name.lower() == call.text.lower() for name in names)
             names[call.text] = call.text + f" -- {alike + 1}" * bool(alike)
             tables[names[call.text]] = _result(values, result_of)
