@@ -1,4 +1,4 @@
-"""Settings of operations: what happens after an alert fires."""
+"""Settings of domains: limits of a tenant, and what happens after an alert fires."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from novaql.server.settings_limits import (
 
 @dataclass(frozen=True, slots=True)
 class OperationSettings:
-    """Settings of what happens after an alert fires.
+    """Limits of a tenant's resources, and settings of what happens after an alert fires.
 
     max_schedules, max_overrides   schedules of a tenant, and overrides that have not ended; the
                         server rejects more with 409 `limit_reached`; 0: no limit
