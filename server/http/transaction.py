@@ -122,8 +122,8 @@ class _Work:
             return None
         assert isinstance(request, ModelRequest)
         route = f"{self.rules.method} {self.rules.path} {self.version}"
-        print_ = fingerprint(request.scope["path"], request.url.query, request.sent)
-        return principal_of(request).id, route, key, print_
+        sent = fingerprint(request.scope["path"], request.url.query, request.sent)
+        return principal_of(request).id, route, key, sent
 
     def _encoded(self, found: Any) -> RecordedResponse:
         response = self.response
