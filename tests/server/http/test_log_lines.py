@@ -61,6 +61,13 @@ def test_requests_have_lines_but_scrapes_and_probes(log: StringIO) -> None:
             server.client.get(path, headers={"Host": "elsewhere.example"})
         for path in ("/ping", "/influx/ping", "/health", "/influx/health"):
             assert server.client.get(path, headers=server.bearer()).is_success
+        for path in ("/federate", "/prometheus/federate"):
+            for method in ("GET", "HEAD"):
+                asked = server.client.request(
+                    method, path, params={"match[]": "m"}, headers=server.bearer()
+                )
+                assert asked.status_code == 200
+            assert server.client.get(path, params={"match[]": "m"}).status_code == 401
         server.client.get("/v1/tokens", headers=server.bearer())
     assert len(of_machines) == 7
     assert requests_in(log.getvalue()) == [("GET", "/v1/tokens", 200)]
