@@ -68,8 +68,9 @@ def query(
               database (`NOVAQL_DATA`, else `./novaql-data`)
     time      instant query at this time. Datetimes, RFC 3339 texts, Unix seconds. Default: the time
               of the last sample of files and frames, as an info says; now for all other data
-    start, end, step   range query at start, start + step, … ≤ end. Default of `end`: as of `time`;
-              of `step`: a round duration, so that there are about 240 steps
+    start, end, step   range query at start, start + step, … ≤ end. Default of `end`: as of `time`,
+              and a relative `start` such as "-30m" then counts from it; default of `step`: a round
+              duration, so that there are about 240 steps
     lookback  how long a sample stays visible to an instant selector
     timeout   wall-clock budget; None for no limit
     name_removal   "delayed": removes the metric's name at the end of the query; "eager": at each

@@ -8,7 +8,7 @@ The Python API, the shell and HTTP accept the same forms, because all of them co
 | `date`, `"2026-03-01"` | midnight UTC |
 | `1767225600`, `1767225600.25`, `"1767225600.25"` | Unix seconds |
 | `"2026-03-01T12:00:00.5+01:00"`, `"2026-03-01 12:00"` | RFC 3339; without an offset: UTC |
-| `"now"`, `"now-30m"`, `"-1h"`, `"+1h30m"`, `"1h ago"` | relative to the clock |
+| `"now"`, `"now-30m"`, `"-1h"`, `"+1h30m"`, `"1h ago"` | relative to `now_ms`, which is the clock by default |
 | `"now/d"`, `"now-1w/w"`, `"now-1M/M"` | that day, week or month: its first millisecond |
 | `"now-1d/d+8h"` | these, from left to right: eight in the morning of yesterday |
 
@@ -175,6 +175,14 @@ def round_step_ms(least_ms: float) -> int:
         if step >= least_ms:
             return step
     return math.ceil(least_ms / _DAY / 365) * 365 * _DAY
+
+
+def is_relative(value: object) -> bool:
+    """Whether a valid time is relative to now, such as `-1h`, `1h ago` and `now/d`."""
+    if not isinstance(value, str):
+        return False
+    text = value.strip()
+    return not (text in _EDGES or _NUMBER.fullmatch(text) or _RFC_3339.fullmatch(text))
 
 
 def _text_to_ms(text: str, argument: str, now_ms: int | None, *, end: bool) -> int:
