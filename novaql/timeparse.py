@@ -8,7 +8,7 @@ The Python API, the shell and HTTP accept the same forms, because all of them co
 | `date`, `"2026-03-01"` | midnight UTC |
 | `1767225600`, `1767225600.25`, `"1767225600.25"` | Unix seconds |
 | `"2026-03-01T12:00:00.5+01:00"`, `"2026-03-01 12:00"` | RFC 3339; without an offset: UTC |
-| `"now"`, `"now-30m"`, `"-1h"`, `"+1h30m"`, `"1h ago"` | relative to `now_ms`, which is the clock by default |
+| `"now"`, `"now-30m"`, `"-1h"`, `"+1h30m"`, `"1h ago"` | relative to the clock, or to `now_ms` |
 | `"now/d"`, `"now-1w/w"`, `"now-1M/M"` | that day, week or month: its first millisecond |
 | `"now-1d/d+8h"` | these, from left to right: eight in the morning of yesterday |
 

@@ -45,13 +45,13 @@ class Milliseconds(click.ParamType[int]):
         try:
             text = str(value)
             if self is TIME and ctx is not None and _ZONE in ctx.meta:
-                text = _in_zone(text, ctx.meta[_ZONE])
+                text = in_zone(text, ctx.meta[_ZONE])
             return self._parse(text, (param.name if param else None) or "argument")
         except ArgumentError as problem:
             self.fail(str(problem).removeprefix(f"{problem.argument}: "), param, ctx)
 
 
-def _in_zone(text: str, zone: ZoneInfo) -> str:
+def in_zone(text: str, zone: ZoneInfo) -> str:
     """A date and time without an offset as Unix seconds; other texts as they are."""
     try:
         found = datetime.fromisoformat(text.strip())
@@ -179,7 +179,8 @@ def time_options(command: F) -> F:
         click.option(
             "--start",
             type=_Start(),
-            help="Evaluate over a range from this time … Without --end, -1h counts from its default.",
+            help="Evaluate over a range from this time … Without --end, -1h counts from the "
+            "default of --end.",
         ),
         click.option(
             "--time",
