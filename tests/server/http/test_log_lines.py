@@ -138,6 +138,10 @@ def test_credentials_in_a_url_of_influxdb_reach_no_log_and_no_metric(
                 for query in (f"u=a&p={given}", f"%70={given}&q=x&precision=x", f"p=x&p={given}"):
                     for method in ("GET", "POST", "PUT", "HEAD"):
                         server.client.request(method, f"{path}?{query}", content=b"a b")
+        for given in (token, SECRET):
+            for path in ("/query", "/influx/query", "/write"):
+                for statement in ("CREATE DATABASE x", "SELECT 1"):
+                    server.client.post(path, data={"q": statement, "u": "a", "p": given})
         answer_to(url, f"POST /write?p={SECRET} HTTP/1.1\r\nX: \0\r\n\r\n".encode())
         answer_to(url, f"POST /write?p={SECRET}{'x' * 80_000} HTTP/1.1\r\n\r\n".encode())
 
