@@ -85,8 +85,9 @@ def test_a_relative_start_in_the_shell_and_in_sql(
 ) -> None:
     counted = "promql('heat', start := '-20m', step := '10m')"
     with pytest.warns(UserWarning, match="start -20m counts from it"):
-        found = sql(f"SELECT value FROM {counted} ORDER BY time", hour).fetchall()
-    assert found == [(39.0,), (49.0,), (59.0,)]
+        found = sql(f"SELECT value FROM {counted} ORDER BY time", hour)
+    assert found is not None
+    assert found.fetchall() == [(39.0,), (49.0,), (59.0,)]
     if not isinstance(data, Path):
         return
     query_it = ["query", "heat", "--data", str(data), "--start", "now-20m", "--step", "10m"]

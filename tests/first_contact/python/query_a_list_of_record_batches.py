@@ -6,7 +6,9 @@ import pyarrow as pa
 
 import novaql
 
-schema = pa.schema({"time": pa.timestamp("s", "UTC"), "host": pa.string(), "load": pa.float64()})
+schema = pa.schema(
+    [("time", pa.timestamp("s", "UTC")), ("host", pa.string()), ("load", pa.float64())]
+)
 
 
 def batch(minute: int, host: str, load: float) -> pa.RecordBatch:
