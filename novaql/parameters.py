@@ -62,7 +62,8 @@ def bind(text: str, parameters: Parameters | None) -> str:
 
 
 def bound(text: str, parameters: Parameters | None) -> BoundQuery:
-    """Return what `bind` does, with the places of the values."""
+    """Return what `bind` returns, with the places of the values: `with bound(…) as query` moves the
+    places of errors to the text as written."""
     if parameters is None or len(text) > MAX_LENGTH:
         return BoundQuery(text, text)
     if not isinstance(parameters, Mapping):

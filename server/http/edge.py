@@ -32,9 +32,9 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _UNLOGGED = (
     frozenset({"/metrics", "/healthz", "/readyz"})
     | {
-        f"{base}/{asked}"
+        f"{base}/{path}"
         for base in ("", "/prometheus")
-        for asked in ("federate", "-/healthy", "-/ready")
+        for path in ("federate", "-/healthy", "-/ready")
     }
     | {f"{base}/{probe}" for base in INFLUX_PREFIXES for probe in ("health", "ping")}
 )

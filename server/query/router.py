@@ -5,11 +5,9 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql import Result, explain, query_options
-from novaql.bound_query import BoundQuery
+from novaql import Result, bound, explain, query_options
 from novaql.diagnosis import with_hints
 from novaql.evaluator import Profile
-from novaql.parameters import bound
 from novaql.server.auth.roles import Role
 from novaql.server.http.bodies import read_json
 from novaql.server.http.data_route import DataRoute
@@ -46,12 +44,12 @@ async def query(request: Request) -> Response:
     )
     wide = form == "arrow" and body.layout == "wide"
     if body.params is None:
-        asked = BoundQuery(body.query, body.query)
+        written = bound(body.query, None)
     else:
-        asked = await run_in_worker(request, lambda: bound(body.query, body.params))
-    text = asked.text
+        written = await run_in_worker(request, lambda: bound(body.query, body.params))
+    text = written.text
     if wide and options.instant:
-        with asked:
+        with written:
             await run_in_worker(request, lambda: refuse_range_vector(text))
 
     profile = Profile() if body.explain == "analyze" else None
@@ -65,7 +63,7 @@ async def query(request: Request) -> Response:
         else:
             plan = explain(text, options) if body.explain else ""
         limit = body.limit or 0
-        result = asked.result(with_hints(result, text, context.store, options))
+        result = written.result(with_hints(result, text, context.store, options))
         tuning = context.tuning
         pieces = encode(
             result,
@@ -79,7 +77,7 @@ async def query(request: Request) -> Response:
         at_once = {"arrow": tuning.arrow_at_once, "json": tuning.json_at_once}
         return begin(pieces, at_once.get(form, tuning.answer_at_once))
 
-    with asked:
+    with written:
         begun = await run_query(
             request, text, options, shape, form=form, cached=cached, profile=profile
         )

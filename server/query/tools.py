@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql import Cancellation, QueryOptions, explain, explain_nodes, query_options, to_ms
+from novaql import Cancellation, QueryOptions, bound, explain, explain_nodes, query_options, to_ms
 from novaql.complete import complete
 from novaql.diagnosis import explain_empty
 from novaql.language import (
@@ -32,7 +32,6 @@ from novaql.language import (
     walk,
 )
 from novaql.lint import Knowledge, lint
-from novaql.parameters import bound
 from novaql.server.auth.roles import Role
 from novaql.server.errors import invalid
 from novaql.server.http.bodies import read_json

@@ -63,10 +63,10 @@ def test_requests_have_lines_but_scrapes_and_probes(log: StringIO) -> None:
             assert server.client.get(path, headers=server.bearer()).is_success
         for path in ("/federate", "/prometheus/federate"):
             for method in ("GET", "HEAD"):
-                asked = server.client.request(
+                answer = server.client.request(
                     method, path, params={"match[]": "m"}, headers=server.bearer()
                 )
-                assert asked.status_code == 200
+                assert answer.status_code == 200
             assert server.client.get(path, params={"match[]": "m"}).status_code == 401
         server.client.get("/v1/tokens", headers=server.bearer())
     assert len(of_machines) == 7
