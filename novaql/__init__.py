@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from novaql.options import QueryOptions as QueryOptions
     from novaql.options import query_options as query_options
     from novaql.parameters import bind as bind
+    from novaql.parameters import bound as bound
     from novaql.result import NativeCells as NativeCells
     from novaql.result import QueryStats as QueryStats
     from novaql.result import Result as Result
@@ -94,7 +95,7 @@ else:
             "language.parse": "parse",
             "lookups": "cardinality label_values labels metrics series time_range",
             "notebook.magics": "load_ipython_extension",
-            "parameters": "bind",
+            "parameters": "bind bound",
             "options": "Limits NameRemoval QueryOptions query_options",
             "result": "NativeCells QueryStats Result ResultKind",
             "result_cache": "ResultCache",

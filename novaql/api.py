@@ -68,8 +68,9 @@ def query(
               database (`NOVAQL_DATA`, else `./novaql-data`)
     time      instant query at this time. Datetimes, RFC 3339 texts, Unix seconds. Default: the time
               of the last sample of files and frames, which an info states; now for all other data
-    start, end, step   range query at start, start + step, … ≤ end. Default of `end`: as of `time`;
-              of `step`: a round duration, so that there are about 240 steps
+    start, end, step   range query at start, start + step, … ≤ end. Default of `end`: as of `time`,
+              and a relative `start` such as "-30m" then counts from it; default of `step`: a round
+              duration, so that there are about 240 steps
     lookback  how long a sample stays visible to an instant selector
     timeout   wall-clock budget; None for no limit
     name_removal   "delayed": removes the metric's name at the end of the query; "eager": at each
@@ -90,24 +91,24 @@ def query(
     Raises `QueryError` for an error in the text, `ArgumentError` for other arguments,
     `EvaluationError` if the data does not allow the query, and other errors of `novaql.errors`.
     """
-    text = parameters.bind(query_text(expr), params)
-    source, options, infos = opening.opened(
-        text,
-        data,
-        time=time,
-        start=start,
-        end=end,
-        step=step,
-        lookback=lookback,
-        timeout=timeout,
-        name_removal=name_removal,
-        left_closed=left_closed,
-        limits=limits,
-        strict=strict,
-        rollup=rollup,
-        strict_promql=strict_promql,
-    )
-    return opening.answer(text, source, options, infos, cache=cache)
+    with parameters.bound(query_text(expr), params) as bound:
+        source, options, infos = opening.opened(
+            bound.text,
+            data,
+            time=time,
+            start=start,
+            end=end,
+            step=step,
+            lookback=lookback,
+            timeout=timeout,
+            name_removal=name_removal,
+            left_closed=left_closed,
+            limits=limits,
+            strict=strict,
+            rollup=rollup,
+            strict_promql=strict_promql,
+        )
+        return bound.result(opening.answer(bound.text, source, options, infos, cache=cache))
 
 
 def estimate(
@@ -120,18 +121,19 @@ def estimate(
     step: DurationLike | None = None,
     lookback: DurationLike = "5m",
     left_closed: bool = False,
+    params: Parameters | None = None,
 ) -> Estimate:
     """Estimate how many series and samples a query will read, without reading them.
 
     The arguments are those of `query`. A running query compares the same figures with its `limits`
     before it reads anything.
     """
-    text = query_text(expr)
     times = {"time": time, "start": start, "end": end, "step": step}
-    source, options, _ = opening.opened(
-        text, data, **times, lookback=lookback, left_closed=left_closed
-    )
-    return engine.estimate(text, source, options)
+    with parameters.bound(query_text(expr), params) as bound:
+        source, options, _ = opening.opened(
+            bound.text, data, **times, lookback=lookback, left_closed=left_closed
+        )
+        return engine.estimate(bound.text, source, options)
 
 
 def analyze(
@@ -148,6 +150,7 @@ def analyze(
     strict: bool = False,
     rollup: DurationLike | None = None,
     strict_promql: bool = False,
+    params: Parameters | None = None,
 ) -> str:
     """Evaluate a query, and return the cost of each operator of its plan, as text.
 
@@ -156,28 +159,28 @@ def analyze(
     inside the one above, the time excludes others, and the bytes are those of the largest block.
     The arguments are those of `query`.
     """
-    text = query_text(expr)
-    source, options, _ = opening.opened(
-        text,
-        data,
-        time=time,
-        start=start,
-        end=end,
-        step=step,
-        lookback=lookback,
-        timeout=timeout,
-        limits=limits,
-        strict=strict,
-        rollup=rollup,
-        strict_promql=strict_promql,
-    )
     costs = profile.Profile()
-    engine.evaluate(text, source, options, profile=costs)
+    with parameters.bound(query_text(expr), params) as bound:
+        source, options, _ = opening.opened(
+            bound.text,
+            data,
+            time=time,
+            start=start,
+            end=end,
+            step=step,
+            lookback=lookback,
+            timeout=timeout,
+            limits=limits,
+            strict=strict,
+            rollup=rollup,
+            strict_promql=strict_promql,
+        )
+        engine.evaluate(bound.text, source, options, profile=costs)
     return costs.text()
 
 
 def why_empty(
-    expr: str,
+    expr: QueryLike,
     data: Any = None,
     *,
     time: TimeLike | None = None,
@@ -188,6 +191,7 @@ def why_empty(
     timeout: DurationLike | None = "2m",
     limits: Limits | None = None,
     strict_promql: bool = False,
+    params: Parameters | None = None,
 ) -> WhyEmpty:
     """Return which parts of a query have no data: for each its place in the text, the reason, and
     the nearest names that have data.
@@ -195,19 +199,20 @@ def why_empty(
     Evaluates parts of the query, at most a hundred, and all within the timeout. The arguments are
     those of `query`.
     """
-    source, options, _ = opening.opened(
-        expr,
-        data,
-        time=time,
-        start=start,
-        end=end,
-        step=step,
-        lookback=lookback,
-        timeout=timeout,
-        limits=limits,
-        strict_promql=strict_promql,
-    )
-    return diagnosis.explain_empty(expr, source, options)
+    with parameters.bound(query_text(expr), params) as bound:
+        source, options, _ = opening.opened(
+            bound.text,
+            data,
+            time=time,
+            start=start,
+            end=end,
+            step=step,
+            lookback=lookback,
+            timeout=timeout,
+            limits=limits,
+            strict_promql=strict_promql,
+        )
+        return diagnosis.explain_empty(bound.text, source, options).of(bound)
 
 
 def format(expr: Expr | QueryLike, *, width: int | None = None, style: Style = "nested") -> str:

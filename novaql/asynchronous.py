@@ -29,9 +29,13 @@ async def query_async(
     cancellation = Cancellation()
 
     def run() -> Result:
-        text = parameters.bind(query_text(expr), params)
-        source, resolved, infos = opening.opened(text, data, **options)
-        return opening.answer(text, source, resolved, infos, cache=cache, cancellation=cancellation)
+        with parameters.bound(query_text(expr), params) as bound:
+            source, resolved, infos = opening.opened(bound.text, data, **options)
+            return bound.result(
+                opening.answer(
+                    bound.text, source, resolved, infos, cache=cache, cancellation=cancellation
+                )
+            )
 
     try:
         return await asyncio.to_thread(run)

@@ -27,6 +27,7 @@ from novaql.language import parse_core, walk
 from novaql.language.ast import VectorSelector
 from novaql.language.value_types import ValueType
 from novaql.options import QueryOptions
+from novaql.parameters import Parameters, bound
 from novaql.planner import build_plan
 from novaql.planner import explain as explain_plan
 from novaql.planner.build import GapFinder
@@ -218,21 +219,32 @@ def _may_have_histograms(source: Source) -> bool:
         return True
 
 
-def explain(expr: QueryLike, options: QueryOptions | None = None) -> str:
-    """Return the plan after each planner rule, then the times that each selector reads, as text."""
-    options, text = options or QueryOptions(0, 0), query_text(expr)
-    return explain_plan(_checked_plan(text, options), options.lookback_ms)
+def explain(
+    expr: QueryLike, options: QueryOptions | None = None, *, params: Parameters | None = None
+) -> str:
+    """Return the plan after each planner rule, then the times that each selector reads, as text.
+
+    params  values of `$name`, as for `query`
+    """
+    options = options or QueryOptions(0, 0)
+    with bound(query_text(expr), params) as query:
+        return explain_plan(_checked_plan(query.text, options), options.lookback_ms)
 
 
-def explain_nodes(expr: QueryLike, options: QueryOptions | None = None) -> list[PlanNode]:
+def explain_nodes(
+    expr: QueryLike, options: QueryOptions | None = None, *, params: Parameters | None = None
+) -> list[PlanNode]:
     """Return the nodes of the plan after all planner rules, parents first, with their places in
     the text.
 
     The plan is that for data without native histograms.
     """
-    text = query_text(expr)
-    plan = optimize(_checked_plan(text, options or QueryOptions(0, 0)), floats_only=True)
-    return [node for _, node in nodes_of(plan, text)]
+    with bound(query_text(expr), params) as query:
+        plan = optimize(_checked_plan(query.text, options or QueryOptions(0, 0)), floats_only=True)
+    nodes = [node for _, node in nodes_of(plan, query.text)]
+    if not query.values:
+        return nodes
+    return [replace(node, **query.place(node.start, node.end)) for node in nodes]
 
 
 def _checked_plan(expr: str, options: QueryOptions) -> Plan:

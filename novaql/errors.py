@@ -60,6 +60,12 @@ class QueryError(NovaqlError):
         self.line, self.column = span.position(text)
         super().__init__(self.explain())
 
+    def relocate(self, text: str, span: Span) -> None:
+        """Set another text, and the position in it."""
+        self.text, self.span = text, span
+        self.line, self.column = span.position(text)
+        self.args = (self.explain(),)
+
     @property
     def length(self) -> int:
         return max(1, self.span.end - self.span.start)
@@ -103,6 +109,10 @@ class Located(NovaqlError):
     def locate(self, text: str) -> None:
         """Set the query text of the span. Later calls have no effect."""
         self.text = self.text or text
+
+    def relocate(self, text: str, span: Span) -> None:
+        """Set another text, and the position in it."""
+        self.text, self.span = text, span
 
     @property
     def line(self) -> int | None:

@@ -17,6 +17,7 @@ from novaql.options import QueryOptions, query_options
 from novaql.result import Result
 from novaql.result_cache import ResultCache
 from novaql.text.times import time_text
+from novaql.timeparse import is_relative
 from novaql.tsdb.model.source import MAX_TIME_MS, Source
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def timed(
 ) -> tuple[QueryOptions, Notes]:
     """Return the options of a query, and infos of the times that were taken.
 
-    The default of `time` and `end` is `last_sample_ms`, else now.
+    The default of `time` and `end` is `last_sample_ms`, else now. A relative `start` counts from
+    the default of `end`.
 
     source     what `data` names
     opened_ms  when it was opened; it is the time of samples of files that name none
@@ -55,12 +57,13 @@ def timed(
     now_ms = _now_ms()  # after pages were read, whose samples may have a time since then
     missing = "time" if arguments.get("start") is None else "end"
     last_ms = last_sample_ms(data, source) if arguments.get(missing) is None else None
-    options = query_options(**arguments, now_ms=now_ms, last_ms=last_ms)
+    start = arguments.get("start")
+    counted = last_ms is not None and is_relative(start)
+    options = query_options(**arguments, now_ms=last_ms if counted else now_ms, last_ms=last_ms)
     if last_ms is None or last_ms == opened_ms:
         return options, ()
-    return options, (
-        f"NovaQL info: {missing} is {time_text(last_ms)}, that of the last sample of the data",
-    )
+    info = f"NovaQL info: {missing} is {time_text(last_ms)}, that of the last sample of the data"
+    return options, (f"{info}; start {start} counts from it" if counted else info,)
 
 
 def last_sample_ms(data: Any, source: Source) -> int | None:

@@ -156,7 +156,7 @@ def query_options(
     start_ms = to_ms(start, argument="start", now_ms=now_ms)
     end_ms = last_ms if end is None else to_ms(end, argument="end", now_ms=now_ms, end=True)
     if end_ms < start_ms and end is None:
-        raise ArgumentError("start", f"is after {time_text(end_ms)}, the end that is taken")
+        raise ArgumentError("start", f"is after {time_text(end_ms)}, the default of end: give both")
     if end_ms < start_ms:
         raise ArgumentError("end", "must not be before start")
     least_ms = (end_ms - start_ms) / WANTED_STEPS

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from novaql.bound_query import BoundQuery
 from novaql.errors import ArgumentError, UnknownName
 from novaql.language.check import did_you_mean
 from novaql.language.parse import MAX_LENGTH
@@ -57,12 +58,20 @@ def bind(text: str, parameters: Parameters | None) -> str:
     Raises `UnknownName` for a name without a value, `ArgumentError` for a value that does not suit
     its place, and for a value that the query does not use.
     """
+    return bound(text, parameters).text
+
+
+def bound(text: str, parameters: Parameters | None) -> BoundQuery:
+    """Return what `bind` returns, with the places of the values: `with bound(…) as query` moves the
+    places of errors to the text as written."""
     if parameters is None or len(text) > MAX_LENGTH:
-        return text
+        return BoundQuery(text, text)
     if not isinstance(parameters, Mapping):
         raise ArgumentError("params", "is a mapping of names to values")
     parameters = {name: _plain(value) for name, value in parameters.items()}
     pieces, end, used, length = [], 0, set(), len(text)
+    values: list[tuple[Span, Span]] = []
+    behind = 0  # of the last value, in the new text
     brackets: list[str] = []
     before = previous = ""
     for found in _WORD.finditer(text):
@@ -82,6 +91,9 @@ def bind(text: str, parameters: Parameters | None) -> str:
             if length > MAX_LENGTH:
                 raise ArgumentError("params", f"the query gets longer than {MAX_LENGTH} characters")
             pieces += [text[end : found.start()], _apart(text, found, literal)]
+            begin = behind + len(pieces[-2])
+            behind = begin + len(pieces[-1])
+            values.append((Span(begin, behind), Span(*found.span())))
             end = found.end()
             used.add(name)
         if word in ("{", "[", "("):
@@ -92,7 +104,7 @@ def bind(text: str, parameters: Parameters | None) -> str:
             before, previous = previous, word
     if unused := [name for name in parameters if name not in used]:
         raise ArgumentError("params", f"the query has no ${unused[0]}")
-    return "".join([*pieces, text[end:]])
+    return BoundQuery("".join([*pieces, text[end:]]), text, values)
 
 
 def _apart(text: str, found: re.Match[str], literal: str) -> str:

@@ -15,7 +15,17 @@ _SPECIAL = frozenset(r"\.+*?()|[]{}^$")
 
 def matcher_sets(selectors: Sequence[str]) -> list[list[Matcher]]:
     """One list of matchers for each selector. Raises `QueryError`."""
-    return [_matchers(text) for text in selectors]
+    return [matchers_of(selector_of(text)) for text in selectors]
+
+
+def selector_of(text: str) -> VectorSelector:
+    """Return the selector that a text is, without offset and @. Raises `QueryError`."""
+    expr = parse(text, strict_promql=True)
+    while isinstance(expr, Paren):
+        expr = expr.inner
+    if not isinstance(expr, VectorSelector) or expr.offset is not None or expr.at is not None:
+        raise TypeProblem('a selector such as up{job="api"} is expected here', text, expr.span)
+    return expr
 
 
 def matchers_of(selector: VectorSelector) -> list[Matcher]:
@@ -28,12 +38,3 @@ def matchers_of(selector: VectorSelector) -> list[Matcher]:
 def regex_literal(text: str) -> str:
     """A regular expression that is this text and nothing else."""
     return "".join(f"\\{char}" if char in _SPECIAL else char for char in text)
-
-
-def _matchers(text: str) -> list[Matcher]:
-    expr = parse(text, strict_promql=True)
-    while isinstance(expr, Paren):
-        expr = expr.inner
-    if not isinstance(expr, VectorSelector) or expr.offset is not None or expr.at is not None:
-        raise TypeProblem('a selector such as up{job="api"} is expected here', text, expr.span)
-    return matchers_of(expr)

@@ -8,7 +8,7 @@ The Python API, the shell and HTTP accept the same forms, because all of them co
 | `date`, `"2026-03-01"` | midnight UTC |
 | `1767225600`, `1767225600.25`, `"1767225600.25"` | Unix seconds |
 | `"2026-03-01T12:00:00.5+01:00"`, `"2026-03-01 12:00"` | RFC 3339; without an offset: UTC |
-| `"now"`, `"now-30m"`, `"-1h"`, `"+1h30m"`, `"1h ago"` | relative to the clock |
+| `"now"`, `"now-30m"`, `"-1h"`, `"+1h30m"`, `"1h ago"`, `"2 hours ago"` | relative to now |
 | `"now/d"`, `"now-1w/w"`, `"now-1M/M"` | that day, week or month: its first millisecond |
 | `"now-1d/d+8h"` | these, from left to right: eight in the morning of yesterday |
 
@@ -46,7 +46,10 @@ class Offset(Protocol):
 TimeLike = datetime | date | str | int | float | np.datetime64 | np.integer | np.floating
 DurationLike = timedelta | str | int | float | np.timedelta64 | np.integer | np.floating | Offset
 
-TIME_FORMS = "RFC 3339, Unix seconds, now, or a distance from now such as -1h"
+TIME_FORMS = (
+    "RFC 3339, Unix seconds, now, a distance from now such as -1h, 1h ago and 2 hours ago, or the "
+    "beginning of a day such as now/d and now-1d/d"
+)
 DURATION_FORMS = "a number with a unit such as 5m or 1h30m, or seconds"
 
 # What Prometheus's clients send for "from the beginning" and "to the end".
@@ -69,6 +72,21 @@ _MOST_SHOWN = 60
 _MOST_BITS = 2000
 """Python writes no integers of more than 4300 digits."""
 _AGO = re.compile(r"([^/]*\S)\s+ago")
+_COUNTED = re.compile(r"(\d{1,9})\s*([a-z]+)", re.ASCII | re.IGNORECASE)
+_WORDS = {
+    "second": "s",
+    "sec": "s",
+    "minute": "m",
+    "min": "m",
+    "hour": "h",
+    "hr": "h",
+    "day": "d",
+    "week": "w",
+    "month": "M",
+    "quarter": "Q",
+    "year": "y",
+}
+"""Units in words, which stand before `ago`; also in the plural."""
 _CALENDAR = re.compile(r"(\d{1,6})([MQy])", re.ASCII)
 _MONTHS = {"M": 1, "Q": 3, "y": 12}
 _SECOND, _MINUTE, _HOUR, _DAY = 1000, 60_000, 3_600_000, 86_400_000
@@ -180,6 +198,14 @@ def round_step_ms(least_ms: float) -> int:
     return math.ceil(least_ms / _DAY / 365) * 365 * _DAY
 
 
+def is_relative(value: object) -> bool:
+    """Whether a valid time is relative to now, such as `-1h`, `1h ago` and `now/d`."""
+    if not isinstance(value, str):
+        return False
+    text = value.strip()
+    return not (text in _EDGES or _NUMBER.fullmatch(text) or _RFC_3339.fullmatch(text))
+
+
 def _text_to_ms(text: str, argument: str, now_ms: int | None, *, end: bool) -> int:
     if text in _EDGES:
         return _EDGES[text]
@@ -215,7 +241,7 @@ def _changes_of(text: str) -> list[re.Match[str]] | None:
     if len(text) > _LONGEST:
         return None
     if ago := _AGO.fullmatch(text):
-        text = f"-{ago[1]}"
+        text = f"-{_with_letter(ago[1])}"
     changes = []
     at = len("now") if text.startswith("now") else 0
     while at < len(text):
@@ -225,6 +251,13 @@ def _changes_of(text: str) -> list[re.Match[str]] | None:
         changes.append(change)
         at = change.end()
     return changes
+
+
+def _with_letter(distance: str) -> str:
+    """`2 hours` as `2h`; other distances as they are."""
+    counted = _COUNTED.fullmatch(distance)
+    unit = _WORDS.get(counted[2].lower().removesuffix("s")) if counted else None
+    return distance if counted is None or unit is None else counted[1] + unit
 
 
 def _rounded_time(ms: int, unit: str, argument: str, text: str, *, end: bool) -> int:

@@ -66,6 +66,16 @@ def test_a_day_is_its_midnight(value: TimeLike) -> None:
         ("1h ago", -3_600_000),
         ("1h30m  ago", -5_400_000),
         ("30min ago", -1_800_000),
+        ("1 hour ago", -3_600_000),
+        ("2 Hours  ago", -7_200_000),
+        ("15 min ago", -900_000),
+        ("15 mins ago", -900_000),
+        ("90 seconds ago", -90_000),
+        ("10 minutes ago", -600_000),
+        ("3days ago", -3 * 86_400_000),
+        ("1 week ago", -7 * 86_400_000),
+        ("2 months ago", -59 * 86_400_000),
+        ("1 year ago", -365 * 86_400_000),
         ("now-1y", -365 * 86_400_000),
     ],
     ids=repr,
@@ -137,6 +147,16 @@ def test_the_edges_of_time_as_prometheus_clients_write_them() -> None:
     [
         "",
         "yesterday",
+        "an hour ago",
+        "1 hours",
+        "1 hour 5 ago",
+        "1 fortnight ago",
+        "1 s s ago",
+        "1 hour ago ago",
+        "9" * 97 + "ago",
+        "1" + " \t" * 48 + "ag",
+        "1 " + "s" * 93 + " ago",
+        "1 " + "hour " * 18 + "ago",
         "now-",
         "now 5m",
         "-1 hour",
@@ -199,6 +219,12 @@ def test_errors_quote_the_beginning_of_a_long_value() -> None:
 
 def test_the_last_time_of_pandas() -> None:
     assert to_ms(pd.Timestamp.max) == pd.Timestamp.max.value // 1_000_000 + 1
+
+
+def test_the_message_names_forms_in_place_of_words() -> None:
+    for text in ("yesterday", "an hour ago"):
+        with pytest.raises(ArgumentError, match=r"-1h, 1h ago and 2 hours ago.*now/d and now-1d/d"):
+            to_ms(text)
 
 
 def test_milliseconds_where_seconds_are_wanted_are_recognised() -> None:

@@ -7,8 +7,10 @@ import sys
 
 import click
 
+from novaql.cli.failures import note
 from novaql.cli.options import data_argument, data_option, window_options
 from novaql.cli.suggest import label_names
+from novaql.diagnosis import label_hint, selector_hints
 from novaql.inputs.resolve import as_source
 from novaql.selectors import matcher_sets
 from novaql.text.labels import printable
@@ -41,6 +43,12 @@ def command(
         texts = source.label_names(chosen, start, end)
     else:
         texts = source.label_values(name, chosen, start, end)
+    if not texts:
+        hints = selector_hints(matchers, source, start, end)
+        if name is not None and not hints:
+            hints = label_hint(name, source)
+        for text in hints:
+            note("info", text)
     if format_ == "json":
         click.echo(json.dumps(texts, ensure_ascii=False))
     else:

@@ -24,6 +24,10 @@ else:  # only mistakes need it
     check = lazy_module("novaql.language.check")
 
 
+_ABSENT_ELSEWHERE = frozenset({"fcntl", "grp", "pwd", "resource", "termios"})
+"""Modules of Python that some systems lack. The library needs none of them, the server does."""
+
+
 class Entry(NamedTuple):
     """The module of a subcommand, its line in the list of commands, and its name in the module."""
 
@@ -83,6 +87,12 @@ class LazyGroup(click.Group):
         gc.disable()
         try:
             command: click.Command = getattr(import_module(entry.module), entry.command)
+        except ImportError as problem:
+            if problem.name not in _ABSENT_ELSEWHERE:
+                raise
+            raise click.ClickException(
+                f"novaql {cmd_name} needs Linux: this Python has no module {problem.name}"
+            ) from None
         finally:
             gc.enable()
         return command

@@ -16,7 +16,7 @@ import click
 from novaql import cardinality, evaluate, query_options, warmup
 from novaql.cli.columns import echo_rows
 from novaql.cli.failures import note
-from novaql.cli.options import DURATION, TIME, data_argument, now_ms, token_option
+from novaql.cli.options import DURATION, TIME, data_argument, data_option, now_ms
 from novaql.cli.progress import progress_bar
 from novaql.cli.suggest import files
 from novaql.errors import NovaqlError
@@ -59,8 +59,8 @@ class Timing:
 
 
 @click.command("bench")
-@click.argument("data", nargs=-1, metavar="[DATA]...", shell_complete=files)
-@token_option
+@click.argument("named", nargs=-1, metavar="[DATA]...", shell_complete=files)
+@data_option
 @click.option("--query", "-q", "texts", multiple=True, help="A query; may be repeated.")
 @click.option(
     "--queries",
@@ -77,6 +77,7 @@ class Timing:
 @click.pass_context
 def command(
     ctx: click.Context,
+    named: tuple[str, ...],
     data: tuple[str, ...],
     texts: tuple[str, ...],
     files: tuple[Path, ...],
@@ -98,8 +99,7 @@ def command(
     novaql bench novaql-data -q 'sum by (job) (rate(http_requests_total[5m]))'
     novaql bench /var/lib/prometheus --queries alerts.yml --start -6h
     """
-    named = data_argument(data)
-    source = as_source(named)
+    source = as_source(data_argument((*named, *data)))
     queries = [*texts, *(text for file in files for text in queries_of(file))] or usual(source)
     options = _range(source, start, end, step)
     if sys.stderr.isatty():

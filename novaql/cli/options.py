@@ -17,7 +17,7 @@ import click
 from novaql.cli.pipes import claim_standard_input, pipes_as_files
 from novaql.cli.suggest import files
 from novaql.errors import ArgumentError
-from novaql.timeparse import duration_ms, to_ms
+from novaql.timeparse import duration_ms, is_relative, to_ms
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 _ZONE = "novaql.zone"
@@ -45,13 +45,13 @@ class Milliseconds(click.ParamType[int]):
         try:
             text = str(value)
             if self is TIME and ctx is not None and _ZONE in ctx.meta:
-                text = _in_zone(text, ctx.meta[_ZONE])
+                text = in_zone(text, ctx.meta[_ZONE])
             return self._parse(text, (param.name if param else None) or "argument")
         except ArgumentError as problem:
             self.fail(str(problem).removeprefix(f"{problem.argument}: "), param, ctx)
 
 
-def _in_zone(text: str, zone: ZoneInfo) -> str:
+def in_zone(text: str, zone: ZoneInfo) -> str:
     """A date and time without an offset as Unix seconds; other texts as they are."""
     try:
         found = datetime.fromisoformat(text.strip())
@@ -74,6 +74,19 @@ def _duration(text: str, argument: str) -> int:
 
 
 TIME, DURATION = Milliseconds("time", _time), Milliseconds("duration", _duration)
+
+
+class _Start(click.ParamType[int | str]):
+    """A time in milliseconds; a relative one as its text, because the data decides what it counts
+    from."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        ms = TIME.convert(value, param, ctx)
+        return value if is_relative(value) else ms
 
 
 def zone_option(command: F) -> F:
@@ -174,7 +187,12 @@ def time_options(command: F) -> F:
             "--step", type=DURATION, help="Interval between steps. Default: about 240 steps."
         ),
         click.option("--end", type=TIME, help="… to this time. Default: as for --time."),
-        click.option("--start", type=TIME, help="Evaluate over a range from this time …"),
+        click.option(
+            "--start",
+            type=_Start(),
+            help="Evaluate over a range from this time … Without --end, -1h counts from the "
+            "default of --end.",
+        ),
         click.option(
             "--time",
             "time_",
@@ -187,19 +205,28 @@ def time_options(command: F) -> F:
 
 
 def times_of(
-    time_: int | None, start: int | None, end: int | None, step: int | None
+    time_: int | None, start: int | str | None, end: int | None, step: int | None
 ) -> dict[str, Any]:
-    """Arguments of `query`, in seconds. Raises `click.UsageError` for a mix that makes no sense."""
+    """Arguments of `query`, in seconds; a relative start without an end as its text.
+
+    Raises `click.UsageError` for a mix that makes no sense.
+    """
     if start is None:
         if end is not None or step is not None:
             raise click.UsageError("--end and --step need --start")
         return {} if time_ is None else {"time": time_ / 1000}
     if time_ is not None:
         raise click.UsageError("--time is for one instant, --start for a range: pass one of them")
-    if end is not None and end < start:
+    if isinstance(start, str) and end is not None:
+        start = _time(start, "start")
+    if not isinstance(start, str) and end is not None and end < start:
         raise click.UsageError("--end is before --start")
     given = {"start": start, "end": end, "step": step}
-    return {name: ms / 1000 for name, ms in given.items() if ms is not None}
+    return {
+        name: value if isinstance(value, str) else value / 1000
+        for name, value in given.items()
+        if value is not None
+    }
 
 
 def window_options(what: str) -> Callable[[F], F]:

@@ -7,8 +7,10 @@ import sys
 
 import click
 
+from novaql.cli.failures import note
 from novaql.cli.options import data_argument, data_option, window_options
 from novaql.cli.suggest import query_words
+from novaql.diagnosis import selector_hints
 from novaql.inputs.resolve import as_source
 from novaql.selectors import matcher_sets
 from novaql.text.labels import series_text
@@ -33,7 +35,11 @@ def command(
     \b
     novaql series '{job="api"}' --start -1h
     """
-    found = as_source(data_argument(data)).series(matcher_sets(matchers), start, end)
+    source = as_source(data_argument(data))
+    found = source.series(matcher_sets(matchers), start, end)
+    if not found:
+        for text in selector_hints(matchers, source, start, end):
+            note("info", text)
     if count:
         click.echo(len(found))
     elif format_ == "json":

@@ -23,7 +23,7 @@ def command(
     expr: str,
     data: tuple[str, ...],
     time_: int | None,
-    start: int | None,
+    start: int | str | None,
     end: int | None,
     step: int | None,
     format_: str,

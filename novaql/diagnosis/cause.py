@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from novaql.bound_query import BoundQuery
 
 Labels = Mapping[str, str]
 
@@ -65,6 +67,17 @@ class WhyEmpty:
     empty: bool
     causes: tuple[Cause, ...] = ()
     complete: bool = True
+
+    def of(self, bound: BoundQuery) -> WhyEmpty:
+        """Return the causes with their places in the text that the caller wrote."""
+        if not bound.values:
+            return self
+        causes = []
+        for cause in self.causes:
+            place = bound.place(cause.start, cause.end)
+            part = bound.written[place["start"] : place["end"]]
+            causes.append(replace(cause, part=part, **place))
+        return replace(self, causes=tuple(causes))
 
     def __str__(self) -> str:
         if not self.empty:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import islice
 
 from novaql.diagnosis.cause import Cause
+from novaql.diagnosis.nearest import nearest
 from novaql.diagnosis.search import cause_of
 from novaql.diagnosis.selectors import has_series, why_selector
 from novaql.diagnosis.times_read import inside, moved, times_of
@@ -23,9 +24,10 @@ from novaql.language.ast import (
 from novaql.language.visit import children
 from novaql.options import QueryOptions
 from novaql.result import Result
+from novaql.selectors import selector_of
 from novaql.text.times import time_text
 from novaql.tsdb.errors import StoreError
-from novaql.tsdb.model.source import Bounded, Source
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Bounded, Source
 
 MOST_SELECTORS = 20
 """Selectors of a query that are looked up."""
@@ -64,6 +66,32 @@ def with_hints(result: Result, query: str, source: Source, options: QueryOptions
     return _with_infos(result, infos)
 
 
+def selector_hints(
+    selectors: Sequence[str], source: Source, start_ms: int, end_ms: int
+) -> list[str]:
+    """Return why each selector has no series in a range of time; nothing of those that have some.
+
+    As in `with_hints`, sources that do not know their times are not asked. Raises `QueryError`.
+    """
+    if not isinstance(source, Bounded):
+        return []
+    hints = []
+    for text in selectors[:MOST_HINTS]:
+        node = selector_of(text)
+        if not has_series(source, node, start_ms, end_ms):
+            found = why_selector(source, node, start_ms, end_ms)
+            hints.append(_sentence(cause_of(text, node, found)))
+    return hints
+
+
+def label_hint(name: str, source: Source) -> list[str]:
+    """Return that no series has a label, and the nearest names of labels."""
+    if not isinstance(source, Bounded):
+        return []
+    near = nearest(name, source.label_names([], MIN_TIME_MS, MAX_TIME_MS))
+    return [f"no series has the label {name}{_did_you_mean(near)}"]
+
+
 def _with_infos(result: Result, infos: Sequence[str]) -> Result:
     return replace(result, infos=(*result.infos, *(f"NovaQL info: {text}" for text in infos)))
 
@@ -79,8 +107,11 @@ def _causes(query: str, source: Source, selectors: Sequence[_Read]) -> Iterator[
 
 
 def _sentence(cause: Cause) -> str:
-    near = f"; did you mean {', '.join(cause.suggestions)}?" if cause.suggestions else ""
-    return f"{cause.message}{near} ({cause.line}:{cause.column})"
+    return f"{cause.message}{_did_you_mean(cause.suggestions)} ({cause.line}:{cause.column})"
+
+
+def _did_you_mean(names: Sequence[str]) -> str:
+    return f"; did you mean {', '.join(names)}?" if names else ""
 
 
 def _selectors(tree: Expr, options: QueryOptions) -> Iterator[_Read]:

@@ -9,7 +9,7 @@ from novaql.diagnosis.cause import Reason
 from novaql.diagnosis.nearest import nearest
 from novaql.language.ast import VectorSelector
 from novaql.selectors import matchers_of
-from novaql.text.labels import quoted
+from novaql.text.labels import label_name, quoted
 from novaql.text.times import time_text
 from novaql.tsdb.model.labels import METRIC_NAME
 from novaql.tsdb.model.matchers import Matcher, MatchOp
@@ -91,8 +91,8 @@ def _without_names(source: Source) -> str:
     labels = source.label_names([], MIN_TIME_MS, MAX_TIME_MS)
     if not labels:
         return ""
-    value = source.label_values(labels[0], [], MIN_TIME_MS, MAX_TIME_MS)[0]
-    return f": no series has a name; select them by labels: {{{labels[0]}={quoted(value)}}}"
+    name, value = labels[0], source.label_values(labels[0], [], MIN_TIME_MS, MAX_TIME_MS)[0]
+    return f": no series has a name; select them by labels: {{{label_name(name)}={quoted(value)}}}"
 
 
 def _sets_of(selector: VectorSelector) -> Sets:
@@ -121,12 +121,12 @@ def _of_matcher(source: Source, matcher: Matcher, rest: Sets) -> Found:
             f"{matcher} removes all series: none has the label {matcher.name}",
             nearest(matcher.name, [name for name in labels if name != METRIC_NAME]),
         )
-    few = ", ".join(f'"{value}"' for value in values[:3]) + (", …" if len(values) > 3 else "")
+    few = ", ".join(map(quoted, values[:3])) + (", …" if len(values) > 3 else "")
     near = nearest(matcher.value, values) if not matcher.op.is_negative else ()
     return Found(
         Reason.MATCHER,
         f"{matcher} removes all series: values are {few}",
-        tuple(f'{matcher.name}="{value}"' for value in near),
+        tuple(f"{label_name(matcher.name)}={quoted(value)}" for value in near),
     )
 
 

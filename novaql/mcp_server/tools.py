@@ -159,9 +159,9 @@ def _instant(backend: Backend, time: str | None) -> dict[str, float]:
 
 
 def _range(backend: Backend, start: str, end: str | None, step: str | None) -> dict[str, float]:
-    now = clock.time_ns() // 1_000_000
+    now = clock.time_ns() // 1_000_000 if end is not None else backend.last_ms()
     first = to_ms(start, argument="start", now_ms=now)
-    last = backend.last_ms() if end is None else to_ms(end, argument="end", now_ms=now, end=True)
+    last = now if end is None else to_ms(end, argument="end", now_ms=now, end=True)
     if step is None:
         every = round_step_ms(max(last - first, 1) / WANTED_STEPS)
     else:

@@ -186,7 +186,16 @@ class Result:
     def __getitem__(self, place: SupportsIndex | slice) -> Series | Result:
         if isinstance(place, slice):
             return self._taken(place)
-        row = range(len(self))[operator.index(place)]  # raises IndexError
+        try:
+            number = operator.index(place)
+        except TypeError:
+            raise TypeError(
+                "a result takes the whole number of a series, or a slice, not "
+                f"{type(place).__name__}; "
+                'by labels: [one for one in result if one.labels.get("job") == "api"], '
+                'or {job="api"} in the query'
+            ) from None
+        row = range(len(self))[number]  # raises IndexError
         return next(iter(self.rows(row, row + 1)))
 
     def item(self) -> float:

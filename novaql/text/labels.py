@@ -26,7 +26,7 @@ def series_text(labels: Mapping[str, str]) -> str:
     Names outside the classic alphabet are quoted. The text is one printable line whatever the
     labels hold, so it may go to a terminal as it is.
     """
-    inside = [f"{_label_name(n)}={quoted(v)}" for n, v in labels.items() if n != METRIC_NAME and v]
+    inside = [f"{label_name(n)}={quoted(v)}" for n, v in labels.items() if n != METRIC_NAME and v]
     return _selector(labels.get(METRIC_NAME, ""), ", ".join(inside))
 
 
@@ -35,7 +35,7 @@ def series_texts(series: SeriesTable) -> list[str]:
     columns: list[list[str]] = []
     for name in series.names():
         if name != METRIC_NAME:
-            column, before = series.column(name), f"{_label_name(name)}="
+            column, before = series.column(name), f"{label_name(name)}="
             codes = column.codes.tolist()
             cells = {code: before + quoted(column.values[code]) for code in set(codes) if code}
             columns.append([cells.get(code, "") for code in codes])
@@ -77,7 +77,8 @@ def _visible(char: str) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
-def _label_name(name: str) -> str:
+def label_name(name: str) -> str:
+    """The name of a label in a selector: in quotes outside the classic alphabet."""
     return name if _PLAIN_LABEL.fullmatch(name) else quoted(name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, tzinfo
 
 import numpy as np
@@ -9,6 +10,13 @@ import numpy as np
 from novaql.tsdb.model.labels import Ints
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Quoted texts are passed over.
+_TIME_IN_TEXT = re.compile(
+    r'"(?:[^"\\]|\\.)*+"?'
+    r"|(?<=[=~])'(?:[^'\\]|\\.)*+'?"
+    r"|(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3})?Z)",
+    re.ASCII | re.DOTALL,
+)
 _UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms"))
 
 
@@ -30,6 +38,23 @@ def time_text(ms: int, zone: tzinfo | None = None) -> str:
             return time_text(ms)
         return local.isoformat(timespec="milliseconds" if ms % 1000 else "seconds")
     return time_texts(np.array([ms], np.int64))[0]
+
+
+def in_zone(text: str, zone: tzinfo | None) -> str:
+    """A text with the times that `time_text` wrote in it brought to a zone, outside of quotes."""
+    if zone is None:
+        return text
+
+    def moved(found: re.Match[str]) -> str:
+        if found["time"] is None:
+            return found[0]
+        try:
+            at = datetime.fromisoformat(found[0])
+        except ValueError:
+            return found[0]
+        return time_text((at - _EPOCH) // timedelta(milliseconds=1), zone)
+
+    return _TIME_IN_TEXT.sub(moved, text)
 
 
 def duration_text(ms: int) -> str:

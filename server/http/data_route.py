@@ -41,6 +41,7 @@ class DataRoute(Route):
     samples      it reads or writes samples: the tenant's store is opened before it runs
     local        any process answers it, about itself
     counted      requests count in the quota, although they store samples
+    credentials  finds the token where this endpoint takes it besides headers, before admission
     """
 
     verbs: tuple[str, ...]
@@ -66,6 +67,7 @@ class DataRoute(Route):
     samples: bool = True
     local: bool = False
     counted: bool = False
+    credentials: Callable[[Request], Awaitable[None]] | None = None
     methods: set[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,6 +89,8 @@ class DataRoute(Route):
         """Admit a request and answer it."""
         request = Request(scope, receive, send)
         if self.role is not None:
+            if self.credentials is not None:
+                await self.credentials(request)
             await admit(request, self, self.role)
         response = await self.handler(request)
         await response(scope, receive, send)

@@ -31,7 +31,11 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 # Machines request these every few seconds: their lines would hide all others.
 _UNLOGGED = (
     frozenset({"/metrics", "/healthz", "/readyz"})
-    | {f"{base}/-/{probe}" for base in ("", "/prometheus") for probe in ("healthy", "ready")}
+    | {
+        f"{base}/{path}"
+        for base in ("", "/prometheus")
+        for path in ("federate", "-/healthy", "-/ready")
+    }
     | {f"{base}/{probe}" for base in INFLUX_PREFIXES for probe in ("health", "ping")}
 )
 _SAFE_HEADERS = (

@@ -14,6 +14,7 @@ from novaql.inputs import LineProblems
 from novaql.server.errors import InvalidRequest
 from novaql.server.http.body_reader import media_type, read_body
 from novaql.server.http.request import context_of
+from novaql.server.http.url_credentials import use_form_credentials
 from novaql.server.ingest.bodies_in import body_options, stored_in
 from novaql.server.ingest.formats import read_influx
 from novaql.text import excerpt
@@ -23,6 +24,8 @@ _VERSION = "1.8.10"
 _HEADERS = {"X-Influxdb-Version": _VERSION, "X-Influxdb-Build": "OSS"}
 _FORM = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 100
+_LONGEST_FORM = 65_536
+"""Bytes of a form that is read before its sender is known."""
 _CREATE_DATABASE = re.compile(  # without backtracking: a body may be large
     r"""\s*+CREATE\s++DATABASE\s++("(?:[^"\\]|\\.)++"|[A-Za-z_]\w*+)(\s++WITH\s[^;]*+)?+\s*+;?+\s*+""",
     re.IGNORECASE,
@@ -82,19 +85,24 @@ async def influx_health(request: Request) -> Response:  # noqa: ARG001 - the sha
     return _json(found.model_dump())
 
 
+async def form_credentials(request: Request) -> None:
+    """Take the token from `p` of a form, as InfluxDB 1 does, if no header has one."""
+    if _has_form(request) and b"authorization" not in request.scope["state"]["headers"]:
+        request.state.form = await _form_of(request, _LONGEST_FORM)
+        use_form_credentials(request.scope, request.state.form)
+
+
 async def influx_query(request: Request) -> Response:
     """Accept `CREATE DATABASE`, which clients of InfluxDB 1 send before they write.
 
     It changes nothing: `db` of a write becomes a label. Any other statement is a 400.
     """
     statement = request.query_params.get("q", "")
-    if request.method == "POST" and media_type(request) == _FORM:
-        limit = context_of(request).settings.max_body_bytes
-        sent = (await read_body(request, limit=limit)).decode("utf-8", "replace")
-        try:
-            statement = parse_qs(sent, max_num_fields=_MOST_FIELDS).get("q", [statement])[0]
-        except ValueError:
-            raise InvalidRequest(f"the form has more than {_MOST_FIELDS} fields") from None
+    if _has_form(request):
+        form = getattr(request.state, "form", None)
+        if form is None:
+            form = await _form_of(request, context_of(request).settings.max_body_bytes)
+        statement = form.get("q", [statement])[0]
     if not statement.strip():
         raise InvalidRequest('missing required parameter "q"')
     if not _CREATE_DATABASE.fullmatch(statement):
@@ -103,6 +111,18 @@ async def influx_query(request: Request) -> Response:
             "queries are PromQL at /api/v1/query"
         )
     return _json({"results": [{"statement_id": 0}]})
+
+
+def _has_form(request: Request) -> bool:
+    return request.method == "POST" and media_type(request) == _FORM
+
+
+async def _form_of(request: Request, limit: int) -> dict[str, list[str]]:
+    sent = (await read_body(request, limit=limit)).decode("utf-8", "replace")
+    try:
+        return parse_qs(sent, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise InvalidRequest(f"the form has more than {_MOST_FIELDS} fields") from None
 
 
 def _json(body: object, status: int = 200) -> Response:

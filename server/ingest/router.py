@@ -12,6 +12,7 @@ from novaql.server.ingest.formats import JSON_LINES, READERS, TEXT
 from novaql.server.ingest.influx_endpoints import (
     InfluxHealth,
     InfluxVersion,
+    form_credentials,
     influx_health,
     influx_ping,
     influx_query,
@@ -107,11 +108,12 @@ def _influx(prefix: str) -> tuple[DataRoute, ...]:
             "ingest",
             errors=(400, 413),
             media=("application/json",),
-            parameters=_STATEMENT,
+            parameters=_STATEMENT | _CREDENTIALS,
             required=("q",),
             documented=documented,
             samples=False,
             counted=True,
+            credentials=form_credentials,
         ),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql import Result, bind, explain, query_options
+from novaql import Result, bound, explain, query_options
 from novaql.diagnosis import with_hints
 from novaql.evaluator import Profile
 from novaql.server.auth.roles import Role
@@ -43,11 +43,14 @@ async def query(request: Request) -> Response:
         strict_promql=body.strict_promql,
     )
     wide = form == "arrow" and body.layout == "wide"
-    text = body.query
-    if body.params is not None:
-        text = await run_in_worker(request, lambda: bind(body.query, body.params))
+    if body.params is None:
+        written = bound(body.query, None)
+    else:
+        written = await run_in_worker(request, lambda: bound(body.query, body.params))
+    text = written.text
     if wide and options.instant:
-        await run_in_worker(request, lambda: refuse_range_vector(text))
+        with written:
+            await run_in_worker(request, lambda: refuse_range_vector(text))
 
     profile = Profile() if body.explain == "analyze" else None
 
@@ -60,7 +63,7 @@ async def query(request: Request) -> Response:
         else:
             plan = explain(text, options) if body.explain else ""
         limit = body.limit or 0
-        result = with_hints(result, text, context.store, options)
+        result = written.result(with_hints(result, text, context.store, options))
         tuning = context.tuning
         pieces = encode(
             result,
@@ -74,9 +77,10 @@ async def query(request: Request) -> Response:
         at_once = {"arrow": tuning.arrow_at_once, "json": tuning.json_at_once}
         return begin(pieces, at_once.get(form, tuning.answer_at_once))
 
-    begun = await run_query(
-        request, text, options, shape, form=form, cached=cached, profile=profile
-    )
+    with written:
+        begun = await run_query(
+            request, text, options, shape, form=form, cached=cached, profile=profile
+        )
     headers = {"Vary": "Accept", "Cache-Control": "no-store"}
     return pieces_response(begun, context.pools.queries, media_type=MEDIA[form], headers=headers)
 

@@ -12,6 +12,15 @@ Parameter = StrictStr | StrictInt | StrictFloat
 Number = float | Literal["NaN", "+Inf", "-Inf"]
 
 
+Parameters = Annotated[
+    dict[str, Parameter | list[StrictStr | StrictInt]] | None,
+    Field(
+        description="values of `$name` outside of quotes in the query; a list only behind `=~`",
+        examples=[{"host": "db-1", "window": "5m"}],
+    ),
+]
+
+
 class NovaqlRequest(BaseModel):
     """A query at one `time`, or at `start`, `start + step`, … up to `end`.
 
@@ -21,11 +30,7 @@ class NovaqlRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     query: str = Field(description="PromQL, or more", examples=["sum by (job) (rate(up[5m]))"])
-    params: dict[str, Parameter | list[StrictStr | StrictInt]] | None = Field(
-        None,
-        description="values of `$name` outside of quotes in the query; a list only behind `=~`",
-        examples=[{"host": "db-1", "window": "5m"}],
-    )
+    params: Parameters = None
     time: Time | None = Field(None, description="Unix seconds, RFC 3339, or relative like `-1h`")
     start: Time | None = None
     end: Time | None = None
@@ -132,8 +137,9 @@ class FormatQuery(QueryText):
 
 
 class TimedQuery(QueryText):
-    """A query, and the times of its evaluation, as for POST /v1/novaql."""
+    """A query, its parameters and the times of its evaluation, as for POST /v1/novaql."""
 
+    params: Parameters = None
     time: Time | None = None
     start: Time | None = None
     end: Time | None = None

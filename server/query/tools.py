@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql import Cancellation, QueryOptions, explain, explain_nodes, query_options, to_ms
+from novaql import Cancellation, QueryOptions, bound, explain, explain_nodes, query_options, to_ms
 from novaql.complete import complete
 from novaql.diagnosis import explain_empty
 from novaql.language import (
@@ -93,7 +93,10 @@ def format_query(_: Store, body: FormatQuery) -> dict[str, Any]:
 def explain_query(_: Store, body: TimedQuery) -> dict[str, Any]:
     """The plan of a query after each rule of the planner, and its nodes with their places."""
     options = _options(body)
-    return {"plan": explain(body.query, options), "nodes": explain_nodes(body.query, options)}
+    return {
+        "plan": explain(body.query, options, params=body.params),
+        "nodes": explain_nodes(body.query, options, params=body.params),
+    }
 
 
 def _options(body: TimedQuery) -> QueryOptions:
@@ -175,7 +178,9 @@ async def why_query_is_empty(request: Request) -> Response:
 
     def work(cancellation: Cancellation) -> bytes:
         bounded = within_budget(context, options, cancellation)
-        return orjson.dumps(explain_empty(body.query, store, bounded, cancellation=cancellation))
+        with bound(body.query, body.params) as query:
+            found = explain_empty(query.text, store, bounded, cancellation=cancellation)
+        return orjson.dumps(found.of(query))
 
     assert options.timeout_s is not None
     content = await context.pools.queries.run(request, work, timeout_s=options.timeout_s)

@@ -25,6 +25,7 @@ MORE_FOR_A_REASON = {
     ("novaql/database.py", "query"): "public, keyword options",
     ("novaql/api.py", "query"): "public, keyword options",
     ("novaql/api.py", "analyze"): "public, keyword options",
+    ("novaql/api.py", "why_empty"): "public, keyword options",
     ("novaql/options.py", "query_options"): "public, keyword options",
     ("novaql/cli/query.py", "command"): "click passes each option of the command",
     ("novaql/cli/import_files.py", "command"): "click passes each option of the command",

@@ -226,3 +226,34 @@ def test_labels(metrics: str, capfd: Text) -> None:
     assert capfd.readouterr().out.split() == ["a"]
     assert run(["labels", "nope", "--data", metrics, "--format", "json"]) == 0
     assert json.loads(capfd.readouterr().out) == []
+
+
+def test_series_and_labels_name_what_is_near(metrics: str, capfd: Text) -> None:
+    for words, said in (
+        (["series", "upp"], "there is no metric upp; did you mean up? (1:1)"),
+        (["series", "--count", "upp"], "there is no metric upp; did you mean up? (1:1)"),
+        (["series", 'up{job="apj"}'], 'values are "api"; did you mean job="api"? (1:1)'),
+        (["series", "up", "--end", "2026-01-01"], "the series have no samples between"),
+        (["labels", "--match", "upp"], "there is no metric upp; did you mean up? (1:1)"),
+        (["labels", "jobs"], "no series has the label jobs; did you mean job?"),
+    ):
+        assert run([*words, "--data", metrics]) == 0
+        out, err = capfd.readouterr()
+        assert out == ("0\n" if "--count" in words else "")
+        assert err.startswith("info: ")
+        assert said in err
+    assert run(["series", "up{", "--data", metrics]) == 1
+    capfd.readouterr()
+    assert run(["labels", "job", "--data", metrics]) == 0
+    assert capfd.readouterr() == ("api\n", "")
+
+
+def test_infos_of_a_table_are_in_its_time_zone(metrics: str, capfd: Text) -> None:
+    berlin = ["--data", metrics, "--tz", "Europe/Berlin"]
+    assert run(["query", "upp", *berlin]) == 0
+    out = capfd.readouterr().out
+    assert "time is 2026-03-01T13:02:00+01:00, that of the last sample" in out
+    assert "samples from 2026-03-01T13:00:00+01:00 to 2026-03-01T13:02:00+01:00" in out
+    quoted = 'up{job="2026-03-01T12:00:00Z"}'
+    assert run(["query", quoted, *berlin]) == 0
+    assert "job='2026-03-01T12:00:00Z' removes" in capfd.readouterr().out

@@ -198,6 +198,21 @@ def test_lines_from_a_pipe(metrics: str, monkeypatch: pytest.MonkeyPatch, capfd:
     assert capfd.readouterr().out.splitlines() == ["time,value", f"{NOON},1"]
 
 
+@pytest.mark.parametrize("option", [[], ["--data"]], ids=["argument", "option"])
+def test_data_by_argument_or_option_and_a_time_zone(
+    metrics: str, option: list[str], monkeypatch: pytest.MonkeyPatch, capfd: Text
+) -> None:
+    at = "2026-03-01T13:01"
+    lines = ("up{instance='a'}", f".time {at}", "up{instance='b'}", f".range {at}", "up")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
+    assert run(["repl", *option, metrics, "--tz", "Europe/Berlin"]) == 0
+    out = capfd.readouterr().out
+    assert "at 2026-03-01T13:02:00+01:00\n" in out
+    assert "info: NovaQL info: time is 2026-03-01T13:02:00+01:00, that of the last" in out
+    assert "at 2026-03-01T13:01:00+01:00\n" in out
+    assert "2026-03-01T13:01:00+01:00 to 2026-03-01T13:02:00+01:00 every 500ms" in out
+
+
 def test_a_chart() -> None:
     result = matrix([({"__name__": "up", "job": "a"}, [0, 1, 2, 3]), ({"job": "b"}, [3, 2, 1, 0])])
 

@@ -168,3 +168,14 @@ def test_few_metrics_are_listed_if_none_is_near(count: int, more: str) -> None:
 
     assert infos("elsewhere", frame)[0] == f"there is no metric elsewhere{more} (1:1)"
     assert infos("m", frame)[0].startswith("there is no metric m; did you mean m0")
+
+
+def test_names_and_values_are_as_a_selector_writes_them() -> None:
+    frame = pd.DataFrame(
+        {"time": [0, 0], "value": [1.0, 2.0], "__name__": "m", "a b": ['x "1"', "line\nfeed"]}
+    )
+
+    assert infos('{__name__="m", "a b"=\'x "2"\'}', frame, time=0)[0].endswith(
+        r'removes all series: values are "line\nfeed", "x \"1\""; '
+        r'did you mean "a b"="x \"1\""? (1:1)'
+    )

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.slow
 
 PACKAGES = {"grammar", "novaql", "server", "tsdb"}
 CLIENTS = (
+    "influxdb",
     "influxdb-client",
     "ipykernel",
     "nbclient",
@@ -140,21 +141,41 @@ class Environment:
         return run(self.bin / "novaql", *arguments, folder=self.folder)
 
 
+RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
 def interpreter(version: str) -> str:
-    """Return a Python of that version that can make environments, or skip the test."""
+    """Return a Python of that version that can make environments, or skip the test.
+
+    That of this process must be able to, so that at least one Python is tested.
+    """
     candidates = [sys.executable, shutil.which(f"python{version}")]
     candidates += sorted(map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python")))
     check = f"import ensurepip, sys, venv; assert sys.version.startswith({version + '.'!r})"
     for found in filter(None, candidates):
         if subprocess.run([found, "-c", check], capture_output=True).returncode == 0:
             return found
-    pytest.skip(
-        f"Python {version} is not installed: `apt-get install python{version}-venv`, "
-        f"or `pyenv install {version}`"
+    missing = (
+        f"there is no Python {version} with the modules venv and ensurepip: "
+        f"`apt-get install python{version}-venv`, or `pyenv install {version}`"
     )
+    if version == RUNNING:
+        pytest.fail(missing)
+    pytest.skip(missing)
 
 
-@pytest.fixture(scope="module", params=["3.11", "3.13"])
+def test_an_absent_python_is_skipped_with_advice_but_not_the_running_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert interpreter(RUNNING) == sys.executable
+    with pytest.raises(pytest.skip.Exception, match=r"apt-get install python3\.99-venv.*pyenv"):
+        interpreter("3.99")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess((), 1))
+    with pytest.raises(pytest.fail.Exception, match=f"no Python {RUNNING}"):
+        interpreter(RUNNING)
+
+
+@pytest.fixture(scope="module", params=sorted({"3.11", "3.13", RUNNING}))
 def python(request: pytest.FixtureRequest) -> str:
     return interpreter(request.param)
 

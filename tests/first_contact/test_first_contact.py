@@ -54,10 +54,14 @@ def run(*command: str | Path, folder: Path, **variables: str) -> str:
     return done.stdout
 
 
-def run_task(task: Path, folder: Path, **variables: str) -> None:
+def skip_without_its_programs(task: Path) -> None:
     for program in NEEDS.findall(task.read_text(encoding="utf-8")):
         if shutil.which(program) is None:
             pytest.skip(f"needs {program}")
+
+
+def run_task(task: Path, folder: Path, **variables: str) -> None:
+    skip_without_its_programs(task)
     shell = ("bash", "-euo", "pipefail")
     interpreter = shell if task.suffix == ".sh" else (COMMANDS / "python",)
     run(*interpreter, task, folder=folder, **variables)
@@ -67,6 +71,7 @@ def run_task(task: Path, folder: Path, **variables: str) -> None:
 def test_python(task: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     if PYTHON is None:
+        skip_without_its_programs(task)
         runpy.run_path(str(task), run_name="__main__")
     else:
         run_task(task, tmp_path)

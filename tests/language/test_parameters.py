@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import pickle
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,10 +16,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaql import ArgumentError, QueryError, UnknownName, parse, query, tsdb
+from novaql import (
+    ArgumentError,
+    EvaluationError,
+    QueryError,
+    UnknownName,
+    analyze,
+    estimate,
+    explain,
+    explain_nodes,
+    parse,
+    query,
+    query_async,
+    tsdb,
+    why_empty,
+)
 from novaql.language.ast import VectorSelector
 from novaql.language.parse import MAX_LENGTH
-from novaql.parameters import bind
+from novaql.parameters import bind, bound
+from novaql.span import Span
 from novaql.tsdb.model.labels import SeriesTable
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -189,3 +206,85 @@ def test_columns_of_other_libraries_are_lists(
 def test_params_are_a_mapping(params: Any) -> None:
     with pytest.raises(ArgumentError, match="params: is a mapping of names to values"):
         query("up{host=$host}", params=params)
+
+
+LONG = {"rooms": ["attic", "cellar"], "least": 20}
+WRITTEN = "up{host=~$rooms} > $least\n  and rat(up[5m])"
+
+
+def test_errors_of_the_text_show_the_text_as_written() -> None:
+    for ask in (
+        lambda: query(WRITTEN, params=LONG),
+        lambda: asyncio.run(query_async(WRITTEN, params=LONG)),
+        lambda: analyze(WRITTEN, params=LONG),
+        lambda: estimate(WRITTEN, params=LONG),
+        lambda: why_empty(WRITTEN, params=LONG),
+        lambda: explain(WRITTEN, params=LONG),
+        lambda: explain_nodes(WRITTEN, params=LONG),
+    ):
+        with pytest.raises(UnknownName) as caught:
+            ask()
+        problem = pickle.loads(pickle.dumps(caught.value))
+        assert (problem.line, problem.column, problem.length) == (2, 7, 3)
+        assert problem.text == WRITTEN
+        assert str(problem).endswith("  and rat(up[5m])\n      ^^^")
+
+
+def test_an_error_in_a_value_shows_its_name(store: tsdb.Database) -> None:
+    with pytest.raises(QueryError) as caught:
+        query("sum(up{host=~$pattern})", store, params={"pattern": "a(long"})
+    assert caught.value.explain().splitlines()[1:] == [
+        "sum(up{host=~$pattern})",
+        caught.value.explain().splitlines()[2],
+    ]
+    assert caught.value.column + caught.value.length <= len("sum(up{host=~$pattern})") + 1
+
+
+def test_errors_and_infos_of_a_running_query_show_the_text_as_written(
+    store: tsdb.Database,
+) -> None:
+    hosts = {"hosts": ["a.b", "axb"]}
+    relabelled = 'label_replace(up{host=~$hosts}, "", "$1", "src", ".*")'
+    with pytest.raises(EvaluationError) as caught:
+        query(relabelled, store, params=hosts, time=0)
+    assert (caught.value.line, caught.value.column) == (1, 33)
+    assert caught.value.explain().splitlines()[1:] == [relabelled, " " * 32 + "^^"]
+    found = query("sum(up{host=~$hosts}) + quantile(2, up)", store, params=hosts, time=0)
+    assert found.warnings[0].endswith("(1:34)"), found.warnings
+    empty = query("up{host=~$hosts} + nope", store, params=hosts, time=0)
+    assert "there is no metric nope" in empty.infos[0]
+    assert empty.infos[0].endswith("(1:20)")
+
+
+def test_other_functions_take_params(store: tsdb.Database) -> None:
+    written, host = "up{host=$host} > 10", {"host": "back\\slash"}
+
+    assert "1 series" in analyze(written, store, params=host, time=0)
+    assert estimate(written, store, params=host, time=0).series == 1
+    (cause,) = why_empty(written, store, params=host, time=0).causes
+    assert (cause.part, cause.start, cause.end) == (written, 0, len(written))
+    (cause,) = why_empty(f"sum({written})", store, params=host, time=0).causes
+    assert (cause.part, cause.column) == (written, 5)
+    assert "back" in explain(written, params=host)
+    places = {written[n.start : n.end]: n.column for n in explain_nodes(written, params=host)}
+    assert places == {written: 1, "up{host=$host}": 1, "10": 18}
+    with pytest.raises(ArgumentError, match=r"no \$host"):
+        explain("up", params=host)
+
+
+@given(st.lists(st.sampled_from(["$a", "$b", " + ", "up", "\n", "(", "{host=$b}"]), max_size=12))
+def test_places_outside_of_values_are_those_of_the_same_characters(pieces: list[str]) -> None:
+    written = "".join(pieces)
+    values = {name: value for name, value in (("a", 1234), ("b", "x")) if f"${name}" in written}
+    try:
+        query_ = bound(written, values)
+    except (ArgumentError, UnknownName):  # $aup
+        return
+    for position, character in enumerate(query_.text):
+        place = Span(position, position + 1)
+        inside = [old for new, old in query_.values if new.start <= position < new.end]
+        found = query_.span(place)
+        if inside:
+            assert found == inside[0]
+        else:
+            assert written[found.start : found.end] == character

@@ -79,6 +79,8 @@ def test_every_tool_over_local_data(metrics: str) -> None:
     assert ask(server, "query", query="count(up)")["result"][0]["value"] == [1772366520, "2"]
     last = ask(server, "query_range", query="count(up)", start=NOON)["result"][0]["values"][-1]
     assert last == [1772366520, "2"]
+    since = ask(server, "query_range", query="count(up)", start="-1m", step="1m")["result"]
+    assert since[0]["values"] == [[1772366460, "2"], [1772366520, "2"]]
     assert "did you mean up?" in ask(server, "query", query="upp")["infos"][0]
     ranged = ask(server, "query_range", query="up", series=1, **RANGE)
     assert [v for _, v in ranged["result"][0]["values"]] == ["1", "1", "1"]

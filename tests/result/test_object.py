@@ -66,8 +66,10 @@ def test_a_slice_has_its_histograms() -> None:
 
 
 def test_a_place_that_is_no_number_is_refused() -> None:
-    with pytest.raises(TypeError):
-        vector(AB)["a"]  # type: ignore[call-overload]
+    for place in ("host", {"host": "x"}, 1.0, None):
+        with pytest.raises(TypeError, match=r"whole number.*or a slice.*one\.labels") as caught:
+            vector(AB)[place]  # type: ignore[call-overload]
+        assert type(place).__name__ in str(caught.value)
 
 
 def test_one_value() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from zoneinfo import ZoneInfo
 
 import click
 
-from novaql.cli.options import data_argument, token_option
+from novaql.cli.options import data_argument, data_option, zone_option
 from novaql.cli.pipes import claim_standard_input
 from novaql.cli.repl.session import Session
 from novaql.cli.suggest import files
@@ -17,20 +18,20 @@ with needs("prompt_toolkit", "pygments", extra="repl"):
 
 
 @click.command("repl")
-@click.argument("data", nargs=-1, shell_complete=files)
-@token_option
-def command(data: tuple[str, ...]) -> int:
+@click.argument("named", nargs=-1, metavar="[DATA]...", shell_complete=files)
+@data_option
+@zone_option
+def command(named: tuple[str, ...], data: tuple[str, ...], zone: ZoneInfo | None) -> int:
     """Run queries interactively, with completion, history and charts.
 
-    DATA: a database, files or the URL of a metrics page. Default: $NOVAQL_DATA, else
-    ./novaql-data. `.help` lists the commands of the shell.
+    DATA is the same as --data. `.help` lists the commands of the shell.
 
     \b
     novaql repl metrics.parquet
     echo 'sum(up)' | novaql repl
     """
     claim_standard_input()
-    session = Session(data_argument(data))
+    session = Session(data_argument((*named, *data)), zone=zone)
     if not sys.stdin.isatty():
         return 1 if loop(session, lines()) else 0
     click.echo("NovaQL. A query, or .help; Tab completes, Ctrl-D ends.")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from novaql import analyze, explain, query_options, why_empty
+from novaql.cli.options import in_zone
 from novaql.cli.repl.session import MODES, Session
 from novaql.errors import ArgumentError
 from novaql.language.check import did_you_mean
@@ -96,16 +97,24 @@ def _open(session: Session, words: Sequence[str]) -> None:
 
 
 def _time(session: Session, words: Sequence[str]) -> None:
-    if words:
-        to_ms(words[0], argument=".time")
-    session.when = {"time": words[0]} if words else {}
+    times = _times(session, words)
+    if times:
+        to_ms(times[0], argument=".time")
+    session.when = {"time": times[0]} if times else {}
+
+
+def _times(session: Session, words: Sequence[str]) -> Sequence[str]:
+    """Times, those without an offset in the zone of the session."""
+    zone = session.zone
+    return words if zone is None else [in_zone(word, zone) for word in words]
 
 
 def _range(session: Session, words: Sequence[str]) -> None:
     if not words:
         session.when = {}
         return
-    when: dict[str, Any] = dict(zip(("start", "end", "step"), words, strict=False))
+    given = (*_times(session, words[:2]), *words[2:])
+    when: dict[str, Any] = dict(zip(("start", "end", "step"), given, strict=False))
     try:
         query_options(**when, last_ms=MAX_TIME_MS)
     except ArgumentError as problem:

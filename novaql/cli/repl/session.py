@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TextIO
+from zoneinfo import ZoneInfo
 
 from novaql.cancellation import Cancellation
 from novaql.cli.failures import note, report
@@ -33,6 +34,7 @@ class Session:
     data       what is queried, as for `query`
     mode       the form of answers, one of MODES
     timer      whether each answer has its duration
+    zone       of the times of tables, and of times without an offset; None: UTC
     when       arguments of `query`: `time`, or `start` and maybe `end` and `step`; may be empty
     out        where answers go; None: standard output
     """
@@ -40,6 +42,7 @@ class Session:
     data: Any = None
     mode: str = "table"
     timer: bool = False
+    zone: ZoneInfo | None = None
     when: dict[str, Any] = field(default_factory=dict)
     out: TextIO | None = None
 
@@ -109,7 +112,7 @@ class Session:
             notes += [("info", text) for text in result.infos]
             return "\n".join([chart_text(result, width=width), *(f"{k}: {t}" for k, t in notes)])
         if self.mode in ("table", "chart"):
-            return text_of(result, rows=100, width=width, spark=32)
+            return text_of(result, rows=100, width=width, spark=32, zone=self.zone)
         for kind, texts in (("warning", result.warnings), ("info", result.infos)):
             for text in texts:
                 note(kind, text)

@@ -1,5 +1,4 @@
-"""A stream of Arrow, such as other programs send it: a reader is read once, to its end. A list of
-record batches may be queried again."""
+"""A stream of Arrow, such as other programs send it: a reader is read once, to its end."""
 
 import pyarrow as pa
 
@@ -9,5 +8,3 @@ times = pa.array([0, 60, 120], pa.timestamp("s", "UTC"))
 table = pa.table({"time": times, "load": [1.0, 2.0, 3.0]})
 
 assert novaql.query("sum_over_time(load[5m])", table.to_reader()).item() == 6
-batches = table.to_batches(max_chunksize=2)
-assert novaql.query("sum_over_time(load[5m])", batches).item() == 6

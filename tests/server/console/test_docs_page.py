@@ -12,6 +12,7 @@ from playwright.sync_api import BrowserContext, Page, Request, expect
 
 from novaql.server.auth.roles import Role
 from novaql.server.console import CONTENT_SECURITY_POLICY
+from tests.support.programs.axe import serious_findings
 from tests.support.programs.console_page import Console
 from tests.support.servers.http_server import LocalServer
 
@@ -24,7 +25,7 @@ def test_the_page_names_no_address_and_has_the_usual_policy(demo: LocalServer) -
     assert page.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
     assert not re.search(r"https?:|//[\w.]|<style|style=|<script(?![^>]*\bsrc=)", page.text)
     assets = re.findall(r'(?:href|src)="([^"]+)"', page.text)
-    assert len(assets) == 4
+    assert len(assets) == 5
     for path in assets:
         assert demo.client.get(path).status_code == 200, path
     again = demo.client.get("/docs", headers={"If-None-Match": page.headers["etag"]})
@@ -80,5 +81,25 @@ def test_every_operation_is_shown_and_a_form_sends_a_request(
     status = section.locator(".live-responses-table tr.response .response-col_status")
     expect(status).to_contain_text("403")
     expect(section.locator(".live-responses-table")).to_contain_text("the token has read_only")
+    assert [one for one in complaints if "403" not in one] == []
+    page.close()
+
+
+def test_axe_finds_nothing_serious(browser: BrowserContext, demo: LocalServer) -> None:
+    page, complaints = opened(browser, demo, demo.tokens[Role.READ_ONLY])
+    findings = serious_findings(page)
+    for verb, operation in (("GET", "listTokens"), ("POST", "issueToken")):
+        tag = page.locator("h3#operations-tag-tokens")
+        if tag.get_attribute("data-is-open") != "true":
+            tag.click()
+        section = page.locator(f"#operations-tokens-{operation}")
+        expect(section.locator(".opblock-summary-method")).to_have_text(verb)
+        section.locator(".opblock-summary-control").click()
+        expect(page).to_have_url(re.compile(f"#/tokens/{operation}$"))
+        section.locator(".try-out__btn").click()
+        section.locator(".execute").click()
+        expect(section.locator(".live-responses-table")).to_contain_text("403")
+        findings += serious_findings(page)
+    assert findings == []
     assert [one for one in complaints if "403" not in one] == []
     page.close()

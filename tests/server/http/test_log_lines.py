@@ -61,6 +61,13 @@ def test_requests_have_lines_but_scrapes_and_probes(log: StringIO) -> None:
             server.client.get(path, headers={"Host": "elsewhere.example"})
         for path in ("/ping", "/influx/ping", "/health", "/influx/health"):
             assert server.client.get(path, headers=server.bearer()).is_success
+        for path in ("/federate", "/prometheus/federate"):
+            for method in ("GET", "HEAD"):
+                answer = server.client.request(
+                    method, path, params={"match[]": "m"}, headers=server.bearer()
+                )
+                assert answer.status_code == 200
+            assert server.client.get(path, params={"match[]": "m"}).status_code == 401
         server.client.get("/v1/tokens", headers=server.bearer())
     assert len(of_machines) == 7
     assert requests_in(log.getvalue()) == [("GET", "/v1/tokens", 200)]
@@ -131,6 +138,10 @@ def test_credentials_in_a_url_of_influxdb_reach_no_log_and_no_metric(
                 for query in (f"u=a&p={given}", f"%70={given}&q=x&precision=x", f"p=x&p={given}"):
                     for method in ("GET", "POST", "PUT", "HEAD"):
                         server.client.request(method, f"{path}?{query}", content=b"a b")
+        for given in (token, SECRET):
+            for path in ("/query", "/influx/query", "/write"):
+                for statement in ("CREATE DATABASE x", "SELECT 1"):
+                    server.client.post(path, data={"q": statement, "u": "a", "p": given})
         answer_to(url, f"POST /write?p={SECRET} HTTP/1.1\r\nX: \0\r\n\r\n".encode())
         answer_to(url, f"POST /write?p={SECRET}{'x' * 80_000} HTTP/1.1\r\n\r\n".encode())
 

@@ -111,6 +111,21 @@ def test_a_header_has_precedence_over_the_url_and_only_influxdb_has_u_and_p(
     assert post("/v1/ingest", content="a 1\n", headers=basic("", token)).status_code == 401
 
 
+@pytest.mark.parametrize("path", ["/query", "/influx/query"])
+def test_a_form_may_have_the_token(server: LocalServer, path: str) -> None:
+    token, form = server.tokens[Role.OPERATOR], {"q": "CREATE DATABASE x", "u": "a:b"}
+    post = server.client.post
+    assert post(path, data={**form, "p": token}).status_code == 200
+    assert post(path, data={**form, "p": "other"}).status_code == 401
+    assert post(path, data={**form, "p": server.tokens[Role.READ_ONLY]}).status_code == 403
+    assert post(path, data=form).status_code == 401
+    assert post(path, data={"p": token}).status_code == 400
+    weak = server.bearer(Role.READ_ONLY)
+    assert post(path, data={**form, "p": token}, headers=weak).status_code == 403
+    assert post(path, data={**form, "p": token, "x": "y" * 65_536}).status_code == 413
+    assert post("/write", data={**form, "p": token}).status_code == 401
+
+
 @pytest.mark.parametrize("prefix", ["", "/influx"])
 def test_ping_needs_a_token_and_names_a_version(server: LocalServer, prefix: str) -> None:
     path, operator = f"{prefix}/ping", server.bearer(Role.OPERATOR)

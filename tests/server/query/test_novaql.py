@@ -375,3 +375,11 @@ def test_an_empty_answer_says_what_is_near(server: LocalServer) -> None:
     assert answer["result"] == []
     assert "did you mean requests_total?" in answer["infos"][0]
     assert "the data has samples from" in answer["infos"][1]
+
+
+def test_an_error_in_a_query_with_params_shows_the_text_as_written(server: LocalServer) -> None:
+    body = {"query": "up{job=~$jobs}\n + rat(up)", "params": {"jobs": ["a", "long value"]}}
+    answer = server.client.post("/v1/novaql", json=body, headers=server.bearer())
+    assert answer.status_code == 422
+    error = answer.json()["error"]
+    assert (error["line"], error["column"], error["picture"]) == (2, 4, " + rat(up)\n   ^^^")

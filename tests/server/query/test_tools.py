@@ -102,6 +102,27 @@ def test_why_a_query_is_empty(server: LocalServer) -> None:
     assert wrong.status_code == 400
 
 
+def test_explain_and_why_empty_take_params_and_show_the_text_as_written(
+    server: LocalServer,
+) -> None:
+    written, params = "up{job=$job} > 1e9", {"job": "a|long|value"}
+    asked = {"query": written, "params": params, "time": NOW_S}
+    explained = ask(server, "explain", **asked).json()
+    assert "a|long|value" in explained["plan"]
+    assert {written[node["start"] : node["end"]] for node in explained["nodes"]} <= {
+        written,
+        "up{job=$job}",
+        "1e9",
+    }
+    (cause,) = ask(server, "why-empty", **asked).json()["causes"]
+    assert (cause["reason"], cause["part"], cause["column"]) == ("matcher", "up{job=$job}", 1)
+    for tool in ("explain", "why-empty"):
+        refused = ask(server, tool, query="sum(up{job=$job}, rat(up))", params=params)
+        assert refused.status_code == 422
+        assert refused.json()["error"]["picture"].startswith("sum(up{job=$job}, rat(up))")
+        assert ask(server, tool, query="up", params=params).status_code == 400
+
+
 def test_functions_are_the_registry(server: LocalServer) -> None:
     headers = server.bearer(Role.READ_ONLY)
     answer = server.client.get("/v1/novaql/functions", headers=headers)

@@ -70,6 +70,30 @@ print(globals().get("synced", [51])[0])
 """
 
 
+COMMANDS = """
+import contextlib, io
+from novaql.cli.main import COMMANDS, run
+
+def said(*words):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = run(words)
+    return code, out.getvalue(), err.getvalue()
+
+failed = {}
+for name in COMMANDS:
+    code, out, err = said(name, "--help")
+    if code:
+        assert (code, out) == (1, "")
+        start, _, missing = err.strip().rpartition(" ")
+        assert start == f"Error: novaql {name} needs Linux: this Python has no module", err
+        assert missing in ("fcntl", "grp", "pwd", "resource", "termios")
+        failed[name] = missing
+print(*sorted(failed), flush=True)
+assert run(["query", "vector(2)", "--time", "0", "--format", "csv"]) == 0
+"""
+
+
 def run(code: str, folder: Path, system: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(system) + textwrap.dedent(code)],
@@ -81,6 +105,14 @@ def run(code: str, folder: Path, system: str) -> list[str]:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
+
+
+def test_commands_that_need_linux_say_so(tmp_path: Path) -> None:
+    """`mcp` is among them here because its library imports fcntl wherever it is not Windows."""
+    *commands, head, row = run(COMMANDS, tmp_path, WINDOWS)
+
+    assert commands == ["admin", "demo", "mcp", "probe", "serve"]
+    assert (head, row) == ("time,value", "1970-01-01T00:00:00Z,2")
 
 
 @pytest.mark.slow
