@@ -86,7 +86,7 @@ _WORDS = {
     "quarter": "Q",
     "year": "y",
 }
-"""Units in words, which stand before `ago`; also in the plural."""
+"""Units in words before `ago`; also in the plural."""
 _CALENDAR = re.compile(r"(\d{1,6})([MQy])", re.ASCII)
 _MONTHS = {"M": 1, "Q": 3, "y": 12}
 _SECOND, _MINUTE, _HOUR, _DAY = 1000, 60_000, 3_600_000, 86_400_000
