@@ -186,7 +186,9 @@ class MeasurementCache:
                     return
                 await asyncio.sleep(min(_REST * (monotonic() - began), longest_s))
             with self._lock:
-                if coming.writes == self._writes[tenant_id]:
+                present = self._last.get(tenant_id)  # of a request, if the task took too long
+                newest = present is None or present.at <= coming.at
+                if newest and coming.writes == self._writes[tenant_id]:
                     self._last[tenant_id] = coming
         finally:
             with self._lock:

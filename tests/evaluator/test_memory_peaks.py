@@ -9,6 +9,7 @@ import pytest
 
 from novaql import evaluate, query
 from novaql.errors import LimitExceeded
+from novaql.evaluator.context import CELL_BYTES
 from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.inputs.tables.table_source import TableSource
 from novaql.options import Limits, QueryOptions
@@ -80,6 +81,20 @@ def test_a_limit_below_the_true_peak_refuses_the_query(data: TableSource, text: 
     with pytest.raises(LimitExceeded, match="the limit is"):
         evaluate(text, data, options(int(0.8 * peak)))
     assert len(evaluate(text, data, options(15 * peak))) == len(found)  # the next one is answered
+
+
+def test_staleness_markers_are_counted_a_few_series_at_a_time(data: TableSource) -> None:
+    evaluate("stale_samples_over_time(m[20m])", data, options(0))
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        evaluate("stale_samples_over_time(m[20m])", data, options(0))
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 2.2 * CELL_BYTES * SERIES * STEPS
 
 
 @pytest.mark.parametrize("text", ["topk(3, m)", "bottomk(3, m * 2)", "limitk(3, m)"])

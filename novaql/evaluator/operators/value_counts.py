@@ -25,6 +25,9 @@ LOWEST, HIGHEST, PER_DECADE = -9, 18, 18
 """Powers of ten between which buckets lie, and buckets in each of them."""
 BUCKETS = (HIGHEST - LOWEST) * PER_DECADE
 
+WINDOWS_AT_ONCE = 1 << 16
+"""Windows whose staleness markers are counted at a time: about three megabytes."""
+
 
 def count_values_over_time(run: Runner, operator: Operator) -> StepMatrix:
     """One series for each series and value, which is written into a label."""
@@ -98,10 +101,13 @@ def stale_samples_over_time(run: Runner, operator: Operator) -> StepMatrix:
     context = run.context
     found = RangeViews.of(run, operator.call, operator.operands[0], markers=True)
     values, valid = allocate(context, len(found.series), len(found.ends_ms))
+    tall = max(1, WINDOWS_AT_ONCE // max(1, len(found.ends_ms)))
     for view in found.views:
-        context.checkpoint()
-        if view.sample_count:
-            windows = view_windows(view, found.ends_ms, found.reach_ms)
-            counts = tallies.counted(windows, np.zeros(1), lambda samples, _: is_stale(samples))
-            values[view.rows], valid[view.rows] = windows.on_grid(*counts)
+        for first in range(0, view.series_count, tall):
+            context.checkpoint()
+            part = view.rows_between(first, min(first + tall, view.series_count))
+            if part.sample_count:
+                windows = view_windows(part, found.ends_ms, found.reach_ms)
+                counts = tallies.counted(windows, np.zeros(1), lambda samples, _: is_stale(samples))
+                values[part.rows], valid[part.rows] = windows.on_grid(*counts)
     return matrix(found.series, values, valid).mark_nameless().without_empty_rows()

@@ -138,6 +138,26 @@ def test_a_slow_background_task_is_overtaken_by_requests() -> None:
     asyncio.run(replace())
 
 
+def test_a_background_task_that_is_too_slow_replaces_no_newer_values() -> None:
+    async def replace() -> None:
+        asked, go = Asked(), asyncio.Event()
+        assert asked.value(0) == 0
+
+        async def held(work: Callable[[], object]) -> object:
+            done = work()
+            await go.wait()
+            return done
+
+        asked.cache.refresh("t", _time(5), held)
+        await asyncio.sleep(0)
+        assert asked.value(16) == 16
+        go.set()
+        await asyncio.gather(*asked.cache._tasks)
+        assert asked.value(17) == 16
+
+    asyncio.run(replace())
+
+
 def test_a_write_ends_the_background_task_and_its_values() -> None:
     async def replace() -> None:
         asked = Asked()
