@@ -54,7 +54,8 @@ class RouteIndex:
         for path, found in by_path.items():
             if "{" in path:
                 segments = _ANY if ":path}" in path else path.count("/")
-                template = compile_path(path)[0], found
+                # A parameter may hold any character, also a newline.
+                template = re.compile(compile_path(path)[0].pattern, re.DOTALL), found
                 self._templates.setdefault(segments, []).append(template)
 
     def find(self, path: str) -> Found | None:
@@ -64,7 +65,7 @@ class RouteIndex:
             return routes, {}
         for segments in (path.count("/"), _ANY):
             for pattern, found in self._templates.get(segments, ()):
-                match = pattern.match(path)
+                match = pattern.fullmatch(path)
                 if match is not None:
                     return found, match.groupdict()
         return None

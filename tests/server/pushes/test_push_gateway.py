@@ -47,6 +47,14 @@ def basic(server: LocalServer) -> Callable[..., Handler]:
     return handler
 
 
+def test_a_label_may_hold_a_newline(server: LocalServer, clock: SteppedClock) -> None:
+    path = "job/nightly/instance/a%0Ab%0A"
+    assert send(server, "PUT", path, "rows 7\n").status_code == 200
+    labels = "__name__=rows,instance=a\nb\n"
+    assert found(server, "rows", clock.now()) == {labels: "7"}
+    assert send(server, "DELETE", path).status_code == 202
+
+
 def test_the_client_library_pushes_adds_and_deletes(
     server: LocalServer, clock: SteppedClock
 ) -> None:
