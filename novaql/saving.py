@@ -214,14 +214,14 @@ def _any_of(name: str, texts: Sequence[str]) -> Matcher:
 
 
 def _format(given: SampleFormat | str | None, target: object) -> SampleFormat:
+    known = ", ".join(SampleFormat)
     if given is not None:
         try:
             return SampleFormat(given)
         except ValueError:
-            known = ", ".join(SampleFormat)
             raise ArgumentError("format", f"is one of {known}, not {given!r}") from None
     suffix = Path(target).suffix.lower() if isinstance(target, str | os.PathLike) else ""
     found = SUFFIXES.get(suffix)
     if found is None:
-        raise ArgumentError("format", f"{suffix or 'no suffix'} is no format; name one")
+        raise ArgumentError("format", f"{suffix or 'no suffix'} is no format; name one of {known}")
     return found

@@ -71,4 +71,5 @@ def command(
         note("info", f"{done.left_out} samples have no place in this format: native histograms, "
              "staleness markers")  # fmt: skip
     if output is not None:
-        click.echo(f"exported {done.samples} samples of {done.series} series into {output}")
+        samples = "1 sample" if done.samples == 1 else f"{done.samples} samples"
+        click.echo(f"exported {samples} of {done.series} series into {output}")

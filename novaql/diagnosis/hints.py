@@ -32,6 +32,7 @@ from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Bounded, Source
 MOST_SELECTORS = 20
 """Selectors of a query that are looked up."""
 MOST_HINTS = 3
+_WHY_EMPTY = "novaql.why_empty, or novaql why-empty in a shell,"
 _ABSENT = frozenset({"absent", "absent_over_time"})
 _WITHOUT = frozenset({"unless", "ifnot"})
 _Read = tuple[VectorSelector | MatrixSelector, QueryOptions]
@@ -50,7 +51,7 @@ def with_hints(result: Result, query: str, source: Source, options: QueryOptions
     if not selectors:
         return result
     if not isinstance(source, Bounded):
-        return _with_infos(result, ["why_empty finds the part of the query that has no data"])
+        return _with_infos(result, [f"{_WHY_EMPTY} finds the part of the query that has no data"])
     try:
         there = source.time_range()
         causes = [] if there is None else list(_causes(query, source, selectors))
@@ -61,7 +62,7 @@ def with_hints(result: Result, query: str, source: Source, options: QueryOptions
         infos.append("the data has no samples")
     else:
         first, last = map(time_text, there)
-        more = "" if infos else "; why_empty finds the part of the query that removes them"
+        more = "" if infos else f"; {_WHY_EMPTY} finds the part of the query that removes them"
         infos.append(f"the data has samples from {first} to {last}{more}")
     return _with_infos(result, infos)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from novaql.inputs.prometheus import data_directory
 else:
     data_directory = lazy_module("novaql.inputs.prometheus.data_directory")
+
+_HOST_AND_PORT = re.compile(r"[\w.-]{2,}:\d{1,5}(/|$)", re.ASCII)
+"""The beginning of an address that lacks its `http://`."""
 
 
 def read_paths(paths: Iterable[str | Path], options: ReadOptions = DEFAULTS) -> BatchStream:
@@ -95,7 +99,8 @@ def _steps(path: Path, options: ReadOptions) -> list[_Step]:
     steps = [_file_step(one, options) for one in found if pair_of(one) is None and one.is_file()]
     steps.extend(_pair_step(*pair) for pair in pairs)
     if not steps:
-        raise InputError(f"{path}: there is no such file or folder")
+        more = f"; an address is written http://{path}" if _HOST_AND_PORT.match(str(path)) else ""
+        raise InputError(f"{path}: there is no such file or folder{more}")
     return steps
 
 

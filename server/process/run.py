@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import sys
@@ -122,7 +123,10 @@ def listen(settings: Settings) -> socket.socket:
     except OSError as problem:
         sock.close()
         where = f"{settings.host}:{settings.port}"
-        raise ArgumentError("listen", f"{where} cannot be used: {problem.strerror}") from problem
+        reason = problem.strerror
+        if problem.errno == errno.EADDRINUSE:
+            reason = "another program uses it; stop that program, or choose another port"
+        raise ArgumentError("listen", f"{where} cannot be used: {reason}") from problem
     return sock
 
 

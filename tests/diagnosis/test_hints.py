@@ -97,7 +97,10 @@ def test_times_without_data(data: Any) -> None:
 
 @DATA
 def test_an_answer_that_is_filtered_empty(data: Any) -> None:
-    more = "; why_empty finds the part of the query that removes them"
+    more = (
+        "; novaql.why_empty, or novaql why-empty in a shell, finds the part of the query that "
+        "removes them"
+    )
 
     assert infos("req_total > 100", data) == [RANGE + more]
 
@@ -155,7 +158,8 @@ def test_a_source_without_known_times_is_not_asked() -> None:
         def asked(self, *_: Any) -> None:
             pytest.fail("a server is asked for what the query does not need")
 
-    assert infos("nope", Server()) == ["why_empty finds the part of the query that has no data"]
+    (info,) = infos("nope", Server())
+    assert info.endswith("why-empty in a shell, finds the part of the query that has no data")
     assert query("req_total", Server(), time=540).infos == ()
     assert query("absent(nope)", Server(), time=540).infos == ()
 

@@ -327,6 +327,13 @@ def test_an_address_of_a_file_is_its_path(tmp_path: Path) -> None:
         query("up", (tmp_path / "no-such").as_uri())
 
 
+def test_an_address_without_its_scheme_is_an_error_that_shows_it() -> None:
+    with pytest.raises(InputError, match=r"; an address is written http://localhost:9490/x$"):
+        query("up", "localhost:9490/x")
+    with pytest.raises(InputError, match=r"folder$"):
+        query("up", "load:average.parquet")
+
+
 @pytest.mark.parametrize("data", ["ftp://host/a.parquet", "postgresql://host/db", ["hdfs://h/a"]])
 def test_other_addresses_are_refused_by_name(data: Any) -> None:
     with pytest.raises(InputError, match=r"://h.* cannot be read: addresses are http://, "):

@@ -59,6 +59,8 @@ def answer_to(
         reason: object = getattr(problem, "reason", None) or problem
         if isinstance(reason, TimeoutError):
             reason = f"no connection within {timeout:g} s"
+        elif isinstance(reason, OSError):
+            reason = reason.strerror or reason
         raise InputError(f"{plain}: {reason}") from problem
 
 

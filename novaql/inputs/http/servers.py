@@ -175,8 +175,10 @@ def _headers_for(base: str, headers: Mapping[str, str]) -> Mapping[str, str] | N
     try:
         return headers if _is_prometheus(base, headers) else None
     except HttpStatus as problem:
+        if problem.status != 401:
+            raise
         what = f"this NovaQL does not accept the token of {TOKEN_VARIABLE}"
-        raise InputError(f"{shown}: {what}: {problem.text}") from None
+        raise InputError(f"{shown}: {what}") from None
 
 
 def _is_prometheus(base: str, headers: Mapping[str, str]) -> bool:
