@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from novaql.duck.tokens import Token, tokens_of
 
 _BEFORE_A_TABLE = {"FROM", "JOIN", "LATERAL", "PIVOT", "UNPIVOT", "SUMMARIZE", "DESCRIBE", "SHOW"}
+_BEFORE_A_QUERY = (";", "(", "AS", "EXPLAIN")
 _AFTER_THE_TABLES = {"SELECT", "WHERE", "GROUP", "HAVING", "QUALIFY", "WINDOW", "ORDER", "LIMIT"}
 _AFTER_THE_TABLES |= {"OFFSET", "UNION", "EXCEPT", "INTERSECT", "SET", "RETURNING", ";"}
 _DISTINCT = (["IS", "DISTINCT"], ["NOT", "DISTINCT"])
@@ -46,7 +47,7 @@ def table_places(tokens: Sequence[Token]) -> list[int]:
         elif word in _CLOSED:
             listing, inner = outer.pop() if outer else (False, False)
             expected = False
-        elif word in _BEFORE_A_TABLE:
+        elif word in _BEFORE_A_TABLE or (word == "TABLE" and before in _BEFORE_A_QUERY):
             # Not in IS DISTINCT FROM.
             clause = not inner and words[max(at - 2, 0) : at] not in _DISTINCT
             expected = expected or clause

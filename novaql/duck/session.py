@@ -114,7 +114,7 @@ class Prepared:
         for piece in before:
             answer = self._answer(piece, None)
             if answer is not None:
-                _held(answer)
+                _held(answer, self.connection)
         return self._answer(last, self.params)
 
     def _answer(self, piece: places.Piece, params: Any) -> duckdb.DuckDBPyRelation | None:
@@ -132,7 +132,7 @@ class Prepared:
             answer: duckdb.DuckDBPyRelation | None = eval(  # noqa: S307 - a constant
                 f"{_RUN}()", {**self.variables, **tables, _RUN: work}
             )
-            return _held(answer) if views and answer is not None else answer
+            return _held(answer, self.connection) if views and answer is not None else answer
         except duckdb.Error as problem:
             lost = self.tables if piece.lasting else ()
             raise explained.explained(problem, self.names, lost) from None
@@ -210,9 +210,13 @@ def _check_lasting(parts: Sequence[tokens.Token], calls: Sequence[promql_calls.C
             )
 
 
-def _held(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+def _held(
+    answer: duckdb.DuckDBPyRelation, connection: duckdb.DuckDBPyConnection
+) -> duckdb.DuckDBPyRelation:
     """The answer with rows that DuckDB holds, so that it needs no views."""
-    return answer.materialize()
+    if hasattr(answer, "materialize"):
+        return answer.materialize()
+    return connection.from_arrow(answer.to_arrow_table())  # DuckDB 1; some types change
 
 
 def _caller() -> tuple[FrameType | None, int]:

@@ -94,6 +94,8 @@ def test_tables_of_the_data_are_in_no_schema(name: str, setting: str) -> None:
     connection.execute(setting or "SET TimeZone = 'UTC'")
     with pytest.raises(SqlProblem, match=f"there is no table {name}; write .* without a schema"):
         novaql.sql(f"SELECT count(*) FROM {name}", metrics("up"), connection=connection)
+    with pytest.raises(SqlProblem, match=f"there is no table {name}"):
+        novaql.sql(f"SELECT 1; TABLE {name}", metrics("up"), connection=connection)
     connection.execute("CREATE TABLE up AS SELECT 7 AS value; CREATE VIEW samples AS FROM up")
     connection.execute("CREATE TEMP TABLE up AS SELECT 7 AS value")
     assert value(name, metrics("up"), connection=connection) == [(7,)]
@@ -104,6 +106,7 @@ def test_tables_of_the_data_are_in_no_schema(name: str, setting: str) -> None:
     [
         ("CREATE TEMP MACRO f(x) AS x * 2; SELECT f(value) FROM up", [(2,)]),
         ("CREATE VIEW v AS SELECT 1 AS x; SELECT count(*) FROM up, v", [(1,)]),
+        ("CREATE TABLE main.up AS SELECT 7 AS a; SELECT a FROM main.up", [(7,)]),
         ("CREATE SCHEMA s; CREATE TABLE s.up AS SELECT 7 AS a; SELECT a FROM s.up", [(7,)]),
         (f"CREATE TEMP MACRO f(x) AS x * 2; SELECT f(value) FROM promql('up', {AT})", [(2,)]),
         ("CREATE TABLE t AS FROM up; CREATE VIEW v AS FROM t; SELECT value FROM v", [(1,)]),

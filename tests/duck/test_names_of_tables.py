@@ -6,6 +6,7 @@ from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import novaql
@@ -82,6 +83,14 @@ def test_a_variable_beside_a_metric_that_differs_in_case() -> None:
     with pytest.raises(SqlProblem, match=r"in case only.*rename the variable UP"):
         novaql.sql("SELECT value FROM UP UNION FROM up", data)
     assert len(UP) == 1
+
+
+def test_a_variable_that_is_read_once() -> None:
+    UP = pa.table({"value": [7.0]}).to_reader()
+    found = novaql.sql("FROM UP", metrics("up"))
+    assert found is not None
+    assert found.fetchall() == [(7,)]
+    assert UP.schema.names == ["value"]
 
 
 @pytest.mark.parametrize("name", ["Samples", "Series", "METRICS"])
@@ -266,6 +275,7 @@ def test_columns_and_texts_that_differ_in_case_from_a_metric() -> None:
             "PIVOT a ON b, c USING sum(d); UNPIVOT e ON f, g; SUMMARIZE h; FROM i PIVOT (j)",
             "a e h i",
         ),
+        ("TABLE a; CREATE TABLE b AS TABLE c; EXPLAIN TABLE d", "a c d"),
         ("SELECT ((a)), b WHERE c NOT IN (FROM d, e) AND f IS NOT DISTINCT FROM g", "d e"),
     ],
 )

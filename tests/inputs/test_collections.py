@@ -237,7 +237,7 @@ def test_errors(data: Any, message: str) -> None:
 
 
 class Failing:
-    """A stream that fails before its first batch, or, with a schema, at it."""
+    """A stream that fails at once, or, with a schema, at its second batch."""
 
     def __init__(self, schema: pa.Schema | None = None) -> None:
         self._schema = schema
@@ -249,8 +249,8 @@ class Failing:
         return stream.__arrow_c_stream__()
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
+        yield from TABLE.slice(0, 1).to_batches()
         raise pa.ArrowInvalid("the warehouse is gone")
-        yield
 
 
 @pytest.mark.parametrize("data", [Failing(), Failing(TABLE.schema)])
@@ -267,7 +267,7 @@ def closed(file: Any) -> Any:
 def test_opened_files_that_are_damaged_or_closed(tmp_path: Path) -> None:
     parquet, arrow = tmp_path / "a.parquet", tmp_path / "a.arrow"
     pq.write_table(TABLE, parquet)
-    with pa.ipc.new_file(arrow, TABLE.schema) as writer:
+    with pa.ipc.new_file(str(arrow), TABLE.schema) as writer:
         writer.write_table(TABLE)
     cases = {"closed": closed(pq.ParquetFile(parquet))}
     whole = parquet.read_bytes()
@@ -277,7 +277,7 @@ def test_opened_files_that_are_damaged_or_closed(tmp_path: Path) -> None:
     whole = arrow.read_bytes()
     at = len(whole) // 3
     arrow.write_bytes(whole[:at] + b"\xff" * 60 + whole[at + 60 :])
-    cases["arrow"] = pa.ipc.open_file(arrow)
+    cases["arrow"] = pa.ipc.open_file(str(arrow))
     for name, data in cases.items():
         with pytest.raises(InputError, match=r"^pyarrow \w+: "):
             pytest.fail(f"{name}: {novaql.query('load', data)}")
