@@ -112,12 +112,12 @@ class Prepared:
         """The last answer, None if that statement is no query. Raises `SqlProblem`."""
         *before, last = self.pieces
         for piece in before:
-            answer = self._answer(piece, None)
-            if answer is not None:
-                _held(answer, self.connection)
-        return self._answer(last, self.params)
+            self._answer(piece, None, lazy=False)
+        return self._answer(last, self.params, lazy=not self.views)
 
-    def _answer(self, piece: places.Piece, params: Any) -> duckdb.DuckDBPyRelation | None:
+    def _answer(
+        self, piece: places.Piece, params: Any, *, lazy: bool
+    ) -> duckdb.DuckDBPyRelation | None:
         import duckdb  # noqa: PLC0415 - slow to load
 
         work = partial(self.connection.sql, piece.text, params=params)
@@ -132,7 +132,7 @@ class Prepared:
             answer: duckdb.DuckDBPyRelation | None = eval(  # noqa: S307 - a constant
                 f"{_RUN}()", {**self.variables, **tables, _RUN: work}
             )
-            return _held(answer, self.connection) if views and answer is not None else answer
+            return answer if lazy or answer is None else _held(answer, self.connection)
         except duckdb.Error as problem:
             lost = self.tables if piece.lasting else ()
             raise explained.explained(problem, self.names, lost) from None

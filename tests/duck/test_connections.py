@@ -124,6 +124,14 @@ def test_a_text_that_also_creates_what_remains(text: str, expected: list[tuple[A
     assert ("up", "VIEW") not in catalog(connection)
 
 
+def test_an_error_ends_the_text() -> None:
+    connection = duckdb.connect()
+    text = "SELECT error(value::TEXT) FROM up; CREATE VIEW v AS SELECT 1; SELECT 2"
+    with pytest.raises(SqlProblem, match=r"1\.0"):
+        novaql.sql(text, metrics("up"), connection=connection)
+    assert catalog(connection) == []
+
+
 def test_parameters_are_those_of_the_last_statement() -> None:
     text = "CREATE MACRO f(x) AS x * 2; SELECT f(value) FROM up WHERE value = ?"
     assert rows(text, metrics("up"), params=[1]) == [(2,)]
