@@ -13,6 +13,9 @@ from novaql.text.times import time_text
 from novaql.timeparse import DurationLike, TimeLike, duration_ms, round_step_ms, to_ms
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
+MOST_MS = (2**63 - 1) // 1_000_000
+"""The longest duration in a query: 64 bits of nanoseconds."""
+
 WANTED_STEPS = 240
 """About so many steps has a range query that names no step."""
 
@@ -118,7 +121,7 @@ def query_options(
 
     Raises `ArgumentError`.
     """
-    lookback_ms = duration_ms(lookback, argument="lookback")
+    lookback_ms = _window_ms(lookback, "lookback")
     if lookback_ms <= 0:
         raise ArgumentError("lookback", "must be greater than 0")
     timeout_s = None if timeout is None else duration_ms(timeout, argument="timeout") / 1000
@@ -128,7 +131,7 @@ def query_options(
         removal = NameRemoval(name_removal)
     except ValueError:
         raise ArgumentError("name_removal", "is either 'delayed' or 'eager'") from None
-    rollup_ms = 0 if rollup is None else duration_ms(rollup, argument="rollup")
+    rollup_ms = 0 if rollup is None else _window_ms(rollup, "rollup")
     if rollup_ms < 0 or (rollup is not None and rollup_ms == 0):
         raise ArgumentError("rollup", "must be greater than 0")
     options_of = partial(
@@ -160,10 +163,18 @@ def query_options(
     if end_ms < start_ms:
         raise ArgumentError("end", "must not be before start")
     least_ms = (end_ms - start_ms) / WANTED_STEPS
-    step_ms = round_step_ms(least_ms) if step is None else duration_ms(step, argument="step")
+    step_ms = round_step_ms(least_ms) if step is None else _window_ms(step, "step")
     if step_ms <= 0:
         raise ArgumentError("step", "must be greater than 0")
     return options_of(start_ms, end_ms, step_ms)
+
+
+def _window_ms(length: DurationLike, argument: str) -> int:
+    """Milliseconds of a duration that a query could also name."""
+    ms = duration_ms(length, argument=argument)
+    if ms > MOST_MS:
+        raise ArgumentError(argument, "is longer than 292 years")
+    return ms
 
 
 def time_window(start: TimeLike | None, end: TimeLike | None) -> tuple[int, int]:

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import duckdb
 
+from novaql.duck import places
 from novaql.duck.dataset import SampleDataset
 from novaql.duck.problems import SqlProblem
 from novaql.duck.tables import metrics_table, series_table
+from novaql.duck.tokens import Token
 from novaql.tsdb.model.labels import METRIC_NAME
 from novaql.tsdb.model.source import Source
 
 SAMPLES, SERIES, METRICS = "samples", "series", "metrics"
 TABLES = (SAMPLES, SERIES, METRICS)
 MOST_LISTED = 500
+_EVERY_TABLE = """
+    SELECT catalog, schema, name, NOT internal AND (
+        catalog = 'temp'
+        OR (catalog = current_database() AND list_contains(current_schemas(true), schema))
+    )
+    FROM (
+        SELECT database_name AS catalog, schema_name AS schema, table_name AS name, internal
+        FROM duckdb_tables()
+        UNION ALL
+        SELECT database_name, schema_name, view_name, internal FROM duckdb_views()
+    )
+"""
+_MAKES_TABLES = {"CREATE", "ALTER", "ATTACH", "EXECUTE", "IMPORT"}
 _CATALOGS = {"information_schema", "duckdb_tables", "duckdb_views", "sqlite_master", "pg_tables"}
 
 
@@ -59,28 +74,46 @@ class MetricTables:
         return {word: made[name] for word, name in found.items()}
 
     def views(
-        self, words: Collection[str], used: Mapping[str, Any]
+        self, statement: Sequence[Token], used: Mapping[str, Any], named: Collection[str]
     ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         """The tables that the catalog must have while a statement runs, and notes on those that are
         left out: the statement lists it, DuckDB does not look for variables, or the statement
         spells a table in two ways, which only the catalog takes.
 
-        used  what `used` returned for the words
+        used   what `used` returned for the words of the statement
+        named  the words in the place of a table
         """
-        upper = {word.upper() for word in words}
-        spelled: dict[str, dict[int, Any]] = {}
+        first = {folded(word) for word in named}
+        used = {w: each for w, each in used.items() if w in named or folded(w) not in first}
+        spelled: dict[str, list[Any]] = {}
         for word, table in used.items():
-            spelled.setdefault(folded(word), {})[id(table)] = table
-        if {"SHOW", "TABLES"} <= upper or not _CATALOGS.isdisjoint(map(str.lower, words)):
-            return self._listed(used, ambiguous={n for n, each in spelled.items() if len(each) > 1})
-        if "SHOW" not in upper and self.found and len(spelled) == len(used):
+            spelled.setdefault(folded(word), []).append(table)
+        apart = {name for name, each in spelled.items() if any(one is not each[0] for one in each)}
+        names = {(token.name or "").lower() for token in statement}
+        shown = set().union(*map(places.shown, places.statements_of(statement)))
+        if "TABLES" in shown or not _CATALOGS.isdisjoint(names):
+            return self._listed(used, apart)
+        twice = any(len(spelled[name]) > 1 for name in first & spelled.keys())
+        if not used or not (twice or shown or not self.found):
             return {}, []
-        taken = self._own_tables()
-        return {
-            name: table
-            for name, (table, *others) in ((n, each.values()) for n, each in spelled.items())
-            if name not in taken and not others
-        }, []
+        taken = self._own_tables() | apart
+        return {name: each[0] for name, each in spelled.items() if name not in taken}, []
+
+    def check_unqualified(self, tokens: Sequence[Token], names: Collection[str]) -> None:
+        """Raise `SqlProblem` if statements look for tables in a schema where they are not.
+
+        names  of tables that the schemas of the connection do not have
+        """
+        for statement in places.statements_of(tokens):
+            for name in places.qualified_names(statement):
+                *_, schema, table = (token.name or "" for token in name)
+                if table in names and (folded(schema), folded(table)) not in self._places():
+                    raise SqlProblem(
+                        f"there is no table {'.'.join(token.text for token in name)}; write "
+                        f"{name[-1].text} without a schema for the table of the data"
+                    )
+            if statement[0].text.upper() in _MAKES_TABLES:  # of which the others may be
+                return
 
     def _listed(
         self, used: Mapping[str, Any], ambiguous: Collection[str]
@@ -110,7 +143,8 @@ class MetricTables:
         """Whether DuckDB finds variables: settings of a connection can forbid it."""
         names = ("enable_external_access", "python_enable_replacements")
         wanted = " AND ".join(f"current_setting('{name}')" for name in names)
-        ((found,),) = self._connection.execute(f"SELECT {wanted}").fetchall()
+        # Not by `execute`, which discards an unfinished answer of the caller.
+        ((found,),) = self._connection.sql(f"SELECT {wanted}").fetchall()
         return bool(found)
 
     @cached_property
@@ -130,26 +164,44 @@ class MetricTables:
         return rows.project(f"* EXCLUDE ({METRIC_NAME})")
 
     def _own_tables(self) -> set[str]:
-        rows = self._connection.execute(
-            "SELECT table_name FROM duckdb_tables() "
-            "UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal"
-        )
-        return {folded(name) for (name,) in rows.fetchall()}
+        """What names without a schema find in the connection."""
+        rows = self._connection.sql(_EVERY_TABLE).fetchall()
+        return {folded(name) for *_, name, found in rows if found}
+
+    def _places(self) -> set[tuple[str, str]]:
+        """(schema, table) and (database, table) of all tables of the connection."""
+        rows = self._connection.sql(_EVERY_TABLE).fetchall()
+        return {(folded(of), folded(name)) for *above, name, _ in rows for of in above}
 
 
 def check_apart(
-    tables: Mapping[str, Any], variables: Mapping[str, Any], words: Collection[str]
+    tables: Mapping[str, Any], variables: Mapping[str, Any], named: Collection[str]
 ) -> None:
-    """Raise `SqlProblem` if words name two tables that are one name for DuckDB."""
+    """Raise `SqlProblem` if words in the place of a table name two that are one name for DuckDB."""
     every = {**variables, **tables}
-    named: dict[str, str] = {}
-    for word in sorted(word for word in words if word in every):
-        other = named.setdefault(folded(word), word)
-        if every[other] is not every[word] and (other in tables or word in tables):
-            raise SqlProblem(
-                f'the names "{other}" and "{word}" differ in case only, which SQL ignores: '
-                f"write promql('{other}') for one of these metrics"
-            )
+    seen: dict[str, str] = {}
+    for word in sorted(word for word in named if word in every):
+        other = seen.setdefault(folded(word), word)
+        if every[other] is every[word] or not (other in tables or word in tables):
+            continue
+        apart = f'the names "{other}" and "{word}" differ in case only, which SQL ignores'
+        if other in tables and word in tables:
+            raise SqlProblem(f"{apart}: write promql('{other}') for one of these metrics")
+        variable = other if word in tables else word
+        raise SqlProblem(f"{apart}: rename the variable {variable}")
+
+
+def can_scan(variable: Any) -> bool:
+    """Whether a variable is a table for DuckDB, which determines it."""
+    if isinstance(variable, duckdb.DuckDBPyRelation):  # belongs to its connection
+        return True
+    with duckdb.connect() as connection:
+        work = partial(connection.sql, "FROM variable")
+        try:
+            eval("work()", {"variable": variable, "work": work})  # noqa: S307 - a constant
+        except duckdb.Error:
+            return False
+    return True
 
 
 def folded(name: str) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import pairwise
 from typing import Any
 
 import duckdb
 
+from novaql.duck.places import table_places
 from novaql.duck.problems import SqlProblem
 from novaql.duck.tokens import PARAMETER, Token, sql_of
 from novaql.errors import ArgumentError
@@ -18,7 +18,6 @@ from novaql.result import Result
 
 FUNCTION = "promql"
 ARGUMENTS = ("time", "start", "end", "step", "lookback", "rollup")
-_BEFORE_A_TABLE = {"FROM", "JOIN", "LATERAL", "PIVOT", "UNPIVOT", "SUMMARIZE", ",", "("}
 _OPEN, _CLOSED = "([{", ")]}"
 
 
@@ -61,9 +60,9 @@ def calls_of(tokens: Sequence[Token]) -> list[Call]:
     """The calls in the place of a table. Raises `SqlProblem` for arguments that are wrong."""
     calls: list[Call] = []
     end = 0
-    for at in range(1, len(tokens) - 1):
+    for at in table_places(tokens):
         name, before = (tokens[at].name or "").lower(), tokens[at - 1].text.upper()
-        if name != FUNCTION or tokens[at + 1].text != "(" or before not in _BEFORE_A_TABLE:
+        if name != FUNCTION or [token.text for token in tokens[at + 1 : at + 2]] != ["("]:
             continue
         parts = _parts(tokens, at + 2)
         if at < end or parts is None:  # DuckDB reports a missing parenthesis
@@ -75,15 +74,6 @@ def calls_of(tokens: Sequence[Token]) -> list[Call]:
         )
         calls.append(Call(tokens[at:end], _arguments(parts), aliased, before == "LATERAL"))
     return calls
-
-
-def names_of_tables(tokens: Sequence[Token]) -> set[str]:
-    """Names in the place of a table; also some columns behind a comma or a parenthesis."""
-    return {
-        token.name
-        for before, token in pairwise(tokens)
-        if token.name is not None and before.text.upper() in _BEFORE_A_TABLE
-    }
 
 
 def rewritten(
@@ -171,8 +161,8 @@ def _values(
     """Name → value of the arguments, which DuckDB computes."""
     wanted = ", ".join(sql_of(part) for part in call.arguments.values())
     try:
-        # All rows are fetched, because an unfinished answer would occupy the connection.
-        (row,) = connection.execute(f"SELECT {wanted}", params or None).fetchall()
+        # Not by `execute`, which discards an unfinished answer of the caller.
+        (row,) = connection.sql(f"SELECT {wanted}", params=params or None).fetchall()
     except duckdb.BinderException as problem:
         raise SqlProblem(
             f"{FUNCTION}: arguments are constants or bound parameters: {problem}"

@@ -6,7 +6,7 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     import duckdb
 
     from novaql import opening
-    from novaql.duck import explained, metric_tables, promql_calls, tokens
+    from novaql.duck import explained, metric_tables, places, promql_calls, tokens
     from novaql.result import Result
 else:  # they load pyarrow, duckdb and the evaluator
     opening = lazy_module("novaql.opening")
     explained = lazy_module("novaql.duck.explained")
     metric_tables = lazy_module("novaql.duck.metric_tables")
+    places = lazy_module("novaql.duck.places")
     promql_calls = lazy_module("novaql.duck.promql_calls")
     tokens = lazy_module("novaql.duck.tokens")
 
 _METRIC = re.compile(r"[^\W\d][\w:]*")
 _RUN = "__novaql_run__"
-_CREATE = {"OR", "REPLACE", "TEMP", "TEMPORARY", "PERSISTENT", "RECURSIVE", "MATERIALIZED"}
 
 
 def sql(
@@ -88,47 +88,58 @@ def sql(
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A statement that can run.
+    """A text of statements that can run.
 
-    connection  runs it
-    text        what DuckDB gets, with `params`
-    variables   name → table: of metrics, results of `promql`, variables of the caller
-    notes       (kind, text) of warnings and infos
-    views       name → table that the catalog has while the statement runs
+    connection  runs them
+    pieces      what DuckDB gets, one after the other, the last with `params`
+    variables   name → variable of the caller
+    tables      name → table of the source, or result of `promql`
+    views       name → table that the catalog has while statements run
     names       of all tables of the source
-    lost        those that the statement must not use
+    notes       (kind, text) of warnings and infos
     """
 
     connection: duckdb.DuckDBPyConnection
-    text: str
+    pieces: Sequence[places.Piece]
     params: Any
     variables: Mapping[str, Any]
-    notes: Sequence[tuple[str, str]]
+    tables: Mapping[str, Any]
     views: Mapping[str, Any]
     names: Sequence[str]
-    lost: Collection[str]
+    notes: Sequence[tuple[str, str]]
 
     def run(self) -> duckdb.DuckDBPyRelation | None:
-        """The answer, None if the statement is no query. Raises `SqlProblem`."""
+        """The last answer, None if that statement is no query. Raises `SqlProblem`."""
+        *before, last = self.pieces
+        for piece in before:
+            self._answer(piece, None, lazy=False)
+        return self._answer(last, self.params, lazy=not self.views)
+
+    def _answer(
+        self, piece: places.Piece, params: Any, *, lazy: bool
+    ) -> duckdb.DuckDBPyRelation | None:
         import duckdb  # noqa: PLC0415 - slow to load
 
-        work = partial(self.connection.sql, self.text, params=self.params)
+        work = partial(self.connection.sql, piece.text, params=params)
+        # What lasts must not use what ends with the statement.
+        views, tables = ({}, {}) if piece.lasting else (self.views, self.tables)
+        made = []
         try:
-            for name, table in self.views.items():
+            for name, table in views.items():
                 self.connection.register(name, table)
-            # DuckDB looks up unknown tables in the frame that calls it: here, only `variables`.
+                made.append(name)
+            # DuckDB looks up unknown tables in the frame that calls it: here, only these.
             answer: duckdb.DuckDBPyRelation | None = eval(  # noqa: S307 - a constant
-                f"{_RUN}()", {**self.variables, _RUN: work}
+                f"{_RUN}()", {**self.variables, **tables, _RUN: work}
             )
-            if answer is None or not self.views:
-                return answer
-            return self.connection.from_arrow(answer.to_arrow_table())
+            return answer if lazy or answer is None else _held(answer, self.connection)
         except duckdb.Error as problem:
-            raise explained.explained(problem, self.names, self.lost) from None
+            lost = self.tables if piece.lasting else ()
+            raise explained.explained(problem, self.names, lost) from None
         finally:
             # A rollback of the caller's own transaction also ends them.
             with suppress(duckdb.TransactionException):
-                for name in self.views:
+                for name in made:
                     self.connection.unregister(name)
 
 
@@ -153,6 +164,7 @@ def prepare(
     window = time_window(start, end)
     parts = tokens.tokens_of(statement)
     calls = promql_calls.calls_of(parts)
+    _check_lasting(parts, calls)
     words = {token.name for token in parts if token.name is not None}
     inside = {token for call in calls for token in call.tokens}
     texts = [t.text for t in parts if t.kind == "string_const" and t not in inside]
@@ -169,38 +181,42 @@ def prepare(
     words = words.union(*map(_METRIC.findall, texts))
     tables = metric_tables.MetricTables(connection, source, window)
     variables = {} if frame is None else _variables(frame, words.difference(tables.names))
-    used = tables.used(words - variables.keys())
-    metric_tables.check_apart(used, variables, promql_calls.names_of_tables(parts))
-    views, notes = tables.views(words, used)
-    lasting = _makes_what_remains(parts)
-    if lasting and calls:
-        raise SqlProblem(
-            "a view or macro cannot use promql, which runs once, before the statement: copy its "
-            "rows by CREATE TABLE … AS"
-        )
-    variables |= {} if lasting else used
-    final = promql_calls.rewritten(statement, parts, calls, params, result_of, connection)
-    for name, result in final.tables.items():
-        (variables if tables.found else views)[name] = result.arrow()
-        notes += [("warning", text) for text in result.warnings]
-        notes += [("info", text) for text in result.infos]
-    lost = used if lasting else ()
-    return Prepared(
-        connection, final.text, final.params, variables, notes, views, tables.names, lost
-    )
+    try:
+        used = tables.used(words)
+        for name in [name for name in used if name in variables]:
+            del (used if metric_tables.can_scan(variables[name]) else variables)[name]
+        named = {parts[at].name or "" for at in places.table_places(parts)}
+        metric_tables.check_apart(used, variables, named)
+        tables.check_unqualified(parts, {*used, *variables})
+        views, notes = tables.views(parts, used, named)
+        final = promql_calls.rewritten(statement, parts, calls, params, result_of, connection)
+        for name, result in final.tables.items():
+            (used if tables.found else views)[name] = result.arrow()
+            notes += [("warning", text) for text in result.warnings]
+            notes += [("info", text) for text in result.infos]
+    except duckdb.Error as problem:  # the connection has an unfinished answer or transaction
+        raise SqlProblem(str(problem)) from None
+    pieces = places.pieces_of(final.text)
+    return Prepared(connection, pieces, final.params, variables, used, views, tables.names, notes)
 
 
-def _makes_what_remains(parts: Sequence[tokens.Token]) -> bool:
-    """Whether a statement is a definition that names tables, and is used later."""
-    begins = True
-    creates = False
-    for part in parts:
-        word = part.text.upper()
-        if creates and word in ("VIEW", "MACRO", "FUNCTION"):
-            return True
-        creates = word in _CREATE if creates else begins and word == "CREATE"
-        begins = word == ";"
-    return False
+def _check_lasting(parts: Sequence[tokens.Token], calls: Sequence[promql_calls.Call]) -> None:
+    inside = {token for call in calls for token in call.tokens}
+    for statement in places.statements_of(parts):
+        if places.makes_what_remains(statement) and not inside.isdisjoint(statement):
+            raise SqlProblem(
+                "a view or macro cannot use promql, which runs once, before the statement: copy "
+                "its rows by CREATE TABLE … AS"
+            )
+
+
+def _held(
+    answer: duckdb.DuckDBPyRelation, connection: duckdb.DuckDBPyConnection
+) -> duckdb.DuckDBPyRelation:
+    """The answer with rows that DuckDB holds, so that it needs no views."""
+    if hasattr(answer, "materialize"):
+        return answer.materialize()
+    return connection.from_arrow(answer.to_arrow_table())  # DuckDB 1; some types change
 
 
 def _caller() -> tuple[FrameType | None, int]:

@@ -6,10 +6,13 @@ from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import novaql
+from novaql.duck.places import table_places
 from novaql.duck.problems import SqlNote, SqlProblem
+from novaql.duck.tokens import tokens_of
 
 AT = "time := 1700000000"
 
@@ -77,9 +80,17 @@ def test_a_variable_beside_a_metric_that_differs_in_case() -> None:
     assert metric is not None
 
     assert (variable.fetchall(), metric.fetchall()) == ([(7,)], [(1,)])
-    with pytest.raises(SqlProblem, match="in case only"):
+    with pytest.raises(SqlProblem, match=r"in case only.*rename the variable UP"):
         novaql.sql("SELECT value FROM UP UNION FROM up", data)
     assert len(UP) == 1
+
+
+def test_a_variable_that_is_read_once() -> None:
+    UP = pa.table({"value": [7.0]}).to_reader()
+    found = novaql.sql("FROM UP", metrics("up"))
+    assert found is not None
+    assert found.fetchall() == [(7,)]
+    assert UP.schema.names == ["value"]
 
 
 @pytest.mark.parametrize("name", ["Samples", "Series", "METRICS"])
@@ -234,3 +245,41 @@ def test_an_unknown_table_has_the_nearest_as_a_hint(name: str, near: str) -> Non
     with pytest.raises(SqlProblem, match="SHOW TABLES") as caught:
         novaql.sql("FROM nothing_like_it", metrics("req_total"), connection=connection)
     assert "sqlite_master" not in str(caught.value)
+
+
+def test_columns_and_texts_that_differ_in_case_from_a_metric() -> None:
+    JOB = "a"
+    data = metrics("job", "Job") | {"Job": ["x", "y"]}
+
+    assert rows("SELECT value, Job FROM job", data) == [(1, "x")]
+    assert rows("SELECT count(Job) FROM job GROUP BY value, Job", data) == [(1,)]
+    assert rows("SELECT max(JOB) FROM job", metrics("job") | {"job": ["a"]}) == [("a",)]
+    assert rows('SELECT max(job) FROM (SELECT value AS job FROM "Job")', data) == [(2,)]
+    assert rows("SELECT extract(year FROM Job) FROM (SELECT time AS Job FROM job)", data)
+    assert rows("SELECT value::TEXT IS DISTINCT FROM Job FROM job", data) == [(True,)]
+    assert value("JOB", metrics("job")) == [(1,)]  # the variable is no table
+    assert JOB == "a"
+
+
+@pytest.mark.parametrize(
+    ("statement", "names"),
+    [
+        ("SELECT a, b FROM c, d AS e JOIN f USING (g), h WHERE i IN (j, k)", "c d f h"),
+        (
+            "FROM (a JOIN (b CROSS JOIN c) ON d(e, f)), (SELECT g FROM h), i SELECT j, k",
+            "a b c h i",
+        ),
+        ("SELECT substring(a FROM b), c FROM d GROUP BY e, f; SELECT g, h", "d"),
+        ("WITH a(b, c) AS (FROM d) SELECT (SELECT e FROM f), [g, h] FROM a, LATERAL i", "d f a i"),
+        (
+            "PIVOT a ON b, c USING sum(d); UNPIVOT e ON f, g; SUMMARIZE h; FROM i PIVOT (j)",
+            "a e h i",
+        ),
+        ("TABLE a; CREATE TABLE b AS TABLE c; EXPLAIN TABLE d", "a c d"),
+        ("SELECT ((a)), b WHERE c NOT IN (FROM d, e) AND f IS NOT DISTINCT FROM g", "d e"),
+    ],
+)
+def test_the_places_of_tables(statement: str, names: str) -> None:
+    tokens = tokens_of(statement)
+    found = [tokens[at].text for at in table_places(tokens)]
+    assert " ".join(name for name in found if name.islower()) == names

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import gzip
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -207,11 +207,19 @@ def test_partition_keys_that_are_no_texts(tmp_path: Path) -> None:
         ),
         ({}, "dict cannot be read as metrics"),
         ([TABLE, "path"], "list cannot be read as metrics"),
-        (TABLE["load"], "pyarrow ChunkedArray: is one column; give a table"),
-        (pl.Series("load", [1.0]), "polars Series: is one column; give a table"),
+        (TABLE["load"], "pyarrow ChunkedArray: is one column; pass a table"),
+        (pl.Series("load", [1.0]), "polars Series: is one column; pass a table"),
         (
             {"time": [1, 2], "port": ["80", 443], "load": [1.0, 2.0]},
             "dict: column port mixes the types int and str; .* a label to text",
+        ),
+        (
+            {"time": [1, 2, 3, 4], "port": [pd.NaT, "80", 443, pd.NA], "load": [1.0] * 4},
+            "dict: column port mixes the types int and str;",
+        ),
+        (
+            {"time": [1, 2, 3], "port": [np.datetime64("NaT"), "80", 4], "load": [1.0] * 3},
+            "dict: column port mixes the types int and str;",
         ),
         (
             {"time": [1, 2], "load": [1, 10**400]},
@@ -226,3 +234,52 @@ def test_partition_keys_that_are_no_texts(tmp_path: Path) -> None:
 def test_errors(data: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         novaql.query("load", data)
+
+
+class Failing:
+    """A stream that fails at once, or, with a schema, at its second batch."""
+
+    def __init__(self, schema: pa.Schema | None = None) -> None:
+        self._schema = schema
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        if self._schema is None:
+            raise pa.ArrowInvalid("the warehouse is gone")
+        stream: Any = pa.RecordBatchReader.from_batches(self._schema, self._batches())
+        return stream.__arrow_c_stream__()
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        yield from TABLE.slice(0, 1).to_batches()
+        raise pa.ArrowInvalid("the warehouse is gone")
+
+
+@pytest.mark.parametrize("data", [Failing(), Failing(TABLE.schema)])
+def test_a_stream_that_fails(data: Any) -> None:
+    with pytest.raises(InputError, match=r"Failing: .*the warehouse is gone"):
+        novaql.query("load", data)
+
+
+def closed(file: Any) -> Any:
+    file.close()
+    return file
+
+
+def test_opened_files_that_are_damaged_or_closed(tmp_path: Path) -> None:
+    parquet, arrow = tmp_path / "a.parquet", tmp_path / "a.arrow"
+    pq.write_table(TABLE, parquet)
+    with pa.ipc.new_file(str(arrow), TABLE.schema) as writer:
+        writer.write_table(TABLE)
+    cases = {"closed": closed(pq.ParquetFile(parquet))}
+    whole = parquet.read_bytes()
+    parquet.write_bytes(whole[:10] + b"\xff" * 50 + whole[60:])
+    cases["damaged"] = pq.ParquetFile(parquet)
+    cases["dataset"] = pq.ParquetDataset(parquet)
+    whole = arrow.read_bytes()
+    at = len(whole) // 3
+    arrow.write_bytes(whole[:at] + b"\xff" * 60 + whole[at + 60 :])
+    cases["arrow"] = pa.ipc.open_file(str(arrow))
+    for name, data in cases.items():
+        with pytest.raises(InputError, match=r"^pyarrow \w+: "):
+            pytest.fail(f"{name}: {novaql.query('load', data)}")
+    with pytest.raises(InputError, match="row group 0 is damaged"):
+        novaql.query("load", parquet)

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from novaql.errors import InputError
 from novaql.inputs.batch_stream import BatchStream
 from novaql.inputs.parquet.opening import source_of
 from novaql.inputs.parquet.source import ParquetSource
 from novaql.inputs.parquet.table import ParquetFileAt
-from novaql.inputs.tables.arrow_table import ROWS_AT_ONCE
+from novaql.inputs.tables.arrow_table import ROWS_AT_ONCE, read_arrow
 from novaql.inputs.tables.column_roles import BY_NAME, Columns
-from novaql.inputs.tables.frames import read_frame
+from novaql.inputs.tables.frames import read_frame, readable
 from novaql.lazy_exports import lazy_module
 
 if TYPE_CHECKING:
@@ -50,15 +51,23 @@ def read_dataset(data: Any, columns: Columns = BY_NAME) -> BatchStream:
 def read_table_file(data: Any, columns: Columns = BY_NAME) -> BatchStream:
     """All rows of a file that pyarrow has opened, some at a time. Raises `InputError`."""
     what = f"pyarrow {type(data).__name__}"
-    parts: Iterator[pa.RecordBatch]
-    if isinstance(data, pa.ipc.RecordBatchFileReader):
-        schema = data.schema
-        parts = (data.get_batch(number) for number in range(data.num_record_batches))
-    elif isinstance(data, pq.ParquetFile):
-        schema, parts = data.schema_arrow, data.iter_batches(ROWS_AT_ONCE)
-    else:  # a ParquetDataset
-        return read_frame(data.read(), columns, what)
-    return read_frame(pa.RecordBatchReader.from_batches(schema, parts), columns, what)
+    try:
+        if isinstance(data, pq.ParquetDataset):
+            return read_frame(data.read(), columns, what)
+        if isinstance(data, pq.ParquetFile):
+            schema, parts = data.schema_arrow, data.iter_batches(ROWS_AT_ONCE)
+        else:
+            schema, parts = data.schema, _batches_of(data)
+    except (pa.ArrowException, OSError) as problem:
+        raise InputError(f"{what}: {problem}") from problem
+    return BatchStream(read_arrow(readable(parts, what), schema, columns, what))
+
+
+def _batches_of(file: pa.ipc.RecordBatchFileReader) -> Iterator[pa.RecordBatch]:
+    for number in range(file.num_record_batches):
+        batch = file.get_batch(number)
+        batch.validate(full=True)  # a damaged offset may point outside of the file
+        yield batch
 
 
 def _place_of(fragment: ds.ParquetFileFragment) -> ParquetFileAt:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from novaql.errors import InputError
@@ -39,13 +39,23 @@ def read_frame(data: Any, columns: Columns = BY_NAME, what: str | None = None) -
     else:
         try:
             reader = pa.RecordBatchReader.from_stream(data)
-        except pa.ArrowInvalid as problem:  # the stream of an array
+        except (pa.ArrowException, OSError) as problem:
+            if "non-struct" not in str(problem):
+                raise InputError(f"{what}: {problem}") from problem
             raise InputError(
-                f"{what}: is one column; give a table with a column of times and one of values, "
+                f"{what}: is one column; pass a table with a column of times and one of values, "
                 f"or a dict of such columns"
             ) from problem
-        schema, parts = reader.schema, reader
+        schema, parts = reader.schema, readable(reader, what)
     return BatchStream(read_arrow(parts, schema, columns, what))
+
+
+def readable(parts: Iterable[pa.RecordBatch], what: str) -> Iterator[pa.RecordBatch]:
+    """The batches. Raises `InputError` where one cannot be read."""
+    try:
+        yield from parts
+    except (pa.ArrowException, OSError, MemoryError) as problem:
+        raise InputError(f"{what}: {problem}") from problem
 
 
 def _describe(data: object) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from novaql.lazy_exports import lazy_module
 
 if TYPE_CHECKING:
@@ -36,9 +38,12 @@ def unreadable_column(columns: Mapping[str, Any]) -> str | None:
 
 def _kinds(column: Iterable[Any]) -> list[str]:
     """The types of what is not missing."""
-    present = (one for one in column if one is not None and not _is_nan(one))
-    return sorted({type(one).__name__ for one in present})
+    return sorted({type(one).__name__ for one in column if not _is_missing(one)})
 
 
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and value != value
+def _is_missing(value: object) -> bool:
+    """None, NaN, NaT, or pandas.NA."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    kinds = (float, np.floating, np.datetime64, np.timedelta64)
+    return isinstance(value, kinds) and bool(value != value)
