@@ -208,7 +208,7 @@ def test_an_interrupted_query_exits_130(tmp_path: Path) -> None:
         while process.returncode is None:  # a signal just before a read has an effect after it
             process.send_signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
-                process.wait(5)
+                process.wait(1)
         assert process.returncode == 130
         assert "Traceback" not in process.stderr.read()
 
