@@ -7,10 +7,11 @@ A server in a process of its own gets samples by remote write, evaluates rules e
 answers range queries of dashboards, whose steps no two queries share. Prints one JSON object a
 minute:
 
-    {"minute":1,"rss_mib":301.5,"anonymous_mib":190.2,"cpu_s":14.1,"samples":120000,"series":22000,
-     "queries":300,"failed":0}
+    {"minute":1,"rss_mib":301.5,"anonymous_mib":190.2,"cache_mib":40.1,"head_mib":1.9,"blocks":0,
+     "cpu_s":14.1,"samples":120000,"series":22000,"queries":300,"failed":0}
 
-`anonymous_mib` is the part of `rss_mib` that is not mapped from files. `failed` counts requests
+`anonymous_mib` is the part of `rss_mib` that is not mapped from files; `cache_mib` is the store's
+cache of decoded pages and batches, and `head_mib` the samples in its head. `failed` counts requests
 without a 2xx status. Decides the bounds of caches in docs/design/resources.md.
 """
 
@@ -157,12 +158,21 @@ def _server(folder: Path) -> Iterator[tuple[psutil.Process, str]]:
             process.terminate()
 
 
-def _line(minute: int, process: psutil.Process, load: Load) -> str:
-    memory, cpu = process.memory_info(), process.cpu_times()
+def _store_stats(url: str) -> dict[str, float]:
+    lines = httpx.get(f"{url}/metrics", timeout=60).text.splitlines()
+    own = [line.removeprefix("novaql_tsdb_") for line in lines if line.startswith("novaql_tsdb_")]
+    return {name: float(value) for name, _, value in (line.partition(" ") for line in own)}
+
+
+def _line(minute: int, process: psutil.Process, url: str, load: Load) -> str:
+    memory, cpu, stats = process.memory_info(), process.cpu_times(), _store_stats(url)
     found = {
         "minute": minute,
         "rss_mib": round(memory.rss / 2**20, 1),
         "anonymous_mib": round((memory.rss - memory.shared) / 2**20, 1),
+        "cache_mib": round(stats["cache_bytes"] / 2**20, 1),
+        "head_mib": round(stats["head_bytes"] / 2**20, 1),
+        "blocks": int(stats["blocks"]),
         "cpu_s": round(cpu.user + cpu.system, 1),
         "samples": load.sent,
         "series": load.created,
@@ -204,7 +214,7 @@ def main(
         try:
             for minute in range(1, minutes + 1):
                 time.sleep(max(0.0, began + minute * minute_s - time.monotonic()))
-                click.echo(_line(minute, process, load))
+                click.echo(_line(minute, process, url, load))
         finally:
             load.stopped.set()
             for thread in threads:

@@ -177,5 +177,6 @@ def test_own_metrics_count_what_happened() -> None:
     assert 'novaql_http_requests_total{code="200",method="POST",route="/v1/novaql"} 1.0' in lines
     assert 'novaql_http_requests_total{code="404",method="GET",route="unmatched"} 2.0' in lines
     assert 'novaql_http_requests_total{code="404",method="other",route="unmatched"} 1.0' in lines
-    assert any(line.startswith("novaql_tsdb_head_samples ") for line in lines)
+    names = {line.partition(" ")[0] for line in lines}
+    assert {"novaql_tsdb_head_samples", "novaql_tsdb_cache_bytes"} <= names
     assert any(line.startswith("process_cpu_seconds_total ") for line in lines)
