@@ -15,6 +15,7 @@ from novaql.server.cache.measurements import (
     Measured,
     MeasurementCache,
     Measurements,
+    Run,
 )
 
 BEGIN = datetime(2026, 4, 1, tzinfo=UTC)
@@ -52,6 +53,17 @@ class Asked:
 
 def _time(seconds: float) -> datetime:
     return BEGIN + timedelta(seconds=seconds)
+
+
+def _held_until(go: asyncio.Event) -> Run:
+    """A runner whose work has been done before, but which returns only after the event."""
+
+    async def held(work: Callable[[], object]) -> object:
+        done = work()
+        await go.wait()
+        return done
+
+    return held
 
 
 def test_values_are_of_one_time() -> None:
@@ -123,12 +135,7 @@ def test_a_slow_background_task_is_overtaken_by_requests() -> None:
         asked, go = Asked(), asyncio.Event()
         assert [asked.value(0, "a"), asked.value(0, "b")] == [0, 0]
 
-        async def held(work: Callable[[], object]) -> object:
-            done = work()
-            await go.wait()
-            return done
-
-        asked.cache.refresh("t", _time(5), held)
+        asked.cache.refresh("t", _time(5), _held_until(go))
         await asyncio.sleep(0)
         assert [asked.value(10, "a"), asked.value(10, "b")] == [5, 5]
         go.set()
@@ -143,12 +150,7 @@ def test_a_background_task_that_is_too_slow_replaces_no_newer_values() -> None:
         asked, go = Asked(), asyncio.Event()
         assert asked.value(0) == 0
 
-        async def held(work: Callable[[], object]) -> object:
-            done = work()
-            await go.wait()
-            return done
-
-        asked.cache.refresh("t", _time(5), held)
+        asked.cache.refresh("t", _time(5), _held_until(go))
         await asyncio.sleep(0)
         assert asked.value(16) == 16
         go.set()
