@@ -14,6 +14,7 @@ from novaql.server.addresses import is_loopback, parse_networks, parse_server
 from novaql.server.settings_limits import (
     AnySeconds,
     AtLeastOne,
+    CacheBytes,
     OrUnlimited,
     PerTenant,
     Rule,
@@ -57,6 +58,9 @@ class Settings(OperationSettings):
     retention_bytes     size of the store above which the oldest samples are deleted; 0: no limit
     rollups             resolutions of rollups, such as `5m,1h`; "": none
     rollup_retention    age at which rollups are deleted, such as `2y`; "": with their samples
+    store_cache_bytes   memory of the cache of decoded samples of one tenant's store; 0: no cache.
+                        Queries of the same series read the files once if their samples fit in half
+                        of it, with 8 bytes a sample
     query_threads       queries that run concurrently; `query_queue` more wait, at most half of them
                         from one tenant; the server rejects the rest with 503
     max_concurrent_queries   queries of one tenant that run or wait; the server rejects more with
@@ -159,6 +163,7 @@ class Settings(OperationSettings):
     retention_bytes: OrUnlimited = 0
     rollups: str = ""
     rollup_retention: str = ""
+    store_cache_bytes: CacheBytes = 320 << 20
     query_threads: AtLeastOne = 2
     query_queue: int = 64
     max_concurrent_queries: Annotated[OrUnlimited, PerTenant()] = 64
@@ -168,8 +173,8 @@ class Settings(OperationSettings):
     query_memory_bytes: OrUnlimited = 0
     max_query_samples: Annotated[int, PerTenant()] = 500_000_000
     max_query_points: Annotated[int, PerTenant()] = 11_000
-    result_cache_bytes: int = 64 << 20
-    response_cache_bytes: int = 16 << 20
+    result_cache_bytes: CacheBytes = 64 << 20
+    response_cache_bytes: CacheBytes = 16 << 20
     slo_cache_ttl_s: float = 15.0
     max_read_samples: Annotated[int, PerTenant()] = 20_000_000
     max_body_bytes: AtLeastOne = 1 << 20
@@ -286,8 +291,8 @@ class Settings(OperationSettings):
         self.storage_options()
 
     def storage_options(self) -> dict[str, Any]:
-        """Retention and rollups, as options of `tsdb.open`."""
-        options: dict[str, Any] = {}
+        """Retention, rollups and the cache, as options of `tsdb.open`."""
+        options: dict[str, Any] = {"cache_bytes": self.store_cache_bytes}
         names = {"retention": "retention_ms", "rollup_retention": "rollup_retention_ms"}
         for name, option in names.items():
             text = getattr(self, name)

@@ -29,6 +29,7 @@ class PerTenant:
 
 AtLeastOne = Annotated[int, Rule(lambda value: value >= 1, "must be at least 1")]
 OrUnlimited = Annotated[int, Rule(lambda value: value >= 0, "must be 0 or more")]
+CacheBytes = Annotated[int, Rule(lambda value: value >= 0, "must be 0 or more")]
 AnySeconds = Annotated[float, Rule(lambda value: value >= 0, "must be 0 or more")]
 Seconds = Annotated[float, Rule(lambda value: value > 0, "must be greater than 0")]
 SecondsOfRequest = Annotated[Seconds, Rule(lambda value: value <= 60, "must be at most 60")]

@@ -172,4 +172,4 @@ def open_store(settings: Settings, path: Path | None = None) -> tsdb.Database:
         if not place.exists():
             raise
         log.warning("%s: queries are served, writes are refused", problem)
-        return tsdb.open(place, read_only=True)
+        return tsdb.open(place, read_only=True, cache_bytes=settings.store_cache_bytes)

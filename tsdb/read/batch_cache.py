@@ -6,7 +6,8 @@ the least recently used batches are evicted. Ranges that end now move with every
 batches of the same series and runs only the last one is cached.
 
 Where series come and go, a range that moves on has a batch of its own for each query, also of
-blocks alone. So batches that no query has used again take a small share of the cache.
+blocks alone. So batches that no query has used again take a small share of the cache. A batch that
+the share had no space for is cached when a query needs it a second time.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import time
 from collections.abc import Hashable
 
 from novaql.tsdb.model.series_batch import SeriesBatch
-from novaql.tsdb.runtime.lru_cache import ByteCache
+from novaql.tsdb.runtime.lru_cache import ByteCache, each
 
 UNUSED_SHARE = 6
 """Batches that were never used again have this fraction of the cache …"""
@@ -24,8 +25,10 @@ SMALL_BYTES = 1 << 18
 """… not counting smaller ones …"""
 _FEW = 64
 UNUSED_S = 10.0
-"""… and are evicted for others after that time. Until then others are not cached: if batches do not
+"""… and are evicted for others after that time. Until then others are refused: if batches do not
 all fit, a part of them is cached for the next query."""
+_MOST_REFUSED = 1024
+"""Keys of refused batches, of some hundred bytes."""
 
 
 class BatchCache(ByteCache[SeriesBatch]):
@@ -38,6 +41,7 @@ class BatchCache(ByteCache[SeriesBatch]):
         self._runs: Hashable = None
         self._unused: dict[Hashable, tuple[int, float]] = {}
         """Size and time of batches that no query has used, the oldest first."""
+        self._refused: ByteCache[bool] = ByteCache(_MOST_REFUSED, each)
         self._tracking = threading.Lock()
 
     def get(self, key: Hashable) -> SeriesBatch | None:
@@ -48,10 +52,12 @@ class BatchCache(ByteCache[SeriesBatch]):
         return found
 
     def put(self, key: Hashable, value: SeriesBatch) -> None:
-        """Store a batch if unused ones leave enough of their share, or are old."""
-        if value.nbytes >= SMALL_BYTES and not self._takes(key, value.nbytes):
-            return
-        super().put(key, value)
+        """Store a batch if unused ones leave enough of their share, or are old, or if it was
+        refused before: a query of the same range needs it again."""
+        if value.nbytes < SMALL_BYTES or self._refused.get(key) or self._takes(key, value.nbytes):
+            super().put(key, value)
+        else:
+            self._refused.put(key, value=True)
 
     def _takes(self, key: Hashable, size: int) -> bool:
         now = time.monotonic()

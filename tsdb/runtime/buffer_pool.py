@@ -17,7 +17,7 @@ from novaql.tsdb.runtime.forks import after_fork
 
 MIN_BYTES = 1 << 16
 """Smaller arrays use the allocator, which reuses their memory itself."""
-MAX_RETAINED_BYTES = 128 << 20
+MAX_RETAINED_BYTES = 64 << 20
 """Largest memory that the pool retains."""
 
 

@@ -12,6 +12,7 @@ import pytest
 from novaql.errors import ArgumentError
 from novaql.server.addresses import is_loopback, parse_listen
 from novaql.server.settings import Settings
+from novaql.server.tenants.opening import open_store
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])
@@ -147,3 +148,10 @@ def test_what_the_edge_of_the_server_can_be_told() -> None:
         public_url="https://nova.example.com:8443/nova",
     )
     assert Settings(dns_server="10.0.0.2").dns_server == "10.0.0.2"
+
+
+def test_a_store_has_the_cache_of_the_settings(tmp_path: Path) -> None:
+    with open_store(Settings(data=tmp_path, store_cache_bytes=1 << 20)) as store:
+        assert store.options.cache_bytes == 1 << 20
+    with pytest.raises(ArgumentError, match="store_cache_bytes: must be 0 or more"):
+        Settings(store_cache_bytes=-1)

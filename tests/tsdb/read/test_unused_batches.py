@@ -56,7 +56,22 @@ def test_a_query_of_more_than_the_share_finds_all_at_the_end() -> None:
                     found[-1] += 1
                 else:
                     cache.put(number, batch())
-    assert found == [0, 2, 4, 6, 8, 10, 10]
+    assert found == [0, 2, 10, 10, 10, 10, 10]
+
+
+def test_a_refused_batch_is_cached_when_it_is_needed_again() -> None:
+    """A query repeated right after a large one is not slow until the large one's batch is old."""
+    cache = cache_for(2)
+    with mock.patch(CLOCK, return_value=0.0):
+        cache.put("large", batch(2 * SMALL_BYTES))
+        cache.put("repeated", batch())
+        assert "repeated" not in cache
+        cache.put("repeated", batch())
+        assert "repeated" in cache
+        assert "large" in cache
+        for number in range(COUNT):  # each of another range, as of a panel that moves on
+            cache.put(number, batch())
+        assert not any(number in cache for number in range(COUNT))
 
 
 def test_one_that_is_larger_than_the_share_is_cached() -> None:
