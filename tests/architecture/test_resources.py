@@ -23,7 +23,6 @@ HELD_OTHERWISE = {
     "novaql/result/append_only_matrix.py",
     "tsdb/model/series_batch.py",
     "tsdb/parts/merge_series.py",
-    "tsdb/read/batch_cache.py",
     "tsdb/read/series_cache.py",
 }
 """Listed files that have a cache in a dictionary or field, or that fill one of another file."""
