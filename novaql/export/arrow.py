@@ -25,7 +25,7 @@ from novaql.export.histogram_arrow import HISTOGRAM_TYPE, histogram_column
 from novaql.export.wide_message import wide_message
 from novaql.result import NativeCells, Points, Result, native_where, points_at
 from novaql.tsdb.model.histograms import Histograms
-from novaql.tsdb.model.labels import Bools
+from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.runtime.buffer_pool import BUFFERS
 
 TIMESTAMP = pa.timestamp("ms", tz="UTC")
@@ -33,6 +33,8 @@ LABEL = pa.dictionary(pa.int32(), pa.string())
 
 SAMPLES_AT_ONCE = 1 << 16
 """In a batch of a stream: about two megabytes."""
+SMALL_SAMPLES = 1 << 12
+"""In a stream that Arrow writes into memory of its own: a hundred kilobytes."""
 
 WIDE_AT_ONCE, WIDE_ROWS = 1 << 19, 128
 """Cells in a batch of the wide layout: four megabytes, since each batch describes all columns; and
@@ -76,31 +78,44 @@ def long_table(result: Result) -> pa.Table:
 
 def long_stream(result: Result) -> Iterator[memoryview]:
     """Yield the same table as a stream of Arrow's IPC format, piece by piece."""
-    sink = _Sink()
     if result.text is not None:
         table = long_table(result)
-        with pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table)
-        yield sink.taken()
+        yield _small_stream(table.schema, table.to_batches())
         return
-    long = _Long(result)
+    long, ends = _Long(result), _cells_before(result)
+    if ends[-1] <= SMALL_SAMPLES:
+        yield _small_stream(long.schema, [long.batch(0, result.series.rows)])
+        return
+    sink = _Sink()
     with pa.ipc.new_stream(sink, long.schema) as writer:
-        for first, last in _row_ranges(result):
-            arrays = long.arrays(first, last)
-            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=long.schema))
+        for first, last in _row_ranges(ends):
+            writer.write_batch(long.batch(first, last))
             yield sink.taken()
     yield sink.taken()
 
 
-def _row_ranges(result: Result) -> list[tuple[int, int]]:
+def _small_stream(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> memoryview:
+    """A stream in memory of Arrow's own, which calls no Python for each buffer."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    return memoryview(sink.getvalue())
+
+
+def _cells_before(result: Result) -> Ints:
+    """[rows + 1] how many samples, or cells of the matrix, there are before each series."""
+    if result.raw is not None:
+        return result.raw.offsets
+    before: Ints = np.arange(result.series.rows + 1) * result.values.shape[1]
+    return before
+
+
+def _row_ranges(cells_before: Ints) -> list[tuple[int, int]]:
     """Ranges of rows with about `SAMPLES_AT_ONCE` samples, or one row with more."""
-    rows = result.series.rows
-    if result.raw is None:
-        ends = np.arange(1, rows + 1) * max(1, result.values.shape[1])
-    else:
-        ends = result.raw.offsets[1:]
-    changes = np.flatnonzero(np.diff((ends - 1) // SAMPLES_AT_ONCE)) + 1
-    return list(pairwise([0, *changes.tolist(), rows]))
+    parts = (cells_before[1:] - 1) // SAMPLES_AT_ONCE
+    changes = np.flatnonzero(np.diff(parts)) + 1
+    return list(pairwise([0, *changes.tolist(), len(parts)]))
 
 
 class _Sink(io.RawIOBase):
@@ -145,6 +160,9 @@ class _Long:
         names = column_names(series.names(), histograms=histograms)
         self._labels = [LabelRows(series.column(label).compacted()) for label in names.values()]
         self.schema = long_schema(names, histograms=histograms)
+
+    def batch(self, first: int, last: int) -> pa.RecordBatch:
+        return pa.RecordBatch.from_arrays(self.arrays(first, last), schema=self.schema)
 
     def arrays(self, first: int, last: int) -> list[pa.Array[Any]]:
         """The columns of the samples of series from one number up to another one, exclusively."""

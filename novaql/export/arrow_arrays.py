@@ -6,7 +6,9 @@ that takes a sixth of a second, also in programs without pandas. Numbers are sha
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -23,8 +25,8 @@ def numbers(values: NDArray[Any], kind: pa.DataType, valid: Bools | None = None)
     """A fixed-width array of a type as wide as the items of `values`; not valid is null."""
     bits = None if valid is None else py_buffer(np.packbits(valid, bitorder="little"))
     data = py_buffer(np.ascontiguousarray(values))
-    array: pa.Array[Any] = pa.Array.from_buffers(kind, len(values), [bits, data])
-    return array
+    found: pa.Array[Any] = pa.Array.from_buffers(kind, len(values), [bits, data])
+    return found
 
 
 MOST_TEXT_BYTES = 2**31 - 1
@@ -36,11 +38,10 @@ def strings(texts: Sequence[str]) -> pa.Array[Any]:
     _need_short(sum(map(len, texts)))  # a character has a byte at least
     encoded = [text.encode() for text in texts]
     _need_short(sum(map(len, encoded)))
-    offsets = np.zeros(len(encoded) + 1, np.int32)
-    np.cumsum([len(text) for text in encoded], out=offsets[1:])
+    offsets = array("i", accumulate(map(len, encoded), initial=0))
     buffers = [None, py_buffer(offsets), py_buffer(b"".join(encoded))]
-    array: pa.Array[Any] = pa.Array.from_buffers(pa.string(), len(encoded), buffers)
-    return array
+    found: pa.Array[Any] = pa.Array.from_buffers(pa.string(), len(encoded), buffers)
+    return found
 
 
 def _need_short(size: int) -> None:
@@ -53,8 +54,8 @@ def _need_short(size: int) -> None:
 
 def booleans(values: Bools) -> pa.Array[Any]:
     packed = py_buffer(np.packbits(values, bitorder="little"))
-    array: pa.Array[Any] = pa.Array.from_buffers(pa.bool_(), len(values), [None, packed])
-    return array
+    found: pa.Array[Any] = pa.Array.from_buffers(pa.bool_(), len(values), [None, packed])
+    return found
 
 
 class LabelRows:
