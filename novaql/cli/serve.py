@@ -90,11 +90,14 @@ with (
 )
 @click.option(
     "--daemon",
+    "--wait",
     is_flag=True,
-    help="Serve in the background: return when the server answers, or print the end of its log if "
+    help="Serve in the background: wait until the server answers, or print the end of its log if "
     "it fails. The log is server/serve.log in the database.",
 )
-@click.option("--stop", is_flag=True, help="Stop the server that --daemon started, and wait.")
+@click.option(
+    "--stop", is_flag=True, help="Stop the server that --daemon started, and wait until it has."
+)
 def command(
     listen: str | None, no_auth: bool, log_level: str, daemon: bool, stop: bool, **arguments: Any
 ) -> None:

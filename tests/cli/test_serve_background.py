@@ -86,7 +86,7 @@ def test_a_failed_start_has_an_exit_code_and_the_end_of_the_log(data: Path) -> N
 
 
 def test_it_starts_again_after_it_was_killed(data: Path) -> None:
-    first = novaql(*START, "--no-auth", data=data)
+    first = novaql("serve", "--wait", *START[2:], "--no-auth", data=data)
     kill(pid_of(first.stdout))
     second = novaql(*START, "--no-auth", data=data)
     assert second.returncode == 0, second.stderr
