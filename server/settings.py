@@ -59,8 +59,8 @@ class Settings(OperationSettings):
     rollups             resolutions of rollups, such as `5m,1h`; "": none
     rollup_retention    age at which rollups are deleted, such as `2y`; "": with their samples
     store_cache_bytes   memory of the cache of decoded samples of one tenant's store; 0: no cache.
-                        Queries of the same series read the files once if their samples fit in half
-                        of it, with 8 bytes a sample
+                        Repeated queries read no files if their samples fit in three quarters of
+                        it, with 8 bytes a sample
     query_threads       queries that run concurrently; `query_queue` more wait, at most half of them
                         from one tenant; the server rejects the rest with 503
     max_concurrent_queries   queries of one tenant that run or wait; the server rejects more with
@@ -163,7 +163,7 @@ class Settings(OperationSettings):
     retention_bytes: OrUnlimited = 0
     rollups: str = ""
     rollup_retention: str = ""
-    store_cache_bytes: CacheBytes = 320 << 20
+    store_cache_bytes: CacheBytes = 448 << 20
     query_threads: AtLeastOne = 2
     query_queue: int = 64
     max_concurrent_queries: Annotated[OrUnlimited, PerTenant()] = 64

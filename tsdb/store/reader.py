@@ -36,11 +36,11 @@ class Reader:
 
     def __init__(self, state: StoreState) -> None:
         self._state = state
-        limit = state.options.cache_bytes
+        options = state.options
         self.caches = planner.Caches(
-            BatchCache(limit - limit // 2),  # decoded pages have the other half
+            BatchCache(options.batch_cache_bytes),
             ByteCache(UNION_CACHE_BYTES, union_bytes),
-            SeriesKeys(min(KEY_CACHE_BYTES, limit // 8)),
+            SeriesKeys(min(KEY_CACHE_BYTES, options.cache_bytes // 8)),
         )
         self.lookups: LookupCache = ByteCache(LOOKUP_CACHE_BYTES)
 

@@ -71,7 +71,7 @@ class StoreState:
         """None in memory and for a database that is open for reading only."""
         self.read_only = files is not None and files.log is None
         self.closed = False
-        self.pages: PageCache = ByteCache(options.cache_bytes // 2)
+        self.pages: PageCache = ByteCache(options.page_cache_bytes)
         blocks: tuple[Block, ...] = ()
         tombstones: tuple[Tombstone, ...] = ()
         self.exemplars = ExemplarRing(options.max_exemplars)
