@@ -165,8 +165,8 @@ class Settings(OperationSettings):
     rollup_retention: str = ""
     store_cache_bytes: CacheBytes = 448 << 20
     query_threads: AtLeastOne = 2
-    query_queue: int = 64
-    max_concurrent_queries: Annotated[OrUnlimited, PerTenant()] = 64
+    query_queue: int = 256
+    max_concurrent_queries: Annotated[OrUnlimited, PerTenant()] = 128
     write_queue: AtLeastOne = 32
     write_memory_bytes: AtLeastOne = 256 << 20
     query_timeout_s: Annotated[Seconds, PerTenant()] = 120.0

@@ -135,6 +135,21 @@ class SlowBatches:
         return SeriesBatch.regular(np.array([row]), np.array([1000]), np.array([[1.0]]))
 
 
+def test_the_panels_of_several_dashboards_wait_for_each_other() -> None:
+    """96 queries of one tenant at once are all answered with the default settings."""
+    store = SlowStore()
+    with (
+        local_server(store) as server,  # type: ignore[arg-type]
+        ThreadPoolExecutor(96) as pool,
+    ):
+        waiting = [pool.submit(server.prometheus, "labels") for _ in range(96)]
+        try:
+            _until(lambda: _running(server) == 96)
+        finally:
+            store.leave.set()
+        assert {one.result().status_code for one in waiting} == {200}
+
+
 def test_a_query_stops_when_its_client_leaves() -> None:
     store = SlowBatches()
     with local_server(store, query_threads=1, query_queue=0) as server:  # type: ignore[arg-type]
