@@ -98,12 +98,14 @@ class Located(NovaqlError):
     message  one sentence without position
     text     the whole query if the position is known; else empty
     span     the position, or None. `line` and `column` are its start, from 1
+    reason   why, where the message, which is Prometheus's, does not say; else empty
     """
 
-    def __init__(self, message: str, span: Span | None = None) -> None:
+    def __init__(self, message: str, span: Span | None = None, *, reason: str = "") -> None:
         self.message = message
         self.text = ""
         self.span = span
+        self.reason = reason
         super().__init__(message)
 
     def locate(self, text: str) -> None:
@@ -125,10 +127,11 @@ class Located(NovaqlError):
     def explain(self) -> str:
         """Return position, message and the query with a caret; only the message if there is no
         position."""
+        sentence = f"{self.message}: {self.reason}" if self.reason else self.message
         if self.span is None or not self.text:
-            return self.message
+            return sentence
         line, column = self.span.position(self.text)
-        return f"{line}:{column}: {self.message}\n{self.span.picture(self.text)}"
+        return f"{line}:{column}: {sentence}\n{self.span.picture(self.text)}"
 
 
 class EvaluationError(Located):

@@ -341,8 +341,8 @@ class _Expansion:
             wanted = None
             if signature.arguments:
                 wanted = signature.argument_type(index, len(in_order))
-            if wanted is ValueType.MATRIX and kind is ValueType.VECTOR:
-                tree = self._ranged(tree)
+            if wanted is ValueType.MATRIX and kind in (ValueType.VECTOR, ValueType.SCALAR):
+                tree = self._ranged(as_vector(tree, kind, self._note))
             elif index == 0 and kind is ValueType.MATRIX and expr.function in LIFTED:
                 lifted = True
             elif wanted is ValueType.VECTOR:

@@ -174,6 +174,8 @@ class _Builder:
                 if function in COUNTS_ONLY or function in WHOLE_HISTOGRAMS:
                     self._counts_only = function in COUNTS_ONLY
                 planned = tuple(self._argument(argument) for argument in arguments)
+                if function == "info":
+                    planned = planned[:1] + tuple(map(_without_times, planned[1:]))
                 self._counts_only = outside
                 returns = FUNCTIONS[function].returns
                 return rollup_call(
@@ -316,3 +318,8 @@ class _Builder:
                 return max(-FARTHEST_MS, min(FARTHEST_MS, ms))
             case _:
                 assert_never(at.when)
+
+
+def _without_times(plan: Plan) -> Plan:
+    """The matchers of `info`: what is read as of when depends on its first argument."""
+    return replace(plan, offset_ms=0, at_ms=None) if isinstance(plan, Select) else plan

@@ -153,3 +153,12 @@ def test_chosen_rows_are_those_of_a_matrix(call: str, operand: str) -> None:
             for count in (1, 2):
                 with threads(count):
                     assert evaluate(text, in_parts(list(range(SERIES)), parts), OPTIONS) == expected
+
+
+def test_runs_of_digits_of_any_length_are_sorted() -> None:
+    """Python converts at most 4300 digits to a number."""
+    texts = ["9" * 6000, "1" * 6000, "3"]
+    table = SeriesTable.from_dicts([{"__name__": "m", "n": text} for text in texts])
+    source = TableSource(Batch(table, np.arange(3), np.full(3, 600_000), np.ones(3)))
+    found = evaluate('sort_by_label(m, "n")', source, QueryOptions(600_000, 600_000))
+    assert [labels["n"] for labels in found.series.dicts()] == [texts[2], texts[1], texts[0]]

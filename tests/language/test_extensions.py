@@ -112,6 +112,8 @@ ACCEPTED = [
      "max_over_time(abs(x[1h])) or 0", "max_over_time(abs(x[1h])) or vector(0)"),
     ("a scalar in the place of a vector", "abs(-1)", "abs(-1)", "abs(vector(-1))"),
     ("a scalar in the place of a vector", "sum(time())", "sum(time())", "sum(vector(time()))"),
+    ("a scalar in the place of a vector", "rate(time())", "rate(time())",
+     "rate(vector(time())[auto])"),
     ("the order of arguments of histogram_quantiles()", 'histogram_quantiles("q", 0, 1, b)',
      'histogram_quantiles("q", 0, 1, b)', 'histogram_quantiles(b, "q", 0, 1)'),
 ]  # fmt: skip
@@ -214,7 +216,7 @@ REFUSED = [
     ("a * on (x!=y) b", "!=", "left=right"),
     ("a * on (x) group_left (+) b", "+", "a label name is expected here"),
     ("a * on (x) group_left (y=z) b", "(y=z)", "pairs of labels are for on"),
-    ("rate(5)", "5", "expects a range vector"),
+    ('rate("x")', '"x"', "expects a range vector"),
     ("5[5m]", "[5m]", "cannot follow a literal"),
     ("m offset auto", "auto", "a range of its own"),
     ("avg_over_time(x[5m] != y)", "y", "constants alone"),

@@ -9,6 +9,7 @@ import numpy as np
 from novaql.evaluator.kernels.windows import Bools
 from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.operator import Operator
+from novaql.evaluator.operators.extended import check_modifier
 from novaql.evaluator.operators.mixed_rollup import mixed_window_rollup
 from novaql.evaluator.operators.rollup import (
     rollup_pipeline,
@@ -34,6 +35,7 @@ def absent_over_time(run: Runner, operator: Operator) -> StepMatrix:
     window = operator.range.plan
     some = np.zeros(operator.steps.count, np.bool_)
     if isinstance(window, Window):
+        check_modifier(operator.call, window.select)
         pipeline = rollup_pipeline(run, present)
         if pipeline.has_histograms:
             found = mixed_window_rollup(run, present)

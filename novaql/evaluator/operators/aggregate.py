@@ -9,6 +9,7 @@ import numpy as np
 from novaql.errors import EvaluationError
 from novaql.evaluator.context import CELLS_AT_ONCE, Context
 from novaql.evaluator.distinct import distinct
+from novaql.evaluator.group_names import mark_groups
 from novaql.evaluator.grouping import Groups, group_rows
 from novaql.evaluator.kernels.group_reduce import ACCUMULATORS
 from novaql.evaluator.kernels.windows import Bools, Floats
@@ -28,7 +29,7 @@ from novaql.lazy_exports import lazy_module
 from novaql.planner.logical import Aggregation, Plan
 from novaql.text.go_text import go_number, quote, shortest_decimal
 from novaql.text.histograms import histogram_texts
-from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn
+from novaql.tsdb.model.labels import LabelColumn
 
 if TYPE_CHECKING:
     from novaql.evaluator.operators import more_aggregates
@@ -66,7 +67,8 @@ def aggregate(run: Runner, operator: Operator) -> StepMatrix:
     parameter = run.scalar(operator.operands[1])
     if node.op == "quantile":
         _warn_extremes(run.context, parameter, node.parameter)
-        return quantile(run.context, operand, groups, parameter)
+        found = quantile(run.context, operand, groups, parameter)
+        return mark_groups(found, groups, operand.nameless)
     return limit_ratio(run.context, operand, parameter, node.parameter.span)
 
 
@@ -93,18 +95,12 @@ def _folded(run: Runner, operator: Operator) -> StepMatrix:
     admit_work(run.context, fold_of(node.op), len(groups), steps.count)
     fresh = ACCUMULATORS[node.op](len(groups), steps.count)
     if isinstance(operand, Pipeline):
-        found, nameless = fold(operand, groups, fresh, run.context), operand.nameless
+        found = fold(operand, groups, fresh, run.context)
+    elif operand.native is not None and node.op in ("sum", "avg"):
+        found = aggregate_native(run.context, node.op, operand, groups, fresh, node.operand.span)
     else:
-        nameless = bool(operand.nameless.any())
-        if operand.native is not None and node.op in ("sum", "avg"):
-            found = aggregate_native(
-                run.context, node.op, operand, groups, fresh, node.operand.span
-            )
-        else:
-            found = fold_matrix(operand, groups, fresh).without_empty_rows()
-    if METRIC_NAME in node.grouping and not node.without and nameless:
-        return found.mark_nameless()
-    return found
+        found = fold_matrix(operand, groups, fresh).without_empty_rows()
+    return mark_groups(found, groups, operand.nameless)
 
 
 def _count_values(

@@ -14,7 +14,7 @@ from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import StepMatrix, join_equal_rows
 from novaql.language.literals import is_utf8
 from novaql.span import Span
-from novaql.text.go_text import PLACEHOLDER, quote
+from novaql.text.go_text import PLACEHOLDER
 from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn, combine_codes
 from novaql.tsdb.model.matchers import compile_regex
 
@@ -108,15 +108,20 @@ def checked_pattern(pattern: str, function: str, span: Span) -> re2._Regexp[str]
     try:
         return compile_regex(pattern)
     except ValueError as problem:
-        message = f"invalid regular expression in {function}(): {pattern}: {problem}"
-        raise EvaluationError(message, span) from None
+        message = f"invalid regular expression in {function}(): {pattern}"
+        raise EvaluationError(message, span, reason=str(problem)) from None
 
 
 def check_destination(name: str, function: str, span: Span) -> None:
     """Any UTF-8 text but the empty one may name a label. Raises `EvaluationError`."""
     if name == "" or not is_utf8(name):
-        message = f"invalid destination label name in {function}(): {quote(name)}"
-        raise EvaluationError(message, span)
+        raise EvaluationError(f"invalid destination label name in {function}(): {name}", span)
+
+
+def check_source(name: str, function: str, span: Span) -> None:
+    """The same of a label that is read."""
+    if name == "" or not is_utf8(name):
+        raise EvaluationError(f"invalid source label name in {function}(): {name}", span)
 
 
 def _written(operand: StepMatrix, destination: str, column: LabelColumn, rows: Bools) -> StepMatrix:
@@ -156,10 +161,13 @@ def sort_by_label(operand: StepMatrix, names: list[str], *, descending: bool) ->
     return replace(present.take(order[::-1] if descending else order), ordered=True)
 
 
-def _natural(text: str) -> list[tuple[int, int, str]]:
-    """Digits compare as numbers, and before everything else."""
-    return [
-        (0, int(part), part) if part.isdigit() else (1, 0, part)
-        for part in re.split(r"([0-9]+)", text)
-        if part
-    ]
+def _natural(text: str) -> list[tuple[str, int, str]]:
+    """Runs of digits compare as numbers, and with other texts by their characters."""
+    keys = []
+    for part in re.split(r"([0-9]+)", text):
+        if part and "0" <= part[0] <= "9":
+            number = part.lstrip("0")
+            keys.append(("0", len(number), number))
+        elif part:
+            keys.append((part, 0, ""))
+    return keys

@@ -9,6 +9,7 @@ import numpy as np
 
 from novaql.evaluator.context import CELL_BYTES
 from novaql.evaluator.group_blocks import group_blocks
+from novaql.evaluator.group_names import mark_groups
 from novaql.evaluator.grouping import Groups
 from novaql.evaluator.kernels.columns import distinct_values, geometric_mean, mode
 from novaql.evaluator.kernels.quantiles import (
@@ -50,7 +51,8 @@ def _statistic(run: Runner, operator: Operator, operand: StepMatrix, groups: Gro
             undefined = np.isnan(found) & ~(np.isnan(block.values) & block.present).any(axis=0)
             values[block.groups, block.steps] = found
             valid[block.groups, block.steps] = block.present.any(axis=0) & ~undefined
-    return matrix(groups.labels, values, valid).without_empty_rows()
+    summary = matrix(groups.labels, values, valid).without_empty_rows()
+    return mark_groups(summary, groups, operand.nameless)
 
 
 def _shares(values: Floats, present: Bools) -> tuple[Floats, Bools]:

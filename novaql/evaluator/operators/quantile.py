@@ -6,6 +6,7 @@ import numpy as np
 
 from novaql.evaluator.context import Context
 from novaql.evaluator.group_blocks import group_blocks
+from novaql.evaluator.group_names import mark_groups
 from novaql.evaluator.grouping import Groups, group_rows
 from novaql.evaluator.kernels.quantiles import present_first, sorted_quantile
 from novaql.evaluator.kernels.windows import Bools, Floats
@@ -54,4 +55,5 @@ def quantile_by_stretches(
         values[:, some], valid[:, some] = _quantiles(context, found.take(there), living, q[some])
     order = np.argsort(first, kind="stable")
     order = order[first[order] < rows]
-    return matrix(groups.labels.take(order), values[order], valid[order])
+    result = matrix(groups.labels.take(order), values[order], valid[order])
+    return mark_groups(result, groups, large.nameless)

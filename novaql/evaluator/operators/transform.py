@@ -32,6 +32,7 @@ from novaql.evaluator.operators.histogram_calls import (
 from novaql.evaluator.operators.info import info
 from novaql.evaluator.operators.label_calls import (
     check_destination,
+    check_source,
     checked_pattern,
     label_join,
     label_replace,
@@ -135,6 +136,8 @@ def _label_replace(run: Runner, operator: Operator) -> StepMatrix:
 def _label_join(run: Runner, operator: Operator) -> StepMatrix:
     call = operator.call
     destination, separator, *sources = _texts(run, operator)
+    for source, at in zip(sources, call.arguments[3:], strict=True):
+        check_source(source, call.function, at.span)
     check_destination(destination, call.function, call.arguments[1].span)
     made = MadeLabels(run.context, call.function, call.span)
     found = run.vector(operator.operands[0])

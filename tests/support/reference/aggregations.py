@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 from novaql.model.float_histogram import FloatHistogram
@@ -63,11 +64,13 @@ def aggregate(
     out: Vector = []
     for key, members in groups.items():
         labels = dict(key)
+        nameless = any(element.nameless for element in members)
         if op in _OF_ANY:
-            out.append(Element(labels, _OF_ANY[op](len(members))))
+            out.append(Element(labels, _OF_ANY[op](len(members)), nameless))
             continue
         if op in ("sum", "avg"):
-            out += _summed(op, labels, members, notes)
+            found = _summed(op, labels, members, notes)
+            out += [replace(element, nameless=nameless) for element in found]
             continue
         numbered = floats(members)
         if len(numbered) < len(members):
@@ -76,10 +79,10 @@ def aggregate(
         if not numbered:
             continue
         if op in _OF_FLOATS:
-            out.append(Element(labels, _OF_FLOATS[op](values)))
+            out.append(Element(labels, _OF_FLOATS[op](values), nameless))
         elif op == "quantile":
             assert isinstance(parameter, float)
-            out.append(Element(labels, numbers.quantile(parameter, values)))
+            out.append(Element(labels, numbers.quantile(parameter, values), nameless))
         else:
             assert isinstance(parameter, float)
             out += _ranked(op, numbered, parameter)

@@ -228,7 +228,8 @@ class Reference:
         for moment in range((left // step + 1) * step, end + 1, step):
             for element in refuse_equal(self.vector(subquery.inner, moment)):
                 key = (element.key, element.nameless)
-                series.setdefault(key, (element, []))[1].append((moment, element.value))
+                value = native.without_hint(element.value)
+                series.setdefault(key, (element, []))[1].append((moment, value))
         return list(series.values())
 
     # --- operators and calls -------------------------------------------------------------

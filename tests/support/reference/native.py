@@ -110,6 +110,13 @@ def same(a: FloatHistogram, b: FloatHistogram) -> bool:
     return plain(a) == plain(b)
 
 
+def without_hint(value: Number) -> Number:
+    """A point of a subquery: whether a counter was reset before it is unknown."""
+    if not isinstance(value, FloatHistogram) or value.hint is ResetHint.GAUGE:
+        return value
+    return replace(value, hint=ResetHint.UNKNOWN)
+
+
 # --- functions -------------------------------------------------------------------------------
 
 OF_ONE: dict[str, Callable[[FloatHistogram], float]] = {
