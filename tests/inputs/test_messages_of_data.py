@@ -105,7 +105,7 @@ def test_sparse_columns() -> None:
 
 def test_labels_that_are_run_length_encoded() -> None:
     hosts = pa.RunEndEncodedArray.from_arrays([2, 3], ["a", "b"])
-    start = dt.datetime(2026, 1, 1)
+    start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     table = pa.table(
         {"time": [start] * 3, "__name__": ["up"] * 3, "host": hosts, "value": [1.0] * 3}
     )
