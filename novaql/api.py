@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from novaql.errors import ArgumentError
 from novaql.lazy_exports import lazy_module
 from novaql.options import Limits, NameRemoval
 from novaql.query_text import HasQueryText, QueryLike, query_text
@@ -225,8 +226,12 @@ def format(expr: Expr | QueryLike, *, width: int | None = None, style: Style = "
     >>> format("sum  by(job)(rate( up[5m] ))")
     'sum by (job) (rate(up[5m]))'
 
-    Raises `QueryError`.
+    Raises `QueryError`, `ArgumentError`.
     """
+    if style not in ("nested", "pipes"):
+        raise ArgumentError("style", "is either 'nested' or 'pipes'")
+    if width is not None and width < 1:
+        raise ArgumentError("width", "must be greater than 0")
     if isinstance(expr, str | HasQueryText):
         expr = language.parse(query_text(expr))
     return language.format_expr(expr, width=width, style=style)

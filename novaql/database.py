@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from novaql.inputs.importer import ImportReport, import_into
 from novaql.inputs.opened import is_database
 from novaql.inputs.prometheus.folders import is_data_directory
 from novaql.inputs.resolve import default_path
+from novaql.language.check import did_you_mean
 from novaql.lazy_exports import lazy_module
 from novaql.lookups import Match
 from novaql.options import Limits, NameRemoval
@@ -27,6 +29,7 @@ from novaql.saving import SampleFormat, Saved, save
 from novaql.timeparse import DurationLike, TimeLike
 from novaql.tsdb.index.cardinality import Cardinality
 from novaql.tsdb.model.source import Source
+from novaql.tsdb.options import StoreOptions, Sync
 
 if TYPE_CHECKING:
     import duckdb
@@ -264,6 +267,7 @@ def open(
             raise ArgumentError("read_only", "a database in memory is empty when it is opened")
         return memory(**options)
     place = default_path() if path is None else Path(path).expanduser()
+    _check(options)
     try:
         if not is_database(place) and is_data_directory(place):
             for name in options:
@@ -295,4 +299,24 @@ def memory(**options: Any) -> Database:
 
     options  fields of `tsdb.StoreOptions`, such as `cache_bytes=0`
     """
+    _check(options)
     return Database(tsdb.memory(**options))
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    """Raise `ArgumentError` for an option that `tsdb.open` does not take."""
+    known = (*(field.name for field in fields(StoreOptions)), "disk")
+    for name in options.keys() - set(known):
+        close = did_you_mean(name, known) or "see novaql.tsdb.StoreOptions"
+        raise ArgumentError(name, f"is no option of a database, {close}")
+    checked = {name: value for name, value in options.items() if name != "disk"}
+    sync = checked.get("sync")
+    modes = [mode.value for mode in Sync]
+    if sync is not None and sync not in modes:
+        *others, last = map(repr, modes)
+        raise ArgumentError("sync", f"is {', '.join(others)} or {last}, not {sync!r}")
+    try:
+        StoreOptions(**checked)
+    except ValueError as problem:
+        name, _, message = str(problem).partition(" ")
+        raise ArgumentError(name, message) from problem

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from novaql.cancellation import Cancellation
-from novaql.errors import Located, StorageUnavailable
+from novaql.errors import ArgumentError, Located, StorageUnavailable
 from novaql.evaluator.context import Annotations, Context
 from novaql.evaluator.estimate import Estimate, estimate_of
 from novaql.evaluator.evaluate import Evaluator, finish_names
@@ -226,7 +226,7 @@ def explain(
 
     params  values of `$name`, as for `query`
     """
-    options = options or QueryOptions(0, 0)
+    options = _plan_options(options)
     with bound(query_text(expr), params) as query:
         return explain_plan(_checked_plan(query.text, options), options.lookback_ms)
 
@@ -240,11 +240,18 @@ def explain_nodes(
     The plan is that for data without native histograms.
     """
     with bound(query_text(expr), params) as query:
-        plan = optimize(_checked_plan(query.text, options or QueryOptions(0, 0)), floats_only=True)
+        plan = optimize(_checked_plan(query.text, _plan_options(options)), floats_only=True)
     nodes = [node for _, node in nodes_of(plan, query.text)]
     if not query.values:
         return nodes
     return [replace(node, **query.place(node.start, node.end)) for node in nodes]
+
+
+def _plan_options(options: QueryOptions | None) -> QueryOptions:
+    if options is not None and not isinstance(options, QueryOptions):
+        kind = type(options).__name__
+        raise ArgumentError("options", f"is of query_options(…), this is {kind}")
+    return options or QueryOptions(0, 0)
 
 
 def _checked_plan(expr: str, options: QueryOptions) -> Plan:

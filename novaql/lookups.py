@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from novaql.errors import InputError, StorageUnavailable
+from novaql.errors import ArgumentError, InputError, StorageUnavailable
 from novaql.inputs.resolve import as_source
 from novaql.options import time_window
 from novaql.query_text import HasQueryText, QueryLike, query_text
@@ -64,6 +64,8 @@ def label_values(
     end: TimeLike | None = None,
 ) -> list[str]:
     """Return the values of a label, sorted. The other arguments are those of `metrics`."""
+    if not isinstance(name, str):
+        raise ArgumentError("name", "is a text; the data comes behind it")
     with _reading(data, match, start, end) as (source, sets, window):
         return source.label_values(name, sets, *window)
 
@@ -91,6 +93,8 @@ def cardinality(
 
     limit  the most entries of each kind. The other arguments are those of `metrics`
     """
+    if limit < 1:
+        raise ArgumentError("limit", "must be greater than 0")
     return counted(_table(data, match, start, end), limit)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from novaql.cancellation import Cancellation
 from novaql.engine import evaluate, selects_data
+from novaql.errors import ArgumentError
 from novaql.inputs.addresses import is_url
 from novaql.inputs.resolve import NO_DATA, as_source
 from novaql.inputs.tables.table_source import TableSource
@@ -90,6 +91,9 @@ def answer(
 
     infos  as `timed` returns them
     """
+    if cache is not None and not isinstance(cache, ResultCache):
+        kind = type(cache).__name__
+        raise ArgumentError("cache", f"is a novaql.ResultCache(…), this is {kind}")
     result = evaluate(text, source, options, cache=cache, cancellation=cancellation)
     notes: Notes = getattr(source, "notes", ())
     if notes or infos:

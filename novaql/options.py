@@ -131,6 +131,8 @@ def query_options(
         removal = NameRemoval(name_removal)
     except ValueError:
         raise ArgumentError("name_removal", "is either 'delayed' or 'eager'") from None
+    if limits is not None and not isinstance(limits, Limits):
+        raise ArgumentError("limits", f"is a novaql.Limits(…), this is {type(limits).__name__}")
     rollup_ms = 0 if rollup is None else _window_ms(rollup, "rollup")
     if rollup_ms < 0 or (rollup is not None and rollup_ms == 0):
         raise ArgumentError("rollup", "must be greater than 0")

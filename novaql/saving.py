@@ -223,5 +223,6 @@ def _format(given: SampleFormat | str | None, target: object) -> SampleFormat:
     suffix = Path(target).suffix.lower() if isinstance(target, str | os.PathLike) else ""
     found = SUFFIXES.get(suffix)
     if found is None:
-        raise ArgumentError("format", f"{suffix or 'no suffix'} is no format; name one of {known}")
+        what = f"{suffix} is no format" if suffix else "the path has no suffix"
+        raise ArgumentError("format", f"{what}; name one of {known}")
     return found

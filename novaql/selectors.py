@@ -20,11 +20,12 @@ def matcher_sets(selectors: Sequence[str]) -> list[list[Matcher]]:
 
 def selector_of(text: str) -> VectorSelector:
     """Return the selector that a text is, without offset and @. Raises `QueryError`."""
-    expr = parse(text, strict_promql=True)
+    expr = parse(text)
     while isinstance(expr, Paren):
         expr = expr.inner
     if not isinstance(expr, VectorSelector) or expr.offset is not None or expr.at is not None:
         raise TypeProblem('a selector such as up{job="api"} is expected here', text, expr.span)
+    parse(text, strict_promql=True)
     return expr
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from novaql.export.missing import needs
+from novaql.language.check import did_you_mean
 
 with needs("fastapi", "pydantic", "sqlalchemy", "alembic", "cryptography", extra="server"):
     from novaql.server.auth.bootstrap import (
@@ -91,7 +92,7 @@ def tenant(name: str, data: Path | None, email: str) -> None:
 @_DATA
 def list_tenants(data: Path | None) -> None:
     """List the tenants: id, name, and where their samples are."""
-    with _database(data) as (database, _):
+    with _database(data, create=False) as (database, _):
         for row in tenants(database):
             click.echo(f"{row.id}\t{row.name}\t{row.store or '.'}")
 
@@ -125,7 +126,10 @@ def _read_limits(changes: tuple[str, ...]) -> dict[str, float | None]:
     out: dict[str, float | None] = {}
     for change in changes:
         name, given, text = change.partition("=")
-        if name not in TENANT_LIMITS or not given:
+        if given and name not in TENANT_LIMITS:
+            hint = did_you_mean(name, tuple(TENANT_LIMITS)) or "--help lists them"
+            raise click.BadParameter(f"{name} is no limit, {hint}", param_hint="--set")
+        if not given:
             raise click.BadParameter(f"{change!r}: write NAME=VALUE", param_hint="--set")
         try:
             out[name] = TENANT_LIMITS[name](text) if text else None
@@ -252,9 +256,12 @@ def _settings(data: Path | None) -> Settings:
 
 
 @contextmanager
-def _database(data: Path | None) -> Iterator[tuple[StateDatabase, Clock]]:
+def _database(data: Path | None, *, create: bool = True) -> Iterator[tuple[StateDatabase, Clock]]:
     settings = _settings(data)
     if not settings.data.exists() or not any(settings.data.iterdir()):
+        if not create:
+            made = "`novaql serve` and `novaql admin bootstrap` make one"
+            raise click.ClickException(f"{settings.data} has no database of a server; {made}")
         open_store(settings).close()  # as the server would: a directory with a store in it
     database = open_state(settings)
     try:

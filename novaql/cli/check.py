@@ -9,10 +9,13 @@ from pathlib import Path
 import click
 
 from novaql import tsdb
+from novaql.cli.options import FOLDER
 from novaql.cli.suggest import files as file_names
+from novaql.language.check import did_you_mean
 from novaql.rules.check import LINT_FAILED, Checker
 from novaql.rules.metrics_lint import lint_metrics
 from novaql.rules.names import Names
+from novaql.text.labels import printable
 
 LINTS = ("all", "duplicate-rules", "none")
 STANDARD_INPUT = "-"
@@ -44,6 +47,12 @@ class Checks(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.commands and os.path.isdir(args[0]):
             args = ["store", *args]
+        elif args and args[0] not in self.commands and not args[0].startswith("-"):
+            hint = did_you_mean(args[0], tuple(self.commands))
+            known = f"none of {', '.join(self.commands)}"
+            raise click.UsageError(
+                f"{printable(args[0])} is no folder of a database, and {hint or known}", ctx
+            )
         return super().resolve_command(ctx, args)
 
 
@@ -57,7 +66,7 @@ def command() -> None:
 
 
 @command.command("store")
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR", type=FOLDER)
 @click.pass_context
 def check_store(ctx: click.Context, directory: Path) -> None:
     """Verify every checksum and every count of a database, also while it is open.

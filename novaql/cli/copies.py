@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from novaql import tsdb
+from novaql.cli.options import FOLDER
 
 if TYPE_CHECKING:
     from novaql.tsdb import Copied
@@ -16,7 +17,7 @@ _PATH = click.Path(path_type=Path)
 
 
 @click.command("snapshot")
-@click.argument("directory", metavar="DIR", type=_PATH)
+@click.argument("directory", metavar="DIR", type=FOLDER)
 @click.argument("target", metavar="TARGET", type=_PATH)
 @click.option("--skip-head", is_flag=True, help="Omit samples that are not in a block yet.")
 def snapshot(directory: Path, target: Path, skip_head: bool) -> None:
@@ -32,7 +33,7 @@ def snapshot(directory: Path, target: Path, skip_head: bool) -> None:
 
 
 @click.command("backup")
-@click.argument("directory", metavar="DIR", type=_PATH)
+@click.argument("directory", metavar="DIR", type=FOLDER)
 @click.argument("target", metavar="TARGET", type=_PATH)
 def backup(directory: Path, target: Path) -> None:
     """Create or update a backup of a database, also while it is in use.
@@ -49,7 +50,7 @@ def backup(directory: Path, target: Path) -> None:
 
 
 @click.command("restore")
-@click.argument("copy", metavar="COPY", type=_PATH)
+@click.argument("copy", metavar="COPY", type=FOLDER)
 @click.argument("directory", metavar="DIR", type=_PATH)
 def restore(copy: Path, directory: Path) -> None:
     """Create a database from a snapshot or a backup, which does not change.

@@ -7,8 +7,10 @@ from pathlib import Path
 import click
 
 from novaql import tsdb
-from novaql.cli.options import window_options
+from novaql.cli.failures import note
+from novaql.cli.options import FOLDER, window_options
 from novaql.cli.suggest import files, query_words
+from novaql.diagnosis import selector_hints
 from novaql.inputs.resolve import default_path
 from novaql.selectors import matcher_sets
 
@@ -20,6 +22,7 @@ from novaql.selectors import matcher_sets
 @click.option(
     "--data",
     metavar="DIR",
+    type=FOLDER,
     help="The database. Default: $NOVAQL_DATA, else ./novaql-data.",
     shell_complete=files,
 )
@@ -28,7 +31,7 @@ from novaql.selectors import matcher_sets
 @click.option("--clean", is_flag=True, help="Free the disk space at once.")
 def command(
     selectors: tuple[str, ...],
-    data: str | None,
+    data: Path | None,
     start: int,
     end: int,
     dry_run: bool,
@@ -47,12 +50,14 @@ def command(
     novaql delete '{job="test"}' --end -30d
     """
 
-    target = default_path() if data is None else Path(data).expanduser()
+    target = default_path() if data is None else data.expanduser()
     sets = matcher_sets(selectors)
     if start > end:
         raise click.UsageError("the window ends before it begins")
     with tsdb.open(target, read_only=True) as database:  # also: is there one at all?
         found = database.delete(sets, start, end, dry_run=True)
+        for text in () if found.samples else selector_hints(selectors, database, start, end):
+            note("info", text)
     if not dry_run and found.samples:
         with tsdb.open(target) as database:
             found = database.delete(sets, start, end)

@@ -9,7 +9,10 @@ import click
 from novaql.cli.failures import note
 from novaql.cli.options import TIME, data_argument, data_option, output_option
 from novaql.cli.suggest import query_words
+from novaql.diagnosis import selector_hints
+from novaql.inputs.resolve import as_source
 from novaql.saving import SUFFIXES, TABLES, SampleFormat, save
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 
 @click.command("export")
@@ -53,9 +56,11 @@ def command(
         raise click.UsageError("name a file with --output, or a format with --format")
     if output is None and format_ in TABLES and sys.stdout.isatty():
         raise click.UsageError(f"{format_} is not for a terminal: use --output FILE, or a pipe")
+    window = MIN_TIME_MS if start is None else start, MAX_TIME_MS if end is None else end
     target = sys.stdout.buffer if output is None else output
+    source = as_source(data_argument(data))
     done = save(
-        data_argument(data),
+        source,
         target,
         match=matchers,
         start=None if start is None else start / 1000,
@@ -70,6 +75,9 @@ def command(
     if done.left_out:
         note("info", f"{done.left_out} samples have no place in this format: native histograms, "
              "staleness markers")  # fmt: skip
+    if not done.samples:
+        for text in selector_hints(matchers, source, *window):
+            note("info", text)
     if output is not None:
         samples = "1 sample" if done.samples == 1 else f"{done.samples} samples"
         click.echo(f"exported {samples} of {done.series} series into {output}")

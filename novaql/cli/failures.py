@@ -8,6 +8,7 @@ import click
 
 from novaql.errors import EvaluationError, QueryError
 from novaql.text.labels import printable
+from novaql.text.remarks import remark
 
 INTERRUPTED = 130
 USAGE = 2
@@ -31,7 +32,7 @@ def report(problem: Exception) -> None:
 
 def note(kind: str, text: str) -> None:
     """A warning or info beside a result."""
-    click.echo(_coloured(f"{kind}: ", "yellow") + printable(text), err=True)
+    click.echo(_coloured(f"{kind}: ", "yellow") + printable(remark(text)), err=True)
 
 
 def usage_code(problem: click.ClickException) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from novaql import tsdb
-from novaql.cli.options import TIME, token_option
+from novaql.cli.options import FOLDER, TIME, token_option
 from novaql.cli.pipes import pipes_as_files
 from novaql.cli.progress import progress_bar
 from novaql.cli.suggest import files
@@ -37,6 +37,7 @@ else:  # only addresses need them
 @click.option(
     "--data",
     metavar="DIR",
+    type=FOLDER,
     help="The database. Default: $NOVAQL_DATA, else ./novaql-data.",
     shell_complete=files,
 )
@@ -72,7 +73,7 @@ else:  # only addresses need them
 @token_option
 def command(
     sources: tuple[str, ...],
-    data: str | None,
+    data: Path | None,
     name: str | None,
     time_column: str | None,
     value_column: tuple[str, ...],
@@ -120,7 +121,7 @@ def command(
         name=name,
         time_unit=time_unit,  # type: ignore[arg-type]  # click checked the choice
     )
-    target = default_path() if data is None else Path(data).expanduser()
+    target = default_path() if data is None else data.expanduser()
     files_as = FileOptions(None if format_ is None else FileKind(format_), precision)
     selectors = [(text, matcher_sets([text])[0]) for text in matchers]
     samples, series, files, seconds = 0, 0, 0, 0.0

@@ -43,6 +43,7 @@ COMMANDS: dict[str, Entry] = {
     "export": Entry("novaql.cli.export_samples", "Write samples to a file: Parquet, CSV, text, …"),
     "sql": Entry("novaql.cli.sql", "Run SQL over metrics with DuckDB."),
     "delete": Entry("novaql.cli.delete", "Delete samples from a database."),
+    "metrics": Entry("novaql.cli.metrics", "List metrics with type, number of series and help."),
     "series": Entry("novaql.cli.series", "List the series that match."),
     "labels": Entry("novaql.cli.labels", "List label names, or the values of one label."),
     "fmt": Entry("novaql.cli.fmt", "Print queries and rule files in canonical form."),

@@ -189,7 +189,11 @@ def _show(timings: Sequence[Timing]) -> None:
     def ms(seconds: float) -> str:
         return f"{1000 * seconds:.2f} ms"
 
-    rows = [["first", "median", "fastest", "slowest", "series", "samples", "query"]]
+    rows = (
+        []
+        if all(one.error for one in timings)
+        else [["first", "median", "fastest", "slowest", "series", "samples", "query"]]
+    )
     for one in timings:
         if not one.error:
             times = one.first, statistics.median(one.seconds), min(one.seconds), max(one.seconds)
@@ -198,4 +202,7 @@ def _show(timings: Sequence[Timing]) -> None:
     echo_rows(rows, left=None)
     for one in timings:
         if one.error:
-            note("error", one.error)
+            first, *picture = one.error.splitlines()
+            note("error", first)
+            for line in picture:
+                click.echo(f"  {printable(line)}", err=True)

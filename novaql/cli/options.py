@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -17,6 +18,7 @@ import click
 from novaql.cli.pipes import claim_standard_input, pipes_as_files
 from novaql.cli.suggest import files
 from novaql.errors import ArgumentError
+from novaql.inputs.addresses import is_url
 from novaql.timeparse import duration_ms, is_relative, to_ms
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
@@ -49,6 +51,31 @@ class Milliseconds(click.ParamType[int]):
             return self._parse(text, (param.name if param else None) or "argument")
         except ArgumentError as problem:
             self.fail(str(problem).removeprefix(f"{problem.argument}: "), param, ctx)
+
+
+class _Folder(click.Path):
+    """The folder of a database, as a path. Addresses and files are errors that say what to do."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        if is_url(value):
+            self.fail(
+                f"{value} is the address of a server, not the folder of a database", param, ctx
+            )
+        if Path(value).is_file():
+            made = f"`novaql import {value} --data DIR` makes one"
+            self.fail(f"{value} is a file, not the folder of a database; {made}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FOLDER = _Folder()
 
 
 def in_zone(text: str, zone: ZoneInfo) -> str:

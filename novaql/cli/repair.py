@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from novaql import tsdb
+from novaql.cli.options import FOLDER
 
 
 @click.command("repair")
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR", type=FOLDER)
 @click.pass_context
 def command(ctx: click.Context, directory: Path) -> None:
     """Repair a damaged database. No other process may write to it meanwhile.

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from novaql.cli.failures import USAGE, report
+from novaql.cli.options import FOLDER
 from novaql.errors import ArgumentError, NovaqlError
 from novaql.export.missing import needs
 from novaql.server.process.garbage import paused
@@ -30,7 +31,7 @@ with (
 @click.option(
     "--data",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=FOLDER,
     help="The database. Default: $NOVAQL_DATA, else ./novaql-data.",
 )
 @click.option(

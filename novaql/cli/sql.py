@@ -6,8 +6,12 @@ import io
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import click
@@ -34,6 +38,9 @@ _COPY = {
 _SUFFIXES = {".csv": "csv", ".json": "json", ".parquet": "parquet", ".pq": "parquet"}
 _MOST_ROWS = 100
 _EVERYTHING = 1_000_000
+_AGAIN_S = 0.05
+
+T = TypeVar("T")
 
 
 @click.command("sql")
@@ -77,7 +84,7 @@ def command(
     prepared = prepare(
         text, data_argument(data), start=window[0], end=window[1], connection=connection
     )
-    novaql_answer = prepared.run()
+    novaql_answer = _interruptible(connection, prepared.run)
     for kind, remark in prepared.notes:
         note(kind, remark)
     if novaql_answer is None:
@@ -85,18 +92,41 @@ def command(
     try:
         with destination(output) as out:
             if form == "table":
-                out.write(
-                    _box(novaql_answer, rows, terminal=output is None and sys.stdout.isatty())
-                )
+                terminal = output is None and sys.stdout.isatty()
+                box = partial(_box, novaql_answer, rows, terminal=terminal)
+                out.write(_interruptible(connection, box))
                 return
             with tempfile.TemporaryDirectory(prefix="novaql-sql-") as folder:
                 place = Path(folder) / "answer"
-                # DuckDB finds the variable; a view would be in the answer to SHOW TABLES.
-                connection.execute(f"COPY (FROM novaql_answer) TO '{place}' ({_COPY[form]})")
+                copy = f"COPY (FROM novaql_answer) TO '{place}' ({_COPY[form]})"
+                _interruptible(connection, partial(_copy, connection, copy, novaql_answer))
                 with place.open("rb") as made:
                     shutil.copyfileobj(made, out)
     except duckdb.Error as problem:
         raise SqlProblem(str(problem)) from None
+
+
+def _interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], T]) -> T:
+    """The result of some work of DuckDB, which Ctrl-C ends. DuckDB itself sees a signal only at
+    some of its steps, and raises no `KeyboardInterrupt`."""
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(work)
+        try:
+            return running.result()
+        except KeyboardInterrupt:
+            while not running.done():  # what has not begun yet cannot be interrupted
+                connection.interrupt()
+                wait([running], timeout=_AGAIN_S)
+            raise
+
+
+def _copy(
+    connection: duckdb.DuckDBPyConnection,
+    statement: str,
+    novaql_answer: duckdb.DuckDBPyRelation,  # noqa: ARG001 - DuckDB finds it in this frame
+) -> None:
+    """Copy an answer, as a variable: a view would be in the answer to SHOW TABLES."""
+    connection.execute(statement)
 
 
 def _box(answer: duckdb.DuckDBPyRelation, rows: int | None, *, terminal: bool) -> bytes:

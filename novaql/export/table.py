@@ -15,6 +15,7 @@ from novaql.result import Result, ResultKind
 from novaql.text.histograms import short_histogram
 from novaql.text.labels import printable, quoted, series_text
 from novaql.text.numbers import number_text, short_number
+from novaql.text.remarks import remark
 from novaql.text.times import duration_text, in_zone, time_text
 from novaql.tsdb.model.histograms import Histograms
 from novaql.tsdb.model.labels import METRIC_NAME, Bools, SeriesTable
@@ -69,8 +70,8 @@ def table_of(
     spark  length of the sparklines
     zone   of the times, also of those in warnings and infos; None: UTC
     """
-    notes = [("warning", printable(in_zone(text, zone))) for text in result.warnings]
-    notes += [("info", printable(in_zone(text, zone))) for text in result.infos]
+    notes = [("warning", printable(in_zone(remark(text), zone))) for text in result.warnings]
+    notes += [("info", printable(in_zone(remark(text), zone))) for text in result.infos]
     if result.text is not None or result.kind is ResultKind.SCALAR:
         return Table(_single(result, zone), notes=notes)
     count = result.series.rows if rows is None else min(rows, result.series.rows)

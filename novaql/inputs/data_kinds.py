@@ -7,7 +7,7 @@ that opens nothing, and functions of a module that loads when the first data of 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
@@ -86,12 +86,34 @@ def kind_of(data: Any) -> DataKind:
     for kind in KINDS:
         if kind.matches(data):
             return kind
-    raise InputError(f"{type(data).__name__} cannot be read as metrics; pass {_all_kinds()}")
+    raise InputError(
+        f"{type(data).__name__} cannot be read as metrics; pass {_all_kinds()}{_instead(data)}"
+    )
+
+
+def _instead(data: Any) -> str:
+    """How some data is passed that is often passed as it is; "" for all other data."""
+    if isinstance(data, bytes | bytearray | memoryview):
+        return "; bytes are read as a file: io.BytesIO(data)"
+    if isinstance(data, list | tuple) and data:
+        kind = type(data[0]).__name__
+        rows = "pandas.DataFrame(rows) or pyarrow.Table.from_pylist(rows)"
+        return f"; of a list of {kind}, the table is {rows}"
+    if isinstance(data, Iterator):
+        return f"; a {type(data).__name__} is read as a list: list(data)"
+    if hasattr(data, "__array_interface__"):
+        return "; an array has no columns: pandas.DataFrame(…) names them"
+    return ""
 
 
 def _path(data: str | os.PathLike[str]) -> Path:
     if not os.fspath(data):  # an unset variable, not the working folder
         raise InputError("the path is empty")
+    if isinstance(data, str) and "\n" in data.strip():
+        raise InputError(
+            "the data is a text of several lines, which is no path; pass its content as a file: "
+            "io.StringIO(text)"
+        )
     return path_of(data)
 
 

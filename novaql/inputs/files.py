@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 else:
     data_directory = lazy_module("novaql.inputs.prometheus.data_directory")
 
+_MISSING = "there is no such file or folder"
 _HOST_AND_PORT = re.compile(r"[\w.-]{2,}:\d{1,5}(/|$)", re.ASCII)
 """The beginning of an address that lacks its `http://`."""
 
@@ -100,7 +101,8 @@ def _steps(path: Path, options: ReadOptions) -> list[_Step]:
     steps.extend(_pair_step(*pair) for pair in pairs)
     if not steps:
         more = f"; an address is written http://{path}" if _HOST_AND_PORT.match(str(path)) else ""
-        raise InputError(f"{path}: there is no such file or folder{more}")
+        missing = "no file matches this pattern" if glob.has_magic(str(path)) else _MISSING
+        raise InputError(f"{path}: {missing}{more}")
     return steps
 
 

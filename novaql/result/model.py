@@ -257,6 +257,8 @@ class Result:
 
         A string result is one row whose `value` is text, in either layout.
         """
+        if layout not in ("long", "wide"):
+            raise ArgumentError("layout", "is either 'long' or 'wide'")
         table: pa.Table = _convert("arrow wide" if layout == "wide" else "arrow long", self)
         return table
 

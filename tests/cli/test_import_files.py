@@ -101,7 +101,7 @@ def test_columns_can_be_named(tmp_path: Path, capfd: Text) -> None:
 def test_what_lies_in_the_way_is_left_alone(files: Path, tmp_path: Path, capfd: Text) -> None:
     (tmp_path / "store").write_text("mine")
 
-    assert run(["import", str(files), "--data", str(tmp_path / "store")]) == 1
+    assert run(["import", str(files), "--data", str(tmp_path / "store")]) == 2
     assert capfd.readouterr().err.startswith("error: ")
     assert (tmp_path / "store").read_text() == "mine"
 

@@ -81,9 +81,9 @@ def test_an_empty_answer_says_where_the_data_is(metrics: str, capfd: Text) -> No
     assert typed(Session(metrics), "up > 9\r1 + 1\r.time 2026-02-01\rupp\r") == 0
 
     out = capfd.readouterr().out
-    assert out.count("info: NovaQL info: time is 2026-03-01T12:02:00Z, that of the last") == 1
-    assert "info: NovaQL info: there is no metric upp; did you mean up? (1:1)" in out
-    assert out.count("info: NovaQL info: the data has samples from 2026-03-01T12:00:00Z") == 2
+    assert out.count("info: time is 2026-03-01T12:02:00Z, that of the last") == 1
+    assert "info: there is no metric upp; did you mean up? (1:1)" in out
+    assert out.count("info: the data has samples from 2026-03-01T12:00:00Z") == 2
 
 
 def test_why_a_query_is_empty(metrics: str, capfd: Text) -> None:
@@ -208,7 +208,7 @@ def test_data_by_argument_or_option_and_a_time_zone(
     assert run(["repl", *option, metrics, "--tz", "Europe/Berlin"]) == 0
     out = capfd.readouterr().out
     assert "at 2026-03-01T13:02:00+01:00\n" in out
-    assert "info: NovaQL info: time is 2026-03-01T13:02:00+01:00, that of the last" in out
+    assert "info: time is 2026-03-01T13:02:00+01:00, that of the last" in out
     assert "at 2026-03-01T13:01:00+01:00\n" in out
     assert "2026-03-01T13:01:00+01:00 to 2026-03-01T13:02:00+01:00 every 500ms" in out
 

@@ -98,6 +98,17 @@ def test_a_server_answers_before_the_next_command(page: Path) -> None:
                 assert "--no-auth" not in command, command
 
 
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_a_page_stops_the_server_that_it_starts(page: Path) -> None:
+    """The next page needs its port."""
+    serving = False
+    for block in blocks((ROOT / page).read_text(encoding="utf-8")):
+        for command, _ in shell_commands(block.text) if block.language == "console" else ():
+            if re.search(r"\bnovaql serve\b.*--(daemon|stop)", command):
+                serving = "--stop" not in command
+    assert not serving
+
+
 def test_an_exported_variable_is_for_what_follows(tmp_path: Path) -> None:
     page = """```console
 $ export WORD=$(echo hidden)

@@ -21,6 +21,7 @@ from novaql.export.table import text_of
 from novaql.inputs.resolve import NO_DATA, as_source
 from novaql.opening import answer, timed
 from novaql.result import Result
+from novaql.text.remarks import remark
 from novaql.tsdb.errors import StoreError
 from novaql.tsdb.model.source import Source
 
@@ -108,8 +109,8 @@ class Session:
     def _shown(self, result: Result) -> str:
         width = shutil.get_terminal_size().columns
         if self.mode == "chart" and can_draw(result):
-            notes = [("warning", text) for text in result.warnings]
-            notes += [("info", text) for text in result.infos]
+            notes = [("warning", remark(text)) for text in result.warnings]
+            notes += [("info", remark(text)) for text in result.infos]
             return "\n".join([chart_text(result, width=width), *(f"{k}: {t}" for k, t in notes)])
         if self.mode in ("table", "chart"):
             return text_of(result, rows=100, width=width, spark=32, zone=self.zone)

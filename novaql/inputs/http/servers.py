@@ -177,8 +177,7 @@ def _headers_for(base: str, headers: Mapping[str, str]) -> Mapping[str, str] | N
     except HttpStatus as problem:
         if problem.status != 401:
             raise
-        what = f"this NovaQL does not accept the token of {TOKEN_VARIABLE}"
-        raise InputError(f"{shown}: {what}") from None
+        raise InputError(f"{shown}: this NovaQL does not accept the token") from None
 
 
 def _is_prometheus(base: str, headers: Mapping[str, str]) -> bool:

@@ -14,8 +14,10 @@ from novaql.tsdb.model.labels import Codes, Ints, LabelColumn, SeriesTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from pyarrow import compute
 else:  # loaded at the first use
     pa = lazy_module("pyarrow")
+    compute = lazy_module("pyarrow.compute")
 
 
 def label_column(array: pa.Array[Any], column: str) -> LabelColumn:
@@ -93,6 +95,12 @@ def holds_labels(kind: pa.DataType) -> bool:
     return bool(types.is_struct(entry) and entry.num_fields == 2)
 
 
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a type is one of texts, in any of Arrow's forms of them."""
+    types = pa.types
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
 def distinct_series(columns: Mapping[str, LabelColumn], rows: int) -> tuple[SeriesTable, Ints]:
     """The distinct label sets of rows, in order of appearance, and which one each row has."""
     index, firsts = number_rows([column.codes for column in columns.values()], rows)
@@ -134,16 +142,13 @@ def _hash(key: Ints) -> tuple[Ints, Ints]:
 def _as_text(array: pa.Array[Any], column: str) -> pa.Array[Any]:
     kind = array.type
     types = pa.types
-    if types.is_string(kind) or types.is_large_string(kind):
-        return array
+    if is_text(kind):
+        return array.cast(pa.large_string()) if types.is_string_view(kind) else array
     if isinstance(array, pa.DictionaryArray):
         return _as_text(array.dictionary_decode(), column)
-    if (
-        types.is_string_view(kind)
-        or types.is_integer(kind)
-        or types.is_boolean(kind)
-        or types.is_null(kind)
-    ):
+    if isinstance(array, pa.RunEndEncodedArray):
+        return _as_text(compute.run_end_decode(array), column)
+    if types.is_integer(kind) or types.is_boolean(kind) or types.is_null(kind):
         return array.cast(pa.large_string())
     raise InputError(
         f"column {column}: {kind} cannot be a label; "

@@ -56,7 +56,7 @@ class TimeColumn:
     def _milliseconds(self, array: pa.Array[Any], first_row: int) -> Ints:
         if array.null_count:
             row = first_row + int(np.argmin(valid_of(array)))
-            raise InputError(f"column {self.column}: row {row} has no time")
+            raise InputError(f"column {self.column}: row {row} has no time; leave such rows out")
         types = pa.types
         kind = array.type
         if types.is_timestamp(kind):
@@ -75,6 +75,10 @@ class TimeColumn:
             return self._from_floats(numbers_of(array.cast(pa.float64())), first_row)
         if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
             return self._from_text(array.cast(pa.string()), first_row)
+        if "pandas.period" in str(kind):
+            raise InputError(
+                f"column {self.column}: a period is no time; convert it, as by .to_timestamp()"
+            )
         raise InputError(f"column {self.column}: {kind} cannot be read as a time")
 
     def _scaled(self, numbers: Ints, unit: str, first_row: int) -> Ints:

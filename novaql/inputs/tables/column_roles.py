@@ -17,7 +17,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from novaql.errors import InputError
-from novaql.inputs.tables.arrow_labels import holds_labels
+from novaql.inputs.tables.arrow_labels import holds_labels, is_text
 from novaql.inputs.tables.arrow_time import TimeUnit, is_time
 from novaql.inputs.tables.histogram_column import HISTOGRAM_NAME, is_histogram
 from novaql.lazy_exports import lazy_module
@@ -128,6 +128,8 @@ def _time_column(schema: pa.Schema, columns: Columns, what: str) -> str:
     typed = [field.name for field in schema if is_time(field.type)]
     if len(typed) == 1:
         return typed[0]
+    if not schema.names:
+        raise InputError(f"{what}: the table has no columns")
     reason = "several columns hold times" if typed else "no column is called time or timestamp"
     raise InputError(
         f"{what}: {reason}; name the column: frame(data, time=…). "
@@ -156,10 +158,7 @@ def _value_columns(
     taken = {*(columns.labels or ()), columns.name}
     numeric = [name for name in rest if name not in taken and _is_number(schema, name)]
     if not numeric:
-        raise InputError(
-            f"{what}: there is no column of numbers beside the time; "
-            f"the columns are {_listed(schema.names)}"
-        )
+        raise _no_numbers(schema, by_name, what)
     if METRIC_NAME in rest and METRIC_NAME not in taken and columns.name is None:
         raise InputError(
             f"{what}: {METRIC_NAME} names the metric of each row, and no column of numbers is "
@@ -167,6 +166,19 @@ def _value_columns(
             f"{_listed(numeric)}"
         )
     return numeric, False
+
+
+def _no_numbers(schema: pa.Schema, by_name: Mapping[str, str], what: str) -> InputError:
+    """The error of a table without values: the column that should have them, or all columns."""
+    texts = [by_name[name] for name in VALUE_NAMES if name in by_name]
+    if texts and is_text(schema.field(texts[0]).type):
+        found = (
+            f": column {texts[0]} is of text; convert it to numbers, for example with "
+            ".astype(float)"
+        )
+    else:
+        found = "; the columns are " + _listed([f"{one.name} ({one.type})" for one in schema])
+    return InputError(f"{what}: there is no column of numbers beside the time{found}")
 
 
 def _native_column(schema: pa.Schema, columns: Columns) -> str | None:

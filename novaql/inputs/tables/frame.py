@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from novaql.errors import InputError
 from novaql.inputs.addresses import is_path, is_remote_parquet
 from novaql.inputs.open_any import open_stream
 from novaql.inputs.opened import large_source
@@ -18,13 +19,15 @@ from novaql.inputs.tables.table_source import TableSource
 if TYPE_CHECKING:
     from novaql.inputs.tables.arrow_time import TimeUnit
 
+TIME_UNITS = ("s", "ms", "us", "ns")
+
 
 def frame(
     data: Any,
     *,
     time: str | None = None,
     value: str | Sequence[str] | None = None,
-    labels: Sequence[str] | None = None,
+    labels: str | Sequence[str] | None = None,
     name: str | None = None,
     time_unit: TimeUnit | None = None,
 ) -> TableSource | ParquetSource:
@@ -34,7 +37,7 @@ def frame(
                address of Parquet files; large Parquet files are read as queries need them
     time       the column of times
     value      the column of values; or several, each of which is a metric
-    labels     the columns that are labels, if not all others are
+    labels     the column that is a label, or several, if not all others are
     name       the column with the metric name; or the name itself
     time_unit  "s", "ms", "us" or "ns" for numeric times
 
@@ -42,6 +45,11 @@ def frame(
 
     The function detects missing arguments by name and type, like `query`. Raises `InputError`.
     """
+    if isinstance(labels, str):
+        labels = [labels]
+    if time_unit not in (None, *TIME_UNITS):
+        *others, last = map(repr, TIME_UNITS)
+        raise InputError(f"time_unit: is {', '.join(others)} or {last}, not {time_unit!r}")
     columns = Columns(time, value, labels, name, time_unit)
     if is_remote_parquet(data):
         return remote.remote_source(data, columns)

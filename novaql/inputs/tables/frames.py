@@ -64,7 +64,7 @@ def _describe(data: object) -> str:
 
 
 def _from_pandas(data: pandas.DataFrame | pandas.Series[Any], what: str) -> pa.Table:
-    frame = data.to_frame() if isinstance(data, pandas.Series) else data
+    frame = _frame_of(data) if isinstance(data, pandas.Series) else data
     if frame.columns.nlevels > 1 or frame.columns.name is not None:
         frame = frame.set_axis(_series_names(frame.columns, what), axis=1)
     index = frame.index
@@ -89,11 +89,19 @@ def _from_pandas(data: pandas.DataFrame | pandas.Series[Any], what: str) -> pa.T
         raise InputError(f"{what}: {found or '; '.join(map(str, problem.args))}") from problem
 
 
+def _frame_of(data: pandas.Series[Any]) -> pandas.DataFrame:
+    """A series as a frame: a column of the metric that it names, or of values without a name."""
+    return data.to_frame("value" if data.name is None else data.name)
+
+
 def _arrow_table(frame: pandas.DataFrame) -> pa.Table:
     """The frame as Arrow. Texts that are Python objects are encoded as they are read, as labels are
     stored: half of the work of strings that are encoded afterwards."""
     texts = {name: _encoded(frame[name]) for name in frame.columns if _has_texts(frame[name])}
     others = frame[[name for name in frame.columns if name not in texts]]
+    sparse = [name for name in others if isinstance(others[name].dtype, pandas.SparseDtype)]
+    if sparse:
+        others = others.assign(**{name: others[name].sparse.to_dense() for name in sparse})
     table = pa.Table.from_pandas(others, preserve_index=False)
     names = list(frame.columns)
     return pa.table([texts[n] if n in texts else table.column(n) for n in names], names=names)

@@ -1,0 +1,106 @@
+"""What the shell says about wrong arguments: what is wrong, and what to do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from novaql.cli.main import run
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> str:
+    path = tmp_path / "page.om"
+    path.write_text('# TYPE up gauge\nup{job="a"} 1 1700000000\n# EOF\n')
+    return str(path)
+
+
+def test_infos_have_one_prefix(page: str, capsys: Capture) -> None:
+    assert run(["query", "rate(up[5m])", "--data", page, "--format", "csv"]) == 0
+    error = capsys.readouterr().err
+    assert error.startswith("info: time is 2023-11-14T22:13:20Z, that of the last sample")
+    assert run(["query", "up", "--data", page]) == 0
+    assert "\ninfo: time is 2023-11-14T22:13:20Z, that of" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["serve", "--data", "{}"],
+        ["serve", "--data", "{}", "--daemon"],
+        ["delete", "up", "--data", "{}"],
+        ["tsdb", "list", "{}"],
+        ["restore", "{}", "new"],
+        ["import", "more.om", "--data", "{}"],
+    ],
+)
+def test_a_file_or_a_server_in_place_of_a_database(
+    command: list[str], page: str, capsys: Capture
+) -> None:
+    assert run([word.format(page) for word in command]) == 2
+    made = f"`novaql import {page} --data DIR` makes one"
+    expected = f"{page} is a file, not the folder of a database; {made}"
+    assert expected in capsys.readouterr().err
+    assert run([word.format("http://127.0.0.1:9490") for word in command]) == 2
+    error = capsys.readouterr().err
+    assert "http://127.0.0.1:9490 is the address of a server, not the folder of a database" in error
+
+
+def test_a_query_in_place_of_a_selector(page: str, capsys: Capture) -> None:
+    assert run(["series", "rate(up)", "--data", page]) == 1
+    assert 'a selector such as up{job="api"} is expected here' in capsys.readouterr().err
+
+
+def test_nothing_to_export_or_delete(page: str, tmp_path: Path, capsys: Capture) -> None:
+    hint = "info: there is no metric upp; did you mean up? (1:1)\n"
+    assert run(["export", "upp", "--data", page, "-o", str(tmp_path / "none.csv")]) == 0
+    assert capsys.readouterr().err == hint
+    folder = str(tmp_path / "store")
+    assert run(["import", page, "--data", folder]) == 0
+    capsys.readouterr()
+    assert run(["delete", "upp", "--data", folder]) == 0
+    out, error = capsys.readouterr()
+    assert error == hint
+    assert out == f"deleted 0 samples of 0 series from {folder}\n"
+
+
+def test_a_query_with_an_error_is_not_measured(page: str, capsys: Capture) -> None:
+    assert run(["bench", page, "-q", "nope(", "--rounds", "1"]) == 1
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert error.splitlines() == ['error: 1:5: "(" is not closed, add ")"', "  nope(", "      ^"]
+
+
+def test_check_of_no_folder(capsys: Capture) -> None:
+    assert run(["check", "nope"]) == 2
+    assert (
+        "nope is no folder of a database, and none of store, rules, config, metrics"
+        in capsys.readouterr().err
+    )
+    assert run(["check", "rule"]) == 2
+    assert 'did you mean "rules"?' in capsys.readouterr().err
+
+
+def test_limits_and_tenants_of_no_server(tmp_path: Path, capsys: Capture) -> None:
+    folder = tmp_path / "none"
+    assert run(["admin", "limits", "--data", str(folder), "--set", "rate_per_minuet=1"]) == 2
+    assert 'rate_per_minuet is no limit, did you mean "rate_per_minute"?' in capsys.readouterr().err
+    assert run(["admin", "tenants", "--data", str(folder / "a")]) == 1
+    assert f"{folder}/a has no database of a server" in capsys.readouterr().err
+    assert not (folder / "a").exists()
+
+
+def test_ctrl_c_ends_a_long_statement(page: str, capsys: Capture) -> None:
+    """DuckDB would compute it for an hour, and see the signal at its end."""
+    assert run(["sql", "SELECT 1 AS one", "--data", page, "--format", "csv"]) == 0
+    statement = "SELECT count(*) FROM range(1000000000000) a WHERE sqrt(a.range) > 3"
+    for form in ("table", "csv"):
+        threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+        assert run(["sql", statement, "--data", page, "--format", form]) == 130
+    assert capsys.readouterr() == ("one\n1\n", "")
