@@ -7,8 +7,8 @@ from pathlib import Path
 from novaql import ArgumentError
 from novaql.server.auth.bootstrap import tenants
 from novaql.server.scraping.config import scrape_jobs_of
-from novaql.server.scraping.scraper import ScrapeManager
 from novaql.server.scraping.model import ScrapeJob
+from novaql.server.scraping.scraper import ScrapeManager
 from novaql.server.tenants.context import ServerContext
 from novaql.server.tenants.label_limits import label_limits
 

@@ -13,8 +13,8 @@ import pytest
 
 from novaql import tsdb
 from novaql.server.scraping.config import scrape_jobs_of
-from novaql.server.scraping.scraper import ScrapeManager
 from novaql.server.scraping.samples import REPORTED
+from novaql.server.scraping.scraper import ScrapeManager
 from tests.support.peers.exposer import Exposer, exposing
 from tests.support.programs.prometheus_data import prometheus_with_data
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from novaql import tsdb
 from novaql.server.scraping.config import read_scrape_jobs, scrape_jobs_of
-from novaql.server.scraping.scraper import ScrapeManager
 from novaql.server.scraping.model import TargetGroup, discovered_labels, target_of
 from novaql.server.scraping.samples import SampleMaker
+from novaql.server.scraping.scraper import ScrapeManager
 from novaql.tsdb.model.samples import STALE, Batch
 from novaql.tsdb.model.source import Metadata
 from tests.server.scraping.test_scraper import eventually, job, samples_of

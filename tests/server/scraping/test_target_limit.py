@@ -9,9 +9,9 @@ import pytest
 from novaql import tsdb
 from novaql.server.scraping.config import scrape_jobs_of
 from novaql.server.scraping.discovery import BadGroups, FileWatch, groups_of
-from novaql.server.scraping.scraper import ScrapeManager
 from novaql.server.scraping.model import FileDiscovery
 from novaql.server.scraping.pool import TargetLimit
+from novaql.server.scraping.scraper import ScrapeManager
 from tests.support.servers.http_server import local_server
 
 
