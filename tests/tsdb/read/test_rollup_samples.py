@@ -227,6 +227,7 @@ def test_histograms_beside_floats_are_looked_at(tmp_path: Path) -> None:
         database.flush()
         result = query("first_over_time(m[1h])", database, time=100)
         assert result.native is not None
+        assert result.native.histograms.count.tolist() == [1.0]
 
 
 @pytest.mark.parametrize("directory", [False, True])
