@@ -1,4 +1,4 @@
-"""Core tree → logical plan."""
+"""Core tree → logical plan: all times become milliseconds."""
 
 from __future__ import annotations
 
@@ -67,19 +67,20 @@ WHOLE_HISTOGRAMS = frozenset(
 )  # fmt: skip
 """Functions that use the buckets of native histograms."""
 
-
 MINUTE_MS = 60_000
+NO_DATA_MS = 5 * MINUTE_MS
+"""The automatic window of an instant query without data."""
 
 FARTHEST_MS = 2**61
 """The largest time of `@`: there are no later samples, and windows around it fit 64 bits."""
 
 
 def build_plan(expr: Expr, text: str, options: QueryOptions) -> Plan:
-    """Resolve durations, `@ start()` and `@ end()`; nothing else changes.
+    """Return the plan of a core tree, with durations, `@ start()` and `@ end()` resolved.
 
     Raises `TypeProblem` if a duration evaluates to an impossible value.
     """
-    return build_noting(expr, text, options).plan
+    return build_with_dependencies(expr, text, options).plan
 
 
 GapFinder = Callable[[Select, int, int], int | None]
@@ -88,11 +89,11 @@ None: there are no two samples of one series."""
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
-    """A plan, and what it depends on.
+class BuiltPlan:
+    """A plan, and what it depends on beside the text.
 
-    timeless  it is the plan of the same text, with the same windows, at all other times
-    windows   the automatic windows, with their places
+    timeless  the text has the same plan at all other times, if the automatic windows are equal
+    windows   the automatic windows in milliseconds, with their places in the text
     """
 
     plan: Plan
@@ -100,26 +101,33 @@ class Built:
     windows: tuple[tuple[Span, int], ...]
 
 
-def build_noting(
+def build_with_dependencies(
     expr: Expr, text: str, options: QueryOptions, gap_ms: GapFinder | None = None
-) -> Built:
+) -> BuiltPlan:
     """Return the plan of a core tree, and what it depends on.
 
-    gap_ms  finds automatic windows; without it they are those of a source without data
+    text    the query, for messages
+    gap_ms  determines automatic windows; None: they are those of a source without data
     """
     builder = _Builder(text, options, gap_ms)
     plan = builder.plan(expr)
-    timeless = not (builder.looked_at_edges or builder.durations.looked_at_query)
-    return Built(plan, timeless, tuple(builder.windows))
+    timeless = not (builder.depends_on_times or builder.durations.depends_on_query)
+    return BuiltPlan(plan, timeless, tuple(builder.windows))
 
 
 class _Builder:
+    """Builds one plan.
+
+    windows           see `BuiltPlan`
+    depends_on_times  whether the plan contains the start, end or step of the query
+    """
+
     def __init__(self, text: str, options: QueryOptions, gap_ms: GapFinder | None) -> None:
         self._options, self._text = options, text
         self._gap_ms = gap_ms
         self.windows: list[tuple[Span, int]] = []
-        self._counts_only = False
-        self.looked_at_edges = False
+        self._counts_only = False  # the enclosing function needs no buckets of histograms
+        self.depends_on_times = False
         self.durations = Durations(
             text, options.step_ms, options.end_ms - options.start_ms if options.step_ms else 0
         )
@@ -144,16 +152,7 @@ class _Builder:
             case Binary():
                 return self._chain(left_spine(expr))
             case Aggregate():
-                parameter = None if expr.parameter is None else self.plan(expr.parameter)
-                return Aggregation(
-                    expr.op,
-                    self.plan(expr.operand),
-                    parameter,
-                    expr.grouping,
-                    expr.without,
-                    more=tuple(self.plan(argument) for argument in expr.more),
-                    span=expr.span,
-                )
+                return self._aggregation(expr)
             case Shifted(inner=inner, offset=offset, at=at):
                 offset_ms = self.durations.offset_ms(offset)
                 return shifted(self.plan(inner), offset_ms, self._at_ms(at), expr.span)
@@ -165,26 +164,40 @@ class _Builder:
                 return FunctionCall(MEMBER, arguments, ValueType.VECTOR, span=expr.span)
             case Let():
                 raise AssertionError("let is expanded first")
-            case Call(function=function) if function in TEMPLATES:
-                self.durations.looked_at_query |= function in OF_THE_STEP
-                arguments = tuple(self.plan(argument) for argument in expr.arguments)
-                return TEMPLATES[function](arguments, self._options, expr.span)
-            case Call(function=function, arguments=arguments):
-                outside = self._counts_only
-                if function in COUNTS_ONLY or function in WHOLE_HISTOGRAMS:
-                    self._counts_only = function in COUNTS_ONLY
-                planned = tuple(self._argument(argument) for argument in arguments)
-                if function == "info":
-                    planned = planned[:1] + tuple(map(_without_times, planned[1:]))
-                self._counts_only = outside
-                returns = FUNCTIONS[function].returns
-                return rollup_call(
-                    FunctionCall(function, planned, returns, span=expr.span), self._text
-                )
+            case Call():
+                return self._call(expr)
             case _:
                 assert_never(expr)
 
+    def _aggregation(self, expr: Aggregate) -> Aggregation:
+        return Aggregation(
+            expr.op,
+            self.plan(expr.operand),
+            None if expr.parameter is None else self.plan(expr.parameter),
+            expr.grouping,
+            expr.without,
+            more=tuple(self.plan(argument) for argument in expr.more),
+            span=expr.span,
+        )
+
+    def _call(self, call: Call) -> Plan:
+        function = call.function
+        if function in TEMPLATES:
+            self.durations.depends_on_query |= function in OF_THE_STEP
+            arguments = tuple(self.plan(argument) for argument in call.arguments)
+            return TEMPLATES[function](arguments, self._options, call.span)
+        outside = self._counts_only
+        if function in COUNTS_ONLY or function in WHOLE_HISTOGRAMS:
+            self._counts_only = function in COUNTS_ONLY
+        arguments = tuple(self._argument(argument) for argument in call.arguments)
+        if function == "info":
+            arguments = arguments[:1] + tuple(map(_without_times, arguments[1:]))
+        self._counts_only = outside
+        returns = FUNCTIONS[function].returns
+        return rollup_call(FunctionCall(function, arguments, returns, span=call.span), self._text)
+
     def _argument(self, expr: Expr) -> Plan:
+        """The plan of an argument. Operators over a range vector become stages of its window."""
         if not is_lifted(expr):
             return self.plan(expr)
         stages: list[SampleStage] = []  # the highest first
@@ -197,7 +210,7 @@ class _Builder:
         return replace(self._window(node), stages=tuple(reversed(stages)), span=expr.span)
 
     def _stage(self, node: Expr, below: Expr) -> list[SampleStage]:
-        """The operation of a node on the samples of `below`, if it is one."""
+        """The operation of a node on each sample of `below`; none for parentheses and `+`."""
         match node:
             case Unary(op="-"):
                 return [SampleStage("*", (-1.0,))]
@@ -229,7 +242,7 @@ class _Builder:
                     value = constant_operation(node.op, value, self._constant(node.right))
                 return value
             case Call(function=name, arguments=arguments):
-                self.looked_at_edges |= name in ("start", "end", "step", "range")
+                self.depends_on_times |= name in ("start", "end", "step", "range")
                 values = [self._constant(argument) for argument in arguments]
                 return constant_call(name, values, self._options)
             case _:
@@ -243,7 +256,8 @@ class _Builder:
         return Window(select, range_ms, span=expr.span)
 
     def _auto_ms(self, select: Select, span: Span) -> int:
-        """The automatic window of a selector."""
+        """The automatic window of a selector: four times the gap between its samples, but not less
+        than the step, or a minute in an instant query. Without a gap, the step or 5 minutes."""
         options = self._options
         end_ms = (options.end_ms if select.at_ms is None else select.at_ms) - select.offset_ms
         length = options.end_ms - options.start_ms if select.at_ms is None else 0
@@ -251,14 +265,14 @@ class _Builder:
         if self._gap_ms is not None:
             found = self._gap_ms(select, end_ms - length - options.lookback_ms, end_ms)
         if found is None:
-            range_ms = 300_000 if options.instant else options.step_ms
+            range_ms = NO_DATA_MS if options.instant else options.step_ms
         else:
             range_ms = max(MINUTE_MS if options.instant else options.step_ms, 4 * found)
         self.windows.append((span, range_ms))
         return range_ms
 
     def _chain(self, spine: list[Binary]) -> Plan:
-        """Operators, lowest first."""
+        """The plan of operators, the lowest first. Not recursive: a chain may be very long."""
         left = self.plan(spine[0].left)
         for node in spine:
             right = self.plan(node.right)
@@ -287,7 +301,7 @@ class _Builder:
         step_ms = self._options.subquery_step_ms
         if subquery.implicit:
             step_ms = self._options.step_ms or step_ms
-            self.looked_at_edges = True  # the plan is that of this step alone
+            self.depends_on_times = True
         if subquery.step is not None:
             step_ms = self.durations.positive_ms(subquery.step, "the step of a subquery")
         if isinstance(subquery.range, DurationReference):  # its points are a step apart
@@ -309,10 +323,10 @@ class _Builder:
             return None
         match at.when:
             case AtEdge.START:
-                self.looked_at_edges = True
+                self.depends_on_times = True
                 return self._options.start_ms + at.plus_ms
             case AtEdge.END:
-                self.looked_at_edges = True
+                self.depends_on_times = True
                 return self._options.end_ms + at.plus_ms
             case int(ms):
                 return max(-FARTHEST_MS, min(FARTHEST_MS, ms))
@@ -321,5 +335,5 @@ class _Builder:
 
 
 def _without_times(plan: Plan) -> Plan:
-    """The matchers of `info`: what is read as of when depends on its first argument."""
+    """Return the matchers of `info` without times: its first argument determines what it reads."""
     return replace(plan, offset_ms=0, at_ms=None) if isinstance(plan, Select) else plan

@@ -28,7 +28,7 @@ class Durations:
 
     def __init__(self, text: str, step_ms: int, range_ms: int) -> None:
         self._text, self._step_ms, self._range_ms = text, step_ms, range_ms
-        self.looked_at_query = False
+        self.depends_on_query = False
         """Whether a duration contained `step()` or `range()`."""
 
     def offset_ms(self, duration: Duration | None) -> int:
@@ -60,7 +60,7 @@ class Durations:
             case DurationLiteral(nanoseconds=ns):
                 return ns / 1e9
             case DurationQuery(name=name):
-                self.looked_at_query = True
+                self.depends_on_query = True
                 ms = self._step_ms if name is DurationName.STEP else self._range_ms
                 return ms / 1000
             case DurationParen(inner=inner):

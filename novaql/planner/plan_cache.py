@@ -10,7 +10,7 @@ from novaql.errors import TypeProblem
 from novaql.language import parse_core
 from novaql.language.value_types import ValueType
 from novaql.options import QueryOptions
-from novaql.planner.build import GapFinder, build_noting
+from novaql.planner.build import GapFinder, build_with_dependencies
 from novaql.planner.logical import Plan, type_of
 from novaql.planner.optimizer import optimize
 from novaql.span import Span
@@ -56,8 +56,8 @@ class PlanCache:
     ) -> tuple[Plan, tuple[tuple[Span, int], ...]]:
         """Return the plan of a query after all rules, and its automatic windows.
 
-        Arguments as of `optimize`, `build_noting` and `parse`. Automatic windows are part of the
-        key.
+        Arguments as of `optimize`, `build_with_dependencies` and `parse`. The key of the cache
+        includes automatic windows.
 
         Raises `QueryError` if the query is invalid.
         """
@@ -69,10 +69,10 @@ class PlanCache:
         if entry is not None:
             check_type(entry[0], expr, options)
             return entry[0], ()
-        built = build_noting(parse_core(expr), expr, options, gap_ms)
+        built = build_with_dependencies(parse_core(expr), expr, options, gap_ms)
         check_type(built.plan, expr, options)  # the rules assume correct types
         key: tuple[object, ...] = any_time if built.timeless else these_times
-        if built.windows:  # found by each query
+        if built.windows:  # they follow the data, so each query determines them again
             key = *key, built.windows
             entry = self._plans.get(key)
         if entry is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -118,16 +119,62 @@ def replace_file(
 
     A rule with the same group, type, name and labels is the same rule and retains its alerts.
     """
-    rows = unit.session.execute(
-        select(RuleGroup).where(RuleGroup.file == file).with_for_update()
-    ).scalars()
-    known = {row.name: row for row in rows}
+    statement = select(RuleGroup).where(RuleGroup.file == file).with_for_update()
+    rows = {row.name: row for row in unit.session.execute(statement).scalars()}
     of_file = select(RuleGroup.id).where(RuleGroup.file == file)
-    there = rules_by_group(unit, AlertRule.group_id.in_(of_file))
+    rules = rules_by_group(unit, AlertRule.group_id.in_(of_file))
+    pairs, times = _replace_groups(unit, file, groups, rows, default_ms=default_ms)
+    found = _Replaced()
+    for group, row in pairs:
+        _replace_rules(unit, group, row, rules.pop(row.id, ()), found, managed=managed)
+    for name, row in rows.items():
+        found.delete(name, rules.get(row.id, ()))
+    unit.enqueue_all(EVALUATE, times)
+    if pairs:
+        schedule_deletion(unit)
+    unit.session.flush()
+    if found.deleted:
+        drop(unit, found.deleted, note=f"{file} has the rule no more")
+    return {
+        "created": found.created,
+        "updated": found.updated,
+        "unchanged": found.unchanged,
+        "deleted": found.deleted_names,
+    }
+
+
+@dataclass(slots=True)
+class _Replaced:
+    """What became of the rules of a file; their names are GROUP/RULE."""
+
+    created: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+    unchanged: int = 0
+    deleted: list[AlertRule] = field(default_factory=list)
+    deleted_names: list[str] = field(default_factory=list)
+
+    def delete(self, group: str, rules: Iterable[AlertRule]) -> None:
+        for rule in rules:
+            self.deleted.append(rule)
+            self.deleted_names.append(f"{group}/{rule.name}")
+
+
+def _replace_groups(
+    unit: Unit,
+    file: str,
+    groups: Sequence[Group],
+    rows: dict[str, RuleGroup],
+    *,
+    default_ms: int,
+) -> tuple[list[tuple[Group, RuleGroup]], dict[str, datetime]]:
+    """Update or add the row of each group, and leave in `rows` those of other groups.
+
+    Returns the groups with their rows, and the time of the next evaluation by id of the row.
+    """
     pairs: list[tuple[Group, RuleGroup]] = []
     times: dict[str, datetime] = {}
     for number, group in enumerate(groups):
-        row = known.pop(group.name, None)
+        row = rows.pop(group.name, None)
         interval = group.interval_ms or default_ms
         if row is None:
             # Spread the first evaluations of a file's groups over the interval.
@@ -144,40 +191,36 @@ def replace_file(
         pairs.append((group, row))
     unit.session.add_all(row for _, row in pairs)
     unit.session.flush()  # the rules reference these rows
-    made, changed, unchanged = [], [], 0
-    gone: list[tuple[str, AlertRule]] = []
-    for group, row in pairs:
-        left = _by_key(there.pop(row.id, ()))
-        for position, (key, rule) in enumerate(_by_key(group.rules).items()):
-            name = f"{group.name}/{rule.name}"
-            old, fields = left.pop(key, None), _fields(rule)
-            if old is None:
-                new_rule(unit, row, position=position, managed=managed, **fields)
-                made.append(name)
-                continue
-            old.position = position
-            if all(getattr(old, field) == value for field, value in fields.items()):
-                unchanged += 1
-                continue
-            for field, value in fields.items():
-                setattr(old, field, value)
-            unit.touch(old)
-            changed.append(name)
-        gone += [(f"{group.name}/{rule.name}", rule) for rule in left.values()]
-    for row in known.values():
-        gone += [(f"{row.name}/{rule.name}", rule) for rule in there.get(row.id, ())]
-    unit.enqueue_all(EVALUATE, times)
-    if pairs:
-        schedule_deletion(unit)
-    unit.session.flush()
-    if gone:
-        drop(unit, [rule for _, rule in gone], note=f"{file} has the rule no more")
-    return {
-        "created": made,
-        "updated": changed,
-        "unchanged": unchanged,
-        "deleted": [name for name, _ in gone],
-    }
+    return pairs, times
+
+
+def _replace_rules(
+    unit: Unit,
+    group: Group,
+    row: RuleGroup,
+    before: Sequence[AlertRule],
+    found: _Replaced,
+    *,
+    managed: str,
+) -> None:
+    """Update, add and note for deletion the rules of a group."""
+    left = _by_key(before)
+    for position, (key, rule) in enumerate(_by_key(group.rules).items()):
+        name = f"{group.name}/{rule.name}"
+        old, fields = left.pop(key, None), _fields(rule)
+        if old is None:
+            new_rule(unit, row, position=position, managed=managed, **fields)
+            found.created.append(name)
+            continue
+        old.position = position
+        if all(getattr(old, column) == value for column, value in fields.items()):
+            found.unchanged += 1
+            continue
+        for column, value in fields.items():
+            setattr(old, column, value)
+        unit.touch(old)
+        found.updated.append(name)
+    found.delete(group.name, left.values())
 
 
 def export_yaml(unit: Unit, file: str | None) -> str:

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from novaql.server.demo.fleet import METADATA, Fleet
 from novaql.server.demo.machine import NODE_METRICS_PATH
 from novaql.server.jobs.loop import Loop
-from novaql.server.scraping.pools import ScrapeManager, scrape_jobs_of
+from novaql.server.scraping.config import scrape_jobs_of
+from novaql.server.scraping.scraper import ScrapeManager
 from novaql.server.tenants.scrapes import ScrapeReport
 from novaql.server.tenants.store import Store, numeric_stats
 from novaql.tsdb import Batch

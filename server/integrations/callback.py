@@ -16,6 +16,7 @@ from novaql.server.errors import Impossible, InvalidRequest, MethodNotAllowed
 from novaql.server.http.request import context_of, origin_of
 from novaql.server.http.routing import api_router
 from novaql.server.integrations.connecting import (
+    Connection,
     Pending,
     complete,
     digest,
@@ -134,14 +135,12 @@ def _finish(request: Request, context: ServerContext, query: CallbackQuery) -> C
         ) from None
     with context.unit(actor, origin, writes=True) as unit:
         own = without_sync(unit, principal.id)
-        if (
-            own is None or own.pending != sealed
-        ):  # another flow has begun, or the integration was disconnected
+        # Another flow may have begun, or a user may have disconnected the integration.
+        if own is None or own.pending != sealed:
             raise _refusal()
-        complete(
-            *(unit, own, provider, Credentials(pending.settings).with_tokens(tokens)),
-            *(pending.public, Flow.OAUTH, principal.user_id, "integration.authorize"),
-        )
+        credentials = Credentials(pending.settings).with_tokens(tokens)
+        connection = Connection(provider, Flow.OAUTH, credentials, pending.public)
+        complete(unit, own, connection, user_id=principal.user_id, action="integration.authorize")
         return CallbackOut(provider=own.provider, status="connected")
 
 

@@ -55,6 +55,19 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Connection:
+    """The outcome of a finished flow.
+
+    public  the settings without secrets, as JSON
+    """
+
+    provider: Provider
+    flow: Flow
+    credentials: Credentials
+    public: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
     """A flow that the user has not finished; sealed in the row.
 
@@ -160,24 +173,26 @@ def begin_device(unit: Unit, row: Integration, wanted: Wanted, grant: DeviceGran
 def complete(
     unit: Unit,
     row: Integration,
-    provider: Provider,
-    credentials: Credentials,
-    public: dict[str, Any],
-    flow: Flow,
+    connection: Connection,
+    *,
     user_id: str,
     action: str,
 ) -> None:
-    """Store the credentials of a finished flow, and begin the first sync. The row is one of
-    `without_sync`, or new."""
+    """Store the credentials of a finished flow, and begin the first sync.
+
+    row     new, or locked by `without_sync`
+    action  action of the audit entry
+    """
     before = snapshot(row)
-    seal(unit, row, credentials)
+    seal(unit, row, connection.credentials)
     clear_pending(row)
-    row.status, row.flow, row.settings = "connected", flow.value, public
+    row.status, row.flow = "connected", connection.flow.value
+    row.settings = connection.public
     row.connected_at, row.connected_by = unit.now(), user_id
     row.cursor = row.fault = row.tested_at = None
     unit.record(row, action, before, snapshot)
     unit.publish("integration.connected", {"provider": row.provider, "id": row.id})
-    if provider.kinds:
+    if connection.provider.kinds:
         begin_sync(unit, row, "connect")
 
 

@@ -12,6 +12,7 @@ from novaql.server.db.unit import Unit
 from novaql.server.errors import ServerError
 from novaql.server.integrations.connecting import (
     DEVICE,
+    Connection,
     Pending,
     complete,
     end_pending,
@@ -47,11 +48,12 @@ from novaql.server.jobs.runner import JobKind, JobRun
 _LASTING = frozenset({Reason.UNAUTHORIZED, Reason.FORBIDDEN_SCOPE, Reason.BLOCKED})
 """Reasons for which another attempt would fail, too."""
 _LONGEST_CURSOR = 8192
+"""Size limit of a provider's cursor, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Running:
-    """The sync of a job. cursor, pages: after its last stored page."""
+    """The sync of a job: its cursor, and number of pages, after the last stored page."""
 
     sync_id: str
     cursor: str | None
@@ -59,6 +61,7 @@ class _Running:
 
 
 def _sync(job: JobRun) -> None:
+    """Read all pages that follow the last stored one; store each, the last one with the end."""
     provider, running = _begun(job)
     if provider is None or running is None:
         with job.finish():
@@ -75,7 +78,7 @@ def _sync(job: JobRun) -> None:
         text = f"the answer cannot be read: {type(problem).__name__}"
         _failed(job, running, ProviderFault(Reason.PROVIDER_ERROR, text))
         return
-    with job.finish(again_at=_again(job)) as unit:
+    with job.finish(again_at=_next_run(job)) as unit:
         row, sync = _own(unit, job.key, running.sync_id)
         if row is None or sync is None:
             return
@@ -87,7 +90,7 @@ def _sync(job: JobRun) -> None:
 
 
 def _begun(job: JobRun) -> tuple[Provider | None, _Running | None]:
-    """Begin the queued sync, continue a killed one, or add a scheduled one."""
+    """Begin the queued sync, continue one whose process was killed, or begin a scheduled one."""
     with job.note() as unit:
         row = unit.find(Integration, job.key, lock=True)
         if row is None or row.status != "connected" or row.credentials is None:
@@ -110,7 +113,7 @@ def _read(provider: Provider, link: AccountLink, running: _Running, most: int) -
 
 
 def _stored(job: JobRun, running: _Running, page: SyncPage) -> _Running:
-    """Store a page and its cursor in one transaction; a killed sync resumes behind it."""
+    """Store a page and its cursor in one transaction, after which a killed sync resumes."""
     with job.note() as unit:
         row, sync = _own(unit, job.key, running.sync_id)
         if row is None or sync is None:
@@ -128,7 +131,7 @@ def _add(unit: Unit, row: Integration, sync: IntegrationSync, page: SyncPage) ->
 
 
 def _checked(provider: Provider, page: SyncPage) -> SyncPage:
-    """Raise `ProviderFault` for a page that the interface does not allow."""
+    """Return the page. Raises `ProviderFault` if it violates the contract of `Provider`."""
     if len(page.resources) > MOST_IN_PAGE:
         raise ProviderFault(Reason.PROVIDER_ERROR, f"a page has more than {MOST_IN_PAGE} resources")
     unknown = {one.kind for one in page.resources} - set(KINDS)
@@ -141,12 +144,13 @@ def _checked(provider: Provider, page: SyncPage) -> SyncPage:
     return page
 
 
-def _is_sound(one: Any) -> bool:
-    """Whether the fields of a resource have their types: a provider copies them from JSON."""
-    texts = (one.external_id, one.name, one.service or "", one.url or "")
-    dated = one.at is None or isinstance(one.at, datetime)
-    orjson.dumps(one.data)
-    return bool(one.external_id) and dated and all(isinstance(text, str) for text in texts)
+def _is_sound(resource: Any) -> bool:
+    """Whether the fields of a resource have their types, which may differ from those of `Resource`:
+    a provider copies them from JSON. Raises `TypeError` if `data` is no JSON."""
+    texts = (resource.external_id, resource.name, resource.service or "", resource.url or "")
+    dated = resource.at is None or isinstance(resource.at, datetime)
+    orjson.dumps(resource.data)
+    return bool(resource.external_id) and dated and all(isinstance(text, str) for text in texts)
 
 
 def _failed(job: JobRun, running: _Running, fault: ProviderFault) -> None:
@@ -158,7 +162,7 @@ def _failed(job: JobRun, running: _Running, fault: ProviderFault) -> None:
     wait = backoff(tries)
     if fault.retry_after_s is not None:
         wait = max(wait, timedelta(seconds=fault.retry_after_s))
-    again = _again(job) if lasting else job.context.clock.now() + wait
+    again = _next_run(job) if lasting else job.context.clock.now() + wait
     with job.finish(again_at=again) as unit:
         row, sync = _own(unit, job.key, running.sync_id)
         if row is None or sync is None:
@@ -174,7 +178,7 @@ def _failed(job: JobRun, running: _Running, fault: ProviderFault) -> None:
 def _own(
     unit: Unit, key: str, sync_id: str
 ) -> tuple[Integration, IntegrationSync] | tuple[None, None]:
-    """Lock the rows of a sync, unless it was cancelled."""
+    """Lock and return the rows of a sync; None if it was cancelled."""
     row = unit.find(Integration, key, lock=True)
     sync = unit.find(IntegrationSync, sync_id, lock=True)
     if row is None or sync is None or row.sync_id != sync_id:
@@ -182,13 +186,14 @@ def _own(
     return row, sync
 
 
-def _again(job: JobRun) -> datetime | None:
+def _next_run(job: JobRun) -> datetime | None:
+    """The time of the next scheduled sync."""
     with job.read() as unit:
         return next_sync(unit)
 
 
 def _poll(job: JobRun) -> None:
-    """Poll once. The interval grows by `slow_down`; the flow ends at its expiry."""
+    """Poll the device flow once, unless it has expired. `slow_down` lengthens the interval."""
     with job.read() as unit:
         row = unit.find(Integration, job.key)
         pending = None if row is None else pending_of(unit, row)
@@ -209,14 +214,14 @@ def _poll(job: JobRun) -> None:
             job.context.clock.now(),
         )
     except Refused as problem:
-        _refused(job, sealed, interval, problem)
+        _after_error(job, sealed, interval, problem)
     except ProviderFault as fault:  # RFC 8628: after a timeout, poll less often
         _poll_again(job, sealed, max(interval * 2, fault.retry_after_s or 0.0), interval)
     else:
         _finish_device(job, provider, sealed, pending, tokens)
 
 
-def _refused(job: JobRun, sealed: str | None, interval: float, problem: Refused) -> None:
+def _after_error(job: JobRun, sealed: str | None, interval: float, problem: Refused) -> None:
     if problem.error == "authorization_pending":
         _poll_again(job, sealed, interval, interval)
     elif problem.error == "slow_down":
@@ -251,10 +256,10 @@ def _finish_device(
         row = without_sync(unit, job.key)
         if row is None or row.pending != sealed:
             return
-        complete(
-            *(unit, row, provider, Credentials(pending.settings).with_tokens(tokens)),
-            *(pending.public, Flow.DEVICE, row.pending_user or "", "integration.authorize"),
-        )
+        credentials = Credentials(pending.settings).with_tokens(tokens)
+        connection = Connection(provider, Flow.DEVICE, credentials, pending.public)
+        user_id = row.pending_user or ""
+        complete(unit, row, connection, user_id=user_id, action="integration.authorize")
 
 
 SYNCS = JobKind(SYNC, _sync, waits=True)

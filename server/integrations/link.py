@@ -100,7 +100,10 @@ class AccountLink:
             if fault.reason is not Reason.UNAUTHORIZED or self._id is None or not refreshable:
                 raise
         self._current = current(
-            *(self._context, self._provider, self._id, self._exchange),
+            self._context,
+            self._provider,
+            self._id,
+            self._exchange,
             rejected=self._current.generation,
         )
         return self._sent(method, url, params, content, headers)

@@ -161,8 +161,13 @@ class ProviderFault(Exception):
 
 
 NOT_UNDERSTOOD = (
-    *(KeyError, TypeError, ValueError, AttributeError, IndexError),
-    *(OverflowError, RecursionError),
+    AttributeError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
 )
 """What a provider raises for an answer that does not have the form that it reads."""
 

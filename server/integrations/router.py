@@ -24,7 +24,7 @@ from novaql.server.http.routing import api_router, audited, cached
 from novaql.server.http.transaction import ExternalCall
 from novaql.server.integrations import connecting, service
 from novaql.server.integrations.callback import PATH as CALLBACK
-from novaql.server.integrations.connecting import Wanted
+from novaql.server.integrations.connecting import Connection, Wanted
 from novaql.server.integrations.credentials import Credentials
 from novaql.server.integrations.link import exchange_of
 from novaql.server.integrations.oauth import DeviceGrant, Refused
@@ -235,10 +235,9 @@ def _with_key(unit: Unit, wanted: Wanted, outcome: service.Outcome) -> Connected
 
 def _completed(unit: Unit, wanted: Wanted) -> ConnectedOut:
     row = connecting.found_or_new(unit, wanted, replaced=True)
-    connecting.complete(
-        *(unit, row, wanted.provider, Credentials(wanted.whole), wanted.public),
-        *(wanted.flow, unit.actor.id, "integration.connect"),
-    )
+    credentials = Credentials(wanted.whole)
+    connection = Connection(wanted.provider, wanted.flow, credentials, wanted.public)
+    connecting.complete(unit, row, connection, user_id=unit.actor.id, action="integration.connect")
     return ConnectedOut(flow=wanted.flow, status="connected")
 
 

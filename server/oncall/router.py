@@ -115,7 +115,7 @@ def get_schedule(unit: UnitOfWork, id: ResourceId) -> ScheduleOut:
 @audited("schedule.delete")
 def delete_schedule(unit: UnitOfWork, id: ResourceId) -> None:
     """Delete a schedule with its overrides. Its feed stops."""
-    service.end(unit, id)
+    service.remove(unit, id)
 
 
 @router.post("/schedules/{id}/ical-secret", dependencies=[OPERATOR])

@@ -34,10 +34,10 @@ from novaql.server.oncall.schema import (
 from novaql.server.oncall.tables import OncallOverride, OncallSchedule
 
 MOST_FORMER = 20
-"""The most former terms of a schedule. Of older ones, the times are as in the oldest of these."""
+"""Most former terms of a schedule. The oldest of these also stands for the time before it."""
 
 MOST_FORMER_BYTES = 256 << 10
-"""The size of all former terms as JSON; the oldest ones are dropped beyond it."""
+"""Size limit of all former terms as JSON; beyond it, the oldest ones are dropped."""
 
 FORMER_RETAINED = timedelta(days=800)
 """How long a former term is retained after its end."""
@@ -54,13 +54,13 @@ def find(unit: Unit, pages: Pager, query: ScheduleQuery) -> Page[OncallSchedule]
 
 
 def members_of(schedules: Iterable[OncallSchedule]) -> list[str]:
-    """Ids of the members of all layers, without repetition."""
+    """Ids of the members of all layers, each once, in order."""
     ids = (key for row in schedules for layer in row.layers for key in layer["members"])
     return list(dict.fromkeys(ids))
 
 
 def members_ever_of(schedules: Iterable[OncallSchedule]) -> set[str]:
-    """Ids of the members of all layers, also of former ones."""
+    """Ids of the members of all layers, those of former terms included."""
     rows = list(schedules)
     former = (layer for row in rows for term in row.former for layer in term["layers"])
     return {*members_of(rows), *(key for layer in former for key in layer["members"])}
@@ -78,7 +78,7 @@ def shown(row: OncallSchedule, people: People) -> ScheduleOut:
 def save(unit: Unit, body: SaveSchedule, seen: int | None) -> tuple[OncallSchedule, bool]:
     """Create a schedule, or replace the version that the client saw. True if it is new.
 
-    seen  the version of If-Match; it has precedence over that of the body
+    seen  the version of If-Match, which has precedence over that of the body
     """
     check_zone(body.timezone)
     layers_of(body.layers)
@@ -103,7 +103,7 @@ def save(unit: Unit, body: SaveSchedule, seen: int | None) -> tuple[OncallSchedu
     return row, before is None
 
 
-def end(unit: Unit, schedule_id: str) -> None:
+def remove(unit: Unit, schedule_id: str) -> None:
     """Delete a schedule with its overrides."""
     row = unit.get(OncallSchedule, schedule_id, "schedule", lock=True)
     unit.record(row, "schedule.delete", snapshot(row))
@@ -151,13 +151,14 @@ def add_override(unit: Unit, body: MakeOverride, caller: Principal) -> OncallOve
     checked_time(body.start, "/start")
     if checked_time(body.end, "/end") <= body.start:
         raise invalid("/end", "is not after the start")
-    # Overrides of one schedule are created one after another: the order decides between them.
+    # The lock orders the overrides of a schedule: of those that overlap, the later one counts.
     schedule = unit.find(OncallSchedule, body.schedule_id, lock=True)
     if schedule is None:
         raise impossible("/schedule_id", f"no schedule {body.schedule_id}", "unknown_schedule")
     _check_users(unit, {"/user_id": body.user_id})
-    recorded = OncallOverride.ends_at <= OncallOverride.created_at
-    counts = recorded | (OncallOverride.ends_at > unit.now())
+    # An override of the past counts, too, since nothing else would bound their number.
+    of_past = OncallOverride.ends_at <= OncallOverride.created_at
+    counts = of_past | (OncallOverride.ends_at > unit.now())
     check_limit(unit, "max_overrides", OncallOverride, counts)
     row = unit.new(
         OncallOverride,
@@ -176,8 +177,8 @@ def add_override(unit: Unit, body: MakeOverride, caller: Principal) -> OncallOve
 
 
 def end_override(unit: Unit, override_id: str) -> None:
-    """Delete an override that has not begun, or end one that is in force. One that is over is a
-    404: it is history."""
+    """Delete an override that has not begun, or end one that is in force. An override that has
+    ended is a 404, since it is history."""
     row = unit.get(OncallOverride, override_id, "override", lock=True)
     if row.ends_at <= unit.now():
         raise not_found("override", override_id, unit.tenant_name)
@@ -198,7 +199,7 @@ def shown_override(row: OncallOverride, people: People) -> OverrideOut:
 
 
 def snapshot(row: OncallSchedule) -> dict[str, Any]:
-    """A schedule for the audit log: it shows that the secret changed, not the secret."""
+    """A schedule for the audit log. The digest shows a change of the secret, not the secret."""
     content = ScheduleOut.of_row(row, users=[]).model_dump(mode="json", exclude={"users"})
     return {**content, "ical_secret": row.ical_digest}
 
@@ -214,7 +215,7 @@ def _with_former(unit: Unit, row: OncallSchedule) -> list[Any]:
     ending = {"timezone": row.timezone, "layers": row.layers, "until": now}
     oldest = now - FORMER_RETAINED // timedelta(milliseconds=1)
     if row.former and row.former[-1]["until"] >= now:
-        return row.former  # what began in this millisecond was never in force
+        return row.former  # the term began in this millisecond, so it was never in force
     terms = [*(one for one in row.former if oldest < one["until"]), ending][-MOST_FORMER:]
     while len(terms) > 1 and len(orjson.dumps(terms)) > MOST_FORMER_BYTES:
         terms.pop(0)
@@ -222,7 +223,10 @@ def _with_former(unit: Unit, row: OncallSchedule) -> list[Any]:
 
 
 def check_members(unit: Unit, layers: Sequence[LayerBody], known: Collection[str] = ()) -> None:
-    """Raise `Impossible` for a member who has left, or never was there. Known members may stay."""
+    """Raise `Impossible` for a member who does not exist or is deactivated.
+
+    known  members to accept: those of the schedule before the change
+    """
     places = {
         f"/layers/{layer}/members/{place}": key
         for layer, one in enumerate(layers)
@@ -235,7 +239,7 @@ def check_members(unit: Unit, layers: Sequence[LayerBody], known: Collection[str
 def _check_users(unit: Unit, places: Mapping[str, str]) -> None:
     wanted = set(places.values())
     statement = select(User.id).where(User.id.in_(wanted), User.status != DEACTIVATED)
-    there = set(unit.session.execute(statement).scalars()) if wanted else set()
+    active = set(unit.session.execute(statement).scalars()) if wanted else set()
     for pointer, key in places.items():
-        if key not in there:
+        if key not in active:
             raise impossible(pointer, f"no user who can act has the id {key}", "unknown_user")

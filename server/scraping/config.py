@@ -1,7 +1,7 @@
 """Read scrape jobs from Prometheus's configuration file.
 
-The file passes the checks of `novaql check config` first. The reader rejects features of scraping
-that only Prometheus supports, by name, because it must not omit targets silently.
+The file must pass the checks of `novaql check config` first. The reader then rejects each feature
+of scraping that only Prometheus supports: to ignore it could omit targets silently.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from novaql import ArgumentError
 from novaql.rules import (
     FileProblems,
     Names,
@@ -27,9 +28,12 @@ from novaql.rules import (
 from novaql.rules.config import OPAQUE_DISCOVERIES, read_config_file
 from novaql.server.scraping.model import ScrapeJob
 
-_UNKNOWN_DISCOVERIES = ("dns", *OPAQUE_DISCOVERIES)
-_UNKNOWN_CLIENT = ("oauth2", "sigv4", "proxy_url", "proxy_from_environment")
-_NEVER_EMPTY = ("metrics_path", "scheme", "type", "action", "scrape_interval", "scrape_timeout")
+_UNSUPPORTED_DISCOVERIES = ("dns", *OPAQUE_DISCOVERIES)
+_UNSUPPORTED_OF_CLIENTS = ("oauth2", "sigv4", "proxy_url", "proxy_from_environment")
+_EMPTY_IS_DEFAULT = (
+    *("metrics_path", "scheme", "type", "action", "scrape_interval", "scrape_timeout"),
+)
+"""Fields in which Prometheus reads an empty text as the default."""
 Fields = Mapping[str, Any]
 
 
@@ -54,6 +58,18 @@ def read_scrape_jobs(path: str | Path) -> list[ScrapeJob]:
     return jobs
 
 
+def scrape_jobs_of(config: Path | None) -> list[ScrapeJob]:
+    """Read the jobs of a configuration file; None: no jobs. Raises `ArgumentError`."""
+    if config is None:
+        return []
+    try:
+        return read_scrape_jobs(config)
+    except FileProblems as problem:
+        raise ArgumentError("scrape-config", str(problem)) from problem
+    except OSError as problem:
+        raise ArgumentError("scrape-config", f"{config}: {problem.strerror}") from problem
+
+
 def _load(file: str) -> dict[str, Any]:
     with open(file, encoding="utf-8") as text:
         try:
@@ -70,7 +86,7 @@ def _refusal(file: str, sentence: str) -> FileProblems:
 
 def _job(item: Fields, shared: Fields, file: str) -> ScrapeJob:
     what = f"job {item['job_name']}"
-    for kind in _UNKNOWN_DISCOVERIES:
+    for kind in _UNSUPPORTED_DISCOVERIES:
         if item.get(f"{kind}_sd_configs"):
             raise _refusal(
                 file,
@@ -91,18 +107,18 @@ def _job(item: Fields, shared: Fields, file: str) -> ScrapeJob:
 
 
 def _check_client(item: Fields, what: str, file: str) -> None:
-    for name in _UNKNOWN_CLIENT:
+    for name in _UNSUPPORTED_OF_CLIENTS:
         if item.get(name):
-            raise _refusal(file, f"{what}: {name} is nothing that this server can do")
+            raise _refusal(file, f"{what}: this server does not support {name}")
 
 
 def _present(item: Any) -> Any:
-    """The item without fields that have no value."""
+    """The item without the fields that have no value, to which defaults apply."""
     if isinstance(item, dict):
         return {
             name: _present(value)
             for name, value in item.items()
-            if value is not None and (value != "" or name not in _NEVER_EMPTY)
+            if value is not None and (value != "" or name not in _EMPTY_IS_DEFAULT)
         }
     return [_present(part) for part in item] if isinstance(item, list) else item
 
@@ -111,6 +127,7 @@ _SECRET = re.compile(r"password$|credentials$|secret|bearer_token$|^key$")
 
 
 def _without_secrets(item: Any) -> Any:
+    """The item with `<secret>` in place of secrets, as Prometheus shows it."""
     if isinstance(item, dict):
         return {
             name: "<secret>" if _SECRET.search(str(name)) else _without_secrets(value)

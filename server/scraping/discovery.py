@@ -66,8 +66,8 @@ def groups_of(
 
 
 class FileWatch:
-    """The files of one discovery. A file that cannot be read, is invalid or has more than
-    `most_bytes` does not change its groups."""
+    """The files of one discovery. While a file cannot be read, is invalid or has more than
+    `most_bytes`, its last groups remain."""
 
     def __init__(self, settings: FileDiscovery, *, most_bytes: int = MOST_BYTES) -> None:
         self._settings = settings
@@ -77,8 +77,8 @@ class FileWatch:
     def groups(self) -> list[TargetGroup] | None:
         """All groups; None if no file has changed since the last call."""
         paths = sorted({p for pattern in self._settings.files for p in glob.glob(pattern)})
-        changed = paths != sorted(self._read)
         before = self._read
+        changed = paths != sorted(before)
         self._read = {}
         for path in paths:
             old = before.get(path)
@@ -127,8 +127,8 @@ async def watch_files(settings: FileDiscovery, found: Found) -> None:
 
 
 async def query_server(settings: HttpDiscovery, found: Found) -> None:
-    """Pass the groups to `found` at once, and after each interval. A failed request does not change
-    the groups. Never returns."""
+    """Pass the groups to `found` at once, and after each interval. After a failed request, the last
+    groups remain. Never returns."""
     fetcher = Fetcher(settings)
     try:
         while True:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import zlib
+from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import httpx
 from novaql.server.scraping.model import Client
 
 MOST_BYTES = 256 << 20
+"""Size limit of a decompressed body, for requests that set none."""
 
 
 class FetchProblem(Exception):
@@ -21,7 +23,7 @@ class FetchProblem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An answer. body: decompressed"""
+    """An answer with its body, decompressed."""
 
     body: bytes
     content_type: str
@@ -50,7 +52,7 @@ class Fetcher:
     ) -> Fetched:
         """Return an answer with status 200. Raises `FetchProblem`, also after the timeout.
 
-        most_bytes  limit for the decompressed body; 0: 256 MiB
+        most_bytes  limit for the decompressed body; 0: `MOST_BYTES`
         """
         sent = {
             "User-Agent": "NovaQL",
@@ -80,7 +82,8 @@ class Fetcher:
         try:
             if (basic := client.basic_auth) is not None:
                 secret = _secret(basic.password_file, basic.password)
-                return {"Authorization": httpx.BasicAuth(basic.username, secret)._auth_header}
+                pair = b64encode(f"{basic.username}:{secret}".encode()).decode()
+                return {"Authorization": f"Basic {pair}"}
             if client.bearer_token or client.bearer_token_file:
                 secret = _secret(client.bearer_token_file, client.bearer_token)
                 return {"Authorization": f"Bearer {secret}"}
@@ -97,21 +100,25 @@ def _secret(file: str, text: str) -> str:
 
 
 async def _body(answer: httpx.Response, most: int) -> bytes:
-    packed = answer.headers.get("content-encoding", "").lower() == "gzip"
-    unpack = zlib.decompressobj(16 + zlib.MAX_WBITS) if packed else None
+    """Read and decompress the body. At no time does it take more than `most` bytes.
+
+    Raises `FetchProblem` for a larger body, and a damaged one.
+    """
+    compressed = answer.headers.get("content-encoding", "").lower() == "gzip"
+    gzip = zlib.decompressobj(16 + zlib.MAX_WBITS) if compressed else None
     parts: list[bytes] = []
     size = 0
     try:
         async for part in answer.aiter_raw():
-            found = unpack.decompress(part, most + 1 - size) if unpack is not None else part
+            found = gzip.decompress(part, most + 1 - size) if gzip is not None else part
             parts.append(found)
             size += len(found)
             if size > most:
                 raise FetchProblem("body size limit exceeded")
     except zlib.error as problem:
-        raise FetchProblem(f"the packed answer is damaged: {problem}") from problem
-    if unpack is not None and not unpack.eof:
-        raise FetchProblem("the packed answer is cut off")
+        raise FetchProblem(f"the compressed answer is damaged: {problem}") from problem
+    if gzip is not None and not gzip.eof:
+        raise FetchProblem("the compressed answer is cut off")
     return b"".join(parts)
 
 

@@ -21,13 +21,14 @@ from novaql.tsdb import Batch, Metadata
 log = logging.getLogger("novaql.scraping")
 
 _TOLERANCE_S = 0.002
-"""Samples get the scheduled time if the scrape begins at most so much before or after it."""
+"""A scrape that begins at most this long before or after its scheduled time has that time: even
+timestamps compress better."""
 
 
 class ScrapeLoop:
     """Scrapes one target until its task is cancelled. Parsing and storing run in threads.
 
-    problem  the reason for which the job does not allow scrapes (too many targets); set by the pool
+    problem  why each scrape fails without a request: the job has too many targets; set by the pool
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class ScrapeLoop:
             try:
                 await self.scrape_once(round(at * 1000))
             except Exception:
-                # For example, the disk is full. The next scrape tries again.
+                # Storing failed, for example because the disk is full. The loop must not end.
                 log.exception("samples of %s could not be stored", self.target.url)
             due += interval
             now = self._clock()
@@ -110,8 +111,7 @@ class ScrapeLoop:
             counts = (0, 0)
             if isinstance(problem, RefusedScrape):
                 counts = (problem.exposed, problem.retained)
-            failure = self._maker.failure
-            await self._in_thread(lambda: self._append(failure(at_ms, duration, size, counts)))
+            await self._in_thread(self._store_failure, at_ms, duration, size, counts)
         if error and self._health != "down":
             log.warning("scrape of %s failed: %s", self.target.url, error)
         self._health = "down" if error else "up"
@@ -129,10 +129,10 @@ class ScrapeLoop:
         return await self._fetcher.get(self.target.url, timeout, headers, most_bytes=most)
 
     async def end(self) -> None:
-        """Store staleness markers for all series, unless the task is cancelled before.
+        """Store staleness markers for all series after 2.1 intervals.
 
-        The delay is 2.1 intervals: if a reload restores the target before, the series get no
-        markers.
+        If a reload restores the target within that time, the pool cancels this task, and the
+        series continue without a marker.
         """
         await asyncio.sleep(self.target.interval_s)
         at_ms = round(self._clock() * 1000)
@@ -148,6 +148,11 @@ class ScrapeLoop:
         if metadata and metadata != self._cached_metadata:
             self._store.set_metadata(metadata)
             self._cached_metadata = metadata
+
+    def _store_failure(
+        self, at_ms: int, duration: float, size: int, counts: tuple[int, int]
+    ) -> None:
+        self._append(self._maker.failure(at_ms, duration, size, counts))
 
     def _append(self, batch: Batch) -> None:
         self._store.append(batch)

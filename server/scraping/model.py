@@ -27,7 +27,9 @@ from novaql.language import format_duration
 from novaql.rules import file_duration_ms
 
 Labels = Mapping[str, str]
-_ADDRESS, _SCHEME, _PATH, _PARAMETER = "__address__", "__scheme__", "__metrics_path__", "__param_"
+ADDRESS = "__address__"
+"""The label with host and port of a target."""
+_SCHEME, _PATH, _PARAMETER = "__scheme__", "__metrics_path__", "__param_"
 _INTERVAL, _TIMEOUT = "__scrape_interval__", "__scrape_timeout__"
 _SIZES = {"": 1, "B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGTPE]?)i?B?")
@@ -37,11 +39,14 @@ PROTOCOLS = (
     "PrometheusText1.0.0",
     "PrometheusText0.0.4",
 )
+"""Protocols of a job without native histograms, in order of preference."""
 _NATIVE = "PrometheusProto"
+"""The protocol that has native histograms."""
 
 
 def _placed(file: str, info: ValidationInfo) -> str:
-    """The path of a file that is relative to the folder of the configuration, the context."""
+    """The path of a file; a relative one begins at the folder of the configuration, which is the
+    context of the validation."""
     return os.path.join(info.context or "", file) if file else ""
 
 
@@ -51,7 +56,8 @@ def _octets(text: object) -> int:
 
 
 def _rule(item: object) -> object:
-    """The fields of a rule, whose action may have capital letters."""
+    """The fields of a rule. YAML may have numbers for texts; Prometheus ignores the case of the
+    action."""
     if not isinstance(item, Mapping):
         return item
     texts = ("separator", "regex", "target_label", "replacement")
@@ -67,13 +73,13 @@ Rule = Annotated[RelabelRule, BeforeValidator(_rule)]
 
 
 class _Section(BaseModel):
-    """A section of the file, after `novaql check config`. It ignores other fields."""
+    """A section of the file. It ignores other fields: `novaql check config` has checked them."""
 
     model_config = ConfigDict(frozen=True)
 
 
 class BasicAuth(_Section):
-    """password_file: read before each request"""
+    """The password, or a file with it, which is read before each request."""
 
     username: Text = ""
     password: Text = ""
@@ -81,7 +87,7 @@ class BasicAuth(_Section):
 
 
 class Authorization(_Section):
-    """credentials_file: read before each request"""
+    """The credentials, or a file with them, which is read before each request."""
 
     type: Text = "Bearer"
     credentials: Text = ""
@@ -138,10 +144,10 @@ class HttpDiscovery(Client):
 
 
 class ScrapeJob(Client):
-    """One item of `scrape_configs`. 0: no limit
+    """One item of `scrape_configs`. A limit of 0 is none.
 
-    made  limits of labels that relabelling creates
-    text  the item as YAML, without secrets
+    label_limits  limits of labels that relabelling creates
+    text          the item as YAML, without secrets
     """
 
     job_name: Text
@@ -172,7 +178,7 @@ class ScrapeJob(Client):
     static_configs: tuple[TargetGroup, ...] = ()
     file_sd_configs: tuple[FileDiscovery, ...] = ()
     http_sd_configs: tuple[HttpDiscovery, ...] = ()
-    made: LabelLimits = USUAL_LIMITS
+    label_limits: LabelLimits = USUAL_LIMITS
     text: str = ""
 
     @property
@@ -231,7 +237,7 @@ class NoTarget(ValueError):
 def discovered_labels(job: ScrapeJob, group: TargetGroup, address: str) -> dict[str, str]:
     """The labels of an address before relabelling."""
     labels = {
-        _ADDRESS: address,
+        ADDRESS: address,
         _SCHEME: job.scheme,
         _PATH: job.metrics_path,
         _INTERVAL: format_duration(round(job.scrape_interval * 1000)),
@@ -240,18 +246,18 @@ def discovered_labels(job: ScrapeJob, group: TargetGroup, address: str) -> dict[
     }
     # Parameters of the job override labels of the group with the same names.
     first = {f"{_PARAMETER}{name}": values[0] for name, values in job.params.items() if values}
-    return {**labels, **group.labels, **first, _ADDRESS: address}
+    return {**labels, **group.labels, **first, ADDRESS: address}
 
 
 def target_of(job: ScrapeJob, discovered: Labels) -> ScrapeTarget | None:
     """Relabel discovered labels to a target; None: relabelling drops it. Raises `NoTarget`."""
     try:
-        labels = relabelled(discovered, job.relabel_configs, job.made)
+        labels = relabelled(discovered, job.relabel_configs, job.label_limits)
     except InputError as problem:
         raise NoTarget(str(problem)) from problem
     if labels is None:
         return None
-    address = labels.get(_ADDRESS, "")
+    address = labels.get(ADDRESS, "")
     if not address:
         raise NoTarget("no address")
     if "/" in address:
@@ -288,4 +294,4 @@ def _url(job: ScrapeJob, labels: Labels) -> str:
     scheme, path = labels.get(_SCHEME, "http"), labels.get(_PATH, "/metrics")
     if not path.startswith("/"):
         path = f"/{path}"
-    return f"{scheme}://{labels[_ADDRESS]}{path}{f'?{query}' if query else ''}"
+    return f"{scheme}://{labels[ADDRESS]}{path}{f'?{query}' if query else ''}"

@@ -24,7 +24,7 @@ _KNOWN = (
 
 def accept_header(protocols: Sequence[str]) -> str:
     """The `Accept` header: media types in order of preference, each with a weight."""
-    weight = 10 - max(0, 10 - len(protocols) - 1)
+    weight = min(10, len(protocols) + 1)
     parts = []
     for protocol in protocols:
         parts.append(f"{_MEDIA[protocol]};q=0.{weight}" if weight < 10 else _MEDIA[protocol])
@@ -33,7 +33,7 @@ def accept_header(protocols: Sequence[str]) -> str:
 
 
 def content_type_of(given: str, fallback: str) -> str:
-    """The content type of an answer; if it is missing or unknown, that of the fallback protocol.
+    """The content type of an answer; that of the fallback protocol if it is missing or unknown.
 
     Raises `FetchProblem` if the job has no fallback protocol either.
     """
@@ -47,6 +47,6 @@ def content_type_of(given: str, fallback: str) -> str:
             "the target sends no Content-Type, and its job has no fallback_scrape_protocol"
         )
     raise FetchProblem(
-        f"the target sends the Content-Type {given!r}, which is none of metrics, and its job has "
-        "no fallback_scrape_protocol"
+        f"the target sends the Content-Type {given!r}, which is no format of metrics, and its "
+        "job has no fallback_scrape_protocol"
     )

@@ -60,7 +60,7 @@ class _Mapped:
 
 
 class SampleMaker:
-    """Converts the answers of one target to batches. For one thread at a time.
+    """Converts the answers of one target to batches. For use by one thread at a time.
 
     metadata  metadata of the last answer
     """
@@ -70,7 +70,8 @@ class SampleMaker:
         self.metadata: dict[str, Metadata] = {}
         self._reader = TargetReader(target.url, target.job.exposed)
         self._alive = self._next_alive = SeriesTable.unlabelled(0)
-        # A cache for the last table of the reader, which returns equal series as the same object.
+        # The reader returns the same table while the series of the answers are equal: then the
+        # result of relabelling is that of the last answer.
         self._mapped: _Mapped | None = None
         names = (*REPORTED, *(EXTRA if target.job.extra_scrape_metrics else ()))
         self._report = SeriesTable.from_dicts([{METRIC_NAME: n, **target.labels} for n in names])
@@ -84,7 +85,7 @@ class SampleMaker:
         job = self.target.job
         batch, metadata = self._reader.read(body, content_type, at_ms)
         if not job.honor_timestamps:
-            batch = _at_once(batch, at_ms)
+            batch = _with_time(batch, at_ms)
         exposed = len(batch)
         mapped = self._relabelled(batch.series)
         retained = exposed
@@ -144,25 +145,25 @@ class SampleMaker:
         table = with_target_labels(series, self.target.labels, honor=job.honor_labels)
         rows = np.arange(len(series), dtype=np.int64)
         if job.metric_relabel_configs:
-            retained: list[dict[str, str]] = []
+            label_sets: list[dict[str, str]] = []
             for row, labels in enumerate(table.dicts()):
-                found = relabelled(labels, job.metric_relabel_configs, job.made)
-                rows[row] = len(retained) if found else -1
+                found = relabelled(labels, job.metric_relabel_configs, job.label_limits)
+                rows[row] = len(label_sets) if found else -1
                 if found:
-                    retained.append(found)
-            table = SeriesTable.from_dicts(retained)
-        there = rows >= 0
+                    label_sets.append(found)
+            table = SeriesTable.from_dicts(label_sets)
+        retained = rows >= 0
         if len(table) and not table.column(METRIC_NAME).codes.all():
             raise InputError("metric name is missing from metric after relabelling")
         check_limits(table, job)
         _, first = np.unique(table.keys(), return_index=True)
-        if len(first) < len(table):  # the first of several equal series remains
+        if len(first) < len(table):  # relabelling made series equal: the first one remains
             is_first = np.zeros(len(table), np.bool_)
             is_first[first] = True
             place = np.where(is_first, np.cumsum(is_first) - 1, -1)
             table = table.take(is_first)
             rows = np.where(rows >= 0, place[np.maximum(rows, 0)], -1)
-        self._mapped = _Mapped(series, table, rows, there)
+        self._mapped = _Mapped(series, table, rows, retained)
         return self._mapped
 
 
@@ -179,12 +180,12 @@ def with_target_labels(
         if own is None or not own.codes.any():
             columns[label] = LabelColumn.constant(text, len(series))
             continue
-        there = own.codes != 0
+        has_own = own.codes != 0
         if honor:
-            columns[label] = LabelColumn.encode(mine or text for mine in own.texts())
+            columns[label] = LabelColumn.encode(own_text or text for own_text in own.texts())
             continue
         exported = f"exported_{label}"
-        while exported in columns and (columns[exported].codes[there] != 0).any():
+        while exported in columns and (columns[exported].codes[has_own] != 0).any():
             exported = f"exported_{exported}"
         columns[exported] = own
         columns[label] = LabelColumn.constant(text, len(series))
@@ -227,7 +228,10 @@ def _size(text: str) -> int:
 
 
 def _moved(batch: Batch, table: SeriesTable, row_of: Ints) -> Batch:
-    """Move the batch to another table of series, without samples whose row is -1."""
+    """The batch over another table of series, without the samples whose series has no row there.
+
+    row_of  row in `table` for each series of the batch; -1: none
+    """
     index = row_of[batch.series_index]
     native = batch.native
     if native is not None:
@@ -259,8 +263,8 @@ def _seen_at(batch: Batch, series: SeriesTable, at_ms: int) -> SeriesTable:
         return series
     rows = batch.series_index[now]
     if batch.native is not None:
-        at_once = batch.native.timestamps == at_ms
-        rows = np.concatenate([rows, batch.native.series_index[at_once]])
+        native_now = batch.native.timestamps == at_ms
+        rows = np.concatenate([rows, batch.native.series_index[native_now]])
     seen: Ints = np.unique(rows)
     return series if len(seen) == len(series) else series.take(seen)
 
@@ -273,7 +277,8 @@ def _missing_series(before: SeriesTable, now: SeriesTable) -> SeriesTable:
     return before.take(~np.isin(keys[: len(before)], keys[len(before) :]))
 
 
-def _at_once(batch: Batch, at_ms: int) -> Batch:
+def _with_time(batch: Batch, at_ms: int) -> Batch:
+    """The batch with one time for all samples."""
     native = batch.native
     if native is not None:
         native = replace(native, timestamps=np.full(len(native.timestamps), at_ms, np.int64))

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from novaql import ArgumentError
 from novaql.server.auth.bootstrap import tenants
+from novaql.server.scraping.config import scrape_jobs_of
 from novaql.server.scraping.model import ScrapeJob
-from novaql.server.scraping.pools import ScrapeManager, scrape_jobs_of
+from novaql.server.scraping.scraper import ScrapeManager
 from novaql.server.tenants.context import ServerContext
 from novaql.server.tenants.label_limits import label_limits
 
@@ -51,7 +52,7 @@ def managers_of(files: ScrapeFiles, context: ServerContext) -> list[ScrapeManage
                 context.stores.of(tenant_id),
                 tenant_id=tenant_id,
                 most_targets=settings.max_scrape_targets,
-                made=label_limits(settings),
+                label_limits=label_limits(settings),
             )
         )
     return found

@@ -175,7 +175,8 @@ def test_deep_nesting_is_refused(text: str) -> None:
 
 
 def test_depth_just_within_the_limit_is_fine() -> None:
-    assert parse("(" * 198 + "a" + ")" * 198) is not None
+    text = "(" * 198 + "a" + ")" * 198
+    assert format_expr(parse(text)) == text
 
 
 def test_very_long_text_is_refused() -> None:

@@ -88,11 +88,14 @@ def outcome(
 
 
 def test_a_smoothed_range_between_equal_times() -> None:
-    """Where both ends are one sample, there is no line between them."""
+    """Where both ends are one sample, there is no line between them: they have its value."""
     one = batch_of([({"__name__": "a"}, [(FIRST_MS, 1.0)])])
-    options = QueryOptions(FIRST_MS + 30_000, FIRST_MS + 30_000)
+    end_ms = FIRST_MS + 30_000
+    raw = evaluate("a[1m] smoothed", TableSource(one), QueryOptions(end_ms, end_ms)).raw
 
-    assert evaluate("a[1m] smoothed", TableSource(one), options).raw is not None
+    assert raw is not None
+    assert raw.times_ms.tolist() == [FIRST_MS - 30_000, FIRST_MS, FIRST_MS + 30_000]
+    assert raw.values.tolist() == [1.0, 1.0, 1.0]
 
 
 def test_shared_part_is_evaluated_once() -> None:

@@ -1,7 +1,7 @@
 """Sums that do not depend on the order of addition: each number is split into parts whose sums are
 exact.
 
-S. M. Rump, T. Ogita, S. Oishi, "Accurate Floating-Point Summation, Part I", SIAM Journal on
+S. M. Rump, T. Ogita, S. Oishi, "Accurate FloatSamples-Point Summation, Part I", SIAM Journal on
 Scientific Computing 31 (2008), `ExtractVector`: (sigma + x) - sigma is the multiple of sigma's last
 place that is nearest to x. As many of these as sigma has spare bits for are added without rounding.
 """

@@ -100,7 +100,7 @@ class Block:
         self._sections: dict[str, LabelSections] = {}
         self._layers: list[Layer] | None = None
         self._rollups: list[Rollup] | None = None
-        self._lifetimes: SeriesTimeIndex | None = None
+        self._time_index: SeriesTimeIndex | None = None
 
     @property
     def has_histograms(self) -> bool:
@@ -144,13 +144,13 @@ class Block:
                 ]
             return self._rollups
 
-    def living(self, start_ms: int, end_ms: int) -> ActiveRows | None:
+    def active_rows(self, start_ms: int, end_ms: int) -> ActiveRows | None:
         """See `Part`."""
-        lifetimes = self._lifetimes
-        if lifetimes is None:
-            lifetimes = SeriesTimeIndex(self.first_ms, self.last_ms, self.layers())
-            self._lifetimes = lifetimes
-        return lifetimes.living(start_ms, end_ms)
+        time_index = self._time_index
+        if time_index is None:
+            time_index = SeriesTimeIndex(self.first_ms, self.last_ms, self.layers())
+            self._time_index = time_index
+        return time_index.active_rows(start_ms, end_ms)
 
     def verify_index(self) -> None:
         """See `Part`."""
@@ -371,4 +371,4 @@ class Block:
             if self._file is not None:
                 self._file.close()
                 self._file = None
-            self._layers = self._rollups = self._lifetimes = None
+            self._layers = self._rollups = self._time_index = None

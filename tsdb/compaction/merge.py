@@ -15,9 +15,9 @@ import numpy as np
 from novaql.tsdb.block.contents import Content, arrange
 from novaql.tsdb.compaction.merge_directories import merged_floats
 from novaql.tsdb.compaction.merge_stream import Source
-from novaql.tsdb.head.float_run import Floating
+from novaql.tsdb.head.float_run import FloatSamples
 from novaql.tsdb.head.histogram_run import NativeSamples
-from novaql.tsdb.head.mixed_run import Chunk, MixedRun, build_layer
+from novaql.tsdb.head.mixed_run import Chunk, MixedRun, build_mixed
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.parts.merge_series import unite
 from novaql.tsdb.parts.part import Layer, Part
@@ -94,5 +94,5 @@ def _mixed_run(layers: Sequence[tuple[Part, Layer, Ints]], mixed: Bools) -> Mixe
         else:
             assert isinstance(run, SortedRun)
             values = run.values.floats(begins, lengths)
-            chunks.append(Floating(ids, times, values, starts).take(left))
-    return build_layer(chunks) if chunks else MixedRun(None)
+            chunks.append(FloatSamples(ids, times, values, starts).take(left))
+    return build_mixed(chunks) if chunks else MixedRun(None)

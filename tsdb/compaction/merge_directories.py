@@ -1,4 +1,4 @@
-"""Merges the floats of several blocks as one layer: its directories are built at once, its samples
+"""Merges the floats of several blocks to one layer. Its directories are built at once; its samples
 are read later."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from novaql.tsdb.model.flat_arrays import NEVER, are_apart
 from novaql.tsdb.model.labels import Bools, Ints, combine_codes
 from novaql.tsdb.parts.lazy_ints import whole
 from novaql.tsdb.parts.part import Layer
-from novaql.tsdb.parts.sorted_run import ArrayStream, SortedRun
+from novaql.tsdb.parts.sorted_run import ArrayStream, SortedRun, Stream
 
 _numbers = itertools.count()
 
@@ -27,87 +27,112 @@ def merged_floats(sources: Sequence[Source], run: FloatRun | None) -> Layer | No
 
     Rows are those of the union of all blocks, which are the ids of `run`.
     """
-    # 1. Samples of each group: the sum over its sources; those that overlap are counted by a merge.
-    groups = _grouped(sources)
-    overlapping_lengths, overlapping_times = merged_times(
-        sources, groups.leader[groups.overlapping]
-    )
-    lengths = np.zeros(len(groups.leader), np.int64)
-    for source in sources:
-        there, series = source.of(groups.leader)
-        lengths[there] += source.run.grid_length[source.run.grid_of[series]]
-    lengths[groups.overlapping] = overlapping_lengths
-
-    left = lengths[groups.number] > 0  # of the others, all samples were deleted
-    rows, number = groups.rows[left], groups.number[left]
-    # 2. Segments: of values one for each row and source, of times one for each group and source,
-    # since the rows of a group share a grid. `used` numbers the grids of the result.
-    used = np.flatnonzero(lengths)
-    is_overlapping = groups.overlapping[number]
-    offsets = np.append(0, np.cumsum(lengths[number[is_overlapping]]))
-    values, times = _SegmentList(), _SegmentList()
-    for place, source in enumerate(sources):
-        there, series = source.of(rows, ~is_overlapping)
-        grids = source.run.grid_of[series]
-        first, size = source.run.grid_first[grids], source.run.grid_length[grids]
-        values.add(place, there, first, source.run.value_start[series], size)
-        there, series = source.of(groups.leader[used], ~groups.overlapping[used])
-        grids = source.run.grid_of[series]
-        first, size = source.run.grid_first[grids], source.run.grid_length[grids]
-        times.add(place, there, first, source.run.grid_start[grids], size)
-    # Merged series are one more source; their streams have the rows one after another.
-    place = len(sources)
-    values.add(place, np.flatnonzero(is_overlapping), None, offsets[:-1], np.diff(offsets))
-    some = overlapping_lengths > 0
-    begins = (np.cumsum(overlapping_lengths) - overlapping_lengths)[some]
-    times.add(
-        place, np.flatnonzero(groups.overlapping[used]), None, begins, overlapping_lengths[some]
-    )
-
-    runs = [source.run for source in sources]
-    overlapping = [
-        MergeStream(sources, rows[is_overlapping], offsets, what) for what in ("values", "starts")
-    ]
-    time_streams = [*(one.times for one in runs), ArrayStream(overlapping_times)]
-    value_streams = [*(one.values for one in runs), overlapping[0]]
-    start_streams = [*(one.starts for one in runs), overlapping[1]]
-    has_starts = any(one.starts is not None for one in runs)
-    grid_of, grid_length = np.searchsorted(used, number), lengths[used]
-    # 3. The rows and grids of `run` follow; then rows are put in order.
+    layer = _MergedLayer()
+    layer.add_sources(sources)
     if run is not None:
-        other = run.sorted
-        place += 1
-        ids, grids = np.arange(len(run.ids)), np.arange(len(other.grid_length))
-        own_lengths = whole(other.grid_length)
-        values.add(place, len(rows) + ids, None, whole(other.value_start), other.lengths)
-        times.add(place, len(used) + grids, None, whole(other.grid_start), own_lengths)
-        grid_of = np.append(grid_of, len(used) + whole(other.grid_of))
-        grid_length = np.append(grid_length, own_lengths)
-        rows = np.append(rows, run.ids)
-        time_streams.append(other.times)
-        value_streams.append(other.values)
-        start_streams.append(other.starts)
-        has_starts = has_starts or other.starts is not None
-    if len(rows) == 0:
-        return None
-    order = np.argsort(rows)
-    segments, all_times = values.segments(), ConcatStream(time_streams, times.segments())
-    grid_start = np.cumsum(grid_length) - grid_length
-    one_each = np.ones(len(grid_length), np.int64)
-    lengths = grid_length[grid_of]
-    merged = SortedRun(
-        identity=("merged", next(_numbers)),
-        grid_of=grid_of[order],
-        value_start=(np.cumsum(lengths) - lengths)[order],
-        grid_start=grid_start,
-        grid_length=grid_length,
-        grid_first=all_times.ints(grid_start, one_each),
-        grid_last=all_times.ints(grid_start + grid_length - 1, one_each),
-        times=all_times,
-        values=ConcatStream(value_streams, segments),
-        starts=ConcatStream(start_streams, segments) if has_starts else None,
-    )
-    return Layer(merged, rows[order])
+        layer.add_run(run)
+    return layer.build()
+
+
+class _MergedLayer:
+    """The rows and grids of a layer in the making, and the segments that its streams consist of.
+
+    A segment has the number of its stream: `_times`, `_values` and `_starts` have one for each
+    source, one for the series that are merged, and one for the added run. Values have a segment for
+    each row and stream; times for each grid and stream, since the rows of a group share a grid.
+    """
+
+    def __init__(self) -> None:
+        none = np.empty(0, np.int64)
+        self._rows, self._grid_of, self._grid_length = none, none, none
+        self._value_segments, self._time_segments = _SegmentList(), _SegmentList()
+        self._times: list[Stream] = []
+        self._values: list[Stream] = []
+        self._starts: list[Stream | None] = []
+        self._has_starts = False
+
+    def add_sources(self, sources: Sequence[Source]) -> None:
+        """Add the series of all sources. Call it first."""
+        groups = _grouped(sources)
+        merged_lengths, merged_at = merged_times(sources, groups.leader[groups.overlapping])
+        lengths = np.zeros(len(groups.leader), np.int64)
+        for source in sources:
+            there, series = source.of(groups.leader)
+            lengths[there] += source.run.grid_length[source.run.grid_of[series]]
+        lengths[groups.overlapping] = merged_lengths
+        left = lengths[groups.number] > 0  # of the others, all samples were deleted
+        rows, number = groups.rows[left], groups.number[left]
+        used = np.flatnonzero(lengths)
+        is_merged, grid_is_merged = groups.overlapping[number], groups.overlapping[used]
+        for source in sources:
+            place, run = self._add_streams(source.run), source.run
+            there, series = source.of(rows, ~is_merged)
+            grids = run.grid_of[series]
+            first, size = run.grid_first[grids], run.grid_length[grids]
+            self._value_segments.add(place, there, first, run.value_start[series], size)
+            there, series = source.of(groups.leader[used], ~grid_is_merged)
+            grids = run.grid_of[series]
+            first, size = run.grid_first[grids], run.grid_length[grids]
+            self._time_segments.add(place, there, first, run.grid_start[grids], size)
+        # The streams of merged series have the rows one after another.
+        offsets = np.append(0, np.cumsum(lengths[number[is_merged]]))
+        place = len(self._times)
+        self._times.append(ArrayStream(merged_at))
+        self._values.append(MergeStream(sources, rows[is_merged], offsets, "values"))
+        self._starts.append(MergeStream(sources, rows[is_merged], offsets, "starts"))
+        at = np.flatnonzero(is_merged)
+        self._value_segments.add(place, at, None, offsets[:-1], np.diff(offsets))
+        begins = (np.cumsum(merged_lengths) - merged_lengths)[merged_lengths > 0]
+        size = merged_lengths[merged_lengths > 0]
+        self._time_segments.add(place, np.flatnonzero(grid_is_merged), None, begins, size)
+        self._rows = rows
+        self._grid_of, self._grid_length = np.searchsorted(used, number), lengths[used]
+
+    def add_run(self, run: FloatRun) -> None:
+        """Add series that no source has; their rows and grids follow the others."""
+        s, rows, grids = run.sorted, len(self._rows), len(self._grid_length)
+        place = self._add_streams(s)
+        lengths = whole(s.grid_length)
+        at = rows + np.arange(len(run.ids))
+        self._value_segments.add(place, at, None, whole(s.value_start), s.lengths)
+        at = grids + np.arange(len(lengths))
+        self._time_segments.add(place, at, None, whole(s.grid_start), lengths)
+        self._rows = np.append(self._rows, run.ids)
+        self._grid_of = np.append(self._grid_of, grids + whole(s.grid_of))
+        self._grid_length = np.append(self._grid_length, lengths)
+
+    def _add_streams(self, run: SortedRun) -> int:
+        """Add the streams of a run; return their number."""
+        self._times.append(run.times)
+        self._values.append(run.values)
+        self._starts.append(run.starts)
+        self._has_starts = self._has_starts or run.starts is not None
+        return len(self._times) - 1
+
+    def build(self) -> Layer | None:
+        """Return the layer with its rows in order; None if it has none."""
+        if len(self._rows) == 0:
+            return None
+        order = np.argsort(self._rows)
+        grid_length = self._grid_length
+        grid_start = np.cumsum(grid_length) - grid_length
+        one_each = np.ones(len(grid_length), np.int64)
+        lengths = grid_length[self._grid_of]
+        times = ConcatStream(self._times, self._time_segments.segments())
+        segments = self._value_segments.segments()
+        merged = SortedRun(
+            identity=("merged", next(_numbers)),
+            grid_of=self._grid_of[order],
+            value_start=(np.cumsum(lengths) - lengths)[order],
+            grid_start=grid_start,
+            grid_length=grid_length,
+            grid_first=times.ints(grid_start, one_each),
+            grid_last=times.ints(grid_start + grid_length - 1, one_each),
+            times=times,
+            values=ConcatStream(self._values, segments),
+            starts=ConcatStream(self._starts, segments) if self._has_starts else None,
+        )
+        return Layer(merged, self._rows[order])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,6 +152,7 @@ class _Groups:
 
 
 def _grouped(sources: Sequence[Source]) -> _Groups:
+    """Group the rows that any source has."""
     none = np.empty(0, np.int64)
     if not sources:
         return _Groups(none, none, none, np.empty(0, np.bool_))
@@ -154,7 +180,8 @@ def _grouped(sources: Sequence[Source]) -> _Groups:
 
 
 def _overlapping(sources: Sequence[Source], rows: Ints) -> Bools:
-    """Whether samples of rows were deleted, or those of a source are between those of another."""
+    """[rows] whether samples of a row were deleted, or those of one source overlap in time with
+    those of another."""
     first = np.full((len(sources), len(rows)), NEVER)
     last = np.full((len(sources), len(rows)), NEVER)
     touched = np.zeros(len(rows), np.bool_)

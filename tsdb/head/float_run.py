@@ -23,7 +23,7 @@ _WIDE_ROW = 256
 _numbers = itertools.count()
 
 
-class Floating(NamedTuple):
+class FloatSamples(NamedTuple):
     """[N] ids, milliseconds, values, and start timestamps; 0 for a sample without one."""
 
     ids: Ints
@@ -31,12 +31,12 @@ class Floating(NamedTuple):
     values: Floats
     starts: Ints | None = None
 
-    def take(self, some: Ints | Bools | slice) -> Floating:
+    def take(self, some: Ints | Bools | slice) -> FloatSamples:
         starts = None if self.starts is None else self.starts[some]
-        return Floating(self.ids[some], self.times[some], self.values[some], starts)
+        return FloatSamples(self.ids[some], self.times[some], self.values[some], starts)
 
 
-NO_FLOATS = Floating(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+NO_FLOATS = FloatSamples(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,12 +88,12 @@ class FloatRun(HeadRun[SortedRun]):
     def nbytes(self) -> int:
         return self._bytes_beside_values + 8 * self.samples
 
-    def flat(self) -> Floating:
+    def flat(self) -> FloatSamples:
         """Return all samples, by series, then time."""
         ids, times, starts = self.places()
-        return Floating(ids, times, self.values, starts)
+        return FloatSamples(ids, times, self.values, starts)
 
-    def only(self, flat: Floating, stays: Bools) -> FloatRun | None:
+    def only(self, flat: FloatSamples, stays: Bools) -> FloatRun | None:
         """Return the run of the samples that stay, of `flat()`; None if there are none."""
         if stays.all():
             return self
@@ -112,7 +112,7 @@ def build_run(
     ordered  they are by series, then time
     """
     if not ordered:
-        ids, times, values, starts = _ordered(Floating(ids, times, values, starts))
+        ids, times, values, starts = _ordered(FloatSamples(ids, times, values, starts))
     begun = starts
     duplicates = conflicts = 0
     same = (ids[1:] == ids[:-1]) & (times[1:] == times[:-1])
@@ -137,7 +137,7 @@ def build_run(
     return FloatRun(ids[firsts], sorted_run, duplicates, conflicts)
 
 
-def build_joined(parts: list[Floating]) -> FloatRun:
+def build_joined(parts: list[FloatSamples]) -> FloatRun:
     """Return `build_run` of parts, one after another. The list is emptied: samples that are joined
     are not needed twice while they are sorted. After an error it has the same samples again."""
     transposed = _transposed(parts)
@@ -152,16 +152,16 @@ def build_joined(parts: list[Floating]) -> FloatRun:
         raise
 
 
-def _ordered(flat: Floating) -> Floating:
+def _ordered(flat: FloatSamples) -> FloatSamples:
     """Return samples by series, then time; of equal ones, in order of arrival."""
     order = _order(flat.ids, flat.times)
     return flat if order is None else flat.take(order)
 
 
-def _transposed(parts: Sequence[Floating]) -> Floating | None:
-    """Return the samples by series, then time, if they repeat one list of series, each time later,
-    as scrapes of the same targets do; None for others. Moves rows to columns and sorts no
-    sample."""
+def _transposed(parts: Sequence[FloatSamples]) -> FloatSamples | None:
+    """Return the samples by series, then time, if they are rows of one list of series, each row
+    later than the one before, as scrapes of the same targets are; None for other samples. Rows are
+    copied to columns, and no sample is sorted."""
     ids = parts[0].ids
     if bool((ids[1:_WIDE_ROW] == ids[0]).any()):
         return None
@@ -173,7 +173,7 @@ def _transposed(parts: Sequence[Floating]) -> Floating | None:
     by_id = np.argsort(series, kind="stable")
     if bool((np.diff(series[by_id]) == 0).any()):
         return None
-    rows: list[Floating] = []
+    rows: list[FloatSamples] = []
     for part in parts:
         if bool((part.ids.reshape(-1, width) != series).any()):
             return None
@@ -190,7 +190,7 @@ def _transposed(parts: Sequence[Floating]) -> Floating | None:
     if bool((times[:, 1:] <= times[:, :-1]).any()):
         return None
     begun = None if starts is None else starts.ravel()
-    return Floating(np.repeat(series[by_id], len(rows)), times.ravel(), values.ravel(), begun)
+    return FloatSamples(np.repeat(series[by_id], len(rows)), times.ravel(), values.ravel(), begun)
 
 
 def _order(ids: Ints, times: Ints) -> Ints | None:
@@ -247,8 +247,8 @@ def merge_runs(older: FloatRun, newer: FloatRun) -> FloatRun:
 
 
 def _merged_between(older: FloatRun, newer: FloatRun) -> FloatRun | None:
-    """Merge two runs of which most samples are before or after the time that both have: what comes
-    over two connections is not quite in order. None for other runs."""
+    """Merge two runs that overlap in time by a quarter of their samples at most, as happens if two
+    connections deliver samples not quite in order; None for other runs."""
     low, high = newer.sorted.earliest, older.sorted.latest
     both = [_clipped(run, low, high) for run in (older, newer)]
     if sum(run.sorted.samples for run in both) * 4 > older.samples + newer.samples:
@@ -285,13 +285,13 @@ def _clipped(run: FloatRun, start_ms: int, end_ms: int) -> FloatRun:
     return FloatRun(run.ids[rows], clipped)
 
 
-def joined(parts: Sequence[Floating]) -> Floating:
+def joined(parts: Sequence[FloatSamples]) -> FloatSamples:
     """Concatenate."""
     if len(parts) == 1:
         return parts[0]
     ids, times, values, _ = zip(*parts, strict=True)
     begun = joined_starts([(part.starts, len(part.ids)) for part in parts])
-    return Floating(np.concatenate(ids), np.concatenate(times), np.concatenate(values), begun)
+    return FloatSamples(np.concatenate(ids), np.concatenate(times), np.concatenate(values), begun)
 
 
 def _stitched(*runs: FloatRun) -> FloatRun | None:

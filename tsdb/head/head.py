@@ -15,9 +15,9 @@ from functools import cached_property
 
 import numpy as np
 
-from novaql.tsdb.head.float_run import Floating
+from novaql.tsdb.head.float_run import FloatSamples
 from novaql.tsdb.head.histogram_run import NativeSamples
-from novaql.tsdb.head.mixed_run import Chunk, MixedRun, build_layer, merge_layers
+from novaql.tsdb.head.mixed_run import Chunk, MixedRun, build_mixed, merge_mixed
 from novaql.tsdb.head.series_ids import HeadIndex, Registry
 from novaql.tsdb.model.flat_arrays import grown
 from novaql.tsdb.model.labels import Ints
@@ -41,8 +41,8 @@ Arrays = tuple[Ints, Ints, Floats]
 
 @dataclass(frozen=True, eq=False)
 class HeadPart:
-    """The `Part` of a head at one moment. What each query needs is computed once: it may depend
-    on all series.
+    """The `Part` of a head at one moment. Properties that depend on all series are computed once,
+    since each query needs them.
 
     appended  number of samples that were appended before, duplicates included
     """
@@ -92,7 +92,7 @@ class HeadPart:
         """Returns none."""
         return ()
 
-    def living(self, start_ms: int, end_ms: int) -> None:
+    def active_rows(self, start_ms: int, end_ms: int) -> None:
         """Returns None: a head spans little time, so nearly all of its series are active in any
         range."""
 
@@ -104,7 +104,7 @@ class HeadPart:
 
 
 class Head:
-    """One thread adds; any number of threads call `part()`."""
+    """The samples that are in no block. One thread adds; any number of threads call `part()`."""
 
     def __init__(self) -> None:
         self.registry = Registry()
@@ -163,7 +163,7 @@ class Head:
 
     def add(
         self,
-        floats: Floating,
+        floats: FloatSamples,
         native: NativeSamples | None = None,
         repeats: tuple[int, int] = (0, 0),
     ) -> None:
@@ -196,7 +196,7 @@ class Head:
         else:
             np.maximum.at(self._newest, ids, times)
 
-    def _put(self, floats: Floating) -> None:
+    def _put(self, floats: FloatSamples) -> None:
         ids, times, values, starts = floats
         count = len(ids)
         self.appended += count
@@ -204,7 +204,7 @@ class Head:
         if count > BUFFER_SAMPLES // 4:
             self._seal_buffer()
             begun = None if starts is None else starts.copy()
-            self._sealed.append(Floating(ids.copy(), times.copy(), values.copy(), begun))
+            self._sealed.append(FloatSamples(ids.copy(), times.copy(), values.copy(), begun))
             return
         if self._filled + count > BUFFER_SAMPLES:
             self._seal_buffer()
@@ -227,7 +227,7 @@ class Head:
             waiting = slice(self._taken, self._filled)
             begun = None if self._begun is None else self._begun[waiting]
             ids, times, values = self._buffer
-            self._sealed.append(Floating(ids[waiting], times[waiting], values[waiting], begun))
+            self._sealed.append(FloatSamples(ids[waiting], times[waiting], values[waiting], begun))
             self._taken = self._filled
 
     def _take_unsorted(self) -> tuple[list[Chunk], HeadIndex, int]:
@@ -256,11 +256,11 @@ class Head:
             runs = self._part.runs
             if chunks:
                 try:
-                    runs = (*runs, build_layer(chunks))
+                    runs = (*runs, build_mixed(chunks))
                 except BaseException:
                     self._put_back(chunks, before)
                     raise
-            # With all samples, before runs are merged: a merge may have too little memory.
+            # The part has all samples before runs are merged: a merge may fail for lack of memory.
             self._set(HeadPart(self._part.origin, index, runs, appended))
             if runs:
                 self._set(replace(self._part, runs=_with_run(runs[:-1], runs[-1])))
@@ -311,14 +311,14 @@ class Head:
         with self._sorting:
             runs = self._part.runs
             while len(runs) > 1:
-                runs = (*runs[:-2], merge_layers(runs[-2], runs[-1]))
+                runs = (*runs[:-2], merge_mixed(runs[-2], runs[-1]))
             self._set(replace(self._part, runs=runs))
             return self._part
 
 
 def _with_run(runs: tuple[MixedRun, ...], fresh: MixedRun) -> tuple[MixedRun, ...]:
     while runs and runs[-1].samples < 2 * fresh.samples:
-        fresh = merge_layers(runs[-1], fresh)
+        fresh = merge_mixed(runs[-1], fresh)
         runs = runs[:-1]
     return (*runs, fresh)
 

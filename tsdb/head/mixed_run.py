@@ -9,8 +9,8 @@ from typing import TypeVar
 import numpy as np
 
 from novaql.tsdb.head.float_run import (
-    Floating,
     FloatRun,
+    FloatSamples,
     build_joined,
     build_run,
     joined,
@@ -29,7 +29,7 @@ from novaql.tsdb.parts.part import Layer
 from novaql.tsdb.parts.tombstones import Intervals
 
 Run = TypeVar("Run", FloatRun, HistogramRun)
-Chunk = Floating | NativeSamples
+Chunk = FloatSamples | NativeSamples
 """Samples of one append: floats or histograms."""
 
 
@@ -73,7 +73,7 @@ class MixedRun:
         return MixedRun(floats, _without_deleted(self.native, deleted), self.replaced)
 
 
-def build_layer(chunks: list[Chunk]) -> MixedRun:
+def build_mixed(chunks: list[Chunk]) -> MixedRun:
     """Sort chunks in order of arrival. The list may be emptied, so that their memory is freed;
     after an error it has the same samples again."""
     native = [chunk for chunk in chunks if isinstance(chunk, NativeSamples)]
@@ -126,7 +126,7 @@ def _latest_kind(
     return stays[: len(ids)], stays[len(ids) :]
 
 
-def merge_layers(older: MixedRun, newer: MixedRun) -> MixedRun:
+def merge_mixed(older: MixedRun, newer: MixedRun) -> MixedRun:
     """Merge two runs; of equal series and time, the sample of the newer run replaces the other."""
     if older.native is None and newer.native is None:
         assert older.floats is not None

@@ -21,8 +21,8 @@ _TABLE_CACHE_BYTES = 128 << 20
 
 
 class _Column:
-    """One label: a growing dictionary of texts, and a code for each series, in the narrowest type
-    for them: most labels have few values."""
+    """One label: a growing dictionary of texts, and a code for each series, in the narrowest type,
+    since most labels have few values."""
 
     def __init__(self, rng: np.random.Generator, rows: int) -> None:
         self.codes: Numbers = np.zeros(max(16, rows), np.uint8)
@@ -211,7 +211,8 @@ class Registry:
         return ids
 
     def _known_rows_of(self, table: SeriesTable) -> _KnownRows:
-        # A family has no memory of its own; a table is not held for its next append.
+        # A reference to a family costs nothing. A table is referenced weakly, so that its memory is
+        # free when its owner drops it.
         family = table.family
         owner = table if family is None else family
         known = self._known.get(id(owner))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from novaql.tsdb.errors import InvalidBatch
-from novaql.tsdb.head.float_run import Floating
+from novaql.tsdb.head.float_run import FloatSamples
 from novaql.tsdb.head.histogram_run import NativeSamples
 from novaql.tsdb.model.exemplars import Exemplars, SeriesExemplars
 from novaql.tsdb.model.histograms import (
@@ -25,7 +25,7 @@ MOST_EXEMPLAR_CHARACTERS = 128
 """Limit of the names and values of the labels of one exemplar, from OpenMetrics."""
 
 
-def checked(batch: Batch) -> Floating:
+def checked(batch: Batch) -> FloatSamples:
     """Return floats with the right types; ids are rows of `series`. Raises `InvalidBatch`."""
     values = np.asarray(batch.values)
     if values.dtype != np.float64:
@@ -33,7 +33,7 @@ def checked(batch: Batch) -> Floating:
     if values.ndim != 1:
         raise InvalidBatch(f"values have shape {values.shape}, but must be one column")
     index, times = _places(batch, batch.series_index, batch.timestamps, len(values), "values")
-    return Floating(index, times, values, checked_starts(batch.starts, len(values), "values"))
+    return FloatSamples(index, times, values, checked_starts(batch.starts, len(values), "values"))
 
 
 def checked_native(batch: Batch) -> NativeSamples | None:

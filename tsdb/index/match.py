@@ -74,7 +74,7 @@ class LabelIndex(Protocol):
     def column(self, name: str) -> IndexedColumn | None: ...
 
 
-class LivingRows(Protocol):
+class RowFilter(Protocol):
     """Rows of an index that have samples near a range; see `time_index.ActiveRows`."""
 
     @property
@@ -86,17 +86,17 @@ class LivingRows(Protocol):
 
 
 def match_rows(
-    index: LabelIndex, matchers: Sequence[Matcher], living: LivingRows | None = None
+    index: LabelIndex, matchers: Sequence[Matcher], active: RowFilter | None = None
 ) -> Ints:
-    """Return rows that satisfy every matcher, increasing; with `living`, only rows that are active.
+    """Return rows that satisfy every matcher, increasing; with `active`, only rows of the filter.
 
     The label that the fewest rows have is found first; then rows of other times are removed before
     any other matcher is evaluated.
     """
-    first = _most_selective(index, matchers, searched=living is None)
+    first = _most_selective(index, matchers, searched=active is None)
     rows = None if first is None else _narrow(index, first, None)
-    if living is not None:
-        rows = living.rows(index.rows) if rows is None else living.among(rows)
+    if active is not None:
+        rows = active.rows(index.rows) if rows is None else active.among(rows)
     for matcher in sorted(matchers, key=_cost):
         if matcher is first:
             continue
@@ -147,14 +147,14 @@ def _has_postings(index: LabelIndex, matcher: Matcher) -> bool:
 
 
 def match_any(
-    index: LabelIndex, matcher_sets: Sequence[Sequence[Matcher]], living: LivingRows | None = None
+    index: LabelIndex, matcher_sets: Sequence[Sequence[Matcher]], active: RowFilter | None = None
 ) -> Ints:
     """Return the rows that `match_rows` returns for any of the sets, increasing."""
     if len(matcher_sets) == 1:
-        return match_rows(index, matcher_sets[0], living)
+        return match_rows(index, matcher_sets[0], active)
     chosen = np.zeros(index.rows, np.bool_)
     for matchers in matcher_sets:
-        chosen[match_rows(index, matchers, living)] = True
+        chosen[match_rows(index, matchers, active)] = True
     return np.flatnonzero(chosen)
 
 

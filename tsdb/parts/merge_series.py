@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from novaql.tsdb.index.match import LivingRows, label_table, match_rows
+from novaql.tsdb.index.match import RowFilter, label_table, match_rows
 from novaql.tsdb.model.key_table import Tokens, distinct_keys
 from novaql.tsdb.model.labels import Ints, Numbers, SeriesTable, concat_tables
 from novaql.tsdb.model.matchers import Matcher
@@ -56,16 +56,16 @@ def united(
     matchers: Sequence[Matcher],
     cache: UnionCache,
     keys: SeriesKeys,
-    living: Sequence[LivingRows | None] | None = None,
+    active: Sequence[RowFilter | None] | None = None,
     labels: frozenset[str] | None = None,
 ) -> Union:
     """Return the label sets that satisfy every matcher, cached by parts, matchers and labels. Those
     of a head replace those that it had before.
 
-    living  for each part the series to consider; None: all
+    active  for each part a filter of its series; None: all series
     labels  see `unite`
     """
-    each = [None] * len(parts) if living is None else living
+    each = [None] * len(parts) if active is None else active
     slices = tuple(None if some is None else some.slices for some in each)
     identities = tuple(part.identity for part in parts)
     key = (tuple(part.origin for part in parts), tuple(matchers), slices, labels)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from novaql.tsdb.index.match import LabelIndex, LivingRows
+from novaql.tsdb.index.match import LabelIndex, RowFilter
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.parts.sorted_run import RunDirectory, Stream
 from novaql.tsdb.parts.tombstones import Deletion, Intervals
@@ -95,7 +95,7 @@ class Part(Protocol):
         except in a downsampled part; see `cells_left`."""
         ...
 
-    def living(self, start_ms: int, end_ms: int) -> LivingRows | None:
+    def active_rows(self, start_ms: int, end_ms: int) -> RowFilter | None:
         """Return at least the series with samples in a range, which overlaps the part; None: all
         series, or nearly all."""
         ...
@@ -122,7 +122,7 @@ class PartWithTombstones:
         self.first_ms, self.last_ms = part.first_ms, part.last_ms
         self.downsampled_ms = part.downsampled_ms
         self.index, self.layers = part.index, part.layers
-        self.living, self.verify_index = part.living, part.verify_index
+        self.active_rows, self.verify_index = part.active_rows, part.verify_index
 
     @property
     def has_histograms(self) -> bool:

@@ -46,9 +46,9 @@ class ActiveRows:
     def among(self, rows: Ints) -> Ints:
         """Return the active ones of these index rows, which increase."""
         active = np.zeros(len(rows), np.bool_)
-        for layer, living in zip(self.layers, self.grids, strict=True):
+        for layer, overlapping in zip(self.layers, self.grids, strict=True):
             at, series = layer.locate(rows)
-            active[at] |= living[layer.run.grid_of[series]]
+            active[at] |= overlapping[layer.run.grid_of[series]]
         return rows[active]
 
     def rows(self, count: int) -> Ints:
@@ -68,7 +68,7 @@ class SeriesTimeIndex:
         self._layers = layers
         self._known: ByteCache[tuple[ActiveRows | None]] = ByteCache(CACHED_RANGES, each)
 
-    def living(self, start_ms: int, end_ms: int) -> ActiveRows | None:
+    def active_rows(self, start_ms: int, end_ms: int) -> ActiveRows | None:
         """Return at least the series with samples in a range, which overlaps the part.
 
         None: most series are active, or there are few.

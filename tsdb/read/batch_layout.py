@@ -1,4 +1,4 @@
-"""Batches whose layers follow one another in time: copied piece by piece, page by page."""
+"""Batches of series whose layers follow one another in time: each range is copied to its place."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from novaql.tsdb.runtime.buffer_pool import BUFFERS
 from novaql.tsdb.runtime.parallel import ordered_parallel
 
 WORTH_A_THREAD = 1 << 17
-"""To decode so many numbers takes a fraction of a millisecond."""
+"""One thread decodes this many numbers in a fraction of a millisecond, and needs no others."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Layer:
-    """The ranges of one layer's streams that a batch has, and where they go.
+    """The ranges of one layer's streams that a batch has, and their places in it.
 
-    values  of `series`, one range each
-    times   those of one series of each grid
+    values  one range for each of `series`
+    times   one range for each grid: the times of its first series
     """
 
     run: SortedRun
@@ -38,7 +38,7 @@ class _Layer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """A batch but for its numbers, and where these are."""
+    """The arrays of a batch except times and values, and the ranges to copy to these."""
 
     offsets: Ints
     grid: Ints
@@ -47,7 +47,11 @@ class Layout:
 
 
 def _values_of(layer: _Layer, values: Floats, *, cached_pages: int, times_only: bool) -> CopyPlan:
-    """times_only: of those series alone that may have staleness markers, if these are not most."""
+    """Plan the copy of a layer's values.
+
+    times_only  only markers are needed: if fewer than half of the series may have any, the values
+                of the others are not copied
+    """
     ranges = layer.values
     if times_only and layer.run.unmarked is not None:
         some = np.flatnonzero(~layer.run.unmarked(layer.series))
@@ -63,7 +67,7 @@ def layout_in_turn(
     cuts: Sequence[RangeSlice],
     slots: Sequence[Numbers],
 ) -> Layout:
-    """Where the samples of some rows go, whose layers follow one another in time.
+    """Lay out a batch of rows whose layers follow one another in time.
 
     members             [S] rows, those of one group adjacent
     widths, group, ...  as those of `BatchPlan`
@@ -104,8 +108,8 @@ def load_in_turn(
     """Read the batch of a layout, on all threads.
 
     cached_pages  as that of `Stream.plan_copy`
-    times_only   values may be arbitrary: see `SeriesBatchRef.times_only`
-    starts       with start timestamps
+    times_only    values may be arbitrary: see `SeriesBatchRef.times_only`
+    starts        with start timestamps
     """
     values = BUFFERS.floats(int(layout.offsets[-1]))
     times = BUFFERS.ints(int(layout.grid_offsets[-1]))
@@ -127,7 +131,7 @@ def load_in_turn(
         alone=sum(plan.numbers for plan in plans) < WORTH_A_THREAD,
     )
     markers = _markers(found[:of_values])
-    if markers is None and times_only:  # what was not read must not be taken for markers
+    if markers is None and times_only:  # a search for them would find bytes that were not read
         return load_in_turn(
             layout, members, cached_pages=cached_pages, times_only=False, starts=starts
         )
@@ -156,7 +160,7 @@ def _starts_of(layout: Layout) -> Ints:
 
 
 def _markers(found: Sequence[Ints | None]) -> Ints | None:
-    """In order, if every part of the work has located its own ones."""
+    """Positions of the staleness markers, increasing; None: a task could not locate its own."""
     known = [places for places in found if places is not None]
     if len(known) < len(found):
         return None
@@ -164,7 +168,11 @@ def _markers(found: Sequence[Ints | None]) -> Ints | None:
 
 
 def _starts_in_turn(chosen: Sequence[tuple[Ints, RangeSlice]], begin: Ints) -> list[Ints]:
-    """Where each cut's pieces go: a series' one after the other in time, from `begin` [S] on."""
+    """For each cut the places of its ranges: those of a series follow one another in time.
+
+    chosen  for each cut the positions of its series in the batch, and the cut
+    begin   [S] where the samples of each series begin
+    """
     if len(chosen) == 1:
         return [begin[chosen[0][0]]]
     first = np.full((len(chosen), len(begin)), NEVER)
@@ -172,7 +180,7 @@ def _starts_in_turn(chosen: Sequence[tuple[Ints, RangeSlice]], begin: Ints) -> l
     for number, (places, cut) in enumerate(chosen):
         first[number, places] = cut.first
         lengths[number, places] = cut.lengths
-    if bool((first[:-1] <= first[1:]).all()):  # as of blocks and heads, mostly
+    if bool((first[:-1] <= first[1:]).all()):  # the usual case: the cuts are in order of time
         before = lengths.cumsum(axis=0) - lengths
         return [(begin + before[number])[places] for number, (places, _) in enumerate(chosen)]
     order = np.argsort(first, axis=0, kind="stable")

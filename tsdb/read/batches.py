@@ -1,7 +1,7 @@
-"""Which series of a selection are read together, as batches of up to some million samples.
+"""Divides the series of a selection into batches of about a million samples, and loads these.
 
-Series whose layers follow one another in time are copied piece by piece (`batch_layout.py`). Those
-with layers that overlap in time are merged (`ragged_merge.py`). Batches of pages are cached.
+Ranges of series whose layers follow one another in time are copied (`batch_layout.py`). Layers that
+overlap in time are merged (`ragged_merge.py`). Batches with samples of blocks are cached.
 """
 
 from __future__ import annotations
@@ -35,27 +35,29 @@ from novaql.tsdb.read.ragged_merge import (
 from novaql.tsdb.read.staleness import split_markers
 
 BATCH_VALUES = 1 << 20
-"""8 MiB: a fraction of a millisecond to walk through, thousands of times a call's cost."""
+"""Most samples of a batch, unless one series has more: 8 MiB of values. A kernel takes thousands of
+times longer for them than the call of it."""
 PAGES_SHARE = 4
 """All pages of blocks may be cached if their values take at most this part of the cache. Times
 take as much, or less."""
 FEW_BATCHES = 4
-"""So many are too few: what each costs beside its samples is more than what it saves."""
+"""A selection of at most this many full batches is one batch: dividing it saves less than the
+batches cost beside their samples."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchPlan:
-    """Which series go into which batch. Nothing in it changes, so readers may share it.
+    """The series of each batch. A plan is immutable, so readers may share it.
 
-    requested  cuts of floats in the range, in order of age: of equal series and times the last one
-               counts
-    cuts       the same, widened: batches are read from these and so serve other ranges, too
-    slots      for each cut: row of the selection → position in the cut, or -1
-    widths     [rows] samples of each row
-    group      [rows] rows with one number have the same times
-    portions   the batches
-    cacheable  whether all of them fit in the cache. If not, none is cached: they would evict all
-               other entries, and each other
+    requested     cuts of floats in the range, in order of age: of equal series and times, the
+                  sample of the last cut counts
+    cuts          the same, widened: batches are read from these, so they serve other ranges, too
+    slots         for each cut: row of the selection → position in the cut, or -1
+    widths        [rows] samples of each row
+    group         [rows] rows with the same number have the same times
+    portions      the batches
+    cacheable     whether all batches fit in the cache. If not, none is cached: they would evict all
+                  other entries, and each other
     cached_pages  see `Stream.plan_copy`: 0 if the batches do not fit
     """
 
@@ -76,12 +78,12 @@ class BatchPlan:
         inside: Callable[[], Sequence[RangeSlice]] | None = None,
         share: float = 1.0,
     ) -> list[SeriesBatchRef]:
-        """Batches to be loaded. Those raise for damage, or leave out what it hit and note it in
-        `read_errors`.
+        """The batches, which are loaded on request.
 
-        inside  cuts of the requested range, where the plan is for a wider one: those are read
-                if the wider one cannot be
-        share   … and how much of the samples that range has
+        read_errors  receives damage, whose samples are left out; None: damage raises
+        inside       of a plan for a wider range: returns the cuts of the requested range, which are
+                     read if the wider range is damaged
+        share        of a plan for a wider range: the share of its samples in the requested range
         """
         ends = accumulate((portion.samples for portion in self.portions), initial=0)
         samples = [last - first for first, last in pairwise(round(share * end) for end in ends)]
@@ -102,7 +104,7 @@ class BatchPlan:
 
     @property
     def nbytes(self) -> int:
-        """About the memory it takes in a cache, cuts and layouts included."""
+        """Approximate memory of the plan in a cache, cuts and layouts included."""
         pieces = sum(len(cut.rows) for cut in self.cuts) if self.cacheable else 0
         rows = len(self.widths) * (4 * len(self.slots) + 24)
         cuts = self.cuts if self.requested is self.cuts else [*self.requested, *self.cuts]
@@ -110,10 +112,11 @@ class BatchPlan:
 
 
 def plan_batches(cuts: Sequence[RangeSlice], rows: int, cache_bytes: int) -> BatchPlan:
-    """Batches that hold all samples of cuts of floats; `rows` series in the selection's table.
+    """Divide the samples of cuts of floats into batches.
 
-    cuts       in order of age: of samples with the same series and time the last one counts
-    cache_bytes  bytes that the cache holds
+    cuts         in order of age: of equal series and times, the sample of the last cut counts
+    rows         number of series in the selection's table
+    cache_bytes  limit of the cache
     """
     requested = cuts
     cuts = [cut if cut.is_in_memory else cut.widened() for cut in requested]
@@ -140,14 +143,17 @@ def plan_batches(cuts: Sequence[RangeSlice], rows: int, cache_bytes: int) -> Bat
 
 
 def _cached_pages(cuts: Sequence[RangeSlice], cache_bytes: int) -> int:
-    """Return `cached_pages` of a plan. Queries of some of the series of a few blocks, one after the
-    other, read the same pages. Those of many blocks would evict all others."""
+    """Return `cached_pages` of a plan. Queries of different series in a few blocks read the same
+    pages, so all are cached. The pages of many blocks would evict all others."""
     samples = sum(cut.floats.samples for cut in cuts if not cut.is_in_memory)
     return EVERY_PAGE if 8 * samples <= cache_bytes // PAGES_SHARE else MANY_PAGES
 
 
 def _divided(order: Ints, flags: Bools | None) -> list[tuple[bool, Ints]]:
-    """The rows without the flag, then those with it, where there are any. None: none has it."""
+    """The rows without the flag, then those with it; a kind without rows is left out.
+
+    flags  None: no row has the flag
+    """
     if flags is None or not len(order):
         return [(False, order)]
     of_each = flags[order]
@@ -157,8 +163,9 @@ def _divided(order: Ints, flags: Bools | None) -> list[tuple[bool, Ints]]:
 
 
 def _split(order: Ints, widths: Ints) -> list[Ints]:
-    """In stretches of `BATCH_VALUES` at most, if no series has more: so most of them take, and
-    leave, memory of one size. A few of these make one, which readers take in parts."""
+    """Divide rows into stretches of at most `BATCH_VALUES` samples, unless one series has more, so
+    that most batches reuse memory of the same size. Up to `FEW_BATCHES` of them remain one stretch,
+    which readers process in parts."""
     ends = widths[order].cumsum()
     if len(order) and ends.item(-1) <= FEW_BATCHES * BATCH_VALUES:
         return [order]
@@ -173,12 +180,12 @@ def _split(order: Ints, widths: Ints) -> list[Ints]:
 
 
 class _Portion:
-    """Rows that make one batch.
+    """The rows of one batch.
 
     members  [S] the rows, in the order of the batch
-    merged   their layers overlap in time: samples have to be sorted
+    merged   their layers overlap in time, so the samples have to be sorted
     started  they may have start timestamps
-    samples  of the range
+    samples  number of their samples in the requested range
     """
 
     __slots__ = ("_key", "_layout", "members", "merged", "samples", "started")
@@ -190,7 +197,7 @@ class _Portion:
         self._layout: Layout | None = None
 
     def ready(self, plan: BatchPlan, cache: BatchCache) -> bool:
-        """Return whether it is in memory: in heads, or in the cache."""
+        """Return whether the batch is in memory: in heads, or in the cache."""
         if self._key is None:
             self._key = self._content(plan)
         if not self._key:
@@ -208,7 +215,7 @@ class _Portion:
         times_only: bool = False,
         starts: bool = False,
     ) -> SeriesBatch:
-        """Read it, or find it in the cache.
+        """Return the batch from the cache, or read it.
 
         times_only  values may be arbitrary: see `SeriesBatchRef.times_only`
         starts      with start timestamps
@@ -243,7 +250,7 @@ class _Portion:
             cache.put(key, batch)
             return
         runs = tuple(cut.run.identity for cut in chosen)
-        variant = key[: -len(chosen)]  # without the ranges
+        variant = key[: -len(chosen)]  # the last items are the ranges of the cuts
         cache.put_of_heads((*variant, runs), key, batch)
 
     def _read(self, plan: BatchPlan, *, times_only: bool, starts: bool) -> SeriesBatch:
@@ -253,7 +260,7 @@ class _Portion:
         layout = self._layout or layout_in_turn(
             self.members, plan.widths, plan.group, plan.cuts, plan.slots
         )
-        # What goes past the cache takes long to read, and there are many such portions.
+        # Without the cache, reading takes much longer than the layout, and there are many portions.
         if plan.cacheable:
             self._layout = layout
         return load_in_turn(
@@ -272,14 +279,15 @@ class _Portion:
         *,
         starts: bool,
     ) -> SeriesBatch:
-        """What can be read of the range alone. Not cached: a later reader must note the damage,
-        too."""
+        """Read the undamaged samples of the requested range. The batch is not cached, so that a
+        later reader notes the damage, too."""
         chosen = members_of(cuts, slots, self.members)
         merge = partial(merge_ragged, rows=self.members, starts=starts)
         return split_markers(read_around(merge, chosen, read_errors))
 
     def _content(self, plan: BatchPlan) -> tuple[object, ...]:
-        """Equal for batches of the same samples; empty: it must not be cached."""
+        """A key that is equal for batches of the same samples; empty: all samples are in heads, and
+        the batch is not cached."""
         if all(cut.is_in_memory for cut in plan.cuts):
             return ()
         chosen = members_of(plan.cuts, plan.slots, self.members)

@@ -1,7 +1,7 @@
-"""One sample for each cell of a rollup, with a statistic of the cell as its value.
+"""Reads each cell of a rollup as one sample, whose value is a statistic of the cell.
 
-A window that has all samples of a cell, or none of them, has the same least, greatest, first and
-last value if the cell is one sample with that value.
+If each window has all samples of a cell or none of them, one sample in place of those of the cell
+leaves the minimum, maximum, first or last value of every window as it is.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _numbers = itertools.count()
 def with_cells(
     cut: RangeSlice, rollup: Rollup, statistic: str, span: tuple[int, int]
 ) -> list[RangeSlice]:
-    """A slice with a cell in place of its samples for series all of whose cells have a statistic.
-    Where cells are damaged, the samples remain."""
+    """Replace the samples of a slice by cells, for each series all of whose cells have the
+    statistic. If cells are damaged, the samples remain."""
     try:
         known, run = _cells_of(cut, rollup, statistic)
     except DAMAGE:
@@ -36,7 +36,8 @@ def with_cells(
 
 
 def _cells_of(cut: RangeSlice, rollup: Rollup, statistic: str) -> tuple[Bools, SortedRun]:
-    """For each series of a cut whether all of its cells have the statistic; and the cells."""
+    """Return for each series of a cut whether all of its cells have the statistic, and a run of the
+    cells."""
     directories = rollup.grids
     grids, grid_of = np.unique(directories.grid_of[cut.series], return_inverse=True)
     lengths = directories.grid_length[grids]

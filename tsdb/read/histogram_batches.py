@@ -1,8 +1,8 @@
 """Batches of native histograms, and of floats of series that have both.
 
 If a series has a float in one layer and a histogram in another one at the same time, the sample of
-the younger layer replaces the other. So the cuts of both kinds are read together for such series.
-All other floats are planned as if there were no histograms.
+the younger layer replaces the other. Therefore the cuts of both kinds are read together for series
+with histograms. The floats of all other series are planned as if there were no histograms.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def plan_mixed(
     cache: BatchCache,
     read_errors: ReadErrors | None = None,
 ) -> tuple[list[SeriesBatchRef], list[HistogramBatchRef]]:
-    """Batches of floats and of histograms that hold all samples of the cuts.
+    """Divide the samples of cuts into batches of floats and batches of histograms.
 
-    cuts      in order of age: of equal series and times the last one counts
-    rows      series in the selection's table
-
-    Batches that are loaded raise for damage, or leave out what it hit and note it in `read_errors`.
+    cuts         in order of age: of equal series and times, the sample of the last cut counts
+    rows         number of series in the selection's table
+    read_errors  receives damage, whose samples are left out; None: damage raises when a batch is
+                 loaded
     """
     native = [cut for cut in cuts if cut.is_native]
     if not native:
@@ -53,23 +53,24 @@ def plan_mixed(
     batches = plan_batches(of_rows(floats, ~has_native), rows, cache.limit).refs(cache, read_errors)
     mixed = of_rows(cuts, has_native)
     of_mixed = [cut for cut in mixed if not cut.is_native]
-    for members, samples in _pools(of_mixed, rows, BATCH_SAMPLES):
+    for members, samples in _portions_of(of_mixed, rows, BATCH_SAMPLES):
         load = partial(_load_floats, mixed, members, read_errors)
         started = partial(load, starts=True) if have_starts(of_mixed) else None
         batches.append(SeriesBatchRef(load, samples, started=started))
     histograms = [
         HistogramBatchRef(partial(_load_histograms, mixed, members, read_errors), samples)
-        for members, samples in _pools(native, rows, BATCH_HISTOGRAMS)
+        for members, samples in _portions_of(native, rows, BATCH_HISTOGRAMS)
     ]
     return batches, histograms
 
 
-def _pools(cuts: Sequence[RangeSlice], rows: int, most: int) -> list[tuple[Ints, int]]:
-    """Rows that have samples in the cuts, in portions of about `most` samples; and how many."""
+def _portions_of(cuts: Sequence[RangeSlice], rows: int, most: int) -> list[tuple[Ints, int]]:
+    """Divide the rows that have samples into portions of about `most` samples; return the rows and
+    the number of samples of each."""
     widths = row_widths(cuts, rows)
     there = np.flatnonzero(widths)
-    pools = [there[a:b] for a, b in portions(widths[there], most)]
-    return [(members, int(widths[members].sum())) for members in pools]
+    divided = [there[a:b] for a, b in portions(widths[there], most)]
+    return [(members, int(widths[members].sum())) for members in divided]
 
 
 def _of_members(cuts: Sequence[RangeSlice], members: Ints) -> list[RangeSlice]:
@@ -80,25 +81,27 @@ def _of_members(cuts: Sequence[RangeSlice], members: Ints) -> list[RangeSlice]:
 
 
 class _Resolved:
-    """Samples of one kind, those that the other kind replaces left out.
+    """The samples of one kind that none of the other kind replaces.
 
-    cuts     the cuts of that kind
-    places   where each sample is in the samples of these cuts, one cut after the other
-    rows     those that have samples, and `offsets` of each one's
+    cuts     the cuts of this kind
+    places   position of each sample among all samples of these cuts
+    times    time of each sample
+    rows     rows that have samples
+    offsets  [rows + 1] where the samples of each row begin
     """
 
     def __init__(self, cuts: Sequence[RangeSlice], *, native: bool) -> None:
         self.cuts = [cut for cut in cuts if cut.is_native == native]
         owner = np.concatenate([_NONE, *(np.repeat(c.rows, c.lengths) for c in cuts)])
         times = np.concatenate([_NONE, *(cut.times() for cut in cuts)])
-        right = np.repeat(
+        of_kind = np.repeat(
             np.array([cut.is_native == native for cut in cuts], np.bool_),
             np.array([int(cut.lengths.sum()) for cut in cuts], np.int64),
         )
-        order = latest_of_each(owner, times)  # the last is of the youngest layer
-        order = order[right[order]]
+        order = latest_of_each(owner, times)  # the last one is of the youngest layer
+        order = order[of_kind[order]]
         self.times = times[order]
-        self.places = (np.cumsum(right) - 1)[order]
+        self.places = (np.cumsum(of_kind) - 1)[order]
         self.rows, counts = np.unique(owner[order], return_counts=True)
         self.offsets = np.append(0, np.cumsum(counts)).astype(np.int64)
 

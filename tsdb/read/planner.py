@@ -1,7 +1,7 @@
-"""One read of the store: parts of it merged for matchers and a range of time.
+"""Plans a read of the store: the parts with samples in a range, merged to one selection.
 
-Each part names its series in its own way, so the label sets that the parts found are united first
-(`parts/merge_series.py`); the result depends on parts, matchers and labels alone and is cached.
+Each part numbers its series separately, so the label sets that the parts found are united first
+(`parts/merge_series.py`). The union depends only on parts, matchers and labels, and is cached.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from novaql.tsdb.index.match import match_any
 from novaql.tsdb.model.labels import Ints, Numbers, SeriesTable
 from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
-from novaql.tsdb.model.source import Selection
+from novaql.tsdb.model.source import HistogramBatchRef, Selection
 from novaql.tsdb.parts.merge_series import UnionCache, unite, united
 from novaql.tsdb.parts.part import Part, series_bounds
 from novaql.tsdb.parts.part_list import PartList
@@ -27,7 +27,7 @@ from novaql.tsdb.parts.tombstones import DeleteResult, Intervals
 from novaql.tsdb.read.batch_cache import BatchCache
 from novaql.tsdb.read.batches import BatchPlan, plan_batches
 from novaql.tsdb.read.histogram_batches import plan_mixed
-from novaql.tsdb.read.sliding_plans import SlidingPlan, SlidingPlans, moving, wider_ranges
+from novaql.tsdb.read.sliding_plans import SlidingPlan, SlidingPlans, sliding_plan, wider_ranges
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
 Found = TypeVar("Found")
@@ -35,12 +35,13 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Planned:
-    """What a selection will read, determined from directories alone.
+    """The plan of a selection, made from directories alone.
 
-    batches  None where there are native histograms: those are planned when requested
+    batches  None if there are native histograms, whose batches are planned for each selection
     starts   whether some sample may have a start timestamp
-    deleted  of each part: what was left out, referred to since it is named by its address
-    moving   of a plan for a wider range, what ranges inside need of it
+    deleted  deleted time of each part. The key of the plan has its address, which no other object
+             may get while the plan is cached
+    sliding  what selections inside the range need to know; None: they have plans of their own
     """
 
     table: SeriesTable
@@ -48,27 +49,30 @@ class Planned:
     batches: BatchPlan | None
     starts: bool
     deleted: tuple[Intervals | None, ...]
-    moving: SlidingPlan | None = None
+    sliding: SlidingPlan | None = None
 
     def selection(self, query: _Query) -> Selection:
-        table, range_ms = self.table, query.range_ms
         cache, read_errors = query.caches.batches, query.read_errors
+        histograms: Sequence[HistogramBatchRef] = ()
         if self.batches is None:
-            found = plan_mixed(self.cuts, table.rows, cache, read_errors)
-            return Selection(
-                table, *found, range_ms=range_ms, starts=self.starts, parts=query.of_parts
-            )
-        batches = self.batches.refs(cache, read_errors)
+            floats, histograms = plan_mixed(self.cuts, self.table.rows, cache, read_errors)
+        else:
+            floats = self.batches.refs(cache, read_errors)
         return Selection(
-            table, batches, range_ms=range_ms, starts=self.starts, parts=query.of_parts
+            self.table,
+            floats,
+            histograms,
+            range_ms=query.range_ms,
+            starts=self.starts,
+            parts=query.of_parts,
         )
 
     def selection_inside(self, query: _Query) -> Selection:
-        """Return the selection of a range in which every series has a sample. Its cuts are planned
-        only if the wider range cannot be read."""
+        """Return the selection of a range inside, in which every series has a sample. Its own cuts
+        are planned only if the wider range is damaged."""
         assert self.batches is not None
-        assert self.moving is not None
-        share = self.moving.samples_in(*query.range_ms) / self.moving.samples[-1]
+        assert self.sliding is not None
+        share = self.sliding.samples_in(*query.range_ms) / self.sliding.samples[-1]
         batches = self.batches.refs(
             query.caches.batches, query.read_errors, inside=lambda: query.plan().cuts, share=share
         )
@@ -83,13 +87,13 @@ PLAN_CACHE_BYTES = 64 << 20
 
 def plan_bytes(planned: Planned) -> int:
     rows = planned.table.rows * 4 * len(planned.table.columns)
-    times = 0 if planned.moving is None else planned.moving.nbytes
+    times = 0 if planned.sliding is None else planned.sliding.nbytes
     return rows + times + 1000 + (0 if planned.batches is None else planned.batches.nbytes)
 
 
 @dataclass(frozen=True, slots=True)
 class Caches:
-    """What the readers of one database share."""
+    """The caches that the reads of one database share."""
 
     batches: BatchCache
     unions: UnionCache
@@ -101,8 +105,11 @@ class Caches:
 def read_undamaged(
     parts: Sequence[Part], read_errors: ReadErrors | None, read: Callable[[Sequence[Part]], Found]
 ) -> Found:
-    """Return what `read` makes of the parts. A part whose index or directories are damaged raises,
-    or is left out and noted in `read_errors`."""
+    """Return what `read` returns for the parts, without those whose index or directories are
+    damaged.
+
+    read_errors  receives the damage; None: damage raises
+    """
     try:
         return read(parts)
     except DAMAGE:
@@ -130,16 +137,22 @@ def select(
     labels: frozenset[str] | None = None,
 ) -> Selection:
     """`Source.select` over parts in order of age. See `Hints` for `labels` and `read_errors`."""
-    some = parts.overlapping(start_ms, end_ms)
+    overlapping = parts.overlapping(start_ms, end_ms)
 
-    of_parts = len(some), len(parts)
+    def read(readable: Sequence[Part]) -> Selection:
+        query = _Query(
+            parts=readable,
+            deleted=tuple(part.deleted() for part in readable),
+            matchers=tuple(matchers),
+            labels=labels,
+            range_ms=(start_ms, end_ms),
+            caches=caches,
+            read_errors=read_errors,
+            of_parts=(len(overlapping), len(parts)),
+        )
+        return query.selection()
 
-    def read(some: Sequence[Part]) -> Selection:
-        deleted = tuple(part.deleted() for part in some)
-        what, range_ms = (tuple(matchers), labels), (start_ms, end_ms)
-        return _Query(some, deleted, *what, range_ms, caches, read_errors, of_parts).selection()
-
-    return read_undamaged(some, read_errors, read)
+    return read_undamaged(overlapping, read_errors, read)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,7 +173,7 @@ class _Query:
     of_parts: tuple[int, int] | None = None
 
     def selection(self) -> Selection:
-        """By a new plan, or the plan for the same parts, matchers and range."""
+        """Return the selection of a cached plan, or of a new one."""
         runs = tuple(layer.run.identity for part in self.parts for layer in part.layers())
         what = (runs, tuple(map(id, self.deleted)), self.matchers, self.labels)
         plans = self.caches.plans
@@ -170,8 +183,8 @@ class _Query:
             if inside is not None:
                 return inside
             found = self.plan()
-            # Heads change all the time, and a plan holds what it is about. One that reads nothing
-            # costs little, and there is one for each range.
+            # A plan of a head would hold its samples in memory, and soon be obsolete. A plan that
+            # reads nothing costs little, and there would be one for each range.
             lasting = found.batches is not None and len(found.cuts) > 0
             lasting = lasting and not any(cut.is_in_memory for cut in found.cuts)
             if lasting and not self.read_errors:
@@ -179,12 +192,14 @@ class _Query:
         return found.selection(self)
 
     def _inside_wider(self, what: Hashable) -> Selection | None:
-        """By a plan for a wider range of these parts; None if there is none that would do.
+        """Return the selection of a plan for a wider range of these parts; None if there is none,
+        or it does not suffice.
 
-        It serves ranges that move on. If the rest of the wider range is damaged, there is no such
-        plan, and the damage is not reported.
+        A wider plan is made when the range moves, and only if its whole range is undamaged: damage
+        outside the requested range is not reported.
         """
-        if not self.parts or any(map(_is_in_memory, self.parts)):  # a head's next part is another
+        # The next read of a head has another part, for which the plan would be useless.
+        if not self.parts or any(map(_is_in_memory, self.parts)):
             return None
         plans = self.caches.plans
         moved = self.caches.ranges.moved_on(what, *self.range_ms)
@@ -194,21 +209,21 @@ class _Query:
                 try:
                     wide = replace(self, range_ms=wider, read_errors=None).plan()
                     if wide.batches is not None and not wide.starts:
-                        wide = replace(wide, moving=moving(wide.cuts, wide.batches))
+                        wide = replace(wide, sliding=sliding_plan(wide.cuts, wide.batches))
                 except DAMAGE:
                     return None
                 plans.put((what, "wider", *wider), wide)
-            if wide is not None and wide.moving is not None:
-                inside = wide.moving.has_all(*self.range_ms)
+            if wide is not None and wide.sliding is not None:
+                inside = wide.sliding.has_all(*self.range_ms)
                 return wide.selection_inside(self) if inside else None
         return None
 
     def plan(self) -> Planned:
-        living = [part.living(*self.range_ms) for part in self.parts]
+        active = [part.active_rows(*self.range_ms) for part in self.parts]
         caches = self.caches
-        union = united(self.parts, self.matchers, caches.unions, caches.keys, living, self.labels)
+        union = united(self.parts, self.matchers, caches.unions, caches.keys, active, self.labels)
         cuts: list[RangeSlice] = []
-        if union.table.rows == 0:  # as with `absent`
+        if union.table.rows == 0:  # the usual case of `absent`
             nothing = plan_batches(cuts, 0, self.caches.batches.limit)
             return Planned(union.table, cuts, nothing, starts=False, deleted=self.deleted)
         for part, (rows, table_rows) in zip(self.parts, union.found, strict=True):
@@ -232,7 +247,10 @@ def _is_in_memory(part: Part) -> bool:
 
 
 def pieces_of(part: Part, rows: Ints, table_rows: Numbers) -> list[SeriesSubset]:
-    """Index rows of a part in its layers; table_rows: the row of each in the selection's table."""
+    """Find index rows in the layers of a part.
+
+    table_rows  row of each in the selection's table
+    """
     pieces = []
     for layer in part.layers():
         at, series = layer.locate(rows)
@@ -244,7 +262,7 @@ def pieces_of(part: Part, rows: Ints, table_rows: Numbers) -> list[SeriesSubset]
 
 
 def _has_every_series(part: Part) -> bool:
-    """Whether each series of the index surely has a sample: a layer has all of them."""
+    """Return whether each series of the index certainly has a sample: a layer has all series."""
     rows = part.index().rows
     return any(len(layer.run.grid_of) == rows for layer in part.layers())
 
@@ -252,8 +270,9 @@ def _has_every_series(part: Part) -> bool:
 def matching_series(
     part: Part, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
 ) -> Ints:
-    """Index rows that satisfy any set (no sets: all) and may have samples in the range."""
-    rows = match_any(part.index(), matcher_sets or [()], part.living(start_ms, end_ms))
+    """Return the index rows that satisfy any set of matchers (no sets: all), and that may have
+    samples in the range."""
+    rows = match_any(part.index(), matcher_sets or [()], part.active_rows(start_ms, end_ms))
     if not (start_ms <= part.first_ms and part.last_ms <= end_ms and _has_every_series(part)):
         first, last = series_bounds(part, rows)
         rows = rows[(first <= end_ms) & (last >= start_ms) & (first <= last)]
@@ -261,7 +280,7 @@ def matching_series(
     if deleted is None:
         return rows
     hit = deleted.touches(rows)
-    if hit.any():  # of these, look whether anything is left
+    if hit.any():  # a deletion may have left samples of these
         there = hit.nonzero()[0]
         left = ~hit
         for cut in cut_ranges(pieces_of(part, rows[there], there), start_ms, end_ms):
@@ -277,7 +296,7 @@ def count(
     end_ms: int,
     read_errors: ReadErrors | None = None,
 ) -> DeleteResult:
-    """How much a deletion would hide."""
+    """Count the series and samples that a deletion would hide."""
 
     def find(parts: Sequence[Part]) -> DeleteResult:
         samples, found = 0, []

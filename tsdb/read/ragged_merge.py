@@ -1,6 +1,6 @@
-"""Which series of several layers share their timestamps, and layers that overlap merged into one.
+"""Groups series by their timestamps in all layers, and merges layers that overlap in time.
 
-Planning reads directories alone, and the few timestamps that a range cuts through.
+Grouping reads only directories, and the timestamps of grids that a range divides.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ def row_slots(cuts: Sequence[RangeSlice], rows: int) -> list[Numbers]:
 
 
 def row_widths(cuts: Sequence[RangeSlice], rows: int) -> Ints:
+    """[rows] number of samples of each row in all cuts."""
     widths = np.zeros(rows, np.int64)
     for cut in cuts:
         widths[cut.rows] += cut.lengths
@@ -33,7 +34,7 @@ def row_widths(cuts: Sequence[RangeSlice], rows: int) -> Ints:
 
 
 def group_rows(cuts: Sequence[RangeSlice], rows: int) -> tuple[Ints, Ints]:
-    """Group of each row, and a number that sorts rows in the order of the youngest layer.
+    """Return the group of each row, and its position in the youngest layer that has it.
 
     Rows of one group have the same times in every layer. Group 0: rows without samples.
     """
@@ -58,25 +59,25 @@ def _has_one_grid(cut: RangeSlice) -> bool:
 
 
 def _times_of_rows(cut: RangeSlice, rows: int) -> Ints:
-    """[rows]: equal numbers for equal times in a cut, 0 for rows that it does not have."""
+    """[rows] a number that is equal for rows with equal times in the cut; 0: not in the cut."""
     code = np.zeros(rows, np.int64)
     code[cut.rows] = _times_of(cut) + 1
     return code
 
 
 def _times_of(cut: RangeSlice) -> Ints:
-    """[series]: equal numbers for equal times."""
+    """[series] a number that is equal for series with equal times in the cut."""
     grids = cut.run.grid_of[cut.series]
     low, high = np.empty((2, int(grids.max()) + 1), np.int64)
     low[grids], high[grids] = cut.low, cut.high
     if (low[grids] == cut.low).all() and (high[grids] == cut.high).all():
         return grids
-    # Of series of one grid different parts were deleted.
+    # Deletions left different ranges of one grid to its series.
     return combine_codes([grids, cut.low, cut.high], len(grids))
 
 
 def groups_apart(cuts: Sequence[RangeSlice], group: Ints) -> Bools:
-    """For each group whether its layers follow one another in time, none overlapping another."""
+    """For each group whether its layers follow one another in time, without an overlap."""
     apart = np.ones(int(group.max()) + 1, np.bool_)
     if len(cuts) == 1:
         return apart
@@ -92,6 +93,10 @@ def groups_apart(cuts: Sequence[RangeSlice], group: Ints) -> Bools:
 def members_of(
     cuts: Sequence[RangeSlice], slots: Sequence[Numbers], rows: Ints
 ) -> list[RangeSlice]:
+    """The cuts with only these rows; those that have none of them are left out.
+
+    slots  see `BatchPlan`
+    """
     chosen = []
     for cut, slot in zip(cuts, slots, strict=True):
         places = slot[rows].astype(np.int64)
@@ -102,8 +107,8 @@ def members_of(
 
 
 def read_ragged(cuts: Sequence[RangeSlice], rows: Ints, *, starts: bool) -> SeriesBatch:
-    """The samples of some rows as a batch, staleness markers among them, series in the order of
-    `rows`.
+    """Read a batch with the samples of these rows, in their order; staleness markers are among the
+    samples.
 
     cuts    what `members_of` returns for these rows
     starts  with start timestamps
@@ -117,8 +122,8 @@ def read_ragged(cuts: Sequence[RangeSlice], rows: Ints, *, starts: bool) -> Seri
 
 
 def merge_ragged(cuts: Sequence[RangeSlice], rows: Ints, *, starts: bool) -> SeriesBatch:
-    """The same where series may be in several cuts, or several times in one, and overlap in time.
-    Of samples with the same series and time the last one counts."""
+    """`read_ragged` for series that may be in several cuts, or several times in one, and overlap in
+    time. Of equal series and times, the sample of the last cut counts."""
     times, places, offsets = _resolved(cuts, rows)
     values = np.concatenate([cut.values() for cut in cuts])[places]
     begun = None
@@ -128,11 +133,12 @@ def merge_ragged(cuts: Sequence[RangeSlice], rows: Ints, *, starts: bool) -> Ser
 
 
 def _resolved(cuts: Sequence[RangeSlice], rows: Ints) -> tuple[Ints, Ints, Ints]:
-    """Times of the samples that remain, their places among those of all cuts, and offsets."""
+    """Return times of the samples that are not replaced, their positions among the samples of all
+    cuts, and the offsets of rows."""
     place = np.zeros(int(rows.max()) + 1, np.int64)
     place[rows] = np.arange(len(rows))
     owner = np.concatenate([np.repeat(place[cut.rows], cut.lengths) for cut in cuts])
     times = np.concatenate([cut.times() for cut in cuts])
-    order = latest_of_each(owner, times)  # the last is of the youngest layer
+    order = latest_of_each(owner, times)  # the last one is of the youngest layer
     counts = np.bincount(owner[order], minlength=len(rows))
     return times[order], order, np.append(0, np.cumsum(counts))

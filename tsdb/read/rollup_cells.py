@@ -1,8 +1,9 @@
-"""The reader of rollups: cells that windows have whole, and samples where there are none.
+"""Reads rollups: cells in place of samples where windows contain whole cells.
 
-The cells of a block replace its samples if no edge of a window divides one, if nothing of the block
-was deleted, and if no other part of the store has samples of its time. In a downsampled block they
-always do, since only rollups are left of it: cells that a deletion touched are left out whole.
+The cells of a block replace its samples if no edge of a window divides a cell, if nothing of the
+block was deleted, and if no other part of the store has samples of its time. In a downsampled block
+they always do, since only the last sample of each cell is left: a deletion removes every cell that
+it touches.
 """
 
 from __future__ import annotations
@@ -33,18 +34,42 @@ from novaql.tsdb.read.histogram_batches import plan_mixed
 from novaql.tsdb.read.planner import Caches, pieces_of
 
 WORTH_SAMPLES = 32
-"""Cells of fewer samples than this would cost more than they save, unless they are requested."""
+"""Cells of fewer samples than this cost more than they save. They are read only on request."""
 MOST_OTHERS = 4
-"""Nor are they worth it where one sample in so many has to be read after all."""
+"""Cells cost more than they save, too, if more than one sample in this many is read beside them."""
 PORTION_CELLS = 1 << 17
-"""So many cells are in memory at a time, and …"""
+"""Number of cells in memory at a time, and …"""
 PORTION_SAMPLES = 1 << 20
-"""… so many samples beside them."""
+"""… number of samples beside them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Summed:
-    """A part that answers with cells. places: of its series among those of the run."""
+class CellRequest:
+    """The cells to read.
+
+    span     first and last time of their samples
+    cell_of  times → numbers that are equal for samples that may be summarised together
+    names    statistics to read beside the count
+    labels   see `Hints`
+    timed    read `CellColumns.first_ms` and `timed`, which have no meaning otherwise
+    """
+
+    matchers: Sequence[Matcher]
+    span: tuple[int, int]
+    cell_of: Callable[[Ints], Ints]
+    names: Sequence[str]
+    labels: frozenset[str] | None = None
+    timed: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _RolledUpPart:
+    """A part of which cells are read.
+
+    places      its series among those of the run
+    index_rows  row of each series in the index of the part
+    rows        row of each series in the table of all parts
+    """
 
     part: Part
     rollup: Rollup
@@ -55,7 +80,7 @@ class _Summed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pieces:
-    """Cells of some rows, in any order."""
+    """Cells of some rows, in any order. Fields as those of `CellColumns`."""
 
     rows: Ints
     first_ms: Ints
@@ -71,8 +96,8 @@ def plan_cells(
     caches: Caches,
     read_errors: ReadErrors | None,
     labels: frozenset[str] | None = None,
-) -> Cells | None:
-    """See `Selection.cells`; None where it is no less work than the samples, or damaged."""
+) -> PartCells | None:
+    """See `Selection.cells`; None if cells are no less work than samples, or are damaged."""
     if len(windows.ends_ms) == 0:
         return None
     first, last = int(windows.ends_ms[0]) - windows.reach_ms + 1, int(windows.ends_ms[-1])
@@ -80,37 +105,37 @@ def plan_cells(
     names, timed = {"count", *windows.names}, windows.timed
     try:
         offered = [_offered(part, parts) for part in parts]
-        if not any(offered):  # as of heads
+        if not any(offered):  # heads have none
             return None
         edges = windows.edges_ms()
-
-        def cell_of(times: Ints) -> Ints:
-            return np.searchsorted(edges, times)
-
         rollups = [
             _usable(part, some, edges, names, timed=timed)
             for part, some in zip(parts, offered, strict=True)
         ]
         if not any(rollups):
             return None
-        span, names_of = (first, last), windows.names
-        found = Cells(
-            parts, rollups, matchers, span, cell_of, names_of, caches, read_errors,
-            labels=labels, timed=timed,
-        )  # fmt: skip
+        request = CellRequest(
+            matchers,
+            (first, last),
+            lambda times: np.searchsorted(edges, times),
+            windows.names,
+            labels,
+            timed,
+        )
+        found = PartCells(parts, rollups, request, caches, read_errors)
         required = windows.required or any(part.downsampled_ms for part in parts)
         wanted = found.is_sound and (required or found.is_worth_it(windows))
-    except DAMAGE:  # reading the samples notes it
+    except DAMAGE:  # a read of the samples notes the damage
         return None
     return found if wanted else None
 
 
 def _offered(part: Part, parts: Sequence[Part]) -> Sequence[Rollup]:
-    """The rollups of a part that may replace its samples, the coarsest first."""
+    """Return the rollups of a part that may replace its samples, the coarsest first."""
     if not part.downsampled_ms and (not is_alone(part, parts) or part.deleted() is not None):
         return ()
     rollups = part.rollups()
-    if part.deleted() is not None:  # a deletion takes whole cells: the smallest ones
+    if part.deleted() is not None:  # a deletion removes whole cells, so take the smallest ones
         rollups = [one for one in rollups if one.resolution_ms == part.downsampled_ms]
     return rollups
 
@@ -118,12 +143,12 @@ def _offered(part: Part, parts: Sequence[Part]) -> Sequence[Rollup]:
 def _usable(
     part: Part, rollups: Sequence[Rollup], edges: Ints, names: Set[str], *, timed: bool
 ) -> Rollup | None:
-    """The coarsest rollup that has the statistics, and of which no edge divides a cell."""
+    """Return the coarsest rollup that has the statistics, and of which no edge divides a cell."""
     low, high = np.searchsorted(edges, [part.first_ms - part.downsampled_ms, part.last_ms])
     inside = edges[low:high]
     for rollup in rollups:
         if not rollup.statistics.keys() >= names or (timed and not rollup.of_grids):
-            continue  # as a flush writes them
+            continue  # rollups that a flush writes lack some
         if rollup.resolution_ms == WHOLE:
             if len(inside) == 0:
                 return rollup
@@ -135,40 +160,38 @@ def _usable(
 
 
 def is_alone(part: Part, parts: Sequence[Part]) -> bool:
-    """Whether no other part may have samples of its time."""
+    """Return whether no other part may have samples in the time range of this one."""
     return not any(
         other is not part and other.first_ms <= part.last_ms and part.first_ms <= other.last_ms
         for other in parts
     )
 
 
-class Cells:
-    """`CellSource` over parts, some of which answer with cells (those that have a rollup here)."""
+class PartCells:
+    """A `CellSource` over parts: cells of those with a usable rollup, samples of the others.
+
+    is_sound      False: the series have native histograms, for which cells have no statistics
+    from_rollups  number of cells that `columns` has read from rollups
+    """
 
     def __init__(
         self,
         parts: Sequence[Part],
         rollups: Sequence[Rollup | None],
-        matchers: Sequence[Matcher],
-        span: tuple[int, int],
-        cell_of: Callable[[Ints], Ints],
-        names: Sequence[str],
+        request: CellRequest,
         caches: Caches,
         read_errors: ReadErrors | None,
-        *,
-        labels: frozenset[str] | None = None,
-        timed: bool = False,
     ) -> None:
-        """span: first and last time; cell_of: times → numbers that are equal for samples that may
-        be summarised together; names: of the statistics, beside the count; timed: with
-        `CellColumns.first_ms` and `timed`, which have no meaning otherwise."""
-        self._parts, self._span, self._cell_of = parts, span, cell_of
-        self._names = ("count", *(name for name in names if name != "count"))
-        self._caches, self._read_errors, self._timed = caches, read_errors, timed
-        self._union: Union = united(parts, matchers, caches.unions, caches.keys, labels=labels)
+        """rollups: the usable rollup of each part; None: its samples are read."""
+        self._parts, self._span, self._cell_of = parts, request.span, request.cell_of
+        self._names = ("count", *(name for name in request.names if name != "count"))
+        self._caches, self._read_errors, self._timed = caches, read_errors, request.timed
+        self._union: Union = united(
+            parts, request.matchers, caches.unions, caches.keys, labels=request.labels
+        )
         self.is_sound = True
-        self.from_rollups = 0  # cells that `columns` has read from them
-        self._summed: list[_Summed] = []
+        self.from_rollups = 0
+        self._rolled_up: list[_RolledUpPart] = []
         self._others: list[int] = []
         for number, (part, rollup) in enumerate(zip(parts, rollups, strict=True)):
             index_rows, rows = self._union.found[number]
@@ -182,18 +205,20 @@ class Cells:
             if rollup is None:
                 self._others.append(number)
             else:
-                self._summed.append(_Summed(part, rollup, series, index_rows[at], rows[at]))
+                self._rolled_up.append(
+                    _RolledUpPart(part, rollup, series, index_rows[at], rows[at])
+                )
 
     @property
     def series(self) -> SeriesTable:
-        """Of all parts; some may have nothing in the range."""
+        """Series of all parts; some may have no sample in the range."""
         return self._union.table
 
     @cached_property
     def _sizes(self) -> tuple[Ints, Ints, Ints]:
-        """[S] each: cells, samples that these replace, and other samples."""
+        """[S] each: number of cells, of samples that these replace, and of other samples."""
         cells, covered, others = (np.zeros(self.series.rows, np.int64) for _ in range(3))
-        for one in self._summed:
+        for one in self._rolled_up:
             grids = one.rollup.grids
             cells[one.rows] += grids.grid_length[grids.grid_of[one.places]]
             run = one.part.layers()[0].run
@@ -203,7 +228,7 @@ class Cells:
         return cells, covered, others
 
     def is_worth_it(self, windows: RangeWindows) -> bool:
-        """Return whether it is much less work than the samples."""
+        """Return whether reading cells is much less work than reading samples."""
         cells, covered, others = (int(size.sum()) for size in self._sizes)
         if windows.samples_are_cheap and 8 * covered <= self._caches.batches.limit:
             return False
@@ -211,10 +236,10 @@ class Cells:
 
     @property
     def whole(self) -> bool:
-        """See `CellSource`. Decided by the statistics of whole blocks."""
+        """See `CellSource`. The statistics of whole blocks determine it."""
         if int(self._sizes[2].sum()) * MOST_OTHERS > int(self._sizes[1].sum()):
             return False
-        for one in self._summed:
+        for one in self._rolled_up:
             coarsest = one.part.rollups()[0]
             if coarsest.resolution_ms != WHOLE or len(one.places) == 0:
                 continue
@@ -230,11 +255,11 @@ class Cells:
         return portions(cells * PORTION_SAMPLES // PORTION_CELLS + others, PORTION_SAMPLES)
 
     def columns(self, first: int, end: int) -> CellColumns:
-        """See `CellSource`. Samples replace damaged cells; where there are no samples, the
-        cells are lost."""
+        """See `CellSource`. Samples replace damaged cells. A downsampled part has no such samples:
+        its damaged cells are noted, or raise."""
         pieces: list[_Pieces] = []
         others = list(self._others)
-        for one in self._summed:
+        for one in self._rolled_up:
             try:
                 pieces.append(self._cells(one, first, end))
                 self.from_rollups += len(pieces[-1].rows)
@@ -245,12 +270,12 @@ class Cells:
                     others.append(next(n for n, p in enumerate(self._parts) if p is one.part))
         cuts = self._cuts(sorted(others), (first, end))
         views = self._selection(cuts).views(markers=False)
-        pieces += [self._summed_up(view.ragged()) for view in views]
+        pieces += [self._summarised(view.ragged()) for view in views]
         return _joined(pieces, self._names, first, end)
 
     def as_samples(self, statistic: str) -> Selection:
         """See `CellSource`."""
-        rollups = {id(one.part): one.rollup for one in self._summed}
+        rollups = {id(one.part): one.rollup for one in self._rolled_up}
         cuts: list[RangeSlice] = []
         for number, part in enumerate(self._parts):
             rollup, own = rollups.get(id(part)), self._cuts([number], None)
@@ -268,6 +293,10 @@ class Cells:
         return self._selection(of_rows(self._cuts(range(len(self._parts)), None), wanted))
 
     def _cuts(self, numbers: Sequence[int], stretch: tuple[int, int] | None) -> list[RangeSlice]:
+        """Return slices of the parts with these numbers.
+
+        stretch  first row, and one past the last; None: all rows
+        """
         out: list[RangeSlice] = []
         for number in numbers:
             index_rows, rows = self._union.found[number]
@@ -283,7 +312,7 @@ class Cells:
         found = plan_mixed(cuts, self.series.rows, self._caches.batches, self._read_errors)
         return Selection(self.series, *found, range_ms=self._span)
 
-    def _cells(self, one: _Summed, first: int, end: int) -> _Pieces:
+    def _cells(self, one: _RolledUpPart, first: int, end: int) -> _Pieces:
         some = np.flatnonzero((one.rows >= first) & (one.rows < end))
         rows, places, rollup = one.rows[some].astype(np.int64), one.places[some], one.rollup
         directories, of_grids = rollup.grids, rollup.of_grids
@@ -308,7 +337,8 @@ class Cells:
             timed, columns = timed[left], [column[left] for column in columns]
         return _Pieces(cell_rows, firsts, lasts, timed, columns)
 
-    def _summed_up(self, flat: SeriesView) -> _Pieces:
+    def _summarised(self, flat: SeriesView) -> _Pieces:
+        """Compute cells from samples."""
         times = flat.timestamps
         if len(times) == 0:
             none = np.zeros(0, np.int64)
@@ -327,7 +357,10 @@ class Cells:
 
 
 def _joined(pieces: Sequence[_Pieces], names: Sequence[str], first: int, end: int) -> CellColumns:
-    """Return the cells of rows first … end - 1. names: of the statistics, the count first."""
+    """Return the cells of rows first … end - 1, by row, then time.
+
+    names  of the statistics, the count first
+    """
     if not pieces:
         none = np.zeros(0, np.int64)
         empty = {name: np.zeros(0) for name in names}

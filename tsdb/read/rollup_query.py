@@ -1,4 +1,4 @@
-"""Statistics of series, cell by cell: those of blocks, and computed from samples elsewhere."""
+"""Reads statistics of series cell by cell, from rollups of blocks, or computed from samples."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.parts.part import Part, Rollup
 from novaql.tsdb.parts.part_list import PartList
 from novaql.tsdb.read.planner import Caches, read_undamaged
-from novaql.tsdb.read.rollup_cells import Cells, is_alone
+from novaql.tsdb.read.rollup_cells import CellRequest, PartCells, is_alone
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RolledUp:
-    """Statistics of the floats of some series, by series, then time; no cell without samples.
+    """Statistics of the floats of some series, by series, then time; each cell has samples.
 
     rows        [C] row of `series` that a cell belongs to
-    times_ms    [C] the right end of each cell, which is (end - resolution, end]
+    times_ms    [C] end of each cell, which is (end - resolution, end]
     statistics  [C] each: "min", "max", "sum", "first", "last", "count", "increase"
-    from_cells  how many cells were read from blocks, without their samples
+    from_cells  number of cells that were read from rollups, without their samples
     """
 
     series: SeriesTable
@@ -45,30 +45,33 @@ def roll_up(
     caches: Caches,
     read_errors: ReadErrors | None,
 ) -> RolledUp:
-    """Cells of (start, end], both multiples of the resolution."""
+    """Return the cells of (start, end], both of which are multiples of the resolution."""
     if resolution_ms <= 0 or start_ms % resolution_ms or end_ms % resolution_ms:
         raise ValueError("the range of a rollup begins and ends at multiples of its resolution")
     span = start_ms + 1, end_ms
 
+    def cell_of(times: Ints) -> Ints:
+        return -(-times // resolution_ms)
+
     def read(parts: Sequence[Part]) -> RolledUp:
         rollups = [_stored(part, parts, resolution_ms) for part in parts]
-        cell_of = lambda times: -(-times // resolution_ms)  # noqa: E731
-        cells = Cells(parts, rollups, matchers, span, cell_of, STATISTICS, caches, read_errors)
-        return _joined(cells, resolution_ms)
+        request = CellRequest(matchers, span, cell_of, STATISTICS)
+        return _combined(PartCells(parts, rollups, request, caches, read_errors), resolution_ms)
 
     return read_undamaged(parts.overlapping(*span), read_errors, read)
 
 
 def _stored(part: Part, parts: Sequence[Part], resolution_ms: int) -> Rollup | None:
+    """Return the rollup of a part at this resolution, if no other part has samples of its time."""
     try:
         rollups = part.rollups() if is_alone(part, parts) else ()
-    except DAMAGE:  # reading the samples notes it
+    except DAMAGE:  # a read of the samples notes the damage
         return None
     return next((one for one in rollups if one.resolution_ms == resolution_ms), None)
 
 
-def _joined(cells: Cells, resolution_ms: int) -> RolledUp:
-    """Cells of which parts have a share each are combined."""
+def _combined(cells: PartCells, resolution_ms: int) -> RolledUp:
+    """Read all cells, and combine those to which several parts contribute."""
     rows, ends, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)], []
     for first, end in cells.portions():
         found = cells.columns(first, end)

@@ -1,8 +1,8 @@
-"""Which series, label names and values there are: what is found in a part is cached.
+"""Finds series, label names and label values; what a part has of them is cached.
 
-A part never changes, so what was found in it for some matchers and a range stays right. Ranges that
-reach beyond the part on either side are the same to it. What was found in a head replaces what was
-found in it before.
+A part never changes, so its answer for matchers and a range remains valid. The key has only the
+range inside the part, so ranges that extend beyond it share an answer. A newer answer of a head
+replaces the older one.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ Found = TypeVar("Found")
 class CachedLookup:
     """The result of a look-up.
 
-    places   the parts at that moment, and the range in each
-    deleted  referenced here because places contain its address
+    places   the parts that it was found in, and the range in each
+    deleted  deleted time of each part. `places` has its address, which no other object may get
+             while this result is cached
     """
 
     found: object
@@ -49,10 +50,10 @@ LookupCache = ByteCache[CachedLookup]
 
 @dataclass(slots=True, eq=False)
 class Lookup:
-    """What series of some parts have any samples of a range. Safe to use from several threads.
+    """Finds the series with samples in a range, and their labels. Safe to use from several threads.
 
-    matcher_sets  each series satisfies any of them; none: there is no condition
-    read_errors   receives damage that is skipped; None: damage raises
+    matcher_sets  a series satisfies any of these sets; no sets: all series
+    read_errors   receives damage, which is skipped; None: damage raises
     """
 
     cache: LookupCache
@@ -101,7 +102,7 @@ class Lookup:
         return self._texts(("values", name), values_of)
 
     def _texts(self, what: tuple[str, ...], look: Callable[[Part], list[str]]) -> list[str]:
-        """The texts of all parts, each once, in order of bytes."""
+        """Return the texts of all parts, each once, in byte order."""
 
         def find(parts: Sequence[Part]) -> list[str]:
             def of_all() -> list[str]:
@@ -110,8 +111,8 @@ class Lookup:
                     self._cached(of_part, [part], partial(look, part), _text_bytes)
                     for part in parts
                 ]
-                # Code points have the order of UTF-8. Texts of the largest part are in order:
-                # those of the others cost little to sort in.
+                # The order of code points is that of UTF-8. The texts of the largest part are
+                # already sorted, so the sort only inserts those of the others.
                 texts.sort(key=len, reverse=True)
                 return sorted(dict.fromkeys(chain.from_iterable(texts)))
 
@@ -145,12 +146,12 @@ class Lookup:
             deleted = tuple(part.deleted() for part in parts)
             self.cache.put(key, CachedLookup(found, places, deleted, size_of(found) + 500))
             return found
-        known: Found = looked.found  # type: ignore[assignment]  # keys begin with the request
+        known: Found = looked.found  # type: ignore[assignment]  # the key determines the type
         return known
 
 
 def _place(part: Part, start_ms: int, end_ms: int) -> Hashable:
-    """A part, and as much of the range as it can have samples in."""
+    """A key of a part and the range inside it."""
     runs = tuple([layer.run.identity for layer in part.layers()])
     within = max(start_ms, part.first_ms), min(end_ms, part.last_ms)
     return part.identity, runs, id(part.deleted()), within

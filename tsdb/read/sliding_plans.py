@@ -1,9 +1,9 @@
-"""Short ranges that move, as those of a refreshed panel do: one plan serves many of them.
+"""Plans for ranges that move, such as those of a refreshed panel: one plan serves many ranges.
 
-A selection of some minutes spends its time on finding series and their pages, not on their
-samples. If a range is requested again a little later, the plan is therefore made, and its batches
-are read, for a wider range through which it will move. Other ranges are planned as they are: a
-wider plan that is used once would cost more than it saves.
+A selection of a few minutes takes most of its time to find series and their pages, not to read
+samples. When a query requests a range again, a little later, its plan and its batches are therefore
+made for a wider range, within which the next ranges will be. Other ranges have plans of their own:
+a wider plan that is used once costs more than it saves.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from novaql.tsdb.read.batches import BatchPlan
 from novaql.tsdb.runtime.lru_cache import ByteCache, each
 
 MOST_SAMPLES = 1 << 22
-"""Of a wider range: 32 MiB, and some hundredths of a second to read them."""
+"""Most samples of a wider range: 32 MiB, which take some hundredths of a second to read."""
 
 MOST_TIMES = 1 << 18
-"""Of all its grids."""
+"""Most timestamps of all grids of a wider range."""
 
 WIDTHS = (4, 1)
-"""How many times wider, at least: the first that is not too much."""
+"""How many times wider than the range, at least; the first wider range that is small enough is
+used."""
 
 _MOST_RANGES = 1024
 
@@ -37,8 +38,8 @@ class SlidingPlans:
         self._last: ByteCache[int] = ByteCache(_MOST_RANGES, each)
 
     def moved_on(self, query: Hashable, start_ms: int, end_ms: int) -> bool:
-        """Whether the same `query` last requested a range of this length that is near to this one
-        and not the same. Stores this one."""
+        """Return whether the last range of this length that `query` requested is near to this one,
+        but not equal. Records this one."""
         width = end_ms - start_ms
         key = (query, width)
         before = self._last.get(key)
@@ -47,7 +48,7 @@ class SlidingPlans:
 
 
 def wider_ranges(start_ms: int, end_ms: int) -> Iterator[tuple[int, int]]:
-    """Ranges around this one, which many of its neighbours have around them, too."""
+    """Ranges that contain this one, and are the same for many of its neighbours."""
     width = end_ms - start_ms + 1
     for times in WIDTHS:
         grain = 1 << (times * width - 1).bit_length()
@@ -57,13 +58,13 @@ def wider_ranges(start_ms: int, end_ms: int) -> Iterator[tuple[int, int]]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SlidingPlan:
-    """What is known of a wider range, to answer for one inside.
+    """What a selection inside a wider range needs to know of it.
 
-    times     all times of its samples, in order, those of each group of series once
-    samples   [times + 1] how many samples there are before each
-    first_ms  the earliest time of the group that begins last …
-    last_ms   … and the latest of the one that ends first
-    gap_ms    the longest time between two samples of a group
+    times     times of all samples, increasing, those of a group of series once
+    samples   [times + 1] number of samples before each time
+    first_ms  the first time of the group that begins last …
+    last_ms   … and the last time of the group that ends first
+    gap_ms    the longest time between two successive samples of a group
     """
 
     times: Ints
@@ -73,7 +74,7 @@ class SlidingPlan:
     gap_ms: int
 
     def has_all(self, start_ms: int, end_ms: int) -> bool:
-        """Whether every series surely has a sample in this range inside."""
+        """Return whether every series certainly has a sample in this range."""
         return (
             self.first_ms <= end_ms
             and start_ms <= self.last_ms
@@ -90,9 +91,9 @@ class SlidingPlan:
         return self.times.nbytes + self.samples.nbytes
 
 
-def moving(cuts: Sequence[RangeSlice], plan: BatchPlan) -> SlidingPlan | None:
-    """None where a range inside is better planned by itself: there is too much in the wider one,
-    or something was deleted of it."""
+def sliding_plan(cuts: Sequence[RangeSlice], plan: BatchPlan) -> SlidingPlan | None:
+    """Return what selections inside the range of a plan need to know; None if they need plans of
+    their own: the range has too many samples, or some of its samples are deleted."""
     if not cuts or not all(cut.untouched for cut in cuts):
         return None
     if int(plan.widths.sum()) > MOST_SAMPLES:
@@ -109,7 +110,7 @@ def moving(cuts: Sequence[RangeSlice], plan: BatchPlan) -> SlidingPlan | None:
     times = np.concatenate([some.times() for *_, some in found])
     owner = np.concatenate([np.repeat(group, lengths) for group, _, lengths, _ in found])
     weight = np.concatenate([np.repeat(counts, lengths) for _, counts, lengths, _ in found])
-    order = np.argsort(times, kind="stable")  # of sorted pieces: they are merged
+    order = np.argsort(times, kind="stable")  # merges the pieces, which are sorted
     in_order = times[order]
     samples = np.append(0, np.cumsum(weight[order]))
     if len(found) > 1 or bool((owner[1:] < owner[:-1]).any()):

@@ -1,4 +1,4 @@
-"""Staleness markers are taken out from among the samples of a batch."""
+"""Separates staleness markers from the samples of a batch."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from novaql.tsdb.codec.numba.decoder import CompiledHoles
 
 WORTH_A_THREAD = 1 << 17
-"""To copy so many times takes a fraction of a millisecond."""
+"""One thread copies this many timestamps in a fraction of a millisecond."""
 
 
 class PlainHoles:
-    """Finds and removes markers with NumPy. What it is given stays as it is."""
+    """Finds and removes markers with NumPy. Does not change its arguments."""
 
     def find(self, values: Floats) -> Ints:
         """Positions of staleness markers, increasing."""
@@ -31,14 +31,14 @@ class PlainHoles:
         return is_stale(values).nonzero()[0] if np.isnan(total) else np.empty(0, np.int64)
 
     def drop(self, values: Floats, at: Ints) -> Floats:
-        """The values less those at these positions."""
+        """The values without those at these positions."""
         return np.delete(values, at)
 
     def drop_of_pieces(
         self, numbers: Ints, begins: Ints, lengths: Ints, holes: Ints, counts: Ints
     ) -> Ints:
-        """Pieces one after the other, each less counts[p] of its places, which follow one another
-        in `holes`."""
+        """Concatenate pieces of `numbers`, without counts[p] positions of each. `holes` has these
+        positions, piece after piece."""
         firsts = np.cumsum(lengths) - lengths
         gone = np.repeat(firsts, counts) + holes
         return np.delete(numbers[flat_positions(begins, lengths)], gone)
@@ -50,10 +50,11 @@ def split_markers(
     *,
     at: Ints | None = None,
 ) -> SeriesBatch:
-    """The same with staleness markers taken from among the samples.
+    """Return the batch with its staleness markers apart from the samples.
 
-    tools  others than NumPy's; the batch's values are then made use of, and gone
-    at     where the markers are, increasing, if that is known
+    tools  how to find and remove markers; None: with NumPy. Compiled tools overwrite the values of
+           the given batch
+    at     positions of the markers, increasing; None: search for them
     """
     tools = tools or PlainHoles()
     at = tools.find(batch.values) if at is None else at
@@ -65,7 +66,7 @@ def split_markers(
     counts = np.bincount(owner, minlength=series)
     marker_offsets = np.append(0, np.cumsum(counts))
     times = batch.times[batch.grid_offsets[batch.grid[owner]] + place]
-    # Series of one grid share times still if none of them has a marker, or each one at one place.
+    # Series of one grid still share times if they have no marker, or one at the same position.
     kind = np.full(series, -1)
     kind[owner] = place
     several = np.flatnonzero(counts > 1)

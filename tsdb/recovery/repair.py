@@ -28,7 +28,7 @@ from novaql.tsdb.directory.open import claim, degraded_of, holds_data
 from novaql.tsdb.directory.store_directory import BLOCKS, DAMAGED, LOCK, LOG
 from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.errors import Corrupted, ReadFailed, StoreNotFound, UnknownFormat, write_failure
-from novaql.tsdb.head.float_run import NO_FLOATS, Floating
+from novaql.tsdb.head.float_run import NO_FLOATS, FloatSamples
 from novaql.tsdb.head.head import Head
 from novaql.tsdb.head.histogram_run import NativeSamples
 from novaql.tsdb.head.validate import invalid_histograms
@@ -325,7 +325,7 @@ def copy_selection(selection: Selection, head: Head) -> None:
     for view in selection.views():
         flat = view.ragged()
         owners = ids[flat.owners()]
-        head.add(Floating(owners, flat.timestamps, flat.values, flat.starts))
+        head.add(FloatSamples(owners, flat.timestamps, flat.values, flat.starts))
         head.sort_backlog()
     for ref in selection.histograms:
         found = ref.load()

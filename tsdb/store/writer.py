@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from novaql.tsdb.head.float_run import Floating
+from novaql.tsdb.head.float_run import FloatSamples
 from novaql.tsdb.head.head import SAMPLE_BYTES
 from novaql.tsdb.head.histogram_run import NativeSamples
 from novaql.tsdb.head.validate import checked, checked_exemplars, checked_native
@@ -85,8 +85,8 @@ class Writer:
                 self._flusher.flush(current.head)
 
     def _reject_late(
-        self, floats: Floating, native: NativeSamples | None
-    ) -> tuple[Floating, NativeSamples | None, tuple[int, int]]:
+        self, floats: FloatSamples, native: NativeSamples | None
+    ) -> tuple[FloatSamples, NativeSamples | None, tuple[int, int]]:
         """Drop samples that are older than `out_of_order_ms` allows.
 
         Returns the rest, and how many floats and histograms were dropped.
@@ -134,7 +134,7 @@ class Writer:
         self._after_append(position)
 
 
-def _time_range(floats: Floating, native: NativeSamples | None) -> tuple[int, int]:
+def _time_range(floats: FloatSamples, native: NativeSamples | None) -> tuple[int, int]:
     """First and last time of the samples; of none, (`MAX_TIME_MS`, `MIN_TIME_MS`)."""
     columns: list[Ints] = [floats.times] if native is None else [floats.times, native.times]
     columns = [times for times in columns if len(times)]

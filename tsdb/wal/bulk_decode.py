@@ -8,8 +8,9 @@ from struct import Struct
 
 import numpy as np
 
-from novaql.tsdb.head.float_run import Floating
-from novaql.tsdb.wal.record import IDS_COUNT_UP, KIND, ONE_TIME, SAMPLES
+from novaql.tsdb.head.float_run import FloatSamples
+from novaql.tsdb.wal.record import KIND, SAMPLES
+from novaql.tsdb.wal.run_length import IDS_COUNT_UP, ONE_TIME
 
 _ID, _TIME = Struct("<I"), Struct("<q")
 
@@ -30,7 +31,7 @@ def is_plain(payload: bytes) -> bool:
     return bool(len(payload) == KIND.size + 4 * ids + 8 * times + 8 * count)
 
 
-def decode_plain_records(payloads: Sequence[bytes]) -> Floating:
+def decode_plain_records(payloads: Sequence[bytes]) -> FloatSamples:
     """Return the samples of at least one plain record, all with the same flags, in order of
     arrival."""
     flags = payloads[0][1]
@@ -53,4 +54,4 @@ def decode_plain_records(payloads: Sequence[bytes]) -> Floating:
         pieces = (p[e : e + 8 * n] for p, e, n in zip(payloads, ends, counts, strict=True))
         times = np.frombuffer(b"".join(pieces), "<i8")
     values = (p[-8 * count :] for p, count in zip(payloads, counts, strict=True))
-    return Floating(ids, times, np.frombuffer(b"".join(values), "<f8"))
+    return FloatSamples(ids, times, np.frombuffer(b"".join(values), "<f8"))

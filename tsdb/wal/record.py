@@ -14,14 +14,14 @@ import numpy as np
 from novaql.tsdb.codec.columns import TextColumn, Undecodable, encode_texts
 from novaql.tsdb.codec.histogram_columns import decode_plain, encode_plain
 from novaql.tsdb.disk.checksum import checksum
-from novaql.tsdb.head.float_run import Floating
+from novaql.tsdb.head.float_run import FloatSamples
 from novaql.tsdb.head.histogram_run import NativeSamples
 from novaql.tsdb.model.exemplars import Exemplars, SeriesExemplars
 from novaql.tsdb.model.histograms import Histograms
 from novaql.tsdb.model.labels import Ints, LabelColumn, SeriesTable
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.model.source import Metadata
-from novaql.tsdb.wal.run_length import decode_runs, encode_runs
+from novaql.tsdb.wal.run_length import IDS_COUNT_UP, ONE_TIME, decode_runs, encode_runs
 
 FORMAT, NATIVE_FORMAT, STARTS_FORMAT, RUNS_FORMAT = 1, 2, 3, 4
 """Format 2 may have native histograms, 3 also start timestamps and exemplars, 4 also samples in
@@ -39,7 +39,7 @@ MOST_SAMPLES = 1 << 20
 SERIES, SAMPLES, METADATA, NATIVE, EXEMPLARS, SAMPLE_RUNS = 1, 2, 3, 4, 5, 6
 KIND = Struct("<BBHI")  # kind, flags, 0, count
 _COUNT = Struct("<I")
-IDS_COUNT_UP, ONE_TIME, _STARTS, _ONE_START = 1, 2, 4, 8  # the first two also apply to runs
+_STARTS, _ONE_START = 4, 8  # further flags of records of samples; see `run_length.py`
 
 
 def encode_segment_header(store: bytes, number: int, version: int = FORMAT) -> bytes:
@@ -188,7 +188,7 @@ def _encode_places(kind: int, ids: Ints, times: Ints, starts: Ints | None) -> li
 
 
 def _encode_times(times: Ints) -> tuple[bool, bytes]:
-    """Return whether all are equal, and the bytes of the first or of all."""
+    """Return whether all times are equal, and the bytes of one or of all."""
     one = bool((times == times[0]).all())
     return one, (times[:1] if one else times).astype("<i8", copy=False).tobytes()
 
@@ -212,7 +212,7 @@ def encode_end() -> list[bytes]:
     return encode_metadata({})
 
 
-Record = SeriesRecord | Floating | NativeSamples | MetadataRecord | SeriesExemplars
+Record = SeriesRecord | FloatSamples | NativeSamples | MetadataRecord | SeriesExemplars
 """Samples have ids of the segment, and are in order of arrival."""
 
 
@@ -225,11 +225,11 @@ def decode(payload: bytes) -> Record:
             return _decode_series(payload, count)
         if kind == SAMPLES:
             ids, times, starts, at = _decode_places(payload, flags, count)
-            return Floating(ids, times, np.frombuffer(payload, "<f8", count, at), starts)
+            return FloatSamples(ids, times, np.frombuffer(payload, "<f8", count, at), starts)
         if kind == SAMPLE_RUNS:
             ids, times, at = decode_runs(payload, KIND.size, flags, count)
             starts, at = _decode_starts(payload, at, flags, count)
-            return Floating(ids, times, np.frombuffer(payload, "<f8", count, at), starts)
+            return FloatSamples(ids, times, np.frombuffer(payload, "<f8", count, at), starts)
         if kind == NATIVE:
             ids, times, starts, at = _decode_places(payload, flags, count)
             return NativeSamples(ids, times, decode_plain(payload, at, count), starts)
@@ -311,7 +311,7 @@ def _decode_columns(payload: bytes, at: int, names: int, count: int) -> tuple[Se
 def _decode_places(payload: bytes, flags: int, count: int) -> tuple[Ints, Ints, Ints | None, int]:
     """Return ids, times, starts, and the offset after them."""
     at = KIND.size
-    # a record has at least 8 bytes for each sample: protects from allocating for a damaged count
+    # A record has at least 8 bytes for each sample, so a damaged count allocates no memory.
     if len(payload) - at < 8 * count:
         raise Undecodable("a record is cut off")
     stored = 1 if flags & IDS_COUNT_UP else count

@@ -11,7 +11,7 @@ import numpy as np
 from novaql.tsdb.codec.columns import Undecodable
 from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.head.exemplar_buffer import ExemplarRing
-from novaql.tsdb.head.float_run import NO_FLOATS, Floating, joined
+from novaql.tsdb.head.float_run import NO_FLOATS, FloatSamples, joined
 from novaql.tsdb.head.head import Head
 from novaql.tsdb.head.histogram_run import NativeSamples
 from novaql.tsdb.model.exemplars import SeriesExemplars
@@ -32,7 +32,8 @@ from novaql.tsdb.wal.record import (
 )
 from novaql.tsdb.wal.writer import segment_name
 
-_POOLED_SAMPLES = 1 << 16
+_WAITING_SAMPLES = 1 << 16
+"""Samples of small records that are added to the head at once."""
 
 
 @dataclass(slots=True)
@@ -94,10 +95,10 @@ def _apply(tombstone: Tombstone, head: Head, ring: ExemplarRing) -> None:
 def _replay_segment(
     data: bytes, store: bytes, number: int, head: Head, ring: ExemplarRing, result: Replay
 ) -> None:
-    known: Ints = np.empty(0, np.int64)  # id in the segment → id in the head; -1: unknown
+    head_ids: Ints = np.empty(0, np.int64)  # id in the segment → id in the head; -1: unknown
     end = min(len(data), SEGMENT_HEADER.size)
     ended = False
-    pool = _Pool(head, result)
+    waiting = _SmallRecords(head, result)
     for item in read_records(data, store, number):
         if isinstance(item, Damage):
             _note_damage(item, number, end, result)
@@ -106,7 +107,7 @@ def _replay_segment(
         end = offset + RECORD.size + len(payload)
         if is_plain(payload):
             ended = False
-            pool.put_plain(payload, known)
+            waiting.put_plain(payload, head_ids)
             continue
         try:
             record = decode(payload)
@@ -116,13 +117,13 @@ def _replay_segment(
         ended = is_end(record)
         match record:
             case SeriesRecord(ids=ids, table=table):
-                pool.empty(known)  # a later record may redefine ids
-                known = _learn(known, ids, table, head)
-            case Floating():
-                pool.put(record, known)
+                waiting.empty(head_ids)  # a later record may redefine ids
+                head_ids = _declared(head_ids, ids, table, head)
+            case FloatSamples():
+                waiting.put(record, head_ids)
             case NativeSamples(ids=ids):
-                pool.empty(known)
-                own, there = _own_ids(known, ids, result)
+                waiting.empty(head_ids)
+                own, there = _own_ids(head_ids, ids, result)
                 if len(own):
                     head.add(NO_FLOATS, replace(record.take(there), ids=own))
                     head.sort_backlog()
@@ -130,52 +131,52 @@ def _replay_segment(
                 ring.add(record)
             case MetadataRecord(metadata=metadata):
                 result.metadata.update(metadata)
-    pool.empty(known)
+    waiting.empty(head_ids)
     result.ends[number] = result.torn.get(number, end)
     if not ended:
         result.unended[number] = end
 
 
-class _Pool:
+class _SmallRecords:
     """Collects the samples of small records, to decode and add them to the head together."""
 
     def __init__(self, head: Head, result: Replay) -> None:
         self._head, self._result = head, result
-        self._waiting: list[Floating] = []
+        self._waiting: list[FloatSamples] = []
         self._plain: list[bytes] = []
         self._samples = 0
 
-    def put(self, record: Floating, known: Ints) -> None:
+    def put(self, record: FloatSamples, head_ids: Ints) -> None:
         if len(record.ids) == 0:
             return
         self._decode_plain()
         self._waiting.append(record)
         self._samples += len(record.ids)
-        if self._samples >= _POOLED_SAMPLES:
-            self.empty(known)
+        if self._samples >= _WAITING_SAMPLES:
+            self.empty(head_ids)
 
-    def put_plain(self, payload: bytes, known: Ints) -> None:
+    def put_plain(self, payload: bytes, head_ids: Ints) -> None:
         """Add a plain record; such records are decoded together."""
         if self._plain and self._plain[0][1] != payload[1]:
             self._decode_plain()
         self._plain.append(payload)
         self._samples += len(payload) // 8
-        if self._samples >= _POOLED_SAMPLES:
-            self.empty(known)
+        if self._samples >= _WAITING_SAMPLES:
+            self.empty(head_ids)
 
     def _decode_plain(self) -> None:
         if self._plain:
             self._waiting.append(decode_plain_records(self._plain))
             self._plain = []
 
-    def empty(self, known: Ints) -> None:
-        """Add everything to the head. known: segment id → head id, for all collected records."""
+    def empty(self, head_ids: Ints) -> None:
+        """Add everything to the head. head_ids: those of the series of all waiting records."""
         self._decode_plain()
         if not self._waiting:
             return
         floats = joined(self._waiting)
         self._waiting, self._samples = [], 0
-        own, there = _own_ids(known, floats.ids, self._result)
+        own, there = _own_ids(head_ids, floats.ids, self._result)
         if len(there) < len(floats.ids):
             floats = floats.take(there)
         if len(own):
@@ -192,19 +193,20 @@ def _note_damage(damage: Damage, number: int, end: int, result: Replay) -> None:
         result.damaged.setdefault(number, []).append(place)
 
 
-def _learn(known: Ints, ids: Ints, table: SeriesTable, head: Head) -> Ints:
-    known = grown(known, int(ids.max(initial=-1)) + 1, -1)
+def _declared(head_ids: Ints, ids: Ints, table: SeriesTable, head: Head) -> Ints:
+    """Return `head_ids` with the series of a record, which the head registers."""
+    head_ids = grown(head_ids, int(ids.max(initial=-1)) + 1, -1)
     with head.registry_lock:
-        known[ids] = head.registry.ids_of(table)
-    return known
+        head_ids[ids] = head.registry.ids_of(table)
+    return head_ids
 
 
-def _own_ids(known: Ints, ids: Ints, result: Replay) -> tuple[Ints, Ints]:
+def _own_ids(head_ids: Ints, ids: Ints, result: Replay) -> tuple[Ints, Ints]:
     """Return ids in the head of the samples whose series is known, and the positions of these
     samples."""
     if len(ids) == 0:
         return ids, ids
-    own = grown(known, int(ids.max()) + 1, -1)[ids]
+    own = grown(head_ids, int(ids.max()) + 1, -1)[ids]
     there = np.flatnonzero(own >= 0)
     result.orphans += len(own) - len(there)
     result.samples += len(there)

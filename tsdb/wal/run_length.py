@@ -17,6 +17,7 @@ from novaql.tsdb.model.labels import Bools, Ints
 
 _COUNT = Struct("<I")
 IDS_COUNT_UP, ONE_TIME = 1, 2
+"""Flags of all records of samples: the ids are consecutive; all samples have one time."""
 
 
 def encode_runs(ids: Ints, times: Ints) -> tuple[int, bytes]:
@@ -49,7 +50,7 @@ def encode_runs(ids: Ints, times: Ints) -> tuple[int, bytes]:
 
 
 def _as_before(times: Ints, first: Ints, lengths: Ints) -> Bools:
-    """[runs] whether a run has the times of the run before it."""
+    """[runs] whether each run has the times of the run before it."""
     same = np.zeros(len(lengths), np.bool_)
     if bool((lengths == lengths[0]).all()):
         rows = times.reshape(len(lengths), -1)
@@ -72,7 +73,7 @@ def decode_runs(data: bytes, at: int, flags: int, count: int) -> tuple[Ints, Int
 
     Raises `Undecodable`.
     """
-    # values need 8 bytes each: protects from allocating for a damaged count
+    # Values have 8 bytes each, so a damaged count allocates no memory.
     if len(data) - at < 8 * count or count == 0:
         raise Undecodable("a record is cut off")
     source = Unpacker(data, at)

@@ -12,7 +12,7 @@ import numpy as np
 
 from novaql.tsdb.disk.vfs import AppendFile, Disk
 from novaql.tsdb.errors import WriteFailed, write_failure
-from novaql.tsdb.head.float_run import Floating
+from novaql.tsdb.head.float_run import FloatSamples
 from novaql.tsdb.head.histogram_run import NativeSamples
 from novaql.tsdb.head.series_ids import Registry
 from novaql.tsdb.index.match import label_table
@@ -57,7 +57,7 @@ def segment_numbers(disk: Disk, folder: Path) -> list[int]:
 
 
 def format_of(
-    floats: Floating, native: NativeSamples | None, exemplars: SeriesExemplars | None = None
+    floats: FloatSamples, native: NativeSamples | None, exemplars: SeriesExemplars | None = None
 ) -> int:
     """Return the lowest format that can have these samples."""
     if len(floats.ids) >= RUNS_FROM:
@@ -86,8 +86,11 @@ class _Tail:
 
 
 class Log:
-    """Every segment declares the series that it uses, so each can be removed once its samples are
-    in a block. The caller appends from one thread at a time; `sync` may be called from any."""
+    """The segments of a store's log, of which the newest one is open.
+
+    Every segment declares the series that it uses, so it can be removed once its samples are in a
+    block. One thread at a time appends; any thread may call `sync`.
+    """
 
     def __init__(
         self,
@@ -129,7 +132,7 @@ class Log:
     def append(
         self,
         registry: Registry,
-        floats: Floating,
+        floats: FloatSamples,
         native: NativeSamples | None = None,
         exemplars: SeriesExemplars | None = None,
     ) -> Position:
@@ -162,7 +165,7 @@ class Log:
         return position
 
     def need(self, version: int) -> None:
-        """Ensure that the open segment has at least this format."""
+        """Begin a new segment if the open one has a lower format than this."""
         if version > self._format:
             self.rotate()
             self._format = version
@@ -341,10 +344,9 @@ class Log:
                 self._left_unsynced.pop(number).close()
 
     def rotate(self) -> int:
-        """Close the open segment, synced unless `sync_when_full` is off; then the next `sync` does
-        it.
+        """End the open segment, and return the number of the next one.
 
-        Returns the number of the next segment.
+        The ended segment is synced and closed here, or without `sync_when_full` by the next `sync`.
         """
         with self._syncing:
             tail = self._ended_tail()
@@ -358,6 +360,7 @@ class Log:
         return self.next_segment
 
     def _leave(self, tail: _Tail) -> None:
+        """Sync and close an ended segment; without `sync_when_full`, leave both to `sync`."""
         if self._synced < tail.position:
             if not self._sync_when_full:
                 self._left_unsynced[tail.position.segment] = tail.file

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.elementwise import ARITHMETIC, COMPARISON
 from novaql.evaluator.kernels.native.arithmetic import (
+    Combined,
     add,
     divide,
     negate,
@@ -148,82 +149,118 @@ def combine(
 def _combined(
     context: Context, node: BinaryOp, left: Cells, right: Cells, *, filter_right: bool
 ) -> Combination:
-    op, return_bool, span = node.op, node.return_bool, node.span
-    filtered_side = right if filter_right else left
-    count = len(left.values)
-    values, keep = np.zeros(count), np.zeros(count, np.bool_)
-    held: list[Histograms] = []
-    place: list[Ints] = []
+    combining = _Combining(context, node, left, right, right if filter_right else left)
+    for of_kinds, combine_kinds in (
+        (~left.native & ~right.native, combining.floats),
+        (left.native & right.native, combining.histograms),
+        (left.native & ~right.native, combining.histogram_and_float),
+        (~left.native & right.native, combining.float_and_histogram),
+    ):
+        cells = np.flatnonzero(of_kinds)
+        if len(cells):
+            combine_kinds(cells)
+    return combining.result()
 
-    def put(cells: Ints, histograms: Histograms) -> None:
-        place.append(cells)
-        held.append(histograms)
-        keep[cells] = True
 
-    floats = np.flatnonzero(~left.native & ~right.native)
-    if len(floats):
+class _Combining:
+    """Combines pairs of cells, one combination of kinds after another.
+
+    filtered  the side whose values a filtering comparison returns
+    """
+
+    def __init__(
+        self, context: Context, node: BinaryOp, left: Cells, right: Cells, filtered: Cells
+    ) -> None:
+        self._context, self._node = context, node
+        self._left, self._right, self._filtered = left, right, filtered
+        count = len(left.values)
+        self._values, self._keep = np.zeros(count), np.zeros(count, np.bool_)
+        self._cells: list[Ints] = []  # those of `_histograms`
+        self._histograms: list[Histograms] = []
+
+    def _put(self, cells: Ints, histograms: Histograms) -> None:
+        self._cells.append(cells)
+        self._histograms.append(histograms)
+        self._keep[cells] = True
+
+    def floats(self, cells: Ints) -> None:
+        op, left, right = self._node.op, self._left.values[cells], self._right.values[cells]
         if op in ARITHMETIC:
-            values[floats] = ARITHMETIC[op](left.values[floats], right.values[floats])
-            keep[floats] = True
+            self._values[cells], self._keep[cells] = ARITHMETIC[op](left, right), True
         elif op in COMPARISON:
-            holds = COMPARISON[op](left.values[floats], right.values[floats])
-            values[floats] = holds if return_bool else filtered_side.values[floats]
-            keep[floats] = True if return_bool else holds
+            holds = COMPARISON[op](left, right)
+            if self._node.return_bool:
+                self._values[cells], self._keep[cells] = holds, True
+            else:
+                self._values[cells], self._keep[cells] = self._filtered.values[cells], holds
         else:
-            _incompatible(context, op, "float", "float", span)
-    both = np.flatnonzero(left.native & right.native)
-    if len(both):
-        a, b = left.picked(both), right.picked(both)
+            self._incompatible("float", "float")
+
+    def histograms(self, cells: Ints) -> None:
+        op, left, right = self._node.op, self._left.picked(cells), self._right.picked(cells)
         match op:
             case "+" | "-":
-                combined = add(a, b) if op == "+" else subtract(a, b)
-                _warn_incompatible(context, op, combined.compatible, span)
-                word = "addition" if op == "+" else "subtraction"
-                if combined.conflicting_resets.any():
-                    context.annotations.warn(
-                        f"conflicting counter resets during histogram {word}", span
-                    )
-                if combined.bounds_differed.any():
-                    context.annotations.info(
-                        f"mismatched custom buckets were reconciled during {word}", span
-                    )
-                good = np.flatnonzero(combined.compatible)
-                put(both[good], combined.histograms.take(good))
+                self._add(cells, add(left, right) if op == "+" else subtract(left, right))
             case "==" | "!=":
-                holds = equal_histograms(a, b) if op == "==" else ~equal_histograms(a, b)
-                if return_bool:
-                    values[both], keep[both] = holds, True
+                equal = equal_histograms(left, right)
+                holds = equal if op == "==" else ~equal
+                if self._node.return_bool:
+                    self._values[cells], self._keep[cells] = holds, True
                 else:
-                    some = both[holds]
-                    put(some, filtered_side.picked(some))
+                    some = cells[holds]
+                    self._put(some, self._filtered.picked(some))
             case _:
-                _incompatible(context, op, "histogram", "histogram", span)
-    left_only = np.flatnonzero(left.native & ~right.native)
-    if len(left_only):
-        a, factor = left.picked(left_only), right.values[left_only]
-        match op:
+                self._incompatible("histogram", "histogram")
+
+    def _add(self, cells: Ints, combined: Combined) -> None:
+        """Put sums or differences, and warn about those of different buckets or resets."""
+        op, span, annotations = self._node.op, self._node.span, self._context.annotations
+        _warn_incompatible(self._context, op, combined.compatible, span)
+        word = "addition" if op == "+" else "subtraction"
+        if combined.conflicting_resets.any():
+            annotations.warn(f"conflicting counter resets during histogram {word}", span)
+        if combined.bounds_differed.any():
+            annotations.info(f"mismatched custom buckets were reconciled during {word}", span)
+        good = np.flatnonzero(combined.compatible)
+        self._put(cells[good], combined.histograms.take(good))
+
+    def histogram_and_float(self, cells: Ints) -> None:
+        left, factor = self._left.picked(cells), self._right.values[cells]
+        match self._node.op:
             case "*":
-                put(left_only, scale(a, factor))
+                self._put(cells, scale(left, factor))
             case "/":
-                put(left_only, divide(a, factor))
+                self._put(cells, divide(left, factor))
             case "</":
-                put(left_only, trim_above(a, factor))
+                self._put(cells, trim_above(left, factor))
             case ">/":
-                put(left_only, trim_below(a, factor))
+                self._put(cells, trim_below(left, factor))
             case _:
-                _incompatible(context, op, "histogram", "float", span)
-    right_only = np.flatnonzero(~left.native & right.native)
-    if len(right_only):
-        if op == "*":
-            put(right_only, scale(right.picked(right_only), left.values[right_only]))
+                self._incompatible("histogram", "float")
+
+    def float_and_histogram(self, cells: Ints) -> None:
+        if self._node.op == "*":
+            self._put(cells, scale(self._right.picked(cells), self._left.values[cells]))
         else:
-            _incompatible(context, op, "float", "histogram", span)
-    which = np.full(count, -1, np.int32)
-    if place:
-        where = np.concatenate(place)
-        which[where] = np.arange(len(where), dtype=np.int32)
-        values[where] = 0.0
-    return Combination(Cells(values, which, concat_histograms(held)), keep)
+            self._incompatible("float", "histogram")
+
+    def _incompatible(self, left: str, right: str) -> None:
+        op = self._node.op
+        self._context.annotations.info(
+            f'incompatible sample types encountered for binary operator "{op}": '
+            f"{left} {op} {right}",
+            self._node.span,
+        )
+
+    def result(self) -> Combination:
+        which = np.full(len(self._values), -1, np.int32)
+        if self._cells:
+            cells = np.concatenate(self._cells)
+            which[cells] = np.arange(len(cells), dtype=np.int32)
+            self._values[cells] = 0.0
+        return Combination(
+            Cells(self._values, which, concat_histograms(self._histograms)), self._keep
+        )
 
 
 def _warn_incompatible(context: Context, op: str, compatible: Bools, span: Span) -> None:
@@ -231,10 +268,3 @@ def _warn_incompatible(context: Context, op: str, compatible: Bools, span: Span)
         context.annotations.warn(
             f"incompatible bucket layout encountered for binary operator {op}", span
         )
-
-
-def _incompatible(context: Context, op: str, left: str, right: str, span: Span) -> None:
-    context.annotations.info(
-        f'incompatible sample types encountered for binary operator "{op}": {left} {op} {right}',
-        span,
-    )

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from novaql.evaluator.context import Context
+from novaql.evaluator.kernels.range_function import RangeFunction
 from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS, WindowKernel
 from novaql.evaluator.kernels.started import warned_windows
 from novaql.evaluator.kernels.strips import WindowSpec
@@ -144,23 +145,32 @@ def windows_pipeline(
 
     observe = observed(context, operator, series, scalars)
     compiled = None
-    strips = function.strips
-    if strips is not None and strips.accepts is not None and not strips.accepts(scalars):
-        strips = None
-    if strips is not None and not starts and (observe is None or observe.by_rows):
-        watch = None if observe is None else observe.rows
-        windows_spec = WindowSpec(ends_ms, reach_ms, range_ms, eval_ms, scalars)
-        compiled = CompiledRollup(
-            selection.batches,
-            windows_spec,
-            strips,
-            whole_window=function.whole_window,
-            slides=function.slides,
-            watch=watch,
-        ).if_ready()
+    if not starts:
+        spec = WindowSpec(ends_ms, reach_ms, range_ms, eval_ms, scalars)
+        compiled = _compiled(function, selection, spec, observe)
     nameless = not (function.retains_name and has_names(operator.range.plan))
     pipeline = pipeline_over(selection, steps, leaf, nameless=nameless, starts=starts)
     return replace(pipeline, observe=observe, window_ms=window_ms, compiled=compiled)
+
+
+def _compiled(
+    function: RangeFunction, selection: Selection, spec: WindowSpec, observe: _Observer | None
+) -> CompiledRollup | None:
+    """The compiled kernel of a function over windows; None if it has none for these arguments, it
+    is not ready, or an observer needs more than rows."""
+    strips = function.strips
+    if strips is None or (strips.accepts is not None and not strips.accepts(spec.scalars)):
+        return None
+    if observe is not None and not observe.by_rows:
+        return None
+    return CompiledRollup(
+        selection.batches,
+        spec,
+        strips,
+        whole_window=function.whole_window,
+        slides=function.slides,
+        watch=None if observe is None else observe.rows,
+    ).if_ready()
 
 
 def _rolled(

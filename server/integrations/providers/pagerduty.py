@@ -107,7 +107,7 @@ class PagerDuty(Provider):
         if part == "services" and link.settings.import_services:
             imports = [
                 ServiceImport(
-                    *(one.external_id, one.service, str(one.data["description"]), link.settings)
+                    one.external_id, one.service, str(one.data["description"]), link.settings
                 )
                 for one in resources
             ]
@@ -198,7 +198,10 @@ def _resource(
     at = parse_time(one["created_at"]) if kind == "incident" else None
     url = one.get("html_url")
     return Resource(
-        *(kind, str(one["id"]), str(name), data),
+        kind,
+        str(one["id"]),
+        str(name),
+        data,
         service=service,
         url=url if isinstance(url, str) else None,
         at=at,

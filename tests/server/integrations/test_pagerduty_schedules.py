@@ -109,4 +109,5 @@ def test_what_cannot_be_expressed_is_a_problem(wrong: dict[str, Any], problem: s
 
 
 def test_an_unknown_zone_is_a_problem() -> None:
-    assert planned(schedule(layer(), time_zone="Berlin Time"), NOW).problems
+    (problem,) = planned(schedule(layer(), time_zone="Berlin Time"), NOW).problems
+    assert "Berlin Time" in problem

@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from novaql import tsdb
-from novaql.server.scraping.pools import ScrapeManager, scrape_jobs_of
+from novaql.server.scraping.config import scrape_jobs_of
 from novaql.server.scraping.samples import REPORTED
+from novaql.server.scraping.scraper import ScrapeManager
 from tests.support.peers.exposer import Exposer, exposing
 from tests.support.programs.prometheus_data import prometheus_with_data
 

@@ -104,7 +104,7 @@ def test_rules_that_multiply_are_refused_before_they_do(rules: list[RelabelRule]
 
 def test_a_target_whose_labels_multiply_is_none() -> None:
     group = TargetGroup(targets=("localhost:1",), labels={"a": "foo"})
-    job = ScrapeJob(job_name="j", relabel_configs=(TEN_TIMES,) * 3, made=SMALL)
+    job = ScrapeJob(job_name="j", relabel_configs=(TEN_TIMES,) * 3, label_limits=SMALL)
     with pytest.raises(NoTarget, match="more than 256 bytes"):
         target_of(job, discovered_labels(job, group, "localhost:1"))
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from novaql import tsdb
-from novaql.server.scraping.config import read_scrape_jobs
+from novaql.server.scraping.config import read_scrape_jobs, scrape_jobs_of
 from novaql.server.scraping.model import TargetGroup, discovered_labels, target_of
-from novaql.server.scraping.pools import ScrapeManager, scrape_jobs_of
 from novaql.server.scraping.samples import SampleMaker
+from novaql.server.scraping.scraper import ScrapeManager
 from novaql.tsdb.model.samples import STALE, Batch
 from novaql.tsdb.model.source import Metadata
-from tests.server.scraping.test_pools import eventually, job, samples_of
+from tests.server.scraping.test_scraper import eventually, job, samples_of
 from tests.support.messages.metric_families import FAMILY_CLASSES, delimited
 from tests.support.peers.exposer import PROTOBUF, exposing
 from tests.support.store.batches import Plain, bits, plain

@@ -7,18 +7,20 @@ from pathlib import Path
 import pytest
 
 from novaql import tsdb
+from novaql.server.scraping.config import scrape_jobs_of
 from novaql.server.scraping.discovery import BadGroups, FileWatch, groups_of
 from novaql.server.scraping.model import FileDiscovery
-from novaql.server.scraping.pools import ScrapeManager, TargetLimit, scrape_jobs_of
+from novaql.server.scraping.pool import TargetLimit
+from novaql.server.scraping.scraper import ScrapeManager
 from tests.support.servers.http_server import local_server
 
 
 def test_a_limit_counts_what_is_taken_and_released() -> None:
     few, none = TargetLimit(2), TargetLimit(0)
-    assert [few.take(), few.take(), few.take()] == [True, True, False]
+    assert [few.acquire(), few.acquire(), few.acquire()] == [True, True, False]
     few.release()
-    assert [few.take(), few.take()] == [True, False]
-    assert all(none.take() for _ in range(10))
+    assert [few.acquire(), few.acquire()] == [True, False]
+    assert all(none.acquire() for _ in range(10))
 
 
 def test_targets_beyond_the_limit_are_listed_and_not_scraped(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from novaql.tsdb.head.float_run import Floating, FloatRun, build_joined, build_run, joined
+from novaql.tsdb.head.float_run import FloatRun, FloatSamples, build_joined, build_run, joined
 from novaql.tsdb.model.labels import Ints
 
 SERIES, SCRAPES = 300, 12
@@ -18,11 +18,11 @@ def contents(run: FloatRun) -> tuple[object, ...]:
     return *columns, run.duplicates, run.conflicts, len(run.sorted.grid_length)
 
 
-def scrapes(series: Ints, steps: Ints) -> Floating:
+def scrapes(series: Ints, steps: Ints) -> FloatSamples:
     """A sample of each series at each step; every third series is a little later."""
     ids, times = np.tile(series, len(steps)), np.repeat(steps, len(series)) * 15_000
     times += (ids % 3 == 0) * 7
-    return Floating(ids, times, np.random.default_rng(1).normal(size=len(ids)), times // 60_000)
+    return FloatSamples(ids, times, np.random.default_rng(1).normal(size=len(ids)), times // 60_000)
 
 
 IN_ORDER = np.arange(SCRAPES)
@@ -57,7 +57,7 @@ def test_parts_that_are_not_alike_are_sorted_as_one(change: str) -> None:
         ids[SERIES + 7] = 8
     else:
         times[5 * SERIES + 3] = 0
-    changed = Floating(ids, times, values, starts)
+    changed = FloatSamples(ids, times, values, starts)
     assert contents(build_joined([changed])) == contents(build_run(*changed))
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 
 from novaql import tsdb
 from novaql.tsdb.errors import InvalidBatch
-from novaql.tsdb.head.float_run import Floating, build_run, merge_runs
+from novaql.tsdb.head.float_run import FloatSamples, build_run, merge_runs
 from novaql.tsdb.head.head import BUFFER_SAMPLES, Head
 from novaql.tsdb.head.series_ids import Registry
 from novaql.tsdb.model.labels import LabelColumn, SeriesTable
@@ -25,7 +25,7 @@ arrivals = st.lists(
 )
 
 
-def flat_of(head: Head) -> Floating:
+def flat_of(head: Head) -> FloatSamples:
     (run,) = head.compact().runs
     assert run.floats is not None
     return run.floats.flat()
@@ -75,16 +75,16 @@ def test_scrapes_keep_one_grid(widths: list[int], series: int) -> None:
     assert merged.samples == series * now
 
 
-@pytest.mark.parametrize("step", ["joined", "_order", "timestamp_groups", "merge_layers"])
+@pytest.mark.parametrize("step", ["joined", "_order", "timestamp_groups", "merge_mixed"])
 @pytest.mark.parametrize("large", [False, True])
 def test_a_sort_without_memory_loses_nothing(step: str, large: bool) -> None:
     """Also not what arrives between the failure and the next sort."""
     head, count = Head(), BUFFER_SAMPLES if large else 10
-    place = "head.head" if step == "merge_layers" else "head.float_run"
+    place = "head.head" if step == "merge_mixed" else "head.float_run"
 
     def add(begin: int) -> None:
         times = np.arange(begin, begin + count) // 2
-        head.add(Floating(np.arange(count) % 2, times, times.astype(float), None))
+        head.add(FloatSamples(np.arange(count) % 2, times, times.astype(float), None))
 
     add(0)
     head.part()
@@ -108,7 +108,7 @@ def test_runs_stay_few_however_often_the_head_is_read() -> None:
     table = SeriesTable.from_dicts([{"i": str(i)} for i in range(10)])
     ids = head.registry.ids_of(table)
     for step in range(300):
-        head.add(Floating(ids, np.full(10, step), np.full(10, float(step))))
+        head.add(FloatSamples(ids, np.full(10, step), np.full(10, float(step))))
         part = head.part()
         assert part.samples == 10 * (step + 1)
         assert len(part.runs) <= 10
@@ -122,9 +122,9 @@ def test_large_and_small_batches_keep_their_order() -> None:
     ids = head.registry.ids_of(SeriesTable.from_dicts([{"a": "b"}]))
     many = np.arange(BUFFER_SAMPLES)
     zeros = np.zeros(BUFFER_SAMPLES, np.int64)
-    head.add(Floating(ids, np.array([5]), np.array([1.0])))
-    head.add(Floating(ids[zeros], many, np.full(BUFFER_SAMPLES, 2.0)))
-    head.add(Floating(ids, np.array([6]), np.array([3.0])))
+    head.add(FloatSamples(ids, np.array([5]), np.array([1.0])))
+    head.add(FloatSamples(ids[zeros], many, np.full(BUFFER_SAMPLES, 2.0)))
+    head.add(FloatSamples(ids, np.array([6]), np.array([3.0])))
     _, times, values, _ = flat_of(head)
     assert (times == many).all()
     assert values[[5, 6, 7]].tolist() == [2.0, 3.0, 2.0]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from novaql.tsdb.head.float_run import Floating, FloatRun, build_run, merge_runs
+from novaql.tsdb.head.float_run import FloatRun, FloatSamples, build_run, merge_runs
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.samples import timestamp_groups
 from novaql.tsdb.parts.sorted_run import move_pieces
@@ -68,7 +68,7 @@ def run(series: int, scrapes: range) -> FloatRun:
     ids = np.tile(np.arange(series), len(scrapes))
     times = np.repeat(15_000 * np.array(scrapes), series)
     some = ~((ids % 7 == 0) & (times == times[0]))
-    return build_run(*Floating(ids, times, np.sin(ids + times)).take(some))
+    return build_run(*FloatSamples(ids, times, np.sin(ids + times)).take(some))
 
 
 @pytest.mark.usefixtures("traced")

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import example, given
 
 from novaql.tsdb.head import float_run
-from novaql.tsdb.head.float_run import Floating, FloatRun, build_run, joined, merge_runs
+from novaql.tsdb.head.float_run import FloatRun, FloatSamples, build_run, joined, merge_runs
 
 Sample = tuple[int, int, int]
 samples = st.lists(
@@ -15,10 +15,10 @@ samples = st.lists(
 )
 
 
-def floating(found: list[Sample], starts: bool) -> Floating:
+def floating(found: list[Sample], starts: bool) -> FloatSamples:
     columns = np.array(found, np.int64).T
     ids, times, values = (column.copy() for column in columns)
-    return Floating(ids, times, values.astype(np.float64), times - 5 if starts else None)
+    return FloatSamples(ids, times, values.astype(np.float64), times - 5 if starts else None)
 
 
 def contents(run: FloatRun) -> tuple[object, ...]:
@@ -49,10 +49,10 @@ def test_samples_that_are_not_in_order_are_sorted_without_the_others() -> None:
     """As two connections send them: the last scrape of the first run comes after the first one of
     the second."""
 
-    def run(steps: list[int]) -> Floating:
+    def run(steps: list[int]) -> FloatSamples:
         ids = np.tile(np.arange(50), len(steps))
         times = np.repeat(np.array(steps), 50) * 15_000 + ids // 10
-        return Floating(ids, times, times + ids / 7)
+        return FloatSamples(ids, times, times + ids / 7)
 
     older, newer = run([*range(19), 20]), run([19, *range(21, 40)])
     some, others = build_run(*older), build_run(*newer)

@@ -95,11 +95,11 @@ def test_what_is_passed_over_has_nothing_in_the_range(
     stores: tuple[tsdb.Database, ...], some: list[Matcher], start: int, length: int
 ) -> None:
     block = block_of(stores[1])
-    living = block.living(start, start + length)
+    active = block.active_rows(start, start + length)
     every = match_rows(block, some)
-    if living is None:
+    if active is None:
         return
-    left = match_rows(block, some, living)
+    left = match_rows(block, some, active)
     passed = np.setdiff1d(every, left)
     assert np.isin(left, every).all()
     for layer in block.layers():
@@ -111,26 +111,28 @@ def test_what_is_passed_over_has_nothing_in_the_range(
 
 def test_of_many_hours_one_is_looked_at(stores: tuple[tsdb.Database, ...]) -> None:
     block = block_of(stores[1])
-    living = block.living(7 * HOUR_MS + 120_000, 7 * HOUR_MS + 300_000)
-    assert living is not None
-    assert PODS <= len(living.rows(block.rows)) <= 2 * (PODS + 1)
-    assert block.living(7 * HOUR_MS + 121_000, 7 * HOUR_MS + 301_000) is living  # the same slices
+    active = block.active_rows(7 * HOUR_MS + 120_000, 7 * HOUR_MS + 300_000)
+    assert active is not None
+    assert PODS <= len(active.rows(block.rows)) <= 2 * (PODS + 1)
+    assert (
+        block.active_rows(7 * HOUR_MS + 121_000, 7 * HOUR_MS + 301_000) is active
+    )  # the same slices
 
 
 def test_long_ranges_and_short_blocks_are_looked_at_whole(
     stores: tuple[tsdb.Database, ...],
 ) -> None:
-    assert block_of(stores[1]).living(0, SPAN_MS) is None
+    assert block_of(stores[1]).active_rows(0, SPAN_MS) is None
     with tsdb.memory() as memory:
         memory.append(floats(0))
         few = SeriesTimeIndex(0, SPAN_MS, next(iter(memory._state.parts())).layers())
-    assert few.living(0, 1) is None
+    assert few.active_rows(0, 1) is None
 
 
 def test_ranges_of_long_ago_are_forgotten(stores: tuple[tsdb.Database, ...]) -> None:
     block = block_of(stores[1])
-    lifetimes = SeriesTimeIndex(block.first_ms, block.last_ms, block.layers())
-    oldest = lifetimes.living(0, 1)
+    time_index = SeriesTimeIndex(block.first_ms, block.last_ms, block.layers())
+    oldest = time_index.active_rows(0, 1)
     for number in range(1, CACHED_RANGES + 1):
-        lifetimes.living(number * HOUR_MS, number * HOUR_MS + 1)
-    assert lifetimes.living(0, 1) is not oldest
+        time_index.active_rows(number * HOUR_MS, number * HOUR_MS + 1)
+    assert time_index.active_rows(0, 1) is not oldest

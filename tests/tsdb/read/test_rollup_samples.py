@@ -18,7 +18,7 @@ from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 from novaql.tsdb.model.samples import STALE
 from novaql.tsdb.model.source import Hints, RangeWindows
-from novaql.tsdb.read import rollup_cells as whole_cells
+from novaql.tsdb.read import rollup_cells
 from tests.support.store.model import Sample, batch_of
 from tests.support.store.stored_histograms import simple
 
@@ -119,7 +119,7 @@ def test_cells_answer_as_samples_do(
     if whole:
         batches = [[(labels, at, round_of(value)) for labels, at, value in b] for b in batches]
     with (
-        mock.patch.multiple(whole_cells, WORTH_SAMPLES=0, MOST_OTHERS=0),
+        mock.patch.multiple(rollup_cells, WORTH_SAMPLES=0, MOST_OTHERS=0),
         tempfile.TemporaryDirectory() as folder,
         tsdb.open(
             folder, sync="os", compaction=False, rollups_ms=(300_000, MINUTE), cache_bytes=0
@@ -206,7 +206,7 @@ def test_large_falls_do_not_blur_those_of_other_series(tmp_path: Path, large: fl
     # Which of them comes first in a block is decided by what lies before the windows.
     samples += [({"__name__": "m", "n": "b"}, 1 + n * MINUTE, large) for n in range(200)]
     with (
-        mock.patch.multiple(whole_cells, WORTH_SAMPLES=0, MOST_OTHERS=0),
+        mock.patch.multiple(rollup_cells, WORTH_SAMPLES=0, MOST_OTHERS=0),
         tsdb.open(tmp_path, compaction=False, rollups_ms=(300_000,), cache_bytes=0) as database,
     ):
         database.append(batch_of(sorted(samples, key=lambda sample: sample[1])))
@@ -227,6 +227,7 @@ def test_histograms_beside_floats_are_looked_at(tmp_path: Path) -> None:
         database.flush()
         result = query("first_over_time(m[1h])", database, time=100)
         assert result.native is not None
+        assert result.native.histograms.count.tolist() == [1.0]
 
 
 @pytest.mark.parametrize("directory", [False, True])

@@ -21,7 +21,7 @@ from novaql.tsdb.model.matchers import Matcher, MatchOp
 from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.samples import STALE, Batch, is_stale
 from novaql.tsdb.model.source import Hints, Selection
-from novaql.tsdb.read.sliding_plans import moving, wider_ranges
+from novaql.tsdb.read.sliding_plans import sliding_plan, wider_ranges
 from tests.support.disks.simulated_disk import STORE, SimulatedDisk
 from tests.support.store.model import Sample, batch_of
 from tests.tsdb.test_damage import damaged_page, pages
@@ -188,8 +188,8 @@ def test_wider_ranges_hold_the_range_and_are_shared() -> None:
 
 
 def test_too_much_is_not_planned_wider() -> None:
-    assert moving([], mock.Mock()) is None
+    assert sliding_plan([], mock.Mock()) is None
     cut: Any = mock.Mock(untouched=True)
-    assert moving([cut], mock.Mock(widths=np.array([1 << 23]))) is None
+    assert sliding_plan([cut], mock.Mock(widths=np.array([1 << 23]))) is None
     deleted: Any = mock.Mock(untouched=False)
-    assert moving([deleted], mock.Mock(widths=np.array([1]))) is None
+    assert sliding_plan([deleted], mock.Mock(widths=np.array([1]))) is None

@@ -15,7 +15,7 @@ import pytest
 
 from novaql import tsdb
 from novaql.tsdb.head import head as heads
-from novaql.tsdb.head.float_run import Floating
+from novaql.tsdb.head.float_run import FloatSamples
 from novaql.tsdb.head.head import Head
 from novaql.tsdb.model.labels import LabelColumn, SeriesTable
 from novaql.tsdb.model.samples import Batch
@@ -70,7 +70,7 @@ def test_samples_are_sorted_without_readers() -> None:
     registry_ids = head.registry.ids_of(TABLE)
     for step in range(3000):
         batch = scrape(step)
-        head.add(Floating(registry_ids, batch.timestamps, batch.values))
+        head.add(FloatSamples(registry_ids, batch.timestamps, batch.values))
         head.sort_backlog()
         assert head.nbytes <= 8.5 * head.appended + heads.SAMPLE_BYTES * heads.UNSORTED_SAMPLES
     assert head.nbytes < 12 * head.appended
@@ -85,7 +85,7 @@ def test_a_head_counts_its_bytes() -> None:
         before = tracemalloc.get_traced_memory()[0]
         for step in range(1000):
             batch = scrape(step)
-            head.add(Floating(ids, batch.timestamps, batch.values))
+            head.add(FloatSamples(ids, batch.timestamps, batch.values))
         unsorted = tracemalloc.get_traced_memory()[0] - before
         assert 0.8 * unsorted < head.nbytes < 1.2 * unsorted
         head.part()
@@ -101,14 +101,14 @@ def test_a_head_of_more_series_may_be_larger() -> None:
     head = Head()
     ids = head.registry.ids_of(TABLE)
     while not is_full(head, options):
-        head.add(Floating(ids, np.full(SERIES, head.appended), np.zeros(SERIES)))
+        head.add(FloatSamples(ids, np.full(SERIES, head.appended), np.zeros(SERIES)))
     assert MIB <= head.nbytes < 1.1 * MIB
     many = SeriesTable.from_columns(
         10_000, {"i": LabelColumn.encode([str(number) for number in range(10_000)])}
     )
     head.registry.ids_of(many)
     while not is_full(head, options):
-        head.add(Floating(ids, np.full(SERIES, head.appended), np.zeros(SERIES)))
+        head.add(FloatSamples(ids, np.full(SERIES, head.appended), np.zeros(SERIES)))
     assert head.nbytes >= 10_000 * HEAD_BYTES_PER_SERIES > MIB
 
 
@@ -136,7 +136,7 @@ def test_a_head_of_very_many_series_has_more_than_a_few_samples_of_each(
     ids = head.registry.ids_of(TABLE)
     scrapes = 0
     while not is_full(head, options):
-        head.add(Floating(ids, np.full(SERIES, scrapes), np.zeros(SERIES)))
+        head.add(FloatSamples(ids, np.full(SERIES, scrapes), np.zeros(SERIES)))
         scrapes += 1
     assert scrapes == expected
 

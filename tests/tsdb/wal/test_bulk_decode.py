@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given
 
-from novaql.tsdb.head.float_run import Floating
+from novaql.tsdb.head.float_run import FloatSamples
 from novaql.tsdb.wal.bulk_decode import decode_plain_records, is_plain
 from novaql.tsdb.wal.record import decode, encode_metadata, encode_samples
 
@@ -33,7 +33,7 @@ def records(draw: st.DrawFn) -> list[bytes]:
 def test_records_together_are_what_each_is(payloads: list[bytes]) -> None:
     assert all(map(is_plain, payloads))
     found = decode_plain_records(payloads)
-    each = [record for record in map(decode, payloads) if isinstance(record, Floating)]
+    each = [record for record in map(decode, payloads) if isinstance(record, FloatSamples)]
     assert found.ids.tolist() == np.concatenate([record.ids for record in each]).tolist()
     assert found.times.tolist() == np.concatenate([record.times for record in each]).tolist()
     assert found.values.tobytes() == b"".join(record.values.tobytes() for record in each)

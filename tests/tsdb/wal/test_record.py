@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 
 from novaql.tsdb.codec.columns import Undecodable
-from novaql.tsdb.head.float_run import Floating
+from novaql.tsdb.head.float_run import FloatSamples
 from novaql.tsdb.model.exemplars import SeriesExemplars
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.source import Metadata
@@ -57,7 +57,7 @@ def test_samples_come_back(rows: list[tuple[int, int, int]], count_up: bool, one
         times = np.full(len(rows), times[0])
     values = np.array([row[2] for row in rows], np.uint64).view(np.float64)
     found = decode(b"".join(encode_samples(ids, times, values)))
-    assert isinstance(found, Floating)
+    assert isinstance(found, FloatSamples)
     assert found.ids.tolist() == ids.tolist()
     assert found.times.tolist() == times.tolist()
     assert found.values.tobytes() == values.tobytes()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from novaql.tsdb.codec.columns import Undecodable
-from novaql.tsdb.head.float_run import Floating
+from novaql.tsdb.head.float_run import FloatSamples
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.wal.record import RUNS_FROM, decode, encode_samples
 from novaql.tsdb.wal.run_length import decode_runs, encode_runs
@@ -82,7 +82,7 @@ def test_a_large_record_is_little_more_than_its_values(started: bool) -> None:
     data = b"".join(encode_samples(ids, times, values, starts))
 
     record = decode(data)
-    assert isinstance(record, Floating)
+    assert isinstance(record, FloatSamples)
     assert record.ids.tolist() == ids.tolist()
     assert record.times.tolist() == times.tolist()
     assert record.values.tobytes() == values.tobytes()

@@ -14,9 +14,9 @@ from novaql import tsdb
 from novaql.errors import ArgumentError
 from novaql.server.auth.bootstrap import add_admin, add_tenant, ensure_first_tenant
 from novaql.server.clock import SystemClock
-from novaql.server.scraping.config import read_scrape_jobs
+from novaql.server.scraping.config import read_scrape_jobs, scrape_jobs_of
 from novaql.server.scraping.model import discovered_labels, target_of
-from novaql.server.scraping.pools import ScrapeManager, scrape_jobs_of
+from novaql.server.scraping.scraper import ScrapeManager
 from novaql.tsdb.model.samples import is_stale
 from tests.support.peers.exposer import Exposer, exposing
 from tests.support.servers.http_server import fresh_state, local_server
