@@ -102,7 +102,7 @@ def test_what_lies_in_the_way_is_left_alone(files: Path, tmp_path: Path, capfd: 
     (tmp_path / "store").write_text("mine")
 
     assert run(["import", str(files), "--data", str(tmp_path / "store")]) == 2
-    assert capfd.readouterr().err.startswith("error: ")
+    assert "is a file, not the folder of a database" in capfd.readouterr().err
     assert (tmp_path / "store").read_text() == "mine"
 
 
